@@ -1,0 +1,5 @@
+export * from './approvals.ts';
+export * from './manifests.ts';
+export * from './names.ts';
+export * from './records.ts';
+export * from './tasks.ts';

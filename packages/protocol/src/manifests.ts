@@ -1,0 +1,184 @@
+import { z } from 'zod';
+import { effect, email, lifecycle, name, tier, toolName, toolPattern } from './names.ts';
+
+/**
+ * The declarative form of a workspace: one YAML or JSON document per object, `kind` first. `gatehouse plan|apply|export` read and
+ * write these; unknown members are refused so that a typing mistake never widens access silently.
+ */
+const description = z.string().max(2_000).optional();
+
+export const environmentManifest = z.strictObject({
+  kind: z.literal('Environment'),
+  name,
+  description,
+  /** Production environments refuse what cannot be isolated (law 11). */
+  production: z.boolean().default(false),
+});
+
+export const role = z.enum(['admin', 'security', 'approver', 'auditor', 'developer', 'owner']);
+export type Role = z.infer<typeof role>;
+
+export const personManifest = z.strictObject({
+  kind: z.literal('Person'),
+  email,
+  displayName: z.string().min(1).max(100),
+  roles: z.array(role).min(1),
+});
+
+export const blueprintManifest = z.strictObject({
+  kind: z.literal('Blueprint'),
+  name,
+  description,
+  /** Templates that agents of this blueprint may start tasks under. */
+  templates: z.array(name).default([]),
+});
+
+/** Public JWK, P-256 (ES256) or Ed25519. Private members are refused. */
+export const publicJwk = z.union([
+  z.strictObject({
+    kty: z.literal('EC'),
+    crv: z.literal('P-256'),
+    x: z.string(),
+    y: z.string(),
+    kid: z.string().optional(),
+    alg: z.string().optional(),
+    use: z.string().optional(),
+  }),
+  z.strictObject({
+    kty: z.literal('OKP'),
+    crv: z.literal('Ed25519'),
+    x: z.string(),
+    kid: z.string().optional(),
+    alg: z.string().optional(),
+    use: z.string().optional(),
+  }),
+]);
+export type PublicJwk = z.infer<typeof publicJwk>;
+
+export const agentManifest = z.strictObject({
+  kind: z.literal('Agent'),
+  name,
+  description,
+  owner: email,
+  purpose: z.string().min(1).max(500),
+  environment: name,
+  blueprint: name,
+  state: lifecycle.default('active'),
+  risk: z.enum(['low', 'medium', 'high']).default('medium'),
+  /** Public keys that the agent proves itself with (private_key_jwt). Usually added by `gatehouse agent enroll`. */
+  keys: z.array(publicJwk).max(8).default([]),
+  /** True only for clients that cannot do DPoP; shown wherever a person relies on the agent. */
+  bearerOnly: z.boolean().default(false),
+});
+
+export const toolSetting = z.strictObject({
+  tier,
+  effects: z.array(effect).min(1),
+  /** Name of the argument that names the resource acted on, for the record's `resource`. */
+  resourceArgument: z.string().max(100).optional(),
+  /** Pin: the definition digest that was reviewed. Without it the first definition seen at apply is pinned. */
+  definition: z
+    .string()
+    .regex(/^sha256-[0-9a-f]{64}$/)
+    .optional(),
+});
+export type ToolSetting = z.infer<typeof toolSetting>;
+
+export const transport = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('stdio'),
+    command: z.string().min(1),
+    args: z.array(z.string()).default([]),
+    /** The whole environment of the process, but for PATH. */
+    env: z.record(z.string(), z.string()).default({}),
+    /** Directories of the host that it may read (`ro`) or write (`rw`), relative to the manifest's directory. */
+    directories: z.array(z.strictObject({ path: z.string(), access: z.enum(['ro', 'rw']) })).default([]),
+  }),
+  z.strictObject({
+    type: z.literal('http'),
+    url: z.url(),
+    /** Loopback and private addresses are refused unless an operator says that this server lives there. */
+    allowPrivateAddress: z.boolean().default(false),
+  }),
+]);
+export type TransportManifest = z.infer<typeof transport>;
+
+export const toolServerManifest = z.strictObject({
+  kind: z.literal('ToolServer'),
+  name,
+  description,
+  environments: z.array(name).min(1),
+  transport,
+  /** True: one connection may serve several tasks. Otherwise every task has its own. */
+  stateless: z.boolean().default(false),
+  /** What the operator says of each tool. A tool not named here is tier 4 and held back. */
+  tools: z.record(toolName, toolSetting).default({}),
+  /** Tier of resource reads, prompts and completion; without it they are tier 4. */
+  resources: z.strictObject({ tier }).optional(),
+  prompts: z.strictObject({ tier }).optional(),
+  /** What the server may ask of the client. All off unless granted (law 8). */
+  clientRequests: z
+    .strictObject({
+      sampling: z.boolean().default(false),
+      elicitation: z.boolean().default(false),
+      urlElicitation: z.boolean().default(false),
+      roots: z.boolean().default(false),
+    })
+    .default({ sampling: false, elicitation: false, urlElicitation: false, roots: false }),
+});
+
+export const parameterType = z.enum(['string', 'integer', 'boolean']);
+
+export const templateManifest = z.strictObject({
+  kind: z.literal('Template'),
+  name,
+  description,
+  parameters: z
+    .record(
+      z.string().regex(/^[a-z][a-zA-Z0-9_]*$/),
+      z.strictObject({ type: parameterType, required: z.boolean().default(true), description }),
+    )
+    .default({}),
+  /** What a task of this kind may do. An argument condition is a literal or `$parameter`. */
+  allow: z
+    .array(
+      z.strictObject({
+        tools: z.array(toolPattern).min(1),
+        when: z.record(z.string(), z.union([z.string(), z.number().int(), z.boolean()])).optional(),
+      }),
+    )
+    .default([]),
+  ttlSeconds: z.number().int().min(60).max(86_400).default(3_600),
+});
+
+/** Cedar text; in files it stands alone as `NAME.cedar`. */
+export const policyManifest = z.strictObject({ kind: z.literal('Policy'), name, cedar: z.string().max(1_000_000) });
+
+export const manifest = z.discriminatedUnion('kind', [
+  environmentManifest,
+  personManifest,
+  blueprintManifest,
+  agentManifest,
+  toolServerManifest,
+  templateManifest,
+  policyManifest,
+]);
+export type Manifest = z.infer<typeof manifest>;
+export type ManifestInput = z.input<typeof manifest>;
+export type EnvironmentManifest = z.infer<typeof environmentManifest>;
+export type PersonManifest = z.infer<typeof personManifest>;
+export type BlueprintManifest = z.infer<typeof blueprintManifest>;
+export type AgentManifest = z.infer<typeof agentManifest>;
+export type ToolServerManifest = z.infer<typeof toolServerManifest>;
+export type TemplateManifest = z.infer<typeof templateManifest>;
+export type PolicyManifest = z.infer<typeof policyManifest>;
+
+/** One line of a plan. */
+export const planChange = z.object({
+  operation: z.enum(['create', 'update', 'delete', 'unchanged']),
+  kind: z.string(),
+  name: z.string(),
+  /** Paths that differ, with the value before and after; absent for create, delete and unchanged. */
+  differences: z.array(z.object({ path: z.string(), before: z.unknown(), after: z.unknown() })).optional(),
+});
+export type PlanChange = z.infer<typeof planChange>;

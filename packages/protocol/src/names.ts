@@ -1,0 +1,39 @@
+import { z } from 'zod';
+
+/** Lower-case words joined by single hyphens. No `__`, `+` or `/`: those join names in tool names, URIs and references. */
+export const name = z
+  .string()
+  .max(64)
+  .regex(/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/, 'lower-case letters, digits and single hyphens, beginning with a letter');
+
+/** A tool as the server calls it (MCP tool name characters). */
+export const toolName = z
+  .string()
+  .min(1)
+  .max(128)
+  .regex(/^[A-Za-z0-9_.-]+$/);
+
+/** `server/tool`, the reference used in templates, policies, records and the console. */
+export const toolRef = z
+  .string()
+  .max(200)
+  .regex(/^[a-z][a-z0-9-]*\/[A-Za-z0-9_.-]+$/);
+
+/** `server/tool`, `server/*` or `*`. */
+export const toolPattern = z
+  .string()
+  .max(200)
+  .regex(/^(\*|[a-z][a-z0-9-]*\/(\*|[A-Za-z0-9_.-]+))$/);
+
+export const email = z.email().max(254);
+
+/** 1 autonomous, 2 automated and logged for review, 3 needs a person's approval, 4 prohibited. */
+export const tier = z.union([z.literal(1), z.literal(2), z.literal(3), z.literal(4)]);
+export type Tier = z.infer<typeof tier>;
+
+/** What a tool does to the world; groups tools in policies. */
+export const effect = z.enum(['read', 'write', 'delete', 'send', 'pay', 'export', 'deploy', 'administer']);
+export type Effect = z.infer<typeof effect>;
+
+export const lifecycle = z.enum(['draft', 'active', 'suspended', 'retired']);
+export type Lifecycle = z.infer<typeof lifecycle>;

@@ -1,0 +1,93 @@
+import type { Tier } from './names.ts';
+
+/** `request`: refused or waiting; `dispatch`: allowed, about to be sent; `outcome`: what came of it; `change`: administrative. */
+export type RecordKind = 'request' | 'dispatch' | 'outcome' | 'change';
+
+export interface Actor {
+  /** SPIFFE ID of an agent, or `person:EMAIL`. */
+  sub: string;
+  /** `ai_agent` or `user` (draft-mcguinness-oauth-actor-profile, sub_profile). */
+  profile: 'ai_agent' | 'user';
+}
+
+export type Effective = 'allow' | 'deny' | 'needs-approval';
+
+/** The one decision about one action. */
+export interface Decision {
+  effect: Effective;
+  tier: Tier;
+  /** Stable code of the reason (`policy.no-permit`, `tool.held`, `agent.killed` …). */
+  code: string;
+  /** For the agent's developer: what stopped it and what to ask for. */
+  reason: string;
+  /** Ids of the policies that determined it. */
+  policies: string[];
+  policyVersion: string;
+}
+
+export type ResultClass = 'success' | 'failure' | 'anomalous' | 'unknown';
+
+/**
+ * One line of the log: the text that is hashed into the Merkle tree is the RFC 8785 form of this object. Bodies are not in it,
+ * only their salted digests, so that a body can be erased without touching the tree. At most 65,535 bytes.
+ */
+export interface ActionRecord {
+  v: 1;
+  kind: RecordKind;
+  action_id: string;
+  /** RFC 3339, UTC, milliseconds. */
+  time: string;
+  replica: string;
+  /** What was done: `tools/call`, `resources/read`, `token.issue`, `agent.kill`, `manifest.apply` … */
+  operation: string;
+  agent: string | null;
+  actor_chain: Actor[];
+  requested_by: string | null;
+  on_behalf_of: string | null;
+  task: string | null;
+  intent: string | null;
+  model_provider: string | null;
+  model: string | null;
+  environment: string | null;
+  template: string | null;
+  tool: string | null;
+  tool_definition: string | null;
+  resource: string | null;
+  arguments_digest: string | null;
+  decision: Decision | null;
+  labels: string[];
+  approval: string | null;
+  credentials: { lease: string; provider: string; state: 'issued' | 'torn-down' }[];
+  ticket: string | null;
+  change_request: string | null;
+  result: ResultClass | null;
+  result_digest: string | null;
+  /** What the tool says it changed, or what an administrative change did. Never a secret, never a body. */
+  changes: string[];
+  /** Upstream error or refusal in short, for people. */
+  detail: string | null;
+}
+
+/** A record with its place in its log and its leaf hash, as the API gives it out. */
+export interface SequencedRecord {
+  log: string;
+  sequence: number;
+  leafHash: string;
+  record: ActionRecord;
+}
+
+/** One action with all of its records: what timelines show. */
+export interface ActionSummary {
+  actionId: string;
+  time: string;
+  operation: string;
+  agent: string | null;
+  task: string | null;
+  tool: string | null;
+  resource: string | null;
+  decision: Decision | null;
+  approval: string | null;
+  /** `waiting`, `refused`, `running`, `success`, `failure`, `anomalous`, `unknown`, `recorded` (a change). */
+  status: 'waiting' | 'refused' | 'running' | ResultClass | 'recorded';
+  detail: string | null;
+}

@@ -1,0 +1,49 @@
+import { z } from 'zod';
+import { name } from './names.ts';
+
+/** RFC 9396 type of the authorization details that start (or continue) a task at the token endpoint. */
+export const TASK_DETAILS_TYPE = 'urn:gatehouse:task';
+
+export const taskParameters = z.record(z.string(), z.union([z.string().max(1_000), z.number().int(), z.boolean()]));
+export type TaskParameters = z.infer<typeof taskParameters>;
+
+/**
+ * What an agent says when it starts a task. All of it is `declared`: recorded, shown, and granting nothing beyond what the
+ * template allows that agent (laws 5, 9). With `task` a new token for a running task is asked for, and nothing else may be given.
+ */
+export const taskDetails = z.union([
+  z.strictObject({ type: z.literal(TASK_DETAILS_TYPE), task: z.string().regex(/^tsk_[0-9a-z]+$/) }),
+  z.strictObject({
+    type: z.literal(TASK_DETAILS_TYPE),
+    template: name,
+    parameters: taskParameters.default({}),
+    intent: z.string().min(1).max(2_000),
+    on_behalf_of: z.string().max(254).optional(),
+    requested_by: z.string().max(254).optional(),
+    ticket: z.string().max(200).optional(),
+    change_request: z.string().max(200).optional(),
+    model_provider: z.string().max(100).optional(),
+    model: z.string().max(100).optional(),
+  }),
+]);
+export type TaskDetails = z.infer<typeof taskDetails>;
+
+export interface Task {
+  id: string;
+  agent: string;
+  environment: string;
+  template: string;
+  parameters: TaskParameters;
+  /** All five as declared by the agent. */
+  intent: string;
+  onBehalfOf: string | null;
+  requestedBy: string | null;
+  ticket: string | null;
+  changeRequest: string | null;
+  modelProvider: string | null;
+  model: string | null;
+  state: 'active' | 'ended' | 'killed';
+  /** Milliseconds since the epoch. */
+  startedAt: number;
+  expiresAt: number;
+}

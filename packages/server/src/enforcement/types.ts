@@ -1,0 +1,50 @@
+import type { Approval, Decision } from '@gatehouse/protocol';
+import type { Caller } from '../identity/index.ts';
+import type { Json } from '../platform/index.ts';
+
+/** What a door asks to have done. Everything an agent does, and everything a server asks of an agent's client, is one of these. */
+export interface Action {
+  caller: Caller;
+  /** MCP method or the like: `tools/call`, `resources/read`, `prompts/get`, `completion/complete`, `resources/subscribe`, `sampling/createMessage`, `elicitation/create`, `roots/list`, `tasks/get` … */
+  operation: string;
+  server: string;
+  /** Tool, prompt, or resource URI, as the server names it. */
+  name: string;
+  arguments: Json;
+  /** Given by a door that resumes an action (approval, retry, MRTR round); else a new one is made. */
+  actionId?: string;
+}
+
+/** Step 7 to the door: the record is durable, send now. */
+export interface Dispatch {
+  actionId: string;
+  /** Aborts on kill, suspension, task end and shutdown. */
+  signal: AbortSignal;
+}
+
+/** What the upstream made of it. `failure` is a tool error or protocol error that the upstream gave. */
+export interface Sent {
+  result: 'success' | 'failure';
+  body: Json;
+  changes?: string[];
+  detail?: string;
+}
+
+export type Outcome =
+  | { kind: 'done'; actionId: string; sent: Sent }
+  | { kind: 'refused'; actionId: string; decision: Decision }
+  | { kind: 'pending'; actionId: string; approval: Approval }
+  /** Sent, but nobody knows what came of it: upstream died, timed out, or the call was aborted. Never re-run silently. */
+  | { kind: 'unknown'; actionId: string; detail: string };
+
+export interface Enforcement {
+  enforce(action: Action, send: (dispatch: Dispatch) => Promise<Sent>): Promise<Outcome>;
+  /** Names (`server/tool`) that this task may ever use, for listings; from memory. */
+  usableTools(caller: Caller, server?: string): Promise<import('../registry/index.ts').RegisteredTool[]>;
+  /** A stream or session that must end with its agent or task. Returns the way to let go of it. */
+  attach(caller: Caller, end: (reason: string) => void): () => void;
+  /** Ends everything in flight of this agent or task; part of applying the feed. */
+  stop(of: { agent?: string; task?: string }, reason: string): void;
+  /** Actions in flight now, for shutdown and the console. */
+  inFlight(): number;
+}

@@ -1,0 +1,45 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Actor, Role, Task } from '@gatehouse/protocol';
+
+/** A verified agent at work on a task: what every action starts from (law 2). */
+export interface Caller {
+  agent: string;
+  /** Of the agent when the token was made; a token of an older epoch is refused. */
+  agentEpoch: number;
+  task: Task;
+  /** Outermost (presenting) actor first. */
+  actorChain: Actor[];
+  tokenId: string;
+  /** Thumbprint of the DPoP key, or null for an agent registered as bearer-only. */
+  proofKey: string | null;
+  /** Milliseconds since the epoch. */
+  expiresAt: number;
+}
+
+/** A signed-in person at the control API. Never made from an agent's token (law 4). */
+export interface PersonCaller {
+  email: string;
+  displayName: string;
+  roles: Role[];
+  session: string;
+}
+
+export interface Tokens {
+  /**
+   * Verifies the access token (RFC 9068, audience, signature, epoch, task, revocation) and its DPoP proof (RFC 9449).
+   * Throws `unauthenticated` GatehouseErrors whose `extra.challenge` is the WWW-Authenticate value (RFC 6750, RFC 9728).
+   */
+  authenticate(request: {
+    authorization: string | undefined;
+    dpop: string | undefined;
+    method: string;
+    url: string;
+  }): Promise<Caller>;
+}
+
+export interface AuthorizationServer {
+  /** Answers /oauth/* and the AS metadata and JWKS documents; true when the request was one of them. */
+  handle(request: IncomingMessage, response: ServerResponse): Promise<boolean>;
+  /** Every route that can mint something for an agent: enumerated by the kill tests. */
+  issuancePaths(): string[];
+}

@@ -1,0 +1,70 @@
+import type { ActionRecord, ActionSummary, SequencedRecord } from '@gatehouse/protocol';
+import type { Json } from '../platform/index.ts';
+import type { Guard, LogUnitResult, RecordChange } from '../storage/index.ts';
+
+/** Fields of a record that the ledger fills itself. */
+export type RecordInput = Omit<ActionRecord, 'v' | 'time' | 'replica' | 'arguments_digest' | 'result_digest'>;
+
+export interface LedgerEntry {
+  record: RecordInput;
+  /** Bodies, digested with a random salt; the arguments are kept beside the record, the result only as its digest. */
+  arguments?: Json;
+  result?: Json;
+}
+
+export interface SearchQuery {
+  agent?: string;
+  task?: string;
+  person?: string;
+  tool?: string;
+  resource?: string;
+  effect?: string;
+  result?: string;
+  approval?: string;
+  ticket?: string;
+  operation?: string;
+  /** Milliseconds since the epoch. */
+  from?: number;
+  to?: number;
+  /** Opaque, from the page before. */
+  cursor?: string;
+  limit: number;
+}
+
+export interface Ledger {
+  /** Durable when it resolves with `ok`; nothing was written when it is refused; throws when it cannot be written. */
+  append(
+    entry: LedgerEntry,
+    options?: { guards?: Guard[]; consumeApproval?: { id: string; actionId: string } },
+  ): Promise<LogUnitResult>;
+  /** The outcome of an action: enqueued in order, not waited for. A crash before it is written shows as `unknown`. */
+  appendLater(entry: LedgerEntry): void;
+  readonly recordChange: RecordChange;
+
+  search(query: SearchQuery): Promise<{ records: SequencedRecord[]; cursor: string | null }>;
+  actions(query: SearchQuery): Promise<{ actions: ActionSummary[]; cursor: string | null }>;
+  action(
+    actionId: string,
+  ): Promise<{ summary: ActionSummary; records: SequencedRecord[]; arguments: Json | null } | undefined>;
+  /** Called for each record once it is durable on this replica, in order. Returns the way to stop. */
+  follow(listener: (record: SequencedRecord) => void): () => void;
+
+  logs(): Promise<{ id: string; vkey: string; size: number; checkpoint: string | null }[]>;
+  /** Signs a checkpoint over everything durable; null while the log is empty. */
+  checkpoint(): Promise<string | null>;
+  /** `.tlog-proof` text (c2sp.org/tlog-proof@v1) of one record, with the entry it proves. */
+  receipt(log: string, sequence: number): Promise<{ entry: string; proof: string; vkey: string } | undefined>;
+  /** C2SP tlog-tiles resources by path (`checkpoint`, `tile/0/000`, `tile/entries/000`). */
+  resource(
+    log: string,
+    path: string,
+  ): Promise<{ body: Uint8Array; contentType: string; immutable: boolean } | undefined>;
+  /** Recomputes everything from the stored entries; reports the first thing that does not fit. */
+  verify(
+    log: string,
+    onProgress?: (done: number, of: number) => void,
+  ): Promise<{ ok: boolean; size: number; problem: string | null }>;
+  /** Dispatches without outcome older than the limit get an `unknown` outcome (after a crash). */
+  closeUnknown(olderThanMs: number): Promise<number>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,47 @@
+/** What one server process is told from outside. Everything else lives in the workspace (storage). */
+export interface Config {
+  /** Directory of the embedded database, keys and upstreams' working directories. */
+  dataDir: string;
+  /** `sqlite` (in dataDir) or a `postgres://` URL. */
+  database: string;
+  host: string;
+  port: number;
+  /** Base of every address that is handed out, without a trailing slash; its origin is the WebAuthn relying party. */
+  publicUrl: string;
+  /** SPIFFE trust domain of the workspace. */
+  trustDomain: string;
+  /** Name of this replica; owns one Merkle log. */
+  replica: string;
+}
+
+/** Limits with their reasons. Documented in docs/reference/limits.md; each has a test. */
+export const limits = {
+  /** One JSON-RPC message or API body. Larger payloads belong in the tool, not in a call. */
+  requestBodyBytes: 4 * 1024 * 1024,
+  /** One upstream answer or event; more is cut off and reported as an upstream failure. */
+  upstreamMessageBytes: 16 * 1024 * 1024,
+  /** Nesting of any JSON taken from outside: deeper input is only ever an attack on recursion. */
+  jsonDepth: 64,
+  /** A request whose body has not arrived in this time is dropped. */
+  requestBodyTimeoutMs: 15_000,
+  /** A tool call with no answer and no progress in this time is ended as `unknown`. */
+  upstreamIdleTimeoutMs: 120_000,
+  /** Messages that an upstream may send for one call before it is treated as flooding. */
+  upstreamMessagesPerCall: 10_000,
+  /** Characters of a stated intent; it goes into the record, which has 64 KiB in all. */
+  intentChars: 2_000,
+  /** Tools that one server may serve. */
+  toolsPerServer: 2_000,
+  /** Open MCP sessions of one task. */
+  sessionsPerTask: 16,
+  /** Pending approvals of one agent: an approver must not be worn down. */
+  pendingApprovalsPerAgent: 20,
+  /** Depth of an actor chain (RFC 8693 `act`). */
+  actorChainDepth: 8,
+  /** Life of an access token. */
+  tokenTtlSeconds: 900,
+  /** Life of a task unless its template says less. */
+  taskTtlSeconds: 3_600,
+  /** Life of a pending approval. */
+  approvalTtlSeconds: 900,
+} as const;

@@ -1,0 +1,15 @@
+export { type Clock, systemClock } from './clock.ts';
+export { type Config, limits } from './config.ts';
+export { type ErrorKind, errorKinds, GatehouseError, toProblem } from './errors.ts';
+export { type IdPrefix, newId } from './ids.ts';
+export {
+  canonicalJson,
+  digestJson,
+  isJsonObject,
+  type Json,
+  type JsonObject,
+  parseStrictJson,
+  sha256Hex,
+} from './json.ts';
+export { createLog, type Log, type LogLevel } from './log.ts';
+export { constantTimeEqual, Secret } from './secret.ts';

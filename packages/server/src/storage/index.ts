@@ -1,0 +1,19 @@
+export { openStorage } from './open.ts';
+export type { Tables } from './schema.ts';
+export { createSealer, type Sealer } from './sealer.ts';
+export {
+  type AdministrativeChange,
+  type BodyRow,
+  type Change,
+  type ChangeFeed,
+  type ChangeTopic,
+  type Database,
+  type DatabaseTransaction,
+  FEED_LEASE_MS,
+  type Guard,
+  type LogUnit,
+  type LogUnitResult,
+  type RecordChange,
+  type RecordRow,
+  type Storage,
+} from './storage.ts';

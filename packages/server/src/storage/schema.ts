@@ -1,0 +1,173 @@
+import type { Generated } from 'kysely';
+
+/**
+ * Every stored table. One schema for both dialects: `text`, `bigint` (read as number), `bytea`/`blob` (read as Uint8Array);
+ * JSON is canonical text. All times are milliseconds since the epoch.
+ */
+export interface Tables {
+  meta: { key: string; value: string };
+
+  /** Declared objects other than agents: Environment, Person, Blueprint, ToolServer, Template, Policy. */
+  objects: { kind: string; name: string; body: string; updated_at: number };
+
+  agents: {
+    name: string;
+    environment: string;
+    owner: string;
+    blueprint: string;
+    state: string;
+    /** Bumped by kill, suspend and every change of keys or state; tokens and dispatches carry the epoch they were decided at. */
+    epoch: number;
+    killed_at: number | null;
+    /** AgentManifest. */
+    body: string;
+    updated_at: number;
+  };
+
+  /** One pinned definition per tool, prompt, resource template and instructions text of a server. */
+  definitions: {
+    server: string;
+    kind: string;
+    name: string;
+    /** `approved`, `held` (new or changed, waits for review) or `missing` (approved, but no longer served). */
+    state: string;
+    approved_digest: string | null;
+    approved_body: string | null;
+    served_digest: string | null;
+    served_body: string | null;
+    reviewed_by: string | null;
+    reviewed_at: number | null;
+    seen_at: number;
+  };
+
+  tasks: {
+    id: string;
+    agent: string;
+    environment: string;
+    template: string;
+    parameters: string;
+    intent: string;
+    on_behalf_of: string | null;
+    requested_by: string | null;
+    ticket: string | null;
+    change_request: string | null;
+    model_provider: string | null;
+    model: string | null;
+    state: string;
+    started_at: number;
+    expires_at: number;
+    ended_at: number | null;
+  };
+
+  /** Versions that a dispatch must still find as it decided on them: `agent:NAME`, `task:ID`, `tool:SERVER/NAME`, `policy`. */
+  fences: { key: string; version: number };
+
+  /** The change feed: appended in the transaction that changes anything the hot path caches. */
+  changes: { sequence: Generated<number>; topic: string; key: string; at: number };
+
+  /** Replicas and how far each has applied the feed. One whose lease has run out denies everything. */
+  replicas: { id: string; acknowledged: number; lease_until: number; started_at: number };
+
+  approvals: {
+    id: string;
+    action_id: string;
+    state: string;
+    digest: string;
+    agent: string;
+    task: string;
+    /** The rest of `Approval`, as JSON. */
+    body: string;
+    created_at: number;
+    expires_at: number;
+    decided_at: number | null;
+    decided_by: string | null;
+    reason: string | null;
+    /** The WebAuthn assertion that approved, as JSON; verifiable offline with the passkey's public key. */
+    assertion: string | null;
+    consumed_by: string | null;
+  };
+
+  logs: { id: string; replica: string; vkey: string; created_at: number };
+
+  records: {
+    log: string;
+    sequence: number;
+    leaf_hash: Uint8Array;
+    kind: string;
+    action_id: string;
+    at: number;
+    operation: string;
+    agent: string | null;
+    task: string | null;
+    person: string | null;
+    tool: string | null;
+    resource: string | null;
+    effect: string | null;
+    result: string | null;
+    approval: string | null;
+    ticket: string | null;
+    /** The hashed text. */
+    entry: string;
+  };
+
+  /** Bodies beside the records, erasable. The digest in the record is over salt and canonical text. */
+  bodies: {
+    action_id: string;
+    kind: string;
+    salt: Uint8Array;
+    body: string | null;
+    created_at: number;
+    erased_at: number | null;
+  };
+
+  /** Full and partial tiles of the Merkle trees (C2SP tlog-tiles): hashes of 32 bytes each. */
+  tiles: { log: string; level: number; tile: number; width: number; hashes: Uint8Array };
+  checkpoints: { log: string; size: number; note: string; at: number };
+
+  passkeys: {
+    id: string;
+    person: string;
+    public_key: Uint8Array;
+    counter: number;
+    transports: string;
+    name: string;
+    created_at: number;
+    last_used_at: number | null;
+  };
+  people_sessions: {
+    id_digest: string;
+    person: string;
+    created_at: number;
+    expires_at: number;
+    last_seen_at: number;
+    user_agent: string;
+    via: string;
+  };
+  signin_links: { token_digest: string; person: string; expires_at: number; used_at: number | null };
+  webauthn_challenges: { id: string; person: string; purpose: string; challenge: string; expires_at: number };
+
+  /** Signing keys; the private part is sealed by the key-encryption key. */
+  signing_keys: {
+    kid: string;
+    purpose: string;
+    algorithm: string;
+    public_jwk: string;
+    sealed_private: Uint8Array;
+    state: string;
+    created_at: number;
+  };
+  /** Named secrets for upstreams, sealed. */
+  secrets: { name: string; sealed: Uint8Array; updated_at: number };
+  revoked_tokens: { token_id: string; expires_at: number };
+  /** oidc-provider's artifacts and one-time identifiers (assertion and proof ids). */
+  oauth_artifacts: {
+    model: string;
+    id: string;
+    payload: string;
+    expires_at: number | null;
+    consumed_at: number | null;
+    uid: string | null;
+    grant_id: string | null;
+    user_code: string | null;
+  };
+}

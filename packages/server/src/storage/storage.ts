@@ -1,0 +1,130 @@
+import type { Kysely, Transaction } from 'kysely';
+import type { Tables } from './schema.ts';
+
+export type Database = Kysely<Tables>;
+export type DatabaseTransaction = Transaction<Tables>;
+
+/** Topics of the change feed; the key names the object. */
+export type ChangeTopic =
+  | 'agent'
+  | 'object'
+  | 'definition'
+  | 'policy'
+  | 'task'
+  | 'token'
+  | 'approval'
+  | 'session'
+  | 'key';
+
+export interface Change {
+  sequence: number;
+  topic: ChangeTopic;
+  key: string;
+  at: number;
+}
+
+/** A version that must still stand when the unit is written. */
+export interface Guard {
+  key: string;
+  version: number;
+}
+
+/** A record ready to be written; its place in the log is given by the writer. */
+export interface RecordRow {
+  kind: string;
+  actionId: string;
+  at: number;
+  operation: string;
+  agent: string | null;
+  task: string | null;
+  person: string | null;
+  tool: string | null;
+  resource: string | null;
+  effect: string | null;
+  result: string | null;
+  approval: string | null;
+  ticket: string | null;
+  entry: string;
+  leafHash: Uint8Array;
+}
+
+export interface BodyRow {
+  actionId: string;
+  kind: 'arguments' | 'result';
+  salt: Uint8Array;
+  body: string;
+  at: number;
+}
+
+/**
+ * One all-or-nothing write of the hot path: if every guard holds and the approval can be consumed, the records and bodies are
+ * written; else nothing of this unit is. Units of many calls share one transaction and one fsync.
+ */
+export interface LogUnit {
+  guards: Guard[];
+  /** Approval to move from `approved` (and not expired at `now`) to `consumed` by this action. */
+  consumeApproval?: { id: string; actionId: string; now: number };
+  records: RecordRow[];
+  bodies: BodyRow[];
+}
+
+export type LogUnitResult =
+  | { ok: true; sequences: number[] }
+  | { ok: false; failed: 'guard'; key: string }
+  | { ok: false; failed: 'approval' };
+
+/** An administrative change, to be recorded in the transaction that makes it (law 1). */
+export interface AdministrativeChange {
+  /** `agent.kill`, `manifest.apply`, `definition.approve`, `token.issue`, `task.start`, `person.sign-in` … */
+  operation: string;
+  /** Who did it: `person:EMAIL`, a SPIFFE ID, or `gatehouse` for what the house does by itself. */
+  by: string;
+  agent?: string;
+  task?: string;
+  tool?: string;
+  environment?: string;
+  approval?: string;
+  /** What changed, in words. Never a secret. */
+  changes: string[];
+  detail?: string;
+}
+
+/** Port by which a lower room has a change recorded; main.ts plugs the ledger into it. Throws when it can't be recorded. */
+export type RecordChange = (transaction: DatabaseTransaction, change: AdministrativeChange) => Promise<void>;
+
+export interface Storage {
+  readonly dialect: 'sqlite' | 'postgres';
+  /** Everything but the hot path's writes. On SQLite reads run in a worker of their own, beside the writer. */
+  readonly db: Database;
+  /** Serialised with the group-committing writer. Retries serialisation failures. */
+  transaction<T>(work: (transaction: DatabaseTransaction) => Promise<T>): Promise<T>;
+  /** Opens this replica's log for appending: from here on `append` gives places after the last stored one. */
+  openLog(log: { id: string; replica: string; vkey: string; now: number }): Promise<{ size: number }>;
+  /** Resolves when the unit is durable (fsync) or refused; rejects when it could not be written: then nothing may be sent. */
+  append(unit: LogUnit): Promise<LogUnitResult>;
+  /** Same write, inside a transaction that changes something else: the change and its record stand or fall together. */
+  appendWithin(transaction: DatabaseTransaction, unit: LogUnit): Promise<LogUnitResult>;
+  /** Appends to the change feed; visible to followers when the transaction commits. */
+  announce(transaction: DatabaseTransaction, topic: ChangeTopic, key: string, now: number): Promise<void>;
+  /** Adds one to a fence (made at 1) and gives the new version. */
+  bumpFence(transaction: DatabaseTransaction, key: string): Promise<number>;
+  readonly feed: ChangeFeed;
+  close(): Promise<void>;
+}
+
+/**
+ * The change feed as one replica sees it. The listener is awaited before the change is acknowledged; a listener that throws
+ * stops the feed, and a stopped feed means `fresh()` is false within `FEED_LEASE_MS`: then everything is denied.
+ */
+export interface ChangeFeed {
+  start(replica: string, listener: (changes: Change[]) => Promise<void>): Promise<void>;
+  /** True while this replica has heard from the feed within its lease. */
+  fresh(): boolean;
+  /** Sequence of the newest change. */
+  head(): Promise<number>;
+  /** Waits until each live replica has acknowledged `sequence` or its lease has run out; says which. */
+  waitForAll(sequence: number): Promise<{ acknowledged: string[]; expired: string[] }>;
+  stop(): Promise<void>;
+}
+
+export const FEED_LEASE_MS = 5_000;
