@@ -19,11 +19,14 @@ export const toolRef = z
   .max(200)
   .regex(/^[a-z][a-z0-9-]*\/[A-Za-z0-9_.-]+$/);
 
-/** `server/tool`, `server/*` or `*`. */
+/**
+ * `server/tool`, `server/*` (all its tools), `*` (all tools), `server#resources` or `server#prompts` (reading what is not a tool,
+ * completion included).
+ */
 export const toolPattern = z
   .string()
   .max(200)
-  .regex(/^(\*|[a-z][a-z0-9-]*\/(\*|[A-Za-z0-9_.-]+))$/);
+  .regex(/^(\*|[a-z][a-z0-9-]*(\/(\*|[A-Za-z0-9_.-]+)|#(resources|prompts)))$/);
 
 export const email = z.email().max(254);
 

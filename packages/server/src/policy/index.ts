@@ -1,1 +1,3 @@
+export { compilePolicies } from './compile.ts';
+export { type Feature, featureSubject, features } from './schema.ts';
 export type * from './types.ts';

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { Json } from '../platform/index.ts';
+import { compilePolicies } from './compile.ts';
+import { shopWorkspace } from './testing/workspace.ts';
+
+function decide(name: string, args: Json, policies: Record<string, string> = {}) {
+  const workspace = shopWorkspace(policies);
+  const set = compilePolicies(workspace);
+  return set.decide({
+    agent: workspace.agent,
+    task: workspace.task,
+    tool: workspace.tool(name),
+    arguments: args,
+    now: 0,
+  });
+}
+
+test('a template permits its tool with the task parameters, and nothing else', () => {
+  assert.equal(decide('get_order', { order: 1042 }).effect, 'allow');
+  const other = decide('get_order', { order: 1043 });
+  assert.equal(other.code, 'policy.conditions-unmet');
+  assert.match(other.reason, /"order" must be 1042 \(the task's parameter "order"\), not 1043/);
+});
+
+test('tiers: 3 waits for a person, 4 is refused although a template permits it', () => {
+  assert.equal(decide('refund_order', { order: 1042, amount_cents: 4000, currency: 'EUR' }).effect, 'needs-approval');
+  const dropped = decide('drop_table', { table: 'orders' });
+  assert.equal(dropped.effect, 'deny');
+  assert.equal(dropped.code, 'tier.prohibited');
+});
+
+test('forbid wins over a permit and gives its reason', () => {
+  const policies = {
+    caps: `@id("refund-cap") @reason("refunds above 500.00 are done by finance")
+forbid(principal, action in Gatehouse::Action::"pay", resource) when { context.arguments.amount_cents > 50000 };`,
+  };
+  const refused = decide('refund_order', { order: 1042, amount_cents: 50001, currency: 'EUR' }, policies);
+  assert.equal(refused.effect, 'deny');
+  assert.match(refused.reason, /refunds above 500.00 are done by finance/);
+  assert.deepEqual(refused.policies, ['caps#refund-cap']);
+  assert.equal(
+    decide('refund_order', { order: 1042, amount_cents: 50000, currency: 'EUR' }, policies).effect,
+    'needs-approval',
+  );
+});
+
+test('an annotation raises the tier and can never lower it', () => {
+  const raise = { raise: '@tier("3") permit(principal, action == Gatehouse::Action::"shop/get_order", resource);' };
+  assert.equal(decide('get_order', { order: 1042 }, raise).effect, 'needs-approval');
+  const lower = { lower: '@tier("1") permit(principal, action == Gatehouse::Action::"shop/refund_order", resource);' };
+  assert.equal(
+    decide('refund_order', { order: 1042, amount_cents: 1, currency: 'EUR' }, lower).effect,
+    'needs-approval',
+  );
+});
+
+test('a policy that names an unknown tool, or compares an argument with another type, does not load; the message has the line', () => {
+  const load = (cedar: string) => () => compilePolicies(shopWorkspace({ mine: cedar }));
+  assert.throws(
+    load('\n\nforbid(principal, action == Gatehouse::Action::"shop/refund_ordr", resource);'),
+    /Policy mine, line 3: .*unrecognized action/,
+  );
+  assert.throws(
+    load(
+      'permit(principal, action, resource);\nforbid(principal, action == Gatehouse::Action::"shop/refund_order", resource) when { context.arguments.amount_cents > "5" };',
+    ),
+    /Policy mine, line 2/,
+  );
+  assert.throws(load('permit(principal, action);'), /Policy mine, line 1/);
+});
+
+test('a policy that fails while it is evaluated denies, even beside a permit', () => {
+  const overflow = {
+    overflow:
+      'forbid(principal, action == Gatehouse::Action::"shop/get_order", resource) when { context.arguments.order + 9223372036854775807 > 0 };',
+  };
+  assert.equal(decide('get_order', { order: 1042 }, overflow).code, 'policy.error');
+});
+
+test('arguments that do not fit their declared type are refused before any policy sees them', () => {
+  for (const order of ['1042', 1042.5, 2 ** 53, null, [1042], undefined]) {
+    assert.equal(decide('get_order', order === undefined ? {} : { order }).code, 'arguments.invalid');
+  }
+});
+
+test('listing: only tools that some permit could allow this task', () => {
+  const workspace = shopWorkspace({
+    no: 'forbid(principal, action == Gatehouse::Action::"shop/post_message", resource);',
+  });
+  const set = compilePolicies(workspace);
+  const usable = ['get_order', 'list_orders', 'post_message', 'refund_order'].filter((name) =>
+    set.mayEverUse(workspace.agent, workspace.task, workspace.tool(name)),
+  );
+  assert.deepEqual(usable, ['get_order', 'list_orders', 'refund_order']);
+  assert.equal(
+    set.mayEverUse(workspace.agent, { ...workspace.task, template: 'other' }, workspace.tool('get_order')),
+    false,
+  );
+});
+
+test('property: without a permit whose conditions hold nothing is ever allowed (default deny)', () => {
+  const workspace = shopWorkspace();
+  const set = compilePolicies(workspace);
+  fc.assert(
+    fc.property(fc.integer(), fc.string(), fc.constantFrom('refund-order', 'other'), (order, channel, template) => {
+      const task = { ...workspace.task, template };
+      const read = set.decide({
+        agent: workspace.agent,
+        task,
+        tool: workspace.tool('get_order'),
+        arguments: { order },
+        now: 0,
+      });
+      assert.equal(read.effect === 'allow', template === 'refund-order' && order === 1042);
+      const post = set.decide({
+        agent: workspace.agent,
+        task,
+        tool: workspace.tool('post_message'),
+        arguments: { channel, text: 'x' },
+        now: 0,
+      });
+      assert.equal(post.effect === 'allow', template === 'refund-order' && channel === 'support');
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test('the version changes with any policy, template or tool definition', () => {
+  const version = compilePolicies(shopWorkspace()).version;
+  assert.notEqual(
+    compilePolicies(shopWorkspace({ a: 'permit(principal, action == Gatehouse::Action::"shop/get_order", resource);' }))
+      .version,
+    version,
+  );
+  assert.equal(compilePolicies(shopWorkspace()).version, version);
+});

@@ -1,0 +1,325 @@
+import {
+  type EntityJson,
+  type EntityUidJson,
+  type PolicyJson,
+  policySetTextToParts,
+  policyToJson,
+  preparsePolicySet,
+  statefulIsAuthorized,
+  type TypeAndId,
+  validate,
+} from '@cedar-policy/cedar-wasm/nodejs';
+import type { Decision, Task, Tier } from '@gatehouse/protocol';
+import { digestJson, GatehouseError } from '../platform/index.ts';
+import type { Agent, RegisteredTool } from '../registry/index.ts';
+import { explainUnmet, forbidden, notPermitted } from './explain.ts';
+import { buildSchema, NAMESPACE, type Subject, subjectsOf } from './schema.ts';
+import { type TemplatePermit, templatePermits } from './templates.ts';
+import type { CompilePolicies, PolicySet } from './types.ts';
+import { toContext } from './values.ts';
+
+export interface CompiledPolicy {
+  id: string;
+  /** For scope, annotations and explanations; a literal beyond 2^53 is not exact in it. */
+  json: PolicyJson;
+  /** What the engine is given: the text as written, or the JSON that a template was compiled to. */
+  source: string | PolicyJson;
+  /** Present on permits made from a template's `allow`. */
+  permit: TemplatePermit | null;
+}
+
+/**
+ * Parses and validates everything with the official engine, and decides with it. To keep a decision from growing with the number
+ * of policies, the engine is given only those whose scope can match the request's template, agent and tool: a policy whose scope
+ * does not match can neither permit nor forbid (Cedar, "policy slicing").
+ */
+export const compilePolicies: CompilePolicies = (snapshot) => {
+  const subjects = new Map<string, Subject>();
+  for (const server of snapshot.servers.values())
+    for (const subject of subjectsOf(server)) subjects.set(subject.ref, subject);
+  const schema = buildSchema([...subjects.values()], snapshot.templates.values());
+  const policies = new Map<string, CompiledPolicy>();
+  for (const template of snapshot.templates.values()) {
+    for (const permit of templatePermits(template, subjects))
+      policies.set(permit.id, { id: permit.id, json: permit.policy, source: permit.policy, permit });
+  }
+  for (const file of snapshot.policies.values()) {
+    for (const policy of parse(file.name, file.cedar)) {
+      if (policies.has(policy.id)) throw invalid(file.name, 1, `two policies have the id "${policy.id}"`);
+      policies.set(policy.id, { ...policy, permit: null });
+    }
+  }
+  check(schema, policies, snapshot.policies);
+  const version = digestJson({ schema, policies: [...policies.values()].map(({ id, source }) => [id, source]) });
+  return policySet(version, policies, subjects);
+};
+
+function policySet(version: string, policies: Map<string, CompiledPolicy>, subjects: Map<string, Subject>): PolicySet {
+  const owner = Symbol(version);
+  const slices = new Map<string, Slice>();
+
+  const sliceFor = (agent: Agent, task: Task, ref: string): Slice => {
+    const key = `${agent.name}\n${task.template}\n${ref}`;
+    let slice = slices.get(key);
+    if (!slice) {
+      if (slices.size >= MAX_SLICES) slices.clear();
+      const principals = principalUids(agent, task);
+      const subject = subjects.get(ref);
+      const candidates = subject
+        ? [...policies.values()].filter((policy) => inScope(policy.json, principals, subject))
+        : [];
+      slice = { candidates, slot: null };
+      slices.set(key, slice);
+    }
+    return slice;
+  };
+
+  return {
+    version,
+    mayEverUse(agent, task, tool) {
+      const { candidates } = sliceFor(agent, task, tool.ref);
+      const always = candidates.some(({ json }) => json.effect === 'forbid' && json.conditions.length === 0);
+      return !always && candidates.some(({ json }) => json.effect === 'permit');
+    },
+    decide(request) {
+      const { agent, task, tool } = request;
+      const subject = subjects.get(tool.ref);
+      const { candidates } = subject ? sliceFor(agent, task, tool.ref) : { candidates: [] };
+      const result = (
+        effect: Decision['effect'],
+        tier: Tier,
+        code: string,
+        reason: string,
+        ids: string[],
+      ): Decision => ({
+        effect,
+        tier,
+        code,
+        reason,
+        policies: ids,
+        policyVersion: version,
+      });
+      if (!subject || !candidates.some(({ json }) => json.effect === 'permit')) {
+        return result('deny', tool.tier, 'policy.no-permit', notPermitted(agent, task, tool, policies.values()), []);
+      }
+      const context = toContext(request.arguments, subject.arguments);
+      if ('problem' in context) {
+        return result(
+          'deny',
+          tool.tier,
+          'arguments.invalid',
+          `The arguments do not fit the tool: ${context.problem}. Correct them and call again.`,
+          [],
+        );
+      }
+      const answer = statefulIsAuthorized({
+        principal: uid('Task', task.id),
+        action: uid('Action', tool.ref),
+        resource: uid('Tool', tool.ref),
+        context: { arguments: context.context },
+        preparsedPolicySetId: prepare(owner, sliceFor(agent, task, tool.ref)),
+        entities: entities(agent, task, tool, subject),
+      });
+      const failures =
+        answer.type === 'failure'
+          ? answer.errors.map(({ message }) => message)
+          : answer.response.diagnostics.errors.map(({ error }) => error.message);
+      if (answer.type === 'failure' || failures.length > 0) {
+        return result(
+          'deny',
+          tool.tier,
+          'policy.error',
+          `A policy could not be evaluated, so the call is refused: ${failures[0]}`,
+          [],
+        );
+      }
+      const ids = answer.response.diagnostics.reason;
+      const determining = candidates.filter(({ id }) => ids.includes(id));
+      const tier = raisedTier(tool.tier, determining);
+      if (answer.response.decision === 'deny') {
+        if (ids.length > 0) return result('deny', tier, 'policy.forbidden', forbidden(determining), ids);
+        return result('deny', tier, 'policy.conditions-unmet', explainUnmet(request, candidates), []);
+      }
+      if (tier === 4)
+        return result(
+          'deny',
+          tier,
+          'tier.prohibited',
+          `${tool.ref} is tier 4: prohibited, and no approval can allow it.`,
+          ids,
+        );
+      if (tier === 3)
+        return result(
+          'needs-approval',
+          tier,
+          'tier.needs-approval',
+          `${tool.ref} is tier 3: a person has to approve this exact call.`,
+          ids,
+        );
+      return result('allow', tier, 'allowed', 'Permitted by policy.', ids);
+    },
+  };
+}
+
+interface Slice {
+  candidates: CompiledPolicy[];
+  slot: number | null;
+}
+
+const MAX_SLICES = 10_000;
+
+/** The engine keeps pre-parsed sets by name and never lets go of one: a bounded ring of names is used over and over. */
+const slots: { owner: symbol; slice: Slice }[] = [];
+const MAX_SLOTS = 2_048;
+let nextSlot = 0;
+
+function prepare(owner: symbol, slice: Slice): string {
+  const held = slice.slot === null ? undefined : slots[slice.slot];
+  if (held?.owner === owner && held.slice === slice) return `slot-${slice.slot}`;
+  const slot = nextSlot;
+  nextSlot = (nextSlot + 1) % MAX_SLOTS;
+  const answer = preparsePolicySet(`slot-${slot}`, {
+    staticPolicies: Object.fromEntries(slice.candidates.map(({ id, source }) => [id, source])),
+  });
+  if (answer.type === 'failure')
+    throw new GatehouseError('internal', 'policy.prepare', `Policies cannot be prepared: ${answer.errors[0]?.message}`);
+  slots[slot] = { owner, slice };
+  slice.slot = slot;
+  return `slot-${slot}`;
+}
+
+function raisedTier(tier: Tier, determining: CompiledPolicy[]): Tier {
+  const raised = determining.map(({ json }) => Number(json.annotations?.tier ?? 0));
+  return Math.max(tier, ...raised) as Tier;
+}
+
+function uid(type: string, id: string): TypeAndId {
+  return { type: `${NAMESPACE}::${type}`, id };
+}
+
+function principalUids(agent: Agent, task: Task): TypeAndId[] {
+  return [
+    uid('Agent', agent.name),
+    uid('Template', task.template),
+    uid('Blueprint', agent.manifest.blueprint),
+    uid('Environment', agent.manifest.environment),
+  ];
+}
+
+function entities(agent: Agent, task: Task, tool: RegisteredTool, subject: Subject): EntityJson[] {
+  const reference = (type: string, id: string) => ({ __entity: uid(type, id) });
+  return [
+    {
+      uid: uid('Task', task.id),
+      parents: principalUids(agent, task),
+      attrs: {
+        agent: reference('Agent', agent.name),
+        template: reference('Template', task.template),
+        environment: reference('Environment', agent.manifest.environment),
+        owner: agent.manifest.owner,
+        risk: agent.manifest.risk,
+        parameters: task.parameters,
+      },
+    },
+    {
+      uid: uid('Tool', tool.ref),
+      parents: [uid('ToolServer', tool.server)],
+      attrs: { tier: tool.tier, effects: [...tool.effects] },
+    },
+    { uid: uid('Action', tool.ref), parents: subject.effects.map((effect) => uid('Action', effect)), attrs: {} },
+  ];
+}
+
+/** Whether the scope of a policy (not its conditions) can match; a task is named by id in no stored policy, so it is not looked at. */
+function inScope(policy: PolicyJson, principals: TypeAndId[], subject: Subject): boolean {
+  const actions = [uid('Action', subject.ref), ...subject.effects.map((effect) => uid('Action', effect))];
+  const resources = [uid('Tool', subject.ref), uid('ToolServer', subject.server)];
+  return (
+    scopeMatches(policy.principal, principals, `${NAMESPACE}::Task`) &&
+    scopeMatches(policy.action, actions, `${NAMESPACE}::Action`) &&
+    scopeMatches(policy.resource, resources, `${NAMESPACE}::Tool`)
+  );
+}
+
+type Scope = PolicyJson['principal'] | PolicyJson['action'] | PolicyJson['resource'];
+
+function scopeMatches(scope: Scope, uids: TypeAndId[], type: string): boolean {
+  const isOneOf = (entity: EntityUidJson) => {
+    const wanted = '__entity' in entity ? entity.__entity : entity;
+    return uids.some((each) => each.type === wanted.type && each.id === wanted.id);
+  };
+  switch (scope.op) {
+    case 'All':
+      return true;
+    case '==':
+      // A policy on one task by id would have to be kept for all tasks; the engine then decides.
+      return 'entity' in scope && (isOneOf(scope.entity) || isTask(scope.entity));
+    case 'in':
+      if ('entities' in scope) return scope.entities.some(isOneOf);
+      return 'entity' in scope && (isOneOf(scope.entity) || isTask(scope.entity));
+    case 'is':
+      return scope.entity_type === type && (!scope.in || ('entity' in scope.in && isOneOf(scope.in.entity)));
+  }
+}
+
+function isTask(entity: EntityUidJson): boolean {
+  return ('__entity' in entity ? entity.__entity : entity).type === `${NAMESPACE}::Task`;
+}
+
+function parse(file: string, text: string): { id: string; json: PolicyJson; source: string }[] {
+  const parts = policySetTextToParts(text);
+  if (parts.type === 'failure') {
+    const [error] = parts.errors;
+    const start = error?.sourceLocations?.[0]?.start ?? 0;
+    throw invalid(file, lineOf(text, start), [error?.message, error?.help].filter(Boolean).join('; '));
+  }
+  if (parts.policy_templates.length > 0)
+    throw invalid(file, 1, 'policy templates with slots are not accepted here; write permission templates instead');
+  return parts.policies.map((source, index) => {
+    const answer = policyToJson(source);
+    if (answer.type === 'failure')
+      throw invalid(file, lineOf(text, text.indexOf(source)), answer.errors[0]?.message ?? 'cannot be read');
+    const { tier, id } = answer.json.annotations ?? {};
+    const line = lineOf(text, text.indexOf(source));
+    if (tier !== undefined && !['1', '2', '3', '4'].includes(tier))
+      throw invalid(file, line, `@tier must be "1" to "4", not "${tier}"`);
+    return { id: `${file}#${id ?? index}`, json: answer.json, source };
+  });
+}
+
+function check(
+  schema: ReturnType<typeof buildSchema>,
+  policies: Map<string, CompiledPolicy>,
+  files: ReadonlyMap<string, { cedar: string }>,
+): void {
+  const answer = validate({
+    schema,
+    policies: { staticPolicies: Object.fromEntries([...policies].map(([id, { source }]) => [id, source])) },
+    validationSettings: { mode: 'strict' },
+  });
+  if (answer.type === 'failure') throw invalid('(schema)', 1, answer.errors.map(({ message }) => message).join('; '));
+  const [error] = answer.validationErrors;
+  if (!error) return;
+  const [file = '', which = ''] = error.policyId.split('#');
+  const text = files.get(file)?.cedar ?? '';
+  const parts = text ? policySetTextToParts(text) : undefined;
+  const source =
+    parts?.type === 'success'
+      ? (parts.policies.find((part) => part.includes(`@id("${which}")`)) ?? parts.policies[Number(which)])
+      : undefined;
+  throw invalid(
+    file,
+    source ? lineOf(text, text.indexOf(source)) : 1,
+    [error.error.message, error.error.help].filter(Boolean).join('; '),
+  );
+}
+
+function lineOf(text: string, offset: number): number {
+  return text.slice(0, Math.max(0, offset)).split('\n').length;
+}
+
+function invalid(file: string, line: number, problem: string): GatehouseError {
+  return new GatehouseError('bad-request', 'policy.invalid', `Policy ${file}, line ${line}: ${problem}`, {
+    extra: { file, line },
+  });
+}

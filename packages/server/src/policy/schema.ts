@@ -1,0 +1,189 @@
+import type { SchemaJson, Type, TypeOfAttribute } from '@cedar-policy/cedar-wasm/nodejs';
+import type { Effect, TemplateManifest, Tier } from '@gatehouse/protocol';
+import { effect as effectSchema } from '@gatehouse/protocol';
+import { GatehouseError, isJsonObject, type JsonObject } from '../platform/index.ts';
+import type { RegisteredServer } from '../registry/index.ts';
+
+export const NAMESPACE = 'Gatehouse';
+
+/** What is not a tool but is an action all the same (law 8). Named `server#feature` beside the tools' `server/tool`. */
+export const features = [
+  'resources',
+  'prompts',
+  'sampling',
+  'elicitation',
+  'url-elicitation',
+  'roots',
+  'tasks',
+] as const;
+export type Feature = (typeof features)[number];
+
+/** One thing that policy can permit: a tool, or a feature of a server. */
+export interface Subject {
+  ref: string;
+  server: string;
+  tier: Tier;
+  effects: Effect[];
+  arguments: ArgumentsType;
+}
+
+export type ArgumentType =
+  | { kind: 'String' | 'Long' | 'Boolean' }
+  | { kind: 'Set'; element: ArgumentType }
+  | { kind: 'Record'; attributes: ArgumentsType };
+
+/** The arguments that policies can see. What JSON Schema leaves untyped (or types as a fraction) is not among them. */
+export type ArgumentsType = Record<string, { type: ArgumentType; required: boolean }>;
+
+const MAX_TYPE_DEPTH = 8;
+
+export function subjectsOf(server: RegisteredServer): Subject[] {
+  const tools = [...server.tools.values()].map((tool) => ({
+    ref: tool.ref,
+    server: server.name,
+    tier: tool.tier,
+    effects: tool.effects,
+    arguments: argumentsOf(tool.definition?.inputSchema),
+  }));
+  return [...tools, ...features.map((feature) => featureSubject(server, feature))];
+}
+
+export function featureSubject(server: Pick<RegisteredServer, 'name' | 'manifest'>, feature: Feature): Subject {
+  const { manifest, name } = server;
+  const granted: Record<Feature, Tier> = {
+    resources: manifest.resources?.tier ?? 4,
+    prompts: manifest.prompts?.tier ?? 4,
+    sampling: manifest.clientRequests.sampling ? 1 : 4,
+    elicitation: manifest.clientRequests.elicitation ? 1 : 4,
+    'url-elicitation': manifest.clientRequests.urlElicitation ? 1 : 4,
+    roots: manifest.clientRequests.roots ? 1 : 4,
+    tasks: 1,
+  };
+  const argumentName = { resources: 'uri', prompts: 'name' }[feature as 'resources' | 'prompts'];
+  const typed: ArgumentsType = argumentName ? { [argumentName]: { type: { kind: 'String' }, required: true } } : {};
+  return { ref: `${name}#${feature}`, server: name, tier: granted[feature], effects: ['read'], arguments: typed };
+}
+
+/** Types of a tool's arguments, from its JSON Schema (any draft: only `type`, `properties`, `items` and `required` are read). */
+export function argumentsOf(inputSchema: unknown): ArgumentsType {
+  const type = isJsonObject(inputSchema) ? typeOf(inputSchema, 0) : undefined;
+  return type?.kind === 'Record' ? type.attributes : {};
+}
+
+function typeOf(schema: JsonObject, depth: number): ArgumentType | undefined {
+  if (depth > MAX_TYPE_DEPTH) return undefined;
+  switch (schema.type) {
+    case 'string':
+      return { kind: 'String' };
+    case 'integer':
+      return { kind: 'Long' };
+    case 'boolean':
+      return { kind: 'Boolean' };
+    case 'array': {
+      const element = isJsonObject(schema.items) ? typeOf(schema.items, depth + 1) : undefined;
+      return element && { kind: 'Set', element };
+    }
+    case 'object': {
+      if (!isJsonObject(schema.properties)) return undefined;
+      const required = Array.isArray(schema.required) ? schema.required : [];
+      const attributes: ArgumentsType = {};
+      for (const [key, property] of Object.entries(schema.properties)) {
+        const type = isJsonObject(property) ? typeOf(property, depth + 1) : undefined;
+        if (type) attributes[key] = { type, required: required.includes(key) };
+      }
+      return { kind: 'Record', attributes };
+    }
+    default:
+      return undefined;
+  }
+}
+
+/**
+ * The Cedar schema of a workspace. Actions are the tools and features, in groups by effect; their context holds the typed
+ * arguments. A task carries the parameters of every template as optional attributes.
+ */
+export function buildSchema(subjects: Subject[], templates: Iterable<TemplateManifest>): SchemaJson<string> {
+  const actions: SchemaJson<string>[string]['actions'] = {};
+  for (const group of effectSchema.options) actions[group] = {};
+  for (const subject of subjects) {
+    actions[subject.ref] = {
+      memberOf: subject.effects.map((id) => ({ id })),
+      appliesTo: {
+        principalTypes: ['Task'],
+        resourceTypes: ['Tool'],
+        context: record({ arguments: { ...record(recordAttributes(subject.arguments)), required: true } }),
+      },
+    };
+  }
+  const string: Type<string> = { type: 'String' };
+  const attribute = (type: Type<string>): TypeOfAttribute<string> => ({ ...type, required: true });
+  return {
+    [NAMESPACE]: {
+      entityTypes: {
+        Environment: {},
+        Blueprint: {},
+        Template: {},
+        ToolServer: {},
+        Agent: { memberOfTypes: ['Blueprint', 'Environment'] },
+        Task: {
+          memberOfTypes: ['Agent', 'Template', 'Blueprint', 'Environment'],
+          shape: record({
+            agent: attribute({ type: 'EntityOrCommon', name: 'Agent' }),
+            template: attribute({ type: 'EntityOrCommon', name: 'Template' }),
+            environment: attribute({ type: 'EntityOrCommon', name: 'Environment' }),
+            owner: attribute(string),
+            risk: attribute(string),
+            parameters: attribute(record(parameterAttributes(templates))),
+          }),
+        },
+        Tool: {
+          memberOfTypes: ['ToolServer'],
+          shape: record({ tier: attribute({ type: 'Long' }), effects: attribute({ type: 'Set', element: string }) }),
+        },
+      },
+      actions,
+    },
+  };
+}
+
+function record(attributes: Record<string, TypeOfAttribute<string>>): {
+  type: 'Record';
+  attributes: Record<string, TypeOfAttribute<string>>;
+} {
+  return { type: 'Record', attributes };
+}
+
+function recordAttributes(type: ArgumentsType): Record<string, TypeOfAttribute<string>> {
+  return Object.fromEntries(
+    Object.entries(type).map(([key, { type, required }]) => [key, { ...cedarType(type), required }] as const),
+  );
+}
+
+function cedarType(type: ArgumentType): Type<string> {
+  if (type.kind === 'Set') return { type: 'Set', element: cedarType(type.element) };
+  if (type.kind === 'Record') return record(recordAttributes(type.attributes));
+  return { type: type.kind };
+}
+
+const parameterTypes = { string: 'String', integer: 'Long', boolean: 'Boolean' } as const;
+
+function parameterAttributes(templates: Iterable<TemplateManifest>): Record<string, TypeOfAttribute<string>> {
+  const attributes: Record<string, TypeOfAttribute<string>> = {};
+  const declaredBy: Record<string, string> = {};
+  for (const template of templates) {
+    for (const [name, parameter] of Object.entries(template.parameters)) {
+      const type = parameterTypes[parameter.type];
+      const before = attributes[name];
+      if (before && 'type' in before && before.type !== type) {
+        throw new GatehouseError(
+          'bad-request',
+          'policy.parameter-types',
+          `Templates ${declaredBy[name]} and ${template.name} give the parameter "${name}" two types (${before.type} and ${type}). Rename one of them.`,
+        );
+      }
+      attributes[name] = { type, required: false };
+      declaredBy[name] = template.name;
+    }
+  }
+  return attributes;
+}
