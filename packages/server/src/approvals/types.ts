@@ -53,6 +53,9 @@ export interface Approvals {
   /** Part of kill and task end. */
   cancelAll(transaction: DatabaseTransaction, of: { agent?: string; task?: string }, by: string): Promise<number>;
 
+  /** Lets go of an approval that a dispatch has consumed, or found consumed; the database has decided already. */
+  noteConsumed(id: string): void;
+
   refresh(changes: Change[]): Promise<void>;
   /** Moves what has run out to `expired`, recorded; called by a timer. */
   expire(): Promise<number>;

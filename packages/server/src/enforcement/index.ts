@@ -1,1 +1,2 @@
-export type * from './types.ts';
+export { createEnforcement, type EnforcementDependencies } from './enforce.ts';
+export * from './types.ts';

@@ -1,6 +1,7 @@
 import type { Approval, Decision } from '@gatehouse/protocol';
 import type { Caller } from '../identity/index.ts';
 import type { Json } from '../platform/index.ts';
+import type { RegisteredTool } from '../registry/index.ts';
 
 /** What a door asks to have done. Everything an agent does, and everything a server asks of an agent's client, is one of these. */
 export interface Action {
@@ -30,6 +31,11 @@ export interface Sent {
   detail?: string;
 }
 
+/** Thrown by a door's `send` when surely no byte left: the outcome is a failure, not `unknown`. */
+export class NotSent extends Error {
+  override readonly name = 'NotSent';
+}
+
 export type Outcome =
   | { kind: 'done'; actionId: string; sent: Sent }
   | { kind: 'refused'; actionId: string; decision: Decision }
@@ -40,7 +46,7 @@ export type Outcome =
 export interface Enforcement {
   enforce(action: Action, send: (dispatch: Dispatch) => Promise<Sent>): Promise<Outcome>;
   /** Names (`server/tool`) that this task may ever use, for listings; from memory. */
-  usableTools(caller: Caller, server?: string): Promise<import('../registry/index.ts').RegisteredTool[]>;
+  usableTools(caller: Caller, server?: string): Promise<RegisteredTool[]>;
   /** A stream or session that must end with its agent or task. Returns the way to let go of it. */
   attach(caller: Caller, end: (reason: string) => void): () => void;
   /** Ends everything in flight of this agent or task; part of applying the feed. */

@@ -84,6 +84,8 @@ export interface AdministrativeChange {
   tool?: string;
   environment?: string;
   approval?: string;
+  /** The action that the change is about (an approval's decision); its timeline shows the change. */
+  action?: string;
   /** What changed, in words. Never a secret. */
   changes: string[];
   detail?: string;

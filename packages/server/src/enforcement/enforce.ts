@@ -1,0 +1,295 @@
+import type { Approval, Decision } from '@gatehouse/protocol';
+import type { Approvals } from '../approvals/index.ts';
+import type { Ledger, LedgerEntry } from '../ledger/index.ts';
+import { type Clock, GatehouseError, type Log, newId } from '../platform/index.ts';
+import type { PolicySet } from '../policy/index.ts';
+import type { Agent, RegisteredTool, Registry, Snapshot } from '../registry/index.ts';
+import type { ChangeFeed, Guard } from '../storage/index.ts';
+import { checkArguments } from './arguments.ts';
+import { createLive } from './live.ts';
+import { recordOf } from './record.ts';
+import { findSubject, isRefusal } from './subject.ts';
+import { type Action, type Dispatch, type Enforcement, NotSent, type Outcome, type Sent } from './types.ts';
+
+export interface EnforcementDependencies {
+  registry: Registry;
+  /** The set compiled from the snapshot now in force. */
+  policies(): PolicySet;
+  approvals: Approvals;
+  ledger: Ledger;
+  feed: Pick<ChangeFeed, 'fresh'>;
+  clock: Clock;
+  log: Log;
+}
+
+/** A decision that the database no longer agrees with is taken again, but not for ever. */
+const MAX_ATTEMPTS = 3;
+
+/**
+ * The choke point: nothing reaches a tool in any other way. The steps are those of ARCHITECTURE.md; step 6 (key) stands between
+ * 5 and 7 once a tool needs a credential of its own.
+ */
+export function createEnforcement(deps: EnforcementDependencies): Enforcement {
+  const { registry, approvals, ledger, feed, clock, log } = deps;
+  const live = createLive();
+
+  async function enforce(action: Action, send: (dispatch: Dispatch) => Promise<Sent>): Promise<Outcome> {
+    let actionId = action.actionId ?? newId('act', clock.now());
+    for (let attempt = 1; ; attempt++) {
+      const snapshot = registry.snapshot();
+
+      // 1 who
+      const agent = snapshot.agents.get(action.caller.agent);
+      const unproven = feed.fresh() ? whoIsRefused(snapshot, action, agent, clock.now()) : STALE;
+      if (!agent || unproven) return refuse(action, actionId, null, deny(unproven ?? STALE, deps.policies().version));
+
+      // 2 what
+      const found = findSubject(snapshot, action);
+      if (isRefusal(found)) return refuse(action, actionId, found.tool, deny(found, deps.policies().version));
+
+      // 3 may it
+      const decision = decide(agent, action, found);
+      if (decision.effect === 'deny') return refuse(action, actionId, found, decision);
+
+      // 4 record and 5 ask: what nobody has to approve is recorded once, with its dispatch
+      let approval: Approval | undefined;
+      if (decision.effect === 'needs-approval') {
+        approval = await ask(agent, action, actionId, found, decision);
+        actionId = approval.actionId;
+        if (approval.state !== 'approved') return { kind: 'pending', actionId, approval };
+      }
+
+      // 7 dispatch
+      const flight = live.begin(action.caller, clock.now());
+      try {
+        const written = await ledger.append(
+          entry('dispatch', action, actionId, found, {
+            decision,
+            approval: approval?.id ?? null,
+            arguments: action.arguments,
+          }),
+          {
+            guards: guardsOf(snapshot, action, found),
+            ...(approval && { consumeApproval: { id: approval.id, actionId } }),
+          },
+        );
+        if (approval && (written.ok || written.failed === 'approval')) approvals.noteConsumed(approval.id);
+        if (written.ok) return await sendAndRecord(action, actionId, found, decision, approval, flight.signal, send);
+      } finally {
+        flight.end();
+      }
+      if (attempt === MAX_ATTEMPTS) return refuse(action, actionId, found, deny(STALE, decision.policyVersion));
+      await feedCaughtUp();
+    }
+  }
+
+  function decide(agent: Agent, action: Action, tool: RegisteredTool): Decision {
+    const set = deps.policies();
+    const problem = checkArguments(tool, action.arguments);
+    if (problem) {
+      const reason = `The arguments do not fit ${tool.ref}: ${problem}. Correct them and call again.`;
+      return deny({ code: 'arguments.invalid', reason }, set.version, tool);
+    }
+    return set.decide({ agent, task: action.caller.task, tool, arguments: action.arguments, now: clock.now() });
+  }
+
+  async function ask(
+    agent: Agent,
+    action: Action,
+    actionId: string,
+    tool: RegisteredTool,
+    decision: Decision,
+  ): Promise<Approval> {
+    const { task } = action.caller;
+    const subject = {
+      agent: agent.name,
+      agentEpoch: agent.epoch,
+      task: task.id,
+      operation: action.operation,
+      tool: action.operation === 'tools/call' ? tool.ref : `${tool.ref} ${action.name}`,
+      toolDefinition: tool.digest ?? '',
+      arguments: action.arguments,
+      policyVersion: decision.policyVersion,
+    };
+    const known = approvals.find(approvals.digest(subject));
+    if (known) return known;
+    await append(entry('request', action, actionId, tool, { decision, arguments: action.arguments }));
+    return approvals.open({
+      subject,
+      actionId,
+      owner: agent.manifest.owner,
+      intent: task.intent,
+      template: task.template,
+      environment: task.environment,
+      requestedBy: task.requestedBy,
+      onBehalfOf: task.onBehalfOf,
+      decision,
+    });
+  }
+
+  async function sendAndRecord(
+    action: Action,
+    actionId: string,
+    tool: RegisteredTool,
+    decision: Decision,
+    approval: Approval | undefined,
+    signal: AbortSignal,
+    send: (dispatch: Dispatch) => Promise<Sent>,
+  ): Promise<Outcome> {
+    const outcome = (
+      result: 'success' | 'failure' | 'unknown',
+      more: Partial<LedgerEntry & { detail: string; changes: string[] }>,
+    ) =>
+      ledger.appendLater(
+        entry('outcome', action, actionId, tool, {
+          decision,
+          approval: approval?.id ?? null,
+          resultClass: result,
+          ...more,
+        }),
+      );
+    try {
+      // 8 look: a result is bounded by the upstream's limits and passes as it is
+      const sent = await untilAborted(send({ actionId, signal }), signal);
+      // 9 outcome
+      outcome(sent.result, {
+        result: sent.body,
+        changes: sent.changes ?? [],
+        ...(sent.detail !== undefined && { detail: sent.detail }),
+      });
+      return { kind: 'done', actionId, sent };
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error);
+      if (error instanceof NotSent) {
+        outcome('failure', { detail });
+        return { kind: 'done', actionId, sent: { result: 'failure', body: null, detail } };
+      }
+      outcome('unknown', { detail });
+      log.warn('an action ended without a known outcome', { actionId, tool: tool.ref, error });
+      return { kind: 'unknown', actionId, detail };
+    }
+  }
+
+  async function refuse(
+    action: Action,
+    actionId: string,
+    tool: RegisteredTool | null,
+    decision: Decision,
+  ): Promise<Outcome> {
+    await append(entry('request', action, actionId, tool, { decision, arguments: action.arguments }));
+    return { kind: 'refused', actionId, decision };
+  }
+
+  /** A refusal that can't be recorded is still a refusal; the caller hears that the house is not available. */
+  async function append(what: LedgerEntry): Promise<void> {
+    const written = await ledger.append(what);
+    if (!written.ok)
+      throw new GatehouseError(
+        'unavailable',
+        'ledger.refused',
+        'The action could not be recorded, so it is refused. Try again.',
+      );
+  }
+
+  function entry(
+    kind: 'request' | 'dispatch' | 'outcome',
+    action: Action,
+    actionId: string,
+    tool: RegisteredTool | null,
+    more: Parameters<typeof recordOf>[4],
+  ): LedgerEntry {
+    return recordOf(kind, action, actionId, tool, more);
+  }
+
+  /** The guard failed because a change is on its way to this replica: give the feed a turn before deciding again. */
+  function feedCaughtUp(): Promise<void> {
+    return new Promise((resolve) => setTimeout(resolve, 20));
+  }
+
+  return {
+    enforce,
+    async usableTools(caller, onlyServer) {
+      const snapshot = registry.snapshot();
+      const agent = snapshot.agents.get(caller.agent);
+      if (agent?.state !== 'active') return [];
+      const set = deps.policies();
+      const usable: RegisteredTool[] = [];
+      for (const server of snapshot.servers.values()) {
+        if (onlyServer !== undefined && server.name !== onlyServer) continue;
+        if (!server.manifest.environments.includes(caller.task.environment)) continue;
+        for (const tool of server.tools.values()) {
+          if (tool.state === 'approved' && tool.tier < 4 && set.mayEverUse(agent, caller.task, tool)) usable.push(tool);
+        }
+      }
+      return usable.sort((a, b) => (a.ref < b.ref ? -1 : 1));
+    },
+    attach: live.attach,
+    stop: live.stop,
+    inFlight: live.count,
+  };
+}
+
+interface Reason {
+  code: string;
+  reason: string;
+}
+
+const STALE: Reason = {
+  code: 'replica.stale',
+  reason:
+    'This replica has lost touch with the database, or things changed while the call was decided. Nothing was sent; try again in a moment.',
+};
+
+function whoIsRefused(
+  snapshot: Snapshot,
+  { caller }: Action,
+  agent: Agent | undefined,
+  now: number,
+): Reason | undefined {
+  if (!agent) return { code: 'agent.unknown', reason: `The agent "${caller.agent}" is not registered.` };
+  if (agent.killedAt !== null)
+    return {
+      code: 'agent.killed',
+      reason: `The agent "${agent.name}" was killed. Its owner ${agent.manifest.owner} can say why.`,
+    };
+  if (agent.state !== 'active')
+    return { code: `agent.${agent.state}`, reason: `The agent "${agent.name}" is ${agent.state}.` };
+  if (agent.epoch !== caller.agentEpoch)
+    return { code: 'token.outdated', reason: 'The agent has changed since this token was issued. Start a task again.' };
+  if (snapshot.revokedTokens.has(caller.tokenId)) return { code: 'token.revoked', reason: 'This token was revoked.' };
+  if (caller.task.state !== 'active')
+    return {
+      code: `task.${caller.task.state}`,
+      reason: `The task ${caller.task.id} is ${caller.task.state}. Start a new one.`,
+    };
+  if (caller.task.expiresAt <= now || caller.expiresAt <= now)
+    return { code: 'task.expired', reason: 'The task or its token has expired. Start a new one.' };
+  return undefined;
+}
+
+function deny({ code, reason }: Reason, policyVersion: string, tool: RegisteredTool | null = null): Decision {
+  return { effect: 'deny', tier: tool?.tier ?? 4, code, reason, policies: [], policyVersion };
+}
+
+/** What the dispatch must still find in the database as it was decided on (law 1). A fence that was never raised is 0. */
+function guardsOf(snapshot: Snapshot, { caller }: Action, tool: RegisteredTool): Guard[] {
+  const keys = [`agent:${caller.agent}`, `server:${tool.server}`, `tool:${tool.ref}`, 'policy'];
+  const guards = keys.map((key) => ({ key, version: snapshot.fences.get(key) ?? 0 }));
+  return [...guards, { key: `task:${caller.task.id}`, version: 0 }, { key: `token:${caller.tokenId}`, version: 0 }];
+}
+
+/** A door that does not heed the signal must not keep a killed agent's call open. */
+async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let onAbort: (() => void) | undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason)));
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+  });
+  work.catch(() => undefined);
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    if (onAbort) signal.removeEventListener('abort', onAbort);
+  }
+}

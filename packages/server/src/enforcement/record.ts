@@ -1,0 +1,59 @@
+import type { Decision, RecordKind, ResultClass } from '@gatehouse/protocol';
+import type { LedgerEntry } from '../ledger/index.ts';
+import type { Json } from '../platform/index.ts';
+import type { RegisteredTool } from '../registry/index.ts';
+import { resourceOf } from './subject.ts';
+import type { Action } from './types.ts';
+
+const MAX_DETAIL = 1_000;
+
+/** The record of one step of one action: everything that the issue of "who did what, for whom, with whose approval" needs. */
+export function recordOf(
+  kind: RecordKind,
+  action: Action,
+  actionId: string,
+  tool: RegisteredTool | null,
+  more: {
+    decision: Decision;
+    approval?: string | null;
+    resultClass?: ResultClass;
+    detail?: string;
+    changes?: string[];
+    arguments?: Json;
+    result?: Json;
+  },
+): LedgerEntry {
+  const { caller } = action;
+  const { task } = caller;
+  return {
+    record: {
+      kind,
+      action_id: actionId,
+      operation: action.operation,
+      agent: caller.agent,
+      actor_chain: caller.actorChain,
+      requested_by: task.requestedBy,
+      on_behalf_of: task.onBehalfOf,
+      task: task.id,
+      intent: task.intent,
+      model_provider: task.modelProvider,
+      model: task.model,
+      environment: task.environment,
+      template: task.template,
+      tool: tool?.ref ?? `${action.server}/${action.name}`.slice(0, 300),
+      tool_definition: tool?.digest ?? null,
+      resource: tool ? resourceOf(tool, action) : null,
+      decision: more.decision,
+      labels: [],
+      approval: more.approval ?? null,
+      credentials: [],
+      ticket: task.ticket,
+      change_request: task.changeRequest,
+      result: more.resultClass ?? null,
+      changes: more.changes ?? [],
+      detail: more.detail?.slice(0, MAX_DETAIL) ?? null,
+    },
+    ...(more.arguments !== undefined && { arguments: more.arguments }),
+    ...(more.result !== undefined && { result: more.result }),
+  };
+}

@@ -1,0 +1,116 @@
+import { digestJson, isJsonObject } from '../platform/index.ts';
+import { type Feature, featureSubject } from '../policy/index.ts';
+import type { RegisteredServer, RegisteredTool, Snapshot } from '../registry/index.ts';
+import type { Action } from './types.ts';
+
+/** A refusal found before policy is asked: its code and what to do next. */
+export interface Refusal {
+  code: string;
+  reason: string;
+  tool: RegisteredTool | null;
+}
+
+const featureOf: Record<string, Feature> = {
+  'resources/read': 'resources',
+  'resources/subscribe': 'resources',
+  'resources/unsubscribe': 'resources',
+  'prompts/get': 'prompts',
+  'sampling/createMessage': 'sampling',
+  'elicitation/create': 'elicitation',
+  'elicitation/create:url': 'url-elicitation',
+  'roots/list': 'roots',
+  'tasks/get': 'tasks',
+  'tasks/result': 'tasks',
+  'tasks/list': 'tasks',
+  'tasks/cancel': 'tasks',
+  'tasks/update': 'tasks',
+};
+
+/**
+ * Finds the registered thing that an action is about. What no operator registered does not exist; what waits for review can't be
+ * used; what belongs to another environment is not there (law 8; environments never cross).
+ */
+export function findSubject(snapshot: Snapshot, action: Action): RegisteredTool | Refusal {
+  const server = snapshot.servers.get(action.server);
+  if (!server?.manifest.environments.includes(action.caller.task.environment)) {
+    return refusal(
+      'server.unknown',
+      `There is no tool server "${action.server}" in environment "${action.caller.task.environment}". List the tools to see what there is.`,
+    );
+  }
+  if (action.operation === 'tools/call') return findTool(server, action.name);
+  const feature = action.operation === 'completion/complete' ? completionFeature(action) : featureOf[action.operation];
+  if (!feature)
+    return refusal('operation.unknown', `"${action.operation}" is not an operation that the gate lets through.`);
+  if (action.operation === 'prompts/get') {
+    const prompt = server.definitions.find(({ kind, name }) => kind === 'prompt' && name === action.name);
+    if (prompt?.state !== 'approved')
+      return refusal(
+        'prompt.not-approved',
+        `The prompt "${action.name}" of ${server.name} is not approved. Ask an operator to review it.`,
+      );
+  }
+  return featureTool(server, feature);
+}
+
+function findTool(server: RegisteredServer, name: string): RegisteredTool | Refusal {
+  const tool = server.tools.get(name);
+  if (!tool?.definition) {
+    const waiting = tool ? 'waits for its first review' : 'does not exist';
+    return refusal(
+      tool ? 'tool.held' : 'tool.unknown',
+      `The tool ${server.name}/${name} ${waiting}. List the tools to see what this task may use.`,
+      tool,
+    );
+  }
+  if (tool.state === 'held') {
+    return refusal(
+      'tool.held',
+      `The definition of ${tool.ref} has changed since it was approved and waits for review. Ask an operator to review it under Tools.`,
+      tool,
+    );
+  }
+  if (tool.state === 'missing') return refusal('tool.missing', `${server.name} no longer serves ${tool.ref}.`, tool);
+  return tool;
+}
+
+function featureTool(server: RegisteredServer, feature: Feature): RegisteredTool {
+  const subject = featureSubject(server, feature);
+  return {
+    ref: subject.ref,
+    server: server.name,
+    name: `#${feature}`,
+    tier: subject.tier,
+    effects: subject.effects,
+    resourceArgument: feature === 'resources' ? 'uri' : null,
+    state: 'approved',
+    digest: digestJson({
+      feature,
+      resources: server.manifest.resources ?? null,
+      prompts: server.manifest.prompts ?? null,
+      clientRequests: { ...server.manifest.clientRequests },
+    }),
+    definition: null,
+  };
+}
+
+function completionFeature(action: Action): Feature {
+  const reference = isJsonObject(action.arguments) && isJsonObject(action.arguments.ref) ? action.arguments.ref : {};
+  return reference.type === 'ref/prompt' ? 'prompts' : 'resources';
+}
+
+function refusal(code: string, reason: string, tool: RegisteredTool | null = null): Refusal {
+  return { code, reason, tool };
+}
+
+export function isRefusal(found: RegisteredTool | Refusal): found is Refusal {
+  return 'code' in found;
+}
+
+/** The resource that a record names: the value of the tool's resource argument, or the URI or prompt itself. */
+export function resourceOf(tool: RegisteredTool, action: Action): string | null {
+  if (action.operation !== 'tools/call') return action.name || null;
+  const value =
+    tool.resourceArgument && isJsonObject(action.arguments) ? action.arguments[tool.resourceArgument] : undefined;
+  return typeof value === 'string' || typeof value === 'number' ? String(value).slice(0, 500) : null;
+}
