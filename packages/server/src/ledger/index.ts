@@ -1,1 +1,2 @@
+export { type LedgerDependencies, openLedger } from './ledger.ts';
 export type * from './types.ts';

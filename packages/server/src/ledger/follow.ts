@@ -1,0 +1,88 @@
+import type { SequencedRecord } from '@gatehouse/protocol';
+import type { Log } from '../platform/index.ts';
+import type { Storage } from '../storage/index.ts';
+import type { Reader } from './read.ts';
+
+const POLL_MS = 500;
+const PAGE = 500;
+
+/**
+ * Gives each record to its listeners once it is durable, in the order of its log; other replicas' logs too. It reads what is
+ * stored instead of passing on what was written, so that a listener can't see a record that a crash would take back.
+ */
+export function createFollower(storage: Storage, reader: Reader, log: Log) {
+  const listeners = new Set<(record: SequencedRecord) => void>();
+  const positions = new Map<string, number>();
+  let timer: NodeJS.Timeout | undefined;
+  let reading = false;
+  let again = false;
+
+  async function head(): Promise<void> {
+    for (const { id } of await storage.db.selectFrom('logs').select('id').execute()) {
+      if (positions.has(id)) continue;
+      const last = await storage.db
+        .selectFrom('records')
+        .select('sequence')
+        .where('log', '=', id)
+        .orderBy('sequence', 'desc')
+        .limit(1)
+        .executeTakeFirst();
+      positions.set(id, last ? last.sequence + 1 : 0);
+    }
+  }
+
+  async function read(): Promise<void> {
+    if (reading) {
+      again = true;
+      return;
+    }
+    reading = true;
+    try {
+      do {
+        again = false;
+        for (const [id, position] of positions) {
+          const records = await reader.range(id, position, PAGE);
+          const last = records.at(-1);
+          if (!last) continue;
+          positions.set(id, last.sequence + 1);
+          again ||= records.length === PAGE;
+          for (const record of records) for (const listener of listeners) listener(record);
+        }
+      } while (again);
+    } catch (error) {
+      log.warn('live records could not be read', { error });
+    } finally {
+      reading = false;
+    }
+  }
+
+  return {
+    follow(listener: (record: SequencedRecord) => void): () => void {
+      listeners.add(listener);
+      if (!timer) {
+        positions.clear();
+        const started = head().catch((error) => log.warn('live records could not be read', { error }));
+        timer = setInterval(
+          () => started.then(head).then(read, (error) => log.warn('live records could not be read', { error })),
+          POLL_MS,
+        );
+        timer.unref();
+      }
+      return () => {
+        listeners.delete(listener);
+        if (listeners.size === 0) this.close();
+      };
+    },
+    wake(): void {
+      if (listeners.size > 0) void read();
+    },
+    /** For a record whose transaction has not committed yet. */
+    wakeSoon(): void {
+      if (listeners.size > 0) setTimeout(() => void read(), 10).unref();
+    },
+    close(): void {
+      clearInterval(timer);
+      timer = undefined;
+    },
+  };
+}

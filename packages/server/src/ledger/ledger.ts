@@ -1,0 +1,236 @@
+import { randomBytes } from 'node:crypto';
+import type { ActionRecord } from '@gatehouse/protocol';
+import { leafHash, MAX_ENTRY_BYTES } from '@gatehouse/verifier';
+import { nodeSha256 } from '@gatehouse/verifier/node';
+import { type Clock, canonicalJson, GatehouseError, type Json, type Log, newId, sha256Hex } from '../platform/index.ts';
+import type {
+  AdministrativeChange,
+  BodyRow,
+  LogUnit,
+  LogUnitResult,
+  RecordRow,
+  Sealer,
+  Storage,
+} from '../storage/index.ts';
+import { createFollower } from './follow.ts';
+import { openLogKey } from './log-key.ts';
+import { createReader } from './read.ts';
+import { createTree } from './tree.ts';
+import type { Ledger, LedgerEntry } from './types.ts';
+import { createUnknownCloser } from './unknown.ts';
+
+export interface LedgerDependencies {
+  storage: Storage;
+  sealer: Sealer;
+  clock: Clock;
+  log: Log;
+  /** Name of this replica; its log is `ORIGIN/log/REPLICA`, with the host of the public URL as origin. */
+  replica: string;
+  origin: string;
+}
+
+const INTEGRATE_EVERY_MS = 500;
+/** Outcomes waiting for a database that is away. Beyond this the oldest are dropped and show as `unknown`. */
+const MAX_WAITING_OUTCOMES = 10_000;
+const RETRY_OUTCOME_MS = 1_000;
+
+/**
+ * The record of every action, in one Merkle log per replica (RFC 6962 hashing, C2SP checkpoints). What this room does not do:
+ * decide, or hold bodies in the tree. INVARIANT: `append` resolves only when the record is on disk.
+ */
+export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
+  const { storage, clock, log, replica } = deps;
+  const logId = `${deps.origin}/log/${replica}`;
+  const key = await openLogKey(deps, logId);
+  await storage.openLog({ id: logId, replica, vkey: key.vkey, now: clock.now() });
+  const tree = await createTree(storage, logId, key, clock);
+  const reader = createReader(storage);
+  const follower = createFollower(storage, reader, log);
+  const unknown = createUnknownCloser(storage, logId);
+  const waiting: LogUnit[] = [];
+  let closed = false;
+
+  const integrate = setInterval(() => {
+    tree.integrate().catch((error) => log.error('the Merkle tree could not be brought up to date', { error }));
+  }, INTEGRATE_EVERY_MS);
+  integrate.unref();
+
+  function unitOf(entries: LedgerEntry[]): LogUnit {
+    const now = clock.now();
+    const unit: LogUnit = { guards: [], records: [], bodies: [] };
+    for (const entry of entries) {
+      const { record, row, body } = seal(entry, now);
+      unit.records.push(row(record));
+      if (body) unit.bodies.push(body);
+    }
+    return unit;
+  }
+
+  function seal(entry: LedgerEntry, now: number) {
+    const args = entry.arguments === undefined ? null : salted(entry.arguments);
+    const record: ActionRecord = {
+      v: 1,
+      time: new Date(now).toISOString(),
+      replica,
+      arguments_digest: args?.digest ?? null,
+      result_digest: entry.result === undefined ? null : salted(entry.result).digest,
+      ...entry.record,
+    };
+    // A dispatch repeats the body of its request: it is kept once, with the first.
+    const body: BodyRow | null = args && {
+      actionId: record.action_id,
+      kind: 'arguments',
+      salt: args.salt,
+      body: args.text,
+      at: now,
+    };
+    return { record, row: (from: ActionRecord) => toRow(from, now), body };
+  }
+
+  async function append(entry: LedgerEntry, options: Parameters<Ledger['append']>[1] = {}): Promise<LogUnitResult> {
+    const unit = unitOf([entry]);
+    unit.guards = options.guards ?? [];
+    if (options.consumeApproval) unit.consumeApproval = { ...options.consumeApproval, now: clock.now() };
+    const written = await storage.append(unit);
+    if (written.ok) follower.wake();
+    return written;
+  }
+
+  function appendLater(entry: LedgerEntry): void {
+    const unit = unitOf([entry]);
+    storage.append(unit).then(
+      () => follower.wake(),
+      (error) => {
+        log.error('an outcome could not be recorded yet', { actionId: entry.record.action_id, error });
+        waiting.push(unit);
+        if (waiting.length > MAX_WAITING_OUTCOMES) waiting.shift();
+      },
+    );
+  }
+
+  const retry = setInterval(async () => {
+    while (waiting.length > 0 && !closed) {
+      try {
+        await storage.append(waiting[0] as LogUnit);
+        waiting.shift();
+      } catch {
+        // Still away: the next turn tries again, and the failure has been logged when it began.
+        return;
+      }
+    }
+  }, RETRY_OUTCOME_MS);
+  retry.unref();
+
+  return {
+    append,
+    appendLater,
+    async recordChange(transaction, change) {
+      const written = await storage.appendWithin(transaction, unitOf([{ record: changeRecord(change, clock.now()) }]));
+      if (!written.ok)
+        throw new GatehouseError(
+          'unavailable',
+          'ledger.refused',
+          'The change could not be recorded, so it was not made.',
+        );
+      follower.wakeSoon();
+    },
+    search: reader.search,
+    actions: reader.actions,
+    action: reader.action,
+    follow: follower.follow,
+    logs: reader.logs,
+    checkpoint: () => tree.checkpoint(),
+    receipt: (id, sequence) => tree.receipt(id, sequence),
+    resource: (id, path) => tree.resource(id, path),
+    verify: (id, onProgress) => tree.verify(id, onProgress),
+    async closeUnknown(olderThanMs) {
+      const lost = await unknown.find(clock.now() - olderThanMs);
+      for (const record of lost) {
+        await append({
+          record: {
+            ...record,
+            kind: 'outcome',
+            result: 'unknown',
+            detail: 'The gate stopped before the outcome was known. It may have run.',
+          },
+        });
+      }
+      await unknown.settled();
+      return lost.length;
+    },
+    async close() {
+      closed = true;
+      clearInterval(integrate);
+      clearInterval(retry);
+      follower.close();
+      await tree.checkpoint();
+    },
+  };
+}
+
+/** Digest of a body: over a random salt that is kept, and erased, with the body, so that an erased value can't be guessed. */
+function salted(body: Json): { digest: string; salt: Uint8Array; text: string } {
+  const salt = randomBytes(16);
+  const text = canonicalJson(body);
+  return { digest: `sha256-${sha256Hex(Buffer.concat([salt, Buffer.from(text)]))}`, salt, text };
+}
+
+function toRow(record: ActionRecord, at: number): RecordRow {
+  const entry = canonicalJson(record);
+  const bytes = Buffer.from(entry);
+  if (bytes.byteLength > MAX_ENTRY_BYTES) {
+    throw new GatehouseError(
+      'too-large',
+      'ledger.record-too-large',
+      'The record of this action would be larger than 64 KiB, so the action is refused.',
+    );
+  }
+  return {
+    kind: record.kind,
+    actionId: record.action_id,
+    at,
+    operation: record.operation,
+    agent: record.agent,
+    task: record.task,
+    person: record.on_behalf_of ?? record.requested_by,
+    tool: record.tool,
+    resource: record.resource,
+    effect: record.kind === 'change' ? null : (record.decision?.effect ?? null),
+    result: record.result,
+    approval: record.approval,
+    ticket: record.ticket,
+    entry,
+    leafHash: leafHash(bytes, nodeSha256),
+  };
+}
+
+function changeRecord(change: AdministrativeChange, now: number): LedgerEntry['record'] {
+  const person = change.by.startsWith('person:') ? change.by : null;
+  return {
+    kind: 'change',
+    action_id: change.action ?? newId('act', now),
+    operation: change.operation,
+    agent: change.agent ?? null,
+    actor_chain: [{ sub: change.by, profile: person ? 'user' : 'ai_agent' }],
+    requested_by: person,
+    on_behalf_of: null,
+    task: change.task ?? null,
+    intent: null,
+    model_provider: null,
+    model: null,
+    environment: change.environment ?? null,
+    template: null,
+    tool: change.tool ?? null,
+    tool_definition: null,
+    resource: null,
+    decision: null,
+    labels: [],
+    approval: change.approval ?? null,
+    credentials: [],
+    ticket: null,
+    change_request: null,
+    result: null,
+    changes: change.changes,
+    detail: change.detail ?? null,
+  };
+}
