@@ -1,3 +1,4 @@
+export * from './api.ts';
 export * from './approvals.ts';
 export * from './manifests.ts';
 export * from './names.ts';

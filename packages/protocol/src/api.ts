@@ -1,0 +1,230 @@
+import { z } from 'zod';
+import type { Approval } from './approvals.ts';
+import {
+  type AgentManifest,
+  manifest,
+  type PersonManifest,
+  type PlanChange,
+  publicJwk,
+  type Role,
+  type TemplateManifest,
+  type ToolServerManifest,
+} from './manifests.ts';
+import { type Effect, type Lifecycle, lifecycle, name, type Tier } from './names.ts';
+import type { ActionSummary, SequencedRecord } from './records.ts';
+import type { Task } from './tasks.ts';
+
+/**
+ * The control API, `/api/v1`: one entry per route. Server, CLI and console share it, and OpenAPI is generated from it. Errors are
+ * RFC 9457 problem details. Lists take `limit` (1–200, default 50) and the `cursor` of the page before.
+ */
+
+const id = z.string().max(200);
+export const paging = z.object({
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  cursor: z.string().max(1_000).optional(),
+});
+
+/** Who is signed in. `enrolled` false: only a passkey can be enrolled until there is one. `via`: browser session, CLI session, or the operator's local token. */
+export interface SessionView {
+  person: { email: string; displayName: string; roles: Role[] };
+  enrolled: boolean;
+  via: 'browser' | 'cli' | 'operator';
+}
+
+export interface AgentView {
+  name: string;
+  spiffeId: string;
+  state: Lifecycle;
+  killedAt: number | null;
+  epoch: number;
+  manifest: AgentManifest;
+  activeTasks: number;
+  pendingApprovals: number;
+}
+
+/** What `kill` did, and what it could not reach. */
+export interface KillResult {
+  agent: string;
+  /** Replicas that have confirmed, and those whose feed lease ran out (they deny everything by themselves). */
+  acknowledged: string[];
+  expired: string[];
+  cancelledApprovals: number;
+  endedTasks: number;
+  /** Milliseconds from request to the last acknowledgement. */
+  tookMs: number;
+  /** Seconds that a credential already handed out may still work; 0 when there is none. */
+  residualSeconds: number;
+}
+
+export interface ToolView {
+  ref: string;
+  server: string;
+  name: string;
+  tier: Tier;
+  effects: Effect[];
+  state: 'approved' | 'held' | 'missing';
+  description: string | null;
+  digest: string | null;
+}
+
+export interface DefinitionView {
+  server: string;
+  kind: 'tool' | 'prompt' | 'resource-template' | 'resource' | 'instructions';
+  name: string;
+  state: 'approved' | 'held' | 'missing';
+  approved: { digest: string; body: unknown } | null;
+  served: { digest: string; body: unknown } | null;
+  reviewedBy: string | null;
+  reviewedAt: number | null;
+  seenAt: number;
+}
+
+export interface ServerView {
+  name: string;
+  manifest: ToolServerManifest;
+  tools: number;
+  held: number;
+}
+
+export interface ActionView {
+  summary: ActionSummary;
+  records: SequencedRecord[];
+  arguments: unknown;
+  approval: Approval | null;
+}
+
+export interface Receipt {
+  log: string;
+  sequence: number;
+  /** The hashed text, the `.tlog-proof`, and the key to check it with. */
+  entry: string;
+  proof: string;
+  vkey: string;
+}
+
+export interface StatusView {
+  version: string;
+  replica: string;
+  database: 'sqlite' | 'postgres';
+  startedAt: number;
+  publicUrl: string;
+  mcpUrl: string;
+  /** False while this replica has lost touch with the database: then it denies everything. */
+  fresh: boolean;
+  inFlight: number;
+  dataDir: string | null;
+}
+
+export interface Page<T> {
+  items: T[];
+  cursor: string | null;
+}
+
+/** One event of `GET /events` (text/event-stream; the event's name is `type`). */
+export type LiveEvent =
+  | { type: 'record'; record: SequencedRecord }
+  | { type: 'approval'; approval: Approval }
+  | { type: 'agent'; agent: AgentView };
+
+export const actionQuery = paging.extend({
+  agent: id.optional(),
+  task: id.optional(),
+  person: id.optional(),
+  tool: id.optional(),
+  resource: z.string().max(500).optional(),
+  effect: z.enum(['allow', 'deny', 'needs-approval']).optional(),
+  result: z.enum(['success', 'failure', 'anomalous', 'unknown']).optional(),
+  approval: id.optional(),
+  ticket: id.optional(),
+  operation: id.optional(),
+  /** RFC 3339, or milliseconds since the epoch. */
+  from: z.string().max(40).optional(),
+  to: z.string().max(40).optional(),
+});
+
+const webauthnJson = z.record(z.string(), z.unknown());
+
+/** Request bodies. */
+export const bodies = {
+  signInLink: z.strictObject({ token: z.string().max(200) }),
+  passkeySignIn: z.strictObject({ challengeId: id, assertion: webauthnJson }),
+  passkeyEnrol: z.strictObject({ challengeId: id, name: z.string().min(1).max(100), attestation: webauthnJson }),
+  cliLogin: z.strictObject({ code: z.string().max(64) }),
+  createSignInLink: z.strictObject({ email: z.email() }),
+  kill: z.strictObject({ reason: z.string().max(500).default('') }),
+  setState: z.strictObject({ state: lifecycle, reason: z.string().max(500).default('') }),
+  addKey: z.strictObject({ key: publicJwk }),
+  apply: z.strictObject({ manifests: z.array(manifest).max(10_000), prune: z.boolean().default(false) }),
+  review: z.strictObject({
+    server: name,
+    kind: z.enum(['tool', 'prompt', 'resource-template', 'resource', 'instructions']),
+    name: z.string().max(2_000),
+    decision: z.enum(['approve', 'reject']),
+    digest: z.string().max(100),
+  }),
+  approve: z.strictObject({ assertion: webauthnJson }),
+  deny: z.strictObject({ reason: z.string().max(500).default('') }),
+  verifyLog: z.strictObject({ log: z.string().max(300).optional() }),
+} as const;
+
+/** Responses by route, for typed clients. `:x` are path parameters. */
+export interface Api {
+  'GET /status': StatusView;
+  'GET /session': SessionView;
+  'POST /signin/link': SessionView;
+  'POST /signin/passkey/options': { challengeId: string; options: unknown };
+  'POST /signin/passkey': SessionView;
+  'POST /signout': { ok: true };
+  'GET /passkeys': { items: { id: string; name: string; createdAt: number; lastUsedAt: number | null }[] };
+  'POST /passkeys/options': { challengeId: string; options: unknown };
+  'POST /passkeys': SessionView;
+  'DELETE /passkeys/:id': { ok: true };
+  'GET /sessions': {
+    items: {
+      id: string;
+      createdAt: number;
+      lastSeenAt: number;
+      expiresAt: number;
+      userAgent: string;
+      current: boolean;
+      via: string;
+    }[];
+  };
+  'DELETE /sessions/:id': { ok: true };
+  /** The CLI asks for a code, shows the address to open, and polls `POST /cli/token` until a signed-in person has confirmed it. */
+  'POST /cli/login': { code: string; url: string; intervalSeconds: number; expiresInSeconds: number };
+  'POST /cli/confirm': { ok: true };
+  'POST /cli/token': { status: 'pending' } | { status: 'ready'; token: string; person: string };
+  'POST /people/signin-links': { url: string; expiresAt: number };
+  'GET /people': { items: (PersonManifest & { passkeys: number })[] };
+  'GET /agents': Page<AgentView>;
+  'GET /agents/:name': AgentView;
+  'POST /agents/:name/kill': KillResult;
+  'POST /agents/:name/state': AgentView;
+  'POST /agents/:name/keys': AgentView;
+  'DELETE /agents/:name/keys/:thumbprint': AgentView;
+  'GET /tasks': Page<Task>;
+  'GET /tasks/:id': Task;
+  'POST /tasks/:id/end': Task;
+  'GET /servers': { items: ServerView[] };
+  'GET /tools': { items: ToolView[] };
+  'POST /servers/:name/refresh': { held: DefinitionView[] };
+  'GET /definitions': { items: DefinitionView[] };
+  'POST /definitions/review': DefinitionView;
+  'GET /templates': { items: TemplateManifest[] };
+  'POST /plan': { changes: PlanChange[] };
+  'POST /apply': { changes: PlanChange[]; problems: { server: string; problem: string }[] };
+  'GET /export': { manifests: unknown[] };
+  'GET /approvals': Page<Approval>;
+  'GET /approvals/:id': Approval;
+  'POST /approvals/:id/options': { options: unknown };
+  'POST /approvals/:id/approve': Approval;
+  'POST /approvals/:id/deny': Approval;
+  'GET /actions': Page<ActionSummary>;
+  'GET /actions/:id': ActionView;
+  'GET /records': Page<SequencedRecord>;
+  'GET /records/:log/:sequence/receipt': Receipt;
+  'GET /logs': { items: { id: string; vkey: string; size: number; checkpoint: string | null }[] };
+  'POST /logs/verify': { ok: boolean; size: number; problem: string | null };
+}
