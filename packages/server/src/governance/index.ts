@@ -1,0 +1,1 @@
+export { type KillDependencies, killAgent } from './kill.ts';

@@ -1,0 +1,58 @@
+import type { KillResult } from '@gatehouse/protocol';
+import type { Approvals } from '../approvals/index.ts';
+import { type Clock, GatehouseError } from '../platform/index.ts';
+import type { Registry } from '../registry/index.ts';
+import type { RecordChange, Storage } from '../storage/index.ts';
+
+export interface KillDependencies {
+  storage: Storage;
+  registry: Registry;
+  approvals: Approvals;
+  recordChange: RecordChange;
+  clock: Clock;
+}
+
+/**
+ * The switch (law 6). One transaction raises the agent's epoch, ends its tasks, cancels its parked approvals and is recorded; the
+ * promise resolves when every replica has applied it, or its feed lease has run out and it denies everything by itself.
+ * Killing a killed agent does it again: the caller wants certainty, not an error.
+ */
+export async function killAgent(
+  deps: KillDependencies,
+  agent: string,
+  by: string,
+  reason: string,
+): Promise<KillResult> {
+  const { storage, registry, approvals, recordChange, clock } = deps;
+  const startedAt = clock.now();
+  if (!registry.snapshot().agents.has(agent)) {
+    throw new GatehouseError(
+      'not-found',
+      'agent.unknown',
+      `There is no agent "${agent}". \`gatehouse agents\` lists them.`,
+    );
+  }
+  const running = await registry.listTasks({ agent, state: 'active', limit: 200 });
+  const { change, cancelledApprovals } = await storage.transaction(async (transaction) => {
+    const cancelled = await approvals.cancelAll(transaction, { agent }, by);
+    const set = await registry.setAgentState(agent, 'suspended', by, { killed: true, within: transaction });
+    await recordChange(transaction, {
+      operation: 'agent.kill',
+      by,
+      agent,
+      changes: [`killed; ${cancelled} pending approvals cancelled`],
+      ...(reason && { detail: reason }),
+    });
+    return { change: set.change, cancelledApprovals: cancelled };
+  });
+  const { acknowledged, expired } = await storage.feed.waitForAll(change);
+  return {
+    agent,
+    acknowledged,
+    expired,
+    cancelledApprovals,
+    endedTasks: running.length,
+    tookMs: clock.now() - startedAt,
+    residualSeconds: 0,
+  };
+}

@@ -1,0 +1,206 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { createApi } from './api/index.ts';
+import { createApprovals } from './approvals/index.ts';
+import { createEnforcement } from './enforcement/index.ts';
+import { createMcpDoor, createUpstreams } from './gate/index.ts';
+import { createIdentity, createPeople } from './identity/index.ts';
+import { openLedger } from './ledger/index.ts';
+import { type Clock, type Config, createLog, type Log, Secret, systemClock } from './platform/index.ts';
+import { compilePolicies, type PolicySet } from './policy/index.ts';
+import { createRegistry } from './registry/index.ts';
+import { type Change, createSealer, openStorage, type RecordChange } from './storage/index.ts';
+
+export interface RunningServer {
+  config: Config;
+  /** Where it listens, which is not always what the public URL says. */
+  address: { host: string; port: number };
+  /** For an operator on this host: signs a person in once. */
+  createSignInLink(email: string): Promise<{ url: string; expiresAt: number }>;
+  close(): Promise<void>;
+}
+
+/**
+ * The composition root: builds every room, plugs the ports together, and knows everything. Nothing else does.
+ * A request is for one of four: the MCP door, the authorization server, the control API, the console.
+ */
+export async function startServer(
+  config: Config,
+  options: { log?: Log; clock?: Clock; consoleDir?: string } = {},
+): Promise<RunningServer> {
+  const log = options.log ?? createLog('info');
+  const clock = options.clock ?? systemClock;
+  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+  const sealer = createSealer(keyFile(config.dataDir, 'key-encryption.key'));
+  const operatorToken = new Secret(keyFile(config.dataDir, 'operator.token').toString('base64url'));
+
+  const storage = await openStorage({ database: config.database, dataDir: config.dataDir, log, clock });
+  const origin = new URL(config.publicUrl).host;
+  const ledger = await openLedger({ storage, sealer, clock, log, replica: config.replica, origin });
+  const recordChange: RecordChange = ledger.recordChange;
+  const registry = await createRegistry({
+    storage,
+    clock,
+    trustDomain: config.trustDomain,
+    recordChange,
+    log,
+    validate: compilePolicies,
+  });
+  let policies: PolicySet = compilePolicies(registry.snapshot());
+
+  const people = createPeople({ storage, registry, recordChange, clock, log, publicUrl: config.publicUrl });
+  const identity = await createIdentity({
+    storage,
+    registry,
+    recordChange,
+    sealer,
+    clock,
+    log,
+    publicUrl: config.publicUrl,
+  });
+  const approvals = await createApprovals({
+    storage,
+    registry,
+    people,
+    recordChange,
+    clock,
+    log,
+    publicUrl: config.publicUrl,
+  });
+  const enforcement = createEnforcement({
+    registry,
+    policies: () => policies,
+    approvals,
+    ledger,
+    feed: storage.feed,
+    clock,
+    log,
+  });
+  const upstreams = createUpstreams({
+    dataDir: config.dataDir,
+    clock,
+    log,
+    environments: () => registry.snapshot().environments,
+  });
+  const refreshDefinitions = async (server: string, by: string) => {
+    const registered = registry.snapshot().servers.get(server);
+    return registered ? registry.observeDefinitions(server, await upstreams.describe(registered.manifest), by) : [];
+  };
+  const door = createMcpDoor({
+    tokens: identity.tokens,
+    registry,
+    enforcement,
+    approvals,
+    upstreams,
+    clock,
+    log,
+    publicUrl: config.publicUrl,
+    stateKey: keyFile(config.dataDir, 'request-state.key'),
+    resourceMetadata: identity.resourceMetadata,
+    onDefinitions: (server: string) => refreshDefinitions(server, 'gatehouse'),
+  });
+
+  await storage.feed.start(config.replica, async (changes: Change[]) => {
+    await registry.refresh(changes);
+    if (changes.some(({ topic }) => topic === 'policy' || topic === 'object' || topic === 'definition'))
+      policies = compilePolicies(registry.snapshot());
+    await approvals.refresh(changes);
+    for (const { topic, key } of changes) {
+      if (topic === 'agent') {
+        const agent = registry.snapshot().agents.get(key);
+        if (agent?.state === 'active') continue;
+        enforcement.stop(
+          { agent: key },
+          agent?.killedAt ? `the agent ${key} was killed` : `the agent ${key} is ${agent?.state ?? 'gone'}`,
+        );
+      } else if (topic === 'task') {
+        const task = await registry.task(key);
+        if (task?.state === 'active') continue;
+        enforcement.stop({ task: key }, `the task ${key} has ended`);
+        await upstreams.endTask(key);
+      }
+    }
+    door.onChanges(changes);
+  });
+  await ledger.closeUnknown(0);
+  const expiry = setInterval(() => {
+    approvals.expire().catch((error) => log.error('expired approvals could not be closed', { error }));
+  }, 5_000);
+  expiry.unref();
+
+  const api = createApi({
+    config,
+    storage,
+    registry,
+    people,
+    approvals,
+    ledger,
+    enforcement,
+    upstreams,
+    recordChange,
+    operatorToken,
+    refreshDefinitions,
+    clock,
+    log,
+    startedAt: clock.now(),
+    ...(options.consoleDir !== undefined && { consoleDir: options.consoleDir }),
+  });
+
+  const server = createServer((request, response) => {
+    route(request, response).catch((error) => {
+      log.error('a request failed', { method: request.method, path: request.url?.split('?')[0], error });
+      if (!response.headersSent) response.writeHead(500, { 'content-type': 'application/problem+json' });
+      response.end(
+        JSON.stringify({
+          type: 'urn:gatehouse:error:internal',
+          title: 'internal',
+          status: 500,
+          detail: 'Something failed inside Gatehouse; the server log has the cause.',
+        }),
+      );
+    });
+  });
+  async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (await door.handle(request, response)) return;
+    if (await identity.authorizationServer.handle(request, response)) return;
+    await api.handle(request, response);
+  }
+  // Streams stay open for as long as a task lives; slow bodies are cut off by the doors themselves.
+  server.requestTimeout = 0;
+  server.headersTimeout = 15_000;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(config.port, config.host, resolve);
+  });
+  const { address, port } = server.address() as AddressInfo;
+
+  return {
+    config,
+    address: { host: address, port },
+    createSignInLink: (email) => people.createSigninLink(email, 'gatehouse'),
+    async close() {
+      clearInterval(expiry);
+      await storage.feed.stop();
+      await door.close();
+      server.close();
+      server.closeAllConnections();
+      await upstreams.close();
+      await ledger.close();
+      await storage.close();
+    },
+  };
+}
+
+/** 32 random bytes in a file that only this user can read; made once. */
+function keyFile(dataDir: string, name: string): Buffer {
+  const directory = join(dataDir, 'keys');
+  const path = join(directory, name);
+  if (!existsSync(path)) {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    writeFileSync(path, randomBytes(32).toString('base64url'), { mode: 0o600, flag: 'wx' });
+  }
+  return Buffer.from(readFileSync(path, 'utf8').trim(), 'base64url');
+}
