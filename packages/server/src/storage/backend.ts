@@ -1,0 +1,47 @@
+import type { ControlledTransaction, RawBuilder } from 'kysely';
+import type { Tables } from './schema.ts';
+import type { Database, DatabaseTransaction, LogUnit, LogUnitResult } from './storage.ts';
+import type { Writer } from './writer.ts';
+
+export type Dialect = 'sqlite' | 'postgres';
+
+/** What a database has to bring; everything else of `Storage` is the same for all. */
+export interface Backend {
+  readonly dialect: Dialect;
+  readonly db: Database;
+  readonly writer: Writer;
+  /** Becomes the writer of this log, or says who is. */
+  claimLog(log: string): Promise<void>;
+  /** Serialisable, and only while the writer's turn is held. */
+  begin(): Promise<ControlledTransaction<Tables>>;
+  writeWithin(
+    transaction: DatabaseTransaction,
+    log: string,
+    first: number,
+    unit: LogUnit,
+    /** Fences that this transaction has bumped itself. */
+    bumped: ReadonlyMap<string, number>,
+  ): Promise<LogUnitResult>;
+  /** Called before a fence is bumped: from here to the end of the transaction no dispatch may rely on the old version. */
+  holdFence(transaction: DatabaseTransaction, key: string): Promise<void>;
+  /** Called before changes are written: from here to the end of the transaction nobody else takes sequences. */
+  holdFeed(transaction: DatabaseTransaction): Promise<void>;
+  readonly feed: FeedBackend;
+  close(): Promise<void>;
+}
+
+/** What replicas tell each other without writing it down: there are changes to read, or some have been applied. */
+export type FeedSignal = 'changes' | 'applied';
+
+export interface FeedBackend {
+  /** A connection that the rest of the house can't keep busy: a feed that waits for a search would stop the gate. */
+  readonly db: Database;
+  /** How often to look without having been told. */
+  readonly pollMs: number;
+  /** The database's time, by which every replica's lease is measured, as an expression for its queries. */
+  now(): RawBuilder<number>;
+  /** Tells the other replicas; may get lost. */
+  signal(what: FeedSignal): Promise<void>;
+  /** Calls the listener for what other replicas signal. */
+  listen(listener: (what: FeedSignal) => void): void;
+}

@@ -1,0 +1,11 @@
+import type { Kysely } from 'kysely';
+import type { Dialect } from '../backend.ts';
+import * as first from './0001-first.ts';
+
+export interface Migration {
+  name: string;
+  up(db: Kysely<unknown>, dialect: Dialect): Promise<void>;
+}
+
+/** In the order in which they run. Forward only: a migration that was released is never changed, a new one follows it. */
+export const migrations: readonly Migration[] = [{ name: '0001-first', up: first.up }];

@@ -1,0 +1,169 @@
+import type { Clock, Log } from '../platform/index.ts';
+import { GatehouseError } from '../platform/index.ts';
+import type { Backend } from './backend.ts';
+import { failureKind, toStorageError } from './errors.ts';
+import { createFeed, type LocalFeed } from './feed.ts';
+import { openSqlite } from './sqlite.ts';
+import type { ChangeTopic, DatabaseTransaction, Storage } from './storage.ts';
+
+export interface StorageOptions {
+  /** `sqlite` (in dataDir) or a `postgres://` URL. */
+  database: string;
+  dataDir: string;
+  log: Log;
+  clock: Clock;
+}
+
+/**
+ * Opens the database, migrates it to this version, and gives the storage. Errors: `storage.in-use` (another process has the data
+ * directory), `storage.newer-schema`, `storage.unavailable`.
+ */
+export async function openStorage({ database, dataDir, log, clock }: StorageOptions): Promise<Storage> {
+  if (database !== 'sqlite') throw new Error('not yet');
+  const backend = await openSqlite(dataDir, log, clock);
+  return createStorage(backend, createFeed(backend.feed, clock, log), log);
+}
+
+/** A transaction's database work ends in this time; everything else that writes waits for it. */
+const TRANSACTION_TIMEOUT_MS = 10_000;
+const ATTEMPTS = 10;
+
+/** What a transaction has done so far that takes effect with its commit. */
+interface Context {
+  announced: { topic: ChangeTopic; key: string; at: number }[];
+  bumped: Map<string, number>;
+  /** Next free place in the log, once the transaction has written to it. */
+  next: number | undefined;
+}
+
+function createStorage(backend: Backend, feed: LocalFeed, log: Log): Storage {
+  const { dialect, db, writer } = backend;
+  const contexts = new WeakMap<DatabaseTransaction, Context>();
+  let closing: Promise<void> | undefined;
+
+  function contextOf(transaction: DatabaseTransaction): Context {
+    const context = contexts.get(transaction);
+    if (context) return context;
+    throw new GatehouseError(
+      'internal',
+      'storage.foreign-transaction',
+      'This is no transaction of storage.transaction().',
+    );
+  }
+
+  async function attempt<T>(work: (transaction: DatabaseTransaction) => Promise<T>): Promise<T> {
+    const transaction = await backend.begin();
+    const context: Context = { announced: [], bumped: new Map(), next: undefined };
+    contexts.set(transaction, context);
+    try {
+      const result = await withTimeout(work(transaction), TRANSACTION_TIMEOUT_MS);
+      if (context.announced.length > 0) {
+        // Last, so that the feed, which goes one transaction at a time, is held for the commit only.
+        await backend.holdFeed(transaction);
+        await transaction.insertInto('changes').values(context.announced).execute();
+      }
+      await transaction.commit().execute();
+      if (context.next !== undefined) writer.placed(context.next);
+      if (context.announced.length > 0) feed.changed();
+      return result;
+    } catch (error) {
+      if (context.next !== undefined) writer.placed(undefined);
+      await transaction
+        .rollback()
+        .execute()
+        .catch((cause) => log.debug('rollback failed; the connection is given up', { error: cause }));
+      throw error;
+    } finally {
+      contexts.delete(transaction);
+    }
+  }
+
+  return {
+    dialect,
+    db,
+    feed,
+    append: writer.append,
+    async transaction(work) {
+      const release = await writer.exclusive();
+      try {
+        for (let failures = 1; ; failures++) {
+          try {
+            return await attempt(work);
+          } catch (error) {
+            if (failures === ATTEMPTS || failureKind(error) !== 'retry') throw toStorageError(error);
+            await new Promise((resolve) => setTimeout(resolve, Math.random() * 4 * 2 ** failures));
+          }
+        }
+      } finally {
+        release();
+      }
+    },
+    async openLog({ id, replica, vkey, now }) {
+      await backend.claimLog(id);
+      await db
+        .insertInto('logs')
+        .values({ id, replica, vkey, created_at: now })
+        .onConflict((conflict) => conflict.column('id').doNothing())
+        .execute();
+      const stored = await db.selectFrom('logs').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
+      if (stored.vkey !== vkey || stored.replica !== replica) {
+        throw new GatehouseError(
+          'conflict',
+          'storage.log-differs',
+          `The log ${id} belongs to replica ${stored.replica} and the key ${stored.vkey}. A log never changes either; open another.`,
+        );
+      }
+      return { size: await writer.open(id) };
+    },
+    async appendWithin(transaction, unit) {
+      const context = contextOf(transaction);
+      const { log: id, next } = await writer.place();
+      const first = context.next ?? next;
+      context.next = first;
+      const result = await backend.writeWithin(transaction, id, first, unit, context.bumped);
+      if (result.ok) context.next = first + result.sequences.length;
+      return result;
+    },
+    async announce(transaction, topic, key, now) {
+      contextOf(transaction).announced.push({ topic, key, at: now });
+    },
+    async bumpFence(transaction, key) {
+      const context = contextOf(transaction);
+      await backend.holdFence(transaction, key);
+      const { version } = await transaction
+        .insertInto('fences')
+        .values({ key, version: 1 })
+        .onConflict((conflict) =>
+          conflict.column('key').doUpdateSet((update) => ({ version: update('fences.version', '+', 1) })),
+        )
+        .returning('version')
+        .executeTakeFirstOrThrow();
+      context.bumped.set(key, version);
+      return version;
+    },
+    close() {
+      closing ??= feed.stop().then(() => backend.close());
+      return closing;
+    },
+  };
+}
+
+async function withTimeout<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(
+        new GatehouseError(
+          'unavailable',
+          'storage.transaction-timeout',
+          'The change took too long and was undone. Try again.',
+        ),
+      );
+    }, timeoutMs);
+  });
+  try {
+    return await Promise.race([work, timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

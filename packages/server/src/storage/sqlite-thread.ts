@@ -1,0 +1,138 @@
+import { Worker } from 'node:worker_threads';
+import { GatehouseError } from '../platform/index.ts';
+import { unavailable } from './errors.ts';
+import type { LogUnit, LogUnitResult } from './storage.ts';
+
+export interface SqliteWorkerData {
+  file: string;
+  role: 'writer' | 'reader';
+}
+
+export interface QueryReply {
+  rows: Record<string, unknown>[];
+  changes?: bigint;
+  insertId?: bigint;
+}
+
+/** What the thread can be told, and what it answers. */
+interface Operations {
+  query: [{ sql: string; parameters: readonly unknown[] }, QueryReply];
+  begin: [object, undefined];
+  commit: [object, undefined];
+  /** Ends the transaction if one is still open. */
+  rollback: [object, undefined];
+  /** One transaction and one fsync. */
+  units: [{ log: string; first: number; units: LogUnit[] }, LogUnitResult[]];
+  /** Inside the open transaction. */
+  'units-within': [{ log: string; first: number; units: LogUnit[] }, LogUnitResult[]];
+  close: [object, undefined];
+}
+type Kind = keyof Operations;
+export type Request = { [K in Kind]: { id: number; kind: K } & Operations[K][0] }[Kind];
+
+export interface WireError {
+  message: string;
+  code: string | undefined;
+  errcode: number | undefined;
+}
+export type Reply = { id: number; value: unknown } | { id: number; error: WireError };
+
+/** A failure inside the thread, with SQLite's extended result code when it was SQLite's. */
+class SqliteError extends Error {
+  override readonly name = 'SqliteError';
+  readonly code: string | undefined;
+  readonly errcode: number | undefined;
+
+  constructor(wire: WireError) {
+    super(wire.message);
+    this.code = wire.code;
+    this.errcode = wire.errcode;
+  }
+}
+
+export interface SqliteThread {
+  call<K extends Kind>(kind: K, body: Operations[K][0]): Promise<Operations[K][1]>;
+  close(): Promise<void>;
+}
+
+/** Starts a thread that holds one connection. A thread that dies is not replaced: the storage is unavailable from then on. */
+export async function startSqliteThread(data: SqliteWorkerData): Promise<SqliteThread> {
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'mjs';
+  const worker = new Worker(new URL(`./sqlite-worker.${extension}`, import.meta.url), {
+    workerData: data,
+    name: `sqlite-${data.role}`,
+  });
+  const waiting = new Map<number, { resolve(value: unknown): void; reject(error: unknown): void }>();
+  let outgoing: Request[] = [];
+  let lastId = 0;
+  let dead: unknown;
+
+  const die = (reason: unknown) => {
+    dead ??= reason;
+    for (const { reject } of waiting.values()) reject(unavailable(dead));
+    waiting.clear();
+  };
+  worker.on('error', die);
+  worker.on('exit', () => die(new Error('the database thread has ended')));
+  worker.on('messageerror', die);
+  worker.on('message', (replies: Reply[]) => {
+    for (const reply of replies) {
+      const caller = waiting.get(reply.id);
+      waiting.delete(reply.id);
+      if ('error' in reply) caller?.reject(new SqliteError(reply.error));
+      else caller?.resolve(reply.value);
+    }
+  });
+
+  const send = () => {
+    const requests = outgoing;
+    outgoing = [];
+    try {
+      worker.postMessage(requests);
+    } catch (error) {
+      // A value that cannot cross to the thread: the callers of this turn are told, the thread is unharmed.
+      for (const { id } of requests) {
+        waiting.get(id)?.reject(error);
+        waiting.delete(id);
+      }
+    }
+  };
+
+  const call: SqliteThread['call'] = (kind, body) => {
+    if (dead !== undefined) return Promise.reject(unavailable(dead));
+    const id = ++lastId;
+    if (outgoing.push({ id, kind, ...body } as Request) === 1) queueMicrotask(send);
+    return new Promise((resolve, reject) => waiting.set(id, { resolve: resolve as (value: unknown) => void, reject }));
+  };
+
+  try {
+    await call('query', { sql: 'select 1', parameters: [] });
+  } catch (error) {
+    throw openError(data.file, error);
+  }
+  return {
+    call,
+    async close() {
+      if (dead !== undefined) return;
+      const ended = new Promise((resolve) => worker.once('exit', resolve));
+      await call('close', {});
+      await ended;
+    },
+  };
+}
+
+function openError(file: string, error: unknown): GatehouseError {
+  const cause = error instanceof GatehouseError ? error.cause : error;
+  const { errcode, message } = cause as { errcode?: number; message: string };
+  if (errcode !== undefined && (errcode & 0xff) === 5) {
+    return new GatehouseError(
+      'conflict',
+      'storage.in-use',
+      `Another Gatehouse process uses ${file}. Stop it first, or start this one with another data directory.`,
+      { cause },
+    );
+  }
+  return new GatehouseError('unavailable', 'storage.unavailable', `The database ${file} cannot be opened: ${message}`, {
+    cause,
+  });
+}

@@ -1,0 +1,58 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { LogUnit, LogUnitResult } from './storage.ts';
+
+/** Writes units inside the transaction that is open on `database`. */
+export type WriteUnits = (log: string, first: number, units: LogUnit[]) => LogUnitResult[];
+
+export function createUnitWriter(database: DatabaseSync): WriteUnits {
+  let statements: ReturnType<typeof prepareStatements> | undefined;
+
+  return (log, first, units) => {
+    // Prepared at first use: the tables are made by the migrations, after this thread has started.
+    statements ??= prepareStatements(database);
+    const { readFence, consumeApproval, insertRecord, insertBody } = statements;
+    const fences = new Map<string, number>();
+    const version = (key: string): number => {
+      const known = fences.get(key);
+      if (known !== undefined) return known;
+      const read = (readFence.get(key) as { version: number } | undefined)?.version ?? 0;
+      fences.set(key, read);
+      return read;
+    };
+
+    let sequence = first;
+    return units.map((unit): LogUnitResult => {
+      const broken = unit.guards.find((guard) => version(guard.key) !== guard.version);
+      if (broken) return { ok: false, failed: 'guard', key: broken.key };
+      if (unit.consumeApproval) {
+        const { id, actionId, now } = unit.consumeApproval;
+        if (Number(consumeApproval.run(actionId, id, now).changes) !== 1) return { ok: false, failed: 'approval' };
+      }
+      const sequences: number[] = [];
+      for (const r of unit.records) {
+        // biome-ignore format: the order of the columns, in one glance
+        insertRecord.run(log, sequence, r.leafHash, r.kind, r.actionId, r.at, r.operation, r.agent, r.task, r.person, r.tool,
+          r.resource, r.effect, r.result, r.approval, r.ticket, r.entry);
+        sequences.push(sequence++);
+      }
+      for (const body of unit.bodies) insertBody.run(body.actionId, body.kind, body.salt, body.body, body.at);
+      return { ok: true, sequences };
+    });
+  };
+}
+
+function prepareStatements(
+  database: DatabaseSync,
+): Record<'readFence' | 'consumeApproval' | 'insertRecord' | 'insertBody', StatementSync> {
+  return {
+    readFence: database.prepare('select version from fences where key = ?'),
+    consumeApproval: database.prepare(
+      "update approvals set state = 'consumed', consumed_by = ? where id = ? and state = 'approved' and expires_at > ?",
+    ),
+    insertRecord: database.prepare(
+      `insert into records (log, sequence, leaf_hash, kind, action_id, at, operation, agent, task, person, tool, resource,
+         effect, result, approval, ticket, entry) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    insertBody: database.prepare('insert into bodies (action_id, kind, salt, body, created_at) values (?, ?, ?, ?, ?)'),
+  };
+}

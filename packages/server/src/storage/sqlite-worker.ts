@@ -1,0 +1,136 @@
+/**
+ * One SQLite connection in a thread of its own. It does what it is told, in the order in which it is told; who may speak when
+ * (one transaction at a time) is the main thread's business.
+ */
+import { statSync } from 'node:fs';
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+import { parentPort, workerData } from 'node:worker_threads';
+import type { Reply, Request, SqliteWorkerData, WireError } from './sqlite-thread.ts';
+import { createUnitWriter } from './sqlite-units.ts';
+
+/** Compiled statements kept; the hot ones number about fifty. */
+const STATEMENTS_KEPT = 256;
+
+const { file, role } = workerData as SqliteWorkerData;
+const isWriter = role === 'writer';
+
+// Held for the life of the process and released by the kernel however it ends: two processes never share a data directory.
+const lock = isWriter ? new DatabaseSync(`${file}.lock`, { timeout: 0 }) : undefined;
+lock?.exec('pragma journal_mode = memory; begin exclusive');
+
+const database = new DatabaseSync(file, {
+  readOnly: !isWriter,
+  timeout: 2_000,
+  enableForeignKeyConstraints: true,
+  defensive: true,
+});
+database.exec('pragma trusted_schema = off; pragma temp_store = memory; pragma cache_size = -32768');
+if (isWriter) {
+  // fullfsync: on macOS a plain fsync leaves data in the drive's cache.
+  database.exec(
+    'pragma journal_mode = wal; pragma synchronous = full; pragma fullfsync = on; pragma wal_autocheckpoint = 4000',
+  );
+}
+
+const inode = statSync(file).ino;
+const writeUnits = createUnitWriter(database);
+const statements = new Map<string, StatementSync>();
+
+function statement(sql: string): StatementSync {
+  const known = statements.get(sql);
+  if (known) {
+    // Back to the end of the map, whose start is dropped first.
+    statements.delete(sql);
+    statements.set(sql, known);
+    return known;
+  }
+  const prepared = database.prepare(sql);
+  statements.set(sql, prepared);
+  if (statements.size > STATEMENTS_KEPT) {
+    for (const oldest of statements.keys()) {
+      statements.delete(oldest);
+      break;
+    }
+  }
+  return prepared;
+}
+
+/** A number is bound as an integer where it is one; SQLite would otherwise see every JavaScript number as a float. */
+function toSqlite(value: unknown): SQLInputValue {
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return BigInt(value);
+  if (typeof value === 'boolean') return value ? 1n : 0n;
+  return value as SQLInputValue;
+}
+
+/** SQLite goes on writing to a file that was deleted or replaced; what it then acknowledges would be lost. */
+function checkFile(): void {
+  if (statSync(file).ino === inode) return;
+  throw Object.assign(new Error(`${file} was replaced while it was open`), { code: 'ESTALE' });
+}
+
+function transact<T>(work: () => T): T {
+  checkFile();
+  database.exec('begin immediate');
+  try {
+    const result = work();
+    database.exec('commit');
+    return result;
+  } catch (error) {
+    if (database.isTransaction) database.exec('rollback');
+    throw error;
+  }
+}
+
+function answer(request: Request): unknown {
+  switch (request.kind) {
+    case 'query': {
+      if (isWriter && !database.isTransaction) checkFile();
+      const prepared = statement(request.sql);
+      const parameters = request.parameters.map(toSqlite);
+      if (prepared.columns().length > 0) return { rows: prepared.all(...parameters) };
+      const { changes, lastInsertRowid } = prepared.run(...parameters);
+      return { rows: [], changes: BigInt(changes), insertId: BigInt(lastInsertRowid) };
+    }
+    case 'begin':
+      checkFile();
+      return database.exec('begin immediate');
+    case 'commit':
+      return database.exec('commit');
+    case 'rollback':
+      return database.isTransaction ? database.exec('rollback') : undefined;
+    case 'units':
+      return transact(() => writeUnits(request.log, request.first, request.units));
+    case 'units-within': {
+      database.exec('savepoint unit');
+      try {
+        return writeUnits(request.log, request.first, request.units);
+      } catch (error) {
+        database.exec('rollback to unit');
+        throw error;
+      } finally {
+        database.exec('release unit');
+      }
+    }
+    case 'close':
+      database.close();
+      lock?.close();
+      return undefined;
+  }
+}
+
+function wireError(error: unknown): WireError {
+  const { message, code, errcode } = error as { message: string; code?: string; errcode?: number };
+  return { message, code, errcode };
+}
+
+parentPort?.on('message', (requests: Request[]) => {
+  const replies = requests.map((request): Reply => {
+    try {
+      return { id: request.id, value: answer(request) };
+    } catch (error) {
+      return { id: request.id, error: wireError(error) };
+    }
+  });
+  parentPort?.postMessage(replies);
+  if (requests.at(-1)?.kind === 'close') parentPort?.close();
+});

@@ -1,0 +1,77 @@
+import { closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { Kysely, sql } from 'kysely';
+import type { Clock, Log } from '../platform/index.ts';
+import type { Backend } from './backend.ts';
+import { migrate } from './migrate.ts';
+import type { Tables } from './schema.ts';
+import { sqliteDialect } from './sqlite-dialect.ts';
+import { startSqliteThread } from './sqlite-thread.ts';
+import { createWriter } from './writer.ts';
+
+/** The embedded database: `gatehouse.db` in the data directory, one connection that writes and one that reads. */
+export async function openSqlite(dataDir: string, log: Log, clock: Clock): Promise<Backend> {
+  const file = join(dataDir, 'gatehouse.db');
+  makePrivate(dataDir, [file, `${file}.lock`], log);
+  const thread = await startSqliteThread({ file, role: 'writer' });
+  const migrated = await migrate(new Kysely<unknown>({ dialect: sqliteDialect({ writer: thread }) }), 'sqlite');
+  if (migrated.length > 0) log.info('the database was migrated', { file, migrations: migrated });
+  const reader = await startSqliteThread({ file, role: 'reader' });
+
+  const writer = createWriter({
+    commit: (id, first, units) => thread.call('units', { log: id, first, units }),
+    async size(id) {
+      const { rows } = await thread.call('query', {
+        sql: 'select max(sequence) + 1 as size from records where log = ?',
+        parameters: [id],
+      });
+      return (rows[0]?.size as number | null | undefined) ?? 0;
+    },
+  });
+
+  const { exclusive } = writer;
+  const db = new Kysely<Tables>({ dialect: sqliteDialect({ writer: thread, reader, exclusive }) });
+  const held = new Kysely<Tables>({ dialect: sqliteDialect({ writer: thread }) });
+  // Whoever registered before is dead: this process alone has the directory.
+  await held.deleteFrom('replicas').execute();
+
+  return {
+    dialect: 'sqlite',
+    db,
+    writer,
+    async claimLog() {},
+    begin: () => held.startTransaction().execute(),
+    async writeWithin(_transaction, id, first, unit) {
+      const [result] = await thread.call('units-within', { log: id, first, units: [unit] });
+      if (!result) throw new Error('the database thread gave no result');
+      return result;
+    },
+    // One connection writes, so nothing comes between.
+    async holdFence() {},
+    async holdFeed() {},
+    feed: {
+      db: new Kysely<Tables>({ dialect: sqliteDialect({ writer: thread, exclusive }) }),
+      pollMs: 1_000,
+      now: () => sql<number>`${clock.now()}`,
+      async signal() {},
+      listen() {},
+    },
+    async close() {
+      await writer.close();
+      await reader.close();
+      await thread.close();
+    },
+  };
+}
+
+/** Secrets, records and bodies lie in here: nobody but this user may read them. SQLite gives its side files the same mode. */
+function makePrivate(dataDir: string, files: string[], log: Log): void {
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  if (statSync(dataDir).mode & 0o077) {
+    log.warn(`Other users can look into the data directory. Run: chmod 700 '${dataDir}'`, { dataDir });
+  }
+  for (const file of files) {
+    // Never opened when it is there: closing it would drop the locks that this process holds on it (POSIX).
+    if (!existsSync(file)) closeSync(openSync(file, 'wx', 0o600));
+  }
+}
