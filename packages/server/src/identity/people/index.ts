@@ -1,0 +1,13 @@
+export { createPeople, type PeopleDependencies } from './people.ts';
+export { checkSameOrigin, type RequestHeaders } from './same-origin.ts';
+export type {
+  Ceremony,
+  NewSession,
+  Passkey,
+  PasskeyVerification,
+  People,
+  PeopleDirectory,
+  SessionSummary,
+  SignedInPerson,
+  VerifiedAssertion,
+} from './types.ts';

@@ -1,0 +1,366 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import { generateAuthenticationOptions, generateRegistrationOptions } from '@simplewebauthn/server';
+import { type Clock, GatehouseError, type Json, type Log } from '../../platform/index.ts';
+import type { Database, DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
+import { enrolmentIn, issueChallenge, SIGN_IN, takeChallenge } from './challenges.ts';
+import type { RelyingParty } from './relying-party.ts';
+import type { Sessions } from './sessions.ts';
+import type { Ceremony, NewSession, Passkey, PasskeyVerification, SignedInPerson, VerifiedAssertion } from './types.ts';
+import {
+  ALGORITHMS,
+  notVerified,
+  parseAssertion,
+  parseRegistration,
+  verifyAssertionOf,
+  verifyRegistration,
+} from './webauthn.ts';
+
+const CEREMONY_TIMEOUT_MS = 5 * 60_000;
+/** More than anyone carries; bounds the list of credentials that options name. */
+const PASSKEYS_PER_PERSON = 20;
+const NAME_CHARS = 100;
+const USER_HANDLE_KEY = 'people.user-handle-key';
+
+export interface PasskeyDependencies {
+  storage: Pick<Storage, 'db' | 'transaction' | 'announce'>;
+  recordChange: RecordChange;
+  clock: Clock;
+  log: Log;
+  party: RelyingParty;
+  sessions: Sessions;
+}
+
+export async function hasPasskeys(database: Database | DatabaseTransaction, person: string): Promise<boolean> {
+  const row = await database.selectFrom('passkeys').select('id').where('person', '=', person).executeTakeFirst();
+  return row !== undefined;
+}
+
+export function createPasskeys(dependencies: PasskeyDependencies) {
+  const { storage, recordChange, clock, log, party, sessions } = dependencies;
+
+  const of = (database: Database | DatabaseTransaction, person: string) =>
+    database
+      .selectFrom('passkeys')
+      .selectAll()
+      .where('person', '=', person)
+      .orderBy('created_at')
+      .orderBy('id')
+      .execute();
+
+  /** Whether this session may add or remove passkeys now. */
+  const requireFresh = (session: { created_at: number; via: string }) => {
+    if (session.via !== 'passkey' || sessions.isFresh(session)) return;
+    throw new GatehouseError(
+      'forbidden',
+      'session.stale',
+      'Sign in with your passkey again, then repeat this within 5 minutes: a session that is older may not change passkeys.',
+    );
+  };
+
+  const verification: PasskeyVerification = {
+    async assertionOptions(person, challenge) {
+      const passkeys = await of(storage.db, person);
+      if (passkeys.length === 0) {
+        throw new GatehouseError('conflict', 'passkey.none', 'You have no passkey yet. Enrol one, then try again.');
+      }
+      return asJson(
+        await generateAuthenticationOptions({
+          rpID: party.id,
+          challenge: Uint8Array.from(challenge),
+          timeout: CEREMONY_TIMEOUT_MS,
+          userVerification: 'required',
+          allowCredentials: passkeys.map(({ id }) => ({ id })),
+        }),
+      );
+    },
+    async verifyAssertion(person, challenge, assertion) {
+      const response = parseAssertion(assertion);
+      const expected = Buffer.from(challenge).toString('base64url');
+      const row = await storage.db
+        .selectFrom('passkeys')
+        .selectAll()
+        .where('id', '=', response.id)
+        .where('person', '=', person)
+        .executeTakeFirst();
+      if (!row) throw notVerified('forbidden', new Error(`No passkey ${response.id} of ${person}`));
+      const passkey = { id: row.id, person: row.person, publicKey: row.public_key, counter: row.counter };
+      return verifyAssertionOf(party, passkey, expected, response, 'forbidden');
+    },
+    async useAssertion(transaction, verified) {
+      const { counter } = verified;
+      const used = await transaction
+        .updateTable('passkeys')
+        .set({ counter, last_used_at: clock.now() })
+        .where('id', '=', verified.passkey)
+        .where('person', '=', verified.person)
+        .where((where) =>
+          where.or([
+            where('counter', '<', counter),
+            where.and([where('counter', '=', 0), where(where.val(counter), '=', 0)]),
+          ]),
+        )
+        .returning('id')
+        .executeTakeFirst();
+      if (used) return;
+      log.warn('a passkey answered with a counter that does not move on: copied, or replayed', {
+        person: verified.person,
+        passkey: verified.passkey,
+        counter,
+      });
+      throw new GatehouseError(
+        'forbidden',
+        'passkey.replayed',
+        'This answer was used before, or the passkey was copied or removed. Start again; if it happens twice, remove that passkey and tell your security team.',
+      );
+    },
+  };
+
+  return {
+    ...verification,
+
+    async enrolmentOptions(person: SignedInPerson): Promise<Ceremony> {
+      const { challenge, userID, passkeys } = await storage.transaction(async (transaction) => {
+        requireFresh(await sessions.current(transaction, person));
+        return {
+          challenge: await issueChallenge(transaction, clock, {
+            purpose: enrolmentIn(person.session),
+            person: person.email,
+          }),
+          userID: await userHandle(transaction, person.email),
+          passkeys: await of(transaction, person.email),
+        };
+      });
+      const options = asJson(
+        await generateRegistrationOptions({
+          rpName: 'Gatehouse',
+          rpID: party.id,
+          userName: person.email,
+          userDisplayName: person.displayName,
+          userID: Uint8Array.from(userID),
+          challenge: challenge.bytes,
+          timeout: CEREMONY_TIMEOUT_MS,
+          attestationType: 'none',
+          supportedAlgorithmIDs: ALGORITHMS,
+          excludeCredentials: passkeys.map(({ id }) => ({ id })),
+          authenticatorSelection: { residentKey: 'required', requireResidentKey: true, userVerification: 'required' },
+        }),
+      );
+      return { challengeId: challenge.id, options };
+    },
+
+    async enrol(
+      person: SignedInPerson,
+      answer: { challengeId: string; attestation: Json },
+      options: { name?: string; userAgent?: string },
+    ): Promise<{ passkey: Passkey; session: NewSession }> {
+      const response = parseRegistration(answer.attestation);
+      const challenge = await storage.transaction((transaction) =>
+        takeChallenge(transaction, clock, {
+          id: answer.challengeId,
+          purpose: enrolmentIn(person.session),
+          person: person.email,
+        }),
+      );
+      if (challenge === undefined) throw notVerified('forbidden', new Error('No such challenge in this session'));
+      const verified = await verifyRegistration(party, challenge, response);
+
+      return storage.transaction(async (transaction) => {
+        const session = await sessions.current(transaction, person);
+        requireFresh(session);
+        // INVARIANT: the session is taken before anything is decided on it, so that of two enrolments by link one finds none.
+        await sessions.removeAll(transaction, person.email, 'gatehouse', {
+          keep: session.id_digest,
+          enrolmentOnly: session.via !== 'recovery',
+        });
+        if (!(await sessions.remove(transaction, session.id_digest))) throw sessionGone();
+        const earlier = await of(transaction, person.email);
+        const changes = [`passkey ${shortId(verified.id)} enrolled by ${session.via}`];
+        if (session.via === 'link' && earlier.length > 0) throw sessionGone();
+        if (session.via === 'recovery') {
+          await transaction.deleteFrom('passkeys').where('person', '=', person.email).execute();
+          changes.push(...earlier.map(({ id }) => `passkey ${shortId(id)} removed`));
+        } else if (earlier.length >= PASSKEYS_PER_PERSON) {
+          throw new GatehouseError(
+            'conflict',
+            'passkey.too-many',
+            `A person has ${PASSKEYS_PER_PERSON} passkeys at most. Remove one first.`,
+          );
+        }
+        await refuseKnown(transaction, verified.id);
+        const now = clock.now();
+        const passkey = { id: verified.id, name: passkeyName(options.name), createdAt: now, lastUsedAt: null };
+        await transaction
+          .insertInto('passkeys')
+          .values({
+            id: verified.id,
+            person: person.email,
+            public_key: verified.publicKey,
+            counter: verified.counter,
+            transports: JSON.stringify(verified.transports),
+            name: passkey.name,
+            created_at: now,
+            last_used_at: null,
+          })
+          .execute();
+        // A link still open could otherwise bring up sign-in in the name of somebody who is through with it.
+        await transaction
+          .updateTable('signin_links')
+          .set({ used_at: now })
+          .where('person', '=', person.email)
+          .where('used_at', 'is', null)
+          .execute();
+        await recordChange(transaction, { operation: 'passkey.enrol', by: `person:${person.email}`, changes });
+        return { passkey, session: await sessions.open(transaction, person.email, 'passkey', options.userAgent) };
+      });
+    },
+
+    async signInOptions(): Promise<Ceremony> {
+      const challenge = await storage.transaction((transaction) =>
+        issueChallenge(transaction, clock, { purpose: SIGN_IN, person: '' }),
+      );
+      const options = asJson(
+        await generateAuthenticationOptions({
+          rpID: party.id,
+          challenge: challenge.bytes,
+          timeout: CEREMONY_TIMEOUT_MS,
+          userVerification: 'required',
+        }),
+      );
+      return { challengeId: challenge.id, options };
+    },
+
+    async signIn(
+      answer: { challengeId: string; assertion: Json },
+      request: { userAgent?: string; cookie?: string },
+    ): Promise<NewSession> {
+      const response = parseAssertion(answer.assertion);
+      const challenge = await storage.transaction((transaction) =>
+        takeChallenge(transaction, clock, { id: answer.challengeId, purpose: SIGN_IN, person: '' }),
+      );
+      if (challenge === undefined) throw notVerified('unauthenticated', new Error('No such challenge'));
+      const row = await storage.db.selectFrom('passkeys').selectAll().where('id', '=', response.id).executeTakeFirst();
+      if (!row) throw notVerified('unauthenticated', new Error(`Unknown passkey ${response.id}`));
+      const passkey = { id: row.id, person: row.person, publicKey: row.public_key, counter: row.counter };
+      const verified: VerifiedAssertion = await verifyAssertionOf(
+        party,
+        passkey,
+        challenge,
+        response,
+        'unauthenticated',
+      );
+
+      return storage.transaction(async (transaction) => {
+        const { userHandle: handle } = response.response;
+        if (handle != null && handle !== (await userHandle(transaction, row.person)).toString('base64url')) {
+          throw notVerified('unauthenticated', new Error('The user handle is of somebody else'));
+        }
+        await verification.useAssertion(transaction, verified);
+        await sessions.removeByCookie(transaction, request.cookie);
+        await recordChange(transaction, {
+          operation: 'person.sign-in',
+          by: `person:${row.person}`,
+          changes: [`by passkey ${shortId(row.id)}`],
+        });
+        return sessions.open(transaction, row.person, 'passkey', request.userAgent);
+      });
+    },
+
+    async list(person: string): Promise<Passkey[]> {
+      return (await of(storage.db, person)).map(summary);
+    },
+
+    async rename(person: SignedInPerson, id: string, name: string): Promise<Passkey> {
+      return storage.transaction(async (transaction) => {
+        await sessions.current(transaction, person);
+        const row = await transaction
+          .updateTable('passkeys')
+          .set({ name: passkeyName(name) })
+          .where('id', '=', id)
+          .where('person', '=', person.email)
+          .returningAll()
+          .executeTakeFirst();
+        if (!row) throw unknownPasskey();
+        await recordChange(transaction, {
+          operation: 'passkey.rename',
+          by: `person:${person.email}`,
+          changes: [`passkey ${shortId(id)} is now called "${row.name}"`],
+        });
+        return summary(row);
+      });
+    },
+
+    async remove(person: SignedInPerson, id: string): Promise<void> {
+      await storage.transaction(async (transaction) => {
+        requireFresh(await sessions.current(transaction, person));
+        const all = await of(transaction, person.email);
+        if (!all.some((passkey) => passkey.id === id)) throw unknownPasskey();
+        if (all.length === 1) {
+          throw new GatehouseError(
+            'conflict',
+            'passkey.last',
+            'This is your only passkey. Enrol another one first, then remove this one.',
+          );
+        }
+        await transaction.deleteFrom('passkeys').where('id', '=', id).where('person', '=', person.email).execute();
+        await sessions.removeAll(transaction, person.email, `person:${person.email}`, { keep: person.session });
+        await recordChange(transaction, {
+          operation: 'passkey.remove',
+          by: `person:${person.email}`,
+          changes: [`passkey ${shortId(id)} removed`],
+        });
+      });
+    },
+  };
+}
+
+/**
+ * The user handle that authenticators keep: the same for a person on every replica, and nothing about them to anyone else
+ * (WebAuthn Level 3, section 14.6.1), hence keyed.
+ */
+async function userHandle(transaction: DatabaseTransaction, person: string): Promise<Buffer> {
+  const read = () =>
+    transaction.selectFrom('meta').select('value').where('key', '=', USER_HANDLE_KEY).executeTakeFirst();
+  let key = await read();
+  if (!key) {
+    await transaction
+      .insertInto('meta')
+      .values({ key: USER_HANDLE_KEY, value: randomBytes(32).toString('base64url') })
+      .onConflict((conflict) => conflict.column('key').doNothing())
+      .execute();
+    key = await read();
+  }
+  if (!key) throw new GatehouseError('internal', 'people.user-handle-key', 'The key of user handles is missing.');
+  return createHmac('sha256', Buffer.from(key.value, 'base64url')).update(person).digest();
+}
+
+async function refuseKnown(transaction: DatabaseTransaction, id: string): Promise<void> {
+  const known = await transaction.selectFrom('passkeys').select('id').where('id', '=', id).executeTakeFirst();
+  if (known)
+    throw new GatehouseError('conflict', 'passkey.known', 'This passkey is enrolled already. Use another one.');
+}
+
+function passkeyName(name: string | undefined): string {
+  const text = (name ?? 'Passkey').trim();
+  if (text.length >= 1 && text.length <= NAME_CHARS && !/\p{Cc}/u.test(text)) return text;
+  throw new GatehouseError(
+    'bad-request',
+    'passkey.name',
+    `The name of a passkey has 1 to ${NAME_CHARS} characters, none of them a control character.`,
+  );
+}
+
+function summary(row: { id: string; name: string; created_at: number; last_used_at: number | null }): Passkey {
+  return { id: row.id, name: row.name, createdAt: row.created_at, lastUsedAt: row.last_used_at };
+}
+
+const shortId = (id: string) => id.slice(0, 12);
+const sessionGone = () =>
+  new GatehouseError(
+    'conflict',
+    'session.none',
+    'A passkey has been enrolled for you meanwhile, and this session has ended. Sign in with that passkey; if it was not you, tell your security team.',
+  );
+const unknownPasskey = () => new GatehouseError('not-found', 'passkey.not-found', 'You have no such passkey.');
+
+/** Options as plain JSON: members that are undefined go. */
+const asJson = (value: object) => JSON.parse(JSON.stringify(value)) as Json;

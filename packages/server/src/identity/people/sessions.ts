@@ -1,0 +1,231 @@
+import { randomBytes } from 'node:crypto';
+import type { PersonManifest } from '@gatehouse/protocol';
+import { type Clock, GatehouseError, sha256Hex } from '../../platform/index.ts';
+import type { Database, DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
+import type { RelyingParty } from './relying-party.ts';
+import { readSessionCookie, sessionCookie } from './session-cookie.ts';
+import type { NewSession, PeopleDirectory, SessionSummary, SignedInPerson } from './types.ts';
+
+/** Absolute life of a session: a working day with its breaks. */
+const SESSION_TTL_MS = 12 * 3_600_000;
+/** A session nobody uses ends: a console left open is somebody else's chance. */
+const IDLE_TTL_MS = 3_600_000;
+/** A session from a link is there to enrol a passkey and for nothing else. */
+const ENROLMENT_TTL_MS = 15 * 60_000;
+/** Passkeys may be added and removed this long after signing in: a stolen cookie is older, as a rule. */
+const FRESH_MS = 5 * 60_000;
+/** `last_seen_at` is written at most this often. */
+const SEEN_EVERY_MS = 60_000;
+const USER_AGENT_CHARS = 300;
+
+export type SessionOrigin = 'passkey' | 'link' | 'recovery';
+
+export interface SessionDependencies {
+  storage: Pick<Storage, 'db' | 'transaction' | 'announce'>;
+  registry: PeopleDirectory;
+  recordChange: RecordChange;
+  clock: Clock;
+  party: RelyingParty;
+}
+
+export type Sessions = ReturnType<typeof createSessions>;
+
+export function createSessions({ storage, registry, recordChange, clock, party }: SessionDependencies) {
+  const declared = (email: string): PersonManifest => {
+    const person = registry.snapshot().people.get(email);
+    if (person) return person;
+    throw new GatehouseError(
+      'not-found',
+      'person.not-found',
+      `No person ${email.slice(0, 254)} is declared in this workspace. Declare one (kind: Person) and apply it.`,
+    );
+  };
+
+  const live = (database: Database | DatabaseTransaction) => {
+    const now = clock.now();
+    return database
+      .selectFrom('people_sessions')
+      .where('expires_at', '>', now)
+      .where('last_seen_at', '>', now - IDLE_TTL_MS);
+  };
+
+  async function end(transaction: DatabaseTransaction, person: string, by: string, ids: string[]): Promise<void> {
+    await recordChange(transaction, {
+      operation: 'session.revoke',
+      by,
+      changes: ids.map((id) => `session ${id.slice(0, 12)} of ${person} ended`),
+    });
+    await storage.announce(transaction, 'session', person, clock.now());
+  }
+
+  return {
+    declared,
+
+    async open(
+      transaction: DatabaseTransaction,
+      email: string,
+      via: SessionOrigin,
+      userAgent: string | undefined,
+    ): Promise<NewSession> {
+      const person = declared(email);
+      const token = randomBytes(32).toString('base64url');
+      const now = clock.now();
+      const ttlMs = via === 'passkey' ? SESSION_TTL_MS : ENROLMENT_TTL_MS;
+      const session = sha256Hex(token);
+      await transaction
+        .insertInto('people_sessions')
+        .values({
+          id_digest: session,
+          person: email,
+          created_at: now,
+          expires_at: now + ttlMs,
+          last_seen_at: now,
+          user_agent: (userAgent ?? '').slice(0, USER_AGENT_CHARS),
+          via,
+        })
+        .execute();
+      return {
+        setCookie: sessionCookie(party, token, ttlMs / 1_000),
+        person: signedIn(person, session, via === 'passkey'),
+        expiresAt: now + ttlMs,
+      };
+    },
+
+    async authenticate(
+      headers: { cookie?: string; authorization?: string },
+      enrolling: boolean,
+    ): Promise<SignedInPerson> {
+      if (headers.authorization !== undefined) {
+        throw new GatehouseError(
+          'forbidden',
+          'person.token-refused',
+          'This route is for people, signed in with a passkey in the console. Tokens are not accepted here; send no Authorization header.',
+        );
+      }
+      const token = readSessionCookie(party, headers.cookie);
+      const id = token === undefined ? undefined : sha256Hex(token);
+      const row =
+        id === undefined
+          ? undefined
+          : await live(storage.db).selectAll().where('id_digest', '=', id).executeTakeFirst();
+      const person = row && registry.snapshot().people.get(row.person);
+      if (!row || !person) {
+        throw new GatehouseError('unauthenticated', 'session.none', 'Sign in with your passkey, then try again.');
+      }
+      const enrolled = row.via === 'passkey';
+      if (!enrolled && !enrolling) {
+        throw new GatehouseError(
+          'forbidden',
+          'session.enrol-first',
+          'Enrol a passkey first; until then this session is good for nothing else.',
+        );
+      }
+      const now = clock.now();
+      if (now - row.last_seen_at >= SEEN_EVERY_MS) {
+        await storage.transaction((transaction) =>
+          transaction
+            .updateTable('people_sessions')
+            .set({ last_seen_at: now })
+            .where('id_digest', '=', row.id_digest)
+            .where('last_seen_at', '<', now)
+            .execute(),
+        );
+      }
+      return signedIn(person, row.id_digest, enrolled);
+    },
+
+    /** The live session of this caller, read again where it matters. Throws when it has ended meanwhile. */
+    async current(transaction: DatabaseTransaction, person: SignedInPerson) {
+      const row = await live(transaction)
+        .selectAll()
+        .where('id_digest', '=', person.session)
+        .where('person', '=', person.email)
+        .executeTakeFirst();
+      if (row) return row;
+      throw new GatehouseError('unauthenticated', 'session.none', 'Your session has ended. Sign in again.');
+    },
+
+    isFresh: (session: { created_at: number }) => clock.now() - session.created_at < FRESH_MS,
+
+    /** Ends one session inside a transaction of the caller's; false when it was gone already. */
+    async remove(transaction: DatabaseTransaction, id: string): Promise<boolean> {
+      const gone = await transaction
+        .deleteFrom('people_sessions')
+        .where('id_digest', '=', id)
+        .returning('person')
+        .executeTakeFirst();
+      if (gone) await storage.announce(transaction, 'session', gone.person, clock.now());
+      return gone !== undefined;
+    },
+
+    /** Ends the session that a cookie carries, if it is one. */
+    async removeByCookie(transaction: DatabaseTransaction, header: string | undefined): Promise<void> {
+      const token = readSessionCookie(party, header);
+      if (token !== undefined) await this.remove(transaction, sha256Hex(token));
+    },
+
+    /** Ends every session of the person but `keep`, or only those that can enrol. Says how many. */
+    async removeAll(
+      transaction: DatabaseTransaction,
+      email: string,
+      by: string,
+      options: { keep?: string; enrolmentOnly?: boolean } = {},
+    ): Promise<number> {
+      let query = transaction.deleteFrom('people_sessions').where('person', '=', email);
+      if (options.keep !== undefined) query = query.where('id_digest', '!=', options.keep);
+      if (options.enrolmentOnly) query = query.where('via', '!=', 'passkey');
+      const gone = await query.returning('id_digest').execute();
+      if (gone.length > 0) {
+        await end(
+          transaction,
+          email,
+          by,
+          gone.map((row) => row.id_digest),
+        );
+      }
+      return gone.length;
+    },
+
+    async list(email: string): Promise<SessionSummary[]> {
+      const rows = await live(storage.db)
+        .selectAll()
+        .where('person', '=', email)
+        .orderBy('created_at', 'desc')
+        .limit(200)
+        .execute();
+      return rows.map((row) => ({
+        id: row.id_digest,
+        createdAt: row.created_at,
+        expiresAt: row.expires_at,
+        lastSeenAt: row.last_seen_at,
+        userAgent: row.user_agent,
+        via: row.via,
+      }));
+    },
+
+    async revoke(email: string, id: string, by: string): Promise<void> {
+      await storage.transaction(async (transaction) => {
+        const gone = await transaction
+          .deleteFrom('people_sessions')
+          .where('person', '=', email)
+          .where('id_digest', '=', id)
+          .returning('id_digest')
+          .executeTakeFirst();
+        if (!gone) throw new GatehouseError('not-found', 'session.not-found', 'This session has ended already.');
+        await end(transaction, email, by, [gone.id_digest]);
+      });
+    },
+
+    async sweep(transaction: DatabaseTransaction): Promise<void> {
+      const now = clock.now();
+      await transaction
+        .deleteFrom('people_sessions')
+        .where((where) => where.or([where('expires_at', '<=', now), where('last_seen_at', '<=', now - IDLE_TTL_MS)]))
+        .execute();
+    },
+  };
+}
+
+function signedIn(person: PersonManifest, session: string, enrolled: boolean): SignedInPerson {
+  return { email: person.email, displayName: person.displayName, roles: person.roles, session, enrolled };
+}

@@ -1,0 +1,129 @@
+import type { PersonManifest } from '@gatehouse/protocol';
+import type { Json } from '../../platform/index.ts';
+import type { DatabaseTransaction } from '../../storage/index.ts';
+import type { PersonCaller } from '../types.ts';
+
+/** The part of the registry that sign-in needs: who is declared, with which roles. */
+export interface PeopleDirectory {
+  snapshot(): { readonly people: ReadonlyMap<string, PersonManifest> };
+}
+
+/** A person at a route, and how the session came to be. */
+export interface SignedInPerson extends PersonCaller {
+  /** False while the session was opened by a link and no passkey has been enrolled in it: good for enrolment only. */
+  enrolled: boolean;
+}
+
+/** A session just made. The token is in the cookie and nowhere else. */
+export interface NewSession {
+  /** Value of the `Set-Cookie` header. */
+  setCookie: string;
+  person: SignedInPerson;
+  /** Milliseconds since the epoch, as all times here. */
+  expiresAt: number;
+}
+
+/** One round with an authenticator: the options for the browser, and the id by which the answer names its challenge. */
+export interface Ceremony {
+  challengeId: string;
+  options: Json;
+}
+
+export interface SessionSummary {
+  /** Handle for `revokeSession`; not the token. */
+  id: string;
+  createdAt: number;
+  expiresAt: number;
+  lastSeenAt: number;
+  userAgent: string;
+  /** `passkey`, or `link` / `recovery` while it is good for enrolment only. */
+  via: string;
+}
+
+export interface Passkey {
+  id: string;
+  name: string;
+  createdAt: number;
+  lastUsedAt: number | null;
+}
+
+/** An assertion whose signature, challenge, origin, relying party and user verification have been checked. */
+export interface VerifiedAssertion {
+  person: string;
+  passkey: string;
+  counter: number;
+  /** Public key as JWK, so that whoever keeps the assertion can verify it without us. */
+  publicKey: Json;
+  rpId: string;
+  origin: string;
+  /** The signed parts, as given: id, clientDataJSON, authenticatorData, signature. */
+  response: { id: string; clientDataJSON: string; authenticatorData: string; signature: string };
+}
+
+/** What approvals need of passkeys. */
+export interface PasskeyVerification {
+  /** PublicKeyCredentialRequestOptionsJSON over this challenge, for this person's passkeys. Throws `passkey.none`. */
+  assertionOptions(person: string, challenge: Uint8Array): Promise<Json>;
+  /** Throws `passkey.not-verified` (another challenge, origin, person, key, no user verification) or `passkey.malformed`. */
+  verifyAssertion(person: string, challenge: Uint8Array, assertion: Json): Promise<VerifiedAssertion>;
+  /** Counts the use. Throws `passkey.replayed` when the counter does not move on, or the passkey is gone. */
+  useAssertion(transaction: DatabaseTransaction, verified: VerifiedAssertion): Promise<void>;
+}
+
+export interface People extends PasskeyVerification {
+  /**
+   * A one-time link, 15 minutes, the newest one only. For a person without passkeys it opens a session that can enrol the first
+   * one. For a person who has passkeys it leads to passkey sign-in and opens nothing, unless `recovery` is set: then its session
+   * can enrol a passkey that *replaces all earlier ones* and ends every other session, so that a takeover can't go unnoticed.
+   * `by` is `gatehouse` (made on the server's host) or `person:EMAIL` of an admin; nobody makes a recovery link for themselves.
+   */
+  createSigninLink(
+    email: string,
+    options: { by: string; recovery?: boolean },
+  ): Promise<{ url: string; token: string; expiresAt: number }>;
+  /**
+   * Single use. Throws `signin-link.invalid` for one that is unknown, used or run out, without saying which, and
+   * `signin-link.use-passkey` where it leads to passkey sign-in.
+   */
+  redeemSigninLink(token: string, request: { userAgent?: string }): Promise<NewSession>;
+
+  /** PublicKeyCredentialCreationOptionsJSON. Needs a link session, or one that began within the last 5 minutes (`session.stale`). */
+  enrolmentOptions(person: SignedInPerson): Promise<Ceremony>;
+  /** Stores the passkey and rotates the session: the old cookie is dead, the new one is enrolled. */
+  enrol(
+    person: SignedInPerson,
+    answer: { challengeId: string; attestation: Json },
+    options: { name?: string; userAgent?: string },
+  ): Promise<{ passkey: Passkey; session: NewSession }>;
+
+  /** PublicKeyCredentialRequestOptionsJSON for discoverable credentials: the authenticator says who it is. */
+  signInOptions(): Promise<Ceremony>;
+  /** Any session that `cookie` carries ends: a new privilege is a new session. */
+  signIn(
+    answer: { challengeId: string; assertion: Json },
+    request: { userAgent?: string; cookie?: string },
+  ): Promise<NewSession>;
+  /** Value of the `Set-Cookie` header that clears the cookie. */
+  signOut(person: SignedInPerson): Promise<string>;
+
+  /**
+   * Who calls a people's route. Any `Authorization` header is refused outright: agents' tokens never work here (law 4).
+   * A session without a passkey is refused with `session.enrol-first` unless the route is one of enrolment and says so.
+   */
+  authenticatePerson(
+    headers: { cookie?: string; authorization?: string },
+    options?: { enrolling?: boolean },
+  ): Promise<SignedInPerson>;
+
+  listSessions(person: string): Promise<SessionSummary[]>;
+  revokeSession(person: string, id: string, by: string): Promise<void>;
+  revokeAllSessions(person: string, by: string): Promise<number>;
+
+  listPasskeys(person: string): Promise<Passkey[]>;
+  renamePasskey(person: SignedInPerson, id: string, name: string): Promise<Passkey>;
+  /** Ends all other sessions of the person. Refused for the last one (`passkey.last`) and in an old session (`session.stale`). */
+  removePasskey(person: SignedInPerson, id: string): Promise<void>;
+
+  /** Forgets links, challenges and sessions that have run out; called by a timer. */
+  sweep(): Promise<void>;
+}
