@@ -25,11 +25,11 @@ export const paging = z.object({
   cursor: z.string().max(1_000).optional(),
 });
 
-/** Who is signed in. `enrolled` false: only a passkey can be enrolled until there is one. `via`: browser session, CLI session, or the operator's local token. */
+/** Who is signed in. `enrolled` false: only a passkey can be enrolled until there is one. `operator`: the local token of the server's host, for the CLI; it can never approve. */
 export interface SessionView {
   person: { email: string; displayName: string; roles: Role[] };
   enrolled: boolean;
-  via: 'browser' | 'cli' | 'operator';
+  via: 'browser' | 'operator';
 }
 
 export interface AgentView {
@@ -148,10 +148,10 @@ const webauthnJson = z.record(z.string(), z.unknown());
 /** Request bodies. */
 export const bodies = {
   signInLink: z.strictObject({ token: z.string().max(200) }),
-  passkeySignIn: z.strictObject({ challengeId: id, assertion: webauthnJson }),
-  passkeyEnrol: z.strictObject({ challengeId: id, name: z.string().min(1).max(100), attestation: webauthnJson }),
-  cliLogin: z.strictObject({ code: z.string().max(64) }),
-  createSignInLink: z.strictObject({ email: z.email() }),
+  passkeySignIn: z.strictObject({ assertion: webauthnJson }),
+  passkeyEnrol: z.strictObject({ name: z.string().min(1).max(100), attestation: webauthnJson }),
+  renamePasskey: z.strictObject({ name: z.string().min(1).max(100) }),
+  createSignInLink: z.strictObject({ email: z.email(), recovery: z.boolean().default(false) }),
   kill: z.strictObject({ reason: z.string().max(500).default('') }),
   setState: z.strictObject({ state: lifecycle, reason: z.string().max(500).default('') }),
   addKey: z.strictObject({ key: publicJwk }),
@@ -172,13 +172,15 @@ export const bodies = {
 export interface Api {
   'GET /status': StatusView;
   'GET /session': SessionView;
-  'POST /signin/link': SessionView;
-  'POST /signin/passkey/options': { challengeId: string; options: unknown };
+  /** A person with passkeys is led on to them; the link alone opens nothing. */
+  'POST /signin/link': { next: 'enrol'; session: SessionView } | { next: 'passkey'; email: string };
+  'POST /signin/passkey/options': { options: unknown };
   'POST /signin/passkey': SessionView;
   'POST /signout': { ok: true };
   'GET /passkeys': { items: { id: string; name: string; createdAt: number; lastUsedAt: number | null }[] };
-  'POST /passkeys/options': { challengeId: string; options: unknown };
+  'POST /passkeys/options': { options: unknown };
   'POST /passkeys': SessionView;
+  'PATCH /passkeys/:id': { ok: true };
   'DELETE /passkeys/:id': { ok: true };
   'GET /sessions': {
     items: {
@@ -192,10 +194,6 @@ export interface Api {
     }[];
   };
   'DELETE /sessions/:id': { ok: true };
-  /** The CLI asks for a code, shows the address to open, and polls `POST /cli/token` until a signed-in person has confirmed it. */
-  'POST /cli/login': { code: string; url: string; intervalSeconds: number; expiresInSeconds: number };
-  'POST /cli/confirm': { ok: true };
-  'POST /cli/token': { status: 'pending' } | { status: 'ready'; token: string; person: string };
   'POST /people/signin-links': { url: string; expiresAt: number };
   'GET /people': { items: (PersonManifest & { passkeys: number })[] };
   'GET /agents': Page<AgentView>;
