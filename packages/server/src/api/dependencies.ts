@@ -1,0 +1,28 @@
+import type { Approvals } from '../approvals/index.ts';
+import type { Enforcement } from '../enforcement/index.ts';
+import type { Upstreams } from '../gate/index.ts';
+import type { People } from '../identity/index.ts';
+import type { Ledger } from '../ledger/index.ts';
+import type { Clock, Config, Log, Secret } from '../platform/index.ts';
+import type { PinnedDefinition, Registry } from '../registry/index.ts';
+import type { RecordChange, Storage } from '../storage/index.ts';
+
+export interface ApiDependencies {
+  config: Config;
+  storage: Storage;
+  registry: Registry;
+  people: People;
+  approvals: Approvals;
+  ledger: Ledger;
+  enforcement: Enforcement;
+  upstreams: Upstreams;
+  recordChange: RecordChange;
+  operatorToken: Secret;
+  /** Asks the server what it offers now and holds back what is new; gives what is newly held. */
+  refreshDefinitions(server: string, by: string): Promise<PinnedDefinition[]>;
+  clock: Clock;
+  log: Log;
+  startedAt: number;
+  /** The built console; without it only the API is served. */
+  consoleDir?: string;
+}

@@ -1,0 +1,3 @@
+export type { ApiDependencies } from './dependencies.ts';
+export type { Access, Route } from './route.ts';
+export { API_BASE, apiRoutes, createApi } from './server.ts';

@@ -1,0 +1,58 @@
+import type { Api, Role } from '@gatehouse/protocol';
+import type { Context } from 'hono';
+import type { z } from 'zod';
+import type { SignedInPerson } from '../identity/index.ts';
+
+/** Who calls: a person with a session, or the operator of this host (local token). Never an agent. */
+export interface ApiCaller {
+  email: string;
+  displayName: string;
+  roles: Role[];
+  via: 'browser' | 'operator';
+  /** Absent for the operator. */
+  person: SignedInPerson | null;
+  /** As records name them. */
+  by: string;
+}
+
+export interface RouteContext<Body = unknown, Query = unknown> {
+  caller: ApiCaller;
+  body: Body;
+  query: Query;
+  param(name: string): string;
+  /** For what the wire needs beyond JSON: cookies, the user agent. */
+  http: Context;
+}
+
+/**
+ * Who may use a route: `public`, `enrolling` (a session that has no passkey yet is enough), or the roles of which one is needed.
+ * The operator counts as admin, security, auditor and developer, and never as approver.
+ */
+export type Access = 'public' | 'enrolling' | readonly Role[];
+
+export interface Route {
+  name: keyof Api;
+  access: Access;
+  summary: string;
+  body?: z.ZodType;
+  query?: z.ZodType;
+  /** `public` routes get a caller only if there is one. */
+  handle(context: RouteContext<never, never>): Promise<unknown>;
+}
+
+export const everyone: readonly Role[] = ['admin', 'security', 'approver', 'auditor', 'developer', 'owner'];
+
+/** Declares a route; the response is typed by its entry in `Api`. */
+export function route<
+  Name extends keyof Api,
+  Body extends z.ZodType = z.ZodType<undefined>,
+  Query extends z.ZodType = z.ZodType<undefined>,
+>(
+  name: Name,
+  access: Access,
+  summary: string,
+  options: { body?: Body; query?: Query },
+  handle: (context: RouteContext<z.output<Body>, z.output<Query>>) => Promise<Api[Name]>,
+): Route {
+  return { name, access, summary, ...options, handle: handle as Route['handle'] };
+}

@@ -1,0 +1,134 @@
+import { type AgentView, bodies, paging } from '@gatehouse/protocol';
+import { z } from 'zod';
+import { killAgent } from '../../governance/index.ts';
+import { GatehouseError } from '../../platform/index.ts';
+import type { Agent } from '../../registry/index.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import { everyone, type Route, route } from '../route.ts';
+
+const taskQuery = paging.extend({
+  agent: z.string().optional(),
+  state: z.enum(['active', 'ended', 'killed']).optional(),
+});
+
+export function agentRoutes(deps: ApiDependencies): Route[] {
+  const { registry, approvals, storage } = deps;
+
+  async function countTasks(agents: string[]): Promise<Map<string, number>> {
+    if (agents.length === 0) return new Map();
+    const rows = await storage.db
+      .selectFrom('tasks')
+      .select(({ fn }) => ['agent', fn.countAll<number>().as('count')])
+      .where('agent', 'in', agents)
+      .where('state', '=', 'active')
+      .where('expires_at', '>', deps.clock.now())
+      .groupBy('agent')
+      .execute();
+    return new Map(rows.map(({ agent, count }) => [agent, Number(count)]));
+  }
+
+  async function views(agents: Agent[]): Promise<AgentView[]> {
+    const tasks = await countTasks(agents.map(({ name }) => name));
+    return Promise.all(
+      agents.map(async (agent) => ({
+        name: agent.name,
+        spiffeId: agent.spiffeId,
+        state: agent.state,
+        killedAt: agent.killedAt,
+        epoch: agent.epoch,
+        manifest: agent.manifest,
+        activeTasks: tasks.get(agent.name) ?? 0,
+        pendingApprovals: (await approvals.list({ state: 'pending', agent: agent.name, limit: 200 })).length,
+      })),
+    );
+  }
+
+  function find(name: string): Agent {
+    const agent = registry.snapshot().agents.get(name);
+    if (!agent)
+      throw new GatehouseError(
+        'not-found',
+        'agent.unknown',
+        `There is no agent "${name}". \`gatehouse agents\` lists them.`,
+      );
+    return agent;
+  }
+
+  const one = async (agent: Agent): Promise<AgentView> => (await views([agent]))[0] as AgentView;
+
+  return [
+    route('GET /agents', everyone, 'Agents, by name', { query: paging }, async ({ query }) => {
+      const names = [...registry.snapshot().agents.keys()].sort();
+      const start = query.cursor === undefined ? 0 : names.findIndex((name) => name > (query.cursor as string));
+      const page = start < 0 ? [] : names.slice(start, start + query.limit);
+      const more = start >= 0 && start + query.limit < names.length;
+      return { items: await views(page.map(find)), cursor: more ? (page.at(-1) ?? null) : null };
+    }),
+    route('GET /agents/:name', everyone, 'One agent', {}, async ({ param }) => one(find(param('name')))),
+    route(
+      'POST /agents/:name/kill',
+      ['admin', 'security', 'owner'],
+      'Stop an agent everywhere, now',
+      { body: bodies.kill },
+      async ({ caller, param, body }) => {
+        const agent = find(param('name'));
+        const mayKill =
+          caller.roles.some((role) => role === 'admin' || role === 'security') || agent.manifest.owner === caller.email;
+        if (!mayKill)
+          throw new GatehouseError(
+            'forbidden',
+            'agent.not-owner',
+            `Only ${agent.manifest.owner}, security or an admin can kill ${agent.name}.`,
+          );
+        return killAgent(deps, agent.name, caller.by, body.reason);
+      },
+    ),
+    route(
+      'POST /agents/:name/state',
+      ['admin', 'security'],
+      'Change the state of an agent',
+      { body: bodies.setState },
+      async ({ caller, param, body }) => {
+        const { change } = await registry.setAgentState(find(param('name')).name, body.state, caller.by);
+        await storage.feed.waitForAll(change);
+        return one(find(param('name')));
+      },
+    ),
+    route(
+      'POST /agents/:name/keys',
+      ['admin', 'security', 'developer'],
+      'Add a public key that the agent proves itself with',
+      { body: bodies.addKey },
+      async ({ caller, param, body }) => one(await registry.addAgentKey(find(param('name')).name, body.key, caller.by)),
+    ),
+    route(
+      'DELETE /agents/:name/keys/:thumbprint',
+      ['admin', 'security', 'developer'],
+      'Remove a key of an agent',
+      {},
+      async ({ caller, param }) =>
+        one(await registry.removeAgentKey(find(param('name')).name, param('thumbprint'), caller.by)),
+    ),
+    route('GET /tasks', everyone, 'Tasks, newest first', { query: taskQuery }, async ({ query }) => {
+      const items = await registry.listTasks({
+        limit: query.limit,
+        ...(query.agent !== undefined && { agent: query.agent }),
+        ...(query.state !== undefined && { state: query.state }),
+        ...(query.cursor !== undefined && { before: query.cursor }),
+      });
+      return { items, cursor: items.length === query.limit ? (items.at(-1)?.id ?? null) : null };
+    }),
+    route('GET /tasks/:id', everyone, 'One task', {}, async ({ param }) => {
+      const task = await registry.task(param('id'));
+      if (!task) throw new GatehouseError('not-found', 'task.unknown', `There is no task "${param('id')}".`);
+      return task;
+    }),
+    route(
+      'POST /tasks/:id/end',
+      ['admin', 'security', 'developer', 'owner'],
+      'End a task',
+      {},
+      async ({ caller, param }) => registry.endTask(param('id'), caller.by),
+    ),
+  ];
+}

@@ -1,0 +1,53 @@
+import { bodies, paging } from '@gatehouse/protocol';
+import { z } from 'zod';
+import { GatehouseError, type Json } from '../../platform/index.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import { everyone, type Route, route } from '../route.ts';
+import { personOf } from './session.ts';
+
+const approvalQuery = paging.extend({
+  state: z.enum(['pending', 'approved', 'denied', 'expired', 'cancelled', 'consumed']).optional(),
+  agent: z.string().optional(),
+  task: z.string().optional(),
+});
+
+export function approvalRoutes({ approvals }: ApiDependencies): Route[] {
+  return [
+    route('GET /approvals', everyone, 'Approvals, newest first', { query: approvalQuery }, async ({ query }) => {
+      const { cursor, ...filter } = query;
+      const items = await approvals.list({ ...filter, ...(cursor !== undefined && { before: cursor }) } as Parameters<
+        typeof approvals.list
+      >[0]);
+      return { items, cursor: items.length === query.limit ? (items.at(-1)?.id ?? null) : null };
+    }),
+    route('GET /approvals/:id', everyone, 'One approval', {}, async ({ param }) => {
+      const approval = await approvals.get(param('id'));
+      if (!approval)
+        throw new GatehouseError('not-found', 'approval.unknown', `There is no approval "${param('id')}".`);
+      return approval;
+    }),
+    route(
+      'POST /approvals/:id/options',
+      ['approver', 'owner'],
+      'Begin to approve: the passkey signs the digest of the action',
+      {},
+      async ({ caller, param }) => ({
+        options: await approvals.approvalOptions(param('id'), personOf(caller).email),
+      }),
+    ),
+    route(
+      'POST /approvals/:id/approve',
+      ['approver', 'owner'],
+      'Approve exactly this action',
+      { body: bodies.approve },
+      async ({ caller, param, body }) => approvals.approve(param('id'), personOf(caller).email, body.assertion as Json),
+    ),
+    route(
+      'POST /approvals/:id/deny',
+      ['approver', 'owner', 'security', 'admin'],
+      'Deny it',
+      { body: bodies.deny },
+      async ({ caller, param, body }) => approvals.deny(param('id'), caller.person?.email ?? caller.by, body.reason),
+    ),
+  ];
+}

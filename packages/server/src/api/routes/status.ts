@@ -1,0 +1,20 @@
+import type { ApiDependencies } from '../dependencies.ts';
+import { type Route, route } from '../route.ts';
+import { VERSION } from '../version.ts';
+
+export function statusRoutes({ config, storage, enforcement, startedAt }: ApiDependencies): Route[] {
+  return [
+    route('GET /status', 'public', 'Whether the server is well', {}, async ({ caller }) => ({
+      version: VERSION,
+      replica: config.replica,
+      database: storage.dialect,
+      startedAt,
+      publicUrl: config.publicUrl,
+      mcpUrl: `${config.publicUrl}/mcp`,
+      fresh: storage.feed.fresh(),
+      inFlight: enforcement.inFlight(),
+      // Where the data lies is for the people of the house only.
+      dataDir: caller ? config.dataDir : null,
+    })),
+  ];
+}

@@ -1,0 +1,124 @@
+import { bodies, type DefinitionView } from '@gatehouse/protocol';
+import { z } from 'zod';
+import { GatehouseError, isJsonObject } from '../../platform/index.ts';
+import type { PinnedDefinition } from '../../registry/index.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import { everyone, type Route, route } from '../route.ts';
+
+const definitionQuery = z.object({
+  server: z.string().optional(),
+  state: z.enum(['approved', 'held', 'missing']).optional(),
+});
+
+export function workspaceRoutes(deps: ApiDependencies): Route[] {
+  const { registry, refreshDefinitions } = deps;
+  const held = (pinned: PinnedDefinition[]) => pinned.filter(({ state }) => state === 'held');
+
+  /** After an apply each server is asked what it serves; one that can't be reached is a problem to show, not a failed apply. */
+  async function refreshAll(servers: string[], by: string) {
+    const problems: { server: string; problem: string }[] = [];
+    for (const server of servers) {
+      try {
+        await refreshDefinitions(server, by);
+      } catch (error) {
+        problems.push({ server, problem: error instanceof Error ? error.message : String(error) });
+      }
+    }
+    return problems;
+  }
+
+  return [
+    route('GET /servers', everyone, 'Tool servers', {}, async () => ({
+      items: [...registry.snapshot().servers.values()].map((server) => {
+        const definitions = [...server.tools.values()];
+        return {
+          name: server.name,
+          manifest: server.manifest,
+          tools: definitions.length,
+          held: definitions.filter(({ state }) => state === 'held').length,
+        };
+      }),
+    })),
+    route('GET /tools', everyone, 'Tools of all servers', {}, async () => ({
+      items: [...registry.snapshot().servers.values()].flatMap((server) =>
+        [...server.tools.values()].map(({ definition, ref, name, tier, effects, state, digest }) => ({
+          ref,
+          server: server.name,
+          name,
+          tier,
+          effects,
+          state,
+          description:
+            isJsonObject(definition) && typeof definition.description === 'string' ? definition.description : null,
+          digest,
+        })),
+      ),
+    })),
+    route(
+      'POST /servers/:name/refresh',
+      ['admin', 'security', 'developer'],
+      'Ask a server what it serves now',
+      {},
+      async ({ caller, param }) => {
+        if (!registry.snapshot().servers.has(param('name')))
+          throw new GatehouseError('not-found', 'server.unknown', `There is no tool server "${param('name')}".`);
+        return { held: held(await refreshDefinitions(param('name'), caller.by)) as DefinitionView[] };
+      },
+    ),
+    route(
+      'GET /definitions',
+      everyone,
+      'Pinned definitions, and changes that wait for review',
+      { query: definitionQuery },
+      async ({ query }) => ({
+        items: (await registry.listDefinitions(
+          query as Parameters<typeof registry.listDefinitions>[0],
+        )) as DefinitionView[],
+      }),
+    ),
+    route(
+      'POST /definitions/review',
+      ['admin', 'security'],
+      'Approve or reject a definition, as seen',
+      { body: bodies.review },
+      async ({ caller, body }) => {
+        const { decision, digest, ...of } = body;
+        return (await registry.reviewDefinition(of, decision, digest, caller.by)) as DefinitionView;
+      },
+    ),
+    route('GET /templates', everyone, 'Permission templates', {}, async () => ({
+      items: [...registry.snapshot().templates.values()],
+    })),
+    route(
+      'POST /plan',
+      ['admin', 'developer', 'security', 'auditor'],
+      'What an apply would change',
+      { body: bodies.apply },
+      async ({ body }) => ({
+        changes: await registry.plan(body.manifests, { prune: body.prune }),
+      }),
+    ),
+    route(
+      'POST /apply',
+      ['admin'],
+      'Apply manifests: all or nothing',
+      { body: bodies.apply },
+      async ({ caller, body }) => {
+        const changes = await registry.apply(body.manifests, { prune: body.prune, by: caller.by });
+        const servers = changes.filter(
+          ({ kind, operation }) => kind === 'ToolServer' && operation !== 'delete' && operation !== 'unchanged',
+        );
+        return {
+          changes,
+          problems: await refreshAll(
+            servers.map(({ name }) => name),
+            caller.by,
+          ),
+        };
+      },
+    ),
+    route('GET /export', ['admin', 'developer', 'security', 'auditor'], 'The workspace as manifests', {}, async () => ({
+      manifests: await registry.exportManifests(),
+    })),
+  ];
+}

@@ -1,0 +1,198 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { getRequestListener } from '@hono/node-server';
+import { type Context, Hono } from 'hono';
+import { checkSameOrigin } from '../identity/index.ts';
+import { GatehouseError, limits, parseStrictJson, toProblem } from '../platform/index.ts';
+import type { ApiDependencies } from './dependencies.ts';
+import { streamEvents } from './events.ts';
+import { openApi } from './openapi.ts';
+import { type ApiCaller, everyone, type Route } from './route.ts';
+import { actionRoutes } from './routes/actions.ts';
+import { agentRoutes } from './routes/agents.ts';
+import { approvalRoutes } from './routes/approvals.ts';
+import { sessionRoutes } from './routes/session.ts';
+import { statusRoutes } from './routes/status.ts';
+import { workspaceRoutes } from './routes/workspace.ts';
+import { securityHeaders, serveConsole } from './static.ts';
+
+export const API_BASE = '/api/v1';
+
+export function apiRoutes(deps: ApiDependencies): Route[] {
+  return [statusRoutes, sessionRoutes, agentRoutes, workspaceRoutes, approvalRoutes, actionRoutes].flatMap((routes) =>
+    routes(deps),
+  );
+}
+
+/** The control API and the console. Agents have no business here: an `Authorization` header that is not the operator's is refused. */
+export function createApi(deps: ApiDependencies) {
+  const app = new Hono();
+  const routes = apiRoutes(deps);
+  app.get(`${API_BASE}/openapi.json`, (http) => http.json(openApi(routes, deps.config.publicUrl)));
+  for (const route of routes) {
+    const [method = '', path = ''] = route.name.split(' ');
+    app.on(method, API_BASE + path, (http) => run(route, http));
+  }
+  app.get('/log/:log/:path{.+}', async (http) => {
+    await callerFor({ access: everyone }, http);
+    const found = await deps.ledger.resource(http.req.param('log'), http.req.param('path'));
+    if (!found) throw new GatehouseError('not-found', 'log.resource-unknown', 'There is no such tile or checkpoint.');
+    const cacheControl = found.immutable ? 'public, max-age=31536000, immutable' : 'no-cache';
+    return new Response(Buffer.from(found.body), {
+      headers: { 'content-type': found.contentType, 'cache-control': cacheControl },
+    });
+  });
+  app.notFound(() => {
+    throw new GatehouseError(
+      'not-found',
+      'route.unknown',
+      `There is no such route. ${deps.config.publicUrl}${API_BASE}/openapi.json lists them.`,
+    );
+  });
+  app.onError((error) => {
+    const { status, body } = toProblem(error);
+    if (status >= 500) deps.log.error('an API request failed', { error });
+    return new Response(JSON.stringify(body), {
+      status,
+      headers: { 'content-type': 'application/problem+json', 'cache-control': 'no-store' },
+    });
+  });
+
+  async function run(route: Route, http: Context): Promise<Response> {
+    const caller = await callerFor(route, http);
+    const query = route.query
+      ? check(route.query, Object.fromEntries(new URL(http.req.url).searchParams), 'query')
+      : undefined;
+    const body = route.body ? check(route.body, await readBody(http), 'body') : undefined;
+    const answer = await route.handle({
+      caller,
+      query,
+      body,
+      http,
+      param: (name) => http.req.param(name) ?? '',
+    } as never);
+    http.header('cache-control', 'no-store');
+    for (const [name, value] of Object.entries(securityHeaders)) http.header(name, value);
+    return http.json(answer as object);
+  }
+
+  async function callerFor(route: Pick<Route, 'access'>, http: Context): Promise<ApiCaller> {
+    const headers = Object.fromEntries(http.req.raw.headers);
+    const operator = operatorOf(headers.authorization);
+    if (!operator && http.req.method !== 'GET') checkSameOrigin(headers, deps.config.publicUrl);
+    if (route.access === 'public') return (operator ?? (await personIfAny(headers))) as ApiCaller;
+    const caller = operator ?? (await personOf(headers, route.access === 'enrolling'));
+    if (route.access !== 'enrolling' && !route.access.some((role) => caller.roles.includes(role))) {
+      throw new GatehouseError(
+        'forbidden',
+        'role.missing',
+        `This needs one of the roles ${route.access.join(', ')}; ${caller.displayName} has ${caller.roles.join(', ') || 'none'}. Ask an admin.`,
+      );
+    }
+    return caller;
+  }
+
+  function operatorOf(authorization: string | undefined): ApiCaller | undefined {
+    const token = /^Operator (.+)$/.exec(authorization ?? '')?.[1];
+    if (token === undefined) return undefined;
+    if (!deps.operatorToken.equals(token))
+      throw new GatehouseError(
+        'unauthenticated',
+        'operator.token',
+        'The operator token is not that of this server. Give the data directory that it printed at start.',
+      );
+    return {
+      email: 'operator',
+      displayName: 'Operator',
+      roles: ['admin', 'security', 'auditor', 'developer'],
+      via: 'operator',
+      person: null,
+      by: 'operator',
+    };
+  }
+
+  async function personOf(headers: Record<string, string>, enrolling: boolean): Promise<ApiCaller> {
+    const { cookie, authorization } = headers;
+    const person = await deps.people.authenticatePerson(
+      { ...(cookie !== undefined && { cookie }), ...(authorization !== undefined && { authorization }) },
+      { enrolling },
+    );
+    return {
+      email: person.email,
+      displayName: person.displayName,
+      roles: person.roles,
+      via: 'browser',
+      person,
+      by: `person:${person.email}`,
+    };
+  }
+
+  async function personIfAny(headers: Record<string, string>): Promise<ApiCaller | undefined> {
+    try {
+      return await personOf(headers, true);
+    } catch (error) {
+      if (error instanceof GatehouseError && error.kind === 'unauthenticated') return undefined;
+      throw error;
+    }
+  }
+
+  const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
+
+  return {
+    async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+      const path = (request.url ?? '/').split('?')[0] ?? '/';
+      if (path === `${API_BASE}/events` && request.method === 'GET') return events(request, response);
+      const isApi = path.startsWith('/api/') || path.startsWith('/log/');
+      const isPage = !isApi && deps.consoleDir !== undefined && (request.method === 'GET' || request.method === 'HEAD');
+      if (isPage) return serveConsole(deps.consoleDir as string, request, response, path);
+      await listener(request, response);
+    },
+  };
+
+  async function events(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { cookie, authorization } = request.headers;
+    const headers = { ...(cookie !== undefined && { cookie }), ...(authorization !== undefined && { authorization }) };
+    const signIn = async () => operatorOf(authorization) ?? (await personOf(headers, false));
+    try {
+      await signIn();
+    } catch (error) {
+      const { status, body } = toProblem(error);
+      response
+        .writeHead(status, { 'content-type': 'application/problem+json', 'cache-control': 'no-store' })
+        .end(JSON.stringify(body));
+      return;
+    }
+    streamEvents(deps, response, async () => Boolean(await signIn()));
+  }
+}
+
+async function readBody(http: Context): Promise<unknown> {
+  const declared = Number(http.req.header('content-length') ?? 0);
+  if (declared > limits.requestBodyBytes) throw tooLarge();
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of http.req.raw.body ?? []) {
+    size += chunk.byteLength;
+    if (size > limits.requestBodyBytes) throw tooLarge();
+    chunks.push(chunk);
+  }
+  return size === 0 ? {} : parseStrictJson(Buffer.concat(chunks));
+}
+
+function check(schema: NonNullable<Route['body']>, value: unknown, where: 'body' | 'query'): unknown {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues
+    .slice(0, 20)
+    .map(({ path, message }) => ({ path: path.join('.'), problem: message }));
+  throw new GatehouseError(
+    'bad-request',
+    `${where}.invalid`,
+    `The ${where} does not fit: ${problems.map(({ path, problem }) => `${path || where}: ${problem}`).join('; ')}`,
+    {
+      extra: { problems },
+    },
+  );
+}
+
+const tooLarge = () =>
+  new GatehouseError('too-large', 'body.too-large', `A body has at most ${limits.requestBodyBytes} bytes.`);

@@ -1,0 +1,43 @@
+import { spawnSync } from 'node:child_process';
+import { globSync } from 'node:fs';
+import { join } from 'node:path';
+
+/**
+ * `npm test [-- FILE …] [--data DIR]`: checks, build, then every test. `--data` names a directory with published test data
+ * (see CONTRIBUTING.md); tests that need it say so when it is missing.
+ */
+const root = join(import.meta.dirname, '..');
+const args = process.argv.slice(2);
+const dataAt = args.indexOf('--data');
+const data = dataAt >= 0 ? args.splice(dataAt, 2)[1] : undefined;
+const patterns =
+  args.length > 0
+    ? args
+    : [
+        'packages/*/{src,test}/**/*.test.{ts,tsx}',
+        'examples/**/*.test.ts',
+        'conformance/**/*.test.ts',
+        'bench/**/*.test.ts',
+        'test/**/*.test.ts',
+      ];
+const files = patterns.flatMap((pattern) => globSync(pattern, { cwd: root, exclude: ['**/node_modules/**'] })).sort();
+const environment = { ...process.env, ...(data !== undefined && { GATEHOUSE_DATA: join(process.cwd(), data) }) };
+
+if (args.length === 0) {
+  run(['scripts/check.ts']);
+  run(['scripts/build.ts']);
+}
+if (files.length === 0) {
+  console.error(`no test file matches ${patterns.join(' ')}`);
+  process.exit(64);
+}
+run(['--test', '--test-concurrency=2', '--test-timeout=300000', ...files]);
+
+function run(command: string[]): void {
+  const { status } = spawnSync(process.execPath, ['--disable-warning=ExperimentalWarning', ...command], {
+    cwd: root,
+    stdio: 'inherit',
+    env: environment,
+  });
+  if (status !== 0) process.exit(status ?? 1);
+}
