@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { flipBit, hashesOf, hex, leavesOf } from '../test/support.ts';
@@ -84,6 +85,14 @@ describe('the tree', () => {
     const [left, right] = leavesOf(2) as [Uint8Array, Uint8Array];
     const forged = Uint8Array.of(...left, ...right);
     assert.notEqual(hex(leafHash(forged)), hex(nodeHash(left, right)));
+  });
+
+  it('hashes records of any length, without a trace of the record before', () => {
+    for (const length of [65_536, 70_000, 65_535, 65_534, 3, 0]) {
+      const record = new Uint8Array(length).fill(length % 251);
+      const expected = createHash('sha256').update(Uint8Array.of(0)).update(record).digest('hex');
+      assert.equal(hex(leafHash(record)), expected, `${length} bytes`);
+    }
   });
 
   it('refuses hashes that are not 32 bytes, which would let two trees share a root', () => {

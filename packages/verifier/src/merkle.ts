@@ -18,9 +18,14 @@ export class VerifierError extends Error {
   }
 }
 
+// Reused, since a million allocations cost more than the hashing. A `Sha256` is synchronous and keeps nothing.
+const leafInput = new Uint8Array(1 + 65_535);
+const nodeInput = Uint8Array.of(1, ...new Uint8Array(2 * HASH_BYTES));
+
 /** SHA-256(0x00 || entry). */
 export function leafHash(entry: Uint8Array, sha256: Sha256 = portableSha256): Uint8Array {
-  const input = new Uint8Array(1 + entry.length);
+  const length = 1 + entry.length;
+  const input = length > leafInput.length ? new Uint8Array(length) : leafInput.subarray(0, length);
   input.set(entry, 1);
   return sha256(input);
 }
@@ -30,11 +35,9 @@ export function nodeHash(left: Uint8Array, right: Uint8Array, sha256: Sha256 = p
   if (left.length !== HASH_BYTES || right.length !== HASH_BYTES) {
     throw new VerifierError('format', 'a tree hash must have 32 bytes');
   }
-  const input = new Uint8Array(1 + 2 * HASH_BYTES);
-  input[0] = 1;
-  input.set(left, 1);
-  input.set(right, 1 + HASH_BYTES);
-  return sha256(input);
+  nodeInput.set(left, 1);
+  nodeInput.set(right, 1 + HASH_BYTES);
+  return sha256(nodeInput);
 }
 
 /** A growing tree: the number of its leaves, and the hashes of the perfect subtrees that cover them, largest first. */

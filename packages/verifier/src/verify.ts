@@ -172,30 +172,31 @@ async function locate(
   leafHashAt: LogToVerify['leafHashAt'],
   sha256: Sha256,
 ): Promise<Fault> {
-  const logged: Uint8Array[] = [];
   const stored = copyTree(confirmed);
-  while (leafHashAt && stored.size < to) {
-    const hash = await leafHashAt(stored.size);
+  const logged: Uint8Array[] = [];
+  // Behind the checkpoint the stored hashes are not confirmed: they may tell what happened, never that or where.
+  for (let index = stored.size; leafHashAt && index < to + LOOKAHEAD_RECORDS; index++) {
+    const hash = await leafHashAt(index);
     if (hash?.length !== root.length) break;
-    if (stored.size >= found.firstSuspect) logged.push(hash);
-    appendLeaf(stored, hash, sha256);
+    if (index >= found.firstSuspect) logged.push(hash);
+    if (index < to) appendLeaf(stored, hash, sha256);
   }
-  const known = leafHashAt && stored.size === to && sameBytes(treeRoot(stored, sha256), root);
-  if (known) return { ...difference(logged, found.suspects, found.firstSuspect), checkpoint };
+  if (stored.size === to && sameBytes(treeRoot(stored, sha256), root)) {
+    return { ...difference(logged, found.suspects, found.firstSuspect, to), checkpoint };
+  }
   if (found.size < to) {
     const detail = `the log has ${found.size} records, the checkpoint commits to ${to}; ${confirmed.size} are confirmed`;
     return { kind: 'truncated', detail, from: found.size, to, checkpoint };
   }
-  const detail = `records ${confirmed.size} to ${to - 1} do not give the signed root; the records before them do`;
+  const detail = `records [${confirmed.size}, ${to}) do not give the signed root; the records before them do`;
   return { kind: 'root-mismatch', detail, from: confirmed.size, to, checkpoint };
 }
 
 /** What happened at record `from`, where the hashes of what was logged and of what was found begin to differ. */
-function difference(logged: Uint8Array[], found: Uint8Array[], from: number): Fault {
+function difference(logged: Uint8Array[], found: Uint8Array[], from: number, committed: number): Fault {
   const [due, present] = [logged[0], found[0]];
   if (!due || !present) {
-    const to = from + logged.length;
-    return { kind: 'truncated', detail: `the log ends at record ${from}; ${to} were logged`, from, to };
+    return { kind: 'truncated', detail: `the log ends at ${from} of ${committed} records`, from, to: committed };
   }
   const dueAt = found.findIndex((hash) => sameBytes(hash, due));
   const presentAt = logged.findIndex((hash) => sameBytes(hash, present));
