@@ -18,8 +18,14 @@ const sqliteRefused = new Set([18, 19, 20]);
 const postgresUnavailable = /^(08...|53...|57...|58...|25006|55P03|XX001|XX002)$/;
 const networkUnavailable = /^(E[A-Z]+)$/;
 
+const ownKinds: Record<string, FailureKind> = {
+  'storage.unavailable': 'unavailable',
+  'storage.refused': 'refused',
+  'storage.contended': 'retry',
+};
+
 export function failureKind(error: unknown): FailureKind {
-  if (error instanceof GatehouseError) return error.kind === 'unavailable' ? 'unavailable' : 'other';
+  if (error instanceof GatehouseError) return ownKinds[error.code] ?? 'other';
   if (!(error instanceof Error)) return 'other';
   if ('errcode' in error && typeof error.errcode === 'number') {
     const primary = error.errcode & 0xff;
@@ -36,7 +42,7 @@ export function failureKind(error: unknown): FailureKind {
 }
 
 export function unavailable(cause: unknown): GatehouseError {
-  if (cause instanceof GatehouseError && cause.kind === 'unavailable') return cause;
+  if (cause instanceof GatehouseError && cause.code === 'storage.unavailable') return cause;
   return new GatehouseError(
     'unavailable',
     'storage.unavailable',
@@ -47,6 +53,7 @@ export function unavailable(cause: unknown): GatehouseError {
 
 /** The error that leaves this room: known states of the database under their own code, everything else as it is. */
 export function toStorageError(error: unknown): unknown {
+  if (error instanceof GatehouseError) return error;
   switch (failureKind(error)) {
     case 'unavailable':
       return unavailable(error);

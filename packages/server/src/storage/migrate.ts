@@ -20,7 +20,12 @@ export async function migrate(
   migrations: readonly Migration[] = released,
 ): Promise<string[]> {
   return db.transaction().execute(async (transaction) => {
-    if (dialect === 'postgres') await sql`select pg_advisory_xact_lock(${MIGRATION_LOCK})`.execute(transaction);
+    if (dialect === 'postgres') {
+      // A migration takes as long as it takes, and so does waiting for the replica that runs it.
+      await sql`set local statement_timeout = 0`.execute(transaction);
+      await sql`set local lock_timeout = 0`.execute(transaction);
+      await sql`select pg_advisory_xact_lock(${sql.lit(MIGRATION_LOCK)})`.execute(transaction);
+    }
     await transaction.schema
       .createTable('migrations')
       .ifNotExists()

@@ -3,6 +3,7 @@ import { GatehouseError } from '../platform/index.ts';
 import type { Backend } from './backend.ts';
 import { failureKind, toStorageError } from './errors.ts';
 import { createFeed, type LocalFeed } from './feed.ts';
+import { openPostgres } from './postgres.ts';
 import { openSqlite } from './sqlite.ts';
 import type { ChangeTopic, DatabaseTransaction, Storage } from './storage.ts';
 
@@ -19,8 +20,7 @@ export interface StorageOptions {
  * directory), `storage.newer-schema`, `storage.unavailable`.
  */
 export async function openStorage({ database, dataDir, log, clock }: StorageOptions): Promise<Storage> {
-  if (database !== 'sqlite') throw new Error('not yet');
-  const backend = await openSqlite(dataDir, log, clock);
+  const backend = database === 'sqlite' ? await openSqlite(dataDir, log, clock) : await openPostgres(database, log);
   return createStorage(backend, createFeed(backend.feed, clock, log), log);
 }
 

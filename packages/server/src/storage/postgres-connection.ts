@@ -1,0 +1,62 @@
+import pg from 'pg';
+import type { Log } from '../platform/index.ts';
+
+/** Nobody waits longer than this for a server that does not answer. */
+const CONNECT_TIMEOUT_MS = 3_000;
+
+export interface SessionSettings {
+  /** Longest single statement. */
+  statementTimeoutMs: number;
+  /** Rows whose loss with the server's last moments does no harm (leases, acknowledgements): commits need not wait for the disk. */
+  isVolatile?: boolean;
+}
+
+/** Options of every connection. Numbers are numbers and bytes are `Uint8Array`, as on SQLite. */
+export function clientConfig(url: string): pg.ClientConfig {
+  return {
+    connectionString: url,
+    application_name: 'gatehouse',
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 5_000,
+    types: { getTypeParser },
+  };
+}
+
+/**
+ * Set by statement rather than at start-up, which poolers refuse. The keepalives have the server notice a replica that is gone
+ * without a word within about ten seconds, so that its locks are free for its successor.
+ */
+export async function prepareSession(client: pg.ClientBase, settings: SessionSettings): Promise<void> {
+  await client.query(
+    `set statement_timeout = ${settings.statementTimeoutMs};
+     set lock_timeout = 3000;
+     set idle_in_transaction_session_timeout = 8000;
+     set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 2; set tcp_keepalives_count = 3;
+     set synchronous_commit = ${settings.isVolatile ? 'off' : 'on'}`,
+  );
+}
+
+export function createPool(url: string, max: number, settings: SessionSettings, log: Log): pg.Pool {
+  const pool = new pg.Pool({ ...clientConfig(url), max, onConnect: (client) => prepareSession(client, settings) });
+  pool.on('error', (error) => log.warn('an idle database connection was lost', { error }));
+  return pool;
+}
+
+const INT8 = 20;
+const NUMERIC = 1700;
+const BYTEA = 17;
+
+function getTypeParser(oid: number, format?: 'text' | 'binary') {
+  if (oid === INT8 || oid === NUMERIC) return toNumber;
+  const parse = pg.types.getTypeParser(oid, format as 'text');
+  if (oid === BYTEA) return (text: string) => new Uint8Array(parse(text) as unknown as Buffer);
+  return parse;
+}
+
+function toNumber(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && !Number.isSafeInteger(value))
+    throw new RangeError(`${text} is beyond the safe integers`);
+  return value;
+}

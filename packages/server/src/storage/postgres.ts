@@ -1,0 +1,86 @@
+import { CompiledQuery, Kysely, sql } from 'kysely';
+import type { Log } from '../platform/index.ts';
+import type { Backend } from './backend.ts';
+import { migrate } from './migrate.ts';
+import { createPool } from './postgres-connection.ts';
+import { postgresDialect } from './postgres-dialect.ts';
+import { createPostgresLog } from './postgres-log.ts';
+import { CHANNEL, createSignals } from './postgres-signals.ts';
+import { decideUnits, holdFence, LOCKS, type Run, type Statement, shareFences } from './postgres-units.ts';
+import type { Tables } from './schema.ts';
+import type { DatabaseTransaction } from './storage.ts';
+import { createWriter } from './writer.ts';
+
+/** For everything but the log and the feed, which have connections of their own. */
+const CONNECTIONS = 10;
+/** A search may take a while; a statement that takes longer is a mistake. */
+const STATEMENT_TIMEOUT_MS = 15_000;
+const FEED_STATEMENT_TIMEOUT_MS = 2_000;
+const FEED_POLL_MS = 250;
+
+/** Shared by any number of replicas, each with its own log. */
+export async function openPostgres(url: string, log: Log): Promise<Backend> {
+  const pool = createPool(url, CONNECTIONS, { statementTimeoutMs: STATEMENT_TIMEOUT_MS }, log);
+  const feedPool = createPool(url, 2, { statementTimeoutMs: FEED_STATEMENT_TIMEOUT_MS, isVolatile: true }, log);
+  const db = new Kysely<Tables>({ dialect: postgresDialect(pool) });
+  const feedDb = new Kysely<Tables>({ dialect: postgresDialect(feedPool) });
+  try {
+    const migrated = await migrate(db as unknown as Kysely<unknown>, 'postgres');
+    if (migrated.length > 0) log.info('the database was migrated', { migrations: migrated });
+  } catch (error) {
+    await Promise.all([db.destroy(), feedDb.destroy()]);
+    throw error;
+  }
+  const postgresLog = createPostgresLog(url, log);
+  const signals = createSignals(url, log);
+  const writer = createWriter(postgresLog);
+
+  return {
+    dialect: 'postgres',
+    db,
+    writer,
+    claimLog: postgresLog.claim,
+    begin: () => db.startTransaction().setIsolationLevel('serializable').execute(),
+    async writeWithin(transaction, id, first, unit, bumped) {
+      const run = runIn(transaction);
+      const share = shareFences([unit]);
+      if (share) await run(share);
+      // Read beside the transaction, whose snapshot may be older than the lock.
+      const versions = new Map([...(await postgresLog.fences(id, [unit])), ...bumped]);
+      const { results, inserts } = await decideUnits(run, id, first, [unit], versions);
+      for (const insert of inserts) await run(insert);
+      const [result] = results;
+      if (!result) throw new Error('a unit without a result');
+      return result;
+    },
+    async holdFence(transaction, key) {
+      await runIn(transaction)(holdFence(key));
+    },
+    async holdFeed(transaction) {
+      // Held until the commit is visible: changes become visible in the order of their sequences, and none is passed over.
+      await sql`select pg_advisory_xact_lock(${sql.lit(LOCKS.feed)}, 0), pg_notify(${CHANNEL}, 'changes')`.execute(
+        transaction,
+      );
+    },
+    feed: {
+      db: feedDb,
+      pollMs: FEED_POLL_MS,
+      now: () => sql<number>`(extract(epoch from clock_timestamp()) * 1000)::bigint`,
+      async signal(what) {
+        await sql`select pg_notify(${CHANNEL}, ${what})`.execute(feedDb);
+      },
+      listen: signals.listen,
+    },
+    async close() {
+      await writer.close();
+      await Promise.all([postgresLog.close(), signals.close(), db.destroy(), feedDb.destroy()]);
+    },
+  };
+}
+
+function runIn(transaction: DatabaseTransaction): Run {
+  return async ({ text, values }: Statement) => {
+    const { rows } = await transaction.executeQuery<Record<string, unknown>>(CompiledQuery.raw(text, values));
+    return rows;
+  };
+}
