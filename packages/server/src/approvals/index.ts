@@ -1,1 +1,4 @@
+export { type ApprovalsDependencies, createApprovals } from './approvals.ts';
+export { evidenceProblem } from './evidence.ts';
+export { approvalChallenge } from './subject.ts';
 export type * from './types.ts';

@@ -27,11 +27,20 @@ export interface ApprovalRequest {
 }
 
 export interface Approvals {
-  /** `sha256-…` over the canonical subject; the challenge of the passkey. */
+  /**
+   * Reads everything that is pending or approved. To be called once the feed has started: what changes between opening the
+   * database and starting the feed is told by nobody.
+   */
+  load(): Promise<void>;
+  /** `sha256-…` over the canonical form of `{v: 1, …subject}`. */
   digest(subject: ApprovalSubject): string;
   /** The newest pending or approved approval of this subject, if any that has not expired. From memory. */
   find(digest: string): Approval | undefined;
-  /** Makes one, or gives the pending one of the same digest. Refused (`too-many`) beyond the limit per agent. */
+  /**
+   * Makes one, or gives the one of the same digest that is pending or approved already. Refused beyond the limit per agent
+   * (`approval.too-many`), for arguments that nobody can review (`approval.too-large`), and when the agent has been stopped or
+   * changed since (`approval.agent-changed`).
+   */
   open(request: ApprovalRequest): Promise<Approval>;
   get(id: string): Promise<Approval | undefined>;
   list(filter: {
@@ -44,13 +53,17 @@ export interface Approvals {
   /** Resolves when it is no longer pending (on any replica), or when the signal aborts (then with what it is). */
   settled(id: string, signal: AbortSignal): Promise<Approval>;
 
-  /** WebAuthn request options whose challenge is the digest. Throws unless this person may approve it (not the requester, role approver or owner). */
+  /**
+   * WebAuthn request options; the challenge is `approvalChallenge(id, digest)`, so that a signature is good for this approval and
+   * not for the next one of the same action. Throws unless this person may approve it: role approver or the agent's owner, and
+   * neither the one who asked for the action nor the one it is done for.
+   */
   approvalOptions(id: string, person: string): Promise<Json>;
-  /** Verifies the assertion with the person's passkey and moves pending → approved, recorded with the assertion. */
+  /** Verifies the assertion with the person's passkey and moves pending → approved, recorded with the assertion's digest. Refusals are recorded. */
   approve(id: string, person: string, assertion: Json): Promise<Approval>;
-  /** No passkey is needed to say no. */
+  /** No passkey is needed to say no, to what is pending or to what was approved and not used yet. For approvers, security, admins and the owner. */
   deny(id: string, person: string, reason: string): Promise<Approval>;
-  /** Part of kill and task end. */
+  /** Part of kill and task end: everything pending, and everything approved that was not used yet. */
   cancelAll(transaction: DatabaseTransaction, of: { agent?: string; task?: string }, by: string): Promise<number>;
 
   /** Lets go of an approval that a dispatch has consumed, or found consumed; the database has decided already. */

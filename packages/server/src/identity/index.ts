@@ -1,1 +1,2 @@
+export * from './people/index.ts';
 export type * from './types.ts';

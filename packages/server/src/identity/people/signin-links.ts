@@ -44,7 +44,8 @@ export function createSigninLinks(dependencies: SigninLinkDependencies) {
   return {
     async create(
       email: string,
-      { by, recovery = false }: { by: string; recovery?: boolean },
+      by: string,
+      { recovery = false }: { recovery?: boolean } = {},
     ): Promise<{ url: string; token: string; expiresAt: number }> {
       const person = sessions.declared(email);
       mayMake(by, person.email, recovery);

@@ -79,7 +79,8 @@ export interface People extends PasskeyVerification {
    */
   createSigninLink(
     email: string,
-    options: { by: string; recovery?: boolean },
+    by: string,
+    options?: { recovery?: boolean },
   ): Promise<{ url: string; token: string; expiresAt: number }>;
   /**
    * Single use. Throws `signin-link.invalid` for one that is unknown, used or run out, without saying which, and

@@ -1,0 +1,76 @@
+import type { Approval } from '@gatehouse/protocol';
+import type { Clock } from '../platform/index.ts';
+
+const isOpen = (approval: Approval) => approval.state === 'pending' || approval.state === 'approved';
+
+export type Memory = ReturnType<typeof createMemory>;
+
+/**
+ * What is pending or approved, for `find` and `settled`. A hint only: the write that dispatches decides (storage.append).
+ * Reads may overtake each other, so an approval never goes back from approved to pending here.
+ */
+export function createMemory(clock: Clock) {
+  const byId = new Map<string, Approval>();
+  const byDigest = new Map<string, Set<string>>();
+  const waiters = new Map<string, Set<(approval: Approval) => void>>();
+
+  function drop(id: string): void {
+    const approval = byId.get(id);
+    if (!approval) return;
+    byId.delete(id);
+    const ids = byDigest.get(approval.digest);
+    ids?.delete(id);
+    if (ids?.size === 0) byDigest.delete(approval.digest);
+  }
+
+  return {
+    drop,
+
+    put(approval: Approval): void {
+      const before = byId.get(approval.id);
+      if (before?.state === 'approved' && approval.state === 'pending') return;
+      if (isOpen(approval)) {
+        byId.set(approval.id, approval);
+        const ids = byDigest.get(approval.digest) ?? new Set();
+        byDigest.set(approval.digest, ids.add(approval.id));
+      } else drop(approval.id);
+      if (approval.state === 'pending') return;
+      for (const wake of waiters.get(approval.id) ?? []) wake(approval);
+    },
+
+    find(digest: string): Approval | undefined {
+      let newest: Approval | undefined;
+      for (const id of byDigest.get(digest) ?? []) {
+        const approval = byId.get(id);
+        if (!approval || approval.expiresAt <= clock.now()) continue;
+        // Ids sort by creation.
+        if (!newest || approval.id > newest.id) newest = approval;
+      }
+      return newest;
+    },
+
+    /** The approval once it is no longer pending, or undefined when the signal aborts first. */
+    decided(id: string, signal: AbortSignal): Promise<Approval | undefined> {
+      return new Promise((resolve) => {
+        const settle = (approval: Approval | undefined) => {
+          signal.removeEventListener('abort', abort);
+          const others = waiters.get(id);
+          others?.delete(settle);
+          if (others?.size === 0) waiters.delete(id);
+          resolve(approval);
+        };
+        const abort = () => settle(undefined);
+        if (signal.aborted) return resolve(undefined);
+        signal.addEventListener('abort', abort);
+        const others = waiters.get(id) ?? new Set();
+        waiters.set(id, others.add(settle));
+      });
+    },
+
+    /** Consumption is told by no feed, so what was consumed elsewhere goes when it would have run out. */
+    purge(): void {
+      const now = clock.now();
+      for (const approval of byId.values()) if (approval.expiresAt <= now) drop(approval.id);
+    },
+  };
+}

@@ -1,0 +1,19 @@
+import { createHash } from 'node:crypto';
+import { canonicalJson, digestJson } from '../platform/index.ts';
+import type { ApprovalSubject } from './types.ts';
+
+/** Named one by one, so that a member added to the type without thought does not change what old approvals bind. */
+export function subjectDigest(subject: ApprovalSubject): string {
+  const { agent, agentEpoch, task, operation, tool, toolDefinition, arguments: args, policyVersion } = subject;
+  return digestJson({ v: 1, agent, agentEpoch, task, operation, tool, toolDefinition, arguments: args, policyVersion });
+}
+
+/**
+ * What the passkey signs: this approval of this subject. The id is in it because two approvals of one action have one digest, and
+ * most passkeys keep no counter: without it the first signature would do for the second action as well.
+ */
+export function approvalChallenge(id: string, digest: string): Uint8Array {
+  return createHash('sha256')
+    .update(canonicalJson({ v: 1, approval: id, digest }))
+    .digest();
+}
