@@ -36,6 +36,8 @@ export type BothErasOptions = {
   events?: ServerEventBus;
   /** Makes 2025-11-25 streams resumable, and tells clients to reconnect after this time. */
   retryIntervalMs?: number;
+  /** Stands in front of the SDK for 2026-07-28 requests. */
+  aroundModern?: (request: Request, forward: (request: Request) => Promise<Response>) => Promise<Response>;
 };
 
 /** `createMcpServer` is called once per 2026-07-28 request and once per 2025-11-25 session. */
@@ -76,9 +78,10 @@ export async function serveBothEras(
     return transport.handleRequest(request, { parsedBody });
   };
 
+  const { aroundModern = (request, forward) => forward(request) } = options;
   const handleMcp = toNodeHandler({
-    fetch: async (request, requestOptions) =>
-      (await isLegacyRequest(request)) ? legacy(request) : modern.fetch(request, requestOptions),
+    fetch: async (request) =>
+      (await isLegacyRequest(request)) ? legacy(request) : aroundModern(request, (passed) => modern.fetch(passed)),
   });
   const hostIsLocal = localhostHostValidation();
   const originIsLocal = localhostOriginValidation();
