@@ -27,7 +27,9 @@ export interface PersonCaller {
 export interface Tokens {
   /**
    * Verifies the access token (RFC 9068, audience, signature, epoch, task, revocation) and its DPoP proof (RFC 9449).
-   * Throws `unauthenticated` GatehouseErrors whose `extra.challenge` is the WWW-Authenticate value (RFC 6750, RFC 9728).
+   * `url` is absolute, as the client wrote it, or a path below the public URL. Uses the proof up: one call per request.
+   * Throws `unauthenticated` GatehouseErrors whose `extra.challenge` is the WWW-Authenticate value (RFC 6750, RFC 9728) and whose
+   * `extra.dpopNonce`, if any, is the DPoP-Nonce value; `unavailable` while the change feed is stale.
    */
   authenticate(request: {
     authorization: string | undefined;
@@ -40,6 +42,8 @@ export interface Tokens {
 export interface AuthorizationServer {
   /** Answers /oauth/* and the AS metadata and JWKS documents; true when the request was one of them. */
   handle(request: IncomingMessage, response: ServerResponse): Promise<boolean>;
-  /** Every route that can mint something for an agent: enumerated by the kill tests. */
+  /** `METHOD /path` of every route that can mint something for an agent: enumerated by the kill tests. */
   issuancePaths(): string[];
+  /** Loads what the first token request would have to wait for (a fifth of a second). Call it when nothing else waits. */
+  warm(): Promise<void>;
 }

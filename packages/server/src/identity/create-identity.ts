@@ -1,0 +1,56 @@
+import type { Clock, Log } from '../platform/index.ts';
+import type { Registry } from '../registry/index.ts';
+import type { Change, RecordChange, Sealer, Storage } from '../storage/index.ts';
+import { createTokenReader } from './authenticate.ts';
+import { createAuthorizationServer } from './authorization-server.ts';
+import { createHousekeeping } from './housekeeping.ts';
+import { createProofs } from './proof.ts';
+import { protectedResourceMetadata } from './resources.ts';
+import { openSigningKeys, type SigningKeys } from './signing-keys.ts';
+import type { AuthorizationServer, Tokens } from './types.ts';
+
+export interface IdentityDependencies {
+  storage: Storage;
+  registry: Registry;
+  recordChange: RecordChange;
+  sealer: Sealer;
+  clock: Clock;
+  log: Log;
+  /** Issuer, and base of every address, without a trailing slash. */
+  publicUrl: string;
+  /** True: every DPoP proof needs a nonce of this replica (RFC 9449 §8). Default false: a nonce is offered to bad clocks only. */
+  requireProofNonce?: boolean;
+}
+
+export interface Identity {
+  tokens: Tokens;
+  authorizationServer: AuthorizationServer;
+  keys: SigningKeys;
+  /** RFC 9728 document for `/mcp` or `/mcp/SERVER`; undefined when there is no such resource. */
+  resourceMetadata(path: string): Record<string, unknown> | undefined;
+  /** For the change feed's listener. */
+  refresh(changes: Change[]): Promise<void>;
+}
+
+/** Who agents are and how they prove it: tokens, the server that issues them, and the keys that sign them. */
+export async function createIdentity(dependencies: IdentityDependencies): Promise<Identity> {
+  const { registry, clock, publicUrl, requireProofNonce = false } = dependencies;
+  const keys = await openSigningKeys(dependencies);
+  const proofs = createProofs({ clock, requireNonce: requireProofNonce });
+  const reader = createTokenReader({ ...dependencies, keys, proofs });
+  return {
+    tokens: reader,
+    authorizationServer: createAuthorizationServer({
+      ...dependencies,
+      keys,
+      proofs,
+      reader,
+      housekeeping: createHousekeeping({ ...dependencies, keys }),
+    }),
+    keys,
+    resourceMetadata: (path) => protectedResourceMetadata(publicUrl, path, registry.snapshot()),
+    async refresh(changes) {
+      if (changes.some(({ topic }) => topic === 'key')) await keys.refresh();
+    },
+  };
+}

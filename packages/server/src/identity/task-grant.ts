@@ -1,0 +1,213 @@
+import { TASK_DETAILS_TYPE, type Task, type TaskDetails } from '@gatehouse/protocol';
+import type { TokenEndpointGrantContext } from 'oidc-provider';
+import { type Clock, GatehouseError, limits, newId } from '../platform/index.ts';
+import type { Agent, Registry } from '../registry/index.ts';
+import type { RecordChange, Storage } from '../storage/index.ts';
+import { type AccessTokenClaims, signAccessToken } from './access-token.ts';
+import { whyStopped } from './authenticate.ts';
+import { CredentialError } from './credential-error.ts';
+import { oauthError, oauthErrorOf } from './oauth-error.ts';
+import type { Proofs } from './proof.ts';
+import { MCP_PATH, resourcePath } from './resources.ts';
+import { endpoints } from './server-metadata.ts';
+import type { SigningKeys } from './signing-keys.ts';
+import { InvalidTaskRequest, parseTaskRequest } from './task-request.ts';
+
+/**
+ * `grant_type=client_credentials`: an agent that has proven itself starts a task, or continues one, and gets its token. This is
+ * the only place where an access token is made. The agent's authentication is the library's and has happened before.
+ */
+export interface TaskGrantDependencies {
+  storage: Storage;
+  registry: Registry;
+  recordChange: RecordChange;
+  clock: Clock;
+  keys: SigningKeys;
+  proofs: Proofs;
+  publicUrl: string;
+  /** Called when a token was issued. */
+  housekeeping(): void;
+}
+
+export const taskGrantParameters = ['authorization_details', 'resource', 'scope'] as const;
+
+export function createTaskGrant(dependencies: TaskGrantDependencies) {
+  const { registry, clock, proofs, publicUrl } = dependencies;
+
+  const keyOf = (ctx: TokenEndpointGrantContext, agent: Agent): string | undefined => {
+    const proof = ctx.get('dpop');
+    if (proof) {
+      const { thumbprint } = proofs.check({ proof, method: 'POST', url: publicUrl + endpoints.token });
+      return thumbprint;
+    }
+    if (agent.manifest.bearerOnly) return undefined;
+    throw new CredentialError(
+      'invalid_dpop_proof',
+      'proof.missing',
+      'This agent must use DPoP: send a DPoP proof (RFC 9449) for this request in the DPoP header.',
+    );
+  };
+
+  const taskOf = async (details: TaskDetails, agent: Agent): Promise<Task> => {
+    if (!('task' in details)) return registry.startTask(agent.name, details);
+    const task = await registry.task(details.task);
+    // Another agent's task is as unknown as none.
+    if (!task || task.agent !== agent.name)
+      throw new GatehouseError(
+        'not-found',
+        'task.unknown',
+        `Agent ${agent.name} has no task ${details.task}: start one.`,
+      );
+    if (task.state !== 'active') throw over(task);
+    return task;
+  };
+
+  const answer = async (ctx: TokenEndpointGrantContext) => {
+    const { client, params } = ctx.oidc;
+    const agent = activeAgent(registry, client.clientId);
+    if (params.scope !== undefined)
+      throw oauthError(
+        'invalid_scope',
+        'There are no scopes here: what a token is for stands in authorization_details.',
+      );
+    if (params.authorization_details === undefined)
+      throw oauthError(
+        'invalid_request',
+        `authorization_details is missing: it starts a task, or names a running one (type ${TASK_DETAILS_TYPE}).`,
+      );
+    const details = parseTaskRequest(params.authorization_details);
+    const audience = audienceOf(params.resource, publicUrl);
+    const jkt = keyOf(ctx, agent);
+    const task = await taskOf(details, agent);
+    const { token, claims } = await issue(dependencies, { agent, task, audience, jkt });
+    ctx.body = {
+      access_token: token,
+      token_type: jkt ? 'DPoP' : 'Bearer',
+      expires_in: claims.exp - Math.floor(clock.now() / 1000),
+      authorization_details: [describeTask(task)],
+    };
+    dependencies.housekeeping();
+  };
+
+  return async (ctx: TokenEndpointGrantContext): Promise<void> => {
+    try {
+      await answer(ctx);
+    } catch (error) {
+      if (error instanceof CredentialError && error.kind === 'use_dpop_nonce') ctx.set('DPoP-Nonce', proofs.nonce());
+      if (error instanceof InvalidTaskRequest) throw oauthError('invalid_authorization_details', error.message);
+      throw oauthErrorOf(error, 'invalid_authorization_details') ?? error;
+    }
+  };
+}
+
+/** The agent as it is now; throws when it may not have tokens. */
+export function activeAgent(registry: Registry, name: string): Agent {
+  const agent = registry.snapshot().agents.get(name);
+  if (!agent) throw oauthError('invalid_client', `There is no agent ${name} any more.`, 401);
+  const stopped = whyStopped(agent);
+  if (stopped) throw oauthError('unauthorized_client', stopped.message);
+  return agent;
+}
+
+function audienceOf(resource: string | string[] | undefined, publicUrl: string): string {
+  const asked = new Set(resource === undefined ? [publicUrl + MCP_PATH] : [resource].flat());
+  const [only] = asked;
+  const path = asked.size === 1 && only?.startsWith(publicUrl) ? resourcePath(only.slice(publicUrl.length)) : undefined;
+  if (!path)
+    throw oauthError(
+      'invalid_target',
+      `resource must be one of ${publicUrl}${MCP_PATH} and ${publicUrl}${MCP_PATH}/SERVER.`,
+    );
+  return publicUrl + path;
+}
+
+const over = (task: Task) => new GatehouseError('gone', 'task.over', `Task ${task.id} is over: start a new one.`);
+
+interface Issue {
+  agent: Agent;
+  task: Task;
+  audience: string;
+  jkt: string | undefined;
+}
+
+/**
+ * INVARIANT: the token is recorded, durably, before it leaves; and the agent and the task are read again in the transaction that
+ * records it, so that a kill that has returned is seen here whatever this replica's snapshot says (law 6).
+ */
+async function issue(dependencies: TaskGrantDependencies, { agent, task, audience, jkt }: Issue) {
+  const { storage, recordChange, clock, keys, publicUrl } = dependencies;
+  const issuedAt = Math.floor(clock.now() / 1000);
+  const expiresAt = Math.min(issuedAt + limits.tokenTtlSeconds, Math.floor(task.expiresAt / 1000));
+  if (expiresAt <= issuedAt) throw over(task);
+  const claims: AccessTokenClaims = {
+    iss: publicUrl,
+    sub: agent.spiffeId,
+    aud: audience,
+    client_id: agent.name,
+    jti: newId('tok', clock.now()),
+    iat: issuedAt,
+    exp: expiresAt,
+    sub_profile: 'ai_agent',
+    authorization_details: [{ type: TASK_DETAILS_TYPE, task: task.id, template: task.template }],
+    gatehouse: { task: task.id, agent_epoch: agent.epoch },
+    ...(jkt === undefined ? {} : { cnf: { jkt } }),
+  };
+  const token = signAccessToken(claims, keys);
+  const changed = await recording(() =>
+    storage.transaction(async (transaction) => {
+      const agentNow = await transaction
+        .selectFrom('agents')
+        .select(['state', 'epoch'])
+        .where('name', '=', agent.name)
+        .executeTakeFirst();
+      if (agentNow?.state !== 'active' || agentNow.epoch !== agent.epoch) return 'agent';
+      const taskNow = await transaction
+        .selectFrom('tasks')
+        .select('state')
+        .where('id', '=', task.id)
+        .executeTakeFirst();
+      if (taskNow?.state !== 'active') return 'task';
+      await recordChange(transaction, {
+        operation: 'token.issue',
+        by: agent.spiffeId,
+        agent: agent.name,
+        task: task.id,
+        environment: task.environment,
+        changes: [
+          `token ${claims.jti} for ${audience} until ${new Date(expiresAt * 1000).toISOString()}, ${jkt ? `bound to key ${jkt}` : 'bound to no key'}`,
+        ],
+      });
+      return undefined;
+    }),
+  );
+  if (changed === 'agent')
+    throw oauthError('unauthorized_client', `Agent ${agent.name} was changed or stopped just now. Try again.`);
+  if (changed === 'task') throw over(task);
+  return { token, claims };
+}
+
+/** Law 1: what cannot be recorded does not happen, whatever the reason. */
+async function recording<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    throw new GatehouseError('unavailable', 'token.not-recorded', 'The token could not be recorded.', { cause });
+  }
+}
+
+/** The task as the token response gives it back (RFC 9396 §7), enriched with its id. */
+function describeTask(task: Task): Record<string, unknown> {
+  return {
+    type: TASK_DETAILS_TYPE,
+    task: task.id,
+    template: task.template,
+    parameters: task.parameters,
+    intent: task.intent,
+    on_behalf_of: task.onBehalfOf ?? undefined,
+    requested_by: task.requestedBy ?? undefined,
+    ticket: task.ticket ?? undefined,
+    change_request: task.changeRequest ?? undefined,
+    model_provider: task.modelProvider ?? undefined,
+    model: task.model ?? undefined,
+  };
+}
