@@ -36,6 +36,8 @@ export type FeedSignal = 'changes' | 'applied';
 export interface FeedBackend {
   /** A connection that the rest of the house can't keep busy: a feed that waits for a search would stop the gate. */
   readonly db: Database;
+  /** Whether other processes write changes too. */
+  readonly isShared: boolean;
   /** How often to look without having been told. */
   readonly pollMs: number;
   /** The database's time, by which every replica's lease is measured, as an expression for its queries. */

@@ -5,14 +5,19 @@ import { type Change, type ChangeFeed, FEED_LEASE_MS } from './storage.ts';
 
 /** Changes read and handed to the listener at a time. */
 const CHANGES_PER_BATCH = 1_000;
+/** Changes are read within milliseconds; what is this old is only kept for replicas that were cut off and come back. */
+const CHANGES_KEPT_MS = 24 * 3_600_000;
+const PRUNE_EVERY_MS = 3_600_000;
+/** In `meta`: the last change that was deleted. */
+const PRUNED = 'feed.pruned';
 /** How often a waiter looks at the other replicas without having been told. */
 const WAIT_POLL_MS = 50;
 /** A waiter gives up after this; every lease has run out long before. */
 const WAIT_LIMIT_MS = 3 * FEED_LEASE_MS;
 
 export interface LocalFeed extends ChangeFeed {
-  /** Says that this process has just committed changes. */
-  changed(): void;
+  /** Says that this process has just committed changes up to this sequence. */
+  changed(sequence: number): void;
 }
 
 /**
@@ -28,6 +33,7 @@ export function createFeed(backend: FeedBackend, clock: Clock, log: Log): LocalF
   let replica: string | undefined;
   let listener: (changes: Change[]) => Promise<void>;
   let position = 0;
+  let newest: number | undefined;
   let heard: { monotonicMs: number; atMs: number } | undefined;
   let loop: Promise<void> | undefined;
   const news = createBell();
@@ -36,13 +42,16 @@ export function createFeed(backend: FeedBackend, clock: Clock, log: Log): LocalF
   backend.listen((what) => (what === 'changes' ? news : applied).ring());
 
   async function head(): Promise<number> {
-    const newest = await db
+    // Without asking, where nobody else writes: whoever kills waits for nothing.
+    if (newest !== undefined && !backend.isShared) return newest;
+    const last = await db
       .selectFrom('changes')
       .select('sequence')
       .orderBy('sequence', 'desc')
       .limit(1)
       .executeTakeFirst();
-    return newest?.sequence ?? 0;
+    newest = Math.max(newest ?? 0, last?.sequence ?? 0);
+    return newest;
   }
 
   async function now(): Promise<number> {
@@ -85,6 +94,7 @@ export function createFeed(backend: FeedBackend, clock: Clock, log: Log): LocalF
       log.warn('the lease of this replica had run out; it denies everything until it has caught up', { replica: id });
       heard = undefined;
       await register(id);
+      await refuseGap();
       return false;
     }
     if (isCaughtUp) heard = before;
@@ -95,22 +105,51 @@ export function createFeed(backend: FeedBackend, clock: Clock, log: Log): LocalF
     return isCaughtUp;
   }
 
+  /** A replica that was away for so long that changes it has not seen are gone must read everything anew. */
+  async function refuseGap(): Promise<void> {
+    const row = await db.selectFrom('meta').select('value').where('key', '=', PRUNED).executeTakeFirst();
+    if (Number(row?.value ?? 0) > position) throw new FeedEnded('this replica was away for too long; restart it');
+  }
+
+  async function prune(): Promise<void> {
+    const { oldest } = await db
+      .selectFrom('changes')
+      .select((select) => select.fn.min('sequence').as('oldest'))
+      .where('at', '>=', (await now()) - CHANGES_KEPT_MS)
+      .executeTakeFirstOrThrow();
+    if (oldest === null) return;
+    const value = String(oldest - 1);
+    await db.transaction().execute(async (transaction) => {
+      await transaction.deleteFrom('changes').where('sequence', '<', oldest).execute();
+      await transaction
+        .insertInto('meta')
+        .values({ key: PRUNED, value })
+        .onConflict((conflict) => conflict.column('key').doUpdateSet({ value }))
+        .execute();
+    });
+  }
+
   async function apply(changes: Change[]): Promise<void> {
     try {
       await listener(changes);
     } catch (cause) {
-      throw new ListenerFailed('the listener of the change feed failed', { cause });
+      throw new FeedEnded('the listener of the change feed failed', { cause });
     }
   }
 
   async function follow(id: string): Promise<void> {
+    let pruneAt = performance.now();
     while (replica === id) {
       try {
+        if (performance.now() >= pruneAt) {
+          pruneAt += PRUNE_EVERY_MS;
+          await prune();
+        }
         while (replica === id && !(await round(id)));
         await news.wait(backend.pollMs);
       } catch (error) {
-        if (error instanceof ListenerFailed) {
-          log.error('a change could not be applied; this replica denies everything from now on', { error });
+        if (error instanceof FeedEnded) {
+          log.error('the change feed has ended; this replica denies everything until it is restarted', { error });
           return leave(id);
         }
         log.warn('the change feed cannot be read; trying again', { error });
@@ -140,7 +179,7 @@ export function createFeed(backend: FeedBackend, clock: Clock, log: Log): LocalF
         while (!(await round(id)));
       } catch (error) {
         await leave(id);
-        throw error instanceof ListenerFailed ? error.cause : toStorageError(error);
+        throw error instanceof FeedEnded ? error.cause : toStorageError(error);
       }
       replica = id;
       loop = follow(id);
@@ -182,11 +221,14 @@ export function createFeed(backend: FeedBackend, clock: Clock, log: Log): LocalF
       await loop;
       if (id !== undefined) await leave(id);
     },
-    changed: news.ring,
+    changed(sequence) {
+      newest = Math.max(newest ?? 0, sequence);
+      news.ring();
+    },
   };
 }
 
-class ListenerFailed extends Error {}
+class FeedEnded extends Error {}
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 

@@ -20,6 +20,13 @@ export interface StorageOptions {
  * directory), `storage.newer-schema`, `storage.unavailable`.
  */
 export async function openStorage({ database, dataDir, log, clock }: StorageOptions): Promise<Storage> {
+  if (database !== 'sqlite' && !/^postgres(ql)?:\/\//.test(database)) {
+    throw new GatehouseError(
+      'bad-request',
+      'storage.unknown-database',
+      'The database is "sqlite" or a postgres:// URL.',
+    );
+  }
   const backend = database === 'sqlite' ? await openSqlite(dataDir, log, clock) : await openPostgres(database, log);
   return createStorage(backend, createFeed(backend.feed, clock, log), log);
 }
@@ -27,6 +34,7 @@ export async function openStorage({ database, dataDir, log, clock }: StorageOpti
 /** A transaction's database work ends in this time; everything else that writes waits for it. */
 const TRANSACTION_TIMEOUT_MS = 10_000;
 const ATTEMPTS = 10;
+const CHANGES_PER_INSERT = 5_000;
 
 /** What a transaction has done so far that takes effect with its commit. */
 interface Context {
@@ -55,16 +63,17 @@ function createStorage(backend: Backend, feed: LocalFeed, log: Log): Storage {
     const transaction = await backend.begin();
     const context: Context = { announced: [], bumped: new Map(), next: undefined };
     contexts.set(transaction, context);
+    let announced: number | undefined;
     try {
       const result = await withTimeout(work(transaction), TRANSACTION_TIMEOUT_MS);
       if (context.announced.length > 0) {
         // Last, so that the feed, which goes one transaction at a time, is held for the commit only.
         await backend.holdFeed(transaction);
-        await transaction.insertInto('changes').values(context.announced).execute();
+        announced = await insertChanges(transaction, context.announced);
       }
       await transaction.commit().execute();
       if (context.next !== undefined) writer.placed(context.next);
-      if (context.announced.length > 0) feed.changed();
+      if (announced !== undefined) feed.changed(announced);
       return result;
     } catch (error) {
       if (context.next !== undefined) writer.placed(undefined);
@@ -146,6 +155,20 @@ function createStorage(backend: Backend, feed: LocalFeed, log: Log): Storage {
       return closing;
     },
   };
+}
+
+/** In pieces, because a statement takes a limited number of parameters. Gives the last sequence. */
+async function insertChanges(transaction: DatabaseTransaction, announced: Context['announced']): Promise<number> {
+  let last = 0;
+  for (let from = 0; from < announced.length; from += CHANGES_PER_INSERT) {
+    const changes = await transaction
+      .insertInto('changes')
+      .values(announced.slice(from, from + CHANGES_PER_INSERT))
+      .returning('sequence')
+      .execute();
+    for (const { sequence } of changes) last = Math.max(last, sequence);
+  }
+  return last;
 }
 
 async function withTimeout<T>(work: Promise<T>, timeoutMs: number): Promise<T> {

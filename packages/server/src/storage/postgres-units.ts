@@ -138,7 +138,8 @@ function insertBodies(written: { unit: LogUnit }[]): Statement | undefined {
   return {
     name: 'insert-bodies',
     text: `insert into bodies (action_id, kind, salt, body, created_at)
-           select * from unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::bigint[])`,
+           select * from unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::bigint[])
+           on conflict do nothing`,
     values: [
       bodies.map((body) => body.actionId),
       bodies.map((body) => body.kind),

@@ -64,6 +64,7 @@ export async function openPostgres(url: string, log: Log): Promise<Backend> {
     },
     feed: {
       db: feedDb,
+      isShared: true,
       pollMs: FEED_POLL_MS,
       now: () => sql<number>`(extract(epoch from clock_timestamp()) * 1000)::bigint`,
       async signal(what) {

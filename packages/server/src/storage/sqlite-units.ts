@@ -53,6 +53,8 @@ function prepareStatements(
       `insert into records (log, sequence, leaf_hash, kind, action_id, at, operation, agent, task, person, tool, resource,
          effect, result, approval, ticket, entry) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
-    insertBody: database.prepare('insert into bodies (action_id, kind, salt, body, created_at) values (?, ?, ?, ?, ?)'),
+    insertBody: database.prepare(
+      'insert into bodies (action_id, kind, salt, body, created_at) values (?, ?, ?, ?, ?) on conflict do nothing',
+    ),
   };
 }

@@ -28,7 +28,7 @@ database.exec('pragma trusted_schema = off; pragma temp_store = memory; pragma c
 if (isWriter) {
   // fullfsync: on macOS a plain fsync leaves data in the drive's cache.
   database.exec(
-    'pragma journal_mode = wal; pragma synchronous = full; pragma fullfsync = on; pragma wal_autocheckpoint = 4000',
+    'pragma page_size = 8192; pragma journal_mode = wal; pragma synchronous = full; pragma fullfsync = on; pragma wal_autocheckpoint = 4000',
   );
 }
 

@@ -51,6 +51,7 @@ export async function openSqlite(dataDir: string, log: Log, clock: Clock): Promi
     async holdFeed() {},
     feed: {
       db: new Kysely<Tables>({ dialect: sqliteDialect({ writer: thread, exclusive }) }),
+      isShared: false,
       pollMs: 1_000,
       now: () => sql<number>`${clock.now()}`,
       async signal() {},

@@ -48,6 +48,7 @@ export interface RecordRow {
   leafHash: Uint8Array;
 }
 
+/** Written once for each action and kind: a later one of the same action changes nothing. */
 export interface BodyRow {
   actionId: string;
   kind: 'arguments' | 'result';
@@ -98,7 +99,10 @@ export interface Storage {
   readonly dialect: 'sqlite' | 'postgres';
   /** Everything but the hot path's writes. On SQLite reads run in a worker of their own, beside the writer. */
   readonly db: Database;
-  /** Serialised with the group-committing writer. Retries serialisation failures. */
+  /**
+   * Serialised with the group-committing writer: while `work` runs nothing else of this process is written, so it does nothing but
+   * database work (bounded to 10 s), and writes through `transaction` only. It runs again after a serialisation failure.
+   */
   transaction<T>(work: (transaction: DatabaseTransaction) => Promise<T>): Promise<T>;
   /** Opens this replica's log for appending: from here on `append` gives places after the last stored one. */
   openLog(log: { id: string; replica: string; vkey: string; now: number }): Promise<{ size: number }>;
@@ -122,7 +126,7 @@ export interface ChangeFeed {
   start(replica: string, listener: (changes: Change[]) => Promise<void>): Promise<void>;
   /** True while this replica has heard from the feed within its lease. */
   fresh(): boolean;
-  /** Sequence of the newest change. */
+  /** Sequence of the newest committed change: after a transaction that announced, at least that of its own last change. */
   head(): Promise<number>;
   /** Waits until each live replica has acknowledged `sequence` or its lease has run out; says which. */
   waitForAll(sequence: number): Promise<{ acknowledged: string[]; expired: string[] }>;
