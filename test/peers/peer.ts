@@ -10,7 +10,8 @@ import { createFileLog, createMemoryLog, type PeerLog } from './peer-log.ts';
  *
  * - tools `echo` {text}, `add` {a, b} (structured), `log` {message}, `progress` {steps}, `slow` {ms},
  *   `wait_until_cancelled` {label}, `ask_form` {message}, `ask_url` {message, url}, `sample` {prompt}, `list_roots`,
- *   `toggle_tool` (adds or removes the tool `extra`), `set_note` {text} (updates the resource `peer://note`)
+ *   `toggle_tool` (adds or removes the tool `extra`), `set_note` {text} (updates the resource `peer://note`), `long_job`
+ *   {ms} (in a task: as 2025-11-25 has them from the v1 peer, as the tasks extension has them from the v2 peer)
  * - resource `peer://note`, with subscription; resource template `peer://item/{id}`, whose id completes
  * - prompt `greet` {name}, whose argument completes
  */

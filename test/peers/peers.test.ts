@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport as HttpTransportV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { CallToolResultSchema } from '@modelcontextprotocol/sdk/types.js';
 import { connectV1, connectV2, type Target, type TestClient } from './clients.ts';
 import { noteUri } from './peer.ts';
 import type { PeerLog } from './peer-log.ts';
@@ -106,6 +109,60 @@ for (const [peerName, start] of Object.entries(peers)) {
     });
   }
 }
+
+test('a v1 client gets a task from the v1 peer, and its result', { timeout: 20_000 }, async () => {
+  const peer = await startV1Http();
+  const client = new ClientV1({ name: 'test-client', version: '1.0.0' });
+  await client.connect(new HttpTransportV1(new URL(peer.url)));
+  const call = { name: 'long_job', arguments: { ms: 50 } };
+  const seen: string[] = [];
+  const stream = client.experimental.tasks.callToolStream(call, CallToolResultSchema, { task: { ttl: 60_000 } });
+  for await (const message of stream) {
+    seen.push(message.type);
+    if (message.type === 'result') assert.match(JSON.stringify(message.result), /job done/);
+  }
+  assert.equal(seen[0], 'taskCreated');
+  assert.equal(seen.at(-1), 'result');
+  await client.close();
+  await peer.close();
+});
+
+test('the v2 peer answers with a task those who know the extension, and all others at once', async () => {
+  const peer = await startV2Http();
+  const rpc = async (method: string, params: Record<string, unknown>, extensions = {}) => {
+    const headers: Record<string, string> = {
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      'mcp-protocol-version': '2026-07-28',
+      'mcp-method': method,
+      'mcp-name': String(params.name ?? params.taskId),
+    };
+    const _meta = {
+      'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+      'io.modelcontextprotocol/clientCapabilities': { extensions },
+    };
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params: { ...params, _meta } });
+    return (await (await fetch(peer.url, { method: 'POST', headers, body })).json()) as {
+      result: { taskId?: string; status?: string; content?: unknown; result?: unknown };
+    };
+  };
+  const knows = { 'io.modelcontextprotocol/tasks': {} };
+  const call = { name: 'long_job', arguments: { ms: 1 } };
+  assert.match(JSON.stringify(await rpc('tools/call', call)), /job done/);
+
+  const { result: task } = await rpc('tools/call', call, knows);
+  assert.ok(task.taskId);
+  assert.equal(task.content, undefined);
+  let shown = (await rpc('tasks/get', { taskId: task.taskId }, knows)).result;
+  while (shown.status === 'working') shown = (await rpc('tasks/get', { taskId: task.taskId }, knows)).result;
+  assert.equal(shown.status, 'completed');
+  assert.match(JSON.stringify(shown.result), /job done/);
+
+  const { result: long } = await rpc('tools/call', { name: 'long_job', arguments: { ms: 600_000 } }, knows);
+  await rpc('tasks/cancel', { taskId: long.taskId }, knows);
+  await peer.state.log.until('cancelled', 'long_job');
+  await peer.close();
+});
 
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await sleep(5);

@@ -9,11 +9,16 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { InMemoryTaskStore } from '@modelcontextprotocol/sdk/experimental/tasks/stores/in-memory.js';
 import { completable } from '@modelcontextprotocol/sdk/server/completable.js';
 import { McpServer, ResourceTemplate } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
-import { SubscribeRequestSchema, UnsubscribeRequestSchema } from '@modelcontextprotocol/sdk/types.js';
+import {
+  type CallToolResult,
+  SubscribeRequestSchema,
+  UnsubscribeRequestSchema,
+} from '@modelcontextprotocol/sdk/types.js';
 import * as z from 'zod';
 import {
   beforeAnswerMs,
@@ -79,15 +84,23 @@ export function prepareV1Stdio(): StdioPeerHandle {
 }
 
 function createV1Peer(state: PeerState): McpServer {
+  const taskStore = new InMemoryTaskStore();
   const server = new McpServer(
     { name: 'v1-peer', version: '1.0.0' },
     {
       instructions: 'A peer for tests.',
-      capabilities: { logging: {}, completions: {}, resources: { subscribe: true, listChanged: true } },
+      capabilities: {
+        logging: {},
+        completions: {},
+        resources: { subscribe: true, listChanged: true },
+        tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } },
+      },
+      taskStore,
     },
   );
   registerTools(server, state);
   registerAskingTools(server, state);
+  registerTaskTool(server, state);
   registerReading(server, state);
 
   const extra = server.registerTool('extra', { description: 'Here at the moment', inputSchema: {} }, () =>
@@ -115,6 +128,7 @@ function createV1Peer(state: PeerState): McpServer {
   server.server.onclose = () => {
     state.changes.off('tools', followTools);
     state.changes.off('note', followNote);
+    taskStore.cleanup();
   };
   return server;
 }
@@ -248,6 +262,32 @@ function registerAskingTools(server: McpServer, { log }: PeerState): void {
       log.add({ event: 'called', tool: 'list_roots' });
       const { roots } = await server.server.listRoots({}, { relatedRequestId: requestId });
       return text(roots.map(({ uri }) => uri).join(' '));
+    },
+  );
+}
+
+/** Tasks as 2025-11-25 has them: the client asks for one, polls it and fetches its result. */
+function registerTaskTool(server: McpServer, { log }: PeerState): void {
+  server.experimental.tasks.registerToolTask(
+    'long_job',
+    {
+      description: 'Works for a while, in a task if the client asks for one',
+      inputSchema: { ms: z.int().min(0).max(600_000) },
+      execution: { taskSupport: 'optional' },
+    },
+    {
+      async createTask({ ms }, { taskStore, taskRequestedTtl }) {
+        log.add({ event: 'called', tool: 'long_job', arguments: { ms } });
+        const task = await taskStore.createTask({ ttl: taskRequestedTtl ?? 60_000, pollInterval: 20 });
+        setTimeout(async () => {
+          const { status } = await taskStore.getTask(task.taskId);
+          if (status === 'cancelled') log.add({ event: 'cancelled', tool: 'long_job', arguments: { ms } });
+          else await taskStore.storeTaskResult(task.taskId, 'completed', text('job done'));
+        }, ms).unref();
+        return { task };
+      },
+      getTask: (_, { taskStore, taskId }) => taskStore.getTask(taskId),
+      getTaskResult: async (_, { taskStore, taskId }) => (await taskStore.getTaskResult(taskId)) as CallToolResult,
     },
   );
 }

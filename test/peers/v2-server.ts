@@ -31,17 +31,19 @@ import {
   startingWith,
   waitForAbort,
 } from './peer.ts';
+import { createTaskStore, type TaskStore } from './task-store.ts';
+import { created, offersTasks, registerTaskMethods, tasksExtension, withTaskResults } from './tasks-extension.ts';
 
 /** Serves both eras at one address on 127.0.0.1. */
 export async function startV2Http(state: PeerState = createPeerState(), port = 0): Promise<HttpPeerHandle> {
   const events = new InMemoryServerEventBus();
   state.changes.on('tools', () => events.publish({ kind: 'tools_list_changed' }));
   state.changes.on('note', () => events.publish({ kind: 'resource_updated', uri: noteUri }));
-  const { url, sessionCount, close } = await serveBothEras(({ era }) => createV2Peer(state, era, era === 'legacy'), {
-    port,
-    events,
-    retryIntervalMs: 50,
-  });
+  const tasks = createTaskStore();
+  const { url, sessionCount, close } = await serveBothEras(
+    ({ era }) => createV2Peer(state, tasks, era, era === 'legacy'),
+    { port, events, retryIntervalMs: 50, aroundModern: withTaskResults.bind(undefined, []) },
+  );
   return { url, state, sessionCount, close };
 }
 
@@ -50,16 +52,28 @@ export function prepareV2Stdio(): StdioPeerHandle {
 }
 
 /** `longLived`: this instance serves a whole connection, so it must follow changes; otherwise it serves one request. */
-function createV2Peer(state: PeerState, era: McpRequestContext['era'], longLived: boolean): McpServer {
+function createV2Peer(
+  state: PeerState,
+  tasks: TaskStore,
+  era: McpRequestContext['era'],
+  longLived: boolean,
+): McpServer {
   const server = new McpServer(
     { name: 'v2-peer', version: '1.0.0' },
     {
       instructions: 'A peer for tests.',
-      capabilities: { logging: {}, completions: {}, resources: { subscribe: true, listChanged: true } },
+      capabilities: {
+        logging: {},
+        completions: {},
+        resources: { subscribe: true, listChanged: true },
+        ...(era === 'modern' && { extensions: { [tasksExtension]: {} } }),
+      },
     },
   );
   registerTools(server, state);
   registerAskingTools(server, state);
+  registerTaskTool(server, state, tasks);
+  if (era === 'modern') registerTaskMethods(server, tasks);
   registerReading(server, state);
 
   const extra = server.registerTool(
@@ -244,6 +258,25 @@ function registerAskingTools(server: McpServer, { log }: PeerState): void {
   );
 }
 
+function registerTaskTool(server: McpServer, { log }: PeerState, tasks: TaskStore): void {
+  server.registerTool(
+    'long_job',
+    {
+      description: 'Works for a while, in a task if the client knows tasks',
+      inputSchema: z.strictObject({ ms: z.int().min(0).max(600_000) }),
+    },
+    (args, { mcpReq }) => {
+      log.add({ event: 'called', tool: 'long_job', arguments: args });
+      const work = async (signal: AbortSignal) => {
+        signal.addEventListener('abort', () => log.add({ event: 'cancelled', tool: 'long_job', arguments: args }));
+        await sleep(args.ms, undefined, { signal });
+        return text('job done');
+      };
+      return offersTasks(server) ? created(tasks.create(({ signal }) => work(signal))) : work(mcpReq.signal);
+    },
+  );
+}
+
 function registerReading(server: McpServer, state: PeerState): void {
   server.registerResource(
     'note',
@@ -277,6 +310,7 @@ function text(value: string) {
 if (import.meta.main) {
   const { log, port } = parsePeerArgs();
   const state = createPeerState(log);
-  if (port === undefined) serveStdio(({ era }) => createV2Peer(state, era, true));
+  const tasks = createTaskStore();
+  if (port === undefined) serveStdio(({ era }) => createV2Peer(state, tasks, era, true));
   else console.log((await startV2Http(state, port)).url);
 }
