@@ -180,7 +180,7 @@ export async function startServer(
   return {
     config,
     address: { host: address, port },
-    createSignInLink: (email) => people.createSigninLink(email, 'gatehouse'),
+    createSignInLink: (email) => people.createSigninLink(email, { by: 'gatehouse' }),
     async close() {
       clearInterval(expiry);
       await storage.feed.stop();

@@ -61,7 +61,7 @@ export interface Approvals {
   approvalOptions(id: string, person: string): Promise<Json>;
   /** Verifies the assertion with the person's passkey and moves pending → approved, recorded with the assertion's digest. Refusals are recorded. */
   approve(id: string, person: string, assertion: Json): Promise<Approval>;
-  /** No passkey is needed to say no, to what is pending or to what was approved and not used yet. For approvers, security, admins and the owner. */
+  /** No passkey is needed to say no, to what is pending or to what was approved and not used yet. For approvers, security, admins, the owner, and `operator` (the server's host). */
   deny(id: string, person: string, reason: string): Promise<Approval>;
   /** Part of kill and task end: everything pending, and everything approved that was not used yet. */
   cancelAll(transaction: DatabaseTransaction, of: { agent?: string; task?: string }, by: string): Promise<number>;

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Clock } from '../../platform/index.ts';
+import { type Clock, sha256Hex } from '../../platform/index.ts';
 import type { DatabaseTransaction } from '../../storage/index.ts';
 
 const CHALLENGE_TTL_MS = 5 * 60_000;
@@ -11,38 +11,32 @@ export const SIGN_IN = 'sign-in';
 /** An enrolment belongs to the session that asked for it. */
 export const enrolmentIn = (session: string) => `enrol:${session}`;
 
-export interface IssuedChallenge {
-  /** By which the answer names it; nothing secret. */
-  id: string;
-  bytes: Uint8Array<ArrayBuffer>;
-}
-
 /** A challenge good for one answer, of one purpose, by one person, within 5 minutes. */
 export async function issueChallenge(
   transaction: DatabaseTransaction,
   clock: Clock,
   of: { purpose: string; person: string },
-): Promise<IssuedChallenge> {
-  const id = randomBytes(16).toString('base64url');
+): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = Uint8Array.from(randomBytes(32));
+  const challenge = Buffer.from(bytes).toString('base64url');
   const now = clock.now();
   if (of.purpose === SIGN_IN) await makeRoom(transaction);
   await transaction
     .insertInto('webauthn_challenges')
-    .values({ id, ...of, challenge: Buffer.from(bytes).toString('base64url'), expires_at: now + CHALLENGE_TTL_MS })
+    .values({ id: idOf(challenge), ...of, challenge, expires_at: now + CHALLENGE_TTL_MS })
     .execute();
-  return { id, bytes };
+  return bytes;
 }
 
 /** Uses the challenge up, whatever comes of its answer. Undefined when there is none for this purpose and person. */
 export async function takeChallenge(
   transaction: DatabaseTransaction,
   clock: Clock,
-  of: { id: string; purpose: string; person: string },
+  of: { challenge: string; purpose: string; person: string },
 ): Promise<string | undefined> {
   const taken = await transaction
     .deleteFrom('webauthn_challenges')
-    .where('id', '=', of.id)
+    .where('id', '=', idOf(of.challenge))
     .where('purpose', '=', of.purpose)
     .where('person', '=', of.person)
     .where('expires_at', '>', clock.now())
@@ -64,3 +58,6 @@ async function makeRoom(transaction: DatabaseTransaction): Promise<void> {
   const ids = surplus.map(({ id }) => id);
   await transaction.deleteFrom('webauthn_challenges').where('id', 'in', ids).execute();
 }
+
+/** A look-up by the digest takes a time that tells nothing about the challenges that are out. */
+const idOf = (challenge: string) => sha256Hex(challenge);

@@ -1,7 +1,6 @@
 export { createPeople, type PeopleDependencies } from './people.ts';
 export { checkSameOrigin, type RequestHeaders } from './same-origin.ts';
 export type {
-  Ceremony,
   NewSession,
   Passkey,
   PasskeyVerification,

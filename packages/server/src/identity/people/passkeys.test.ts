@@ -26,12 +26,8 @@ describe('passkeys', () => {
     house.declare(email, 'developer');
     return email;
   };
-  const request = async () => {
-    const { challengeId, options } = await house.people.signInOptions();
-    return { challengeId, options: options as unknown as RequestOptions };
-  };
-  const answer = (challengeId: string, assertion: AssertionAnswer) =>
-    house.people.signIn({ challengeId, assertion: { ...assertion } as unknown as Json }, {});
+  const request = async () => (await house.people.signInOptions()) as unknown as RequestOptions;
+  const answer = (assertion: AssertionAnswer) => house.people.signIn({ ...assertion }, {});
 
   test('whoever holds the passkey signs in without saying who they are', async () => {
     const email = newPerson();
@@ -40,7 +36,7 @@ describe('passkeys', () => {
   });
 
   test('sign-in asks for user verification and names no credentials', async () => {
-    const { options } = await house.people.signInOptions();
+    const options = await house.people.signInOptions();
     assert.ok(options && typeof options === 'object' && !Array.isArray(options));
     assert.equal(options.userVerification, 'required');
     assert.equal(options.rpId, 'localhost');
@@ -49,19 +45,19 @@ describe('passkeys', () => {
 
   test('one answer signs in once', async () => {
     const { passkey } = await house.enrol(newPerson());
-    const { challengeId, options } = await request();
+    const options = await request();
     const assertion = passkey.assert(options, ORIGIN);
-    await answer(challengeId, assertion);
-    await assert.rejects(answer(challengeId, assertion), { code: 'passkey.not-verified' });
-    const next = await request();
-    await assert.rejects(answer(next.challengeId, assertion), { code: 'passkey.not-verified' });
+    await answer(assertion);
+    await assert.rejects(answer(assertion), { code: 'passkey.not-verified' });
+    await request();
+    await assert.rejects(answer(assertion), { code: 'passkey.not-verified' });
   });
 
   test('an answer given 5 minutes late is refused', async () => {
     const { passkey } = await house.enrol(newPerson());
-    const { challengeId, options } = await request();
+    const options = await request();
     house.pass(5 * MINUTE);
-    await assert.rejects(answer(challengeId, passkey.assert(options, ORIGIN)), { code: 'passkey.not-verified' });
+    await assert.rejects(answer(passkey.assert(options, ORIGIN)), { code: 'passkey.not-verified' });
   });
 
   test('an answer made for another origin, relying party or challenge is refused', async () => {
@@ -72,9 +68,9 @@ describe('passkeys', () => {
       [ORIGIN, { rpId: 'evil.example.test' }],
       [ORIGIN, { challenge: 'A'.repeat(43) }],
     ] as const) {
-      const { challengeId, options } = await request();
+      const options = await request();
       const assertion = passkey.assert({ ...options, ...change }, origin);
-      await assert.rejects(answer(challengeId, assertion), { code: 'passkey.not-verified' });
+      await assert.rejects(answer(assertion), { code: 'passkey.not-verified' });
     }
   });
 
@@ -82,7 +78,7 @@ describe('passkeys', () => {
     const { passkey } = await house.enrol(newPerson());
     const { passkey: other } = await house.enrol(newPerson());
     for (const part of ['clientDataJSON', 'authenticatorData', 'signature', 'userHandle', 'credential'] as const) {
-      const { challengeId, options } = await request();
+      const options = await request();
       const assertion = passkey.assert(options, ORIGIN);
       const foreign = other.assert(options, ORIGIN);
       const changed =
@@ -98,13 +94,13 @@ describe('passkeys', () => {
         bytes[36] = 0xff;
         changed.response.authenticatorData = bytes.toString('base64url');
       }
-      await assert.rejects(answer(challengeId, changed), { code: 'passkey.not-verified' }, part);
+      await assert.rejects(answer(changed), { code: 'passkey.not-verified' }, part);
     }
   });
 
   test('an answer given inside a frame of another site is refused', async () => {
     const { passkey } = await house.enrol(newPerson());
-    const { challengeId, options } = await request();
+    const options = await request();
     const assertion = passkey.assert(options, ORIGIN);
     const client = JSON.parse(Buffer.from(assertion.response.clientDataJSON, 'base64url').toString());
     // Signed anew, so that the frame is the only thing wrong with it.
@@ -114,7 +110,7 @@ describe('passkeys', () => {
     const message = Buffer.concat([authenticatorData, createHash('sha256').update(framed).digest()]);
     const signature = sign('sha256', message, { key: privateJwk, format: 'jwk' }).toString('base64url');
     const response = { ...assertion.response, clientDataJSON: framed.toString('base64url'), signature };
-    await assert.rejects(answer(challengeId, { ...assertion, response }), { code: 'passkey.not-verified' });
+    await assert.rejects(answer({ ...assertion, response }), { code: 'passkey.not-verified' });
   });
 
   test('an authenticator that did not verify its user can neither enrol nor sign in', async () => {
@@ -142,7 +138,6 @@ describe('passkeys', () => {
   });
 
   test('nonsense in place of an answer gets a precise error and burns nothing else', async () => {
-    const { challengeId } = await request();
     const good = { id: 'AA', rawId: 'AA', type: 'public-key', response: {} };
     const nonsense: Json[] = [
       null,
@@ -155,7 +150,7 @@ describe('passkeys', () => {
       { ...good, type: 'password', response: { clientDataJSON: 'e30', authenticatorData: 'AA', signature: 'AA' } },
     ];
     for (const assertion of nonsense) {
-      await assert.rejects(house.people.signIn({ challengeId, assertion }, {}), { code: 'passkey.malformed' });
+      await assert.rejects(house.people.signIn(assertion, {}), { code: 'passkey.malformed' });
     }
     const { passkey } = await house.enrol(newPerson());
     await house.signIn(passkey);
@@ -220,9 +215,9 @@ describe('passkeys', () => {
   test('an enrolment belongs to the session that asked for it', async () => {
     const { person: asked } = await house.enrol(newPerson());
     const { person: other } = await house.enrol(newPerson());
-    const { challengeId, options } = await house.people.enrolmentOptions(asked);
+    const options = await house.people.enrolmentOptions(asked);
     const attestation = createSoftwarePasskey().register(options as unknown as CreationOptions, ORIGIN);
-    const enrolment = { challengeId, attestation: { ...attestation } };
+    const enrolment = { ...attestation };
     await assert.rejects(house.people.enrol(other, enrolment, {}), { code: 'passkey.not-verified' });
     await house.people.enrol(asked, enrolment, {});
   });
@@ -230,19 +225,19 @@ describe('passkeys', () => {
   test('a challenge of one purpose is good for no other', async () => {
     const { passkey, person } = await house.enrol(newPerson());
     const enrolment = await house.people.enrolmentOptions(person);
-    const { challenge } = enrolment.options as { challenge: string };
+    const { challenge } = enrolment as { challenge: string };
     const assertion = passkey.assert({ challenge, rpId: 'localhost' }, ORIGIN);
-    await assert.rejects(answer(enrolment.challengeId, assertion), { code: 'passkey.not-verified' });
+    await assert.rejects(answer(assertion), { code: 'passkey.not-verified' });
   });
 
   test('an enrolment that brings certificates is refused before any is looked at', async () => {
     const { person } = await house.enrol(newPerson());
-    const { challengeId, options } = await house.people.enrolmentOptions(person);
+    const options = await house.people.enrolmentOptions(person);
     const attestation = createSoftwarePasskey().register(options as unknown as CreationOptions, ORIGIN);
     const object = Buffer.from(attestation.response.attestationObject, 'base64url');
     const named = Buffer.concat([Buffer.from('a363666d74'.concat('6374706d'), 'hex'), object.subarray(10)]);
     const response = { ...attestation.response, attestationObject: named.toString('base64url') };
-    await assert.rejects(house.people.enrol(person, { challengeId, attestation: { ...attestation, response } }, {}), {
+    await assert.rejects(house.people.enrol(person, { ...attestation, response }, {}), {
       code: 'passkey.attestation',
     });
   });

@@ -5,9 +5,10 @@ import type { Database, DatabaseTransaction, RecordChange, Storage } from '../..
 import { enrolmentIn, issueChallenge, SIGN_IN, takeChallenge } from './challenges.ts';
 import type { RelyingParty } from './relying-party.ts';
 import type { Sessions } from './sessions.ts';
-import type { Ceremony, NewSession, Passkey, PasskeyVerification, SignedInPerson, VerifiedAssertion } from './types.ts';
+import type { NewSession, Passkey, PasskeyVerification, SignedInPerson, VerifiedAssertion } from './types.ts';
 import {
   ALGORITHMS,
+  claimedChallenge,
   notVerified,
   parseAssertion,
   parseRegistration,
@@ -118,7 +119,7 @@ export function createPasskeys(dependencies: PasskeyDependencies) {
   return {
     ...verification,
 
-    async enrolmentOptions(person: SignedInPerson): Promise<Ceremony> {
+    async enrolmentOptions(person: SignedInPerson): Promise<Json> {
       const { challenge, userID, passkeys } = await storage.transaction(async (transaction) => {
         requireFresh(await sessions.current(transaction, person));
         return {
@@ -130,14 +131,14 @@ export function createPasskeys(dependencies: PasskeyDependencies) {
           passkeys: await of(transaction, person.email),
         };
       });
-      const options = asJson(
+      return asJson(
         await generateRegistrationOptions({
           rpName: 'Gatehouse',
           rpID: party.id,
           userName: person.email,
           userDisplayName: person.displayName,
           userID: Uint8Array.from(userID),
-          challenge: challenge.bytes,
+          challenge: challenge,
           timeout: CEREMONY_TIMEOUT_MS,
           attestationType: 'none',
           supportedAlgorithmIDs: ALGORITHMS,
@@ -145,18 +146,17 @@ export function createPasskeys(dependencies: PasskeyDependencies) {
           authenticatorSelection: { residentKey: 'required', requireResidentKey: true, userVerification: 'required' },
         }),
       );
-      return { challengeId: challenge.id, options };
     },
 
     async enrol(
       person: SignedInPerson,
-      answer: { challengeId: string; attestation: Json },
+      answer: Json,
       options: { name?: string; userAgent?: string },
     ): Promise<{ passkey: Passkey; session: NewSession }> {
-      const response = parseRegistration(answer.attestation);
+      const response = parseRegistration(answer);
       const challenge = await storage.transaction((transaction) =>
         takeChallenge(transaction, clock, {
-          id: answer.challengeId,
+          challenge: claimedChallenge(response),
           purpose: enrolmentIn(person.session),
           person: person.email,
         }),
@@ -214,28 +214,24 @@ export function createPasskeys(dependencies: PasskeyDependencies) {
       });
     },
 
-    async signInOptions(): Promise<Ceremony> {
+    async signInOptions(): Promise<Json> {
       const challenge = await storage.transaction((transaction) =>
         issueChallenge(transaction, clock, { purpose: SIGN_IN, person: '' }),
       );
-      const options = asJson(
+      return asJson(
         await generateAuthenticationOptions({
           rpID: party.id,
-          challenge: challenge.bytes,
+          challenge: challenge,
           timeout: CEREMONY_TIMEOUT_MS,
           userVerification: 'required',
         }),
       );
-      return { challengeId: challenge.id, options };
     },
 
-    async signIn(
-      answer: { challengeId: string; assertion: Json },
-      request: { userAgent?: string; cookie?: string },
-    ): Promise<NewSession> {
-      const response = parseAssertion(answer.assertion);
+    async signIn(answer: Json, request: { userAgent?: string; cookie?: string }): Promise<NewSession> {
+      const response = parseAssertion(answer);
       const challenge = await storage.transaction((transaction) =>
-        takeChallenge(transaction, clock, { id: answer.challengeId, purpose: SIGN_IN, person: '' }),
+        takeChallenge(transaction, clock, { challenge: claimedChallenge(response), purpose: SIGN_IN, person: '' }),
       );
       if (challenge === undefined) throw notVerified('unauthenticated', new Error('No such challenge'));
       const row = await storage.db.selectFrom('passkeys').selectAll().where('id', '=', response.id).executeTakeFirst();

@@ -26,24 +26,24 @@ describe('signing in', () => {
 
   test('a sign-in link opens one session, once', async () => {
     const email = newPerson();
-    const { token, url, expiresAt } = await house.people.createSigninLink(email, 'gatehouse');
+    const { token, url, expiresAt } = await house.people.createSigninLink(email, { by: 'gatehouse' });
     assert.equal(url, `http://localhost:4100/sign-in#${token}`);
     assert.equal(expiresAt, house.clock.now() + 15 * MINUTE);
-    const opened = await house.people.redeemSigninLink(token, {});
+    const opened = await house.openLink(token);
     assert.equal(opened.person.email, email);
     await assert.rejects(house.people.redeemSigninLink(token, {}), { code: 'signin-link.invalid' });
   });
 
   test('of many who redeem one link at the same time, one gets in', async () => {
-    const { token } = await house.people.createSigninLink(newPerson(), 'gatehouse');
+    const { token } = await house.people.createSigninLink(newPerson(), { by: 'gatehouse' });
     const tries = await Promise.allSettled(Array.from({ length: 8 }, () => house.people.redeemSigninLink(token, {})));
     assert.equal(tries.filter(({ status }) => status === 'fulfilled').length, 1);
   });
 
   test('a link that has run out, was replaced or is made up opens nothing, and the refusals do not differ', async () => {
     const email = newPerson();
-    const replaced = await house.people.createSigninLink(email, 'gatehouse');
-    const late = await house.people.createSigninLink(email, 'gatehouse');
+    const replaced = await house.people.createSigninLink(email, { by: 'gatehouse' });
+    const late = await house.people.createSigninLink(email, { by: 'gatehouse' });
     house.pass(15 * MINUTE);
     const refusals = await Promise.all(
       [replaced.token, late.token, `signin_${'A'.repeat(43)}`, ''].map((token) =>
@@ -58,8 +58,8 @@ describe('signing in', () => {
   });
 
   test('the database holds neither the token of a link nor that of a session', async () => {
-    const { token } = await house.people.createSigninLink(newPerson(), 'gatehouse');
-    const session = await house.people.redeemSigninLink(token, {});
+    const { token } = await house.people.createSigninLink(newPerson(), { by: 'gatehouse' });
+    const session = await house.openLink(token);
     const stored = JSON.stringify([
       await house.storage.db.selectFrom('signin_links').selectAll().execute(),
       await house.storage.db.selectFrom('people_sessions').selectAll().execute(),
@@ -71,8 +71,8 @@ describe('signing in', () => {
 
   test('until a passkey is enrolled the session is good for enrolment only; then it is a new session', async () => {
     const email = newPerson();
-    const { token } = await house.people.createSigninLink(email, 'gatehouse');
-    const opened = await house.people.redeemSigninLink(token, {});
+    const { token } = await house.people.createSigninLink(email, { by: 'gatehouse' });
+    const opened = await house.openLink(token);
     const cookie = cookieOf(opened);
     await assert.rejects(authenticatePerson(cookie), { code: 'session.enrol-first' });
     const person = await house.people.authenticatePerson({ cookie }, { enrolling: true });
@@ -88,8 +88,8 @@ describe('signing in', () => {
   test('a link leads somebody who has a passkey to it, and opens nothing', async () => {
     const email = newPerson();
     await house.enrol(email);
-    const { token } = await house.people.createSigninLink(email, 'gatehouse');
-    await assert.rejects(house.people.redeemSigninLink(token, {}), { code: 'signin-link.use-passkey' });
+    const { token } = await house.people.createSigninLink(email, { by: 'gatehouse' });
+    assert.deepEqual(await house.people.redeemSigninLink(token, {}), { next: 'passkey', person: email });
     await assert.rejects(house.people.redeemSigninLink(token, {}), { code: 'signin-link.invalid' });
     assert.equal((await house.people.listSessions(email)).length, 1);
   });
@@ -98,8 +98,8 @@ describe('signing in', () => {
     const email = newPerson();
     const people = [];
     for (const _ of [1, 2]) {
-      const { token } = await house.people.createSigninLink(email, 'gatehouse');
-      people.push((await house.people.redeemSigninLink(token, {})).person);
+      const { token } = await house.people.createSigninLink(email, { by: 'gatehouse' });
+      people.push((await house.openLink(token)).person);
     }
     const tries = await Promise.allSettled(people.map((person) => house.addPasskey(person, createSoftwarePasskey())));
     assert.deepEqual(tries.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
@@ -109,8 +109,8 @@ describe('signing in', () => {
   test('a recovery link replaces every passkey and ends every session, so that a takeover shows', async () => {
     const email = newPerson();
     const { passkey: lost, cookie } = await house.enrol(email);
-    const { token } = await house.people.createSigninLink(email, 'gatehouse', { recovery: true });
-    const opened = await house.people.redeemSigninLink(token, {});
+    const { token } = await house.people.createSigninLink(email, { by: 'gatehouse', recovery: true });
+    const opened = await house.openLink(token);
     assert.equal((await authenticatePerson(cookie)).email, email);
     const replacement = createSoftwarePasskey();
     await house.addPasskey(opened.person, replacement);
@@ -125,19 +125,21 @@ describe('signing in', () => {
     const [admin, developer] = [`admin-${newPerson()}`, newPerson()];
     house.declare(admin, 'admin');
     const { people } = house;
-    await people.createSigninLink(developer, `person:${admin}`, { recovery: true });
-    await people.createSigninLink(admin, `person:${admin}`);
+    await people.createSigninLink(developer, { by: `person:${admin}`, recovery: true });
+    await people.createSigninLink(admin, { by: `person:${admin}` });
     for (const [of, by] of [
       [admin, `person:${developer}`],
       [admin, developer],
       [admin, 'spiffe://gatehouse.example.test/env/prod/agent/support'],
     ]) {
-      await assert.rejects(people.createSigninLink(of ?? '', by ?? ''), { code: 'signin-link.not-admin' });
+      await assert.rejects(people.createSigninLink(of ?? '', { by: by ?? '' }), { code: 'signin-link.not-admin' });
     }
-    await assert.rejects(people.createSigninLink(admin, `person:${admin}`, { recovery: true }), {
+    await assert.rejects(people.createSigninLink(admin, { by: `person:${admin}`, recovery: true }), {
       code: 'signin-link.own-recovery',
     });
-    await assert.rejects(people.createSigninLink('nobody@example.test', 'gatehouse'), { code: 'person.not-found' });
+    await assert.rejects(people.createSigninLink('nobody@example.test', { by: 'gatehouse' }), {
+      code: 'person.not-found',
+    });
   });
 
   test('a session ends after an hour unused, and after twelve hours in any case', async () => {
@@ -242,16 +244,16 @@ describe('signing in', () => {
 
   test('sweeping forgets what has run out and leaves live sessions alone', async () => {
     const { cookie, passkey } = await house.enrol(newPerson());
-    await house.people.createSigninLink(newPerson(), 'gatehouse');
+    await house.people.createSigninLink(newPerson(), { by: 'gatehouse' });
     await house.people.signInOptions();
     house.pass(30 * MINUTE);
-    const { challengeId } = await house.people.signInOptions();
+    const { challenge } = (await house.people.signInOptions()) as { challenge: string };
     await house.people.sweep();
     const { db } = house.storage;
     assert.equal((await db.selectFrom('signin_links').selectAll().execute()).length, 0);
     assert.deepEqual(
-      (await db.selectFrom('webauthn_challenges').select('id').execute()).map(({ id }) => id),
-      [challengeId],
+      (await db.selectFrom('webauthn_challenges').select('challenge').execute()).map((row) => row.challenge),
+      [challenge],
     );
     await authenticatePerson(cookie);
     assert.ok(passkey);
@@ -270,8 +272,8 @@ describe('the session cookie', () => {
       const house = await openHouse({ publicUrl });
       try {
         house.declare(OWNER, 'owner');
-        const { token } = await house.people.createSigninLink(OWNER, 'gatehouse');
-        const { setCookie } = await house.people.redeemSigninLink(token, {});
+        const { token } = await house.people.createSigninLink(OWNER, { by: 'gatehouse' });
+        const { setCookie } = await house.openLink(token);
         assert.match(setCookie, attributes);
       } finally {
         await house.close();

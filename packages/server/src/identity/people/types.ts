@@ -23,12 +23,6 @@ export interface NewSession {
   expiresAt: number;
 }
 
-/** One round with an authenticator: the options for the browser, and the id by which the answer names its challenge. */
-export interface Ceremony {
-  challengeId: string;
-  options: Json;
-}
-
 export interface SessionSummary {
   /** Handle for `revokeSession`; not the token. */
   id: string;
@@ -75,35 +69,34 @@ export interface People extends PasskeyVerification {
    * A one-time link, 15 minutes, the newest one only. For a person without passkeys it opens a session that can enrol the first
    * one. For a person who has passkeys it leads to passkey sign-in and opens nothing, unless `recovery` is set: then its session
    * can enrol a passkey that *replaces all earlier ones* and ends every other session, so that a takeover can't go unnoticed.
-   * `by` is `gatehouse` (made on the server's host) or `person:EMAIL` of an admin; nobody makes a recovery link for themselves.
+   * `by` is `gatehouse` or `operator` (made on the server's host) or `person:EMAIL` of an admin; nobody makes a recovery link for themselves.
    */
   createSigninLink(
     email: string,
-    by: string,
-    options?: { recovery?: boolean },
+    options: { by: string; recovery?: boolean },
   ): Promise<{ url: string; token: string; expiresAt: number }>;
   /**
-   * Single use. Throws `signin-link.invalid` for one that is unknown, used or run out, without saying which, and
-   * `signin-link.use-passkey` where it leads to passkey sign-in.
+   * Single use: one that leads to passkey sign-in is used up as well. Throws `signin-link.invalid` for one that is unknown, used
+   * or run out, without saying which.
    */
-  redeemSigninLink(token: string, request: { userAgent?: string }): Promise<NewSession>;
+  redeemSigninLink(
+    token: string,
+    request: { userAgent?: string },
+  ): Promise<{ next: 'enrol'; session: NewSession } | { next: 'passkey'; person: string }>;
 
   /** PublicKeyCredentialCreationOptionsJSON. Needs a link session, or one that began within the last 5 minutes (`session.stale`). */
-  enrolmentOptions(person: SignedInPerson): Promise<Ceremony>;
+  enrolmentOptions(person: SignedInPerson): Promise<Json>;
   /** Stores the passkey and rotates the session: the old cookie is dead, the new one is enrolled. */
   enrol(
     person: SignedInPerson,
-    answer: { challengeId: string; attestation: Json },
+    response: Json,
     options: { name?: string; userAgent?: string },
   ): Promise<{ passkey: Passkey; session: NewSession }>;
 
   /** PublicKeyCredentialRequestOptionsJSON for discoverable credentials: the authenticator says who it is. */
-  signInOptions(): Promise<Ceremony>;
+  signInOptions(): Promise<Json>;
   /** Any session that `cookie` carries ends: a new privilege is a new session. */
-  signIn(
-    answer: { challengeId: string; assertion: Json },
-    request: { userAgent?: string; cookie?: string },
-  ): Promise<NewSession>;
+  signIn(response: Json, request: { userAgent?: string; cookie?: string }): Promise<NewSession>;
   /** Value of the `Set-Cookie` header that clears the cookie. */
   signOut(person: SignedInPerson): Promise<string>;
 

@@ -53,6 +53,11 @@ const clientData = z.object({
 export const parseRegistration = (response: Json): ParsedRegistration => parse(registration, response);
 export const parseAssertion = (response: Json): ParsedAssertion => parse(assertion, response);
 
+/** The challenge that the client says it answered. Only good for finding the stored one: nothing is proven by it. */
+export function claimedChallenge(response: { response: { clientDataJSON: string } }): string {
+  return parseClientData(response).challenge;
+}
+
 export interface VerifiedRegistration {
   id: string;
   publicKey: Uint8Array;

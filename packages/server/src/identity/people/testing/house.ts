@@ -14,7 +14,7 @@ import { openLedger } from '../../../ledger/index.ts';
 import { createLog } from '../../../platform/index.ts';
 import { createSealer, openStorage } from '../../../storage/index.ts';
 import { createPeople } from '../people.ts';
-import type { SignedInPerson } from '../types.ts';
+import type { NewSession, SignedInPerson } from '../types.ts';
 
 export const ORIGIN = 'http://localhost:4100';
 
@@ -66,23 +66,27 @@ export async function openHouse(options: HouseOptions = {}) {
         .map(({ entry }) => JSON.parse(entry) as ActionRecord)
         .filter((record) => operation === undefined || record.operation === operation);
     },
+    async openLink(token: string): Promise<NewSession> {
+      const redeemed = await people.redeemSigninLink(token, { userAgent: 'test' });
+      if (redeemed.next === 'enrol') return redeemed.session;
+      throw new Error(`${redeemed.person} has a passkey already`);
+    },
     /** First sign-in as a person does it: link, session, passkey. */
     async enrol(email: string, passkeyOptions?: SoftwarePasskeyOptions) {
-      const { token } = await people.createSigninLink(email, 'gatehouse');
-      const opened = await people.redeemSigninLink(token, { userAgent: 'test' });
+      const opened = await this.openLink((await people.createSigninLink(email, { by: 'gatehouse' })).token);
       const passkey = createSoftwarePasskey(passkeyOptions);
       const { session } = await this.addPasskey(opened.person, passkey);
       return { passkey, person: session.person, cookie: cookieOf(session) };
     },
     async addPasskey(person: SignedInPerson, passkey: SoftwarePasskey, name?: string) {
-      const { challengeId, options } = await people.enrolmentOptions(person);
+      const options = await people.enrolmentOptions(person);
       const attestation = passkey.register(options as unknown as CreationOptions, ORIGIN);
-      return people.enrol(person, { challengeId, attestation: { ...attestation } }, { name });
+      return people.enrol(person, { ...attestation }, { name });
     },
     async signIn(passkey: SoftwarePasskey, cookie?: string) {
-      const { challengeId, options } = await people.signInOptions();
+      const options = await people.signInOptions();
       const assertion = passkey.assert(options as unknown as RequestOptions, ORIGIN);
-      return people.signIn({ challengeId, assertion: { ...assertion } }, { userAgent: 'test', cookie });
+      return people.signIn({ ...assertion }, { userAgent: 'test', cookie });
     },
     /** `keep` leaves the data for the next house. */
     async close({ keep = false } = {}) {
