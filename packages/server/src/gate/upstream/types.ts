@@ -75,11 +75,18 @@ export class UpstreamFailure extends Error {
   readonly kind: UpstreamFailureKind;
   /** False: the request surely did not run, so that a retry is safe. True: nobody knows. */
   readonly mayHaveRun: boolean;
+  /** HTTP status of `refused`. */
+  readonly status: number | undefined;
 
-  constructor(kind: UpstreamFailureKind, detail: string, options: { mayHaveRun?: boolean; cause?: unknown } = {}) {
+  constructor(
+    kind: UpstreamFailureKind,
+    detail: string,
+    options: { mayHaveRun?: boolean; status?: number; cause?: unknown } = {},
+  ) {
     super(detail, options.cause === undefined ? undefined : { cause: options.cause });
     this.kind = kind;
     this.mayHaveRun = options.mayHaveRun ?? kind !== 'unreachable';
+    this.status = options.status;
   }
 }
 

@@ -1,0 +1,47 @@
+import { isIP } from 'node:net';
+import type { ToolServerManifest } from '@gatehouse/protocol';
+import { Pool } from 'undici';
+import type { UpstreamLimits } from '../limits.ts';
+import { UpstreamFailure } from '../types.ts';
+import { checkAddress, guardedLookup } from './address.ts';
+
+type HttpTransport = Extract<ToolServerManifest['transport'], { type: 'http' }>;
+
+/** Sockets, kept per server and environment. */
+export function createPools(limits: UpstreamLimits) {
+  const pools = new Map<string, Pool>();
+  return {
+    /** Throws UpstreamFailure `unreachable` for an address that no tool server may have. */
+    of(server: string, environment: string, transport: HttpTransport): Pool {
+      const { origin, protocol, hostname } = new URL(transport.url);
+      const allowPrivate = transport.allowPrivateAddress;
+      const key = JSON.stringify([server, environment, origin, allowPrivate]);
+      const known = pools.get(key);
+      if (known !== undefined) return known;
+      if (protocol !== 'http:' && protocol !== 'https:')
+        throw new UpstreamFailure('unreachable', `The URL of ${server} is neither http nor https.`);
+      const literal = hostname.replace(/^\[|\]$/g, '');
+      try {
+        // A literal address is connected to without a lookup.
+        if (isIP(literal) !== 0) checkAddress(literal, literal, allowPrivate);
+      } catch (cause) {
+        throw new UpstreamFailure('unreachable', (cause as Error).message, { cause });
+      }
+      const pool = new Pool(origin, {
+        connect: { lookup: guardedLookup(allowPrivate), timeout: limits.connectTimeoutMs / 3 },
+        allowH2: false,
+        pipelining: 1,
+        headersTimeout: 0,
+        bodyTimeout: 0,
+      });
+      pools.set(key, pool);
+      return pool;
+    },
+
+    async close(): Promise<void> {
+      const all = [...pools.values()];
+      pools.clear();
+      await Promise.all(all.map((pool) => pool.destroy()));
+    },
+  };
+}

@@ -1,0 +1,5 @@
+export { upstreamLimits } from './limits.ts';
+export { parameterHeaders } from './parameter-headers.ts';
+export type { Isolation } from './stdio/launch.ts';
+export * from './types.ts';
+export { createUpstreams, type UpstreamsOptions } from './upstreams.ts';

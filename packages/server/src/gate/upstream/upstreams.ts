@@ -1,0 +1,280 @@
+import { randomUUID } from 'node:crypto';
+import type { ToolServerManifest } from '@gatehouse/protocol';
+import {
+  type Clock,
+  GatehouseError,
+  type JsonObject,
+  type Log,
+  limits as platformLimits,
+} from '../../platform/index.ts';
+import { type Connected, type ConnectOptions, connectHttp, connectStdio } from './connect.ts';
+import { readDefinitions } from './describe.ts';
+import { createPools } from './http/pools.ts';
+import { type UpstreamLimits, upstreamLimits } from './limits.ts';
+import { removeTaskDirectories, removeWorkingDirectory } from './stdio/directories.ts';
+import { createLauncher, type Isolation } from './stdio/launch.ts';
+import {
+  type Era,
+  type UpstreamClient,
+  type UpstreamConnection,
+  UpstreamFailure,
+  type UpstreamScope,
+  type Upstreams,
+} from './types.ts';
+
+export interface UpstreamsOptions {
+  dataDir: string;
+  log: Log;
+  clock: Clock;
+  /** Of an environment's manifest; an unknown environment counts as production. */
+  isProduction(environment: string): boolean;
+  limits?: Partial<UpstreamLimits>;
+  /** What this machine may use to shut stdio servers in; the default is all that it has. */
+  isolations?: Isolation[];
+}
+
+interface Entry {
+  server: ToolServerManifest;
+  scope: UpstreamScope;
+  shared: boolean;
+  /** The transport as the connection was made with it. */
+  transport: string;
+  /** Absent while it is being made. */
+  connected: Connected | undefined;
+  promise: Promise<UpstreamConnection>;
+  usedAt: number;
+}
+
+/** How often one server died in one scope without having served anything. */
+interface Deaths {
+  task: string;
+  count: number;
+  notBefore: number;
+}
+
+export function createUpstreams(options: UpstreamsOptions): Upstreams {
+  const { dataDir, clock } = options;
+  const limits: UpstreamLimits = { ...upstreamLimits, ...options.limits };
+  const launcher = createLauncher(options);
+  const pools = createPools(limits);
+  const entries = new Map<string, Entry>();
+  const deaths = new Map<string, Deaths>();
+  const eras = new Map<string, Era>();
+  const counters = { requests: 0, strayAnswers: 0, violations: 0 };
+  let restarts = 0;
+  let processes = 0;
+  let closed = false;
+
+  return {
+    connect(server, scope, client) {
+      const shared = server.stateless;
+      const key = shared
+        ? JSON.stringify([server.name, scope.environment])
+        : JSON.stringify([server.name, scope.environment, scope.task, scope.session ?? null, client.capabilities]);
+      const entry = entries.get(key);
+      if (entry !== undefined && entry.transport === transportOf(server) && isAlive(entry)) {
+        entry.usedAt = clock.now();
+        return entry.promise;
+      }
+      return open(key, server, scope, shared, client, entry);
+    },
+
+    async describe(server) {
+      const environment =
+        server.environments.find((name) => !options.isProduction(name)) ?? (server.environments[0] as string);
+      const task = `describe-${randomUUID()}`;
+      const granted = server.clientRequests;
+      // Some servers serve more to a client that can do more.
+      const capabilities: JsonObject = {
+        ...(granted.sampling && { sampling: {} }),
+        ...(granted.roots && { roots: {} }),
+        ...((granted.elicitation || granted.urlElicitation) && {
+          elicitation: { ...(granted.elicitation && { form: {} }), ...(granted.urlElicitation && { url: {} }) },
+        }),
+      };
+      try {
+        const { connection } = await make(server, { environment, task }, false, { capabilities });
+        try {
+          return await readDefinitions(connection, {
+            limits,
+            log: options.log,
+            overHttp: server.transport.type === 'http',
+          });
+        } finally {
+          await connection.close('Described.');
+        }
+      } finally {
+        if (server.transport.type === 'stdio') removeWorkingDirectory(dataDir, server.name, task);
+      }
+    },
+
+    async end(of) {
+      const ended = [...entries].filter(([, entry]) => matches(entry, of));
+      for (const [key] of ended) entries.delete(key);
+      await Promise.all(ended.map(([, entry]) => closeEntry(entry, 'The task, session or server ended.')));
+      if (of.task === undefined || of.session !== undefined) return;
+      for (const [key, { task }] of deaths) if (task === of.task) deaths.delete(key);
+      if (of.server === undefined) removeTaskDirectories(dataDir, of.task);
+      else removeWorkingDirectory(dataDir, of.server, of.task);
+    },
+
+    async close() {
+      closed = true;
+      const all = [...entries.values()];
+      entries.clear();
+      await Promise.all(all.map((entry) => closeEntry(entry, 'Gatehouse is shutting down.')));
+      await pools.close();
+    },
+
+    stats: () => ({
+      connections: [...entries.values()].filter(({ connected }) => connected !== undefined).length,
+      processes,
+      requestsInFlight: [...entries.values()].reduce((sum, { connected }) => sum + (connected?.inFlight() ?? 0), 0),
+      restarts,
+      ...counters,
+    }),
+  };
+
+  function open(
+    key: string,
+    server: ToolServerManifest,
+    scope: UpstreamScope,
+    shared: boolean,
+    client: UpstreamClient,
+    previous: Entry | undefined,
+  ): Promise<UpstreamConnection> {
+    if (closed) return Promise.reject(new UpstreamFailure('unreachable', 'Gatehouse is shutting down.'));
+    const wait = (deaths.get(key)?.notBefore ?? 0) - clock.now();
+    if (wait > 0)
+      return Promise.reject(
+        new UpstreamFailure('unreachable', `${server.name} keeps failing; it is tried again in ${wait} ms.`),
+      );
+    if (previous !== undefined) {
+      entries.delete(key);
+      if (previous.transport === transportOf(server)) restarts++;
+      else void closeEntry(previous, 'The manifest changed.');
+    }
+    try {
+      if (!shared) makeRoom(server.name, scope.task);
+    } catch (failure) {
+      return Promise.reject(failure);
+    }
+    const entry: Entry = {
+      server,
+      scope,
+      shared,
+      transport: transportOf(server),
+      connected: undefined,
+      usedAt: clock.now(),
+      promise: make(server, scope, shared, client).then(
+        (connected) => {
+          if (entries.get(key) !== entry) {
+            void connected.connection.close('Nobody waits any more.');
+            throw new UpstreamFailure('unreachable', 'The task, session or server ended meanwhile.');
+          }
+          entry.connected = connected;
+          watchOver(key, scope.task, connected);
+          return connected.connection;
+        },
+        (failure: unknown) => {
+          if (entries.get(key) === entry) entries.delete(key);
+          if (failure instanceof UpstreamFailure) countDeath(key, scope.task);
+          throw failure;
+        },
+      ),
+    };
+    entries.set(key, entry);
+    return entry.promise;
+  }
+
+  async function make(
+    server: ToolServerManifest,
+    scope: UpstreamScope,
+    shared: boolean,
+    client: UpstreamClient,
+  ): Promise<Connected> {
+    const hint = JSON.stringify([server.name, scope.environment, transportOf(server)]);
+    const connectOptions: ConnectOptions = {
+      client: shared ? { capabilities: {} } : client,
+      shared,
+      era: eras.get(hint),
+      limits,
+      counters,
+      clock,
+      log: withServer(options.log, server.name, scope.task),
+    };
+    const { transport } = server;
+    let connected: Connected;
+    if (transport.type === 'http') {
+      const url = new URL(transport.url);
+      connected = await connectHttp(pools.of(server.name, scope.environment, transport), url, connectOptions);
+    } else {
+      const owner = shared ? `shared-${scope.environment}` : scope.task;
+      const launch = await launcher.launch(server, scope.environment, owner);
+      const onProcess = (change: 1 | -1) => {
+        processes += change;
+      };
+      connected = await connectStdio(launch, { ...connectOptions, onProcess });
+    }
+    eras.set(hint, connected.connection.era);
+    return connected;
+  }
+
+  /** A connection that dies young counts against the next start; one that has served clears the count. */
+  function watchOver(key: string, task: string, { connection, answers }: Connected): void {
+    const born = clock.now();
+    const before = answers();
+    connection.closed.addEventListener('abort', () => {
+      if (answers() > before || clock.now() - born > limits.backoffMaxMs) deaths.delete(key);
+      else countDeath(key, task);
+    });
+  }
+
+  /** The first restart is immediate, the second waits 0.25 s, then doubling. */
+  function countDeath(key: string, task: string): void {
+    const count = (deaths.get(key)?.count ?? 0) + 1;
+    const delay = count < 2 ? 0 : Math.min(250 * 2 ** (count - 2), limits.backoffMaxMs);
+    deaths.set(key, { task, count, notBefore: clock.now() + delay });
+  }
+
+  /** A task may hold so many connections to one server; the longest unused one that nobody listens to gives way. */
+  function makeRoom(server: string, task: string): void {
+    const own = [...entries].filter(
+      ([, entry]) => entry.server.name === server && entry.scope.task === task && !entry.shared,
+    );
+    if (own.length < platformLimits.sessionsPerTask) return;
+    const idle = own
+      .filter(([, { connected }]) => connected !== undefined && connected.inFlight() === 0 && !connected.isWatched())
+      .sort(([, a], [, b]) => a.usedAt - b.usedAt)[0];
+    if (idle === undefined)
+      throw new GatehouseError(
+        'too-many',
+        'upstream.too-many-connections',
+        `This task already has ${own.length} open connections to ${server}. End a session first.`,
+      );
+    entries.delete(idle[0]);
+    void closeEntry(idle[1], 'Another session needed the room.');
+  }
+
+  async function closeEntry(entry: Entry, reason: string): Promise<void> {
+    if (entry.connected !== undefined) return entry.connected.connection.close(reason);
+    // Being made: `open` closes it when it finds itself forgotten.
+    await entry.promise.catch((failure: unknown) => options.log.debug('upstream.never-connected', { failure }));
+  }
+}
+
+const transportOf = (server: ToolServerManifest): string => JSON.stringify(server.transport);
+
+const isAlive = ({ connected }: Entry): boolean => connected === undefined || !connected.connection.closed.aborted;
+
+function matches({ server, scope, shared }: Entry, of: { server?: string; task?: string; session?: string }): boolean {
+  if (of.server !== undefined && of.server !== server.name) return false;
+  if (of.task === undefined && of.session === undefined) return of.server !== undefined;
+  return !shared && (of.task ?? scope.task) === scope.task && (of.session ?? scope.session) === scope.session;
+}
+
+function withServer(log: Log, server: string, task: string): Log {
+  const wrap = (level: keyof Log) => (message: string, fields?: Record<string, unknown>) =>
+    log[level](message, { server, task, ...fields });
+  return { debug: wrap('debug'), info: wrap('info'), warn: wrap('warn'), error: wrap('error') };
+}
