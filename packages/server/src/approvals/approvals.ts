@@ -30,7 +30,7 @@ const CHUNK = 500;
 const EXPIRED_AT_ONCE = 100;
 
 export async function createApprovals(dependencies: ApprovalsDependencies): Promise<Approvals> {
-  const { storage, recordChange, clock, log } = dependencies;
+  const { storage, clock, log } = dependencies;
   const memory = createMemory(clock);
   const decisions = createDecisions(dependencies);
   const { origin } = new URL(dependencies.publicUrl);
@@ -126,17 +126,7 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
       );
     }
     await transaction.insertInto('approvals').values(row).execute();
-    await recordChange(transaction, {
-      operation: 'approval.request',
-      by: 'gatehouse',
-      agent: subject.agent,
-      task: subject.task,
-      tool: subject.tool,
-      environment: request.environment,
-      approval: row.id,
-      changes: [`${request.actionId} waits for a person`, `digest ${row.digest}`],
-    });
-    await storage.announce(transaction, 'approval', row.id, now);
+    await decisions.recordMove(transaction, row, 'approval.request', 'gatehouse');
     return row;
   }
 
@@ -217,7 +207,7 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
       if (agent !== undefined) query = query.where('agent', '=', agent);
       if (task !== undefined) query = query.where('task', '=', task);
       const rows = await query.returningAll().execute();
-      for (const row of rows) await decisions.recordEnd(transaction, row, 'approval.cancel', by);
+      for (const row of rows) await decisions.recordMove(transaction, row, 'approval.cancel', by);
       return rows.length;
     },
 
@@ -252,7 +242,7 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
             .where('expires_at', '<=', clock.now())
             .returningAll()
             .execute();
-          for (const row of ended) await decisions.recordEnd(transaction, row, 'approval.expire', 'gatehouse');
+          for (const row of ended) await decisions.recordMove(transaction, row, 'approval.expire', 'gatehouse');
           return ended;
         });
         for (const row of expired) remember(row);

@@ -38,7 +38,7 @@ export function createDecisions({ storage, registry, people, recordChange, clock
     return row;
   }
 
-  async function recordEnd(
+  async function recordMove(
     transaction: DatabaseTransaction,
     row: ApprovalRow,
     operation: string,
@@ -49,7 +49,7 @@ export function createDecisions({ storage, registry, people, recordChange, clock
       ...about(row),
       operation,
       by,
-      changes: [`${row.action_id}: ${row.state}`, `digest ${row.digest}`, ...(more.changes ?? [])],
+      changes: [`approval ${row.state}`, `digest ${row.digest}`, ...(more.changes ?? [])],
       ...(more.detail && { detail: more.detail }),
     });
     await storage.announce(transaction, 'approval', row.id, clock.now());
@@ -90,7 +90,7 @@ export function createDecisions({ storage, registry, people, recordChange, clock
   }
 
   return {
-    recordEnd,
+    recordMove,
 
     async approvalOptions(id: string, person: string): Promise<Json> {
       const row = await examine(storage.db, id, person);
@@ -117,7 +117,7 @@ export function createDecisions({ storage, registry, people, recordChange, clock
             .returningAll()
             .executeTakeFirst();
           if (!approved) throw notOpen(row, clock);
-          await recordEnd(transaction, approved, 'approval.approve', `person:${person}`, {
+          await recordMove(transaction, approved, 'approval.approve', `person:${person}`, {
             changes: [`assertion ${digestJson(evidence)}`, `passkey ${verified.passkey.slice(0, 12)}`],
           });
           return approved;
@@ -143,7 +143,7 @@ export function createDecisions({ storage, registry, people, recordChange, clock
             .returningAll()
             .executeTakeFirst();
           if (!denied) throw notOpen(row, clock);
-          await recordEnd(transaction, denied, 'approval.deny', actor(person), {
+          await recordMove(transaction, denied, 'approval.deny', actor(person), {
             ...(denied.reason !== null && { detail: denied.reason }),
           });
           return denied;
@@ -171,9 +171,11 @@ async function read(database: Database | DatabaseTransaction, id: string) {
   return { row, agent, asked };
 }
 
-function about(row: ApprovalRow): Pick<AdministrativeChange, 'agent' | 'task' | 'tool' | 'environment' | 'approval'> {
+type About = Pick<AdministrativeChange, 'action' | 'agent' | 'task' | 'tool' | 'environment' | 'approval'>;
+
+function about(row: ApprovalRow): About {
   const { tool, environment } = toApproval(row, row.created_at);
-  return { agent: row.agent, task: row.task, tool, environment, approval: row.id };
+  return { action: row.action_id, agent: row.agent, task: row.task, tool, environment, approval: row.id };
 }
 
 function requireState(row: ApprovalRow, states: string[], clock: Clock): void {

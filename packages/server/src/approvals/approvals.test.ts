@@ -1,0 +1,503 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import type { Approval } from '@gatehouse/protocol';
+import type { SoftwarePasskey } from '../../../sdk/src/software-passkey.ts';
+import { createSoftwarePasskey, type RequestOptions } from '../../../sdk/src/software-passkey.ts';
+import { type House, ORIGIN } from '../identity/people/testing/house.ts';
+import { digestJson, limits } from '../platform/index.ts';
+import { evidenceProblem } from './evidence.ts';
+import {
+  APPROVER,
+  AUDITOR,
+  addAgent,
+  approvalsOf,
+  approve,
+  consume,
+  OWNER,
+  openDesk,
+  requestOf,
+  resumeAgent,
+  signed,
+  stopAgent,
+} from './testing/desk.ts';
+import type { Approvals } from './types.ts';
+
+const TTL_MS = limits.approvalTtlSeconds * 1_000;
+
+describe('approvals', () => {
+  let house: House;
+  let approvals: Approvals;
+  let approver: SoftwarePasskey;
+  let owner: SoftwarePasskey;
+  let auditor: SoftwarePasskey;
+  before(async () => {
+    ({ house, approvals } = await openDesk());
+    // Without counters, as synced passkeys are: nothing may lean on them.
+    approver = (await house.enrol(APPROVER, { counter: 'none' })).passkey;
+    owner = (await house.enrol(OWNER, { counter: 'none' })).passkey;
+    auditor = (await house.enrol(AUDITOR, { counter: 'none' })).passkey;
+  });
+  after(() => house.close());
+
+  let number = 0;
+  /** An agent of its own for each test, with one action that waits. */
+  async function waiting(...change: Parameters<typeof requestOf>) {
+    const agent = `agent-${++number}`;
+    await addAgent(house, agent);
+    const request = requestOf({ agent, ...change[0] }, change[1]);
+    return { agent, request, approval: await approvals.open(request) };
+  }
+  const refusals = async (approval: Approval) =>
+    (await house.records())
+      .filter((record) => record.approval === approval.id && record.operation.endsWith('.refuse'))
+      .map((record) => [record.actor_chain[0]?.sub, record.detail?.split(':')[0]]);
+  const stateOf = async (approval: Approval) => (await approvals.get(approval.id))?.state;
+
+  test('an approver says yes to exactly what was asked, and the yes is found', async () => {
+    const { approval, request } = await waiting();
+    assert.equal(approvals.find(approval.digest)?.state, 'pending');
+    const approved = await approve(approvals, approval, APPROVER, approver);
+    assert.deepEqual([approved.state, approved.decidedBy], ['approved', APPROVER]);
+    assert.deepEqual(approved.arguments, request.subject.arguments);
+    assert.equal(approvals.find(approvals.digest(request.subject))?.state, 'approved');
+    const other = { ...request.subject, arguments: { order: 1042, amount: '400.00', currency: 'EUR' } };
+    assert.equal(approvals.find(approvals.digest(other)), undefined);
+    assert.equal((await approvals.open(requestOf(other))).state, 'pending');
+  });
+
+  test("the agent's owner may say yes without being an approver", async () => {
+    const { approval } = await waiting();
+    assert.equal((await approve(approvals, approval, OWNER, owner)).decidedBy, OWNER);
+  });
+
+  test('the record of a yes names the assertion, which verifies with nothing but what is stored', async () => {
+    const { approval } = await waiting();
+    await approve(approvals, approval, APPROVER, approver);
+    const { assertion } = await house.storage.db
+      .selectFrom('approvals')
+      .select('assertion')
+      .where('id', '=', approval.id)
+      .executeTakeFirstOrThrow();
+    const record = (await house.records('approval.approve')).find((each) => each.approval === approval.id);
+    assert.equal(record?.action_id, approval.actionId);
+    assert.ok(record?.changes.includes(`assertion ${digestJson(JSON.parse(assertion ?? ''))}`));
+    assert.ok(record?.changes.includes(`digest ${approval.digest}`));
+
+    const of = { id: approval.id, digest: approval.digest, decidedBy: APPROVER, origin: ORIGIN };
+    assert.equal(evidenceProblem(assertion, of), null);
+    for (const change of [
+      { id: 'apr_other' },
+      { digest: `sha256-${'1'.repeat(64)}` },
+      { decidedBy: OWNER },
+      { origin: 'http://localhost:1' },
+    ]) {
+      assert.notEqual(evidenceProblem(assertion, { ...of, ...change }), null);
+    }
+    const kept = JSON.parse(assertion ?? '');
+    for (const [part, value] of Object.entries(kept.response as Record<string, string>)) {
+      if (part === 'id') continue;
+      const bytes = Buffer.from(value, 'base64url');
+      bytes[bytes.length - 5] = (bytes[bytes.length - 5] ?? 0) ^ 1;
+      const response = { ...kept.response, [part]: bytes.toString('base64url') };
+      assert.notEqual(evidenceProblem(JSON.stringify({ ...kept, response }), of), null, part);
+    }
+  });
+
+  test('a signature over another approval or another challenge is refused and recorded', async () => {
+    const { approval } = await waiting();
+    const { approval: other } = await waiting();
+    const foreign = await signed(approvals, other, APPROVER, approver);
+    await assert.rejects(approvals.approve(approval.id, APPROVER, foreign), { code: 'passkey.not-verified' });
+    const options = (await approvals.approvalOptions(approval.id, APPROVER)) as unknown as RequestOptions;
+    const digest = Buffer.from(approval.digest.slice('sha256-'.length), 'hex').toString('base64url');
+    for (const challenge of [digest, 'A'.repeat(43)]) {
+      const assertion = { ...approver.assert({ ...options, challenge }, ORIGIN) };
+      await assert.rejects(approvals.approve(approval.id, APPROVER, assertion), { code: 'passkey.not-verified' });
+    }
+    assert.equal(await stateOf(approval), 'pending');
+    assert.deepEqual(await refusals(approval), Array(3).fill([`person:${APPROVER}`, 'passkey.not-verified']));
+  });
+
+  test("another person's passkey, a stranger's and one without user verification are refused and recorded", async () => {
+    const { approval } = await waiting();
+    const options = (await approvals.approvalOptions(approval.id, APPROVER)) as unknown as RequestOptions;
+    const { challenge, rpId } = options;
+    const unverified = { ...JSON.parse(approver.serialise()), userVerified: false };
+    const { restoreSoftwarePasskey } = await import('../../../sdk/src/software-passkey.ts');
+    for (const passkey of [owner, createSoftwarePasskey(), restoreSoftwarePasskey(JSON.stringify(unverified))]) {
+      const assertion = { ...passkey.assert({ challenge, rpId }, ORIGIN) };
+      await assert.rejects(approvals.approve(approval.id, APPROVER, assertion), { code: 'passkey.not-verified' });
+    }
+    await assert.rejects(approvals.approve(approval.id, APPROVER, null), { code: 'passkey.malformed' });
+    assert.equal((await refusals(approval)).length, 4);
+    assert.equal(await stateOf(approval), 'pending');
+  });
+
+  test('yesterday’s signature does not approve the same action again, though the passkey keeps no counter', async () => {
+    const { approval, request } = await waiting();
+    const assertion = await signed(approvals, approval, APPROVER, approver);
+    await approvals.approve(approval.id, APPROVER, assertion);
+    await assert.rejects(approvals.approve(approval.id, APPROVER, assertion), { code: 'approval.decided' });
+    await consume(house, approval, approval.actionId);
+    approvals.noteConsumed(approval.id);
+
+    const again = await approvals.open({ ...request, actionId: 'act_again' });
+    assert.equal(again.digest, approval.digest);
+    assert.notEqual(again.id, approval.id);
+    await assert.rejects(approvals.approve(again.id, APPROVER, assertion), { code: 'passkey.not-verified' });
+    assert.equal(await stateOf(again), 'pending');
+    assert.deepEqual(await refusals(again), [[`person:${APPROVER}`, 'passkey.not-verified']]);
+  });
+
+  test('a counting passkey whose counter stands still approves nothing', async () => {
+    house.declare('counting@example.test', 'approver');
+    const { passkey } = await house.enrol('counting@example.test');
+    const copy = passkey.serialise();
+    const { restoreSoftwarePasskey } = await import('../../../sdk/src/software-passkey.ts');
+    const [first, second] = [await waiting(), await waiting()];
+    await approve(approvals, first.approval, 'counting@example.test', passkey);
+    await assert.rejects(approve(approvals, second.approval, 'counting@example.test', restoreSoftwarePasskey(copy)), {
+      code: 'passkey.replayed',
+    });
+    assert.equal(await stateOf(second.approval), 'pending');
+    assert.equal((await refusals(second.approval)).length, 1);
+  });
+
+  test('whoever asked, or for whom it is done, does not approve it, however they are written', async () => {
+    for (const declared of [
+      APPROVER,
+      APPROVER.toUpperCase(),
+      `person:${APPROVER}`,
+      `mailto:${APPROVER}`,
+      `The Approver <${APPROVER}>`,
+      `ｐerson:${APPROVER}`,
+      `somebody@example.test, ${APPROVER}`,
+    ]) {
+      for (const field of ['requestedBy', 'onBehalfOf'] as const) {
+        const { approval } = await waiting({}, { [field]: declared });
+        await assert.rejects(
+          approvals.approvalOptions(approval.id, APPROVER),
+          { code: 'approval.requester' },
+          declared,
+        );
+        await assert.rejects(approvals.approve(approval.id, APPROVER, {}), { code: 'approval.requester' });
+        assert.deepEqual(await refusals(approval), [[`person:${APPROVER}`, 'approval.requester']]);
+        assert.equal((await approve(approvals, approval, OWNER, owner)).state, 'approved');
+      }
+    }
+    const { approval } = await waiting({}, { requestedBy: OWNER, onBehalfOf: `x${APPROVER}` });
+    await assert.rejects(approvals.approvalOptions(approval.id, OWNER), { code: 'approval.requester' });
+    assert.equal((await approve(approvals, approval, APPROVER, approver)).state, 'approved');
+  });
+
+  test('an auditor, a stranger and a machine can neither approve nor deny; the host can only deny', async () => {
+    const { approval, agent } = await waiting();
+    const challenge = { challenge: 'A'.repeat(43), rpId: 'localhost' };
+    const assertion = { ...auditor.assert(challenge, ORIGIN) };
+    for (const person of [AUDITOR, 'stranger@example.test', agent, `spiffe://t/env/prod/agent/${agent}`]) {
+      await assert.rejects(approvals.approvalOptions(approval.id, person), { code: 'approval.not-approver' });
+      await assert.rejects(approvals.approve(approval.id, person, assertion), { code: 'approval.not-approver' });
+      await assert.rejects(approvals.deny(approval.id, person, ''), { code: 'approval.not-approver' });
+    }
+    await assert.rejects(approvals.approve(approval.id, 'operator', assertion), { code: 'approval.not-approver' });
+    assert.equal((await refusals(approval)).length, 9);
+    assert.equal(await stateOf(approval), 'pending');
+    assert.equal((await approvals.deny(approval.id, 'operator', 'not now')).state, 'denied');
+  });
+
+  test('a role that was taken away counts from then on', async () => {
+    const { approval } = await waiting();
+    house.declare('leaver@example.test', 'approver');
+    const { passkey } = await house.enrol('leaver@example.test');
+    const assertion = await signed(approvals, approval, 'leaver@example.test', passkey);
+    house.declare('leaver@example.test', 'auditor');
+    await assert.rejects(approvals.approve(approval.id, 'leaver@example.test', assertion), {
+      code: 'approval.not-approver',
+    });
+    house.directory.delete('leaver@example.test');
+    await assert.rejects(approvals.approve(approval.id, 'leaver@example.test', assertion), {
+      code: 'approval.not-approver',
+    });
+  });
+
+  test('after it has run out an approval is not given, not found, and ends as expired on the record', async () => {
+    const { approval } = await waiting();
+    const assertion = await signed(approvals, approval, APPROVER, approver);
+    house.pass(TTL_MS);
+    assert.equal(approvals.find(approval.digest), undefined);
+    assert.equal(await stateOf(approval), 'expired');
+    await assert.rejects(approvals.approve(approval.id, APPROVER, assertion), { code: 'approval.expired' });
+    assert.deepEqual(await refusals(approval), [[`person:${APPROVER}`, 'approval.expired']]);
+    assert.ok((await approvals.expire()) >= 1);
+    assert.equal(await approvals.expire(), 0);
+    const ended = (await house.records('approval.expire')).filter((record) => record.approval === approval.id);
+    assert.equal(ended.length, 1);
+    await assert.rejects(approvals.deny(approval.id, APPROVER, ''), { code: 'approval.expired' });
+  });
+
+  test('a yes that was not used in time is not found, cannot be consumed, and expires', async () => {
+    const { approval } = await waiting();
+    await approve(approvals, approval, APPROVER, approver);
+    house.pass(TTL_MS);
+    assert.equal(approvals.find(approval.digest), undefined);
+    assert.deepEqual(await consume(house, approval, approval.actionId), { ok: false, failed: 'approval' });
+    await approvals.expire();
+    assert.equal(await stateOf(approval), 'expired');
+  });
+
+  test('nobody approves what an agent asked before it was stopped, even when it works again', async () => {
+    const { approval, agent, request } = await waiting();
+    const assertion = await signed(approvals, approval, APPROVER, approver);
+    await stopAgent(house, agent);
+    await assert.rejects(approvals.approve(approval.id, APPROVER, assertion), { code: 'approval.agent-changed' });
+    await assert.rejects(approvals.open(request), { code: 'approval.agent-changed' });
+    await resumeAgent(house, agent);
+    await assert.rejects(approvals.approve(approval.id, APPROVER, assertion), { code: 'approval.agent-changed' });
+    await assert.rejects(approvals.open(request), { code: 'approval.agent-changed' });
+    assert.deepEqual(await refusals(approval), Array(2).fill([`person:${APPROVER}`, 'approval.agent-changed']));
+  });
+
+  test('kill cancels what is pending and what was approved and not used, in its own transaction', async () => {
+    const { approval: approved, agent } = await waiting();
+    const pending = await approvals.open(requestOf({ agent, tool: 'shop/delete' }));
+    const { approval: other } = await waiting();
+    await approve(approvals, approved, APPROVER, approver);
+    const waits = approvals.settled(pending.id, AbortSignal.timeout(60_000));
+
+    const undone = house.storage.transaction(async (transaction) => {
+      await approvals.cancelAll(transaction, { agent }, 'person:security@example.test');
+      throw new Error('undone');
+    });
+    await assert.rejects(undone, /undone/);
+    assert.equal(await stateOf(approved), 'approved');
+
+    const count = await house.storage.transaction((transaction) =>
+      approvals.cancelAll(transaction, { agent }, 'person:security@example.test'),
+    );
+    assert.equal(count, 2);
+    assert.deepEqual(
+      [await stateOf(approved), await stateOf(pending), await stateOf(other)],
+      ['cancelled', 'cancelled', 'pending'],
+    );
+    assert.deepEqual(await consume(house, approved, approved.actionId), { ok: false, failed: 'approval' });
+    assert.equal((await house.records('approval.cancel')).length, 2);
+    await approvals.refresh(await feedOf(house));
+    assert.equal((await waits).state, 'cancelled');
+    assert.equal(approvals.find(approved.digest), undefined);
+    const nothing = house.storage.transaction((transaction) => approvals.cancelAll(transaction, {}, 'gatehouse'));
+    await assert.rejects(nothing, { code: 'approval.cancel-what' });
+  });
+
+  test('of two people who approve at the same time one wins, and the other is told', async () => {
+    const { approval } = await waiting();
+    const [first, second] = [
+      await signed(approvals, approval, APPROVER, approver),
+      await signed(approvals, approval, OWNER, owner),
+    ];
+    const tries = await Promise.allSettled([
+      approvals.approve(approval.id, APPROVER, first),
+      approvals.approve(approval.id, OWNER, second),
+    ]);
+    const lost = tries.filter((each) => each.status === 'rejected');
+    assert.deepEqual(
+      lost.map(({ reason }) => reason.code),
+      ['approval.decided'],
+    );
+    assert.equal((await house.records('approval.approve')).filter((each) => each.approval === approval.id).length, 1);
+    assert.equal((await refusals(approval)).length, 1);
+  });
+
+  test('a yes and a no at the same time leave one of them standing', async () => {
+    for (let round = 0; round < 5; round++) {
+      const { approval } = await waiting();
+      const assertion = await signed(approvals, approval, APPROVER, approver);
+      await Promise.allSettled([
+        approvals.approve(approval.id, APPROVER, assertion),
+        approvals.deny(approval.id, OWNER, 'no'),
+      ]);
+      // A no after a yes withdraws it; a yes after a no is refused.
+      assert.equal(await stateOf(approval), 'denied');
+    }
+  });
+
+  test('a yes is used by one of many dispatches that race for it', async () => {
+    const { approval } = await waiting();
+    await approve(approvals, approval, APPROVER, approver);
+    const tries = await Promise.all(Array.from({ length: 16 }, (_, index) => consume(house, approval, `act_${index}`)));
+    assert.equal(tries.filter(({ ok }) => ok).length, 1);
+    assert.equal(await stateOf(approval), 'consumed');
+    await assert.rejects(approvals.deny(approval.id, APPROVER, ''), { code: 'approval.decided' });
+  });
+
+  test('no passkey is needed to say no, and the reason is kept', async () => {
+    const { approval } = await waiting();
+    const denied = await approvals.deny(approval.id, APPROVER, 'wrong customer');
+    assert.deepEqual([denied.state, denied.decidedBy, denied.reason], ['denied', APPROVER, 'wrong customer']);
+    const record = (await house.records('approval.deny')).find((each) => each.approval === approval.id);
+    assert.deepEqual([record?.actor_chain[0]?.sub, record?.detail], [`person:${APPROVER}`, 'wrong customer']);
+    assert.equal(approvals.find(approval.digest), undefined);
+    await assert.rejects(approvals.approvalOptions(approval.id, APPROVER), { code: 'approval.decided' });
+  });
+
+  test('a yes can be taken back until it is used', async () => {
+    const { approval } = await waiting();
+    await approve(approvals, approval, APPROVER, approver);
+    assert.equal((await approvals.deny(approval.id, OWNER, 'changed my mind')).state, 'denied');
+    assert.deepEqual(await consume(house, approval, approval.actionId), { ok: false, failed: 'approval' });
+  });
+
+  test('the same action asks once while it waits, from however many calls', async () => {
+    const { agent, request, approval } = await waiting();
+    const again = await Promise.all(
+      Array.from({ length: 10 }, () => approvals.open({ ...request, actionId: 'act_x' })),
+    );
+    assert.deepEqual(new Set(again.map(({ id }) => id)), new Set([approval.id]));
+    assert.equal((await approvals.list({ agent, limit: 50 })).length, 1);
+  });
+
+  test('an agent cannot wear approvers down: beyond the limit it is told to wait', async () => {
+    const { agent } = await waiting();
+    const ask = (index: number) => approvals.open(requestOf({ agent, arguments: { index } }));
+    const limit = limits.pendingApprovalsPerAgent;
+    const tries = await Promise.allSettled(Array.from({ length: limit + 5 }, (_, index) => ask(index)));
+    assert.equal(tries.filter(({ status }) => status === 'fulfilled').length, limit - 1);
+    await assert.rejects(ask(999), { code: 'approval.too-many' });
+    const [one] = await approvals.list({ agent, state: 'pending', limit: 1 });
+    await approvals.deny(one?.id ?? '', APPROVER, '');
+    assert.equal((await ask(999)).state, 'pending');
+  });
+
+  test('what nobody could read through is refused before anybody is asked', async () => {
+    const { agent } = await waiting();
+    const huge = requestOf({ agent, arguments: { text: 'x'.repeat(300_000) } });
+    await assert.rejects(approvals.open(huge), { code: 'approval.too-large' });
+    await assert.rejects(
+      approvals.open(requestOf({ agent }, { decision: { ...huge.decision, policyVersion: 'p2' } })),
+      {
+        code: 'approval.policy-version',
+      },
+    );
+  });
+
+  test('who waits is woken by the decision, and who gives up learns how it stands', async () => {
+    const { approval } = await waiting();
+    const waits = Array.from({ length: 3 }, () => approvals.settled(approval.id, AbortSignal.timeout(60_000)));
+    const gaveUp = new AbortController();
+    const impatient = approvals.settled(approval.id, gaveUp.signal);
+    gaveUp.abort();
+    assert.equal((await impatient).state, 'pending');
+    await approve(approvals, approval, APPROVER, approver);
+    for (const wait of waits) assert.equal((await wait).state, 'approved');
+    assert.equal((await approvals.settled(approval.id, AbortSignal.abort())).state, 'approved');
+    await assert.rejects(approvals.settled('apr_none', AbortSignal.abort()), { code: 'approval.not-found' });
+  });
+
+  test('lists are by state, agent and task, newest first, page by page', async () => {
+    const { agent, approval } = await waiting();
+    const more = [];
+    for (const index of [1, 2, 3]) more.push(await approvals.open(requestOf({ agent, arguments: { index } })));
+    await approvals.deny(approval.id, APPROVER, '');
+    const ids = (page: Approval[]) => page.map(({ id }) => id);
+    const newest = ids(more).reverse();
+    assert.deepEqual(ids(await approvals.list({ agent, state: 'pending', limit: 50 })), newest);
+    assert.deepEqual(ids(await approvals.list({ agent, limit: 2 })), newest.slice(0, 2));
+    assert.deepEqual(ids(await approvals.list({ agent, before: newest[1], limit: 50 })), [newest[2], approval.id]);
+    assert.deepEqual(ids(await approvals.list({ agent, state: 'denied', limit: 50 })), [approval.id]);
+    assert.deepEqual(await approvals.list({ agent, task: 'tsk_other', limit: 50 }), []);
+    house.pass(TTL_MS);
+    assert.deepEqual(await approvals.list({ agent, state: 'pending', limit: 50 }), []);
+    assert.deepEqual(ids(await approvals.list({ agent, state: 'expired', limit: 50 })), newest);
+  });
+
+  test('a decision on one replica is found on another by the feed', async () => {
+    const { approval } = await waiting();
+    const elsewhere = await approvalsOf(house);
+    const waits = elsewhere.settled(approval.id, AbortSignal.timeout(60_000));
+    await approve(approvals, approval, APPROVER, approver);
+    assert.equal(elsewhere.find(approval.digest)?.state, 'pending');
+    await elsewhere.refresh(await feedOf(house));
+    assert.equal(elsewhere.find(approval.digest)?.state, 'approved');
+    assert.equal((await waits).state, 'approved');
+    // Consumption is told by nobody; the other replica finds out by the write, and lets go.
+    await consume(house, approval, approval.actionId);
+    assert.deepEqual(await consume(house, approval, 'act_other'), { ok: false, failed: 'approval' });
+    elsewhere.noteConsumed(approval.id);
+    assert.equal(elsewhere.find(approval.digest), undefined);
+  });
+
+  test('a row that was changed by hand is not used, shown as asked for, or approved', async () => {
+    const set = (approval: Approval, change: object) =>
+      house.storage.db.updateTable('approvals').set(change).where('id', '=', approval.id).execute();
+
+    const { approval: forged } = await waiting();
+    await set(forged, { state: 'approved', decided_by: APPROVER, decided_at: house.clock.now() });
+    assert.equal((await approvalsOf(house)).find(forged.digest), undefined);
+
+    const [{ approval: good }, { approval: moved }] = [await waiting(), await waiting()];
+    await approve(approvals, good, APPROVER, approver);
+    const { assertion } = await house.storage.db
+      .selectFrom('approvals')
+      .select('assertion')
+      .where('id', '=', good.id)
+      .executeTakeFirstOrThrow();
+    await set(moved, { state: 'approved', decided_by: APPROVER, decided_at: house.clock.now(), assertion });
+    const fresh = await approvalsOf(house);
+    assert.equal(fresh.find(moved.digest), undefined);
+    assert.equal(fresh.find(good.digest)?.state, 'approved');
+
+    const { approval: altered } = await waiting();
+    const row = await house.storage.db
+      .selectFrom('approvals')
+      .select('body')
+      .where('id', '=', altered.id)
+      .executeTakeFirstOrThrow();
+    await set(altered, { body: row.body.replace('40.00', '4.00') });
+    await assert.rejects(approvals.approvalOptions(altered.id, APPROVER), { code: 'approval.inconsistent' });
+    await assert.rejects(approvals.approve(altered.id, APPROVER, {}), { code: 'approval.inconsistent' });
+  });
+});
+
+test('a restart keeps what waits and what was approved', async () => {
+  const { house, approvals, addAgent: add } = await openDesk({ replica: 'one' });
+  const { passkey } = await house.enrol(APPROVER);
+  await add();
+  const pending = await approvals.open(requestOf());
+  const approved = await approvals.open(requestOf({ tool: 'shop/delete' }));
+  await approve(approvals, approved, APPROVER, passkey);
+  await house.close({ keep: true });
+
+  const again = await openDesk({ dataDir: house.dataDir, replica: 'one' });
+  try {
+    assert.equal(again.approvals.find(pending.digest)?.state, 'pending');
+    assert.equal(again.approvals.find(approved.digest)?.state, 'approved');
+    await approve(again.approvals, pending, APPROVER, passkey);
+    assert.deepEqual((await consume(again.house, pending, pending.actionId)).ok, true);
+    assert.deepEqual((await consume(again.house, approved, approved.actionId)).ok, true);
+  } finally {
+    await again.house.close();
+  }
+});
+
+test('when a change cannot be recorded it is not made', async () => {
+  const { house, approvals, addAgent: add } = await openDesk();
+  try {
+    const { passkey } = await house.enrol(APPROVER);
+    await add();
+    const approval = await approvals.open(requestOf());
+    const mute = await approvalsOf({ ...house, recordChange: () => Promise.reject(new Error('the log is full')) });
+    await assert.rejects(approve(mute, approval, APPROVER, passkey), /the log is full|refused/);
+    await assert.rejects(mute.deny(approval.id, APPROVER, ''), /the log is full|refused/);
+    await assert.rejects(mute.open(requestOf({ tool: 'shop/delete' })), /the log is full|refused/);
+    assert.deepEqual(
+      (await approvals.list({ limit: 10 })).map(({ id, state }) => [id, state]),
+      [[approval.id, 'pending']],
+    );
+  } finally {
+    await house.close();
+  }
+});
+
+async function feedOf(house: House) {
+  const changes = await house.storage.db.selectFrom('changes').selectAll().orderBy('sequence').execute();
+  return changes as Parameters<Approvals['refresh']>[0];
+}

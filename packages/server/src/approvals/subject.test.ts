@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { Json } from '../platform/index.ts';
+import { approvalChallenge, subjectDigest } from './subject.ts';
+import type { ApprovalSubject } from './types.ts';
+
+const text = fc.string({ unit: 'grapheme', maxLength: 30 });
+const json = fc.jsonValue({ maxDepth: 3 }) as fc.Arbitrary<Json>;
+const fields: { [K in keyof ApprovalSubject]: fc.Arbitrary<ApprovalSubject[K]> } = {
+  agent: text,
+  agentEpoch: fc.nat(),
+  task: text,
+  operation: text,
+  tool: text,
+  toolDefinition: text,
+  arguments: json,
+  policyVersion: text,
+};
+const anySubject = fc.record(fields) as fc.Arbitrary<ApprovalSubject>;
+const canonical = (value: unknown) => JSON.stringify(value, (_, inner) => (Object.is(inner, -0) ? 0 : inner));
+
+test('a subject with any one field changed is another action', () => {
+  for (const field of Object.keys(fields) as (keyof ApprovalSubject)[]) {
+    fc.assert(
+      fc.property(anySubject, fields[field] as fc.Arbitrary<never>, (subject, value) => {
+        fc.pre(canonical(subject[field]) !== canonical(value));
+        assert.notEqual(subjectDigest({ ...subject, [field]: value }), subjectDigest(subject));
+      }),
+      { numRuns: 200 },
+    );
+  }
+});
+
+test('a change anywhere inside the arguments is another action', () => {
+  const subject = (args: Json): ApprovalSubject => ({
+    agent: 'a',
+    agentEpoch: 1,
+    task: 't',
+    operation: 'tools/call',
+    tool: 's/t',
+    toolDefinition: 'd',
+    arguments: args,
+    policyVersion: 'p',
+  });
+  const asked = { to: 'a@example.test', amount: 40, items: [{ id: '1', note: 'x' }] };
+  const other: Json[] = [
+    { ...asked, amount: 400 },
+    { ...asked, amount: '40' },
+    { ...asked, amount: 40.000001 },
+    { ...asked, to: 'a@example.test ' },
+    { ...asked, to: 'а@example.test' },
+    { ...asked, items: [{ id: '1' }] },
+    { ...asked, items: [{ id: '1', note: 'x' }, null] },
+    { ...asked, extra: null },
+    [asked],
+    null,
+  ];
+  const digests = new Set([asked, ...other].map((args) => subjectDigest(subject(args))));
+  assert.equal(digests.size, other.length + 1);
+});
+
+test('the order in which members were written makes no difference', () => {
+  fc.assert(
+    fc.property(anySubject, (subject) => {
+      const reversed = Object.fromEntries(Object.entries(subject).reverse()) as unknown as ApprovalSubject;
+      assert.equal(subjectDigest(reversed), subjectDigest(subject));
+    }),
+  );
+});
+
+test('what the passkey signs is different for every approval, even of the same action', () => {
+  const digest = `sha256-${'0'.repeat(64)}`;
+  assert.equal(approvalChallenge('apr_1', digest).byteLength, 32);
+  assert.notDeepEqual(approvalChallenge('apr_1', digest), approvalChallenge('apr_2', digest));
+  assert.notDeepEqual(approvalChallenge('apr_1', digest), approvalChallenge('apr_1', `sha256-${'1'.repeat(64)}`));
+});
