@@ -180,5 +180,7 @@ export const planChange = z.object({
   name: z.string(),
   /** Paths that differ, with the value before and after; absent for create, delete and unchanged. */
   differences: z.array(z.object({ path: z.string(), before: z.unknown(), after: z.unknown() })).optional(),
+  /** What the change does not do although the manifest says so, and why. */
+  note: z.string().optional(),
 });
 export type PlanChange = z.infer<typeof planChange>;

@@ -33,9 +33,9 @@ export async function killAgent(
     );
   }
   const running = await registry.listTasks({ agent, state: 'active', limit: 200 });
-  const { change, cancelledApprovals } = await storage.transaction(async (transaction) => {
+  const cancelledApprovals = await storage.transaction(async (transaction) => {
     const cancelled = await approvals.cancelAll(transaction, { agent }, by);
-    const set = await registry.setAgentState(agent, 'suspended', by, { killed: true, within: transaction });
+    await registry.setAgentState(agent, 'suspended', by, { killed: true, within: transaction });
     await recordChange(transaction, {
       operation: 'agent.kill',
       by,
@@ -43,9 +43,10 @@ export async function killAgent(
       changes: [`killed; ${cancelled} pending approvals cancelled`],
       ...(reason && { detail: reason }),
     });
-    return { change: set.change, cancelledApprovals: cancelled };
+    return cancelled;
   });
-  const { acknowledged, expired } = await storage.feed.waitForAll(change);
+  // The kill's place on the feed is given at the commit, so only now is it known what to wait for.
+  const { acknowledged, expired } = await storage.feed.waitForAll(await storage.feed.head());
   return {
     agent,
     acknowledged,

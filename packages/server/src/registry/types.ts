@@ -44,9 +44,13 @@ export interface PinnedDefinition {
   approved: { digest: string; body: Json } | null;
   /** Differs from `approved` while a change waits for review. */
   served: { digest: string; body: Json } | null;
+  /** Of an approved definition: who approved it. Of a held one: who rejected it, if anybody did. */
   reviewedBy: string | null;
   reviewedAt: number | null;
+  /** When what is served now was first seen. */
   seenAt: number;
+  /** Why it is held, in words for the reviewer; null when it is not. */
+  reason: string | null;
 }
 
 export interface RegisteredTool {
@@ -58,7 +62,7 @@ export interface RegisteredTool {
   tier: Tier;
   effects: Effect[];
   resourceArgument: string | null;
-  /** Only what is `approved` may be listed or called (law 8). */
+  /** Only what is `approved` may be listed or called (law 8). `missing` also where a named tool was never seen. */
   state: PinnedDefinition['state'];
   digest: string | null;
   /** The approved MCP tool object, as the agent sees it. */
@@ -69,14 +73,14 @@ export interface RegisteredServer {
   name: string;
   manifest: ToolServerManifest;
   tools: Map<string, RegisteredTool>;
-  /** Approved and held definitions of everything that is not a tool. */
+  /** Definitions, in any state, of everything that is not a tool. */
   definitions: PinnedDefinition[];
 }
 
 /**
  * Everything that a call needs, in memory, never changed in place: a new snapshot replaces it when the feed says so.
- * INVARIANT: `fences` was read in the same transaction as the objects, so that a dispatch which finds the same versions in the
- * database decides on what the database holds.
+ * INVARIANT: `fences` was read no later than the objects, so that a dispatch which finds the same versions in the database decides on
+ * what the database holds.
  */
 export interface Snapshot {
   readonly agents: ReadonlyMap<string, Agent>;
@@ -91,26 +95,56 @@ export interface Snapshot {
   readonly fences: ReadonlyMap<string, number>;
 }
 
+export interface ApplyOptions {
+  /** Deletes what the manifests do not name. Agents are retired instead: their history and name stay. */
+  prune: boolean;
+  by: string;
+  /**
+   * What tool servers serve now, if the caller has asked them: observed in the same transaction, so that templates and policies are
+   * validated against the tools' real schemas.
+   */
+  served?: ReadonlyMap<string, ServedDefinition[]>;
+}
+
 export interface Registry {
   snapshot(): Snapshot;
-  /** Called by the feed's listener: rebuilds what the changes touch, then swaps. */
+  /**
+   * Called by the feed's listener: rebuilds what the changes touch, then swaps. With no changes it fetches what was announced since
+   * the registry was made: to be called once when the feed has started.
+   */
   refresh(changes: Change[]): Promise<void>;
 
-  plan(manifests: Manifest[], options: { prune: boolean }): Promise<PlanChange[]>;
-  /** All or nothing, recorded, idempotent. A manifest that refers to what does not exist is refused with its kind, name and path. */
-  apply(manifests: Manifest[], options: { prune: boolean; by: string }): Promise<PlanChange[]>;
+  /** What `apply` would do and refuse, found by doing it and taking it back. */
+  plan(manifests: Manifest[], options: Omit<ApplyOptions, 'by'>): Promise<PlanChange[]>;
+  /**
+   * All or nothing, recorded, idempotent. A manifest that refers to what does not exist is refused with its kind, name and path. A
+   * manifest's keys are a minimum: keys enrolled otherwise stay. An apply moves agents forward in their life only: it never
+   * reactivates one that was suspended or killed, and says so in the change's `note`.
+   */
+  apply(manifests: Manifest[], options: ApplyOptions): Promise<PlanChange[]>;
   /** What `apply` would need to make this workspace again. */
   exportManifests(): Promise<Manifest[]>;
 
   addAgentKey(agent: string, key: AgentManifest['keys'][number], by: string): Promise<Agent>;
+  /** By RFC 7638 thumbprint. */
   removeAgentKey(agent: string, thumbprint: string, by: string): Promise<Agent>;
-  /** draft → active → suspended ⇄ active → retired; bumps the epoch. `killedAt` is set by kill and cleared by a reactivation. */
+  /**
+   * draft → active → suspended ⇄ active → retired; bumps the epoch. `killedAt` is set by kill and cleared by a reactivation; a kill
+   * also ends the agent's tasks. `change` is the place on the feed to wait for; null with `within`, where it is known only after
+   * the commit (`feed.head()` then).
+   */
   setAgentState(
     agent: string,
     state: Lifecycle,
     by: string,
-    options?: { killed?: boolean; within?: DatabaseTransaction },
+    options?: { killed?: boolean },
   ): Promise<{ agent: Agent; change: number }>;
+  setAgentState(
+    agent: string,
+    state: Lifecycle,
+    by: string,
+    options: { killed?: boolean; within: DatabaseTransaction },
+  ): Promise<{ agent: Agent; change: null }>;
 
   /** Checks agent, blueprint, template and parameters; throws GatehouseError with what to do next. */
   startTask(agent: string, details: Exclude<TaskDetails, { task: string }>): Promise<Task>;
@@ -123,9 +157,14 @@ export interface Registry {
   /**
    * Compares what a server serves now with what is pinned. First sight of a tool that the manifest names (with no other
    * `definition` pinned there) is approved; anything new, changed, renamed or unnamed is held; anything gone is `missing`.
-   * Returns what is newly held.
+   * Returns what is newly held. `served` is all that the server serves, or all of the given kinds.
    */
-  observeDefinitions(server: string, served: ServedDefinition[], by: string): Promise<PinnedDefinition[]>;
+  observeDefinitions(
+    server: string,
+    served: ServedDefinition[],
+    by: string,
+    options?: { kinds?: DefinitionKind[] },
+  ): Promise<PinnedDefinition[]>;
   listDefinitions(filter: { server?: string; state?: PinnedDefinition['state'] }): Promise<PinnedDefinition[]>;
   /** `expectedDigest` is what the reviewer saw; if the server has changed again meanwhile this is a conflict. */
   reviewDefinition(

@@ -1,0 +1,206 @@
+import type { AgentManifest, Lifecycle } from '@gatehouse/protocol';
+import { GatehouseError } from '../platform/index.ts';
+import type { DatabaseTransaction, Tables } from '../storage/index.ts';
+import { columnsOf } from './apply.ts';
+import { announce, type ChangeSet, type Context, emptyChangeSet, flush, showOwn } from './context.ts';
+import { parseKey, thumbprint } from './keys.ts';
+import { agentManifestOf } from './plan.ts';
+import { agentFromRow } from './snapshot.ts';
+import { endTasksOf } from './task-rows.ts';
+import type { Agent } from './types.ts';
+
+const KEYS = 8;
+
+export async function addAgentKey(context: Context, name: string, given: unknown, by: string): Promise<Agent> {
+  const key = parseKey(given);
+  const print = thumbprint(key);
+  const holder = context.keeper.keyHolder(print);
+  if (holder !== undefined && holder !== name)
+    throw new GatehouseError(
+      'conflict',
+      'agent.key-taken',
+      'Another agent has this key already, and a key belongs to one agent. Make a new key pair for this one.',
+    );
+  return changeAgent(context, name, by, (row, manifest) => {
+    if (manifest.keys.some((each) => thumbprint(each) === print)) return null;
+    refuseRetired(row);
+    if (manifest.keys.length >= KEYS)
+      throw new GatehouseError(
+        'too-many',
+        'agent.too-many-keys',
+        `The agent "${name}" has ${KEYS} keys, which are the most. Remove one that is no longer used.`,
+      );
+    return {
+      manifest: { ...manifest, keys: [...manifest.keys, key] },
+      operation: 'agent.add-key',
+      change: `key ${print} added`,
+    };
+  });
+}
+
+export async function removeAgentKey(context: Context, name: string, print: string, by: string): Promise<Agent> {
+  return changeAgent(context, name, by, (_row, manifest) => {
+    const keys = manifest.keys.filter((key) => thumbprint(key) !== print);
+    if (keys.length === manifest.keys.length)
+      throw new GatehouseError(
+        'not-found',
+        'agent.key-unknown',
+        `The agent "${name}" has no key ${print.slice(0, 64)}.`,
+      );
+    return { manifest: { ...manifest, keys }, operation: 'agent.remove-key', change: `key ${print} removed` };
+  });
+}
+
+/** A change of keys: every token made before is refused from here on. */
+async function changeAgent(
+  context: Context,
+  name: string,
+  by: string,
+  work: (
+    row: Tables['agents'],
+    manifest: AgentManifest,
+  ) => { manifest: AgentManifest; operation: string; change: string } | null,
+): Promise<Agent> {
+  const { agent, changes } = await context.storage.transaction(async (transaction) => {
+    const changes = emptyChangeSet();
+    const row = await readAgent(transaction, name);
+    const made = work(row, agentManifestOf(row));
+    if (!made) return { agent: agentFromRow(row, context.trustDomain), changes };
+    const after: Tables['agents'] = {
+      ...row,
+      ...columnsOf(made.manifest, context.clock.now()),
+      epoch: row.epoch + 1,
+    };
+    await writeAgent(transaction, after, changes);
+    changes.records.push({
+      operation: made.operation,
+      by,
+      agent: name,
+      environment: row.environment,
+      changes: [made.change],
+    });
+    await flush(context, transaction, changes);
+    return { agent: agentFromRow(after, context.trustDomain), changes };
+  });
+  await showOwn(context, changes);
+  return agent;
+}
+
+const next: Record<Lifecycle, Lifecycle[]> = {
+  draft: ['active', 'suspended', 'retired'],
+  active: ['suspended', 'retired'],
+  suspended: ['active', 'retired'],
+  retired: [],
+};
+
+const operations: Record<Lifecycle, string> = {
+  draft: 'agent.draft',
+  active: 'agent.activate',
+  suspended: 'agent.suspend',
+  retired: 'agent.retire',
+};
+
+export async function setAgentState(
+  context: Context,
+  name: string,
+  state: Lifecycle,
+  by: string,
+  options: { killed?: boolean } = {},
+): Promise<{ agent: Agent; change: number }> {
+  const { agent, changes } = await context.storage.transaction((transaction) =>
+    setStateWithin(context, transaction, name, state, by, options.killed ?? false),
+  );
+  await showOwn(context, changes);
+  return { agent, change: await context.storage.feed.head() };
+}
+
+/** Part of a larger transaction: its place on the feed is known, and it can be shown, only after the commit. */
+export async function setAgentStateWithin(
+  context: Context,
+  name: string,
+  state: Lifecycle,
+  by: string,
+  options: { killed?: boolean; within: DatabaseTransaction },
+): Promise<{ agent: Agent; change: null }> {
+  const { agent } = await setStateWithin(context, options.within, name, state, by, options.killed ?? false);
+  return { agent, change: null };
+}
+
+async function setStateWithin(
+  context: Context,
+  transaction: DatabaseTransaction,
+  name: string,
+  wanted: Lifecycle,
+  by: string,
+  killed: boolean,
+): Promise<{ agent: Agent; changes: ChangeSet }> {
+  const changes = emptyChangeSet();
+  const now = context.clock.now();
+  const row = await readAgent(transaction, name);
+  const before = row.state as Lifecycle;
+  // A kill always goes through: on a retired agent it ends what may be left of it.
+  const state = killed && before === 'retired' ? before : wanted;
+  if (killed && state === 'active')
+    throw new GatehouseError('internal', 'agent.kill-state', 'A killed agent can only be suspended or retired.');
+  if (state === before && !killed) {
+    return { agent: agentFromRow(row, context.trustDomain), changes };
+  }
+  if (state !== before && !next[before].includes(state)) throw refusedTransition(name, before, state);
+  const after: Tables['agents'] = {
+    ...row,
+    ...columnsOf({ ...agentManifestOf(row), state }, now),
+    epoch: row.epoch + 1,
+    killed_at: killed ? now : state === 'active' ? null : row.killed_at,
+  };
+  await writeAgent(transaction, after, changes);
+  const ended =
+    killed || state === 'retired' ? await endTasksOf(transaction, name, killed ? 'killed' : 'ended', now, changes) : 0;
+  changes.records.push({
+    operation: operations[state],
+    by,
+    agent: name,
+    environment: row.environment,
+    changes: [
+      `state: ${before} → ${state}`,
+      ...(killed ? ['killed'] : []),
+      ...(row.killed_at !== null && after.killed_at === null ? ['no longer killed'] : []),
+      ...(ended > 0 ? [`${ended} running tasks ${killed ? 'killed' : 'ended'}`] : []),
+    ],
+  });
+  await flush(context, transaction, changes);
+  return { agent: agentFromRow(after, context.trustDomain), changes };
+}
+
+function refusedTransition(name: string, before: Lifecycle, state: Lifecycle): GatehouseError {
+  const possible = next[before].join(' or ');
+  return new GatehouseError(
+    'conflict',
+    'agent.transition',
+    before === 'retired'
+      ? `The agent "${name}" is retired for good. Register a new agent under another name.`
+      : `The agent "${name}" is ${before} and can't become ${state}; it can become ${possible}.`,
+  );
+}
+
+export async function readAgent(transaction: DatabaseTransaction, name: string): Promise<Tables['agents']> {
+  const row = await transaction.selectFrom('agents').selectAll().where('name', '=', name).executeTakeFirst();
+  if (!row)
+    throw new GatehouseError(
+      'not-found',
+      'agent.unknown',
+      `There is no agent "${name.slice(0, 64)}". Register it with a manifest first.`,
+    );
+  return row;
+}
+
+function refuseRetired(row: Tables['agents']): void {
+  if (row.state === 'retired')
+    throw new GatehouseError('conflict', 'agent.retired', `The agent "${row.name}" is retired and takes no new keys.`);
+}
+
+async function writeAgent(transaction: DatabaseTransaction, row: Tables['agents'], changes: ChangeSet): Promise<void> {
+  const { name, ...columns } = row;
+  await transaction.updateTable('agents').set(columns).where('name', '=', name).execute();
+  changes.fences.add(`agent:${name}`);
+  announce(changes, 'agent', name);
+}

@@ -1,0 +1,220 @@
+import type { AgentManifest, Manifest, PlanChange } from '@gatehouse/protocol';
+import { canonicalJson } from '../platform/index.ts';
+import type { DatabaseTransaction } from '../storage/index.ts';
+import { checkWorkspace, invalidManifests } from './check-workspace.ts';
+import {
+  announce,
+  type ChangeSet,
+  type Context,
+  emptyChangeSet,
+  flush,
+  lines,
+  showOwn,
+  touchPolicy,
+} from './context.ts';
+import { inWords } from './differences.ts';
+import { effectsOf } from './merge-agent.ts';
+import { nameOf, type ObjectManifest, toObjectBody } from './objects.ts';
+import { observeWithin, rejudgeServer } from './observe.ts';
+import { parseManifests } from './parse-manifests.ts';
+import { checkSteps, objectsAfter, planSteps, readStored, type Step, type Stored } from './plan.ts';
+import { endTasksOf } from './task-rows.ts';
+import type { ApplyOptions } from './types.ts';
+import { validateWithin } from './validate.ts';
+
+/** Rolls a transaction back that was only made to see what it would do. */
+class Rehearsed extends Error {
+  readonly steps: Step[];
+
+  constructor(steps: Step[]) {
+    super('rehearsed');
+    this.steps = steps;
+  }
+}
+
+/** A plan is an apply that is taken back: what it shows, an apply does, and what it refuses, an apply refuses. */
+export async function plan(
+  context: Context,
+  given: readonly Manifest[],
+  options: Omit<ApplyOptions, 'by'>,
+): Promise<PlanChange[]> {
+  const manifests = parseManifests(given);
+  const unrecorded: Context = { ...context, recordChange: async () => undefined };
+  try {
+    await context.storage.transaction(async (transaction) => {
+      throw new Rehearsed(
+        (await applyWithin(unrecorded, transaction, manifests, { ...options, by: 'gatehouse' })).steps,
+      );
+    });
+  } catch (error) {
+    if (error instanceof Rehearsed) return error.steps.map(({ change }) => change);
+    throw error;
+  }
+  return [];
+}
+
+export async function apply(
+  context: Context,
+  given: readonly Manifest[],
+  options: ApplyOptions,
+): Promise<PlanChange[]> {
+  const manifests = parseManifests(given);
+  const { steps, changes } = await context.storage.transaction((transaction) =>
+    applyWithin(context, transaction, manifests, options),
+  );
+  await showOwn(context, changes);
+  return steps.map(({ change }) => change);
+}
+
+async function applyWithin(
+  context: Context,
+  transaction: DatabaseTransaction,
+  manifests: Manifest[],
+  options: ApplyOptions,
+): Promise<{ steps: Step[]; changes: ChangeSet }> {
+  const stored = await readStored(transaction, manifests, options.prune);
+  const steps = planSteps(manifests, stored, options.prune);
+  const objects = objectsAfter(steps, stored);
+  const problems = checkWorkspace({
+    objects,
+    agents: steps.flatMap(({ after }) => (after?.kind === 'Agent' ? [after] : [])),
+    created: new Set(steps.filter(({ change }) => change.operation === 'create').map(({ key }) => key)),
+    lookAlikeAgent: context.keeper.lookAlikeAgent,
+    keyHolder: context.keeper.keyHolder,
+  });
+  if (problems.length > 0) throw invalidManifests(problems);
+  checkSteps(steps, stored, objects);
+
+  const changes = emptyChangeSet();
+  const now = context.clock.now();
+  const changed = steps.filter(({ change }) => change.operation !== 'unchanged');
+  for (const step of changed) {
+    changes.records.push(recordOf(step, options.by));
+    if ((step.after ?? step.before)?.kind !== 'Agent') await writeObject(transaction, step, options.by, now, changes);
+  }
+  await writeAgents(transaction, changed, stored, now, changes);
+  for (const step of changed) await followUp(transaction, step, objects, options.by, now, changes);
+  for (const [server, served] of options.served ?? []) {
+    if (objects.has(`ToolServer/${server}`))
+      await observeWithin(transaction, { server, served, by: options.by, now, changes, mayApprove: true });
+  }
+  await flush(context, transaction, changes);
+  await validateWithin(context, transaction, changes);
+  return { steps, changes };
+}
+
+function recordOf({ change, before, after }: Step, by: string): ChangeSet['records'][number] {
+  const head = `${change.kind} ${change.name}`;
+  const words = { create: 'created', update: 'updated', delete: after === null ? 'deleted' : '', unchanged: '' };
+  const agent = (after ?? before)?.kind === 'Agent' ? ((after ?? before) as AgentManifest) : undefined;
+  const verb = change.operation === 'delete' && agent ? 'retired' : words[change.operation];
+  return {
+    operation: verb === 'retired' ? 'agent.retire' : 'manifest.apply',
+    by,
+    ...(agent && { agent: agent.name, environment: agent.environment }),
+    changes: lines([`${verb} ${head}`, ...(change.differences ?? []).map(inWords)]),
+  };
+}
+
+async function writeObject(
+  transaction: DatabaseTransaction,
+  { key, after, before, change }: Step,
+  by: string,
+  now: number,
+  changes: ChangeSet,
+): Promise<void> {
+  announce(changes, 'object', key);
+  const name = nameOf((after ?? before) as Manifest);
+  if (!after) {
+    await transaction.deleteFrom('objects').where('kind', '=', change.kind).where('name', '=', name).execute();
+    return;
+  }
+  const body = toObjectBody({ manifest: after as ObjectManifest, appliedBy: by });
+  await transaction
+    .insertInto('objects')
+    .values({ kind: change.kind, name, body, updated_at: now })
+    .onConflict((conflict) => conflict.columns(['kind', 'name']).doUpdateSet({ body, updated_at: now }))
+    .execute();
+}
+
+const ROWS_PER_INSERT = 200;
+
+async function writeAgents(
+  transaction: DatabaseTransaction,
+  changed: readonly Step[],
+  stored: Stored,
+  now: number,
+  changes: ChangeSet,
+): Promise<void> {
+  const created = changed.flatMap(({ before, after }) => (!before && after?.kind === 'Agent' ? [after] : []));
+  for (let at = 0; at < created.length; at += ROWS_PER_INSERT) {
+    const rows = created.slice(at, at + ROWS_PER_INSERT).map((manifest) => ({
+      name: manifest.name,
+      ...columnsOf(manifest, now),
+      epoch: 1,
+      killed_at: null,
+    }));
+    await transaction.insertInto('agents').values(rows).execute();
+  }
+  for (const manifest of created) announce(changes, 'agent', manifest.name);
+
+  for (const { before, after } of changed) {
+    if (before?.kind !== 'Agent') continue;
+    const manifest: AgentManifest = after?.kind === 'Agent' ? after : { ...before, state: 'retired' };
+    const effects = effectsOf(before, manifest);
+    const epoch = stored.agents.get(before.name)?.row.epoch ?? 0;
+    await transaction
+      .updateTable('agents')
+      .set({ ...columnsOf(manifest, now), epoch: effects.raisesEpoch ? epoch + 1 : epoch })
+      .where('name', '=', before.name)
+      .execute();
+    if (effects.raisesFence) changes.fences.add(`agent:${before.name}`);
+    if (effects.endsTasks) await endTasksOf(transaction, before.name, 'ended', now, changes);
+    announce(changes, 'agent', before.name);
+  }
+}
+
+export function columnsOf(manifest: AgentManifest, now: number) {
+  const { environment, owner, blueprint, state } = manifest;
+  return { environment, owner, blueprint, state, body: canonicalJson(manifest), updated_at: now };
+}
+
+/** What else a change of an object concerns: fences, and definitions that the operator's word now lets in or keeps out. */
+async function followUp(
+  transaction: DatabaseTransaction,
+  { before, after }: Step,
+  objects: ReadonlyMap<string, ObjectManifest>,
+  by: string,
+  now: number,
+  changes: ChangeSet,
+): Promise<void> {
+  const manifest = (after ?? before) as Manifest;
+  switch (manifest.kind) {
+    case 'Policy':
+    case 'Template':
+      return touchPolicy(changes);
+    case 'Environment':
+      // Whether a server may run there can depend on it.
+      for (const object of objects.values()) {
+        if (object.kind === 'ToolServer' && object.environments.includes(manifest.name))
+          changes.fences.add(`server:${object.name}`);
+      }
+      return;
+    case 'ToolServer': {
+      const was = before?.kind === 'ToolServer' ? before : undefined;
+      const is = after?.kind === 'ToolServer' ? after : undefined;
+      changes.fences.add(`server:${manifest.name}`);
+      const tools = new Set([...Object.keys(was?.tools ?? {}), ...Object.keys(is?.tools ?? {})]);
+      let differs = !is || !was;
+      for (const tool of tools) {
+        if (canonicalJson(was?.tools[tool] ?? null) === canonicalJson(is?.tools[tool] ?? null)) continue;
+        changes.fences.add(`tool:${manifest.name}/${tool}`);
+        differs = true;
+      }
+      const features = (of: typeof is) =>
+        canonicalJson([of?.resources ?? 0, of?.prompts ?? 0, of?.clientRequests ?? 0]);
+      if (differs || features(was) !== features(is)) touchPolicy(changes);
+      return rejudgeServer(transaction, { server: manifest.name, before: was, after: is, by, now, changes });
+    }
+  }
+}

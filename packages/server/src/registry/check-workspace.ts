@@ -1,0 +1,197 @@
+import type { AgentManifest, Manifest, TemplateManifest, ToolServerManifest } from '@gatehouse/protocol';
+import { GatehouseError } from '../platform/index.ts';
+import { keyProblem, thumbprint } from './keys.ts';
+import { skeleton } from './look-alikes.ts';
+import { keyOf, nameOf, type ObjectManifest } from './objects.ts';
+
+/** What is wrong with one manifest, and where. */
+export interface ManifestProblem {
+  kind: string;
+  name: string;
+  /** `environment`, `allow[0].tools[1]`; empty for the whole. */
+  path: string;
+  message: string;
+}
+
+/** A workspace as it would be after an apply. */
+export interface Workspace {
+  objects: ReadonlyMap<string, ObjectManifest>;
+  /** Only those that the apply names. */
+  agents: readonly AgentManifest[];
+  /** Keys (`Kind/name`) that did not exist before. */
+  created: ReadonlySet<string>;
+  /** Agents outside of this apply. */
+  lookAlikeAgent(name: string): string | undefined;
+  keyHolder(thumbprint: string): string | undefined;
+}
+
+/** Everything that refers to something refers to what exists, and no name can be taken for another. */
+export function checkWorkspace(workspace: Workspace): ManifestProblem[] {
+  return [
+    ...[...workspace.objects.values()].flatMap((manifest) => checkObject(workspace, manifest)),
+    ...workspace.agents.flatMap((agent) => checkAgent(workspace, agent)),
+    ...checkNames(workspace),
+    ...checkKeys(workspace),
+  ];
+}
+
+function checkObject({ objects }: Workspace, manifest: ObjectManifest): ManifestProblem[] {
+  const problem = problemOf(manifest);
+  switch (manifest.kind) {
+    case 'Blueprint':
+      return manifest.templates.flatMap((template, at) =>
+        objects.has(`Template/${template}`) ? [] : [problem(`templates[${at}]`, missing('Template', template))],
+      );
+    case 'ToolServer':
+      return [
+        ...manifest.environments.flatMap((environment, at) =>
+          objects.has(`Environment/${environment}`)
+            ? []
+            : [problem(`environments[${at}]`, missing('Environment', environment))],
+        ),
+        ...checkTransport(manifest),
+        ...checkToolNames(manifest),
+      ];
+    case 'Template':
+      return checkTemplate(objects, manifest);
+    default:
+      return [];
+  }
+}
+
+function checkTransport(manifest: ToolServerManifest): ManifestProblem[] {
+  if (manifest.transport.type !== 'http') return [];
+  const problem = problemOf(manifest);
+  const url = new URL(manifest.transport.url);
+  if (url.protocol !== 'https:' && url.protocol !== 'http:')
+    return [problem('transport.url', `"${url.protocol}" is not spoken here: give an https: (or http:) address.`)];
+  if (url.username || url.password)
+    return [problem('transport.url', 'The address holds a user name or password: take it out, addresses are shown.')];
+  return [];
+}
+
+function checkToolNames(manifest: ToolServerManifest): ManifestProblem[] {
+  const seen = new Map<string, string>();
+  return Object.keys(manifest.tools).flatMap((tool) => {
+    const other = seen.get(skeleton(tool));
+    seen.set(skeleton(tool), tool);
+    return other === undefined
+      ? []
+      : [
+          problemOf(manifest)(
+            `tools.${tool}`,
+            `"${tool}" looks like "${other}": a person could take one for the other. Name one of them.`,
+          ),
+        ];
+  });
+}
+
+function checkTemplate(objects: Workspace['objects'], template: TemplateManifest): ManifestProblem[] {
+  const problem = problemOf(template);
+  return template.allow.flatMap((entry, index) => [
+    ...entry.tools.flatMap((pattern, at) => {
+      const message = patternProblem(objects, pattern);
+      return message ? [problem(`allow[${index}].tools[${at}]`, message)] : [];
+    }),
+    ...Object.entries(entry.when ?? {}).flatMap(([argument, value]) => {
+      if (typeof value !== 'string' || !value.startsWith('$')) return [];
+      return Object.hasOwn(template.parameters, value.slice(1))
+        ? []
+        : [
+            problem(
+              `allow[${index}].when.${argument}`,
+              `The template has no parameter "${value.slice(1)}": declare it under \`parameters\`, or correct the name.`,
+            ),
+          ];
+    }),
+  ]);
+}
+
+function patternProblem(objects: Workspace['objects'], pattern: string): string | undefined {
+  if (pattern === '*') return undefined;
+  const [, server = '', separator, rest = ''] = /^([^/#]+)([/#])(.*)$/.exec(pattern) ?? [];
+  const manifest = objects.get(`ToolServer/${server}`);
+  if (manifest?.kind !== 'ToolServer') return `"${pattern}": ${missing('ToolServer', server)}`;
+  if (separator === '#') {
+    return manifest[rest as 'resources' | 'prompts']
+      ? undefined
+      : `"${pattern}": the manifest of ${server} grants no ${rest}. Give them a tier there: \`${rest}: {tier: 1}\`.`;
+  }
+  if (rest === '*' || Object.hasOwn(manifest.tools, rest)) return undefined;
+  const named = Object.keys(manifest.tools).slice(0, 20).join(', ') || 'none';
+  return `"${pattern}": the manifest of ${server} does not name this tool, so it is prohibited. It names: ${named}.`;
+}
+
+/** What a retired agent once referred to may be gone. */
+function checkAgent({ objects }: Workspace, agent: AgentManifest): ManifestProblem[] {
+  if (agent.state === 'retired') return [];
+  const problem = problemOf(agent);
+  const problems: ManifestProblem[] = [];
+  if (!objects.has(`Environment/${agent.environment}`))
+    problems.push(problem('environment', missing('Environment', agent.environment)));
+  if (!objects.has(`Blueprint/${agent.blueprint}`))
+    problems.push(problem('blueprint', missing('Blueprint', agent.blueprint)));
+  if (!objects.has(`Person/${agent.owner}`))
+    problems.push(problem('owner', `${missing('Person', agent.owner)} An agent is owned by a person.`));
+  return problems;
+}
+
+function checkNames({ objects, agents, created, lookAlikeAgent }: Workspace): ManifestProblem[] {
+  const problems: ManifestProblem[] = [];
+  const seen = new Map<string, string>();
+  const all: Manifest[] = [...objects.values(), ...agents];
+  // What exists already stands; it is the new name that has to give way.
+  all.sort((a, b) => Number(created.has(keyOf(a))) - Number(created.has(keyOf(b))));
+  for (const manifest of all) {
+    const key = `${manifest.kind} ${skeleton(nameOf(manifest))}`;
+    const other = seen.get(key) ?? (manifest.kind === 'Agent' ? lookAlikeAgent(manifest.name) : undefined);
+    if (other === undefined) seen.set(key, nameOf(manifest));
+    else if (other !== nameOf(manifest) && created.has(keyOf(manifest)))
+      problems.push(
+        problemOf(manifest)(
+          '',
+          `The name looks like that of the ${manifest.kind} "${other}": a person could take one for the other. Choose another name.`,
+        ),
+      );
+  }
+  return problems;
+}
+
+function checkKeys({ agents, keyHolder }: Workspace): ManifestProblem[] {
+  const holders = new Map<string, string>();
+  return agents.flatMap((agent) =>
+    agent.keys.flatMap((key, at) => {
+      const print = thumbprint(key);
+      const holder = holders.get(print) ?? keyHolder(print);
+      holders.set(print, agent.name);
+      const wrong =
+        keyProblem(key) ??
+        (holder === undefined || holder === agent.name
+          ? undefined
+          : `the agent "${holder}" has it already, and a key belongs to one agent`);
+      return wrong ? [problemOf(agent)(`keys[${at}]`, `The key is refused: ${wrong}.`)] : [];
+    }),
+  );
+}
+
+function missing(kind: string, name: string): string {
+  return `There is no ${kind} "${name}". Add its manifest to this apply, or correct the name.`;
+}
+
+export function problemOf(manifest: Manifest): (path: string, message: string) => ManifestProblem {
+  return (path, message) => ({ kind: manifest.kind, name: nameOf(manifest), path, message });
+}
+
+const SHOWN = 10;
+
+/** One error for all that is wrong, so that it can be put right in one go. `extra.problems` has them one by one. */
+export function invalidManifests(problems: ManifestProblem[]): GatehouseError {
+  const shown = problems.slice(0, SHOWN).map(({ kind, name, path, message }) => {
+    const where = [kind, name].filter(Boolean).join(' ');
+    return `${where}${path ? `, ${path}` : ''}: ${message}`;
+  });
+  if (problems.length > SHOWN) shown.push(`… and ${problems.length - SHOWN} more.`);
+  return new GatehouseError('bad-request', 'manifest.invalid', `Nothing was changed. ${shown.join('\n')}`, {
+    extra: { problems: problems.slice(0, 200) },
+  });
+}

@@ -1,0 +1,84 @@
+import type { Clock, Log } from '../platform/index.ts';
+import type {
+  AdministrativeChange,
+  ChangeTopic,
+  DatabaseTransaction,
+  RecordChange,
+  Storage,
+} from '../storage/index.ts';
+import type { Keeper } from './keeper.ts';
+import type { TaskCache } from './task-cache.ts';
+import type { Snapshot } from './types.ts';
+
+export interface RegistryDependencies {
+  storage: Storage;
+  clock: Clock;
+  /** SPIFFE trust domain of the workspace. */
+  trustDomain: string;
+  recordChange: RecordChange;
+  log: Log;
+  /** Called with the snapshot as it would be, before anything that policies are made from is committed; if it throws, nothing is changed. */
+  validate?: (snapshot: Snapshot) => unknown;
+}
+
+/** What every part of this room works with. */
+export interface Context extends RegistryDependencies {
+  keeper: Keeper;
+  tasks: TaskCache;
+}
+
+/** What a transaction has changed, to be recorded, fenced and announced at its end. */
+export interface ChangeSet {
+  records: AdministrativeChange[];
+  fences: Set<string>;
+  /** By topic and key, so that each is announced once. */
+  announcements: Map<string, { topic: ChangeTopic; key: string }>;
+}
+
+export function emptyChangeSet(): ChangeSet {
+  return { records: [], fences: new Set(), announcements: new Map() };
+}
+
+export function announce(changes: ChangeSet, topic: ChangeTopic, key: string): void {
+  changes.announcements.set(`${topic} ${key}`, { topic, key });
+}
+
+/** What the gate decides by has changed: policies are compiled again, and dispatches decided before are refused. */
+export function touchPolicy(changes: ChangeSet): void {
+  changes.fences.add('policy');
+  announce(changes, 'policy', 'policy');
+}
+
+/** Law 1: the record first. All of it is in the transaction, so it stands or falls with the change. */
+export async function flush(
+  { storage, clock, recordChange }: RegistryDependencies,
+  transaction: DatabaseTransaction,
+  changes: ChangeSet,
+): Promise<void> {
+  for (const change of changes.records) await recordChange(transaction, change);
+  for (const key of changes.fences) await storage.bumpFence(transaction, key);
+  for (const { topic, key } of changes.announcements.values())
+    await storage.announce(transaction, topic, key, clock.now());
+}
+
+/** After the commit: this replica sees its own change at once; the feed brings it to the others, and to this one if reading fails now. */
+export async function showOwn(context: Context, changes: ChangeSet): Promise<void> {
+  if (changes.announcements.size === 0) return;
+  context.tasks.forget(changes.announcements.values());
+  try {
+    await context.keeper.refresh(changes.announcements.values());
+  } catch (error) {
+    context.log.warn('a change is stored, but could not be read back yet', { error });
+  }
+}
+
+const LINES = 60;
+const LINE_CHARS = 500;
+
+/** Record lines are bounded: a record has 64 KiB in all. */
+export function lines(all: string[]): string[] {
+  const some = all
+    .slice(0, LINES)
+    .map((line) => (line.length > LINE_CHARS ? `${line.slice(0, LINE_CHARS - 1)}…` : line));
+  return all.length > LINES ? [...some, `… and ${all.length - LINES} more`] : some;
+}

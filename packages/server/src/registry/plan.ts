@@ -1,0 +1,149 @@
+import type { AgentManifest, Manifest, PlanChange } from '@gatehouse/protocol';
+import type { Database, Tables } from '../storage/index.ts';
+import { invalidManifests, type ManifestProblem, problemOf } from './check-workspace.ts';
+import { inChunks } from './chunks.ts';
+import { type Difference, differences } from './differences.ts';
+import { mergeAgent } from './merge-agent.ts';
+import {
+  fromObjectRow,
+  keyOf,
+  kindOrder,
+  nameOf,
+  type ObjectManifest,
+  type StoredObject,
+  splitKey,
+} from './objects.ts';
+
+/** What is stored of all that an apply may concern. */
+export interface Stored {
+  objects: Map<string, StoredObject>;
+  agents: Map<string, { row: Tables['agents']; manifest: AgentManifest }>;
+}
+
+/** One manifest against what is stored. */
+export interface Step {
+  change: PlanChange;
+  key: string;
+  before: Manifest | null;
+  /** Null: it is deleted (an agent is retired). */
+  after: Manifest | null;
+}
+
+export async function readStored(db: Database, manifests: readonly Manifest[], prune: boolean): Promise<Stored> {
+  const agentNames = manifests.filter(({ kind }) => kind === 'Agent').map(nameOf);
+  const onlyAgents = !prune && agentNames.length === manifests.length;
+  const objects = onlyAgents
+    ? await readReferred(db, manifests)
+    : await db.selectFrom('objects').select('body').execute();
+  const agents = prune
+    ? await db.selectFrom('agents').selectAll().execute()
+    : await inChunks(agentNames, (names) => db.selectFrom('agents').selectAll().where('name', 'in', names).execute());
+  const stored = objects.map(fromObjectRow);
+  return {
+    objects: new Map(stored.map((object) => [keyOf(object.manifest), object])),
+    agents: new Map(agents.map((row) => [row.name, { row, manifest: agentManifestOf(row) }])),
+  };
+}
+
+/** Enrolling agents by the thousand must not read the whole workspace each time. */
+async function readReferred(db: Database, manifests: readonly Manifest[]): Promise<{ body: string }[]> {
+  const keys = new Set<string>();
+  for (const manifest of manifests) {
+    if (manifest.kind !== 'Agent') continue;
+    keys.add(`Environment/${manifest.environment}`);
+    keys.add(`Blueprint/${manifest.blueprint}`);
+    keys.add(`Person/${manifest.owner}`);
+  }
+  return inChunks(keys, (some) =>
+    db
+      .selectFrom('objects')
+      .select('body')
+      .where((eb) =>
+        eb.or(some.map(splitKey).map(({ kind, name }) => eb.and([eb('kind', '=', kind), eb('name', '=', name)]))),
+      )
+      .execute(),
+  );
+}
+
+export function agentManifestOf(row: Tables['agents']): AgentManifest {
+  return { ...(JSON.parse(row.body) as AgentManifest), state: row.state as AgentManifest['state'] };
+}
+
+/** In the order in which the manifests were given; what is pruned comes last. */
+export function planSteps(manifests: readonly Manifest[], stored: Stored, prune: boolean): Step[] {
+  const steps = manifests.map((manifest) => stepFor(manifest, stored));
+  if (!prune) return steps;
+  const named = new Set(manifests.map(keyOf));
+  const leftOver: Manifest[] = [
+    ...[...stored.objects.values()].map(({ manifest }) => manifest),
+    ...[...stored.agents.values()].map(({ manifest }) => manifest).filter(({ state }) => state !== 'retired'),
+  ].filter((manifest) => !named.has(keyOf(manifest)));
+  return [...steps, ...leftOver.sort(byKindAndName).map(deleteStep)];
+}
+
+export function byKindAndName(a: Manifest, b: Manifest): number {
+  const kinds = kindOrder.indexOf(a.kind) - kindOrder.indexOf(b.kind);
+  if (kinds !== 0) return kinds;
+  return nameOf(a) < nameOf(b) ? -1 : 1;
+}
+
+function stepFor(manifest: Manifest, stored: Stored): Step {
+  const key = keyOf(manifest);
+  const before =
+    manifest.kind === 'Agent'
+      ? (stored.agents.get(manifest.name)?.manifest ?? null)
+      : (stored.objects.get(key)?.manifest ?? null);
+  const head = { kind: manifest.kind, name: nameOf(manifest) };
+  if (!before) return { key, before, after: manifest, change: { operation: 'create', ...head } };
+  const { after, note }: { after: Manifest; note?: string } =
+    before.kind === 'Agent' && manifest.kind === 'Agent' ? mergeAgent(before, manifest) : { after: manifest };
+  const found = differences(before, after);
+  const change: PlanChange = { operation: found.length > 0 ? 'update' : 'unchanged', ...head };
+  if (found.length > 0) change.differences = found.map(masked);
+  if (note !== undefined) change.note = note;
+  return { key, before, after, change };
+}
+
+function deleteStep(manifest: Manifest): Step {
+  const change: PlanChange = { operation: 'delete', kind: manifest.kind, name: nameOf(manifest) };
+  if (manifest.kind === 'Agent') change.note = 'It is retired: its history stays, and its name is not used again.';
+  return { key: keyOf(manifest), before: manifest, after: null, change };
+}
+
+/** The environment of a process is where people put keys: a plan or record says that it differs, and never what it is (law 3). */
+function masked({ path, before, after }: Difference): Difference {
+  if (!path.startsWith('transport.env')) return { path, before, after };
+  const hide = (value: unknown) => (value === undefined ? undefined : '[hidden]');
+  return { path, before: hide(before), after: hide(after) };
+}
+
+export function objectsAfter(steps: readonly Step[], stored: Stored): Map<string, ObjectManifest> {
+  const objects = new Map([...stored.objects].map(([key, { manifest }]) => [key, manifest]));
+  for (const { key, after, before } of steps) {
+    if (after && after.kind !== 'Agent') objects.set(key, after);
+    else if (!after && before?.kind !== 'Agent') objects.delete(key);
+  }
+  return objects;
+}
+
+const KEYS = 8;
+
+export function checkSteps(steps: readonly Step[], stored: Stored, objects: ReadonlyMap<string, ObjectManifest>): void {
+  const problems: ManifestProblem[] = [];
+  for (const { after } of steps) {
+    if (after?.kind === 'Agent' && after.keys.length > KEYS)
+      problems.push(
+        problemOf(after)(
+          'keys',
+          `It would have ${after.keys.length} keys, and ${KEYS} are the most. Remove one that was enrolled before.`,
+        ),
+      );
+  }
+  const isAdmin = (manifest: Manifest) => manifest.kind === 'Person' && manifest.roles.includes('admin');
+  const before = [...stored.objects.values()].map(({ manifest }) => manifest).find(isAdmin);
+  if (before && ![...objects.values()].some(isAdmin))
+    problems.push(
+      problemOf(before)('roles', 'Nobody would be left with the role admin. Give it to another person first.'),
+    );
+  if (problems.length > 0) throw invalidManifests(problems);
+}

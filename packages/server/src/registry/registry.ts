@@ -1,0 +1,73 @@
+import type { Lifecycle, Manifest } from '@gatehouse/protocol';
+import type { DatabaseTransaction } from '../storage/index.ts';
+import { addAgentKey, removeAgentKey, setAgentState, setAgentStateWithin } from './agents.ts';
+import { apply, plan } from './apply.ts';
+import type { Context, RegistryDependencies } from './context.ts';
+import { createKeeper } from './keeper.ts';
+import { fromObjectRow } from './objects.ts';
+import { observe } from './observe.ts';
+import { agentManifestOf, byKindAndName } from './plan.ts';
+import { listDefinitions, review } from './review.ts';
+import { createTaskCache } from './task-cache.ts';
+import { endTask, findTask, listTasks, revokeToken, startTask } from './tasks.ts';
+import type { Agent, Registry } from './types.ts';
+
+/** Reads the workspace into memory. From then on `refresh` keeps it as the feed says. */
+export async function createRegistry(deps: RegistryDependencies): Promise<Registry> {
+  const { storage, clock, trustDomain } = deps;
+  const keeper = await createKeeper({ db: storage.db, clock, trustDomain });
+  const context: Context = { ...deps, keeper, tasks: createTaskCache() };
+
+  function setState(
+    agent: string,
+    state: Lifecycle,
+    by: string,
+    options?: { killed?: boolean },
+  ): Promise<{ agent: Agent; change: number }>;
+  function setState(
+    agent: string,
+    state: Lifecycle,
+    by: string,
+    options: { killed?: boolean; within: DatabaseTransaction },
+  ): Promise<{ agent: Agent; change: null }>;
+  function setState(
+    agent: string,
+    state: Lifecycle,
+    by: string,
+    { killed, within }: { killed?: boolean; within?: DatabaseTransaction } = {},
+  ): Promise<{ agent: Agent; change: number | null }> {
+    return within
+      ? setAgentStateWithin(context, agent, state, by, { killed, within })
+      : setAgentState(context, agent, state, by, { killed });
+  }
+
+  return {
+    snapshot: keeper.snapshot,
+    async refresh(changes) {
+      context.tasks.forget(changes);
+      await keeper.follow(changes);
+    },
+    plan: (manifests, options) => plan(context, manifests, options),
+    apply: (manifests, options) => apply(context, manifests, options),
+    async exportManifests() {
+      const objects = await storage.db.selectFrom('objects').select('body').execute();
+      const agents = await storage.db.selectFrom('agents').selectAll().execute();
+      const manifests: Manifest[] = [
+        ...objects.map((row) => fromObjectRow(row).manifest),
+        ...agents.map((row) => agentManifestOf(row)),
+      ];
+      return manifests.sort(byKindAndName);
+    },
+    addAgentKey: (agent, key, by) => addAgentKey(context, agent, key, by),
+    removeAgentKey: (agent, thumbprint, by) => removeAgentKey(context, agent, thumbprint, by),
+    setAgentState: setState,
+    startTask: (agent, details) => startTask(context, agent, details),
+    task: (id) => findTask(context, id),
+    listTasks: (filter) => listTasks(context, filter),
+    endTask: (id, by) => endTask(context, id, by),
+    revokeToken: (tokenId, expiresAt, by) => revokeToken(context, tokenId, expiresAt, by),
+    observeDefinitions: (server, served, by, options) => observe(context, server, served, by, options?.kinds),
+    listDefinitions: (filter) => listDefinitions(storage.db, filter),
+    reviewDefinition: (of, decision, expectedDigest, by) => review(context, of, decision, expectedDigest, by),
+  };
+}

@@ -1,0 +1,251 @@
+import type {
+  AgentManifest,
+  BlueprintManifest,
+  EnvironmentManifest,
+  PersonManifest,
+  PolicyManifest,
+  TemplateManifest,
+  ToolServerManifest,
+} from '@gatehouse/protocol';
+import { isJsonObject } from '../platform/index.ts';
+import type { Database, Tables } from '../storage/index.ts';
+import { inChunks } from './chunks.ts';
+import { type DefinitionRow, fromDefinitionRow, type StoredDefinition } from './definition-rows.ts';
+import { lookAlikesOf, reasonsHeld } from './judge.ts';
+import { fromObjectRow, keyOf, type ObjectManifest, splitKey } from './objects.ts';
+import { ShardedMap } from './sharded-map.ts';
+import type { Touched } from './touched.ts';
+import type { Agent, RegisteredServer, RegisteredTool, Snapshot } from './types.ts';
+
+/** The snapshot as this room builds it: large maps are copied in part. */
+export interface BuiltSnapshot extends Snapshot {
+  readonly agents: ShardedMap<Agent>;
+  readonly fences: ShardedMap<number>;
+  readonly revokedTokens: ShardedMap<number>;
+}
+
+/**
+ * Reads a whole workspace. Here and in `nextSnapshot` fences are read before the objects that they guard: what changes in between
+ * leaves an old version beside a new object, and a dispatch on it is refused; the other way round it would pass.
+ */
+export async function loadSnapshot(db: Database, trustDomain: string, now: number): Promise<BuiltSnapshot> {
+  const fences = await db
+    .selectFrom('fences')
+    .select(['key', 'version'])
+    .where('key', 'not like', 'task:%')
+    .where('key', 'not like', 'token:%')
+    .execute();
+  const objects = (await db.selectFrom('objects').select('body').execute()).map((row) => fromObjectRow(row).manifest);
+  const definitions = Map.groupBy(
+    (await db.selectFrom('definitions').selectAll().execute()).map(fromDefinitionRow),
+    ({ server }) => server,
+  );
+  const agents = await db.selectFrom('agents').selectAll().execute();
+  const tokens = await db.selectFrom('revoked_tokens').selectAll().where('expires_at', '>', now).execute();
+  return {
+    ...objectMaps(new Map(objects.map((manifest) => [keyOf(manifest), manifest]))),
+    servers: new Map(
+      objects
+        .filter((manifest) => manifest.kind === 'ToolServer')
+        .map((manifest) => [manifest.name, registeredServer(manifest, definitions.get(manifest.name) ?? [])]),
+    ),
+    agents: ShardedMap.from(agents.map((row) => [row.name, agentFromRow(row, trustDomain)])),
+    fences: ShardedMap.from(fences.map(({ key, version }) => [key, version])),
+    revokedTokens: ShardedMap.from(tokens.map(({ token_id, expires_at }) => [token_id, expires_at])),
+  };
+}
+
+/** The snapshot after a change: only what was touched is read, and only the maps that hold it are copied. */
+export async function nextSnapshot(
+  db: Database,
+  current: BuiltSnapshot,
+  touched: Touched,
+  trustDomain: string,
+): Promise<BuiltSnapshot> {
+  const keys = [...touched.objects].map(splitKey);
+  const serverNames = new Set(touched.definitions);
+  for (const { kind, name } of keys) if (kind === 'ToolServer') serverNames.add(name);
+
+  const fences = await readFences(db, current, touched, serverNames);
+  const objectKeys = new Set([...touched.objects, ...[...serverNames].map((name) => `ToolServer/${name}`)]);
+  const objects = await readObjects(db, objectKeys);
+  const definitions = Map.groupBy(await readDefinitions(db, serverNames), ({ server }) => server);
+  const agents = await inChunks(touched.agents, (names) =>
+    db.selectFrom('agents').selectAll().where('name', 'in', names).execute(),
+  );
+  const tokens = await inChunks(touched.tokens, (ids) =>
+    db.selectFrom('revoked_tokens').selectAll().where('token_id', 'in', ids).execute(),
+  );
+
+  return {
+    ...replacedObjects(current, touched.objects, objects),
+    servers:
+      serverNames.size === 0 ? current.servers : replacedServers(current.servers, serverNames, objects, definitions),
+    agents: current.agents.with(agents.map((row) => [row.name, agentFromRow(row, trustDomain)] as const)),
+    fences: current.fences.with(fences.map(({ key, version }) => [key, version] as const)),
+    revokedTokens: current.revokedTokens.with(
+      tokens.map(({ token_id, expires_at }) => [token_id, expires_at] as const),
+    ),
+  };
+}
+
+/** Tools that are in storage but not yet in memory have no fence here, which is 0, and so fail closed. */
+async function readFences(
+  db: Database,
+  current: Snapshot,
+  touched: Touched,
+  serverNames: Set<string>,
+): Promise<Tables['fences'][]> {
+  const keys = new Set<string>(['policy']);
+  for (const name of touched.agents) keys.add(`agent:${name}`);
+  for (const name of serverNames) {
+    keys.add(`server:${name}`);
+    for (const tool of current.servers.get(name)?.tools.keys() ?? []) keys.add(`tool:${name}/${tool}`);
+  }
+  const stored = await readObjects(db, new Set([...serverNames].map((name) => `ToolServer/${name}`)));
+  for (const manifest of stored.values()) {
+    if (manifest.kind !== 'ToolServer') continue;
+    for (const tool of Object.keys(manifest.tools)) keys.add(`tool:${manifest.name}/${tool}`);
+  }
+  const served = await inChunks(serverNames, (names) =>
+    db
+      .selectFrom('definitions')
+      .select(['server', 'name'])
+      .where('server', 'in', names)
+      .where('kind', '=', 'tool')
+      .execute(),
+  );
+  for (const { server, name } of served) keys.add(`tool:${server}/${name}`);
+  return inChunks(keys, (some) => db.selectFrom('fences').selectAll().where('key', 'in', some).execute());
+}
+
+export async function readObjects(db: Database, keys: Iterable<string>): Promise<Map<string, ObjectManifest>> {
+  const byKind = Map.groupBy([...keys].map(splitKey), ({ kind }) => kind);
+  const found = new Map<string, ObjectManifest>();
+  for (const [kind, some] of byKind) {
+    const rows = await inChunks(
+      some.map(({ name }) => name),
+      (names) => db.selectFrom('objects').select('body').where('kind', '=', kind).where('name', 'in', names).execute(),
+    );
+    for (const row of rows) {
+      const { manifest } = fromObjectRow(row);
+      found.set(keyOf(manifest), manifest);
+    }
+  }
+  return found;
+}
+
+async function readDefinitions(db: Database, servers: Iterable<string>): Promise<StoredDefinition[]> {
+  const rows: DefinitionRow[] = await inChunks(servers, (names) =>
+    db.selectFrom('definitions').selectAll().where('server', 'in', names).execute(),
+  );
+  return rows.map(fromDefinitionRow);
+}
+
+type ObjectMaps = Pick<Snapshot, 'blueprints' | 'environments' | 'people' | 'templates' | 'policies'>;
+
+const mapOf = {
+  Blueprint: 'blueprints',
+  Environment: 'environments',
+  Person: 'people',
+  Template: 'templates',
+  Policy: 'policies',
+} as const;
+
+function objectMaps(objects: ReadonlyMap<string, ObjectManifest>): ObjectMaps {
+  const empty: ObjectMaps = {
+    blueprints: new Map<string, BlueprintManifest>(),
+    environments: new Map<string, EnvironmentManifest>(),
+    people: new Map<string, PersonManifest>(),
+    templates: new Map<string, TemplateManifest>(),
+    policies: new Map<string, PolicyManifest>(),
+  };
+  return replacedObjects(empty, objects.keys(), objects);
+}
+
+function replacedObjects(
+  current: ObjectMaps,
+  keys: Iterable<string>,
+  objects: ReadonlyMap<string, ObjectManifest>,
+): ObjectMaps {
+  const maps: Record<string, Map<string, ObjectManifest>> = {};
+  for (const key of keys) {
+    const { kind, name } = splitKey(key);
+    const member = mapOf[kind as keyof typeof mapOf];
+    if (!member) continue;
+    maps[member] ??= new Map<string, ObjectManifest>(current[member]);
+    const manifest = objects.get(key);
+    if (manifest) maps[member].set(name, manifest);
+    else maps[member].delete(name);
+  }
+  const { blueprints, environments, people, templates, policies } = current;
+  return { blueprints, environments, people, templates, policies, ...(maps as Partial<ObjectMaps>) };
+}
+
+function replacedServers(
+  current: ReadonlyMap<string, RegisteredServer>,
+  names: Iterable<string>,
+  objects: ReadonlyMap<string, ObjectManifest>,
+  definitions: ReadonlyMap<string, StoredDefinition[]>,
+): ReadonlyMap<string, RegisteredServer> {
+  const servers = new Map(current);
+  for (const name of names) {
+    const manifest = objects.get(`ToolServer/${name}`);
+    if (manifest?.kind === 'ToolServer') servers.set(name, registeredServer(manifest, definitions.get(name) ?? []));
+    else servers.delete(name);
+  }
+  return servers;
+}
+
+/** A tool that the manifest names and nobody has seen yet is there as `missing`: policies can speak of it, nobody can call it. */
+export function registeredServer(manifest: ToolServerManifest, stored: StoredDefinition[]): RegisteredServer {
+  const lookAlikes = lookAlikesOf(stored);
+  const tools = new Map<string, RegisteredTool>();
+  for (const name of Object.keys(manifest.tools)) tools.set(name, registeredTool(manifest, name, undefined));
+  const definitions = [];
+  for (const definition of stored) {
+    if (definition.kind === 'tool') tools.set(definition.name, registeredTool(manifest, definition.name, definition));
+    else {
+      const reason = reasonsHeld({ manifest, definition, lookAlikes: lookAlikes(definition), firstSight: false });
+      definitions.push({ ...definition, reason });
+    }
+  }
+  return { name: manifest.name, manifest, tools, definitions };
+}
+
+function registeredTool(
+  manifest: ToolServerManifest,
+  name: string,
+  definition: StoredDefinition | undefined,
+): RegisteredTool {
+  const setting = Object.hasOwn(manifest.tools, name) ? manifest.tools[name] : undefined;
+  const body = definition?.approved?.body;
+  return {
+    ref: `${manifest.name}/${name}`,
+    server: manifest.name,
+    name,
+    tier: setting?.tier ?? 4,
+    effects: setting?.effects ?? [],
+    resourceArgument: setting?.resourceArgument ?? null,
+    state: definition?.state ?? 'missing',
+    digest: definition?.approved?.digest ?? null,
+    definition: isJsonObject(body) ? body : null,
+  };
+}
+
+export function agentFromRow(row: Tables['agents'], trustDomain: string): Agent {
+  const state = row.state as Agent['state'];
+  const manifest: AgentManifest = { ...(JSON.parse(row.body) as AgentManifest), state };
+  return {
+    manifest,
+    name: row.name,
+    spiffeId: spiffeId(trustDomain, row.environment, row.name),
+    state,
+    epoch: row.epoch,
+    killedAt: row.killed_at,
+  };
+}
+
+export function spiffeId(trustDomain: string, environment: string, name: string): string {
+  return `spiffe://${trustDomain}/env/${environment}/agent/${name}`;
+}

@@ -1,0 +1,257 @@
+import { type Task, type TaskDetails, type TemplateManifest, taskDetails } from '@gatehouse/protocol';
+import { canonicalJson, GatehouseError, limits, newId } from '../platform/index.ts';
+import type { DatabaseTransaction } from '../storage/index.ts';
+import { announce, type Context, emptyChangeSet, flush, lines, showOwn } from './context.ts';
+import { hiddenCharacter } from './hidden-characters.ts';
+import { fromObjectRow } from './objects.ts';
+import { spiffeId } from './snapshot.ts';
+import { fromTaskRow, toTaskRow } from './task-rows.ts';
+
+export type StartDetails = Exclude<TaskDetails, { task: string }>;
+
+/** Running tasks of one agent: an agent that starts tasks in a loop must not fill the database. */
+export const RUNNING_TASKS_PER_AGENT = 1_000;
+
+export async function startTask(context: Context, agent: string, given: StartDetails): Promise<Task> {
+  const details = parseDetails(given);
+  return context.tasks.started(() =>
+    context.storage.transaction(async (transaction) => {
+      const now = context.clock.now();
+      const { environment, template } = await checkMayStart(transaction, agent, details.template);
+      checkParameters(template, details.parameters);
+      await checkRunning(transaction, agent, now);
+      const ttlSeconds = Math.min(template.ttlSeconds, limits.taskTtlSeconds);
+      const task: Task = {
+        id: newId('tsk', now),
+        agent,
+        environment,
+        template: template.name,
+        parameters: details.parameters,
+        intent: details.intent,
+        onBehalfOf: details.on_behalf_of ?? null,
+        requestedBy: details.requested_by ?? null,
+        ticket: details.ticket ?? null,
+        changeRequest: details.change_request ?? null,
+        modelProvider: details.model_provider ?? null,
+        model: details.model ?? null,
+        state: 'active',
+        startedAt: now,
+        expiresAt: now + ttlSeconds * 1_000,
+      };
+      await transaction.insertInto('tasks').values(toTaskRow(task)).execute();
+      await context.recordChange(transaction, {
+        operation: 'task.start',
+        by: spiffeId(context.trustDomain, environment, agent),
+        agent,
+        task: task.id,
+        environment,
+        changes: lines(declared(task)),
+        detail: task.intent,
+      });
+      return task;
+    }),
+  );
+}
+
+/** All of it as the agent says, which is why each line says so. */
+function declared(task: Task): string[] {
+  const facts: [string, string | null][] = [
+    ['parameters', canonicalJson(task.parameters)],
+    ['on_behalf_of', task.onBehalfOf],
+    ['requested_by', task.requestedBy],
+    ['ticket', task.ticket],
+    ['change_request', task.changeRequest],
+    ['model_provider', task.modelProvider],
+    ['model', task.model],
+  ];
+  return [
+    `template: ${task.template}`,
+    ...facts.flatMap(([name, value]) => (value === null ? [] : [`${name} (declared): ${value}`])),
+  ];
+}
+
+function parseDetails(given: StartDetails): StartDetails {
+  const parsed = taskDetails.safeParse(given);
+  if (parsed.success && !('task' in parsed.data)) return parsed.data;
+  const issue = parsed.error?.issues[0];
+  throw new GatehouseError(
+    'bad-request',
+    'task.invalid',
+    `The task can't be started: ${issue ? `${issue.path.join('.')} ${issue.message}` : 'it names a running task'}.`,
+  );
+}
+
+async function checkMayStart(
+  transaction: DatabaseTransaction,
+  agent: string,
+  templateName: string,
+): Promise<{ environment: string; template: TemplateManifest }> {
+  const row = await transaction
+    .selectFrom('agents as a')
+    .leftJoin('objects as b', (join) => join.on('b.kind', '=', 'Blueprint').onRef('b.name', '=', 'a.blueprint'))
+    .leftJoin('objects as t', (join) => join.on('t.kind', '=', 'Template').on('t.name', '=', templateName))
+    .select([
+      'a.state',
+      'a.killed_at',
+      'a.environment',
+      'a.blueprint',
+      'a.owner',
+      'b.body as blueprint_body',
+      't.body as template_body',
+    ])
+    .where('a.name', '=', agent)
+    .executeTakeFirst();
+  if (!row) throw refused('not-found', 'agent.unknown', `There is no agent "${agent.slice(0, 64)}".`);
+  if (row.killed_at !== null)
+    throw refused('forbidden', 'agent.killed', `The agent "${agent}" was killed. Its owner ${row.owner} can say why.`);
+  if (row.state !== 'active')
+    throw refused(
+      'forbidden',
+      `agent.${row.state}`,
+      `The agent "${agent}" is ${row.state}: ask its owner ${row.owner} to activate it.`,
+    );
+  const blueprint = row.blueprint_body === null ? undefined : fromObjectRow({ body: row.blueprint_body }).manifest;
+  const template = row.template_body === null ? undefined : fromObjectRow({ body: row.template_body }).manifest;
+  const allowed = blueprint?.kind === 'Blueprint' ? blueprint.templates : [];
+  if (!allowed.includes(templateName) || template?.kind !== 'Template') {
+    const choice = allowed.length > 0 ? `It allows: ${allowed.join(', ')}.` : 'It allows none.';
+    throw refused(
+      'forbidden',
+      'task.template-not-allowed',
+      `The blueprint "${row.blueprint}" of this agent does not allow the template "${templateName}". ${choice}`,
+    );
+  }
+  return { environment: row.environment, template };
+}
+
+/** Parameters bind what policy permits, so they are exactly what the template declares: no more, no less, of no other type. */
+function checkParameters(template: TemplateManifest, parameters: StartDetails['parameters']): void {
+  const problems: string[] = [];
+  for (const [name, value] of Object.entries(parameters)) {
+    const declaration = Object.hasOwn(template.parameters, name) ? template.parameters[name] : undefined;
+    if (!declaration) problems.push(`"${name.slice(0, 100)}" is not a parameter`);
+    else if (!hasType(value, declaration.type)) problems.push(`"${name}" must be of type ${declaration.type}`);
+    else if (typeof value === 'string' && hiddenCharacter(value) !== undefined)
+      problems.push(`"${name}" holds the hidden character ${hiddenCharacter(value)}`);
+  }
+  for (const [name, { required, type }] of Object.entries(template.parameters)) {
+    if (required && !Object.hasOwn(parameters, name)) problems.push(`"${name}" (${type}) is missing`);
+  }
+  if (problems.length === 0) return;
+  const expected = Object.entries(template.parameters).map(
+    ([name, { type, required }]) => `${name}: ${type}${required ? '' : ' (optional)'}`,
+  );
+  throw refused(
+    'bad-request',
+    'task.parameters',
+    `Parameters of the template "${template.name}": ${problems.slice(0, 5).join('; ')}. It takes ${expected.join(', ') || 'none'}.`,
+  );
+}
+
+function hasType(value: string | number | boolean, type: 'string' | 'integer' | 'boolean'): boolean {
+  return type === 'integer' ? Number.isSafeInteger(value) : typeof value === type;
+}
+
+async function checkRunning(transaction: DatabaseTransaction, agent: string, now: number): Promise<void> {
+  const oldest = await transaction
+    .selectFrom('tasks')
+    .select('id')
+    .where('agent', '=', agent)
+    .where('state', '=', 'active')
+    .where('expires_at', '>', now)
+    .orderBy('started_at', 'desc')
+    .offset(RUNNING_TASKS_PER_AGENT - 1)
+    .limit(1)
+    .executeTakeFirst();
+  if (oldest)
+    throw refused(
+      'too-many',
+      'task.too-many',
+      `The agent "${agent}" has ${RUNNING_TASKS_PER_AGENT} running tasks, which are the most. End those that are done.`,
+    );
+}
+
+function refused(kind: ConstructorParameters<typeof GatehouseError>[0], code: string, detail: string): GatehouseError {
+  return new GatehouseError(kind, code, detail);
+}
+
+export async function findTask(context: Context, id: string): Promise<Task | undefined> {
+  const now = context.clock.now();
+  const known = context.tasks.get(id);
+  if (known) return known.expiresAt <= now ? { ...known, state: 'ended' } : known;
+  return context.tasks.through(async () => {
+    const row = await context.storage.db.selectFrom('tasks').selectAll().where('id', '=', id).executeTakeFirst();
+    return row && fromTaskRow(row, context.clock.now());
+  });
+}
+
+/** Newest first; `before` is the id after which the page before ended. */
+export async function listTasks(
+  context: Context,
+  filter: { agent?: string; state?: Task['state']; before?: string; limit: number },
+): Promise<Task[]> {
+  const now = context.clock.now();
+  const { agent, state, before } = filter;
+  let query = context.storage.db.selectFrom('tasks').selectAll().orderBy('id', 'desc').limit(filter.limit);
+  if (agent !== undefined) query = query.where('agent', '=', agent);
+  if (before !== undefined) query = query.where('id', '<', before);
+  if (state === 'killed') query = query.where('state', '=', 'killed');
+  if (state === 'active') query = query.where('state', '=', 'active').where('expires_at', '>', now);
+  if (state === 'ended')
+    query = query.where((eb) =>
+      eb.or([eb('state', '=', 'ended'), eb.and([eb('state', '=', 'active'), eb('expires_at', '<=', now)])]),
+    );
+  return (await query.execute()).map((row) => fromTaskRow(row, now));
+}
+
+/** Ending what has ended says so again and writes nothing. */
+export async function endTask(context: Context, id: string, by: string): Promise<Task> {
+  const { task, changes } = await context.storage.transaction(async (transaction) => {
+    const changes = emptyChangeSet();
+    const now = context.clock.now();
+    const row = await transaction.selectFrom('tasks').selectAll().where('id', '=', id).executeTakeFirst();
+    if (!row) throw refused('not-found', 'task.unknown', `There is no task "${id.slice(0, 64)}".`);
+    if (row.state !== 'active') return { task: fromTaskRow(row, now), changes };
+    await transaction.updateTable('tasks').set({ state: 'ended', ended_at: now }).where('id', '=', id).execute();
+    changes.fences.add(`task:${id}`);
+    announce(changes, 'task', id);
+    changes.records.push({
+      operation: 'task.end',
+      by,
+      agent: row.agent,
+      task: id,
+      environment: row.environment,
+      changes: [row.expires_at <= now ? 'ended; its time was over before' : 'ended'],
+    });
+    await flush(context, transaction, changes);
+    return { task: fromTaskRow({ ...row, state: 'ended' }, now), changes };
+  });
+  await showOwn(context, changes);
+  return task;
+}
+
+export async function revokeToken(context: Context, tokenId: string, expiresAt: number, by: string): Promise<void> {
+  const changes = await context.storage.transaction(async (transaction) => {
+    const changes = emptyChangeSet();
+    const known = await transaction
+      .selectFrom('revoked_tokens')
+      .select('token_id')
+      .where('token_id', '=', tokenId)
+      .executeTakeFirst();
+    if (known) return changes;
+    await transaction.insertInto('revoked_tokens').values({ token_id: tokenId, expires_at: expiresAt }).execute();
+    // What has expired is refused for that reason, and need not be remembered.
+    await transaction
+      .deleteFrom('revoked_tokens')
+      .where('expires_at', '<', context.clock.now() - DAY_MS)
+      .execute();
+    changes.fences.add(`token:${tokenId}`);
+    announce(changes, 'token', tokenId);
+    changes.records.push({ operation: 'token.revoke', by, changes: [`token ${tokenId} revoked`] });
+    await flush(context, transaction, changes);
+    return changes;
+  });
+  await showOwn(context, changes);
+}
+
+const DAY_MS = 86_400_000;
