@@ -49,9 +49,18 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
   const unknown = createUnknownCloser(storage, logId);
   const waiting: LogUnit[] = [];
   let closed = false;
+  let behind = false;
 
   const integrate = setInterval(() => {
-    tree.integrate().catch((error) => log.error('the Merkle tree could not be brought up to date', { error }));
+    tree.integrate().then(
+      () => {
+        behind = false;
+      },
+      (error) => {
+        if (!behind) log.error('the Merkle tree could not be brought up to date', { error });
+        behind = true;
+      },
+    );
   }, INTEGRATE_EVERY_MS);
   integrate.unref();
 
@@ -76,7 +85,6 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
       result_digest: entry.result === undefined ? null : salted(entry.result).digest,
       ...entry.record,
     };
-    // A dispatch repeats the body of its request: it is kept once, with the first.
     const body: BodyRow | null = args && {
       actionId: record.action_id,
       kind: 'arguments',

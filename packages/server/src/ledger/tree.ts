@@ -1,14 +1,18 @@
 import {
+  appendLeaf,
+  emptyTree,
   encodeEntryBundle,
   formatCheckpoint,
   formatTlogProof,
   type HashReader,
   inclusionProof,
-  parseCheckpoint,
+  type LogReport,
+  type LogToVerify,
   parseTilePath,
   rootFromHashes,
   TILE_WIDTH,
   tileHashReader,
+  treeRoot,
   verifyLog,
 } from '@gatehouse/verifier';
 import { nodeSha256 } from '@gatehouse/verifier/node';
@@ -94,11 +98,7 @@ export async function createTree(storage: Storage, ownLog: string, key: LogKey, 
         const below =
           rows.find((row) => row.level === level - 1 && row.tile === at)?.hashes ??
           (await readTile(ownLog, level - 1, at, TILE_WIDTH));
-        const hash = await rootFromHashes(
-          TILE_WIDTH,
-          tileHashReader(TILE_WIDTH, () => below, nodeSha256),
-          nodeSha256,
-        );
+        const hash = rootOf(below);
         const tile = Math.floor(at / TILE_WIDTH);
         let row = rows.find((each) => each.level === level && each.tile === tile);
         if (!row) {
@@ -165,13 +165,16 @@ export async function createTree(storage: Storage, ownLog: string, key: LogKey, 
     for (let from = 0; ; from += VERIFY_PAGE) {
       const rows = await storage.db
         .selectFrom('records')
-        .select('entry')
+        .select(['entry', 'sequence'])
         .where('log', '=', log)
         .where('sequence', '>=', from)
         .where('sequence', '<', from + VERIFY_PAGE)
         .orderBy('sequence')
         .execute();
-      for (const { entry } of rows) yield Buffer.from(entry);
+      for (const [at, { entry, sequence }] of rows.entries()) {
+        if (sequence !== from + at) throw new Missing(`record ${from + at} was logged, and is not there any more`);
+        yield Buffer.from(entry);
+      }
       if (rows.length < VERIFY_PAGE) return;
     }
   }
@@ -254,13 +257,13 @@ export async function createTree(storage: Storage, ownLog: string, key: LogKey, 
         );
       const notes = await storage.db
         .selectFrom('checkpoints')
-        .select('note')
+        .select(['note', 'size'])
         .where('log', '=', log)
         .orderBy('size')
         .execute();
       if (notes.length === 0) return { ok: true, size: 0, problem: null };
       let page: { first: number; hashes: Uint8Array } = { first: 0, hashes: new Uint8Array() };
-      const report = await verifyLog({
+      const report = await verifyOrMissing({
         vkey,
         entries: entriesOf(log),
         checkpoints: notes.map(({ note }) => note),
@@ -286,9 +289,28 @@ export async function createTree(storage: Storage, ownLog: string, key: LogKey, 
       if (report.ok) return { ok: true, size: report.size + report.uncovered, problem: null };
       return {
         ok: false,
-        size: parseCheckpoint((notes.at(-1) as { note: string }).note).size,
+        size: notes.at(-1)?.size ?? 0,
         problem: `${report.fault.kind}: ${report.fault.detail}`,
       };
     },
   };
+}
+
+class Missing extends Error {}
+
+async function verifyOrMissing(log: LogToVerify): Promise<LogReport> {
+  try {
+    return await verifyLog(log);
+  } catch (error) {
+    if (error instanceof Missing) return { ok: false, fault: { kind: 'missing', detail: error.message } };
+    throw error;
+  }
+}
+
+/** The root over the 256 hashes of a full tile: one hash of the tile level above. */
+function rootOf(hashes: Uint8Array): Uint8Array {
+  const tree = emptyTree();
+  for (let at = 0; at < hashes.byteLength; at += HASH_BYTES)
+    appendLeaf(tree, hashes.subarray(at, at + HASH_BYTES), nodeSha256);
+  return treeRoot(tree, nodeSha256);
 }

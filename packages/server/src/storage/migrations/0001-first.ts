@@ -70,7 +70,7 @@ function statements(dialect: Dialect): string[] {
     'create index records_tool on records (tool, at) where tool is not null',
     `create table bodies (
        action_id text not null, kind text not null, salt ${blob} not null, body text, created_at ${int} not null,
-       erased_at ${int}, primary key (action_id, kind)) ${wide}`,
+       erased_at ${int}, primary key (action_id, kind, salt)) ${wide}`,
     `create table tiles (
        log text not null, level ${int} not null, tile ${int} not null, width ${int} not null, hashes ${blob} not null,
        primary key (log, level, tile)) ${wide}`,

@@ -1,0 +1,239 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { type TestContext, test } from 'node:test';
+import { verifyReceipt } from '@gatehouse/verifier';
+import { createLog, systemClock } from '../platform/index.ts';
+import { createSealer, openStorage } from '../storage/index.ts';
+import { openLedger } from './ledger.ts';
+import type { Ledger, LedgerEntry } from './types.ts';
+
+const key = randomBytes(32);
+
+async function open(dataDir: string, context: TestContext) {
+  const log = createLog('error');
+  const storage = await openStorage({ database: 'sqlite', dataDir, log, clock: systemClock });
+  const sealer = createSealer(key);
+  const ledger = await openLedger({
+    storage,
+    sealer,
+    clock: systemClock,
+    log,
+    replica: 'one',
+    origin: 'gatehouse.test',
+  });
+  let closed = false;
+  const close = async () => {
+    if (closed) return;
+    closed = true;
+    await ledger.close().finally(() => storage.close());
+  };
+  context.after(() => close().catch(() => undefined));
+  return { storage, ledger, close };
+}
+
+function directory(): string {
+  const path = mkdtempSync(join(tmpdir(), 'gatehouse-ledger-'));
+  process.on('exit', () => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+function entry(
+  actionId: string,
+  kind: 'dispatch' | 'outcome' | 'request' = 'dispatch',
+  more: Partial<LedgerEntry['record']> = {},
+): LedgerEntry {
+  return {
+    record: {
+      kind,
+      action_id: actionId,
+      operation: 'tools/call',
+      agent: 'agent-a',
+      actor_chain: [],
+      requested_by: null,
+      on_behalf_of: null,
+      task: 'tsk_1',
+      intent: 'test',
+      model_provider: null,
+      model: null,
+      environment: 'production',
+      template: 'refund-order',
+      tool: 'shop/get_order',
+      tool_definition: null,
+      resource: '1042',
+      decision: { effect: 'allow', tier: 1, code: 'allowed', reason: '', policies: [], policyVersion: 'v' },
+      labels: [],
+      approval: null,
+      credentials: [],
+      ticket: null,
+      change_request: null,
+      result: kind === 'outcome' ? 'success' : null,
+      changes: [],
+      detail: null,
+      ...more,
+    },
+    arguments: { order: 1042 },
+  };
+}
+
+async function fill(ledger: Ledger, count: number): Promise<void> {
+  await Promise.all(
+    Array.from({ length: count }, (_, at) => ledger.append(entry(`act_${String(at).padStart(5, '0')}`))),
+  );
+}
+
+test('every record has a receipt that verifies with the public key alone, across tile boundaries and a restart', async (context) => {
+  const dataDir = directory();
+  const first = await open(dataDir, context);
+  await fill(first.ledger, 300);
+  await first.close();
+  const { ledger, close } = await open(dataDir, context);
+  await Promise.all(Array.from({ length: 420 }, (_, at) => ledger.append(entry(`act_b${at}`))));
+  const [log] = await ledger.logs();
+  assert.equal(log?.size, 720);
+  for (const sequence of [0, 255, 256, 299, 300, 511, 512, 719]) {
+    const receipt = await ledger.receipt(log.id, sequence);
+    assert.ok(receipt);
+    const report = await verifyReceipt({ vkey: receipt.vkey, proof: receipt.proof, entry: Buffer.from(receipt.entry) });
+    assert.ok(report.ok && report.index === sequence);
+    const forged = await verifyReceipt({
+      vkey: receipt.vkey,
+      proof: receipt.proof,
+      entry: Buffer.from(receipt.entry.replace('1042', '1043')),
+    });
+    assert.equal(forged.ok, false);
+  }
+  assert.deepEqual(await ledger.verify(log.id), { ok: true, size: 720, problem: null });
+  assert.equal(await ledger.receipt(log.id, 720), undefined);
+  await close();
+});
+
+const tampering: [string, (database: DatabaseSync) => void, RegExp][] = [
+  [
+    'an edited entry',
+    (db) => db.exec(`UPDATE records SET entry = replace(entry, '"1042"', '"1043"') WHERE sequence = 5`),
+    /edited/,
+  ],
+  [
+    'an edited entry with a matching leaf hash',
+    (db) => {
+      db.exec(
+        `UPDATE records SET entry = replace(entry, '"1042"', '"1043"'), leaf_hash = zeroblob(32) WHERE sequence = 5`,
+      );
+    },
+    /edited|root-mismatch/,
+  ],
+  ['a deleted entry', (db) => db.exec('DELETE FROM records WHERE sequence = 5'), /missing|gap|edited|reordered|root/],
+  ['a truncated log', (db) => db.exec('DELETE FROM records WHERE sequence > 5'), /truncated|gap/],
+  [
+    'two entries swapped',
+    (db) => {
+      db.exec(
+        `UPDATE records SET sequence = 100000 WHERE sequence = 3; UPDATE records SET sequence = 3 WHERE sequence = 4; UPDATE records SET sequence = 4 WHERE sequence = 100000`,
+      );
+    },
+    /reordered|edited|root/,
+  ],
+  [
+    'a checkpoint rewritten',
+    (db) =>
+      db.exec(
+        `UPDATE checkpoints SET note = replace(note, char(10) || '20' || char(10), char(10) || '19' || char(10))`,
+      ),
+    /signature|checkpoint/,
+  ],
+];
+
+for (const [name, tamper, expected] of tampering) {
+  test(`tampering is found by verification: ${name}`, async (context) => {
+    const dataDir = directory();
+    const first = await open(dataDir, context);
+    await fill(first.ledger, 20);
+    await first.close();
+    const database = new DatabaseSync(join(dataDir, 'gatehouse.db'));
+    tamper(database);
+    database.close();
+    const { ledger, close } = await open(dataDir, context);
+    const problem = await ledger.verify('gatehouse.test/log/one').then(
+      ({ problem }) => problem,
+      (error: Error) => error.message,
+    );
+    assert.match(problem ?? 'nothing was found', expected);
+    await close().catch(() => undefined);
+  });
+}
+
+test('a dispatch whose outcome was never written shows as unknown after a restart, and only once', async (context) => {
+  const dataDir = directory();
+  const first = await open(dataDir, context);
+  await first.ledger.append(entry('act_lost'));
+  await first.ledger.append(entry('act_done'));
+  first.ledger.appendLater(entry('act_done', 'outcome'));
+  await first.close();
+  const { ledger, close } = await open(dataDir, context);
+  assert.equal((await ledger.action('act_lost'))?.summary.status, 'running');
+  assert.equal(await ledger.closeUnknown(0), 1);
+  assert.equal(await ledger.closeUnknown(0), 0);
+  assert.equal((await ledger.action('act_lost'))?.summary.status, 'unknown');
+  assert.equal((await ledger.action('act_done'))?.summary.status, 'success');
+  await close();
+});
+
+test('search pages through everything once, newest first, by any filter', async (context) => {
+  const { ledger, close } = await open(directory(), context);
+  await fill(ledger, 57);
+  await ledger.append(entry('act_other', 'dispatch', { agent: 'agent-b' }));
+  const seen: string[] = [];
+  let cursor: string | null = null;
+  do {
+    const page = await ledger.actions({ agent: 'agent-a', limit: 10, ...(cursor !== null && { cursor }) });
+    seen.push(...page.actions.map(({ actionId }) => actionId));
+    cursor = page.cursor;
+  } while (cursor !== null);
+  assert.equal(seen.length, 57);
+  assert.equal(new Set(seen).size, 57);
+  await assert.rejects(ledger.search({ limit: 1, cursor: 'nonsense' }), { code: 'cursor.malformed' });
+  await close();
+});
+
+test('the arguments stand beside the record, as a salted digest in it: equal arguments have different digests', async (context) => {
+  const { ledger, close } = await open(directory(), context);
+  await ledger.append(entry('act_1'));
+  await ledger.append(entry('act_2'));
+  const [one, two] = await Promise.all([ledger.action('act_1'), ledger.action('act_2')]);
+  assert.deepEqual(one?.arguments, { order: 1042 });
+  assert.notEqual(one?.records[0]?.record.arguments_digest, two?.records[0]?.record.arguments_digest);
+  assert.ok(!JSON.stringify(one?.records).includes('"order"'));
+  await close();
+});
+
+test('a follower gets each durable record once and in order, administrative changes too', async (context) => {
+  const { ledger, storage, close } = await open(directory(), context);
+  const sequences: number[] = [];
+  const stop = ledger.follow(({ sequence }) => sequences.push(sequence));
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  await fill(ledger, 30);
+  await storage.transaction((transaction) =>
+    ledger.recordChange(transaction, { operation: 'agent.kill', by: 'person:owner@example.test', changes: ['killed'] }),
+  );
+  for (let turn = 0; turn < 100 && sequences.length < 31; turn++)
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual(
+    sequences,
+    Array.from({ length: 31 }, (_, at) => at),
+  );
+  stop();
+  await close();
+});
+
+test('a record that would not fit a log entry is refused, and nothing of it is written', async (context) => {
+  const { ledger, close } = await open(directory(), context);
+  await assert.rejects(ledger.append(entry('act_big', 'dispatch', { intent: 'x'.repeat(70_000) })), {
+    code: 'ledger.record-too-large',
+  });
+  assert.equal(await ledger.action('act_big'), undefined);
+  await close();
+});
