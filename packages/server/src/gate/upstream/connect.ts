@@ -51,7 +51,7 @@ export async function connectHttp(pool: Pool, url: URL, options: ConnectOptions)
     async renew() {
       try {
         await shakeHands();
-        if (exchanges.hasListeners()) channel.listen();
+        if (exchanges.hasListeners()) void channel.listen();
         await speaker?.restore();
       } catch (failure) {
         await giveUp(exchanges, channel, failure);
@@ -74,7 +74,7 @@ export async function connectHttp(pool: Pool, url: URL, options: ConnectOptions)
     const negotiated = await shakeHands();
     speaker = speakLegacy(exchanges, channel);
     // The server may ask for something before anybody calls it.
-    if (client.onServerRequest !== undefined && !options.shared) channel.listen();
+    if (client.onServerRequest !== undefined && !options.shared) void channel.listen();
     return connected(exchanges, createConnection(exchanges, channel, negotiated, speaker));
   } catch (failure) {
     await giveUp(exchanges, channel, failure);

@@ -41,15 +41,16 @@ export interface LegacySpeaker extends EraSpeaker {
 }
 
 /** Changes of lists come by themselves in this era; changes of resources are asked for one by one. */
-export function speakLegacy(exchanges: Exchanges, channel: Channel & { listen?(): void }): LegacySpeaker {
+export function speakLegacy(exchanges: Exchanges, channel: Channel & { listen?(): Promise<void> }): LegacySpeaker {
   const watchers = new Map<string, number>();
 
   return {
     params: ({ params }) => params,
     notify: (method, params) => channel.send({ jsonrpc: '2.0', method, ...(params !== undefined && { params }) }),
-    listening: () => channel.listen?.(),
+    listening: () => void channel.listen?.(),
 
     async watch({ resourceSubscriptions = [] }: Watch) {
+      await channel.listen?.();
       const uris = [...new Set(resourceSubscriptions)];
       const begun: string[] = [];
       try {

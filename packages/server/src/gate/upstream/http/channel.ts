@@ -13,8 +13,8 @@ import { createStreams } from './streams.ts';
 export interface HttpChannel extends Channel {
   /** 2025-11-25: the version that every request names from now on. */
   useVersion(version: string): void;
-  /** 2025-11-25: opens the stream of what belongs to no request; does nothing while it is open or where there is none. */
-  listen(): void;
+  /** 2025-11-25: opens the stream of what belongs to no request, if it is not open and the server has one. */
+  listen(): Promise<void>;
 }
 
 export interface HttpChannelOptions {

@@ -19,22 +19,31 @@ export interface StreamsOptions {
 export function createStreams(options: StreamsOptions) {
   const { exchanges, limits } = options;
   let standing: HttpCall | undefined;
+  let ready = Promise.resolve();
   let closed = false;
 
   return {
-    listen(): void {
-      if (standing !== undefined || closed) return;
-      standing = follow('no-request', undefined, 0, (_detail, status) => {
-        // 405: the server has no such stream. Otherwise whoever watches next opens it again.
-        if (status !== 405) standing = undefined;
-        if (status === 404) options.sessionGone();
+    /** Resolves when the stream is open, or there is none to be had. */
+    listen(): Promise<void> {
+      if (standing !== undefined || closed) return ready;
+      const opened = Promise.withResolvers<void>();
+      ready = opened.promise;
+      standing = follow('no-request', undefined, undefined, {
+        onOpen: opened.resolve,
+        onLost(_detail, status) {
+          opened.resolve();
+          // 405: the server has no such stream. Otherwise whoever watches next opens it again.
+          if (status !== 405) standing = undefined;
+          if (status === 404) options.sessionGone();
+        },
       });
+      return ready;
     },
 
     resume(exchange: Exchange, lastEventId: string, retryMs: number | undefined): HttpCall {
-      return follow(exchange, lastEventId, wait(retryMs), (detail) =>
-        exchanges.fail(exchange, new UpstreamFailure('lost', detail)),
-      );
+      return follow(exchange, lastEventId, retryMs, {
+        onLost: (detail) => exchanges.fail(exchange, new UpstreamFailure('lost', detail)),
+      });
     },
 
     /** The session is another: `listen` may begin again. */
@@ -57,11 +66,11 @@ export function createStreams(options: StreamsOptions) {
   function follow(
     origin: Exchange | 'no-request',
     from: string | undefined,
-    delayMs: number,
-    onLost: (detail: string, status?: number) => void,
+    retry: number | undefined,
+    on: { onOpen?(): void; onLost(detail: string, status?: number): void },
   ): HttpCall {
     let lastEventId = from;
-    let retryMs: number | undefined;
+    let retryMs = retry;
     let failures = 0;
     let current: HttpCall | undefined;
     let timer: NodeJS.Timeout | undefined;
@@ -71,6 +80,7 @@ export function createStreams(options: StreamsOptions) {
       current = options.call(lastEventId, {
         onEvents() {
           failures = 0;
+          on.onOpen?.();
         },
         onRetry(value) {
           retryMs = value;
@@ -88,14 +98,14 @@ export function createStreams(options: StreamsOptions) {
       if (over || exchanges.closed.aborted || (typeof origin === 'object' && origin.settled)) return;
       if (end.kind === 'violation') return exchanges.violate(end.failure.message);
       if (end.kind === 'whole' && end.status < 500)
-        return onLost(`The server does not resume its stream (HTTP ${end.status}).`, end.status);
+        return on.onLost(`The server does not resume its stream (HTTP ${end.status}).`, end.status);
       if (end.kind !== 'events-ended' && ++failures > limits.resumeAttempts)
-        return onLost('The stream broke and stays broken.');
+        return on.onLost('The stream broke and stays broken.');
       timer = setTimeout(next, wait(retryMs) * 2 ** Math.max(0, failures - 1));
     };
 
-    if (delayMs === 0) next();
-    else timer = setTimeout(next, delayMs);
+    if (from === undefined) next();
+    else timer = setTimeout(next, wait(retryMs));
 
     return {
       abort() {

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
-import { existsSync, lstatSync, mkdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, lstatSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { contains, type Grant } from './directories.ts';
 import type { Launch, Plan } from './launch.ts';
 
@@ -177,9 +177,11 @@ function flagsOf(mounts: Mount[], path: string): string {
 /** Whether a process can really be shut in here: one that tries to reach our data and to write where it may not must fail. */
 export async function namespacesWork(dataDir: string, plan: Plan): Promise<{ works: boolean; why: string }> {
   if (process.platform !== 'linux') return { works: false, why: 'there are no Linux namespaces' };
+  const canary = join(dataDir, 'upstreams', '.canary');
+  writeFileSync(canary, 'Nothing that runs as a tool server can see this file.\n', { mode: 0o600 });
   const attempt =
-    '[ ! -e "$1" ] && ! { : > /usr/gatehouse-probe; } 2>/dev/null && : > probe && rm probe && echo shut-in';
-  const probe = { ...plan, command: '/bin/sh', args: ['-c', attempt, 'sh', dirname(dirname(plan.cwd))] };
+    '[ $$ = 1 ] && [ ! -e "$0" ] && ! touch /usr/.gatehouse 2>/dev/null && touch .probe && rm .probe && echo shut-in';
+  const probe = { ...plan, reads: [], grants: [], command: '/bin/sh', args: ['-c', attempt, canary] };
   const launch = namespaceLaunch(dataDir, probe);
   const { promise, resolve } = Promise.withResolvers<{ works: boolean; why: string }>();
   execFile(
