@@ -1,0 +1,2 @@
+export * from './mcp/index.ts';
+export * from './upstream/index.ts';

@@ -1,0 +1,250 @@
+import type { Approvals } from '../../approvals/index.ts';
+import { type Dispatch, type Enforcement, NotSent, type Sent } from '../../enforcement/index.ts';
+import { isJsonObject, type Json, type JsonObject, type Log } from '../../platform/index.ts';
+import type { Registry } from '../../registry/index.ts';
+import {
+  type JsonRpcError,
+  JsonRpcFailure,
+  type ServerMessage,
+  type UpstreamAnswer,
+  type UpstreamConnection,
+  UpstreamFailure,
+} from '../upstream/types.ts';
+import { type AgentSide, type Call, levelPasses } from './agent-side.ts';
+import type { Asks } from './ask.ts';
+import type { Audience, Connections } from './connections.ts';
+import { asObject, grantedCapabilities, tasksExtension } from './grants.ts';
+import { doorLimits } from './limits.ts';
+import type { OwnedTasks } from './owned-tasks.ts';
+import { notSentAnswer, refusedAnswer, unknownAnswer } from './replies.ts';
+import { codes, errorAnswer } from './rpc.ts';
+import { toUpstream } from './to-upstream.ts';
+import { urlElicitationsOf } from './url-elicitations.ts';
+import { errorDataOut, paramsOut, resultOut } from './view.ts';
+
+export interface ActDependencies {
+  enforcement: Enforcement;
+  approvals: Approvals;
+  registry: Registry;
+  connections: Connections;
+  asks: Asks;
+  tasks: OwnedTasks;
+  log: Log;
+}
+
+export type Act = (agent: AgentSide, call: Call, audience?: Audience) => Promise<UpstreamAnswer>;
+
+/** An approval that was given and used up in the same moment is asked for again, but not for ever. */
+const maxDecisions = 8;
+
+/**
+ * One action from the agent's request to its answer. Deciding and recording are enforcement's; here an outcome becomes wire, and
+ * `send` is what enforcement lets through.
+ */
+export function createAct(deps: ActDependencies): Act {
+  const { enforcement, connections, asks, tasks } = deps;
+
+  return async function act(agent, call, audience) {
+    const { method, server, name } = call;
+    let actionId = call.actionId;
+    for (let decisions = 0; decisions < maxDecisions; decisions++) {
+      const sending = createSending(agent, call, audience);
+      const action = { caller: agent.caller, operation: method, server, name, arguments: call.arguments, actionId };
+      const outcome = await enforcement.enforce(action, sending.send);
+      actionId = outcome.actionId;
+      switch (outcome.kind) {
+        case 'done':
+          if (outcome.sent.body === null) return notSentAnswer(method, outcome.sent.detail ?? '', actionId);
+          return finish(agent, call, actionId, sending.answerOf(outcome.sent), sending.era());
+        case 'refused':
+          return refusedAnswer(method, outcome.decision, actionId);
+        case 'unknown':
+          return unknownAnswer(method, outcome.detail, actionId);
+        case 'pending': {
+          const answer = await agent.awaitApproval(outcome.approval, actionId);
+          if (answer) return answer;
+        }
+      }
+    }
+    return errorAnswer(codes.internal, 'The approval was used up by another call. Send the request again.');
+  };
+
+  function createSending(agent: AgentSide, call: Call, audience: Audience | undefined) {
+    let connection: UpstreamConnection | undefined;
+    let protocolError = false;
+    const at = { server: call.server, name: call.name };
+
+    async function send({ signal }: Dispatch): Promise<Sent> {
+      const joined = AbortSignal.any([signal, agent.signal]);
+      try {
+        connection = await connections.get({ ...sideOf(agent), audience }, call.server, (message, aborted) =>
+          asks.ask(agent, { ...at, connection }, message, aborted),
+        );
+        const answer = await exchange(connection, agent, call, joined);
+        protocolError = 'error' in answer;
+        if ('error' in answer)
+          return {
+            result: 'failure',
+            body: { ...answer.error },
+            detail: `${answer.error.code}: ${answer.error.message}`,
+          };
+        return { result: answer.result.isError === true ? 'failure' : 'success', body: answer.result };
+      } catch (error) {
+        if (error instanceof UpstreamFailure && !error.mayHaveRun) throw new NotSent(error.message, { cause: error });
+        if (error instanceof JsonRpcFailure) {
+          protocolError = true;
+          return { result: 'failure', body: { ...error.error }, detail: error.error.message };
+        }
+        throw error;
+      }
+    }
+
+    return {
+      send,
+      era: () => connection?.era ?? agent.era,
+      answerOf(sent: Sent): UpstreamAnswer {
+        const body = asObject(sent.body);
+        return protocolError
+          ? {
+              error: {
+                code: Number(body.code),
+                message: String(body.message),
+                ...('data' in body && { data: body.data as Json }),
+              },
+            }
+          : { result: body };
+      },
+    };
+  }
+
+  /** Sends, and where the client can be asked directly goes on until the server has what it needs. */
+  async function exchange(
+    connection: UpstreamConnection,
+    agent: AgentSide,
+    call: Call,
+    signal: AbortSignal,
+  ): Promise<UpstreamAnswer> {
+    if (call.perform) return { result: await call.perform(connection) };
+    const at = { server: call.server, name: call.name, connection };
+    const hooks = {
+      signal,
+      onNotification: (message: ServerMessage) => passOn(connection, agent, call, message),
+      onServerRequest: (message: ServerMessage, aborted: AbortSignal) => asks.ask(agent, at, message, aborted),
+    };
+    const manifest = deps.registry.snapshot().servers.get(call.server)?.manifest;
+    if (!manifest) throw new NotSent(`There is no tool server "${call.server}".`);
+    const capabilities = grantedCapabilities(agent.capabilities, manifest);
+    let params = call.params;
+    for (let round = call.round ?? 0; ; round++) {
+      const request = await toUpstream(connection, agent, { ...call, params }, capabilities, deps.registry);
+      const answer = await connection.request(request, hooks);
+      const wanted = inputWanted(connection, call, answer);
+      if (!wanted || agent.endRound) return answer;
+      if (round >= doorLimits.inputRounds) throw tooManyRounds();
+      const inputResponses: JsonObject = {};
+      for (const [key, asked] of Object.entries(wanted.inputRequests)) {
+        const { method, params: askedParams } = asObject(asked);
+        const message = { method: String(method), params: asObject(askedParams) };
+        inputResponses[key] = await asks.ask(agent, at, message, signal);
+      }
+      params = {
+        ...call.params,
+        inputResponses,
+        ...(wanted.state !== null && { requestState: wanted.state }),
+      };
+    }
+  }
+
+  /** What becomes of the server's answer on its way to the agent. */
+  async function finish(
+    agent: AgentSide,
+    call: Call,
+    actionId: string,
+    answer: UpstreamAnswer,
+    era: UpstreamConnection['era'],
+  ): Promise<UpstreamAnswer> {
+    const wanted = inputWanted({ era }, call, answer) ?? urlElicitationsOf(agent, answer);
+    if (wanted) {
+      try {
+        await asks.release(agent, call, wanted.inputRequests);
+        if (!agent.endRound) return answer;
+        const round = (call.round ?? 0) + 1;
+        if (round > doorLimits.inputRounds) throw tooManyRounds();
+        return agent.endRound({ actionId, round, ...wanted });
+      } catch (error) {
+        if (error instanceof JsonRpcFailure) return { error: error.error };
+        throw error;
+      }
+    }
+    if ('error' in answer) return { error: errorOut(agent, call.server, answer.error) };
+    const taskId = asObject(answer.result.task).taskId ?? answer.result.taskId;
+    if (call.method === 'tools/call' && typeof taskId === 'string') tasks.own(agent.caller, call.server, taskId);
+    return { result: typedResult(agent, call, resultOut(agent.view, call.server, call.method, answer.result)) };
+  }
+
+  function passOn(connection: UpstreamConnection, agent: AgentSide, call: Call, message: ServerMessage): void {
+    const { method, params } = message;
+    switch (method) {
+      case 'notifications/progress':
+        if (agent.progressToken !== undefined && params.progressToken === agent.progressToken)
+          agent.notify(method, paramsOut(agent.view, call.server, params));
+        return;
+      case 'notifications/message':
+        if (levelPasses(params.level, agent.logLevel)) agent.notify(method, paramsOut(agent.view, call.server, params));
+        return;
+      case 'notifications/elicitation/complete':
+        if (agent.era === '2025-11-25') agent.notify(method, params);
+        return;
+      case 'notifications/tasks/status':
+        if (agent.era === '2025-11-25') agent.notify(method, paramsOut(agent.view, call.server, params));
+        return;
+      default:
+        connections.unsolicited(connection, call.server, message);
+    }
+  }
+}
+
+const sideOf = ({ caller, capabilities, session }: AgentSide) => ({ caller, capabilities, session });
+
+const mayWantInput = ['tools/call', 'prompts/get', 'resources/read'];
+
+/**
+ * The input requests of an `input_required` result. INVARIANT: only a 2026-07-28 server can give one, and only for the three
+ * methods that allow it; from any other the word means nothing, so that no request reaches a client undecided.
+ */
+function inputWanted(
+  { era }: Pick<UpstreamConnection, 'era'>,
+  { method }: Call,
+  answer: UpstreamAnswer,
+): { inputRequests: JsonObject; state: string | null } | undefined {
+  if (era !== '2026-07-28' || !('result' in answer) || answer.result.resultType !== 'input_required') return undefined;
+  if (!mayWantInput.includes(method))
+    throw new JsonRpcFailure({
+      code: codes.internal,
+      message: `The server wants input for ${method}, which cannot have any.`,
+    });
+  const { inputRequests, requestState } = answer.result;
+  return { inputRequests: asObject(inputRequests), state: typeof requestState === 'string' ? requestState : null };
+}
+
+/** `resultType` as the agent's era has it. A type that the agent did not ask for is not passed on. */
+function typedResult(agent: AgentSide, call: Call, result: JsonObject): JsonObject {
+  const { resultType, ...rest } = result;
+  if (agent.era === '2025-11-25') return rest;
+  const extensions = asObject(agent.capabilities.extensions);
+  const isTask = resultType === 'task' && call.method === 'tools/call' && isJsonObject(extensions[tasksExtension]);
+  const typed: JsonObject = { ...rest, resultType: isTask ? 'task' : 'complete' };
+  if (call.method !== 'resources/read') return typed;
+  // Another agent's right to read it is another decision, so nobody may keep it for more than one.
+  return { ...typed, ttlMs: typeof rest.ttlMs === 'number' ? rest.ttlMs : 0, cacheScope: 'private' };
+}
+
+/** 2026-07-28 has one code for what is not there, and forbids the older one. */
+function errorOut(agent: AgentSide, server: string, error: JsonRpcError): JsonRpcError {
+  const code = agent.era === '2026-07-28' && error.code === -32002 ? codes.invalidParams : error.code;
+  const { data } = error;
+  return { ...error, code, ...(data !== undefined && { data: errorDataOut(agent.view, server, data) }) };
+}
+
+const tooManyRounds = () =>
+  new JsonRpcFailure({ code: codes.limit, message: `The server asked for input ${doorLimits.inputRounds} times.` });

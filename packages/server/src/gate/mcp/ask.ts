@@ -1,0 +1,104 @@
+import type { Approvals } from '../../approvals/index.ts';
+import { type Enforcement, NotSent, type Sent } from '../../enforcement/index.ts';
+import type { Json, JsonObject } from '../../platform/index.ts';
+import { isJsonObject } from '../../platform/index.ts';
+import { type JsonRpcError, JsonRpcFailure, type ServerMessage, type UpstreamConnection } from '../upstream/types.ts';
+import type { AgentSide } from './agent-side.ts';
+import { askedOperation, clientCan } from './grants.ts';
+import { notApprovedAnswer, refusalError } from './replies.ts';
+import { codes } from './rpc.ts';
+
+/** What a server asks of the agent's client is an action like a call (law 8): decided on, recorded, then put to the client. */
+export interface Asks {
+  /** Asks and waits for the answer. Throws JsonRpcFailure when it is refused, impossible, or answered with an error. */
+  ask(agent: AgentSide, at: AskedAt, message: ServerMessage, signal: AbortSignal): Promise<JsonObject>;
+  /** Decides on requests that go out in an `input_required` result. Throws JsonRpcFailure when one of them may not. */
+  release(agent: AgentSide, at: AskedAt, inputRequests: JsonObject): Promise<void>;
+}
+
+/** The call that the server is busy with. */
+export interface AskedAt {
+  server: string;
+  name: string;
+  connection?: UpstreamConnection;
+}
+
+const maxInputRequests = 32;
+
+export function createAsks({ enforcement, approvals }: { enforcement: Enforcement; approvals: Approvals }): Asks {
+  async function decided(
+    agent: AgentSide,
+    { server, name }: AskedAt,
+    { method, params }: ServerMessage,
+    signal: AbortSignal,
+    send: () => Promise<Sent>,
+  ): Promise<Json> {
+    const operation = askedOperation(method, params);
+    if (operation === undefined || !clientCan(agent.capabilities, operation)) {
+      throw new JsonRpcFailure({
+        code: codes.methodNotFound,
+        message: `The agent's client does not offer ${method}${params.mode === 'url' ? ' in URL mode' : ''}.`,
+      });
+    }
+    let actionId: string | undefined;
+    for (;;) {
+      const action = { caller: agent.caller, operation, server, name, arguments: params, actionId };
+      const outcome = await enforcement.enforce(action, send);
+      switch (outcome.kind) {
+        case 'done':
+          return outcome.sent.body;
+        case 'refused':
+          throw new JsonRpcFailure(refusalError(outcome.decision, outcome.actionId));
+        case 'unknown':
+          throw new JsonRpcFailure({ code: codes.internal, message: `The client did not answer: ${outcome.detail}` });
+        case 'pending': {
+          actionId = outcome.actionId;
+          const settled = await approvals.settled(outcome.approval.id, AbortSignal.any([signal, agent.signal]));
+          if (settled.state === 'pending')
+            throw new JsonRpcFailure({ code: codes.waiting, message: 'Not approved in time.' });
+          const refusal = notApprovedAnswer(method, settled, actionId);
+          if (refusal && 'error' in refusal) throw new JsonRpcFailure(refusal.error);
+        }
+      }
+    }
+  }
+
+  return {
+    async ask(agent, at, message, signal) {
+      let failed: JsonRpcError | undefined;
+      const body = await decided(agent, at, message, signal, async () => {
+        const answer = await agent.ask(message, signal, at.connection).catch((error: unknown) => {
+          if (error instanceof JsonRpcFailure) return { error: error.error };
+          throw error;
+        });
+        if ('result' in answer) return { result: 'success', body: answer.result };
+        failed = answer.error;
+        return { result: 'failure', body: null, detail: answer.error.message };
+      });
+      if (failed) throw new JsonRpcFailure(failed);
+      if (!isJsonObject(body)) throw new JsonRpcFailure({ code: codes.internal, message: 'The client was not asked.' });
+      return body;
+    },
+
+    async release(agent, at, inputRequests) {
+      const requests = Object.entries(inputRequests);
+      if (requests.length > maxInputRequests)
+        throw new JsonRpcFailure({
+          code: codes.limit,
+          message: `The server asks more than ${maxInputRequests} things at once.`,
+        });
+      for (const [key, request] of requests) {
+        if (!isJsonObject(request) || typeof request.method !== 'string')
+          throw new JsonRpcFailure({
+            code: codes.internal,
+            message: `The server's input request "${key}" is malformed.`,
+          });
+        const params = isJsonObject(request.params) ? request.params : {};
+        await decided(agent, at, { method: request.method, params }, agent.signal, async () => {
+          if (agent.signal.aborted) throw new NotSent('The client left before it could be asked.');
+          return { result: 'success', body: { given: 'as an input request' } };
+        });
+      }
+    },
+  };
+}

@@ -1,0 +1,112 @@
+import { randomUUID } from 'node:crypto';
+import type { Approval } from '@gatehouse/protocol';
+import type { Caller } from '../../../identity/index.ts';
+import { GatehouseError, isJsonObject, type JsonObject } from '../../../platform/index.ts';
+import type { ServerMessage, UpstreamAnswer } from '../../upstream/types.ts';
+import type { AgentSide } from '../agent-side.ts';
+import { waitForDecision } from '../approval-wait.ts';
+import type { Door } from '../door-parts.ts';
+import { elicitationModes } from '../grants.ts';
+import { doorLimits } from '../limits.ts';
+import { approvalUrl, notApprovedAnswer, waitingAnswer, waitingMessage } from '../replies.ts';
+import { codes, errorAnswer } from '../rpc.ts';
+import type { Exchange } from './exchange.ts';
+import type { Session } from './session.ts';
+
+/** A 2025-11-25 client during one request: notifications and requests to it go out on the stream of that request. */
+export function createAgentSide(
+  door: Door,
+  session: Session,
+  /** By the token of this request: the session may have been opened with an older one. */
+  caller: Caller,
+  exchange: Exchange,
+  method: string,
+  params: JsonObject,
+): AgentSide & { abort(reason: string): void } {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const token = isJsonObject(params._meta) ? params._meta.progressToken : undefined;
+  const progressToken = typeof token === 'string' || typeof token === 'number' ? token : undefined;
+
+  /** A server that asks after its call is done reaches the client on whatever stream is open. */
+  const openStream = () => {
+    const stream = exchange.stream();
+    return stream.finished ? session.liveStream() : stream;
+  };
+  const wait = (approval: Approval, until: AbortSignal, maxMs: number) =>
+    waitForDecision(door.approvals, { progressToken, notify: exchange.notify }, approval, until, maxMs);
+
+  async function awaitApproval(approval: Approval, actionId: string): Promise<UpstreamAnswer | null> {
+    if (elicitationModes(session.capabilities).url) {
+      const settled = await askToOpen(approval);
+      if (settled) return whatNow(settled, actionId);
+    } else if (progressToken !== undefined) {
+      return whatNow(await wait(approval, signal, doorLimits.approvalHoldMs), actionId);
+    }
+    return waitingAnswer(method, door.publicUrl, approval);
+  }
+
+  function whatNow(approval: Approval, actionId: string): UpstreamAnswer | null {
+    if (signal.aborted) return errorAnswer(codes.ended, 'The request has ended.');
+    if (approval.state === 'pending') return waitingAnswer(method, door.publicUrl, approval);
+    return notApprovedAnswer(method, approval, actionId) ?? null;
+  }
+
+  /** Shows the client's user where to approve, and waits for the decision; undefined when the user does not want to. */
+  async function askToOpen(approval: Approval): Promise<Approval | undefined> {
+    const enough = new AbortController();
+    const until = AbortSignal.any([signal, enough.signal]);
+    const declined = session
+      .ask(
+        openStream(),
+        {
+          method: 'elicitation/create',
+          params: {
+            mode: 'url',
+            elicitationId: approval.id,
+            url: approvalUrl(door.publicUrl, approval),
+            message: waitingMessage(approval),
+          },
+        },
+        until,
+      )
+      .then(
+        (answer) => !('result' in answer && answer.result.action === 'accept'),
+        () => !signal.aborted && !enough.signal.aborted,
+      );
+    const decided = wait(approval, until, doorLimits.approvalWaitMs);
+    try {
+      const refused = declined.then((no) => (no ? undefined : decided));
+      const settled = await Promise.race([decided, refused]);
+      if (settled && settled.state !== 'pending')
+        exchange.notify('notifications/elicitation/complete', { elicitationId: approval.id });
+      return settled;
+    } finally {
+      enough.abort();
+    }
+  }
+
+  return {
+    caller,
+    view: session.view,
+    era: '2025-11-25',
+    capabilities: session.capabilities,
+    session: session.id,
+    progressToken,
+    get logLevel() {
+      return session.logLevel;
+    },
+    signal,
+    notify: exchange.notify,
+    ask: (message, aborted, from) => session.ask(openStream(), forLegacyClient(message), aborted, from),
+    awaitApproval,
+    abort: (reason) => controller.abort(new GatehouseError('conflict', 'request.ended', reason)),
+  };
+}
+
+/** 2026-07-28 servers do not name their elicitations, which 2025-11-25 clients need. */
+function forLegacyClient(message: ServerMessage): ServerMessage {
+  const { method, params } = message;
+  if (method !== 'elicitation/create' || params.mode !== 'url' || params.elicitationId !== undefined) return message;
+  return { method, params: { ...params, elicitationId: randomUUID() } };
+}

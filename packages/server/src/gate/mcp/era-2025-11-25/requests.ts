@@ -1,0 +1,138 @@
+import { isJsonObject, type JsonObject } from '../../../platform/index.ts';
+import type { UpstreamAnswer, UpstreamConnection } from '../../upstream/types.ts';
+import { type AgentSide, type Call, isLogLevel } from '../agent-side.ts';
+import { isListMethod } from '../catalogue.ts';
+import type { Door } from '../door-parts.ts';
+import { doorLimits } from '../limits.ts';
+import { actionMethods, readCall } from '../read-call.ts';
+import { codes, errorAnswer } from '../rpc.ts';
+import { taskOut } from '../view.ts';
+import type { Session } from './session.ts';
+
+/** Answers one request of a session. Whatever is not named here is refused: a method that nobody decided on does not pass. */
+export async function answerRequest(
+  door: Door,
+  session: Session,
+  agent: AgentSide,
+  method: string,
+  params: JsonObject,
+): Promise<UpstreamAnswer> {
+  const { view } = session;
+  const { caller } = agent;
+  if (isListMethod(method)) {
+    await door.look(caller, view);
+    return { result: await door.catalogue.list(method, caller, view, params.cursor) };
+  }
+  if ((actionMethods['2025-11-25'] as readonly string[]).includes(method)) {
+    const call = readCall(view, method, params);
+    if (method.startsWith('tasks/') && !door.tasks.owns(caller, call.server, call.name)) return unknownTask();
+    door.definitions.used(call.server);
+    return door.act(agent, call, session.audience);
+  }
+  switch (method) {
+    case 'ping':
+      return { result: {} };
+    case 'logging/setLevel':
+      if (!isLogLevel(params.level)) return errorAnswer(codes.invalidParams, 'There is no such log level.');
+      session.logLevel = params.level;
+      return { result: {} };
+    case 'resources/subscribe':
+      return subscribe(door, session, agent, params);
+    case 'resources/unsubscribe':
+      return unsubscribe(door, session, agent, params);
+    case 'tasks/list':
+      return listTasks(door, session, agent, params);
+    default:
+      return errorAnswer(codes.methodNotFound, `The method ${JSON.stringify(method.slice(0, 100))} does not exist.`);
+  }
+}
+
+const unknownTask = () => errorAnswer(codes.invalidParams, 'There is no such task.');
+
+async function subscribe(door: Door, session: Session, agent: AgentSide, params: JsonObject): Promise<UpstreamAnswer> {
+  const call = readCall(session.view, 'resources/subscribe', params);
+  if (session.watches.size >= doorLimits.watchedResources)
+    return errorAnswer(codes.limit, `A session watches at most ${doorLimits.watchedResources} resources.`);
+  return door.act(
+    agent,
+    { ...call, perform: (connection) => watch(door, session, call, connection) },
+    session.audience,
+  );
+}
+
+async function watch(door: Door, session: Session, call: Call, connection: UpstreamConnection): Promise<JsonObject> {
+  const key = `${call.server}+${call.name}`;
+  if (!session.watches.has(key)) {
+    const release = await door.connections.watch(connection, call.name, session.audience);
+    session.watches.set(key, { server: call.server, uri: call.name, release });
+  }
+  return {};
+}
+
+async function unsubscribe(
+  door: Door,
+  session: Session,
+  agent: AgentSide,
+  params: JsonObject,
+): Promise<UpstreamAnswer> {
+  const call = readCall(session.view, 'resources/unsubscribe', params);
+  const perform = async (): Promise<JsonObject> => {
+    const key = `${call.server}+${call.name}`;
+    const held = session.watches.get(key);
+    session.watches.delete(key);
+    await held?.release();
+    return {};
+  };
+  return door.act(agent, { ...call, perform }, session.audience);
+}
+
+const maxTaskPages = 10;
+
+/** Tasks of this gate task only, of every server that it has any at: a server's list is everybody's (Task Isolation). */
+async function listTasks(door: Door, session: Session, agent: AgentSide, params: JsonObject): Promise<UpstreamAnswer> {
+  const { view } = session;
+  const { caller } = agent;
+  if (params.cursor !== undefined) return errorAnswer(codes.invalidParams, 'The cursor is not one of this list.');
+  const found: JsonObject[] = [];
+  const servers = door.tasks.serversOf(caller).filter((name) => view.server === null || view.server === name);
+  for (const server of servers.sort()) {
+    let cursor: unknown;
+    for (let page = 0; page < maxTaskPages; page++) {
+      const sent: JsonObject = typeof cursor === 'string' ? { cursor } : {};
+      const call = { method: 'tasks/list', server, name: '', arguments: sent, params: sent };
+      const answer = await door.act(agent, call, session.audience);
+      if ('error' in answer) return answer;
+      const tasks = Array.isArray(answer.result.tasks) ? answer.result.tasks : [];
+      for (const task of tasks) {
+        if (isJsonObject(task) && typeof task.taskId === 'string' && door.tasks.owns(caller, server, task.taskId))
+          found.push(taskOut(view, server, task));
+      }
+      cursor = answer.result.nextCursor;
+      if (typeof cursor !== 'string') break;
+    }
+  }
+  return { result: { tasks: found } };
+}
+
+/** What a client says without asking for anything. Unknown notifications are dropped. */
+export async function takeNotification(
+  door: Door,
+  session: Session,
+  method: string,
+  params: JsonObject,
+): Promise<void> {
+  switch (method) {
+    case 'notifications/cancelled':
+      if (typeof params.requestId === 'string' || typeof params.requestId === 'number')
+        session.cancel(params.requestId);
+      return;
+    case 'notifications/progress': {
+      const target = session.progressTarget(params.progressToken);
+      await target?.connection.notify(method, { ...params, progressToken: target.token });
+      return;
+    }
+    case 'notifications/roots/list_changed':
+      for (const connection of door.connections.of(session.audience)) await connection.notify(method);
+      return;
+  }
+}

@@ -1,0 +1,2 @@
+export { createMcpDoor, type McpDoor, type McpDoorDependencies, type McpDoorStats } from './door.ts';
+export { codes } from './rpc.ts';

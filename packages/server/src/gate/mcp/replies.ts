@@ -1,0 +1,82 @@
+import type { Approval, Decision } from '@gatehouse/protocol';
+import type { JsonObject } from '../../platform/index.ts';
+import type { JsonRpcError, UpstreamAnswer } from '../upstream/types.ts';
+import { doorLimits } from './limits.ts';
+import { codes, errorAnswer } from './rpc.ts';
+
+/** Outcomes as the wire has them. A tool's refusal is a tool result, so that the model reads it; everything else is an error. */
+
+export function refusedAnswer(method: string, decision: Decision, actionId: string): UpstreamAnswer {
+  const { code, reason, policies, tier } = decision;
+  if (method === 'tools/call') {
+    const text = `Refused by Gatehouse (${code}): ${reason}`;
+    return toolError(text, { 'gatehouse/decision': { code, action_id: actionId, policies, tier } });
+  }
+  return { error: refusalError(decision, actionId) };
+}
+
+/** Names that do not exist are invalid parameters in both eras; every other refusal is one of ours. */
+export function refusalError({ code, reason, policies, tier }: Decision, actionId: string): JsonRpcError {
+  const unknown = code === 'server.unknown' || code === 'arguments.invalid' || code === 'prompt.not-approved';
+  return {
+    code: unknown ? codes.invalidParams : codes.refused,
+    message: `Refused by Gatehouse (${code}): ${reason}`,
+    data: { code, action_id: actionId, policies, tier },
+  };
+}
+
+export function unknownAnswer(method: string, detail: string, actionId: string): UpstreamAnswer {
+  const text =
+    `Nobody knows whether this ran: ${detail} ` +
+    'It may have taken effect. Do not repeat it blindly; look at the state it would have changed first.';
+  return method === 'tools/call'
+    ? toolError(text, { 'gatehouse/outcome': { state: 'unknown', action_id: actionId } })
+    : errorAnswer(codes.unknown, text, { state: 'unknown', action_id: actionId });
+}
+
+/** Nothing was sent: it is safe to try again. */
+export function notSentAnswer(method: string, detail: string, actionId: string): UpstreamAnswer {
+  const text = `The tool server did not get this: ${detail} Nothing ran; it is safe to try again.`;
+  return method === 'tools/call'
+    ? toolError(text, { 'gatehouse/outcome': { state: 'not-sent', action_id: actionId } })
+    : errorAnswer(codes.upstream, text, { state: 'not-sent', action_id: actionId });
+}
+
+export function approvalUrl(publicUrl: string, approval: Approval): string {
+  return `${publicUrl}/approvals/${approval.id}`;
+}
+
+/** For a client that can neither open an address nor be held: it is told to come back. */
+export function waitingAnswer(method: string, publicUrl: string, approval: Approval): UpstreamAnswer {
+  const data = {
+    id: approval.id,
+    url: approvalUrl(publicUrl, approval),
+    state: approval.state,
+    retryAfterSeconds: doorLimits.approvalRetrySeconds,
+  };
+  const text =
+    `Waiting for approval: ${approval.decision.reason} A person can approve exactly this call at ${data.url}. ` +
+    'Then retry the same call with the same arguments.';
+  return method === 'tools/call'
+    ? toolError(text, { 'gatehouse/approval': data })
+    : errorAnswer(codes.waiting, text, data);
+}
+
+/** Undefined when it was approved. */
+export function notApprovedAnswer(method: string, approval: Approval, actionId: string): UpstreamAnswer | undefined {
+  const why: Record<string, string> = {
+    denied: `${approval.decidedBy ?? 'An approver'} said no${approval.reason ? `: ${approval.reason}` : '.'}`,
+    expired: 'Nobody answered in time. Ask again when an approver is there.',
+    cancelled: 'The request was cancelled.',
+  };
+  const reason = why[approval.state];
+  if (reason === undefined) return undefined;
+  return refusedAnswer(method, { ...approval.decision, code: `approval.${approval.state}`, reason }, actionId);
+}
+
+export const waitingMessage = (approval: Approval) =>
+  `Gatehouse: ${approval.agent} asks to run ${approval.tool}. ${approval.decision.reason}`;
+
+export function toolError(text: string, meta: JsonObject): UpstreamAnswer {
+  return { result: { content: [{ type: 'text', text }], isError: true, _meta: meta } };
+}

@@ -1,0 +1,70 @@
+import { isJsonObject, type JsonObject } from '../../platform/index.ts';
+import type { Registry } from '../../registry/index.ts';
+import { parameterHeaders } from '../upstream/parameter-headers.ts';
+import type { UpstreamConnection, UpstreamRequest } from '../upstream/types.ts';
+import { type AgentSide, type Call, isLogLevel, levelPasses } from './agent-side.ts';
+
+const modernMeta = [
+  'io.modelcontextprotocol/protocolVersion',
+  'io.modelcontextprotocol/clientInfo',
+  'io.modelcontextprotocol/clientCapabilities',
+];
+const logLevelKey = 'io.modelcontextprotocol/logLevel';
+
+/** The log level that each 2025-11-25 connection was last told. */
+const levels = new WeakMap<UpstreamConnection, string>();
+
+/**
+ * The request as its server's era has it. What was decided on goes out as it was parsed; members that only the agent's era knows
+ * stay behind.
+ */
+export async function toUpstream(
+  connection: UpstreamConnection,
+  agent: AgentSide,
+  call: Call,
+  capabilities: JsonObject,
+  registry: Registry,
+): Promise<UpstreamRequest> {
+  const { inputResponses, requestState, task, _meta, ...rest } = call.params;
+  const meta = isJsonObject(_meta) ? { ..._meta } : {};
+  for (const key of modernMeta) delete meta[key];
+  delete meta[logLevelKey];
+  if (connection.era === '2025-11-25') {
+    await tellLevel(connection, agent);
+    const runsTask = agent.era === '2025-11-25' && isJsonObject(task) && isJsonObject(connection.capabilities.tasks);
+    return {
+      method: call.method,
+      params: { ...rest, ...(runsTask && { task }), ...(Object.keys(meta).length > 0 && { _meta: meta }) },
+    };
+  }
+  if (agent.logLevel !== null) meta[logLevelKey] = agent.logLevel;
+  return {
+    method: call.method,
+    params: {
+      ...rest,
+      ...(inputResponses !== undefined && { inputResponses }),
+      ...(requestState !== undefined && { requestState }),
+      _meta: meta,
+    },
+    clientCapabilities: capabilities,
+    ...(call.method === 'tools/call' && { headers: headersFor(call, registry) }),
+  };
+}
+
+/**
+ * A session's level is its connection's. Where requests have levels of their own the connection has the most talkative; what a
+ * request does not want is dropped on the way back. A connection that others share keeps its own.
+ */
+async function tellLevel(connection: UpstreamConnection, agent: AgentSide): Promise<void> {
+  const { logLevel } = agent;
+  if (!isLogLevel(logLevel) || !isJsonObject(connection.capabilities.logging)) return;
+  const told = levels.get(connection);
+  if (told === logLevel || (agent.session === undefined && told !== undefined && levelPasses(logLevel, told))) return;
+  levels.set(connection, logLevel);
+  await connection.request({ method: 'logging/setLevel', params: { level: logLevel } }, { signal: agent.signal });
+}
+
+function headersFor(call: Call, registry: Registry): Record<string, string> {
+  const definition = registry.snapshot().servers.get(call.server)?.tools.get(call.name)?.definition;
+  return definition ? parameterHeaders(definition.inputSchema, call.arguments) : {};
+}
