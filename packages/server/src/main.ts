@@ -3,10 +3,12 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import type { Api, Manifest } from '@gatehouse/protocol';
 import { createApi } from './api/index.ts';
 import { createApprovals } from './approvals/index.ts';
 import { createEnforcement } from './enforcement/index.ts';
 import { createMcpDoor, createUpstreams } from './gate/index.ts';
+import { applyWorkspace } from './governance/index.ts';
 import { createIdentity, createPeople } from './identity/index.ts';
 import { openLedger } from './ledger/index.ts';
 import { type Clock, type Config, createLog, type Log, Secret, systemClock } from './platform/index.ts';
@@ -20,6 +22,12 @@ export interface RunningServer {
   address: { host: string; port: number };
   /** For an operator on this host: signs a person in once. */
   createSignInLink(email: string): Promise<{ url: string; expiresAt: number }>;
+  /** What `POST /apply` does: all or nothing, then each new or changed server is asked what it serves. */
+  apply(manifests: Manifest[], by: string): Promise<Api['POST /apply']>;
+  /** True until a workspace has been applied. */
+  isEmpty(): boolean;
+  /** People who have no passkey yet. */
+  unenrolled(): Promise<string[]>;
   close(): Promise<void>;
 }
 
@@ -83,7 +91,7 @@ export async function startServer(
     dataDir: config.dataDir,
     clock,
     log,
-    environments: () => registry.snapshot().environments,
+    isProduction: (environment) => registry.snapshot().environments.get(environment)?.production ?? true,
   });
   const refreshDefinitions = async (server: string, by: string) => {
     const registered = registry.snapshot().servers.get(server);
@@ -120,10 +128,11 @@ export async function startServer(
         const task = await registry.task(key);
         if (task?.state === 'active') continue;
         enforcement.stop({ task: key }, `the task ${key} has ended`);
-        await upstreams.endTask(key);
+        await upstreams.end({ task: key });
       }
     }
-    door.onChanges(changes);
+    await identity.refresh(changes);
+    door.refresh(changes);
   });
   await ledger.closeUnknown(0);
   const expiry = setInterval(() => {
@@ -181,6 +190,14 @@ export async function startServer(
     config,
     address: { host: address, port },
     createSignInLink: (email) => people.createSigninLink(email, { by: 'gatehouse' }),
+    apply: (manifests, by) =>
+      applyWorkspace({ registry, describe: (server) => upstreams.describe(server) }, manifests, { prune: false, by }),
+    isEmpty: () => registry.snapshot().environments.size === 0,
+    unenrolled: async () => {
+      const everyone = [...registry.snapshot().people.keys()];
+      const passkeys = await Promise.all(everyone.map((email) => people.listPasskeys(email)));
+      return everyone.filter((_, at) => passkeys[at]?.length === 0);
+    },
     async close() {
       clearInterval(expiry);
       await storage.feed.stop();

@@ -68,7 +68,7 @@ export function createApi(deps: ApiDependencies) {
       query,
       body,
       http,
-      param: (name) => http.req.param(name) ?? '',
+      param: (name: string) => http.req.param(name) ?? '',
     } as never);
     http.header('cache-control', 'no-store');
     for (const [name, value] of Object.entries(securityHeaders)) http.header(name, value);

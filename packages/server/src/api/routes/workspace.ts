@@ -1,5 +1,6 @@
-import { bodies, type DefinitionView } from '@gatehouse/protocol';
+import { bodies, type DefinitionView, type ToolServerManifest } from '@gatehouse/protocol';
 import { z } from 'zod';
+import { applyWorkspace } from '../../governance/index.ts';
 import { GatehouseError, isJsonObject } from '../../platform/index.ts';
 import type { PinnedDefinition } from '../../registry/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
@@ -12,20 +13,8 @@ const definitionQuery = z.object({
 
 export function workspaceRoutes(deps: ApiDependencies): Route[] {
   const { registry, refreshDefinitions } = deps;
+  const applying = { registry, describe: (server: ToolServerManifest) => deps.upstreams.describe(server) };
   const held = (pinned: PinnedDefinition[]) => pinned.filter(({ state }) => state === 'held');
-
-  /** After an apply each server is asked what it serves; one that can't be reached is a problem to show, not a failed apply. */
-  async function refreshAll(servers: string[], by: string) {
-    const problems: { server: string; problem: string }[] = [];
-    for (const server of servers) {
-      try {
-        await refreshDefinitions(server, by);
-      } catch (error) {
-        problems.push({ server, problem: error instanceof Error ? error.message : String(error) });
-      }
-    }
-    return problems;
-  }
 
   return [
     route('GET /servers', everyone, 'Tool servers', {}, async () => ({
@@ -95,7 +84,7 @@ export function workspaceRoutes(deps: ApiDependencies): Route[] {
       'What an apply would change',
       { body: bodies.apply },
       async ({ body }) => ({
-        changes: await registry.plan(body.manifests, { prune: body.prune }),
+        changes: (await applyWorkspace(applying, body.manifests, { prune: body.prune, by: '', dryRun: true })).changes,
       }),
     ),
     route(
@@ -104,17 +93,7 @@ export function workspaceRoutes(deps: ApiDependencies): Route[] {
       'Apply manifests: all or nothing',
       { body: bodies.apply },
       async ({ caller, body }) => {
-        const changes = await registry.apply(body.manifests, { prune: body.prune, by: caller.by });
-        const servers = changes.filter(
-          ({ kind, operation }) => kind === 'ToolServer' && operation !== 'delete' && operation !== 'unchanged',
-        );
-        return {
-          changes,
-          problems: await refreshAll(
-            servers.map(({ name }) => name),
-            caller.by,
-          ),
-        };
+        return applyWorkspace(applying, body.manifests, { prune: body.prune, by: caller.by });
       },
     ),
     route('GET /export', ['admin', 'developer', 'security', 'auditor'], 'The workspace as manifests', {}, async () => ({

@@ -1,0 +1,42 @@
+import type { Api, Manifest, ToolServerManifest } from '@gatehouse/protocol';
+import { canonicalJson } from '../platform/index.ts';
+import type { Registry, ServedDefinition } from '../registry/index.ts';
+
+export interface ApplyDependencies {
+  registry: Registry;
+  describe(server: ToolServerManifest): Promise<ServedDefinition[]>;
+}
+
+/**
+ * Applies manifests, all or nothing. Servers that are new or changed are asked first what they serve, so that their tools are
+ * pinned in the same transaction and templates can be checked against them. A server that can't be reached is a problem to show;
+ * the apply is then refused only if something depends on its tools.
+ */
+export async function applyWorkspace(
+  { registry, describe }: ApplyDependencies,
+  manifests: Manifest[],
+  options: { prune: boolean; by: string; dryRun?: boolean },
+): Promise<Api['POST /apply']> {
+  const { servers } = registry.snapshot();
+  const changed = manifests.filter(
+    (manifest): manifest is ToolServerManifest =>
+      manifest.kind === 'ToolServer' &&
+      canonicalJson(servers.get(manifest.name)?.manifest ?? null) !== canonicalJson(manifest),
+  );
+  const problems: { server: string; problem: string }[] = [];
+  const served = new Map<string, ServedDefinition[]>();
+  await Promise.all(
+    changed.map(async (server) => {
+      try {
+        served.set(server.name, await describe(server));
+      } catch (error) {
+        problems.push({ server: server.name, problem: error instanceof Error ? error.message : String(error) });
+      }
+    }),
+  );
+  const { dryRun, ...how } = options;
+  const changes = dryRun
+    ? await registry.plan(manifests, { prune: how.prune, served })
+    : await registry.apply(manifests, { ...how, served });
+  return { changes, problems };
+}
