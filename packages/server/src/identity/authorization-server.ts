@@ -120,17 +120,19 @@ function lazyProvider(dependencies: ProviderDependencies) {
 
 /** Answers 413 itself; a body of unknown length or one that is slow is cut off while it is read. */
 function acceptBody(request: IncomingMessage, response: ServerResponse): boolean {
-  const tooLarge = () =>
-    refuse(response, 413, 'invalid_request', `A request here has at most ${MAX_BODY_BYTES} bytes.`);
   if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) {
-    tooLarge();
+    refuse(response, 413, 'invalid_request', `A request here has at most ${MAX_BODY_BYTES} bytes.`);
     return false;
   }
   const slow = setTimeout(() => {
     refuse(response, 408, 'invalid_request', 'The body of the request took too long to arrive.');
     request.destroy();
   }, limits.requestBodyTimeoutMs);
-  request.once('close', () => clearTimeout(slow)).once('end', () => clearTimeout(slow));
+  slow.unref();
+  const done = () => clearTimeout(slow);
+  request.once('end', done).once('close', done);
+  // Where the library has stopped reading, the rest is let through, until the time is up.
+  response.once('finish', () => request.resume());
   return true;
 }
 

@@ -32,7 +32,7 @@ const ASSERTION_MAX_LIFE_SECONDS = 600;
 const MAX_ID_CHARS = 256;
 
 export function createProvider(dependencies: ProviderDependencies): Provider {
-  const { registry, publicUrl, log } = dependencies;
+  const { publicUrl, log } = dependencies;
   const provider = new Provider(publicUrl, {
     adapter: createAdapters(dependencies),
     // The library insists on a key. It signs nothing here, and nothing accepts a token signed with this one.
@@ -62,7 +62,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     },
     assertJwtClientAuthClaimsAndHeader: (_ctx, claims, header, client) => {
       checkAssertion(claims, header, publicUrl);
-      activeAgent(registry, client.clientId);
+      activeAgent(dependencies, client.clientId);
     },
   });
   // Only what authorization-server.ts wrote into these headers is in them.

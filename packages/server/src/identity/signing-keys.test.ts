@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { createLocalJWKSet, jwtVerify } from 'jose';
 import { openLedger } from '../ledger/index.ts';
 import { createLog, limits } from '../platform/index.ts';
 import { createSealer, openStorage, type RecordChange, type Storage } from '../storage/index.ts';
@@ -128,7 +129,8 @@ describe('token signing keys', () => {
   test('the signing key signs what the published key verifies', async () => {
     const keys = await open();
     const { kid, key } = keys.signer();
-    assert.ok(signCompactJws({ alg: 'ES256' }, {}, key));
-    assert.ok(await keys.verifier(kid));
+    const text = signCompactJws({ alg: 'ES256', kid }, { sub: 'agent' }, key);
+    const { payload } = await jwtVerify(text, createLocalJWKSet(keys.jwks()));
+    assert.deepEqual(payload, { sub: 'agent' });
   });
 });

@@ -64,7 +64,7 @@ export function createTaskGrant(dependencies: TaskGrantDependencies) {
 
   const answer = async (ctx: TokenEndpointGrantContext) => {
     const { client, params } = ctx.oidc;
-    const agent = activeAgent(registry, client.clientId);
+    const agent = activeAgent(dependencies, client.clientId);
     if (params.scope !== undefined)
       throw oauthError(
         'invalid_scope',
@@ -100,8 +100,14 @@ export function createTaskGrant(dependencies: TaskGrantDependencies) {
   };
 }
 
-/** The agent as it is now; throws when it may not have tokens. */
-export function activeAgent(registry: Registry, name: string): Agent {
+/** The agent as it is now; throws when it may not have tokens, or when that cannot be known. */
+export function activeAgent({ storage, registry }: { storage: Storage; registry: Registry }, name: string): Agent {
+  if (!storage.feed.fresh())
+    throw oauthError(
+      'temporarily_unavailable',
+      'This replica has lost touch with the workspace and lets nobody in. Try again, or another replica.',
+      503,
+    );
   const agent = registry.snapshot().agents.get(name);
   if (!agent) throw oauthError('invalid_client', `There is no agent ${name} any more.`, 401);
   const stopped = whyStopped(agent);

@@ -1,0 +1,205 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ActionRecord, AgentManifest, Manifest, PublicJwk } from '@gatehouse/protocol';
+import { exportJWK, generateKeyPair } from 'jose';
+import { openLedger } from '../../ledger/index.ts';
+import { createLog, GatehouseError } from '../../platform/index.ts';
+import { compilePolicies } from '../../policy/index.ts';
+import { createRegistry } from '../../registry/index.ts';
+import { createSealer, openStorage, type RecordChange } from '../../storage/index.ts';
+import { createIdentity } from '../create-identity.ts';
+
+export interface HouseOptions {
+  database?: string;
+  dataDir?: string;
+  requireProofNonce?: boolean;
+  /** Without the change feed the house is deaf, and lets nobody in. */
+  feed?: boolean;
+}
+
+const OWNER = 'owner@example.test';
+const ENVIRONMENT = { kind: 'Environment', name: 'prod', production: true } as const;
+
+/** The rooms that tokens need, real ones, on a free port of the loopback interface. */
+export async function openHouse(options: HouseOptions = {}) {
+  const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'gatehouse-identity-'));
+  let aheadMs = 0;
+  const clock = { now: () => Date.now() + aheadMs };
+  const lines: string[] = [];
+  const log = createLog('debug', (line) => lines.push(line));
+  const sealer = createSealer(Buffer.alloc(32, 7));
+  const storage = await openStorage({ database: options.database ?? 'sqlite', dataDir, log, clock });
+  const replica = `replica-${randomBytes(4).toString('hex')}`;
+  const ledger = await openLedger({ storage, sealer, clock, log, replica, origin: 'localhost' });
+  /** Set by a test to make recording fail. */
+  let recordingFails: Error | undefined;
+  const recordChange: RecordChange = async (transaction, change) => {
+    if (recordingFails && change.operation === 'token.issue') throw recordingFails;
+    await ledger.recordChange(transaction, change);
+  };
+  const registry = await createRegistry({
+    storage,
+    clock,
+    trustDomain: 'example.test',
+    recordChange,
+    log,
+    validate: compilePolicies,
+  });
+
+  const server = createServer((request, response) => {
+    identity.authorizationServer
+      .handle(request, response)
+      .then(async (handled) => {
+        if (!handled) await protectedResource(request.url ?? '', request, response);
+      })
+      .catch((error) => {
+        lines.push(String(error?.stack));
+        response.writeHead(500).end();
+      });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const publicUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const identity = await createIdentity({
+    storage,
+    registry,
+    recordChange,
+    sealer,
+    clock,
+    log,
+    publicUrl,
+    ...(options.requireProofNonce !== undefined && { requireProofNonce: options.requireProofNonce }),
+  });
+
+  /** A door that says who called. */
+  const protectedResource: (
+    url: string,
+    ...http: Parameters<Parameters<typeof createServer>[1] & object>
+  ) => Promise<void> = async (url, request, response) => {
+    try {
+      const caller = await identity.tokens.authenticate({
+        authorization: request.headers.authorization,
+        dpop: request.headers.dpop as string | undefined,
+        method: request.method ?? '',
+        url,
+      });
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(caller));
+    } catch (error) {
+      if (!(error instanceof GatehouseError)) throw error;
+      const { challenge, dpopNonce } = error.extra as { challenge?: string; dpopNonce?: string };
+      if (challenge) response.setHeader('WWW-Authenticate', challenge);
+      if (dpopNonce) response.setHeader('DPoP-Nonce', dpopNonce);
+      response.writeHead(error.status, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ code: error.code, detail: error.message }));
+    }
+  };
+
+  const stopFeed = () => storage.feed.stop();
+  if (options.feed !== false)
+    await storage.feed.start(replica, async (changes) => {
+      await registry.refresh(changes);
+      await identity.refresh(changes);
+    });
+  /** Resolves when this replica has seen everything that was changed so far. */
+  const settled = async () => {
+    await storage.feed.waitForAll(await storage.feed.head());
+    while (!storage.feed.fresh()) await new Promise((resolve) => setTimeout(resolve, 5));
+  };
+  const apply = async (...manifests: Manifest[]) => {
+    await registry.apply(manifests, { prune: false, by: 'gatehouse' });
+    await settled();
+  };
+
+  return {
+    dataDir,
+    publicUrl,
+    resource: `${publicUrl}/mcp`,
+    clock,
+    lines,
+    storage,
+    registry,
+    ledger,
+    identity,
+    settled,
+    apply,
+    stopFeed,
+    pass(ms: number) {
+      aheadMs += ms;
+    },
+    failRecording(error: Error | undefined) {
+      recordingFails = error;
+    },
+    async records(operation: string): Promise<ActionRecord[]> {
+      const rows = await storage.db
+        .selectFrom('records')
+        .select('entry')
+        .where('operation', '=', operation)
+        .orderBy('sequence')
+        .execute();
+      return rows.map(({ entry }) => JSON.parse(entry) as ActionRecord);
+    },
+    /** The smallest workspace in which an agent can start a task. */
+    async furnish(...more: Manifest[]) {
+      await apply(
+        ENVIRONMENT,
+        { kind: 'Person', email: OWNER, displayName: 'Owner', roles: ['owner'] },
+        {
+          kind: 'Template',
+          name: 'support',
+          parameters: { customer: { type: 'string', required: true } },
+          allow: [],
+          ttlSeconds: 3_600,
+        },
+        { kind: 'Template', name: 'short', parameters: {}, allow: [], ttlSeconds: 60 },
+        { kind: 'Template', name: 'administration', parameters: {}, allow: [], ttlSeconds: 3_600 },
+        { kind: 'Blueprint', name: 'support', templates: ['support', 'short'] },
+        ...more,
+      );
+    },
+    /** Registers an agent with a new key of its own. */
+    async enrol(
+      name: string,
+      options: { bearerOnly?: boolean; algorithm?: 'ES256' | 'Ed25519'; state?: AgentManifest['state'] } = {},
+    ) {
+      const { algorithm, ...manifest } = options;
+      const key = await createKey(algorithm);
+      await apply(ENVIRONMENT, agentManifest(name, { keys: [key.publicJwk], ...manifest }));
+      return { name, ...key };
+    },
+    async close() {
+      await stopFeed();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+      await ledger.close();
+      await storage.close();
+      if (options.dataDir === undefined) rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+export async function createKey(algorithm: 'ES256' | 'Ed25519' = 'ES256') {
+  const pair = await generateKeyPair(algorithm, { extractable: true });
+  return { ...pair, publicJwk: (await exportJWK(pair.publicKey)) as PublicJwk };
+}
+
+export type House = Awaited<ReturnType<typeof openHouse>>;
+export type EnrolledAgent = Awaited<ReturnType<House['enrol']>>;
+
+export function agentManifest(name: string, change: Partial<AgentManifest> = {}): AgentManifest {
+  return {
+    kind: 'Agent',
+    name,
+    owner: OWNER,
+    purpose: 'tests',
+    environment: 'prod',
+    blueprint: 'support',
+    state: 'active',
+    risk: 'low',
+    keys: [],
+    bearerOnly: false,
+    ...change,
+  };
+}
