@@ -1,5 +1,6 @@
 export type { RegistryDependencies } from './context.ts';
 export { thumbprint } from './keys.ts';
+export { type FileProblem, loadManifests, ManifestFileError } from './load-manifests.ts';
 export { createRegistry } from './registry.ts';
 export { definitionChanges } from './review.ts';
 export type * from './types.ts';
