@@ -115,6 +115,7 @@ export async function startServer(
     await registry.refresh(changes);
     if (changes.some(({ topic }) => topic === 'policy' || topic === 'object' || topic === 'definition'))
       policies = compilePolicies(registry.snapshot());
+    await identity.refresh(changes);
     await approvals.refresh(changes);
     for (const { topic, key } of changes) {
       if (topic === 'agent') {
