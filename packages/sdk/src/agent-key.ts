@@ -1,0 +1,40 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { calculateJwkThumbprint, importJWK, type JWK } from 'jose';
+
+/** An agent's own key pair. The private part never leaves the process or file that holds it. */
+export interface AgentKey {
+  privateKey: CryptoKey;
+  publicJwk: { kty: 'EC'; crv: 'P-256'; x: string; y: string };
+  thumbprint: string;
+}
+
+/** A new P-256 key, written as a private JWK that only this user can read. Refuses to overwrite a file. */
+export async function generateAgentKey(path: string): Promise<AgentKey> {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await writeFile(path, `${JSON.stringify(privateKey.export({ format: 'jwk' }))}\n`, { mode: 0o600, flag: 'wx' });
+  return readAgentKey(path);
+}
+
+/** Reads a key file; refuses one that other users of the machine can read. */
+export async function readAgentKey(path: string): Promise<AgentKey> {
+  const { mode } = await stat(path);
+  if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
+    throw new Error(`The key file ${path} can be read by others. Run: chmod 600 ${path}`);
+  }
+  return agentKeyFromJwk(JSON.parse(await readFile(path, 'utf8')) as JWK);
+}
+
+export async function agentKeyFromJwk(jwk: JWK): Promise<AgentKey> {
+  const { kty, crv, x, y } = jwk;
+  if (kty !== 'EC' || crv !== 'P-256' || !x || !y || !jwk.d)
+    throw new Error('An agent key is a private JWK of kty EC and crv P-256.');
+  const publicJwk = { kty: 'EC', crv: 'P-256', x, y } as const;
+  return {
+    privateKey: (await importJWK(jwk, 'ES256')) as CryptoKey,
+    publicJwk,
+    thumbprint: await calculateJwkThumbprint(publicJwk),
+  };
+}
