@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Approval } from '@gatehouse/protocol';
-import type { SoftwarePasskey } from '../../../sdk/src/software-passkey.ts';
-import { createSoftwarePasskey, type RequestOptions } from '../../../sdk/src/software-passkey.ts';
+import {
+  createSoftwarePasskey,
+  type RequestOptions,
+  restoreSoftwarePasskey,
+  type SoftwarePasskey,
+} from '../../../sdk/src/software-passkey.ts';
+import type { PasskeyVerification } from '../identity/index.ts';
 import { type House, ORIGIN } from '../identity/people/testing/house.ts';
 import { digestJson, limits } from '../platform/index.ts';
 import { evidenceProblem } from './evidence.ts';
@@ -101,6 +106,14 @@ describe('approvals', () => {
       const response = { ...kept.response, [part]: bytes.toString('base64url') };
       assert.notEqual(evidenceProblem(JSON.stringify({ ...kept, response }), of), null, part);
     }
+    const unverified = restoreSoftwarePasskey(
+      JSON.stringify({ ...JSON.parse(approver.serialise()), userVerified: false }),
+    );
+    const { challenge } = JSON.parse(Buffer.from(kept.response.clientDataJSON, 'base64url').toString());
+    const { response } = unverified.assert({ challenge, rpId: 'localhost' }, ORIGIN);
+    const { userHandle: _, ...signedParts } = response;
+    const weak = JSON.stringify({ ...kept, response: { id: kept.response.id, ...signedParts } });
+    assert.equal(evidenceProblem(weak, of), 'its signer was not verified');
   });
 
   test('a signature over another approval or another challenge is refused and recorded', async () => {
@@ -123,7 +136,6 @@ describe('approvals', () => {
     const options = (await approvals.approvalOptions(approval.id, APPROVER)) as unknown as RequestOptions;
     const { challenge, rpId } = options;
     const unverified = { ...JSON.parse(approver.serialise()), userVerified: false };
-    const { restoreSoftwarePasskey } = await import('../../../sdk/src/software-passkey.ts');
     for (const passkey of [owner, createSoftwarePasskey(), restoreSoftwarePasskey(JSON.stringify(unverified))]) {
       const assertion = { ...passkey.assert({ challenge, rpId }, ORIGIN) };
       await assert.rejects(approvals.approve(approval.id, APPROVER, assertion), { code: 'passkey.not-verified' });
@@ -153,7 +165,6 @@ describe('approvals', () => {
     house.declare('counting@example.test', 'approver');
     const { passkey } = await house.enrol('counting@example.test');
     const copy = passkey.serialise();
-    const { restoreSoftwarePasskey } = await import('../../../sdk/src/software-passkey.ts');
     const [first, second] = [await waiting(), await waiting()];
     await approve(approvals, first.approval, 'counting@example.test', passkey);
     await assert.rejects(approve(approvals, second.approval, 'counting@example.test', restoreSoftwarePasskey(copy)), {
@@ -255,6 +266,35 @@ describe('approvals', () => {
     await assert.rejects(approvals.approve(approval.id, APPROVER, assertion), { code: 'approval.agent-changed' });
     await assert.rejects(approvals.open(request), { code: 'approval.agent-changed' });
     assert.deepEqual(await refusals(approval), Array(2).fill([`person:${APPROVER}`, 'approval.agent-changed']));
+  });
+
+  test('an agent that is not active gets no yes, whatever its epoch', async () => {
+    const { approval, agent } = await waiting();
+    const assertion = await signed(approvals, approval, APPROVER, approver);
+    for (const state of ['draft', 'suspended', 'retired']) {
+      await house.storage.db.updateTable('agents').set({ state }).where('name', '=', agent).execute();
+      await assert.rejects(approvals.approve(approval.id, APPROVER, assertion), { code: 'approval.agent-changed' });
+    }
+  });
+
+  test('a kill, or the loss of a role, while the signature is being checked still counts', async () => {
+    house.declare('late@example.test', 'approver');
+    const { passkey } = await house.enrol('late@example.test', { counter: 'none' });
+    const lose = async () => house.declare('late@example.test', 'auditor');
+    const [{ approval: killed, agent }, { approval: unroled }] = [await waiting(), await waiting()];
+    for (const [approval, meanwhile, code] of [
+      [killed, () => stopAgent(house, agent), 'approval.agent-changed'],
+      [unroled, lose, 'approval.not-approver'],
+    ] as const) {
+      const verifyAssertion: PasskeyVerification['verifyAssertion'] = async (...given) => {
+        const verified = await house.people.verifyAssertion(...given);
+        await meanwhile();
+        return verified;
+      };
+      const racing = await approvalsOf({ ...house, people: { ...house.people, verifyAssertion } });
+      await assert.rejects(approve(racing, approval, 'late@example.test', passkey), { code });
+      assert.equal(await stateOf(approval), 'pending');
+    }
   });
 
   test('kill cancels what is pending and what was approved and not used, in its own transaction', async () => {
@@ -421,7 +461,12 @@ describe('approvals', () => {
     // Consumption is told by nobody; the other replica finds out by the write, and lets go.
     await consume(house, approval, approval.actionId);
     assert.deepEqual(await consume(house, approval, 'act_other'), { ok: false, failed: 'approval' });
+    const { subject } = requestOf({ agent: approval.agent });
+    const next = await elsewhere.open(requestOf(subject));
+    assert.notEqual(next.id, approval.id);
+    assert.equal(elsewhere.find(approval.digest)?.id, next.id);
     elsewhere.noteConsumed(approval.id);
+    elsewhere.noteConsumed(next.id);
     assert.equal(elsewhere.find(approval.digest), undefined);
   });
 

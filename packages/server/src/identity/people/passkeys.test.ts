@@ -213,12 +213,15 @@ describe('passkeys', () => {
   });
 
   test('an enrolment belongs to the session that asked for it', async () => {
-    const { person: asked } = await house.enrol(newPerson());
+    const { person: asked, passkey } = await house.enrol(newPerson());
     const { person: other } = await house.enrol(newPerson());
+    const { person: asElsewhere } = await house.signIn(passkey);
     const options = await house.people.enrolmentOptions(asked);
     const attestation = createSoftwarePasskey().register(options as unknown as CreationOptions, ORIGIN);
     const enrolment = { ...attestation };
-    await assert.rejects(house.people.enrol(other, enrolment, {}), { code: 'passkey.not-verified' });
+    for (const person of [other, asElsewhere]) {
+      await assert.rejects(house.people.enrol(person, enrolment, {}), { code: 'passkey.not-verified' });
+    }
     await house.people.enrol(asked, enrolment, {});
   });
 

@@ -44,15 +44,14 @@ describe('signing in', () => {
     const email = newPerson();
     const replaced = await house.people.createSigninLink(email, { by: 'gatehouse' });
     const late = await house.people.createSigninLink(email, { by: 'gatehouse' });
+    const refusal = (token: string) =>
+      house.people.redeemSigninLink(token, {}).then(
+        () => 'opened',
+        (error) => `${error.code} ${error.message}`,
+      );
+    const refusals = [await refusal(replaced.token)];
     house.pass(15 * MINUTE);
-    const refusals = await Promise.all(
-      [replaced.token, late.token, `signin_${'A'.repeat(43)}`, ''].map((token) =>
-        house.people.redeemSigninLink(token, {}).then(
-          () => 'opened',
-          (error) => `${error.code} ${error.message}`,
-        ),
-      ),
-    );
+    for (const token of [late.token, `signin_${'A'.repeat(43)}`, '']) refusals.push(await refusal(token));
     assert.equal(new Set(refusals).size, 1);
     assert.match(refusals[0] ?? '', /^signin-link\.invalid /);
   });
