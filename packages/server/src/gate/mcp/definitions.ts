@@ -41,6 +41,9 @@ export function createDefinitions(deps: {
   const watched = new Map<string, Watched>();
   let closed = false;
 
+  /** Names come from agents, too: what is not registered is not remembered. */
+  const isKnown = (server: string) => deps.registry.snapshot().servers.has(server);
+
   function stateOf(server: string): Watched {
     let state = watched.get(server);
     if (!state) {
@@ -82,12 +85,14 @@ export function createDefinitions(deps: {
 
   return {
     used(server) {
+      if (!isKnown(server)) return;
       if (deps.clock.now() - stateOf(server).lookedAt >= doorLimits.definitionsMaxAgeMs) void look(server);
     },
     connected(server) {
       if (deps.clock.now() - stateOf(server).lookedAt >= doorLimits.definitionsMinIntervalMs) void look(server);
     },
     changed(server, list) {
+      if (!isKnown(server)) return;
       const state = stateOf(server);
       state.announced.add(list);
       if (state.again) return;

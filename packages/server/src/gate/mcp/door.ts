@@ -71,7 +71,7 @@ export interface McpDoorStats {
 }
 
 const expireEveryMs = 30_000;
-const mcpPath = /^\/mcp(?:\/([^/]{1,100}))?$/;
+const mcpPath = /^\/mcp(?:\/([^/]{1,100}))?\/?$/;
 const metadataPath = /^\/\.well-known\/oauth-protected-resource(\/mcp(?:\/([^/]{1,100}))?)?$/;
 
 /** The door for agents that speak MCP: wire format in, actions out; outcomes in, wire format out. Nothing is decided here. */

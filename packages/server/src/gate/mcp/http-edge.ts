@@ -11,19 +11,22 @@ const privateHeaders = { 'Cache-Control': 'no-store', 'X-Content-Type-Options': 
  * The whole body, at most `requestBodyBytes` of it and for at most `requestBodyTimeoutMs`.
  * Throws GatehouseError: `too-large`, `timeout` (answered with 408), or `bad-request` when the client left in the middle.
  */
-export function readBody(request: IncomingMessage): Promise<Buffer> {
+export function readBody(
+  request: IncomingMessage,
+  { requestBodyBytes, requestBodyTimeoutMs }: BodyLimits = limits,
+): Promise<Buffer> {
   const declared = Number(request.headers['content-length'] ?? 0);
-  if (declared > limits.requestBodyBytes) return Promise.reject(tooLarge());
+  if (declared > requestBodyBytes) return Promise.reject(tooLarge(requestBodyBytes));
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
     const timer = setTimeout(
       () => settle(new GatehouseError('timeout', 'body.slow', 'The request body took too long to arrive.')),
-      limits.requestBodyTimeoutMs,
+      requestBodyTimeoutMs,
     );
     const onData = (chunk: Buffer) => {
       bytes += chunk.length;
-      if (bytes > limits.requestBodyBytes) settle(tooLarge());
+      if (bytes > requestBodyBytes) settle(tooLarge(requestBodyBytes));
       else chunks.push(chunk);
     };
     const onEnd = () => settle();
@@ -40,8 +43,13 @@ export function readBody(request: IncomingMessage): Promise<Buffer> {
   });
 }
 
-const tooLarge = () =>
-  new GatehouseError('too-large', 'body.too-large', `A request body holds at most ${limits.requestBodyBytes} bytes.`);
+const tooLarge = (bytes: number) =>
+  new GatehouseError('too-large', 'body.too-large', `A request body holds at most ${bytes} bytes.`);
+
+export interface BodyLimits {
+  requestBodyBytes: number;
+  requestBodyTimeoutMs: number;
+}
 
 /** A slow body is the client's doing (408), unlike a slow upstream (504). */
 export function statusOf(error: GatehouseError): number {
@@ -89,6 +97,8 @@ export function openEventStream(response: ServerResponse, headers: Record<string
     ...headers,
   });
   response.flushHeaders();
+  // A client may leave in the middle of a write; `close` tells of it.
+  response.on('error', () => undefined);
 }
 
 export function isJson(contentType: string | undefined): boolean {
@@ -106,6 +116,13 @@ export function accepts(header: string | undefined, ...types: string[]): boolean
   );
 }
 
+/** Both are accepted, and a stream is named first. */
+export function prefersStream(header: string | undefined): boolean {
+  const named = (header ?? '').toLowerCase();
+  const json = named.indexOf('application/json');
+  return json > named.indexOf('text/event-stream') && named.includes('text/event-stream');
+}
+
 const loopbackNames = ['localhost', '127.0.0.1', '[::1]'];
 
 /**
@@ -119,7 +136,7 @@ export function createAddressCheck(publicUrl: string) {
     refusal(request: IncomingMessage): string | undefined {
       const { host, origin } = request.headers;
       const here = loopbackHosts(request);
-      if (host === undefined || (host !== publicHost && !here.includes(host.toLowerCase())))
+      if (host === undefined || ![publicHost, ...here].includes(host.toLowerCase()))
         return `This is not ${host === undefined ? 'a named host' : JSON.stringify(host.slice(0, 200))}; the gate is at ${publicOrigin}.`;
       if (origin === undefined || origin === publicOrigin) return undefined;
       if (here.some((name) => origin === `http://${name}`)) return undefined;
@@ -127,7 +144,7 @@ export function createAddressCheck(publicUrl: string) {
     },
     /** The address as the client wrote it, for DPoP's `htu`. Only after `refusal` let the request through. */
     urlOf: (request: IncomingMessage, path: string): string =>
-      request.headers.host === publicHost ? `${publicOrigin}${path}` : `${protocol}//${request.headers.host}${path}`,
+      request.headers.host?.toLowerCase() === publicHost ? `${publicOrigin}${path}` : `${protocol}//${request.headers.host}${path}`,
   };
 }
 

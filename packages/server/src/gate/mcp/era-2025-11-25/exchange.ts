@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { JsonObject } from '../../../platform/index.ts';
 import type { UpstreamAnswer } from '../../upstream/types.ts';
-import { sendJson } from '../http-edge.ts';
+import { prefersStream, sendJson } from '../http-edge.ts';
 import { doorLimits } from '../limits.ts';
 import { answerText, messageText, type RequestId } from '../rpc.ts';
 import type { Session } from './session.ts';
@@ -24,6 +24,7 @@ export function createExchange(response: ServerResponse, session: Session, expec
   let outstanding = expected;
   let stream: Stream | undefined;
   const timer = setTimeout(open, doorLimits.streamAfterMs);
+  if (prefersStream(response.req.headers.accept)) open();
 
   function open(): Stream {
     clearTimeout(timer);

@@ -6,7 +6,7 @@ import type { Door } from '../door-parts.ts';
 import { accepts, sendEmpty, sendError } from '../http-edge.ts';
 import { doorLimits } from '../limits.ts';
 import { InvalidMessage, readMessage } from '../parse.ts';
-import { codes, type RpcMessage, type RpcRequest } from '../rpc.ts';
+import { codes, type RpcMessage, type RpcNotification, type RpcRequest } from '../rpc.ts';
 import type { View } from '../view.ts';
 import { createAgentSide } from './agent-side.ts';
 import { createExchange, type Exchange } from './exchange.ts';
@@ -59,11 +59,20 @@ export function createEra2025(door: Door, sessions: Sessions) {
     for (const message of messages) {
       if (message.kind === 'request') requests.push(message);
       else if (message.kind === 'response') session.answered(message.id, message.answer);
-      else await takeNotification(door, session, message.method, message.params);
+      else await heed(session, message);
     }
     if (requests.length === 0) return sendEmpty(response, 202);
     const exchange = createExchange(response, session, requests.length, batch);
     await Promise.all(requests.map((request) => run(session, caller, exchange, request)));
+  }
+
+  /** A notification is taken whatever becomes of it: nobody waits for an answer. */
+  async function heed(session: Session, { method, params }: RpcNotification): Promise<void> {
+    try {
+      await takeNotification(door, session, method, params);
+    } catch (error) {
+      door.log.info('a notification could not be passed on', { method, error });
+    }
   }
 
   async function run(

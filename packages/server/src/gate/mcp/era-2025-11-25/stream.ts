@@ -45,13 +45,13 @@ export function createStream({ id, primes, onDisconnect }: StreamOptions): Strea
   let keepAlive: NodeJS.Timeout | undefined;
 
   function write(text: string): void {
-    if (!response) return;
+    if (!response || response.destroyed) return;
     response.write(text);
     if (response.writableLength > doorLimits.unsentBytes) response.destroy();
   }
 
   function writeEvent({ sequence: number, text }: Kept): void {
-    if (!response) return;
+    if (!response || response.destroyed) return;
     delivered = Math.max(delivered, number);
     write(`id: ${id}-${number}\nevent: message\ndata: ${text}\n\n`);
   }

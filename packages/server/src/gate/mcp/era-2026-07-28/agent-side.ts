@@ -79,7 +79,7 @@ export function createAgentSide(
     logLevel: envelope.logLevel,
     signal,
     notify,
-    ask(message, aborted) {
+    async ask(message, aborted) {
       if (!canWantInput(method) || conversation.ended)
         throw new JsonRpcFailure({ code: codes.methodNotFound, message: 'The client cannot be asked now.' });
       return conversation.ask(message, aborted);

@@ -9,8 +9,6 @@ import { answerText, codes, messageText, type RequestId } from '../rpc.ts';
 export interface Exchange {
   notify(method: string, params: JsonObject): void;
   answer(id: RequestId, answer: UpstreamAnswer): void;
-  /** Opens the stream now. */
-  open(): void;
 }
 
 export function createExchange(response: ServerResponse, onCancel: () => void): Exchange {
@@ -42,7 +40,6 @@ export function createExchange(response: ServerResponse, onCancel: () => void): 
   }
 
   return {
-    open,
     notify(method, params) {
       if (answered) return;
       open();

@@ -142,6 +142,7 @@ function createListen(
   let ended = false;
   let keepAlive: NodeJS.Timeout | undefined;
   const write = (text: string) => {
+    if (response.destroyed) return;
     response.write(text);
     if (response.writableLength > doorLimits.unsentBytes) response.destroy();
   };
