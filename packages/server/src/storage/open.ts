@@ -1,7 +1,7 @@
 import type { Clock, Log } from '../platform/index.ts';
 import { GatehouseError } from '../platform/index.ts';
 import type { Backend } from './backend.ts';
-import { failureKind, toStorageError } from './errors.ts';
+import { failureKind, toStorageError, unavailable } from './errors.ts';
 import { createFeed, type LocalFeed } from './feed.ts';
 import { openPostgres } from './postgres.ts';
 import { openSqlite } from './sqlite.ts';
@@ -91,8 +91,12 @@ function createStorage(backend: Backend, feed: LocalFeed, log: Log): Storage {
     dialect,
     db,
     feed,
-    append: writer.append,
+    async append(unit) {
+      if (closing) throw unavailable(new Error('the storage is closed'));
+      return writer.append(unit);
+    },
     async transaction(work) {
+      if (closing) throw unavailable(new Error('the storage is closed'));
       const release = await writer.exclusive();
       try {
         for (let failures = 1; ; failures++) {

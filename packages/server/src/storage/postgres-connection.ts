@@ -39,7 +39,9 @@ export async function prepareSession(client: pg.ClientBase, settings: SessionSet
 
 export function createPool(url: string, max: number, settings: SessionSettings, log: Log): pg.Pool {
   const pool = new pg.Pool({ ...clientConfig(url), max, onConnect: (client) => prepareSession(client, settings) });
-  pool.on('error', (error) => log.warn('an idle database connection was lost', { error }));
+  // Unheard, the loss of a connection that lies idle, or is between two statements of a transaction, would end the process.
+  pool.on('connect', (client) => client.on('error', (error) => log.warn('a database connection was lost', { error })));
+  pool.on('error', (error) => log.debug('a database connection was taken out of the pool', { error }));
   return pool;
 }
 

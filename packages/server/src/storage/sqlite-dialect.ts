@@ -40,7 +40,7 @@ function createDriver({ writer, reader, exclusive }: SqliteDialectOptions): Driv
   const turn = exclusive ?? (async () => noRelease);
 
   async function execute(connection: Connection, query: CompiledQuery): Promise<QueryResult<never>> {
-    const request = { sql: query.sql, parameters: query.parameters };
+    const request = { sql: query.sql, parameters: query.parameters, within: connection.release !== undefined };
     let release: (() => void) | undefined;
     try {
       const isPlainRead = reader && !connection.release && query.query.kind === 'SelectQueryNode';

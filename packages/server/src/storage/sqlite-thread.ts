@@ -16,7 +16,8 @@ export interface QueryReply {
 
 /** What the thread can be told, and what it answers. */
 interface Operations {
-  query: [{ sql: string; parameters: readonly unknown[] }, QueryReply];
+  /** `within`: part of the transaction that `begin` has opened. */
+  query: [{ sql: string; parameters: readonly unknown[]; within: boolean }, QueryReply];
   begin: [object, undefined];
   commit: [object, undefined];
   /** Ends the transaction if one is still open. */
@@ -106,7 +107,7 @@ export async function startSqliteThread(data: SqliteWorkerData): Promise<SqliteT
   };
 
   try {
-    await call('query', { sql: 'select 1', parameters: [] });
+    await call('query', { sql: 'select 1', parameters: [], within: false });
   } catch (error) {
     throw openError(data.file, error);
   }

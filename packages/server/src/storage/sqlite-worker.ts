@@ -68,6 +68,12 @@ function checkFile(): void {
   throw Object.assign(new Error(`${file} was replaced while it was open`), { code: 'ESTALE' });
 }
 
+/** A full disk has SQLite undo the whole transaction by itself; what followed would then be committed statement by statement. */
+function checkTransaction(): void {
+  if (!database.isTransaction)
+    throw Object.assign(new Error('the database has undone the transaction'), { code: 'ESTALE' });
+}
+
 function transact<T>(work: () => T): T {
   checkFile();
   database.exec('begin immediate');
@@ -84,7 +90,8 @@ function transact<T>(work: () => T): T {
 function answer(request: Request): unknown {
   switch (request.kind) {
     case 'query': {
-      if (isWriter && !database.isTransaction) checkFile();
+      if (request.within) checkTransaction();
+      else if (isWriter) checkFile();
       const prepared = statement(request.sql);
       const parameters = request.parameters.map(toSqlite);
       if (prepared.columns().length > 0) return { rows: prepared.all(...parameters) };
@@ -95,20 +102,22 @@ function answer(request: Request): unknown {
       checkFile();
       return database.exec('begin immediate');
     case 'commit':
+      checkTransaction();
       return database.exec('commit');
     case 'rollback':
       return database.isTransaction ? database.exec('rollback') : undefined;
     case 'units':
       return transact(() => writeUnits(request.log, request.first, request.units));
     case 'units-within': {
+      checkTransaction();
       database.exec('savepoint unit');
       try {
-        return writeUnits(request.log, request.first, request.units);
-      } catch (error) {
-        database.exec('rollback to unit');
-        throw error;
-      } finally {
+        const results = writeUnits(request.log, request.first, request.units);
         database.exec('release unit');
+        return results;
+      } catch (error) {
+        if (database.isTransaction) database.exec('rollback to unit; release unit');
+        throw error;
       }
     }
     case 'close':

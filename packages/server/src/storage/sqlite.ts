@@ -6,7 +6,7 @@ import type { Backend } from './backend.ts';
 import { migrate } from './migrate.ts';
 import type { Tables } from './schema.ts';
 import { sqliteDialect } from './sqlite-dialect.ts';
-import { startSqliteThread } from './sqlite-thread.ts';
+import { type SqliteThread, startSqliteThread } from './sqlite-thread.ts';
 import { createWriter } from './writer.ts';
 
 /** The embedded database: `gatehouse.db` in the data directory, one connection that writes and one that reads. */
@@ -14,9 +14,10 @@ export async function openSqlite(dataDir: string, log: Log, clock: Clock): Promi
   const file = join(dataDir, 'gatehouse.db');
   makePrivate(dataDir, [file, `${file}.lock`], log);
   const thread = await startSqliteThread({ file, role: 'writer' });
-  const migrated = await migrate(new Kysely<unknown>({ dialect: sqliteDialect({ writer: thread }) }), 'sqlite');
-  if (migrated.length > 0) log.info('the database was migrated', { file, migrations: migrated });
-  const reader = await startSqliteThread({ file, role: 'reader' });
+  const reader = await prepare(thread, file, log).catch(async (error) => {
+    await thread.close();
+    throw error;
+  });
 
   const writer = createWriter({
     commit: (id, first, units) => thread.call('units', { log: id, first, units }),
@@ -24,6 +25,7 @@ export async function openSqlite(dataDir: string, log: Log, clock: Clock): Promi
       const { rows } = await thread.call('query', {
         sql: 'select max(sequence) + 1 as size from records where log = ?',
         parameters: [id],
+        within: false,
       });
       return (rows[0]?.size as number | null | undefined) ?? 0;
     },
@@ -32,8 +34,6 @@ export async function openSqlite(dataDir: string, log: Log, clock: Clock): Promi
   const { exclusive } = writer;
   const db = new Kysely<Tables>({ dialect: sqliteDialect({ writer: thread, reader, exclusive }) });
   const held = new Kysely<Tables>({ dialect: sqliteDialect({ writer: thread }) });
-  // Whoever registered before is dead: this process alone has the directory.
-  await held.deleteFrom('replicas').execute();
 
   return {
     dialect: 'sqlite',
@@ -63,6 +63,15 @@ export async function openSqlite(dataDir: string, log: Log, clock: Clock): Promi
       await thread.close();
     },
   };
+}
+
+async function prepare(thread: SqliteThread, file: string, log: Log): Promise<SqliteThread> {
+  const db = new Kysely<Tables>({ dialect: sqliteDialect({ writer: thread }) });
+  const migrated = await migrate(db as unknown as Kysely<unknown>, 'sqlite');
+  if (migrated.length > 0) log.info('the database was migrated', { file, migrations: migrated });
+  // Whoever registered before is dead: this process alone has the directory.
+  await db.deleteFrom('replicas').execute();
+  return startSqliteThread({ file, role: 'reader' });
 }
 
 /** Secrets, records and bodies lie in here: nobody but this user may read them. SQLite gives its side files the same mode. */
