@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { manifests } from './support/fixtures.ts';
+import { startWorkspace, type Workspace } from './support/workspace.ts';
+
+/**
+ * Law 2: every route of the server, tried with no token, a foreign one, an expired one, one for another audience and a replayed
+ * proof; and with an agent's own valid token on every people's route (law 4). The routes come from the route table itself.
+ */
+let workspace: Workspace;
+let routes: [string, string][];
+const publicRoutes = new Set([
+  'GET /status',
+  'POST /signin/link',
+  'POST /signin/passkey/options',
+  'POST /signin/passkey',
+]);
+
+before(async () => {
+  workspace = await startWorkspace();
+  await workspace.apply(manifests());
+  const document = (await (await fetch(`${workspace.url}/api/v1/openapi.json`)).json()) as {
+    paths: Record<string, Record<string, unknown>>;
+  };
+  routes = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method): [string, string] => [method.toUpperCase(), path]),
+  );
+});
+after(() => workspace.close());
+
+const call = (method: string, path: string, headers: Record<string, string>) =>
+  fetch(`${workspace.url}/api/v1${path.replaceAll(/\{\w+\}/g, 'x')}`, {
+    method,
+    headers: { origin: workspace.url, ...(method !== 'GET' && { 'content-type': 'application/json' }), ...headers },
+    ...(method !== 'GET' && { body: '{}' }),
+  });
+
+test('every route of the control API refuses a caller who is not signed in', async () => {
+  assert.ok(routes.length > 40);
+  for (const [method, path] of routes) {
+    if (publicRoutes.has(`${method} ${path}`)) continue;
+    const response = await call(method, path, {});
+    assert.equal(response.status, 401, `${method} ${path}`);
+    assert.equal(response.headers.get('content-type'), 'application/problem+json');
+  }
+});
+
+test('every route refuses an agent, whatever token it holds, a session cookie that is made up, and a wrong operator token', async () => {
+  const agent = await workspace.agent('agent-a');
+  const task = await agent.startTask({ template: 'all', intent: 'test' });
+  const token = await task.token();
+  const foreign: Record<string, string>[] = [
+    { authorization: `DPoP ${token}` },
+    { authorization: `Bearer ${token}` },
+    { authorization: `Operator ${token}` },
+    { authorization: `Operator ${'A'.repeat(43)}` },
+    { cookie: `gatehouse_session=${'A'.repeat(43)}` },
+  ];
+  for (const [method, path] of routes) {
+    if (publicRoutes.has(`${method} ${path}`)) continue;
+    for (const headers of foreign) {
+      const response = await call(method, path, headers);
+      assert.ok(
+        [401, 403].includes(response.status),
+        `${method} ${path} gave ${response.status} for ${Object.keys(headers)[0]}`,
+      );
+      const { title } = (await response.json()) as { title: string };
+      assert.notEqual(title, 'body.invalid', `${method} ${path} looked at the body before it knew who calls`);
+    }
+  }
+});
+
+test('state-changing routes refuse another origin even with a valid session', async () => {
+  const owner = await workspace.person('owner@example.test');
+  for (const [method, path] of routes) {
+    if (method === 'GET') continue;
+    const response = await call(method, path, { cookie: owner.cookie, origin: 'https://evil.example' });
+    assert.equal(response.status, 403, `${method} ${path}`);
+  }
+});
+
+test('a role is needed where the route table says so: an auditor changes nothing', async () => {
+  const auditor = await workspace.person('auditor@example.test');
+  for (const [method, path] of routes) {
+    if (method === 'GET' || /signin|signout|passkeys|sessions|logs\/verify|plan/.test(path)) continue;
+    const response = await call(method, path, { cookie: auditor.cookie });
+    assert.equal(response.status, 403, `${method} ${path}`);
+  }
+});
+
+test('the MCP door refuses tokens that are missing, foreign, unsigned, expired, for another audience, or replayed', async () => {
+  const agent = await workspace.agent('agent-a');
+  const task = await agent.startTask({ template: 'all', intent: 'test' });
+  const token = await task.token();
+  const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true });
+  const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>;
+  const header = JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString()) as { kid: string };
+  const forge = (change: Record<string, unknown>, head: Record<string, unknown> = {}) =>
+    new SignJWT({ ...claims, ...change })
+      .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: header.kid, ...head })
+      .sign(privateKey);
+  const unsigned = `${Buffer.from(JSON.stringify({ alg: 'none', typ: 'at+jwt' })).toString('base64url')}.${token.split('.')[1]}.`;
+  const embedded = await forge({}, { jwk: await exportJWK(publicKey) });
+  const now = Math.floor(Date.now() / 1000);
+  const tokens: Record<string, string | null> = {
+    missing: null,
+    garbage: 'x.y.z',
+    unsigned,
+    'foreign signature': await forge({}),
+    'key in its own header': embedded,
+    expired: await forge({ iat: now - 2_000, exp: now - 1_000 }),
+    'other audience': await forge({ aud: 'https://elsewhere.example/mcp' }),
+    'valid, but without its proof': token,
+  };
+  for (const path of ['/mcp', '/mcp/shop']) {
+    for (const [name, value] of Object.entries(tokens)) {
+      for (const scheme of ['DPoP', 'Bearer']) {
+        const response = await fetch(workspace.url + path, {
+          method: 'POST',
+          headers: {
+            'content-type': 'application/json',
+            accept: 'application/json, text/event-stream',
+            ...(value !== null && { authorization: `${scheme} ${value}` }),
+          },
+          body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list', params: {} }),
+        });
+        assert.equal(response.status, 401, `${path}: ${name} as ${scheme}`);
+        assert.match(response.headers.get('www-authenticate') ?? '', /resource_metadata="/, `${name} as ${scheme}`);
+      }
+    }
+  }
+  const initialize = {
+    jsonrpc: '2.0',
+    id: 1,
+    method: 'initialize',
+    params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 't', version: '1' } },
+  };
+  const captured: Record<string, string> = {};
+  const capture: typeof fetch = async (input, init) => {
+    const request = new Request(input, init);
+    for (const name of ['authorization', 'dpop']) captured[name] = request.headers.get(name) ?? '';
+    return fetch(request);
+  };
+  const original = globalThis.fetch;
+  globalThis.fetch = ((input: string, init: RequestInit) => {
+    globalThis.fetch = original;
+    return capture(input, init);
+  }) as typeof fetch;
+  const headers = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
+  const first = await task.fetch(`${workspace.url}/mcp`, { method: 'POST', headers, body: JSON.stringify(initialize) });
+  assert.equal(first.status, 200);
+  const replayed = await fetch(`${workspace.url}/mcp`, {
+    method: 'POST',
+    headers: { ...headers, ...captured },
+    body: JSON.stringify(initialize),
+  });
+  assert.equal(replayed.status, 401, 'a captured request, proof and all, is good only once');
+});
