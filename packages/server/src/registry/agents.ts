@@ -2,7 +2,7 @@ import type { AgentManifest, Lifecycle } from '@gatehouse/protocol';
 import { GatehouseError } from '../platform/index.ts';
 import type { DatabaseTransaction, Tables } from '../storage/index.ts';
 import { columnsOf } from './apply.ts';
-import { announce, type ChangeSet, type Context, emptyChangeSet, flush, showOwn } from './context.ts';
+import { type ChangeSet, type Context, emptyChangeSet, flush, raise, showOwn } from './context.ts';
 import { parseKey, thumbprint } from './keys.ts';
 import { agentManifestOf } from './plan.ts';
 import { agentFromRow } from './snapshot.ts';
@@ -201,6 +201,5 @@ function refuseRetired(row: Tables['agents']): void {
 async function writeAgent(transaction: DatabaseTransaction, row: Tables['agents'], changes: ChangeSet): Promise<void> {
   const { name, ...columns } = row;
   await transaction.updateTable('agents').set(columns).where('name', '=', name).execute();
-  changes.fences.add(`agent:${name}`);
-  announce(changes, 'agent', name);
+  raise(changes, `agent:${name}`);
 }

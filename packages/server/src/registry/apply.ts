@@ -2,16 +2,7 @@ import type { AgentManifest, Manifest, PlanChange } from '@gatehouse/protocol';
 import { canonicalJson } from '../platform/index.ts';
 import type { DatabaseTransaction } from '../storage/index.ts';
 import { checkWorkspace, invalidManifests } from './check-workspace.ts';
-import {
-  announce,
-  type ChangeSet,
-  type Context,
-  emptyChangeSet,
-  flush,
-  lines,
-  showOwn,
-  touchPolicy,
-} from './context.ts';
+import { announce, type ChangeSet, type Context, emptyChangeSet, flush, lines, raise, showOwn } from './context.ts';
 import { inWords } from './differences.ts';
 import { effectsOf } from './merge-agent.ts';
 import { nameOf, type ObjectManifest, toObjectBody } from './objects.ts';
@@ -77,6 +68,7 @@ async function applyWithin(
   const objects = objectsAfter(steps, stored);
   const problems = checkWorkspace({
     objects,
+    isWhole: stored.isWhole,
     agents: steps.flatMap(({ after }) => (after?.kind === 'Agent' ? [after] : [])),
     created: new Set(steps.filter(({ change }) => change.operation === 'create').map(({ key }) => key)),
     lookAlikeAgent: context.keeper.lookAlikeAgent,
@@ -168,7 +160,7 @@ async function writeAgents(
       .set({ ...columnsOf(manifest, now), epoch: effects.raisesEpoch ? epoch + 1 : epoch })
       .where('name', '=', before.name)
       .execute();
-    if (effects.raisesFence) changes.fences.add(`agent:${before.name}`);
+    if (effects.raisesFence) raise(changes, `agent:${before.name}`);
     if (effects.endsTasks) await endTasksOf(transaction, before.name, 'ended', now, changes);
     announce(changes, 'agent', before.name);
   }
@@ -192,28 +184,29 @@ async function followUp(
   switch (manifest.kind) {
     case 'Policy':
     case 'Template':
-      return touchPolicy(changes);
+      raise(changes, 'policy');
+      return;
     case 'Environment':
       // Whether a server may run there can depend on it.
       for (const object of objects.values()) {
         if (object.kind === 'ToolServer' && object.environments.includes(manifest.name))
-          changes.fences.add(`server:${object.name}`);
+          raise(changes, `server:${object.name}`);
       }
       return;
     case 'ToolServer': {
       const was = before?.kind === 'ToolServer' ? before : undefined;
       const is = after?.kind === 'ToolServer' ? after : undefined;
-      changes.fences.add(`server:${manifest.name}`);
+      raise(changes, `server:${manifest.name}`);
       const tools = new Set([...Object.keys(was?.tools ?? {}), ...Object.keys(is?.tools ?? {})]);
       let differs = !is || !was;
       for (const tool of tools) {
         if (canonicalJson(was?.tools[tool] ?? null) === canonicalJson(is?.tools[tool] ?? null)) continue;
-        changes.fences.add(`tool:${manifest.name}/${tool}`);
+        raise(changes, `tool:${manifest.name}/${tool}`);
         differs = true;
       }
       const features = (of: typeof is) =>
         canonicalJson([of?.resources ?? 0, of?.prompts ?? 0, of?.clientRequests ?? 0]);
-      if (differs || features(was) !== features(is)) touchPolicy(changes);
+      if (differs || features(was) !== features(is)) raise(changes, 'policy');
       return rejudgeServer(transaction, { server: manifest.name, before: was, after: is, by, now, changes });
     }
   }

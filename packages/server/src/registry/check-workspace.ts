@@ -16,6 +16,8 @@ export interface ManifestProblem {
 /** A workspace as it would be after an apply. */
 export interface Workspace {
   objects: ReadonlyMap<string, ObjectManifest>;
+  /** False: `objects` are only what the agents refer to; they were checked when they were applied. */
+  isWhole: boolean;
   /** Only those that the apply names. */
   agents: readonly AgentManifest[];
   /** Keys (`Kind/name`) that did not exist before. */
@@ -27,8 +29,9 @@ export interface Workspace {
 
 /** Everything that refers to something refers to what exists, and no name can be taken for another. */
 export function checkWorkspace(workspace: Workspace): ManifestProblem[] {
+  const objects = workspace.isWhole ? [...workspace.objects.values()] : [];
   return [
-    ...[...workspace.objects.values()].flatMap((manifest) => checkObject(workspace, manifest)),
+    ...objects.flatMap((manifest) => checkObject(workspace, manifest)),
     ...workspace.agents.flatMap((agent) => checkAgent(workspace, agent)),
     ...checkNames(workspace),
     ...checkKeys(workspace),

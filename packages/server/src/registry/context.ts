@@ -43,10 +43,17 @@ export function announce(changes: ChangeSet, topic: ChangeTopic, key: string): v
   changes.announcements.set(`${topic} ${key}`, { topic, key });
 }
 
-/** What the gate decides by has changed: policies are compiled again, and dispatches decided before are refused. */
-export function touchPolicy(changes: ChangeSet): void {
-  changes.fences.add('policy');
-  announce(changes, 'policy', 'policy');
+/**
+ * Dispatches decided before are refused. INVARIANT: a fence is never raised unannounced: a replica that is not told would go on
+ * deciding on the old version, and have every dispatch refused.
+ */
+export function raise(changes: ChangeSet, fence: string): void {
+  changes.fences.add(fence);
+  const [what = '', key = ''] = fence.split(/:(.*)/s);
+  if (what === 'policy') announce(changes, 'policy', 'policy');
+  else if (what === 'server') announce(changes, 'definition', key);
+  else if (what === 'tool') announce(changes, 'definition', key.slice(0, key.indexOf('/')));
+  else announce(changes, what as 'agent' | 'task' | 'token', key);
 }
 
 /** Law 1: the record first. All of it is in the transaction, so it stands or falls with the change. */

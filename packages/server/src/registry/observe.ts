@@ -1,7 +1,7 @@
 import type { ToolServerManifest } from '@gatehouse/protocol';
 import { canonicalJson, digestJson, GatehouseError, type Json, limits } from '../platform/index.ts';
 import type { DatabaseTransaction } from '../storage/index.ts';
-import { announce, type ChangeSet, type Context, emptyChangeSet, flush, showOwn, touchPolicy } from './context.ts';
+import { announce, type ChangeSet, type Context, emptyChangeSet, flush, raise, showOwn } from './context.ts';
 import { type DefinitionRow, fromDefinitionRow, type StoredDefinition, toDefinitionRow } from './definition-rows.ts';
 import { judge, lookAlikesOf, reasonsHeld, servedTwice } from './judge.ts';
 import { fromObjectRow } from './objects.ts';
@@ -100,7 +100,7 @@ export async function rejudgeServer(
   const { server, after, by, changes } = of;
   if (!after) {
     await transaction.deleteFrom('definitions').where('server', '=', server).execute();
-    for (const name of Object.keys(of.before?.tools ?? {})) changes.fences.add(`tool:${server}/${name}`);
+    for (const name of Object.keys(of.before?.tools ?? {})) raise(changes, `tool:${server}/${name}`);
     announce(changes, 'definition', server);
     return;
   }
@@ -169,9 +169,9 @@ export function touchDefinition(changes: ChangeSet, before: StoredDefinition, af
   const digestDiffers = before.approved?.digest !== after.approved?.digest;
   if (!digestDiffers && before.state === after.state) return;
   if (after.kind === 'tool') {
-    changes.fences.add(`tool:${after.server}/${after.name}`);
-    if (digestDiffers) touchPolicy(changes);
-  } else changes.fences.add(`server:${after.server}`);
+    raise(changes, `tool:${after.server}/${after.name}`);
+    if (digestDiffers) raise(changes, 'policy');
+  } else raise(changes, `server:${after.server}`);
 }
 
 const ROWS_PER_INSERT = 100;

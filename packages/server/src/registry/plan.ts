@@ -16,6 +16,8 @@ import {
 
 /** What is stored of all that an apply may concern. */
 export interface Stored {
+  /** False: only what the manifests, all of them agents', refer to. */
+  isWhole: boolean;
   objects: Map<string, StoredObject>;
   agents: Map<string, { row: Tables['agents']; manifest: AgentManifest }>;
 }
@@ -40,6 +42,7 @@ export async function readStored(db: Database, manifests: readonly Manifest[], p
     : await inChunks(agentNames, (names) => db.selectFrom('agents').selectAll().where('name', 'in', names).execute());
   const stored = objects.map(fromObjectRow);
   return {
+    isWhole: !onlyAgents,
     objects: new Map(stored.map((object) => [keyOf(object.manifest), object])),
     agents: new Map(agents.map((row) => [row.name, { row, manifest: agentManifestOf(row) }])),
   };

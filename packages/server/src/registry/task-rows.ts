@@ -1,7 +1,7 @@
 import type { Task, TaskParameters } from '@gatehouse/protocol';
 import { canonicalJson } from '../platform/index.ts';
 import type { DatabaseTransaction, Tables } from '../storage/index.ts';
-import { announce, type ChangeSet } from './context.ts';
+import { type ChangeSet, raise } from './context.ts';
 
 /** An active task whose time is over reads as ended: nobody has to write that for it to be true. */
 export function fromTaskRow(row: Tables['tasks'], now: number): Task {
@@ -70,8 +70,7 @@ export async function endTasksOf(
     .where('expires_at', '>', now)
     .execute();
   for (const { id } of running) {
-    changes.fences.add(`task:${id}`);
-    announce(changes, 'task', id);
+    raise(changes, `task:${id}`);
   }
   return running.length;
 }

@@ -1,7 +1,7 @@
 import { type Task, type TaskDetails, type TemplateManifest, taskDetails } from '@gatehouse/protocol';
 import { canonicalJson, GatehouseError, limits, newId } from '../platform/index.ts';
 import type { DatabaseTransaction } from '../storage/index.ts';
-import { announce, type Context, emptyChangeSet, flush, lines, showOwn } from './context.ts';
+import { type Context, emptyChangeSet, flush, lines, raise, showOwn } from './context.ts';
 import { hiddenCharacter } from './hidden-characters.ts';
 import { fromObjectRow } from './objects.ts';
 import { spiffeId } from './snapshot.ts';
@@ -213,8 +213,7 @@ export async function endTask(context: Context, id: string, by: string): Promise
     if (!row) throw refused('not-found', 'task.unknown', `There is no task "${id.slice(0, 64)}".`);
     if (row.state !== 'active') return { task: fromTaskRow(row, now), changes };
     await transaction.updateTable('tasks').set({ state: 'ended', ended_at: now }).where('id', '=', id).execute();
-    changes.fences.add(`task:${id}`);
-    announce(changes, 'task', id);
+    raise(changes, `task:${id}`);
     changes.records.push({
       operation: 'task.end',
       by,
@@ -245,8 +244,7 @@ export async function revokeToken(context: Context, tokenId: string, expiresAt: 
       .deleteFrom('revoked_tokens')
       .where('expires_at', '<', context.clock.now() - DAY_MS)
       .execute();
-    changes.fences.add(`token:${tokenId}`);
-    announce(changes, 'token', tokenId);
+    raise(changes, `token:${tokenId}`);
     changes.records.push({ operation: 'token.revoke', by, changes: [`token ${tokenId} revoked`] });
     await flush(context, transaction, changes);
     return changes;

@@ -18,6 +18,7 @@ export interface Workspace extends AsyncDisposable {
   operations(): Promise<string[]>;
   records(): Promise<{ operation: string; entry: { by: string; changes: string[]; detail?: string } }[]>;
   fence(key: string): Promise<number>;
+  fences(): Promise<Record<string, number>>;
   /** Everything that is stored but times, to see that nothing was written. */
   everything(): Promise<string>;
 }
@@ -54,6 +55,10 @@ export async function openWorkspace(options: Partial<RegistryDependencies> = {})
     async fence(key) {
       const row = await storage.db.selectFrom('fences').select('version').where('key', '=', key).executeTakeFirst();
       return row?.version ?? 0;
+    },
+    async fences() {
+      const rows = await storage.db.selectFrom('fences').selectAll().execute();
+      return Object.fromEntries(rows.map(({ key, version }) => [key, version]));
     },
     async everything() {
       const { db } = storage;
