@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
+import { auth, extractWWWAuthenticateParams } from '@modelcontextprotocol/sdk/client/auth.js';
+import { PrivateKeyJwtProvider } from '@modelcontextprotocol/sdk/client/auth-extensions.js';
 import { OAuthMetadataSchema, OpenIdProviderDiscoveryMetadataSchema } from '@modelcontextprotocol/sdk/shared/auth.js';
-import { createRemoteJWKSet, jwtVerify } from 'jose';
+import { createRemoteJWKSet, exportJWK, jwtVerify } from 'jose';
 import * as oauth from 'oauth4webapi';
 import { type AgentClient, createAgentClient, insecure, supportTask } from './testing/agent-client.ts';
 import { createKey, type EnrolledAgent, type House, openHouse } from './testing/house.ts';
@@ -97,6 +99,30 @@ describe('a foreign OAuth client', () => {
   });
 });
 
+test("the official MCP SDK's own client finds everything from the 401 and gets its token", async () => {
+  const key = await house.enrol('agent-sdk', { bearerOnly: true });
+  class Provider extends PrivateKeyJwtProvider {
+    override prepareTokenRequest() {
+      const authorization_details = JSON.stringify([supportTask]);
+      return new URLSearchParams({ grant_type: 'client_credentials', authorization_details });
+    }
+  }
+  const provider = new Provider({
+    clientId: 'agent-sdk',
+    privateKey: (await exportJWK(key.privateKey)) as Record<string, unknown>,
+    algorithm: 'ES256',
+    expectedIssuer: house.publicUrl,
+  });
+  const refused = await fetch(`${house.resource}/shop`, { method: 'POST' });
+  const { resourceMetadataUrl } = extractWWWAuthenticateParams(refused);
+  assert.equal(await auth(provider, { serverUrl: `${house.resource}/shop`, resourceMetadataUrl }), 'AUTHORIZED');
+  const authorization = `Bearer ${provider.tokens()?.access_token}`;
+  const called = await fetch(`${house.resource}/shop`, { method: 'POST', headers: { authorization } });
+  assert.equal(called.status, 200);
+  const elsewhere = await fetch(`${house.resource}/other`, { method: 'POST', headers: { authorization } });
+  assert.equal(elsewhere.status, 401);
+});
+
 describe('every token is in the log before it leaves', () => {
   test('its record names the agent, the task, the audience and the key it is bound to, and not the token', async () => {
     const { access_token, authorization_details } = await client.startTask();
@@ -171,7 +197,6 @@ describe('documents', () => {
       const response = Response.json(document);
       const metadata = await oauth.processResourceDiscoveryResponse(new URL(house.publicUrl + path), response);
       assert.deepEqual(metadata.authorization_servers, [house.publicUrl]);
-      assert.equal(metadata.dpop_bound_access_tokens_required, true);
       assert.deepEqual(metadata.authorization_details_types_supported, ['urn:gatehouse:task']);
     }
     for (const path of ['/mcp/', '', '/'])

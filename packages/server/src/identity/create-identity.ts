@@ -1,4 +1,4 @@
-import type { Clock, Log } from '../platform/index.ts';
+import { type Clock, GatehouseError, type Log } from '../platform/index.ts';
 import type { Registry } from '../registry/index.ts';
 import type { Change, RecordChange, Sealer, Storage } from '../storage/index.ts';
 import { createTokenReader } from './authenticate.ts';
@@ -35,6 +35,13 @@ export interface Identity {
 /** Who agents are and how they prove it: tokens, the server that issues them, and the keys that sign them. */
 export async function createIdentity(dependencies: IdentityDependencies): Promise<Identity> {
   const { registry, clock, publicUrl, requireProofNonce = false } = dependencies;
+  // Tokens, metadata and audiences compare this text; a second way to write it would be a second issuer.
+  if (URL.parse(publicUrl)?.origin !== publicUrl)
+    throw new GatehouseError(
+      'bad-request',
+      'config.public-url',
+      `The public URL ${publicUrl} is not an origin. Give it as https://HOST or https://HOST:PORT, in lower case and without a path.`,
+    );
   const keys = await openSigningKeys(dependencies);
   const proofs = createProofs({ clock, requireNonce: requireProofNonce });
   const reader = createTokenReader({ ...dependencies, keys, proofs });

@@ -81,8 +81,10 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   const onRefusal = (ctx: KoaContextWithOIDC, error: errors.OIDCProviderError) => {
     if (error instanceof errors.UnsupportedTokenType) return;
     explain(ctx, error, publicUrl);
-    const { client_id: agent } = ctx.oidc.params ?? {};
-    log.info('a token request was refused', { route: ctx.oidc.route, agent, error: error.error, why: why(error) });
+    const agent = ctx.oidc.client?.clientId;
+    const fields = { route: ctx.oidc.route, agent, error: error.error, why: why(error) };
+    if (error.statusCode >= 500) log.error('a token request could not be served', { ...fields, cause: error.cause });
+    else log.info('a token request was refused', fields);
   };
   provider.on('grant.error', onRefusal);
   provider.on('introspection.error', onRefusal);

@@ -95,7 +95,8 @@ export function createTaskGrant(dependencies: TaskGrantDependencies) {
     } catch (error) {
       if (error instanceof CredentialError && error.kind === 'use_dpop_nonce') ctx.set('DPoP-Nonce', proofs.nonce());
       if (error instanceof InvalidTaskRequest) throw oauthError('invalid_authorization_details', error.message);
-      throw oauthErrorOf(error, 'invalid_authorization_details') ?? error;
+      const isAboutAgent = error instanceof GatehouseError && error.code.startsWith('agent.');
+      throw oauthErrorOf(error, isAboutAgent ? 'unauthorized_client' : 'invalid_authorization_details') ?? error;
     }
   };
 }

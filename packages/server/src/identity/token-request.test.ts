@@ -347,6 +347,7 @@ describe('proof of possession', () => {
   });
 
   test('an agent registered as bearer-only needs none and gets a Bearer token; the metadata stops promising DPoP', async () => {
+    assert.equal(house.identity.resourceMetadata('/mcp')?.dpop_bound_access_tokens_required, true);
     const bearer = await createAgentClient(house, await house.enrol('agent-bearer', { bearerOnly: true }));
     const { status, body } = await bearer.post({ bearer: true });
     assert.equal(status, 200);

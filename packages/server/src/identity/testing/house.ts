@@ -54,7 +54,9 @@ export async function openHouse(options: HouseOptions = {}) {
     identity.authorizationServer
       .handle(request, response)
       .then(async (handled) => {
-        if (!handled) await protectedResource(request.url ?? '', request, response);
+        const [, resource] = /^\/\.well-known\/oauth-protected-resource(.*)$/.exec(request.url ?? '') ?? [];
+        if (resource !== undefined) response.end(JSON.stringify(identity.resourceMetadata(resource)));
+        else if (!handled) await protectedResource(request.url ?? '', request, response);
       })
       .catch((error) => {
         lines.push(String(error?.stack));
