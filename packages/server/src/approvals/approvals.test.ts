@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { after, before, test } from 'node:test';
 import type { Approval } from '@gatehouse/protocol';
 import {
   createSoftwarePasskey,
@@ -8,6 +8,7 @@ import {
   type SoftwarePasskey,
 } from '../../../sdk/src/software-passkey.ts';
 import type { PasskeyVerification } from '../identity/index.ts';
+import { onEachDatabase } from '../identity/people/testing/databases.ts';
 import { type House, ORIGIN } from '../identity/people/testing/house.ts';
 import { digestJson, limits } from '../platform/index.ts';
 import { evidenceProblem } from './evidence.ts';
@@ -29,14 +30,14 @@ import type { Approvals } from './types.ts';
 
 const TTL_MS = limits.approvalTtlSeconds * 1_000;
 
-describe('approvals', () => {
+onEachDatabase('approvals', (database) => {
   let house: House;
   let approvals: Approvals;
   let approver: SoftwarePasskey;
   let owner: SoftwarePasskey;
   let auditor: SoftwarePasskey;
   before(async () => {
-    ({ house, approvals } = await openDesk());
+    ({ house, approvals } = await openDesk({ database: await database() }));
     // Without counters, as synced passkeys are: nothing may lean on them.
     approver = (await house.enrol(APPROVER, { counter: 'none' })).passkey;
     owner = (await house.enrol(OWNER, { counter: 'none' })).passkey;
@@ -47,10 +48,9 @@ describe('approvals', () => {
   let number = 0;
   /** An agent of its own for each test, with one action that waits. */
   async function waiting(...change: Parameters<typeof requestOf>) {
-    const agent = `agent-${++number}`;
-    await addAgent(house, agent);
-    const request = requestOf({ agent, ...change[0] }, change[1]);
-    return { agent, request, approval: await approvals.open(request) };
+    const worker = await addAgent(house, `agent-${++number}`);
+    const request = requestOf({ ...worker, ...change[0] }, change[1]);
+    return { ...worker, worker, request, approval: await approvals.open(request) };
   }
   const refusals = async (approval: Approval) =>
     (await house.records())
@@ -162,7 +162,7 @@ describe('approvals', () => {
   });
 
   test('a counting passkey whose counter stands still approves nothing', async () => {
-    house.declare('counting@example.test', 'approver');
+    await house.declare('counting@example.test', 'approver');
     const { passkey } = await house.enrol('counting@example.test');
     const copy = passkey.serialise();
     const [first, second] = [await waiting(), await waiting()];
@@ -218,14 +218,14 @@ describe('approvals', () => {
 
   test('a role that was taken away counts from then on', async () => {
     const { approval } = await waiting();
-    house.declare('leaver@example.test', 'approver');
+    await house.declare('leaver@example.test', 'approver');
     const { passkey } = await house.enrol('leaver@example.test');
     const assertion = await signed(approvals, approval, 'leaver@example.test', passkey);
-    house.declare('leaver@example.test', 'auditor');
+    await house.declare('leaver@example.test', 'auditor');
     await assert.rejects(approvals.approve(approval.id, 'leaver@example.test', assertion), {
       code: 'approval.not-approver',
     });
-    house.directory.delete('leaver@example.test');
+    await house.undeclare('leaver@example.test');
     await assert.rejects(approvals.approve(approval.id, 'leaver@example.test', assertion), {
       code: 'approval.not-approver',
     });
@@ -278,9 +278,9 @@ describe('approvals', () => {
   });
 
   test('a kill, or the loss of a role, while the signature is being checked still counts', async () => {
-    house.declare('late@example.test', 'approver');
+    await house.declare('late@example.test', 'approver');
     const { passkey } = await house.enrol('late@example.test', { counter: 'none' });
-    const lose = async () => house.declare('late@example.test', 'auditor');
+    const lose = () => house.declare('late@example.test', 'auditor');
     const [{ approval: killed, agent }, { approval: unroled }] = [await waiting(), await waiting()];
     for (const [approval, meanwhile, code] of [
       [killed, () => stopAgent(house, agent), 'approval.agent-changed'],
@@ -298,8 +298,8 @@ describe('approvals', () => {
   });
 
   test('kill cancels what is pending and what was approved and not used, in its own transaction', async () => {
-    const { approval: approved, agent } = await waiting();
-    const pending = await approvals.open(requestOf({ agent, tool: 'shop/delete' }));
+    const { approval: approved, agent, worker } = await waiting();
+    const pending = await approvals.open(requestOf({ ...worker, tool: 'shop/delete' }));
     const { approval: other } = await waiting();
     await approve(approvals, approved, APPROVER, approver);
     const waits = approvals.settled(pending.id, AbortSignal.timeout(60_000));
@@ -320,12 +320,29 @@ describe('approvals', () => {
       ['cancelled', 'cancelled', 'pending'],
     );
     assert.deepEqual(await consume(house, approved, approved.actionId), { ok: false, failed: 'approval' });
-    assert.equal((await house.records('approval.cancel')).length, 2);
+    const cancelled = (await house.records('approval.cancel')).filter((record) => record.agent === agent);
+    assert.equal(cancelled.length, 2);
     await approvals.refresh(await feedOf(house));
     assert.equal((await waits).state, 'cancelled');
     assert.equal(approvals.find(approved.digest), undefined);
     const nothing = house.storage.transaction((transaction) => approvals.cancelAll(transaction, {}, 'gatehouse'));
     await assert.rejects(nothing, { code: 'approval.cancel-what' });
+  });
+
+  test('what an ended task or a suspended agent asked for leaves the inbox, on the record', async () => {
+    const [ended, stopped, other] = [await waiting(), await waiting(), await waiting()];
+    const assertion = await signed(approvals, ended.approval, APPROVER, approver);
+    await house.registry.endTask(ended.task, 'person:owner@example.test');
+    await assert.rejects(approvals.approve(ended.approval.id, APPROVER, assertion), { code: 'approval.task-ended' });
+    await house.registry.setAgentState(stopped.agent, 'suspended', 'person:owner@example.test');
+    await approvals.expire();
+    assert.deepEqual(
+      [await stateOf(ended.approval), await stateOf(stopped.approval), await stateOf(other.approval)],
+      ['cancelled', 'cancelled', 'pending'],
+    );
+    const cancelled = (await house.records('approval.cancel')).map((record) => record.approval);
+    assert.ok(cancelled.includes(ended.approval.id) && cancelled.includes(stopped.approval.id));
+    assert.equal(approvals.find(ended.approval.digest), undefined);
   });
 
   test('of two people who approve at the same time one wins, and the other is told', async () => {
@@ -396,8 +413,8 @@ describe('approvals', () => {
   });
 
   test('an agent cannot wear approvers down: beyond the limit it is told to wait', async () => {
-    const { agent } = await waiting();
-    const ask = (index: number) => approvals.open(requestOf({ agent, arguments: { index } }));
+    const { agent, worker } = await waiting();
+    const ask = (index: number) => approvals.open(requestOf({ ...worker, arguments: { index } }));
     const limit = limits.pendingApprovalsPerAgent;
     const tries = await Promise.allSettled(Array.from({ length: limit + 5 }, (_, index) => ask(index)));
     assert.equal(tries.filter(({ status }) => status === 'fulfilled').length, limit - 1);
@@ -408,11 +425,11 @@ describe('approvals', () => {
   });
 
   test('what nobody could read through is refused before anybody is asked', async () => {
-    const { agent } = await waiting();
-    const huge = requestOf({ agent, arguments: { text: 'x'.repeat(300_000) } });
+    const { worker } = await waiting();
+    const huge = requestOf({ ...worker, arguments: { text: 'x'.repeat(300_000) } });
     await assert.rejects(approvals.open(huge), { code: 'approval.too-large' });
     await assert.rejects(
-      approvals.open(requestOf({ agent }, { decision: { ...huge.decision, policyVersion: 'p2' } })),
+      approvals.open(requestOf({ ...worker }, { decision: { ...huge.decision, policyVersion: 'p2' } })),
       {
         code: 'approval.policy-version',
       },
@@ -433,9 +450,9 @@ describe('approvals', () => {
   });
 
   test('lists are by state, agent and task, newest first, page by page', async () => {
-    const { agent, approval } = await waiting();
+    const { agent, worker, approval } = await waiting();
     const more = [];
-    for (const index of [1, 2, 3]) more.push(await approvals.open(requestOf({ agent, arguments: { index } })));
+    for (const index of [1, 2, 3]) more.push(await approvals.open(requestOf({ ...worker, arguments: { index } })));
     await approvals.deny(approval.id, APPROVER, '');
     const ids = (page: Approval[]) => page.map(({ id }) => id);
     const newest = ids(more).reverse();
@@ -450,7 +467,7 @@ describe('approvals', () => {
   });
 
   test('a decision on one replica is found on another by the feed', async () => {
-    const { approval } = await waiting();
+    const { approval, request } = await waiting();
     const elsewhere = await approvalsOf(house);
     const waits = elsewhere.settled(approval.id, AbortSignal.timeout(60_000));
     await approve(approvals, approval, APPROVER, approver);
@@ -461,8 +478,7 @@ describe('approvals', () => {
     // Consumption is told by nobody; the other replica finds out by the write, and lets go.
     await consume(house, approval, approval.actionId);
     assert.deepEqual(await consume(house, approval, 'act_other'), { ok: false, failed: 'approval' });
-    const { subject } = requestOf({ agent: approval.agent });
-    const next = await elsewhere.open(requestOf(subject));
+    const next = await elsewhere.open({ ...request, actionId: 'act_next' });
     assert.notEqual(next.id, approval.id);
     assert.equal(elsewhere.find(approval.digest)?.id, next.id);
     elsewhere.noteConsumed(approval.id);
@@ -474,9 +490,11 @@ describe('approvals', () => {
     const set = (approval: Approval, change: object) =>
       house.storage.db.updateTable('approvals').set(change).where('id', '=', approval.id).execute();
 
-    const { approval: forged } = await waiting();
+    const { approval: forged, request: asked } = await waiting();
     await set(forged, { state: 'approved', decided_by: APPROVER, decided_at: house.clock.now() });
-    assert.equal((await approvalsOf(house)).find(forged.digest), undefined);
+    const restarted = await approvalsOf(house);
+    assert.equal(restarted.find(forged.digest), undefined);
+    await assert.rejects(restarted.open(asked), { code: 'approval.inconsistent' });
 
     const [{ approval: good }, { approval: moved }] = [await waiting(), await waiting()];
     await approve(approvals, good, APPROVER, approver);
@@ -503,11 +521,11 @@ describe('approvals', () => {
 });
 
 test('a restart keeps what waits and what was approved', async () => {
-  const { house, approvals, addAgent: add } = await openDesk({ replica: 'one' });
+  const { house, approvals } = await openDesk({ replica: 'one' });
   const { passkey } = await house.enrol(APPROVER);
-  await add();
-  const pending = await approvals.open(requestOf());
-  const approved = await approvals.open(requestOf({ tool: 'shop/delete' }));
+  const worker = await addAgent(house);
+  const pending = await approvals.open(requestOf(worker));
+  const approved = await approvals.open(requestOf({ ...worker, tool: 'shop/delete' }));
   await approve(approvals, approved, APPROVER, passkey);
   await house.close({ keep: true });
 
@@ -524,15 +542,15 @@ test('a restart keeps what waits and what was approved', async () => {
 });
 
 test('when a change cannot be recorded it is not made', async () => {
-  const { house, approvals, addAgent: add } = await openDesk();
+  const { house, approvals } = await openDesk();
   try {
     const { passkey } = await house.enrol(APPROVER);
-    await add();
-    const approval = await approvals.open(requestOf());
+    const worker = await addAgent(house);
+    const approval = await approvals.open(requestOf(worker));
     const mute = await approvalsOf({ ...house, recordChange: () => Promise.reject(new Error('the log is full')) });
     await assert.rejects(approve(mute, approval, APPROVER, passkey), /the log is full|refused/);
     await assert.rejects(mute.deny(approval.id, APPROVER, ''), /the log is full|refused/);
-    await assert.rejects(mute.open(requestOf({ tool: 'shop/delete' })), /the log is full|refused/);
+    await assert.rejects(mute.open(requestOf({ ...worker, tool: 'shop/delete' })), /the log is full|refused/);
     assert.deepEqual(
       (await approvals.list({ limit: 10 })).map(({ id, state }) => [id, state]),
       [[approval.id, 'pending']],

@@ -1,13 +1,15 @@
 import type { Approval, PersonManifest } from '@gatehouse/protocol';
 import type { PasskeyVerification } from '../identity/index.ts';
-import { type Clock, GatehouseError, type Log, limits, newId } from '../platform/index.ts';
-import type { Change, DatabaseTransaction, RecordChange, Storage } from '../storage/index.ts';
-import { createDecisions } from './decide.ts';
+import { type Clock, GatehouseError, type Log } from '../platform/index.ts';
+import type { Change, RecordChange, Storage } from '../storage/index.ts';
+import { createDecisions, inconsistent } from './decide.ts';
 import { evidenceProblem } from './evidence.ts';
 import { createMemory } from './memory.ts';
-import { type ApprovalRow, newRow, subjectOf, toApproval } from './rows.ts';
+import { openWithin } from './open.ts';
+import { type ApprovalRow, subjectOf, toApproval } from './rows.ts';
 import { subjectDigest } from './subject.ts';
-import type { ApprovalRequest, Approvals } from './types.ts';
+import { createSweep } from './sweep.ts';
+import type { Approvals } from './types.ts';
 
 export interface ApprovalsDependencies {
   storage: Storage;
@@ -21,38 +23,35 @@ export interface ApprovalsDependencies {
   publicUrl: string;
 }
 
-/** What one approver can read through, with room to spare; larger things are to be passed by reference. */
-const REVIEWABLE_BYTES = 256 * 1024;
 const PAGE_LIMIT = 200;
 /** Rows per statement: bounded parameters on both databases. */
 const CHUNK = 500;
-/** Approvals that end in one transaction, which everything else that writes waits for. */
-const EXPIRED_AT_ONCE = 100;
-
 export async function createApprovals(dependencies: ApprovalsDependencies): Promise<Approvals> {
   const { storage, clock, log } = dependencies;
   const memory = createMemory(clock);
   const decisions = createDecisions(dependencies);
+  const sweep = createSweep({ storage, clock, recordMove: decisions.recordMove });
   const { origin } = new URL(dependencies.publicUrl);
 
   const show = (row: ApprovalRow) => toApproval(row, clock.now());
 
   /** A row that does not hold together was changed by hand, and nothing may run on it. */
-  function remember(row: ApprovalRow): void {
+  function isIntact(row: ApprovalRow): boolean {
     const problem = !subjectOf(row)
       ? 'its digest is of another action'
       : row.state === 'approved'
         ? evidenceProblem(row.assertion, { id: row.id, digest: row.digest, decidedBy: row.decided_by, origin })
         : null;
-    if (problem === null) {
-      memory.put(show(row));
-      return;
+    if (problem !== null) {
+      const what = 'an approval in the database is not what was asked or signed; it is not used';
+      log.error(what, { approval: row.id, problem });
     }
-    memory.drop(row.id);
-    log.error('an approval in the database is not what was asked or signed; it is not used', {
-      approval: row.id,
-      problem,
-    });
+    return problem === null;
+  }
+
+  function remember(row: ApprovalRow): void {
+    if (isIntact(row)) memory.put(show(row));
+    else memory.drop(row.id);
   }
 
   async function reload(ids: string[]): Promise<void> {
@@ -81,55 +80,6 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
     for (const row of rows) remember(row);
   }
 
-  async function openWithin(transaction: DatabaseTransaction, request: ApprovalRequest): Promise<ApprovalRow> {
-    const { subject } = request;
-    const now = clock.now();
-    const agent = await transaction
-      .selectFrom('agents')
-      .select(['state', 'epoch'])
-      .where('name', '=', subject.agent)
-      .executeTakeFirst();
-    if (agent?.state !== 'active' || agent.epoch !== subject.agentEpoch) {
-      throw new GatehouseError(
-        'conflict',
-        'approval.agent-changed',
-        `The agent ${subject.agent} has been stopped or changed since this call was made; nobody can approve it.`,
-      );
-    }
-    const open = transaction.selectFrom('approvals').where('agent', '=', subject.agent).where('expires_at', '>', now);
-    const same = await open
-      .selectAll()
-      .where('state', 'in', ['approved', 'pending'])
-      .where('digest', '=', subjectDigest(subject))
-      .orderBy('state')
-      .executeTakeFirst();
-    if (same) return same;
-
-    const limit = limits.pendingApprovalsPerAgent;
-    const pending = await open.select('id').where('state', '=', 'pending').limit(limit).execute();
-    if (pending.length >= limit) {
-      throw new GatehouseError(
-        'too-many',
-        'approval.too-many',
-        `${limit} actions of ${subject.agent} wait for approval already. Wait until some are decided, or end the task.`,
-      );
-    }
-    const row = newRow(newId('apr', now), request, {
-      createdAt: now,
-      expiresAt: now + limits.approvalTtlSeconds * 1_000,
-    });
-    if (Buffer.byteLength(row.body) > REVIEWABLE_BYTES) {
-      throw new GatehouseError(
-        'too-large',
-        'approval.too-large',
-        `Nobody can review arguments of this size (at most ${REVIEWABLE_BYTES} bytes). Pass a reference to the content, or split the action.`,
-      );
-    }
-    await transaction.insertInto('approvals').values(row).execute();
-    await decisions.recordMove(transaction, row, 'approval.request', 'gatehouse');
-    return row;
-  }
-
   async function decide(work: Promise<ApprovalRow>): Promise<Approval> {
     const row = await work;
     remember(row);
@@ -151,8 +101,13 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
           'The action was decided by another version of the policy than it is bound to.',
         );
       }
-      const row = await storage.transaction((transaction) => openWithin(transaction, request));
-      remember(row);
+      const row = await storage.transaction(async (transaction) => {
+        const { row, isNew } = await openWithin(transaction, clock, request);
+        if (isNew) await decisions.recordMove(transaction, row, 'approval.request', 'gatehouse');
+        return row;
+      });
+      if (!isIntact(row)) throw inconsistent();
+      memory.put(show(row));
       return show(row);
     },
 
@@ -220,35 +175,9 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
 
     async expire() {
       memory.purge();
-      const due = () => {
-        const now = clock.now();
-        return storage.db
-          .selectFrom('approvals')
-          .select('id')
-          .where('state', 'in', ['pending', 'approved'])
-          .where('expires_at', '<=', now)
-          .limit(EXPIRED_AT_ONCE)
-          .execute();
-      };
-      let count = 0;
-      for (let rows = await due(); rows.length > 0; rows = await due()) {
-        const ids = rows.map(({ id }) => id);
-        const expired = await storage.transaction(async (transaction) => {
-          const ended = await transaction
-            .updateTable('approvals')
-            .set({ state: 'expired' })
-            .where('id', 'in', ids)
-            .where('state', 'in', ['pending', 'approved'])
-            .where('expires_at', '<=', clock.now())
-            .returningAll()
-            .execute();
-          for (const row of ended) await decisions.recordMove(transaction, row, 'approval.expire', 'gatehouse');
-          return ended;
-        });
-        for (const row of expired) remember(row);
-        count += expired.length;
-      }
-      return count;
+      const { expired, cancelled } = await sweep();
+      for (const row of [...expired, ...cancelled]) remember(row);
+      return expired.length;
     },
   };
 }

@@ -21,19 +21,17 @@ export function createDecisions({ storage, registry, people, recordChange, clock
     requireApprover(personOf(person), asked);
     requireState(row, ['pending'], clock);
     const subject = subjectOf(row);
-    if (!subject) {
-      throw new GatehouseError(
-        'internal',
-        'approval.inconsistent',
-        'This approval was changed in the database after it was asked for. Nothing can be approved by it; tell your security team.',
-      );
-    }
+    if (!subject) throw inconsistent();
     if (agent?.state !== 'active' || agent.epoch !== subject.agentEpoch) {
       throw new GatehouseError(
         'conflict',
         'approval.agent-changed',
         `The agent ${row.agent} has been stopped or changed since it asked. If it is still wanted, let it ask again.`,
       );
+    }
+    const task = await database.selectFrom('tasks').select('state').where('id', '=', row.task).executeTakeFirst();
+    if (task?.state !== 'active') {
+      throw new GatehouseError('conflict', 'approval.task-ended', 'The task that asked for this has ended.');
     }
     return row;
   }
@@ -150,6 +148,14 @@ export function createDecisions({ storage, registry, people, recordChange, clock
         }),
       ),
   };
+}
+
+export function inconsistent(): GatehouseError {
+  return new GatehouseError(
+    'internal',
+    'approval.inconsistent',
+    'This approval was changed in the database after it was asked for or signed. Nothing can run on it; tell your security team.',
+  );
 }
 
 async function rowOf(database: Database | DatabaseTransaction, id: string): Promise<ApprovalRow | undefined> {

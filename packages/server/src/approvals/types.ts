@@ -70,6 +70,9 @@ export interface Approvals {
   noteConsumed(id: string): void;
 
   refresh(changes: Change[]): Promise<void>;
-  /** Moves what has run out to `expired`, recorded; called by a timer. */
+  /**
+   * Moves what has run out to `expired`, and cancels what was asked in a task that has ended or by an agent that is not active any
+   * more; recorded. Called by a timer. Says how many have expired.
+   */
   expire(): Promise<number>;
 }

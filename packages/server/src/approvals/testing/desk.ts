@@ -1,4 +1,4 @@
-import type { Approval, Decision } from '@gatehouse/protocol';
+import { type Approval, type Decision, type ManifestInput, manifest, TASK_DETAILS_TYPE } from '@gatehouse/protocol';
 import type { RequestOptions, SoftwarePasskey } from '../../../../sdk/src/software-passkey.ts';
 import { type House, type HouseOptions, ORIGIN, openHouse } from '../../identity/people/testing/house.ts';
 import { createApprovals } from '../approvals.ts';
@@ -48,33 +48,42 @@ export function requestOf(change: Partial<ApprovalSubject> = {}, more: Partial<A
 /** A house in which somebody has approvals to give: an agent, its owner, an approver and an auditor, each with a passkey. */
 export async function openDesk(options: HouseOptions = {}) {
   const house = await openHouse(options);
-  house.declare(OWNER, 'owner');
-  house.declare(APPROVER, 'approver');
-  house.declare(AUDITOR, 'auditor', 'developer');
+  await house.declare(OWNER, 'owner');
+  await house.declare(APPROVER, 'approver');
+  await house.declare(AUDITOR, 'auditor', 'developer');
   const approvals = await approvalsOf(house);
-  return { house, approvals, addAgent: (name = AGENT) => addAgent(house, name) };
+  const workspace: ManifestInput[] = [
+    { kind: 'Environment', name: 'prod', production: true },
+    { kind: 'Template', name: 'refund', allow: [] },
+    { kind: 'Blueprint', name: 'support', templates: ['refund'] },
+  ];
+  await apply(house, workspace);
+  return { house, approvals };
+}
+
+async function apply(house: House, inputs: ManifestInput[]): Promise<void> {
+  const manifests = inputs.map((input) => manifest.parse(input));
+  await house.registry.apply(manifests, { prune: false, by: 'gatehouse' });
 }
 
 export const approvalsOf = (house: House) => createApprovals(house);
 
-export async function addAgent(house: House, name: string): Promise<void> {
-  const now = house.clock.now();
-  const agent = { name, environment: 'prod', owner: OWNER, blueprint: 'support', state: 'active', epoch: 1 };
-  const values = { ...agent, killed_at: null, body: '{}', updated_at: now };
-  await house.storage.db.insertInto('agents').values(values).execute();
+/** An agent at work on a task: the parts of a subject that name both. */
+export async function addAgent(house: House, name = AGENT) {
+  const agent = { name, environment: 'prod', owner: OWNER, blueprint: 'support', purpose: 'Answers tickets.' };
+  await apply(house, [{ kind: 'Agent', ...agent }]);
+  const details = { type: TASK_DETAILS_TYPE, template: 'refund', parameters: {}, intent: 'refund order 1042' } as const;
+  const task = await house.registry.startTask(name, details);
+  return { agent: name, agentEpoch: house.registry.snapshot().agents.get(name)?.epoch ?? 0, task: task.id };
 }
 
 /** What kill does to the agent itself. */
-export async function stopAgent(house: House, name = AGENT): Promise<void> {
-  await house.storage.db
-    .updateTable('agents')
-    .set(({ eb }) => ({ state: 'suspended', epoch: eb('epoch', '+', 1) }))
-    .where('name', '=', name)
-    .execute();
+export async function stopAgent(house: House, name: string): Promise<void> {
+  await house.registry.setAgentState(name, 'suspended', 'person:security@example.test', { killed: true });
 }
 
-export async function resumeAgent(house: House, name = AGENT): Promise<void> {
-  await house.storage.db.updateTable('agents').set({ state: 'active' }).where('name', '=', name).execute();
+export async function resumeAgent(house: House, name: string): Promise<void> {
+  await house.registry.setAgentState(name, 'active', 'person:security@example.test');
 }
 
 export async function signed(approvals: Approvals, approval: Approval, person: string, passkey: SoftwarePasskey) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash, type JsonWebKey, sign } from 'node:crypto';
-import { after, before, describe, test } from 'node:test';
+import { after, before, test } from 'node:test';
 import {
   type AssertionAnswer,
   type CreationOptions,
@@ -9,28 +9,29 @@ import {
   restoreSoftwarePasskey,
 } from '../../../../sdk/src/software-passkey.ts';
 import type { Json } from '../../platform/index.ts';
+import { onEachDatabase } from './testing/databases.ts';
 import { cookieOf, type House, ORIGIN, openHouse } from './testing/house.ts';
 
 const MINUTE = 60_000;
 
-describe('passkeys', () => {
+onEachDatabase('passkeys', (database) => {
   let house: House;
   before(async () => {
-    house = await openHouse();
+    house = await openHouse({ database: await database() });
   });
   after(() => house.close());
 
   let number = 0;
-  const newPerson = () => {
+  const newPerson = async () => {
     const email = `holder-${++number}@example.test`;
-    house.declare(email, 'developer');
+    await house.declare(email, 'developer');
     return email;
   };
   const request = async () => (await house.people.signInOptions()) as unknown as RequestOptions;
   const answer = (assertion: AssertionAnswer) => house.people.signIn({ ...assertion }, {});
 
   test('whoever holds the passkey signs in without saying who they are', async () => {
-    const email = newPerson();
+    const email = await newPerson();
     const { passkey } = await house.enrol(email);
     assert.equal((await house.signIn(passkey)).person.email, email);
   });
@@ -44,7 +45,7 @@ describe('passkeys', () => {
   });
 
   test('one answer signs in once', async () => {
-    const { passkey } = await house.enrol(newPerson());
+    const { passkey } = await house.enrol(await newPerson());
     const options = await request();
     const assertion = passkey.assert(options, ORIGIN);
     await answer(assertion);
@@ -54,14 +55,14 @@ describe('passkeys', () => {
   });
 
   test('an answer given 5 minutes late is refused', async () => {
-    const { passkey } = await house.enrol(newPerson());
+    const { passkey } = await house.enrol(await newPerson());
     const options = await request();
     house.pass(5 * MINUTE);
     await assert.rejects(answer(passkey.assert(options, ORIGIN)), { code: 'passkey.not-verified' });
   });
 
   test('an answer made for another origin, relying party or challenge is refused', async () => {
-    const { passkey } = await house.enrol(newPerson());
+    const { passkey } = await house.enrol(await newPerson());
     for (const [origin, change] of [
       ['http://localhost:9999', {}],
       ['https://evil.example.test', {}],
@@ -75,8 +76,8 @@ describe('passkeys', () => {
   });
 
   test('an answer with any part changed, or with the key of somebody else, is refused', async () => {
-    const { passkey } = await house.enrol(newPerson());
-    const { passkey: other } = await house.enrol(newPerson());
+    const { passkey } = await house.enrol(await newPerson());
+    const { passkey: other } = await house.enrol(await newPerson());
     for (const part of ['clientDataJSON', 'authenticatorData', 'signature', 'userHandle', 'credential'] as const) {
       const options = await request();
       const assertion = passkey.assert(options, ORIGIN);
@@ -99,7 +100,7 @@ describe('passkeys', () => {
   });
 
   test('an answer given inside a frame of another site is refused', async () => {
-    const { passkey } = await house.enrol(newPerson());
+    const { passkey } = await house.enrol(await newPerson());
     const options = await request();
     const assertion = passkey.assert(options, ORIGIN);
     const client = JSON.parse(Buffer.from(assertion.response.clientDataJSON, 'base64url').toString());
@@ -114,7 +115,7 @@ describe('passkeys', () => {
   });
 
   test('an authenticator that did not verify its user can neither enrol nor sign in', async () => {
-    const email = newPerson();
+    const email = await newPerson();
     await assert.rejects(house.enrol(email, { userVerified: false }), { code: 'passkey.not-verified' });
     const { passkey } = await house.enrol(email);
     const unverified = restoreSoftwarePasskey(
@@ -125,14 +126,14 @@ describe('passkeys', () => {
   });
 
   test('a copy of a counting passkey is found out by its counter', async () => {
-    const { passkey } = await house.enrol(newPerson());
+    const { passkey } = await house.enrol(await newPerson());
     const copy = restoreSoftwarePasskey(passkey.serialise());
     await house.signIn(passkey);
     await assert.rejects(house.signIn(copy), { code: 'passkey.replayed' });
   });
 
   test('a passkey that keeps no counter signs in again and again', async () => {
-    const { passkey } = await house.enrol(newPerson(), { counter: 'none' });
+    const { passkey } = await house.enrol(await newPerson(), { counter: 'none' });
     await house.signIn(passkey);
     await house.signIn(passkey);
   });
@@ -152,12 +153,12 @@ describe('passkeys', () => {
     for (const assertion of nonsense) {
       await assert.rejects(house.people.signIn(assertion, {}), { code: 'passkey.malformed' });
     }
-    const { passkey } = await house.enrol(newPerson());
+    const { passkey } = await house.enrol(await newPerson());
     await house.signIn(passkey);
   });
 
   test('a person has several passkeys, names them, and keeps at least one', async () => {
-    const email = newPerson();
+    const email = await newPerson();
     const { passkey: first, person } = await house.enrol(email);
     const { session } = await house.addPasskey(person, createSoftwarePasskey(), 'Security key');
     const me = session.person;
@@ -175,7 +176,7 @@ describe('passkeys', () => {
   });
 
   test('removing a passkey ends the sessions that were open elsewhere', async () => {
-    const email = newPerson();
+    const email = await newPerson();
     const { passkey: lost, person } = await house.enrol(email);
     const { session } = await house.addPasskey(person, createSoftwarePasskey());
     const elsewhere = await house.signIn(lost);
@@ -185,7 +186,7 @@ describe('passkeys', () => {
   });
 
   test('of two removals at the same time one is refused, so that nobody is locked out', async () => {
-    const email = newPerson();
+    const email = await newPerson();
     const { passkey, person } = await house.enrol(email);
     const { passkey: second, session } = await house.addPasskey(person, createSoftwarePasskey());
     const tries = await Promise.allSettled(
@@ -196,15 +197,15 @@ describe('passkeys', () => {
   });
 
   test('nobody renames, removes or uses the passkey of another person', async () => {
-    const { passkey } = await house.enrol(newPerson());
-    const { person: other } = await house.enrol(newPerson());
+    const { passkey } = await house.enrol(await newPerson());
+    const { person: other } = await house.enrol(await newPerson());
     await assert.rejects(house.people.renamePasskey(other, passkey.id, 'mine'), { code: 'passkey.not-found' });
     await assert.rejects(house.people.removePasskey(other, passkey.id), { code: 'passkey.not-found' });
     await assert.rejects(house.addPasskey(other, passkey), { code: 'passkey.known' });
   });
 
   test('a session older than 5 minutes may not add or remove passkeys until its holder signs in again', async () => {
-    const { passkey, person } = await house.enrol(newPerson());
+    const { passkey, person } = await house.enrol(await newPerson());
     house.pass(5 * MINUTE);
     await assert.rejects(house.people.enrolmentOptions(person), { code: 'session.stale' });
     await assert.rejects(house.people.removePasskey(person, passkey.id), { code: 'session.stale' });
@@ -213,8 +214,8 @@ describe('passkeys', () => {
   });
 
   test('an enrolment belongs to the session that asked for it', async () => {
-    const { person: asked, passkey } = await house.enrol(newPerson());
-    const { person: other } = await house.enrol(newPerson());
+    const { person: asked, passkey } = await house.enrol(await newPerson());
+    const { person: other } = await house.enrol(await newPerson());
     const { person: asElsewhere } = await house.signIn(passkey);
     const options = await house.people.enrolmentOptions(asked);
     const attestation = createSoftwarePasskey().register(options as unknown as CreationOptions, ORIGIN);
@@ -226,7 +227,7 @@ describe('passkeys', () => {
   });
 
   test('a challenge of one purpose is good for no other', async () => {
-    const { passkey, person } = await house.enrol(newPerson());
+    const { passkey, person } = await house.enrol(await newPerson());
     const enrolment = await house.people.enrolmentOptions(person);
     const { challenge } = enrolment as { challenge: string };
     const assertion = passkey.assert({ challenge, rpId: 'localhost' }, ORIGIN);
@@ -234,7 +235,7 @@ describe('passkeys', () => {
   });
 
   test('an enrolment that brings certificates is refused before any is looked at', async () => {
-    const { person } = await house.enrol(newPerson());
+    const { person } = await house.enrol(await newPerson());
     const options = await house.people.enrolmentOptions(person);
     const attestation = createSoftwarePasskey().register(options as unknown as CreationOptions, ORIGIN);
     const object = Buffer.from(attestation.response.attestationObject, 'base64url');

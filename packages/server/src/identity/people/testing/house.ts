@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ActionRecord, PersonManifest, Role } from '@gatehouse/protocol';
+import { type ActionRecord, manifest, type Role } from '@gatehouse/protocol';
 import {
   type CreationOptions,
   createSoftwarePasskey,
@@ -12,6 +12,7 @@ import {
 } from '../../../../../sdk/src/software-passkey.ts';
 import { openLedger } from '../../../ledger/index.ts';
 import { createLog } from '../../../platform/index.ts';
+import { createRegistry } from '../../../registry/index.ts';
 import { createSealer, openStorage } from '../../../storage/index.ts';
 import { createPeople } from '../people.ts';
 import type { NewSession, SignedInPerson } from '../types.ts';
@@ -34,12 +35,11 @@ export async function openHouse(options: HouseOptions = {}) {
   const clock = { now: () => now };
   const log = createLog('error', () => {});
   const storage = await openStorage({ database: options.database ?? 'sqlite', dataDir, log, clock });
-  const directory = new Map<string, PersonManifest>();
-  const registry = { snapshot: () => ({ people: directory }) };
   const sealer = createSealer(Buffer.alloc(32, 7));
   const replica = options.replica ?? `replica-${randomBytes(4).toString('hex')}`;
   const ledger = await openLedger({ storage, sealer, clock, log, replica, origin: new URL(publicUrl).host });
   const { recordChange } = ledger;
+  const registry = await createRegistry({ storage, clock, trustDomain: 'example.test', recordChange, log });
   const people = createPeople({ storage, registry, recordChange, clock, log, publicUrl });
 
   return {
@@ -52,12 +52,18 @@ export async function openHouse(options: HouseOptions = {}) {
     log,
     dataDir,
     publicUrl,
-    directory,
     pass(ms: number) {
       now += ms;
     },
-    declare(email: string, ...roles: Role[]) {
-      directory.set(email, { kind: 'Person', email, displayName: email, roles });
+    async declare(email: string, ...roles: Role[]) {
+      const person = manifest.parse({ kind: 'Person', email, displayName: email, roles });
+      await registry.apply([person], { prune: false, by: 'gatehouse' });
+    },
+    async undeclare(email: string) {
+      const others = (await registry.exportManifests()).filter(
+        (each) => each.kind !== 'Person' || each.email !== email,
+      );
+      await registry.apply(others, { prune: true, by: 'gatehouse' });
     },
     /** All records of this log, oldest first. */
     async records(operation?: string): Promise<ActionRecord[]> {

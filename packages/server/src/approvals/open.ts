@@ -1,0 +1,63 @@
+import { type Clock, GatehouseError, limits, newId } from '../platform/index.ts';
+import type { DatabaseTransaction } from '../storage/index.ts';
+import { type ApprovalRow, newRow } from './rows.ts';
+import { subjectDigest } from './subject.ts';
+import type { ApprovalRequest } from './types.ts';
+
+/** What one approver can read through, with room to spare; larger things are to be passed by reference. */
+const REVIEWABLE_BYTES = 256 * 1024;
+
+/** The approval that this request waits for: the one there is already (`isNew` false), or a new one, not yet recorded. */
+export async function openWithin(
+  transaction: DatabaseTransaction,
+  clock: Clock,
+  request: ApprovalRequest,
+): Promise<{ row: ApprovalRow; isNew: boolean }> {
+  const { subject } = request;
+  const now = clock.now();
+  const agent = await transaction
+    .selectFrom('agents')
+    .select(['state', 'epoch'])
+    .where('name', '=', subject.agent)
+    .executeTakeFirst();
+  if (agent?.state !== 'active' || agent.epoch !== subject.agentEpoch) {
+    throw new GatehouseError(
+      'conflict',
+      'approval.agent-changed',
+      `The agent ${subject.agent} has been stopped or changed since this call was made; nobody can approve it.`,
+    );
+  }
+  const unexpired = transaction
+    .selectFrom('approvals')
+    .where('agent', '=', subject.agent)
+    .where('expires_at', '>', now);
+  const same = await unexpired
+    .selectAll()
+    .where('digest', '=', subjectDigest(subject))
+    .where('state', 'in', ['approved', 'pending'])
+    // `approved` sorts first: a yes that another replica has just been given is used before anybody is asked again.
+    .orderBy('state')
+    .executeTakeFirst();
+  if (same) return { row: same, isNew: false };
+
+  const limit = limits.pendingApprovalsPerAgent;
+  const pending = await unexpired.select('id').where('state', '=', 'pending').limit(limit).execute();
+  if (pending.length >= limit) {
+    throw new GatehouseError(
+      'too-many',
+      'approval.too-many',
+      `${limit} actions of ${subject.agent} wait for approval already. Wait until some are decided, or end the task.`,
+    );
+  }
+  const expiresAt = now + limits.approvalTtlSeconds * 1_000;
+  const row = newRow(newId('apr', now), request, { createdAt: now, expiresAt });
+  if (Buffer.byteLength(row.body) > REVIEWABLE_BYTES) {
+    throw new GatehouseError(
+      'too-large',
+      'approval.too-large',
+      `Nobody can review arguments of this size (at most ${REVIEWABLE_BYTES} bytes). Pass a reference to the content, or split the action.`,
+    );
+  }
+  await transaction.insertInto('approvals').values(row).execute();
+  return { row, isNew: true };
+}
