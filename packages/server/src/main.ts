@@ -12,8 +12,8 @@ import { applyWorkspace } from './governance/index.ts';
 import { createIdentity, createPeople } from './identity/index.ts';
 import { openLedger } from './ledger/index.ts';
 import { type Clock, type Config, createLog, type Log, Secret, systemClock } from './platform/index.ts';
-import { compilePolicies, type PolicySet } from './policy/index.ts';
-import { createRegistry } from './registry/index.ts';
+import { type CompilePolicies, compilePolicies, type PolicySet } from './policy/index.ts';
+import { createRegistry, type Snapshot } from './registry/index.ts';
 import { type Change, createSealer, openStorage, type RecordChange } from './storage/index.ts';
 
 export interface RunningServer {
@@ -57,7 +57,8 @@ export async function startServer(
     log,
     validate: compilePolicies,
   });
-  let policies: PolicySet = compilePolicies(registry.snapshot());
+  const policies = policiesOf(compilePolicies);
+  policies(registry.snapshot());
 
   const people = createPeople({ storage, registry, recordChange, clock, log, publicUrl: config.publicUrl });
   const identity = await createIdentity({
@@ -80,7 +81,7 @@ export async function startServer(
   });
   const enforcement = createEnforcement({
     registry,
-    policies: () => policies,
+    policies,
     approvals,
     ledger,
     feed: storage.feed,
@@ -113,8 +114,6 @@ export async function startServer(
 
   await storage.feed.start(config.replica, async (changes: Change[]) => {
     await registry.refresh(changes);
-    if (changes.some(({ topic }) => topic === 'policy' || topic === 'object' || topic === 'definition'))
-      policies = compilePolicies(registry.snapshot());
     await identity.refresh(changes);
     await approvals.refresh(changes);
     for (const { topic, key } of changes) {
@@ -209,6 +208,16 @@ export async function startServer(
       await ledger.close();
       await storage.close();
     },
+  };
+}
+
+/** Compiles a snapshot's policies once per version of them; decisions and their fence can then never be of two versions. */
+function policiesOf(compile: CompilePolicies): (snapshot: Snapshot) => PolicySet {
+  let compiled: { version: number; set: PolicySet } | undefined;
+  return (snapshot) => {
+    const version = snapshot.fences.get('policy') ?? 0;
+    if (compiled?.version !== version) compiled = { version, set: compile(snapshot) };
+    return compiled.set;
   };
 }
 

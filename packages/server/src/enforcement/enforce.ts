@@ -13,8 +13,8 @@ import { type Action, type Dispatch, type Enforcement, NotSent, type Outcome, ty
 
 export interface EnforcementDependencies {
   registry: Registry;
-  /** The set compiled from the snapshot now in force. */
-  policies(): PolicySet;
+  /** The set compiled from exactly this snapshot: a dispatch is fenced on the version that its decision was made with. */
+  policies(snapshot: Snapshot): PolicySet;
   approvals: Approvals;
   ledger: Ledger;
   feed: Pick<ChangeFeed, 'fresh'>;
@@ -37,18 +37,19 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
     let actionId = action.actionId ?? newId('act', clock.now());
     for (let attempt = 1; ; attempt++) {
       const snapshot = registry.snapshot();
+      const set = deps.policies(snapshot);
 
       // 1 who
       const agent = snapshot.agents.get(action.caller.agent);
       const unproven = feed.fresh() ? whoIsRefused(snapshot, action, agent, clock.now()) : STALE;
-      if (!agent || unproven) return refuse(action, actionId, null, deny(unproven ?? STALE, deps.policies().version));
+      if (!agent || unproven) return refuse(action, actionId, null, deny(unproven ?? STALE, set.version));
 
       // 2 what
       const found = findSubject(snapshot, action);
-      if (isRefusal(found)) return refuse(action, actionId, found.tool, deny(found, deps.policies().version));
+      if (isRefusal(found)) return refuse(action, actionId, found.tool, deny(found, set.version));
 
       // 3 may it
-      const decision = decide(agent, action, found);
+      const decision = decide(set, agent, action, found);
       if (decision.effect === 'deny') return refuse(action, actionId, found, decision);
 
       // 4 record and 5 ask: what nobody has to approve is recorded once, with its dispatch
@@ -83,8 +84,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
     }
   }
 
-  function decide(agent: Agent, action: Action, tool: RegisteredTool): Decision {
-    const set = deps.policies();
+  function decide(set: PolicySet, agent: Agent, action: Action, tool: RegisteredTool): Decision {
     const problem = checkArguments(tool, action.arguments);
     if (problem) {
       const reason = `The arguments do not fit ${tool.ref}: ${problem}. Correct them and call again.`;
@@ -212,7 +212,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
       const snapshot = registry.snapshot();
       const agent = snapshot.agents.get(caller.agent);
       if (agent?.state !== 'active') return [];
-      const set = deps.policies();
+      const set = deps.policies(snapshot);
       const usable: RegisteredTool[] = [];
       for (const server of snapshot.servers.values()) {
         if (onlyServer !== undefined && server.name !== onlyServer) continue;

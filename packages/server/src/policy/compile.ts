@@ -50,7 +50,11 @@ export const compilePolicies: CompilePolicies = (snapshot) => {
     }
   }
   check(schema, policies, snapshot.policies);
-  const version = digestJson({ schema, policies: [...policies.values()].map(({ id, source }) => [id, source]) });
+  // As an object, so that the order in which things were loaded is not part of the version.
+  const version = digestJson({
+    schema,
+    policies: Object.fromEntries([...policies].map(([id, { source }]) => [id, source])),
+  });
   return policySet(version, policies, subjects);
 };
 

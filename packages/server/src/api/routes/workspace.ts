@@ -93,7 +93,9 @@ export function workspaceRoutes(deps: ApiDependencies): Route[] {
       'Apply manifests: all or nothing',
       { body: bodies.apply },
       async ({ caller, body }) => {
-        return applyWorkspace(applying, body.manifests, { prune: body.prune, by: caller.by });
+        const applied = await applyWorkspace(applying, body.manifests, { prune: body.prune, by: caller.by });
+        await deps.storage.feed.waitForAll(await deps.storage.feed.head());
+        return applied;
       },
     ),
     route('GET /export', ['admin', 'developer', 'security', 'auditor'], 'The workspace as manifests', {}, async () => ({

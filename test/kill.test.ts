@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { ManifestInput } from '@gatehouse/protocol';
+import { createMcpTransport } from '@gatehouse/sdk';
+import { Client } from '@modelcontextprotocol/client';
+import { startV2Http } from './peers/v2-server.ts';
+import { manifests } from './support/fixtures.ts';
+import { startWorkspace, type Workspace } from './support/workspace.ts';
+
+/** Law 6: kill is final. */
+let workspace: Workspace;
+let peer: Awaited<ReturnType<typeof startV2Http>>;
+
+before(async () => {
+  workspace = await startWorkspace();
+  peer = await startV2Http();
+  const all: ManifestInput = { kind: 'Template', name: 'all', allow: [{ tools: ['shop/*', 'peer/*'] }] };
+  await workspace.apply([
+    ...manifests().filter((each) => each.kind !== 'Template' || each.name !== 'all'),
+    all,
+    {
+      kind: 'ToolServer',
+      name: 'peer',
+      environments: ['production'],
+      transport: { type: 'http', url: peer.url, allowPrivateAddress: true },
+      tools: { echo: { tier: 1, effects: ['read'] }, wait_until_cancelled: { tier: 1, effects: ['read'] } },
+    },
+  ]);
+});
+after(async () => {
+  await workspace.close();
+  await peer.close();
+});
+
+const kill = (name: string) =>
+  workspace.operator('POST /agents/:name/kill', { params: { name }, body: { reason: 'test' } });
+const activate = (name: string) =>
+  workspace.operator('POST /agents/:name/state', { params: { name }, body: { state: 'active' } });
+const refund = {
+  name: 'shop__refund_order',
+  arguments: { order: 1042, amount_cents: 100, currency: 'EUR', reason: 'test' },
+};
+
+test('after kill returns no call passes, no token is minted, parked approvals are cancelled; a reactivated agent starts anew', async () => {
+  const agent = await workspace.agent('agent-a');
+  const task = await agent.startTask({ template: 'all', intent: 'test' });
+  const client = new Client({ name: 't', version: '1' });
+  await client.connect(createMcpTransport(task));
+  assert.ok(!(await client.callTool({ name: 'shop__get_order', arguments: { order: 1042 } })).isError);
+  assert.ok((await client.callTool(refund))._meta?.['gatehouse/approval']);
+
+  const killed = await kill('agent-a');
+  assert.deepEqual(killed.acknowledged, ['one']);
+  assert.equal(killed.cancelledApprovals, 1);
+  assert.equal(
+    (await workspace.operator('GET /approvals', { query: { agent: 'agent-a', state: 'pending' } })).items.length,
+    0,
+  );
+
+  await assert.rejects(client.callTool({ name: 'shop__get_order', arguments: { order: 1042 } }));
+  await assert.rejects(agent.startTask({ template: 'all', intent: 'again' }), /killed/);
+  await assert.rejects(agent.resumeTask(task.id), /killed/);
+  assert.equal((await workspace.operator('GET /tasks/:id', { params: { id: task.id } })).state, 'killed');
+
+  await activate('agent-a');
+  const response = await task.fetch(`${workspace.url}/mcp`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{}',
+  });
+  assert.equal(response.status, 401, 'a token from before the kill stays dead after a reactivation');
+  await assert.rejects(agent.resumeTask(task.id));
+  const fresh = new Client({ name: 't', version: '1' });
+  await fresh.connect(createMcpTransport(await agent.startTask({ template: 'all', intent: 'anew' })));
+  assert.ok(!(await fresh.callTool({ name: 'shop__get_order', arguments: { order: 1042 } })).isError);
+  await fresh.close();
+});
+
+test('a call in flight is ended, its upstream hears of it, and the record says that its outcome is unknown', async () => {
+  const agent = await workspace.agent('agent-b');
+  const task = await agent.startTask({ template: 'all', intent: 'test' });
+  const client = new Client({ name: 't', version: '1' });
+  await client.connect(createMcpTransport(task));
+  const waiting = client.callTool({ name: 'peer__wait_until_cancelled', arguments: { label: 'kill' } }).then(
+    (result) => JSON.stringify(result),
+    (error: Error) => error.message,
+  );
+  for (let turn = 0; (await workspace.operator('GET /status')).inFlight === 0 && turn < 200; turn++)
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  await kill('agent-b');
+  const ended = await waiting;
+  assert.ok(/killed|stopped|closed|terminated|unknown|may have run|fetch failed/i.test(ended), ended);
+  const { items } = await workspace.operator('GET /actions', {
+    query: { task: task.id, tool: 'peer/wait_until_cancelled' },
+  });
+  assert.equal(items[0]?.status, 'unknown');
+  await activate('agent-b');
+});
+
+test('open streams of a killed agent end, and no new one opens', async () => {
+  const agent = await workspace.agent('agent-a');
+  const task = await agent.startTask({ template: 'all', intent: 'test' });
+  const headers = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
+  const opened = await task.fetch(`${workspace.url}/mcp`, {
+    method: 'POST',
+    headers,
+    body: JSON.stringify({
+      jsonrpc: '2.0',
+      id: 1,
+      method: 'initialize',
+      params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 't', version: '1' } },
+    }),
+  });
+  const session = opened.headers.get('mcp-session-id') ?? '';
+  await opened.text();
+  const stream = await task.fetch(`${workspace.url}/mcp`, {
+    headers: { accept: 'text/event-stream', 'mcp-session-id': session, 'mcp-protocol-version': '2025-11-25' },
+  });
+  assert.equal(stream.status, 200);
+  const ended = (async () => {
+    for await (const _ of stream.body ?? []);
+  })().catch(() => undefined);
+  await kill('agent-a');
+  await ended;
+  const again = await task.fetch(`${workspace.url}/mcp`, {
+    headers: { accept: 'text/event-stream', 'mcp-session-id': session, 'mcp-protocol-version': '2025-11-25' },
+  });
+  assert.equal(again.status, 401);
+  await activate('agent-a');
+});
+
+test('kill again is not an error, kill of nobody is; and only owner, security and admins may', async () => {
+  await kill('agent-a');
+  await kill('agent-a');
+  await assert.rejects(kill('agent-nobody'), { status: 404 });
+  const approver = await workspace.person('approver@example.test');
+  await assert.rejects(approver.api('POST /agents/:name/kill', { params: { name: 'agent-b' } }), { status: 403 });
+  const owner = await workspace.person('owner@example.test');
+  assert.equal((await owner.api('POST /agents/:name/kill', { params: { name: 'agent-b' } })).agent, 'agent-b');
+});
