@@ -32,6 +32,8 @@ interface RequestChange {
   form?: Record<string, string | string[] | undefined>;
   headers?: Record<string, string>;
   path?: string;
+  /** Asks this one and not the client's own. */
+  replica?: House;
   assertion?: AssertionChange;
   /** Without a DPoP proof. */
   bearer?: boolean;
@@ -88,7 +90,8 @@ export async function createAgentClient(house: House, agent: EnrolledAgent) {
     for (const [name, value] of Object.entries(parts))
       for (const each of [value].flat()) if (each !== undefined) form.append(name, each);
     const headers = { ...(change.bearer ? {} : { dpop: await proof(url) }), ...change.headers };
-    const response = await fetch(url, { method: 'POST', body: form, headers });
+    const at = (change.replica ?? house).address + (change.path ?? '/oauth/token');
+    const response = await fetch(at, { method: 'POST', body: form, headers });
     const text = await response.text();
     return { status: response.status, headers: response.headers, body: text === '' ? {} : JSON.parse(text) };
   };

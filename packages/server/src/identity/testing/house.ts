@@ -17,6 +17,8 @@ export interface HouseOptions {
   database?: string;
   dataDir?: string;
   requireProofNonce?: boolean;
+  /** Of another replica, which this one stands beside. */
+  publicUrl?: string;
   /** Without the change feed the house is deaf, and lets nobody in. */
   feed?: boolean;
 }
@@ -64,7 +66,8 @@ export async function openHouse(options: HouseOptions = {}) {
       });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const publicUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const publicUrl = options.publicUrl ?? address;
   const identity = await createIdentity({
     storage,
     registry,
@@ -118,6 +121,8 @@ export async function openHouse(options: HouseOptions = {}) {
   return {
     dataDir,
     publicUrl,
+    /** Where this replica listens, whatever the public URL says. */
+    address,
     resource: `${publicUrl}/mcp`,
     clock,
     lines,
