@@ -1,11 +1,12 @@
-import { createHmac, randomBytes } from 'node:crypto';
 import { generateAuthenticationOptions, generateRegistrationOptions } from '@simplewebauthn/server';
-import { type Clock, GatehouseError, type Json, type Log } from '../../platform/index.ts';
-import type { Database, DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
+import { type Clock, GatehouseError, type Json } from '../../platform/index.ts';
+import type { DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
 import { enrolmentIn, issueChallenge, SIGN_IN, takeChallenge } from './challenges.ts';
+import { asJson, CEREMONY_TIMEOUT_MS, passkeysOf } from './passkey-verification.ts';
 import type { RelyingParty } from './relying-party.ts';
 import type { Sessions } from './sessions.ts';
 import type { NewSession, Passkey, PasskeyVerification, SignedInPerson, VerifiedAssertion } from './types.ts';
+import { userHandle } from './user-handle.ts';
 import {
   ALGORITHMS,
   claimedChallenge,
@@ -16,37 +17,21 @@ import {
   verifyRegistration,
 } from './webauthn.ts';
 
-const CEREMONY_TIMEOUT_MS = 5 * 60_000;
 /** More than anyone carries; bounds the list of credentials that options name. */
 const PASSKEYS_PER_PERSON = 20;
 const NAME_CHARS = 100;
-const USER_HANDLE_KEY = 'people.user-handle-key';
 
 export interface PasskeyDependencies {
   storage: Pick<Storage, 'db' | 'transaction' | 'announce'>;
   recordChange: RecordChange;
   clock: Clock;
-  log: Log;
   party: RelyingParty;
   sessions: Sessions;
-}
-
-export async function hasPasskeys(database: Database | DatabaseTransaction, person: string): Promise<boolean> {
-  const row = await database.selectFrom('passkeys').select('id').where('person', '=', person).executeTakeFirst();
-  return row !== undefined;
+  verification: PasskeyVerification;
 }
 
 export function createPasskeys(dependencies: PasskeyDependencies) {
-  const { storage, recordChange, clock, log, party, sessions } = dependencies;
-
-  const of = (database: Database | DatabaseTransaction, person: string) =>
-    database
-      .selectFrom('passkeys')
-      .selectAll()
-      .where('person', '=', person)
-      .orderBy('created_at')
-      .orderBy('id')
-      .execute();
+  const { storage, recordChange, clock, party, sessions, verification } = dependencies;
 
   /** Whether this session may add or remove passkeys now. */
   const requireFresh = (session: { created_at: number; via: string }) => {
@@ -58,67 +43,7 @@ export function createPasskeys(dependencies: PasskeyDependencies) {
     );
   };
 
-  const verification: PasskeyVerification = {
-    async assertionOptions(person, challenge) {
-      const passkeys = await of(storage.db, person);
-      if (passkeys.length === 0) {
-        throw new GatehouseError('conflict', 'passkey.none', 'You have no passkey yet. Enrol one, then try again.');
-      }
-      return asJson(
-        await generateAuthenticationOptions({
-          rpID: party.id,
-          challenge: Uint8Array.from(challenge),
-          timeout: CEREMONY_TIMEOUT_MS,
-          userVerification: 'required',
-          allowCredentials: passkeys.map(({ id }) => ({ id })),
-        }),
-      );
-    },
-    async verifyAssertion(person, challenge, assertion) {
-      const response = parseAssertion(assertion);
-      const expected = Buffer.from(challenge).toString('base64url');
-      const row = await storage.db
-        .selectFrom('passkeys')
-        .selectAll()
-        .where('id', '=', response.id)
-        .where('person', '=', person)
-        .executeTakeFirst();
-      if (!row) throw notVerified('forbidden', new Error(`No passkey ${response.id} of ${person}`));
-      const passkey = { id: row.id, person: row.person, publicKey: row.public_key, counter: row.counter };
-      return verifyAssertionOf(party, passkey, expected, response, 'forbidden');
-    },
-    async useAssertion(transaction, verified) {
-      const { counter } = verified;
-      const used = await transaction
-        .updateTable('passkeys')
-        .set({ counter, last_used_at: clock.now() })
-        .where('id', '=', verified.passkey)
-        .where('person', '=', verified.person)
-        .where((where) =>
-          where.or([
-            where('counter', '<', counter),
-            where.and([where('counter', '=', 0), where(where.val(counter), '=', 0)]),
-          ]),
-        )
-        .returning('id')
-        .executeTakeFirst();
-      if (used) return;
-      log.warn('a passkey answered with a counter that does not move on: copied, or replayed', {
-        person: verified.person,
-        passkey: verified.passkey,
-        counter,
-      });
-      throw new GatehouseError(
-        'forbidden',
-        'passkey.replayed',
-        'This answer was used before, or the passkey was copied or removed. Start again; if it happens twice, remove that passkey and tell your security team.',
-      );
-    },
-  };
-
   return {
-    ...verification,
-
     async enrolmentOptions(person: SignedInPerson): Promise<Json> {
       const { challenge, userID, passkeys } = await storage.transaction(async (transaction) => {
         requireFresh(await sessions.current(transaction, person));
@@ -128,7 +53,7 @@ export function createPasskeys(dependencies: PasskeyDependencies) {
             person: person.email,
           }),
           userID: await userHandle(transaction, person.email),
-          passkeys: await of(transaction, person.email),
+          passkeys: await passkeysOf(transaction, person.email),
         };
       });
       return asJson(
@@ -173,7 +98,7 @@ export function createPasskeys(dependencies: PasskeyDependencies) {
           enrolmentOnly: session.via !== 'recovery',
         });
         if (!(await sessions.remove(transaction, session.id_digest))) throw sessionGone();
-        const earlier = await of(transaction, person.email);
+        const earlier = await passkeysOf(transaction, person.email);
         const changes = [`passkey ${shortId(verified.id)} enrolled by ${session.via}`];
         if (session.via === 'link' && earlier.length > 0) throw sessionGone();
         if (session.via === 'recovery') {
@@ -262,7 +187,7 @@ export function createPasskeys(dependencies: PasskeyDependencies) {
     },
 
     async list(person: string): Promise<Passkey[]> {
-      return (await of(storage.db, person)).map(summary);
+      return (await passkeysOf(storage.db, person)).map(summary);
     },
 
     async rename(person: SignedInPerson, id: string, name: string): Promise<Passkey> {
@@ -288,7 +213,7 @@ export function createPasskeys(dependencies: PasskeyDependencies) {
     async remove(person: SignedInPerson, id: string): Promise<void> {
       await storage.transaction(async (transaction) => {
         requireFresh(await sessions.current(transaction, person));
-        const all = await of(transaction, person.email);
+        const all = await passkeysOf(transaction, person.email);
         if (!all.some((passkey) => passkey.id === id)) throw unknownPasskey();
         if (all.length === 1) {
           throw new GatehouseError(
@@ -307,26 +232,6 @@ export function createPasskeys(dependencies: PasskeyDependencies) {
       });
     },
   };
-}
-
-/**
- * The user handle that authenticators keep: the same for a person on every replica, and nothing about them to anyone else
- * (WebAuthn Level 3, section 14.6.1), hence keyed.
- */
-async function userHandle(transaction: DatabaseTransaction, person: string): Promise<Buffer> {
-  const read = () =>
-    transaction.selectFrom('meta').select('value').where('key', '=', USER_HANDLE_KEY).executeTakeFirst();
-  let key = await read();
-  if (!key) {
-    await transaction
-      .insertInto('meta')
-      .values({ key: USER_HANDLE_KEY, value: randomBytes(32).toString('base64url') })
-      .onConflict((conflict) => conflict.column('key').doNothing())
-      .execute();
-    key = await read();
-  }
-  if (!key) throw new GatehouseError('internal', 'people.user-handle-key', 'The key of user handles is missing.');
-  return createHmac('sha256', Buffer.from(key.value, 'base64url')).update(person).digest();
 }
 
 async function refuseKnown(transaction: DatabaseTransaction, id: string): Promise<void> {
@@ -353,10 +258,7 @@ const shortId = (id: string) => id.slice(0, 12);
 const sessionGone = () =>
   new GatehouseError(
     'conflict',
-    'session.none',
+    'session.superseded',
     'A passkey has been enrolled for you meanwhile, and this session has ended. Sign in with that passkey; if it was not you, tell your security team.',
   );
 const unknownPasskey = () => new GatehouseError('not-found', 'passkey.not-found', 'You have no such passkey.');
-
-/** Options as plain JSON: members that are undefined go. */
-const asJson = (value: object) => JSON.parse(JSON.stringify(value)) as Json;

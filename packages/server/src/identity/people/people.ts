@@ -1,5 +1,6 @@
 import type { Clock, Log } from '../../platform/index.ts';
 import type { RecordChange, Storage } from '../../storage/index.ts';
+import { createPasskeyVerification } from './passkey-verification.ts';
 import { createPasskeys } from './passkeys.ts';
 import { relyingPartyOf } from './relying-party.ts';
 import { sessionCookie } from './session-cookie.ts';
@@ -22,7 +23,8 @@ export function createPeople(dependencies: PeopleDependencies): People {
   const { storage, recordChange, clock, log, publicUrl } = dependencies;
   const party = relyingPartyOf(publicUrl);
   const sessions = createSessions({ ...dependencies, party });
-  const passkeys = createPasskeys({ storage, recordChange, clock, log, party, sessions });
+  const verification = createPasskeyVerification({ storage, clock, log, party });
+  const passkeys = createPasskeys({ storage, recordChange, clock, party, sessions, verification });
   const links = createSigninLinks({ ...dependencies, publicUrl: publicUrl.replace(/\/+$/, ''), sessions });
 
   return {
@@ -32,10 +34,8 @@ export function createPeople(dependencies: PeopleDependencies): People {
     enrol: passkeys.enrol,
     signInOptions: passkeys.signInOptions,
     signIn: passkeys.signIn,
-    assertionOptions: passkeys.assertionOptions,
-    verifyAssertion: passkeys.verifyAssertion,
-    useAssertion: passkeys.useAssertion,
-    authenticatePerson: (headers, options) => sessions.authenticate(headers, options?.enrolling ?? false),
+    ...verification,
+    authenticatePerson: (headers, options) => sessions.authenticate(headers, options),
 
     async signOut(person) {
       await storage.transaction(async (transaction) => {

@@ -93,7 +93,7 @@ export function createSessions({ storage, registry, recordChange, clock, party }
 
     async authenticate(
       headers: { cookie?: string; authorization?: string },
-      enrolling: boolean,
+      { enrolling = false, passive = false }: { enrolling?: boolean; passive?: boolean } = {},
     ): Promise<SignedInPerson> {
       if (headers.authorization !== undefined) {
         throw new GatehouseError(
@@ -121,7 +121,7 @@ export function createSessions({ storage, registry, recordChange, clock, party }
         );
       }
       const now = clock.now();
-      if (now - row.last_seen_at >= SEEN_EVERY_MS) {
+      if (!passive && now - row.last_seen_at >= SEEN_EVERY_MS) {
         await storage.transaction((transaction) =>
           transaction
             .updateTable('people_sessions')

@@ -160,6 +160,16 @@ onEachDatabase('signing in', (database) => {
     await assert.rejects(authenticatePerson(used), { code: 'session.none' });
   });
 
+  test('a stream that only asks whether its reader is still there does not keep the session alive', async () => {
+    const { cookie } = await house.enrol(await newPerson());
+    for (let minute = 0; minute < 59; minute++) {
+      house.pass(MINUTE);
+      await house.people.authenticatePerson({ cookie }, { passive: true });
+    }
+    house.pass(MINUTE);
+    await assert.rejects(authenticatePerson(cookie), { code: 'session.none' });
+  });
+
   test('a stolen cookie is worth nothing after the session is revoked, signed out or swept', async () => {
     const email = await newPerson();
     const { passkey, cookie, person } = await house.enrol(email);

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type Clock, GatehouseError, sha256Hex } from '../../platform/index.ts';
 import type { RecordChange, Storage } from '../../storage/index.ts';
-import { hasPasskeys } from './passkeys.ts';
+import { hasPasskeys } from './passkey-verification.ts';
 import type { Sessions } from './sessions.ts';
 import type { NewSession, PeopleDirectory } from './types.ts';
 

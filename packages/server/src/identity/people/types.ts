@@ -102,11 +102,12 @@ export interface People extends PasskeyVerification {
 
   /**
    * Who calls a people's route. Any `Authorization` header is refused outright: agents' tokens never work here (law 4).
-   * A session without a passkey is refused with `session.enrol-first` unless the route is one of enrolment and says so.
+   * A session without a passkey is refused with `session.enrol-first` unless the route is one of enrolment and says so. `passive` asks without counting as use: for
+   * streams that look again whether their reader is still signed in, which would keep a forgotten tab signed in for ever.
    */
   authenticatePerson(
     headers: { cookie?: string; authorization?: string },
-    options?: { enrolling?: boolean },
+    options?: { enrolling?: boolean; passive?: boolean },
   ): Promise<SignedInPerson>;
 
   listSessions(person: string): Promise<SessionSummary[]>;
