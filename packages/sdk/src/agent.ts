@@ -3,6 +3,7 @@ import * as dpop from 'dpop';
 import * as oauth from 'oauth4webapi';
 import { type AgentKey, readAgentKey } from './agent-key.ts';
 import { GatehouseRequestError } from './errors.ts';
+import { unreachable } from './operator.ts';
 import { createProver } from './proofs.ts';
 import { type AgentTask, createTask, type TokenAnswer } from './task.ts';
 
@@ -15,6 +16,8 @@ export interface AgentOptions {
   key: AgentKey | string;
   /** True only for an agent that is registered as bearer-only. */
   bearerOnly?: boolean;
+  /** When tokens are refreshed; the system's clock unless given. */
+  clock?: AgentClock;
 }
 
 /** What a task is started with; all of it is declared by the agent, recorded, and grants nothing by itself. */
@@ -36,43 +39,41 @@ export interface AgentClient {
   resumeTask(id: string): Promise<AgentTask>;
 }
 
-/** An agent with a key of its own. There is no shared secret anywhere. */
+/** Where the time comes from: milliseconds since the epoch. */
+export interface AgentClock {
+  now(): number;
+}
+
+/** An agent with a key of its own. There is no shared secret anywhere. Throws GatehouseRequestError. */
 export async function createAgent(options: AgentOptions): Promise<AgentClient> {
   const url = options.url.replace(/\/+$/, '');
+  const clock = options.clock ?? { now: () => Date.now() };
   const key = typeof options.key === 'string' ? await readAgentKey(options.key) : options.key;
-  const issuer = new URL(url);
-  // Plain HTTP only where nobody else can listen.
-  const loopback = issuer.protocol === 'http:' && ['localhost', '127.0.0.1', '[::1]'].includes(issuer.hostname);
-  const request = { [oauth.allowInsecureRequests]: loopback };
-  const discovered = await oauth
-    .discoveryRequest(issuer, { algorithm: 'oauth2', ...request })
-    .catch((cause: unknown) => {
-      throw new GatehouseRequestError(
-        0,
-        'server.unreachable',
-        `No Gatehouse server answers at ${url}. Start it, or correct the address.`,
-        { cause },
-      );
-    });
-  const server = await oauth.processDiscoveryResponse(issuer, discovered);
+  const { server, response, request } = await discover(url);
   const client: oauth.Client = { client_id: options.agent };
-  const clock: { skewSeconds: number } = { skewSeconds: clockSkewSeconds(discovered) };
+  let skewSeconds = clockSkewSeconds(response);
   const proofKeys = options.bearerOnly ? null : await dpop.generateKeyPair('ES256');
-  const prover = proofKeys && createProver(proofKeys);
+  const prover = proofKeys && (await createProver(proofKeys, () => Math.floor(Date.now() / 1000) + skewSeconds));
 
   async function tokenRequest(details: object): Promise<TokenAnswer> {
-    const handle = proofKeys && oauth.DPoP({ ...client, [oauth.clockSkew]: clock.skewSeconds }, proofKeys);
+    const skewed = () => ({ ...client, [oauth.clockSkew]: skewSeconds });
+    let handle = proofKeys && oauth.DPoP(skewed(), proofKeys);
     const attempt = async (): Promise<TokenAnswer> => {
-      const skewed = { ...client, [oauth.clockSkew]: clock.skewSeconds };
-      const response = await oauth.clientCredentialsGrantRequest(
-        server,
-        skewed,
-        oauth.PrivateKeyJwt(key.privateKey),
-        { authorization_details: JSON.stringify([details]), resource: `${url}/mcp` },
-        { ...(handle && { DPoP: handle }), ...request },
-      );
-      clock.skewSeconds = clockSkewSeconds(response);
-      const answer = await oauth.processClientCredentialsResponse(server, skewed, response);
+      const answered = await oauth
+        .clientCredentialsGrantRequest(
+          server,
+          skewed(),
+          oauth.PrivateKeyJwt(key.privateKey),
+          { authorization_details: JSON.stringify([details]), resource: `${url}/mcp` },
+          { ...(handle && { DPoP: handle }), ...request },
+        )
+        .catch((cause: unknown) => {
+          throw unreachable(url, cause);
+        });
+      const before = skewSeconds;
+      skewSeconds = clockSkewSeconds(answered);
+      if (before !== skewSeconds && proofKeys) handle = oauth.DPoP(skewed(), proofKeys);
+      const answer = await oauth.processClientCredentialsResponse(server, skewed(), answered);
       const [granted] = (answer.authorization_details ?? []) as { task?: string }[];
       if (typeof granted?.task !== 'string')
         throw new GatehouseRequestError(200, 'invalid_response', 'The server granted a token without naming its task.');
@@ -89,12 +90,7 @@ export async function createAgent(options: AgentOptions): Promise<AgentClient> {
         throw error;
       });
     } catch (error) {
-      if (error instanceof oauth.ResponseBodyError) {
-        throw new GatehouseRequestError(error.status, error.error, error.error_description ?? error.error, {
-          cause: error,
-        });
-      }
-      throw error;
+      throw requestError(error);
     }
   }
 
@@ -102,9 +98,10 @@ export async function createAgent(options: AgentOptions): Promise<AgentClient> {
     createTask({
       url,
       server,
-      client,
+      client: () => ({ ...client, [oauth.clockSkew]: skewSeconds }),
       key,
       prover,
+      clock,
       request,
       first: answer,
       refresh: (id) => tokenRequest({ type: TASK_DETAILS_TYPE, task: id }),
@@ -128,6 +125,44 @@ export async function createAgent(options: AgentOptions): Promise<AgentClient> {
     },
     resumeTask: async (id) => taskOf(await tokenRequest({ type: TASK_DETAILS_TYPE, task: id })),
   };
+}
+
+async function discover(url: string) {
+  const issuer = new URL(url);
+  // Plain HTTP only where nobody else can listen.
+  const loopback = issuer.protocol === 'http:' && ['localhost', '127.0.0.1', '[::1]'].includes(issuer.hostname);
+  if (issuer.protocol !== 'https:' && !loopback)
+    throw new GatehouseRequestError(0, 'server.insecure', `${url} is not protected: use https, or a loopback address.`);
+  const request = { [oauth.allowInsecureRequests]: loopback };
+  const response = await oauth.discoveryRequest(issuer, { algorithm: 'oauth2', ...request }).catch((cause: unknown) => {
+    throw unreachable(url, cause);
+  });
+  const server = await oauth.processDiscoveryResponse(issuer, response).catch((cause: unknown) => {
+    throw new GatehouseRequestError(
+      response.status,
+      'server.not-gatehouse',
+      `What answers at ${url} does not call itself that. Give the address exactly as the server printed it at its start.`,
+      { cause },
+    );
+  });
+  return { server, response, request };
+}
+
+function requestError(error: unknown): unknown {
+  if (error instanceof oauth.ResponseBodyError) {
+    const { status, error: code, error_description: description } = error;
+    return new GatehouseRequestError(status, code, description ?? code, { cause: error });
+  }
+  if (error instanceof oauth.WWWAuthenticateChallengeError) {
+    const { parameters } = error.cause[0] ?? {};
+    const code = parameters?.error ?? 'unauthenticated';
+    return new GatehouseRequestError(error.status, code, parameters?.error_description ?? code, { cause: error });
+  }
+  if (error instanceof oauth.OperationProcessingError)
+    return new GatehouseRequestError(0, 'invalid_response', `The server's answer makes no sense: ${error.message}`, {
+      cause: error,
+    });
+  return error;
 }
 
 /** How far the server's clock is ahead of ours, from its Date header; small differences are network. */

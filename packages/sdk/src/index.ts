@@ -1,5 +1,14 @@
-export { type AgentClient, type AgentOptions, createAgent, type TaskRequest } from './agent.ts';
+export { type AgentClient, type AgentClock, type AgentOptions, createAgent, type TaskRequest } from './agent.ts';
 export { type AgentKey, agentKeyFromJwk, generateAgentKey, readAgentKey } from './agent-key.ts';
-export { GatehouseRefusal, GatehouseRequestError } from './errors.ts';
+export { ApprovalPending, GatehouseRefusal, GatehouseRequestError, OutcomeUncertain } from './errors.ts';
 export { createMcpTransport } from './mcp.ts';
+export {
+  type ApiCall,
+  createOperator,
+  type ItemOf,
+  type Operator,
+  type OperatorOptions,
+  type PagedRoute,
+} from './operator.ts';
+export { type Stopped, stoppedError, stoppedResult, type ToolResultLike, unlessStopped } from './outcome.ts';
 export type { AgentTask } from './task.ts';

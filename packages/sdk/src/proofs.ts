@@ -1,4 +1,6 @@
-import * as dpop from 'dpop';
+import { randomUUID } from 'node:crypto';
+import type * as dpop from 'dpop';
+import { exportJWK, type JWK, SignJWT } from 'jose';
 
 /** Makes DPoP proofs (RFC 9449) and remembers the nonce that each origin last asked for. */
 export interface Prover {
@@ -7,10 +9,23 @@ export interface Prover {
   learn(url: string, response: Response): boolean;
 }
 
-export function createProver(keys: dpop.KeyPair): Prover {
+/** `nowSeconds`: the time as the server has it. `dpop` makes proofs only by the local clock, which may be a minute off. */
+export async function createProver(keys: dpop.KeyPair, nowSeconds: () => number): Promise<Prover> {
   const nonces = new Map<string, string>();
+  const { kty, crv, x, y } = await exportJWK(keys.publicKey);
+  const jwk = { kty, crv, x, y } as JWK;
   return {
-    proof: (url, method, token) => dpop.generateProof(keys, url, method, nonces.get(new URL(url).origin), token),
+    async proof(url, method, token) {
+      const { origin, pathname } = new URL(url);
+      const nonce = nonces.get(origin);
+      const ath = Buffer.from(await crypto.subtle.digest('SHA-256', Buffer.from(token))).toString('base64url');
+      const claims = { htu: origin + pathname, htm: method, ath, ...(nonce !== undefined && { nonce }) };
+      return new SignJWT(claims)
+        .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk })
+        .setJti(randomUUID())
+        .setIssuedAt(nowSeconds())
+        .sign(keys.privateKey);
+    },
     learn(url, response) {
       const nonce = response.headers.get('dpop-nonce');
       const { origin } = new URL(url);

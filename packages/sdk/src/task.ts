@@ -25,24 +25,29 @@ export interface AgentTask {
 /** Refreshed in the last third of its life, spread so that agents started together do not come back together. */
 const REFRESH_AT = 2 / 3;
 const REFRESH_SPREAD = 0.1;
+/** A refresh that failed is not tried again before this while the old token still works. */
+const REFRESH_PAUSE_MS = 5_000;
 
 export function createTask(options: {
   url: string;
   server: oauth.AuthorizationServer;
-  client: oauth.Client;
+  /** As it is now: it carries the difference to the server's clock. */
+  client(): oauth.Client;
   key: AgentKey;
   prover: Prover | null;
+  clock: { now(): number };
   request: { [oauth.allowInsecureRequests]: boolean };
   first: TokenAnswer;
   refresh(task: string): Promise<TokenAnswer>;
 }): AgentTask {
-  const { url, prover, first } = options;
+  const { url, prover, first, clock } = options;
+  const { origin } = new URL(url);
   let current = hold(first);
   let refreshing: Promise<TokenAnswer> | undefined;
 
   function hold(answer: TokenAnswer) {
     const life = answer.expiresInSeconds * 1000;
-    const now = Date.now();
+    const now = clock.now();
     return { answer, refreshAt: now + life * (REFRESH_AT - Math.random() * REFRESH_SPREAD), deadAt: now + life };
   }
 
@@ -56,39 +61,58 @@ export function createTask(options: {
   }
 
   async function valid(): Promise<TokenAnswer> {
-    if (Date.now() < current.refreshAt) return current.answer;
+    if (clock.now() < current.refreshAt) return current.answer;
     try {
       return await renew();
     } catch (error) {
       // The old token still works for a while: a server that is away for a moment stops nobody.
-      if (Date.now() < current.deadAt) return current.answer;
-      throw error;
+      if (clock.now() >= current.deadAt) throw error;
+      current.refreshAt = clock.now() + REFRESH_PAUSE_MS;
+      return current.answer;
     }
+  }
+
+  /** A newer token than `used`, which was refused. Whoever comes later than the first gets what that one got. */
+  async function newerThan(used: TokenAnswer): Promise<TokenAnswer | undefined> {
+    if (current.answer !== used) return current.answer;
+    // A refused refresh leaves the 401 as the answer: it says what is wrong.
+    return renew().catch(() => undefined);
   }
 
   const authorizedFetch: typeof fetch = async (input, init) => {
     const request = new Request(input, init);
+    if (new URL(request.url).origin !== origin)
+      throw new TypeError(`A task's token is for ${origin} only, and is not sent to ${request.url}`);
     const body = request.body === null ? undefined : await request.arrayBuffer();
     const send = async ({ token }: TokenAnswer) => {
       const headers = new Headers(request.headers);
       headers.set('authorization', `${prover ? 'DPoP' : 'Bearer'} ${token}`);
       if (prover) headers.set('dpop', await prover.proof(request.url, request.method, token));
-      return fetch(request.url, {
+      const response = await fetch(request.url, {
         method: request.method,
         headers,
         signal: request.signal,
         redirect: 'error',
         ...(body && { body }),
       });
+      return { response, hasNewNonce: prover?.learn(request.url, response) ?? false };
     };
-    const used = await valid();
-    const response = await send(used);
-    const hasNewNonce = prover?.learn(request.url, response) ?? false;
+    // At most one more try for a nonce and one for a token: what is refused then is the answer.
+    let token = await valid();
+    let { response, hasNewNonce } = await send(token);
+    if (response.status === 401 && hasNewNonce) {
+      await response.body?.cancel();
+      ({ response } = await send(token));
+    }
     if (response.status !== 401) return response;
-    const again = hasNewNonce ? used : await renew().catch(() => undefined);
-    if (again === undefined || (again === used && !hasNewNonce)) return response;
+    const newer = await newerThan(token);
+    if (!newer) return response;
+    token = newer;
     await response.body?.cancel();
-    return send(again);
+    ({ response, hasNewNonce } = await send(token));
+    if (response.status !== 401 || !hasNewNonce) return response;
+    await response.body?.cancel();
+    return (await send(token)).response;
   };
 
   return {
@@ -99,7 +123,7 @@ export function createTask(options: {
     async end() {
       const response = await oauth.revocationRequest(
         options.server,
-        options.client,
+        options.client(),
         oauth.PrivateKeyJwt(options.key.privateKey),
         current.answer.token,
         options.request,
