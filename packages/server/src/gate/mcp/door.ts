@@ -207,11 +207,14 @@ export function createMcpDoor(deps: McpDoorDependencies): McpDoor {
       const { code, message, data } = error.error;
       sendError(response, 400, code, message, { id, data });
     } else if (error instanceof GatehouseError) {
-      const { challenge, ...data } = error.extra;
+      const { challenge, dpopNonce, ...data } = error.extra;
       sendError(response, statusOf(error), rpcCodeOf(error), error.message, {
         id,
         data: { ...(data as JsonObject), code: error.code },
-        ...(typeof challenge === 'string' && { headers: { 'WWW-Authenticate': challenge } }),
+        headers: {
+          ...(typeof challenge === 'string' && { 'WWW-Authenticate': challenge }),
+          ...(typeof dpopNonce === 'string' && { 'DPoP-Nonce': dpopNonce }),
+        },
       });
     } else {
       log.error('a request failed inside the MCP door', { error });
