@@ -100,6 +100,24 @@ onPostgres(
   },
 );
 
+onPostgres(
+  'a call that meets a kill on its way waits for it and is refused; other agents’ calls pass meanwhile',
+  async ({ open }) => {
+    const [a, b] = [await open(), await open()];
+    await a.openLog(LOG);
+    const guarded = (key: string) => unitOf(1, { guards: [{ key, version: 0 }] });
+    let meeting: Promise<LogUnitResult> | undefined;
+    await b.transaction(async (transaction) => {
+      await b.bumpFence(transaction, 'agent:killed');
+      assert.equal((await a.append(guarded('agent:other'))).ok, true);
+      meeting = a.append(guarded('agent:killed'));
+      // Time enough for the call to pass, were it not held.
+      for (const _ of upTo(50)) await a.db.selectFrom('fences').selectAll().execute();
+    });
+    assert.deepEqual(await meeting, { ok: false, failed: 'guard', key: 'agent:killed' });
+  },
+);
+
 onPostgres('a record inside a change sees what another replica has bumped since the change began', async ({ open }) => {
   const [a, b] = [await open(), await open()];
   await a.openLog(LOG);
