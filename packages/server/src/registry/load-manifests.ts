@@ -46,19 +46,27 @@ interface Loaded {
  * found as Node finds packages from the file's directory upwards; there and in `env`, `file:PATH` becomes an absolute path, as do
  * granted directories, all relative to the file that says so.
  *
- * A directory that a tool server may reach is not read for manifests: what an agent can write must not become policy. If it holds
- * manifests that are read (it is above them), that is refused.
+ * A directory that a tool server may reach is not read for manifests: what an agent can write must not become policy. `onSkipped`
+ * hears of each. If manifests that were read turn out to lie in one, that is refused.
  *
  * Throws ManifestFileError. Does not check that manifests fit together: that is for an apply, which knows what is stored.
  */
-export function loadManifests(directory: string): Manifest[] {
+export function loadManifests(
+  directory: string,
+  onSkipped: (skipped: { directory: string; server: string }) => void = () => undefined,
+): Manifest[] {
   const root = resolve(directory);
   if (!existsSync(root)) throw new ManifestFileError([problemAt('.', 1, `There is no directory ${directory}.`)]);
   const problems: FileProblem[] = [];
   const loaded: Loaded[] = [];
   const waiting = [root];
   for (let at = waiting.shift(); at !== undefined; at = waiting.shift()) {
-    if (grantsOf(loaded).some(({ path }) => isWithin(path, at as string))) continue;
+    const here = at;
+    const grant = grantsOf(loaded).find(({ path }) => isWithin(path, here));
+    if (grant) {
+      onSkipped({ directory: here, server: grant.from.manifest.kind === 'ToolServer' ? grant.from.manifest.name : '' });
+      continue;
+    }
     const entries = readdirSync(at, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
     for (const entry of entries) {
       const path = join(at, entry.name);

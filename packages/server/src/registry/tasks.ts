@@ -71,13 +71,14 @@ function declared(task: Task): string[] {
 }
 
 function parseDetails(given: StartDetails): StartDetails {
-  const parsed = taskDetails.safeParse(given);
-  if (parsed.success && !('task' in parsed.data)) return parsed.data;
-  const issue = parsed.error?.issues[0];
-  throw new GatehouseError(
+  const parsed = taskDetails.options[1].safeParse(given);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const where = issue?.path.join('.');
+  throw refused(
     'bad-request',
     'task.invalid',
-    `The task can't be started: ${issue ? `${issue.path.join('.')} ${issue.message}` : 'it names a running task'}.`,
+    `The task can't be started: ${where ? `${where}: ` : ''}${issue?.message}.`,
   );
 }
 
