@@ -16,6 +16,8 @@ export interface AgentTask {
   token(): Promise<string>;
   /** `fetch` with the token and, unless bearer-only, a fresh proof. Retries once when the server asks for a nonce or a new token. */
   fetch: typeof fetch;
+  /** Authorization and, unless bearer-only, DPoP header of one request, for HTTP clients that are not `fetch`. Single use. */
+  headersFor(target: string | URL, method: string): Promise<Record<string, string>>;
   /** Address of the MCP door, of all servers or of one. */
   mcpUrl(server?: string): URL;
   /** Revokes the token (RFC 7009): nothing more can be done with it. */
@@ -79,15 +81,25 @@ export function createTask(options: {
     return renew().catch(() => undefined);
   }
 
+  /** A proof is for one request: its method, its address, this token (RFC 9449 §4.2). */
+  async function credentialsFor(
+    { token }: TokenAnswer,
+    target: string,
+    method: string,
+  ): Promise<Record<string, string>> {
+    if (!prover) return { authorization: `Bearer ${token}` };
+    return { authorization: `DPoP ${token}`, dpop: await prover.proof(target, method, token) };
+  }
+
   const authorizedFetch: typeof fetch = async (input, init) => {
     const request = new Request(input, init);
     if (new URL(request.url).origin !== origin)
       throw new TypeError(`A task's token is for ${origin} only, and is not sent to ${request.url}`);
     const body = request.body === null ? undefined : await request.arrayBuffer();
-    const send = async ({ token }: TokenAnswer) => {
+    const send = async (answer: TokenAnswer) => {
       const headers = new Headers(request.headers);
-      headers.set('authorization', `${prover ? 'DPoP' : 'Bearer'} ${token}`);
-      if (prover) headers.set('dpop', await prover.proof(request.url, request.method, token));
+      for (const [name, value] of Object.entries(await credentialsFor(answer, request.url, request.method)))
+        headers.set(name, value);
       const response = await fetch(request.url, {
         method: request.method,
         headers,
@@ -119,6 +131,7 @@ export function createTask(options: {
     id: first.task,
     token: async () => (await valid()).token,
     fetch: authorizedFetch,
+    headersFor: async (target, method) => credentialsFor(await valid(), String(target), method),
     mcpUrl: (server) => new URL(server === undefined ? `${url}/mcp` : `${url}/mcp/${server}`),
     async end() {
       const response = await oauth.revocationRequest(

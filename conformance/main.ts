@@ -1,0 +1,107 @@
+import { execFile } from 'node:child_process';
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs, promisify } from 'node:util';
+import { startFixture } from './fixture/server.ts';
+import { startGateBefore } from './through-gate.ts';
+
+/**
+ * `npm run conformance`: the official MCP suite against the fixture directly and through the gate, in both eras, compared check by
+ * check (C1). Ends with exit code 1 if any check is lost. `--write` updates conformance/RESULTS.md.
+ */
+const { values } = parseArgs({
+  options: { json: { type: 'boolean', default: false }, write: { type: 'boolean', default: false } },
+});
+const suite = fileURLToPath(import.meta.resolve('@modelcontextprotocol/conformance/dist/index.js'));
+const suiteVersion = (
+  JSON.parse(readFileSync(join(dirname(suite), '..', 'package.json'), 'utf8')) as { version: string }
+).version;
+const run = promisify(execFile);
+const revisions = ['2025-11-25', '2026-07-28'] as const;
+
+interface Check {
+  id: string;
+  status: string;
+  errorMessage?: string;
+}
+
+const results = [];
+for (const revision of revisions) {
+  const direct = await withFixture((url) => runSuite(url, revision));
+  const gated = await withFixture(async (url) => {
+    const gate = await startGateBefore(url);
+    try {
+      return await runSuite(gate.url, revision);
+    } finally {
+      await gate.close();
+    }
+  });
+  const lost = [...direct]
+    .filter(([key, status]) => status === 'SUCCESS' && gated.get(key) !== 'SUCCESS')
+    .map(([key]) => key);
+  results.push({ revision, direct: count(direct), gated: count(gated), lost });
+}
+
+const table = [
+  `| revision | direct: passed / failed | through the gate: passed / failed | lost |`,
+  `|---|---|---|---|`,
+  ...results.map(
+    ({ revision, direct, gated, lost }) =>
+      `| ${revision} | ${direct.passed} / ${direct.failed} | ${gated.passed} / ${gated.failed} | ${lost.length} |`,
+  ),
+].join('\n');
+const lost = results.flatMap(({ revision, lost }) => lost.map((key) => `${revision}: ${key}`));
+if (values.json) console.log(JSON.stringify({ suite: suiteVersion, node: process.version, results }, null, 2));
+else
+  console.log(
+    `@modelcontextprotocol/conformance ${suiteVersion}, Node ${process.version}\n\n${table}\n${lost.length > 0 ? `\nLost:\n${lost.map((each) => `- ${each}`).join('\n')}` : '\nNo check is lost.'}`,
+  );
+if (values.write) {
+  const page = `# MCP conformance through the gate (C1)\n\n\`npm run conformance -- --write\`, ${new Date().toISOString().slice(0, 10)}, @modelcontextprotocol/conformance ${suiteVersion}, Node ${process.version}. The fixture is conformance/fixture, on the official SDK v2; the gate stands before it with a real task, its token and proofs.\n\n${table}\n`;
+  writeFileSync(join(import.meta.dirname, 'RESULTS.md'), page);
+}
+process.exit(lost.length > 0 ? 1 : 0);
+
+async function withFixture<T>(use: (url: string) => Promise<T>): Promise<T> {
+  const fixture = await startFixture();
+  try {
+    return await use(fixture.url);
+  } finally {
+    await fixture.close();
+  }
+}
+
+/** Status of each check, keyed by scenario and check; one that a scenario has several times is numbered. */
+async function runSuite(url: string, revision: string): Promise<Map<string, string>> {
+  const directory = mkdtempSync(join(tmpdir(), 'conformance-'));
+  try {
+    // The suite's exit code is 1 when any check fails; the checks are read from its files.
+    await run(process.execPath, [suite, 'server', '--url', url, '--requirements', revision, '-o', directory], {
+      maxBuffer: 64 * 1024 * 1024,
+    }).catch(() => undefined);
+    const statuses = new Map<string, string>();
+    for (const file of globSync('*/checks.json', { cwd: directory }).sort()) {
+      const scenario = dirname(file).replace(/-\d{4}-\d\d-\d\dT.*$/, '');
+      for (const { id, status, errorMessage } of JSON.parse(readFileSync(join(directory, file), 'utf8')) as Check[]) {
+        let key = `${scenario} ${id}`;
+        for (let number = 2; statuses.has(key); number++) key = `${scenario} ${id} ${number}`;
+        statuses.set(key, status);
+        if (status === 'FAILURE' && process.env.CONFORMANCE_VERBOSE) console.error(`${key}: ${errorMessage ?? ''}`);
+      }
+    }
+    if (statuses.size === 0) throw new Error(`the suite reported nothing for ${revision}`);
+    return statuses;
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+function count(statuses: Map<string, string>): { passed: number; failed: number } {
+  const all = [...statuses.values()];
+  return {
+    passed: all.filter((status) => status === 'SUCCESS').length,
+    failed: all.filter((status) => status === 'FAILURE').length,
+  };
+}
