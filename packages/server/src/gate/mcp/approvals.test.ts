@@ -17,7 +17,10 @@ const stateOf = (body: JsonObject) => {
   return String(result.requestState);
 };
 
-for (const [serverName, start] of Object.entries({ 'a 2025-11-25 server': startV1Http, 'a 2026-07-28 server': startV2Http })) {
+for (const [serverName, start] of Object.entries({
+  'a 2025-11-25 server': startV1Http,
+  'a 2026-07-28 server': startV2Http,
+})) {
   describe(`a call that a person must approve, at ${serverName}`, () => {
     let peer: HttpPeerHandle;
     let gate: TestGate;
@@ -30,8 +33,7 @@ for (const [serverName, start] of Object.entries({ 'a 2025-11-25 server': startV
       gate = await startGate(
         { peer: { url: peer.url } },
         {
-          verdict: ({ operation }) =>
-            ['tools/call', 'resources/read'].includes(operation) ? 'ask' : 'allow',
+          verdict: ({ operation }) => (['tools/call', 'resources/read'].includes(operation) ? 'ask' : 'allow'),
         },
       );
     });
@@ -77,7 +79,9 @@ for (const [serverName, start] of Object.entries({ 'a 2025-11-25 server': startV
       const approval = await gate.approvals.opened();
       gate.approvals.decide(approval.id, 'approved');
       const { text } = await answer;
-      assert.ok(text.includes(`"method":"notifications/elicitation/complete","params":{"elicitationId":"${approval.id}"}`));
+      assert.ok(
+        text.includes(`"method":"notifications/elicitation/complete","params":{"elicitationId":"${approval.id}"}`),
+      );
     });
 
     test('a user who does not open the address is not waited for', async () => {

@@ -144,7 +144,9 @@ export function createAddressCheck(publicUrl: string) {
     },
     /** The address as the client wrote it, for DPoP's `htu`. Only after `refusal` let the request through. */
     urlOf: (request: IncomingMessage, path: string): string =>
-      request.headers.host?.toLowerCase() === publicHost ? `${publicOrigin}${path}` : `${protocol}//${request.headers.host}${path}`,
+      request.headers.host?.toLowerCase() === publicHost
+        ? `${publicOrigin}${path}`
+        : `${protocol}//${request.headers.host}${path}`,
   };
 }
 

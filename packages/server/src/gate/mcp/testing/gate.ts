@@ -80,7 +80,7 @@ export async function startGate(
   const origin = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
   await Promise.all(Object.keys(servers).map(observe));
   door = createMcpDoor({
-    tokens: createTestTokens(),
+    tokens: createTestTokens(clock),
     registry,
     enforcement,
     approvals,

@@ -4,7 +4,14 @@ import type { z } from 'zod';
 import type { Approvals } from '../../../approvals/index.ts';
 import { type Action, type Enforcement, NotSent, type Outcome } from '../../../enforcement/index.ts';
 import type { Caller, Tokens } from '../../../identity/index.ts';
-import { digestJson, GatehouseError, isJsonObject, type JsonObject, newId } from '../../../platform/index.ts';
+import {
+  type Clock,
+  digestJson,
+  GatehouseError,
+  isJsonObject,
+  type JsonObject,
+  newId,
+} from '../../../platform/index.ts';
 import type {
   PinnedDefinition,
   RegisteredServer,
@@ -38,7 +45,7 @@ export const taskOf = (agent: string, id: string) => ({
 });
 
 /** `Bearer AGENT.TASK` is that agent at that task; anything else is nobody. */
-export function createTestTokens(challenge = 'Bearer resource_metadata="here"'): Tokens {
+export function createTestTokens(clock: Clock, challenge = 'Bearer resource_metadata="here"'): Tokens {
   return {
     async authenticate({ authorization }) {
       const found = /^Bearer ([a-z0-9-]+)\.([a-z0-9_]+)$/.exec(authorization ?? '');
@@ -52,7 +59,7 @@ export function createTestTokens(challenge = 'Bearer resource_metadata="here"'):
         actorChain: [{ sub: `spiffe://test/env/dev/agent/${agent}`, profile: 'ai_agent' }],
         tokenId: `token of ${task}`,
         proofKey: null,
-        expiresAt: Date.now() + 900_000,
+        expiresAt: clock.now() + 900_000,
       };
     },
   };
