@@ -1,0 +1,144 @@
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { freePort } from '../test/support/workspace.ts';
+import type { LoadResult } from './load.ts';
+import { runLoad, startPeer, startTarget, type Target } from './processes.ts';
+
+/** P2: one echo call, direct and through each gate, round by round in turn, so that a slow minute hits all alike. */
+export interface CallRow {
+  target: string;
+  concurrency: number;
+  /** Medians over the rounds. */
+  perSecond: number;
+  p50Ms: number;
+  p99Ms: number;
+  errors: number;
+  rounds: number;
+}
+
+const require = createRequire(import.meta.url);
+const stdioEcho = join(import.meta.dirname, 'targets', 'echo-stdio.ts');
+
+export async function benchCalls(options: {
+  seconds: number;
+  rounds: number;
+  concurrencies: number[];
+  peers: boolean;
+}): Promise<CallRow[]> {
+  const targets: Target[] = [];
+  const keep = (target: Target) => {
+    targets.push(target);
+    return target;
+  };
+  const proofs = Math.ceil(9_000 * (options.seconds + 1) * 0.5);
+  try {
+    const upstream = keep(await startTarget('echo-http'));
+    const proxy = keep(await startTarget('bare-proxy', [upstream.line]));
+    const gate = keep(await startTarget('gate', ['http', upstream.line]));
+    const gateStdio = keep(await startTarget('gate', ['stdio', stdioEcho]));
+    const { url, bearer } = JSON.parse(gate.line) as { url: string; bearer: string };
+    const stdio = JSON.parse(gateStdio.line) as { url: string; bearer: string };
+    const authorization = { authorization: `Bearer ${bearer}` };
+    const rows: { name: string; run(concurrency: number): Promise<LoadResult> }[] = [];
+    const plain = (
+      name: string,
+      address: string,
+      era: '2025-11-25' | '2026-07-28',
+      headers: Record<string, string> = {},
+    ) =>
+      rows.push({
+        name,
+        run: (concurrency) => runLoad({ url: address, era, headers, concurrency, seconds: options.seconds }),
+      });
+    plain('direct', upstream.line, '2026-07-28');
+    plain('bare proxy (undici dispatch)', proxy.line, '2026-07-28');
+    plain('Gatehouse, 2026-07-28, bearer', url, '2026-07-28', authorization);
+    plain('Gatehouse, 2025-11-25, bearer', url, '2025-11-25', authorization);
+    rows.push({
+      name: 'Gatehouse, 2026-07-28, DPoP',
+      async run(concurrency) {
+        const { token, proofs: fresh } = await freshProofs(gate, proofs);
+        return runLoad({
+          url,
+          era: '2026-07-28',
+          headers: { authorization: `DPoP ${token}` },
+          proofs: fresh,
+          concurrency,
+          seconds: options.seconds,
+        });
+      },
+    });
+    plain('Gatehouse before a stdio server', stdio.url, '2025-11-25', { authorization: `Bearer ${stdio.bearer}` });
+    if (options.peers) {
+      const [proxyPort, gatewayPort] = [await freePort(), await freePort()];
+      const proxyUrl = `http://127.0.0.1:${proxyPort}/mcp`;
+      keep(
+        await startPeer(
+          binOf('mcp-proxy'),
+          ['--port', String(proxyPort), '--host', '127.0.0.1', '--server', 'stream', '--', process.execPath, stdioEcho],
+          proxyUrl,
+        ),
+      );
+      plain('npm mcp-proxy (stdio server)', proxyUrl, '2025-11-25');
+      const gatewayUrl = `http://127.0.0.1:${gatewayPort}/mcp`;
+      const command = `${process.execPath} ${stdioEcho}`;
+      keep(
+        await startPeer(
+          binOf('supergateway'),
+          ['--stdio', command, '--outputTransport', 'streamableHttp', '--stateful', '--port', String(gatewayPort)],
+          gatewayUrl,
+        ),
+      );
+      plain('npm supergateway (stdio server)', gatewayUrl, '2025-11-25');
+    }
+    const results = new Map<string, LoadResult[]>();
+    for (let round = 1; round <= options.rounds; round++) {
+      for (const concurrency of options.concurrencies) {
+        for (const { name, run } of round % 2 === 1 ? rows : rows.toReversed()) {
+          process.stderr.write(
+            `\rround ${round}/${options.rounds}, ${concurrency} at once: ${name}                    `,
+          );
+          const result = await run(concurrency);
+          if (result.firstError)
+            process.stderr.write(`\n  ${name}: ${result.errors} errors, first: ${result.firstError}\n`);
+          const key = `${name}\n${concurrency}`;
+          results.set(key, [...(results.get(key) ?? []), result]);
+        }
+      }
+    }
+    process.stderr.write('\n');
+    return [...results].map(([key, all]) => {
+      const [target = '', concurrency = ''] = key.split('\n');
+      const middle = (of: (result: LoadResult) => number) => median(all.map(of));
+      return {
+        target,
+        concurrency: Number(concurrency),
+        perSecond: middle(({ perSecond }) => perSecond),
+        p50Ms: middle(({ p50Ms }) => p50Ms),
+        p99Ms: middle(({ p99Ms }) => p99Ms),
+        errors: all.reduce((sum, { errors }) => sum + errors, 0),
+        rounds: all.length,
+      };
+    });
+  } finally {
+    for (const target of targets.reverse()) await target.stop();
+  }
+}
+
+function freshProofs(gate: Target, count: number): Promise<{ token: string; proofs: string[] }> {
+  return new Promise((resolve) => {
+    gate.child.once('message', (message) => resolve((message as { dpop: { token: string; proofs: string[] } }).dpop));
+    gate.child.send({ proofs: count });
+  });
+}
+
+function binOf(name: string): string {
+  const manifest = require.resolve(`${name}/package.json`);
+  const { bin } = require(manifest) as { bin: string | Record<string, string> };
+  return join(dirname(manifest), typeof bin === 'string' ? bin : (bin[name] ?? Object.values(bin)[0] ?? ''));
+}
+
+export function median(values: number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+}
