@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { limits } from '../platform/index.ts';
+import { descriptionText } from './credential-error.ts';
 import type { ProviderDependencies } from './provider.ts';
 import { endpoints, metadataPaths, openidMetadata, serverMetadata } from './server-metadata.ts';
 import { JWKS_MAX_AGE_SECONDS } from './signing-keys.ts';
@@ -49,21 +50,14 @@ export function createAuthorizationServer(dependencies: ProviderDependencies): A
   };
 
   const routes = new Map<string, Route>();
+  const metadata = (make: (issuer: string) => unknown): Answer =>
+    document(() => make(publicUrl), 'application/json', METADATA_MAX_AGE_SECONDS);
+  const keySet = document(() => keys.jwks(), 'application/jwk-set+json', JWKS_MAX_AGE_SECONDS);
   const get = (path: string, answer: Answer) => routes.set(path, { method: 'GET', mints: false, answer });
   const post = (path: string, mints = false) => routes.set(path, { method: 'POST', mints, answer: toProvider(path) });
-  const json = 'application/json';
-  get(
-    metadataPaths.oauth,
-    document(() => serverMetadata(publicUrl), json, METADATA_MAX_AGE_SECONDS),
-  );
-  get(
-    metadataPaths.openid,
-    document(() => openidMetadata(publicUrl), json, METADATA_MAX_AGE_SECONDS),
-  );
-  get(
-    endpoints.jwks,
-    document(() => keys.jwks(), 'application/jwk-set+json', JWKS_MAX_AGE_SECONDS),
-  );
+  get(metadataPaths.oauth, metadata(serverMetadata));
+  get(metadataPaths.openid, metadata(openidMetadata));
+  get(endpoints.jwks, keySet);
   get(endpoints.authorize, (_request, response) => {
     const description = `Nothing is authorized in a browser here. Agents get tokens at ${publicUrl}${endpoints.token} with grant_type=client_credentials.`;
     refuse(response, 400, 'unsupported_response_type', description);
@@ -137,7 +131,8 @@ function acceptBody(request: IncomingMessage, response: ServerResponse): boolean
 }
 
 function refuse(response: ServerResponse, status: number, error: string, description: string): void {
-  send(response, status, { error, error_description: description }, { 'Cache-Control': 'no-store' });
+  const body = { error, error_description: descriptionText(description) };
+  send(response, status, body, { 'Cache-Control': 'no-store' });
 }
 
 function send(response: ServerResponse, status: number, body: unknown, headers: Record<string, string>): void {

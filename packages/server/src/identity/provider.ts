@@ -1,8 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { errors, type JsonValue, type KoaContextWithOIDC, Provider } from 'oidc-provider';
-import type { Clock, Log } from '../platform/index.ts';
-import type { Registry } from '../registry/index.ts';
-import type { Storage } from '../storage/index.ts';
+import type { Log } from '../platform/index.ts';
 import type { TokenReader } from './authenticate.ts';
 import { descriptionText } from './credential-error.ts';
 import { AGENT_ALGORITHMS } from './jws.ts';
@@ -18,10 +16,7 @@ import { createTokenStatus } from './token-status.ts';
  * revocation. Everything else that it can do is off. Loaded on first use, for it takes a fifth of a second to import.
  */
 export interface ProviderDependencies extends TaskGrantDependencies {
-  storage: Storage;
-  registry: Registry;
   reader: TokenReader;
-  clock: Clock;
   log: Log;
 }
 
@@ -102,6 +97,7 @@ function checkAssertion(claims: Record<string, JsonValue>, header: Record<string
   if (header.typ !== undefined && !assertionTypes.has(String(header.typ).toLowerCase()))
     throw refused(`its typ ${header.typ} is not that of a client assertion`);
   if (header.crit !== undefined) throw refused('it has critical header members, which are not understood');
+  // By the machine's clock, as the library has it.
   if (typeof exp !== 'number' || exp > Date.now() / 1000 + ASSERTION_MAX_LIFE_SECONDS)
     throw refused(`it may live for ${ASSERTION_MAX_LIFE_SECONDS} seconds at most`);
   if (typeof jti !== 'string' || jti.length > MAX_ID_CHARS)

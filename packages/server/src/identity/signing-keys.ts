@@ -72,7 +72,7 @@ export async function openSigningKeys(dependencies: Dependencies): Promise<Signi
   let version = 0;
   let readAt = 0;
 
-  const refresh = async () => {
+  const read = async () => {
     readAt = clock.now();
     const rows = await storage.db
       .selectFrom('signing_keys')
@@ -85,6 +85,14 @@ export async function openSigningKeys(dependencies: Dependencies): Promise<Signi
     if (isSame) return;
     keys = current.sort((a, b) => a.signsFrom - b.signsFrom);
     version++;
+  };
+
+  // One after the other: an earlier answer that arrives late must not bring a destroyed key back.
+  let reading: Promise<void> = Promise.resolve();
+  const refresh = (): Promise<void> => {
+    const turn = reading.then(read);
+    reading = turn.catch(() => undefined);
+    return turn;
   };
 
   /** The newest that may sign; its predecessors only verify. */

@@ -24,7 +24,6 @@ export interface HouseOptions {
 }
 
 const OWNER = 'owner@example.test';
-const ENVIRONMENT = { kind: 'Environment', name: 'prod', production: true } as const;
 
 /** The rooms that tokens need, real ones, on a free port of the loopback interface. */
 export async function openHouse(options: HouseOptions = {}) {
@@ -149,9 +148,9 @@ export async function openHouse(options: HouseOptions = {}) {
       return rows.map(({ entry }) => JSON.parse(entry) as ActionRecord);
     },
     /** The smallest workspace in which an agent can start a task. */
-    async furnish(...more: Manifest[]) {
+    async furnish() {
       await apply(
-        ENVIRONMENT,
+        { kind: 'Environment', name: 'prod', production: true },
         { kind: 'Person', email: OWNER, displayName: 'Owner', roles: ['owner'] },
         {
           kind: 'Template',
@@ -163,7 +162,6 @@ export async function openHouse(options: HouseOptions = {}) {
         { kind: 'Template', name: 'short', parameters: {}, allow: [], ttlSeconds: 60 },
         { kind: 'Template', name: 'administration', parameters: {}, allow: [], ttlSeconds: 3_600 },
         { kind: 'Blueprint', name: 'support', templates: ['support', 'short'] },
-        ...more,
       );
     },
     /** Registers an agent with a new key of its own. */
@@ -173,7 +171,7 @@ export async function openHouse(options: HouseOptions = {}) {
     ) {
       const { algorithm, ...manifest } = options;
       const key = await createKey(algorithm);
-      await apply(ENVIRONMENT, agentManifest(name, { keys: [key.publicJwk], ...manifest }));
+      await apply(agentManifest(name, { keys: [key.publicJwk], ...manifest }));
       return { name, ...key };
     },
     async close() {
