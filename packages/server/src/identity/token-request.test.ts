@@ -99,6 +99,14 @@ describe('the form of a request', () => {
       await refused({ form: { grant_type } }, 400, 'unsupported_grant_type', /grant_type/);
   });
 
+  test('an error is JSON even for a browser', () =>
+    refused(
+      { form: { grant_type: 'password' }, headers: { accept: 'text/html' } },
+      400,
+      'unsupported_grant_type',
+      /grant_type/,
+    ));
+
   test('no grant type', () => refused({ form: { grant_type: undefined } }, 400, 'invalid_request', /grant_type/));
 
   test('a scope', () => refused({ form: { scope: 'mcp' } }, 400, 'invalid_scope', /no scopes/));
