@@ -15,7 +15,7 @@ export async function initialize(
     capabilities: client.capabilities,
     clientInfo: client.info ?? gatehouseInfo,
   };
-  const answer = await exchanges.request({ method: 'initialize', params }, params, { signal });
+  const answer = await exchanges.request({ method: 'initialize', params }, params, { signal, lasting: true });
   if ('error' in answer)
     throw new UpstreamFailure('unreachable', `The server refused initialize: ${answer.error.message.slice(0, 200)}`);
   const { protocolVersion, capabilities, serverInfo, instructions } = answer.result;

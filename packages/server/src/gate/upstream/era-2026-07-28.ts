@@ -31,7 +31,7 @@ export async function discover(
   signal: AbortSignal,
 ): Promise<Negotiated | undefined> {
   const request = { method: 'server/discover', params: {} };
-  const answer = await exchanges.request(request, modernParams(request, client), { signal });
+  const answer = await exchanges.request(request, modernParams(request, client), { signal, lasting: true });
   if ('error' in answer) {
     if (answer.error.code !== rpcErrors.unsupportedProtocolVersion) return undefined;
     const supported = isJsonObject(answer.error.data) ? answer.error.data.supported : undefined;

@@ -34,7 +34,7 @@ export interface Exchange {
 export type Origin = Exchange | 'no-request' | 'one-channel';
 
 export interface ExchangeHooks extends UpstreamHooks {
-  /** A subscription: no idle time, and its notifications are counted as unsolicited ones are. */
+  /** A handshake or a subscription: only its signal ends it, and its notifications are counted as unsolicited ones are. */
   lasting?: boolean;
 }
 

@@ -42,7 +42,7 @@ function readMessage(value: unknown): IncomingMessage {
     throw violation('The server sent what is no JSON-RPC 2.0 message.');
   const { id, method, params, result, error } = value;
   if (method !== undefined) return readCall(id, method, params);
-  if (isJsonObject(error)) {
+  if (isJsonObject(error) && result === undefined) {
     const read = readError(error);
     if (id === undefined || id === null) return { kind: 'orphan-error', error: read };
     return { kind: 'answer', id: readId(id), answer: { error: read } };

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { ToolServerManifest } from '@gatehouse/protocol';
 import { createLog, type JsonObject, systemClock } from '../../platform/index.ts';
@@ -172,4 +172,25 @@ export function sendEvents(response: ServerResponse, ...events: (JsonObject | st
   if (!response.headersSent) response.writeHead(200, { 'content-type': 'text/event-stream' });
   for (const event of events)
     response.write(typeof event === 'string' ? event : `event: message\ndata: ${JSON.stringify(event)}\n\n`);
+}
+
+/** A peer of test/peers as a tool server; its log's directory is granted to it. */
+export function stdioPeer(
+  peer: { args: string[] },
+  more: Partial<ToolServerManifest> & { transport?: undefined } = {},
+) {
+  const log = peer.args[peer.args.indexOf('--log') + 1] as string;
+  return stdioServer(peer.args, more, { directories: [{ path: dirname(log), access: 'rw' }] });
+}
+
+/** The highest that the memory outside of JavaScript's heap rose to while the task ran, in bytes. */
+export async function peakBufferBytes(task: () => Promise<void>): Promise<number> {
+  const before = process.memoryUsage().arrayBuffers;
+  let peak = before;
+  const timer = setInterval(() => {
+    peak = Math.max(peak, process.memoryUsage().arrayBuffers);
+  }, 5);
+  await task();
+  clearInterval(timer);
+  return peak - before;
 }

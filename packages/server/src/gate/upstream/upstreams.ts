@@ -48,6 +48,9 @@ interface Entry {
 /** How often one server died in one scope without having served anything. */
 interface Deaths {
   task: string;
+  /** Another transport is another server, with no past. */
+  transport: string;
+  lastWords: string;
   count: number;
   notBefore: number;
 }
@@ -144,11 +147,10 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     previous: Entry | undefined,
   ): Promise<UpstreamConnection> {
     if (closed) return Promise.reject(new UpstreamFailure('unreachable', 'Gatehouse is shutting down.'));
-    const wait = (deaths.get(key)?.notBefore ?? 0) - clock.now();
+    const past = deaths.get(key);
+    const wait = past?.transport === transportOf(server) ? past.notBefore - clock.now() : 0;
     if (wait > 0)
-      return Promise.reject(
-        new UpstreamFailure('unreachable', `${server.name} keeps failing; it is tried again in ${wait} ms.`),
-      );
+      return Promise.reject(new UpstreamFailure('unreachable', `${past?.lastWords} It is tried again in ${wait} ms.`));
     if (previous !== undefined) {
       entries.delete(key);
       if (previous.transport === transportOf(server)) restarts++;
@@ -173,12 +175,12 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
             throw new UpstreamFailure('unreachable', 'The task, session or server ended meanwhile.');
           }
           entry.connected = connected;
-          watchOver(key, scope.task, connected);
+          watchOver(key, entry, connected);
           return connected.connection;
         },
         (failure: unknown) => {
           if (entries.get(key) === entry) entries.delete(key);
-          if (failure instanceof UpstreamFailure) countDeath(key, scope.task);
+          if (failure instanceof UpstreamFailure) countDeath(key, entry, failure);
           throw failure;
         },
       ),
@@ -221,20 +223,23 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
   }
 
   /** A connection that dies young counts against the next start; one that has served clears the count. */
-  function watchOver(key: string, task: string, { connection, answers }: Connected): void {
+  function watchOver(key: string, entry: Entry, { connection, answers }: Connected): void {
     const born = clock.now();
     const before = answers();
     connection.closed.addEventListener('abort', () => {
+      // Closed by us, or followed by another already.
+      if (entries.get(key) !== entry) return;
       if (answers() > before || clock.now() - born > limits.backoffMaxMs) deaths.delete(key);
-      else countDeath(key, task);
+      else countDeath(key, entry, connection.closed.reason as UpstreamFailure);
     });
   }
 
   /** The first restart is immediate, the second waits 0.25 s, then doubling. */
-  function countDeath(key: string, task: string): void {
-    const count = (deaths.get(key)?.count ?? 0) + 1;
+  function countDeath(key: string, { scope, transport }: Entry, { message }: UpstreamFailure): void {
+    const past = deaths.get(key);
+    const count = (past?.transport === transport ? past.count : 0) + 1;
     const delay = count < 2 ? 0 : Math.min(250 * 2 ** (count - 2), limits.backoffMaxMs);
-    deaths.set(key, { task, count, notBefore: clock.now() + delay });
+    deaths.set(key, { task: scope.task, transport, lastWords: message, count, notBefore: clock.now() + delay });
   }
 
   /** A task may hold so many connections to one server; the longest unused one that nobody listens to gives way. */
