@@ -8,6 +8,11 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { Reply, Request, SqliteWorkerData, WireError } from './sqlite-thread.ts';
 import { createUnitWriter } from './sqlite-units.ts';
 
+/** The log of the WAL is brought into the database from this size on, so often, by the thread that reads. */
+const CHECKPOINT_BYTES = 4 * 1024 * 1024;
+const CHECKPOINT_EVERY_MS = 500;
+/** Pages after which the writer does it itself, in the middle of a commit: only when the reader can't keep up. */
+const CHECKPOINT_PAGES = 8_000;
 /** Compiled statements kept; the hot ones number about fifty. */
 const STATEMENTS_KEPT = 256;
 
@@ -18,19 +23,17 @@ const isWriter = role === 'writer';
 const lock = isWriter ? new DatabaseSync(`${file}.lock`, { timeout: 0 }) : undefined;
 lock?.exec('pragma journal_mode = memory; begin exclusive');
 
-const database = new DatabaseSync(file, {
-  readOnly: !isWriter,
-  timeout: 2_000,
-  enableForeignKeyConstraints: true,
-  defensive: true,
-});
+const database = new DatabaseSync(file, { timeout: 2_000, enableForeignKeyConstraints: true, defensive: true });
 database.exec('pragma trusted_schema = off; pragma temp_store = memory; pragma cache_size = -32768');
 if (isWriter) {
-  // fullfsync: on macOS a plain fsync leaves data in the drive's cache.
-  database.exec(
-    'pragma page_size = 8192; pragma journal_mode = wal; pragma synchronous = full; pragma fullfsync = on; pragma wal_autocheckpoint = 4000',
-  );
+  database.exec('pragma page_size = 8192; pragma journal_mode = wal');
+  database.exec(`pragma wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
+} else {
+  database.exec('pragma query_only = on');
+  setInterval(checkpoint, CHECKPOINT_EVERY_MS).unref();
 }
+// fullfsync: on macOS a plain fsync leaves data in the drive's cache.
+database.exec('pragma synchronous = full; pragma fullfsync = on; pragma checkpoint_fullfsync = on');
 
 const inode = statSync(file).ino;
 const writeUnits = createUnitWriter(database);
@@ -66,6 +69,18 @@ function toSqlite(value: unknown): SQLInputValue {
 function checkFile(): void {
   if (statSync(file).ino === inode) return;
   throw Object.assign(new Error(`${file} was replaced while it was open`), { code: 'ESTALE' });
+}
+
+/** Beside the writer, which it doesn't hold up; calls would otherwise wait tens of milliseconds for it now and then. */
+function checkpoint(): void {
+  const log = statSync(`${file}-wal`, { throwIfNoEntry: false });
+  if (!log || log.size < CHECKPOINT_BYTES) return;
+  try {
+    statement('pragma wal_checkpoint(passive)').all();
+  } catch (error) {
+    // A full or failing disk: nothing is lost by checkpointing later, and the writer tells its callers what is wrong.
+    if (wireError(error).errcode === undefined) throw error;
+  }
 }
 
 /** A full disk has SQLite undo the whole transaction by itself; what followed would then be committed statement by statement. */
