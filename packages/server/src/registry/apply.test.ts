@@ -300,7 +300,7 @@ const fenced: [what: string, input: Inputs[number], raised: string[]][] = [
   ],
   ["a server's command", { ...shopInput, transport: { type: 'stdio', command: 'deno' } }, ['server:shop']],
   ["a server's prompts", { ...shopInput, prompts: { tier: 1 } }, ['policy', 'server:shop']],
-  ['an environment that a server is in', { kind: 'Environment', name: 'production' }, ['server:shop']],
+  ['an environment', { kind: 'Environment', name: 'production' }, []],
   ['a person', { kind: 'Person', email: 'owner@example.test', displayName: 'New', roles: ['owner'] }, []],
 ];
 for (const [what, input, raised] of fenced) {

@@ -85,7 +85,7 @@ async function applyWithin(
     if ((step.after ?? step.before)?.kind !== 'Agent') await writeObject(transaction, step, options.by, now, changes);
   }
   await writeAgents(transaction, changed, stored, now, changes);
-  for (const step of changed) await followUp(transaction, step, objects, options.by, now, changes);
+  for (const step of changed) await followUp(transaction, step, options.by, now, changes);
   for (const [server, served] of options.served ?? []) {
     if (objects.has(`ToolServer/${server}`))
       await observeWithin(transaction, { server, served, by: options.by, now, changes, mayApprove: true });
@@ -175,7 +175,6 @@ export function columnsOf(manifest: AgentManifest, now: number) {
 async function followUp(
   transaction: DatabaseTransaction,
   { before, after }: Step,
-  objects: ReadonlyMap<string, ObjectManifest>,
   by: string,
   now: number,
   changes: ChangeSet,
@@ -185,13 +184,6 @@ async function followUp(
     case 'Policy':
     case 'Template':
       raise(changes, 'policy');
-      return;
-    case 'Environment':
-      // Whether a server may run there can depend on it.
-      for (const object of objects.values()) {
-        if (object.kind === 'ToolServer' && object.environments.includes(manifest.name))
-          raise(changes, `server:${object.name}`);
-      }
       return;
     case 'ToolServer': {
       const was = before?.kind === 'ToolServer' ? before : undefined;

@@ -73,7 +73,7 @@ export async function showOwn(context: Context, changes: ChangeSet): Promise<voi
   if (changes.announcements.size === 0) return;
   context.tasks.forget(changes.announcements.values());
   try {
-    await context.keeper.refresh(changes.announcements.values());
+    await context.keeper.catchUp();
   } catch (error) {
     context.log.warn('a change is stored, but could not be read back yet', { error });
   }

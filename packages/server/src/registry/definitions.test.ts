@@ -393,6 +393,15 @@ test('a server that serves too much is refused, and what was approved stays as i
   assert.equal(stateOf(workspace, 'get_order'), 'approved');
 });
 
+test('what nobody let in is forgotten when it goes, so that a server cannot fill the house with names', async () => {
+  await using workspace = await openApplied();
+  const { registry } = workspace;
+  for (let round = 0; round < 3; round++)
+    await registry.observeDefinitions('shop', [getOrder, tool(`tool_${round}`)], 'gatehouse');
+  const names = (await registry.listDefinitions({ server: 'shop' })).map(({ name }) => name);
+  assert.deepEqual(names, ['get_order', 'tool_2']);
+});
+
 test('whatever a server serves, in whatever order, only what a person or the manifest let in is ever approved', async () => {
   const names = ['get_order', 'refund_order', 'getOrder', 'drop_table'];
   const descriptions = ['a', 'b', 'c\u200b'];
@@ -405,14 +414,14 @@ test('whatever a server serves, in whatever order, only what a person or the man
       await using workspace = await openApplied();
       /** The first body of each name that was alone and clean when its name was first seen. */
       const trusted = new Map<string, string | null>();
-      for (const round of rounds) {
+      for (const [index, round] of rounds.entries()) {
+        const previous = rounds[index - 1] ?? [];
         const all = round.map(({ name, description }) => tool(name, description));
         await workspace.registry.observeDefinitions('shop', all, 'gatehouse');
         for (const { name, description } of round) {
           if (trusted.has(name)) continue;
           const isNamed = name === 'get_order' || name === 'refund_order';
-          const twin = { get_order: 'getOrder', getOrder: 'get_order' }[name];
-          const hasTwin = twin !== undefined && (trusted.has(twin) || round.some((other) => other.name === twin));
+          const hasTwin = name === 'get_order' && [...previous, ...round].some((each) => each.name === 'getOrder');
           trusted.set(name, isNamed && !hasTwin && !description.includes('\u200b') ? description : null);
         }
         for (const { name, state, definition } of workspace.registry.snapshot().servers.get('shop')?.tools.values() ??

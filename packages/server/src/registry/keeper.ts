@@ -3,16 +3,16 @@ import type { Clock } from '../platform/index.ts';
 import type { Change, Database, DatabaseTransaction } from '../storage/index.ts';
 import { thumbprint } from './keys.ts';
 import { skeleton } from './look-alikes.ts';
-import { type BuiltSnapshot, loadSnapshot, nextSnapshot } from './snapshot.ts';
-import { nothingTouched, type Touched, touch } from './touched.ts';
+import { loadSnapshot, nextSnapshot } from './snapshot.ts';
+import { nothingTouched, touch } from './touched.ts';
 import type { Agent, Snapshot } from './types.ts';
 
 /** Holds the snapshot in force and swaps it for the next one. */
 export interface Keeper {
   snapshot(): Snapshot;
-  /** Resolves when the snapshot shows at least these changes. */
-  refresh(changes: Iterable<Pick<Change, 'topic' | 'key'>>): Promise<void>;
-  /** As the feed gives them. What was missed between loading and the feed's start is fetched as well; no changes at all ask for just that. */
+  /** Resolves when the snapshot shows everything that was committed before the call. */
+  catchUp(): Promise<void>;
+  /** As `catchUp`, but only if these changes are not shown yet. */
   follow(changes: Change[]): Promise<void>;
   /** The snapshot as it will be if this transaction commits now. */
   candidate(transaction: DatabaseTransaction, changes: Iterable<Pick<Change, 'topic' | 'key'>>): Promise<Snapshot>;
@@ -21,9 +21,20 @@ export interface Keeper {
   keyHolder(keyThumbprint: string): string | undefined;
 }
 
-export async function createKeeper(deps: { db: Database; clock: Clock; trustDomain: string }): Promise<Keeper> {
+/**
+ * INVARIANT: no fence of the snapshot is newer than what it guards. The fence `policy` guards many objects at once, so it is read
+ * before the feed's tail, and all that the tail names is read after both: whoever raised the fence before it was read stands in the
+ * tail. To read only what one change names would show the fence that another change has raised beside what that change replaced.
+ */
+export async function createKeeper(deps: {
+  db: Database;
+  clock: Clock;
+  trustDomain: string;
+  /** Hears of each change before the snapshot shows it. */
+  onChanges(changes: readonly Change[]): void;
+}): Promise<Keeper> {
   const { db, trustDomain } = deps;
-  let lastSeen = await newestChange(db);
+  let applied = await newestChange(db);
   let current = await loadSnapshot(db, trustDomain, deps.clock.now());
   const names = new Map<string, string>();
   const keyHolders = new Map<string, string>();
@@ -35,57 +46,48 @@ export async function createKeeper(deps: { db: Database; clock: Clock; trustDoma
     names.set(skeleton(after.name), after.name);
   }
 
-  function swap(next: BuiltSnapshot, touched: Touched): void {
+  async function step(): Promise<void> {
+    const policyFence = await readPolicyFence(db);
+    const changes = await readTail(db, applied);
+    if (changes.length === 0) return;
+    deps.onChanges(changes);
+    const touched = touch(nothingTouched(), changes);
+    const next = await nextSnapshot(db, current, touched, policyFence, trustDomain);
     for (const name of touched.agents) {
       const agent = next.agents.get(name);
       if (agent) index(current.agents.get(name), agent);
     }
     current = next;
+    applied = changes.at(-1)?.sequence ?? applied;
   }
 
-  // One refresh reads at a time, so that an older read never replaces a newer one; those that come meanwhile share the next.
+  // One step at a time, so that an older read never replaces a newer one; those who come meanwhile share the next.
   let running: Promise<void> = Promise.resolve();
-  let waiting: { touched: Touched; done: Promise<void> } | undefined;
+  let waiting: Promise<void> | undefined;
 
-  function refresh(changes: Iterable<Pick<Change, 'topic' | 'key'>>): Promise<void> {
-    if (!waiting) {
-      const touched = nothingTouched();
-      const done = running.then(async () => {
-        waiting = undefined;
-        swap(await nextSnapshot(db, current, touched, trustDomain), touched);
-      });
-      waiting = { touched, done };
+  function catchUp(): Promise<void> {
+    waiting ??= running.then(() => {
+      waiting = undefined;
+      const done = step();
       running = done.catch(() => undefined);
-    }
-    touch(waiting.touched, changes);
-    return waiting.done;
-  }
-
-  async function changesBetween(after: number, before: number): Promise<Change[]> {
-    let query = db.selectFrom('changes').selectAll().where('sequence', '>', after).orderBy('sequence');
-    if (Number.isFinite(before)) query = query.where('sequence', '<', before);
-    return (await query.execute()) as Change[];
+      return done;
+    });
+    return waiting;
   }
 
   return {
     snapshot: () => current,
-    refresh,
+    catchUp,
     async follow(changes) {
-      const first = changes[0]?.sequence ?? Number.POSITIVE_INFINITY;
-      const missed = first > lastSeen + 1 ? await changesBetween(lastSeen, first) : [];
-      await refresh([...missed, ...changes]);
-      lastSeen = Math.max(lastSeen, ...[changes.at(-1), missed.at(-1)].map((change) => change?.sequence ?? 0));
+      const last = changes.at(-1);
+      if (last === undefined || last.sequence > applied) await catchUp();
     },
     async candidate(transaction, changes) {
-      // Other replicas' changes that the feed has not brought yet count as well.
-      const others = await transaction
-        .selectFrom('changes')
-        .select(['topic', 'key'])
-        .where('sequence', '>', lastSeen)
-        .where('topic', 'in', ['object', 'definition'])
-        .execute();
-      const touched = touch(nothingTouched(), [...(others as Pick<Change, 'topic' | 'key'>[]), ...changes]);
-      return nextSnapshot(transaction, current, touched, trustDomain);
+      // Other replicas' changes that this one has not applied yet count as well.
+      const policyFence = await readPolicyFence(transaction);
+      const others = await readTail(transaction, applied);
+      const touched = touch(nothingTouched(), [...others, ...changes]);
+      return nextSnapshot(transaction, current, touched, policyFence, trustDomain);
     },
     lookAlikeAgent(name) {
       const other = names.get(skeleton(name));
@@ -101,6 +103,16 @@ async function newestChange(db: Database): Promise<number> {
     .select(({ fn }) => fn.max('sequence').as('sequence'))
     .executeTakeFirst();
   return Number(row?.sequence ?? 0);
+}
+
+async function readPolicyFence(db: Database): Promise<number> {
+  const row = await db.selectFrom('fences').select('version').where('key', '=', 'policy').executeTakeFirst();
+  return row?.version ?? 0;
+}
+
+async function readTail(db: Database, after: number): Promise<Change[]> {
+  const rows = await db.selectFrom('changes').selectAll().where('sequence', '>', after).orderBy('sequence').execute();
+  return rows as Change[];
 }
 
 /** The keys that the second list adds to the first, by thumbprint. */

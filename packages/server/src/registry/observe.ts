@@ -3,7 +3,7 @@ import { canonicalJson, digestJson, GatehouseError, type Json, limits } from '..
 import type { DatabaseTransaction } from '../storage/index.ts';
 import { announce, type ChangeSet, type Context, emptyChangeSet, flush, raise, showOwn } from './context.ts';
 import { type DefinitionRow, fromDefinitionRow, type StoredDefinition, toDefinitionRow } from './definition-rows.ts';
-import { judge, lookAlikesOf, reasonsHeld, servedTwice } from './judge.ts';
+import { isGranted, judge, lookAlikesOf, reasonsHeld, servedTwice } from './judge.ts';
 import { fromObjectRow } from './objects.ts';
 import type { DefinitionKind, PinnedDefinition, ServedDefinition } from './types.ts';
 import { validateWithin } from './validate.ts';
@@ -12,6 +12,8 @@ import { validateWithin } from './validate.ts';
 export const DEFINITION_BYTES = 256 * 1024;
 /** Definitions of one server, of all kinds together. */
 const DEFINITIONS_PER_SERVER = 2 * limits.toolsPerServer;
+/** Those that were ever approved are kept when they go missing: a server must not fill the house by serving others each time. */
+const DEFINITIONS_KEPT = 4 * DEFINITIONS_PER_SERVER;
 
 export interface Observation {
   server: string;
@@ -140,9 +142,12 @@ async function settle(
   },
 ): Promise<PinnedDefinition[]> {
   const { server, manifest, now, changes } = of;
+  if (of.results.length > DEFINITIONS_KEPT)
+    throw refused(server, `has served more than ${DEFINITIONS_KEPT} different definitions`);
   const lookAlikes = lookAlikesOf(of.results.map(({ definition }) => definition));
   const held: PinnedDefinition[] = [];
   const write: StoredDefinition[] = [];
+  const gone: StoredDefinition[] = [];
   for (const { before, definition, state, approves } of of.results) {
     const after: StoredDefinition = { ...definition, state };
     if (approves) Object.assign(after, { approved: definition.served, reviewedBy: of.approver, reviewedAt: now });
@@ -153,15 +158,29 @@ async function settle(
     const isSame = after.state === before.state && !servedDiffers && !approves && of.known.has(before);
     if (isSame) continue;
     if (servedDiffers && after.served) after.seenAt = now;
-    write.push(after);
+    (isForgettable(manifest, after) ? gone : write).push(after);
     touchDefinition(changes, before, after);
     const reason = reasonsHeld({ manifest, definition: after, lookAlikes: lookAlikes(after), firstSight: false });
     changes.records.push(recordOf(before, after, approves ? of.approver : of.by, reason));
     if (state === 'held' && (before.state !== 'held' || servedDiffers)) held.push({ ...after, reason });
   }
   await writeDefinitions(transaction, write);
-  if (write.length > 0) announce(changes, 'definition', server);
+  for (const { kind, name } of gone) {
+    await transaction
+      .deleteFrom('definitions')
+      .where('server', '=', server)
+      .where('kind', '=', kind)
+      .where('name', '=', name)
+      .execute();
+  }
+  if (write.length + gone.length > 0) announce(changes, 'definition', server);
   return held;
+}
+
+/** Gone, never let in by anybody, and not named: there is nothing to remember. */
+function isForgettable(manifest: ToolServerManifest, definition: StoredDefinition): boolean {
+  const { state, approved, reviewedAt } = definition;
+  return state === 'missing' && approved === null && reviewedAt === null && !isGranted({ manifest, definition });
 }
 
 /** Fences for what can be called or listed otherwise than before. */

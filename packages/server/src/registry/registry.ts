@@ -15,8 +15,9 @@ import type { Agent, Registry } from './types.ts';
 /** Reads the workspace into memory. From then on `refresh` keeps it as the feed says. */
 export async function createRegistry(deps: RegistryDependencies): Promise<Registry> {
   const { storage, clock, trustDomain } = deps;
-  const keeper = await createKeeper({ db: storage.db, clock, trustDomain });
-  const context: Context = { ...deps, keeper, tasks: createTaskCache() };
+  const tasks = createTaskCache();
+  const keeper = await createKeeper({ db: storage.db, clock, trustDomain, onChanges: tasks.forget });
+  const context: Context = { ...deps, keeper, tasks };
 
   function setState(
     agent: string,
@@ -43,10 +44,7 @@ export async function createRegistry(deps: RegistryDependencies): Promise<Regist
 
   return {
     snapshot: keeper.snapshot,
-    async refresh(changes) {
-      context.tasks.forget(changes);
-      await keeper.follow(changes);
-    },
+    refresh: keeper.follow,
     plan: (manifests, options) => plan(context, manifests, options),
     apply: (manifests, options) => apply(context, manifests, options),
     async exportManifests() {

@@ -68,8 +68,9 @@ test('a change reads only what it touches', async () => {
   });
   const watched = await workspace.another({ storage: { ...workspace.storage, db } });
   queries.length = 0;
+  await workspace.registry.setAgentState(name, 'suspended', by);
   await watched.refresh([{ sequence: await workspace.storage.feed.head(), topic: 'agent', key: name, at: 0 }]);
-  assert.deepEqual(queries, ['fences', 'agents']);
+  assert.deepEqual(queries, ['fences', 'changes', 'fences', 'agents']);
 });
 
 test('two replicas on one storage that follow the feed show the same, whatever one of them does', async () => {
@@ -133,6 +134,19 @@ test('what happened between reading the workspace and the start of the feed is c
   await workspace.registry.apply(manifests({ kind: 'Environment', name: 'new' }), options);
   await workspace.storage.feed.waitForAll(await workspace.storage.feed.head());
   assert.equal(third.snapshot().agents.get(name)?.state, 'active');
+});
+
+test('a replica never shows a fence that is newer than what it guards, whichever change it hears of first', async () => {
+  await using workspace = await openApplied();
+  const { registry } = workspace;
+  const other = await workspace.another();
+  await registry.apply(manifests({ kind: 'Policy', name: 'caps', cedar: 'new' }), options);
+  // The other replica changes an agent before the feed has told it of the policy.
+  await other.setAgentState(name, 'suspended', by);
+  const snapshot = other.snapshot();
+  assert.equal(snapshot.agents.get(name)?.state, 'suspended');
+  assert.equal(snapshot.fences.get('policy'), await workspace.fence('policy'));
+  assert.equal(snapshot.policies.get('caps')?.cedar, 'new');
 });
 
 test('refreshes that overlap end with the newest state', async () => {

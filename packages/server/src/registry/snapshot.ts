@@ -60,6 +60,8 @@ export async function nextSnapshot(
   db: Database,
   current: BuiltSnapshot,
   touched: Touched,
+  /** Read before it was known what was touched. */
+  policyFence: number,
   trustDomain: string,
 ): Promise<BuiltSnapshot> {
   const keys = [...touched.objects].map(splitKey);
@@ -82,7 +84,10 @@ export async function nextSnapshot(
     servers:
       serverNames.size === 0 ? current.servers : replacedServers(current.servers, serverNames, objects, definitions),
     agents: current.agents.with(agents.map((row) => [row.name, agentFromRow(row, trustDomain)] as const)),
-    fences: current.fences.with(fences.map(({ key, version }) => [key, version] as const)),
+    fences: current.fences.with([
+      ['policy', policyFence],
+      ...fences.map(({ key, version }) => [key, version] as const),
+    ]),
     revokedTokens: current.revokedTokens.with(
       tokens.map(({ token_id, expires_at }) => [token_id, expires_at] as const),
     ),
@@ -96,7 +101,7 @@ async function readFences(
   touched: Touched,
   serverNames: Set<string>,
 ): Promise<Tables['fences'][]> {
-  const keys = new Set<string>(['policy']);
+  const keys = new Set<string>();
   for (const name of touched.agents) keys.add(`agent:${name}`);
   for (const name of serverNames) {
     keys.add(`server:${name}`);
