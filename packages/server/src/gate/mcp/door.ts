@@ -45,6 +45,11 @@ export interface McpDoorDependencies {
   clock: Clock;
   log: Log;
   publicUrl: string;
+  /**
+   * Closes the connection of a 2025-11-25 request after so much quiet; the client comes back for the rest (SEP-1699). For places
+   * where connections may not be held long. 0, the default, keeps them open with comments.
+   */
+  streamRestMs?: number;
   /** 32 bytes that seal `requestState`; the same on every replica, and after a restart. */
   stateKey: Uint8Array;
 }
@@ -110,7 +115,14 @@ export function createMcpDoor(deps: McpDoorDependencies): McpDoor {
       for (const server of servers) definitions?.used(server);
     },
   };
-  const sessions = createSessions({ enforcement, upstreams, connections, clock, log });
+  const sessions = createSessions({
+    enforcement,
+    upstreams,
+    connections,
+    clock,
+    log,
+    restAfterMs: deps.streamRestMs ?? 0,
+  });
   const era2025 = createEra2025(door, sessions);
   const parking = createParking({ enforcement });
   const listens = createListens(door);

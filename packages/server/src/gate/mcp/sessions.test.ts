@@ -175,6 +175,22 @@ describe('a 2025-11-25 session', () => {
     assert.match(await again.text(), /"id":3,"result"/);
   });
 
+  test('lets a client come back for the answer where connections may not be held long', async () => {
+    const restless = await startGate({ peer: { url: peer.url } }, { streamRestMs: 20 });
+    const headers = await openSession(restless.url('peer'));
+    const { text } = await post(restless.url('peer'), call('slow', { ms: 200 }, 5), headers);
+    const id = /^id: (\S+)$/m.exec(text)?.[1] ?? '';
+    assert.ok(!text.includes('"id":5') && text.includes('retry: '));
+    let resumed = '';
+    while (!resumed.includes('"id":5,"result"')) {
+      const stream = await fetch(restless.url('peer'), {
+        headers: { accept: 'text/event-stream', ...headers, 'last-event-id': id },
+      });
+      resumed = await stream.text();
+    }
+    await restless.close();
+  });
+
   test("gives nobody another stream's or session's messages", async () => {
     const headers = await openSession(url());
     const first = await openStream(url(), headers, call('slow', { ms: 100 }, 3));

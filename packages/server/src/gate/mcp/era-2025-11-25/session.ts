@@ -70,17 +70,27 @@ export interface SessionOptions {
   version: Version;
   capabilities: JsonObject;
   now: number;
+  restAfterMs: number;
   onEnd(session: Session): void;
   onLost(session: Session, server: string): void;
 }
 
-export function createSession({ caller, view, version, capabilities, now, onEnd, onLost }: SessionOptions): Session {
+export function createSession({
+  caller,
+  view,
+  version,
+  capabilities,
+  now,
+  restAfterMs,
+  onEnd,
+  onLost,
+}: SessionOptions): Session {
   const primes = version === '2025-11-25';
   const streams = new Map<string, Stream>();
   const running = new Map<RequestId, Running>();
   const pending = new Map<RequestId, Pending>();
   const progressTargets = new Map<string, { connection: UpstreamConnection; token: string | number }>();
-  const unsolicited = createStream({ id: 'g', primes });
+  const unsolicited = createStream({ id: 'g', primes, restAfterMs: 0 });
   let streamCount = 0;
   let askCount = 0;
   let ended = false;
@@ -130,7 +140,7 @@ export function createSession({ caller, view, version, capabilities, now, onEnd,
 
     openStream() {
       forgetFinished();
-      const stream = createStream({ id: String(++streamCount), primes });
+      const stream = createStream({ id: String(++streamCount), primes, restAfterMs });
       streams.set(stream.id, stream);
       return stream;
     },

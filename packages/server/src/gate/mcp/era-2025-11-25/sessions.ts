@@ -27,6 +27,7 @@ export function createSessions(deps: {
   connections: Connections;
   clock: Clock;
   log: Log;
+  restAfterMs: number;
 }): Sessions {
   const { clock, log } = deps;
   const byId = new Map<string, Session>();
@@ -83,6 +84,7 @@ export function createSessions(deps: {
         version,
         capabilities,
         now: clock.now(),
+        restAfterMs: deps.restAfterMs,
         onEnd(ended) {
           release?.();
           forget(ended);

@@ -31,10 +31,11 @@ export interface StreamOptions {
   id: string;
   /** Ids, priming and replay: from 2025-11-25 on. Older clients read an event without data as broken JSON. */
   primes: boolean;
-  onDisconnect?(): void;
+  /** A connection that was quiet for so long is closed, and the client told to come back; 0 keeps it. Only where it is primed. */
+  restAfterMs: number;
 }
 
-export function createStream({ id, primes, onDisconnect }: StreamOptions): Stream {
+export function createStream({ id, primes, restAfterMs }: StreamOptions): Stream {
   const kept: Kept[] = [];
   let keptBytes = 0;
   let sequence = 0;
@@ -43,10 +44,12 @@ export function createStream({ id, primes, onDisconnect }: StreamOptions): Strea
   let finished = false;
   let response: ServerResponse | null = null;
   let keepAlive: NodeJS.Timeout | undefined;
+  let quiet: NodeJS.Timeout | undefined;
 
   function write(text: string): void {
     if (!response || response.destroyed) return;
     response.write(text);
+    quiet?.refresh();
     if (response.writableLength > doorLimits.unsentBytes) response.destroy();
   }
 
@@ -68,6 +71,8 @@ export function createStream({ id, primes, onDisconnect }: StreamOptions): Strea
 
   function detach(): void {
     clearInterval(keepAlive);
+    clearTimeout(quiet);
+    quiet = undefined;
     response = null;
   }
 
@@ -101,12 +106,11 @@ export function createStream({ id, primes, onDisconnect }: StreamOptions): Strea
       openEventStream(to, headers);
       response = to;
       to.once('close', () => {
-        if (response !== to) return;
-        detach();
-        onDisconnect?.();
+        if (response === to) detach();
       });
-      keepAlive = setInterval(() => write(': keep-alive\n\n'), doorLimits.keepAliveMs);
+      keepAlive = setInterval(() => to.destroyed || to.write(': keep-alive\n\n'), doorLimits.keepAliveMs);
       keepAlive.unref();
+      if (primes && restAfterMs > 0) quiet = setTimeout(stream.rest, restAfterMs).unref();
       const from = after ?? delivered;
       if (primes && after === null) write(`id: ${id}-${from}\nretry: ${doorLimits.reconnectAfterMs}\ndata: \n\n`);
       for (const event of kept) if (event.sequence > from) writeEvent(event);

@@ -44,7 +44,12 @@ export const everything = { sampling: true, elicitation: true, urlElicitation: t
 /** A gate with these servers behind it, all in environment `dev`, all of their definitions approved. */
 export async function startGate(
   servers: Record<string, ServerInput>,
-  options: { verdict?: (action: Action) => Verdict; clock?: Clock; onDefinitions?: (server: string) => void } = {},
+  options: {
+    verdict?: (action: Action) => Verdict;
+    clock?: Clock;
+    onDefinitions?: (server: string) => void;
+    streamRestMs?: number;
+  } = {},
 ): Promise<TestGate> {
   const dataDir = mkdtempSync(join(tmpdir(), 'gate-'));
   const logged: string[] = [];
@@ -90,6 +95,7 @@ export async function startGate(
     clock,
     log,
     publicUrl: origin,
+    streamRestMs: options.streamRestMs ?? 0,
     stateKey: randomBytes(32),
   });
   const created = door;
