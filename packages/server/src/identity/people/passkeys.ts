@@ -92,15 +92,15 @@ export function createPasskeys(dependencies: PasskeyDependencies) {
       return storage.transaction(async (transaction) => {
         const session = await sessions.current(transaction, person);
         requireFresh(session);
-        // INVARIANT: the session is taken before anything is decided on it, so that of two enrolments by link one finds none.
         await sessions.removeAll(transaction, person.email, 'gatehouse', {
           keep: session.id_digest,
           enrolmentOnly: session.via !== 'recovery',
         });
-        if (!(await sessions.remove(transaction, session.id_digest))) throw sessionGone();
+        await sessions.remove(transaction, session.id_digest);
         const earlier = await passkeysOf(transaction, person.email);
         const changes = [`passkey ${shortId(verified.id)} enrolled by ${session.via}`];
-        if (session.via === 'link' && earlier.length > 0) throw sessionGone();
+        // INVARIANT: a link never adds a passkey to somebody who has one. (The first enrolment has ended the other link sessions.)
+        if (session.via === 'link' && earlier.length > 0) throw superseded();
         if (session.via === 'recovery') {
           await transaction.deleteFrom('passkeys').where('person', '=', person.email).execute();
           changes.push(...earlier.map(({ id }) => `passkey ${shortId(id)} removed`));
@@ -255,7 +255,7 @@ function summary(row: { id: string; name: string; created_at: number; last_used_
 }
 
 const shortId = (id: string) => id.slice(0, 12);
-const sessionGone = () =>
+const superseded = () =>
   new GatehouseError(
     'conflict',
     'session.superseded',
