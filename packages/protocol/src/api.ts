@@ -78,6 +78,8 @@ export interface DefinitionView {
   reviewedBy: string | null;
   reviewedAt: number | null;
   seenAt: number;
+  /** Why it is held, in words for the reviewer; null when it is not. */
+  reason: string | null;
 }
 
 export interface ServerView {

@@ -1,0 +1,83 @@
+import type { Api, bodies } from '@gatehouse/protocol';
+import { problemOf, unreachable } from './problem.ts';
+
+type Body<Name extends keyof typeof bodies> = (typeof bodies)[Name]['_zod']['input'];
+
+/** What each route takes; a route that is not here takes nothing. */
+interface RequestBodies {
+  'POST /signin/link': Body<'signInLink'>;
+  'POST /signin/passkey': Body<'passkeySignIn'>;
+  'POST /passkeys': Body<'passkeyEnrol'>;
+  'PATCH /passkeys/:id': Body<'renamePasskey'>;
+  'POST /people/signin-links': Body<'createSignInLink'>;
+  'POST /agents/:name/kill': Body<'kill'>;
+  'POST /agents/:name/state': Body<'setState'>;
+  'POST /agents/:name/keys': Body<'addKey'>;
+  'POST /plan': Body<'apply'>;
+  'POST /apply': Body<'apply'>;
+  'POST /definitions/review': Body<'review'>;
+  'POST /approvals/:id/approve': Body<'approve'>;
+  'POST /approvals/:id/deny': Body<'deny'>;
+  'POST /logs/verify': Body<'verifyLog'>;
+}
+
+type ParameterNames<Path extends string> = Path extends `${string}:${infer Name}/${infer Rest}`
+  ? Name | ParameterNames<Rest>
+  : Path extends `${string}:${infer Name}`
+    ? Name
+    : never;
+
+export type Query = Record<string, string | number | undefined>;
+
+type Input<Route extends keyof Api> = { query?: Query; signal?: AbortSignal } & ([ParameterNames<Route>] extends [never]
+  ? { params?: undefined }
+  : { params: Record<ParameterNames<Route>, string | number> }) &
+  (Route extends keyof RequestBodies ? { body: RequestBodies[Route] } : { body?: undefined });
+
+type Arguments<Route extends keyof Api> = object extends Input<Route> ? [input?: Input<Route>] : [input: Input<Route>];
+
+const BASE = '/api/v1';
+
+/** One request to the control API. Throws `ApiError`. */
+export async function call<Route extends keyof Api>(route: Route, ...[input]: Arguments<Route>): Promise<Api[Route]> {
+  const { params, query, body, signal } = (input ?? {}) as {
+    params?: Record<string, string | number>;
+    query?: Query;
+    body?: unknown;
+    signal?: AbortSignal;
+  };
+  const [method = 'GET', path = ''] = route.split(' ');
+  const response = await send(addressOf(path, params, query), {
+    method,
+    headers: { accept: 'application/json', ...(method !== 'GET' && { 'content-type': 'application/json' }) },
+    ...(method !== 'GET' && { body: JSON.stringify(body ?? {}) }),
+    ...(signal && { signal }),
+  });
+  if (!response.ok) throw await problemOf(response);
+  return (await response.json()) as Api[Route];
+}
+
+async function send(address: string, init: RequestInit): Promise<Response> {
+  try {
+    return await fetch(address, { ...init, credentials: 'same-origin', cache: 'no-store' });
+  } catch (cause) {
+    if (cause instanceof DOMException && cause.name === 'AbortError') throw cause;
+    throw unreachable(cause);
+  }
+}
+
+/** Exported for its test: a name from the API must never reach another route than the one meant. */
+export function addressOf(path: string, params: Record<string, string | number> = {}, query: Query = {}): string {
+  const target = path.replaceAll(/:(\w+)/g, (_, name: string) => {
+    const value = String(params[name]);
+    // A browser resolves `.` and `..` even when they are escaped.
+    if (value === '' || value === '.' || value === '..') throw new TypeError(`"${value}" is no ${name}`);
+    return encodeURIComponent(value);
+  });
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(query))
+    if (value !== undefined && value !== '') search.set(name, `${value}`);
+  return `${BASE}${target}${search.size > 0 ? `?${search}` : ''}`;
+}
+
+export const EVENTS_ADDRESS = `${BASE}/events`;

@@ -1,0 +1,74 @@
+import type { Approval, SessionView } from '@gatehouse/protocol';
+import {
+  browserSupportsWebAuthn,
+  type PublicKeyCredentialCreationOptionsJSON,
+  type PublicKeyCredentialRequestOptionsJSON,
+  startAuthentication,
+  startRegistration,
+  WebAuthnError,
+} from '@simplewebauthn/browser';
+import { signsExactly } from '../lib/exact-action.ts';
+import { call } from './client.ts';
+
+/** A ceremony that did not end with a signature, in words for the person at the keyboard. */
+export class PasskeyError extends Error {
+  override readonly name = 'PasskeyError';
+}
+
+export async function signInWithPasskey(): Promise<SessionView> {
+  const { options } = await call('POST /signin/passkey/options');
+  const assertion = await ceremony(() =>
+    startAuthentication({ optionsJSON: options as PublicKeyCredentialRequestOptionsJSON }),
+  );
+  return call('POST /signin/passkey', { body: { assertion: { ...assertion } } });
+}
+
+export async function enrolPasskey(name: string): Promise<SessionView> {
+  const { options } = await call('POST /passkeys/options');
+  const attestation = await ceremony(() =>
+    startRegistration({ optionsJSON: options as PublicKeyCredentialCreationOptionsJSON }),
+  );
+  return call('POST /passkeys', { body: { name, attestation: { ...attestation } } });
+}
+
+/**
+ * Signs one approval, as shown: refuses to touch the passkey when what the server asks to be signed is not the action on the
+ * screen (law 4).
+ */
+export async function approveWithPasskey(shown: Approval): Promise<Approval> {
+  const params = { id: shown.id };
+  const { options } = await call('POST /approvals/:id/options', { params });
+  const optionsJSON = options as PublicKeyCredentialRequestOptionsJSON;
+  if (!(await signsExactly(shown, optionsJSON.challenge))) {
+    throw new PasskeyError(
+      'The server asked for a signature over something else than the action shown here, so nothing was signed. Reload; if it happens again, tell your security team.',
+    );
+  }
+  const assertion = await ceremony(() => startAuthentication({ optionsJSON }));
+  return call('POST /approvals/:id/approve', { params, body: { assertion: { ...assertion } } });
+}
+
+async function ceremony<T>(run: () => Promise<T>): Promise<T> {
+  if (!browserSupportsWebAuthn()) {
+    throw new PasskeyError(
+      'This browser can’t use passkeys here. Open the console over https, or on http://localhost, in a current browser.',
+    );
+  }
+  try {
+    return await run();
+  } catch (error) {
+    throw new PasskeyError(wordsFor(error), { cause: error });
+  }
+}
+
+function wordsFor(error: unknown): string {
+  if (error instanceof WebAuthnError && error.code === 'ERROR_AUTHENTICATOR_PREVIOUSLY_REGISTERED')
+    return 'This device already holds a passkey of yours. Use that one, or choose another device.';
+  if (error instanceof WebAuthnError && error.code === 'ERROR_AUTHENTICATOR_MISSING_USER_VERIFICATION_SUPPORT')
+    return 'This authenticator can’t check who you are. Use one with a PIN or biometry.';
+  if (error instanceof WebAuthnError && (error.code === 'ERROR_INVALID_DOMAIN' || error.code === 'ERROR_INVALID_RP_ID'))
+    return `Passkeys of this server don’t work at ${location.host}. Open the console at the address that the server prints at start.`;
+  if (error instanceof Error && error.name === 'NotAllowedError')
+    return 'No passkey was used: the prompt was closed, timed out, or found no passkey for this site. Try again.';
+  return `The passkey prompt failed: ${error instanceof Error ? error.message : String(error)}`;
+}

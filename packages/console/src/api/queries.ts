@@ -1,0 +1,100 @@
+import type { ApprovalState, Task } from '@gatehouse/protocol';
+import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
+import { call, type Query } from './client.ts';
+
+/** Everything that pages read, by key. What the live stream touches is named in live.ts by the first word of the key. */
+export const sessionQuery = queryOptions({
+  queryKey: ['session'],
+  queryFn: () => call('GET /session'),
+  staleTime: 60_000,
+  retry: false,
+});
+
+export const statusQuery = queryOptions({
+  queryKey: ['status'],
+  queryFn: () => call('GET /status'),
+  refetchInterval: 15_000,
+});
+
+/** All agents, page by page: a workspace has hundreds, and lists are searched in the browser. */
+export const agentsQuery = queryOptions({
+  queryKey: ['agents'],
+  queryFn: () => everyPage((query) => call('GET /agents', { query })),
+});
+
+export const agentQuery = (name: string) =>
+  queryOptions({ queryKey: ['agents', name], queryFn: () => call('GET /agents/:name', { params: { name } }) });
+
+export const tasksQuery = (filter: { agent?: string; state?: Task['state'] }) =>
+  infiniteQueryOptions({
+    queryKey: ['tasks', filter],
+    queryFn: ({ pageParam }) => call('GET /tasks', { query: { ...filter, cursor: pageParam, limit: 50 } }),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: ({ cursor }) => cursor ?? undefined,
+  });
+
+export const taskQuery = (id: string) =>
+  queryOptions({ queryKey: ['tasks', 'one', id], queryFn: () => call('GET /tasks/:id', { params: { id } }) });
+
+export const pendingApprovalsQuery = queryOptions({
+  queryKey: ['approvals', 'pending'],
+  queryFn: () => everyPage((query) => call('GET /approvals', { query: { ...query, state: 'pending' } })),
+});
+
+export const approvalsQuery = (filter: { state?: ApprovalState; agent?: string; task?: string }) =>
+  infiniteQueryOptions({
+    queryKey: ['approvals', 'list', filter],
+    queryFn: ({ pageParam }) => call('GET /approvals', { query: { ...filter, cursor: pageParam, limit: 50 } }),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: ({ cursor }) => cursor ?? undefined,
+  });
+
+export const approvalQuery = (id: string) =>
+  queryOptions({ queryKey: ['approvals', 'one', id], queryFn: () => call('GET /approvals/:id', { params: { id } }) });
+
+export interface ActionFilter {
+  agent?: string | undefined;
+  task?: string | undefined;
+  tool?: string | undefined;
+  resource?: string | undefined;
+  operation?: string | undefined;
+  person?: string | undefined;
+  ticket?: string | undefined;
+  effect?: 'allow' | 'deny' | 'needs-approval' | undefined;
+  result?: 'success' | 'failure' | 'anomalous' | 'unknown' | undefined;
+  from?: string | undefined;
+  to?: string | undefined;
+}
+
+export const actionsQuery = (filter: ActionFilter, limit = 50) =>
+  infiniteQueryOptions({
+    queryKey: ['actions', filter, limit],
+    queryFn: ({ pageParam }) => call('GET /actions', { query: { ...(filter as Query), cursor: pageParam, limit } }),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: ({ cursor }) => cursor ?? undefined,
+  });
+
+export const actionQuery = (id: string) =>
+  queryOptions({ queryKey: ['actions', 'one', id], queryFn: () => call('GET /actions/:id', { params: { id } }) });
+
+export const serversQuery = queryOptions({ queryKey: ['servers'], queryFn: () => call('GET /servers') });
+export const toolsQuery = queryOptions({ queryKey: ['tools'], queryFn: () => call('GET /tools') });
+export const definitionsQuery = queryOptions({ queryKey: ['definitions'], queryFn: () => call('GET /definitions') });
+export const logsQuery = queryOptions({ queryKey: ['logs'], queryFn: () => call('GET /logs') });
+export const passkeysQuery = queryOptions({ queryKey: ['passkeys'], queryFn: () => call('GET /passkeys') });
+export const sessionsQuery = queryOptions({ queryKey: ['sessions'], queryFn: () => call('GET /sessions') });
+export const peopleQuery = queryOptions({ queryKey: ['people'], queryFn: () => call('GET /people') });
+
+const MOST_PAGES = 25;
+
+async function everyPage<T>(get: (query: Query) => Promise<{ items: T[]; cursor: string | null }>): Promise<T[]> {
+  const items: T[] = [];
+  let cursor: string | undefined;
+  for (let page = 0; page < MOST_PAGES; page++) {
+    const answer = await get({ limit: 200, ...(cursor !== undefined && { cursor }) });
+    items.push(...answer.items);
+    if (answer.cursor === null) break;
+    cursor = answer.cursor;
+  }
+  return items;
+}

@@ -1,0 +1,184 @@
+import type { QueryClient } from '@tanstack/react-query';
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+  redirect,
+} from '@tanstack/react-router';
+import { isSignedOut } from '../api/problem.ts';
+import { type ActionFilter, sessionQuery } from '../api/queries.ts';
+import { safeNext } from '../lib/next-page.ts';
+import { NotFound, PageFailed } from './failures.tsx';
+import { Shell } from './shell.tsx';
+
+const root = createRootRouteWithContext<{ queries: QueryClient }>()({
+  component: Outlet,
+  notFoundComponent: NotFound,
+  errorComponent: PageFailed,
+});
+
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: '/sign-in',
+  validateSearch: ({ next }: Record<string, unknown>): { next?: string } =>
+    next === undefined ? {} : { next: safeNext(next) },
+  component: lazyRouteComponent(() => import('../pages/sign-in/sign-in-page.tsx'), 'SignInPage'),
+});
+
+/** Everything that needs somebody signed in; who isn't is led to sign in and back to the same page. */
+const house = createRoute({
+  getParentRoute: () => root,
+  id: 'house',
+  beforeLoad: async ({ context, location }) => {
+    const toSignIn = () => redirect({ to: '/sign-in', search: { next: safeNext(location.href) } });
+    const session = await context.queries.ensureQueryData(sessionQuery).catch((error: unknown) => {
+      throw isSignedOut(error) ? toSignIn() : error;
+    });
+    if (!session.enrolled) throw toSignIn();
+  },
+  component: Shell,
+  notFoundComponent: NotFound,
+  errorComponent: PageFailed,
+});
+
+const text = (value: unknown): string | undefined =>
+  typeof value === 'string' && value !== '' ? value : typeof value === 'number' ? `${value}` : undefined;
+const oneOf = <T extends string>(value: unknown, of: readonly T[]): T | undefined => of.find((each) => each === value);
+
+export type ListSearch = { filter?: string | undefined };
+const listSearch = (search: Record<string, unknown>): ListSearch => ({ filter: text(search.filter) });
+
+const overview = createRoute({
+  getParentRoute: () => house,
+  path: '/',
+  component: lazyRouteComponent(() => import('../pages/overview/overview-page.tsx'), 'OverviewPage'),
+});
+
+const agents = createRoute({
+  getParentRoute: () => house,
+  path: '/agents',
+  validateSearch: listSearch,
+  component: lazyRouteComponent(() => import('../pages/agents/agents-page.tsx'), 'AgentsPage'),
+});
+
+const agent = createRoute({
+  getParentRoute: () => house,
+  path: '/agents/$name',
+  component: lazyRouteComponent(() => import('../pages/agents/agent-page.tsx'), 'AgentPage'),
+});
+
+const approvals = createRoute({
+  getParentRoute: () => house,
+  path: '/approvals',
+  component: lazyRouteComponent(() => import('../pages/approvals/approvals-page.tsx'), 'ApprovalsPage'),
+});
+
+const approval = createRoute({
+  getParentRoute: () => house,
+  path: '/approvals/$id',
+  component: lazyRouteComponent(() => import('../pages/approvals/approval-page.tsx'), 'ApprovalPage'),
+});
+
+const tools = createRoute({
+  getParentRoute: () => house,
+  path: '/tools',
+  validateSearch: listSearch,
+  component: lazyRouteComponent(() => import('../pages/tools/tools-page.tsx'), 'ToolsPage'),
+});
+
+const definition = createRoute({
+  getParentRoute: () => house,
+  path: '/tools/$server',
+  validateSearch: (search: Record<string, unknown>): { kind?: string | undefined; name?: string | undefined } => ({
+    kind: text(search.kind),
+    name: text(search.name),
+  }),
+  component: lazyRouteComponent(() => import('../pages/tools/definition-page.tsx'), 'DefinitionPage'),
+});
+
+const actions = createRoute({
+  getParentRoute: () => house,
+  path: '/actions',
+  validateSearch: (search: Record<string, unknown>): ActionFilter => ({
+    agent: text(search.agent),
+    task: text(search.task),
+    tool: text(search.tool),
+    resource: text(search.resource),
+    operation: text(search.operation),
+    person: text(search.person),
+    ticket: text(search.ticket),
+    effect: oneOf(search.effect, ['allow', 'deny', 'needs-approval']),
+    result: oneOf(search.result, ['success', 'failure', 'anomalous', 'unknown']),
+    from: text(search.from),
+    to: text(search.to),
+  }),
+  component: lazyRouteComponent(() => import('../pages/actions/actions-page.tsx'), 'ActionsPage'),
+});
+
+const action = createRoute({
+  getParentRoute: () => house,
+  path: '/actions/$id',
+  component: lazyRouteComponent(() => import('../pages/actions/action-page.tsx'), 'ActionPage'),
+});
+
+export type TaskSearch = { agent?: string | undefined; state?: 'active' | 'ended' | 'killed' | undefined };
+const tasks = createRoute({
+  getParentRoute: () => house,
+  path: '/tasks',
+  validateSearch: (search: Record<string, unknown>): TaskSearch => ({
+    agent: text(search.agent),
+    state: oneOf(search.state, ['active', 'ended', 'killed']),
+  }),
+  component: lazyRouteComponent(() => import('../pages/tasks/tasks-page.tsx'), 'TasksPage'),
+});
+
+const task = createRoute({
+  getParentRoute: () => house,
+  path: '/tasks/$id',
+  component: lazyRouteComponent(() => import('../pages/tasks/task-page.tsx'), 'TaskPage'),
+});
+
+const log = createRoute({
+  getParentRoute: () => house,
+  path: '/log',
+  component: lazyRouteComponent(() => import('../pages/log/log-page.tsx'), 'LogPage'),
+});
+
+const settings = createRoute({
+  getParentRoute: () => house,
+  path: '/settings',
+  component: lazyRouteComponent(() => import('../pages/settings/settings-page.tsx'), 'SettingsPage'),
+});
+
+export const createConsoleRouter = (queries: QueryClient) =>
+  createRouter({
+    routeTree: root.addChildren([
+      signIn,
+      house.addChildren([
+        overview,
+        agents,
+        agent,
+        approvals,
+        approval,
+        tools,
+        definition,
+        actions,
+        action,
+        tasks,
+        task,
+        log,
+        settings,
+      ]),
+    ]),
+    context: { queries },
+    defaultPreload: 'intent',
+    scrollRestoration: true,
+  });
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: ReturnType<typeof createConsoleRouter>;
+  }
+}

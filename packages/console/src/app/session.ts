@@ -1,0 +1,44 @@
+import type { AgentView, Approval, Role, SessionView } from '@gatehouse/protocol';
+import { useSuspenseQuery } from '@tanstack/react-query';
+import { sessionQuery } from '../api/queries.ts';
+
+/** Who is signed in; only inside the shell, which has asked already. */
+export function useSession(): SessionView {
+  return useSuspenseQuery(sessionQuery).data;
+}
+
+/**
+ * Why this person can't do something, or null. The server decides; this only spares people a refusal, and says whom to ask.
+ */
+export type Obstacle = string | null;
+
+export function needsRole(session: SessionView, roles: readonly Role[], what: string): Obstacle {
+  if (session.person.roles.some((role) => roles.includes(role))) return null;
+  return `${what} needs the role ${roles.join(' or ')}; you have ${session.person.roles.join(', ') || 'none'}. Ask an admin.`;
+}
+
+export function mayKill(session: SessionView, agent: Pick<AgentView, 'manifest' | 'name'>): Obstacle {
+  const { email, roles } = session.person;
+  if (roles.includes('admin') || roles.includes('security')) return null;
+  if (roles.includes('owner') && agent.manifest.owner === email) return null;
+  return `Only ${agent.manifest.owner} (the owner), security or an admin can kill ${agent.name}.`;
+}
+
+export function mayApprove(session: SessionView, approval: Approval): Obstacle {
+  const { email, roles } = session.person;
+  if (!roles.includes('approver') && !(roles.includes('owner') && approval.owner === email))
+    return `Only approvers and ${approval.owner} (the owner) can approve this.`;
+  if (isNamed(approval.requestedBy, email) || isNamed(approval.onBehalfOf, email))
+    return 'This was asked for by you or is done for you, so somebody else has to approve it.';
+  return null;
+}
+
+export function mayDeny(session: SessionView, approval: Approval): Obstacle {
+  const { email, roles } = session.person;
+  if (roles.some((role) => role === 'approver' || role === 'security' || role === 'admin')) return null;
+  if (roles.includes('owner') && approval.owner === email) return null;
+  return `Only ${approval.owner} (the owner), approvers, security and admins can deny this.`;
+}
+
+const isNamed = (declared: string | null, email: string): boolean =>
+  declared !== null && declared.toLowerCase().replace(/^person:/, '') === email.toLowerCase();

@@ -1,0 +1,53 @@
+import type { Approval } from '@gatehouse/protocol';
+
+/**
+ * What an approval binds, computed again from what is shown: the digest over the action, and the challenge that a passkey signs for
+ * it (see `Approval.digest`). A page that shows one action can so not be made to sign another.
+ */
+export async function actionDigest(shown: Approval): Promise<string> {
+  const { agent, agentEpoch, task, operation, tool, toolDefinition, arguments: args, decision } = shown;
+  const subject = {
+    v: 1,
+    agent,
+    agentEpoch,
+    task,
+    operation,
+    tool,
+    toolDefinition,
+    arguments: args,
+    policyVersion: decision.policyVersion,
+  };
+  return `sha256-${hex(await sha256(canonicalJson(subject)))}`;
+}
+
+/** Whether `challenge` (base64url) is the one for this approval of exactly the action shown. */
+export async function signsExactly(shown: Approval, challenge: string): Promise<boolean> {
+  const digest = await actionDigest(shown);
+  if (digest !== shown.digest) return false;
+  return base64url(await sha256(canonicalJson({ v: 1, approval: shown.id, digest }))) === challenge;
+}
+
+/** RFC 8785. JavaScript's own numbers and strings are its notation; members are ordered by UTF-16 code units. */
+export function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const members = Object.entries(value)
+    .filter(([, member]) => member !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member)}`).join(',')}}`;
+}
+
+async function sha256(text: string): Promise<Uint8Array> {
+  return new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)));
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+function base64url(bytes: Uint8Array): string {
+  return btoa(String.fromCharCode(...bytes))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
+    .replace(/=+$/, '');
+}

@@ -1,0 +1,50 @@
+import './app/mantine-styles.ts';
+import './app/tokens.css';
+import { localStorageColorSchemeManager, MantineProvider } from '@mantine/core';
+import { Notifications } from '@mantine/notifications';
+import { MutationCache, QueryCache, QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { RouterProvider } from '@tanstack/react-router';
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { ApiError, isSignedOut } from './api/problem.ts';
+import { createConsoleRouter } from './app/router.tsx';
+import { cssVariables, theme } from './app/theme.ts';
+
+/** A session can end at any request; then the person signs in again and comes back to the same page. */
+function whenSignedOut(error: unknown): void {
+  if (!isSignedOut(error) || router.state.location.pathname === '/sign-in') return;
+  queries.removeQueries({ queryKey: ['session'] });
+  void router.navigate({ to: '/sign-in', search: { next: router.state.location.href } });
+}
+
+const queries: QueryClient = new QueryClient({
+  queryCache: new QueryCache({ onError: whenSignedOut }),
+  mutationCache: new MutationCache({ onError: whenSignedOut }),
+  defaultOptions: {
+    queries: {
+      staleTime: 5_000,
+      retry: (failures, error) =>
+        failures < 2 && !(error instanceof ApiError && error.status > 0 && error.status < 500),
+    },
+  },
+});
+const router = createConsoleRouter(queries);
+const colorSchemes = localStorageColorSchemeManager({ key: 'gatehouse-color-scheme' });
+
+const rootElement = document.getElementById('root');
+if (!rootElement) throw new Error('index.html has no #root');
+createRoot(rootElement).render(
+  <StrictMode>
+    <MantineProvider
+      theme={theme}
+      cssVariablesResolver={cssVariables}
+      colorSchemeManager={colorSchemes}
+      defaultColorScheme="auto"
+    >
+      <QueryClientProvider client={queries}>
+        <Notifications position="bottom-right" />
+        <RouterProvider router={router} />
+      </QueryClientProvider>
+    </MantineProvider>
+  </StrictMode>,
+);

@@ -1,0 +1,32 @@
+import type { ActionSummary } from '@gatehouse/protocol';
+import { StatusBadge, TierBadge } from '../../ui/badge.tsx';
+import type { Column } from '../../ui/data-table.tsx';
+import { When } from '../../ui/when.tsx';
+import classes from './action-columns.module.css';
+
+/** How actions are listed everywhere: what was done, to what, by whom, what came of it. */
+export function actionColumns({ agent }: { agent: boolean }): Column<ActionSummary>[] {
+  return [
+    { header: 'Action', cell: (action) => <What action={action} />, width: '28%' },
+    ...(agent ? [{ header: 'Agent', cell: (action: ActionSummary) => action.agent ?? '' }] : []),
+    { header: 'Tier', cell: ({ decision }) => decision && <TierBadge tier={decision.tier} />, hide: 'medium' },
+    { header: 'Status', cell: ({ status }) => <StatusBadge status={status} /> },
+    {
+      header: 'Detail',
+      cell: ({ detail }) => detail && <span className={classes.detail}>{detail}</span>,
+      hide: 'medium',
+      width: '34%',
+    },
+    { header: 'Time', cell: ({ time }) => <When at={time} />, align: 'end' },
+  ];
+}
+
+function What({ action: { tool, operation, resource } }: { action: ActionSummary }) {
+  return (
+    <span className={classes.what}>
+      <span className={tool ? 'gh-mono' : ''}>{tool ?? operation}</span>
+      {tool && operation !== 'tools/call' && <small>{operation}</small>}
+      {resource && <small title={resource}>{resource}</small>}
+    </span>
+  );
+}

@@ -1,0 +1,103 @@
+import type { Approval } from '@gatehouse/protocol';
+import { Button, Textarea } from '@mantine/core';
+import { notifications } from '@mantine/notifications';
+import { IconBan, IconFingerprint } from '@tabler/icons-react';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { type FormEvent, useState } from 'react';
+import { call } from '../../api/client.ts';
+import { approveWithPasskey } from '../../api/passkeys.ts';
+import { mayApprove, mayDeny, useSession } from '../../app/session.ts';
+import { Failure } from '../../ui/page.tsx';
+import { useNow } from '../../ui/when.tsx';
+import classes from './approval.module.css';
+
+/** Yes needs the passkey, over exactly what is shown; no needs nothing but a click. */
+export function Decide({ approval }: { approval: Approval }) {
+  const session = useSession();
+  const queries = useQueryClient();
+  const hasRunOut = approval.expiresAt <= useNow();
+  const [denying, setDenying] = useState(false);
+  const [reason, setReason] = useState('');
+
+  const settle = (after: Approval) => {
+    queries.setQueryData(['approvals', 'one', after.id], after);
+    void queries.invalidateQueries({ queryKey: ['approvals'] });
+    void queries.invalidateQueries({ queryKey: ['agents'] });
+    void queries.invalidateQueries({ queryKey: ['actions'] });
+  };
+  // Somebody else may have decided meanwhile: then the page must not go on showing it as open.
+  const onError = () => void queries.invalidateQueries({ queryKey: ['approvals'] });
+  const approve = useMutation({
+    mutationFn: () => approveWithPasskey(approval),
+    onSuccess: (after) => {
+      settle(after);
+      notifications.show({ color: 'green', title: 'Approved', message: `${after.tool}, exactly as shown, once.` });
+    },
+    onError,
+  });
+  const deny = useMutation({
+    mutationFn: () => call('POST /approvals/:id/deny', { params: { id: approval.id }, body: { reason } }),
+    onSuccess: (after) => {
+      settle(after);
+      notifications.show({ title: 'Denied', message: `${after.tool} will not run.` });
+    },
+    onError,
+  });
+  const [cannotApprove, cannotDeny] = [mayApprove(session, approval), mayDeny(session, approval)];
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    deny.mutate();
+  };
+  if (hasRunOut)
+    return <p className={classes.decided}>This has run out. If it is still wanted, the agent asks again.</p>;
+
+  return (
+    <div className={classes.decide}>
+      {denying ? (
+        <form onSubmit={submit} className={classes.deny}>
+          <Textarea
+            label="Why not? (optional; the agent and the record get it)"
+            value={reason}
+            onChange={(event) => setReason(event.currentTarget.value)}
+            maxLength={500}
+            autosize
+            minRows={1}
+            autoFocus
+          />
+          <div className={classes.buttons}>
+            <Button type="submit" size="sm" color="red.9" leftSection={<IconBan size={16} />} loading={deny.isPending}>
+              Deny
+            </Button>
+            <Button size="sm" variant="default" onClick={() => setDenying(false)}>
+              Back
+            </Button>
+          </div>
+        </form>
+      ) : (
+        <div className={classes.buttons}>
+          <Button
+            size="sm"
+            leftSection={<IconFingerprint size={17} />}
+            loading={approve.isPending}
+            disabled={cannotApprove !== null}
+            onClick={() => approve.mutate()}
+          >
+            Approve with passkey
+          </Button>
+          <Button
+            size="sm"
+            variant="default"
+            leftSection={<IconBan size={16} />}
+            disabled={cannotDeny !== null || approve.isPending}
+            onClick={() => setDenying(true)}
+          >
+            Deny…
+          </Button>
+          {cannotApprove && <span className={classes.obstacle}>{cannotApprove}</span>}
+        </div>
+      )}
+      {approve.error && !denying && <Failure error={approve.error} />}
+      {deny.error && <Failure error={deny.error} />}
+    </div>
+  );
+}

@@ -1,0 +1,162 @@
+import { Button, SegmentedControl, TextInput } from '@mantine/core';
+import { IconActivity, IconPlayerPause, IconPlayerPlay, IconSearch } from '@tabler/icons-react';
+import { useQuery } from '@tanstack/react-query';
+import { useEffect, useRef, useState } from 'react';
+import { useLive } from '../../api/live.ts';
+import { agentsQuery, statusQuery } from '../../api/queries.ts';
+import type { LiveAction } from '../../lib/activity.ts';
+import { commands } from '../../lib/commands.ts';
+import { plural, standingOf } from '../../lib/words.ts';
+import { DataTable } from '../../ui/data-table.tsx';
+import { Empty, growing, Page, Section, Toolbar } from '../../ui/page.tsx';
+import { Command } from '../../ui/text.tsx';
+import { actionColumns } from '../actions/action-columns.tsx';
+import { Attention } from './attention.tsx';
+
+const kinds = {
+  all: () => true,
+  waiting: ({ status }: LiveAction) => status === 'waiting',
+  refused: ({ status }: LiveAction) => status === 'refused',
+  failed: ({ status }: LiveAction) => status === 'failure' || status === 'anomalous' || status === 'unknown',
+  calls: ({ tool, status }: LiveAction) => tool !== null && status !== 'recorded',
+  changes: ({ status }: LiveAction) => status === 'recorded',
+} as const;
+type Kind = keyof typeof kinds;
+
+export function OverviewPage() {
+  const status = useQuery(statusQuery).data;
+  return (
+    <Page
+      title="Overview"
+      about={
+        status && (
+          <>
+            {plural(status.inFlight, 'call')} in flight ·{' '}
+            {status.database === 'sqlite' ? 'embedded database' : 'PostgreSQL'} · version {status.version}
+          </>
+        )
+      }
+    >
+      <Attention />
+      <LiveActivity />
+    </Page>
+  );
+}
+
+function LiveActivity() {
+  const live = useLive();
+  const [kind, setKind] = useState<Kind>('all');
+  const [text, setText] = useState('');
+  /** What was on the screen when it was paused. */
+  const [paused, setPaused] = useState<LiveAction[] | null>(null);
+  const isFresh = useArrivals(live.actions);
+
+  const known = new Set(paused?.map(({ actionId }) => actionId));
+  const missed = paused ? (live.actions ?? []).filter(({ actionId }) => !known.has(actionId)).length : 0;
+  const rows = (paused ?? live.actions)?.filter(kinds[kind]).filter((action) => mentions(action, text));
+
+  return (
+    <Section
+      title="Live activity"
+      actions={
+        <Button
+          variant={paused ? 'light' : 'default'}
+          leftSection={paused ? <IconPlayerPlay size={14} /> : <IconPlayerPause size={14} />}
+          onClick={() => setPaused(paused ? null : (live.actions ?? []))}
+          disabled={live.actions === null}
+          aria-pressed={paused !== null}
+          data-key="p"
+        >
+          {paused ? `Resume${missed > 0 ? ` (${missed} new)` : ''}` : 'Pause'}
+        </Button>
+      }
+    >
+      <Toolbar>
+        <TextInput
+          className={growing}
+          placeholder="Filter by agent, tool, resource …"
+          aria-label="Filter live activity"
+          leftSection={<IconSearch size={14} aria-hidden />}
+          value={text}
+          onChange={(event) => setText(event.currentTarget.value)}
+          data-filter
+        />
+        <SegmentedControl
+          aria-label="Which actions"
+          value={kind}
+          onChange={(value) => setKind(value as Kind)}
+          data={[
+            { value: 'all', label: 'All' },
+            { value: 'calls', label: 'Calls' },
+            { value: 'waiting', label: 'Waiting' },
+            { value: 'refused', label: 'Refused' },
+            { value: 'failed', label: 'Failed' },
+            { value: 'changes', label: 'Changes' },
+          ]}
+        />
+      </Toolbar>
+      <DataTable
+        label="Live activity"
+        rows={rows}
+        rowKey={({ actionId }) => actionId}
+        link={({ actionId }) => ({ to: '/actions/$id', params: { id: actionId } })}
+        columns={actionColumns({ agent: true })}
+        isFresh={({ actionId }) => isFresh(actionId)}
+        empty={
+          live.actions?.length ? (
+            <Empty icon={IconSearch} title="Nothing fits this filter" about="Choose All, or empty the field." />
+          ) : (
+            <FirstSteps />
+          )
+        }
+      />
+    </Section>
+  );
+}
+
+function FirstSteps() {
+  const url = useQuery(statusQuery).data?.mcpUrl;
+  const agent = useQuery(agentsQuery).data?.find((each) => standingOf(each) === 'active');
+  return (
+    <Empty
+      icon={IconActivity}
+      title="Nothing has happened yet"
+      about={
+        <>
+          Every call of every agent shows here the moment it is recorded. Watch the story run, or connect a client
+          {url && (
+            <>
+              {' '}
+              to <code>{url}</code>
+            </>
+          )}
+          :
+        </>
+      }
+    >
+      <div style={{ display: 'grid', gap: 8 }}>
+        <Command>{commands.demo}</Command>
+        <Command>{commands.connect(agent?.name ?? 'AGENT')}</Command>
+      </div>
+    </Empty>
+  );
+}
+
+function mentions({ agent, tool, resource, operation, detail, actionId, task }: LiveAction, text: string): boolean {
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  const all = [agent, tool, resource, operation, detail, actionId, task].join(' ').toLowerCase();
+  return words.every((word) => all.includes(word));
+}
+
+/** Rows that came while the page was open are lit for a moment; what was there at first is not. */
+function useArrivals(actions: LiveAction[] | null): (actionId: string) => boolean {
+  const before = useRef<Set<string> | null>(null);
+  const fresh = useRef(new Set<string>());
+  if (actions && before.current) {
+    for (const { actionId } of actions) if (!before.current.has(actionId)) fresh.current.add(actionId);
+  }
+  useEffect(() => {
+    if (actions) before.current = new Set(actions.map(({ actionId }) => actionId));
+  }, [actions]);
+  return (actionId) => fresh.current.has(actionId);
+}

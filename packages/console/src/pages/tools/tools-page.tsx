@@ -1,0 +1,181 @@
+import type { ServerView, ToolView } from '@gatehouse/protocol';
+import { Button, Skeleton, TextInput } from '@mantine/core';
+import { notifications } from '@mantine/notifications';
+import { IconRefresh, IconSearch, IconTool } from '@tabler/icons-react';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useNavigate, useSearch } from '@tanstack/react-router';
+import { call } from '../../api/client.ts';
+import { explain } from '../../api/problem.ts';
+import { definitionsQuery, serversQuery, toolsQuery } from '../../api/queries.ts';
+import { needsRole, useSession } from '../../app/session.ts';
+import { commands } from '../../lib/commands.ts';
+import { isWaiting, keyOf } from '../../lib/definitions.ts';
+import { plural } from '../../lib/words.ts';
+import { EffectBadges, EnvironmentBadge, TierBadge } from '../../ui/badge.tsx';
+import { type Column, DataTable } from '../../ui/data-table.tsx';
+import { Card, Empty, Failure, growing, Page, Section, Toolbar } from '../../ui/page.tsx';
+import { Command } from '../../ui/text.tsx';
+import { DefinitionState } from './definition-state.tsx';
+import { ReviewCard } from './review-card.tsx';
+import classes from './tools.module.css';
+
+export function ToolsPage() {
+  const { filter = '' } = useSearch({ from: '/house/tools' });
+  const navigate = useNavigate();
+  const servers = useQuery(serversQuery);
+  const tools = useQuery(toolsQuery);
+  const definitions = useQuery(definitionsQuery);
+  const waiting = definitions.data?.items.filter(isWaiting) ?? [];
+  const error = servers.error ?? tools.error ?? definitions.error;
+  const fits = ({ ref, description, effects, tier }: ToolView) => {
+    const all = [ref, description, ...effects, `tier ${tier}`].join(' ').toLowerCase();
+    return filter
+      .toLowerCase()
+      .split(/\s+/)
+      .every((word) => all.includes(word));
+  };
+  const retry = () => {
+    for (const query of [servers, tools, definitions]) void query.refetch();
+  };
+
+  return (
+    <Page
+      title="Tools"
+      about="Only registered tools exist, and agents see them as approved. A changed definition waits here for review."
+    >
+      {error && !servers.data && <Failure error={error} retry={retry} />}
+      {waiting.length > 0 && (
+        <Section title="Held back, waiting for review" count={waiting.length}>
+          <div className={classes.stack}>
+            {waiting.map((definition) => (
+              <ReviewCard key={keyOf(definition)} definition={definition} />
+            ))}
+          </div>
+        </Section>
+      )}
+      {servers.data?.items.length !== 0 && (
+        <div className={waiting.length > 0 ? classes.filter : ''}>
+          <Toolbar>
+            <TextInput
+              className={growing}
+              placeholder="Filter by tool, effect, tier …"
+              aria-label="Filter tools"
+              leftSection={<IconSearch size={14} aria-hidden />}
+              value={filter}
+              onChange={(event) => {
+                const text = event.currentTarget.value;
+                void navigate({ to: '/tools', search: text === '' ? {} : { filter: text }, replace: true });
+              }}
+              data-filter
+            />
+          </Toolbar>
+        </div>
+      )}
+      {servers.data === undefined && !error && <Skeleton height={320} radius="md" />}
+      {servers.data?.items.length === 0 && (
+        <Card padded={false}>
+          <Empty
+            icon={IconTool}
+            title="No tool server is registered"
+            about="Servers are declared in files, with a tier for each of their tools. Apply the quick-start workspace, or your own:"
+          >
+            <Command>{commands.apply}</Command>
+          </Empty>
+        </Card>
+      )}
+      {servers.data?.items.map((server) => {
+        const own = tools.data?.items.filter((tool) => tool.server === server.name);
+        const shown = own?.filter(fits);
+        // A filter hides the servers that have nothing of it.
+        if (filter !== '' && shown?.length === 0) return null;
+        return <Server key={server.name} server={server} tools={shown} />;
+      })}
+    </Page>
+  );
+}
+
+const columns: Column<ToolView>[] = [
+  { header: 'Tool', cell: ({ name }) => <span className="gh-mono">{name}</span>, width: '22%' },
+  { header: 'Tier', cell: ({ tier }) => <TierBadge tier={tier} /> },
+  { header: 'Effects', cell: ({ effects }) => <EffectBadges effects={effects} /> },
+  { header: 'Definition', cell: ({ state }) => <DefinitionState state={state} /> },
+  {
+    header: 'Description, as approved',
+    cell: ({ description }) => description && <span className={classes.description}>{description}</span>,
+    hide: 'medium',
+    width: '40%',
+  },
+];
+
+function Server({ server, tools }: { server: ServerView; tools: ToolView[] | undefined }) {
+  const { name, manifest } = server;
+  return (
+    <Section
+      title={<span className="gh-mono">{name}</span>}
+      count={plural(server.tools, 'tool')}
+      actions={
+        <>
+          {manifest.environments.map((environment) => (
+            <EnvironmentBadge key={environment} name={environment} />
+          ))}
+          <Refresh server={name} />
+        </>
+      }
+    >
+      <p className={classes.about}>
+        {manifest.description && <>{manifest.description} </>}
+        <code>
+          {manifest.transport.type === 'http'
+            ? manifest.transport.url
+            : [manifest.transport.command, ...manifest.transport.args].join(' ')}
+        </code>
+      </p>
+      <DataTable
+        label={`Tools of ${name}`}
+        rows={tools}
+        rowKey={({ ref }) => ref}
+        link={(tool) => ({ to: '/tools/$server', params: { server: name }, search: { kind: 'tool', name: tool.name } })}
+        columns={columns}
+        empty={
+          <Empty
+            icon={IconTool}
+            title="Nothing is known of its tools yet"
+            about="Ask the server what it serves. If it can’t be reached, the message says why."
+          />
+        }
+      />
+    </Section>
+  );
+}
+
+function Refresh({ server }: { server: string }) {
+  const session = useSession();
+  const queries = useQueryClient();
+  const obstacle = needsRole(session, ['admin', 'security', 'developer'], 'Asking a server');
+  const refresh = useMutation({
+    mutationFn: () => call('POST /servers/:name/refresh', { params: { name: server } }),
+    onSuccess: ({ held }) => {
+      for (const key of ['servers', 'tools', 'definitions']) void queries.invalidateQueries({ queryKey: [key] });
+      notifications.show({
+        message:
+          held.length > 0
+            ? `${server} serves ${plural(held.length, 'definition')} that nobody has approved: held back.`
+            : `${server} serves what was approved.`,
+      });
+    },
+    onError: (error) =>
+      notifications.show({ color: 'red', title: explain(error).title, message: explain(error).detail }),
+  });
+  return (
+    <Button
+      variant="default"
+      leftSection={<IconRefresh size={14} />}
+      loading={refresh.isPending}
+      disabled={obstacle !== null}
+      title={obstacle ?? `Ask ${server} what it serves now`}
+      onClick={() => refresh.mutate()}
+    >
+      Ask again
+    </Button>
+  );
+}

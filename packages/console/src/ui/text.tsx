@@ -1,0 +1,93 @@
+import { ActionIcon, CopyButton, Tooltip } from '@mantine/core';
+import { IconCheck, IconCopy } from '@tabler/icons-react';
+import { Fragment } from 'react';
+import { revealHidden } from '../lib/hidden-text.ts';
+import { shortDigest, shortId } from '../lib/words.ts';
+import classes from './text.module.css';
+
+/** Text that somebody else wrote: whole, never as markup, and with characters that hide made visible. */
+export function PlainText({ text, mono = false }: { text: string; mono?: boolean }) {
+  let at = 0;
+  return (
+    <span className={`${classes.plain} ${mono ? 'gh-mono' : ''}`}>
+      {revealHidden(text).map((piece) => {
+        const key = at++;
+        return piece.hidden ? (
+          <span key={key} className={classes.hidden} title={`${piece.code}: ${piece.name}`}>
+            {piece.code}
+          </span>
+        ) : (
+          <Fragment key={key}>{piece.text}</Fragment>
+        );
+      })}
+    </span>
+  );
+}
+
+export function Copy({ value, what }: { value: string; what: string }) {
+  return (
+    <CopyButton value={value} timeout={1_500}>
+      {({ copied, copy }) => (
+        <Tooltip label={copied ? 'Copied' : `Copy ${what}`}>
+          <ActionIcon size={22} className={classes.copy} onClick={copy} aria-label={copied ? 'Copied' : `Copy ${what}`}>
+            {copied ? <IconCheck size={14} color="var(--gh-green-fg)" /> : <IconCopy size={14} />}
+          </ActionIcon>
+        </Tooltip>
+      )}
+    </CopyButton>
+  );
+}
+
+/** An identifier or digest: shortened if wished, whole on hover and in the clipboard. */
+export function Identifier({ value, what, short = false }: { value: string; what: string; short?: boolean }) {
+  const shown = short ? (value.startsWith('sha256-') ? shortDigest(value) : shortId(value)) : value;
+  return (
+    <span className={classes.copyable}>
+      <code title={value}>{shown}</code>
+      <Copy value={value} what={what} />
+    </span>
+  );
+}
+
+export function Command({ children }: { children: string }) {
+  return (
+    <div className={classes.command}>
+      <code>{children}</code>
+      <Copy value={children} what="command" />
+    </div>
+  );
+}
+
+/** Every argument of a call, in full: whoever approves must not have to guess what was cut off. */
+export function Arguments({ value }: { value: unknown }) {
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+  const members = isObject ? Object.entries(value) : [['', value] as const];
+  if (members.length === 0 || value === undefined || value === null)
+    return <p className={classes.none}>{value === null ? 'No arguments were kept.' : 'No arguments.'}</p>;
+  return (
+    <table className={classes.arguments} aria-label="Arguments">
+      <tbody>
+        {members.map(([name, member]) => (
+          <tr key={name}>
+            {isObject && (
+              <th scope="row">
+                <PlainText text={name} />
+              </th>
+            )}
+            <td>
+              <PlainText text={typeof member === 'string' ? member : JSON.stringify(member, null, 2)} />
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+export function Json({ value }: { value: unknown }) {
+  return (
+    <pre style={{ margin: 0, fontSize: 12.5 }}>
+      <PlainText text={JSON.stringify(value, null, 2) ?? ''} mono />
+    </pre>
+  );
+}
