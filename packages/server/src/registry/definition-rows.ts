@@ -1,5 +1,7 @@
-import { canonicalJson, type Json } from '../platform/index.ts';
-import type { Tables } from '../storage/index.ts';
+import type { ToolServerManifest } from '@gatehouse/protocol';
+import { canonicalJson, GatehouseError, type Json } from '../platform/index.ts';
+import type { DatabaseTransaction, Tables } from '../storage/index.ts';
+import { fromObjectRow } from './objects.ts';
 import type { DefinitionKind, PinnedDefinition } from './types.ts';
 
 export type DefinitionRow = Tables['definitions'];
@@ -39,4 +41,59 @@ export function toDefinitionRow(definition: StoredDefinition): DefinitionRow {
 
 function bodyOf(digest: string | null, body: string | null): { digest: string; body: Json } | null {
   return digest === null || body === null ? null : { digest, body: JSON.parse(body) as Json };
+}
+
+const ROWS_PER_INSERT = 100;
+
+export async function writeDefinitions(
+  transaction: DatabaseTransaction,
+  definitions: readonly StoredDefinition[],
+): Promise<void> {
+  for (let at = 0; at < definitions.length; at += ROWS_PER_INSERT) {
+    await transaction
+      .insertInto('definitions')
+      .values(definitions.slice(at, at + ROWS_PER_INSERT).map(toDefinitionRow))
+      .onConflict((conflict) =>
+        conflict.columns(['server', 'kind', 'name']).doUpdateSet(({ ref }) => ({
+          state: ref('excluded.state'),
+          approved_digest: ref('excluded.approved_digest'),
+          approved_body: ref('excluded.approved_body'),
+          served_digest: ref('excluded.served_digest'),
+          served_body: ref('excluded.served_body'),
+          reviewed_by: ref('excluded.reviewed_by'),
+          reviewed_at: ref('excluded.reviewed_at'),
+          seen_at: ref('excluded.seen_at'),
+        })),
+      )
+      .execute();
+  }
+}
+
+export async function readServer(
+  transaction: DatabaseTransaction,
+  server: string,
+): Promise<{ manifest: ToolServerManifest; appliedBy: string }> {
+  const row = await transaction
+    .selectFrom('objects')
+    .select('body')
+    .where('kind', '=', 'ToolServer')
+    .where('name', '=', server)
+    .executeTakeFirst();
+  const object = row && fromObjectRow(row);
+  if (object?.manifest.kind !== 'ToolServer')
+    throw new GatehouseError(
+      'not-found',
+      'server.unknown',
+      `There is no tool server "${server}". Apply its manifest first.`,
+    );
+  return { manifest: object.manifest, appliedBy: object.appliedBy };
+}
+
+export async function readRows(transaction: DatabaseTransaction, server: string): Promise<StoredDefinition[]> {
+  const rows: DefinitionRow[] = await transaction
+    .selectFrom('definitions')
+    .selectAll()
+    .where('server', '=', server)
+    .execute();
+  return rows.map(fromDefinitionRow);
 }

@@ -1,11 +1,11 @@
 import { GatehouseError } from '../platform/index.ts';
 import type { Database, Tables } from '../storage/index.ts';
 import { announce, type Context, emptyChangeSet, flush, lines, showOwn } from './context.ts';
-import { fromDefinitionRow, type StoredDefinition } from './definition-rows.ts';
+import { fromDefinitionRow, readServer, type StoredDefinition, writeDefinitions } from './definition-rows.ts';
 import { differences, inWords } from './differences.ts';
 import { isGranted, isServedTwice, lookAlikesOf, notGranted, reasonsHeld } from './judge.ts';
 import { fromObjectRow } from './objects.ts';
-import { readServer, touchDefinition, writeDefinitions } from './observe.ts';
+import { touchDefinition } from './settle.ts';
 import type { DefinitionKind, PinnedDefinition } from './types.ts';
 import { validateWithin } from './validate.ts';
 

@@ -23,7 +23,17 @@ export interface Workspace extends AsyncDisposable {
   everything(): Promise<string>;
 }
 
-export async function openWorkspace(options: Partial<RegistryDependencies> = {}): Promise<Workspace> {
+/** `database`: a PostgreSQL of its own instead of SQLite; `replica`: its name among several on one database. */
+export interface WorkspaceOptions extends Partial<RegistryDependencies> {
+  database?: string;
+  replica?: string;
+}
+
+export async function openWorkspace({
+  database = 'sqlite',
+  replica = 'a',
+  ...options
+}: WorkspaceOptions = {}): Promise<Workspace> {
   const dataDir = mkdtempSync(join(tmpdir(), 'registry-'));
   const clock = {
     nowMs: Date.UTC(2026, 0, 1),
@@ -32,8 +42,8 @@ export async function openWorkspace(options: Partial<RegistryDependencies> = {})
     },
   };
   const log = createLog('error');
-  const storage = await openStorage({ database: 'sqlite', dataDir, log, clock });
-  await storage.openLog({ id: 'example.test/log/a', replica: 'a', vkey: 'key', now: clock.now() });
+  const storage = await openStorage({ database, dataDir, log, clock });
+  await storage.openLog({ id: `example.test/log/${replica}`, replica, vkey: 'key', now: clock.now() });
   const recordChange = recorder(storage, clock);
   const another = (more: Partial<RegistryDependencies> = {}) =>
     createRegistry({ storage, clock, trustDomain: 'example.test', recordChange, log, ...options, ...more });
