@@ -179,7 +179,23 @@ export function createAct(deps: ActDependencies): Act {
     if ('error' in answer) return { error: errorOut(agent, call.server, answer.error) };
     const taskId = asObject(answer.result.task).taskId ?? answer.result.taskId;
     if (call.method === 'tools/call' && typeof taskId === 'string') tasks.own(agent.caller, call.server, taskId);
+    if (call.method === 'tasks/get' && isJsonObject(answer.result.inputRequests))
+      return { result: typedResult(agent, call, await permittedTask(agent, call, answer.result)) };
     return { result: typedResult(agent, call, resultOut(agent.view, call.server, call.method, answer.result)) };
+  }
+
+  /** What a task asks by being looked at (SEP-2663) is decided on when it is first seen; what is refused is not shown. */
+  async function permittedTask(agent: AgentSide, call: Call, task: JsonObject): Promise<JsonObject> {
+    const known = tasks.asked(call.server, call.name);
+    const inputRequests: JsonObject = {};
+    for (const [key, request] of Object.entries(asObject(task.inputRequests))) {
+      if (!known.has(key) && known.size < doorLimits.asksPerTask) {
+        const released = asks.release(agent, call, { [key]: request });
+        known.set(key, await released.then(() => true).catch(refusedAs(false)));
+      }
+      if (known.get(key)) inputRequests[key] = request;
+    }
+    return resultOut(agent.view, call.server, call.method, { ...task, inputRequests });
   }
 
   function passOn(connection: UpstreamConnection, agent: AgentSide, call: Call, message: ServerMessage): void {
@@ -196,7 +212,8 @@ export function createAct(deps: ActDependencies): Act {
         if (agent.era === '2025-11-25') agent.notify(method, params);
         return;
       case 'notifications/tasks/status':
-        if (agent.era === '2025-11-25') agent.notify(method, paramsOut(agent.view, call.server, params));
+        if (agent.era === '2025-11-25' && tasks.owns(agent.caller, call.server, String(params.taskId)))
+          agent.notify(method, paramsOut(agent.view, call.server, params));
         return;
       default:
         connections.unsolicited(connection, call.server, message);
@@ -244,6 +261,13 @@ function errorOut(agent: AgentSide, server: string, error: JsonRpcError): JsonRp
   const code = agent.era === '2026-07-28' && error.code === -32002 ? codes.invalidParams : error.code;
   const { data } = error;
   return { ...error, code, ...(data !== undefined && { data: errorDataOut(agent.view, server, data) }) };
+}
+
+function refusedAs<T>(value: T): (error: unknown) => T {
+  return (error) => {
+    if (error instanceof JsonRpcFailure) return value;
+    throw error;
+  };
 }
 
 const tooManyRounds = () =>

@@ -26,12 +26,12 @@ export const doorLimits = {
   unsentBytes: 16 * 1024 * 1024,
   /** Requests of one session that run at once. */
   callsPerSession: 256,
-  /** Server requests that wait for one client at once. */
-  asksPerSession: 64,
+  /** Server requests that wait for one client at once. Fewer than a connection's, so that a slow user is no flooding server. */
+  asksPerSession: 24,
   /** What a client has to answer a server's request, and how long a parked call waits for its retry. */
   askTimeoutMs: 5 * 60_000,
-  /** Calls of one task that wait for a client's retry (2026-07-28 agent, 2025-11-25 server). */
-  parkedPerTask: 32,
+  /** Calls of one task that wait for a client's retry (2026-07-28 agent, 2025-11-25 server). Fewer than a connection's requests. */
+  parkedPerTask: 16,
   parkedInAll: 2_000,
   /** Rounds of input that one call may ask for: a server that never has enough is ended. */
   inputRounds: 16,
@@ -59,6 +59,8 @@ export const doorLimits = {
   definitionsMinIntervalMs: 250,
   /** First look at a server that nobody has looked at yet: a list waits this long for it. */
   definitionsFirstWaitMs: 10_000,
+  /** Questions that one MCP task may ask in its life. */
+  asksPerTask: 256,
   /** MCP tasks of upstreams that are remembered with their owners. */
   rememberedTasks: 10_000,
 } as const;

@@ -11,11 +11,12 @@ export interface OwnedTasks {
   owns(caller: Caller, server: string, taskId: string): boolean;
   /** Servers at which this caller's task has started something. */
   serversOf(caller: Caller): string[];
-  ownerOf(server: string, taskId: string): string | undefined;
+  /** What the task asked its client so far, by key, and whether it may: a key means one request for the task's whole life. */
+  asked(server: string, taskId: string): Map<string, boolean>;
 }
 
 export function createOwnedTasks(): OwnedTasks {
-  const owners = new Map<string, { gateTask: string; server: string }>();
+  const owners = new Map<string, { gateTask: string; server: string; asked: Map<string, boolean> }>();
   const key = (server: string, taskId: string) => `${server}+${taskId}`;
   return {
     own(caller, server, taskId) {
@@ -24,7 +25,8 @@ export function createOwnedTasks(): OwnedTasks {
         if (oldest !== undefined) owners.delete(oldest);
       }
       // INVARIANT: the first owner stays. A server that gives one id twice does not hand one agent's task to another.
-      if (!owners.has(key(server, taskId))) owners.set(key(server, taskId), { gateTask: caller.task.id, server });
+      if (!owners.has(key(server, taskId)))
+        owners.set(key(server, taskId), { gateTask: caller.task.id, server, asked: new Map() });
     },
     owns: (caller, server, taskId) => owners.get(key(server, taskId))?.gateTask === caller.task.id,
     serversOf: (caller) => [
@@ -32,6 +34,6 @@ export function createOwnedTasks(): OwnedTasks {
         [...owners.values()].filter(({ gateTask }) => gateTask === caller.task.id).map(({ server }) => server),
       ),
     ],
-    ownerOf: (server, taskId) => owners.get(key(server, taskId))?.gateTask,
+    asked: (server, taskId) => owners.get(key(server, taskId))?.asked ?? new Map(),
   };
 }
