@@ -1,0 +1,143 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { manifest, taskDetails } from '@gatehouse/protocol';
+import { z } from 'zod';
+
+/**
+ * The reference pages that are made from schemas and code: manifests, control API, limits. `node scripts/reference.ts` writes them;
+ * a test compares.
+ */
+const root = join(import.meta.dirname, '..');
+
+interface JsonSchema {
+  type?: string | string[];
+  description?: string;
+  properties?: Record<string, JsonSchema>;
+  required?: string[];
+  items?: JsonSchema;
+  anyOf?: JsonSchema[];
+  oneOf?: JsonSchema[];
+  enum?: unknown[];
+  const?: unknown;
+  default?: unknown;
+  additionalProperties?: JsonSchema | boolean;
+  pattern?: string;
+  maxLength?: number;
+  minimum?: number;
+  maximum?: number;
+}
+
+export async function referencePages(): Promise<Map<string, string>> {
+  return new Map([
+    ['docs/reference/manifests.md', manifestsPage()],
+    ['docs/reference/limits.md', limitsPage()],
+    ['docs/reference/api.md', await apiPage()],
+  ]);
+}
+
+function manifestsPage(): string {
+  const schema = z.toJSONSchema(manifest, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
+  const kinds = schema.oneOf ?? schema.anyOf ?? [];
+  const task = z.toJSONSchema(taskDetails, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
+  return [
+    '# Manifests',
+    '',
+    'One YAML document per object (several in a file are separated by `---`), `kind` first; Cedar policies stand alone as `NAME.cedar`. Unknown members are',
+    'refused. `gatehouse plan -f DIR` shows what `gatehouse apply -f DIR` would do; `gatehouse export` gives back what was applied.',
+    '',
+    ...kinds.flatMap((kind) => [`## ${String(kind.properties?.kind?.const)}`, '', ...table(kind), '']),
+    '## Authorization details of a task',
+    '',
+    'What an agent sends to the token endpoint (RFC 9396) to start a task, or to go on with one:',
+    '',
+    ...(task.anyOf ?? task.oneOf ?? []).flatMap((form) => [...table(form), '']),
+  ].join('\n');
+}
+
+function table(schema: JsonSchema): string[] {
+  return ['| member | type | default |', '|---|---|---|', ...rows(schema, '')];
+}
+
+function rows(schema: JsonSchema, prefix: string): string[] {
+  return Object.entries(schema.properties ?? {}).flatMap(([name, member]) => {
+    if (name === 'kind') return [];
+    const path = `${prefix}${name}`;
+    const required = schema.required?.includes(name) && member.default === undefined;
+    const fallback =
+      member.default === undefined ? (required ? '**required**' : '') : `\`${JSON.stringify(member.default)}\``;
+    const row = `| \`${path}\` | ${typeOf(member)} | ${fallback} |`;
+    if (member.properties) return [row, ...rows(member, `${path}.`)];
+    if (member.items?.properties) return [row, ...rows(member.items, `${path}[].`)];
+    const values = member.additionalProperties;
+    if (typeof values === 'object' && values.properties) return [row, ...rows(values, `${path}.*.`)];
+    const forms = (member.oneOf ?? member.anyOf ?? []).filter(({ properties }) => properties);
+    return [
+      row,
+      ...forms.flatMap((form) =>
+        rows(form, `${path}${form.properties?.type?.const ? ` (${form.properties.type.const})` : ''}.`),
+      ),
+    ];
+  });
+}
+
+function typeOf(schema: JsonSchema): string {
+  if (schema.const !== undefined) return `\`${JSON.stringify(schema.const)}\``;
+  if (schema.enum) return schema.enum.map((value) => `\`${String(value)}\``).join(', ');
+  const forms = schema.oneOf ?? schema.anyOf;
+  if (forms) return forms.map(typeOf).join(' or ');
+  if (schema.type === 'array') return `list of ${schema.items ? typeOf(schema.items) : 'anything'}`;
+  if (schema.type === 'object') {
+    return typeof schema.additionalProperties === 'object' ? `map to ${typeOf(schema.additionalProperties)}` : 'object';
+  }
+  const bounds = [
+    schema.minimum !== undefined && schema.minimum > Number.MIN_SAFE_INTEGER ? `≥ ${schema.minimum}` : '',
+    schema.maximum !== undefined && schema.maximum < Number.MAX_SAFE_INTEGER ? `≤ ${schema.maximum}` : '',
+    schema.maxLength !== undefined ? `at most ${schema.maxLength} characters` : '',
+  ].filter(Boolean);
+  return [String(schema.type ?? 'anything'), ...bounds].join(', ');
+}
+
+/** The comments of the limits are their reasons; so the page is made from the source. */
+function limitsPage(): string {
+  const source = readFileSync(join(root, 'packages/server/src/platform/config.ts'), 'utf8');
+  const body = /export const limits = \{([\s\S]*?)\n\} as const;/.exec(source)?.[1] ?? '';
+  const entries = [...body.matchAll(/\/\*\* (.*?) \*\/\n\s+(\w+): ([^,\n]+),/g)];
+  return [
+    '# Limits',
+    '',
+    '| limit | value | why |',
+    '|---|---|---|',
+    ...entries.map(([, why, name, value]) => `| \`${name}\` | ${value} | ${why} |`),
+    '',
+  ].join('\n');
+}
+
+async function apiPage(): Promise<string> {
+  const { apiRoutes } = await import('../packages/server/src/api/index.ts');
+  // Route tables only look at what they are given when a route is called.
+  const routes = apiRoutes({ config: {} } as Parameters<typeof apiRoutes>[0]);
+  return [
+    '# Control API',
+    '',
+    'Under `/api/v1`; OpenAPI 3.1 at `/api/v1/openapi.json`. People sign in with a passkey (session cookie); the CLI on the server’s host uses the operator',
+    'token of the data directory, which counts as admin, security, auditor and developer, and never as approver. Agents’ tokens are refused everywhere here.',
+    'Errors are problem details (RFC 9457). Lists take `limit` (1–200) and the `cursor` of the page before.',
+    '',
+    '`GET /api/v1/events` streams records and approvals as server-sent events. `GET /log/LOG/…` serves a log’s checkpoint and tiles (C2SP tlog-tiles).',
+    '',
+    '| route | what | who |',
+    '|---|---|---|',
+    ...routes.map(
+      ({ name, summary, access }) =>
+        `| \`${name}\` | ${summary} | ${typeof access === 'string' ? access : access.join(', ')} |`,
+    ),
+    '',
+  ].join('\n');
+}
+
+if (import.meta.main) {
+  for (const [path, text] of await referencePages()) {
+    writeFileSync(join(root, path), text);
+    console.error(`wrote ${path}`);
+  }
+}
