@@ -136,3 +136,18 @@ test('the version changes with any policy, template or tool definition', () => {
   );
   assert.equal(compilePolicies(shopWorkspace()).version, version);
 });
+
+test('a tool that a server adds by itself changes nothing: policies load as before, in the same version', () => {
+  const load = (added: boolean) => {
+    const workspace = shopWorkspace();
+    const server = workspace.servers.get('shop');
+    const template = workspace.templates.get('refund-order');
+    const tool = server?.tools.get('drop_table');
+    if (!server || !template || !tool) throw new Error('the workspace has no shop');
+    template.allow = [{ tools: ['shop/*'] }];
+    if (added)
+      server.tools.set('added', { ...tool, ref: 'shop/added', name: 'added', state: 'held', definition: null });
+    return compilePolicies(workspace).version;
+  };
+  assert.equal(load(true), load(false));
+});

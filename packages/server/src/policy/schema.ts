@@ -37,14 +37,17 @@ export type ArgumentsType = Record<string, { type: ArgumentType; required: boole
 
 const MAX_TYPE_DEPTH = 8;
 
+/** Only tools that the manifest names: what a server adds by itself must neither stop policies from loading nor make a new version of them. */
 export function subjectsOf(server: RegisteredServer): Subject[] {
-  const tools = [...server.tools.values()].map((tool) => ({
-    ref: tool.ref,
-    server: server.name,
-    tier: tool.tier,
-    effects: tool.effects,
-    arguments: argumentsOf(tool.definition?.inputSchema),
-  }));
+  const tools = [...server.tools.values()]
+    .filter((tool) => Object.hasOwn(server.manifest.tools, tool.name))
+    .map((tool) => ({
+      ref: tool.ref,
+      server: server.name,
+      tier: tool.tier,
+      effects: tool.effects,
+      arguments: argumentsOf(tool.definition?.inputSchema),
+    }));
   return [...tools, ...features.map((feature) => featureSubject(server, feature))];
 }
 

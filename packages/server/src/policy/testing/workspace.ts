@@ -23,6 +23,7 @@ export function shopWorkspace(
     properties: JsonObject,
     required = Object.keys(properties),
   ) => {
+    manifest.tools[name] = { tier, effects };
     const definition: JsonObject = { name, inputSchema: { type: 'object', properties, required } };
     tools.set(name, {
       ref: `shop/${name}`,
