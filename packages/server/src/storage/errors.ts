@@ -46,7 +46,7 @@ export function unavailable(cause: unknown): GatehouseError {
   return new GatehouseError(
     'unavailable',
     'storage.unavailable',
-    'The database cannot be written or reached at the moment, so nothing was done. Try again.',
+    'The database cannot be written or reached at the moment. Try again.',
     { cause },
   );
 }

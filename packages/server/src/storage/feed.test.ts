@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Clock } from '../platform/index.ts';
+import { lastPruned, pruneChanges } from './feed-prune.ts';
 import { type Change, type ChangeTopic, FEED_LEASE_MS, type Storage } from './storage.ts';
 import { onEachBackend, onPostgres, onSqlite, upTo } from './suite.ts';
 import { startAppender } from './suite-processes.ts';
@@ -177,5 +178,47 @@ onPostgres(
     await announce(storage, 'after');
     assert.deepEqual(await storage.feed.waitForAll(await storage.feed.head()), { acknowledged: ['a'], expired: [] });
     assert.deepEqual(keys(), ['after']);
+  },
+);
+
+onEachBackend('a listener that hangs does not keep the process from ending', async ({ open }) => {
+  const storage = await open();
+  await storage.feed.start('a', () => new Promise(() => {}));
+  await announce(storage, 'x');
+  await storage.close();
+});
+
+onEachBackend(
+  'changes that every replica has long seen are dropped, and one that was away for longer stops',
+  async ({ open }) => {
+    const storage = await open();
+    const DAY_MS = 24 * 3_600_000;
+    const now = Date.now();
+    const changes = upTo(12_000).map((index) => ({ topic: 'task', key: `tsk_${index}`, at: now - 2 * DAY_MS + index }));
+    for (let from = 0; from < changes.length; from += 4_000) {
+      await storage.db
+        .insertInto('changes')
+        .values(changes.slice(from, from + 4_000))
+        .execute();
+    }
+    await storage.db.insertInto('changes').values({ topic: 'task', key: 'young', at: now }).execute();
+    await pruneChanges(storage.db, now);
+    const left = await storage.db.selectFrom('changes').select(['key', 'sequence']).execute();
+    assert.deepEqual(
+      left.map((change) => change.key),
+      ['young'],
+    );
+    assert.equal(await lastPruned(storage.db), (left[0]?.sequence ?? 0) - 1);
+
+    await storage.feed.start('a', async () => {});
+    // As if it had been cut off for days: its row is gone, and so are changes that it has not seen.
+    await storage.db
+      .updateTable('meta')
+      .set({ value: String((left[0]?.sequence ?? 0) + 1) })
+      .execute();
+    await storage.db.deleteFrom('replicas').execute();
+    await until(() => !storage.feed.fresh());
+    await announce(storage, 'unseen');
+    assert.deepEqual(await storage.feed.waitForAll(await storage.feed.head()), { acknowledged: [], expired: [] });
   },
 );

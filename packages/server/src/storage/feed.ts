@@ -1,15 +1,13 @@
 import { type Clock, GatehouseError, type Log } from '../platform/index.ts';
 import type { FeedBackend } from './backend.ts';
 import { toStorageError, unavailable } from './errors.ts';
+import { lastPruned, pruneChanges } from './feed-prune.ts';
+import { createWait } from './feed-wait.ts';
 import { type Change, type ChangeFeed, FEED_LEASE_MS } from './storage.ts';
 
 /** Changes read and handed to the listener at a time. */
 const CHANGES_PER_BATCH = 1_000;
-/** Changes are read within milliseconds; what is this old is only kept for replicas that were cut off and come back. */
-const CHANGES_KEPT_MS = 24 * 3_600_000;
 const PRUNE_EVERY_MS = 3_600_000;
-/** In `meta`: the last change that was deleted. */
-const PRUNED = 'feed.pruned';
 /** How often a waiter looks at the other replicas without having been told. */
 const WAIT_POLL_MS = 50;
 /** A waiter gives up after this; every lease has run out long before. */
@@ -24,9 +22,9 @@ export interface LocalFeed extends ChangeFeed {
  * The feed of one replica. One loop reads, has the listener apply, then writes what was applied together with the lease; only a
  * round that has read everything extends the lease, so that a replica which lags or hangs drops out by itself.
  *
- * INVARIANT: a replica is fresh for `FEED_LEASE_MS` from before it read, by its own clock; its row is leased for as long from the
- * read, by the database's. So whoever finds a lease run out knows that the replica denies already. He deletes the row; the replica
- * finds it gone when it acknowledges, registers anew and reads again before it is fresh.
+ * INVARIANT: a replica is fresh for `FEED_LEASE_MS` from before it read what it then acknowledged. So whoever has watched its row
+ * for as long and seen no new lease knows that it denies already, whatever the clocks of the machines say. He deletes that row; the
+ * replica finds it gone when it acknowledges, registers anew and reads again before it is fresh.
  */
 export function createFeed(backend: FeedBackend, clock: Clock, log: Log): LocalFeed {
   const { db } = backend;
@@ -90,11 +88,12 @@ export function createFeed(backend: FeedBackend, clock: Clock, log: Log): LocalF
       .set({ acknowledged: position, ...(isCaughtUp && { lease_until: readAt + FEED_LEASE_MS }) })
       .where('id', '=', id)
       .executeTakeFirstOrThrow();
+    if (replica !== id) return true;
     if (numUpdatedRows === 0n) {
       log.warn('the lease of this replica had run out; it denies everything until it has caught up', { replica: id });
       heard = undefined;
       await register(id);
-      await refuseGap();
+      if ((await lastPruned(db)) > position) throw new FeedEnded('this replica was away for too long');
       return false;
     }
     if (isCaughtUp) heard = before;
@@ -103,30 +102,6 @@ export function createFeed(backend: FeedBackend, clock: Clock, log: Log): LocalF
       await backend.signal('applied');
     }
     return isCaughtUp;
-  }
-
-  /** A replica that was away for so long that changes it has not seen are gone must read everything anew. */
-  async function refuseGap(): Promise<void> {
-    const row = await db.selectFrom('meta').select('value').where('key', '=', PRUNED).executeTakeFirst();
-    if (Number(row?.value ?? 0) > position) throw new FeedEnded('this replica was away for too long; restart it');
-  }
-
-  async function prune(): Promise<void> {
-    const { oldest } = await db
-      .selectFrom('changes')
-      .select((select) => select.fn.min('sequence').as('oldest'))
-      .where('at', '>=', (await now()) - CHANGES_KEPT_MS)
-      .executeTakeFirstOrThrow();
-    if (oldest === null) return;
-    const value = String(oldest - 1);
-    await db.transaction().execute(async (transaction) => {
-      await transaction.deleteFrom('changes').where('sequence', '<', oldest).execute();
-      await transaction
-        .insertInto('meta')
-        .values({ key: PRUNED, value })
-        .onConflict((conflict) => conflict.column('key').doUpdateSet({ value }))
-        .execute();
-    });
   }
 
   async function apply(changes: Change[]): Promise<void> {
@@ -139,20 +114,23 @@ export function createFeed(backend: FeedBackend, clock: Clock, log: Log): LocalF
 
   async function follow(id: string): Promise<void> {
     let pruneAt = performance.now();
+    let isAway = false;
     while (replica === id) {
       try {
         if (performance.now() >= pruneAt) {
           pruneAt += PRUNE_EVERY_MS;
-          await prune();
+          await pruneChanges(db, await now());
         }
         while (replica === id && !(await round(id)));
+        isAway = false;
         await news.wait(backend.pollMs);
       } catch (error) {
         if (error instanceof FeedEnded) {
           log.error('the change feed has ended; this replica denies everything until it is restarted', { error });
           return leave(id);
         }
-        log.warn('the change feed cannot be read; trying again', { error });
+        if (!isAway) log.warn('the change feed cannot be read; trying again', { error });
+        isAway = true;
         await sleep(backend.pollMs);
       }
     }
@@ -172,6 +150,7 @@ export function createFeed(backend: FeedBackend, clock: Clock, log: Log): LocalF
   return {
     async start(id, onChanges) {
       if (replica !== undefined) throw new GatehouseError('internal', 'storage.feed-started', 'The feed runs already.');
+      replica = id;
       try {
         position = await head();
         listener = onChanges;
@@ -181,7 +160,6 @@ export function createFeed(backend: FeedBackend, clock: Clock, log: Log): LocalF
         await leave(id);
         throw error instanceof FeedEnded ? error.cause : toStorageError(error);
       }
-      replica = id;
       loop = follow(id);
     },
     fresh() {
@@ -192,33 +170,32 @@ export function createFeed(backend: FeedBackend, clock: Clock, log: Log): LocalF
     },
     head,
     async waitForAll(sequence) {
-      const expired: string[] = [];
+      const wait = createWait(db, sequence);
       const giveUpAt = performance.now() + WAIT_LIMIT_MS;
-      news.ring();
-      while (performance.now() < giveUpAt) {
+      for (;;) {
         const told = applied.wait(WAIT_POLL_MS);
-        const at = await now();
-        const replicas = await db.selectFrom('replicas').selectAll().execute();
-        const behind = replicas.filter((row) => row.acknowledged < sequence);
-        if (behind.length === 0) return { acknowledged: replicas.map((row) => row.id), expired };
-        if (behind.some((row) => row.lease_until <= at)) {
-          // The condition again: the row may have been extended since, and the lock on it settles who was first.
-          const gone = await db
-            .deleteFrom('replicas')
-            .where('acknowledged', '<', sequence)
-            .where('lease_until', '<=', backend.now())
-            .returning('id')
-            .execute();
-          expired.push(...gone.map((row) => row.id));
-        } else await told;
+        try {
+          const outcome = await wait.look();
+          if (outcome) return outcome;
+          if (performance.now() > giveUpAt)
+            throw unavailable(new Error(`change ${sequence} is not applied everywhere`));
+        } catch (error) {
+          if (performance.now() > giveUpAt) throw toStorageError(error);
+        }
+        await told;
       }
-      throw unavailable(new Error(`replicas have neither acknowledged change ${sequence} nor dropped out`));
     },
     async stop() {
       const id = replica;
       replica = undefined;
       news.ring();
-      await loop;
+      // A listener that hangs must not keep the process from ending.
+      let timer: NodeJS.Timeout | undefined;
+      const limit = new Promise((resolve) => {
+        timer = setTimeout(resolve, FEED_LEASE_MS);
+      });
+      await Promise.race([loop, limit]);
+      clearTimeout(timer);
       if (id !== undefined) await leave(id);
     },
     changed(sequence) {

@@ -21,8 +21,7 @@ export async function migrate(
 ): Promise<string[]> {
   return db.transaction().execute(async (transaction) => {
     if (dialect === 'postgres') {
-      // A migration takes as long as it takes, and so does waiting for the replica that runs it.
-      await sql`set local statement_timeout = 0`.execute(transaction);
+      // Waiting for the replica that migrates takes as long as it takes.
       await sql`set local lock_timeout = 0`.execute(transaction);
       await sql`select pg_advisory_xact_lock(${sql.lit(MIGRATION_LOCK)})`.execute(transaction);
     }

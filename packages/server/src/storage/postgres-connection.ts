@@ -1,14 +1,16 @@
+import type { Socket } from 'node:net';
 import pg from 'pg';
 import type { Log } from '../platform/index.ts';
 
 /** Nobody waits longer than this for a server that does not answer. */
 const CONNECT_TIMEOUT_MS = 3_000;
 
+/** What an answer may be late, over the longest statement. */
+const SILENCE_MS = 3_000;
+
 export interface SessionSettings {
-  /** Longest single statement. */
+  /** Longest single statement; 0 for one that takes as long as it takes. */
   statementTimeoutMs: number;
-  /** Rows whose loss with the server's last moments does no harm (leases, acknowledgements): commits need not wait for the disk. */
-  isVolatile?: boolean;
 }
 
 /** Options of every connection. Numbers are numbers and bytes are `Uint8Array`, as on SQLite. */
@@ -32,17 +34,34 @@ export async function prepareSession(client: pg.ClientBase, settings: SessionSet
     `set statement_timeout = ${settings.statementTimeoutMs};
      set lock_timeout = 3000;
      set idle_in_transaction_session_timeout = 8000;
-     set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 2; set tcp_keepalives_count = 3;
-     set synchronous_commit = ${settings.isVolatile ? 'off' : 'on'}`,
+     set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 2; set tcp_keepalives_count = 3`,
   );
 }
 
 export function createPool(url: string, max: number, settings: SessionSettings, log: Log): pg.Pool {
-  const pool = new pg.Pool({ ...clientConfig(url), max, onConnect: (client) => prepareSession(client, settings) });
+  // Idle ones go before they would count as silent.
+  const idleTimeoutMillis = Math.min(10_000, settings.statementTimeoutMs + 1_000);
+  const pool = new pg.Pool({
+    ...clientConfig(url),
+    max,
+    idleTimeoutMillis,
+    onConnect: (client) => prepareSession(client, settings),
+  });
+  pool.on('connect', (client) => giveUpWhenSilent(client, settings.statementTimeoutMs));
   // Unheard, the loss of a connection that lies idle, or is between two statements of a transaction, would end the process.
   pool.on('connect', (client) => client.on('error', (error) => log.warn('a database connection was lost', { error })));
   pool.on('error', (error) => log.debug('a database connection was taken out of the pool', { error }));
   return pool;
+}
+
+/** A network that swallows everything is noticed by TCP after a quarter of an hour; a server that is there answers within the limit. */
+function giveUpWhenSilent(client: pg.ClientBase, statementTimeoutMs: number): void {
+  if (statementTimeoutMs === 0) return;
+  // pg has no public way to its socket.
+  const { stream } = (client as unknown as { connection: { stream: Socket } }).connection;
+  stream.setTimeout(statementTimeoutMs + SILENCE_MS, () =>
+    stream.destroy(new Error('the database server fell silent')),
+  );
 }
 
 const INT8 = 20;

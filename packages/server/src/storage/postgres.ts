@@ -15,22 +15,17 @@ import { createWriter } from './writer.ts';
 const CONNECTIONS = 10;
 /** A search may take a while; a statement that takes longer is a mistake. */
 const STATEMENT_TIMEOUT_MS = 15_000;
+const FEED_CONNECTIONS = 2;
 const FEED_STATEMENT_TIMEOUT_MS = 2_000;
 const FEED_POLL_MS = 250;
 
 /** Shared by any number of replicas, each with its own log. */
 export async function openPostgres(url: string, log: Log): Promise<Backend> {
-  const pool = createPool(url, CONNECTIONS, { statementTimeoutMs: STATEMENT_TIMEOUT_MS }, log);
-  const feedPool = createPool(url, 2, { statementTimeoutMs: FEED_STATEMENT_TIMEOUT_MS, isVolatile: true }, log);
-  const db = new Kysely<Tables>({ dialect: postgresDialect(pool) });
-  const feedDb = new Kysely<Tables>({ dialect: postgresDialect(feedPool) });
-  try {
-    const migrated = await migrate(db as unknown as Kysely<unknown>, 'postgres');
-    if (migrated.length > 0) log.info('the database was migrated', { migrations: migrated });
-  } catch (error) {
-    await Promise.all([db.destroy(), feedDb.destroy()]);
-    throw error;
-  }
+  await migrateOnce(url, log);
+  const connect = (connections: number, statementTimeoutMs: number) =>
+    new Kysely<Tables>({ dialect: postgresDialect(createPool(url, connections, { statementTimeoutMs }, log)) });
+  const db = connect(CONNECTIONS, STATEMENT_TIMEOUT_MS);
+  const feedDb = connect(FEED_CONNECTIONS, FEED_STATEMENT_TIMEOUT_MS);
   const postgresLog = createPostgresLog(url, log);
   const signals = createSignals(url, log);
   const writer = createWriter(postgresLog);
@@ -77,6 +72,17 @@ export async function openPostgres(url: string, log: Log): Promise<Backend> {
       await Promise.all([postgresLog.close(), signals.close(), db.destroy(), feedDb.destroy()]);
     },
   };
+}
+
+async function migrateOnce(url: string, log: Log): Promise<void> {
+  const pool = createPool(url, 1, { statementTimeoutMs: 0 }, log);
+  const db = new Kysely<unknown>({ dialect: postgresDialect(pool) });
+  try {
+    const migrated = await migrate(db, 'postgres');
+    if (migrated.length > 0) log.info('the database was migrated', { migrations: migrated });
+  } finally {
+    await db.destroy();
+  }
 }
 
 function runIn(transaction: DatabaseTransaction): Run {
