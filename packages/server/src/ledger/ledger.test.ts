@@ -85,6 +85,19 @@ async function fill(ledger: Ledger, count: number): Promise<void> {
   );
 }
 
+test('each start of a log names all logs, so that a whole log cannot go missing', async (context) => {
+  const dataDir = directory();
+  await (await open(dataDir, context)).close();
+  const { ledger, close } = await open(dataDir, context);
+  const { records } = await ledger.search({ operation: 'log.open', limit: 10 });
+  assert.match(
+    records[0]?.record.changes[0] ?? '',
+    /^log gatehouse.test\/log\/one, key gatehouse.test\/log\/one\+[0-9a-f]{8}\+\S+, 1 records$/,
+  );
+  await close();
+});
+
+/** @proves law-7.receipt, rfc6962.tree */
 test('every record has a receipt that verifies with the public key alone, across tile boundaries and a restart', async (context) => {
   const dataDir = directory();
   const first = await open(dataDir, context);
@@ -93,8 +106,8 @@ test('every record has a receipt that verifies with the public key alone, across
   const { ledger, close } = await open(dataDir, context);
   await Promise.all(Array.from({ length: 420 }, (_, at) => ledger.append(entry(`act_b${at}`))));
   const [log] = await ledger.logs();
-  assert.equal(log?.size, 720);
-  for (const sequence of [0, 255, 256, 299, 300, 511, 512, 719]) {
+  assert.equal(log?.size, 722);
+  for (const sequence of [1, 255, 256, 300, 302, 511, 512, 721]) {
     const receipt = await ledger.receipt(log.id, sequence);
     assert.ok(receipt);
     const report = await verifyReceipt({ vkey: receipt.vkey, proof: receipt.proof, entry: Buffer.from(receipt.entry) });
@@ -106,11 +119,12 @@ test('every record has a receipt that verifies with the public key alone, across
     });
     assert.equal(forged.ok, false);
   }
-  assert.deepEqual(await ledger.verify(log.id), { ok: true, size: 720, problem: null });
-  assert.equal(await ledger.receipt(log.id, 720), undefined);
+  assert.deepEqual(await ledger.verify(log.id), { ok: true, size: 722, problem: null });
+  assert.equal(await ledger.receipt(log.id, 722), undefined);
   await close();
 });
 
+/** @proves law-7.tamper */
 const tampering: [string, (database: DatabaseSync) => void, RegExp][] = [
   [
     'an edited entry',
@@ -141,7 +155,7 @@ const tampering: [string, (database: DatabaseSync) => void, RegExp][] = [
     'a checkpoint rewritten',
     (db) =>
       db.exec(
-        `UPDATE checkpoints SET note = replace(note, char(10) || '20' || char(10), char(10) || '19' || char(10))`,
+        `UPDATE checkpoints SET note = replace(note, char(10) || '21' || char(10), char(10) || '20' || char(10))`,
       ),
     /signature|checkpoint/,
   ],
@@ -166,6 +180,7 @@ for (const [name, tamper, expected] of tampering) {
   });
 }
 
+/** @proves law-1.unknown */
 test('a dispatch whose outcome was never written shows as unknown after a restart, and only once', async (context) => {
   const dataDir = directory();
   const first = await open(dataDir, context);
@@ -223,7 +238,7 @@ test('a follower gets each durable record once and in order, administrative chan
     await new Promise((resolve) => setTimeout(resolve, 50));
   assert.deepEqual(
     sequences,
-    Array.from({ length: 31 }, (_, at) => at),
+    Array.from({ length: 31 }, (_, at) => at + 1),
   );
   stop();
   await close();

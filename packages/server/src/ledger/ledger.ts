@@ -129,19 +129,32 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
   }, RETRY_OUTCOME_MS);
   retry.unref();
 
+  const recordChange: Ledger['recordChange'] = async (transaction, change) => {
+    const written = await storage.appendWithin(transaction, unitOf([{ record: changeRecord(change, clock.now()) }]));
+    if (!written.ok)
+      throw new GatehouseError(
+        'unavailable',
+        'ledger.refused',
+        'The change could not be recorded, so it was not made.',
+      );
+    follower.wakeSoon();
+  };
+
+  // The set of logs is itself logged: each log begins, at every start, by naming all logs and how far they reach, so that a whole
+  // log can't go missing without a gap in the others.
+  const known = await reader.logs();
+  await storage.transaction((transaction) =>
+    recordChange(transaction, {
+      operation: 'log.open',
+      by: 'gatehouse',
+      changes: known.map(({ id, vkey, size }) => `log ${id}, key ${vkey}, ${size} records`),
+    }),
+  );
+
   return {
     append,
     appendLater,
-    async recordChange(transaction, change) {
-      const written = await storage.appendWithin(transaction, unitOf([{ record: changeRecord(change, clock.now()) }]));
-      if (!written.ok)
-        throw new GatehouseError(
-          'unavailable',
-          'ledger.refused',
-          'The change could not be recorded, so it was not made.',
-        );
-      follower.wakeSoon();
-    },
+    recordChange,
     search: reader.search,
     actions: reader.actions,
     action: reader.action,
