@@ -48,7 +48,7 @@ const ways: [string, Start][] = [
 ];
 
 for (const [name, start] of ways) {
-  describe(`a hostile server over ${name}`, { timeout: 120_000 }, () => {
+  describe(`a hostile server over ${name}`, () => {
     test('that sends what is no message is cut off, and the next call gets a new connection', async (context) => {
       for (const tool of [
         'invalid_json',
@@ -121,7 +121,7 @@ for (const [name, start] of ways) {
 }
 
 for (const [name, start] of ways.filter(([name]) => name !== 'HTTP with JSON')) {
-  describe(`a flooding server over ${name}`, { timeout: 120_000 }, () => {
+  describe(`a flooding server over ${name}`, () => {
     test('may send what one call may have', async (context) => {
       const { connection } = await start(context, { idleTimeoutMs: 60_000 });
       let count = 0;
@@ -163,7 +163,7 @@ for (const [name, start] of ways.filter(([name]) => name !== 'HTTP with JSON')) 
   });
 }
 
-describe('a hostile server over HTTP', { timeout: 60_000 }, () => {
+describe('a hostile server over HTTP', () => {
   test('cannot answer one call on the stream of another', async (context) => {
     const { connection, upstreams } = await startHttp('sse')(context, { idleTimeoutMs: 60_000 });
     const controller = new AbortController();
@@ -204,8 +204,8 @@ describe('a hostile server over HTTP', { timeout: 60_000 }, () => {
 
   test('that hangs at the handshake is not reached, and says so in time', async (context) => {
     const peer = await startHostileHttp({ hangOn: 'server/discover' });
-    context.after(peer.close);
     const { upstreams } = startUpstreams(context, { limits: { connectTimeoutMs: 300 } });
+    context.after(peer.close);
     await assert.rejects(upstreams.connect(httpServer(peer.url), scope, none), {
       kind: 'unreachable',
       mayHaveRun: false,
@@ -223,8 +223,8 @@ describe('a hostile server over HTTP', { timeout: 60_000 }, () => {
 
   test('at a private address is not reached unless an operator says that it lives there', async (context) => {
     const peer = await startHostileHttp();
-    context.after(peer.close);
     const { upstreams } = startUpstreams(context);
+    context.after(peer.close);
     for (const url of [
       peer.url,
       peer.url.replace('127.0.0.1', 'localhost'),
@@ -243,7 +243,7 @@ describe('a hostile server over HTTP', { timeout: 60_000 }, () => {
   });
 });
 
-describe('a hostile server of 2025-11-25 over stdio', { timeout: 60_000 }, () => {
+describe('a hostile server of 2025-11-25 over stdio', () => {
   async function startLegacy(context: TestContext): Promise<Started> {
     const peer = prepareHostileStdio({ hangOn: 'server/discover' });
     const kit = startUpstreams(context, { limits: { ...limits, probeTimeoutMs: 1_000 } });

@@ -25,11 +25,11 @@ for (const [era, start] of [
   ['2025-11-25', startV1Http],
   ['2026-07-28', startV2Http],
 ] as const) {
-  describe(`over HTTP, a server of ${era}`, { timeout: 60_000 }, () => {
+  describe(`over HTTP, a server of ${era}`, () => {
     test('is recognised and answers calls', async (context) => {
       const peer = await start();
-      context.after(peer.close);
       const { upstreams } = startUpstreams(context);
+      context.after(peer.close);
       const connection = await upstreams.connect(httpServer(peer.url), scope, none);
       assert.equal(connection.era, era);
       assert.equal(connection.protocolVersion, era);
@@ -40,8 +40,8 @@ for (const [era, start] of [
 
     test('one connection serves all calls of a task, another task gets another', async (context) => {
       const peer = await start();
-      context.after(peer.close);
       const { upstreams } = startUpstreams(context);
+      context.after(peer.close);
       const server = httpServer(peer.url);
       const first = await upstreams.connect(server, scope, none);
       assert.equal(await upstreams.connect(server, scope, none), first);
@@ -51,8 +51,8 @@ for (const [era, start] of [
 
     test('progress comes in order, before the answer, under the token of whoever asked', async (context) => {
       const peer = await start();
-      context.after(peer.close);
       const { upstreams } = startUpstreams(context);
+      context.after(peer.close);
       const connection = await upstreams.connect(httpServer(peer.url), scope, none);
       const seen = await Promise.all(
         ['one', 'two'].map(async (token) => {
@@ -72,8 +72,8 @@ for (const [era, start] of [
 
     test('an aborted call is cancelled at the server and counts as possibly run', async (context) => {
       const peer = await start();
-      context.after(peer.close);
       const { upstreams } = startUpstreams(context);
+      context.after(peer.close);
       const connection = await upstreams.connect(httpServer(peer.url), scope, none);
       const controller = new AbortController();
       const answer = call(connection, 'wait_until_cancelled', { label: 'x' }, { signal: controller.signal });
@@ -86,8 +86,8 @@ for (const [era, start] of [
 
     test('a call that was aborted before it began is never sent', async (context) => {
       const peer = await start();
-      context.after(peer.close);
       const { upstreams } = startUpstreams(context);
+      context.after(peer.close);
       const connection = await upstreams.connect(httpServer(peer.url), scope, none);
       await assert.rejects(call(connection, 'echo', { text: 'x' }, { signal: AbortSignal.abort('Killed.') }), {
         kind: 'aborted',
@@ -98,8 +98,8 @@ for (const [era, start] of [
 
     test('a watched resource and the list of tools announce their changes', async (context) => {
       const peer = await start();
-      context.after(peer.close);
       const { upstreams } = startUpstreams(context);
+      context.after(peer.close);
       const connection = await upstreams.connect(httpServer(peer.url), scope, none);
       const updated = nextUnsolicited(connection, 'notifications/resources/updated');
       const changed = nextUnsolicited(connection, 'notifications/tools/list_changed');
@@ -113,8 +113,8 @@ for (const [era, start] of [
 
     test('two watchers of one resource do not end each other', async (context) => {
       const peer = await start();
-      context.after(peer.close);
       const { upstreams } = startUpstreams(context);
+      context.after(peer.close);
       const connection = await upstreams.connect(httpServer(peer.url), scope, none);
       const [stopFirst, stopSecond] = [
         await connection.watch({ resourceSubscriptions: ['peer://note'] }),
@@ -130,8 +130,8 @@ for (const [era, start] of [
 
     test('what belongs to a call goes to that call', async (context) => {
       const peer = await start();
-      context.after(peer.close);
       const { upstreams } = startUpstreams(context);
+      context.after(peer.close);
       const connection = await upstreams.connect(httpServer(peer.url), scope, none);
       const notes: ServerMessage[] = [];
       const meta: JsonObject = era === '2026-07-28' ? { 'io.modelcontextprotocol/logLevel': 'debug' } : {};
@@ -145,8 +145,8 @@ for (const [era, start] of [
 
     test('ending the task ends the session at the server', async (context) => {
       const peer = await start();
-      context.after(peer.close);
       const { upstreams } = startUpstreams(context);
+      context.after(peer.close);
       const connection = await upstreams.connect(httpServer(peer.url), scope, none);
       const waiting = call(connection, 'wait_until_cancelled', { label: 'x' });
       waiting.catch(() => undefined);
@@ -161,11 +161,11 @@ for (const [era, start] of [
   });
 }
 
-describe('a server of 2025-11-25 over HTTP', { timeout: 60_000 }, () => {
+describe('a server of 2025-11-25 over HTTP', () => {
   test('asks for input in the course of a call and gets the answer of that call', async (context) => {
     const peer = await startV1Http();
-    context.after(peer.close);
     const { upstreams } = startUpstreams(context);
+    context.after(peer.close);
     const connection = await upstreams.connect(httpServer(peer.url), scope, all);
     const asked: ServerMessage[] = [];
     const answers: Record<string, JsonObject> = {
@@ -191,8 +191,8 @@ describe('a server of 2025-11-25 over HTTP', { timeout: 60_000 }, () => {
 
   test('is told that nobody answers when nobody does', async (context) => {
     const peer = await startV1Http();
-    context.after(peer.close);
     const { upstreams } = startUpstreams(context);
+    context.after(peer.close);
     const connection = await upstreams.connect(httpServer(peer.url), scope, all);
     const answer = await call(connection, 'ask_form', { message: 'ok?' });
     assert.match(textOf(answer), /-32601|not available/);
@@ -295,7 +295,7 @@ describe('a server of 2025-11-25 over HTTP', { timeout: 60_000 }, () => {
   });
 });
 
-describe('a server of 2026-07-28 over HTTP', { timeout: 60_000 }, () => {
+describe('a server of 2026-07-28 over HTTP', () => {
   test('gets method, name and parameters mirrored from the body, and nothing else that a caller says', async (context) => {
     const { url, requests } = await rawServer(context, (request, response) => {
       const result: JsonObject =
@@ -342,8 +342,8 @@ describe('a server of 2026-07-28 over HTTP', { timeout: 60_000 }, () => {
 
   test('its request for input is an answer like any other', async (context) => {
     const peer = await startV2Http();
-    context.after(peer.close);
     const { upstreams } = startUpstreams(context);
+    context.after(peer.close);
     const connection = await upstreams.connect(httpServer(peer.url), scope, all);
     const first = await call(connection, 'ask_form', { message: 'ok?' });
     assert.ok('result' in first);
@@ -366,8 +366,8 @@ describe('a server of 2026-07-28 over HTTP', { timeout: 60_000 }, () => {
 
   test('an error with its HTTP status is the answer to the call', async (context) => {
     const peer = await startV2Http();
-    context.after(peer.close);
     const { upstreams } = startUpstreams(context);
+    context.after(peer.close);
     const connection = await upstreams.connect(httpServer(peer.url), scope, none);
     const answer = await connection.request(
       { method: 'no/such', params: {} },

@@ -16,11 +16,11 @@ for (const [era, prepare] of [
   ['2025-11-25', prepareV1Stdio],
   ['2026-07-28', prepareV2Stdio],
 ] as const) {
-  describe(`over stdio, a server of ${era}`, { timeout: 60_000 }, () => {
+  describe(`over stdio, a server of ${era}`, () => {
     test('is recognised and answers calls', async (context) => {
       const peer = prepare();
-      context.after(peer.close);
       const { upstreams } = startUpstreams(context);
+      context.after(peer.close);
       const connection = await upstreams.connect(stdioPeer(peer), scope, none);
       assert.equal(connection.era, era);
       assert.equal(textOf(await call(connection, 'echo', { text: 'hello\u2028grüße' })), 'hello\u2028grüße');
@@ -29,8 +29,8 @@ for (const [era, prepare] of [
 
     test('progress of calls at once reaches each under its own token', async (context) => {
       const peer = prepare();
-      context.after(peer.close);
       const { upstreams } = startUpstreams(context);
+      context.after(peer.close);
       const connection = await upstreams.connect(stdioPeer(peer), scope, none);
       const seen = await Promise.all(
         ['same', 'same'].map(async (progressToken) => {
@@ -47,8 +47,8 @@ for (const [era, prepare] of [
 
     test('an aborted call is cancelled at the server', async (context) => {
       const peer = prepare();
-      context.after(peer.close);
       const { upstreams } = startUpstreams(context);
+      context.after(peer.close);
       const connection = await upstreams.connect(stdioPeer(peer), scope, none);
       const controller = new AbortController();
       const answer = call(connection, 'wait_until_cancelled', { label: 'x' }, { signal: controller.signal });
@@ -60,8 +60,8 @@ for (const [era, prepare] of [
 
     test('a watched resource announces its change', async (context) => {
       const peer = prepare();
-      context.after(peer.close);
       const { upstreams } = startUpstreams(context);
+      context.after(peer.close);
       const connection = await upstreams.connect(stdioPeer(peer), scope, none);
       const updated = nextUnsolicited(connection, 'notifications/resources/updated');
       const stop = await connection.watch({ resourceSubscriptions: ['peer://note'] });
@@ -72,8 +72,8 @@ for (const [era, prepare] of [
 
     test('ends with its task, and so does its working directory', async (context) => {
       const peer = prepare();
-      context.after(peer.close);
       const { upstreams, dataDir } = startUpstreams(context);
+      context.after(peer.close);
       const connection = await upstreams.connect(stdioPeer(peer), scope, none);
       const waiting = call(connection, 'wait_until_cancelled', { label: 'x' });
       waiting.catch(() => undefined);
@@ -87,11 +87,11 @@ for (const [era, prepare] of [
   });
 }
 
-describe('a stdio server', { timeout: 60_000 }, () => {
+describe('a stdio server', () => {
   test('of 2025-11-25 asks for input in the course of a call', async (context) => {
     const peer = prepareV1Stdio();
-    context.after(peer.close);
     const { upstreams } = startUpstreams(context);
+    context.after(peer.close);
     const connection = await upstreams.connect(stdioPeer(peer), scope, all);
     const onServerRequest = async ({ method }: ServerMessage): Promise<JsonObject> =>
       method === 'roots/list' ? { roots: [{ uri: 'file:///r' }] } : { action: 'accept', content: { answer: 'yes' } };
@@ -104,8 +104,8 @@ describe('a stdio server', { timeout: 60_000 }, () => {
 
   test('that keeps silent before initialize is taken for one of 2025-11-25', async (context) => {
     const peer = prepareHostileStdio({ hangOn: 'server/discover' });
-    context.after(peer.close);
     const { upstreams } = startUpstreams(context, { limits: { probeTimeoutMs: 500 } });
+    context.after(peer.close);
     const connection = await upstreams.connect(stdioPeer(peer), scope, none);
     assert.equal(connection.era, '2025-11-25');
     assert.equal(textOf(await call(connection, 'well_behaved')), 'well');
@@ -146,8 +146,8 @@ describe('a stdio server', { timeout: 60_000 }, () => {
 
   test('that crashed in a call is there again for the next', async (context) => {
     const peer = prepareHostileStdio();
-    context.after(peer.close);
     const { upstreams } = startUpstreams(context);
+    context.after(peer.close);
     for (let round = 0; round < 3; round++) {
       const connection = await upstreams.connect(stdioPeer(peer), scope, none);
       assert.equal(textOf(await call(connection, 'well_behaved')), 'well');
@@ -159,8 +159,8 @@ describe('a stdio server', { timeout: 60_000 }, () => {
 
   test('that ignores the end of its input and SIGTERM is killed', async (context) => {
     const peer = prepareHostileStdio({ stubborn: true });
-    context.after(peer.close);
     const { upstreams } = startUpstreams(context, { limits: { exitGraceMs: 100 } });
+    context.after(peer.close);
     await upstreams.connect(stdioPeer(peer), scope, none);
     await upstreams.end({ server: 'local' });
     assert.equal(upstreams.stats().processes, 0);
@@ -196,8 +196,8 @@ describe('a stdio server', { timeout: 60_000 }, () => {
 
   test('of one session is not that of another; sessions of a task are limited', async (context) => {
     const peer = prepareHostileStdio();
-    context.after(peer.close);
     const { upstreams } = startUpstreams(context);
+    context.after(peer.close);
     const server = stdioPeer(peer);
     const first = await upstreams.connect(server, { ...scope, session: 'a' }, none);
     const second = await upstreams.connect(server, { ...scope, session: 'b' }, none);
@@ -209,8 +209,8 @@ describe('a stdio server', { timeout: 60_000 }, () => {
 
   test('that is stateless is shared by tasks of one environment, and by none of another', async (context) => {
     const peer = prepareHostileStdio();
-    context.after(peer.close);
     const { upstreams } = startUpstreams(context);
+    context.after(peer.close);
     const server = stdioPeer(peer, { stateless: true });
     const first = await upstreams.connect(server, scope, none);
     assert.equal(await upstreams.connect(server, { ...scope, task: 'tsk_2' }, none), first);
@@ -221,8 +221,8 @@ describe('a stdio server', { timeout: 60_000 }, () => {
 
   test('that is shared gives log messages to nobody when they could be of two tasks', async (context) => {
     const peer = prepareHostileStdio();
-    context.after(peer.close);
     const { upstreams } = startUpstreams(context);
+    context.after(peer.close);
     const connection = await upstreams.connect(stdioPeer(peer, { stateless: true }), scope, none);
     const seen: ServerMessage[] = [];
     connection.onUnsolicited((message) => seen.push(message));

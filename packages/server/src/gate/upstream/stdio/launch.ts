@@ -153,7 +153,7 @@ function wrapped(words: string[]): { command: string; args: string[] } {
 }
 
 function otherUserLaunch(plan: Plan, user: User): Launch {
-  const words = ['/bin/sh', '-c', 'umask 007; exec "$@"', 'sh', plan.command, ...plan.args];
+  const words = ['/bin/sh', '-c', 'umask 007; unset PWD OLDPWD SHLVL; exec "$@"', 'sh', plan.command, ...plan.args];
   return { ...wrapped(words), cwd: plan.cwd, env: plan.env, ...user, isolation: 'user' };
 }
 

@@ -70,9 +70,10 @@ ln -s /proc/self/fd/2 dev/stderr
 pivot_root . .old
 umount -l /.old
 rmdir /.old
-mount -o remount,ro,nosuid,nodev /
+mount -o remount,bind,ro,nosuid,nodev /
 cd "$work"
 PATH=$path
+unset PWD OLDPWD SHLVL
 if [ "$uid" = - ]; then
   # Of this user namespace only; in root's own it would be everybody's.
   echo 0 > /proc/sys/user/max_user_namespaces
