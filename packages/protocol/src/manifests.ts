@@ -87,9 +87,14 @@ export type ToolSetting = z.infer<typeof toolSetting>;
 export const transport = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('stdio'),
+    /** `node` is the Node that runs Gatehouse. */
     command: z.string().min(1),
+    /**
+     * In files, `npm:PACKAGE` is the package's program (`npm:PACKAGE#NAME` where it has several) and `file:PATH` a path relative to the
+     * file. `{workingDirectory}` is the directory that the process has to itself: of its task, or of its environment if stateless.
+     */
     args: z.array(z.string()).default([]),
-    /** The whole environment of the process, but for PATH. */
+    /** The whole environment of the process, but for PATH. `file:` and `{workingDirectory}` as in `args`. */
     env: z.record(z.string(), z.string()).default({}),
     /** Directories of the host that it may read (`ro`) or write (`rw`), relative to the manifest's directory. */
     directories: z.array(z.strictObject({ path: z.string(), access: z.enum(['ro', 'rw']) })).default([]),

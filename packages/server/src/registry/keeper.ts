@@ -33,9 +33,9 @@ export async function createKeeper(deps: {
   /** Hears of each change before the snapshot shows it. */
   onChanges(changes: readonly Change[]): void;
 }): Promise<Keeper> {
-  const { db, trustDomain } = deps;
+  const { db, trustDomain, clock } = deps;
   let applied = await newestChange(db);
-  let current = await loadSnapshot(db, trustDomain, deps.clock.now());
+  let current = await loadSnapshot(db, trustDomain, clock.now());
   const names = new Map<string, string>();
   const keyHolders = new Map<string, string>();
   for (const agent of current.agents.values()) index(undefined, agent);
@@ -52,7 +52,7 @@ export async function createKeeper(deps: {
     if (changes.length === 0) return;
     deps.onChanges(changes);
     const touched = touch(nothingTouched(), changes);
-    const next = await nextSnapshot(db, current, touched, policyFence, trustDomain);
+    const next = await nextSnapshot(db, current, touched, { policyFence, trustDomain, now: clock.now() });
     for (const name of touched.agents) {
       const agent = next.agents.get(name);
       if (agent) index(current.agents.get(name), agent);
@@ -87,7 +87,7 @@ export async function createKeeper(deps: {
       const policyFence = await readPolicyFence(transaction);
       const others = await readTail(transaction, applied);
       const touched = touch(nothingTouched(), [...others, ...changes]);
-      return nextSnapshot(transaction, current, touched, policyFence, trustDomain);
+      return nextSnapshot(transaction, current, touched, { policyFence, trustDomain, now: clock.now() });
     },
     lookAlikeAgent(name) {
       const other = names.get(skeleton(name));

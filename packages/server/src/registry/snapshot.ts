@@ -60,9 +60,8 @@ export async function nextSnapshot(
   db: Database,
   current: BuiltSnapshot,
   touched: Touched,
-  /** Read before it was known what was touched. */
-  policyFence: number,
-  trustDomain: string,
+  /** `policyFence` was read before it was known what is touched. */
+  { policyFence, trustDomain, now }: { policyFence: number; trustDomain: string; now: number },
 ): Promise<BuiltSnapshot> {
   const keys = [...touched.objects].map(splitKey);
   const serverNames = new Set(touched.definitions);
@@ -90,8 +89,14 @@ export async function nextSnapshot(
     ]),
     revokedTokens: current.revokedTokens.with(
       tokens.map(({ token_id, expires_at }) => [token_id, expires_at] as const),
+      tokens.length > 0 ? expiredTokens(current, now) : [],
     ),
   };
+}
+
+/** What has expired is refused for that reason, and need not be remembered. */
+function expiredTokens({ revokedTokens }: Snapshot, now: number): string[] {
+  return [...revokedTokens].filter(([, expiresAt]) => expiresAt <= now).map(([id]) => id);
 }
 
 /** Tools that are in storage but not yet in memory have no fence here, which is 0, and so fail closed. */

@@ -177,6 +177,18 @@ test('a revoked token is in the snapshot, behind a fence of its own; revoking it
   assert.equal(await workspace.everything(), before);
 });
 
+test('revoked tokens are forgotten once they have expired anyway', async () => {
+  await using workspace = await openApplied();
+  const { registry, clock } = workspace;
+  await registry.revokeToken('tok_1', clock.nowMs + 1_000, by);
+  clock.nowMs += 2 * 86_400_000;
+  await registry.revokeToken('tok_2', clock.nowMs + 1_000, by);
+  assert.deepEqual([...registry.snapshot().revokedTokens.keys()], ['tok_2']);
+  assert.equal(await workspace.fence('token:tok_1'), 0);
+  const rows = await workspace.storage.db.selectFrom('revoked_tokens').selectAll().execute();
+  assert.equal(rows.length, 1);
+});
+
 test('the cache gives out no task that was ended while it was read, in any order of events', async () => {
   const event = fc.constantFrom('read', 'end', 'tell', 'arrive');
   await fc.assert(

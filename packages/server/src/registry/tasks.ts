@@ -240,11 +240,7 @@ export async function revokeToken(context: Context, tokenId: string, expiresAt: 
       .executeTakeFirst();
     if (known) return changes;
     await transaction.insertInto('revoked_tokens').values({ token_id: tokenId, expires_at: expiresAt }).execute();
-    // What has expired is refused for that reason, and need not be remembered.
-    await transaction
-      .deleteFrom('revoked_tokens')
-      .where('expires_at', '<', context.clock.now() - DAY_MS)
-      .execute();
+    await forgetExpiredTokens(transaction, context.clock.now());
     raise(changes, `token:${tokenId}`);
     changes.records.push({ operation: 'token.revoke', by, changes: [`token ${tokenId} revoked`] });
     await flush(context, transaction, changes);
@@ -254,3 +250,25 @@ export async function revokeToken(context: Context, tokenId: string, expiresAt: 
 }
 
 const DAY_MS = 86_400_000;
+const TOKENS_FORGOTTEN_AT_ONCE = 100;
+
+/** A day after they expired no clock takes them for valid any more. */
+async function forgetExpiredTokens(transaction: DatabaseTransaction, now: number): Promise<void> {
+  const expired = await transaction
+    .selectFrom('revoked_tokens')
+    .select('token_id')
+    .where('expires_at', '<', now - DAY_MS)
+    .limit(TOKENS_FORGOTTEN_AT_ONCE)
+    .execute();
+  if (expired.length === 0) return;
+  const ids = expired.map(({ token_id }) => token_id);
+  await transaction.deleteFrom('revoked_tokens').where('token_id', 'in', ids).execute();
+  await transaction
+    .deleteFrom('fences')
+    .where(
+      'key',
+      'in',
+      ids.map((id) => `token:${id}`),
+    )
+    .execute();
+}
