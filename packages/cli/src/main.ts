@@ -1,37 +1,32 @@
-import { join } from 'node:path';
-import { Command } from 'commander';
+import { CommanderError } from 'commander';
+import { exitCodes } from './exit-codes.ts';
+import { toFailure } from './failure.ts';
+import { clean } from './output.ts';
+import { createProgram } from './program.ts';
 
-const program = new Command('gatehouse').description('Identity and access management for AI agents');
+/** A reader that has read enough (`gatehouse log tail | head`) is no failure. */
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(exitCodes.ok);
+});
 
-program
-  .command('start')
-  .description('run the server')
-  .option(
-    '--data-dir <directory>',
-    'where the database, keys and working directories live',
-    process.env.GATEHOUSE_DATA_DIR ?? '.gatehouse',
-  )
-  .option('--host <address>', 'address to listen on', '127.0.0.1')
-  .option('--port <number>', 'port to listen on', '4283')
-  .option('--public-url <url>', 'address that people and agents use')
-  .option('--database <url>', '"sqlite" (in the data directory) or a postgres:// URL', 'sqlite')
-  .option(
-    '--workspace <directory>',
-    'manifests to apply to an empty database',
-    join(import.meta.dirname, '..', 'examples', 'quickstart'),
-  )
-  .option('--no-workspace', 'apply nothing')
-  .action(async (options) => {
-    const { start } = await import('./start.ts');
-    await start({
-      dataDir: options.dataDir,
-      host: options.host,
-      port: Number(options.port),
-      ...(options.publicUrl !== undefined && { publicUrl: options.publicUrl }),
-      database: options.database,
-      workspace: options.workspace === false ? null : options.workspace,
-      consoleDir: join(import.meta.dirname, 'console'),
-    });
-  });
-
-await program.parseAsync();
+try {
+  await createProgram().parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    // Commander has written its message, or the help that was asked for.
+    process.exitCode = error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+  } else {
+    const failure = toFailure(error);
+    if (process.argv.includes('--json')) {
+      const { code, message, exitCode } = failure;
+      process.stderr.write(`${JSON.stringify({ error: { code, detail: message, exitCode } })}\n`);
+    } else {
+      process.stderr.write(`gatehouse: ${failure.message.split('\n').map(clean).join('\n')}\n`);
+      if (failure.code === 'internal' && failure.cause instanceof Error && process.env.GATEHOUSE_DEBUG)
+        process.stderr.write(`${failure.cause.stack ?? ''}\n`);
+    }
+    // A server that could not start leaves parts of itself open. What was written to a pipe has to arrive all the same.
+    process.stdout.write('', () => process.exit(failure.exitCode));
+  }
+}

@@ -38,3 +38,8 @@ export async function agentKeyFromJwk(jwk: JWK): Promise<AgentKey> {
     thumbprint: await calculateJwkThumbprint(publicJwk),
   };
 }
+
+/** Extractable, so that proofs can carry it. */
+export async function publicKeyOf({ publicJwk }: AgentKey): Promise<CryptoKey> {
+  return (await importJWK(publicJwk, 'ES256', { extractable: true })) as CryptoKey;
+}

@@ -1,7 +1,7 @@
 import { TASK_DETAILS_TYPE, type TaskParameters } from '@gatehouse/protocol';
 import * as dpop from 'dpop';
 import * as oauth from 'oauth4webapi';
-import { type AgentKey, readAgentKey } from './agent-key.ts';
+import { type AgentKey, publicKeyOf, readAgentKey } from './agent-key.ts';
 import { GatehouseRequestError } from './errors.ts';
 import { unreachable } from './operator.ts';
 import { createProver } from './proofs.ts';
@@ -16,6 +16,8 @@ export interface AgentOptions {
   key: AgentKey | string;
   /** True only for an agent that is registered as bearer-only. */
   bearerOnly?: boolean;
+  /** The key that tokens are bound to. Without one there is a new one, which lives as long as this process. */
+  proofKey?: AgentKey;
   /** When tokens are refreshed; the system's clock unless given. */
   clock?: AgentClock;
 }
@@ -52,7 +54,7 @@ export async function createAgent(options: AgentOptions): Promise<AgentClient> {
   const { server, response, request } = await discover(url);
   const client: oauth.Client = { client_id: options.agent };
   let skewSeconds = clockSkewSeconds(response);
-  const proofKeys = options.bearerOnly ? null : await dpop.generateKeyPair('ES256');
+  const proofKeys = options.bearerOnly ? null : await proofKeysOf(options.proofKey);
   const prover = proofKeys && (await createProver(proofKeys, () => Math.floor(Date.now() / 1000) + skewSeconds));
 
   async function tokenRequest(details: object): Promise<TokenAnswer> {
@@ -125,6 +127,11 @@ export async function createAgent(options: AgentOptions): Promise<AgentClient> {
     },
     resumeTask: async (id) => taskOf(await tokenRequest({ type: TASK_DETAILS_TYPE, task: id })),
   };
+}
+
+async function proofKeysOf(key: AgentKey | undefined): Promise<dpop.KeyPair> {
+  if (!key) return dpop.generateKeyPair('ES256');
+  return { privateKey: key.privateKey, publicKey: await publicKeyOf(key) };
 }
 
 async function discover(url: string) {

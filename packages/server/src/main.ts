@@ -16,6 +16,8 @@ import { type CompilePolicies, compilePolicies, type PolicySet } from './policy/
 import { createRegistry, type Snapshot } from './registry/index.ts';
 import { type Change, createSealer, openStorage, type RecordChange } from './storage/index.ts';
 
+export { createLog, type LogLevel } from './platform/index.ts';
+
 export interface RunningServer {
   config: Config;
   /** Where it listens, which is not always what the public URL says. */

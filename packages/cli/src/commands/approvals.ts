@@ -1,0 +1,134 @@
+import { spawn } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Approval, ApprovalState } from '@gatehouse/protocol';
+import { exitCodes } from '../exit-codes.ts';
+import { takeUpTo } from '../items.ts';
+import { clean, cleanJson, timeOf } from '../output.ts';
+import { operatorOf, type ServerOptions } from '../server-address.ts';
+import { type Run, toNumber } from '../verb.ts';
+
+interface ListOptions extends ServerOptions {
+  state: string;
+  agent?: string;
+  task?: string;
+  limit: string;
+}
+
+export const listApprovals: Run<ListOptions> = async ({ options, out }) => {
+  const { agent, task } = options;
+  const state = options.state === 'all' ? undefined : options.state;
+  const limit = toNumber(options.limit, '--limit', 1, 100_000);
+  const items = await takeUpTo(operatorOf(options).list('GET /approvals', { query: { state, agent, task } }), limit);
+  if (out.json) return out.printJson({ items });
+  if (items.length === 0) return out.note(options.state === 'pending' ? 'Nothing waits.' : 'There are none.');
+  out.table(
+    ['APPROVAL', 'STATE', 'AGENT', 'TOOL', 'UNTIL', 'ARGUMENTS'],
+    items.map((each) => [
+      each.id,
+      each.state,
+      each.agent,
+      each.tool,
+      timeOf(each.expiresAt),
+      JSON.stringify(each.arguments).slice(0, 200),
+    ]),
+  );
+};
+
+export const showApproval: Run<ServerOptions> = async ({ args: [id = ''], options, out }) => {
+  const approval = await operatorOf(options).call('GET /approvals/:id', { params: { id } });
+  if (out.json) return out.printJson(approval);
+  out.facts(factsOf(approval));
+  out.print(`${out.style('bold', 'Arguments')}\n${cleanJson(approval.arguments, '  ')}`);
+};
+
+interface ApproveOptions extends ServerOptions {
+  wait?: boolean;
+  browser: boolean;
+}
+
+/** How often a decision is looked for: a person takes longer. */
+const POLL_MS = 1_000;
+
+const exitByState: Record<ApprovalState, number> = {
+  pending: exitCodes.pending,
+  approved: exitCodes.ok,
+  consumed: exitCodes.ok,
+  denied: exitCodes.refused,
+  expired: exitCodes.refused,
+  cancelled: exitCodes.refused,
+};
+
+export const approve: Run<ApproveOptions> = async ({ args: [id = ''], options, out }) => {
+  const operator = operatorOf(options);
+  let approval = await operator.call('GET /approvals/:id', { params: { id } });
+  const { publicUrl } = await operator.call('GET /status');
+  const url = `${publicUrl}/approvals/${encodeURIComponent(approval.id)}`;
+  if (approval.state === 'pending') {
+    if (!out.json) {
+      out.print(`${approval.agent} asks to run ${approval.tool} ${clean(JSON.stringify(approval.arguments))}`);
+      out.print(`A person approves it with a passkey at ${url}`);
+    }
+    if (options.browser) {
+      const problem = await openBrowser(url);
+      if (problem !== undefined) out.note(`No browser could be opened (${problem}): open the address yourself.`);
+    }
+    while (options.wait && approval.state === 'pending') {
+      await sleep(POLL_MS);
+      approval = await operator.call('GET /approvals/:id', { params: { id } });
+    }
+  }
+  if (out.json) out.printJson({ ...approval, url });
+  else if (approval.state !== 'pending')
+    out.print(`${approval.id}: ${approval.state}${approval.decidedBy ? ` by ${clean(approval.decidedBy)}` : ''}`);
+  return exitByState[approval.state];
+};
+
+export const deny: Run<ServerOptions & { reason: string }> = async ({ args: [id = ''], options, out }) => {
+  const body = { reason: options.reason };
+  const approval = await operatorOf(options).call('POST /approvals/:id/deny', { params: { id }, body });
+  if (out.json) out.printJson(approval);
+  else out.print(`${approval.id}: ${approval.state}`);
+};
+
+function factsOf(approval: Approval): [string, string | null][] {
+  return [
+    ['Approval', approval.id],
+    ['State', approval.state],
+    ['Agent', approval.agent],
+    ['Owner', approval.owner],
+    ['Tool', approval.tool],
+    ['Why a person', approval.decision.reason],
+    ['Intent (declared)', approval.intent],
+    ['Requested by (declared)', approval.requestedBy],
+    ['On behalf of (declared)', approval.onBehalfOf],
+    ['Task', approval.task],
+    ['Template', approval.template],
+    ['Environment', approval.environment],
+    ['Asked', timeOf(approval.createdAt)],
+    ['Until', timeOf(approval.expiresAt)],
+    ['Decided', timeOf(approval.decidedAt)],
+    ['By', approval.decidedBy],
+    ['Reason', approval.reason],
+    ['Action', approval.actionId],
+    ['Digest', approval.digest],
+  ];
+}
+
+/** Undefined when it was started; else why not. */
+function openBrowser(url: string): Promise<string | undefined> {
+  const [command, args] = browserCommand(url);
+  const { promise, resolve } = Promise.withResolvers<string | undefined>();
+  const child = spawn(command, args, { stdio: 'ignore', detached: true });
+  child.once('error', (error) => resolve(error.message));
+  child.once('spawn', () => resolve(undefined));
+  child.unref();
+  return promise;
+}
+
+function browserCommand(url: string): [string, string[]] {
+  const named = process.env.BROWSER;
+  if (named) return [named, [url]];
+  if (process.platform === 'darwin') return ['open', [url]];
+  if (process.platform === 'win32') return ['rundll32', ['url.dll,FileProtocolHandler', url]];
+  return ['xdg-open', [url]];
+}

@@ -1,0 +1,248 @@
+import { existsSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { Manifest } from '@gatehouse/protocol';
+import type { LogLevel, RunningServer } from '@gatehouse/server';
+import { CliFailure } from '../failure.ts';
+import { clean, type Output } from '../output.ts';
+import { DEFAULT_DATA_DIR, DEFAULT_URL, dataDirOf } from '../server-address.ts';
+import { type Run, toNumber } from '../verb.ts';
+
+interface Options {
+  dataDir?: string;
+  host: string;
+  port: string;
+  publicUrl?: string;
+  database: string;
+  replica?: string;
+  /** False: apply nothing to an empty database. */
+  workspace?: string | false;
+  logLevel: LogLevel;
+}
+
+/** What a clean stop may take; children that do not end are left to the system then. */
+const STOP_TIMEOUT_MS = 15_000;
+
+/** Runs the server until it is told to stop, and says what to do next. */
+export const start: Run<Options> = async ({ options, out }) => {
+  const port = toNumber(options.port, '--port', 0, 65_535) || (await freePort(options.host));
+  const dataDir = dataDirOf(options);
+  const publicUrl = options.publicUrl?.replace(/\/+$/, '') ?? `http://localhost:${port}`;
+  if (!URL.canParse(publicUrl)) throw new CliFailure('usage', 'url.invalid', `"${publicUrl}" is no address.`);
+  const { startServer, createLog } = await import('@gatehouse/server');
+  const consoleDir = join(import.meta.dirname, 'console');
+  const config = {
+    dataDir,
+    database: options.database,
+    host: options.host,
+    port,
+    publicUrl,
+    trustDomain: 'gatehouse.local',
+    replica: options.replica ?? defaultReplica(),
+  };
+  const extras = {
+    log: createLog(options.logLevel),
+    ...(existsSync(join(consoleDir, 'index.html')) && { consoleDir }),
+  };
+  const server = await startServer(config, extras).catch((error: unknown) => {
+    throw explain(error, { host: options.host, port, dataDir });
+  });
+  const stopped = stopOnSignal(server);
+  try {
+    const isFirst = server.isEmpty();
+    const applied = isFirst && options.workspace !== false ? await applyFirst(server, options.workspace, out) : null;
+    await announce(server, { dataDir, publicUrl, port, applied, isDefault: applied?.isDefault === true }, out);
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
+  const isClean = await stopped;
+  // Whatever a library still holds open does not keep a stopped server alive.
+  process.exit(isClean ? 0 : 1);
+};
+
+interface Applied {
+  directory: string;
+  isDefault: boolean;
+  objects: number;
+  problems: { server: string; problem: string }[];
+}
+
+async function applyFirst(server: RunningServer, given: string | undefined, out: Output): Promise<Applied> {
+  const directory = given ?? quickstartDirectory();
+  const { loadManifests } = await import('@gatehouse/server/manifests');
+  let manifests: Manifest[];
+  try {
+    manifests = loadManifests(directory);
+  } catch (cause) {
+    const detail = cause instanceof Error ? cause.message : String(cause);
+    throw new CliFailure(
+      'noInput',
+      'workspace.invalid',
+      `The workspace ${directory} cannot be used, so nothing was applied:\n${detail}\nCorrect it, name another with --workspace, or start with --no-workspace.`,
+      { cause },
+    );
+  }
+  out.note(`First start: applying the workspace in ${directory} and asking its tool servers what they serve …`);
+  const { changes, problems } = await server.apply(manifests, 'gatehouse');
+  return { directory, isDefault: given === undefined, objects: changes.length, problems };
+}
+
+/** Beside the bundle, or above the sources. */
+function quickstartDirectory(): string {
+  const candidates = ['..', '../../../..'].map((up) => resolve(import.meta.dirname, up, 'examples', 'quickstart'));
+  const found = candidates.find((directory) => existsSync(directory));
+  if (found !== undefined) return found;
+  throw new CliFailure(
+    'noInput',
+    'workspace.missing',
+    'The quick-start workspace is not there. Name one with --workspace, or start with --no-workspace.',
+  );
+}
+
+interface Started {
+  dataDir: string;
+  publicUrl: string;
+  port: number;
+  applied: Applied | null;
+  isDefault: boolean;
+}
+
+async function announce(server: RunningServer, started: Started, out: Output): Promise<void> {
+  const { dataDir, publicUrl, applied } = started;
+  const links: { email: string; url: string; expiresAt: number }[] = [];
+  for (const email of await server.unenrolled()) links.push({ email, ...(await server.createSignInLink(email)) });
+  if (out.json) {
+    const { address } = server;
+    const problems = applied?.problems ?? [];
+    out.printJson(
+      { publicUrl, mcpUrl: `${publicUrl}/mcp`, address, dataDir, signInLinks: links, problems },
+      { line: true },
+    );
+    return;
+  }
+  if (applied) out.note(`Applied ${applied.objects} objects.`);
+  for (const { server: name, problem } of applied?.problems ?? [])
+    out.note(`! tool server ${name} could not be asked what it serves: ${clean(problem)}`);
+  out.print('');
+  out.facts([
+    ['Console', publicUrl],
+    ['MCP', `${publicUrl}/mcp`],
+    ['Data', dataDir],
+  ]);
+  if (links.length > 0) out.print('\nSign in (each link works once, within 15 minutes; enrol a passkey there):');
+  for (const { email, url } of links) out.print(`  ${clean(email)}  ${url}`);
+  const command = commandFor(started);
+  out.print('\nTry next:');
+  const rows = [
+    ['npm run demo', 'the whole story, with a real agent and real tools'],
+    [command('agents'), 'who is registered, and in which state'],
+    [command('log tail -f'), 'what is being done, as it happens'],
+  ];
+  const width = Math.max(...rows.map(([line = '']) => line.length));
+  for (const [line = '', what] of rows) out.print(`  ${line.padEnd(width)}  ${what}`);
+  if (started.isDefault) {
+    const agent = 'agent-coding-copilot-staging';
+    const url = publicUrl === DEFAULT_URL ? '' : ` --url ${publicUrl}`;
+    out.print('\nConnect an MCP client: enrol the agent once, then give the client this command');
+    out.print(`  ${command(`agent enroll ${agent}`)}`);
+    out.print(
+      `  ${executable()} mcp --agent ${agent} --template code-review --intent "review the sample project"${url}`,
+    );
+  }
+  out.print('');
+}
+
+function commandFor({ dataDir, publicUrl }: Started): (line: string) => string {
+  const byNpm = process.env.npm_lifecycle_event !== undefined;
+  const url = publicUrl === DEFAULT_URL ? '' : ` --url ${publicUrl}`;
+  const data = dataDir === resolve(DEFAULT_DATA_DIR) ? '' : ` --data-dir ${dataDir}`;
+  return (line) => `${byNpm ? 'npm run gatehouse -- ' : 'gatehouse '}${line}${url}${data}`;
+}
+
+/** What another program can start from anywhere. */
+function executable(): string {
+  const candidates = ['../packages/cli/bin', '../bin'].map((up) => resolve(import.meta.dirname, up, 'gatehouse.mjs'));
+  const found = candidates.find((path) => existsSync(path));
+  return found === undefined ? 'gatehouse' : `node ${found}`;
+}
+
+/** Resolves when the server has stopped: true when it did so cleanly. A second signal does not wait. */
+function stopOnSignal(server: RunningServer): Promise<boolean> {
+  const { promise, resolve: done } = Promise.withResolvers<boolean>();
+  let isStopping = false;
+  const stop = () => {
+    if (isStopping) process.exit(130);
+    isStopping = true;
+    process.stderr.write('\nStopping …\n');
+    setTimeout(() => {
+      process.stderr.write('It did not stop in time and is cut off.\n');
+      done(false);
+    }, STOP_TIMEOUT_MS).unref();
+    server.close().then(
+      () => done(true),
+      (error: unknown) => {
+        process.stderr.write(`It did not stop cleanly: ${error instanceof Error ? error.message : String(error)}\n`);
+        done(false);
+      },
+    );
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+  return promise;
+}
+
+function explain(error: unknown, { host, port, dataDir }: { host: string; port: number; dataDir: string }): unknown {
+  if (!(error instanceof Error)) return error;
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const failure = (kind: 'unavailable' | 'usage' | 'noPermission', message: string) =>
+    new CliFailure(kind, code, message, { cause: error });
+  switch (code) {
+    case 'EADDRINUSE':
+      return failure(
+        'unavailable',
+        `Port ${port} on ${host} is taken. End what has it, or choose another with --port.`,
+      );
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return failure('usage', `${host} is no address of this machine. Correct --host.`);
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return failure(
+        'noPermission',
+        'syscall' in error && error.syscall === 'listen'
+          ? `Port ${port} may not be used by this user. Choose one above 1023 with --port.`
+          : `The data directory ${dataDir} cannot be used (${code}). Choose another with --data-dir.`,
+      );
+    case 'storage.in-use':
+      return failure(
+        'unavailable',
+        `The data directory ${dataDir} is in use by another Gatehouse server. It may be running already; otherwise choose another with --data-dir.`,
+      );
+    case 'storage.unavailable':
+      return failure('unavailable', error.message);
+    case 'storage.unknown-database':
+      return failure('usage', error.message);
+    default:
+      return error;
+  }
+}
+
+function defaultReplica(): string {
+  const name = hostname()
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replaceAll(/^-|-$/g, '');
+  return name || 'one';
+}
+
+async function freePort(host: string): Promise<number> {
+  const probe = createServer();
+  const { promise, resolve: done, reject } = Promise.withResolvers<void>();
+  probe.once('error', reject).listen(0, host, done);
+  await promise;
+  const { port } = probe.address() as { port: number };
+  await new Promise((closed) => probe.close(closed));
+  return port;
+}

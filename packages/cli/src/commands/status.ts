@@ -1,0 +1,45 @@
+import { exitCodes } from '../exit-codes.ts';
+import { timeOf } from '../output.ts';
+import { operatorOf, type ServerOptions, visitorOf } from '../server-address.ts';
+import type { Run } from '../verb.ts';
+import { VERSION } from '../version.ts';
+
+export const status: Run<ServerOptions> = async ({ options, out }) => {
+  const found = await visitorOf(options).call('GET /status');
+  const exit = found.fresh ? exitCodes.ok : exitCodes.unavailable;
+  if (out.json) {
+    out.printJson(found);
+    return exit;
+  }
+  const health = found.fresh
+    ? out.style('green', 'well')
+    : out.style('red', 'out of touch with its database: denies everything');
+  out.print(`${found.publicUrl} is ${health}`);
+  out.facts([
+    ['Version', found.version],
+    ['Replica', found.replica],
+    ['Database', found.database],
+    ['Running since', timeOf(found.startedAt)],
+    ['MCP', found.mcpUrl],
+    ['Calls in flight', found.inFlight],
+    ['Data', found.dataDir],
+  ]);
+  return exit;
+};
+
+interface SigninOptions extends ServerOptions {
+  recovery?: boolean;
+}
+
+export const signinLink: Run<SigninOptions> = async ({ args: [email = ''], options, out }) => {
+  const body = { email, recovery: options.recovery === true };
+  const { url, expiresAt } = await operatorOf(options).call('POST /people/signin-links', { body });
+  if (out.json) return out.printJson({ url, expiresAt });
+  out.print(url);
+  out.note(`For ${email} only: it works once, until ${timeOf(expiresAt)}.`);
+};
+
+export const version: Run<object> = async ({ out }) => {
+  if (out.json) out.printJson({ version: VERSION, node: process.version });
+  else out.print(VERSION);
+};

@@ -1,0 +1,39 @@
+import { Command } from 'commander';
+import { addAgentVerbs } from './tree/agents.ts';
+import { addApprovalVerbs } from './tree/approvals.ts';
+import { addLogVerbs } from './tree/log.ts';
+import { addServerVerbs } from './tree/server.ts';
+import { addTaskVerbs } from './tree/tasks.ts';
+import { addWorkspaceVerbs } from './tree/workspace.ts';
+import { describe } from './verb.ts';
+
+/** All verbs with their options and examples; what runs them is loaded when one is called. */
+export function createProgram(): Command {
+  const program = new Command('gatehouse')
+    .description('Identity and access management for AI agents')
+    .helpCommand(false)
+    .showHelpAfterError('(add --help for what there is)')
+    .exitOverride();
+  describe(program, {
+    examples: [
+      ['start', 'Run the server.'],
+      ['agents', 'See which agents there are.'],
+      ['kill agent-support-refunds-prod --reason "acts on a poisoned ticket"', 'Stop one everywhere, now.'],
+    ],
+  });
+  addServerVerbs(program);
+  addAgentVerbs(program);
+  addTaskVerbs(program);
+  addWorkspaceVerbs(program);
+  addApprovalVerbs(program);
+  addLogVerbs(program);
+  // Commander hands neither of these down to commands that are made later in a tree.
+  const settle = (command: Command) => {
+    for (const child of command.commands) {
+      child.exitOverride().showHelpAfterError('(add --help for what there is)').helpCommand(false);
+      settle(child);
+    }
+  };
+  settle(program);
+  return program;
+}

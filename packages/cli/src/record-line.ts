@@ -1,0 +1,20 @@
+import type { SequencedRecord } from '@gatehouse/protocol';
+import { clean, type Output } from './output.ts';
+
+const kindStyles = { request: 'yellow', dispatch: 'cyan', outcome: 'green', change: 'gray' } as const;
+
+/** One record on one line: when, what kind, who, what, and what came of it. */
+export function recordLine({ record }: SequencedRecord, out: Output): string {
+  const { kind, decision, result, detail } = record;
+  const refused = decision?.effect === 'deny' || (result !== null && result !== 'success');
+  const what = record.tool ?? record.resource;
+  const came =
+    kind === 'outcome'
+      ? [result, detail]
+      : kind === 'change'
+        ? [...record.changes, detail]
+        : [decision?.effect, decision?.effect === 'allow' ? null : decision?.code, record.approval, detail];
+  const parts = [record.agent ?? '-', record.operation, what, ...came].filter((part) => part);
+  const text = clean(parts.join('  '));
+  return `${record.time}  ${out.style(refused ? 'red' : kindStyles[kind], kind.padEnd(8))}  ${text}  ${out.style('dim', record.action_id)}`;
+}

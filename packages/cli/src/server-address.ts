@@ -1,0 +1,44 @@
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { createOperator, type Operator } from '@gatehouse/sdk/operator';
+import { CliFailure } from './failure.ts';
+
+export const DEFAULT_URL = 'http://localhost:4283';
+export const DEFAULT_DATA_DIR = '.gatehouse';
+
+export interface ServerOptions {
+  url?: string;
+  dataDir?: string;
+}
+
+/** `--url`, then GATEHOUSE_URL, then the address that `gatehouse start` takes by default. */
+export function urlOf({ url }: ServerOptions): string {
+  const given = url ?? process.env.GATEHOUSE_URL ?? DEFAULT_URL;
+  if (!URL.canParse(given) || !/^https?:$/.test(new URL(given).protocol))
+    throw new CliFailure('usage', 'url.invalid', `"${given}" is no http or https address.`);
+  return given.replace(/\/+$/, '');
+}
+
+export function dataDirOf({ dataDir }: ServerOptions): string {
+  return resolve(dataDir ?? process.env.GATEHOUSE_DATA_DIR ?? DEFAULT_DATA_DIR);
+}
+
+/** The control API with the operator token of the data directory. */
+export function operatorOf(options: ServerOptions): Operator {
+  return createOperator({ url: urlOf(options), dataDir: dataDirOf(options) });
+}
+
+/** The same for what anyone may ask: with the token if it is there. */
+export function visitorOf(options: ServerOptions): Operator {
+  const path = join(dataDirOf(options), 'keys', 'operator.token');
+  const token = async () => {
+    try {
+      return (await readFile(path, 'utf8')).trim();
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT' || code === 'EACCES' || code === 'ENOTDIR') return '';
+      throw error;
+    }
+  };
+  return createOperator({ url: urlOf(options), token });
+}

@@ -1,0 +1,94 @@
+import type { TaskParameters } from '@gatehouse/protocol';
+import type { TaskRequest } from '@gatehouse/sdk/agent';
+import { keyFileOf } from './agent-key-file.ts';
+import { CliFailure } from './failure.ts';
+import { type ServerOptions, urlOf } from './server-address.ts';
+
+/** As `mcp` and `token` take them; what is not given is looked for in the environment. */
+export interface TaskOptions extends ServerOptions {
+  agent?: string;
+  keyFile?: string;
+  template?: string;
+  param?: string[];
+  intent?: string;
+  onBehalfOf?: string;
+  requestedBy?: string;
+  ticket?: string;
+  changeRequest?: string;
+  model?: string;
+  bearerOnly?: boolean;
+}
+
+export interface TaskSetup {
+  url: string;
+  agent: string;
+  keyFile: string;
+  bearerOnly: boolean;
+  task: TaskRequest;
+}
+
+/** Throws CliFailure (`usage`) that names what is missing. `defaultIntent` is used where none is given. */
+export function readTaskOptions(options: TaskOptions, defaultIntent: string): TaskSetup {
+  const { env } = process;
+  const agent = options.agent ?? env.GATEHOUSE_AGENT;
+  const template = options.template ?? env.GATEHOUSE_TEMPLATE;
+  if (!agent) throw missing('--agent', 'GATEHOUSE_AGENT', '`gatehouse agents` lists them');
+  if (!template) throw missing('--template', 'GATEHOUSE_TEMPLATE', 'the agent’s blueprint names those it may use');
+  const task: TaskRequest = {
+    template,
+    parameters: readParameters(options.param ?? [], env.GATEHOUSE_PARAMS),
+    intent: options.intent || env.GATEHOUSE_INTENT || defaultIntent,
+  };
+  const declared = {
+    onBehalfOf: options.onBehalfOf ?? env.GATEHOUSE_ON_BEHALF_OF,
+    requestedBy: options.requestedBy ?? env.GATEHOUSE_REQUESTED_BY,
+    ticket: options.ticket ?? env.GATEHOUSE_TICKET,
+    changeRequest: options.changeRequest ?? env.GATEHOUSE_CHANGE_REQUEST,
+  };
+  for (const [name, value] of Object.entries(declared)) if (value) Object.assign(task, { [name]: value });
+  const model = options.model ?? env.GATEHOUSE_MODEL;
+  if (model) {
+    const slash = model.indexOf('/');
+    if (slash < 1) throw new CliFailure('usage', 'option.invalid', `--model is PROVIDER/NAME, not "${model}".`);
+    task.model = { provider: model.slice(0, slash), name: model.slice(slash + 1) };
+  }
+  return {
+    url: urlOf(options),
+    agent,
+    keyFile: keyFileOf(agent, options.keyFile),
+    bearerOnly: options.bearerOnly ?? env.GATEHOUSE_BEARER_ONLY === '1',
+    task,
+  };
+}
+
+/** `name=value`: whole numbers and true/false are what they look like; quote a text that looks like one: `name="42"`. */
+export function readParameters(given: string[], json: string | undefined): TaskParameters {
+  const parameters: TaskParameters = {};
+  if (json) {
+    let value: unknown;
+    try {
+      value = JSON.parse(json);
+    } catch (cause) {
+      throw new CliFailure('usage', 'params.json', 'GATEHOUSE_PARAMS is no JSON object.', { cause });
+    }
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw new CliFailure('usage', 'params.json', 'GATEHOUSE_PARAMS is no JSON object.');
+    Object.assign(parameters, value);
+  }
+  for (const each of given) {
+    const equals = each.indexOf('=');
+    if (equals < 1) throw new CliFailure('usage', 'option.invalid', `--param is NAME=VALUE, not "${each}".`);
+    parameters[each.slice(0, equals)] = readValue(each.slice(equals + 1));
+  }
+  return parameters;
+}
+
+function readValue(text: string): string | number | boolean {
+  if (text === 'true' || text === 'false') return text === 'true';
+  if (/^(0|-?[1-9]\d*)$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
+  return /^".*"$/s.test(text) ? text.slice(1, -1) : text;
+}
+
+function missing(flag: string, variable: string, hint: string): CliFailure {
+  return new CliFailure('usage', 'option.missing', `${flag} (or ${variable}) is missing; ${hint}.`);
+}

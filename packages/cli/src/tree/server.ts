@@ -1,0 +1,65 @@
+import type { Command } from 'commander';
+import { addVerb, option } from '../verb.ts';
+
+export function addServerVerbs(program: Command): void {
+  addVerb(program, {
+    usage: 'start',
+    summary: 'run the server',
+    details:
+      'Runs until Ctrl-C. On the first start an empty database gets the manifests of --workspace. Log lines go to standard error as JSON.',
+    options: [
+      option(
+        '--data-dir <directory>',
+        'where the database, keys and working directories live (or GATEHOUSE_DATA_DIR; default .gatehouse)',
+      ),
+      option('--host <address>', 'address to listen on').default('127.0.0.1'),
+      option('--port <number>', 'port to listen on; 0 takes a free one').default('4283'),
+      option('--public-url <url>', 'address that people and agents use (default: http://localhost:PORT)'),
+      option('--database <url>', '"sqlite" (in the data directory) or a postgres:// URL').default('sqlite'),
+      option('--replica <name>', 'name of this server; owns one Merkle log (default: name of the host)'),
+      option('--workspace <directory>', 'manifests to apply to an empty database (default: the quick-start workspace)'),
+      option('--no-workspace', 'apply nothing'),
+      option('--log-level <level>', 'what is logged').choices(['debug', 'info', 'warn', 'error']).default('warn'),
+    ],
+    examples: [
+      ['start', 'On http://localhost:4283, with the quick-start workspace.'],
+      ['start --port 8080 --data-dir /var/lib/gatehouse --no-workspace', 'Somewhere else, empty.'],
+      [
+        'start --database postgres://gatehouse@db/gatehouse --public-url https://gatehouse.example',
+        'One of several replicas.',
+      ],
+    ],
+    load: async () => (await import('../commands/start.ts')).start,
+  });
+  addVerb(program, {
+    usage: 'status',
+    summary: 'whether the server is well',
+    server: true,
+    examples: [['status --json', 'For a health check: exit code 0 when it answers and is in touch with its database.']],
+    load: async () => (await import('../commands/status.ts')).status,
+  });
+  addVerb(program, {
+    usage: 'signin-link <email>',
+    summary: 'make a one-time sign-in link for a person',
+    options: [option('--recovery', 'for a person who has lost every passkey: signs in without one, once')],
+    server: true,
+    examples: [['signin-link owner@example.test', 'Give it to that person only; it works once.']],
+    load: async () => (await import('../commands/status.ts')).signinLink,
+  });
+  addVerb(program, {
+    usage: 'completion <shell>',
+    summary: 'print a completion script for bash, zsh or fish',
+    examples: [
+      ['completion bash > /etc/bash_completion.d/gatehouse', 'For bash.'],
+      ['completion zsh > ~/.zfunc/_gatehouse', 'For zsh, with ~/.zfunc in fpath.'],
+      ['completion fish > ~/.config/fish/completions/gatehouse.fish', 'For fish.'],
+    ],
+    load: async () => (await import('../completion.ts')).completion,
+  });
+  addVerb(program, {
+    usage: 'version',
+    summary: 'print the version',
+    examples: [['version', 'The version of this command line; `status` prints that of the server.']],
+    load: async () => (await import('../commands/status.ts')).version,
+  });
+}

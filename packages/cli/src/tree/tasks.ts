@@ -1,0 +1,83 @@
+import type { Command, Option } from 'commander';
+import { addGroup, addVerb, option } from '../verb.ts';
+
+/** What a task is started with; all of it can come from the environment, because MCP clients configure bridges that way. */
+function taskOptions(): Option[] {
+  return [
+    option('--agent <name>', 'the agent (or GATEHOUSE_AGENT)'),
+    option('--key-file <file>', 'its key (or GATEHOUSE_KEY_FILE; default: where `agent enroll` puts it)'),
+    option('--template <name>', 'what kind of task (or GATEHOUSE_TEMPLATE)'),
+    option(
+      '--param <name=value>',
+      'a parameter of the template; may be repeated (or GATEHOUSE_PARAMS as JSON)',
+    ).argParser((value: string, before: string[] = []) => [...before, value]),
+    option('--intent <text>', 'what it is for, in words (or GATEHOUSE_INTENT)'),
+    option('--on-behalf-of <person>', 'for whom (or GATEHOUSE_ON_BEHALF_OF)'),
+    option('--requested-by <who>', 'the person or event that asked for it (or GATEHOUSE_REQUESTED_BY)'),
+    option('--ticket <id>', 'its ticket (or GATEHOUSE_TICKET)'),
+    option('--change-request <id>', 'its change request (or GATEHOUSE_CHANGE_REQUEST)'),
+    option('--model <provider/name>', 'the model that will act (or GATEHOUSE_MODEL)'),
+    option('--bearer-only', 'for an agent that is registered so: its tokens are bound to no key'),
+    option('--url <url>', 'address of the server (or GATEHOUSE_URL; default http://localhost:4283)'),
+  ];
+}
+
+export function addTaskVerbs(program: Command): void {
+  addVerb(program, {
+    usage: 'mcp',
+    summary: 'connect a local MCP client to the gate, over stdio',
+    details:
+      'The command for a client’s configuration: it holds the agent’s key, starts the task, keeps its token fresh and passes messages on unchanged. It ends when its standard input does.',
+    options: [
+      ...taskOptions(),
+      option('--server <name>', 'one tool server only, under its own tool names (or GATEHOUSE_SERVER)'),
+    ],
+    examples: [
+      ['mcp --agent agent-coding-copilot-staging --template code-review', 'Every server that the template allows.'],
+      [
+        'mcp --agent agent-support-refunds-prod --template refund-order --param order=1042 --param customer=customer-z --ticket SUP-301',
+        'With the template’s parameters.',
+      ],
+    ],
+    load: async () => (await import('../commands/mcp.ts')).mcp,
+  });
+  addVerb(program, {
+    usage: 'token',
+    summary: 'start a task and print its token',
+    details:
+      'For clients that speak HTTP themselves. The token is bound to the key in --proof-key-file, unless the agent is bearer-only.',
+    options: [
+      ...taskOptions(),
+      option('--proof-key-file <file>', 'key (private JWK) that the token is bound to; made when it is not there'),
+    ],
+    examples: [
+      ['token --agent agent-ci-prod --template deploy --intent "release 1.4" --bearer-only', 'A token for curl.'],
+      [
+        'token --agent agent-ci-prod --template deploy --proof-key-file proof.jwk --json',
+        'A token and the key for its DPoP proofs.',
+      ],
+    ],
+    load: async () => (await import('../commands/token.ts')).token,
+  });
+  const tasks = addGroup(program, 'tasks', 'tasks: list, end');
+  addVerb(tasks, {
+    usage: 'list',
+    summary: 'list tasks, newest first',
+    options: [
+      option('--agent <name>', 'of this agent only'),
+      option('--state <state>', 'in this state only').choices(['active', 'ended', 'killed']),
+      option('--limit <number>', 'how many at most').default('50'),
+    ],
+    server: true,
+    isDefault: true,
+    examples: [['tasks --state active', 'What is running now.']],
+    load: async () => (await import('../commands/tasks.ts')).listTasks,
+  });
+  addVerb(tasks, {
+    usage: 'end <task>',
+    summary: 'end a task; its agent may start others',
+    server: true,
+    examples: [['tasks end tsk_01jd3v7m2qk8', 'Its calls stop and its tokens are refused.']],
+    load: async () => (await import('../commands/tasks.ts')).endTask,
+  });
+}
