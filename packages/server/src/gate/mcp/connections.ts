@@ -52,11 +52,11 @@ interface Known {
   announces: Promise<void>;
 }
 
-const listChanges: Record<string, ChangedList> = {
-  'notifications/tools/list_changed': 'tools',
-  'notifications/prompts/list_changed': 'prompts',
-  'notifications/resources/list_changed': 'resources',
-};
+const listChanges = new Map<string, ChangedList>([
+  ['notifications/tools/list_changed', 'tools'],
+  ['notifications/prompts/list_changed', 'prompts'],
+  ['notifications/resources/list_changed', 'resources'],
+]);
 
 export function createConnections(deps: {
   upstreams: Upstreams;
@@ -100,7 +100,7 @@ export function createConnections(deps: {
   }
 
   function unsolicited(connection: UpstreamConnection, server: string, message: ServerMessage): void {
-    const list = listChanges[message.method];
+    const list = listChanges.get(message.method);
     if (list) {
       deps.onListChanged(server, list);
       return;

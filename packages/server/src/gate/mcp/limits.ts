@@ -20,8 +20,9 @@ export const doorLimits = {
   replayBytes: 4 * 1024 * 1024,
   /** Events that one stream keeps. */
   replayEvents: 1_000,
-  /** Streams of one session that are kept after their last message, until the oldest gives way. */
+  /** Streams of one session that are kept after their last message, and their bytes, until the oldest give way. */
   finishedStreams: 32,
+  finishedStreamBytes: 8 * 1024 * 1024,
   /** A client that reads slower than its server writes is cut off here; what it missed can be replayed. */
   unsentBytes: 16 * 1024 * 1024,
   /** Requests of one session that run at once. */

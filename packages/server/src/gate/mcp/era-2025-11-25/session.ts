@@ -95,10 +95,17 @@ export function createSession({
   let askCount = 0;
   let ended = false;
 
+  /** What finished is kept for a client that lost its connection at the very end, but not much of it and not for ever. */
   function forgetFinished(): void {
     const finished = [...streams.values()].filter((stream) => stream.finished && !stream.connected);
-    for (const stream of finished.slice(0, Math.max(0, finished.length - doorLimits.finishedStreams)))
+    let bytes = finished.reduce((sum, stream) => sum + stream.bytes, 0);
+    let count = finished.length;
+    for (const stream of finished) {
+      if (count <= doorLimits.finishedStreams && bytes <= doorLimits.finishedStreamBytes) return;
       streams.delete(stream.id);
+      bytes -= stream.bytes;
+      count--;
+    }
   }
 
   const notify = (method: string, params: JsonObject) => unsolicited.send(messageText(method, params));
@@ -139,8 +146,12 @@ export function createSession({
     },
 
     openStream() {
-      forgetFinished();
-      const stream = createStream({ id: String(++streamCount), primes, restAfterMs });
+      const stream = createStream({
+        id: String(++streamCount),
+        primes,
+        restAfterMs,
+        onFinish: () => setImmediate(forgetFinished),
+      });
       streams.set(stream.id, stream);
       return stream;
     },

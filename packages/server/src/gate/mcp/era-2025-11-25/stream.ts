@@ -19,6 +19,8 @@ export interface Stream {
   /** Closes everything at once. */
   destroy(): void;
   readonly finished: boolean;
+  /** What is kept for a client that comes back. */
+  readonly bytes: number;
   readonly connected: boolean;
 }
 
@@ -33,9 +35,10 @@ export interface StreamOptions {
   primes: boolean;
   /** A connection that was quiet for so long is closed, and the client told to come back; 0 keeps it. Only where it is primed. */
   restAfterMs: number;
+  onFinish?(): void;
 }
 
-export function createStream({ id, primes, restAfterMs }: StreamOptions): Stream {
+export function createStream({ id, primes, restAfterMs, onFinish }: StreamOptions): Stream {
   const kept: Kept[] = [];
   let keptBytes = 0;
   let sequence = 0;
@@ -81,6 +84,9 @@ export function createStream({ id, primes, restAfterMs }: StreamOptions): Stream
     get finished() {
       return finished;
     },
+    get bytes() {
+      return keptBytes;
+    },
     get connected() {
       return response !== null;
     },
@@ -91,6 +97,7 @@ export function createStream({ id, primes, restAfterMs }: StreamOptions): Stream
       writeEvent(event);
     },
     finish() {
+      if (!finished) onFinish?.();
       finished = true;
       const open = response;
       detach();
