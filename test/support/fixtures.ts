@@ -17,7 +17,7 @@ export function manifests(options: { production?: boolean; policies?: Record<str
     { kind: 'Person', email: 'approver@example.test', displayName: 'Approver', roles: ['approver'] },
     { kind: 'Person', email: 'auditor@example.test', displayName: 'Auditor', roles: ['auditor'] },
     { kind: 'Blueprint', name: 'support', templates: ['all', 'refund-order'] },
-    ...['agent-a', 'agent-b'].map(
+    ...['agent-a', 'agent-b', 'agent-bearer'].map(
       (name): ManifestInput => ({
         kind: 'Agent',
         name,
@@ -25,6 +25,7 @@ export function manifests(options: { production?: boolean; policies?: Record<str
         purpose: 'tests',
         environment: 'production',
         blueprint: 'support',
+        bearerOnly: name === 'agent-bearer',
       }),
     ),
     {

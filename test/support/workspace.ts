@@ -20,7 +20,7 @@ export interface Workspace {
   /** Signs a person in with a software authenticator. */
   person(email: string): Promise<SignedInPerson>;
   /** Gives the agent a new key and an SDK client that holds it. */
-  agent(name: string): Promise<AgentClient & { key: AgentKey }>;
+  agent(name: string, options?: { bearerOnly?: boolean }): Promise<AgentClient & { key: AgentKey }>;
   /** Stops and starts the server again on the same data, or kills nothing of it: `close` only at the end. */
   restart(): Promise<void>;
   close(): Promise<void>;
@@ -116,11 +116,11 @@ export async function startWorkspace(
         },
       };
     },
-    async agent(name) {
+    async agent(name, how = {}) {
       const pair = await generateKeyPair('ES256', { extractable: true });
       const key = await agentKeyFromJwk(await exportJWK(pair.privateKey));
       await operator('POST /agents/:name/keys', { params: { name }, body: { key: key.publicJwk } });
-      return { ...(await createAgent({ url, agent: name, key })), key };
+      return { ...(await createAgent({ url, agent: name, key, ...how })), key };
     },
     async restart() {
       await server.close();

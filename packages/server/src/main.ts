@@ -18,6 +18,8 @@ import { type Change, createSealer, openStorage, type RecordChange } from './sto
 
 export { createLog, type LogLevel } from './platform/index.ts';
 
+export type { Config };
+
 export interface RunningServer {
   config: Config;
   /** Where it listens, which is not always what the public URL says. */

@@ -184,7 +184,7 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
       clearInterval(integrate);
       clearInterval(retry);
       follower.close();
-      await tree.checkpoint();
+      await tree.checkpoint().catch((error: unknown) => log.error('no last checkpoint could be signed', { error }));
     },
   };
 }
