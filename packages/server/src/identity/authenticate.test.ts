@@ -7,6 +7,7 @@ import { type AgentClient, createAgentClient, supportTask } from './testing/agen
 import { authenticate as authenticateAt, claimsOf, type Presented, refusalOf } from './testing/calls.ts';
 import { type EnrolledAgent, type House, openHouse } from './testing/house.ts';
 
+/** @proves rfc9068.token, rfc9728.metadata */
 let house: House;
 let agent: EnrolledAgent;
 let client: AgentClient;

@@ -8,6 +8,7 @@ import { createKey, type EnrolledAgent, type House, openHouse } from './testing/
 import { assertCleanLog, assertRefused, type RequestChange } from './testing/refusals.ts';
 import { thumbprint } from './testing/thumbprint.ts';
 
+/** @proves rfc7523.assertion */
 let house: House;
 let agent: EnrolledAgent;
 let client: AgentClient;

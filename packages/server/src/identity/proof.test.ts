@@ -6,6 +6,7 @@ import { CompactSign, exportJWK, generateKeyPair } from 'jose';
 import { CredentialError } from './credential-error.ts';
 import { createProofs, type PresentedProof } from './proof.ts';
 
+/** @proves rfc9449.proof */
 /** RFC 9449, figures 2 and 12: one proof for a token request, one for a protected resource, signed with the same key. */
 const example = {
   thumbprint: '0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I',

@@ -7,6 +7,7 @@ import { type AgentClient, createAgentClient, supportTask } from './testing/agen
 import { type EnrolledAgent, type House, openHouse } from './testing/house.ts';
 import { assertCleanLog, assertRefused, type RequestChange } from './testing/refusals.ts';
 
+/** @proves rfc9396.details */
 let house: House;
 let agent: EnrolledAgent;
 let client: AgentClient;

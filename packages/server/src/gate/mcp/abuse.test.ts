@@ -10,9 +10,11 @@ import { readBody } from './http-edge.ts';
 import { codes } from './rpc.ts';
 import { as, post, postModern, startGate, type TestGate } from './testing/gate.ts';
 
+/** @proves mcp.origin, law-10.json */
 const codeOf = (body: JsonObject) => (isJsonObject(body.error) ? body.error.code : undefined);
 const ping = { jsonrpc: '2.0', id: 1, method: 'ping' };
 
+/** @proves law-10.json, mcp.origin, mcp.header-body */
 describe('the MCP door, badly spoken to', () => {
   let peer: HttpPeerHandle;
   let gate: TestGate;

@@ -8,6 +8,7 @@ import { isJsonObject, type JsonObject } from '../../platform/index.ts';
 import { codes } from './rpc.ts';
 import { as, openSession, post, postModern, startGate, type TestGate } from './testing/gate.ts';
 
+/** @proves mcp.request-state */
 const url = { elicitation: { form: {}, url: {} } };
 const echo = { name: 'echo', arguments: { text: 'grave' } };
 const calls = (peer: HttpPeerHandle) => peer.state.log.all().filter(({ event }) => event === 'called').length;
@@ -146,6 +147,7 @@ for (const [serverName, start] of Object.entries({
       assert.match(textOf(second.body), /Waiting for approval/);
     });
 
+    /** @proves mcp.request-state */
     describe('its state', () => {
       const retryWith = async (change: (retry: JsonObject) => JsonObject, headers = as()) => {
         const before = calls(peer);

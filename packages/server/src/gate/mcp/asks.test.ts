@@ -17,6 +17,7 @@ import {
 } from './testing/gate.ts';
 import { type RawServer, type RawServerOptions, startRawServer } from './testing/raw-server.ts';
 
+/** @proves law-8.server-requests */
 const allCapabilities = { elicitation: { form: {}, url: {} }, sampling: {}, roots: {} };
 const resultOf = (body: JsonObject) => (isJsonObject(body.result) ? body.result : {});
 const errorOf = (body: JsonObject) => (isJsonObject(body.error) ? body.error : {});
@@ -45,6 +46,7 @@ const asksFor = (inputRequests: JsonObject, more: JsonObject = {}) => ({
   result: { resultType: 'input_required', inputRequests, ...more },
 });
 
+/** @proves law-8.server-requests */
 describe('what a server asks of a client', () => {
   for (const era of ['2025-11-25', '2026-07-28'] as const) {
     const declared = async (clientRequests: ServerInput['clientRequests'], capabilities: JsonObject) => {
@@ -228,6 +230,7 @@ describe('what a server asks of a client', () => {
   });
 });
 
+/** @proves mcp.request-state */
 describe("a server's requestState", () => {
   test('travels inside of ours, and comes back as the server gave it', async () => {
     const server = await rawServer({

@@ -13,6 +13,7 @@ const asksForm = { name: 'ask_form', arguments: { message: 'Name?' } };
 const call = (params: JsonObject, id = 1) => ({ jsonrpc: '2.0', id, method: 'tools/call', params });
 const resultOf = (body: JsonObject) => (isJsonObject(body.result) ? body.result : {});
 
+/** @proves law-6.final */
 describe('when the agent is killed, its task ends or the gate shuts down', () => {
   let peer: HttpPeerHandle;
   let gate: TestGate;

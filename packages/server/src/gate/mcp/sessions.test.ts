@@ -9,6 +9,7 @@ import { doorLimits } from './limits.ts';
 import { codes } from './rpc.ts';
 import { as, openSession, post, startGate, type TestGate } from './testing/gate.ts';
 
+/** @proves mcp.session-binding */
 const request = (method: string, params: JsonObject = {}, id: number | string = 1) => ({
   jsonrpc: '2.0',
   id,
@@ -48,6 +49,7 @@ describe('a 2025-11-25 session', () => {
     assert.equal((body.result as JsonObject).protocolVersion, '2025-11-25');
   });
 
+  /** @proves mcp.session-binding */
   test('exists only for the task and agent that opened it, and only at its address', async () => {
     const headers = await openSession(url());
     for (const foreign of [as('agent', 'tsk_2'), as('other', 'tsk_1')])

@@ -16,6 +16,7 @@ import {
 } from './test-kit.ts';
 import type { ServerMessage, UpstreamConnection } from './types.ts';
 
+/** @proves law-10.upstreams */
 const none = { capabilities: {} };
 /** Small, so that giving up on a server takes no longer than it must. */
 const limits = { idleTimeoutMs: 400, exitGraceMs: 200 };

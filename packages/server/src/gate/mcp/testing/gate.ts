@@ -37,7 +37,7 @@ export interface TestGate {
   close(): Promise<void>;
 }
 
-export type ServerInput = Partial<z.input<typeof toolServerManifest>> & { url: string };
+export type ServerInput = Partial<z.input<typeof toolServerManifest>> & { url?: string };
 
 export const everything = { sampling: true, elicitation: true, urlElicitation: true, roots: true };
 
@@ -60,7 +60,7 @@ export async function startGate(
       kind: 'ToolServer',
       name,
       environments: ['dev'],
-      transport: { type: 'http', url, allowPrivateAddress: true },
+      transport: { type: 'http', url: url ?? '', allowPrivateAddress: true },
       resources: { tier: 1 },
       prompts: { tier: 1 },
       clientRequests: everything,

@@ -26,6 +26,7 @@ import { workingDirectory } from './directories.ts';
 import { createLauncher, type Isolation } from './launch.ts';
 import type { GateTask } from './test-gate.ts';
 
+/** @proves law-11.stranger */
 const hostile = fileURLToPath(new URL('../../../../../../test/peers/hostile-server.ts', import.meta.url));
 const testGate = fileURLToPath(new URL('./test-gate.ts', import.meta.url));
 const none = { capabilities: {} };
