@@ -1,0 +1,109 @@
+import { type AgentClient, createAgent, type TaskRequest } from '@gatehouse/sdk/agent';
+import type { AgentKey } from '@gatehouse/sdk/agent-key';
+import { GatehouseRequestError } from '@gatehouse/sdk/errors';
+
+type AgentTask = Awaited<ReturnType<AgentClient['startTask']>>;
+
+export interface GateOptions {
+  url: string;
+  agent: string;
+  key: AgentKey;
+  bearerOnly: boolean;
+  task: TaskRequest;
+  /** One tool server only. */
+  server?: string;
+  note(text: string): void;
+}
+
+/** The way to the gate: a task that is started when it is first needed, and again when its time is over. */
+export interface Gate {
+  /**
+   * A request to the MCP door with the task's token. Throws GatehouseRequestError when it was surely not taken: nobody answers,
+   * or the agent may not start a task.
+   */
+  send(init: RequestInit): Promise<Response>;
+  /** Revokes the token, if there is one. */
+  end(): Promise<void>;
+  /** True when the last attempt to start a task failed. */
+  readonly hasFailed: boolean;
+}
+
+export function createGate({ url, agent, key, bearerOnly, task, server, note }: GateOptions): Gate {
+  let client: Promise<AgentClient> | undefined;
+  let running: Promise<AgentTask> | undefined;
+  let hasFailed = false;
+
+  function start(): Promise<AgentTask> {
+    client ??= createAgent({ url, agent, key, bearerOnly });
+    running = client.then((made) => made.startTask(task));
+    running.then(
+      ({ id }) => {
+        hasFailed = false;
+        note(`task ${id} of ${agent}, template ${task.template}`);
+      },
+      (error: unknown) => {
+        hasFailed = true;
+        client = undefined;
+        running = undefined;
+        note(error instanceof Error ? error.message : String(error));
+      },
+    );
+    return running;
+  }
+
+  /** A task has an end; whoever uses the client has not. What a person ended or killed stays so: the server refuses then. */
+  async function restartIfOver(response: Response, used: Promise<AgentTask>): Promise<AgentTask | undefined> {
+    const body: unknown = await response
+      .clone()
+      .json()
+      .catch(() => undefined);
+    const code = (body as { error?: { data?: { code?: unknown } } } | undefined)?.error?.data?.code;
+    if (code !== 'task.over' && code !== 'token.expired') return undefined;
+    if (running === used) running = undefined;
+    return running ?? start();
+  }
+
+  return {
+    get hasFailed() {
+      return hasFailed;
+    },
+    async send(init) {
+      const used = running ?? start();
+      const current = await used;
+      const attempt = (by: AgentTask) =>
+        by.fetch(by.mcpUrl(server), init).catch((cause: unknown) => {
+          if (init.signal?.aborted || cause instanceof GatehouseRequestError) throw cause;
+          throw isRefusedConnection(cause)
+            ? new GatehouseRequestError(0, 'server.unreachable', `No Gatehouse server answers at ${url}.`, { cause })
+            : cause;
+        });
+      const response = await attempt(current);
+      if (response.status !== 401) return response;
+      const renewed = await restartIfOver(response, used);
+      return renewed ? attempt(renewed) : response;
+    },
+    async end() {
+      if (!running) return;
+      const current = await running;
+      await current.end();
+    },
+  };
+}
+
+/** Nothing was sent in these cases; in every other, who knows. */
+const beforeSending = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
+
+function isRefusedConnection(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { cause, code } = error as Error & { code?: string };
+  if (code !== undefined && beforeSending.has(code)) return true;
+  if (cause instanceof AggregateError) return cause.errors.every(isRefusedConnection);
+  return isRefusedConnection(cause);
+}
