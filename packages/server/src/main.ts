@@ -138,7 +138,13 @@ export async function startServer(
     await identity.refresh(changes);
     door.refresh(changes);
   });
+  // What changed between the rooms' opening and the feed's start was told by nobody.
+  await approvals.load();
   await ledger.closeUnknown(0);
+  const sweep = setInterval(() => {
+    people.sweep().catch((error) => log.error('sessions and links that have run out could not be removed', { error }));
+  }, 60_000);
+  sweep.unref();
   const expiry = setInterval(() => {
     approvals.expire().catch((error) => log.error('expired approvals could not be closed', { error }));
   }, 5_000);
@@ -204,6 +210,7 @@ export async function startServer(
     },
     async close() {
       clearInterval(expiry);
+      clearInterval(sweep);
       await storage.feed.stop();
       await door.close();
       server.close();

@@ -110,11 +110,11 @@ export function createApi(deps: ApiDependencies) {
     };
   }
 
-  async function personOf(headers: Record<string, string>, enrolling: boolean): Promise<ApiCaller> {
+  async function personOf(headers: Record<string, string>, enrolling: boolean, passive = false): Promise<ApiCaller> {
     const { cookie, authorization } = headers;
     const person = await deps.people.authenticatePerson(
       { ...(cookie !== undefined && { cookie }), ...(authorization !== undefined && { authorization }) },
-      { enrolling },
+      { enrolling, passive },
     );
     return {
       email: person.email,
@@ -151,7 +151,7 @@ export function createApi(deps: ApiDependencies) {
   async function events(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { cookie, authorization } = request.headers;
     const headers = { ...(cookie !== undefined && { cookie }), ...(authorization !== undefined && { authorization }) };
-    const signIn = async () => operatorOf(authorization) ?? (await personOf(headers, false));
+    const signIn = async (passive = false) => operatorOf(authorization) ?? (await personOf(headers, false, passive));
     try {
       await signIn();
     } catch (error) {
@@ -161,7 +161,7 @@ export function createApi(deps: ApiDependencies) {
         .end(JSON.stringify(body));
       return;
     }
-    streamEvents(deps, response, async () => Boolean(await signIn()));
+    streamEvents(deps, response, async () => Boolean(await signIn(true)));
   }
 }
 
