@@ -83,7 +83,7 @@ function Search({ close }: { close: () => void }) {
           setChosen(0);
         }}
         onKeyDown={onKeyDown}
-        placeholder="Agent, tool, page, or an id (act_…, apr_…, tsk_…)"
+        placeholder="Agent, tool, page, or an id"
         leftSection={<IconSearch size={16} aria-hidden />}
         variant="unstyled"
         size="md"

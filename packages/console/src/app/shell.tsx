@@ -18,7 +18,8 @@ import { Link, Outlet, useRouter, useRouterState } from '@tanstack/react-router'
 import { lazy, Suspense, useCallback, useEffect, useRef, useState } from 'react';
 import { call } from '../api/client.ts';
 import { startLive, useLive } from '../api/live.ts';
-import { definitionsQuery, pendingApprovalsQuery, statusQuery } from '../api/queries.ts';
+import { pendingApprovalsQuery, statusQuery } from '../api/queries.ts';
+import { useWaitingDefinitions } from '../api/waiting.ts';
 import { Brand } from './brand.tsx';
 import { useKeyboard } from './keyboard.ts';
 import { destinations } from './navigation.ts';
@@ -118,7 +119,7 @@ function KillButton({ open, wide = false }: { open: () => void; wide?: boolean }
 
 function Navigation() {
   const pending = useQuery(pendingApprovalsQuery).data?.length ?? 0;
-  const held = useQuery(definitionsQuery).data?.items.filter(({ state }) => state === 'held').length ?? 0;
+  const held = useWaitingDefinitions()?.length ?? 0;
   const waiting: Record<string, [number, string]> = {
     '/approvals': [pending, 'waiting for approval'],
     '/tools': [held, 'definitions waiting for review'],

@@ -8,18 +8,24 @@ import classes from './action-columns.module.css';
 export function actionColumns({ agent }: { agent: boolean }): Column<ActionSummary>[] {
   return [
     { header: 'Action', cell: (action) => <What action={action} />, width: '28%' },
-    ...(agent ? [{ header: 'Agent', cell: (action: ActionSummary) => action.agent ?? '' }] : []),
+    ...(agent
+      ? [{ header: 'Agent', cell: (action: ActionSummary) => <span className="gh-nowrap">{action.agent}</span> }]
+      : []),
     { header: 'Tier', cell: ({ decision }) => decision && <TierBadge tier={decision.tier} />, hide: 'medium' },
     { header: 'Status', cell: ({ status }) => <StatusBadge status={status} /> },
     {
       header: 'Detail',
-      cell: ({ detail }) => detail && <span className={classes.detail}>{detail}</span>,
+      cell: (action) => <span className={classes.detail}>{worthSaying(action)}</span>,
       hide: 'medium',
       width: '34%',
     },
     { header: 'Time', cell: ({ time }) => <When at={time} />, align: 'end' },
   ];
 }
+
+/** That a policy permitted what then worked goes without saying. */
+export const worthSaying = ({ status, detail, decision }: ActionSummary): string | null =>
+  (status === 'success' || status === 'running') && detail === decision?.reason ? null : detail;
 
 function What({ action: { tool, operation, resource } }: { action: ActionSummary }) {
   return (

@@ -8,6 +8,7 @@ import { ApprovalBadge, Declared, EnvironmentBadge, StatusBadge, TierBadge } fro
 import { Card, Fact, Facts, Failure, Page, Section } from '../../ui/page.tsx';
 import { Arguments, Identifier, PlainText } from '../../ui/text.tsx';
 import columns from '../agents/agent.module.css';
+import { worthSaying } from './action-columns.tsx';
 import { Steps } from './steps.tsx';
 
 export function ActionPage() {
@@ -35,6 +36,7 @@ export function ActionPage() {
 function Action({ view, crumb }: { view: ActionView; crumb: React.ReactNode }) {
   const { summary } = view;
   const main = view.records.find(({ record }) => record.kind !== 'change')?.record ?? view.records[0]?.record;
+  const said = worthSaying(summary);
   const isCall = main !== undefined && main.kind !== 'change';
   return (
     <Page
@@ -48,7 +50,7 @@ function Action({ view, crumb }: { view: ActionView; crumb: React.ReactNode }) {
           {main?.environment && <EnvironmentBadge name={main.environment} />}
         </>
       }
-      about={summary.detail && <PlainText text={summary.detail} />}
+      about={said && <PlainText text={said} />}
       actions={<Identifier value={summary.actionId} what="id" />}
     >
       <div className={columns.columns}>

@@ -1,4 +1,4 @@
-import type { ActionView, SequencedRecord } from '@gatehouse/protocol';
+import type { ActionRecord, ActionView, SequencedRecord } from '@gatehouse/protocol';
 import {
   type Icon,
   IconBan,
@@ -11,7 +11,7 @@ import {
 import { duration } from '../../lib/time.ts';
 import { actorName, type Hue } from '../../lib/words.ts';
 import { StatusBadge } from '../../ui/badge.tsx';
-import { PlainText } from '../../ui/text.tsx';
+import { Identifier, PlainText } from '../../ui/text.tsx';
 import { When } from '../../ui/when.tsx';
 import { ReceiptButtons } from './receipt.tsx';
 import classes from './steps.module.css';
@@ -43,6 +43,7 @@ export function Steps({ view }: { view: ActionView }) {
                   <PlainText text={about} />
                 </p>
               )}
+              {entry.record.kind === 'change' && <Changes of={entry.record} />}
               <ReceiptButtons entry={entry} />
             </div>
           </li>
@@ -77,10 +78,25 @@ function describe({ record }: SequencedRecord): { icon: Icon; hue: Hue; title: s
       return {
         icon: record.operation.startsWith('approval.') ? IconGavel : IconNotebook,
         hue: record.operation === 'approval.approve' ? 'green' : record.operation === 'approval.deny' ? 'red' : 'gray',
-        title: `${changeTitles[record.operation] ?? record.operation}${by ? ` by ${actorName(by)}` : ''}`,
-        about: record.detail ?? (record.changes.join('\n') || null),
+        title: `${changeTitles[record.operation] ?? record.operation}${by && by !== 'gatehouse' ? ` by ${actorName(by)}` : ''}`,
+        about: record.detail,
       };
   }
+}
+
+/** What an administrative record says was changed; digests in short, whole in the clipboard. */
+function Changes({ of: { changes, operation } }: { of: ActionRecord }) {
+  // That an approval is now what the record's title says is not worth a line.
+  const lines = operation.startsWith('approval.') ? changes.filter((line) => !/^approval \w+$/.test(line)) : changes;
+  return lines.map((line) => {
+    const [, what, digest] = /^(.*?)(sha256-[0-9a-f]{64})$/.exec(line) ?? [];
+    return (
+      <p key={line}>
+        <PlainText text={what ?? line} />
+        {digest && <Identifier value={digest} what="digest" short />}
+      </p>
+    );
+  });
 }
 
 const changeTitles: Record<string, string> = {

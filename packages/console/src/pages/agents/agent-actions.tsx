@@ -9,6 +9,7 @@ import { StatusBadge, TaskBadge } from '../../ui/badge.tsx';
 import { Card, Empty, Failure, Section } from '../../ui/page.tsx';
 import { PlainText } from '../../ui/text.tsx';
 import { useNow, When } from '../../ui/when.tsx';
+import { worthSaying } from '../actions/action-columns.tsx';
 import classes from './agent.module.css';
 
 /** What the agent did, under the task that it did it for: the timeline of its page. */
@@ -87,7 +88,7 @@ function Step({ action }: { action: ActionSummary }) {
           <span className={action.tool ? 'gh-mono' : ''}>{action.tool ?? action.operation}</span>
         </Link>
         {action.resource && <small>{action.resource}</small>}
-        {action.status !== 'success' && action.detail && <small>{action.detail}</small>}
+        {worthSaying(action) && <small>{worthSaying(action)}</small>}
       </span>
     </li>
   );

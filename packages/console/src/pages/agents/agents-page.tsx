@@ -1,5 +1,5 @@
 import type { AgentView } from '@gatehouse/protocol';
-import { ActionIcon, TextInput, Tooltip } from '@mantine/core';
+import { Button, TextInput } from '@mantine/core';
 import { IconRobot, IconSearch, IconShieldX } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
@@ -32,11 +32,16 @@ export function AgentsPage() {
       header: '',
       align: 'end',
       cell: (agent) => (
-        <Tooltip label={`Kill ${agent.name}`}>
-          <ActionIcon color="var(--gh-red-fg)" onClick={() => setKilling(agent.name)} aria-label={`Kill ${agent.name}`}>
-            <IconShieldX size={17} />
-          </ActionIcon>
-        </Tooltip>
+        <Button
+          size="compact-xs"
+          variant="subtle"
+          color="var(--gh-red-fg)"
+          leftSection={<IconShieldX size={15} />}
+          onClick={() => setKilling(agent.name)}
+          aria-label={`Kill ${agent.name}`}
+        >
+          Kill
+        </Button>
       ),
     },
   ];

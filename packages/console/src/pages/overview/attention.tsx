@@ -2,7 +2,8 @@ import { type Icon, IconCircleCheck, IconGavel, IconRobot, IconShieldX, IconTool
 import { useQuery } from '@tanstack/react-query';
 import { Link, type LinkProps } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
-import { agentsQuery, definitionsQuery, pendingApprovalsQuery } from '../../api/queries.ts';
+import { agentsQuery, pendingApprovalsQuery } from '../../api/queries.ts';
+import { useWaitingDefinitions } from '../../api/waiting.ts';
 import { timeLeft } from '../../lib/time.ts';
 import { type Hue, plural, standingOf } from '../../lib/words.ts';
 import { useNow } from '../../ui/when.tsx';
@@ -13,8 +14,7 @@ export function Attention() {
   const now = useNow();
   const approvals = useQuery(pendingApprovalsQuery).data;
   const agents = useQuery(agentsQuery).data;
-  const definitions = useQuery(definitionsQuery).data?.items;
-  const held = definitions?.filter(({ state }) => state === 'held').length;
+  const held = useWaitingDefinitions()?.length;
   const active = agents?.filter((agent) => standingOf(agent) === 'active').length;
   const killed = agents?.filter((agent) => standingOf(agent) === 'killed').length;
   const tasks = agents?.reduce((sum, agent) => sum + agent.activeTasks, 0);
@@ -36,8 +36,8 @@ export function Attention() {
         icon={IconTool}
         hue={held ? 'amber' : 'gray'}
         count={held}
-        label="definitions held back"
-        about={held ? 'agents see them as approved, or not at all' : 'all tools are as approved'}
+        label={held === 1 ? 'changed definition' : 'changed definitions'}
+        about={held ? 'held back until reviewed' : 'all tools are as approved'}
       />
       <Tile
         link={{ to: '/agents' }}

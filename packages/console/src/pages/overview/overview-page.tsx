@@ -1,6 +1,7 @@
 import { Button, SegmentedControl, TextInput } from '@mantine/core';
 import { IconActivity, IconPlayerPause, IconPlayerPlay, IconSearch } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
 import { useEffect, useRef, useState } from 'react';
 import { useLive } from '../../api/live.ts';
 import { agentsQuery, statusQuery } from '../../api/queries.ts';
@@ -22,6 +23,9 @@ const kinds = {
   changes: ({ status }: LiveAction) => status === 'recorded',
 } as const;
 type Kind = keyof typeof kinds;
+
+/** A tail, not an archive: the page Actions has all of it. */
+const SHOWN = 50;
 
 export function OverviewPage() {
   const status = useQuery(statusQuery).data;
@@ -45,7 +49,7 @@ export function OverviewPage() {
 
 function LiveActivity() {
   const live = useLive();
-  const [kind, setKind] = useState<Kind>('all');
+  const [kind, setKind] = useState<Kind>('calls');
   const [text, setText] = useState('');
   /** What was on the screen when it was paused. */
   const [paused, setPaused] = useState<LiveAction[] | null>(null);
@@ -53,7 +57,8 @@ function LiveActivity() {
 
   const known = new Set(paused?.map(({ actionId }) => actionId));
   const missed = paused ? (live.actions ?? []).filter(({ actionId }) => !known.has(actionId)).length : 0;
-  const rows = (paused ?? live.actions)?.filter(kinds[kind]).filter((action) => mentions(action, text));
+  const fitting = (paused ?? live.actions)?.filter(kinds[kind]).filter((action) => mentions(action, text));
+  const rows = fitting?.slice(0, SHOWN);
 
   return (
     <Section
@@ -86,12 +91,12 @@ function LiveActivity() {
           value={kind}
           onChange={(value) => setKind(value as Kind)}
           data={[
-            { value: 'all', label: 'All' },
             { value: 'calls', label: 'Calls' },
             { value: 'waiting', label: 'Waiting' },
             { value: 'refused', label: 'Refused' },
             { value: 'failed', label: 'Failed' },
             { value: 'changes', label: 'Changes' },
+            { value: 'all', label: 'All' },
           ]}
         />
       </Toolbar>
@@ -103,13 +108,19 @@ function LiveActivity() {
         columns={actionColumns({ agent: true })}
         isFresh={({ actionId }) => isFresh(actionId)}
         empty={
-          live.actions?.length ? (
-            <Empty icon={IconSearch} title="Nothing fits this filter" about="Choose All, or empty the field." />
-          ) : (
+          text === '' && !live.actions?.some(kinds.calls) && (kind === 'calls' || kind === 'all') ? (
             <FirstSteps />
+          ) : (
+            <Empty icon={IconSearch} title="Nothing fits this filter" about="Choose All, or empty the field." />
           )
         }
       />
+      <p className="gh-quiet" style={{ fontSize: 13 }}>
+        The newest {SHOWN} at most.{' '}
+        <Link to="/actions" className="gh-link">
+          Search all actions
+        </Link>
+      </p>
     </Section>
   );
 }

@@ -16,8 +16,8 @@ export function taskColumns({ agent, now }: { agent: boolean; now: number }): Co
       ),
       width: '38%',
     },
-    ...(agent ? [{ header: 'Agent', cell: (task: Task) => task.agent }] : []),
-    { header: 'Template', cell: ({ template }) => <code>{template}</code> },
+    ...(agent ? [{ header: 'Agent', cell: (task: Task) => <span className="gh-nowrap">{task.agent}</span> }] : []),
+    { header: 'Template', cell: ({ template }) => <code className="gh-nowrap">{template}</code> },
     { header: 'Environment', cell: ({ environment }) => <EnvironmentBadge name={environment} />, hide: 'medium' },
     { header: 'State', cell: (task) => <TaskBadge task={task} now={now} /> },
     {

@@ -1,20 +1,21 @@
-import type { ServerView, ToolView } from '@gatehouse/protocol';
+import type { DefinitionView, ServerView, ToolView } from '@gatehouse/protocol';
 import { Button, Skeleton, TextInput } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { IconRefresh, IconSearch, IconTool } from '@tabler/icons-react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { useNavigate, useSearch } from '@tanstack/react-router';
+import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { call } from '../../api/client.ts';
 import { explain } from '../../api/problem.ts';
 import { definitionsQuery, serversQuery, toolsQuery } from '../../api/queries.ts';
+import { useWaitingDefinitions } from '../../api/waiting.ts';
 import { needsRole, useSession } from '../../app/session.ts';
 import { commands } from '../../lib/commands.ts';
-import { isWaiting, keyOf } from '../../lib/definitions.ts';
+import { keyOf, kindLabel, notGranted } from '../../lib/definitions.ts';
 import { plural } from '../../lib/words.ts';
 import { EffectBadges, EnvironmentBadge, TierBadge } from '../../ui/badge.tsx';
 import { type Column, DataTable } from '../../ui/data-table.tsx';
 import { Card, Empty, Failure, growing, Page, Section, Toolbar } from '../../ui/page.tsx';
-import { Command } from '../../ui/text.tsx';
+import { Command, PlainText } from '../../ui/text.tsx';
 import { DefinitionState } from './definition-state.tsx';
 import { ReviewCard } from './review-card.tsx';
 import classes from './tools.module.css';
@@ -25,7 +26,7 @@ export function ToolsPage() {
   const servers = useQuery(serversQuery);
   const tools = useQuery(toolsQuery);
   const definitions = useQuery(definitionsQuery);
-  const waiting = definitions.data?.items.filter(isWaiting) ?? [];
+  const waiting = useWaitingDefinitions() ?? [];
   const error = servers.error ?? tools.error ?? definitions.error;
   const fits = ({ ref, description, effects, tier }: ToolView) => {
     const all = [ref, description, ...effects, `tier ${tier}`].join(' ').toLowerCase();
@@ -88,7 +89,8 @@ export function ToolsPage() {
         const shown = own?.filter(fits);
         // A filter hides the servers that have nothing of it.
         if (filter !== '' && shown?.length === 0) return null;
-        return <Server key={server.name} server={server} tools={shown} />;
+        const strangers = definitions.data ? notGranted(definitions.data.items, server) : [];
+        return <Server key={server.name} server={server} tools={shown} strangers={strangers} />;
       })}
     </Page>
   );
@@ -107,8 +109,16 @@ const columns: Column<ToolView>[] = [
   },
 ];
 
-function Server({ server, tools }: { server: ServerView; tools: ToolView[] | undefined }) {
+interface ServerProps {
+  server: ServerView;
+  tools: ToolView[] | undefined;
+  /** What it serves beyond its manifest. */
+  strangers: DefinitionView[];
+}
+
+function Server({ server, tools, strangers }: ServerProps) {
   const { name, manifest } = server;
+  const unnamed = new Set(strangers.filter(({ kind }) => kind === 'tool').map((each) => each.name));
   return (
     <Section
       title={<span className="gh-mono">{name}</span>}
@@ -132,7 +142,7 @@ function Server({ server, tools }: { server: ServerView; tools: ToolView[] | und
       </p>
       <DataTable
         label={`Tools of ${name}`}
-        rows={tools}
+        rows={tools?.filter((tool) => !unnamed.has(tool.name))}
         rowKey={({ ref }) => ref}
         link={(tool) => ({ to: '/tools/$server', params: { server: name }, search: { kind: 'tool', name: tool.name } })}
         columns={columns}
@@ -144,7 +154,37 @@ function Server({ server, tools }: { server: ServerView; tools: ToolView[] | und
           />
         }
       />
+      {strangers.length > 0 && <Strangers strangers={strangers} />}
     </Section>
+  );
+}
+
+/** Served, but not granted by the manifest: no agent sees it, and no review can let it in. */
+function Strangers({ strangers }: { strangers: DefinitionView[] }) {
+  return (
+    <details className={classes.strangers}>
+      <summary>
+        It also serves {plural(strangers.length, 'thing')} that its manifest does not grant; no agent sees{' '}
+        {strangers.length === 1 ? 'it' : 'them'}
+      </summary>
+      <ul>
+        {strangers.map((each) => (
+          <li key={keyOf(each)}>
+            {kindLabel(each.kind)}{' '}
+            <Link
+              to="/tools/$server"
+              params={{ server: each.server }}
+              search={{ kind: each.kind, name: each.name }}
+              className="gh-link gh-mono"
+            >
+              <PlainText text={each.name} />
+            </Link>
+          </li>
+        ))}
+      </ul>
+      <p>To let a tool in, give it a tier in the manifest of the server, and apply it:</p>
+      <Command>{commands.applyYours}</Command>
+    </details>
   );
 }
 
