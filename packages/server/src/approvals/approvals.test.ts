@@ -116,6 +116,7 @@ onEachDatabase('approvals', (database) => {
     assert.equal(evidenceProblem(weak, of), 'its signer was not verified');
   });
 
+  /** @proves law-4.passkey */
   test('a signature over another approval or another challenge is refused and recorded', async () => {
     const { approval } = await waiting();
     const { approval: other } = await waiting();
@@ -174,6 +175,7 @@ onEachDatabase('approvals', (database) => {
     assert.equal((await refusals(second.approval)).length, 1);
   });
 
+  /** @proves law-4.person */
   test('whoever asked, or for whom it is done, does not approve it, however they are written', async () => {
     for (const declared of [
       APPROVER,
@@ -201,6 +203,7 @@ onEachDatabase('approvals', (database) => {
     assert.equal((await approve(approvals, approval, APPROVER, approver)).state, 'approved');
   });
 
+  /** @proves law-4.person */
   test('an auditor, a stranger and a machine can neither approve nor deny; the host can only deny', async () => {
     const { approval, agent } = await waiting();
     const challenge = { challenge: 'A'.repeat(43), rpId: 'localhost' };
@@ -520,6 +523,7 @@ onEachDatabase('approvals', (database) => {
   });
 });
 
+/** @proves law-4.restart */
 test('a restart keeps what waits and what was approved', async () => {
   const { house, approvals } = await openDesk({ replica: 'one' });
   const { passkey } = await house.enrol(APPROVER);
@@ -541,6 +545,7 @@ test('a restart keeps what waits and what was approved', async () => {
   }
 });
 
+/** @proves law-1.changes */
 test('when a change cannot be recorded it is not made', async () => {
   const { house, approvals } = await openDesk();
   try {

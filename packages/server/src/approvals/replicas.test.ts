@@ -59,6 +59,7 @@ onPostgres('approvals on two replicas', (database) => {
     assert.equal(approvedBy.length, 1);
   });
 
+  /** @proves law-4.once */
   test('a yes is used by one of the dispatches that race for it on two replicas', async () => {
     const approval = await desks[0].open(requestOf(await newAgent()));
     await approve(desks[1], approval, APPROVER, approver);

@@ -20,6 +20,7 @@ const fields: { [K in keyof ApprovalSubject]: fc.Arbitrary<ApprovalSubject[K]> }
 const anySubject = fc.record(fields) as fc.Arbitrary<ApprovalSubject>;
 const canonical = (value: unknown) => JSON.stringify(value, (_, inner) => (Object.is(inner, -0) ? 0 : inner));
 
+/** @proves law-4.exact */
 test('a subject with any one field changed is another action', () => {
   for (const field of Object.keys(fields) as (keyof ApprovalSubject)[]) {
     fc.assert(
