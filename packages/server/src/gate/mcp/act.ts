@@ -1,7 +1,7 @@
 import type { Approvals } from '../../approvals/index.ts';
 import { type Dispatch, type Enforcement, NotSent, type Sent } from '../../enforcement/index.ts';
 import { isJsonObject, type Json, type JsonObject, type Log } from '../../platform/index.ts';
-import type { Registry } from '../../registry/index.ts';
+import type { RegisteredServer, Registry } from '../../registry/index.ts';
 import {
   type JsonRpcError,
   JsonRpcFailure,
@@ -131,22 +131,17 @@ export function createAct(deps: ActDependencies): Act {
       onNotification: (message: ServerMessage) => passOn(connection, agent, call, message),
       onServerRequest: (message: ServerMessage, aborted: AbortSignal) => asks.ask(agent, at, message, aborted),
     };
-    const manifest = deps.registry.snapshot().servers.get(call.server)?.manifest;
-    if (!manifest) throw new NotSent(`There is no tool server "${call.server}".`);
-    const capabilities = grantedCapabilities(agent.capabilities, manifest);
+    const server = deps.registry.snapshot().servers.get(call.server);
+    if (!server) throw new NotSent(`There is no tool server "${call.server}".`);
+    const capabilities = grantedCapabilities(agent.capabilities, server.manifest);
     let params = call.params;
     for (let round = call.round ?? 0; ; round++) {
       const request = await toUpstream(connection, agent, { ...call, params }, capabilities, deps.registry);
       const answer = await connection.request(request, hooks);
       const wanted = inputWanted(connection, call, answer);
-      if (!wanted || agent.endRound) return answer;
+      if (!wanted || (agent.endRound && !isGrave(server, call))) return answer;
       if (round >= doorLimits.inputRounds) throw tooManyRounds();
-      const inputResponses: JsonObject = {};
-      for (const [key, asked] of Object.entries(wanted.inputRequests)) {
-        const { method, params: askedParams } = asObject(asked);
-        const message = { method: String(method), params: asObject(askedParams) };
-        inputResponses[key] = await asks.ask(agent, at, message, signal);
-      }
+      const inputResponses = await asks.askAll(agent, at, wanted.inputRequests, signal);
       params = {
         ...call.params,
         inputResponses,
@@ -219,6 +214,15 @@ export function createAct(deps: ActDependencies): Act {
         connections.unsolicited(connection, call.server, message);
     }
   }
+}
+
+/**
+ * A call that a person approves is one dispatch (law 4), so its rounds stay within it: it is held open here, where calls that need
+ * nobody leave the rounds to the client.
+ */
+function isGrave({ tools, manifest }: RegisteredServer, { method, name }: Call): boolean {
+  const feature = method === 'prompts/get' ? manifest.prompts : manifest.resources;
+  return ((method === 'tools/call' ? tools.get(name) : feature)?.tier ?? 4) >= 3;
 }
 
 const sideOf = ({ caller, capabilities, session }: AgentSide) => ({ caller, capabilities, session });

@@ -7,6 +7,7 @@ import { startV2Http } from '../../../../../test/peers/v2-server.ts';
 import { isJsonObject, type JsonObject } from '../../platform/index.ts';
 import { codes } from './rpc.ts';
 import { as, openSession, post, postModern, startGate, type TestGate } from './testing/gate.ts';
+import { startRawServer } from './testing/raw-server.ts';
 
 /** @proves mcp.request-state */
 const url = { elicitation: { form: {}, url: {} } };
@@ -205,3 +206,56 @@ for (const [serverName, start] of Object.entries({
     });
   });
 }
+
+describe('a call that a person must approve and that asks its client something', () => {
+  test('is approved once and dispatched once, however many rounds it takes', async () => {
+    const roots = { method: 'roots/list' };
+    const server = await startRawServer({
+      era: '2026-07-28',
+      answer: ({ params }): JsonObject =>
+        isJsonObject(params) && isJsonObject(params.inputResponses)
+          ? {
+              result: {
+                resultType: 'complete',
+                content: [{ type: 'text', text: JSON.stringify(params.inputResponses) }],
+              },
+            }
+          : {
+              result: { resultType: 'input_required', inputRequests: { a: roots, b: roots }, requestState: 'its own' },
+            },
+    });
+    const gate = await startGate(
+      { raw: { url: server.url, tools: { tool: { tier: 3, effects: ['pay'] } } } },
+      { verdict: ({ operation }) => (operation === 'tools/call' ? 'ask' : 'allow') },
+    );
+    const call = { name: 'tool', arguments: {} };
+    const options = { capabilities: { ...url, roots: {} } };
+    const waiting = await postModern(gate.url('raw'), 'tools/call', call, options);
+    gate.approvals.decide((await gate.approvals.opened()).id, 'approved');
+    const approved = {
+      ...call,
+      requestState: stateOf(waiting.body),
+      inputResponses: { gatehouse_approval: { action: 'accept' } },
+    };
+    const asked = await postModern(gate.url('raw'), 'tools/call', approved, options);
+    const keys = Object.keys((asked.body.result as JsonObject).inputRequests as JsonObject);
+    assert.equal(keys.length, 2);
+    const inputResponses = Object.fromEntries(
+      keys.map((key, index) => [key, { roots: [{ uri: `file:///${index}` }] }]),
+    );
+    const done = await postModern(
+      gate.url('raw'),
+      'tools/call',
+      { ...call, requestState: stateOf(asked.body), inputResponses },
+      options,
+    );
+    assert.match(textOf(done.body), /file:\/\/\/0.*file:\/\/\/1/);
+    assert.deepEqual(
+      gate.enforcement.decided.filter(({ operation }) => operation === 'tools/call').map(({ verdict }) => verdict),
+      ['waits', 'sent'],
+    );
+    assert.equal(gate.approvals.all().length, 1);
+    await gate.close();
+    await server.close();
+  });
+});

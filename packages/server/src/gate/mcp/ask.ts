@@ -12,6 +12,8 @@ import { codes } from './rpc.ts';
 export interface Asks {
   /** Asks and waits for the answer. Throws JsonRpcFailure when it is refused, impossible, or answered with an error. */
   ask(agent: AgentSide, at: AskedAt, message: ServerMessage, signal: AbortSignal): Promise<JsonObject>;
+  /** Asks everything at once; when one thing fails, the rest is taken back. */
+  askAll(agent: AgentSide, at: AskedAt, inputRequests: JsonObject, signal: AbortSignal): Promise<JsonObject>;
   /** Decides on requests that go out in an `input_required` result. Throws JsonRpcFailure when one of them may not. */
   release(agent: AgentSide, at: AskedAt, inputRequests: JsonObject): Promise<void>;
 }
@@ -63,7 +65,7 @@ export function createAsks({ enforcement, approvals }: { enforcement: Enforcemen
     }
   }
 
-  return {
+  const asks: Asks = {
     async ask(agent, at, message, signal) {
       let failed: JsonRpcError | undefined;
       const body = await decided(agent, at, message, signal, async () => {
@@ -80,25 +82,43 @@ export function createAsks({ enforcement, approvals }: { enforcement: Enforcemen
       return body;
     },
 
+    async askAll(agent, at, inputRequests, signal) {
+      const failed = new AbortController();
+      const joined = AbortSignal.any([signal, failed.signal]);
+      try {
+        const answers = readInputRequests(inputRequests).map(async ([key, message]) => [
+          key,
+          await asks.ask(agent, at, message, joined),
+        ]);
+        return Object.fromEntries(await Promise.all(answers));
+      } finally {
+        failed.abort();
+      }
+    },
+
     async release(agent, at, inputRequests) {
-      const requests = Object.entries(inputRequests);
-      if (requests.length > maxInputRequests)
-        throw new JsonRpcFailure({
-          code: codes.limit,
-          message: `The server asks more than ${maxInputRequests} things at once.`,
-        });
-      for (const [key, request] of requests) {
-        if (!isJsonObject(request) || typeof request.method !== 'string')
-          throw new JsonRpcFailure({
-            code: codes.internal,
-            message: `The server's input request "${key}" is malformed.`,
-          });
-        const params = isJsonObject(request.params) ? request.params : {};
-        await decided(agent, at, { method: request.method, params }, agent.signal, async () => {
+      for (const [, message] of readInputRequests(inputRequests)) {
+        await decided(agent, at, message, agent.signal, async () => {
           if (agent.signal.aborted) throw new NotSent('The client left before it could be asked.');
           return { result: 'success', body: { given: 'as an input request' } };
         });
       }
     },
   };
+  return asks;
+}
+
+/** Throws JsonRpcFailure when there are too many, or one is malformed. */
+function readInputRequests(inputRequests: JsonObject): [string, ServerMessage][] {
+  const requests = Object.entries(inputRequests);
+  if (requests.length > maxInputRequests)
+    throw new JsonRpcFailure({
+      code: codes.limit,
+      message: `The server asks more than ${maxInputRequests} things at once.`,
+    });
+  return requests.map(([key, request]) => {
+    if (!isJsonObject(request) || typeof request.method !== 'string')
+      throw new JsonRpcFailure({ code: codes.internal, message: `The server's input request "${key}" is malformed.` });
+    return [key, { method: request.method, params: isJsonObject(request.params) ? request.params : {} }];
+  });
 }

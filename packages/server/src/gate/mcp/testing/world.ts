@@ -100,7 +100,7 @@ export function createTestRegistry(manifests: z.input<typeof toolServerManifest>
       ref: `${server.name}/${name}`,
       server: server.name,
       name,
-      tier: 1,
+      tier: server.manifest.tools[name]?.tier ?? 1,
       effects: ['read'],
       resourceArgument: null,
       state: pinned.state,
