@@ -1,4 +1,4 @@
-import type { ControlledTransaction, RawBuilder } from 'kysely';
+import type { ControlledTransaction } from 'kysely';
 import type { Tables } from './schema.ts';
 import type { Database, DatabaseTransaction, LogUnit, LogUnitResult } from './storage.ts';
 import type { Writer } from './writer.ts';
@@ -40,8 +40,8 @@ export interface FeedBackend {
   readonly isShared: boolean;
   /** How often to look without having been told. */
   readonly pollMs: number;
-  /** The database's time, by which every replica's lease is measured, as an expression for its queries. */
-  now(): RawBuilder<number>;
+  /** The time by which leases and the age of changes are written down: the database's, where machines share it. */
+  now(): Promise<number>;
   /** Tells the other replicas; may get lost. */
   signal(what: FeedSignal): Promise<void>;
   /** Calls the listener for what other replicas signal. */

@@ -61,7 +61,10 @@ export async function openPostgres(url: string, log: Log): Promise<Backend> {
       db: feedDb,
       isShared: true,
       pollMs: FEED_POLL_MS,
-      now: () => sql<number>`(extract(epoch from clock_timestamp()) * 1000)::bigint`,
+      async now() {
+        const milliseconds = sql<number>`(extract(epoch from clock_timestamp()) * 1000)::bigint`;
+        return (await feedDb.selectNoFrom(milliseconds.as('now')).executeTakeFirstOrThrow()).now;
+      },
       async signal(what) {
         await sql`select pg_notify(${CHANNEL}, ${what})`.execute(feedDb);
       },

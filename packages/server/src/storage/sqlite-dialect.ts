@@ -32,6 +32,8 @@ export function sqliteDialect(options: SqliteDialectOptions): Dialect {
 interface Connection extends DatabaseConnection {
   /** Set while a transaction is open on this connection. */
   release: (() => void) | undefined;
+  /** Not waited for: the thread goes by order, and refuses what follows a transaction that could not begin. */
+  begun: Promise<undefined> | undefined;
 }
 
 const noRelease = () => {};
@@ -45,7 +47,8 @@ function createDriver({ writer, reader, exclusive }: SqliteDialectOptions): Driv
     try {
       const isPlainRead = reader && !connection.release && query.query.kind === 'SelectQueryNode';
       if (!isPlainRead && !connection.release) release = await turn();
-      const { rows, changes, insertId } = await (isPlainRead ? reader : writer).call('query', request);
+      const reply = (isPlainRead ? reader : writer).call('query', request);
+      const [, { rows, changes, insertId }] = await Promise.all([connection.begun, reply]);
       return { rows: rows as never[], numAffectedRows: changes, insertId };
     } catch (error) {
       throw toStorageError(error);
@@ -57,7 +60,7 @@ function createDriver({ writer, reader, exclusive }: SqliteDialectOptions): Driv
   async function end(connection: DatabaseConnection, kind: 'commit' | 'rollback'): Promise<void> {
     const held = connection as Connection;
     try {
-      await writer.call(kind, {});
+      await Promise.all([kind === 'commit' ? held.begun : undefined, writer.call(kind, {})]);
     } catch (error) {
       // A commit that fails (disk full) may leave the transaction open; nobody else may find it so.
       if (kind === 'commit') await writer.call('rollback', {});
@@ -65,6 +68,7 @@ function createDriver({ writer, reader, exclusive }: SqliteDialectOptions): Driv
     } finally {
       held.release?.();
       held.release = undefined;
+      held.begun = undefined;
     }
   }
 
@@ -73,6 +77,7 @@ function createDriver({ writer, reader, exclusive }: SqliteDialectOptions): Driv
     async acquireConnection() {
       const connection: Connection = {
         release: undefined,
+        begun: undefined,
         executeQuery: (query) => execute(connection, query),
         async *streamQuery<R>(query: CompiledQuery): AsyncIterableIterator<QueryResult<R>> {
           yield await execute(connection, query);
@@ -81,14 +86,11 @@ function createDriver({ writer, reader, exclusive }: SqliteDialectOptions): Driv
       return connection;
     },
     async beginTransaction(connection) {
-      const release = await turn();
-      try {
-        await writer.call('begin', {});
-        (connection as Connection).release = release;
-      } catch (error) {
-        release();
-        throw toStorageError(error);
-      }
+      const held = connection as Connection;
+      held.release = await turn();
+      held.begun = writer.call('begin', {});
+      // The first statement reports it, or the end of the transaction.
+      held.begun.catch(() => undefined);
     },
     commitTransaction: (connection) => end(connection, 'commit'),
     async rollbackTransaction(connection) {

@@ -1,6 +1,6 @@
 import { closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { Kysely, sql } from 'kysely';
+import { Kysely } from 'kysely';
 import type { Clock, Log } from '../platform/index.ts';
 import type { Backend } from './backend.ts';
 import { migrate } from './migrate.ts';
@@ -53,7 +53,7 @@ export async function openSqlite(dataDir: string, log: Log, clock: Clock): Promi
       db: new Kysely<Tables>({ dialect: sqliteDialect({ writer: thread, exclusive }) }),
       isShared: false,
       pollMs: 1_000,
-      now: () => sql<number>`${clock.now()}`,
+      now: async () => clock.now(),
       async signal() {},
       listen() {},
     },
