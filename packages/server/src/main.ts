@@ -7,11 +7,11 @@ import type { Api, Manifest } from '@gatehouse/protocol';
 import { createApi } from './api/index.ts';
 import { createApprovals } from './approvals/index.ts';
 import { createEnforcement } from './enforcement/index.ts';
-import { createMcpDoor, createUpstreams } from './gate/index.ts';
+import { createMcpDoor, createUpstreams, UpstreamFailure } from './gate/index.ts';
 import { applyWorkspace } from './governance/index.ts';
 import { createIdentity, createPeople } from './identity/index.ts';
 import { openLedger } from './ledger/index.ts';
-import { type Clock, type Config, createLog, type Log, Secret, systemClock } from './platform/index.ts';
+import { type Clock, type Config, createLog, GatehouseError, type Log, Secret, systemClock } from './platform/index.ts';
 import { type CompilePolicies, compilePolicies, type PolicySet } from './policy/index.ts';
 import { createRegistry, type Snapshot } from './registry/index.ts';
 import { type Change, createSealer, openStorage, type RecordChange } from './storage/index.ts';
@@ -100,7 +100,17 @@ export async function startServer(
   });
   const refreshDefinitions = async (server: string, by: string) => {
     const registered = registry.snapshot().servers.get(server);
-    return registered ? registry.observeDefinitions(server, await upstreams.describe(registered.manifest), by) : [];
+    if (!registered) return [];
+    const served = await upstreams.describe(registered.manifest).catch((cause: unknown) => {
+      if (!(cause instanceof UpstreamFailure)) throw cause;
+      throw new GatehouseError(
+        'upstream',
+        'server.unreadable',
+        `The tool server "${server}" could not be asked what it serves: ${cause.message}`,
+        { cause },
+      );
+    });
+    return registry.observeDefinitions(server, served, by);
   };
   const door = createMcpDoor({
     tokens: identity.tokens,

@@ -20,7 +20,7 @@ const lists: { capability: string; method: string; member: string; kind: Definit
 
 /**
  * Everything that a server says of itself to a client, entry by entry as it is served (law 8). Throws UpstreamFailure `violation`
- * when it serves more than a registry takes, serves one name twice, or its pages do not end.
+ * when it serves more than a registry takes or its pages do not end.
  */
 export async function readDefinitions(
   connection: UpstreamConnection,
@@ -36,8 +36,7 @@ export async function readDefinitions(
       const name = isJsonObject(entry) ? entry[list.key] : undefined;
       if (typeof name !== 'string' || name === '' || name.length > 2_000)
         throw violation(`The server serves an entry of ${list.member} without ${list.key}.`);
-      if (served.some((other) => other.kind === list.kind && other.name === name))
-        throw violation(`The server serves ${JSON.stringify(name).slice(0, 200)} twice in ${list.member}.`);
+      // A name that is served twice goes on as it is: the registry holds it back, and it must not keep the rest from being compared.
       const invalid =
         list.kind === 'tool' && overHttp && connection.era === '2026-07-28' ? whyInvalid(entry) : undefined;
       if (invalid === undefined) served.push({ kind: list.kind, name, body: entry });
