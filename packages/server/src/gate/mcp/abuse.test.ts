@@ -10,7 +10,6 @@ import { readBody } from './http-edge.ts';
 import { codes } from './rpc.ts';
 import { as, post, postModern, startGate, type TestGate } from './testing/gate.ts';
 
-/** @proves mcp.origin, law-10.json */
 const codeOf = (body: JsonObject) => (isJsonObject(body.error) ? body.error.code : undefined);
 const ping = { jsonrpc: '2.0', id: 1, method: 'ping' };
 

@@ -9,7 +9,6 @@ import { codes } from './rpc.ts';
 import { as, openSession, post, postModern, startGate, type TestGate } from './testing/gate.ts';
 import { startRawServer } from './testing/raw-server.ts';
 
-/** @proves mcp.request-state */
 const url = { elicitation: { form: {}, url: {} } };
 const echo = { name: 'echo', arguments: { text: 'grave' } };
 const calls = (peer: HttpPeerHandle) => peer.state.log.all().filter(({ event }) => event === 'called').length;

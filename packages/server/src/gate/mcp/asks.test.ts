@@ -17,7 +17,6 @@ import {
 } from './testing/gate.ts';
 import { type RawServer, type RawServerOptions, startRawServer } from './testing/raw-server.ts';
 
-/** @proves law-8.server-requests */
 const allCapabilities = { elicitation: { form: {}, url: {} }, sampling: {}, roots: {} };
 const resultOf = (body: JsonObject) => (isJsonObject(body.result) ? body.result : {});
 const errorOf = (body: JsonObject) => (isJsonObject(body.error) ? body.error : {});

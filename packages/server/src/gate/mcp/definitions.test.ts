@@ -6,7 +6,6 @@ import { codes } from './rpc.ts';
 import { openSession, post, postModern, startGate, type TestGate } from './testing/gate.ts';
 import { type RawServer, startRawServer } from './testing/raw-server.ts';
 
-/** @proves law-8.pinned */
 const resultOf = (body: JsonObject) => (isJsonObject(body.result) ? body.result : {});
 const toolsOf = (body: JsonObject) => resultOf(body).tools as JsonObject[];
 

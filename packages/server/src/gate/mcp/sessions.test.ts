@@ -9,7 +9,6 @@ import { doorLimits } from './limits.ts';
 import { codes } from './rpc.ts';
 import { as, openSession, post, startGate, type TestGate } from './testing/gate.ts';
 
-/** @proves mcp.session-binding */
 const request = (method: string, params: JsonObject = {}, id: number | string = 1) => ({
   jsonrpc: '2.0',
   id,
