@@ -74,7 +74,7 @@ export async function connectHttp(pool: Pool, url: URL, options: ConnectOptions)
     const negotiated = await shakeHands();
     speaker = speakLegacy(exchanges, channel);
     // The server may ask for something before anybody calls it.
-    if (client.onServerRequest !== undefined && !options.shared) void channel.listen();
+    if (Object.keys(client.capabilities).length > 0) void channel.listen();
     return connected(exchanges, createConnection(exchanges, channel, negotiated, speaker));
   } catch (failure) {
     await giveUp(exchanges, channel, failure);

@@ -5,7 +5,7 @@ import type { UpstreamLimits } from './limits.ts';
 import { createListening } from './listening.ts';
 import { rpcErrors } from './messages.ts';
 import { gatehouseInfo, metaKeys, modernVersion, type Negotiated } from './protocol.ts';
-import { type UpstreamClient, UpstreamFailure, type UpstreamRequest } from './types.ts';
+import { type UpstreamAnswer, type UpstreamClient, UpstreamFailure, type UpstreamRequest } from './types.ts';
 
 /** The request's params with what this era wants in every `_meta`. Whoever calls cannot set these keys. */
 export function modernParams(request: UpstreamRequest, client: UpstreamClient): JsonObject {
@@ -31,12 +31,11 @@ export async function discover(
   signal: AbortSignal,
 ): Promise<Negotiated | undefined> {
   const request = { method: 'server/discover', params: {} };
-  const answer = await exchanges.request(request, modernParams(request, client), { signal, lasting: true });
-  if ('error' in answer) {
-    if (answer.error.code !== rpcErrors.unsupportedProtocolVersion) return undefined;
-    const supported = isJsonObject(answer.error.data) ? answer.error.data.supported : undefined;
-    return settleVersion(supported);
-  }
+  const ask = () => exchanges.request(request, modernParams(request, client), { signal, lasting: true });
+  let answer = await ask();
+  // A server that refuses the version which it says it speaks may mean it the second time.
+  if (refusedVersions(answer)?.includes(modernVersion) === true) answer = await ask();
+  if ('error' in answer) return settleVersion(refusedVersions(answer));
   const { supportedVersions, capabilities, instructions, _meta } = answer.result;
   if (!Array.isArray(supportedVersions)) return undefined;
   if (!supportedVersions.includes(modernVersion)) return settleVersion(supportedVersions);
@@ -50,9 +49,16 @@ export async function discover(
   };
 }
 
-/** The server does not take our version: it is of the earlier era, unless all that it offers is newer than both. */
-function settleVersion(supported: Json | undefined): undefined {
-  const versions = Array.isArray(supported) ? supported.filter((version) => typeof version === 'string') : [];
+/** What a server of this era says that it speaks when it refuses a version. */
+function refusedVersions(answer: UpstreamAnswer): Json[] | undefined {
+  if (!('error' in answer) || answer.error.code !== rpcErrors.unsupportedProtocolVersion) return undefined;
+  const supported = isJsonObject(answer.error.data) ? answer.error.data.supported : undefined;
+  return Array.isArray(supported) ? supported : undefined;
+}
+
+/** The server does not take our version: it is of the earlier era, unless all that it offers is of this one. */
+function settleVersion(supported: Json[] | undefined): undefined {
+  const versions = (supported ?? []).filter((version) => typeof version === 'string');
   if (versions.length > 0 && versions.every((version) => version >= modernVersion))
     throw new UpstreamFailure(
       'unreachable',

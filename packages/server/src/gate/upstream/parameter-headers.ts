@@ -22,8 +22,7 @@ export function readHeaderDeclarations(
       const where = path.join('.');
       if (path.length === 0) return 'x-mcp-header stands at the root';
       if (typeof name !== 'string' || !token.test(name)) return `x-mcp-header of ${where} is no header name`;
-      // The published conformance suite mirrors `number`, too; the text of the specification forbids it.
-      if (!primitiveTypes.has(String(schema.type)) && schema.type !== 'number')
+      if (!primitiveTypes.has(String(schema.type)))
         return `x-mcp-header of ${where} is on a value that is not primitive`;
       if (names.has(name.toLowerCase())) return `x-mcp-header ${name} stands twice`;
       names.add(name.toLowerCase());

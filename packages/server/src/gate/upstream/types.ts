@@ -110,7 +110,10 @@ export interface UpstreamConnection {
   /** Throws UpstreamFailure. */
   request(request: UpstreamRequest, hooks: UpstreamHooks): Promise<UpstreamAnswer>;
   notify(method: string, params?: JsonObject): Promise<void>;
-  /** Everything that belongs to no request: list_changed, resources/updated, message, elicitation/complete, tasks/status. */
+  /**
+   * Everything that belongs to no request: list_changed, resources/updated, message, elicitation/complete, tasks/status. On a
+   * shared connection each listener hears of what any of them watches, and no log messages.
+   */
   onUnsolicited(listener: (message: ServerMessage) => void): () => void;
   /**
    * Asks the server to announce changes: `resources/subscribe` in 2025-11-25 (list changes need no asking there),

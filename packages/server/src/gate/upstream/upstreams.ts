@@ -115,6 +115,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       const ended = [...entries].filter(([, entry]) => matches(entry, of));
       for (const [key] of ended) entries.delete(key);
       await Promise.all(ended.map(([, entry]) => closeEntry(entry, 'The task, session or server ended.')));
+      if (of.server !== undefined && of.task === undefined && of.session === undefined) await pools.drop(of.server);
       if (of.task === undefined || of.session !== undefined) return;
       for (const [key, { task }] of deaths) if (task === of.task) deaths.delete(key);
       if (of.server === undefined) removeTaskDirectories(dataDir, of.task);
@@ -130,7 +131,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     },
 
     stats: () => ({
-      connections: [...entries.values()].filter(({ connected }) => connected !== undefined).length,
+      connections: [...entries.values()].filter((entry) => entry.connected !== undefined && isAlive(entry)).length,
       processes,
       requestsInFlight: [...entries.values()].reduce((sum, { connected }) => sum + (connected?.inFlight() ?? 0), 0),
       restarts,
@@ -245,7 +246,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
   /** A task may hold so many connections to one server; the longest unused one that nobody listens to gives way. */
   function makeRoom(server: string, task: string): void {
     const own = [...entries].filter(
-      ([, entry]) => entry.server.name === server && entry.scope.task === task && !entry.shared,
+      ([, entry]) => entry.server.name === server && entry.scope.task === task && !entry.shared && isAlive(entry),
     );
     if (own.length < platformLimits.sessionsPerTask) return;
     const idle = own
@@ -268,7 +269,17 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
   }
 }
 
-const transportOf = (server: ToolServerManifest): string => JSON.stringify(server.transport);
+const transports = new WeakMap<ToolServerManifest, string>();
+
+/** Manifests are never changed in place, and a hot path asks. */
+function transportOf(server: ToolServerManifest): string {
+  let text = transports.get(server);
+  if (text === undefined) {
+    text = JSON.stringify(server.transport);
+    transports.set(server, text);
+  }
+  return text;
+}
 
 const isAlive = ({ connected }: Entry): boolean => connected === undefined || !connected.connection.closed.aborted;
 

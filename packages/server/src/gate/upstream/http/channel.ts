@@ -208,20 +208,29 @@ export function createHttpChannel(options: HttpChannelOptions): HttpChannel {
 
   function send(message: JsonObject): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    callHttp(
+    const call = callHttp(
       pool,
       postRequest(message),
       { ...sizes, wholeBytes: limits.errorBodyBytes },
       {
+        // Taken; what else the server has to say to it, nobody asked.
+        onEvents() {
+          resolve();
+          call.abort();
+        },
         onEnd(end) {
+          clearTimeout(timer);
           if (end.kind === 'whole' && end.status < 300) resolve();
           else if (end.kind === 'whole') reject(refusal(end));
-          else if (end.kind === 'failed')
-            reject(end.sent ? lost(end.error) : unreachable(end.error.message, end.error));
-          else reject(new UpstreamFailure('refused', 'The server answered a notification with a stream.'));
+          else if (end.kind === 'failed') reject(broken(end));
+          else reject(lost(undefined));
         },
       },
     );
+    const timer = setTimeout(() => {
+      reject(new UpstreamFailure('timeout', 'The server did not take a notification in time.'));
+      call.abort();
+    }, limits.connectTimeoutMs);
     return promise;
   }
 

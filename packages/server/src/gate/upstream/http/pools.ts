@@ -9,7 +9,7 @@ type HttpTransport = Extract<ToolServerManifest['transport'], { type: 'http' }>;
 
 /** Sockets, kept per server and environment. */
 export function createPools(limits: UpstreamLimits) {
-  const pools = new Map<string, Pool>();
+  const pools = new Map<string, { server: string; pool: Pool }>();
   return {
     /** Throws UpstreamFailure `unreachable` for an address that no tool server may have. */
     of(server: string, environment: string, transport: HttpTransport): Pool {
@@ -17,7 +17,7 @@ export function createPools(limits: UpstreamLimits) {
       const allowPrivate = transport.allowPrivateAddress;
       const key = JSON.stringify([server, environment, origin, allowPrivate]);
       const known = pools.get(key);
-      if (known !== undefined) return known;
+      if (known !== undefined) return known.pool;
       if (protocol !== 'http:' && protocol !== 'https:')
         throw new UpstreamFailure('unreachable', `The URL of ${server} is neither http nor https.`);
       const literal = hostname.replace(/^\[|\]$/g, '');
@@ -34,14 +34,22 @@ export function createPools(limits: UpstreamLimits) {
         headersTimeout: 0,
         bodyTimeout: 0,
       });
-      pools.set(key, pool);
+      pools.set(key, { server, pool });
       return pool;
+    },
+
+    async drop(name: string): Promise<void> {
+      for (const [key, { server, pool }] of [...pools]) {
+        if (server !== name) continue;
+        pools.delete(key);
+        await pool.destroy();
+      }
     },
 
     async close(): Promise<void> {
       const all = [...pools.values()];
       pools.clear();
-      await Promise.all(all.map((pool) => pool.destroy()));
+      await Promise.all(all.map(({ pool }) => pool.destroy()));
     },
   };
 }

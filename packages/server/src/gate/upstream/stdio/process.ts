@@ -107,7 +107,7 @@ const lastWordsMs = 200;
 
 function killGroup(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(-pid, signal);
+    process.kill(process.platform === 'win32' ? pid : -pid, signal);
   } catch (error) {
     // Nobody is left.
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
