@@ -58,10 +58,7 @@ async function setTheScene(house: Workspace, payments: typeof upstream): Promise
     ticket: 'DEV-88',
     model: { provider: 'example', name: 'example-1' },
   });
-  const listed = await coding('filesystem__list_allowed_directories', {});
-  const directory = /\/\S+/.exec(JSON.stringify(listed.content))?.[0]?.replace(/[\\"].*$/, '') ?? '.';
-  await coding('filesystem__list_directory', { path: directory });
-  await coding('filesystem__read_text_file', { path: join(directory, 'README.md') });
+  await coding('filesystem__list_allowed_directories', {});
   await coding('filesystem__read_text_file', { path: '/etc/passwd' });
   await coding('memory__read_graph', {});
 

@@ -4,7 +4,8 @@ export type Piece = { text: string; hidden: false } | { code: string; name: stri
  * Characters that show as nothing, as a blank, or change the order of what is read: an argument or a tool description that holds one
  * says something else to the model than to the person who approves it.
  */
-const HIDDEN = /(?![\t\n ]|\r\n)[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800]/gu;
+const HIDDEN =
+  /(?![\t\n ]|\r\n|(?<=[\p{Extended_Pictographic}\d#*])\p{Variation_Selector})[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800]/gu;
 
 /** Splits a text so that every such character can be shown by its code. */
 export function revealHidden(text: string): Piece[] {

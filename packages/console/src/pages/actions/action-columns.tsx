@@ -15,7 +15,7 @@ export function actionColumns({ agent }: { agent: boolean }): Column<ActionSumma
     { header: 'Status', cell: ({ status }) => <StatusBadge status={status} /> },
     {
       header: 'Detail',
-      cell: (action) => <span className={classes.detail}>{worthSaying(action)}</span>,
+      cell: (action) => worthSaying(action) && <span className={classes.detail}>{worthSaying(action)}</span>,
       hide: 'medium',
       width: '34%',
     },
@@ -23,9 +23,9 @@ export function actionColumns({ agent }: { agent: boolean }): Column<ActionSumma
   ];
 }
 
-/** That a policy permitted what then worked goes without saying. */
+/** That a policy permitted what was then sent goes without saying. */
 export const worthSaying = ({ status, detail, decision }: ActionSummary): string | null =>
-  (status === 'success' || status === 'running') && detail === decision?.reason ? null : detail;
+  status !== 'waiting' && status !== 'refused' && detail === decision?.reason ? null : detail;
 
 function What({ action: { tool, operation, resource } }: { action: ActionSummary }) {
   return (

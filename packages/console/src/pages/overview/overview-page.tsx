@@ -35,7 +35,7 @@ export function OverviewPage() {
       about={
         status && (
           <>
-            {plural(status.inFlight, 'call')} in flight ·{' '}
+            {plural(status.inFlight, 'call or stream', 'calls and streams')} in flight ·{' '}
             {status.database === 'sqlite' ? 'embedded database' : 'PostgreSQL'} · version {status.version}
           </>
         )

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Approval } from '@gatehouse/protocol';
+import fc from 'fast-check';
+import { approvalChallenge, subjectDigest } from '../../../server/src/approvals/subject.ts';
+import { canonicalJson as serversCanonicalJson } from '../../../server/src/platform/json.ts';
+import { actionDigest, canonicalJson, signsExactly } from './exact-action.ts';
+
+const action = {
+  agent: 'agent-support-refunds-prod',
+  agentEpoch: 3,
+  task: 'tsk_01',
+  operation: 'tools/call',
+  tool: 'shop/refund_order',
+  toolDefinition: 'sha256-aa',
+  arguments: { order: 1042, amount_cents: 4000, reason: 'arrived broken “€”' },
+};
+const digest = subjectDigest({ ...action, policyVersion: 'sha256-bb' });
+const approval = {
+  ...action,
+  id: 'apr_01',
+  digest,
+  decision: { effect: 'needs-approval', tier: 3, code: '', reason: '', policies: [], policyVersion: 'sha256-bb' },
+} as unknown as Approval;
+const challenge = Buffer.from(approvalChallenge('apr_01', digest)).toString('base64url');
+
+test('the console computes the digest and the challenge that the server asks to be signed', async () => {
+  assert.equal(await actionDigest(approval), digest);
+  assert.equal(await signsExactly(approval, challenge), true);
+});
+
+test('an action that differs from the signed one in any field is refused before the passkey is asked', async () => {
+  const changed: Partial<Approval>[] = [
+    { agent: 'agent-other' },
+    { agentEpoch: 4 },
+    { task: 'tsk_02' },
+    { operation: 'resources/read' },
+    { tool: 'shop/export_customers' },
+    { toolDefinition: 'sha256-ab' },
+    { arguments: { ...action.arguments, amount_cents: 40000 } },
+    { arguments: { ...action.arguments, extra: null } },
+    { decision: { ...approval.decision, policyVersion: 'sha256-bc' } },
+    { id: 'apr_02' },
+    { digest: digest.replace(/.$/, '0') },
+  ];
+  for (const change of changed)
+    assert.equal(await signsExactly({ ...approval, ...change }, challenge), false, JSON.stringify(change));
+});
+
+test('a challenge for another approval of the same action is refused', async () => {
+  const other = Buffer.from(approvalChallenge('apr_99', digest)).toString('base64url');
+  assert.equal(await signsExactly(approval, other), false);
+});
+
+test('any JSON value has the same canonical form here as on the server (RFC 8785)', () => {
+  fc.assert(
+    fc.property(fc.jsonValue(), (value) => {
+      assert.equal(canonicalJson(value), serversCanonicalJson(value));
+    }),
+  );
+});
