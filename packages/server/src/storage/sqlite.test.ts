@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { sql } from 'kysely';
+import { CompiledQuery, sql } from 'kysely';
 import type { Storage } from './storage.ts';
 import { LOG, onSqlite, placesIn, unitOf, upTo } from './suite.ts';
 import { startAppender } from './suite-processes.ts';
@@ -155,4 +155,23 @@ onSqlite('replicas of an earlier run are not waited for', async ({ open, options
   await storage.feed.start('a', async () => {});
   await storage.transaction((transaction) => storage.announce(transaction, 'agent', 'x', 1));
   assert.deepEqual(await storage.feed.waitForAll(await storage.feed.head()), { acknowledged: ['a'], expired: [] });
+});
+
+onSqlite('a page of records is found by an index, whatever it is searched by', async ({ open }) => {
+  const storage = await open();
+  for (const column of [null, 'action_id', 'agent', 'task', 'tool', 'person', 'approval', 'ticket'] as const) {
+    const page = storage.db
+      .selectFrom('records')
+      .select('entry')
+      .$if(column !== null, (query) => query.where(column ?? 'agent', '=', 'x'))
+      .orderBy('at', 'desc')
+      .orderBy('log', 'desc')
+      .orderBy('sequence', 'desc')
+      .limit(50);
+    const { sql: text, parameters } = page.compile();
+    const plan = await storage.db.executeQuery<{ detail: string }>(
+      CompiledQuery.raw(`explain query plan ${text}`, [...parameters]),
+    );
+    assert.match(plan.rows[0]?.detail ?? '', /USING INDEX records_/, String(column));
+  }
 });

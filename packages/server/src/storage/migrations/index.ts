@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { Dialect } from '../backend.ts';
 import * as first from './0001-first.ts';
+import * as searchOrder from './0002-search-order.ts';
 
 export interface Migration {
   name: string;
@@ -8,4 +9,7 @@ export interface Migration {
 }
 
 /** In the order in which they run. Forward only: a migration that was released is never changed, a new one follows it. */
-export const migrations: readonly Migration[] = [{ name: '0001-first', up: first.up }];
+export const migrations: readonly Migration[] = [
+  { name: '0001-first', up: first.up },
+  { name: '0002-search-order', up: searchOrder.up },
+];
