@@ -10,7 +10,7 @@ import { startWorkspace } from '../test/support/workspace.ts';
  * each request and passes everything else on as it is: Host, Origin, bodies and streams.
  */
 export async function startGateBefore(upstreamUrl: string): Promise<{ url: string; close(): Promise<void> }> {
-  const workspace = await startWorkspace();
+  const workspace = await startWorkspace({ streamRestMs: 60 });
   await workspace.apply(await manifestsFor(upstreamUrl));
   const agent = await workspace.agent('agent-suite');
   const task = await agent.startTask({ template: 'suite', intent: 'run the conformance suite' });

@@ -53,7 +53,14 @@ export class ApiError extends Error {
 }
 
 export async function startWorkspace(
-  options: { database?: string; dataDir?: string; consoleDir?: string; replica?: string; port?: number } = {},
+  options: {
+    database?: string;
+    dataDir?: string;
+    consoleDir?: string;
+    replica?: string;
+    port?: number;
+    streamRestMs?: number;
+  } = {},
 ): Promise<Workspace> {
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'gatehouse-'));
   const port = options.port ?? (await freePort());
@@ -69,7 +76,11 @@ export async function startWorkspace(
         trustDomain: 'example.test',
         replica: options.replica ?? 'one',
       },
-      { log: quietLog, ...(options.consoleDir !== undefined && { consoleDir: options.consoleDir }) },
+      {
+        log: quietLog,
+        ...(options.streamRestMs !== undefined && { streamRestMs: options.streamRestMs }),
+        ...(options.consoleDir !== undefined && { consoleDir: options.consoleDir }),
+      },
     );
   let server = await start();
   const operatorToken = readFileSync(join(dataDir, 'keys', 'operator.token'), 'utf8').trim();
