@@ -41,7 +41,7 @@ export interface RunningServer {
  */
 export async function startServer(
   config: Config,
-  options: { log?: Log; clock?: Clock; consoleDir?: string } = {},
+  options: { log?: Log; clock?: Clock; consoleDir?: string; streamRestMs?: number } = {},
 ): Promise<RunningServer> {
   const log = options.log ?? createLog('info');
   const clock = options.clock ?? systemClock;
@@ -122,6 +122,7 @@ export async function startServer(
     log,
     publicUrl: config.publicUrl,
     stateKey: keyFile(config.dataDir, 'request-state.key'),
+    ...(options.streamRestMs !== undefined && { streamRestMs: options.streamRestMs }),
     resourceMetadata: identity.resourceMetadata,
     onDefinitions: (server: string) => refreshDefinitions(server, 'gatehouse'),
   });
@@ -131,24 +132,32 @@ export async function startServer(
     await identity.refresh(changes);
     await approvals.refresh(changes);
     for (const { topic, key } of changes) {
-      if (topic === 'agent') {
-        const agent = registry.snapshot().agents.get(key);
-        if (agent?.state === 'active') continue;
+      if (topic === 'token') enforcement.stop({ token: key }, 'its token was revoked');
+      if (topic !== 'agent') continue;
+      const agent = registry.snapshot().agents.get(key);
+      if (agent?.state === 'active') {
+        // Killed and activated again before this replica heard of either: what began before the kill ends all the same.
+        enforcement.stop({ agent: key, beforeEpoch: agent.epoch }, `the agent ${key} has changed`);
+      } else {
         enforcement.stop(
           { agent: key },
           agent?.killedAt ? `the agent ${key} was killed` : `the agent ${key} is ${agent?.state ?? 'gone'}`,
         );
-      } else if (topic === 'task') {
-        const task = await registry.task(key);
-        if (task?.state === 'active') continue;
-        enforcement.stop({ task: key }, `the task ${key} has ended`);
-        await upstreams.end({ task: key });
       }
+    }
+    for (const { topic, key } of changes) {
+      if (topic !== 'task') continue;
+      const task = await registry.task(key);
+      if (task?.state === 'active') continue;
+      enforcement.stop({ task: key }, `the task ${key} has ended`);
+      // Not waited for: a server that is slow to end must not keep the next kill from being applied.
+      upstreams.end({ task: key }).catch((error) => log.warn('a task left something behind', { task: key, error }));
     }
     await identity.refresh(changes);
     door.refresh(changes);
   });
   // What changed between the rooms' opening and the feed's start was told by nobody.
+  await registry.refresh([]);
   await approvals.load();
   await ledger.closeUnknown(0);
   const sweep = setInterval(() => {
@@ -205,6 +214,9 @@ export async function startServer(
     server.listen(config.port, config.host, resolve);
   });
   const { address, port } = server.address() as AddressInfo;
+  identity.authorizationServer
+    .warm()
+    .catch((error) => log.error('the authorization server could not be loaded', { error }));
 
   return {
     config,

@@ -10,6 +10,7 @@ import { createLive } from './live.ts';
 import { recordOf } from './record.ts';
 import { findSubject, isRefusal } from './subject.ts';
 import { type Action, type Dispatch, type Enforcement, NotSent, type Outcome, type Sent } from './types.ts';
+import { type Reason, STALE, whoIsRefused, whyStopped } from './who.ts';
 
 export interface EnforcementDependencies {
   registry: Registry;
@@ -32,6 +33,7 @@ const MAX_ATTEMPTS = 3;
 export function createEnforcement(deps: EnforcementDependencies): Enforcement {
   const { registry, approvals, ledger, feed, clock, log } = deps;
   const live = createLive();
+  const asking = new Map<string, Promise<Approval | Refused>>();
 
   async function enforce(action: Action, send: (dispatch: Dispatch) => Promise<Sent>): Promise<Outcome> {
     let actionId = action.actionId ?? newId('act', clock.now());
@@ -55,13 +57,15 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
       // 4 record and 5 ask: what nobody has to approve is recorded once, with its dispatch
       let approval: Approval | undefined;
       if (decision.effect === 'needs-approval') {
-        approval = await ask(agent, action, actionId, found, decision);
+        const asked = await ask(agent, action, actionId, found, decision);
+        if ('refused' in asked) return { kind: 'refused', actionId: asked.actionId, decision: asked.refused };
+        approval = asked;
         actionId = approval.actionId;
         if (approval.state !== 'approved') return { kind: 'pending', actionId, approval };
       }
 
       // 7 dispatch
-      const flight = live.begin(action.caller, clock.now());
+      const flight = live.begin(action.caller);
       try {
         const written = await ledger.append(
           entry('dispatch', action, actionId, found, {
@@ -99,7 +103,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
     actionId: string,
     tool: RegisteredTool,
     decision: Decision,
-  ): Promise<Approval> {
+  ): Promise<Approval | Refused> {
     const { task } = action.caller;
     const subject = {
       agent: agent.name,
@@ -111,20 +115,42 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
       arguments: action.arguments,
       policyVersion: decision.policyVersion,
     };
-    const known = approvals.find(approvals.digest(subject));
+    const digest = approvals.digest(subject);
+    const known = approvals.find(digest);
     if (known) return known;
-    await append(entry('request', action, actionId, tool, { decision, arguments: action.arguments }));
-    return approvals.open({
-      subject,
-      actionId,
-      owner: agent.manifest.owner,
-      intent: task.intent,
-      template: task.template,
-      environment: task.environment,
-      requestedBy: task.requestedBy,
-      onBehalfOf: task.onBehalfOf,
-      decision,
-    });
+    // The same action twice at once is one question, and one record of it.
+    const current = asking.get(digest);
+    if (current) return current;
+    const question = open();
+    asking.set(digest, question);
+    try {
+      return await question;
+    } finally {
+      asking.delete(digest);
+    }
+
+    async function open(): Promise<Approval | Refused> {
+      await append(entry('request', action, actionId, tool, { decision, arguments: action.arguments }));
+      try {
+        return await approvals.open({
+          subject,
+          actionId,
+          owner: agent.manifest.owner,
+          intent: task.intent,
+          template: task.template,
+          environment: task.environment,
+          requestedBy: task.requestedBy,
+          onBehalfOf: task.onBehalfOf,
+          decision,
+        });
+      } catch (error) {
+        if (!(error instanceof GatehouseError) || error.status >= 500) throw error;
+        // Nobody will be asked, so that the action does not wait: it is refused, and the record says so.
+        const refused = deny({ code: error.code, reason: error.message }, decision.policyVersion, tool);
+        await refuse(action, actionId, tool, refused);
+        return { refused, actionId };
+      }
+    }
   }
 
   async function sendAndRecord(
@@ -149,6 +175,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
         }),
       );
     try {
+      if (signal.aborted) throw new NotSent(messageOf(signal.reason));
       // 8 look: a result is bounded by the upstream's limits and passes as it is
       const sent = await untilAborted(send({ actionId, signal }), signal);
       // 9 outcome
@@ -159,7 +186,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
       });
       return { kind: 'done', actionId, sent };
     } catch (error) {
-      const detail = error instanceof Error ? error.message : String(error);
+      const detail = messageOf(error);
       if (error instanceof NotSent) {
         outcome('failure', { detail });
         return { kind: 'done', actionId, sent: { result: 'failure', body: null, detail } };
@@ -223,48 +250,31 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
       }
       return usable.sort((a, b) => (a.ref < b.ref ? -1 : 1));
     },
-    attach: live.attach,
+    attach(caller, end) {
+      let attached = true;
+      const release = live.attach(caller, end);
+      const endIfStopped = (reason: string | undefined) => {
+        if (attached && reason !== undefined) end(reason);
+      };
+      // Whoever was let in with a snapshot from before the stop comes too late to be ended by it.
+      whyStopped(registry, caller).then(endIfStopped, (error) => {
+        log.error('it is not known whether a stream may stay open, so it ends', { error });
+        endIfStopped(STALE.reason);
+      });
+      return () => {
+        attached = false;
+        release();
+      };
+    },
     stop: live.stop,
     inFlight: live.count,
   };
 }
 
-interface Reason {
-  code: string;
-  reason: string;
-}
-
-const STALE: Reason = {
-  code: 'replica.stale',
-  reason:
-    'This replica has lost touch with the database, or things changed while the call was decided. Nothing was sent; try again in a moment.',
-};
-
-function whoIsRefused(
-  snapshot: Snapshot,
-  { caller }: Action,
-  agent: Agent | undefined,
-  now: number,
-): Reason | undefined {
-  if (!agent) return { code: 'agent.unknown', reason: `The agent "${caller.agent}" is not registered.` };
-  if (agent.killedAt !== null)
-    return {
-      code: 'agent.killed',
-      reason: `The agent "${agent.name}" was killed. Its owner ${agent.manifest.owner} can say why.`,
-    };
-  if (agent.state !== 'active')
-    return { code: `agent.${agent.state}`, reason: `The agent "${agent.name}" is ${agent.state}.` };
-  if (agent.epoch !== caller.agentEpoch)
-    return { code: 'token.outdated', reason: 'The agent has changed since this token was issued. Start a task again.' };
-  if (snapshot.revokedTokens.has(caller.tokenId)) return { code: 'token.revoked', reason: 'This token was revoked.' };
-  if (caller.task.state !== 'active')
-    return {
-      code: `task.${caller.task.state}`,
-      reason: `The task ${caller.task.id} is ${caller.task.state}. Start a new one.`,
-    };
-  if (caller.task.expiresAt <= now || caller.expiresAt <= now)
-    return { code: 'task.expired', reason: 'The task or its token has expired. Start a new one.' };
-  return undefined;
+/** An action that nobody will be asked about, with the decision that says why. */
+interface Refused {
+  refused: Decision;
+  actionId: string;
 }
 
 function deny({ code, reason }: Reason, policyVersion: string, tool: RegisteredTool | null = null): Decision {
@@ -277,6 +287,8 @@ function guardsOf(snapshot: Snapshot, { caller }: Action, tool: RegisteredTool):
   const guards = keys.map((key) => ({ key, version: snapshot.fences.get(key) ?? 0 }));
   return [...guards, { key: `task:${caller.task.id}`, version: 0 }, { key: `token:${caller.tokenId}`, version: 0 }];
 }
+
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
 /** A door that does not heed the signal must not keep a killed agent's call open. */
 async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {

@@ -6,6 +6,15 @@ interface Held {
   end(reason: string): void;
 }
 
+/** `beforeEpoch`: only what the agent began with tokens of an older epoch. Nothing given: everything. */
+export interface StopOf {
+  agent?: string;
+  task?: string;
+  /** Its id. */
+  token?: string;
+  beforeEpoch?: number;
+}
+
 /** All that must end when an agent or a task does: calls in flight, open streams, sessions. By agent, so that a stop touches only its own. */
 export function createLive() {
   const byAgent = new Map<string, Set<Held>>();
@@ -22,7 +31,7 @@ export function createLive() {
   return {
     attach: (caller: Caller, end: (reason: string) => void) => hold({ caller, end }),
 
-    begin(caller: Caller, _now: number): { signal: AbortSignal; end(): void } {
+    begin(caller: Caller): { signal: AbortSignal; end(): void } {
       const controller = new AbortController();
       const release = hold({
         caller,
@@ -32,24 +41,31 @@ export function createLive() {
       return { signal: controller.signal, end: release };
     },
 
-    stop(of: { agent?: string; task?: string }, reason: string): void {
-      const sets = of.agent === undefined ? [...byAgent.values()] : [byAgent.get(of.agent) ?? new Set<Held>()];
-      for (const set of sets) {
+    stop(of: StopOf, reason: string): void {
+      const failures: unknown[] = [];
+      for (const set of [...byAgent.values()]) {
         for (const held of [...set]) {
-          const concerned = of.task === undefined || held.caller.task.id === of.task;
-          // A delegated child carries the stopped agent in its chain, and stops with it (law 6).
-          if (concerned) held.end(reason);
+          if (!isConcerned(held.caller, of)) continue;
+          try {
+            held.end(reason);
+          } catch (error) {
+            // One that fails to end must not keep the others open.
+            failures.push(error);
+          }
         }
       }
-      if (of.agent === undefined) return;
-      for (const [agent, set] of byAgent) {
-        if (agent === of.agent) continue;
-        for (const held of [...set]) {
-          if (held.caller.actorChain.some(({ sub }) => sub.endsWith(`/agent/${of.agent}`))) held.end(reason);
-        }
-      }
+      if (failures.length > 0) throw new AggregateError(failures, 'something that was stopped did not end cleanly');
     },
 
     count: (): number => [...byAgent.values()].reduce((sum, set) => sum + set.size, 0),
   };
+}
+
+function isConcerned(caller: Caller, { agent, task, token, beforeEpoch }: StopOf): boolean {
+  if (task !== undefined && caller.task.id !== task) return false;
+  if (token !== undefined && caller.tokenId !== token) return false;
+  if (agent === undefined) return true;
+  if (caller.agent === agent) return beforeEpoch === undefined || caller.agentEpoch < beforeEpoch;
+  // A delegated child carries the stopped agent in its chain, and stops with it (law 6).
+  return caller.actorChain.some(({ sub }) => sub.endsWith(`/agent/${agent}`));
 }

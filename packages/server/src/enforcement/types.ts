@@ -2,6 +2,7 @@ import type { Approval, Decision } from '@gatehouse/protocol';
 import type { Caller } from '../identity/index.ts';
 import type { Json } from '../platform/index.ts';
 import type { RegisteredTool } from '../registry/index.ts';
+import type { StopOf } from './live.ts';
 
 /** What a door asks to have done. Everything an agent does, and everything a server asks of an agent's client, is one of these. */
 export interface Action {
@@ -47,10 +48,13 @@ export interface Enforcement {
   enforce(action: Action, send: (dispatch: Dispatch) => Promise<Sent>): Promise<Outcome>;
   /** Names (`server/tool`) that this task may ever use, for listings; from memory. */
   usableTools(caller: Caller, server?: string): Promise<RegisteredTool[]>;
-  /** A stream or session that must end with its agent or task. Returns the way to let go of it. */
+  /**
+   * A stream or session that must end with its agent or task. Returns the way to let go of it. One that came too late, after its
+   * agent or task was stopped, is ended as soon as the caller has returned.
+   */
   attach(caller: Caller, end: (reason: string) => void): () => void;
-  /** Ends everything in flight of this agent or task; part of applying the feed. */
-  stop(of: { agent?: string; task?: string }, reason: string): void;
+  /** Ends everything in flight of this agent, task or token; part of applying the feed. */
+  stop(of: StopOf, reason: string): void;
   /** Actions in flight now, for shutdown and the console. */
   inFlight(): number;
 }
