@@ -97,19 +97,26 @@ function typeOf(schema: JsonSchema): string {
   return [String(schema.type ?? 'anything'), ...bounds].join(', ');
 }
 
+const limitSources = [
+  ['Everywhere', 'packages/server/src/platform/config.ts', 'limits'],
+  ['The MCP door', 'packages/server/src/gate/mcp/limits.ts', 'doorLimits'],
+  ['Toward tool servers', 'packages/server/src/gate/upstream/limits.ts', 'upstreamLimits'],
+] as const;
+
 /** The comments of the limits are their reasons; so the page is made from the source. */
 function limitsPage(): string {
-  const source = readFileSync(join(root, 'packages/server/src/platform/config.ts'), 'utf8');
-  const body = /export const limits = \{([\s\S]*?)\n\} as const;/.exec(source)?.[1] ?? '';
-  const entries = [...body.matchAll(/\/\*\* (.*?) \*\/\n\s+(\w+): ([^,\n]+),/g)];
-  return [
-    '# Limits',
-    '',
-    '| limit | value | why |',
-    '|---|---|---|',
-    ...entries.map(([, why, name, value]) => `| \`${name}\` | ${value} | ${why} |`),
-    '',
-  ].join('\n');
+  const sections = limitSources.flatMap(([title, file, name]) => {
+    const source = readFileSync(join(root, file), 'utf8');
+    const body = new RegExp(`export const ${name}[^=]*= \\{([\\s\\S]*?)\\n\\}`).exec(source)?.[1] ?? '';
+    const rows: string[] = [];
+    let why = '';
+    for (const [, comment, member, value] of body.matchAll(/\/\*\* ([\s\S]*?) \*\/|^ {2}(\w+): ([^\n]+),$/gm)) {
+      if (comment !== undefined) why = comment.replaceAll(/\s*\n\s*\*\s*/g, ' ');
+      else rows.push(`| \`${member}\` | ${value} | ${why} |`);
+    }
+    return [`## ${title}`, '', '| limit | value | why |', '|---|---|---|', ...rows, ''];
+  });
+  return ['# Limits', '', 'All are constants; a name ends with its unit.', '', ...sections].join('\n');
 }
 
 async function apiPage(): Promise<string> {
