@@ -3,7 +3,7 @@ import * as dpop from 'dpop';
 import * as oauth from 'oauth4webapi';
 import { type AgentKey, publicKeyOf, readAgentKey } from './agent-key.ts';
 import { GatehouseRequestError } from './errors.ts';
-import { unreachable } from './operator.ts';
+import { isLoopback, isProtected, unreachable } from './operator.ts';
 import { createProver } from './proofs.ts';
 import { type AgentTask, createTask, type TokenAnswer } from './task.ts';
 
@@ -136,9 +136,8 @@ async function proofKeysOf(key: AgentKey | undefined): Promise<dpop.KeyPair> {
 
 async function discover(url: string) {
   const issuer = new URL(url);
-  // Plain HTTP only where nobody else can listen.
-  const loopback = issuer.protocol === 'http:' && ['localhost', '127.0.0.1', '[::1]'].includes(issuer.hostname);
-  if (issuer.protocol !== 'https:' && !loopback)
+  const loopback = issuer.protocol === 'http:' && isLoopback(issuer.hostname);
+  if (!isProtected(url))
     throw new GatehouseRequestError(0, 'server.insecure', `${url} is not protected: use https, or a loopback address.`);
   const request = { [oauth.allowInsecureRequests]: loopback };
   const response = await oauth.discoveryRequest(issuer, { algorithm: 'oauth2', ...request }).catch((cause: unknown) => {

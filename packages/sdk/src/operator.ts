@@ -40,6 +40,12 @@ export function createOperator(options: OperatorOptions): Operator {
   const url = options.url.replace(/\/+$/, '');
   let known: Promise<string> | undefined;
   const authorization = async (): Promise<Record<string, string>> => {
+    if (!isProtected(url) && (options.token !== undefined || options.dataDir !== undefined))
+      throw new GatehouseRequestError(
+        0,
+        'server.insecure',
+        `${url} is not protected, and an operator token does not travel in the clear: use https, or a loopback address.`,
+      );
     known ??= readToken(options);
     const token = await known.catch((error: unknown) => {
       known = undefined;
@@ -143,6 +149,16 @@ async function problemOf(response: Response, url: string): Promise<GatehouseRequ
       return new GatehouseRequestError(status, String(problem.title), String(problem.detail), { cause: problem });
   }
   return notGatehouse(url, undefined, status);
+}
+
+/** Plain HTTP only where nobody else can listen. */
+export function isProtected(url: string): boolean {
+  const { protocol, hostname } = new URL(url);
+  return protocol === 'https:' || isLoopback(hostname);
+}
+
+export function isLoopback(hostname: string): boolean {
+  return ['localhost', '127.0.0.1', '[::1]'].includes(hostname);
 }
 
 export function unreachable(url: string, cause: unknown): GatehouseRequestError {

@@ -41,17 +41,19 @@ export const tail: Run<Options> = async ({ options, out }) => {
     for (const each of found.reverse()) print(each);
     return;
   }
-  for (let first = true; ; first = false) {
+  for (let isKnown = false; ; ) {
     try {
       await follow(operator, print, async () => {
-        const missed = first
+        const isFirst = !isKnown;
+        isKnown = true;
+        const missed = isFirst
           ? await takeUpTo(operator.list('GET /records', { query: { ...query, limit: pageSize(lines) } }), lines)
           : await since(operator, printed);
         for (const each of missed.reverse()) print(each);
       });
     } catch (error) {
       const failure = toFailure(error);
-      if (first || failure.exitCode !== exitCodes.unavailable) throw failure;
+      if (!isKnown || failure.exitCode !== exitCodes.unavailable) throw failure;
     }
     out.note('The server has closed the stream; waiting for it …');
     for (;;) {
