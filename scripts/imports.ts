@@ -38,7 +38,7 @@ const problems: string[] = [];
 const arrows = new Set<string>();
 
 for (const file of globSync('packages/*/src/**/*.{ts,tsx}', { cwd: root })) {
-  const isTest = /\.test\.tsx?$|\/testing\//.test(file);
+  const isTest = /\.(test|bench)\.tsx?$|\/testing\/|\/suite(-[a-z]+)*\.ts$/.test(file);
   const own = file.split('/')[1] ?? '';
   for (const specifier of importsOf(readFileSync(join(root, file), 'utf8'))) {
     const dependency = /^@gatehouse\/([a-z]+)/.exec(specifier)?.[1];
