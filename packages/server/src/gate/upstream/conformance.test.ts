@@ -4,11 +4,11 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { temporaryDirectory } from './test-kit.ts';
+import { temporaryDirectory } from './testing/kit.ts';
 
 const manifest = createRequire(import.meta.url).resolve('@modelcontextprotocol/conformance/package.json');
 const suite = join(dirname(manifest), 'dist', 'index.js');
-const client = fileURLToPath(new URL('./test-conformance-client.ts', import.meta.url));
+const client = fileURLToPath(new URL('./testing/conformance-client.ts', import.meta.url));
 
 /** The suite's client scenarios without those of OAuth: toward an upstream we hold no token of the agent's. */
 const scenarios: [string, string[]][] = [

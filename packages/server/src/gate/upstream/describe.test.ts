@@ -20,7 +20,7 @@ import {
   stdioServer,
   temporaryDirectory,
   textOf,
-} from './test-kit.ts';
+} from './testing/kit.ts';
 
 const packageFile = createRequire(import.meta.url).resolve;
 const script = (name: string) =>

@@ -58,10 +58,10 @@ async function readList(
     const params: JsonObject = cursor === undefined ? {} : { cursor };
     const answer = await connection.request({ method, params }, { signal: AbortSignal.timeout(limits.idleTimeoutMs) });
     if ('error' in answer) {
-      const { code, message } = answer.error;
+      const { code } = answer.error;
       // Declared, but not served: some servers have resources without templates.
       if (code === -32601) return entries;
-      throw new UpstreamFailure('refused', `The server does not answer ${method}: ${message.slice(0, 200)}`, {
+      throw new UpstreamFailure('refused', `The server does not answer ${method} (${code}).`, {
         mayHaveRun: false,
       });
     }

@@ -1,7 +1,7 @@
 import { isJsonObject, type JsonObject } from '../../platform/index.ts';
 import type { EraSpeaker } from './connection.ts';
 import type { Channel, Exchanges } from './exchanges.ts';
-import { gatehouseInfo, legacyVersions, type Negotiated } from './protocol.ts';
+import { gatehouseInfo, legacyVersions, type Negotiated, versionText } from './protocol.ts';
 import { JsonRpcFailure, type UpstreamClient, UpstreamFailure, type Watch } from './types.ts';
 
 /** `initialize` and `notifications/initialized`. Throws UpstreamFailure. */
@@ -17,12 +17,12 @@ export async function initialize(
   };
   const answer = await exchanges.request({ method: 'initialize', params }, params, { signal, lasting: true });
   if ('error' in answer)
-    throw new UpstreamFailure('unreachable', `The server refused initialize: ${answer.error.message.slice(0, 200)}`);
+    throw new UpstreamFailure('unreachable', `The server refused initialize (${answer.error.code}).`);
   const { protocolVersion, capabilities, serverInfo, instructions } = answer.result;
   if (typeof protocolVersion !== 'string' || !legacyVersions.includes(protocolVersion))
     throw new UpstreamFailure(
       'unreachable',
-      `The server speaks ${JSON.stringify(protocolVersion)?.slice(0, 50)}, Gatehouse speaks ${legacyVersions.join(', ')}.`,
+      `The server speaks ${versionText([protocolVersion])}; Gatehouse speaks ${legacyVersions.join(', ')}.`,
     );
   return {
     era: '2025-11-25',

@@ -4,7 +4,7 @@ import type { Exchanges } from './exchanges.ts';
 import type { UpstreamLimits } from './limits.ts';
 import { createListening } from './listening.ts';
 import { rpcErrors } from './messages.ts';
-import { gatehouseInfo, metaKeys, modernVersion, type Negotiated } from './protocol.ts';
+import { gatehouseInfo, metaKeys, modernVersion, type Negotiated, versionText } from './protocol.ts';
 import { type UpstreamAnswer, type UpstreamClient, UpstreamFailure, type UpstreamRequest } from './types.ts';
 
 /** The request's params with what this era wants in every `_meta`. Whoever calls cannot set these keys. */
@@ -62,7 +62,7 @@ function settleVersion(supported: Json[] | undefined): undefined {
   if (versions.length > 0 && versions.every((version) => version >= modernVersion))
     throw new UpstreamFailure(
       'unreachable',
-      `The server speaks ${versions.join(', ').slice(0, 200)}; Gatehouse speaks ${modernVersion} and earlier.`,
+      `The server speaks ${versionText(versions)}; Gatehouse speaks ${modernVersion} and earlier.`,
     );
 }
 

@@ -15,7 +15,7 @@ import {
   shakeHands,
   startUpstreams,
   textOf,
-} from './test-kit.ts';
+} from './testing/kit.ts';
 import type { ServerMessage } from './types.ts';
 
 const none = { capabilities: {} };

@@ -29,7 +29,8 @@ export function readMessages(bytes: Uint8Array, batches: boolean): IncomingMessa
     value = parseStrictJson(bytes);
   } catch (cause) {
     if (!(cause instanceof GatehouseError)) throw cause;
-    throw violation(`The server sent what is no acceptable JSON: ${cause.message}`, cause);
+    // The parser's own words quote the input, and what a server says must not speak through our errors.
+    throw violation(`The server sent what is no acceptable JSON (${cause.code}).`, cause);
   }
   if (!Array.isArray(value)) return [readMessage(value)];
   if (!batches) throw violation('The server sent a JSON-RPC batch, which its protocol version does not have.');

@@ -25,3 +25,9 @@ export interface Negotiated {
 }
 
 export const gatehouseInfo: JsonObject = { name: 'gatehouse', title: 'Gatehouse', version: '0.1.0' };
+
+/** Versions as a server named them, for a message of ours: what does not look like a version is left out. */
+export function versionText(versions: unknown[]): string {
+  const plain = versions.filter((version) => /^[0-9A-Za-z.-]{1,20}$/.test(String(version))).slice(0, 10);
+  return plain.length === 0 ? 'an unknown version' : plain.join(', ');
+}

@@ -6,7 +6,7 @@ import { prepareHostileStdio } from '../../../../../test/peers/hostile-server.ts
 import { prepareV1Stdio } from '../../../../../test/peers/v1-server.ts';
 import { prepareV2Stdio } from '../../../../../test/peers/v2-server.ts';
 import type { Clock, JsonObject } from '../../platform/index.ts';
-import { call, nextUnsolicited, scope, startUpstreams, stdioPeer, stdioServer, textOf } from './test-kit.ts';
+import { call, nextUnsolicited, scope, startUpstreams, stdioPeer, stdioServer, textOf } from './testing/kit.ts';
 import type { ServerMessage } from './types.ts';
 
 const none = { capabilities: {} };
@@ -192,6 +192,15 @@ describe('a stdio server', () => {
     const lines = log.filter(({ message }) => message === 'upstream.stderr');
     assert.ok(lines.length > 0 && lines.length <= 240, `${lines.length} lines`);
     assert.ok(lines.every(({ line }) => String(line).length <= 2_000));
+  });
+
+  test('cannot bring what it was granted in its environment into the log', async (context) => {
+    const { upstreams, log } = startUpstreams(context);
+    const source = `console.error('my key is ' + process.env.API_KEY); process.exit(1);`;
+    const server = stdioServer(['-e', source], {}, { env: { API_KEY: 'sk-CANARY-0123456789' } });
+    await assert.rejects(upstreams.connect(server, scope, none), { kind: 'unreachable' });
+    assert.ok(!JSON.stringify(log).includes('CANARY'));
+    assert.ok(log.some(({ line }) => line === 'my key is [API_KEY]'));
   });
 
   test('of one session is not that of another; sessions of a task are limited', async (context) => {

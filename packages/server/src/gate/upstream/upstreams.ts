@@ -206,21 +206,34 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       clock,
       log: withServer(options.log, server.name, scope.task),
     };
+    try {
+      const connected = await dial(server, scope, shared, connectOptions);
+      eras.set(hint, connected.connection.era);
+      return connected;
+    } catch (failure) {
+      // It may have become another server than it was.
+      eras.delete(hint);
+      throw failure;
+    }
+  }
+
+  async function dial(
+    server: ToolServerManifest,
+    scope: UpstreamScope,
+    shared: boolean,
+    connectOptions: ConnectOptions,
+  ): Promise<Connected> {
     const { transport } = server;
-    let connected: Connected;
     if (transport.type === 'http') {
       const url = new URL(transport.url);
-      connected = await connectHttp(pools.of(server.name, scope.environment, transport), url, connectOptions);
-    } else {
-      const owner = shared ? `shared-${scope.environment}` : scope.task;
-      const launch = await launcher.launch(server, scope.environment, owner);
-      const onProcess = (change: 1 | -1) => {
-        processes += change;
-      };
-      connected = await connectStdio(launch, { ...connectOptions, onProcess });
+      return connectHttp(pools.of(server.name, scope.environment, transport), url, connectOptions);
     }
-    eras.set(hint, connected.connection.era);
-    return connected;
+    const owner = shared ? `shared-${scope.environment}` : scope.task;
+    const launch = await launcher.launch(server, scope.environment, owner);
+    const onProcess = (change: 1 | -1) => {
+      processes += change;
+    };
+    return connectStdio(launch, { ...connectOptions, onProcess });
   }
 
   /** A connection that dies young counts against the next start; one that has served clears the count. */

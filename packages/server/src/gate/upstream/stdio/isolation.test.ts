@@ -21,14 +21,14 @@ import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { ToolServerManifest } from '@gatehouse/protocol';
 import type { LookAround } from '../../../../../../test/peers/hostile-behaviour.ts';
-import { call, scope, startUpstreams, stdioServer, temporaryDirectory, textOf } from '../test-kit.ts';
+import type { GateTask } from '../testing/gate.ts';
+import { call, scope, startUpstreams, stdioServer, temporaryDirectory, textOf } from '../testing/kit.ts';
 import { workingDirectory } from './directories.ts';
 import { createLauncher, type Isolation } from './launch.ts';
-import type { GateTask } from './test-gate.ts';
 
 /** @proves law-11.stranger */
 const hostile = fileURLToPath(new URL('../../../../../../test/peers/hostile-server.ts', import.meta.url));
-const testGate = fileURLToPath(new URL('./test-gate.ts', import.meta.url));
+const testGate = fileURLToPath(new URL('../testing/gate.ts', import.meta.url));
 const none = { capabilities: {} };
 const isRoot = process.getuid?.() === 0;
 

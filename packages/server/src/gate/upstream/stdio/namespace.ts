@@ -14,18 +14,7 @@ import type { Launch, Plan } from './launch.ts';
  */
 
 /** System paths that programs need, as far as they exist: symbolic links are remade, the rest is bound read-only. */
-const systemPaths = [
-  '/usr',
-  '/bin',
-  '/sbin',
-  '/lib',
-  '/lib32',
-  '/lib64',
-  '/libx32',
-  '/nix/store',
-  '/gnu/store',
-  '/opt',
-];
+const systemPaths = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32', '/nix/store', '/gnu/store'];
 
 /** Of /etc only what name resolution, TLS and the dynamic linker read. */
 const etcPaths = [

@@ -75,7 +75,7 @@ export function startProcess(
   child.stdin.on('error', (error) => log.debug('upstream.stdin', { error }));
   child.stdout.on('error', (error) => log.debug('upstream.stdout', { error }));
   child.stdout.on('data', createLineReader(child.stdout, limits.messageBytes, handlers));
-  logStderr(child, limits, log);
+  logStderr(child, env, limits, log);
 
   return {
     write(line) {
@@ -114,8 +114,20 @@ function killGroup(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** Standard error becomes log lines, cut and counted: a log is no place to fill a disk from. */
-function logStderr(child: ChildProcessWithoutNullStreams, limits: UpstreamLimits, log: Log): void {
+/** Shorter values are no secrets, and taking them out would only garble the log. */
+const minSecretChars = 8;
+
+/**
+ * Standard error becomes log lines, cut and counted: a log is no place to fill a disk from. What was granted in the environment may
+ * be a credential, and a server that prints it must not write it to our log.
+ */
+function logStderr(
+  child: ChildProcessWithoutNullStreams,
+  env: Record<string, string>,
+  limits: UpstreamLimits,
+  log: Log,
+): void {
+  const granted = Object.entries(env).filter(([name, value]) => name !== 'PATH' && value.length >= minSecretChars);
   let minute = 0;
   let lines = 0;
   let rest = '';
@@ -127,13 +139,16 @@ function logStderr(child: ChildProcessWithoutNullStreams, limits: UpstreamLimits
       minute = now;
       lines = 0;
     }
-    if (++lines <= limits.stderrLinesPerMinute && line !== '') log.info('upstream.stderr', { line });
+    if (++lines > limits.stderrLinesPerMinute || line === '') return;
+    let text = line;
+    for (const [name, value] of granted) text = text.replaceAll(value, `[${name}]`);
+    log.info('upstream.stderr', { line: text.slice(0, limits.stderrLineBytes) });
   };
   child.stderr.setEncoding('utf8');
   child.stderr.on('data', (text: string) => {
     const parts = (rest + text).split('\n');
-    rest = (parts.pop() ?? '').slice(0, limits.stderrLineBytes);
-    for (const part of parts) emit(part.slice(0, limits.stderrLineBytes));
+    rest = (parts.pop() ?? '').slice(0, 2 * limits.stderrLineBytes);
+    for (const part of parts) emit(part.slice(0, 2 * limits.stderrLineBytes));
   });
   child.stderr.on('end', () => emit(rest));
   child.stderr.on('error', (error) => log.debug('upstream.stderr-lost', { error }));

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { ToolServerManifest } from '@gatehouse/protocol';
-import { createLog, type JsonObject, systemClock } from '../../platform/index.ts';
-import type { ServerMessage, UpstreamAnswer, UpstreamConnection, UpstreamHooks, Upstreams } from './types.ts';
-import { createUpstreams, type UpstreamsOptions } from './upstreams.ts';
+import { createLog, type JsonObject, systemClock } from '../../../platform/index.ts';
+import type { ServerMessage, UpstreamAnswer, UpstreamConnection, UpstreamHooks, Upstreams } from '../types.ts';
+import { createUpstreams, type UpstreamsOptions } from '../upstreams.ts';
 
 /** What the tests of this folder share. Not imported by anything else. */
 export type Context = { after(task: () => void | Promise<void>): void } | TestContext;

@@ -1,5 +1,5 @@
 /**
- * node test-conformance-client.ts URL
+ * node testing/conformance-client.ts URL
  *
  * What the official suite starts as "the client": our outbound side, driven as the suite's scenario wants. It lists what the server
  * serves, calls every tool, reads and gets everything else.
@@ -7,11 +7,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createLog, isJsonObject, type Json, type JsonObject, systemClock } from '../../platform/index.ts';
-import { parameterHeaders } from './parameter-headers.ts';
-import { httpServer, scope } from './test-kit.ts';
-import type { ServerMessage, UpstreamAnswer } from './types.ts';
-import { createUpstreams } from './upstreams.ts';
+import { createLog, isJsonObject, type Json, type JsonObject, systemClock } from '../../../platform/index.ts';
+import { parameterHeaders } from '../parameter-headers.ts';
+import type { ServerMessage, UpstreamAnswer } from '../types.ts';
+import { createUpstreams } from '../upstreams.ts';
+import { httpServer, scope } from './kit.ts';
 
 const dataDir = mkdtempSync(join(tmpdir(), 'gatehouse-conformance-'));
 const upstreams = createUpstreams({ dataDir, log: createLog('warn'), clock: systemClock, isProduction: () => false });

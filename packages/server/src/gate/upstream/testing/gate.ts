@@ -1,14 +1,14 @@
 /**
- * node test-gate.ts JSON
+ * node testing/gate.ts JSON
  *
  * A gate in a process of its own, for tests that need another user or that kill it: starts one server, calls one tool, prints the
  * answer's text, and stays until its standard input closes.
  */
 import type { ToolServerManifest } from '@gatehouse/protocol';
 import { createLog, type JsonObject, systemClock } from '../../../platform/index.ts';
-import { call, scope, textOf } from '../test-kit.ts';
+import type { Isolation } from '../stdio/launch.ts';
 import { createUpstreams } from '../upstreams.ts';
-import type { Isolation } from './launch.ts';
+import { call, scope, textOf } from './kit.ts';
 
 export interface GateTask {
   dataDir: string;
