@@ -10,21 +10,21 @@ export interface Refusal {
   tool: RegisteredTool | null;
 }
 
-const featureOf: Record<string, Feature> = {
-  'resources/read': 'resources',
-  'resources/subscribe': 'resources',
-  'resources/unsubscribe': 'resources',
-  'prompts/get': 'prompts',
-  'sampling/createMessage': 'sampling',
-  'elicitation/create': 'elicitation',
-  'elicitation/create:url': 'url-elicitation',
-  'roots/list': 'roots',
-  'tasks/get': 'tasks',
-  'tasks/result': 'tasks',
-  'tasks/list': 'tasks',
-  'tasks/cancel': 'tasks',
-  'tasks/update': 'tasks',
-};
+const featureOf = new Map<string, Feature>([
+  ['resources/read', 'resources'],
+  ['resources/subscribe', 'resources'],
+  ['resources/unsubscribe', 'resources'],
+  ['prompts/get', 'prompts'],
+  ['sampling/createMessage', 'sampling'],
+  ['elicitation/create', 'elicitation'],
+  ['elicitation/create:url', 'url-elicitation'],
+  ['roots/list', 'roots'],
+  ['tasks/get', 'tasks'],
+  ['tasks/result', 'tasks'],
+  ['tasks/list', 'tasks'],
+  ['tasks/cancel', 'tasks'],
+  ['tasks/update', 'tasks'],
+]);
 
 /**
  * Finds the registered thing that an action is about. What no operator registered does not exist; what waits for review can't be
@@ -39,10 +39,11 @@ export function findSubject(snapshot: Snapshot, action: Action): RegisteredTool 
     );
   }
   if (action.operation === 'tools/call') return findTool(server, action.name);
-  const feature = action.operation === 'completion/complete' ? completionFeature(action) : featureOf[action.operation];
+  const feature =
+    action.operation === 'completion/complete' ? completionFeature(action) : featureOf.get(action.operation);
   if (!feature)
     return refusal('operation.unknown', `"${action.operation}" is not an operation that the gate lets through.`);
-  if (action.operation === 'prompts/get') {
+  if (feature === 'prompts') {
     const prompt = server.definitions.find(({ kind, name }) => kind === 'prompt' && name === action.name);
     if (prompt?.state !== 'approved')
       return refusal(
@@ -55,6 +56,7 @@ export function findSubject(snapshot: Snapshot, action: Action): RegisteredTool 
 
 function findTool(server: RegisteredServer, name: string): RegisteredTool | Refusal {
   const tool = server.tools.get(name);
+  if (tool?.state === 'missing') return refusal('tool.missing', `${server.name} does not serve ${tool.ref} now.`, tool);
   if (!tool?.definition) {
     const waiting = tool ? 'waits for its first review' : 'does not exist';
     return refusal(
@@ -70,7 +72,6 @@ function findTool(server: RegisteredServer, name: string): RegisteredTool | Refu
       tool,
     );
   }
-  if (tool.state === 'missing') return refusal('tool.missing', `${server.name} no longer serves ${tool.ref}.`, tool);
   return tool;
 }
 

@@ -1,0 +1,140 @@
+import { type ActionRecord, type ManifestInput, manifest, TASK_DETAILS_TYPE } from '@gatehouse/protocol';
+import { createApprovals } from '../../approvals/index.ts';
+import { type House, openHouse } from '../../identity/people/testing/house.ts';
+import type { JsonObject } from '../../platform/index.ts';
+import { compilePolicies } from '../../policy/index.ts';
+import type { ServedDefinition } from '../../registry/index.ts';
+import { type Action, createEnforcement, type Sent } from '../index.ts';
+
+export const AGENT = 'agent-support-prod';
+
+const tool = (name: string, properties: JsonObject, more: JsonObject = {}): ServedDefinition => ({
+  kind: 'tool',
+  name,
+  body: { name, inputSchema: { type: 'object', properties, required: Object.keys(properties), ...more } },
+});
+
+const integer = { type: 'integer' };
+
+export const served: ServedDefinition[] = [
+  tool('get_order', { order: integer }),
+  tool('refund_order', { order: integer, amount_cents: integer }),
+  tool('drop_table', { table: { type: 'string' } }),
+  tool('not_in_the_manifest', {}),
+];
+
+const workspace: ManifestInput[] = [
+  { kind: 'Environment', name: 'prod', production: true },
+  { kind: 'Environment', name: 'staging' },
+  { kind: 'Template', name: 'all', allow: [{ tools: ['shop/*'] }] },
+  { kind: 'Blueprint', name: 'support', templates: ['all'] },
+  {
+    kind: 'ToolServer',
+    name: 'shop',
+    environments: ['prod'],
+    transport: { type: 'stdio', command: 'node' },
+    tools: {
+      get_order: { tier: 1, effects: ['read'], resourceArgument: 'order' },
+      refund_order: { tier: 3, effects: ['pay'], resourceArgument: 'order' },
+      drop_table: { tier: 4, effects: ['delete'] },
+      not_served: { tier: 1, effects: ['read'] },
+    },
+  },
+];
+
+/**
+ * The choke point on a real database, registry, ledger and approvals; only the upstream is the test's: what it was sent is in
+ * `sends`, and what the record held at that moment in `seen`. Without `follow` it hears of no change that another replica makes.
+ */
+export async function openRoom({ follow = true, afterAppend = () => {} } = {}) {
+  const house: House = await openHouse();
+  const { registry, storage, ledger, clock, log } = house;
+  const approvals = await createApprovals(house);
+  let fresh = true;
+  let compiled: { version: number; set: ReturnType<typeof compilePolicies> } | undefined;
+  const enforcement = createEnforcement({
+    registry,
+    approvals,
+    ledger: {
+      ...ledger,
+      async append(...what) {
+        const written = await ledger.append(...what);
+        afterAppend();
+        return written;
+      },
+    },
+    clock,
+    log,
+    feed: { fresh: () => fresh && (!follow || storage.feed.fresh()) },
+    policies(snapshot) {
+      const version = snapshot.fences.get('policy') ?? 0;
+      if (compiled?.version !== version) compiled = { version, set: compilePolicies(snapshot) };
+      return compiled.set;
+    },
+  });
+  if (follow)
+    await storage.feed.start('one', async (changes) => {
+      await registry.refresh(changes);
+      await approvals.refresh(changes);
+    });
+  const apply = async (inputs: ManifestInput[], definitions = served) => {
+    const manifests = inputs.map((input) => manifest.parse(input));
+    await registry.apply(manifests, { prune: false, by: 'gatehouse', served: new Map([['shop', definitions]]) });
+  };
+  await house.declare('owner@example.test', 'owner', 'approver');
+  const agent = { owner: 'owner@example.test', purpose: 'Answers.', environment: 'prod', blueprint: 'support' };
+  await apply([...workspace, { kind: 'Agent', name: AGENT, ...agent }]);
+  const task = await registry.startTask(AGENT, {
+    type: TASK_DETAILS_TYPE,
+    template: 'all',
+    parameters: {},
+    intent: 'refund order 1042',
+  });
+  const caller = {
+    agent: AGENT,
+    agentEpoch: registry.snapshot().agents.get(AGENT)?.epoch ?? 0,
+    task,
+    actorChain: [],
+    tokenId: 'token-1',
+    proofKey: null,
+    expiresAt: clock.now() + 900_000,
+  };
+  const sends: string[] = [];
+  const seen: string[][] = [];
+  const ok: Sent = { result: 'success', body: { content: [] } };
+
+  const recordsOf = async (actionId: string): Promise<ActionRecord[]> =>
+    (await house.records()).filter(({ action_id }) => action_id === actionId);
+
+  return {
+    house,
+    registry,
+    storage,
+    approvals,
+    enforcement,
+    ledger,
+    apply,
+    task,
+    caller,
+    sends,
+    seen,
+    recordsOf,
+    setFresh(value: boolean) {
+      fresh = value;
+    },
+    call(name: string, args: JsonObject, change: Partial<Action> = {}, send?: () => Promise<Sent>) {
+      const action: Action = { caller, operation: 'tools/call', server: 'shop', name, arguments: args, ...change };
+      return enforcement.enforce(action, async ({ actionId }) => {
+        sends.push(actionId);
+        seen.push((await recordsOf(actionId)).map(({ kind }) => kind));
+        return send ? send() : ok;
+      });
+    },
+    async close() {
+      if (follow) await storage.feed.stop();
+      await house.close();
+    },
+  };
+}
+
+export type Room = Awaited<ReturnType<typeof openRoom>>;
