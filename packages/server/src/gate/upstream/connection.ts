@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../platform/index.ts';
-import type { Channel, Exchanges } from './exchanges.ts';
+import type { Channel } from './exchange.ts';
+import type { Exchanges } from './exchanges.ts';
 import type { Negotiated } from './protocol.ts';
 import type { ServerMessage, UpstreamConnection, UpstreamRequest, Watch } from './types.ts';
 

@@ -1,6 +1,7 @@
 import { isJsonObject, type JsonObject } from '../../platform/index.ts';
 import type { EraSpeaker } from './connection.ts';
-import type { Channel, Exchanges } from './exchanges.ts';
+import type { Channel } from './exchange.ts';
+import type { Exchanges } from './exchanges.ts';
 import { gatehouseInfo, legacyVersions, type Negotiated, versionText } from './protocol.ts';
 import { JsonRpcFailure, type UpstreamClient, UpstreamFailure, type Watch } from './types.ts';
 

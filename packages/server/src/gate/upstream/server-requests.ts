@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from '../../platform/index.ts';
-import type { ExchangesOptions, OpenExchange } from './exchanges.ts';
+import type { OpenExchange } from './exchange.ts';
+import type { ExchangesOptions } from './exchanges.ts';
 import { type MessageId, rpcErrors } from './messages.ts';
 import { JsonRpcFailure, type ServerMessage, UpstreamFailure } from './types.ts';
 

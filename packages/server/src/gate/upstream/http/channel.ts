@@ -1,7 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Pool } from 'undici';
 import { isJsonObject, type JsonObject, type Log } from '../../../platform/index.ts';
-import type { Channel, Exchange, Exchanges, Origin } from '../exchanges.ts';
+import type { Channel, Exchange, Origin } from '../exchange.ts';
+import type { Exchanges } from '../exchanges.ts';
 import type { UpstreamLimits } from '../limits.ts';
 import { readMessages } from '../messages.ts';
 import { standardHeaders } from '../parameter-headers.ts';

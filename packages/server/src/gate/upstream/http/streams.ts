@@ -1,4 +1,5 @@
-import type { Exchange, Exchanges, Origin } from '../exchanges.ts';
+import type { Exchange, Origin } from '../exchange.ts';
+import type { Exchanges } from '../exchanges.ts';
 import type { UpstreamLimits } from '../limits.ts';
 import { UpstreamFailure } from '../types.ts';
 import type { HttpCall, HttpEnd, HttpHandlers } from './call.ts';

@@ -1,5 +1,6 @@
 import type { JsonObject, Log } from '../../../platform/index.ts';
-import type { Channel, Exchanges } from '../exchanges.ts';
+import type { Channel } from '../exchange.ts';
+import type { Exchanges } from '../exchanges.ts';
 import type { UpstreamLimits } from '../limits.ts';
 import { readMessages } from '../messages.ts';
 import { UpstreamFailure } from '../types.ts';

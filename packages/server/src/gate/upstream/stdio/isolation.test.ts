@@ -112,7 +112,8 @@ for (const [isolation, isAvailable] of isolations) {
         assert.ok(!text.includes('CANARY'), `${path} was read`);
         assert.ok(!/gatehouse\.db|signing\.pem|notes\.txt/.test(text), `${path} was listed`);
       }
-      for (const [path, sighting] of Object.entries(seen.written)) assert.ok(!sighting.ok, `${path} was written`);
+      // What it writes to where such a directory would be in its own file system, it writes to nowhere.
+      for (const path of write) assert.ok(!existsSync(path), `${path} was written`);
       for (const path of secrets) assert.equal(readFileSync(path, 'utf8'), 'CANARY in a file of ours');
     });
 
@@ -164,7 +165,7 @@ for (const [isolation, isAvailable] of isolations) {
         });
         function attempt() {
           const done = [];
-          for (const pid of [process.ppid, ${process.pid}])
+          for (const pid of [process.ppid, ${process.pid}].filter((pid) => pid > 1))
             try { process.kill(pid, 'SIGUSR1'); done.push(pid); } catch {}
           return JSON.stringify(done);
         }`;
