@@ -45,14 +45,15 @@ function installIfStale() {
   const digest = createHash('sha256').update(readFileSync(lock)).digest('hex');
   const stamp = join(stampDir, 'installed');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return;
+  // Not `npm ci`: it refuses a lock file that lacks optional packages of other platforms, as registries without them make it.
   console.error('Installing dependencies (first run, or the lock file changed) …');
-  const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+  const npm = spawnSync('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,
     stdio: ['ignore', 2, 2],
     shell: process.platform === 'win32',
   });
   if (npm.status !== 0) {
-    console.error('npm ci failed: see its message above. Check the network and try again.');
+    console.error('npm install failed: see its message above. Check the network and try again.');
     process.exit(npm.status ?? 1);
   }
   mkdirSync(stampDir, { recursive: true });
