@@ -20,15 +20,17 @@ export interface Replica {
   stop(): Promise<void>;
 }
 
-export function createReplica(config: Config): Replica {
+/** `before`: a command that ends by becoming the rest of its arguments, such as one that first mounts a file system. */
+export function createReplica(config: Config, before: string[] = []): Replica {
   let child: ChildProcess | undefined;
 
   function launch(): ChildProcess {
-    child = spawn(
-      process.execPath,
-      ['--disable-warning=ExperimentalWarning', join(import.meta.dirname, 'server.ts'), JSON.stringify(config)],
-      { detached: true, stdio: ['pipe', 'pipe', 'inherit'] },
-    );
+    const [command = '', ...args] = [
+      ...before,
+      ...[process.execPath, '--disable-warning=ExperimentalWarning', join(import.meta.dirname, 'server.ts')],
+      JSON.stringify(config),
+    ];
+    child = spawn(command, args, { detached: true, stdio: ['pipe', 'pipe', 'inherit'] });
     return child;
   }
 

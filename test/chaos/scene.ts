@@ -12,6 +12,8 @@ import { createReplica, type Replica } from './replica.ts';
 /** A server process, two upstreams, agents at work and an approver. */
 export interface Scene {
   replica: Replica;
+  /** Its data directory as seen from here. */
+  dataDir: string;
   operator: Operator;
   caller: McpCaller;
   /** Bearer-only, and one that proves its key with each call. */
@@ -87,7 +89,8 @@ export function sceneManifests(upstreamUrl: string, stdioLog?: { directory: stri
   ];
 }
 
-export async function startScene(database: string): Promise<Scene> {
+/** `diskMiB`: the server's data lies on a file system of its own, of that size (Linux with user namespaces); without stdio. */
+export async function startScene(database: string, { diskMiB }: { diskMiB?: number } = {}): Promise<Scene> {
   const directory = realpathSync(mkdtempSync(join(tmpdir(), 'gatehouse-chaos-')));
   const stdioDirectory = join(directory, 'stdio');
   mkdirSync(stdioDirectory);
@@ -96,15 +99,19 @@ export async function startScene(database: string): Promise<Scene> {
   const port = await freePort();
   const url = `http://localhost:${port}`;
   const dataDir = join(directory, 'data');
-  const replica = createReplica({
-    dataDir,
-    database,
-    host: '127.0.0.1',
-    port,
-    publicUrl: url,
-    trustDomain: 'example.test',
-    replica: 'one',
-  });
+  mkdirSync(dataDir, { mode: 0o700 });
+  const replica = createReplica(
+    {
+      dataDir,
+      database,
+      host: '127.0.0.1',
+      port,
+      publicUrl: url,
+      trustDomain: 'example.test',
+      replica: 'one',
+    },
+    diskMiB === undefined ? [] : onOwnDisk(dataDir, diskMiB),
+  );
   const caller = createCaller(url);
   async function close(): Promise<void> {
     await caller.close();
@@ -114,8 +121,10 @@ export async function startScene(database: string): Promise<Scene> {
   }
   try {
     await replica.start();
-    const operator = operatorOf(url, dataDir);
-    await applyTo(operator, sceneManifests(upstream.url, { directory: stdioDirectory, file: files[1] }));
+    const seenFromHere = diskMiB === undefined ? dataDir : `/proc/${replica.pid}/root${dataDir}`;
+    const operator = operatorOf(url, seenFromHere);
+    const stdio = diskMiB === undefined ? { directory: stdioDirectory, file: files[1] } : undefined;
+    await applyTo(operator, sceneManifests(upstream.url, stdio));
     const tasks = {
       bearer: await startTask(operator, 'agent-bearer', true),
       proving: await startTask(operator, 'agent-proving', false),
@@ -123,6 +132,7 @@ export async function startScene(database: string): Promise<Scene> {
     const approver = await signIn(operator, 'approver@example.test');
     return {
       replica,
+      dataDir: seenFromHere,
       operator,
       caller,
       tasks,
@@ -138,4 +148,9 @@ export async function startScene(database: string): Promise<Scene> {
     await close();
     throw error;
   }
+}
+
+export function onOwnDisk(directory: string, sizeMiB: number): string[] {
+  const script = `mount -t tmpfs -o size=${sizeMiB}m,mode=0700 tmpfs "$0" && exec "$@"`;
+  return ['unshare', '--user', '--map-root-user', '--mount', '--', 'sh', '-c', script, directory];
 }

@@ -1,0 +1,200 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { appendFileSync, copyFileSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { startPostgres } from '../support/postgres.ts';
+import { createAudit } from './audit.ts';
+import { createJournal } from './journal.ts';
+import { onOwnDisk, type Scene, startScene } from './scene.ts';
+import { createStoredReader } from './stored.ts';
+
+/** Law 1: if it can't be recorded, it is denied. Whether a call passed is what its upstream says. */
+
+type Fault = { begin(): Promise<void> | void; end(): Promise<void> | void };
+
+async function open(t: TestContext, database: string, options?: { diskMiB: number }) {
+  const scene = await startScene(database, options);
+  t.after(scene.close);
+  const journal = createJournal();
+  let calls = 0;
+  /** As many calls at once, of every kind of caller; gives how many passed, by their answers. */
+  async function callMany(count: number): Promise<{ ids: string[]; ran: string[] }> {
+    const ids = Array.from({ length: count }, () => `call-${++calls}`);
+    const answers = await Promise.all(
+      ids.map((id, at) =>
+        scene.caller.call(at === 0 ? scene.tasks.proving : scene.tasks.bearer, 'over-http__note', { id }),
+      ),
+    );
+    const ran = ids.filter((_, at) => answers[at]?.kind === 'ran');
+    for (const id of ran) journal.ran.add(id);
+    return { ids, ran };
+  }
+  const pay = () => scene.caller.call(scene.tasks.bearer, 'over-http__pay', { id: 'payment' });
+  return { scene, journal, callMany, pay };
+}
+
+/** A payment that somebody has approved, and that has not been made yet. */
+async function approvePayment({ scene, journal, pay }: Awaited<ReturnType<typeof open>>): Promise<void> {
+  const waiting = await pay();
+  assert.ok(waiting.kind === 'pending');
+  assert.ok(await scene.approver.approve(waiting.approval));
+  journal.payments.set('payment', {
+    tool: 'over-http__pay',
+    approval: waiting.approval,
+    asked: true,
+    acknowledged: true,
+    settled: true,
+  });
+}
+
+async function untilCallsPass({ callMany }: Pick<Awaited<ReturnType<typeof open>>, 'callMany'>): Promise<void> {
+  for (let turn = 0; turn < 100; turn++) {
+    const { ran } = await callMany(1);
+    if (ran.length === 1) return;
+    await sleep(300);
+  }
+  assert.fail('no call passes although the database can be written again');
+}
+
+async function assertRecorded(scene: Scene, audit: ReturnType<typeof createAudit>): Promise<void> {
+  assert.deepEqual(await audit.check(scene.seen(), { openAllowed: true }), []);
+  assert.equal((await scene.operator.call('POST /logs/verify')).problem, null);
+}
+
+async function assertDeniedMeanwhile(t: TestContext, database: string, faultOf: (scene: Scene) => Fault) {
+  const opened = await open(t, database);
+  const { scene, journal, callMany, pay } = opened;
+  assert.equal((await callMany(12)).ran.length, 12);
+  await approvePayment(opened);
+  const before = scene.seen();
+
+  const fault = faultOf(scene);
+  await fault.begin();
+  // More than once, and longer than a feed lease lasts: the first calls are refused for another reason than the later ones.
+  for (let round = 0; round < 3; round++) {
+    const [{ ran }, payment] = await Promise.all([callMany(12), pay()]);
+    assert.deepEqual(ran, []);
+    assert.notEqual(payment.kind, 'ran');
+    await sleep(1_000);
+  }
+  assert.deepEqual(scene.seen(), before, 'a call has reached its upstream, and could not have been recorded');
+  await fault.end();
+
+  await untilCallsPass(opened);
+  const payments = await Promise.all([pay(), pay()]);
+  assert.equal(payments.filter(({ kind }) => kind === 'ran').length, 1, 'what was approved before runs, once');
+  const audit = createAudit(createStoredReader(database, scene.dataDir), journal);
+  await assertRecorded(scene, audit);
+}
+
+const prlimit = spawnSync('prlimit', ['--version']).status === 0 ? false : 'prlimit (util-linux) is missing';
+
+// @proves law-1.unwritable
+test('while nothing can be written to the disk no call passes, and calls pass again when it can', {
+  skip: prlimit,
+}, async (t) => {
+  await assertDeniedMeanwhile(t, 'sqlite', ({ replica }) => {
+    const limit = (size: string) => {
+      const { status, stderr } = spawnSync('prlimit', ['--pid', String(replica.pid), `--fsize=${size}:`]);
+      assert.equal(status, 0, stderr.toString());
+    };
+    return { begin: () => limit('0'), end: () => limit('unlimited') };
+  });
+});
+
+const ownDisk = (() => {
+  const directory = mkdtempSync(join(tmpdir(), 'gatehouse-disk-'));
+  const [command = '', ...args] = [...onOwnDisk(directory, 1), 'true'];
+  const { status } = spawnSync(command, args);
+  rmdirSync(directory);
+  return status === 0
+    ? false
+    : 'this system lets nobody mount a small disk (user namespaces); the test before stands for it';
+})();
+
+// @proves law-1.unwritable
+test('on a full disk what is refused has not run, and calls pass again when there is room', {
+  skip: ownDisk,
+}, async (t) => {
+  const opened = await open(t, 'sqlite', { diskMiB: 24 });
+  const { scene, journal, callMany } = opened;
+  const filler = join(scene.dataDir, 'filler');
+  const fill = () => {
+    for (let size = 1 << 20; size >= 1; size >>= 1) {
+      try {
+        for (;;) appendFileSync(filler, Buffer.alloc(size));
+      } catch (error) {
+        assert.equal((error as NodeJS.ErrnoException).code, 'ENOSPC');
+      }
+    }
+  };
+  assert.equal((await callMany(12)).ran.length, 12);
+  fill();
+  const refused: string[] = [];
+  // The log of the database has room of its own for a while.
+  for (let round = 0; round < 400 && refused.length < 100; round++) {
+    const { ids, ran } = await callMany(12);
+    refused.push(...ids.filter((id) => !ran.includes(id)));
+    if (ran.length > 0) fill();
+  }
+  assert.ok(refused.length >= 100, 'the disk is full, and calls go on passing');
+  const seen = new Set(scene.seen());
+  assert.deepEqual(
+    refused.filter((id) => seen.has(id)),
+    [],
+  );
+  rmSync(filler);
+  await untilCallsPass(opened);
+  // SQLite does not find its way to the server's disk, so it is read as a power cut would leave it.
+  const copy = mkdtempSync(join(tmpdir(), 'gatehouse-copy-'));
+  t.after(() => rmSync(copy, { recursive: true }));
+  scene.replica.signal('SIGSTOP');
+  for (const name of ['gatehouse.db', 'gatehouse.db-wal']) copyFileSync(join(scene.dataDir, name), join(copy, name));
+  scene.replica.signal('SIGCONT');
+  await assertRecorded(scene, createAudit(createStoredReader('sqlite', copy), journal));
+});
+
+// @proves law-1.unwritable
+test('while another program locks the database no call passes, and calls pass again when it lets go', async (t) => {
+  await assertDeniedMeanwhile(t, 'sqlite', ({ dataDir }) => {
+    let other: DatabaseSync | undefined;
+    return {
+      begin() {
+        other = new DatabaseSync(join(dataDir, 'gatehouse.db'), { timeout: 10_000 });
+        other.exec('begin immediate');
+      },
+      end: () => other?.close(),
+    };
+  });
+});
+
+// @proves law-1.unwritable
+test('while PostgreSQL is stopped no call passes, and calls pass again when it runs', async (t) => {
+  const postgres = await startPostgres();
+  if (!postgres) return t.skip('PostgreSQL is missing: see above');
+  t.after(postgres.close);
+  const { url } = await postgres.createDatabase();
+  await assertDeniedMeanwhile(t, url, () => ({ begin: postgres.kill, end: postgres.restart }));
+});
+
+// @proves law-1.unwritable
+test('while PostgreSQL is read-only no call passes, and calls pass again when it can be written', async (t) => {
+  const postgres = await startPostgres();
+  if (!postgres) return t.skip('PostgreSQL is missing: see above');
+  t.after(postgres.close);
+  const { url, name } = await postgres.createDatabase();
+  /** As a failover does it: sessions end, and new ones are on a server that is read-only. */
+  async function setReadOnly(isReadOnly: boolean): Promise<void> {
+    const client = new pg.Client({ connectionString: postgres?.url });
+    await client.connect();
+    await client.query(`alter database ${name} set default_transaction_read_only = ${isReadOnly}`);
+    await client.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [name]);
+    await client.end();
+  }
+  await assertDeniedMeanwhile(t, url, () => ({ begin: () => setReadOnly(true), end: () => setReadOnly(false) }));
+});
