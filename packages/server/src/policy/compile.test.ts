@@ -71,6 +71,7 @@ test('a policy that names an unknown tool, or compares an argument with another 
   assert.throws(load('permit(principal, action);'), /Policy mine, line 1/);
 });
 
+/** @proves law-2.policy-error */
 test('a policy that fails while it is evaluated denies, even beside a permit', () => {
   const overflow = {
     overflow:
@@ -100,6 +101,7 @@ test('listing: only tools that some permit could allow this task', () => {
   );
 });
 
+/** @proves law-2.default-deny */
 test('property: without a permit whose conditions hold nothing is ever allowed (default deny)', () => {
   const workspace = shopWorkspace();
   const set = compilePolicies(workspace);

@@ -1,19 +1,19 @@
 import {
   type EntityJson,
-  type EntityUidJson,
   type PolicyJson,
   policySetTextToParts,
   policyToJson,
   preparsePolicySet,
   statefulIsAuthorized,
-  type TypeAndId,
   validate,
 } from '@cedar-policy/cedar-wasm/nodejs';
 import type { Decision, Task, Tier } from '@gatehouse/protocol';
 import { digestJson, GatehouseError } from '../platform/index.ts';
 import type { Agent, RegisteredTool } from '../registry/index.ts';
 import { explainUnmet, forbidden, notPermitted } from './explain.ts';
-import { buildSchema, NAMESPACE, type Subject, subjectsOf } from './schema.ts';
+import { argumentReads, isTyped, type Read, unseenArgument } from './reads.ts';
+import { buildSchema, type Subject, subjectsOf } from './schema.ts';
+import { concerns, inScope, principalUids, uid } from './slice.ts';
 import { type TemplatePermit, templatePermits } from './templates.ts';
 import type { CompilePolicies, PolicySet } from './types.ts';
 import { toContext } from './values.ts';
@@ -26,6 +26,7 @@ export interface CompiledPolicy {
   source: string | PolicyJson;
   /** Present on permits made from a template's `allow`. */
   permit: TemplatePermit | null;
+  reads: Read[];
 }
 
 /**
@@ -41,12 +42,15 @@ export const compilePolicies: CompilePolicies = (snapshot) => {
   const policies = new Map<string, CompiledPolicy>();
   for (const template of snapshot.templates.values()) {
     for (const permit of templatePermits(template, subjects))
-      policies.set(permit.id, { id: permit.id, json: permit.policy, source: permit.policy, permit });
+      policies.set(permit.id, { id: permit.id, json: permit.policy, source: permit.policy, permit, reads: [] });
   }
   for (const file of snapshot.policies.values()) {
     for (const policy of parse(file.name, file.cedar)) {
       if (policies.has(policy.id)) throw invalid(file.name, 1, `two policies have the id "${policy.id}"`);
-      policies.set(policy.id, { ...policy, permit: null });
+      const compiled = { ...policy, permit: null, reads: argumentReads(policy.json) };
+      const problem = blindSpot(compiled, [...subjects.values()]);
+      if (problem) throw invalid(file.name, lineOf(file.cedar, file.cedar.indexOf(policy.source)), problem);
+      policies.set(policy.id, compiled);
     }
   }
   check(schema, policies, snapshot.policies);
@@ -114,6 +118,17 @@ function policySet(version: string, policies: Map<string, CompiledPolicy>, subje
           'arguments.invalid',
           `The arguments do not fit the tool: ${context.problem}. Correct them and call again.`,
           [],
+        );
+      }
+      for (const { id, reads } of candidates) {
+        const unseen = unseenArgument(reads, request.arguments, subject.arguments);
+        if (unseen === undefined) continue;
+        return result(
+          'deny',
+          tool.tier,
+          'policy.unseen-argument',
+          `Policy ${id} looks at "${unseen}", which ${tool.ref} does not declare with one plain type, so that no policy can compare it. Leave it out, or ask ${agent.manifest.owner} (the owner) for another tool.`,
+          [id],
         );
       }
       const answer = statefulIsAuthorized({
@@ -197,17 +212,15 @@ function raisedTier(tier: Tier, determining: CompiledPolicy[]): Tier {
   return Math.max(tier, ...raised) as Tier;
 }
 
-function uid(type: string, id: string): TypeAndId {
-  return { type: `${NAMESPACE}::${type}`, id };
-}
-
-function principalUids(agent: Agent, task: Task): TypeAndId[] {
-  return [
-    uid('Agent', agent.name),
-    uid('Template', task.template),
-    uid('Blueprint', agent.manifest.blueprint),
-    uid('Environment', agent.manifest.environment),
-  ];
+/** What the policy looks at and no tool in its scope lets it see. Tools that nobody has seen yet may still bring it. */
+function blindSpot({ json, reads }: CompiledPolicy, subjects: Subject[]): string | undefined {
+  const concerned = subjects.filter((subject) => concerns(json, subject));
+  if (concerned.length === 0 || concerned.some(({ described }) => !described)) return undefined;
+  const blind = reads.find((read) => !concerned.some((subject) => isTyped(read, subject.arguments)));
+  return (
+    blind &&
+    `no tool that it is about has an argument "${blind.path.join('.')}" of a type that policies can compare, so that it would never apply`
+  );
 }
 
 function entities(agent: Agent, task: Task, tool: RegisteredTool, subject: Subject): EntityJson[] {
@@ -232,42 +245,6 @@ function entities(agent: Agent, task: Task, tool: RegisteredTool, subject: Subje
     },
     { uid: uid('Action', tool.ref), parents: subject.effects.map((effect) => uid('Action', effect)), attrs: {} },
   ];
-}
-
-/** Whether the scope of a policy (not its conditions) can match; a task is named by id in no stored policy, so it is not looked at. */
-function inScope(policy: PolicyJson, principals: TypeAndId[], subject: Subject): boolean {
-  const actions = [uid('Action', subject.ref), ...subject.effects.map((effect) => uid('Action', effect))];
-  const resources = [uid('Tool', subject.ref), uid('ToolServer', subject.server)];
-  return (
-    scopeMatches(policy.principal, principals, `${NAMESPACE}::Task`) &&
-    scopeMatches(policy.action, actions, `${NAMESPACE}::Action`) &&
-    scopeMatches(policy.resource, resources, `${NAMESPACE}::Tool`)
-  );
-}
-
-type Scope = PolicyJson['principal'] | PolicyJson['action'] | PolicyJson['resource'];
-
-function scopeMatches(scope: Scope, uids: TypeAndId[], type: string): boolean {
-  const isOneOf = (entity: EntityUidJson) => {
-    const wanted = '__entity' in entity ? entity.__entity : entity;
-    return uids.some((each) => each.type === wanted.type && each.id === wanted.id);
-  };
-  switch (scope.op) {
-    case 'All':
-      return true;
-    case '==':
-      // A policy on one task by id would have to be kept for all tasks; the engine then decides.
-      return 'entity' in scope && (isOneOf(scope.entity) || isTask(scope.entity));
-    case 'in':
-      if ('entities' in scope) return scope.entities.some(isOneOf);
-      return 'entity' in scope && (isOneOf(scope.entity) || isTask(scope.entity));
-    case 'is':
-      return scope.entity_type === type && (!scope.in || ('entity' in scope.in && isOneOf(scope.in.entity)));
-  }
-}
-
-function isTask(entity: EntityUidJson): boolean {
-  return ('__entity' in entity ? entity.__entity : entity).type === `${NAMESPACE}::Task`;
 }
 
 function parse(file: string, text: string): { id: string; json: PolicyJson; source: string }[] {

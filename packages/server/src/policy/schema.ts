@@ -25,6 +25,8 @@ export interface Subject {
   tier: Tier;
   effects: Effect[];
   arguments: ArgumentsType;
+  /** False while nobody knows its arguments: the server has not been reached yet. */
+  described: boolean;
 }
 
 export type ArgumentType =
@@ -47,6 +49,7 @@ export function subjectsOf(server: RegisteredServer): Subject[] {
       tier: tool.tier,
       effects: tool.effects,
       arguments: argumentsOf(tool.definition?.inputSchema),
+      described: tool.definition !== null,
     }));
   return [...tools, ...features.map((feature) => featureSubject(server, feature))];
 }
@@ -64,7 +67,14 @@ export function featureSubject(server: Pick<RegisteredServer, 'name' | 'manifest
   };
   const argumentName = { resources: 'uri', prompts: 'name' }[feature as 'resources' | 'prompts'];
   const typed: ArgumentsType = argumentName ? { [argumentName]: { type: { kind: 'String' }, required: true } } : {};
-  return { ref: `${name}#${feature}`, server: name, tier: granted[feature], effects: ['read'], arguments: typed };
+  return {
+    ref: `${name}#${feature}`,
+    server: name,
+    tier: granted[feature],
+    effects: ['read'],
+    arguments: typed,
+    described: true,
+  };
 }
 
 /** Types of a tool's arguments, from its JSON Schema (any draft: only `type`, `properties`, `items` and `required` are read). */
@@ -91,7 +101,8 @@ function typeOf(schema: JsonObject, depth: number): ArgumentType | undefined {
       const required = Array.isArray(schema.required) ? schema.required : [];
       const attributes: ArgumentsType = {};
       for (const [key, property] of Object.entries(schema.properties)) {
-        const type = isJsonObject(property) ? typeOf(property, depth + 1) : undefined;
+        // In Cedar's JSON form `__entity` and `__extn` are no member names; a policy sees nothing that is called so.
+        const type = isJsonObject(property) && !key.startsWith('__') ? typeOf(property, depth + 1) : undefined;
         if (type) attributes[key] = { type, required: required.includes(key) };
       }
       return { kind: 'Record', attributes };

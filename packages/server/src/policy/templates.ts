@@ -55,13 +55,13 @@ function permit(
 ): TemplatePermit {
   const conditions = Object.entries(when).map(([argument, value]) => {
     const parameter = typeof value === 'string' && value.startsWith('$') ? value.slice(1) : null;
-    if (!subject.arguments[argument]) {
+    if (!Object.hasOwn(subject.arguments, argument)) {
       throw invalid(
         template.name,
         `allow[${index}].when.${argument}: ${subject.ref} has no argument "${argument}" of a type that policies can compare.`,
       );
     }
-    if (parameter !== null && !template.parameters[parameter]) {
+    if (parameter !== null && !Object.hasOwn(template.parameters, parameter)) {
       throw invalid(template.name, `allow[${index}].when.${argument}: the template has no parameter "${parameter}".`);
     }
     return { argument, parameter, literal: parameter === null ? value : null };
