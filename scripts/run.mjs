@@ -96,7 +96,7 @@ function isBuildStale() {
 
 function run(executable, command) {
   return new Promise((resolve) => {
-    const child = spawn(executable, ['--disable-warning=ExperimentalWarning', ...command], {
+    const child = spawn(executable, ['--disable-warning=ExperimentalWarning', '--disable-sigusr1', ...command], {
       cwd: verb === 'gatehouse' ? (process.env.INIT_CWD ?? process.cwd()) : root,
       stdio: 'inherit',
     });

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 
 /**
  * `npm test [-- FILE …] [--data DIR]`: checks, build, then every test. `--data` names a directory with published test data
@@ -21,7 +21,7 @@ const patterns =
         'test/**/*.test.ts',
       ];
 const files = patterns.flatMap((pattern) => globSync(pattern, { cwd: root, exclude: ['**/node_modules/**'] })).sort();
-const environment = { ...process.env, ...(data !== undefined && { GATEHOUSE_DATA: join(process.cwd(), data) }) };
+const environment = { ...process.env, ...(data !== undefined && { GATEHOUSE_DATA: resolve(process.env.INIT_CWD ?? root, data) }) };
 
 if (args.length === 0) {
   run(['scripts/check.ts']);
