@@ -1,6 +1,13 @@
 import type { Api, Manifest, ManifestInput } from '@gatehouse/protocol';
 import { manifest } from '@gatehouse/protocol';
-import { type AgentTask, agentKeyFromJwk, createAgent, createOperator, type Operator } from '@gatehouse/sdk';
+import {
+  type AgentClient,
+  type AgentTask,
+  agentKeyFromJwk,
+  createAgent,
+  createOperator,
+  type Operator,
+} from '@gatehouse/sdk';
 import { createSoftwarePasskey } from '@gatehouse/sdk/software-passkey';
 import { exportJWK, generateKeyPair } from 'jose';
 import { Pool } from 'undici';
@@ -15,13 +22,16 @@ export function applyTo(operator: Operator, manifests: ManifestInput[]): Promise
   return operator.call('POST /apply', { body: { manifests: manifests.map((each): Manifest => manifest.parse(each)) } });
 }
 
-/** A new key for the agent, and a task under the template `all`. */
-export async function startTask(operator: Operator, agent: string, bearerOnly: boolean): Promise<AgentTask> {
+/** The agent with a new key. */
+export async function enrol(
+  operator: Operator,
+  agent: string,
+  { bearerOnly, url = operator.url }: { bearerOnly: boolean; url?: string },
+): Promise<AgentClient> {
   const pair = await generateKeyPair('ES256', { extractable: true });
   const key = await agentKeyFromJwk(await exportJWK(pair.privateKey));
   await operator.call('POST /agents/:name/keys', { params: { name: agent }, body: { key: key.publicJwk } });
-  const client = await createAgent({ url: operator.url, agent, key, bearerOnly });
-  return client.startTask({ template: 'all', intent: 'chaos' });
+  return createAgent({ url, agent, key, bearerOnly });
 }
 
 export interface Approver {
@@ -31,8 +41,7 @@ export interface Approver {
 }
 
 /** A person with a passkey of software, signed in; the session outlives the server's process. */
-export async function signIn(operator: Operator, email: string): Promise<Approver> {
-  const { url } = operator;
+export async function signIn(operator: Operator, email: string, url: string = operator.url): Promise<Approver> {
   const passkey = createSoftwarePasskey();
   let cookie = '';
   async function post(path: string, body: unknown = {}): Promise<{ status: number; body: Record<string, unknown> }> {

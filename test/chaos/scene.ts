@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { ManifestInput } from '@gatehouse/protocol';
 import type { AgentTask, Operator } from '@gatehouse/sdk';
 import { freePort } from '../support/workspace.ts';
-import { type Approver, applyTo, createCaller, type McpCaller, operatorOf, signIn, startTask } from './house.ts';
+import { type Approver, applyTo, createCaller, enrol, type McpCaller, operatorOf, signIn } from './house.ts';
 import { readSeen } from './journal.ts';
 import { createReplica, type Replica } from './replica.ts';
 
@@ -125,9 +125,10 @@ export async function startScene(database: string, { diskMiB }: { diskMiB?: numb
     const operator = operatorOf(url, seenFromHere);
     const stdio = diskMiB === undefined ? { directory: stdioDirectory, file: files[1] } : undefined;
     await applyTo(operator, sceneManifests(upstream.url, stdio));
+    const request = { template: 'all', intent: 'chaos' };
     const tasks = {
-      bearer: await startTask(operator, 'agent-bearer', true),
-      proving: await startTask(operator, 'agent-proving', false),
+      bearer: await (await enrol(operator, 'agent-bearer', { bearerOnly: true })).startTask(request),
+      proving: await (await enrol(operator, 'agent-proving', { bearerOnly: false })).startTask(request),
     };
     const approver = await signIn(operator, 'approver@example.test');
     return {
