@@ -1,8 +1,13 @@
+import { enableCompileCache } from 'node:module';
+import { join } from 'node:path';
 import { CommanderError } from 'commander';
 import { exitCodes } from './exit-codes.ts';
 import { toFailure } from './failure.ts';
 import { clean } from './output.ts';
 import { createProgram } from './program.ts';
+
+// Compiled code is kept beside the bundle, where whoever may change the one may change the other. Saves a tenth of a start.
+if (import.meta.filename.endsWith('.mjs')) enableCompileCache(join(import.meta.dirname, '.compile-cache'));
 
 /** A reader that has read enough (`gatehouse log tail | head`) is no failure. */
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
