@@ -8,7 +8,7 @@ import { createApi } from './api/index.ts';
 import { createApprovals } from './approvals/index.ts';
 import { createEnforcement } from './enforcement/index.ts';
 import { createMcpDoor, createUpstreams, UpstreamFailure } from './gate/index.ts';
-import { applyWorkspace } from './governance/index.ts';
+import { applyWorkspace, endExpiredTasks } from './governance/index.ts';
 import { createIdentity, createPeople } from './identity/index.ts';
 import { openLedger } from './ledger/index.ts';
 import { type Clock, type Config, createLog, GatehouseError, type Log, Secret, systemClock } from './platform/index.ts';
@@ -146,6 +146,15 @@ export async function startServer(
       }
     }
     for (const { topic, key } of changes) {
+      if (
+        topic === 'object' &&
+        key.startsWith('ToolServer/') &&
+        !registry.snapshot().servers.has(key.slice('ToolServer/'.length))
+      ) {
+        upstreams
+          .end({ server: key.slice('ToolServer/'.length) })
+          .catch((error) => log.warn('a removed server left something behind', { server: key, error }));
+      }
       if (topic !== 'task') continue;
       const task = await registry.task(key);
       if (task?.state === 'active') continue;
@@ -153,7 +162,6 @@ export async function startServer(
       // Not waited for: a server that is slow to end must not keep the next kill from being applied.
       upstreams.end({ task: key }).catch((error) => log.warn('a task left something behind', { task: key, error }));
     }
-    await identity.refresh(changes);
     door.refresh(changes);
   });
   // What changed between the rooms' opening and the feed's start was told by nobody.
@@ -165,6 +173,9 @@ export async function startServer(
   }, 60_000);
   sweep.unref();
   const expiry = setInterval(() => {
+    endExpiredTasks({ storage, registry, clock }).catch((error) =>
+      log.error('expired tasks could not be ended', { error }),
+    );
     approvals.expire().catch((error) => log.error('expired approvals could not be closed', { error }));
   }, 5_000);
   expiry.unref();
