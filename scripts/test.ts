@@ -21,7 +21,10 @@ const patterns =
         'test/**/*.test.ts',
       ];
 const files = patterns.flatMap((pattern) => globSync(pattern, { cwd: root, exclude: ['**/node_modules/**'] })).sort();
-const environment = { ...process.env, ...(data !== undefined && { GATEHOUSE_DATA: resolve(process.env.INIT_CWD ?? root, data) }) };
+const environment = {
+  ...process.env,
+  ...(data !== undefined && { GATEHOUSE_DATA: resolve(process.env.INIT_CWD ?? root, data) }),
+};
 
 if (args.length === 0) {
   run(['scripts/check.ts']);

@@ -10,43 +10,179 @@ export interface Requirement {
 }
 
 export const requirements: Requirement[] = [
-  { id: 'law-1.dispatch-before-send', promise: 'No byte leaves for a tool before its dispatch record is durable; after kill -9 every call that the upstream saw has one', source: 'SECURITY.md#law-1' },
-  { id: 'law-1.unknown', promise: 'A dispatch without outcome shows as unknown, never as absent', source: 'SECURITY.md#law-1' },
+  {
+    id: 'law-1.dispatch-before-send',
+    promise:
+      'No byte leaves for a tool before its dispatch record is durable; after kill -9 every call that the upstream saw has one',
+    source: 'SECURITY.md#law-1',
+  },
+  {
+    id: 'law-1.unknown',
+    promise: 'A dispatch without outcome shows as unknown, never as absent',
+    source: 'SECURITY.md#law-1',
+  },
   { id: 'law-1.refusals', promise: 'Refusals are recorded', source: 'SECURITY.md#law-1' },
-  { id: 'law-1.unwritable', promise: 'While the database cannot be written, no call passes', source: 'SECURITY.md#law-1' },
-  { id: 'law-1.changes', promise: 'An administrative change is recorded in the transaction that makes it', source: 'SECURITY.md#law-1' },
-  { id: 'law-1.fences', promise: 'A dispatch is refused when epoch, policy, tool, server, task or token changed since it was decided', source: 'SECURITY.md#law-1' },
-  { id: 'law-2.routes', promise: 'Every route refuses callers without, with foreign, expired, wrong-audience credentials and replayed proofs', source: 'SECURITY.md#law-2' },
-  { id: 'law-2.default-deny', promise: 'Without a permit whose conditions hold nothing is allowed', source: 'SECURITY.md#law-2' },
-  { id: 'law-2.policy-error', promise: 'A policy that fails while it is evaluated denies', source: 'SECURITY.md#law-2' },
+  {
+    id: 'law-1.unwritable',
+    promise: 'While the database cannot be written, no call passes',
+    source: 'SECURITY.md#law-1',
+  },
+  {
+    id: 'law-1.changes',
+    promise: 'An administrative change is recorded in the transaction that makes it',
+    source: 'SECURITY.md#law-1',
+  },
+  {
+    id: 'law-1.fences',
+    promise: 'A dispatch is refused when epoch, policy, tool, server, task or token changed since it was decided',
+    source: 'SECURITY.md#law-1',
+  },
+  {
+    id: 'law-2.routes',
+    promise:
+      'Every route refuses callers without, with foreign, expired, wrong-audience credentials and replayed proofs',
+    source: 'SECURITY.md#law-2',
+  },
+  {
+    id: 'law-2.default-deny',
+    promise: 'Without a permit whose conditions hold nothing is allowed',
+    source: 'SECURITY.md#law-2',
+  },
+  {
+    id: 'law-2.policy-error',
+    promise: 'A policy that fails while it is evaluated denies',
+    source: 'SECURITY.md#law-2',
+  },
   { id: 'law-2.no-tier', promise: 'A tool to which no operator gave a tier is tier 4', source: 'SECURITY.md#law-2' },
   { id: 'law-4.exact', promise: 'One changed field of an approved action waits again', source: 'SECURITY.md#law-4' },
-  { id: 'law-4.once', promise: 'An approval is used once, also when retries or replicas race', source: 'SECURITY.md#law-4' },
-  { id: 'law-4.person', promise: 'Neither the requester, nor an agent, nor the host, nor a person without the role can approve', source: 'SECURITY.md#law-4' },
-  { id: 'law-4.passkey', promise: 'A yes is a user-verified passkey signature over the digest of the action', source: 'SECURITY.md#law-4' },
+  {
+    id: 'law-4.once',
+    promise: 'An approval is used once, also when retries or replicas race',
+    source: 'SECURITY.md#law-4',
+  },
+  {
+    id: 'law-4.person',
+    promise: 'Neither the requester, nor an agent, nor the host, nor a person without the role can approve',
+    source: 'SECURITY.md#law-4',
+  },
+  {
+    id: 'law-4.passkey',
+    promise: 'A yes is a user-verified passkey signature over the digest of the action',
+    source: 'SECURITY.md#law-4',
+  },
   { id: 'law-4.restart', promise: 'A pending approval survives a restart', source: 'SECURITY.md#law-4' },
   { id: 'law-4.tier-4', promise: 'Tier 4 cannot be approved', source: 'SECURITY.md#law-4' },
-  { id: 'law-5.declared', promise: 'What an agent declares about who asked is recorded and grants nothing', source: 'SECURITY.md#law-5' },
-  { id: 'law-6.final', promise: 'After kill returns no action of the agent passes and its calls and streams have ended', source: 'SECURITY.md#law-6' },
-  { id: 'law-6.issuance', promise: 'No issuance path mints for a killed agent, and tokens from before stay dead', source: 'SECURITY.md#law-6' },
-  { id: 'law-6.replicas', promise: 'Kill waits for every replica, or for its feed lease to run out, and says which', source: 'SECURITY.md#law-6' },
-  { id: 'law-7.tamper', promise: 'Edit, deletion, insertion, reorder, truncation and forged checkpoints are found by verification', source: 'SECURITY.md#law-7' },
-  { id: 'law-7.receipt', promise: 'Each record has a receipt that verifies with the public key alone', source: 'SECURITY.md#law-7' },
-  { id: 'law-8.pinned', promise: 'A new or changed definition is held back until it is reviewed; the agent sees it as approved', source: 'SECURITY.md#law-8' },
-  { id: 'law-8.server-requests', promise: 'Sampling and URL elicitation are off unless granted; each is an action', source: 'SECURITY.md#law-8' },
-  { id: 'law-10.json', promise: 'Oversized, deep, slow, truncated, non-UTF-8 and duplicate-key JSON and unknown methods get a precise error', source: 'SECURITY.md#law-10' },
-  { id: 'law-10.upstreams', promise: 'Upstreams that hang, crash, flood, lie about ids or return 100 MB are cut off with bounded memory', source: 'SECURITY.md#law-10' },
-  { id: 'law-11.stranger', promise: 'A stdio server cannot read keys, the database, other tasks’ files or the environment', source: 'SECURITY.md#law-11' },
-  { id: 'law-11.ssrf', promise: 'An HTTP server at a private address is refused unless an operator says that it lives there', source: 'SECURITY.md#law-11' },
-  { id: 'mcp.header-body', promise: 'Headers that disagree with the body are refused with -32020', source: 'MCP 2026-07-28, Streamable HTTP (SEP-2243)' },
-  { id: 'mcp.origin', promise: 'A foreign Origin or Host is refused with 403', source: 'MCP 2025-11-25 and 2026-07-28, Transports, Security' },
-  { id: 'mcp.request-state', promise: 'requestState is integrity-protected, bound to principal and request, and single use', source: 'MCP 2026-07-28, Multi Round-Trip Requests (SEP-2322)' },
-  { id: 'mcp.session-binding', promise: 'A session id is no credential: it works only for the task that opened it', source: 'MCP 2025-11-25, Security Best Practices' },
-  { id: 'rfc9068.token', promise: 'Access tokens are at+jwt with iss, exp, aud, sub, client_id, iat, jti, and no other typ or alg is accepted', source: 'RFC 9068 §2, §4' },
-  { id: 'rfc9449.proof', promise: 'A DPoP proof fits method, address, token and key, is fresh, and is accepted once', source: 'RFC 9449 §4.3' },
-  { id: 'rfc9728.metadata', promise: '401 answers name the protected resource metadata, which names the authorization server', source: 'RFC 9728 §3, §5' },
-  { id: 'rfc7523.assertion', promise: 'A client assertion is for this issuer, short-lived and accepted once', source: 'RFC 7523 §3' },
-  { id: 'rfc9396.details', promise: 'Authorization details that do not fit are refused with invalid_authorization_details', source: 'RFC 9396 §5' },
-  { id: 'rfc6962.tree', promise: 'Roots, inclusion and consistency proofs are those of RFC 6962', source: 'RFC 6962 §2.1' },
+  {
+    id: 'law-5.declared',
+    promise: 'What an agent declares about who asked is recorded and grants nothing',
+    source: 'SECURITY.md#law-5',
+  },
+  {
+    id: 'law-6.final',
+    promise: 'After kill returns no action of the agent passes and its calls and streams have ended',
+    source: 'SECURITY.md#law-6',
+  },
+  {
+    id: 'law-6.issuance',
+    promise: 'No issuance path mints for a killed agent, and tokens from before stay dead',
+    source: 'SECURITY.md#law-6',
+  },
+  {
+    id: 'law-6.replicas',
+    promise: 'Kill waits for every replica, or for its feed lease to run out, and says which',
+    source: 'SECURITY.md#law-6',
+  },
+  {
+    id: 'law-7.tamper',
+    promise: 'Edit, deletion, insertion, reorder, truncation and forged checkpoints are found by verification',
+    source: 'SECURITY.md#law-7',
+  },
+  {
+    id: 'law-7.receipt',
+    promise: 'Each record has a receipt that verifies with the public key alone',
+    source: 'SECURITY.md#law-7',
+  },
+  {
+    id: 'law-8.pinned',
+    promise: 'A new or changed definition is held back until it is reviewed; the agent sees it as approved',
+    source: 'SECURITY.md#law-8',
+  },
+  {
+    id: 'law-8.server-requests',
+    promise: 'Sampling and URL elicitation are off unless granted; each is an action',
+    source: 'SECURITY.md#law-8',
+  },
+  {
+    id: 'law-10.json',
+    promise:
+      'Oversized, deep, slow, truncated, non-UTF-8 and duplicate-key JSON and unknown methods get a precise error',
+    source: 'SECURITY.md#law-10',
+  },
+  {
+    id: 'law-10.upstreams',
+    promise: 'Upstreams that hang, crash, flood, lie about ids or return 100 MB are cut off with bounded memory',
+    source: 'SECURITY.md#law-10',
+  },
+  {
+    id: 'law-11.stranger',
+    promise: 'A stdio server cannot read keys, the database, other tasks’ files or the environment',
+    source: 'SECURITY.md#law-11',
+  },
+  {
+    id: 'law-11.ssrf',
+    promise: 'An HTTP server at a private address is refused unless an operator says that it lives there',
+    source: 'SECURITY.md#law-11',
+  },
+  {
+    id: 'mcp.header-body',
+    promise: 'Headers that disagree with the body are refused with -32020',
+    source: 'MCP 2026-07-28, Streamable HTTP (SEP-2243)',
+  },
+  {
+    id: 'mcp.origin',
+    promise: 'A foreign Origin or Host is refused with 403',
+    source: 'MCP 2025-11-25 and 2026-07-28, Transports, Security',
+  },
+  {
+    id: 'mcp.request-state',
+    promise: 'requestState is integrity-protected, bound to principal and request, and single use',
+    source: 'MCP 2026-07-28, Multi Round-Trip Requests (SEP-2322)',
+  },
+  {
+    id: 'mcp.session-binding',
+    promise: 'A session id is no credential: it works only for the task that opened it',
+    source: 'MCP 2025-11-25, Security Best Practices',
+  },
+  {
+    id: 'rfc9068.token',
+    promise:
+      'Access tokens are at+jwt with iss, exp, aud, sub, client_id, iat, jti, and no other typ or alg is accepted',
+    source: 'RFC 9068 §2, §4',
+  },
+  {
+    id: 'rfc9449.proof',
+    promise: 'A DPoP proof fits method, address, token and key, is fresh, and is accepted once',
+    source: 'RFC 9449 §4.3',
+  },
+  {
+    id: 'rfc9728.metadata',
+    promise: '401 answers name the protected resource metadata, which names the authorization server',
+    source: 'RFC 9728 §3, §5',
+  },
+  {
+    id: 'rfc7523.assertion',
+    promise: 'A client assertion is for this issuer, short-lived and accepted once',
+    source: 'RFC 7523 §3',
+  },
+  {
+    id: 'rfc9396.details',
+    promise: 'Authorization details that do not fit are refused with invalid_authorization_details',
+    source: 'RFC 9396 §5',
+  },
+  {
+    id: 'rfc6962.tree',
+    promise: 'Roots, inclusion and consistency proofs are those of RFC 6962',
+    source: 'RFC 6962 §2.1',
+  },
   { id: 'rfc9457.problems', promise: 'API errors are problem details that say what to do next', source: 'RFC 9457 §3' },
 ];
