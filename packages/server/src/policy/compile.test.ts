@@ -69,6 +69,10 @@ test('a policy that names an unknown tool, or compares an argument with another 
     /Policy mine, line 2/,
   );
   assert.throws(load('permit(principal, action);'), /Policy mine, line 1/);
+  assert.throws(
+    load('\nforbid(principal, action == Gatehouse::Action::"pay", resource);'),
+    /Policy mine, line 2: .*write `action in`/,
+  );
 });
 
 /** @proves law-2.policy-error */
@@ -152,4 +156,32 @@ test('a tool that a server adds by itself changes nothing: policies load as befo
     return compilePolicies(workspace).version;
   };
   assert.equal(load(true), load(false));
+});
+
+test('an agent that is moved to another blueprint or environment is judged by the policies of that one at once', () => {
+  const cedar =
+    'forbid(principal in Gatehouse::Blueprint::"coding", action, resource); forbid(principal in Gatehouse::Environment::"staging", action, resource);';
+  const { agent, task, tool, ...workspace } = shopWorkspace({ mine: cedar });
+  const set = compilePolicies(workspace);
+  const code = (change: Partial<typeof agent.manifest>) => {
+    const moved = { ...agent, manifest: { ...agent.manifest, ...change } };
+    return set.decide({ agent: moved, task, tool: tool('get_order'), arguments: { order: 1042 }, now: 0 }).code;
+  };
+  assert.equal(code({}), 'allowed');
+  assert.equal(code({ blueprint: 'coding' }), 'policy.forbidden');
+  assert.equal(code({ environment: 'staging' }), 'policy.forbidden');
+});
+
+test('a policy about one task hides no tool from the others', () => {
+  const workspace = shopWorkspace({
+    mine: 'forbid(principal == Gatehouse::Task::"tsk_2", action, resource); forbid(principal is Gatehouse::Task in Gatehouse::Task::"tsk_2", action, resource);',
+  });
+  const set = compilePolicies(workspace);
+  const { agent, task } = workspace;
+  const tool = workspace.tool('get_order');
+  const code = (id: string) =>
+    set.decide({ agent, task: { ...task, id }, tool, arguments: { order: 1042 }, now: 0 }).code;
+  assert.ok(set.mayEverUse(agent, task, tool));
+  assert.equal(code('tsk_1'), 'allowed');
+  assert.equal(code('tsk_2'), 'policy.forbidden');
 });

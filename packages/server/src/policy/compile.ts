@@ -1,5 +1,6 @@
 import {
   type EntityJson,
+  type EntityUidJson,
   type PolicyJson,
   policySetTextToParts,
   policyToJson,
@@ -7,13 +8,13 @@ import {
   statefulIsAuthorized,
   validate,
 } from '@cedar-policy/cedar-wasm/nodejs';
-import type { Decision, Task, Tier } from '@gatehouse/protocol';
+import { type Decision, effect, type Task, type Tier } from '@gatehouse/protocol';
 import { digestJson, GatehouseError } from '../platform/index.ts';
 import type { Agent, RegisteredTool } from '../registry/index.ts';
 import { explainUnmet, forbidden, notPermitted } from './explain.ts';
 import { argumentReads, isTyped, type Read, unseenArgument } from './reads.ts';
 import { buildSchema, type Subject, subjectsOf } from './schema.ts';
-import { concerns, inScope, principalUids, uid } from './slice.ts';
+import { concerns, inScope, isAboutOneTask, principalUids, uid } from './slice.ts';
 import { type TemplatePermit, templatePermits } from './templates.ts';
 import type { CompilePolicies, PolicySet } from './types.ts';
 import { toContext } from './values.ts';
@@ -67,11 +68,12 @@ function policySet(version: string, policies: Map<string, CompiledPolicy>, subje
   const slices = new Map<string, Slice>();
 
   const sliceFor = (agent: Agent, task: Task, ref: string): Slice => {
-    const key = `${agent.name}\n${task.template}\n${ref}`;
+    const principals = principalUids(agent, task);
+    // All of them: an agent's blueprint and environment can change under policies that stay the same.
+    const key = [...principals.map(({ id }) => id), ref].join('\n');
     let slice = slices.get(key);
     if (!slice) {
       if (slices.size >= MAX_SLICES) slices.clear();
-      const principals = principalUids(agent, task);
       const subject = subjects.get(ref);
       const candidates = subject
         ? [...policies.values()].filter((policy) => inScope(policy.json, principals, subject))
@@ -86,7 +88,9 @@ function policySet(version: string, policies: Map<string, CompiledPolicy>, subje
     version,
     mayEverUse(agent, task, tool) {
       const { candidates } = sliceFor(agent, task, tool.ref);
-      const always = candidates.some(({ json }) => json.effect === 'forbid' && json.conditions.length === 0);
+      const always = candidates.some(
+        ({ json }) => json.effect === 'forbid' && json.conditions.length === 0 && !isAboutOneTask(json),
+      );
       return !always && candidates.some(({ json }) => json.effect === 'permit');
     },
     decide(request) {
@@ -214,6 +218,8 @@ function raisedTier(tier: Tier, determining: CompiledPolicy[]): Tier {
 
 /** What the policy looks at and no tool in its scope lets it see. Tools that nobody has seen yet may still bring it. */
 function blindSpot({ json, reads }: CompiledPolicy, subjects: Subject[]): string | undefined {
+  if (json.action.op === '==' && 'entity' in json.action && isEffect(json.action.entity))
+    return 'a group of actions is never == one action, so that it would never apply; write `action in` instead of `action ==`';
   const concerned = subjects.filter((subject) => concerns(json, subject));
   if (concerned.length === 0 || concerned.some(({ described }) => !described)) return undefined;
   const blind = reads.find((read) => !concerned.some((subject) => isTyped(read, subject.arguments)));
@@ -221,6 +227,10 @@ function blindSpot({ json, reads }: CompiledPolicy, subjects: Subject[]): string
     blind &&
     `no tool that it is about has an argument "${blind.path.join('.')}" of a type that policies can compare, so that it would never apply`
   );
+}
+
+function isEffect(action: EntityUidJson): boolean {
+  return effect.safeParse(('__entity' in action ? action.__entity : action).id).success;
 }
 
 function entities(agent: Agent, task: Task, tool: RegisteredTool, subject: Subject): EntityJson[] {

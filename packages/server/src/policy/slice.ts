@@ -17,43 +17,48 @@ export function principalUids(agent: Agent, task: Task): TypeAndId[] {
   ];
 }
 
-/** Whether the scope of a policy (not its conditions) can match; a task is named by id in no stored policy, so it is not looked at. */
+/** Whether the scope of a policy (not its conditions) can match what such a task does with this subject. */
 export function inScope(policy: PolicyJson, principals: TypeAndId[], subject: Subject): boolean {
-  return scopeMatches(policy.principal, principals, `${NAMESPACE}::Task`) && concerns(policy, subject);
+  return scopeMatches(policy.principal, uid('Task', ''), principals) && concerns(policy, subject);
 }
 
 /** As `inScope`, whoever asks. */
 export function concerns(policy: PolicyJson, subject: Subject): boolean {
-  const actions = [uid('Action', subject.ref), ...subject.effects.map((effect) => uid('Action', effect))];
-  const resources = [uid('Tool', subject.ref), uid('ToolServer', subject.server)];
+  const groups = subject.effects.map((effect) => uid('Action', effect));
   return (
-    scopeMatches(policy.action, actions, `${NAMESPACE}::Action`) &&
-    scopeMatches(policy.resource, resources, `${NAMESPACE}::Tool`)
+    scopeMatches(policy.action, uid('Action', subject.ref), groups) &&
+    scopeMatches(policy.resource, uid('Tool', subject.ref), [uid('ToolServer', subject.server)])
   );
 }
 
 type Scope = PolicyJson['principal'] | PolicyJson['action'] | PolicyJson['resource'];
 
-function scopeMatches(scope: Scope, uids: TypeAndId[], type: string): boolean {
-  const isOneOf = (entity: EntityUidJson) => {
+/** `self` and what it is in. The task has no id here: a policy on one task is kept for all tasks, and the engine then decides. */
+function scopeMatches(scope: Scope, self: TypeAndId, above: TypeAndId[]): boolean {
+  const is = (entity: EntityUidJson, uids: TypeAndId[]) => {
     const wanted = '__entity' in entity ? entity.__entity : entity;
-    return uids.some((each) => each.type === wanted.type && each.id === wanted.id);
+    return isTask(entity) || uids.some(({ type, id }) => type === wanted.type && id === wanted.id);
   };
+  const within = (entity: EntityUidJson) => is(entity, [self, ...above]);
   switch (scope.op) {
     case 'All':
       return true;
     case '==':
-      // A policy on one task by id would have to be kept for all tasks; the engine then decides.
-      return 'entity' in scope && (isOneOf(scope.entity) || isTask(scope.entity));
+      return 'entity' in scope && is(scope.entity, [self]);
     case 'in':
-      if ('entities' in scope) return scope.entities.some(isOneOf);
-      return 'entity' in scope && (isOneOf(scope.entity) || isTask(scope.entity));
+      if ('entities' in scope) return scope.entities.some(within);
+      return 'entity' in scope && within(scope.entity);
     case 'is':
-      if (scope.entity_type !== type) return false;
-      return !scope.in || ('entity' in scope.in && (isOneOf(scope.in.entity) || isTask(scope.in.entity)));
+      return scope.entity_type === self.type && (!scope.in || ('entity' in scope.in && within(scope.in.entity)));
   }
 }
 
 function isTask(entity: EntityUidJson): boolean {
   return ('__entity' in entity ? entity.__entity : entity).type === `${NAMESPACE}::Task`;
+}
+
+/** Such a policy is in every slice, and the engine says whether it is about this task. */
+export function isAboutOneTask({ principal }: PolicyJson): boolean {
+  const named = principal.op === 'is' ? principal.in : principal.op === 'All' ? undefined : principal;
+  return named !== undefined && 'entity' in named && isTask(named.entity);
 }
