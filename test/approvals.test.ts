@@ -163,6 +163,7 @@ test('a denied call says so, and asking again is a new question', async () => {
   assert.ok(!again.ran && again.approval?.id !== approval.id);
 });
 
+/** @proves law-4.tier-4 */
 test('tier 4 cannot be approved: it never waits', async () => {
   const { call } = await connect();
   const { approval, ran, result } = await call({ table: 'orders' }, 'drop_table');

@@ -18,10 +18,14 @@ after(async () => {
   await workspace.close();
 });
 
+type ToolServerTools = Extract<ManifestInput, { kind: 'ToolServer' }>['tools'];
+
+const bothTools: ToolServerTools = { transfer: { tier: 1, effects: ['pay'] }, lookup: { tier: 1, effects: ['read'] } };
+
 let number = 0;
 
 /** A server of its own per test: honest when it is applied, changed from then on. */
-async function hostile(mutation: MutationName) {
+async function hostile(mutation: MutationName, tools: ToolServerTools = bothTools) {
   const server = await startHostileHttp({ mutation });
   const name = `server-${++number}`;
   const agentName = `agent-${number}`;
@@ -42,7 +46,7 @@ async function hostile(mutation: MutationName) {
       name,
       environments: ['production'],
       transport: { type: 'http', url: server.url, allowPrivateAddress: true },
-      tools: { transfer: { tier: 1, effects: ['pay'] }, lookup: { tier: 1, effects: ['read'] } },
+      tools,
     },
     { kind: 'Template', name: `template-${number}`, allow: [{ tools: [`${name}/*`] }] },
   ];
@@ -102,6 +106,22 @@ test('a changed definition runs again once a person has approved exactly what wa
   assert.ok((await client.callTool({ name: `${name}__transfer`, arguments: transfer })).isError);
   await workspace.operator('POST /definitions/review', { body: { ...review, digest: changed.served.digest } });
   assert.ok(!(await client.callTool({ name: `${name}__transfer`, arguments: transfer })).isError);
+});
+
+/** @proves law-2.no-tier */
+test('a tool to which no operator gave a tier can neither be listed nor called, though a template allows all of the server', async () => {
+  const { name, client } = await hostile('key-order', { lookup: { tier: 1, effects: ['read'] } });
+  assert.deepEqual(
+    (await client.listTools()).tools.map((tool) => tool.name),
+    [`${name}__lookup`],
+  );
+  assert.ok(
+    (await client.callTool({ name: `${name}__transfer`, arguments: transfer }).catch(() => ({ isError: true })))
+      .isError,
+  );
+  const { items } = await workspace.operator('GET /tools');
+  const untiered = items.find(({ ref }) => ref === `${name}/transfer`);
+  assert.ok(untiered === undefined || (untiered.tier === 4 && untiered.state === 'held'));
 });
 
 /** @proves law-5.declared */

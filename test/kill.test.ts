@@ -41,6 +41,7 @@ const refund = {
   arguments: { order: 1042, amount_cents: 100, currency: 'EUR', reason: 'test' },
 };
 
+/** @proves law-6.issuance */
 test('after kill returns no call passes, no token is minted, parked approvals are cancelled; a reactivated agent starts anew', async () => {
   const agent = await workspace.agent('agent-a');
   const task = await agent.startTask({ template: 'all', intent: 'test' });

@@ -36,6 +36,7 @@ const call = (method: string, path: string, headers: Record<string, string>) =>
     ...(method !== 'GET' && { body: '{}' }),
   });
 
+/** @proves law-2.routes, rfc9457.problems */
 test('every route of the control API refuses a caller who is not signed in', async () => {
   assert.ok(routes.length > 40);
   for (const [method, path] of routes) {

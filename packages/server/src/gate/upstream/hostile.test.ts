@@ -246,6 +246,7 @@ describe('a hostile server over HTTP', () => {
     await assert.rejects(upstreams.connect(httpServer('http://127.0.0.1:1/mcp'), scope, none), { kind: 'unreachable' });
   });
 
+  /** @proves law-11.ssrf */
   test('at a private address is not reached unless an operator says that it lives there', async (context) => {
     const peer = await startHostileHttp();
     const { upstreams } = startUpstreams(context);
