@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { ManifestInput } from '@gatehouse/protocol';
@@ -8,6 +8,7 @@ import { Client } from '@modelcontextprotocol/client';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { startHostileHttp } from '../test/peers/hostile-server.ts';
 import { addVirtualAuthenticator, launchChromium } from '../test/support/chromium.ts';
+import { builtConsole } from '../test/support/console.ts';
 import { startWorkspace, type Workspace } from '../test/support/workspace.ts';
 
 /**
@@ -16,11 +17,9 @@ import { startWorkspace, type Workspace } from '../test/support/workspace.ts';
  * changes the console.
  */
 const root = join(import.meta.dirname, '..');
-const { values } = parseArgs({ options: { all: { type: 'string' }, console: { type: 'string' } } });
-const consoleDir = values.console ?? join(root, 'dist', 'console');
-if (!existsSync(join(consoleDir, 'index.html'))) throw new Error('Build the console first: npm run build');
-
-const workspace = await startWorkspace({ consoleDir });
+const { values } = parseArgs({ options: { all: { type: 'string' } } });
+const assets = builtConsole();
+const workspace = await startWorkspace({ consoleDir: assets.directory });
 const upstream = await startHostileHttp();
 const browser = await launchChromium();
 if (!browser) process.exit(1);
@@ -33,6 +32,7 @@ try {
   await browser.close();
   await workspace.close();
   await upstream.close();
+  assets.remove();
 }
 
 /** Three agents at work: calls that run, wait, are refused and fail, and a server that has changed a tool behind our back. */

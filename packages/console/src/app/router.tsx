@@ -152,6 +152,8 @@ const settings = createRoute({
   component: lazyRouteComponent(() => import('../pages/settings/settings-page.tsx'), 'SettingsPage'),
 });
 
+const nowhere = createRoute({ getParentRoute: () => house, path: '$', component: NotFound });
+
 export const createConsoleRouter = (queries: QueryClient) =>
   createRouter({
     routeTree: root.addChildren([
@@ -170,6 +172,7 @@ export const createConsoleRouter = (queries: QueryClient) =>
         task,
         log,
         settings,
+        nowhere,
       ]),
     ]),
     context: { queries },

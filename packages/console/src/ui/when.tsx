@@ -5,8 +5,8 @@ const listeners = new Set<() => void>();
 let now = Date.now();
 let timer: ReturnType<typeof setInterval> | undefined;
 
-/** One clock for the page, ticking each second while somebody looks at it. */
-export function useNow(): number {
+/** One clock for the page, ticking each second while somebody looks at it. Whoever needs it less often is drawn less often. */
+export function useNow(everyMs = 1_000): number {
   return useSyncExternalStore(
     (listener) => {
       listeners.add(listener);
@@ -21,7 +21,7 @@ export function useNow(): number {
         timer = undefined;
       };
     },
-    () => now,
+    () => now - (now % everyMs),
   );
 }
 
@@ -33,7 +33,7 @@ interface WhenProps {
 
 /** A time in the reader's zone; hover gives the exact UTC. */
 export function When({ at, as = 'clock' }: WhenProps) {
-  const current = useNow();
+  const current = useNow(as === 'clock' ? 60_000 : 1_000);
   const local = shortLocal(at, current);
   const ago = relative(at, current);
   const machine = Number.isNaN(toMs(at)) ? undefined : new Date(toMs(at)).toISOString();

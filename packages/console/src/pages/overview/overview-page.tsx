@@ -19,7 +19,7 @@ const kinds = {
   waiting: ({ status }: LiveAction) => status === 'waiting',
   refused: ({ status }: LiveAction) => status === 'refused',
   failed: ({ status }: LiveAction) => status === 'failure' || status === 'anomalous' || status === 'unknown',
-  calls: ({ tool, status }: LiveAction) => tool !== null && status !== 'recorded',
+  calls: ({ status }: LiveAction) => status !== 'recorded',
   changes: ({ status }: LiveAction) => status === 'recorded',
 } as const;
 type Kind = keyof typeof kinds;
