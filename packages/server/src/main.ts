@@ -11,7 +11,7 @@ import { createMcpDoor, createUpstreams, UpstreamFailure } from './gate/index.ts
 import { applyWorkspace, endExpiredTasks } from './governance/index.ts';
 import { createIdentity, createPeople } from './identity/index.ts';
 import { openLedger } from './ledger/index.ts';
-import { type Clock, type Config, createLog, GatehouseError, type Log, Secret, systemClock } from './platform/index.ts';
+import { type Clock, type Config, createLog, GatehouseError, GatehouseError, type Log, Secret, systemClock } from './platform/index.ts';
 import { type CompilePolicies, compilePolicies, type PolicySet } from './policy/index.ts';
 import { createRegistry, type Snapshot } from './registry/index.ts';
 import { type Change, createSealer, openStorage, type RecordChange } from './storage/index.ts';
@@ -59,7 +59,7 @@ export async function startServer(
     trustDomain: config.trustDomain,
     recordChange,
     log,
-    validate: compilePolicies,
+    validate: (snapshot) => compilePolicies(snapshot),
   });
   const policies = policiesOf(compilePolicies);
   policies(registry.snapshot());
@@ -260,7 +260,7 @@ function policiesOf(compile: CompilePolicies): (snapshot: Snapshot) => PolicySet
   let compiled: { version: number; set: PolicySet } | undefined;
   return (snapshot) => {
     const version = snapshot.fences.get('policy') ?? 0;
-    if (compiled?.version !== version) compiled = { version, set: compile(snapshot) };
+    if (compiled?.version !== version) compiled = { version, set: compile(snapshot, { validated: true }) };
     return compiled.set;
   };
 }
@@ -273,5 +273,13 @@ function keyFile(dataDir: string, name: string): Buffer {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     writeFileSync(path, randomBytes(32).toString('base64url'), { mode: 0o600, flag: 'wx' });
   }
-  return Buffer.from(readFileSync(path, 'utf8').trim(), 'base64url');
+  const key = Buffer.from(readFileSync(path, 'utf8').trim(), 'base64url');
+  // A start that was cut off here leaves an empty file, and an empty key would be one that everybody knows.
+  if (key.byteLength !== 32)
+    throw new GatehouseError(
+      'internal',
+      'key-file.damaged',
+      `${path} does not hold a key of 32 bytes. Put it back from a backup; if this is the first start, delete it.`,
+    );
+  return key;
 }

@@ -20,5 +20,11 @@ export interface PolicySet {
   mayEverUse(agent: Agent, task: Task, tool: RegisteredTool): boolean;
 }
 
-/** Throws `policy.invalid` with file, line and message when a policy does not fit the schema made from the registry. */
-export type CompilePolicies = (snapshot: Pick<Snapshot, 'servers' | 'templates' | 'policies' | 'agents'>) => PolicySet;
+/**
+ * Throws `policy.invalid` with file, line and message when a policy does not fit the schema made from the registry. `validated` says
+ * that the snapshot went through that before (everything that was applied did): what is left is parsing, a tenth of the time.
+ */
+export type CompilePolicies = (
+  snapshot: Pick<Snapshot, 'servers' | 'templates' | 'policies' | 'agents'>,
+  options?: { validated: boolean },
+) => PolicySet;
