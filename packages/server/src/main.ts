@@ -11,7 +11,7 @@ import { createMcpDoor, createUpstreams, UpstreamFailure } from './gate/index.ts
 import { applyWorkspace, endExpiredTasks } from './governance/index.ts';
 import { createIdentity, createPeople } from './identity/index.ts';
 import { openLedger } from './ledger/index.ts';
-import { type Clock, type Config, createLog, GatehouseError, GatehouseError, type Log, Secret, systemClock } from './platform/index.ts';
+import { type Clock, type Config, createLog, GatehouseError, type Log, Secret, systemClock } from './platform/index.ts';
 import { type CompilePolicies, compilePolicies, type PolicySet } from './policy/index.ts';
 import { createRegistry, type Snapshot } from './registry/index.ts';
 import { type Change, createSealer, openStorage, type RecordChange } from './storage/index.ts';
