@@ -154,6 +154,24 @@ test('two replicas', async (t) => {
     await stop();
   });
 
+  // @proves law-1.fences
+  await t.test('a policy that was applied at one decides at the other before that has heard of it', async () => {
+    const cedar =
+      'forbid(principal, action == Gatehouse::Action::"over-http/note", resource) when { context.arguments.id like "late-*" };';
+    for (const member of members) await untilPasses(member, provingTask);
+    b.replica.signal('SIGSTOP');
+    const waiting = Promise.all(Array.from({ length: 25 }, (_, at) => note(b, provingTask, `late-${at}`)));
+    const applied = applyTo(a.operator, [{ kind: 'Policy', name: 'now', cedar }]);
+    for (let turn = 0; (await note(a, provingTask, `late-at-a-${turn}`)).answer.kind === 'ran'; turn++) await sleep(20);
+    b.replica.signal('SIGCONT');
+    const answers = await waiting;
+    await applied;
+    assert.ok(answers.every(({ answer }) => answer.kind === 'not-run'));
+    const ids = new Set(answers.map(({ id }) => id));
+    assert.ok(!replicas.seen().some((id) => ids.has(id)));
+    await untilPasses(b, provingTask);
+  });
+
   // @proves law-6.replicas
   await t.test(
     'one that is cut off from the database lets nothing pass, and kill says that its lease ran out',

@@ -40,7 +40,8 @@ export function createSealer(keyEncryptionKey: Uint8Array): Sealer {
         throw new GatehouseError(
           'internal',
           'sealer.unreadable',
-          'A stored secret cannot be opened with this key-encryption key.',
+          'A stored secret cannot be opened with this key-encryption key. ' +
+            'Give this server the keys/key-encryption.key that the database was made with.',
           { cause },
         );
       }
