@@ -30,6 +30,8 @@ export const start: Run<Options> = async ({ options, out }) => {
   const dataDir = dataDirOf(options);
   const publicUrl = options.publicUrl?.replace(/\/+$/, '') ?? `http://localhost:${port}`;
   if (!URL.canParse(publicUrl)) throw new CliFailure('usage', 'url.invalid', `"${publicUrl}" is no address.`);
+  // Whatever the server writes is for its own user only, wherever it forgets to say so.
+  process.umask(0o077);
   const { startServer, createLog } = await import('@gatehouse/server');
   const consoleDir = join(import.meta.dirname, 'console');
   const config = {
