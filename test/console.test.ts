@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import type { Approval, ManifestInput } from '@gatehouse/protocol';
+import type { Approval, ManifestInput, Receipt } from '@gatehouse/protocol';
 import { createMcpTransport } from '@gatehouse/sdk';
+import { verifyReceipt } from '@gatehouse/verifier';
 import { Client } from '@modelcontextprotocol/client';
 import type { Browser, Page } from 'playwright-core';
 import { type HostileHandle, startHostileHttp } from './peers/hostile-server.ts';
@@ -257,13 +258,22 @@ describe('the console', { skip }, () => {
     await page.context().close();
   });
 
-  test('a receipt can be verified in the browser, and the log on the server', async () => {
+  test('a receipt can be verified in the browser or taken away, and the log on the server', async () => {
     const { page, faults } = await open();
     await signIn(page);
     await page.goto(`${workspace.url}/actions?tool=shop/get_order`);
     await page.getByRole('table', { name: 'Actions' }).getByRole('link').first().click();
     await page.getByRole('button', { name: 'Verify here' }).first().click();
     await page.getByText('in the log, as signed').waitFor();
+    const downloading = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'Receipt' }).click();
+    const { receipts } = JSON.parse(readFileSync(await (await downloading).path(), 'utf8')) as { receipts: Receipt[] };
+    const keys = new Map((await workspace.operator('GET /logs')).items.map(({ id, vkey }) => [id, vkey]));
+    for (const { log, entry, proof, vkey } of receipts) {
+      assert.equal(vkey, keys.get(log));
+      assert.ok((await verifyReceipt({ vkey, proof, entry: Buffer.from(entry) })).ok);
+    }
+    assert.ok(receipts.length > 0);
     await page.goto(`${workspace.url}/log`);
     await page.getByRole('button', { name: 'Verify all logs' }).click();
     await page.getByText(/records, all as signed/).waitFor();

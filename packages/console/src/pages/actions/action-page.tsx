@@ -9,6 +9,7 @@ import { Card, Fact, Facts, Failure, Page, Section } from '../../ui/page.tsx';
 import { Arguments, Identifier, PlainText } from '../../ui/text.tsx';
 import columns from '../agents/agent.module.css';
 import { worthSaying } from './action-columns.tsx';
+import { DownloadReceipt } from './receipt.tsx';
 import { Steps } from './steps.tsx';
 
 export function ActionPage() {
@@ -51,7 +52,12 @@ function Action({ view, crumb }: { view: ActionView; crumb: React.ReactNode }) {
         </>
       }
       about={said && <PlainText text={said} />}
-      actions={<Identifier value={summary.actionId} what="id" />}
+      actions={
+        <>
+          <Identifier value={summary.actionId} what="id" />
+          <DownloadReceipt view={view} />
+        </>
+      }
     >
       <div className={columns.columns}>
         <Section title="Timeline">

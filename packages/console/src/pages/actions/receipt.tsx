@@ -1,65 +1,77 @@
-import type { SequencedRecord } from '@gatehouse/protocol';
+import type { ActionView, SequencedRecord } from '@gatehouse/protocol';
+import { Button } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { IconAlertTriangle, IconCheck, IconDownload, IconShieldCheck } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
 import { call } from '../../api/client.ts';
 import { explain } from '../../api/problem.ts';
+import { commands } from '../../lib/commands.ts';
+import { canonicalJson } from '../../lib/exact-action.ts';
+import { receiptFile } from '../../lib/receipt-file.ts';
 import { saveAs } from '../../lib/save.ts';
 import classes from './steps.module.css';
 
-/** A record's place in its log, and the proof that it stands there: to take away, or to check at once in this browser. */
-export function ReceiptButtons({ entry: { log, sequence } }: { entry: SequencedRecord }) {
-  const fetchReceipt = () => call('GET /records/:log/:sequence/receipt', { params: { log, sequence } });
+const fetchReceipt = ({ log, sequence }: SequencedRecord) =>
+  call('GET /records/:log/:sequence/receipt', { params: { log, sequence } });
+
+/** All records of the action with their proofs, in one file that verifies offline. */
+export function DownloadReceipt({ view: { summary, records } }: { view: ActionView }) {
   const save = useMutation({
-    mutationFn: fetchReceipt,
-    onSuccess: (receipt) => saveAs(`receipt-${log.replaceAll('/', '-')}-${sequence}.json`, receipt),
+    mutationFn: () => Promise.all(records.map(fetchReceipt)),
+    onSuccess: (receipts) => saveAs(`receipt-${summary.actionId}.json`, receiptFile(summary.actionId, receipts)),
     onError: (error) =>
       notifications.show({ color: 'red', title: explain(error).title, message: explain(error).detail }),
   });
-  const verify = useMutation({
-    mutationFn: async () => {
-      const [receipt, { verifyReceipt }] = await Promise.all([fetchReceipt(), import('@gatehouse/verifier')]);
-      return verifyReceipt({
-        vkey: receipt.vkey,
-        proof: receipt.proof,
-        entry: new TextEncoder().encode(receipt.entry),
-      });
-    },
-  });
+  return (
+    <Button
+      variant="default"
+      leftSection={<IconDownload size={14} />}
+      loading={save.isPending}
+      onClick={() => save.mutate()}
+      title={`Verifies offline: ${commands.verifyReceipt}`}
+    >
+      Receipt
+    </Button>
+  );
+}
+
+/** A record's place in its log, and whether it stands there as it is shown here. */
+export function LogPosition({ entry }: { entry: SequencedRecord }) {
+  const verify = useMutation({ mutationFn: () => verifyHere(entry) });
   return (
     <div className={classes.receipt}>
-      <span title={`Record ${sequence} of the log ${log}`}>
-        <code>
-          {log} #{sequence}
-        </code>
-      </span>
-      <button type="button" onClick={() => save.mutate()} disabled={save.isPending}>
-        <IconDownload size={13} aria-hidden /> Receipt
-      </button>
-      {verify.data === undefined && (
+      <code title={`Record ${entry.sequence} of the log ${entry.log}; leaf hash ${entry.leafHash}`}>
+        {entry.log} #{entry.sequence}
+      </code>
+      {verify.data === undefined && !verify.error && (
         <button type="button" onClick={() => verify.mutate()} disabled={verify.isPending}>
           <IconShieldCheck size={13} aria-hidden /> Verify here
         </button>
       )}
-      {verify.data?.ok && (
+      {verify.data === null && (
         <span
           className={classes.ok}
           role="status"
-          title="This browser checked the signature of the checkpoint and the record’s path in the Merkle tree"
+          title="This browser checked the checkpoint’s signature with the key that this server gives, and the record’s path in the Merkle tree. To trust the server less, verify the receipt offline with a key that you have kept."
         >
           <IconCheck size={13} aria-hidden /> in the log, as signed
         </span>
       )}
-      {verify.data?.ok === false && (
+      {(verify.data ?? verify.error) && (
         <span className={classes.bad} role="alert">
-          <IconAlertTriangle size={13} aria-hidden /> {verify.data.fault.detail}
-        </span>
-      )}
-      {verify.error && (
-        <span className={classes.bad} role="alert">
-          <IconAlertTriangle size={13} aria-hidden /> {explain(verify.error).detail}
+          <IconAlertTriangle size={13} aria-hidden /> {verify.data ?? explain(verify.error).detail}
         </span>
       )}
     </div>
   );
+}
+
+/** What is wrong, or null. The record shown must be the record proven, byte for byte. */
+async function verifyHere(entry: SequencedRecord): Promise<string | null> {
+  const [receipt, { verifyReceipt }] = await Promise.all([fetchReceipt(entry), import('@gatehouse/verifier')]);
+  const { vkey, proof } = receipt;
+  if (receipt.entry !== canonicalJson(entry.record)) return 'The log holds another record here than the one shown.';
+  const report = await verifyReceipt({ vkey, proof, entry: new TextEncoder().encode(receipt.entry) });
+  if (!report.ok) return report.fault.detail;
+  return report.index === entry.sequence ? null : `The proof is for record ${report.index}, not for this one.`;
 }

@@ -13,7 +13,7 @@ import { actorName, type Hue } from '../../lib/words.ts';
 import { StatusBadge } from '../../ui/badge.tsx';
 import { Identifier, PlainText } from '../../ui/text.tsx';
 import { When } from '../../ui/when.tsx';
-import { ReceiptButtons } from './receipt.tsx';
+import { LogPosition } from './receipt.tsx';
 import classes from './steps.module.css';
 
 /** Request, decision, approval, dispatch, outcome: each with its place in the log. */
@@ -44,7 +44,7 @@ export function Steps({ view }: { view: ActionView }) {
                 </p>
               )}
               {entry.record.kind === 'change' && <Changes of={entry.record} />}
-              <ReceiptButtons entry={entry} />
+              <LogPosition entry={entry} />
             </div>
           </li>
         );

@@ -134,20 +134,20 @@ function FirstSteps() {
       title="Nothing has happened yet"
       about={
         <>
-          Every call of every agent shows here the moment it is recorded. Watch the story run, or connect a client
+          Every call of every agent shows here the moment it is recorded. Connect a client
           {url && (
             <>
               {' '}
               to <code>{url}</code>
             </>
-          )}
-          :
+          )}{' '}
+          as one of your agents, or see the whole story in a workspace of its own:
         </>
       }
     >
       <div style={{ display: 'grid', gap: 8 }}>
-        <Command>{commands.demo}</Command>
         <Command>{commands.connect(agent?.name ?? 'AGENT')}</Command>
+        <Command>{commands.demo}</Command>
       </div>
     </Empty>
   );
