@@ -28,16 +28,22 @@ export function isJsonObject(value: unknown): value is JsonObject {
 
 /**
  * Parses JSON from outside strictly: UTF-8 only, bounded depth, no duplicate keys, no `__proto__` members, no lone surrogates.
- * Two parsers that read one text differently are how a gate is passed, so whatever could be read two ways is refused.
+ * Two parsers that read one text differently are how a gate is passed, so whatever could be read two ways is refused: also numbers
+ * that overflow, and whole numbers that would be rounded, since another number than the given one would be approved and sent.
  */
-export function parseStrictJson(bytes: Uint8Array, maxDepth: number = limits.jsonDepth): Json {
+export function parseStrictJson(
+  bytes: Uint8Array,
+  maxDepth: number = limits.jsonDepth,
+  /** `rounded`: whole numbers beyond 2^53 are taken as JavaScript reads them. Never for what is decided on. */
+  numbers: 'exact' | 'rounded' = 'exact',
+): Json {
   let text: string;
   try {
     text = utf8.decode(bytes);
   } catch (cause) {
     throw new GatehouseError('bad-request', 'json.not-utf8', 'The body is not valid UTF-8.', { cause });
   }
-  scanJson(text, maxDepth);
+  scanJson(text, maxDepth, numbers);
   try {
     return JSON.parse(text) as Json;
   } catch (cause) {
@@ -53,7 +59,7 @@ export function parseStrictJson(bytes: Uint8Array, maxDepth: number = limits.jso
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** Walks the text once, looking only at structure; JSON.parse then checks the grammar. */
-function scanJson(text: string, maxDepth: number): void {
+function scanJson(text: string, maxDepth: number, numbers: 'exact' | 'rounded'): void {
   const keysOf: (Set<string> | null)[] = [];
   let expectKey = false;
   for (let at = 0; at < text.length; at++) {
@@ -88,8 +94,33 @@ function scanJson(text: string, maxDepth: number): void {
         expectKey = false;
         break;
       }
+      default:
+        // The first digit of a number: what follows it is looked at once, and only if it can be too large.
+        if (isDigit(text, at)) {
+          const start = at;
+          while (isNumeric(text, at + 1)) at++;
+          const literal = text.slice(start, at + 1);
+          if (literal.length > MAX_SAFE_DIGITS || /e/i.test(literal)) checkNumber(literal, numbers);
+        }
     }
   }
+}
+
+const MAX_SAFE_DIGITS = 15;
+
+const isDigit = (text: string, at: number) => text.charCodeAt(at) >= 0x30 && text.charCodeAt(at) <= 0x39;
+const isNumeric = (text: string, at: number) => isDigit(text, at) || '.eE+-'.includes(text[at] ?? ' ');
+
+function checkNumber(literal: string, numbers: 'exact' | 'rounded'): void {
+  const value = Number(literal);
+  // What is sent on is the value's own text, which must be the one that was given.
+  const isRounded = numbers === 'exact' && /^\d+$/.test(literal) && String(value) !== literal;
+  if (Number.isNaN(value) || (Number.isFinite(value) && !isRounded)) return;
+  throw new GatehouseError(
+    'bad-request',
+    'json.number',
+    `The number ${literal.slice(0, 40)} cannot be kept exactly. Send it as a string, if the receiver takes one.`,
+  );
 }
 
 function checkString(literal: string, keys: Set<string> | null): void {

@@ -26,7 +26,7 @@ export const violation = (detail: string, cause?: unknown): UpstreamFailure =>
 export function readMessages(bytes: Uint8Array, batches: boolean): IncomingMessage[] {
   let value: unknown;
   try {
-    value = parseStrictJson(bytes);
+    value = parseStrictJson(bytes, limits.jsonDepth, 'rounded');
   } catch (cause) {
     if (!(cause instanceof GatehouseError)) throw cause;
     // The parser's own words quote the input, and what a server says must not speak through our errors.
