@@ -20,7 +20,7 @@ import type { Task } from './tasks.ts';
  */
 
 const id = z.string().max(200);
-export const paging = z.object({
+export const paging = z.strictObject({
   limit: z.coerce.number().int().min(1).max(200).default(50),
   cursor: z.string().max(1_000).optional(),
 });

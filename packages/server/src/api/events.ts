@@ -1,27 +1,38 @@
 import type { ServerResponse } from 'node:http';
 import type { LiveEvent } from '@gatehouse/protocol';
+import type { Ledger } from '../ledger/index.ts';
 import type { ApiDependencies } from './dependencies.ts';
+import { securityHeaders } from './static.ts';
 
 const HEARTBEAT_MS = 15_000;
 /** A reader that does not keep up is cut off: its browser reconnects and asks for the latest page. */
 const MAX_BUFFERED_BYTES = 1024 * 1024;
 
-/** `GET /api/v1/events`: records as they become durable, and approvals as they change, as server-sent events. */
+/**
+ * `GET /api/v1/events`: records as they become durable, and approvals as they change, as server-sent events. Ends with the session
+ * that it was opened with.
+ */
 export function streamEvents(
-  { ledger, approvals, log }: ApiDependencies,
+  { ledger, approvals, log }: Pick<ApiDependencies, 'approvals' | 'log'> & { ledger: Pick<Ledger, 'follow'> },
   response: ServerResponse,
   stillSignedIn: () => Promise<boolean>,
+  heartbeatMs = HEARTBEAT_MS,
 ): void {
+  // Whoever has left before it could begin would be followed for ever: nothing says so a second time.
+  if (response.destroyed) return;
   response.writeHead(200, {
+    ...securityHeaders,
     'content-type': 'text/event-stream',
     'cache-control': 'no-store',
     'x-accel-buffering': 'no',
   });
-  response.write(': connected\n\n');
-  const send = (event: LiveEvent) => {
+  const write = (text: string) => {
     if (response.writableLength > MAX_BUFFERED_BYTES) response.destroy();
-    else response.write(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
+    // INVARIANT: nothing is written after the end, which would be an error that nobody handles.
+    if (!response.destroyed) response.write(text);
   };
+  const send = (event: LiveEvent) => write(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
+  write(': connected\n\n');
   const stop = ledger.follow((record) => {
     send({ type: 'record', record });
     const { approval } = record.record;
@@ -33,10 +44,10 @@ export function streamEvents(
   });
   const heartbeat = setInterval(() => {
     stillSignedIn().then(
-      (yes) => (yes ? response.write(': still here\n\n') : response.end()),
-      () => response.end(),
+      (yes) => (yes ? write(': still here\n\n') : response.destroy()),
+      () => response.destroy(),
     );
-  }, HEARTBEAT_MS);
+  }, heartbeatMs);
   response.on('close', () => {
     clearInterval(heartbeat);
     stop();

@@ -2,10 +2,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { checkSameOrigin } from '../identity/index.ts';
-import { GatehouseError, limits, parseStrictJson, toProblem } from '../platform/index.ts';
+import { GatehouseError, toProblem } from '../platform/index.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { streamEvents } from './events.ts';
 import { openApi } from './openapi.ts';
+import { check, checkParam, readBody, readQuery } from './read-request.ts';
 import { type ApiCaller, everyone, type Route } from './route.ts';
 import { actionRoutes } from './routes/actions.ts';
 import { agentRoutes } from './routes/agents.ts';
@@ -27,6 +28,10 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
 export function createApi(deps: ApiDependencies) {
   const app = new Hono();
   const routes = apiRoutes(deps);
+  app.use(async (http, next) => {
+    await next();
+    for (const [name, value] of Object.entries(securityHeaders)) http.res.headers.set(name, value);
+  });
   app.get(`${API_BASE}/openapi.json`, (http) => http.json(openApi(routes, deps.config.publicUrl)));
   for (const route of routes) {
     const [method = '', path = ''] = route.name.split(' ');
@@ -34,7 +39,7 @@ export function createApi(deps: ApiDependencies) {
   }
   app.get('/log/:log/:path{.+}', async (http) => {
     await callerFor({ access: everyone }, http);
-    const found = await deps.ledger.resource(http.req.param('log'), http.req.param('path'));
+    const found = await deps.ledger.resource(checkParam(http.req.param('log')), checkParam(http.req.param('path')));
     if (!found) throw new GatehouseError('not-found', 'log.resource-unknown', 'There is no such tile or checkpoint.');
     const cacheControl = found.immutable ? 'public, max-age=31536000, immutable' : 'no-cache';
     return new Response(Buffer.from(found.body), {
@@ -49,29 +54,28 @@ export function createApi(deps: ApiDependencies) {
     );
   });
   app.onError((error) => {
-    const { status, body } = toProblem(error);
+    const { status: usual, body } = toProblem(error);
+    // A slow body is the client's doing, unlike whatever else takes too long here.
+    const status = error instanceof GatehouseError && error.code === 'body.slow' ? 408 : usual;
     if (status >= 500) deps.log.error('an API request failed', { error });
-    return new Response(JSON.stringify(body), {
+    return new Response(JSON.stringify({ ...body, status }), {
       status,
-      headers: { 'content-type': 'application/problem+json', 'cache-control': 'no-store' },
+      headers: { ...securityHeaders, 'content-type': 'application/problem+json', 'cache-control': 'no-store' },
     });
   });
 
   async function run(route: Route, http: Context): Promise<Response> {
     const caller = await callerFor(route, http);
-    const query = route.query
-      ? check(route.query, Object.fromEntries(new URL(http.req.url).searchParams), 'query')
-      : undefined;
+    const query = route.query ? check(route.query, readQuery(http), 'query') : undefined;
     const body = route.body ? check(route.body, await readBody(http), 'body') : undefined;
     const answer = await route.handle({
       caller,
       query,
       body,
       http,
-      param: (name: string) => http.req.param(name) ?? '',
+      param: (name: string) => checkParam(http.req.param(name) ?? ''),
     } as never);
     http.header('cache-control', 'no-store');
-    for (const [name, value] of Object.entries(securityHeaders)) http.header(name, value);
     return http.json(answer as object);
   }
 
@@ -157,42 +161,14 @@ export function createApi(deps: ApiDependencies) {
     } catch (error) {
       const { status, body } = toProblem(error);
       response
-        .writeHead(status, { 'content-type': 'application/problem+json', 'cache-control': 'no-store' })
+        .writeHead(status, {
+          ...securityHeaders,
+          'content-type': 'application/problem+json',
+          'cache-control': 'no-store',
+        })
         .end(JSON.stringify(body));
       return;
     }
     streamEvents(deps, response, async () => Boolean(await signIn(true)));
   }
 }
-
-async function readBody(http: Context): Promise<unknown> {
-  const declared = Number(http.req.header('content-length') ?? 0);
-  if (declared > limits.requestBodyBytes) throw tooLarge();
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of http.req.raw.body ?? []) {
-    size += chunk.byteLength;
-    if (size > limits.requestBodyBytes) throw tooLarge();
-    chunks.push(chunk);
-  }
-  return size === 0 ? {} : parseStrictJson(Buffer.concat(chunks));
-}
-
-function check(schema: NonNullable<Route['body']>, value: unknown, where: 'body' | 'query'): unknown {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues
-    .slice(0, 20)
-    .map(({ path, message }) => ({ path: path.join('.'), problem: message }));
-  throw new GatehouseError(
-    'bad-request',
-    `${where}.invalid`,
-    `The ${where} does not fit: ${problems.map(({ path, problem }) => `${path || where}: ${problem}`).join('; ')}`,
-    {
-      extra: { problems },
-    },
-  );
-}
-
-const tooLarge = () =>
-  new GatehouseError('too-large', 'body.too-large', `A body has at most ${limits.requestBodyBytes} bytes.`);

@@ -31,9 +31,7 @@ export async function serveConsole(
   response: ServerResponse,
   path: string,
 ): Promise<void> {
-  const relative = normalize(decodeURIComponent(path)).replace(/^([/\\]|\.\.)+/, '');
-  let file = join(directory, relative);
-  if (!file.startsWith(directory + sep) || !(await isFile(file))) file = join(directory, 'index.html');
+  const file = (await assetAt(directory, path)) ?? join(directory, 'index.html');
   const isAsset = file.startsWith(join(directory, 'assets') + sep);
   response.writeHead(200, {
     ...securityHeaders,
@@ -42,7 +40,26 @@ export async function serveConsole(
     'cache-control': isAsset ? 'public, max-age=31536000, immutable' : 'no-cache',
   });
   if (request.method === 'HEAD') response.end();
-  else await pipeline(createReadStream(file), response);
+  else await pipeline(createReadStream(file), response).catch(ignoreLeaving);
+}
+
+/** The file that the path names, if it names one of the directory. */
+async function assetAt(directory: string, path: string): Promise<string | undefined> {
+  let decoded: string;
+  try {
+    decoded = decodeURIComponent(path);
+  } catch (error) {
+    if (error instanceof URIError) return undefined;
+    throw error;
+  }
+  if (decoded.includes('\0')) return undefined;
+  const file = join(directory, normalize(`/${decoded}`));
+  return file.startsWith(directory + sep) && (await isFile(file)) ? file : undefined;
+}
+
+/** A browser that has gone before it had everything is no failure of ours. */
+function ignoreLeaving(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;
 }
 
 async function isFile(path: string): Promise<boolean> {

@@ -116,16 +116,27 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
     );
   }
 
-  const retry = setInterval(async () => {
-    while (waiting.length > 0 && !closed) {
+  /** One turn at a time: two that wait for one database would write one outcome twice and drop another. */
+  async function writeWaiting(): Promise<void> {
+    for (let unit = waiting[0]; unit && !closed; unit = waiting[0]) {
       try {
-        await storage.append(waiting[0] as LogUnit);
-        waiting.shift();
-      } catch {
+        await storage.append(unit);
+      } catch (error) {
         // Still away: the next turn tries again, and the failure has been logged when it began.
-        return;
+        if (!(error instanceof GatehouseError && error.code === 'storage.refused')) return;
+        log.error('the database refuses an outcome; its action shows as unknown', { error });
       }
+      // Meanwhile the oldest may have made room.
+      if (waiting[0] === unit) waiting.shift();
     }
+  }
+
+  let isRetrying = false;
+  const retry = setInterval(async () => {
+    if (isRetrying) return;
+    isRetrying = true;
+    await writeWaiting();
+    isRetrying = false;
   }, RETRY_OUTCOME_MS);
   retry.unref();
 
@@ -196,6 +207,9 @@ function salted(body: Json): { digest: string; salt: Uint8Array; text: string } 
   return { digest: `sha256-${sha256Hex(Buffer.concat([salt, Buffer.from(text)]))}`, salt, text };
 }
 
+/** Columns are for finding; PostgreSQL holds no U+0000 in one. The entry has the text as it was. */
+const forColumn = (text: string | null) => text?.replaceAll('\0', '\ufffd') ?? null;
+
 function toRow(record: ActionRecord, at: number): RecordRow {
   const entry = canonicalJson(record);
   const bytes = Buffer.from(entry);
@@ -210,16 +224,16 @@ function toRow(record: ActionRecord, at: number): RecordRow {
     kind: record.kind,
     actionId: record.action_id,
     at,
-    operation: record.operation,
+    operation: forColumn(record.operation) ?? '',
     agent: record.agent,
     task: record.task,
-    person: record.on_behalf_of ?? record.requested_by,
-    tool: record.tool,
-    resource: record.resource,
+    person: forColumn(record.on_behalf_of ?? record.requested_by),
+    tool: forColumn(record.tool),
+    resource: forColumn(record.resource),
     effect: record.kind === 'change' ? null : (record.decision?.effect ?? null),
     result: record.result,
     approval: record.approval,
-    ticket: record.ticket,
+    ticket: forColumn(record.ticket),
     entry,
     leafHash: leafHash(bytes, nodeSha256),
   };

@@ -160,7 +160,7 @@ function cursorOf(row: { at: number; log: string; sequence: number } | undefined
 function parseCursor(cursor: string): { at: number; log: string; sequence: number } {
   try {
     const [at, log, sequence] = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as unknown[];
-    if (Number.isSafeInteger(at) && typeof log === 'string' && Number.isSafeInteger(sequence)) {
+    if (Number.isSafeInteger(at) && typeof log === 'string' && !log.includes('\0') && Number.isSafeInteger(sequence)) {
       return { at: at as number, log, sequence: sequence as number };
     }
   } catch (cause) {

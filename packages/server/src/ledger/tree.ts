@@ -13,6 +13,7 @@ import {
   TILE_WIDTH,
   tileHashReader,
   treeRoot,
+  VerifierError,
   verifyLog,
 } from '@gatehouse/verifier';
 import { nodeSha256 } from '@gatehouse/verifier/node';
@@ -219,7 +220,8 @@ export async function createTree(storage: Storage, ownLog: string, key: LogKey, 
           }
         );
       }
-      const tile = parseTilePath(path);
+      const tile = tileAt(path);
+      if (!tile) return undefined;
       const size = (await newestCheckpoint(log))?.size ?? 0;
       const level = tile.level === 'entries' ? 0 : tile.level;
       if (tile.index * TILE_WIDTH + tile.width > Math.floor(size / TILE_WIDTH ** level)) return undefined;
@@ -295,6 +297,16 @@ export async function createTree(storage: Storage, ownLog: string, key: LogKey, 
       };
     },
   };
+}
+
+function tileAt(path: string): ReturnType<typeof parseTilePath> | undefined {
+  try {
+    return parseTilePath(path);
+  } catch (error) {
+    // A path that is no tile's names nothing, like that of a tile that is not there.
+    if (error instanceof VerifierError) return undefined;
+    throw error;
+  }
 }
 
 class Missing extends Error {}

@@ -1,10 +1,13 @@
-import { type AgentView, bodies, paging } from '@gatehouse/protocol';
+import { type AgentView, bodies, paging, type Role, type Task } from '@gatehouse/protocol';
 import { z } from 'zod';
 import { killAgent } from '../../governance/index.ts';
 import { GatehouseError } from '../../platform/index.ts';
 import type { Agent } from '../../registry/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
-import { everyone, type Route, route } from '../route.ts';
+import { type ApiCaller, everyone, type Route, route } from '../route.ts';
+
+/** Any of these may own an agent; an owner with none of them is an auditor, who changes nothing. */
+const stewards: readonly Role[] = ['admin', 'security', 'developer', 'owner', 'approver'];
 
 const taskQuery = paging.extend({
   agent: z.string().optional(),
@@ -54,6 +57,26 @@ export function agentRoutes(deps: ApiDependencies): Route[] {
     return agent;
   }
 
+  async function findTask(id: string): Promise<Task> {
+    const task = await registry.task(id);
+    if (!task) throw new GatehouseError('not-found', 'task.unknown', `There is no task "${id}".`);
+    return task;
+  }
+
+  /**
+   * Who stops an agent, or gives it the keys with which one acts as it: its owner, whatever else they are, security and admins.
+   * A developer's or another owner's reach ends at their own agents.
+   */
+  function stewardedBy({ roles, email }: ApiCaller, name: string, what: string): Agent {
+    const agent = find(name);
+    if (roles.includes('admin') || roles.includes('security') || agent.manifest.owner === email) return agent;
+    throw new GatehouseError(
+      'forbidden',
+      'agent.not-owner',
+      `Only the owner of ${agent.name} (${agent.manifest.owner}), security or an admin can ${what}. Ask one of them.`,
+    );
+  }
+
   const one = async (agent: Agent): Promise<AgentView> => (await views([agent]))[0] as AgentView;
 
   return [
@@ -67,21 +90,11 @@ export function agentRoutes(deps: ApiDependencies): Route[] {
     route('GET /agents/:name', everyone, 'One agent', {}, async ({ param }) => one(find(param('name')))),
     route(
       'POST /agents/:name/kill',
-      ['admin', 'security', 'owner'],
-      'Stop an agent everywhere, now',
+      stewards,
+      'Stop an agent everywhere, now: its owner, security or an admin',
       { body: bodies.kill },
-      async ({ caller, param, body }) => {
-        const agent = find(param('name'));
-        const mayKill =
-          caller.roles.some((role) => role === 'admin' || role === 'security') || agent.manifest.owner === caller.email;
-        if (!mayKill)
-          throw new GatehouseError(
-            'forbidden',
-            'agent.not-owner',
-            `Only ${agent.manifest.owner}, security or an admin can kill ${agent.name}.`,
-          );
-        return killAgent(deps, agent.name, caller.by, body.reason);
-      },
+      async ({ caller, param, body }) =>
+        killAgent(deps, stewardedBy(caller, param('name'), 'kill it').name, caller.by, body.reason),
     ),
     route(
       'POST /agents/:name/state',
@@ -96,18 +109,23 @@ export function agentRoutes(deps: ApiDependencies): Route[] {
     ),
     route(
       'POST /agents/:name/keys',
-      ['admin', 'security', 'developer'],
-      'Add a public key that the agent proves itself with',
+      stewards,
+      'Add a public key that the agent proves itself with: its owner, security or an admin',
       { body: bodies.addKey },
-      async ({ caller, param, body }) => one(await registry.addAgentKey(find(param('name')).name, body.key, caller.by)),
+      async ({ caller, param, body }) => {
+        const agent = stewardedBy(caller, param('name'), 'give it a key');
+        return one(await registry.addAgentKey(agent.name, body.key, caller.by));
+      },
     ),
     route(
       'DELETE /agents/:name/keys/:thumbprint',
-      ['admin', 'security', 'developer'],
-      'Remove a key of an agent',
+      stewards,
+      'Remove a key of an agent: its owner, security or an admin',
       {},
-      async ({ caller, param }) =>
-        one(await registry.removeAgentKey(find(param('name')).name, param('thumbprint'), caller.by)),
+      async ({ caller, param }) => {
+        const agent = stewardedBy(caller, param('name'), 'take a key from it');
+        return one(await registry.removeAgentKey(agent.name, param('thumbprint'), caller.by));
+      },
     ),
     route('GET /tasks', everyone, 'Tasks, newest first', { query: taskQuery }, async ({ query }) => {
       const items = await registry.listTasks({
@@ -118,17 +136,17 @@ export function agentRoutes(deps: ApiDependencies): Route[] {
       });
       return { items, cursor: items.length === query.limit ? (items.at(-1)?.id ?? null) : null };
     }),
-    route('GET /tasks/:id', everyone, 'One task', {}, async ({ param }) => {
-      const task = await registry.task(param('id'));
-      if (!task) throw new GatehouseError('not-found', 'task.unknown', `There is no task "${param('id')}".`);
-      return task;
-    }),
+    route('GET /tasks/:id', everyone, 'One task', {}, async ({ param }) => findTask(param('id'))),
     route(
       'POST /tasks/:id/end',
-      ['admin', 'security', 'developer', 'owner'],
-      'End a task',
+      stewards,
+      'End a task: the owner of its agent, security or an admin',
       {},
-      async ({ caller, param }) => registry.endTask(param('id'), caller.by),
+      async ({ caller, param }) => {
+        const { id, agent } = await findTask(param('id'));
+        stewardedBy(caller, agent, 'end its tasks');
+        return registry.endTask(id, caller.by);
+      },
     ),
   ];
 }

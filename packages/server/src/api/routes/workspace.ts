@@ -6,7 +6,7 @@ import type { PinnedDefinition } from '../../registry/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { everyone, type Route, route } from '../route.ts';
 
-const definitionQuery = z.object({
+const definitionQuery = z.strictObject({
   server: z.string().optional(),
   state: z.enum(['approved', 'held', 'missing']).optional(),
 });
@@ -15,6 +15,11 @@ export function workspaceRoutes(deps: ApiDependencies): Route[] {
   const { registry, refreshDefinitions } = deps;
   const applying = { registry, describe: (server: ToolServerManifest) => deps.upstreams.describe(server) };
   const held = (pinned: PinnedDefinition[]) => pinned.filter(({ state }) => state === 'held');
+
+  /** To ask a server of a manifest starts the command in it: for a plan, only those who might apply it make us do that. */
+  const notAsked = async (server: ToolServerManifest): Promise<never> => {
+    throw new GatehouseError('forbidden', 'plan.not-asked', `${server.name} is asked for its tools by admins only.`);
+  };
 
   return [
     route('GET /servers', everyone, 'Tool servers', {}, async () => ({
@@ -83,9 +88,11 @@ export function workspaceRoutes(deps: ApiDependencies): Route[] {
       ['admin', 'developer', 'security', 'auditor'],
       'What an apply would change',
       { body: bodies.apply },
-      async ({ body }) => ({
-        changes: (await applyWorkspace(applying, body.manifests, { prune: body.prune, by: '', dryRun: true })).changes,
-      }),
+      async ({ caller, body }) => {
+        const planning = caller.roles.includes('admin') ? applying : { registry, describe: notAsked };
+        const options = { prune: body.prune, by: '', dryRun: true };
+        return { changes: (await applyWorkspace(planning, body.manifests, options)).changes };
+      },
     ),
     route(
       'POST /apply',

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { test } from 'node:test';
+import type { SequencedRecord } from '@gatehouse/protocol';
+import type { Approvals } from '../approvals/index.ts';
+import { createLog } from '../platform/index.ts';
+import { streamEvents } from './events.ts';
+
+/** A stream that is fed by the test; `signedIn` decides what the next heartbeat finds. */
+async function openStream() {
+  const listeners = new Set<(record: SequencedRecord) => void>();
+  const state = { signedIn: true, began: 0 };
+  const server = createServer((request, response) => {
+    state.began++;
+    if (request.url === '/late') response.destroy();
+    streamEvents(
+      {
+        log: createLog('error'),
+        approvals: { get: async () => undefined } as unknown as Approvals,
+        ledger: {
+          follow(listener) {
+            listeners.add(listener);
+            return () => listeners.delete(listener);
+          },
+        },
+      },
+      response,
+      async () => state.signedIn,
+      5,
+    );
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const read = (path = '/') => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`));
+    return socket;
+  };
+  const record = { record: { approval: null, detail: 'x'.repeat(10_000) } } as unknown as SequencedRecord;
+  const emit = (times: number) => {
+    for (let n = 0; n < times; n++) for (const listener of [...listeners]) listener(record);
+  };
+  const until = async (condition: () => boolean) => {
+    while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
+  };
+  return { server, listeners, state, read, emit, until };
+}
+
+test('a reader that does not read is cut off, and nothing of it stays', async () => {
+  const { server, listeners, read, emit, until } = await openStream();
+  const socket = read();
+  socket.pause();
+  await until(() => listeners.size === 1);
+  await until(() => {
+    emit(100);
+    return listeners.size === 0;
+  });
+  socket.destroy();
+  server.close();
+});
+
+test('a stream ends with its session, also when its reader does not read; what happens afterwards harms nobody', async () => {
+  const { server, listeners, state, read, emit, until } = await openStream();
+  const socket = read();
+  socket.pause();
+  await until(() => listeners.size === 1);
+  emit(50);
+  const [listener] = listeners;
+  state.signedIn = false;
+  await until(() => listeners.size === 0);
+  listener?.({ record: { approval: null } } as unknown as SequencedRecord);
+  socket.destroy();
+  server.close();
+});
+
+test('who has left before the stream could begin is not followed', async () => {
+  const { server, listeners, state, read, until } = await openStream();
+  const socket = read('/late').on('error', () => undefined);
+  await until(() => state.began === 1);
+  assert.equal(listeners.size, 0);
+  socket.destroy();
+  server.close();
+});
