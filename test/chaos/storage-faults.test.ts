@@ -53,7 +53,7 @@ async function approvePayment({ scene, journal, pay }: Awaited<ReturnType<typeof
 }
 
 async function untilCallsPass({ callMany }: Pick<Awaited<ReturnType<typeof open>>, 'callMany'>): Promise<void> {
-  for (let turn = 0; turn < 100; turn++) {
+  for (let turn = 0; turn < 300; turn++) {
     const { ran } = await callMany(1);
     if (ran.length === 1) return;
     await sleep(300);

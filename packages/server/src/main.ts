@@ -220,6 +220,8 @@ export async function startServer(
   // Streams stay open for as long as a task lives; slow bodies are cut off by the doors themselves.
   server.requestTimeout = 0;
   server.headersTimeout = 15_000;
+  // Longer than clients keep idle connections: who closes last never meets a request on its way.
+  server.keepAliveTimeout = 75_000;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(config.port, config.host, resolve);
