@@ -241,15 +241,15 @@ describe('the console', { skip }, () => {
       .click();
     const review = page.getByRole('article', { name: 'payments/transfer' });
     await review.locator('ins').getByText('evil.example').waitFor();
-    // The server changes it once more while the reviewer reads.
+    // The server changes it once more, and this page does not hear of it.
+    const { items: seen } = await workspace.operator('GET /definitions');
+    await page.route('**/api/v1/definitions', (route) => route.fulfill({ json: { items: seen } }));
     peer.mutateNow('enum');
     await workspace.operator('POST /servers/:name/refresh', { params: { name: 'payments' } });
-    await page.evaluate(() => undefined);
-    const seen = await review.locator('ins').allTextContents();
-    if (seen.join('').includes('evil.example')) {
-      await review.getByRole('button', { name: 'Approve this definition' }).click();
-      await page.getByRole('alert').getByText('no longer served as you saw it').waitFor();
-    }
+    await review.getByRole('button', { name: 'Approve this definition' }).click();
+    await page.getByRole('alert').getByText('no longer served as you saw it').waitFor();
+    await page.unroute('**/api/v1/definitions');
+    await page.reload();
     await review.locator('ins').getByText('now').waitFor();
     await review.getByRole('button', { name: 'Reject' }).click();
     await review.waitFor({ state: 'detached' });
