@@ -70,7 +70,7 @@ async function setTheScene(house: Workspace, payments: typeof upstream): Promise
     changeRequest: 'CHG-2107',
     model: { provider: 'example', name: 'example-1' },
   });
-  await operations('shop__list_orders', {});
+  await operations('shop__list_orders', { customer: 'customer-z' });
   await operations('shop__post_message', { channel: 'operations', text: 'Report for week 5: 12 orders, 2 refunds.' });
   await operations('shop__export_customers', { destination: 'warehouse.example.test' });
 

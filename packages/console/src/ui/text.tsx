@@ -24,6 +24,21 @@ export function PlainText({ text, mono = false }: { text: string; mono?: boolean
   );
 }
 
+/** `server/tool_name`, which breaks at its joints when it has to. */
+export function ToolName({ tool }: { tool: string }) {
+  return (
+    <span className="gh-mono">
+      {tool.split(/(?<=[/_.-])/).map((part, index) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: parts of one name, in their order
+        <Fragment key={index}>
+          {part}
+          <wbr />
+        </Fragment>
+      ))}
+    </span>
+  );
+}
+
 export function Copy({ value, what }: { value: string; what: string }) {
   return (
     <CopyButton value={value} timeout={1_500}>

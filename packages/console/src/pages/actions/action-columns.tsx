@@ -1,6 +1,7 @@
 import type { ActionSummary } from '@gatehouse/protocol';
 import { StatusBadge, TierBadge } from '../../ui/badge.tsx';
 import type { Column } from '../../ui/data-table.tsx';
+import { ToolName } from '../../ui/text.tsx';
 import { When } from '../../ui/when.tsx';
 import classes from './action-columns.module.css';
 
@@ -30,7 +31,7 @@ export const worthSaying = ({ status, detail, decision }: ActionSummary): string
 function What({ action: { tool, operation, resource } }: { action: ActionSummary }) {
   return (
     <span className={classes.what}>
-      <span className={tool ? 'gh-mono' : ''}>{tool ?? operation}</span>
+      {tool ? <ToolName tool={tool} /> : <span>{operation}</span>}
       {tool && operation !== 'tools/call' && <small>{operation}</small>}
       {resource && <small title={resource}>{resource}</small>}
     </span>

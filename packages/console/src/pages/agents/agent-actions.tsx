@@ -7,7 +7,7 @@ import { actionsQuery, tasksQuery } from '../../api/queries.ts';
 import { byTask } from '../../lib/by-task.ts';
 import { StatusBadge, TaskBadge } from '../../ui/badge.tsx';
 import { Card, Empty, Failure, Section } from '../../ui/page.tsx';
-import { PlainText } from '../../ui/text.tsx';
+import { PlainText, ToolName } from '../../ui/text.tsx';
 import { useNow, When } from '../../ui/when.tsx';
 import { worthSaying } from '../actions/action-columns.tsx';
 import classes from './agent.module.css';
@@ -85,7 +85,7 @@ function Step({ action }: { action: ActionSummary }) {
       </span>
       <span className="gh-break">
         <Link to="/actions/$id" params={{ id: action.actionId }} data-row-link="">
-          <span className={action.tool ? 'gh-mono' : ''}>{action.tool ?? action.operation}</span>
+          {action.tool ? <ToolName tool={action.tool} /> : action.operation}
         </Link>
         {action.resource && <small>{action.resource}</small>}
         {worthSaying(action) && <small>{worthSaying(action)}</small>}

@@ -15,7 +15,7 @@ import { plural } from '../../lib/words.ts';
 import { EffectBadges, EnvironmentBadge, TierBadge } from '../../ui/badge.tsx';
 import { type Column, DataTable } from '../../ui/data-table.tsx';
 import { Card, Empty, Failure, growing, Page, Section, Toolbar } from '../../ui/page.tsx';
-import { Command, PlainText } from '../../ui/text.tsx';
+import { Command, PlainText, ToolName } from '../../ui/text.tsx';
 import { DefinitionState } from './definition-state.tsx';
 import { ReviewCard } from './review-card.tsx';
 import classes from './tools.module.css';
@@ -97,7 +97,7 @@ export function ToolsPage() {
 }
 
 const columns: Column<ToolView>[] = [
-  { header: 'Tool', cell: ({ name }) => <span className="gh-mono">{name}</span>, width: '22%' },
+  { header: 'Tool', cell: ({ name }) => <ToolName tool={name} />, width: '22%' },
   { header: 'Tier', cell: ({ tier }) => <TierBadge tier={tier} /> },
   { header: 'Effects', cell: ({ effects }) => <EffectBadges effects={effects} /> },
   { header: 'Definition', cell: ({ state }) => <DefinitionState state={state} /> },
