@@ -167,7 +167,7 @@ export async function startServer(
   // What changed between the rooms' opening and the feed's start was told by nobody.
   await registry.refresh([]);
   await approvals.load();
-  await ledger.closeUnknown(0);
+  await ledger.closeUnknown();
   const sweep = setInterval(() => {
     people.sweep().catch((error) => log.error('sessions and links that have run out could not be removed', { error }));
   }, 60_000);

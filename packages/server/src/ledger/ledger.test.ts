@@ -190,8 +190,8 @@ test('a dispatch whose outcome was never written shows as unknown after a restar
   await first.close();
   const { ledger, close } = await open(dataDir, context);
   assert.equal((await ledger.action('act_lost'))?.summary.status, 'running');
-  assert.equal(await ledger.closeUnknown(0), 1);
-  assert.equal(await ledger.closeUnknown(0), 0);
+  assert.equal(await ledger.closeUnknown(), 1);
+  assert.equal(await ledger.closeUnknown(), 0);
   assert.equal((await ledger.action('act_lost'))?.summary.status, 'unknown');
   assert.equal((await ledger.action('act_done'))?.summary.status, 'success');
   await close();

@@ -175,8 +175,8 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
     receipt: (id, sequence) => tree.receipt(id, sequence),
     resource: (id, path) => tree.resource(id, path),
     verify: (id, onProgress) => tree.verify(id, onProgress),
-    async closeUnknown(olderThanMs) {
-      const lost = await unknown.find(clock.now() - olderThanMs);
+    async closeUnknown() {
+      const lost = await unknown.find();
       for (const record of lost) {
         await append({
           record: {

@@ -64,7 +64,7 @@ export interface Ledger {
     log: string,
     onProgress?: (done: number, of: number) => void,
   ): Promise<{ ok: boolean; size: number; problem: string | null }>;
-  /** Dispatches without outcome older than the limit get an `unknown` outcome (after a crash). */
-  closeUnknown(olderThanMs: number): Promise<number>;
+  /** Gives each dispatch of this log that has no outcome an `unknown` one. For the start, when nothing of it can be in flight, whatever the clock says. */
+  closeUnknown(): Promise<number>;
   close(): Promise<void>;
 }

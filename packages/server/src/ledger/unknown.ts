@@ -11,7 +11,7 @@ export function createUnknownCloser(storage: Storage, log: string) {
   let reached = 0;
 
   return {
-    async find(before: number): Promise<RecordInput[]> {
+    async find(): Promise<RecordInput[]> {
       const { db } = storage;
       const mark = await db.selectFrom('meta').select('value').where('key', '=', markKey).executeTakeFirst();
       const last = await db
@@ -28,7 +28,6 @@ export function createUnknownCloser(storage: Storage, log: string) {
         .where('dispatch.log', '=', log)
         .where('dispatch.sequence', '>=', Number(mark?.value ?? 0))
         .where('dispatch.kind', '=', 'dispatch')
-        .where('dispatch.at', '<=', before)
         .where(({ not, exists, selectFrom }) =>
           not(
             exists(
