@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { extname, join, normalize, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { createGzip } from 'node:zlib';
 
 const types: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',
@@ -15,6 +16,9 @@ const types: Record<string, string> = {
   '.webmanifest': 'application/manifest+json',
   '.woff2': 'font/woff2',
 };
+
+/** Pages and scripts hold no secrets beside what a request sends, so compressing them tells nothing (BREACH). */
+const compressible = new Set(['.html', '.js', '.css', '.svg', '.json', '.webmanifest']);
 
 export const securityHeaders = {
   'content-security-policy':
@@ -33,13 +37,18 @@ export async function serveConsole(
 ): Promise<void> {
   const file = (await assetAt(directory, path)) ?? join(directory, 'index.html');
   const isAsset = file.startsWith(join(directory, 'assets') + sep);
+  const isCompressed =
+    compressible.has(extname(file)) && /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
   response.writeHead(200, {
     ...securityHeaders,
+    vary: 'accept-encoding',
+    ...(isCompressed && { 'content-encoding': 'gzip' }),
     'content-type': types[extname(file)] ?? 'application/octet-stream',
     // Assets carry a hash of their content in their names.
     'cache-control': isAsset ? 'public, max-age=31536000, immutable' : 'no-cache',
   });
   if (request.method === 'HEAD') response.end();
+  else if (isCompressed) await pipeline(createReadStream(file), createGzip(), response).catch(ignoreLeaving);
   else await pipeline(createReadStream(file), response).catch(ignoreLeaving);
 }
 
