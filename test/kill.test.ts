@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import type { ManifestInput } from '@gatehouse/protocol';
 import { createMcpTransport } from '@gatehouse/sdk';
 import { Client } from '@modelcontextprotocol/client';
+import { exportJWK, generateKeyPair } from 'jose';
 import { startV2Http } from './peers/v2-server.ts';
 import { manifests } from './support/fixtures.ts';
 import { startWorkspace, type Workspace } from './support/workspace.ts';
@@ -97,6 +98,31 @@ test('a call in flight is ended, its upstream hears of it, and the record says t
   });
   assert.equal(items[0]?.status, 'unknown');
   await activate('agent-b');
+});
+
+test('a change of keys ends what runs with tokens from before, although the agent stays active', async () => {
+  const agent = await workspace.agent('agent-bearer', { bearerOnly: true });
+  const task = await agent.startTask({ template: 'all', intent: 'test' });
+  const client = new Client({ name: 't', version: '1' });
+  await client.connect(createMcpTransport(task));
+  const waiting = client.callTool({ name: 'peer__wait_until_cancelled', arguments: { label: 'keys' } }).then(
+    (result) => JSON.stringify(result),
+    (error: Error) => error.message,
+  );
+  const running = async () => {
+    const { items } = await workspace.operator('GET /actions', { query: { task: task.id, operation: 'tools/call' } });
+    return items[0];
+  };
+  while ((await running())?.status !== 'running') await new Promise((resolve) => setTimeout(resolve, 10));
+  const pair = await generateKeyPair('ES256', { extractable: true });
+  const { kty, crv, x, y } = await exportJWK(pair.publicKey);
+  await workspace.operator('POST /agents/:name/keys', {
+    params: { name: 'agent-bearer' },
+    body: { key: { kty, crv, x, y } },
+  });
+  assert.match(await waiting, /changed|stopped|closed|terminated|unknown|may have run|fetch failed/i);
+  while ((await running())?.status === 'running') await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.equal((await running())?.status, 'unknown');
 });
 
 test('open streams of a killed agent end, and no new one opens', async () => {

@@ -114,6 +114,16 @@ test('surely not sent is a failure; anything else that goes wrong is unknown', a
   assert.deepEqual(await results(lost.actionId), [null, 'unknown']);
 });
 
+test('a text that is cut for the record within a character does not keep the action out of it', async () => {
+  const lost = await room.call('get_order', { order: 3 }, {}, async () => {
+    throw new Error(`${'x'.repeat(999)}😀`);
+  });
+  assert.equal(lost.kind, 'unknown');
+  while ((await room.recordsOf(lost.actionId)).length < 2);
+  assert.match((await room.recordsOf(lost.actionId))[1]?.detail ?? '', /x\ufffd$/);
+  assert.equal(await refused(room.call('x'.repeat(294).concat('😀'), {})), 'tool.unknown');
+});
+
 test('the same grave action asked many times at once is one question, with one record', async () => {
   const before = (await room.house.records()).length;
   const outcomes = await Promise.all(

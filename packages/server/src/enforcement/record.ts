@@ -6,6 +6,8 @@ import { resourceOf } from './subject.ts';
 import type { Action } from './types.ts';
 
 const MAX_DETAIL = 1_000;
+/** A reason names values of templates and tasks; a record has 64 KiB in all. */
+const MAX_REASON = 4_000;
 
 /** The record of one step of one action: everything that the issue of "who did what, for whom, with whose approval" needs. */
 export function recordOf(
@@ -40,10 +42,10 @@ export function recordOf(
       model: task.model,
       environment: task.environment,
       template: task.template,
-      tool: tool?.ref ?? `${action.server}/${action.name}`.slice(0, 300),
+      tool: tool?.ref ?? `${action.server}/${action.name}`.slice(0, 300).toWellFormed(),
       tool_definition: tool?.digest ?? null,
       resource: tool ? resourceOf(tool, action) : null,
-      decision: more.decision,
+      decision: { ...more.decision, reason: more.decision.reason.slice(0, MAX_REASON).toWellFormed() },
       labels: [],
       approval: more.approval ?? null,
       credentials: [],
@@ -51,7 +53,7 @@ export function recordOf(
       change_request: task.changeRequest,
       result: more.resultClass ?? null,
       changes: more.changes ?? [],
-      detail: more.detail?.slice(0, MAX_DETAIL) ?? null,
+      detail: more.detail?.slice(0, MAX_DETAIL).toWellFormed() ?? null,
     },
     ...(more.arguments !== undefined && { arguments: more.arguments }),
     ...(more.result !== undefined && { result: more.result }),

@@ -110,8 +110,8 @@ export function isRefusal(found: RegisteredTool | Refusal): found is Refusal {
 
 /** The resource that a record names: the value of the tool's resource argument, or the URI or prompt itself. */
 export function resourceOf(tool: RegisteredTool, action: Action): string | null {
-  if (action.operation !== 'tools/call') return action.name || null;
+  if (action.operation !== 'tools/call') return action.name.slice(0, 4_096).toWellFormed() || null;
   const value =
     tool.resourceArgument && isJsonObject(action.arguments) ? action.arguments[tool.resourceArgument] : undefined;
-  return typeof value === 'string' || typeof value === 'number' ? String(value).slice(0, 500) : null;
+  return typeof value === 'string' || typeof value === 'number' ? String(value).slice(0, 500).toWellFormed() : null;
 }

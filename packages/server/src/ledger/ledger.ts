@@ -2,7 +2,16 @@ import { randomBytes } from 'node:crypto';
 import type { ActionRecord } from '@gatehouse/protocol';
 import { leafHash, MAX_ENTRY_BYTES } from '@gatehouse/verifier';
 import { nodeSha256 } from '@gatehouse/verifier/node';
-import { type Clock, canonicalJson, GatehouseError, type Json, type Log, newId, sha256Hex } from '../platform/index.ts';
+import {
+  type Clock,
+  canonicalJson,
+  GatehouseError,
+  isJsonObject,
+  type Json,
+  type Log,
+  newId,
+  sha256Hex,
+} from '../platform/index.ts';
 import type {
   AdministrativeChange,
   BodyRow,
@@ -203,15 +212,34 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
 /** Digest of a body: over a random salt that is kept, and erased, with the body, so that an erased value can't be guessed. */
 function salted(body: Json): { digest: string; salt: Uint8Array; text: string } {
   const salt = randomBytes(16);
-  const text = canonicalJson(body);
+  const text = recordable(body);
   return { digest: `sha256-${sha256Hex(Buffer.concat([salt, Buffer.from(text)]))}`, salt, text };
+}
+
+/**
+ * The canonical text of what is to be recorded, whatever it holds: a text that was cut within a character, or a number that JSON
+ * does not have, must not keep an action out of the record.
+ */
+function recordable(value: unknown): string {
+  try {
+    return canonicalJson(value);
+  } catch {
+    return canonicalJson(JSON.parse(JSON.stringify(value), (_key, member) => wellFormed(member)));
+  }
+}
+
+/** Names of members as well; JSON has made null of numbers that it does not have. */
+function wellFormed(value: unknown): unknown {
+  if (typeof value === 'string') return value.toWellFormed();
+  if (!isJsonObject(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key.toWellFormed(), member]));
 }
 
 /** Columns are for finding; PostgreSQL holds no U+0000 in one. The entry has the text as it was. */
 const forColumn = (text: string | null) => text?.replaceAll('\0', '\ufffd') ?? null;
 
 function toRow(record: ActionRecord, at: number): RecordRow {
-  const entry = canonicalJson(record);
+  const entry = recordable(record);
   const bytes = Buffer.from(entry);
   if (bytes.byteLength > MAX_ENTRY_BYTES) {
     throw new GatehouseError(

@@ -55,5 +55,5 @@ function listed(refs: Set<string>): string {
 
 function shown(value: unknown): string {
   const text = JSON.stringify(value ?? null);
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+  return text.length > 80 ? `${text.slice(0, 80).toWellFormed()}…` : text;
 }
