@@ -69,7 +69,7 @@ test('exactly the approved call runs, exactly once', async () => {
   await assert.rejects(approver.approve(first.approval.id), { status: 409 });
 });
 
-test('with any one field changed the call waits again: argument, task, agent, policy, tool definition', async () => {
+test('with any one field changed the call waits again: argument, task, agent, policy', async () => {
   const { call } = await connect();
   const { approval } = await call(refund({ amount_cents: 11 }));
   assert.ok(approval);
