@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { name } from './names.ts';
+import type { Actor } from './records.ts';
 
 /** RFC 9396 type of the authorization details that start (or continue) a task at the token endpoint. */
 export const TASK_DETAILS_TYPE = 'urn:gatehouse:task';
@@ -28,13 +29,19 @@ export const taskDetails = z.union([
 ]);
 export type TaskDetails = z.infer<typeof taskDetails>;
 
+/** What a person or the delegating task has narrowed a task to. Never widens what its template permits. */
+export interface Narrowing {
+  /** Tool patterns, as in templates; a tool that none matches may not be used. */
+  tools: string[];
+}
+
 export interface Task {
   id: string;
   agent: string;
   environment: string;
   template: string;
   parameters: TaskParameters;
-  /** All five as declared by the agent. */
+  /** All six as declared by the agent: recorded, and granting nothing. */
   intent: string;
   onBehalfOf: string | null;
   requestedBy: string | null;
@@ -42,6 +49,15 @@ export interface Task {
   changeRequest: string | null;
   modelProvider: string | null;
   model: string | null;
+  /** Email of the person for whom it acts: verified by a sign-in, a token or a trust rule, never declared. */
+  user: string | null;
+  /** The standing delegation under which that person lets the agent act. */
+  delegation: string | null;
+  /** The task whose agent handed this one on. */
+  parent: string | null;
+  /** Who handed it on, nearest first: the rest of the actor chain after the task's own agent. */
+  actors: Actor[];
+  narrowing: Narrowing | null;
   state: 'active' | 'ended' | 'killed';
   /** Milliseconds since the epoch. */
   startedAt: number;

@@ -1,12 +1,12 @@
 import { type Clock, GatehouseError, type Log } from '../platform/index.ts';
 import type { Registry } from '../registry/index.ts';
 import type { Change, RecordChange, Sealer, Storage } from '../storage/index.ts';
-import { createTokenReader } from './authenticate.ts';
-import { createAuthorizationServer } from './authorization-server.ts';
-import { createHousekeeping } from './housekeeping.ts';
-import { createProofs } from './proof.ts';
-import { protectedResourceMetadata } from './resources.ts';
-import { openSigningKeys, type SigningKeys } from './signing-keys.ts';
+import { createAuthorizationServer } from './authorization-server/authorization-server.ts';
+import { createHousekeeping } from './authorization-server/housekeeping.ts';
+import { openSigningKeys, type SigningKeys } from './keys/signing-keys.ts';
+import { createTokenReader } from './tokens/authenticate.ts';
+import { createProofs } from './tokens/proof.ts';
+import { protectedResourceMetadata } from './tokens/resources.ts';
 import type { AuthorizationServer, Tokens } from './types.ts';
 
 export interface IdentityDependencies {

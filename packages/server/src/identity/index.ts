@@ -1,5 +1,5 @@
 export { createIdentity, type Identity, type IdentityDependencies } from './create-identity.ts';
+export type { SigningKeys } from './keys/signing-keys.ts';
 export * from './people/index.ts';
-export { protectedResourceMetadata } from './resources.ts';
-export type { SigningKeys } from './signing-keys.ts';
+export { protectedResourceMetadata } from './tokens/resources.ts';
 export type * from './types.ts';

@@ -1,3 +1,4 @@
+export { type AddressKind, AddressRefused, addressKind, checkAddress, guardedLookup } from './address.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { type Config, limits } from './config.ts';
 export { type ErrorKind, errorKinds, GatehouseError, toProblem } from './errors.ts';
@@ -12,4 +13,5 @@ export {
   sha256Hex,
 } from './json.ts';
 export { createLog, type Log, type LogLevel } from './log.ts';
+export { createOutbound, type Outbound, type OutboundAnswer, type OutboundRequest } from './outbound.ts';
 export { constantTimeEqual, Secret } from './secret.ts';

@@ -59,7 +59,7 @@ export async function createRegistry(deps: RegistryDependencies): Promise<Regist
     addAgentKey: (agent, key, by) => addAgentKey(context, agent, key, by),
     removeAgentKey: (agent, thumbprint, by) => removeAgentKey(context, agent, thumbprint, by),
     setAgentState: setState,
-    startTask: (agent, details) => startTask(context, agent, details),
+    startTask: (agent, details, grounds) => startTask(context, agent, details, grounds),
     task: (id) => findTask(context, id),
     listTasks: (filter) => listTasks(context, filter),
     endTask: (id, by) => endTask(context, id, by),

@@ -1,4 +1,4 @@
-import type { Task, TaskParameters } from '@gatehouse/protocol';
+import type { Narrowing, Task, TaskParameters } from '@gatehouse/protocol';
 import { canonicalJson } from '../platform/index.ts';
 import type { DatabaseTransaction, Tables } from '../storage/index.ts';
 import { type ChangeSet, raise } from './context.ts';
@@ -19,6 +19,11 @@ export function fromTaskRow(row: Tables['tasks'], now: number): Task {
     changeRequest: row.change_request,
     modelProvider: row.model_provider,
     model: row.model,
+    user: row.user_email,
+    delegation: row.delegation,
+    parent: row.parent,
+    actors: JSON.parse(row.actors) as Task['actors'],
+    narrowing: row.narrowing === null ? null : (JSON.parse(row.narrowing) as Narrowing),
     state: state === 'active' && row.expires_at <= now ? 'ended' : state,
     startedAt: row.started_at,
     expiresAt: row.expires_at,
@@ -43,6 +48,11 @@ export function toTaskRow(task: Task): Tables['tasks'] {
     started_at: task.startedAt,
     expires_at: task.expiresAt,
     ended_at: null,
+    user_email: task.user,
+    delegation: task.delegation,
+    parent: task.parent,
+    actors: JSON.stringify(task.actors),
+    narrowing: task.narrowing === null ? null : JSON.stringify(task.narrowing),
   };
 }
 

@@ -1,4 +1,4 @@
-import { type Task, type TaskDetails, type TemplateManifest, taskDetails } from '@gatehouse/protocol';
+import { type Narrowing, type Task, type TaskDetails, type TemplateManifest, taskDetails } from '@gatehouse/protocol';
 import { canonicalJson, GatehouseError, limits, newId } from '../platform/index.ts';
 import type { DatabaseTransaction } from '../storage/index.ts';
 import { type Context, emptyChangeSet, flush, lines, raise, showOwn } from './context.ts';
@@ -12,7 +12,23 @@ export type StartDetails = Exclude<TaskDetails, { task: string }>;
 /** Running tasks of one agent: an agent that starts tasks in a loop must not fill the database. */
 export const RUNNING_TASKS_PER_AGENT = 1_000;
 
-export async function startTask(context: Context, agent: string, given: StartDetails): Promise<Task> {
+/** What is proven about a task, as opposed to what its agent declares. Whoever passes it has verified it. */
+export interface TaskGrounds {
+  user?: string;
+  delegation?: string;
+  parent?: string;
+  actors?: Task['actors'];
+  narrowing?: Narrowing;
+  /** Milliseconds since the epoch; only ever shortens. */
+  expiresAt?: number;
+}
+
+export async function startTask(
+  context: Context,
+  agent: string,
+  given: StartDetails,
+  grounds: TaskGrounds = {},
+): Promise<Task> {
   const details = parseDetails(given);
   return context.tasks.started(() =>
     context.storage.transaction(async (transaction) => {
@@ -34,18 +50,26 @@ export async function startTask(context: Context, agent: string, given: StartDet
         changeRequest: details.change_request ?? null,
         modelProvider: details.model_provider ?? null,
         model: details.model ?? null,
+        user: grounds.user ?? null,
+        delegation: grounds.delegation ?? null,
+        parent: grounds.parent ?? null,
+        actors: grounds.actors ?? [],
+        narrowing: grounds.narrowing ?? null,
         state: 'active',
         startedAt: now,
-        expiresAt: now + ttlSeconds * 1_000,
+        expiresAt: Math.min(now + ttlSeconds * 1_000, grounds.expiresAt ?? Number.MAX_SAFE_INTEGER),
       };
       await transaction.insertInto('tasks').values(toTaskRow(task)).execute();
+      const others = new Set(task.actors.map(({ sub }) => agentOf(sub)).filter((name) => name !== undefined));
+      for (const other of others)
+        await transaction.insertInto('task_actors').values({ agent: other, task: task.id }).execute();
       await context.recordChange(transaction, {
         operation: 'task.start',
         by: spiffeId(context.trustDomain, environment, agent),
         agent,
         task: task.id,
         environment,
-        changes: lines(declared(task)),
+        changes: lines([...declared(task), ...proven(task)]),
         detail: task.intent,
       });
       return task;
@@ -68,6 +92,22 @@ function declared(task: Task): string[] {
     `template: ${task.template}`,
     ...facts.flatMap(([name, value]) => (value === null ? [] : [`${name} (declared): ${value}`])),
   ];
+}
+
+function proven(task: Task): string[] {
+  const facts: [string, string | null][] = [
+    ['user', task.user],
+    ['delegation', task.delegation],
+    ['parent', task.parent],
+    ['actors', task.actors.length === 0 ? null : task.actors.map(({ sub }) => sub).join(' ← ')],
+    ['narrowed to', task.narrowing?.tools.join(', ') ?? null],
+  ];
+  return facts.flatMap(([name, value]) => (value === null ? [] : [`${name}: ${value}`]));
+}
+
+/** The agent's name in `spiffe://TRUST-DOMAIN/env/ENV/agent/NAME`. */
+function agentOf(subject: string): string | undefined {
+  return /^spiffe:\/\/[^/]+\/env\/[^/]+\/agent\/([^/]+)$/.exec(subject)?.[1];
 }
 
 function parseDetails(given: StartDetails): StartDetails {

@@ -16,6 +16,7 @@ import type {
 } from '@gatehouse/protocol';
 import type { Json, JsonObject } from '../platform/index.ts';
 import type { Change, DatabaseTransaction } from '../storage/index.ts';
+import type { TaskGrounds } from './tasks.ts';
 
 export interface Agent {
   manifest: AgentManifest;
@@ -147,7 +148,7 @@ export interface Registry {
   ): Promise<{ agent: Agent; change: null }>;
 
   /** Checks agent, blueprint, template and parameters; throws GatehouseError with what to do next. */
-  startTask(agent: string, details: Exclude<TaskDetails, { task: string }>): Promise<Task>;
+  startTask(agent: string, details: Exclude<TaskDetails, { task: string }>, grounds?: TaskGrounds): Promise<Task>;
   /** From memory, else from storage (another replica may have started it). Undefined when there is none. */
   task(id: string): Promise<Task | undefined>;
   listTasks(filter: { agent?: string; state?: Task['state']; before?: string; limit: number }): Promise<Task[]>;

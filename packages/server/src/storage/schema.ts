@@ -57,7 +57,16 @@ export interface Tables {
     started_at: number;
     expires_at: number;
     ended_at: number | null;
+    /** Verified, unlike `on_behalf_of`. */
+    user_email: string | null;
+    delegation: string | null;
+    parent: string | null;
+    /** Actor[] and narrowing of `Task`, as JSON. */
+    actors: string;
+    narrowing: string | null;
   };
+  /** Tasks of other agents that have an agent in their actor chain: they end with it. */
+  task_actors: { agent: string; task: string };
 
   /** Versions that a dispatch must still find as it decided on them: `agent:NAME`, `task:ID`, `tool:SERVER/NAME`, `policy`. */
   fences: { key: string; version: number };

@@ -1,6 +1,6 @@
 import { generateKeyPairSync, hash, type KeyObject, sign, verify } from 'node:crypto';
 import { setImmediate as macrotask } from 'node:timers/promises';
-import { AGENT_ALGORITHMS, jwkThumbprint, publicKeyMembers, signCompactJws } from '../jws.ts';
+import { AGENT_ALGORITHMS, jwkThumbprint, publicKeyMembers, signCompactJws } from '../tokens/jws.ts';
 import { createAgentClient, supportTask } from './agent-client.ts';
 import { openHouse } from './house.ts';
 

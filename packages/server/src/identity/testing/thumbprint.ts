@@ -1,5 +1,5 @@
 import type { PublicJwk } from '@gatehouse/protocol';
-import { jwkThumbprint, publicKeyMembers } from '../jws.ts';
+import { jwkThumbprint, publicKeyMembers } from '../tokens/jws.ts';
 
 /** RFC 7638 thumbprint of a registered key. */
 export function thumbprint(jwk: PublicJwk): string {

@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely';
 import type { Dialect } from '../backend.ts';
 import * as first from './0001-first.ts';
 import * as searchOrder from './0002-search-order.ts';
+import * as delegatedTasks from './0003-delegated-tasks.ts';
 
 export interface Migration {
   name: string;
@@ -12,4 +13,5 @@ export interface Migration {
 export const migrations: readonly Migration[] = [
   { name: '0001-first', up: first.up },
   { name: '0002-search-order', up: searchOrder.up },
+  { name: '0003-delegated-tasks', up: delegatedTasks.up },
 ];

@@ -1,9 +1,9 @@
 import { isIP } from 'node:net';
 import type { ToolServerManifest } from '@gatehouse/protocol';
 import { Pool } from 'undici';
+import { checkAddress, guardedLookup } from '../../../platform/index.ts';
 import type { UpstreamLimits } from '../limits.ts';
 import { UpstreamFailure } from '../types.ts';
-import { checkAddress, guardedLookup } from './address.ts';
 
 type HttpTransport = Extract<ToolServerManifest['transport'], { type: 'http' }>;
 

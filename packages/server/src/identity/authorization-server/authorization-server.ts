@@ -1,0 +1,150 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { limits } from '../../platform/index.ts';
+import { JWKS_MAX_AGE_SECONDS } from '../keys/signing-keys.ts';
+import { descriptionText } from '../tokens/credential-error.ts';
+import type { AuthorizationServer } from '../types.ts';
+import type { ProviderDependencies } from './provider.ts';
+import { endpoints, metadataPaths, openidMetadata, serverMetadata } from './server-metadata.ts';
+
+/**
+ * The authorization server's way in: public documents are answered here, what needs an agent's proof goes to oidc-provider.
+ * Whatever is wrong with a request's form (method, size, speed) is answered here as well, so that nothing reaches the library
+ * but a small POST to one of three known paths, with our own address in place of whatever Host the client sent.
+ */
+
+/** A token request has two JWTs and a task: far below this. */
+const MAX_BODY_BYTES = 32 * 1024;
+const METADATA_MAX_AGE_SECONDS = 300;
+
+type Answer = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
+interface Route {
+  method: 'GET' | 'POST';
+  /** True when an agent gets something here that it can act with. */
+  mints: boolean;
+  answer: Answer;
+}
+
+export function createAuthorizationServer(dependencies: ProviderDependencies): AuthorizationServer {
+  const { publicUrl, keys } = dependencies;
+  const load = lazyProvider(dependencies);
+  const toProvider = (path: string): Answer => {
+    const { host, protocol } = new URL(publicUrl);
+    return async (request, response) => {
+      if (!acceptBody(request, response)) return;
+      const callback = await load();
+      // Audiences and addresses must follow from our configuration and never from what a client calls us (Host, X-Forwarded-*).
+      // Origin is dropped: agents are no web pages, and the library would answer a foreign one differently for a known agent.
+      const { origin: _, 'x-forwarded-host': __, ...headers } = request.headers;
+      request.headers = { ...headers, host, 'x-forwarded-proto': protocol.slice(0, -1) };
+      request.url = path;
+      response.setHeader('Cache-Control', 'no-store');
+      response.setHeader('X-Content-Type-Options', 'nosniff');
+      await callback(request, response);
+    };
+  };
+  const document = (make: () => unknown, type: string, maxAgeSeconds: number): Answer => {
+    return (_request, response) => {
+      response.setHeader('Access-Control-Allow-Origin', '*');
+      send(response, 200, make(), { 'Content-Type': type, 'Cache-Control': `public, max-age=${maxAgeSeconds}` });
+    };
+  };
+
+  const routes = new Map<string, Route>();
+  const metadata = (make: (issuer: string) => unknown): Answer =>
+    document(() => make(publicUrl), 'application/json', METADATA_MAX_AGE_SECONDS);
+  const keySet = document(() => keys.jwks(), 'application/jwk-set+json', JWKS_MAX_AGE_SECONDS);
+  const get = (path: string, answer: Answer) => routes.set(path, { method: 'GET', mints: false, answer });
+  const post = (path: string, mints = false) => routes.set(path, { method: 'POST', mints, answer: toProvider(path) });
+  get(metadataPaths.oauth, metadata(serverMetadata));
+  get(metadataPaths.openid, metadata(openidMetadata));
+  get(endpoints.jwks, keySet);
+  get(endpoints.authorize, (_request, response) => {
+    const description = `Nothing is authorized in a browser here. Agents get tokens at ${publicUrl}${endpoints.token} with grant_type=client_credentials.`;
+    refuse(response, 400, 'unsupported_response_type', description);
+  });
+  post(endpoints.token, true);
+  post(endpoints.introspect);
+  post(endpoints.revoke);
+
+  return {
+    async handle(request, response) {
+      const path = (request.url ?? '').split('?', 1)[0] as string;
+      const route = routes.get(path);
+      if (!route) {
+        if (!path.startsWith('/oauth/')) return false;
+        refuse(
+          response,
+          404,
+          'invalid_request',
+          `There is nothing at ${path}; see ${publicUrl}${metadataPaths.oauth}.`,
+        );
+        return true;
+      }
+      if (request.method !== route.method && !(route.method === 'GET' && request.method === 'HEAD')) {
+        response.setHeader('Allow', route.method);
+        refuse(response, 405, 'invalid_request', `${path} answers ${route.method} only.`);
+        return true;
+      }
+      await route.answer(request, response);
+      return true;
+    },
+    issuancePaths: () => [...routes].filter(([, { mints }]) => mints).map(([path, { method }]) => `${method} ${path}`),
+    async warm() {
+      await load();
+    },
+  };
+}
+
+/** The one import of the library. Two first requests share it; a failed one does not spoil the next. */
+function lazyProvider(dependencies: ProviderDependencies) {
+  type Callback = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+  let loading: Promise<Callback> | undefined;
+  const load = async (): Promise<Callback> => {
+    const { createProvider } = await import('./provider.ts');
+    return createProvider(dependencies).callback() as Callback;
+  };
+  return () => {
+    loading ??= load().catch((error) => {
+      loading = undefined;
+      throw error;
+    });
+    return loading;
+  };
+}
+
+/** Answers 413 itself; a body of unknown length or one that is slow is cut off while it is read. */
+function acceptBody(request: IncomingMessage, response: ServerResponse): boolean {
+  if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) {
+    refuse(response, 413, 'invalid_request', `A request here has at most ${MAX_BODY_BYTES} bytes.`);
+    return false;
+  }
+  const slow = setTimeout(() => {
+    refuse(response, 408, 'invalid_request', 'The body of the request took too long to arrive.');
+    request.destroy();
+  }, limits.requestBodyTimeoutMs);
+  slow.unref();
+  const done = () => clearTimeout(slow);
+  request.once('end', done).once('close', done);
+  // Where the library has stopped reading, the rest is let through, until the time is up.
+  response.once('finish', () => request.resume());
+  return true;
+}
+
+function refuse(response: ServerResponse, status: number, error: string, description: string): void {
+  const body = { error, error_description: descriptionText(description) };
+  send(response, status, body, { 'Cache-Control': 'no-store' });
+}
+
+function send(response: ServerResponse, status: number, body: unknown, headers: Record<string, string>): void {
+  if (response.headersSent || response.destroyed) return;
+  const text = JSON.stringify(body);
+  response.writeHead(status, {
+    'Content-Type': 'application/json',
+    'Content-Length': Buffer.byteLength(text),
+    'X-Content-Type-Options': 'nosniff',
+    // A body that nobody will read must not be waited for before the next request on this connection.
+    ...(response.req.complete ? {} : { Connection: 'close' }),
+    ...headers,
+  });
+  response.end(text);
+}

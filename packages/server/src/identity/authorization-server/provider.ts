@@ -1,0 +1,133 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { errors, type JsonValue, type KoaContextWithOIDC, Provider } from 'oidc-provider';
+import type { Log } from '../../platform/index.ts';
+import type { TokenReader } from '../tokens/authenticate.ts';
+import { descriptionText } from '../tokens/credential-error.ts';
+import { AGENT_ALGORITHMS } from '../tokens/jws.ts';
+import { MCP_PATH } from '../tokens/resources.ts';
+import { oauthError, oauthErrorOf } from './oauth-error.ts';
+import { ASSERTION_USED, createAdapters } from './provider-adapter.ts';
+import { endpoints } from './server-metadata.ts';
+import { activeAgent, createTaskGrant, type TaskGrantDependencies, taskGrantParameters } from './task-grant.ts';
+import { createTokenStatus } from './token-status.ts';
+
+/**
+ * oidc-provider as Gatehouse uses it: client authentication by private_key_jwt, the token endpoint's rules, introspection and
+ * revocation. Everything else that it can do is off. Loaded on first use, for it takes a fifth of a second to import.
+ */
+export interface ProviderDependencies extends TaskGrantDependencies {
+  reader: TokenReader;
+  log: Log;
+}
+
+/** Leeway for `exp` and `nbf` of an assertion (RFC 7519 §4.1.4). */
+const CLOCK_TOLERANCE_SECONDS = 60;
+/** RFC 7523 §3 lets a server refuse an assertion that would live unreasonably long: it would have to be remembered as long. */
+const ASSERTION_MAX_LIFE_SECONDS = 600;
+const MAX_ID_CHARS = 256;
+
+export function createProvider(dependencies: ProviderDependencies): Provider {
+  const { publicUrl, log } = dependencies;
+  const provider = new Provider(publicUrl, {
+    adapter: createAdapters(dependencies),
+    // The library insists on a key. It signs nothing here, and nothing accepts a token signed with this one.
+    jwks: { keys: [generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })] },
+    routes: { token: endpoints.token, introspection: endpoints.introspect, revocation: endpoints.revoke },
+    features: {
+      clientCredentials: { enabled: true },
+      introspection: { enabled: true },
+      revocation: { enabled: true },
+      resourceIndicators: { enabled: true, defaultResource: () => publicUrl + MCP_PATH },
+      devInteractions: { enabled: false },
+      // Proofs are checked by proof.ts, here as at the doors.
+      dPoP: { enabled: false },
+      pushedAuthorizationRequests: { enabled: false },
+      rpInitiatedLogout: { enabled: false },
+      userinfo: { enabled: false },
+    },
+    responseTypes: [],
+    scopes: [],
+    clientAuthMethods: ['private_key_jwt'],
+    clientDefaults: { id_token_signed_response_alg: 'ES256' },
+    enabledJWA: { clientAuthSigningAlgValues: [...AGENT_ALGORITHMS] },
+    clockTolerance: CLOCK_TOLERANCE_SECONDS,
+    clientBasedCORS: () => false,
+    renderError: async (ctx, out) => {
+      ctx.body = out;
+    },
+    assertJwtClientAuthClaimsAndHeader: (_ctx, claims, header, client) => {
+      checkAssertion(claims, header, publicUrl);
+      activeAgent(dependencies, client.clientId);
+    },
+  });
+  // Only what authorization-server.ts wrote into these headers is in them.
+  provider.proxy = true;
+  provider.registerGrantType('client_credentials', createTaskGrant(dependencies), taskGrantParameters, 'resource');
+  provider.use(createTokenStatus(dependencies));
+
+  provider.on('server_error', (ctx, error) => {
+    const known = oauthErrorOf(error);
+    if (known instanceof errors.OIDCProviderError) {
+      ctx.status = known.statusCode;
+      ctx.body = { error: known.error, error_description: known.error_description };
+    }
+    log.error('the authorization server failed', { route: ctx.oidc?.route, error });
+  });
+  const onRefusal = (ctx: KoaContextWithOIDC, error: errors.OIDCProviderError) => {
+    if (error instanceof errors.UnsupportedTokenType) return;
+    explain(ctx, error, publicUrl);
+    const agent = ctx.oidc.client?.clientId;
+    const fields = { route: ctx.oidc.route, agent, error: error.error, why: why(error) };
+    if (error.statusCode >= 500) log.error('a token request could not be served', { ...fields, cause: error.cause });
+    else log.info('a token request was refused', fields);
+  };
+  provider.on('grant.error', onRefusal);
+  provider.on('introspection.error', onRefusal);
+  provider.on('revocation.error', onRefusal);
+  return provider;
+}
+
+/** Beyond what the library has checked. RFC 7523 §3 with draft-ietf-oauth-rfc7523bis: one audience, and that is this server. */
+function checkAssertion(claims: Record<string, JsonValue>, header: Record<string, JsonValue>, publicUrl: string): void {
+  const { aud, exp, jti, iss, sub } = claims;
+  const [audience, ...others] = [aud].flat();
+  if (others.length > 0 || (audience !== publicUrl && audience !== publicUrl + endpoints.token))
+    throw refused(`its aud must be ${publicUrl} and nothing else`);
+  if (iss !== sub) throw refused('its iss and sub must both be the name of the agent');
+  if (header.typ !== undefined && !assertionTypes.has(String(header.typ).toLowerCase()))
+    throw refused(`its typ ${header.typ} is not that of a client assertion`);
+  if (header.crit !== undefined) throw refused('it has critical header members, which are not understood');
+  // By the machine's clock, as the library has it.
+  if (typeof exp !== 'number' || exp > Date.now() / 1000 + ASSERTION_MAX_LIFE_SECONDS)
+    throw refused(`it may live for ${ASSERTION_MAX_LIFE_SECONDS} seconds at most`);
+  if (typeof jti !== 'string' || jti.length > MAX_ID_CHARS)
+    throw refused(`its jti must be a string of at most ${MAX_ID_CHARS} characters`);
+}
+
+/** A proof or an access token must never pass for an assertion (RFC 8725 §3.11). */
+const assertionTypes = new Set(['jwt', 'client-authentication+jwt']);
+
+const refused = (reason: string) => oauthError('invalid_client', `The client assertion is refused: ${reason}.`, 401);
+
+/** What the library says only after the signature was verified; before that it tells nobody which agents exist. */
+const saidAfterProof: Record<string, string> = {
+  'jwt expired': 'The client assertion has expired: sign a new one, and check the clock.',
+  'jwt not active yet': 'The client assertion is not valid yet: check the clock.',
+  [ASSERTION_USED]: 'The client assertion was used before: sign a new one, with a new jti, for every request.',
+};
+
+/** The library says "client authentication failed" whatever the reason. Says how to get it right, to all the same. */
+function explain(ctx: KoaContextWithOIDC, error: errors.OIDCProviderError, publicUrl: string): void {
+  if (error.error_description === 'failed to parse the request body' && error.error_detail)
+    ctx.body = {
+      error: error.error,
+      error_description: descriptionText(`The body is refused: ${error.error_detail}.`),
+    };
+  if (!(error instanceof errors.InvalidClientAuth)) return;
+  const description =
+    saidAfterProof[why(error) ?? ''] ??
+    `Client authentication failed. Send a client_assertion (private_key_jwt) signed with a registered key of the agent (${AGENT_ALGORITHMS.join(', ')}): iss and sub its name, aud ${publicUrl}, exp at most ${ASSERTION_MAX_LIFE_SECONDS} seconds away, a new jti.`;
+  ctx.body = { error: error.error, error_description: descriptionText(description) };
+}
+
+const why = (error: errors.OIDCProviderError): string | undefined => error.error_detail ?? error.error_description;

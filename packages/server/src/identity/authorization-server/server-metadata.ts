@@ -1,0 +1,49 @@
+import { TASK_DETAILS_TYPE } from '@gatehouse/protocol';
+import { AGENT_ALGORITHMS } from '../tokens/jws.ts';
+
+/** Where the authorization server answers, below its issuer. The issuer is the public URL itself. */
+export const endpoints = {
+  authorize: '/oauth/authorize',
+  token: '/oauth/token',
+  introspect: '/oauth/introspect',
+  revoke: '/oauth/revoke',
+  jwks: '/oauth/jwks',
+} as const;
+
+export const metadataPaths = {
+  oauth: '/.well-known/oauth-authorization-server',
+  openid: '/.well-known/openid-configuration',
+} as const;
+
+/**
+ * RFC 8414 metadata, written without the library that answers the endpoints, which is loaded later. A test compares the two.
+ *
+ * `authorization_endpoint` is there because the official MCP SDKs refuse metadata without one; it answers every request with
+ * `unsupported_response_type`, as an empty `response_types_supported` says.
+ */
+export function serverMetadata(issuer: string): Record<string, unknown> {
+  const clientAuthentication = ['private_key_jwt'];
+  return {
+    issuer,
+    authorization_endpoint: issuer + endpoints.authorize,
+    token_endpoint: issuer + endpoints.token,
+    jwks_uri: issuer + endpoints.jwks,
+    introspection_endpoint: issuer + endpoints.introspect,
+    revocation_endpoint: issuer + endpoints.revoke,
+    response_types_supported: [],
+    grant_types_supported: ['client_credentials'],
+    token_endpoint_auth_methods_supported: clientAuthentication,
+    token_endpoint_auth_signing_alg_values_supported: AGENT_ALGORITHMS,
+    introspection_endpoint_auth_methods_supported: clientAuthentication,
+    introspection_endpoint_auth_signing_alg_values_supported: AGENT_ALGORITHMS,
+    revocation_endpoint_auth_methods_supported: clientAuthentication,
+    revocation_endpoint_auth_signing_alg_values_supported: AGENT_ALGORITHMS,
+    authorization_details_types_supported: [TASK_DETAILS_TYPE],
+    dpop_signing_alg_values_supported: AGENT_ALGORITHMS,
+  };
+}
+
+/** The same under the OpenID name, with the members that OpenID discovery requires. No ID token is ever issued. */
+export function openidMetadata(issuer: string): Record<string, unknown> {
+  return { ...serverMetadata(issuer), subject_types_supported: ['public'], id_token_signing_alg_values_supported: [] };
+}

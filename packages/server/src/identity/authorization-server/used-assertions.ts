@@ -1,0 +1,30 @@
+import type { Storage } from '../../storage/index.ts';
+
+/** Ids of client assertions (RFC 7523 `jti`) that were used: one row each in `oauth_artifacts`, until the assertion has expired. */
+const MODEL = 'ReplayDetection';
+
+/** True for the one call that uses `id`, on whichever replica; durable before it resolves. */
+export async function useAssertion(storage: Storage, id: string, now: number, expiresAt: number): Promise<boolean> {
+  return storage.transaction(async (transaction) => {
+    const { numInsertedOrUpdatedRows } = await transaction
+      .insertInto('oauth_artifacts')
+      .values({
+        model: MODEL,
+        id,
+        payload: '{}',
+        expires_at: expiresAt,
+        consumed_at: now,
+        uid: null,
+        grant_id: null,
+        user_code: null,
+      })
+      .onConflict((conflict) => conflict.columns(['model', 'id']).doNothing())
+      .executeTakeFirstOrThrow();
+    return numInsertedOrUpdatedRows === 1n;
+  });
+}
+
+/** Forgets assertions that have expired and could not be used again anyway. */
+export async function forgetExpiredAssertions(storage: Storage, now: number): Promise<void> {
+  await storage.db.deleteFrom('oauth_artifacts').where('model', '=', MODEL).where('expires_at', '<', now).execute();
+}

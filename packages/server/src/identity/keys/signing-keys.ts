@@ -1,0 +1,225 @@
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { type Clock, limits, Secret } from '../../platform/index.ts';
+import type { RecordChange, Sealer, Storage } from '../../storage/index.ts';
+import { jwkThumbprint, publicKeyMembers } from '../tokens/jws.ts';
+
+/** Public half of a signing key as published (RFC 7517). */
+export interface PublishedKey {
+  kty: 'EC';
+  crv: 'P-256';
+  x: string;
+  y: string;
+  kid: string;
+  use: 'sig';
+  alg: 'ES256';
+}
+
+export interface SigningKeys {
+  /** Every key that may have signed a token still alive, and the next one before it signs. */
+  jwks(): { keys: PublishedKey[] };
+  /** The key that signs now. */
+  signer(): { kid: string; key: KeyObject };
+  /** Changes whenever the set of keys does: what was verified under another version is verified again. */
+  version(): number;
+  /**
+   * Makes the next key. It is published now and signs after `PUBLISH_LEAD_MS`; the old one stays until its last token has expired.
+   * While a next key waits, it is given back and none is made. With `compromised` every key of now is destroyed at once, and with
+   * it every token, and the new one signs immediately.
+   */
+  rotate(options: { by: string; compromised?: boolean }): Promise<{ kid: string; signsFrom: number }>;
+  /** True when the newest key is older than `MAX_AGE_MS`. */
+  rotationDue(): boolean;
+  /** Reads the keys again; called when the change feed names topic `key`, and now and then in case it was missed. */
+  refresh(): Promise<void>;
+  /** Undefined when no token signed by that key may be accepted. Reads the keys again for an unknown one, but not often. */
+  verifier(kid: string): Promise<KeyObject | undefined>;
+}
+
+/** How long a new key is published before it signs: longer than any cache of the JWKS document may be kept. */
+export const PUBLISH_LEAD_MS = 10 * 60_000;
+/** `max-age` of the JWKS document. */
+export const JWKS_MAX_AGE_SECONDS = 300;
+/** How often an unknown key id may make us look for new keys: anyone can invent one. */
+const LOOK_AGAIN_MS = 5_000;
+const MAX_AGE_MS = 30 * 24 * 3_600_000;
+/** A token's life, and the skew between replicas' clocks. */
+const OVERLAP_MS = limits.tokenTtlSeconds * 1000 + 60_000;
+
+/** `purpose` of these keys among all signing keys. */
+const PURPOSE = 'access-token';
+const sealContext = (kid: string) => `signing-key:${kid}`;
+
+interface Key {
+  published: PublishedKey;
+  public: KeyObject;
+  private: KeyObject;
+  createdAt: number;
+  /** Follows from the row alone, so that all replicas agree on it with nothing to coordinate. */
+  signsFrom: number;
+}
+
+interface Dependencies {
+  storage: Storage;
+  recordChange: RecordChange;
+  sealer: Sealer;
+  clock: Clock;
+}
+
+/** Opens the workspace's token signing keys; makes the first one when there is none. */
+export async function openSigningKeys(dependencies: Dependencies): Promise<SigningKeys> {
+  const { storage, sealer, clock } = dependencies;
+  let keys: Key[] = [];
+  let version = 0;
+  let readAt = 0;
+
+  const read = async () => {
+    readAt = clock.now();
+    const rows = await storage.db
+      .selectFrom('signing_keys')
+      .select(['kid', 'sealed_private', 'state', 'created_at'])
+      .where('purpose', '=', PURPOSE)
+      .execute();
+    const opened = new Map(keys.map((key) => [key.published.kid, key]));
+    const current = rows.map((row) => opened.get(row.kid) ?? openKey(row, sealer));
+    const isSame = current.length === keys.length && current.every((key) => opened.has(key.published.kid));
+    if (isSame) return;
+    keys = current.sort((a, b) => a.signsFrom - b.signsFrom);
+    version++;
+  };
+
+  // One after the other: an earlier answer that arrives late must not bring a destroyed key back.
+  let reading: Promise<void> = Promise.resolve();
+  const refresh = (): Promise<void> => {
+    const turn = reading.then(read);
+    reading = turn.catch(() => undefined);
+    return turn;
+  };
+
+  /** The newest that may sign; its predecessors only verify. */
+  const signerIndex = (now: number) => {
+    let index = 0;
+    for (let at = 1; at < keys.length; at++) if ((keys[at] as Key).signsFrom <= now) index = at;
+    return index;
+  };
+
+  /** A key is done when the one after it has signed for so long that no token of the former can be alive. */
+  const isDone = (index: number, now: number) => {
+    const successor = keys[index + 1];
+    return successor !== undefined && successor.signsFrom + OVERLAP_MS <= now;
+  };
+
+  await refresh();
+  if (keys.length === 0) {
+    await makeKey(dependencies, { by: 'gatehouse', state: 'immediate', unlessThereIsOne: true });
+    await refresh();
+  }
+
+  const find = (kid: string) => keys.find((key) => key.published.kid === kid)?.public;
+
+  return {
+    jwks() {
+      const now = clock.now();
+      return { keys: keys.filter((_, index) => !isDone(index, now)).map((key) => key.published) };
+    },
+    signer() {
+      const key = keys[signerIndex(clock.now())] as Key;
+      return { kid: key.published.kid, key: key.private };
+    },
+    async verifier(kid) {
+      if (!find(kid) && clock.now() - readAt >= LOOK_AGAIN_MS) await refresh();
+      return find(kid);
+    },
+    version: () => version,
+    rotationDue: () => clock.now() - (keys.at(-1) as Key).createdAt > MAX_AGE_MS,
+    async rotate({ by, compromised = false }) {
+      await refresh();
+      const now = clock.now();
+      const waiting = keys.at(-1) as Key;
+      if (!compromised && waiting.signsFrom > now) return { kid: waiting.published.kid, signsFrom: waiting.signsFrom };
+      const obsolete = keys.filter((_, index) => compromised || isDone(index, now)).map((key) => key.published.kid);
+      const kid = await makeKey(dependencies, { by, state: compromised ? 'immediate' : 'scheduled', obsolete });
+      await refresh();
+      return { kid, signsFrom: (keys.at(-1) as Key).signsFrom };
+    },
+    refresh,
+  };
+}
+
+interface Row {
+  kid: string;
+  sealed_private: Uint8Array;
+  state: string;
+  created_at: number;
+}
+
+/** INVARIANT: everything about a key comes out of what was sealed under its id, so that editing the table makes no key trusted. */
+function openKey(row: Row, sealer: Sealer): Key {
+  const privateKey = createPrivateKey(sealer.open(row.sealed_private, sealContext(row.kid)).reveal());
+  const publicKey = createPublicKey(privateKey);
+  const published = publish(publicKey);
+  if (published.kid !== row.kid) throw new Error(`signing key ${row.kid} is sealed under another key's id`);
+  return {
+    published,
+    public: publicKey,
+    private: privateKey,
+    createdAt: row.created_at,
+    signsFrom: row.created_at + (row.state === 'scheduled' ? PUBLISH_LEAD_MS : 0),
+  };
+}
+
+function publish(key: KeyObject): PublishedKey {
+  const members = publicKeyMembers(key.export({ format: 'jwk' }));
+  if (typeof members === 'string' || members.kty !== 'EC') throw new Error('a token signing key is not a P-256 key');
+  return { ...members, kid: jwkThumbprint(members), use: 'sig', alg: 'ES256' };
+}
+
+interface NewKey {
+  by: string;
+  state: 'immediate' | 'scheduled';
+  obsolete?: string[];
+  unlessThereIsOne?: boolean;
+}
+
+async function makeKey(dependencies: Dependencies, { by, state, obsolete = [], unlessThereIsOne }: NewKey) {
+  const { storage, recordChange, sealer, clock } = dependencies;
+  const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const published = publish(pair.publicKey);
+  const { kid } = published;
+  const pem = new Secret(pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
+  const sealed = sealer.seal(pem, sealContext(kid));
+
+  await storage.transaction(async (transaction) => {
+    const now = clock.now();
+    if (unlessThereIsOne) {
+      const other = await transaction
+        .selectFrom('signing_keys')
+        .select('kid')
+        .where('purpose', '=', PURPOSE)
+        .executeTakeFirst();
+      if (other) return;
+    }
+    await recordChange(transaction, {
+      operation: 'key.rotate',
+      by,
+      changes: [
+        `token signing key ${kid} made, ${state === 'scheduled' ? `signs after ${PUBLISH_LEAD_MS / 60_000} minutes` : 'signs from now on'}`,
+        ...obsolete.map((old) => `token signing key ${old} destroyed`),
+      ],
+    });
+    if (obsolete.length > 0) await transaction.deleteFrom('signing_keys').where('kid', 'in', obsolete).execute();
+    await transaction
+      .insertInto('signing_keys')
+      .values({
+        kid,
+        purpose: PURPOSE,
+        algorithm: 'ES256',
+        public_jwk: JSON.stringify(published),
+        sealed_private: sealed,
+        state,
+        created_at: now,
+      })
+      .execute();
+    await storage.announce(transaction, 'key', kid, now);
+  });
+  return kid;
+}

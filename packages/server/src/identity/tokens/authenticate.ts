@@ -1,0 +1,179 @@
+import { hash } from 'node:crypto';
+import { type Clock, GatehouseError } from '../../platform/index.ts';
+import type { Agent, Registry, Snapshot } from '../../registry/index.ts';
+import type { Storage } from '../../storage/index.ts';
+import type { SigningKeys } from '../keys/signing-keys.ts';
+import type { Caller, Tokens } from '../types.ts';
+import { type AccessTokenClaims, presenterOf, verifyAccessToken } from './access-token.ts';
+import { createBoundedCache } from './bounded-cache.ts';
+import { unauthenticated } from './challenge.ts';
+import { CredentialError } from './credential-error.ts';
+import type { Proofs } from './proof.ts';
+import { audienceCovers } from './resources.ts';
+
+/**
+ * Who calls: the access token, then the proof. The signature of a token is checked once per replica and remembered by the
+ * token's hash; everything that can change while a token lives (agent, epoch, revocation, task, keys) is checked on every call,
+ * from memory. Deciding what the caller may do is not done here.
+ */
+interface Dependencies {
+  storage: Storage;
+  registry: Registry;
+  clock: Clock;
+  keys: SigningKeys;
+  proofs: Proofs;
+  publicUrl: string;
+}
+
+export interface TokenReader extends Tokens {
+  /** The claims of a token that would be accepted now, proof aside. Throws CredentialError. */
+  read(token: string): Promise<LiveToken>;
+}
+
+export interface LiveToken {
+  claims: AccessTokenClaims;
+  agent: Agent;
+  task: Caller['task'];
+  /** SHA-256 of the token, base64url: the `ath` of its proofs. */
+  hash: string;
+}
+
+/** Tokens at work on one replica; each entry is about 1.5 KB. */
+const TOKENS_PER_GENERATION = 8_192;
+/** Longer than any token; keeps a flood of text from being hashed. */
+const MAX_AUTHORIZATION_CHARS = 8_192;
+
+interface Verified {
+  claims: AccessTokenClaims;
+  keysVersion: number;
+}
+
+export function createTokenReader(dependencies: Dependencies): TokenReader {
+  const { storage, registry, clock, keys, proofs, publicUrl } = dependencies;
+  const verified = createBoundedCache<Verified>(TOKENS_PER_GENERATION);
+
+  const claimsOf = async (token: string, tokenHash: string, now: number): Promise<AccessTokenClaims> => {
+    const known = verified.get(tokenHash);
+    if (known && known.keysVersion === keys.version()) return known.claims;
+    verified.delete(tokenHash);
+    const claims = await verifyAccessToken(token, { keys, issuer: publicUrl, now });
+    verified.set(tokenHash, { claims, keysVersion: keys.version() });
+    return claims;
+  };
+
+  const read = async (token: string): Promise<LiveToken> => {
+    const now = clock.now();
+    const tokenHash = hash('sha256', token, 'base64url');
+    const claims = await claimsOf(token, tokenHash, now);
+    if (claims.exp * 1000 <= now) {
+      verified.delete(tokenHash);
+      throw refused(
+        'token.expired',
+        `The access token has expired: get a new one for task ${claims.gatehouse.task}, or start a new task.`,
+      );
+    }
+    // A snapshot that may be old knows nothing of a kill: then nobody is who he says (law 6).
+    if (!storage.feed.fresh()) {
+      throw new GatehouseError(
+        'unavailable',
+        'feed.stale',
+        'This replica has lost touch with the workspace and lets nobody in. Try again, or another replica.',
+      );
+    }
+    const agent = livingAgent(claims, registry.snapshot());
+    const task = await registry.task(claims.gatehouse.task);
+    if (!task || task.agent !== agent.name || task.state !== 'active' || task.expiresAt <= now)
+      throw refused('task.over', `Task ${claims.gatehouse.task} is over: start a new one.`);
+    return { claims, agent, task, hash: tokenHash };
+  };
+
+  const present = async (request: Parameters<Tokens['authenticate']>[0], url: string): Promise<Caller> => {
+    const { scheme, token } = credentials(request.authorization ?? '');
+    const { claims, agent, task, hash: tokenHash } = await read(token);
+    if (!audienceCovers(claims.aud, url, publicUrl))
+      throw refused('token.audience', `The access token is for ${claims.aud} only: ask for one for this resource.`);
+
+    const boundTo = claims.cnf?.jkt;
+    if (boundTo === undefined) {
+      if (!agent.manifest.bearerOnly)
+        throw refused('token.unbound', 'This agent must use DPoP: ask for a token with a DPoP proof.');
+      if (scheme !== 'bearer') throw refused('token.scheme', 'This access token has no key: present it as Bearer.');
+    } else {
+      if (scheme !== 'dpop')
+        throw refused('token.scheme', 'This access token is bound to a key: present it as DPoP, with a DPoP proof.');
+      if (!request.dpop)
+        throw new CredentialError('invalid_dpop_proof', 'proof.missing', 'Every request needs a new DPoP proof.');
+      proofs.check({ proof: request.dpop, method: request.method, url, token: { hash: tokenHash, boundTo } });
+    }
+    return {
+      agent: agent.name,
+      agentEpoch: claims.gatehouse.agent_epoch,
+      task,
+      actorChain: actorChainOf(agent, task),
+      tokenId: claims.jti,
+      proofKey: boundTo ?? null,
+      expiresAt: claims.exp * 1000,
+    };
+  };
+
+  return {
+    read,
+    async authenticate(request) {
+      const url = request.url.startsWith('/') ? `${publicUrl}${request.url}` : request.url;
+      if (!request.authorization) {
+        const message = `Present an access token of an agent: get one from ${publicUrl}/oauth/token.`;
+        throw unauthenticated(publicUrl, url, 'token.missing', message);
+      }
+      try {
+        return await present(request, url);
+      } catch (error) {
+        if (!(error instanceof CredentialError)) throw error;
+        const nonce = error.kind === 'use_dpop_nonce' ? proofs.nonce() : undefined;
+        throw unauthenticated(publicUrl, url, error.code, error.message, error, nonce);
+      }
+    },
+  };
+}
+
+/** Presenting agent first, then who handed the task on, last the person for whom it is. */
+function actorChainOf(agent: Agent, task: Caller['task']): Caller['actorChain'] {
+  return [
+    { sub: agent.spiffeId, profile: 'ai_agent' },
+    ...task.actors,
+    ...(task.user === null ? [] : [{ sub: `person:${task.user}`, profile: 'user' as const }]),
+  ];
+}
+
+/** RFC 9110 §11.4, RFC 6750 §2.1, RFC 9449 §7.1: one scheme, one space or more, one token68. */
+const AUTHORIZATION = /^(bearer|dpop) +([A-Za-z0-9._~+/-]+=*)$/i;
+
+function credentials(authorization: string): { scheme: string; token: string } {
+  const match = authorization.length <= MAX_AUTHORIZATION_CHARS ? AUTHORIZATION.exec(authorization) : null;
+  const [, scheme, token] = match ?? [];
+  if (!scheme || !token)
+    throw refused('token.malformed', 'The Authorization header is not "DPoP TOKEN" or "Bearer TOKEN".');
+  return { scheme: scheme.toLowerCase(), token };
+}
+
+function livingAgent(claims: AccessTokenClaims, snapshot: Snapshot): Agent {
+  const agent = snapshot.agents.get(claims.client_id);
+  if (!agent || agent.spiffeId !== presenterOf(claims))
+    throw refused('agent.unknown', `There is no agent ${claims.client_id} any more.`);
+  const stopped = whyStopped(agent);
+  if (stopped) throw refused(stopped.code, stopped.message);
+  if (agent.epoch !== claims.gatehouse.agent_epoch)
+    throw refused('token.stale', `Agent ${agent.name} was changed since this token was made: get a new one.`);
+  if (snapshot.revokedTokens.has(claims.jti)) throw refused('token.revoked', 'The access token was revoked.');
+  return agent;
+}
+
+/** Why an agent may not act now, or undefined. The one answer for doors and token endpoint. */
+export function whyStopped(agent: Agent): { code: string; message: string } | undefined {
+  const owner = `ask its owner, ${agent.manifest.owner}`;
+  if (agent.killedAt !== null) return { code: 'agent.killed', message: `Agent ${agent.name} was killed: ${owner}.` };
+  if (agent.state !== 'active')
+    return { code: `agent.${agent.state}`, message: `Agent ${agent.name} is ${agent.state}, not active: ${owner}.` };
+  return undefined;
+}
+
+const refused = (code: string, message: string) => new CredentialError('invalid_token', code, message);
