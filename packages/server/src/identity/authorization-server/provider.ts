@@ -5,17 +5,18 @@ import type { TokenReader } from '../tokens/authenticate.ts';
 import { descriptionText } from '../tokens/credential-error.ts';
 import { AGENT_ALGORITHMS } from '../tokens/jws.ts';
 import { MCP_PATH } from '../tokens/resources.ts';
+import { clientCredentialsParameters, createClientCredentialsGrant } from './grants/client-credentials.ts';
 import { oauthError, oauthErrorOf } from './oauth-error.ts';
 import { ASSERTION_USED, createAdapters } from './provider-adapter.ts';
 import { endpoints } from './server-metadata.ts';
-import { activeAgent, createTaskGrant, type TaskGrantDependencies, taskGrantParameters } from './task-grant.ts';
+import { activeAgent, type GrantDependencies, type GrantHandler } from './token-answer.ts';
 import { createTokenStatus } from './token-status.ts';
 
 /**
  * oidc-provider as Gatehouse uses it: client authentication by private_key_jwt, the token endpoint's rules, introspection and
  * revocation. Everything else that it can do is off. Loaded on first use, for it takes a fifth of a second to import.
  */
-export interface ProviderDependencies extends TaskGrantDependencies {
+export interface ProviderDependencies extends GrantDependencies {
   reader: TokenReader;
   log: Log;
 }
@@ -62,7 +63,10 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   });
   // Only what authorization-server.ts wrote into these headers is in them.
   provider.proxy = true;
-  provider.registerGrantType('client_credentials', createTaskGrant(dependencies), taskGrantParameters, 'resource');
+  const grants: [string, GrantHandler, readonly string[]][] = [
+    ['client_credentials', createClientCredentialsGrant(dependencies), clientCredentialsParameters],
+  ];
+  for (const [name, handler, parameters] of grants) provider.registerGrantType(name, handler, parameters, 'resource');
   provider.use(createTokenStatus(dependencies));
 
   provider.on('server_error', (ctx, error) => {

@@ -1,0 +1,40 @@
+import type { Task } from '@gatehouse/protocol';
+import { oauthError } from '../oauth-error.ts';
+import {
+  activeAgent,
+  answerWithToken,
+  audienceOf,
+  bindingOf,
+  type GrantDependencies,
+  type GrantHandler,
+  grantHandler,
+  runningTask,
+  taskDetailsOf,
+} from '../token-answer.ts';
+
+export const clientCredentialsParameters = ['authorization_details', 'resource', 'scope'] as const;
+
+/**
+ * `grant_type=client_credentials`: an agent that has proven itself starts a task, or continues one, and gets its token. The agent's
+ * authentication is the library's and has happened before.
+ */
+export function createClientCredentialsGrant(dependencies: GrantDependencies): GrantHandler {
+  const { registry, publicUrl } = dependencies;
+  return grantHandler(dependencies, async (ctx) => {
+    const { client, params } = ctx.oidc;
+    const agent = activeAgent(dependencies, client.clientId);
+    if (params.scope !== undefined)
+      throw oauthError(
+        'invalid_scope',
+        'There are no scopes here: what a token is for stands in authorization_details.',
+      );
+    const details = taskDetailsOf(params.authorization_details as string | undefined);
+    const audience = audienceOf(params.resource as string | string[] | undefined, publicUrl);
+    const binding = bindingOf(dependencies, ctx, agent);
+    const task: Task =
+      'task' in details
+        ? await runningTask(dependencies, details.task, agent)
+        : await registry.startTask(agent.name, details);
+    await answerWithToken(dependencies, ctx, { agent, task, audience, binding, via: 'private_key_jwt' });
+  });
+}

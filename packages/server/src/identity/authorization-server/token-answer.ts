@@ -1,0 +1,142 @@
+import { TASK_DETAILS_TYPE, type Task, type TaskDetails } from '@gatehouse/protocol';
+import type { TokenEndpointGrantContext } from 'oidc-provider';
+import { GatehouseError } from '../../platform/index.ts';
+import type { Agent, Registry } from '../../registry/index.ts';
+import type { Storage } from '../../storage/index.ts';
+import { whyStopped } from '../tokens/authenticate.ts';
+import { CredentialError } from '../tokens/credential-error.ts';
+import { type Binding, type Issue, type IssueDependencies, issueAccessToken } from '../tokens/issue-access-token.ts';
+import type { Proofs } from '../tokens/proof.ts';
+import { MCP_PATH, resourcePath } from '../tokens/resources.ts';
+import { oauthError, oauthErrorOf } from './oauth-error.ts';
+import { endpoints } from './server-metadata.ts';
+import { InvalidTaskRequest, parseTaskRequest } from './task-request.ts';
+
+/** What every grant at the token endpoint needs: who may have a token, for which task and resource, bound to what, and the answer. */
+export interface GrantDependencies extends IssueDependencies {
+  registry: Registry;
+  proofs: Proofs;
+  /** Called when a token was issued. */
+  housekeeping(): void;
+}
+
+export type GrantHandler = (ctx: TokenEndpointGrantContext) => Promise<void>;
+
+/** Every error of the house in its OAuth form (RFC 6749 §5.2, RFC 9396 §5, RFC 9449 §8). */
+export function grantHandler({ proofs }: Pick<GrantDependencies, 'proofs'>, answer: GrantHandler): GrantHandler {
+  return async (ctx) => {
+    try {
+      await answer(ctx);
+    } catch (error) {
+      if (error instanceof CredentialError && error.kind === 'use_dpop_nonce') ctx.set('DPoP-Nonce', proofs.nonce());
+      if (error instanceof InvalidTaskRequest) throw oauthError('invalid_authorization_details', error.message);
+      const isAboutAgent = error instanceof GatehouseError && error.code.startsWith('agent.');
+      throw oauthErrorOf(error, isAboutAgent ? 'unauthorized_client' : 'invalid_authorization_details') ?? error;
+    }
+  };
+}
+
+/** Issues the token and answers the request with it. */
+export async function answerWithToken(
+  dependencies: GrantDependencies,
+  ctx: TokenEndpointGrantContext,
+  issue: Issue,
+  more: Record<string, unknown> = {},
+): Promise<void> {
+  const issued = await issueAccessToken(dependencies, issue);
+  if (!issued.ok) {
+    if (issued.changed === 'task') throw over(issue.task);
+    throw oauthError('unauthorized_client', `Agent ${issue.agent.name} was changed or stopped just now. Try again.`);
+  }
+  const { token, claims } = issued;
+  ctx.body = {
+    access_token: token,
+    token_type: issue.binding.jkt === undefined ? 'Bearer' : 'DPoP',
+    expires_in: claims.exp - Math.floor(dependencies.clock.now() / 1000),
+    authorization_details: [describeTask(issue.task)],
+    ...more,
+  };
+  dependencies.housekeeping();
+}
+
+/** The key of the request's DPoP proof; throws without one, unless the agent is registered as bearer-only. */
+export function bindingOf(
+  { proofs, publicUrl }: Pick<GrantDependencies, 'proofs' | 'publicUrl'>,
+  ctx: TokenEndpointGrantContext,
+  agent: Agent,
+): Binding {
+  const proof = ctx.get('dpop');
+  if (proof) return { jkt: proofs.check({ proof, method: 'POST', url: publicUrl + endpoints.token }).thumbprint };
+  if (agent.manifest.bearerOnly) return {};
+  throw new CredentialError(
+    'invalid_dpop_proof',
+    'proof.missing',
+    'This agent must use DPoP: send a DPoP proof (RFC 9449) for this request in the DPoP header.',
+  );
+}
+
+/** What `authorization_details` asks for: a task to start, or a running one. */
+export function taskDetailsOf(parameter: string | undefined): TaskDetails {
+  if (parameter === undefined)
+    throw oauthError(
+      'invalid_request',
+      `authorization_details is missing: it starts a task, or names a running one (type ${TASK_DETAILS_TYPE}).`,
+    );
+  return parseTaskRequest(parameter);
+}
+
+/** A running task of this agent. Another agent's is as unknown as none. */
+export async function runningTask({ registry }: { registry: Registry }, id: string, agent: Agent): Promise<Task> {
+  const task = await registry.task(id);
+  if (!task || task.agent !== agent.name)
+    throw new GatehouseError('not-found', 'task.unknown', `Agent ${agent.name} has no task ${id}: start one.`);
+  if (task.state !== 'active') throw over(task);
+  return task;
+}
+
+/** The agent as it is now; throws when it may not have tokens, or when that cannot be known. */
+export function activeAgent({ storage, registry }: { storage: Storage; registry: Registry }, name: string): Agent {
+  if (!storage.feed.fresh())
+    throw oauthError(
+      'temporarily_unavailable',
+      'This replica has lost touch with the workspace and lets nobody in. Try again, or another replica.',
+      503,
+    );
+  const agent = registry.snapshot().agents.get(name);
+  if (!agent) throw oauthError('invalid_client', `There is no agent ${name} any more.`, 401);
+  const stopped = whyStopped(agent);
+  if (stopped) throw oauthError('unauthorized_client', stopped.message);
+  return agent;
+}
+
+/** The one resource (RFC 8707) that a token is asked for; `PUBLIC_URL/mcp` where none is named. */
+export function audienceOf(resource: string | string[] | undefined, publicUrl: string): string {
+  const asked = new Set(resource === undefined ? [publicUrl + MCP_PATH] : [resource].flat());
+  const [only] = asked;
+  const path = asked.size === 1 && only?.startsWith(publicUrl) ? resourcePath(only.slice(publicUrl.length)) : undefined;
+  if (!path)
+    throw oauthError(
+      'invalid_target',
+      `resource must be one of ${publicUrl}${MCP_PATH} and ${publicUrl}${MCP_PATH}/SERVER.`,
+    );
+  return publicUrl + path;
+}
+
+const over = (task: Task) => new GatehouseError('gone', 'task.over', `Task ${task.id} is over: start a new one.`);
+
+/** The task as the token response gives it back (RFC 9396 §7), enriched with its id. */
+function describeTask(task: Task): Record<string, unknown> {
+  return {
+    type: TASK_DETAILS_TYPE,
+    task: task.id,
+    template: task.template,
+    parameters: task.parameters,
+    intent: task.intent,
+    on_behalf_of: task.onBehalfOf ?? undefined,
+    requested_by: task.requestedBy ?? undefined,
+    ticket: task.ticket ?? undefined,
+    change_request: task.changeRequest ?? undefined,
+    model_provider: task.modelProvider ?? undefined,
+    model: task.model ?? undefined,
+  };
+}
