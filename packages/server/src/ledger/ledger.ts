@@ -149,8 +149,12 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
   }, RETRY_OUTCOME_MS);
   retry.unref();
 
-  const recordChange: Ledger['recordChange'] = async (transaction, change) => {
-    const written = await storage.appendWithin(transaction, unitOf([{ record: changeRecord(change, clock.now()) }]));
+  const recordChange: Ledger['recordChange'] = async (transaction, ...changes) => {
+    const now = clock.now();
+    const written = await storage.appendWithin(
+      transaction,
+      unitOf(changes.map((change) => ({ record: changeRecord(change, now) }))),
+    );
     if (!written.ok)
       throw new GatehouseError(
         'unavailable',

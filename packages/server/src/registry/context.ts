@@ -62,8 +62,8 @@ export async function flush(
   transaction: DatabaseTransaction,
   changes: ChangeSet,
 ): Promise<void> {
-  for (const change of changes.records) await recordChange(transaction, change);
-  for (const key of changes.fences) await storage.bumpFence(transaction, key);
+  if (changes.records.length > 0) await recordChange(transaction, ...changes.records);
+  await storage.bumpFences(transaction, changes.fences);
   for (const { topic, key } of changes.announcements.values())
     await storage.announce(transaction, topic, key, clock.now());
 }

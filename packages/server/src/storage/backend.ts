@@ -22,8 +22,8 @@ export interface Backend {
     /** Fences that this transaction has bumped itself. */
     bumped: ReadonlyMap<string, number>,
   ): Promise<LogUnitResult>;
-  /** Called before a fence is bumped: from here to the end of the transaction no dispatch may rely on the old version. */
-  holdFence(transaction: DatabaseTransaction, key: string): Promise<void>;
+  /** Called before fences are bumped: from here to the end of the transaction no dispatch may rely on the old versions. */
+  holdFences(transaction: DatabaseTransaction, keys: readonly string[]): Promise<void>;
   /** Called before changes are written: from here to the end of the transaction nobody else takes sequences. */
   holdFeed(transaction: DatabaseTransaction): Promise<void>;
   readonly feed: FeedBackend;

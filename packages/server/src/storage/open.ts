@@ -35,6 +35,7 @@ export async function openStorage({ database, dataDir, log, clock }: StorageOpti
 const TRANSACTION_TIMEOUT_MS = 10_000;
 const ATTEMPTS = 10;
 const CHANGES_PER_INSERT = 5_000;
+const FENCES_PER_INSERT = 1_000;
 
 /** What a transaction has done so far that takes effect with its commit. */
 interface Context {
@@ -85,6 +86,28 @@ function createStorage(backend: Backend, feed: LocalFeed, log: Log): Storage {
     } finally {
       contexts.delete(transaction);
     }
+  }
+
+  async function bumpFences(transaction: DatabaseTransaction, keys: Iterable<string>): Promise<Map<string, number>> {
+    const { bumped } = contextOf(transaction);
+    const all = [...new Set(keys)];
+    const versions = new Map<string, number>();
+    if (all.length > 0) await backend.holdFences(transaction, all);
+    for (let from = 0; from < all.length; from += FENCES_PER_INSERT) {
+      const rows = await transaction
+        .insertInto('fences')
+        .values(all.slice(from, from + FENCES_PER_INSERT).map((key) => ({ key, version: 1 })))
+        .onConflict((conflict) =>
+          conflict.column('key').doUpdateSet((update) => ({ version: update('fences.version', '+', 1) })),
+        )
+        .returning(['key', 'version'])
+        .execute();
+      for (const { key, version } of rows) {
+        versions.set(key, version);
+        bumped.set(key, version);
+      }
+    }
+    return versions;
   }
 
   return {
@@ -140,19 +163,9 @@ function createStorage(backend: Backend, feed: LocalFeed, log: Log): Storage {
     async announce(transaction, topic, key, now) {
       contextOf(transaction).announced.push({ topic, key, at: now });
     },
+    bumpFences,
     async bumpFence(transaction, key) {
-      const context = contextOf(transaction);
-      await backend.holdFence(transaction, key);
-      const { version } = await transaction
-        .insertInto('fences')
-        .values({ key, version: 1 })
-        .onConflict((conflict) =>
-          conflict.column('key').doUpdateSet((update) => ({ version: update('fences.version', '+', 1) })),
-        )
-        .returning('version')
-        .executeTakeFirstOrThrow();
-      context.bumped.set(key, version);
-      return version;
+      return (await bumpFences(transaction, [key])).get(key) as number;
     },
     close() {
       closing ??= feed.stop().then(() => backend.close());

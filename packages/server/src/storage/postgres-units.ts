@@ -37,11 +37,12 @@ export function shareFences(units: LogUnit[]): Statement | undefined {
   };
 }
 
-export function holdFence(key: string): Statement {
+export function holdFences(keys: readonly string[]): Statement {
   return {
-    name: 'hold-fence',
-    text: `select pg_advisory_xact_lock(${LOCKS.fence}, $1::int)`,
-    values: [fenceSlot(key)],
+    name: 'hold-fences',
+    text: `select pg_advisory_xact_lock(${LOCKS.fence}, slot) from unnest($1::int[]) slot`,
+    // In order, as dispatches share them.
+    values: [[...new Set(keys.map(fenceSlot))].sort((a, b) => a - b)],
   };
 }
 

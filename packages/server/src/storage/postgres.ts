@@ -6,7 +6,7 @@ import { createPool } from './postgres-connection.ts';
 import { postgresDialect } from './postgres-dialect.ts';
 import { createPostgresLog } from './postgres-log.ts';
 import { CHANNEL, createSignals } from './postgres-signals.ts';
-import { decideUnits, holdFence, LOCKS, type Run, type Statement, shareFences } from './postgres-units.ts';
+import { decideUnits, holdFences, LOCKS, type Run, type Statement, shareFences } from './postgres-units.ts';
 import type { Tables } from './schema.ts';
 import type { DatabaseTransaction } from './storage.ts';
 import { createWriter } from './writer.ts';
@@ -48,8 +48,8 @@ export async function openPostgres(url: string, log: Log): Promise<Backend> {
       if (!result) throw new Error('a unit without a result');
       return result;
     },
-    async holdFence(transaction, key) {
-      await runIn(transaction)(holdFence(key));
+    async holdFences(transaction, keys) {
+      await runIn(transaction)(holdFences(keys));
     },
     async holdFeed(transaction) {
       // Held until the commit is visible: changes become visible in the order of their sequences, and none is passed over.

@@ -47,7 +47,7 @@ export async function openSqlite(dataDir: string, log: Log, clock: Clock): Promi
       return result;
     },
     // One connection writes, so nothing comes between.
-    async holdFence() {},
+    async holdFences() {},
     async holdFeed() {},
     feed: {
       db: new Kysely<Tables>({ dialect: sqliteDialect({ writer: thread, exclusive }) }),

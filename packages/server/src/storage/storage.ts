@@ -92,8 +92,8 @@ export interface AdministrativeChange {
   detail?: string;
 }
 
-/** Port by which a lower room has a change recorded; main.ts plugs the ledger into it. Throws when it can't be recorded. */
-export type RecordChange = (transaction: DatabaseTransaction, change: AdministrativeChange) => Promise<void>;
+/** Port by which a lower room has changes recorded; main.ts plugs the ledger into it. Throws when they can't be recorded. */
+export type RecordChange = (transaction: DatabaseTransaction, ...changes: AdministrativeChange[]) => Promise<void>;
 
 export interface Storage {
   readonly dialect: 'sqlite' | 'postgres';
@@ -112,7 +112,9 @@ export interface Storage {
   appendWithin(transaction: DatabaseTransaction, unit: LogUnit): Promise<LogUnitResult>;
   /** Appends to the change feed; visible to followers when the transaction commits. */
   announce(transaction: DatabaseTransaction, topic: ChangeTopic, key: string, now: number): Promise<void>;
-  /** Adds one to a fence (made at 1) and gives the new version. */
+  /** Adds one to each fence (made at 1) and gives the new versions. */
+  bumpFences(transaction: DatabaseTransaction, keys: Iterable<string>): Promise<Map<string, number>>;
+  /** `bumpFences` of one. */
   bumpFence(transaction: DatabaseTransaction, key: string): Promise<number>;
   readonly feed: ChangeFeed;
   close(): Promise<void>;

@@ -38,9 +38,9 @@ export async function openHouse(options: HouseOptions = {}) {
   const ledger = await openLedger({ storage, sealer, clock, log, replica, origin: 'localhost' });
   /** Set by a test to make recording fail. */
   let recordingFails: Error | undefined;
-  const recordChange: RecordChange = async (transaction, change) => {
-    if (recordingFails && change.operation === 'token.issue') throw recordingFails;
-    await ledger.recordChange(transaction, change);
+  const recordChange: RecordChange = async (transaction, ...changes) => {
+    if (recordingFails && changes.some(({ operation }) => operation === 'token.issue')) throw recordingFails;
+    await ledger.recordChange(transaction, ...changes);
   };
   const registry = await createRegistry({
     storage,

@@ -92,27 +92,24 @@ export async function openWorkspace({
 let recorded = 0;
 
 function recorder(storage: Storage, clock: Clock): RecordChange {
-  return async (transaction, change) => {
-    const entry = JSON.stringify(change);
+  return async (transaction, ...changes) => {
     const none = { person: null, resource: null, effect: null, result: null, approval: null, ticket: null };
-    const written = await storage.appendWithin(transaction, {
-      guards: [],
-      records: [
-        {
-          ...none,
-          kind: 'change',
-          actionId: `act_${++recorded}`,
-          at: clock.now(),
-          operation: change.operation,
-          agent: change.agent ?? null,
-          task: change.task ?? null,
-          tool: change.tool ?? null,
-          entry,
-          leafHash: createHash('sha256').update(entry).digest(),
-        },
-      ],
-      bodies: [],
+    const records = changes.map((change) => {
+      const entry = JSON.stringify(change);
+      return {
+        ...none,
+        kind: 'change',
+        actionId: `act_${++recorded}`,
+        at: clock.now(),
+        operation: change.operation,
+        agent: change.agent ?? null,
+        task: change.task ?? null,
+        tool: change.tool ?? null,
+        entry,
+        leafHash: createHash('sha256').update(entry).digest(),
+      };
     });
+    const written = await storage.appendWithin(transaction, { guards: [], records, bodies: [] });
     if (!written.ok) throw new Error('not recorded');
   };
 }
