@@ -73,6 +73,38 @@ export const requirements: Requirement[] = [
   { id: 'law-4.restart', promise: 'A pending approval survives a restart', source: 'SECURITY.md#law-4' },
   { id: 'law-4.tier-4', promise: 'Tier 4 cannot be approved', source: 'SECURITY.md#law-4' },
   {
+    id: 'law-5.narrows',
+    promise:
+      'What is permitted to a delegated task is permitted to every task of its chain, within every narrowing, at no lower tier',
+    source: 'SECURITY.md#law-5',
+  },
+  {
+    id: 'law-5.both',
+    promise: 'Acting for a person needs the agent permitted and the person; a person without a permit grants nothing',
+    source: 'SECURITY.md#law-5',
+  },
+  {
+    id: 'law-5.depth',
+    promise: 'A chain has at most eight agents, none of them twice, and no task outlives the one it was handed on from',
+    source: 'SECURITY.md#law-5',
+  },
+  {
+    id: 'law-5.ancestors',
+    promise: 'Whatever stops a task or an agent of a chain stops all that was handed on from there',
+    source: 'SECURITY.md#law-5',
+  },
+  {
+    id: 'law-5.fences',
+    promise:
+      'A delegated dispatch is refused when anybody on whose authority it was decided has changed or stopped since',
+    source: 'SECURITY.md#law-5',
+  },
+  {
+    id: 'law-5.approval',
+    promise: 'A yes binds the person, the chain and the narrowing, and the person for whom it is done cannot give it',
+    source: 'SECURITY.md#law-5',
+  },
+  {
     id: 'law-5.declared',
     promise: 'What an agent declares about who asked is recorded and grants nothing',
     source: 'SECURITY.md#law-5',

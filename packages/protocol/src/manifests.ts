@@ -25,12 +25,41 @@ export const personManifest = z.strictObject({
   roles: z.array(role).min(1),
 });
 
+/**
+ * What its members allow agents that act for them (law 5): such a task needs the agent permitted and the person. Nobody is in a group
+ * unless they are named, and a person whom no group or policy permits anything grants nothing.
+ */
+export const groupManifest = z.strictObject({
+  kind: z.literal('Group'),
+  name,
+  description,
+  /** Emails of declared people. */
+  members: z.array(email).max(10_000).default([]),
+  /** As in templates, with literal conditions only: a person has no parameters. */
+  allow: z
+    .array(
+      z.strictObject({
+        tools: z.array(toolPattern).min(1),
+        when: z.record(z.string(), z.union([z.string(), z.number().int(), z.boolean()])).optional(),
+      }),
+    )
+    .default([]),
+});
+
+/** To whom tasks may be handed on (RFC 8693 token exchange): agents by name, or every agent of a blueprint. Nobody else. */
+export const delegatesTo = z.strictObject({
+  agents: z.array(name).max(100).default([]),
+  blueprints: z.array(name).max(100).default([]),
+});
+
 export const blueprintManifest = z.strictObject({
   kind: z.literal('Blueprint'),
   name,
   description,
   /** Templates that agents of this blueprint may start tasks under. */
   templates: z.array(name).default([]),
+  /** To whom its agents may hand on their tasks, in their own environment. */
+  delegatesTo: delegatesTo.optional(),
 });
 
 /** Public JWK, P-256 (ES256) or Ed25519. Private members are refused. */
@@ -69,6 +98,8 @@ export const agentManifest = z.strictObject({
   keys: z.array(publicJwk).max(8).default([]),
   /** True only for clients that cannot do DPoP; shown wherever a person relies on the agent. */
   bearerOnly: z.boolean().default(false),
+  /** To whom it may hand on its tasks, beside what its blueprint says. */
+  delegatesTo: delegatesTo.optional(),
 });
 
 export const toolSetting = z.strictObject({
@@ -162,6 +193,7 @@ export const policyManifest = z.strictObject({ kind: z.literal('Policy'), name, 
 export const manifest = z.discriminatedUnion('kind', [
   environmentManifest,
   personManifest,
+  groupManifest,
   blueprintManifest,
   agentManifest,
   toolServerManifest,
@@ -172,6 +204,7 @@ export type Manifest = z.infer<typeof manifest>;
 export type ManifestInput = z.input<typeof manifest>;
 export type EnvironmentManifest = z.infer<typeof environmentManifest>;
 export type PersonManifest = z.infer<typeof personManifest>;
+export type GroupManifest = z.infer<typeof groupManifest>;
 export type BlueprintManifest = z.infer<typeof blueprintManifest>;
 export type AgentManifest = z.infer<typeof agentManifest>;
 export type ToolServerManifest = z.infer<typeof toolServerManifest>;

@@ -15,11 +15,17 @@ const action = {
   toolDefinition: 'sha256-aa',
   arguments: { order: 1042, amount_cents: 4000, reason: 'arrived broken “€”' },
 };
-const digest = subjectDigest({ ...action, policyVersion: 'sha256-bb' });
+const delegated = {
+  user: 'z@example.test',
+  chain: [{ agent: 'agent-planner', agentEpoch: 1, task: 'tsk_00' }],
+  narrowing: [['shop/*']],
+};
+const digest = subjectDigest({ ...action, policyVersion: 'sha256-bb', delegated });
 const approval = {
   ...action,
   id: 'apr_01',
   digest,
+  delegated,
   decision: { effect: 'needs-approval', tier: 3, code: '', reason: '', policies: [], policyVersion: 'sha256-bb' },
 } as unknown as Approval;
 const challenge = Buffer.from(approvalChallenge('apr_01', digest)).toString('base64url');
@@ -40,6 +46,10 @@ test('an action that differs from the signed one in any field is refused before 
     { arguments: { ...action.arguments, amount_cents: 40000 } },
     { arguments: { ...action.arguments, extra: null } },
     { decision: { ...approval.decision, policyVersion: 'sha256-bc' } },
+    { delegated: null },
+    { delegated: { ...delegated, user: null } },
+    { delegated: { ...delegated, chain: [] } },
+    { delegated: { ...delegated, narrowing: [] } },
     { id: 'apr_02' },
     { digest: digest.replace(/.$/, '0') },
   ];

@@ -5,9 +5,9 @@ import type { Approval } from '@gatehouse/protocol';
  * it (see `Approval.digest`). A page that shows one action can so not be made to sign another.
  */
 export async function actionDigest(shown: Approval): Promise<string> {
-  const { agent, agentEpoch, task, operation, tool, toolDefinition, arguments: args, decision } = shown;
+  const { agent, agentEpoch, task, operation, tool, toolDefinition, arguments: args, decision, delegated } = shown;
   const subject = {
-    v: 1,
+    v: delegated ? 2 : 1,
     agent,
     agentEpoch,
     task,
@@ -16,6 +16,7 @@ export async function actionDigest(shown: Approval): Promise<string> {
     toolDefinition,
     arguments: args,
     policyVersion: decision.policyVersion,
+    delegated: delegated ?? undefined,
   };
   return `sha256-${hex(await sha256(canonicalJson(subject)))}`;
 }

@@ -159,7 +159,13 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
         .updateTable('approvals')
         .set({ state: 'cancelled', decided_at: now, decided_by: by })
         .where('state', 'in', ['pending', 'approved']);
-      if (agent !== undefined) query = query.where('agent', '=', agent);
+      // What others do in tasks that this agent handed on ends with it.
+      const handedOn = transaction
+        .selectFrom('task_actors')
+        .select('task_actors.task')
+        .where('task_actors.agent', '=', agent ?? '');
+      if (agent !== undefined)
+        query = query.where((where) => where.or([where('agent', '=', agent), where('task', 'in', handedOn)]));
       if (task !== undefined) query = query.where('task', '=', task);
       const rows = await query.returningAll().execute();
       for (const row of rows) await decisions.recordMove(transaction, row, 'approval.cancel', by);

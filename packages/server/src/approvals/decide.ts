@@ -172,8 +172,8 @@ async function read(database: Database | DatabaseTransaction, id: string) {
     .select(['owner', 'state', 'epoch'])
     .where('name', '=', row.agent)
     .executeTakeFirst();
-  const { requestedBy, onBehalfOf } = toApproval(row, row.created_at);
-  const asked: Asked = { owner: agent?.owner ?? '', requestedBy, onBehalfOf };
+  const { requestedBy, onBehalfOf, delegated } = toApproval(row, row.created_at);
+  const asked: Asked = { owner: agent?.owner ?? '', requestedBy, onBehalfOf, user: delegated?.user ?? null };
   return { row, agent, asked };
 }
 

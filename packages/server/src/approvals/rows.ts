@@ -45,6 +45,8 @@ export function toApproval(row: ApprovalRow, now: number): Approval {
     state: isOpen && row.expires_at <= now ? 'expired' : (row.state as ApprovalState),
     digest: row.digest,
     ...shown,
+    // Those of before there was delegation have none.
+    delegated: subject.delegated ?? null,
     ...request,
     createdAt: row.created_at,
     expiresAt: row.expires_at,

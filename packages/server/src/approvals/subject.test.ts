@@ -16,6 +16,13 @@ const fields: { [K in keyof ApprovalSubject]: fc.Arbitrary<ApprovalSubject[K]> }
   toolDefinition: text,
   arguments: json,
   policyVersion: text,
+  delegated: fc.option(
+    fc.record({
+      user: fc.option(text),
+      chain: fc.array(fc.record({ agent: text, agentEpoch: fc.nat(), task: text }), { maxLength: 3 }),
+      narrowing: fc.array(fc.array(text, { maxLength: 2 }), { maxLength: 2 }),
+    }),
+  ),
 };
 const anySubject = fc.record(fields) as fc.Arbitrary<ApprovalSubject>;
 const canonical = (value: unknown) => JSON.stringify(value, (_, inner) => (Object.is(inner, -0) ? 0 : inner));
@@ -43,6 +50,7 @@ test('a change anywhere inside the arguments is another action', () => {
     toolDefinition: 'd',
     arguments: args,
     policyVersion: 'p',
+    delegated: null,
   });
   const asked = { to: 'a@example.test', amount: 40, items: [{ id: '1', note: 'x' }] };
   const other: Json[] = [

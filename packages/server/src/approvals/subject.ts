@@ -5,7 +5,11 @@ import type { ApprovalSubject } from './types.ts';
 /** Named one by one, so that a member added to the type without thought does not change what old approvals bind. */
 export function subjectDigest(subject: ApprovalSubject): string {
   const { agent, agentEpoch, task, operation, tool, toolDefinition, arguments: args, policyVersion } = subject;
-  return digestJson({ v: 1, agent, agentEpoch, task, operation, tool, toolDefinition, arguments: args, policyVersion });
+  const own = { agent, agentEpoch, task, operation, tool, toolDefinition, arguments: args, policyVersion };
+  if (!subject.delegated) return digestJson({ v: 1, ...own });
+  const { user, chain, narrowing } = subject.delegated;
+  const links = chain.map((link) => ({ agent: link.agent, agentEpoch: link.agentEpoch, task: link.task }));
+  return digestJson({ v: 2, ...own, delegated: { user, chain: links, narrowing } });
 }
 
 /**

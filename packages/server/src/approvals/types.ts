@@ -1,4 +1,4 @@
-import type { Approval, ApprovalState, Decision } from '@gatehouse/protocol';
+import type { Approval, ApprovalState, Decision, Delegated } from '@gatehouse/protocol';
 import type { Json } from '../platform/index.ts';
 import type { Change, DatabaseTransaction } from '../storage/index.ts';
 
@@ -12,6 +12,8 @@ export interface ApprovalSubject {
   toolDefinition: string;
   arguments: Json;
   policyVersion: string;
+  /** Null for a task that its agent started for itself, and was not narrowed. */
+  delegated: Delegated | null;
 }
 
 export interface ApprovalRequest {
@@ -32,7 +34,7 @@ export interface Approvals {
    * database and starting the feed is told by nobody.
    */
   load(): Promise<void>;
-  /** `sha256-…` over the canonical form of `{v: 1, …subject}`. */
+  /** `sha256-…` over the canonical form of `{v: 1, …subject}`, with `v: 2` and `delegated` for a delegated task. */
   digest(subject: ApprovalSubject): string;
   /** The newest pending or approved approval of this subject, if any that has not expired. From memory. */
   find(digest: string): Approval | undefined;

@@ -7,9 +7,11 @@ const MAY_DENY: Role[] = ['approver', 'security', 'admin'];
 export interface Asked {
   /** The agent's owner now. */
   owner: string;
-  /** Both as the agent declared them: they can take somebody out of the circle of approvers and bring nobody in (law 9). */
+  /** These two as the agent declared them: they can take somebody out of the circle of approvers and bring nobody in (law 9). */
   requestedBy: string | null;
   onBehalfOf: string | null;
+  /** For whom it is done, as was proven. */
+  user: string | null;
 }
 
 /** Throws unless this person may approve: an approver or the agent's owner, and not the one who wants it (law 4). */
@@ -21,7 +23,8 @@ export function requireApprover(person: PersonManifest | undefined, asked: Asked
       "Only the agent's owner or somebody with the role approver can approve this. Ask one of them.",
     );
   }
-  if (names(asked.requestedBy, person.email) || names(asked.onBehalfOf, person.email)) {
+  const wantIt = [asked.requestedBy, asked.onBehalfOf, asked.user];
+  if (wantIt.some((declared) => names(declared, person.email))) {
     throw new GatehouseError(
       'forbidden',
       'approval.requester',

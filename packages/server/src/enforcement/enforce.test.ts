@@ -167,23 +167,26 @@ test('a stream that comes after the stop of its agent, task or token is ended, o
 test('a stop reaches its own agent, those who act for it, older epochs and single tokens, and never stops at one that fails', () => {
   const { enforcement, caller } = room;
   const ended: string[] = [];
-  const chain = [{ sub: `spiffe://example.test/env/prod/agent/${AGENT}`, profile: 'ai_agent' as const }];
+  const chainOf = (agentEpoch: number) => [{ agent: AGENT, agentEpoch, task: { ...caller.task, id: 'tsk_parent' } }];
   const held = {
     own: caller,
     old: { ...caller, agentEpoch: caller.agentEpoch - 1 },
-    child: { ...caller, agent: 'agent-child', actorChain: chain },
+    child: { ...caller, agent: 'agent-child', chain: chainOf(caller.agentEpoch) },
+    oldChild: { ...caller, agent: 'agent-child', chain: chainOf(caller.agentEpoch - 1) },
     other: { ...caller, agent: 'agent-other', tokenId: 'token-3' },
   };
   const releases = Object.entries(held).map(([name, each]) => enforcement.attach(each, () => ended.push(name)));
   const take = () => ended.splice(0).sort();
   enforcement.stop({ agent: AGENT, beforeEpoch: caller.agentEpoch }, 'changed');
-  assert.deepEqual(take(), ['child', 'old']);
+  assert.deepEqual(take(), ['old', 'oldChild']);
+  enforcement.stop({ task: 'tsk_parent' }, 'ended');
+  assert.deepEqual(take(), ['child', 'oldChild']);
   enforcement.stop({ token: 'token-3' }, 'revoked');
   assert.deepEqual(take(), ['other']);
   const broken = enforcement.attach(caller, () => {
     throw new Error('does not end');
   });
   assert.throws(() => enforcement.stop({ agent: AGENT }, 'killed'), AggregateError);
-  assert.deepEqual(take(), ['child', 'old', 'own']);
+  assert.deepEqual(take(), ['child', 'old', 'oldChild', 'own']);
   for (const release of [...releases, broken]) release();
 });

@@ -1,8 +1,9 @@
-import type { Approval, Decision } from '@gatehouse/protocol';
+import type { Approval, Decision, Delegated } from '@gatehouse/protocol';
 import type { Approvals } from '../approvals/index.ts';
+import type { Caller } from '../identity/index.ts';
 import type { Ledger, LedgerEntry } from '../ledger/index.ts';
 import { type Clock, GatehouseError, type Log, newId } from '../platform/index.ts';
-import type { PolicySet } from '../policy/index.ts';
+import type { Authority, PolicySet } from '../policy/index.ts';
 import type { Agent, RegisteredTool, Registry, Snapshot } from '../registry/index.ts';
 import type { ChangeFeed, Guard } from '../storage/index.ts';
 import { checkArguments } from './arguments.ts';
@@ -10,7 +11,7 @@ import { createLive } from './live.ts';
 import { recordOf } from './record.ts';
 import { findSubject, isRefusal } from './subject.ts';
 import { type Action, type Dispatch, type Enforcement, NotSent, type Outcome, type Sent } from './types.ts';
-import { type Reason, STALE, whoIsRefused, whyStopped } from './who.ts';
+import { authorityOf, type Reason, STALE, whoIsRefused, whyStopped } from './who.ts';
 
 export interface EnforcementDependencies {
   registry: Registry;
@@ -44,14 +45,15 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
       // 1 who
       const agent = snapshot.agents.get(action.caller.agent);
       const unproven = feed.fresh() ? whoIsRefused(snapshot, action, agent, clock.now()) : STALE;
-      if (!agent || unproven) return refuse(action, actionId, null, deny(unproven ?? STALE, set.version));
+      const authority = authorityOf(snapshot, action.caller);
+      if (!agent || !authority || unproven) return refuse(action, actionId, null, deny(unproven ?? STALE, set.version));
 
       // 2 what
       const found = findSubject(snapshot, action);
       if (isRefusal(found)) return refuse(action, actionId, found.tool, deny(found, set.version));
 
       // 3 may it
-      const decision = decide(set, agent, action, found);
+      const decision = decide(set, authority, action, found);
       if (decision.effect === 'deny') return refuse(action, actionId, found, decision);
 
       // 4 record and 5 ask: what nobody has to approve is recorded once, with its dispatch
@@ -88,13 +90,13 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
     }
   }
 
-  function decide(set: PolicySet, agent: Agent, action: Action, tool: RegisteredTool): Decision {
+  function decide(set: PolicySet, authority: Authority, action: Action, tool: RegisteredTool): Decision {
     const problem = checkArguments(tool, action.arguments);
     if (problem) {
       const reason = `The arguments do not fit ${tool.ref}: ${problem}. Correct them and call again.`;
       return deny({ code: 'arguments.invalid', reason }, set.version, tool);
     }
-    return set.decide({ agent, task: action.caller.task, tool, arguments: action.arguments, now: clock.now() });
+    return set.decide({ ...authority, tool, arguments: action.arguments, now: clock.now() });
   }
 
   async function ask(
@@ -114,6 +116,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
       toolDefinition: tool.digest ?? '',
       arguments: action.arguments,
       policyVersion: decision.policyVersion,
+      delegated: delegatedOf(action.caller),
     };
     const digest = approvals.digest(subject);
     const known = approvals.find(digest);
@@ -237,15 +240,15 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
     enforce,
     async usableTools(caller, onlyServer) {
       const snapshot = registry.snapshot();
-      const agent = snapshot.agents.get(caller.agent);
-      if (agent?.state !== 'active') return [];
+      const authority = authorityOf(snapshot, caller);
+      if (authority?.agent.state !== 'active') return [];
       const set = deps.policies(snapshot);
       const usable: RegisteredTool[] = [];
       for (const server of snapshot.servers.values()) {
         if (onlyServer !== undefined && server.name !== onlyServer) continue;
         if (!server.manifest.environments.includes(caller.task.environment)) continue;
         for (const tool of server.tools.values()) {
-          if (tool.state === 'approved' && tool.tier < 4 && set.mayEverUse(agent, caller.task, tool)) usable.push(tool);
+          if (tool.state === 'approved' && tool.tier < 4 && set.mayEverUse(authority, tool)) usable.push(tool);
         }
       }
       return usable.sort((a, b) => (a.ref < b.ref ? -1 : 1));
@@ -283,9 +286,30 @@ function deny({ code, reason }: Reason, policyVersion: string, tool: RegisteredT
 
 /** What the dispatch must still find in the database as it was decided on (law 1). A fence that was never raised is 0. */
 function guardsOf(snapshot: Snapshot, { caller }: Action, tool: RegisteredTool): Guard[] {
-  const keys = [`agent:${caller.agent}`, `server:${tool.server}`, `tool:${tool.ref}`, 'policy'];
+  const { task, chain } = caller;
+  const keys = [
+    `agent:${caller.agent}`,
+    ...chain.map(({ agent }) => `agent:${agent}`),
+    ...(task.user === null ? [] : [`person:${task.user}`]),
+    `server:${tool.server}`,
+    `tool:${tool.ref}`,
+    'policy',
+  ];
   const guards = keys.map((key) => ({ key, version: snapshot.fences.get(key) ?? 0 }));
-  return [...guards, { key: `task:${caller.task.id}`, version: 0 }, { key: `token:${caller.tokenId}`, version: 0 }];
+  const once = [task.id, ...chain.map((link) => link.task.id)].map((id) => `task:${id}`);
+  return [...guards, ...[...once, `token:${caller.tokenId}`].map((key) => ({ key, version: 0 }))];
+}
+
+/** On whose authority an action is done beyond the agent's own, as an approval binds it; null for a task that stands for itself. */
+function delegatedOf({ task, chain }: Caller): Delegated | null {
+  if (task.user === null && chain.length === 0 && task.narrowing === null) return null;
+  return {
+    user: task.user,
+    chain: chain.map((link) => ({ agent: link.agent, agentEpoch: link.agentEpoch, task: link.task.id })),
+    narrowing: [task, ...chain.map((link) => link.task)].flatMap(({ narrowing }) =>
+      narrowing ? [narrowing.tools] : [],
+    ),
+  };
 }
 
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));

@@ -61,11 +61,11 @@ export function createLive() {
   };
 }
 
+/** What was handed on stops with the agent and the task that it was handed on from (law 6). */
 function isConcerned(caller: Caller, { agent, task, token, beforeEpoch }: StopOf): boolean {
-  if (task !== undefined && caller.task.id !== task) return false;
+  const links = [{ agent: caller.agent, agentEpoch: caller.agentEpoch, task: caller.task }, ...caller.chain];
+  if (task !== undefined && !links.some((link) => link.task.id === task)) return false;
   if (token !== undefined && caller.tokenId !== token) return false;
   if (agent === undefined) return true;
-  if (caller.agent === agent) return beforeEpoch === undefined || caller.agentEpoch < beforeEpoch;
-  // A delegated child carries the stopped agent in its chain, and stops with it (law 6).
-  return caller.actorChain.some(({ sub }) => sub.endsWith(`/agent/${agent}`));
+  return links.some((link) => link.agent === agent && (beforeEpoch === undefined || link.agentEpoch < beforeEpoch));
 }

@@ -32,10 +32,9 @@ export async function killAgent(
       `There is no agent "${agent}". \`gatehouse agents\` lists them.`,
     );
   }
-  const running = await registry.listTasks({ agent, state: 'active', limit: 200 });
-  const cancelledApprovals = await storage.transaction(async (transaction) => {
+  const { cancelledApprovals, endedTasks } = await storage.transaction(async (transaction) => {
     const cancelled = await approvals.cancelAll(transaction, { agent }, by);
-    await registry.setAgentState(agent, 'suspended', by, { killed: true, within: transaction });
+    const { endedTasks } = await registry.setAgentState(agent, 'suspended', by, { killed: true, within: transaction });
     await recordChange(transaction, {
       operation: 'agent.kill',
       by,
@@ -43,7 +42,7 @@ export async function killAgent(
       changes: [`killed; ${cancelled} pending approvals cancelled`],
       ...(reason && { detail: reason }),
     });
-    return cancelled;
+    return { cancelledApprovals: cancelled, endedTasks };
   });
   // The kill's place on the feed is given at the commit, so only now is it known what to wait for.
   const { acknowledged, expired } = await storage.feed.waitForAll(await storage.feed.head());
@@ -52,7 +51,7 @@ export async function killAgent(
     acknowledged,
     expired,
     cancelledApprovals,
-    endedTasks: running.length,
+    endedTasks,
     tookMs: clock.now() - startedAt,
     residualSeconds: 0,
   };

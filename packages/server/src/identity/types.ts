@@ -1,6 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Actor, Role, Task } from '@gatehouse/protocol';
 
+/** An agent that handed the caller's task on: it counts as long as it is what it was when the caller was let in. */
+export interface ChainLink {
+  agent: string;
+  agentEpoch: number;
+  /** The task that it had itself. */
+  task: Task;
+}
+
 /** A verified agent at work on a task: what every action starts from (law 2). */
 export interface Caller {
   agent: string;
@@ -9,6 +17,8 @@ export interface Caller {
   task: Task;
   /** Outermost (presenting) actor first. */
   actorChain: Actor[];
+  /** Who handed the task on, nearest first; empty for a task that its agent started itself. */
+  chain: ChainLink[];
   tokenId: string;
   /** Thumbprint of the DPoP key, or null for an agent registered as bearer-only. */
   proofKey: string | null;

@@ -96,11 +96,14 @@ test('listing: only tools that some permit could allow this task', () => {
   });
   const set = compilePolicies(workspace);
   const usable = ['get_order', 'list_orders', 'post_message', 'refund_order'].filter((name) =>
-    set.mayEverUse(workspace.agent, workspace.task, workspace.tool(name)),
+    set.mayEverUse({ agent: workspace.agent, task: workspace.task }, workspace.tool(name)),
   );
   assert.deepEqual(usable, ['get_order', 'list_orders', 'refund_order']);
   assert.equal(
-    set.mayEverUse(workspace.agent, { ...workspace.task, template: 'other' }, workspace.tool('get_order')),
+    set.mayEverUse(
+      { agent: workspace.agent, task: { ...workspace.task, template: 'other' } },
+      workspace.tool('get_order'),
+    ),
     false,
   );
 });
@@ -181,7 +184,7 @@ test('a policy about one task hides no tool from the others', () => {
   const tool = workspace.tool('get_order');
   const code = (id: string) =>
     set.decide({ agent, task: { ...task, id }, tool, arguments: { order: 1042 }, now: 0 }).code;
-  assert.ok(set.mayEverUse(agent, task, tool));
+  assert.ok(set.mayEverUse({ agent: agent, task: task }, tool));
   assert.equal(code('tsk_1'), 'allowed');
   assert.equal(code('tsk_2'), 'policy.forbidden');
 });

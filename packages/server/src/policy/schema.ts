@@ -112,18 +112,26 @@ function typeOf(schema: JsonObject, depth: number): ArgumentType | undefined {
   }
 }
 
+/** Who can be asked about: a task, and the person for whom a task acts. */
+export type PrincipalType = 'Task' | 'User';
+
 /**
  * The Cedar schema of a workspace. Actions are the tools and features, in groups by effect; their context holds the typed
- * arguments. A task carries the parameters of every template as optional attributes.
+ * arguments. A task carries the parameters of every template as optional attributes. A policy is about tasks or about users, never
+ * both, and is checked against the schema of its own kind: so a policy on tasks may use what only tasks have.
  */
-export function buildSchema(subjects: Subject[], templates: Iterable<TemplateManifest>): SchemaJson<string> {
+export function buildSchema(
+  subjects: Subject[],
+  templates: Iterable<TemplateManifest>,
+  principal: PrincipalType = 'Task',
+): SchemaJson<string> {
   const actions: SchemaJson<string>[string]['actions'] = {};
   for (const group of effectSchema.options) actions[group] = {};
   for (const subject of subjects) {
     actions[subject.ref] = {
       memberOf: subject.effects.map((id) => ({ id })),
       appliesTo: {
-        principalTypes: ['Task'],
+        principalTypes: [principal],
         resourceTypes: ['Tool'],
         context: record({ arguments: { ...record(recordAttributes(subject.arguments)), required: true } }),
       },
@@ -138,6 +146,11 @@ export function buildSchema(subjects: Subject[], templates: Iterable<TemplateMan
         Blueprint: {},
         Template: {},
         ToolServer: {},
+        Group: {},
+        User: {
+          memberOfTypes: ['Group'],
+          shape: record({ email: attribute(string), roles: attribute({ type: 'Set', element: string }) }),
+        },
         Agent: { memberOfTypes: ['Blueprint', 'Environment'] },
         Task: {
           memberOfTypes: ['Agent', 'Template', 'Blueprint', 'Environment'],

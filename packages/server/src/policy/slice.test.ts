@@ -169,7 +169,11 @@ test('property: deciding with a slice is deciding with all policies and all enti
           // Where nothing could permit, the forbids are not looked for.
           if (mine.code !== 'policy.no-permit')
             assert.deepEqual([...mine.policies].sort(), [...diagnostics.reason].sort());
-          if (cedarAllows) assert.ok(set.mayEverUse(workspace.agent, workspace.task, tool), 'allowed, and not listed');
+          if (cedarAllows)
+            assert.ok(
+              set.mayEverUse({ agent: workspace.agent, task: workspace.task }, tool),
+              'allowed, and not listed',
+            );
           reached[decision === 'allow' ? 'allow' : 'deny']++;
         }
       },

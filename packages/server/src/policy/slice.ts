@@ -22,6 +22,32 @@ export function inScope(policy: PolicyJson, principals: TypeAndId[], subject: Su
   return scopeMatches(policy.principal, uid('Task', ''), principals) && concerns(policy, subject);
 }
 
+/**
+ * Whether a policy is about the people for whom tasks act: its scope says so by User or Group. One that names nobody is about tasks:
+ * what is permitted to all agents is not thereby permitted in everybody's name.
+ */
+export function isAboutUsers({ principal }: PolicyJson): boolean {
+  if (principal.op === 'All') return false;
+  if (principal.op === 'is') return principal.entity_type === `${NAMESPACE}::User`;
+  return 'entity' in principal && /^Gatehouse::(User|Group)$/.test(typeOf(principal.entity));
+}
+
+/** The one user whom a policy is about, if it names one. */
+export function namedUser({ principal }: PolicyJson): string | undefined {
+  if (principal.op === 'All' || !('entity' in principal) || typeOf(principal.entity) !== `${NAMESPACE}::User`)
+    return undefined;
+  return '__entity' in principal.entity ? principal.entity.__entity.id : principal.entity.id;
+}
+
+const typeOf = (entity: EntityUidJson) => ('__entity' in entity ? entity.__entity : entity).type;
+
+/** As `inScope`, for a policy about users. */
+export function inUserScope(policy: PolicyJson, user: { email: string; groups: readonly string[] }, subject: Subject) {
+  const self = uid('User', user.email);
+  const groups = user.groups.map((group) => uid('Group', group));
+  return scopeMatches(policy.principal, self, groups) && concerns(policy, subject);
+}
+
 /** As `inScope`, whoever asks. */
 export function concerns(policy: PolicyJson, subject: Subject): boolean {
   const groups = subject.effects.map((effect) => uid('Action', effect));
@@ -54,7 +80,7 @@ function scopeMatches(scope: Scope, self: TypeAndId, above: TypeAndId[]): boolea
 }
 
 function isTask(entity: EntityUidJson): boolean {
-  return ('__entity' in entity ? entity.__entity : entity).type === `${NAMESPACE}::Task`;
+  return typeOf(entity) === `${NAMESPACE}::Task`;
 }
 
 /** Such a policy is in every slice, and the engine says whether it is about this task. */

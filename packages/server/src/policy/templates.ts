@@ -1,12 +1,18 @@
 import type { Expr, PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
-import type { TemplateManifest } from '@gatehouse/protocol';
+import type { GroupManifest, Narrowing, TemplateManifest } from '@gatehouse/protocol';
 import { GatehouseError } from '../platform/index.ts';
 import { NAMESPACE, type Subject } from './schema.ts';
 
-/** A permit made from one entry of a template's `allow`, with what it takes to explain a refusal in words. */
-export interface TemplatePermit {
+/** Whose `allow` it is. */
+export interface Holder {
+  kind: 'Template' | 'Group';
+  name: string;
+}
+
+/** A permit made from one entry of a template's or a group's `allow`, with what it takes to explain a refusal in words. */
+export interface AllowPermit {
   id: string;
-  template: string;
+  holder: Holder;
   subject: string;
   policy: PolicyJson;
   conditions: { argument: string; parameter: string | null; literal: string | number | boolean | null }[];
@@ -15,30 +21,53 @@ export interface TemplatePermit {
 /** What every task of a template that uses a server at all may answer that server, if the operator granted it to the server. */
 const impliedFeatures = ['sampling', 'elicitation', 'url-elicitation', 'roots', 'tasks'];
 
-export function templatePermits(template: TemplateManifest, subjects: ReadonlyMap<string, Subject>): TemplatePermit[] {
-  const permits: TemplatePermit[] = [];
+export function templatePermits(template: TemplateManifest, subjects: ReadonlyMap<string, Subject>): AllowPermit[] {
+  const parameters = new Set(Object.keys(template.parameters));
+  return allowPermits({ kind: 'Template', name: template.name }, template.allow, parameters, subjects);
+}
+
+/** What its members allow those who act for them. */
+export function groupPermits(group: GroupManifest, subjects: ReadonlyMap<string, Subject>): AllowPermit[] {
+  return allowPermits({ kind: 'Group', name: group.name }, group.allow, new Set(), subjects);
+}
+
+function allowPermits(
+  holder: Holder,
+  allow: TemplateManifest['allow'],
+  parameters: ReadonlySet<string>,
+  subjects: ReadonlyMap<string, Subject>,
+): AllowPermit[] {
+  const permits: AllowPermit[] = [];
   const servers = new Set<string>();
-  template.allow.forEach((entry, index) => {
+  allow.forEach((entry, index) => {
     for (const pattern of entry.tools) {
       const matched = [...subjects.values()].filter((subject) => matches(pattern, subject.ref));
       if (matched.length === 0 && !pattern.includes('*')) {
         throw invalid(
-          template.name,
+          holder,
           `allow[${index}] names "${pattern}", which no registered tool server offers. Register it, or correct the name.`,
         );
       }
       for (const subject of matched) {
         servers.add(subject.server);
-        permits.push(permit(template, index, subject, entry.when ?? {}));
+        permits.push(permit(holder, index, subject, entry.when ?? {}, parameters));
       }
     }
   });
   for (const subject of subjects.values()) {
     const feature = subject.ref.split('#')[1];
     if (feature && servers.has(subject.server) && impliedFeatures.includes(feature))
-      permits.push(permit(template, -1, subject, {}));
+      permits.push(permit(holder, -1, subject, {}, parameters));
   }
   return permits;
+}
+
+/** Whether a narrowed task may still use this; what a template implies for a server that it names is implied here as well. */
+export function isWithin({ tools }: Narrowing, ref: string): boolean {
+  if (tools.some((pattern) => matches(pattern, ref))) return true;
+  const [server, feature] = ref.split('#');
+  if (feature === undefined || !impliedFeatures.includes(feature)) return false;
+  return tools.some((pattern) => pattern === '*' || pattern.split(/[/#]/)[0] === server);
 }
 
 export function matches(pattern: string, ref: string): boolean {
@@ -48,33 +77,37 @@ export function matches(pattern: string, ref: string): boolean {
 }
 
 function permit(
-  template: TemplateManifest,
+  holder: Holder,
   index: number,
   subject: Subject,
   when: Record<string, string | number | boolean>,
-): TemplatePermit {
+  parameters: ReadonlySet<string>,
+): AllowPermit {
   const conditions = Object.entries(when).map(([argument, value]) => {
     const parameter = typeof value === 'string' && value.startsWith('$') ? value.slice(1) : null;
     if (!Object.hasOwn(subject.arguments, argument)) {
       throw invalid(
-        template.name,
+        holder,
         `allow[${index}].when.${argument}: ${subject.ref} has no argument "${argument}" of a type that policies can compare.`,
       );
     }
-    if (parameter !== null && !Object.hasOwn(template.parameters, parameter)) {
-      throw invalid(template.name, `allow[${index}].when.${argument}: the template has no parameter "${parameter}".`);
+    if (parameter !== null && !parameters.has(parameter)) {
+      throw invalid(
+        holder,
+        `allow[${index}].when.${argument}: the ${holder.kind.toLowerCase()} has no parameter "${parameter}".`,
+      );
     }
     return { argument, parameter, literal: parameter === null ? value : null };
   });
   const type = (name: string, id: string) => ({ type: `${NAMESPACE}::${name}`, id });
   return {
-    id: `template:${template.name}[${index}]:${subject.ref}`,
-    template: template.name,
+    id: `${holder.kind.toLowerCase()}:${holder.name}[${index}]:${subject.ref}`,
+    holder,
     subject: subject.ref,
     conditions,
     policy: {
       effect: 'permit',
-      principal: { op: 'in', entity: type('Template', template.name) },
+      principal: { op: 'in', entity: type(holder.kind, holder.name) },
       action: { op: '==', entity: type('Action', subject.ref) },
       resource: { op: '==', entity: type('Tool', subject.ref) },
       conditions: conditions.map((condition) => ({ kind: 'when', body: equality(condition) })),
@@ -83,7 +116,7 @@ function permit(
 }
 
 /** `has` first: strict validation demands it of optional attributes, and an absent one must read as "no". */
-function equality({ argument, parameter, literal }: TemplatePermit['conditions'][number]): Expr {
+function equality({ argument, parameter, literal }: AllowPermit['conditions'][number]): Expr {
   const given = member({ Var: 'context' }, 'arguments');
   const allowed = member({ Var: 'principal' }, 'parameters');
   const right: Expr = parameter === null ? { Value: literal } : member(allowed, parameter);
@@ -96,8 +129,6 @@ function member(left: Expr, attr: string): Expr {
   return { '.': { left, attr } };
 }
 
-function invalid(template: string, problem: string): GatehouseError {
-  return new GatehouseError('bad-request', 'policy.invalid', `Template ${template}: ${problem}`, {
-    extra: { kind: 'Template', name: template },
-  });
+function invalid({ kind, name }: Holder, problem: string): GatehouseError {
+  return new GatehouseError('bad-request', 'policy.invalid', `${kind} ${name}: ${problem}`, { extra: { kind, name } });
 }

@@ -2,10 +2,25 @@ import type { Decision, Task } from '@gatehouse/protocol';
 import type { Json } from '../platform/index.ts';
 import type { Agent, RegisteredTool, Snapshot } from '../registry/index.ts';
 
-/** What is asked of the policy: may this agent, in this task, do this with these arguments? */
-export interface PolicyRequest {
+/** A person for whom a task acts, as the workspace has them now. */
+export interface PolicyUser {
+  email: string;
+  roles: readonly string[];
+  groups: readonly string[];
+}
+
+/** On whose authority something is done: all of them must be permitted (law 5). */
+export interface Authority {
   agent: Agent;
   task: Task;
+  /** Who handed the task on, nearest first: each with the task that it had itself. Left out where nobody did. */
+  chain?: readonly { agent: Agent; task: Task }[];
+  /** Of `task.user`; without one, a task for a user is permitted nothing. */
+  user?: PolicyUser | null;
+}
+
+/** What is asked of the policy: may this agent, in this task, do this with these arguments? */
+export interface PolicyRequest extends Authority {
   tool: RegisteredTool;
   arguments: Json;
   now: number;
@@ -13,11 +28,11 @@ export interface PolicyRequest {
 
 /** The policy set compiled from one snapshot. */
 export interface PolicySet {
-  /** Digest of schema, templates and policies: part of what an approval binds. */
+  /** Digest of schema, templates, groups' permits and policies: part of what an approval binds. */
   version: string;
   decide(request: PolicyRequest): Decision;
   /** False when no permit could ever apply: such a tool is not listed to this task. */
-  mayEverUse(agent: Agent, task: Task, tool: RegisteredTool): boolean;
+  mayEverUse(authority: Authority, tool: RegisteredTool): boolean;
 }
 
 /**
@@ -25,6 +40,6 @@ export interface PolicySet {
  * that the snapshot went through that before (everything that was applied did): what is left is parsing, a tenth of the time.
  */
 export type CompilePolicies = (
-  snapshot: Pick<Snapshot, 'servers' | 'templates' | 'policies' | 'agents'>,
+  snapshot: Pick<Snapshot, 'servers' | 'templates' | 'groups' | 'policies' | 'agents'>,
   options?: { validated: boolean },
 ) => PolicySet;

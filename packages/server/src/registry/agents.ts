@@ -106,12 +106,12 @@ export async function setAgentState(
   state: Lifecycle,
   by: string,
   options: { killed?: boolean } = {},
-): Promise<{ agent: Agent; change: number }> {
-  const { agent, changes } = await context.storage.transaction((transaction) =>
+): Promise<{ agent: Agent; change: number; endedTasks: number }> {
+  const { agent, changes, endedTasks } = await context.storage.transaction((transaction) =>
     setStateWithin(context, transaction, name, state, by, options.killed ?? false),
   );
   await showOwn(context, changes);
-  return { agent, change: await context.storage.feed.head() };
+  return { agent, change: await context.storage.feed.head(), endedTasks };
 }
 
 /** Part of a larger transaction: its place on the feed is known, and it can be shown, only after the commit. */
@@ -121,9 +121,9 @@ export async function setAgentStateWithin(
   state: Lifecycle,
   by: string,
   options: { killed?: boolean; within: DatabaseTransaction },
-): Promise<{ agent: Agent; change: null }> {
-  const { agent } = await setStateWithin(context, options.within, name, state, by, options.killed ?? false);
-  return { agent, change: null };
+): Promise<{ agent: Agent; change: null; endedTasks: number }> {
+  const { agent, endedTasks } = await setStateWithin(context, options.within, name, state, by, options.killed ?? false);
+  return { agent, change: null, endedTasks };
 }
 
 async function setStateWithin(
@@ -133,7 +133,7 @@ async function setStateWithin(
   wanted: Lifecycle,
   by: string,
   killed: boolean,
-): Promise<{ agent: Agent; changes: ChangeSet }> {
+): Promise<{ agent: Agent; changes: ChangeSet; endedTasks: number }> {
   const changes = emptyChangeSet();
   const now = context.clock.now();
   const row = await readAgent(transaction, name);
@@ -143,7 +143,7 @@ async function setStateWithin(
   if (killed && state === 'active')
     throw new GatehouseError('internal', 'agent.kill-state', 'A killed agent can only be suspended or retired.');
   if (state === before && !killed) {
-    return { agent: agentFromRow(row, context.trustDomain), changes };
+    return { agent: agentFromRow(row, context.trustDomain), changes, endedTasks: 0 };
   }
   if (state !== before && !next[before].includes(state)) throw refusedTransition(name, before, state);
   const after: Tables['agents'] = {
@@ -154,7 +154,9 @@ async function setStateWithin(
   };
   await writeAgent(transaction, after, changes);
   const ended =
-    killed || state === 'retired' ? await endTasksOf(transaction, name, killed ? 'killed' : 'ended', now, changes) : 0;
+    killed || state === 'retired'
+      ? await endTasksOf(transaction, { agent: name }, killed ? 'killed' : 'ended', now, changes)
+      : 0;
   changes.records.push({
     operation: operations[state],
     by,
@@ -168,7 +170,7 @@ async function setStateWithin(
     ],
   });
   await flush(context, transaction, changes);
-  return { agent: agentFromRow(after, context.trustDomain), changes };
+  return { agent: agentFromRow(after, context.trustDomain), changes, endedTasks: ended };
 }
 
 function refusedTransition(name: string, before: Lifecycle, state: Lifecycle): GatehouseError {

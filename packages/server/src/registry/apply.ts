@@ -161,7 +161,7 @@ async function writeAgents(
       .where('name', '=', before.name)
       .execute();
     if (effects.raisesFence) raise(changes, `agent:${before.name}`);
-    if (effects.endsTasks) await endTasksOf(transaction, before.name, 'ended', now, changes);
+    if (effects.endsTasks) await endTasksOf(transaction, { agent: before.name }, 'ended', now, changes);
     announce(changes, 'agent', before.name);
   }
 }
@@ -185,6 +185,20 @@ async function followUp(
     case 'Template':
       raise(changes, 'policy');
       return;
+    case 'Person':
+      raise(changes, `person:${manifest.email}`);
+      if (!after) await endTasksOf(transaction, { user: manifest.email }, 'ended', now, changes);
+      return;
+    case 'Group': {
+      const was = before?.kind === 'Group' ? before : undefined;
+      const is = after?.kind === 'Group' ? after : undefined;
+      if (!was || !is || canonicalJson(was.allow) !== canonicalJson(is.allow)) raise(changes, 'policy');
+      const wereIn = new Set(was?.members);
+      const areIn = new Set(is?.members);
+      for (const member of new Set([...wereIn, ...areIn]))
+        if (wereIn.has(member) !== areIn.has(member)) raise(changes, `person:${member}`);
+      return;
+    }
     case 'ToolServer': {
       const was = before?.kind === 'ToolServer' ? before : undefined;
       const is = after?.kind === 'ToolServer' ? after : undefined;

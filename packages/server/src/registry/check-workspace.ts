@@ -1,4 +1,4 @@
-import type { AgentManifest, Manifest, TemplateManifest, ToolServerManifest } from '@gatehouse/protocol';
+import type { AgentManifest, GroupManifest, Manifest, TemplateManifest, ToolServerManifest } from '@gatehouse/protocol';
 import { GatehouseError } from '../platform/index.ts';
 import { keyProblem, thumbprint } from './keys.ts';
 import { skeleton } from './look-alikes.ts';
@@ -42,9 +42,14 @@ function checkObject({ objects }: Workspace, manifest: ObjectManifest): Manifest
   const problem = problemOf(manifest);
   switch (manifest.kind) {
     case 'Blueprint':
-      return manifest.templates.flatMap((template, at) =>
-        objects.has(`Template/${template}`) ? [] : [problem(`templates[${at}]`, missing('Template', template))],
-      );
+      return [
+        ...manifest.templates.flatMap((template, at) =>
+          objects.has(`Template/${template}`) ? [] : [problem(`templates[${at}]`, missing('Template', template))],
+        ),
+        ...checkDelegatesTo(objects, manifest.delegatesTo?.blueprints ?? [], problem),
+      ];
+    case 'Group':
+      return checkGroup(objects, manifest);
     case 'ToolServer':
       return [
         ...manifest.environments.flatMap((environment, at) =>
@@ -60,6 +65,48 @@ function checkObject({ objects }: Workspace, manifest: ObjectManifest): Manifest
     default:
       return [];
   }
+}
+
+/** Agents may be named before they are registered: until then nobody has the name. */
+function checkDelegatesTo(
+  objects: Workspace['objects'],
+  blueprints: string[],
+  problem: ReturnType<typeof problemOf>,
+): ManifestProblem[] {
+  return blueprints.flatMap((blueprint, at) =>
+    objects.has(`Blueprint/${blueprint}`)
+      ? []
+      : [problem(`delegatesTo.blueprints[${at}]`, missing('Blueprint', blueprint))],
+  );
+}
+
+function checkGroup(objects: Workspace['objects'], group: GroupManifest): ManifestProblem[] {
+  const problem = problemOf(group);
+  return [
+    ...group.members.flatMap((member, at) =>
+      objects.has(`Person/${member}`) ? [] : [problem(`members[${at}]`, missing('Person', member))],
+    ),
+    ...group.allow.flatMap((entry, index) => [
+      ...patternProblems(objects, entry.tools, index, problem),
+      ...Object.entries(entry.when ?? {}).flatMap(([argument, value]) =>
+        typeof value === 'string' && value.startsWith('$')
+          ? [problem(`allow[${index}].when.${argument}`, 'A group has no parameters: give the value itself.')]
+          : [],
+      ),
+    ]),
+  ];
+}
+
+function patternProblems(
+  objects: Workspace['objects'],
+  patterns: string[],
+  index: number,
+  problem: ReturnType<typeof problemOf>,
+): ManifestProblem[] {
+  return patterns.flatMap((pattern, at) => {
+    const message = patternProblem(objects, pattern);
+    return message ? [problem(`allow[${index}].tools[${at}]`, message)] : [];
+  });
 }
 
 function checkTransport(manifest: ToolServerManifest): ManifestProblem[] {
@@ -92,10 +139,7 @@ function checkToolNames(manifest: ToolServerManifest): ManifestProblem[] {
 function checkTemplate(objects: Workspace['objects'], template: TemplateManifest): ManifestProblem[] {
   const problem = problemOf(template);
   return template.allow.flatMap((entry, index) => [
-    ...entry.tools.flatMap((pattern, at) => {
-      const message = patternProblem(objects, pattern);
-      return message ? [problem(`allow[${index}].tools[${at}]`, message)] : [];
-    }),
+    ...patternProblems(objects, entry.tools, index, problem),
     ...Object.entries(entry.when ?? {}).flatMap(([argument, value]) => {
       if (typeof value !== 'string' || !value.startsWith('$')) return [];
       return Object.hasOwn(template.parameters, value.slice(1))
@@ -136,7 +180,7 @@ function checkAgent({ objects }: Workspace, agent: AgentManifest): ManifestProbl
     problems.push(problem('blueprint', missing('Blueprint', agent.blueprint)));
   if (!objects.has(`Person/${agent.owner}`))
     problems.push(problem('owner', `${missing('Person', agent.owner)} An agent is owned by a person.`));
-  return problems;
+  return [...problems, ...checkDelegatesTo(objects, agent.delegatesTo?.blueprints ?? [], problem)];
 }
 
 function checkNames({ objects, agents, created, lookAlikeAgent }: Workspace): ManifestProblem[] {

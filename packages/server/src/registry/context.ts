@@ -51,6 +51,7 @@ export function raise(changes: ChangeSet, fence: string): void {
   changes.fences.add(fence);
   const [what = '', key = ''] = fence.split(/:(.*)/s);
   if (what === 'policy') announce(changes, 'policy', 'policy');
+  else if (what === 'person') announce(changes, 'object', `Person/${key}`);
   else if (what === 'server') announce(changes, 'definition', key);
   else if (what === 'tool') announce(changes, 'definition', key.slice(0, key.indexOf('/')));
   else announce(changes, what as 'agent' | 'task' | 'token', key);

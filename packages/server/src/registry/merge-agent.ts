@@ -40,7 +40,7 @@ export interface AgentEffects {
 }
 
 const epochMembers = ['keys', 'state', 'environment', 'bearerOnly'] as const;
-const fenceMembers = [...epochMembers, 'owner', 'blueprint', 'risk'] as const;
+const fenceMembers = [...epochMembers, 'owner', 'blueprint', 'risk', 'delegatesTo'] as const;
 
 export function effectsOf(before: AgentManifest, after: AgentManifest): AgentEffects {
   const differs = (member: keyof AgentManifest) => JSON.stringify(before[member]) !== JSON.stringify(after[member]);

@@ -12,6 +12,7 @@ export const kindOrder: Manifest['kind'][] = [
   'Person',
   'ToolServer',
   'Template',
+  'Group',
   'Policy',
   'Blueprint',
   'Agent',

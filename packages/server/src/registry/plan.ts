@@ -56,6 +56,7 @@ async function readReferred(db: Database, manifests: readonly Manifest[]): Promi
     keys.add(`Environment/${manifest.environment}`);
     keys.add(`Blueprint/${manifest.blueprint}`);
     keys.add(`Person/${manifest.owner}`);
+    for (const blueprint of manifest.delegatesTo?.blueprints ?? []) keys.add(`Blueprint/${blueprint}`);
   }
   return inChunks(keys, (some) =>
     db

@@ -9,7 +9,7 @@ import { observe } from './observe.ts';
 import { agentManifestOf, byKindAndName } from './plan.ts';
 import { listDefinitions, review } from './review.ts';
 import { createTaskCache } from './task-cache.ts';
-import { endTask, findTask, listTasks, revokeToken, startTask } from './tasks.ts';
+import { endTask, endTasks, findTask, listTasks, revokeToken, startTask } from './tasks.ts';
 import type { Agent, Registry } from './types.ts';
 
 /** Reads the workspace into memory. From then on `refresh` keeps it as the feed says. */
@@ -24,19 +24,19 @@ export async function createRegistry(deps: RegistryDependencies): Promise<Regist
     state: Lifecycle,
     by: string,
     options?: { killed?: boolean },
-  ): Promise<{ agent: Agent; change: number }>;
+  ): Promise<{ agent: Agent; change: number; endedTasks: number }>;
   function setState(
     agent: string,
     state: Lifecycle,
     by: string,
     options: { killed?: boolean; within: DatabaseTransaction },
-  ): Promise<{ agent: Agent; change: null }>;
+  ): Promise<{ agent: Agent; change: null; endedTasks: number }>;
   function setState(
     agent: string,
     state: Lifecycle,
     by: string,
     { killed, within }: { killed?: boolean; within?: DatabaseTransaction } = {},
-  ): Promise<{ agent: Agent; change: number | null }> {
+  ): Promise<{ agent: Agent; change: number | null; endedTasks: number }> {
     return within
       ? setAgentStateWithin(context, agent, state, by, { killed, within })
       : setAgentState(context, agent, state, by, { killed });
@@ -63,6 +63,7 @@ export async function createRegistry(deps: RegistryDependencies): Promise<Regist
     task: (id) => findTask(context, id),
     listTasks: (filter) => listTasks(context, filter),
     endTask: (id, by) => endTask(context, id, by),
+    endTasks: (transaction, of, by) => endTasks(context, transaction, of, by),
     revokeToken: (tokenId, expiresAt, by) => revokeToken(context, tokenId, expiresAt, by),
     observeDefinitions: (server, served, by, options) => observe(context, server, served, by, options?.kinds),
     listDefinitions: (filter) => listDefinitions(storage.db, filter),

@@ -2,6 +2,7 @@ import type {
   AgentManifest,
   BlueprintManifest,
   EnvironmentManifest,
+  GroupManifest,
   PersonManifest,
   PolicyManifest,
   TemplateManifest,
@@ -108,6 +109,7 @@ async function readFences(
 ): Promise<Tables['fences'][]> {
   const keys = new Set<string>();
   for (const name of touched.agents) keys.add(`agent:${name}`);
+  for (const { kind, name } of [...touched.objects].map(splitKey)) if (kind === 'Person') keys.add(`person:${name}`);
   for (const name of serverNames) {
     keys.add(`server:${name}`);
     for (const tool of current.servers.get(name)?.tools.keys() ?? []) keys.add(`tool:${name}/${tool}`);
@@ -152,12 +154,13 @@ async function readDefinitions(db: Database, servers: Iterable<string>): Promise
   return rows.map(fromDefinitionRow);
 }
 
-type ObjectMaps = Pick<Snapshot, 'blueprints' | 'environments' | 'people' | 'templates' | 'policies'>;
+type ObjectMaps = Pick<Snapshot, 'blueprints' | 'environments' | 'people' | 'groups' | 'templates' | 'policies'>;
 
 const mapOf = {
   Blueprint: 'blueprints',
   Environment: 'environments',
   Person: 'people',
+  Group: 'groups',
   Template: 'templates',
   Policy: 'policies',
 } as const;
@@ -167,6 +170,7 @@ function objectMaps(objects: ReadonlyMap<string, ObjectManifest>): ObjectMaps {
     blueprints: new Map<string, BlueprintManifest>(),
     environments: new Map<string, EnvironmentManifest>(),
     people: new Map<string, PersonManifest>(),
+    groups: new Map<string, GroupManifest>(),
     templates: new Map<string, TemplateManifest>(),
     policies: new Map<string, PolicyManifest>(),
   };
@@ -188,8 +192,8 @@ function replacedObjects(
     if (manifest) maps[member].set(name, manifest);
     else maps[member].delete(name);
   }
-  const { blueprints, environments, people, templates, policies } = current;
-  return { blueprints, environments, people, templates, policies, ...(maps as Partial<ObjectMaps>) };
+  const { blueprints, environments, people, groups, templates, policies } = current;
+  return { blueprints, environments, people, groups, templates, policies, ...(maps as Partial<ObjectMaps>) };
 }
 
 function replacedServers(

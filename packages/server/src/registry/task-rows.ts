@@ -1,6 +1,7 @@
 import type { Narrowing, Task, TaskParameters } from '@gatehouse/protocol';
 import { canonicalJson } from '../platform/index.ts';
 import type { DatabaseTransaction, Tables } from '../storage/index.ts';
+import { inChunks } from './chunks.ts';
 import { type ChangeSet, raise } from './context.ts';
 
 /** An active task whose time is over reads as ended: nobody has to write that for it to be true. */
@@ -56,31 +57,49 @@ export function toTaskRow(task: Task): Tables['tasks'] {
   };
 }
 
-/** Ends every running task of an agent, as part of what happens to the agent. Returns how many there were. */
+/** Whose tasks end: an agent's own and all that it handed on, those for a person, those under a standing delegation, one by its id. */
+export type TasksOf = { agent: string } | { user: string } | { delegation: string } | { parent: string };
+
+/**
+ * Ends running tasks as part of what happens to what they rest on, and with each all that was handed on from it (laws 5, 6).
+ * Returns how many there were.
+ */
 export async function endTasksOf(
   transaction: DatabaseTransaction,
-  agent: string,
+  of: TasksOf,
   state: 'ended' | 'killed',
   now: number,
   changes: ChangeSet,
 ): Promise<number> {
-  const running = await transaction
+  const running = transaction
     .selectFrom('tasks')
     .select('id')
-    .where('agent', '=', agent)
     .where('state', '=', 'active')
-    .where('expires_at', '>', now)
-    .execute();
-  if (running.length === 0) return 0;
-  await transaction
-    .updateTable('tasks')
-    .set({ state, ended_at: now })
-    .where('agent', '=', agent)
-    .where('state', '=', 'active')
-    .where('expires_at', '>', now)
-    .execute();
-  for (const { id } of running) {
-    raise(changes, `task:${id}`);
+    .where('expires_at', '>', now);
+  const childrenOf = (parents: Iterable<string>) =>
+    inChunks(parents, (some) => running.where('parent', 'in', some).execute());
+  let found: { id: string }[];
+  if ('agent' in of) {
+    const handedOn = transaction.selectFrom('task_actors').select('task').where('agent', '=', of.agent);
+    found = [
+      ...(await running.where('agent', '=', of.agent).execute()),
+      ...(await running.where('id', 'in', handedOn).execute()),
+    ];
+  } else if ('user' in of) found = await running.where('user_email', '=', of.user).execute();
+  else if ('delegation' in of) found = await running.where('delegation', '=', of.delegation).execute();
+  else found = await childrenOf([of.parent]);
+
+  const ended = new Set<string>();
+  // A chain is bounded, and so are these rounds.
+  for (let round = found; round.length > 0; ) {
+    const added = round.map(({ id }) => id).filter((id) => !ended.has(id));
+    for (const id of added) ended.add(id);
+    round = await childrenOf(added);
   }
-  return running.length;
+  await inChunks(ended, async (some) => {
+    await transaction.updateTable('tasks').set({ state, ended_at: now }).where('id', 'in', some).execute();
+    return [];
+  });
+  for (const id of ended) raise(changes, `task:${id}`);
+  return ended.size;
 }

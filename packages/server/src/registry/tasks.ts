@@ -5,22 +5,26 @@ import { type Context, emptyChangeSet, flush, lines, raise, showOwn } from './co
 import { hiddenCharacter } from './hidden-characters.ts';
 import { fromObjectRow } from './objects.ts';
 import { spiffeId } from './snapshot.ts';
-import { fromTaskRow, toTaskRow } from './task-rows.ts';
+import { endTasksOf, fromTaskRow, toTaskRow } from './task-rows.ts';
 
 export type StartDetails = Exclude<TaskDetails, { task: string }>;
 
 /** Running tasks of one agent: an agent that starts tasks in a loop must not fill the database. */
 export const RUNNING_TASKS_PER_AGENT = 1_000;
 
-/** What is proven about a task, as opposed to what its agent declares. Whoever passes it has verified it. */
+/**
+ * What is proven about a task, as opposed to what its agent declares. Whoever passes it has verified it. Of a task that is handed on
+ * (`parent`) user, delegation and actors follow from the parent and can't be given.
+ */
 export interface TaskGrounds {
   user?: string;
   delegation?: string;
   parent?: string;
-  actors?: Task['actors'];
   narrowing?: Narrowing;
   /** Milliseconds since the epoch; only ever shortens. */
   expiresAt?: number;
+  /** Part of the transaction that starts the task: what must still hold then, and is counted with it. Throws to refuse. */
+  within?: (transaction: DatabaseTransaction, task: Task) => Promise<void>;
 }
 
 export async function startTask(
@@ -36,6 +40,9 @@ export async function startTask(
       const { environment, template } = await checkMayStart(transaction, agent, details.template);
       checkParameters(template, details.parameters);
       await checkRunning(transaction, agent, now);
+      const handed =
+        grounds.parent === undefined ? undefined : await handOn(context, transaction, grounds, environment);
+      refuseCycle(agent, handed?.agents ?? []);
       const ttlSeconds = Math.min(template.ttlSeconds, limits.taskTtlSeconds);
       const task: Task = {
         id: newId('tsk', now),
@@ -50,19 +57,24 @@ export async function startTask(
         changeRequest: details.change_request ?? null,
         modelProvider: details.model_provider ?? null,
         model: details.model ?? null,
-        user: grounds.user ?? null,
-        delegation: grounds.delegation ?? null,
-        parent: grounds.parent ?? null,
-        actors: grounds.actors ?? [],
+        user: handed ? handed.parent.user : (grounds.user ?? null),
+        delegation: handed ? handed.parent.delegation : (grounds.delegation ?? null),
+        parent: handed?.parent.id ?? null,
+        actors: handed?.actors ?? [],
         narrowing: grounds.narrowing ?? null,
         state: 'active',
         startedAt: now,
-        expiresAt: Math.min(now + ttlSeconds * 1_000, grounds.expiresAt ?? Number.MAX_SAFE_INTEGER),
+        expiresAt: Math.min(
+          now + ttlSeconds * 1_000,
+          grounds.expiresAt ?? Number.MAX_SAFE_INTEGER,
+          handed?.parent.expiresAt ?? Number.MAX_SAFE_INTEGER,
+        ),
       };
+      if (task.user !== null) await requirePerson(transaction, task.user);
       await transaction.insertInto('tasks').values(toTaskRow(task)).execute();
-      const others = new Set(task.actors.map(({ sub }) => agentOf(sub)).filter((name) => name !== undefined));
-      for (const other of others)
+      for (const other of handed?.agents ?? [])
         await transaction.insertInto('task_actors').values({ agent: other, task: task.id }).execute();
+      await grounds.within?.(transaction, task);
       await context.recordChange(transaction, {
         operation: 'task.start',
         by: spiffeId(context.trustDomain, environment, agent),
@@ -105,9 +117,80 @@ function proven(task: Task): string[] {
   return facts.flatMap(([name, value]) => (value === null ? [] : [`${name}: ${value}`]));
 }
 
-/** The agent's name in `spiffe://TRUST-DOMAIN/env/ENV/agent/NAME`. */
-function agentOf(subject: string): string | undefined {
-  return /^spiffe:\/\/[^/]+\/env\/[^/]+\/agent\/([^/]+)$/.exec(subject)?.[1];
+/**
+ * The task that is handed on, read in the transaction that starts the next one: it and all that it was handed on from are running, and
+ * each of their agents is active (laws 5, 6).
+ */
+async function handOn(
+  context: Context,
+  transaction: DatabaseTransaction,
+  { parent: id, ...others }: TaskGrounds,
+  environment: string,
+): Promise<{ parent: Task; agents: string[]; actors: Task['actors'] }> {
+  if (others.user !== undefined || others.delegation !== undefined)
+    throw refused(
+      'internal',
+      'task.grounds',
+      'Of a task that is handed on, user and delegation are those of its parent.',
+    );
+  const parent = await readTask(context, transaction, id as string);
+  if (parent?.state !== 'active')
+    throw refused('gone', 'task.over', `Task ${id} is over, and a task that is over is not handed on.`);
+  if (parent.environment !== environment)
+    throw refused(
+      'forbidden',
+      'task.environment',
+      `Task ${id} runs in environment "${parent.environment}" and can't be handed on to "${environment}".`,
+    );
+  const agents = [parent.agent];
+  for (let at = parent; at.parent !== null; ) {
+    const above = await readTask(context, transaction, at.parent);
+    if (above?.state !== 'active')
+      throw refused('gone', 'task.over', `Task ${at.parent}, from which ${at.id} was handed on, is over.`);
+    agents.push(above.agent);
+    at = above;
+  }
+  // The new task's own agent is in the chain too.
+  if (agents.length >= limits.actorChainDepth)
+    throw refused(
+      'bad-request',
+      'task.chain-depth',
+      `A task may have ${limits.actorChainDepth} agents in its chain. Let an agent nearer to its beginning do this.`,
+    );
+  const rows = await transaction.selectFrom('agents').select(['name', 'state']).where('name', 'in', agents).execute();
+  const active = new Set(rows.filter(({ state }) => state === 'active').map(({ name }) => name));
+  const stopped = agents.find((name) => !active.has(name));
+  if (stopped !== undefined)
+    throw refused('forbidden', 'agent.chain', `The agent "${stopped}", which is in the chain of ${id}, is not active.`);
+  const self = { sub: spiffeId(context.trustDomain, parent.environment, parent.agent), profile: 'ai_agent' as const };
+  return { parent, agents, actors: [self, ...parent.actors] };
+}
+
+async function readTask(context: Context, transaction: DatabaseTransaction, id: string): Promise<Task | undefined> {
+  const row = await transaction.selectFrom('tasks').selectAll().where('id', '=', id).executeTakeFirst();
+  return row && fromTaskRow(row, context.clock.now());
+}
+
+/** A chain is a line: an agent that stood in it twice could lengthen its own task's life, and hide who asked whom. */
+function refuseCycle(agent: string, chain: string[]): void {
+  if (!chain.includes(agent)) return;
+  throw refused('bad-request', 'task.chain-cycle', `The agent "${agent}" is in the chain of this task already.`);
+}
+
+/** A foreign or former user counts for nothing (law 5). */
+async function requirePerson(transaction: DatabaseTransaction, email: string): Promise<void> {
+  const row = await transaction
+    .selectFrom('objects')
+    .select('name')
+    .where('kind', '=', 'Person')
+    .where('name', '=', email)
+    .executeTakeFirst();
+  if (!row)
+    throw refused(
+      'forbidden',
+      'task.user-unknown',
+      `There is no person "${email.slice(0, 254)}" in this workspace, so nobody can act for them.`,
+    );
 }
 
 function parseDetails(given: StartDetails): StartDetails {
@@ -255,19 +338,42 @@ export async function endTask(context: Context, id: string, by: string): Promise
     if (row.state !== 'active') return { task: fromTaskRow(row, now), changes };
     await transaction.updateTable('tasks').set({ state: 'ended', ended_at: now }).where('id', '=', id).execute();
     raise(changes, `task:${id}`);
+    const handedOn = await endTasksOf(transaction, { parent: id }, 'ended', now, changes);
     changes.records.push({
       operation: 'task.end',
       by,
       agent: row.agent,
       task: id,
       environment: row.environment,
-      changes: [row.expires_at <= now ? 'ended; its time was over before' : 'ended'],
+      changes: [
+        row.expires_at <= now ? 'ended; its time was over before' : 'ended',
+        ...(handedOn > 0 ? [`${handedOn} tasks ended with it: they were handed on from it`] : []),
+      ],
     });
     await flush(context, transaction, changes);
     return { task: fromTaskRow({ ...row, state: 'ended' }, now), changes };
   });
   await showOwn(context, changes);
   return task;
+}
+
+/** Part of a larger transaction, like the end of a standing delegation; the feed shows it to every replica. */
+export async function endTasks(
+  context: Context,
+  transaction: DatabaseTransaction,
+  of: { delegation: string },
+  by: string,
+): Promise<number> {
+  const changes = emptyChangeSet();
+  const ended = await endTasksOf(transaction, of, 'ended', context.clock.now(), changes);
+  if (ended > 0)
+    changes.records.push({
+      operation: 'task.end',
+      by,
+      changes: [`${ended} tasks ended: they rested on the delegation ${of.delegation}`],
+    });
+  await flush(context, transaction, changes);
+  return ended;
 }
 
 export async function revokeToken(context: Context, tokenId: string, expiresAt: number, by: string): Promise<void> {

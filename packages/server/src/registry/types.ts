@@ -3,6 +3,7 @@ import type {
   BlueprintManifest,
   Effect,
   EnvironmentManifest,
+  GroupManifest,
   Lifecycle,
   Manifest,
   PersonManifest,
@@ -88,11 +89,12 @@ export interface Snapshot {
   readonly blueprints: ReadonlyMap<string, BlueprintManifest>;
   readonly environments: ReadonlyMap<string, EnvironmentManifest>;
   readonly people: ReadonlyMap<string, PersonManifest>;
+  readonly groups: ReadonlyMap<string, GroupManifest>;
   readonly servers: ReadonlyMap<string, RegisteredServer>;
   readonly templates: ReadonlyMap<string, TemplateManifest>;
   readonly policies: ReadonlyMap<string, PolicyManifest>;
   readonly revokedTokens: ReadonlyMap<string, number>;
-  /** `agent:NAME`, `tool:SERVER/NAME`, `server:NAME`, `policy`; absent means 0. */
+  /** `agent:NAME`, `person:EMAIL`, `tool:SERVER/NAME`, `server:NAME`, `policy`; absent means 0. */
   readonly fences: ReadonlyMap<string, number>;
 }
 
@@ -131,7 +133,7 @@ export interface Registry {
   removeAgentKey(agent: string, thumbprint: string, by: string): Promise<Agent>;
   /**
    * draft → active → suspended ⇄ active → retired; bumps the epoch. `killedAt` is set by kill and cleared by a reactivation; a kill
-   * also ends the agent's tasks. `change` is the place on the feed to wait for; null with `within`, where it is known only after
+   * also ends the agent's tasks, and all tasks of others that it handed on. `change` is the place on the feed to wait for; null with `within`, where it is known only after
    * the commit (`feed.head()` then).
    */
   setAgentState(
@@ -139,20 +141,23 @@ export interface Registry {
     state: Lifecycle,
     by: string,
     options?: { killed?: boolean },
-  ): Promise<{ agent: Agent; change: number }>;
+  ): Promise<{ agent: Agent; change: number; endedTasks: number }>;
   setAgentState(
     agent: string,
     state: Lifecycle,
     by: string,
     options: { killed?: boolean; within: DatabaseTransaction },
-  ): Promise<{ agent: Agent; change: null }>;
+  ): Promise<{ agent: Agent; change: null; endedTasks: number }>;
 
   /** Checks agent, blueprint, template and parameters; throws GatehouseError with what to do next. */
   startTask(agent: string, details: Exclude<TaskDetails, { task: string }>, grounds?: TaskGrounds): Promise<Task>;
   /** From memory, else from storage (another replica may have started it). Undefined when there is none. */
   task(id: string): Promise<Task | undefined>;
   listTasks(filter: { agent?: string; state?: Task['state']; before?: string; limit: number }): Promise<Task[]>;
+  /** Ends it and every task that was handed on from it. */
   endTask(id: string, by: string): Promise<Task>;
+  /** Part of what ends a standing delegation: every running task that rests on it, and what was handed on from those. */
+  endTasks(transaction: DatabaseTransaction, of: { delegation: string }, by: string): Promise<number>;
   revokeToken(tokenId: string, expiresAt: number, by: string): Promise<void>;
 
   /**

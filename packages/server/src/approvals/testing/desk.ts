@@ -27,6 +27,7 @@ export const subject: ApprovalSubject = {
   toolDefinition: `sha256-${'0'.repeat(64)}`,
   arguments: { order: 1042, amount: '40.00', currency: 'EUR' },
   policyVersion: 'policy-1',
+  delegated: null,
 };
 
 let actions = 0;

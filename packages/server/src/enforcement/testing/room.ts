@@ -95,6 +95,7 @@ export async function openRoom({ follow = true, afterAppend = () => {} } = {}) {
     agentEpoch: registry.snapshot().agents.get(AGENT)?.epoch ?? 0,
     task,
     actorChain: [],
+    chain: [],
     tokenId: 'token-1',
     proofKey: null,
     expiresAt: clock.now() + 900_000,

@@ -1,9 +1,10 @@
 import { hash } from 'node:crypto';
-import { type Clock, GatehouseError } from '../../platform/index.ts';
+import type { Task } from '@gatehouse/protocol';
+import { type Clock, GatehouseError, limits } from '../../platform/index.ts';
 import type { Agent, Registry, Snapshot } from '../../registry/index.ts';
 import type { Storage } from '../../storage/index.ts';
 import type { SigningKeys } from '../keys/signing-keys.ts';
-import type { Caller, Tokens } from '../types.ts';
+import type { Caller, ChainLink, Tokens } from '../types.ts';
 import { type AccessTokenClaims, presenterOf, verifyAccessToken } from './access-token.ts';
 import { createBoundedCache } from './bounded-cache.ts';
 import { unauthenticated } from './challenge.ts';
@@ -34,6 +35,8 @@ export interface LiveToken {
   claims: AccessTokenClaims;
   agent: Agent;
   task: Caller['task'];
+  /** Who handed the task on, each of them active and at work. */
+  chain: ChainLink[];
   /** SHA-256 of the token, base64url: the `ath` of its proofs. */
   hash: string;
 }
@@ -84,12 +87,32 @@ export function createTokenReader(dependencies: Dependencies): TokenReader {
     const task = await registry.task(claims.gatehouse.task);
     if (!task || task.agent !== agent.name || task.state !== 'active' || task.expiresAt <= now)
       throw refused('task.over', `Task ${claims.gatehouse.task} is over: start a new one.`);
-    return { claims, agent, task, hash: tokenHash };
+    return { claims, agent, task, chain: await livingChain(task, now), hash: tokenHash };
+  };
+
+  /** The tasks from which this one was handed on (law 6: what ends one of them, or stops its agent, ends this one). */
+  const livingChain = async (task: Task, now: number): Promise<ChainLink[]> => {
+    const chain: ChainLink[] = [];
+    for (let at = task; at.parent !== null; ) {
+      if (chain.length >= limits.actorChainDepth)
+        throw refused('task.chain-depth', `Task ${task.id} has too long a chain.`);
+      const above = await registry.task(at.parent);
+      if (above?.state !== 'active' || above.expiresAt <= now)
+        throw refused('task.over', `Task ${at.parent}, from which ${at.id} was handed on, is over: ask for it again.`);
+      const agent = registry.snapshot().agents.get(above.agent);
+      if (!agent)
+        throw refused('agent.unknown', `There is no agent ${above.agent} any more, which handed the task on.`);
+      const stopped = whyStopped(agent);
+      if (stopped) throw refused(stopped.code, `${stopped.message} It handed on the task ${at.id}.`);
+      chain.push({ agent: agent.name, agentEpoch: agent.epoch, task: above });
+      at = above;
+    }
+    return chain;
   };
 
   const present = async (request: Parameters<Tokens['authenticate']>[0], url: string): Promise<Caller> => {
     const { scheme, token } = credentials(request.authorization ?? '');
-    const { claims, agent, task, hash: tokenHash } = await read(token);
+    const { claims, agent, task, chain, hash: tokenHash } = await read(token);
     if (!audienceCovers(claims.aud, url, publicUrl))
       throw refused('token.audience', `The access token is for ${claims.aud} only: ask for one for this resource.`);
 
@@ -110,6 +133,7 @@ export function createTokenReader(dependencies: Dependencies): TokenReader {
       agentEpoch: claims.gatehouse.agent_epoch,
       task,
       actorChain: actorChainOf(agent, task),
+      chain,
       tokenId: claims.jti,
       proofKey: boundTo ?? null,
       expiresAt: claims.exp * 1000,

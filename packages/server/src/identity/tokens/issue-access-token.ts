@@ -69,7 +69,18 @@ export async function issueAccessToken(dependencies: IssueDependencies, issue: I
         .where('name', '=', agent.name)
         .executeTakeFirst();
       if (agentNow?.state !== 'active' || agentNow.epoch !== agent.epoch) return 'agent' as const;
-      // A task ends with any agent of its chain and with the task that handed it on, so that its own state says it all.
+      const chain = task.actors.map(({ sub }) => sub.slice(sub.lastIndexOf('/') + 1));
+      const active =
+        chain.length === 0
+          ? []
+          : await transaction
+              .selectFrom('agents')
+              .select('name')
+              .where('name', 'in', chain)
+              .where('state', '=', 'active')
+              .execute();
+      if (active.length < chain.length) return 'agent' as const;
+      // A task ends with what kills an agent of its chain and with the task that handed it on, so that its own state says the rest.
       const taskNow = await transaction
         .selectFrom('tasks')
         .select('state')

@@ -22,7 +22,8 @@ export class MalformedJws extends Error {
 }
 
 const ALPHABET = /^[A-Za-z0-9_-]+$/;
-const MAX_DEPTH = 8;
+/** The claims, an actor chain of 8 in them, and something to spare. */
+const MAX_DEPTH = 12;
 
 export function parseCompactJws(text: string, maxChars: number): CompactJws {
   if (text.length > maxChars) throw new MalformedJws(`it is longer than ${maxChars} characters`);

@@ -96,6 +96,7 @@ export function shopWorkspace(
     blueprints: new Map(),
     environments: new Map(),
     people: new Map(),
+    groups: new Map(),
     servers: new Map([['shop', server]]),
     templates: new Map([['refund-order', template]]),
     policies: new Map(
