@@ -207,6 +207,23 @@ export const requirements: Requirement[] = [
     source: 'RFC 7523 §3',
   },
   {
+    id: 'rfc8705.client-authentication',
+    promise:
+      'An agent is authenticated by the one SPIFFE ID of its verified client certificate, and by no other name in it',
+    source: 'RFC 8705 §2.1',
+  },
+  {
+    id: 'rfc8705.binding',
+    promise:
+      'A token with x5t#S256 is accepted over a connection made with that certificate only, and introspection shows it',
+    source: 'RFC 8705 §3',
+  },
+  {
+    id: 'rfc8705.metadata',
+    promise: 'The metadata say where client certificates are asked for, and that tokens can be bound to them',
+    source: 'RFC 8705 §3.3, §5',
+  },
+  {
     id: 'rfc9396.details',
     promise: 'Authorization details that do not fit are refused with invalid_authorization_details',
     source: 'RFC 9396 §5',

@@ -100,6 +100,8 @@ export const agentManifest = z.strictObject({
   bearerOnly: z.boolean().default(false),
   /** To whom it may hand on its tasks, beside what its blueprint says. */
   delegatesTo: delegatesTo.optional(),
+  /** True: tokens only over mutual TLS, bound to the agent's client certificate (RFC 8705), besides its DPoP key if it uses one. */
+  certificateBound: z.boolean().optional(),
 });
 
 export const toolSetting = z.strictObject({

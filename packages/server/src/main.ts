@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import type { Api, Manifest } from '@gatehouse/protocol';
 import { createApi } from './api/index.ts';
@@ -11,7 +10,18 @@ import { createMcpDoor, createUpstreams, UpstreamFailure } from './gate/index.ts
 import { applyWorkspace, endExpiredTasks } from './governance/index.ts';
 import { createIdentity, createPeople } from './identity/index.ts';
 import { openLedger } from './ledger/index.ts';
-import { type Clock, type Config, createLog, GatehouseError, type Log, Secret, systemClock } from './platform/index.ts';
+import {
+  type Clock,
+  type Config,
+  createLog,
+  GatehouseError,
+  type Log,
+  openIdentityFiles,
+  openListener,
+  openOwnIdentity,
+  Secret,
+  systemClock,
+} from './platform/index.ts';
 import { type CompilePolicies, compilePolicies, type PolicySet } from './policy/index.ts';
 import { createRegistry, type Snapshot } from './registry/index.ts';
 import { type Change, createSealer, openStorage, type RecordChange } from './storage/index.ts';
@@ -24,6 +34,10 @@ export interface RunningServer {
   config: Config;
   /** Where it listens, which is not always what the public URL says. */
   address: { host: string; port: number };
+  /** Of the port for mutual TLS, where there is one. */
+  mutualTlsAddress?: { host: string; port: number } | undefined;
+  /** Looks for new TLS certificates now. */
+  refreshCertificates(): Promise<void>;
   /** For an operator on this host: signs a person in once. */
   createSignInLink(email: string): Promise<{ url: string; expiresAt: number }>;
   /** What `POST /apply` does: all or nothing, then each new or changed server is asked what it serves. */
@@ -65,6 +79,7 @@ export async function startServer(
   policies(registry.snapshot());
 
   const people = createPeople({ storage, registry, recordChange, clock, log, publicUrl: config.publicUrl });
+  const mutualTlsUrl = config.mutualTls?.url ?? (config.tls?.clientCertificates ? config.publicUrl : undefined);
   const identity = await createIdentity({
     storage,
     registry,
@@ -73,6 +88,7 @@ export async function startServer(
     clock,
     log,
     publicUrl: config.publicUrl,
+    mutualTlsUrl,
   });
   const approvals = await createApprovals({
     storage,
@@ -114,6 +130,7 @@ export async function startServer(
   };
   const door = createMcpDoor({
     tokens: identity.tokens,
+    peers: identity.peers,
     registry,
     enforcement,
     approvals,
@@ -121,6 +138,7 @@ export async function startServer(
     clock,
     log,
     publicUrl: config.publicUrl,
+    mutualTlsUrl,
     stateKey: keyFile(config.dataDir, 'request-state.key'),
     ...(options.streamRestMs !== undefined && { streamRestMs: options.streamRestMs }),
     resourceMetadata: identity.resourceMetadata,
@@ -139,6 +157,7 @@ export async function startServer(
         // Killed and activated again before this replica heard of either: what began before the kill ends all the same.
         enforcement.stop({ agent: key, beforeEpoch: agent.epoch }, `the agent ${key} has changed`);
       } else {
+        identity.peers.end(key);
         enforcement.stop(
           { agent: key },
           agent?.killedAt ? `the agent ${key} was killed` : `the agent ${key} is ${agent?.state ?? 'gone'}`,
@@ -198,7 +217,7 @@ export async function startServer(
     ...(options.consoleDir !== undefined && { consoleDir: options.consoleDir }),
   });
 
-  const server = createServer((request, response) => {
+  const serve = (request: IncomingMessage, response: ServerResponse) => {
     route(request, response).catch((error) => {
       log.error('a request failed', { method: request.method, path: request.url?.split('?')[0], error });
       if (!response.headersSent) response.writeHead(500, { 'content-type': 'application/problem+json' });
@@ -211,29 +230,50 @@ export async function startServer(
         }),
       );
     });
-  });
+  };
   async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (await door.handle(request, response)) return;
     if (await identity.authorizationServer.handle(request, response)) return;
     await api.handle(request, response);
   }
-  // Streams stay open for as long as a task lives; slow bodies are cut off by the doors themselves.
-  server.requestTimeout = 0;
-  server.headersTimeout = 15_000;
-  // Longer than clients keep idle connections: who closes last never meets a request on its way.
-  server.keepAliveTimeout = 75_000;
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(config.port, config.host, resolve);
-  });
-  const { address, port } = server.address() as AddressInfo;
+  const { host, port, tls, mutualTls } = config;
+  const publicListener = await openListener(
+    {
+      host,
+      port,
+      ...(tls && {
+        tls: { identity: openIdentityFiles(tls, log), clientCertificates: tls.clientCertificates ?? false },
+      }),
+    },
+    serve,
+  );
+  const mutualListener =
+    mutualTls &&
+    (await openListener(
+      {
+        host,
+        port: mutualTls.port,
+        tls: {
+          identity: await openOwnIdentity(() => identity.serverIdentity([mutualTls.url, config.publicUrl]), {
+            clock,
+            log,
+          }),
+          clientCertificates: true,
+        },
+      },
+      serve,
+    ));
   identity.authorizationServer
     .warm()
     .catch((error) => log.error('the authorization server could not be loaded', { error }));
 
   return {
     config,
-    address: { host: address, port },
+    address: publicListener.address,
+    mutualTlsAddress: mutualListener?.address,
+    async refreshCertificates() {
+      await Promise.all([publicListener.refresh(), mutualListener?.refresh()]);
+    },
     createSignInLink: (email) => people.createSigninLink(email, { by: 'gatehouse' }),
     apply: (manifests, by) =>
       applyWorkspace({ registry, describe: (server) => upstreams.describe(server) }, manifests, { prune: false, by }),
@@ -248,8 +288,8 @@ export async function startServer(
       clearInterval(sweep);
       await storage.feed.stop();
       await door.close();
-      server.close();
-      server.closeAllConnections();
+      publicListener.close();
+      mutualListener?.close();
       await upstreams.close();
       await ledger.close();
       await storage.close();

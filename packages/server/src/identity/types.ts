@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Actor, Role, Task } from '@gatehouse/protocol';
+import type { Peer } from './client-certificate/peers.ts';
 
 /** An agent that handed the caller's task on: it counts as long as it is what it was when the caller was let in. */
 export interface ChainLink {
@@ -20,7 +21,7 @@ export interface Caller {
   /** Who handed the task on, nearest first; empty for a task that its agent started itself. */
   chain: ChainLink[];
   tokenId: string;
-  /** Thumbprint of the DPoP key, or null for an agent registered as bearer-only. */
+  /** Thumbprint of the DPoP key, or null: the token is bound to a certificate instead, or its agent is registered as bearer-only. */
   proofKey: string | null;
   /** Milliseconds since the epoch. */
   expiresAt: number;
@@ -36,7 +37,8 @@ export interface PersonCaller {
 
 export interface Tokens {
   /**
-   * Verifies the access token (RFC 9068, audience, signature, epoch, task, revocation) and its DPoP proof (RFC 9449).
+   * Verifies the access token (RFC 9068, audience, signature, epoch, task, revocation) and that who presents it has what it is
+   * bound to: the key of its DPoP proof (RFC 9449), the client certificate of the connection (RFC 8705 §3), or both.
    * `url` is absolute, as the client wrote it, or a path below the public URL. Uses the proof up: one call per request.
    * Throws `unauthenticated` GatehouseErrors whose `extra.challenge` is the WWW-Authenticate value (RFC 6750, RFC 9728) and whose
    * `extra.dpopNonce`, if any, is the DPoP-Nonce value; `unavailable` while the change feed is stale.
@@ -46,6 +48,8 @@ export interface Tokens {
     dpop: string | undefined;
     method: string;
     url: string;
+    /** Who is at the other end of the connection; without it a token that is bound to a certificate is refused. */
+    peer?: Peer | undefined;
   }): Promise<Caller>;
 }
 

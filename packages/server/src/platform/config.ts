@@ -8,6 +8,13 @@ export interface Config {
   port: number;
   /** Base of every address that is handed out, without a trailing slash; its origin is the WebAuthn relying party. */
   publicUrl: string;
+  /**
+   * PEM files of the certificate (with its chain) and the key that `port` speaks TLS with; plain HTTP without. They are read again
+   * when they change. `clientCertificates`: clients are asked for one there too, which makes browsers ask their users.
+   */
+  tls?: { certificateFile: string; keyFile: string; clientCertificates?: boolean } | undefined;
+  /** A port of its own for mutual TLS, whose certificate is Gatehouse's own X.509-SVID; `url` is where agents reach it. */
+  mutualTls?: { port: number; url: string } | undefined;
   /** SPIFFE trust domain of the workspace. */
   trustDomain: string;
   /** Name of this replica; owns one Merkle log. */

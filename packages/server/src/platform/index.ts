@@ -12,6 +12,14 @@ export {
   parseStrictJson,
   sha256Hex,
 } from './json.ts';
+export { type Listener, type ListenOptions, openListener } from './listener.ts';
 export { createLog, type Log, type LogLevel } from './log.ts';
 export { createOutbound, type Outbound, type OutboundAnswer, type OutboundRequest } from './outbound.ts';
 export { constantTimeEqual, Secret } from './secret.ts';
+export {
+  type IdentitySource,
+  openIdentityFiles,
+  openOwnIdentity,
+  type RenewedIdentity,
+  type ServerIdentity,
+} from './server-identity.ts';

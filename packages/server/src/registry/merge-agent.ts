@@ -39,7 +39,7 @@ export interface AgentEffects {
   endsTasks: boolean;
 }
 
-const epochMembers = ['keys', 'state', 'environment', 'bearerOnly'] as const;
+const epochMembers = ['keys', 'state', 'environment', 'bearerOnly', 'certificateBound'] as const;
 const fenceMembers = [...epochMembers, 'owner', 'blueprint', 'risk', 'delegatesTo'] as const;
 
 export function effectsOf(before: AgentManifest, after: AgentManifest): AgentEffects {

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Approvals } from '../../approvals/index.ts';
 import type { Enforcement } from '../../enforcement/index.ts';
-import type { Caller, Tokens } from '../../identity/index.ts';
+import { type Caller, nobody, type Peers, type Tokens } from '../../identity/index.ts';
 import {
   type Clock,
   GatehouseError,
@@ -34,6 +34,8 @@ import { aggregateView, plainView, serverName, type View } from './view.ts';
 
 export interface McpDoorDependencies {
   tokens: Tokens;
+  /** Who is at the other end of a connection. Without it: nobody that could be named. */
+  peers?: Pick<Peers, 'of'>;
   registry: Registry;
   enforcement: Enforcement;
   approvals: Approvals;
@@ -45,6 +47,8 @@ export interface McpDoorDependencies {
   clock: Clock;
   log: Log;
   publicUrl: string;
+  /** Where the door answers over mutual TLS, if that is not the public URL. */
+  mutualTlsUrl?: string | undefined;
   /**
    * Closes the connection of a 2025-11-25 request after so much quiet; the client comes back for the rest (SEP-1699). For places
    * where connections may not be held long. 0, the default, keeps them open with comments.
@@ -82,7 +86,7 @@ const metadataPath = /^\/\.well-known\/oauth-protected-resource(\/mcp(?:\/([^/]{
 /** The door for agents that speak MCP: wire format in, actions out; outcomes in, wire format out. Nothing is decided here. */
 export function createMcpDoor(deps: McpDoorDependencies): McpDoor {
   const { registry, enforcement, approvals, upstreams, clock, log, publicUrl } = deps;
-  const address = createAddressCheck(publicUrl);
+  const address = createAddressCheck(publicUrl, deps.mutualTlsUrl);
   const catalogue = createCatalogue({ registry, enforcement });
   let definitions: Definitions | undefined;
   const connections = createConnections({
@@ -178,6 +182,7 @@ export function createMcpDoor(deps: McpDoorDependencies): McpDoor {
         dpop: single(request.headers.dpop),
         method: request.method ?? '',
         url: address.urlOf(request, path),
+        peer: (await deps.peers?.of(request)) ?? nobody,
       });
       const view = viewOf(server);
       if (!view || (view.server !== null && !catalogue.server(caller, view.server)))

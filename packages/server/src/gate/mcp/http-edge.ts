@@ -129,29 +129,33 @@ const loopbackNames = ['localhost', '127.0.0.1', '[::1]'];
  * Checks Host and Origin against where the gate really is, so that a page that rebinds its name to this address reaches
  * nothing. Loopback names count with the port that the request came in on, and only for a request that came over loopback.
  */
-export function createAddressCheck(publicUrl: string) {
-  const { host: publicHost, origin: publicOrigin, protocol } = new URL(publicUrl);
+export function createAddressCheck(publicUrl: string, mutualTlsUrl = publicUrl) {
+  const { origin: publicOrigin, protocol } = new URL(publicUrl);
+  const origins = new Map([publicOrigin, new URL(mutualTlsUrl).origin].map((origin) => [new URL(origin).host, origin]));
+  const isTls = ({ socket }: IncomingMessage) => 'encrypted' in socket;
   return {
     /** Undefined when the request is for us; else why not. */
     refusal(request: IncomingMessage): string | undefined {
       const { host, origin } = request.headers;
       const here = loopbackHosts(request);
-      if (host === undefined || ![publicHost, ...here].includes(host.toLowerCase()))
+      if (host === undefined || !(origins.has(host.toLowerCase()) || here.includes(host.toLowerCase())))
         return `This is not ${host === undefined ? 'a named host' : JSON.stringify(host.slice(0, 200))}; the gate is at ${publicOrigin}.`;
       if (origin === undefined || origin === publicOrigin) return undefined;
-      if (here.some((name) => origin === `http://${name}`)) return undefined;
+      if (here.some((name) => origin === `${isTls(request) ? 'https' : 'http'}://${name}`)) return undefined;
       return 'Requests from this origin are not accepted.';
     },
     /** The address as the client wrote it, for DPoP's `htu`. Only after `refusal` let the request through. */
-    urlOf: (request: IncomingMessage, path: string): string =>
-      request.headers.host?.toLowerCase() === publicHost
-        ? `${publicOrigin}${path}`
-        : `${protocol}//${request.headers.host}${path}`,
+    urlOf(request: IncomingMessage, path: string): string {
+      const host = request.headers.host?.toLowerCase() ?? '';
+      return `${origins.get(host) ?? `${isTls(request) ? 'https:' : protocol}//${host}`}${path}`;
+    },
   };
 }
 
 function loopbackHosts({ socket }: IncomingMessage): string[] {
   const { localAddress, localPort } = socket;
   if (localAddress === undefined || !/^(127\.|::1$|::ffff:127\.)/.test(localAddress)) return [];
-  return loopbackNames.flatMap((name) => (localPort === 80 ? [name, `${name}:80`] : [`${name}:${localPort}`]));
+  return loopbackNames.flatMap((name) =>
+    localPort === 80 || localPort === 443 ? [name, `${name}:${localPort}`] : [`${name}:${localPort}`],
+  );
 }

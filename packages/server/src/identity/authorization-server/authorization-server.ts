@@ -3,6 +3,7 @@ import { limits } from '../../platform/index.ts';
 import { JWKS_MAX_AGE_SECONDS } from '../keys/signing-keys.ts';
 import { descriptionText } from '../tokens/credential-error.ts';
 import type { AuthorizationServer } from '../types.ts';
+import { noteArrival } from './arrival.ts';
 import type { ProviderDependencies } from './provider.ts';
 import { endpoints, metadataPaths, openidMetadata, serverMetadata } from './server-metadata.ts';
 
@@ -25,13 +26,16 @@ interface Route {
 }
 
 export function createAuthorizationServer(dependencies: ProviderDependencies): AuthorizationServer {
-  const { publicUrl, keys } = dependencies;
+  const { publicUrl, keys, peers, mutualTlsUrl } = dependencies;
+  const mutualTlsHost = mutualTlsUrl === undefined ? undefined : new URL(mutualTlsUrl).host;
   const load = lazyProvider(dependencies);
   const toProvider = (path: string): Answer => {
     const { host, protocol } = new URL(publicUrl);
     return async (request, response) => {
       if (!acceptBody(request, response)) return;
       const callback = await load();
+      const base = request.headers.host?.toLowerCase() === mutualTlsHost ? mutualTlsUrl : publicUrl;
+      noteArrival(request, { url: base + path, peer: await peers.of(request) });
       // Audiences and addresses must follow from our configuration and never from what a client calls us (Host, X-Forwarded-*).
       // Origin is dropped: agents are no web pages, and the library would answer a foreign one differently for a known agent.
       const { origin: _, 'x-forwarded-host': __, ...headers } = request.headers;
@@ -50,8 +54,8 @@ export function createAuthorizationServer(dependencies: ProviderDependencies): A
   };
 
   const routes = new Map<string, Route>();
-  const metadata = (make: (issuer: string) => unknown): Answer =>
-    document(() => make(publicUrl), 'application/json', METADATA_MAX_AGE_SECONDS);
+  const metadata = (make: typeof serverMetadata): Answer =>
+    document(() => make(publicUrl, mutualTlsUrl), 'application/json', METADATA_MAX_AGE_SECONDS);
   const keySet = document(() => keys.jwks(), 'application/jwk-set+json', JWKS_MAX_AGE_SECONDS);
   const get = (path: string, answer: Answer) => routes.set(path, { method: 'GET', mints: false, answer });
   const post = (path: string, mints = false) => routes.set(path, { method: 'POST', mints, answer: toProvider(path) });

@@ -3,26 +3,32 @@ import { type Adapter, type AdapterFactory, errors } from 'oidc-provider';
 import type { Clock } from '../../platform/index.ts';
 import type { Agent, Registry } from '../../registry/index.ts';
 import type { Storage } from '../../storage/index.ts';
+import type { SvidVerifier } from '../client-certificate/svid-verifier.ts';
+import { authenticationMetadata } from './client-authentication.ts';
 import { useAssertion } from './used-assertions.ts';
 
 /**
  * What oidc-provider sees of the workspace: agents as clients, and the ids of used assertions. Nothing else is ever stored by it;
  * no client secret exists.
  */
-export function createAdapters({
-  storage,
-  registry,
-  clock,
-}: {
+export function createAdapters(dependencies: {
   storage: Storage;
   registry: Registry;
   clock: Clock;
+  publicUrl: string;
+  svids: SvidVerifier;
 }): AdapterFactory {
+  const { storage, registry, clock, svids } = dependencies;
   const clients: Adapter = {
     ...nothing('Client'),
     async find(id) {
-      const agent = registry.snapshot().agents.get(id);
-      return agent && clientOf(agent);
+      // An agent may call itself by its SPIFFE ID (draft-ietf-oauth-spiffe-client-auth).
+      const named = svids.principalOf(id);
+      const agent = registry.snapshot().agents.get(named?.kind === 'agent' ? named.name : id);
+      if (!agent || !name.safeParse(agent.name).success) return undefined;
+      if (named?.kind === 'agent' && named.environment !== agent.manifest.environment) return undefined;
+      const authentication = await authenticationMetadata(dependencies, agent);
+      return authentication && { ...clientOf(agent), ...authentication };
     },
   };
   const usedAssertions: Adapter = {
@@ -44,17 +50,14 @@ export const ASSERTION_USED = 'client assertion tokens must only be used once';
 
 /**
  * RFC 7591 metadata of an agent. A suspended agent is a client too: it proves itself first and is told then why it is refused,
- * while nobody else learns that it exists. `alg` is left out of its keys: which algorithms a key may use follows from its type.
+ * while nobody else learns that it exists.
  */
-function clientOf(agent: Agent): Record<string, unknown> | undefined {
-  if (agent.manifest.keys.length === 0 || !name.safeParse(agent.name).success) return undefined;
+function clientOf(agent: Agent): Record<string, unknown> {
   return {
     client_id: agent.name,
-    token_endpoint_auth_method: 'private_key_jwt',
     grant_types: ['client_credentials'],
     response_types: [],
     redirect_uris: [],
-    jwks: { keys: agent.manifest.keys.map(({ alg: _alg, use: _use, ...key }) => key) },
   };
 }
 

@@ -1,10 +1,13 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { errors, type JsonValue, type KoaContextWithOIDC, Provider } from 'oidc-provider';
 import type { Log } from '../../platform/index.ts';
+import type { Peers } from '../client-certificate/peers.ts';
 import type { TokenReader } from '../tokens/authenticate.ts';
 import { descriptionText } from '../tokens/credential-error.ts';
 import { AGENT_ALGORITHMS } from '../tokens/jws.ts';
 import { MCP_PATH } from '../tokens/resources.ts';
+import { arrivalOf } from './arrival.ts';
+import { mutualTls, SVID_REFUSED, takeJwtSvids } from './client-authentication.ts';
 import { clientCredentialsParameters, createClientCredentialsGrant } from './grants/client-credentials.ts';
 import { oauthError, oauthErrorOf } from './oauth-error.ts';
 import { ASSERTION_USED, createAdapters } from './provider-adapter.ts';
@@ -18,6 +21,9 @@ import { createTokenStatus } from './token-status.ts';
  */
 export interface ProviderDependencies extends GrantDependencies {
   reader: TokenReader;
+  peers: Peers;
+  /** Where client certificates are asked for: the public URL itself, or that of a port of its own. Undefined: nowhere. */
+  mutualTlsUrl: string | undefined;
   log: Log;
 }
 
@@ -45,10 +51,11 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
       pushedAuthorizationRequests: { enabled: false },
       rpInitiatedLogout: { enabled: false },
       userinfo: { enabled: false },
+      mTLS: mutualTls(dependencies),
     },
     responseTypes: [],
     scopes: [],
-    clientAuthMethods: ['private_key_jwt'],
+    clientAuthMethods: ['private_key_jwt', 'tls_client_auth', 'none'],
     clientDefaults: { id_token_signed_response_alg: 'ES256' },
     enabledJWA: { clientAuthSigningAlgValues: [...AGENT_ALGORITHMS] },
     clockTolerance: CLOCK_TOLERANCE_SECONDS,
@@ -63,6 +70,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   });
   // Only what authorization-server.ts wrote into these headers is in them.
   provider.proxy = true;
+  takeJwtSvids(provider);
   const grants: [string, GrantHandler, readonly string[]][] = [
     ['client_credentials', createClientCredentialsGrant(dependencies), clientCredentialsParameters],
   ];
@@ -128,9 +136,14 @@ function explain(ctx: KoaContextWithOIDC, error: errors.OIDCProviderError, publi
       error_description: descriptionText(`The body is refused: ${error.error_detail}.`),
     };
   if (!(error instanceof errors.InvalidClientAuth)) return;
+  const reason = why(error) ?? '';
+  const { problem } = arrivalOf(ctx).peer;
   const description =
-    saidAfterProof[why(error) ?? ''] ??
-    `Client authentication failed. Send a client_assertion (private_key_jwt) signed with a registered key of the agent (${AGENT_ALGORITHMS.join(', ')}): iss and sub its name, aud ${publicUrl}, exp at most ${ASSERTION_MAX_LIFE_SECONDS} seconds away, a new jti.`;
+    saidAfterProof[reason] ??
+    (reason.startsWith(SVID_REFUSED) ? reason : undefined) ??
+    (problem !== undefined && ctx.oidc.params?.client_assertion === undefined
+      ? `The client certificate is refused: ${problem}`
+      : `Client authentication failed. Send a client_assertion (private_key_jwt) signed with a registered key of the agent (${AGENT_ALGORITHMS.join(', ')}): iss and sub its name, aud ${publicUrl}, exp at most ${ASSERTION_MAX_LIFE_SECONDS} seconds away, a new jti; or its SVID, as client certificate or as JWT.`);
   ctx.body = { error: error.error, error_description: descriptionText(description) };
 }
 

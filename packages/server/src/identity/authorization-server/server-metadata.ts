@@ -20,9 +20,15 @@ export const metadataPaths = {
  *
  * `authorization_endpoint` is there because the official MCP SDKs refuse metadata without one; it answers every request with
  * `unsupported_response_type`, as an empty `response_types_supported` says.
+ *
+ * `mutualTlsUrl` is where client certificates are asked for, if they are anywhere (RFC 8705 §5: clients that use them go there).
  */
-export function serverMetadata(issuer: string): Record<string, unknown> {
-  const clientAuthentication = ['private_key_jwt'];
+export function serverMetadata(issuer: string, mutualTlsUrl?: string): Record<string, unknown> {
+  const clientAuthentication = [
+    'private_key_jwt',
+    'spiffe_jwt',
+    ...(mutualTlsUrl === undefined ? [] : ['tls_client_auth']),
+  ];
   return {
     issuer,
     authorization_endpoint: issuer + endpoints.authorize,
@@ -40,10 +46,22 @@ export function serverMetadata(issuer: string): Record<string, unknown> {
     revocation_endpoint_auth_signing_alg_values_supported: AGENT_ALGORITHMS,
     authorization_details_types_supported: [TASK_DETAILS_TYPE],
     dpop_signing_alg_values_supported: AGENT_ALGORITHMS,
+    ...(mutualTlsUrl !== undefined && {
+      tls_client_certificate_bound_access_tokens: true,
+      mtls_endpoint_aliases: {
+        token_endpoint: mutualTlsUrl + endpoints.token,
+        introspection_endpoint: mutualTlsUrl + endpoints.introspect,
+        revocation_endpoint: mutualTlsUrl + endpoints.revoke,
+      },
+    }),
   };
 }
 
 /** The same under the OpenID name, with the members that OpenID discovery requires. No ID token is ever issued. */
-export function openidMetadata(issuer: string): Record<string, unknown> {
-  return { ...serverMetadata(issuer), subject_types_supported: ['public'], id_token_signing_alg_values_supported: [] };
+export function openidMetadata(issuer: string, mutualTlsUrl?: string): Record<string, unknown> {
+  return {
+    ...serverMetadata(issuer, mutualTlsUrl),
+    subject_types_supported: ['public'],
+    id_token_signing_alg_values_supported: [],
+  };
 }

@@ -3,24 +3,29 @@ import type { TokenEndpointGrantContext } from 'oidc-provider';
 import { GatehouseError } from '../../platform/index.ts';
 import type { Agent, Registry } from '../../registry/index.ts';
 import type { Storage } from '../../storage/index.ts';
+import type { Peer } from '../client-certificate/peers.ts';
+import type { SvidVerifier } from '../client-certificate/svid-verifier.ts';
 import { whyStopped } from '../tokens/authenticate.ts';
 import { CredentialError } from '../tokens/credential-error.ts';
 import { type Binding, type Issue, type IssueDependencies, issueAccessToken } from '../tokens/issue-access-token.ts';
 import type { Proofs } from '../tokens/proof.ts';
 import { MCP_PATH, resourcePath } from '../tokens/resources.ts';
+import { arrivalOf } from './arrival.ts';
+import { onlyTaskOf } from './client-authentication.ts';
 import { oauthError, oauthErrorOf } from './oauth-error.ts';
-import { endpoints } from './server-metadata.ts';
 import { InvalidTaskRequest, parseTaskRequest } from './task-request.ts';
 
 /** What every grant at the token endpoint needs: who may have a token, for which task and resource, bound to what, and the answer. */
 export interface GrantDependencies extends IssueDependencies {
   registry: Registry;
   proofs: Proofs;
+  svids: SvidVerifier;
   /** Called when a token was issued. */
   housekeeping(): void;
 }
 
-export type GrantHandler = (ctx: TokenEndpointGrantContext) => Promise<void>;
+type GrantContext = TokenEndpointGrantContext;
+export type GrantHandler = (ctx: GrantContext) => Promise<void>;
 
 /** Every error of the house in its OAuth form (RFC 6749 §5.2, RFC 9396 §5, RFC 9449 §8). */
 export function grantHandler({ proofs }: Pick<GrantDependencies, 'proofs'>, answer: GrantHandler): GrantHandler {
@@ -39,10 +44,11 @@ export function grantHandler({ proofs }: Pick<GrantDependencies, 'proofs'>, answ
 /** Issues the token and answers the request with it. */
 export async function answerWithToken(
   dependencies: GrantDependencies,
-  ctx: TokenEndpointGrantContext,
+  ctx: GrantContext,
   issue: Issue,
   more: Record<string, unknown> = {},
 ): Promise<void> {
+  await checkTaskOf(ctx, issue.task.id);
   const issued = await issueAccessToken(dependencies, issue);
   if (!issued.ok) {
     if (issued.changed === 'task') throw over(issue.task);
@@ -59,20 +65,50 @@ export async function answerWithToken(
   dependencies.housekeeping();
 }
 
-/** The key of the request's DPoP proof; throws without one, unless the agent is registered as bearer-only. */
-export function bindingOf(
-  { proofs, publicUrl }: Pick<GrantDependencies, 'proofs' | 'publicUrl'>,
-  ctx: TokenEndpointGrantContext,
-  agent: Agent,
-): Binding {
+/**
+ * What the token is bound to: the key of the request's DPoP proof; without a proof, the agent's own client certificate that the
+ * connection was made with (RFC 8705 §3); both where the agent is registered as certificate-bound. Throws where there is neither,
+ * unless the agent is registered as bearer-only.
+ */
+export function bindingOf({ proofs }: Pick<GrantDependencies, 'proofs'>, ctx: GrantContext, agent: Agent): Binding {
+  const { url, peer } = arrivalOf(ctx);
+  const certificate = certificateOf(peer, agent);
   const proof = ctx.get('dpop');
-  if (proof) return { jkt: proofs.check({ proof, method: 'POST', url: publicUrl + endpoints.token }).thumbprint };
-  if (agent.manifest.bearerOnly) return {};
+  const { certificateBound, bearerOnly } = agent.manifest;
+  if (certificateBound && certificate === undefined)
+    throw oauthError(
+      'invalid_request',
+      `This agent must use mutual TLS: ask for the token over a connection made with its own X.509-SVID.${peer.problem === undefined ? '' : ` The one of this connection is refused: ${peer.problem}`}`,
+    );
+  const bound = certificate !== undefined && (certificateBound || !proof) ? { certificate } : {};
+  if (proof) return { jkt: proofs.check({ proof, method: 'POST', url }).thumbprint, ...bound };
+  if (certificate !== undefined || bearerOnly) return bound;
   throw new CredentialError(
     'invalid_dpop_proof',
     'proof.missing',
-    'This agent must use DPoP: send a DPoP proof (RFC 9449) for this request in the DPoP header.',
+    'This agent must use DPoP: send a DPoP proof (RFC 9449) for this request in the DPoP header, or ask over mutual TLS with its X.509-SVID.',
   );
+}
+
+/** Thumbprint of the connection's certificate if it is this agent's own; another agent's has no business here. */
+function certificateOf({ certificate }: Peer, agent: Agent): string | undefined {
+  if (certificate?.principal?.kind !== 'agent') return undefined;
+  const { name, environment } = certificate.principal;
+  if (name === agent.name && environment === agent.manifest.environment) return certificate.thumbprint;
+  throw oauthError(
+    'invalid_request',
+    `The client certificate of this connection is ${certificate.svid.spiffeId}'s. Ask for the token of ${agent.name} over another connection.`,
+  );
+}
+
+/** An SVID of one task gets tokens for that task only, however the grant came by the task (law 5). */
+export async function checkTaskOf(ctx: GrantContext, task: string | undefined): Promise<void> {
+  const only = await onlyTaskOf(ctx);
+  if (only !== undefined && only !== task)
+    throw oauthError(
+      'invalid_authorization_details',
+      `The SVID of this request is for task ${only} only. Continue that task, or use the agent's own SVID.`,
+    );
 }
 
 /** What `authorization_details` asks for: a task to start, or a running one. */

@@ -31,7 +31,7 @@ export function createTokenStatus({ reader, registry }: { reader: TokenReader; r
       return;
     }
     const { gatehouse: _, ...claims } = live.claims;
-    ctx.body = { active: true, ...claims, token_type: claims.cnf ? 'DPoP' : 'Bearer' };
+    ctx.body = { active: true, ...claims, token_type: claims.cnf?.jkt === undefined ? 'Bearer' : 'DPoP' };
   };
 }
 

@@ -1,16 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ActionRecord, AgentManifest, Manifest, PublicJwk } from '@gatehouse/protocol';
 import { exportJWK, generateKeyPair } from 'jose';
 import { openLedger } from '../../ledger/index.ts';
-import { createLog, GatehouseError } from '../../platform/index.ts';
+import { createLog, GatehouseError, openListener } from '../../platform/index.ts';
 import { compilePolicies } from '../../policy/index.ts';
 import { createRegistry } from '../../registry/index.ts';
 import { createSealer, openStorage, type RecordChange } from '../../storage/index.ts';
+import { createAuthority } from '../client-certificate/testing/authority.ts';
+import { vouchFor } from '../client-certificate/testing/vouch.ts';
 import { createIdentity } from '../create-identity.ts';
 
 export interface HouseOptions {
@@ -19,10 +21,13 @@ export interface HouseOptions {
   requireProofNonce?: boolean;
   /** Of another replica, which this one stands beside. */
   publicUrl?: string;
+  /** A second port for mutual TLS, with a certificate of `authority`. */
+  mutualTls?: boolean;
   /** Without the change feed the house is deaf, and lets nobody in. */
   feed?: boolean;
 }
 
+const TRUST_DOMAIN = 'example.test';
 const OWNER = 'owner@example.test';
 
 /** The rooms that tokens need, real ones, on a free port of the loopback interface. */
@@ -45,13 +50,13 @@ export async function openHouse(options: HouseOptions = {}) {
   const registry = await createRegistry({
     storage,
     clock,
-    trustDomain: 'example.test',
+    trustDomain: TRUST_DOMAIN,
     recordChange,
     log,
     validate: compilePolicies,
   });
 
-  const server = createServer((request, response) => {
+  const handle = (request: IncomingMessage, response: ServerResponse) => {
     identity.authorizationServer
       .handle(request, response)
       .then(async (handled) => {
@@ -63,10 +68,27 @@ export async function openHouse(options: HouseOptions = {}) {
         lines.push(String(error?.stack));
         response.writeHead(500).end();
       });
-  });
+  };
+  const server = createServer(handle);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const publicUrl = options.publicUrl ?? address;
+  const authority = options.mutualTls ? await createAuthority(TRUST_DOMAIN) : undefined;
+  const own = await authority?.issue({ dns: ['localhost'] });
+  const mutualTls =
+    own &&
+    (await openListener(
+      {
+        host: '127.0.0.1',
+        port: 0,
+        tls: {
+          identity: { current: { certificate: own.cert, key: own.key }, refresh: async () => false },
+          clientCertificates: true,
+        },
+      },
+      handle,
+    ));
+  const mutualTlsUrl = mutualTls && `https://localhost:${mutualTls.address.port}`;
   const identity = await createIdentity({
     storage,
     registry,
@@ -75,6 +97,8 @@ export async function openHouse(options: HouseOptions = {}) {
     clock,
     log,
     publicUrl,
+    mutualTlsUrl,
+    ...(authority && { svids: vouchFor({ authority, registry, clock, trustDomain: TRUST_DOMAIN }) }),
     ...(options.requireProofNonce !== undefined && { requireProofNonce: options.requireProofNonce }),
   });
 
@@ -88,7 +112,8 @@ export async function openHouse(options: HouseOptions = {}) {
         authorization: request.headers.authorization,
         dpop: request.headers.dpop as string | undefined,
         method: request.method ?? '',
-        url,
+        url: request.headers.host === new URL(publicUrl).host ? url : `${mutualTlsUrl}${url}`,
+        peer: await identity.peers.of(request),
       });
       response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(caller));
     } catch (error) {
@@ -123,6 +148,8 @@ export async function openHouse(options: HouseOptions = {}) {
     /** Where this replica listens, whatever the public URL says. */
     address,
     resource: `${publicUrl}/mcp`,
+    mutualTlsUrl,
+    authority,
     clock,
     lines,
     storage,
@@ -176,6 +203,7 @@ export async function openHouse(options: HouseOptions = {}) {
     },
     async close() {
       await stopFeed();
+      mutualTls?.close();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
       await ledger.close();

@@ -3,12 +3,14 @@ import type { Task } from '@gatehouse/protocol';
 import { type Clock, GatehouseError, limits } from '../../platform/index.ts';
 import type { Agent, Registry, Snapshot } from '../../registry/index.ts';
 import type { Storage } from '../../storage/index.ts';
+import { nobody } from '../client-certificate/peers.ts';
 import type { SigningKeys } from '../keys/signing-keys.ts';
 import type { Caller, ChainLink, Tokens } from '../types.ts';
 import { type AccessTokenClaims, presenterOf, verifyAccessToken } from './access-token.ts';
 import { createBoundedCache } from './bounded-cache.ts';
 import { unauthenticated } from './challenge.ts';
 import { CredentialError } from './credential-error.ts';
+import { checkCertificate, checkPeer } from './peer-check.ts';
 import type { Proofs } from './proof.ts';
 import { audienceCovers } from './resources.ts';
 
@@ -116,17 +118,17 @@ export function createTokenReader(dependencies: Dependencies): TokenReader {
     if (!audienceCovers(claims.aud, url, publicUrl))
       throw refused('token.audience', `The access token is for ${claims.aud} only: ask for one for this resource.`);
 
-    const boundTo = claims.cnf?.jkt;
-    if (boundTo === undefined) {
-      if (!agent.manifest.bearerOnly)
-        throw refused('token.unbound', 'This agent must use DPoP: ask for a token with a DPoP proof.');
-      if (scheme !== 'bearer') throw refused('token.scheme', 'This access token has no key: present it as Bearer.');
-    } else {
-      if (scheme !== 'dpop')
-        throw refused('token.scheme', 'This access token is bound to a key: present it as DPoP, with a DPoP proof.');
+    const { jkt, 'x5t#S256': certificate } = claims.cnf ?? {};
+    if (jkt === undefined && certificate === undefined && !agent.manifest.bearerOnly)
+      throw refused('token.unbound', 'This agent must use DPoP: ask for a token with a DPoP proof.');
+    if (scheme !== (jkt === undefined ? 'bearer' : 'dpop')) throw refused('token.scheme', schemeOf(jkt, certificate));
+    const { peer = nobody } = request;
+    if (certificate !== undefined) checkCertificate(certificate, peer);
+    checkPeer(peer, agent, task);
+    if (jkt !== undefined) {
       if (!request.dpop)
         throw new CredentialError('invalid_dpop_proof', 'proof.missing', 'Every request needs a new DPoP proof.');
-      proofs.check({ proof: request.dpop, method: request.method, url, token: { hash: tokenHash, boundTo } });
+      proofs.check({ proof: request.dpop, method: request.method, url, token: { hash: tokenHash, boundTo: jkt } });
     }
     return {
       agent: agent.name,
@@ -135,7 +137,7 @@ export function createTokenReader(dependencies: Dependencies): TokenReader {
       actorChain: actorChainOf(agent, task),
       chain,
       tokenId: claims.jti,
-      proofKey: boundTo ?? null,
+      proofKey: jkt ?? null,
       expiresAt: claims.exp * 1000,
     };
   };
@@ -158,6 +160,11 @@ export function createTokenReader(dependencies: Dependencies): TokenReader {
     },
   };
 }
+
+const schemeOf = (jkt: string | undefined, certificate: string | undefined): string =>
+  jkt !== undefined
+    ? 'This access token is bound to a key: present it as DPoP, with a DPoP proof.'
+    : `This access token ${certificate === undefined ? 'has no key' : 'is bound to a certificate'}: present it as Bearer.`;
 
 /** Presenting agent first, then who handed the task on, last the person for whom it is. */
 function actorChainOf(agent: Agent, task: Caller['task']): Caller['actorChain'] {

@@ -37,6 +37,7 @@ export function protectedResourceMetadata(
   publicUrl: string,
   path: string,
   snapshot: Snapshot,
+  mutualTlsUrl?: string,
 ): Record<string, unknown> | undefined {
   const resource = resourcePath(path === '' || path === '/' ? MCP_PATH : path);
   if (!resource) return undefined;
@@ -47,7 +48,8 @@ export function protectedResourceMetadata(
     bearer_methods_supported: ['header'],
     authorization_details_types_supported: [TASK_DETAILS_TYPE],
     dpop_signing_alg_values_supported: AGENT_ALGORITHMS,
-    dpop_bound_access_tokens_required: !hasBearerOnlyAgent(snapshot),
+    dpop_bound_access_tokens_required: !hasBearerOnlyAgent(snapshot) && mutualTlsUrl !== publicUrl,
+    ...(mutualTlsUrl !== undefined && { tls_client_certificate_bound_access_tokens: true }),
   };
 }
 

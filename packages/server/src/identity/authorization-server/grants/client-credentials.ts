@@ -1,10 +1,12 @@
 import type { Task } from '@gatehouse/protocol';
+import { methodOf } from '../client-authentication.ts';
 import { oauthError } from '../oauth-error.ts';
 import {
   activeAgent,
   answerWithToken,
   audienceOf,
   bindingOf,
+  checkTaskOf,
   type GrantDependencies,
   type GrantHandler,
   grantHandler,
@@ -30,11 +32,12 @@ export function createClientCredentialsGrant(dependencies: GrantDependencies): G
       );
     const details = taskDetailsOf(params.authorization_details as string | undefined);
     const audience = audienceOf(params.resource as string | string[] | undefined, publicUrl);
+    await checkTaskOf(ctx, 'task' in details ? details.task : undefined);
     const binding = bindingOf(dependencies, ctx, agent);
     const task: Task =
       'task' in details
         ? await runningTask(dependencies, details.task, agent)
         : await registry.startTask(agent.name, details);
-    await answerWithToken(dependencies, ctx, { agent, task, audience, binding, via: 'private_key_jwt' });
+    await answerWithToken(dependencies, ctx, { agent, task, audience, binding, via: methodOf(ctx) });
   });
 }

@@ -1,0 +1,105 @@
+import { hash, type X509Certificate } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { TLSSocket } from 'node:tls';
+import { type Clock, GatehouseError } from '../../platform/index.ts';
+import type { Principal, SvidVerifier, VerifiedSvid } from './svid-verifier.ts';
+
+/**
+ * Who is at the other end of a request's TLS connection. The listener asks for a certificate and judges none, so that whatever is
+ * wrong with one is said where one is needed, in the words of that place, and a certificate that proves nothing is as good as none.
+ */
+export interface Peers {
+  /** As of now: what a long-lived connection proved once may have run out since. */
+  of(request: Pick<IncomingMessage, 'socket'>): Promise<Peer>;
+  /** Ends the connections that were made with certificates of this agent, when what is being answered on them has been said. */
+  end(agent: string): void;
+  /** Whom the trust domain vouches for has changed: nobody is taken for verified any more. */
+  forget(): void;
+}
+
+export type Peer =
+  /** `problem`: why the certificate that was shown counts for nothing; undefined when none was. */
+  { certificate?: undefined; problem?: string } | { certificate: PeerCertificate; problem?: undefined };
+
+export interface PeerCertificate {
+  /** SHA-256 of the DER, base64url: `x5t#S256` (RFC 8705 §3.1). */
+  thumbprint: string;
+  svid: VerifiedSvid;
+  /** Whom it names in our own trust domain; undefined for all others, who get in by trust rules only. */
+  principal: Principal | undefined;
+}
+
+export const nobody: Peer = {};
+
+/** A leaf, and more intermediate authorities than any trust domain has. */
+const MAX_CHAIN = 6;
+/** What a killed agent's calls are told is still sent; nothing that it asks meanwhile is granted. */
+const LAST_WORDS_MS = 1_000;
+
+interface Presented {
+  chain: Buffer[];
+  thumbprint: string;
+  verified?: { svid: VerifiedSvid; generation: number };
+}
+
+export function createPeers({ svids, clock }: { svids: SvidVerifier; clock: Clock }): Peers {
+  // A connection shows one certificate for as long as it lives: sessions are not resumed and not renegotiated.
+  const presented = new WeakMap<TLSSocket, Presented>();
+  const connections = new Map<string, Set<TLSSocket>>();
+  let generation = 0;
+
+  /** Throws what `verifySvid` throws. A certificate is verified once, and again when it has expired or the trust domain has changed. */
+  const verify = async (shown: Presented): Promise<VerifiedSvid> => {
+    const known = shown.verified;
+    if (known && known.generation === generation && known.svid.notAfter > clock.now()) return known.svid;
+    const asOf = generation;
+    const svid = await svids.verifySvid(shown.chain);
+    shown.verified = { svid, generation: asOf };
+    return svid;
+  };
+
+  const remember = (socket: TLSSocket, agent: string) => {
+    const its = connections.get(agent) ?? new Set();
+    if (its.has(socket) || socket.destroyed) return;
+    connections.set(agent, its.add(socket));
+    socket.once('close', () => {
+      its.delete(socket);
+      if (its.size === 0) connections.delete(agent);
+    });
+  };
+
+  return {
+    async of({ socket }) {
+      if (!(socket instanceof TLSSocket)) return nobody;
+      let shown = presented.get(socket);
+      if (!shown) {
+        const leaf = socket.getPeerX509Certificate();
+        if (!leaf) return nobody;
+        shown = { chain: chainOf(leaf), thumbprint: hash('sha256', leaf.raw, 'base64url') };
+        presented.set(socket, shown);
+      }
+      try {
+        const svid = await verify(shown);
+        const principal = svids.principalOf(svid.spiffeId);
+        if (principal?.kind === 'agent') remember(socket, principal.name);
+        return { certificate: { thumbprint: shown.thumbprint, svid, principal } };
+      } catch (error) {
+        if (!(error instanceof GatehouseError) || error.kind !== 'unauthenticated') throw error;
+        return { problem: error.message };
+      }
+    },
+    end(agent) {
+      for (const socket of connections.get(agent) ?? []) setTimeout(() => socket.destroy(), LAST_WORDS_MS).unref();
+    },
+    forget() {
+      generation++;
+    },
+  };
+}
+
+function chainOf(leaf: X509Certificate): Buffer[] {
+  const chain: Buffer[] = [];
+  for (let next: X509Certificate | undefined = leaf; next && chain.length < MAX_CHAIN; next = next.issuerCertificate)
+    chain.push(next.raw);
+  return chain;
+}

@@ -1,0 +1,24 @@
+/** What is needed of the trust domain here. */
+export interface SvidVerifier {
+  /** X509-SVID §5; `chain` is DER, leaf first. Throws `unauthenticated` GatehouseErrors (`svid.*`) that say what is wrong. */
+  verifySvid(chain: readonly Uint8Array[]): Promise<VerifiedSvid>;
+  /** JWT-SVID §5. `audience` must be among the token's. Throws `unauthenticated` GatehouseErrors (`svid.*`). */
+  verifyJwtSvid(token: string, audience: string): Promise<VerifiedSvid & { audience: string[] }>;
+  /** Undefined for IDs of other trust domains, and for paths that we do not give. */
+  principalOf(spiffeId: string): Principal | undefined;
+  /** Why a verified SVID of one of our agents may do nothing now; undefined: it may. */
+  whyRefused(svid: VerifiedSvid): Promise<string | undefined>;
+}
+
+export type Principal =
+  | { kind: 'agent'; environment: string; name: string; task: string | null }
+  | { kind: 'workload'; environment: string; name: string }
+  | { kind: 'gatehouse' };
+
+export interface VerifiedSvid {
+  spiffeId: string;
+  /** Milliseconds since the epoch. */
+  notAfter: number;
+  /** Of our own agents only: the agent's epoch when it was made. */
+  agentEpoch?: number;
+}
