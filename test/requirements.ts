@@ -234,4 +234,10 @@ export const requirements: Requirement[] = [
     source: 'RFC 6962 §2.1',
   },
   { id: 'rfc9457.problems', promise: 'API errors are problem details that say what to do next', source: 'RFC 9457 §3' },
+  {
+    id: 'keys.missing-key',
+    promise:
+      'Without the key-encryption key that the database is sealed with the server does not start, and changes nothing',
+    source: 'SECURITY.md#law-10',
+  },
 ];

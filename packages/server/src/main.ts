@@ -24,7 +24,14 @@ import {
 } from './platform/index.ts';
 import { type CompilePolicies, compilePolicies, type PolicySet } from './policy/index.ts';
 import { createRegistry, type Snapshot } from './registry/index.ts';
-import { type Change, createSealer, openStorage, type RecordChange } from './storage/index.ts';
+import {
+  type Change,
+  createSealer,
+  defaultKeyFile,
+  openKeyRing,
+  openStorage,
+  type RecordChange,
+} from './storage/index.ts';
 
 export { createLog, type LogLevel } from './platform/index.ts';
 
@@ -60,13 +67,31 @@ export async function startServer(
   const log = options.log ?? createLog('info');
   const clock = options.clock ?? systemClock;
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
-  const sealer = createSealer(keyFile(config.dataDir, 'key-encryption.key'));
   const operatorToken = new Secret(keyFile(config.dataDir, 'operator.token').toString('base64url'));
 
   const storage = await openStorage({ database: config.database, dataDir: config.dataDir, log, clock });
+  const keyRing = await openKeyRing({
+    storage,
+    clock,
+    dataDir: config.dataDir,
+    environment: process.env,
+    specs: config.keyEncryption ?? [`file:${defaultKeyFile(config.dataDir)}`],
+  }).catch(async (error: unknown) => {
+    await storage.close();
+    throw error;
+  });
+  const sealer = createSealer(keyRing);
   const origin = new URL(config.publicUrl).host;
   const ledger = await openLedger({ storage, sealer, clock, log, replica: config.replica, origin });
   const recordChange: RecordChange = ledger.recordChange;
+  if (keyRing.added.length > 0)
+    await storage.transaction((transaction) =>
+      recordChange(transaction, {
+        operation: 'key-encryption.add',
+        by: 'gatehouse',
+        changes: keyRing.added.map(({ id, source }) => `key-encryption key ${id} from ${source}`),
+      }),
+    );
   const registry = await createRegistry({
     storage,
     clock,
@@ -147,6 +172,7 @@ export async function startServer(
 
   await storage.feed.start(config.replica, async (changes: Change[]) => {
     await registry.refresh(changes);
+    if (changes.some(({ topic }) => topic === 'key')) await keyRing.refresh();
     await identity.refresh(changes);
     await approvals.refresh(changes);
     for (const { topic, key } of changes) {

@@ -16,6 +16,7 @@ interface Options {
   publicUrl?: string;
   database: string;
   replica?: string;
+  keyEncryption?: string[];
   /** False: apply nothing to an empty database. */
   workspace?: string | false;
   logLevel: LogLevel;
@@ -42,6 +43,7 @@ export const start: Run<Options> = async ({ options, out }) => {
     publicUrl,
     trustDomain: 'gatehouse.local',
     replica: options.replica ?? defaultReplica(),
+    ...keyEncryptionOf(options),
   };
   const extras = {
     log: createLog(options.logLevel),
@@ -225,10 +227,21 @@ function explain(error: unknown, { host, port, dataDir }: { host: string; port: 
     case 'storage.unavailable':
       return failure('unavailable', error.message);
     case 'storage.unknown-database':
+    case 'key-encryption.spec':
       return failure('usage', error.message);
+    case 'key-encryption.unavailable':
+    case 'key-encryption.missing':
+      return failure('unavailable', error.message);
     default:
       return error;
   }
+}
+
+/** Separated by line ends in the variable: a command may have any other character in it. */
+function keyEncryptionOf({ keyEncryption }: Options): { keyEncryption?: string[] } {
+  const named = process.env.GATEHOUSE_KEY_ENCRYPTION?.split('\n').map((line) => line.trim());
+  const specs = keyEncryption ?? named?.filter((line) => line !== '') ?? [];
+  return specs.length > 0 ? { keyEncryption: specs } : {};
 }
 
 function defaultReplica(): string {

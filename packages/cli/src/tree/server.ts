@@ -17,6 +17,10 @@ export function addServerVerbs(program: Command): void {
       option('--public-url <url>', 'address that people and agents use (default: http://localhost:PORT)'),
       option('--database <url>', '"sqlite" (in the data directory) or a postgres:// URL').default('sqlite'),
       option('--replica <name>', 'name of this server; owns one Merkle log (default: name of the host)'),
+      option(
+        '--key-encryption <source...>',
+        'what seals stored secrets: file:PATH, env:NAME, command:PROGRAM ARGUMENT…, openbao:URL#transit/keys/NAME, aws-kms:ARN; several to change from one to another (or GATEHOUSE_KEY_ENCRYPTION, one a line; default: keys/key-encryption.key in the data directory)',
+      ),
       option('--workspace <directory>', 'manifests to apply to an empty database (default: the quick-start workspace)'),
       option('--no-workspace', 'apply nothing'),
       option('--log-level <level>', 'what is logged').choices(['debug', 'info', 'warn', 'error']).default('warn'),

@@ -19,6 +19,8 @@ export interface Config {
   trustDomain: string;
   /** Name of this replica; owns one Merkle log. */
   replica: string;
+  /** Sources of key-encryption keys (`file:PATH`, `env:NAME`, …), the preferred one first. Default: a file in dataDir. */
+  keyEncryption?: string[];
 }
 
 /** Limits with their reasons. Documented in docs/reference/limits.md; each has a test. */

@@ -1,6 +1,13 @@
+export {
+  defaultKeyFile,
+  type HeldKey,
+  type KeyEncryptionState,
+  type KeyRing,
+  openKeyRing,
+} from './key-encryption/index.ts';
 export { openStorage } from './open.ts';
 export type { Tables } from './schema.ts';
-export { createSealer, type Sealer } from './sealer.ts';
+export { createSealer, type KeyEncryptionKeys, type Sealer } from './sealer.ts';
 export {
   type AdministrativeChange,
   type BodyRow,

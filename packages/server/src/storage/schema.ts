@@ -165,6 +165,15 @@ export interface Tables {
     state: string;
     created_at: number;
   };
+  /** Key-encryption keys by id; `wrapped` by the service that keeps them, null where `source` gives the key itself. */
+  key_encryption_keys: {
+    id: string;
+    source: string;
+    wrapped: string | null;
+    /** `current`, `held`, `retiring` or `retired`. */
+    state: string;
+    created_at: number;
+  };
   /** Named secrets for upstreams, sealed. */
   secrets: { name: string; sealed: Uint8Array; updated_at: number };
   revoked_tokens: { token_id: string; expires_at: number };

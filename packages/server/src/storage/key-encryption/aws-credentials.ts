@@ -1,0 +1,89 @@
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { callService, unavailable } from './remote-call.ts';
+import type { SourceSurroundings } from './types.ts';
+
+export interface AwsCredentials {
+  accessKeyId: string;
+  secretAccessKey: string;
+  sessionToken?: string;
+}
+
+/**
+ * From the environment (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`), else by web identity
+ * (`AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_ROLE_ARN`, as EKS sets them), else from `~/.aws/credentials` (`AWS_SHARED_CREDENTIALS_FILE`,
+ * `AWS_PROFILE`). Instance metadata is not asked.
+ */
+export async function awsCredentials(
+  service: string,
+  region: string,
+  { environment }: SourceSurroundings,
+): Promise<AwsCredentials> {
+  const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret, AWS_SESSION_TOKEN: session } = environment;
+  if (id && secret) return { accessKeyId: id, secretAccessKey: secret, ...(session && { sessionToken: session }) };
+  const { AWS_WEB_IDENTITY_TOKEN_FILE: tokenFile, AWS_ROLE_ARN: role } = environment;
+  if (tokenFile && role) return byWebIdentity(service, region, tokenFile, role, environment);
+  const file = environment.AWS_SHARED_CREDENTIALS_FILE ?? join(homedir(), '.aws', 'credentials');
+  const found = fromFile(file, environment.AWS_PROFILE ?? 'default');
+  if (found) return found;
+  throw unavailable(
+    service,
+    'there are no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN, or write them to ~/.aws/credentials.',
+  );
+}
+
+/** STS AssumeRoleWithWebIdentity: needs no signature, the token is the proof. */
+async function byWebIdentity(
+  service: string,
+  region: string,
+  tokenFile: string,
+  role: string,
+  environment: SourceSurroundings['environment'],
+): Promise<AwsCredentials> {
+  let token: string;
+  try {
+    token = readFileSync(tokenFile, 'utf8').trim();
+  } catch (cause) {
+    throw unavailable(service, `AWS_WEB_IDENTITY_TOKEN_FILE names ${tokenFile}, which cannot be read.`, cause);
+  }
+  const url = environment.AWS_ENDPOINT_URL_STS ?? environment.AWS_ENDPOINT_URL ?? `https://sts.${region}.amazonaws.com`;
+  const { status, text } = await callService(service, url, {
+    headers: { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8' },
+    body: new URLSearchParams({
+      Action: 'AssumeRoleWithWebIdentity',
+      Version: '2011-06-15',
+      RoleArn: role,
+      RoleSessionName: 'gatehouse',
+      WebIdentityToken: token,
+      DurationSeconds: '900',
+    }).toString(),
+  });
+  const element = (name: string) => new RegExp(`<${name}>([^<]{1,4096})</${name}>`).exec(text)?.[1];
+  const [accessKeyId, secretAccessKey, sessionToken] = ['AccessKeyId', 'SecretAccessKey', 'SessionToken'].map(element);
+  if (status !== 200 || !accessKeyId || !secretAccessKey || !sessionToken)
+    throw unavailable(service, `AWS STS did not let this server take the role ${role} (status ${status}).`);
+  return { accessKeyId, secretAccessKey, sessionToken };
+}
+
+function fromFile(path: string, profile: string): AwsCredentials | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+  const values = new Map<string, string>();
+  let section = '';
+  for (const line of text.split('\n')) {
+    const header = /^\s*\[\s*([^\]]+?)\s*\]/.exec(line)?.[1];
+    if (header !== undefined) section = header;
+    const [, name, value] = /^\s*(aws_[a-z_]+)\s*=\s*(\S+)\s*$/.exec(line) ?? [];
+    if (section === profile && name && value) values.set(name, value);
+  }
+  const accessKeyId = values.get('aws_access_key_id');
+  const secretAccessKey = values.get('aws_secret_access_key');
+  const sessionToken = values.get('aws_session_token');
+  if (!accessKeyId || !secretAccessKey) return undefined;
+  return { accessKeyId, secretAccessKey, ...(sessionToken && { sessionToken }) };
+}

@@ -1,0 +1,2 @@
+export { defaultKeyFile } from './file.ts';
+export { type HeldKey, type KeyEncryptionState, type KeyRing, openKeyRing } from './key-ring.ts';
