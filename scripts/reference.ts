@@ -100,6 +100,7 @@ function typeOf(schema: JsonSchema): string {
 const limitSources = [
   ['Everywhere', 'packages/server/src/platform/config.ts', 'limits'],
   ['The MCP door', 'packages/server/src/gate/mcp/limits.ts', 'doorLimits'],
+  ['The trust domain', 'packages/server/src/identity/trust-domain/limits.ts', 'trustDomainLimits'],
   ['Toward tool servers', 'packages/server/src/gate/upstream/limits.ts', 'upstreamLimits'],
 ] as const;
 

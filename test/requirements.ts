@@ -240,4 +240,10 @@ export const requirements: Requirement[] = [
       'Without the key-encryption key that the database is sealed with the server does not start, and changes nothing',
     source: 'SECURITY.md#law-10',
   },
+  {
+    id: 'spiffe.x509-leaf',
+    promise:
+      'An X.509-SVID has exactly one URI SAN, cA=false, critical keyUsage with digitalSignature only, a non-root path; whatever differs is refused',
+    source: 'SPIFFE X.509-SVID §§2, 4, 5',
+  },
 ];

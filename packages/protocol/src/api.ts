@@ -13,6 +13,7 @@ import {
 import { type Effect, type Lifecycle, lifecycle, name, type Tier } from './names.ts';
 import type { ActionSummary, SequencedRecord } from './records.ts';
 import type { Task } from './tasks.ts';
+import type { TrustDomainApi } from './trust-domain.ts';
 
 /**
  * The control API, `/api/v1`: one entry per route. Server, CLI and console share it, and OpenAPI is generated from it. Errors are
@@ -171,7 +172,7 @@ export const bodies = {
 } as const;
 
 /** Responses by route, for typed clients. `:x` are path parameters. */
-export interface Api {
+export interface Api extends TrustDomainApi {
   'GET /status': StatusView;
   'GET /session': SessionView;
   /** A person with passkeys is led on to them; the link alone opens nothing. */

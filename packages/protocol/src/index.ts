@@ -4,3 +4,4 @@ export * from './manifests.ts';
 export * from './names.ts';
 export * from './records.ts';
 export * from './tasks.ts';
+export * from './trust-domain.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { effect, email, lifecycle, name, tier, toolName, toolPattern } from './names.ts';
+import { effect, email, lifecycle, name, tier, toolName, toolPattern, trustDomainName } from './names.ts';
 
 /**
  * The declarative form of a workspace: one YAML or JSON document per object, `kind` first. `gatehouse plan|apply|export` read and
@@ -192,6 +192,19 @@ export const templateManifest = z.strictObject({
 /** Cedar text; in files it stands alone as `NAME.cedar`. */
 export const policyManifest = z.strictObject({ kind: z.literal('Policy'), name, cedar: z.string().max(1_000_000) });
 
+/** A foreign SPIFFE trust domain whose SVIDs can be verified. What they may do is said elsewhere; this alone lets nobody in. */
+export const trustDomainManifest = z.strictObject({
+  kind: z.literal('TrustDomain'),
+  name: trustDomainName,
+  description,
+  /** Its bundle endpoint (SPIFFE Federation, profile https_web). */
+  bundleUrl: z.url({ protocol: /^https?$/ }).max(2_000),
+  /** PEM certificates to trust for that address instead of the system's. */
+  ca: z.string().max(65_536).optional(),
+  /** Loopback and private addresses are refused unless an operator says that the endpoint lives there. */
+  allowPrivateAddress: z.boolean().default(false),
+});
+
 export const manifest = z.discriminatedUnion('kind', [
   environmentManifest,
   personManifest,
@@ -201,6 +214,7 @@ export const manifest = z.discriminatedUnion('kind', [
   toolServerManifest,
   templateManifest,
   policyManifest,
+  trustDomainManifest,
 ]);
 export type Manifest = z.infer<typeof manifest>;
 export type ManifestInput = z.input<typeof manifest>;
@@ -212,6 +226,7 @@ export type AgentManifest = z.infer<typeof agentManifest>;
 export type ToolServerManifest = z.infer<typeof toolServerManifest>;
 export type TemplateManifest = z.infer<typeof templateManifest>;
 export type PolicyManifest = z.infer<typeof policyManifest>;
+export type TrustDomainManifest = z.infer<typeof trustDomainManifest>;
 
 /** One line of a plan. */
 export const planChange = z.object({

@@ -28,6 +28,13 @@ export const toolPattern = z
   .max(200)
   .regex(/^(\*|[a-z][a-z0-9-]*(\/(\*|[A-Za-z0-9_.-]+)|#(resources|prompts)))$/);
 
+/** A SPIFFE trust domain: lower case, no port, no user (SPIFFE-ID §2.1). */
+export const trustDomainName = z
+  .string()
+  .min(1)
+  .max(255)
+  .regex(/^[a-z0-9._-]+$/, 'a SPIFFE trust domain: lower-case letters, digits, dots, hyphens and underscores');
+
 export const email = z.email().max(254);
 
 /** 1 autonomous, 2 automated and logged for review, 3 needs a person's approval, 4 prohibited. */

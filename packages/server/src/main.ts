@@ -14,6 +14,7 @@ import {
   type Clock,
   type Config,
   createLog,
+  createOutbound,
   GatehouseError,
   type Log,
   openIdentityFiles,
@@ -105,13 +106,17 @@ export async function startServer(
 
   const people = createPeople({ storage, registry, recordChange, clock, log, publicUrl: config.publicUrl });
   const mutualTlsUrl = config.mutualTls?.url ?? (config.tls?.clientCertificates ? config.publicUrl : undefined);
+  const outbound = createOutbound();
   const identity = await createIdentity({
     storage,
     registry,
     recordChange,
+    recordGuarded: ledger.recordGuarded,
     sealer,
     clock,
     log,
+    outbound,
+    trustDomain: config.trustDomain,
     publicUrl: config.publicUrl,
     mutualTlsUrl,
   });
@@ -225,11 +230,17 @@ export async function startServer(
   }, 5_000);
   expiry.unref();
 
+  const federation = setInterval(() => {
+    identity.trustDomain.tick().catch((error) => log.error('the trust domain could not be looked after', { error }));
+  }, 10_000);
+  federation.unref();
+
   const api = createApi({
     config,
     storage,
     registry,
     people,
+    trustDomain: identity.trustDomain,
     approvals,
     ledger,
     enforcement,
@@ -259,6 +270,7 @@ export async function startServer(
   };
   async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (await door.handle(request, response)) return;
+    if (await identity.trustDomain.handle(request, response)) return;
     if (await identity.authorizationServer.handle(request, response)) return;
     await api.handle(request, response);
   }
@@ -312,11 +324,13 @@ export async function startServer(
     async close() {
       clearInterval(expiry);
       clearInterval(sweep);
+      clearInterval(federation);
       await storage.feed.stop();
       await door.close();
       publicListener.close();
       mutualListener?.close();
       await upstreams.close();
+      await outbound.close();
       await ledger.close();
       await storage.close();
     },

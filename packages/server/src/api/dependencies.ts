@@ -1,7 +1,7 @@
 import type { Approvals } from '../approvals/index.ts';
 import type { Enforcement } from '../enforcement/index.ts';
 import type { Upstreams } from '../gate/index.ts';
-import type { People } from '../identity/index.ts';
+import type { People, TrustDomain } from '../identity/index.ts';
 import type { Ledger } from '../ledger/index.ts';
 import type { Clock, Config, Log, Secret } from '../platform/index.ts';
 import type { PinnedDefinition, Registry } from '../registry/index.ts';
@@ -12,6 +12,7 @@ export interface ApiDependencies {
   storage: Storage;
   registry: Registry;
   people: People;
+  trustDomain: TrustDomain;
   approvals: Approvals;
   ledger: Ledger;
   enforcement: Enforcement;

@@ -13,15 +13,22 @@ import { agentRoutes } from './routes/agents.ts';
 import { approvalRoutes } from './routes/approvals.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { statusRoutes } from './routes/status.ts';
+import { trustDomainRoutes } from './routes/trust-domain.ts';
 import { workspaceRoutes } from './routes/workspace.ts';
 import { securityHeaders, serveConsole } from './static.ts';
 
 export const API_BASE = '/api/v1';
 
 export function apiRoutes(deps: ApiDependencies): Route[] {
-  return [statusRoutes, sessionRoutes, agentRoutes, workspaceRoutes, approvalRoutes, actionRoutes].flatMap((routes) =>
-    routes(deps),
-  );
+  return [
+    statusRoutes,
+    sessionRoutes,
+    agentRoutes,
+    workspaceRoutes,
+    approvalRoutes,
+    actionRoutes,
+    trustDomainRoutes,
+  ].flatMap((routes) => routes(deps));
 }
 
 /** The control API and the console. Agents have no business here: an `Authorization` header that is not the operator's is refused. */

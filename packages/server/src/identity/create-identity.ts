@@ -1,6 +1,7 @@
-import { type Clock, GatehouseError, type Log, type RenewedIdentity } from '../platform/index.ts';
+import { X509Certificate } from 'node:crypto';
+import { type Clock, GatehouseError, type Log, type Outbound, type RenewedIdentity } from '../platform/index.ts';
 import type { Registry } from '../registry/index.ts';
-import type { Change, RecordChange, Sealer, Storage } from '../storage/index.ts';
+import type { Change, RecordChange, RecordGuarded, Sealer, Storage } from '../storage/index.ts';
 import { createAuthorizationServer } from './authorization-server/authorization-server.ts';
 import { createHousekeeping } from './authorization-server/housekeeping.ts';
 import { createPeers, type Peers } from './client-certificate/peers.ts';
@@ -9,21 +10,30 @@ import { openSigningKeys, type SigningKeys } from './keys/signing-keys.ts';
 import { createTokenReader } from './tokens/authenticate.ts';
 import { createProofs } from './tokens/proof.ts';
 import { protectedResourceMetadata } from './tokens/resources.ts';
+import { createSvidRoutes } from './trust-domain/svid-routes.ts';
+import { openTrustDomain } from './trust-domain/trust-domain.ts';
+import type { TrustDomain } from './trust-domain/types.ts';
 import type { AuthorizationServer, Tokens } from './types.ts';
 
 export interface IdentityDependencies {
   storage: Storage;
   registry: Registry;
   recordChange: RecordChange;
+  recordGuarded: RecordGuarded;
   sealer: Sealer;
   clock: Clock;
   log: Log;
+  /** For what has to be fetched from outside: bundles of other trust domains. */
+  outbound: Outbound;
+  /** SPIFFE trust domain of the workspace. */
+  trustDomain: string;
   /** Issuer, and base of every address, without a trailing slash. */
   publicUrl: string;
   /** True: every DPoP proof needs a nonce of this replica (RFC 9449 §8). Default false: a nonce is offered to bad clocks only. */
   requireProofNonce?: boolean;
   /** Where client certificates are asked for: the public URL itself, or that of a port of its own. Without it: nowhere. */
   mutualTlsUrl?: string | undefined;
+  /** Who vouches for client certificates and JWT-SVIDs; the trust domain unless given. */
   svids?: SvidVerifier;
 }
 
@@ -33,6 +43,7 @@ export interface Identity {
   peers: Peers;
   authorizationServer: AuthorizationServer;
   keys: SigningKeys;
+  trustDomain: TrustDomain;
   /** Gatehouse's own X.509-SVID, as the certificate of a server that is reached under these URLs. */
   serverIdentity(urls: string[]): Promise<RenewedIdentity>;
   /** RFC 9728 document for `/mcp` or `/mcp/SERVER`; undefined when there is no such resource. */
@@ -44,7 +55,6 @@ export interface Identity {
 /** Who agents are and how they prove it: tokens, the server that issues them, and the keys that sign them. */
 export async function createIdentity(dependencies: IdentityDependencies): Promise<Identity> {
   const { registry, clock, publicUrl, requireProofNonce = false, mutualTlsUrl } = dependencies;
-  const { svids = noSvids } = dependencies;
   // Tokens, metadata and audiences compare this text; a second way to write it would be a second issuer.
   if (URL.parse(publicUrl)?.origin !== publicUrl)
     throw new GatehouseError(
@@ -55,7 +65,10 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
   const keys = await openSigningKeys(dependencies);
   const proofs = createProofs({ clock, requireNonce: requireProofNonce });
   const reader = createTokenReader({ ...dependencies, keys, proofs });
+  const core = await openTrustDomain(dependencies);
+  const { svids = core } = dependencies;
   const peers = createPeers({ svids, clock });
+  const trustDomain = { ...core, ...createSvidRoutes({ ...dependencies, trustDomain: core, reader, proofs, peers }) };
   return {
     tokens: reader,
     peers,
@@ -70,22 +83,34 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
       housekeeping: createHousekeeping({ ...dependencies, keys }),
     }),
     keys,
-    serverIdentity: noTrustDomain,
+    trustDomain,
+    serverIdentity: (urls) => serverIdentityOf(core, urls, clock),
     resourceMetadata: (path) => protectedResourceMetadata(publicUrl, path, registry.snapshot(), mutualTlsUrl),
     async refresh(changes) {
-      if (!changes.some(({ topic }) => topic === 'key')) return;
-      peers.forget();
-      await keys.refresh();
+      const isKey = changes.some(({ topic }) => topic === 'key');
+      if (isKey) {
+        await keys.refresh();
+        await trustDomain.refresh();
+      }
+      // Afterwards: what is verified meanwhile is verified by the keys of before. Who is federated with decides, too.
+      if (isKey || changes.some(({ topic, key }) => topic === 'object' && key.startsWith('TrustDomain/')))
+        peers.forget();
     },
   };
 }
 
-const noTrustDomain = async (): Promise<never> => {
-  throw new GatehouseError('unauthenticated', 'svid.unknown-trust-domain', 'No trust domain is known here.');
-};
-const noSvids: SvidVerifier = {
-  verifySvid: noTrustDomain,
-  verifyJwtSvid: noTrustDomain,
-  principalOf: () => undefined,
-  whyRefused: noTrustDomain,
-};
+/** Replaced at half of its life, so that it outlasts an outage of what would make the next. */
+async function serverIdentityOf(
+  trustDomain: Pick<TrustDomain, 'serverSvid'>,
+  urls: string[],
+  clock: Clock,
+): Promise<RenewedIdentity> {
+  const names = urls.map((url) => new URL(url).hostname.replace(/^\[|\]$/g, ''));
+  const { chain, privateKey, notAfter } = await trustDomain.serverSvid([...new Set(names)]);
+  const now = clock.now();
+  return {
+    certificate: chain.map((der) => new X509Certificate(der).toString()).join(''),
+    key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    renewAt: now + (notAfter - now) / 2,
+  };
+}

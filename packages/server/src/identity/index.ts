@@ -3,4 +3,6 @@ export { createIdentity, type Identity, type IdentityDependencies } from './crea
 export type { SigningKeys } from './keys/signing-keys.ts';
 export * from './people/index.ts';
 export { protectedResourceMetadata } from './tokens/resources.ts';
+export { isTrustDomain, parseSpiffeId } from './trust-domain/spiffe-id.ts';
+export type * from './trust-domain/types.ts';
 export type * from './types.ts';

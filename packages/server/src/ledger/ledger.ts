@@ -164,6 +164,11 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
     follower.wakeSoon();
   };
 
+  const recordGuarded: Ledger['recordGuarded'] = async (change, guards) => {
+    const written = await append({ record: changeRecord(change, clock.now()) }, { guards });
+    return written.ok ? { ok: true } : { ok: false, failed: written.failed === 'guard' ? written.key : 'approval' };
+  };
+
   // The set of logs is itself logged: each log begins, at every start, by naming all logs and how far they reach, so that a whole
   // log can't go missing without a gap in the others.
   const known = await reader.logs();
@@ -179,6 +184,7 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
     append,
     appendLater,
     recordChange,
+    recordGuarded,
     search: reader.search,
     actions: reader.actions,
     action: reader.action,

@@ -1,6 +1,6 @@
 import type { ActionRecord, ActionSummary, SequencedRecord } from '@gatehouse/protocol';
 import type { Json } from '../platform/index.ts';
-import type { Guard, LogUnitResult, RecordChange } from '../storage/index.ts';
+import type { Guard, LogUnitResult, RecordChange, RecordGuarded } from '../storage/index.ts';
 
 /** Fields of a record that the ledger fills itself. */
 export type RecordInput = Omit<ActionRecord, 'v' | 'time' | 'replica' | 'arguments_digest' | 'result_digest'>;
@@ -40,6 +40,7 @@ export interface Ledger {
   /** The outcome of an action: enqueued in order, not waited for. A crash before it is written shows as `unknown`. */
   appendLater(entry: LedgerEntry): void;
   readonly recordChange: RecordChange;
+  readonly recordGuarded: RecordGuarded;
 
   search(query: SearchQuery): Promise<{ records: SequencedRecord[]; cursor: string | null }>;
   actions(query: SearchQuery): Promise<{ actions: ActionSummary[]; cursor: string | null }>;

@@ -69,6 +69,7 @@ async function applyWithin(
   const problems = checkWorkspace({
     objects,
     isWhole: stored.isWhole,
+    trustDomain: context.trustDomain,
     agents: steps.flatMap(({ after }) => (after?.kind === 'Agent' ? [after] : [])),
     created: new Set(steps.filter(({ change }) => change.operation === 'create').map(({ key }) => key)),
     lookAlikeAgent: context.keeper.lookAlikeAgent,

@@ -18,6 +18,8 @@ export interface Workspace {
   objects: ReadonlyMap<string, ObjectManifest>;
   /** False: `objects` are only what the agents refer to; they were checked when they were applied. */
   isWhole: boolean;
+  /** Our own. */
+  trustDomain: string;
   /** Only those that the apply names. */
   agents: readonly AgentManifest[];
   /** Keys (`Kind/name`) that did not exist before. */
@@ -38,7 +40,7 @@ export function checkWorkspace(workspace: Workspace): ManifestProblem[] {
   ];
 }
 
-function checkObject({ objects }: Workspace, manifest: ObjectManifest): ManifestProblem[] {
+function checkObject({ objects, trustDomain }: Workspace, manifest: ObjectManifest): ManifestProblem[] {
   const problem = problemOf(manifest);
   switch (manifest.kind) {
     case 'Blueprint':
@@ -62,6 +64,10 @@ function checkObject({ objects }: Workspace, manifest: ObjectManifest): Manifest
       ];
     case 'Template':
       return checkTemplate(objects, manifest);
+    case 'TrustDomain':
+      return manifest.name === trustDomain
+        ? [problem('name', `"${trustDomain}" is this workspace's own trust domain: its bundle is made here.`)]
+        : [];
     default:
       return [];
   }

@@ -10,6 +10,7 @@ export type ObjectKind = ObjectManifest['kind'];
 export const kindOrder: Manifest['kind'][] = [
   'Environment',
   'Person',
+  'TrustDomain',
   'ToolServer',
   'Template',
   'Group',

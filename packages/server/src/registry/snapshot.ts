@@ -7,6 +7,7 @@ import type {
   PolicyManifest,
   TemplateManifest,
   ToolServerManifest,
+  TrustDomainManifest,
 } from '@gatehouse/protocol';
 import { isJsonObject } from '../platform/index.ts';
 import type { Database, Tables } from '../storage/index.ts';
@@ -154,7 +155,7 @@ async function readDefinitions(db: Database, servers: Iterable<string>): Promise
   return rows.map(fromDefinitionRow);
 }
 
-type ObjectMaps = Pick<Snapshot, 'blueprints' | 'environments' | 'people' | 'groups' | 'templates' | 'policies'>;
+type ObjectMaps = Pick<Snapshot, (typeof mapOf)[keyof typeof mapOf]>;
 
 const mapOf = {
   Blueprint: 'blueprints',
@@ -163,6 +164,7 @@ const mapOf = {
   Group: 'groups',
   Template: 'templates',
   Policy: 'policies',
+  TrustDomain: 'trustDomains',
 } as const;
 
 function objectMaps(objects: ReadonlyMap<string, ObjectManifest>): ObjectMaps {
@@ -173,6 +175,7 @@ function objectMaps(objects: ReadonlyMap<string, ObjectManifest>): ObjectMaps {
     groups: new Map<string, GroupManifest>(),
     templates: new Map<string, TemplateManifest>(),
     policies: new Map<string, PolicyManifest>(),
+    trustDomains: new Map<string, TrustDomainManifest>(),
   };
   return replacedObjects(empty, objects.keys(), objects);
 }
@@ -192,8 +195,9 @@ function replacedObjects(
     if (manifest) maps[member].set(name, manifest);
     else maps[member].delete(name);
   }
-  const { blueprints, environments, people, groups, templates, policies } = current;
-  return { blueprints, environments, people, groups, templates, policies, ...(maps as Partial<ObjectMaps>) };
+  const { blueprints, environments, people, groups, templates, policies, trustDomains } = current;
+  const same: ObjectMaps = { blueprints, environments, people, groups, templates, policies, trustDomains };
+  return { ...same, ...(maps as Partial<ObjectMaps>) };
 }
 
 function replacedServers(

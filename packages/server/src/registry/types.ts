@@ -14,6 +14,7 @@ import type {
   TemplateManifest,
   Tier,
   ToolServerManifest,
+  TrustDomainManifest,
 } from '@gatehouse/protocol';
 import type { Json, JsonObject } from '../platform/index.ts';
 import type { Change, DatabaseTransaction } from '../storage/index.ts';
@@ -93,6 +94,7 @@ export interface Snapshot {
   readonly servers: ReadonlyMap<string, RegisteredServer>;
   readonly templates: ReadonlyMap<string, TemplateManifest>;
   readonly policies: ReadonlyMap<string, PolicyManifest>;
+  readonly trustDomains: ReadonlyMap<string, TrustDomainManifest>;
   readonly revokedTokens: ReadonlyMap<string, number>;
   /** `agent:NAME`, `person:EMAIL`, `tool:SERVER/NAME`, `server:NAME`, `policy`; absent means 0. */
   readonly fences: ReadonlyMap<string, number>;

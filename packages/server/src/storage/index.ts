@@ -21,6 +21,7 @@ export {
   type LogUnit,
   type LogUnitResult,
   type RecordChange,
+  type RecordGuarded,
   type RecordRow,
   type Storage,
 } from './storage.ts';

@@ -174,6 +174,18 @@ export interface Tables {
     state: string;
     created_at: number;
   };
+  /** The last good bundle of each trust domain that is federated with (SPIFFE Federation, https_web). */
+  foreign_bundles: {
+    trust_domain: string;
+    /** Where it came from: another address begins anew. */
+    url: string;
+    document: string | null;
+    sequence: number | null;
+    refresh_hint_seconds: number;
+    fetched_at: number | null;
+    tried_at: number;
+    problem: string | null;
+  };
   /** Named secrets for upstreams, sealed. */
   secrets: { name: string; sealed: Uint8Array; updated_at: number };
   revoked_tokens: { token_id: string; expires_at: number };

@@ -95,6 +95,15 @@ export interface AdministrativeChange {
 /** Port by which a lower room has changes recorded; main.ts plugs the ledger into it. Throws when they can't be recorded. */
 export type RecordChange = (transaction: DatabaseTransaction, ...changes: AdministrativeChange[]) => Promise<void>;
 
+/**
+ * The same for what is issued often: recorded by the group-committing writer, and only while every guard holds. `failed` names the
+ * fence that has moved; then nothing was written and nothing may be given out.
+ */
+export type RecordGuarded = (
+  change: AdministrativeChange,
+  guards: Guard[],
+) => Promise<{ ok: true } | { ok: false; failed: string }>;
+
 export interface Storage {
   readonly dialect: 'sqlite' | 'postgres';
   /** Everything but the hot path's writes. On SQLite reads run in a worker of their own, beside the writer. */

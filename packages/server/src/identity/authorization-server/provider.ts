@@ -7,6 +7,7 @@ import { descriptionText } from '../tokens/credential-error.ts';
 import { AGENT_ALGORITHMS } from '../tokens/jws.ts';
 import { MCP_PATH } from '../tokens/resources.ts';
 import { arrivalOf } from './arrival.ts';
+import { ASSERTION_MAX_LIFE_SECONDS, assertionProblem, CLOCK_TOLERANCE_SECONDS } from './client-assertion.ts';
 import { mutualTls, SVID_REFUSED, takeJwtSvids } from './client-authentication.ts';
 import { clientCredentialsParameters, createClientCredentialsGrant } from './grants/client-credentials.ts';
 import { oauthError, oauthErrorOf } from './oauth-error.ts';
@@ -26,12 +27,6 @@ export interface ProviderDependencies extends GrantDependencies {
   mutualTlsUrl: string | undefined;
   log: Log;
 }
-
-/** Leeway for `exp` and `nbf` of an assertion (RFC 7519 §4.1.4). */
-const CLOCK_TOLERANCE_SECONDS = 60;
-/** RFC 7523 §3 lets a server refuse an assertion that would live unreasonably long: it would have to be remembered as long. */
-const ASSERTION_MAX_LIFE_SECONDS = 600;
-const MAX_ID_CHARS = 256;
 
 export function createProvider(dependencies: ProviderDependencies): Provider {
   const { publicUrl, log } = dependencies;
@@ -99,25 +94,12 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   return provider;
 }
 
-/** Beyond what the library has checked. RFC 7523 §3 with draft-ietf-oauth-rfc7523bis: one audience, and that is this server. */
+/** Beyond what the library has checked; the time is the machine's, as the library has it. */
 function checkAssertion(claims: Record<string, JsonValue>, header: Record<string, JsonValue>, publicUrl: string): void {
-  const { aud, exp, jti, iss, sub } = claims;
-  const [audience, ...others] = [aud].flat();
-  if (others.length > 0 || (audience !== publicUrl && audience !== publicUrl + endpoints.token))
-    throw refused(`its aud must be ${publicUrl} and nothing else`);
-  if (iss !== sub) throw refused('its iss and sub must both be the name of the agent');
-  if (header.typ !== undefined && !assertionTypes.has(String(header.typ).toLowerCase()))
-    throw refused(`its typ ${header.typ} is not that of a client assertion`);
-  if (header.crit !== undefined) throw refused('it has critical header members, which are not understood');
-  // By the machine's clock, as the library has it.
-  if (typeof exp !== 'number' || exp > Date.now() / 1000 + ASSERTION_MAX_LIFE_SECONDS)
-    throw refused(`it may live for ${ASSERTION_MAX_LIFE_SECONDS} seconds at most`);
-  if (typeof jti !== 'string' || jti.length > MAX_ID_CHARS)
-    throw refused(`its jti must be a string of at most ${MAX_ID_CHARS} characters`);
+  const audiences = [publicUrl, publicUrl + endpoints.token];
+  const problem = assertionProblem(claims, header, { audiences, nowMs: Date.now() });
+  if (problem !== undefined) throw refused(problem);
 }
-
-/** A proof or an access token must never pass for an assertion (RFC 8725 §3.11). */
-const assertionTypes = new Set(['jwt', 'client-authentication+jwt']);
 
 const refused = (reason: string) => oauthError('invalid_client', `The client assertion is refused: ${reason}.`, 401);
 

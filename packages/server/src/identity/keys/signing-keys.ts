@@ -29,6 +29,8 @@ export interface SigningKeys {
   rotate(options: { by: string; compromised?: boolean }): Promise<{ kid: string; signsFrom: number }>;
   /** True when the newest key is older than `MAX_AGE_MS`. */
   rotationDue(): boolean;
+  /** Every key that is not done, oldest first, with its place in time (milliseconds since the epoch). */
+  list(): { kid: string; state: 'next' | 'signing' | 'verifying'; createdAt: number; signsFrom: number }[];
   /** Reads the keys again; called when the change feed names topic `key`, and now and then in case it was missed. */
   refresh(): Promise<void>;
   /** Undefined when no token signed by that key may be accepted. Reads the keys again for an unknown one, but not often. */
@@ -45,8 +47,23 @@ const MAX_AGE_MS = 30 * 24 * 3_600_000;
 /** A token's life, and the skew between replicas' clocks. */
 const OVERLAP_MS = limits.tokenTtlSeconds * 1000 + 60_000;
 
-/** `purpose` of these keys among all signing keys. */
-const PURPOSE = 'access-token';
+/** What the keys of one kind are for, and how long what they sign may be out there. */
+export interface KeyPurpose {
+  /** `purpose` among all signing keys. */
+  name: string;
+  /** For the record: `token signing key`. */
+  label: string;
+  publishLeadMs: number;
+  overlapMs: number;
+}
+
+const accessTokens: KeyPurpose = {
+  name: 'access-token',
+  label: 'token signing key',
+  publishLeadMs: PUBLISH_LEAD_MS,
+  overlapMs: OVERLAP_MS,
+};
+
 const sealContext = (kid: string) => `signing-key:${kid}`;
 
 interface Key {
@@ -65,8 +82,11 @@ interface Dependencies {
   clock: Clock;
 }
 
-/** Opens the workspace's token signing keys; makes the first one when there is none. */
-export async function openSigningKeys(dependencies: Dependencies): Promise<SigningKeys> {
+/** Opens the workspace's signing keys of one purpose (of access tokens by default); makes the first one when there is none. */
+export async function openSigningKeys(
+  dependencies: Dependencies,
+  purpose: KeyPurpose = accessTokens,
+): Promise<SigningKeys> {
   const { storage, sealer, clock } = dependencies;
   let keys: Key[] = [];
   let version = 0;
@@ -77,10 +97,10 @@ export async function openSigningKeys(dependencies: Dependencies): Promise<Signi
     const rows = await storage.db
       .selectFrom('signing_keys')
       .select(['kid', 'sealed_private', 'state', 'created_at'])
-      .where('purpose', '=', PURPOSE)
+      .where('purpose', '=', purpose.name)
       .execute();
     const opened = new Map(keys.map((key) => [key.published.kid, key]));
-    const current = rows.map((row) => opened.get(row.kid) ?? openKey(row, sealer));
+    const current = rows.map((row) => opened.get(row.kid) ?? openKey(row, sealer, purpose));
     const isSame = current.length === keys.length && current.every((key) => opened.has(key.published.kid));
     if (isSame) return;
     keys = current.sort((a, b) => a.signsFrom - b.signsFrom);
@@ -105,12 +125,12 @@ export async function openSigningKeys(dependencies: Dependencies): Promise<Signi
   /** A key is done when the one after it has signed for so long that no token of the former can be alive. */
   const isDone = (index: number, now: number) => {
     const successor = keys[index + 1];
-    return successor !== undefined && successor.signsFrom + OVERLAP_MS <= now;
+    return successor !== undefined && successor.signsFrom + purpose.overlapMs <= now;
   };
 
   await refresh();
   if (keys.length === 0) {
-    await makeKey(dependencies, { by: 'gatehouse', state: 'immediate', unlessThereIsOne: true });
+    await makeKey(dependencies, purpose, { by: 'gatehouse', state: 'immediate', unlessThereIsOne: true });
     await refresh();
   }
 
@@ -137,9 +157,26 @@ export async function openSigningKeys(dependencies: Dependencies): Promise<Signi
       const waiting = keys.at(-1) as Key;
       if (!compromised && waiting.signsFrom > now) return { kid: waiting.published.kid, signsFrom: waiting.signsFrom };
       const obsolete = keys.filter((_, index) => compromised || isDone(index, now)).map((key) => key.published.kid);
-      const kid = await makeKey(dependencies, { by, state: compromised ? 'immediate' : 'scheduled', obsolete });
+      const kid = await makeKey(dependencies, purpose, {
+        by,
+        state: compromised ? 'immediate' : 'scheduled',
+        obsolete,
+      });
       await refresh();
       return { kid, signsFrom: (keys.at(-1) as Key).signsFrom };
+    },
+    list() {
+      const now = clock.now();
+      const signing = signerIndex(now);
+      return keys
+        .map(({ published, createdAt, signsFrom }, index) => ({
+          kid: published.kid,
+          state:
+            index === signing ? ('signing' as const) : signsFrom > now ? ('next' as const) : ('verifying' as const),
+          createdAt,
+          signsFrom,
+        }))
+        .filter((_, index) => !isDone(index, now));
     },
     refresh,
   };
@@ -153,7 +190,7 @@ interface Row {
 }
 
 /** INVARIANT: everything about a key comes out of what was sealed under its id, so that editing the table makes no key trusted. */
-function openKey(row: Row, sealer: Sealer): Key {
+function openKey(row: Row, sealer: Sealer, { publishLeadMs }: KeyPurpose): Key {
   const privateKey = createPrivateKey(sealer.open(row.sealed_private, sealContext(row.kid)).reveal());
   const publicKey = createPublicKey(privateKey);
   const published = publish(publicKey);
@@ -163,7 +200,7 @@ function openKey(row: Row, sealer: Sealer): Key {
     public: publicKey,
     private: privateKey,
     createdAt: row.created_at,
-    signsFrom: row.created_at + (row.state === 'scheduled' ? PUBLISH_LEAD_MS : 0),
+    signsFrom: row.created_at + (row.state === 'scheduled' ? publishLeadMs : 0),
   };
 }
 
@@ -180,7 +217,11 @@ interface NewKey {
   unlessThereIsOne?: boolean;
 }
 
-async function makeKey(dependencies: Dependencies, { by, state, obsolete = [], unlessThereIsOne }: NewKey) {
+async function makeKey(
+  dependencies: Dependencies,
+  purpose: KeyPurpose,
+  { by, state, obsolete = [], unlessThereIsOne }: NewKey,
+) {
   const { storage, recordChange, sealer, clock } = dependencies;
   const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const published = publish(pair.publicKey);
@@ -194,7 +235,7 @@ async function makeKey(dependencies: Dependencies, { by, state, obsolete = [], u
       const other = await transaction
         .selectFrom('signing_keys')
         .select('kid')
-        .where('purpose', '=', PURPOSE)
+        .where('purpose', '=', purpose.name)
         .executeTakeFirst();
       if (other) return;
     }
@@ -202,8 +243,8 @@ async function makeKey(dependencies: Dependencies, { by, state, obsolete = [], u
       operation: 'key.rotate',
       by,
       changes: [
-        `token signing key ${kid} made, ${state === 'scheduled' ? `signs after ${PUBLISH_LEAD_MS / 60_000} minutes` : 'signs from now on'}`,
-        ...obsolete.map((old) => `token signing key ${old} destroyed`),
+        `${purpose.label} ${kid} made, ${state === 'scheduled' ? `signs after ${purpose.publishLeadMs / 60_000} minutes` : 'signs from now on'}`,
+        ...obsolete.map((old) => `${purpose.label} ${old} destroyed`),
       ],
     });
     if (obsolete.length > 0) await transaction.deleteFrom('signing_keys').where('kid', 'in', obsolete).execute();
@@ -211,7 +252,7 @@ async function makeKey(dependencies: Dependencies, { by, state, obsolete = [], u
       .insertInto('signing_keys')
       .values({
         kid,
-        purpose: PURPOSE,
+        purpose: purpose.name,
         algorithm: 'ES256',
         public_jwk: JSON.stringify(published),
         sealed_private: sealed,

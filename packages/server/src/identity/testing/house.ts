@@ -7,10 +7,10 @@ import { join } from 'node:path';
 import type { ActionRecord, AgentManifest, Manifest, PublicJwk } from '@gatehouse/protocol';
 import { exportJWK, generateKeyPair } from 'jose';
 import { openLedger } from '../../ledger/index.ts';
-import { createLog, GatehouseError, openListener } from '../../platform/index.ts';
+import { createLog, createOutbound, GatehouseError, openListener } from '../../platform/index.ts';
 import { compilePolicies } from '../../policy/index.ts';
 import { createRegistry } from '../../registry/index.ts';
-import { createSealer, openStorage, type RecordChange } from '../../storage/index.ts';
+import { createSealer, openStorage, type RecordChange, type RecordGuarded } from '../../storage/index.ts';
 import { createAuthority } from '../client-certificate/testing/authority.ts';
 import { vouchFor } from '../client-certificate/testing/vouch.ts';
 import { createIdentity } from '../create-identity.ts';
@@ -47,6 +47,11 @@ export async function openHouse(options: HouseOptions = {}) {
     if (recordingFails && changes.some(({ operation }) => operation === 'token.issue')) throw recordingFails;
     await ledger.recordChange(transaction, ...changes);
   };
+  const recordGuarded: RecordGuarded = async (change, guards) => {
+    if (recordingFails && change.operation === 'svid.issue') throw recordingFails;
+    return ledger.recordGuarded(change, guards);
+  };
+  const outbound = createOutbound();
   const registry = await createRegistry({
     storage,
     clock,
@@ -57,8 +62,9 @@ export async function openHouse(options: HouseOptions = {}) {
   });
 
   const handle = (request: IncomingMessage, response: ServerResponse) => {
-    identity.authorizationServer
+    identity.trustDomain
       .handle(request, response)
+      .then(async (answered) => answered || identity.authorizationServer.handle(request, response))
       .then(async (handled) => {
         const [, resource] = /^\/\.well-known\/oauth-protected-resource(.*)$/.exec(request.url ?? '') ?? [];
         if (resource !== undefined) response.end(JSON.stringify(identity.resourceMetadata(resource)));
@@ -93,9 +99,12 @@ export async function openHouse(options: HouseOptions = {}) {
     storage,
     registry,
     recordChange,
+    recordGuarded,
     sealer,
     clock,
     log,
+    outbound,
+    trustDomain: TRUST_DOMAIN,
     publicUrl,
     mutualTlsUrl,
     ...(authority && { svids: vouchFor({ authority, registry, clock, trustDomain: TRUST_DOMAIN }) }),
@@ -206,6 +215,7 @@ export async function openHouse(options: HouseOptions = {}) {
       mutualTls?.close();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
+      await outbound.close();
       await ledger.close();
       await storage.close();
       if (options.dataDir === undefined) rmSync(dataDir, { recursive: true, force: true });

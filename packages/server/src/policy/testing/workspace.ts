@@ -97,6 +97,7 @@ export function shopWorkspace(
     environments: new Map(),
     people: new Map(),
     groups: new Map(),
+    trustDomains: new Map(),
     servers: new Map([['shop', server]]),
     templates: new Map([['refund-order', template]]),
     policies: new Map(

@@ -3,6 +3,7 @@ import type { Dialect } from '../backend.ts';
 import * as first from './0001-first.ts';
 import * as searchOrder from './0002-search-order.ts';
 import * as delegatedTasks from './0003-delegated-tasks.ts';
+import * as foreignBundles from './0004-foreign-bundles.ts';
 import * as keyEncryption from './0010-key-encryption.ts';
 
 export interface Migration {
@@ -15,5 +16,6 @@ export const migrations: readonly Migration[] = [
   { name: '0001-first', up: first.up },
   { name: '0002-search-order', up: searchOrder.up },
   { name: '0003-delegated-tasks', up: delegatedTasks.up },
+  { name: '0004-foreign-bundles', up: foreignBundles.up },
   { name: '0010-key-encryption', up: keyEncryption.up },
 ];

@@ -1,0 +1,215 @@
+import { generateKeyPairSync, hash, randomFillSync } from 'node:crypto';
+import { isIP } from 'node:net';
+import { GatehouseError, newId } from '../../platform/index.ts';
+import type { RecordGuarded } from '../../storage/index.ts';
+import { whyStopped } from '../tokens/authenticate.ts';
+import { signCompactJws } from '../tokens/jws.ts';
+import type { Authorities, Authority } from './authorities.ts';
+import { readCsr } from './csr.ts';
+import { type Leaf, type LeafIssuer, signLeaf } from './leaf.ts';
+import { CLOCK_SKEW_MS, SVID_MAX_TTL_MS, trustDomainLimits } from './limits.ts';
+import { GATEHOUSE_PATH, spiffeIdOf } from './spiffe-id.ts';
+import type { TrustDomainDependencies } from './trust-domain.ts';
+import type { IssuedJwt, IssuedX509, IssueJwt, IssueX509, SvidSubject, TrustDomain } from './types.ts';
+
+/**
+ * The one place where SVIDs are made. INVARIANT: an SVID is recorded, durably, before it leaves; and the record is written only if
+ * the agent and the task are still as they were when it was decided (their fences), so that a kill that has returned is seen here
+ * whatever this replica's snapshot says (law 6). The write is one of the group-committing writer's, which keeps it cheap.
+ */
+export function createIssuer(
+  dependencies: TrustDomainDependencies & { authorities: Authorities; jwtSigner: JwtSigner },
+): Pick<TrustDomain, 'issueX509' | 'issueJwt' | 'serverSvid'> {
+  const { authorities, clock, trustDomain, recordGuarded, jwtSigner } = dependencies;
+
+  const sign = (leaf: Omit<Leaf, 'notBefore' | 'serial'>, epoch: number): IssuedX509 => {
+    const signer = authorities.signer();
+    const notAfter = seconds(Math.min(leaf.notAfter, signer.notAfter));
+    const notBefore = Math.max(clock.now() - CLOCK_SKEW_MS, signer.certificate.validFromDate.getTime());
+    const der = signLeaf({ ...leaf, notAfter, notBefore, serial: serialOf(epoch) }, issuerOf(signer));
+    return { spiffeId: leaf.uri, chain: [der, signer.der], notAfter, thumbprint: hash('sha256', der, 'base64url') };
+  };
+
+  return {
+    async issueX509({ subject, csr, via, expiresAt }: IssueX509) {
+      const { spki } = readCsr(csr);
+      const grounds = groundsOf(dependencies, subject);
+      await authorities.ensure();
+      const notAfter = endOf(clock.now(), SVID_MAX_TTL_MS, grounds, expiresAt);
+      const issued = sign({ spki, uri: spiffeIdOf(trustDomain, subject), notAfter }, grounds.epoch);
+      await record(recordGuarded, grounds, issued.spiffeId, [
+        `X.509-SVID ${issued.thumbprint} until ${new Date(issued.notAfter).toISOString()}, via ${via}`,
+      ]);
+      return issued;
+    },
+    async issueJwt({ subject, audience, via, ttlSeconds = trustDomainLimits.jwtSvidTtlSeconds, expiresAt }: IssueJwt) {
+      checkAudience(audience);
+      const grounds = groundsOf(dependencies, subject);
+      const now = clock.now();
+      const life = Math.min(ttlSeconds, trustDomainLimits.jwtSvidMaxTtlSeconds) * 1000;
+      const end = seconds(endOf(now, life, grounds, expiresAt));
+      const sub = spiffeIdOf(trustDomain, subject);
+      const { kid, key } = jwtSigner();
+      const claims = {
+        sub,
+        aud: audience,
+        exp: end / 1000,
+        iat: Math.floor(now / 1000),
+        jti: newId('cred', now),
+        ...('agent' in subject && { gatehouse: { agent_epoch: grounds.epoch } }),
+      };
+      const token = signCompactJws({ alg: 'ES256', kid, typ: 'JWT' }, claims, key);
+      await record(recordGuarded, grounds, sub, [
+        `JWT-SVID ${claims.jti} for ${audience.join(' and ')} until ${new Date(end).toISOString()}, via ${via}`,
+      ]);
+      return { spiffeId: sub, token, expiresAt: end } satisfies IssuedJwt;
+    },
+    async serverSvid(names) {
+      await authorities.ensure();
+      const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+      const spki = publicKey.export({ type: 'spki', format: 'der' });
+      const [dns, ips] = [names.filter((each) => isIP(each) === 0), names.filter((each) => isIP(each) !== 0)];
+      const leaf = {
+        spki,
+        uri: `spiffe://${trustDomain}${GATEHOUSE_PATH}`,
+        dns,
+        ips: ips.map(addressBytes),
+        notAfter: clock.now() + SVID_MAX_TTL_MS,
+      };
+      return { ...sign(leaf, 0), privateKey };
+    },
+  };
+}
+
+export type JwtSigner = () => { kid: string; key: Parameters<typeof signCompactJws>[2] };
+
+/** What an SVID rests on; it is not made unless all of it still stands when it is recorded. */
+interface Grounds {
+  guards: { key: string; version: number }[];
+  /** Milliseconds since the epoch. */
+  end: number;
+  epoch: number;
+  agent?: string;
+  task?: string;
+  environment: string;
+}
+
+function groundsOf({ registry, storage, clock }: TrustDomainDependencies, subject: SvidSubject): Grounds {
+  if (!storage.feed.fresh())
+    throw new GatehouseError(
+      'unavailable',
+      'feed.stale',
+      'This replica has lost touch with the workspace and lets nobody in. Try again, or another replica.',
+    );
+  const snapshot = registry.snapshot();
+  if ('workload' in subject)
+    return {
+      guards: subject.guards,
+      end: Number.MAX_SAFE_INTEGER,
+      epoch: 0,
+      environment: subject.workload.environment,
+    };
+  const { name } = subject.agent;
+  const version = snapshot.fences.get(`agent:${name}`) ?? 0;
+  const agent = snapshot.agents.get(name);
+  if (!agent || agent.epoch !== subject.agent.epoch) throw changed(name);
+  const stopped = whyStopped(agent);
+  if (stopped) throw new GatehouseError('forbidden', stopped.code, stopped.message);
+  const { task } = subject;
+  if (task && (task.agent !== name || task.state !== 'active' || task.expiresAt <= clock.now())) throw over(task.id);
+  return {
+    // A task that ends raises its fence, which is never raised before (enforcement does the same).
+    guards: [{ key: `agent:${name}`, version }, ...(task ? [{ key: `task:${task.id}`, version: 0 }] : [])],
+    end: task?.expiresAt ?? Number.MAX_SAFE_INTEGER,
+    epoch: agent.epoch,
+    agent: name,
+    ...(task && { task: task.id }),
+    environment: agent.manifest.environment,
+  };
+}
+
+async function record(recordGuarded: RecordGuarded, grounds: Grounds, by: string, changes: string[]): Promise<void> {
+  const { guards, agent, task, environment } = grounds;
+  let written: Awaited<ReturnType<RecordGuarded>>;
+  try {
+    const change = {
+      operation: 'svid.issue',
+      by,
+      ...(agent && { agent }),
+      ...(task && { task }),
+      environment,
+      changes,
+    };
+    written = await recordGuarded(change, guards);
+  } catch (cause) {
+    throw new GatehouseError(
+      'unavailable',
+      'svid.not-recorded',
+      'The SVID could not be recorded, so it was not made.',
+      {
+        cause,
+      },
+    );
+  }
+  if (written.ok) return;
+  throw written.failed === `task:${task}` ? over(task as string) : changed(agent ?? 'it');
+}
+
+function endOf(now: number, lifeMs: number, { end }: Grounds, expiresAt = Number.MAX_SAFE_INTEGER): number {
+  return Math.min(now + lifeMs, end, expiresAt);
+}
+
+/** Certificates and tokens count in whole seconds; rounding must never lengthen. */
+const seconds = (ms: number) => Math.floor(ms / 1000) * 1000;
+
+function issuerOf({ leafIssuer }: Authority): LeafIssuer {
+  if (!leafIssuer) throw new Error('an intermediate without a key cannot sign');
+  return leafIssuer;
+}
+
+/**
+ * RFC 5280 §4.1.2.2: positive and unique, at most 20 bytes; 13 of them random. The agent's epoch stands in front, so that an SVID from
+ * before a kill is known as such from itself.
+ */
+function serialOf(epoch: number): Buffer {
+  const serial = Buffer.alloc(20);
+  serial[0] = 0x01;
+  serial.writeUIntBE(epoch, 1, 6);
+  randomFillSync(serial, 7);
+  return serial;
+}
+
+export function epochOf(serial: Buffer): number | undefined {
+  return serial.length === 20 && serial[0] === 0x01 ? serial.readUIntBE(1, 6) : undefined;
+}
+
+const MAX_AUDIENCE_CHARS = 1_024;
+
+/** JWT-SVID §3.2: an audience is required. One is best: whoever gets the token could use it at the others. */
+function checkAudience(audience: string[]): void {
+  const most = trustDomainLimits.jwtSvidAudiences;
+  if (
+    audience.length > 0 &&
+    audience.length <= most &&
+    audience.every((each) => each !== '' && each.length <= MAX_AUDIENCE_CHARS)
+  )
+    return;
+  throw new GatehouseError(
+    'bad-request',
+    'svid.audience',
+    `A JWT-SVID is for 1 to ${most} audiences of at most ${MAX_AUDIENCE_CHARS} characters.`,
+  );
+}
+
+function addressBytes(address: string): Buffer {
+  if (isIP(address) === 4) return Buffer.from(address.split('.').map(Number));
+  const [head = '', tail = ''] = address.split('::');
+  const groups = (part: string) => (part === '' ? [] : part.split(':'));
+  const [left, right] = [groups(head), groups(tail)];
+  const middle = Array.from({ length: 8 - left.length - right.length }, () => '0');
+  return Buffer.from([...left, ...middle, ...right].map((group) => group.padStart(4, '0')).join(''), 'hex');
+}
+
+const changed = (name: string) =>
+  new GatehouseError('conflict', 'agent.changed', `Agent ${name} was changed or stopped just now. Try again.`);
+const over = (task: string) => new GatehouseError('gone', 'task.over', `Task ${task} is over: start a new one.`);

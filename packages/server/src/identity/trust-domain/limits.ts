@@ -1,0 +1,34 @@
+/** Bounds of the trust domain, with their reasons; documented in docs/reference/limits.md. */
+export const trustDomainLimits = {
+  /** Life of an X.509-SVID: there is no revocation list, so it is what a stolen one is good for elsewhere. */
+  x509SvidTtlSeconds: 3_600,
+  /** Life of a JWT-SVID unless a longer one is asked for: whoever sees it can use it. */
+  jwtSvidTtlSeconds: 300,
+  /** The longest life of a JWT-SVID that can be asked for. */
+  jwtSvidMaxTtlSeconds: 3_600,
+  /** Audiences of one JWT-SVID: each of them could use it at the others (JWT-SVID, section 3.2). */
+  jwtSvidAudiences: 4,
+  /** `spiffe_refresh_hint` of our bundle, and of a foreign one that gives none. */
+  bundleRefreshHintSeconds: 300,
+  /** Refresh hints before a new root or key signs: federated domains have then fetched it several times. */
+  bundlePublishHints: 5,
+  /** Bytes of a foreign bundle. */
+  bundleBytes: 256 * 1024,
+  /** Keys in a foreign bundle: each is tried, and parsed at every start. */
+  bundleKeys: 64,
+  /** Certificates of a presented chain, leaf included. */
+  chainCertificates: 5,
+  /** Bytes of one presented certificate. */
+  certificateBytes: 8_192,
+  /** Characters of a JWT-SVID that is to be verified. */
+  jwtSvidChars: 8_192,
+  /** SVIDs that one agent gets in a minute: rotation asks for two in an hour. */
+  svidsPerAgentPerMinute: 60,
+};
+
+export const SVID_MAX_TTL_MS = trustDomainLimits.x509SvidTtlSeconds * 1_000;
+/** How long a new root, intermediate or JWT key is published before it signs. */
+export const PUBLISH_LEAD_MS =
+  trustDomainLimits.bundlePublishHints * trustDomainLimits.bundleRefreshHintSeconds * 1_000;
+/** Verifiers' and replicas' clocks may be off by this. */
+export const CLOCK_SKEW_MS = 60_000;

@@ -1,0 +1,300 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type JwtSvidAnswer, type SvidBundles, svidBodies, type Task, type X509SvidAnswer } from '@gatehouse/protocol';
+import type { z } from 'zod';
+import { type Clock, GatehouseError, type Log, limits, parseStrictJson, toProblem } from '../../platform/index.ts';
+import type { Agent, Registry } from '../../registry/index.ts';
+import type { Storage } from '../../storage/index.ts';
+import { verifyClientAssertion } from '../authorization-server/client-assertion.ts';
+import type { Peers } from '../client-certificate/peers.ts';
+import type { VerifiedSvid } from '../client-certificate/svid-verifier.ts';
+import type { TokenReader } from '../tokens/authenticate.ts';
+import { whyStopped } from '../tokens/authenticate.ts';
+import { unauthenticated } from '../tokens/challenge.ts';
+import { CredentialError } from '../tokens/credential-error.ts';
+import type { Proofs } from '../tokens/proof.ts';
+import { MCP_PATH } from '../tokens/resources.ts';
+import { trustDomainLimits } from './limits.ts';
+import type { TrustDomainCore } from './trust-domain.ts';
+import type { TrustDomain } from './types.ts';
+
+/** The routes at which agents get SVIDs, and the bundle endpoint (SPIFFE Federation §5.2: HTTPS GET, nobody is asked who they are). */
+export interface SvidRouteDependencies {
+  trustDomain: TrustDomainCore;
+  storage: Storage;
+  registry: Registry;
+  clock: Clock;
+  log: Log;
+  publicUrl: string;
+  reader: TokenReader;
+  proofs: Proofs;
+  peers: Peers;
+}
+
+export const bundlePath = '/.well-known/spiffe/bundle';
+const bundlePaths = new Set([bundlePath, '/spiffe/bundle']);
+const MAX_BODY_BYTES = 32 * 1024;
+
+/** An agent that has proven itself, and for how much of itself. */
+interface Proven {
+  agent: Agent;
+  /** With a task the SVID is that task's, and never the agent's own: a task must not become more than it is (law 5). */
+  task: Task | null;
+  via: string;
+  /** An SVID that another one renews does not outlive what that one could. */
+  expiresAt?: number;
+}
+
+export function createSvidRoutes(dependencies: SvidRouteDependencies): Pick<TrustDomain, 'handle' | 'issuancePaths'> {
+  const { trustDomain, log } = dependencies;
+  const allow = createRateLimit(dependencies.clock);
+
+  const bundles = async (): Promise<SvidBundles> => {
+    const own = await trustDomain.bundle();
+    const all = [own, ...trustDomain.foreignBundles().values()];
+    return {
+      trustDomain: trustDomain.name,
+      bundles: Object.fromEntries(all.map((bundle) => [bundle.trustDomain, bundle.document])),
+    };
+  };
+
+  const x509 = async (body: z.output<typeof svidBodies.x509>, proven: Proven): Promise<X509SvidAnswer> => {
+    const { agent, task, via, expiresAt } = proven;
+    allow(agent.name);
+    const issued = await trustDomain.issueX509({
+      subject: { agent, task },
+      csr: body.csr,
+      via,
+      ...(expiresAt !== undefined && { expiresAt }),
+    });
+    return {
+      spiffeId: issued.spiffeId,
+      certificates: issued.chain.map((der) => der.toString('base64')),
+      expiresAt: issued.notAfter,
+      ...(await bundles()),
+    };
+  };
+
+  const jwt = async (body: z.output<typeof svidBodies.jwt>, proven: Proven): Promise<JwtSvidAnswer> => {
+    const { agent, task, via, expiresAt } = proven;
+    allow(agent.name);
+    return trustDomain.issueJwt({
+      subject: { agent, task },
+      audience: body.audience,
+      via,
+      ...(body.ttlSeconds !== undefined && { ttlSeconds: body.ttlSeconds }),
+      ...(expiresAt !== undefined && { expiresAt }),
+    });
+  };
+
+  type Answer = (body: never, proven: Proven) => Promise<object>;
+  const posts: Record<
+    string,
+    { schema: z.ZodType<{ clientAssertion?: string | undefined }>; mints: boolean; answer: Answer }
+  > = {
+    '/svid/x509': { schema: svidBodies.x509, mints: true, answer: x509 },
+    '/svid/jwt': { schema: svidBodies.jwt, mints: true, answer: jwt },
+    '/svid/bundles': { schema: svidBodies.bundles, mints: false, answer: bundles },
+  };
+
+  async function answerPost(path: string, request: IncomingMessage): Promise<object> {
+    const { schema, answer } = posts[path] as (typeof posts)[string];
+    const parsed = schema.safeParse(await readJson(request));
+    if (!parsed.success) {
+      const [issue] = parsed.error.issues;
+      throw new GatehouseError(
+        'bad-request',
+        'body.invalid',
+        `The body is refused: ${issue?.path.join('.') || 'it'}: ${issue?.message}.`,
+      );
+    }
+    const proven = await prove(dependencies, request, path, parsed.data.clientAssertion);
+    return answer(parsed.data as never, proven);
+  }
+
+  return {
+    async handle(request, response) {
+      const path = (request.url ?? '').split('?', 1)[0] as string;
+      try {
+        if (bundlePaths.has(path)) {
+          if (request.method !== 'GET' && request.method !== 'HEAD') throw wrongMethod(response, path, 'GET');
+          const { document, refreshHintSeconds } = await trustDomain.bundle();
+          send(response, 200, document, {
+            'Cache-Control': `public, max-age=${Math.floor(refreshHintSeconds / 2)}`,
+            'Access-Control-Allow-Origin': '*',
+          });
+          return true;
+        }
+        if (path !== '/svid' && !path.startsWith('/svid/')) return false;
+        if (!Object.hasOwn(posts, path))
+          throw new GatehouseError('not-found', 'route.unknown', `There is nothing at ${path}.`);
+        if (request.method !== 'POST') throw wrongMethod(response, path, 'POST');
+        send(response, 200, await answerPost(path, request), { 'Cache-Control': 'no-store' });
+      } catch (error) {
+        const { status, body } = toProblem(error);
+        if (status >= 500) log.error('an SVID request failed', { path, error });
+        const { challenge, dpopNonce, ...rest } = body as Record<string, unknown>;
+        send(response, status, rest, {
+          'Content-Type': 'application/problem+json',
+          'Cache-Control': 'no-store',
+          ...(typeof challenge === 'string' && { 'WWW-Authenticate': challenge }),
+          ...(typeof dpopNonce === 'string' && { 'DPoP-Nonce': dpopNonce }),
+        });
+      }
+      return true;
+    },
+    issuancePaths: () =>
+      Object.entries(posts)
+        .filter(([, { mints }]) => mints)
+        .map(([path]) => `POST ${path}`),
+  };
+}
+
+/** One of three: an access token with its DPoP proof (its task), a client assertion (the agent), or an X.509-SVID over mTLS (what it names). */
+async function prove(
+  dependencies: SvidRouteDependencies,
+  request: IncomingMessage,
+  path: string,
+  clientAssertion: string | undefined,
+): Promise<Proven> {
+  const { publicUrl, peers } = dependencies;
+  const { authorization } = request.headers;
+  if (authorization !== undefined && clientAssertion !== undefined)
+    throw new GatehouseError(
+      'bad-request',
+      'svid.two-proofs',
+      'The request has an access token and a client assertion. Send one: the token for an SVID of its task, the assertion for one of the agent.',
+    );
+  if (clientAssertion !== undefined) {
+    const agent = await verifyClientAssertion(dependencies, clientAssertion, [publicUrl, publicUrl + path]);
+    return { agent: standing(agent), task: null, via: 'private_key_jwt' };
+  }
+  if (authorization !== undefined) return byToken(dependencies, request, authorization, publicUrl + path);
+  const { certificate, problem } = await peers.of(request);
+  if (certificate) return bySvid(dependencies, certificate.svid);
+  throw unauthenticated(
+    publicUrl,
+    publicUrl + path,
+    'svid.no-proof',
+    problem ??
+      'Prove who you are: with an access token and its DPoP proof, a client assertion (clientAssertion in the body), or an X.509-SVID over mTLS.',
+  );
+}
+
+async function byToken(
+  { reader, proofs, publicUrl }: SvidRouteDependencies,
+  request: IncomingMessage,
+  authorization: string,
+  url: string,
+): Promise<Proven> {
+  try {
+    const [, token] = /^dpop +([A-Za-z0-9._~+/-]{1,8192}=*)$/i.exec(authorization) ?? [];
+    // Whoever has a bearer token would turn it into something that outlives its revocation.
+    if (!token)
+      throw invalid('token.scheme', 'SVIDs are given for access tokens that are bound to a key: present it as DPoP.');
+    const { claims, agent, task, hash } = await reader.read(token);
+    if (claims.aud !== `${publicUrl}${MCP_PATH}`)
+      throw invalid(
+        'token.audience',
+        `The access token is for ${claims.aud} only: ask for one for ${publicUrl}${MCP_PATH}.`,
+      );
+    const boundTo = claims.cnf?.jkt;
+    if (boundTo === undefined) throw invalid('token.unbound', 'The access token is not bound to a DPoP key.');
+    const proof = request.headers.dpop;
+    if (typeof proof !== 'string')
+      throw new CredentialError('invalid_dpop_proof', 'proof.missing', 'Every request needs a new DPoP proof.');
+    proofs.check({ proof, method: 'POST', url, token: { hash, boundTo } });
+    return { agent, task, via: 'access_token' };
+  } catch (error) {
+    if (!(error instanceof CredentialError)) throw error;
+    const nonce = error.kind === 'use_dpop_nonce' ? proofs.nonce() : undefined;
+    throw unauthenticated(publicUrl, url, error.code, error.message, error, nonce);
+  }
+}
+
+const invalid = (code: string, message: string) => new CredentialError('invalid_token', code, message);
+
+/** Renewal: the same name again. The old one is refused from the moment at which its agent or task is stopped. */
+async function bySvid({ trustDomain, registry }: SvidRouteDependencies, svid: VerifiedSvid): Promise<Proven> {
+  const principal = trustDomain.principalOf(svid.spiffeId);
+  if (principal?.kind !== 'agent')
+    throw new GatehouseError(
+      'forbidden',
+      'svid.not-an-agent',
+      `${svid.spiffeId} is no agent of this trust domain, so it has no SVID to renew here.`,
+    );
+  const why = await trustDomain.whyRefused(svid);
+  if (why !== undefined) throw new GatehouseError('forbidden', 'svid.refused', `The SVID is refused: ${why}.`);
+  const agent = registry.snapshot().agents.get(principal.name) as Agent;
+  const task = principal.task === null ? null : ((await registry.task(principal.task)) ?? null);
+  return { agent: standing(agent), task, via: 'x509-svid' };
+}
+
+function standing(agent: Agent): Agent {
+  const stopped = whyStopped(agent);
+  if (stopped) throw new GatehouseError('forbidden', stopped.code, stopped.message);
+  return agent;
+}
+
+const WINDOW_MS = 60_000;
+/** Agents seen in a window; a flood of them is bounded by how many there are. */
+const MAX_COUNTED = 100_000;
+
+/** At most so many in a minute for one agent, on this replica: a loop must not fill the record. */
+function createRateLimit(clock: Clock) {
+  let since = clock.now();
+  let counts = new Map<string, number>();
+  return (agent: string) => {
+    const now = clock.now();
+    if (now - since >= WINDOW_MS || counts.size > MAX_COUNTED) {
+      since = now;
+      counts = new Map();
+    }
+    const count = (counts.get(agent) ?? 0) + 1;
+    counts.set(agent, count);
+    if (count > trustDomainLimits.svidsPerAgentPerMinute)
+      throw new GatehouseError(
+        'too-many',
+        'svid.rate',
+        `Agent ${agent} has had ${trustDomainLimits.svidsPerAgentPerMinute} SVIDs in this minute. Keep one until half of its life is over.`,
+      );
+  };
+}
+
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  const tooLarge = () =>
+    new GatehouseError('too-large', 'body.too-large', `A request here has at most ${MAX_BODY_BYTES} bytes.`);
+  if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) throw tooLarge();
+  const slow = setTimeout(() => request.destroy(), limits.requestBodyTimeoutMs);
+  slow.unref();
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > MAX_BODY_BYTES) throw tooLarge();
+      chunks.push(chunk);
+    }
+  } finally {
+    clearTimeout(slow);
+  }
+  return size === 0 ? {} : parseStrictJson(Buffer.concat(chunks), 8);
+}
+
+function wrongMethod(response: ServerResponse, path: string, method: string): GatehouseError {
+  response.setHeader('Allow', method);
+  return new GatehouseError('bad-request', 'route.method', `${path} answers ${method} only.`);
+}
+
+function send(response: ServerResponse, status: number, body: unknown, headers: Record<string, string>): void {
+  if (response.headersSent || response.destroyed) return;
+  const text = JSON.stringify(body);
+  response.writeHead(status, {
+    'Content-Type': 'application/json',
+    'Content-Length': Buffer.byteLength(text),
+    'X-Content-Type-Options': 'nosniff',
+    // A body that nobody has read must not be waited for before the next request on this connection.
+    ...(response.req.complete ? {} : { Connection: 'close' }),
+    ...headers,
+  });
+  response.end(response.req.method === 'HEAD' ? undefined : text);
+}
