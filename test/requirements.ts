@@ -105,6 +105,11 @@ export const requirements: Requirement[] = [
     source: 'SECURITY.md#law-5',
   },
   {
+    id: 'rfc8693.exchange',
+    promise: 'Token exchange gives the acting agent a token of its own with the whole chain, and nobody else’s key',
+    source: 'RFC 8693 §2, §4.1',
+  },
+  {
     id: 'law-5.declared',
     promise: 'What an agent declares about who asked is recorded and grants nothing',
     source: 'SECURITY.md#law-5',

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { name } from './names.ts';
+import { name, toolPattern } from './names.ts';
 import type { Actor } from './records.ts';
 
 /** RFC 9396 type of the authorization details that start (or continue) a task at the token endpoint. */
@@ -25,6 +25,8 @@ export const taskDetails = z.union([
     change_request: z.string().max(200).optional(),
     model_provider: z.string().max(100).optional(),
     model: z.string().max(100).optional(),
+    /** Narrows the task to these of what its template allows: an agent asks for as little as it needs. */
+    tools: z.array(toolPattern).min(1).max(50).optional(),
   }),
 ]);
 export type TaskDetails = z.infer<typeof taskDetails>;

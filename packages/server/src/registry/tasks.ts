@@ -3,6 +3,7 @@ import { canonicalJson, GatehouseError, limits, newId } from '../platform/index.
 import type { DatabaseTransaction } from '../storage/index.ts';
 import { type Context, emptyChangeSet, flush, lines, raise, showOwn } from './context.ts';
 import { hiddenCharacter } from './hidden-characters.ts';
+import { narrowedBy } from './narrowing.ts';
 import { fromObjectRow } from './objects.ts';
 import { spiffeId } from './snapshot.ts';
 import { endTasksOf, fromTaskRow, toTaskRow } from './task-rows.ts';
@@ -61,7 +62,7 @@ export async function startTask(
         delegation: handed ? handed.parent.delegation : (grounds.delegation ?? null),
         parent: handed?.parent.id ?? null,
         actors: handed?.actors ?? [],
-        narrowing: grounds.narrowing ?? null,
+        narrowing: narrowedBy(details.tools && { tools: details.tools }, grounds.narrowing),
         state: 'active',
         startedAt: now,
         expiresAt: Math.min(

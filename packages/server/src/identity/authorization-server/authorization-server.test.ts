@@ -164,7 +164,7 @@ describe('documents', () => {
     assert.equal(response.headers.get('access-control-allow-origin'), '*');
     OAuthMetadataSchema.parse(body);
     assert.equal(body.issuer, house.publicUrl);
-    assert.deepEqual(body.grant_types_supported, ['client_credentials']);
+    assert.ok((body.grant_types_supported as string[]).includes('client_credentials'));
     assert.deepEqual(body.token_endpoint_auth_methods_supported, ['private_key_jwt', 'spiffe_jwt']);
     assert.deepEqual(body.authorization_details_types_supported, ['urn:gatehouse:task']);
     assert.deepEqual(body.dpop_signing_alg_values_supported, ['ES256', 'EdDSA', 'Ed25519']);

@@ -5,6 +5,7 @@ import type { Agent, Registry } from '../../registry/index.ts';
 import type { Storage } from '../../storage/index.ts';
 import type { SvidVerifier } from '../client-certificate/svid-verifier.ts';
 import { authenticationMetadata } from './client-authentication.ts';
+import { TOKEN_EXCHANGE } from './server-metadata.ts';
 import { useAssertion } from './used-assertions.ts';
 
 /**
@@ -55,7 +56,7 @@ export const ASSERTION_USED = 'client assertion tokens must only be used once';
 function clientOf(agent: Agent): Record<string, unknown> {
   return {
     client_id: agent.name,
-    grant_types: ['client_credentials'],
+    grant_types: ['client_credentials', TOKEN_EXCHANGE],
     response_types: [],
     redirect_uris: [],
   };

@@ -10,9 +10,10 @@ import { arrivalOf } from './arrival.ts';
 import { ASSERTION_MAX_LIFE_SECONDS, assertionProblem, CLOCK_TOLERANCE_SECONDS } from './client-assertion.ts';
 import { mutualTls, SVID_REFUSED, takeJwtSvids } from './client-authentication.ts';
 import { clientCredentialsParameters, createClientCredentialsGrant } from './grants/client-credentials.ts';
+import { createTokenExchangeGrant, tokenExchangeParameters } from './grants/token-exchange.ts';
 import { oauthError, oauthErrorOf } from './oauth-error.ts';
 import { ASSERTION_USED, createAdapters } from './provider-adapter.ts';
-import { endpoints } from './server-metadata.ts';
+import { endpoints, TOKEN_EXCHANGE } from './server-metadata.ts';
 import { activeAgent, type GrantDependencies, type GrantHandler } from './token-answer.ts';
 import { createTokenStatus } from './token-status.ts';
 
@@ -68,6 +69,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   takeJwtSvids(provider);
   const grants: [string, GrantHandler, readonly string[]][] = [
     ['client_credentials', createClientCredentialsGrant(dependencies), clientCredentialsParameters],
+    [TOKEN_EXCHANGE, createTokenExchangeGrant(dependencies), tokenExchangeParameters],
   ];
   for (const [name, handler, parameters] of grants) provider.registerGrantType(name, handler, parameters, 'resource');
   provider.use(createTokenStatus(dependencies));

@@ -15,6 +15,18 @@ export const metadataPaths = {
   openid: '/.well-known/openid-configuration',
 } as const;
 
+/** RFC 8693 §2.1. */
+export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+
+/** RFC 8693 §3, and the drafts that add to it. */
+export const tokenTypes = {
+  accessToken: 'urn:ietf:params:oauth:token-type:access_token',
+  jwt: 'urn:ietf:params:oauth:token-type:jwt',
+  idToken: 'urn:ietf:params:oauth:token-type:id_token',
+  idJag: 'urn:ietf:params:oauth:token-type:id-jag',
+  transaction: 'urn:ietf:params:oauth:token-type:txn_token',
+} as const;
+
 /**
  * RFC 8414 metadata, written without the library that answers the endpoints, which is loaded later. A test compares the two.
  *
@@ -37,7 +49,7 @@ export function serverMetadata(issuer: string, mutualTlsUrl?: string): Record<st
     introspection_endpoint: issuer + endpoints.introspect,
     revocation_endpoint: issuer + endpoints.revoke,
     response_types_supported: [],
-    grant_types_supported: ['client_credentials'],
+    grant_types_supported: ['client_credentials', TOKEN_EXCHANGE],
     token_endpoint_auth_methods_supported: clientAuthentication,
     token_endpoint_auth_signing_alg_values_supported: AGENT_ALGORITHMS,
     introspection_endpoint_auth_methods_supported: clientAuthentication,

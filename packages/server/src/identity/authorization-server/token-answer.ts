@@ -174,5 +174,6 @@ function describeTask(task: Task): Record<string, unknown> {
     change_request: task.changeRequest ?? undefined,
     model_provider: task.modelProvider ?? undefined,
     model: task.model ?? undefined,
+    tools: task.narrowing?.tools,
   };
 }
