@@ -14,6 +14,7 @@ import { type Effect, type Lifecycle, lifecycle, name, type Tier } from './names
 import type { ActionSummary, SequencedRecord } from './records.ts';
 import type { Task } from './tasks.ts';
 import type { TrustDomainApi } from './trust-domain.ts';
+import type { UpstreamAuthorizationApi, UpstreamAuthorizationView } from './upstream-authorization.ts';
 
 /**
  * The control API, `/api/v1`: one entry per route. Server, CLI and console share it, and OpenAPI is generated from it. Errors are
@@ -88,6 +89,8 @@ export interface ServerView {
   manifest: ToolServerManifest;
   tools: number;
   held: number;
+  /** One per environment; empty for a server that wants no authorization of Gatehouse. */
+  authorization: UpstreamAuthorizationView[];
 }
 
 export interface ActionView {
@@ -172,7 +175,7 @@ export const bodies = {
 } as const;
 
 /** Responses by route, for typed clients. `:x` are path parameters. */
-export interface Api extends TrustDomainApi {
+export interface Api extends TrustDomainApi, UpstreamAuthorizationApi {
   'GET /status': StatusView;
   'GET /session': SessionView;
   /** A person with passkeys is led on to them; the link alone opens nothing. */

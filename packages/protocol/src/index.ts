@@ -5,3 +5,4 @@ export * from './names.ts';
 export * from './records.ts';
 export * from './tasks.ts';
 export * from './trust-domain.ts';
+export * from './upstream-authorization.ts';

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { effect, email, lifecycle, name, tier, toolName, toolPattern, trustDomainName } from './names.ts';
+import { upstreamAuthorization } from './upstream-authorization.ts';
 
 /**
  * The declarative form of a workspace: one YAML or JSON document per object, `kind` first. `gatehouse plan|apply|export` read and
@@ -137,6 +138,8 @@ export const transport = z.discriminatedUnion('type', [
     url: z.url(),
     /** Loopback and private addresses are refused unless an operator says that this server lives there. */
     allowPrivateAddress: z.boolean().default(false),
+    /** How Gatehouse authorizes itself there (OAuth); without it no credential is sent. */
+    authorization: upstreamAuthorization.optional(),
   }),
 ]);
 export type TransportManifest = z.infer<typeof transport>;

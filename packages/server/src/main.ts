@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import type { Api, Manifest } from '@gatehouse/protocol';
 import { createApi } from './api/index.ts';
 import { createApprovals } from './approvals/index.ts';
+import { createSecrets } from './credentials/index.ts';
 import { createEnforcement } from './enforcement/index.ts';
-import { createMcpDoor, createUpstreams, UpstreamFailure } from './gate/index.ts';
+import { createMcpDoor, createUpstreamAuthorizations, createUpstreams, UpstreamFailure } from './gate/index.ts';
 import { applyWorkspace, endExpiredTasks } from './governance/index.ts';
 import { createIdentity, createPeople } from './identity/index.ts';
 import { openLedger } from './ledger/index.ts';
@@ -138,7 +139,28 @@ export async function startServer(
     clock,
     log,
   });
+  const secrets = createSecrets({ storage, sealer, recordChange, clock });
+  const authorizations = createUpstreamAuthorizations({
+    storage,
+    registry,
+    recordChange,
+    sealer,
+    secrets,
+    outbound,
+    ownKey: identity.keys.signer,
+    clock,
+    log,
+    publicUrl: config.publicUrl,
+    trustDomain: config.trustDomain,
+    onConnected(server, by) {
+      upstreams
+        .end({ server })
+        .then(() => refreshDefinitions(server, by))
+        .catch((error) => log.warn('a connected server could not be asked what it serves', { server, error }));
+    },
+  });
   const upstreams = createUpstreams({
+    authorizations,
     dataDir: config.dataDir,
     clock,
     log,
@@ -180,6 +202,7 @@ export async function startServer(
     if (changes.some(({ topic }) => topic === 'key')) await keyRing.refresh();
     await identity.refresh(changes);
     await approvals.refresh(changes);
+    authorizations.refresh(changes);
     for (const { topic, key } of changes) {
       if (topic === 'token') enforcement.stop({ token: key }, 'its token was revoked');
       if (topic !== 'agent') continue;
@@ -245,6 +268,8 @@ export async function startServer(
     ledger,
     enforcement,
     upstreams,
+    authorizations,
+    secrets,
     recordChange,
     operatorToken,
     refreshDefinitions,
@@ -271,6 +296,7 @@ export async function startServer(
   async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (await door.handle(request, response)) return;
     if (await identity.trustDomain.handle(request, response)) return;
+    if (await authorizations.handle(request, response)) return;
     if (await identity.authorizationServer.handle(request, response)) return;
     await api.handle(request, response);
   }

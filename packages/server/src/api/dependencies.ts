@@ -1,6 +1,7 @@
 import type { Approvals } from '../approvals/index.ts';
+import type { Secrets } from '../credentials/index.ts';
 import type { Enforcement } from '../enforcement/index.ts';
-import type { Upstreams } from '../gate/index.ts';
+import type { UpstreamAuthorizations, Upstreams } from '../gate/index.ts';
 import type { People, TrustDomain } from '../identity/index.ts';
 import type { Ledger } from '../ledger/index.ts';
 import type { Clock, Config, Log, Secret } from '../platform/index.ts';
@@ -17,6 +18,8 @@ export interface ApiDependencies {
   ledger: Ledger;
   enforcement: Enforcement;
   upstreams: Upstreams;
+  authorizations: UpstreamAuthorizations;
+  secrets: Secrets;
   recordChange: RecordChange;
   operatorToken: Secret;
   /** Asks the server what it offers now and holds back what is new; gives what is newly held. */

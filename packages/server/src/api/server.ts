@@ -14,6 +14,7 @@ import { approvalRoutes } from './routes/approvals.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { statusRoutes } from './routes/status.ts';
 import { trustDomainRoutes } from './routes/trust-domain.ts';
+import { upstreamAuthorizationRoutes } from './routes/upstream-authorization.ts';
 import { workspaceRoutes } from './routes/workspace.ts';
 import { securityHeaders, serveConsole } from './static.ts';
 
@@ -28,6 +29,7 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
     approvalRoutes,
     actionRoutes,
     trustDomainRoutes,
+    upstreamAuthorizationRoutes,
   ].flatMap((routes) => routes(deps));
 }
 

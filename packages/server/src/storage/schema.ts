@@ -186,8 +186,44 @@ export interface Tables {
     tried_at: number;
     problem: string | null;
   };
-  /** Named secrets for upstreams, sealed. */
-  secrets: { name: string; sealed: Uint8Array; updated_at: number };
+  /** Named secrets for upstreams, sealed with the origins that they may be sent to; `origins` (JSON) only shows them. */
+  secrets: { name: string; sealed: Uint8Array; origins: string; updated_at: number };
+
+  /** What an operator's consent gave for a tool server: tokens, client and key are sealed. */
+  upstream_grants: {
+    /** `ENVIRONMENT/SERVER`. */
+    id: string;
+    server: string;
+    /** Digest of the transport that it was given for: another address or authorization server gets nothing of it. */
+    binding: string;
+    issuer: string;
+    resource: string;
+    client_id: string;
+    /** Separated by spaces. */
+    scopes: string;
+    bound: number;
+    renewable: number;
+    sealed: Uint8Array;
+    /** Bumped by each renewal. */
+    version: number;
+    /** One replica renews at a time. */
+    renewing_until: number;
+    expires_at: number | null;
+    connected_by: string;
+    connected_at: number;
+  };
+  /** What a server asked for that only a person can give; JSON. */
+  upstream_needs: { id: string; server: string; body: string; at: number };
+  /** Gatehouse as a client that registered itself with an authorization server (RFC 7591). */
+  upstream_clients: {
+    /** `ENVIRONMENT/SERVER/ISSUER`. */
+    id: string;
+    server: string;
+    sealed: Uint8Array;
+    created_at: number;
+  };
+  /** Authorization requests that wait for a browser to come back. */
+  upstream_connects: { state_digest: string; sealed: Uint8Array; expires_at: number };
   revoked_tokens: { token_id: string; expires_at: number };
   /** oidc-provider's artifacts and one-time identifiers (assertion and proof ids). */
   oauth_artifacts: {

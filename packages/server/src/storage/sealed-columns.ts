@@ -21,6 +21,9 @@ export const sealedColumns: readonly SealedColumn[] = [
     version1Context: ({ kid }) => (String(kid).startsWith('log:') ? String(kid) : `signing-key:${kid}`),
   },
   { table: 'secrets', key: 'name', column: 'sealed' },
+  { table: 'upstream_grants', key: 'id', column: 'sealed' },
+  { table: 'upstream_clients', key: 'id', column: 'sealed' },
+  { table: 'upstream_connects', key: 'state_digest', column: 'sealed' },
 ];
 
 /** `table.column` of bytes that are no secret: hashes, salts of what stands beside them, public keys. */

@@ -14,7 +14,9 @@ export type ChangeTopic =
   | 'token'
   | 'approval'
   | 'session'
-  | 'key';
+  | 'key'
+  | 'secret'
+  | 'upstream';
 
 export interface Change {
   sequence: number;

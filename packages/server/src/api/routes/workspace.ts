@@ -23,15 +23,18 @@ export function workspaceRoutes(deps: ApiDependencies): Route[] {
 
   return [
     route('GET /servers', everyone, 'Tool servers', {}, async () => ({
-      items: [...registry.snapshot().servers.values()].map((server) => {
-        const definitions = [...server.tools.values()];
-        return {
-          name: server.name,
-          manifest: server.manifest,
-          tools: definitions.length,
-          held: definitions.filter(({ state }) => state === 'held').length,
-        };
-      }),
+      items: await Promise.all(
+        [...registry.snapshot().servers.values()].map(async (server) => {
+          const definitions = [...server.tools.values()];
+          return {
+            name: server.name,
+            manifest: server.manifest,
+            tools: definitions.length,
+            held: definitions.filter(({ state }) => state === 'held').length,
+            authorization: await deps.authorizations.views(server.manifest),
+          };
+        }),
+      ),
     })),
     route('GET /tools', everyone, 'Tools of all servers', {}, async () => ({
       items: [...registry.snapshot().servers.values()].flatMap((server) =>

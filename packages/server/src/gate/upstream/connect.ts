@@ -1,10 +1,10 @@
-import type { Pool } from 'undici';
 import type { Clock, Log } from '../../platform/index.ts';
 import { createConnection } from './connection.ts';
 import { initialize, initialized, type LegacySpeaker, speakLegacy } from './era-2025-11-25.ts';
 import { discover, speakModern } from './era-2026-07-28.ts';
 import type { Channel, Counters } from './exchange.ts';
 import { createExchanges, type Exchanges } from './exchanges.ts';
+import type { HttpCaller } from './http/call.ts';
 import { createHttpChannel } from './http/channel.ts';
 import type { UpstreamLimits } from './limits.ts';
 import { createStdioChannel } from './stdio/channel.ts';
@@ -33,7 +33,7 @@ export interface Connected {
 }
 
 /** Throws UpstreamFailure `unreachable`. */
-export async function connectHttp(pool: Pool, url: URL, options: ConnectOptions): Promise<Connected> {
+export async function connectHttp(callHttp: HttpCaller, url: URL, options: ConnectOptions): Promise<Connected> {
   const { client, limits, log } = options;
   const exchanges = createExchanges({ ...options, onServerRequest: client.onServerRequest });
   let speaker: LegacySpeaker | undefined;
@@ -44,7 +44,7 @@ export async function connectHttp(pool: Pool, url: URL, options: ConnectOptions)
     return negotiated;
   };
   const channel = createHttpChannel({
-    pool,
+    callHttp,
     url,
     exchanges,
     limits,

@@ -1,3 +1,8 @@
+export {
+  createUpstreamAuthorizations,
+  type UpstreamAuthorizations,
+  type UpstreamAuthorizationsOptions,
+} from './authorization/index.ts';
 export { upstreamLimits } from './limits.ts';
 export { parameterHeaders } from './parameter-headers.ts';
 export type { Isolation } from './stdio/launch.ts';

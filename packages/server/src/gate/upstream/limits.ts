@@ -37,6 +37,28 @@ export const upstreamLimits = {
   backoffMaxMs: 30_000,
   /** A stdio server has this time to leave after its standard input closed, and again after SIGTERM. */
   exitGraceMs: 1_000,
+  /** A metadata document or token answer of a server that authorizes us; none needs more. */
+  oauthBytes: 256 * 1024,
+  /** One request to an authorization server. */
+  oauthTimeoutMs: 10_000,
+  /** Characters of an access token: what fits into a request header everywhere. */
+  accessTokenChars: 12_288,
+  /** Scopes that one server may bring us to ask for, over time. */
+  scopesPerServer: 64,
+  /** Times that one call asks for more scopes: a server that never has enough is not asked again. */
+  stepUpsPerCall: 2,
+  /** A token is renewed this long before it expires, so that none expires on its way. */
+  renewBeforeMs: 30_000,
+  /** After a server has refused a new token, or an authorization server us, nothing is tried for this time. */
+  refusedPauseMs: 15_000,
+  /** What a server says of its authorization is read again after this time, and whenever it refuses a token. */
+  discoveryMaxAgeMs: 10 * 60_000,
+  /** One replica renews a token at a time; one that dies meanwhile holds the others up for this long. */
+  renewalLeaseMs: 30_000,
+  /** A person has this time to grant access in the browser. */
+  connectTtlMs: 10 * 60_000,
+  /** Connects that have begun and wait for a browser. */
+  pendingConnects: 100,
 };
 
 export type UpstreamLimits = typeof upstreamLimits;

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { ToolServerManifest } from '@gatehouse/protocol';
+import type { Pool } from 'undici';
 import {
   type Clock,
   GatehouseError,
@@ -7,8 +8,10 @@ import {
   type Log,
   limits as platformLimits,
 } from '../../platform/index.ts';
+import { authorizedCaller, type UpstreamAuthorizations } from './authorization/index.ts';
 import { type Connected, type ConnectOptions, connectHttp, connectStdio } from './connect.ts';
 import { readDefinitions } from './describe.ts';
+import { callHttp, type HttpCaller } from './http/call.ts';
 import { createPools } from './http/pools.ts';
 import { type UpstreamLimits, upstreamLimits } from './limits.ts';
 import { removeTaskDirectories, removeWorkingDirectory } from './stdio/directories.ts';
@@ -31,6 +34,8 @@ export interface UpstreamsOptions {
   limits?: Partial<UpstreamLimits>;
   /** What this machine may use to shut stdio servers in; the default is all that it has. */
   isolations?: Isolation[];
+  /** Without it no server can be authorized at. */
+  authorizations?: Pick<UpstreamAuthorizations, 'of'>;
 }
 
 interface Entry {
@@ -47,6 +52,7 @@ interface Entry {
 
 /** How often one server died in one scope without having served anything. */
 interface Deaths {
+  server: string;
   task: string;
   /** Another transport is another server, with no past. */
   transport: string;
@@ -115,7 +121,10 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       const ended = [...entries].filter(([, entry]) => matches(entry, of));
       for (const [key] of ended) entries.delete(key);
       await Promise.all(ended.map(([, entry]) => closeEntry(entry, 'The task, session or server ended.')));
-      if (of.server !== undefined && of.task === undefined && of.session === undefined) await pools.drop(of.server);
+      if (of.server !== undefined && of.task === undefined && of.session === undefined) {
+        for (const [key, { server }] of deaths) if (server === of.server) deaths.delete(key);
+        await pools.drop(of.server);
+      }
       if (of.task === undefined || of.session !== undefined) return;
       for (const [key, { task }] of deaths) if (task === of.task) deaths.delete(key);
       if (of.server === undefined) removeTaskDirectories(dataDir, of.task);
@@ -226,7 +235,8 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     const { transport } = server;
     if (transport.type === 'http') {
       const url = new URL(transport.url);
-      return connectHttp(pools.of(server.name, scope.environment, transport), url, connectOptions);
+      const pool = pools.of(server.name, scope.environment, transport);
+      return connectHttp(callerFor(pool, server, scope.environment), url, connectOptions);
     }
     const owner = shared ? `shared-${scope.environment}` : scope.task;
     const launch = await launcher.launch(server, scope.environment, owner);
@@ -234,6 +244,11 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       processes += change;
     };
     return connectStdio(launch, { ...connectOptions, onProcess });
+  }
+
+  function callerFor(pool: Pool, server: ToolServerManifest, environment: string): HttpCaller {
+    const authorizer = options.authorizations?.of(server, environment);
+    return authorizer ? authorizedCaller(pool, authorizer, options.log) : (...call) => callHttp(pool, ...call);
   }
 
   /** A connection that dies young counts against the next start; one that has served clears the count. */
@@ -249,11 +264,18 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
   }
 
   /** The first restart is immediate, the second waits 0.25 s, then doubling. */
-  function countDeath(key: string, { scope, transport }: Entry, { message }: UpstreamFailure): void {
+  function countDeath(key: string, { server, scope, transport }: Entry, { message }: UpstreamFailure): void {
     const past = deaths.get(key);
     const count = (past?.transport === transport ? past.count : 0) + 1;
     const delay = count < 2 ? 0 : Math.min(250 * 2 ** (count - 2), limits.backoffMaxMs);
-    deaths.set(key, { task: scope.task, transport, lastWords: message, count, notBefore: clock.now() + delay });
+    deaths.set(key, {
+      server: server.name,
+      task: scope.task,
+      transport,
+      lastWords: message,
+      count,
+      notBefore: clock.now() + delay,
+    });
   }
 
   /** A task may hold so many connections to one server; the longest unused one that nobody listens to gives way. */

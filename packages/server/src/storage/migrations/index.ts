@@ -5,6 +5,7 @@ import * as searchOrder from './0002-search-order.ts';
 import * as delegatedTasks from './0003-delegated-tasks.ts';
 import * as foreignBundles from './0004-foreign-bundles.ts';
 import * as keyEncryption from './0010-key-encryption.ts';
+import * as upstreamAuthorization from './0011-upstream-authorization.ts';
 
 export interface Migration {
   name: string;
@@ -18,4 +19,5 @@ export const migrations: readonly Migration[] = [
   { name: '0003-delegated-tasks', up: delegatedTasks.up },
   { name: '0004-foreign-bundles', up: foreignBundles.up },
   { name: '0010-key-encryption', up: keyEncryption.up },
+  { name: '0011-upstream-authorization', up: upstreamAuthorization.up },
 ];

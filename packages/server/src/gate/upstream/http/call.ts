@@ -39,6 +39,15 @@ export interface HttpCall {
   abort(): void;
 }
 
+export interface HttpSizes {
+  wholeBytes: number;
+  eventBytes: number;
+  errorBytes: number;
+}
+
+/** `callHttp` toward one server. */
+export type HttpCaller = (request: HttpRequest, sizes: HttpSizes, handlers: HttpHandlers) => HttpCall;
+
 /**
  * One HTTP exchange on undici's dispatch, the fastest path it has. Never follows a redirect. A whole body is held up to
  * `wholeBytes`, an event up to `eventBytes`, an error's body up to `errorBytes`; more is a violation, cut off while it comes in.
@@ -46,7 +55,7 @@ export interface HttpCall {
 export function callHttp(
   dispatcher: Dispatcher,
   request: HttpRequest,
-  sizes: { wholeBytes: number; eventBytes: number; errorBytes: number },
+  sizes: HttpSizes,
   handlers: HttpHandlers,
 ): HttpCall {
   let controller: Dispatcher.DispatchController | undefined;

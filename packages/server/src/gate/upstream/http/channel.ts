@@ -1,5 +1,4 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Pool } from 'undici';
 import { isJsonObject, type JsonObject, type Log } from '../../../platform/index.ts';
 import type { Channel, Exchange, Origin } from '../exchange.ts';
 import type { Exchanges } from '../exchanges.ts';
@@ -8,7 +7,7 @@ import { readMessages } from '../messages.ts';
 import { standardHeaders } from '../parameter-headers.ts';
 import { metaKeys } from '../protocol.ts';
 import { UpstreamFailure } from '../types.ts';
-import { callHttp, contentType, type HttpCall, type HttpEnd, type HttpRequest } from './call.ts';
+import { contentType, type HttpCall, type HttpCaller, type HttpEnd, type HttpRequest } from './call.ts';
 import { createStreams } from './streams.ts';
 
 export interface HttpChannel extends Channel {
@@ -19,7 +18,7 @@ export interface HttpChannel extends Channel {
 }
 
 export interface HttpChannelOptions {
-  pool: Pool;
+  callHttp: HttpCaller;
   url: URL;
   exchanges: Exchanges;
   limits: UpstreamLimits;
@@ -33,7 +32,7 @@ export interface HttpChannelOptions {
  * no session and no resumption; any other belongs to the session of 2025-11-25.
  */
 export function createHttpChannel(options: HttpChannelOptions): HttpChannel {
-  const { pool, exchanges, limits, log } = options;
+  const { callHttp, exchanges, limits, log } = options;
   const path = `${options.url.pathname}${options.url.search}`;
   const sizes = { wholeBytes: limits.messageBytes, eventBytes: limits.messageBytes, errorBytes: limits.errorBodyBytes };
   const calls = new Map<Exchange, HttpCall>();
@@ -47,7 +46,7 @@ export function createHttpChannel(options: HttpChannelOptions): HttpChannel {
     call: (lastEventId, handlers) => {
       const headers: Record<string, string> = { ...sessionHeaders(), accept: 'text/event-stream' };
       if (lastEventId !== undefined) headers['last-event-id'] = lastEventId;
-      return callHttp(pool, { path, method: 'GET', headers }, sizes, handlers);
+      return callHttp({ path, method: 'GET', headers }, sizes, handlers);
     },
     receive,
     sessionGone() {
@@ -112,7 +111,7 @@ export function createHttpChannel(options: HttpChannelOptions): HttpChannel {
     let lastEventId: string | undefined;
     let retryMs: number | undefined;
     let linger: NodeJS.Timeout | undefined;
-    const call = callHttp(pool, postRequest(exchange.wire, exchange.request.headers), sizes, {
+    const call = callHttp(postRequest(exchange.wire, exchange.request.headers), sizes, {
       onSent() {
         exchange.sent = true;
       },
@@ -210,7 +209,6 @@ export function createHttpChannel(options: HttpChannelOptions): HttpChannel {
   function send(message: JsonObject): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const call = callHttp(
-      pool,
       postRequest(message),
       { ...sizes, wholeBytes: limits.errorBodyBytes },
       {
@@ -243,7 +241,7 @@ export function createHttpChannel(options: HttpChannelOptions): HttpChannel {
   /** A server that does not care to hear it (405) or does not answer is left alone: the session is its own affair then. */
   function endSession(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const call = callHttp(pool, { path, method: 'DELETE', headers: sessionHeaders() }, sizes, {
+    const call = callHttp({ path, method: 'DELETE', headers: sessionHeaders() }, sizes, {
       onEnd: () => resolve(),
     });
     const timer = setTimeout(() => {

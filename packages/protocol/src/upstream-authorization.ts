@@ -1,0 +1,128 @@
+import { z } from 'zod';
+import { name } from './names.ts';
+
+/**
+ * How Gatehouse authorizes itself at a tool server that wants OAuth (MCP authorization, 2026-07-28), and what the control API says of
+ * it. Agents have no part in it: the token is the gate's own, for that one server in that one environment (law 3).
+ */
+
+/** Secrets are named here and kept elsewhere, sealed: `gatehouse secrets set NAME`. */
+const secretName = name;
+
+/** RFC 6749 §3.3. */
+const scope = z
+  .string()
+  .max(200)
+  .regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/);
+
+const common = {
+  /** The only authorization server that is used; without it the one that the tool server names in its metadata. */
+  issuer: z.url().max(2_000).optional(),
+  /** As the authorization server knows Gatehouse. Without it: the address of our client metadata document, or a registration. */
+  clientId: z.string().min(1).max(2_000).optional(),
+  /** Secret with the client's password. Without it Gatehouse signs with a key (private_key_jwt), or is a public client. */
+  clientSecret: secretName.optional(),
+  /** Secret with a private key (PKCS #8 PEM, P-256) to sign with instead of the gate's own, which are at /oauth/jwks. */
+  clientKey: secretName.optional(),
+  /** All that may ever be asked for. Without it Gatehouse asks for whatever the tool server says it needs. */
+  scopes: z.array(scope).min(1).max(64).optional(),
+  /** Tokens bound to a key (RFC 9449): where the authorization server offers it, always (else refused), or never. */
+  dpop: z.enum(['offered', 'required', 'off']).default('offered'),
+};
+
+export const upstreamAuthorization = z.discriminatedUnion('grant', [
+  /** Gatehouse in its own name. */
+  z.strictObject({ grant: z.literal('client_credentials'), ...common }),
+  /** Workload identity federation (RFC 7523 §4): a JWT says who Gatehouse is, and no secret is shared. */
+  z.strictObject({
+    grant: z.literal('jwt_bearer'),
+    ...common,
+    /** Secret with the JWT. Without it Gatehouse signs one: `iss` its public URL, `sub` its SPIFFE ID, `aud` the issuer. */
+    assertion: secretName.optional(),
+  }),
+  /** Enterprise-managed authorization: the company's identity provider gives an ID-JAG, which the tool server's accepts. */
+  z.strictObject({
+    grant: z.literal('enterprise_managed'),
+    ...common,
+    identityProvider: z.strictObject({
+      issuer: z.url().max(2_000),
+      clientId: z.string().min(1).max(2_000),
+      /** Secret with the client's password there; without it Gatehouse is a public client. */
+      clientSecret: secretName.optional(),
+      /** Secret with the token of whom Gatehouse acts for. */
+      subjectToken: secretName,
+      subjectTokenType: z.enum(['id_token', 'refresh_token']).default('id_token'),
+    }),
+  }),
+  /** An operator connects the server once, in a browser: `gatehouse servers connect NAME`. */
+  z.strictObject({
+    grant: z.literal('authorization_code'),
+    ...common,
+    /** Where our client metadata document is published, if not at /oauth/client-metadata.json of the public URL. */
+    clientMetadataUrl: z.url().max(2_000).optional(),
+    /** Register with the authorization server where there is no other way to be known to it (RFC 7591). */
+    allowRegistration: z.boolean().default(false),
+    /** Servers of the 2025-03-26 revision have no metadata of their own: their origin is taken for the authorization server. */
+    allowLegacyDiscovery: z.boolean().default(false),
+  }),
+]);
+export type UpstreamAuthorization = z.infer<typeof upstreamAuthorization>;
+
+/**
+ * - `idle`: nothing was needed yet.
+ * - `authorized`: there is a token, or the means to get one without a person.
+ * - `not-connected`: an operator has to connect it, for the first time or again; `lastError` says why.
+ * - `failing`: the last attempt to get a token failed; it is tried again.
+ */
+export type UpstreamAuthorizationState = 'idle' | 'authorized' | 'not-connected' | 'failing';
+
+export interface UpstreamAuthorizationView {
+  environment: string;
+  grant: UpstreamAuthorization['grant'];
+  state: UpstreamAuthorizationState;
+  issuer: string | null;
+  /** Audience of the token (RFC 8707). */
+  resource: string | null;
+  clientId: string | null;
+  scopes: string[];
+  /** Bound to a key (DPoP). */
+  bound: boolean;
+  /** Of the token, in milliseconds since the epoch. */
+  expiresAt: number | null;
+  /** True: it is renewed without a person. */
+  renewable: boolean;
+  connectedBy: string | null;
+  connectedAt: number | null;
+  lastError: string | null;
+  lastErrorAt: number | null;
+}
+
+export interface SecretView {
+  name: string;
+  /** Origins that it may be sent to. */
+  origins: string[];
+  updatedAt: number;
+  /** Tool servers whose manifests name it. */
+  usedBy: string[];
+}
+
+const origin = z
+  .url()
+  .max(500)
+  .refine((url) => new URL(url).origin === url, 'an origin: https://HOST or https://HOST:PORT, without a path');
+
+export const upstreamAuthorizationBodies = {
+  /** Without an environment: the server's only one. */
+  connect: z.strictObject({ environment: name.optional() }),
+  disconnect: z.strictObject({ environment: name.optional() }),
+  setSecret: z.strictObject({ value: z.string().min(1).max(20_000), origins: z.array(origin).min(1).max(10) }),
+} as const;
+
+export interface UpstreamAuthorizationApi {
+  /** `url` is to be opened in a browser, by the person who shall grant the access. */
+  'POST /servers/:name/connect': { url: string; issuer: string; scopes: string[]; expiresAt: number };
+  'POST /servers/:name/disconnect': { revoked: boolean };
+  'GET /secrets': { items: SecretView[] };
+  'PUT /secrets/:name': SecretView;
+  'DELETE /secrets/:name': { ok: true };
+}

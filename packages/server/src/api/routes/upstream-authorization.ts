@@ -1,0 +1,94 @@
+import { name, type SecretView, type ToolServerManifest, upstreamAuthorizationBodies } from '@gatehouse/protocol';
+import { GatehouseError, Secret } from '../../platform/index.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import { type Route, route } from '../route.ts';
+
+const bodies = upstreamAuthorizationBodies;
+
+/** Connecting tool servers that want a person's consent, and the secrets that Gatehouse authenticates itself with. */
+export function upstreamAuthorizationRoutes(deps: ApiDependencies): Route[] {
+  const { registry, authorizations, secrets } = deps;
+
+  const serverOf = (server: string): ToolServerManifest => {
+    const registered = registry.snapshot().servers.get(server);
+    if (registered) return registered.manifest;
+    throw new GatehouseError('not-found', 'server.unknown', `There is no tool server "${server}".`);
+  };
+  const usersOf = (secret: string): string[] =>
+    [...registry.snapshot().servers.values()]
+      .filter(({ manifest }) => secretsOf(manifest).includes(secret))
+      .map(({ name }) => name);
+
+  return [
+    route(
+      'POST /servers/:name/connect',
+      ['admin'],
+      'Begin to connect a tool server that wants a person’s consent; gives the address to open',
+      { body: bodies.connect },
+      async ({ caller, body, param }) => authorizations.connect(serverOf(param('name')), body.environment, caller.by),
+    ),
+    route(
+      'POST /servers/:name/disconnect',
+      ['admin', 'security'],
+      'Forget the access that was granted, and revoke it where the authorization server can',
+      { body: bodies.disconnect },
+      async ({ caller, body, param }) => {
+        const server = serverOf(param('name'));
+        const done = await authorizations.disconnect(server, body.environment, caller.by);
+        await deps.storage.feed.waitForAll(await deps.storage.feed.head());
+        await deps.upstreams.end({ server: server.name });
+        return done;
+      },
+    ),
+    route(
+      'GET /secrets',
+      ['admin', 'security', 'auditor'],
+      'Names of the secrets that Gatehouse holds',
+      {},
+      async () => ({
+        items: (await secrets.list()).map((secret): SecretView => ({ ...secret, usedBy: usersOf(secret.name) })),
+      }),
+    ),
+    route(
+      'PUT /secrets/:name',
+      ['admin'],
+      'Set a secret, for the origins it may be sent to; it is never shown again',
+      { body: bodies.setSecret },
+      async ({ caller, body, param }) => {
+        const parsed = name.safeParse(param('name'));
+        if (!parsed.success)
+          throw new GatehouseError(
+            'bad-request',
+            'secret.name',
+            `A secret's name is ${parsed.error.issues[0]?.message}.`,
+          );
+        const stored = await secrets.set(parsed.data, new Secret(body.value), body.origins, caller.by);
+        return { ...stored, usedBy: usersOf(stored.name) };
+      },
+    ),
+    route('DELETE /secrets/:name', ['admin'], 'Delete a secret', {}, async ({ caller, param }) => {
+      const users = usersOf(param('name'));
+      if (users.length > 0)
+        throw new GatehouseError(
+          'conflict',
+          'secret.in-use',
+          `The secret "${param('name')}" is named by the manifests of ${users.join(', ')}. Take it out there first, or set another value.`,
+        );
+      await secrets.delete(param('name'), caller.by);
+      return { ok: true };
+    }),
+  ];
+}
+
+/** Names of secrets in the manifest. */
+function secretsOf({ transport }: ToolServerManifest): string[] {
+  if (transport.type !== 'http' || transport.authorization === undefined) return [];
+  const { authorization: given } = transport;
+  const more =
+    given.grant === 'jwt_bearer'
+      ? [given.assertion]
+      : given.grant === 'enterprise_managed'
+        ? [given.identityProvider.clientSecret, given.identityProvider.subjectToken]
+        : [];
+  return [given.clientSecret, given.clientKey, ...more].filter((each) => each !== undefined);
+}

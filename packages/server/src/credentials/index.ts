@@ -1,0 +1,1 @@
+export { createSecrets, type Secrets, type StoredSecret } from './secrets.ts';

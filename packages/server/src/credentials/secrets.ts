@@ -1,0 +1,104 @@
+import { type Clock, GatehouseError, Secret } from '../platform/index.ts';
+import type { RecordChange, Sealer, Storage } from '../storage/index.ts';
+
+export interface StoredSecret {
+  name: string;
+  /** The only origins that it may be sent to. */
+  origins: string[];
+  updatedAt: number;
+}
+
+/**
+ * Named secrets that Gatehouse uses toward others, sealed at rest. What goes in never comes out of the API again, and each is for
+ * the destinations it was given with: a manifest that names it beside another address gets nothing.
+ */
+export interface Secrets {
+  set(name: string, value: Secret, origins: string[], by: string): Promise<StoredSecret>;
+  list(): Promise<StoredSecret[]>;
+  delete(name: string, by: string): Promise<void>;
+  /** Throws `secret.unknown` and `secret.destination`. */
+  open(name: string, destination: string): Promise<Secret>;
+}
+
+const sealContext = (name: string) => `secret:${name}`;
+
+interface Dependencies {
+  storage: Storage;
+  sealer: Sealer;
+  recordChange: RecordChange;
+  clock: Clock;
+}
+
+export function createSecrets({ storage, sealer, recordChange, clock }: Dependencies): Secrets {
+  const read = async (name: string) => {
+    const row = await storage.db.selectFrom('secrets').selectAll().where('name', '=', name).executeTakeFirst();
+    if (row) return row;
+    throw new GatehouseError(
+      'not-found',
+      'secret.unknown',
+      `There is no secret "${name}". Store it with \`gatehouse secrets set ${name} --for https://WHERE-IT-IS-SENT\`.`,
+    );
+  };
+
+  return {
+    async set(name, value, origins, by) {
+      const allowed = [...new Set(origins)].sort();
+      const updatedAt = clock.now();
+      // The origins are sealed with it: who edits the table cannot send it elsewhere.
+      const text = JSON.stringify({ value: value.reveal(), origins: allowed });
+      const sealed = sealer.seal(new Secret(text), sealContext(name));
+      await storage.transaction(async (transaction) => {
+        const row = { sealed, origins: JSON.stringify(allowed), updated_at: updatedAt };
+        await transaction
+          .insertInto('secrets')
+          .values({ name, ...row })
+          .onConflict((conflict) => conflict.column('name').doUpdateSet(row))
+          .execute();
+        await recordChange(transaction, {
+          operation: 'secret.set',
+          by,
+          changes: [`secret ${name} set, for ${allowed.join(', ')}`],
+        });
+        await storage.announce(transaction, 'secret', name, updatedAt);
+      });
+      return { name, origins: allowed, updatedAt };
+    },
+
+    async list() {
+      const rows = await storage.db
+        .selectFrom('secrets')
+        .select(['name', 'origins', 'updated_at'])
+        .orderBy('name')
+        .execute();
+      return rows.map(({ name, origins, updated_at }) => ({
+        name,
+        origins: JSON.parse(origins) as string[],
+        updatedAt: updated_at,
+      }));
+    },
+
+    async delete(name, by) {
+      await read(name);
+      await storage.transaction(async (transaction) => {
+        await transaction.deleteFrom('secrets').where('name', '=', name).execute();
+        await recordChange(transaction, { operation: 'secret.delete', by, changes: [`secret ${name} deleted`] });
+        await storage.announce(transaction, 'secret', name, clock.now());
+      });
+    },
+
+    async open(name, destination) {
+      const { sealed } = await read(name);
+      const { value, origins } = JSON.parse(sealer.open(sealed, sealContext(name)).reveal()) as {
+        value: string;
+        origins: string[];
+      };
+      const origin = new URL(destination).origin;
+      if (origins.includes(origin)) return new Secret(value);
+      throw new GatehouseError(
+        'forbidden',
+        'secret.destination',
+        `The secret "${name}" is for ${origins.join(', ')} and is not sent to ${origin}. If it belongs there, set it again with --for ${origin}.`,
+      );
+    },
+  };
+}

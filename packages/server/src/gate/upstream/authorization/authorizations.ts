@@ -1,0 +1,163 @@
+import type { ToolServerManifest } from '@gatehouse/protocol';
+import { allowInsecureRequests, customFetch, processRevocationResponse, revocationRequest } from 'oauth4webapi';
+import { GatehouseError } from '../../../platform/index.ts';
+import type { Registry } from '../../../registry/index.ts';
+import { type UpstreamLimits, upstreamLimits } from '../limits.ts';
+import { type AuthorizedPlace, type AuthorizerDependencies, createAuthorizer } from './authorizer.ts';
+import { configuredClient, registeredClient } from './client.ts';
+import { type ConnectDependencies, createConnect } from './connect.ts';
+import { authorizationServer } from './discovery.ts';
+import { createGrantStore, type GrantStore } from './grant-store.ts';
+import { createGuardedFetch } from './guarded-fetch.ts';
+import { createPages } from './pages.ts';
+import type { AuthorizedTransport, Authorizer, UpstreamAuthorizations } from './types.ts';
+
+export interface UpstreamAuthorizationsOptions extends Omit<ConnectDependencies, 'grants' | 'limits'> {
+  registry: Pick<Registry, 'snapshot'>;
+  limits?: Partial<UpstreamLimits>;
+  /** A person has connected a server. */
+  onConnected(server: string, by: string): void;
+}
+
+/** How the gate authorizes itself at tool servers that want OAuth: one authorizer for each server and environment. */
+export function createUpstreamAuthorizations(options: UpstreamAuthorizationsOptions): UpstreamAuthorizations {
+  const { registry, storage, recordChange, log } = options;
+  const limits: UpstreamLimits = { ...upstreamLimits, ...options.limits };
+  const grants = createGrantStore({ ...options, limits });
+  const deps: ConnectDependencies = { ...options, limits, grants };
+  const connect = createConnect(deps);
+  const authorizers = new Map<string, { transport: string; authorizer: Authorizer }>();
+
+  const of = (server: ToolServerManifest, environment: string): Authorizer | undefined => {
+    const transport = authorizedTransport(server);
+    if (transport === undefined) return undefined;
+    const key = `${environment}/${server.name}`;
+    const text = JSON.stringify(transport);
+    const existing = authorizers.get(key);
+    if (existing?.transport === text) return existing.authorizer;
+    const authorizer = createAuthorizer(deps, { server: server.name, environment, transport });
+    authorizers.set(key, { transport: text, authorizer });
+    return authorizer;
+  };
+
+  const pages = createPages({
+    ...options,
+    async finish(query) {
+      const done = await connect.finish(query, (server, environment) => {
+        const registered = registry.snapshot().servers.get(server);
+        return registered?.manifest.environments.includes(environment)
+          ? authorizedTransport(registered.manifest)
+          : undefined;
+      });
+      authorizers.get(`${done.environment}/${done.server}`)?.authorizer.forget();
+      options.onConnected(done.server, done.by);
+      return done;
+    },
+  });
+
+  return {
+    of,
+
+    async connect(server, environment, by) {
+      return connect.begin(personalPlace(server, environment), by);
+    },
+
+    async disconnect(server, environment, by) {
+      const place = personalPlace(server, environment);
+      const revoked = await revoke(deps, grants, place);
+      await storage.transaction(async (transaction) => {
+        if (!(await grants.remove(transaction, place))) return;
+        await recordChange(transaction, {
+          operation: 'server.disconnect',
+          by,
+          environment: place.environment,
+          changes: [
+            `tool server ${server.name} disconnected; ${revoked ? 'its access was revoked at the authorization server' : 'its access could not be revoked at the authorization server'}`,
+          ],
+        });
+      });
+      authorizers.get(`${place.environment}/${server.name}`)?.authorizer.forget();
+      return { revoked };
+    },
+
+    views: (server) => Promise.all(server.environments.flatMap((environment) => of(server, environment)?.view() ?? [])),
+
+    handle: pages,
+
+    refresh(changes) {
+      for (const { topic, key } of changes) {
+        if (topic === 'upstream') authorizers.get(key)?.authorizer.forget();
+        if (topic === 'secret') for (const { authorizer } of authorizers.values()) authorizer.forget();
+        if (topic !== 'object' || !key.startsWith('ToolServer/')) continue;
+        const server = key.slice('ToolServer/'.length);
+        if (!registry.snapshot().servers.has(server))
+          forgetServer(server).catch((error) => log.warn('a removed server left its access behind', { server, error }));
+      }
+    },
+  };
+
+  /** A server of the same name that comes later is another one. */
+  async function forgetServer(name: string): Promise<void> {
+    for (const key of authorizers.keys()) if (key.endsWith(`/${name}`)) authorizers.delete(key);
+    await storage.transaction(async (transaction) => {
+      for (const table of ['upstream_grants', 'upstream_needs', 'upstream_clients'] as const)
+        await transaction.deleteFrom(table).where('server', '=', name).execute();
+    });
+  }
+}
+
+function authorizedTransport({ transport }: ToolServerManifest): AuthorizedTransport | undefined {
+  return transport.type === 'http' && transport.authorization !== undefined
+    ? (transport as AuthorizedTransport)
+    : undefined;
+}
+
+function personalPlace(server: ToolServerManifest, given: string | undefined): AuthorizedPlace {
+  const transport = authorizedTransport(server);
+  if (transport?.authorization.grant !== 'authorization_code')
+    throw new GatehouseError(
+      'conflict',
+      'server.not-connectable',
+      `${server.name} is not connected by a person: its manifest does not say \`authorization: {grant: authorization_code}\`.`,
+    );
+  const [only, ...others] = server.environments;
+  const environment = given ?? (others.length === 0 ? only : undefined);
+  if (environment !== undefined && server.environments.includes(environment))
+    return { server: server.name, environment, transport };
+  throw new GatehouseError(
+    'bad-request',
+    'server.environment',
+    `Say in which environment: ${server.name} is in ${server.environments.join(', ')}.`,
+  );
+}
+
+/** RFC 7009, as far as the authorization server has it. What it does not revoke is forgotten here all the same. */
+async function revoke(deps: AuthorizerDependencies, grants: GrantStore, place: AuthorizedPlace): Promise<boolean> {
+  const grant = await grants.read(place);
+  if (grant === undefined) return false;
+  try {
+    const { authorization } = place.transport;
+    const web = createGuardedFetch(deps.outbound, place.transport, authorization, deps.limits);
+    const as = await authorizationServer(web, grant.token.issuer, false);
+    const client = grant.registered
+      ? registeredClient(grant.registered)
+      : await configuredClient(deps, authorization, as, grant.token.clientId);
+    const { refreshToken, value } = grant.token;
+    const response = await revocationRequest(
+      as,
+      { client_id: client.id },
+      client.authenticate,
+      (refreshToken ?? value).reveal(),
+      {
+        [customFetch]: web.fetch,
+        [allowInsecureRequests]: true,
+        signal: AbortSignal.timeout(deps.limits.oauthTimeoutMs),
+      },
+    );
+    await processRevocationResponse(response);
+    return true;
+  } catch (error) {
+    deps.log.warn('upstream.not-revoked', { server: place.server, environment: place.environment, error });
+    return false;
+  }
+}

@@ -1,0 +1,37 @@
+import type { Secret } from '../../../platform/index.ts';
+
+/**
+ * True when an answer holds the secret as it is, or as JSON, URLs or base64 write it. A server that wants to hide it can: that token is good
+ * at this server only, which has it anyway. What this stops is the server that shows it by accident, in an error or a debug tool.
+ */
+export function echoes(text: Uint8Array | string, secret: Secret): boolean {
+  const body =
+    typeof text === 'string' ? text : Buffer.from(text.buffer, text.byteOffset, text.byteLength).toString('latin1');
+  const value = secret.reveal();
+  if (forms(value).some((form) => body.includes(form))) return true;
+  return body.includes('\\') && unescaped(body).includes(value);
+}
+
+function forms(value: string): string[] {
+  const bytes = Buffer.from(value);
+  const encoded = encodeURIComponent(value);
+  // Base64 of a text inside another depends on where it stands; the middle of each of the three ways is the same wherever it stands.
+  const base64 = [0, 1, 2].map((at) =>
+    Buffer.concat([Buffer.alloc(at), bytes])
+      .toString('base64')
+      .slice(4, -4),
+  );
+  const long = base64.filter((form) => form.length >= 16);
+  return [
+    value,
+    encoded,
+    bytes.toString('hex'),
+    ...long,
+    ...long.map((form) => form.replaceAll('+', '-').replaceAll('/', '_')),
+  ];
+}
+
+const unescaped = (body: string) =>
+  body
+    .replaceAll(/\\u([0-9a-f]{4})/gi, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
+    .replaceAll('\\/', '/');

@@ -1,0 +1,253 @@
+import { exportJWK, type JWK } from 'jose';
+import { type Clock, digestJson, type JsonObject, Secret } from '../../../platform/index.ts';
+import type { DatabaseTransaction, RecordChange, Sealer, Storage } from '../../../storage/index.ts';
+import type { UpstreamLimits } from '../limits.ts';
+import type { RegisteredClient } from './client.ts';
+import { openProofKey } from './proof-key.ts';
+import type { AuthorizedTransport, UpstreamToken } from './types.ts';
+
+export interface Place {
+  server: string;
+  environment: string;
+}
+
+/** What an operator's consent gave, as it is kept. */
+export interface StoredGrant {
+  token: UpstreamToken;
+  /** Null for a client that the manifest or our metadata document names. */
+  registered: RegisteredClient | undefined;
+  binding: string;
+  version: number;
+  connectedBy: string;
+  connectedAt: number;
+}
+
+/** Why a person is needed, and what the server asked for when it was found out. */
+export interface Need {
+  reason: string;
+  scopes: string[];
+  resourceMetadata: string | undefined;
+}
+
+export interface GrantStore {
+  read(place: Place): Promise<StoredGrant | undefined>;
+  /** After a person's consent. */
+  put(transaction: DatabaseTransaction, place: Place, grant: Omit<StoredGrant, 'version'>): Promise<void>;
+  /** True for the one replica that may renew this version now. */
+  claim(place: Place, version: number): Promise<boolean>;
+  /** After a renewal. */
+  replace(place: Place, version: number, token: UpstreamToken, registered: RegisteredClient | undefined): Promise<void>;
+  /** True when there was one. */
+  remove(transaction: DatabaseTransaction, place: Place): Promise<boolean>;
+  need(place: Place): Promise<(Need & { at: number }) | undefined>;
+  putNeed(place: Place, need: Need): Promise<void>;
+  client(place: Place, issuer: string): Promise<RegisteredClient | undefined>;
+  putClient(place: Place, issuer: string, client: RegisteredClient): Promise<void>;
+}
+
+/** What a grant was given for. Another address, authorization server or client is another matter, and gets nothing of it. */
+export function bindingOf({ url, authorization }: AuthorizedTransport): string {
+  const { grant, issuer = null, clientId = null } = authorization;
+  return digestJson({ url, grant, issuer, clientId });
+}
+
+interface SealedGrant {
+  accessToken: string;
+  refreshToken: string | null;
+  key: JWK | null;
+  client: { id: string; secret: string | null; method: string | null } | null;
+}
+
+export function createGrantStore(deps: {
+  storage: Storage;
+  sealer: Sealer;
+  recordChange: RecordChange;
+  clock: Clock;
+  limits: UpstreamLimits;
+}): GrantStore {
+  const { storage, sealer, recordChange, clock, limits } = deps;
+  const grantContext = (place: Place) => `upstream-grant:${idOf(place)}`;
+  const clientContext = (place: Place, issuer: string) => `upstream-client:${idOf(place)}/${issuer}`;
+  const announce = (transaction: DatabaseTransaction, place: Place) =>
+    storage.announce(transaction, 'upstream', idOf(place), clock.now());
+
+  async function columns(place: Place, token: UpstreamToken, registered: RegisteredClient | undefined) {
+    const plain: SealedGrant = {
+      accessToken: token.value.reveal(),
+      refreshToken: token.refreshToken?.reveal() ?? null,
+      key: token.key === undefined ? null : await exportJWK(token.key.privateKey),
+      client: registered === undefined ? null : plainClient(registered),
+    };
+    return {
+      issuer: token.issuer,
+      resource: token.resource,
+      client_id: token.clientId,
+      scopes: token.scopes.join(' '),
+      bound: Number(token.key !== undefined),
+      renewable: Number(token.refreshToken !== undefined),
+      sealed: sealer.seal(new Secret(JSON.stringify(plain)), grantContext(place)),
+      expires_at: token.expiresAt,
+      renewing_until: 0,
+    };
+  }
+
+  return {
+    async read(place) {
+      const row = await storage.db
+        .selectFrom('upstream_grants')
+        .selectAll()
+        .where('id', '=', idOf(place))
+        .executeTakeFirst();
+      if (row === undefined) return undefined;
+      const plain = JSON.parse(sealer.open(row.sealed, grantContext(place)).reveal()) as SealedGrant;
+      return {
+        token: {
+          value: new Secret(plain.accessToken),
+          refreshToken: plain.refreshToken === null ? undefined : new Secret(plain.refreshToken),
+          key: plain.key === null ? undefined : await openProofKey(plain.key),
+          issuer: row.issuer,
+          resource: row.resource,
+          clientId: row.client_id,
+          scopes: row.scopes === '' ? [] : row.scopes.split(' '),
+          expiresAt: row.expires_at,
+        },
+        registered: plain.client === null ? undefined : openClient(plain.client),
+        binding: row.binding,
+        version: row.version,
+        connectedBy: row.connected_by,
+        connectedAt: row.connected_at,
+      };
+    },
+
+    async put(transaction, place, { token, registered, binding, connectedBy, connectedAt }) {
+      const written = {
+        ...(await columns(place, token, registered)),
+        binding,
+        connected_by: connectedBy,
+        connected_at: connectedAt,
+      };
+      await transaction.deleteFrom('upstream_needs').where('id', '=', idOf(place)).execute();
+      await transaction
+        .insertInto('upstream_grants')
+        .values({ id: idOf(place), server: place.server, ...written, version: 1 })
+        .onConflict((conflict) =>
+          conflict.column('id').doUpdateSet((eb) => ({
+            ...written,
+            version: eb('upstream_grants.version', '+', 1),
+          })),
+        )
+        .execute();
+      await announce(transaction, place);
+    },
+
+    claim: (place, version) =>
+      storage.transaction(async (transaction) => {
+        const now = clock.now();
+        const { numUpdatedRows } = await transaction
+          .updateTable('upstream_grants')
+          .set({ renewing_until: now + limits.renewalLeaseMs })
+          .where('id', '=', idOf(place))
+          .where('version', '=', version)
+          .where('renewing_until', '<', now)
+          .executeTakeFirst();
+        return numUpdatedRows === 1n;
+      }),
+
+    async replace(place, version, token, registered) {
+      const written = await columns(place, token, registered);
+      await storage.transaction(async (transaction) => {
+        const { numUpdatedRows } = await transaction
+          .updateTable('upstream_grants')
+          .set({ ...written, version: version + 1 })
+          .where('id', '=', idOf(place))
+          .where('version', '=', version)
+          .executeTakeFirst();
+        // Disconnected, or connected anew, meanwhile.
+        if (numUpdatedRows !== 1n) return;
+        await recordChange(transaction, {
+          operation: 'upstream.token',
+          by: 'gatehouse',
+          environment: place.environment,
+          changes: [`token of ${token.issuer} for the tool server ${place.server} renewed`],
+        });
+        await announce(transaction, place);
+      });
+    },
+
+    async remove(transaction, place) {
+      const { numDeletedRows } = await transaction
+        .deleteFrom('upstream_grants')
+        .where('id', '=', idOf(place))
+        .executeTakeFirst();
+      await transaction.deleteFrom('upstream_needs').where('id', '=', idOf(place)).execute();
+      await transaction
+        .deleteFrom('upstream_clients')
+        .where('id', 'like', `${idOf(place)}/%`)
+        .execute();
+      await announce(transaction, place);
+      return numDeletedRows > 0n;
+    },
+
+    async need(place) {
+      const row = await storage.db
+        .selectFrom('upstream_needs')
+        .select(['body', 'at'])
+        .where('id', '=', idOf(place))
+        .executeTakeFirst();
+      return row === undefined ? undefined : { ...(JSON.parse(row.body) as Need), at: row.at };
+    },
+
+    async putNeed(place, need) {
+      const row = { body: JSON.stringify(need satisfies Need as unknown as JsonObject), at: clock.now() };
+      await storage.transaction((transaction) =>
+        transaction
+          .insertInto('upstream_needs')
+          .values({ id: idOf(place), server: place.server, ...row })
+          .onConflict((conflict) => conflict.column('id').doUpdateSet(row))
+          .execute(),
+      );
+    },
+
+    async client(place, issuer) {
+      const row = await storage.db
+        .selectFrom('upstream_clients')
+        .select('sealed')
+        .where('id', '=', `${idOf(place)}/${issuer}`)
+        .executeTakeFirst();
+      if (row === undefined) return undefined;
+      return openClient(JSON.parse(sealer.open(row.sealed, clientContext(place, issuer)).reveal()));
+    },
+
+    async putClient(place, issuer, client) {
+      const sealed = sealer.seal(new Secret(JSON.stringify(plainClient(client))), clientContext(place, issuer));
+      const row = { sealed, created_at: clock.now() };
+      await storage.transaction(async (transaction) => {
+        await transaction
+          .insertInto('upstream_clients')
+          .values({ id: `${idOf(place)}/${issuer}`, server: place.server, ...row })
+          .onConflict((conflict) => conflict.column('id').doUpdateSet(row))
+          .execute();
+        await recordChange(transaction, {
+          operation: 'upstream.register',
+          by: 'gatehouse',
+          environment: place.environment,
+          changes: [`registered as a client with ${issuer}, for the tool server ${place.server}`],
+        });
+      });
+    },
+  };
+}
+
+const idOf = ({ server, environment }: Place): string => `${environment}/${server}`;
+
+const plainClient = ({ id, secret, method }: RegisteredClient): NonNullable<SealedGrant['client']> => ({
+  id,
+  secret: secret?.reveal() ?? null,
+  method: method ?? null,
+});
+
+const openClient = ({ id, secret, method }: NonNullable<SealedGrant['client']>): RegisteredClient => ({
+  id,
+  secret: secret === null ? undefined : new Secret(secret),
+  method: method ?? undefined,
+});

@@ -1,0 +1,111 @@
+import {
+  AuthorizationResponseError,
+  type AuthorizationServer,
+  allowInsecureRequests,
+  customFetch,
+  DPoP,
+  type DPoPHandle,
+  genericTokenEndpointRequest,
+  isDPoPNonceError,
+  processGenericTokenEndpointResponse,
+  ResponseBodyError,
+  WWWAuthenticateChallengeError,
+} from 'oauth4webapi';
+import { GatehouseError, Secret } from '../../../platform/index.ts';
+import type { UpstreamLimits } from '../limits.ts';
+import { splitScopes } from './challenge.ts';
+import type { OAuthClient } from './client.ts';
+import { wrong } from './discovery.ts';
+import type { GuardedFetch } from './guarded-fetch.ts';
+import type { ProofKey, UpstreamToken } from './types.ts';
+
+export interface TokenRequest {
+  web: GuardedFetch;
+  as: AuthorizationServer;
+  client: OAuthClient;
+  grantType: string;
+  parameters: Record<string, string>;
+  resource: string;
+  /** What is asked for; what is got unless the answer says otherwise (RFC 6749 §5.1). */
+  scopes: string[] | undefined;
+  /** With it the token is asked for as one bound to this key. */
+  key: ProofKey | undefined;
+  mustBind: boolean;
+  limits: UpstreamLimits;
+  now: number;
+}
+
+/**
+ * One token from one authorization server, for one resource. Its refusal is final: no other grant is tried, and nothing is asked twice
+ * but for the nonce of a proof (RFC 9449 §8).
+ */
+export async function requestToken(request: TokenRequest): Promise<UpstreamToken> {
+  const { as, client, resource, key, limits, now } = request;
+  const answer = await ask(request);
+  const text = answer.access_token;
+  if (text.length > limits.accessTokenChars || !/^[\x21-\x7e]+$/.test(text))
+    throw wrong(`${as.issuer} gave a token that does not fit into a header.`);
+  const bound = answer.token_type === 'dpop';
+  if (bound && key === undefined) throw wrong(`${as.issuer} gave a bound token that nobody asked for.`);
+  if (!bound && request.mustBind)
+    throw wrong(`${as.issuer} gave a token that is not bound to a key, and the manifest or the server requires that.`);
+  return {
+    value: new Secret(text),
+    key: bound ? key : undefined,
+    issuer: as.issuer,
+    resource,
+    clientId: client.id,
+    scopes: answer.scope === undefined ? (request.scopes ?? []) : splitScopes(answer.scope),
+    expiresAt: answer.expires_in === undefined ? null : now + answer.expires_in * 1000,
+    refreshToken: answer.refresh_token === undefined ? undefined : new Secret(answer.refresh_token),
+  };
+}
+
+/** The same request for what is not an access token (RFC 8693: an ID-JAG). */
+export async function ask(request: Omit<TokenRequest, 'mustBind' | 'now'>) {
+  const { web, as, client, grantType, resource, scopes, key, limits } = request;
+  const parameters = {
+    ...request.parameters,
+    resource,
+    ...(scopes !== undefined && scopes.length > 0 && { scope: scopes.join(' ') }),
+  };
+  const proofs: DPoPHandle | undefined = key && DPoP({}, key);
+  for (let mayRepeat = proofs !== undefined; ; mayRepeat = false) {
+    try {
+      const response = await genericTokenEndpointRequest(
+        as,
+        { client_id: client.id },
+        client.authenticate,
+        grantType,
+        parameters,
+        {
+          [customFetch]: web.fetch,
+          [allowInsecureRequests]: true,
+          signal: AbortSignal.timeout(limits.oauthTimeoutMs),
+          ...(proofs && { DPoP: proofs }),
+        },
+      );
+      return await processGenericTokenEndpointResponse(as, { client_id: client.id }, response, {
+        // RFC 8693 §2.2.1: what is issued is not an access token.
+        recognizedTokenTypes: { n_a: () => undefined },
+      });
+    } catch (error) {
+      if (mayRepeat && isDPoPNonceError(error)) continue;
+      throw oauthFailure(as.issuer, error);
+    }
+  }
+}
+
+/** Says who refused and the error's code. Descriptions stay out: they are a stranger's text, and may quote what was sent. */
+export function oauthFailure(issuer: string, error: unknown): GatehouseError {
+  if (error instanceof GatehouseError) return error;
+  const code =
+    error instanceof ResponseBodyError || error instanceof AuthorizationResponseError
+      ? error.error
+      : error instanceof WWWAuthenticateChallengeError
+        ? (error.cause[0]?.parameters.error ?? `HTTP ${error.status}`)
+        : undefined;
+  if (code === undefined || !/^[\w .-]{1,60}$/.test(code))
+    return wrong(`${issuer} did not answer as an authorization server does.`);
+  return wrong(`${issuer} refuses: ${code}.`);
+}
