@@ -8,6 +8,10 @@ const root = join(import.meta.dirname, '..');
 const external = [
   '@cedar-policy/cedar-wasm',
   'oidc-provider',
+  '@grpc/grpc-js',
+  '@grpc/proto-loader',
+  '@peculiar/x509',
+  'reflect-metadata',
   'pg',
   'pg-native',
   '@modelcontextprotocol/client',

@@ -251,4 +251,10 @@ export const requirements: Requirement[] = [
       'An X.509-SVID has exactly one URI SAN, cA=false, critical keyUsage with digitalSignature only, a non-root path; whatever differs is refused',
     source: 'SPIFFE X.509-SVID §§2, 4, 5',
   },
+  {
+    id: 'spiffe.workload-api',
+    promise:
+      'The Workload API gives the whole set of SVIDs and bundles, to callers with the metadata workload.spiffe.io: true only',
+    source: 'SPIFFE Workload API §§5, 6',
+  },
 ];

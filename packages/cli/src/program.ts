@@ -4,6 +4,7 @@ import { addApprovalVerbs } from './tree/approvals.ts';
 import { addLogVerbs } from './tree/log.ts';
 import { addServerVerbs } from './tree/server.ts';
 import { addTaskVerbs } from './tree/tasks.ts';
+import { addTrustDomainVerbs } from './tree/trust-domain.ts';
 import { addWorkspaceVerbs } from './tree/workspace.ts';
 import { describe } from './verb.ts';
 
@@ -27,6 +28,7 @@ export function createProgram(): Command {
   addWorkspaceVerbs(program);
   addApprovalVerbs(program);
   addLogVerbs(program);
+  addTrustDomainVerbs(program);
   // Commander hands neither of these down to commands that are made later in a tree.
   const settle = (command: Command) => {
     for (const child of command.commands) {

@@ -11,4 +11,5 @@ export {
   type PagedRoute,
 } from './operator.ts';
 export { type Stopped, stoppedError, stoppedResult, type ToolResultLike, unlessStopped } from './outcome.ts';
+export { createSvidSource, type SvidOptions, type SvidSource, type X509Svid } from './svid.ts';
 export type { AgentTask } from './task.ts';

@@ -1,0 +1,59 @@
+import { once } from 'node:events';
+import { chmodSync, unlinkSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { createAgent } from '@gatehouse/sdk/agent';
+import { createSvidSource } from '@gatehouse/sdk/svid';
+import { keyFileOf, readKey } from '../agent-key-file.ts';
+import { CliFailure } from '../failure.ts';
+import { clean } from '../output.ts';
+import { type ServerOptions, urlOf } from '../server-address.ts';
+import type { Run } from '../verb.ts';
+
+interface Options extends ServerOptions {
+  agent?: string;
+  keyFile?: string;
+  socket: string;
+  task?: string;
+}
+
+export const spiffeServe: Run<Options> = async ({ options, out }) => {
+  const agent = options.agent ?? process.env.GATEHOUSE_AGENT;
+  if (!agent)
+    throw new CliFailure(
+      'usage',
+      'option.missing',
+      '--agent (or GATEHOUSE_AGENT) is missing; `gatehouse agents` lists them.',
+    );
+  const url = urlOf(options);
+  const key = await readKey(agent, keyFileOf(agent, options.keyFile));
+  const path = resolve(options.socket);
+  const [{ credentialsOf, createWorkloadApi, listen }, { prepareSocket }] = await Promise.all([
+    import('../spiffe/workload-server.ts'),
+    import('../spiffe/socket.ts'),
+  ]);
+  await prepareSocket(path);
+  const task =
+    options.task === undefined ? undefined : await (await createAgent({ url, agent, key })).resumeTask(options.task);
+  const source = createSvidSource({ url, agent, key, ...(task && { task }) });
+  const api = createWorkloadApi(source);
+  await listen(api.server, path, credentialsOf());
+  chmodSync(path, 0o600);
+  source.follow({
+    svid: ({ spiffeId, expiresAt }) => out.note(`${clean(spiffeId)} until ${new Date(expiresAt).toISOString()}`),
+    refused: ({ message }) => out.note(`refused: ${clean(message)}`),
+  });
+  const address = `unix://${path}`;
+  if (out.json) out.printJson({ socket: path, endpoint: address }, { line: true });
+  else out.print(`Serving the SPIFFE Workload API: SPIFFE_ENDPOINT_SOCKET=${address}`);
+  // Timers alone keep no process: it lives until it is told to go.
+  const keep = setInterval(() => undefined, 60_000);
+  await Promise.race((['SIGINT', 'SIGTERM', 'SIGHUP'] as const).map((signal) => once(process, signal)));
+  clearInterval(keep);
+  source.close();
+  api.close();
+  try {
+    unlinkSync(path);
+  } catch {
+    // The listener has removed it already.
+  }
+};

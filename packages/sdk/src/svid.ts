@@ -1,0 +1,237 @@
+import { generateKeyPairSync, type KeyObject, randomUUID, sign } from 'node:crypto';
+import type { JwtSvidAnswer, SvidBundles, X509SvidAnswer } from '@gatehouse/protocol';
+import { importJWK, type JWK, jwtVerify, SignJWT } from 'jose';
+import type { AgentKey } from './agent-key.ts';
+import { GatehouseRequestError } from './errors.ts';
+import { isLoopback, unreachable } from './operator.ts';
+import type { AgentTask } from './task.ts';
+
+/** An agent's SVIDs, replaced in time; every process has its own key, which never leaves it. */
+export interface SvidSource {
+  /** The current one; fetched when there is none that lives. Throws GatehouseRequestError. */
+  x509(): Promise<X509Svid>;
+  /** A new JWT-SVID for these audiences. */
+  jwt(audience: string[], ttlSeconds?: number): Promise<JwtSvidAnswer>;
+  /** Bundles of our own trust domain and those it federates with, at most `BUNDLE_POLL_MS` old. */
+  bundles(): Promise<SvidBundles>;
+  /** Keeps SVID and bundles fresh and tells of each change, until it is closed. The first listener starts it. */
+  follow(listener: SvidListener): () => void;
+  close(): void;
+}
+
+export interface SvidListener {
+  svid?(svid: X509Svid): void;
+  bundles?(bundles: SvidBundles): void;
+  /** The server says no: the agent may not have one, now. What was given before must not be used any more. */
+  refused?(error: GatehouseRequestError): void;
+}
+
+export interface X509Svid extends X509SvidAnswer {
+  privateKey: KeyObject;
+}
+
+export interface SvidOptions {
+  url: string;
+  agent: string;
+  key: AgentKey;
+  /** SVIDs of this task. Without one: of the agent itself, which proves itself with its key. */
+  task?: AgentTask;
+  clock?: { now(): number };
+  /** 0 to 1, as Math.random. */
+  random?: () => number;
+}
+
+/** A bundle changes at most a few times in its refresh hint, and a root is published long before it signs. */
+export const BUNDLE_POLL_MS = 60_000;
+const RETRY_MIN_MS = 1_000;
+const RETRY_MAX_MS = 60_000;
+const ASSERTION_SECONDS = 60;
+const TIMEOUT_MS = 10_000;
+
+/**
+ * When to replace what was issued at `issuedAt`: at half of its life, a tenth of that earlier or later, so that agents which started
+ * together do not come back together. All in milliseconds since the epoch.
+ */
+export function rotateAt(issuedAt: number, expiresAt: number, random: number): number {
+  const half = (expiresAt - issuedAt) / 2;
+  return issuedAt + half * (0.9 + random * 0.2);
+}
+
+export function createSvidSource(options: SvidOptions): SvidSource {
+  const url = options.url.replace(/\/+$/, '');
+  const { clock = { now: () => Date.now() }, random = Math.random } = options;
+  if (URL.parse(url)?.protocol !== 'https:' && !isLoopback(URL.parse(url)?.hostname ?? ''))
+    throw new GatehouseRequestError(0, 'server.insecure', `${url} is not protected: use https, or a loopback address.`);
+  const listeners = new Set<SvidListener>();
+  let svid: X509Svid | undefined;
+  let svidDueAt = 0;
+  let known: { bundles: SvidBundles; at: number } | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let failures = 0;
+  let closed = false;
+
+  const learn = ({ trustDomain, bundles }: SvidBundles) => {
+    const next = { trustDomain, bundles };
+    const isNew = JSON.stringify(known?.bundles) !== JSON.stringify(next);
+    known = { bundles: next, at: clock.now() };
+    if (isNew) for (const listener of listeners) listener.bundles?.(next);
+  };
+
+  const fetchX509 = async (): Promise<X509Svid> => {
+    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const at = clock.now();
+    const answer = await post<X509SvidAnswer>(options, url, '/svid/x509', { csr: createCsr(privateKey, publicKey) });
+    svid = { ...answer, privateKey };
+    svidDueAt = rotateAt(at, answer.expiresAt, random());
+    learn(answer);
+    for (const listener of listeners) listener.svid?.(svid);
+    return svid;
+  };
+  let fetching: Promise<X509Svid> | undefined;
+  const renew = () => {
+    fetching ??= fetchX509().finally(() => {
+      fetching = undefined;
+    });
+    return fetching;
+  };
+  const fetchBundles = async () => {
+    learn(await post<SvidBundles>(options, url, '/svid/bundles', {}));
+  };
+
+  const turn = async () => {
+    try {
+      if (!svid || clock.now() >= svidDueAt) await renew();
+      else if (clock.now() - (known?.at ?? 0) >= BUNDLE_POLL_MS) await fetchBundles();
+      failures = 0;
+    } catch (error) {
+      failures++;
+      if (error instanceof GatehouseRequestError && isRefusal(error)) {
+        svid = undefined;
+        for (const listener of listeners) listener.refused?.(error);
+      }
+    }
+    schedule();
+  };
+  const schedule = () => {
+    clearTimeout(timer);
+    if (closed || listeners.size === 0) return;
+    const retry = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** (failures - 1)) * (0.5 + random());
+    const wait = failures > 0 ? retry : Math.min(svidDueAt - clock.now(), BUNDLE_POLL_MS * (0.9 + random() * 0.2));
+    timer = setTimeout(() => void turn(), Math.max(0, wait));
+    timer.unref();
+  };
+
+  return {
+    x509: async () => (svid && svid.expiresAt > clock.now() && clock.now() < svidDueAt ? svid : renew()),
+    jwt: (audience, ttlSeconds) =>
+      post<JwtSvidAnswer>(options, url, '/svid/jwt', { audience, ...(ttlSeconds !== undefined && { ttlSeconds }) }),
+    async bundles() {
+      if (!known || clock.now() - known.at >= BUNDLE_POLL_MS) await fetchBundles();
+      return (known as NonNullable<typeof known>).bundles;
+    },
+    follow(listener) {
+      listeners.add(listener);
+      if (listeners.size === 1) void turn();
+      return () => {
+        listeners.delete(listener);
+      };
+    },
+    close() {
+      closed = true;
+      clearTimeout(timer);
+      listeners.clear();
+    },
+  };
+}
+
+/** 401 and 403, and 410 for a task that is over: repeating changes nothing. */
+export const isRefusal = ({ status }: GatehouseRequestError): boolean =>
+  status === 401 || status === 403 || status === 410;
+
+/** Fetches that carry the task's token, or an assertion of the agent's own key. */
+async function post<T>(options: SvidOptions, url: string, path: string, body: object): Promise<T> {
+  const { task, agent, key } = options;
+  const send = task ? task.fetch : fetch;
+  const proof = task ? {} : { clientAssertion: await createAssertion(agent, key, url) };
+  const response = await send(url + path, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', accept: 'application/json' },
+    body: JSON.stringify({ ...body, ...proof }),
+    redirect: 'error',
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  }).catch((cause: unknown) => {
+    throw unreachable(url, cause);
+  });
+  const answer = (await response.json().catch(() => ({}))) as T & { title?: string; detail?: string };
+  if (response.ok) return answer;
+  throw new GatehouseRequestError(
+    response.status,
+    answer.title ?? 'invalid_response',
+    answer.detail ?? `The server answered ${response.status}.`,
+  );
+}
+
+/** RFC 7523 §2.2; the issuer is its one audience. */
+function createAssertion(agent: string, key: AgentKey, audience: string): Promise<string> {
+  const now = Math.floor(Date.now() / 1000);
+  return new SignJWT({
+    iss: agent,
+    sub: agent,
+    aud: audience,
+    jti: randomUUID(),
+    iat: now,
+    exp: now + ASSERTION_SECONDS,
+  })
+    .setProtectedHeader({ alg: 'ES256' })
+    .sign(key.privateKey);
+}
+
+/** PKCS #10 (RFC 2986) without names: the server says whose it is. DER, base64. */
+export function createCsr(privateKey: KeyObject, publicKey: KeyObject): string {
+  const spki = publicKey.export({ type: 'spki', format: 'der' });
+  // version 0, empty subject, the key, no attributes.
+  const info = element(0x30, Buffer.from('0201003000', 'hex'), spki, Buffer.from('a000', 'hex'));
+  const signature = element(0x03, Buffer.of(0), sign('sha256', info, privateKey));
+  return element(0x30, info, Buffer.from('300a06082a8648ce3d040302', 'hex'), signature).toString('base64');
+}
+
+/** A DER element; what a request consists of is shorter than 256 bytes. */
+function element(tag: number, ...parts: Uint8Array[]): Buffer {
+  const content = Buffer.concat(parts);
+  const length = content.length < 0x80 ? [content.length] : [0x81, content.length];
+  return Buffer.concat([Buffer.from([tag, ...length]), content]);
+}
+
+/** JWT-SVID §2.1. */
+const JWT_ALGORITHMS = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512'];
+const JWT_HEADER = new Set(['alg', 'kid', 'typ']);
+
+/**
+ * JWT-SVID §5: verified with the JWT keys of the trust domain that `sub` names, and of no other; throws an Error that says what is
+ * wrong.
+ */
+export async function validateJwtSvid(
+  { bundles }: SvidBundles,
+  token: string,
+  audience: string,
+): Promise<{ spiffeId: string; claims: Record<string, unknown> }> {
+  const { payload } = await jwtVerify(
+    token,
+    async (header, { payload: encoded }) => {
+      const unknown = Object.keys(header).find((member) => !JWT_HEADER.has(member));
+      if (unknown) throw new Error(`The JWT-SVID has the header member ${unknown}.`);
+      if (header.typ !== undefined && header.typ !== 'JWT' && header.typ !== 'JOSE')
+        throw new Error('The typ of the JWT-SVID is neither JWT nor JOSE.');
+      const { sub } = JSON.parse(Buffer.from(encoded as string, 'base64url').toString()) as { sub?: unknown };
+      const [, trustDomain] = /^spiffe:\/\/([a-z0-9._-]+)\/./.exec(String(sub)) ?? [];
+      const bundle = trustDomain && Object.hasOwn(bundles, trustDomain) ? bundles[trustDomain] : undefined;
+      if (!bundle) throw new Error('The sub of the JWT-SVID is of no trust domain that is known here.');
+      const keys = bundle.keys as (JWK & { use?: string })[];
+      const jwk = keys.find(({ use, kid }) => use === 'jwt-svid' && kid !== undefined && kid === header.kid);
+      if (!jwk) throw new Error('The kid of the JWT-SVID names no key of its trust domain.');
+      return importJWK({ ...jwk, use: 'sig' }, header.alg);
+    },
+    { audience, algorithms: JWT_ALGORITHMS, requiredClaims: ['sub', 'aud', 'exp'] },
+  );
+  return { spiffeId: payload.sub as string, claims: payload };
+}
