@@ -234,6 +234,28 @@ export const requirements: Requirement[] = [
     source: 'RFC 9396 §5',
   },
   {
+    id: 'consent.flow',
+    promise:
+      'A client that a person drives gets a token for that person, of the agent and narrowed to the tools consented to',
+    source: 'law 5; RFC 6749 §4.1',
+  },
+  {
+    id: 'consent.browser',
+    promise: 'A consent is answered only in the browser in which it was asked for',
+    source: 'RFC 9700 §4.7; laws 4, 5',
+  },
+  {
+    id: 'rfc6749.code-once',
+    promise: 'An authorization code is good once; a second use ends what was issued for the first',
+    source: 'RFC 6749 §4.1.2, RFC 9700 §2.1',
+  },
+  {
+    id: 'rfc9700.refresh-rotation',
+    promise: 'Refresh tokens rotate; a used one coming again ends the family and its task',
+    source: 'RFC 9700 §4.14.2',
+  },
+  { id: 'rfc9207.iss', promise: 'Authorization responses name the issuer', source: 'RFC 9207 §2' },
+  {
     id: 'rfc6962.tree',
     promise: 'Roots, inclusion and consistency proofs are those of RFC 6962',
     source: 'RFC 6962 §2.1',

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Approval } from './approvals.ts';
+import type { ConsentRoutes } from './consents.ts';
 import {
   type AgentManifest,
   manifest,
@@ -175,7 +176,7 @@ export const bodies = {
 } as const;
 
 /** Responses by route, for typed clients. `:x` are path parameters. */
-export interface Api extends TrustDomainApi, UpstreamAuthorizationApi {
+export interface Api extends TrustDomainApi, UpstreamAuthorizationApi, ConsentRoutes {
   'GET /status': StatusView;
   'GET /session': SessionView;
   /** A person with passkeys is led on to them; the link alone opens nothing. */

@@ -1,5 +1,6 @@
 export * from './api.ts';
 export * from './approvals.ts';
+export * from './consents.ts';
 export * from './manifests.ts';
 export * from './names.ts';
 export * from './records.ts';

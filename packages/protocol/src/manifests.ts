@@ -85,6 +85,9 @@ export const publicJwk = z.union([
 ]);
 export type PublicJwk = z.infer<typeof publicJwk>;
 
+/** `Client` name, or the https address that is a client's own id. */
+const clientId = z.union([name, z.url({ protocol: /^https$/ }).max(500)]);
+
 export const agentManifest = z.strictObject({
   kind: z.literal('Agent'),
   name,
@@ -103,6 +106,23 @@ export const agentManifest = z.strictObject({
   delegatesTo: delegatesTo.optional(),
   /** True: tokens only over mutual TLS, bound to the agent's client certificate (RFC 8705), besides its DPoP key if it uses one. */
   certificateBound: z.boolean().optional(),
+  /** OAuth clients (a `Client` by name, or the address of a client's metadata document) that drive this agent and no other. */
+  clients: z.array(clientId).max(20).optional(),
+});
+
+/**
+ * An application that people drive an agent with: it sends them to the consent page and gets a token for their task. A client has no
+ * rights of its own. Clients with a metadata document (client ID metadata documents) need no manifest.
+ */
+export const clientManifest = z.strictObject({
+  kind: z.literal('Client'),
+  name,
+  description,
+  displayName: z.string().min(1).max(100),
+  /** Compared character by character; the port of a loopback address may vary (RFC 8252 section 7.3). */
+  redirectUris: z.array(z.url().max(500)).min(1).max(10),
+  /** Public keys of a confidential client (private_key_jwt). Without keys it is a public client. */
+  keys: z.array(publicJwk).max(8).default([]),
 });
 
 export const toolSetting = z.strictObject({
@@ -214,6 +234,7 @@ export const manifest = z.discriminatedUnion('kind', [
   groupManifest,
   blueprintManifest,
   agentManifest,
+  clientManifest,
   toolServerManifest,
   templateManifest,
   policyManifest,
@@ -226,6 +247,7 @@ export type PersonManifest = z.infer<typeof personManifest>;
 export type GroupManifest = z.infer<typeof groupManifest>;
 export type BlueprintManifest = z.infer<typeof blueprintManifest>;
 export type AgentManifest = z.infer<typeof agentManifest>;
+export type ClientManifest = z.infer<typeof clientManifest>;
 export type ToolServerManifest = z.infer<typeof toolServerManifest>;
 export type TemplateManifest = z.infer<typeof templateManifest>;
 export type PolicyManifest = z.infer<typeof policyManifest>;

@@ -9,7 +9,7 @@ import { createSecrets } from './credentials/index.ts';
 import { createEnforcement } from './enforcement/index.ts';
 import { createMcpDoor, createUpstreamAuthorizations, createUpstreams, UpstreamFailure } from './gate/index.ts';
 import { applyWorkspace, endExpiredTasks } from './governance/index.ts';
-import { createIdentity, createPeople } from './identity/index.ts';
+import { createConsents, createIdentity, createPeople } from './identity/index.ts';
 import { openLedger } from './ledger/index.ts';
 import {
   type Clock,
@@ -120,6 +120,15 @@ export async function startServer(
     trustDomain: config.trustDomain,
     publicUrl: config.publicUrl,
     mutualTlsUrl,
+  });
+  const consents = createConsents({
+    storage,
+    registry,
+    people,
+    recordChange,
+    clock,
+    publicUrl: config.publicUrl,
+    describeClient: identity.authorizationServer.describeClient,
   });
   const approvals = await createApprovals({
     storage,
@@ -264,6 +273,7 @@ export async function startServer(
     registry,
     people,
     trustDomain: identity.trustDomain,
+    consents,
     approvals,
     ledger,
     enforcement,

@@ -2,7 +2,7 @@ import type { Approvals } from '../approvals/index.ts';
 import type { Secrets } from '../credentials/index.ts';
 import type { Enforcement } from '../enforcement/index.ts';
 import type { UpstreamAuthorizations, Upstreams } from '../gate/index.ts';
-import type { People, TrustDomain } from '../identity/index.ts';
+import type { Consents, People, TrustDomain } from '../identity/index.ts';
 import type { Ledger } from '../ledger/index.ts';
 import type { Clock, Config, Log, Secret } from '../platform/index.ts';
 import type { PinnedDefinition, Registry } from '../registry/index.ts';
@@ -14,6 +14,7 @@ export interface ApiDependencies {
   registry: Registry;
   people: People;
   trustDomain: TrustDomain;
+  consents: Consents;
   approvals: Approvals;
   ledger: Ledger;
   enforcement: Enforcement;

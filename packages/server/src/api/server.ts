@@ -11,6 +11,7 @@ import { type ApiCaller, everyone, type Route } from './route.ts';
 import { actionRoutes } from './routes/actions.ts';
 import { agentRoutes } from './routes/agents.ts';
 import { approvalRoutes } from './routes/approvals.ts';
+import { consentRoutes } from './routes/consents.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { statusRoutes } from './routes/status.ts';
 import { trustDomainRoutes } from './routes/trust-domain.ts';
@@ -24,6 +25,7 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
   return [
     statusRoutes,
     sessionRoutes,
+    consentRoutes,
     agentRoutes,
     workspaceRoutes,
     approvalRoutes,

@@ -3,6 +3,7 @@ import { type Clock, GatehouseError, type Log, type Outbound, type RenewedIdenti
 import type { Registry } from '../registry/index.ts';
 import type { Change, RecordChange, RecordGuarded, Sealer, Storage } from '../storage/index.ts';
 import { createAuthorizationServer } from './authorization-server/authorization-server.ts';
+import type { ClientMetadataPolicy } from './authorization-server/client-metadata.ts';
 import { createHousekeeping } from './authorization-server/housekeeping.ts';
 import { createPeers, type Peers } from './client-certificate/peers.ts';
 import type { SvidVerifier } from './client-certificate/svid-verifier.ts';
@@ -23,7 +24,7 @@ export interface IdentityDependencies {
   sealer: Sealer;
   clock: Clock;
   log: Log;
-  /** For what has to be fetched from outside: bundles of other trust domains. */
+  /** For what has to be fetched from outside: bundles of other trust domains, clients' metadata documents. */
   outbound: Outbound;
   /** SPIFFE trust domain of the workspace. */
   trustDomain: string;
@@ -35,6 +36,8 @@ export interface IdentityDependencies {
   mutualTlsUrl?: string | undefined;
   /** Who vouches for client certificates and JWT-SVIDs; the trust domain unless given. */
   svids?: SvidVerifier;
+  /** Whose client metadata documents are read. Default: anybody's, at public addresses. */
+  clientMetadata?: ClientMetadataPolicy;
 }
 
 export interface Identity {
@@ -66,7 +69,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
   const proofs = createProofs({ clock, requireNonce: requireProofNonce });
   const reader = createTokenReader({ ...dependencies, keys, proofs });
   const core = await openTrustDomain(dependencies);
-  const { svids = core } = dependencies;
+  const { svids = core, clientMetadata = { hosts: null } } = dependencies;
   const peers = createPeers({ svids, clock });
   const trustDomain = { ...core, ...createSvidRoutes({ ...dependencies, trustDomain: core, reader, proofs, peers }) };
   return {
@@ -74,6 +77,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
     peers,
     authorizationServer: createAuthorizationServer({
       ...dependencies,
+      clientMetadata,
       keys,
       proofs,
       reader,

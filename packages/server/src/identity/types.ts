@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Actor, Role, Task } from '@gatehouse/protocol';
+import type { Actor, ConsentClient, Role, Task } from '@gatehouse/protocol';
 import type { Peer } from './client-certificate/peers.ts';
 
 /** An agent that handed the caller's task on: it counts as long as it is what it was when the caller was let in. */
@@ -58,6 +58,8 @@ export interface AuthorizationServer {
   handle(request: IncomingMessage, response: ServerResponse): Promise<boolean>;
   /** `METHOD /path` of every route that can mint something for an agent: enumerated by the kill tests. */
   issuancePaths(): string[];
+  /** What a person is told of a client; undefined when there is none of this id. */
+  describeClient(id: string, redirectUri: string | null): Promise<ConsentClient | undefined>;
   /** Loads what the first token request would have to wait for (a fifth of a second). Call it when nothing else waits. */
   warm(): Promise<void>;
 }

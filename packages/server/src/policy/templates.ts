@@ -1,5 +1,5 @@
 import type { Expr, PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
-import type { GroupManifest, Narrowing, TemplateManifest } from '@gatehouse/protocol';
+import { type GroupManifest, type Narrowing, type TemplateManifest, toolPatternMatches } from '@gatehouse/protocol';
 import { GatehouseError } from '../platform/index.ts';
 import { NAMESPACE, type Subject } from './schema.ts';
 
@@ -41,7 +41,7 @@ function allowPermits(
   const servers = new Set<string>();
   allow.forEach((entry, index) => {
     for (const pattern of entry.tools) {
-      const matched = [...subjects.values()].filter((subject) => matches(pattern, subject.ref));
+      const matched = [...subjects.values()].filter((subject) => toolPatternMatches(pattern, subject.ref));
       if (matched.length === 0 && !pattern.includes('*')) {
         throw invalid(
           holder,
@@ -64,16 +64,10 @@ function allowPermits(
 
 /** Whether a narrowed task may still use this; what a template implies for a server that it names is implied here as well. */
 export function isWithin({ tools }: Narrowing, ref: string): boolean {
-  if (tools.some((pattern) => matches(pattern, ref))) return true;
+  if (tools.some((pattern) => toolPatternMatches(pattern, ref))) return true;
   const [server, feature] = ref.split('#');
   if (feature === undefined || !impliedFeatures.includes(feature)) return false;
   return tools.some((pattern) => pattern === '*' || pattern.split(/[/#]/)[0] === server);
-}
-
-export function matches(pattern: string, ref: string): boolean {
-  if (pattern === ref) return true;
-  if (ref.includes('#')) return false;
-  return pattern === '*' || (pattern.endsWith('/*') && ref.startsWith(pattern.slice(0, -1)));
 }
 
 function permit(

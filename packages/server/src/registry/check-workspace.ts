@@ -1,4 +1,12 @@
-import type { AgentManifest, GroupManifest, Manifest, TemplateManifest, ToolServerManifest } from '@gatehouse/protocol';
+import {
+  type AgentManifest,
+  type ClientManifest,
+  COMMAND_LINE_CLIENT,
+  type GroupManifest,
+  type Manifest,
+  type TemplateManifest,
+  type ToolServerManifest,
+} from '@gatehouse/protocol';
 import { GatehouseError } from '../platform/index.ts';
 import { keyProblem, thumbprint } from './keys.ts';
 import { skeleton } from './look-alikes.ts';
@@ -68,6 +76,8 @@ function checkObject({ objects, trustDomain }: Workspace, manifest: ObjectManife
       return manifest.name === trustDomain
         ? [problem('name', `"${trustDomain}" is this workspace's own trust domain: its bundle is made here.`)]
         : [];
+    case 'Client':
+      return checkClient(manifest);
     default:
       return [];
   }
@@ -113,6 +123,34 @@ function patternProblems(
     const message = patternProblem(objects, pattern);
     return message ? [problem(`allow[${index}].tools[${at}]`, message)] : [];
   });
+}
+
+function checkClient(client: ClientManifest): ManifestProblem[] {
+  const problem = problemOf(client);
+  const problems = client.redirectUris.flatMap((uri, at) => {
+    const wrong = redirectProblem(new URL(uri));
+    return wrong ? [problem(`redirectUris[${at}]`, wrong)] : [];
+  });
+  if (client.name === COMMAND_LINE_CLIENT)
+    problems.push(problem('name', 'This name is that of the command line tool. Choose another.'));
+  for (const [at, key] of client.keys.entries()) {
+    const wrong = keyProblem(key);
+    if (wrong) problems.push(problem(`keys[${at}]`, `The key is refused: ${wrong}.`));
+  }
+  return problems;
+}
+
+/** RFC 9700 section 2.1 and RFC 8252 section 7: https, loopback over http, or a scheme that an application owns. */
+function redirectProblem(uri: URL): string | undefined {
+  if (uri.hash || uri.username || uri.password) return 'A redirect address has no fragment and no user in it.';
+  if (uri.protocol === 'https:') return undefined;
+  if (uri.protocol === 'http:')
+    return ['localhost', '127.0.0.1', '[::1]'].includes(uri.hostname)
+      ? undefined
+      : 'http: is for loopback addresses only. Give an https: address.';
+  return uri.protocol.includes('.')
+    ? undefined
+    : `"${uri.protocol}" is not a scheme that one application owns: use one with a dot in it (com.example.app:).`;
 }
 
 function checkTransport(manifest: ToolServerManifest): ManifestProblem[] {
@@ -186,6 +224,9 @@ function checkAgent({ objects }: Workspace, agent: AgentManifest): ManifestProbl
     problems.push(problem('blueprint', missing('Blueprint', agent.blueprint)));
   if (!objects.has(`Person/${agent.owner}`))
     problems.push(problem('owner', `${missing('Person', agent.owner)} An agent is owned by a person.`));
+  for (const [at, client] of (agent.clients ?? []).entries())
+    if (!client.startsWith('https:') && !objects.has(`Client/${client}`))
+      problems.push(problem(`clients[${at}]`, missing('Client', client)));
   return [...problems, ...checkDelegatesTo(objects, agent.delegatesTo?.blueprints ?? [], problem)];
 }
 

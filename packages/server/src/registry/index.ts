@@ -5,4 +5,5 @@ export { thumbprint } from './keys.ts';
 export { type FileProblem, loadManifests, ManifestFileError } from './load-manifests.ts';
 export { createRegistry } from './registry.ts';
 export { definitionChanges } from './review.ts';
+export { checkParameters } from './tasks.ts';
 export type * from './types.ts';

@@ -59,7 +59,7 @@ test('what is wrong is said with file, line and path, all at once', () => {
     [
       'a.yaml:2 name lower-case letters, digits and single hyphens, beginning with a letter',
       'a.yaml:6 prodution Unrecognized key: "prodution"',
-      'b.yaml:1 kind "Enviroment" is no kind of manifest. There are Environment, Person, Blueprint, Agent, ToolServer, Template, Policy.',
+      'b.yaml:1 kind "Enviroment" is no kind of manifest. There are Environment, Person, Blueprint, Agent, Client, ToolServer, Template, Policy.',
       'c.yaml:1 blueprint Invalid input: expected string, received undefined',
       'c.yaml:6 risk Invalid option: expected one of "low"|"medium"|"high"',
     ],

@@ -16,6 +16,7 @@ export const kindOrder: Manifest['kind'][] = [
   'Group',
   'Policy',
   'Blueprint',
+  'Client',
   'Agent',
 ];
 

@@ -57,6 +57,7 @@ async function readReferred(db: Database, manifests: readonly Manifest[]): Promi
     keys.add(`Blueprint/${manifest.blueprint}`);
     keys.add(`Person/${manifest.owner}`);
     for (const blueprint of manifest.delegatesTo?.blueprints ?? []) keys.add(`Blueprint/${blueprint}`);
+    for (const client of manifest.clients ?? []) keys.add(`Client/${client}`);
   }
   return inChunks(keys, (some) =>
     db

@@ -1,6 +1,7 @@
 import type {
   AgentManifest,
   BlueprintManifest,
+  ClientManifest,
   EnvironmentManifest,
   GroupManifest,
   PersonManifest,
@@ -159,6 +160,7 @@ type ObjectMaps = Pick<Snapshot, (typeof mapOf)[keyof typeof mapOf]>;
 
 const mapOf = {
   Blueprint: 'blueprints',
+  Client: 'clients',
   Environment: 'environments',
   Person: 'people',
   Group: 'groups',
@@ -170,6 +172,7 @@ const mapOf = {
 function objectMaps(objects: ReadonlyMap<string, ObjectManifest>): ObjectMaps {
   const empty: ObjectMaps = {
     blueprints: new Map<string, BlueprintManifest>(),
+    clients: new Map<string, ClientManifest>(),
     environments: new Map<string, EnvironmentManifest>(),
     people: new Map<string, PersonManifest>(),
     groups: new Map<string, GroupManifest>(),
@@ -195,8 +198,8 @@ function replacedObjects(
     if (manifest) maps[member].set(name, manifest);
     else maps[member].delete(name);
   }
-  const { blueprints, environments, people, groups, templates, policies, trustDomains } = current;
-  const same: ObjectMaps = { blueprints, environments, people, groups, templates, policies, trustDomains };
+  const { blueprints, clients, environments, people, groups, templates, policies, trustDomains } = current;
+  const same: ObjectMaps = { blueprints, clients, environments, people, groups, templates, policies, trustDomains };
   return { ...same, ...(maps as Partial<ObjectMaps>) };
 }
 

@@ -250,7 +250,7 @@ async function checkMayStart(
 }
 
 /** Parameters bind what policy permits, so they are exactly what the template declares: no more, no less, of no other type. */
-function checkParameters(template: TemplateManifest, parameters: StartDetails['parameters']): void {
+export function checkParameters(template: TemplateManifest, parameters: StartDetails['parameters']): void {
   const problems: string[] = [];
   for (const [name, value] of Object.entries(parameters)) {
     const declaration = Object.hasOwn(template.parameters, name) ? template.parameters[name] : undefined;

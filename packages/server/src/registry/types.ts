@@ -1,6 +1,7 @@
 import type {
   AgentManifest,
   BlueprintManifest,
+  ClientManifest,
   Effect,
   EnvironmentManifest,
   GroupManifest,
@@ -91,6 +92,7 @@ export interface Snapshot {
   readonly environments: ReadonlyMap<string, EnvironmentManifest>;
   readonly people: ReadonlyMap<string, PersonManifest>;
   readonly groups: ReadonlyMap<string, GroupManifest>;
+  readonly clients: ReadonlyMap<string, ClientManifest>;
   readonly servers: ReadonlyMap<string, RegisteredServer>;
   readonly templates: ReadonlyMap<string, TemplateManifest>;
   readonly policies: ReadonlyMap<string, PolicyManifest>;

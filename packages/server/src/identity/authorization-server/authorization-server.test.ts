@@ -164,8 +164,10 @@ describe('documents', () => {
     assert.equal(response.headers.get('access-control-allow-origin'), '*');
     OAuthMetadataSchema.parse(body);
     assert.equal(body.issuer, house.publicUrl);
-    assert.ok((body.grant_types_supported as string[]).includes('client_credentials'));
-    assert.deepEqual(body.token_endpoint_auth_methods_supported, ['private_key_jwt', 'spiffe_jwt']);
+    for (const grant of ['client_credentials', 'authorization_code', 'refresh_token'])
+      assert.ok((body.grant_types_supported as string[]).includes(grant), grant);
+    assert.deepEqual(body.token_endpoint_auth_methods_supported, ['private_key_jwt', 'none', 'spiffe_jwt']);
+    assert.deepEqual(body.code_challenge_methods_supported, ['S256']);
     assert.deepEqual(body.authorization_details_types_supported, ['urn:gatehouse:task']);
     assert.deepEqual(body.dpop_signing_alg_values_supported, ['ES256', 'EdDSA', 'Ed25519']);
     for (const [name, value] of Object.entries(body)) {
@@ -205,13 +207,23 @@ describe('documents', () => {
       assert.equal(house.identity.resourceMetadata(path), undefined, path);
   });
 
-  test('a browser is told that there is nothing to authorize', async () => {
-    const { body, response } = await get('/oauth/authorize?response_type=code');
+  test('a browser that no client has sent is told so, in text that nothing can make a page of, and in no frame', async () => {
+    const response = await fetch(`${house.publicUrl}/oauth/authorize?response_type=code&client_id=%3Cscript%3E`, {
+      headers: { accept: 'text/html' },
+    });
     assert.equal(response.status, 400);
-    assert.equal(body.error, 'unsupported_response_type');
+    assert.match(response.headers.get('content-type') ?? '', /^text\/plain/);
+    assert.match(response.headers.get('content-security-policy') ?? '', /frame-ancestors 'none'/);
+    assert.equal(response.headers.get('x-frame-options'), 'DENY');
+    assert.match(await response.text(), /invalid_client/);
   });
 
-  test('one route mints, and it is the one that is declared', () => {
-    assert.deepEqual(house.identity.authorizationServer.issuancePaths(), ['POST /oauth/token']);
+  test('the routes that mint are those that are declared', () => {
+    assert.deepEqual(house.identity.authorizationServer.issuancePaths(), [
+      'POST /oauth/token',
+      'POST /oauth/device',
+      'POST /oauth/backchannel',
+      'GET /oauth/authorize/:request',
+    ]);
   });
 });

@@ -1,21 +1,25 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Provider } from 'oidc-provider';
 import { limits } from '../../platform/index.ts';
 import { JWKS_MAX_AGE_SECONDS } from '../keys/signing-keys.ts';
 import { descriptionText } from '../tokens/credential-error.ts';
 import type { AuthorizationServer } from '../types.ts';
 import { noteArrival } from './arrival.ts';
+import { describeClient } from './clients.ts';
 import type { ProviderDependencies } from './provider.ts';
 import { endpoints, metadataPaths, openidMetadata, serverMetadata } from './server-metadata.ts';
 
 /**
- * The authorization server's way in: public documents are answered here, what needs an agent's proof goes to oidc-provider.
- * Whatever is wrong with a request's form (method, size, speed) is answered here as well, so that nothing reaches the library
- * but a small POST to one of three known paths, with our own address in place of whatever Host the client sent.
+ * The authorization server's way in: public documents are answered here, everything else goes to oidc-provider. Whatever is wrong
+ * with a request's form (method, size, speed) is answered here as well, so that nothing reaches the library but a small request to
+ * a known path, with our own address in place of whatever Host the client sent.
  */
 
 /** A token request has two JWTs and a task: far below this. */
 const MAX_BODY_BYTES = 32 * 1024;
 const METADATA_MAX_AGE_SECONDS = 300;
+/** The query of an authorization request; larger ones are pushed (RFC 9126). */
+const MAX_QUERY_CHARS = 8 * 1024;
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 interface Route {
@@ -26,21 +30,21 @@ interface Route {
 }
 
 export function createAuthorizationServer(dependencies: ProviderDependencies): AuthorizationServer {
-  const { publicUrl, keys, peers, mutualTlsUrl } = dependencies;
+  const { publicUrl, keys, registry, peers, mutualTlsUrl } = dependencies;
   const mutualTlsHost = mutualTlsUrl === undefined ? undefined : new URL(mutualTlsUrl).host;
   const load = lazyProvider(dependencies);
   const toProvider = (path: string): Answer => {
     const { host, protocol } = new URL(publicUrl);
     return async (request, response) => {
       if (!acceptBody(request, response)) return;
-      const callback = await load();
+      const { callback } = await load();
       const base = request.headers.host?.toLowerCase() === mutualTlsHost ? mutualTlsUrl : publicUrl;
       noteArrival(request, { url: base + path, peer: await peers.of(request) });
       // Audiences and addresses must follow from our configuration and never from what a client calls us (Host, X-Forwarded-*).
       // Origin is dropped: agents are no web pages, and the library would answer a foreign one differently for a known agent.
       const { origin: _, 'x-forwarded-host': __, ...headers } = request.headers;
       request.headers = { ...headers, host, 'x-forwarded-proto': protocol.slice(0, -1) };
-      request.url = path;
+      request.url = path + queryOf(request);
       response.setHeader('Cache-Control', 'no-store');
       response.setHeader('X-Content-Type-Options', 'nosniff');
       await callback(request, response);
@@ -59,21 +63,42 @@ export function createAuthorizationServer(dependencies: ProviderDependencies): A
   const keySet = document(() => keys.jwks(), 'application/jwk-set+json', JWKS_MAX_AGE_SECONDS);
   const get = (path: string, answer: Answer) => routes.set(path, { method: 'GET', mints: false, answer });
   const post = (path: string, mints = false) => routes.set(path, { method: 'POST', mints, answer: toProvider(path) });
+  /** A person's browser: nothing of it is shown in a frame, kept, or told to where it goes next. */
+  const browse = (path: string): Answer => {
+    const answer = toProvider(path);
+    return (request, response) => {
+      if (queryOf(request).length > MAX_QUERY_CHARS) {
+        const hint = `Push the request to ${publicUrl}${endpoints.par} instead.`;
+        return refuse(response, 414, 'invalid_request', `The query has at most ${MAX_QUERY_CHARS} characters. ${hint}`);
+      }
+      response.setHeader('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'");
+      response.setHeader('Referrer-Policy', 'no-referrer');
+      response.setHeader('X-Frame-Options', 'DENY');
+      return answer(request, response);
+    };
+  };
   get(metadataPaths.oauth, metadata(serverMetadata));
   get(metadataPaths.openid, metadata(openidMetadata));
   get(endpoints.jwks, keySet);
-  get(endpoints.authorize, (_request, response) => {
-    const description = `Nothing is authorized in a browser here. Agents get tokens at ${publicUrl}${endpoints.token} with grant_type=client_credentials.`;
-    refuse(response, 400, 'unsupported_response_type', description);
-  });
+  get(endpoints.authorize, browse(endpoints.authorize));
   post(endpoints.token, true);
   post(endpoints.introspect);
   post(endpoints.revoke);
+  post(endpoints.par);
+  // Codes that a person has to say yes to before anything is issued for them.
+  post(endpoints.device, true);
+  post(endpoints.backchannel, true);
+  const resume: Route = { method: 'GET', mints: true, answer: () => undefined };
+  const resumePath = `${endpoints.authorize}/:request`;
+  const find = (path: string): Route | undefined => {
+    if (/^\/oauth\/authorize\/[A-Za-z0-9_-]{1,100}$/.test(path)) return { ...resume, answer: browse(path) };
+    return routes.get(path);
+  };
 
   return {
     async handle(request, response) {
       const path = (request.url ?? '').split('?', 1)[0] as string;
-      const route = routes.get(path);
+      const route = find(path);
       if (!route) {
         if (!path.startsWith('/oauth/')) return false;
         refuse(
@@ -92,20 +117,40 @@ export function createAuthorizationServer(dependencies: ProviderDependencies): A
       await route.answer(request, response);
       return true;
     },
-    issuancePaths: () => [...routes].filter(([, { mints }]) => mints).map(([path, { method }]) => `${method} ${path}`),
+    issuancePaths: () =>
+      [...routes, [resumePath, resume] as const]
+        .filter(([, { mints }]) => mints)
+        .map(([path, { method }]) => `${method} ${path}`),
+    async describeClient(id, redirectUri) {
+      const { provider } = await load();
+      // Which client an agent is depends on how it proves itself, and here it proves nothing.
+      const client = registry.snapshot().agents.has(id) ? { clientId: id } : await provider.Client.find(id);
+      return client && describeClient(client, registry.snapshot(), redirectUri);
+    },
     async warm() {
       await load();
     },
   };
 }
 
+const queryOf = (request: IncomingMessage): string => {
+  const url = request.url ?? '';
+  const at = url.indexOf('?');
+  return request.method === 'POST' || at === -1 ? '' : url.slice(at);
+};
+
 /** The one import of the library. Two first requests share it; a failed one does not spoil the next. */
 function lazyProvider(dependencies: ProviderDependencies) {
   type Callback = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
-  let loading: Promise<Callback> | undefined;
-  const load = async (): Promise<Callback> => {
+  interface Loaded {
+    provider: Provider;
+    callback: Callback;
+  }
+  let loading: Promise<Loaded> | undefined;
+  const load = async (): Promise<Loaded> => {
     const { createProvider } = await import('./provider.ts');
-    return createProvider(dependencies).callback() as Callback;
+    const provider = createProvider(dependencies);
+    return { provider, callback: provider.callback() as Callback };
   };
   return () => {
     loading ??= load().catch((error) => {

@@ -1,17 +1,16 @@
 import { name } from '@gatehouse/protocol';
-import { type Adapter, type AdapterFactory, errors } from 'oidc-provider';
+import { type Adapter, type AdapterFactory, type AdapterPayload, errors } from 'oidc-provider';
 import type { Clock } from '../../platform/index.ts';
-import type { Agent, Registry } from '../../registry/index.ts';
+import type { Registry } from '../../registry/index.ts';
 import type { Storage } from '../../storage/index.ts';
 import type { SvidVerifier } from '../client-certificate/svid-verifier.ts';
+import { consentOf } from '../consent/consent.ts';
+import { artifactAdapter } from './artifacts.ts';
 import { authenticationMetadata } from './client-authentication.ts';
-import { TOKEN_EXCHANGE } from './server-metadata.ts';
+import { agentClient, drivenClient } from './clients.ts';
 import { useAssertion } from './used-assertions.ts';
 
-/**
- * What oidc-provider sees of the workspace: agents as clients, and the ids of used assertions. Nothing else is ever stored by it;
- * no client secret exists.
- */
+/** What oidc-provider sees of the workspace: clients, what it keeps between requests, and the ids of used assertions. No client secret exists. */
 export function createAdapters(dependencies: {
   storage: Storage;
   registry: Registry;
@@ -26,10 +25,11 @@ export function createAdapters(dependencies: {
       // An agent may call itself by its SPIFFE ID (draft-ietf-oauth-spiffe-client-auth).
       const named = svids.principalOf(id);
       const agent = registry.snapshot().agents.get(named?.kind === 'agent' ? named.name : id);
-      if (!agent || !name.safeParse(agent.name).success) return undefined;
+      if (!agent) return named === undefined ? drivenClient(registry.snapshot(), id) : undefined;
+      if (!name.safeParse(agent.name).success) return undefined;
       if (named?.kind === 'agent' && named.environment !== agent.manifest.environment) return undefined;
       const authentication = await authenticationMetadata(dependencies, agent);
-      return authentication && { ...clientOf(agent), ...authentication };
+      return authentication && { ...agentClient(agent), ...authentication };
     },
   };
   const usedAssertions: Adapter = {
@@ -44,23 +44,18 @@ export function createAdapters(dependencies: {
         throw new errors.InvalidClientAuth(ASSERTION_USED);
     },
   };
-  return (model) => (model === 'Client' ? clients : model === 'ReplayDetection' ? usedAssertions : nothing(model));
+  const onGrantRevoked = async (payload: AdapterPayload) => {
+    const started = consentOf(payload)?.started;
+    if (started) await registry.endTask(started.task, 'gatehouse');
+  };
+  return (model) => {
+    if (model === 'Client') return clients;
+    if (model === 'ReplayDetection') return usedAssertions;
+    return artifactAdapter(model, { storage, clock, onGrantRevoked }) ?? nothing(model);
+  };
 }
 
 export const ASSERTION_USED = 'client assertion tokens must only be used once';
-
-/**
- * RFC 7591 metadata of an agent. A suspended agent is a client too: it proves itself first and is told then why it is refused,
- * while nobody else learns that it exists.
- */
-function clientOf(agent: Agent): Record<string, unknown> {
-  return {
-    client_id: agent.name,
-    grant_types: ['client_credentials', TOKEN_EXCHANGE],
-    response_types: [],
-    redirect_uris: [],
-  };
-}
 
 function nothing(model: string): Adapter {
   const refuse = async () => {

@@ -1,67 +1,152 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { errors, type JsonValue, type KoaContextWithOIDC, Provider } from 'oidc-provider';
-import type { Log } from '../../platform/index.ts';
+import {
+  type CanBePromise,
+  errors,
+  type JsonValue,
+  type KoaContextWithOIDC,
+  Provider,
+  type TokenEndpointGrantContext,
+} from 'oidc-provider';
+import { type Log, limits, type Outbound } from '../../platform/index.ts';
 import type { Peers } from '../client-certificate/peers.ts';
 import type { TokenReader } from '../tokens/authenticate.ts';
 import { descriptionText } from '../tokens/credential-error.ts';
 import { AGENT_ALGORITHMS } from '../tokens/jws.ts';
 import { MCP_PATH } from '../tokens/resources.ts';
 import { arrivalOf } from './arrival.ts';
+import { authorizationParameters, backchannelFeature, consentPolicy, leaveBrowserAlone } from './authorization.ts';
 import { ASSERTION_MAX_LIFE_SECONDS, assertionProblem, CLOCK_TOLERANCE_SECONDS } from './client-assertion.ts';
 import { mutualTls, SVID_REFUSED, takeJwtSvids } from './client-authentication.ts';
+import { type ClientMetadataPolicy, clientMetadataFeature, fetchThrough } from './client-metadata.ts';
 import { clientCredentialsParameters, createClientCredentialsGrant } from './grants/client-credentials.ts';
+import { createConsentedGrants } from './grants/consented.ts';
 import { createTokenExchangeGrant, tokenExchangeParameters } from './grants/token-exchange.ts';
 import { oauthError, oauthErrorOf } from './oauth-error.ts';
 import { ASSERTION_USED, createAdapters } from './provider-adapter.ts';
-import { endpoints, TOKEN_EXCHANGE } from './server-metadata.ts';
-import { activeAgent, type GrantDependencies, type GrantHandler } from './token-answer.ts';
+import { DEVICE_PAGE, endpoints, TOKEN_EXCHANGE } from './server-metadata.ts';
+import { activeAgent, audienceOf, type GrantDependencies, type GrantHandler } from './token-answer.ts';
 import { createTokenStatus } from './token-status.ts';
 
 /**
- * oidc-provider as Gatehouse uses it: client authentication by private_key_jwt, the token endpoint's rules, introspection and
- * revocation. Everything else that it can do is off. Loaded on first use, for it takes a fifth of a second to import.
+ * oidc-provider as Gatehouse uses it: client authentication, what may be asked at the authorization, device and backchannel
+ * endpoints, the codes that follow, the token endpoint's rules, introspection and revocation. Consent is asked for by our own pages,
+ * and tokens are made by issue-access-token.ts. Everything else that it can do is off. Loaded on first use, for it takes a fifth of a second to import.
  */
 export interface ProviderDependencies extends GrantDependencies {
   reader: TokenReader;
   peers: Peers;
   /** Where client certificates are asked for: the public URL itself, or that of a port of its own. Undefined: nowhere. */
   mutualTlsUrl: string | undefined;
+  outbound: Outbound;
   log: Log;
+  /** Whose metadata documents are read. */
+  clientMetadata: ClientMetadataPolicy;
 }
 
+/** RFC 6749 section 4.1.2 recommends ten minutes at most; a program needs seconds. */
+const CODE_TTL_SECONDS = 60;
+/** For a person to sign in, read and answer. */
+const REQUEST_TTL_SECONDS = 600;
+
 export function createProvider(dependencies: ProviderDependencies): Provider {
-  const { publicUrl, log } = dependencies;
-  const provider = new Provider(publicUrl, {
+  const { publicUrl, log, registry } = dependencies;
+  const library = new Map<string, GrantHandler>();
+  /** Keeps hold of the handlers that the library registers for itself, so that ours can run them. */
+  class GatehouseProvider extends Provider {
+    override registerGrantType<Params extends object>(
+      name: string,
+      handler: (ctx: TokenEndpointGrantContext<Params>) => CanBePromise<void>,
+      ...others: (string | readonly string[] | ReadonlySet<string> | undefined)[]
+    ): void {
+      library.set(name, handler as unknown as GrantHandler);
+      super.registerGrantType(name, handler, ...others);
+    }
+  }
+  const provider = new GatehouseProvider(publicUrl, {
     adapter: createAdapters(dependencies),
     // The library insists on a key. It signs nothing here, and nothing accepts a token signed with this one.
     jwks: { keys: [generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })] },
-    routes: { token: endpoints.token, introspection: endpoints.introspect, revocation: endpoints.revoke },
+    routes: {
+      authorization: endpoints.authorize,
+      token: endpoints.token,
+      introspection: endpoints.introspect,
+      revocation: endpoints.revoke,
+      pushed_authorization_request: endpoints.par,
+      device_authorization: endpoints.device,
+      code_verification: DEVICE_PAGE,
+      backchannel_authentication: endpoints.backchannel,
+    },
     features: {
       clientCredentials: { enabled: true },
       introspection: { enabled: true },
       revocation: { enabled: true },
-      resourceIndicators: { enabled: true, defaultResource: () => publicUrl + MCP_PATH },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: (_ctx, _client, oneOf) => oneOf ?? publicUrl + MCP_PATH,
+        useGrantedResource: () => true,
+        getResourceServerInfo: (_ctx, resource) => {
+          audienceOf(resource, publicUrl);
+          return { scope: '', audience: resource, accessTokenFormat: 'opaque', accessTokenTTL: limits.tokenTtlSeconds };
+        },
+      },
+      deviceFlow: { enabled: true },
+      ciba: backchannelFeature(dependencies),
+      clientIdMetadataDocument: clientMetadataFeature(dependencies.clientMetadata),
       devInteractions: { enabled: false },
       // Proofs are checked by proof.ts, here as at the doors.
       dPoP: { enabled: false },
-      pushedAuthorizationRequests: { enabled: false },
+      pushedAuthorizationRequests: { enabled: true },
       rpInitiatedLogout: { enabled: false },
       userinfo: { enabled: false },
       mTLS: mutualTls(dependencies),
     },
-    responseTypes: [],
+    responseTypes: ['code'],
+    pkce: { required: () => true },
+    ...authorizationParameters(dependencies),
+    interactions: consentPolicy(publicUrl),
+    fetch: fetchThrough(dependencies.outbound, dependencies.clientMetadata),
     scopes: [],
     clientAuthMethods: ['private_key_jwt', 'tls_client_auth', 'none'],
-    clientDefaults: { id_token_signed_response_alg: 'ES256' },
+    clientDefaults: { id_token_signed_response_alg: 'ES256', token_endpoint_auth_method: 'none' },
+    findAccount: (_ctx, email) =>
+      registry.snapshot().people.has(email) ? { accountId: email, claims: async () => ({ sub: email }) } : undefined,
+    loadExistingGrant: async ({ oidc }) => {
+      const grantId = oidc.result?.consent?.grantId;
+      if (grantId === undefined) return undefined;
+      // The library asks for a scope or for this as a sign that something was granted; what was granted stands in the grant.
+      if (oidc.params) oidc.params.authorization_details ??= '[]';
+      return oidc.provider.Grant.find(grantId);
+    },
+    expiresWithSession: async () => false,
+    issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
+    rotateRefreshToken: () => true,
+    ttl: {
+      AccessToken: limits.tokenTtlSeconds,
+      AuthorizationCode: CODE_TTL_SECONDS,
+      DeviceCode: REQUEST_TTL_SECONDS,
+      BackchannelAuthenticationRequest: (ctx) =>
+        Math.min(REQUEST_TTL_SECONDS, Number(ctx.oidc.params?.requested_expiry ?? REQUEST_TTL_SECONDS)),
+      Interaction: REQUEST_TTL_SECONDS,
+      RefreshToken: limits.taskTtlSeconds,
+      Grant: limits.taskTtlSeconds,
+      Session: REQUEST_TTL_SECONDS,
+    },
     enabledJWA: { clientAuthSigningAlgValues: [...AGENT_ALGORITHMS] },
     clockTolerance: CLOCK_TOLERANCE_SECONDS,
     clientBasedCORS: () => false,
     renderError: async (ctx, out) => {
-      ctx.body = out;
+      const isBrowser = ctx.path.startsWith(endpoints.authorize) && ctx.get('accept').includes('text/html');
+      if (!isBrowser) {
+        ctx.body = out;
+        return;
+      }
+      // For a person's browser: as text, which nothing in it can make a page of.
+      ctx.type = 'text/plain';
+      ctx.body = `Gatehouse refuses this request.\n\n${out.error}: ${out.error_description ?? ''}\n\nGo back to the application that sent you here, and begin again.`;
     },
     assertJwtClientAuthClaimsAndHeader: (_ctx, claims, header, client) => {
       checkAssertion(claims, header, publicUrl);
-      activeAgent(dependencies, client.clientId);
+      if (registry.snapshot().agents.has(client.clientId)) activeAgent(dependencies, client.clientId);
     },
   });
   // Only what authorization-server.ts wrote into these headers is in them.
@@ -70,9 +155,11 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   const grants: [string, GrantHandler, readonly string[]][] = [
     ['client_credentials', createClientCredentialsGrant(dependencies), clientCredentialsParameters],
     [TOKEN_EXCHANGE, createTokenExchangeGrant(dependencies), tokenExchangeParameters],
+    ...createConsentedGrants({ ...dependencies, provider: () => provider, library: new Map(library) }),
   ];
   for (const [name, handler, parameters] of grants) provider.registerGrantType(name, handler, parameters, 'resource');
   provider.use(createTokenStatus(dependencies));
+  provider.use(leaveBrowserAlone(provider));
 
   provider.on('server_error', (ctx, error) => {
     const known = oauthErrorOf(error);
@@ -93,6 +180,10 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   provider.on('grant.error', onRefusal);
   provider.on('introspection.error', onRefusal);
   provider.on('revocation.error', onRefusal);
+  provider.on('authorization.error', onRefusal);
+  provider.on('pushed_authorization_request.error', onRefusal);
+  provider.on('device_authorization.error', onRefusal);
+  provider.on('backchannel_authentication.error', onRefusal);
   return provider;
 }
 
@@ -119,6 +210,9 @@ function explain(ctx: KoaContextWithOIDC, error: errors.OIDCProviderError, publi
       error: error.error,
       error_description: descriptionText(`The body is refused: ${error.error_detail}.`),
     };
+  // RFC 6749 section 5.2 has a code of its own for this.
+  if (error.error_description === 'requested grant type is not allowed for this client')
+    ctx.body = { error: 'unauthorized_client', error_description: error.error_description };
   if (!(error instanceof errors.InvalidClientAuth)) return;
   const reason = why(error) ?? '';
   const { problem } = arrivalOf(ctx).peer;

@@ -7,8 +7,15 @@ export const endpoints = {
   token: '/oauth/token',
   introspect: '/oauth/introspect',
   revoke: '/oauth/revoke',
+  par: '/oauth/par',
+  device: '/oauth/device',
+  backchannel: '/oauth/backchannel',
   jwks: '/oauth/jwks',
 } as const;
+
+/** Pages of the console. */
+export const DEVICE_PAGE = '/device';
+export const CONSENT_PAGE = '/consent';
 
 export const metadataPaths = {
   oauth: '/.well-known/oauth-authorization-server',
@@ -17,6 +24,15 @@ export const metadataPaths = {
 
 /** RFC 8693 §2.1. */
 export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+
+export const grantTypes = {
+  clientCredentials: 'client_credentials',
+  authorizationCode: 'authorization_code',
+  refreshToken: 'refresh_token',
+  deviceCode: 'urn:ietf:params:oauth:grant-type:device_code',
+  ciba: 'urn:openid:params:grant-type:ciba',
+  tokenExchange: TOKEN_EXCHANGE,
+} as const;
 
 /** RFC 8693 §3, and the drafts that add to it. */
 export const tokenTypes = {
@@ -29,15 +45,14 @@ export const tokenTypes = {
 
 /**
  * RFC 8414 metadata, written without the library that answers the endpoints, which is loaded later. A test compares the two.
- *
- * `authorization_endpoint` is there because the official MCP SDKs refuse metadata without one; it answers every request with
- * `unsupported_response_type`, as an empty `response_types_supported` says.
+ * No scopes are published: what a token is for stands in `authorization_details`, and the person narrows it.
  *
  * `mutualTlsUrl` is where client certificates are asked for, if they are anywhere (RFC 8705 §5: clients that use them go there).
  */
 export function serverMetadata(issuer: string, mutualTlsUrl?: string): Record<string, unknown> {
   const clientAuthentication = [
     'private_key_jwt',
+    'none',
     'spiffe_jwt',
     ...(mutualTlsUrl === undefined ? [] : ['tls_client_auth']),
   ];
@@ -48,8 +63,17 @@ export function serverMetadata(issuer: string, mutualTlsUrl?: string): Record<st
     jwks_uri: issuer + endpoints.jwks,
     introspection_endpoint: issuer + endpoints.introspect,
     revocation_endpoint: issuer + endpoints.revoke,
-    response_types_supported: [],
-    grant_types_supported: ['client_credentials', TOKEN_EXCHANGE],
+    pushed_authorization_request_endpoint: issuer + endpoints.par,
+    device_authorization_endpoint: issuer + endpoints.device,
+    backchannel_authentication_endpoint: issuer + endpoints.backchannel,
+    backchannel_token_delivery_modes_supported: ['poll'],
+    backchannel_user_code_parameter_supported: false,
+    response_types_supported: ['code'],
+    response_modes_supported: ['query', 'fragment', 'form_post'],
+    code_challenge_methods_supported: ['S256'],
+    authorization_response_iss_parameter_supported: true,
+    client_id_metadata_document_supported: true,
+    grant_types_supported: Object.values(grantTypes),
     token_endpoint_auth_methods_supported: clientAuthentication,
     token_endpoint_auth_signing_alg_values_supported: AGENT_ALGORITHMS,
     introspection_endpoint_auth_methods_supported: clientAuthentication,
@@ -64,6 +88,9 @@ export function serverMetadata(issuer: string, mutualTlsUrl?: string): Record<st
         token_endpoint: mutualTlsUrl + endpoints.token,
         introspection_endpoint: mutualTlsUrl + endpoints.introspect,
         revocation_endpoint: mutualTlsUrl + endpoints.revoke,
+        pushed_authorization_request_endpoint: mutualTlsUrl + endpoints.par,
+        device_authorization_endpoint: mutualTlsUrl + endpoints.device,
+        backchannel_authentication_endpoint: mutualTlsUrl + endpoints.backchannel,
       },
     }),
   };

@@ -1,5 +1,6 @@
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import type { Registry } from '../../registry/index.ts';
+import type { AccessTokenClaims } from '../tokens/access-token.ts';
 import type { TokenReader } from '../tokens/authenticate.ts';
 import { CredentialError } from '../tokens/credential-error.ts';
 
@@ -12,7 +13,7 @@ export function createTokenStatus({ reader, registry }: { reader: TokenReader; r
   const own = async (ctx: KoaContextWithOIDC) => {
     const { client, params } = ctx.oidc;
     const live = await readOrUndefined(reader, String(params?.token ?? ''));
-    return live?.claims.client_id === client?.clientId ? live : undefined;
+    return live && clientOf(live.claims) === client?.clientId ? live : undefined;
   };
 
   return async (ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> => {
@@ -31,9 +32,17 @@ export function createTokenStatus({ reader, registry }: { reader: TokenReader; r
       return;
     }
     const { gatehouse: _, ...claims } = live.claims;
-    ctx.body = { active: true, ...claims, token_type: claims.cnf?.jkt === undefined ? 'Bearer' : 'DPoP' };
+    ctx.body = {
+      active: true,
+      ...claims,
+      client_id: clientOf(live.claims),
+      token_type: claims.cnf?.jkt ? 'DPoP' : 'Bearer',
+    };
   };
 }
+
+/** To whom the token was given (RFC 7662 `client_id`): the client that a person drives the agent with, or the agent. */
+const clientOf = ({ client_id, gatehouse }: AccessTokenClaims) => gatehouse.client ?? client_id;
 
 async function readOrUndefined(reader: TokenReader, token: string) {
   try {

@@ -41,7 +41,12 @@ export const accessTokenClaims = z.strictObject({
   sub_profile: z.enum(['ai_agent', 'user']),
   act: actClaim.optional(),
   authorization_details: z.tuple([z.strictObject({ type: z.string(), task: z.string(), template: z.string() })]),
-  gatehouse: z.strictObject({ task: z.string(), agent_epoch: z.number().int() }),
+  gatehouse: z.strictObject({
+    task: z.string(),
+    agent_epoch: z.number().int(),
+    /** The OAuth client that a person drives the agent with; absent where the client is the agent. */
+    client: z.string().optional(),
+  }),
   cnf: z.strictObject({ jkt: z.string().optional(), 'x5t#S256': z.string().optional() }).optional(),
 });
 export type AccessTokenClaims = z.infer<typeof accessTokenClaims>;

@@ -28,6 +28,8 @@ export interface Issue {
   binding: Binding;
   /** How the agent has proven itself, for the record: `private_key_jwt`, `token-exchange`, `authorization_code` … */
   via: string;
+  /** The OAuth client to which the token is given, where that is not the agent itself. */
+  client?: string;
   /** Milliseconds since the epoch; only ever shortens. */
   expiresAt?: number;
 }
@@ -57,7 +59,11 @@ export async function issueAccessToken(dependencies: IssueDependencies, issue: I
     iat: issuedAt,
     exp: expiresAt,
     authorization_details: [{ type: TASK_DETAILS_TYPE, task: task.id, template: task.template }],
-    gatehouse: { task: task.id, agent_epoch: agent.epoch },
+    gatehouse: {
+      task: task.id,
+      agent_epoch: agent.epoch,
+      ...(issue.client !== undefined && { client: issue.client }),
+    },
     ...confirmation(binding),
   };
   const token = signAccessToken(claims, keys);
@@ -94,7 +100,7 @@ export async function issueAccessToken(dependencies: IssueDependencies, issue: I
         task: task.id,
         environment: task.environment,
         changes: [
-          `token ${claims.jti} for ${audience} until ${new Date(expiresAt * 1000).toISOString()}, ${describe(binding)}, via ${issue.via}`,
+          `token ${claims.jti} for ${audience} until ${new Date(expiresAt * 1000).toISOString()}, ${describe(binding)}, via ${issue.via}${issue.client === undefined ? '' : `, to the client ${issue.client}`}`,
         ],
       });
       return undefined;

@@ -100,6 +100,7 @@ export function shopWorkspace(
     trustDomains: new Map(),
     servers: new Map([['shop', server]]),
     templates: new Map([['refund-order', template]]),
+    clients: new Map(),
     policies: new Map(
       Object.entries(policies).map(([name, cedar]) => [name, policyManifest.parse({ kind: 'Policy', name, cedar })]),
     ),

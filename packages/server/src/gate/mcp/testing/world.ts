@@ -128,6 +128,7 @@ export function createTestRegistry(manifests: z.input<typeof toolServerManifest>
       servers: new Map(servers),
       templates: new Map(),
       policies: new Map(),
+      clients: new Map(),
       revokedTokens: new Map(),
       fences: new Map(),
     }),

@@ -1,0 +1,128 @@
+import { z } from 'zod';
+import { type Effect, name, type Tier } from './names.ts';
+import { type TaskParameters, taskParameters } from './tasks.ts';
+
+/** The `client_id` of the command line tool, which signs people in by the device flow. */
+export const COMMAND_LINE_CLIENT = 'gatehouse-cli';
+
+/**
+ * A person's consent: which agent a client may drive, for which task, narrowed to what. It is asked for in the browser that the
+ * client has opened (`browser`), by a code that the person types in (`device`, RFC 8628), or by an agent out of band (`backchannel`,
+ * OpenID CIBA).
+ */
+export type ConsentKind = 'browser' | 'device' | 'backchannel';
+
+export interface ConsentClient {
+  id: string;
+  /** As it calls itself: nobody has checked that, unless it is registered here. */
+  name: string;
+  /** `agent`: the client is the agent itself. */
+  known: 'registered' | 'metadata-document' | 'dynamic' | 'agent' | 'command-line';
+  /** Where its metadata document is; null for the others. */
+  host: string | null;
+  /** Where the answer goes; null where the client fetches it. */
+  redirectHost: string | null;
+  /** True: the answer goes to whatever program listens on the person's own machine. */
+  loopback: boolean;
+}
+
+/** One thing that the agent may use in such a task. */
+export interface ConsentTool {
+  /** `server/tool`, `server#resources` or `server#prompts`. */
+  ref: string;
+  description: string | null;
+  tier: Tier;
+  effects: Effect[];
+  /** Arguments that the template fixes: `{order: "$order"}`. */
+  when: Record<string, string | number | boolean>[];
+}
+
+export interface ConsentChoice {
+  agent: string;
+  purpose: string;
+  environment: string;
+  production: boolean;
+  owner: string;
+  /** True: the token is not bound to a key, so that whoever gets hold of it can use it while it lives. */
+  bearerOnly: boolean;
+  template: string;
+  description: string | null;
+  parameters: Record<
+    string,
+    { type: 'string' | 'integer' | 'boolean'; required: boolean; description?: string | undefined }
+  >;
+  ttlSeconds: number;
+  tools: ConsentTool[];
+  /** Of all that this choice shows, the client included: a yes is for exactly this. */
+  digest: string;
+}
+
+/** What the client has asked for; fills the page in, and binds nobody. */
+export interface ConsentWish {
+  template: string;
+  parameters: TaskParameters;
+  intent: string;
+}
+
+export interface ConsentView {
+  id: string;
+  kind: ConsentKind;
+  client: ConsentClient;
+  /** Absolute URLs that the token is for. */
+  resources: string[];
+  /** CIBA: what the agent says this is about. */
+  bindingMessage: string | null;
+  /** Device flow: the code, as it has to stand on the device. */
+  userCode: string | null;
+  wish: ConsentWish | null;
+  choices: ConsentChoice[];
+  /** Why there is nothing to choose from; null where there is. */
+  obstacle: string | null;
+  createdAt: number;
+  expiresAt: number;
+}
+
+/** One that waits for the signed-in person, asked for out of band. */
+export interface ConsentSummary {
+  id: string;
+  client: ConsentClient;
+  bindingMessage: string | null;
+  wish: ConsentWish | null;
+  createdAt: number;
+  expiresAt: number;
+}
+
+const ref = z
+  .string()
+  .max(200)
+  .regex(/^[a-z][a-z0-9-]*(\/[A-Za-z0-9_.-]+|#(resources|prompts))$/);
+
+export const consentBodies = {
+  options: z.strictObject({ digest: z.string().max(100) }),
+  approve: z.strictObject({
+    agent: name,
+    template: name,
+    /** Of the choice that was shown. */
+    digest: z.string().max(100),
+    parameters: taskParameters.default({}),
+    intent: z.string().min(1).max(2_000),
+    /** What is left of the choice's tools. */
+    tools: z.array(ref).min(1).max(5_000),
+    /** At most that of the choice. */
+    ttlSeconds: z.number().int().min(60).max(86_400),
+    /** Where `POST /consents/:id/options` asked for one. */
+    assertion: z.record(z.string(), z.unknown()).optional(),
+  }),
+} as const;
+export type ConsentAnswer = z.infer<typeof consentBodies.approve>;
+
+/** Part of `Api`. `:id` is `browser-…`, `device-…` or `backchannel-…`. */
+export interface ConsentRoutes {
+  'GET /consents': { items: ConsentSummary[] };
+  'GET /consents/:id': ConsentView;
+  /** For `backchannel`: the passkey signs the digest of the choice. */
+  'POST /consents/:id/options': { options: unknown };
+  /** `redirect` takes the browser back to the client; null where the client fetches the answer. */
+  'POST /consents/:id/approve': { redirect: string | null };
+  'POST /consents/:id/deny': { redirect: string | null };
+}

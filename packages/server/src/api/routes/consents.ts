@@ -1,0 +1,36 @@
+import { consentBodies } from '@gatehouse/protocol';
+import type { ApiDependencies } from '../dependencies.ts';
+import { everyone, type Route, route } from '../route.ts';
+import { personOf } from './session.ts';
+
+/** Where people answer what clients and agents ask of them. The operator's token answers nothing: a consent is a person's. */
+export function consentRoutes({ consents }: ApiDependencies): Route[] {
+  return [
+    route('GET /consents', everyone, 'What agents ask of me out of band', {}, async ({ caller }) => ({
+      items: await consents.list(personOf(caller)),
+    })),
+    route('GET /consents/:id', everyone, 'One request, and what I could allow', {}, async ({ caller, param, http }) =>
+      consents.show(param('id'), personOf(caller), http.req.header('cookie')),
+    ),
+    route(
+      'POST /consents/:id/options',
+      everyone,
+      'Begin to consent out of band: the passkey signs what was shown',
+      { body: consentBodies.options },
+      async ({ caller, param, body }) => ({
+        options: await consents.options(param('id'), personOf(caller), body.digest),
+      }),
+    ),
+    route(
+      'POST /consents/:id/approve',
+      everyone,
+      'Consent to exactly what was shown, or to less',
+      { body: consentBodies.approve },
+      async ({ caller, param, body, http }) =>
+        consents.approve(param('id'), personOf(caller), http.req.header('cookie'), body),
+    ),
+    route('POST /consents/:id/deny', everyone, 'Say no', {}, async ({ caller, param, http }) =>
+      consents.deny(param('id'), personOf(caller), http.req.header('cookie')),
+    ),
+  ];
+}

@@ -1,0 +1,128 @@
+import type { ConsentChoice, ConsentClient, ConsentTool, ConsentWish, PersonManifest } from '@gatehouse/protocol';
+import { toolPatternMatches } from '@gatehouse/protocol';
+import { digestJson, limits } from '../../platform/index.ts';
+import type { Agent, RegisteredServer, Snapshot } from '../../registry/index.ts';
+
+/** What a person is offered: agents that this client may drive, each with the templates that it may start tasks under. */
+export interface Asked {
+  id: string;
+  client: ConsentClient;
+  person: PersonManifest;
+  resources: string[];
+  wish: ConsentWish | null;
+}
+
+/** A page with more than this is read by nobody: bind the client to an agent (`clients` in its manifest). */
+export const MOST_CHOICES = 50;
+
+export function choicesFor(snapshot: Snapshot, asked: Asked): ConsentChoice[] {
+  const choices: ConsentChoice[] = [];
+  for (const agent of agentsFor(snapshot, asked)) {
+    for (const template of templatesOf(snapshot, agent, asked.wish)) {
+      const choice = choiceOf(snapshot, agent, template, asked);
+      if (choice) choices.push(choice);
+      if (choices.length === MOST_CHOICES) return choices;
+    }
+  }
+  return choices;
+}
+
+/** A digest of all that is shown for one agent and template: whatever changes in it makes another choice of it. */
+export function choiceOf(
+  snapshot: Snapshot,
+  agent: Agent,
+  templateName: string,
+  asked: Asked,
+): ConsentChoice | undefined {
+  const template = snapshot.templates.get(templateName);
+  const environment = snapshot.environments.get(agent.manifest.environment);
+  if (!template || !environment) return undefined;
+  const shown = {
+    agent: agent.name,
+    purpose: agent.manifest.purpose,
+    environment: environment.name,
+    production: environment.production,
+    owner: agent.manifest.owner,
+    bearerOnly: agent.manifest.bearerOnly,
+    template: template.name,
+    description: template.description ?? null,
+    parameters: template.parameters,
+    ttlSeconds: Math.min(template.ttlSeconds, limits.taskTtlSeconds),
+    tools: toolsOf(snapshot, environment.name, template.allow),
+  };
+  const { id, client, person, resources } = asked;
+  return {
+    ...shown,
+    digest: digestJson({ v: 1, id, client, person: person.email, resources, agentEpoch: agent.epoch, shown }),
+  };
+}
+
+export function agentsFor(snapshot: Snapshot, { client, person }: Pick<Asked, 'client' | 'person'>): Agent[] {
+  if (client.known === 'command-line') return [];
+  if (client.known === 'agent') {
+    const agent = snapshot.agents.get(client.id);
+    return agent && isRunning(agent) ? [agent] : [];
+  }
+  const bound: Agent[] = [];
+  const free: Agent[] = [];
+  for (const agent of snapshot.agents.values()) {
+    const { clients = [] } = agent.manifest;
+    if (clients.length > 0 && !clients.includes(client.id)) continue;
+    if (!isRunning(agent) || !mayDrive(person, agent)) continue;
+    (clients.length > 0 ? bound : free).push(agent);
+  }
+  return (bound.length > 0 ? bound : free).sort((a, b) => a.name.localeCompare(b.name));
+}
+
+/** An agent is driven by its owner, or by developers. */
+export function mayDrive(person: PersonManifest, agent: Agent): boolean {
+  return agent.manifest.owner === person.email || person.roles.includes('developer');
+}
+
+const isRunning = (agent: Agent) => agent.state === 'active' && agent.killedAt === null;
+
+function templatesOf(snapshot: Snapshot, agent: Agent, wish: ConsentWish | null): string[] {
+  const allowed = snapshot.blueprints.get(agent.manifest.blueprint)?.templates ?? [];
+  // What was asked for comes first; a wish that the agent may not have is only a wish.
+  return wish && allowed.includes(wish.template)
+    ? [wish.template, ...allowed.filter((name) => name !== wish.template)]
+    : allowed;
+}
+
+type Rules = Snapshot['templates'] extends ReadonlyMap<string, infer T extends { allow: unknown }> ? T['allow'] : never;
+
+function toolsOf(snapshot: Snapshot, environment: string, rules: Rules): ConsentTool[] {
+  const tools: ConsentTool[] = [];
+  for (const server of snapshot.servers.values()) {
+    if (!server.manifest.environments.includes(environment)) continue;
+    for (const thing of thingsOf(server)) {
+      const matching = rules.filter(({ tools: patterns }) =>
+        patterns.some((pattern) => toolPatternMatches(pattern, thing.ref)),
+      );
+      if (matching.length > 0) tools.push({ ...thing, when: matching.map(({ when }) => when ?? {}) });
+    }
+  }
+  return tools.sort((a, b) => a.ref.localeCompare(b.ref));
+}
+
+/** What can be called at all: approved, and not prohibited. */
+function thingsOf(server: RegisteredServer): Omit<ConsentTool, 'when'>[] {
+  const { resources, prompts } = server.manifest;
+  const described = (text: unknown) => (typeof text === 'string' ? text : null);
+  return [
+    ...[...server.tools.values()]
+      .filter(({ state, tier }) => state === 'approved' && tier < 4)
+      .map(({ ref, tier, effects, definition }) => ({
+        ref,
+        description: described(definition?.description),
+        tier,
+        effects,
+      })),
+    ...(resources && resources.tier < 4
+      ? [{ ref: `${server.name}#resources`, description: null, tier: resources.tier, effects: ['read' as const] }]
+      : []),
+    ...(prompts && prompts.tier < 4
+      ? [{ ref: `${server.name}#prompts`, description: null, tier: prompts.tier, effects: ['read' as const] }]
+      : []),
+  ];
+}

@@ -1,0 +1,30 @@
+import type { Task, TaskParameters } from '@gatehouse/protocol';
+import type { Binding } from '../tokens/issue-access-token.ts';
+
+/**
+ * A person's yes as it is kept: the whole of what a token may later be issued for. It stands in the `Grant` artifact that codes and
+ * refresh tokens refer to, so that whatever a client sends later cannot widen it.
+ */
+export interface Consent {
+  agent: string;
+  /** Of the agent when the person said yes: a kill, or a change of its keys, in between ends it. */
+  agentEpoch: number;
+  user: string;
+  template: string;
+  parameters: TaskParameters;
+  intent: string;
+  /** Tool references: what was shown and kept. */
+  tools: string[];
+  ttlSeconds: number;
+  digest: string;
+  /** RFC 9449 section 10: the key that the code was asked for with. */
+  dpopKey: string | null;
+  /** Set when the token has been issued: the task, and what its tokens are bound to. Refreshing keeps both. */
+  started: { task: Task['id']; binding: Binding } | null;
+}
+
+/** The consent in a `Grant` artifact. */
+export function consentOf(grant: { rar?: unknown } | undefined): Consent | undefined {
+  const [consent] = Array.isArray(grant?.rar) ? grant.rar : [];
+  return consent as Consent | undefined;
+}

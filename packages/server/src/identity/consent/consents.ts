@@ -1,0 +1,306 @@
+import { createHash } from 'node:crypto';
+import type { ConsentAnswer, ConsentChoice, ConsentClient, ConsentSummary, ConsentView } from '@gatehouse/protocol';
+import { type Clock, canonicalJson, GatehouseError, type Json, limits } from '../../platform/index.ts';
+import { checkParameters, type Registry } from '../../registry/index.ts';
+import type { DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
+import { artifactKey } from '../authorization-server/artifacts.ts';
+import type { PasskeyVerification, SignedInPerson } from '../people/index.ts';
+import { carriesConsentCookie } from './browser-cookie.ts';
+import { type Asked, agentsFor, choiceOf, choicesFor } from './choices.ts';
+import type { Consent } from './consent.ts';
+import { type ConsentRequest, findRequest, requestsOf, unknown } from './requests.ts';
+
+/**
+ * Consent of people to clients: shown, answered once, recorded. A yes makes the `Grant` from which the authorization server later
+ * issues; it is for exactly what was shown, and for the person in whose session it was said (law 5).
+ */
+export interface Consents {
+  /** What waits for this person out of band. */
+  list(person: SignedInPerson): Promise<ConsentSummary[]>;
+  show(id: string, person: SignedInPerson, cookies: string | undefined): Promise<ConsentView>;
+  /** PublicKeyCredentialRequestOptionsJSON over this request and what its choice shows. */
+  options(id: string, person: SignedInPerson, digest: string): Promise<Json>;
+  /** Throws `consent.changed` when what was shown is not what is there now. */
+  approve(
+    id: string,
+    person: SignedInPerson,
+    cookies: string | undefined,
+    answer: ConsentAnswer,
+  ): Promise<{ redirect: string | null }>;
+  deny(id: string, person: SignedInPerson, cookies: string | undefined): Promise<{ redirect: string | null }>;
+}
+
+export interface ConsentDependencies {
+  storage: Storage;
+  registry: Registry;
+  people: PasskeyVerification;
+  recordChange: RecordChange;
+  clock: Clock;
+  publicUrl: string;
+  /** What the authorization server knows of a client. */
+  describeClient(id: string, redirectUri: string | null): Promise<ConsentClient | undefined>;
+}
+
+/** A code is answered within a minute, and the task that follows has its own end; the grant outlives both. */
+const GRANT_TTL_MS = (limits.taskTtlSeconds + 15 * 60) * 1000;
+
+export function createConsents(dependencies: ConsentDependencies): Consents {
+  const { storage, registry, people, recordChange, clock, publicUrl, describeClient } = dependencies;
+  const https = publicUrl.startsWith('https:');
+
+  /** The request, if it is this person's to answer, in this browser. */
+  async function open(id: string, person: SignedInPerson, cookies: string | undefined): Promise<ConsentRequest> {
+    const request = await findRequest(storage.db, id, clock.now());
+    if (request.uid !== null && !carriesConsentCookie(cookies, request.uid, https))
+      throw new GatehouseError(
+        'forbidden',
+        'consent.other-browser',
+        'This request was begun in another browser. Only there can it be answered. If somebody sent you this link, do not answer it.',
+      );
+    if (request.person !== null && request.person !== person.email) throw unknown();
+    if (request.isAnswered) throw answered();
+    return request;
+  }
+
+  async function askedOf(request: ConsentRequest, { email }: SignedInPerson): Promise<Asked> {
+    const client = await describeClient(request.clientId, request.redirectUri);
+    const person = registry.snapshot().people.get(email);
+    if (!client || !person) throw unknown();
+    return { id: request.id, client, person, resources: request.resources, wish: request.wish };
+  }
+
+  /** What the answer is about, as it is now; throws where it differs from what was shown. */
+  function chosen(asked: Asked, { agent, template, digest }: Pick<ConsentAnswer, 'agent' | 'template' | 'digest'>) {
+    const snapshot = registry.snapshot();
+    const found = agentsFor(snapshot, asked).find(({ name }) => name === agent);
+    const allowed = found && snapshot.blueprints.get(found.manifest.blueprint)?.templates.includes(template);
+    const choice = found && allowed ? choiceOf(snapshot, found, template, asked) : undefined;
+    if (!found || choice?.digest !== digest)
+      throw new GatehouseError(
+        'conflict',
+        'consent.changed',
+        'What this agent may do has changed since it was shown to you. Look at it again, then answer.',
+      );
+    return { choice, agent: found };
+  }
+
+  async function update(transaction: DatabaseTransaction, { row, payload }: ConsentRequest, change: object) {
+    // Whoever has answered meanwhile has written another payload.
+    const { numUpdatedRows } = await transaction
+      .updateTable('oauth_artifacts')
+      .set({ payload: JSON.stringify({ ...payload, ...change }) })
+      .where('model', '=', row.model)
+      .where('id', '=', row.id)
+      .where('payload', '=', row.payload)
+      .where('expires_at', '>', clock.now())
+      .executeTakeFirstOrThrow();
+    if (numUpdatedRows !== 1n) throw answered();
+  }
+
+  const redirectOf = ({ uid, payload }: ConsentRequest) => (uid === null ? null : String(payload.returnTo));
+
+  return {
+    async list(person) {
+      const requests = await requestsOf(storage.db, person.email, clock.now());
+      const all = requests.map(async (request) => {
+        const client = await describeClient(request.clientId, null);
+        const { id, bindingMessage, wish, createdAt, expiresAt } = request;
+        return client ? [{ id, client, bindingMessage, wish, createdAt, expiresAt }] : [];
+      });
+      return (await Promise.all(all)).flat();
+    },
+
+    async show(id, person, cookies) {
+      const request = await open(id, person, cookies);
+      const asked = await askedOf(request, person);
+      const choices = choicesFor(registry.snapshot(), asked);
+      const { kind, bindingMessage, userCode, resources, wish, createdAt, expiresAt } = request;
+      return {
+        id: request.id,
+        kind,
+        client: asked.client,
+        resources,
+        bindingMessage,
+        userCode,
+        wish,
+        choices,
+        obstacle: choices.length > 0 ? null : obstacleOf(asked),
+        createdAt,
+        expiresAt,
+      };
+    },
+
+    async options(id, person, digest) {
+      await open(id, person, undefined);
+      return people.assertionOptions(person.email, challengeOf(id, digest));
+    },
+
+    async approve(id, person, cookies, answer) {
+      const request = await open(id, person, cookies);
+      const asked = await askedOf(request, person);
+      const { choice, agent } = chosen(asked, answer);
+      const template = registry.snapshot().templates.get(answer.template);
+      if (template) checkParameters(template, answer.parameters);
+      checkNarrowing(choice, answer);
+      const verified = request.kind === 'backchannel' ? await proven(id, person, answer) : undefined;
+      const now = clock.now();
+      const consent: Consent = {
+        agent: agent.name,
+        agentEpoch: agent.epoch,
+        user: person.email,
+        template: choice.template,
+        parameters: answer.parameters,
+        intent: answer.intent,
+        tools: answer.tools,
+        ttlSeconds: answer.ttlSeconds,
+        digest: choice.digest,
+        dpopKey: request.dpopKey,
+        started: null,
+      };
+      const grantId = `grant-${crypto.randomUUID()}`;
+      await storage.transaction(async (transaction) => {
+        const agentNow = await transaction
+          .selectFrom('agents')
+          .select(['state', 'epoch'])
+          .where('name', '=', agent.name)
+          .executeTakeFirst();
+        if (agentNow?.state !== 'active' || agentNow.epoch !== agent.epoch)
+          throw new GatehouseError(
+            'conflict',
+            'consent.changed',
+            `The agent ${agent.name} was stopped or changed just now. Look at it again, then answer.`,
+          );
+        if (verified) await people.useAssertion(transaction, verified);
+        await update(transaction, request, resultOf(request, grantId, person.email));
+        await transaction
+          .insertInto('oauth_artifacts')
+          .values({
+            model: 'Grant',
+            id: artifactKey(grantId),
+            payload: JSON.stringify({
+              kind: 'Grant',
+              iat: Math.floor(now / 1000),
+              exp: Math.floor((now + GRANT_TTL_MS) / 1000),
+              accountId: person.email,
+              clientId: request.clientId,
+              rar: [consent],
+            }),
+            expires_at: now + GRANT_TTL_MS,
+            consumed_at: null,
+            uid: null,
+            grant_id: null,
+            user_code: null,
+          })
+          .execute();
+        await recordChange(transaction, {
+          operation: 'consent.grant',
+          by: `person:${person.email}`,
+          agent: agent.name,
+          environment: choice.environment,
+          changes: [
+            ...describe(request, asked.client),
+            `template: ${choice.template}`,
+            `parameters: ${canonicalJson(answer.parameters)}`,
+            `tools: ${answer.tools.slice(0, 200).join(', ')}${answer.tools.length > 200 ? ` … (${answer.tools.length})` : ''}`,
+            `left out: ${leftOut(choice, answer)}`,
+            `for at most ${answer.ttlSeconds} s`,
+            `digest ${choice.digest}`,
+          ],
+          detail: answer.intent,
+        });
+      });
+      return { redirect: redirectOf(request) };
+    },
+
+    async deny(id, person, cookies) {
+      const request = await open(id, person, cookies);
+      const client = await describeClient(request.clientId, request.redirectUri);
+      const error = { error: 'access_denied', error_description: 'The person said no.' };
+      await storage.transaction(async (transaction) => {
+        const change =
+          request.kind === 'browser'
+            ? { result: error }
+            : { error: error.error, errorDescription: error.error_description };
+        await update(transaction, request, change);
+        await recordChange(transaction, {
+          operation: 'consent.deny',
+          by: `person:${person.email}`,
+          ...(client?.known === 'agent' && { agent: client.id }),
+          changes: client ? describe(request, client) : [`client ${request.clientId}`],
+        });
+      });
+      return { redirect: redirectOf(request) };
+    },
+  };
+
+  async function proven(id: string, person: SignedInPerson, { assertion, digest }: ConsentAnswer) {
+    if (!assertion)
+      throw new GatehouseError(
+        'bad-request',
+        'consent.passkey-needed',
+        'Nobody opened this in your browser, so it needs your passkey: ask POST /consents/:id/options for the challenge.',
+      );
+    return people.verifyAssertion(person.email, challengeOf(id, digest), assertion as Json);
+  }
+}
+
+/** What the passkey signs: this request, with exactly what was shown for it. */
+export function challengeOf(id: string, digest: string): Uint8Array {
+  return createHash('sha256')
+    .update(canonicalJson({ v: 1, consent: id, digest }))
+    .digest();
+}
+
+/** What the authorization server finds when the client, or the browser, comes back (`login` signs nobody in for longer than that). */
+function resultOf({ kind }: ConsentRequest, grantId: string, email: string): object {
+  if (kind === 'browser') return { result: { login: { accountId: email, remember: false }, consent: { grantId } } };
+  return { accountId: email, grantId, scope: '' };
+}
+
+function checkNarrowing(choice: ConsentChoice, { tools, ttlSeconds }: ConsentAnswer): void {
+  const shown = new Set(choice.tools.map(({ ref }) => ref));
+  const other = tools.find((ref) => !shown.has(ref));
+  if (other !== undefined)
+    throw new GatehouseError(
+      'bad-request',
+      'consent.wider',
+      `"${other}" was not among what was shown. Tools can be taken away here and not added.`,
+    );
+  if (new Set(tools).size !== tools.length)
+    throw new GatehouseError('bad-request', 'consent.twice', 'A tool stands twice in the answer.');
+  if (ttlSeconds > choice.ttlSeconds)
+    throw new GatehouseError(
+      'bad-request',
+      'consent.wider',
+      `Such a task lasts ${choice.ttlSeconds} s at most. The time can be made shorter here and not longer.`,
+    );
+}
+
+function leftOut(choice: ConsentChoice, { tools }: ConsentAnswer): string {
+  const kept = new Set(tools);
+  const left = choice.tools.filter(({ ref }) => !kept.has(ref)).map(({ ref }) => ref);
+  return left.slice(0, 200).join(', ') || 'nothing';
+}
+
+function describe(request: ConsentRequest, client: ConsentClient): string[] {
+  return [
+    `client ${client.id} (${client.known}) named "${client.name}"`,
+    `asked for in ${{ browser: 'the browser', device: 'the device flow', backchannel: 'the backchannel' }[request.kind]}`,
+    ...(request.redirectUri === null ? [] : [`answer to ${request.redirectUri}`]),
+    ...request.resources.map((resource) => `resource ${resource}`),
+    ...(request.bindingMessage === null ? [] : [`binding message: ${request.bindingMessage}`]),
+  ];
+}
+
+function obstacleOf({ client, person }: Asked): string {
+  if (client.known === 'agent') return `The agent ${client.id} is stopped, or has no template to start tasks under.`;
+  return `There is no agent that ${client.name} can drive for you. An agent is driven by its owner or by a person with the role developer; you are ${person.email} (${person.roles.join(', ')}). Ask an admin to make you the owner of one.`;
+}
+
+function answered(): GatehouseError {
+  return new GatehouseError(
+    'conflict',
+    'consent.answered',
+    'This request has been answered already. Begin again in the application if that was not you.',
+  );
+}
