@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { manifest, taskDetails } from '@gatehouse/protocol';
+import { manifest, role, taskDetails } from '@gatehouse/protocol';
 import { z } from 'zod';
 
 /**
@@ -32,6 +32,7 @@ export async function referencePages(): Promise<Map<string, string>> {
     ['docs/reference/manifests.md', manifestsPage()],
     ['docs/reference/limits.md', limitsPage()],
     ['docs/reference/api.md', await apiPage()],
+    ['docs/reference/roles.md', await rolesPage()],
   ]);
 }
 
@@ -133,12 +134,45 @@ async function apiPage(): Promise<string> {
     '',
     '`GET /api/v1/events` streams records and approvals as server-sent events. `GET /log/LOG/…` serves a log’s checkpoint and tiles (C2SP tlog-tiles).',
     '',
-    '| route | what | who |',
+    'Who may use a route follows from its group of actions: [roles](roles.md). `public` needs no session, `enrolling` any session.',
+    '',
+    '| route | what | action |',
     '|---|---|---|',
-    ...routes.map(
-      ({ name, summary, access }) =>
-        `| \`${name}\` | ${summary} | ${typeof access === 'string' ? access : access.join(', ')} |`,
-    ),
+    ...routes.map(({ name, summary, access }) => `| \`${name}\` | ${summary} | ${access} |`),
+    '',
+  ].join('\n');
+}
+
+/** What each role may do with each route, asked of the policies themselves: no change of them goes unseen. */
+async function rolesPage(): Promise<string> {
+  const { apiRoutes, compileControlPolicies, guardedRoutes, reachOf, builtInPolicies } = await import(
+    '../packages/server/src/api/index.ts'
+  );
+  const routes = guardedRoutes(apiRoutes({ config: {} } as Parameters<typeof apiRoutes>[0]));
+  const policies = compileControlPolicies(routes, new Map());
+  const who = [...role.options, 'nobody', 'operator'] as const;
+  return [
+    '# Roles',
+    '',
+    'What the built-in policies let each role do: `own` means only with agents that the person owns (or approvals of those), `nobody` is a person without a',
+    'role, `operator` the local token of the server’s host. A workspace narrows and widens this with `ControlPolicy` manifests; see',
+    '[roles and policies](../explanation/roles.md). Whether somebody may approve is decided again with the approval itself.',
+    '',
+    `| route | action | ${who.join(' | ')} |`,
+    `|---|---|${who.map(() => '---|').join('')}`,
+    ...routes.map((route) => {
+      const cells = who.map((each) => {
+        const reach = reachOf(policies, route, each);
+        return reach === 'no' ? '' : reach;
+      });
+      return `| \`${route.name}\` | ${route.group} | ${cells.join(' | ')} |`;
+    }),
+    '',
+    '## The built-in policies',
+    '',
+    '```cedar',
+    builtInPolicies.trim(),
+    '```',
     '',
   ].join('\n');
 }

@@ -279,4 +279,25 @@ export const requirements: Requirement[] = [
       'The Workload API gives the whole set of SVIDs and bundles, to callers with the metadata workload.spiffe.io: true only',
     source: 'SPIFFE Workload API §§5, 6',
   },
+  {
+    id: 'roles.table',
+    promise: 'Every route of the control API lets in exactly the roles that docs/reference/roles.md names',
+    source: 'docs/reference/roles.md',
+  },
+  {
+    id: 'roles.denied-recorded',
+    promise: 'Who tries to change what they may not is on record',
+    source: 'SECURITY.md#law-1',
+  },
+  {
+    id: 'roles.laws-stay',
+    promise:
+      'No policy of a workspace lets the operator approve, gives an agent a place at the control API, or locks the host out',
+    source: 'SECURITY.md#law-4',
+  },
+  {
+    id: 'law-4.operator',
+    promise: 'The local token of the host never approves',
+    source: 'SECURITY.md#law-4',
+  },
 ];

@@ -15,6 +15,8 @@ const publicRoutes = new Set([
   'POST /signin/link',
   'POST /signin/passkey/options',
   'POST /signin/passkey',
+  'GET /signin/providers',
+  'POST /signin/provider',
 ]);
 
 before(async () => {

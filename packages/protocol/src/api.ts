@@ -4,7 +4,6 @@ import type { ConsentRoutes } from './consents.ts';
 import {
   type AgentManifest,
   manifest,
-  type PersonManifest,
   type PlanChange,
   publicJwk,
   type Role,
@@ -12,6 +11,7 @@ import {
   type ToolServerManifest,
 } from './manifests.ts';
 import { type Effect, type Lifecycle, lifecycle, name, type Tier } from './names.ts';
+import type { PeopleApi, SessionSummaryView } from './people.ts';
 import type { ActionSummary, SequencedRecord } from './records.ts';
 import type { Task } from './tasks.ts';
 import type { TrustDomainApi } from './trust-domain.ts';
@@ -176,7 +176,7 @@ export const bodies = {
 } as const;
 
 /** Responses by route, for typed clients. `:x` are path parameters. */
-export interface Api extends TrustDomainApi, UpstreamAuthorizationApi, ConsentRoutes {
+export interface Api extends PeopleApi, TrustDomainApi, UpstreamAuthorizationApi, ConsentRoutes {
   'GET /status': StatusView;
   'GET /session': SessionView;
   /** A person with passkeys is led on to them; the link alone opens nothing. */
@@ -189,20 +189,9 @@ export interface Api extends TrustDomainApi, UpstreamAuthorizationApi, ConsentRo
   'POST /passkeys': SessionView;
   'PATCH /passkeys/:id': { ok: true };
   'DELETE /passkeys/:id': { ok: true };
-  'GET /sessions': {
-    items: {
-      id: string;
-      createdAt: number;
-      lastSeenAt: number;
-      expiresAt: number;
-      userAgent: string;
-      current: boolean;
-      via: string;
-    }[];
-  };
+  'GET /sessions': { items: SessionSummaryView[] };
   'DELETE /sessions/:id': { ok: true };
   'POST /people/signin-links': { url: string; expiresAt: number };
-  'GET /people': { items: (PersonManifest & { passkeys: number })[] };
   'GET /agents': Page<AgentView>;
   'GET /agents/:name': AgentView;
   'POST /agents/:name/kill': KillResult;

@@ -3,6 +3,7 @@ export * from './approvals.ts';
 export * from './consents.ts';
 export * from './manifests.ts';
 export * from './names.ts';
+export * from './people.ts';
 export * from './records.ts';
 export * from './tasks.ts';
 export * from './trust-domain.ts';

@@ -24,6 +24,60 @@ export const personManifest = z.strictObject({
   email,
   displayName: z.string().min(1).max(100),
   roles: z.array(role).min(1),
+  /** Takes this person's agents over when they leave. Without one the agents are suspended. */
+  successor: email.optional(),
+});
+
+/** Which roles the members of a provisioned group have. A directory says who is in a group; only a manifest says what that is worth. */
+export const roleMappingManifest = z.strictObject({
+  kind: z.literal('RoleMapping'),
+  name,
+  description,
+  /** The group's display name, as the directory gives it. */
+  group: z.string().min(1).max(200),
+  roles: z.array(role).min(1),
+});
+
+/** The company's OpenID provider: people sign in with it. */
+export const identityProviderManifest = z.strictObject({
+  kind: z.literal('IdentityProvider'),
+  name,
+  /** On the button of the sign-in page. */
+  displayName: z.string().min(1).max(60),
+  issuer: z.url().max(500),
+  clientId: z.string().min(1).max(500),
+  /** `private_key_jwt`: with a key of Gatehouse's own, published at `/oidc/jwks`. The others need `secret`. */
+  clientAuthentication: z
+    .enum(['private_key_jwt', 'client_secret_basic', 'client_secret_post'])
+    .default('private_key_jwt'),
+  /** Name of the stored secret (`gatehouse secrets set`), which is sent to the provider's token endpoint and nowhere else. */
+  secret: name.optional(),
+  scopes: z.array(z.string().max(100)).min(1).max(20).default(['openid', 'email', 'profile']),
+  /** The claim that holds the address by which a person is known here. */
+  emailClaim: z.string().min(1).max(100).default('email'),
+  /** True: its addresses count without `email_verified`. Only where the provider's own administrators set every address. */
+  emailTrusted: z.boolean().default(false),
+  /** Domains of addresses that it may speak for; empty: any. */
+  domains: z.array(z.string().max(253)).max(100).default([]),
+  /** The claim that lists a person's groups, for `roles`. */
+  groupsClaim: z.string().min(1).max(100).optional(),
+  /** Roles by group, for people who are made at sign-in (`provision`). Those who are declared keep the roles of their manifest. */
+  roles: z.record(z.string().max(200), z.array(role).min(1)).default({}),
+  /** Makes a person at their first sign-in if a group of theirs has roles here. */
+  provision: z.boolean().default(false),
+  /** False: its people need an admin's link for their first passkey. */
+  enrolsPasskeys: z.boolean().default(true),
+  /** Where it is not on the public internet. Link-local addresses never. */
+  allowPrivateAddress: z.boolean().default(false),
+  /** PEM certificates to trust for it instead of the system's. */
+  ca: z.string().max(100_000).optional(),
+});
+
+/** Cedar text about the control API itself: who of the people may do what. */
+export const controlPolicyManifest = z.strictObject({
+  kind: z.literal('ControlPolicy'),
+  name,
+  cedar: z.string().max(200_000),
 });
 
 /**
@@ -36,6 +90,8 @@ export const groupManifest = z.strictObject({
   description,
   /** Emails of declared people. */
   members: z.array(email).max(10_000).default([]),
+  /** Members of this group of the company's directory (SCIM, by display name) belong to it as well. */
+  directoryGroup: z.string().min(1).max(200).optional(),
   /** As in templates, with literal conditions only: a person has no parameters. */
   allow: z
     .array(
@@ -239,6 +295,9 @@ export const manifest = z.discriminatedUnion('kind', [
   templateManifest,
   policyManifest,
   trustDomainManifest,
+  roleMappingManifest,
+  identityProviderManifest,
+  controlPolicyManifest,
 ]);
 export type Manifest = z.infer<typeof manifest>;
 export type ManifestInput = z.input<typeof manifest>;
@@ -252,6 +311,9 @@ export type ToolServerManifest = z.infer<typeof toolServerManifest>;
 export type TemplateManifest = z.infer<typeof templateManifest>;
 export type PolicyManifest = z.infer<typeof policyManifest>;
 export type TrustDomainManifest = z.infer<typeof trustDomainManifest>;
+export type RoleMappingManifest = z.infer<typeof roleMappingManifest>;
+export type IdentityProviderManifest = z.infer<typeof identityProviderManifest>;
+export type ControlPolicyManifest = z.infer<typeof controlPolicyManifest>;
 
 /** One line of a plan. */
 export const planChange = z.object({

@@ -8,8 +8,15 @@ import { createApprovals } from './approvals/index.ts';
 import { createSecrets } from './credentials/index.ts';
 import { createEnforcement } from './enforcement/index.ts';
 import { createMcpDoor, createUpstreamAuthorizations, createUpstreams, UpstreamFailure } from './gate/index.ts';
-import { applyWorkspace, endExpiredTasks } from './governance/index.ts';
-import { createConsents, createIdentity, createPeople } from './identity/index.ts';
+import { applyWorkspace, createDepartures, endExpiredTasks, type Offboarding, offboard } from './governance/index.ts';
+import {
+  createCompanySignIn,
+  createCompanySignInDoor,
+  createConsents,
+  createIdentity,
+  createPeople,
+  relyingPartyOf,
+} from './identity/index.ts';
 import { openLedger } from './ledger/index.ts';
 import {
   type Clock,
@@ -100,7 +107,10 @@ export async function startServer(
     trustDomain: config.trustDomain,
     recordChange,
     log,
-    validate: (snapshot) => compilePolicies(snapshot),
+    validate: (snapshot) => {
+      compilePolicies(snapshot);
+      api.checkPolicies(snapshot);
+    },
   });
   const policies = policiesOf(compilePolicies);
   policies(registry.snapshot());
@@ -206,6 +216,24 @@ export async function startServer(
     onDefinitions: (server: string) => refreshDefinitions(server, 'gatehouse'),
   });
 
+  const companySignIn = createCompanySignIn({
+    storage,
+    registry,
+    recordChange,
+    sealer,
+    outbound,
+    openSecret: secrets.open,
+    clock,
+    log,
+    publicUrl: config.publicUrl,
+    people,
+  });
+  const companySignInDoor = createCompanySignInDoor(companySignIn, relyingPartyOf(config.publicUrl), log);
+  const leaving = { storage, registry, people };
+  const departures = createDepartures({
+    ...leaving,
+    onFailure: (error, person) => log.error('a departure could not be completed and is tried again', { person, error }),
+  });
   await storage.feed.start(config.replica, async (changes: Change[]) => {
     await registry.refresh(changes);
     if (changes.some(({ topic }) => topic === 'key')) await keyRing.refresh();
@@ -214,6 +242,7 @@ export async function startServer(
     authorizations.refresh(changes);
     for (const { topic, key } of changes) {
       if (topic === 'token') enforcement.stop({ token: key }, 'its token was revoked');
+      if (topic === 'object' && key.startsWith('Person/')) departures.look([key.slice('Person/'.length)]);
       if (topic !== 'agent') continue;
       const agent = registry.snapshot().agents.get(key);
       if (agent?.state === 'active') {
@@ -249,8 +278,10 @@ export async function startServer(
   // What changed between the rooms' opening and the feed's start was told by nobody.
   await registry.refresh([]);
   await approvals.load();
+  departures.look();
   await ledger.closeUnknown();
   const sweep = setInterval(() => {
+    companySignIn.sweep().catch((error) => log.error('sign-ins under way could not be removed', { error }));
     people.sweep().catch((error) => log.error('sessions and links that have run out could not be removed', { error }));
   }, 60_000);
   sweep.unref();
@@ -258,6 +289,7 @@ export async function startServer(
     endExpiredTasks({ storage, registry, clock }).catch((error) =>
       log.error('expired tasks could not be ended', { error }),
     );
+    departures.settle().catch((error) => log.error('departures could not be completed', { error }));
     approvals.expire().catch((error) => log.error('expired approvals could not be closed', { error }));
   }, 5_000);
   expiry.unref();
@@ -274,6 +306,7 @@ export async function startServer(
     people,
     trustDomain: identity.trustDomain,
     consents,
+    companySignIn,
     approvals,
     ledger,
     enforcement,
@@ -281,6 +314,7 @@ export async function startServer(
     authorizations,
     secrets,
     recordChange,
+    offboard: (email: string, how: Offboarding) => offboard(leaving, email, how),
     operatorToken,
     refreshDefinitions,
     clock,
@@ -308,6 +342,7 @@ export async function startServer(
     if (await identity.trustDomain.handle(request, response)) return;
     if (await authorizations.handle(request, response)) return;
     if (await identity.authorizationServer.handle(request, response)) return;
+    if (await companySignInDoor.handle(request, response)) return;
     await api.handle(request, response);
   }
   const { host, port, tls, mutualTls } = config;

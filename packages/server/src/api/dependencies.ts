@@ -1,8 +1,10 @@
+import type { OffboardResult } from '@gatehouse/protocol';
 import type { Approvals } from '../approvals/index.ts';
 import type { Secrets } from '../credentials/index.ts';
 import type { Enforcement } from '../enforcement/index.ts';
 import type { UpstreamAuthorizations, Upstreams } from '../gate/index.ts';
-import type { Consents, People, TrustDomain } from '../identity/index.ts';
+import type { Offboarding } from '../governance/index.ts';
+import type { CompanySignIn, Consents, People, TrustDomain } from '../identity/index.ts';
 import type { Ledger } from '../ledger/index.ts';
 import type { Clock, Config, Log, Secret } from '../platform/index.ts';
 import type { PinnedDefinition, Registry } from '../registry/index.ts';
@@ -15,6 +17,7 @@ export interface ApiDependencies {
   people: People;
   trustDomain: TrustDomain;
   consents: Consents;
+  companySignIn: CompanySignIn;
   approvals: Approvals;
   ledger: Ledger;
   enforcement: Enforcement;
@@ -22,6 +25,7 @@ export interface ApiDependencies {
   authorizations: UpstreamAuthorizations;
   secrets: Secrets;
   recordChange: RecordChange;
+  offboard(email: string, how: Offboarding): Promise<OffboardResult>;
   operatorToken: Secret;
   /** Asks the server what it offers now and holds back what is new; gives what is newly held. */
   refreshDefinitions(server: string, by: string): Promise<PinnedDefinition[]>;

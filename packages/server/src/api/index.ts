@@ -1,3 +1,10 @@
+export {
+  builtInPolicies,
+  compileControlPolicies,
+  type GuardedRoute,
+  guardedRoutes,
+  reachOf,
+} from './authorization/index.ts';
 export type { ApiDependencies } from './dependencies.ts';
 export type { Access, Route } from './route.ts';
 export { API_BASE, apiRoutes, createApi } from './server.ts';

@@ -13,7 +13,7 @@ export function openApi(routes: Route[], publicUrl: string): object {
     paths[target] ??= {};
     paths[target][method.toLowerCase()] = {
       summary: route.summary,
-      'x-roles': route.access,
+      'x-action': route.access,
       parameters: [
         ...names.map((name) => ({ name, in: 'path', required: true, schema: { type: 'string' } })),
         ...Object.entries((query.properties ?? {}) as Record<string, unknown>).map(([name, schema]) => ({

@@ -2,13 +2,19 @@ import type { Api, Role } from '@gatehouse/protocol';
 import type { Context } from 'hono';
 import type { z } from 'zod';
 import type { SignedInPerson } from '../identity/index.ts';
+import type { ActionGroup, ControlResource } from './authorization/index.ts';
 
 /** Who calls: a person with a session, or the operator of this host (local token). Never an agent. */
 export interface ApiCaller {
   email: string;
   displayName: string;
   roles: Role[];
-  via: 'browser' | 'operator';
+  /** Of the directory; what policies see as `Group`. */
+  groups: readonly string[];
+  /** `operator`, or how the session came to be: `passkey`, `oidc`, `device`. */
+  via: string;
+  /** A session of a terminal: it never approves and never enrols a passkey. */
+  restricted: boolean;
   /** Absent for the operator. */
   person: SignedInPerson | null;
   /** As records name them. */
@@ -25,10 +31,13 @@ export interface RouteContext<Body = unknown, Query = unknown> {
 }
 
 /**
- * Who may use a route: `public`, `enrolling` (a session that has no passkey yet is enough), or the roles of which one is needed.
- * The operator counts as admin, security, auditor and developer, and never as approver.
+ * Who may use a route: `public`, `enrolling` (a session that has no passkey yet is enough), or whom the policies let do what its group
+ * of actions stands for.
  */
-export type Access = 'public' | 'enrolling' | readonly Role[];
+export type Access = 'public' | 'enrolling' | ActionGroup;
+
+/** What the request is about, found by the path alone; undefined where there is no such thing. */
+export type ResourceOf = (param: (name: string) => string) => Promise<ControlResource | undefined>;
 
 export interface Route {
   name: keyof Api;
@@ -36,11 +45,13 @@ export interface Route {
   summary: string;
   body?: z.ZodType;
   query?: z.ZodType;
+  /** Left out: the workspace. */
+  on?: ResourceOf;
   /** `public` routes get a caller only if there is one. */
   handle(context: RouteContext<never, never>): Promise<unknown>;
 }
 
-export const everyone: readonly Role[] = ['admin', 'security', 'approver', 'auditor', 'developer', 'owner'];
+export const everyone = 'read' satisfies Access;
 
 /** Declares a route; the response is typed by its entry in `Api`. */
 export function route<
@@ -51,7 +62,7 @@ export function route<
   name: Name,
   access: Access,
   summary: string,
-  options: { body?: Body; query?: Query },
+  options: { body?: Body; query?: Query; on?: ResourceOf },
   handle: (context: RouteContext<z.output<Body>, z.output<Query>>) => Promise<Api[Name]>,
 ): Route {
   return { name, access, summary, ...options, handle: handle as Route['handle'] };

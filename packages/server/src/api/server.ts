@@ -3,15 +3,26 @@ import { getRequestListener } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { checkSameOrigin } from '../identity/index.ts';
 import { GatehouseError, toProblem } from '../platform/index.ts';
+import { groupsOf, type Snapshot } from '../registry/index.ts';
+import {
+  authorize,
+  compileControlPolicies,
+  controlPoliciesOf,
+  type GuardedRoute,
+  guardedRoutes,
+  requireOperable,
+} from './authorization/index.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { streamEvents } from './events.ts';
 import { openApi } from './openapi.ts';
 import { check, checkParam, readBody, readQuery } from './read-request.ts';
-import { type ApiCaller, everyone, type Route } from './route.ts';
+import type { ApiCaller, ResourceOf, Route } from './route.ts';
 import { actionRoutes } from './routes/actions.ts';
 import { agentRoutes } from './routes/agents.ts';
 import { approvalRoutes } from './routes/approvals.ts';
+import { companySignInRoutes } from './routes/company-sign-in.ts';
 import { consentRoutes } from './routes/consents.ts';
+import { peopleRoutes } from './routes/people.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { statusRoutes } from './routes/status.ts';
 import { trustDomainRoutes } from './routes/trust-domain.ts';
@@ -21,24 +32,36 @@ import { securityHeaders, serveConsole } from './static.ts';
 
 export const API_BASE = '/api/v1';
 
+/** What is answered beside the route table, as streams and files. */
+const streams: GuardedRoute[] = [
+  { name: 'GET /events', group: 'read' },
+  { name: 'GET /log', group: 'read' },
+];
+
 export function apiRoutes(deps: ApiDependencies): Route[] {
-  return [
-    statusRoutes,
-    sessionRoutes,
-    consentRoutes,
-    agentRoutes,
-    workspaceRoutes,
-    approvalRoutes,
-    actionRoutes,
-    trustDomainRoutes,
-    upstreamAuthorizationRoutes,
-  ].flatMap((routes) => routes(deps));
+  const routes: Route[] = [
+    ...[
+      statusRoutes,
+      sessionRoutes,
+      companySignInRoutes,
+      consentRoutes,
+      agentRoutes,
+      workspaceRoutes,
+      approvalRoutes,
+      actionRoutes,
+      trustDomainRoutes,
+      upstreamAuthorizationRoutes,
+    ].flatMap((of) => of(deps)),
+    ...peopleRoutes(deps, () => routes),
+  ];
+  return routes;
 }
 
 /** The control API and the console. Agents have no business here: an `Authorization` header that is not the operator's is refused. */
 export function createApi(deps: ApiDependencies) {
   const app = new Hono();
   const routes = apiRoutes(deps);
+  const policies = controlPoliciesOf(deps.registry, [...guardedRoutes(routes), ...streams]);
   app.use(async (http, next) => {
     await next();
     for (const [name, value] of Object.entries(securityHeaders)) http.res.headers.set(name, value);
@@ -49,7 +72,7 @@ export function createApi(deps: ApiDependencies) {
     app.on(method, API_BASE + path, (http) => run(route, http));
   }
   app.get('/log/:log/:path{.+}', async (http) => {
-    await callerFor({ access: everyone }, http);
+    await callerFor({ name: 'GET /log', access: 'read' }, http);
     const found = await deps.ledger.resource(checkParam(http.req.param('log')), checkParam(http.req.param('path')));
     if (!found) throw new GatehouseError('not-found', 'log.resource-unknown', 'There is no such tile or checkpoint.');
     const cacheControl = found.immutable ? 'public, max-age=31536000, immutable' : 'no-cache';
@@ -75,6 +98,12 @@ export function createApi(deps: ApiDependencies) {
     });
   });
 
+  /** For `validate`: refuses control policies that don't fit, and those after which nobody could put them right. */
+  const checkPolicies = ({ controlPolicies }: Pick<Snapshot, 'controlPolicies'>): void => {
+    if (controlPolicies === deps.registry.snapshot().controlPolicies) return;
+    requireOperable(compileControlPolicies([...guardedRoutes(routes), ...streams], controlPolicies));
+  };
+
   async function run(route: Route, http: Context): Promise<Response> {
     const caller = await callerFor(route, http);
     const query = route.query ? check(route.query, readQuery(http), 'query') : undefined;
@@ -90,20 +119,39 @@ export function createApi(deps: ApiDependencies) {
     return http.json(answer as object);
   }
 
-  async function callerFor(route: Pick<Route, 'access'>, http: Context): Promise<ApiCaller> {
+  async function callerFor(
+    route: { name: string; access: Route['access']; on?: ResourceOf },
+    http: Context,
+  ): Promise<ApiCaller> {
     const headers = Object.fromEntries(http.req.raw.headers);
     const operator = operatorOf(headers.authorization);
     if (!operator && http.req.method !== 'GET') checkSameOrigin(headers, deps.config.publicUrl);
     if (route.access === 'public') return (operator ?? (await personIfAny(headers))) as ApiCaller;
     const caller = operator ?? (await personOf(headers, route.access === 'enrolling'));
-    if (route.access !== 'enrolling' && !route.access.some((role) => caller.roles.includes(role))) {
-      throw new GatehouseError(
-        'forbidden',
-        'role.missing',
-        `This needs one of the roles ${route.access.join(', ')}; ${caller.displayName} has ${caller.roles.join(', ') || 'none'}. Ask an admin.`,
-      );
+    if (route.access === 'enrolling') return caller;
+    const resource = route.on
+      ? await route.on((name) => checkParam(http.req.param(name) ?? ''))
+      : ({ type: 'Workspace' } as const);
+    try {
+      authorize(policies(), caller, { name: route.name, group: route.access }, resource);
+    } catch (error) {
+      if (http.req.method !== 'GET') await recordRefusal(caller, http, error);
+      throw error;
     }
     return caller;
+  }
+
+  /** Law 1: who tried to change what they may not is on record as well. */
+  async function recordRefusal(caller: ApiCaller, http: Context, error: unknown): Promise<void> {
+    if (!(error instanceof GatehouseError)) return;
+    await deps.storage.transaction((transaction) =>
+      deps.recordChange(transaction, {
+        operation: 'control.refuse',
+        by: caller.by,
+        changes: [`${http.req.method} ${http.req.path.slice(API_BASE.length, 400)}`],
+        detail: `${error.code}: ${error.message}`.slice(0, 1_000),
+      }),
+    );
   }
 
   function operatorOf(authorization: string | undefined): ApiCaller | undefined {
@@ -119,7 +167,9 @@ export function createApi(deps: ApiDependencies) {
       email: 'operator',
       displayName: 'Operator',
       roles: ['admin', 'security', 'auditor', 'developer'],
+      groups: [],
       via: 'operator',
+      restricted: false,
       person: null,
       by: 'operator',
     };
@@ -135,7 +185,9 @@ export function createApi(deps: ApiDependencies) {
       email: person.email,
       displayName: person.displayName,
       roles: person.roles,
-      via: 'browser',
+      groups: groupsAt(deps.registry.snapshot(), person.email),
+      via: person.via,
+      restricted: person.restricted,
       person,
       by: `person:${person.email}`,
     };
@@ -153,6 +205,7 @@ export function createApi(deps: ApiDependencies) {
   const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
 
   return {
+    checkPolicies,
     async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
       const path = (request.url ?? '/').split('?')[0] ?? '/';
       if (path === `${API_BASE}/events` && request.method === 'GET') return events(request, response);
@@ -166,7 +219,11 @@ export function createApi(deps: ApiDependencies) {
   async function events(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { cookie, authorization } = request.headers;
     const headers = { ...(cookie !== undefined && { cookie }), ...(authorization !== undefined && { authorization }) };
-    const signIn = async (passive = false) => operatorOf(authorization) ?? (await personOf(headers, false, passive));
+    const signIn = async (passive = false) => {
+      const caller = operatorOf(authorization) ?? (await personOf(headers, false, passive));
+      authorize(policies(), caller, { name: 'GET /events', group: 'read' }, { type: 'Workspace' });
+      return caller;
+    };
     try {
       await signIn();
     } catch (error) {
@@ -182,4 +239,9 @@ export function createApi(deps: ApiDependencies) {
     }
     streamEvents(deps, response, async () => Boolean(await signIn(true)));
   }
+}
+
+/** Groups of manifests and of the directory, by name. */
+function groupsAt(snapshot: Pick<Snapshot, 'groups' | 'directory'>, email: string): string[] {
+  return [...new Set([...groupsOf(snapshot, email), ...(snapshot.directory.get(email)?.groups ?? [])])];
 }

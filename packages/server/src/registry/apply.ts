@@ -1,11 +1,11 @@
-import type { AgentManifest, Manifest, PlanChange } from '@gatehouse/protocol';
+import type { AgentManifest, Manifest, PersonManifest, PlanChange } from '@gatehouse/protocol';
 import { canonicalJson } from '../platform/index.ts';
 import type { DatabaseTransaction } from '../storage/index.ts';
 import { checkWorkspace, invalidManifests } from './check-workspace.ts';
 import { announce, type ChangeSet, type Context, emptyChangeSet, flush, lines, raise, showOwn } from './context.ts';
 import { inWords } from './differences.ts';
 import { effectsOf } from './merge-agent.ts';
-import { nameOf, type ObjectManifest, toObjectBody } from './objects.ts';
+import { nameOf, type ObjectManifest, type PersonStanding, toObjectBody } from './objects.ts';
 import { observeWithin, rejudgeServer } from './observe.ts';
 import { parseManifests } from './parse-manifests.ts';
 import { checkSteps, objectsAfter, planSteps, readStored, type Step, type Stored } from './plan.ts';
@@ -83,7 +83,8 @@ async function applyWithin(
   const changed = steps.filter(({ change }) => change.operation !== 'unchanged');
   for (const step of changed) {
     changes.records.push(recordOf(step, options.by));
-    if ((step.after ?? step.before)?.kind !== 'Agent') await writeObject(transaction, step, options.by, now, changes);
+    if ((step.after ?? step.before)?.kind !== 'Agent')
+      await writeObject(transaction, step, stored.objects.get(step.key)?.person, options.by, now, changes);
   }
   await writeAgents(transaction, changed, stored, now, changes);
   for (const step of changed) await followUp(transaction, step, options.by, now, changes);
@@ -112,22 +113,31 @@ function recordOf({ change, before, after }: Step, by: string): ChangeSet['recor
 async function writeObject(
   transaction: DatabaseTransaction,
   { key, after, before, change }: Step,
+  standing: PersonStanding | undefined,
   by: string,
   now: number,
   changes: ChangeSet,
 ): Promise<void> {
   announce(changes, 'object', key);
   const name = nameOf((after ?? before) as Manifest);
-  if (!after) {
+  const left = after ?? (before?.kind === 'Person' ? undeclared(before, standing) : null);
+  if (!left) {
     await transaction.deleteFrom('objects').where('kind', '=', change.kind).where('name', '=', name).execute();
     return;
   }
-  const body = toObjectBody({ manifest: after as ObjectManifest, appliedBy: by });
+  const person = standing && { ...standing, declared: after !== null };
+  const body = toObjectBody({ manifest: left as ObjectManifest, appliedBy: by, ...(person && { person }) });
   await transaction
     .insertInto('objects')
     .values({ kind: change.kind, name, body, updated_at: now })
     .onConflict((conflict) => conflict.columns(['kind', 'name']).doUpdateSet({ body, updated_at: now }))
     .execute();
+}
+
+/** Whom no manifest names any more stays as far as a directory names them. */
+function undeclared(before: PersonManifest, standing: PersonStanding | undefined): PersonManifest | null {
+  if (!standing?.provision) return null;
+  return { kind: 'Person', email: before.email, displayName: standing.provision.displayName, roles: [] };
 }
 
 const ROWS_PER_INSERT = 200;

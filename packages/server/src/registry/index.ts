@@ -3,6 +3,8 @@ export { groupsOf } from './groups.ts';
 export { mayHandOn } from './hand-on.ts';
 export { thumbprint } from './keys.ts';
 export { type FileProblem, loadManifests, ManifestFileError } from './load-manifests.ts';
+export type { Provision } from './objects.ts';
+export type { PersonChanges } from './persons.ts';
 export { createRegistry } from './registry.ts';
 export { definitionChanges } from './review.ts';
 export { checkParameters } from './tasks.ts';

@@ -1,4 +1,4 @@
-import type { Manifest } from '@gatehouse/protocol';
+import type { Manifest, Role } from '@gatehouse/protocol';
 import { canonicalJson } from '../platform/index.ts';
 import type { Tables } from '../storage/index.ts';
 
@@ -11,6 +11,9 @@ export const kindOrder: Manifest['kind'][] = [
   'Environment',
   'Person',
   'TrustDomain',
+  'RoleMapping',
+  'IdentityProvider',
+  'ControlPolicy',
   'ToolServer',
   'Template',
   'Group',
@@ -24,6 +27,31 @@ export interface StoredObject<M extends ObjectManifest = ObjectManifest> {
   manifest: M;
   /** Who applied it last: on their word definitions are approved at first sight. */
   appliedBy: string;
+  /** Of a person only, where there is more to say than that the manifest declares them. */
+  person?: PersonStanding;
+}
+
+/** How a person came to be known, and whether they are still here. */
+export interface PersonStanding {
+  /** False: only a directory or an identity provider names them. Then they are in no export, and nothing prunes them. */
+  declared: boolean;
+  provision: Provision | null;
+  /** Somebody who has left is nobody: not signed in, no approver, no owner, until they are reinstated. */
+  departed: { at: number; by: string; successor: string | null } | null;
+}
+
+export interface Provision {
+  /** `scim`, or `oidc/NAME` for somebody made at sign-in. */
+  by: string;
+  /** Of the SCIM resource, or the subject at the provider. */
+  id: string;
+  displayName: string;
+  /** Display names of the directory's groups. */
+  groups: string[];
+  /** Given by the provider's group mapping at sign-in; SCIM groups have theirs from `RoleMapping`. */
+  roles: Role[];
+  /** The manager, where the directory names one. */
+  successor: string | null;
 }
 
 export function nameOf(manifest: Manifest): string {

@@ -80,7 +80,7 @@ export function planSteps(manifests: readonly Manifest[], stored: Stored, prune:
   if (!prune) return steps;
   const named = new Set(manifests.map(keyOf));
   const leftOver: Manifest[] = [
-    ...[...stored.objects.values()].map(({ manifest }) => manifest),
+    ...[...stored.objects.values()].filter(({ person }) => person?.declared !== false).map(({ manifest }) => manifest),
     ...[...stored.agents.values()].map(({ manifest }) => manifest).filter(({ state }) => state !== 'retired'),
   ].filter((manifest) => !named.has(keyOf(manifest)));
   return [...steps, ...leftOver.sort(byKindAndName).map(deleteStep)];
@@ -101,12 +101,31 @@ function stepFor(manifest: Manifest, stored: Stored): Step {
   const head = { kind: manifest.kind, name: nameOf(manifest) };
   if (!before) return { key, before, after: manifest, change: { operation: 'create', ...head } };
   const { after, note }: { after: Manifest; note?: string } =
-    before.kind === 'Agent' && manifest.kind === 'Agent' ? mergeAgent(before, manifest) : { after: manifest };
+    before.kind === 'Agent' && manifest.kind === 'Agent'
+      ? keptOwner(before, mergeAgent(before, manifest), stored)
+      : { after: manifest, ...returnNote(manifest, stored.objects.get(key)) };
   const found = differences(before, after);
   const change: PlanChange = { operation: found.length > 0 ? 'update' : 'unchanged', ...head };
   if (found.length > 0) change.differences = found.map(masked);
   if (note !== undefined) change.note = note;
   return { key, before, after, change };
+}
+
+/** Whose owner has left is not given back to them by a repository that has not heard of it yet. */
+function keptOwner(
+  before: AgentManifest,
+  merged: { after: AgentManifest; note?: string },
+  stored: Stored,
+): { after: AgentManifest; note?: string } {
+  const { owner } = merged.after;
+  if (owner === before.owner || !stored.objects.get(`Person/${owner}`)?.person?.departed) return merged;
+  const kept = `It stays with ${before.owner}: ${owner} has left.`;
+  return { after: { ...merged.after, owner: before.owner }, note: merged.note ? `${merged.note} ${kept}` : kept };
+}
+
+function returnNote(manifest: Manifest, stored: StoredObject | undefined): { note?: string } {
+  if (manifest.kind !== 'Person' || !stored?.person?.departed) return {};
+  return { note: 'They have left, and an apply does not bring them back: reinstate them as an act of its own.' };
 }
 
 function deleteStep(manifest: Manifest): Step {
@@ -135,7 +154,9 @@ const KEYS = 8;
 
 export function checkSteps(steps: readonly Step[], stored: Stored, objects: ReadonlyMap<string, ObjectManifest>): void {
   const problems: ManifestProblem[] = [];
-  for (const { after } of steps) {
+  for (const { before, after } of steps) {
+    if (after?.kind === 'Agent' && !before && stored.objects.get(`Person/${after.owner}`)?.person?.departed)
+      problems.push(problemOf(after)('owner', `${after.owner} has left. An agent is owned by somebody who is here.`));
     if (after?.kind === 'Agent' && after.keys.length > KEYS)
       problems.push(
         problemOf(after)(
@@ -144,7 +165,10 @@ export function checkSteps(steps: readonly Step[], stored: Stored, objects: Read
         ),
       );
   }
-  const isAdmin = (manifest: Manifest) => manifest.kind === 'Person' && manifest.roles.includes('admin');
+  const isAdmin = (manifest: Manifest) =>
+    manifest.kind === 'Person' &&
+    manifest.roles.includes('admin') &&
+    !stored.objects.get(keyOf(manifest))?.person?.departed;
   const before = [...stored.objects.values()].map(({ manifest }) => manifest).find(isAdmin);
   if (before && ![...objects.values()].some(isAdmin))
     problems.push(

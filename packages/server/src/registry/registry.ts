@@ -6,6 +6,7 @@ import type { Context, RegistryDependencies } from './context.ts';
 import { createKeeper } from './keeper.ts';
 import { fromObjectRow } from './objects.ts';
 import { observe } from './observe.ts';
+import { createPersonChanges } from './persons.ts';
 import { agentManifestOf, byKindAndName } from './plan.ts';
 import { listDefinitions, review } from './review.ts';
 import { createTaskCache } from './task-cache.ts';
@@ -43,15 +44,18 @@ export async function createRegistry(deps: RegistryDependencies): Promise<Regist
   }
 
   return {
+    ...createPersonChanges(context),
     snapshot: keeper.snapshot,
     refresh: keeper.follow,
     plan: (manifests, options) => plan(context, manifests, options),
     apply: (manifests, options) => apply(context, manifests, options),
     async exportManifests() {
-      const objects = await storage.db.selectFrom('objects').select('body').execute();
+      const objects = (await storage.db.selectFrom('objects').select('body').execute())
+        .map(fromObjectRow)
+        .filter(({ person }) => person?.declared !== false);
       const agents = await storage.db.selectFrom('agents').selectAll().execute();
       const manifests: Manifest[] = [
-        ...objects.map((row) => fromObjectRow(row).manifest),
+        ...objects.map(({ manifest }) => manifest),
         ...agents.map((row) => agentManifestOf(row)),
       ];
       return manifests.sort(byKindAndName);

@@ -2,10 +2,13 @@ import type {
   AgentManifest,
   BlueprintManifest,
   ClientManifest,
+  ControlPolicyManifest,
   EnvironmentManifest,
   GroupManifest,
+  IdentityProviderManifest,
   PersonManifest,
   PolicyManifest,
+  RoleMappingManifest,
   TemplateManifest,
   ToolServerManifest,
   TrustDomainManifest,
@@ -15,16 +18,21 @@ import type { Database, Tables } from '../storage/index.ts';
 import { inChunks } from './chunks.ts';
 import { type DefinitionRow, fromDefinitionRow, type StoredDefinition } from './definition-rows.ts';
 import { lookAlikesOf, reasonsHeld } from './judge.ts';
-import { fromObjectRow, keyOf, type ObjectManifest, splitKey } from './objects.ts';
+import { effectiveGroups, knownPerson, presentPeople, type StoredPerson } from './known-people.ts';
+import { fromObjectRow, keyOf, type ObjectManifest, type StoredObject, splitKey } from './objects.ts';
 import { ShardedMap } from './sharded-map.ts';
 import type { Touched } from './touched.ts';
-import type { Agent, RegisteredServer, RegisteredTool, Snapshot } from './types.ts';
+import type { Agent, KnownPerson, RegisteredServer, RegisteredTool, Snapshot } from './types.ts';
 
 /** The snapshot as this room builds it: large maps are copied in part. */
 export interface BuiltSnapshot extends Snapshot {
   readonly agents: ShardedMap<Agent>;
   readonly fences: ShardedMap<number>;
   readonly revokedTokens: ShardedMap<number>;
+  /** What `directory` is made from. */
+  readonly storedPeople: ReadonlyMap<string, StoredPerson>;
+  /** As declared: without the members that the directory adds. */
+  readonly declaredGroups: ReadonlyMap<string, GroupManifest>;
 }
 
 /**
@@ -38,7 +46,8 @@ export async function loadSnapshot(db: Database, trustDomain: string, now: numbe
     .where('key', 'not like', 'task:%')
     .where('key', 'not like', 'token:%')
     .execute();
-  const objects = (await db.selectFrom('objects').select('body').execute()).map((row) => fromObjectRow(row).manifest);
+  const stored = (await db.selectFrom('objects').select('body').execute()).map(fromObjectRow);
+  const objects = stored.map(({ manifest }) => manifest);
   const definitions = Map.groupBy(
     (await db.selectFrom('definitions').selectAll().execute()).map(fromDefinitionRow),
     ({ server }) => server,
@@ -46,7 +55,7 @@ export async function loadSnapshot(db: Database, trustDomain: string, now: numbe
   const agents = await db.selectFrom('agents').selectAll().execute();
   const tokens = await db.selectFrom('revoked_tokens').selectAll().where('expires_at', '>', now).execute();
   return {
-    ...objectMaps(new Map(objects.map((manifest) => [keyOf(manifest), manifest]))),
+    ...objectMaps(new Map(stored.map((object) => [keyOf(object.manifest), object]))),
     servers: new Map(
       objects
         .filter((manifest) => manifest.kind === 'ToolServer')
@@ -72,7 +81,8 @@ export async function nextSnapshot(
 
   const fences = await readFences(db, current, touched, serverNames);
   const objectKeys = new Set([...touched.objects, ...[...serverNames].map((name) => `ToolServer/${name}`)]);
-  const objects = await readObjects(db, objectKeys);
+  const stored = await readStoredObjects(db, objectKeys);
+  const objects = new Map([...stored].map(([key, { manifest }]) => [key, manifest]));
   const definitions = Map.groupBy(await readDefinitions(db, serverNames), ({ server }) => server);
   const agents = await inChunks(touched.agents, (names) =>
     db.selectFrom('agents').selectAll().where('name', 'in', names).execute(),
@@ -82,7 +92,7 @@ export async function nextSnapshot(
   );
 
   return {
-    ...replacedObjects(current, touched.objects, objects),
+    ...replacedObjects(current, touched.objects, stored),
     servers:
       serverNames.size === 0 ? current.servers : replacedServers(current.servers, serverNames, objects, definitions),
     agents: current.agents.with(agents.map((row) => [row.name, agentFromRow(row, trustDomain)] as const)),
@@ -134,16 +144,20 @@ async function readFences(
 }
 
 export async function readObjects(db: Database, keys: Iterable<string>): Promise<Map<string, ObjectManifest>> {
+  return new Map([...(await readStoredObjects(db, keys))].map(([key, { manifest }]) => [key, manifest]));
+}
+
+async function readStoredObjects(db: Database, keys: Iterable<string>): Promise<Map<string, StoredObject>> {
   const byKind = Map.groupBy([...keys].map(splitKey), ({ kind }) => kind);
-  const found = new Map<string, ObjectManifest>();
+  const found = new Map<string, StoredObject>();
   for (const [kind, some] of byKind) {
     const rows = await inChunks(
       some.map(({ name }) => name),
       (names) => db.selectFrom('objects').select('body').where('kind', '=', kind).where('name', 'in', names).execute(),
     );
     for (const row of rows) {
-      const { manifest } = fromObjectRow(row);
-      found.set(keyOf(manifest), manifest);
+      const object = fromObjectRow(row);
+      found.set(keyOf(object.manifest), object);
     }
   }
   return found;
@@ -156,29 +170,40 @@ async function readDefinitions(db: Database, servers: Iterable<string>): Promise
   return rows.map(fromDefinitionRow);
 }
 
-type ObjectMaps = Pick<Snapshot, (typeof mapOf)[keyof typeof mapOf]>;
+type ObjectMaps = Pick<
+  BuiltSnapshot,
+  (typeof mapOf)[keyof typeof mapOf] | 'people' | 'groups' | 'directory' | 'storedPeople'
+>;
 
 const mapOf = {
   Blueprint: 'blueprints',
   Client: 'clients',
   Environment: 'environments',
-  Person: 'people',
-  Group: 'groups',
+  Group: 'declaredGroups',
+  RoleMapping: 'roleMappings',
+  IdentityProvider: 'identityProviders',
+  ControlPolicy: 'controlPolicies',
   Template: 'templates',
   Policy: 'policies',
   TrustDomain: 'trustDomains',
 } as const;
 
-function objectMaps(objects: ReadonlyMap<string, ObjectManifest>): ObjectMaps {
+function objectMaps(objects: ReadonlyMap<string, StoredObject>): ObjectMaps {
   const empty: ObjectMaps = {
     blueprints: new Map<string, BlueprintManifest>(),
     clients: new Map<string, ClientManifest>(),
     environments: new Map<string, EnvironmentManifest>(),
     people: new Map<string, PersonManifest>(),
     groups: new Map<string, GroupManifest>(),
+    declaredGroups: new Map<string, GroupManifest>(),
     templates: new Map<string, TemplateManifest>(),
     policies: new Map<string, PolicyManifest>(),
     trustDomains: new Map<string, TrustDomainManifest>(),
+    directory: new Map<string, KnownPerson>(),
+    storedPeople: new Map<string, StoredPerson>(),
+    roleMappings: new Map<string, RoleMappingManifest>(),
+    identityProviders: new Map<string, IdentityProviderManifest>(),
+    controlPolicies: new Map<string, ControlPolicyManifest>(),
   };
   return replacedObjects(empty, objects.keys(), objects);
 }
@@ -186,21 +211,47 @@ function objectMaps(objects: ReadonlyMap<string, ObjectManifest>): ObjectMaps {
 function replacedObjects(
   current: ObjectMaps,
   keys: Iterable<string>,
-  objects: ReadonlyMap<string, ObjectManifest>,
+  objects: ReadonlyMap<string, StoredObject>,
 ): ObjectMaps {
+  let storedPeople: Map<string, StoredPerson> | undefined;
+  let peopleDiffer = false;
   const maps: Record<string, Map<string, ObjectManifest>> = {};
   for (const key of keys) {
     const { kind, name } = splitKey(key);
+    const stored = objects.get(key);
+    if (kind === 'Person') {
+      storedPeople ??= new Map(current.storedPeople);
+      if (stored?.manifest.kind === 'Person') storedPeople.set(name, { ...stored, manifest: stored.manifest });
+      else storedPeople.delete(name);
+    }
+    peopleDiffer ||= kind === 'Person' || kind === 'RoleMapping';
     const member = mapOf[kind as keyof typeof mapOf];
     if (!member) continue;
     maps[member] ??= new Map<string, ObjectManifest>(current[member]);
-    const manifest = objects.get(key);
-    if (manifest) maps[member].set(name, manifest);
+    if (stored) maps[member].set(name, stored.manifest);
     else maps[member].delete(name);
   }
-  const { blueprints, clients, environments, people, groups, templates, policies, trustDomains } = current;
-  const same: ObjectMaps = { blueprints, clients, environments, people, groups, templates, policies, trustDomains };
-  return { ...same, ...(maps as Partial<ObjectMaps>) };
+  const next: ObjectMaps = {
+    ...kept(current),
+    storedPeople: storedPeople ?? current.storedPeople,
+    ...(maps as Partial<ObjectMaps>),
+  };
+  const withPeople = peopleDiffer ? { ...next, ...peopleMaps(next) } : next;
+  const usesDirectory = [...withPeople.declaredGroups.values()].some((group) => group.directoryGroup !== undefined);
+  if (next.declaredGroups === current.declaredGroups && !(peopleDiffer && usesDirectory)) return withPeople;
+  return { ...withPeople, groups: effectiveGroups(withPeople.declaredGroups, withPeople.directory) };
+}
+
+/** All of these maps and nothing else of a snapshot. */
+function kept(current: ObjectMaps): ObjectMaps {
+  const members = [...Object.values(mapOf), 'people', 'groups', 'directory', 'storedPeople'] as const;
+  return Object.fromEntries(members.map((member) => [member, current[member]])) as unknown as ObjectMaps;
+}
+
+function peopleMaps({ storedPeople, roleMappings }: ObjectMaps): Pick<ObjectMaps, 'people' | 'directory'> {
+  const mappings = [...roleMappings.values()];
+  const directory = new Map([...storedPeople].map(([email, stored]) => [email, knownPerson(stored, mappings)]));
+  return { directory, people: presentPeople(directory) };
 }
 
 function replacedServers(

@@ -2,14 +2,18 @@ import type {
   AgentManifest,
   BlueprintManifest,
   ClientManifest,
+  ControlPolicyManifest,
   Effect,
   EnvironmentManifest,
   GroupManifest,
+  IdentityProviderManifest,
   Lifecycle,
   Manifest,
   PersonManifest,
   PlanChange,
   PolicyManifest,
+  Role,
+  RoleMappingManifest,
   Task,
   TaskDetails,
   TemplateManifest,
@@ -19,6 +23,7 @@ import type {
 } from '@gatehouse/protocol';
 import type { Json, JsonObject } from '../platform/index.ts';
 import type { Change, DatabaseTransaction } from '../storage/index.ts';
+import type { PersonChanges } from './persons.ts';
 import type { TaskGrounds } from './tasks.ts';
 
 export interface Agent {
@@ -28,6 +33,22 @@ export interface Agent {
   state: Lifecycle;
   epoch: number;
   killedAt: number | null;
+}
+
+/** A person with where they come from. */
+export interface KnownPerson {
+  email: string;
+  displayName: string;
+  /** Declared: those of the manifest. Provisioned: what groups are worth. None for who has left. */
+  roles: Role[];
+  /** Of the directory. */
+  groups: string[];
+  /** `manifest`, `scim`, or `oidc/NAME`. */
+  source: string;
+  /** Also named by a directory, which then says when they leave. */
+  provisioned: boolean;
+  successor: string | null;
+  departed: { at: number; by: string; successor: string | null } | null;
 }
 
 export type DefinitionKind = 'tool' | 'prompt' | 'resource-template' | 'resource' | 'instructions';
@@ -90,9 +111,15 @@ export interface Snapshot {
   readonly agents: ReadonlyMap<string, Agent>;
   readonly blueprints: ReadonlyMap<string, BlueprintManifest>;
   readonly environments: ReadonlyMap<string, EnvironmentManifest>;
+  /** Those who are here, with the roles that they have now. */
   readonly people: ReadonlyMap<string, PersonManifest>;
   readonly groups: ReadonlyMap<string, GroupManifest>;
   readonly clients: ReadonlyMap<string, ClientManifest>;
+  /** Everybody known, also who has left. */
+  readonly directory: ReadonlyMap<string, KnownPerson>;
+  readonly roleMappings: ReadonlyMap<string, RoleMappingManifest>;
+  readonly identityProviders: ReadonlyMap<string, IdentityProviderManifest>;
+  readonly controlPolicies: ReadonlyMap<string, ControlPolicyManifest>;
   readonly servers: ReadonlyMap<string, RegisteredServer>;
   readonly templates: ReadonlyMap<string, TemplateManifest>;
   readonly policies: ReadonlyMap<string, PolicyManifest>;
@@ -113,7 +140,7 @@ export interface ApplyOptions {
   served?: ReadonlyMap<string, ServedDefinition[]>;
 }
 
-export interface Registry {
+export interface Registry extends PersonChanges {
   snapshot(): Snapshot;
   /**
    * Called by the feed's listener: rebuilds what the changes touch, then swaps. With no changes it fetches what was announced since

@@ -151,7 +151,70 @@ export interface Tables {
     last_seen_at: number;
     user_agent: string;
     via: string;
+    /** 1: of a terminal. */
+    restricted: number;
+    dpop_jkt: string | null;
+    /** Name of the identity provider that vouched, its subject and its own session. */
+    provider: string | null;
+    provider_subject: string | null;
+    provider_session: string | null;
   };
+  /** Who somebody is at an identity provider: once linked, an address that changes there links nobody else. */
+  person_identities: {
+    issuer: string;
+    subject: string;
+    person: string;
+    provider: string;
+    linked_at: number;
+    last_used_at: number;
+  };
+  /** Sign-ins under way at an identity provider; each is used once. */
+  provider_sign_ins: {
+    state_digest: string;
+    provider: string;
+    /** Of the cookie that binds it to one browser. */
+    browser_digest: string;
+    nonce: string;
+    /** PKCE verifier, sealed. */
+    sealed_verifier: Uint8Array;
+    next: string;
+    expires_at: number;
+  };
+
+  /** Bearers of directories; the token itself is nowhere. */
+  scim_tokens: {
+    id: string;
+    name: string;
+    token_digest: string;
+    /** 1: may also read and write agents. */
+    agents: number;
+    created_at: number;
+    created_by: string;
+    last_used_at: number | null;
+    expires_at: number | null;
+  };
+  /** What a directory says of a person; `objects` has what follows from it. */
+  scim_users: {
+    id: string;
+    /** Lower-case; the `userName` as given stands in the body. */
+    user_name: string;
+    email: string;
+    external_id: string | null;
+    active: number;
+    body: string;
+    version: number;
+    created_at: number;
+    updated_at: number;
+  };
+  scim_groups: {
+    id: string;
+    display_name: string;
+    external_id: string | null;
+    version: number;
+    created_at: number;
+    updated_at: number;
+  };
+  scim_members: { group_id: string; user_id: string };
   signin_links: { token_digest: string; person: string; expires_at: number; used_at: number | null };
   webauthn_challenges: { id: string; person: string; purpose: string; challenge: string; expires_at: number };
 

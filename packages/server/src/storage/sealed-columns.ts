@@ -24,6 +24,7 @@ export const sealedColumns: readonly SealedColumn[] = [
   { table: 'upstream_grants', key: 'id', column: 'sealed' },
   { table: 'upstream_clients', key: 'id', column: 'sealed' },
   { table: 'upstream_connects', key: 'state_digest', column: 'sealed' },
+  { table: 'provider_sign_ins', key: 'state_digest', column: 'sealed_verifier' },
 ];
 
 /** `table.column` of bytes that are no secret: hashes, salts of what stands beside them, public keys. */

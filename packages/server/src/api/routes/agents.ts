@@ -1,13 +1,11 @@
-import { type AgentView, bodies, paging, type Role, type Task } from '@gatehouse/protocol';
+import { type AgentView, bodies, paging, type Task } from '@gatehouse/protocol';
 import { z } from 'zod';
 import { killAgent } from '../../governance/index.ts';
 import { GatehouseError } from '../../platform/index.ts';
 import type { Agent } from '../../registry/index.ts';
+import type { ControlResource } from '../authorization/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
-import { type ApiCaller, everyone, type Route, route } from '../route.ts';
-
-/** Any of these may own an agent; an owner with none of them is an auditor, who changes nothing. */
-const stewards: readonly Role[] = ['admin', 'security', 'developer', 'owner', 'approver'];
+import { everyone, type ResourceOf, type Route, route } from '../route.ts';
 
 const taskQuery = paging.extend({
   agent: z.string().optional(),
@@ -63,19 +61,20 @@ export function agentRoutes(deps: ApiDependencies): Route[] {
     return task;
   }
 
-  /**
-   * Who stops an agent, or gives it the keys with which one acts as it: its owner, whatever else they are, security and admins.
-   * A developer's or another owner's reach ends at their own agents.
-   */
-  function stewardedBy({ roles, email }: ApiCaller, name: string, what: string): Agent {
-    const agent = find(name);
-    if (roles.includes('admin') || roles.includes('security') || agent.manifest.owner === email) return agent;
-    throw new GatehouseError(
-      'forbidden',
-      'agent.not-owner',
-      `Only the owner of ${agent.name} (${agent.manifest.owner}), security or an admin can ${what}. Ask one of them.`,
-    );
-  }
+  const about = (agent: Agent | undefined): ControlResource | undefined =>
+    agent && {
+      type: 'Agent',
+      name: agent.name,
+      owner: agent.manifest.owner,
+      environment: agent.manifest.environment,
+      production: registry.snapshot().environments.get(agent.manifest.environment)?.production ?? true,
+      risk: agent.manifest.risk,
+    };
+  const onAgent: ResourceOf = async (param) => about(registry.snapshot().agents.get(param('name')));
+  const onTask: ResourceOf = async (param) => {
+    const task = await registry.task(param('id'));
+    return about(task && registry.snapshot().agents.get(task.agent));
+  };
 
   const one = async (agent: Agent): Promise<AgentView> => (await views([agent]))[0] as AgentView;
 
@@ -90,17 +89,16 @@ export function agentRoutes(deps: ApiDependencies): Route[] {
     route('GET /agents/:name', everyone, 'One agent', {}, async ({ param }) => one(find(param('name')))),
     route(
       'POST /agents/:name/kill',
-      stewards,
-      'Stop an agent everywhere, now: its owner, security or an admin',
-      { body: bodies.kill },
-      async ({ caller, param, body }) =>
-        killAgent(deps, stewardedBy(caller, param('name'), 'kill it').name, caller.by, body.reason),
+      'kill',
+      'Stop an agent everywhere, now',
+      { body: bodies.kill, on: onAgent },
+      async ({ caller, param, body }) => killAgent(deps, find(param('name')).name, caller.by, body.reason),
     ),
     route(
       'POST /agents/:name/state',
-      ['admin', 'security'],
+      'lifecycle',
       'Change the state of an agent',
-      { body: bodies.setState },
+      { body: bodies.setState, on: onAgent },
       async ({ caller, param, body }) => {
         const { change } = await registry.setAgentState(find(param('name')).name, body.state, caller.by);
         await storage.feed.waitForAll(change);
@@ -109,23 +107,18 @@ export function agentRoutes(deps: ApiDependencies): Route[] {
     ),
     route(
       'POST /agents/:name/keys',
-      stewards,
-      'Add a public key that the agent proves itself with: its owner, security or an admin',
-      { body: bodies.addKey },
-      async ({ caller, param, body }) => {
-        const agent = stewardedBy(caller, param('name'), 'give it a key');
-        return one(await registry.addAgentKey(agent.name, body.key, caller.by));
-      },
+      'operate',
+      'Add a public key that the agent proves itself with',
+      { body: bodies.addKey, on: onAgent },
+      async ({ caller, param, body }) => one(await registry.addAgentKey(find(param('name')).name, body.key, caller.by)),
     ),
     route(
       'DELETE /agents/:name/keys/:thumbprint',
-      stewards,
-      'Remove a key of an agent: its owner, security or an admin',
-      {},
-      async ({ caller, param }) => {
-        const agent = stewardedBy(caller, param('name'), 'take a key from it');
-        return one(await registry.removeAgentKey(agent.name, param('thumbprint'), caller.by));
-      },
+      'operate',
+      'Remove a key of an agent',
+      { on: onAgent },
+      async ({ caller, param }) =>
+        one(await registry.removeAgentKey(find(param('name')).name, param('thumbprint'), caller.by)),
     ),
     route('GET /tasks', everyone, 'Tasks, newest first', { query: taskQuery }, async ({ query }) => {
       const items = await registry.listTasks({
@@ -137,16 +130,8 @@ export function agentRoutes(deps: ApiDependencies): Route[] {
       return { items, cursor: items.length === query.limit ? (items.at(-1)?.id ?? null) : null };
     }),
     route('GET /tasks/:id', everyone, 'One task', {}, async ({ param }) => findTask(param('id'))),
-    route(
-      'POST /tasks/:id/end',
-      stewards,
-      'End a task: the owner of its agent, security or an admin',
-      {},
-      async ({ caller, param }) => {
-        const { id, agent } = await findTask(param('id'));
-        stewardedBy(caller, agent, 'end its tasks');
-        return registry.endTask(id, caller.by);
-      },
+    route('POST /tasks/:id/end', 'operate', 'End a task', { on: onTask }, async ({ caller, param }) =>
+      registry.endTask((await findTask(param('id'))).id, caller.by),
     ),
   ];
 }

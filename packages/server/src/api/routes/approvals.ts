@@ -2,7 +2,7 @@ import { bodies, paging } from '@gatehouse/protocol';
 import { z } from 'zod';
 import { GatehouseError, type Json } from '../../platform/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
-import { everyone, type Route, route } from '../route.ts';
+import { everyone, type ResourceOf, type Route, route } from '../route.ts';
 import { personOf } from './session.ts';
 
 const approvalQuery = paging.extend({
@@ -11,7 +11,14 @@ const approvalQuery = paging.extend({
   task: z.string().optional(),
 });
 
-export function approvalRoutes({ approvals }: ApiDependencies): Route[] {
+export function approvalRoutes({ approvals, registry }: ApiDependencies): Route[] {
+  const on: ResourceOf = async (param) => {
+    const approval = await approvals.get(param('id'));
+    if (!approval) return undefined;
+    const owner = registry.snapshot().agents.get(approval.agent)?.manifest.owner ?? '';
+    return { type: 'Approval', id: approval.id, owner, environment: approval.environment, tool: approval.tool };
+  };
+
   return [
     route('GET /approvals', everyone, 'Approvals, newest first', { query: approvalQuery }, async ({ query }) => {
       const { cursor, ...filter } = query;
@@ -28,26 +35,22 @@ export function approvalRoutes({ approvals }: ApiDependencies): Route[] {
     }),
     route(
       'POST /approvals/:id/options',
-      ['approver', 'owner'],
+      'approve',
       'Begin to approve: the passkey signs the digest of the action',
-      {},
+      { on },
       async ({ caller, param }) => ({
         options: await approvals.approvalOptions(param('id'), personOf(caller).email),
       }),
     ),
     route(
       'POST /approvals/:id/approve',
-      ['approver', 'owner'],
+      'approve',
       'Approve exactly this action',
-      { body: bodies.approve },
+      { body: bodies.approve, on },
       async ({ caller, param, body }) => approvals.approve(param('id'), personOf(caller).email, body.assertion as Json),
     ),
-    route(
-      'POST /approvals/:id/deny',
-      ['approver', 'owner', 'security', 'admin'],
-      'Deny it',
-      { body: bodies.deny },
-      async ({ caller, param, body }) => approvals.deny(param('id'), caller.person?.email ?? caller.by, body.reason),
+    route('POST /approvals/:id/deny', 'deny', 'Deny it', { body: bodies.deny, on }, async ({ caller, param, body }) =>
+      approvals.deny(param('id'), caller.person?.email ?? caller.by, body.reason),
     ),
   ];
 }

@@ -1,20 +1,20 @@
 import { consentBodies } from '@gatehouse/protocol';
 import type { ApiDependencies } from '../dependencies.ts';
-import { everyone, type Route, route } from '../route.ts';
+import { type Route, route } from '../route.ts';
 import { personOf } from './session.ts';
 
 /** Where people answer what clients and agents ask of them. The operator's token answers nothing: a consent is a person's. */
 export function consentRoutes({ consents }: ApiDependencies): Route[] {
   return [
-    route('GET /consents', everyone, 'What agents ask of me out of band', {}, async ({ caller }) => ({
+    route('GET /consents', 'self', 'What agents ask of me out of band', {}, async ({ caller }) => ({
       items: await consents.list(personOf(caller)),
     })),
-    route('GET /consents/:id', everyone, 'One request, and what I could allow', {}, async ({ caller, param, http }) =>
+    route('GET /consents/:id', 'self', 'One request, and what I could allow', {}, async ({ caller, param, http }) =>
       consents.show(param('id'), personOf(caller), http.req.header('cookie')),
     ),
     route(
       'POST /consents/:id/options',
-      everyone,
+      'consent',
       'Begin to consent out of band: the passkey signs what was shown',
       { body: consentBodies.options },
       async ({ caller, param, body }) => ({
@@ -23,13 +23,13 @@ export function consentRoutes({ consents }: ApiDependencies): Route[] {
     ),
     route(
       'POST /consents/:id/approve',
-      everyone,
+      'consent',
       'Consent to exactly what was shown, or to less',
       { body: consentBodies.approve },
       async ({ caller, param, body, http }) =>
         consents.approve(param('id'), personOf(caller), http.req.header('cookie'), body),
     ),
-    route('POST /consents/:id/deny', everyone, 'Say no', {}, async ({ caller, param, http }) =>
+    route('POST /consents/:id/deny', 'consent', 'Say no', {}, async ({ caller, param, http }) =>
       consents.deny(param('id'), personOf(caller), http.req.header('cookie')),
     ),
   ];

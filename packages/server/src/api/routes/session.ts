@@ -2,9 +2,9 @@ import { bodies, type SessionView } from '@gatehouse/protocol';
 import type { NewSession, SignedInPerson } from '../../identity/index.ts';
 import { GatehouseError, type Json } from '../../platform/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
-import { type ApiCaller, everyone, type Route, type RouteContext, route } from '../route.ts';
+import { type ApiCaller, type Route, type RouteContext, route } from '../route.ts';
 
-export function sessionRoutes({ people, registry }: ApiDependencies): Route[] {
+export function sessionRoutes({ people }: ApiDependencies): Route[] {
   const start = ({ http }: RouteContext, session: NewSession): SessionView => {
     http.header('set-cookie', session.setCookie);
     return viewOf(session.person);
@@ -69,7 +69,7 @@ export function sessionRoutes({ people, registry }: ApiDependencies): Route[] {
     }),
     route(
       'PATCH /passkeys/:id',
-      everyone,
+      'self',
       'Rename a passkey',
       { body: bodies.renamePasskey },
       async ({ caller, param, body }) => {
@@ -77,30 +77,28 @@ export function sessionRoutes({ people, registry }: ApiDependencies): Route[] {
         return { ok: true };
       },
     ),
-    route('DELETE /passkeys/:id', everyone, 'Remove a passkey', {}, async ({ caller, param }) => {
+    route('DELETE /passkeys/:id', 'self', 'Remove a passkey', {}, async ({ caller, param }) => {
       await people.removePasskey(personOf(caller), param('id'));
       return { ok: true };
     }),
-    route('GET /sessions', everyone, 'My sessions', {}, async ({ caller }) => {
+    route('GET /sessions', 'self', 'My sessions', {}, async ({ caller }) => {
       const person = personOf(caller);
       const sessions = await people.listSessions(person.email);
-      return { items: sessions.map((session) => ({ ...session, current: session.id === person.session })) };
+      return {
+        items: sessions.map((session) => ({
+          ...session,
+          person: person.email,
+          current: session.id === person.session,
+        })),
+      };
     }),
-    route('DELETE /sessions/:id', everyone, 'End one of my sessions', {}, async ({ caller, param }) => {
+    route('DELETE /sessions/:id', 'self', 'End one of my sessions', {}, async ({ caller, param }) => {
       await people.revokeSession(personOf(caller).email, param('id'), caller.by);
       return { ok: true };
     }),
-    route('GET /people', everyone, 'People and their roles', {}, async () => ({
-      items: await Promise.all(
-        [...registry.snapshot().people.values()].map(async (person) => ({
-          ...person,
-          passkeys: (await people.listPasskeys(person.email)).length,
-        })),
-      ),
-    })),
     route(
       'POST /people/signin-links',
-      ['admin'],
+      'administer',
       'Make a one-time sign-in link for a person',
       { body: bodies.createSignInLink },
       async ({ caller, body }) => {

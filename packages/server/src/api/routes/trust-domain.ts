@@ -13,7 +13,7 @@ export function trustDomainRoutes({ trustDomain }: ApiDependencies): Route[] {
     ),
     route(
       'POST /trust-domain/rotate',
-      ['admin', 'security'],
+      'secure',
       'Make the next X.509 intermediate or JWT-SVID key; with `compromised`, destroy those of now',
       { body: trustDomainBodies.rotate },
       async ({ caller: { by }, body: { keys, compromised } }) =>
@@ -21,28 +21,28 @@ export function trustDomainRoutes({ trustDomain }: ApiDependencies): Route[] {
     ),
     route(
       'POST /trust-domain/intermediate/request',
-      ['admin'],
+      'administer',
       'Make a signing request for an intermediate, to be signed by a root that is held elsewhere',
       {},
       async ({ caller: { by } }) => trustDomain.requestIntermediate({ by }),
     ),
     route(
       'POST /trust-domain/intermediate/import',
-      ['admin'],
+      'administer',
       'Import the signed intermediate and its root',
       { body: trustDomainBodies.importIntermediate },
       async ({ caller: { by }, body }) => trustDomain.importIntermediate({ by, chain: body.chain }),
     ),
     route(
       'POST /trust-domain/root/export',
-      ['admin'],
+      'administer',
       'Export the key of the root, encrypted with a passphrase',
       { body: trustDomainBodies.exportRoot },
       async ({ caller: { by }, body }) => trustDomain.exportRoot({ by, passphrase: body.passphrase }),
     ),
     route(
       'POST /trust-domain/root/forget',
-      ['admin'],
+      'administer',
       'Remove the key of the root from the database',
       { body: trustDomainBodies.forgetRootKey },
       async ({ caller: { by }, body }) => {

@@ -22,14 +22,14 @@ export function upstreamAuthorizationRoutes(deps: ApiDependencies): Route[] {
   return [
     route(
       'POST /servers/:name/connect',
-      ['admin'],
+      'administer',
       'Begin to connect a tool server that wants a person’s consent; gives the address to open',
       { body: bodies.connect },
       async ({ caller, body, param }) => authorizations.connect(serverOf(param('name')), body.environment, caller.by),
     ),
     route(
       'POST /servers/:name/disconnect',
-      ['admin', 'security'],
+      'secure',
       'Forget the access that was granted, and revoke it where the authorization server can',
       { body: bodies.disconnect },
       async ({ caller, body, param }) => {
@@ -40,18 +40,12 @@ export function upstreamAuthorizationRoutes(deps: ApiDependencies): Route[] {
         return done;
       },
     ),
-    route(
-      'GET /secrets',
-      ['admin', 'security', 'auditor'],
-      'Names of the secrets that Gatehouse holds',
-      {},
-      async () => ({
-        items: (await secrets.list()).map((secret): SecretView => ({ ...secret, usedBy: usersOf(secret.name) })),
-      }),
-    ),
+    route('GET /secrets', 'oversee', 'Names of the secrets that Gatehouse holds', {}, async () => ({
+      items: (await secrets.list()).map((secret): SecretView => ({ ...secret, usedBy: usersOf(secret.name) })),
+    })),
     route(
       'PUT /secrets/:name',
-      ['admin'],
+      'administer',
       'Set a secret, for the origins it may be sent to; it is never shown again',
       { body: bodies.setSecret },
       async ({ caller, body, param }) => {
@@ -66,7 +60,7 @@ export function upstreamAuthorizationRoutes(deps: ApiDependencies): Route[] {
         return { ...stored, usedBy: usersOf(stored.name) };
       },
     ),
-    route('DELETE /secrets/:name', ['admin'], 'Delete a secret', {}, async ({ caller, param }) => {
+    route('DELETE /secrets/:name', 'administer', 'Delete a secret', {}, async ({ caller, param }) => {
       const users = usersOf(param('name'));
       if (users.length > 0)
         throw new GatehouseError(

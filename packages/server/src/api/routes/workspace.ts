@@ -53,7 +53,7 @@ export function workspaceRoutes(deps: ApiDependencies): Route[] {
     })),
     route(
       'POST /servers/:name/refresh',
-      ['admin', 'security', 'developer'],
+      'refresh',
       'Ask a server what it serves now',
       {},
       async ({ caller, param }) => {
@@ -75,7 +75,7 @@ export function workspaceRoutes(deps: ApiDependencies): Route[] {
     ),
     route(
       'POST /definitions/review',
-      ['admin', 'security'],
+      'review',
       'Approve or reject a definition, as seen',
       { body: bodies.review },
       async ({ caller, body }) => {
@@ -86,20 +86,14 @@ export function workspaceRoutes(deps: ApiDependencies): Route[] {
     route('GET /templates', everyone, 'Permission templates', {}, async () => ({
       items: [...registry.snapshot().templates.values()],
     })),
-    route(
-      'POST /plan',
-      ['admin', 'developer', 'security', 'auditor'],
-      'What an apply would change',
-      { body: bodies.apply },
-      async ({ caller, body }) => {
-        const planning = caller.roles.includes('admin') ? applying : { registry, describe: notAsked };
-        const options = { prune: body.prune, by: '', dryRun: true };
-        return { changes: (await applyWorkspace(planning, body.manifests, options)).changes };
-      },
-    ),
+    route('POST /plan', 'inspect', 'What an apply would change', { body: bodies.apply }, async ({ caller, body }) => {
+      const planning = caller.roles.includes('admin') ? applying : { registry, describe: notAsked };
+      const options = { prune: body.prune, by: '', dryRun: true };
+      return { changes: (await applyWorkspace(planning, body.manifests, options)).changes };
+    }),
     route(
       'POST /apply',
-      ['admin'],
+      'administer',
       'Apply manifests: all or nothing',
       { body: bodies.apply },
       async ({ caller, body }) => {
@@ -108,7 +102,7 @@ export function workspaceRoutes(deps: ApiDependencies): Route[] {
         return applied;
       },
     ),
-    route('GET /export', ['admin', 'developer', 'security', 'auditor'], 'The workspace as manifests', {}, async () => ({
+    route('GET /export', 'inspect', 'The workspace as manifests', {}, async () => ({
       manifests: await registry.exportManifests(),
     })),
   ];

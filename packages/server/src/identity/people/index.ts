@@ -1,4 +1,6 @@
+export * from './company-sign-in/index.ts';
 export { createPeople, type PeopleDependencies } from './people.ts';
+export { relyingPartyOf } from './relying-party.ts';
 export { checkSameOrigin, type RequestHeaders } from './same-origin.ts';
 export type {
   NewSession,

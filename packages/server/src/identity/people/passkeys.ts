@@ -5,7 +5,14 @@ import { enrolmentIn, issueChallenge, SIGN_IN, takeChallenge } from './challenge
 import { asJson, CEREMONY_TIMEOUT_MS, passkeysOf } from './passkey-verification.ts';
 import type { RelyingParty } from './relying-party.ts';
 import type { Sessions } from './sessions.ts';
-import type { NewSession, Passkey, PasskeyVerification, SignedInPerson, VerifiedAssertion } from './types.ts';
+import type {
+  NewSession,
+  Passkey,
+  PasskeyVerification,
+  PeopleDirectory,
+  SignedInPerson,
+  VerifiedAssertion,
+} from './types.ts';
 import { userHandle } from './user-handle.ts';
 import {
   ALGORITHMS,
@@ -23,6 +30,7 @@ const NAME_CHARS = 100;
 
 export interface PasskeyDependencies {
   storage: Pick<Storage, 'db' | 'transaction' | 'announce'>;
+  registry: PeopleDirectory;
   recordChange: RecordChange;
   clock: Clock;
   party: RelyingParty;
@@ -31,15 +39,31 @@ export interface PasskeyDependencies {
 }
 
 export function createPasskeys(dependencies: PasskeyDependencies) {
-  const { storage, recordChange, clock, party, sessions, verification } = dependencies;
+  const { storage, registry, recordChange, clock, party, sessions, verification } = dependencies;
 
   /** Whether this session may add or remove passkeys now. */
-  const requireFresh = (session: { created_at: number; via: string }) => {
-    if (session.via !== 'passkey' || sessions.isFresh(session)) return;
+  const requireFresh = (session: { created_at: number; via: string; restricted: number }) => {
+    if (session.restricted === 1)
+      throw new GatehouseError(
+        'forbidden',
+        'session.restricted',
+        'A session of a terminal changes no passkeys. Sign in to the console in a browser.',
+      );
+    if (session.via === 'link' || session.via === 'recovery' || sessions.isFresh(session)) return;
     throw new GatehouseError(
       'forbidden',
       'session.stale',
       'Sign in with your passkey again, then repeat this within 5 minutes: a session that is older may not change passkeys.',
+    );
+  };
+
+  const refuseByProvider = (provider: string | null, hasOne: boolean) => {
+    if (hasOne) throw needsPasskey();
+    if (registry.snapshot().identityProviders.get(provider ?? '')?.enrolsPasskeys) return;
+    throw new GatehouseError(
+      'forbidden',
+      'session.enrol-by-link',
+      'Here the first passkey needs a sign-in link. Ask an admin for one.',
     );
   };
 
@@ -101,6 +125,8 @@ export function createPasskeys(dependencies: PasskeyDependencies) {
         const changes = [`passkey ${shortId(verified.id)} enrolled by ${session.via}`];
         // INVARIANT: a link never adds a passkey to somebody who has one. (The first enrolment has ended the other link sessions.)
         if (session.via === 'link' && earlier.length > 0) throw superseded();
+        // INVARIANT: nor does the company's provider: whoever rules it must not get a yes in the name of somebody who signs with a key.
+        if (session.via === 'oidc') refuseByProvider(session.provider, earlier.length > 0);
         if (session.via === 'recovery') {
           await transaction.deleteFrom('passkeys').where('person', '=', person.email).execute();
           changes.push(...earlier.map(({ id }) => `passkey ${shortId(id)} removed`));
@@ -212,7 +238,9 @@ export function createPasskeys(dependencies: PasskeyDependencies) {
 
     async remove(person: SignedInPerson, id: string): Promise<void> {
       await storage.transaction(async (transaction) => {
-        requireFresh(await sessions.current(transaction, person));
+        const session = await sessions.current(transaction, person);
+        requireFresh(session);
+        if (session.via !== 'passkey') throw needsPasskey();
         const all = await passkeysOf(transaction, person.email);
         if (!all.some((passkey) => passkey.id === id)) throw unknownPasskey();
         if (all.length === 1) {
@@ -260,5 +288,11 @@ const superseded = () =>
     'conflict',
     'session.superseded',
     'A passkey has been enrolled for you meanwhile, and this session has ended. Sign in with that passkey; if it was not you, tell your security team.',
+  );
+const needsPasskey = () =>
+  new GatehouseError(
+    'forbidden',
+    'session.passkey-needed',
+    'Sign in with a passkey to do this: your company sign-in alone does not add to passkeys that you have, or take one away.',
   );
 const unknownPasskey = () => new GatehouseError('not-found', 'passkey.not-found', 'You have no such passkey.');

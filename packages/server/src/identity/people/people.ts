@@ -6,7 +6,7 @@ import { relyingPartyOf } from './relying-party.ts';
 import { sessionCookie } from './session-cookie.ts';
 import { createSessions } from './sessions.ts';
 import { createSigninLinks } from './signin-links.ts';
-import type { People, PeopleDirectory } from './types.ts';
+import type { People, PeopleDirectory, PersonFooting } from './types.ts';
 
 export interface PeopleDependencies {
   storage: Storage;
@@ -20,11 +20,11 @@ export interface PeopleDependencies {
 
 /** Sign-in of people: links to begin with, passkeys from then on. Agents' tokens have no place here. */
 export function createPeople(dependencies: PeopleDependencies): People {
-  const { storage, recordChange, clock, log, publicUrl } = dependencies;
+  const { storage, registry, recordChange, clock, log, publicUrl } = dependencies;
   const party = relyingPartyOf(publicUrl);
   const sessions = createSessions({ ...dependencies, party });
   const verification = createPasskeyVerification({ storage, clock, log, party });
-  const passkeys = createPasskeys({ storage, recordChange, clock, party, sessions, verification });
+  const passkeys = createPasskeys({ storage, registry, recordChange, clock, party, sessions, verification });
   const links = createSigninLinks({ ...dependencies, publicUrl: publicUrl.replace(/\/+$/, ''), sessions });
 
   return {
@@ -45,6 +45,88 @@ export function createPeople(dependencies: PeopleDependencies): People {
       return sessionCookie(party, '', 0);
     },
 
+    createSession: (person, { via, userAgent, dpopJkt }) =>
+      storage.transaction(async (transaction) => {
+        await recordChange(transaction, {
+          operation: 'person.sign-in',
+          by: `person:${person}`,
+          changes: [`${via}, restricted: never to approve`],
+        });
+        const opened = await sessions.open(transaction, person, via, userAgent, {
+          ...(dpopJkt !== undefined && { dpopJkt }),
+        });
+        return { session: opened.person.session, token: opened.token, expiresAt: opened.expiresAt };
+      }),
+
+    async forget(transaction, person, by) {
+      const ended = await sessions.removeAll(transaction, person, by);
+      const gone = await transaction.deleteFrom('passkeys').where('person', '=', person).returning('id').execute();
+      const links = await transaction
+        .deleteFrom('person_identities')
+        .where('person', '=', person)
+        .returning('provider')
+        .execute();
+      await transaction.deleteFrom('signin_links').where('person', '=', person).execute();
+      await transaction.deleteFrom('webauthn_challenges').where('person', '=', person).execute();
+      const changes = [
+        ...gone.map(({ id }) => `passkey ${id.slice(0, 12)} of ${person} removed`),
+        ...links.map(({ provider }) => `link of ${person} to ${provider} removed`),
+      ];
+      if (changes.length > 0) await recordChange(transaction, { operation: 'person.forget', by, changes });
+      return { sessions: ended, passkeys: gone.length };
+    },
+
+    async footing(people) {
+      const of = new Map<string, PersonFooting>();
+      const at = (person: string) => {
+        const known = of.get(person) ?? { passkeys: 0, sessions: 0, identities: [] };
+        of.set(person, known);
+        return known;
+      };
+      if (people?.length === 0) return of;
+      let passkeys = storage.db
+        .selectFrom('passkeys')
+        .select(['person', ({ fn }) => fn.countAll<number>().as('count')]);
+      let live = sessions.live(storage.db).select(['person', ({ fn }) => fn.countAll<number>().as('count')]);
+      let identities = storage.db.selectFrom('person_identities').selectAll();
+      if (people) {
+        passkeys = passkeys.where('person', 'in', people);
+        live = live.where('person', 'in', people);
+        identities = identities.where('person', 'in', people);
+      }
+      for (const { person, count } of await passkeys.groupBy('person').execute()) at(person).passkeys = Number(count);
+      for (const { person, count } of await live.groupBy('person').execute()) at(person).sessions = Number(count);
+      for (const row of await identities.execute())
+        at(row.person).identities.push({
+          provider: row.provider,
+          issuer: row.issuer,
+          linkedAt: row.linked_at,
+          lastUsedAt: row.last_used_at,
+        });
+      return of;
+    },
+
+    async openProviderSession(transaction, person, { provider, userAgent, cookie }) {
+      await sessions.removeByCookie(transaction, cookie);
+      await recordChange(transaction, {
+        operation: 'person.sign-in',
+        by: `person:${person}`,
+        changes: [`by ${provider.name}, subject ${provider.subject.slice(0, 100)}`],
+      });
+      return sessions.open(transaction, person, 'oidc', userAgent, { provider });
+    },
+
+    endProviderSessions: ({ provider, subject, session }) =>
+      storage.transaction(async (transaction) => {
+        let query = transaction.deleteFrom('people_sessions').where('provider', '=', provider);
+        if (subject !== undefined) query = query.where('provider_subject', '=', subject);
+        if (session !== undefined) query = query.where('provider_session', '=', session);
+        const gone = await query.returning(['id_digest', 'person']).execute();
+        for (const { id_digest, person } of gone) await sessions.ended(transaction, person, provider, [id_digest]);
+        return gone.length;
+      }),
+
+    listAllSessions: sessions.listAll,
     listSessions: sessions.list,
     revokeSession: sessions.revoke,
     revokeAllSessions: (person, by) =>

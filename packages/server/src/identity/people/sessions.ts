@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { PersonManifest } from '@gatehouse/protocol';
-import { type Clock, GatehouseError, sha256Hex } from '../../platform/index.ts';
-import type { Database, DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
+import { type Clock, GatehouseError, Secret, sha256Hex } from '../../platform/index.ts';
+import type { Database, DatabaseTransaction, RecordChange, Storage, Tables } from '../../storage/index.ts';
 import type { RelyingParty } from './relying-party.ts';
 import { readSessionCookie, sessionCookie } from './session-cookie.ts';
-import type { NewSession, PeopleDirectory, SessionSummary, SignedInPerson } from './types.ts';
+import type { NewSession, PeopleDirectory, SessionOrigin, SessionSummary, SignedInPerson } from './types.ts';
 
 /** Absolute life of a session: a working day with its breaks. */
 const SESSION_TTL_MS = 12 * 3_600_000;
@@ -18,7 +18,17 @@ const FRESH_MS = 5 * 60_000;
 const SEEN_EVERY_MS = 60_000;
 const USER_AGENT_CHARS = 300;
 
-export type SessionOrigin = 'passkey' | 'link' | 'recovery';
+/** Sessions that open more than enrolment. */
+const ENTERED: readonly SessionOrigin[] = ['passkey', 'oidc', 'device'];
+const isEntered = (via: string): boolean => (ENTERED as readonly string[]).includes(via);
+
+/** What is kept of the identity provider that vouched, so that its logout can end the session. */
+export interface ProviderSession {
+  name: string;
+  subject: string;
+  /** `sid` of the ID token. */
+  session: string | null;
+}
 
 export interface SessionDependencies {
   storage: Pick<Storage, 'db' | 'transaction' | 'announce'>;
@@ -60,17 +70,21 @@ export function createSessions({ storage, registry, recordChange, clock, party }
 
   return {
     declared,
+    live,
+    ended: end,
 
     async open(
       transaction: DatabaseTransaction,
       email: string,
       via: SessionOrigin,
       userAgent: string | undefined,
-    ): Promise<NewSession> {
+      more: { provider?: ProviderSession; dpopJkt?: string } = {},
+    ): Promise<NewSession & { token: Secret }> {
       const person = declared(email);
       const token = randomBytes(32).toString('base64url');
       const now = clock.now();
-      const ttlMs = via === 'passkey' ? SESSION_TTL_MS : ENROLMENT_TTL_MS;
+      const ttlMs = isEntered(via) ? SESSION_TTL_MS : ENROLMENT_TTL_MS;
+      const restricted = via === 'device';
       const session = sha256Hex(token);
       await transaction
         .insertInto('people_sessions')
@@ -82,38 +96,51 @@ export function createSessions({ storage, registry, recordChange, clock, party }
           last_seen_at: now,
           user_agent: (userAgent ?? '').slice(0, USER_AGENT_CHARS),
           via,
+          restricted: restricted ? 1 : 0,
+          dpop_jkt: more.dpopJkt ?? null,
+          provider: more.provider?.name ?? null,
+          provider_subject: more.provider?.subject ?? null,
+          provider_session: more.provider?.session ?? null,
         })
         .execute();
       return {
         setCookie: sessionCookie(party, token, ttlMs / 1_000),
-        person: signedIn(person, session, via === 'passkey'),
+        token: new Secret(token),
+        person: signedIn(person, { id_digest: session, via, restricted: Number(restricted) }),
         expiresAt: now + ttlMs,
       };
     },
 
     async authenticate(
       headers: { cookie?: string; authorization?: string },
-      { enrolling = false, passive = false }: { enrolling?: boolean; passive?: boolean } = {},
+      {
+        enrolling = false,
+        passive = false,
+        proofKey,
+      }: { enrolling?: boolean; passive?: boolean; proofKey?: string } = {},
     ): Promise<SignedInPerson> {
-      if (headers.authorization !== undefined) {
+      const terminal = /^Session ([A-Za-z0-9_-]{43})$/.exec(headers.authorization ?? '')?.[1];
+      if (headers.authorization !== undefined && (terminal === undefined || headers.cookie !== undefined)) {
         throw new GatehouseError(
           'forbidden',
           'person.token-refused',
           'This route is for people, signed in with a passkey in the console. Tokens are not accepted here; send no Authorization header.',
         );
       }
-      const token = readSessionCookie(party, headers.cookie);
+      const token = terminal ?? readSessionCookie(party, headers.cookie);
       const id = token === undefined ? undefined : sha256Hex(token);
       const row =
         id === undefined
           ? undefined
           : await live(storage.db).selectAll().where('id_digest', '=', id).executeTakeFirst();
       const person = row && registry.snapshot().people.get(row.person);
-      if (!row || !person) {
+      // A terminal's token is no cookie and a cookie no terminal's token: each is good only where it was meant to be kept.
+      const isPlaced = row?.restricted === (terminal === undefined ? 0 : 1);
+      const isProven = row?.dpop_jkt == null || row.dpop_jkt === proofKey;
+      if (!row || !person || !isPlaced || !isProven) {
         throw new GatehouseError('unauthenticated', 'session.none', 'Sign in with your passkey, then try again.');
       }
-      const enrolled = row.via === 'passkey';
-      if (!enrolled && !enrolling) {
+      if (!isEntered(row.via) && !enrolling) {
         throw new GatehouseError(
           'forbidden',
           'session.enrol-first',
@@ -131,7 +158,7 @@ export function createSessions({ storage, registry, recordChange, clock, party }
             .execute(),
         );
       }
-      return signedIn(person, row.id_digest, enrolled);
+      return signedIn(person, row);
     },
 
     /** The live session of this caller, read again where it matters. Throws when it has ended meanwhile. */
@@ -173,7 +200,7 @@ export function createSessions({ storage, registry, recordChange, clock, party }
     ): Promise<number> {
       let query = transaction.deleteFrom('people_sessions').where('person', '=', email);
       if (options.keep !== undefined) query = query.where('id_digest', '!=', options.keep);
-      if (options.enrolmentOnly) query = query.where('via', '!=', 'passkey');
+      if (options.enrolmentOnly) query = query.where('via', 'in', ['link', 'recovery']);
       const gone = await query.returning('id_digest').execute();
       if (gone.length > 0) {
         await end(
@@ -193,14 +220,36 @@ export function createSessions({ storage, registry, recordChange, clock, party }
         .orderBy('created_at', 'desc')
         .limit(200)
         .execute();
-      return rows.map((row) => ({
-        id: row.id_digest,
-        createdAt: row.created_at,
-        expiresAt: row.expires_at,
-        lastSeenAt: row.last_seen_at,
-        userAgent: row.user_agent,
-        via: row.via,
-      }));
+      return rows.map(summaryOf);
+    },
+
+    async listAll({
+      via,
+      before,
+      limit,
+    }: {
+      via?: string;
+      before?: string;
+      limit: number;
+    }): Promise<(SessionSummary & { person: string })[]> {
+      let query = live(storage.db).selectAll();
+      if (via !== undefined) query = query.where('via', '=', via);
+      if (before !== undefined) {
+        const last = await storage.db
+          .selectFrom('people_sessions')
+          .select(['created_at', 'id_digest'])
+          .where('id_digest', '=', before)
+          .executeTakeFirst();
+        if (!last) return [];
+        query = query.where((where) =>
+          where.or([
+            where('created_at', '<', last.created_at),
+            where.and([where('created_at', '=', last.created_at), where('id_digest', '<', last.id_digest)]),
+          ]),
+        );
+      }
+      const rows = await query.orderBy('created_at', 'desc').orderBy('id_digest', 'desc').limit(limit).execute();
+      return rows.map((row) => ({ ...summaryOf(row), person: row.person }));
     },
 
     async revoke(email: string, id: string, by: string): Promise<void> {
@@ -226,6 +275,24 @@ export function createSessions({ storage, registry, recordChange, clock, party }
   };
 }
 
-function signedIn(person: PersonManifest, session: string, enrolled: boolean): SignedInPerson {
-  return { email: person.email, displayName: person.displayName, roles: person.roles, session, enrolled };
+function summaryOf(row: Tables['people_sessions']): SessionSummary {
+  return {
+    id: row.id_digest,
+    createdAt: row.created_at,
+    expiresAt: row.expires_at,
+    lastSeenAt: row.last_seen_at,
+    userAgent: row.user_agent,
+    via: row.via as SessionOrigin,
+    restricted: row.restricted === 1,
+    provider: row.provider,
+  };
+}
+
+function signedIn(
+  { email, displayName, roles }: PersonManifest,
+  row: { id_digest: string; via: string; restricted: number },
+): SignedInPerson {
+  const via = row.via as SessionOrigin;
+  const restricted = row.restricted === 1;
+  return { email, displayName, roles, session: row.id_digest, enrolled: isEntered(via), via, restricted };
 }

@@ -1,17 +1,24 @@
-import type { PersonManifest } from '@gatehouse/protocol';
-import type { Json } from '../../platform/index.ts';
+import type { IdentityProviderManifest, PersonManifest } from '@gatehouse/protocol';
+import type { Json, Secret } from '../../platform/index.ts';
 import type { DatabaseTransaction } from '../../storage/index.ts';
 import type { PersonCaller } from '../types.ts';
 
 /** The part of the registry that sign-in needs: who is declared, with which roles. */
 export interface PeopleDirectory {
-  snapshot(): { readonly people: ReadonlyMap<string, PersonManifest> };
+  snapshot(): {
+    readonly people: ReadonlyMap<string, PersonManifest>;
+    readonly identityProviders: ReadonlyMap<string, IdentityProviderManifest>;
+  };
 }
 
 /** A person at a route, and how the session came to be. */
 export interface SignedInPerson extends PersonCaller {
   /** False while the session was opened by a link and no passkey has been enrolled in it: good for enrolment only. */
   enrolled: boolean;
+  /** How the session came to be. */
+  via: SessionOrigin;
+  /** A session of a terminal: it never approves and never enrols a passkey. */
+  restricted: boolean;
 }
 
 /** A session just made. The token is in the cookie and nowhere else. */
@@ -23,6 +30,12 @@ export interface NewSession {
   expiresAt: number;
 }
 
+/**
+ * `passkey`: full. `oidc`: the company's provider vouched; what a passkey has to sign still needs one. `device`: a terminal, restricted.
+ * `link` and `recovery`: good for enrolling a passkey only.
+ */
+export type SessionOrigin = 'passkey' | 'oidc' | 'device' | 'link' | 'recovery';
+
 export interface SessionSummary {
   /** Handle for `revokeSession`; not the token. */
   id: string;
@@ -30,8 +43,10 @@ export interface SessionSummary {
   expiresAt: number;
   lastSeenAt: number;
   userAgent: string;
-  /** `passkey`, or `link` / `recovery` while it is good for enrolment only. */
-  via: string;
+  via: SessionOrigin;
+  restricted: boolean;
+  /** Name of the identity provider, where one vouched. */
+  provider: string | null;
 }
 
 export interface Passkey {
@@ -39,6 +54,13 @@ export interface Passkey {
   name: string;
   createdAt: number;
   lastUsedAt: number | null;
+}
+
+/** How a person gets in. */
+export interface PersonFooting {
+  passkeys: number;
+  sessions: number;
+  identities: { provider: string; issuer: string; linkedAt: number; lastUsedAt: number }[];
 }
 
 /** An assertion whose signature, challenge, origin, relying party and user verification have been checked. */
@@ -104,15 +126,51 @@ export interface People extends PasskeyVerification {
    * Who calls a people's route. Any `Authorization` header is refused outright: agents' tokens never work here (law 4).
    * A session without a passkey is refused with `session.enrol-first` unless the route is one of enrolment and says so. `passive` asks without counting as use: for
    * streams that look again whether their reader is still signed in, which would keep a forgotten tab signed in for ever.
+   * The one exception is `Authorization: Session TOKEN` of a terminal; `proofKey` is the thumbprint of the key whose proof came with it
+   * and was verified, needed where the session is bound to one.
    */
   authenticatePerson(
     headers: { cookie?: string; authorization?: string },
-    options?: { enrolling?: boolean; passive?: boolean },
+    options?: { enrolling?: boolean; passive?: boolean; proofKey?: string },
   ): Promise<SignedInPerson>;
+
+  /**
+   * For sign-in ceremonies that end elsewhere (device flow): a session of this person, recorded. Its token is the secret that a cookie
+   * would carry; with `dpopJkt` it is good only beside a proof by that key (RFC 9449).
+   */
+  createSession(
+    person: string,
+    options: { via: 'device'; userAgent: string; dpopJkt?: string; restricted: true },
+  ): Promise<{ session: string; token: Secret; expiresAt: number }>;
 
   listSessions(person: string): Promise<SessionSummary[]>;
   revokeSession(person: string, id: string, by: string): Promise<void>;
   revokeAllSessions(person: string, by: string): Promise<number>;
+
+  /** The session of somebody for whom an identity provider vouched; any session that `cookie` carries ends. Recorded. */
+  openProviderSession(
+    transaction: DatabaseTransaction,
+    person: string,
+    how: {
+      provider: { name: string; subject: string; session: string | null };
+      userAgent: string;
+      cookie?: string;
+    },
+  ): Promise<NewSession>;
+  /** Ends what a provider vouched for: one session of its own, or all of a subject. Says how many. */
+  endProviderSessions(of: { provider: string; subject?: string; session?: string }): Promise<number>;
+
+  /** Sessions of everybody, newest first; `before` is the id of the last one of the page before. */
+  listAllSessions(filter: {
+    via?: string;
+    before?: string;
+    limit: number;
+  }): Promise<(SessionSummary & { person: string })[]>;
+
+  /** Part of a departure: every session, passkey, link and identity of a person ends; an address can be given to somebody else. */
+  forget(transaction: DatabaseTransaction, person: string, by: string): Promise<{ sessions: number; passkeys: number }>;
+  /** Passkeys, live sessions and identities of each of these people, or of all. */
+  footing(people?: string[]): Promise<Map<string, PersonFooting>>;
 
   listPasskeys(person: string): Promise<Passkey[]>;
   renamePasskey(person: SignedInPerson, id: string, name: string): Promise<Passkey>;

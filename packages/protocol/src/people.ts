@@ -1,0 +1,111 @@
+import { z } from 'zod';
+import type { Role } from './manifests.ts';
+import { email } from './names.ts';
+
+/** Somebody known to the workspace, with where they come from and what hangs on them. */
+export interface PersonView {
+  kind: 'Person';
+  email: string;
+  displayName: string;
+  /** Those that count now; none for who has left. */
+  roles: Role[];
+  /** Of the directory (SCIM). */
+  groups: string[];
+  /** `manifest`, `scim`, or `oidc/NAME` for somebody made at sign-in. */
+  source: string;
+  /** Also in the company's directory, which says when they leave. */
+  provisioned: boolean;
+  successor: string | null;
+  departed: { at: number; by: string; successor: string | null } | null;
+  passkeys: number;
+  sessions: number;
+  /** Names of the agents that they own, the retired left out. */
+  agents: string[];
+  /** Identity providers that they have signed in with. */
+  identities: { provider: string; issuer: string; linkedAt: number; lastUsedAt: number }[];
+}
+
+/** What a role may do, as the policies in force have it. */
+export interface RoleView {
+  name: Role | 'operator';
+  may: { action: string; words: string /** Only with the agents that the person owns. */; onOwn: boolean }[];
+}
+
+export interface SessionSummaryView {
+  id: string;
+  person: string;
+  createdAt: number;
+  lastSeenAt: number;
+  expiresAt: number;
+  userAgent: string;
+  current: boolean;
+  /** `passkey`, `oidc`, `device`, `link` or `recovery`. */
+  via: string;
+  /** Of a terminal: it can never approve or enrol. */
+  restricted: boolean;
+  provider: string | null;
+}
+
+/** What somebody's departure did. */
+export interface OffboardResult {
+  person: string;
+  successor: string | null;
+  endedSessions: number;
+  removedPasskeys: number;
+  /** Agents that went to the successor. */
+  handedOver: string[];
+  /** Agents that were suspended for want of one. */
+  suspended: string[];
+  revokedDelegations: number;
+}
+
+export interface SignInProviderView {
+  name: string;
+  displayName: string;
+}
+
+export interface ScimTokenView {
+  id: string;
+  name: string;
+  agents: boolean;
+  createdAt: number;
+  createdBy: string;
+  lastUsedAt: number | null;
+  expiresAt: number | null;
+}
+
+export const peopleBodies = {
+  offboard: z.strictObject({ successor: email.optional(), reason: z.string().max(500).default('') }),
+  reinstate: z.strictObject({}),
+  providerSignIn: z.strictObject({ provider: z.string().max(64), next: z.string().max(2_000).default('/') }),
+  createScimToken: z.strictObject({
+    name: z.string().min(1).max(100),
+    /** May also read and write agents. */
+    agents: z.boolean().default(false),
+    expiresInDays: z.number().int().min(1).max(3_650).optional(),
+  }),
+} as const;
+
+export const sessionsQuery = z.strictObject({
+  via: z.enum(['passkey', 'oidc', 'device', 'link', 'recovery']).optional(),
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  cursor: z.string().max(200).optional(),
+});
+
+/** Routes about people, their sign-in and their directory. */
+export interface PeopleApi {
+  'GET /people': { items: PersonView[] };
+  'GET /people/:email': PersonView;
+  /** Ends everything that somebody has here: sessions, passkeys, delegations; their agents go to a successor or are suspended. */
+  'POST /people/:email/offboard': OffboardResult;
+  'POST /people/:email/reinstate': PersonView;
+  'GET /people/:email/sessions': { items: SessionSummaryView[] };
+  'DELETE /people/:email/sessions': { ended: number };
+  'DELETE /people/:email/sessions/:id': { ok: true };
+  /** Sessions of everybody, newest first. */
+  'GET /sessions/everyone': { items: SessionSummaryView[]; cursor: string | null };
+  'GET /roles': { items: RoleView[] };
+  'GET /signin/providers': { items: SignInProviderView[] };
+  /** Where the browser goes to sign in with the company's provider. */
+  'POST /signin/provider': { url: string };
+}

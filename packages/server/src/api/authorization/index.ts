@@ -1,0 +1,7 @@
+export { type ActionGroup, controlActions, type ResourceType } from './actions.ts';
+export { authorize, controlPoliciesOf, guardedRoutes, requireOperable } from './authorize.ts';
+export { builtInPolicies } from './built-in.ts';
+export { type ControlPolicies, type ControlResource, compileControlPolicies, ownedBy } from './control-policies.ts';
+export { describeRoles, type Reach, reachOf } from './describe.ts';
+export { rolesThatMay } from './explain.ts';
+export type { GuardedRoute } from './schema.ts';

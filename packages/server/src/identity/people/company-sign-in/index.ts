@@ -1,0 +1,3 @@
+export { browserCookie, createCompanySignInDoor, readBrowserCookie } from './handle.ts';
+export { companySignInLimits } from './limits.ts';
+export { type CompanySignIn, type CompanySignInDependencies, createCompanySignIn } from './sign-in.ts';

@@ -1,0 +1,149 @@
+import type { IdentityProviderManifest, Role } from '@gatehouse/protocol';
+import { type Clock, GatehouseError } from '../../../platform/index.ts';
+import type { Provision, Snapshot } from '../../../registry/index.ts';
+import type { DatabaseTransaction, RecordChange } from '../../../storage/index.ts';
+import { companySignInLimits as limits } from './limits.ts';
+
+/** What a provider has proven about somebody: the claims of a verified ID token, completed from its UserInfo. */
+export type Claims = Record<string, unknown> & { iss: string; sub: string };
+
+export interface WhoDependencies {
+  registry: {
+    snapshot(): Pick<Snapshot, 'people' | 'directory'>;
+    provisionPerson(
+      transaction: DatabaseTransaction,
+      email: string,
+      provision: Provision,
+      by: string,
+    ): Promise<boolean>;
+  };
+  recordChange: RecordChange;
+  clock: Clock;
+}
+
+/**
+ * Which person this is. An account at a provider is known by issuer and subject from its first sign-in on (OIDC Core §5.7): what
+ * address it has later on says nothing, so that nobody becomes somebody else by being given their address. The first time a verified
+ * address decides, and only for who is declared, provisioned, or made here by a group's roles. Links, and records that it did.
+ */
+export async function whoIs(
+  { registry, recordChange, clock }: WhoDependencies,
+  transaction: DatabaseTransaction,
+  provider: IdentityProviderManifest,
+  claims: Claims,
+): Promise<string> {
+  const now = clock.now();
+  const known = await transaction
+    .updateTable('person_identities')
+    .set({ last_used_at: now })
+    .where('issuer', '=', claims.iss)
+    .where('subject', '=', claims.sub)
+    .returning('person')
+    .executeTakeFirst();
+  const email = known?.person ?? findPerson(registry.snapshot(), verifiedEmail(provider, claims));
+  const person = registry.snapshot().directory.get(email);
+  if (person?.departed) throw unknown(provider, email);
+  const isMade = !person || person.source === `oidc/${provider.name}`;
+  if (isMade) {
+    const provision = provisionOf(provider, claims, email);
+    if (!provider.provision) throw unknown(provider, email);
+    if (provision.roles.length > 0 || person)
+      await registry.provisionPerson(transaction, email, provision, `oidc/${provider.name}`);
+    if (provision.roles.length === 0) throw noGroup(provider);
+  }
+  if (known) return email;
+
+  const other = await transaction
+    .selectFrom('person_identities')
+    .select('subject')
+    .where('issuer', '=', claims.iss)
+    .where('person', '=', email)
+    .executeTakeFirst();
+  if (other)
+    throw new GatehouseError(
+      'forbidden',
+      'identity.taken',
+      `${email} is linked to another account of ${provider.displayName}. If the address was given to somebody new, an admin offboards the one before first.`,
+    );
+  await transaction
+    .insertInto('person_identities')
+    .values({
+      issuer: claims.iss,
+      subject: claims.sub,
+      person: email,
+      provider: provider.name,
+      linked_at: now,
+      last_used_at: now,
+    })
+    .execute();
+  await recordChange(transaction, {
+    operation: 'person.link',
+    by: `person:${email}`,
+    changes: [`linked to ${claims.sub.slice(0, 100)} at ${claims.iss}`],
+  });
+  return email;
+}
+
+/** The address that the provider vouches for. Throws where it does not, or speaks for a domain that is not its own. */
+function verifiedEmail(provider: IdentityProviderManifest, claims: Claims): string {
+  const email = claims[provider.emailClaim];
+  if (typeof email !== 'string' || !/^[^\s@]{1,64}@[^\s@]{1,189}$/.test(email))
+    throw new GatehouseError(
+      'forbidden',
+      'identity.no-email',
+      `${provider.displayName} did not say which address you have (claim "${provider.emailClaim}"). Ask an admin.`,
+    );
+  if (claims.email_verified !== true && !provider.emailTrusted)
+    throw new GatehouseError(
+      'forbidden',
+      'identity.unverified-email',
+      `${provider.displayName} has not verified the address ${email}. Verify it there, then sign in again.`,
+    );
+  const domain = email.slice(email.lastIndexOf('@') + 1).toLowerCase();
+  if (provider.domains.length > 0 && !provider.domains.some((each) => each.toLowerCase() === domain))
+    throw new GatehouseError(
+      'forbidden',
+      'identity.domain',
+      `${provider.displayName} does not speak for addresses of ${domain} here.`,
+    );
+  return email;
+}
+
+/** Addresses are told apart by their letters here, as in manifests; a provider that writes them otherwise means the same person. */
+function findPerson({ directory }: Pick<Snapshot, 'directory'>, email: string): string {
+  if (directory.has(email)) return email;
+  const lower = email.toLowerCase();
+  const same = [...directory.keys()].filter((each) => each.toLowerCase() === lower);
+  return same.length === 1 ? (same[0] as string) : lower;
+}
+
+function provisionOf(provider: IdentityProviderManifest, claims: Claims, email: string): Provision {
+  const given = provider.groupsClaim === undefined ? [] : claims[provider.groupsClaim];
+  const groups = (Array.isArray(given) ? given : []).filter((each): each is string => typeof each === 'string');
+  const roles = new Set<Role>();
+  for (const group of groups.slice(0, limits.groups))
+    if (Object.hasOwn(provider.roles, group)) for (const role of provider.roles[group] ?? []) roles.add(role);
+  const name = typeof claims.name === 'string' ? claims.name.trim().slice(0, 100) : '';
+  return {
+    by: `oidc/${provider.name}`,
+    id: claims.sub,
+    displayName: name === '' ? email : name,
+    groups: groups.filter((group) => Object.hasOwn(provider.roles, group)).sort(),
+    roles: [...roles].sort(),
+    successor: null,
+  };
+}
+
+const unknown = (provider: IdentityProviderManifest, email: string) =>
+  new GatehouseError(
+    'forbidden',
+    'identity.unknown',
+    `${provider.displayName} says that you are ${email}, who is not known here. Ask an admin to add you.`,
+  );
+
+const noGroup = (provider: IdentityProviderManifest) =>
+  new GatehouseError(
+    'forbidden',
+    'identity.no-group',
+    `None of your groups at ${provider.displayName} has a role here. Ask an admin.`,
+  );
