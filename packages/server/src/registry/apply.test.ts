@@ -301,7 +301,11 @@ const fenced: [what: string, input: Inputs[number], raised: string[]][] = [
   ["a server's command", { ...shopInput, transport: { type: 'stdio', command: 'deno' } }, ['server:shop']],
   ["a server's prompts", { ...shopInput, prompts: { tier: 1 } }, ['policy', 'server:shop']],
   ['an environment', { kind: 'Environment', name: 'production' }, []],
-  ['a person', { kind: 'Person', email: 'owner@example.test', displayName: 'New', roles: ['owner'] }, []],
+  [
+    'a person',
+    { kind: 'Person', email: 'owner@example.test', displayName: 'New', roles: ['owner'] },
+    ['person:owner@example.test'],
+  ],
 ];
 for (const [what, input, raised] of fenced) {
   test(`changing ${what} raises ${raised.join(', ') || 'no fence'}, so that a dispatch decided before it is refused`, async () => {
