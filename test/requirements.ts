@@ -280,6 +280,27 @@ export const requirements: Requirement[] = [
     source: 'SPIFFE Workload API §§5, 6',
   },
   {
+    id: 'keys.rotation',
+    promise: 'Signing keys rotate by themselves and on demand, and no token is refused over it',
+    source: 'SECURITY.md#law-2',
+  },
+  {
+    id: 'keys.compromised',
+    promise: 'A signing key that is rotated as compromised ends every token that it signed, at once',
+    source: 'SECURITY.md#law-6',
+  },
+  {
+    id: 'keys.rewrap',
+    promise:
+      'Changing the key-encryption key loses nothing, whenever it is killed, and is verified before the old key is retired',
+    source: 'SECURITY.md#law-10',
+  },
+  {
+    id: 'keys.sealed-columns',
+    promise: 'Every column that holds sealed values is sealed anew with the others',
+    source: 'SECURITY.md#law-10',
+  },
+  {
     id: 'roles.table',
     promise: 'Every route of the control API lets in exactly the roles that docs/reference/roles.md names',
     source: 'docs/reference/roles.md',

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { addAgentVerbs } from './tree/agents.ts';
 import { addApprovalVerbs } from './tree/approvals.ts';
+import { addKeyVerbs } from './tree/keys.ts';
 import { addLogVerbs } from './tree/log.ts';
 import { addServerVerbs } from './tree/server.ts';
 import { addTaskVerbs } from './tree/tasks.ts';
@@ -29,6 +30,7 @@ export function createProgram(): Command {
   addApprovalVerbs(program);
   addLogVerbs(program);
   addTrustDomainVerbs(program);
+  addKeyVerbs(program);
   // Commander hands neither of these down to commands that are made later in a tree.
   const settle = (command: Command) => {
     for (const child of command.commands) {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Approval } from './approvals.ts';
 import type { ConsentRoutes } from './consents.ts';
+import type { KeyApi } from './keys.ts';
 import {
   type AgentManifest,
   manifest,
@@ -176,7 +177,7 @@ export const bodies = {
 } as const;
 
 /** Responses by route, for typed clients. `:x` are path parameters. */
-export interface Api extends PeopleApi, TrustDomainApi, UpstreamAuthorizationApi, ConsentRoutes {
+export interface Api extends PeopleApi, TrustDomainApi, UpstreamAuthorizationApi, ConsentRoutes, KeyApi {
   'GET /status': StatusView;
   'GET /session': SessionView;
   /** A person with passkeys is led on to them; the link alone opens nothing. */

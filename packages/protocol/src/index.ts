@@ -1,6 +1,7 @@
 export * from './api.ts';
 export * from './approvals.ts';
 export * from './consents.ts';
+export * from './keys.ts';
 export * from './manifests.ts';
 export * from './names.ts';
 export * from './people.ts';

@@ -35,6 +35,7 @@ import { type CompilePolicies, compilePolicies, type PolicySet } from './policy/
 import { createRegistry, type Snapshot } from './registry/index.ts';
 import {
   type Change,
+  createRewrapper,
   createSealer,
   defaultKeyFile,
   openKeyRing,
@@ -128,6 +129,7 @@ export async function startServer(
     log,
     outbound,
     trustDomain: config.trustDomain,
+    ...(config.rotateKeysAfterDays !== undefined && { keyMaxAgeMs: config.rotateKeysAfterDays * 24 * 3_600_000 }),
     publicUrl: config.publicUrl,
     mutualTlsUrl,
   });
@@ -140,6 +142,7 @@ export async function startServer(
     publicUrl: config.publicUrl,
     describeClient: identity.authorizationServer.describeClient,
   });
+  const rewrapper = createRewrapper({ storage, ring: keyRing, recordChange, clock, log });
   const approvals = await createApprovals({
     storage,
     registry,
@@ -282,6 +285,9 @@ export async function startServer(
   await ledger.closeUnknown();
   const sweep = setInterval(() => {
     companySignIn.sweep().catch((error) => log.error('sign-ins under way could not be removed', { error }));
+    identity.keyInventory
+      .rotateDue(clock.now())
+      .catch((error) => log.error('signing keys could not be looked after', { error }));
     people.sweep().catch((error) => log.error('sessions and links that have run out could not be removed', { error }));
   }, 60_000);
   sweep.unref();
@@ -315,6 +321,9 @@ export async function startServer(
     secrets,
     recordChange,
     offboard: (email: string, how: Offboarding) => offboard(leaving, email, how),
+    keys: identity.keyInventory,
+    keyRing,
+    rewrapper,
     operatorToken,
     refreshDefinitions,
     clock,

@@ -17,6 +17,7 @@ interface Options {
   database: string;
   replica?: string;
   keyEncryption?: string[];
+  rotateKeysAfter?: string;
   /** False: apply nothing to an empty database. */
   workspace?: string | false;
   logLevel: LogLevel;
@@ -44,6 +45,9 @@ export const start: Run<Options> = async ({ options, out }) => {
     trustDomain: 'gatehouse.local',
     replica: options.replica ?? defaultReplica(),
     ...keyEncryptionOf(options),
+    ...(options.rotateKeysAfter !== undefined && {
+      rotateKeysAfterDays: toNumber(options.rotateKeysAfter, '--rotate-keys-after', 1, 3_650),
+    }),
   };
   const extras = {
     log: createLog(options.logLevel),

@@ -21,6 +21,7 @@ export function addServerVerbs(program: Command): void {
         '--key-encryption <source...>',
         'what seals stored secrets: file:PATH, env:NAME, command:PROGRAM ARGUMENT…, openbao:URL#transit/keys/NAME, aws-kms:ARN; several to change from one to another (or GATEHOUSE_KEY_ENCRYPTION, one a line; default: keys/key-encryption.key in the data directory)',
       ),
+      option('--rotate-keys-after <days>', 'age at which signing keys rotate by themselves (default: 30)'),
       option('--workspace <directory>', 'manifests to apply to an empty database (default: the quick-start workspace)'),
       option('--no-workspace', 'apply nothing'),
       option('--log-level <level>', 'what is logged').choices(['debug', 'info', 'warn', 'error']).default('warn'),

@@ -4,11 +4,11 @@ import type { Secrets } from '../credentials/index.ts';
 import type { Enforcement } from '../enforcement/index.ts';
 import type { UpstreamAuthorizations, Upstreams } from '../gate/index.ts';
 import type { Offboarding } from '../governance/index.ts';
-import type { CompanySignIn, Consents, People, TrustDomain } from '../identity/index.ts';
+import type { CompanySignIn, Consents, KeyInventory, People, TrustDomain } from '../identity/index.ts';
 import type { Ledger } from '../ledger/index.ts';
 import type { Clock, Config, Log, Secret } from '../platform/index.ts';
 import type { PinnedDefinition, Registry } from '../registry/index.ts';
-import type { RecordChange, Storage } from '../storage/index.ts';
+import type { KeyRing, RecordChange, Rewrapper, Storage } from '../storage/index.ts';
 
 export interface ApiDependencies {
   config: Config;
@@ -26,6 +26,9 @@ export interface ApiDependencies {
   secrets: Secrets;
   recordChange: RecordChange;
   offboard(email: string, how: Offboarding): Promise<OffboardResult>;
+  keys: KeyInventory;
+  keyRing: KeyRing;
+  rewrapper: Rewrapper;
   operatorToken: Secret;
   /** Asks the server what it offers now and holds back what is new; gives what is newly held. */
   refreshDefinitions(server: string, by: string): Promise<PinnedDefinition[]>;

@@ -22,6 +22,7 @@ import { agentRoutes } from './routes/agents.ts';
 import { approvalRoutes } from './routes/approvals.ts';
 import { companySignInRoutes } from './routes/company-sign-in.ts';
 import { consentRoutes } from './routes/consents.ts';
+import { keyRoutes } from './routes/keys.ts';
 import { peopleRoutes } from './routes/people.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { statusRoutes } from './routes/status.ts';
@@ -51,6 +52,7 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
       actionRoutes,
       trustDomainRoutes,
       upstreamAuthorizationRoutes,
+      keyRoutes,
     ].flatMap((of) => of(deps)),
     ...peopleRoutes(deps, () => routes),
   ];

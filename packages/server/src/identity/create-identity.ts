@@ -7,6 +7,13 @@ import type { ClientMetadataPolicy } from './authorization-server/client-metadat
 import { createHousekeeping } from './authorization-server/housekeeping.ts';
 import { createPeers, type Peers } from './client-certificate/peers.ts';
 import type { SvidVerifier } from './client-certificate/svid-verifier.ts';
+import {
+  accessTokenKeys,
+  createKeyInventory,
+  type KeyInventory,
+  logKeys,
+  trustDomainKeys,
+} from './keys/key-inventory.ts';
 import { openSigningKeys, type SigningKeys } from './keys/signing-keys.ts';
 import { createTokenReader } from './tokens/authenticate.ts';
 import { createProofs } from './tokens/proof.ts';
@@ -30,6 +37,8 @@ export interface IdentityDependencies {
   trustDomain: string;
   /** Issuer, and base of every address, without a trailing slash. */
   publicUrl: string;
+  /** Age after which signing keys rotate by themselves, in milliseconds; 30 days unless given. */
+  keyMaxAgeMs?: number | undefined;
   /** True: every DPoP proof needs a nonce of this replica (RFC 9449 §8). Default false: a nonce is offered to bad clocks only. */
   requireProofNonce?: boolean;
   /** Where client certificates are asked for: the public URL itself, or that of a port of its own. Without it: nowhere. */
@@ -47,6 +56,8 @@ export interface Identity {
   authorizationServer: AuthorizationServer;
   keys: SigningKeys;
   trustDomain: TrustDomain;
+  /** Every signing key of the house. */
+  keyInventory: KeyInventory;
   /** Gatehouse's own X.509-SVID, as the certificate of a server that is reached under these URLs. */
   serverIdentity(urls: string[]): Promise<RenewedIdentity>;
   /** RFC 9728 document for `/mcp` or `/mcp/SERVER`; undefined when there is no such resource. */
@@ -84,10 +95,18 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
       peers,
       svids,
       mutualTlsUrl,
-      housekeeping: createHousekeeping({ ...dependencies, keys }),
+      housekeeping: createHousekeeping(dependencies),
     }),
     keys,
     trustDomain,
+    keyInventory: createKeyInventory({
+      ...dependencies,
+      all: [
+        accessTokenKeys(keys),
+        ...trustDomainKeys(trustDomain, dependencies.storage),
+        logKeys(dependencies.storage),
+      ],
+    }),
     serverIdentity: (urls) => serverIdentityOf(core, urls, clock),
     resourceMetadata: (path) => protectedResourceMetadata(publicUrl, path, registry.snapshot(), mutualTlsUrl),
     async refresh(changes) {

@@ -21,6 +21,8 @@ export interface Config {
   replica: string;
   /** Sources of key-encryption keys (`file:PATH`, `env:NAME`, …), the preferred one first. Default: a file in dataDir. */
   keyEncryption?: string[];
+  /** Signing keys that are older rotate by themselves. Default 30. */
+  rotateKeysAfterDays?: number;
 }
 
 /** Limits with their reasons. Documented in docs/reference/limits.md; each has a test. */

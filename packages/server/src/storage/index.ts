@@ -1,9 +1,11 @@
 export {
+  createRewrapper,
   defaultKeyFile,
   type HeldKey,
   type KeyEncryptionState,
   type KeyRing,
   openKeyRing,
+  type Rewrapper,
 } from './key-encryption/index.ts';
 export { openStorage } from './open.ts';
 export type { Tables } from './schema.ts';

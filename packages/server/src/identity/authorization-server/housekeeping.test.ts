@@ -33,22 +33,3 @@ test('used assertions are forgotten once they have expired, and not before', asy
     await house.close();
   }
 });
-
-test('a signing key of a month makes way for the next, and no token is refused over it', async () => {
-  const house = await openHouse();
-  try {
-    await house.furnish();
-    const client = await createAgentClient(house, await house.enrol('agent-support-prod'));
-    const { keys } = house.identity;
-    const first = keys.signer().kid;
-    await later(house, client, 31 * 86_400_000, async () => keys.jwks().keys.length === 2);
-    assert.equal(keys.signer().kid, first);
-    house.pass(11 * 60_000);
-    await house.settled();
-    assert.notEqual(keys.signer().kid, first);
-    const { access_token } = await client.startTask();
-    assert.equal((await client.introspect(access_token)).active, true);
-  } finally {
-    await house.close();
-  }
-});

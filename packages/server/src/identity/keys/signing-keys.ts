@@ -27,7 +27,8 @@ export interface SigningKeys {
    * it every token, and the new one signs immediately.
    */
   rotate(options: { by: string; compromised?: boolean }): Promise<{ kid: string; signsFrom: number }>;
-  /** True when the newest key is older than `MAX_AGE_MS`. */
+  /** When the newest key will be old enough to be followed by another. Milliseconds since the epoch. */
+  nextRotation(): number;
   rotationDue(): boolean;
   /** Every key that is not done, oldest first, with its place in time (milliseconds since the epoch). */
   list(): { kid: string; state: 'next' | 'signing' | 'verifying'; createdAt: number; signsFrom: number }[];
@@ -43,7 +44,8 @@ export const PUBLISH_LEAD_MS = 10 * 60_000;
 export const JWKS_MAX_AGE_SECONDS = 300;
 /** How often an unknown key id may make us look for new keys: anyone can invent one. */
 const LOOK_AGAIN_MS = 5_000;
-const MAX_AGE_MS = 30 * 24 * 3_600_000;
+/** After this a key is followed by another, unless it was configured otherwise. */
+export const KEY_MAX_AGE_MS = 30 * 24 * 3_600_000;
 /** A token's life, and the skew between replicas' clocks. */
 const OVERLAP_MS = limits.tokenTtlSeconds * 1000 + 60_000;
 
@@ -80,6 +82,7 @@ interface Dependencies {
   recordChange: RecordChange;
   sealer: Sealer;
   clock: Clock;
+  keyMaxAgeMs?: number | undefined;
 }
 
 /** Opens the workspace's signing keys of one purpose (of access tokens by default); makes the first one when there is none. */
@@ -134,6 +137,7 @@ export async function openSigningKeys(
     await refresh();
   }
 
+  const nextRotation = () => (keys.at(-1) as Key).createdAt + (dependencies.keyMaxAgeMs ?? KEY_MAX_AGE_MS);
   const find = (kid: string) => keys.find((key) => key.published.kid === kid)?.public;
 
   return {
@@ -150,20 +154,22 @@ export async function openSigningKeys(
       return find(kid);
     },
     version: () => version,
-    rotationDue: () => clock.now() - (keys.at(-1) as Key).createdAt > MAX_AGE_MS,
+    nextRotation,
+    rotationDue: () => clock.now() > nextRotation(),
     async rotate({ by, compromised = false }) {
       await refresh();
       const now = clock.now();
       const waiting = keys.at(-1) as Key;
       if (!compromised && waiting.signsFrom > now) return { kid: waiting.published.kid, signsFrom: waiting.signsFrom };
-      const obsolete = keys.filter((_, index) => compromised || isDone(index, now)).map((key) => key.published.kid);
-      const kid = await makeKey(dependencies, purpose, {
+      const done = keys.filter((_, index) => isDone(index, now)).map((key) => key.published.kid);
+      await makeKey(dependencies, purpose, {
         by,
         state: compromised ? 'immediate' : 'scheduled',
-        obsolete,
+        ...(compromised ? { destroysAll: true } : { obsolete: done, seen: keys.map((key) => key.published.kid) }),
       });
       await refresh();
-      return { kid, signsFrom: (keys.at(-1) as Key).signsFrom };
+      const newest = keys.at(-1) as Key;
+      return { kid: newest.published.kid, signsFrom: newest.signsFrom };
     },
     list() {
       const now = clock.now();
@@ -214,14 +220,18 @@ interface NewKey {
   by: string;
   state: 'immediate' | 'scheduled';
   obsolete?: string[];
+  /** Every key of the purpose, those that this replica has not heard of yet included. */
+  destroysAll?: boolean;
+  /** Made only while there are no others: of replicas that find a rotation due at once, one makes the key. */
+  seen?: string[];
   unlessThereIsOne?: boolean;
 }
 
 async function makeKey(
   dependencies: Dependencies,
   purpose: KeyPurpose,
-  { by, state, obsolete = [], unlessThereIsOne }: NewKey,
-) {
+  { by, state, obsolete: done = [], destroysAll, seen, unlessThereIsOne }: NewKey,
+): Promise<void> {
   const { storage, recordChange, sealer, clock } = dependencies;
   const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const published = publish(pair.publicKey);
@@ -231,14 +241,14 @@ async function makeKey(
 
   await storage.transaction(async (transaction) => {
     const now = clock.now();
-    if (unlessThereIsOne) {
-      const other = await transaction
-        .selectFrom('signing_keys')
-        .select('kid')
-        .where('purpose', '=', purpose.name)
-        .executeTakeFirst();
-      if (other) return;
-    }
+    const standing = await transaction
+      .selectFrom('signing_keys')
+      .select('kid')
+      .where('purpose', '=', purpose.name)
+      .execute();
+    if (unlessThereIsOne && standing.length > 0) return;
+    if (seen && standing.some((key) => !seen.includes(key.kid))) return;
+    const obsolete = destroysAll ? standing.map((key) => key.kid) : done;
     await recordChange(transaction, {
       operation: 'key.rotate',
       by,
@@ -262,5 +272,4 @@ async function makeKey(
       .execute();
     await storage.announce(transaction, 'key', kid, now);
   });
-  return kid;
 }

@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { sql } from 'kysely';
+import { createLog, Secret, systemClock } from '../../platform/index.ts';
+import { openStorage } from '../open.ts';
+import { openBytes, sealedColumns } from '../sealed-columns.ts';
+import { createSealer, sealedWith } from '../sealer.ts';
+import type { AdministrativeChange, RecordChange, Storage } from '../storage.ts';
+import { onEachBackend, upTo } from '../suite.ts';
+import { openKeyRing } from './key-ring.ts';
+import { rewrapAll } from './rewrap.ts';
+
+const COUNT = 400;
+const environment = {
+  OLD: process.env.OLD ?? randomBytes(32).toString('base64'),
+  NEW: process.env.NEW ?? randomBytes(32).toString('base64'),
+};
+
+const ringOf = (storage: Storage, ...specs: string[]) =>
+  openKeyRing({ storage, clock: systemClock, dataDir: '/nonexistent', environment, specs });
+
+function recorder(): { recordChange: RecordChange; changes: AdministrativeChange[] } {
+  const changes: AdministrativeChange[] = [];
+  return {
+    changes,
+    recordChange: async (_transaction, ...made) => {
+      changes.push(...made);
+    },
+  };
+}
+
+async function fill(storage: Storage): Promise<void> {
+  const ring = await ringOf(storage, 'env:OLD');
+  const sealer = createSealer(ring);
+  const rows = upTo(COUNT).map((index) => ({
+    name: `secret-${String(index).padStart(4, '0')}`,
+    sealed: sealer.seal(new Secret(`value ${index}`), `secret:${index}`),
+    origins: '[]',
+    updated_at: 1,
+  }));
+  await storage.db.insertInto('secrets').values(rows).execute();
+}
+
+const keysOf = async (storage: Storage) => {
+  const rows = await storage.db.selectFrom('secrets').select('sealed').execute();
+  return rows.map(({ sealed }) => sealedWith(sealed));
+};
+
+if (process.argv[2] === 'rewrap') {
+  // The process that is killed: each line says how far it has come.
+  const storage = await openStorage({
+    database: process.argv[3] as string,
+    dataDir: process.argv[4] as string,
+    log: createLog('error', () => {}),
+    clock: systemClock,
+  });
+  await storage.feed.start('a', async () => {});
+  const ring = await ringOf(storage, 'env:NEW', 'env:OLD');
+  const { recordChange } = recorder();
+  const onProgress = ({ rewrapped }: { rewrapped: number }) => process.stdout.write(`${rewrapped}\n`);
+  await rewrapAll({ storage, ring, recordChange, clock: systemClock }, { to: undefined, by: 'test', onProgress });
+} else {
+  /** @proves keys.rewrap */
+  onEachBackend(
+    'killed in the middle, sealing anew loses nothing, and goes on where it was',
+    async ({ open, options }, t) => {
+      const before = await open();
+      await fill(before);
+      await before.close();
+
+      const args = [fileURLToPath(import.meta.url), 'rewrap', options.database, options.dataDir];
+      const child = spawn(process.execPath, args, {
+        stdio: ['ignore', 'pipe', 'inherit'],
+        env: { ...process.env, ...environment },
+      });
+      t.after(() => child.kill('SIGKILL'));
+      await once(child.stdout, 'data');
+      child.kill('SIGKILL');
+      await once(child, 'close');
+
+      const storage = await open();
+      await storage.feed.start('a', async () => {});
+      await assert.rejects(
+        ringOf(storage, 'env:NEW'),
+        { code: 'key-encryption.missing' },
+        'the old key is still needed',
+      );
+      const ring = await ringOf(storage, 'env:OLD', 'env:NEW');
+      const [old, next] = ring.held();
+      assert.ok(old && next);
+      assert.equal(ring.current().id, next.id);
+      const half = await keysOf(storage);
+      assert.ok(half.includes(old.id) && half.includes(next.id), 'it was killed too early or too late');
+      const sealer = createSealer(ring);
+      const readable = async (from: ReturnType<typeof createSealer>) => {
+        const rows = await storage.db.selectFrom('secrets').selectAll().orderBy('name').execute();
+        assert.deepEqual(
+          rows.map(({ sealed }, index) => from.open(sealed, `secret:${index}`).reveal()),
+          upTo(COUNT).map((index) => `value ${index}`),
+        );
+      };
+      await readable(sealer);
+
+      const { recordChange, changes } = recorder();
+      const done = await rewrapAll(
+        { storage, ring, recordChange, clock: systemClock },
+        { to: next.id, by: 'person:a@b.test' },
+      );
+      assert.equal(done.rewrapped, half.filter((id) => id === old.id).length);
+      assert.ok((await keysOf(storage)).every((id) => id === next.id));
+      await readable(createSealer(next.key));
+      assert.deepEqual(
+        changes.map(({ operation, by }) => [operation, by]),
+        [['key-encryption.rewrap', 'person:a@b.test']],
+      );
+      assert.match(
+        String(changes[0]?.changes),
+        new RegExp(`${COUNT} verified .*${next.id}.*${old.id} \\(env:OLD\\) retired`),
+      );
+      assert.equal((await ringOf(storage, 'env:NEW')).current().id, next.id, 'the new key is enough now');
+    },
+  );
+
+  onEachBackend(
+    'what is sealed while it runs is sealed with the new key, and no change in between is overwritten',
+    async ({ open }) => {
+      const storage = await open();
+      await fill(storage);
+      await storage.feed.start('a', async () => {});
+      const ring = await ringOf(storage, 'env:NEW', 'env:OLD');
+      const sealer = createSealer(ring);
+      let writes: Promise<unknown>[] = [];
+      const change = (name: string) => {
+        const sealed = sealer.seal(new Secret('changed'), 'x');
+        writes.push(storage.db.updateTable('secrets').set({ sealed }).where('name', '=', name).execute());
+      };
+      // One by one from behind, so that some are changed between being read and being written.
+      let last = COUNT;
+      const timer = setInterval(() => last > 0 && change(`secret-${String(--last).padStart(4, '0')}`), 0);
+      const { recordChange } = recorder();
+      await rewrapAll({ storage, ring, recordChange, clock: systemClock }, { to: 'env:NEW', by: 'test' });
+      clearInterval(timer);
+      await Promise.all(writes);
+      writes = [];
+      const only = createSealer((ring.held()[0] as { key: Uint8Array }).key);
+      const rows = await storage.db.selectFrom('secrets').selectAll().orderBy('name').execute();
+      for (const [index, { sealed }] of rows.entries())
+        assert.equal(
+          only.open(sealed, index >= last ? 'x' : `secret:${index}`).reveal(),
+          index >= last ? 'changed' : `value ${index}`,
+        );
+      assert.ok(last < COUNT);
+    },
+  );
+
+  /** @proves keys.sealed-columns */
+  onEachBackend('every column of bytes is declared: sealed, or no secret', async ({ open }) => {
+    const storage = await open();
+    const { rows } =
+      storage.dialect === 'sqlite'
+        ? await sql<{ name: string }>`
+            select m.name || '.' || c.name as name from sqlite_master m, pragma_table_info(m.name) c
+            where m.type = 'table' and c.type = 'BLOB' collate nocase`.execute(storage.db)
+        : await sql<{ name: string }>`
+            select table_name || '.' || column_name as name from information_schema.columns
+            where table_schema = current_schema() and data_type = 'bytea'`.execute(storage.db);
+    const declared = [...sealedColumns.map(({ table, column }) => `${table}.${column}`), ...openBytes];
+    assert.deepEqual(rows.map(({ name }) => name).sort(), declared.sort());
+  });
+}
