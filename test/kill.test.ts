@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { ManifestInput } from '@gatehouse/protocol';
-import { createMcpTransport } from '@gatehouse/sdk';
+import { createMcpTransport, createSvidSource } from '@gatehouse/sdk';
 import { Client } from '@modelcontextprotocol/client';
 import { exportJWK, generateKeyPair } from 'jose';
 import { startV2Http } from './peers/v2-server.ts';
@@ -76,6 +76,25 @@ test('after kill returns no call passes, no token is minted, parked approvals ar
   await fresh.connect(createMcpTransport(await agent.startTask({ template: 'all', intent: 'anew' })));
   assert.ok(!(await fresh.callTool({ name: 'shop__get_order', arguments: { order: 1042 } })).isError);
   await fresh.close();
+});
+
+/** @proves law-6.issuance */
+test('after kill no SVID is given, neither of the agent nor of its task', async () => {
+  const agent = await workspace.agent('agent-a');
+  const task = await agent.startTask({ template: 'all', intent: 'test' });
+  const sources = [undefined, task].map((each) =>
+    createSvidSource({ url: workspace.url, agent: 'agent-a', key: agent.key, ...(each && { task: each }) }),
+  );
+  for (const source of sources) {
+    assert.match((await source.x509()).spiffeId, /agent\/agent-a/);
+    await source.jwt(['a']);
+  }
+  await kill('agent-a');
+  for (const source of sources) {
+    await assert.rejects(source.jwt(['a']), ({ status }) => status === 401 || status === 403);
+    source.close();
+  }
+  await activate('agent-a');
 });
 
 test('a call in flight is ended, its upstream hears of it, and the record says that its outcome is unknown', async () => {

@@ -320,5 +320,27 @@ export const requirements: Requirement[] = [
     id: 'law-4.operator',
     promise: 'The local token of the host never approves',
     source: 'SECURITY.md#law-4',
+    id: 'spiffe.own-bundle',
+    promise:
+      'An SVID is verified with the bundle of the trust domain that it names, and of no other; bundles are never merged',
+    source: 'SPIFFE X.509-SVID §5, Trust Domain and Bundle §5',
+  },
+  {
+    id: 'spiffe.jwt-svid',
+    promise:
+      'A JWT-SVID has sub, aud and exp, is signed by RS, ES or PS with a JWT key of its trust domain, and has no header member but alg, kid and typ',
+    source: 'SPIFFE JWT-SVID §§2–5',
+  },
+  {
+    id: 'spiffe.bundle',
+    promise:
+      'Our bundle has one certificate per X.509 key and no kid there, a kid per JWT key, a sequence that only grows and a refresh hint',
+    source: 'SPIFFE Trust Domain and Bundle §4',
+  },
+  {
+    id: 'spiffe.federation',
+    promise:
+      'A foreign bundle comes from its declared address only, never goes back in its sequence, and the last good one survives outages and restarts',
+    source: 'SPIFFE Federation §5, Trust Domain and Bundle §4.1',
   },
 ];
