@@ -320,6 +320,8 @@ export const requirements: Requirement[] = [
     id: 'law-4.operator',
     promise: 'The local token of the host never approves',
     source: 'SECURITY.md#law-4',
+  },
+  {
     id: 'spiffe.own-bundle',
     promise:
       'An SVID is verified with the bundle of the trust domain that it names, and of no other; bundles are never merged',
