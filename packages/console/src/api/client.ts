@@ -1,4 +1,4 @@
-import type { Api, bodies } from '@gatehouse/protocol';
+import type { Api, bodies, consentBodies } from '@gatehouse/protocol';
 import { problemOf, unreachable } from './problem.ts';
 
 type Body<Name extends keyof typeof bodies> = (typeof bodies)[Name]['_zod']['input'];
@@ -19,6 +19,8 @@ interface RequestBodies {
   'POST /approvals/:id/approve': Body<'approve'>;
   'POST /approvals/:id/deny': Body<'deny'>;
   'POST /logs/verify': Body<'verifyLog'>;
+  'POST /consents/:id/options': (typeof consentBodies)['options']['_zod']['input'];
+  'POST /consents/:id/approve': (typeof consentBodies)['approve']['_zod']['input'];
 }
 
 type ParameterNames<Path extends string> = Path extends `${string}:${infer Name}/${infer Rest}`

@@ -1,4 +1,4 @@
-import type { Approval, SessionView } from '@gatehouse/protocol';
+import type { Approval, ConsentAnswer, SessionView } from '@gatehouse/protocol';
 import {
   browserSupportsWebAuthn,
   type PublicKeyCredentialCreationOptionsJSON,
@@ -46,6 +46,15 @@ export async function approveWithPasskey(shown: Approval): Promise<Approval> {
   }
   const assertion = await ceremony(() => startAuthentication({ optionsJSON }));
   return call('POST /approvals/:id/approve', { params, body: { assertion: { ...assertion } } });
+}
+
+/** A yes that nobody's browser was opened for: the passkey signs this request with exactly what was shown for it. */
+export async function consentWithPasskey(id: string, answer: ConsentAnswer): Promise<{ redirect: string | null }> {
+  const params = { id };
+  const { options } = await call('POST /consents/:id/options', { params, body: { digest: answer.digest } });
+  const optionsJSON = options as PublicKeyCredentialRequestOptionsJSON;
+  const assertion = await ceremony(() => startAuthentication({ optionsJSON }));
+  return call('POST /consents/:id/approve', { params, body: { ...answer, assertion: { ...assertion } } });
 }
 
 async function ceremony<T>(run: () => Promise<T>): Promise<T> {

@@ -52,6 +52,22 @@ export const approvalsQuery = (filter: { state?: ApprovalState; agent?: string; 
 export const approvalQuery = (id: string) =>
   queryOptions({ queryKey: ['approvals', 'one', id], queryFn: () => call('GET /approvals/:id', { params: { id } }) });
 
+export const consentQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['consents', 'one', id],
+    queryFn: () => call('GET /consents/:id', { params: { id } }),
+    retry: false,
+    // What is shown is what is answered: it changes only when the server says that it has.
+    staleTime: Number.POSITIVE_INFINITY,
+    refetchOnWindowFocus: false,
+  });
+
+export const consentsQuery = queryOptions({
+  queryKey: ['consents', 'waiting'],
+  queryFn: () => call('GET /consents'),
+  refetchInterval: 5_000,
+});
+
 export interface ActionFilter {
   agent?: string | undefined;
   task?: string | undefined;

@@ -81,6 +81,21 @@ const approval = createRoute({
   component: lazyRouteComponent(() => import('../pages/approvals/approval-page.tsx'), 'ApprovalPage'),
 });
 
+const consent = createRoute({
+  getParentRoute: () => house,
+  path: '/consent/$id',
+  component: lazyRouteComponent(() => import('../pages/consent/consent-page.tsx'), 'ConsentPage'),
+});
+
+const device = createRoute({
+  getParentRoute: () => house,
+  path: '/device',
+  validateSearch: (search: Record<string, unknown>): { user_code?: string | undefined } => ({
+    user_code: text(search.user_code),
+  }),
+  component: lazyRouteComponent(() => import('../pages/consent/device-page.tsx'), 'DevicePage'),
+});
+
 const tools = createRoute({
   getParentRoute: () => house,
   path: '/tools',
@@ -164,6 +179,8 @@ export const createConsoleRouter = (queries: QueryClient) =>
         agent,
         approvals,
         approval,
+        consent,
+        device,
         tools,
         definition,
         actions,

@@ -8,6 +8,7 @@ import { ApprovalBadge, EnvironmentBadge, TierBadge } from '../../ui/badge.tsx';
 import { type Column, DataTable } from '../../ui/data-table.tsx';
 import { Card, Empty, Failure, Page, Section } from '../../ui/page.tsx';
 import { When } from '../../ui/when.tsx';
+import { WaitingConsents } from '../consent/waiting-consents.tsx';
 import classes from './approval.module.css';
 import { ApprovalCard } from './approval-card.tsx';
 
@@ -22,6 +23,7 @@ export function ApprovalsPage() {
       title="Approvals"
       about="A yes is for exactly one action, with exactly these arguments, once. Your passkey signs its digest."
     >
+      <WaitingConsents />
       <Section title="Waiting" count={waiting?.length}>
         {pending.error && !waiting && <Failure error={pending.error} retry={() => void pending.refetch()} />}
         {!waiting && !pending.error && <Skeleton height={260} radius="md" />}
