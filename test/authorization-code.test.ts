@@ -18,11 +18,17 @@ const app: ManifestInput = {
   displayName: 'An application',
   redirectUris: ['http://127.0.0.1/callback', 'https://app.example/callback'],
 };
+const group: ManifestInput = {
+  kind: 'Group',
+  name: 'shopkeepers',
+  members: ['owner@example.test'],
+  allow: [{ tools: ['shop/*'] }],
+};
 const other: ManifestInput = { ...app, name: 'other-app', displayName: 'Another' };
 
 before(async () => {
   workspace = await startWorkspace();
-  await workspace.apply([...manifests(), app, other]);
+  await workspace.apply([...manifests(), group, app, other]);
   owner = await workspace.person('owner@example.test');
 });
 after(() => workspace.close());

@@ -234,6 +234,11 @@ export const requirements: Requirement[] = [
     source: 'RFC 9396 §5',
   },
   {
+    id: 'clients.just-the-url',
+    promise: 'MCP clients that know nothing but the address connect: metadata, registration, browser, token, call',
+    source: 'MCP 2026-07-28, authorization; RFC 9728, RFC 8414, RFC 7591',
+  },
+  {
     id: 'consent.flow',
     promise:
       'A client that a person drives gets a token for that person, of the agent and narrowed to the tools consented to',

@@ -60,6 +60,8 @@ export async function startWorkspace(
     replica?: string;
     port?: number;
     streamRestMs?: number;
+    clients?: { dynamic?: boolean; hosts?: string[] };
+    clientMetadata?: { allowPrivateAddress: boolean; ca: string };
   } = {},
 ): Promise<Workspace> {
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'gatehouse-'));
@@ -75,9 +77,11 @@ export async function startWorkspace(
         publicUrl: url,
         trustDomain: 'example.test',
         replica: options.replica ?? 'one',
+        ...(options.clients && { clients: options.clients }),
       },
       {
         log: quietLog,
+        ...(options.clientMetadata && { clientMetadata: options.clientMetadata }),
         ...(options.streamRestMs !== undefined && { streamRestMs: options.streamRestMs }),
         ...(options.consoleDir !== undefined && { consoleDir: options.consoleDir }),
       },

@@ -33,6 +33,8 @@ export interface ConsentTool {
   description: string | null;
   tier: Tier;
   effects: Effect[];
+  /** False: no group of the person allows it to them, so that the agent could not use it for them either. */
+  yours: boolean;
   /** Arguments that the template fixes: `{order: "$order"}`. */
   when: Record<string, string | number | boolean>[];
 }

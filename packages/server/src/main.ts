@@ -72,7 +72,13 @@ export interface RunningServer {
  */
 export async function startServer(
   config: Config,
-  options: { log?: Log; clock?: Clock; consoleDir?: string; streamRestMs?: number } = {},
+  options: {
+    log?: Log;
+    clock?: Clock;
+    consoleDir?: string;
+    streamRestMs?: number;
+    clientMetadata?: { allowPrivateAddress: boolean; ca: string };
+  } = {},
 ): Promise<RunningServer> {
   const log = options.log ?? createLog('info');
   const clock = options.clock ?? systemClock;
@@ -132,6 +138,8 @@ export async function startServer(
     ...(config.rotateKeysAfterDays !== undefined && { keyMaxAgeMs: config.rotateKeysAfterDays * 24 * 3_600_000 }),
     publicUrl: config.publicUrl,
     mutualTlsUrl,
+    clientMetadata: { hosts: config.clients?.hosts ?? null, ...options.clientMetadata },
+    dynamicClients: config.clients?.dynamic ?? false,
   });
   const consents = createConsents({
     storage,

@@ -18,6 +18,7 @@ interface Options {
   replica?: string;
   keyEncryption?: string[];
   rotateKeysAfter?: string;
+  dynamicClients?: boolean;
   /** False: apply nothing to an empty database. */
   workspace?: string | false;
   logLevel: LogLevel;
@@ -44,6 +45,7 @@ export const start: Run<Options> = async ({ options, out }) => {
     publicUrl,
     trustDomain: 'gatehouse.local',
     replica: options.replica ?? defaultReplica(),
+    clients: { dynamic: options.dynamicClients === true },
     ...keyEncryptionOf(options),
     ...(options.rotateKeysAfter !== undefined && {
       rotateKeysAfterDays: toNumber(options.rotateKeysAfter, '--rotate-keys-after', 1, 3_650),

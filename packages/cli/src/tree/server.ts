@@ -18,6 +18,10 @@ export function addServerVerbs(program: Command): void {
       option('--database <url>', '"sqlite" (in the data directory) or a postgres:// URL').default('sqlite'),
       option('--replica <name>', 'name of this server; owns one Merkle log (default: name of the host)'),
       option(
+        '--dynamic-clients',
+        'let MCP clients that nobody has registered register themselves (RFC 7591); people still consent to each',
+      ),
+      option(
         '--key-encryption <source...>',
         'what seals stored secrets: file:PATH, env:NAME, command:PROGRAM ARGUMENT…, openbao:URL#transit/keys/NAME, aws-kms:ARN; several to change from one to another (or GATEHOUSE_KEY_ENCRYPTION, one a line; default: keys/key-encryption.key in the data directory)',
       ),

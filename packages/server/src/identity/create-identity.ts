@@ -47,6 +47,8 @@ export interface IdentityDependencies {
   svids?: SvidVerifier;
   /** Whose client metadata documents are read. Default: anybody's, at public addresses. */
   clientMetadata?: ClientMetadataPolicy;
+  /** True: anybody may register a client (RFC 7591). Default false. */
+  dynamicClients?: boolean;
 }
 
 export interface Identity {
@@ -80,7 +82,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
   const proofs = createProofs({ clock, requireNonce: requireProofNonce });
   const reader = createTokenReader({ ...dependencies, keys, proofs });
   const core = await openTrustDomain(dependencies);
-  const { svids = core, clientMetadata = { hosts: null } } = dependencies;
+  const { svids = core, clientMetadata = { hosts: null }, dynamicClients = false } = dependencies;
   const peers = createPeers({ svids, clock });
   const trustDomain = { ...core, ...createSvidRoutes({ ...dependencies, trustDomain: core, reader, proofs, peers }) };
   return {
@@ -89,6 +91,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
     authorizationServer: createAuthorizationServer({
       ...dependencies,
       clientMetadata,
+      dynamicClients,
       keys,
       proofs,
       reader,

@@ -15,6 +15,13 @@ export interface Config {
   tls?: { certificateFile: string; keyFile: string; clientCertificates?: boolean } | undefined;
   /** A port of its own for mutual TLS, whose certificate is Gatehouse's own X.509-SVID; `url` is where agents reach it. */
   mutualTls?: { port: number; url: string } | undefined;
+  /** Clients that people drive agents with and that nobody has registered. */
+  clients?: {
+    /** True: anybody may register one (RFC 7591); it is worth nothing until a person consents to it. Default false. */
+    dynamic?: boolean;
+    /** Hosts whose client metadata documents are read. Default: any public host. */
+    hosts?: string[];
+  };
   /** SPIFFE trust domain of the workspace. */
   trustDomain: string;
   /** Name of this replica; owns one Merkle log. */

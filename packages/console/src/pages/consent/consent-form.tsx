@@ -69,7 +69,9 @@ function Answer({ consent, choice, onDone, again }: FormProps & { choice: Consen
   const wish = consent.wish?.template === choice.template ? consent.wish : null;
   const [parameters, setParameters] = useState<TaskParameters>(wish?.parameters ?? {});
   const [intent, setIntent] = useState(wish?.intent ?? '');
-  const [kept, setKept] = useState<ReadonlySet<string>>(() => new Set(choice.tools.map(({ ref }) => ref)));
+  const [kept, setKept] = useState<ReadonlySet<string>>(
+    () => new Set(choice.tools.filter(({ yours }) => yours).map(({ ref }) => ref)),
+  );
   const [minutes, setMinutes] = useState(Math.floor(choice.ttlSeconds / 60));
 
   const leave = (answer: 'yes' | 'no', redirect: string | null) => {
@@ -192,9 +194,7 @@ function Parameter({
 }) {
   const common = { label: name, description: declared.description };
   if (declared.type === 'boolean')
-    return (
-      <Switch {...common} checked={value === true} onChange={(event) => onChange(event.currentTarget.checked)} />
-    );
+    return <Switch {...common} checked={value === true} onChange={(event) => onChange(event.currentTarget.checked)} />;
   if (declared.type === 'integer')
     return (
       <NumberInput

@@ -68,11 +68,18 @@ const isReading = ({ effects }: ConsentTool) => effects.every((effect) => effect
 
 function Described({ tool }: { tool: ConsentTool }) {
   const limits = tool.when.every((when) => Object.keys(when).length > 0)
-    ? tool.when.map((when) => Object.entries(when).map(([name, value]) => `${name} is ${inWords(value)}`).join(' and '))
+    ? tool.when.map((when) =>
+        Object.entries(when)
+          .map(([name, value]) => `${name} is ${inWords(value)}`)
+          .join(' and '),
+      )
     : [];
   return (
     <>
       {tool.description && <PlainText text={tool.description} />}
+      {!tool.yours && (
+        <span className={classes.limit}> None of your groups allows you this, so it would be refused.</span>
+      )}
       {limits.length > 0 && <span className={classes.limit}> Only where {limits.join(', or ')}.</span>}
     </>
   );

@@ -59,7 +59,11 @@ export function createAuthorizationServer(dependencies: ProviderDependencies): A
 
   const routes = new Map<string, Route>();
   const metadata = (make: typeof serverMetadata): Answer =>
-    document(() => make(publicUrl, mutualTlsUrl), 'application/json', METADATA_MAX_AGE_SECONDS);
+    document(
+      () => make(publicUrl, { mutualTlsUrl, dynamicClients: dependencies.dynamicClients }),
+      'application/json',
+      METADATA_MAX_AGE_SECONDS,
+    );
   const keySet = document(() => keys.jwks(), 'application/jwk-set+json', JWKS_MAX_AGE_SECONDS);
   const get = (path: string, answer: Answer) => routes.set(path, { method: 'GET', mints: false, answer });
   const post = (path: string, mints = false) => routes.set(path, { method: 'POST', mints, answer: toProvider(path) });
@@ -85,6 +89,7 @@ export function createAuthorizationServer(dependencies: ProviderDependencies): A
   post(endpoints.introspect);
   post(endpoints.revoke);
   post(endpoints.par);
+  if (dependencies.dynamicClients) post(endpoints.register);
   // Codes that a person has to say yes to before anything is issued for them.
   post(endpoints.device, true);
   post(endpoints.backchannel, true);

@@ -1,6 +1,6 @@
 import { name } from '@gatehouse/protocol';
 import { type Adapter, type AdapterFactory, type AdapterPayload, errors } from 'oidc-provider';
-import type { Clock } from '../../platform/index.ts';
+import type { Clock, Json } from '../../platform/index.ts';
 import type { Registry } from '../../registry/index.ts';
 import type { Storage } from '../../storage/index.ts';
 import type { SvidVerifier } from '../client-certificate/svid-verifier.ts';
@@ -8,6 +8,7 @@ import { consentOf } from '../consent/consent.ts';
 import { artifactAdapter } from './artifacts.ts';
 import { authenticationMetadata } from './client-authentication.ts';
 import { agentClient, drivenClient } from './clients.ts';
+import { findDynamicClient, keepDynamicClient } from './dynamic-clients.ts';
 import { useAssertion } from './used-assertions.ts';
 
 /** What oidc-provider sees of the workspace: clients, what it keeps between requests, and the ids of used assertions. No client secret exists. */
@@ -21,11 +22,14 @@ export function createAdapters(dependencies: {
   const { storage, registry, clock, svids } = dependencies;
   const clients: Adapter = {
     ...nothing('Client'),
+    async upsert(id, metadata) {
+      await keepDynamicClient(dependencies, id, metadata as Json);
+    },
     async find(id) {
       // An agent may call itself by its SPIFFE ID (draft-ietf-oauth-spiffe-client-auth).
       const named = svids.principalOf(id);
       const agent = registry.snapshot().agents.get(named?.kind === 'agent' ? named.name : id);
-      if (!agent) return named === undefined ? drivenClient(registry.snapshot(), id) : undefined;
+      if (!agent) return drivenClient(registry.snapshot(), id) ?? findDynamicClient(dependencies, id);
       if (!name.safeParse(agent.name).success) return undefined;
       if (named?.kind === 'agent' && named.environment !== agent.manifest.environment) return undefined;
       const authentication = await authenticationMetadata(dependencies, agent);

@@ -18,6 +18,7 @@ import { authorizationParameters, backchannelFeature, consentPolicy, leaveBrowse
 import { ASSERTION_MAX_LIFE_SECONDS, assertionProblem, CLOCK_TOLERANCE_SECONDS } from './client-assertion.ts';
 import { mutualTls, SVID_REFUSED, takeJwtSvids } from './client-authentication.ts';
 import { type ClientMetadataPolicy, clientMetadataFeature, fetchThrough } from './client-metadata.ts';
+import { ignoreRegisteredScopes, registrationFeature } from './dynamic-clients.ts';
 import { clientCredentialsParameters, createClientCredentialsGrant } from './grants/client-credentials.ts';
 import { createConsentedGrants } from './grants/consented.ts';
 import { createTokenExchangeGrant, tokenExchangeParameters } from './grants/token-exchange.ts';
@@ -41,6 +42,8 @@ export interface ProviderDependencies extends GrantDependencies {
   log: Log;
   /** Whose metadata documents are read. */
   clientMetadata: ClientMetadataPolicy;
+  /** True: anybody may register a client (RFC 7591). */
+  dynamicClients: boolean;
 }
 
 /** RFC 6749 section 4.1.2 recommends ten minutes at most; a program needs seconds. */
@@ -75,6 +78,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
       device_authorization: endpoints.device,
       code_verification: DEVICE_PAGE,
       backchannel_authentication: endpoints.backchannel,
+      registration: endpoints.register,
     },
     features: {
       clientCredentials: { enabled: true },
@@ -96,6 +100,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
       // Proofs are checked by proof.ts, here as at the doors.
       dPoP: { enabled: false },
       pushedAuthorizationRequests: { enabled: true },
+      registration: registrationFeature(dependencies.dynamicClients),
       rpInitiatedLogout: { enabled: false },
       userinfo: { enabled: false },
       mTLS: mutualTls(dependencies),
@@ -152,6 +157,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   // Only what authorization-server.ts wrote into these headers is in them.
   provider.proxy = true;
   takeJwtSvids(provider);
+  ignoreRegisteredScopes(provider);
   const grants: [string, GrantHandler, readonly string[]][] = [
     ['client_credentials', createClientCredentialsGrant(dependencies), clientCredentialsParameters],
     [TOKEN_EXCHANGE, createTokenExchangeGrant(dependencies), tokenExchangeParameters],
@@ -180,6 +186,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   provider.on('grant.error', onRefusal);
   provider.on('introspection.error', onRefusal);
   provider.on('revocation.error', onRefusal);
+  provider.on('registration_create.error', onRefusal);
   provider.on('authorization.error', onRefusal);
   provider.on('pushed_authorization_request.error', onRefusal);
   provider.on('device_authorization.error', onRefusal);

@@ -10,6 +10,7 @@ export const endpoints = {
   par: '/oauth/par',
   device: '/oauth/device',
   backchannel: '/oauth/backchannel',
+  register: '/oauth/register',
   jwks: '/oauth/jwks',
 } as const;
 
@@ -43,13 +44,20 @@ export const tokenTypes = {
   transaction: 'urn:ietf:params:oauth:token-type:txn_token',
 } as const;
 
+interface MetadataOptions {
+  /** Where client certificates are asked for, if they are anywhere (RFC 8705 §5: clients that use them go there). */
+  mutualTlsUrl?: string | undefined;
+  dynamicClients?: boolean;
+}
+
 /**
  * RFC 8414 metadata, written without the library that answers the endpoints, which is loaded later. A test compares the two.
  * No scopes are published: what a token is for stands in `authorization_details`, and the person narrows it.
- *
- * `mutualTlsUrl` is where client certificates are asked for, if they are anywhere (RFC 8705 §5: clients that use them go there).
  */
-export function serverMetadata(issuer: string, mutualTlsUrl?: string): Record<string, unknown> {
+export function serverMetadata(
+  issuer: string,
+  { mutualTlsUrl, dynamicClients = false }: MetadataOptions = {},
+): Record<string, unknown> {
   const clientAuthentication = [
     'private_key_jwt',
     'none',
@@ -68,6 +76,7 @@ export function serverMetadata(issuer: string, mutualTlsUrl?: string): Record<st
     backchannel_authentication_endpoint: issuer + endpoints.backchannel,
     backchannel_token_delivery_modes_supported: ['poll'],
     backchannel_user_code_parameter_supported: false,
+    ...(dynamicClients && { registration_endpoint: issuer + endpoints.register }),
     response_types_supported: ['code'],
     response_modes_supported: ['query', 'fragment', 'form_post'],
     code_challenge_methods_supported: ['S256'],
@@ -97,9 +106,9 @@ export function serverMetadata(issuer: string, mutualTlsUrl?: string): Record<st
 }
 
 /** The same under the OpenID name, with the members that OpenID discovery requires. No ID token is ever issued. */
-export function openidMetadata(issuer: string, mutualTlsUrl?: string): Record<string, unknown> {
+export function openidMetadata(issuer: string, options: MetadataOptions = {}): Record<string, unknown> {
   return {
-    ...serverMetadata(issuer, mutualTlsUrl),
+    ...serverMetadata(issuer, options),
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: [],
   };

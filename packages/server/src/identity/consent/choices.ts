@@ -1,7 +1,7 @@
 import type { ConsentChoice, ConsentClient, ConsentTool, ConsentWish, PersonManifest } from '@gatehouse/protocol';
 import { toolPatternMatches } from '@gatehouse/protocol';
 import { digestJson, limits } from '../../platform/index.ts';
-import type { Agent, RegisteredServer, Snapshot } from '../../registry/index.ts';
+import { type Agent, groupsOf, type RegisteredServer, type Snapshot } from '../../registry/index.ts';
 
 /** What a person is offered: agents that this client may drive, each with the templates that it may start tasks under. */
 export interface Asked {
@@ -48,7 +48,7 @@ export function choiceOf(
     description: template.description ?? null,
     parameters: template.parameters,
     ttlSeconds: Math.min(template.ttlSeconds, limits.taskTtlSeconds),
-    tools: toolsOf(snapshot, environment.name, template.allow),
+    tools: toolsOf(snapshot, environment.name, template.allow, rulesFor(snapshot, asked.person)),
   };
   const { id, client, person, resources } = asked;
   return {
@@ -91,22 +91,28 @@ function templatesOf(snapshot: Snapshot, agent: Agent, wish: ConsentWish | null)
 
 type Rules = Snapshot['templates'] extends ReadonlyMap<string, infer T extends { allow: unknown }> ? T['allow'] : never;
 
-function toolsOf(snapshot: Snapshot, environment: string, rules: Rules): ConsentTool[] {
+/** What the person's own groups allow: an agent that acts for them can do no more (law 5). */
+function rulesFor(snapshot: Snapshot, { email }: PersonManifest): Rules {
+  return groupsOf(snapshot, email).flatMap((name) => snapshot.groups.get(name)?.allow ?? []);
+}
+
+function toolsOf(snapshot: Snapshot, environment: string, rules: Rules, own: Rules): ConsentTool[] {
   const tools: ConsentTool[] = [];
   for (const server of snapshot.servers.values()) {
     if (!server.manifest.environments.includes(environment)) continue;
     for (const thing of thingsOf(server)) {
-      const matching = rules.filter(({ tools: patterns }) =>
-        patterns.some((pattern) => toolPatternMatches(pattern, thing.ref)),
-      );
-      if (matching.length > 0) tools.push({ ...thing, when: matching.map(({ when }) => when ?? {}) });
+      const covers = ({ tools: patterns }: Rules[number]) =>
+        patterns.some((pattern) => toolPatternMatches(pattern, thing.ref));
+      const matching = rules.filter(covers);
+      if (matching.length > 0)
+        tools.push({ ...thing, yours: own.some(covers), when: matching.map(({ when }) => when ?? {}) });
     }
   }
   return tools.sort((a, b) => a.ref.localeCompare(b.ref));
 }
 
 /** What can be called at all: approved, and not prohibited. */
-function thingsOf(server: RegisteredServer): Omit<ConsentTool, 'when'>[] {
+function thingsOf(server: RegisteredServer): Omit<ConsentTool, 'when' | 'yours'>[] {
   const { resources, prompts } = server.manifest;
   const described = (text: unknown) => (typeof text === 'string' ? text : null);
   return [

@@ -4,6 +4,7 @@ import { type Clock, canonicalJson, GatehouseError, type Json, limits } from '..
 import { checkParameters, type Registry } from '../../registry/index.ts';
 import type { DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
 import { artifactKey } from '../authorization-server/artifacts.ts';
+import { useDynamicClient } from '../authorization-server/dynamic-clients.ts';
 import type { PasskeyVerification, SignedInPerson } from '../people/index.ts';
 import { carriesConsentCookie } from './browser-cookie.ts';
 import { type Asked, agentsFor, choiceOf, choicesFor } from './choices.ts';
@@ -192,6 +193,7 @@ export function createConsents(dependencies: ConsentDependencies): Consents {
             user_code: null,
           })
           .execute();
+        await useDynamicClient(transaction, request.clientId, now);
         await recordChange(transaction, {
           operation: 'consent.grant',
           by: `person:${person.email}`,
