@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
+import type { TrustDomainView } from '@gatehouse/protocol';
 import * as grpc from '@grpc/grpc-js';
 import { decodeJwt } from 'jose';
 import { pythonTool } from '../../../test/support/python.ts';
@@ -185,6 +186,25 @@ with WorkloadApiClient('unix://${socket}') as c:
     await town.workspace.operator('POST /agents/:name/kill', { params: { name: town.agentName }, body: {} });
     await assert.rejects(fetchJwt({ audience: ['a'] }), { code: grpc.status.PERMISSION_DENIED });
   });
+});
+
+test('the trust domain is shown, rotated and given a signing request, each also as JSON', async () => {
+  const shown = (await town.run('trust-domain', '--json')).json<TrustDomainView>();
+  assert.equal(shown.name, 'example.test');
+  assert.deepEqual(
+    shown.authorities.map(({ kind, state }) => [kind, state]),
+    [
+      ['root', 'signing'],
+      ['intermediate', 'signing'],
+    ],
+  );
+  assert.match((await town.run('trust-domain')).stdout, /intermediate +signing/);
+  const { id } = (await town.run('trust-domain', 'rotate', '--json')).json<{ id: string }>();
+  const after = (await town.run('trust-domain', '--json')).json<TrustDomainView>();
+  assert.equal(after.authorities.find((each) => each.id === id)?.state, 'next');
+  assert.match((await town.run('trust-domain', 'request-intermediate')).stdout, /BEGIN CERTIFICATE REQUEST/);
+  const failed = await town.run('trust-domain', 'import-intermediate', join(town.directory, 'none.pem'));
+  assert.deepEqual([failed.code, /cannot be read/.test(failed.stderr)], [66, true]);
 });
 
 test('a listener at a path that is no socket of ours is not removed', async () => {

@@ -122,7 +122,15 @@ export function createSvidSource(options: SvidOptions): SvidSource {
   };
 
   return {
-    x509: async () => (svid && svid.expiresAt > clock.now() && clock.now() < svidDueAt ? svid : renew()),
+    async x509() {
+      if (svid && clock.now() < svidDueAt) return svid;
+      return renew().catch((error: unknown) => {
+        // A server that is away for a moment stops nobody: what lives is used until it ends.
+        const isNo = error instanceof GatehouseRequestError && isRefusal(error);
+        if (isNo || !svid || svid.expiresAt <= clock.now()) throw error;
+        return svid;
+      });
+    },
     jwt: (audience, ttlSeconds) =>
       post<JwtSvidAnswer>(options, url, '/svid/jwt', { audience, ...(ttlSeconds !== undefined && { ttlSeconds }) }),
     async bundles() {

@@ -44,6 +44,7 @@ interface Dependencies {
 /** After a failure, and before the first success, it is asked again sooner. */
 const RETRY_MS = 30_000;
 const STALE_HINTS = 3;
+const FORGET_AFTER_MS = 60_000;
 
 export async function openFederation(dependencies: Dependencies): Promise<Federation> {
   const { storage, registry, clock, log } = dependencies;
@@ -123,8 +124,14 @@ export async function openFederation(dependencies: Dependencies): Promise<Federa
     async tick() {
       const now = clock.now();
       const declared = [...registry.snapshot().trustDomains.values()];
-      const rows = declared.length > 0 || stored.size > 0 ? await rowsByName() : new Map();
-      const left = [...rows.keys()].filter((name) => !declared.some((each) => each.name === name));
+      const rows =
+        declared.length > 0 || stored.size > 0 ? await rowsByName() : new Map<string, Tables['foreign_bundles']>();
+      // A replica that has not heard of a new declaration yet must not throw away what another has just fetched for it.
+      const left = [...rows.values()]
+        .filter(
+          (row) => row.tried_at + FORGET_AFTER_MS <= now && !declared.some(({ name }) => name === row.trust_domain),
+        )
+        .map((row) => row.trust_domain);
       if (left.length > 0) await storage.db.deleteFrom('foreign_bundles').where('trust_domain', 'in', left).execute();
       const due = declared.filter((manifest) => isDue(manifest, rows.get(manifest.name), now));
       const fetched = await Promise.all(
