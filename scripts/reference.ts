@@ -102,6 +102,12 @@ const limitSources = [
   ['Everywhere', 'packages/server/src/platform/config.ts', 'limits'],
   ['The MCP door', 'packages/server/src/gate/mcp/limits.ts', 'doorLimits'],
   ['The trust domain', 'packages/server/src/identity/trust-domain/limits.ts', 'trustDomainLimits'],
+  [
+    'Sign-in with an identity provider',
+    'packages/server/src/identity/people/company-sign-in/limits.ts',
+    'companySignInLimits',
+  ],
+  ['Directories (SCIM)', 'packages/server/src/identity/people/scim/limits.ts', 'scimLimits'],
   ['Toward tool servers', 'packages/server/src/gate/upstream/limits.ts', 'upstreamLimits'],
 ] as const;
 

@@ -349,5 +349,64 @@ export const requirements: Requirement[] = [
     promise:
       'A foreign bundle comes from its declared address only, never goes back in its sequence, and the last good one survives outages and restarts',
     source: 'SPIFFE Federation §5, Trust Domain and Bundle §4.1',
+    id: 'oidc.sign-in',
+    promise: 'A person signs in with the company’s OpenID provider: code, PKCE, state, nonce, issuer',
+    source: 'OpenID Connect Core §3.1, RFC 7636, RFC 9207',
+  },
+  {
+    id: 'oidc.declared-only',
+    promise: 'Whom the provider knows and the workspace does not is nobody here',
+    source: 'SECURITY.md#law-2',
+  },
+  {
+    id: 'oidc.takeover',
+    promise:
+      'An account is known by issuer and subject; an address that changes at the provider makes nobody somebody else',
+    source: 'OpenID Connect Core §5.7',
+  },
+  {
+    id: 'oidc.replay',
+    promise: 'A sign-in is finished once, in the browser that began it, at the provider that was asked',
+    source: 'RFC 9700 §§4.4, 4.7',
+  },
+  {
+    id: 'oidc.id-token',
+    promise: 'An ID token without signature, nonce, audience, issuer or life opens nothing',
+    source: 'OpenID Connect Core §3.1.3.7',
+  },
+  {
+    id: 'law-4.oidc',
+    promise: 'A company sign-in never adds a passkey to somebody who has one',
+    source: 'SECURITY.md#law-4',
+  },
+  {
+    id: 'scim.bearer',
+    promise: 'A directory’s token is good at /scim only, is stored as a digest, shown once and revoked at once',
+    source: 'RFC 7644 §2',
+  },
+  {
+    id: 'scim.provision',
+    promise: 'Users and groups come and change by SCIM; roles come only from mappings that a manifest declares',
+    source: 'RFC 7644 §§3.3–3.5',
+  },
+  {
+    id: 'scim.declared',
+    promise: 'A directory adds nothing to whom a manifest declares',
+    source: 'docs/explanation/roles.md',
+  },
+  {
+    id: 'scim.leaver',
+    promise: 'Who is deactivated or deleted in the directory has left: sessions and passkeys end in one transaction',
+    source: 'docs/explanation/roles.md',
+  },
+  {
+    id: 'law-6.departure',
+    promise: 'After its owner has left without a successor an agent is suspended, and nothing mints for it',
+    source: 'SECURITY.md#law-6',
+  },
+  {
+    id: 'people.offboard',
+    promise: 'Agents and what they wait for go to the successor; an apply undoes none of it',
+    source: 'docs/explanation/roles.md',
   },
 ];

@@ -3,6 +3,7 @@ import { addAgentVerbs } from './tree/agents.ts';
 import { addApprovalVerbs } from './tree/approvals.ts';
 import { addKeyVerbs } from './tree/keys.ts';
 import { addLogVerbs } from './tree/log.ts';
+import { addPeopleVerbs } from './tree/people.ts';
 import { addServerVerbs } from './tree/server.ts';
 import { addTaskVerbs } from './tree/tasks.ts';
 import { addTrustDomainVerbs } from './tree/trust-domain.ts';
@@ -25,6 +26,7 @@ export function createProgram(): Command {
   });
   addServerVerbs(program);
   addAgentVerbs(program);
+  addPeopleVerbs(program);
   addTaskVerbs(program);
   addWorkspaceVerbs(program);
   addApprovalVerbs(program);

@@ -67,7 +67,6 @@ export interface SignInProviderView {
 export interface ScimTokenView {
   id: string;
   name: string;
-  agents: boolean;
   createdAt: number;
   createdBy: string;
   lastUsedAt: number | null;
@@ -80,8 +79,6 @@ export const peopleBodies = {
   providerSignIn: z.strictObject({ provider: z.string().max(64), next: z.string().max(2_000).default('/') }),
   createScimToken: z.strictObject({
     name: z.string().min(1).max(100),
-    /** May also read and write agents. */
-    agents: z.boolean().default(false),
     expiresInDays: z.number().int().min(1).max(3_650).optional(),
   }),
 } as const;
@@ -105,6 +102,10 @@ export interface PeopleApi {
   /** Sessions of everybody, newest first. */
   'GET /sessions/everyone': { items: SessionSummaryView[]; cursor: string | null };
   'GET /roles': { items: RoleView[] };
+  'GET /scim/tokens': { items: ScimTokenView[] };
+  /** The token is in this answer and never again. */
+  'POST /scim/tokens': ScimTokenView & { token: string; url: string };
+  'DELETE /scim/tokens/:id': { ok: true };
   'GET /signin/providers': { items: SignInProviderView[] };
   /** Where the browser goes to sign in with the company's provider. */
   'POST /signin/provider': { url: string };

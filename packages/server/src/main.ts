@@ -13,8 +13,11 @@ import {
   createCompanySignIn,
   createCompanySignInDoor,
   createConsents,
+  createDirectory,
   createIdentity,
   createPeople,
+  createScimDoor,
+  createScimTokens,
   relyingPartyOf,
 } from './identity/index.ts';
 import { openLedger } from './ledger/index.ts';
@@ -241,6 +244,16 @@ export async function startServer(
   });
   const companySignInDoor = createCompanySignInDoor(companySignIn, relyingPartyOf(config.publicUrl), log);
   const leaving = { storage, registry, people };
+  const scimTokens = createScimTokens({ storage, recordChange, clock });
+  const directory = createDirectory({
+    storage,
+    registry,
+    recordChange,
+    clock,
+    publicUrl: config.publicUrl,
+    offboard: (email, how) => offboard(leaving, email, how),
+  });
+  const scimDoor = createScimDoor({ directory, tokens: scimTokens, log, publicUrl: config.publicUrl });
   const departures = createDepartures({
     ...leaving,
     onFailure: (error, person) => log.error('a departure could not be completed and is tried again', { person, error }),
@@ -321,6 +334,7 @@ export async function startServer(
     trustDomain: identity.trustDomain,
     consents,
     companySignIn,
+    scimTokens,
     approvals,
     ledger,
     enforcement,
@@ -360,6 +374,7 @@ export async function startServer(
     if (await authorizations.handle(request, response)) return;
     if (await identity.authorizationServer.handle(request, response)) return;
     if (await companySignInDoor.handle(request, response)) return;
+    if (await scimDoor.handle(request, response)) return;
     await api.handle(request, response);
   }
   const { host, port, tls, mutualTls } = config;

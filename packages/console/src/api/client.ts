@@ -6,6 +6,7 @@ type Body<Name extends keyof typeof bodies> = (typeof bodies)[Name]['_zod']['inp
 /** What each route takes; a route that is not here takes nothing. */
 interface RequestBodies {
   'POST /signin/link': Body<'signInLink'>;
+  'POST /signin/provider': { provider: string; next: string };
   'POST /signin/passkey': Body<'passkeySignIn'>;
   'POST /passkeys': Body<'passkeyEnrol'>;
   'PATCH /passkeys/:id': Body<'renamePasskey'>;

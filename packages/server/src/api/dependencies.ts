@@ -4,7 +4,7 @@ import type { Secrets } from '../credentials/index.ts';
 import type { Enforcement } from '../enforcement/index.ts';
 import type { UpstreamAuthorizations, Upstreams } from '../gate/index.ts';
 import type { Offboarding } from '../governance/index.ts';
-import type { CompanySignIn, Consents, KeyInventory, People, TrustDomain } from '../identity/index.ts';
+import type { CompanySignIn, Consents, KeyInventory, People, ScimTokens, TrustDomain } from '../identity/index.ts';
 import type { Ledger } from '../ledger/index.ts';
 import type { Clock, Config, Log, Secret } from '../platform/index.ts';
 import type { PinnedDefinition, Registry } from '../registry/index.ts';
@@ -18,6 +18,7 @@ export interface ApiDependencies {
   trustDomain: TrustDomain;
   consents: Consents;
   companySignIn: CompanySignIn;
+  scimTokens: ScimTokens;
   approvals: Approvals;
   ledger: Ledger;
   enforcement: Enforcement;

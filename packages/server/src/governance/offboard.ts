@@ -37,7 +37,7 @@ export async function offboard(
       'offboard.successor',
       `${wanted} can't take the agents over: name somebody else who is here.`,
     );
-  const successor = [wanted, directory.get(email)?.successor].find(
+  const successor = [wanted, directory.get(email)?.departed?.successor, directory.get(email)?.successor].find(
     (one): one is string => typeof one === 'string' && one !== email && present.has(one),
   );
   const result = await storage.transaction(async (transaction): Promise<OffboardResult> => {

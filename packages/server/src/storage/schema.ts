@@ -186,8 +186,6 @@ export interface Tables {
     id: string;
     name: string;
     token_digest: string;
-    /** 1: may also read and write agents. */
-    agents: number;
     created_at: number;
     created_by: string;
     last_used_at: number | null;

@@ -1,6 +1,6 @@
 import type { SessionView } from '@gatehouse/protocol';
 import { Button, TextInput } from '@mantine/core';
-import { IconFingerprint, IconKey, IconLink } from '@tabler/icons-react';
+import { IconBuilding, IconFingerprint, IconKey, IconLink } from '@tabler/icons-react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { type FormEvent, useEffect, useState } from 'react';
@@ -128,6 +128,7 @@ function PasskeyStep({ email, signedIn, onDone }: PasskeyStepProps) {
       >
         Sign in with a passkey
       </Button>
+      <CompanyButtons />
       {signedIn && (
         <Button variant="default" fullWidth onClick={() => onDone(signedIn)}>
           Go on as {signedIn.person.displayName}
@@ -139,6 +140,38 @@ function PasskeyStep({ email, signedIn, onDone }: PasskeyStepProps) {
         <p>Ask an admin for a one-time sign-in link. On the server’s own host you can make one yourself:</p>
         <Command>{commands.signInLink('YOU@EXAMPLE.TEST')}</Command>
       </details>
+    </>
+  );
+}
+
+/** One button for each identity provider of the company. What goes wrong over there is told on the page that it leads back to. */
+function CompanyButtons() {
+  const { next } = useSearch({ from: '/sign-in' });
+  const providers = useQuery({
+    queryKey: ['sign-in-providers'],
+    queryFn: () => call('GET /signin/providers'),
+    staleTime: 60_000,
+  });
+  const begin = useMutation({
+    mutationFn: (provider: string) => call('POST /signin/provider', { body: { provider, next: safeNext(next) } }),
+    onSuccess: ({ url }) => location.assign(url),
+  });
+  return (
+    <>
+      {providers.data?.items.map(({ name, displayName }) => (
+        <Button
+          key={name}
+          variant="default"
+          size="md"
+          fullWidth
+          leftSection={<IconBuilding size={18} />}
+          loading={begin.isPending && begin.variables === name}
+          onClick={() => begin.mutate(name)}
+        >
+          Sign in with {displayName}
+        </Button>
+      ))}
+      {begin.error && <Failure error={begin.error} />}
     </>
   );
 }

@@ -48,6 +48,28 @@ export function peopleRoutes(deps: ApiDependencies, allRoutes: () => Route[]): R
       items: await views([...registry.snapshot().directory.values()], true),
     })),
     route('GET /people/:email', everyone, 'One person', {}, async ({ param }) => one(param('email'))),
+    route('GET /scim/tokens', 'oversee', 'Tokens of directories', {}, async () => ({
+      items: await deps.scimTokens.list(),
+    })),
+    route(
+      'POST /scim/tokens',
+      'administer',
+      'Make a token for a directory (SCIM); it is shown once',
+      { body: peopleBodies.createScimToken },
+      async ({ caller, body }) => {
+        const { name, expiresInDays } = body;
+        const { token, view } = await deps.scimTokens.create({
+          name,
+          by: caller.by,
+          ...(expiresInDays !== undefined && { expiresInDays }),
+        });
+        return { ...view, token: token.reveal(), url: `${deps.config.publicUrl}/scim/v2` };
+      },
+    ),
+    route('DELETE /scim/tokens/:id', 'administer', 'Revoke a token of a directory', {}, async ({ caller, param }) => {
+      await deps.scimTokens.revoke(param('id'), caller.by);
+      return { ok: true };
+    }),
     route('GET /roles', everyone, 'What each role may do, by the policies in force', {}, async () => {
       const guarded = guardedRoutes(allRoutes());
       policies ??= controlPoliciesOf(registry, guarded);

@@ -2,6 +2,7 @@ export * from './company-sign-in/index.ts';
 export { createPeople, type PeopleDependencies } from './people.ts';
 export { relyingPartyOf } from './relying-party.ts';
 export { checkSameOrigin, type RequestHeaders } from './same-origin.ts';
+export * from './scim/index.ts';
 export type {
   NewSession,
   Passkey,

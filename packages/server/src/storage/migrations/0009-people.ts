@@ -25,7 +25,7 @@ export async function up(db: Kysely<unknown>, dialect: Dialect): Promise<void> {
     'create index provider_sign_ins_expiry on provider_sign_ins (expires_at)',
 
     `create table scim_tokens (
-       id text not null primary key, name text not null, token_digest text not null unique, agents ${int} not null,
+       id text not null primary key, name text not null, token_digest text not null unique,
        created_at ${int} not null, created_by text not null, last_used_at ${int}, expires_at ${int}) ${wide}`,
     `create table scim_users (
        id text not null primary key, user_name text not null unique, email text not null unique, external_id text,

@@ -1,0 +1,12 @@
+export const scimLimits = {
+  /** One request of a directory: a group of some ten thousand members at once. */
+  bodyBytes: 2 * 1024 * 1024,
+  /** Resources on one page; the rest follows with `startIndex` (RFC 7644 §3.4.2.4). */
+  pageSize: 200,
+  /** Users that one filter is matched against which no index serves. */
+  filtered: 20_000,
+  /** Operations of one PATCH. */
+  patchOperations: 1_000,
+  /** Bearers of directories in the workspace. */
+  tokens: 50,
+} as const;
