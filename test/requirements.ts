@@ -349,6 +349,8 @@ export const requirements: Requirement[] = [
     promise:
       'A foreign bundle comes from its declared address only, never goes back in its sequence, and the last good one survives outages and restarts',
     source: 'SPIFFE Federation §5, Trust Domain and Bundle §4.1',
+  },
+  {
     id: 'oidc.sign-in',
     promise: 'A person signs in with the company’s OpenID provider: code, PKCE, state, nonce, issuer',
     source: 'OpenID Connect Core §3.1, RFC 7636, RFC 9207',
