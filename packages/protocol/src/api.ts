@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Approval } from './approvals.ts';
+import type { BulkApi } from './bulk.ts';
 import type { ConsentRoutes } from './consents.ts';
 import type { KeyApi } from './keys.ts';
 import {
@@ -177,7 +178,7 @@ export const bodies = {
 } as const;
 
 /** Responses by route, for typed clients. `:x` are path parameters. */
-export interface Api extends PeopleApi, TrustDomainApi, UpstreamAuthorizationApi, ConsentRoutes, KeyApi {
+export interface Api extends BulkApi, PeopleApi, TrustDomainApi, UpstreamAuthorizationApi, ConsentRoutes, KeyApi {
   'GET /status': StatusView;
   'GET /session': SessionView;
   /** A person with passkeys is led on to them; the link alone opens nothing. */

@@ -1,5 +1,6 @@
 export * from './api.ts';
 export * from './approvals.ts';
+export * from './bulk.ts';
 export * from './consents.ts';
 export * from './keys.ts';
 export * from './manifests.ts';

@@ -20,6 +20,7 @@ import type { ApiCaller, ResourceOf, Route } from './route.ts';
 import { actionRoutes } from './routes/actions.ts';
 import { agentRoutes } from './routes/agents.ts';
 import { approvalRoutes } from './routes/approvals.ts';
+import { bulkRoutes } from './routes/bulk.ts';
 import { companySignInRoutes } from './routes/company-sign-in.ts';
 import { consentRoutes } from './routes/consents.ts';
 import { keyRoutes } from './routes/keys.ts';
@@ -47,6 +48,7 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
       companySignInRoutes,
       consentRoutes,
       agentRoutes,
+      bulkRoutes,
       workspaceRoutes,
       approvalRoutes,
       actionRoutes,

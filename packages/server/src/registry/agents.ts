@@ -86,14 +86,14 @@ async function changeAgent(
   return agent;
 }
 
-const next: Record<Lifecycle, Lifecycle[]> = {
+export const transitions: Record<Lifecycle, Lifecycle[]> = {
   draft: ['active', 'suspended', 'retired'],
   active: ['suspended', 'retired'],
   suspended: ['active', 'retired'],
   retired: [],
 };
 
-const operations: Record<Lifecycle, string> = {
+export const operations: Record<Lifecycle, string> = {
   draft: 'agent.draft',
   active: 'agent.activate',
   suspended: 'agent.suspend',
@@ -145,7 +145,7 @@ async function setStateWithin(
   if (state === before && !killed) {
     return { agent: agentFromRow(row, context.trustDomain), changes, endedTasks: 0 };
   }
-  if (state !== before && !next[before].includes(state)) throw refusedTransition(name, before, state);
+  if (state !== before && !transitions[before].includes(state)) throw refusedTransition(name, before, state);
   const after: Tables['agents'] = {
     ...row,
     ...columnsOf({ ...agentManifestOf(row), state }, now),
@@ -155,7 +155,7 @@ async function setStateWithin(
   await writeAgent(transaction, after, changes);
   const ended =
     killed || state === 'retired'
-      ? await endTasksOf(transaction, { agent: name }, killed ? 'killed' : 'ended', now, changes)
+      ? await endTasksOf(transaction, { agents: [name] }, killed ? 'killed' : 'ended', now, changes)
       : 0;
   changes.records.push({
     operation: operations[state],
@@ -173,8 +173,8 @@ async function setStateWithin(
   return { agent: agentFromRow(after, context.trustDomain), changes, endedTasks: ended };
 }
 
-function refusedTransition(name: string, before: Lifecycle, state: Lifecycle): GatehouseError {
-  const possible = next[before].join(' or ');
+export function refusedTransition(name: string, before: Lifecycle, state: Lifecycle): GatehouseError {
+  const possible = transitions[before].join(' or ');
   return new GatehouseError(
     'conflict',
     'agent.transition',

@@ -172,7 +172,7 @@ async function writeAgents(
       .where('name', '=', before.name)
       .execute();
     if (effects.raisesFence) raise(changes, `agent:${before.name}`);
-    if (effects.endsTasks) await endTasksOf(transaction, { agent: before.name }, 'ended', now, changes);
+    if (effects.endsTasks) await endTasksOf(transaction, { agents: [before.name] }, 'ended', now, changes);
     announce(changes, 'agent', before.name);
   }
 }

@@ -2,6 +2,7 @@ import type { Lifecycle, Manifest } from '@gatehouse/protocol';
 import type { DatabaseTransaction } from '../storage/index.ts';
 import { addAgentKey, removeAgentKey, setAgentState, setAgentStateWithin } from './agents.ts';
 import { apply, plan } from './apply.ts';
+import { endTasks as endTasksById, setAgentStates, startTasks } from './bulk.ts';
 import type { Context, RegistryDependencies } from './context.ts';
 import { createKeeper } from './keeper.ts';
 import { fromObjectRow } from './objects.ts';
@@ -68,6 +69,11 @@ export async function createRegistry(deps: RegistryDependencies): Promise<Regist
     listTasks: (filter) => listTasks(context, filter),
     endTask: (id, by) => endTask(context, id, by),
     endTasks: (transaction, of, by) => endTasks(context, transaction, of, by),
+    bulk: {
+      setAgentStates: (names, state, by) => setAgentStates(context, names, state, by),
+      startTasks: (requests, by, idempotencyKey) => startTasks(context, requests, by, idempotencyKey),
+      endTasks: (ids, by) => endTasksById(context, ids, by),
+    },
     revokeToken: (tokenId, expiresAt, by) => revokeToken(context, tokenId, expiresAt, by),
     observeDefinitions: (server, served, by, options) => observe(context, server, served, by, options?.kinds),
     listDefinitions: (filter) => listDefinitions(storage.db, filter),

@@ -57,8 +57,14 @@ export function toTaskRow(task: Task): Tables['tasks'] {
   };
 }
 
-/** Whose tasks end: an agent's own and all that it handed on, those for a person, those under a standing delegation, one by its id. */
-export type TasksOf = { agent: string } | { user: string } | { delegation: string } | { parent: string };
+/** Whose tasks end: agents' own and all that they handed on, those for a person, those under a standing delegation, what was
+ * handed on from one, or some by their ids. */
+export type TasksOf =
+  | { agents: readonly string[] }
+  | { user: string }
+  | { delegation: string }
+  | { parent: string }
+  | { ids: readonly string[] };
 
 /**
  * Ends running tasks as part of what happens to what they rest on, and with each all that was handed on from it (laws 5, 6).
@@ -79,13 +85,14 @@ export async function endTasksOf(
   const childrenOf = (parents: Iterable<string>) =>
     inChunks(parents, (some) => running.where('parent', 'in', some).execute());
   let found: { id: string }[];
-  if ('agent' in of) {
-    const handedOn = transaction.selectFrom('task_actors').select('task').where('agent', '=', of.agent);
-    found = [
-      ...(await running.where('agent', '=', of.agent).execute()),
-      ...(await running.where('id', 'in', handedOn).execute()),
-    ];
-  } else if ('user' in of) found = await running.where('user_email', '=', of.user).execute();
+  if ('agents' in of) {
+    const handedOn = transaction.selectFrom('task_actors').select('task');
+    found = await inChunks(of.agents, async (some) => [
+      ...(await running.where('agent', 'in', some).execute()),
+      ...(await running.where('id', 'in', handedOn.where('agent', 'in', some)).execute()),
+    ]);
+  } else if ('ids' in of) found = of.ids.map((id) => ({ id }));
+  else if ('user' in of) found = await running.where('user_email', '=', of.user).execute();
   else if ('delegation' in of) found = await running.where('delegation', '=', of.delegation).execute();
   else found = await childrenOf([of.parent]);
 

@@ -1,6 +1,13 @@
-import { type Narrowing, type Task, type TaskDetails, type TemplateManifest, taskDetails } from '@gatehouse/protocol';
+import {
+  type Manifest,
+  type Narrowing,
+  type Task,
+  type TaskDetails,
+  type TemplateManifest,
+  taskDetails,
+} from '@gatehouse/protocol';
 import { canonicalJson, GatehouseError, limits, newId } from '../platform/index.ts';
-import type { DatabaseTransaction } from '../storage/index.ts';
+import type { DatabaseTransaction, Tables } from '../storage/index.ts';
 import { type Context, emptyChangeSet, flush, lines, raise, showOwn } from './context.ts';
 import { hiddenCharacter } from './hidden-characters.ts';
 import { narrowedBy } from './narrowing.ts';
@@ -44,29 +51,16 @@ export async function startTask(
       const handed =
         grounds.parent === undefined ? undefined : await handOn(context, transaction, grounds, environment);
       refuseCycle(agent, handed?.agents ?? []);
-      const ttlSeconds = Math.min(template.ttlSeconds, limits.taskTtlSeconds);
+      const plain = newTask({ agent, environment, details, template, now });
       const task: Task = {
-        id: newId('tsk', now),
-        agent,
-        environment,
-        template: template.name,
-        parameters: details.parameters,
-        intent: details.intent,
-        onBehalfOf: details.on_behalf_of ?? null,
-        requestedBy: details.requested_by ?? null,
-        ticket: details.ticket ?? null,
-        changeRequest: details.change_request ?? null,
-        modelProvider: details.model_provider ?? null,
-        model: details.model ?? null,
+        ...plain,
         user: handed ? handed.parent.user : (grounds.user ?? null),
         delegation: handed ? handed.parent.delegation : (grounds.delegation ?? null),
         parent: handed?.parent.id ?? null,
         actors: handed?.actors ?? [],
-        narrowing: narrowedBy(details.tools && { tools: details.tools }, grounds.narrowing),
-        state: 'active',
-        startedAt: now,
+        narrowing: narrowedBy(plain.narrowing, grounds.narrowing),
         expiresAt: Math.min(
-          now + ttlSeconds * 1_000,
+          plain.expiresAt,
           grounds.expiresAt ?? Number.MAX_SAFE_INTEGER,
           handed?.parent.expiresAt ?? Number.MAX_SAFE_INTEGER,
         ),
@@ -82,13 +76,54 @@ export async function startTask(
         agent,
         task: task.id,
         environment,
-        changes: lines([...declared(task), ...proven(task)]),
+        changes: lines(inWords(task)),
         detail: task.intent,
       });
       return task;
     }),
   );
 }
+
+/** A task that rests on nothing but its agent's own permission. */
+export function newTask({
+  agent,
+  environment,
+  details,
+  template,
+  now,
+}: {
+  agent: string;
+  environment: string;
+  details: StartDetails;
+  template: TemplateManifest;
+  now: number;
+}): Task {
+  return {
+    id: newId('tsk', now),
+    agent,
+    environment,
+    template: template.name,
+    parameters: details.parameters,
+    intent: details.intent,
+    onBehalfOf: details.on_behalf_of ?? null,
+    requestedBy: details.requested_by ?? null,
+    ticket: details.ticket ?? null,
+    changeRequest: details.change_request ?? null,
+    modelProvider: details.model_provider ?? null,
+    model: details.model ?? null,
+    user: null,
+    delegation: null,
+    parent: null,
+    actors: [],
+    narrowing: details.tools ? { tools: details.tools } : null,
+    state: 'active',
+    startedAt: now,
+    expiresAt: now + Math.min(template.ttlSeconds, limits.taskTtlSeconds) * 1_000,
+  };
+}
+
+/** For the record. */
+export const inWords = (task: Task): string[] => [...declared(task), ...proven(task)];
 
 /** All of it as the agent says, which is why each line says so. */
 function declared(task: Task): string[] {
@@ -194,7 +229,7 @@ async function requirePerson(transaction: DatabaseTransaction, email: string): P
     );
 }
 
-function parseDetails(given: StartDetails): StartDetails {
+export function parseDetails(given: StartDetails): StartDetails {
   const parsed = taskDetails.options[1].safeParse(given);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
@@ -226,6 +261,19 @@ async function checkMayStart(
     ])
     .where('a.name', '=', agent)
     .executeTakeFirst();
+  const read = (body: string | null | undefined) =>
+    body === null || body === undefined ? undefined : fromObjectRow({ body }).manifest;
+  return mayStart(agent, row, read(row?.blueprint_body), read(row?.template_body), templateName);
+}
+
+/** Throws with what to do next unless this agent may start a task under this template. */
+export function mayStart(
+  agent: string,
+  row: Pick<Tables['agents'], 'state' | 'killed_at' | 'environment' | 'blueprint' | 'owner'> | undefined,
+  blueprint: Manifest | undefined,
+  template: Manifest | undefined,
+  templateName: string,
+): { environment: string; template: TemplateManifest } {
   if (!row) throw refused('not-found', 'agent.unknown', `There is no agent "${agent.slice(0, 64)}".`);
   if (row.killed_at !== null)
     throw refused('forbidden', 'agent.killed', `The agent "${agent}" was killed. Its owner ${row.owner} can say why.`);
@@ -235,8 +283,6 @@ async function checkMayStart(
       `agent.${row.state}`,
       `The agent "${agent}" is ${row.state}: ask its owner ${row.owner} to activate it.`,
     );
-  const blueprint = row.blueprint_body === null ? undefined : fromObjectRow({ body: row.blueprint_body }).manifest;
-  const template = row.template_body === null ? undefined : fromObjectRow({ body: row.template_body }).manifest;
   const allowed = blueprint?.kind === 'Blueprint' ? blueprint.templates : [];
   if (!allowed.includes(templateName) || template?.kind !== 'Template') {
     const choice = allowed.length > 0 ? `It allows: ${allowed.join(', ')}.` : 'It allows none.';

@@ -23,6 +23,8 @@ import type {
 } from '@gatehouse/protocol';
 import type { Json, JsonObject } from '../platform/index.ts';
 import type { Change, DatabaseTransaction } from '../storage/index.ts';
+
+import type { StartRequest } from './bulk.ts';
 import type { PersonChanges } from './persons.ts';
 import type { TaskGrounds } from './tasks.ts';
 
@@ -189,6 +191,15 @@ export interface Registry extends PersonChanges {
   endTask(id: string, by: string): Promise<Task>;
   /** Part of what ends a standing delegation: every running task that rests on it, and what was handed on from those. */
   endTasks(transaction: DatabaseTransaction, of: { delegation: string }, by: string): Promise<number>;
+  /** Many at once (at most `BULK_ENTRIES`): all or nothing, a record for each. */
+  readonly bulk: {
+    /** Gives the names that were moved; those in that state already stay. Retiring ends their tasks. */
+    setAgentStates(names: readonly string[], state: Lifecycle, by: string): Promise<string[]>;
+    /** `by` started them and stands in the records. A repeated `idempotencyKey` within a day starts nothing and answers the same. */
+    startTasks(requests: readonly StartRequest[], by: string, idempotencyKey?: string): Promise<Task[]>;
+    /** Gives the ids that this call ended. */
+    endTasks(ids: readonly string[], by: string): Promise<string[]>;
+  };
   revokeToken(tokenId: string, expiresAt: number, by: string): Promise<void>;
 
   /**

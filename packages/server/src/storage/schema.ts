@@ -285,6 +285,8 @@ export interface Tables {
   };
   /** Authorization requests that wait for a browser to come back. */
   upstream_connects: { state_digest: string; sealed: Uint8Array; expires_at: number };
+  /** Answers to requests that may be sent again. */
+  idempotency_keys: { key: string; caller: string; digest: string; answer: string; expires_at: number };
   revoked_tokens: { token_id: string; expires_at: number };
   /** oidc-provider's artifacts and one-time identifiers (assertion and proof ids). */
   oauth_artifacts: {

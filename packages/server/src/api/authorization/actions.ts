@@ -26,6 +26,7 @@ export const controlActions = {
   people: { resource: 'Person', words: 'see and end the sessions of others, have somebody leave' },
   secure: { resource: 'Workspace', words: 'rotate the keys of the house, cut connections to tool servers' },
   oversee: { resource: 'Workspace', words: 'see who is signed in and which secrets there are' },
+  provision: { resource: 'Workspace', words: 'enrol and retire agents, start and end tasks, by the thousand' },
   administer: { resource: 'Workspace', words: 'apply manifests, make sign-in links, set secrets, connect directories' },
 } as const satisfies Record<string, ControlAction>;
 

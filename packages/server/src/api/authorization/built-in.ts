@@ -40,7 +40,7 @@ permit (principal is Person, action in [Action::"approve", Action::"deny"], reso
 when { principal in [Role::"owner", Role::"developer"] && principal == resource.owner };
 
 @id("admins-administer")
-permit (principal in Role::"admin", action in Action::"administer", resource);
+permit (principal in Role::"admin", action in [Action::"administer", Action::"provision"], resource);
 
 // The local token of the server's host: whoever has it has the host. It administers and stops; it never says yes (law 4).
 @id("the-operator")
@@ -48,7 +48,8 @@ permit (
   principal is Operator,
   action in [
     Action::"read", Action::"self", Action::"inspect", Action::"refresh", Action::"kill", Action::"operate",
-    Action::"lifecycle", Action::"review", Action::"deny", Action::"people", Action::"oversee", Action::"secure", Action::"administer"
+    Action::"lifecycle", Action::"review", Action::"deny", Action::"people", Action::"oversee", Action::"secure", Action::"administer",
+    Action::"provision"
   ],
   resource
 );

@@ -7,6 +7,7 @@ import * as foreignBundles from './0004-foreign-bundles.ts';
 import * as people from './0009-people.ts';
 import * as keyEncryption from './0010-key-encryption.ts';
 import * as upstreamAuthorization from './0011-upstream-authorization.ts';
+import * as idempotency from './0012-idempotency.ts';
 
 export interface Migration {
   name: string;
@@ -22,4 +23,5 @@ export const migrations: readonly Migration[] = [
   { name: '0009-people', up: people.up },
   { name: '0010-key-encryption', up: keyEncryption.up },
   { name: '0011-upstream-authorization', up: upstreamAuthorization.up },
+  { name: '0012-idempotency', up: idempotency.up },
 ];

@@ -1,0 +1,61 @@
+import { bulkBodies, TASK_DETAILS_TYPE } from '@gatehouse/protocol';
+import type { ApiDependencies } from '../dependencies.ts';
+import { type Route, route } from '../route.ts';
+
+export function bulkRoutes({ registry, storage }: ApiDependencies): Route[] {
+  return [
+    route(
+      'POST /agents',
+      'provision',
+      'Enrol agents, or change them, many at once',
+      { body: bulkBodies.enrolAgents },
+      async ({ caller, body }) => {
+        const changes = await registry.apply(body.agents, { prune: false, by: caller.by });
+        const { agents } = registry.snapshot();
+        return {
+          agents: changes.map(({ name, operation, note }) => ({
+            name,
+            spiffeId: agents.get(name)?.spiffeId ?? '',
+            operation,
+            ...(note !== undefined && { note }),
+          })),
+        };
+      },
+    ),
+    route(
+      'POST /agents/state',
+      'provision',
+      'Suspend, retire or activate agents, many at once',
+      { body: bulkBodies.setAgentStates },
+      async ({ caller, body }) => {
+        const changed = await registry.bulk.setAgentStates(body.names, body.state, caller.by);
+        await storage.feed.waitForAll(await storage.feed.head());
+        return { changed };
+      },
+    ),
+    route(
+      'POST /tasks',
+      'provision',
+      'Start tasks of agents, many at once',
+      { body: bulkBodies.startTasks },
+      async ({ caller, body }) => {
+        const requests = body.tasks.map(({ agent, ...details }) => ({
+          agent,
+          details: { type: TASK_DETAILS_TYPE, ...details } as const,
+        }));
+        return { tasks: await registry.bulk.startTasks(requests, caller.by, body.idempotencyKey) };
+      },
+    ),
+    route(
+      'POST /tasks/end',
+      'provision',
+      'End tasks, many at once',
+      { body: bulkBodies.endTasks },
+      async ({ caller, body }) => {
+        const ended = await registry.bulk.endTasks(body.ids, caller.by);
+        await storage.feed.waitForAll(await storage.feed.head());
+        return { ended };
+      },
+    ),
+  ];
+}
