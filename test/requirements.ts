@@ -239,6 +239,32 @@ export const requirements: Requirement[] = [
     source: 'MCP 2026-07-28, authorization; RFC 9728, RFC 8414, RFC 7591',
   },
   {
+    id: 'consent.exactly',
+    promise: 'A consent is for what was shown or less: a changed digest or an added tool is refused',
+    source: 'law 5',
+  },
+  {
+    id: 'consent.refusals',
+    promise: 'A code for another client, verifier, address, resource or task than the one consented to gives no token',
+    source: 'RFC 6749 §4.1.3, RFC 7636 §4.6, RFC 8707 §2.2, RFC 9396 §6',
+  },
+  {
+    id: 'law-6.consents',
+    promise: 'After a kill nothing that was in flight mints: codes, refresh tokens, device codes',
+    source: 'law 6',
+  },
+  {
+    id: 'rfc8628.device',
+    promise: 'A device gets its token after a person has consented, once',
+    source: 'RFC 8628 §3',
+  },
+  {
+    id: 'ciba.poll',
+    promise: 'An agent asks a person out of band; only that person sees it, and answers with a passkey',
+    source: 'OpenID CIBA Core 1.0 §7, §10, §11',
+  },
+  { id: 'rfc9126.par', promise: 'Authorization requests can be pushed', source: 'RFC 9126 §2' },
+  {
     id: 'consent.flow',
     promise:
       'A client that a person drives gets a token for that person, of the agent and narrowed to the tools consented to',

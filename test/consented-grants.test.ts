@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { after, before, test } from 'node:test';
+import type { ManifestInput } from '@gatehouse/protocol';
+import { decodeJwt, SignJWT } from 'jose';
+import { answerConsent, authorize } from './support/browser-flow.ts';
+import { manifests } from './support/fixtures.ts';
+import { type SignedInPerson, startWorkspace, type Workspace } from './support/workspace.ts';
+
+/** Consent by other ways than the plain redirect: device codes, CIBA, pushed requests; and what is refused on every way. */
+let workspace: Workspace;
+let owner: SignedInPerson;
+const CALLBACK = 'http://127.0.0.1:9/callback';
+const app: ManifestInput = {
+  kind: 'Client',
+  name: 'app',
+  displayName: 'App',
+  redirectUris: ['http://127.0.0.1/callback'],
+};
+
+before(async () => {
+  workspace = await startWorkspace();
+  await workspace.apply([...manifests(), app, { ...app, name: 'other-app' } as ManifestInput]);
+  owner = await workspace.person('owner@example.test');
+});
+after(() => workspace.close());
+
+type Form = Record<string, string>;
+async function post(path: string, form: Form) {
+  const response = await fetch(workspace.url + path, { method: 'POST', body: new URLSearchParams(form) });
+  return { status: response.status, body: (await response.json()) as Record<string, string> };
+}
+
+async function assertion({ name, key }: { name: string; key: { privateKey: unknown } }): Promise<Form> {
+  const jwt = await new SignJWT({ jti: randomUUID() })
+    .setProtectedHeader({ alg: 'ES256' })
+    .setIssuer(name)
+    .setSubject(name)
+    .setAudience(workspace.url)
+    .setIssuedAt()
+    .setExpirationTime('60s')
+    .sign(key.privateKey as never);
+  return {
+    client_id: name,
+    client_assertion: jwt,
+    client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+  };
+}
+
+const bearer = { choose: <T extends { agent: string }>(all: T[]) => all.find(({ agent }) => agent === 'agent-bearer') };
+const verifier = randomBytes(32).toString('base64url');
+const request = (change: Form = {}): Form => ({
+  response_type: 'code',
+  client_id: 'app',
+  redirect_uri: CALLBACK,
+  code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+  code_challenge_method: 'S256',
+  resource: `${workspace.url}/mcp`,
+  ...change,
+});
+const addressOf = (form: Form) => `${workspace.url}/oauth/authorize?${new URLSearchParams(form)}`;
+const codeFor = async (change: Form = {}) =>
+  (await authorize(addressOf(request(change)), owner, bearer)).searchParams.get('code') ?? '';
+const redeem = (code: string, change: Form = {}) =>
+  post('/oauth/token', {
+    grant_type: 'authorization_code',
+    client_id: 'app',
+    code,
+    code_verifier: verifier,
+    redirect_uri: CALLBACK,
+    ...change,
+  });
+const details = (intent: string) =>
+  JSON.stringify([{ type: 'urn:gatehouse:task', template: 'all', intent, parameters: {} }]);
+
+/** @proves rfc8628.device */
+test('a device gets its token when the person has typed its code and consented', async () => {
+  const grant_type = 'urn:ietf:params:oauth:grant-type:device_code';
+  const begun = await post('/oauth/device', { client_id: 'app' });
+  assert.equal(begun.body.verification_uri, `${workspace.url}/device`);
+  const poll = () => post('/oauth/token', { grant_type, client_id: 'app', device_code: begun.body.device_code ?? '' });
+  assert.equal((await poll()).body.error, 'authorization_pending');
+  await answerConsent(`device-${begun.body.user_code?.replace('-', '')}`, owner, workspace.url, bearer);
+  const { status, body } = await poll();
+  assert.equal(status, 200, JSON.stringify(body));
+  assert.equal(decodeJwt(body.access_token ?? '').sub, 'person:owner@example.test');
+  assert.equal((await poll()).body.error, 'invalid_grant');
+});
+
+/** @proves ciba.poll */
+test('an agent asks a person out of band, who answers with a passkey; nobody else sees the request', async () => {
+  const agent = await workspace.agent('agent-bearer', { bearerOnly: true });
+  const proof = () => assertion({ name: 'agent-bearer', key: agent.key as never });
+  const begun = await post('/oauth/backchannel', {
+    ...(await proof()),
+    scope: 'openid',
+    login_hint: 'owner@example.test',
+    binding_message: 'Refund 1042',
+    authorization_details: details('refund order 1042'),
+  });
+  assert.equal(begun.status, 200, JSON.stringify(begun.body));
+  const poll = async () =>
+    post('/oauth/token', {
+      ...(await proof()),
+      grant_type: 'urn:openid:params:grant-type:ciba',
+      auth_req_id: begun.body.auth_req_id ?? '',
+    });
+  assert.equal((await poll()).body.error, 'authorization_pending');
+  const { items } = await owner.api('GET /consents');
+  const id = items[0]?.id ?? '';
+  assert.equal(items[0]?.bindingMessage, 'Refund 1042');
+  const stranger = await workspace.person('approver@example.test');
+  assert.equal((await stranger.api('GET /consents')).items.length, 0);
+  await assert.rejects(stranger.api('GET /consents/:id', { params: { id } }), /404/);
+  await answerConsent(id, owner, workspace.url);
+  const { status, body } = await poll();
+  assert.equal(status, 200, JSON.stringify(body));
+  const claims = decodeJwt(body.access_token ?? '') as { sub: string; act: { sub: string } };
+  assert.equal(claims.sub, 'person:owner@example.test');
+  assert.match(claims.act.sub, /agent-bearer$/);
+});
+
+/** @proves rfc9126.par */
+test('a pushed request is good once, and its authorization details fill the page in', async () => {
+  const pushed = await post('/oauth/par', request({ authorization_details: details('from the push') }));
+  assert.equal(pushed.status, 201, JSON.stringify(pushed.body));
+  const address = addressOf({ client_id: 'app', request_uri: pushed.body.request_uri ?? '' });
+  let intent: string | undefined;
+  const back = await authorize(address, owner, {
+    ...bearer,
+    onView: ({ wish }) => {
+      intent = wish?.intent;
+    },
+  });
+  assert.equal(intent, 'from the push');
+  assert.equal((await redeem(back.searchParams.get('code') ?? '')).status, 200);
+});
+
+/** @proves consent.exactly */
+test('what has changed since it was shown is shown again', async () => {
+  await assert.rejects(
+    authorize(addressOf(request()), owner, { ...bearer, answer: { digest: `sha256-${'0'.repeat(64)}` } }),
+    /consent.changed/,
+  );
+  await assert.rejects(
+    authorize(addressOf(request()), owner, { ...bearer, answer: { tools: ['shop/drop_table'] } }),
+    /consent.wider/,
+  );
+});
+
+/** @proves consent.refusals */
+test('codes of other clients, other verifiers, addresses, resources and details are refused', async () => {
+  assert.equal((await redeem(await codeFor(), { client_id: 'other-app' })).body.error, 'invalid_grant');
+  assert.equal((await redeem(await codeFor(), { code_verifier: 'x'.repeat(43) })).body.error, 'invalid_grant');
+  assert.equal(
+    (await redeem(await codeFor(), { redirect_uri: 'http://127.0.0.1:8/callback' })).body.error,
+    'invalid_grant',
+  );
+  const narrow = await codeFor({ resource: `${workspace.url}/mcp/shop` });
+  assert.equal((await redeem(narrow, { resource: `${workspace.url}/mcp` })).body.error, 'invalid_target');
+  const wider = { authorization_details: details('something else'), resource: `${workspace.url}/mcp` };
+  assert.equal((await redeem(await codeFor(), wider)).body.error, 'invalid_authorization_details');
+});
+
+test('an authorization request without S256, with an address that is not registered, or with a parameter twice is refused', async () => {
+  const errorOf = async (form: Form, more = '') => {
+    const response = await fetch(addressOf(form) + more, { redirect: 'manual' });
+    const to = response.headers.get('location');
+    if (to) return new URL(to).searchParams.get('error');
+    return ((await response.json()) as Form).error;
+  };
+  assert.equal(await errorOf(request({ code_challenge_method: 'plain' })), 'invalid_request');
+  const { code_challenge: _, code_challenge_method: __, ...plain } = request();
+  assert.equal(await errorOf(plain), 'invalid_request');
+  assert.equal(await errorOf(request({ redirect_uri: 'https://evil.example/' })), 'invalid_redirect_uri');
+  assert.equal(await errorOf(request(), '&state=a&state=b'), 'invalid_request');
+  assert.equal(await errorOf(request({ resource: 'https://elsewhere.example/mcp' })), 'invalid_target');
+});
+
+/** @proves law-6.consents */
+test('after a kill no code, refresh token or device code that was in flight mints anything, not even for the agent activated again', async () => {
+  const code = await codeFor();
+  const refresh = (await redeem(await codeFor())).body.refresh_token ?? '';
+  const device = await post('/oauth/device', { client_id: 'app' });
+  await answerConsent(`device-${device.body.user_code?.replace('-', '')}`, owner, workspace.url, bearer);
+  const params = { name: 'agent-bearer' };
+  const mint = async () => {
+    const tries = [
+      await redeem(code),
+      await post('/oauth/token', { grant_type: 'refresh_token', client_id: 'app', refresh_token: refresh }),
+      await post('/oauth/token', {
+        grant_type: 'urn:ietf:params:oauth:grant-type:device_code',
+        client_id: 'app',
+        device_code: device.body.device_code ?? '',
+      }),
+    ];
+    for (const { status, body } of tries) assert.equal(status, 400, JSON.stringify(body));
+  };
+  await workspace.operator('POST /agents/:name/kill', { params, body: { reason: 'test' } });
+  await mint();
+  await workspace.operator('POST /agents/:name/state', { params, body: { state: 'active' } });
+  await mint();
+});
