@@ -11,7 +11,7 @@ import { startWorkspace } from './support/workspace.ts';
 
 const browser = (await launchChromium()) as Browser;
 
-test('in a real browser: sign in on the way, read, take a tool away, allow, and the client has its code', {
+test('in a real browser: read, take a tool away, allow, and the client has its code', {
   skip: browser ? false : 'Chromium is missing: see above',
 }, async (t) => {
   const assets = builtConsole();
