@@ -229,6 +229,11 @@ export const requirements: Requirement[] = [
     source: 'RFC 8705 §3.3, §5',
   },
   {
+    id: 'spiffe-client-auth.jwt',
+    promise: 'A JWT-SVID proves its agent when this server is its only audience, and once',
+    source: 'draft-ietf-oauth-spiffe-client-auth, "Client Authentication with JWT-SVIDs"',
+  },
+  {
     id: 'rfc9396.details',
     promise: 'Authorization details that do not fit are refused with invalid_authorization_details',
     source: 'RFC 9396 §5',

@@ -13,6 +13,8 @@ import { exportJWK, generateKeyPair } from 'jose';
 export interface Workspace {
   server: RunningServer;
   url: string;
+  /** Where it answers over mutual TLS, if that was asked for. */
+  mutualTlsUrl: string | undefined;
   dataDir: string;
   /** The control API as the operator of this host. */
   operator<Name extends keyof Api>(route: Name, options?: ApiCall): Promise<Api[Name]>;
@@ -62,11 +64,16 @@ export async function startWorkspace(
     streamRestMs?: number;
     clients?: { dynamic?: boolean; hosts?: string[] };
     clientMetadata?: { allowPrivateAddress: boolean; ca: string };
+    /** A port for mutual TLS, too. */
+    mutualTls?: boolean;
   } = {},
 ): Promise<Workspace> {
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'gatehouse-'));
   const port = options.port ?? (await freePort());
   const url = `http://localhost:${port}`;
+  const mutualTlsPort = options.mutualTls ? await freePort() : undefined;
+  const mutualTls =
+    mutualTlsPort === undefined ? undefined : { port: mutualTlsPort, url: `https://localhost:${mutualTlsPort}` };
   const start = () =>
     startServer(
       {
@@ -75,6 +82,7 @@ export async function startWorkspace(
         host: '127.0.0.1',
         port,
         publicUrl: url,
+        mutualTls,
         trustDomain: 'example.test',
         replica: options.replica ?? 'one',
         ...(options.clients && { clients: options.clients }),
@@ -97,6 +105,7 @@ export async function startWorkspace(
       return server;
     },
     url,
+    mutualTlsUrl: mutualTls?.url,
     dataDir,
     operator,
     apply: (manifests) =>

@@ -1,6 +1,9 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import type { TaskParameters } from '@gatehouse/protocol';
-import type { TaskRequest } from '@gatehouse/sdk/agent';
-import { keyFileOf } from './agent-key-file.ts';
+import type { AgentSvid, TaskRequest } from '@gatehouse/sdk/agent';
+import type { AgentKey } from '@gatehouse/sdk/agent-key';
+import { keyFileOf, readKey } from './agent-key-file.ts';
 import { CliFailure } from './failure.ts';
 import { type ServerOptions, urlOf } from './server-address.ts';
 
@@ -17,12 +20,17 @@ export interface TaskOptions extends ServerOptions {
   changeRequest?: string;
   model?: string;
   bearerOnly?: boolean;
+  cert?: string;
+  key?: string;
+  cacert?: string;
 }
 
 export interface TaskSetup {
   url: string;
   agent: string;
   keyFile: string;
+  /** Files of the agent's X.509-SVID, which is used instead of its key. */
+  svid?: AgentSvid;
   bearerOnly: boolean;
   task: TaskRequest;
 }
@@ -56,9 +64,28 @@ export function readTaskOptions(options: TaskOptions, defaultIntent: string): Ta
     url: urlOf(options),
     agent,
     keyFile: keyFileOf(agent, options.keyFile),
+    ...svidOf(options),
     bearerOnly: options.bearerOnly ?? env.GATEHOUSE_BEARER_ONLY === '1',
     task,
   };
+}
+
+function svidOf(options: TaskOptions): { svid?: AgentSvid } {
+  const { env } = process;
+  const cert = options.cert ?? env.GATEHOUSE_CERT;
+  const key = options.key ?? env.GATEHOUSE_CERT_KEY;
+  const ca = options.cacert ?? env.GATEHOUSE_CACERT;
+  if (cert === undefined && key === undefined) return {};
+  if (cert === undefined) throw missing('--cert', 'GATEHOUSE_CERT', 'a key is nothing without its certificate');
+  if (key === undefined) throw missing('--key', 'GATEHOUSE_CERT_KEY', 'a certificate is nothing without its key');
+  for (const file of [cert, key, ...(ca === undefined ? [] : [ca])])
+    if (!existsSync(file)) throw new CliFailure('noInput', 'svid.missing', `There is no file ${file}.`);
+  return { svid: { cert: resolve(cert), key: resolve(key), ...(ca !== undefined && { ca: resolve(ca) }) } };
+}
+
+/** What the agent proves itself with: its SVID if one is given, else its key. Throws CliFailure when that is not there. */
+export async function proofOf(setup: TaskSetup): Promise<{ svid: AgentSvid } | { key: AgentKey }> {
+  return setup.svid ? { svid: setup.svid } : { key: await readKey(setup.agent, setup.keyFile) };
 }
 
 /** `name=value`: whole numbers and true/false are what they look like; quote a text that looks like one: `name="42"`. */

@@ -2,21 +2,26 @@ import { TASK_DETAILS_TYPE, type TaskParameters } from '@gatehouse/protocol';
 import * as dpop from 'dpop';
 import * as oauth from 'oauth4webapi';
 import { type AgentKey, publicKeyOf, readAgentKey } from './agent-key.ts';
+import { type AgentSvid, createCertifiedFetch } from './client-certificate.ts';
 import { GatehouseRequestError } from './errors.ts';
 import { isLoopback, isProtected, unreachable } from './operator.ts';
 import { createProver } from './proofs.ts';
 import { type AgentTask, createTask, type TokenAnswer } from './task.ts';
+
+export type { AgentSvid };
 
 export interface AgentOptions {
   /** Base address of the server, as it was printed at its start. */
   url: string;
   /** Registered name of the agent. */
   agent: string;
-  /** The agent's key, or the file that it is in. */
-  key: AgentKey | string;
+  /** The agent's key, or the file that it is in. Not needed with an SVID. */
+  key?: AgentKey | string;
+  /** The agent's X.509-SVID: it proves the agent over mutual TLS, and its tokens are bound to it, besides `proofKey` if one is given. */
+  svid?: AgentSvid;
   /** True only for an agent that is registered as bearer-only. */
   bearerOnly?: boolean;
-  /** The key that tokens are bound to. Without one there is a new one, which lives as long as this process. */
+  /** The key that tokens are bound to. Without one, and without an SVID, there is a new one, which lives as long as this process. */
   proofKey?: AgentKey;
   /** When tokens are refreshed; the system's clock unless given. */
   clock?: AgentClock;
@@ -35,7 +40,7 @@ export interface TaskRequest {
 }
 
 export interface AgentClient {
-  /** Starts a task: one token request (RFC 6749 §4.4 with private_key_jwt, RFC 9396, DPoP). Throws GatehouseRequestError. */
+  /** Starts a task: one token request (RFC 6749 §4.4, RFC 9396) with the agent's proof. Throws GatehouseRequestError. */
   startTask(request: TaskRequest): Promise<AgentTask>;
   /** Goes on with a task that this agent has started, e.g. in another process. */
   resumeTask(id: string): Promise<AgentTask>;
@@ -46,28 +51,32 @@ export interface AgentClock {
   now(): number;
 }
 
-/** An agent with a key of its own. There is no shared secret anywhere. Throws GatehouseRequestError. */
+/** An agent with a key or an SVID of its own. There is no shared secret anywhere. Throws GatehouseRequestError. */
 export async function createAgent(options: AgentOptions): Promise<AgentClient> {
   const url = options.url.replace(/\/+$/, '');
   const clock = options.clock ?? { now: () => Date.now() };
-  const key = typeof options.key === 'string' ? await readAgentKey(options.key) : options.key;
   const { server, response, request } = await discover(url);
-  const client: oauth.Client = { client_id: options.agent };
+  const authentication = await authenticationOf(options);
+  const certified = options.svid && createCertifiedFetch(options.svid);
+  const client: oauth.Client = { client_id: options.agent, use_mtls_endpoint_aliases: certified !== undefined };
+  const base = certified ? mutualTlsBase(server, url) : url;
   let skewSeconds = clockSkewSeconds(response);
-  const proofKeys = options.bearerOnly ? null : await proofKeysOf(options.proofKey);
+  const hasNoProof = options.bearerOnly || (certified && !options.proofKey);
+  const proofKeys = hasNoProof ? null : await proofKeysOf(options.proofKey);
   const prover = proofKeys && (await createProver(proofKeys, () => Math.floor(Date.now() / 1000) + skewSeconds));
 
   async function tokenRequest(details: object): Promise<TokenAnswer> {
     const skewed = () => ({ ...client, [oauth.clockSkew]: skewSeconds });
+    const connection = await certified?.();
     let handle = proofKeys && oauth.DPoP(skewed(), proofKeys);
     const attempt = async (): Promise<TokenAnswer> => {
       const answered = await oauth
         .clientCredentialsGrantRequest(
           server,
           skewed(),
-          oauth.PrivateKeyJwt(key.privateKey),
+          authentication,
           { authorization_details: JSON.stringify([details]), resource: `${url}/mcp` },
-          { ...(handle && { DPoP: handle }), ...request },
+          { ...(handle && { DPoP: handle }), ...request, ...(connection && { [oauth.customFetch]: connection.fetch }) },
         )
         .catch((cause: unknown) => {
           throw unreachable(url, cause);
@@ -84,6 +93,7 @@ export async function createAgent(options: AgentOptions): Promise<AgentClient> {
         tokenType: answer.token_type,
         task: granted.task,
         expiresInSeconds: answer.expires_in ?? 0,
+        fetch: connection?.fetch ?? ((...call) => fetch(...call)),
       };
     };
     try {
@@ -98,10 +108,10 @@ export async function createAgent(options: AgentOptions): Promise<AgentClient> {
 
   const taskOf = (answer: TokenAnswer) =>
     createTask({
-      url,
+      url: base,
       server,
       client: () => ({ ...client, [oauth.clockSkew]: skewSeconds }),
-      key,
+      authentication,
       prover,
       clock,
       request,
@@ -127,6 +137,25 @@ export async function createAgent(options: AgentOptions): Promise<AgentClient> {
     },
     resumeTask: async (id) => taskOf(await tokenRequest({ type: TASK_DETAILS_TYPE, task: id })),
   };
+}
+
+async function authenticationOf({ key, svid, agent }: AgentOptions): Promise<oauth.ClientAuth> {
+  if (svid) return oauth.TlsClientAuth();
+  if (key === undefined)
+    throw new GatehouseRequestError(0, 'agent.no-proof', `${agent} needs a key or an SVID to prove that it is itself.`);
+  return oauth.PrivateKeyJwt((typeof key === 'string' ? await readAgentKey(key) : key).privateKey);
+}
+
+/** Where client certificates are asked for (RFC 8705 §5); every door of Gatehouse answers there. */
+function mutualTlsBase(server: oauth.AuthorizationServer, url: string): string {
+  if (!server.tls_client_certificate_bound_access_tokens)
+    throw new GatehouseRequestError(
+      0,
+      'server.no-mutual-tls',
+      `${url} asks for no client certificates: start it with a port for mutual TLS, or use a key.`,
+    );
+  const endpoint = server.mtls_endpoint_aliases?.token_endpoint;
+  return endpoint === undefined ? url : new URL(endpoint).origin;
 }
 
 async function proofKeysOf(key: AgentKey | undefined): Promise<dpop.KeyPair> {

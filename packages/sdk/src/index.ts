@@ -1,5 +1,6 @@
 export { type AgentClient, type AgentClock, type AgentOptions, createAgent, type TaskRequest } from './agent.ts';
 export { type AgentKey, agentKeyFromJwk, generateAgentKey, readAgentKey } from './agent-key.ts';
+export type { AgentSvid } from './client-certificate.ts';
 export { ApprovalPending, GatehouseRefusal, GatehouseRequestError, OutcomeUncertain } from './errors.ts';
 export { createMcpTransport } from './mcp.ts';
 export {

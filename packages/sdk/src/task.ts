@@ -1,5 +1,4 @@
 import * as oauth from 'oauth4webapi';
-import type { AgentKey } from './agent-key.ts';
 import type { Prover } from './proofs.ts';
 
 export interface TokenAnswer {
@@ -7,6 +6,8 @@ export interface TokenAnswer {
   tokenType: string;
   task: string;
   expiresInSeconds: number;
+  /** Over the connections that the token was got over: it may be bound to their certificate. */
+  fetch: typeof fetch;
 }
 
 /** A running task: its token, kept fresh, and a fetch that carries it. */
@@ -14,9 +15,12 @@ export interface AgentTask {
   id: string;
   /** A token with at least a little life left. Refreshed once however many callers wait. */
   token(): Promise<string>;
-  /** `fetch` with the token and, unless bearer-only, a fresh proof. Retries once when the server asks for a nonce or a new token. */
+  /** `fetch` with the token and whatever proves that it is ours: a fresh proof, the agent's certificate. Retries once when the server asks for a nonce or a new token. */
   fetch: typeof fetch;
-  /** Authorization and, unless bearer-only, DPoP header of one request, for HTTP clients that are not `fetch`. Single use. */
+  /**
+   * Authorization and, if the token is bound to a key, DPoP header of one request, for HTTP clients that are not `fetch`. Single use.
+   * A token that is bound to a certificate is good only over a connection that is made with it.
+   */
   headersFor(target: string | URL, method: string): Promise<Record<string, string>>;
   /** Address of the MCP door, of all servers or of one. */
   mcpUrl(server?: string): URL;
@@ -35,7 +39,7 @@ export function createTask(options: {
   server: oauth.AuthorizationServer;
   /** As it is now: it carries the difference to the server's clock. */
   client(): oauth.Client;
-  key: AgentKey;
+  authentication: oauth.ClientAuth;
   prover: Prover | null;
   clock: { now(): number };
   request: { [oauth.allowInsecureRequests]: boolean };
@@ -100,7 +104,7 @@ export function createTask(options: {
       const headers = new Headers(request.headers);
       for (const [name, value] of Object.entries(await credentialsFor(answer, request.url, request.method)))
         headers.set(name, value);
-      const response = await fetch(request.url, {
+      const response = await answer.fetch(request.url, {
         method: request.method,
         headers,
         signal: request.signal,
@@ -137,9 +141,9 @@ export function createTask(options: {
       const response = await oauth.revocationRequest(
         options.server,
         options.client(),
-        oauth.PrivateKeyJwt(options.key.privateKey),
+        options.authentication,
         current.answer.token,
-        options.request,
+        { ...options.request, [oauth.customFetch]: current.answer.fetch },
       );
       await oauth.processRevocationResponse(response);
     },

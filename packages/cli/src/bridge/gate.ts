@@ -1,4 +1,4 @@
-import { type AgentClient, createAgent, type TaskRequest } from '@gatehouse/sdk/agent';
+import { type AgentClient, type AgentSvid, createAgent, type TaskRequest } from '@gatehouse/sdk/agent';
 import type { AgentKey } from '@gatehouse/sdk/agent-key';
 import { GatehouseRequestError } from '@gatehouse/sdk/errors';
 
@@ -7,7 +7,8 @@ type AgentTask = Awaited<ReturnType<AgentClient['startTask']>>;
 export interface GateOptions {
   url: string;
   agent: string;
-  key: AgentKey;
+  /** How the agent proves itself. */
+  proof: { key: AgentKey } | { svid: AgentSvid };
   bearerOnly: boolean;
   task: TaskRequest;
   /** One tool server only. */
@@ -28,13 +29,13 @@ export interface Gate {
   readonly hasFailed: boolean;
 }
 
-export function createGate({ url, agent, key, bearerOnly, task, server, note }: GateOptions): Gate {
+export function createGate({ url, agent, proof, bearerOnly, task, server, note }: GateOptions): Gate {
   let client: Promise<AgentClient> | undefined;
   let running: Promise<AgentTask> | undefined;
   let hasFailed = false;
 
   function start(): Promise<AgentTask> {
-    client ??= createAgent({ url, agent, key, bearerOnly });
+    client ??= createAgent({ url, agent, ...proof, bearerOnly });
     running = client.then((made) => made.startTask(task));
     running.then(
       ({ id }) => {

@@ -1,11 +1,10 @@
 import { once } from 'node:events';
-import { readKey } from '../agent-key-file.ts';
 import { runBridge } from '../bridge/bridge.ts';
 import { createGate } from '../bridge/gate.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure } from '../failure.ts';
 import { clean } from '../output.ts';
-import { readTaskOptions, type TaskOptions } from '../task-options.ts';
+import { proofOf, readTaskOptions, type TaskOptions } from '../task-options.ts';
 import type { Run } from '../verb.ts';
 
 /** A client that has gone does not wait for the token to be revoked. */
@@ -16,9 +15,9 @@ export const mcp: Run<TaskOptions & { server?: string }> = async ({ options, out
   const server = options.server ?? process.env.GATEHOUSE_SERVER;
   if (server !== undefined && !/^[a-z][a-z0-9-]{0,63}$/.test(server))
     throw new CliFailure('usage', 'option.invalid', `--server is the name of a tool server, not "${server}".`);
-  const key = await readKey(setup.agent, setup.keyFile);
+  const proof = await proofOf(setup);
   const note = (text: string) => out.note(`gatehouse mcp: ${clean(text)}`);
-  const gate = createGate({ ...setup, key, note, ...(server !== undefined && { server }) });
+  const gate = createGate({ ...setup, proof, note, ...(server !== undefined && { server }) });
   const stop = new AbortController();
   const interrupt = () => {
     stop.abort();

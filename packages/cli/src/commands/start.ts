@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Manifest } from '@gatehouse/protocol';
-import type { LogLevel, RunningServer } from '@gatehouse/server';
+import type { Config, LogLevel, RunningServer } from '@gatehouse/server';
 import { CliFailure } from '../failure.ts';
 import { clean, type Output } from '../output.ts';
 import { DEFAULT_DATA_DIR, DEFAULT_URL, dataDirOf } from '../server-address.ts';
@@ -14,6 +14,12 @@ interface Options {
   host: string;
   port: string;
   publicUrl?: string;
+  tlsCert?: string;
+  tlsKey?: string;
+  tlsClientCertificates?: boolean;
+  /** False: no port for mutual TLS. */
+  mtlsPort?: string | false;
+  mtlsUrl?: string;
   database: string;
   replica?: string;
   keyEncryption?: string[];
@@ -31,8 +37,9 @@ const STOP_TIMEOUT_MS = 15_000;
 export const start: Run<Options> = async ({ options, out }) => {
   const port = toNumber(options.port, '--port', 0, 65_535) || (await freePort(options.host));
   const dataDir = dataDirOf(options);
-  const publicUrl = options.publicUrl?.replace(/\/+$/, '') ?? `http://localhost:${port}`;
-  if (!URL.canParse(publicUrl)) throw new CliFailure('usage', 'url.invalid', `"${publicUrl}" is no address.`);
+  const tls = tlsOf(options);
+  const publicUrl = addressOf(options.publicUrl) ?? `${tls ? 'https' : 'http'}://localhost:${port}`;
+  const mutualTls = await mutualTlsOf(options, port, publicUrl);
   // Whatever the server writes is for its own user only, wherever it forgets to say so.
   process.umask(0o077);
   const { startServer, createLog } = await import('@gatehouse/server');
@@ -43,6 +50,8 @@ export const start: Run<Options> = async ({ options, out }) => {
     host: options.host,
     port,
     publicUrl,
+    tls,
+    mutualTls,
     trustDomain: 'gatehouse.local',
     replica: options.replica ?? defaultReplica(),
     clients: { dynamic: options.dynamicClients === true },
@@ -56,7 +65,7 @@ export const start: Run<Options> = async ({ options, out }) => {
     ...(existsSync(join(consoleDir, 'index.html')) && { consoleDir }),
   };
   const server = await startServer(config, extras).catch((error: unknown) => {
-    throw explain(error, { host: options.host, port, dataDir });
+    throw explain(error, { host: options.host, ports: [port, ...(mutualTls ? [mutualTls.port] : [])], dataDir });
   });
   const stopped = stopOnSignal(server);
   try {
@@ -71,6 +80,44 @@ export const start: Run<Options> = async ({ options, out }) => {
   // Whatever a library still holds open does not keep a stopped server alive.
   process.exit(isClean ? 0 : 1);
 };
+
+type Tls = { certificateFile: string; keyFile: string; clientCertificates: boolean };
+
+function tlsOf(options: Options): Tls | undefined {
+  const { env } = process;
+  const certificateFile = options.tlsCert ?? env.GATEHOUSE_TLS_CERT;
+  const keyFile = options.tlsKey ?? env.GATEHOUSE_TLS_KEY;
+  if (certificateFile === undefined && keyFile === undefined && !options.tlsClientCertificates) return undefined;
+  if (certificateFile === undefined || keyFile === undefined)
+    throw new CliFailure(
+      'usage',
+      'tls.incomplete',
+      'TLS needs both --tls-cert (or GATEHOUSE_TLS_CERT) and --tls-key (or GATEHOUSE_TLS_KEY).',
+    );
+  return {
+    certificateFile: resolve(certificateFile),
+    keyFile: resolve(keyFile),
+    clientCertificates: options.tlsClientCertificates === true,
+  };
+}
+
+/** The port above the main one, a free one where that was free to choose, or none. */
+async function mutualTlsOf(options: Options, port: number, publicUrl: string): Promise<Config['mutualTls']> {
+  const given = options.mtlsPort ?? process.env.GATEHOUSE_MTLS_PORT;
+  if (given === false || (given === undefined && options.tlsClientCertificates)) return undefined;
+  const wanted = given ?? (options.port === '0' ? '0' : String(port + 1));
+  const mtlsPort = toNumber(wanted, '--mtls-port', 0, 65_535) || (await freePort(options.host));
+  const url = addressOf(options.mtlsUrl ?? process.env.GATEHOUSE_MTLS_URL);
+  if (url !== undefined && !url.startsWith('https://'))
+    throw new CliFailure('usage', 'url.invalid', `--mtls-url is an https address, not "${url}".`);
+  return { port: mtlsPort, url: url ?? `https://${new URL(publicUrl).hostname}:${mtlsPort}` };
+}
+
+/** Without a trailing slash. */
+function addressOf(url: string | undefined): string | undefined {
+  if (url !== undefined && !URL.canParse(url)) throw new CliFailure('usage', 'url.invalid', `"${url}" is no address.`);
+  return url?.replace(/\/+$/, '');
+}
 
 interface Applied {
   directory: string;
@@ -121,13 +168,14 @@ interface Started {
 
 async function announce(server: RunningServer, started: Started, out: Output): Promise<void> {
   const { dataDir, publicUrl, applied } = started;
+  const mutualTlsUrl = server.config.mutualTls?.url;
   const links: { email: string; url: string; expiresAt: number }[] = [];
   for (const email of await server.unenrolled()) links.push({ email, ...(await server.createSignInLink(email)) });
   if (out.json) {
     const { address } = server;
     const problems = applied?.problems ?? [];
     out.printJson(
-      { publicUrl, mcpUrl: `${publicUrl}/mcp`, address, dataDir, signInLinks: links, problems },
+      { publicUrl, mcpUrl: `${publicUrl}/mcp`, mutualTlsUrl, address, dataDir, signInLinks: links, problems },
       { line: true },
     );
     return;
@@ -139,6 +187,7 @@ async function announce(server: RunningServer, started: Started, out: Output): P
   out.facts([
     ['Console', publicUrl],
     ['MCP', `${publicUrl}/mcp`],
+    ...(mutualTlsUrl === undefined ? [] : ([['Mutual TLS', mutualTlsUrl]] as [string, string][])),
     ['Data', dataDir],
   ]);
   if (links.length > 0) out.print('\nSign in (each link works once, within 15 minutes; enrol a passkey there):');
@@ -198,12 +247,24 @@ function stopOnSignal(server: RunningServer): Promise<boolean> {
       },
     );
   };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop);
+  // As services are told to read their files again; a server without such files ends with its terminal.
+  const reload = () => {
+    server.refreshCertificates().catch((error: unknown) => {
+      process.stderr.write(`The certificates were not read again: ${String(error)}\n`);
+    });
+  };
+  process.on('SIGHUP', server.config.tls ? reload : stop);
   return promise;
 }
 
-function explain(error: unknown, { host, port, dataDir }: { host: string; port: number; dataDir: string }): unknown {
+function explain(
+  error: unknown,
+  { host, ports, dataDir }: { host: string; ports: number[]; dataDir: string },
+): unknown {
   if (!(error instanceof Error)) return error;
+  const port = 'port' in error && typeof error.port === 'number' ? error.port : ports[0];
+  const flag = port === ports[0] ? '--port' : '--mtls-port';
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
   const failure = (kind: 'unavailable' | 'usage' | 'noPermission', message: string) =>
     new CliFailure(kind, code, message, { cause: error });
@@ -211,7 +272,7 @@ function explain(error: unknown, { host, port, dataDir }: { host: string; port: 
     case 'EADDRINUSE':
       return failure(
         'unavailable',
-        `Port ${port} on ${host} is taken. End what has it, or choose another with --port.`,
+        `Port ${port} on ${host} is taken. End what has it, or choose another with ${flag}.`,
       );
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
@@ -222,9 +283,12 @@ function explain(error: unknown, { host, port, dataDir }: { host: string; port: 
       return failure(
         'noPermission',
         'syscall' in error && error.syscall === 'listen'
-          ? `Port ${port} may not be used by this user. Choose one above 1023 with --port.`
+          ? `Port ${port} may not be used by this user. Choose one above 1023 with ${flag}.`
           : `The data directory ${dataDir} cannot be used (${code}). Choose another with --data-dir.`,
       );
+    case 'tls.unreadable':
+    case 'tls.mismatch':
+      return new CliFailure('noInput', code, error.message, { cause: error });
     case 'storage.in-use':
       return failure(
         'unavailable',

@@ -15,6 +15,21 @@ export function addServerVerbs(program: Command): void {
       option('--host <address>', 'address to listen on').default('127.0.0.1'),
       option('--port <number>', 'port to listen on; 0 takes a free one').default('4283'),
       option('--public-url <url>', 'address that people and agents use (default: http://localhost:PORT)'),
+      option(
+        '--tls-cert <file>',
+        'certificate and chain (PEM) for HTTPS on the port; read again when it changes and on SIGHUP (or GATEHOUSE_TLS_CERT)',
+      ),
+      option('--tls-key <file>', 'its key (PEM) (or GATEHOUSE_TLS_KEY)'),
+      option('--tls-client-certificates', 'ask for client certificates on that port too, and open no other for them'),
+      option(
+        '--mtls-port <number>',
+        'port for mutual TLS, with a certificate of Gatehouse’s own trust domain (or GATEHOUSE_MTLS_PORT; default: the one above --port)',
+      ),
+      option('--no-mtls-port', 'open none'),
+      option(
+        '--mtls-url <url>',
+        'address that agents use for it (or GATEHOUSE_MTLS_URL; default: the host of the public URL)',
+      ),
       option('--database <url>', '"sqlite" (in the data directory) or a postgres:// URL').default('sqlite'),
       option('--replica <name>', 'name of this server; owns one Merkle log (default: name of the host)'),
       option(
@@ -33,6 +48,10 @@ export function addServerVerbs(program: Command): void {
     examples: [
       ['start', 'On http://localhost:4283, with the quick-start workspace.'],
       ['start --port 8080 --data-dir /var/lib/gatehouse --no-workspace', 'Somewhere else, empty.'],
+      [
+        'start --host 0.0.0.0 --port 443 --public-url https://gatehouse.example --tls-cert /etc/gatehouse/tls.crt --tls-key /etc/gatehouse/tls.key --mtls-port 8443',
+        'With HTTPS of its own.',
+      ],
       [
         'start --database postgres://gatehouse@db/gatehouse --public-url https://gatehouse.example',
         'One of several replicas.',

@@ -17,6 +17,9 @@ function taskOptions(): Option[] {
     option('--ticket <id>', 'its ticket (or GATEHOUSE_TICKET)'),
     option('--change-request <id>', 'its change request (or GATEHOUSE_CHANGE_REQUEST)'),
     option('--model <provider/name>', 'the model that will act (or GATEHOUSE_MODEL)'),
+    option('--cert <file>', 'its X.509-SVID with chain (PEM), used instead of its key (or GATEHOUSE_CERT)'),
+    option('--key <file>', 'key (PEM) of that certificate (or GATEHOUSE_CERT_KEY)'),
+    option('--cacert <file>', 'authorities (PEM) that the server’s certificate is verified with (or GATEHOUSE_CACERT)'),
     option('--bearer-only', 'for an agent that is registered so: its tokens are bound to no key'),
     option('--url <url>', 'address of the server (or GATEHOUSE_URL; default http://localhost:4283)'),
   ];
@@ -45,7 +48,7 @@ export function addTaskVerbs(program: Command): void {
     usage: 'token',
     summary: 'start a task and print its token',
     details:
-      'For clients that speak HTTP themselves. The token is bound to the key in --proof-key-file, unless the agent is bearer-only.',
+      'For clients that speak HTTP themselves. The token is bound to the key in --proof-key-file, or to the certificate in --cert, unless the agent is bearer-only.',
     options: [
       ...taskOptions(),
       option('--proof-key-file <file>', 'key (private JWK) that the token is bound to; made when it is not there'),
@@ -55,6 +58,10 @@ export function addTaskVerbs(program: Command): void {
       [
         'token --agent agent-ci-prod --template deploy --proof-key-file proof.jwk --json',
         'A token and the key for its DPoP proofs.',
+      ],
+      [
+        'token --agent agent-ci-prod --template deploy --cert svid.pem --key svid.key --cacert bundle.pem',
+        'A token for curl --cert svid.pem --key svid.key.',
       ],
     ],
     load: async () => (await import('../commands/token.ts')).token,

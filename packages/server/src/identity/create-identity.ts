@@ -6,7 +6,6 @@ import { createAuthorizationServer } from './authorization-server/authorization-
 import type { ClientMetadataPolicy } from './authorization-server/client-metadata.ts';
 import { createHousekeeping } from './authorization-server/housekeeping.ts';
 import { createPeers, type Peers } from './client-certificate/peers.ts';
-import type { SvidVerifier } from './client-certificate/svid-verifier.ts';
 import {
   accessTokenKeys,
   createKeyInventory,
@@ -43,8 +42,6 @@ export interface IdentityDependencies {
   requireProofNonce?: boolean;
   /** Where client certificates are asked for: the public URL itself, or that of a port of its own. Without it: nowhere. */
   mutualTlsUrl?: string | undefined;
-  /** Who vouches for client certificates and JWT-SVIDs; the trust domain unless given. */
-  svids?: SvidVerifier;
   /** Whose client metadata documents are read. Default: anybody's, at public addresses. */
   clientMetadata?: ClientMetadataPolicy;
   /** True: anybody may register a client (RFC 7591). Default false. */
@@ -82,8 +79,8 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
   const proofs = createProofs({ clock, requireNonce: requireProofNonce });
   const reader = createTokenReader({ ...dependencies, keys, proofs });
   const core = await openTrustDomain(dependencies);
-  const { svids = core, clientMetadata = { hosts: null }, dynamicClients = false } = dependencies;
-  const peers = createPeers({ svids, clock });
+  const { clientMetadata = { hosts: null }, dynamicClients = false } = dependencies;
+  const peers = createPeers({ svids: core, clock });
   const trustDomain = { ...core, ...createSvidRoutes({ ...dependencies, trustDomain: core, reader, proofs, peers }) };
   return {
     tokens: reader,
@@ -96,7 +93,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
       proofs,
       reader,
       peers,
-      svids,
+      svids: core,
       mutualTlsUrl,
       housekeeping: createHousekeeping(dependencies),
     }),

@@ -119,7 +119,7 @@ async function prove({ storage, clock, publicUrl, svids }: Dependencies, token: 
   if (principal?.kind !== 'agent')
     throw new errors.InvalidClientAuth(`${SVID_REFUSED}${svid.spiffeId} is no agent of this trust domain.`);
   const stopped = await svids.whyRefused(svid);
-  if (stopped !== undefined) throw oauthError('unauthorized_client', stopped);
+  if (stopped !== undefined) throw oauthError('unauthorized_client', `The SVID is refused: ${stopped}.`);
   // Of the signed part: a signature can be written in two ways.
   const id = hash('sha256', token.slice(0, token.lastIndexOf('.')), 'base64url');
   if (!(await useAssertion(storage, id, clock.now(), svid.notAfter)))
@@ -131,7 +131,7 @@ async function prove({ storage, clock, publicUrl, svids }: Dependencies, token: 
 async function checkCertificate({ svids }: Dependencies, certificate: PeerCertificate, agent: Agent): Promise<void> {
   if (certificate.principal?.kind !== 'agent' || !isSame(certificate.principal, agent)) return;
   const stopped = await svids.whyRefused(certificate.svid);
-  if (stopped !== undefined) throw oauthError('unauthorized_client', stopped);
+  if (stopped !== undefined) throw oauthError('unauthorized_client', `The SVID is refused: ${stopped}.`);
 }
 
 const isSame = ({ name, environment }: NamedAgent, agent: Agent) =>

@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import * as oauth from 'oauth4webapi';
-import { insecure, supportTask, type TokenResponse } from '../testing/agent-client.ts';
 import { claimsOf } from '../testing/calls.ts';
+import { createCertifiedClient } from '../testing/certified-client.ts';
 import { type House, openHouse } from '../testing/house.ts';
 import { assertCleanLog } from '../testing/refusals.ts';
-import { createTlsClient } from '../testing/tls-client.ts';
 import type { Authority, IssuedCertificate, LeafOptions } from './testing/authority.ts';
 
 /** @proves rfc8705.binding, rfc8705.client-authentication, rfc8705.metadata */
@@ -13,12 +11,16 @@ let house: House;
 let authority: Authority;
 const closers: (() => Promise<unknown>)[] = [];
 
-const spiffeId = (name: string, task?: string) =>
-  `spiffe://example.test/env/prod/agent/${name}${task === undefined ? '' : `/task/${task}`}`;
+const spiffeId = (name: string) => `spiffe://example.test/env/prod/agent/${name}`;
+const connect = async (own?: IssuedCertificate, clientId = spiffeId('agent-a')) => {
+  const client = await createCertifiedClient(house, { own, clientId });
+  closers.push(client.close);
+  return client;
+};
 
 before(async () => {
   house = await openHouse({ mutualTls: true });
-  authority = house.authority as Authority;
+  ({ authority } = house);
   await house.furnish();
   for (const name of ['agent-a', 'agent-b', 'agent-killed']) await house.enrol(name);
 });
@@ -27,64 +29,6 @@ after(async () => {
   for (const close of closers) await close();
   await house.close();
 });
-
-/** An agent as a foreign library makes it, that has nothing but a certificate. */
-async function connect(own?: IssuedCertificate, clientId = spiffeId('agent-a')) {
-  const tls = createTlsClient({ ca: authority.root, own });
-  closers.push(tls.close);
-  const issuer = new URL(house.publicUrl);
-  const found = await oauth.discoveryRequest(issuer, { algorithm: 'oauth2', ...insecure });
-  const server = await oauth.processDiscoveryResponse(issuer, found);
-  const client: oauth.Client = { client_id: clientId, use_mtls_endpoint_aliases: true };
-  const options = { ...insecure, [oauth.customFetch]: tls.fetch };
-  const base = house.mutualTlsUrl as string;
-  return {
-    server,
-    post: (form: Record<string, string>, headers: Record<string, string> = {}) =>
-      tls.fetch(`${base}/oauth/token`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
-        body: new URLSearchParams({
-          grant_type: 'client_credentials',
-          client_id: clientId,
-          authorization_details: JSON.stringify([supportTask]),
-          resource: house.resource,
-          ...form,
-        }).toString(),
-      }),
-    async startTask(details: object = supportTask): Promise<TokenResponse> {
-      const parameters = { authorization_details: JSON.stringify([details]), resource: house.resource };
-      const response = await oauth.clientCredentialsGrantRequest(
-        server,
-        client,
-        oauth.TlsClientAuth(),
-        parameters,
-        options,
-      );
-      return (await oauth.processClientCredentialsResponse(server, client, response)) as unknown as TokenResponse;
-    },
-    call: async (token: string, headers: Record<string, string> = {}, path = '/mcp') => {
-      const response = await tls.fetch(base + path, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${token}`, ...headers },
-      });
-      return {
-        status: response.status,
-        body: (await response.json()) as { code?: string; agent?: string; detail?: string },
-        headers: response.headers,
-      };
-    },
-    async introspect(token: string) {
-      const response = await oauth.introspectionRequest(server, client, oauth.TlsClientAuth(), token, options);
-      return oauth.processIntrospectionResponse(server, client, response);
-    },
-    async revoke(token: string) {
-      await oauth.processRevocationResponse(
-        await oauth.revocationRequest(server, client, oauth.TlsClientAuth(), token, options),
-      );
-    },
-  };
-}
 
 const issue = (name: string, options: LeafOptions = {}) => authority.issue({ uris: [spiffeId(name)], ...options });
 

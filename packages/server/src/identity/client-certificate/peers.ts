@@ -2,6 +2,7 @@ import { hash, type X509Certificate } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { TLSSocket } from 'node:tls';
 import { type Clock, GatehouseError } from '../../platform/index.ts';
+import { trustDomainLimits } from '../trust-domain/limits.ts';
 import type { Principal, SvidVerifier, VerifiedSvid } from './svid-verifier.ts';
 
 /**
@@ -31,8 +32,8 @@ export interface PeerCertificate {
 
 export const nobody: Peer = {};
 
-/** A leaf, and more intermediate authorities than any trust domain has. */
-const MAX_CHAIN = 6;
+/** One more than the trust domain reads: it says that a chain is too long. */
+const MAX_CHAIN = trustDomainLimits.chainCertificates + 1;
 /** What a killed agent's calls are told is still sent; nothing that it asks meanwhile is granted. */
 const LAST_WORDS_MS = 1_000;
 
@@ -42,7 +43,13 @@ interface Presented {
   verified?: { svid: VerifiedSvid; generation: number };
 }
 
-export function createPeers({ svids, clock }: { svids: SvidVerifier; clock: Clock }): Peers {
+export function createPeers({
+  svids,
+  clock,
+}: {
+  svids: Pick<SvidVerifier, 'verifySvid' | 'principalOf'>;
+  clock: Clock;
+}): Peers {
   // A connection shows one certificate for as long as it lives: sessions are not resumed and not renegotiated.
   const presented = new WeakMap<TLSSocket, Presented>();
   const connections = new Map<string, Set<TLSSocket>>();

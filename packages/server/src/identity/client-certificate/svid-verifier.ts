@@ -1,4 +1,4 @@
-/** What is needed of the trust domain here. */
+/** The trust domain as those see it who only want to know who somebody is. */
 export interface SvidVerifier {
   /** X509-SVID §5; `chain` is DER, leaf first. Throws `unauthenticated` GatehouseErrors (`svid.*`) that say what is wrong. */
   verifySvid(chain: readonly Uint8Array[]): Promise<VerifiedSvid>;

@@ -11,8 +11,7 @@ import { createLog, createOutbound, GatehouseError, openListener } from '../../p
 import { compilePolicies } from '../../policy/index.ts';
 import { createRegistry } from '../../registry/index.ts';
 import { createSealer, openStorage, type RecordChange, type RecordGuarded } from '../../storage/index.ts';
-import { createAuthority } from '../client-certificate/testing/authority.ts';
-import { vouchFor } from '../client-certificate/testing/vouch.ts';
+import { type Authority, createAuthority, stolenAuthority } from '../client-certificate/testing/authority.ts';
 import { createIdentity } from '../create-identity.ts';
 
 export interface HouseOptions {
@@ -21,7 +20,7 @@ export interface HouseOptions {
   requireProofNonce?: boolean;
   /** Of another replica, which this one stands beside. */
   publicUrl?: string;
-  /** A second port for mutual TLS, with a certificate of `authority`. */
+  /** A second port for mutual TLS, with a certificate of `mutualTlsCa`. */
   mutualTls?: boolean;
   /** Without the change feed the house is deaf, and lets nobody in. */
   feed?: boolean;
@@ -79,8 +78,8 @@ export async function openHouse(options: HouseOptions = {}) {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const publicUrl = options.publicUrl ?? address;
-  const authority = options.mutualTls ? await createAuthority(TRUST_DOMAIN) : undefined;
-  const own = await authority?.issue({ dns: ['localhost'] });
+  const front = options.mutualTls ? await createAuthority('front.test') : undefined;
+  const own = await front?.issue({ dns: ['localhost'] });
   const mutualTls =
     own &&
     (await openListener(
@@ -107,9 +106,12 @@ export async function openHouse(options: HouseOptions = {}) {
     trustDomain: TRUST_DOMAIN,
     publicUrl,
     mutualTlsUrl,
-    ...(authority && { svids: vouchFor({ authority, registry, clock, trustDomain: TRUST_DOMAIN }) }),
     ...(options.requireProofNonce !== undefined && { requireProofNonce: options.requireProofNonce }),
   });
+
+  const authority = options.mutualTls
+    ? await identity.trustDomain.rootsPem().then(() => stolenAuthority(storage, sealer))
+    : undefined;
 
   /** A door that says who called. */
   const protectedResource: (
@@ -158,7 +160,10 @@ export async function openHouse(options: HouseOptions = {}) {
     address,
     resource: `${publicUrl}/mcp`,
     mutualTlsUrl,
-    authority,
+    /** PEM of the authority that the port for mutual TLS is verified with. */
+    mutualTlsCa: front?.root,
+    /** Signs with the key that the trust domain itself signs with, also what that never would. Only with `mutualTls`. */
+    authority: authority as Authority,
     clock,
     lines,
     log,

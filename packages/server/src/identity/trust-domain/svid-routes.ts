@@ -6,7 +6,6 @@ import type { Agent, Registry } from '../../registry/index.ts';
 import type { Storage } from '../../storage/index.ts';
 import { verifyClientAssertion } from '../authorization-server/client-assertion.ts';
 import type { Peers } from '../client-certificate/peers.ts';
-import type { VerifiedSvid } from '../client-certificate/svid-verifier.ts';
 import type { TokenReader } from '../tokens/authenticate.ts';
 import { whyStopped } from '../tokens/authenticate.ts';
 import { unauthenticated } from '../tokens/challenge.ts';
@@ -15,7 +14,7 @@ import type { Proofs } from '../tokens/proof.ts';
 import { MCP_PATH } from '../tokens/resources.ts';
 import { trustDomainLimits } from './limits.ts';
 import type { TrustDomainCore } from './trust-domain.ts';
-import type { TrustDomain } from './types.ts';
+import type { TrustDomain, VerifiedSvid } from './types.ts';
 
 /** The routes at which agents get SVIDs, and the bundle endpoint (SPIFFE Federation §5.2: HTTPS GET, nobody is asked who they are). */
 export interface SvidRouteDependencies {

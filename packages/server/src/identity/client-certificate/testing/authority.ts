@@ -1,6 +1,7 @@
-import { hash, X509Certificate } from 'node:crypto';
+import { createPrivateKey, hash, randomBytes, X509Certificate } from 'node:crypto';
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
+import type { Sealer, Storage } from '../../../storage/index.ts';
 
 /**
  * A certificate authority as anyone can run one, so that a test can make certificates that Gatehouse's own never would: expired, with
@@ -19,6 +20,8 @@ export interface LeafOptions {
   notBefore?: number;
   notAfter?: number;
   isAuthority?: boolean;
+  /** Of the agent that it names, when it was made; the trust domain writes it into the serial number. */
+  epoch?: number;
 }
 
 export interface IssuedCertificate {
@@ -32,11 +35,10 @@ export interface IssuedCertificate {
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const HOUR_MS = 3_600_000;
 
+/** Of a trust domain that nobody here knows, whatever its name. */
 export async function createAuthority(trustDomain: string): Promise<Authority> {
-  const generate = () => crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']) as Promise<CryptoKeyPair>;
   const domain = new x509.SubjectAlternativeNameExtension([{ type: 'url', value: `spiffe://${trustDomain}` }]);
-  const signs = new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true);
-  const [rootKeys, keys] = await Promise.all([generate(), generate()]);
+  const [rootKeys, keys] = await Promise.all([generateKeys(), generateKeys()]);
   const common = { notBefore: new Date(Date.now() - HOUR_MS), notAfter: new Date(Date.now() + 24 * HOUR_MS) };
   const root = await x509.X509CertificateGenerator.createSelfSigned({
     ...common,
@@ -56,37 +58,64 @@ export async function createAuthority(trustDomain: string): Promise<Authority> {
     signingAlgorithm: ALGORITHM,
     extensions: [new x509.BasicConstraintsExtension(true, 0, true), signs, domain],
   });
-  let serial = 2;
+  return { root: root.toString('pem'), issue: (leaf) => issue(leaf, intermediate, keys.privateKey) };
+}
+
+/** With the key that a workspace's own intermediate has, taken out of its database as only whoever has its key-encryption key can. */
+export async function stolenAuthority(storage: Storage, sealer: Sealer): Promise<Authority> {
+  const rows = await storage.db
+    .selectFrom('signing_keys')
+    .select(['kid', 'purpose', 'sealed_private'])
+    .where('purpose', 'in', ['x509-root', 'x509-intermediate'])
+    .execute();
+  const open = (purpose: string) => {
+    const row = rows.find((each) => each.purpose === purpose);
+    if (!row) throw new Error(`there is no ${purpose}`);
+    const sealed = sealer.open(row.sealed_private, `signing-key:${row.kid}`).reveal();
+    return JSON.parse(sealed) as { certificate: string; key: string };
+  };
+  const { certificate, key } = open('x509-intermediate');
+  const der = createPrivateKey(key).export({ type: 'pkcs8', format: 'der' });
+  const signingKey = await crypto.subtle.importKey('pkcs8', new Uint8Array(der), ALGORITHM, false, ['sign']);
   return {
-    root: root.toString('pem'),
-    async issue({ uris = [], dns = [], notBefore, notAfter, isAuthority = false } = {}) {
-      const own = await generate();
-      const names = [
-        ...uris.map((value) => ({ type: 'url', value }) as const),
-        ...dns.map((value) => ({ type: 'dns', value }) as const),
-      ];
-      const leaf = await x509.X509CertificateGenerator.create({
-        serialNumber: (++serial).toString(16).padStart(4, '0'),
-        subject: 'O=test',
-        issuer: intermediate.subject,
-        notBefore: new Date(notBefore ?? Date.now() - 60_000),
-        notAfter: new Date(notAfter ?? Date.now() + HOUR_MS),
-        publicKey: own.publicKey,
-        signingKey: keys.privateKey,
-        signingAlgorithm: ALGORITHM,
-        extensions: [
-          new x509.BasicConstraintsExtension(isAuthority, undefined, true),
-          isAuthority ? signs : new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-          new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
-          ...(names.length > 0 ? [new x509.SubjectAlternativeNameExtension(names)] : []),
-        ],
-      });
-      const pkcs8 = await crypto.subtle.exportKey('pkcs8', own.privateKey);
-      return {
-        cert: `${leaf.toString('pem')}\n${intermediate.toString('pem')}\n`,
-        key: `${x509.PemConverter.encode(pkcs8, 'PRIVATE KEY')}\n`,
-        thumbprint: hash('sha256', new X509Certificate(leaf.toString('pem')).raw, 'base64url'),
-      };
-    },
+    root: new x509.X509Certificate(open('x509-root').certificate).toString('pem'),
+    issue: (leaf) => issue(leaf, new x509.X509Certificate(certificate), signingKey),
+  };
+}
+
+const generateKeys = () => crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']) as Promise<CryptoKeyPair>;
+const signs = new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true);
+
+async function issue(
+  { uris = [], dns = [], notBefore, notAfter, isAuthority = false, epoch = 1 }: LeafOptions = {},
+  issuer: x509.X509Certificate,
+  signingKey: CryptoKey,
+): Promise<IssuedCertificate> {
+  const own = await generateKeys();
+  const names = [
+    ...uris.map((value) => ({ type: 'url', value }) as const),
+    ...dns.map((value) => ({ type: 'dns', value }) as const),
+  ];
+  const leaf = await x509.X509CertificateGenerator.create({
+    serialNumber: `01${epoch.toString(16).padStart(12, '0')}${randomBytes(13).toString('hex')}`,
+    subject: 'O=test',
+    issuer: issuer.subjectName,
+    notBefore: new Date(notBefore ?? Date.now() - 60_000),
+    notAfter: new Date(notAfter ?? Date.now() + HOUR_MS),
+    publicKey: own.publicKey,
+    signingKey,
+    signingAlgorithm: ALGORITHM,
+    extensions: [
+      new x509.BasicConstraintsExtension(isAuthority, undefined, true),
+      isAuthority ? signs : new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
+      ...(names.length > 0 ? [new x509.SubjectAlternativeNameExtension(names)] : []),
+    ],
+  });
+  const pkcs8 = await crypto.subtle.exportKey('pkcs8', own.privateKey);
+  return {
+    cert: `${leaf.toString('pem')}\n${issuer.toString('pem')}\n`,
+    key: `${x509.PemConverter.encode(pkcs8, 'PRIVATE KEY')}\n`,
+    thumbprint: hash('sha256', new X509Certificate(leaf.toString('pem')).raw, 'base64url'),
   };
 }
