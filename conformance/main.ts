@@ -4,15 +4,21 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
+import { type ClientResult, type ClientScenario, clientScenarios, startClientSuite } from './client-suite.ts';
 import { startFixture } from './fixture/server.ts';
 import { startGateBefore } from './through-gate.ts';
 
 /**
  * `npm run conformance`: the official MCP suite against the fixture directly and through the gate, in both eras, compared check by
- * check (C1). Ends with exit code 1 if any check is lost. `--write` updates conformance/RESULTS.md.
+ * check (C1), and its client scenarios against the gate's client side, authorization included (C2). Ends with exit code 1 if any check
+ * is lost or fails. `--only server|client` runs one of them; `--write` updates conformance/RESULTS.md after both.
  */
 const { values } = parseArgs({
-  options: { json: { type: 'boolean', default: false }, write: { type: 'boolean', default: false } },
+  options: {
+    json: { type: 'boolean', default: false },
+    write: { type: 'boolean', default: false },
+    only: { type: 'string' },
+  },
 });
 const suite = fileURLToPath(import.meta.resolve('@modelcontextprotocol/conformance/dist/index.js'));
 const suiteVersion = (
@@ -28,7 +34,7 @@ interface Check {
 }
 
 const results = [];
-for (const revision of revisions) {
+for (const revision of values.only === 'client' ? [] : revisions) {
   const direct = await withFixture((url) => runSuite(url, revision));
   const gated = await withFixture(async (url) => {
     const gate = await startGateBefore(url);
@@ -44,6 +50,8 @@ for (const revision of revisions) {
   results.push({ revision, direct: count(direct), gated: count(gated), lost });
 }
 
+const clientResults = values.only === 'server' ? [] : await runClientScenarios();
+
 const table = [
   `| revision | direct: passed / failed | through the gate: passed / failed | lost |`,
   `|---|---|---|---|`,
@@ -52,17 +60,67 @@ const table = [
       `| ${revision} | ${direct.passed} / ${direct.failed} | ${gated.passed} / ${gated.failed} | ${lost.length} |`,
   ),
 ].join('\n');
+/** Checks that the official TypeScript SDK 2.4.0's own client passes and fails with the same suite. */
+const sdkClient: Record<string, string> = { '2025-11-25': '281 / 9', '2026-07-28': '425 / 9' };
+const clientTable = [
+  '| revision | scenarios | checks: passed / failed / warnings | the SDK’s client: passed / failed |',
+  '|---|---|---|---|',
+  ...Object.keys(clientScenarios).map((version) => {
+    const those = clientResults.filter((result) => result.version === version);
+    const sum = (of: (result: ClientResult) => number) => those.reduce((total, result) => total + of(result), 0);
+    return `| ${version} | ${those.length} | ${sum(({ passed }) => passed)} / ${sum(({ failed }) => failed.length)} / ${sum(({ warnings }) => warnings.length)} | ${sdkClient[version] ?? '–'} |`;
+  }),
+].join('\n');
 const lost = results.flatMap(({ revision, lost }) => lost.map((key) => `${revision}: ${key}`));
-if (values.json) console.log(JSON.stringify({ suite: suiteVersion, node: process.version, results }, null, 2));
-else
-  console.log(
-    `@modelcontextprotocol/conformance ${suiteVersion}, Node ${process.version}\n\n${table}\n${lost.length > 0 ? `\nLost:\n${lost.map((each) => `- ${each}`).join('\n')}` : '\nNo check is lost.'}`,
-  );
-if (values.write) {
-  const page = `# MCP conformance through the gate (C1)\n\n\`npm run conformance -- --write\`, ${new Date().toISOString().slice(0, 10)}, @modelcontextprotocol/conformance ${suiteVersion}, Node ${process.version}. The fixture is conformance/fixture, on the official SDK v2; the gate stands before it with a real task, its token and proofs.\n\n${table}\n`;
+const failing = clientResults.flatMap(({ version, name, failed }) =>
+  failed.map((each) => `${version}: ${name}: ${each}`),
+);
+if (values.json)
+  console.log(JSON.stringify({ suite: suiteVersion, node: process.version, results, clientResults }, null, 2));
+else {
+  console.log(`@modelcontextprotocol/conformance ${suiteVersion}, Node ${process.version}`);
+  if (values.only !== 'client')
+    console.log(`\n${table}\n${lost.length > 0 ? `\nLost:\n${lines(lost)}` : '\nNo check is lost.'}`);
+  if (values.only !== 'server')
+    console.log(`\n${clientTable}\n${failing.length > 0 ? `\nFailing:\n${lines(failing)}` : '\nNo check fails.'}`);
+}
+if (values.write && values.only === undefined) {
+  const today = new Date().toISOString().slice(0, 10);
+  const page = `# MCP conformance
+
+\`npm run conformance -- --write\`, ${today}, @modelcontextprotocol/conformance ${suiteVersion}, Node ${process.version}.
+
+## Servers through the gate (C1)
+
+The fixture is conformance/fixture, on the official SDK v2; the gate stands before it with a real task, its token and proofs.
+
+${table}
+
+## The gate as a client (C2)
+
+Each scenario’s server is an upstream of one running gate, which authorizes itself there as its manifest says; an operator consents where a person has to, and an agent calls the tools through the gate. Scenarios without authorization drive the gate’s client side alone. All of the suite’s client scenarios about tools and authorization are run, the optional ones (client credentials, enterprise-managed authorization, DPoP, workload identity federation) included; not run are those of the skills extension.
+
+${clientTable}
+${failing.length > 0 ? `\nFailing:\n${lines(failing)}\n` : ''}`;
   writeFileSync(join(import.meta.dirname, 'RESULTS.md'), page);
 }
-process.exit(lost.length > 0 ? 1 : 0);
+process.exit(lost.length + failing.length > 0 ? 1 : 0);
+
+function lines(texts: string[]): string {
+  return texts.map((each) => `- ${each}`).join('\n');
+}
+
+async function runClientScenarios(): Promise<ClientResult[]> {
+  const client = await startClientSuite();
+  try {
+    const found: ClientResult[] = [];
+    for (const [version, names] of Object.entries(clientScenarios))
+      for (const name of names) found.push(await client.run({ name, version } as ClientScenario));
+    return found;
+  } finally {
+    await client.close();
+  }
+}
 
 async function withFixture<T>(use: (url: string) => Promise<T>): Promise<T> {
   const fixture = await startFixture();

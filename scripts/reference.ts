@@ -72,13 +72,14 @@ function rows(schema: JsonSchema, prefix: string): string[] {
     const values = member.additionalProperties;
     if (typeof values === 'object' && values.properties) return [row, ...rows(values, `${path}.*.`)];
     const forms = (member.oneOf ?? member.anyOf ?? []).filter(({ properties }) => properties);
-    return [
-      row,
-      ...forms.flatMap((form) =>
-        rows(form, `${path}${form.properties?.type?.const ? ` (${form.properties.type.const})` : ''}.`),
-      ),
-    ];
+    return [row, ...forms.flatMap((form) => rows(form, `${path}${kindOf(form)}.`))];
   });
+}
+
+/** What tells one form from the others. */
+function kindOf({ properties }: JsonSchema): string {
+  const kind = properties?.type?.const ?? properties?.grant?.const;
+  return kind === undefined ? '' : ` (${kind})`;
 }
 
 function typeOf(schema: JsonSchema): string {

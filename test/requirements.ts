@@ -382,6 +382,73 @@ export const requirements: Requirement[] = [
     source: 'SPIFFE Federation §5, Trust Domain and Bundle §4.1',
   },
   {
+    id: 'law-3.own-token',
+    promise: 'A tool server that wants OAuth gets a token of the gate for this server; the agent has none',
+    source: 'SECURITY.md#law-3',
+  },
+  {
+    id: 'law-3.no-echo',
+    promise: 'An answer that holds the token that the server was called with is cut off, and the token used no more',
+    source: 'SECURITY.md#law-3',
+  },
+  {
+    id: 'law-3.secrets-stay',
+    promise: 'A secret never comes out of the API, and is sent to the origins that it was set for only',
+    source: 'SECURITY.md#law-3',
+  },
+  {
+    id: 'upstream.resource',
+    promise: 'Tokens are asked for with the resource indicator of the server that is called',
+    source: 'MCP authorization, Resource Parameter Implementation; RFC 8707 §2',
+  },
+  {
+    id: 'upstream.bound-token',
+    promise: 'Where tokens bound to a key are offered they are used, with a new proof for each request',
+    source: 'RFC 9449 §5, §7',
+  },
+  {
+    id: 'upstream.discovery',
+    promise:
+      'Metadata that is another issuer’s, for another resource, too large, or leads to an address that nobody may call is not used',
+    source: 'RFC 9728 §3.3, RFC 8414 §3.3; SECURITY.md#law-11',
+  },
+  {
+    id: 'upstream.no-redirect',
+    promise: 'No redirect is followed with a credential',
+    source: 'MCP authorization, Security Considerations',
+  },
+  {
+    id: 'upstream.step-up',
+    promise: 'After insufficient_scope what was had and what is wanted is asked for together',
+    source: 'MCP authorization, Scope Challenge Handling',
+  },
+  {
+    id: 'upstream.scope-bound',
+    promise: 'No scope is asked for that the manifest does not allow',
+    source: 'docs/how-to/connect-a-tool-server-that-wants-oauth.md',
+  },
+  {
+    id: 'upstream.bounded',
+    promise: 'A server that always wants another token or another scope is not asked for ever',
+    source: 'MCP authorization, Scope Challenge Handling; SECURITY.md#law-10',
+  },
+  {
+    id: 'upstream.mix-up',
+    promise: 'An authorization response of another issuer reaches no token endpoint, and PKCE with S256 is required',
+    source: 'RFC 9207 §2.4; MCP authorization, Authorization Code Protection',
+  },
+  {
+    id: 'upstream.consent',
+    promise:
+      'What a person has granted is renewed without them by one request at a time, and ends when it is disconnected',
+    source: 'docs/how-to/connect-a-tool-server-that-wants-oauth.md',
+  },
+  {
+    id: 'upstream.conformance',
+    promise: 'The official suite’s client scenarios about authorization pass through the gate',
+    source: 'conformance/RESULTS.md',
+  },
+  {
     id: 'oidc.sign-in',
     promise: 'A person signs in with the company’s OpenID provider: code, PKCE, state, nonce, issuer',
     source: 'OpenID Connect Core §3.1, RFC 7636, RFC 9207',

@@ -7,6 +7,7 @@ import { addPeopleVerbs } from './tree/people.ts';
 import { addServerVerbs } from './tree/server.ts';
 import { addTaskVerbs } from './tree/tasks.ts';
 import { addTrustDomainVerbs } from './tree/trust-domain.ts';
+import { addUpstreamVerbs } from './tree/upstreams.ts';
 import { addWorkspaceVerbs } from './tree/workspace.ts';
 import { describe } from './verb.ts';
 
@@ -29,6 +30,7 @@ export function createProgram(): Command {
   addPeopleVerbs(program);
   addTaskVerbs(program);
   addWorkspaceVerbs(program);
+  addUpstreamVerbs(program);
   addApprovalVerbs(program);
   addLogVerbs(program);
   addTrustDomainVerbs(program);

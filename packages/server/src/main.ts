@@ -186,10 +186,10 @@ export async function startServer(
     publicUrl: config.publicUrl,
     trustDomain: config.trustDomain,
     onConnected(server, by) {
-      upstreams
-        .end({ server })
-        .then(() => refreshDefinitions(server, by))
-        .catch((error) => log.warn('a connected server could not be asked what it serves', { server, error }));
+      upstreams.forgive(server);
+      refreshDefinitions(server, by).catch((error) =>
+        log.warn('a connected server could not be asked what it serves', { server, error }),
+      );
     },
   });
   const upstreams = createUpstreams({

@@ -10,7 +10,7 @@ const manifest = createRequire(import.meta.url).resolve('@modelcontextprotocol/c
 const suite = join(dirname(manifest), 'dist', 'index.js');
 const client = fileURLToPath(new URL('./testing/conformance-client.ts', import.meta.url));
 
-/** The suite's client scenarios without those of OAuth: toward an upstream we hold no token of the agent's. */
+/** The suite's client scenarios without those of OAuth, which need a whole gate: conformance/client-suite.test.ts. */
 const scenarios: [string, string[]][] = [
   ['2025-11-25', ['initialize', 'tools_call', 'elicitation-sep1034-client-defaults', 'sse-retry']],
   [

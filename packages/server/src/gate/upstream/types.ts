@@ -168,6 +168,8 @@ export interface Upstreams {
   describe(server: ToolServerManifest): Promise<ServedDefinition[]>;
   /** Closes what matches all members given: a task that ended, a session that was deleted, a server that was removed. */
   end(of: { server?: string; task?: string; session?: string }): Promise<void>;
+  /** What kept the server from being reached is gone: it is tried again at once. */
+  forgive(server: string): void;
   close(): Promise<void>;
   stats(): UpstreamStats;
 }

@@ -121,14 +121,15 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       const ended = [...entries].filter(([, entry]) => matches(entry, of));
       for (const [key] of ended) entries.delete(key);
       await Promise.all(ended.map(([, entry]) => closeEntry(entry, 'The task, session or server ended.')));
-      if (of.server !== undefined && of.task === undefined && of.session === undefined) {
-        for (const [key, { server }] of deaths) if (server === of.server) deaths.delete(key);
-        await pools.drop(of.server);
-      }
+      if (of.server !== undefined && of.task === undefined && of.session === undefined) await pools.drop(of.server);
       if (of.task === undefined || of.session !== undefined) return;
       for (const [key, { task }] of deaths) if (task === of.task) deaths.delete(key);
       if (of.server === undefined) removeTaskDirectories(dataDir, of.task);
       else removeWorkingDirectory(dataDir, of.server, of.task);
+    },
+
+    forgive(name) {
+      for (const [key, { server }] of deaths) if (server === name) deaths.delete(key);
     },
 
     async close() {

@@ -1,6 +1,6 @@
 import type { ToolServerManifest } from '@gatehouse/protocol';
 import { allowInsecureRequests, customFetch, processRevocationResponse, revocationRequest } from 'oauth4webapi';
-import { GatehouseError } from '../../../platform/index.ts';
+import { canonicalJson, GatehouseError } from '../../../platform/index.ts';
 import type { Registry } from '../../../registry/index.ts';
 import { type UpstreamLimits, upstreamLimits } from '../limits.ts';
 import { type AuthorizedPlace, type AuthorizerDependencies, createAuthorizer } from './authorizer.ts';
@@ -32,7 +32,8 @@ export function createUpstreamAuthorizations(options: UpstreamAuthorizationsOpti
     const transport = authorizedTransport(server);
     if (transport === undefined) return undefined;
     const key = `${environment}/${server.name}`;
-    const text = JSON.stringify(transport);
+    // Applied and read again, the same manifest may have its members in another order.
+    const text = canonicalJson(transport);
     const existing = authorizers.get(key);
     if (existing?.transport === text) return existing.authorizer;
     const authorizer = createAuthorizer(deps, { server: server.name, environment, transport });

@@ -52,6 +52,8 @@ export function createAuthorizer(deps: AuthorizerDependencies, place: Authorized
   /** Of the stored grant that `token` came from. */
   let version = 0;
   let isLoaded = !isPersonal;
+  /** The last ones that the server was given, to know them again in its answers. */
+  let given: UpstreamToken[] = [];
   /** Digests of tokens that the server has shown around: never sent again. The oldest give way. */
   const spent = new Set<string>();
   let known: { at: number; discovered: Discovered } | undefined;
@@ -76,12 +78,16 @@ export function createAuthorizer(deps: AuthorizerDependencies, place: Authorized
             log.warn('upstream.token-not-renewed', { server, environment, error });
           });
       }
-      attempt.token = token;
-      if (token === undefined) return {};
-      if (token.key === undefined) return { authorization: `Bearer ${token.value.reveal()}` };
+      // It may be forgotten while the proof is made.
+      const held = token;
+      attempt.token = held;
+      if (held === undefined) return {};
+      if (!given.includes(held)) given = [...given, held].slice(-MAX_GIVEN);
+      const value = held.value.reveal();
+      if (held.key === undefined) return { authorization: `Bearer ${value}` };
       attempt.nonce = nonce;
-      const proof = await generateProof(token.key, proofTarget, method, nonce, token.value.reveal());
-      return { authorization: `DPoP ${token.value.reveal()}`, dpop: proof };
+      const proof = await generateProof(held.key, proofTarget, method, nonce, value);
+      return { authorization: `DPoP ${value}`, dpop: proof };
     },
 
     async refused(status, headers, attempt) {
@@ -110,12 +116,15 @@ export function createAuthorizer(deps: AuthorizerDependencies, place: Authorized
     },
 
     echoes(text) {
-      if (token === undefined || !echoes(text, token.value)) return false;
+      const shown = given.find((each) => echoes(text, each.value));
+      if (shown === undefined) return false;
       if (spent.size >= MAX_SPENT) spent.delete(spent.values().next().value as string);
-      spent.add(digestOf(token));
+      spent.add(digestOf(shown));
       fail(`${server} sent back the token that it was called with. It is not used any more.`);
-      token = undefined;
-      isLoaded = true;
+      if (token !== undefined && spent.has(digestOf(token))) {
+        token = undefined;
+        isLoaded = true;
+      }
       return true;
     },
 
@@ -374,6 +383,7 @@ export function createAuthorizer(deps: AuthorizerDependencies, place: Authorized
 }
 
 const MAX_SPENT = 100;
+const MAX_GIVEN = 8;
 
 const digestOf = ({ value }: UpstreamToken) => hash('sha256', value.reveal(), 'base64url');
 

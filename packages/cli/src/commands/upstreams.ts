@@ -1,0 +1,108 @@
+import { text } from 'node:stream/consumers';
+import type { UpstreamAuthorizationView } from '@gatehouse/protocol';
+import { CliFailure } from '../failure.ts';
+import { timeOf } from '../output.ts';
+import { operatorOf, type ServerOptions } from '../server-address.ts';
+import type { Run } from '../verb.ts';
+
+interface InEnvironment extends ServerOptions {
+  environment?: string;
+}
+
+const POLL_MS = 1_000;
+
+export const listServers: Run<ServerOptions> = async ({ options, out }) => {
+  const { items } = await operatorOf(options).call('GET /servers');
+  if (out.json) return out.printJson({ items });
+  if (items.length === 0) return out.note('There are none. `gatehouse apply -f DIR` registers tool servers.');
+  const rows = items.flatMap(({ name, tools, authorization }) =>
+    authorization.length === 0
+      ? [[name, '', String(tools), 'none needed', '', '', '']]
+      : authorization.map((each) => [
+          name,
+          each.environment,
+          String(tools),
+          each.state,
+          each.connectedBy ?? each.clientId ?? '',
+          each.scopes.join(' '),
+          timeOf(each.expiresAt),
+        ]),
+  );
+  out.table(['SERVER', 'ENVIRONMENT', 'TOOLS', 'AUTHORIZATION', 'AS', 'SCOPES', 'UNTIL'], rows);
+  for (const { name, authorization } of items)
+    for (const { environment, lastError } of authorization)
+      if (lastError !== null) out.note(`${name} (${environment}): ${lastError}`);
+};
+
+export const connectServer: Run<InEnvironment & { wait: boolean }> = async ({ args: [name = ''], options, out }) => {
+  const operator = operatorOf(options);
+  const body = { ...(options.environment !== undefined && { environment: options.environment }) };
+  const begun = await operator.call('POST /servers/:name/connect', { params: { name }, body });
+  if (out.json && !options.wait) return out.printJson(begun);
+  out.note(`Access is granted at ${begun.issuer}, with the scopes: ${begun.scopes.join(' ') || 'as it decides'}.`);
+  out.note('Open this address in a browser, and sign in there with the account that Gatehouse shall use:');
+  if (!out.json) out.print(begun.url);
+  else out.note(begun.url);
+  if (!options.wait) return;
+  const startedAt = Date.now();
+  while (Date.now() < begun.expiresAt) {
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    const { items } = await operator.call('GET /servers');
+    const connected = items
+      .find((server) => server.name === name)
+      ?.authorization.find((each) => isConnected(each, options.environment, startedAt));
+    if (connected === undefined) continue;
+    if (out.json) out.printJson(connected);
+    else
+      out.print(
+        `${name} is connected in ${connected.environment}, scopes: ${connected.scopes.join(' ') || 'none named'}.`,
+      );
+    return;
+  }
+  throw new CliFailure('failed', 'server.not-connected', 'Nobody granted the access in time. Run it again.');
+};
+
+/** Clocks of the two machines may differ by a minute. */
+function isConnected(view: UpstreamAuthorizationView, environment: string | undefined, startedAt: number): boolean {
+  const isOther = environment !== undefined && view.environment !== environment;
+  return !isOther && view.state === 'authorized' && (view.connectedAt ?? 0) > startedAt - 60_000;
+}
+
+export const disconnectServer: Run<InEnvironment> = async ({ args: [name = ''], options, out }) => {
+  const body = { ...(options.environment !== undefined && { environment: options.environment }) };
+  const done = await operatorOf(options).call('POST /servers/:name/disconnect', { params: { name }, body });
+  if (out.json) return out.printJson(done);
+  out.print(`${name} is disconnected.`);
+  if (!done.revoked) out.note('Its authorization server did not revoke the access: take it back there, too.');
+};
+
+export const listSecrets: Run<ServerOptions> = async ({ options, out }) => {
+  const { items } = await operatorOf(options).call('GET /secrets');
+  if (out.json) return out.printJson({ items });
+  if (items.length === 0) return out.note('There are none.');
+  out.table(
+    ['SECRET', 'FOR', 'SET', 'USED BY'],
+    items.map((each) => [each.name, each.origins.join(' '), timeOf(each.updatedAt), each.usedBy.join(' ')]),
+  );
+};
+
+export const setSecret: Run<ServerOptions & { for: string[] }> = async ({ args: [name = ''], options, out }) => {
+  if (process.stdin.isTTY) out.note('Type or paste the secret, then end with Ctrl-D.');
+  const value = (await text(process.stdin)).replace(/\r?\n$/, '');
+  if (value === '')
+    throw new CliFailure(
+      'usage',
+      'secret.empty',
+      `Standard input was empty. Give the secret there: gatehouse secrets set ${name} --for … < FILE`,
+    );
+  const body = { value, origins: options.for };
+  const stored = await operatorOf(options).call('PUT /secrets/:name', { params: { name }, body });
+  if (out.json) out.printJson(stored);
+  else out.print(`${stored.name} is set, for ${stored.origins.join(', ')}.`);
+};
+
+export const deleteSecret: Run<ServerOptions> = async ({ args: [name = ''], options, out }) => {
+  const done = await operatorOf(options).call('DELETE /secrets/:name', { params: { name } });
+  if (out.json) out.printJson(done);
+  else out.print(`${name} is deleted.`);
+};

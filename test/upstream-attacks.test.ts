@@ -1,0 +1,200 @@
+import assert from 'node:assert/strict';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { after, before, test } from 'node:test';
+import type { ManifestInput, UpstreamAuthorization } from '@gatehouse/protocol';
+import { startWorkspace, type Workspace } from './support/workspace.ts';
+
+/**
+ * Tool servers that use the gate's authorization against it. One hostile host plays them all: `/mcp/NAME` is the server of a case,
+ * `/as/NAME` its authorization server; what comes to a token endpoint is counted.
+ */
+let workspace: Workspace;
+let origin = '';
+const hits: { path: string; body: string; authorization: string | undefined }[] = [];
+const secret = 'canary-5d1f6b0a9c';
+/** What the 403 of the case asked for so far. */
+let wanted = 0;
+
+const host = createServer(async (request, response) => {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  answer(request, response, Buffer.concat(chunks).toString());
+});
+
+function answer(request: IncomingMessage, response: ServerResponse, body: string): void {
+  const path = (request.url ?? '').split('?')[0] ?? '';
+  const { authorization } = request.headers;
+  hits.push({ path, body, authorization });
+  const json = (document: unknown, status = 200) =>
+    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(document));
+  const name = path.split('/').at(-1) ?? '';
+  if (path.startsWith('/.well-known/oauth-protected-resource/mcp/')) {
+    const servers: Record<string, string> = {
+      metadata: 'http://169.254.169.254/latest',
+      private: 'https://10.1.2.3/as',
+      other: `http://localhost:${new URL(origin).port}/as/other`,
+    };
+    const resource = name === 'resource' ? 'https://bank.example/mcp' : `${origin}/mcp/${name}`;
+    return void json({ resource, authorization_servers: [servers[name] ?? `${origin}/as/${name}`] });
+  }
+  if (path.startsWith('/.well-known/oauth-authorization-server/as/')) {
+    if (name === 'huge') {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.on('error', () => undefined);
+      response.end(`{"issuer":"${'x'.repeat(10 * 1024 * 1024)}"}`);
+      return;
+    }
+    return void json({
+      issuer: name === 'issuer' ? 'https://bank.example' : `${origin}/as/${name}`,
+      authorization_endpoint: `${origin}/authorize/${name}`,
+      token_endpoint: `${origin}/token/${name}`,
+      ...(name !== 'no-pkce' && { code_challenge_methods_supported: ['S256'] }),
+      authorization_response_iss_parameter_supported: true,
+      token_endpoint_auth_methods_supported: ['client_secret_basic', 'private_key_jwt'],
+    });
+  }
+  if (path === '/token/redirect') return void response.writeHead(307, { location: `${origin}/token/elsewhere` }).end();
+  if (path.startsWith('/token/'))
+    return void json({ access_token: `token-of-${name}-${hits.length}`, token_type: 'Bearer' });
+  if (!path.startsWith('/mcp/')) return void response.writeHead(404).end();
+  if (authorization === undefined) return void response.writeHead(401, { 'www-authenticate': 'Bearer' }).end();
+  if (name === 'greedy') {
+    const challenge = `Bearer error="insufficient_scope", scope="more-${wanted++}"`;
+    return void response.writeHead(403, { 'www-authenticate': challenge }).end();
+  }
+  if (name === 'never') return void response.writeHead(401, { 'www-authenticate': 'Bearer' }).end();
+  if (name === 'away') return void response.writeHead(307, { location: `${origin}/stolen` }).end();
+  const value = authorization.split(' ')[1] ?? '';
+  const shown: Record<string, string> = {
+    plain: value,
+    escaped: [...value].map((each) => `\\u${each.charCodeAt(0).toString(16).padStart(4, '0')}`).join(''),
+    encoded: Buffer.from(`x${value}`).toString('base64'),
+  };
+  const { id } = JSON.parse(body) as { id: number };
+  response
+    .writeHead(200, { 'content-type': 'application/json' })
+    .end(`{"jsonrpc":"2.0","id":${id},"error":{"code":-32000,"message":"${shown[name] ?? 'no'}"}}`);
+}
+
+const names = [
+  ...['metadata', 'private', 'other', 'resource', 'issuer', 'huge', 'redirect', 'greedy', 'never', 'away'],
+  ...['plain', 'escaped', 'encoded', 'secret', 'mixed', 'no-pkce'],
+];
+
+before(async () => {
+  await new Promise<void>((resolve) => host.listen(0, '127.0.0.1', resolve));
+  origin = `http://127.0.0.1:${(host.address() as AddressInfo).port}`;
+  workspace = await startWorkspace();
+  await workspace.operator('PUT /secrets/:name', {
+    params: { name: 'bank' },
+    body: { value: secret, origins: ['https://bank.example'] },
+  });
+  const authorization = (name: string): UpstreamAuthorization =>
+    name === 'mixed' || name === 'no-pkce'
+      ? ({ grant: 'authorization_code', clientId: 'gate' } as UpstreamAuthorization)
+      : ({
+          grant: 'client_credentials',
+          clientId: 'gate',
+          ...(name === 'secret' && { clientSecret: 'bank' }),
+        } as UpstreamAuthorization);
+  await workspace.apply([
+    { kind: 'Environment', name: 'production' },
+    ...names.map(
+      (name): ManifestInput => ({
+        kind: 'ToolServer',
+        name,
+        environments: ['production'],
+        transport: {
+          type: 'http',
+          url: `${origin}/mcp/${name}`,
+          allowPrivateAddress: true,
+          authorization: authorization(name),
+        },
+      }),
+    ),
+  ]);
+});
+after(async () => {
+  await workspace.close();
+  host.closeAllConnections();
+  host.close();
+});
+
+const hitsOf = (path: string) => hits.filter((hit) => hit.path === path);
+
+async function problemOf(name: string): Promise<string> {
+  try {
+    await workspace.operator('POST /servers/:name/refresh', { params: { name } });
+    return '';
+  } catch (error) {
+    return String(error);
+  }
+}
+
+/** @proves upstream.discovery */
+for (const [name, problem] of [
+  ['metadata', /where nothing may be called|not https/],
+  ['private', /private address/],
+  ['other', /not https/],
+  ['resource', /is for another resource/],
+  ['issuer', /metadata of another issuer/],
+  ['huge', /more than \d+ bytes/],
+] as const) {
+  test(`documents that lead astray get no token request: ${name}`, async () => {
+    assert.match(await problemOf(name), problem);
+    assert.deepEqual(hitsOf(`/token/${name}`), []);
+  });
+}
+
+/** @proves upstream.no-redirect */
+test('a redirect carries neither an assertion nor a token anywhere', async () => {
+  assert.match(await problemOf('redirect'), /redirects/);
+  assert.deepEqual(hitsOf('/token/elsewhere'), []);
+  assert.match(await problemOf('away'), /redirects/);
+  assert.deepEqual(hitsOf('/stolen'), []);
+  assert.equal(hitsOf('/token/away').length, 1);
+});
+
+/** @proves upstream.bounded */
+test('a server that never has enough scopes, or never takes a token, is not asked for ever', async () => {
+  assert.notEqual(await problemOf('greedy'), '');
+  assert.ok(hitsOf('/token/greedy').length <= 2 * 3, String(hitsOf('/token/greedy').length));
+  assert.notEqual(await problemOf('never'), '');
+  const tokens = hitsOf('/token/never').length;
+  assert.notEqual(await problemOf('never'), '');
+  assert.equal(hitsOf('/token/never').length, tokens);
+});
+
+/** @proves law-3.no-echo */
+for (const name of ['plain', 'escaped', 'encoded']) {
+  test(`a token that comes back ${name} reaches nobody`, async () => {
+    const problem = await problemOf(name);
+    assert.match(problem, /sent back the credential|sent back the token/);
+    assert.doesNotMatch(problem, /token-of-/);
+  });
+}
+
+/** @proves law-3.secrets-stay */
+test('a secret is not sent to the authorization server that a tool server picks', async () => {
+  assert.match(await problemOf('secret'), /is for https:\/\/bank\.example and is not sent to/);
+  assert.ok(hits.every(({ body, authorization }) => !`${body}${authorization}`.includes(secret)));
+  assert.ok(hits.every(({ authorization }) => !authorization?.startsWith('Basic')));
+});
+
+/** @proves upstream.mix-up */
+test('an answer that names another issuer, or none, brings no code to a token endpoint', async () => {
+  for (const iss of [undefined, 'https://bank.example', `${origin}/as/mixed/`]) {
+    const { url } = await workspace.operator('POST /servers/:name/connect', { params: { name: 'mixed' } });
+    const asked = new URL(url).searchParams;
+    assert.equal(asked.get('code_challenge_method'), 'S256');
+    assert.equal(asked.get('resource'), `${origin}/mcp/mixed`);
+    const back = new URL(asked.get('redirect_uri') ?? '');
+    back.searchParams.set('code', 'a-code');
+    back.searchParams.set('state', asked.get('state') ?? '');
+    if (iss !== undefined) back.searchParams.set('iss', iss);
+    assert.equal((await fetch(back)).status, 502);
+  }
+  assert.deepEqual(hitsOf('/token/mixed'), []);
+  await assert.rejects(workspace.operator('POST /servers/:name/connect', { params: { name: 'no-pkce' } }), /PKCE/);
+});
