@@ -98,7 +98,7 @@ ${table}
 
 ## The gate as a client (C2)
 
-Each scenario’s server is an upstream of one running gate, which authorizes itself there as its manifest says; an operator consents where a person has to, and an agent calls the tools through the gate. Scenarios without authorization drive the gate’s client side alone. All of the suite’s client scenarios about tools and authorization are run, the optional ones (client credentials, enterprise-managed authorization, DPoP, workload identity federation) included; not run are those of the skills extension.
+Each scenario’s server is an upstream of one running gate, which authorizes itself there as its manifest says; an operator consents where a person has to, and an agent calls the tools through the gate. Scenarios without authorization drive the gate’s client side alone. All of the suite’s client scenarios about tools and authorization are run, the optional ones (client credentials, enterprise-managed authorization, DPoP, workload identity federation) included; not run are those of the skills extension. The suite checks every message, so the more a client asks, the more checks there are: compare what fails.
 
 ${clientTable}
 ${failing.length > 0 ? `\nFailing:\n${lines(failing)}\n` : ''}`;

@@ -121,7 +121,11 @@ async function connect(server: string): Promise<void> {
   await workspace.operator('POST /servers/:name/refresh', { params: { name: server } });
 }
 
-/** @proves law-3.own-token upstream.bound-token upstream.resource */
+/**
+ * @proves law-3.own-token
+ * @proves upstream.bound-token
+ * @proves upstream.resource
+ */
 test('an agent calls a tool of a server that wants OAuth, and the gate authorizes itself with its own key', async () => {
   assert.match(await call('own', 'whoami'), /hello/);
   const last = peer.accepted.at(-1);
