@@ -34,12 +34,13 @@ export interface Step {
 export async function readStored(db: Database, manifests: readonly Manifest[], prune: boolean): Promise<Stored> {
   const agentNames = manifests.filter(({ kind }) => kind === 'Agent').map(nameOf);
   const onlyAgents = !prune && agentNames.length === manifests.length;
-  const objects = onlyAgents
-    ? await readReferred(db, manifests)
-    : await db.selectFrom('objects').select('body').execute();
   const agents = prune
     ? await db.selectFrom('agents').selectAll().execute()
     : await inChunks(agentNames, (names) => db.selectFrom('agents').selectAll().where('name', 'in', names).execute());
+  // The owner of now counts as well: an agent stays with them where the one that the manifest names has left.
+  const objects = onlyAgents
+    ? await readReferred(db, [...manifests, ...agents.map(agentManifestOf)])
+    : await db.selectFrom('objects').select('body').execute();
   const stored = objects.map(fromObjectRow);
   return {
     isWhole: !onlyAgents,
