@@ -24,7 +24,7 @@ export async function useAssertion(storage: Storage, id: string, now: number, ex
   });
 }
 
-/** Forgets assertions that have expired and could not be used again anyway. */
+/** Forgets what has expired and could not be used again anyway: assertions, codes, requests that nobody answered, unused clients. */
 export async function forgetExpiredAssertions(storage: Storage, now: number): Promise<void> {
-  await storage.db.deleteFrom('oauth_artifacts').where('model', '=', MODEL).where('expires_at', '<', now).execute();
+  await storage.db.deleteFrom('oauth_artifacts').where('expires_at', '<', now).execute();
 }
