@@ -270,6 +270,11 @@ export const requirements: Requirement[] = [
   },
   { id: 'rfc9126.par', promise: 'Authorization requests can be pushed', source: 'RFC 9126 §2' },
   {
+    id: 'conformance.authorization',
+    promise: 'The official MCP suite finds nothing wrong with the authorization server',
+    source: 'MCP 2026-07-28, authorization',
+  },
+  {
     id: 'consent.flow',
     promise:
       'A client that a person drives gets a token for that person, of the agent and narrowed to the tools consented to',
