@@ -101,6 +101,7 @@ function typeOf(schema: JsonSchema): string {
 
 const limitSources = [
   ['Everywhere', 'packages/server/src/platform/config.ts', 'limits'],
+  ['Standing delegations', 'packages/server/src/identity/delegation/limits.ts', 'delegationLimits'],
   ['The MCP door', 'packages/server/src/gate/mcp/limits.ts', 'doorLimits'],
   ['The trust domain', 'packages/server/src/identity/trust-domain/limits.ts', 'trustDomainLimits'],
   [

@@ -105,6 +105,22 @@ export const requirements: Requirement[] = [
     source: 'SECURITY.md#law-5',
   },
   {
+    id: 'law-6.chain',
+    promise: 'A kill ends what the agent has handed on to others, and says how many tasks ended',
+    source: 'SECURITY.md#law-6',
+  },
+  {
+    id: 'delegation.own',
+    promise:
+      'Only the person, signed in with a passkey, lets an agent act for them; an agent uses only what was given to it',
+    source: 'docs/explanation/delegation.md',
+  },
+  {
+    id: 'delegation.revoked',
+    promise: 'When a revocation returns, no task that rested on the delegation goes on, and none starts',
+    source: 'docs/explanation/delegation.md',
+  },
+  {
     id: 'rfc8693.exchange',
     promise: 'Token exchange gives the acting agent a token of its own with the whole chain, and nobody else’s key',
     source: 'RFC 8693 §2, §4.1',

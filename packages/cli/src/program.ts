@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { addAgentVerbs } from './tree/agents.ts';
 import { addApprovalVerbs } from './tree/approvals.ts';
+import { addDelegationVerbs } from './tree/delegations.ts';
 import { addKeyVerbs } from './tree/keys.ts';
 import { addLogVerbs } from './tree/log.ts';
 import { addPeopleVerbs } from './tree/people.ts';
@@ -32,6 +33,7 @@ export function createProgram(): Command {
   addWorkspaceVerbs(program);
   addUpstreamVerbs(program);
   addApprovalVerbs(program);
+  addDelegationVerbs(program);
   addLogVerbs(program);
   addTrustDomainVerbs(program);
   addKeyVerbs(program);

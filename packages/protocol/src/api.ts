@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Approval } from './approvals.ts';
 import type { BulkApi } from './bulk.ts';
 import type { ConsentRoutes } from './consents.ts';
+import type { DelegationsApi } from './delegations.ts';
 import type { KeyApi } from './keys.ts';
 import {
   type AgentManifest,
@@ -178,7 +179,14 @@ export const bodies = {
 } as const;
 
 /** Responses by route, for typed clients. `:x` are path parameters. */
-export interface Api extends BulkApi, PeopleApi, TrustDomainApi, UpstreamAuthorizationApi, ConsentRoutes, KeyApi {
+export interface Api
+  extends DelegationsApi,
+    BulkApi,
+    PeopleApi,
+    TrustDomainApi,
+    UpstreamAuthorizationApi,
+    ConsentRoutes,
+    KeyApi {
   'GET /status': StatusView;
   'GET /session': SessionView;
   /** A person with passkeys is led on to them; the link alone opens nothing. */

@@ -2,6 +2,7 @@ export * from './api.ts';
 export * from './approvals.ts';
 export * from './bulk.ts';
 export * from './consents.ts';
+export * from './delegations.ts';
 export * from './keys.ts';
 export * from './manifests.ts';
 export * from './names.ts';

@@ -25,6 +25,11 @@ export const taskDetails = z.union([
     change_request: z.string().max(200).optional(),
     model_provider: z.string().max(100).optional(),
     model: z.string().max(100).optional(),
+    /** The standing delegation under which the task acts for its person. Verified, unlike `on_behalf_of`. */
+    delegation: z
+      .string()
+      .regex(/^dlg_[0-9a-z]{1,60}$/)
+      .optional(),
     /** Narrows the task to these of what its template allows: an agent asks for as little as it needs. */
     tools: z.array(toolPattern).min(1).max(50).optional(),
   }),

@@ -36,6 +36,10 @@ export interface TaskRequest {
   requestedBy?: string;
   ticket?: string;
   changeRequest?: string;
+  /** The standing delegation of the person for whom it acts. The one member that is verified, and counts. */
+  delegation?: string;
+  /** Narrows the task to these tools (`server/tool`, `server/*`) of what its template allows. */
+  tools?: string[];
   model?: { provider: string; name: string };
 }
 
@@ -44,6 +48,11 @@ export interface AgentClient {
   startTask(request: TaskRequest): Promise<AgentTask>;
   /** Goes on with a task that this agent has started, e.g. in another process. */
   resumeTask(id: string): Promise<AgentTask>;
+  /**
+   * Takes over a task that another agent hands on, by the token that it gave (RFC 8693): a new task of this agent, which may do what
+   * both may, for the same person. The other agent has to name this one under `delegatesTo`. Throws GatehouseRequestError.
+   */
+  takeOver(token: string, request: TaskRequest): Promise<AgentTask>;
 }
 
 /** Where the time comes from: milliseconds since the epoch. */
@@ -65,17 +74,23 @@ export async function createAgent(options: AgentOptions): Promise<AgentClient> {
   const proofKeys = hasNoProof ? null : await proofKeysOf(options.proofKey);
   const prover = proofKeys && (await createProver(proofKeys, () => Math.floor(Date.now() / 1000) + skewSeconds));
 
-  async function tokenRequest(details: object): Promise<TokenAnswer> {
+  async function tokenRequest(details: object, subject?: string): Promise<TokenAnswer> {
     const skewed = () => ({ ...client, [oauth.clockSkew]: skewSeconds });
     const connection = await certified?.();
     let handle = proofKeys && oauth.DPoP(skewed(), proofKeys);
     const attempt = async (): Promise<TokenAnswer> => {
       const answered = await oauth
-        .clientCredentialsGrantRequest(
+        .genericTokenEndpointRequest(
           server,
           skewed(),
           authentication,
-          { authorization_details: JSON.stringify([details]), resource: `${url}/mcp` },
+          subject === undefined ? 'client_credentials' : TOKEN_EXCHANGE,
+          {
+            authorization_details: JSON.stringify([details]),
+            ...(subject === undefined
+              ? { resource: `${url}/mcp` }
+              : { subject_token: subject, subject_token_type: 'urn:ietf:params:oauth:token-type:access_token' }),
+          },
           { ...(handle && { DPoP: handle }), ...request, ...(connection && { [oauth.customFetch]: connection.fetch }) },
         )
         .catch((cause: unknown) => {
@@ -84,7 +99,7 @@ export async function createAgent(options: AgentOptions): Promise<AgentClient> {
       const before = skewSeconds;
       skewSeconds = clockSkewSeconds(answered);
       if (before !== skewSeconds && proofKeys) handle = oauth.DPoP(skewed(), proofKeys);
-      const answer = await oauth.processClientCredentialsResponse(server, skewed(), answered);
+      const answer = await oauth.processGenericTokenEndpointResponse(server, skewed(), answered);
       const [granted] = (answer.authorization_details ?? []) as { task?: string }[];
       if (typeof granted?.task !== 'string')
         throw new GatehouseRequestError(200, 'invalid_response', 'The server granted a token without naming its task.');
@@ -120,21 +135,8 @@ export async function createAgent(options: AgentOptions): Promise<AgentClient> {
     });
 
   return {
-    async startTask(task) {
-      const details = {
-        type: TASK_DETAILS_TYPE,
-        template: task.template,
-        parameters: task.parameters ?? {},
-        intent: task.intent,
-        on_behalf_of: task.onBehalfOf,
-        requested_by: task.requestedBy,
-        ticket: task.ticket,
-        change_request: task.changeRequest,
-        model_provider: task.model?.provider,
-        model: task.model?.name,
-      };
-      return taskOf(await tokenRequest(details));
-    },
+    startTask: async (task) => taskOf(await tokenRequest(detailsOf(task))),
+    takeOver: async (token, task) => taskOf(await tokenRequest(detailsOf(task), token)),
     resumeTask: async (id) => taskOf(await tokenRequest({ type: TASK_DETAILS_TYPE, task: id })),
   };
 }
@@ -157,6 +159,24 @@ function mutualTlsBase(server: oauth.AuthorizationServer, url: string): string {
   const endpoint = server.mtls_endpoint_aliases?.token_endpoint;
   return endpoint === undefined ? url : new URL(endpoint).origin;
 }
+
+/** RFC 8693 §2.1. */
+const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+
+const detailsOf = (task: TaskRequest) => ({
+  type: TASK_DETAILS_TYPE,
+  template: task.template,
+  parameters: task.parameters ?? {},
+  intent: task.intent,
+  on_behalf_of: task.onBehalfOf,
+  requested_by: task.requestedBy,
+  ticket: task.ticket,
+  change_request: task.changeRequest,
+  model_provider: task.model?.provider,
+  model: task.model?.name,
+  delegation: task.delegation,
+  tools: task.tools,
+});
 
 async function proofKeysOf(key: AgentKey | undefined): Promise<dpop.KeyPair> {
   if (!key) return dpop.generateKeyPair('ES256');

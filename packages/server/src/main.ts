@@ -335,6 +335,7 @@ export async function startServer(
     consents,
     companySignIn,
     scimTokens,
+    delegations: identity.delegations,
     approvals,
     ledger,
     enforcement,

@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Approval, ApprovalState } from '@gatehouse/protocol';
+import { openBrowser } from '../browser.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { takeUpTo } from '../items.ts';
 import { clean, cleanJson, timeOf } from '../output.ts';
@@ -112,23 +112,4 @@ function factsOf(approval: Approval): [string, string | null][] {
     ['Action', approval.actionId],
     ['Digest', approval.digest],
   ];
-}
-
-/** Undefined when it was started; else why not. */
-function openBrowser(url: string): Promise<string | undefined> {
-  const [command, args] = browserCommand(url);
-  const { promise, resolve } = Promise.withResolvers<string | undefined>();
-  const child = spawn(command, args, { stdio: 'ignore', detached: true });
-  child.once('error', (error) => resolve(error.message));
-  child.once('spawn', () => resolve(undefined));
-  child.unref();
-  return promise;
-}
-
-function browserCommand(url: string): [string, string[]] {
-  const named = process.env.BROWSER;
-  if (named) return [named, [url]];
-  if (process.platform === 'darwin') return ['open', [url]];
-  if (process.platform === 'win32') return ['rundll32', ['url.dll,FileProtocolHandler', url]];
-  return ['xdg-open', [url]];
 }

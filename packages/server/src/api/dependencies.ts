@@ -4,7 +4,15 @@ import type { Secrets } from '../credentials/index.ts';
 import type { Enforcement } from '../enforcement/index.ts';
 import type { UpstreamAuthorizations, Upstreams } from '../gate/index.ts';
 import type { Offboarding } from '../governance/index.ts';
-import type { CompanySignIn, Consents, KeyInventory, People, ScimTokens, TrustDomain } from '../identity/index.ts';
+import type {
+  CompanySignIn,
+  Consents,
+  Delegations,
+  KeyInventory,
+  People,
+  ScimTokens,
+  TrustDomain,
+} from '../identity/index.ts';
 import type { Ledger } from '../ledger/index.ts';
 import type { Clock, Config, Log, Secret } from '../platform/index.ts';
 import type { PinnedDefinition, Registry } from '../registry/index.ts';
@@ -20,6 +28,7 @@ export interface ApiDependencies {
   companySignIn: CompanySignIn;
   scimTokens: ScimTokens;
   approvals: Approvals;
+  delegations: Delegations;
   ledger: Ledger;
   enforcement: Enforcement;
   upstreams: Upstreams;

@@ -23,6 +23,7 @@ import { approvalRoutes } from './routes/approvals.ts';
 import { bulkRoutes } from './routes/bulk.ts';
 import { companySignInRoutes } from './routes/company-sign-in.ts';
 import { consentRoutes } from './routes/consents.ts';
+import { delegationRoutes } from './routes/delegations.ts';
 import { keyRoutes } from './routes/keys.ts';
 import { peopleRoutes } from './routes/people.ts';
 import { sessionRoutes } from './routes/session.ts';
@@ -52,6 +53,7 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
       workspaceRoutes,
       approvalRoutes,
       actionRoutes,
+      delegationRoutes,
       trustDomainRoutes,
       upstreamAuthorizationRoutes,
       keyRoutes,

@@ -6,6 +6,7 @@ import { createAuthorizationServer } from './authorization-server/authorization-
 import type { ClientMetadataPolicy } from './authorization-server/client-metadata.ts';
 import { createHousekeeping } from './authorization-server/housekeeping.ts';
 import { createPeers, type Peers } from './client-certificate/peers.ts';
+import { createDelegations, type Delegations } from './delegation/delegations.ts';
 import {
   accessTokenKeys,
   createKeyInventory,
@@ -57,6 +58,8 @@ export interface Identity {
   trustDomain: TrustDomain;
   /** Every signing key of the house. */
   keyInventory: KeyInventory;
+  /** Standing delegations: made in the console, or on the consent page of a grant. */
+  delegations: Delegations;
   /** Gatehouse's own X.509-SVID, as the certificate of a server that is reached under these URLs. */
   serverIdentity(urls: string[]): Promise<RenewedIdentity>;
   /** RFC 9728 document for `/mcp` or `/mcp/SERVER`; undefined when there is no such resource. */
@@ -79,6 +82,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
   const proofs = createProofs({ clock, requireNonce: requireProofNonce });
   const reader = createTokenReader({ ...dependencies, keys, proofs });
   const core = await openTrustDomain(dependencies);
+  const delegations = createDelegations(dependencies);
   const { clientMetadata = { hosts: null }, dynamicClients = false } = dependencies;
   const peers = createPeers({ svids: core, clock });
   const trustDomain = { ...core, ...createSvidRoutes({ ...dependencies, trustDomain: core, reader, proofs, peers }) };
@@ -92,12 +96,14 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
       keys,
       proofs,
       reader,
+      delegations,
       peers,
       svids: core,
       mutualTlsUrl,
       housekeeping: createHousekeeping(dependencies),
     }),
     keys,
+    delegations,
     trustDomain,
     keyInventory: createKeyInventory({
       ...dependencies,

@@ -1,6 +1,7 @@
 export { nobody, type Peer, type PeerCertificate, type Peers } from './client-certificate/peers.ts';
 export { type Consents, createConsents } from './consent/consents.ts';
 export { createIdentity, type Identity, type IdentityDependencies } from './create-identity.ts';
+export type { Delegations } from './delegation/delegations.ts';
 export type { KeyInventory } from './keys/key-inventory.ts';
 export type { SigningKeys } from './keys/signing-keys.ts';
 export * from './people/index.ts';

@@ -203,7 +203,12 @@ async function followUp(
     case 'Group': {
       const was = before?.kind === 'Group' ? before : undefined;
       const is = after?.kind === 'Group' ? after : undefined;
-      if (!was || !is || canonicalJson(was.allow) !== canonicalJson(is.allow)) raise(changes, 'policy');
+      if (
+        !was ||
+        !is ||
+        canonicalJson([was.allow, was.directoryGroup ?? 0]) !== canonicalJson([is.allow, is.directoryGroup ?? 0])
+      )
+        raise(changes, 'policy');
       const wereIn = new Set(was?.members);
       const areIn = new Set(is?.members);
       for (const member of new Set([...wereIn, ...areIn]))

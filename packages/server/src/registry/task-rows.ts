@@ -57,7 +57,7 @@ export function toTaskRow(task: Task): Tables['tasks'] {
   };
 }
 
-/** Whose tasks end: agents' own and all that they handed on, those for a person, those under a standing delegation, what was
+/** Whose tasks end: agents' own and all that they handed on, those for a person who leaves, those under a standing delegation, what was
  * handed on from one, or some by their ids. */
 export type TasksOf =
   | { agents: readonly string[] }
@@ -92,8 +92,16 @@ export async function endTasksOf(
       ...(await running.where('id', 'in', handedOn.where('agent', 'in', some)).execute()),
     ]);
   } else if ('ids' in of) found = of.ids.map((id) => ({ id }));
-  else if ('user' in of) found = await running.where('user_email', '=', of.user).execute();
-  else if ('delegation' in of) found = await running.where('delegation', '=', of.delegation).execute();
+  else if ('user' in of) {
+    found = await running.where('user_email', '=', of.user).execute();
+    // They have left: whoever comes back under this address has delegated nothing.
+    await transaction
+      .updateTable('delegations')
+      .set({ revoked_at: now, revoked_by: 'gatehouse' })
+      .where('user_email', '=', of.user)
+      .where('revoked_at', 'is', null)
+      .execute();
+  } else if ('delegation' in of) found = await running.where('delegation', '=', of.delegation).execute();
   else found = await childrenOf([of.parent]);
 
   const ended = new Set<string>();

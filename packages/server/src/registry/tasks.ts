@@ -42,6 +42,12 @@ export async function startTask(
   grounds: TaskGrounds = {},
 ): Promise<Task> {
   const details = parseDetails(given);
+  if (details.delegation !== undefined && details.delegation !== grounds.delegation)
+    throw refused(
+      'forbidden',
+      'task.delegation',
+      'A standing delegation counts where an agent starts a task of its own (grant_type=client_credentials), and nowhere else.',
+    );
   return context.tasks.started(() =>
     context.storage.transaction(async (transaction) => {
       const now = context.clock.now();
@@ -217,11 +223,11 @@ function refuseCycle(agent: string, chain: string[]): void {
 async function requirePerson(transaction: DatabaseTransaction, email: string): Promise<void> {
   const row = await transaction
     .selectFrom('objects')
-    .select('name')
+    .select('body')
     .where('kind', '=', 'Person')
     .where('name', '=', email)
     .executeTakeFirst();
-  if (!row)
+  if (!row || fromObjectRow(row).person?.departed)
     throw refused(
       'forbidden',
       'task.user-unknown',

@@ -68,6 +68,26 @@ export interface Tables {
   /** Tasks of other agents that have an agent in their actor chain: they end with it. */
   task_actors: { agent: string; task: string };
 
+  /** Standing delegations. `parameters` and `tools` are JSON. */
+  delegations: {
+    id: string;
+    user_email: string;
+    agent: string;
+    template: string;
+    parameters: string;
+    tools: string | null;
+    max_tasks_per_day: number | null;
+    created_at: number;
+    via: string;
+    expires_at: number;
+    review_due_at: number;
+    reviewed_at: number | null;
+    revoked_at: number | null;
+    revoked_by: string | null;
+    used: number;
+    last_used_at: number | null;
+  };
+
   /** Versions that a dispatch must still find as it decided on them: `agent:NAME`, `task:ID`, `tool:SERVER/NAME`, `policy`. */
   fences: { key: string; version: number };
 

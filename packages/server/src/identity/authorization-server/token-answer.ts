@@ -5,6 +5,7 @@ import type { Agent, Registry } from '../../registry/index.ts';
 import type { Storage } from '../../storage/index.ts';
 import type { Peer } from '../client-certificate/peers.ts';
 import type { SvidVerifier } from '../client-certificate/svid-verifier.ts';
+import type { Delegations } from '../delegation/delegations.ts';
 import { whyStopped } from '../tokens/authenticate.ts';
 import { CredentialError } from '../tokens/credential-error.ts';
 import { type Binding, type Issue, type IssueDependencies, issueAccessToken } from '../tokens/issue-access-token.ts';
@@ -19,6 +20,7 @@ import { InvalidTaskRequest, parseTaskRequest } from './task-request.ts';
 export interface GrantDependencies extends IssueDependencies {
   registry: Registry;
   proofs: Proofs;
+  delegations: Delegations;
   svids: SvidVerifier;
   /** Called when a token was issued. */
   housekeeping(): void;
@@ -121,6 +123,18 @@ export function taskDetailsOf(parameter: string | undefined): TaskDetails {
   return parseTaskRequest(parameter);
 }
 
+/** A task that the agent starts itself: in its own name, or in that of the person whose standing delegation it names. */
+export async function startOwnTask(
+  { registry, delegations }: Pick<GrantDependencies, 'registry' | 'delegations'>,
+  agent: Agent,
+  details: Exclude<TaskDetails, { task: string }>,
+): Promise<Task> {
+  const { delegation } = details;
+  return delegation === undefined
+    ? registry.startTask(agent.name, details)
+    : delegations.startTask(agent, { ...details, delegation });
+}
+
 /** A running task of this agent. Another agent's is as unknown as none. */
 export async function runningTask({ registry }: { registry: Registry }, id: string, agent: Agent): Promise<Task> {
   const task = await registry.task(id);
@@ -175,5 +189,6 @@ function describeTask(task: Task): Record<string, unknown> {
     model_provider: task.modelProvider ?? undefined,
     model: task.model ?? undefined,
     tools: task.narrowing?.tools,
+    delegation: task.delegation ?? undefined,
   };
 }

@@ -11,6 +11,7 @@ import {
   type GrantHandler,
   grantHandler,
   runningTask,
+  startOwnTask,
   taskDetailsOf,
 } from '../token-answer.ts';
 
@@ -37,7 +38,7 @@ export function createClientCredentialsGrant(dependencies: GrantDependencies): G
     const task: Task =
       'task' in details
         ? await runningTask(dependencies, details.task, agent)
-        : await registry.startTask(agent.name, details);
+        : await startOwnTask(dependencies, agent, details);
     await answerWithToken(dependencies, ctx, { agent, task, audience, binding, via: methodOf(ctx) });
   });
 }

@@ -1,0 +1,291 @@
+import {
+  type Delegation,
+  delegationBodies,
+  type NewDelegation,
+  type Task,
+  type TaskDetails,
+} from '@gatehouse/protocol';
+import { type Clock, canonicalJson, GatehouseError, newId } from '../../platform/index.ts';
+import type { Agent, Registry } from '../../registry/index.ts';
+import type { Database, DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
+import { delegationLimits } from './limits.ts';
+import { fromDelegationRow } from './rows.ts';
+
+const DAY_MS = 86_400_000;
+
+type StartDetails = Exclude<TaskDetails, { task: string }>;
+
+export interface DelegationsDependencies {
+  storage: Storage;
+  registry: Registry;
+  recordChange: RecordChange;
+  clock: Clock;
+}
+
+/** Standing delegations (law 5): who lets which agent do what, until when. */
+export interface Delegations {
+  /**
+   * `user` is the signed-in person whose own it is; nobody delegates for another. `via` says where they said yes. A delegation adds
+   * nothing to what the agent or the person may do: both are asked at each call.
+   */
+  create(user: string, wanted: NewDelegation, via: 'console' | 'consent'): Promise<Delegation>;
+  get(id: string): Promise<Delegation | undefined>;
+  /** Newest first. With `agents`, those of these agents and, with `user`, theirs. */
+  list(filter: {
+    user?: string;
+    agent?: string;
+    visibleTo?: { user: string; agents: string[] };
+    before?: string;
+    limit: number;
+  }): Promise<Delegation[]>;
+  /** Ends it and every task that rests on it, on every replica, before it resolves. */
+  revoke(id: string, by: string): Promise<Delegation>;
+  /** The person has looked at it and lets it stand. */
+  review(id: string, user: string): Promise<Delegation>;
+  /** A task of this agent for the person of the delegation. */
+  startTask(agent: Agent, details: StartDetails & { delegation: string }): Promise<Task>;
+}
+
+export function createDelegations({ storage, registry, recordChange, clock }: DelegationsDependencies): Delegations {
+  const read = async (database: Database | DatabaseTransaction, id: string): Promise<Delegation | undefined> => {
+    const row = await database.selectFrom('delegations').selectAll().where('id', '=', id).executeTakeFirst();
+    return row && fromDelegationRow(row, clock.now());
+  };
+  const find = async (database: Database | DatabaseTransaction, id: string): Promise<Delegation> => {
+    const found = await read(database, id);
+    if (found) return found;
+    throw new GatehouseError('not-found', 'delegation.unknown', `There is no delegation "${id.slice(0, 64)}".`);
+  };
+
+  async function checkRoom(transaction: DatabaseTransaction, user: string, now: number): Promise<void> {
+    const last = await transaction
+      .selectFrom('delegations')
+      .select('id')
+      .where('user_email', '=', user)
+      .where('revoked_at', 'is', null)
+      .where('expires_at', '>', now)
+      .offset(delegationLimits.perPerson - 1)
+      .limit(1)
+      .executeTakeFirst();
+    if (last)
+      throw new GatehouseError(
+        'too-many',
+        'delegation.too-many',
+        `You have ${delegationLimits.perPerson} delegations, which are the most. Revoke those that are not used.`,
+      );
+  }
+
+  return {
+    async create(user, given, via) {
+      const wanted = delegationBodies.create.parse(given);
+      checkWanted(registry, user, wanted);
+      const { agent, template, parameters, tools, maxTasksPerDay, days } = wanted;
+      return storage.transaction(async (transaction) => {
+        const now = clock.now();
+        await checkRoom(transaction, user, now);
+        const expiresAt = now + Math.min(days, delegationLimits.lifeDays) * DAY_MS;
+        const row = {
+          id: newId('dlg', now),
+          user_email: user,
+          agent,
+          template,
+          parameters: canonicalJson(parameters),
+          tools: tools ? JSON.stringify(tools) : null,
+          max_tasks_per_day: maxTasksPerDay ?? null,
+          created_at: now,
+          via,
+          expires_at: expiresAt,
+          review_due_at: reviewDue(now, expiresAt),
+          reviewed_at: null,
+          revoked_at: null,
+          revoked_by: null,
+          used: 0,
+          last_used_at: null,
+        };
+        await transaction.insertInto('delegations').values(row).execute();
+        await recordChange(transaction, {
+          operation: 'delegation.create',
+          by: `person:${user}`,
+          agent,
+          changes: [
+            `delegation ${row.id}: ${agent} may act for ${user} under the template ${template}, via ${via}`,
+            `parameters ${row.parameters}; tools ${tools?.join(', ') ?? 'all that it allows'}; ${maxTasksPerDay ?? 'any number of'} tasks per day`,
+            `until ${new Date(expiresAt).toISOString()}`,
+          ],
+        });
+        return fromDelegationRow(row, now);
+      });
+    },
+
+    get: (id) => read(storage.db, id),
+
+    async list({ user, agent, visibleTo, before, limit }) {
+      let query = storage.db.selectFrom('delegations').selectAll().orderBy('id', 'desc').limit(limit);
+      if (user !== undefined) query = query.where('user_email', '=', user);
+      if (agent !== undefined) query = query.where('agent', '=', agent);
+      if (before !== undefined) query = query.where('id', '<', before);
+      if (visibleTo)
+        query = query.where((where) =>
+          where.or([
+            where('user_email', '=', visibleTo.user),
+            ...(visibleTo.agents.length > 0 ? [where('agent', 'in', visibleTo.agents)] : []),
+          ]),
+        );
+      return (await query.execute()).map((row) => fromDelegationRow(row, clock.now()));
+    },
+
+    async revoke(id, by) {
+      const revoked = await storage.transaction(async (transaction) => {
+        const found = await find(transaction, id);
+        if (found.state === 'revoked') return found;
+        await transaction
+          .updateTable('delegations')
+          .set({ revoked_at: clock.now(), revoked_by: by })
+          .where('id', '=', id)
+          .execute();
+        const ended = await registry.endTasks(transaction, { delegation: id }, by);
+        await recordChange(transaction, {
+          operation: 'delegation.revoke',
+          by,
+          agent: found.agent,
+          changes: [`delegation ${id} of ${found.user} to ${found.agent} revoked; ${ended} running tasks ended`],
+        });
+        return find(transaction, id);
+      });
+      await storage.feed.waitForAll(await storage.feed.head());
+      return revoked;
+    },
+
+    review: (id, user) =>
+      storage.transaction(async (transaction) => {
+        const found = await find(transaction, id);
+        if (found.user !== user) throw notYours(id);
+        if (found.state === 'revoked' || found.state === 'expired') throw over(found);
+        const now = clock.now();
+        await transaction
+          .updateTable('delegations')
+          .set({ reviewed_at: now, review_due_at: reviewDue(now, found.expiresAt) })
+          .where('id', '=', id)
+          .execute();
+        await recordChange(transaction, {
+          operation: 'delegation.review',
+          by: `person:${user}`,
+          agent: found.agent,
+          changes: [`delegation ${id} to ${found.agent} reviewed: it stands`],
+        });
+        return find(transaction, id);
+      }),
+
+    async startTask(agent, details) {
+      const known = await read(storage.db, details.delegation);
+      // Of somebody else's delegation an agent hears what it hears of none.
+      if (known?.agent !== agent.name)
+        throw new GatehouseError(
+          'not-found',
+          'delegation.unknown',
+          `Agent ${agent.name} has no delegation ${details.delegation}. The person it should act for makes one in the console.`,
+        );
+      return registry.startTask(agent.name, details, {
+        user: known.user,
+        delegation: known.id,
+        expiresAt: known.expiresAt,
+        ...(known.tools && { narrowing: { tools: known.tools } }),
+        // Read again where the task is written: a revocation that has returned has ended all that rests on it.
+        async within(transaction, task) {
+          const current = await find(transaction, known.id);
+          if (current.state !== 'active') throw over(current);
+          checkFits(current, task);
+          await checkDay(transaction, current, task);
+          await transaction
+            .updateTable('delegations')
+            .set((set) => ({ used: set('used', '+', 1), last_used_at: task.startedAt }))
+            .where('id', '=', current.id)
+            .execute();
+        },
+      });
+    },
+  };
+}
+
+const reviewDue = (now: number, expiresAt: number) =>
+  Math.min(now + delegationLimits.reviewEveryDays * DAY_MS, expiresAt);
+
+/** Whoever can't do this must be told when they delegate, and not when the agent fails at night. */
+function checkWanted(registry: Registry, user: string, { agent, template, parameters, tools }: NewDelegation): void {
+  const { agents, blueprints, templates, people } = registry.snapshot();
+  const to = agents.get(agent);
+  const declared = templates.get(template);
+  const invalid = (code: string, detail: string) => new GatehouseError('bad-request', code, detail);
+  if (!people.has(user)) throw invalid('delegation.person', `There is no person "${user}" in this workspace.`);
+  if (!to || to.state === 'retired')
+    throw invalid('delegation.agent', `There is no agent "${agent}" that could act for you.`);
+  const allowed = blueprints.get(to.manifest.blueprint)?.templates ?? [];
+  if (!declared || !allowed.includes(template))
+    throw invalid(
+      'delegation.template',
+      `The agent "${agent}" starts no tasks under the template "${template}". It may under ${allowed.join(', ') || 'none'}.`,
+    );
+  for (const [name, value] of Object.entries(parameters)) {
+    const parameter = Object.hasOwn(declared.parameters, name) ? declared.parameters[name] : undefined;
+    const fits =
+      parameter && (parameter.type === 'integer' ? Number.isSafeInteger(value) : typeof value === parameter.type);
+    if (!fits)
+      throw invalid(
+        'delegation.parameters',
+        `"${name.slice(0, 100)}" is no parameter of the template "${template}", or of another type.`,
+      );
+  }
+  if (tools && new Set(tools).size !== tools.length) throw invalid('delegation.tools', 'A tool is there twice.');
+}
+
+function checkFits({ id, template, parameters }: Delegation, task: Task): void {
+  const differs = Object.entries(parameters).find(([name, value]) => task.parameters[name] !== value);
+  if (task.template === template && !differs) return;
+  const wanted = differs
+    ? `the parameter "${differs[0]}" is ${JSON.stringify(differs[1])}`
+    : `the template is ${template}`;
+  throw new GatehouseError(
+    'forbidden',
+    'delegation.bounds',
+    `The delegation ${id} is for tasks in which ${wanted}. Start such a one, or ask its person for another delegation.`,
+  );
+}
+
+async function checkDay(
+  transaction: DatabaseTransaction,
+  { id, maxTasksPerDay }: Delegation,
+  task: Task,
+): Promise<void> {
+  if (maxTasksPerDay === null) return;
+  const { count } = await transaction
+    .selectFrom('tasks')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('delegation', '=', id)
+    .where('parent', 'is', null)
+    .where('started_at', '>', task.startedAt - DAY_MS)
+    .executeTakeFirstOrThrow();
+  // This one is counted already.
+  if (Number(count) <= maxTasksPerDay) return;
+  throw new GatehouseError(
+    'too-many',
+    'delegation.spent',
+    `Under the delegation ${id} ${maxTasksPerDay} tasks may be started in 24 hours, and they were. Try again later.`,
+  );
+}
+
+function over({ id, state, user }: Delegation): GatehouseError {
+  const words = {
+    active: 'is in force',
+    revoked: 'was revoked',
+    expired: 'has run out',
+    'review-due': 'waits for its person to look at it again',
+  };
+  return new GatehouseError('gone', `delegation.${state}`, `The delegation ${id} ${words[state]}. Ask ${user}.`);
+}
+
+const notYours = (id: string) =>
+  new GatehouseError(
+    'forbidden',
+    'delegation.not-yours',
+    `Only the person who made the delegation ${id} can review it.`,
+  );
