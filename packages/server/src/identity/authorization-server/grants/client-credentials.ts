@@ -22,7 +22,7 @@ export const clientCredentialsParameters = ['authorization_details', 'resource',
  * authentication is the library's and has happened before.
  */
 export function createClientCredentialsGrant(dependencies: GrantDependencies): GrantHandler {
-  const { registry, publicUrl } = dependencies;
+  const { publicUrl } = dependencies;
   return grantHandler(dependencies, async (ctx) => {
     const { client, params } = ctx.oidc;
     const agent = activeAgent(dependencies, client.clientId);
