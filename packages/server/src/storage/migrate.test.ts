@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { Kysely } from 'kysely';
 import { createLog } from '../platform/index.ts';
 import type { Dialect } from './backend.ts';
@@ -81,6 +81,11 @@ for (const [index, { name }] of migrations.entries()) {
     }
   });
 }
+
+test('migrations run in the order of their names, in which a start looks for them again', () => {
+  const names = migrations.map(({ name }) => name);
+  assert.deepEqual(names, names.toSorted());
+});
 
 onEachBackend('a database that a newer version has written is refused', async ({ open, options }, t) => {
   const { db, dialect, end } = await bare(t, options);
