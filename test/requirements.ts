@@ -530,4 +530,25 @@ export const requirements: Requirement[] = [
     promise: 'Agents and what they wait for go to the successor; an apply undoes none of it',
     source: 'docs/explanation/roles.md',
   },
+  {
+    id: 'federation.jwt-bearer',
+    promise:
+      'A token of an outside issuer becomes a task token of the one agent that a trust rule names, bound to a key',
+    source: 'RFC 7523 §2.1; MCP SEP-1933',
+  },
+  {
+    id: 'federation.single-use',
+    promise: 'An outside token is taken once, or with the key of its first use only',
+    source: 'RFC 7523 §3',
+  },
+  {
+    id: 'federation.deny-by-default',
+    promise: 'An outside token that no trust rule names is refused and recorded',
+    source: 'Law 2',
+  },
+  {
+    id: 'law-6.federation',
+    promise: 'No outside proof mints anything for a stopped agent or workload',
+    source: 'Law 6',
+  },
 ];

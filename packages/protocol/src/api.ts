@@ -3,6 +3,7 @@ import type { Approval } from './approvals.ts';
 import type { BulkApi } from './bulk.ts';
 import type { ConsentRoutes } from './consents.ts';
 import type { DelegationsApi } from './delegations.ts';
+import type { FederationApi } from './federation.ts';
 import type { KeyApi } from './keys.ts';
 import {
   type AgentManifest,
@@ -186,7 +187,8 @@ export interface Api
     TrustDomainApi,
     UpstreamAuthorizationApi,
     ConsentRoutes,
-    KeyApi {
+    KeyApi,
+    FederationApi {
   'GET /status': StatusView;
   'GET /session': SessionView;
   /** A person with passkeys is led on to them; the link alone opens nothing. */

@@ -3,6 +3,7 @@ export * from './approvals.ts';
 export * from './bulk.ts';
 export * from './consents.ts';
 export * from './delegations.ts';
+export * from './federation.ts';
 export * from './keys.ts';
 export * from './manifests.ts';
 export * from './names.ts';

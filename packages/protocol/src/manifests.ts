@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { trustRuleManifest, workloadManifest } from './federation.ts';
 import { effect, email, lifecycle, name, tier, toolName, toolPattern, trustDomainName } from './names.ts';
 import { upstreamAuthorization } from './upstream-authorization.ts';
 
@@ -298,6 +299,8 @@ export const manifest = z.discriminatedUnion('kind', [
   roleMappingManifest,
   identityProviderManifest,
   controlPolicyManifest,
+  trustRuleManifest,
+  workloadManifest,
 ]);
 export type Manifest = z.infer<typeof manifest>;
 export type ManifestInput = z.input<typeof manifest>;

@@ -336,6 +336,7 @@ export async function startServer(
     companySignIn,
     scimTokens,
     delegations: identity.delegations,
+    federation: identity.federation,
     approvals,
     ledger,
     enforcement,

@@ -8,6 +8,7 @@ import type {
   CompanySignIn,
   Consents,
   Delegations,
+  Federation,
   KeyInventory,
   People,
   ScimTokens,
@@ -27,6 +28,7 @@ export interface ApiDependencies {
   consents: Consents;
   companySignIn: CompanySignIn;
   scimTokens: ScimTokens;
+  federation: Federation;
   approvals: Approvals;
   delegations: Delegations;
   ledger: Ledger;

@@ -24,6 +24,7 @@ import { bulkRoutes } from './routes/bulk.ts';
 import { companySignInRoutes } from './routes/company-sign-in.ts';
 import { consentRoutes } from './routes/consents.ts';
 import { delegationRoutes } from './routes/delegations.ts';
+import { federationRoutes } from './routes/federation.ts';
 import { keyRoutes } from './routes/keys.ts';
 import { peopleRoutes } from './routes/people.ts';
 import { sessionRoutes } from './routes/session.ts';
@@ -50,6 +51,7 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
       consentRoutes,
       agentRoutes,
       bulkRoutes,
+      federationRoutes,
       workspaceRoutes,
       approvalRoutes,
       actionRoutes,

@@ -5,8 +5,10 @@ import type { Change, RecordChange, RecordGuarded, Sealer, Storage } from '../st
 import { createAuthorizationServer } from './authorization-server/authorization-server.ts';
 import type { ClientMetadataPolicy } from './authorization-server/client-metadata.ts';
 import { createHousekeeping } from './authorization-server/housekeeping.ts';
+import { endpoints } from './authorization-server/server-metadata.ts';
 import { createPeers, type Peers } from './client-certificate/peers.ts';
 import { createDelegations, type Delegations } from './delegation/delegations.ts';
+import { createFederation, createFederationDoors, type Federation } from './federation/index.ts';
 import {
   accessTokenKeys,
   createKeyInventory,
@@ -31,7 +33,7 @@ export interface IdentityDependencies {
   sealer: Sealer;
   clock: Clock;
   log: Log;
-  /** For what has to be fetched from outside: bundles of other trust domains, clients' metadata documents. */
+  /** For what has to be fetched from outside: bundles of other trust domains, clients' metadata documents, keys of issuers. */
   outbound: Outbound;
   /** SPIFFE trust domain of the workspace. */
   trustDomain: string;
@@ -53,6 +55,7 @@ export interface Identity {
   tokens: Tokens;
   /** Who is at the other end of a request's connection. */
   peers: Peers;
+  federation: Federation;
   authorizationServer: AuthorizationServer;
   keys: SigningKeys;
   trustDomain: TrustDomain;
@@ -86,9 +89,18 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
   const { clientMetadata = { hosts: null }, dynamicClients = false } = dependencies;
   const peers = createPeers({ svids: core, clock });
   const trustDomain = { ...core, ...createSvidRoutes({ ...dependencies, trustDomain: core, reader, proofs, peers }) };
+  const federation = createFederation({
+    ...dependencies,
+    async verifySvid(token, domain, audience) {
+      const { trustDomain: from } = await core.verifyJwtSvid(token, audience);
+      if (from !== domain) throw new GatehouseError('forbidden', 'svid.other-domain', `The SVID is one of ${from}.`);
+    },
+  });
+  const tokenEndpoint = publicUrl + endpoints.token;
   return {
     tokens: reader,
     peers,
+    federation,
     authorizationServer: createAuthorizationServer({
       ...dependencies,
       clientMetadata,
@@ -100,7 +112,9 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
       peers,
       svids: core,
       mutualTlsUrl,
-      housekeeping: createHousekeeping(dependencies),
+      federation,
+      doors: createFederationDoors({ ...dependencies, federation, proofs, tokenEndpoint }),
+      housekeeping: createHousekeeping({ ...dependencies, federation }),
     }),
     keys,
     delegations,

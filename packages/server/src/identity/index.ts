@@ -2,6 +2,14 @@ export { nobody, type Peer, type PeerCertificate, type Peers } from './client-ce
 export { type Consents, createConsents } from './consent/consents.ts';
 export { createIdentity, type Identity, type IdentityDependencies } from './create-identity.ts';
 export type { Delegations } from './delegation/delegations.ts';
+export {
+  createJoinToken,
+  type Federation,
+  federationLimits,
+  listJoinTokens,
+  listTrustRules,
+  revokeJoinToken,
+} from './federation/index.ts';
 export type { KeyInventory } from './keys/key-inventory.ts';
 export type { SigningKeys } from './keys/signing-keys.ts';
 export * from './people/index.ts';

@@ -2,7 +2,7 @@ import type { AgentManifest, Lifecycle } from '@gatehouse/protocol';
 import { GatehouseError } from '../platform/index.ts';
 import type { DatabaseTransaction, Tables } from '../storage/index.ts';
 import { columnsOf } from './apply.ts';
-import { type ChangeSet, type Context, emptyChangeSet, flush, raise, showOwn } from './context.ts';
+import { announce, type ChangeSet, type Context, emptyChangeSet, flush, raise, showOwn } from './context.ts';
 import { parseKey, thumbprint } from './keys.ts';
 import { agentManifestOf } from './plan.ts';
 import { agentFromRow } from './snapshot.ts';
@@ -14,6 +14,63 @@ const KEYS = 8;
 export async function addAgentKey(context: Context, name: string, given: unknown, by: string): Promise<Agent> {
   const key = parseKey(given);
   const print = thumbprint(key);
+  refuseHeldByAnother(context, name, print);
+  return changeAgent(context, name, by, (row, manifest) => {
+    if (manifest.keys.some((each) => thumbprint(each) === print)) return null;
+    refuseRetired(row);
+    refuseTooMany(name, manifest);
+    return {
+      manifest: { ...manifest, keys: [...manifest.keys, key] },
+      operation: 'agent.add-key',
+      change: `key ${print} added`,
+    };
+  });
+}
+
+/** How a key that an agent brought itself came in goes into the record. See `Registry.enrolAgentKey`. */
+export async function enrolAgentKey(
+  context: Context,
+  name: string,
+  given: unknown,
+  { by, how, within }: { by: string; how: string[]; within?: (transaction: DatabaseTransaction) => Promise<void> },
+): Promise<Agent> {
+  const key = parseKey(given);
+  const print = thumbprint(key);
+  refuseHeldByAnother(context, name, print);
+  const { agent, changes } = await context.storage.transaction(async (transaction) => {
+    const changes = emptyChangeSet();
+    const row = await readAgent(transaction, name);
+    if (row.state !== 'active')
+      throw new GatehouseError(
+        'forbidden',
+        row.killed_at === null ? `agent.${row.state}` : 'agent.killed',
+        `The agent "${name}" ${row.killed_at === null ? `is ${row.state}` : 'was killed'} and enrols no key. Ask its owner ${row.owner}.`,
+      );
+    await within?.(transaction);
+    const manifest = agentManifestOf(row);
+    const isNew = !manifest.keys.some((each) => thumbprint(each) === print);
+    if (isNew) refuseTooMany(name, manifest);
+    const after = isNew
+      ? { ...row, ...columnsOf({ ...manifest, keys: [...manifest.keys, key] }, context.clock.now()) }
+      : row;
+    await transaction.updateTable('agents').set({ body: after.body }).where('name', '=', name).execute();
+    announce(changes, 'agent', name);
+    const change = isNew ? `key ${print} enrolled` : `key ${print} enrolled again`;
+    changes.records.push({
+      operation: 'agent.enrol',
+      by,
+      agent: name,
+      environment: row.environment,
+      changes: [change, ...how],
+    });
+    await flush(context, transaction, changes);
+    return { agent: agentFromRow(after, context.trustDomain), changes };
+  });
+  await showOwn(context, changes);
+  return agent;
+}
+
+function refuseHeldByAnother(context: Context, name: string, print: string): void {
   const holder = context.keeper.keyHolder(print);
   if (holder !== undefined && holder !== name)
     throw new GatehouseError(
@@ -21,21 +78,15 @@ export async function addAgentKey(context: Context, name: string, given: unknown
       'agent.key-taken',
       'Another agent has this key already, and a key belongs to one agent. Make a new key pair for this one.',
     );
-  return changeAgent(context, name, by, (row, manifest) => {
-    if (manifest.keys.some((each) => thumbprint(each) === print)) return null;
-    refuseRetired(row);
-    if (manifest.keys.length >= KEYS)
-      throw new GatehouseError(
-        'too-many',
-        'agent.too-many-keys',
-        `The agent "${name}" has ${KEYS} keys, which are the most. Remove one that is no longer used.`,
-      );
-    return {
-      manifest: { ...manifest, keys: [...manifest.keys, key] },
-      operation: 'agent.add-key',
-      change: `key ${print} added`,
-    };
-  });
+}
+
+function refuseTooMany(name: string, manifest: AgentManifest): void {
+  if (manifest.keys.length >= KEYS)
+    throw new GatehouseError(
+      'too-many',
+      'agent.too-many-keys',
+      `The agent "${name}" has ${KEYS} keys, which are the most. Remove one that is no longer used.`,
+    );
 }
 
 export async function removeAgentKey(context: Context, name: string, print: string, by: string): Promise<Agent> {

@@ -74,6 +74,7 @@ async function applyWithin(
     created: new Set(steps.filter(({ change }) => change.operation === 'create').map(({ key }) => key)),
     lookAlikeAgent: context.keeper.lookAlikeAgent,
     keyHolder: context.keeper.keyHolder,
+    environmentOf: (agent) => context.keeper.snapshot().agents.get(agent)?.manifest.environment,
   });
   if (problems.length > 0) throw invalidManifests(problems);
   checkSteps(steps, stored, objects);

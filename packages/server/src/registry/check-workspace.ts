@@ -11,6 +11,7 @@ import { GatehouseError } from '../platform/index.ts';
 import { keyProblem, thumbprint } from './keys.ts';
 import { skeleton } from './look-alikes.ts';
 import { keyOf, nameOf, type ObjectManifest } from './objects.ts';
+import { checkTrustRules, workloadProblems } from './trust-rules/index.ts';
 
 /** What is wrong with one manifest, and where. */
 export interface ManifestProblem {
@@ -35,6 +36,8 @@ export interface Workspace {
   /** Agents outside of this apply. */
   lookAlikeAgent(name: string): string | undefined;
   keyHolder(thumbprint: string): string | undefined;
+  /** Of an agent outside of this apply; undefined when there is none. */
+  environmentOf(agent: string): string | undefined;
 }
 
 /** Everything that refers to something refers to what exists, and no name can be taken for another. */
@@ -43,6 +46,7 @@ export function checkWorkspace(workspace: Workspace): ManifestProblem[] {
   return [
     ...objects.flatMap((manifest) => checkObject(workspace, manifest)),
     ...workspace.agents.flatMap((agent) => checkAgent(workspace, agent)),
+    ...(workspace.isWhole ? checkOutsiders(workspace) : []),
     ...checkNames(workspace),
     ...checkKeys(workspace),
   ];
@@ -228,6 +232,31 @@ function checkAgent({ objects }: Workspace, agent: AgentManifest): ManifestProbl
     if (!client.startsWith('https:') && !objects.has(`Client/${client}`))
       problems.push(problem(`clients[${at}]`, missing('Client', client)));
   return [...problems, ...checkDelegatesTo(objects, agent.delegatesTo?.blueprints ?? [], problem)];
+}
+
+/** Who may come from outside, and as whom. */
+function checkOutsiders({ objects, agents, environmentOf }: Workspace): ManifestProblem[] {
+  const applied = new Map(agents.map(({ name, environment }) => [name, environment]));
+  const environmentNow = (agent: string) => applied.get(agent) ?? environmentOf(agent);
+  const all = [...objects.values()];
+  const rules = all.filter((manifest) => manifest.kind === 'TrustRule');
+  return [
+    ...checkTrustRules({
+      rules,
+      hasAgent: (agent) => environmentNow(agent) !== undefined,
+      hasWorkload: (workload) => objects.has(`Workload/${workload}`),
+      hasTrustDomain: (domain) => objects.has(`TrustDomain/${domain}`),
+    }).map(({ rule, path, message }) => ({ kind: 'TrustRule', name: rule, path, message })),
+    ...all
+      .filter((manifest) => manifest.kind === 'Workload')
+      .flatMap((workload) =>
+        workloadProblems(workload, {
+          hasEnvironment: (environment) => objects.has(`Environment/${environment}`),
+          hasPerson: (email) => objects.has(`Person/${email}`),
+          environmentOf: environmentNow,
+        }).map(([path, message]) => problemOf(workload)(path, message)),
+      ),
+  ];
 }
 
 function checkNames({ objects, agents, created, lookAlikeAgent }: Workspace): ManifestProblem[] {

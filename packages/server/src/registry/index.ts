@@ -8,4 +8,6 @@ export type { PersonChanges } from './persons.ts';
 export { createRegistry } from './registry.ts';
 export { definitionChanges } from './review.ts';
 export { checkParameters } from './tasks.ts';
+export * from './trust-rules/index.ts';
 export type * from './types.ts';
+export { workloadSpiffeId } from './workloads.ts';

@@ -21,6 +21,8 @@ export const kindOrder: Manifest['kind'][] = [
   'Blueprint',
   'Client',
   'Agent',
+  'Workload',
+  'TrustRule',
 ];
 
 export interface StoredObject<M extends ObjectManifest = ObjectManifest> {

@@ -1,6 +1,6 @@
 import type { Lifecycle, Manifest } from '@gatehouse/protocol';
 import type { DatabaseTransaction } from '../storage/index.ts';
-import { addAgentKey, removeAgentKey, setAgentState, setAgentStateWithin } from './agents.ts';
+import { addAgentKey, enrolAgentKey, removeAgentKey, setAgentState, setAgentStateWithin } from './agents.ts';
 import { apply, plan } from './apply.ts';
 import { endTasks as endTasksById, setAgentStates, startTasks } from './bulk.ts';
 import type { Context, RegistryDependencies } from './context.ts';
@@ -13,6 +13,7 @@ import { listDefinitions, review } from './review.ts';
 import { createTaskCache } from './task-cache.ts';
 import { endTask, endTasks, findTask, listTasks, revokeToken, startTask } from './tasks.ts';
 import type { Agent, Registry } from './types.ts';
+import { activeWorkload, readWorkload, readWorkloads, setWorkloadState } from './workloads.ts';
 
 /** Reads the workspace into memory. From then on `refresh` keeps it as the feed says. */
 export async function createRegistry(deps: RegistryDependencies): Promise<Registry> {
@@ -63,6 +64,11 @@ export async function createRegistry(deps: RegistryDependencies): Promise<Regist
     },
     addAgentKey: (agent, key, by) => addAgentKey(context, agent, key, by),
     removeAgentKey: (agent, thumbprint, by) => removeAgentKey(context, agent, thumbprint, by),
+    enrolAgentKey: (agent, key, enrolment) => enrolAgentKey(context, agent, key, enrolment),
+    workloads: () => readWorkloads(storage.db, trustDomain),
+    workload: (name) => readWorkload(storage.db, trustDomain, name),
+    activeWorkload: (name) => activeWorkload(storage.db, trustDomain, name),
+    setWorkloadState: (name, state, by, options) => setWorkloadState(context, name, state, by, options),
     setAgentState: setState,
     startTask: (agent, details, grounds) => startTask(context, agent, details, grounds),
     task: (id) => findTask(context, id),

@@ -12,6 +12,8 @@ import type {
   TemplateManifest,
   ToolServerManifest,
   TrustDomainManifest,
+  TrustRuleManifest,
+  WorkloadManifest,
 } from '@gatehouse/protocol';
 import { isJsonObject } from '../platform/index.ts';
 import type { Database, Tables } from '../storage/index.ts';
@@ -186,6 +188,8 @@ const mapOf = {
   Template: 'templates',
   Policy: 'policies',
   TrustDomain: 'trustDomains',
+  TrustRule: 'trustRules',
+  Workload: 'workloads',
 } as const;
 
 function objectMaps(objects: ReadonlyMap<string, StoredObject>): ObjectMaps {
@@ -204,6 +208,8 @@ function objectMaps(objects: ReadonlyMap<string, StoredObject>): ObjectMaps {
     roleMappings: new Map<string, RoleMappingManifest>(),
     identityProviders: new Map<string, IdentityProviderManifest>(),
     controlPolicies: new Map<string, ControlPolicyManifest>(),
+    trustRules: new Map<string, TrustRuleManifest>(),
+    workloads: new Map<string, WorkloadManifest>(),
   };
   return replacedObjects(empty, objects.keys(), objects);
 }

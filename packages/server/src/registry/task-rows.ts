@@ -25,6 +25,7 @@ export function fromTaskRow(row: Tables['tasks'], now: number): Task {
     parent: row.parent,
     actors: JSON.parse(row.actors) as Task['actors'],
     narrowing: row.narrowing === null ? null : (JSON.parse(row.narrowing) as Narrowing),
+    vouchedBy: row.vouched_by,
     state: state === 'active' && row.expires_at <= now ? 'ended' : state,
     startedAt: row.started_at,
     expiresAt: row.expires_at,
@@ -54,17 +55,19 @@ export function toTaskRow(task: Task): Tables['tasks'] {
     parent: task.parent,
     actors: JSON.stringify(task.actors),
     narrowing: task.narrowing === null ? null : JSON.stringify(task.narrowing),
+    vouched_by: task.vouchedBy,
   };
 }
 
 /** Whose tasks end: agents' own and all that they handed on, those for a person who leaves, those under a standing delegation, what was
- * handed on from one, or some by their ids. */
+ * handed on from one, some by their ids, or those that a workload vouches for. */
 export type TasksOf =
   | { agents: readonly string[] }
   | { user: string }
   | { delegation: string }
   | { parent: string }
-  | { ids: readonly string[] };
+  | { ids: readonly string[] }
+  | { vouchedBy: string };
 
 /**
  * Ends running tasks as part of what happens to what they rest on, and with each all that was handed on from it (laws 5, 6).
@@ -102,6 +105,7 @@ export async function endTasksOf(
       .where('revoked_at', 'is', null)
       .execute();
   } else if ('delegation' in of) found = await running.where('delegation', '=', of.delegation).execute();
+  else if ('vouchedBy' in of) found = await running.where('vouched_by', '=', of.vouchedBy).execute();
   else found = await childrenOf([of.parent]);
 
   const ended = new Set<string>();

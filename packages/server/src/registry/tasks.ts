@@ -14,6 +14,7 @@ import { narrowedBy } from './narrowing.ts';
 import { fromObjectRow } from './objects.ts';
 import { spiffeId } from './snapshot.ts';
 import { endTasksOf, fromTaskRow, toTaskRow } from './task-rows.ts';
+import { activeWorkload } from './workloads.ts';
 
 export type StartDetails = Exclude<TaskDetails, { task: string }>;
 
@@ -29,6 +30,8 @@ export interface TaskGrounds {
   delegation?: string;
   parent?: string;
   narrowing?: Narrowing;
+  /** SPIFFE ID of the workload that started it, and so vouches for its intent and parameters (law 9). */
+  vouchedBy?: string;
   /** Milliseconds since the epoch; only ever shortens. */
   expiresAt?: number;
   /** Part of the transaction that starts the task: what must still hold then, and is counted with it. Throws to refuse. */
@@ -52,6 +55,8 @@ export async function startTask(
     context.storage.transaction(async (transaction) => {
       const now = context.clock.now();
       const { environment, template } = await checkMayStart(transaction, agent, details.template);
+      if (grounds.vouchedBy !== undefined)
+        await checkMayVouch(context, transaction, grounds.vouchedBy, { agent, environment });
       checkParameters(template, details.parameters);
       await checkRunning(transaction, agent, now);
       const handed =
@@ -65,6 +70,7 @@ export async function startTask(
         parent: handed?.parent.id ?? null,
         actors: handed?.actors ?? [],
         narrowing: narrowedBy(plain.narrowing, grounds.narrowing),
+        vouchedBy: grounds.vouchedBy ?? null,
         expiresAt: Math.min(
           plain.expiresAt,
           grounds.expiresAt ?? Number.MAX_SAFE_INTEGER,
@@ -122,6 +128,7 @@ export function newTask({
     parent: null,
     actors: [],
     narrowing: details.tools ? { tools: details.tools } : null,
+    vouchedBy: null,
     state: 'active',
     startedAt: now,
     expiresAt: now + Math.min(template.ttlSeconds, limits.taskTtlSeconds) * 1_000,
@@ -154,6 +161,7 @@ function proven(task: Task): string[] {
     ['delegation', task.delegation],
     ['parent', task.parent],
     ['actors', task.actors.length === 0 ? null : task.actors.map(({ sub }) => sub).join(' ← ')],
+    ['vouched for by', task.vouchedBy],
     ['narrowed to', task.narrowing?.tools.join(', ') ?? null],
   ];
   return facts.flatMap(([name, value]) => (value === null ? [] : [`${name}: ${value}`]));
@@ -299,6 +307,23 @@ export function mayStart(
     );
   }
   return { environment: row.environment, template };
+}
+
+/** The workload as it is now: one that was stopped meanwhile starts nothing. */
+async function checkMayVouch(
+  { trustDomain }: Context,
+  transaction: DatabaseTransaction,
+  vouchedBy: string,
+  { agent, environment }: { agent: string; environment: string },
+): Promise<void> {
+  const workload = await activeWorkload(transaction, trustDomain, vouchedBy.slice(vouchedBy.lastIndexOf('/') + 1));
+  const { starts, environment: own } = workload.manifest;
+  if (workload.spiffeId === vouchedBy && starts.includes(agent) && environment === own) return;
+  throw refused(
+    'forbidden',
+    'workload.may-not-start',
+    `The workload "${workload.name}" may not start tasks of "${agent}": its manifest names those that it may, under \`starts\`.`,
+  );
 }
 
 /** Parameters bind what policy permits, so they are exactly what the template declares: no more, no less, of no other type. */

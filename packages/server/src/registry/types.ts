@@ -20,6 +20,8 @@ import type {
   Tier,
   ToolServerManifest,
   TrustDomainManifest,
+  TrustRuleManifest,
+  WorkloadManifest,
 } from '@gatehouse/protocol';
 import type { Json, JsonObject } from '../platform/index.ts';
 import type { Change, DatabaseTransaction } from '../storage/index.ts';
@@ -27,6 +29,9 @@ import type { Change, DatabaseTransaction } from '../storage/index.ts';
 import type { StartRequest } from './bulk.ts';
 import type { PersonChanges } from './persons.ts';
 import type { TaskGrounds } from './tasks.ts';
+import type { Workload } from './workloads.ts';
+
+export type { Workload };
 
 export interface Agent {
   manifest: AgentManifest;
@@ -126,6 +131,9 @@ export interface Snapshot {
   readonly templates: ReadonlyMap<string, TemplateManifest>;
   readonly policies: ReadonlyMap<string, PolicyManifest>;
   readonly trustDomains: ReadonlyMap<string, TrustDomainManifest>;
+  readonly trustRules: ReadonlyMap<string, TrustRuleManifest>;
+  /** As declared; `workload` has what was done to one since. */
+  readonly workloads: ReadonlyMap<string, WorkloadManifest>;
   readonly revokedTokens: ReadonlyMap<string, number>;
   /** `agent:NAME`, `person:EMAIL`, `tool:SERVER/NAME`, `server:NAME`, `policy`; absent means 0. */
   readonly fences: ReadonlyMap<string, number>;
@@ -181,6 +189,28 @@ export interface Registry extends PersonChanges {
     by: string,
     options: { killed?: boolean; within: DatabaseTransaction },
   ): Promise<{ agent: Agent; change: null; endedTasks: number }>;
+
+  /**
+   * A key that an agent brings itself, with a proof that `within` consumes in the same transaction. Tokens made before stay good, unlike
+   * after `addAgentKey`: nothing is taken away. Only an active agent enrols.
+   */
+  enrolAgentKey(
+    agent: string,
+    key: AgentManifest['keys'][number],
+    enrolment: { by: string; how: string[]; within?: (transaction: DatabaseTransaction) => Promise<void> },
+  ): Promise<Agent>;
+
+  /** As the database has it now. */
+  workloads(): Promise<Workload[]>;
+  workload(name: string): Promise<Workload | undefined>;
+  /** Throws a GatehouseError when it may do nothing. */
+  activeWorkload(name: string): Promise<Workload>;
+  setWorkloadState(
+    name: string,
+    state: Exclude<Lifecycle, 'draft'>,
+    by: string,
+    options?: { killed?: boolean; reason?: string },
+  ): Promise<Workload>;
 
   /** Checks agent, blueprint, template and parameters; throws GatehouseError with what to do next. */
   startTask(agent: string, details: Exclude<TaskDetails, { task: string }>, grounds?: TaskGrounds): Promise<Task>;

@@ -64,6 +64,7 @@ export interface Tables {
     /** Actor[] and narrowing of `Task`, as JSON. */
     actors: string;
     narrowing: string | null;
+    vouched_by: string | null;
   };
   /** Tasks of other agents that have an agent in their actor chain: they end with it. */
   task_actors: { agent: string; task: string };
@@ -307,6 +308,24 @@ export interface Tables {
   upstream_connects: { state_digest: string; sealed: Uint8Array; expires_at: number };
   /** Answers to requests that may be sent again. */
   idempotency_keys: { key: string; caller: string; digest: string; answer: string; expires_at: number };
+  /** Key sets of outside issuers as last fetched, so that a restart during an issuer's outage is survived. */
+  issuer_keys: { id: string; issuer: string; jwks: string; fetched_at: number };
+  trust_rule_uses: { rule: string; used_at: number; uses: number };
+  /** Outside tokens that were taken, by a digest of issuer and `jti`; with the thumbprint of the key that they were first presented with. */
+  outside_tokens: { id: string; used_with: string; expires_at: number };
+  /** One-time tokens with which an agent enrols its first key. `addresses` is a JSON list. */
+  join_tokens: {
+    id: string;
+    token_digest: string;
+    agent: string;
+    addresses: string;
+    created_by: string;
+    created_at: number;
+    expires_at: number;
+    used_at: number | null;
+  };
+  /** What was done to a workload beyond its manifest; an apply does not undo it. */
+  workload_lives: { name: string; state: string; epoch: number; killed_at: number | null };
   revoked_tokens: { token_id: string; expires_at: number };
   /** oidc-provider's artifacts and one-time identifiers (assertion and proof ids). */
   oauth_artifacts: {

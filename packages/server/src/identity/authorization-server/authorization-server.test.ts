@@ -164,7 +164,12 @@ describe('documents', () => {
     assert.equal(response.headers.get('access-control-allow-origin'), '*');
     OAuthMetadataSchema.parse(body);
     assert.equal(body.issuer, house.publicUrl);
-    for (const grant of ['client_credentials', 'authorization_code', 'refresh_token'])
+    for (const grant of [
+      'client_credentials',
+      'authorization_code',
+      'refresh_token',
+      'urn:ietf:params:oauth:grant-type:jwt-bearer',
+    ])
       assert.ok((body.grant_types_supported as string[]).includes(grant), grant);
     assert.deepEqual(body.token_endpoint_auth_methods_supported, ['private_key_jwt', 'none', 'spiffe_jwt']);
     assert.deepEqual(body.code_challenge_methods_supported, ['S256']);
@@ -223,6 +228,8 @@ describe('documents', () => {
       'POST /oauth/token',
       'POST /oauth/device',
       'POST /oauth/backchannel',
+      'POST /enrol',
+      'POST /workload/tasks',
       'GET /oauth/authorize/:request',
     ]);
   });

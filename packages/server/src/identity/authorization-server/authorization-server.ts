@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Provider } from 'oidc-provider';
 import { limits } from '../../platform/index.ts';
+import type { DoorAnswer } from '../federation/index.ts';
 import { JWKS_MAX_AGE_SECONDS } from '../keys/signing-keys.ts';
 import { descriptionText } from '../tokens/credential-error.ts';
 import type { AuthorizationServer } from '../types.ts';
@@ -29,7 +30,12 @@ interface Route {
   answer: Answer;
 }
 
-export function createAuthorizationServer(dependencies: ProviderDependencies): AuthorizationServer {
+export interface AuthorizationServerDependencies extends ProviderDependencies {
+  /** Further ways in for agents and workloads, by path; each takes a POST. */
+  doors: ReadonlyMap<string, DoorAnswer>;
+}
+
+export function createAuthorizationServer(dependencies: AuthorizationServerDependencies): AuthorizationServer {
   const { publicUrl, keys, registry, peers, mutualTlsUrl } = dependencies;
   const mutualTlsHost = mutualTlsUrl === undefined ? undefined : new URL(mutualTlsUrl).host;
   const load = lazyProvider(dependencies);
@@ -93,6 +99,7 @@ export function createAuthorizationServer(dependencies: ProviderDependencies): A
   // Codes that a person has to say yes to before anything is issued for them.
   post(endpoints.device, true);
   post(endpoints.backchannel, true);
+  for (const [path, answer] of dependencies.doors) routes.set(path, { method: 'POST', mints: true, answer });
   const resume: Route = { method: 'GET', mints: true, answer: () => undefined };
   const resumePath = `${endpoints.authorize}/:request`;
   const find = (path: string): Route | undefined => {

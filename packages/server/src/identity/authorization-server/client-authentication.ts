@@ -7,6 +7,7 @@ import type { PeerCertificate } from '../client-certificate/peers.ts';
 import type { Principal, SvidVerifier } from '../client-certificate/svid-verifier.ts';
 import { MalformedJws, parseCompactJws } from '../tokens/jws.ts';
 import { arrivalOf } from './arrival.ts';
+import { withFederatedClient } from './grants/jwt-bearer.ts';
 import { oauthError } from './oauth-error.ts';
 import { useAssertion } from './used-assertions.ts';
 
@@ -51,7 +52,7 @@ type Context = Pick<KoaContextWithOIDC, 'oidc' | 'req' | 'href'>;
 
 const sent = new WeakMap<object, SentSvid>();
 
-/** Takes a JWT-SVID out of every form before the library looks for an assertion of a type that it knows. */
+/** Takes a JWT-SVID out of every form, and gives a form that needs no client one, before the library looks for what it knows. */
 export function takeJwtSvids(provider: Provider): void {
   const forms = new WeakMap<object, Record<string, unknown>>();
   Object.defineProperty(provider.OIDCContext.prototype, 'body', {
@@ -61,7 +62,7 @@ export function takeJwtSvids(provider: Provider): void {
     },
     set(this: object, form: Record<string, unknown> | undefined) {
       if (form === undefined) return;
-      forms.set(this, form);
+      forms.set(this, withFederatedClient(form));
       if (form.client_assertion_type !== JWT_SVID_ASSERTION || typeof form.client_assertion !== 'string') return;
       const { client_assertion: token, client_assertion_type: _, ...others } = form;
       sent.set(this, { token });

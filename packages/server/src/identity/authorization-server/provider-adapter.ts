@@ -9,6 +9,7 @@ import { artifactAdapter } from './artifacts.ts';
 import { authenticationMetadata } from './client-authentication.ts';
 import { agentClient, drivenClient } from './clients.ts';
 import { findDynamicClient, keepDynamicClient } from './dynamic-clients.ts';
+import { federatedClient } from './grants/jwt-bearer.ts';
 import { useAssertion } from './used-assertions.ts';
 
 /** What oidc-provider sees of the workspace: clients, what it keeps between requests, and the ids of used assertions. No client secret exists. */
@@ -26,6 +27,8 @@ export function createAdapters(dependencies: {
       await keepDynamicClient(dependencies, id, metadata as Json);
     },
     async find(id) {
+      const federated = federatedClient(id);
+      if (federated) return federated;
       // An agent may call itself by its SPIFFE ID (draft-ietf-oauth-spiffe-client-auth).
       const named = svids.principalOf(id);
       const agent = registry.snapshot().agents.get(named?.kind === 'agent' ? named.name : id);

@@ -21,11 +21,12 @@ import { type ClientMetadataPolicy, clientMetadataFeature, fetchThrough } from '
 import { ignoreRegisteredScopes, registrationFeature } from './dynamic-clients.ts';
 import { clientCredentialsParameters, createClientCredentialsGrant } from './grants/client-credentials.ts';
 import { createConsentedGrants } from './grants/consented.ts';
+import { createJwtBearerGrant, type JwtBearerDependencies, jwtBearerParameters } from './grants/jwt-bearer.ts';
 import { createTokenExchangeGrant, tokenExchangeParameters } from './grants/token-exchange.ts';
 import { oauthError, oauthErrorOf } from './oauth-error.ts';
 import { ASSERTION_USED, createAdapters } from './provider-adapter.ts';
-import { DEVICE_PAGE, endpoints, TOKEN_EXCHANGE } from './server-metadata.ts';
-import { activeAgent, audienceOf, type GrantDependencies, type GrantHandler } from './token-answer.ts';
+import { DEVICE_PAGE, endpoints, grantTypes, TOKEN_EXCHANGE } from './server-metadata.ts';
+import { activeAgent, audienceOf, type GrantHandler } from './token-answer.ts';
 import { createTokenStatus } from './token-status.ts';
 
 /**
@@ -33,7 +34,7 @@ import { createTokenStatus } from './token-status.ts';
  * endpoints, the codes that follow, the token endpoint's rules, introspection and revocation. Consent is asked for by our own pages,
  * and tokens are made by issue-access-token.ts. Everything else that it can do is off. Loaded on first use, for it takes a fifth of a second to import.
  */
-export interface ProviderDependencies extends GrantDependencies {
+export interface ProviderDependencies extends JwtBearerDependencies {
   reader: TokenReader;
   peers: Peers;
   /** Where client certificates are asked for: the public URL itself, or that of a port of its own. Undefined: nowhere. */
@@ -162,6 +163,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     ['client_credentials', createClientCredentialsGrant(dependencies), clientCredentialsParameters],
     [TOKEN_EXCHANGE, createTokenExchangeGrant(dependencies), tokenExchangeParameters],
     ...createConsentedGrants({ ...dependencies, provider: () => provider, library: new Map(library) }),
+    [grantTypes.jwtBearer, createJwtBearerGrant(dependencies), jwtBearerParameters],
   ];
   for (const [name, handler, parameters] of grants) provider.registerGrantType(name, handler, parameters, 'resource');
   provider.use(createTokenStatus(dependencies));

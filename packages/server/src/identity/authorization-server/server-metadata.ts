@@ -33,6 +33,8 @@ export const grantTypes = {
   deviceCode: 'urn:ietf:params:oauth:grant-type:device_code',
   ciba: 'urn:openid:params:grant-type:ciba',
   tokenExchange: TOKEN_EXCHANGE,
+  /** RFC 7523 §2.1. */
+  jwtBearer: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
 } as const;
 
 /** RFC 8693 §3, and the drafts that add to it. */

@@ -4,6 +4,7 @@ import * as first from './0001-first.ts';
 import * as searchOrder from './0002-search-order.ts';
 import * as delegatedTasks from './0003-delegated-tasks.ts';
 import * as foreignBundles from './0004-foreign-bundles.ts';
+import * as federation from './0006-federation.ts';
 import * as delegations from './0008-delegations.ts';
 import * as people from './0009-people.ts';
 import * as keyEncryption from './0010-key-encryption.ts';
@@ -21,6 +22,7 @@ export const migrations: readonly Migration[] = [
   { name: '0002-search-order', up: searchOrder.up },
   { name: '0003-delegated-tasks', up: delegatedTasks.up },
   { name: '0004-foreign-bundles', up: foreignBundles.up },
+  { name: '0006-federation', up: federation.up },
   { name: '0008-delegations', up: delegations.up },
   { name: '0009-people', up: people.up },
   { name: '0010-key-encryption', up: keyEncryption.up },

@@ -44,6 +44,7 @@ export const taskOf = (agent: string, id: string) => ({
   parent: null,
   actors: [],
   narrowing: null,
+  vouchedBy: null,
   state: 'active' as const,
   startedAt: 0,
   expiresAt: Number.MAX_SAFE_INTEGER,

@@ -1,0 +1,189 @@
+import type { OutsideProof, TrustRuleManifest, TrustTest } from '@gatehouse/protocol';
+import { type Clock, GatehouseError, type Log, type Outbound } from '../../platform/index.ts';
+import { type Registry, reuseOf } from '../../registry/index.ts';
+import type { DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
+import { createIssuerKeys } from './issuer-keys.ts';
+import { federationLimits } from './limits.ts';
+import { type ExamineDependencies, type Examined, examine, matches, shown } from './match.ts';
+import { forgetExpiredProofs, useProof } from './used-proofs.ts';
+
+export interface FederationDependencies {
+  storage: Storage;
+  registry: Registry;
+  recordChange: RecordChange;
+  outbound: Outbound;
+  clock: Clock;
+  log: Log;
+  publicUrl: string;
+  verifySvid?: ExamineDependencies['verifySvid'];
+}
+
+/** A proof that exactly one principal stands behind. Nothing has been used up yet. */
+export interface Vouched {
+  rule: TrustRuleManifest;
+  /** `iss sub`, or the ARN: for records. */
+  source: string;
+  /** What the DPoP proof beside it is bound to, where one is needed. */
+  credential: string;
+  /** To be called in the transaction that acts on it; refuses a proof that was used. `key`: the thumbprint it is presented with. */
+  use(transaction: DatabaseTransaction, key: string): Promise<void>;
+}
+
+export interface Federation {
+  /** Whom the proof stands for. Throws GatehouseErrors that tell nothing of the rules. */
+  vouch(proof: OutsideProof): Promise<Vouched>;
+  /** What every rule makes of the proof, for people who may read rules. Uses nothing up, and records nothing. */
+  explain(proof: OutsideProof): Promise<TrustTest>;
+  forgetExpired(): Promise<void>;
+}
+
+/** Whom outside issuers vouch for: rules alone decide, the default is nobody, and what two rules see differently is refused. */
+export function createFederation(deps: FederationDependencies): Federation {
+  const { storage, registry, recordChange, clock, log, publicUrl, outbound, verifySvid } = deps;
+  const keys = createIssuerKeys(deps);
+  const mayRecord = createRefusalMeter(clock);
+
+  const look = (proof: OutsideProof): Promise<Examined> =>
+    examine(proof, {
+      outbound,
+      keys,
+      publicUrl,
+      now: clock.now(),
+      rules: registry.snapshot().trustRules.values(),
+      ...(verifySvid && { verifySvid }),
+    });
+
+  /** Only what an issuer has really signed is recorded, and not without end: anybody may be known to a public issuer. */
+  const recordRefusal = async (operation: string, examined: Examined, why: string[]): Promise<void> => {
+    log.info('an outside token was refused', { operation, source: examined.source, why });
+    if (!mayRecord()) return;
+    await storage.transaction((transaction) =>
+      recordChange(transaction, { operation, by: 'gatehouse', changes: [`refused: ${examined.source}`, ...why] }),
+    );
+  };
+
+  return {
+    async vouch(proof) {
+      requireFresh(storage);
+      const examined = await look(proof);
+      const matching = examined.rules.filter(matches).map(({ rule }) => rule);
+      const [rule] = matching;
+      if (!rule) {
+        const isProven = examined.rules.some(({ checks }) => checks[0]?.ok);
+        if (isProven) await recordRefusal('trust.refuse', examined, failuresOf(examined));
+        throw new GatehouseError(
+          'forbidden',
+          'trust.no-match',
+          `${hintFor(examined)} An operator can see why: gatehouse trust test.`,
+        );
+      }
+      if (new Set(matching.map(targetOf)).size > 1) {
+        await recordRefusal('trust.ambiguous', examined, [`rules: ${matching.map(({ name }) => name).join(', ')}`]);
+        throw new GatehouseError(
+          'forbidden',
+          'trust.ambiguous',
+          'More than one trust rule matches, and they do not agree whom this is. An operator has to make them exclusive.',
+        );
+      }
+      const reuse = matching.every((each) => reuseOf(each) === 'same-key') ? 'same-key' : 'once';
+      return {
+        rule,
+        source: examined.source,
+        credential: examined.credential,
+        async use(transaction, key) {
+          await useProof(transaction, { id: examined.id, expiresAt: examined.expiresAt, reuse, usedWith: key });
+          await noteUse(transaction, matching, clock.now());
+        },
+      };
+    },
+    async explain(proof) {
+      let examined: Examined;
+      try {
+        examined = await look(proof);
+      } catch (error) {
+        if (!(error instanceof GatehouseError) || error.kind !== 'forbidden') throw error;
+        return { match: null, problem: error.message, claims: null, rules: [] };
+      }
+      const rules = examined.rules.map((each) => ({
+        rule: each.rule.name,
+        matches: matches(each),
+        checks: each.checks,
+      }));
+      const matching = examined.rules.filter(matches).map(({ rule }) => rule);
+      const [rule] = matching;
+      const isOne = rule !== undefined && new Set(matching.map(targetOf)).size === 1;
+      return {
+        match: isOne ? { rule: rule.name, agent: rule.agent ?? null, workload: rule.workload ?? null } : null,
+        problem: isOne ? null : problemOf(examined, matching),
+        claims: examined.claims,
+        rules,
+      };
+    },
+    forgetExpired: () => forgetExpiredProofs(storage.db, clock.now()),
+  };
+}
+
+function requireFresh(storage: Storage): void {
+  if (storage.feed.fresh()) return;
+  throw new GatehouseError(
+    'unavailable',
+    'feed.stale',
+    'This replica has lost touch with the workspace and lets nobody in. Try again, or another replica.',
+  );
+}
+
+const targetOf = ({ agent, workload }: TrustRuleManifest): string =>
+  agent === undefined ? `workload ${workload}` : `agent ${agent}`;
+
+/** The rules may have been changed or removed meanwhile; uses of those that are gone harm nobody. */
+async function noteUse(transaction: DatabaseTransaction, rules: TrustRuleManifest[], now: number): Promise<void> {
+  for (const { name } of rules)
+    await transaction
+      .insertInto('trust_rule_uses')
+      .values({ rule: name, used_at: now, uses: 1 })
+      .onConflict((conflict) =>
+        conflict.column('rule').doUpdateSet((eb) => ({ used_at: now, uses: eb('trust_rule_uses.uses', '+', 1) })),
+      )
+      .execute();
+}
+
+const failuresOf = ({ rules }: Examined): string[] =>
+  rules.slice(0, 10).map(({ rule, checks }) => {
+    const failed = checks.filter(({ ok }) => !ok).map(({ what }) => what);
+    return `${rule.name}: ${failed.join(', ')}`;
+  });
+
+/** What its holder can put right: what follows from the token itself, and from nothing that a rule says. */
+function hintFor({ rules }: Examined): string {
+  const everyOne = (what: string) =>
+    rules.length > 0 && rules.every(({ checks }) => checks.some((check) => check.what === what && !check.ok));
+  if (everyOne('signature')) return 'The token could not be verified as one of a trusted issuer.';
+  if (everyOne('times')) return 'The token has expired, is not valid yet, or is too old: get a new one.';
+  if (everyOne('audience'))
+    return 'The token is for another audience: ask the issuer for one that is for this server alone.';
+  return 'No trust rule lets this token in.';
+}
+
+function problemOf(examined: Examined, matching: TrustRuleManifest[]): string {
+  if (matching.length > 1)
+    return `Ambiguous: ${matching.map(({ name }) => name).join(' and ')} match and stand for different principals.`;
+  if (examined.rules.length === 0)
+    return `No trust rule is for the issuer ${shown(examined.claims.iss ?? 'AWS')}. Apply a TrustRule that names it.`;
+  const nearest = [...examined.rules].sort((a, b) => failed(a) - failed(b))[0] as Examined['rules'][number];
+  const details = nearest.checks.filter(({ ok }) => !ok).map(({ what, detail }) => `${what}: ${detail}`);
+  return `No rule matches. The nearest is "${nearest.rule.name}". ${details.join('; ')}.`;
+}
+
+const failed = ({ checks }: Examined['rules'][number]): number =>
+  checks.filter(({ ok }) => !ok).length + (checks[0]?.ok ? 0 : 100);
+
+function createRefusalMeter(clock: Clock): () => boolean {
+  let minute = 0;
+  let recorded = 0;
+  return () => {
+    const now = Math.floor(clock.now() / 60_000);
+    if (now !== minute) [minute, recorded] = [now, 0];
+    recorded += 1;
+    return recorded <= federationLimits.recordedRefusalsPerMinute;
+  };
+}

@@ -1,0 +1,207 @@
+import type { OutsideProof, TrustRuleManifest } from '@gatehouse/protocol';
+import { GatehouseError, type JsonObject, type Outbound, sha256Hex } from '../../platform/index.ts';
+import { claimOf, conditionHolds, issuerUrlOf, maxAgeOf } from '../../registry/index.ts';
+import { askSts, type CheckedAwsRequest, checkAwsRequest, isForIssuer } from './aws.ts';
+import type { IssuerKeys } from './issuer-keys.ts';
+import {
+  audienceOf,
+  isSignedBy,
+  type OutsideToken,
+  readOutsideToken,
+  timeProblem,
+  tokenRefused,
+} from './outside-token.ts';
+
+/** One thing that a rule asks of a proof, and whether it holds. The detail is for people who may read rules. */
+export interface Check {
+  what: string;
+  ok: boolean;
+  detail: string;
+}
+
+/** A proof and what each rule of its issuer makes of it. */
+export interface Examined {
+  claims: JsonObject;
+  /** Digest that stands for this one proof: of issuer and `jti`, or of the whole. */
+  id: string;
+  /** What a DPoP proof beside it must be bound to (`ath`). */
+  credential: string;
+  /** When it can be presented no more: milliseconds since the epoch. */
+  expiresAt: number;
+  /** Who issued it and about whom, for records. */
+  source: string;
+  rules: { rule: TrustRuleManifest; checks: Check[] }[];
+}
+
+export interface ExamineDependencies {
+  outbound: Outbound;
+  keys: IssuerKeys;
+  publicUrl: string;
+  now: number;
+  rules: Iterable<TrustRuleManifest>;
+  /** Verifies the JWT-SVID of a foreign trust domain for an audience; throws a GatehouseError when it is refused. */
+  verifySvid?: (token: string, trustDomain: string, audience: string) => Promise<void>;
+}
+
+/** INVARIANT: a rule matches when all its checks are ok; the signature is the first, and nothing after it is looked at where it fails. */
+export const matches = ({ checks }: { checks: Check[] }): boolean => checks.length > 0 && checks.every(({ ok }) => ok);
+
+export function examine(proof: OutsideProof, deps: ExamineDependencies): Promise<Examined> {
+  return 'token' in proof ? examineToken(readOutsideToken(proof.token), deps) : examineAws(proof, deps);
+}
+
+async function examineToken(token: OutsideToken, deps: ExamineDependencies): Promise<Examined> {
+  const { claims } = token;
+  const { iss, sub, jti, exp } = claims;
+  // Our own tokens are for our own doors; a rule for them would be a way to live for ever.
+  if (iss === deps.publicUrl) throw tokenRefused('own', 'it was issued by this Gatehouse itself');
+  const isFrom = ({ issuer }: TrustRuleManifest) =>
+    issuer.type === 'oidc'
+      ? issuerUrlOf(issuer) === iss
+      : issuer.type === 'spiffe' && typeof sub === 'string' && sub.startsWith(`spiffe://${issuer.trustDomain}/`);
+  const rules: Examined['rules'] = [];
+  for (const rule of deps.rules) if (isFrom(rule)) rules.push({ rule, checks: await checkToken(rule, token, deps) });
+  const name = typeof jti === 'string' && jti !== '' ? `${String(iss ?? sub)} ${jti}` : token.text;
+  return {
+    claims,
+    id: sha256Hex(name),
+    credential: token.text,
+    expiresAt: typeof exp === 'number' ? Math.min(exp * 1000, deps.now + 2 * 86_400_000) : deps.now,
+    source: `${shown(iss)} ${shown(sub)}`,
+    rules,
+  };
+}
+
+async function checkToken(rule: TrustRuleManifest, token: OutsideToken, deps: ExamineDependencies): Promise<Check[]> {
+  const audience = rule.audience ?? deps.publicUrl;
+  const signature = await checkSignature(rule, token, audience, deps);
+  if (!signature.ok) return [signature];
+  const { claims } = token;
+  const time = timeProblem(
+    claims,
+    deps.now,
+    rule.issuer.type === 'spiffe' && claims.iat === undefined ? Infinity : maxAgeOf(rule),
+  );
+  const given = audienceOf(claims);
+  return [
+    signature,
+    { what: 'times', ok: time === undefined, detail: time ?? 'valid now' },
+    {
+      what: 'audience',
+      ok: given === audience,
+      detail:
+        given === audience
+          ? audience
+          : `its aud is ${shown(claims.aud)}; ask the issuer for a token whose only audience is ${audience}`,
+    },
+    stateCheck(rule),
+    ...conditionChecks(rule, claims),
+  ];
+}
+
+async function checkSignature(
+  rule: TrustRuleManifest,
+  token: OutsideToken,
+  audience: string,
+  { keys, verifySvid }: ExamineDependencies,
+): Promise<Check> {
+  const { issuer } = rule;
+  try {
+    if (issuer.type === 'oidc') {
+      const ok = await isSignedBy(token, await keys.of(issuer, token.keyId));
+      return {
+        what: 'signature',
+        ok,
+        detail: ok ? `by ${issuerUrlOf(issuer)}` : `no key of ${issuerUrlOf(issuer)} has signed it`,
+      };
+    }
+    if (issuer.type === 'spiffe' && verifySvid) {
+      await verifySvid(token.text, issuer.trustDomain, audience);
+      return { what: 'signature', ok: true, detail: `by ${issuer.trustDomain}` };
+    }
+  } catch (error) {
+    if (error instanceof GatehouseError && error.kind !== 'internal')
+      return { what: 'signature', ok: false, detail: error.message };
+    throw error;
+  }
+  return { what: 'signature', ok: false, detail: 'such tokens cannot be verified here' };
+}
+
+async function examineAws(
+  proof: Extract<OutsideProof, { aws: unknown }>,
+  deps: ExamineDependencies,
+): Promise<Examined> {
+  const request = checkAwsRequest(proof.aws, deps.publicUrl, deps.now);
+  const rules = [...deps.rules].filter(({ issuer }) => issuer.type === 'aws-iam');
+  const answers = new Map<string, Promise<JsonObject>>();
+  const examined: Examined['rules'] = [];
+  let claims: JsonObject = {};
+  for (const rule of rules) {
+    const { issuer } = rule;
+    if (issuer.type !== 'aws-iam') continue;
+    if (!isForIssuer(request, issuer)) {
+      const where = issuer.endpoint ?? 'an STS endpoint of AWS, https://sts.REGION.amazonaws.com/';
+      examined.push({ rule, checks: [{ what: 'signature', ok: false, detail: `the request is not for ${where}` }] });
+      continue;
+    }
+    const key = `${issuer.endpoint ?? ''} ${issuer.allowPrivateAddress}`;
+    if (!answers.has(key)) answers.set(key, askSts(deps.outbound, request, issuer));
+    const checks = await awsChecks(rule, answers.get(key) as Promise<JsonObject>);
+    if (checks.claims) claims = checks.claims;
+    examined.push({ rule, checks: checks.list });
+  }
+  return {
+    claims,
+    id: request.id,
+    credential: credentialOfAws(request),
+    expiresAt: request.expiresAt,
+    source: `aws ${shown(claims.arn)}`,
+    rules: examined,
+  };
+}
+
+async function awsChecks(
+  rule: TrustRuleManifest,
+  answer: Promise<JsonObject>,
+): Promise<{ list: Check[]; claims?: JsonObject }> {
+  try {
+    const claims = await answer;
+    const signature = { what: 'signature', ok: true, detail: `AWS says that it is ${shown(claims.arn)}` };
+    return { claims, list: [signature, stateCheck(rule), ...conditionChecks(rule, claims)] };
+  } catch (error) {
+    if (!(error instanceof GatehouseError)) throw error;
+    return { list: [{ what: 'signature', ok: false, detail: error.message }] };
+  }
+}
+
+export const credentialOfAws = ({ headers }: Pick<CheckedAwsRequest, 'headers'>): string => headers.authorization ?? '';
+
+const stateCheck = ({ state }: TrustRuleManifest): Check => ({
+  what: 'rule',
+  ok: state === 'active',
+  detail: state === 'active' ? 'active' : 'the rule is suspended',
+});
+
+function conditionChecks({ claims: conditions }: TrustRuleManifest, claims: JsonObject): Check[] {
+  return Object.entries(conditions).map(([name, condition]) => {
+    const value = claimOf(claims, name);
+    const ok = conditionHolds(condition, value);
+    const wanted = JSON.stringify(condition);
+    const other =
+      typeof condition !== 'object' && String(value) === String(condition) ? ` (as ${typeof value}: write it so)` : '';
+    const detail = ok
+      ? shown(value)
+      : value === undefined
+        ? `there is no such claim; wanted ${wanted}`
+        : `it is ${shown(value)}${other}; wanted ${wanted}`;
+    return { what: `claim ${name}`, ok, detail };
+  });
+}
+
+const SHOWN_CHARS = 200;
+
+/** For people and records: bounded, in one line. */
+export function shown(value: unknown): string {
+  const text = (typeof value === 'string' ? value : (JSON.stringify(value) ?? 'missing')).replace(/[^\x20-\x7e]/g, '?');
+  return text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS)}...` : text;
+}
