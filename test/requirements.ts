@@ -245,6 +245,12 @@ export const requirements: Requirement[] = [
     source: 'RFC 8705 §3.3, §5',
   },
   {
+    id: 'mtls.svid-routes',
+    promise:
+      'SVIDs are renewed over mutual TLS by an SVID, or by a token with what it is bound to, key or certificate, at the address it was sent to',
+    source: 'RFC 8705 §3, RFC 9449 §4.3',
+  },
+  {
     id: 'spiffe-client-auth.jwt',
     promise: 'A JWT-SVID proves its agent when this server is its only audience, and once',
     source: 'draft-ietf-oauth-spiffe-client-auth, "Client Authentication with JWT-SVIDs"',

@@ -39,7 +39,7 @@ export const start: Run<Options> = async ({ options, out }) => {
   const dataDir = dataDirOf(options);
   const tls = tlsOf(options);
   const publicUrl = addressOf(options.publicUrl) ?? `${tls ? 'https' : 'http'}://localhost:${port}`;
-  const mutualTls = await mutualTlsOf(options, port, publicUrl);
+  const { mutualTls, missing } = await mutualTlsOf(options, port, publicUrl);
   // Whatever the server writes is for its own user only, wherever it forgets to say so.
   process.umask(0o077);
   const { startServer, createLog } = await import('@gatehouse/server');
@@ -68,6 +68,7 @@ export const start: Run<Options> = async ({ options, out }) => {
     throw explain(error, { host: options.host, ports: [port, ...(mutualTls ? [mutualTls.port] : [])], dataDir });
   });
   const stopped = stopOnSignal(server);
+  if (missing !== undefined) out.note(missing);
   try {
     const isFirst = server.isEmpty();
     const applied = isFirst && options.workspace !== false ? await applyFirst(server, options.workspace, out) : null;
@@ -101,16 +102,28 @@ function tlsOf(options: Options): Tls | undefined {
   };
 }
 
-/** The port above the main one, a free one where that was free to choose, or none. */
-async function mutualTlsOf(options: Options, port: number, publicUrl: string): Promise<Config['mutualTls']> {
+/**
+ * The port above the main one, a free one where that was free to choose, or none. `missing`: nobody has asked for that one, so a start
+ * goes on without it when something else has it; another than the one above would not be where it was at the last start.
+ */
+async function mutualTlsOf(
+  options: Options,
+  port: number,
+  publicUrl: string,
+): Promise<{ mutualTls?: Config['mutualTls']; missing?: string }> {
   const given = options.mtlsPort ?? process.env.GATEHOUSE_MTLS_PORT;
-  if (given === false || (given === undefined && options.tlsClientCertificates)) return undefined;
-  const wanted = given ?? (options.port === '0' ? '0' : String(port + 1));
-  const mtlsPort = toNumber(wanted, '--mtls-port', 0, 65_535) || (await freePort(options.host));
+  if (given === false || (given === undefined && options.tlsClientCertificates)) return {};
   const url = addressOf(options.mtlsUrl ?? process.env.GATEHOUSE_MTLS_URL);
   if (url !== undefined && !url.startsWith('https://'))
     throw new CliFailure('usage', 'url.invalid', `--mtls-url is an https address, not "${url}".`);
-  return { port: mtlsPort, url: url ?? `https://${new URL(publicUrl).hostname}:${mtlsPort}` };
+  const wanted =
+    given === undefined ? (options.port === '0' ? 0 : port + 1) : toNumber(given, '--mtls-port', 0, 65_535);
+  if (given === undefined && wanted !== 0 && !(wanted <= 65_535 && (await isFree(options.host, wanted))))
+    return {
+      missing: `! no port for mutual TLS: ${wanted} ${wanted > 65_535 ? 'is no port' : 'is taken'}. Name another with --mtls-port, or none with --no-mtls-port.`,
+    };
+  const mtlsPort = wanted || (await freePort(options.host));
+  return { mutualTls: { port: mtlsPort, url: url ?? `https://${new URL(publicUrl).hostname}:${mtlsPort}` } };
 }
 
 /** Without a trailing slash. */
@@ -322,10 +335,18 @@ function defaultReplica(): string {
   return name || 'one';
 }
 
-async function freePort(host: string): Promise<number> {
+/** True also where nothing can be said: the start itself then says what is wrong. */
+async function isFree(host: string, port: number): Promise<boolean> {
+  return freePort(host, port).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => error.code !== 'EADDRINUSE',
+  );
+}
+
+async function freePort(host: string, wanted = 0): Promise<number> {
   const probe = createServer();
   const { promise, resolve: done, reject } = Promise.withResolvers<void>();
-  probe.once('error', reject).listen(0, host, done);
+  probe.once('error', reject).listen(wanted, host, done);
   await promise;
   const { port } = probe.address() as { port: number };
   await new Promise((closed) => probe.close(closed));

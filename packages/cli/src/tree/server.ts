@@ -23,7 +23,7 @@ export function addServerVerbs(program: Command): void {
       option('--tls-client-certificates', 'ask for client certificates on that port too, and open no other for them'),
       option(
         '--mtls-port <number>',
-        'port for mutual TLS, with a certificate of Gatehouse’s own trust domain (or GATEHOUSE_MTLS_PORT; default: the one above --port)',
+        'port for mutual TLS, with a certificate of Gatehouse’s own trust domain (or GATEHOUSE_MTLS_PORT; default: the one above --port, none where that is taken)',
       ),
       option('--no-mtls-port', 'open none'),
       option(

@@ -132,6 +132,19 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
       return rows.map(show);
     },
 
+    async countPending(agents) {
+      if (agents.length === 0) return new Map();
+      const rows = await storage.db
+        .selectFrom('approvals')
+        .select(({ fn }) => ['agent', fn.countAll<number>().as('count')])
+        .where('agent', 'in', agents)
+        .where('state', '=', 'pending')
+        .where('expires_at', '>', clock.now())
+        .groupBy('agent')
+        .execute();
+      return new Map(rows.map(({ agent, count }) => [agent, Number(count)]));
+    },
+
     async settled(id, signal) {
       const done = new AbortController();
       // Listening comes before looking, so that a decision between the two is not missed.

@@ -52,6 +52,8 @@ export interface Approvals {
     before?: string;
     limit: number;
   }): Promise<Approval[]>;
+  /** By agent: how many of its approvals wait for somebody. Agents without any are left out. */
+  countPending(agents: string[]): Promise<ReadonlyMap<string, number>>;
   /** Resolves when it is no longer pending (on any replica), or when the signal aborts (then with what it is). */
   settled(id: string, signal: AbortSignal): Promise<Approval>;
 

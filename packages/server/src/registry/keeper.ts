@@ -3,6 +3,7 @@ import type { Clock } from '../platform/index.ts';
 import type { Change, Database, DatabaseTransaction } from '../storage/index.ts';
 import { thumbprint } from './keys.ts';
 import { skeleton } from './look-alikes.ts';
+import { createNameIndex } from './name-index.ts';
 import { loadSnapshot, nextSnapshot } from './snapshot.ts';
 import { nothingTouched, touch } from './touched.ts';
 import type { Agent, Snapshot } from './types.ts';
@@ -19,6 +20,8 @@ export interface Keeper {
   /** The agent whose name looks like this one, itself left out. */
   lookAlikeAgent(name: string): string | undefined;
   keyHolder(keyThumbprint: string): string | undefined;
+  /** Agents of the snapshot by name: the first ones after this name, or of all. */
+  agentNames(after: string | undefined, limit: number): string[];
 }
 
 /**
@@ -38,12 +41,14 @@ export async function createKeeper(deps: {
   let current = await loadSnapshot(db, trustDomain, clock.now());
   const names = new Map<string, string>();
   const keyHolders = new Map<string, string>();
+  const order = createNameIndex();
   for (const agent of current.agents.values()) index(undefined, agent);
 
   function index(before: Agent | undefined, after: Agent): void {
     for (const key of before?.manifest.keys ?? []) keyHolders.delete(thumbprint(key));
     for (const key of after.manifest.keys) keyHolders.set(thumbprint(key), after.name);
     names.set(skeleton(after.name), after.name);
+    if (!before) order.add(after.name);
   }
 
   async function step(): Promise<void> {
@@ -94,6 +99,7 @@ export async function createKeeper(deps: {
       return other === name ? undefined : other;
     },
     keyHolder: (keyThumbprint) => keyHolders.get(keyThumbprint),
+    agentNames: order.after,
   };
 }
 

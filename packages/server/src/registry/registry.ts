@@ -48,6 +48,7 @@ export async function createRegistry(deps: RegistryDependencies): Promise<Regist
   return {
     ...createPersonChanges(context),
     snapshot: keeper.snapshot,
+    agentNames: keeper.agentNames,
     refresh: keeper.follow,
     plan: (manifests, options) => plan(context, manifests, options),
     apply: (manifests, options) => apply(context, manifests, options),

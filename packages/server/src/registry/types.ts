@@ -152,6 +152,8 @@ export interface ApplyOptions {
 
 export interface Registry extends PersonChanges {
   snapshot(): Snapshot;
+  /** Its agents by name: the first `limit` after this one, or of all. */
+  agentNames(after: string | undefined, limit: number): string[];
   /**
    * Called by the feed's listener: rebuilds what the changes touch, then swaps. With no changes it fetches what was announced since
    * the registry was made: to be called once when the feed has started.

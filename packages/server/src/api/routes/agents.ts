@@ -29,19 +29,18 @@ export function agentRoutes(deps: ApiDependencies): Route[] {
   }
 
   async function views(agents: Agent[]): Promise<AgentView[]> {
-    const tasks = await countTasks(agents.map(({ name }) => name));
-    return Promise.all(
-      agents.map(async (agent) => ({
-        name: agent.name,
-        spiffeId: agent.spiffeId,
-        state: agent.state,
-        killedAt: agent.killedAt,
-        epoch: agent.epoch,
-        manifest: agent.manifest,
-        activeTasks: tasks.get(agent.name) ?? 0,
-        pendingApprovals: (await approvals.list({ state: 'pending', agent: agent.name, limit: 200 })).length,
-      })),
-    );
+    const names = agents.map(({ name }) => name);
+    const [tasks, pending] = await Promise.all([countTasks(names), approvals.countPending(names)]);
+    return agents.map((agent) => ({
+      name: agent.name,
+      spiffeId: agent.spiffeId,
+      state: agent.state,
+      killedAt: agent.killedAt,
+      epoch: agent.epoch,
+      manifest: agent.manifest,
+      activeTasks: tasks.get(agent.name) ?? 0,
+      pendingApprovals: pending.get(agent.name) ?? 0,
+    }));
   }
 
   function find(name: string): Agent {
@@ -80,11 +79,10 @@ export function agentRoutes(deps: ApiDependencies): Route[] {
 
   return [
     route('GET /agents', everyone, 'Agents, by name', { query: paging }, async ({ query }) => {
-      const names = [...registry.snapshot().agents.keys()].sort();
-      const start = query.cursor === undefined ? 0 : names.findIndex((name) => name > (query.cursor as string));
-      const page = start < 0 ? [] : names.slice(start, start + query.limit);
-      const more = start >= 0 && start + query.limit < names.length;
-      return { items: await views(page.map(find)), cursor: more ? (page.at(-1) ?? null) : null };
+      const names = registry.agentNames(query.cursor, query.limit + 1);
+      const page = names.slice(0, query.limit);
+      const cursor = names.length > page.length ? (page.at(-1) ?? null) : null;
+      return { items: await views(page.map(find)), cursor };
     }),
     route('GET /agents/:name', everyone, 'One agent', {}, async ({ param }) => one(find(param('name')))),
     route(

@@ -7,10 +7,10 @@ import { nobody } from '../client-certificate/peers.ts';
 import type { SigningKeys } from '../keys/signing-keys.ts';
 import type { Caller, ChainLink, Tokens } from '../types.ts';
 import { type AccessTokenClaims, presenterOf, verifyAccessToken } from './access-token.ts';
+import { checkBinding } from './binding.ts';
 import { createBoundedCache } from './bounded-cache.ts';
 import { unauthenticated } from './challenge.ts';
 import { CredentialError } from './credential-error.ts';
-import { checkCertificate, checkPeer } from './peer-check.ts';
 import type { Proofs } from './proof.ts';
 import { audienceCovers } from './resources.ts';
 
@@ -114,22 +114,16 @@ export function createTokenReader(dependencies: Dependencies): TokenReader {
 
   const present = async (request: Parameters<Tokens['authenticate']>[0], url: string): Promise<Caller> => {
     const { scheme, token } = credentials(request.authorization ?? '');
-    const { claims, agent, task, chain, hash: tokenHash } = await read(token);
+    const live = await read(token);
+    const { claims, agent, task, chain } = live;
     if (!audienceCovers(claims.aud, url, publicUrl))
       throw refused('token.audience', `The access token is for ${claims.aud} only: ask for one for this resource.`);
 
     const { jkt, 'x5t#S256': certificate } = claims.cnf ?? {};
     if (jkt === undefined && certificate === undefined && !agent.manifest.bearerOnly)
       throw refused('token.unbound', 'This agent must use DPoP: ask for a token with a DPoP proof.');
-    if (scheme !== (jkt === undefined ? 'bearer' : 'dpop')) throw refused('token.scheme', schemeOf(jkt, certificate));
-    const { peer = nobody } = request;
-    if (certificate !== undefined) checkCertificate(certificate, peer);
-    checkPeer(peer, agent, task);
-    if (jkt !== undefined) {
-      if (!request.dpop)
-        throw new CredentialError('invalid_dpop_proof', 'proof.missing', 'Every request needs a new DPoP proof.');
-      proofs.check({ proof: request.dpop, method: request.method, url, token: { hash: tokenHash, boundTo: jkt } });
-    }
+    const { dpop, method, peer = nobody } = request;
+    checkBinding(live, { scheme, dpop, method, url, peer }, proofs);
     return {
       agent: agent.name,
       agentEpoch: claims.gatehouse.agent_epoch,
@@ -160,11 +154,6 @@ export function createTokenReader(dependencies: Dependencies): TokenReader {
     },
   };
 }
-
-const schemeOf = (jkt: string | undefined, certificate: string | undefined): string =>
-  jkt !== undefined
-    ? 'This access token is bound to a key: present it as DPoP, with a DPoP proof.'
-    : `This access token ${certificate === undefined ? 'has no key' : 'is bound to a certificate'}: present it as Bearer.`;
 
 /** Presenting agent first, then who handed the task on, last the person for whom it is. */
 function actorChainOf(agent: Agent, task: Caller['task']): Caller['actorChain'] {

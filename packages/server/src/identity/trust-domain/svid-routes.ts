@@ -8,6 +8,7 @@ import { verifyClientAssertion } from '../authorization-server/client-assertion.
 import type { Peers } from '../client-certificate/peers.ts';
 import type { TokenReader } from '../tokens/authenticate.ts';
 import { whyStopped } from '../tokens/authenticate.ts';
+import { checkBinding } from '../tokens/binding.ts';
 import { unauthenticated } from '../tokens/challenge.ts';
 import { CredentialError } from '../tokens/credential-error.ts';
 import type { Proofs } from '../tokens/proof.ts';
@@ -24,6 +25,8 @@ export interface SvidRouteDependencies {
   clock: Clock;
   log: Log;
   publicUrl: string;
+  /** Where client certificates are asked for, if anywhere. */
+  mutualTlsUrl?: string | undefined;
   reader: TokenReader;
   proofs: Proofs;
   peers: Peers;
@@ -155,8 +158,10 @@ async function prove(
   path: string,
   clientAssertion: string | undefined,
 ): Promise<Proven> {
-  const { publicUrl, peers } = dependencies;
-  const { authorization } = request.headers;
+  const { publicUrl, mutualTlsUrl = publicUrl, peers } = dependencies;
+  const { authorization, host } = request.headers;
+  // Where it was sent, as far as that is an address of ours: what a client calls us decides nothing else.
+  const base = host?.toLowerCase() === new URL(mutualTlsUrl).host ? mutualTlsUrl : publicUrl;
   if (authorization !== undefined && clientAssertion !== undefined)
     throw new GatehouseError(
       'bad-request',
@@ -167,7 +172,7 @@ async function prove(
     const agent = await verifyClientAssertion(dependencies, clientAssertion, [publicUrl, publicUrl + path]);
     return { agent: standing(agent), task: null, via: 'private_key_jwt' };
   }
-  if (authorization !== undefined) return byToken(dependencies, request, authorization, publicUrl + path);
+  if (authorization !== undefined) return byToken(dependencies, request, authorization, base + path);
   const { certificate, problem } = await peers.of(request);
   if (certificate) return bySvid(dependencies, certificate.svid);
   throw unauthenticated(
@@ -180,28 +185,37 @@ async function prove(
 }
 
 async function byToken(
-  { reader, proofs, publicUrl }: SvidRouteDependencies,
+  { reader, proofs, peers, publicUrl }: SvidRouteDependencies,
   request: IncomingMessage,
   authorization: string,
   url: string,
 ): Promise<Proven> {
   try {
-    const [, token] = /^dpop +([A-Za-z0-9._~+/-]{1,8192}=*)$/i.exec(authorization) ?? [];
-    // Whoever has a bearer token would turn it into something that outlives its revocation.
-    if (!token)
-      throw invalid('token.scheme', 'SVIDs are given for access tokens that are bound to a key: present it as DPoP.');
-    const { claims, agent, task, hash } = await reader.read(token);
+    const [, scheme = '', token] = /^(dpop|bearer) +([A-Za-z0-9._~+/-]{1,8192}=*)$/i.exec(authorization) ?? [];
+    if (!token) throw invalid('token.scheme', 'Present the access token as DPoP, or over mutual TLS as Bearer.');
+    const live = await reader.read(token);
+    const { claims, agent, task } = live;
     if (claims.aud !== `${publicUrl}${MCP_PATH}`)
       throw invalid(
         'token.audience',
         `The access token is for ${claims.aud} only: ask for one for ${publicUrl}${MCP_PATH}.`,
       );
-    const boundTo = claims.cnf?.jkt;
-    if (boundTo === undefined) throw invalid('token.unbound', 'The access token is not bound to a DPoP key.');
-    const proof = request.headers.dpop;
-    if (typeof proof !== 'string')
-      throw new CredentialError('invalid_dpop_proof', 'proof.missing', 'Every request needs a new DPoP proof.');
-    proofs.check({ proof, method: 'POST', url, token: { hash, boundTo } });
+    // Whoever has a bearer token would turn it into something that outlives its revocation.
+    if (claims.cnf === undefined)
+      throw invalid('token.unbound', 'SVIDs are given for access tokens that are bound to a key or a certificate.');
+    const { dpop } = request.headers;
+    const peer = await peers.of(request);
+    checkBinding(
+      live,
+      {
+        scheme: scheme.toLowerCase(),
+        dpop: typeof dpop === 'string' ? dpop : undefined,
+        method: 'POST',
+        url,
+        peer,
+      },
+      proofs,
+    );
     return { agent, task, via: 'access_token' };
   } catch (error) {
     if (!(error instanceof CredentialError)) throw error;
