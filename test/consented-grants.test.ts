@@ -73,13 +73,14 @@ const redeem = (code: string, change: Form = {}) =>
 const details = (intent: string) =>
   JSON.stringify([{ type: 'urn:gatehouse:task', template: 'all', intent, parameters: {} }]);
 
-/** @proves rfc8628.device */
+/** @proves rfc8628.device, rfc8628.slow-down */
 test('a device gets its token when the person has typed its code and consented', async () => {
   const grant_type = 'urn:ietf:params:oauth:grant-type:device_code';
   const begun = await post('/oauth/device', { client_id: 'app' });
   assert.equal(begun.body.verification_uri, `${workspace.url}/device`);
   const poll = () => post('/oauth/token', { grant_type, client_id: 'app', device_code: begun.body.device_code ?? '' });
   assert.equal((await poll()).body.error, 'authorization_pending');
+  assert.equal((await poll()).body.error, 'slow_down');
   await answerConsent(`device-${begun.body.user_code?.replace('-', '')}`, owner, workspace.url, bearer);
   const { status, body } = await poll();
   assert.equal(status, 200, JSON.stringify(body));
@@ -106,6 +107,7 @@ test('an agent asks a person out of band, who answers with a passkey; nobody els
       auth_req_id: begun.body.auth_req_id ?? '',
     });
   assert.equal((await poll()).body.error, 'authorization_pending');
+  assert.equal((await poll()).body.error, 'slow_down');
   const { items } = await owner.api('GET /consents');
   const id = items[0]?.id ?? '';
   assert.equal(items[0]?.bindingMessage, 'Refund 1042');

@@ -281,6 +281,41 @@ export const requirements: Requirement[] = [
     source: 'law 6',
   },
   {
+    id: 'interop.oauth4webapi',
+    promise: 'oauth4webapi gets along with the authorization server: code, PAR, RAR, DPoP with nonces, device, CIBA',
+    source: 'docs/how-to/connect-a-client.md',
+  },
+  {
+    id: 'interop.openid-client',
+    promise: 'openid-client does: code, PAR, DPoP with nonces, registration, device, CIBA, token exchange',
+    source: 'docs/how-to/connect-a-client.md',
+  },
+  {
+    id: 'rfc9449.nonce',
+    promise: 'Where nonces are required, a proof without one is asked for again',
+    source: 'RFC 9449 §8',
+  },
+  {
+    id: 'consent.departed',
+    promise: 'When a person leaves, nothing that they have consented to gives a token any more',
+    source: 'law 5',
+  },
+  {
+    id: 'oauth.forgets',
+    promise: 'Codes, requests and assertions whose time is over are forgotten, whether or not anybody asks for tokens',
+    source: 'docs/explanation/consent.md',
+  },
+  {
+    id: 'oauth.unfinished-bound',
+    promise: 'Requests that anybody can begin are bounded, by client and in all; a flood locks nobody out',
+    source: 'docs/reference/limits.md',
+  },
+  {
+    id: 'rfc8628.slow-down',
+    promise: 'Who polls faster than the interval is told slow_down, and the interval grows',
+    source: 'RFC 8628 §3.5',
+  },
+  {
     id: 'rfc8628.device',
     promise: 'A device gets its token after a person has consented, once',
     source: 'RFC 8628 §3',

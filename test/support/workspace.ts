@@ -64,6 +64,7 @@ export async function startWorkspace(
     streamRestMs?: number;
     clients?: { dynamic?: boolean; hosts?: string[] };
     clientMetadata?: { allowPrivateAddress: boolean; ca: string };
+    requireProofNonce?: boolean;
     /** A port for mutual TLS, too. */
     mutualTls?: boolean;
   } = {},
@@ -86,6 +87,7 @@ export async function startWorkspace(
         trustDomain: 'example.test',
         replica: options.replica ?? 'one',
         ...(options.clients && { clients: options.clients }),
+        ...(options.requireProofNonce && { requireProofNonce: true }),
       },
       {
         log: quietLog,

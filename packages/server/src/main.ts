@@ -143,6 +143,7 @@ export async function startServer(
     mutualTlsUrl,
     clientMetadata: { hosts: config.clients?.hosts ?? null, ...options.clientMetadata },
     dynamicClients: config.clients?.dynamic ?? false,
+    requireProofNonce: config.requireProofNonce ?? false,
   });
   const consents = createConsents({
     storage,
@@ -309,6 +310,9 @@ export async function startServer(
     identity.keyInventory
       .rotateDue(clock.now())
       .catch((error) => log.error('signing keys could not be looked after', { error }));
+    identity
+      .sweep()
+      .catch((error) => log.error('codes and requests that have run out could not be removed', { error }));
     people.sweep().catch((error) => log.error('sessions and links that have run out could not be removed', { error }));
   }, 60_000);
   sweep.unref();

@@ -25,6 +25,8 @@ interface Options {
   keyEncryption?: string[];
   rotateKeysAfter?: string;
   dynamicClients?: boolean;
+  clientHosts?: string[];
+  dpopNonces?: boolean;
   /** False: apply nothing to an empty database. */
   workspace?: string | false;
   logLevel: LogLevel;
@@ -54,7 +56,11 @@ export const start: Run<Options> = async ({ options, out }) => {
     mutualTls,
     trustDomain: 'gatehouse.local',
     replica: options.replica ?? defaultReplica(),
-    clients: { dynamic: options.dynamicClients === true },
+    clients: {
+      dynamic: options.dynamicClients === true,
+      ...(options.clientHosts && { hosts: options.clientHosts.map(hostOf) }),
+    },
+    requireProofNonce: options.dpopNonces === true,
     ...keyEncryptionOf(options),
     ...(options.rotateKeysAfter !== undefined && {
       rotateKeysAfterDays: toNumber(options.rotateKeysAfter, '--rotate-keys-after', 1, 3_650),
@@ -130,6 +136,18 @@ async function mutualTlsOf(
 function addressOf(url: string | undefined): string | undefined {
   if (url !== undefined && !URL.canParse(url)) throw new CliFailure('usage', 'url.invalid', `"${url}" is no address.`);
   return url?.replace(/\/+$/, '');
+}
+
+/** As it stands in an address: in lower case, and without a port. */
+function hostOf(given: string): string {
+  const host = URL.parse(`https://${given}`)?.hostname;
+  if (host === undefined || host !== given.toLowerCase())
+    throw new CliFailure(
+      'usage',
+      'host.invalid',
+      `--client-hosts takes names of hosts, like app.example, not "${given}".`,
+    );
+  return host;
 }
 
 interface Applied {

@@ -37,6 +37,14 @@ export function addServerVerbs(program: Command): void {
         'let MCP clients that nobody has registered register themselves (RFC 7591); people still consent to each',
       ),
       option(
+        '--client-hosts <host...>',
+        'hosts whose client ID metadata documents are read, and no other (default: any public one)',
+      ),
+      option(
+        '--dpop-nonces',
+        'every DPoP proof needs a nonce of this server (RFC 9449 §8): a captured one is worth nothing elsewhere',
+      ),
+      option(
         '--key-encryption <source...>',
         'what seals stored secrets: file:PATH, env:NAME, command:PROGRAM ARGUMENT…, openbao:URL#transit/keys/NAME, aws-kms:ARN; several to change from one to another (or GATEHOUSE_KEY_ENCRYPTION, one a line; default: keys/key-encryption.key in the data directory)',
       ),

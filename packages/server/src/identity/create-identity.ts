@@ -4,8 +4,8 @@ import type { Registry } from '../registry/index.ts';
 import type { Change, RecordChange, RecordGuarded, Sealer, Storage } from '../storage/index.ts';
 import { createAuthorizationServer } from './authorization-server/authorization-server.ts';
 import type { ClientMetadataPolicy } from './authorization-server/client-metadata.ts';
-import { createHousekeeping } from './authorization-server/housekeeping.ts';
 import { endpoints } from './authorization-server/server-metadata.ts';
+import { forgetExpired } from './authorization-server/used-assertions.ts';
 import { createPeers, type Peers } from './client-certificate/peers.ts';
 import { createDelegations, type Delegations } from './delegation/delegations.ts';
 import { createFederation, createFederationDoors, type Federation } from './federation/index.ts';
@@ -67,6 +67,8 @@ export interface Identity {
   serverIdentity(urls: string[]): Promise<RenewedIdentity>;
   /** RFC 9728 document for `/mcp` or `/mcp/SERVER`; undefined when there is no such resource. */
   resourceMetadata(path: string): Record<string, unknown> | undefined;
+  /** Forgets codes, requests, assertions and clients whose time is over. */
+  sweep(): Promise<void>;
   /** For the change feed's listener. */
   refresh(changes: Change[]): Promise<void>;
 }
@@ -114,7 +116,6 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
       mutualTlsUrl,
       federation,
       doors: createFederationDoors({ ...dependencies, federation, proofs, tokenEndpoint }),
-      housekeeping: createHousekeeping({ ...dependencies, federation }),
     }),
     keys,
     delegations,
@@ -129,6 +130,9 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
     }),
     serverIdentity: (urls) => serverIdentityOf(core, urls, clock),
     resourceMetadata: (path) => protectedResourceMetadata(publicUrl, path, registry.snapshot(), mutualTlsUrl),
+    async sweep() {
+      await Promise.all([forgetExpired(dependencies), federation.forgetExpired()]);
+    },
     async refresh(changes) {
       const isKey = changes.some(({ topic }) => topic === 'key');
       if (isKey) {

@@ -22,6 +22,8 @@ export interface Config {
     /** Hosts whose client metadata documents are read. Default: any public host. */
     hosts?: string[];
   };
+  /** True: every DPoP proof needs a nonce of the replica that it is sent to (RFC 9449 §8). Default false. */
+  requireProofNonce?: boolean;
   /** SPIFFE trust domain of the workspace. */
   trustDomain: string;
   /** Name of this replica; owns one Merkle log. */

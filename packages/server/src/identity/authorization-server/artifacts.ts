@@ -1,6 +1,8 @@
-import { type Adapter, type AdapterPayload, errors } from 'oidc-provider';
-import { type Clock, sha256Hex } from '../../platform/index.ts';
+import { type Adapter, type AdapterPayload, errors, Provider } from 'oidc-provider';
+import type { Clock } from '../../platform/index.ts';
 import type { Storage, Tables } from '../../storage/index.ts';
+import { artifactKey } from './artifact-key.ts';
+import type { UnfinishedRequests } from './unfinished-requests.ts';
 
 /**
  * What oidc-provider keeps between two requests, in `oauth_artifacts`. Whoever reads the table cannot use what stands there: rows
@@ -9,6 +11,7 @@ import type { Storage, Tables } from '../../storage/index.ts';
 export interface ArtifactDependencies {
   storage: Storage;
   clock: Clock;
+  unfinished: UnfinishedRequests;
   /** A family was revoked (a code or refresh token came twice, or its client gave it back): its task ends. */
   onGrantRevoked(payload: AdapterPayload): Promise<void>;
 }
@@ -25,15 +28,21 @@ const kept = new Set([
 /** Made by the library on the way, and used for nothing: our own access tokens take their place, and people have our sessions. */
 const unused = new Set(['AccessToken', 'Session']);
 
-type Row = Tables['oauth_artifacts'];
+/** Where whoever reaches the server can make rows. */
+const begunByAnybody = new Set([
+  'Interaction',
+  'DeviceCode',
+  'BackchannelAuthenticationRequest',
+  'PushedAuthorizationRequest',
+]);
 
-export const artifactKey = (id: string) => sha256Hex(id);
+type Row = Tables['oauth_artifacts'];
 
 /** Undefined for models that the library may not store. */
 export function artifactAdapter(model: string, dependencies: ArtifactDependencies): Adapter | undefined {
   if (unused.has(model)) return nothing;
   if (!kept.has(model)) return undefined;
-  const { storage, clock, onGrantRevoked } = dependencies;
+  const { storage, clock, unfinished, onGrantRevoked } = dependencies;
   const { db } = storage;
   const rows = () => db.selectFrom('oauth_artifacts').selectAll().where('model', '=', model);
 
@@ -72,6 +81,8 @@ export function artifactAdapter(model: string, dependencies: ArtifactDependencie
       return read(await rows().where('user_code', '=', userCode).executeTakeFirst());
     },
     async upsert(id, { jti: _, consumed: __, ...payload }, expiresInSeconds = 0) {
+      // Proofs are checked by us, against the key in the consent; the library sees none, and would refuse every code with a key.
+      if (model === 'AuthorizationCode') delete payload.dpopJkt;
       const row = {
         payload: JSON.stringify(payload),
         expires_at: clock.now() + expiresInSeconds * 1000,
@@ -80,13 +91,18 @@ export function artifactAdapter(model: string, dependencies: ArtifactDependencie
         grant_id: payload.grantId ?? null,
         user_code: payload.userCode ?? null,
       };
-      await storage.transaction((transaction) =>
-        transaction
+      const key = artifactKey(id);
+      const tooMany = begunByAnybody.has(model)
+        ? unfinished.add(Provider.ctx?.oidc.client?.clientId ?? '', key, row.expires_at)
+        : [];
+      await storage.transaction(async (transaction) => {
+        if (tooMany.length > 0) await transaction.deleteFrom('oauth_artifacts').where('id', 'in', tooMany).execute();
+        await transaction
           .insertInto('oauth_artifacts')
-          .values({ model, id: artifactKey(id), consumed_at: null, ...row })
+          .values({ model, id: key, consumed_at: null, ...row })
           .onConflict((conflict) => conflict.columns(['model', 'id']).doUpdateSet(row))
-          .execute(),
-      );
+          .execute();
+      });
     },
     /** The library looks first and consumes later; of two requests at once only one may find it unused. */
     async consume(id) {
@@ -100,6 +116,7 @@ export function artifactAdapter(model: string, dependencies: ArtifactDependencie
           .returning('id')
           .executeTakeFirst(),
       );
+      unfinished.remove(artifactKey(id));
       if (used) return;
       const again = await rows().where('id', '=', artifactKey(id)).executeTakeFirst();
       if (again?.grant_id) await destroyFamily(again.grant_id);
@@ -107,6 +124,7 @@ export function artifactAdapter(model: string, dependencies: ArtifactDependencie
     },
     async destroy(id) {
       if (model === 'Grant') return destroyFamily(id);
+      unfinished.remove(artifactKey(id));
       await storage.transaction((transaction) =>
         transaction
           .deleteFrom('oauth_artifacts')

@@ -7,6 +7,7 @@ import { descriptionText } from '../tokens/credential-error.ts';
 import type { AuthorizationServer } from '../types.ts';
 import { noteArrival } from './arrival.ts';
 import { describeClient } from './clients.ts';
+import { authorizationLimits } from './limits.ts';
 import type { ProviderDependencies } from './provider.ts';
 import { endpoints, metadataPaths, openidMetadata, serverMetadata } from './server-metadata.ts';
 
@@ -16,11 +17,8 @@ import { endpoints, metadataPaths, openidMetadata, serverMetadata } from './serv
  * a known path, with our own address in place of whatever Host the client sent.
  */
 
-/** A token request has two JWTs and a task: far below this. */
-const MAX_BODY_BYTES = 32 * 1024;
+const { bodyBytes: MAX_BODY_BYTES, queryChars: MAX_QUERY_CHARS } = authorizationLimits;
 const METADATA_MAX_AGE_SECONDS = 300;
-/** The query of an authorization request; larger ones are pushed (RFC 9126). */
-const MAX_QUERY_CHARS = 8 * 1024;
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 interface Route {

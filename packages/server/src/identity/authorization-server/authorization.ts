@@ -4,6 +4,7 @@ import { consentCookie } from '../consent/browser-cookie.ts';
 import { CredentialError } from '../tokens/credential-error.ts';
 import type { Proofs } from '../tokens/proof.ts';
 import { arrivalOf } from './arrival.ts';
+import { authorizationLimits } from './limits.ts';
 import { oauthError } from './oauth-error.ts';
 import { CONSENT_PAGE } from './server-metadata.ts';
 import { InvalidTaskRequest, parseTaskRequest } from './task-request.ts';
@@ -24,13 +25,16 @@ export function consentPolicy(publicUrl: string): Configuration['interactions'] 
       new Prompt({ name: 'consent', requestable: true }, unanswered),
     ],
     url(ctx, { uid }) {
-      ctx.res.appendHeader('Set-Cookie', consentCookie(uid, { https, maxAgeSeconds: 600 }));
+      ctx.res.appendHeader(
+        'Set-Cookie',
+        consentCookie(uid, { https, maxAgeSeconds: authorizationLimits.requestTtlSeconds }),
+      );
       return `${CONSENT_PAGE}/browser-${uid}`;
     },
   };
 }
 
-const MAX_STATE_CHARS = 2_000;
+const MAX_STATE_CHARS = authorizationLimits.stateChars;
 
 export function authorizationParameters({
   proofs,
@@ -77,9 +81,7 @@ function wishFrom(details: string) {
   }
 }
 
-/** A person who is asked too often says yes to be left in peace. */
-const PENDING_REQUESTS_PER_PERSON = 20;
-const BINDING_MESSAGE_CHARS = 200;
+const { asksPerPerson: PENDING_REQUESTS_PER_PERSON, bindingMessageChars: BINDING_MESSAGE_CHARS } = authorizationLimits;
 
 /** OpenID CIBA Core 1.0, poll mode: an agent asks a person, who answers in the console with a passkey. */
 export function backchannelFeature({
@@ -118,7 +120,10 @@ export function backchannelFeature({
       );
     },
     validateBindingMessage(_ctx, message) {
-      if (message !== undefined && !/^[\p{L}\p{N}\p{P}\p{S}\p{Zs}]{1,200}$/u.test(message))
+      if (
+        message !== undefined &&
+        (message.length > BINDING_MESSAGE_CHARS || !/^[\p{L}\p{N}\p{P}\p{S}\p{Zs}]+$/u.test(message))
+      )
         throw oauthError(
           'invalid_binding_message',
           `binding_message has 1 to ${BINDING_MESSAGE_CHARS} characters that can be seen.`,

@@ -1,6 +1,7 @@
 import type { Configuration } from 'oidc-provider';
 import { isJsonObject, type JsonObject, type Outbound, parseStrictJson } from '../../platform/index.ts';
 import { isLoopback } from './clients.ts';
+import { authorizationLimits } from './limits.ts';
 import { oauthError } from './oauth-error.ts';
 import { grantTypes } from './server-metadata.ts';
 
@@ -17,9 +18,8 @@ export interface ClientMetadataPolicy {
   ca?: string;
 }
 
-const DOCUMENT_BYTES = 16 * 1024;
+const { clientDocumentBytes: DOCUMENT_BYTES, clientIdChars: MAX_ID_CHARS } = authorizationLimits;
 const DOCUMENT_CACHE_SECONDS = { min: 60, max: 3_600 };
-const MAX_ID_CHARS = 500;
 /** Documents may say what they like: clients that nobody registered get codes for people's consent, and nothing else. */
 const ALLOWED_GRANTS: readonly string[] = [
   grantTypes.authorizationCode,

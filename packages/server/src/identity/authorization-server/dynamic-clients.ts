@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { type Configuration, errors, type Provider } from 'oidc-provider';
+import type { Configuration, Provider } from 'oidc-provider';
 import { type Clock, isJsonObject, type Json, type JsonObject } from '../../platform/index.ts';
 import type { DatabaseTransaction, Storage } from '../../storage/index.ts';
-import { artifactKey } from './artifacts.ts';
+import { artifactKey } from './artifact-key.ts';
 import { asClient } from './client-metadata.ts';
+import { authorizationLimits } from './limits.ts';
+import { oauthError } from './oauth-error.ts';
 
 /**
  * Dynamic registration (RFC 7591), off unless the operator turns it on. Whoever reaches the server may register, so that a client
@@ -12,11 +14,8 @@ import { asClient } from './client-metadata.ts';
  */
 export const DYNAMIC_CLIENT = /^dyn-[0-9a-f]{32}$/;
 
-const MOST_CLIENTS = 1_000;
-const UNUSED_TTL_MS = 24 * 3_600_000;
-const USED_TTL_MS = 30 * 24 * 3_600_000;
-const METADATA_CHARS = 8_000;
 const MODEL = 'Client';
+const { dynamicClients: MOST_CLIENTS, clientMetadataChars: METADATA_CHARS } = authorizationLimits;
 
 export function registrationFeature(enabled: boolean): NonNullable<Configuration['features']>['registration'] {
   return {
@@ -47,7 +46,7 @@ export async function keepDynamicClient(
   if (!DYNAMIC_CLIENT.test(id) || !isJsonObject(metadata)) throw new Error(`${id} is not registered dynamically`);
   const payload = JSON.stringify(asClient(metadata));
   if (payload.length > METADATA_CHARS)
-    throw new errors.InvalidClientMetadata(`client metadata has at most ${METADATA_CHARS} characters`);
+    throw oauthError('invalid_client_metadata', `Client metadata has at most ${METADATA_CHARS} characters.`);
   await storage.transaction(async (transaction) => {
     const surplus = await transaction
       .selectFrom('oauth_artifacts')
@@ -73,7 +72,7 @@ export async function keepDynamicClient(
         model: MODEL,
         id: artifactKey(id),
         payload,
-        expires_at: clock.now() + UNUSED_TTL_MS,
+        expires_at: clock.now() + authorizationLimits.unusedClientTtlSeconds * 1000,
         consumed_at: null,
         uid: null,
         grant_id: null,
@@ -103,7 +102,7 @@ export async function useDynamicClient(transaction: DatabaseTransaction, id: str
   if (!DYNAMIC_CLIENT.test(id)) return;
   await transaction
     .updateTable('oauth_artifacts')
-    .set({ expires_at: now + USED_TTL_MS })
+    .set({ expires_at: now + authorizationLimits.usedClientTtlSeconds * 1000 })
     .where('model', '=', MODEL)
     .where('id', '=', artifactKey(id))
     .execute();

@@ -1,24 +1,22 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type AgentClient, createAgentClient } from '../testing/agent-client.ts';
+import { createAgentClient } from '../testing/agent-client.ts';
 import { type House, openHouse } from '../testing/house.ts';
 
 const rows = (house: House) => house.storage.db.selectFrom('oauth_artifacts').selectAll().execute();
 
-/** A token request some time later, and what it set off. */
-async function later(house: House, client: AgentClient, ms: number, done: () => Promise<boolean>): Promise<void> {
-  house.pass(ms);
-  await house.settled();
-  await client.startTask();
-  for (let attempt = 0; attempt < 1_000 && !(await done()); attempt++)
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  assert.ok(await done());
-}
-
-test('used assertions are forgotten once they have expired, and not before', async () => {
+/** @proves oauth.forgets */
+test('what has expired is forgotten without anybody asking for a token, and not before', async () => {
   const house = await openHouse();
   try {
     await house.furnish();
+    await house.apply({
+      kind: 'Client',
+      name: 'app',
+      displayName: 'App',
+      redirectUris: ['http://127.0.0.1/callback'],
+      keys: [],
+    });
     const client = await createAgentClient(house, await house.enrol('agent-support-prod'));
     for (let count = 0; count < 5; count++) await client.startTask();
     const used = await rows(house);
@@ -27,8 +25,14 @@ test('used assertions are forgotten once they have expired, and not before', asy
       assert.equal(payload, '{}');
       assert.ok(expires_at !== null && expires_at > Date.now());
     }
-    const ids = new Set(used.map(({ id }) => id));
-    await later(house, client, 10 * 60_000, async () => !(await rows(house)).some(({ id }) => ids.has(id)));
+    const form = new URLSearchParams({ client_id: 'app' });
+    const begun = await fetch(`${house.publicUrl}/oauth/device`, { method: 'POST', body: form });
+    assert.equal(begun.status, 200);
+    await house.identity.sweep();
+    assert.equal((await rows(house)).length, 6);
+    house.pass(12 * 60_000);
+    await house.identity.sweep();
+    assert.deepEqual(await rows(house), []);
   } finally {
     await house.close();
   }

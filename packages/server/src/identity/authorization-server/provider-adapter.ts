@@ -10,6 +10,7 @@ import { authenticationMetadata } from './client-authentication.ts';
 import { agentClient, drivenClient } from './clients.ts';
 import { findDynamicClient, keepDynamicClient } from './dynamic-clients.ts';
 import { federatedClient } from './grants/jwt-bearer.ts';
+import { createUnfinishedRequests } from './unfinished-requests.ts';
 import { useAssertion } from './used-assertions.ts';
 
 /** What oidc-provider sees of the workspace: clients, what it keeps between requests, and the ids of used assertions. No client secret exists. */
@@ -55,10 +56,11 @@ export function createAdapters(dependencies: {
     const started = consentOf(payload)?.started;
     if (started) await registry.endTask(started.task, 'gatehouse');
   };
+  const unfinished = createUnfinishedRequests(clock);
   return (model) => {
     if (model === 'Client') return clients;
     if (model === 'ReplayDetection') return usedAssertions;
-    return artifactAdapter(model, { storage, clock, onGrantRevoked }) ?? nothing(model);
+    return artifactAdapter(model, { storage, clock, unfinished, onGrantRevoked }) ?? nothing(model);
   };
 }
 

@@ -23,11 +23,13 @@ import { clientCredentialsParameters, createClientCredentialsGrant } from './gra
 import { createConsentedGrants } from './grants/consented.ts';
 import { createJwtBearerGrant, type JwtBearerDependencies, jwtBearerParameters } from './grants/jwt-bearer.ts';
 import { createTokenExchangeGrant, tokenExchangeParameters } from './grants/token-exchange.ts';
+import { authorizationLimits } from './limits.ts';
 import { oauthError, oauthErrorOf } from './oauth-error.ts';
 import { ASSERTION_USED, createAdapters } from './provider-adapter.ts';
 import { DEVICE_PAGE, endpoints, grantTypes, TOKEN_EXCHANGE } from './server-metadata.ts';
 import { activeAgent, audienceOf, type GrantHandler } from './token-answer.ts';
 import { createTokenStatus } from './token-status.ts';
+import { createPollPace } from './unfinished-requests.ts';
 
 /**
  * oidc-provider as Gatehouse uses it: client authentication, what may be asked at the authorization, device and backchannel
@@ -46,11 +48,6 @@ export interface ProviderDependencies extends JwtBearerDependencies {
   /** True: anybody may register a client (RFC 7591). */
   dynamicClients: boolean;
 }
-
-/** RFC 6749 section 4.1.2 recommends ten minutes at most; a program needs seconds. */
-const CODE_TTL_SECONDS = 60;
-/** For a person to sign in, read and answer. */
-const REQUEST_TTL_SECONDS = 600;
 
 export function createProvider(dependencies: ProviderDependencies): Provider {
   const { publicUrl, log, registry } = dependencies;
@@ -83,8 +80,9 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     },
     features: {
       clientCredentials: { enabled: true },
-      introspection: { enabled: true },
-      revocation: { enabled: true },
+      // Of others' tokens nobody hears anything, and revoking them does nothing.
+      introspection: { enabled: true, allowedPolicy: isOwn },
+      revocation: { enabled: true, allowedPolicy: isOwn },
       resourceIndicators: {
         enabled: true,
         defaultResource: (_ctx, _client, oneOf) => oneOf ?? publicUrl + MCP_PATH,
@@ -128,14 +126,17 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     rotateRefreshToken: () => true,
     ttl: {
       AccessToken: limits.tokenTtlSeconds,
-      AuthorizationCode: CODE_TTL_SECONDS,
-      DeviceCode: REQUEST_TTL_SECONDS,
+      AuthorizationCode: authorizationLimits.codeTtlSeconds,
+      DeviceCode: authorizationLimits.requestTtlSeconds,
       BackchannelAuthenticationRequest: (ctx) =>
-        Math.min(REQUEST_TTL_SECONDS, Number(ctx.oidc.params?.requested_expiry ?? REQUEST_TTL_SECONDS)),
-      Interaction: REQUEST_TTL_SECONDS,
+        Math.min(
+          authorizationLimits.requestTtlSeconds,
+          Number(ctx.oidc.params?.requested_expiry ?? authorizationLimits.requestTtlSeconds),
+        ),
+      Interaction: authorizationLimits.requestTtlSeconds,
       RefreshToken: limits.taskTtlSeconds,
       Grant: limits.taskTtlSeconds,
-      Session: REQUEST_TTL_SECONDS,
+      Session: authorizationLimits.requestTtlSeconds,
     },
     enabledJWA: { clientAuthSigningAlgValues: [...AGENT_ALGORITHMS] },
     clockTolerance: CLOCK_TOLERANCE_SECONDS,
@@ -162,7 +163,12 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   const grants: [string, GrantHandler, readonly string[]][] = [
     ['client_credentials', createClientCredentialsGrant(dependencies), clientCredentialsParameters],
     [TOKEN_EXCHANGE, createTokenExchangeGrant(dependencies), tokenExchangeParameters],
-    ...createConsentedGrants({ ...dependencies, provider: () => provider, library: new Map(library) }),
+    ...createConsentedGrants({
+      ...dependencies,
+      provider: () => provider,
+      library: new Map(library),
+      pollsTooSoon: createPollPace(dependencies.clock),
+    }),
     [grantTypes.jwtBearer, createJwtBearerGrant(dependencies), jwtBearerParameters],
   ];
   for (const [name, handler, parameters] of grants) provider.registerGrantType(name, handler, parameters, 'resource');
@@ -195,6 +201,9 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   provider.on('backchannel_authentication.error', onRefusal);
   return provider;
 }
+
+const isOwn = (_ctx: unknown, { clientId }: { clientId: string }, token: { clientId?: string }) =>
+  token.clientId === clientId;
 
 /** Beyond what the library has checked; the time is the machine's, as the library has it. */
 function checkAssertion(claims: Record<string, JsonValue>, header: Record<string, JsonValue>, publicUrl: string): void {

@@ -22,8 +22,6 @@ export interface GrantDependencies extends IssueDependencies {
   proofs: Proofs;
   delegations: Delegations;
   svids: SvidVerifier;
-  /** Called when a token was issued. */
-  housekeeping(): void;
 }
 
 type GrantContext = TokenEndpointGrantContext;
@@ -64,7 +62,6 @@ export async function answerWithToken(
     authorization_details: [describeTask(issue.task)],
     ...more,
   };
-  dependencies.housekeeping();
 }
 
 /**

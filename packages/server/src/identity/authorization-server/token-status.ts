@@ -1,25 +1,51 @@
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import type { Registry } from '../../registry/index.ts';
-import type { AccessTokenClaims } from '../tokens/access-token.ts';
-import type { TokenReader } from '../tokens/authenticate.ts';
+import { consentOf } from '../consent/consent.ts';
+import { type AccessTokenClaims, actorClaims } from '../tokens/access-token.ts';
+import { type TokenReader, whyStopped } from '../tokens/authenticate.ts';
 import { CredentialError } from '../tokens/credential-error.ts';
+import { confirmation } from '../tokens/issue-access-token.ts';
 
 /**
- * Introspection (RFC 7662) and revocation (RFC 7009) of our JWTs. oidc-provider authenticates the client and then declines structured
- * tokens; this runs after it and answers in its place. An agent learns about and revokes its own tokens only: of any other
- * token, good or bad, it hears the same.
+ * Introspection (RFC 7662) and revocation (RFC 7009). oidc-provider authenticates the client; it knows refresh tokens, of which this
+ * says more, and declines our JWTs, for which this answers in its place. A client learns about and revokes its own tokens only: of
+ * any other token, good or bad, it hears the same.
  */
-export function createTokenStatus({ reader, registry }: { reader: TokenReader; registry: Registry }) {
+export function createTokenStatus({
+  reader,
+  registry,
+  publicUrl,
+}: {
+  reader: TokenReader;
+  registry: Registry;
+  publicUrl: string;
+}) {
   const own = async (ctx: KoaContextWithOIDC) => {
     const { client, params } = ctx.oidc;
     const live = await readOrUndefined(reader, String(params?.token ?? ''));
     return live && clientOf(live.claims) === client?.clientId ? live : undefined;
   };
 
+  /** A refresh token is alive as long as it would be answered with a token: not after its task, and not while its agent is stopped. */
+  const refreshToken = async ({ entities }: KoaContextWithOIDC['oidc'], answer: object): Promise<object> => {
+    const consent = consentOf(entities.Grant as { rar?: unknown } | undefined);
+    const agent = registry.snapshot().agents.get(consent?.agent ?? '');
+    const task = consent?.started ? await registry.task(consent.started.task) : undefined;
+    if (!consent?.started || !agent || whyStopped(agent) || task?.state !== 'active') return { active: false };
+    return {
+      ...answer,
+      ...actorClaims({ agent: agent.spiffeId, task, issuer: publicUrl }),
+      ...confirmation(consent.started.binding),
+    };
+  };
+
   return async (ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> => {
     await next();
     const { oidc, body } = ctx as { oidc?: KoaContextWithOIDC['oidc']; body: unknown };
-    if (!oidc?.client || !isDeclined(body)) return;
+    if (!oidc?.client) return;
+    if (oidc.route === 'introspection' && oidc.entities.RefreshToken && isActive(body))
+      ctx.body = await refreshToken(oidc, body);
+    if (!isDeclined(body)) return;
     const live = await own(ctx);
     ctx.status = 200;
     if (oidc.route === 'revocation') {
@@ -52,6 +78,9 @@ async function readOrUndefined(reader: TokenReader, token: string) {
     throw error;
   }
 }
+
+const isActive = (body: unknown): body is { active: true } =>
+  typeof body === 'object' && body !== null && 'active' in body && body.active === true;
 
 const isDeclined = (body: unknown): boolean =>
   typeof body === 'object' && body !== null && 'error' in body && body.error === 'unsupported_token_type';

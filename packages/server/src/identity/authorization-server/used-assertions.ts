@@ -1,3 +1,4 @@
+import type { Clock } from '../../platform/index.ts';
 import type { Storage } from '../../storage/index.ts';
 
 /** Ids of client assertions (RFC 7523 `jti`) that were used: one row each in `oauth_artifacts`, until the assertion has expired. */
@@ -24,7 +25,13 @@ export async function useAssertion(storage: Storage, id: string, now: number, ex
   });
 }
 
+/** Whoever comes a little late hears that their code has expired, and not that there is none. */
+const EXPIRED_KEPT_MS = 60_000;
+
 /** Forgets what has expired and could not be used again anyway: assertions, codes, requests that nobody answered, unused clients. */
-export async function forgetExpiredAssertions(storage: Storage, now: number): Promise<void> {
-  await storage.db.deleteFrom('oauth_artifacts').where('expires_at', '<', now).execute();
+export async function forgetExpired({ storage, clock }: { storage: Storage; clock: Clock }): Promise<void> {
+  await storage.db
+    .deleteFrom('oauth_artifacts')
+    .where('expires_at', '<', clock.now() - EXPIRED_KEPT_MS)
+    .execute();
 }

@@ -3,7 +3,7 @@ import type { ConsentAnswer, ConsentChoice, ConsentClient, ConsentSummary, Conse
 import { type Clock, canonicalJson, GatehouseError, type Json, limits } from '../../platform/index.ts';
 import { checkParameters, type Registry } from '../../registry/index.ts';
 import type { DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
-import { artifactKey } from '../authorization-server/artifacts.ts';
+import { artifactKey } from '../authorization-server/artifact-key.ts';
 import { useDynamicClient } from '../authorization-server/dynamic-clients.ts';
 import type { PasskeyVerification, SignedInPerson } from '../people/index.ts';
 import { carriesConsentCookie } from './browser-cookie.ts';

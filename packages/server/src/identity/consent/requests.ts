@@ -1,7 +1,7 @@
 import type { ConsentKind, ConsentWish, TaskDetails } from '@gatehouse/protocol';
 import { GatehouseError } from '../../platform/index.ts';
 import type { Database, DatabaseTransaction, Tables } from '../../storage/index.ts';
-import { artifactKey } from '../authorization-server/artifacts.ts';
+import { artifactKey } from '../authorization-server/artifact-key.ts';
 import { InvalidTaskRequest, parseTaskRequest } from '../authorization-server/task-request.ts';
 
 /** What waits for a person's answer, whichever way it came: an artifact of the authorization server. */

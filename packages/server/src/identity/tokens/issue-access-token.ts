@@ -109,7 +109,8 @@ export async function issueAccessToken(dependencies: IssueDependencies, issue: I
   return changed ? { ok: false, changed } : { ok: true, token, claims };
 }
 
-function confirmation({ jkt, certificate }: Binding): Pick<AccessTokenClaims, 'cnf'> {
+/** `cnf` as it stands in a token and in an answer to introspection. */
+export function confirmation({ jkt, certificate }: Binding): Pick<AccessTokenClaims, 'cnf'> {
   if (jkt === undefined && certificate === undefined) return {};
   return {
     cnf: { ...(jkt !== undefined && { jkt }), ...(certificate !== undefined && { 'x5t#S256': certificate }) },

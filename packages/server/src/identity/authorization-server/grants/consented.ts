@@ -1,11 +1,12 @@
 import { TASK_DETAILS_TYPE, type Task } from '@gatehouse/protocol';
-import type { Provider, TokenEndpointGrantContext } from 'oidc-provider';
+import { errors, type Provider, type TokenEndpointGrantContext } from 'oidc-provider';
 import { isJsonObject } from '../../../platform/index.ts';
 import type { Agent } from '../../../registry/index.ts';
 import { mayDrive } from '../../consent/choices.ts';
 import { type Consent, consentOf } from '../../consent/consent.ts';
 import type { Binding } from '../../tokens/issue-access-token.ts';
-import { artifactKey } from '../artifacts.ts';
+import { artifactKey } from '../artifact-key.ts';
+import { authorizationLimits } from '../limits.ts';
 import { oauthError } from '../oauth-error.ts';
 import { grantTypes } from '../server-metadata.ts';
 import { parseTaskRequest } from '../task-request.ts';
@@ -29,6 +30,8 @@ export interface ConsentedDependencies extends GrantDependencies {
   provider(): Provider;
   /** The library's own handler of a grant type. */
   library: ReadonlyMap<string, GrantHandler>;
+  /** True when the client polls for this code too fast. */
+  pollsTooSoon(code: string): boolean;
 }
 
 type Source = 'AuthorizationCode' | 'DeviceCode' | 'BackchannelAuthenticationRequest' | 'RefreshToken';
@@ -64,7 +67,7 @@ async function start(
 ): Promise<void> {
   const { registry } = dependencies;
   const presented = await peek(dependencies, ctx, source, parameter);
-  if (!presented) return runLibrary(dependencies, ctx, grant);
+  if (!presented) return wait(dependencies, ctx, grant, parameter);
   const { consent, grantId } = presented;
   const agent = consentedAgent(dependencies, consent, ctx);
   if (agent.epoch !== consent.agentEpoch)
@@ -98,6 +101,25 @@ async function start(
     throw oauthError('invalid_grant', 'The consent was withdrawn meanwhile. Ask again.');
   }
   await answer(dependencies, ctx, { agent, task, audience, binding, via });
+}
+
+/** Nobody has answered yet, or the library says what is wrong. */
+async function wait(
+  dependencies: ConsentedDependencies,
+  ctx: TokenEndpointGrantContext,
+  grant: string,
+  parameter: string,
+): Promise<void> {
+  try {
+    await runLibrary(dependencies, ctx, grant);
+  } catch (error) {
+    if (!(error instanceof errors.AuthorizationPending)) throw error;
+    if (!dependencies.pollsTooSoon(artifactKey(String(ctx.oidc.params[parameter])))) throw error;
+    throw oauthError(
+      'slow_down',
+      `Nobody has answered yet. Wait ${authorizationLimits.pollIntervalSeconds} seconds longer between two polls.`,
+    );
+  }
 }
 
 async function refresh(dependencies: ConsentedDependencies, ctx: TokenEndpointGrantContext): Promise<void> {
