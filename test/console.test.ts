@@ -9,10 +9,11 @@ import { verifyReceipt } from '@gatehouse/verifier';
 import { Client } from '@modelcontextprotocol/client';
 import type { Browser, Page } from 'playwright-core';
 import { type HostileHandle, startHostileHttp } from './peers/hostile-server.ts';
-import { addVirtualAuthenticator, launchChromium, type VirtualAuthenticator } from './support/chromium.ts';
+import { launchChromium, type VirtualAuthenticator } from './support/chromium.ts';
 import { builtConsole } from './support/console.ts';
 import { manifests } from './support/fixtures.ts';
 import { auditPage } from './support/page-audit.ts';
+import { visitors } from './support/visitors.ts';
 import { startWorkspace, type Workspace } from './support/workspace.ts';
 
 /** First load, as a browser fetches it: HTML, scripts, styles and fonts, compressed. */
@@ -52,40 +53,8 @@ describe('the console', { skip }, () => {
     assets.remove();
   });
 
-  /** Everything that a page of ours must never do: reach another host, break the content policy, throw. */
-  function watch(page: Page): string[] {
-    const faults: string[] = [];
-    page.on('request', (request) => {
-      if (!request.url().startsWith(workspace.url) && !request.url().startsWith('blob:')) faults.push(request.url());
-    });
-    page.on('pageerror', (error) => faults.push(String(error)));
-    page.on('console', (message) => {
-      // A refused request is an answer that the page shows.
-      if (message.type() === 'error' && !message.text().startsWith('Failed to load resource'))
-        faults.push(message.text());
-    });
-    return faults;
-  }
-
-  async function open(options: { size?: { width: number; height: number }; scheme?: 'light' | 'dark' } = {}) {
-    const context = await browser.newContext({
-      viewport: options.size ?? { width: 1280, height: 900 },
-      colorScheme: options.scheme ?? 'light',
-      reducedMotion: 'reduce',
-    });
-    const page = await context.newPage();
-    const authenticator = await addVirtualAuthenticator(page);
-    return { page, authenticator, faults: watch(page) };
-  }
-
-  /** By a one-time link to a first passkey (`recovery`: to one that replaces all others), as a person would. */
-  async function signIn(page: Page, email = owner): Promise<void> {
-    const { url } = await workspace.operator('POST /people/signin-links', { body: { email, recovery: true } });
-    await page.goto(url);
-    await page.getByRole('button', { name: 'Use this link' }).click();
-    await page.getByRole('button', { name: 'Create the passkey' }).click();
-    await page.getByRole('heading', { name: 'Overview' }).waitFor();
-  }
+  const { open, signIn: signInAs } = visitors(browser, () => workspace);
+  const signIn = (page: Page, email = owner) => signInAs(page, email);
 
   async function connect(name: string) {
     const agent = await workspace.agent(name);

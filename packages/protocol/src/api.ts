@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { AgentIdentityApi } from './agent-identity.ts';
 import type { Approval } from './approvals.ts';
 import type { BulkApi } from './bulk.ts';
 import type { ConsentRoutes } from './consents.ts';
@@ -181,7 +182,8 @@ export const bodies = {
 
 /** Responses by route, for typed clients. `:x` are path parameters. */
 export interface Api
-  extends DelegationsApi,
+  extends AgentIdentityApi,
+    DelegationsApi,
     BulkApi,
     PeopleApi,
     TrustDomainApi,

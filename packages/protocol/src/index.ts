@@ -1,3 +1,4 @@
+export * from './agent-identity.ts';
 export * from './api.ts';
 export * from './approvals.ts';
 export * from './bulk.ts';
@@ -10,5 +11,6 @@ export * from './names.ts';
 export * from './people.ts';
 export * from './records.ts';
 export * from './tasks.ts';
+export * from './tool-pattern.ts';
 export * from './trust-domain.ts';
 export * from './upstream-authorization.ts';

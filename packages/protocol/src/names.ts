@@ -35,13 +35,6 @@ export const trustDomainName = z
   .max(255)
   .regex(/^[a-z0-9._-]+$/, 'a SPIFFE trust domain: lower-case letters, digits, dots, hyphens and underscores');
 
-/** Whether a tool pattern covers `server/tool`, `server#resources` or `server#prompts`. `*` covers tools only. */
-export function toolPatternMatches(pattern: string, ref: string): boolean {
-  if (pattern === ref) return true;
-  if (ref.includes('#')) return false;
-  return pattern === '*' || (pattern.endsWith('/*') && ref.startsWith(pattern.slice(0, -1)));
-}
-
 export const email = z.email().max(254);
 
 /** 1 autonomous, 2 automated and logged for review, 3 needs a person's approval, 4 prohibited. */

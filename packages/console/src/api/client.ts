@@ -1,7 +1,17 @@
-import type { Api, bodies, consentBodies } from '@gatehouse/protocol';
+import type {
+  Api,
+  bodies,
+  consentBodies,
+  delegationBodies,
+  keyBodies,
+  peopleBodies,
+  trustDomainBodies,
+  upstreamAuthorizationBodies,
+} from '@gatehouse/protocol';
 import { problemOf, unreachable } from './problem.ts';
 
-type Body<Name extends keyof typeof bodies> = (typeof bodies)[Name]['_zod']['input'];
+type Body<Name extends keyof typeof bodies> = Given<typeof bodies, Name>;
+type Given<Of, Name extends keyof Of> = Of[Name] extends { _zod: { input: infer Input } } ? Input : never;
 
 /** What each route takes; a route that is not here takes nothing. */
 interface RequestBodies {
@@ -20,8 +30,17 @@ interface RequestBodies {
   'POST /approvals/:id/approve': Body<'approve'>;
   'POST /approvals/:id/deny': Body<'deny'>;
   'POST /logs/verify': Body<'verifyLog'>;
-  'POST /consents/:id/options': (typeof consentBodies)['options']['_zod']['input'];
-  'POST /consents/:id/approve': (typeof consentBodies)['approve']['_zod']['input'];
+  'POST /consents/:id/options': Given<typeof consentBodies, 'options'>;
+  'POST /consents/:id/approve': Given<typeof consentBodies, 'approve'>;
+  'POST /people/:email/offboard': Given<typeof peopleBodies, 'offboard'>;
+  'POST /scim/tokens': Given<typeof peopleBodies, 'createScimToken'>;
+  'POST /delegations': Given<typeof delegationBodies, 'create'>;
+  'POST /keys/:purpose/rotate': Given<typeof keyBodies, 'rotateKeys'>;
+  'POST /keys/rewrap': Given<typeof keyBodies, 'rewrap'>;
+  'POST /trust-domain/rotate': Given<typeof trustDomainBodies, 'rotate'>;
+  'POST /servers/:name/connect': Given<typeof upstreamAuthorizationBodies, 'connect'>;
+  'POST /servers/:name/disconnect': Given<typeof upstreamAuthorizationBodies, 'disconnect'>;
+  'PUT /secrets/:name': Given<typeof upstreamAuthorizationBodies, 'setSecret'>;
 }
 
 type ParameterNames<Path extends string> = Path extends `${string}:${infer Name}/${infer Rest}`

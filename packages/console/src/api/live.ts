@@ -19,6 +19,15 @@ const KEPT_ACTIONS = 300;
 const DRAW_EVERY_MS = 200;
 /** Lists that show what a record may have changed are asked for again at most this often. */
 const REFRESH_EVERY_MS = 1_500;
+/** What else a record may have changed, by how its operation begins: the first words of the queries' keys. */
+const touched: [RegExp, string[]][] = [
+  [/^(person|passkey|session|scim|identity-provider|manifest)\b/, ['people', 'sessions', 'scim-tokens']],
+  [/^delegation\b/, ['delegations']],
+  [/^(key|key-encryption|trust-domain)\b/, ['keys', 'trust-domain']],
+  [/^(manifest|workload|agent\.enrol)/, ['trust-rules', 'workloads', 'trust-domain']],
+  [/^(secret|server|upstream)\b/, ['secrets', 'servers']],
+  [/^(join-token|agent\.enrol)/, ['join-tokens']],
+];
 const RETRY_MS = [500, 1_000, 2_000, 5_000, 10_000];
 
 let snapshot: Live = { state: 'connecting', actions: null };
@@ -56,12 +65,15 @@ export function startLive(queries: QueryClient): () => void {
   publish({ state: 'connecting', actions: null });
 
   let refreshing = false;
+  const stale = new Set<string>();
   function refreshLists(): void {
     if (refreshing) return;
     refreshing = true;
     later(() => {
       refreshing = false;
-      for (const key of ['actions', 'agents', 'tasks']) void queries.invalidateQueries({ queryKey: [key] });
+      const keys = ['actions', 'agents', 'tasks', ...stale];
+      stale.clear();
+      for (const key of keys) void queries.invalidateQueries({ queryKey: [key] });
     }, REFRESH_EVERY_MS);
   }
 
@@ -70,6 +82,7 @@ export function startLive(queries: QueryClient): () => void {
     const { operation } = record.record;
     if (operation.startsWith('definition.') || operation.startsWith('manifest.'))
       for (const key of ['definitions', 'tools', 'servers']) void queries.invalidateQueries({ queryKey: [key] });
+    for (const [operations, keys] of touched) if (operations.test(operation)) for (const key of keys) stale.add(key);
     refreshLists();
   }
 

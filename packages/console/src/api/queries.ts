@@ -1,4 +1,4 @@
-import type { ApprovalState, Task } from '@gatehouse/protocol';
+import type { ApprovalState, SessionSummaryView, Task } from '@gatehouse/protocol';
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
 import { call, type Query } from './client.ts';
 
@@ -100,6 +100,53 @@ export const logsQuery = queryOptions({ queryKey: ['logs'], queryFn: () => call(
 export const passkeysQuery = queryOptions({ queryKey: ['passkeys'], queryFn: () => call('GET /passkeys') });
 export const sessionsQuery = queryOptions({ queryKey: ['sessions'], queryFn: () => call('GET /sessions') });
 export const peopleQuery = queryOptions({ queryKey: ['people'], queryFn: () => call('GET /people') });
+
+export const personQuery = (email: string) =>
+  queryOptions({ queryKey: ['people', email], queryFn: () => call('GET /people/:email', { params: { email } }) });
+
+export const personSessionsQuery = (email: string) =>
+  queryOptions({
+    queryKey: ['sessions', 'of', email],
+    queryFn: () => call('GET /people/:email/sessions', { params: { email } }),
+  });
+
+export const everyonesSessionsQuery = (via: SessionSummaryView['via'] | undefined) =>
+  infiniteQueryOptions({
+    queryKey: ['sessions', 'everyone', via],
+    queryFn: ({ pageParam }) => call('GET /sessions/everyone', { query: { via, cursor: pageParam, limit: 50 } }),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: ({ cursor }) => cursor ?? undefined,
+  });
+
+export const rolesQuery = queryOptions({ queryKey: ['roles'], queryFn: () => call('GET /roles') });
+export const scimTokensQuery = queryOptions({ queryKey: ['scim-tokens'], queryFn: () => call('GET /scim/tokens') });
+export const providersQuery = queryOptions({
+  queryKey: ['sign-in-providers'],
+  queryFn: () => call('GET /signin/providers'),
+});
+
+export const agentIdentityQuery = (name: string) =>
+  queryOptions({
+    queryKey: ['agents', name, 'identity'],
+    queryFn: () => call('GET /agents/:name/identity', { params: { name } }),
+  });
+
+export const delegationsQuery = (filter: { user?: string; agent?: string }) =>
+  infiniteQueryOptions({
+    queryKey: ['delegations', filter],
+    queryFn: ({ pageParam }) => call('GET /delegations', { query: { ...filter, cursor: pageParam, limit: 50 } }),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: ({ cursor }) => cursor ?? undefined,
+  });
+
+export const templatesQuery = queryOptions({ queryKey: ['templates'], queryFn: () => call('GET /templates') });
+export const keysQuery = queryOptions({
+  queryKey: ['keys'],
+  queryFn: () => call('GET /keys'),
+  refetchInterval: ({ state }) => (state.data?.rewrap.state === 'running' ? 1_000 : false),
+});
+export const trustDomainQuery = queryOptions({ queryKey: ['trust-domain'], queryFn: () => call('GET /trust-domain') });
+export const secretsQuery = queryOptions({ queryKey: ['secrets'], queryFn: () => call('GET /secrets') });
 
 const MOST_PAGES = 25;
 

@@ -3,6 +3,7 @@ import {
   IconActivity,
   IconBinaryTree2,
   IconGavel,
+  IconId,
   IconListSearch,
   IconPlayerPlay,
   IconRobot,
@@ -11,11 +12,13 @@ import {
 } from '@tabler/icons-react';
 
 export interface Destination {
-  to: '/' | '/approvals' | '/agents' | '/tasks' | '/tools' | '/actions' | '/log' | '/settings';
+  to: '/' | '/approvals' | '/agents' | '/tasks' | '/tools' | '/actions' | '/identity' | '/log' | '/settings';
   label: string;
   icon: Icon;
   /** Pressed after `g`. */
   key: string;
+  /** Where its pages are, too. */
+  also?: string;
 }
 
 export const destinations: Destination[] = [
@@ -25,6 +28,7 @@ export const destinations: Destination[] = [
   { to: '/tasks', label: 'Tasks', icon: IconPlayerPlay, key: 't' },
   { to: '/tools', label: 'Tools', icon: IconTool, key: 'u' },
   { to: '/actions', label: 'Actions', icon: IconListSearch, key: 'x' },
+  { to: '/identity', label: 'Identity', icon: IconId, key: 'i', also: '/delegations' },
   { to: '/log', label: 'Log', icon: IconBinaryTree2, key: 'l' },
   { to: '/settings', label: 'Settings', icon: IconSettings, key: 's' },
 ];

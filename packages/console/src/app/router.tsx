@@ -69,6 +69,76 @@ const agent = createRoute({
   component: lazyRouteComponent(() => import('../pages/agents/agent-page.tsx'), 'AgentPage'),
 });
 
+const agentIdentity = createRoute({
+  getParentRoute: () => house,
+  path: '/agents/$name/identity',
+  component: lazyRouteComponent(() => import('../pages/agents/identity-page.tsx'), 'AgentIdentityPage'),
+});
+
+const identity = createRoute({
+  getParentRoute: () => house,
+  path: '/identity',
+  beforeLoad: ({ location }) => {
+    if (location.pathname.replace(/\/$/, '') === '/identity') throw redirect({ to: '/identity/people', replace: true });
+  },
+});
+
+const people = createRoute({
+  getParentRoute: () => identity,
+  path: '/people',
+  validateSearch: listSearch,
+  component: lazyRouteComponent(() => import('../pages/identity/people-page.tsx'), 'PeoplePage'),
+});
+
+const person = createRoute({
+  getParentRoute: () => identity,
+  path: '/people/$email',
+  component: lazyRouteComponent(() => import('../pages/identity/person-page.tsx'), 'PersonPage'),
+});
+
+export type SessionsSearch = { via?: 'passkey' | 'oidc' | 'device' | 'link' | 'recovery' | undefined };
+const sessions = createRoute({
+  getParentRoute: () => identity,
+  path: '/sessions',
+  validateSearch: (search: Record<string, unknown>): SessionsSearch => ({
+    via: oneOf(search.via, ['passkey', 'oidc', 'device', 'link', 'recovery']),
+  }),
+  component: lazyRouteComponent(() => import('../pages/identity/sessions-page.tsx'), 'SessionsPage'),
+});
+
+export type DelegationsSearch = { whose?: 'all' | undefined; review?: string | undefined };
+const delegations = createRoute({
+  getParentRoute: () => house,
+  path: '/delegations',
+  validateSearch: (search: Record<string, unknown>): DelegationsSearch => ({
+    whose: oneOf(search.whose, ['all']),
+    review: text(search.review),
+  }),
+  component: lazyRouteComponent(() => import('../pages/delegations/delegations-page.tsx'), 'DelegationsPage'),
+});
+
+const grant = createRoute({
+  getParentRoute: () => house,
+  path: '/delegations/new',
+  validateSearch: (search: Record<string, unknown>): { agent?: string | undefined; template?: string | undefined } => ({
+    agent: text(search.agent),
+    template: text(search.template),
+  }),
+  component: lazyRouteComponent(() => import('../pages/delegations/grant-page.tsx'), 'GrantPage'),
+});
+
+const trustDomain = createRoute({
+  getParentRoute: () => identity,
+  path: '/trust-domain',
+  component: lazyRouteComponent(() => import('../pages/identity/trust-domain-page.tsx'), 'TrustDomainPage'),
+});
+
+const keys = createRoute({
+  getParentRoute: () => identity,
+  path: '/keys',
+  component: lazyRouteComponent(() => import('../pages/identity/keys-page.tsx'), 'KeysPage'),
+});
+
 const approvals = createRoute({
   getParentRoute: () => house,
   path: '/approvals',
@@ -177,6 +247,10 @@ export const createConsoleRouter = (queries: QueryClient) =>
         overview,
         agents,
         agent,
+        agentIdentity,
+        delegations,
+        grant,
+        identity.addChildren([people, person, sessions, trustDomain, keys]),
         approvals,
         approval,
         consent,

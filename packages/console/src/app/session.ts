@@ -24,6 +24,15 @@ export function mayKill(session: SessionView, agent: Pick<AgentView, 'manifest' 
   return `Only ${agent.manifest.owner} (the owner), security or an admin can kill ${agent.name}.`;
 }
 
+/** Its keys, tasks and join tokens. */
+export function mayOperate(session: SessionView, agent: Pick<AgentView, 'manifest' | 'name'>): Obstacle {
+  const { email, roles } = session.person;
+  if (roles.includes('admin') || roles.includes('security')) return null;
+  const isOwner = agent.manifest.owner === email;
+  if (isOwner && roles.some((role) => role === 'owner' || role === 'developer' || role === 'approver')) return null;
+  return `Only ${agent.manifest.owner} (the owner), security or an admin can do this to ${agent.name}.`;
+}
+
 export function mayApprove(session: SessionView, approval: Approval): Obstacle {
   const { email, roles } = session.person;
   if (!roles.includes('approver') && !(roles.includes('owner') && approval.owner === email))

@@ -124,12 +124,19 @@ function Navigation() {
     '/approvals': [pending, 'waiting for approval'],
     '/tools': [held, 'definitions waiting for review'],
   };
+  const path = useRouterState({ select: ({ location }) => location.pathname });
   return (
     <nav className={classes.nav} aria-label="Pages">
-      {destinations.map(({ to, label, icon: Glyph, key }) => {
+      {destinations.map(({ to, label, icon: Glyph, key, also }) => {
         const [count, what] = waiting[to] ?? [0, ''];
         return (
-          <Link key={to} to={to} className={classes.item} activeOptions={{ exact: to === '/', includeSearch: false }}>
+          <Link
+            key={to}
+            to={to}
+            className={classes.item}
+            activeOptions={{ exact: to === '/', includeSearch: false }}
+            aria-current={also && path.startsWith(also) ? 'page' : undefined}
+          >
             <Glyph size={17} stroke={1.7} aria-hidden />
             <span>{label}</span>
             <span className={classes.hint} aria-hidden>

@@ -18,6 +18,7 @@ import { openApi } from './openapi.ts';
 import { check, checkParam, readBody, readQuery } from './read-request.ts';
 import type { ApiCaller, ResourceOf, Route } from './route.ts';
 import { actionRoutes } from './routes/actions.ts';
+import { agentIdentityRoutes } from './routes/agent-identity.ts';
 import { agentRoutes } from './routes/agents.ts';
 import { approvalRoutes } from './routes/approvals.ts';
 import { bulkRoutes } from './routes/bulk.ts';
@@ -50,6 +51,7 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
       companySignInRoutes,
       consentRoutes,
       agentRoutes,
+      agentIdentityRoutes,
       bulkRoutes,
       federationRoutes,
       workspaceRoutes,

@@ -12,6 +12,7 @@ export {
 } from './federation/index.ts';
 export type { KeyInventory } from './keys/key-inventory.ts';
 export type { SigningKeys } from './keys/signing-keys.ts';
+export { keyEvents, liveCredentials } from './live-credentials.ts';
 export * from './people/index.ts';
 export { protectedResourceMetadata } from './tokens/resources.ts';
 export { isTrustDomain, parseSpiffeId } from './trust-domain/spiffe-id.ts';

@@ -8,9 +8,9 @@ import { consentWithPasskey } from '../../api/passkeys.ts';
 import { ApiError } from '../../api/problem.ts';
 import { EnvironmentBadge } from '../../ui/badge.tsx';
 import { Card, Fact, Facts, Failure, Section } from '../../ui/page.tsx';
+import { Warning } from '../../ui/warning.tsx';
 import classes from './consent.module.css';
 import { ConsentTools } from './consent-tools.tsx';
-import { Warning } from './warning.tsx';
 
 interface FormProps {
   consent: ConsentView;

@@ -7,10 +7,10 @@ import { useState } from 'react';
 import { consentQuery } from '../../api/queries.ts';
 import { Card, Empty, Fact, Facts, Failure, Page } from '../../ui/page.tsx';
 import { PlainText } from '../../ui/text.tsx';
+import { Warning } from '../../ui/warning.tsx';
 import { TimeLeft } from '../../ui/when.tsx';
 import classes from './consent.module.css';
 import { ConsentForm } from './consent-form.tsx';
-import { Warning } from './warning.tsx';
 
 /** Where a client sends a person, where a device code leads, and where an agent's question out of band is answered. */
 export function ConsentPage() {

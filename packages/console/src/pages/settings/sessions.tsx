@@ -1,13 +1,9 @@
-import { Button } from '@mantine/core';
 import { IconDeviceLaptop } from '@tabler/icons-react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { call } from '../../api/client.ts';
 import { sessionsQuery } from '../../api/queries.ts';
-import { deviceName } from '../../lib/device.ts';
-import { Badge } from '../../ui/badge.tsx';
-import { DataTable } from '../../ui/data-table.tsx';
 import { Empty, Failure, Section } from '../../ui/page.tsx';
-import { When } from '../../ui/when.tsx';
+import { SessionTable } from './session-table.tsx';
 
 export function Sessions() {
   const queries = useQueryClient();
@@ -19,38 +15,10 @@ export function Sessions() {
   return (
     <Section title="Your sessions" count={sessions.data?.items.length}>
       {end.error && <Failure error={end.error} />}
-      <DataTable
+      <SessionTable
         label="Your sessions"
-        rows={sessions.data?.items}
-        rowKey={({ id }) => id}
-        columns={[
-          {
-            header: 'Browser',
-            cell: ({ userAgent, current }) => (
-              <span title={userAgent}>
-                {deviceName(userAgent)} {current && <Badge hue="green">this one</Badge>}
-              </span>
-            ),
-          },
-          { header: 'Began by', cell: ({ via }) => via },
-          { header: 'Began', cell: ({ createdAt }) => <When at={createdAt} /> },
-          { header: 'Last seen', cell: ({ lastSeenAt }) => <When at={lastSeenAt} as="relative" /> },
-          { header: 'Ends', cell: ({ expiresAt }) => <When at={expiresAt} /> },
-          {
-            header: '',
-            align: 'end',
-            cell: ({ id, current }) =>
-              !current && (
-                <Button
-                  variant="default"
-                  loading={end.isPending && end.variables === id}
-                  onClick={() => end.mutate(id)}
-                >
-                  End it
-                </Button>
-              ),
-          },
-        ]}
+        sessions={sessions.data?.items}
+        end={{ run: ({ id }) => end.mutate(id), pending: end.isPending ? end.variables : undefined }}
         error={sessions.error}
         retry={() => void sessions.refetch()}
         empty={<Empty icon={IconDeviceLaptop} title="No session" />}

@@ -2,7 +2,6 @@ import { useSession } from '../../app/session.ts';
 import { Badge } from '../../ui/badge.tsx';
 import { Card, Fact, Facts, Page, Section } from '../../ui/page.tsx';
 import { Passkeys } from './passkeys.tsx';
-import { People } from './people.tsx';
 import { Sessions } from './sessions.tsx';
 
 export function SettingsPage() {
@@ -26,7 +25,6 @@ export function SettingsPage() {
       </Section>
       <Passkeys />
       <Sessions />
-      <People />
     </Page>
   );
 }

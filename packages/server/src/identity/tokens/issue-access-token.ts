@@ -100,7 +100,7 @@ export async function issueAccessToken(dependencies: IssueDependencies, issue: I
         task: task.id,
         environment: task.environment,
         changes: [
-          `token ${claims.jti} for ${audience} until ${new Date(expiresAt * 1000).toISOString()}, ${describe(binding)}, via ${issue.via}${issue.client === undefined ? '' : `, to the client ${issue.client}`}`,
+          `token ${claims.jti} for ${audience} until ${new Date(expiresAt * 1000).toISOString()}, ${describe(binding)}, via ${issue.via}${issue.client === undefined ? '' : `, to the client ${issue.client}`}, epoch ${agent.epoch}`,
         ],
       });
       return undefined;

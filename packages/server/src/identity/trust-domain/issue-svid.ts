@@ -38,7 +38,7 @@ export function createIssuer(
       const notAfter = endOf(clock.now(), SVID_MAX_TTL_MS, grounds, expiresAt);
       const issued = sign({ spki, uri: spiffeIdOf(trustDomain, subject), notAfter }, grounds.epoch);
       await record(recordGuarded, grounds, issued.spiffeId, [
-        `X.509-SVID ${issued.thumbprint} until ${new Date(issued.notAfter).toISOString()}, via ${via}`,
+        `X.509-SVID ${issued.thumbprint} until ${new Date(issued.notAfter).toISOString()}, via ${via}, epoch ${grounds.epoch}`,
       ]);
       return issued;
     },
@@ -60,7 +60,7 @@ export function createIssuer(
       };
       const token = signCompactJws({ alg: 'ES256', kid, typ: 'JWT' }, claims, key);
       await record(recordGuarded, grounds, sub, [
-        `JWT-SVID ${claims.jti} for ${audience.join(' and ')} until ${new Date(end).toISOString()}, via ${via}`,
+        `JWT-SVID ${claims.jti} for ${audience.join(' and ')} until ${new Date(end).toISOString()}, via ${via}, epoch ${grounds.epoch}`,
       ]);
       return { spiffeId: sub, token, expiresAt: end } satisfies IssuedJwt;
     },
