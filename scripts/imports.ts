@@ -12,7 +12,7 @@ const server = 'packages/server/src';
 const rows = [
   ['main.ts'],
   ['api'],
-  ['governance'],
+  ['governance', 'backup'],
   ['gate'],
   ['enforcement'],
   ['policy', 'approvals', 'credentials', 'ledger'],

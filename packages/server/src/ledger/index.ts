@@ -1,2 +1,3 @@
 export { type LedgerDependencies, openLedger } from './ledger.ts';
+export { closeLogs } from './restored.ts';
 export type * from './types.ts';

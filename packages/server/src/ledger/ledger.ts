@@ -24,6 +24,7 @@ import type {
 import { createFollower } from './follow.ts';
 import { openLogKey } from './log-key.ts';
 import { createReader } from './read.ts';
+import { suffixOf } from './restored.ts';
 import { createTree } from './tree.ts';
 import type { Ledger, LedgerEntry } from './types.ts';
 import { createUnknownCloser } from './unknown.ts';
@@ -36,6 +37,8 @@ export interface LedgerDependencies {
   /** Name of this replica; its log is `ORIGIN/log/REPLICA`, with the host of the public URL as origin. */
   replica: string;
   origin: string;
+  /** Recorded before everything else, `log.open` included. */
+  first?: AdministrativeChange;
 }
 
 const INTEGRATE_EVERY_MS = 500;
@@ -49,13 +52,13 @@ const RETRY_OUTCOME_MS = 1_000;
  */
 export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
   const { storage, clock, log, replica } = deps;
-  const logId = `${deps.origin}/log/${replica}`;
+  const logId = `${deps.origin}/log/${replica}${await suffixOf(storage)}`;
   const key = await openLogKey(deps, logId);
   await storage.openLog({ id: logId, replica, vkey: key.vkey, now: clock.now() });
   const tree = await createTree(storage, logId, key, clock);
   const reader = createReader(storage);
   const follower = createFollower(storage, reader, log);
-  const unknown = createUnknownCloser(storage, logId);
+  const ownUnknown = createUnknownCloser(storage, logId);
   const waiting: LogUnit[] = [];
   let closed = false;
   let behind = false;
@@ -173,7 +176,7 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
   // log can't go missing without a gap in the others.
   const known = await reader.logs();
   await storage.transaction((transaction) =>
-    recordChange(transaction, {
+    recordChange(transaction, ...(deps.first ? [deps.first] : []), {
       operation: 'log.open',
       by: 'gatehouse',
       changes: known.map(({ id, vkey, size }) => `log ${id}, key ${vkey}, ${size} records`),
@@ -194,7 +197,8 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
     receipt: (id, sequence) => tree.receipt(id, sequence),
     resource: (id, path) => tree.resource(id, path),
     verify: (id, onProgress) => tree.verify(id, onProgress),
-    async closeUnknown() {
+    async closeUnknown(of) {
+      const unknown = of === undefined ? ownUnknown : createUnknownCloser(storage, of);
       const lost = await unknown.find();
       for (const record of lost) {
         await append({

@@ -65,7 +65,7 @@ export interface Ledger {
     log: string,
     onProgress?: (done: number, of: number) => void,
   ): Promise<{ ok: boolean; size: number; problem: string | null }>;
-  /** Gives each dispatch of this log that has no outcome an `unknown` one. For the start, when nothing of it can be in flight, whatever the clock says. */
-  closeUnknown(): Promise<number>;
+  /** Gives each dispatch of this log that has no outcome an `unknown` one. For the start, when nothing of it can be in flight, whatever the clock says. `log`: another, which nobody writes to any more. */
+  closeUnknown(log?: string): Promise<number>;
   close(): Promise<void>;
 }

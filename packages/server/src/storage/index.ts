@@ -4,10 +4,13 @@ export {
   type HeldKey,
   type KeyEncryptionState,
   type KeyRing,
+  keyEncryptionKeyOf,
   openKeyRing,
   type Rewrapper,
+  requireKeys,
 } from './key-encryption/index.ts';
 export { openStorage } from './open.ts';
+export { postgresClient, RESTORE_MARK } from './postgres-connection.ts';
 export type { Tables } from './schema.ts';
 export { createSealer, type KeyEncryptionKeys, type Sealer } from './sealer.ts';
 export {

@@ -13,13 +13,15 @@ export interface StorageOptions {
   dataDir: string;
   log: Log;
   clock: Clock;
+  /** This is the restore that has not ended. */
+  restoring?: boolean;
 }
 
 /**
  * Opens the database, migrates it to this version, and gives the storage. Errors: `storage.in-use` (another process has the data
- * directory), `storage.newer-schema`, `storage.unavailable`.
+ * directory), `storage.newer-schema`, `storage.unavailable`, `storage.restore-unfinished`.
  */
-export async function openStorage({ database, dataDir, log, clock }: StorageOptions): Promise<Storage> {
+export async function openStorage({ database, dataDir, log, clock, restoring }: StorageOptions): Promise<Storage> {
   if (database !== 'sqlite' && !/^postgres(ql)?:\/\//.test(database)) {
     throw new GatehouseError(
       'bad-request',
@@ -27,7 +29,8 @@ export async function openStorage({ database, dataDir, log, clock }: StorageOpti
       'The database is "sqlite" or a postgres:// URL.',
     );
   }
-  const backend = database === 'sqlite' ? await openSqlite(dataDir, log, clock) : await openPostgres(database, log);
+  const backend =
+    database === 'sqlite' ? await openSqlite(dataDir, log, clock) : await openPostgres(database, log, restoring);
   return createStorage(backend, createFeed(backend.feed, clock, log), log);
 }
 

@@ -13,6 +13,14 @@ export interface SessionSettings {
   statementTimeoutMs: number;
 }
 
+/** A table that is there from the first step of a restore to its last: what is between is no workspace that may be served. */
+export const RESTORE_MARK = 'gatehouse_restore_unfinished';
+
+/** A lone session without limits on time, for what takes as long as it takes. */
+export function postgresClient(url: string): pg.Client {
+  return new pg.Client(clientConfig(url));
+}
+
 /** Options of every connection. Numbers are numbers and bytes are `Uint8Array`, as on SQLite. */
 export function clientConfig(url: string): pg.ClientConfig {
   return {

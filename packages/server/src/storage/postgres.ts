@@ -1,8 +1,8 @@
 import { CompiledQuery, Kysely, sql } from 'kysely';
-import type { Log } from '../platform/index.ts';
+import { GatehouseError, type Log } from '../platform/index.ts';
 import type { Backend } from './backend.ts';
 import { migrate } from './migrate.ts';
-import { createPool } from './postgres-connection.ts';
+import { createPool, RESTORE_MARK } from './postgres-connection.ts';
 import { postgresDialect } from './postgres-dialect.ts';
 import { createPostgresLog } from './postgres-log.ts';
 import { CHANNEL, createSignals } from './postgres-signals.ts';
@@ -20,8 +20,8 @@ const FEED_STATEMENT_TIMEOUT_MS = 2_000;
 const FEED_POLL_MS = 250;
 
 /** Shared by any number of replicas, each with its own log. */
-export async function openPostgres(url: string, log: Log): Promise<Backend> {
-  await migrateOnce(url, log);
+export async function openPostgres(url: string, log: Log, restoring = false): Promise<Backend> {
+  await migrateOnce(url, log, restoring);
   const connect = (connections: number, statementTimeoutMs: number) =>
     new Kysely<Tables>({ dialect: postgresDialect(createPool(url, connections, { statementTimeoutMs }, log)) });
   const db = connect(CONNECTIONS, STATEMENT_TIMEOUT_MS);
@@ -77,10 +77,17 @@ export async function openPostgres(url: string, log: Log): Promise<Backend> {
   };
 }
 
-async function migrateOnce(url: string, log: Log): Promise<void> {
+async function migrateOnce(url: string, log: Log, restoring: boolean): Promise<void> {
   const pool = createPool(url, 1, { statementTimeoutMs: 0 }, log);
   const db = new Kysely<unknown>({ dialect: postgresDialect(pool) });
   try {
+    const mark = await sql<{ found: string | null }>`select to_regclass(${RESTORE_MARK})::text as found`.execute(db);
+    if (mark.rows[0]?.found && !restoring)
+      throw new GatehouseError(
+        'conflict',
+        'storage.restore-unfinished',
+        'A restore into this database has not ended, so it is no workspace yet. Let it end; if it was cut off, drop the database, create it anew and restore again.',
+      );
     const migrated = await migrate(db, 'postgres');
     if (migrated.length > 0) log.info('the database was migrated', { migrations: migrated });
   } finally {

@@ -132,11 +132,37 @@ export async function openKeyRing(dependencies: RingDependencies): Promise<KeyRi
   };
 }
 
-interface Row {
+export interface KeyRow {
   id: string;
   source: string;
   wrapped: string | null;
   state: string;
+}
+type Row = KeyRow;
+
+/**
+ * Whether a database whose keys are `rows` could be opened with these sources and keys: asked before such a database is put
+ * anywhere. Throws as `openKeyRing` does, and makes nothing.
+ */
+export async function requireKeys(
+  rows: readonly KeyRow[],
+  given: { specs: readonly string[]; keys: readonly Uint8Array[]; environment: Record<string, string | undefined> },
+): Promise<void> {
+  const ids = given.keys.map((key) => keyEncryptionKey(key).id);
+  for (const spec of given.specs) {
+    const source = keySource(spec, { environment: given.environment, dataDir: '' });
+    // A service that has wrapped none of these keys is not asked to make another one.
+    if (source.kind === 'remote' && !rows.some((row) => row.source === source.name && row.wrapped !== null)) continue;
+    ids.push(keyEncryptionKey((await keyOf(source, rows)).key).id);
+  }
+  const lacking = rows.find(({ id, state }) => (state === 'current' || state === 'retiring') && !ids.includes(id));
+  if (!lacking) return;
+  const had = ids.length === 0 ? 'none was given' : `those that were given are ${ids.join(', ')}`;
+  throw new GatehouseError(
+    'conflict',
+    'key-encryption.missing',
+    `The database is sealed with the key-encryption key ${lacking.id} (it came from ${lacking.source}); ${had}. Name its source with --key-encryption.`,
+  );
 }
 
 async function keyOf(source: KeySource, rows: readonly Row[]): Promise<{ key: Uint8Array; wrapped: string | null }> {

@@ -1,4 +1,5 @@
 import { GatehouseError } from '../../platform/index.ts';
+import { type KeyEncryptionKey, keyEncryptionKey } from '../sealer.ts';
 
 /** A key of 32 bytes as text: base64, base64url or hexadecimal. `where` names it in errors; the text itself never is in one. */
 export function keyFromText(text: string, where: string): Uint8Array {
@@ -16,4 +17,14 @@ export function keyFromText(text: string, where: string): Uint8Array {
       `${where} does not hold a key of 32 bytes (base64 or hexadecimal; "openssl rand -base64 32" makes one). Put it back from a backup; if this is the first start, make one.`,
     );
   return key;
+}
+
+/** What such a text holds, with its id; undefined when it is no key. */
+export function keyEncryptionKeyOf(text: string): KeyEncryptionKey | undefined {
+  try {
+    return keyEncryptionKey(keyFromText(text, ''));
+  } catch (error) {
+    if (error instanceof GatehouseError) return undefined;
+    throw error;
+  }
 }

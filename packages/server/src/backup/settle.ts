@@ -1,0 +1,147 @@
+import type { Kysely } from 'kysely';
+import type { Ledger } from '../ledger/index.ts';
+import type { Clock } from '../platform/index.ts';
+import { RESTORE_LEAP, settleAgents } from '../registry/index.ts';
+import type { DatabaseTransaction, RecordChange, Storage, Tables } from '../storage/index.ts';
+
+/**
+ * What becomes of each table when a backup is restored. `keep`: as it was. `empty`: it gave somebody access or stood for something
+ * under way, and what became of that since the backup is not known. `settle`: rows are changed, below. A new table has to say which.
+ */
+const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
+  meta: 'keep',
+  objects: 'keep',
+  agents: 'settle',
+  definitions: 'keep',
+  tasks: 'settle',
+  task_actors: 'keep',
+  fences: 'settle',
+  changes: 'keep',
+  replicas: 'empty',
+  approvals: 'settle',
+  logs: 'keep',
+  records: 'keep',
+  bodies: 'keep',
+  tiles: 'keep',
+  checkpoints: 'keep',
+  passkeys: 'keep',
+  people_sessions: 'empty',
+  person_identities: 'keep',
+  provider_sign_ins: 'empty',
+  scim_tokens: 'empty',
+  scim_users: 'keep',
+  scim_groups: 'keep',
+  scim_members: 'keep',
+  signin_links: 'empty',
+  webauthn_challenges: 'empty',
+  signing_keys: 'settle',
+  key_encryption_keys: 'keep',
+  foreign_bundles: 'keep',
+  secrets: 'keep',
+  upstream_grants: 'settle',
+  upstream_needs: 'keep',
+  upstream_clients: 'keep',
+  upstream_connects: 'empty',
+  idempotency_keys: 'empty',
+  revoked_tokens: 'keep',
+  oauth_artifacts: 'settle',
+};
+
+/** Registered clients stay, and so do the ids that were used: forgotten, they could be used again. */
+const KEPT_ARTIFACTS = ['Client', 'ReplayDetection'];
+
+export interface Settled {
+  agents: number;
+  suspended: number;
+  tasks: number;
+  approvals: number;
+  sessions: number;
+  /** Codes, refresh tokens, device codes and consents. */
+  grants: number;
+  directoryTokens: number;
+  signingKeys: number;
+  /** The X.509 root is held elsewhere, so that no new authority could be made. */
+  keptAuthorities: boolean;
+}
+
+/** Ends all that was given out before (laws 5 and 6): each step is recorded in the transaction that makes it. */
+export async function settleRestored(
+  deps: { storage: Storage; ledger: Ledger; recordChange: RecordChange; clock: Clock },
+  { by, keepsActive }: { by: string; keepsActive: boolean },
+): Promise<Settled> {
+  const { storage, recordChange, clock } = deps;
+  const agents = await settleAgents(deps, { by, keepsActive });
+  return storage.transaction(async (transaction) => {
+    const emptied: Partial<Record<keyof Tables, number>> = {};
+    for (const [table, what] of Object.entries(afterRestore))
+      if (what === 'empty') emptied[table as keyof Tables] = await empty(transaction, table);
+    const now = clock.now();
+    const tasks = await transaction
+      .updateTable('tasks')
+      .set({ state: 'ended', ended_at: now })
+      .where('state', '=', 'active')
+      .executeTakeFirst();
+    const approvals = await transaction
+      .updateTable('approvals')
+      .set({ state: 'cancelled', decided_at: now, decided_by: by })
+      .where('state', 'in', ['pending', 'approved'])
+      .executeTakeFirst();
+    await transaction
+      .updateTable('fences')
+      .set(({ eb }) => ({ version: eb('version', '+', RESTORE_LEAP) }))
+      .execute();
+    await transaction.updateTable('upstream_grants').set({ renewing_until: 0 }).execute();
+    const artifacts = await transaction
+      .deleteFrom('oauth_artifacts')
+      .where('model', 'not in', KEPT_ARTIFACTS)
+      .executeTakeFirst();
+    const keys = await destroySigningKeys(transaction);
+    const settled: Settled = {
+      ...agents,
+      tasks: Number(tasks.numUpdatedRows),
+      approvals: Number(approvals.numUpdatedRows),
+      sessions: emptied.people_sessions ?? 0,
+      grants: Number(artifacts.numDeletedRows),
+      directoryTokens: emptied.scim_tokens ?? 0,
+      signingKeys: keys.destroyed,
+      keptAuthorities: keys.keptAuthorities,
+    };
+    await recordChange(transaction, {
+      operation: 'workspace.settle',
+      by,
+      changes: [
+        `${settled.agents} agents: every epoch raised, ${settled.suspended} suspended`,
+        `${settled.tasks} tasks ended, ${settled.approvals} approvals cancelled`,
+        `${settled.sessions} sessions of people, ${settled.grants} codes, refresh tokens and consents, ${settled.directoryTokens} directory tokens removed`,
+        `${settled.signingKeys} signing keys destroyed`,
+        ...(settled.keptAuthorities ? ['X.509 authorities kept: their root is held elsewhere'] : []),
+      ],
+    });
+    return settled;
+  });
+}
+
+/**
+ * With its keys everything that they signed is refused, whatever the clock says. Authorities under a root that is held elsewhere stay:
+ * their agents' SVIDs are refused for their epoch, and only the root's holder can replace them.
+ */
+async function destroySigningKeys(transaction: DatabaseTransaction) {
+  const external = await transaction
+    .selectFrom('signing_keys')
+    .select('kid')
+    .where('purpose', '=', 'x509-root')
+    .where('state', '=', 'external')
+    .executeTakeFirst();
+  const purposes = ['access-token', 'jwt-svid', 'x509-request'];
+  if (!external) purposes.push('x509-root', 'x509-intermediate');
+  const { numDeletedRows } = await transaction
+    .deleteFrom('signing_keys')
+    .where('purpose', 'in', purposes)
+    .executeTakeFirst();
+  return { destroyed: Number(numDeletedRows), keptAuthorities: external !== undefined };
+}
+
+async function empty(transaction: DatabaseTransaction, table: string): Promise<number> {
+  const any = transaction as unknown as Kysely<Record<string, object>>;
+  return Number((await any.deleteFrom(table).executeTakeFirst()).numDeletedRows);
+}

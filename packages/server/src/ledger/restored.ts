@@ -1,0 +1,54 @@
+import { type Clock, GatehouseError } from '../platform/index.ts';
+import type { Sealer, Storage } from '../storage/index.ts';
+import { openLogKey } from './log-key.ts';
+import { createTree } from './tree.ts';
+
+const META_KEY = 'restore';
+
+/**
+ * After a restore every replica opens another log than before. The old ones may have gone on after the backup, and records written
+ * behind its last would be a second story under one name.
+ */
+export async function suffixOf(storage: Storage): Promise<string> {
+  const row = await storage.db.selectFrom('meta').select('value').where('key', '=', META_KEY).executeTakeFirst();
+  return row ? `~${row.value}` : '';
+}
+
+/**
+ * Verifies every log that came with a backup, signs a last checkpoint over all of its records, and destroys its private key: it stays
+ * verifiable, and nobody adds to it any more. From here on logs are opened under names that end in `id`.
+ * Errors: `backup.log-broken`.
+ */
+export async function closeLogs(
+  deps: { storage: Storage; sealer: Sealer; clock: Clock },
+  id: string,
+): Promise<{ log: string; replica: string; size: number; checkpoint: string }[]> {
+  const { storage, clock } = deps;
+  const closed: { log: string; replica: string; size: number; checkpoint: string }[] = [];
+  for (const { id: log, replica } of await storage.db.selectFrom('logs').selectAll().orderBy('id').execute()) {
+    const kid = `log:${log}`;
+    const row = await storage.db.selectFrom('signing_keys').select('kid').where('kid', '=', kid).executeTakeFirst();
+    const tree = row && (await createTree(storage, log, await openLogKey(deps, log), clock));
+    const report = tree && (await tree.verify(log));
+    if (report && !report.ok)
+      throw new GatehouseError(
+        'conflict',
+        'backup.log-broken',
+        `The log ${log} of the backup is not what was signed (${report.problem}). Nothing was restored; take an older backup.`,
+      );
+    const newest = await storage.db
+      .selectFrom('checkpoints')
+      .select(['size', 'note'])
+      .where('log', '=', log)
+      .orderBy('size', 'desc')
+      .executeTakeFirst();
+    if (newest) closed.push({ log, replica, size: newest.size, checkpoint: newest.note });
+    if (row) await storage.db.deleteFrom('signing_keys').where('kid', '=', kid).execute();
+  }
+  await storage.db
+    .insertInto('meta')
+    .values({ key: META_KEY, value: id })
+    .onConflict((conflict) => conflict.column('key').doUpdateSet({ value: id }))
+    .execute();
+  return closed;
+}
