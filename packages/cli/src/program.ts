@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { addAgentVerbs } from './tree/agents.ts';
 import { addApprovalVerbs } from './tree/approvals.ts';
+import { addBackupVerbs } from './tree/backup.ts';
 import { addDelegationVerbs } from './tree/delegations.ts';
 import { addKeyVerbs } from './tree/keys.ts';
 import { addLogVerbs } from './tree/log.ts';
@@ -37,6 +38,7 @@ export function createProgram(): Command {
   addLogVerbs(program);
   addTrustDomainVerbs(program);
   addKeyVerbs(program);
+  addBackupVerbs(program);
   // Commander hands neither of these down to commands that are made later in a tree.
   const settle = (command: Command) => {
     for (const child of command.commands) {

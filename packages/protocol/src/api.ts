@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { AgentIdentityApi } from './agent-identity.ts';
 import type { Approval } from './approvals.ts';
+import type { BackupApi } from './backup.ts';
 import type { BulkApi } from './bulk.ts';
 import type { ConsentRoutes } from './consents.ts';
 import type { DelegationsApi } from './delegations.ts';
@@ -177,7 +178,11 @@ export const bodies = {
   }),
   approve: z.strictObject({ assertion: webauthnJson }),
   deny: z.strictObject({ reason: z.string().max(500).default('') }),
-  verifyLog: z.strictObject({ log: z.string().max(300).optional() }),
+  verifyLog: z.strictObject({
+    log: z.string().max(300).optional(),
+    /** Signed notes that were kept elsewhere: the logs must still hold what these commit to. */
+    checkpoints: z.array(z.string().max(16_384)).max(64).optional(),
+  }),
 } as const;
 
 /** Responses by route, for typed clients. `:x` are path parameters. */
@@ -190,7 +195,8 @@ export interface Api
     UpstreamAuthorizationApi,
     ConsentRoutes,
     KeyApi,
-    FederationApi {
+    FederationApi,
+    BackupApi {
   'GET /status': StatusView;
   'GET /session': SessionView;
   /** A person with passkeys is led on to them; the link alone opens nothing. */

@@ -1,6 +1,7 @@
 export * from './agent-identity.ts';
 export * from './api.ts';
 export * from './approvals.ts';
+export * from './backup.ts';
 export * from './bulk.ts';
 export * from './consents.ts';
 export * from './delegations.ts';

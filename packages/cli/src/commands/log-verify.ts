@@ -10,13 +10,17 @@ interface Options extends ServerOptions {
   receipt?: string[];
   key?: string;
   log?: string;
+  checkpoint?: string[];
 }
 
 export const verify: Run<Options> = async ({ options, out }) => {
   if (options.receipt !== undefined) return verifyReceipts(options.receipt, options.key, out);
   if (options.key !== undefined)
     throw new CliFailure('usage', 'verify.key', '--key is for receipts: name them with --receipt.');
-  const body = options.log === undefined ? {} : { log: options.log };
+  const body = {
+    ...(options.log !== undefined && { log: options.log }),
+    ...(options.checkpoint !== undefined && { checkpoints: options.checkpoint.map(readCheckpoint) }),
+  };
   const report = await operatorOf(options).call('POST /logs/verify', { body });
   if (out.json) out.printJson(report);
   else if (report.ok)
@@ -26,6 +30,15 @@ export const verify: Run<Options> = async ({ options, out }) => {
   else out.print(`${out.style('red', 'Broken')}: ${clean(report.problem ?? '')}`);
   return report.ok ? exitCodes.ok : exitCodes.failed;
 };
+
+function readCheckpoint(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new CliFailure('noInput', 'file.unreadable', `${file} cannot be read (${code}).`, { cause });
+  }
+}
 
 interface Checked {
   file: string;

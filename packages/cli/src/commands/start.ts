@@ -339,7 +339,7 @@ function explain(
 }
 
 /** Separated by line ends in the variable: a command may have any other character in it. */
-function keyEncryptionOf({ keyEncryption }: Options): { keyEncryption?: string[] } {
+export function keyEncryptionOf({ keyEncryption }: { keyEncryption?: string[] }): { keyEncryption?: string[] } {
   const named = process.env.GATEHOUSE_KEY_ENCRYPTION?.split('\n').map((line) => line.trim());
   const specs = keyEncryption ?? named?.filter((line) => line !== '') ?? [];
   return specs.length > 0 ? { keyEncryption: specs } : {};

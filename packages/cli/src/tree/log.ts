@@ -75,10 +75,15 @@ export function addLogVerbs(program: Command): void {
       option('--receipt <file...>', 'check these receipts, offline'),
       option('--key <key>', 'the log’s public key (NAME+HASH+KEY), or a file with it, to check receipts with'),
       option('--log <log>', 'this log only'),
+      option(
+        '--checkpoint <file...>',
+        'also against these checkpoints, which were kept elsewhere: finds a cut, a rollback and an older backup put in place',
+      ),
     ],
     server: true,
     examples: [
       ['log verify', 'Exit code 1 when anything was edited, removed, inserted or moved.'],
+      ['log verify --checkpoint march.checkpoint', 'Exit code 1 also when what that commits to is not all there.'],
       ['log verify --receipt receipt.json --key log.vkey', 'Offline, with a key of your own.'],
     ],
     load: async () => (await import('../commands/log-verify.ts')).verify,

@@ -21,6 +21,7 @@ import { actionRoutes } from './routes/actions.ts';
 import { agentIdentityRoutes } from './routes/agent-identity.ts';
 import { agentRoutes } from './routes/agents.ts';
 import { approvalRoutes } from './routes/approvals.ts';
+import { backupRoutes } from './routes/backup.ts';
 import { bulkRoutes } from './routes/bulk.ts';
 import { companySignInRoutes } from './routes/company-sign-in.ts';
 import { consentRoutes } from './routes/consents.ts';
@@ -61,6 +62,7 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
       trustDomainRoutes,
       upstreamAuthorizationRoutes,
       keyRoutes,
+      backupRoutes,
     ].flatMap((of) => of(deps)),
     ...peopleRoutes(deps, () => routes),
   ];

@@ -196,7 +196,7 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
     checkpoint: () => tree.checkpoint(),
     receipt: (id, sequence) => tree.receipt(id, sequence),
     resource: (id, path) => tree.resource(id, path),
-    verify: (id, onProgress) => tree.verify(id, onProgress),
+    verify: (id, options) => tree.verify(id, options),
     async closeUnknown(of) {
       const unknown = of === undefined ? ownUnknown : createUnknownCloser(storage, of);
       const lost = await unknown.find();

@@ -20,6 +20,7 @@ import { nodeSha256 } from '@gatehouse/verifier/node';
 import { type Clock, GatehouseError } from '../platform/index.ts';
 import type { Storage } from '../storage/index.ts';
 import type { LogKey } from './log-key.ts';
+import type { Ledger } from './types.ts';
 
 const HASH_BYTES = 32;
 const VERIFY_PAGE = 5_000;
@@ -248,7 +249,7 @@ export async function createTree(storage: Storage, ownLog: string, key: LogKey, 
       };
     },
 
-    async verify(log: string, onProgress?: (done: number, of: number) => void) {
+    async verify(log: string, { checkpoints = [], onProgress }: Parameters<Ledger['verify']>[1] = {}) {
       // A log with a hole can't be brought up to date; what is wrong with it is then found against the checkpoints that it has.
       if (log === ownLog) await integrate().catch(() => undefined);
       const vkey = await vkeyOf(log);
@@ -264,12 +265,12 @@ export async function createTree(storage: Storage, ownLog: string, key: LogKey, 
         .where('log', '=', log)
         .orderBy('size')
         .execute();
-      if (notes.length === 0) return { ok: true, size: 0, problem: null };
+      if (notes.length + checkpoints.length === 0) return { ok: true, size: 0, problem: null };
       let page: { first: number; hashes: Uint8Array } = { first: 0, hashes: new Uint8Array() };
       const report = await verifyOrMissing({
         vkey,
         entries: entriesOf(log),
-        checkpoints: notes.map(({ note }) => note),
+        checkpoints: [...notes.map(({ note }) => note), ...checkpoints],
         leafHashAt: async (index) => {
           const first = index - (index % TILE_WIDTH);
           if (page.first !== first || page.hashes.byteLength === 0) {

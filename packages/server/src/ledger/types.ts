@@ -63,7 +63,11 @@ export interface Ledger {
   /** Recomputes everything from the stored entries; reports the first thing that does not fit. */
   verify(
     log: string,
-    onProgress?: (done: number, of: number) => void,
+    options?: {
+      /** Kept elsewhere: what they commit to must still be there. */
+      checkpoints?: readonly string[];
+      onProgress?: (done: number, of: number) => void;
+    },
   ): Promise<{ ok: boolean; size: number; problem: string | null }>;
   /** Gives each dispatch of this log that has no outcome an `unknown` one. For the start, when nothing of it can be in flight, whatever the clock says. `log`: another, which nobody writes to any more. */
   closeUnknown(log?: string): Promise<number>;

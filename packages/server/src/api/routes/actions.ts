@@ -41,10 +41,16 @@ export function actionRoutes({ ledger, approvals }: ApiDependencies): Route[] {
       'Recompute a log from its records',
       { body: bodies.verifyLog },
       async ({ body }) => {
-        const logs = body.log === undefined ? (await ledger.logs()).map(({ id }) => id) : [body.log];
+        const known = (await ledger.logs()).map(({ id }) => id);
+        const logs = body.log === undefined ? known : [body.log];
+        const kept = Map.groupBy(body.checkpoints ?? [], (note) => note.split('\n', 1)[0] ?? '');
+        // Whoever kept a checkpoint of a log knows that there was one, and a log never goes.
+        const gone = [...kept.keys()].find((log) => !known.includes(log));
+        if (gone !== undefined)
+          return { ok: false, size: 0, problem: `missing: there is no log "${gone}", and a checkpoint of it was kept` };
         let size = 0;
         for (const log of logs) {
-          const report = await ledger.verify(log);
+          const report = await ledger.verify(log, { checkpoints: kept.get(log) ?? [] });
           size += report.size;
           if (!report.ok) return { ok: false, size, problem: `${log}: ${report.problem}` };
         }
