@@ -23,6 +23,17 @@ export const requirements: Requirement[] = [
   },
   { id: 'law-1.refusals', promise: 'Refusals are recorded', source: 'SECURITY.md#law-1' },
   {
+    id: 'backup.restore',
+    promise:
+      'A restored backup holds the records that were, verifies, and accepts nothing that was given out before: tokens, tasks, sessions, approvals, directory tokens; agents are suspended and the killed stay dead',
+    source: 'docs/how-to/back-up-and-restore.md',
+  },
+  {
+    id: 'backup.refused',
+    promise: 'A damaged or cut backup, a wrong key and a target that is not empty are refused with nothing written',
+    source: 'docs/how-to/back-up-and-restore.md',
+  },
+  {
     id: 'law-1.unwritable',
     promise: 'While the database cannot be written, no call passes',
     source: 'SECURITY.md#law-1',

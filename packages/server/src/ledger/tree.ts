@@ -29,7 +29,7 @@ const VERIFY_PAGE = 5_000;
  * The Merkle tree over the records. The lowest hashes stand in the records themselves; above them a row of `tiles` is written
  * when 256 hashes below it are complete (C2SP tlog-tiles), so that the cost of an append does not grow with the log.
  */
-export async function createTree(storage: Storage, ownLog: string, key: LogKey, clock: Clock) {
+export async function createTree(storage: Storage, ownLog: string, key: LogKey | null, clock: Clock) {
   let integrated = await lastCheckpointSize(ownLog);
   let running: Promise<void> = Promise.resolve();
 
@@ -134,7 +134,8 @@ export async function createTree(storage: Storage, ownLog: string, key: LogKey, 
 
   async function integrateOnce(): Promise<void> {
     const size = await sizeOf(ownLog);
-    if (size === integrated) return;
+    // Without its key nothing is signed any more.
+    if (size === integrated || !key) return;
     await writeTiles(integrated, size);
     const root = await rootFromHashes(size, hashReader(ownLog, size), nodeSha256);
     const note = key.signNote(formatCheckpoint({ origin: key.name, size, root }));
