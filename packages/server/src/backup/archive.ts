@@ -71,7 +71,7 @@ export async function openArchive(file: string, onProgress: Progress): Promise<A
     const head = (await read(input, 0, MAX_HEADER_BYTES)).toString('latin1');
     const [line, size = '', said = ''] = /^gatehouse-backup 1 (\d{1,7}) ([0-9a-f]{64})\n/.exec(head) ?? [];
     if (line === undefined) {
-      const isOther = /^gatehouse-backup \d+ /.test(head);
+      const isOther = /^gatehouse-backup (?!1 )\d+ /.test(head);
       throw isOther
         ? new GatehouseError(
             'bad-request',
