@@ -94,9 +94,10 @@ export const restore: Run<RestoreOptions> = async ({ args: [file = ''], options,
   out.print(`Restored as of ${timeOf(manifest.createdAt)}. Nothing that was given out before is accepted.`);
   out.facts([
     ['Agents', `${restored.agents}, ${restored.suspended} of them suspended now`],
+    ['Workloads', `${restored.workloads}, ${restored.suspendedWorkloads} of them suspended now`],
     [
       'Ended',
-      `${restored.tasks} tasks, ${restored.approvals} approvals, ${restored.sessions} sessions, ${restored.grants} codes, refresh tokens and consents`,
+      `${restored.tasks} tasks, ${restored.delegations} delegations, ${restored.approvals} approvals, ${restored.sessions} sessions, ${restored.grants} codes, refresh tokens and consents`,
     ],
     [
       'Directory tokens',

@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { Ledger } from '../ledger/index.ts';
 import type { Clock } from '../platform/index.ts';
-import { RESTORE_LEAP, settleAgents } from '../registry/index.ts';
+import { RESTORE_LEAP, settleAgents, settleWorkloads } from '../registry/index.ts';
 import type { DatabaseTransaction, RecordChange, Storage, Tables } from '../storage/index.ts';
 
 /**
@@ -15,6 +15,7 @@ const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
   definitions: 'keep',
   tasks: 'settle',
   task_actors: 'keep',
+  delegations: 'settle',
   fences: 'settle',
   changes: 'keep',
   replicas: 'empty',
@@ -43,6 +44,11 @@ const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
   upstream_clients: 'keep',
   upstream_connects: 'empty',
   idempotency_keys: 'empty',
+  issuer_keys: 'keep',
+  trust_rule_uses: 'keep',
+  outside_tokens: 'keep',
+  join_tokens: 'empty',
+  workload_lives: 'settle',
   revoked_tokens: 'keep',
   oauth_artifacts: 'settle',
 };
@@ -53,6 +59,11 @@ const KEPT_ARTIFACTS = ['Client', 'ReplayDetection'];
 export interface Settled {
   agents: number;
   suspended: number;
+  workloads: number;
+  suspendedWorkloads: number;
+  /** Standing ones, revoked. */
+  delegations: number;
+  joinTokens: number;
   tasks: number;
   approvals: number;
   sessions: number;
@@ -71,6 +82,7 @@ export async function settleRestored(
 ): Promise<Settled> {
   const { storage, recordChange, clock } = deps;
   const agents = await settleAgents(deps, { by, keepsActive });
+  const workloads = await settleWorkloads(deps, { by, keepsActive });
   return storage.transaction(async (transaction) => {
     const emptied: Partial<Record<keyof Tables, number>> = {};
     for (const [table, what] of Object.entries(afterRestore))
@@ -80,6 +92,11 @@ export async function settleRestored(
       .updateTable('tasks')
       .set({ state: 'ended', ended_at: now })
       .where('state', '=', 'active')
+      .executeTakeFirst();
+    const delegations = await transaction
+      .updateTable('delegations')
+      .set({ revoked_at: now, revoked_by: by })
+      .where('revoked_at', 'is', null)
       .executeTakeFirst();
     const approvals = await transaction
       .updateTable('approvals')
@@ -98,6 +115,9 @@ export async function settleRestored(
     const keys = await destroySigningKeys(transaction);
     const settled: Settled = {
       ...agents,
+      ...workloads,
+      delegations: Number(delegations.numUpdatedRows),
+      joinTokens: emptied.join_tokens ?? 0,
       tasks: Number(tasks.numUpdatedRows),
       approvals: Number(approvals.numUpdatedRows),
       sessions: emptied.people_sessions ?? 0,
@@ -111,8 +131,9 @@ export async function settleRestored(
       by,
       changes: [
         `${settled.agents} agents: every epoch raised, ${settled.suspended} suspended`,
-        `${settled.tasks} tasks ended, ${settled.approvals} approvals cancelled`,
-        `${settled.sessions} sessions of people, ${settled.grants} codes, refresh tokens and consents, ${settled.directoryTokens} directory tokens removed`,
+        `${settled.workloads} workloads: every epoch raised, ${settled.suspendedWorkloads} suspended`,
+        `${settled.tasks} tasks ended, ${settled.approvals} approvals cancelled, ${settled.delegations} delegations revoked`,
+        `${settled.sessions} sessions of people, ${settled.grants} codes, refresh tokens and consents, ${settled.directoryTokens} directory tokens, ${settled.joinTokens} join tokens removed`,
         `${settled.signingKeys} signing keys destroyed`,
         ...(settled.keptAuthorities ? ['X.509 authorities kept: their root is held elsewhere'] : []),
       ],

@@ -6,7 +6,7 @@ export { type FileProblem, loadManifests, ManifestFileError } from './load-manif
 export type { Provision } from './objects.ts';
 export type { PersonChanges } from './persons.ts';
 export { createRegistry } from './registry.ts';
-export { RESTORE_LEAP, settleAgents } from './restored.ts';
+export { RESTORE_LEAP, settleAgents, settleWorkloads } from './restored.ts';
 export { definitionChanges } from './review.ts';
 export { checkParameters } from './tasks.ts';
 export * from './trust-rules/index.ts';
