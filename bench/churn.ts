@@ -1,19 +1,61 @@
+import { readFileSync } from 'node:fs';
 import type { AgentManifest, ManifestInput } from '@gatehouse/protocol';
 import { BULK_ENTRIES } from '@gatehouse/protocol';
 import { startWorkspace, type Workspace } from '../test/support/workspace.ts';
-import { median } from './call.ts';
+import { type Measure, median, table } from './measure.ts';
+import { runLoad, startTarget } from './processes.ts';
 
-/** P8: agents enrolled and retired, tasks started and ended, through the API in requests of 1,000, one request at a time. */
-export interface ChurnRow {
+export const measure: Measure = {
+  heading: 'P8: agents that come and go',
+  options: { requests: '10', agents: '100000', seconds: '3', rounds: '3' },
+  async run({ requests, agents, seconds, rounds }) {
+    const churn = await benchChurn(Number(requests));
+    const sizes = [100, Number(agents)];
+    const crowds = await benchCrowds(sizes, { seconds: Number(seconds), rounds: Number(rounds) });
+    return {
+      rows: { churn, crowds },
+      how: `Through the API in requests of ${BULK_ENTRIES}, one at a time; a record for each agent and each task; SQLite (fsync), client and server in one process. Medians of
+${requests} requests. Below, a gate of its own for each number of agents, in turn; the calls are of one agent, with a bearer token, 8 at once.`,
+      tables: [
+        table(
+          ['what', 'per second'],
+          churn.map(({ what, perSecond }) => [what, Math.round(perSecond)]),
+        ),
+        table(
+          ['agents', 'enrolled/s', 'gated calls/s', 'kill ms', 'page of agents ms', 'memory MB'],
+          crowds.map((row) => [
+            row.agents.toLocaleString('en'),
+            Math.round(row.enrolledPerSecond),
+            Math.round(row.callsPerSecond),
+            row.killMs.toFixed(1),
+            row.pageMs.toFixed(1),
+            Math.round(row.residentBytes / 1024 / 1024),
+          ]),
+        ),
+      ].join('\n\n'),
+    };
+  },
+};
+
+interface ChurnRow {
   what: string;
-  /** Per second, median of the requests. */
+  /** Median of the requests. */
   perSecond: number;
-  requests: number;
+}
+
+interface CrowdRow {
+  agents: number;
+  enrolledPerSecond: number;
+  callsPerSecond: number;
+  killMs: number;
+  pageMs: number;
+  residentBytes: number;
 }
 
 const OWNER = 'owner@example.test';
+const CALLERS = 8;
 
-export async function benchChurn(requests: number): Promise<ChurnRow[]> {
+async function benchChurn(requests: number): Promise<ChurnRow[]> {
   const workspace = await startWorkspace();
   try {
     await workspace.apply(ground);
@@ -25,7 +67,7 @@ export async function benchChurn(requests: number): Promise<ChurnRow[]> {
       return result;
     };
     for (let request = 0; request < requests; request++) {
-      const agents = agentsOf(request);
+      const agents = agentsOf(request, BULK_ENTRIES);
       const names = agents.map(({ name }) => name);
       await timed('agents enrolled', () => workspace.operator('POST /agents', { body: { agents } }));
       const { tasks } = await timed('tasks started', () =>
@@ -40,23 +82,80 @@ export async function benchChurn(requests: number): Promise<ChurnRow[]> {
         workspace.operator('POST /agents/state', { body: { names, state: 'retired' } }),
       );
     }
-    return Object.entries(rates).map(([what, all]) => ({ what, perSecond: median(all), requests: all.length }));
+    return Object.entries(rates).map(([what, all]) => ({ what, perSecond: median(all) }));
   } finally {
     await workspace.close();
   }
 }
 
-/** A workspace with many agents beside those that work: `count` of them, enrolled like any. */
-export async function enrolCrowd(
-  workspace: Workspace,
-  count: number,
-  onProgress: (done: number) => void,
-): Promise<void> {
-  await workspace.apply(ground);
-  for (let done = 0; done < count; done += BULK_ENTRIES) {
-    await workspace.operator('POST /agents', { body: { agents: agentsOf(done) } });
-    onProgress(done + BULK_ENTRIES);
+async function benchCrowds(sizes: number[], { seconds, rounds }: { seconds: number; rounds: number }) {
+  const upstream = await startTarget('echo-http');
+  const gates = [];
+  try {
+    for (const size of sizes) {
+      process.stderr.write(`enrolling ${size} agents …\n`);
+      const gate = await startTarget('gate', ['http', upstream.line, '20', String(size)]);
+      gates.push({
+        size,
+        gate,
+        told: JSON.parse(gate.line) as Told,
+        results: [] as Omit<CrowdRow, 'agents' | 'enrolledPerSecond'>[],
+      });
+    }
+    for (let round = 0; round < rounds; round++)
+      for (const { gate, told, results } of round % 2 === 0 ? gates : gates.toReversed()) {
+        const calls = await runLoad({
+          url: told.url,
+          era: '2026-07-28',
+          headers: { authorization: `Bearer ${told.bearer}` },
+          concurrency: CALLERS,
+          seconds,
+        });
+        if (calls.firstError) throw new Error(calls.firstError);
+        const { killMs, pageMs } = await new Promise<{ killMs: number[]; pageMs: number[] }>((resolve) => {
+          gate.child.once('message', (message) => resolve(message as never));
+          gate.child.send({ kills: 10 });
+        });
+        const pages = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${gate.child.pid}/status`, 'utf8'))?.[1];
+        results.push({
+          callsPerSecond: calls.perSecond,
+          killMs: median(killMs),
+          pageMs: median(pageMs),
+          residentBytes: Number(pages ?? 0) * 1024,
+        });
+      }
+    return gates.map(({ size, told, results }): CrowdRow => {
+      const of = (member: keyof (typeof results)[number]) => median(results.map((each) => each[member]));
+      return {
+        agents: size,
+        enrolledPerSecond: told.enrolledPerSecond,
+        callsPerSecond: of('callsPerSecond'),
+        killMs: of('killMs'),
+        pageMs: of('pageMs'),
+        residentBytes: of('residentBytes'),
+      };
+    });
+  } finally {
+    for (const { gate } of gates) await gate.stop();
+    await upstream.stop();
   }
+}
+
+interface Told {
+  url: string;
+  bearer: string;
+  enrolledPerSecond: number;
+}
+
+/** Many agents beside those that work, enrolled like any. Gives how many a second. */
+export async function enrolCrowd(workspace: Workspace, count: number): Promise<number> {
+  await workspace.apply(ground);
+  const from = performance.now();
+  for (let done = 0; done < count; done += BULK_ENTRIES) {
+    const agents = agentsOf(done, Math.min(BULK_ENTRIES, count - done));
+    await workspace.operator('POST /agents', { body: { agents } });
+  }
+  return count / ((performance.now() - from) / 1_000);
 }
 
 const ground: ManifestInput[] = [
@@ -66,8 +165,8 @@ const ground: ManifestInput[] = [
   { kind: 'Template', name: 'churn' },
 ];
 
-function agentsOf(series: number): (Partial<AgentManifest> & { name: string })[] {
-  return Array.from({ length: BULK_ENTRIES }, (_, at) => ({
+function agentsOf(series: number, count: number): (Partial<AgentManifest> & { name: string })[] {
+  return Array.from({ length: count }, (_, at) => ({
     kind: 'Agent',
     name: `agent-churn-${series}-${at}`,
     owner: OWNER,

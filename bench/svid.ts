@@ -1,54 +1,94 @@
-import { cpus } from 'node:os';
 import { openHouse } from '../packages/server/src/identity/testing/house.ts';
 import { createCsr } from '../packages/server/src/identity/testing/svid-client.ts';
 import { ECDSA_P256, loadX509 } from '../packages/server/src/identity/trust-domain/x509.ts';
+import { type Measure, median, quantile, table } from './measure.ts';
 
-/**
- * `npm run bench -- svid [SECONDS ROUNDS]`: P5, X.509-SVIDs a second. One process, SQLite with fsync: each SVID is made for a new CSR's key,
- * its proof of possession checked, and it is recorded, with agent unchanged, before it is given out. Beside it, in turn, what
- * @peculiar/x509 makes of such a request and a signature, recording nothing.
- */
-const [seconds = 3, rounds = 3] = process.argv.slice(2).map(Number);
-const AT_ONCE = [1, 32, 128];
-
-const house = await openHouse();
-await house.furnish();
-await house.enrol('agent-bench');
-const agent = house.registry.snapshot().agents.get('agent-bench');
-if (!agent) throw new Error('no agent');
-const requests = Array.from({ length: 256 }, () => createCsr().der);
-const x509 = await loadX509();
-const signer = await crypto.subtle.generateKey(ECDSA_P256, false, ['sign', 'verify']);
-
-const targets: Record<string, (turn: number) => Promise<unknown>> = {
-  'Gatehouse: checked, signed and recorded': (turn) =>
-    house.identity.trustDomain.issueX509({
-      subject: { agent, task: null },
-      csr: requests[turn % requests.length] as Buffer,
-      via: 'bench',
-    }),
-  '@peculiar/x509: checked and signed': async (turn) => {
-    const request = new x509.Pkcs10CertificateRequest(new Uint8Array(requests[turn % requests.length] as Buffer));
-    if (!(await request.verify())) throw new Error('not signed');
-    return x509.X509CertificateGenerator.create({
-      subject: 'O=Gatehouse',
-      issuer: 'CN=bench',
-      publicKey: request.publicKey,
-      signingKey: signer.privateKey,
-      signingAlgorithm: ECDSA_P256,
-      extensions: [
-        new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-        new x509.ExtendedKeyUsageExtension(['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2']),
-        new x509.BasicConstraintsExtension(false, undefined, true),
-        new x509.SubjectAlternativeNameExtension([{ type: 'url', value: agent.spiffeId }]),
-        await x509.SubjectKeyIdentifierExtension.create(request.publicKey),
-      ],
-    });
+export const measure: Measure = {
+  heading: 'P5: an X.509-SVID',
+  options: { seconds: '3', rounds: '3', concurrency: '1,32,128' },
+  async run({ seconds, rounds, concurrency = '' }) {
+    const { targets, close } = await prepare();
+    try {
+      const found = new Map<string, Rate[]>();
+      for (let round = 0; round < Number(rounds); round++)
+        for (const atOnce of concurrency.split(',').map(Number))
+          for (const [name, work] of Object.entries(targets)) {
+            const key = `${name}\n${atOnce}`;
+            found.set(key, [...(found.get(key) ?? []), await rateOf(work, atOnce, Number(seconds))]);
+          }
+      const rows = [...found].map(([key, all]) => {
+        const [target = '', atOnce = ''] = key.split('\n');
+        const of = (member: keyof Rate) => median(all.map((each) => each[member]));
+        return { target, atOnce: Number(atOnce), perSecond: of('perSecond'), p50Ms: of('p50Ms'), p99Ms: of('p99Ms') };
+      });
+      return {
+        rows,
+        how: `One process, SQLite. Each SVID is for a new request whose proof of possession is checked; Gatehouse's is recorded (fsync) with its agent unchanged before it
+is given out, the other row records nothing. ${rounds} rounds of ${seconds} s.`,
+        tables: table(
+          ['target', 'at once', 'SVIDs/s', 'p50 ms', 'p99 ms'],
+          rows.map((row) => [
+            row.target,
+            row.atOnce,
+            Math.round(row.perSecond),
+            row.p50Ms.toFixed(2),
+            row.p99Ms.toFixed(2),
+          ]),
+        ),
+      };
+    } finally {
+      await close();
+    }
   },
 };
 
-async function measure(work: (turn: number) => Promise<unknown>, atOnce: number) {
-  const until = performance.now() + seconds * 1000;
+type Work = (turn: number) => Promise<unknown>;
+
+interface Rate {
+  perSecond: number;
+  p50Ms: number;
+  p99Ms: number;
+}
+
+async function prepare(): Promise<{ targets: Record<string, Work>; close(): Promise<void> }> {
+  const house = await openHouse();
+  await house.furnish();
+  await house.enrol('agent-bench');
+  const agent = house.registry.snapshot().agents.get('agent-bench');
+  if (!agent) throw new Error('no agent');
+  const requests = Array.from({ length: 256 }, () => createCsr().der);
+  const requestOf = (turn: number) => requests[turn % requests.length] as Buffer;
+  const x509 = await loadX509();
+  const signer = await crypto.subtle.generateKey(ECDSA_P256, false, ['sign', 'verify']);
+  return {
+    close: house.close,
+    targets: {
+      'Gatehouse: checked, signed and recorded': (turn) =>
+        house.identity.trustDomain.issueX509({ subject: { agent, task: null }, csr: requestOf(turn), via: 'bench' }),
+      '@peculiar/x509: checked and signed': async (turn) => {
+        const request = new x509.Pkcs10CertificateRequest(new Uint8Array(requestOf(turn)));
+        if (!(await request.verify())) throw new Error('not signed');
+        return x509.X509CertificateGenerator.create({
+          subject: 'O=Gatehouse',
+          issuer: 'CN=bench',
+          publicKey: request.publicKey,
+          signingKey: signer.privateKey,
+          signingAlgorithm: ECDSA_P256,
+          extensions: [
+            new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+            new x509.ExtendedKeyUsageExtension(['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2']),
+            new x509.BasicConstraintsExtension(false, undefined, true),
+            new x509.SubjectAlternativeNameExtension([{ type: 'url', value: agent.spiffeId }]),
+            await x509.SubjectKeyIdentifierExtension.create(request.publicKey),
+          ],
+        });
+      },
+    },
+  };
+}
+
+async function rateOf(work: Work, atOnce: number, seconds: number): Promise<Rate> {
+  const until = performance.now() + seconds * 1_000;
   const times: number[] = [];
   const began = performance.now();
   let turn = 0;
@@ -62,24 +102,6 @@ async function measure(work: (turn: number) => Promise<unknown>, atOnce: number)
     }),
   );
   times.sort((a, b) => a - b);
-  const quantile = (q: number) => times[Math.floor(times.length * q)] as number;
-  return { perSecond: (times.length * 1000) / (performance.now() - began), p50: quantile(0.5), p99: quantile(0.99) };
+  const perSecond = (times.length * 1_000) / (performance.now() - began);
+  return { perSecond, p50Ms: quantile(times, 0.5), p99Ms: quantile(times, 0.99) };
 }
-
-const median = (values: number[]) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)] as number;
-const found = new Map<string, Awaited<ReturnType<typeof measure>>[]>();
-for (let round = 0; round < rounds; round++)
-  for (const atOnce of AT_ONCE)
-    for (const [name, work] of Object.entries(targets)) {
-      const key = `${name} | ${atOnce}`;
-      found.set(key, [...(found.get(key) ?? []), await measure(work, atOnce)]);
-    }
-console.log(
-  `${cpus().length} cores (${cpus()[0]?.model}), Node ${process.version}, ${rounds} rounds of ${seconds} s\n`,
-);
-console.log('| target | at once | SVIDs/s | p50 ms | p99 ms |\n|---|--:|--:|--:|--:|');
-for (const [key, all] of found) {
-  const of = (member: 'perSecond' | 'p50' | 'p99') => median(all.map((each) => each[member]));
-  console.log(`| ${key} | ${Math.round(of('perSecond'))} | ${of('p50').toFixed(2)} | ${of('p99').toFixed(2)} |`);
-}
-await house.close();

@@ -102,6 +102,7 @@ function typeOf(schema: JsonSchema): string {
 const limitSources = [
   ['Everywhere', 'packages/server/src/platform/config.ts', 'limits'],
   ['Standing delegations', 'packages/server/src/identity/delegation/limits.ts', 'delegationLimits'],
+  ['Connections', 'packages/server/src/platform/connection-limits.ts', 'connectionLimits'],
   ['The MCP door', 'packages/server/src/gate/mcp/limits.ts', 'doorLimits'],
   ['The authorization server', 'packages/server/src/identity/authorization-server/limits.ts', 'authorizationLimits'],
   ['The trust domain', 'packages/server/src/identity/trust-domain/limits.ts', 'trustDomainLimits'],

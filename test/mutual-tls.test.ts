@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { generateKeyPairSync, randomUUID, X509Certificate } from 'node:crypto';
+import { createHash, generateKeyPairSync, randomUUID, X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +11,9 @@ import { promisify } from 'node:util';
 import { createAgent, createMcpTransport } from '@gatehouse/sdk';
 import { Client } from '@modelcontextprotocol/client';
 import { SignJWT } from 'jose';
+import * as openid from 'openid-client';
+import { Agent, fetch as undiciFetch } from 'undici';
+import { createCli } from '../packages/cli/test/support.ts';
 import { createCsr } from '../packages/server/src/identity/testing/svid-client.ts';
 import { manifests } from './support/fixtures.ts';
 import { startWorkspace, type Workspace } from './support/workspace.ts';
@@ -164,6 +168,58 @@ test('every route of the control API refuses an agent over mutual TLS, whatever 
   assert.equal(typeof body.access_token, 'string');
 });
 
+/** What a task's token is bound to. */
+async function boundTo({ token }: { token(): Promise<string> }): Promise<unknown[]> {
+  const [, payload = ''] = (await token()).split('.');
+  const { cnf } = JSON.parse(Buffer.from(payload, 'base64url').toString()) as { cnf: Record<string, string> };
+  assert.deepEqual(Object.keys(cnf), ['x5t#S256']);
+  return Object.values(cnf);
+}
+
+test('openid-client gets tokens with nothing but the certificate', async () => {
+  const { cert, key, ca } = files;
+  const [own, anybody] = [{ cert, key, ca }, { ca }].map((given) => {
+    const pem = Object.fromEntries(Object.entries(given).map(([name, path]) => [name, readFileSync(path)]));
+    return new Agent({ connect: pem });
+  }) as [Agent, Agent];
+  const configure = async (dispatcher: Agent) => {
+    const certified = ((input: string, init: object) =>
+      undiciFetch(input, { ...init, dispatcher })) as unknown as openid.CustomFetch;
+    const configuration = await openid.discovery(
+      new URL(workspace.url),
+      'agent-a',
+      { use_mtls_endpoint_aliases: true },
+      openid.TlsClientAuth(),
+      { algorithm: 'oauth2', execute: [openid.allowInsecureRequests], [openid.customFetch]: certified },
+    );
+    configuration[openid.customFetch] = certified;
+    return configuration;
+  };
+  const parameters = { authorization_details: details, resource: `${workspace.url}/mcp` };
+  const granted = await openid.clientCredentialsGrant(await configure(own), parameters);
+  assert.equal((await call(granted.access_token, ...withSvid())).status, 200);
+  assert.equal((await call(granted.access_token)).status, 401);
+  await assert.rejects(
+    openid.clientCredentialsGrant(await configure(anybody), parameters),
+    /invalid_client|authentication/,
+  );
+  await own.close();
+  await anybody.close();
+});
+
+test('gatehouse token --cert prints a token that is good with that certificate', async () => {
+  const cli = createCli(directory, { GATEHOUSE_URL: workspace.url, GATEHOUSE_DATA_DIR: workspace.dataDir });
+  const common = ['token', '--agent', 'agent-a', '--template', 'all', '--intent', 'by the command line', '--json'];
+  const { code, stderr, json } = await cli.run(
+    ...[...common, '--cert', files.cert, '--key', files.key, '--cacert', files.ca],
+  );
+  assert.equal(code, 0, stderr);
+  const { token, tokenType, mcpUrl } = json<{ token: string; tokenType: string; mcpUrl: string }>();
+  assert.deepEqual([tokenType, mcpUrl], ['Bearer', `${base}/mcp`]);
+  assert.equal((await call(token, ...withSvid())).status, 200);
+  assert.equal((await call(token)).status, 401);
+});
+
 describe('our SDK with an SVID', () => {
   test('acts through the gate with nothing else, and goes on with the next SVID', async () => {
     const svid = { ...(await enrolled('agent-b')) };
@@ -174,6 +230,9 @@ describe('our SDK with an SVID', () => {
     assert.ok(!(await client.callTool({ name: 'shop__get_order', arguments: { order: 1042 } })).isError);
     await enrolled('agent-b');
     const again = await agent.startTask({ template: 'all', intent: 'test' });
+    const next = new X509Certificate(readFileSync(svid.cert));
+    assert.deepEqual(await boundTo(again), [createHash('sha256').update(next.raw).digest('base64url')]);
+    assert.notDeepEqual(await boundTo(task), await boundTo(again));
     const other = new Client({ name: 't', version: '1' });
     await other.connect(createMcpTransport(again));
     assert.ok(!(await other.callTool({ name: 'shop__get_order', arguments: { order: 1042 } })).isError);
@@ -195,6 +254,41 @@ describe('our SDK with an SVID', () => {
     const agent = await createAgent({ url: workspace.url, agent: 'agent-b', svid });
     await assert.rejects(agent.startTask({ template: 'all', intent: 'again' }), /killed/);
   });
+});
+
+/** @proves mtls.kill-ends-connections */
+test('a killed agent’s connection ends, and no other agent’s', async () => {
+  const { port } = new URL(base);
+  const hold = async (name: string) => {
+    const own = await enrolled(name);
+    const pem = { cert: readFileSync(own.cert), key: readFileSync(own.key), ca: readFileSync(own.ca) };
+    const socket = connectTls({ host: '127.0.0.1', port: Number(port), servername: 'localhost', ...pem });
+    let answers = '';
+    socket.setEncoding('utf8').on('data', (text: string) => {
+      answers += text;
+    });
+    socket.on('error', () => undefined);
+    const closed = once(socket, 'close');
+    const body = new URLSearchParams({
+      grant_type: 'client_credentials',
+      client_id: name,
+      authorization_details: details,
+    }).toString();
+    socket.write(
+      `POST /oauth/token HTTP/1.1\r\nhost: localhost:${port}\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    );
+    while (!answers.includes('access_token')) {
+      await once(socket, 'data');
+      assert.doesNotMatch(answers, /^HTTP\/1\.1 4/, answers);
+    }
+    return { socket, closed };
+  };
+  await workspace.operator('POST /agents/:name/state', { params: { name: 'agent-b' }, body: { state: 'active' } });
+  const [killed, other] = [await hold('agent-b'), await hold('agent-a')];
+  await workspace.operator('POST /agents/:name/kill', { params: { name: 'agent-b' }, body: { reason: 'test' } });
+  await killed.closed;
+  assert.equal(other.socket.readyState, 'open');
+  other.socket.destroy();
 });
 
 describe('the TLS connection', () => {

@@ -262,6 +262,17 @@ export const requirements: Requirement[] = [
     source: 'RFC 8705 §3, RFC 9449 §4.3',
   },
   {
+    id: 'mtls.server-certificate',
+    promise:
+      'New certificates, from files or our own, are used for new connections without a restart, and a bad one changes nothing',
+    source: 'docs/how-to/use-tls-and-client-certificates.md',
+  },
+  {
+    id: 'mtls.kill-ends-connections',
+    promise: 'The connections that an agent has made with its certificate end when it is killed',
+    source: 'law 6',
+  },
+  {
     id: 'spiffe-client-auth.jwt',
     promise: 'A JWT-SVID proves its agent when this server is its only audience, and once',
     source: 'draft-ietf-oauth-spiffe-client-auth, "Client Authentication with JWT-SVIDs"',

@@ -2,6 +2,7 @@ import type { ManifestInput } from '@gatehouse/protocol';
 import { agentKeyFromJwk, createAgent } from '@gatehouse/sdk';
 import { exportJWK, generateKeyPair } from 'jose';
 import { startWorkspace } from '../../test/support/workspace.ts';
+import { enrolCrowd } from '../churn.ts';
 
 /**
  * The gate as a user runs it, on SQLite in one process: token and proof checked, policy decided, dispatch durable before the call
@@ -10,6 +11,7 @@ import { startWorkspace } from '../../test/support/workspace.ts';
 const [, , kind = 'http', upstream = ''] = process.argv;
 const workspace = await startWorkspace();
 const policies = Number(process.argv[4] ?? 20);
+const crowd = Number(process.argv[5] ?? 0);
 const manifests: ManifestInput[] = [
   { kind: 'Environment', name: 'bench' },
   { kind: 'Person', email: 'owner@example.test', displayName: 'Owner', roles: ['admin'] },
@@ -48,6 +50,7 @@ const manifests: ManifestInput[] = [
   },
 ];
 await workspace.apply(manifests);
+const enrolledPerSecond = crowd > 0 ? await enrolCrowd(workspace, crowd) : 0;
 async function tokenOf(name: string, bearerOnly: boolean) {
   const pair = await generateKeyPair('ES256', { extractable: true });
   const key = await agentKeyFromJwk(await exportJWK(pair.privateKey));
@@ -56,10 +59,11 @@ async function tokenOf(name: string, bearerOnly: boolean) {
 }
 const task = await (await tokenOf('agent-bearer', true)).startTask({ template: 'bench', intent: 'bench' });
 const proven = await (await tokenOf('agent-dpop', false)).startTask({ template: 'bench', intent: 'bench' });
-console.log(JSON.stringify({ url: `${workspace.url}/mcp/echo`, bearer: await task.token() }));
+console.log(JSON.stringify({ url: `${workspace.url}/mcp/echo`, bearer: await task.token(), enrolledPerSecond }));
 
 process.on('SIGTERM', () => workspace.close().then(() => process.exit(0)));
-process.on('message', async ({ proofs }: { proofs: number }) => {
+process.on('message', async ({ proofs = 0, kills = 0 }: { proofs?: number; kills?: number }) => {
+  if (kills > 0) return process.send?.(await killAgain(kills));
   // Proofs are single-use: enough of them are made before the clock starts, as an agent on another machine would. In small
   // portions, because a server that is kept from its database for 5 s lets nobody in.
   const made: string[] = [];
@@ -72,3 +76,19 @@ process.on('message', async ({ proofs }: { proofs: number }) => {
   }
   process.send?.({ dpop: { token: await proven.token(), proofs: made } });
 });
+
+/** From the request to its answer: stopped everywhere, and recorded; and a page of agents from somewhere in the middle. */
+async function killAgain(times: number): Promise<{ killMs: number[]; pageMs: number[] }> {
+  const [killMs, pageMs]: [number[], number[]] = [[], []];
+  const params = { name: 'agent-dpop' };
+  for (let turn = 0; turn < times; turn++) {
+    const from = performance.now();
+    await workspace.operator('POST /agents/:name/kill', { params, body: { reason: 'bench' } });
+    killMs.push(performance.now() - from);
+    await workspace.operator('POST /agents/:name/state', { params, body: { state: 'active' } });
+    const before = performance.now();
+    await workspace.operator('GET /agents', { query: { limit: '200', cursor: `agent-churn-${turn}` } });
+    pageMs.push(performance.now() - before);
+  }
+  return { killMs, pageMs };
+}

@@ -2,7 +2,8 @@ import { constants } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { IDENTITY_CHECK_MS, type IdentitySource, type ServerIdentity } from './server-identity.ts';
+import { connectionLimits } from './connection-limits.ts';
+import type { IdentitySource, ServerIdentity } from './server-identity.ts';
 
 /** One address where requests arrive, plain or over TLS. Nothing here knows what they are about. */
 export interface Listener {
@@ -37,9 +38,8 @@ export async function openListener({ host, port, tls }: ListenOptions, handle: H
     : createServer(handle);
   // Streams stay open for as long as a task lives; slow bodies are cut off by the doors themselves.
   server.requestTimeout = 0;
-  server.headersTimeout = 15_000;
-  // Longer than clients keep idle connections: who closes last never meets a request on its way.
-  server.keepAliveTimeout = 75_000;
+  server.headersTimeout = connectionLimits.headersTimeoutMs;
+  server.keepAliveTimeout = connectionLimits.keepAliveMs;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, resolve);
@@ -49,7 +49,7 @@ export async function openListener({ host, port, tls }: ListenOptions, handle: H
     if (!tls || !('setSecureContext' in server) || !(await tls.identity.refresh())) return;
     server.setSecureContext({ ...pem(tls.identity.current), ...tlsOptions });
   };
-  const timer = tls && setInterval(refresh, IDENTITY_CHECK_MS);
+  const timer = tls && setInterval(refresh, connectionLimits.certificateCheckMs);
   timer?.unref();
   return {
     address: { host: bound.address, port: bound.port },
@@ -70,7 +70,7 @@ const tlsOptions = {
   minVersion: 'TLSv1.2',
   secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
   honorCipherOrder: true,
-  handshakeTimeout: 10_000,
+  handshakeTimeout: connectionLimits.handshakeTimeoutMs,
 } as const;
 
 const pem = ({ certificate, key }: ServerIdentity) => ({ cert: certificate, key });

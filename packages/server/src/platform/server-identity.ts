@@ -23,9 +23,6 @@ export interface IdentitySource {
   refresh(): Promise<boolean>;
 }
 
-/** How often certificate files are looked at, and one of our own is replaced when it is due. */
-export const IDENTITY_CHECK_MS = 10_000;
-
 /** Reads both files; throws `bad-request` / `tls.*` GatehouseErrors that name the file and what is wrong. */
 export function openIdentityFiles(files: { certificateFile: string; keyFile: string }, log: Log): IdentitySource {
   let current = readIdentity(files);

@@ -1,7 +1,7 @@
 import { hash, type X509Certificate } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { TLSSocket } from 'node:tls';
-import { type Clock, GatehouseError } from '../../platform/index.ts';
+import { type Clock, connectionLimits, GatehouseError } from '../../platform/index.ts';
 import { trustDomainLimits } from '../trust-domain/limits.ts';
 import type { Principal, SvidVerifier, VerifiedSvid } from './svid-verifier.ts';
 
@@ -34,8 +34,6 @@ export const nobody: Peer = {};
 
 /** One more than the trust domain reads: it says that a chain is too long. */
 const MAX_CHAIN = trustDomainLimits.chainCertificates + 1;
-/** What a killed agent's calls are told is still sent; nothing that it asks meanwhile is granted. */
-const LAST_WORDS_MS = 1_000;
 
 interface Presented {
   chain: Buffer[];
@@ -96,7 +94,10 @@ export function createPeers({
       }
     },
     end(agent) {
-      for (const socket of connections.get(agent) ?? []) setTimeout(() => socket.destroy(), LAST_WORDS_MS).unref();
+      for (const socket of connections.get(agent) ?? []) {
+        // Nothing that it asks meanwhile is granted.
+        setTimeout(() => socket.destroy(), connectionLimits.lastWordsMs).unref();
+      }
     },
     forget() {
       generation++;

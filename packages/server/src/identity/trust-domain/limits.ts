@@ -24,6 +24,8 @@ export const trustDomainLimits = {
   jwtSvidChars: 8_192,
   /** SVIDs that one agent gets in a minute: rotation asks for two in an hour. */
   svidsPerAgentPerMinute: 60,
+  /** One request for an SVID: a certification request is smaller than a kilobyte. */
+  requestBytes: 32 * 1024,
 };
 
 export const SVID_MAX_TTL_MS = trustDomainLimits.x509SvidTtlSeconds * 1_000;

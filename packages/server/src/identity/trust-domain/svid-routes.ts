@@ -34,7 +34,6 @@ export interface SvidRouteDependencies {
 
 export const bundlePath = '/.well-known/spiffe/bundle';
 const bundlePaths = new Set([bundlePath, '/spiffe/bundle']);
-const MAX_BODY_BYTES = 32 * 1024;
 
 /** An agent that has proven itself, and for how much of itself. */
 interface Proven {
@@ -275,8 +274,12 @@ function createRateLimit(clock: Clock) {
 
 async function readJson(request: IncomingMessage): Promise<unknown> {
   const tooLarge = () =>
-    new GatehouseError('too-large', 'body.too-large', `A request here has at most ${MAX_BODY_BYTES} bytes.`);
-  if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) throw tooLarge();
+    new GatehouseError(
+      'too-large',
+      'body.too-large',
+      `A request here has at most ${trustDomainLimits.requestBytes} bytes.`,
+    );
+  if (Number(request.headers['content-length'] ?? 0) > trustDomainLimits.requestBytes) throw tooLarge();
   const slow = setTimeout(() => request.destroy(), limits.requestBodyTimeoutMs);
   slow.unref();
   const chunks: Buffer[] = [];
@@ -284,7 +287,7 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
   try {
     for await (const chunk of request as AsyncIterable<Buffer>) {
       size += chunk.length;
-      if (size > MAX_BODY_BYTES) throw tooLarge();
+      if (size > trustDomainLimits.requestBytes) throw tooLarge();
       chunks.push(chunk);
     }
   } finally {
