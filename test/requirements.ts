@@ -610,6 +610,27 @@ export const requirements: Requirement[] = [
     source: 'Law 2',
   },
   {
+    id: 'enrol.join-token',
+    promise:
+      'A join token enrols one key of one agent, once, until it expires, from the addresses that it was made for',
+    source: 'SECURITY.md',
+  },
+  {
+    id: 'enrol.possession',
+    promise: 'A key is enrolled only with a DPoP proof by it that is bound to the credential beside it',
+    source: 'RFC 9449 §4.2, §4.3',
+  },
+  {
+    id: 'enrol.recorded',
+    promise: 'Every enrolment is recorded with how it came about; no enrolment is made that cannot be recorded',
+    source: 'Law 1',
+  },
+  {
+    id: 'workload.tasks',
+    promise: 'A workload starts tasks only of agents that its manifest names, and one proof starts one task',
+    source: 'Law 9',
+  },
+  {
     id: 'law-6.federation',
     promise: 'No outside proof mints anything for a stopped agent or workload',
     source: 'Law 6',

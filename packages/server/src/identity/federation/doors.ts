@@ -36,7 +36,7 @@ const MAX_BODY_BYTES = 48 * 1024;
 export function createFederationDoors(deps: DoorDependencies): Map<string, DoorAnswer> {
   return new Map([
     [doorPaths.enrol, door(deps, (request, body) => enrol(deps, request, body))],
-    [doorPaths.startTask, door(deps, (_request, body) => startTask(deps, body))],
+    [doorPaths.startTask, door(deps, (request, body) => startTask(deps, request, body))],
   ]);
 }
 
@@ -73,7 +73,7 @@ async function enrol(deps: DoorDependencies, request: IncomingMessage, body: unk
       'enrol.other-agent',
       'This proof does not stand for that agent. Leave `agent` out, or correct it.',
     );
-  const key = provenKey(deps, request, credential);
+  const key = provenKey(deps, request, doorPaths.enrol, credential);
   const agent = await registry.enrolAgentKey(agentName, key.members, {
     by,
     how,
@@ -89,12 +89,13 @@ async function enrol(deps: DoorDependencies, request: IncomingMessage, body: unk
 }
 
 /**
- * Proof of possession: a DPoP proof (RFC 9449) by the key that is to be enrolled, whose `ath` is the digest of the credential beside it. So
- * neither can be taken from one request and used with another key.
+ * Proof of possession: a DPoP proof (RFC 9449) by the key that is to be enrolled or bound, whose `ath` is the digest of the credential beside
+ * it. So neither can be taken from one request and used with another key.
  */
 function provenKey(
   { proofs, publicUrl }: Pick<DoorDependencies, 'proofs' | 'publicUrl'>,
   request: IncomingMessage,
+  path: string,
   credential: string,
 ): { members: PublicKeyMembers; thumbprint: string } {
   const proof = request.headers.dpop;
@@ -115,17 +116,18 @@ function provenKey(
     throw new CredentialError('invalid_dpop_proof', 'proof.invalid', `The DPoP proof is refused: ${members}.`);
   const thumbprint = jwkThumbprint(members);
   const token = { hash: hash('sha256', credential, 'base64url'), boundTo: thumbprint };
-  proofs.check({ proof, method: 'POST', url: publicUrl + doorPaths.enrol, token });
+  proofs.check({ proof, method: 'POST', url: publicUrl + path, token });
   return { members, thumbprint };
 }
 
 const startBody = z.strictObject({ proof: outsideProof, agent: z.string().max(64), task: z.unknown() });
 
-/** What a workload states is trusted, unlike what an agent states: its rule vouches for it (law 9). */
-async function startTask(
-  { registry, storage, federation, recordChange }: DoorDependencies,
-  body: unknown,
-): Promise<{ task: Task }> {
+/**
+ * What a workload states is trusted, unlike what an agent states: its rule vouches for it (law 9). A DPoP proof is needed only for a token
+ * that is to be presented more than once. A request that starts nothing uses no proof up.
+ */
+async function startTask(deps: DoorDependencies, request: IncomingMessage, body: unknown): Promise<{ task: Task }> {
+  const { registry, federation, recordChange } = deps;
   const { proof, agent, task } = parse(startBody, body);
   const details = parse(taskDetails.options[1], task);
   const vouched = await federation.vouch(proof);
@@ -136,18 +138,27 @@ async function startTask(
       'workload.not-one',
       'This proof stands for an agent. Agents start their tasks at the token endpoint.',
     );
+  const key =
+    request.headers.dpop === undefined
+      ? ''
+      : provenKey(deps, request, doorPaths.startTask, vouched.credential).thumbprint;
   const workload = await registry.activeWorkload(name);
-  await storage.transaction(async (transaction) => {
-    await vouched.use(transaction, '');
-    await recordChange(transaction, {
-      operation: 'workload.prove',
-      by: workload.spiffeId,
-      environment: workload.manifest.environment,
-      changes: [`by trust rule ${rule}`, `proven: ${vouched.source}`, `to start a task of ${agent}`],
-    });
-  });
   // The workload is looked at again in the transaction that starts the task: one stopped meanwhile starts nothing (law 6).
-  return { task: await registry.startTask(agent, details, { vouchedBy: workload.spiffeId }) };
+  const started = await registry.startTask(agent, details, {
+    vouchedBy: workload.spiffeId,
+    async within(transaction, { id }) {
+      await vouched.use(transaction, key);
+      await recordChange(transaction, {
+        operation: 'workload.prove',
+        by: workload.spiffeId,
+        agent,
+        task: id,
+        environment: workload.manifest.environment,
+        changes: [`by trust rule ${rule}`, `proven: ${vouched.source}`, `to start a task of ${agent}`],
+      });
+    },
+  });
+  return { task: started };
 }
 
 function parse<T>(schema: z.ZodType<T>, value: unknown): T {
@@ -173,7 +184,7 @@ function door(
       const known =
         error instanceof CredentialError ? new GatehouseError('unauthenticated', error.code, error.message) : error;
       const { status, body } = toProblem(known);
-      if (status >= 500) log.error('a proof from outside could not be answered', { path: request.url, error });
+      if (status === 500) log.error('a proof from outside could not be answered', { path: request.url, error });
       send(response, status, body, 'application/problem+json');
     }
   };

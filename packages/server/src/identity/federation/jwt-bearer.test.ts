@@ -93,6 +93,15 @@ describe('a token of an outside issuer', () => {
     assert.equal((await present(token)).status, 200);
   });
 
+  test('is not used up by a request that starts nothing because of what it asks for', async () => {
+    const token = await issuer.sign({ sub: 'deploy-service' });
+    const details = JSON.stringify([{ type: 'urn:gatehouse:task', template: 'support', parameters: {}, intent: 'x' }]);
+    const refused = await present(token, { authorization_details: details });
+    assert.equal(refused.status, 400);
+    assert.equal((await present(token)).status, 200);
+    assert.equal((await present(token)).body.error, 'invalid_grant');
+  });
+
   /** @proves law-6.federation */
   test('mints nothing for an agent that was killed, and again when it was activated', async () => {
     await house.registry.setAgentState('agent-ci-prod', 'suspended', 'test', { killed: true });

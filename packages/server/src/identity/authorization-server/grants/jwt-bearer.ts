@@ -1,6 +1,7 @@
 import type { Task } from '@gatehouse/protocol';
 import type { TokenEndpointGrantContext } from 'oidc-provider';
 import { isJsonObject } from '../../../platform/index.ts';
+import type { DatabaseTransaction } from '../../../storage/index.ts';
 import type { Federation } from '../../federation/index.ts';
 import { oauthError } from '../oauth-error.ts';
 import { grantTypes } from '../server-metadata.ts';
@@ -65,13 +66,14 @@ async function answerFederated(dependencies: JwtBearerDependencies, ctx: TokenEn
   const details = taskDetailsOf(params.authorization_details as string | undefined);
   const audience = audienceOf(params.resource as string | string[] | undefined, publicUrl);
   const binding = bindingOf(dependencies, ctx, agent);
-  await storage
-    .transaction((transaction) => vouched.use(transaction, binding.jkt ?? binding.certificate ?? ''))
-    .catch(asInvalidGrant);
-  const task: Task =
-    'task' in details
-      ? await runningTask(dependencies, details.task, agent)
-      : await registry.startTask(agent.name, details);
+  // A request that starts nothing, because of what it asks for, uses no assertion up.
+  const use = (transaction: DatabaseTransaction) =>
+    vouched.use(transaction, binding.jkt ?? binding.certificate ?? '').catch(asInvalidGrant);
+  let task: Task;
+  if ('task' in details) {
+    task = await runningTask(dependencies, details.task, agent);
+    await storage.transaction(use);
+  } else task = await registry.startTask(agent.name, details, { within: use });
   const via = `trust rule ${rule.name} (${vouched.source})`;
   await answerWithToken(dependencies, ctx, { agent, task, audience, binding, via });
 }
