@@ -106,6 +106,7 @@ const limitSources = [
   ['The MCP door', 'packages/server/src/gate/mcp/limits.ts', 'doorLimits'],
   ['The authorization server', 'packages/server/src/identity/authorization-server/limits.ts', 'authorizationLimits'],
   ['The trust domain', 'packages/server/src/identity/trust-domain/limits.ts', 'trustDomainLimits'],
+  ['Sessions of people', 'packages/server/src/identity/people/limits.ts', 'sessionLimits'],
   [
     'Sign-in with an identity provider',
     'packages/server/src/identity/people/company-sign-in/limits.ts',

@@ -63,6 +63,7 @@ export async function startWorkspace(
     port?: number;
     streamRestMs?: number;
     clients?: { dynamic?: boolean; hosts?: string[] };
+    scimAgents?: boolean;
     clientMetadata?: { allowPrivateAddress: boolean; ca: string };
     requireProofNonce?: boolean;
     /** A port for mutual TLS, too. */
@@ -88,6 +89,7 @@ export async function startWorkspace(
         replica: options.replica ?? 'one',
         ...(options.clients && { clients: options.clients }),
         ...(options.requireProofNonce && { requireProofNonce: true }),
+        ...(options.scimAgents && { scimAgents: true }),
       },
       {
         log: quietLog,

@@ -39,6 +39,18 @@ export const roleMappingManifest = z.strictObject({
   roles: z.array(role).min(1),
 });
 
+/** What agents of a type that a directory names (SCIM) are here. Without a mapping it makes none of that type. */
+export const agentMappingManifest = z.strictObject({
+  kind: z.literal('AgentMapping'),
+  name,
+  description,
+  /** `agentType`, exactly as the directory gives it. */
+  agentType: z.string().min(1).max(100),
+  environment: name,
+  blueprint: name,
+  risk: z.enum(['low', 'medium', 'high']).default('medium'),
+});
+
 /** The company's OpenID provider: people sign in with it. */
 export const identityProviderManifest = z.strictObject({
   kind: z.literal('IdentityProvider'),
@@ -297,6 +309,7 @@ export const manifest = z.discriminatedUnion('kind', [
   policyManifest,
   trustDomainManifest,
   roleMappingManifest,
+  agentMappingManifest,
   identityProviderManifest,
   controlPolicyManifest,
   trustRuleManifest,
@@ -314,6 +327,7 @@ export type ToolServerManifest = z.infer<typeof toolServerManifest>;
 export type TemplateManifest = z.infer<typeof templateManifest>;
 export type PolicyManifest = z.infer<typeof policyManifest>;
 export type TrustDomainManifest = z.infer<typeof trustDomainManifest>;
+export type AgentMappingManifest = z.infer<typeof agentMappingManifest>;
 export type RoleMappingManifest = z.infer<typeof roleMappingManifest>;
 export type IdentityProviderManifest = z.infer<typeof identityProviderManifest>;
 export type ControlPolicyManifest = z.infer<typeof controlPolicyManifest>;

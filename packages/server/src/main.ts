@@ -10,6 +10,7 @@ import { createEnforcement } from './enforcement/index.ts';
 import { createMcpDoor, createUpstreamAuthorizations, createUpstreams, UpstreamFailure } from './gate/index.ts';
 import { applyWorkspace, createDepartures, endExpiredTasks, type Offboarding, offboard } from './governance/index.ts';
 import {
+  createAgentDirectory,
   createCompanySignIn,
   createCompanySignInDoor,
   createConsents,
@@ -254,7 +255,15 @@ export async function startServer(
     publicUrl: config.publicUrl,
     offboard: (email, how) => offboard(leaving, email, how),
   });
-  const scimDoor = createScimDoor({ directory, tokens: scimTokens, log, publicUrl: config.publicUrl });
+  const scimDoor = createScimDoor({
+    directory,
+    agents: config.scimAgents
+      ? createAgentDirectory({ storage, registry, clock, publicUrl: config.publicUrl })
+      : undefined,
+    tokens: scimTokens,
+    log,
+    publicUrl: config.publicUrl,
+  });
   const departures = createDepartures({
     ...leaving,
     onFailure: (error, person) => log.error('a departure could not be completed and is tried again', { person, error }),

@@ -27,6 +27,7 @@ interface Options {
   dynamicClients?: boolean;
   clientHosts?: string[];
   dpopNonces?: boolean;
+  scimAgents?: boolean;
   /** False: apply nothing to an empty database. */
   workspace?: string | false;
   logLevel: LogLevel;
@@ -61,6 +62,7 @@ export const start: Run<Options> = async ({ options, out }) => {
       ...(options.clientHosts && { hosts: options.clientHosts.map(hostOf) }),
     },
     requireProofNonce: options.dpopNonces === true,
+    scimAgents: options.scimAgents === true,
     ...keyEncryptionOf(options),
     ...(options.rotateKeysAfter !== undefined && {
       rotateKeysAfterDays: toNumber(options.rotateKeysAfter, '--rotate-keys-after', 1, 3_650),

@@ -45,6 +45,10 @@ export function addServerVerbs(program: Command): void {
         'every DPoP proof needs a nonce of this server (RFC 9449 §8): a captured one is worth nothing elsewhere',
       ),
       option(
+        '--scim-agents',
+        'let directories name agents as well (SCIM, draft-wzdk-scim-agent-resource-00), as AgentMapping manifests say',
+      ),
+      option(
         '--key-encryption <source...>',
         'what seals stored secrets: file:PATH, env:NAME, command:PROGRAM ARGUMENT…, openbao:URL#transit/keys/NAME, aws-kms:ARN; several to change from one to another (or GATEHOUSE_KEY_ENCRYPTION, one a line; default: keys/key-encryption.key in the data directory)',
       ),

@@ -103,7 +103,10 @@ export function createApi(deps: ApiDependencies) {
     const { status: usual, body } = toProblem(error);
     // A slow body is the client's doing, unlike whatever else takes too long here.
     const status = error instanceof GatehouseError && error.code === 'body.slow' ? 408 : usual;
-    if (status >= 500) deps.log.error('an API request failed', { error });
+    // What somebody else's server did is their failure: an alert on errors must mean ours.
+    if (error instanceof GatehouseError && error.kind === 'upstream')
+      deps.log.warn('what an API request needs from elsewhere could not be had', { error });
+    else if (status >= 500) deps.log.error('an API request failed', { error });
     return new Response(JSON.stringify({ ...body, status }), {
       status,
       headers: { ...securityHeaders, 'content-type': 'application/problem+json', 'cache-control': 'no-store' },

@@ -24,6 +24,8 @@ export interface Config {
   };
   /** True: every DPoP proof needs a nonce of the replica that it is sent to (RFC 9449 §8). Default false. */
   requireProofNonce?: boolean;
+  /** Directories may provision agents as well (SCIM; by a draft, so off unless wanted). */
+  scimAgents?: boolean;
   /** SPIFFE trust domain of the workspace. */
   trustDomain: string;
   /** Name of this replica; owns one Merkle log. */

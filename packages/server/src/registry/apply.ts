@@ -63,6 +63,7 @@ async function applyWithin(
   manifests: Manifest[],
   options: ApplyOptions,
 ): Promise<{ steps: Step[]; changes: ChangeSet }> {
+  await options.first?.(transaction);
   const stored = await readStored(transaction, manifests, options.prune);
   const steps = planSteps(manifests, stored, options.prune);
   const objects = objectsAfter(steps, stored);

@@ -62,6 +62,20 @@ function checkObject({ objects, trustDomain }: Workspace, manifest: ObjectManife
         ),
         ...checkDelegatesTo(objects, manifest.delegatesTo?.blueprints ?? [], problem),
       ];
+    case 'AgentMapping':
+      return [
+        ...(objects.has(`Environment/${manifest.environment}`)
+          ? []
+          : [problem('environment', missing('Environment', manifest.environment))]),
+        ...(objects.has(`Blueprint/${manifest.blueprint}`)
+          ? []
+          : [problem('blueprint', missing('Blueprint', manifest.blueprint))]),
+        ...[...objects.values()].flatMap((other) =>
+          other.kind === 'AgentMapping' && other.agentType === manifest.agentType && other.name < manifest.name
+            ? [problem('agentType', `"${other.name}" is for this agentType already; one alone decides.`)]
+            : [],
+        ),
+      ];
     case 'Group':
       return checkGroup(objects, manifest);
     case 'ToolServer':

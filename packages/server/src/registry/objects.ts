@@ -12,6 +12,7 @@ export const kindOrder: Manifest['kind'][] = [
   'Person',
   'TrustDomain',
   'RoleMapping',
+  'AgentMapping',
   'IdentityProvider',
   'ControlPolicy',
   'ToolServer',

@@ -20,6 +20,8 @@ export interface Stored {
   isWhole: boolean;
   objects: Map<string, StoredObject>;
   agents: Map<string, { row: Tables['agents']; manifest: AgentManifest }>;
+  /** Agents that a directory names: no repository ends them by not naming them. */
+  provisioned: ReadonlySet<string>;
 }
 
 /** One manifest against what is stored. */
@@ -42,10 +44,12 @@ export async function readStored(db: Database, manifests: readonly Manifest[], p
     ? await readReferred(db, [...manifests, ...agents.map(agentManifestOf)])
     : await db.selectFrom('objects').select('body').execute();
   const stored = objects.map(fromObjectRow);
+  const provisioned = prune ? await db.selectFrom('scim_agents').select('name').execute() : [];
   return {
     isWhole: !onlyAgents,
     objects: new Map(stored.map((object) => [keyOf(object.manifest), object])),
     agents: new Map(agents.map((row) => [row.name, { row, manifest: agentManifestOf(row) }])),
+    provisioned: new Set(provisioned.map(({ name }) => name)),
   };
 }
 
@@ -82,7 +86,9 @@ export function planSteps(manifests: readonly Manifest[], stored: Stored, prune:
   const named = new Set(manifests.map(keyOf));
   const leftOver: Manifest[] = [
     ...[...stored.objects.values()].filter(({ person }) => person?.declared !== false).map(({ manifest }) => manifest),
-    ...[...stored.agents.values()].map(({ manifest }) => manifest).filter(({ state }) => state !== 'retired'),
+    ...[...stored.agents.values()]
+      .map(({ manifest }) => manifest)
+      .filter(({ state, name }) => state !== 'retired' && !stored.provisioned.has(name)),
   ].filter((manifest) => !named.has(keyOf(manifest)));
   return [...steps, ...leftOver.sort(byKindAndName).map(deleteStep)];
 }

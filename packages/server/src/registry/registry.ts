@@ -56,7 +56,11 @@ export async function createRegistry(deps: RegistryDependencies): Promise<Regist
       const objects = (await storage.db.selectFrom('objects').select('body').execute())
         .map(fromObjectRow)
         .filter(({ person }) => person?.declared !== false);
-      const agents = await storage.db.selectFrom('agents').selectAll().execute();
+      const agents = await storage.db
+        .selectFrom('agents')
+        .selectAll()
+        .where('name', 'not in', (query) => query.selectFrom('scim_agents').select('name'))
+        .execute();
       const manifests: Manifest[] = [
         ...objects.map(({ manifest }) => manifest),
         ...agents.map((row) => agentManifestOf(row)),

@@ -1,5 +1,6 @@
 import type {
   AgentManifest,
+  AgentMappingManifest,
   BlueprintManifest,
   ClientManifest,
   ControlPolicyManifest,
@@ -183,6 +184,7 @@ const mapOf = {
   Environment: 'environments',
   Group: 'declaredGroups',
   RoleMapping: 'roleMappings',
+  AgentMapping: 'agentMappings',
   IdentityProvider: 'identityProviders',
   ControlPolicy: 'controlPolicies',
   Template: 'templates',
@@ -206,6 +208,7 @@ function objectMaps(objects: ReadonlyMap<string, StoredObject>): ObjectMaps {
     directory: new Map<string, KnownPerson>(),
     storedPeople: new Map<string, StoredPerson>(),
     roleMappings: new Map<string, RoleMappingManifest>(),
+    agentMappings: new Map<string, AgentMappingManifest>(),
     identityProviders: new Map<string, IdentityProviderManifest>(),
     controlPolicies: new Map<string, ControlPolicyManifest>(),
     trustRules: new Map<string, TrustRuleManifest>(),

@@ -1,5 +1,6 @@
 import type {
   AgentManifest,
+  AgentMappingManifest,
   BlueprintManifest,
   ClientManifest,
   ControlPolicyManifest,
@@ -124,6 +125,7 @@ export interface Snapshot {
   readonly clients: ReadonlyMap<string, ClientManifest>;
   /** Everybody known, also who has left. */
   readonly directory: ReadonlyMap<string, KnownPerson>;
+  readonly agentMappings: ReadonlyMap<string, AgentMappingManifest>;
   readonly roleMappings: ReadonlyMap<string, RoleMappingManifest>;
   readonly identityProviders: ReadonlyMap<string, IdentityProviderManifest>;
   readonly controlPolicies: ReadonlyMap<string, ControlPolicyManifest>;
@@ -148,6 +150,8 @@ export interface ApplyOptions {
    * validated against the tools' real schemas.
    */
   served?: ReadonlyMap<string, ServedDefinition[]>;
+  /** Done first in the same transaction; what it throws refuses the apply. */
+  first?(transaction: DatabaseTransaction): Promise<void>;
 }
 
 export interface Registry extends PersonChanges {

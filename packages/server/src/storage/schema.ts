@@ -234,6 +234,17 @@ export interface Tables {
     updated_at: number;
   };
   scim_members: { group_id: string; user_id: string };
+  scim_agents: {
+    id: string;
+    name: string;
+    external_id: string | null;
+    /** 1: the directory has deactivated it, and may bring it back. */
+    suspended: number;
+    body: string;
+    version: number;
+    created_at: number;
+    updated_at: number;
+  };
   signin_links: { token_digest: string; person: string; expires_at: number; used_at: number | null };
   webauthn_challenges: { id: string; person: string; purpose: string; challenge: string; expires_at: number };
 

@@ -116,15 +116,14 @@ export function createPeople(dependencies: PeopleDependencies): People {
       return sessions.open(transaction, person, 'oidc', userAgent, { provider });
     },
 
-    endProviderSessions: ({ provider, subject, session }) =>
-      storage.transaction(async (transaction) => {
-        let query = transaction.deleteFrom('people_sessions').where('provider', '=', provider);
-        if (subject !== undefined) query = query.where('provider_subject', '=', subject);
-        if (session !== undefined) query = query.where('provider_session', '=', session);
-        const gone = await query.returning(['id_digest', 'person']).execute();
-        for (const { id_digest, person } of gone) await sessions.ended(transaction, person, provider, [id_digest]);
-        return gone.length;
-      }),
+    async endProviderSessions(transaction, { provider, subject, session }) {
+      let query = transaction.deleteFrom('people_sessions').where('provider', '=', provider);
+      if (subject !== undefined) query = query.where('provider_subject', '=', subject);
+      if (session !== undefined) query = query.where('provider_session', '=', session);
+      const gone = await query.returning(['id_digest', 'person']).execute();
+      for (const { id_digest, person } of gone) await sessions.ended(transaction, person, provider, [id_digest]);
+      return gone.length;
+    },
 
     listAllSessions: sessions.listAll,
     listSessions: sessions.list,

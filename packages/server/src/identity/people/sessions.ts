@@ -2,21 +2,10 @@ import { randomBytes } from 'node:crypto';
 import type { PersonManifest } from '@gatehouse/protocol';
 import { type Clock, GatehouseError, Secret, sha256Hex } from '../../platform/index.ts';
 import type { Database, DatabaseTransaction, RecordChange, Storage, Tables } from '../../storage/index.ts';
+import { sessionLimits as limits } from './limits.ts';
 import type { RelyingParty } from './relying-party.ts';
 import { readSessionCookie, sessionCookie } from './session-cookie.ts';
 import type { NewSession, PeopleDirectory, SessionOrigin, SessionSummary, SignedInPerson } from './types.ts';
-
-/** Absolute life of a session: a working day with its breaks. */
-const SESSION_TTL_MS = 12 * 3_600_000;
-/** A session nobody uses ends: a console left open is somebody else's chance. */
-const IDLE_TTL_MS = 3_600_000;
-/** A session from a link is there to enrol a passkey and for nothing else. */
-const ENROLMENT_TTL_MS = 15 * 60_000;
-/** Passkeys may be added and removed this long after signing in: a stolen cookie is older, as a rule. */
-const FRESH_MS = 5 * 60_000;
-/** `last_seen_at` is written at most this often. */
-const SEEN_EVERY_MS = 60_000;
-const USER_AGENT_CHARS = 300;
 
 /** Sessions that open more than enrolment. */
 const ENTERED: readonly SessionOrigin[] = ['passkey', 'oidc', 'device'];
@@ -56,7 +45,7 @@ export function createSessions({ storage, registry, recordChange, clock, party }
     return database
       .selectFrom('people_sessions')
       .where('expires_at', '>', now)
-      .where('last_seen_at', '>', now - IDLE_TTL_MS);
+      .where('last_seen_at', '>', now - limits.idleTtlMs);
   };
 
   async function end(transaction: DatabaseTransaction, person: string, by: string, ids: string[]): Promise<void> {
@@ -83,7 +72,7 @@ export function createSessions({ storage, registry, recordChange, clock, party }
       const person = declared(email);
       const token = randomBytes(32).toString('base64url');
       const now = clock.now();
-      const ttlMs = isEntered(via) ? SESSION_TTL_MS : ENROLMENT_TTL_MS;
+      const ttlMs = isEntered(via) ? limits.sessionTtlMs : limits.enrolmentTtlMs;
       const restricted = via === 'device';
       const session = sha256Hex(token);
       await transaction
@@ -94,7 +83,7 @@ export function createSessions({ storage, registry, recordChange, clock, party }
           created_at: now,
           expires_at: now + ttlMs,
           last_seen_at: now,
-          user_agent: (userAgent ?? '').slice(0, USER_AGENT_CHARS),
+          user_agent: (userAgent ?? '').slice(0, limits.userAgentChars),
           via,
           restricted: restricted ? 1 : 0,
           dpop_jkt: more.dpopJkt ?? null,
@@ -148,7 +137,7 @@ export function createSessions({ storage, registry, recordChange, clock, party }
         );
       }
       const now = clock.now();
-      if (!passive && now - row.last_seen_at >= SEEN_EVERY_MS) {
+      if (!passive && now - row.last_seen_at >= limits.seenEveryMs) {
         await storage.transaction((transaction) =>
           transaction
             .updateTable('people_sessions')
@@ -172,7 +161,7 @@ export function createSessions({ storage, registry, recordChange, clock, party }
       throw new GatehouseError('unauthenticated', 'session.none', 'Your session has ended. Sign in again.');
     },
 
-    isFresh: (session: { created_at: number }) => clock.now() - session.created_at < FRESH_MS,
+    isFresh: (session: { created_at: number }) => clock.now() - session.created_at < limits.freshMs,
 
     /** Ends one session inside a transaction of the caller's; false when it was gone already. */
     async remove(transaction: DatabaseTransaction, id: string): Promise<boolean> {
@@ -218,7 +207,7 @@ export function createSessions({ storage, registry, recordChange, clock, party }
         .selectAll()
         .where('person', '=', email)
         .orderBy('created_at', 'desc')
-        .limit(200)
+        .limit(limits.listed)
         .execute();
       return rows.map(summaryOf);
     },
@@ -269,7 +258,9 @@ export function createSessions({ storage, registry, recordChange, clock, party }
       const now = clock.now();
       await transaction
         .deleteFrom('people_sessions')
-        .where((where) => where.or([where('expires_at', '<=', now), where('last_seen_at', '<=', now - IDLE_TTL_MS)]))
+        .where((where) =>
+          where.or([where('expires_at', '<=', now), where('last_seen_at', '<=', now - limits.idleTtlMs)]),
+        )
         .execute();
     },
   };

@@ -158,7 +158,10 @@ export interface People extends PasskeyVerification {
     },
   ): Promise<NewSession>;
   /** Ends what a provider vouched for: one session of its own, or all of a subject. Says how many. */
-  endProviderSessions(of: { provider: string; subject?: string; session?: string }): Promise<number>;
+  endProviderSessions(
+    transaction: DatabaseTransaction,
+    of: { provider: string; subject?: string; session?: string },
+  ): Promise<number>;
 
   /** Sessions of everybody, newest first; `before` is the id of the last one of the page before. */
   listAllSessions(filter: {

@@ -103,6 +103,7 @@ export function shopWorkspace(
     trustDomains: new Map(),
     directory: new Map(),
     roleMappings: new Map(),
+    agentMappings: new Map(),
     identityProviders: new Map(),
     controlPolicies: new Map(),
     servers: new Map([['shop', server]]),

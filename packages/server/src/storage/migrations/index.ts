@@ -10,6 +10,7 @@ import * as people from './0009-people.ts';
 import * as keyEncryption from './0010-key-encryption.ts';
 import * as upstreamAuthorization from './0011-upstream-authorization.ts';
 import * as idempotency from './0012-idempotency.ts';
+import * as directoryAgents from './0013-directory-agents.ts';
 
 export interface Migration {
   name: string;
@@ -28,4 +29,5 @@ export const migrations: readonly Migration[] = [
   { name: '0010-key-encryption', up: keyEncryption.up },
   { name: '0011-upstream-authorization', up: upstreamAuthorization.up },
   { name: '0012-idempotency', up: idempotency.up },
+  { name: '0013-directory-agents', up: directoryAgents.up },
 ];

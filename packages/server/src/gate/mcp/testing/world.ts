@@ -128,6 +128,7 @@ export function createTestRegistry(manifests: z.input<typeof toolServerManifest>
       people: new Map(),
       directory: new Map(),
       roleMappings: new Map(),
+      agentMappings: new Map(),
       identityProviders: new Map(),
       controlPolicies: new Map(),
       servers: new Map(servers),

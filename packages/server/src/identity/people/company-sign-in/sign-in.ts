@@ -5,6 +5,7 @@ import * as oidc from 'openid-client';
 import { type Clock, GatehouseError, type Log, type Outbound, Secret, sha256Hex } from '../../../platform/index.ts';
 import type { PersonChanges, Snapshot } from '../../../registry/index.ts';
 import type { RecordChange, Sealer, Storage } from '../../../storage/index.ts';
+import { useAssertionWithin } from '../../authorization-server/used-assertions.ts';
 import type { NewSession, People } from '../types.ts';
 import { createClientKey } from './client-key.ts';
 import { companySignInLimits as limits } from './limits.ts';
@@ -189,10 +190,18 @@ export function createCompanySignIn(deps: CompanySignInDependencies): CompanySig
         // A nonce would let an ID token pass for one (Back-Channel Logout 1.0 §2.4).
         if (!isLogout || payload.nonce !== undefined || (payload.sub === undefined && sid === undefined))
           throw new errors.JWTInvalid('it is no logout token');
-        return await people.endProviderSessions({
-          provider: name,
-          ...(payload.sub !== undefined && { subject: payload.sub }),
-          ...(sid !== undefined && { session: sid }),
+        const { jti, exp } = payload as { jti: string; exp: number };
+        return await storage.transaction(async (transaction) => {
+          // One transaction with what it ends: a provider that tries again after a failure is heard.
+          const id = `logout:${sha256Hex(JSON.stringify([name, jti]))}`;
+          const until = (exp + limits.clockToleranceSeconds) * 1_000;
+          const isNew = await useAssertionWithin(transaction, id, clock.now(), until);
+          if (!isNew) throw new errors.JWTInvalid('it was used before');
+          return people.endProviderSessions(transaction, {
+            provider: name,
+            ...(payload.sub !== undefined && { subject: payload.sub }),
+            ...(sid !== undefined && { session: sid }),
+          });
         });
       } catch (cause) {
         if (!(cause instanceof errors.JOSEError)) throw cause;

@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import SCIMMY from 'scimmy';
 import { type Clock, canonicalJson, type Json } from '../../../platform/index.ts';
 import type { PersonChanges, Snapshot } from '../../../registry/index.ts';
 import type { Database, DatabaseTransaction, RecordChange, Storage, Tables } from '../../../storage/index.ts';
-import { scimLimits as limits } from './limits.ts';
+import { listed, type Page } from './list.ts';
 import { factsOf, patched, type Resource, readGroup, readUser, scimError } from './resources.ts';
 
 export interface DirectoryDependencies {
@@ -14,12 +13,6 @@ export interface DirectoryDependencies {
   publicUrl: string;
   /** Ends what somebody has here; called after their departure is stored, and again until it went through. */
   offboard(email: string, how: { by: string; reason?: string }): Promise<unknown>;
-}
-
-export interface Page {
-  startIndex: number;
-  count: number;
-  filter?: string;
 }
 
 export type Directory = ReturnType<typeof createDirectory>;
@@ -123,26 +116,31 @@ export function createDirectory(deps: DirectoryDependencies) {
     meta: meta('User', row),
   });
 
-  async function groupView(db: Database | DatabaseTransaction, row: Tables['scim_groups']): Promise<Resource> {
-    const members = await db
+  async function groupViews(db: Database | DatabaseTransaction, rows: Tables['scim_groups'][]): Promise<Resource[]> {
+    if (rows.length === 0) return [];
+    const ids = rows.map(({ id }) => id);
+    const all = await db
       .selectFrom('scim_members')
-      .select('user_id')
-      .where('group_id', '=', row.id)
+      .selectAll()
+      .where('group_id', 'in', ids)
       .orderBy('user_id')
       .execute();
-    return {
+    const members = Map.groupBy(all, ({ group_id }) => group_id);
+    return rows.map((row) => ({
       schemas: ['urn:ietf:params:scim:schemas:core:2.0:Group'],
       id: row.id,
       displayName: row.display_name,
       ...(row.external_id !== null && { externalId: row.external_id }),
-      members: members.map(({ user_id: value }) => ({
+      members: (members.get(row.id) ?? []).map(({ user_id: value }) => ({
         value,
         type: 'User',
         $ref: `${publicUrl}/scim/v2/Users/${value}`,
       })),
       meta: meta('Group', row),
-    };
+    }));
   }
+  const groupView = async (db: Database | DatabaseTransaction, row: Tables['scim_groups']) =>
+    (await groupViews(db, [row]))[0] as Resource;
 
   async function changeUser(
     id: string,
@@ -290,16 +288,20 @@ export function createDirectory(deps: DirectoryDependencies) {
         });
         await settle([email], by);
       },
-      async list({ filter, startIndex, count }: Page) {
-        const all = await storage.db
-          .selectFrom('scim_users')
-          .selectAll()
-          .orderBy('created_at')
-          .orderBy('id')
-          .limit(limits.filtered)
-          .execute();
-        return pageOf(matching(all.map(userView), filter), startIndex, count);
-      },
+      list: (page: Page) =>
+        listed(
+          storage.db,
+          {
+            table: 'scim_users',
+            columns: {
+              id: { column: 'id' },
+              userName: { column: 'user_name', fold: true },
+              externalId: { column: 'external_id' },
+            },
+            views: (rows) => rows.map(userView),
+          },
+          page,
+        ),
     },
     groups: {
       async create(body: unknown, by: string): Promise<Resource> {
@@ -326,39 +328,22 @@ export function createDirectory(deps: DirectoryDependencies) {
         });
         await registry.refresh([]);
       },
-      async list({ filter, startIndex, count }: Page) {
-        const all = await storage.db
-          .selectFrom('scim_groups')
-          .selectAll()
-          .orderBy('created_at')
-          .orderBy('id')
-          .limit(limits.filtered)
-          .execute();
-        const views = await Promise.all(all.map((row) => groupView(storage.db, row)));
-        return pageOf(matching(views, filter), startIndex, count);
-      },
+      list: (page: Page) =>
+        listed(
+          storage.db,
+          {
+            table: 'scim_groups',
+            columns: { id: { column: 'id' }, externalId: { column: 'external_id' } },
+            views: (rows) => groupViews(storage.db, rows),
+          },
+          page,
+        ),
     },
   };
 }
 
-function matching(resources: Resource[], filter: string | undefined): Resource[] {
-  if (filter === undefined || filter === '') return resources;
-  // Read leniently it would match nothing, and a client would make a second user.
-  if (/\s(eq|ne|co|sw|ew|gt|lt|ge|le|and|or|not)\s*$/i.test(filter))
-    throw scimError(400, 'invalidFilter', 'The filter ends where a value should be.');
-  try {
-    return new SCIMMY.Types.Filter(filter).match(resources) as Resource[];
-  } catch (error) {
-    throw scimError(400, 'invalidFilter', error instanceof Error ? error.message : 'The filter cannot be read.');
-  }
-}
-
-function pageOf(all: Resource[], startIndex: number, count: number) {
-  return { totalResults: all.length, startIndex, resources: all.slice(startIndex - 1, startIndex - 1 + count) };
-}
-
 /** RFC 7644 §3.14. */
-function requireVersion(current: number, wanted: string | undefined): void {
+export function requireVersion(current: number, wanted: string | undefined): void {
   if (wanted === undefined || wanted === '*' || wanted === `W/"${current}"`) return;
   throw scimError(412, '', 'The resource has changed since. Read it again.');
 }

@@ -1,22 +1,27 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import SCIMMY from 'scimmy';
 import { GatehouseError, type Log, parseStrictJson } from '../../../platform/index.ts';
+import { AGENT_SCHEMA, AgentSchema } from './agent-schema.ts';
+import type { AgentDirectory } from './agents.ts';
 import type { Directory } from './directory.ts';
 import { scimLimits as limits } from './limits.ts';
-import { plain, scimError } from './resources.ts';
+import { plain, refuseNul, scimError } from './resources.ts';
 import type { ScimTokens } from './tokens.ts';
 
 const BASE = '/scim/v2';
 const LIST = 'urn:ietf:params:scim:api:messages:2.0:ListResponse';
 
-/** The SCIM 2.0 service provider at `/scim/v2` (RFC 7644): users and groups; no bulk, no sorting, no passwords. */
+/** The SCIM 2.0 service provider at `/scim/v2` (RFC 7644): users, groups and, where let, agents; no bulk, no sorting, no passwords. */
 export function createScimDoor({
   directory,
+  agents,
   tokens,
   log,
   publicUrl,
 }: {
   directory: Directory;
+  /** Only where the operator has let directories provision agents. */
+  agents?: AgentDirectory | undefined;
   tokens: ScimTokens;
   log: Log;
   publicUrl: string;
@@ -31,17 +36,14 @@ export function createScimDoor({
       );
     const by = `scim/${client.id}`;
     const url = new URL(request.url ?? '/', publicUrl);
-    const [kind = '', id, more] = url.pathname
-      .slice(BASE.length + 1)
-      .split('/')
-      .map(decodeURIComponent);
+    const [kind = '', id, more] = partsOf(url.pathname);
     if (more !== undefined) throw scimError(404, '', 'There is no such resource.');
     const { method = 'GET' } = request;
     if (method === 'GET') {
-      const fixed = discovery(kind, id, publicUrl);
+      const fixed = discovery(kind, id, publicUrl, agents !== undefined);
       if (fixed) return { status: 200, body: fixed };
     }
-    const of = kind === 'Users' ? directory.users : kind === 'Groups' ? directory.groups : undefined;
+    const of = { Users: directory.users, Groups: directory.groups, Agents: agents }[kind];
     if (!of) throw scimError(kind === 'Bulk' ? 501 : 404, '', 'There is no such resource.');
     const ifMatch = request.headers['if-match'];
     const version = ifMatch === undefined ? [] : ([ifMatch] as const);
@@ -110,16 +112,32 @@ function told(error: unknown): { status: number; type: string; detail: string } 
   return { status: 500, type: '', detail: 'Something failed inside Gatehouse; the server log has the cause.' };
 }
 
+/** Ids as they were made: what cannot be decoded, or stored, is nobody's. */
+function partsOf(path: string): string[] {
+  try {
+    const parts = path
+      .slice(BASE.length + 1)
+      .split('/')
+      .map(decodeURIComponent);
+    if (parts.every((part) => !part.includes('\0'))) return parts;
+  } catch {
+    // Not decodable: below.
+  }
+  throw scimError(404, '', 'There is no such resource.');
+}
+
 function pageAsked(query: URLSearchParams) {
   const number = (name: string, fallback: number) => {
     const value = Number(query.get(name) ?? fallback);
     return Number.isSafeInteger(value) ? value : fallback;
   };
   const filter = query.get('filter');
+  if (filter !== null && filter.length > limits.filterChars)
+    throw scimError(400, 'invalidFilter', `A filter has at most ${limits.filterChars} characters.`);
   return {
     startIndex: Math.max(1, number('startIndex', 1)),
     count: Math.min(limits.pageSize, Math.max(0, number('count', limits.pageSize))),
-    ...(filter !== null && { filter: filter.slice(0, 2_000) }),
+    ...(filter !== null && { filter }),
   };
 }
 
@@ -151,12 +169,14 @@ async function readJson(request: IncomingMessage): Promise<object> {
   const value = parseStrictJson(Buffer.concat(chunks));
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw scimError(400, 'invalidSyntax', 'The body is no JSON object.');
+  refuseNul(value);
   return value;
 }
 
 /** RFC 7644 §4. */
-function discovery(kind: string, id: string | undefined, publicUrl: string): unknown {
-  const schemas = [SCIMMY.Schemas.User, SCIMMY.Schemas.EnterpriseUser, SCIMMY.Schemas.Group].map((each) =>
+function discovery(kind: string, id: string | undefined, publicUrl: string, withAgents: boolean): unknown {
+  const known = [SCIMMY.Schemas.User, SCIMMY.Schemas.EnterpriseUser, SCIMMY.Schemas.Group];
+  const schemas = [...known, ...(withAgents ? [AgentSchema] : [])].map((each) =>
     plain(
       (each as unknown as { definition: { describe(base: string): unknown } }).definition.describe(
         `${publicUrl}${BASE}/Schemas`,
@@ -179,6 +199,17 @@ function discovery(kind: string, id: string | undefined, publicUrl: string): unk
       endpoint: '/Groups',
       schema: 'urn:ietf:params:scim:schemas:core:2.0:Group',
     },
+    ...(withAgents
+      ? [
+          {
+            schemas: ['urn:ietf:params:scim:schemas:core:2.0:ResourceType'],
+            id: 'Agent',
+            name: 'Agent',
+            endpoint: '/Agents',
+            schema: AGENT_SCHEMA,
+          },
+        ]
+      : []),
   ];
   const pick = (all: { id?: unknown }[]) => {
     if (id === undefined) return listed({ totalResults: all.length, startIndex: 1, resources: all });

@@ -3,8 +3,12 @@ export const scimLimits = {
   bodyBytes: 2 * 1024 * 1024,
   /** Resources on one page; the rest follows with `startIndex` (RFC 7644 §3.4.2.4). */
   pageSize: 200,
-  /** Users that one filter is matched against which no index serves. */
+  /** Resources that one filter is matched against which no index serves; where there are more it is refused. */
   filtered: 20_000,
+  /** Resources that are read at once to match such a filter: what one request keeps in memory. */
+  readAtOnce: 500,
+  /** Characters of a filter. */
+  filterChars: 2_000,
   /** Operations of one PATCH. */
   patchOperations: 1_000,
   /** Bearers of directories in the workspace. */

@@ -1,4 +1,5 @@
 import SCIMMY from 'scimmy';
+import { AgentSchema } from './agent-schema.ts';
 
 SCIMMY.Schemas.User.extend(SCIMMY.Schemas.EnterpriseUser as never, false);
 
@@ -27,8 +28,19 @@ export function forgiving(value: unknown): unknown {
 
 const pathOf = (value: object) => ('path' in value && typeof value.path === 'string' ? value.path : '');
 
+/** PostgreSQL has no U+0000 in a text, and no name has one. */
+export function refuseNul(value: unknown): void {
+  if (typeof value === 'string' && value.includes('\0'))
+    throw scimError(400, 'invalidValue', 'A value holds the character U+0000.');
+  if (typeof value === 'object' && value !== null) for (const member of Object.values(value)) refuseNul(member);
+}
+
 export function readUser(body: unknown): Resource {
   return plain(new SCIMMY.Schemas.User(forgiving(body) as never, 'in'));
+}
+
+export function readAgent(body: unknown): Resource {
+  return plain(new AgentSchema(forgiving(body), 'in'));
 }
 
 export function readGroup(body: unknown): Resource {
@@ -36,9 +48,12 @@ export function readGroup(body: unknown): Resource {
 }
 
 /** RFC 7644 §3.5.2; undefined where nothing changed. */
-export async function patched(kind: 'User' | 'Group', current: Resource, body: unknown): Promise<Resource> {
+export async function patched(kind: 'User' | 'Group' | 'Agent', current: Resource, body: unknown): Promise<Resource> {
   const message = new SCIMMY.Messages.PatchOp(forgiving(body) as never);
-  const Schema = SCIMMY.Schemas[kind] as unknown as new (data: unknown, direction?: string) => never;
+  const Schema = (kind === 'Agent' ? AgentSchema : SCIMMY.Schemas[kind]) as unknown as new (
+    data: unknown,
+    direction?: string,
+  ) => never;
   const after = await message.apply(new Schema(current, 'both'));
   return after === undefined ? current : plain(after);
 }

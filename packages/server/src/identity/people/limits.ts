@@ -1,0 +1,16 @@
+export const sessionLimits = {
+  /** Absolute life of a session: a working day with its breaks. */
+  sessionTtlMs: 12 * 3_600_000,
+  /** A session nobody uses ends: a console left open is somebody else's chance. */
+  idleTtlMs: 3_600_000,
+  /** A session from a link is there to enrol a passkey and for nothing else. */
+  enrolmentTtlMs: 15 * 60_000,
+  /** Passkeys may be added and removed this long after signing in: a stolen cookie is older, as a rule. */
+  freshMs: 5 * 60_000,
+  /** Use is written down at most this often, so that the idle time is exact to a minute. */
+  seenEveryMs: 60_000,
+  /** Characters of a browser's name that are kept. */
+  userAgentChars: 300,
+  /** Sessions of one person that a list shows, newest first. */
+  listed: 200,
+} as const;
