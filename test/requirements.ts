@@ -421,6 +421,12 @@ export const requirements: Requirement[] = [
     source: 'SECURITY.md#law-10',
   },
   {
+    id: 'people.leaves-nothing',
+    promise:
+      'However somebody leaves, no session, passkey, link, delegation, code, refresh token, device code or CIBA request of theirs is good afterwards, and reinstating brings none back',
+    source: 'docs/explanation/roles.md',
+  },
+  {
     id: 'roles.table',
     promise: 'Every route of the control API lets in exactly the roles that docs/reference/roles.md names',
     source: 'docs/reference/roles.md',
@@ -577,6 +583,27 @@ export const requirements: Requirement[] = [
     id: 'scim.declared',
     promise: 'A directory adds nothing to whom a manifest declares',
     source: 'docs/explanation/roles.md',
+  },
+  {
+    id: 'scim.pages',
+    promise: 'A page of a directory’s list is cut in the database; a filter keeps no more than the page',
+    source: 'docs/how-to/provision-people.md',
+  },
+  {
+    id: 'scim-agents.off',
+    promise: 'A directory names no agents unless the operator has let it',
+    source: 'docs/how-to/provision-people.md',
+  },
+  {
+    id: 'scim-agents.mapped',
+    promise:
+      'Environment, blueprint and risk of a directory’s agent come from a manifest alone; it takes over no agent that is there',
+    source: 'docs/how-to/provision-people.md',
+  },
+  {
+    id: 'scim-agents.not-back',
+    promise: 'A directory brings back no agent that was suspended or killed in Gatehouse',
+    source: 'docs/how-to/provision-people.md',
   },
   {
     id: 'scim.leaver',

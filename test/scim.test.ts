@@ -1,274 +1,295 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Role } from '@gatehouse/protocol';
+import { onEachDatabase } from '../packages/server/src/identity/people/testing/databases.ts';
 import { manifests } from './support/fixtures.ts';
 import { startWorkspace, type Workspace } from './support/workspace.ts';
 
 /** A company's directory over SCIM, in the shapes that Entra and Okta publish, and what its changes do to people and their agents. */
-let workspace: Workspace;
-let token = '';
+onEachDatabase('a directory', (database) => {
+  let workspace: Workspace;
+  let token = '';
 
-const agent = (name: string, owner: string) => ({
-  kind: 'Agent' as const,
-  name,
-  owner,
-  purpose: 'tests',
-  environment: 'production',
-  blueprint: 'support',
-});
-
-before(async () => {
-  workspace = await startWorkspace();
-  await workspace.apply([
-    ...manifests(),
-    { kind: 'RoleMapping', name: 'engineers', group: 'Engineering', roles: ['developer', 'owner'] },
-    { kind: 'Person', email: 'gina@example.test', displayName: 'Gina', roles: ['auditor'] },
-  ]);
-  ({ token } = await workspace.operator('POST /scim/tokens', { body: { name: 'entra' } }));
-});
-after(() => workspace.close());
-
-async function scim(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
-  const response = await fetch(`${workspace.url}/scim/v2${path}`, {
-    method,
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/scim+json', ...headers },
-    ...(body !== undefined && { body: JSON.stringify(body) }),
+  const agent = (name: string, owner: string) => ({
+    kind: 'Agent' as const,
+    name,
+    owner,
+    purpose: 'tests',
+    environment: 'production',
+    blueprint: 'support',
   });
-  const text = await response.text();
-  // biome-ignore lint/suspicious/noExplicitAny: whatever a directory would read
-  return { status: response.status, headers: response.headers, body: (text === '' ? null : JSON.parse(text)) as any };
-}
 
-const user = (userName: string, more: object = {}) => ({
-  schemas: ['urn:ietf:params:scim:schemas:core:2.0:User', 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User'],
-  externalId: `ext-${userName}`,
-  userName,
-  active: true,
-  emails: [{ primary: true, type: 'work', value: userName }],
-  name: { formatted: 'Given Family', familyName: 'Family', givenName: 'Given' },
-  ...more,
-});
-const patch = (...Operations: object[]) => ({
-  schemas: ['urn:ietf:params:scim:api:messages:2.0:PatchOp'],
-  Operations,
-});
-const person = (email: string) => workspace.operator('GET /people/:email', { params: { email } });
+  before(async () => {
+    workspace = await startWorkspace({ database: await database() });
+    await workspace.apply([
+      ...manifests(),
+      { kind: 'RoleMapping', name: 'engineers', group: 'Engineering', roles: ['developer', 'owner'] },
+      { kind: 'Person', email: 'gina@example.test', displayName: 'Gina', roles: ['auditor'] },
+    ]);
+    ({ token } = await workspace.operator('POST /scim/tokens', { body: { name: 'entra' } }));
+  });
+  after(() => workspace.close());
 
-/** @proves scim.bearer */
-test('the token of a directory is good at its door and nowhere else, and no other credential is good there', async () => {
-  for (const authorization of ['', 'Bearer x', `Bearer scim_${'A'.repeat(43)}`, `Operator ${token}`]) {
-    const { status, body } = await scim('GET', '/Users', undefined, { authorization });
-    assert.equal(status, 401);
-    assert.deepEqual(body.schemas, ['urn:ietf:params:scim:api:messages:2.0:Error']);
-  }
-  for (const scheme of ['Bearer', 'Operator', 'Session']) {
-    const response = await fetch(`${workspace.url}/api/v1/people`, {
-      headers: { authorization: `${scheme} ${token}` },
+  async function scim(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
+    const response = await fetch(`${workspace.url}/scim/v2${path}`, {
+      method,
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/scim+json', ...headers },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
     });
-    assert.ok([401, 403].includes(response.status));
+    const text = await response.text();
+    // biome-ignore lint/suspicious/noExplicitAny: whatever a directory would read
+    return { status: response.status, headers: response.headers, body: (text === '' ? null : JSON.parse(text)) as any };
   }
-  const made = await workspace.operator('POST /scim/tokens', { body: { name: 'short' } });
-  assert.ok(!JSON.stringify(await workspace.operator('GET /scim/tokens')).includes(made.token.slice(5)));
-  const use = { authorization: `Bearer ${made.token}` };
-  assert.equal((await scim('GET', '/Users', undefined, use)).status, 200);
-  await workspace.operator('DELETE /scim/tokens/:id', { params: { id: made.id } });
-  assert.equal((await scim('GET', '/Users', undefined, use)).status, 401);
-});
 
-test('a client finds what the provider can do (RFC 7644 §4)', async () => {
-  const { body } = await scim('GET', '/ServiceProviderConfig');
-  assert.deepEqual([body.patch.supported, body.bulk.supported, body.filter.supported], [true, false, true]);
-  assert.deepEqual(
-    (await scim('GET', '/ResourceTypes')).body.Resources.map(({ id }: { id: string }) => id),
-    ['User', 'Group'],
-  );
-  const { body: schemas } = await scim('GET', '/Schemas');
-  assert.ok(schemas.Resources.some(({ id }: { id: string }) => id === 'urn:ietf:params:scim:schemas:core:2.0:User'));
-  assert.equal((await scim('POST', '/Bulk', {})).status, 501);
-});
-
-/** @proves scim.provision, scim.declared */
-test('users and groups as Entra sends them: found, made, put into a group, which alone gives the roles that a manifest says', async () => {
-  const none = await scim('GET', `/Users?filter=${encodeURIComponent('userName eq "hana@example.test"')}`);
-  assert.deepEqual([none.status, none.body.totalResults], [200, 0]);
-  const made = await scim('POST', '/Users', user('hana@example.test', { roles: [{ value: 'admin' }] }));
-  assert.equal(made.status, 201, JSON.stringify(made.body));
-  assert.equal(made.headers.get('location'), made.body.meta.location);
-  assert.deepEqual((await person('hana@example.test')).roles, [], 'what a directory calls a role is none here');
-  assert.equal((await scim('POST', '/Users', user('HANA@example.test'))).body.scimType, 'uniqueness');
-  const found = await scim('GET', `/Users?filter=${encodeURIComponent('userName eq "hana@example.test"')}&count=1`);
-  assert.deepEqual([found.body.totalResults, found.body.Resources[0].id], [1, made.body.id]);
-
-  const group = await scim('POST', '/Groups', {
-    schemas: ['urn:ietf:params:scim:schemas:core:2.0:Group'],
-    displayName: 'Engineering',
-  });
-  assert.equal(group.status, 201, JSON.stringify(group.body));
-  const added = await scim(
-    'PATCH',
-    `/Groups/${group.body.id}`,
-    patch({ op: 'Add', path: 'members', value: [{ value: made.body.id }] }),
-  );
-  assert.equal(added.status, 200, JSON.stringify(added.body));
-  const hana = await person('hana@example.test');
-  assert.deepEqual(
-    [hana.source, hana.groups, [...hana.roles].sort()],
-    ['scim', ['Engineering'], ['developer', 'owner']],
-  );
-
-  // Gina is declared: the directory adds nothing to what her manifest says.
-  const gina = await scim('POST', '/Users', user('gina@example.test'));
-  await scim(
-    'PATCH',
-    `/Groups/${group.body.id}`,
-    patch({ op: 'add', path: 'members', value: [{ value: gina.body.id }] }),
-  );
-  const declared = await person('gina@example.test');
-  assert.deepEqual([declared.source, declared.provisioned, declared.roles], ['manifest', true, ['auditor']]);
-  const { manifests: exported } = await workspace.operator('GET /export');
-  assert.ok(!JSON.stringify(exported).includes('hana@'), 'who was provisioned is not exported as declared');
-
-  const out = await scim(
-    'PATCH',
-    `/Groups/${group.body.id}`,
-    patch({ op: 'Remove', path: `members[value eq "${made.body.id}"]` }),
-  );
-  assert.equal(out.status, 200, JSON.stringify(out.body));
-  assert.deepEqual((await person('hana@example.test')).roles, []);
-  await scim(
-    'PATCH',
-    `/Groups/${group.body.id}`,
-    patch({ op: 'add', path: 'members', value: [{ value: made.body.id }] }),
-  );
-});
-
-/** @proves scim.leaver, law-6.departure */
-test('who is deactivated in the directory has left: sessions and passkeys end, agents are suspended and mint nothing', async () => {
-  const hana = await workspace.person('hana@example.test');
-  await workspace.apply([agent('agent-of-hana', 'hana@example.test')]);
-  const client = await workspace.agent('agent-of-hana');
-  const task = await client.startTask({ template: 'all', intent: 'test' });
-  await task.token();
-  const { body } = await scim('GET', `/Users?filter=${encodeURIComponent('externalId eq "ext-hana@example.test"')}`);
-  const [{ id }] = body.Resources;
-  // Entra's published shape: a capital and a string.
-  const gone = await scim('PATCH', `/Users/${id}`, patch({ op: 'Replace', path: 'active', value: 'False' }));
-  assert.deepEqual([gone.status, gone.body.active], [200, false], JSON.stringify(gone.body));
-  await assert.rejects(hana.api('GET /agents'), { status: 401 });
-  const left = await person('hana@example.test');
-  assert.deepEqual([left.roles, left.passkeys, left.sessions, left.agents], [[], 0, 0, ['agent-of-hana']]);
-  assert.ok(left.departed);
-  const view = await workspace.operator('GET /agents/:name', { params: { name: 'agent-of-hana' } });
-  assert.equal(view.state, 'suspended');
-  await assert.rejects(client.startTask({ template: 'all', intent: 'test' }));
-  await assert.rejects(workspace.server.createSignInLink('hana@example.test'));
-  await assert.rejects(workspace.apply([agent('agent-new', 'hana@example.test')]), /has left/);
-  // Okta's shape brings them back; what they had does not come back with them.
-  const back = await scim('PATCH', `/Users/${id}`, patch({ op: 'replace', value: { active: true } }));
-  assert.equal(back.body.active, true);
-  const again = await person('hana@example.test');
-  assert.deepEqual([again.departed, again.passkeys, [...again.roles].sort()], [null, 0, ['developer', 'owner']]);
-  assert.equal(
-    (await workspace.operator('GET /agents/:name', { params: { name: 'agent-of-hana' } })).state,
-    'suspended',
-  );
-});
-
-test('agents go to the manager that the directory names; deleting is leaving, too', async () => {
-  const boss = await scim('POST', '/Users', user('boss@example.test'));
-  const ivan = await scim(
-    'POST',
-    '/Users',
-    user('ivan@example.test', {
-      'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User': { manager: { value: boss.body.id } },
-    }),
-  );
-  assert.equal(ivan.status, 201, JSON.stringify(ivan.body));
-  await workspace.apply([agent('agent-of-ivan', 'ivan@example.test')]);
-  assert.equal((await person('ivan@example.test')).successor, 'boss@example.test');
-  assert.equal((await scim('DELETE', `/Users/${ivan.body.id}`)).status, 204);
-  const view = await workspace.operator('GET /agents/:name', { params: { name: 'agent-of-ivan' } });
-  assert.deepEqual([view.state, view.manifest.owner], ['active', 'boss@example.test']);
-  assert.equal((await scim('GET', `/Users/${ivan.body.id}`)).status, 404);
-  // A repository that has not heard of it gives the agent back to nobody.
-  const { changes } = await workspace.apply([agent('agent-of-ivan', 'ivan@example.test')]);
-  assert.match(changes[0]?.note ?? '', /stays with boss@example\.test: ivan@example\.test has left/);
-});
-
-/** @proves people.offboard */
-test('offboarding hands agents and their pending approvals to the successor, once, recorded', async () => {
-  const people = (['jo@example.test', 'kim@example.test'] as const).map((email) => ({
-    kind: 'Person' as const,
-    email,
-    displayName: email,
-    roles: ['owner'] as Role[],
-  }));
-  await workspace.apply([...people, agent('agent-of-jo', 'jo@example.test')]);
-  const jo = await workspace.person('jo@example.test');
-  const kim = await workspace.person('kim@example.test');
-  const task = await (await workspace.agent('agent-of-jo')).startTask({ template: 'all', intent: 'test' });
-  const { Client } = await import('@modelcontextprotocol/client');
-  const { createMcpTransport } = await import('@gatehouse/sdk');
-  const client = new Client({ name: 't', version: '1' });
-  await client.connect(createMcpTransport(task));
-  const asked = await client.callTool({
-    name: 'shop__refund_order',
-    arguments: { order: 1042, amount_cents: 100, currency: 'EUR', reason: 'test' },
-  });
-  const approval = (asked._meta?.['gatehouse/approval'] as { id: string } | undefined)?.id ?? '';
-  await assert.rejects(kim.approve(approval), { status: 403 });
-  const params = { email: 'jo@example.test' };
-  await assert.rejects(kim.api('POST /people/:email/offboard', { params }), { status: 403 });
-  const result = await workspace.operator('POST /people/:email/offboard', {
-    params,
-    body: { successor: 'kim@example.test', reason: 'left' },
-  });
-  assert.deepEqual([result.handedOver, result.suspended, result.removedPasskeys], [['agent-of-jo'], [], 1]);
-  await assert.rejects(jo.approve(approval), { status: 401 });
-  assert.equal((await kim.approve(approval)).state, 'approved');
-  const { items } = await workspace.operator('GET /records', { query: { operation: 'agent.hand-over' } });
-  assert.ok(items.some(({ record }) => record.agent === 'agent-of-jo'));
-  const { changes } = await workspace.apply(people);
-  assert.match(changes.find(({ name }) => name === 'jo@example.test')?.note ?? '', /does not bring them back/);
-  assert.ok((await person('jo@example.test')).departed);
-  await client.close();
-});
-
-test('what does not fit is refused in SCIM’s own words', async () => {
-  for (const [method, path, body, status] of [
-    ['POST', '/Users', { schemas: ['urn:ietf:params:scim:schemas:core:2.0:User'] }, 400],
-    ['POST', '/Users', user('no-address', { emails: [] }), 400],
-    ['GET', `/Users?filter=${encodeURIComponent('userName eq')}`, undefined, 400],
-    ['GET', '/Users/none', undefined, 404],
-    ['PATCH', '/Users/none', patch({ op: 'explode' }), 404],
-    [
-      'POST',
-      '/Groups',
-      { schemas: ['urn:ietf:params:scim:schemas:core:2.0:Group'], displayName: 'G', members: [{ value: 'none' }] },
-      400,
+  const user = (userName: string, more: object = {}) => ({
+    schemas: [
+      'urn:ietf:params:scim:schemas:core:2.0:User',
+      'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User',
     ],
-    ['PUT', '/Users', {}, 405],
-  ] as const) {
-    const answer = await scim(method, path, body);
-    assert.equal(answer.status, status, `${method} ${path}: ${JSON.stringify(answer.body)}`);
-    assert.equal(answer.body.status, String(status));
-  }
-  const { body } = await scim('GET', '/Users');
-  const { id, meta } = body.Resources[0];
-  assert.equal(
-    (
-      await scim('PATCH', `/Users/${id}`, patch({ op: 'replace', path: 'displayName', value: 'N' }), {
-        'if-match': 'W/"99"',
-      })
-    ).status,
-    412,
-  );
-  assert.equal(
-    (
-      await scim('PATCH', `/Users/${id}`, patch({ op: 'replace', path: 'displayName', value: 'N' }), {
-        'if-match': meta.version,
-      })
-    ).status,
-    200,
-  );
+    externalId: `ext-${userName}`,
+    userName,
+    active: true,
+    emails: [{ primary: true, type: 'work', value: userName }],
+    name: { formatted: 'Given Family', familyName: 'Family', givenName: 'Given' },
+    ...more,
+  });
+  const patch = (...Operations: object[]) => ({
+    schemas: ['urn:ietf:params:scim:api:messages:2.0:PatchOp'],
+    Operations,
+  });
+  const person = (email: string) => workspace.operator('GET /people/:email', { params: { email } });
+
+  /** @proves scim.bearer */
+  test('the token of a directory is good at its door and nowhere else, and no other credential is good there', async () => {
+    for (const authorization of ['', 'Bearer x', `Bearer scim_${'A'.repeat(43)}`, `Operator ${token}`]) {
+      const { status, body } = await scim('GET', '/Users', undefined, { authorization });
+      assert.equal(status, 401);
+      assert.deepEqual(body.schemas, ['urn:ietf:params:scim:api:messages:2.0:Error']);
+    }
+    for (const scheme of ['Bearer', 'Operator', 'Session']) {
+      const response = await fetch(`${workspace.url}/api/v1/people`, {
+        headers: { authorization: `${scheme} ${token}` },
+      });
+      assert.ok([401, 403].includes(response.status));
+    }
+    const made = await workspace.operator('POST /scim/tokens', { body: { name: 'short' } });
+    assert.ok(!JSON.stringify(await workspace.operator('GET /scim/tokens')).includes(made.token.slice(5)));
+    const use = { authorization: `Bearer ${made.token}` };
+    assert.equal((await scim('GET', '/Users', undefined, use)).status, 200);
+    await workspace.operator('DELETE /scim/tokens/:id', { params: { id: made.id } });
+    assert.equal((await scim('GET', '/Users', undefined, use)).status, 401);
+  });
+
+  test('a client finds what the provider can do (RFC 7644 §4)', async () => {
+    const { body } = await scim('GET', '/ServiceProviderConfig');
+    assert.deepEqual([body.patch.supported, body.bulk.supported, body.filter.supported], [true, false, true]);
+    assert.deepEqual(
+      (await scim('GET', '/ResourceTypes')).body.Resources.map(({ id }: { id: string }) => id),
+      ['User', 'Group'],
+    );
+    const { body: schemas } = await scim('GET', '/Schemas');
+    assert.ok(schemas.Resources.some(({ id }: { id: string }) => id === 'urn:ietf:params:scim:schemas:core:2.0:User'));
+    assert.equal((await scim('POST', '/Bulk', {})).status, 501);
+  });
+
+  /** @proves scim.provision, scim.declared */
+  test('users and groups as Entra sends them: found, made, put into a group, which alone gives the roles that a manifest says', async () => {
+    const none = await scim('GET', `/Users?filter=${encodeURIComponent('userName eq "hana@example.test"')}`);
+    assert.deepEqual([none.status, none.body.totalResults], [200, 0]);
+    const made = await scim('POST', '/Users', user('hana@example.test', { roles: [{ value: 'admin' }] }));
+    assert.equal(made.status, 201, JSON.stringify(made.body));
+    assert.equal(made.headers.get('location'), made.body.meta.location);
+    assert.deepEqual((await person('hana@example.test')).roles, [], 'what a directory calls a role is none here');
+    assert.equal((await scim('POST', '/Users', user('HANA@example.test'))).body.scimType, 'uniqueness');
+    const found = await scim('GET', `/Users?filter=${encodeURIComponent('userName eq "hana@example.test"')}&count=1`);
+    assert.deepEqual([found.body.totalResults, found.body.Resources[0].id], [1, made.body.id]);
+
+    const group = await scim('POST', '/Groups', {
+      schemas: ['urn:ietf:params:scim:schemas:core:2.0:Group'],
+      displayName: 'Engineering',
+    });
+    assert.equal(group.status, 201, JSON.stringify(group.body));
+    const added = await scim(
+      'PATCH',
+      `/Groups/${group.body.id}`,
+      patch({ op: 'Add', path: 'members', value: [{ value: made.body.id }] }),
+    );
+    assert.equal(added.status, 200, JSON.stringify(added.body));
+    const hana = await person('hana@example.test');
+    assert.deepEqual(
+      [hana.source, hana.groups, [...hana.roles].sort()],
+      ['scim', ['Engineering'], ['developer', 'owner']],
+    );
+
+    // Okta replaces all members at once: whom it names no more is in no longer.
+    const everybody = await scim(
+      'PATCH',
+      `/Groups/${group.body.id}`,
+      patch({ op: 'replace', path: 'members', value: [] }),
+    );
+    assert.equal(everybody.status, 200, JSON.stringify(everybody.body));
+    assert.deepEqual((await person('hana@example.test')).roles, []);
+    await scim(
+      'PATCH',
+      `/Groups/${group.body.id}`,
+      patch({ op: 'replace', value: { members: [{ value: made.body.id }] } }),
+    );
+    assert.deepEqual([...(await person('hana@example.test')).roles].sort(), ['developer', 'owner']);
+
+    // Gina is declared: the directory adds nothing to what her manifest says.
+    const gina = await scim('POST', '/Users', user('gina@example.test'));
+    await scim(
+      'PATCH',
+      `/Groups/${group.body.id}`,
+      patch({ op: 'add', path: 'members', value: [{ value: gina.body.id }] }),
+    );
+    const declared = await person('gina@example.test');
+    assert.deepEqual([declared.source, declared.provisioned, declared.roles], ['manifest', true, ['auditor']]);
+    const { manifests: exported } = await workspace.operator('GET /export');
+    assert.ok(!JSON.stringify(exported).includes('hana@'), 'who was provisioned is not exported as declared');
+
+    const out = await scim(
+      'PATCH',
+      `/Groups/${group.body.id}`,
+      patch({ op: 'Remove', path: `members[value eq "${made.body.id}"]` }),
+    );
+    assert.equal(out.status, 200, JSON.stringify(out.body));
+    assert.deepEqual((await person('hana@example.test')).roles, []);
+    await scim(
+      'PATCH',
+      `/Groups/${group.body.id}`,
+      patch({ op: 'add', path: 'members', value: [{ value: made.body.id }] }),
+    );
+  });
+
+  /** @proves scim.leaver, law-6.departure */
+  test('who is deactivated in the directory has left: sessions and passkeys end, agents are suspended and mint nothing', async () => {
+    const hana = await workspace.person('hana@example.test');
+    await workspace.apply([agent('agent-of-hana', 'hana@example.test')]);
+    const client = await workspace.agent('agent-of-hana');
+    const task = await client.startTask({ template: 'all', intent: 'test' });
+    await task.token();
+    const { body } = await scim('GET', `/Users?filter=${encodeURIComponent('externalId eq "ext-hana@example.test"')}`);
+    const [{ id }] = body.Resources;
+    // Entra's published shape: a capital and a string.
+    const gone = await scim('PATCH', `/Users/${id}`, patch({ op: 'Replace', path: 'active', value: 'False' }));
+    assert.deepEqual([gone.status, gone.body.active], [200, false], JSON.stringify(gone.body));
+    await assert.rejects(hana.api('GET /agents'), { status: 401 });
+    const left = await person('hana@example.test');
+    assert.deepEqual([left.roles, left.passkeys, left.sessions, left.agents], [[], 0, 0, ['agent-of-hana']]);
+    assert.ok(left.departed);
+    const view = await workspace.operator('GET /agents/:name', { params: { name: 'agent-of-hana' } });
+    assert.equal(view.state, 'suspended');
+    await assert.rejects(client.startTask({ template: 'all', intent: 'test' }));
+    await assert.rejects(workspace.server.createSignInLink('hana@example.test'));
+    await assert.rejects(workspace.apply([agent('agent-new', 'hana@example.test')]), /has left/);
+    // Okta's shape brings them back; what they had does not come back with them.
+    const back = await scim('PATCH', `/Users/${id}`, patch({ op: 'replace', value: { active: true } }));
+    assert.equal(back.body.active, true);
+    const again = await person('hana@example.test');
+    assert.deepEqual([again.departed, again.passkeys, [...again.roles].sort()], [null, 0, ['developer', 'owner']]);
+    assert.equal(
+      (await workspace.operator('GET /agents/:name', { params: { name: 'agent-of-hana' } })).state,
+      'suspended',
+    );
+  });
+
+  test('agents go to the manager that the directory names; deleting is leaving, too', async () => {
+    const boss = await scim('POST', '/Users', user('boss@example.test'));
+    const ivan = await scim(
+      'POST',
+      '/Users',
+      user('ivan@example.test', {
+        'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User': { manager: { value: boss.body.id } },
+      }),
+    );
+    assert.equal(ivan.status, 201, JSON.stringify(ivan.body));
+    await workspace.apply([agent('agent-of-ivan', 'ivan@example.test')]);
+    assert.equal((await person('ivan@example.test')).successor, 'boss@example.test');
+    assert.equal((await scim('DELETE', `/Users/${ivan.body.id}`)).status, 204);
+    const view = await workspace.operator('GET /agents/:name', { params: { name: 'agent-of-ivan' } });
+    assert.deepEqual([view.state, view.manifest.owner], ['active', 'boss@example.test']);
+    assert.equal((await scim('GET', `/Users/${ivan.body.id}`)).status, 404);
+    // A repository that has not heard of it gives the agent back to nobody.
+    const { changes } = await workspace.apply([agent('agent-of-ivan', 'ivan@example.test')]);
+    assert.match(changes[0]?.note ?? '', /stays with boss@example\.test: ivan@example\.test has left/);
+  });
+
+  /** @proves people.offboard */
+  test('offboarding hands agents and their pending approvals to the successor, once, recorded', async () => {
+    const people = (['jo@example.test', 'kim@example.test'] as const).map((email) => ({
+      kind: 'Person' as const,
+      email,
+      displayName: email,
+      roles: ['owner'] as Role[],
+    }));
+    await workspace.apply([...people, agent('agent-of-jo', 'jo@example.test')]);
+    const jo = await workspace.person('jo@example.test');
+    const kim = await workspace.person('kim@example.test');
+    const task = await (await workspace.agent('agent-of-jo')).startTask({ template: 'all', intent: 'test' });
+    const { Client } = await import('@modelcontextprotocol/client');
+    const { createMcpTransport } = await import('@gatehouse/sdk');
+    const client = new Client({ name: 't', version: '1' });
+    await client.connect(createMcpTransport(task));
+    const asked = await client.callTool({
+      name: 'shop__refund_order',
+      arguments: { order: 1042, amount_cents: 100, currency: 'EUR', reason: 'test' },
+    });
+    const approval = (asked._meta?.['gatehouse/approval'] as { id: string } | undefined)?.id ?? '';
+    await assert.rejects(kim.approve(approval), { status: 403 });
+    const params = { email: 'jo@example.test' };
+    await assert.rejects(kim.api('POST /people/:email/offboard', { params }), { status: 403 });
+    const result = await workspace.operator('POST /people/:email/offboard', {
+      params,
+      body: { successor: 'kim@example.test', reason: 'left' },
+    });
+    assert.deepEqual([result.handedOver, result.suspended, result.removedPasskeys], [['agent-of-jo'], [], 1]);
+    await assert.rejects(jo.approve(approval), { status: 401 });
+    assert.equal((await kim.approve(approval)).state, 'approved');
+    const { items } = await workspace.operator('GET /records', { query: { operation: 'agent.hand-over' } });
+    assert.ok(items.some(({ record }) => record.agent === 'agent-of-jo'));
+    const { changes } = await workspace.apply(people);
+    assert.match(changes.find(({ name }) => name === 'jo@example.test')?.note ?? '', /does not bring them back/);
+    assert.ok((await person('jo@example.test')).departed);
+    await client.close();
+  });
+
+  test('what does not fit is refused in SCIM’s own words', async () => {
+    for (const [method, path, body, status] of [
+      ['POST', '/Users', { schemas: ['urn:ietf:params:scim:schemas:core:2.0:User'] }, 400],
+      ['POST', '/Users', user('no-address', { emails: [] }), 400],
+      ['GET', `/Users?filter=${encodeURIComponent('userName eq')}`, undefined, 400],
+      ['GET', '/Users/none', undefined, 404],
+      ['PATCH', '/Users/none', patch({ op: 'explode' }), 404],
+      [
+        'POST',
+        '/Groups',
+        { schemas: ['urn:ietf:params:scim:schemas:core:2.0:Group'], displayName: 'G', members: [{ value: 'none' }] },
+        400,
+      ],
+      ['PUT', '/Users', {}, 405],
+    ] as const) {
+      const answer = await scim(method, path, body);
+      assert.equal(answer.status, status, `${method} ${path}: ${JSON.stringify(answer.body)}`);
+      assert.equal(answer.body.status, String(status));
+    }
+    const { body } = await scim('GET', '/Users');
+    const { id, meta } = body.Resources[0];
+    assert.equal(
+      (
+        await scim('PATCH', `/Users/${id}`, patch({ op: 'replace', path: 'displayName', value: 'N' }), {
+          'if-match': 'W/"99"',
+        })
+      ).status,
+      412,
+    );
+    assert.equal(
+      (
+        await scim('PATCH', `/Users/${id}`, patch({ op: 'replace', path: 'displayName', value: 'N' }), {
+          'if-match': meta.version,
+        })
+      ).status,
+      200,
+    );
+  });
 });

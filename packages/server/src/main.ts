@@ -245,7 +245,7 @@ export async function startServer(
     people,
   });
   const companySignInDoor = createCompanySignInDoor(companySignIn, relyingPartyOf(config.publicUrl), log);
-  const leaving = { storage, registry, people };
+  const leaving = { storage, registry, people, delegations: identity.delegations };
   const scimTokens = createScimTokens({ storage, recordChange, clock });
   const directory = createDirectory({
     storage,
@@ -312,7 +312,7 @@ export async function startServer(
   // What changed between the rooms' opening and the feed's start was told by nobody.
   await registry.refresh([]);
   await approvals.load();
-  departures.look();
+  await departures.lookAtAll();
   await ledger.closeUnknown();
   const sweep = setInterval(() => {
     companySignIn.sweep().catch((error) => log.error('sign-ins under way could not be removed', { error }));

@@ -1,15 +1,14 @@
 import type { OffboardResult } from '@gatehouse/protocol';
-import type { People } from '../identity/index.ts';
+import type { Delegations, People } from '../identity/index.ts';
 import { GatehouseError } from '../platform/index.ts';
 import type { Registry } from '../registry/index.ts';
-import type { DatabaseTransaction, Storage } from '../storage/index.ts';
+import type { Storage } from '../storage/index.ts';
 
 export interface OffboardDependencies {
   storage: Storage;
   registry: Registry;
   people: Pick<People, 'forget'>;
-  /** What else of a person's ends with them; each says how much it ended. */
-  revokeDelegations?(transaction: DatabaseTransaction, person: string, by: string): Promise<number>;
+  delegations: Pick<Delegations, 'revokeAll'>;
 }
 
 export interface Offboarding {
@@ -41,13 +40,13 @@ export async function offboard(
     (one): one is string => typeof one === 'string' && one !== email && present.has(one),
   );
   const result = await storage.transaction(async (transaction): Promise<OffboardResult> => {
+    const revokedDelegations = await deps.delegations.revokeAll(transaction, email, by);
     await registry.departPerson(transaction, email, {
       by,
       successor: successor ?? null,
       ...(reason !== undefined && { reason }),
     });
     const { sessions, passkeys } = await people.forget(transaction, email, by);
-    const revokedDelegations = (await deps.revokeDelegations?.(transaction, email, by)) ?? 0;
     const agents = await transaction
       .selectFrom('agents')
       .select(['name', 'state'])
@@ -82,22 +81,32 @@ export async function offboard(
 }
 
 /** People who are gone in one way or another (a manifest no longer names them, a departure was cut off), so that what hangs on them goes, too. */
-export function createDepartures(deps: OffboardDependencies & { onFailure(error: unknown, email: string): void }): {
-  /** For the feed's listener and the start. */
-  look(emails?: Iterable<string>): void;
+export function createDepartures(
+  deps: OffboardDependencies & {
+    people: Pick<People, 'footing'>;
+    delegations: Pick<Delegations, 'givers'>;
+    onFailure(error: unknown, email: string): void;
+  },
+): {
+  /** For the feed's listener. */
+  look(emails: Iterable<string>): void;
+  /** For the start: everybody with something left here. */
+  lookAtAll(): Promise<void>;
   /** Called by a timer: one transaction each; what fails is tried again. */
   settle(): Promise<number>;
 } {
   const waiting = new Set<string>();
+  const look = (emails: Iterable<string>) => {
+    const { people } = deps.registry.snapshot();
+    for (const email of emails) if (!people.has(email)) waiting.add(email);
+  };
   return {
-    look(emails) {
-      const { people, agents } = deps.registry.snapshot();
-      const candidates =
-        emails ??
-        [...agents.values()]
-          .filter(({ state }) => state === 'active' || state === 'draft')
-          .map(({ manifest }) => manifest.owner);
-      for (const email of candidates) if (!people.has(email)) waiting.add(email);
+    look,
+    async lookAtAll() {
+      const owners = [...deps.registry.snapshot().agents.values()]
+        .filter(({ state }) => state === 'active' || state === 'draft')
+        .map(({ manifest }) => manifest.owner);
+      look([...owners, ...(await deps.people.footing()).keys(), ...(await deps.delegations.givers())]);
     },
     async settle() {
       let settled = 0;

@@ -98,12 +98,21 @@ export async function endTasksOf(
   else if ('user' in of) {
     found = await running.where('user_email', '=', of.user).execute();
     // They have left: whoever comes back under this address has delegated nothing.
-    await transaction
+    const revoked = await transaction
       .updateTable('delegations')
       .set({ revoked_at: now, revoked_by: 'gatehouse' })
       .where('user_email', '=', of.user)
       .where('revoked_at', 'is', null)
+      .where('expires_at', '>', now)
+      .returning(['id', 'agent'])
       .execute();
+    for (const { id, agent } of revoked)
+      changes.records.push({
+        operation: 'delegation.revoke',
+        by: 'gatehouse',
+        agent,
+        changes: [`delegation ${id} of ${of.user} to ${agent} revoked: they have left`],
+      });
   } else if ('delegation' in of) found = await running.where('delegation', '=', of.delegation).execute();
   else if ('vouchedBy' in of) found = await running.where('vouched_by', '=', of.vouchedBy).execute();
   else found = await childrenOf([of.parent]);

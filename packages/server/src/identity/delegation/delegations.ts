@@ -40,6 +40,10 @@ export interface Delegations {
   }): Promise<Delegation[]>;
   /** Ends it and every task that rests on it, on every replica, before it resolves. */
   revoke(id: string, by: string): Promise<Delegation>;
+  /** Part of a departure: all of a person's that still stand, with the tasks that rest on them. Says how many. */
+  revokeAll(transaction: DatabaseTransaction, user: string, by: string): Promise<number>;
+  /** Everybody of whom one stands. */
+  givers(): Promise<string[]>;
   /** The person has looked at it and lets it stand. */
   review(id: string, user: string): Promise<Delegation>;
   /** A task of this agent for the person of the delegation. */
@@ -56,6 +60,25 @@ export function createDelegations({ storage, registry, recordChange, clock }: De
     if (found) return found;
     throw new GatehouseError('not-found', 'delegation.unknown', `There is no delegation "${id.slice(0, 64)}".`);
   };
+
+  async function end(
+    transaction: DatabaseTransaction,
+    { id, user, agent }: Pick<Delegation, 'id' | 'user' | 'agent'>,
+    by: string,
+  ): Promise<void> {
+    await transaction
+      .updateTable('delegations')
+      .set({ revoked_at: clock.now(), revoked_by: by })
+      .where('id', '=', id)
+      .execute();
+    const ended = await registry.endTasks(transaction, { delegation: id }, by);
+    await recordChange(transaction, {
+      operation: 'delegation.revoke',
+      by,
+      agent,
+      changes: [`delegation ${id} of ${user} to ${agent} revoked; ${ended} running tasks ended`],
+    });
+  }
 
   async function checkRoom(transaction: DatabaseTransaction, user: string, now: number): Promise<void> {
     const last = await transaction
@@ -138,22 +161,35 @@ export function createDelegations({ storage, registry, recordChange, clock }: De
       const revoked = await storage.transaction(async (transaction) => {
         const found = await find(transaction, id);
         if (found.state === 'revoked') return found;
-        await transaction
-          .updateTable('delegations')
-          .set({ revoked_at: clock.now(), revoked_by: by })
-          .where('id', '=', id)
-          .execute();
-        const ended = await registry.endTasks(transaction, { delegation: id }, by);
-        await recordChange(transaction, {
-          operation: 'delegation.revoke',
-          by,
-          agent: found.agent,
-          changes: [`delegation ${id} of ${found.user} to ${found.agent} revoked; ${ended} running tasks ended`],
-        });
+        await end(transaction, found, by);
         return find(transaction, id);
       });
       await storage.feed.waitForAll(await storage.feed.head());
       return revoked;
+    },
+
+    async revokeAll(transaction, user, by) {
+      const rows = await transaction
+        .selectFrom('delegations')
+        .select(['id', 'agent', 'user_email as user'])
+        .where('user_email', '=', user)
+        .where('revoked_at', 'is', null)
+        .where('expires_at', '>', clock.now())
+        .orderBy('id')
+        .execute();
+      for (const row of rows) await end(transaction, row, by);
+      return rows.length;
+    },
+
+    async givers() {
+      const rows = await storage.db
+        .selectFrom('delegations')
+        .select('user_email')
+        .distinct()
+        .where('revoked_at', 'is', null)
+        .where('expires_at', '>', clock.now())
+        .execute();
+      return rows.map(({ user_email }) => user_email);
     },
 
     review: (id, user) =>

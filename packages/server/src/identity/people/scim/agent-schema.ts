@@ -11,7 +11,7 @@ const definition = new SchemaDefinition('Agent', AGENT_SCHEMA, 'AI agent', [
   new Attribute('string', 'description'),
   new Attribute('string', 'agentType', { required: true, mutable: 'immutable', caseExact: true }),
   new Attribute('boolean', 'active'),
-  new Attribute('complex', 'owners', { required: true, multiValued: true }, [
+  new Attribute('complex', 'owners', { multiValued: true }, [
     new Attribute('string', 'value', { required: true, caseExact: true }),
     new Attribute('reference', '$ref', { mutable: false, referenceTypes: ['User'] }),
     new Attribute('string', 'display', { mutable: false }),

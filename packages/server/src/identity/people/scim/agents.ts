@@ -67,7 +67,7 @@ export function createAgentDirectory({ storage, registry, clock, publicUrl }: Ag
   /** The one who answers for it: the primary owner, else the first. Somebody whom a directory names and who is here. */
   async function ownerOf(db: Database | DatabaseTransaction, agent: Resource): Promise<string> {
     const owners = (agent.owners ?? []) as { value?: string; primary?: boolean }[];
-    const id = (owners.find(({ primary }) => primary) ?? owners[0])?.value ?? '';
+    const id = (owners.findLast(({ primary }) => primary) ?? owners[0])?.value ?? '';
     const user = await db.selectFrom('scim_users').select('email').where('id', '=', id).executeTakeFirst();
     if (user && registry.snapshot().people.has(user.email)) return user.email;
     throw scimError(400, 'invalidValue', 'An agent is owned by a user of the directory who is here (owners[].value).');

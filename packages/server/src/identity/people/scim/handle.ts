@@ -86,7 +86,7 @@ export function createScimDoor({
         response.writeHead(status, headers).end(body === undefined ? undefined : JSON.stringify(body));
       } catch (error) {
         const { status, type, detail } = told(error);
-        if (status >= 500) log.error('a request of a directory failed', { method: request.method, path, error });
+        if (status === 500) log.error('a request of a directory failed', { method: request.method, path, error });
         if (status === 401) headers['www-authenticate'] = 'Bearer';
         const body = {
           schemas: ['urn:ietf:params:scim:api:messages:2.0:Error'],

@@ -49,13 +49,44 @@ export function readGroup(body: unknown): Resource {
 
 /** RFC 7644 §3.5.2; undefined where nothing changed. */
 export async function patched(kind: 'User' | 'Group' | 'Agent', current: Resource, body: unknown): Promise<Resource> {
-  const message = new SCIMMY.Messages.PatchOp(forgiving(body) as never);
+  const message = new SCIMMY.Messages.PatchOp(replacing(forgiving(body)) as never);
   const Schema = (kind === 'Agent' ? AgentSchema : SCIMMY.Schemas[kind]) as unknown as new (
     data: unknown,
     direction?: string,
   ) => never;
   const after = await message.apply(new Schema(current, 'both'));
   return after === undefined ? current : plain(after);
+}
+
+/**
+ * The library adds the values of a `replace` to those that are there. Whoever a group names no more would stay in it: the attribute is
+ * emptied first (RFC 7644 §3.5.2.3).
+ */
+function replacing(body: unknown): unknown {
+  const { Operations, ...rest } = body as { Operations?: unknown };
+  if (!Array.isArray(Operations)) return body;
+  const operations = Operations.flatMap((operation: Record<string, unknown> | null) => {
+    if (!/^replace$/i.test(String(operation?.op))) return [operation];
+    const { path, value } = operation as { path?: unknown; value?: unknown };
+    if (typeof path === 'string') {
+      // With a filter it replaces those values alone.
+      const isWhole = Array.isArray(value) && !path.includes('[');
+      return isWhole
+        ? [{ op: 'remove', path }, ...(value.length > 0 ? [{ op: 'add', path, value }] : [])]
+        : [operation];
+    }
+    if (typeof value !== 'object' || value === null) return [operation];
+    const lists = Object.entries(value).filter(([, member]) => Array.isArray(member)) as [string, unknown[]][];
+    const others = Object.fromEntries(Object.entries(value).filter(([, member]) => !Array.isArray(member)));
+    return [
+      ...lists.flatMap(([name, list]) => [
+        { op: 'remove', path: name },
+        ...(list.length > 0 ? [{ op: 'add', path: name, value: list }] : []),
+      ]),
+      ...(Object.keys(others).length > 0 ? [{ ...operation, value: others }] : []),
+    ];
+  });
+  return { ...rest, Operations: operations };
 }
 
 export const plain = (resource: unknown) => JSON.parse(JSON.stringify(resource)) as Resource;
