@@ -283,11 +283,11 @@ onEachDatabase('whoever leaves', (database) => {
     );
     await workspace.operator('POST /apply', { body: { manifests: rest, prune: true } });
     await nothingMints('undeclared', all, { agent: false });
-    const revoked = async () =>
-      (await workspace.operator('GET /delegations', { query: { user: emailOf('undeclared') } })).items.every(
-        ({ state }) => state === 'revoked',
+    const isSettled = async () =>
+      (await workspace.operator('GET /sessions/everyone')).items.every(
+        ({ person }) => person !== emailOf('undeclared'),
       );
-    while (!(await revoked())) await new Promise((resolve) => setTimeout(resolve, 100));
+    while (!(await isSettled())) await new Promise((resolve) => setTimeout(resolve, 100));
     await nothingIsLeft('undeclared', all);
     assert.equal((await stateOf('undeclared'))[0], 'retired');
     // Named again, they come as somebody new: no session, passkey or delegation of before.
