@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import type { ManifestInput } from '@gatehouse/protocol';
+import type { Manifest, ManifestInput } from '@gatehouse/protocol';
 import { createMcpTransport, createSvidSource } from '@gatehouse/sdk';
 import { Client } from '@modelcontextprotocol/client';
 import { SignJWT } from 'jose';
@@ -276,7 +276,7 @@ onEachDatabase('whoever leaves', (database) => {
   test('because no manifest names them any more: at once nothing mints, and soon nothing is left', async () => {
     const all = await everythingOf('undeclared');
     const { manifests: exported } = await workspace.operator('GET /export');
-    const rest = exported.filter(
+    const rest = (exported as Manifest[]).filter(
       (each) =>
         !(each.kind === 'Person' && each.email === emailOf('undeclared')) &&
         !(each.kind === 'Agent' && each.name === agentOf('undeclared')),

@@ -33,6 +33,7 @@ const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
   scim_users: 'keep',
   scim_groups: 'keep',
   scim_members: 'keep',
+  scim_agents: 'settle',
   signin_links: 'empty',
   webauthn_challenges: 'empty',
   signing_keys: 'settle',
@@ -107,6 +108,8 @@ export async function settleRestored(
       .updateTable('fences')
       .set(({ eb }) => ({ version: eb('version', '+', RESTORE_LEAP) }))
       .execute();
+    // A directory brings back what it suspended itself, and who suspended an agent after the backup is not known.
+    await transaction.updateTable('scim_agents').set({ suspended: 0 }).execute();
     await transaction.updateTable('upstream_grants').set({ renewing_until: 0 }).execute();
     const artifacts = await transaction
       .deleteFrom('oauth_artifacts')
