@@ -113,6 +113,8 @@ const limitSources = [
     'companySignInLimits',
   ],
   ['Directories (SCIM)', 'packages/server/src/identity/people/scim/limits.ts', 'scimLimits'],
+  ['The key-encryption key', 'packages/server/src/storage/key-encryption/limits.ts', 'keyEncryptionLimits'],
+  ['Backups', 'packages/server/src/backup/limits.ts', 'backupLimits'],
   ['Toward tool servers', 'packages/server/src/gate/upstream/limits.ts', 'upstreamLimits'],
 ] as const;
 

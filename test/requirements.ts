@@ -29,6 +29,12 @@ export const requirements: Requirement[] = [
     source: 'docs/how-to/back-up-and-restore.md',
   },
   {
+    id: 'backup.no-secrets',
+    promise:
+      'Neither a key-encryption key nor a passphrase is in output, errors, server logs, a command line, or the environment of a child',
+    source: 'SECURITY.md#law-3',
+  },
+  {
     id: 'backup.refused',
     promise: 'A damaged or cut backup, a wrong key and a target that is not empty are refused with nothing written',
     source: 'docs/how-to/back-up-and-restore.md',

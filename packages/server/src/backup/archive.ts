@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { GatehouseError } from '../platform/index.ts';
+import { backupLimits } from './limits.ts';
 import type { BackupManifest, PartName, Progress } from './types.ts';
 
 /**
@@ -11,8 +12,6 @@ import type { BackupManifest, PartName, Progress } from './types.ts';
  * cannot show is who wrote it: keep the digest that `backup` prints elsewhere, and give it to `restore`.
  */
 const MAGIC = 'gatehouse-backup 1';
-/** 300 replicas' logs fit; a file that is none must not fill the memory. */
-const MAX_MANIFEST_BYTES = 1024 * 1024;
 const MAX_HEADER_BYTES = 128;
 const TELL_EVERY_BYTES = 64 * 1024 * 1024;
 
@@ -80,7 +79,7 @@ export async function openArchive(file: string, onProgress: Progress): Promise<A
           )
         : damaged('it does not begin as a backup does');
     }
-    if (Number(size) > MAX_MANIFEST_BYTES) throw damaged('its manifest is too large');
+    if (Number(size) > backupLimits.manifestBytes) throw damaged('its manifest is too large');
     const text = await read(input, line.length, Number(size));
     digest = createHash('sha256').update(text).digest('hex');
     if (digest !== said) throw damaged('its manifest is not the one that was written');

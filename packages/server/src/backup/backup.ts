@@ -6,7 +6,8 @@ import { GatehouseError, type Secret } from '../platform/index.ts';
 import { postgresClient } from '../storage/index.ts';
 import { type PartSource, writeArchive } from './archive.ts';
 import { type Query, readFacts } from './facts.ts';
-import { keyFilesOf, MIN_PASSPHRASE_CHARS, sealKeyFiles } from './key-files.ts';
+import { keyFilesOf, sealKeyFiles } from './key-files.ts';
+import { backupLimits } from './limits.ts';
 import { dump } from './postgres-tools.ts';
 import type { BackupManifest, Progress } from './types.ts';
 
@@ -33,11 +34,11 @@ export async function backUp(
 ): Promise<{ digest: string; size: number; manifest: BackupManifest }> {
   const { file, database, dataDir, passphrase, onProgress = () => undefined } = options;
   if (existsSync(file)) throw exists(file);
-  if (passphrase && passphrase.reveal().length < MIN_PASSPHRASE_CHARS)
+  if (passphrase && passphrase.reveal().length < backupLimits.passphraseChars)
     throw new GatehouseError(
       'bad-request',
       'backup.passphrase-short',
-      `The passphrase has fewer than ${MIN_PASSPHRASE_CHARS} characters.`,
+      `The passphrase has fewer than ${backupLimits.passphraseChars} characters.`,
     );
   // Beside the backup, where there is room for it, for this user only.
   const scratch = await mkdtemp(join(dirname(file), '.gatehouse-backup-'));

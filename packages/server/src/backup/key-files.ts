@@ -3,14 +3,15 @@ import { globSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { GatehouseError, type Secret } from '../platform/index.ts';
 import { keyEncryptionKeyOf } from '../storage/index.ts';
+import { backupLimits } from './limits.ts';
 
 /** Key files by name, each as it stands in `keys/` of the data directory. */
 export type KeyFiles = Record<string, string>;
 
-export const MIN_PASSPHRASE_CHARS = 12;
-/** 128 MiB and about half a second: a guess costs as much (OWASP's first choice for scrypt). */
-const COST = { N: 2 ** 17, r: 8, p: 1 };
-const MAX_MEMORY_BYTES = 256 * 1024 * 1024;
+/** OWASP's first choice for scrypt: 128 * N * r bytes. */
+const COST = { N: backupLimits.passphraseMemoryBytes / (128 * 8), r: 8, p: 1 };
+/** Node counts a little beside the table, too. */
+const MAX_MEMORY_BYTES = 2 * backupLimits.passphraseMemoryBytes;
 const AAD = Buffer.from('gatehouse-backup key files 1');
 
 /** Of the key files of a data directory those that hold a key-encryption key of this database; the others are made anew. */

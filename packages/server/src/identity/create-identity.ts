@@ -122,11 +122,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
     trustDomain,
     keyInventory: createKeyInventory({
       ...dependencies,
-      all: [
-        accessTokenKeys(keys),
-        ...trustDomainKeys(trustDomain, dependencies.storage),
-        logKeys(dependencies.storage),
-      ],
+      all: [accessTokenKeys(keys), ...trustDomainKeys(trustDomain, dependencies), logKeys(dependencies.storage)],
     }),
     serverIdentity: (urls) => serverIdentityOf(core, urls, clock),
     resourceMetadata: (path) => protectedResourceMetadata(publicUrl, path, registry.snapshot(), mutualTlsUrl),

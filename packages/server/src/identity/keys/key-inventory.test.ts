@@ -63,6 +63,25 @@ test('of replicas that find the same key old at once, one makes the next', () =>
     for (const keys of replicas) assert.equal(keys.list().length, 2);
   }));
 
+test('the configured age is that of JWT-SVID keys too, and the inventory says so', async () => {
+  const house = await openHouse({ keyMaxAgeMs: DAY_MS });
+  try {
+    await house.identity.trustDomain.view();
+    const jwt = async () => (await inventoryOf(house).list()).find(({ purpose }) => purpose === 'jwt-svid');
+    const [first] = (await jwt())?.keys ?? [];
+    assert.equal((await jwt())?.nextRotation, (first?.createdAt ?? 0) + DAY_MS);
+    house.pass(DAY_MS + 1);
+    await house.settled();
+    await house.identity.trustDomain.tick();
+    assert.deepEqual(
+      (await jwt())?.keys.map(({ state }) => state),
+      ['signing', 'next'],
+    );
+  } finally {
+    await house.close();
+  }
+});
+
 /** @proves keys.compromised */
 test('a compromised key ends every token at once, and is rotated whatever waited', () =>
   withAgent(async (house, client) => {

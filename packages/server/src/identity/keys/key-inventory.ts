@@ -128,7 +128,10 @@ export function logKeys(storage: Storage): RotatedKeys {
 }
 
 /** A workspace that uses no SVIDs has no keys for them, and being listed makes none. */
-export function trustDomainKeys(trustDomain: TrustDomain, storage: Storage): RotatedKeys[] {
+export function trustDomainKeys(
+  trustDomain: TrustDomain,
+  { storage, keyMaxAgeMs = KEY_MAX_AGE_MS }: { storage: Storage; keyMaxAgeMs?: number | undefined },
+): RotatedKeys[] {
   const viewed = async (purpose: string) => {
     const row = await storage.db
       .selectFrom('signing_keys')
@@ -184,7 +187,7 @@ export function trustDomainKeys(trustDomain: TrustDomain, storage: Storage): Rot
       list: async () => ((await viewed('jwt-svid'))?.jwtKeys ?? []).map(({ id, ...key }) => ({ ...key, kid: id })),
       async nextRotation() {
         const newest = (await viewed('jwt-svid'))?.jwtKeys.at(-1);
-        return newest ? newest.createdAt + KEY_MAX_AGE_MS : null;
+        return newest ? newest.createdAt + keyMaxAgeMs : null;
       },
       rotate: (options) => rotated(trustDomain.rotateJwt(options)),
     },

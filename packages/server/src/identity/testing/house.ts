@@ -18,6 +18,7 @@ export interface HouseOptions {
   database?: string;
   dataDir?: string;
   requireProofNonce?: boolean;
+  keyMaxAgeMs?: number;
   /** Of another replica, which this one stands beside. */
   publicUrl?: string;
   /** A second port for mutual TLS, with a certificate of `mutualTlsCa`. */
@@ -106,6 +107,7 @@ export async function openHouse(options: HouseOptions = {}) {
     trustDomain: TRUST_DOMAIN,
     publicUrl,
     mutualTlsUrl,
+    keyMaxAgeMs: options.keyMaxAgeMs,
     ...(options.requireProofNonce !== undefined && { requireProofNonce: options.requireProofNonce }),
   });
 

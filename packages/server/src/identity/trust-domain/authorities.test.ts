@@ -66,6 +66,17 @@ describe('authorities', () => {
     assert.equal(authorities.signer().id, other.signer().id);
   });
 
+  test('are followed by one, however many replicas find the rotation due at once', async () => {
+    const others = await Promise.all(Array.from({ length: 4 }, open));
+    const before = authorities.list().length;
+    const made = await Promise.all(others.map((each) => each.rotate({ by })));
+    assert.equal(new Set(made.map(({ id }) => id)).size, 1, 'all name the one that was made');
+    await authorities.refresh();
+    assert.equal(authorities.list().length, before + 1);
+    now += PUBLISH_LEAD_MS;
+    assert.equal(authorities.signer().id, made[0]?.id);
+  });
+
   test('are in the database only sealed, and one that was moved or written there by hand is none', async () => {
     const rows = await storage.db.selectFrom('signing_keys').selectAll().where('purpose', 'like', 'x509-%').execute();
     for (const row of rows) assert.equal(Buffer.from(row.sealed_private).includes('PRIVATE KEY'), false);

@@ -194,10 +194,12 @@ export async function openAuthorities(dependencies: Dependencies): Promise<Autho
     root?: Authority;
     obsolete: string[];
     unlessThereIsOne?: boolean;
+    /** Made only while there are no other intermediates: of replicas that find a rotation due at once, one makes the next. */
+    seen?: string[];
   }
 
   /** An intermediate, and its root where there is none to use: one change, recorded and announced as one. */
-  const make = async ({ by, signsFrom, root, obsolete, unlessThereIsOne }: Make): Promise<string> => {
+  const make = async ({ by, signsFrom, root, obsolete, unlessThereIsOne, seen }: Make): Promise<string> => {
     const now = clock.now();
     const rootKeys = root ? undefined : generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const times = (life: number) => ({ notBefore: now - BACKDATE_MS, notAfter: now + life });
@@ -211,14 +213,13 @@ export async function openAuthorities(dependencies: Dependencies): Promise<Autho
     const rootId = root?.id ?? idOf(issuer.certificate);
     const id = idOf(certificate.der);
     await storage.transaction(async (transaction) => {
-      if (unlessThereIsOne) {
-        const other = await transaction
-          .selectFrom('signing_keys')
-          .select('kid')
-          .where('purpose', '=', 'x509-intermediate')
-          .executeTakeFirst();
-        if (other) return;
-      }
+      const standing = await transaction
+        .selectFrom('signing_keys')
+        .select('kid')
+        .where('purpose', '=', 'x509-intermediate')
+        .execute();
+      if (unlessThereIsOne && standing.length > 0) return;
+      if (seen && standing.some(({ kid }) => !seen.includes(kid))) return;
       await recordChange(transaction, {
         operation: 'key.rotate',
         by,
@@ -300,9 +301,11 @@ export async function openAuthorities(dependencies: Dependencies): Promise<Autho
         by,
         signsFrom,
         ...(keepsRoot && { root }),
+        ...(!compromised && { seen: intermediates.map((each) => each.id) }),
         obsolete: compromised ? [...roots, ...intermediates].map((each) => each.id) : obsolete(),
       });
-      return { id, signsFrom };
+      const newest = intermediates.find((each) => each.id === id) ?? (intermediates.at(-1) as Authority);
+      return { id: newest.id, signsFrom: newest.signsFrom };
     },
     async requestIntermediate({ by }) {
       const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });

@@ -25,6 +25,8 @@ export interface TrustDomainDependencies {
   log: Log;
   /** Name of the trust domain. */
   trustDomain: string;
+  /** Age after which keys of JWT-SVIDs rotate by themselves, in milliseconds. */
+  keyMaxAgeMs?: number | undefined;
 }
 
 /** JWT-SVIDs are signed by keys of their own: a token of one kind must never pass for another (RFC 8725 §3.11). */

@@ -1,12 +1,8 @@
 import { spawn } from 'node:child_process';
 import { GatehouseError } from '../../platform/index.ts';
 import { keyFromText } from './key-text.ts';
+import { keyEncryptionLimits } from './limits.ts';
 import type { LocalKeySource, SourceSurroundings } from './types.ts';
-
-/** A password manager may ask a person to unlock it. */
-const TIMEOUT_MS = 60_000;
-/** A key is 44 characters; what says more is no key. */
-const MAX_OUTPUT_BYTES = 4_096;
 
 /**
  * `command:PROGRAM ARGUMENT …`: its standard output is the key. No shell: words are parted by spaces, and quotes mean nothing. Its
@@ -15,7 +11,7 @@ const MAX_OUTPUT_BYTES = 4_096;
 export function commandSource(
   command: string,
   { environment }: SourceSurroundings,
-  timeoutMs = TIMEOUT_MS,
+  timeoutMs = keyEncryptionLimits.commandTimeoutMs,
 ): LocalKeySource {
   const [program, ...args] = command.split(/\s+/).filter((word) => word !== '');
   if (program === undefined)
@@ -24,6 +20,7 @@ export function commandSource(
       'key-encryption.spec',
       'command: names no program. Write command:PROGRAM ARGUMENT …',
     );
+  const { commandOutputBytes } = keyEncryptionLimits;
   const name = `command:${program}`;
   const failed = (why: string, cause?: unknown) =>
     new GatehouseError(
@@ -50,7 +47,7 @@ export function commandSource(
         const timer = setTimeout(() => stop(`did not end within ${timeoutMs / 1000} s`), timeoutMs);
         child.stdout.on('data', (chunk: Buffer) => {
           size += chunk.byteLength;
-          if (size > MAX_OUTPUT_BYTES) stop(`printed more than ${MAX_OUTPUT_BYTES} bytes`);
+          if (size > commandOutputBytes) stop(`printed more than ${commandOutputBytes} bytes`);
           else chunks.push(chunk);
         });
         child.once('error', (cause: NodeJS.ErrnoException) => {

@@ -1,8 +1,5 @@
 import { createOutbound, GatehouseError, isJsonObject, type Json, parseStrictJson } from '../../platform/index.ts';
-
-/** One request to a key service; the answer is small. */
-const MAX_BYTES = 64 * 1024;
-const TIMEOUT_MS = 10_000;
+import { keyEncryptionLimits } from './limits.ts';
 
 /** Plain http would show our key to the network; to this host itself it shows it to nobody. */
 export function checkServiceUrl(url: URL): void {
@@ -27,8 +24,8 @@ export async function callService(
       method: 'POST',
       ...request,
       allowPrivateAddress: true,
-      maxBytes: MAX_BYTES,
-      timeoutMs: TIMEOUT_MS,
+      maxBytes: keyEncryptionLimits.serviceAnswerBytes,
+      timeoutMs: keyEncryptionLimits.serviceTimeoutMs,
     });
     return { status: answer.status, text: answer.body.toString('utf8') };
   } catch (cause) {

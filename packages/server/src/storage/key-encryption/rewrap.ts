@@ -3,9 +3,9 @@ import { type SealedColumn, sealedColumns } from '../sealed-columns.ts';
 import { isWrappedBy, rewrap } from '../sealer.ts';
 import type { RecordChange, Storage } from '../storage.ts';
 import type { KeyRing } from './key-ring.ts';
+import { keyEncryptionLimits } from './limits.ts';
 
-/** Values of one transaction: while it runs nothing else of this process is written. */
-const BATCH = 50;
+const BATCH = keyEncryptionLimits.rewrapBatch;
 /** A value that was sealed with the old key while we passed it is found by the next pass. */
 const MAX_PASSES = 10;
 
