@@ -4,14 +4,16 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
+import { type AuthorizationResult, runAuthorizationSuite } from './authorization-suite.ts';
 import { type ClientResult, type ClientScenario, clientScenarios, startClientSuite } from './client-suite.ts';
 import { startFixture } from './fixture/server.ts';
 import { startGateBefore } from './through-gate.ts';
 
 /**
  * `npm run conformance`: the official MCP suite against the fixture directly and through the gate, in both eras, compared check by
- * check (C1), and its client scenarios against the gate's client side, authorization included (C2). Ends with exit code 1 if any check
- * is lost or fails. `--only server|client` runs one of them; `--write` updates conformance/RESULTS.md after both.
+ * check (C1), its client scenarios against the gate's client side, authorization included, and its authorization scenarios against the
+ * authorization server (C2). Ends with exit code 1 if any check is lost or fails. `--only server|client|authorization` runs one of them;
+ * `--write` updates conformance/RESULTS.md after all.
  */
 const { values } = parseArgs({
   options: {
@@ -33,8 +35,10 @@ interface Check {
   errorMessage?: string;
 }
 
+const runs = (part: 'server' | 'client' | 'authorization') => values.only === undefined || values.only === part;
+
 const results = [];
-for (const revision of values.only === 'client' ? [] : revisions) {
+for (const revision of runs('server') ? revisions : []) {
   const direct = await withFixture((url) => runSuite(url, revision));
   const gated = await withFixture(async (url) => {
     const gate = await startGateBefore(url);
@@ -50,7 +54,8 @@ for (const revision of values.only === 'client' ? [] : revisions) {
   results.push({ revision, direct: count(direct), gated: count(gated), lost });
 }
 
-const clientResults = values.only === 'server' ? [] : await runClientScenarios();
+const clientResults = runs('client') ? await runClientScenarios() : [];
+const authorizationResults: AuthorizationResult[] = runs('authorization') ? await runAuthorizationSuite() : [];
 
 const table = [
   `| revision | direct: passed / failed | through the gate: passed / failed | lost |`,
@@ -71,18 +76,32 @@ const clientTable = [
     return `| ${version} | ${those.length} | ${sum(({ passed }) => passed)} / ${sum(({ failed }) => failed.length)} / ${sum(({ warnings }) => warnings.length)} | ${sdkClient[version] ?? '–'} |`;
   }),
 ].join('\n');
+const authorizationTable = [
+  '| scenario | checks: passed / failed / warnings |',
+  '|---|---|',
+  ...authorizationResults.map(
+    ({ scenario, passed, failed, warnings }) => `| ${scenario} | ${passed} / ${failed.length} / ${warnings.length} |`,
+  ),
+].join('\n');
 const lost = results.flatMap(({ revision, lost }) => lost.map((key) => `${revision}: ${key}`));
-const failing = clientResults.flatMap(({ version, name, failed }) =>
-  failed.map((each) => `${version}: ${name}: ${each}`),
-);
+const failing = [
+  ...clientResults.flatMap(({ version, name, failed }) => failed.map((each) => `${version}: ${name}: ${each}`)),
+  ...authorizationResults.flatMap(({ scenario, failed }) => failed.map((each) => `${scenario}: ${each}`)),
+];
 if (values.json)
-  console.log(JSON.stringify({ suite: suiteVersion, node: process.version, results, clientResults }, null, 2));
+  console.log(
+    JSON.stringify(
+      { suite: suiteVersion, node: process.version, results, clientResults, authorizationResults },
+      null,
+      2,
+    ),
+  );
 else {
   console.log(`@modelcontextprotocol/conformance ${suiteVersion}, Node ${process.version}`);
-  if (values.only !== 'client')
-    console.log(`\n${table}\n${lost.length > 0 ? `\nLost:\n${lines(lost)}` : '\nNo check is lost.'}`);
-  if (values.only !== 'server')
-    console.log(`\n${clientTable}\n${failing.length > 0 ? `\nFailing:\n${lines(failing)}` : '\nNo check fails.'}`);
+  if (runs('server')) console.log(`\n${table}\n${lost.length > 0 ? `\nLost:\n${lines(lost)}` : '\nNo check is lost.'}`);
+  if (runs('client')) console.log(`\n${clientTable}`);
+  if (runs('authorization')) console.log(`\n${authorizationTable}`);
+  if (values.only !== 'server') console.log(failing.length > 0 ? `\nFailing:\n${lines(failing)}` : '\nNo check fails.');
 }
 if (values.write && values.only === undefined) {
   const today = new Date().toISOString().slice(0, 10);
@@ -101,6 +120,12 @@ ${table}
 Each scenario’s server is an upstream of one running gate, which authorizes itself there as its manifest says; an operator consents where a person has to, and an agent calls the tools through the gate. Scenarios without authorization drive the gate’s client side alone. All of the suite’s client scenarios about tools and authorization are run, the optional ones (client credentials, enterprise-managed authorization, DPoP, workload identity federation) included; not run are those of the skills extension. The suite checks every message, so the more a client asks, the more checks there are: compare what fails.
 
 ${clientTable}
+
+## The authorization server (C2)
+
+A person consents on the way; the client is public and asks for no scope.
+
+${authorizationTable}
 ${failing.length > 0 ? `\nFailing:\n${lines(failing)}\n` : ''}`;
   writeFileSync(join(import.meta.dirname, 'RESULTS.md'), page);
 }

@@ -329,6 +329,54 @@ export const requirements: Requirement[] = [
     source: 'law 5',
   },
   {
+    id: 'cimd.client',
+    promise: 'A client whose id is an address is what the document there says, and gets codes for consent only',
+    source: 'draft-ietf-oauth-client-id-metadata-document §3, §4',
+  },
+  {
+    id: 'cimd.refused',
+    promise: 'A document that redirects, names another client, carries a secret or is too large is refused',
+    source: 'draft-ietf-oauth-client-id-metadata-document §4, §6',
+  },
+  {
+    id: 'cimd.hosts',
+    promise: 'Only documents of allowed hosts are fetched',
+    source: 'draft-ietf-oauth-client-id-metadata-document §6',
+  },
+  {
+    id: 'cimd.private-addresses',
+    promise: 'No private address is asked for a client’s document',
+    source: 'draft-ietf-oauth-client-id-metadata-document §6.5',
+  },
+  {
+    id: 'rfc9700.redirect',
+    promise: 'A redirect address counts only if it is registered, compared character by character',
+    source: 'RFC 9700 §2.1',
+  },
+  { id: 'rfc8252.loopback', promise: 'Of a loopback address only the port may vary', source: 'RFC 8252 §7.3' },
+  { id: 'consent.framed', promise: 'Pages of consent are shown in no frame', source: 'RFC 9700 §4.16' },
+  {
+    id: 'consent.fixation',
+    promise: 'The answer to a request goes to the browser that began it, once',
+    source: 'RFC 9700 §4.7',
+  },
+  {
+    id: 'oauth.cors',
+    promise: 'Pages of other origins read the metadata and no answer of an endpoint',
+    source: 'docs/how-to/connect-a-client.md',
+  },
+  { id: 'oauth.limits', promise: 'Each limit of the authorization server holds', source: 'docs/reference/limits.md' },
+  {
+    id: 'rfc8414.true',
+    promise: 'What the metadata promise is so: endpoints, grants, methods and algorithms, and no others',
+    source: 'RFC 8414 §2',
+  },
+  {
+    id: 'rfc7591.bound',
+    promise: 'Clients that register themselves are bounded in number and life; used ones are kept longer',
+    source: 'docs/reference/limits.md',
+  },
+  {
     id: 'oauth.forgets',
     promise: 'Codes, requests and assertions whose time is over are forgotten, whether or not anybody asks for tokens',
     source: 'docs/explanation/consent.md',

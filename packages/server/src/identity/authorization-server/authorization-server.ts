@@ -79,7 +79,7 @@ export function createAuthorizationServer(dependencies: AuthorizationServerDepen
         const hint = `Push the request to ${publicUrl}${endpoints.par} instead.`;
         return refuse(response, 414, 'invalid_request', `The query has at most ${MAX_QUERY_CHARS} characters. ${hint}`);
       }
-      response.setHeader('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'");
+      response.setHeader('Content-Security-Policy', "default-src 'none'; script-src; frame-ancestors 'none'");
       response.setHeader('Referrer-Policy', 'no-referrer');
       response.setHeader('X-Frame-Options', 'DENY');
       return answer(request, response);

@@ -145,7 +145,7 @@ export function backchannelFeature({
   };
 }
 
-/** The library's own session signs nobody in, here; its cookie is not sent. */
+/** The library's own session signs nobody in, here; its cookie is not sent. Nor is an answer for pages of other origins to read. */
 export function leaveBrowserAlone(provider: Provider) {
   const session = provider.cookieName('session');
   return async (ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> => {
@@ -153,5 +153,7 @@ export function leaveBrowserAlone(provider: Provider) {
     const cookies = [ctx.response.get('set-cookie')].flat().filter((cookie) => cookie && !cookie.startsWith(session));
     ctx.remove('Set-Cookie');
     if (cookies.length > 0) ctx.set('Set-Cookie', cookies);
+    ctx.remove('Access-Control-Allow-Origin');
+    ctx.remove('Access-Control-Expose-Headers');
   };
 }

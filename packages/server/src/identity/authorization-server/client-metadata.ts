@@ -1,5 +1,13 @@
 import type { Configuration } from 'oidc-provider';
-import { isJsonObject, type JsonObject, type Outbound, parseStrictJson } from '../../platform/index.ts';
+import {
+  type Clock,
+  GatehouseError,
+  isJsonObject,
+  type JsonObject,
+  type Outbound,
+  parseStrictJson,
+} from '../../platform/index.ts';
+import { createBoundedCache } from '../tokens/bounded-cache.ts';
 import { isLoopback } from './clients.ts';
 import { authorizationLimits } from './limits.ts';
 import { oauthError } from './oauth-error.ts';
@@ -45,23 +53,64 @@ export function clientMetadataFeature({
   };
 }
 
-/** The library's `fetch`, for metadata documents and their key sets. */
-export function fetchThrough(outbound: Outbound, policy: ClientMetadataPolicy): NonNullable<Configuration['fetch']> {
+/**
+ * The library's `fetch`, for metadata documents and their key sets. Whoever reaches the server names what is fetched: so one address is
+ * asked once in ten seconds, whatever it has answered, and few are asked at once.
+ */
+export function fetchThrough(
+  outbound: Outbound,
+  policy: ClientMetadataPolicy,
+  clock: Clock,
+): NonNullable<Configuration['fetch']> {
+  const recent = createBoundedCache<{ until: number; answer: Promise<Answer> }>(RECENT_ANSWERS);
+  let running = 0;
+  const ask = async (url: string): Promise<Answer> => {
+    if (running >= authorizationLimits.clientDocumentsAtOnce)
+      throw new GatehouseError('too-many', 'client-metadata.busy', 'Too many clients are being looked up. Try again.');
+    running += 1;
+    try {
+      return await askOnce(outbound, policy, url);
+    } finally {
+      running -= 1;
+    }
+  };
   return async (input) => {
-    const { status, headers, body } = await outbound.fetch(String(input), {
-      maxBytes: DOCUMENT_BYTES,
-      ...(policy.allowPrivateAddress && { allowPrivateAddress: true }),
-      ...(policy.ca !== undefined && { ca: policy.ca }),
-    });
-    const json = status === 200 ? parseStrictJson(body, 8) : null;
-    const given = isJsonObject(json) && json.client_id !== undefined ? asClient(json) : json;
-    return new Response(given === null ? null : JSON.stringify(given), {
-      status: status >= 200 && status < 600 ? status : 502,
-      headers: {
-        'content-type': 'application/json',
-        ...(headers['cache-control'] && { 'cache-control': headers['cache-control'] }),
-      },
-    });
+    const url = String(input);
+    const now = clock.now();
+    let known = recent.get(url);
+    if (!known || known.until <= now) {
+      known = { until: now + authorizationLimits.clientDocumentRestSeconds * 1000, answer: ask(url) };
+      recent.set(url, known);
+    }
+    const { status, body, headers } = await known.answer;
+    return new Response(body, { status, headers });
+  };
+}
+
+interface Answer {
+  status: number;
+  body: string | null;
+  headers: Record<string, string>;
+}
+
+/** Half of them, and each is small. */
+const RECENT_ANSWERS = 128;
+
+async function askOnce(outbound: Outbound, policy: ClientMetadataPolicy, url: string): Promise<Answer> {
+  const { status, headers, body } = await outbound.fetch(url, {
+    maxBytes: DOCUMENT_BYTES,
+    ...(policy.allowPrivateAddress && { allowPrivateAddress: true }),
+    ...(policy.ca !== undefined && { ca: policy.ca }),
+  });
+  const json = status === 200 ? parseStrictJson(body, 8) : null;
+  const given = isJsonObject(json) && json.client_id !== undefined ? asClient(json) : json;
+  return {
+    status: status >= 200 && status < 600 ? status : 502,
+    body: given === null ? null : JSON.stringify(given),
+    headers: {
+      'content-type': 'application/json',
+      ...(headers['cache-control'] && { 'cache-control': headers['cache-control'] }),
+    },
   };
 }
 

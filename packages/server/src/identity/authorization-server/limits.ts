@@ -30,6 +30,10 @@ export const authorizationLimits = {
   clientMetadataChars: 8_000,
   /** Bytes of a client's metadata document or key set. */
   clientDocumentBytes: 16 * 1024,
+  /** Documents of clients that are fetched at once: whoever reaches the server can have one fetched. */
+  clientDocumentsAtOnce: 16,
+  /** The same document is not fetched again in this time, whatever came of it. */
+  clientDocumentRestSeconds: 10,
   /** Characters of a client's id that is an address. */
   clientIdChars: 500,
 };

@@ -108,7 +108,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     pkce: { required: () => true },
     ...authorizationParameters(dependencies),
     interactions: consentPolicy(publicUrl),
-    fetch: fetchThrough(dependencies.outbound, dependencies.clientMetadata),
+    fetch: fetchThrough(dependencies.outbound, dependencies.clientMetadata, dependencies.clock),
     scopes: [],
     clientAuthMethods: ['private_key_jwt', 'tls_client_auth', 'none'],
     clientDefaults: { id_token_signed_response_alg: 'ES256', token_endpoint_auth_method: 'none' },
