@@ -47,7 +47,7 @@ onEachDatabase('what the authorization server keeps', (database) => {
   /** @proves rfc6749.code-once */
   test('of two at once only one uses a code, and the other ends everything that came of it', async () => {
     const codes = adapter('AuthorizationCode');
-    await adapter('Grant').upsert('grant', { rar: [{ agent: 'agent-a' }] }, 600);
+    await adapter('Grant').upsert('grant', { rar: [{ type: 'consent', agent: 'agent-a' }] }, 600);
     await codes.upsert('code', { grantId: 'grant' }, 60);
     const tries = await Promise.allSettled(Array.from({ length: 8 }, () => codes.consume('code')));
     assert.equal(tries.filter(({ status }) => status === 'fulfilled').length, 1);
