@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { ManifestInput } from '@gatehouse/protocol';
 import { createSvidSource } from '@gatehouse/sdk';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import type { Browser, Page } from 'playwright-core';
 import { launchChromium } from './support/chromium.ts';
 import { builtConsole } from './support/console.ts';
@@ -14,6 +15,7 @@ import { startWorkspace, type Workspace } from './support/workspace.ts';
 
 const owner = 'owner@example.test';
 const leaver = 'leaver@example.test';
+const ci = 'https://ci.example.test';
 
 const browser = (await launchChromium()) as Browser;
 const skip = browser ? false : 'Chromium is missing: see above';
@@ -21,11 +23,54 @@ const skip = browser ? false : 'Chromium is missing: see above';
 describe('identity in the console', { skip }, () => {
   let workspace: Workspace;
   let assets: ReturnType<typeof builtConsole>;
+  /** A token of the build system, for the branch. */
+  let built: (branch: string) => Promise<string>;
 
   before(async () => {
     assets = builtConsole();
     workspace = await startWorkspace({ consoleDir: assets.directory });
+    const pair = await generateKeyPair('ES256');
+    built = (branch) =>
+      new SignJWT({ branch })
+        .setProtectedHeader({ alg: 'ES256', kid: 'ci' })
+        .setIssuer(ci)
+        .setSubject('repo:shop')
+        .setAudience(workspace.url)
+        .setIssuedAt()
+        .setExpirationTime('5m')
+        .setJti(crypto.randomUUID())
+        .sign(pair.privateKey);
+    const jwks = { keys: [{ ...(await exportJWK(pair.publicKey)), kid: 'ci', alg: 'ES256' }] };
     const more: ManifestInput[] = [
+      {
+        kind: 'Workload',
+        name: 'nightly',
+        owner,
+        purpose: 'starts the night’s work',
+        environment: 'production',
+        starts: ['agent-b'],
+      },
+      {
+        kind: 'TrustRule',
+        name: 'builds',
+        description: 'The shop’s build system, main branch',
+        issuer: { type: 'oidc', url: ci, jwks },
+        claims: { sub: 'repo:shop', branch: { pattern: 'main*' } },
+        agent: 'agent-b',
+      },
+      {
+        kind: 'ToolServer',
+        name: 'mail',
+        environments: ['production'],
+        // Nobody answers there: what can be seen and connected does not depend on it.
+        transport: {
+          type: 'http',
+          url: 'http://127.0.0.1:9/mcp',
+          allowPrivateAddress: true,
+          authorization: { grant: 'authorization_code', clientId: 'gatehouse', clientSecret: 'mail-client' },
+        },
+        tools: { send: { tier: 3, effects: ['send'] } },
+      },
       { kind: 'Person', email: leaver, displayName: 'Leaver', roles: ['owner'] },
       { kind: 'Person', email: 'dev@example.test', displayName: 'Developer', roles: ['developer'] },
       {
@@ -58,6 +103,7 @@ describe('identity in the console', { skip }, () => {
   const signIn = (page: Page, email = owner) => signInAs(page, email);
   const notification = (page: Page, text: string | RegExp) => page.getByRole('alert').filter({ hasText: text });
 
+  /** @proves console.live-credentials */
   test('an agent’s identity page shows what it could act with now, and after a kill nothing', async () => {
     const { page, faults } = await open();
     await signIn(page);
@@ -86,7 +132,8 @@ describe('identity in the console', { skip }, () => {
     await page.context().close();
   });
 
-  test('a token that is revoked, and one whose task has ended, are not shown as alive', async () => {
+  /** @proves console.live-credentials */
+  test('a token whose task has ended is not shown as alive', async () => {
     const agent = await workspace.agent('agent-b');
     const task = await agent.startTask({ template: 'all', intent: 'ends' });
     const alive = async () =>
@@ -164,6 +211,7 @@ describe('identity in the console', { skip }, () => {
     await page.context().close();
   });
 
+  /** @proves console.shown-once */
   test('a directory’s token is shown once, and can be revoked', async () => {
     const { page, faults } = await open();
     await signIn(page);
@@ -220,6 +268,98 @@ describe('identity in the console', { skip }, () => {
     await page.context().close();
   });
 
+  /** @proves console.shown-once */
+  test('a pasted token is explained, claim by claim, and kept nowhere', async () => {
+    const { page, faults } = await open();
+    await signIn(page);
+    await page.goto(`${workspace.url}/identity/trust-rules`);
+    const rule = page.getByRole('article', { name: 'builds' });
+    await rule.getByText('never used').waitFor();
+    await rule.getByRole('link', { name: 'agent agent-b' }).waitFor();
+    const field = page.getByLabel('Token of an outside issuer');
+    const explain = async (token: string) => {
+      await field.fill(token);
+      await page.getByRole('button', { name: 'Explain' }).click();
+    };
+    await explain(await built('main'));
+    await page.getByText('Stands for agent agent-b, by the rule builds.').waitFor();
+    assert.equal(await field.inputValue(), '');
+    const other = await built('feature/x');
+    await explain(other);
+    await page.getByText('Refused.').waitFor();
+    await page.getByRole('listitem').filter({ hasText: 'branch' }).getByRole('img', { name: 'does not fit' }).waitFor();
+    assert.ok(!(await page.content()).includes(other));
+    await explain('not.a.token');
+    await page.getByText('Refused.').waitFor();
+    assert.equal((await workspace.operator('GET /trust-rules')).items[0]?.uses, 0);
+    assert.deepEqual(faults, []);
+    await page.context().close();
+  });
+
+  /** @proves console.shown-once */
+  test('a join token is shown once, and can be taken back', async () => {
+    const { page, faults } = await open();
+    await signIn(page);
+    await page.goto(`${workspace.url}/agents/agent-b/identity`);
+    await page.getByRole('article', { name: 'builds' }).waitFor();
+    await page.getByRole('button', { name: 'Make a join token' }).click();
+    await page.getByLabel('Only from').fill('10.0.0.0/8');
+    await page.getByRole('button', { name: 'Make the token' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Join token for agent-b' });
+    const token = await dialog.locator('code').first().textContent();
+    assert.ok(token && token.length > 20);
+    await dialog.getByRole('button', { name: 'Done, I have it' }).click();
+    const row = page
+      .getByRole('table', { name: 'Join tokens of agent-b' })
+      .getByRole('row')
+      .filter({ hasText: 'open' });
+    await row.getByText('10.0.0.0/8').waitFor();
+    assert.ok(!(await page.content()).includes(token), 'it is gone from the page');
+    await row.getByRole('button', { name: 'Revoke' }).click();
+    await page.getByRole('button', { name: 'Revoke the token' }).click();
+    await row.waitFor({ state: 'detached' });
+    assert.deepEqual(faults, []);
+    await page.context().close();
+  });
+
+  test('a workload is suspended, and killed only when its name is typed', async () => {
+    const { page, faults } = await open();
+    await signIn(page);
+    await page.goto(`${workspace.url}/identity/workloads`);
+    await page.getByRole('button', { name: 'Kill nightly' }).click();
+    await page.getByLabel('Type nightly to confirm').fill('nightly');
+    await page.getByRole('button', { name: 'Kill it' }).click();
+    await page.getByRole('row').filter({ hasText: 'nightly' }).filter({ hasText: 'Killed' }).waitFor();
+    await page.getByRole('button', { name: 'Activate nightly' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Activate', exact: true }).click();
+    await page.getByRole('row').filter({ hasText: 'nightly' }).filter({ hasText: 'Active' }).waitFor();
+    assert.deepEqual(faults, []);
+    await page.context().close();
+  });
+
+  test('a secret goes in and never comes out; one that is in use stays', async () => {
+    const { page, faults } = await open();
+    await signIn(page);
+    await page.goto(`${workspace.url}/tools`);
+    const line = page.getByRole('list', { name: 'Authorization at mail' });
+    await line.getByText('by a person’s consent').waitFor();
+    await line.getByRole('button', { name: 'Connect' }).click();
+    await notification(page, 'could not be fetched').waitFor();
+    await page.getByRole('button', { name: 'Set a secret' }).click();
+    await page.getByRole('textbox', { name: 'Name' }).fill('mail-client');
+    await page.getByLabel('Value').fill('hunter2-hunter2');
+    await page.getByLabel('May be sent to').fill('https://auth.example.test');
+    await page.getByRole('button', { name: 'Set the secret' }).click();
+    const row = page.getByRole('table', { name: 'Secrets' }).getByRole('row').filter({ hasText: 'mail-client' });
+    await row.getByText('https://auth.example.test').waitFor();
+    assert.ok(!(await page.content()).includes('hunter2'));
+    await row.getByRole('button', { name: 'Delete mail-client' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Delete', exact: true }).click();
+    await page.getByRole('dialog').getByText('secret.in-use').waitFor();
+    assert.deepEqual(faults, []);
+    await page.context().close();
+  });
+
   test('security sees who is signed in and can end it', async () => {
     const { page, faults } = await open();
     await signIn(page);
@@ -251,6 +391,11 @@ describe('identity in the console', { skip }, () => {
       await disabled('Compromised…');
       await page.goto(`${workspace.url}/identity/trust-domain`);
       await disabled('Compromised…');
+      await page.goto(`${workspace.url}/identity/workloads`);
+      await disabled('Kill nightly');
+      await page.goto(`${workspace.url}/agents/agent-b/identity`);
+      await page.getByRole('heading', { name: 'Acts for people' }).waitFor();
+      assert.equal(await page.getByRole('button', { name: 'Make a join token' }).count(), 0);
       await page.goto(`${workspace.url}/identity/people/${owner}`);
       await disabled('Offboard…');
       await disabled('Sign-in link');
@@ -274,8 +419,11 @@ describe('identity in the console', { skip }, () => {
       '/identity/sessions',
       '/delegations?whose=all',
       '/delegations/new?agent=agent-bearer&template=refund-order',
+      '/identity/trust-rules',
+      '/identity/workloads',
       '/identity/trust-domain',
       '/identity/keys',
+      '/agents/agent-b/identity',
       '/agents/agent-bearer/identity',
       '/tools',
     ];

@@ -21,6 +21,17 @@ export const requirements: Requirement[] = [
     promise: 'A dispatch without outcome shows as unknown, never as absent',
     source: 'SECURITY.md#law-1',
   },
+  {
+    id: 'console.live-credentials',
+    promise:
+      'The console lists every credential that an agent could act with now, and none that a kill or the end of its task has made worthless',
+    source: 'docs/how-to/see-what-an-agent-can-act-with.md',
+  },
+  {
+    id: 'console.shown-once',
+    promise: 'A token that is shown once is on no page after it, and a token that is tested is kept nowhere',
+    source: 'docs/how-to/see-what-an-agent-can-act-with.md',
+  },
   { id: 'law-1.refusals', promise: 'Refusals are recorded', source: 'SECURITY.md#law-1' },
   {
     id: 'backup.restore',

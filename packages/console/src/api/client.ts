@@ -3,7 +3,9 @@ import type {
   bodies,
   consentBodies,
   delegationBodies,
+  joinTokenBody,
   keyBodies,
+  outsideProof,
   peopleBodies,
   trustDomainBodies,
   upstreamAuthorizationBodies,
@@ -34,6 +36,10 @@ interface RequestBodies {
   'POST /consents/:id/approve': Given<typeof consentBodies, 'approve'>;
   'POST /people/:email/offboard': Given<typeof peopleBodies, 'offboard'>;
   'POST /scim/tokens': Given<typeof peopleBodies, 'createScimToken'>;
+  'POST /trust-rules/test': (typeof outsideProof)['_zod']['input'];
+  'POST /agents/:name/join-tokens': (typeof joinTokenBody)['_zod']['input'];
+  'POST /workloads/:name/state': Body<'setState'>;
+  'POST /workloads/:name/kill': Body<'kill'>;
   'POST /delegations': Given<typeof delegationBodies, 'create'>;
   'POST /keys/:purpose/rotate': Given<typeof keyBodies, 'rotateKeys'>;
   'POST /keys/rewrap': Given<typeof keyBodies, 'rewrap'>;

@@ -139,6 +139,13 @@ export const delegationsQuery = (filter: { user?: string; agent?: string }) =>
     getNextPageParam: ({ cursor }) => cursor ?? undefined,
   });
 
+export const trustRulesQuery = queryOptions({ queryKey: ['trust-rules'], queryFn: () => call('GET /trust-rules') });
+export const workloadsQuery = queryOptions({ queryKey: ['workloads'], queryFn: () => call('GET /workloads') });
+export const joinTokensQuery = (name: string) =>
+  queryOptions({
+    queryKey: ['join-tokens', name],
+    queryFn: () => call('GET /agents/:name/join-tokens', { params: { name } }),
+  });
 export const templatesQuery = queryOptions({ queryKey: ['templates'], queryFn: () => call('GET /templates') });
 export const keysQuery = queryOptions({
   queryKey: ['keys'],

@@ -127,6 +127,18 @@ const grant = createRoute({
   component: lazyRouteComponent(() => import('../pages/delegations/grant-page.tsx'), 'GrantPage'),
 });
 
+const trustRules = createRoute({
+  getParentRoute: () => identity,
+  path: '/trust-rules',
+  component: lazyRouteComponent(() => import('../pages/identity/trust-rules-page.tsx'), 'TrustRulesPage'),
+});
+
+const workloads = createRoute({
+  getParentRoute: () => identity,
+  path: '/workloads',
+  component: lazyRouteComponent(() => import('../pages/identity/workloads-page.tsx'), 'WorkloadsPage'),
+});
+
 const trustDomain = createRoute({
   getParentRoute: () => identity,
   path: '/trust-domain',
@@ -250,7 +262,7 @@ export const createConsoleRouter = (queries: QueryClient) =>
         agentIdentity,
         delegations,
         grant,
-        identity.addChildren([people, person, sessions, trustDomain, keys]),
+        identity.addChildren([people, person, sessions, trustRules, workloads, trustDomain, keys]),
         approvals,
         approval,
         consent,

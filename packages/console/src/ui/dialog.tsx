@@ -88,12 +88,21 @@ function TypedWord({ word, typed, setTyped }: { word: string; typed: string; set
   );
 }
 
+interface ShownOnceProps {
+  value: string;
+  about: ReactNode;
+  close: () => void;
+  /** What to do with it. */
+  children?: ReactNode;
+}
+
 /** A secret that only this answer has. */
-export function ShownOnce({ value, about, close }: { value: string; about: ReactNode; close: () => void }) {
+export function ShownOnce({ value, about, close, children }: ShownOnceProps) {
   return (
     <>
       <p>{about}</p>
       <Command>{value}</Command>
+      {children}
       <div className={classes.buttons}>
         <Button onClick={close}>Done, I have it</Button>
       </div>

@@ -13,7 +13,9 @@ import classes from './agent.module.css';
 import { AgentFrame } from './agent-frame.tsx';
 import { AgentKeys } from './agent-keys.tsx';
 import { AgentFacts } from './agent-page.tsx';
+import { AgentTrustRules } from './agent-trust-rules.tsx';
 import { CredentialsNow } from './credentials-now.tsx';
+import { JoinTokens } from './join-tokens.tsx';
 
 /** How the agent proves who it is, with what it could act now, and who else has a say in that. */
 export function AgentIdentityPage() {
@@ -42,6 +44,8 @@ export function AgentIdentityPage() {
               <HowEnrolled agent={name} />
             </Section>
           </div>
+          <JoinTokens agent={agent} />
+          <AgentTrustRules agent={name} />
           <DelegationsTo agent={name} />
           <Neighbours agent={agent} />
         </>

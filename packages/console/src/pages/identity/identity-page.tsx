@@ -19,6 +19,8 @@ export function IdentityPage({ title, about, actions, children }: IdentityPagePr
           { to: '/identity/people', label: 'People' },
           { to: '/identity/sessions', label: 'Sessions' },
           { to: '/delegations', label: 'Delegations' },
+          { to: '/identity/trust-rules', label: 'Trust rules' },
+          { to: '/identity/workloads', label: 'Workloads' },
           { to: '/identity/trust-domain', label: 'Trust domain' },
           { to: '/identity/keys', label: 'Keys' },
         ]}

@@ -137,9 +137,11 @@ function PersonFacts({ person }: { person: PersonView }) {
           last used <When at={lastUsedAt} as="relative" />
         </Fact>
       ))}
-      <Fact name="Successor">
-        {successor ?? <span className="gh-quiet">nobody: their agents would be suspended</span>}
-      </Fact>
+      {!departed && (
+        <Fact name="Successor">
+          {successor ?? <span className="gh-quiet">nobody: their agents would be suspended</span>}
+        </Fact>
+      )}
       {departed && (
         <Fact name="Left">
           <When at={departed.at} as="both" /> by {actorName(departed.by)}

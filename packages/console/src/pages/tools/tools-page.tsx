@@ -18,6 +18,8 @@ import { Card, Empty, Failure, growing, Page, Section, Toolbar } from '../../ui/
 import { Command, PlainText, ToolName } from '../../ui/text.tsx';
 import { DefinitionState } from './definition-state.tsx';
 import { ReviewCard } from './review-card.tsx';
+import { Secrets } from './secrets.tsx';
+import { ServerAuthorization } from './server-authorization.tsx';
 import classes from './tools.module.css';
 
 export function ToolsPage() {
@@ -27,6 +29,7 @@ export function ToolsPage() {
   const tools = useQuery(toolsQuery);
   const definitions = useQuery(definitionsQuery);
   const waiting = useWaitingDefinitions() ?? [];
+  const mayOversee = needsRole(useSession(), ['admin', 'security', 'auditor'], '') === null;
   const error = servers.error ?? tools.error ?? definitions.error;
   const fits = ({ ref, description, effects, tier }: ToolView) => {
     const all = [ref, description, ...effects, `tier ${tier}`].join(' ').toLowerCase();
@@ -92,6 +95,7 @@ export function ToolsPage() {
         const strangers = definitions.data ? notGranted(definitions.data.items, server) : [];
         return <Server key={server.name} server={server} tools={shown} strangers={strangers} />;
       })}
+      {mayOversee && filter === '' && <Secrets />}
     </Page>
   );
 }
@@ -140,6 +144,7 @@ function Server({ server, tools, strangers }: ServerProps) {
             : [manifest.transport.command, ...manifest.transport.args].join(' ')}
         </code>
       </p>
+      <ServerAuthorization server={server} />
       <DataTable
         label={`Tools of ${name}`}
         rows={tools?.filter((tool) => !unnamed.has(tool.name))}

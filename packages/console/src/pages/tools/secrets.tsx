@@ -1,0 +1,179 @@
+import type { SecretView } from '@gatehouse/protocol';
+import { Button, TextInput } from '@mantine/core';
+import { IconLock, IconPlus } from '@tabler/icons-react';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
+import { call } from '../../api/client.ts';
+import { secretsQuery } from '../../api/queries.ts';
+import { needsRole, useSession } from '../../app/session.ts';
+import { DataTable } from '../../ui/data-table.tsx';
+import { Confirm, FormDialog } from '../../ui/dialog.tsx';
+import { Empty, Section } from '../../ui/page.tsx';
+import { When } from '../../ui/when.tsx';
+import classes from './tools.module.css';
+
+/** Names only: a value goes in and never comes out again. */
+export function Secrets() {
+  const session = useSession();
+  const secrets = useQuery(secretsQuery);
+  const [setting, setSetting] = useState<{ name: string; origins: string[] } | null>(null);
+  const [deleting, setDeleting] = useState<SecretView | null>(null);
+  const obstacle = needsRole(session, ['admin'], 'Setting a secret');
+  return (
+    <Section
+      title="Secrets for tool servers"
+      count={secrets.data?.items.length}
+      actions={
+        <Button
+          variant="default"
+          leftSection={<IconPlus size={14} />}
+          disabled={obstacle !== null}
+          title={obstacle ?? undefined}
+          onClick={() => setSetting({ name: '', origins: [] })}
+        >
+          Set a secret
+        </Button>
+      }
+    >
+      <DataTable
+        label="Secrets"
+        rows={secrets.data?.items}
+        rowKey={({ name }) => name}
+        columns={[
+          { header: 'Name', cell: ({ name }) => <code>{name}</code> },
+          { header: 'Sent to', cell: ({ origins }) => <span className="gh-break">{origins.join(', ')}</span> },
+          {
+            header: 'Used by',
+            cell: ({ usedBy }) =>
+              usedBy.length === 0 ? <span className="gh-quiet">no server</span> : usedBy.join(', '),
+          },
+          { header: 'Set', cell: ({ updatedAt }) => <When at={updatedAt} as="relative" /> },
+          {
+            header: '',
+            align: 'end',
+            cell: (secret) => (
+              <span className={classes.moves}>
+                <Button
+                  variant="default"
+                  disabled={obstacle !== null}
+                  title={obstacle ?? undefined}
+                  onClick={() => setSetting(secret)}
+                  aria-label={`Set ${secret.name} anew`}
+                >
+                  Set anew
+                </Button>
+                <Button
+                  variant="default"
+                  disabled={obstacle !== null}
+                  title={obstacle ?? undefined}
+                  onClick={() => setDeleting(secret)}
+                  aria-label={`Delete ${secret.name}`}
+                >
+                  Delete
+                </Button>
+              </span>
+            ),
+          },
+        ]}
+        error={secrets.error}
+        retry={() => void secrets.refetch()}
+        empty={
+          <Empty
+            icon={IconLock}
+            title="No secret is stored"
+            about="Where a tool server wants a client secret, set it here and name it in the server’s manifest. Federation needs none."
+          />
+        }
+      />
+      {setting && <SetSecret {...setting} close={() => setSetting(null)} />}
+      {deleting && <DeleteSecret secret={deleting} close={() => setDeleting(null)} />}
+    </Section>
+  );
+}
+
+function SetSecret({ name: given, origins: before, close }: { name: string; origins: string[]; close: () => void }) {
+  const queries = useQueryClient();
+  const [name, setName] = useState(given);
+  const [value, setValue] = useState('');
+  const [origins, setOrigins] = useState(before.join(' '));
+  const set = useMutation({
+    mutationFn: () =>
+      call('PUT /secrets/:name', {
+        params: { name: name.trim() },
+        body: { value, origins: origins.split(/[\s,]+/).filter((each) => each !== '') },
+      }),
+    onSuccess: () => {
+      void queries.invalidateQueries({ queryKey: ['secrets'] });
+      close();
+    },
+  });
+  return (
+    <FormDialog
+      title={given === '' ? 'Set a secret' : `Set ${given} anew`}
+      button="Set the secret"
+      ready={name.trim() !== '' && value !== '' && origins.trim() !== ''}
+      pending={set.isPending}
+      error={set.error}
+      submit={() => set.mutate()}
+      close={close}
+    >
+      {given === '' && (
+        <TextInput
+          label="Name"
+          description="As manifests name it"
+          value={name}
+          onChange={(event) => setName(event.currentTarget.value)}
+          maxLength={64}
+          spellCheck={false}
+          required
+          data-autofocus
+        />
+      )}
+      <TextInput
+        type="password"
+        label="Value"
+        description="Sealed, and never shown again"
+        value={value}
+        onChange={(event) => setValue(event.currentTarget.value)}
+        maxLength={20_000}
+        autoComplete="off"
+        required
+      />
+      <TextInput
+        label="May be sent to"
+        description="Origins, such as https://auth.example.com; it goes nowhere else"
+        value={origins}
+        onChange={(event) => setOrigins(event.currentTarget.value)}
+        spellCheck={false}
+        required
+      />
+    </FormDialog>
+  );
+}
+
+function DeleteSecret({ secret: { name, usedBy }, close }: { secret: SecretView; close: () => void }) {
+  const queries = useQueryClient();
+  const remove = useMutation({
+    mutationFn: () => call('DELETE /secrets/:name', { params: { name } }),
+    onSuccess: () => {
+      void queries.invalidateQueries({ queryKey: ['secrets'] });
+      close();
+    },
+  });
+  return (
+    <Confirm
+      title={`Delete the secret ${name}?`}
+      button="Delete"
+      pending={remove.isPending}
+      error={remove.error}
+      submit={() => remove.mutate()}
+      close={close}
+    >
+      <p>
+        {usedBy.length === 0
+          ? 'No tool server names it. Its value can’t be brought back.'
+          : `${usedBy.join(', ')} ${usedBy.length === 1 ? 'names' : 'name'} it: take it out of the manifest first.`}
+      </p>
+    </Confirm>
+  );
+}
