@@ -149,6 +149,23 @@ export const requirements: Requirement[] = [
     source: 'docs/explanation/delegation.md',
   },
   {
+    id: 'law-5.vouched',
+    promise:
+      'What somebody outside says of a person counts only signed, for us, in time, once, and for who is known here',
+    source: 'SECURITY.md#law-5',
+  },
+  {
+    id: 'rfc8693.id-token',
+    promise:
+      "An ID token of the company's provider makes a task for its person, under their delegation and not otherwise",
+    source: 'RFC 8693 section 2.1',
+  },
+  {
+    id: 'id-jag.accept',
+    promise: 'An ID-JAG is taken from its own client, once, for this server, and narrows to its resource and scope',
+    source: 'draft-ietf-oauth-identity-assertion-authz-grant section 4.4',
+  },
+  {
     id: 'rfc8693.exchange',
     promise: 'Token exchange gives the acting agent a token of its own with the whole chain, and nobody else’s key',
     source: 'RFC 8693 §2, §4.1',

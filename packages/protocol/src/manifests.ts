@@ -84,6 +84,27 @@ export const identityProviderManifest = z.strictObject({
   allowPrivateAddress: z.boolean().default(false),
   /** PEM certificates to trust for it instead of the system's. */
   ca: z.string().max(100_000).optional(),
+  /**
+   * Its ID tokens stand for their person where an agent presents them (token exchange, RFC 8693), under a standing delegation of that
+   * person to that agent. Without this they count for nothing.
+   */
+  tokenExchange: z
+    .strictObject({
+      /** Client ids of applications whose sign-ins count, beside `clientId`. */
+      audiences: z.array(z.string().min(1).max(500)).max(50).default([]),
+    })
+    .optional(),
+  /** Its ID-JAGs are taken (draft-ietf-oauth-identity-assertion-authz-grant): it decides which agent may act here for whom. */
+  idJag: z
+    .strictObject({
+      /** Agents that may present them. */
+      agents: z.array(name).min(1).max(1_000),
+      /** Template of the tasks of people who have delegated nothing; without it only standing delegations count. */
+      template: name.optional(),
+      /** Tools that a scope of an ID-JAG stands for; a scope that is a tool pattern stands for itself, any other one for nothing. */
+      scopes: z.record(z.string().min(1).max(200), z.array(toolPattern).min(1).max(50)).default({}),
+    })
+    .optional(),
 });
 
 /** Cedar text about the control API itself: who of the people may do what. */

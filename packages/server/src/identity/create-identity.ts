@@ -7,8 +7,9 @@ import type { ClientMetadataPolicy } from './authorization-server/client-metadat
 import { endpoints } from './authorization-server/server-metadata.ts';
 import { forgetExpired } from './authorization-server/used-assertions.ts';
 import { createPeers, type Peers } from './client-certificate/peers.ts';
+import { createCompanyTokens } from './delegation/company-tokens.ts';
 import { createDelegations, type Delegations } from './delegation/delegations.ts';
-import { createFederation, createFederationDoors, type Federation } from './federation/index.ts';
+import { createFederation, createFederationDoors, createIssuerKeys, type Federation } from './federation/index.ts';
 import {
   accessTokenKeys,
   createKeyInventory,
@@ -91,8 +92,10 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
   const { clientMetadata = { hosts: null }, dynamicClients = false } = dependencies;
   const peers = createPeers({ svids: core, clock });
   const trustDomain = { ...core, ...createSvidRoutes({ ...dependencies, trustDomain: core, reader, proofs, peers }) };
+  const issuerKeys = createIssuerKeys(dependencies);
   const federation = createFederation({
     ...dependencies,
+    issuerKeys,
     async verifySvid(token, domain, audience) {
       const { trustDomain: from } = await core.verifyJwtSvid(token, audience);
       if (from !== domain) throw new GatehouseError('forbidden', 'svid.other-domain', `The SVID is one of ${from}.`);
@@ -111,6 +114,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
       proofs,
       reader,
       delegations,
+      companyTokens: createCompanyTokens({ ...dependencies, issuerKeys }),
       peers,
       svids: core,
       mutualTlsUrl,

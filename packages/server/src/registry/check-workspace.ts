@@ -96,6 +96,12 @@ function checkObject({ objects, trustDomain }: Workspace, manifest: ObjectManife
         : [];
     case 'Client':
       return checkClient(manifest);
+    case 'IdentityProvider': {
+      const template = manifest.idJag?.template;
+      return template === undefined || objects.has(`Template/${template}`)
+        ? []
+        : [problem('idJag.template', missing('Template', template))];
+    }
     default:
       return [];
   }

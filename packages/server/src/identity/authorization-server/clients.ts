@@ -8,7 +8,13 @@ import { grantTypes } from './server-metadata.ts';
  * drive an agent with; and the command line tool. Clients with a metadata document are the library's to look up.
  */
 /** What agents may use. */
-const AGENT_GRANTS = [grantTypes.clientCredentials, grantTypes.deviceCode, grantTypes.ciba, grantTypes.tokenExchange];
+const AGENT_GRANTS = [
+  grantTypes.clientCredentials,
+  grantTypes.deviceCode,
+  grantTypes.ciba,
+  grantTypes.tokenExchange,
+  grantTypes.jwtBearer,
+];
 const DRIVEN_GRANTS = [grantTypes.authorizationCode, grantTypes.refreshToken, grantTypes.deviceCode];
 
 /** Of an agent, but for how it proves itself: that is client-authentication.ts's to say, of each request. */

@@ -9,6 +9,7 @@ import {
 } from 'oidc-provider';
 import { type Log, limits, type Outbound } from '../../platform/index.ts';
 import type { Peers } from '../client-certificate/peers.ts';
+import { ID_JAG_TYPE } from '../delegation/company-tokens.ts';
 import type { TokenReader } from '../tokens/authenticate.ts';
 import { descriptionText } from '../tokens/credential-error.ts';
 import { AGENT_ALGORITHMS } from '../tokens/jws.ts';
@@ -21,6 +22,7 @@ import { type ClientMetadataPolicy, clientMetadataFeature, fetchThrough } from '
 import { ignoreRegisteredScopes, registrationFeature } from './dynamic-clients.ts';
 import { clientCredentialsParameters, createClientCredentialsGrant } from './grants/client-credentials.ts';
 import { createConsentedGrants } from './grants/consented.ts';
+import { createIdJagGrant } from './grants/id-jag.ts';
 import { createJwtBearerGrant, type JwtBearerDependencies, jwtBearerParameters } from './grants/jwt-bearer.ts';
 import { createTokenExchangeGrant, tokenExchangeParameters } from './grants/token-exchange.ts';
 import { authorizationLimits } from './limits.ts';
@@ -169,7 +171,11 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
       library: new Map(library),
       pollsTooSoon: createPollPace(dependencies.clock),
     }),
-    [grantTypes.jwtBearer, createJwtBearerGrant(dependencies), jwtBearerParameters],
+    [
+      grantTypes.jwtBearer,
+      createJwtBearerGrant(dependencies, new Map([[ID_JAG_TYPE, createIdJagGrant(dependencies)]])),
+      jwtBearerParameters,
+    ],
   ];
   for (const [name, handler, parameters] of grants) provider.registerGrantType(name, handler, parameters, 'resource');
   provider.use(createTokenStatus(dependencies));

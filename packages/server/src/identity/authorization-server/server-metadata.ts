@@ -46,6 +46,9 @@ export const tokenTypes = {
   transaction: 'urn:ietf:params:oauth:token-type:txn_token',
 } as const;
 
+/** draft-ietf-oauth-identity-assertion-authz-grant: what an authorization server that takes ID-JAGs says of itself. */
+const ID_JAG_PROFILE = 'urn:ietf:params:oauth:grant-profile:id-jag';
+
 interface MetadataOptions {
   /** Where client certificates are asked for, if they are anywhere (RFC 8705 §5: clients that use them go there). */
   mutualTlsUrl?: string | undefined;
@@ -85,6 +88,8 @@ export function serverMetadata(
     authorization_response_iss_parameter_supported: true,
     client_id_metadata_document_supported: true,
     grant_types_supported: Object.values(grantTypes),
+    // What is taken at the jwt-bearer grant beside tokens that a TrustRule names (draft-ietf-oauth-identity-assertion-authz-grant).
+    authorization_grant_profiles_supported: [ID_JAG_PROFILE],
     token_endpoint_auth_methods_supported: clientAuthentication,
     token_endpoint_auth_signing_alg_values_supported: AGENT_ALGORITHMS,
     introspection_endpoint_auth_methods_supported: clientAuthentication,

@@ -5,6 +5,7 @@ import type { Agent, Registry } from '../../registry/index.ts';
 import type { Storage } from '../../storage/index.ts';
 import type { Peer } from '../client-certificate/peers.ts';
 import type { SvidVerifier } from '../client-certificate/svid-verifier.ts';
+import type { CompanyTokens } from '../delegation/company-tokens.ts';
 import type { Delegations } from '../delegation/delegations.ts';
 import { whyStopped } from '../tokens/authenticate.ts';
 import { CredentialError } from '../tokens/credential-error.ts';
@@ -21,6 +22,7 @@ export interface GrantDependencies extends IssueDependencies {
   registry: Registry;
   proofs: Proofs;
   delegations: Delegations;
+  companyTokens: CompanyTokens;
   svids: SvidVerifier;
 }
 
@@ -40,6 +42,15 @@ export function grantHandler({ proofs }: Pick<GrantDependencies, 'proofs'>, answ
     }
   };
 }
+
+/** For what somebody else has signed: one that is not taken is the error that the grant's RFC has for it. */
+export const refusedAs =
+  (error: 'invalid_grant' | 'invalid_request') =>
+  (cause: unknown): never => {
+    if (cause instanceof GatehouseError && cause.kind === 'forbidden')
+      throw oauthError(error, cause.message, 400, cause);
+    throw cause;
+  };
 
 /** Issues the token and answers the request with it. */
 export async function answerWithToken(

@@ -6,7 +6,7 @@ import {
   type TaskDetails,
 } from '@gatehouse/protocol';
 import { type Clock, canonicalJson, GatehouseError, newId } from '../../platform/index.ts';
-import type { Agent, Registry } from '../../registry/index.ts';
+import { type Agent, narrowedBy, type Registry, type TaskGrounds } from '../../registry/index.ts';
 import type { Database, DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
 import { delegationLimits } from './limits.ts';
 import { fromDelegationRow } from './rows.ts';
@@ -46,8 +46,14 @@ export interface Delegations {
   givers(): Promise<string[]>;
   /** The person has looked at it and lets it stand. */
   review(id: string, user: string): Promise<Delegation>;
-  /** A task of this agent for the person of the delegation. */
-  startTask(agent: Agent, details: StartDetails & { delegation: string }): Promise<Task>;
+  /** A task of this agent for the person of the delegation. `more` only ever narrows. */
+  startTask(
+    agent: Agent,
+    details: StartDetails & { delegation: string },
+    more?: Pick<TaskGrounds, 'narrowing' | 'expiresAt'>,
+  ): Promise<Task>;
+  /** The newest one in force under which this agent may start this for this person; with `delegation`, that one or none. */
+  standing(user: string, agent: string, details: StartDetails): Promise<Delegation | undefined>;
 }
 
 export function createDelegations({ storage, registry, recordChange, clock }: DelegationsDependencies): Delegations {
@@ -212,7 +218,29 @@ export function createDelegations({ storage, registry, recordChange, clock }: De
         return find(transaction, id);
       }),
 
-    async startTask(agent, details) {
+    async standing(user, agent, { delegation, template, parameters }) {
+      const rows = await storage.db
+        .selectFrom('delegations')
+        .selectAll()
+        .where('user_email', '=', user)
+        .where('agent', '=', agent)
+        .where('template', '=', template)
+        .where('revoked_at', 'is', null)
+        .where('expires_at', '>', clock.now())
+        .orderBy('id', 'desc')
+        .limit(delegationLimits.perPerson)
+        .execute();
+      return rows
+        .map((row) => fromDelegationRow(row, clock.now()))
+        .find(
+          (each) =>
+            each.state === 'active' &&
+            (delegation === undefined || each.id === delegation) &&
+            differingParameter(each, parameters) === undefined,
+        );
+    },
+
+    async startTask(agent, details, more = {}) {
       const known = await read(storage.db, details.delegation);
       // Of somebody else's delegation an agent hears what it hears of none.
       if (known?.agent !== agent.name)
@@ -221,11 +249,12 @@ export function createDelegations({ storage, registry, recordChange, clock }: De
           'delegation.unknown',
           `Agent ${agent.name} has no delegation ${details.delegation}. The person it should act for makes one in the console.`,
         );
+      const narrowing = narrowedBy(known.tools && { tools: known.tools }, more.narrowing);
       return registry.startTask(agent.name, details, {
         user: known.user,
         delegation: known.id,
-        expiresAt: known.expiresAt,
-        ...(known.tools && { narrowing: { tools: known.tools } }),
+        expiresAt: Math.min(known.expiresAt, more.expiresAt ?? Number.MAX_SAFE_INTEGER),
+        ...(narrowing && { narrowing }),
         // Read again where the task is written: a revocation that has returned has ended all that rests on it.
         async within(transaction, task) {
           const current = await find(transaction, known.id);
@@ -274,8 +303,11 @@ function checkWanted(registry: Registry, user: string, { agent, template, parame
   if (tools && new Set(tools).size !== tools.length) throw invalid('delegation.tools', 'A tool is there twice.');
 }
 
+const differingParameter = ({ parameters }: Pick<Delegation, 'parameters'>, given: Task['parameters']) =>
+  Object.entries(parameters).find(([name, value]) => given[name] !== value);
+
 function checkFits({ id, template, parameters }: Delegation, task: Task): void {
-  const differs = Object.entries(parameters).find(([name, value]) => task.parameters[name] !== value);
+  const differs = differingParameter({ parameters }, task.parameters);
   if (task.template === template && !differs) return;
   const wanted = differs
     ? `the parameter "${differs[0]}" is ${JSON.stringify(differs[1])}`

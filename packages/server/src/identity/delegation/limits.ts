@@ -5,4 +5,12 @@ export const delegationLimits = {
   reviewEveryDays: 30,
   /** Delegations in force of one person: a list that one can still read through. */
   perPerson: 200,
+  /** Since a person signed in at the company's provider, for their ID token to count: providers give them for an hour. */
+  idTokenMaxAgeSeconds: 3_600,
+  /** Since the provider made an ID-JAG: it is for one request that follows at once. */
+  idJagMaxAgeSeconds: 600,
+  /** Life of the ID-JAGs that are made here (at most; never longer than the token that they are made from). */
+  idJagTtlSeconds: 300,
+  /** Life of a transaction token: for one call of a tool, which is under way. */
+  transactionTokenTtlSeconds: 60,
 } as const;

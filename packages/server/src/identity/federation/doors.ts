@@ -24,7 +24,7 @@ export const doorPaths = { enrol: '/enrol', startTask: '/workload/tasks' } as co
 
 export type DoorAnswer = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
-interface DoorDependencies extends FederationDependencies {
+interface DoorDependencies extends Omit<FederationDependencies, 'issuerKeys'> {
   federation: Federation;
   proofs: Proofs;
   tokenEndpoint: string;

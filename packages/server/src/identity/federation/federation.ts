@@ -2,7 +2,7 @@ import type { OutsideProof, TrustRuleManifest, TrustTest } from '@gatehouse/prot
 import { type Clock, GatehouseError, type Log, type Outbound } from '../../platform/index.ts';
 import { type Registry, reuseOf } from '../../registry/index.ts';
 import type { DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
-import { createIssuerKeys } from './issuer-keys.ts';
+import type { IssuerKeys } from './issuer-keys.ts';
 import { federationLimits } from './limits.ts';
 import { type ExamineDependencies, type Examined, examine, matches, shown } from './match.ts';
 import { forgetExpiredProofs, useProof } from './used-proofs.ts';
@@ -12,6 +12,8 @@ export interface FederationDependencies {
   registry: Registry;
   recordChange: RecordChange;
   outbound: Outbound;
+  /** Keys of issuers. */
+  issuerKeys: IssuerKeys;
   clock: Clock;
   log: Log;
   publicUrl: string;
@@ -39,8 +41,7 @@ export interface Federation {
 
 /** Whom outside issuers vouch for: rules alone decide, the default is nobody, and what two rules see differently is refused. */
 export function createFederation(deps: FederationDependencies): Federation {
-  const { storage, registry, recordChange, clock, log, publicUrl, outbound, verifySvid } = deps;
-  const keys = createIssuerKeys(deps);
+  const { storage, registry, recordChange, clock, log, publicUrl, outbound, issuerKeys: keys, verifySvid } = deps;
   const mayRecord = createRefusalMeter(clock);
 
   const look = (proof: OutsideProof): Promise<Examined> =>
@@ -177,7 +178,8 @@ function problemOf(examined: Examined, matching: TrustRuleManifest[]): string {
 const failed = ({ checks }: Examined['rules'][number]): number =>
   checks.filter(({ ok }) => !ok).length + (checks[0]?.ok ? 0 : 100);
 
-function createRefusalMeter(clock: Clock): () => boolean {
+/** True while the refusals of this minute are few enough to be recorded. */
+export function createRefusalMeter(clock: Clock): () => boolean {
   let minute = 0;
   let recorded = 0;
   return () => {

@@ -29,12 +29,13 @@ const keyTypeOf: Record<string, { kty: string; crv?: string[] }> = {
 export const OUTSIDE_ALGORITHMS = Object.keys(keyTypeOf);
 
 /** A proof, a logout token or an ID-JAG must not pass for an identity token (RFC 8725 §3.11). */
-const tokenTypes = new Set(['jwt', 'at+jwt', 'jose']);
+const identityTokenTypes = new Set(['jwt', 'at+jwt', 'jose']);
 const MAX_KEY_ID_CHARS = 256;
 /** Keys that are tried where the token names none. */
 const KEYS_TRIED = 10;
 
-export function readOutsideToken(text: string): OutsideToken {
+/** `only`: what the header's `typ` must be, in lower case; `jwt` may be left out. Without it, that of any identity token. */
+export function readOutsideToken(text: string, only?: string): OutsideToken {
   let parsed: ReturnType<typeof parseCompactJws>;
   try {
     parsed = parseCompactJws(text.trim(), federationLimits.tokenChars);
@@ -46,10 +47,9 @@ export function readOutsideToken(text: string): OutsideToken {
   const { alg, typ, kid, crit } = header;
   if (typeof alg !== 'string' || !Object.hasOwn(keyTypeOf, alg))
     throw tokenRefused('algorithm', `its alg is not one of ${OUTSIDE_ALGORITHMS.join(', ')}`);
-  if (
-    typ !== undefined &&
-    (typeof typ !== 'string' || !tokenTypes.has(typ.toLowerCase().replace(/^application\//, '')))
-  )
+  const type = typeof typ === 'string' ? typ.toLowerCase().replace(/^application\//, '') : typ;
+  if (only !== undefined && (type ?? 'jwt') !== only) throw tokenRefused('type', `its typ is not ${only}`);
+  if (only === undefined && type !== undefined && !identityTokenTypes.has(String(type)))
     throw tokenRefused('type', 'its typ is not that of an identity token (JWT)');
   if (crit !== undefined || header.b64 !== undefined)
     throw tokenRefused('critical', 'it has critical header members, which are not understood');

@@ -2,6 +2,7 @@ import type { Task } from '@gatehouse/protocol';
 import type { TokenEndpointGrantContext } from 'oidc-provider';
 import { isJsonObject } from '../../../platform/index.ts';
 import type { DatabaseTransaction } from '../../../storage/index.ts';
+import { ID_JAG_TYPE } from '../../delegation/company-tokens.ts';
 import type { Federation } from '../../federation/index.ts';
 import { oauthError } from '../oauth-error.ts';
 import { grantTypes } from '../server-metadata.ts';
@@ -13,6 +14,7 @@ import {
   type GrantDependencies,
   type GrantHandler,
   grantHandler,
+  refusedAs,
   runningTask,
   taskDetailsOf,
 } from '../token-answer.ts';
@@ -48,7 +50,7 @@ async function answerFederated(dependencies: JwtBearerDependencies, ctx: TokenEn
     throw oauthError('invalid_request', 'assertion is missing: the token that stands for the agent.');
   if (params.scope !== undefined)
     throw oauthError('invalid_scope', 'There are no scopes here: what a token is for stands in authorization_details.');
-  const vouched = await federation.vouch({ token: params.assertion }).catch(asInvalidGrant);
+  const vouched = await federation.vouch({ token: params.assertion }).catch(refusedAs('invalid_grant'));
   const { rule } = vouched;
   if (rule.agent === undefined)
     throw oauthError(
@@ -68,7 +70,7 @@ async function answerFederated(dependencies: JwtBearerDependencies, ctx: TokenEn
   const binding = bindingOf(dependencies, ctx, agent);
   // A request that starts nothing, because of what it asks for, uses no assertion up.
   const use = (transaction: DatabaseTransaction) =>
-    vouched.use(transaction, binding.jkt ?? binding.certificate ?? '').catch(asInvalidGrant);
+    vouched.use(transaction, binding.jkt ?? binding.certificate ?? '').catch(refusedAs('invalid_grant'));
   let task: Task;
   if ('task' in details) {
     task = await runningTask(dependencies, details.task, agent);
@@ -76,13 +78,6 @@ async function answerFederated(dependencies: JwtBearerDependencies, ctx: TokenEn
   } else task = await registry.startTask(agent.name, details, { within: use });
   const via = `trust rule ${rule.name} (${vouched.source})`;
   await answerWithToken(dependencies, ctx, { agent, task, audience, binding, via });
-}
-
-/** RFC 7523 §3.1: an assertion that is not taken is an `invalid_grant`. */
-function asInvalidGrant(error: unknown): never {
-  const { kind, message } = error as { kind?: string; message: string };
-  if (kind === 'forbidden') throw oauthError('invalid_grant', message, 400, error);
-  throw error;
 }
 
 const FEDERATED = 'federated:';
@@ -108,19 +103,19 @@ const namedBy = (clientId: string): string | undefined =>
 /** Gives a form with an assertion, and without client authentication, the client that the library needs; others stay as they are. */
 export function withFederatedClient(form: Record<string, unknown>): Record<string, unknown> {
   const { grant_type, assertion, client_assertion, client_id: named = '' } = form;
+  // An ID-JAG is presented by a client that authenticates.
   const isAlone = grant_type === grantTypes.jwtBearer && client_assertion === undefined && typeof named === 'string';
-  if (!isAlone || typeOfAssertion(String(assertion ?? '')) === ID_JAG) return form;
+  if (!isAlone || typeOfAssertion(String(assertion ?? '')) === ID_JAG_TYPE) return form;
   return { ...form, client_id: `${FEDERATED}${named}` };
 }
-
-/** draft-ietf-oauth-identity-assertion-authz-grant §4: presented by a client that authenticates. */
-export const ID_JAG = 'oauth-id-jag+jwt';
 
 /** Only chooses who looks at it; what is wrong with it is said there. */
 function typeOfAssertion(assertion: string): string {
   try {
     const header: unknown = JSON.parse(Buffer.from(assertion.slice(0, assertion.indexOf('.')), 'base64url').toString());
-    return isJsonObject(header) && typeof header.typ === 'string' ? header.typ.toLowerCase() : '';
+    return isJsonObject(header) && typeof header.typ === 'string'
+      ? header.typ.toLowerCase().replace(/^application\//, '')
+      : '';
   } catch {
     return '';
   }

@@ -1,15 +1,14 @@
-import type { Narrowing, Task } from '@gatehouse/protocol';
+import type { Task } from '@gatehouse/protocol';
 import { GatehouseError } from '../../../platform/index.ts';
 import { type Agent, mayHandOn } from '../../../registry/index.ts';
 import type { LiveToken, TokenReader } from '../../tokens/authenticate.ts';
 import { CredentialError } from '../../tokens/credential-error.ts';
-import { MCP_PATH } from '../../tokens/resources.ts';
+import { narrowerAudience, narrowingOf } from '../narrower-audience.ts';
 import { oauthError } from '../oauth-error.ts';
 import { tokenTypes } from '../server-metadata.ts';
 import {
   activeAgent,
   answerWithToken,
-  audienceOf,
   bindingOf,
   checkTaskOf,
   type GrantDependencies,
@@ -17,6 +16,7 @@ import {
   grantHandler,
   taskDetailsOf,
 } from '../token-answer.ts';
+import { exchangeIdToken } from './id-token.ts';
 
 export const tokenExchangeParameters = [
   'subject_token',
@@ -38,7 +38,8 @@ export interface ExchangeDependencies extends GrantDependencies {
  * Token exchange (RFC 8693, with the `act` chain of draft-mcguinness-oauth-actor-profile): one agent hands its task on to another. The
  * subject token is an access token of this server and names the task that is handed on; the actor is the agent that authenticates,
  * and gets a task of its own. What that task may do is decided at every call, as what both may do; here is decided who may have one:
- * the agent that hands on has to name the other in its manifest or blueprint.
+ * the agent that hands on has to name the other in its manifest or blueprint. A subject token of the company's identity provider is
+ * id-token.ts's.
  */
 export function createTokenExchangeGrant(dependencies: ExchangeDependencies): GrantHandler {
   const { registry, reader, publicUrl } = dependencies;
@@ -52,6 +53,16 @@ export function createTokenExchangeGrant(dependencies: ExchangeDependencies): Gr
       );
     if ((params.requested_token_type ?? tokenTypes.accessToken) !== tokenTypes.accessToken)
       throw invalidRequest(`requested_token_type must be ${tokenTypes.accessToken}.`);
+    // The library has put its default in the place of a resource that was not named.
+    const resource = ctx.oidc.body?.resource === undefined ? undefined : params.resource;
+    if (params.subject_token_type === tokenTypes.idToken || params.subject_token_type === tokenTypes.jwt) {
+      await checkActorToken(reader, actor, params.actor_token, params.actor_token_type);
+      return exchangeIdToken(dependencies, ctx, actor, {
+        subjectToken: params.subject_token,
+        details: params.authorization_details,
+        audiences: [resource ?? [], params.audience ?? []].flat(),
+      });
+    }
     const subject = await readSubject(reader, params.subject_token, params.subject_token_type);
     await checkActorToken(reader, actor, params.actor_token, params.actor_token_type);
     checkMayHandOn(dependencies, subject, actor);
@@ -60,9 +71,8 @@ export function createTokenExchangeGrant(dependencies: ExchangeDependencies): Gr
     const details = taskDetailsOf(params.authorization_details as string | undefined);
     if ('task' in details)
       throw invalidRequest('A task that is handed on is a new one: name a template in authorization_details.');
-    // The library has put its default in the place of a resource that was not named.
-    const resource = ctx.oidc.body?.resource === undefined ? undefined : params.resource;
-    const audience = narrowerAudience(subject.claims.aud, { resource, audience: params.audience }, publicUrl);
+    const asked = [resource ?? [], params.audience ?? []].flat();
+    const audience = narrowerAudience([subject.claims.aud], asked, publicUrl);
     const binding = bindingOf(dependencies, ctx, actor);
     const narrowing = narrowingOf(audience, publicUrl);
     const task = await handOn(() =>
@@ -81,7 +91,9 @@ async function readSubject(reader: TokenReader, token: unknown, type: unknown): 
   if (typeof token !== 'string' || typeof type !== 'string')
     throw invalidRequest('subject_token and subject_token_type are missing: whose task is handed on?');
   if (type !== tokenTypes.accessToken)
-    throw invalidRequest(`subject_token_type must be ${tokenTypes.accessToken}: a token of this server.`);
+    throw invalidRequest(
+      `subject_token_type must be ${tokenTypes.accessToken}, a token of this server, or ${tokenTypes.idToken}, one of the company's identity provider.`,
+    );
   return live(reader, token, 'subject_token');
 }
 
@@ -120,28 +132,6 @@ function checkMayHandOn({ registry }: ExchangeDependencies, { agent, task, chain
       `${from.name} does not hand tasks on to ${to.name}. Its owner ${from.manifest.owner} can name it under delegatesTo, in the same environment.`,
     );
   }
-}
-
-/** Law 5: the audience is never widened. Without a wish it is that of the subject token. */
-function narrowerAudience(
-  given: string,
-  { resource, audience }: Record<'resource' | 'audience', string | string[] | undefined>,
-  publicUrl: string,
-): string {
-  if (resource === undefined && audience === undefined) return given;
-  const asked = audienceOf([resource ?? [], audience ?? []].flat(), publicUrl);
-  if (asked === given || given === publicUrl + MCP_PATH) return asked;
-  throw oauthError(
-    'invalid_target',
-    `The subject_token is for ${given} only, and a token for ${asked} would be for more.`,
-  );
-}
-
-/** One server's address stands for one server, whatever address a later token of the task is asked for. */
-function narrowingOf(audience: string, publicUrl: string): Narrowing | undefined {
-  if (audience === publicUrl + MCP_PATH) return undefined;
-  const server = audience.slice(audience.lastIndexOf('/') + 1);
-  return { tools: [`${server}/*`, `${server}#resources`, `${server}#prompts`] };
 }
 
 /** What is wrong with the chain is wrong with the request (draft-mcguinness-oauth-actor-profile: refused, and never cut short). */

@@ -7,9 +7,14 @@ import { companySignInLimits as limits } from './limits.ts';
 /** What a provider has proven about somebody: the claims of a verified ID token, completed from its UserInfo. */
 export type Claims = Record<string, unknown> & { iss: string; sub: string };
 
-export interface WhoDependencies {
-  registry: {
-    snapshot(): Pick<Snapshot, 'people' | 'directory'>;
+interface KnownDependencies {
+  registry: { snapshot(): Pick<Snapshot, 'people' | 'directory'> };
+  recordChange: RecordChange;
+  clock: Clock;
+}
+
+export interface WhoDependencies extends KnownDependencies {
+  registry: KnownDependencies['registry'] & {
     provisionPerson(
       transaction: DatabaseTransaction,
       email: string,
@@ -17,8 +22,6 @@ export interface WhoDependencies {
       by: string,
     ): Promise<boolean>;
   };
-  recordChange: RecordChange;
-  clock: Clock;
 }
 
 /**
@@ -27,20 +30,13 @@ export interface WhoDependencies {
  * address decides, and only for who is declared, provisioned, or made here by a group's roles. Links, and records that it did.
  */
 export async function whoIs(
-  { registry, recordChange, clock }: WhoDependencies,
+  deps: WhoDependencies,
   transaction: DatabaseTransaction,
   provider: IdentityProviderManifest,
   claims: Claims,
 ): Promise<string> {
-  const now = clock.now();
-  const known = await transaction
-    .updateTable('person_identities')
-    .set({ last_used_at: now })
-    .where('issuer', '=', claims.iss)
-    .where('subject', '=', claims.sub)
-    .returning('person')
-    .executeTakeFirst();
-  const email = known?.person ?? findPerson(registry.snapshot(), verifiedEmail(provider, claims));
+  const { registry } = deps;
+  const { email, isLinked } = await find(deps, transaction, provider, claims);
   const person = registry.snapshot().directory.get(email);
   if (person?.departed) throw unknown(provider, email);
   const isMade = !person || person.source === `oidc/${provider.name}`;
@@ -51,8 +47,51 @@ export async function whoIs(
       await registry.provisionPerson(transaction, email, provision, `oidc/${provider.name}`);
     if (provision.roles.length === 0) throw noGroup(provider);
   }
-  if (known) return email;
+  if (!isLinked) await link(deps, transaction, provider, claims, email);
+  return email;
+}
 
+/**
+ * The same, where not the person but an agent has brought what the provider says: by the same link, or the same verified address; but
+ * nobody is made, and nobody's roles change.
+ */
+export async function whoIsKnown(
+  deps: KnownDependencies,
+  transaction: DatabaseTransaction,
+  provider: IdentityProviderManifest,
+  claims: Claims,
+): Promise<string> {
+  const { email, isLinked } = await find(deps, transaction, provider, claims);
+  if (!deps.registry.snapshot().people.has(email)) throw unknown(provider, email);
+  if (!isLinked) await link(deps, transaction, provider, claims, email);
+  return email;
+}
+
+async function find(
+  { registry, clock }: KnownDependencies,
+  transaction: DatabaseTransaction,
+  provider: IdentityProviderManifest,
+  claims: Claims,
+): Promise<{ email: string; isLinked: boolean }> {
+  const known = await transaction
+    .updateTable('person_identities')
+    .set({ last_used_at: clock.now() })
+    .where('issuer', '=', claims.iss)
+    .where('subject', '=', claims.sub)
+    .returning('person')
+    .executeTakeFirst();
+  const email = known?.person ?? findPerson(registry.snapshot(), verifiedEmail(provider, claims));
+  return { email, isLinked: known !== undefined };
+}
+
+async function link(
+  { recordChange, clock }: KnownDependencies,
+  transaction: DatabaseTransaction,
+  provider: IdentityProviderManifest,
+  claims: Claims,
+  email: string,
+): Promise<void> {
+  const now = clock.now();
   const other = await transaction
     .selectFrom('person_identities')
     .select('subject')
@@ -81,7 +120,6 @@ export async function whoIs(
     by: `person:${email}`,
     changes: [`linked to ${claims.sub.slice(0, 100)} at ${claims.iss}`],
   });
-  return email;
 }
 
 /** The address that the provider vouches for. Throws where it does not, or speaks for a domain that is not its own. */
