@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs';
 import type { AgentManifest, ManifestInput } from '@gatehouse/protocol';
 import { BULK_ENTRIES } from '@gatehouse/protocol';
 import { startWorkspace, type Workspace } from '../test/support/workspace.ts';
 import { type Measure, median, table } from './measure.ts';
-import { runLoad, startTarget } from './processes.ts';
+import { runLoad, startTarget, usageOf } from './processes.ts';
 
 export const measure: Measure = {
   heading: 'P8: agents that come and go',
@@ -18,15 +17,16 @@ export const measure: Measure = {
 ${requests} requests. Below, a gate of its own for each number of agents, in turn; the calls are of one agent, with a bearer token, 8 at once.`,
       tables: [
         table(
-          ['what', 'per second'],
-          churn.map(({ what, perSecond }) => [what, Math.round(perSecond)]),
+          ['what', 'per second', 'per second of CPU'],
+          churn.map((row) => [row.what, Math.round(row.perSecond), Math.round(row.perCpuSecond)]),
         ),
         table(
-          ['agents', 'enrolled/s', 'gated calls/s', 'kill ms', 'page of agents ms', 'memory MB'],
+          ['agents', 'enrolled/s', 'gated calls/s', 'CPU ms a call', 'kill ms', 'page of agents ms', 'memory MB'],
           crowds.map((row) => [
             row.agents.toLocaleString('en'),
             Math.round(row.enrolledPerSecond),
             Math.round(row.callsPerSecond),
+            row.cpuMsPerCall.toFixed(2),
             row.killMs.toFixed(1),
             row.pageMs.toFixed(1),
             Math.round(row.residentBytes / 1024 / 1024),
@@ -41,12 +41,16 @@ interface ChurnRow {
   what: string;
   /** Median of the requests. */
   perSecond: number;
+  /** Of all threads, client and server; other work on the machine does not change it much. */
+  perCpuSecond: number;
 }
 
 interface CrowdRow {
   agents: number;
   enrolledPerSecond: number;
   callsPerSecond: number;
+  /** Of the gate's process. */
+  cpuMsPerCall: number;
   killMs: number;
   pageMs: number;
   residentBytes: number;
@@ -59,11 +63,13 @@ async function benchChurn(requests: number): Promise<ChurnRow[]> {
   const workspace = await startWorkspace();
   try {
     await workspace.apply(ground);
-    const rates: Record<string, number[]> = {};
+    const times: Record<string, { wall: number; cpu: number }[]> = {};
     const timed = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
-      const from = performance.now();
+      const [from, cpuFrom] = [performance.now(), process.cpuUsage()];
       const result = await work();
-      rates[what] = [...(rates[what] ?? []), BULK_ENTRIES / ((performance.now() - from) / 1_000)];
+      const { user, system } = process.cpuUsage(cpuFrom);
+      const time = { wall: (performance.now() - from) / 1e3, cpu: (user + system) / 1e6 };
+      times[what] = [...(times[what] ?? []), time];
       return result;
     };
     for (let request = 0; request < requests; request++) {
@@ -82,7 +88,11 @@ async function benchChurn(requests: number): Promise<ChurnRow[]> {
         workspace.operator('POST /agents/state', { body: { names, state: 'retired' } }),
       );
     }
-    return Object.entries(rates).map(([what, all]) => ({ what, perSecond: median(all) }));
+    return Object.entries(times).map(([what, all]) => ({
+      what,
+      perSecond: BULK_ENTRIES / median(all.map(({ wall }) => wall)),
+      perCpuSecond: BULK_ENTRIES / median(all.map(({ cpu }) => cpu)),
+    }));
   } finally {
     await workspace.close();
   }
@@ -104,6 +114,7 @@ async function benchCrowds(sizes: number[], { seconds, rounds }: { seconds: numb
     }
     for (let round = 0; round < rounds; round++)
       for (const { gate, told, results } of round % 2 === 0 ? gates : gates.toReversed()) {
+        const before = usageOf(gate.child);
         const calls = await runLoad({
           url: told.url,
           era: '2026-07-28',
@@ -112,16 +123,17 @@ async function benchCrowds(sizes: number[], { seconds, rounds }: { seconds: numb
           seconds,
         });
         if (calls.firstError) throw new Error(calls.firstError);
+        const { cpuMs, residentBytes } = usageOf(gate.child);
         const { killMs, pageMs } = await new Promise<{ killMs: number[]; pageMs: number[] }>((resolve) => {
           gate.child.once('message', (message) => resolve(message as never));
           gate.child.send({ kills: 10 });
         });
-        const pages = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${gate.child.pid}/status`, 'utf8'))?.[1];
         results.push({
           callsPerSecond: calls.perSecond,
+          cpuMsPerCall: (cpuMs - before.cpuMs) / calls.answered,
           killMs: median(killMs),
           pageMs: median(pageMs),
-          residentBytes: Number(pages ?? 0) * 1024,
+          residentBytes,
         });
       }
     return gates.map(({ size, told, results }): CrowdRow => {
@@ -130,6 +142,7 @@ async function benchCrowds(sizes: number[], { seconds, rounds }: { seconds: numb
         agents: size,
         enrolledPerSecond: told.enrolledPerSecond,
         callsPerSecond: of('callsPerSecond'),
+        cpuMsPerCall: of('cpuMsPerCall'),
         killMs: of('killMs'),
         pageMs: of('pageMs'),
         residentBytes: of('residentBytes'),

@@ -13,6 +13,8 @@ export interface LoadRequest {
 
 export interface LoadResult {
   calls: number;
+  /** With those before the clock started. */
+  answered: number;
   errors: number;
   perSecond: number;
   p50Ms: number;
@@ -75,7 +77,7 @@ export async function load(request: LoadRequest): Promise<LoadResult> {
   };
 
   const latencies: number[] = [];
-  let errors = 0;
+  let [answered, errors] = [0, 0];
   let firstError: string | null = null;
   const run = async (seconds: number, keep: boolean) => {
     const until = performance.now() + seconds * 1000;
@@ -85,6 +87,7 @@ export async function load(request: LoadRequest): Promise<LoadResult> {
         while (performance.now() < until) {
           const from = performance.now();
           const { status, text } = await call();
+          answered++;
           if (status !== 200 || !text.includes('hello')) {
             errors++;
             firstError ??= `${status} ${text.slice(0, 300)}`;
@@ -101,6 +104,7 @@ export async function load(request: LoadRequest): Promise<LoadResult> {
   const at = (share: number) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? 0;
   return {
     calls: latencies.length,
+    answered,
     errors,
     perSecond: latencies.length / took,
     p50Ms: at(0.5),

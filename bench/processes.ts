@@ -1,4 +1,5 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { LoadRequest, LoadResult } from './load.ts';
@@ -38,6 +39,13 @@ export async function startPeer(script: string, args: string[], url: string): Pr
   }
   await stop(child);
   throw new Error(`${script} does not answer at ${url}`);
+}
+
+/** Memory, and CPU time of all threads so far; clock ticks are 10 ms on every Linux that matters here. */
+export function usageOf({ pid }: Pick<ChildProcess, 'pid'>): { cpuMs: number; residentBytes: number } {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  const resident = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return { cpuMs: (Number(fields[11]) + Number(fields[12])) * 10, residentBytes: Number(resident ?? 0) * 1024 };
 }
 
 export async function runLoad(request: LoadRequest): Promise<LoadResult> {

@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { freePort } from '../test/support/workspace.ts';
 import { type Measure, median, table } from './measure.ts';
+import { usageOf } from './processes.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -82,24 +83,13 @@ async function timeStart(dataDir: string, restMs: number): Promise<{ ms: number;
     else if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}`);
     else await new Promise((resolve) => setTimeout(resolve, 5));
   }
-  const cpuMs = cpuOf(child);
+  const { cpuMs } = usageOf(child);
   await new Promise((resolve) => setTimeout(resolve, restMs));
-  const idleBytes = residentBytes(child);
+  const { residentBytes: idleBytes } = usageOf(child);
   const ended = new Promise((resolve) => child.once('exit', resolve));
   child.kill('SIGTERM');
   await ended;
   return { ms, cpuMs, idleBytes };
-}
-
-/** Clock ticks are 10 ms on every Linux that matters here. */
-function cpuOf(child: ChildProcess): number {
-  const fields = readFileSync(`/proc/${child.pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) * 10;
-}
-
-function residentBytes(child: ChildProcess): number {
-  const pages = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1];
-  return Number(pages ?? 0) * 1024;
 }
 
 /** Scripts and styles that index.html names, compressed. */

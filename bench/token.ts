@@ -3,7 +3,7 @@ import * as dpop from 'dpop';
 import { importJWK, type JWK, SignJWT } from 'jose';
 import { Agent, request } from 'undici';
 import { type Measure, median, quantile, table } from './measure.ts';
-import { startTarget } from './processes.ts';
+import { startTarget, usageOf } from './processes.ts';
 
 interface Told {
   url: string;
@@ -24,6 +24,8 @@ interface Row {
   perSecond: number;
   p50Ms: number;
   p99Ms: number;
+  /** Of the server's process, for each token. */
+  cpuMs: number;
 }
 
 export const measure: Measure = {
@@ -39,26 +41,34 @@ export const measure: Measure = {
         for (const atOnce of concurrency.split(',').map(Number))
           for (const [target, prepare] of Object.entries(ways)) {
             const key = `${target}\n${atOnce}`;
-            const row = { target, ...(await send(await prepare(atOnce), atOnce)) };
+            const row = { target, ...(await send(await prepare(atOnce), atOnce, () => usageOf(server.child).cpuMs)) };
             found.set(key, [...(found.get(key) ?? []), row]);
           }
       const rows = [...found].map(([key, all]) => {
         const [target = '', atOnce = ''] = key.split('\n');
-        const of = (member: 'perSecond' | 'p50Ms' | 'p99Ms') => median(all.map((row) => row[member]));
-        return { target, atOnce: Number(atOnce), perSecond: of('perSecond'), p50Ms: of('p50Ms'), p99Ms: of('p99Ms') };
+        const of = (member: Exclude<keyof Row, 'target'>) => median(all.map((row) => row[member]));
+        return {
+          target,
+          atOnce: Number(atOnce),
+          perSecond: of('perSecond'),
+          p50Ms: of('p50Ms'),
+          p99Ms: of('p99Ms'),
+          cpuMs: of('cpuMs'),
+        };
       });
       return {
         rows,
         how: `Token requests for a running task; server and client are processes of their own on these cores, SQLite, every token recorded (fsync) before it is
 given out. Assertions and proofs are made before the clock starts. ${requests} requests a round, ${rounds} rounds.`,
         tables: table(
-          ['the agent proves itself with', 'at once', 'tokens/s', 'p50 ms', 'p99 ms'],
+          ['the agent proves itself with', 'at once', 'tokens/s', 'p50 ms', 'p99 ms', 'CPU ms of the server'],
           rows.map((row) => [
             row.target,
             row.atOnce,
             Math.round(row.perSecond),
             row.p50Ms.toFixed(2),
             row.p99Ms.toFixed(2),
+            row.cpuMs.toFixed(2),
           ]),
         ),
       };
@@ -110,7 +120,11 @@ function waysOf({ url, mutualTlsUrl, task, key, svid }: Told, count: number) {
   };
 }
 
-async function send({ url, dispatcher, requests }: Prepared, atOnce: number): Promise<Omit<Row, 'target'>> {
+async function send(
+  { url, dispatcher, requests }: Prepared,
+  atOnce: number,
+  cpuMsOfServer: () => number,
+): Promise<Omit<Row, 'target'>> {
   const post = async ({ body, headers }: Prepared['requests'][number]) => {
     const type = { 'content-type': 'application/x-www-form-urlencoded' };
     const response = await request(url, { method: 'POST', headers: { ...type, ...headers }, body, dispatcher });
@@ -121,7 +135,7 @@ async function send({ url, dispatcher, requests }: Prepared, atOnce: number): Pr
   for (const first of requests.slice(0, warmUp)) await post(first);
   const left = requests.slice(warmUp).values();
   const times: number[] = [];
-  const began = performance.now();
+  const [began, cpuBefore] = [performance.now(), cpuMsOfServer()];
   await Promise.all(
     Array.from({ length: atOnce }, async () => {
       for (const each of left) {
@@ -134,5 +148,6 @@ async function send({ url, dispatcher, requests }: Prepared, atOnce: number): Pr
   const seconds = (performance.now() - began) / 1_000;
   await dispatcher.close();
   times.sort((a, b) => a - b);
-  return { perSecond: times.length / seconds, p50Ms: quantile(times, 0.5), p99Ms: quantile(times, 0.99) };
+  const cpuMs = (cpuMsOfServer() - cpuBefore) / times.length;
+  return { perSecond: times.length / seconds, p50Ms: quantile(times, 0.5), p99Ms: quantile(times, 0.99), cpuMs };
 }

@@ -57,8 +57,19 @@ async function tokenOf(name: string, bearerOnly: boolean) {
   await workspace.operator('POST /agents/:name/keys', { params: { name }, body: { key: key.publicJwk } });
   return createAgent({ url: workspace.url, agent: name, key, bearerOnly });
 }
-const task = await (await tokenOf('agent-bearer', true)).startTask({ template: 'bench', intent: 'bench' });
-const proven = await (await tokenOf('agent-dpop', false)).startTask({ template: 'bench', intent: 'bench' });
+/** On a busy machine a server loses touch with its database for a moment, and then lets nobody in. */
+async function patiently<T>(work: () => Promise<T>, attempts = 20): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (attempts === 1) throw error;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    return patiently(work, attempts - 1);
+  }
+}
+const [bearer, dpop] = [await tokenOf('agent-bearer', true), await tokenOf('agent-dpop', false)];
+const task = await patiently(() => bearer.startTask({ template: 'bench', intent: 'bench' }));
+const proven = await patiently(() => dpop.startTask({ template: 'bench', intent: 'bench' }));
 console.log(JSON.stringify({ url: `${workspace.url}/mcp/echo`, bearer: await task.token(), enrolledPerSecond }));
 
 process.on('SIGTERM', () => workspace.close().then(() => process.exit(0)));
