@@ -17,6 +17,7 @@ onEachDatabase('sign-in with the company’s provider', (database) => {
   /** What the lying provider puts into its ID token, and how. */
   let lie: { claims?: Record<string, unknown>; alg?: 'none'; foreignKey?: boolean; down?: boolean; iss?: string } = {};
   let lyingUrl = '';
+  let lyingKey: Awaited<ReturnType<typeof generateKeyPair>>['privateKey'];
   let lastNonce = '';
 
   before(async () => {
@@ -92,6 +93,7 @@ onEachDatabase('sign-in with the company’s provider', (database) => {
 
   async function lyingProvider(issuer: string) {
     const own = await generateKeyPair('ES256', { extractable: true });
+    lyingKey = own.privateKey;
     const foreign = await generateKeyPair('ES256', { extractable: true });
     const jwk = { ...(await exportJWK(own.publicKey)), kid: 'one', alg: 'ES256', use: 'sig' };
     const json = (response: import('node:http').ServerResponse, body: unknown) =>
@@ -370,5 +372,66 @@ onEachDatabase('sign-in with the company’s provider', (database) => {
     });
     assert.deepEqual([enrolled.status, enrolled.title], [403, 'session.passkey-needed']);
     assert.equal((await dana.api('GET /passkeys')).items.length, 1);
+  });
+
+  /** @proves oidc.back-channel */
+  test('the provider ends the sessions that it vouched for, by a logout token that is good once and nothing else', async () => {
+    const EVENT = 'http://schemas.openid.net/event/backchannel-logout';
+    const enter = async (sid: string) => {
+      const go = browser();
+      lie = {};
+      const start = new URL(await begin(go, 'lying'));
+      lastNonce = start.searchParams.get('nonce') ?? '';
+      lie = { claims: { sid } };
+      const back = new URL(`${workspace.url}/oidc/callback/lying`);
+      const state = start.searchParams.get('state') ?? '';
+      back.search = new URLSearchParams({ code: 'x', state, iss: lyingUrl }).toString();
+      assert.equal((await go(back.href)).status, 303);
+      lie = {};
+      return go;
+    };
+    const isIn = async (go: Browser) => (await whoAmI(go)).person !== undefined;
+    const logoutToken = (jti: string, change: Record<string, unknown> = {}) => {
+      const now = Math.floor(Date.now() / 1000);
+      const claims = {
+        iss: lyingUrl,
+        aud: 'gatehouse',
+        iat: now,
+        exp: now + 120,
+        jti,
+        sid: 'one',
+        events: { [EVENT]: {} },
+      };
+      const all = Object.entries({ ...claims, ...change }).filter(([, value]) => value !== undefined);
+      return new SignJWT(Object.fromEntries(all)).setProtectedHeader({ alg: 'ES256', kid: 'one' }).sign(lyingKey);
+    };
+    const logOut = async (token: string) => {
+      const response = await fetch(`${workspace.url}/oidc/backchannel-logout/lying`, {
+        method: 'POST',
+        body: new URLSearchParams({ logout_token: token }),
+      });
+      return response.status;
+    };
+    const one = await enter('one');
+    const two = await enter('two');
+    for (const [why, change] of Object.entries({
+      'a nonce: an ID token': { nonce: 'n' },
+      'no event': { events: {} },
+      'nobody named': { sid: undefined },
+      'another audience': { aud: 'other' },
+      'another issuer': { iss: 'https://elsewhere.test' },
+      expired: { exp: Math.floor(Date.now() / 1000) - 600 },
+      'no jti': { jti: undefined },
+    }))
+      assert.equal(await logOut(await logoutToken('refused', change)), 400, why);
+    assert.ok((await isIn(one)) && (await isIn(two)));
+    const token = await logoutToken('first');
+    assert.equal(await logOut(token), 200);
+    assert.deepEqual([await isIn(one), await isIn(two)], [false, true]);
+    const again = await enter('one');
+    assert.equal(await logOut(token), 400, 'captured and sent again it ends nothing');
+    assert.ok(await isIn(again));
+    assert.equal(await logOut(await logoutToken('second', { sid: undefined, sub: 'erin-1' })), 200);
+    assert.deepEqual([await isIn(again), await isIn(two)], [false, false]);
   });
 });

@@ -667,6 +667,11 @@ export const requirements: Requirement[] = [
     source: 'docs/explanation/roles.md',
   },
   {
+    id: 'oidc.back-channel',
+    promise: 'A logout token of the provider ends the sessions that it vouched for, once',
+    source: 'docs/how-to/company-sign-in.md',
+  },
+  {
     id: 'scim.pages',
     promise: 'A page of a directory’s list is cut in the database; a filter keeps no more than the page',
     source: 'docs/how-to/provision-people.md',
