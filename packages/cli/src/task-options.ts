@@ -2,9 +2,10 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { TaskParameters } from '@gatehouse/protocol';
 import type { AgentSvid, TaskRequest } from '@gatehouse/sdk/agent';
-import type { AgentKey } from '@gatehouse/sdk/agent-key';
+import type { AgentCredential } from '@gatehouse/sdk/credentials';
 import { keyFileOf, readKey } from './agent-key-file.ts';
 import { CliFailure } from './failure.ts';
+import { type IdentityKind, identityKinds } from './identity-kinds.ts';
 import { type ServerOptions, urlOf } from './server-address.ts';
 
 /** As `mcp` and `token` take them; what is not given is looked for in the environment. */
@@ -19,6 +20,8 @@ export interface TaskOptions extends ServerOptions {
   ticket?: string;
   changeRequest?: string;
   model?: string;
+  delegation?: string;
+  identity?: string;
   bearerOnly?: boolean;
   cert?: string;
   key?: string;
@@ -29,6 +32,8 @@ export interface TaskSetup {
   url: string;
   agent: string;
   keyFile: string;
+  /** How the agent proves itself: a kind, or `file:PATH`, `env:NAME`. */
+  identity: { kind: IdentityKind; of: string };
   /** Files of the agent's X.509-SVID, which is used instead of its key. */
   svid?: AgentSvid;
   bearerOnly: boolean;
@@ -52,6 +57,7 @@ export function readTaskOptions(options: TaskOptions, defaultIntent: string): Ta
     requestedBy: options.requestedBy ?? env.GATEHOUSE_REQUESTED_BY,
     ticket: options.ticket ?? env.GATEHOUSE_TICKET,
     changeRequest: options.changeRequest ?? env.GATEHOUSE_CHANGE_REQUEST,
+    delegation: options.delegation ?? env.GATEHOUSE_DELEGATION,
   };
   for (const [name, value] of Object.entries(declared)) if (value) Object.assign(task, { [name]: value });
   const model = options.model ?? env.GATEHOUSE_MODEL;
@@ -64,6 +70,7 @@ export function readTaskOptions(options: TaskOptions, defaultIntent: string): Ta
     url: urlOf(options),
     agent,
     keyFile: keyFileOf(agent, options.keyFile),
+    identity: identityOf(options.identity ?? env.GATEHOUSE_IDENTITY ?? 'key'),
     ...svidOf(options),
     bearerOnly: options.bearerOnly ?? env.GATEHOUSE_BEARER_ONLY === '1',
     task,
@@ -83,9 +90,37 @@ function svidOf(options: TaskOptions): { svid?: AgentSvid } {
   return { svid: { cert: resolve(cert), key: resolve(key), ...(ca !== undefined && { ca: resolve(ca) }) } };
 }
 
-/** What the agent proves itself with: its SVID if one is given, else its key. Throws CliFailure when that is not there. */
-export async function proofOf(setup: TaskSetup): Promise<{ svid: AgentSvid } | { key: AgentKey }> {
-  return setup.svid ? { svid: setup.svid } : { key: await readKey(setup.agent, setup.keyFile) };
+function identityOf(given: string): TaskSetup['identity'] {
+  const [, kind = '', of = ''] = /^([a-z]+)(?::(.+))?$/.exec(given) ?? [];
+  const known = identityKinds.find((each) => each === kind);
+  const needsMore = known === 'file' || known === 'env';
+  if (known && needsMore === (of !== '')) return { kind: known, of };
+  throw new CliFailure(
+    'usage',
+    'option.invalid',
+    `--identity is key, keyring, github, gitlab, kubernetes, gcp, azure, file:PATH or env:NAME, not "${given}".`,
+  );
+}
+
+/** What the agent proves itself with. Throws CliFailure when its key is not there. */
+export async function credentialOf({ agent, keyFile, svid, identity }: TaskSetup): Promise<AgentCredential> {
+  const sdk = await import('@gatehouse/sdk/credentials');
+  if (svid) return sdk.svidCredential(svid);
+  if (identity.kind === 'key') return sdk.keyCredential(await readKey(agent, keyFile));
+  if (identity.kind === 'keyring') {
+    const { readKeyringKey } = await import('./keyring.ts');
+    return sdk.keyCredential(await readKeyringKey(agent));
+  }
+  const sources = {
+    github: sdk.githubToken,
+    gitlab: sdk.gitlabToken,
+    kubernetes: sdk.kubernetesToken,
+    gcp: sdk.gcpToken,
+    azure: sdk.azureToken,
+    file: () => sdk.tokenFile(resolve(identity.of)),
+    env: () => sdk.tokenVariable(identity.of),
+  };
+  return sdk.outsideTokenCredential(sources[identity.kind]());
 }
 
 /** `name=value`: whole numbers and true/false are what they look like; quote a text that looks like one: `name="42"`. */

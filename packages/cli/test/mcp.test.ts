@@ -167,7 +167,7 @@ describe('gatehouse mcp as a process', () => {
     );
   });
 
-  it('ends when its input ends: answers what was asked, revokes the token, exit code 0', async (t) => {
+  it('ends when its input ends: answers what was asked, ends the task, exit code 0', async (t) => {
     const { say, hear, child, workspace } = await talk(t);
     say(initialize);
     await hear(1);
@@ -177,7 +177,7 @@ describe('gatehouse mcp as a process', () => {
     const [code] = await once(child, 'close');
     assert.equal(code, 0);
     assert.ok((await hear(2)).result);
-    const { items } = await workspace.operator('GET /records', { query: { operation: 'token.revoke' } });
+    const { items } = await workspace.operator('GET /records', { query: { operation: 'task.end' } });
     assert.equal(items.length, 1);
   });
 

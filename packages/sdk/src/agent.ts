@@ -1,21 +1,29 @@
-import { TASK_DETAILS_TYPE, type TaskParameters } from '@gatehouse/protocol';
+import { setTimeout as sleep } from 'node:timers/promises';
 import * as dpop from 'dpop';
+import { exportJWK, type JWK } from 'jose';
 import * as oauth from 'oauth4webapi';
-import { type AgentKey, publicKeyOf, readAgentKey } from './agent-key.ts';
-import { type AgentSvid, createCertifiedFetch } from './client-certificate.ts';
+import { type AgentKey, agentKeyFromJwk, publicKeyOf } from './agent-key.ts';
+import type { AgentSvid, CertifiedFetch } from './client-certificate.ts';
+import { type AgentCredential, keyCredential, svidCredential } from './credentials/index.ts';
 import { GatehouseRequestError } from './errors.ts';
 import { isLoopback, isProtected, unreachable } from './operator.ts';
+import { isBusy, retryAfterMs, retryDelayMs } from './patience.ts';
 import { createProver } from './proofs.ts';
-import { type AgentTask, createTask, type TokenAnswer } from './task.ts';
+import { type AgentClock, createServerClock, systemClock } from './server-clock.ts';
+import { type AgentTask, createTask, refreshTime, type TokenAnswer } from './task.ts';
+import { TASK_DETAILS_TYPE, type TaskRequest, taskDetailsOf, taskKey } from './task-request.ts';
+import { type CachedToken, cacheKey, type TokenCache } from './token-cache.ts';
 
-export type { AgentSvid };
+export type { AgentClock, AgentSvid, TaskRequest };
 
 export interface AgentOptions {
   /** Base address of the server, as it was printed at its start. */
   url: string;
   /** Registered name of the agent. */
   agent: string;
-  /** The agent's key, or the file that it is in. Not needed with an SVID. */
+  /** How the agent proves itself; `key` and `svid` are short for the two most used. */
+  credential?: AgentCredential;
+  /** The agent's key, or the file that it is in. */
   key?: AgentKey | string;
   /** The agent's X.509-SVID: it proves the agent over mutual TLS, and its tokens are bound to it, besides `proofKey` if one is given. */
   svid?: AgentSvid;
@@ -23,24 +31,10 @@ export interface AgentOptions {
   bearerOnly?: boolean;
   /** The key that tokens are bound to. Without one, and without an SVID, there is a new one, which lives as long as this process. */
   proofKey?: AgentKey;
-  /** When tokens are refreshed; the system's clock unless given. */
+  /** Shares tokens, and the key that they are bound to, with other processes of this user: the same task request is the same task. */
+  cache?: TokenCache;
+  /** The system's clock unless given. */
   clock?: AgentClock;
-}
-
-/** What a task is started with; all of it is declared by the agent, recorded, and grants nothing by itself. */
-export interface TaskRequest {
-  template: string;
-  parameters?: TaskParameters;
-  intent: string;
-  onBehalfOf?: string;
-  requestedBy?: string;
-  ticket?: string;
-  changeRequest?: string;
-  /** The standing delegation of the person for whom it acts. The one member that is verified, and counts. */
-  delegation?: string;
-  /** Narrows the task to these tools (`server/tool`, `server/*`) of what its template allows. */
-  tools?: string[];
-  model?: { provider: string; name: string };
 }
 
 export interface AgentClient {
@@ -55,51 +49,87 @@ export interface AgentClient {
   takeOver(token: string, request: TaskRequest): Promise<AgentTask>;
 }
 
-/** Where the time comes from: milliseconds since the epoch. */
-export interface AgentClock {
-  now(): number;
-}
+/** RFC 7523 §2.1. */
+const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
+/** RFC 8693 §§2.1, 3. */
+const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
+/** A token request that takes longer gets no answer any more. */
+const TIMEOUT_MS = 10_000;
 
-/** An agent with a key or an SVID of its own. There is no shared secret anywhere. Throws GatehouseRequestError. */
+/** An agent that can prove itself. There is no shared secret anywhere. Throws GatehouseRequestError. */
 export async function createAgent(options: AgentOptions): Promise<AgentClient> {
   const url = options.url.replace(/\/+$/, '');
-  const clock = options.clock ?? { now: () => Date.now() };
+  const { clock = systemClock, cache, agent } = options;
+  const credential = credentialOf(options);
+  const isCertified = credential.connect !== undefined;
   const { server, response, request } = await discover(url);
-  const authentication = await authenticationOf(options);
-  const certified = options.svid && createCertifiedFetch(options.svid);
-  const client: oauth.Client = { client_id: options.agent, use_mtls_endpoint_aliases: certified !== undefined };
-  const base = certified ? mutualTlsBase(server, url) : url;
-  let skewSeconds = clockSkewSeconds(response);
-  const hasNoProof = options.bearerOnly || (certified && !options.proofKey);
-  const proofKeys = hasNoProof ? null : await proofKeysOf(options.proofKey);
-  const prover = proofKeys && (await createProver(proofKeys, () => Math.floor(Date.now() / 1000) + skewSeconds));
+  const base = isCertified ? mutualTlsBase(server, url) : url;
+  const serverClock = createServerClock(clock);
+  serverClock.learn(response);
+  const client = (): oauth.Client => ({
+    client_id: agent,
+    use_mtls_endpoint_aliases: isCertified,
+    // The library takes the machine's clock; what the agent was given as its clock may be another.
+    [oauth.clockSkew]: serverClock.nowSeconds() - Math.floor(Date.now() / 1000),
+  });
+  const hasNoProof = options.bearerOnly || (isCertified && !options.proofKey);
+  const proofKey = options.proofKey ?? (cache && !hasNoProof ? await cachedProofKey(cache, url, agent) : undefined);
+  const proofKeys = hasNoProof ? null : await proofKeysOf(proofKey);
+  const prover = proofKeys && (await createProver(proofKeys, serverClock.nowSeconds));
+
+  /** `subject`: the token of another agent's task, which this agent takes over. */
+  async function send(
+    details: object,
+    subject: string | undefined,
+    connection: CertifiedFetch | undefined,
+    proof: oauth.DPoPHandle | null,
+  ) {
+    const [authentication, assertion] = await Promise.all([credential.authentication(), credential.assertion?.(url)]);
+    if (subject !== undefined && assertion !== undefined)
+      throw new GatehouseRequestError(
+        0,
+        'agent.no-client-proof',
+        'A task is taken over by an agent that proves itself as a client: with a key or an SVID, not with an outside token.',
+      );
+    const [grant, parameters] =
+      subject !== undefined
+        ? [TOKEN_EXCHANGE, { subject_token: subject, subject_token_type: ACCESS_TOKEN }]
+        : assertion !== undefined
+          ? [JWT_BEARER, { assertion, resource: `${url}/mcp` }]
+          : ['client_credentials', { resource: `${url}/mcp` }];
+    const sent = oauth.genericTokenEndpointRequest(
+      server,
+      client(),
+      authentication,
+      grant,
+      { ...parameters, authorization_details: JSON.stringify([details]) },
+      {
+        ...(proof && { DPoP: proof }),
+        ...request,
+        ...(connection && { [oauth.customFetch]: connection.fetch }),
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+      },
+    );
+    return sent.catch((cause: unknown) => {
+      throw unreachable(url, cause);
+    });
+  }
 
   async function tokenRequest(details: object, subject?: string): Promise<TokenAnswer> {
-    const skewed = () => ({ ...client, [oauth.clockSkew]: skewSeconds });
-    const connection = await certified?.();
-    let handle = proofKeys && oauth.DPoP(skewed(), proofKeys);
-    const attempt = async (): Promise<TokenAnswer> => {
-      const answered = await oauth
-        .genericTokenEndpointRequest(
-          server,
-          skewed(),
-          authentication,
-          subject === undefined ? 'client_credentials' : TOKEN_EXCHANGE,
-          {
-            authorization_details: JSON.stringify([details]),
-            ...(subject === undefined
-              ? { resource: `${url}/mcp` }
-              : { subject_token: subject, subject_token_type: 'urn:ietf:params:oauth:token-type:access_token' }),
-          },
-          { ...(handle && { DPoP: handle }), ...request, ...(connection && { [oauth.customFetch]: connection.fetch }) },
-        )
-        .catch((cause: unknown) => {
-          throw unreachable(url, cause);
-        });
-      const before = skewSeconds;
-      skewSeconds = clockSkewSeconds(answered);
-      if (before !== skewSeconds && proofKeys) handle = oauth.DPoP(skewed(), proofKeys);
-      const answer = await oauth.processGenericTokenEndpointResponse(server, skewed(), answered);
+    const connection = await credential.connect?.();
+    let handle = proofKeys && oauth.DPoP(client(), proofKeys);
+    const attempt = async (retries = 0): Promise<TokenAnswer> => {
+      const answered = await send(details, subject, connection, handle);
+      if (serverClock.learn(answered) && proofKeys) handle = oauth.DPoP(client(), proofKeys);
+      const delayMs = retryDelayMs(answered, retries, Math.random());
+      if (delayMs !== undefined) {
+        await answered.body?.cancel();
+        await sleep(delayMs);
+        return attempt(retries + 1);
+      }
+      if (isBusy(answered)) throw await busy(answered);
+      const answer = await oauth.processGenericTokenEndpointResponse(server, client(), answered);
       const [granted] = (answer.authorization_details ?? []) as { task?: string }[];
       if (typeof granted?.task !== 'string')
         throw new GatehouseRequestError(200, 'invalid_response', 'The server granted a token without naming its task.');
@@ -112,8 +142,11 @@ export async function createAgent(options: AgentOptions): Promise<AgentClient> {
       };
     };
     try {
+      const before = serverClock.skewSeconds();
       return await attempt().catch((error: unknown) => {
-        if (oauth.isDPoPNonceError(error)) return attempt();
+        // Once more with the nonce that was asked for, or with the time that the refusal has told.
+        const isLate = error instanceof oauth.ResponseBodyError && serverClock.skewSeconds() !== before;
+        if (oauth.isDPoPNonceError(error) || isLate) return attempt();
         throw error;
       });
     } catch (error) {
@@ -121,31 +154,132 @@ export async function createAgent(options: AgentOptions): Promise<AgentClient> {
     }
   }
 
-  const taskOf = (answer: TokenAnswer) =>
-    createTask({
+  const binding = async () => ({
+    bearerOnly: hasNoProof && !isCertified,
+    proofKey: options.proofKey?.thumbprint ?? null,
+    certificate: (await credential.connect?.())?.thumbprint ?? null,
+  });
+  const toCache = (answer: TokenAnswer): CachedToken => ({
+    task: answer.task,
+    token: answer.token,
+    tokenType: prover ? 'DPoP' : 'Bearer',
+    mcpUrl: `${base}/mcp`,
+    refreshAt: refreshTime(clock.now(), answer.expiresInSeconds),
+    expiresAt: clock.now() + answer.expiresInSeconds * 1000,
+    skewSeconds: serverClock.skewSeconds(),
+  });
+  const fromCache = async (entry: CachedToken): Promise<TokenAnswer> => ({
+    token: entry.token,
+    tokenType: entry.tokenType,
+    task: entry.task,
+    expiresInSeconds: (entry.expiresAt - clock.now()) / 1000,
+    refreshAt: entry.refreshAt,
+    fetch: (await credential.connect?.())?.fetch ?? ((...call) => fetch(...call)),
+  });
+
+  /**
+   * `renewing`: the token that the server has refused or that is too old, of a task that goes on; anything newer of that task, which
+   * another process got, will do.
+   */
+  async function shared(
+    key: string,
+    shelf: TokenCache,
+    details: object,
+    renewing?: { task: string; token: string },
+  ): Promise<TokenAnswer> {
+    const isFresh = ({ token, refreshAt }: CachedToken) => token !== renewing?.token && clock.now() < refreshAt;
+    const isOther = (entry: CachedToken) => renewing !== undefined && entry.task !== renewing.task;
+    const known = await shelf.read(key);
+    if (known && isFresh(known) && !isOther(known)) return fromCache(known);
+    return shelf.alone(key, async () => {
+      const entry = await shelf.read(key);
+      // Another process has gone on to another task; ours has an end of its own.
+      if (entry && isOther(entry)) return tokenRequest(details);
+      if (entry && isFresh(entry)) return fromCache(entry);
+      try {
+        const answer = await (entry ? continued(entry.task, details) : tokenRequest(details));
+        await shelf.write(key, toCache(answer));
+        return answer;
+      } catch (error) {
+        // A no is a no for every process: what they still have is refused as well, or soon will be.
+        if (error instanceof GatehouseRequestError && isNo(error)) await shelf.forget(key);
+        throw error;
+      }
+    });
+  }
+
+  /** The same task again while it runs; another one where it is over and one was asked for. */
+  async function continued(task: string, details: object): Promise<TokenAnswer> {
+    const same = { type: TASK_DETAILS_TYPE, task };
+    if (Object.hasOwn(details, 'task')) return tokenRequest(same);
+    return tokenRequest(same).catch((error: unknown) => {
+      if (error instanceof GatehouseRequestError && error.code === 'invalid_authorization_details')
+        return tokenRequest(details);
+      throw error;
+    });
+  }
+
+  async function begin(details: object, subject?: string): Promise<AgentTask> {
+    // What is taken over is somebody else's to hand on again: it is not kept.
+    const key = cache && subject === undefined && taskKey({ url, agent, ...(await binding()), details });
+    const first = cache && key ? await shared(key, cache, details) : await tokenRequest(details, subject);
+    const same = { type: TASK_DETAILS_TYPE, task: first.task };
+    return createTask({
       url: base,
       server,
-      client: () => ({ ...client, [oauth.clockSkew]: skewSeconds }),
-      authentication,
+      client,
+      authentication: () => credential.authentication(),
       prover,
       clock,
+      serverClock,
       request,
-      first: answer,
-      refresh: (id) => tokenRequest({ type: TASK_DETAILS_TYPE, task: id }),
+      first,
+      refresh: (token) => (cache && key ? shared(key, cache, same, { task: first.task, token }) : tokenRequest(same)),
     });
+  }
 
   return {
-    startTask: async (task) => taskOf(await tokenRequest(detailsOf(task))),
-    takeOver: async (token, task) => taskOf(await tokenRequest(detailsOf(task), token)),
-    resumeTask: async (id) => taskOf(await tokenRequest({ type: TASK_DETAILS_TYPE, task: id })),
+    startTask: (task) => begin(taskDetailsOf(task)),
+    takeOver: (token, task) => begin(taskDetailsOf(task), token),
+    resumeTask: (id) => begin({ type: TASK_DETAILS_TYPE, task: id }),
   };
 }
 
-async function authenticationOf({ key, svid, agent }: AgentOptions): Promise<oauth.ClientAuth> {
-  if (svid) return oauth.TlsClientAuth();
-  if (key === undefined)
-    throw new GatehouseRequestError(0, 'agent.no-proof', `${agent} needs a key or an SVID to prove that it is itself.`);
-  return oauth.PrivateKeyJwt((typeof key === 'string' ? await readAgentKey(key) : key).privateKey);
+/** The server has answered, and would say the same again: the agent, the task or the proof is not accepted. */
+const isNo = ({ status, code }: GatehouseRequestError): boolean =>
+  status >= 400 && status < 500 && status !== 429 && code !== 'use_dpop_nonce';
+
+async function cachedProofKey(cache: TokenCache, url: string, agent: string): Promise<AgentKey> {
+  const made = await cache.proofKey(cacheKey({ url, agent }), async () => {
+    const { privateKey } = await dpop.generateKeyPair('ES256', { extractable: true });
+    return JSON.stringify(await exportJWK(privateKey));
+  });
+  return agentKeyFromJwk(JSON.parse(made) as JWK);
+}
+
+async function busy(response: Response): Promise<GatehouseRequestError> {
+  const waitMs = retryAfterMs(response);
+  const text = await response.text().catch(() => '');
+  const hint = waitMs === undefined ? 'Try again later.' : `Try again in ${Math.ceil(waitMs / 1000)} seconds.`;
+  let said = `The server is busy (HTTP ${response.status}).`;
+  try {
+    const { error_description: description } = JSON.parse(text) as { error_description?: unknown };
+    if (typeof description === 'string') said = description;
+  } catch {
+    // A proxy's page says nothing that helps.
+  }
+  return new GatehouseRequestError(response.status, 'temporarily_unavailable', `${said} ${hint}`);
+}
+
+function credentialOf({ credential, key, svid, agent }: AgentOptions): AgentCredential {
+  if (credential) return credential;
+  if (svid) return svidCredential(svid);
+  if (key !== undefined) return keyCredential(key);
+  throw new GatehouseRequestError(
+    0,
+    'agent.no-proof',
+    `${agent} needs a credential to prove that it is itself: a key, an SVID, or a token of its platform.`,
+  );
 }
 
 /** Where client certificates are asked for (RFC 8705 §5); every door of Gatehouse answers there. */
@@ -159,24 +293,6 @@ function mutualTlsBase(server: oauth.AuthorizationServer, url: string): string {
   const endpoint = server.mtls_endpoint_aliases?.token_endpoint;
   return endpoint === undefined ? url : new URL(endpoint).origin;
 }
-
-/** RFC 8693 §2.1. */
-const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
-
-const detailsOf = (task: TaskRequest) => ({
-  type: TASK_DETAILS_TYPE,
-  template: task.template,
-  parameters: task.parameters ?? {},
-  intent: task.intent,
-  on_behalf_of: task.onBehalfOf,
-  requested_by: task.requestedBy,
-  ticket: task.ticket,
-  change_request: task.changeRequest,
-  model_provider: task.model?.provider,
-  model: task.model?.name,
-  delegation: task.delegation,
-  tools: task.tools,
-});
 
 async function proofKeysOf(key: AgentKey | undefined): Promise<dpop.KeyPair> {
   if (!key) return dpop.generateKeyPair('ES256');
@@ -218,11 +334,4 @@ function requestError(error: unknown): unknown {
       cause: error,
     });
   return error;
-}
-
-/** How far the server's clock is ahead of ours, from its Date header; small differences are network. */
-function clockSkewSeconds(response: Response): number {
-  const date = Date.parse(response.headers.get('date') ?? '');
-  const seconds = Number.isNaN(date) ? 0 : Math.round((date - Date.now()) / 1000);
-  return Math.abs(seconds) > 2 ? seconds : 0;
 }

@@ -1,6 +1,7 @@
 export { type AgentClient, type AgentClock, type AgentOptions, createAgent, type TaskRequest } from './agent.ts';
 export { type AgentKey, agentKeyFromJwk, generateAgentKey, readAgentKey } from './agent-key.ts';
 export type { AgentSvid } from './client-certificate.ts';
+export * from './credentials/index.ts';
 export { ApprovalPending, GatehouseRefusal, GatehouseRequestError, OutcomeUncertain } from './errors.ts';
 export { createMcpTransport } from './mcp.ts';
 export {
@@ -14,3 +15,4 @@ export {
 export { type Stopped, stoppedError, stoppedResult, type ToolResultLike, unlessStopped } from './outcome.ts';
 export { createSvidSource, type SvidOptions, type SvidSource, type X509Svid } from './svid.ts';
 export type { AgentTask } from './task.ts';
+export { createTokenCache, defaultCacheDirectory, type TokenCache } from './token-cache.ts';

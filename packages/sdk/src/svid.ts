@@ -4,6 +4,7 @@ import { importJWK, type JWK, jwtVerify, SignJWT } from 'jose';
 import type { AgentKey } from './agent-key.ts';
 import { GatehouseRequestError } from './errors.ts';
 import { isLoopback, unreachable } from './operator.ts';
+import { createServerClock, type ServerClock } from './server-clock.ts';
 import type { AgentTask } from './task.ts';
 
 /** An agent's SVIDs, replaced in time; every process has its own key, which never leaves it. */
@@ -60,6 +61,7 @@ export function rotateAt(issuedAt: number, expiresAt: number, random: number): n
 export function createSvidSource(options: SvidOptions): SvidSource {
   const url = options.url.replace(/\/+$/, '');
   const { clock = { now: () => Date.now() }, random = Math.random } = options;
+  const serverClock = createServerClock(clock);
   if (URL.parse(url)?.protocol !== 'https:' && !isLoopback(URL.parse(url)?.hostname ?? ''))
     throw new GatehouseRequestError(0, 'server.insecure', `${url} is not protected: use https, or a loopback address.`);
   const listeners = new Set<SvidListener>();
@@ -80,7 +82,9 @@ export function createSvidSource(options: SvidOptions): SvidSource {
   const fetchX509 = async (): Promise<X509Svid> => {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const at = clock.now();
-    const answer = await post<X509SvidAnswer>(options, url, '/svid/x509', { csr: createCsr(privateKey, publicKey) });
+    const answer = await post<X509SvidAnswer>(options, serverClock, url, '/svid/x509', {
+      csr: createCsr(privateKey, publicKey),
+    });
     svid = { ...answer, privateKey };
     svidDueAt = rotateAt(at, answer.expiresAt, random());
     learn(answer);
@@ -95,7 +99,7 @@ export function createSvidSource(options: SvidOptions): SvidSource {
     return fetching;
   };
   const fetchBundles = async () => {
-    learn(await post<SvidBundles>(options, url, '/svid/bundles', {}));
+    learn(await post<SvidBundles>(options, serverClock, url, '/svid/bundles', {}));
   };
 
   const turn = async () => {
@@ -132,7 +136,10 @@ export function createSvidSource(options: SvidOptions): SvidSource {
       });
     },
     jwt: (audience, ttlSeconds) =>
-      post<JwtSvidAnswer>(options, url, '/svid/jwt', { audience, ...(ttlSeconds !== undefined && { ttlSeconds }) }),
+      post<JwtSvidAnswer>(options, serverClock, url, '/svid/jwt', {
+        audience,
+        ...(ttlSeconds !== undefined && { ttlSeconds }),
+      }),
     async bundles() {
       if (!known || clock.now() - known.at >= BUNDLE_POLL_MS) await fetchBundles();
       return (known as NonNullable<typeof known>).bundles;
@@ -157,10 +164,17 @@ export const isRefusal = ({ status }: GatehouseRequestError): boolean =>
   status === 401 || status === 403 || status === 410;
 
 /** Fetches that carry the task's token, or an assertion of the agent's own key. */
-async function post<T>(options: SvidOptions, url: string, path: string, body: object): Promise<T> {
+async function post<T>(
+  options: SvidOptions,
+  clock: ServerClock,
+  url: string,
+  path: string,
+  body: object,
+  isRepeated = false,
+): Promise<T> {
   const { task, agent, key } = options;
   const send = task ? task.fetch : fetch;
-  const proof = task ? {} : { clientAssertion: await createAssertion(agent, key, url) };
+  const proof = task ? {} : { clientAssertion: await createAssertion(agent, key, url, clock.nowSeconds()) };
   const response = await send(url + path, {
     method: 'POST',
     headers: { 'content-type': 'application/json', accept: 'application/json' },
@@ -172,6 +186,8 @@ async function post<T>(options: SvidOptions, url: string, path: string, body: ob
   });
   const answer = (await response.json().catch(() => ({}))) as T & { title?: string; detail?: string };
   if (response.ok) return answer;
+  // The refusal has told the time: once more, with an assertion of that time.
+  if (clock.learn(response) && !task && !isRepeated) return post(options, clock, url, path, body, true);
   throw new GatehouseRequestError(
     response.status,
     answer.title ?? 'invalid_response',
@@ -180,8 +196,7 @@ async function post<T>(options: SvidOptions, url: string, path: string, body: ob
 }
 
 /** RFC 7523 §2.2; the issuer is its one audience. */
-function createAssertion(agent: string, key: AgentKey, audience: string): Promise<string> {
-  const now = Math.floor(Date.now() / 1000);
+function createAssertion(agent: string, key: AgentKey, audience: string, now: number): Promise<string> {
   return new SignJWT({
     iss: agent,
     sub: agent,

@@ -1,13 +1,25 @@
 import * as oauth from 'oauth4webapi';
+import { GatehouseRequestError } from './errors.ts';
 import type { Prover } from './proofs.ts';
+import type { ServerClock } from './server-clock.ts';
 
 export interface TokenAnswer {
   token: string;
   tokenType: string;
   task: string;
   expiresInSeconds: number;
+  /** When it is replaced, where that was decided before. */
+  refreshAt?: number;
   /** Over the connections that the token was got over: it may be bound to their certificate. */
   fetch: typeof fetch;
+}
+
+export interface GrantedToken {
+  token: string;
+  /** What it is sent as. */
+  tokenType: 'DPoP' | 'Bearer';
+  /** Milliseconds since the epoch. */
+  expiresAt: number;
 }
 
 /** A running task: its token, kept fresh, and a fetch that carries it. */
@@ -15,6 +27,10 @@ export interface AgentTask {
   id: string;
   /** A token with at least a little life left. Refreshed once however many callers wait. */
   token(): Promise<string>;
+  /** The same, with what has to be known to send it. */
+  current(): Promise<GrantedToken>;
+  /** Another token than the one it has: the server has refused that. */
+  renew(): Promise<GrantedToken>;
   /** `fetch` with the token and whatever proves that it is ours: a fresh proof, the agent's certificate. Retries once when the server asks for a nonce or a new token. */
   fetch: typeof fetch;
   /**
@@ -24,13 +40,19 @@ export interface AgentTask {
   headersFor(target: string | URL, method: string): Promise<Record<string, string>>;
   /** Address of the MCP door, of all servers or of one. */
   mcpUrl(server?: string): URL;
-  /** Revokes the token (RFC 7009): nothing more can be done with it. */
+  /** Revokes the token (RFC 7009): nothing more can be done with it. The task goes on, under another. */
+  revokeToken(): Promise<void>;
+  /** Ends the task: nothing more happens in it, under any token. */
   end(): Promise<void>;
 }
 
 /** Refreshed in the last third of its life, spread so that agents started together do not come back together. */
 const REFRESH_AT = 2 / 3;
 const REFRESH_SPREAD = 0.1;
+
+/** In milliseconds since the epoch, for a token that was given at `now`. */
+export const refreshTime = (now: number, lifeSeconds: number): number =>
+  now + lifeSeconds * 1000 * (REFRESH_AT - Math.random() * REFRESH_SPREAD);
 /** A refresh that failed is not tried again before this while the old token still works. */
 const REFRESH_PAUSE_MS = 5_000;
 
@@ -39,12 +61,14 @@ export function createTask(options: {
   server: oauth.AuthorizationServer;
   /** As it is now: it carries the difference to the server's clock. */
   client(): oauth.Client;
-  authentication: oauth.ClientAuth;
+  authentication(): Promise<oauth.ClientAuth>;
   prover: Prover | null;
   clock: { now(): number };
+  serverClock: ServerClock;
   request: { [oauth.allowInsecureRequests]: boolean };
   first: TokenAnswer;
-  refresh(task: string): Promise<TokenAnswer>;
+  /** Another token than this one. */
+  refresh(used: string): Promise<TokenAnswer>;
 }): AgentTask {
   const { url, prover, first, clock } = options;
   const { origin } = new URL(url);
@@ -52,18 +76,22 @@ export function createTask(options: {
   let refreshing: Promise<TokenAnswer> | undefined;
 
   function hold(answer: TokenAnswer) {
-    const life = answer.expiresInSeconds * 1000;
+    const { expiresInSeconds: life, refreshAt } = answer;
     const now = clock.now();
-    return { answer, refreshAt: now + life * (REFRESH_AT - Math.random() * REFRESH_SPREAD), deadAt: now + life };
+    return { answer, refreshAt: refreshAt ?? refreshTime(now, life), deadAt: now + life * 1000 };
   }
 
   async function renew(): Promise<TokenAnswer> {
-    refreshing ??= options.refresh(first.task).finally(() => {
-      refreshing = undefined;
-    });
-    const answer = await refreshing;
-    if (current.answer !== answer) current = hold(answer);
-    return answer;
+    refreshing ??= options
+      .refresh(current.answer.token)
+      .then((answer) => {
+        current = hold(answer);
+        return answer;
+      })
+      .finally(() => {
+        refreshing = undefined;
+      });
+    return refreshing;
   }
 
   async function valid(): Promise<TokenAnswer> {
@@ -111,7 +139,8 @@ export function createTask(options: {
         redirect: 'error',
         ...(body && { body }),
       });
-      return { response, hasNewNonce: prover?.learn(request.url, response) ?? false };
+      const knowsMore = options.serverClock.learn(response);
+      return { response, hasNewNonce: prover?.learn(request.url, response) || (knowsMore && prover !== null) };
     };
     // At most one more try for a nonce and one for a token: what is refused then is the answer.
     let token = await valid();
@@ -131,21 +160,37 @@ export function createTask(options: {
     return (await send(token)).response;
   };
 
+  const granted = (): GrantedToken => ({
+    token: current.answer.token,
+    tokenType: prover ? 'DPoP' : 'Bearer',
+    expiresAt: current.deadAt,
+  });
+
   return {
     id: first.task,
+    current: () => valid().then(granted),
+    renew: () => renew().then(granted),
     token: async () => (await valid()).token,
     fetch: authorizedFetch,
     headersFor: async (target, method) => credentialsFor(await valid(), String(target), method),
     mcpUrl: (server) => new URL(server === undefined ? `${url}/mcp` : `${url}/mcp/${server}`),
-    async end() {
+    async revokeToken() {
       const response = await oauth.revocationRequest(
         options.server,
         options.client(),
-        options.authentication,
+        await options.authentication(),
         current.answer.token,
         { ...options.request, [oauth.customFetch]: current.answer.fetch },
       );
       await oauth.processRevocationResponse(response);
+    },
+    async end() {
+      // With the token it has: whoever is refused a new one can do nothing in the task anyway.
+      const response = await authorizedFetch(`${url}/task/end`, { method: 'POST' });
+      const { ok, status } = response;
+      await response.body?.cancel();
+      if (!ok && status !== 401)
+        throw new GatehouseRequestError(status, 'task.not-ended', `The server did not end the task (HTTP ${status}).`);
     },
   };
 }

@@ -9,6 +9,7 @@ import { type ManifestInput, manifest } from '@gatehouse/protocol';
 import {
   createAgent,
   createOperator,
+  createTokenCache,
   GatehouseRequestError,
   generateAgentKey,
   type Operator,
@@ -34,7 +35,11 @@ const manifests: ManifestInput[] = [
 ];
 
 /** A reverse proxy in front of the server, at its public address, so that the way to it can fail and say more than it should. */
-const way = { isOpen: true, extraHeaders: {} as Record<string, string>, statuses: [] as number[] };
+const way = { isOpen: true, extraHeaders: {} as Record<string, string>, statuses: [] as number[], busy: [] as Busy[] };
+interface Busy {
+  status: number;
+  headers: Record<string, string>;
+}
 let server: RunningServer;
 let operator: Operator;
 let url = '';
@@ -48,6 +53,8 @@ before(async () => {
   const proxy = createServer((incoming, outgoing: ServerResponse) => {
     if (!way.isOpen) return void incoming.socket.destroy();
     const { method, url: path, headers } = incoming;
+    const busy = path === '/oauth/token' ? way.busy.shift() : undefined;
+    if (busy) return void outgoing.writeHead(busy.status, busy.headers).end();
     const passed = forward({ host: '127.0.0.1', port, method, path, headers }, (answer) => {
       way.statuses.push(answer.statusCode ?? 0);
       outgoing.writeHead(answer.statusCode ?? 502, { ...answer.headers, ...way.extraHeaders });
@@ -137,10 +144,53 @@ describe('the token of a task', () => {
   it('is replaced once when 5 requests are refused with it together', async () => {
     const agent = await createAgent({ url, agent: agentName, key: keyFile });
     const task = await agent.startTask(request);
-    await task.end();
+    await task.revokeToken();
     const answers = await Promise.all(Array.from({ length: 5 }, (_, id) => task.fetch(task.mcpUrl(), initialize(id))));
     assert.deepEqual([...new Set(answers.map(({ status }) => status))], [200]);
     assert.equal(await issued(task.id), 2);
+  });
+
+  /** @proves cache.one-request */
+  it('is asked for once by 100 callers who share a cache, and replaced once when it gets old', async () => {
+    const clock = clockAt(Date.now());
+    const shelves = Array.from({ length: 4 }, () => createTokenCache(join(directory, 'shared')));
+    const agents = await Promise.all(
+      shelves.map((cache) => createAgent({ url, agent: agentName, key: keyFile, clock, cache })),
+    );
+    const started = () => Promise.all(Array.from({ length: 100 }, (_, at) => agents[at % 4]?.startTask(request)));
+    const tasks = await started();
+    const [task] = tasks;
+    assert.ok(task);
+    assert.equal(new Set(tasks.map((each) => each?.id)).size, 1);
+    assert.equal(await issued(task.id), 1);
+    assert.equal((await task.fetch(task.mcpUrl(), initialize())).status, 200);
+    clock.nowMs += 700_000;
+    await Promise.all(tasks.map((each) => each?.token()));
+    assert.equal(await issued(task.id), 2);
+    await started();
+    assert.equal(await issued(task.id), 2, 'whoever comes later takes what is there');
+  });
+
+  it('is asked for again after the pause that a busy server asks for', async () => {
+    const agent = await createAgent({ url, agent: agentName, key: keyFile });
+    way.busy = [
+      { status: 429, headers: { 'retry-after': '1' } },
+      { status: 503, headers: {} },
+    ];
+    const before = Date.now();
+    assert.ok(await agent.startTask(request));
+    assert.ok(Date.now() - before >= 1_000);
+    assert.equal(way.busy.length, 0);
+    way.busy = [{ status: 503, headers: { 'retry-after': '3600' } }];
+    await assert.rejects(agent.startTask(request), /busy.*3600 seconds/s, 'nobody waits for an hour');
+  });
+
+  it('is of no use after its agent has ended the task', async () => {
+    const agent = await createAgent({ url, agent: agentName, key: keyFile });
+    const task = await agent.startTask(request);
+    await task.end();
+    assert.equal((await task.fetch(task.mcpUrl(), initialize())).status, 401);
+    assert.equal(await issued(task.id), 1);
   });
 
   it('is used on while the server is away for a moment, and then refreshed', async () => {
@@ -182,8 +232,10 @@ describe('the token of a task', () => {
   });
 
   for (const [seconds, word] of [
-    [-60, 'slow'],
-    [60, 'fast'],
+    [-55, 'slow'],
+    [55, 'fast'],
+    [-600, 'ten minutes slow'],
+    [600, 'ten minutes fast'],
     [-3_600, 'an hour slow'],
   ] as const) {
     it(`is got and used with a clock that is ${word} (${seconds} s)`, () => {

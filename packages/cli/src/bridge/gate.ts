@@ -1,14 +1,14 @@
-import { type AgentClient, type AgentSvid, createAgent, type TaskRequest } from '@gatehouse/sdk/agent';
-import type { AgentKey } from '@gatehouse/sdk/agent-key';
+import { type AgentClient, createAgent, type TaskRequest } from '@gatehouse/sdk/agent';
+import type { AgentCredential } from '@gatehouse/sdk/credentials';
 import { GatehouseRequestError } from '@gatehouse/sdk/errors';
 
-type AgentTask = Awaited<ReturnType<AgentClient['startTask']>>;
+export type AgentTask = Awaited<ReturnType<AgentClient['startTask']>>;
 
 export interface GateOptions {
   url: string;
   agent: string;
   /** How the agent proves itself. */
-  proof: { key: AgentKey } | { svid: AgentSvid };
+  credential: AgentCredential;
   bearerOnly: boolean;
   task: TaskRequest;
   /** One tool server only. */
@@ -16,26 +16,33 @@ export interface GateOptions {
   note(text: string): void;
 }
 
+const MAX_TOKENS = 20;
+
 /** The way to the gate: a task that is started when it is first needed, and again when its time is over. */
 export interface Gate {
   /**
    * A request to the MCP door with the task's token. Throws GatehouseRequestError when it was surely not taken: nobody answers,
    * or the agent may not start a task.
    */
-  send(init: RequestInit): Promise<Response>;
-  /** Revokes the token, if there is one. */
+  send(init: RequestInit, toServer?: string): Promise<Response>;
+  /** The task, started if there is none yet. */
+  task(): Promise<AgentTask>;
+  /** Every token that was used: what is not to be seen anywhere. */
+  tokens(): Iterable<string>;
+  /** Ends the task, if there is one. */
   end(): Promise<void>;
   /** True when the last attempt to start a task failed. */
   readonly hasFailed: boolean;
 }
 
-export function createGate({ url, agent, proof, bearerOnly, task, server, note }: GateOptions): Gate {
+export function createGate({ url, agent, credential, bearerOnly, task, server, note }: GateOptions): Gate {
   let client: Promise<AgentClient> | undefined;
   let running: Promise<AgentTask> | undefined;
   let hasFailed = false;
+  const tokens = new Set<string>();
 
   function start(): Promise<AgentTask> {
-    client ??= createAgent({ url, agent, ...proof, bearerOnly });
+    client ??= createAgent({ url, agent, credential, bearerOnly });
     running = client.then((made) => made.startTask(task));
     running.then(
       ({ id }) => {
@@ -50,6 +57,12 @@ export function createGate({ url, agent, proof, bearerOnly, task, server, note }
       },
     );
     return running;
+  }
+
+  /** Those of hours are of no use to anybody any more. */
+  async function remember(task: AgentTask): Promise<void> {
+    tokens.add(await task.token().catch(() => ''));
+    for (const old of tokens) if (tokens.size > MAX_TOKENS) tokens.delete(old);
   }
 
   /** A task has an end; whoever uses the client has not. What a person ended or killed stays so: the server refuses then. */
@@ -68,17 +81,24 @@ export function createGate({ url, agent, proof, bearerOnly, task, server, note }
     get hasFailed() {
       return hasFailed;
     },
-    async send(init) {
+    tokens: () => tokens,
+    async task() {
+      const current = await (running ?? start());
+      await remember(current);
+      return current;
+    },
+    async send(init, toServer = server) {
       const used = running ?? start();
       const current = await used;
       const attempt = (by: AgentTask) =>
-        by.fetch(by.mcpUrl(server), init).catch((cause: unknown) => {
+        by.fetch(by.mcpUrl(toServer), init).catch((cause: unknown) => {
           if (init.signal?.aborted || cause instanceof GatehouseRequestError) throw cause;
           throw isRefusedConnection(cause)
             ? new GatehouseRequestError(0, 'server.unreachable', `No Gatehouse server answers at ${url}.`, { cause })
             : cause;
         });
       const response = await attempt(current);
+      await remember(current);
       if (response.status !== 401) return response;
       const renewed = await restartIfOver(response, used);
       return renewed ? attempt(renewed) : response;

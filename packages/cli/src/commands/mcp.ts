@@ -4,10 +4,10 @@ import { createGate } from '../bridge/gate.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure } from '../failure.ts';
 import { clean } from '../output.ts';
-import { proofOf, readTaskOptions, type TaskOptions } from '../task-options.ts';
+import { credentialOf, readTaskOptions, type TaskOptions } from '../task-options.ts';
 import type { Run } from '../verb.ts';
 
-/** A client that has gone does not wait for the token to be revoked. */
+/** A client that has gone does not wait for the task to be ended. */
 const END_TIMEOUT_MS = 1_500;
 
 export const mcp: Run<TaskOptions & { server?: string }> = async ({ options, out }) => {
@@ -15,9 +15,9 @@ export const mcp: Run<TaskOptions & { server?: string }> = async ({ options, out
   const server = options.server ?? process.env.GATEHOUSE_SERVER;
   if (server !== undefined && !/^[a-z][a-z0-9-]{0,63}$/.test(server))
     throw new CliFailure('usage', 'option.invalid', `--server is the name of a tool server, not "${server}".`);
-  const proof = await proofOf(setup);
+  const credential = await credentialOf(setup);
   const note = (text: string) => out.note(`gatehouse mcp: ${clean(text)}`);
-  const gate = createGate({ ...setup, proof, note, ...(server !== undefined && { server }) });
+  const gate = createGate({ ...setup, credential, note, ...(server !== undefined && { server }) });
   const stop = new AbortController();
   const interrupt = () => {
     stop.abort();
@@ -37,7 +37,7 @@ export const mcp: Run<TaskOptions & { server?: string }> = async ({ options, out
   await Promise.race([
     gate
       .end()
-      .catch((error: unknown) => note(`the token was not revoked: ${error instanceof Error ? error.message : error}`)),
+      .catch((error: unknown) => note(`the task was not ended: ${error instanceof Error ? error.message : error}`)),
     new Promise((done) => setTimeout(done, END_TIMEOUT_MS)),
   ]);
   // Connections that are kept for the next request would keep the process for seconds.

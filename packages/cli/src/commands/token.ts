@@ -1,33 +1,120 @@
 import { existsSync } from 'node:fs';
-import { createAgent } from '@gatehouse/sdk/agent';
-import { generateAgentKey } from '@gatehouse/sdk/agent-key';
+import { type TaskRequest, taskDetailsOf, taskKey } from '@gatehouse/sdk/task-request';
+import { type CachedToken, createTokenCache, type TokenCache } from '@gatehouse/sdk/token-cache';
 import { readKey } from '../agent-key-file.ts';
 import { CliFailure } from '../failure.ts';
-import { proofOf, readTaskOptions, type TaskOptions } from '../task-options.ts';
+import { credentialOf, readTaskOptions, type TaskOptions, type TaskSetup } from '../task-options.ts';
 import type { Run } from '../verb.ts';
 
-export const token: Run<TaskOptions & { proofKeyFile?: string }> = async ({ options, out }) => {
+interface Options extends TaskOptions {
+  proofKeyFile?: string;
+  proof?: string;
+  renew?: boolean;
+  /** `--no-cache`. */
+  cache: boolean;
+}
+
+interface Printed {
+  task: string;
+  token: string;
+  tokenType: string;
+  expiresAt: string | null;
+  mcpUrl: string;
+  /** Of the request that `--proof` names. */
+  dpop?: string;
+}
+
+/**
+ * A token that other processes have got is printed without a key, a library or a server; that is why what is needed for more is loaded
+ * here and there only.
+ */
+export const token: Run<Options> = async ({ options, out }) => {
   const setup = readTaskOptions(options, 'gatehouse token');
-  const { url, agent, svid, bearerOnly, task: request } = setup;
-  const { proofKeyFile } = options;
-  if (!bearerOnly && !svid && proofKeyFile === undefined)
+  const request = readProofOption(options.proof);
+  if (!options.cache && !setup.bearerOnly && !setup.svid && options.proofKeyFile === undefined && !request)
     throw new CliFailure(
       'usage',
       'token.proof-key',
-      'The token will be bound to a key: say with --proof-key-file where that is kept, with --cert to bind it to a certificate instead, or --bearer-only for an agent that is registered so.',
+      'Without the cache nothing keeps the key that the token will be bound to: say with --proof-key-file where that is kept, or with --proof for which request the token is.',
     );
-  const proof = await proofOf(setup);
-  const proofKey =
-    proofKeyFile === undefined
-      ? undefined
-      : await (existsSync(proofKeyFile) ? readKey('the proofs', proofKeyFile) : generateAgentKey(proofKeyFile));
-  const client = await createAgent({ url, agent, ...proof, bearerOnly, ...(proofKey && { proofKey }) });
-  const task = await client.startTask(request);
-  const granted = await task.token();
-  const tokenType = proofKey && !bearerOnly ? 'DPoP' : 'Bearer';
-  const mcpUrl = task.mcpUrl().href;
-  if (out.json) return out.printJson({ task: task.id, token: granted, tokenType, mcpUrl });
-  out.print(granted);
-  const how = svid ? ', over connections with the same certificate' : '';
-  out.note(`Task ${task.id}. It is sent as "Authorization: ${tokenType} TOKEN" to ${mcpUrl}${how}.`);
+  const isPlain = options.cache && options.proofKeyFile === undefined && !setup.svid && !options.renew;
+  const cache = options.cache ? createTokenCache() : undefined;
+  const kept = isPlain && cache ? await keptToken(setup, cache) : undefined;
+  const printed = kept && !request ? fromCache(kept) : await ask(setup, options, cache, request);
+  if (out.json) return out.printJson(printed);
+  if (printed.dpop !== undefined) {
+    out.print(`Authorization: ${printed.tokenType} ${printed.token}`);
+    if (printed.tokenType === 'DPoP') out.print(`DPoP: ${printed.dpop}`);
+    return;
+  }
+  out.print(printed.token);
+  const how = setup.svid ? ', over connections with the same certificate' : '';
+  out.note(
+    `Task ${printed.task}. It is sent as "Authorization: ${printed.tokenType} TOKEN" to ${printed.mcpUrl}${how}.`,
+  );
 };
+
+async function keptToken(setup: TaskSetup, cache: TokenCache): Promise<CachedToken | undefined> {
+  const { url, agent, bearerOnly, task } = setup;
+  const details = taskDetailsOf(task);
+  const key = taskKey({ url, agent, bearerOnly, proofKey: null, certificate: null, details });
+  const kept = await cache.read(key);
+  return kept && Date.now() < kept.refreshAt ? kept : undefined;
+}
+
+const fromCache = ({ task, token: kept, tokenType, expiresAt, mcpUrl }: CachedToken): Printed => ({
+  task,
+  token: kept,
+  tokenType,
+  expiresAt: new Date(expiresAt).toISOString(),
+  mcpUrl,
+});
+
+async function ask(
+  setup: TaskSetup,
+  { proofKeyFile, renew }: Options,
+  cache: TokenCache | undefined,
+  request: { method: string; url: string } | undefined,
+): Promise<Printed> {
+  const { createAgent } = await import('@gatehouse/sdk/agent');
+  const { url, agent, bearerOnly } = setup;
+  const proofKey = proofKeyFile === undefined ? undefined : await proofKeyOf(proofKeyFile);
+  const credential = await credentialOf(setup);
+  const client = await createAgent({
+    url,
+    agent,
+    credential,
+    bearerOnly,
+    ...(proofKey && { proofKey }),
+    ...(cache && { cache }),
+  });
+  const task = await client.startTask(setup.task as TaskRequest);
+  const granted = renew ? await task.renew() : await task.current();
+  const headers = request && (await task.headersFor(request.url, request.method));
+  return {
+    task: task.id,
+    token: granted.token,
+    tokenType: granted.tokenType,
+    expiresAt: new Date(granted.expiresAt).toISOString(),
+    mcpUrl: task.mcpUrl().href,
+    ...(headers && { dpop: headers.dpop ?? '' }),
+  };
+}
+
+async function proofKeyOf(path: string) {
+  if (existsSync(path)) return readKey('the proofs', path);
+  const { generateAgentKey } = await import('@gatehouse/sdk/agent-key');
+  return generateAgentKey(path);
+}
+
+/** `POST https://gatehouse.example/mcp`. */
+function readProofOption(given: string | undefined): { method: string; url: string } | undefined {
+  if (given === undefined) return undefined;
+  const [, method, url = ''] = /^([A-Z]{1,20}) (\S+)$/.exec(given) ?? [];
+  if (method && URL.canParse(url)) return { method, url };
+  throw new CliFailure(
+    'usage',
+    'option.invalid',
+    `--proof is "METHOD URL", like "POST https://host/mcp", not "${given}".`,
+  );
+}

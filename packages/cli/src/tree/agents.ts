@@ -30,6 +30,7 @@ export function addAgentVerbs(program: Command): void {
         '--key-file <file>',
         'where the key is kept (default: agents/NAME.jwk in the user’s configuration directory)',
       ),
+      option('--keyring', 'keep it in the keyring of the system, and not in a file'),
     ],
     server: true,
     examples: [['agent enroll agent-coding-copilot-staging', 'On the machine that the agent runs on.']],

@@ -17,6 +17,11 @@ function taskOptions(): Option[] {
     option('--ticket <id>', 'its ticket (or GATEHOUSE_TICKET)'),
     option('--change-request <id>', 'its change request (or GATEHOUSE_CHANGE_REQUEST)'),
     option('--model <provider/name>', 'the model that will act (or GATEHOUSE_MODEL)'),
+    option('--delegation <id>', 'the standing delegation under which it acts for a person (or GATEHOUSE_DELEGATION)'),
+    option(
+      '--identity <kind>',
+      'how the agent proves itself: key, keyring, github, gitlab, kubernetes, gcp, azure, file:PATH, env:NAME (or GATEHOUSE_IDENTITY; default key)',
+    ),
     option('--cert <file>', 'its X.509-SVID with chain (PEM), used instead of its key (or GATEHOUSE_CERT)'),
     option('--key <file>', 'key (PEM) of that certificate (or GATEHOUSE_CERT_KEY)'),
     option('--cacert <file>', 'authorities (PEM) that the server’s certificate is verified with (or GATEHOUSE_CACERT)'),
@@ -45,19 +50,43 @@ export function addTaskVerbs(program: Command): void {
     load: async () => (await import('../commands/mcp.ts')).mcp,
   });
   addVerb(program, {
-    usage: 'token',
-    summary: 'start a task and print its token',
+    usage: 'exec [command...]',
+    summary: 'run a command with a task of its own',
     details:
-      'For clients that speak HTTP themselves. The token is bound to the key in --proof-key-file, or to the certificate in --cert, unless the agent is bearer-only.',
+      'The command finds the MCP door at GATEHOUSE_MCP_URL: a loopback address with a secret in it, which adds the token and its proof. The token itself is given to nobody. Secrets are taken out of what the command prints; signals are passed on; the exit code is the command’s; the task ends with it.',
     options: [
       ...taskOptions(),
+      option('--no-redact', 'give the command the terminal itself, and look at nothing that it prints'),
+    ],
+    examples: [
+      [
+        'exec --agent agent-ci-prod --template deploy --intent "release 1.4" -- npm run deploy',
+        'A task that ends with it.',
+      ],
+      [
+        'exec --agent agent-ci-prod --template deploy --identity github -- python agent.py',
+        'In GitHub Actions, without a key.',
+      ],
+    ],
+    load: async () => (await import('../commands/exec.ts')).exec,
+  });
+  addVerb(program, {
+    usage: 'token',
+    summary: 'print the token of a task, which is started if it does not run yet',
+    details:
+      'For clients that speak HTTP themselves. The same task request gives the same task and token to every process of this user, until it is replaced. It is bound to a key that is kept beside it, to the one in --proof-key-file, or to the certificate in --cert, unless the agent is bearer-only.',
+    options: [
+      ...taskOptions(),
+      option('--proof <request>', 'print the headers of one request, "METHOD URL", with its DPoP proof'),
+      option('--renew', 'the server has refused the last one: get another'),
       option('--proof-key-file <file>', 'key (private JWK) that the token is bound to; made when it is not there'),
+      option('--no-cache', 'share nothing with other processes; a new task each time'),
     ],
     examples: [
       ['token --agent agent-ci-prod --template deploy --intent "release 1.4" --bearer-only', 'A token for curl.'],
       [
-        'token --agent agent-ci-prod --template deploy --proof-key-file proof.jwk --json',
-        'A token and the key for its DPoP proofs.',
+        'token --agent agent-ci-prod --template deploy --proof "POST https://gatehouse.example/mcp" | curl -H @- …',
+        'Its headers, with a proof for one request, and not on a command line.',
       ],
       [
         'token --agent agent-ci-prod --template deploy --cert svid.pem --key svid.key --cacert bundle.pem',

@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { X509Certificate } from 'node:crypto';
 import { type Clock, GatehouseError, type Log, type Outbound, type RenewedIdentity } from '../platform/index.ts';
 import type { Registry } from '../registry/index.ts';
@@ -19,6 +20,7 @@ import {
 } from './keys/key-inventory.ts';
 import { openSigningKeys, type SigningKeys } from './keys/signing-keys.ts';
 import { createTokenReader } from './tokens/authenticate.ts';
+import { createTaskEnd } from './tokens/end-task.ts';
 import { createProofs } from './tokens/proof.ts';
 import { protectedResourceMetadata } from './tokens/resources.ts';
 import { createSvidRoutes } from './trust-domain/svid-routes.ts';
@@ -66,6 +68,8 @@ export interface Identity {
   delegations: Delegations;
   /** Gatehouse's own X.509-SVID, as the certificate of a server that is reached under these URLs. */
   serverIdentity(urls: string[]): Promise<RenewedIdentity>;
+  /** An agent ends its own task (`POST /task/end`); true when the request was that. */
+  endTask(request: IncomingMessage, response: ServerResponse): Promise<boolean>;
   /** RFC 9728 document for `/mcp` or `/mcp/SERVER`; undefined when there is no such resource. */
   resourceMetadata(path: string): Record<string, unknown> | undefined;
   /** Forgets codes, requests, assertions and clients whose time is over. */
@@ -129,6 +133,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
       all: [accessTokenKeys(keys), ...trustDomainKeys(trustDomain, dependencies), logKeys(dependencies.storage)],
     }),
     serverIdentity: (urls) => serverIdentityOf(core, urls, clock),
+    endTask: createTaskEnd({ tokens: reader, registry, peers, publicUrl, mutualTlsUrl }),
     resourceMetadata: (path) => protectedResourceMetadata(publicUrl, path, registry.snapshot(), mutualTlsUrl),
     async sweep() {
       await Promise.all([forgetExpired(dependencies), federation.forgetExpired()]);
