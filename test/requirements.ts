@@ -786,4 +786,14 @@ export const requirements: Requirement[] = [
     source: 'SECURITY.md#law-3',
   },
   { id: 'exec.signals', promise: 'Signals reach the command', source: 'docs/how-to/run-an-agent.md' },
+  {
+    id: 'enroll.join-token',
+    promise: 'A join token enrols one key, from any machine, and appears in no argument list and no output',
+    source: 'docs/how-to/run-an-agent.md',
+  },
+  {
+    id: 'credential.outside-token',
+    promise: 'An agent works with the token of its platform alone: it has no key',
+    source: 'docs/how-to/run-an-agent.md',
+  },
 ];

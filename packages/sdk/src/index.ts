@@ -2,6 +2,7 @@ export { type AgentClient, type AgentClock, type AgentOptions, createAgent, type
 export { type AgentKey, agentKeyFromJwk, generateAgentKey, readAgentKey } from './agent-key.ts';
 export type { AgentSvid } from './client-certificate.ts';
 export * from './credentials/index.ts';
+export { type EnrolmentProof, enrolAgent } from './enrol.ts';
 export { ApprovalPending, GatehouseRefusal, GatehouseRequestError, OutcomeUncertain } from './errors.ts';
 export { createMcpTransport } from './mcp.ts';
 export {

@@ -24,17 +24,48 @@ export function addAgentVerbs(program: Command): void {
     usage: 'enroll <name>',
     summary: 'give an agent a key of its own',
     details:
-      'The key is made here and stays in its file; only its public part is registered. A file that is there is used again.',
+      'The key is made here and stays here; only its public part is registered. A key that is there is used again. Without one of the proofs the operator token vouches.',
     options: [
       option(
         '--key-file <file>',
         'where the key is kept (default: agents/NAME.jwk in the user’s configuration directory)',
       ),
       option('--keyring', 'keep it in the keyring of the system, and not in a file'),
+      option('--join-token <file>', 'a one-time token, in a file or (-) on standard input'),
+      option('--github', 'the identity of this GitHub Actions job'),
+      option('--gitlab', 'the identity of this GitLab job, in GATEHOUSE_ID_TOKEN'),
+      option('--kubernetes', 'the service account of this pod'),
+      option('--token-file <file>', 'where its projected token is (default: /var/run/secrets/tokens/gatehouse)'),
+      option('--gcp', 'the service account of this machine on Google Cloud'),
+      option('--azure', 'the managed identity of this machine on Azure'),
+      option('--aws', 'the AWS identity in the environment or of this container'),
+      option('--oidc-token <file>', 'a token of another OpenID issuer, in a file or (-) on standard input'),
     ],
     server: true,
-    examples: [['agent enroll agent-coding-copilot-staging', 'On the machine that the agent runs on.']],
+    examples: [
+      ['agent enroll agent-coding-copilot-staging', 'As the operator of the server’s host.'],
+      ['agent enroll agent-ci-prod --join-token join.txt', 'On any other machine.'],
+      ['agent enroll agent-ci-prod --github', 'Where a trust rule takes the platform’s word.'],
+    ],
     load: async () => (await import('../commands/enroll.ts')).enroll,
+  });
+  addVerb(agent, {
+    usage: 'join-token <name>',
+    summary: 'make a one-time token with which an agent enrols a key',
+    options: [
+      option('--ttl <minutes>', 'how long it is good').default('60'),
+      option('--from <address>', 'an address or range (CIDR) that it is good from; may be repeated').argParser(
+        (value: string, before: string[] = []) => [...before, value],
+      ),
+    ],
+    server: true,
+    examples: [
+      [
+        'agent join-token agent-ci-prod > join.txt',
+        'Shown once; for `agent enroll --join-token` on the agent’s machine.',
+      ],
+    ],
+    load: async () => (await import('../commands/join-tokens.ts')).createJoinToken,
   });
   const reason = () => option('--reason <text>', 'why; goes into the record').default('');
   addVerb(agent, {

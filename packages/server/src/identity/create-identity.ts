@@ -1,5 +1,5 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { X509Certificate } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Clock, GatehouseError, type Log, type Outbound, type RenewedIdentity } from '../platform/index.ts';
 import type { Registry } from '../registry/index.ts';
 import type { Change, RecordChange, RecordGuarded, Sealer, Storage } from '../storage/index.ts';
