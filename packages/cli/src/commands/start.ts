@@ -242,6 +242,11 @@ async function announce(server: RunningServer, started: Started, out: Output): P
     out.print(
       `  ${executable()} mcp --agent ${agent} --template code-review --intent "review the sample project"${url}`,
     );
+    const isOpen = server.config.clients?.dynamic === true;
+    out.print('\nOr give it nothing but the MCP address, and consent in the browser');
+    out.print(`  npx mcp-remote ${publicUrl}/mcp`);
+    if (!isOpen)
+      out.print('  (clients that register themselves, as this one does, need a start with --dynamic-clients)');
   }
   out.print('');
 }

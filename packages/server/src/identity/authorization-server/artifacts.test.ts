@@ -4,9 +4,10 @@ import { onEachDatabase } from '../people/testing/databases.ts';
 import { type House, openHouse } from '../testing/house.ts';
 import { artifactKey } from './artifact-key.ts';
 import { artifactAdapter } from './artifacts.ts';
-import { DYNAMIC_CLIENT, findDynamicClient, keepDynamicClient, useDynamicClient } from './dynamic-clients.ts';
+import { findDynamicClient, keepDynamicClient } from './dynamic-clients.ts';
 import { authorizationLimits } from './limits.ts';
 import { createUnfinishedRequests } from './unfinished-requests.ts';
+import { DYNAMIC_CLIENT, useDynamicClient } from './used-client.ts';
 
 onEachDatabase('what the authorization server keeps', (database) => {
   let house: House;

@@ -1,20 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import type { Configuration, Provider } from 'oidc-provider';
 import { type Clock, isJsonObject, type Json, type JsonObject } from '../../platform/index.ts';
-import type { DatabaseTransaction, Storage } from '../../storage/index.ts';
+import type { Storage } from '../../storage/index.ts';
 import { artifactKey } from './artifact-key.ts';
 import { asClient } from './client-metadata.ts';
 import { authorizationLimits } from './limits.ts';
 import { oauthError } from './oauth-error.ts';
+import { DYNAMIC_CLIENT, MODEL } from './used-client.ts';
 
 /**
  * Dynamic registration (RFC 7591), off unless the operator turns it on. Whoever reaches the server may register, so that a client
  * registered this way is worth nothing until a person consents to it; those that nobody consents to are forgotten within a day, and
  * of too many the oldest go.
  */
-export const DYNAMIC_CLIENT = /^dyn-[0-9a-f]{32}$/;
-
-const MODEL = 'Client';
 const { dynamicClients: MOST_CLIENTS, clientMetadataChars: METADATA_CHARS } = authorizationLimits;
 
 export function registrationFeature(enabled: boolean): NonNullable<Configuration['features']>['registration'] {
@@ -95,15 +93,4 @@ export async function findDynamicClient(
     .where('expires_at', '>', clock.now())
     .executeTakeFirst();
   return row && (JSON.parse(row.payload) as JsonObject);
-}
-
-/** A person has consented to it: it is remembered for longer. */
-export async function useDynamicClient(transaction: DatabaseTransaction, id: string, now: number): Promise<void> {
-  if (!DYNAMIC_CLIENT.test(id)) return;
-  await transaction
-    .updateTable('oauth_artifacts')
-    .set({ expires_at: now + authorizationLimits.usedClientTtlSeconds * 1000 })
-    .where('model', '=', MODEL)
-    .where('id', '=', artifactKey(id))
-    .execute();
 }

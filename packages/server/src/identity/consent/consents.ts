@@ -4,7 +4,7 @@ import { type Clock, canonicalJson, GatehouseError, type Json, limits } from '..
 import { checkParameters, type Registry } from '../../registry/index.ts';
 import type { DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
 import { artifactKey } from '../authorization-server/artifact-key.ts';
-import { useDynamicClient } from '../authorization-server/dynamic-clients.ts';
+import { useDynamicClient } from '../authorization-server/used-client.ts';
 import type { PasskeyVerification, SignedInPerson } from '../people/index.ts';
 import { carriesConsentCookie } from './browser-cookie.ts';
 import { type Asked, agentsFor, choiceOf, choicesFor } from './choices.ts';
