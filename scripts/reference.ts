@@ -103,6 +103,11 @@ const limitSources = [
   ['Everywhere', 'packages/server/src/platform/config.ts', 'limits'],
   ['Standing delegations', 'packages/server/src/identity/delegation/limits.ts', 'delegationLimits'],
   ['Connections', 'packages/server/src/platform/connection-limits.ts', 'connectionLimits'],
+  [
+    'Workload federation, and tokens of identity providers',
+    'packages/server/src/identity/federation/limits.ts',
+    'federationLimits',
+  ],
   ['The MCP door', 'packages/server/src/gate/mcp/limits.ts', 'doorLimits'],
   ['The authorization server', 'packages/server/src/identity/authorization-server/limits.ts', 'authorizationLimits'],
   ['The trust domain', 'packages/server/src/identity/trust-domain/limits.ts', 'trustDomainLimits'],

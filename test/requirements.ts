@@ -155,6 +155,12 @@ export const requirements: Requirement[] = [
     source: 'SECURITY.md#law-5',
   },
   {
+    id: 'law-5.chains',
+    promise:
+      'Over random chains no token or SVID outlives, widens or lengthens what it came from, and a stopped ancestor stops all',
+    source: 'SECURITY.md#law-5',
+  },
+  {
     id: 'rfc8693.id-token',
     promise:
       "An ID token of the company's provider makes a task for its person, under their delegation and not otherwise",

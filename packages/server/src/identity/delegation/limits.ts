@@ -9,8 +9,4 @@ export const delegationLimits = {
   idTokenMaxAgeSeconds: 3_600,
   /** Since the provider made an ID-JAG: it is for one request that follows at once. */
   idJagMaxAgeSeconds: 600,
-  /** Life of the ID-JAGs that are made here (at most; never longer than the token that they are made from). */
-  idJagTtlSeconds: 300,
-  /** Life of a transaction token: for one call of a tool, which is under way. */
-  transactionTokenTtlSeconds: 60,
 } as const;

@@ -55,7 +55,7 @@ onEachDatabase('enrolment', (database) => {
     await house.close();
   });
 
-  /** @proves enrol.join-token enrol.recorded */
+  /** @proves enrol.join-token, enrol.recorded */
   test('with a join token gives the agent a key with which it then gets tokens, once, and is recorded', async () => {
     const { token, id } = await joinToken(house);
     const first = await enrol(house, { join_token: token });

@@ -5,6 +5,7 @@ import type { RecordGuarded } from '../../storage/index.ts';
 import { whyStopped } from '../tokens/authenticate.ts';
 import { signCompactJws } from '../tokens/jws.ts';
 import type { Authorities, Authority } from './authorities.ts';
+import { standingChain } from './chain.ts';
 import { readCsr } from './csr.ts';
 import { type Leaf, type LeafIssuer, signLeaf } from './leaf.ts';
 import { CLOCK_SKEW_MS, SVID_MAX_TTL_MS, trustDomainLimits } from './limits.ts';
@@ -117,9 +118,17 @@ function groundsOf({ registry, storage, clock }: TrustDomainDependencies, subjec
   if (stopped) throw new GatehouseError('forbidden', stopped.code, stopped.message);
   const { task } = subject;
   if (task && (task.agent !== name || task.state !== 'active' || task.expiresAt <= clock.now())) throw over(task.id);
+  const chain = task ? standingChain(task, snapshot) : [];
   return {
     // A task that ends raises its fence, which is never raised before (enforcement does the same).
-    guards: [{ key: `agent:${name}`, version }, ...(task ? [{ key: `task:${task.id}`, version: 0 }] : [])],
+    guards: [
+      { key: `agent:${name}`, version },
+      ...chain.map(({ name: above }) => ({
+        key: `agent:${above}`,
+        version: snapshot.fences.get(`agent:${above}`) ?? 0,
+      })),
+      ...(task ? [{ key: `task:${task.id}`, version: 0 }] : []),
+    ],
     end: task?.expiresAt ?? Number.MAX_SAFE_INTEGER,
     epoch: agent.epoch,
     agent: name,
@@ -152,7 +161,8 @@ async function record(recordGuarded: RecordGuarded, grounds: Grounds, by: string
     );
   }
   if (written.ok) return;
-  throw written.failed === `task:${task}` ? over(task as string) : changed(agent ?? 'it');
+  if (written.failed === `task:${task}`) throw over(task as string);
+  throw changed(written.failed.startsWith('agent:') ? written.failed.slice('agent:'.length) : (agent ?? 'it'));
 }
 
 function endOf(now: number, lifeMs: number, { end }: Grounds, expiresAt = Number.MAX_SAFE_INTEGER): number {

@@ -5,6 +5,7 @@ import { openSigningKeys } from '../keys/signing-keys.ts';
 import { whyStopped } from '../tokens/authenticate.ts';
 import { openAuthorities } from './authorities.ts';
 import { makeBundle, type SpiffeBundle } from './bundle.ts';
+import { whyChainStopped } from './chain.ts';
 import { openFederation } from './federation.ts';
 import { createIssuer, epochOf } from './issue-svid.ts';
 import { verifyJwt } from './jwt-svid.ts';
@@ -169,7 +170,7 @@ export async function openTrustDomain(dependencies: TrustDomainDependencies): Pr
       if (principal.task === null) return undefined;
       const task = await registry.task(principal.task);
       const runs = task?.agent === agent.name && task.state === 'active' && task.expiresAt > clock.now();
-      return runs ? undefined : `task ${principal.task} is over`;
+      return runs ? whyChainStopped(task, registry.snapshot()) : `task ${principal.task} is over`;
     },
     bundle: async () => ownBundle(await ensure()),
     foreignBundles: federation.bundles,
