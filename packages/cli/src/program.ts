@@ -8,6 +8,7 @@ import { addLogVerbs } from './tree/log.ts';
 import { addPeopleVerbs } from './tree/people.ts';
 import { addServerVerbs } from './tree/server.ts';
 import { addTaskVerbs } from './tree/tasks.ts';
+import { addTrustVerbs, addWorkloadVerbs } from './tree/trust.ts';
 import { addTrustDomainVerbs } from './tree/trust-domain.ts';
 import { addUpstreamVerbs } from './tree/upstreams.ts';
 import { addWorkspaceVerbs } from './tree/workspace.ts';
@@ -37,6 +38,8 @@ export function createProgram(): Command {
   addDelegationVerbs(program);
   addLogVerbs(program);
   addTrustDomainVerbs(program);
+  addTrustVerbs(program);
+  addWorkloadVerbs(program);
   addKeyVerbs(program);
   addBackupVerbs(program);
   // Commander hands neither of these down to commands that are made later in a tree.

@@ -55,9 +55,11 @@ async function examineToken(token: OutsideToken, deps: ExamineDependencies): Pro
   const { iss, sub, jti, exp } = claims;
   // Our own tokens are for our own doors; a rule for them would be a way to live for ever.
   if (iss === deps.publicUrl) throw tokenRefused('own', 'it was issued by this Gatehouse itself');
+  const isSvid = typeof sub === 'string' && sub.startsWith('spiffe:');
   const isFrom = ({ issuer }: TrustRuleManifest) =>
     issuer.type === 'oidc'
-      ? issuerUrlOf(issuer) === iss
+      ? // INVARIANT: no platform's token is an SVID. Rules for the two are apart because of it; see `rulesOverlap`.
+        issuerUrlOf(issuer) === iss && !(isSvid && issuer.preset !== undefined)
       : issuer.type === 'spiffe' && typeof sub === 'string' && sub.startsWith(`spiffe://${issuer.trustDomain}/`);
   const rules: Examined['rules'] = [];
   for (const rule of deps.rules) if (isFrom(rule)) rules.push({ rule, checks: await checkToken(rule, token, deps) });

@@ -169,6 +169,7 @@ export async function openHouse(options: HouseOptions = {}) {
     clock,
     lines,
     log,
+    outbound,
     sealer,
     recordChange,
     storage,

@@ -32,6 +32,7 @@ export function conditionHolds(condition: ClaimCondition, value: Json | undefine
  */
 export function rulesOverlap(one: TrustRuleManifest, other: TrustRuleManifest): boolean {
   if ((one.issuer.type === 'aws-iam') !== (other.issuer.type === 'aws-iam')) return false;
+  if ((isSpiffe(one) && isPlatform(other)) || (isSpiffe(other) && isPlatform(one))) return false;
   const conditions = allConditions(other);
   for (const [name, condition] of allConditions(one)) {
     const against = conditions.get(name);
@@ -39,6 +40,10 @@ export function rulesOverlap(one: TrustRuleManifest, other: TrustRuleManifest): 
   }
   return true;
 }
+
+const isSpiffe = ({ issuer }: TrustRuleManifest) => issuer.type === 'spiffe';
+/** A token of theirs whose `sub` is a SPIFFE ID is not taken for theirs. */
+const isPlatform = ({ issuer }: TrustRuleManifest) => issuer.type === 'oidc' && issuer.preset !== undefined;
 
 /** The claims that are asked for, and what the issuer's kind says of `iss` and `sub`. */
 function allConditions({ issuer, claims }: TrustRuleManifest): Map<string, ClaimCondition> {

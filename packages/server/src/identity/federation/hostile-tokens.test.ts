@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict';
+import { createHmac, createPublicKey } from 'node:crypto';
+import { after, before, describe, test } from 'node:test';
+import type { Manifest } from '@gatehouse/protocol';
+import { exportSPKI, generateKeyPair } from 'jose';
+import { type ForeignIssuer, openForeignIssuer } from '../testing/foreign-issuer.ts';
+import { agentManifest, type House, openHouse } from '../testing/house.ts';
+import { assertCleanLog } from '../testing/refusals.ts';
+import { OUTSIDE_ALGORITHMS } from './outside-token.ts';
+
+const encode = (value: unknown) =>
+  Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
+
+describe('a hostile token', () => {
+  let house: House;
+  let issuer: ForeignIssuer;
+  before(async () => {
+    house = await openHouse();
+    issuer = await openForeignIssuer(house.publicUrl);
+    await house.furnish();
+    const rule: Manifest = {
+      kind: 'TrustRule',
+      name: 'runs',
+      issuer: { type: 'oidc', url: issuer.url, allowPrivateAddress: true },
+      claims: { sub: 'run' },
+      agent: 'agent-ci-prod',
+      state: 'active',
+    };
+    await house.apply(agentManifest('agent-ci-prod'), rule);
+  });
+  after(async () => {
+    await issuer.close();
+    await house.close();
+  });
+
+  const vouch = (token: string) => house.identity.federation.vouch({ token });
+  const claims = (change: Record<string, unknown> = {}) => {
+    const now = Math.floor(Date.now() / 1000);
+    return { iss: issuer.url, aud: house.publicUrl, sub: 'run', iat: now, exp: now + 300, ...change };
+  };
+  const now = () => Math.floor(Date.now() / 1000);
+
+  test('is told from a good one: the good one is taken', async () => {
+    assert.equal((await vouch(await issuer.sign({ sub: 'run' }))).rule.agent, 'agent-ci-prod');
+  });
+
+  /** @proves federation.algorithms */
+  test('without a signature, or with an HMAC by the public key of the issuer, is refused', async () => {
+    assert.ok(!OUTSIDE_ALGORITHMS.some((algorithm) => /^(HS|none)/i.test(algorithm)));
+    for (const alg of ['none', 'None', 'NONE', 'nOnE', '']) {
+      await assert.rejects(vouch(`${encode({ alg })}.${encode(claims())}.`), { kind: 'forbidden' });
+      await assert.rejects(vouch(`${encode({ alg })}.${encode(claims())}.AAAA`), { code: 'outside-token.algorithm' });
+    }
+    const jwk = issuer.publicJwks().keys.find(({ alg }) => alg === 'RS256');
+    const pem = createPublicKey({ key: jwk as never, format: 'jwk' }).export({ type: 'spki', format: 'pem' });
+    for (const secret of [pem, JSON.stringify(jwk), String((jwk as { n?: string }).n)]) {
+      const head = `${encode({ alg: 'HS256', kid: 'rs256' })}.${encode(claims())}`;
+      const mac = createHmac('sha256', secret).update(head).digest('base64url');
+      await assert.rejects(vouch(`${head}.${mac}`), { code: 'outside-token.algorithm' });
+    }
+    const swapped = await issuer.sign({ sub: 'run' }, { alg: 'ES256', header: { kid: 'rs256' } });
+    await assert.rejects(vouch(swapped), { code: 'trust.no-match' });
+  });
+
+  test('of another type is refused', async () => {
+    for (const typ of ['dpop+jwt', 'logout+jwt', 'oauth-id-jag+jwt', 'secevent+jwt', 'JWS', ''])
+      await assert.rejects(vouch(await issuer.sign({ sub: 'run' }, { header: { typ } })), {
+        code: 'outside-token.type',
+      });
+    for (const header of [{ crit: ['exp'], exp: 1 }, { crit: [] }, { b64: false }])
+      await assert.rejects(vouch(`${encode({ alg: 'RS256', ...header })}.${encode(claims())}.AAAA`), {
+        code: 'outside-token.critical',
+      });
+  });
+
+  /** @proves federation.keys-from-issuer */
+  test('never brings its own key, nor the address of one: nothing but the issuer is asked', async () => {
+    const pair = await generateKeyPair('RS256', { extractable: true });
+    const jwk = await crypto.subtle.exportKey('jwk', pair.publicKey);
+    const evil = 'http://127.0.0.1:9/evil.json';
+    const before = issuer.requests.length;
+    for (const header of [
+      { jwk },
+      { jwk, kid: undefined },
+      { jku: evil },
+      { x5u: evil },
+      { x5c: [encode(await exportSPKI(pair.publicKey))] },
+      { kid: '../../../../dev/null' },
+      { kid: "' OR 1=1 --" },
+      { kid: 'http://127.0.0.1:9/key' },
+    ])
+      await assert.rejects(vouch(await issuer.sign({ sub: 'run' }, { key: pair.privateKey, header })), {
+        code: 'trust.no-match',
+      });
+    assert.deepEqual(
+      [...new Set(issuer.requests.slice(before))].filter((url) => !/^\/(\.well-known|jwks)/.test(url)),
+      [],
+    );
+    await assert.rejects(vouch(await issuer.sign({ sub: 'run' }, { header: { kid: 'k'.repeat(300) } })), {
+      code: 'outside-token.key-id',
+    });
+    // The issuer's own signature is not spoilt by a header that is never looked at.
+    assert.ok(await vouch(await issuer.sign({ sub: 'run' }, { header: { jku: evil } })));
+  });
+
+  test('with a name twice, or that is no strict JSON, is refused before its signature is looked at', async () => {
+    const twice = (payload: string) => `${encode({ alg: 'RS256', kid: 'rs256' })}.${encode(payload)}.AAAA`;
+    const text = JSON.stringify(claims());
+    for (const payload of [
+      `${text.slice(0, -1)},"sub":"run"}`,
+      `${text}x`,
+      '[]',
+      'null',
+      `${'{"a":'.repeat(200)}1${'}'.repeat(200)}`,
+    ])
+      await assert.rejects(vouch(twice(payload)), { code: 'outside-token.malformed' });
+    const header = `${Buffer.from('{"alg":"RS256","alg":"none"}').toString('base64url')}.${encode(claims())}.AAAA`;
+    await assert.rejects(vouch(header), { code: 'outside-token.malformed' });
+    for (const text of ['', '.', '..', 'a.b', 'a.b.c.d', 'a b.c.d', `${encode({ alg: 'RS256' })}.=.=`])
+      await assert.rejects(vouch(text), { code: 'outside-token.malformed' });
+  });
+
+  test('outside of its time is refused; a clock that is off by a minute is forgiven', async () => {
+    const reject = async (change: Record<string, unknown>) =>
+      assert.rejects(
+        vouch(await issuer.sign({ sub: 'run', ...change })),
+        { code: 'trust.no-match' },
+        JSON.stringify(change),
+      );
+    for (const change of [
+      { exp: now() - 61 },
+      { exp: undefined },
+      { exp: '9999999999' },
+      { exp: null },
+      { nbf: now() + 90 },
+      { nbf: 'soon' },
+      { iat: now() + 90 },
+      { iat: undefined },
+      { iat: now() - 3_700, exp: now() + 300 },
+      { iat: -1 },
+    ])
+      await reject(change);
+    for (const change of [{ exp: now() - 30 }, { nbf: now() + 30 }, { iat: now() + 30 }])
+      assert.ok(await vouch(await issuer.sign({ sub: 'run', ...change })), JSON.stringify(change));
+  });
+
+  /** @proves federation.audience */
+  test('for another audience, or for several, is refused', async () => {
+    for (const aud of [
+      'https://other.example',
+      [house.publicUrl, 'https://other.example'],
+      [house.publicUrl, house.publicUrl],
+      [],
+      undefined,
+      `${house.publicUrl}/`,
+      { 0: house.publicUrl },
+      house.publicUrl.toUpperCase(),
+    ])
+      await assert.rejects(
+        vouch(await issuer.sign({ sub: 'run', aud })),
+        { code: 'trust.no-match' },
+        JSON.stringify(aud),
+      );
+    assert.ok(await vouch(await issuer.sign({ sub: 'run', aud: [house.publicUrl] })));
+  });
+
+  test('whose claims are almost those of a rule is refused', async () => {
+    for (const sub of ['Run', 'run ', ' run', 'run\u0000', 'run\n', ['run'], { run: 'run' }, 1, true, 'гun', 'run*'])
+      await assert.rejects(vouch(await issuer.sign({ sub: sub as never }).catch(() => 'a.b.c')), { kind: 'forbidden' });
+    await assert.rejects(vouch(await issuer.sign({ sub: 'run', iss: `${issuer.url}/` })), { code: 'trust.no-match' });
+  });
+
+  /** @proves federation.size */
+  test('of 10 MB is refused before it is parsed, at every door', async () => {
+    const huge = `${encode({ alg: 'RS256' })}.${'A'.repeat(10 * 1024 * 1024)}.AAAA`;
+    await assert.rejects(vouch(huge), { code: 'outside-token.malformed' });
+    const before = issuer.requests.length;
+    for (const [path, body, headers] of [
+      ['/enrol', JSON.stringify({ token: huge }), { 'content-type': 'application/json' }],
+      ['/workload/tasks', JSON.stringify({ proof: { token: huge } }), { 'content-type': 'application/json' }],
+      [
+        '/oauth/token',
+        `grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=${huge}`,
+        { 'content-type': 'application/x-www-form-urlencoded' },
+      ],
+    ] as const) {
+      const status = await fetch(house.address + path, { method: 'POST', body, headers }).then(
+        (response) => response.status,
+        // The connection may be closed while the rest is still being sent.
+        () => 413,
+      );
+      assert.equal(status, 413, path);
+    }
+    assert.equal(issuer.requests.length, before);
+    await assert.rejects(vouch(await issuer.sign({ sub: 'run', pad: 'x'.repeat(17_000) })), {
+      code: 'outside-token.malformed',
+    });
+  });
+
+  test('leaves no trace of itself in the log', () => assertCleanLog(house));
+});
