@@ -7,6 +7,7 @@ import type { Manifest } from '@gatehouse/protocol';
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
 import { agentManifest, type House, openHouse } from '../testing/house.ts';
 import { createFederation } from './federation.ts';
+import { createIssuerKeys } from './issuer-keys.ts';
 import { federationLimits } from './limits.ts';
 
 const MINUTE = 60_000;
@@ -159,7 +160,7 @@ describe('a hostile or broken issuer', () => {
       house.pass(ms);
       await house.settled();
     };
-    const restarted = () => createFederation(house);
+    const restarted = () => createFederation({ ...house, issuerKeys: createIssuerKeys(house) });
     assert.ok((await explain('outage')).match);
     isDown = true;
     await pass(federationLimits.keysFreshMs + 1);
