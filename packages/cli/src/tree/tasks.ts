@@ -60,7 +60,7 @@ export function addTaskVerbs(program: Command): void {
     ],
     examples: [
       [
-        'exec --agent agent-ci-prod --template deploy --intent "release 1.4" -- npm run deploy',
+        'exec --agent agent-ci-prod --template deploy --intent "release 1.4" -- ./deploy.sh',
         'A task that ends with it.',
       ],
       [
