@@ -167,6 +167,12 @@ export const requirements: Requirement[] = [
     source: 'RFC 8693 section 2.1',
   },
   {
+    id: 'id-jag.issue',
+    promise:
+      'An ID-JAG is made only for a verified person, where agent, template and group are named, and recorded as ungated',
+    source: 'draft-ietf-oauth-identity-assertion-authz-grant section 4.3',
+  },
+  {
     id: 'id-jag.accept',
     promise: 'An ID-JAG is taken from its own client, once, for this server, and narrows to its resource and scope',
     source: 'draft-ietf-oauth-identity-assertion-authz-grant section 4.4',

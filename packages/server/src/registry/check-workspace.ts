@@ -96,6 +96,15 @@ function checkObject({ objects, trustDomain }: Workspace, manifest: ObjectManife
         : [];
     case 'Client':
       return checkClient(manifest);
+    case 'ResourceServer':
+      return [
+        ...manifest.templates.flatMap((template, at) =>
+          objects.has(`Template/${template}`) ? [] : [problem(`templates[${at}]`, missing('Template', template))],
+        ),
+        ...manifest.groups.flatMap((group, at) =>
+          objects.has(`Group/${group}`) ? [] : [problem(`groups[${at}]`, missing('Group', group))],
+        ),
+      ];
     case 'IdentityProvider': {
       const template = manifest.idJag?.template;
       return template === undefined || objects.has(`Template/${template}`)

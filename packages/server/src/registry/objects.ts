@@ -18,6 +18,7 @@ export const kindOrder: Manifest['kind'][] = [
   'ToolServer',
   'Template',
   'Group',
+  'ResourceServer',
   'Policy',
   'Blueprint',
   'Client',

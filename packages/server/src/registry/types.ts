@@ -13,6 +13,7 @@ import type {
   PersonManifest,
   PlanChange,
   PolicyManifest,
+  ResourceServerManifest,
   Role,
   RoleMappingManifest,
   Task,
@@ -127,6 +128,7 @@ export interface Snapshot {
   readonly directory: ReadonlyMap<string, KnownPerson>;
   readonly agentMappings: ReadonlyMap<string, AgentMappingManifest>;
   readonly roleMappings: ReadonlyMap<string, RoleMappingManifest>;
+  readonly resourceServers: ReadonlyMap<string, ResourceServerManifest>;
   readonly identityProviders: ReadonlyMap<string, IdentityProviderManifest>;
   readonly controlPolicies: ReadonlyMap<string, ControlPolicyManifest>;
   readonly servers: ReadonlyMap<string, RegisteredServer>;

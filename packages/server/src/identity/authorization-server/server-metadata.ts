@@ -90,6 +90,7 @@ export function serverMetadata(
     grant_types_supported: Object.values(grantTypes),
     // What is taken at the jwt-bearer grant beside tokens that a TrustRule names (draft-ietf-oauth-identity-assertion-authz-grant).
     authorization_grant_profiles_supported: [ID_JAG_PROFILE],
+    identity_chaining_requested_token_types_supported: [tokenTypes.idJag],
     token_endpoint_auth_methods_supported: clientAuthentication,
     token_endpoint_auth_signing_alg_values_supported: AGENT_ALGORITHMS,
     introspection_endpoint_auth_methods_supported: clientAuthentication,

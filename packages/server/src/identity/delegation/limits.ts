@@ -9,4 +9,6 @@ export const delegationLimits = {
   idTokenMaxAgeSeconds: 3_600,
   /** Since the provider made an ID-JAG: it is for one request that follows at once. */
   idJagMaxAgeSeconds: 600,
+  /** Life of the ID-JAGs that are made here: for one request that follows at once. Never longer than the token that they are made from. */
+  idJagTtlSeconds: 300,
 } as const;

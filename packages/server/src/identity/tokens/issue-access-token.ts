@@ -1,7 +1,7 @@
 import { TASK_DETAILS_TYPE, type Task } from '@gatehouse/protocol';
 import { type Clock, GatehouseError, limits, newId } from '../../platform/index.ts';
 import type { Agent } from '../../registry/index.ts';
-import type { RecordChange, Storage } from '../../storage/index.ts';
+import type { DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
 import type { SigningKeys } from '../keys/signing-keys.ts';
 import { type AccessTokenClaims, actorClaims, signAccessToken } from './access-token.ts';
 
@@ -69,30 +69,8 @@ export async function issueAccessToken(dependencies: IssueDependencies, issue: I
   const token = signAccessToken(claims, keys);
   const changed = await recording(() =>
     storage.transaction(async (transaction) => {
-      const agentNow = await transaction
-        .selectFrom('agents')
-        .select(['state', 'epoch'])
-        .where('name', '=', agent.name)
-        .executeTakeFirst();
-      if (agentNow?.state !== 'active' || agentNow.epoch !== agent.epoch) return 'agent' as const;
-      const chain = task.actors.map(({ sub }) => sub.slice(sub.lastIndexOf('/') + 1));
-      const active =
-        chain.length === 0
-          ? []
-          : await transaction
-              .selectFrom('agents')
-              .select('name')
-              .where('name', 'in', chain)
-              .where('state', '=', 'active')
-              .execute();
-      if (active.length < chain.length) return 'agent' as const;
-      // A task ends with what kills an agent of its chain and with the task that handed it on, so that its own state says the rest.
-      const taskNow = await transaction
-        .selectFrom('tasks')
-        .select('state')
-        .where('id', '=', task.id)
-        .executeTakeFirst();
-      if (taskNow?.state !== 'active') return 'task' as const;
+      const gone = await whatChanged(transaction, { agent, task });
+      if (gone) return gone;
       await recordChange(transaction, {
         operation: 'token.issue',
         by: agent.spiffeId,
@@ -107,6 +85,34 @@ export async function issueAccessToken(dependencies: IssueDependencies, issue: I
     }),
   );
   return changed ? { ok: false, changed } : { ok: true, token, claims };
+}
+
+/** Law 6: whether the agent, every agent of the task's chain and the task still stand, as the database has it now. */
+export async function whatChanged(
+  transaction: DatabaseTransaction,
+  { agent, task }: Pick<Issue, 'agent' | 'task'>,
+): Promise<'agent' | 'task' | undefined> {
+  const agentNow = await transaction
+    .selectFrom('agents')
+    .select(['state', 'epoch'])
+    .where('name', '=', agent.name)
+    .executeTakeFirst();
+  if (agentNow?.state !== 'active' || agentNow.epoch !== agent.epoch) return 'agent' as const;
+  const chain = task.actors.map(({ sub }) => sub.slice(sub.lastIndexOf('/') + 1));
+  const active =
+    chain.length === 0
+      ? []
+      : await transaction
+          .selectFrom('agents')
+          .select('name')
+          .where('name', 'in', chain)
+          .where('state', '=', 'active')
+          .execute();
+  if (active.length < chain.length) return 'agent' as const;
+  // A task ends with what kills an agent of its chain and with the task that handed it on, so that its own state says the rest.
+  const taskNow = await transaction.selectFrom('tasks').select('state').where('id', '=', task.id).executeTakeFirst();
+  if (taskNow?.state !== 'active') return 'task' as const;
+  return undefined;
 }
 
 /** `cnf` as it stands in a token and in an answer to introspection. */
@@ -126,7 +132,7 @@ function describe({ jkt, certificate }: Binding): string {
 }
 
 /** Law 1: what cannot be recorded does not happen, whatever the reason. */
-async function recording<T>(work: () => Promise<T>): Promise<T> {
+export async function recording<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {

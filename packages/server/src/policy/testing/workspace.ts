@@ -105,6 +105,7 @@ export function shopWorkspace(
     roleMappings: new Map(),
     agentMappings: new Map(),
     identityProviders: new Map(),
+    resourceServers: new Map(),
     controlPolicies: new Map(),
     servers: new Map([['shop', server]]),
     templates: new Map([['refund-order', template]]),

@@ -17,6 +17,7 @@ import {
   taskDetailsOf,
 } from '../token-answer.ts';
 import { exchangeIdToken } from './id-token.ts';
+import { exchangeForIdJag } from './issued-id-jag.ts';
 
 export const tokenExchangeParameters = [
   'subject_token',
@@ -46,13 +47,23 @@ export function createTokenExchangeGrant(dependencies: ExchangeDependencies): Gr
   return grantHandler(dependencies, async (ctx) => {
     const params = ctx.oidc.params as Partial<Record<(typeof tokenExchangeParameters)[number], string | string[]>>;
     const actor = activeAgent(dependencies, ctx.oidc.client.clientId);
+    if (params.requested_token_type === tokenTypes.idJag) {
+      if (params.authorization_details !== undefined || params.actor_token !== undefined)
+        throw invalidRequest(
+          'An ID-JAG is for the task of the subject_token: leave authorization_details and actor_token out.',
+        );
+      const subject = await readSubject(reader, params.subject_token, params.subject_token_type);
+      const resources = ctx.oidc.body?.resource === undefined ? [] : [params.resource ?? []].flat();
+      const wish = { audiences: [params.audience ?? []].flat(), resources, scope: params.scope };
+      return exchangeForIdJag(dependencies, ctx, { agent: actor, subject, wish });
+    }
     if (params.scope !== undefined)
       throw oauthError(
         'invalid_scope',
         'There are no scopes here: what a token is for stands in authorization_details.',
       );
     if ((params.requested_token_type ?? tokenTypes.accessToken) !== tokenTypes.accessToken)
-      throw invalidRequest(`requested_token_type must be ${tokenTypes.accessToken}.`);
+      throw invalidRequest(`requested_token_type must be ${tokenTypes.accessToken} or ${tokenTypes.idJag}.`);
     // The library has put its default in the place of a resource that was not named.
     const resource = ctx.oidc.body?.resource === undefined ? undefined : params.resource;
     if (params.subject_token_type === tokenTypes.idToken || params.subject_token_type === tokenTypes.jwt) {

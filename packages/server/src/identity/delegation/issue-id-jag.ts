@@ -1,0 +1,74 @@
+import type { ResourceServerManifest, Task } from '@gatehouse/protocol';
+import { newId } from '../../platform/index.ts';
+import type { Agent } from '../../registry/index.ts';
+import { actorClaims } from '../tokens/access-token.ts';
+import { type IssueDependencies, type Issued, recording, whatChanged } from '../tokens/issue-access-token.ts';
+import { signCompactJws } from '../tokens/jws.ts';
+import { ID_JAG_TYPE } from './company-tokens.ts';
+import { delegationLimits } from './limits.ts';
+
+export interface IssueIdJag {
+  agent: Agent;
+  /** With a verified person. */
+  task: Task & { user: string };
+  at: ResourceServerManifest;
+  /** The agent's client id there. */
+  clientId: string;
+  resources: string[];
+  scopes: string[];
+  /** Thumbprint of the agent's DPoP key, which the ID-JAG is bound to. */
+  jkt: string | undefined;
+  /** Seconds since the epoch: of the token that it is made from. */
+  expiresAt: number;
+}
+
+/**
+ * The one place where ID-JAGs are made (draft-ietf-oauth-identity-assertion-authz-grant §3). As with access tokens: recorded before it
+ * leaves, if the agent, its chain and the task still stand (laws 1, 6). What is done with it, no gate sees, and the record says so (law 3).
+ */
+export async function issueIdJag(
+  { storage, recordChange, clock, keys, publicUrl }: IssueDependencies,
+  { agent, task, at, clientId, resources, scopes, jkt, expiresAt }: IssueIdJag,
+): Promise<{ ok: true; token: string; expiresIn: number } | Extract<Issued, { ok: false }>> {
+  const now = Math.floor(clock.now() / 1000);
+  const exp = Math.min(now + delegationLimits.idJagTtlSeconds, expiresAt, Math.floor(task.expiresAt / 1000));
+  if (exp <= now) return { ok: false, changed: 'task' };
+  const { act } = actorClaims({ agent: agent.spiffeId, task, issuer: publicUrl });
+  const jti = newId('tok', clock.now());
+  const claims = {
+    iss: publicUrl,
+    sub: `person:${task.user}`,
+    aud: at.issuer,
+    client_id: clientId,
+    jti,
+    iat: now,
+    exp,
+    email: task.user,
+    email_verified: true,
+    act,
+    ...(resources.length > 0 && { resource: resources.length === 1 ? resources[0] : resources }),
+    ...(scopes.length > 0 && { scope: scopes.join(' ') }),
+    ...(jkt !== undefined && { cnf: { jkt } }),
+  };
+  const { kid, key } = keys.signer();
+  const token = signCompactJws({ alg: 'ES256', typ: ID_JAG_TYPE, kid }, claims, key);
+  const changed = await recording(() =>
+    storage.transaction(async (transaction) => {
+      const gone = await whatChanged(transaction, { agent, task });
+      if (gone) return gone;
+      await recordChange(transaction, {
+        operation: 'id-jag.issue',
+        by: agent.spiffeId,
+        agent: agent.name,
+        task: task.id,
+        environment: task.environment,
+        changes: [
+          `ID-JAG ${jti} for ${task.user} at ${at.name} (${at.issuer}), client ${clientId}, until ${new Date(exp * 1000).toISOString()}`,
+          `resource ${resources.join(' ') || 'any'}; scope ${scopes.join(' ') || 'none'}; ungated: nothing here sees or revokes what comes of it`,
+        ],
+      });
+      return undefined;
+    }),
+  );
+  return changed ? { ok: false, changed } : { ok: true, token, expiresIn: exp - now };
+}
