@@ -4,10 +4,11 @@ import { build } from 'esbuild';
 
 const root = join(import.meta.dirname, '..');
 
-/** Packages that read files of their own, or that few need: loaded from node_modules when they are used. */
+/** Packages that read files of their own, or that few need, or that are not JavaScript: loaded from node_modules when they are used. */
 const external = [
   '@cedar-policy/cedar-wasm',
   'oidc-provider',
+  '@napi-rs/keyring',
   '@grpc/grpc-js',
   '@grpc/proto-loader',
   '@peculiar/x509',
