@@ -199,7 +199,9 @@ test('openid-client gets tokens with nothing but the certificate', async () => {
   const granted = await openid.clientCredentialsGrant(await configure(own), parameters);
   assert.equal((await call(granted.access_token, ...withSvid())).status, 200);
   assert.equal((await call(granted.access_token)).status, 401);
-  await assert.rejects(openid.clientCredentialsGrant(await configure(anybody), parameters), { error: 'invalid_client' });
+  await assert.rejects(openid.clientCredentialsGrant(await configure(anybody), parameters), {
+    error: 'invalid_client',
+  });
   await own.close();
   await anybody.close();
 });

@@ -176,7 +176,11 @@ export async function endTasks(context: Context, ids: readonly string[], by: str
     const changes = emptyChangeSet();
     const now = context.clock.now();
     const rows = await inChunks(wanted, (some) =>
-      transaction.selectFrom('tasks').selectAll().where('id', 'in', some).execute(),
+      transaction
+        .selectFrom('tasks')
+        .select(['id', 'agent', 'environment', 'state', 'expires_at'])
+        .where('id', 'in', some)
+        .execute(),
     );
     const found = new Set(rows.map(({ id }) => id));
     const problems = wanted.flatMap((id, entry) =>

@@ -3,7 +3,10 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
+import { manifest } from '@gatehouse/protocol';
 import { loadManifests, ManifestFileError } from './load-manifests.ts';
+
+const kinds = manifest.options.map(({ shape }) => shape.kind.value);
 
 const root = mkdtempSync(join(tmpdir(), 'manifests-'));
 after(() => rmSync(root, { recursive: true }));
@@ -59,7 +62,7 @@ test('what is wrong is said with file, line and path, all at once', () => {
     [
       'a.yaml:2 name lower-case letters, digits and single hyphens, beginning with a letter',
       'a.yaml:6 prodution Unrecognized key: "prodution"',
-      'b.yaml:1 kind "Enviroment" is no kind of manifest. There are Environment, Person, Blueprint, Agent, Client, ToolServer, Template, Policy.',
+      `b.yaml:1 kind "Enviroment" is no kind of manifest. There are ${kinds.join(', ')}.`,
       'c.yaml:1 blueprint Invalid input: expected string, received undefined',
       'c.yaml:6 risk Invalid option: expected one of "low"|"medium"|"high"',
     ],
