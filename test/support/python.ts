@@ -93,7 +93,9 @@ function cacheDirectory(): string {
 
 function run(program: string, args: string[]): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: INSTALL_TIMEOUT_MS });
+    // Not `timeout`: its timer keeps the process alive when the program was never started.
+    const signal = AbortSignal.timeout(INSTALL_TIMEOUT_MS);
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], signal });
     let output = '';
     let errors = '';
     child.stdout.on('data', (chunk) => {
@@ -103,12 +105,12 @@ function run(program: string, args: string[]): Promise<string> {
       errors += chunk;
     });
     child.once('error', reject);
-    child.once('close', (code, signal) => {
+    child.once('close', (code, killedBy) => {
       if (code === 0) resolve(output);
       else
         reject(
           new Error(
-            `${program} ${args.slice(0, 3).join(' ')} ended with ${code ?? signal}: ${errors.slice(-600).trim()}`,
+            `${program} ${args.slice(0, 3).join(' ')} ended with ${code ?? killedBy}: ${errors.slice(-600).trim()}`,
           ),
         );
     });
