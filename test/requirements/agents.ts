@@ -1,0 +1,55 @@
+import type { Requirement } from './requirement.ts';
+
+/** On the agent's side: SDK and CLI. */
+export const agents: Requirement[] = [
+  {
+    id: 'cache.one-request',
+    promise: 'However many processes of a user ask for the same task’s token together, one asks the server',
+    source: 'docs/how-to/run-an-agent.md',
+  },
+  {
+    id: 'cache.private',
+    promise: 'Tokens and proof keys are kept in files that nobody else can read; others are refused',
+    source: 'docs/how-to/run-an-agent.md',
+  },
+  {
+    id: 'cache.crash',
+    promise: 'A process that is killed while it writes leaves a cache that works',
+    source: 'docs/how-to/run-an-agent.md',
+  },
+  {
+    id: 'cache.refused',
+    promise: 'A cached token is handed out no more once the server has refused its agent',
+    source: 'SECURITY.md#law-6',
+  },
+  {
+    id: 'enroll.join-token',
+    promise: 'A join token enrols one key, from any machine, and appears in no argument list and no output',
+    source: 'docs/how-to/run-an-agent.md',
+  },
+  {
+    id: 'exec.proxy',
+    promise: 'A command without any notion of DPoP works through the loopback door that exec gives it',
+    source: 'docs/how-to/run-an-agent.md',
+  },
+  {
+    id: 'exec.task',
+    promise: 'The task ends with the command',
+    source: 'docs/how-to/run-an-agent.md',
+  },
+  {
+    id: 'exec.secrets',
+    promise: 'The token is in no environment, argument list or output of the command',
+    source: 'SECURITY.md#law-3',
+  },
+  {
+    id: 'exec.redaction',
+    promise: 'A secret is taken out of the output wherever its stream is cut',
+    source: 'SECURITY.md#law-3',
+  },
+  {
+    id: 'exec.signals',
+    promise: 'Signals reach the command',
+    source: 'docs/how-to/run-an-agent.md',
+  },
+];

@@ -1,0 +1,77 @@
+import type { Requirement } from './requirement.ts';
+
+/** The gate and what stands behind it. */
+export const gate: Requirement[] = [
+  {
+    id: 'mcp.header-body',
+    promise: 'Headers that disagree with the body are refused with -32020',
+    source: 'MCP 2026-07-28, Streamable HTTP (SEP-2243)',
+  },
+  {
+    id: 'mcp.origin',
+    promise: 'A foreign Origin or Host is refused with 403',
+    source: 'MCP 2025-11-25 and 2026-07-28, Transports, Security',
+  },
+  {
+    id: 'mcp.request-state',
+    promise: 'requestState is integrity-protected, bound to principal and request, and single use',
+    source: 'MCP 2026-07-28, Multi Round-Trip Requests (SEP-2322)',
+  },
+  {
+    id: 'mcp.session-binding',
+    promise: 'A session id is no credential: it works only for the task that opened it',
+    source: 'MCP 2025-11-25, Security Best Practices',
+  },
+  {
+    id: 'upstream.resource',
+    promise: 'Tokens are asked for with the resource indicator of the server that is called',
+    source: 'MCP authorization, Resource Parameter Implementation; RFC 8707 §2',
+  },
+  {
+    id: 'upstream.bound-token',
+    promise: 'Where tokens bound to a key are offered they are used, with a new proof for each request',
+    source: 'RFC 9449 §5, §7',
+  },
+  {
+    id: 'upstream.discovery',
+    promise:
+      'Metadata that is another issuer’s, for another resource, too large, or leads to an address that nobody may call is not used',
+    source: 'RFC 9728 §3.3, RFC 8414 §3.3; SECURITY.md#law-11',
+  },
+  {
+    id: 'upstream.no-redirect',
+    promise: 'No redirect is followed with a credential',
+    source: 'MCP authorization, Security Considerations',
+  },
+  {
+    id: 'upstream.step-up',
+    promise: 'After insufficient_scope what was had and what is wanted is asked for together',
+    source: 'MCP authorization, Scope Challenge Handling',
+  },
+  {
+    id: 'upstream.scope-bound',
+    promise: 'No scope is asked for that the manifest does not allow',
+    source: 'docs/how-to/connect-a-tool-server-that-wants-oauth.md',
+  },
+  {
+    id: 'upstream.bounded',
+    promise: 'A server that always wants another token or another scope is not asked for ever',
+    source: 'MCP authorization, Scope Challenge Handling; SECURITY.md#law-10',
+  },
+  {
+    id: 'upstream.mix-up',
+    promise: 'An authorization response of another issuer reaches no token endpoint, and PKCE with S256 is required',
+    source: 'RFC 9207 §2.4; MCP authorization, Authorization Code Protection',
+  },
+  {
+    id: 'upstream.consent',
+    promise:
+      'What a person has granted is renewed without them by one request at a time, and ends when it is disconnected',
+    source: 'docs/how-to/connect-a-tool-server-that-wants-oauth.md',
+  },
+  {
+    id: 'upstream.conformance',
+    promise: 'The official suite’s client scenarios about authorization pass through the gate',
+    source: 'conformance/RESULTS.md',
+  },
+];

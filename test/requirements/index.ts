@@ -1,0 +1,22 @@
+import { agents } from './agents.ts';
+import { delegation } from './delegation.ts';
+import { federation } from './federation.ts';
+import { gate } from './gate.ts';
+import { keys } from './keys.ts';
+import { laws } from './laws.ts';
+import { oauth } from './oauth.ts';
+import { people } from './people.ts';
+import type { Requirement } from './requirement.ts';
+import { trustDomain } from './trust-domain.ts';
+
+export const requirements: Requirement[] = [
+  ...agents,
+  ...delegation,
+  ...federation,
+  ...gate,
+  ...keys,
+  ...laws,
+  ...oauth,
+  ...people,
+  ...trustDomain,
+];

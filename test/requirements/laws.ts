@@ -1,0 +1,237 @@
+import type { Requirement } from './requirement.ts';
+
+/** The laws of the house (SECURITY.md). */
+export const laws: Requirement[] = [
+  {
+    id: 'law-1.dispatch-before-send',
+    promise:
+      'No byte leaves for a tool before its dispatch record is durable; after kill -9 every call that the upstream saw has one',
+    source: 'SECURITY.md#law-1',
+  },
+  {
+    id: 'law-1.unknown',
+    promise: 'A dispatch without outcome shows as unknown, never as absent',
+    source: 'SECURITY.md#law-1',
+  },
+  {
+    id: 'law-1.refusals',
+    promise: 'Refusals are recorded',
+    source: 'SECURITY.md#law-1',
+  },
+  {
+    id: 'law-1.unwritable',
+    promise: 'While the database cannot be written, no call passes',
+    source: 'SECURITY.md#law-1',
+  },
+  {
+    id: 'law-1.changes',
+    promise: 'An administrative change is recorded in the transaction that makes it',
+    source: 'SECURITY.md#law-1',
+  },
+  {
+    id: 'law-1.fences',
+    promise: 'A dispatch is refused when epoch, policy, tool, server, task or token changed since it was decided',
+    source: 'SECURITY.md#law-1',
+  },
+  {
+    id: 'law-2.routes',
+    promise:
+      'Every route refuses callers without, with foreign, expired, wrong-audience credentials and replayed proofs',
+    source: 'SECURITY.md#law-2',
+  },
+  {
+    id: 'law-2.default-deny',
+    promise: 'Without a permit whose conditions hold nothing is allowed',
+    source: 'SECURITY.md#law-2',
+  },
+  {
+    id: 'law-2.policy-error',
+    promise: 'A policy that fails while it is evaluated denies',
+    source: 'SECURITY.md#law-2',
+  },
+  {
+    id: 'law-2.no-tier',
+    promise: 'A tool to which no operator gave a tier is tier 4',
+    source: 'SECURITY.md#law-2',
+  },
+  {
+    id: 'law-3.own-token',
+    promise: 'A tool server that wants OAuth gets a token of the gate for this server; the agent has none',
+    source: 'SECURITY.md#law-3',
+  },
+  {
+    id: 'law-3.no-echo',
+    promise: 'An answer that holds the token that the server was called with is cut off, and the token used no more',
+    source: 'SECURITY.md#law-3',
+  },
+  {
+    id: 'law-3.secrets-stay',
+    promise: 'A secret never comes out of the API, and is sent to the origins that it was set for only',
+    source: 'SECURITY.md#law-3',
+  },
+  {
+    id: 'law-4.exact',
+    promise: 'One changed field of an approved action waits again',
+    source: 'SECURITY.md#law-4',
+  },
+  {
+    id: 'law-4.once',
+    promise: 'An approval is used once, also when retries or replicas race',
+    source: 'SECURITY.md#law-4',
+  },
+  {
+    id: 'law-4.person',
+    promise: 'Neither the requester, nor an agent, nor the host, nor a person without the role can approve',
+    source: 'SECURITY.md#law-4',
+  },
+  {
+    id: 'law-4.passkey',
+    promise: 'A yes is a user-verified passkey signature over the digest of the action',
+    source: 'SECURITY.md#law-4',
+  },
+  {
+    id: 'law-4.restart',
+    promise: 'A pending approval survives a restart',
+    source: 'SECURITY.md#law-4',
+  },
+  {
+    id: 'law-4.tier-4',
+    promise: 'Tier 4 cannot be approved',
+    source: 'SECURITY.md#law-4',
+  },
+  {
+    id: 'law-4.operator',
+    promise: 'The local token of the host never approves',
+    source: 'SECURITY.md#law-4',
+  },
+  {
+    id: 'law-4.oidc',
+    promise: 'A company sign-in never adds a passkey to somebody who has one',
+    source: 'SECURITY.md#law-4',
+  },
+  {
+    id: 'law-5.narrows',
+    promise:
+      'What is permitted to a delegated task is permitted to every task of its chain, within every narrowing, at no lower tier',
+    source: 'SECURITY.md#law-5',
+  },
+  {
+    id: 'law-5.both',
+    promise: 'Acting for a person needs the agent permitted and the person; a person without a permit grants nothing',
+    source: 'SECURITY.md#law-5',
+  },
+  {
+    id: 'law-5.depth',
+    promise: 'A chain has at most eight agents, none of them twice, and no task outlives the one it was handed on from',
+    source: 'SECURITY.md#law-5',
+  },
+  {
+    id: 'law-5.ancestors',
+    promise: 'Whatever stops a task or an agent of a chain stops all that was handed on from there',
+    source: 'SECURITY.md#law-5',
+  },
+  {
+    id: 'law-5.fences',
+    promise:
+      'A delegated dispatch is refused when anybody on whose authority it was decided has changed or stopped since',
+    source: 'SECURITY.md#law-5',
+  },
+  {
+    id: 'law-5.approval',
+    promise: 'A yes binds the person, the chain and the narrowing, and the person for whom it is done cannot give it',
+    source: 'SECURITY.md#law-5',
+  },
+  {
+    id: 'law-5.vouched',
+    promise:
+      'What somebody outside says of a person counts only signed, for us, in time, once, and for who is known here',
+    source: 'SECURITY.md#law-5',
+  },
+  {
+    id: 'law-5.chains',
+    promise:
+      'Over random chains no token or SVID outlives, widens or lengthens what it came from, and a stopped ancestor stops all',
+    source: 'SECURITY.md#law-5',
+  },
+  {
+    id: 'law-5.declared',
+    promise: 'What an agent declares about who asked is recorded and grants nothing',
+    source: 'SECURITY.md#law-5',
+  },
+  {
+    id: 'law-6.chain',
+    promise: 'A kill ends what the agent has handed on to others, and says how many tasks ended',
+    source: 'SECURITY.md#law-6',
+  },
+  {
+    id: 'law-6.final',
+    promise: 'After kill returns no action of the agent passes and its calls and streams have ended',
+    source: 'SECURITY.md#law-6',
+  },
+  {
+    id: 'law-6.issuance',
+    promise: 'No issuance path mints for a killed agent, and tokens from before stay dead',
+    source: 'SECURITY.md#law-6',
+  },
+  {
+    id: 'law-6.replicas',
+    promise: 'Kill waits for every replica, or for its feed lease to run out, and says which',
+    source: 'SECURITY.md#law-6',
+  },
+  {
+    id: 'law-6.consents',
+    promise: 'After a kill nothing that was in flight mints: codes, refresh tokens, device codes',
+    source: 'law 6',
+  },
+  {
+    id: 'law-6.departure',
+    promise: 'After its owner has left without a successor an agent is suspended, and nothing mints for it',
+    source: 'SECURITY.md#law-6',
+  },
+  {
+    id: 'law-6.federation',
+    promise: 'No outside proof mints anything for a stopped agent or workload',
+    source: 'Law 6',
+  },
+  {
+    id: 'law-7.tamper',
+    promise: 'Edit, deletion, insertion, reorder, truncation and forged checkpoints are found by verification',
+    source: 'SECURITY.md#law-7',
+  },
+  {
+    id: 'law-7.receipt',
+    promise: 'Each record has a receipt that verifies with the public key alone',
+    source: 'SECURITY.md#law-7',
+  },
+  {
+    id: 'law-8.pinned',
+    promise: 'A new or changed definition is held back until it is reviewed; the agent sees it as approved',
+    source: 'SECURITY.md#law-8',
+  },
+  {
+    id: 'law-8.server-requests',
+    promise: 'Sampling and URL elicitation are off unless granted; each is an action',
+    source: 'SECURITY.md#law-8',
+  },
+  {
+    id: 'law-10.json',
+    promise:
+      'Oversized, deep, slow, truncated, non-UTF-8 and duplicate-key JSON and unknown methods get a precise error',
+    source: 'SECURITY.md#law-10',
+  },
+  {
+    id: 'law-10.upstreams',
+    promise: 'Upstreams that hang, crash, flood, lie about ids or return 100 MB are cut off with bounded memory',
+    source: 'SECURITY.md#law-10',
+  },
+  {
+    id: 'law-11.stranger',
+    promise: 'A stdio server cannot read keys, the database, other tasks’ files or the environment',
+    source: 'SECURITY.md#law-11',
+  },
+  {
+    id: 'law-11.ssrf',
+    promise: 'An HTTP server at a private address is refused unless an operator says that it lives there',
+    source: 'SECURITY.md#law-11',
+  },
+];

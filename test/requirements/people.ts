@@ -1,0 +1,68 @@
+import type { Requirement } from './requirement.ts';
+
+/** People, their roles and directories, and what the console shows them. */
+export const people: Requirement[] = [
+  {
+    id: 'console.live-credentials',
+    promise:
+      'The console lists every credential that an agent could act with now, and none that a kill or the end of its task has made worthless',
+    source: 'docs/how-to/see-what-an-agent-can-act-with.md',
+  },
+  {
+    id: 'console.shown-once',
+    promise: 'A token that is shown once is on no page after it, and a token that is tested is kept nowhere',
+    source: 'docs/how-to/see-what-an-agent-can-act-with.md',
+  },
+  {
+    id: 'people.leaves-nothing',
+    promise:
+      'However somebody leaves, no session, passkey, link, delegation, code, refresh token, device code or CIBA request of theirs is good afterwards, and reinstating brings none back',
+    source: 'docs/explanation/roles.md',
+  },
+  {
+    id: 'people.offboard',
+    promise: 'Agents and what they wait for go to the successor; an apply undoes none of it',
+    source: 'docs/explanation/roles.md',
+  },
+  {
+    id: 'roles.table',
+    promise: 'Every route of the control API lets in exactly the roles that docs/reference/roles.md names',
+    source: 'docs/reference/roles.md',
+  },
+  {
+    id: 'roles.denied-recorded',
+    promise: 'Who tries to change what they may not is on record',
+    source: 'SECURITY.md#law-1',
+  },
+  {
+    id: 'roles.laws-stay',
+    promise:
+      'No policy of a workspace lets the operator approve, gives an agent a place at the control API, or locks the host out',
+    source: 'SECURITY.md#law-4',
+  },
+  {
+    id: 'scim.bearer',
+    promise: 'A directory’s token is good at /scim only, is stored as a digest, shown once and revoked at once',
+    source: 'RFC 7644 §2',
+  },
+  {
+    id: 'scim.provision',
+    promise: 'Users and groups come and change by SCIM; roles come only from mappings that a manifest declares',
+    source: 'RFC 7644 §§3.3–3.5',
+  },
+  {
+    id: 'scim.declared',
+    promise: 'A directory adds nothing to whom a manifest declares',
+    source: 'docs/explanation/roles.md',
+  },
+  {
+    id: 'scim.pages',
+    promise: 'A page of a directory’s list is cut in the database; a filter keeps no more than the page',
+    source: 'docs/how-to/provision-people.md',
+  },
+  {
+    id: 'scim.leaver',
+    promise: 'Who is deactivated or deleted in the directory has left: sessions and passkeys end in one transaction',
+    source: 'docs/explanation/roles.md',
+  },
+];

@@ -1,0 +1,80 @@
+import type { Requirement } from './requirement.ts';
+
+/** SPIFFE, client certificates, mutual TLS. */
+export const trustDomain: Requirement[] = [
+  {
+    id: 'mtls.svid-routes',
+    promise:
+      'SVIDs are renewed over mutual TLS by an SVID, or by a token with what it is bound to, key or certificate, at the address it was sent to',
+    source: 'RFC 8705 §3, RFC 9449 §4.3',
+  },
+  {
+    id: 'mtls.server-certificate',
+    promise:
+      'New certificates, from files or our own, are used for new connections without a restart, and a bad one changes nothing',
+    source: 'docs/how-to/use-tls-and-client-certificates.md',
+  },
+  {
+    id: 'mtls.kill-ends-connections',
+    promise: 'The connections that an agent has made with its certificate end when it is killed',
+    source: 'law 6',
+  },
+  {
+    id: 'rfc8705.client-authentication',
+    promise:
+      'An agent is authenticated by the one SPIFFE ID of its verified client certificate, and by no other name in it',
+    source: 'RFC 8705 §2.1',
+  },
+  {
+    id: 'rfc8705.binding',
+    promise:
+      'A token with x5t#S256 is accepted over a connection made with that certificate only, and introspection shows it',
+    source: 'RFC 8705 §3',
+  },
+  {
+    id: 'rfc8705.metadata',
+    promise: 'The metadata say where client certificates are asked for, and that tokens can be bound to them',
+    source: 'RFC 8705 §3.3, §5',
+  },
+  {
+    id: 'spiffe.x509-leaf',
+    promise:
+      'An X.509-SVID has exactly one URI SAN, cA=false, critical keyUsage with digitalSignature only, a non-root path; whatever differs is refused',
+    source: 'SPIFFE X.509-SVID §§2, 4, 5',
+  },
+  {
+    id: 'spiffe.workload-api',
+    promise:
+      'The Workload API gives the whole set of SVIDs and bundles, to callers with the metadata workload.spiffe.io: true only',
+    source: 'SPIFFE Workload API §§5, 6',
+  },
+  {
+    id: 'spiffe.own-bundle',
+    promise:
+      'An SVID is verified with the bundle of the trust domain that it names, and of no other; bundles are never merged',
+    source: 'SPIFFE X.509-SVID §5, Trust Domain and Bundle §5',
+  },
+  {
+    id: 'spiffe.jwt-svid',
+    promise:
+      'A JWT-SVID has sub, aud and exp, is signed by RS, ES or PS with a JWT key of its trust domain, and has no header member but alg, kid and typ',
+    source: 'SPIFFE JWT-SVID §§2–5',
+  },
+  {
+    id: 'spiffe.bundle',
+    promise:
+      'Our bundle has one certificate per X.509 key and no kid there, a kid per JWT key, a sequence that only grows and a refresh hint',
+    source: 'SPIFFE Trust Domain and Bundle §4',
+  },
+  {
+    id: 'spiffe.federation',
+    promise:
+      'A foreign bundle comes from its declared address only, never goes back in its sequence, and the last good one survives outages and restarts',
+    source: 'SPIFFE Federation §5, Trust Domain and Bundle §4.1',
+  },
+  {
+    id: 'spiffe-client-auth.jwt',
+    promise: 'A JWT-SVID proves its agent when this server is its only audience, and once',
+    source: 'draft-ietf-oauth-spiffe-client-auth, "Client Authentication with JWT-SVIDs"',
+  },
+];
