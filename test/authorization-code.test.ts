@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import type { ManifestInput } from '@gatehouse/protocol';
-import { decodeJwt } from 'jose';
+import { decodeJwt, exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { type Answering, authorize, openBrowser } from './support/browser-flow.ts';
 import { manifests } from './support/fixtures.ts';
 import { type SignedInPerson, startWorkspace, type Workspace } from './support/workspace.ts';
@@ -57,23 +57,42 @@ function begin(change: Record<string, string | undefined> = {}): Flow {
   return { verifier, url };
 }
 
-async function token(parameters: Record<string, string>): Promise<{ status: number; body: Record<string, unknown> }> {
+type Prover = () => Promise<string>;
+
+async function createProver(): Promise<Prover> {
+  const { privateKey, publicKey } = await generateKeyPair('ES256');
+  const jwk = await exportJWK(publicKey);
+  return () =>
+    new SignJWT({ htm: 'POST', htu: `${workspace.url}/oauth/token`, jti: randomUUID() })
+      .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk })
+      .setIssuedAt()
+      .sign(privateKey);
+}
+
+async function token(
+  parameters: Record<string, string>,
+  prove?: Prover,
+): Promise<{ status: number; body: Record<string, unknown> }> {
   const response = await fetch(`${workspace.url}/oauth/token`, {
     method: 'POST',
+    headers: prove ? { dpop: await prove() } : {},
     body: new URLSearchParams({ client_id: 'app', ...parameters }),
   });
   return { status: response.status, body: (await response.json()) as Record<string, unknown> };
 }
 
-const redeem = (code: string | null, verifier: string, change: Record<string, string> = {}) =>
-  token({
-    grant_type: 'authorization_code',
-    code: code ?? '',
-    code_verifier: verifier,
-    redirect_uri: CALLBACK,
-    resource: `${workspace.url}/mcp`,
-    ...change,
-  });
+const redeem = (code: string | null, verifier: string, change: Record<string, string> = {}, prove?: Prover) =>
+  token(
+    {
+      grant_type: 'authorization_code',
+      code: code ?? '',
+      code_verifier: verifier,
+      redirect_uri: CALLBACK,
+      resource: `${workspace.url}/mcp`,
+      ...change,
+    },
+    prove,
+  );
 
 async function connect(how: Answering = bearer) {
   const { url, verifier } = begin();
@@ -155,6 +174,31 @@ test('a refresh token is rotated; an old one coming again ends the family and it
   assert.equal(reused.body.error, 'invalid_grant');
   assert.equal((await refresh(second.body.refresh_token)).body.error, 'invalid_grant');
   assert.equal((await callTools(second.body.access_token)).status, 401);
+});
+
+/** @proves rfc9700.refresh-bound */
+test('a refresh token that is bound to a key is refused with another or none, which is recorded; for its own key it stays good', async () => {
+  const [own, stranger] = [await createProver(), await createProver()];
+  const { url, verifier } = begin();
+  const code = (await authorize(url, owner, bearer)).searchParams.get('code');
+  const { body } = await redeem(code, verifier, {}, own);
+  assert.equal(body.token_type, 'DPoP', JSON.stringify(body));
+  const refresh = (prove?: Prover) =>
+    token({ grant_type: 'refresh_token', refresh_token: String(body.refresh_token) }, prove);
+  for (const prove of [stranger, undefined, stranger]) {
+    const refused = await refresh(prove);
+    assert.equal(refused.body.error, 'invalid_grant', JSON.stringify(refused.body));
+    assert.equal(refused.body.access_token, undefined);
+  }
+  const [{ task }] = body.authorization_details as [{ task: string }];
+  const query = { operation: 'refresh-token.foreign-key' };
+  const { items } = await workspace.operator('GET /records', { query });
+  assert.equal(items.length, 1, 'once, however often it is tried');
+  assert.equal(items[0]?.record.task, task);
+  assert.doesNotMatch(JSON.stringify(items), new RegExp(String(body.refresh_token)));
+  const renewed = await refresh(own);
+  assert.equal(renewed.status, 200, JSON.stringify(renewed.body));
+  assert.deepEqual(renewed.body.authorization_details, body.authorization_details);
 });
 
 test('a refresh token ends with its task', async () => {

@@ -163,6 +163,18 @@ function onDatabase(name: string, skip: string | false, database: () => Promise<
       await workspace.operator('POST /people/:email/offboard', { params: { email: LEAVER }, body: {} });
       await nothingMints(tries, /invalid_grant/);
     });
+
+    /** @proves consent.departed */
+    test('none of it mints when the person had left in between and is back', async () => {
+      const params = { email: LEAVER };
+      const reinstate = () => workspace.operator('POST /people/:email/reinstate', { params });
+      await reinstate();
+      person = await workspace.person(LEAVER);
+      const tries = await inFlight();
+      await workspace.operator('POST /people/:email/offboard', { params, body: {} });
+      await reinstate();
+      await nothingMints(tries, /invalid_grant/);
+    });
   });
 }
 

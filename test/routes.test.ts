@@ -164,3 +164,59 @@ test('the MCP door refuses tokens that are missing, foreign, unsigned, expired, 
   });
   assert.equal(replayed.status, 401, 'a captured request, proof and all, is good only once');
 });
+
+/** @proves law-2.task-end */
+test('a task is ended by its own token, with a proof, and by nothing else', async () => {
+  const [agent, bystander] = [await workspace.agent('agent-a'), await workspace.agent('agent-b')];
+  const task = await agent.startTask({ template: 'all', intent: 'test' });
+  const other = await bystander.startTask({ template: 'all', intent: 'test' });
+  const target = `${workspace.url}/task/end`;
+  const end = (headers: Record<string, string> = {}, method = 'POST') => fetch(target, { method, headers });
+  const stateOf = async ({ id }: { id: string }) =>
+    (await workspace.operator('GET /tasks/:id', { params: { id } })).state;
+
+  const good = await task.headersFor(target, 'POST');
+  const foreign = await bystander.startTask({ template: 'all', intent: 'foreign' });
+  const { privateKey } = await generateKeyPair('ES256');
+  const [head = '', payload = ''] = (await task.token()).split('.');
+  const { kid } = JSON.parse(Buffer.from(head, 'base64url').toString()) as { kid: string };
+  const forged = await new SignJWT(JSON.parse(Buffer.from(payload, 'base64url').toString()))
+    .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid })
+    .sign(privateKey);
+  const refused: Record<string, Record<string, string>> = {
+    'no token': {},
+    'no proof': { authorization: good.authorization ?? '' },
+    'as a bearer': { authorization: `Bearer ${await task.token()}` },
+    'another key': { ...good, dpop: (await foreign.headersFor(target, 'POST')).dpop ?? '' },
+    'a proof for another address': await task.headersFor(`${workspace.url}/mcp`, 'POST'),
+    'a proof for another method': await task.headersFor(target, 'GET'),
+    'a token that another has signed': { ...(await task.headersFor(target, 'POST')), authorization: `DPoP ${forged}` },
+    'a session of a person': { cookie: (await workspace.person('approver@example.test')).cookie },
+    'the operator’s scheme': { authorization: `Operator ${'A'.repeat(43)}` },
+  };
+  for (const [name, headers] of Object.entries(refused)) {
+    const response = await end(headers);
+    assert.equal(response.status, 401, name);
+    assert.equal(response.headers.get('content-type'), 'application/problem+json', name);
+    assert.ok(response.headers.get('www-authenticate'), name);
+    assert.equal(await stateOf(task), 'active', name);
+  }
+  assert.equal((await end({}, 'GET')).status, 405);
+
+  // Another agent's valid token ends that agent's task, whatever the request says about whose.
+  const theirs = await foreign.headersFor(`${target}`, 'POST');
+  const answered = await fetch(`${target}?task=${task.id}`, {
+    method: 'POST',
+    headers: { ...theirs, 'content-type': 'application/json' },
+    body: JSON.stringify({ task: task.id }),
+  });
+  assert.deepEqual(await answered.json(), { task: foreign.id });
+  assert.deepEqual([await stateOf(task), await stateOf(other)], ['active', 'active']);
+
+  const headers = await task.headersFor(target, 'POST');
+  assert.deepEqual(await (await end(headers)).json(), { task: task.id });
+  assert.equal(await stateOf(task), 'ended');
+  assert.equal((await end(headers)).status, 401, 'the same request again');
+  assert.equal((await end(await other.headersFor(target, 'POST'))).status, 200);
+  assert.equal(await stateOf(other), 'ended');
+});

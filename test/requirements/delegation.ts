@@ -14,6 +14,11 @@ export const delegation: Requirement[] = [
     source: 'docs/explanation/delegation.md',
   },
   {
+    id: 'id-jag.metadata',
+    promise: 'The metadata say that ID-JAGs are taken and given, and not from whom',
+    source: 'draft-ietf-oauth-identity-assertion-authz-grant section 7',
+  },
+  {
     id: 'id-jag.issue',
     promise:
       'An ID-JAG is made only for a verified person, where agent, template and group are named, and recorded as ungated',

@@ -40,6 +40,11 @@ export const laws: Requirement[] = [
     source: 'SECURITY.md#law-2',
   },
   {
+    id: 'law-2.task-end',
+    promise: 'An agent ends the task of its token, with a proof, and no other',
+    source: 'SECURITY.md#law-2',
+  },
+  {
     id: 'law-2.default-deny',
     promise: 'Without a permit whose conditions hold nothing is allowed',
     source: 'SECURITY.md#law-2',

@@ -49,7 +49,8 @@ export const oauth: Requirement[] = [
   },
   {
     id: 'consent.departed',
-    promise: 'When a person leaves, nothing that they have consented to gives a token any more',
+    promise:
+      'When a person leaves, nothing that they have consented to gives a token any more, not even when they are back',
     source: 'law 5',
   },
   {
@@ -214,6 +215,11 @@ export const oauth: Requirement[] = [
     id: 'rfc9700.redirect',
     promise: 'A redirect address counts only if it is registered, compared character by character',
     source: 'RFC 9700 §2.1',
+  },
+  {
+    id: 'rfc9700.refresh-bound',
+    promise: 'A refresh token bound to a key is refused with another key or none, recorded, and stays good for its own',
+    source: 'RFC 9700 §4.14.2',
   },
   {
     id: 'rfc9700.refresh-rotation',

@@ -68,6 +68,15 @@ test('the grants that are named are known, and no others', async () => {
   }
 });
 
+/** @proves id-jag.metadata */
+test('that ID-JAGs are taken and given is said in the members of the drafts, and by no name of a provider', async () => {
+  assert.deepEqual(metadata.authorization_grant_profiles_supported, ['urn:ietf:params:oauth:grant-profile:id-jag']);
+  assert.ok(list('grant_types_supported').includes('urn:ietf:params:oauth:grant-type:jwt-bearer'));
+  assert.deepEqual(metadata.identity_chaining_requested_token_types_supported, [
+    'urn:ietf:params:oauth:token-type:id-jag',
+  ]);
+});
+
 /** @proves rfc8414.true */
 test('assertions and proofs are signed with the algorithms that are named, and with no others', async () => {
   const named = list('token_endpoint_auth_signing_alg_values_supported');

@@ -46,7 +46,7 @@ export const tokenTypes = {
   transaction: 'urn:ietf:params:oauth:token-type:txn_token',
 } as const;
 
-/** draft-ietf-oauth-identity-assertion-authz-grant: what an authorization server that takes ID-JAGs says of itself. */
+/** draft-ietf-oauth-identity-assertion-authz-grant-03 and later: what an authorization server that takes ID-JAGs says of itself. */
 const ID_JAG_PROFILE = 'urn:ietf:params:oauth:grant-profile:id-jag';
 
 interface MetadataOptions {
@@ -88,7 +88,8 @@ export function serverMetadata(
     authorization_response_iss_parameter_supported: true,
     client_id_metadata_document_supported: true,
     grant_types_supported: Object.values(grantTypes),
-    // What is taken at the jwt-bearer grant beside tokens that a TrustRule names (draft-ietf-oauth-identity-assertion-authz-grant).
+    // What is taken at the jwt-bearer grant beside tokens that a TrustRule names (§7.2), and what the token exchange gives out
+    // (§7.1; the member is draft-ietf-oauth-identity-chaining's).
     authorization_grant_profiles_supported: [ID_JAG_PROFILE],
     identity_chaining_requested_token_types_supported: [tokenTypes.idJag],
     token_endpoint_auth_methods_supported: clientAuthentication,

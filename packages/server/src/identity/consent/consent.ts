@@ -1,4 +1,5 @@
 import type { Task, TaskParameters } from '@gatehouse/protocol';
+import type { DatabaseTransaction } from '../../storage/index.ts';
 import type { Binding } from '../tokens/issue-access-token.ts';
 
 /**
@@ -10,6 +11,8 @@ export interface Consent {
   /** Of the agent when the person said yes: a kill, or a change of its keys, in between ends it. */
   agentEpoch: number;
   user: string;
+  /** Of the person when they said yes: if they leave in between, it is over, also when they are back. */
+  personVersion: number;
   template: string;
   parameters: TaskParameters;
   intent: string;
@@ -21,6 +24,16 @@ export interface Consent {
   dpopKey: string | null;
   /** Set when the token has been issued: the task, and what its tokens are bound to. Refreshing keeps both. */
   started: { task: Task['id']; binding: Binding } | null;
+}
+
+/** Moves with everything that is written of a person, so with their leaving and their return. */
+export async function personVersion(transaction: DatabaseTransaction, email: string): Promise<number> {
+  const fence = await transaction
+    .selectFrom('fences')
+    .select('version')
+    .where('key', '=', `person:${email}`)
+    .executeTakeFirst();
+  return fence?.version ?? 0;
 }
 
 /** The consent in a `Grant` artifact. */

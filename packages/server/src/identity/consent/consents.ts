@@ -8,7 +8,7 @@ import { useDynamicClient } from '../authorization-server/used-client.ts';
 import type { PasskeyVerification, SignedInPerson } from '../people/index.ts';
 import { carriesConsentCookie } from './browser-cookie.ts';
 import { type Asked, agentsFor, choiceOf, choicesFor } from './choices.ts';
-import type { Consent } from './consent.ts';
+import { type Consent, personVersion } from './consent.ts';
 import { type ConsentRequest, findRequest, requestsOf, unknown } from './requests.ts';
 
 /**
@@ -145,7 +145,7 @@ export function createConsents(dependencies: ConsentDependencies): Consents {
       checkNarrowing(choice, answer);
       const verified = request.kind === 'backchannel' ? await proven(id, person, answer) : undefined;
       const now = clock.now();
-      const consent: Consent = {
+      const consent: Omit<Consent, 'personVersion'> = {
         agent: agent.name,
         agentEpoch: agent.epoch,
         user: person.email,
@@ -184,7 +184,7 @@ export function createConsents(dependencies: ConsentDependencies): Consents {
               exp: Math.floor((now + GRANT_TTL_MS) / 1000),
               accountId: person.email,
               clientId: request.clientId,
-              rar: [consent],
+              rar: [{ ...consent, personVersion: await personVersion(transaction, person.email) } satisfies Consent],
             }),
             expires_at: now + GRANT_TTL_MS,
             consumed_at: null,

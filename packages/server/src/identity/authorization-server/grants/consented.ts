@@ -3,7 +3,8 @@ import { errors, type Provider, type TokenEndpointGrantContext } from 'oidc-prov
 import { isJsonObject } from '../../../platform/index.ts';
 import type { Agent } from '../../../registry/index.ts';
 import { mayDrive } from '../../consent/choices.ts';
-import { type Consent, consentOf } from '../../consent/consent.ts';
+import { type Consent, consentOf, personVersion } from '../../consent/consent.ts';
+import { createBoundedCache } from '../../tokens/bounded-cache.ts';
 import type { Binding } from '../../tokens/issue-access-token.ts';
 import { artifactKey } from '../artifact-key.ts';
 import { authorizationLimits } from '../limits.ts';
@@ -94,6 +95,13 @@ async function start(
       user: consent.user,
       narrowing: { tools: consent.tools },
       expiresAt: dependencies.clock.now() + consent.ttlSeconds * 1000,
+      async within(transaction) {
+        if ((await personVersion(transaction, consent.user)) !== consent.personVersion)
+          throw oauthError(
+            'invalid_grant',
+            `What is known of ${consent.user} has changed since they said yes: they had left, or have other groups or roles. Ask again.`,
+          );
+      },
     },
   );
   if (!(await keepStarted(dependencies, grantId, { ...consent, started: { task: task.id, binding } }))) {
@@ -130,13 +138,48 @@ async function refresh(dependencies: ConsentedDependencies, ctx: TokenEndpointGr
   const agent = consentedAgent(dependencies, consent, ctx);
   checkDetails(ctx, consent);
   const binding = bindingOf(dependencies, ctx, agent);
-  if (!sameBinding(binding, started?.binding ?? {}))
+  if (!sameBinding(binding, started?.binding ?? {})) {
+    await recordForeignKey(dependencies, presented.grantId, consent, agent, binding);
     throw oauthError('invalid_grant', 'The refresh token is bound to another key than the one of this request.');
+  }
   const task = await dependencies.registry.task(started?.task ?? '');
   if (task?.state !== 'active' || task.agent !== agent.name)
     throw oauthError('invalid_grant', 'The task is over, and its refresh token with it. Ask the person again.');
   const audience = await useUp(dependencies, ctx, grantTypes.refreshToken);
   await answer(dependencies, ctx, { agent, task, audience, binding, via: 'refresh_token' });
+}
+
+/** Of one grant in a minute: whoever has its refresh token could fill the log. */
+const FOREIGN_KEY_PAUSE_MS = 60_000;
+const foreignKeys = createBoundedCache<number>(1_000);
+
+/**
+ * A refresh token in hands that do not have its key is likely stolen, so it is recorded. It stays good for its client, and is of no use
+ * to anybody else: that is what it is bound for (RFC 9700 section 4.14.2), and whoever only stole it shall not end the client's task.
+ */
+async function recordForeignKey(
+  { storage, recordChange, clock }: ConsentedDependencies,
+  grantId: string,
+  { started }: Consent,
+  agent: Agent,
+  binding: Binding,
+): Promise<void> {
+  if (clock.now() - (foreignKeys.get(grantId) ?? 0) < FOREIGN_KEY_PAUSE_MS) return;
+  foreignKeys.set(grantId, clock.now());
+  const words = ({ jkt, certificate }: Binding) => jkt ?? certificate ?? 'none';
+  await storage.transaction((transaction) =>
+    recordChange(transaction, {
+      operation: 'refresh-token.foreign-key',
+      by: 'gatehouse',
+      agent: agent.name,
+      environment: agent.manifest.environment,
+      ...(started && { task: started.task }),
+      changes: [
+        `a refresh token bound to the key ${words(started?.binding ?? {})} came with the key ${words(binding)}: refused`,
+        'it may be stolen; it stays good for its own key only',
+      ],
+    }),
+  );
 }
 
 /** What the client presents, without using it up. Undefined where the library has to say what is wrong with it, or that it waits. */
