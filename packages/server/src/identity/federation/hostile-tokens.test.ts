@@ -6,10 +6,21 @@ import { exportSPKI, generateKeyPair } from 'jose';
 import { type ForeignIssuer, openForeignIssuer } from '../testing/foreign-issuer.ts';
 import { agentManifest, type House, openHouse } from '../testing/house.ts';
 import { assertCleanLog } from '../testing/refusals.ts';
+import { createIssuerKeys } from './issuer-keys.ts';
+import { examine } from './match.ts';
 import { OUTSIDE_ALGORITHMS } from './outside-token.ts';
 
 const encode = (value: unknown) =>
   Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
+
+/** Another signature of the same text by the same key, made by somebody who does not have it: (r, n - s). */
+function mirrored(token: string): string {
+  const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
+  const [header, payload, signature = ''] = token.split('.');
+  const bytes = Buffer.from(signature, 'base64url').toString('hex');
+  const other = (order - BigInt(`0x${bytes.slice(64)}`)).toString(16).padStart(64, '0');
+  return [header, payload, Buffer.from(bytes.slice(0, 64) + other, 'hex').toString('base64url')].join('.');
+}
 
 describe('a hostile token', () => {
   let house: House;
@@ -138,6 +149,9 @@ describe('a hostile token', () => {
       { iat: undefined },
       { iat: now() - 3_700, exp: now() + 300 },
       { iat: -1 },
+      { exp: -1e300 },
+      { iat: -1e300 },
+      { iat: 1e300 },
     ])
       await reject(change);
     for (const change of [{ exp: now() - 30 }, { nbf: now() + 30 }, { iat: now() + 30 }])
@@ -162,6 +176,35 @@ describe('a hostile token', () => {
         JSON.stringify(aud),
       );
     assert.ok(await vouch(await issuer.sign({ sub: 'run', aud: [house.publicUrl] })));
+  });
+
+  /** @proves federation.single-use */
+  test('that was used is not a new one because its signature was written in another way', async () => {
+    const token = await issuer.sign({ sub: 'run', jti: undefined }, { alg: 'ES256' });
+    const use = async (text: string, key: string) => {
+      const vouched = await vouch(text);
+      await house.storage.transaction((transaction) => vouched.use(transaction, key));
+    };
+    await use(token, 'the key of its owner');
+    await assert.rejects(use(mirrored(token), 'the key of a thief'), { code: 'outside-token.used' });
+  });
+
+  test('is verified once, however many rules its issuer has', async () => {
+    const [rule] = house.registry.snapshot().trustRules.values();
+    assert.ok(rule);
+    const keys = createIssuerKeys(house);
+    let asked = 0;
+    const counted: typeof keys = {
+      of(...given) {
+        asked++;
+        return keys.of(...given);
+      },
+    };
+    const rules = Array.from({ length: 50 }, (_, at) => ({ ...rule, name: `rule-${at}` }));
+    const token = await issuer.sign({ sub: 'run' });
+    const examined = await examine({ token }, { ...house, keys: counted, now: Date.now(), rules });
+    assert.equal(examined.rules.length, 50);
+    assert.equal(asked, 1);
   });
 
   test('whose claims are almost those of a rule is refused', async () => {

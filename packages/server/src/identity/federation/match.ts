@@ -1,5 +1,5 @@
 import type { OutsideProof, TrustRuleManifest } from '@gatehouse/protocol';
-import { GatehouseError, type JsonObject, type Outbound, sha256Hex } from '../../platform/index.ts';
+import { canonicalJson, GatehouseError, type JsonObject, type Outbound, sha256Hex } from '../../platform/index.ts';
 import { claimOf, conditionHolds, issuerUrlOf, maxAgeOf } from '../../registry/index.ts';
 import { askSts, type CheckedAwsRequest, checkAwsRequest, isForIssuer } from './aws.ts';
 import type { IssuerKeys } from './issuer-keys.ts';
@@ -22,7 +22,7 @@ export interface Check {
 /** A proof and what each rule of its issuer makes of it. */
 export interface Examined {
   claims: JsonObject;
-  /** Digest that stands for this one proof: of issuer and `jti`, or of the whole. */
+  /** Digest that stands for this one proof: of issuer and `jti`, or of all that is signed. */
   id: string;
   /** What a DPoP proof beside it must be bound to (`ath`). */
   credential: string;
@@ -52,7 +52,7 @@ export function examine(proof: OutsideProof, deps: ExamineDependencies): Promise
 
 async function examineToken(token: OutsideToken, deps: ExamineDependencies): Promise<Examined> {
   const { claims } = token;
-  const { iss, sub, jti, exp } = claims;
+  const { iss, sub, exp } = claims;
   // Our own tokens are for our own doors; a rule for them would be a way to live for ever.
   if (iss === deps.publicUrl) throw tokenRefused('own', 'it was issued by this Gatehouse itself');
   const isSvid = typeof sub === 'string' && sub.startsWith('spiffe:');
@@ -62,11 +62,18 @@ async function examineToken(token: OutsideToken, deps: ExamineDependencies): Pro
         issuerUrlOf(issuer) === iss && !(isSvid && issuer.preset !== undefined)
       : issuer.type === 'spiffe' && typeof sub === 'string' && sub.startsWith(`spiffe://${issuer.trustDomain}/`);
   const rules: Examined['rules'] = [];
-  for (const rule of deps.rules) if (isFrom(rule)) rules.push({ rule, checks: await checkToken(rule, token, deps) });
-  const name = typeof jti === 'string' && jti !== '' ? `${String(iss ?? sub)} ${jti}` : token.text;
+  // Rules of one issuer share the answer: anybody may send a token, and there may be a thousand of them.
+  const signatures = new Map<string, Promise<Check>>();
+  for (const rule of deps.rules) {
+    if (!isFrom(rule)) continue;
+    const key = canonicalJson([rule.issuer, rule.audience ?? null]);
+    const signature = signatures.get(key) ?? checkSignature(rule, token, deps);
+    signatures.set(key, signature);
+    rules.push({ rule, checks: checkToken(rule, token, await signature, deps) });
+  }
   return {
     claims,
-    id: sha256Hex(name),
+    id: idOf(token),
     credential: token.text,
     expiresAt: typeof exp === 'number' ? Math.min(exp * 1000, deps.now + 2 * 86_400_000) : deps.now,
     source: `${shown(iss)} ${shown(sub)}`,
@@ -74,11 +81,27 @@ async function examineToken(token: OutsideToken, deps: ExamineDependencies): Pro
   };
 }
 
-async function checkToken(rule: TrustRuleManifest, token: OutsideToken, deps: ExamineDependencies): Promise<Check[]> {
-  const audience = rule.audience ?? deps.publicUrl;
-  const signature = await checkSignature(rule, token, audience, deps);
+/**
+ * Never of the signature: whoever has an ECDSA signature can make another one of the same text (r, n - s) without the key, and would
+ * use the token a second time.
+ */
+function idOf({ text, claims }: OutsideToken): string {
+  const { iss, sub, jti } = claims;
+  return sha256Hex(
+    typeof jti === 'string' && jti !== ''
+      ? canonicalJson([iss ?? sub ?? null, jti])
+      : text.slice(0, text.lastIndexOf('.')),
+  );
+}
+
+function checkToken(
+  rule: TrustRuleManifest,
+  { claims }: OutsideToken,
+  signature: Check,
+  deps: Pick<ExamineDependencies, 'publicUrl' | 'now'>,
+): Check[] {
   if (!signature.ok) return [signature];
-  const { claims } = token;
+  const audience = rule.audience ?? deps.publicUrl;
   const time = timeProblem(
     claims,
     deps.now,
@@ -104,8 +127,7 @@ async function checkToken(rule: TrustRuleManifest, token: OutsideToken, deps: Ex
 async function checkSignature(
   rule: TrustRuleManifest,
   token: OutsideToken,
-  audience: string,
-  { keys, verifySvid }: ExamineDependencies,
+  { keys, verifySvid, publicUrl }: ExamineDependencies,
 ): Promise<Check> {
   const { issuer } = rule;
   try {
@@ -118,7 +140,7 @@ async function checkSignature(
       };
     }
     if (issuer.type === 'spiffe' && verifySvid) {
-      await verifySvid(token.text, issuer.trustDomain, audience);
+      await verifySvid(token.text, issuer.trustDomain, rule.audience ?? publicUrl);
       return { what: 'signature', ok: true, detail: `by ${issuer.trustDomain}` };
     }
   } catch (error) {

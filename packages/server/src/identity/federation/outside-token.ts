@@ -101,7 +101,7 @@ export function timeProblem(claims: JsonObject, nowMs: number, maxAgeSeconds: nu
   return undefined;
 }
 
-const at = (seconds: number) => new Date(Math.min(seconds, 8e12) * 1000).toISOString();
+const at = (seconds: number) => new Date(Math.max(-8e12, Math.min(seconds, 8e12)) * 1000).toISOString();
 
 /** RFC 7519 §4.1.3; more than one audience is refused: another of them could present the token here. */
 export function audienceOf({ aud }: JsonObject): string | undefined {
