@@ -17,6 +17,7 @@ const COUNT = 400;
 const environment = {
   OLD: process.env.OLD ?? randomBytes(32).toString('base64'),
   NEW: process.env.NEW ?? randomBytes(32).toString('base64'),
+  THIRD: process.env.THIRD ?? randomBytes(32).toString('base64'),
 };
 
 const ringOf = (storage: Storage, ...specs: string[]) =>
@@ -155,6 +156,35 @@ if (process.argv[2] === 'rewrap') {
       assert.ok(last < COUNT);
     },
   );
+
+  onEachBackend('of two changes at once the one that was overtaken retires no key', async ({ open }) => {
+    const storage = await open();
+    await fill(storage);
+    await storage.feed.start('a', async () => {});
+    const ring = await ringOf(storage, 'env:OLD', 'env:NEW', 'env:THIRD');
+    const [, next, third] = ring.held();
+    assert.ok(next && third);
+    const { recordChange, changes } = recorder();
+    let overtaken: Promise<unknown> | undefined;
+    // What the other replica does first: from then on its key is current, and `next` still seals everything.
+    const overtake = async () => {
+      const states = storage.db.updateTable('key_encryption_keys');
+      await states.set({ state: 'retiring' }).where('state', '=', 'current').execute();
+      await states.set({ state: 'current' }).where('id', '=', third.id).execute();
+    };
+    const onProgress = ({ looked, of }: { looked: number; of: number }) => {
+      if (looked >= of) overtaken ??= overtake();
+    };
+    const changing = rewrapAll(
+      { storage, ring, recordChange, clock: systemClock },
+      { to: next.id, by: 'test', onProgress },
+    );
+    await assert.rejects(changing, { code: 'key-encryption.raced' });
+    await overtaken;
+    const states = new Map((await ring.list()).map(({ id, state }) => [id, state]));
+    assert.deepEqual([states.get(next.id), states.get(third.id)], ['retiring', 'current']);
+    assert.ok(!changes.some(({ operation }) => operation === 'key-encryption.rewrap'));
+  });
 
   /** @proves keys.sealed-columns */
   onEachBackend('every column of bytes is declared: sealed, or no secret', async ({ open }) => {

@@ -1,4 +1,4 @@
-import type { Clock } from '../../platform/index.ts';
+import { type Clock, GatehouseError } from '../../platform/index.ts';
 import { type SealedColumn, sealedColumns } from '../sealed-columns.ts';
 import { isWrappedBy, rewrap } from '../sealer.ts';
 import type { RecordChange, Storage } from '../storage.ts';
@@ -79,6 +79,18 @@ export async function rewrapAll(
     }
   }
   await storage.transaction(async (transaction) => {
+    // Another replica may have begun to change to another key: then what was verified here says nothing about what is retiring now.
+    const current = await transaction
+      .selectFrom('key_encryption_keys')
+      .select('id')
+      .where('state', '=', 'current')
+      .executeTakeFirst();
+    if (current?.id !== wanted.id)
+      throw new GatehouseError(
+        'conflict',
+        'key-encryption.raced',
+        `Somebody has changed to the key-encryption key ${current?.id} meanwhile.`,
+      );
     const retired = await transaction
       .updateTable('key_encryption_keys')
       .set({ state: 'retired' })
