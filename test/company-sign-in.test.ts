@@ -37,6 +37,7 @@ onEachDatabase('sign-in with the company’s provider', (database) => {
       ...manifests(),
       { kind: 'Person', email: 'dana@example.test', displayName: 'Dana', roles: ['approver', 'auditor'] },
       { kind: 'Person', email: 'erin@example.test', displayName: 'Erin', roles: ['auditor'] },
+      { kind: 'Person', email: 'kira@example.test', displayName: 'Kira', roles: ['admin'] },
       provider('honest', honest, {
         groupsClaim: 'groups',
         scopes: ['openid', 'email', 'groups'],
@@ -160,11 +161,11 @@ onEachDatabase('sign-in with the company’s provider', (database) => {
   }
   type Browser = ReturnType<typeof browser>;
 
-  async function begin(go: Browser, provider: string): Promise<string> {
+  async function begin(go: Browser, provider: string, next = '/approvals'): Promise<string> {
     const response = await go(`${workspace.url}/api/v1/signin/provider`, {
       method: 'POST',
       headers: { origin: workspace.url, 'content-type': 'application/json' },
-      body: JSON.stringify({ provider, next: '/approvals' }),
+      body: JSON.stringify({ provider, next }),
     });
     const { url, title } = (await response.json()) as { url?: string; title?: string };
     if (url === undefined) throw new Error(title);
@@ -242,6 +243,10 @@ onEachDatabase('sign-in with the company’s provider', (database) => {
       ['erin-unverified', { email: 'erin@example.test', email_verified: false }, /identity\.unverified-email/],
       ['erin-no-email', {}, /identity\.no-email/],
       ['erin-elsewhere', { email: 'erin@evil.test', email_verified: true }, /identity\.domain/],
+      // A Kelvin sign, which is a "k" in lower case; a letter that looks like one; a domain that is folded.
+      ['kira-kelvin', { email: '\u212aira@example.test', email_verified: true }, /identity\.no-email/],
+      ['erin-cyrillic', { email: '\u0435rin@example.test', email_verified: true }, /identity\.no-email/],
+      ['kira-domain', { email: 'kira@\u212aexample.test', email_verified: true }, /identity\.no-email/],
     ] as const) {
       accounts.set(sub, claims);
       const refused = await signIn(sub);
@@ -277,6 +282,23 @@ onEachDatabase('sign-in with the company’s provider', (database) => {
     // What one provider was asked, another does not answer.
     const mixed = await atHonest(go, 'dana-1', await begin(go, 'honest'));
     assert.match(await (await go(mixed.replace('/callback/honest', '/callback/lying'))).text(), /identity\.no-sign-in/);
+  });
+
+  test('the page to go on with is a path of ours, whatever was asked for', async () => {
+    for (const [next, location] of [
+      ['/agents?filter=a#b', '/agents?filter=a#b'],
+      ['//evil.test/', '/'],
+      ['/\\evil.test/', '/'],
+      ['/\t/evil.test/', '/'],
+      ['/.//evil.test/', '/evil.test/'],
+      ['https://evil.test/', '/'],
+      ['/a\r\nset-cookie: gatehouse_session=x', '/aset-cookie:%20gatehouse_session=x'],
+      ['/\u00fcber', '/%C3%BCber'],
+    ] as const) {
+      const go = browser();
+      const response = await go(await atHonest(go, 'dana-1', await begin(go, 'honest', next)));
+      assert.deepEqual([response.status, response.headers.get('location')], [303, location], JSON.stringify(next));
+    }
   });
 
   async function atLying(change: typeof lie, answer: (url: URL) => void = () => undefined) {

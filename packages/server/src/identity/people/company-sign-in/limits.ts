@@ -1,8 +1,10 @@
 export const companySignInLimits = {
   /** Time to sign in at the provider, second factor included. */
   signInTtlMs: 10 * 60_000,
-  /** Sign-ins under way in the whole workspace: anybody can begin one. */
+  /** Sign-ins under way in the whole workspace: anybody can begin one, and of more the oldest give way. */
   signInsUnderWay: 5_000,
+  /** Of those that give way, this many go when another one begins. */
+  sweptAtOnce: 100,
   /** How long a provider's metadata is used before it is asked again. */
   metadataTtlMs: 10 * 60_000,
   /** Time for one call to a provider. */

@@ -4,7 +4,7 @@ import { errors, jwtVerify } from 'jose';
 import * as oidc from 'openid-client';
 import { type Clock, GatehouseError, type Log, type Outbound, Secret, sha256Hex } from '../../../platform/index.ts';
 import type { PersonChanges, Snapshot } from '../../../registry/index.ts';
-import type { RecordChange, Sealer, Storage } from '../../../storage/index.ts';
+import type { DatabaseTransaction, RecordChange, Sealer, Storage } from '../../../storage/index.ts';
 import { useAssertionWithin } from '../../authorization-server/used-assertions.ts';
 import type { NewSession, People } from '../types.ts';
 import { createClientKey } from './client-key.ts';
@@ -83,16 +83,7 @@ export function createCompanySignIn(deps: CompanySignInDependencies): CompanySig
       const verifier = oidc.randomPKCECodeVerifier();
       const state_digest = sha256Hex(state);
       await storage.transaction(async (transaction) => {
-        const { count } = await transaction
-          .selectFrom('provider_sign_ins')
-          .select(({ fn }) => fn.countAll<number>().as('count'))
-          .executeTakeFirstOrThrow();
-        if (Number(count) >= limits.signInsUnderWay)
-          throw new GatehouseError(
-            'too-many',
-            'identity-provider.busy',
-            'Too many sign-ins are under way. Try again in a few minutes.',
-          );
+        await makeRoom(transaction);
         await transaction
           .insertInto('provider_sign_ins')
           .values({
@@ -254,10 +245,26 @@ export function createCompanySignIn(deps: CompanySignInDependencies): CompanySig
   }
 }
 
+/** Anybody can begin a sign-in. Of too many the oldest give way, so that a flood locks nobody out for longer than it lasts. */
+async function makeRoom(transaction: DatabaseTransaction): Promise<void> {
+  const surplus = await transaction
+    .selectFrom('provider_sign_ins')
+    .select('state_digest')
+    .orderBy('expires_at', 'desc')
+    .limit(limits.sweptAtOnce)
+    .offset(limits.signInsUnderWay - 1)
+    .execute();
+  if (surplus.length === 0) return;
+  const digests = surplus.map(({ state_digest }) => state_digest);
+  await transaction.deleteFrom('provider_sign_ins').where('state_digest', 'in', digests).execute();
+}
+
 /** Only a path of our own: an open redirect would lend our name to a phishing page. */
 function safeNext(next: string): string {
   const url = URL.parse(next, 'http://here.invalid');
-  return url?.host === 'here.invalid' && next.startsWith('/') && !/^\/[/\\]/.test(next) ? next : '/';
+  const isOurs = url?.host === 'here.invalid' && next.startsWith('/') && !/^\/[/\\]/.test(next);
+  // As it was read: what a header can't hold (line ends, other letters) is gone or escaped.
+  return isOurs ? url.pathname.replace(/^\/+/, '/') + url.search + url.hash : '/';
 }
 
 function unreachable(provider: IdentityProviderManifest, cause: unknown, log: Log): GatehouseError {

@@ -1,4 +1,4 @@
-import type { IdentityProviderManifest, Role } from '@gatehouse/protocol';
+import { email as address, type IdentityProviderManifest, type Role } from '@gatehouse/protocol';
 import { type Clock, GatehouseError } from '../../../platform/index.ts';
 import type { Provision, Snapshot } from '../../../registry/index.ts';
 import type { DatabaseTransaction, RecordChange } from '../../../storage/index.ts';
@@ -125,11 +125,12 @@ async function link(
 /** The address that the provider vouches for. Throws where it does not, or speaks for a domain that is not its own. */
 function verifiedEmail(provider: IdentityProviderManifest, claims: Claims): string {
   const email = claims[provider.emailClaim];
-  if (typeof email !== 'string' || !/^[^\s@]{1,64}@[^\s@]{1,189}$/.test(email))
+  // As in manifests: none but ASCII, of which no other letter is folded into one (U+212A would be a "k"), and none looks like one.
+  if (typeof email !== 'string' || !address.safeParse(email).success)
     throw new GatehouseError(
       'forbidden',
       'identity.no-email',
-      `${provider.displayName} did not say which address you have (claim "${provider.emailClaim}"). Ask an admin.`,
+      `${provider.displayName} did not say which address you have, in a form that is known here (claim "${provider.emailClaim}"). Ask an admin.`,
     );
   if (claims.email_verified !== true && !provider.emailTrusted)
     throw new GatehouseError(
