@@ -61,6 +61,11 @@ export const people: Requirement[] = [
     source: 'docs/how-to/provision-people.md',
   },
   {
+    id: 'scim.not-back',
+    promise: 'A directory brings nobody back who was offboarded here',
+    source: 'docs/explanation/roles.md',
+  },
+  {
     id: 'scim.leaver',
     promise: 'Who is deactivated or deleted in the directory has left: sessions and passkeys end in one transaction',
     source: 'docs/explanation/roles.md',

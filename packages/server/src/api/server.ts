@@ -256,7 +256,8 @@ export function createApi(deps: ApiDependencies) {
   }
 }
 
-/** Groups of manifests and of the directory, by name. */
+/** Groups of manifests and of the directory, by name. Who is in one that a manifest declares, the manifest alone says. */
 function groupsAt(snapshot: Pick<Snapshot, 'groups' | 'directory'>, email: string): string[] {
-  return [...new Set([...groupsOf(snapshot, email), ...(snapshot.directory.get(email)?.groups ?? [])])];
+  const given = snapshot.directory.get(email)?.groups ?? [];
+  return [...groupsOf(snapshot, email), ...given.filter((name) => !snapshot.groups.has(name))];
 }

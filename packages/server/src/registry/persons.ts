@@ -23,10 +23,13 @@ export interface PersonChanges {
     email: string,
     departure: { by: string; successor: string | null; reason?: string },
   ): Promise<boolean>;
+  /** Nothing where they had not left; where they were offboarded here, a directory (`scim/…`) does not bring them back. */
   reinstatePerson(transaction: DatabaseTransaction, email: string, by: string): Promise<void>;
   /** The agent goes to another owner; its tokens and pending approvals stay. */
   handOverAgent(transaction: DatabaseTransaction, agent: string, owner: string, by: string): Promise<void>;
 }
+
+const isDirectory = (by: string) => by.startsWith('scim/');
 
 const declaredOnly: PersonStanding = { declared: true, provision: null, departed: null };
 
@@ -112,7 +115,9 @@ export function createPersonChanges(context: Context): PersonChanges {
       const known = await read(transaction, email);
       if (!known)
         throw new GatehouseError('not-found', 'person.not-found', `There is no person ${email.slice(0, 254)}.`);
-      if (!known.standing.departed) return;
+      const { departed } = known.standing;
+      // A directory says every day who is there: what was decided here is taken back here, or the next of its changes would undo it.
+      if (!departed || (isDirectory(by) && !isDirectory(departed.by))) return;
       const person = { ...known.standing, departed: null };
       await write(transaction, { manifest: known.manifest, person }, known.appliedBy, {
         operation: 'person.reinstate',

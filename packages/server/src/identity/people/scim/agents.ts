@@ -199,9 +199,10 @@ export function createAgentDirectory({ storage, registry, clock, publicUrl }: Ag
     patch: (id: string, body: unknown, by: string, version?: string) =>
       change(id, by, version, (now) => patched('Agent', now, body)),
     /** Retired, for good: its history stays, and its name is not given again. */
-    async remove(id: string, by: string): Promise<void> {
+    async remove(id: string, by: string, wanted?: string): Promise<void> {
       await storage.transaction(async (transaction) => {
-        const { name } = await find(transaction, id);
+        const { name, version } = await find(transaction, id);
+        requireVersion(version, wanted);
         await transaction.deleteFrom('scim_agents').where('id', '=', id).execute();
         await registry.setAgentState(name, 'retired', by, { within: transaction });
       });

@@ -209,15 +209,18 @@ export function createDirectory(deps: DirectoryDependencies) {
     ),
   ];
 
+  /** `work` gets the group as it is in the transaction that writes it: of two changes at once neither brings back whom the other took out. */
   async function writeGroup(
     id: string,
-    group: Resource,
     by: string,
-    version: number | null,
-  ): Promise<Tables['scim_groups']> {
+    change: { isNew: true } | { isNew: false; version: string | undefined },
+    work: (now: Resource) => Promise<Resource>,
+  ): Promise<Resource> {
     const now = clock.now();
-    const row = await storage.transaction(async (transaction) => {
-      const before = version === null ? undefined : await findGroup(transaction, id);
+    const view = await storage.transaction(async (transaction) => {
+      const before = change.isNew ? undefined : await findGroup(transaction, id);
+      if (before && !change.isNew) requireVersion(before.version, change.version);
+      const group = await work(before ? await groupView(transaction, before) : {});
       const display_name = String(group.displayName ?? '').slice(0, 200);
       const external_id = typeof group.externalId === 'string' ? group.externalId : null;
       const other = await transaction
@@ -250,10 +253,10 @@ export function createDirectory(deps: DirectoryDependencies) {
         by,
         changes: [`group "${display_name}": ${membersOf(group).length} members`],
       });
-      return row;
+      return groupView(transaction, row);
     });
     await registry.refresh([]);
-    return row;
+    return view;
   }
 
   return {
@@ -276,9 +279,10 @@ export function createDirectory(deps: DirectoryDependencies) {
         changeUser(id, by, version, async () => readUser(body)),
       patch: (id: string, body: unknown, by: string, version?: string) =>
         changeUser(id, by, version, (now) => patched('User', now, body)),
-      async remove(id: string, by: string): Promise<void> {
+      async remove(id: string, by: string, wanted?: string): Promise<void> {
         const email = await storage.transaction(async (transaction) => {
-          const { email } = await findUser(transaction, id);
+          const { email, version } = await findUser(transaction, id);
+          requireVersion(version, wanted);
           await transaction.deleteFrom('scim_members').where('user_id', '=', id).execute();
           await transaction.deleteFrom('scim_users').where('id', '=', id).execute();
           const successor = registry.snapshot().directory.get(email)?.successor ?? null;
@@ -304,24 +308,16 @@ export function createDirectory(deps: DirectoryDependencies) {
         ),
     },
     groups: {
-      async create(body: unknown, by: string): Promise<Resource> {
-        return groupView(storage.db, await writeGroup(randomUUID(), readGroup(body), by, null));
-      },
+      create: (body: unknown, by: string) => writeGroup(randomUUID(), by, { isNew: true }, async () => readGroup(body)),
       get: async (id: string) => groupView(storage.db, await findGroup(storage.db, id)),
-      async replace(id: string, body: unknown, by: string, version?: string) {
-        const before = await findGroup(storage.db, id);
-        requireVersion(before.version, version);
-        return groupView(storage.db, await writeGroup(id, readGroup(body), by, before.version));
-      },
-      async patch(id: string, body: unknown, by: string, version?: string) {
-        const before = await findGroup(storage.db, id);
-        requireVersion(before.version, version);
-        const after = await patched('Group', await groupView(storage.db, before), body);
-        return groupView(storage.db, await writeGroup(id, after, by, before.version));
-      },
-      async remove(id: string, by: string): Promise<void> {
+      replace: (id: string, body: unknown, by: string, version?: string) =>
+        writeGroup(id, by, { isNew: false, version }, async () => readGroup(body)),
+      patch: (id: string, body: unknown, by: string, version?: string) =>
+        writeGroup(id, by, { isNew: false, version }, (now) => patched('Group', now, body)),
+      async remove(id: string, by: string, wanted?: string): Promise<void> {
         await storage.transaction(async (transaction) => {
-          const { display_name } = await findGroup(transaction, id);
+          const { display_name, version } = await findGroup(transaction, id);
+          requireVersion(version, wanted);
           await setMembers(transaction, id, [], by, false);
           await transaction.deleteFrom('scim_groups').where('id', '=', id).execute();
           await recordChange(transaction, { operation: 'scim-group.delete', by, changes: [`group "${display_name}"`] });

@@ -61,7 +61,7 @@ export function createScimDoor({
         return { status: 200, body: await of.patch(id, body, by, ...version) };
       }
       if (method === 'DELETE') {
-        await of.remove(id, by);
+        await of.remove(id, by, ...version);
         return { status: 204 };
       }
     }

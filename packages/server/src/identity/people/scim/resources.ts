@@ -1,3 +1,4 @@
+import { email as address } from '@gatehouse/protocol';
 import SCIMMY from 'scimmy';
 import { AgentSchema } from './agent-schema.ts';
 
@@ -106,7 +107,7 @@ export function factsOf(user: Resource): UserFacts {
   const userName = String(user.userName ?? '');
   const emails = (user.emails ?? []) as { value?: string; primary?: boolean }[];
   const email = (emails.find(({ primary }) => primary) ?? emails[0])?.value ?? userName;
-  if (!/^[^\s@]{1,64}@[^\s@]{1,189}$/.test(email))
+  if (!address.safeParse(email).success)
     throw scimError(400, 'invalidValue', 'A user needs an email address: in emails, or as userName.');
   const name = user.name as { formatted?: string; givenName?: string; familyName?: string } | undefined;
   const spoken = [name?.givenName, name?.familyName].filter(Boolean).join(' ');
