@@ -38,6 +38,8 @@ describe('an address', () => {
         '::ffff:a9fe:a9fe',
         '64:ff9b::169.254.169.254',
       ],
+      // Azure's host; translators' addresses (RFC 7915, RFC 5214) of loopback; outside of what is given out.
+      ...['168.63.129.16', '::ffff:0:127.0.0.1', '::ffff:0:7f00:1', '4000::1', 'e000::1', '1::7f00:1'],
       ...['2002:a9fe:a9fe::1', 'fd00:ec2::254', '100.100.100.200', 'localhost', '', '127.1', '0x7f.1', '2130706433'],
     ],
   } as const;
@@ -47,12 +49,12 @@ describe('an address', () => {
 });
 
 describe('a name', () => {
-  const resolve = (addresses: string[], allowPrivate: boolean) =>
+  const resolve = (addresses: string[], allowPrivate: boolean, isPlain = false) =>
     new Promise<unknown>((done) => {
       const answer: LookupAddress[] = addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
       const lookup = ((_name: string, _options: unknown, callback: (error: null, found: LookupAddress[]) => void) =>
         callback(null, answer)) as unknown as typeof import('node:dns').lookup;
-      guardedLookup(allowPrivate, lookup)('tools.example', { all: true }, (error, found) =>
+      guardedLookup(allowPrivate, isPlain, lookup)('tools.example', { all: true }, (error, found) =>
         done(error ? error.message : (found as LookupAddress[]).map(({ address }) => address)),
       );
     });
@@ -69,5 +71,13 @@ describe('a name', () => {
   test('never leads to link-local addresses, whatever the operator allows', async () => {
     assert.match(String(await resolve(['169.254.169.254'], true)), /nothing may be called/);
     assert.deepEqual(await resolve(['10.0.0.1'], true), ['10.0.0.1']);
+  });
+
+  test('is called without TLS in private only', async () => {
+    assert.deepEqual(await resolve(['10.0.0.1'], true, true), ['10.0.0.1']);
+    assert.match(
+      String(await resolve(['10.0.0.1', '1.1.1.1'], true, true)),
+      /1\.1\.1\.1, which is called over https only/,
+    );
   });
 });

@@ -41,8 +41,9 @@ const neverRanges = ranges(
   ['::', 128],
   ['fe80::', 10],
   ['ff00::', 8],
-  // Metadata services of clouds inside otherwise private ranges.
+  // Metadata and control services of clouds inside other ranges.
   ['100.100.100.200', 32],
+  ['168.63.129.16', 32],
   ['192.0.0.192', 32],
   ['fd00:ec2::254', 128],
   ['fd20:ce::254', 128],
@@ -54,6 +55,9 @@ function ranges(...subnets: [string, number][]): BlockList {
   return list;
 }
 
+/** All that is given out of IPv6 (RFC 4291 §2.4): what is elsewhere and not listed above is an address of some translator, or of nobody. */
+const globalUnicast = ranges(['2000::', 3]);
+
 export function addressKind(address: string): AddressKind {
   const plain = address.split('%')[0] ?? address;
   const family = isIP(plain);
@@ -64,7 +68,8 @@ export function addressKind(address: string): AddressKind {
   }
   const type = family === 4 ? 'ipv4' : 'ipv6';
   if (neverRanges.check(plain, type)) return 'never';
-  return privateRanges.check(plain, type) ? 'private' : 'public';
+  if (privateRanges.check(plain, type)) return 'private';
+  return family === 4 || globalUnicast.check(plain, type) ? 'public' : 'never';
 }
 
 /** IPv4-mapped and -compatible, NAT64 (64:ff9b::/96) and 6to4 (2002::/16) addresses lead to the IPv4 address inside. */
@@ -103,8 +108,11 @@ export class AddressRefused extends Error {
   override readonly name = 'AddressRefused';
 }
 
-export function checkAddress(host: string, address: string, allowPrivate: boolean): void {
+/** `isPlain`: without TLS, which is for one's own network; on the way to a public address anybody could write the answer. */
+export function checkAddress(host: string, address: string, allowPrivate: boolean, isPlain = false): void {
   const kind = addressKind(address);
+  if (kind === 'public' && isPlain)
+    throw new AddressRefused(`${host} is at the public address ${address}, which is called over https only.`);
   if (kind === 'public' || (kind === 'private' && allowPrivate)) return;
   throw new AddressRefused(
     kind === 'never'
@@ -114,12 +122,16 @@ export function checkAddress(host: string, address: string, allowPrivate: boolea
 }
 
 /** Resolves as the system does and refuses the whole name if any of its addresses is refused. */
-export function guardedLookup(allowPrivate: boolean, lookup: typeof systemLookup = systemLookup): LookupFunction {
+export function guardedLookup(
+  allowPrivate: boolean,
+  isPlain = false,
+  lookup: typeof systemLookup = systemLookup,
+): LookupFunction {
   return (hostname, options, callback) => {
     lookup(hostname, { ...options, all: true }, (error, addresses) => {
       if (error) return callback(error, []);
       try {
-        for (const { address } of addresses) checkAddress(hostname, address, allowPrivate);
+        for (const { address } of addresses) checkAddress(hostname, address, allowPrivate, isPlain);
       } catch (refused) {
         return callback(refused as Error, []);
       }

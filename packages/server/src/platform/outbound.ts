@@ -21,7 +21,7 @@ export interface OutboundRequest {
   method?: 'GET' | 'POST';
   headers?: Record<string, string>;
   body?: string;
-  /** Loopback and private addresses, also over http: only where an operator has said so. Link-local never. */
+  /** Loopback and private addresses, those also over http: only where an operator has said so. Link-local never. */
   allowPrivateAddress?: boolean;
   /** PEM certificates to trust instead of the system's. */
   ca?: string;
@@ -45,8 +45,8 @@ const MAX_AGENTS = 64;
 export function createOutbound(): Outbound {
   const agents = new Map<string, Agent>();
 
-  const agentFor = (allowPrivate: boolean, ca: string | undefined): Dispatcher => {
-    const key = `${allowPrivate} ${ca ?? ''}`;
+  const agentFor = (allowPrivate: boolean, isPlain: boolean, ca: string | undefined): Dispatcher => {
+    const key = `${allowPrivate} ${isPlain} ${ca ?? ''}`;
     let agent = agents.get(key);
     if (!agent) {
       if (agents.size >= MAX_AGENTS) {
@@ -55,7 +55,7 @@ export function createOutbound(): Outbound {
         first.close().catch(() => undefined);
       }
       agent = new Agent({
-        connect: { lookup: guardedLookup(allowPrivate), timeout: TIMEOUT_MS, ...(ca !== undefined && { ca }) },
+        connect: { lookup: guardedLookup(allowPrivate, isPlain), timeout: TIMEOUT_MS, ...(ca !== undefined && { ca }) },
         connections: 4,
         keepAliveTimeout: 4_000,
       });
@@ -70,7 +70,7 @@ export function createOutbound(): Outbound {
     try {
       const answer = await request(target, {
         method: options.method ?? 'GET',
-        dispatcher: agentFor(allowPrivateAddress, options.ca),
+        dispatcher: agentFor(allowPrivateAddress, target.protocol === 'http:', options.ca),
         signal: AbortSignal.timeout(timeoutMs),
         headers: { accept: 'application/json', ...options.headers },
         ...(options.body !== undefined && { body: options.body }),
@@ -128,7 +128,7 @@ function checkUrl(url: string, allowPrivate: boolean): URL {
   const literal = target.hostname.replace(/^\[|\]$/g, '');
   try {
     // A literal address is connected to without a lookup.
-    if (isIP(literal) !== 0) checkAddress(literal, literal, allowPrivate);
+    if (isIP(literal) !== 0) checkAddress(literal, literal, allowPrivate, target.protocol === 'http:');
   } catch (cause) {
     throw failed('address-refused', url, messageOf(cause), cause);
   }
