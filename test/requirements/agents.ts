@@ -23,6 +23,12 @@ export const agents: Requirement[] = [
     source: 'SECURITY.md#law-6',
   },
   {
+    id: 'enroll.keyring',
+    promise:
+      'A key that is kept in the keyring of the system is in no file in the clear, and a keyring that is locked gives nothing and says so',
+    source: 'docs/how-to/run-an-agent.md',
+  },
+  {
     id: 'enroll.join-token',
     promise: 'A join token enrols one key, from any machine, and appears in no argument list and no output',
     source: 'docs/how-to/run-an-agent.md',

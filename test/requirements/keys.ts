@@ -5,7 +5,7 @@ export const keys: Requirement[] = [
   {
     id: 'backup.restore',
     promise:
-      'A restored backup holds the records that were, verifies, and accepts nothing that was given out before: tokens, tasks, sessions, approvals, directory tokens; agents are suspended and the killed stay dead',
+      'A restored backup holds the records that were, verifies, and accepts nothing that was given out before: tokens, SVIDs, tasks, sessions, approvals, delegations, join tokens, directory tokens; agents and workloads are suspended and the killed stay dead',
     source: 'docs/how-to/back-up-and-restore.md',
   },
   {
@@ -13,6 +13,12 @@ export const keys: Requirement[] = [
     promise:
       'Neither a key-encryption key nor a passphrase is in output, errors, server logs, a command line, or the environment of a child',
     source: 'SECURITY.md#law-3',
+  },
+  {
+    id: 'backup.tools',
+    promise:
+      'A pg_dump that is missing or older than the server stops the backup with an error that names both versions and what to install',
+    source: 'docs/how-to/back-up-and-restore.md',
   },
   {
     id: 'backup.refused',

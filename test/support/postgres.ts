@@ -23,7 +23,8 @@ export type TestPostgres = {
   close(): Promise<void>;
 };
 export type TestDatabase = { name: string; url: string; drop(): Promise<void> };
-export type PostgresVersion = '18' | '15' | 'any';
+/** Major version. */
+export type PostgresVersion = `${number}` | 'any';
 
 type Cluster = {
   binaries: Binaries;

@@ -49,6 +49,13 @@ async function find(agent: string): Promise<AgentKey | undefined> {
 
 function noKeyring(cause: unknown): CliFailure {
   const detail = cause instanceof Error ? ` (${cause.message})` : '';
+  if (/unlock prompt|locked/i.test(detail))
+    return new CliFailure(
+      'unavailable',
+      'keyring.locked',
+      `The keyring is locked${detail}: unlock it, or sign in to the session that it belongs to, and try again.`,
+      { cause },
+    );
   return new CliFailure(
     'unavailable',
     'keyring.unavailable',

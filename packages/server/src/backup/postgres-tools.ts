@@ -12,9 +12,11 @@ function connectionOf(url: string): { address: string; environment: NodeJS.Proce
   const password = decodeURIComponent(parsed.password) || parsed.searchParams.get('password');
   parsed.password = '';
   parsed.searchParams.delete('password');
-  const { PATH, HOME, LANG, PGPASSFILE, PGPASSWORD, PGSSLROOTCERT, PGSSLCERT, PGSSLKEY, PGSSLMODE } = process.env;
-  const passed = { PATH, HOME, LANG, PGPASSFILE, PGPASSWORD, PGSSLROOTCERT, PGSSLCERT, PGSSLKEY, PGSSLMODE };
-  return { address: parsed.href, environment: { ...passed, ...(password && { PGPASSWORD: password }) } };
+  const { PATH, HOME, PGPASSFILE, PGPASSWORD, PGSSLROOTCERT, PGSSLCERT, PGSSLKEY, PGSSLMODE } = process.env;
+  const passed = { PATH, HOME, PGPASSFILE, PGPASSWORD, PGSSLROOTCERT, PGSSLCERT, PGSSLKEY, PGSSLMODE };
+  // Its complaints are read below, and in other languages they would not be understood.
+  const environment = { ...passed, LC_ALL: 'C', ...(password && { PGPASSWORD: password }) };
+  return { address: parsed.href, environment };
 }
 
 /** PostgreSQL's own dump, of the state that the exported snapshot names. */
@@ -66,8 +68,18 @@ async function run(program: string, env: NodeJS.ProcessEnv, args: string[], inpu
 }
 
 function failure(program: string, complaint: string): GatehouseError {
-  const hint = /version mismatch|unsupported version/.test(complaint)
-    ? ` Put ${program} of the server's version, or a newer one, first on the PATH.`
-    : '';
-  return new GatehouseError('unavailable', 'backup.postgres-tool', `${program} failed: ${complaint}.${hint}`);
+  const [, server, own] = /server version: ([^;\s]+).*; \w+ version: (\S+)/.exec(complaint) ?? [];
+  const tooOld =
+    server !== undefined
+      ? `${program} on the PATH is of version ${own}, and the server of ${server}, which it cannot read.`
+      : /unsupported version .* in file header/.test(complaint)
+        ? `${program} on the PATH is older than the pg_dump that made the backup, and cannot read it.`
+        : undefined;
+  if (tooOld === undefined)
+    return new GatehouseError('unavailable', 'backup.postgres-tool', `${program} failed: ${complaint}`);
+  return new GatehouseError(
+    'unavailable',
+    'backup.postgres-tools-too-old',
+    `${tooOld} Put PostgreSQL's client programs of that version or a newer one first on the PATH (Debian has them in /usr/lib/postgresql/VERSION/bin), and try again.`,
+  );
 }
