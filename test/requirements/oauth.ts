@@ -38,6 +38,16 @@ export const oauth: Requirement[] = [
     source: 'MCP 2026-07-28, authorization',
   },
   {
+    id: 'oauth.no-enumeration',
+    promise: 'Whoever proves nothing hears at no endpoint whether an agent of some name exists',
+    source: 'RFC 6749 §5.2, RFC 9700 §4',
+  },
+  {
+    id: 'rfc7009.whatever-its-chain',
+    promise: 'A token that is revoked while it is refused for another reason stays revoked when that reason is gone',
+    source: 'RFC 7009 §2',
+  },
+  {
     id: 'consent.exactly',
     promise: 'A consent is for what was shown or less: a changed digest or an added tool is refused',
     source: 'law 5',

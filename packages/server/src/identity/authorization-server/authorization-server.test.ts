@@ -8,6 +8,7 @@ import { createRemoteJWKSet, exportJWK, jwtVerify } from 'jose';
 import * as oauth from 'oauth4webapi';
 import { type AgentClient, createAgentClient, insecure, supportTask } from '../testing/agent-client.ts';
 import { createKey, type EnrolledAgent, type House, openHouse } from '../testing/house.ts';
+import { endpoints } from './server-metadata.ts';
 
 let house: House;
 let agent: EnrolledAgent;
@@ -221,6 +222,27 @@ describe('documents', () => {
     assert.match(response.headers.get('content-security-policy') ?? '', /frame-ancestors 'none'/);
     assert.equal(response.headers.get('x-frame-options'), 'DENY');
     assert.match(await response.text(), /invalid_client/);
+  });
+
+  /** @proves oauth.no-enumeration */
+  test('nobody who proves nothing hears which agents exist', async () => {
+    for (const path of Object.values(endpoints)) {
+      const ask = async (client_id: string) => {
+        const form = new URLSearchParams({
+          client_id,
+          grant_type: 'client_credentials',
+          token: 'x',
+          response_type: 'code',
+          redirect_uri: 'https://app.example/callback',
+        });
+        const response =
+          path === endpoints.authorize
+            ? await fetch(`${house.publicUrl}${path}?${form}`, { redirect: 'manual' })
+            : await fetch(house.publicUrl + path, { method: 'POST', body: form });
+        return [response.status, await response.text()];
+      };
+      assert.deepEqual(await ask('agent-support-prod'), await ask('agent-nobody-prod'), path);
+    }
   });
 
   test('the routes that mint are those that are declared', () => {

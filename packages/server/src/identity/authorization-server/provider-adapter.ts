@@ -1,5 +1,5 @@
 import { name } from '@gatehouse/protocol';
-import { type Adapter, type AdapterFactory, type AdapterPayload, errors } from 'oidc-provider';
+import { type Adapter, type AdapterFactory, type AdapterPayload, errors, Provider } from 'oidc-provider';
 import type { Clock, Json } from '../../platform/index.ts';
 import type { Registry } from '../../registry/index.ts';
 import type { Storage } from '../../storage/index.ts';
@@ -32,7 +32,11 @@ export function createAdapters(dependencies: {
       if (federated) return federated;
       // An agent may call itself by its SPIFFE ID (draft-ietf-oauth-spiffe-client-auth).
       const named = svids.principalOf(id);
-      const agent = registry.snapshot().agents.get(named?.kind === 'agent' ? named.name : id);
+      // Nobody proves anything at the authorization endpoint: there it must not be found out which agents exist.
+      const agent =
+        Provider.ctx?.oidc?.route === 'authorization'
+          ? undefined
+          : registry.snapshot().agents.get(named?.kind === 'agent' ? named.name : id);
       if (!agent) return drivenClient(registry.snapshot(), id) ?? findDynamicClient(dependencies, id);
       if (!name.safeParse(agent.name).success) return undefined;
       if (named?.kind === 'agent' && named.environment !== agent.manifest.environment) return undefined;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { resourceServerManifest } from '@gatehouse/protocol';
 import { decodeJwt } from 'jose';
 import * as oauth from 'oauth4webapi';
 import { limits } from '../../platform/index.ts';
@@ -272,6 +273,59 @@ test('no exchange with a token that is revoked, expired or of a stopped agent or
     says: /revoked/,
   });
   assertCleanLog(house);
+});
+
+/** @proves rfc7009.whatever-its-chain */
+test('a token that was given back does not come back with its chain, which was suspended at that moment', async () => {
+  const first = await client(A).startTask();
+  const child = await handOn(B, first.access_token);
+  await house.registry.setAgentState(A, 'suspended', 'gatehouse');
+  await house.settled();
+  await client(B).revoke(child.access_token);
+  await house.registry.setAgentState(A, 'active', 'gatehouse');
+  await house.settled();
+  assert.equal(await statusOf(B, child.access_token), 401);
+});
+
+/** @proves id-jag.issue */
+test('whoever may be handed no tasks any more takes the person of one nowhere', async () => {
+  const manifest = (to: string[]) => {
+    const delegatesTo = { agents: to, blueprints: [] };
+    return agentManifest(A, { keys: [(agents.get(A) as EnrolledAgent).publicJwk], delegatesTo });
+  };
+  const issuer = 'https://elsewhere.example';
+  await house.apply(
+    { kind: 'Group', name: 'travellers', members: [USER], allow: [] },
+    resourceServerManifest.parse({
+      kind: 'ResourceServer',
+      name: 'elsewhere',
+      issuer,
+      resources: [],
+      scopes: [],
+      clients: { [B]: B },
+      templates: ['support'],
+      groups: ['travellers'],
+    }),
+  );
+  const task = await house.registry.startTask(A, { ...supportTask, type: 'urn:gatehouse:task' }, { user: USER });
+  const first = await client(A).startTask({ type: 'urn:gatehouse:task', task: task.id });
+  const { access_token: token } = await handOn(B, first.access_token);
+  const wish = {
+    requested_token_type: 'urn:ietf:params:oauth:token-type:id-jag',
+    audience: issuer,
+    authorization_details: undefined,
+  };
+  assert.equal((await client(B).post(exchange(token, wish))).status, 200);
+  await house.apply(manifest([]));
+  try {
+    await assertRefused(house, client(B), exchange(token, wish), {
+      status: 400,
+      error: 'actor_unauthorized',
+      says: /does not hand tasks on/,
+    });
+  } finally {
+    await house.apply(manifest([B]));
+  }
 });
 
 test('a token that has run out is not exchanged, although its task is running', async () => {

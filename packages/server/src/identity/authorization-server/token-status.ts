@@ -1,7 +1,7 @@
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import type { Registry } from '../../registry/index.ts';
 import { consentOf } from '../consent/consent.ts';
-import { type AccessTokenClaims, actorClaims } from '../tokens/access-token.ts';
+import { type AccessTokenClaims, actorClaims, presenterOf } from '../tokens/access-token.ts';
 import { type TokenReader, whyStopped } from '../tokens/authenticate.ts';
 import { CredentialError } from '../tokens/credential-error.ts';
 import { confirmation } from '../tokens/issue-access-token.ts';
@@ -20,11 +20,12 @@ export function createTokenStatus({
   registry: Registry;
   publicUrl: string;
 }) {
-  const own = async (ctx: KoaContextWithOIDC) => {
+  const own = async (ctx: KoaContextWithOIDC, read: (token: string) => Promise<AccessTokenClaims>) => {
     const { client, params } = ctx.oidc;
-    const live = await readOrUndefined(reader, String(params?.token ?? ''));
-    return live && clientOf(live.claims) === client?.clientId ? live : undefined;
+    const claims = await orUndefined(read(String(params?.token ?? '')));
+    return claims && clientOf(claims) === client?.clientId ? claims : undefined;
   };
+  const live = async (token: string) => (await reader.read(token)).claims;
 
   /** A refresh token is alive as long as it would be answered with a token: not after its task, and not while its agent is stopped. */
   const refreshToken = async ({ entities }: KoaContextWithOIDC['oidc'], answer: object): Promise<object> => {
@@ -46,22 +47,24 @@ export function createTokenStatus({
     if (oidc.route === 'introspection' && oidc.entities.RefreshToken && isActive(body))
       ctx.body = await refreshToken(oidc, body);
     if (!isDeclined(body)) return;
-    const live = await own(ctx);
     ctx.status = 200;
     if (oidc.route === 'revocation') {
-      if (live) await registry.revokeToken(live.claims.jti, live.claims.exp * 1000, live.agent.spiffeId);
+      // Also one that is refused at the moment, because an agent of its chain is suspended: it must not come back.
+      const revoked = await own(ctx, reader.claims);
+      if (revoked) await registry.revokeToken(revoked.jti, revoked.exp * 1000, presenterOf(revoked));
       ctx.body = '';
       return;
     }
-    if (!live) {
+    const active = await own(ctx, live);
+    if (!active) {
       ctx.body = { active: false };
       return;
     }
-    const { gatehouse: _, ...claims } = live.claims;
+    const { gatehouse: _, ...claims } = active;
     ctx.body = {
       active: true,
       ...claims,
-      client_id: clientOf(live.claims),
+      client_id: clientOf(active),
       token_type: claims.cnf?.jkt ? 'DPoP' : 'Bearer',
     };
   };
@@ -70,9 +73,9 @@ export function createTokenStatus({
 /** To whom the token was given (RFC 7662 `client_id`): the client that a person drives the agent with, or the agent. */
 const clientOf = ({ client_id, gatehouse }: AccessTokenClaims) => gatehouse.client ?? client_id;
 
-async function readOrUndefined(reader: TokenReader, token: string) {
+async function orUndefined<T>(reading: Promise<T>): Promise<T | undefined> {
   try {
-    return await reader.read(token);
+    return await reading;
   } catch (error) {
     if (error instanceof CredentialError) return undefined;
     throw error;

@@ -78,6 +78,7 @@ describe('token signing keys', () => {
     assert.deepEqual(kids(keys), [old, next]);
     now += 61_000;
     assert.deepEqual(kids(keys), [next]);
+    assert.equal(await keys.verifier(old), undefined, 'a key that was taken from us long ago signs no more');
     const third = await keys.rotate({ by: 'gatehouse' });
     assert.deepEqual(kids(keys), [next, third.kid]);
     assert.equal(await keys.verifier(old), undefined);

@@ -138,7 +138,11 @@ export async function openSigningKeys(
   }
 
   const nextRotation = () => (keys.at(-1) as Key).createdAt + (dependencies.keyMaxAgeMs ?? KEY_MAX_AGE_MS);
-  const find = (kid: string) => keys.find((key) => key.published.kid === kid)?.public;
+  const find = (kid: string) => {
+    const index = keys.findIndex((key) => key.published.kid === kid);
+    // Nothing that it signed can be alive: what bears its name now was made with a stolen key.
+    return index === -1 || isDone(index, clock.now()) ? undefined : (keys[index] as Key).public;
+  };
 
   return {
     jwks() {

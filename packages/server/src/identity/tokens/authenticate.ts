@@ -31,6 +31,8 @@ interface Dependencies {
 export interface TokenReader extends Tokens {
   /** The claims of a token that would be accepted now, proof aside. Throws CredentialError. */
   read(token: string): Promise<LiveToken>;
+  /** The claims of a token that is ours, whether or not it would be accepted now. Throws CredentialError. */
+  claims(token: string): Promise<AccessTokenClaims>;
 }
 
 export interface LiveToken {
@@ -61,8 +63,10 @@ export function createTokenReader(dependencies: Dependencies): TokenReader {
     const known = verified.get(tokenHash);
     if (known && known.keysVersion === keys.version()) return known.claims;
     verified.delete(tokenHash);
+    // Of before: keys that change meanwhile must not leave behind a token that the former ones have verified.
+    const keysVersion = keys.version();
     const claims = await verifyAccessToken(token, { keys, issuer: publicUrl, now });
-    verified.set(tokenHash, { claims, keysVersion: keys.version() });
+    verified.set(tokenHash, { claims, keysVersion });
     return claims;
   };
 
@@ -138,6 +142,7 @@ export function createTokenReader(dependencies: Dependencies): TokenReader {
 
   return {
     read,
+    claims: (token) => claimsOf(token, hash('sha256', token, 'base64url'), clock.now()),
     async authenticate(request) {
       const url = request.url.startsWith('/') ? `${publicUrl}${request.url}` : request.url;
       if (!request.authorization) {

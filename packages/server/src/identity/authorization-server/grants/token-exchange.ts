@@ -53,6 +53,7 @@ export function createTokenExchangeGrant(dependencies: ExchangeDependencies): Gr
           'An ID-JAG is for the task of the subject_token: leave authorization_details and actor_token out.',
         );
       const subject = await readSubject(reader, params.subject_token, params.subject_token_type);
+      checkLine(dependencies, [subject.agent, ...agentsAbove(dependencies, subject)]);
       const resources = ctx.oidc.body?.resource === undefined ? [] : [params.resource ?? []].flat();
       const wish = { audiences: [params.audience ?? []].flat(), resources, scope: params.scope };
       return exchangeForIdJag(dependencies, ctx, { agent: actor, subject, wish });
@@ -128,16 +129,23 @@ async function live(reader: TokenReader, token: string, parameter: string): Prom
   }
 }
 
-function checkMayHandOn({ registry }: ExchangeDependencies, { agent, task, chain }: LiveToken, actor: Agent): void {
+function checkMayHandOn(dependencies: ExchangeDependencies, subject: LiveToken, actor: Agent): void {
+  const { agent, task, chain } = subject;
   if ([agent.name, ...chain.map((link) => link.agent)].includes(actor.name))
     throw invalidRequest(
       `${actor.name} is in the chain of task ${task.id} already: a chain is a line, and no token makes itself live for longer.`,
     );
-  const snapshot = registry.snapshot();
-  const links = [actor, agent, ...chain.flatMap((link) => snapshot.agents.get(link.agent) ?? [])];
-  for (const [at, to] of links.slice(0, -1).entries()) {
-    const from = links[at + 1] as Agent;
-    if (mayHandOn(snapshot, from, to)) continue;
+  checkLine(dependencies, [actor, agent, ...agentsAbove(dependencies, subject)]);
+}
+
+const agentsAbove = ({ registry }: ExchangeDependencies, { chain }: LiveToken): Agent[] =>
+  chain.flatMap((link) => registry.snapshot().agents.get(link.agent) ?? []);
+
+/** Outermost first: each still hands its tasks on to the one before it. */
+function checkLine({ registry }: ExchangeDependencies, agents: Agent[]): void {
+  for (const [at, to] of agents.slice(0, -1).entries()) {
+    const from = agents[at + 1] as Agent;
+    if (mayHandOn(registry.snapshot(), from, to)) continue;
     throw oauthError(
       'actor_unauthorized',
       `${from.name} does not hand tasks on to ${to.name}. Its owner ${from.manifest.owner} can name it under delegatesTo, in the same environment.`,
