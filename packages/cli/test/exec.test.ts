@@ -93,6 +93,21 @@ describe('gatehouse exec', () => {
     assert.deepEqual(JSON.parse(stdout || 'null'), [404, 404, 404, 404, 404, 404, 404], stderr);
   });
 
+  it('passes on what clients say of their connection to nobody: those of Java ask for HTTP/2, curl for a leave to go on', async (t) => {
+    const { exec } = await open(t);
+    const script = `
+      import { request } from 'node:http';
+      const headers = { 'content-type': 'application/json', accept: 'application/json, text/event-stream', connection: 'Upgrade, HTTP2-Settings, Keep-Alive',
+        upgrade: 'h2c', 'http2-settings': 'AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA', 'keep-alive': 'timeout=5', expect: '100-continue', te: 'trailers' };
+      const sent = request(process.env.GATEHOUSE_MCP_URL, { method: 'POST', headers }, async (answer) => {
+        console.log(answer.statusCode, (await answer.setEncoding('utf8').toArray()).join('').includes('serverInfo'));
+      });
+      sent.on('continue', () => sent.end(${JSON.stringify(JSON.stringify(initialize))}));
+      sent.flushHeaders();`;
+    const { stdout, stderr } = await exec(script);
+    assert.equal(stdout.trim(), '200 true', stderr);
+  });
+
   /** @proves exec.signals */
   for (const [signal, code] of [
     ['SIGTERM', 143],

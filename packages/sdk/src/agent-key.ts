@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { calculateJwkThumbprint, importJWK, type JWK } from 'jose';
 
@@ -18,13 +18,23 @@ export async function generateAgentKey(path: string): Promise<AgentKey> {
   return readAgentKey(path);
 }
 
-/** Reads a key file; refuses one that other users of the machine can read. */
+/**
+ * Reads a key file; refuses one that other users of the machine can read, or have made: whoever wrote it has the key, and enrolled it
+ * would be theirs. What root has made (a mounted secret) is taken.
+ */
 export async function readAgentKey(path: string): Promise<AgentKey> {
-  const { mode } = await stat(path);
-  if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
-    throw new Error(`The key file ${path} can be read by others. Run: chmod 600 ${path}`);
+  const file = await open(path, 'r');
+  try {
+    const { mode, uid } = await file.stat();
+    if (process.platform !== 'win32') {
+      if ((mode & 0o077) !== 0) throw new Error(`The key file ${path} can be read by others. Run: chmod 600 ${path}`);
+      if (uid !== 0 && uid !== process.getuid?.())
+        throw new Error(`The key file ${path} belongs to another user, who has the key as well. Name one of your own.`);
+    }
+    return await agentKeyFromJwk(JSON.parse(await file.readFile('utf8')) as JWK);
+  } finally {
+    await file.close();
   }
-  return agentKeyFromJwk(JSON.parse(await readFile(path, 'utf8')) as JWK);
 }
 
 export async function agentKeyFromJwk(jwk: JWK): Promise<AgentKey> {

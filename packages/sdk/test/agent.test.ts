@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, request as forward, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -280,6 +280,17 @@ describe('an agent’s key', () => {
     chmodSync(keyFile, 0o644);
     await assert.rejects(readAgentKey(keyFile), /can be read by others.*chmod 600/);
     chmodSync(keyFile, 0o600);
+  });
+
+  it('is refused when another user has made the file: they have the key as well', {
+    skip: process.getuid?.() !== 0 && 'only root can read such a file',
+  }, async () => {
+    const path = join(directory, 'planted.jwk');
+    await generateAgentKey(path);
+    chownSync(path, 65_534, 65_534);
+    await assert.rejects(readAgentKey(path), /belongs to another user/);
+    chownSync(path, 0, 0);
+    assert.equal((await readAgentKey(path)).publicJwk.kty, 'EC');
   });
 
   it('is refused when it is none', async () => {

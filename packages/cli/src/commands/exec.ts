@@ -48,7 +48,7 @@ function environmentOf(
   env: Record<string, string | undefined>,
   { mcpUrl, url, task }: { mcpUrl: string; url: string; task: string },
 ): Record<string, string> {
-  const { GATEHOUSE_TOKEN: _, ...others } = env;
+  const { GATEHOUSE_TOKEN: _, GATEHOUSE_ID_TOKEN: _platform, ...others } = env;
   const plain = Object.entries(others).filter((entry): entry is [string, string] => entry[1] !== undefined);
   return { ...Object.fromEntries(plain), GATEHOUSE_URL: url, GATEHOUSE_MCP_URL: mcpUrl, GATEHOUSE_TASK: task };
 }

@@ -19,10 +19,17 @@ export interface ExecProxy {
 }
 
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
-/** Those that are about one connection, or are ours to set (RFC 9110 §7.6.1). */
+/** Those that are about one connection, or are ours to set (RFC 9110 §7.6.1, §10.1.1). */
 const DROPPED = new Set([
   'host',
   'connection',
+  'keep-alive',
+  'proxy-connection',
+  'upgrade',
+  'http2-settings',
+  'expect',
+  'te',
+  'trailer',
   'authorization',
   'dpop',
   'content-length',
