@@ -77,4 +77,15 @@ export const trustDomain: Requirement[] = [
     promise: 'A JWT-SVID proves its agent when this server is its only audience, and once',
     source: 'draft-ietf-oauth-spiffe-client-auth, "Client Authentication with JWT-SVIDs"',
   },
+  {
+    id: 'spiffe-client-auth.by-rule',
+    promise: 'A JWT-SVID of a federated trust domain proves the one agent that a trust rule lets it stand for, once',
+    source: 'draft-ietf-oauth-spiffe-client-auth, "Client Authentication with JWT-SVIDs"',
+  },
+  {
+    id: 'spiffe.x509-by-rule',
+    promise:
+      'An X.509-SVID of a federated trust domain is the one agent that exactly one rule says, and its tokens end with it, its rule and its bundle',
+    source: 'RFC 8705 §§2–3; SPIFFE Federation §6',
+  },
 ];

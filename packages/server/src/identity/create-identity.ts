@@ -94,8 +94,6 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
   const core = await openTrustDomain(dependencies);
   const delegations = createDelegations(dependencies);
   const { clientMetadata = { hosts: null }, dynamicClients = false } = dependencies;
-  const peers = createPeers({ svids: core, clock });
-  const trustDomain = { ...core, ...createSvidRoutes({ ...dependencies, trustDomain: core, reader, proofs, peers }) };
   const issuerKeys = createIssuerKeys(dependencies);
   const federation = createFederation({
     ...dependencies,
@@ -105,6 +103,8 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
       if (from !== domain) throw new GatehouseError('forbidden', 'svid.other-domain', `The SVID is one of ${from}.`);
     },
   });
+  const peers = createPeers({ svids: core, standingOf: federation.standingOf, clock });
+  const trustDomain = { ...core, ...createSvidRoutes({ ...dependencies, trustDomain: core, reader, proofs, peers }) };
   const tokenEndpoint = publicUrl + endpoints.token;
   return {
     tokens: reader,

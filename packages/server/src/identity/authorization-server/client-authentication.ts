@@ -1,10 +1,12 @@
 import { hash } from 'node:crypto';
 import { errors, type KoaContextWithOIDC, Provider } from 'oidc-provider';
 import { type Clock, GatehouseError } from '../../platform/index.ts';
-import type { Agent } from '../../registry/index.ts';
+import type { Agent, Registry } from '../../registry/index.ts';
 import type { Storage } from '../../storage/index.ts';
 import type { PeerCertificate } from '../client-certificate/peers.ts';
-import type { Principal, SvidVerifier } from '../client-certificate/svid-verifier.ts';
+import type { Principal, SvidVerifier, VerifiedSvid } from '../client-certificate/svid-verifier.ts';
+import type { Federation } from '../federation/index.ts';
+import { whyStopped } from '../tokens/authenticate.ts';
 import { MalformedJws, parseCompactJws } from '../tokens/jws.ts';
 import { arrivalOf } from './arrival.ts';
 import { withFederatedClient } from './grants/jwt-bearer.ts';
@@ -21,23 +23,29 @@ import { useAssertion } from './used-assertions.ts';
  * - a JWT-SVID as `client_assertion` (draft-ietf-oauth-spiffe-client-auth, "Client Authentication with JWT-SVIDs"), which the library
  *   has no notion of: verified here, and what remains for the library is a client that needs no more proof.
  *
- * The request may name the agent, or its SPIFFE ID, as `client_id`.
+ * An SVID of a federated trust domain proves the agent that exactly one trust rule lets it stand for. The request may name the agent, or the
+ * SPIFFE ID of its SVID, as `client_id`.
  */
 export const JWT_SVID_ASSERTION = 'urn:ietf:params:oauth:client-assertion-type:jwt-spiffe';
 
 const MAX_SVID_CHARS = 4_096;
 
-/** Begins what may be said of a JWT-SVID to whoever sent it: it tells nothing of which agents exist. */
-export const SVID_REFUSED = 'The JWT-SVID is refused: ';
+/** Begin what may be said of an SVID to whoever sent it: it tells nothing of which agents exist. */
+const JWT_REFUSED = 'The JWT-SVID is refused: ';
+const CERTIFICATE_REFUSED = 'The client certificate is refused: ';
+export const mayBeSaid = (reason: string): boolean =>
+  reason.startsWith(JWT_REFUSED) || reason.startsWith(CERTIFICATE_REFUSED);
 
 /** As the record of a token names them. */
 export type AuthenticationMethod = 'private_key_jwt' | 'tls_client_auth' | 'spiffe_jwt';
 
 interface Dependencies {
   storage: Storage;
+  registry: Registry;
   clock: Clock;
   publicUrl: string;
   svids: SvidVerifier;
+  federation: Federation;
 }
 
 type NamedAgent = Extract<Principal, { kind: 'agent' }>;
@@ -45,7 +53,14 @@ type NamedAgent = Extract<Principal, { kind: 'agent' }>;
 /** A JWT-SVID that was sent as client assertion, and what came of its verification. */
 interface SentSvid {
   token: string;
-  proven?: Promise<NamedAgent>;
+  proven?: Promise<ProvenAgent>;
+}
+
+interface ProvenAgent {
+  agent: NamedAgent;
+  spiffeId: string;
+  /** The trust rule that lets a foreign SVID stand for the agent. */
+  rule?: string;
 }
 
 type Context = Pick<KoaContextWithOIDC, 'oidc' | 'req' | 'href'>;
@@ -82,6 +97,36 @@ function subjectOf(token: string): string | undefined {
   }
 }
 
+/** The agent that an SVID of the request at hand stands for by trust rule, if this is its SPIFFE ID. */
+export async function agentByRule(dependencies: Dependencies, clientId: string): Promise<NamedAgent | undefined> {
+  const ctx = Provider.ctx as Context | undefined;
+  if (!ctx || !clientId.startsWith('spiffe://')) return undefined;
+  const svid = sent.get(ctx.oidc);
+  if (svid) {
+    const proven = await provenBy(dependencies, svid);
+    return proven.rule !== undefined && proven.spiffeId === clientId ? proven.agent : undefined;
+  }
+  const { certificate } = arrivalOf(ctx).peer;
+  return certificate?.rule !== undefined &&
+    certificate.principal?.kind === 'agent' &&
+    certificate.svid.spiffeId === clientId
+    ? certificate.principal
+    : undefined;
+}
+
+/**
+ * Says to whoever has nothing but a verified SVID of a federated trust domain why it lets nobody in; the same whether or not there is such an
+ * agent.
+ */
+export async function refuseStranger({ federation }: Pick<Dependencies, 'federation'>): Promise<void> {
+  const ctx = Provider.ctx as Context | undefined;
+  if (!ctx || ctx.oidc.params?.client_assertion !== undefined || sent.has(ctx.oidc)) return;
+  const { certificate } = arrivalOf(ctx).peer;
+  if (certificate?.stranger === undefined) return;
+  await federation.refuseSvid(certificate.svid.spiffeId, certificate.stranger);
+  throw new errors.InvalidClientAuth(`${CERTIFICATE_REFUSED}${certificate.stranger}`);
+}
+
 /** The members of an agent's client metadata (RFC 7591 §2) that say how it proves itself in the request at hand. */
 export async function authenticationMetadata(
   dependencies: Dependencies,
@@ -90,12 +135,12 @@ export async function authenticationMetadata(
   const ctx = Provider.ctx as Context | undefined;
   const svid = ctx && sent.get(ctx.oidc);
   if (svid) {
-    svid.proven ??= prove(dependencies, svid.token);
-    if (!isSame(await svid.proven, agent))
+    if (!isSame((await provenBy(dependencies, svid)).agent, agent))
       throw new errors.InvalidClientAuth('the JWT-SVID is of another agent than client_id');
     return { token_endpoint_auth_method: 'none' };
   }
   if (ctx && ctx.oidc.params?.client_assertion === undefined && arrivalOf(ctx).peer.certificate) {
+    await refuseStranger(dependencies);
     await checkCertificate(dependencies, arrivalOf(ctx).peer.certificate as PeerCertificate, agent);
     return { token_endpoint_auth_method: 'tls_client_auth', tls_client_auth_san_uri: agent.spiffeId };
   }
@@ -107,31 +152,63 @@ export async function authenticationMetadata(
   };
 }
 
-/** Used once, like every assertion: whoever captures one in a request has nothing. */
-async function prove({ storage, clock, publicUrl, svids }: Dependencies, token: string): Promise<NamedAgent> {
+function provenBy(dependencies: Dependencies, svid: SentSvid): Promise<ProvenAgent> {
+  svid.proven ??= prove(dependencies, svid.token);
+  return svid.proven;
+}
+
+async function prove(dependencies: Dependencies, token: string): Promise<ProvenAgent> {
+  const { storage, clock, publicUrl, svids } = dependencies;
   const svid = await svids.verifyJwtSvid(token, publicUrl).catch((cause: unknown) => {
     if (!(cause instanceof GatehouseError) || cause.kind !== 'unauthenticated') throw cause;
-    throw new errors.InvalidClientAuth(`${SVID_REFUSED}${cause.message}`);
+    throw new errors.InvalidClientAuth(`${JWT_REFUSED}${cause.message}`);
   });
   // Narrower than SPIFFE: one that is also meant for others could be brought here by any of them (rfc7523bis).
   if (svid.audience.length !== 1)
-    throw new errors.InvalidClientAuth(`${SVID_REFUSED}its aud must be ${publicUrl} and nothing else.`);
-  const principal = svids.principalOf(svid.spiffeId);
-  if (principal?.kind !== 'agent')
-    throw new errors.InvalidClientAuth(`${SVID_REFUSED}${svid.spiffeId} is no agent of this trust domain.`);
+    throw new errors.InvalidClientAuth(`${JWT_REFUSED}its aud must be ${publicUrl} and nothing else.`);
+  if (!svids.isOwn(svid.spiffeId)) return proveByRule(dependencies, token, svid);
+  const agent = svids.principalOf(svid.spiffeId);
+  if (agent?.kind !== 'agent')
+    throw new errors.InvalidClientAuth(`${JWT_REFUSED}${svid.spiffeId} is no agent of this trust domain.`);
   const stopped = await svids.whyRefused(svid);
   if (stopped !== undefined) throw oauthError('unauthorized_client', `The SVID is refused: ${stopped}.`);
-  // Of the signed part: a signature can be written in two ways.
+  // Used once, like every assertion: whoever captures one in a request has nothing. Of the signed part: a signature can be written in two ways.
   const id = hash('sha256', token.slice(0, token.lastIndexOf('.')), 'base64url');
   if (!(await useAssertion(storage, id, clock.now(), svid.notAfter)))
-    throw new errors.InvalidClientAuth(`${SVID_REFUSED}it was used before. Fetch a new one for every request.`);
-  return principal;
+    throw new errors.InvalidClientAuth(`${JWT_REFUSED}it was used before. Fetch a new one for every request.`);
+  return { agent, spiffeId: svid.spiffeId };
+}
+
+async function proveByRule(
+  { storage, registry, federation }: Dependencies,
+  token: string,
+  { spiffeId }: VerifiedSvid,
+): Promise<ProvenAgent> {
+  const vouched = await federation
+    .vouch({ token })
+    .then(async (found) => {
+      await storage.transaction((transaction) => found.use(transaction, ''));
+      return found;
+    })
+    .catch((cause: unknown) => {
+      if (!(cause instanceof GatehouseError) || cause.kind !== 'forbidden') throw cause;
+      throw new errors.InvalidClientAuth(`${JWT_REFUSED}${cause.message}`);
+    });
+  const agent = registry.snapshot().agents.get(vouched.rule.agent ?? '');
+  if (!agent) throw new errors.InvalidClientAuth(`${JWT_REFUSED}${spiffeId} stands for no agent.`);
+  const { name, manifest } = agent;
+  return {
+    agent: { kind: 'agent', environment: manifest.environment, name, task: null },
+    spiffeId,
+    rule: vouched.rule.name,
+  };
 }
 
 /** Of a certificate that is this agent's: it must not be from before a kill, or of a task that is over. */
 async function checkCertificate({ svids }: Dependencies, certificate: PeerCertificate, agent: Agent): Promise<void> {
   if (certificate.principal?.kind !== 'agent' || !isSame(certificate.principal, agent)) return;
-  const stopped = await svids.whyRefused(certificate.svid);
+  const stopped =
+    certificate.rule === undefined ? await svids.whyRefused(certificate.svid) : whyStopped(agent)?.message;
   if (stopped !== undefined) throw oauthError('unauthorized_client', `The SVID is refused: ${stopped}.`);
 }
 
@@ -156,15 +233,22 @@ export const mutualTls = ({ svids }: Pick<Dependencies, 'svids'>) => ({
   },
 });
 
-export function methodOf(ctx: Context): AuthenticationMethod {
-  if (sent.has(ctx.oidc)) return 'spiffe_jwt';
-  return ctx.oidc.client?.clientAuthMethod === 'tls_client_auth' ? 'tls_client_auth' : 'private_key_jwt';
+/** How the client of this request has proven itself, and by which trust rule, if by one. */
+export async function authenticationOf(ctx: Context): Promise<{ via: string; rule?: string }> {
+  const assertion = await sent.get(ctx.oidc)?.proven;
+  if (assertion) return byRule('spiffe_jwt', assertion);
+  const { certificate } = arrivalOf(ctx).peer;
+  if (ctx.oidc.client?.clientAuthMethod !== 'tls_client_auth' || !certificate) return { via: 'private_key_jwt' };
+  return byRule('tls_client_auth', { spiffeId: certificate.svid.spiffeId, rule: certificate.rule });
 }
+
+const byRule = (method: AuthenticationMethod, { spiffeId, rule }: { spiffeId: string; rule?: string | undefined }) =>
+  rule === undefined ? { via: method } : { via: `${method} by trust rule ${rule} (${spiffeId})`, rule };
 
 /** The one task that the SVIDs of this request are for; undefined when none of them is for a task only. */
 export async function onlyTaskOf(ctx: Context): Promise<string | undefined> {
   const { certificate } = arrivalOf(ctx).peer;
   const ofCertificate = certificate?.principal?.kind === 'agent' ? certificate.principal.task : null;
-  const ofAssertion = (await sent.get(ctx.oidc)?.proven)?.task;
+  const ofAssertion = (await sent.get(ctx.oidc)?.proven)?.agent.task;
   return ofAssertion ?? ofCertificate ?? undefined;
 }

@@ -5,8 +5,9 @@ import type { Registry } from '../../registry/index.ts';
 import type { Storage } from '../../storage/index.ts';
 import type { SvidVerifier } from '../client-certificate/svid-verifier.ts';
 import { consentOf } from '../consent/consent.ts';
+import type { Federation } from '../federation/index.ts';
 import { artifactAdapter } from './artifacts.ts';
-import { authenticationMetadata } from './client-authentication.ts';
+import { agentByRule, authenticationMetadata, refuseStranger } from './client-authentication.ts';
 import { agentClient, drivenClient } from './clients.ts';
 import { findDynamicClient, keepDynamicClient } from './dynamic-clients.ts';
 import { federatedClient } from './grants/jwt-bearer.ts';
@@ -20,6 +21,7 @@ export function createAdapters(dependencies: {
   clock: Clock;
   publicUrl: string;
   svids: SvidVerifier;
+  federation: Federation;
 }): AdapterFactory {
   const { storage, registry, clock, svids } = dependencies;
   const clients: Adapter = {
@@ -30,14 +32,18 @@ export function createAdapters(dependencies: {
     async find(id) {
       const federated = federatedClient(id);
       if (federated) return federated;
-      // An agent may call itself by its SPIFFE ID (draft-ietf-oauth-spiffe-client-auth).
-      const named = svids.principalOf(id);
+      // An agent may call itself by the SPIFFE ID of its SVID (draft-ietf-oauth-spiffe-client-auth).
+      const named = svids.principalOf(id) ?? (await agentByRule(dependencies, id));
       // Nobody proves anything at the authorization endpoint: there it must not be found out which agents exist.
       const agent =
         Provider.ctx?.oidc?.route === 'authorization'
           ? undefined
           : registry.snapshot().agents.get(named?.kind === 'agent' ? named.name : id);
-      if (!agent) return drivenClient(registry.snapshot(), id) ?? findDynamicClient(dependencies, id);
+      if (!agent) {
+        const other = drivenClient(registry.snapshot(), id) ?? (await findDynamicClient(dependencies, id));
+        if (!other) await refuseStranger(dependencies);
+        return other;
+      }
       if (!name.safeParse(agent.name).success) return undefined;
       if (named?.kind === 'agent' && named.environment !== agent.manifest.environment) return undefined;
       const authentication = await authenticationMetadata(dependencies, agent);

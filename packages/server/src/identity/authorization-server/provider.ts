@@ -17,7 +17,7 @@ import { MCP_PATH } from '../tokens/resources.ts';
 import { arrivalOf } from './arrival.ts';
 import { authorizationParameters, backchannelFeature, consentPolicy, leaveBrowserAlone } from './authorization.ts';
 import { ASSERTION_MAX_LIFE_SECONDS, assertionProblem, CLOCK_TOLERANCE_SECONDS } from './client-assertion.ts';
-import { mutualTls, SVID_REFUSED, takeJwtSvids } from './client-authentication.ts';
+import { mayBeSaid, mutualTls, takeJwtSvids } from './client-authentication.ts';
 import { type ClientMetadataPolicy, clientMetadataFeature, fetchThrough } from './client-metadata.ts';
 import { ignoreRegisteredScopes, registrationFeature } from './dynamic-clients.ts';
 import { clientCredentialsParameters, createClientCredentialsGrant } from './grants/client-credentials.ts';
@@ -242,7 +242,7 @@ function explain(ctx: KoaContextWithOIDC, error: errors.OIDCProviderError, publi
   const { problem } = arrivalOf(ctx).peer;
   const description =
     saidAfterProof[reason] ??
-    (reason.startsWith(SVID_REFUSED) ? reason : undefined) ??
+    (mayBeSaid(reason) ? reason : undefined) ??
     (problem !== undefined && ctx.oidc.params?.client_assertion === undefined
       ? `The client certificate is refused: ${problem}`
       : `Client authentication failed. Send a client_assertion (private_key_jwt) signed with a registered key of the agent (${AGENT_ALGORITHMS.join(', ')}): iss and sub its name, aud ${publicUrl}, exp at most ${ASSERTION_MAX_LIFE_SECONDS} seconds away, a new jti; or its SVID, as client certificate or as JWT.`);

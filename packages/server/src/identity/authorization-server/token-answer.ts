@@ -7,13 +7,14 @@ import type { Peer } from '../client-certificate/peers.ts';
 import type { SvidVerifier } from '../client-certificate/svid-verifier.ts';
 import type { CompanyTokens } from '../delegation/company-tokens.ts';
 import type { Delegations } from '../delegation/delegations.ts';
+import type { Federation } from '../federation/index.ts';
 import { whyStopped } from '../tokens/authenticate.ts';
 import { CredentialError } from '../tokens/credential-error.ts';
 import { type Binding, type Issue, type IssueDependencies, issueAccessToken } from '../tokens/issue-access-token.ts';
 import type { Proofs } from '../tokens/proof.ts';
 import { MCP_PATH, resourcePath } from '../tokens/resources.ts';
 import { arrivalOf } from './arrival.ts';
-import { onlyTaskOf } from './client-authentication.ts';
+import { authenticationOf, onlyTaskOf } from './client-authentication.ts';
 import { oauthError, oauthErrorOf } from './oauth-error.ts';
 import { InvalidTaskRequest, parseTaskRequest } from './task-request.ts';
 
@@ -24,6 +25,7 @@ export interface GrantDependencies extends IssueDependencies {
   delegations: Delegations;
   companyTokens: CompanyTokens;
   svids: SvidVerifier;
+  federation: Federation;
 }
 
 type GrantContext = TokenEndpointGrantContext;
@@ -60,7 +62,14 @@ export async function answerWithToken(
   more: Record<string, unknown> = {},
 ): Promise<void> {
   await checkTaskOf(ctx, issue.task.id);
-  const issued = await issueAccessToken(dependencies, issue);
+  const { rule } = await authenticationOf(ctx);
+  const issued = await issueAccessToken(dependencies, {
+    ...issue,
+    ...(rule !== undefined && {
+      rule,
+      within: (transaction) => dependencies.federation.noteUse(transaction, rule),
+    }),
+  });
   if (!issued.ok) {
     if (issued.changed === 'task') throw over(issue.task);
     throw oauthError('unauthorized_client', `Agent ${issue.agent.name} was changed or stopped just now. Try again.`);
@@ -77,8 +86,8 @@ export async function answerWithToken(
 
 /**
  * What the token is bound to: the key of the request's DPoP proof; without a proof, the agent's own client certificate that the
- * connection was made with (RFC 8705 §3); both where the agent is registered as certificate-bound. Throws where there is neither,
- * unless the agent is registered as bearer-only.
+ * connection was made with (RFC 8705 §3); both where the agent is registered as certificate-bound, or the certificate is one of a federated trust
+ * domain. Throws where there is neither, unless the agent is registered as bearer-only.
  */
 export function bindingOf({ proofs }: Pick<GrantDependencies, 'proofs'>, ctx: GrantContext, agent: Agent): Binding {
   const { url, peer } = arrivalOf(ctx);
@@ -90,7 +99,9 @@ export function bindingOf({ proofs }: Pick<GrantDependencies, 'proofs'>, ctx: Gr
       'invalid_request',
       `This agent must use mutual TLS: ask for the token over a connection made with its own X.509-SVID.${peer.problem === undefined ? '' : ` The one of this connection is refused: ${peer.problem}`}`,
     );
-  const bound = certificate !== undefined && (certificateBound || !proof) ? { certificate } : {};
+  // What a foreign certificate has brought ends with its trust domain's bundle, whatever else it is bound to.
+  const isBound = certificateBound || !proof || peer.certificate?.rule !== undefined;
+  const bound = certificate !== undefined && isBound ? { certificate } : {};
   if (proof) return { jkt: proofs.check({ proof, method: 'POST', url }).thumbprint, ...bound };
   if (certificate !== undefined || bearerOnly) return bound;
   throw new CredentialError(

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { TLSSocket } from 'node:tls';
 import { type Clock, connectionLimits, GatehouseError } from '../../platform/index.ts';
 import { trustDomainLimits } from '../trust-domain/limits.ts';
-import type { Principal, SvidVerifier, VerifiedSvid } from './svid-verifier.ts';
+import type { Standing, SvidVerifier, VerifiedSvid } from './svid-verifier.ts';
 
 /**
  * Who is at the other end of a request's TLS connection. The listener asks for a certificate and judges none, so that whatever is
@@ -22,12 +22,10 @@ export type Peer =
   /** `problem`: why the certificate that was shown counts for nothing; undefined when none was. */
   { certificate?: undefined; problem?: string } | { certificate: PeerCertificate; problem?: undefined };
 
-export interface PeerCertificate {
+export interface PeerCertificate extends Standing {
   /** SHA-256 of the DER, base64url: `x5t#S256` (RFC 8705 §3.1). */
   thumbprint: string;
   svid: VerifiedSvid;
-  /** Whom it names in our own trust domain; undefined for all others, who get in by trust rules only. */
-  principal: Principal | undefined;
 }
 
 export const nobody: Peer = {};
@@ -43,9 +41,11 @@ interface Presented {
 
 export function createPeers({
   svids,
+  standingOf,
   clock,
 }: {
-  svids: Pick<SvidVerifier, 'verifySvid' | 'principalOf'>;
+  svids: Pick<SvidVerifier, 'verifySvid' | 'principalOf' | 'isOwn'>;
+  standingOf(spiffeId: string): Standing;
   clock: Clock;
 }): Peers {
   // A connection shows one certificate for as long as it lives: sessions are not resumed and not renegotiated.
@@ -85,9 +85,12 @@ export function createPeers({
       }
       try {
         const svid = await verify(shown);
-        const principal = svids.principalOf(svid.spiffeId);
-        if (principal?.kind === 'agent') remember(socket, principal.name);
-        return { certificate: { thumbprint: shown.thumbprint, svid, principal } };
+        // INVARIANT: no rule is asked about our own trust domain: what its SVIDs may do ends with the agent's epoch, and with nothing else.
+        const standing: Standing = svids.isOwn(svid.spiffeId)
+          ? { principal: svids.principalOf(svid.spiffeId) }
+          : standingOf(svid.spiffeId);
+        if (standing.principal?.kind === 'agent') remember(socket, standing.principal.name);
+        return { certificate: { thumbprint: shown.thumbprint, svid, ...standing } };
       } catch (error) {
         if (!(error instanceof GatehouseError) || error.kind !== 'unauthenticated') throw error;
         return { problem: error.message };

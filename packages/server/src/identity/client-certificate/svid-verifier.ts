@@ -4,6 +4,8 @@ export interface SvidVerifier {
   verifySvid(chain: readonly Uint8Array[]): Promise<VerifiedSvid>;
   /** JWT-SVID §5. `audience` must be among the token's. Throws `unauthenticated` GatehouseErrors (`svid.*`). */
   verifyJwtSvid(token: string, audience: string): Promise<VerifiedSvid & { audience: string[] }>;
+  /** Whether an ID is of our own trust domain. */
+  isOwn(spiffeId: string): boolean;
   /** Undefined for IDs of other trust domains, and for paths that we do not give. */
   principalOf(spiffeId: string): Principal | undefined;
   /** Why a verified SVID of one of our agents may do nothing now; undefined: it may. */
@@ -14,6 +16,16 @@ export type Principal =
   | { kind: 'agent'; environment: string; name: string; task: string | null }
   | { kind: 'workload'; environment: string; name: string }
   | { kind: 'gatehouse' };
+
+/** Whom a verified SVID stands for now. */
+export interface Standing {
+  /** Whom it names in our own trust domain, or whom a trust rule lets a foreign one stand for. */
+  principal?: Principal | undefined;
+  /** The rule that says so; undefined for our own trust domain. */
+  rule?: string;
+  /** Why one of a foreign trust domain stands for nobody. */
+  stranger?: string;
+}
 
 export interface VerifiedSvid {
   spiffeId: string;

@@ -1,10 +1,11 @@
 import type { OutsideProof, TrustRuleManifest, TrustTest } from '@gatehouse/protocol';
 import { type Clock, GatehouseError, type Log, type Outbound } from '../../platform/index.ts';
-import { type Registry, reuseOf } from '../../registry/index.ts';
+import { type Registry, reuseOf, type Snapshot } from '../../registry/index.ts';
 import type { DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
+import type { Principal, Standing } from '../client-certificate/svid-verifier.ts';
 import type { IssuerKeys } from './issuer-keys.ts';
 import { federationLimits } from './limits.ts';
-import { type ExamineDependencies, type Examined, examine, matches, shown } from './match.ts';
+import { type ExamineDependencies, type Examined, examine, examineX509, matches, shown } from './match.ts';
 import { forgetExpiredProofs, useProof } from './used-proofs.ts';
 
 export interface FederationDependencies {
@@ -36,6 +37,12 @@ export interface Federation {
   vouch(proof: OutsideProof): Promise<Vouched>;
   /** What every rule makes of the proof, for people who may read rules. Uses nothing up, and records nothing. */
   explain(proof: OutsideProof): Promise<TrustTest>;
+  /** Whom a verified X.509-SVID of a federated trust domain stands for now. From memory: it is asked with every request. */
+  standingOf(spiffeId: string): Standing;
+  /** Records, as far as refusals are, that an X.509-SVID which is verified stands for nobody. */
+  refuseSvid(spiffeId: string, why: string): Promise<void>;
+  /** Notes that a rule has let somebody in; in the transaction in which they get something. */
+  noteUse(transaction: DatabaseTransaction, rule: string): Promise<void>;
   forgetExpired(): Promise<void>;
 }
 
@@ -55,7 +62,7 @@ export function createFederation(deps: FederationDependencies): Federation {
     });
 
   /** Only what an issuer has really signed is recorded, and not without end: anybody may be known to a public issuer. */
-  const recordRefusal = async (operation: string, examined: Examined, why: string[]): Promise<void> => {
+  const recordRefusal = async (operation: string, examined: Pick<Examined, 'source'>, why: string[]): Promise<void> => {
     log.info('an outside token was refused', { operation, source: examined.source, why });
     if (!mayRecord()) return;
     await storage.transaction((transaction) =>
@@ -63,7 +70,12 @@ export function createFederation(deps: FederationDependencies): Federation {
     );
   };
 
+  const standingOf = createStandings(registry);
+
   return {
+    standingOf,
+    refuseSvid: (spiffeId, why) => recordRefusal('trust.refuse', { source: `X.509-SVID ${spiffeId}` }, [why]),
+    noteUse: (transaction, rule) => noteUse(transaction, [{ name: rule }], clock.now()),
     async vouch(proof) {
       requireFresh(storage);
       const examined = await look(proof);
@@ -124,6 +136,39 @@ export function createFederation(deps: FederationDependencies): Federation {
   };
 }
 
+/** SVIDs seen since the rules were last changed. */
+const MAX_STANDINGS = 10_000;
+
+/** By the rules of this moment. Which matches is kept until they change: with as many as there may be, a look takes a millisecond. */
+function createStandings(registry: Registry): Federation['standingOf'] {
+  let rules: unknown;
+  let known = new Map<string, TrustRuleManifest[]>();
+  return (spiffeId) => {
+    const snapshot = registry.snapshot();
+    const { trustRules } = snapshot;
+    if (rules !== trustRules || known.size >= MAX_STANDINGS) [rules, known] = [trustRules, new Map()];
+    const matching =
+      known.get(spiffeId) ??
+      examineX509(spiffeId, trustRules.values())
+        .filter(matches)
+        .map(({ rule }) => rule);
+    known.set(spiffeId, matching);
+    const [rule] = matching;
+    const principal = rule && principalOf(rule, snapshot);
+    if (!principal) return { stranger: `No trust rule lets ${spiffeId} in.` };
+    if (new Set(matching.map(targetOf)).size > 1)
+      return { stranger: `More than one trust rule matches ${spiffeId}, and they do not agree whom it stands for.` };
+    return { principal, rule: rule.name };
+  };
+}
+
+function principalOf({ agent, workload }: TrustRuleManifest, { agents, workloads }: Snapshot): Principal | undefined {
+  const ofAgent = agents.get(agent ?? '');
+  if (ofAgent) return { kind: 'agent', environment: ofAgent.manifest.environment, name: ofAgent.name, task: null };
+  const ofWorkload = workloads.get(workload ?? '');
+  return ofWorkload && { kind: 'workload', environment: ofWorkload.environment, name: ofWorkload.name };
+}
+
 function requireFresh(storage: Storage): void {
   if (storage.feed.fresh()) return;
   throw new GatehouseError(
@@ -137,7 +182,11 @@ const targetOf = ({ agent, workload }: TrustRuleManifest): string =>
   agent === undefined ? `workload ${workload}` : `agent ${agent}`;
 
 /** The rules may have been changed or removed meanwhile; uses of those that are gone harm nobody. */
-async function noteUse(transaction: DatabaseTransaction, rules: TrustRuleManifest[], now: number): Promise<void> {
+async function noteUse(
+  transaction: DatabaseTransaction,
+  rules: Pick<TrustRuleManifest, 'name'>[],
+  now: number,
+): Promise<void> {
   for (const { name } of rules)
     await transaction
       .insertInto('trust_rule_uses')

@@ -198,6 +198,17 @@ async function awsChecks(
   }
 }
 
+/**
+ * What a rule makes of a verified X.509-SVID. The handshake has proven the possession of its key, to us alone, so that of all claims there is `sub`, its
+ * SPIFFE ID: a rule that asks for another lets only JWT-SVIDs in.
+ */
+export function examineX509(spiffeId: string, rules: Iterable<TrustRuleManifest>): Examined['rules'] {
+  const from = [...rules].filter(
+    ({ issuer }) => issuer.type === 'spiffe' && spiffeId.startsWith(`spiffe://${issuer.trustDomain}/`),
+  );
+  return from.map((rule) => ({ rule, checks: [stateCheck(rule), ...conditionChecks(rule, { sub: spiffeId })] }));
+}
+
 export const credentialOfAws = ({ headers }: Pick<CheckedAwsRequest, 'headers'>): string => headers.authorization ?? '';
 
 const stateCheck = ({ state }: TrustRuleManifest): Check => ({

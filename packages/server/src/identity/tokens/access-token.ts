@@ -46,6 +46,8 @@ export const accessTokenClaims = z.strictObject({
     agent_epoch: z.number().int(),
     /** The OAuth client that a person drives the agent with; absent where the client is the agent. */
     client: z.string().optional(),
+    /** The trust rule by which the agent has proven itself; absent where it did so with a key or an SVID of this trust domain. */
+    rule: z.string().optional(),
   }),
   cnf: z.strictObject({ jkt: z.string().optional(), 'x5t#S256': z.string().optional() }).optional(),
 });

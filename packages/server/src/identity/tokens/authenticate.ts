@@ -188,8 +188,20 @@ function livingAgent(claims: AccessTokenClaims, snapshot: Snapshot): Agent {
   if (stopped) throw refused(stopped.code, stopped.message);
   if (agent.epoch !== claims.gatehouse.agent_epoch)
     throw refused('token.stale', `Agent ${agent.name} was changed since this token was made: get a new one.`);
+  if (claims.gatehouse.rule !== undefined && !standsBy(claims.gatehouse.rule, agent, snapshot))
+    throw refused(
+      'token.rule',
+      `The trust rule ${claims.gatehouse.rule}, by which this token was given, lets nobody in as ${agent.name} any more.`,
+    );
   if (snapshot.revokedTokens.has(claims.jti)) throw refused('token.revoked', 'The access token was revoked.');
   return agent;
+}
+
+/** Whether a trust rule still lets somebody stand for the agent. */
+function standsBy(name: string, agent: Agent, { trustRules, trustDomains }: Snapshot): boolean {
+  const rule = trustRules.get(name);
+  if (rule?.state !== 'active' || rule.agent !== agent.name) return false;
+  return rule.issuer.type !== 'spiffe' || trustDomains.has(rule.issuer.trustDomain);
 }
 
 /** Why an agent may not act now, or undefined. The one answer for doors and token endpoint. */

@@ -30,6 +30,10 @@ export interface Issue {
   via: string;
   /** The OAuth client to which the token is given, where that is not the agent itself. */
   client?: string;
+  /** The trust rule by which the agent has proven itself: the token ends with it. */
+  rule?: string;
+  /** Runs in the transaction that records the token. */
+  within?: (transaction: DatabaseTransaction) => Promise<void>;
   /** Milliseconds since the epoch; only ever shortens. */
   expiresAt?: number;
 }
@@ -63,6 +67,7 @@ export async function issueAccessToken(dependencies: IssueDependencies, issue: I
       task: task.id,
       agent_epoch: agent.epoch,
       ...(issue.client !== undefined && { client: issue.client }),
+      ...(issue.rule !== undefined && { rule: issue.rule }),
     },
     ...confirmation(binding),
   };
@@ -71,6 +76,7 @@ export async function issueAccessToken(dependencies: IssueDependencies, issue: I
     storage.transaction(async (transaction) => {
       const gone = await whatChanged(transaction, { agent, task });
       if (gone) return gone;
+      await issue.within?.(transaction);
       await recordChange(transaction, {
         operation: 'token.issue',
         by: agent.spiffeId,

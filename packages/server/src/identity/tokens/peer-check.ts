@@ -8,7 +8,14 @@ import { CredentialError } from './credential-error.ts';
  * certificate must still be valid, and of the trust domain, at this very request.
  */
 export function checkCertificate(thumbprint: string, peer: Peer): void {
-  if (peer.certificate?.thumbprint === thumbprint) return;
+  if (peer.certificate?.thumbprint === thumbprint) {
+    const { principal, stranger = 'it stands for no agent.' } = peer.certificate;
+    if (principal?.kind === 'agent') return;
+    throw refused(
+      'token.certificate-refused',
+      `The access token is bound to the client certificate of this connection, which is refused now: ${stranger}`,
+    );
+  }
   if (peer.certificate)
     throw refused(
       'token.other-certificate',

@@ -184,7 +184,7 @@ async function prove(
 }
 
 async function byToken(
-  { reader, proofs, peers, publicUrl }: SvidRouteDependencies,
+  { reader, proofs, peers, publicUrl, registry }: SvidRouteDependencies,
   request: IncomingMessage,
   authorization: string,
   url: string,
@@ -202,6 +202,13 @@ async function byToken(
     // Whoever has a bearer token would turn it into something that outlives its revocation.
     if (claims.cnf === undefined)
       throw invalid('token.unbound', 'SVIDs are given for access tokens that are bound to a key or a certificate.');
+    // Ours would outlive the foreign one, its rule and its bundle; and whoever has that one needs no other.
+    if (registry.snapshot().trustRules.get(claims.gatehouse.rule ?? '')?.issuer.type === 'spiffe')
+      throw new GatehouseError(
+        'forbidden',
+        'svid.federated',
+        'The access token was given for an SVID of another trust domain. Use that one: this trust domain gives none for it.',
+      );
     const { dpop } = request.headers;
     const peer = await peers.of(request);
     checkBinding(

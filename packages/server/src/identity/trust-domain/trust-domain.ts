@@ -139,10 +139,10 @@ export async function openTrustDomain(dependencies: TrustDomainDependencies): Pr
     };
   }
 
-  const principalOf: TrustDomain['principalOf'] = (spiffeId) => {
-    const prefix = `spiffe://${trustDomain}/`;
-    return spiffeId.startsWith(prefix) ? principalOfPath(spiffeId.slice(prefix.length - 1)) : undefined;
-  };
+  const prefix = `spiffe://${trustDomain}/`;
+  const isOwn = (spiffeId: string) => spiffeId.startsWith(prefix);
+  const principalOf: TrustDomain['principalOf'] = (spiffeId) =>
+    isOwn(spiffeId) ? principalOfPath(spiffeId.slice(prefix.length - 1)) : undefined;
 
   return {
     name: trustDomain,
@@ -154,9 +154,10 @@ export async function openTrustDomain(dependencies: TrustDomainDependencies): Pr
     serverSvid: issuer.serverSvid,
     verifySvid,
     verifyJwtSvid,
+    isOwn,
     principalOf,
     async whyRefused({ spiffeId, agentEpoch }) {
-      if (!spiffeId.startsWith(`spiffe://${trustDomain}/`)) return undefined;
+      if (!isOwn(spiffeId)) return undefined;
       const principal = principalOf(spiffeId);
       if (!principal) return `${spiffeId} names nobody here`;
       if (principal.kind !== 'agent') return undefined;

@@ -86,8 +86,6 @@ export interface TrustDomain extends SvidVerifier {
   verifySvid(chain: readonly Uint8Array[]): Promise<VerifiedX509Svid>;
   /** JWT-SVID §5. `audience` must be among the token's. Throws `unauthenticated` GatehouseErrors (`svid.*`). */
   verifyJwtSvid(token: string, audience: string): Promise<VerifiedJwtSvid>;
-  /** Undefined for IDs of other trust domains, and for paths that we do not give. */
-  principalOf(spiffeId: string): Principal | undefined;
   /** Why a verified SVID of one of our agents may do nothing now (unknown, stopped, changed since, task over); undefined: it may. */
   whyRefused(svid: VerifiedSvid): Promise<string | undefined>;
 

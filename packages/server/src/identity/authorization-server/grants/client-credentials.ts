@@ -1,5 +1,5 @@
 import type { Task } from '@gatehouse/protocol';
-import { methodOf } from '../client-authentication.ts';
+import { authenticationOf } from '../client-authentication.ts';
 import { oauthError } from '../oauth-error.ts';
 import {
   activeAgent,
@@ -39,6 +39,12 @@ export function createClientCredentialsGrant(dependencies: GrantDependencies): G
       'task' in details
         ? await runningTask(dependencies, details.task, agent)
         : await startOwnTask(dependencies, agent, details);
-    await answerWithToken(dependencies, ctx, { agent, task, audience, binding, via: methodOf(ctx) });
+    await answerWithToken(dependencies, ctx, {
+      agent,
+      task,
+      audience,
+      binding,
+      via: (await authenticationOf(ctx)).via,
+    });
   });
 }

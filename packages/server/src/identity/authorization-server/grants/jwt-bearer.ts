@@ -77,7 +77,7 @@ async function answerFederated(dependencies: JwtBearerDependencies, ctx: TokenEn
     await storage.transaction(use);
   } else task = await registry.startTask(agent.name, details, { within: use });
   const via = `trust rule ${rule.name} (${vouched.source})`;
-  await answerWithToken(dependencies, ctx, { agent, task, audience, binding, via });
+  await answerWithToken(dependencies, ctx, { agent, task, audience, binding, via, rule: rule.name });
 }
 
 const FEDERATED = 'federated:';
