@@ -43,6 +43,12 @@ export const trustDomain: Requirement[] = [
     source: 'SPIFFE X.509-SVID §§2, 4, 5',
   },
   {
+    id: 'spiffe.certification-path',
+    promise:
+      'A chain is verified up to a root that is valid now; every issuer in it is an authority, and one whose limits are not processed is refused',
+    source: 'RFC 5280 §§4.2, 6.1',
+  },
+  {
     id: 'spiffe.workload-api',
     promise:
       'The Workload API gives the whole set of SVIDs and bundles, to callers with the metadata workload.spiffe.io: true only',

@@ -93,7 +93,8 @@ function leafId(x509: X509, { parsed, node }: Presented): string {
 const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
 const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
 const SUBJECT_ALT_NAME = '2.5.29.17';
-/** keyUsage, subjectAltName, basicConstraints, extKeyUsage. Name constraints and policies are not processed, so a critical one is refused. */
+const NAME_CONSTRAINTS = '2.5.29.30';
+/** keyUsage, subjectAltName, basicConstraints, extKeyUsage. */
 const processed = new Set(['2.5.29.15', SUBJECT_ALT_NAME, '2.5.29.19', '2.5.29.37']);
 
 /** RFC 5280 §4.2: a critical extension that is not processed refuses the certificate; none stands twice. */
@@ -104,6 +105,9 @@ function refuseUnknownCritical({ extensions }: Certificate): void {
     seen.add(type);
     if (critical && !processed.has(type))
       throw refused('chain', `a certificate has the critical extension ${type}, which is not understood`);
+    // Always critical by RFC 5280 §4.2.1.10; where it is not, whoever wrote it meant a limit all the same.
+    if (type === NAME_CONSTRAINTS)
+      throw refused('chain', `a certificate has name constraints (${type}), which are not processed here`);
   }
 }
 
