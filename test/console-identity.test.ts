@@ -195,6 +195,11 @@ describe('identity in the console', { skip }, () => {
     await dialog.getByRole('combobox', { name: 'Who takes over their agents' }).click();
     await page.getByRole('option', { name: /Owner/ }).click();
     await dialog.getByText(`agent-left is handed over to ${owner}`).waitFor();
+    await dialog.getByText('they enrol again').waitFor();
+    const keep = dialog.getByRole('checkbox', { name: 'Keep the keys of their agents' });
+    await keep.check();
+    await dialog.getByText('whoever has a copy of one goes on acting').waitFor();
+    await keep.uncheck();
     const go = dialog.getByRole('button', { name: 'Offboard', exact: true });
     assert.ok(await go.isDisabled(), 'the address is not typed yet');
     await dialog.getByLabel(`Type ${leaver} to confirm`).fill(leaver);
@@ -206,7 +211,7 @@ describe('identity in the console', { skip }, () => {
     await page.getByRole('button', { name: 'Done' }).click();
     await page.getByRole('heading', { level: 1 }).getByText('has left').waitFor();
     const { manifest } = await workspace.operator('GET /agents/:name', { params: { name: 'agent-left' } });
-    assert.equal(manifest.owner, owner);
+    assert.deepEqual([manifest.owner, manifest.keys], [owner, []]);
     assert.deepEqual(faults, []);
     await page.context().close();
   });

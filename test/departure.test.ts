@@ -240,11 +240,11 @@ onEachDatabase('whoever leaves', (database) => {
     assert.equal((await stateOf('offboarded'))[0], 'suspended');
   });
 
-  test('by offboarding with a successor: their agent works on for the successor, and for nobody in the name of the leaver', async () => {
+  test('by offboarding with a successor and its keys kept: their agent works on for the successor, and for nobody in the name of the leaver', async () => {
     const all = await everythingOf('handed-over');
     await workspace.operator('POST /people/:email/offboard', {
       params: { email: emailOf('handed-over') },
-      body: { successor: 'owner@example.test' },
+      body: { successor: 'owner@example.test', keepKeys: true },
     });
     await nothingMints('handed-over', all, { agent: true });
     await nothingIsLeft('handed-over', all);

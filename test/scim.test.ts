@@ -179,7 +179,7 @@ onEachDatabase('a directory', (database) => {
     assert.deepEqual([left.roles, left.passkeys, left.sessions, left.agents], [[], 0, 0, ['agent-of-hana']]);
     assert.ok(left.departed);
     const view = await workspace.operator('GET /agents/:name', { params: { name: 'agent-of-hana' } });
-    assert.equal(view.state, 'suspended');
+    assert.deepEqual([view.state, view.manifest.keys], ['suspended', []]);
     await assert.rejects(client.startTask({ template: 'all', intent: 'test' }));
     await assert.rejects(workspace.server.createSignInLink('hana@example.test'));
     await assert.rejects(workspace.apply([agent('agent-new', 'hana@example.test')]), /has left/);
@@ -205,14 +205,37 @@ onEachDatabase('a directory', (database) => {
     );
     assert.equal(ivan.status, 201, JSON.stringify(ivan.body));
     await workspace.apply([agent('agent-of-ivan', 'ivan@example.test')]);
+    const client = await workspace.agent('agent-of-ivan');
+    const joins = { params: { name: 'agent-of-ivan' }, body: {} };
+    await workspace.operator('POST /agents/:name/join-tokens', joins);
     assert.equal((await person('ivan@example.test')).successor, 'boss@example.test');
     assert.equal((await scim('DELETE', `/Users/${ivan.body.id}`)).status, 204);
     const view = await workspace.operator('GET /agents/:name', { params: { name: 'agent-of-ivan' } });
-    assert.deepEqual([view.state, view.manifest.owner], ['active', 'boss@example.test']);
+    assert.deepEqual([view.state, view.manifest.owner, view.manifest.keys], ['active', 'boss@example.test', []]);
+    assert.deepEqual((await workspace.operator('GET /agents/:name/join-tokens', joins)).items, []);
+    await assert.rejects(client.startTask({ template: 'all', intent: 'with a copy of the key' }));
     assert.equal((await scim('GET', `/Users/${ivan.body.id}`)).status, 404);
     // A repository that has not heard of it gives the agent back to nobody.
     const { changes } = await workspace.apply([agent('agent-of-ivan', 'ivan@example.test')]);
     assert.match(changes[0]?.note ?? '', /stays with boss@example\.test: ivan@example\.test has left/);
+  });
+
+  /** @proves people.hand-over */
+  test('keys that somebody chose to keep are kept when the directory hears of the departure later', async () => {
+    const made = await scim('POST', '/Users', user('lea@example.test'));
+    await workspace.apply([agent('agent-of-lea', 'lea@example.test')]);
+    await workspace.agent('agent-of-lea');
+    await workspace.operator('POST /people/:email/offboard', {
+      params: { email: 'lea@example.test' },
+      body: { keepKeys: true },
+    });
+    const gone = await scim('DELETE', `/Users/${made.body.id}`);
+    assert.equal(gone.status, 204);
+    const view = await workspace.operator('GET /agents/:name', { params: { name: 'agent-of-lea' } });
+    assert.deepEqual([view.state, view.manifest.keys.length], ['suspended', 1]);
+    // Said again without: then they go.
+    const again = await workspace.operator('POST /people/:email/offboard', { params: { email: 'lea@example.test' } });
+    assert.equal(again.droppedKeys, 1);
   });
 
   /** @proves people.offboard */
@@ -241,7 +264,7 @@ onEachDatabase('a directory', (database) => {
     await assert.rejects(kim.api('POST /people/:email/offboard', { params }), { status: 403 });
     const result = await workspace.operator('POST /people/:email/offboard', {
       params,
-      body: { successor: 'kim@example.test', reason: 'left' },
+      body: { successor: 'kim@example.test', reason: 'left', keepKeys: true },
     });
     assert.deepEqual([result.handedOver, result.suspended, result.removedPasskeys], [['agent-of-jo'], [], 1]);
     await assert.rejects(jo.approve(approval), { status: 401 });
@@ -252,6 +275,25 @@ onEachDatabase('a directory', (database) => {
     assert.match(changes.find(({ name }) => name === 'jo@example.test')?.note ?? '', /does not bring them back/);
     assert.ok((await person('jo@example.test')).departed);
     await client.close();
+
+    // Without the keys, what was asked with them is nobody's to decide.
+    await workspace.apply([
+      { kind: 'Person', email: 'lou@example.test', displayName: 'Lou', roles: ['owner'] },
+      agent('agent-of-lou', 'lou@example.test'),
+    ]);
+    const its = await (await workspace.agent('agent-of-lou')).startTask({ template: 'all', intent: 'test' });
+    const other = new Client({ name: 't', version: '1' });
+    await other.connect(createMcpTransport(its));
+    const refund = { order: 1042, amount_cents: 100, currency: 'EUR', reason: 'test' };
+    const again = await other.callTool({ name: 'shop__refund_order', arguments: refund });
+    const dropped = await workspace.operator('POST /people/:email/offboard', {
+      params: { email: 'lou@example.test' },
+      body: { successor: 'kim@example.test' },
+    });
+    assert.equal(dropped.cancelledApprovals, 1);
+    const id = (again._meta?.['gatehouse/approval'] as { id: string } | undefined)?.id ?? '';
+    assert.equal((await workspace.operator('GET /approvals/:id', { params: { id } })).state, 'cancelled');
+    await other.close().catch(() => undefined);
   });
 
   /** @proves scim.not-back */

@@ -25,6 +25,12 @@ export const people: Requirement[] = [
     source: 'docs/explanation/roles.md',
   },
   {
+    id: 'people.hand-over',
+    promise:
+      'What whoever leaves holds of their agents mints nothing, with a successor or without: open join tokens in any case, keys and all that was got with them unless somebody chose to keep them',
+    source: 'docs/explanation/roles.md',
+  },
+  {
     id: 'roles.table',
     promise: 'Every route of the control API lets in exactly the roles that docs/reference/roles.md names',
     source: 'docs/reference/roles.md',

@@ -16,7 +16,8 @@ export interface PersonView {
   /** Also in the company's directory, which says when they leave. */
   provisioned: boolean;
   successor: string | null;
-  departed: { at: number; by: string; successor: string | null } | null;
+  /** `keepKeys`: whether their agents were to keep their keys. */
+  departed: { at: number; by: string; successor: string | null; keepKeys?: boolean } | null;
   passkeys: number;
   sessions: number;
   /** Names of the agents that they own, the retired left out. */
@@ -57,6 +58,15 @@ export interface OffboardResult {
   /** Agents that were suspended for want of one. */
   suspended: string[];
   revokedDelegations: number;
+  /** Of these agents, and those that the person made for any other. */
+  revokedJoinTokens: number;
+  /** Whether the agents kept their keys and tokens. Without, they enrol again. */
+  keepKeys: boolean;
+  droppedKeys: number;
+  /** Asked with the keys that were dropped. */
+  cancelledApprovals: number;
+  /** Names of rules that go on vouching for agents which were handed over: whoever rules what they trust gets in. */
+  trustRules: string[];
 }
 
 export interface SignInProviderView {
@@ -74,7 +84,12 @@ export interface ScimTokenView {
 }
 
 export const peopleBodies = {
-  offboard: z.strictObject({ successor: email.optional(), reason: z.string().max(500).default('') }),
+  offboard: z.strictObject({
+    successor: email.optional(),
+    /** Leaves the agents the keys and tokens that they have, of which the person may have copies. */
+    keepKeys: z.boolean().default(false),
+    reason: z.string().max(500).default(''),
+  }),
   reinstate: z.strictObject({}),
   providerSignIn: z.strictObject({ provider: z.string().max(64), next: z.string().max(2_000).default('/') }),
   createScimToken: z.strictObject({
@@ -93,7 +108,7 @@ export const sessionsQuery = z.strictObject({
 export interface PeopleApi {
   'GET /people': { items: PersonView[] };
   'GET /people/:email': PersonView;
-  /** Ends everything that somebody has here: sessions, passkeys, delegations; their agents go to a successor or are suspended. */
+  /** Ends everything that somebody has here: sessions, passkeys, delegations; their agents go to a successor or are suspended, without their keys unless `keepKeys`. */
   'POST /people/:email/offboard': OffboardResult;
   'POST /people/:email/reinstate': PersonView;
   'GET /people/:email/sessions': { items: SessionSummaryView[] };

@@ -67,6 +67,8 @@ export interface RunningServer {
   isEmpty(): boolean;
   /** People who have no passkey yet. */
   unenrolled(): Promise<string[]>;
+  /** `METHOD /path` of every route at which an agent gets something to act with: what law 6 is tried on. */
+  issuancePaths(): string[];
   close(): Promise<void>;
 }
 
@@ -245,7 +247,7 @@ export async function startServer(
     people,
   });
   const companySignInDoor = createCompanySignInDoor(companySignIn, relyingPartyOf(config.publicUrl), log);
-  const leaving = { storage, registry, people, delegations: identity.delegations };
+  const leaving = { storage, registry, approvals, recordChange, people, delegations: identity.delegations };
   const scimTokens = createScimTokens({ storage, recordChange, clock });
   const directory = createDirectory({
     storage,
@@ -258,7 +260,7 @@ export async function startServer(
   const scimDoor = createScimDoor({
     directory,
     agents: config.scimAgents
-      ? createAgentDirectory({ storage, registry, clock, publicUrl: config.publicUrl })
+      ? createAgentDirectory({ storage, registry, recordChange, clock, publicUrl: config.publicUrl })
       : undefined,
     tokens: scimTokens,
     log,
@@ -434,6 +436,7 @@ export async function startServer(
     createSignInLink: (email) => people.createSigninLink(email, { by: 'gatehouse' }),
     apply: (manifests, by) =>
       applyWorkspace({ registry, describe: (server) => upstreams.describe(server) }, manifests, { prune: false, by }),
+    issuancePaths: () => [...identity.authorizationServer.issuancePaths(), ...identity.trustDomain.issuancePaths()],
     isEmpty: () => registry.snapshot().environments.size === 0,
     unenrolled: async () => {
       const everyone = [...registry.snapshot().people.keys()];

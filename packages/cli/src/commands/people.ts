@@ -41,13 +41,13 @@ export const showPerson: Run<ServerOptions> = async ({ args: [email = ''], optio
   ]);
 };
 
-export const offboardPerson: Run<ServerOptions & { successor?: string; reason: string }> = async ({
+export const offboardPerson: Run<ServerOptions & { successor?: string; keepKeys?: boolean; reason: string }> = async ({
   args: [email = ''],
   options,
   out,
 }) => {
-  const { successor, reason } = options;
-  const body = { reason, ...(successor !== undefined && { successor }) };
+  const { successor, keepKeys = false, reason } = options;
+  const body = { reason, keepKeys, ...(successor !== undefined && { successor }) };
   const result = await operatorOf(options).call('POST /people/:email/offboard', { params: { email }, body });
   if (out.json) return out.printJson(result);
   out.print(`${result.person} has left.`);
@@ -57,7 +57,16 @@ export const offboardPerson: Run<ServerOptions & { successor?: string; reason: s
     ['Delegations revoked', result.revokedDelegations],
     [`Agents to ${result.successor ?? 'a successor'}`, result.handedOver.join(', ') || 'none'],
     ['Agents suspended', result.suspended.join(', ') || 'none'],
+    ['Join tokens revoked', result.revokedJoinTokens],
+    ['Keys of the agents', keepKeys ? 'kept' : `${result.droppedKeys} dropped`],
+    ['Approvals cancelled', result.cancelledApprovals],
   ]);
+  if (result.droppedKeys > 0 && result.handedOver.length > 0)
+    out.note('The agents enrol again: `gatehouse agent join-token NAME` makes a join token for each.');
+  if (result.trustRules.length > 0)
+    out.note(
+      `These trust rules still let the agents in; look at what each trusts: ${result.trustRules.join(', ')}. \`gatehouse trust list\` shows them.`,
+    );
 };
 
 export const reinstatePerson: Run<ServerOptions> = async ({ args: [email = ''], options, out }) => {

@@ -22,13 +22,23 @@ export function addPeopleVerbs(program: Command): void {
     usage: 'offboard <email>',
     summary: 'have somebody leave',
     details:
-      'Ends their sessions, passkeys and delegations. Their agents go to the successor, or are suspended. An apply does not bring them back.',
+      'Ends their sessions, passkeys, delegations and join tokens. Their agents go to the successor, or are suspended; their keys are dropped, because the person may have copies, and the agents enrol again. An apply does not bring them back.',
     options: [
       option('--successor <email>', 'who takes the agents over (default: of their manifest, or their manager)'),
+      option('--keep-keys', 'let the agents go on with the keys that they have'),
       option('--reason <text>', 'why; goes into the record').default(''),
     ],
     server: true,
-    examples: [['people offboard dana@example.test --successor erin@example.test', 'Erin answers for the agents now.']],
+    examples: [
+      [
+        'people offboard dana@example.test --successor erin@example.test',
+        'Erin answers for the agents now, and enrols them again.',
+      ],
+      [
+        'people offboard dana@example.test --successor erin@example.test --keep-keys',
+        'The agents run on: nobody but their machines ever had the keys.',
+      ],
+    ],
     load: async () => (await import('../commands/people.ts')).offboardPerson,
   });
   addVerb(people, {

@@ -1,35 +1,40 @@
 import type { OffboardResult } from '@gatehouse/protocol';
-import type { Delegations, People } from '../identity/index.ts';
+import type { Approvals } from '../approvals/index.ts';
+import { type Delegations, type People, revokeJoinTokensOf } from '../identity/index.ts';
 import { GatehouseError } from '../platform/index.ts';
 import type { Registry } from '../registry/index.ts';
-import type { Storage } from '../storage/index.ts';
+import type { RecordChange, Storage } from '../storage/index.ts';
 
 export interface OffboardDependencies {
   storage: Storage;
   registry: Registry;
   people: Pick<People, 'forget'>;
   delegations: Pick<Delegations, 'revokeAll'>;
+  approvals: Pick<Approvals, 'cancelAll'>;
+  recordChange: RecordChange;
 }
 
 export interface Offboarding {
   by: string;
   successor?: string;
+  /** False where nobody said: of a key on the leaver's machine nobody knows where else it is. */
+  keepKeys?: boolean;
   reason?: string;
 }
 
 /**
  * Somebody leaves: one transaction ends their sessions, passkeys and links to identity providers, revokes what they delegated, and
- * hands each of their agents to the successor, or suspends it. What only they could approve is then the successor's to decide, or
- * is cancelled with its agent. Resolves when every replica has heard: none of their agents mints from then on. Done twice, it does
- * what is left to do.
+ * hands each of their agents to the successor, or suspends it; without its keys and what was asked with them, and in any case without
+ * open join tokens. Where keys are kept, what only they could approve is the successor's to decide. Resolves when every replica has heard:
+ * nothing that they hold mints from then on. Done twice, it does what is left to do.
  */
 export async function offboard(
   deps: OffboardDependencies,
   email: string,
-  { by, successor: wanted, reason }: Offboarding,
+  { by, successor: wanted, keepKeys: wantsKeys, reason }: Offboarding,
 ): Promise<OffboardResult> {
   const { storage, registry, people } = deps;
-  const { people: present, directory } = registry.snapshot();
+  const { people: present, directory, trustRules } = registry.snapshot();
   if (wanted !== undefined && (wanted === email || !present.has(wanted)))
     throw new GatehouseError(
       'bad-request',
@@ -39,14 +44,18 @@ export async function offboard(
   const successor = [wanted, directory.get(email)?.departed?.successor, directory.get(email)?.successor].find(
     (one): one is string => typeof one === 'string' && one !== email && present.has(one),
   );
+  // Who settles what another began does as that one said.
+  const keepKeys = wantsKeys ?? directory.get(email)?.departed?.keepKeys ?? false;
   const result = await storage.transaction(async (transaction): Promise<OffboardResult> => {
     const revokedDelegations = await deps.delegations.revokeAll(transaction, email, by);
     await registry.departPerson(transaction, email, {
       by,
       successor: successor ?? null,
+      keepKeys,
       ...(reason !== undefined && { reason }),
     });
     const { sessions, passkeys } = await people.forget(transaction, email, by);
+    const revokedJoinTokens = await revokeJoinTokensOf(deps, transaction, { owner: email }, by);
     const agents = await transaction
       .selectFrom('agents')
       .select(['name', 'state'])
@@ -56,14 +65,21 @@ export async function offboard(
       .execute();
     const handedOver: string[] = [];
     const suspended: string[] = [];
+    let droppedKeys = 0;
+    let cancelledApprovals = 0;
     for (const { name, state } of agents) {
+      // Whoever holds a copy may have asked.
+      if (!keepKeys) cancelledApprovals += await deps.approvals.cancelAll(transaction, { agent: name }, by);
       if (successor !== undefined) {
-        await registry.handOverAgent(transaction, name, successor, by);
+        droppedKeys += await registry.handOverAgent(transaction, name, { owner: successor, keepKeys, by });
         handedOver.push(name);
-      } else if (state !== 'suspended') {
+        continue;
+      }
+      if (state !== 'suspended') {
         await registry.setAgentState(name, 'suspended', by, { within: transaction });
         suspended.push(name);
       }
+      if (!keepKeys) droppedKeys += await registry.dropAgentKeys(transaction, name, by);
     }
     return {
       person: email,
@@ -73,6 +89,14 @@ export async function offboard(
       handedOver,
       suspended,
       revokedDelegations,
+      revokedJoinTokens,
+      keepKeys,
+      droppedKeys,
+      cancelledApprovals,
+      trustRules: [...trustRules.values()]
+        .filter(({ agent }) => agent !== undefined && handedOver.includes(agent))
+        .map(({ name }) => name)
+        .sort(),
     };
   });
   await registry.refresh([]);

@@ -9,6 +9,7 @@ export {
   listJoinTokens,
   listTrustRules,
   revokeJoinToken,
+  revokeJoinTokensOf,
 } from './federation/index.ts';
 export type { KeyInventory } from './keys/key-inventory.ts';
 export type { SigningKeys } from './keys/signing-keys.ts';

@@ -41,7 +41,7 @@ export interface PersonStanding {
   declared: boolean;
   provision: Provision | null;
   /** Somebody who has left is nobody: not signed in, no approver, no owner, until they are reinstated. */
-  departed: { at: number; by: string; successor: string | null } | null;
+  departed: { at: number; by: string; successor: string | null; keepKeys?: boolean } | null;
 }
 
 export interface Provision {

@@ -1,8 +1,10 @@
-import type { PersonManifest } from '@gatehouse/protocol';
+import type { AgentManifest, PersonManifest } from '@gatehouse/protocol';
 import { GatehouseError } from '../platform/index.ts';
-import type { DatabaseTransaction } from '../storage/index.ts';
+import type { DatabaseTransaction, Tables } from '../storage/index.ts';
+import { readAgent } from './agents.ts';
 import { columnsOf } from './apply.ts';
 import { type Context, emptyChangeSet, flush, lines, raise } from './context.ts';
+import { thumbprint } from './keys.ts';
 import type { StoredPerson } from './known-people.ts';
 import { fromObjectRow, type PersonStanding, type Provision, toObjectBody } from './objects.ts';
 import { agentManifestOf } from './plan.ts';
@@ -21,12 +23,18 @@ export interface PersonChanges {
   departPerson(
     transaction: DatabaseTransaction,
     email: string,
-    departure: { by: string; successor: string | null; reason?: string },
+    departure: { by: string; successor: string | null; keepKeys?: boolean; reason?: string },
   ): Promise<boolean>;
   /** Nothing where they had not left; where they were offboarded here, a directory (`scim/…`) does not bring them back. */
   reinstatePerson(transaction: DatabaseTransaction, email: string, by: string): Promise<void>;
-  /** The agent goes to another owner; its tokens and pending approvals stay. */
-  handOverAgent(transaction: DatabaseTransaction, agent: string, owner: string, by: string): Promise<void>;
+  /** The agent goes to another owner; its tasks and pending approvals stay, and with `keepKeys` its keys and tokens. Gives how many keys are dropped. */
+  handOverAgent(
+    transaction: DatabaseTransaction,
+    agent: string,
+    to: { owner: string; keepKeys: boolean; by: string },
+  ): Promise<number>;
+  /** All keys go, and every token of before with them: somebody may have copies. Gives how many. */
+  dropAgentKeys(transaction: DatabaseTransaction, agent: string, by: string): Promise<number>;
 }
 
 const isDirectory = (by: string) => by.startsWith('scim/');
@@ -98,14 +106,18 @@ export function createPersonChanges(context: Context): PersonChanges {
       });
     },
 
-    async departPerson(transaction, email, { by, successor, reason }) {
+    async departPerson(transaction, email, { by, successor, keepKeys = false, reason }) {
       const known = await read(transaction, email);
       if (!known || known.standing.departed) return false;
-      const departed = { at: context.clock.now(), by, successor };
+      const departed = { at: context.clock.now(), by, successor, keepKeys };
       await write(transaction, { manifest: known.manifest, person: { ...known.standing, departed } }, known.appliedBy, {
         operation: 'person.depart',
         by,
-        changes: [`${email} has left`, successor === null ? 'no successor' : `successor: ${successor}`],
+        changes: [
+          `${email} has left`,
+          successor === null ? 'no successor' : `successor: ${successor}`,
+          `keys of their agents ${keepKeys ? 'kept' : 'dropped'}`,
+        ],
         ...(reason && { detail: reason }),
       });
       return true;
@@ -126,27 +138,57 @@ export function createPersonChanges(context: Context): PersonChanges {
       });
     },
 
-    async handOverAgent(transaction, name, owner, by) {
-      const changes = emptyChangeSet();
-      const row = await transaction.selectFrom('agents').selectAll().where('name', '=', name).executeTakeFirstOrThrow();
-      const manifest = { ...agentManifestOf(row), owner };
-      await transaction
-        .updateTable('agents')
-        .set(columnsOf(manifest, context.clock.now()))
-        .where('name', '=', name)
-        .execute();
-      raise(changes, `agent:${name}`);
-      changes.records.push({
-        operation: 'agent.hand-over',
-        by,
-        agent: name,
-        environment: row.environment,
-        changes: [`owner: ${row.owner} → ${owner}`],
-      });
-      await flush(context, transaction, changes);
-    },
+    handOverAgent: (transaction, name, { owner, keepKeys, by }) =>
+      changeAgent(transaction, name, (row, { keys }) => ({
+        manifest: { owner, ...(!keepKeys && { keys: [] }) },
+        record: {
+          operation: 'agent.hand-over',
+          by,
+          changes: [`owner: ${row.owner} → ${owner}`, ...keyLines(keys, keepKeys)],
+        },
+      })),
+
+    dropAgentKeys: (transaction, name, by) =>
+      changeAgent(transaction, name, (_row, { keys }) => ({
+        manifest: { keys: [] },
+        record: keys.length > 0 && { operation: 'agent.remove-key', by, changes: keyLines(keys, false) },
+      })),
   };
+
+  async function changeAgent(
+    transaction: DatabaseTransaction,
+    name: string,
+    change: (
+      row: Tables['agents'],
+      before: AgentManifest,
+    ) => {
+      manifest: Partial<AgentManifest>;
+      record: { operation: string; by: string; changes: string[] } | false;
+    },
+  ): Promise<number> {
+    const changes = emptyChangeSet();
+    const row = await readAgent(transaction, name);
+    const before = agentManifestOf(row);
+    const { manifest, record } = change(row, before);
+    await transaction
+      .updateTable('agents')
+      .set({
+        ...columnsOf({ ...before, ...manifest }, context.clock.now()),
+        epoch: row.epoch + (manifest.keys ? 1 : 0),
+      })
+      .where('name', '=', name)
+      .execute();
+    raise(changes, `agent:${name}`);
+    if (record) changes.records.push({ ...record, agent: name, environment: row.environment });
+    await flush(context, transaction, changes);
+    return manifest.keys ? before.keys.length : 0;
+  }
 }
+
+const keyLines = (keys: AgentManifest['keys'], kept: boolean): string[] =>
+  keys.length === 0
+    ? ['it has no keys']
+    : keys.map((key) => `key ${thumbprint(key)} ${kept ? 'kept' : 'dropped, with all tokens of before'}`);
 
 function changesOf(before: Provision | null, after: Provision): string[] {
   const said = before ?? { displayName: '', groups: [], roles: [], successor: null };

@@ -126,8 +126,10 @@ function keptOwner(
 ): { after: AgentManifest; note?: string } {
   const { owner } = merged.after;
   if (owner === before.owner || !stored.objects.get(`Person/${owner}`)?.person?.departed) return merged;
+  // Its keys of then may have been dropped, and may be in the hands of who has left.
+  const { keys } = before;
   const kept = `It stays with ${before.owner}: ${owner} has left.`;
-  return { after: { ...merged.after, owner: before.owner }, note: merged.note ? `${merged.note} ${kept}` : kept };
+  return { after: { ...merged.after, owner: before.owner, keys }, note: merged.note ? `${merged.note} ${kept}` : kept };
 }
 
 function returnNote(manifest: Manifest, stored: StoredObject | undefined): { note?: string } {

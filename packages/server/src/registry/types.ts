@@ -57,7 +57,7 @@ export interface KnownPerson {
   /** Also named by a directory, which then says when they leave. */
   provisioned: boolean;
   successor: string | null;
-  departed: { at: number; by: string; successor: string | null } | null;
+  departed: { at: number; by: string; successor: string | null; keepKeys?: boolean } | null;
 }
 
 export type DefinitionKind = 'tool' | 'prompt' | 'resource-template' | 'resource' | 'instructions';

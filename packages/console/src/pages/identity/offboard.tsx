@@ -1,5 +1,5 @@
 import type { OffboardResult, PersonView } from '@gatehouse/protocol';
-import { Button, Select, Textarea } from '@mantine/core';
+import { Button, Checkbox, Select, Textarea } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { call } from '../../api/client.ts';
@@ -14,12 +14,13 @@ export function Offboard({ person, close }: { person: PersonView; close: () => v
   const queries = useQueryClient();
   const others = useQuery(peopleQuery).data?.items.filter((each) => each.email !== email && each.departed === null);
   const [successor, setSuccessor] = useState<string | null>(person.successor);
+  const [keepKeys, setKeepKeys] = useState(false);
   const [reason, setReason] = useState('');
   const offboard = useMutation({
     mutationFn: () =>
       call('POST /people/:email/offboard', {
         params: { email },
-        body: { reason, ...(successor !== null && { successor }) },
+        body: { reason, keepKeys, ...(successor !== null && { successor }) },
       }),
     onSuccess: () => {
       for (const key of ['people', 'agents', 'sessions', 'delegations'])
@@ -49,6 +50,14 @@ export function Offboard({ person, close }: { person: PersonView; close: () => v
           clearable
         />
       )}
+      {agents.length > 0 && (
+        <Checkbox
+          label="Keep the keys of their agents"
+          description={`Only where ${displayName} can have no copy of them.`}
+          checked={keepKeys}
+          onChange={(event) => setKeepKeys(event.currentTarget.checked)}
+        />
+      )}
       <div>
         <strong>This will happen, at once and on every replica:</strong>
         <ul>
@@ -57,6 +66,7 @@ export function Offboard({ person, close }: { person: PersonView; close: () => v
             {plural(passkeys, 'passkey')} {passkeys === 1 ? 'is' : 'are'} removed.
           </li>
           <li>Every delegation of theirs is revoked, and the tasks that rest on one end.</li>
+          <li>Open join tokens of their agents, and those that they made, are revoked.</li>
           {agents.length > 0 && (
             <li>
               {agents.join(', ')} {agents.length === 1 ? 'is' : 'are'}{' '}
@@ -64,6 +74,13 @@ export function Offboard({ person, close }: { person: PersonView; close: () => v
                 ? 'suspended, and does nothing until somebody owns it'
                 : `handed over to ${successor}`}
               .
+            </li>
+          )}
+          {agents.length > 0 && (
+            <li>
+              {keepKeys
+                ? 'The agents keep their keys: whoever has a copy of one goes on acting as that agent.'
+                : 'The keys of the agents are dropped, with every token of before and what waits for approval: they enrol again.'}
             </li>
           )}
           <li>Their roles count no more. Records of what they did stay.</li>
@@ -82,13 +99,14 @@ export function Offboard({ person, close }: { person: PersonView; close: () => v
 }
 
 function Report({ result, close }: { result: OffboardResult; close: () => void }) {
-  const { person, successor, endedSessions, removedPasskeys, handedOver, suspended, revokedDelegations } = result;
+  const { person, successor, handedOver, suspended, keepKeys, droppedKeys, trustRules } = result;
   return (
     <Dialog title={`${person} is offboarded`} close={close}>
       <ul>
         <li>
-          {plural(endedSessions, 'session')} ended, {plural(removedPasskeys, 'passkey')} removed,{' '}
-          {plural(revokedDelegations, 'delegation')} revoked.
+          {plural(result.endedSessions, 'session')} ended, {plural(result.removedPasskeys, 'passkey')} removed,{' '}
+          {plural(result.revokedDelegations, 'delegation')} and {plural(result.revokedJoinTokens, 'join token')}{' '}
+          revoked.
         </li>
         {handedOver.length > 0 && (
           <li>
@@ -96,6 +114,11 @@ function Report({ result, close }: { result: OffboardResult; close: () => void }
           </li>
         )}
         {suspended.length > 0 && <li>Suspended: {suspended.join(', ')}.</li>}
+        {keepKeys && <li>The agents keep their keys.</li>}
+        {droppedKeys > 0 && <li>{plural(droppedKeys, 'key')} dropped: give each agent a join token to enrol again.</li>}
+        {trustRules.length > 0 && (
+          <li>Still let in by these trust rules; look at what each trusts: {trustRules.join(', ')}.</li>
+        )}
       </ul>
       <div className={classes.buttons}>
         <Button onClick={close} data-autofocus>

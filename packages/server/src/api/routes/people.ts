@@ -78,7 +78,7 @@ export function peopleRoutes(deps: ApiDependencies, allRoutes: () => Route[]): R
     route(
       'POST /people/:email/offboard',
       'people',
-      'Have somebody leave: sessions, passkeys and delegations end, their agents go to a successor or are suspended',
+      'Have somebody leave: sessions, passkeys, delegations and join tokens end; agents go to a successor or are suspended, keys dropped',
       { body: peopleBodies.offboard, on: onPerson },
       async ({ caller, param, body }) => {
         const { email } = find(param('email'));
@@ -93,6 +93,7 @@ export function peopleRoutes(deps: ApiDependencies, allRoutes: () => Route[]): R
           );
         return deps.offboard(email, {
           by: caller.by,
+          keepKeys: body.keepKeys,
           ...(body.successor !== undefined && { successor: body.successor }),
           ...(body.reason !== '' && { reason: body.reason }),
         });

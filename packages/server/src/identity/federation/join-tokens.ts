@@ -115,6 +115,36 @@ export async function revokeJoinToken(
   });
 }
 
+/** All open ones of an agent; or of an owner's agents, with those that this person made for any agent. Part of a transaction; gives how many. */
+export async function revokeJoinTokensOf(
+  { recordChange }: Pick<Dependencies, 'recordChange'>,
+  transaction: DatabaseTransaction,
+  of: { agent: string } | { owner: string },
+  by: string,
+): Promise<number> {
+  const gone = await transaction
+    .deleteFrom('join_tokens')
+    .where('used_at', 'is', null)
+    .where((where) =>
+      'agent' in of
+        ? where('agent', '=', of.agent)
+        : where.or([
+            where('created_by', '=', `person:${of.owner}`),
+            where('agent', 'in', transaction.selectFrom('agents').select('name').where('owner', '=', of.owner)),
+          ]),
+    )
+    .returning(['id', 'agent'])
+    .execute();
+  const records = [...Map.groupBy(gone, ({ agent }) => agent)].map(([agent, tokens]) => ({
+    operation: 'join-token.revoke',
+    by,
+    agent,
+    changes: tokens.map(({ id }) => `join token ${id} revoked`),
+  }));
+  if (records.length > 0) await recordChange(transaction, ...records);
+  return gone.length;
+}
+
 /** The agent that the token is for. Every reason to refuse one reads the same to who presents it. */
 export async function agentOfJoinToken(
   { storage, clock }: Pick<Dependencies, 'storage' | 'clock'>,

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { AgentManifest, AgentMappingManifest } from '@gatehouse/protocol';
 import { type Clock, canonicalJson, type Json } from '../../../platform/index.ts';
 import type { Registry } from '../../../registry/index.ts';
-import type { Database, DatabaseTransaction, Storage, Tables } from '../../../storage/index.ts';
+import type { Database, DatabaseTransaction, RecordChange, Storage, Tables } from '../../../storage/index.ts';
+import { revokeJoinTokensOf } from '../../federation/index.ts';
 import { AGENT_SCHEMA } from './agent-schema.ts';
 import { requireVersion } from './directory.ts';
 import { listed, type Page } from './list.ts';
@@ -11,6 +12,7 @@ import { patched, type Resource, readAgent, scimError } from './resources.ts';
 export interface AgentDirectoryDependencies {
   storage: Storage;
   registry: Pick<Registry, 'snapshot' | 'apply' | 'refresh' | 'handOverAgent' | 'setAgentState'>;
+  recordChange: RecordChange;
   clock: Clock;
   publicUrl: string;
 }
@@ -22,7 +24,9 @@ export type AgentDirectory = ReturnType<typeof createAgentDirectory>;
  * (`AgentMapping`) says what that is worth, and without one nothing is made. A directory gives no key: an agent that it made proves
  * itself as any other does. It changes and ends only what it made, and brings nothing back that was suspended or killed here.
  */
-export function createAgentDirectory({ storage, registry, clock, publicUrl }: AgentDirectoryDependencies) {
+export function createAgentDirectory(deps: AgentDirectoryDependencies) {
+  const { storage, registry, clock, publicUrl } = deps;
+
   async function views(db: Database | DatabaseTransaction, rows: Tables['scim_agents'][]): Promise<Resource[]> {
     if (rows.length === 0) return [];
     const all = await db
@@ -119,7 +123,11 @@ export function createAgentDirectory({ storage, registry, clock, publicUrl }: Ag
       const owners = (is.owners ?? []) as unknown[];
       if (owners.length > 0 || agent.state === 'active') {
         const owner = await ownerOf(transaction, is);
-        if (owner !== agent.owner) await registry.handOverAgent(transaction, before.name, owner, by);
+        if (owner !== agent.owner) {
+          // Nobody has left, so its keys stay; what was made for the owner before to hold does not.
+          await registry.handOverAgent(transaction, before.name, { owner, keepKeys: true, by });
+          await revokeJoinTokensOf(deps, transaction, { agent: before.name }, by);
+        }
       }
       if (is.active === true && agent.state !== 'active') {
         if (suspended === 0 || agent.state !== 'suspended' || agent.killed_at !== null)
