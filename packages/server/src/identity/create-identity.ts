@@ -19,6 +19,7 @@ import {
   trustDomainKeys,
 } from './keys/key-inventory.ts';
 import { openSigningKeys, type SigningKeys } from './keys/signing-keys.ts';
+import { createRefusals } from './refusals.ts';
 import { createTokenReader } from './tokens/authenticate.ts';
 import { createTaskEnd } from './tokens/end-task.ts';
 import { createProofs } from './tokens/proof.ts';
@@ -90,7 +91,8 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
     );
   const keys = await openSigningKeys(dependencies);
   const proofs = createProofs({ clock, requireNonce: requireProofNonce });
-  const reader = createTokenReader({ ...dependencies, keys, proofs });
+  const noteRefusal = createRefusals(dependencies);
+  const reader = createTokenReader({ ...dependencies, keys, proofs, noteRefusal });
   const core = await openTrustDomain(dependencies);
   const delegations = createDelegations(dependencies);
   const { clientMetadata = { hosts: null }, dynamicClients = false } = dependencies;
@@ -117,6 +119,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
       keys,
       proofs,
       reader,
+      noteRefusal,
       delegations,
       companyTokens: createCompanyTokens({ ...dependencies, issuerKeys }),
       peers,
