@@ -222,6 +222,7 @@ export async function startServer(
     peers: identity.peers,
     registry,
     enforcement,
+    txnTokens: identity.txnTokens,
     approvals,
     upstreams,
     clock,

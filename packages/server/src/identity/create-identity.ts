@@ -24,6 +24,7 @@ import { createTokenReader } from './tokens/authenticate.ts';
 import { createTaskEnd } from './tokens/end-task.ts';
 import { createProofs } from './tokens/proof.ts';
 import { protectedResourceMetadata } from './tokens/resources.ts';
+import { createTxnTokens, type TxnTokens } from './tokens/txn-token.ts';
 import { createSvidRoutes } from './trust-domain/svid-routes.ts';
 import { openTrustDomain } from './trust-domain/trust-domain.ts';
 import type { TrustDomain } from './trust-domain/types.ts';
@@ -61,6 +62,8 @@ export interface Identity {
   peers: Peers;
   federation: Federation;
   authorizationServer: AuthorizationServer;
+  /** What tool servers are told of the calls that they get. */
+  txnTokens: TxnTokens;
   keys: SigningKeys;
   trustDomain: TrustDomain;
   /** Every signing key of the house. */
@@ -128,6 +131,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
       federation,
       doors: createFederationDoors({ ...dependencies, federation, proofs, tokenEndpoint }),
     }),
+    txnTokens: createTxnTokens({ keys, clock, publicUrl }),
     keys,
     delegations,
     trustDomain,
