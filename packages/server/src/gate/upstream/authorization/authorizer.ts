@@ -287,7 +287,7 @@ export function createAuthorizer(deps: AuthorizerDependencies, place: Authorized
       refreshToken: got.refreshToken ?? stored.refreshToken,
       key: got.key ?? stored.key,
     };
-    await grants.replace(place, grant.version, renewed, registered);
+    await grants.replace(place, grant, renewed);
     token = renewed;
     version = grant.version + 1;
   }

@@ -35,8 +35,8 @@ export interface GrantStore {
   put(transaction: DatabaseTransaction, place: Place, grant: Omit<StoredGrant, 'version'>): Promise<void>;
   /** True for the one replica that may renew this version now. */
   claim(place: Place, version: number): Promise<boolean>;
-  /** After a renewal. */
-  replace(place: Place, version: number, token: UpstreamToken, registered: RegisteredClient | undefined): Promise<void>;
+  /** After a renewal of `grant`. */
+  replace(place: Place, grant: StoredGrant, token: UpstreamToken): Promise<void>;
   /** True when there was one. */
   remove(transaction: DatabaseTransaction, place: Place): Promise<boolean>;
   need(place: Place): Promise<(Need & { at: number }) | undefined>;
@@ -51,7 +51,12 @@ export function bindingOf({ url, authorization }: AuthorizedTransport): string {
   return digestJson({ url, grant, issuer, clientId });
 }
 
+/** What it is for and where it came from is sealed with it: who edits the table sends it nowhere else. The columns are for people. */
 interface SealedGrant {
+  binding: string;
+  issuer: string;
+  resource: string;
+  clientId: string;
   accessToken: string;
   refreshToken: string | null;
   key: JWK | null;
@@ -71,8 +76,15 @@ export function createGrantStore(deps: {
   const announce = (transaction: DatabaseTransaction, place: Place) =>
     storage.announce(transaction, 'upstream', idOf(place), clock.now());
 
-  async function columns(place: Place, token: UpstreamToken, registered: RegisteredClient | undefined) {
+  async function columns(
+    place: Place,
+    { token, registered, binding }: Pick<StoredGrant, 'token' | 'registered' | 'binding'>,
+  ) {
     const plain: SealedGrant = {
+      binding,
+      issuer: token.issuer,
+      resource: token.resource,
+      clientId: token.clientId,
       accessToken: token.value.reveal(),
       refreshToken: token.refreshToken?.reveal() ?? null,
       key: token.key === undefined ? null : await exportJWK(token.key.privateKey),
@@ -105,14 +117,14 @@ export function createGrantStore(deps: {
           value: new Secret(plain.accessToken),
           refreshToken: plain.refreshToken === null ? undefined : new Secret(plain.refreshToken),
           key: plain.key === null ? undefined : await openProofKey(plain.key),
-          issuer: row.issuer,
-          resource: row.resource,
-          clientId: row.client_id,
+          issuer: plain.issuer,
+          resource: plain.resource,
+          clientId: plain.clientId,
           scopes: row.scopes === '' ? [] : row.scopes.split(' '),
           expiresAt: row.expires_at,
         },
         registered: plain.client === null ? undefined : openClient(plain.client),
-        binding: row.binding,
+        binding: plain.binding,
         version: row.version,
         connectedBy: row.connected_by,
         connectedAt: row.connected_at,
@@ -121,7 +133,7 @@ export function createGrantStore(deps: {
 
     async put(transaction, place, { token, registered, binding, connectedBy, connectedAt }) {
       const written = {
-        ...(await columns(place, token, registered)),
+        ...(await columns(place, { token, registered, binding })),
         binding,
         connected_by: connectedBy,
         connected_at: connectedAt,
@@ -153,8 +165,8 @@ export function createGrantStore(deps: {
         return numUpdatedRows === 1n;
       }),
 
-    async replace(place, version, token, registered) {
-      const written = await columns(place, token, registered);
+    async replace(place, { version, registered, binding }, token) {
+      const written = await columns(place, { token, registered, binding });
       await storage.transaction(async (transaction) => {
         const { numUpdatedRows } = await transaction
           .updateTable('upstream_grants')
