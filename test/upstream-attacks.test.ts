@@ -22,6 +22,9 @@ const host = createServer(async (request, response) => {
   answer(request, response, Buffer.concat(chunks).toString());
 });
 
+/** What a browser is to be sent to. */
+const endpoints: Record<string, string> = { script: 'javascript:alert(1)', plainly: 'http://bank.example/authorize' };
+
 function answer(request: IncomingMessage, response: ServerResponse, body: string): void {
   const path = (request.url ?? '').split('?')[0] ?? '';
   const { authorization } = request.headers;
@@ -47,7 +50,7 @@ function answer(request: IncomingMessage, response: ServerResponse, body: string
     }
     return void json({
       issuer: name === 'issuer' ? 'https://bank.example' : `${origin}/as/${name}`,
-      authorization_endpoint: `${origin}/authorize/${name}`,
+      authorization_endpoint: endpoints[name] ?? `${origin}/authorize/${name}`,
       token_endpoint: `${origin}/token/${name}`,
       ...(name !== 'no-pkce' && { code_challenge_methods_supported: ['S256'] }),
       authorization_response_iss_parameter_supported: true,
@@ -79,7 +82,7 @@ function answer(request: IncomingMessage, response: ServerResponse, body: string
 
 const names = [
   ...['metadata', 'private', 'other', 'resource', 'issuer', 'huge', 'redirect', 'greedy', 'never', 'away'],
-  ...['plain', 'escaped', 'encoded', 'secret', 'mixed', 'no-pkce'],
+  ...['plain', 'escaped', 'encoded', 'secret', 'mixed', 'no-pkce', 'script', 'plainly', 'pinned'],
 ];
 
 before(async () => {
@@ -91,12 +94,13 @@ before(async () => {
     body: { value: secret, origins: ['https://bank.example'] },
   });
   const authorization = (name: string): UpstreamAuthorization =>
-    name === 'mixed' || name === 'no-pkce'
+    ['mixed', 'no-pkce', ...Object.keys(endpoints)].includes(name)
       ? ({ grant: 'authorization_code', clientId: 'gate' } as UpstreamAuthorization)
       : ({
           grant: 'client_credentials',
           clientId: 'gate',
           ...(name === 'secret' && { clientSecret: 'bank' }),
+          ...(name === 'pinned' && { issuer: `${origin}/as/as-agreed` }),
         } as UpstreamAuthorization);
   await workspace.apply([
     { kind: 'Environment', name: 'production' },
@@ -139,6 +143,7 @@ for (const [name, problem] of [
   ['other', /not https/],
   ['resource', /is for another resource/],
   ['issuer', /metadata of another issuer/],
+  ['pinned', /but the manifest allows .*as-agreed only/],
   ['huge', /more than \d+ bytes/],
 ] as const) {
   test(`documents that lead astray get no token request: ${name}`, async () => {
@@ -197,4 +202,13 @@ test('an answer that names another issuer, or none, brings no code to a token en
   }
   assert.deepEqual(hitsOf('/token/mixed'), []);
   await assert.rejects(workspace.operator('POST /servers/:name/connect', { params: { name: 'no-pkce' } }), /PKCE/);
+});
+
+/** @proves upstream.discovery */
+test('a person is sent to no address that is not https, and to no script', async () => {
+  for (const name of Object.keys(endpoints))
+    await assert.rejects(
+      workspace.operator('POST /servers/:name/connect', { params: { name } }),
+      /authorization_endpoint of .* is not an https address/,
+    );
 });

@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -40,6 +50,31 @@ describe('the cache of tokens', () => {
     await assert.rejects(cache.read('one'), /is a link/);
     chmodSync(directory, 0o755);
     await assert.rejects(createTokenCache(directory).read('two'), /is open to others.*chmod 700/);
+  });
+
+  it('is in no directory that a link leads to', async (t) => {
+    const directory = directoryOf(t);
+    mkdirSync(`${directory}-elsewhere`, { mode: 0o700 });
+    symlinkSync(`${directory}-elsewhere`, directory);
+    await assert.rejects(createTokenCache(directory).write('one', entry), /is no directory/);
+    assert.deepEqual(readdirSync(`${directory}-elsewhere`), []);
+  });
+
+  it('takes no token, and no key for proofs, that another user has put there', {
+    skip: process.getuid?.() !== 0 && 'only root can read such files',
+  }, async (t) => {
+    const directory = directoryOf(t);
+    const cache = createTokenCache(directory);
+    await cache.write('one', entry);
+    await cache.proofKey('key', async () => '{}');
+    for (const name of ['one.json', 'key.jwk']) chownSync(join(directory, name), 65_534, 65_534);
+    await assert.rejects(cache.read('one'), { code: 'cache.unsafe' });
+    await assert.rejects(
+      cache.proofKey('key', async () => '{}'),
+      { code: 'cache.unsafe' },
+    );
+    chownSync(directory, 65_534, 65_534);
+    await assert.rejects(createTokenCache(directory).read('two'), /belongs to another user/);
   });
 
   it('takes what is damaged for nothing', async (t) => {
