@@ -8,6 +8,7 @@ import { type ForeignIssuer, openForeignIssuer } from '../testing/foreign-issuer
 import { agentManifest, type House, openHouse } from '../testing/house.ts';
 import { assertCleanLog } from '../testing/refusals.ts';
 import { createJoinToken, revokeJoinToken } from './join-tokens.ts';
+import { federationLimits } from './limits.ts';
 import { type Answer, postJson } from './testing/present.ts';
 
 const AGENT = 'agent-joiner-prod';
@@ -121,6 +122,18 @@ onEachDatabase('enrolment', (database) => {
     const { token } = await joinToken(house, { addresses: ['192.0.2.0/24', '127.0.0.0/8'] });
     assert.equal((await enrol(house, { join_token: token })).status, 200);
     await assert.rejects(joinToken(house, { addresses: ['127.0.0.1/33'] }), { code: 'join-token.address' });
+  });
+
+  test('has no more open join tokens than somebody can look through; used and revoked ones do not count', async () => {
+    await house.apply(agentManifest('agent-hoarder-prod'));
+    const make = () => joinToken(house, { agent: 'agent-hoarder-prod' });
+    const all = [];
+    for (let at = 0; at < federationLimits.openJoinTokensPerAgent; at++) all.push(await make());
+    await assert.rejects(make(), { code: 'join-token.too-many' });
+    await revokeJoinToken(house, 'agent-hoarder-prod', all[0]?.id ?? '', BY);
+    assert.equal((await enrol(house, { join_token: all[1]?.token ?? '' })).status, 200);
+    assert.ok((await make()) && (await make()));
+    await assert.rejects(make(), { code: 'join-token.too-many' });
   });
 
   test('of another agent than the proof is for is refused, a look-alike name included, and uses nothing up', async () => {

@@ -296,7 +296,8 @@ export async function openAuthorities(dependencies: Dependencies): Promise<Autho
           'The key of the root is not held here. Ask for a signing request (`gatehouse trust-domain request-intermediate`), have it signed with the root, and import the answer.',
         );
       const keepsRoot = !compromised && root && now - root.createdAt < ROOT_MAX_AGE_MS;
-      const signsFrom = compromised || !waiting ? now : now + PUBLISH_LEAD_MS;
+      // One that has run out signs nothing that anybody takes: there is nothing to overlap with.
+      const signsFrom = compromised || !waiting || waiting.notAfter <= now ? now : now + PUBLISH_LEAD_MS;
       const id = await make({
         by,
         signsFrom,
@@ -347,7 +348,7 @@ export async function openAuthorities(dependencies: Dependencies): Promise<Autho
       await checkImport({ intermediate, root, key, trustDomain, now: clock.now() });
       await refresh();
       const now = clock.now();
-      const signsFrom = intermediates.length === 0 ? now : now + PUBLISH_LEAD_MS;
+      const signsFrom = (intermediates.at(-1)?.notAfter ?? 0) <= now ? now : now + PUBLISH_LEAD_MS;
       const rootCertificate = await authorityOf(root.raw);
       const certificate = await authorityOf(intermediate.raw);
       const [id, rootId] = [idOf(intermediate.raw), idOf(root.raw)];

@@ -38,6 +38,7 @@ export function createIssuer(
       await authorities.ensure();
       const notAfter = endOf(clock.now(), SVID_MAX_TTL_MS, grounds, expiresAt);
       const issued = sign({ spki, uri: spiffeIdOf(trustDomain, subject), notAfter }, grounds.epoch);
+      if (issued.notAfter <= clock.now()) throw overdue(authorities.signer().notAfter);
       await record(recordGuarded, grounds, issued.spiffeId, [
         `X.509-SVID ${issued.thumbprint} until ${new Date(issued.notAfter).toISOString()}, via ${via}, epoch ${grounds.epoch}`,
       ]);
@@ -222,4 +223,10 @@ function addressBytes(address: string): Buffer {
 
 const changed = (name: string) =>
   new GatehouseError('conflict', 'agent.changed', `Agent ${name} was changed or stopped just now. Try again.`);
+const overdue = (end: number) =>
+  new GatehouseError(
+    'unavailable',
+    'trust-domain.authority-expired',
+    `No SVID can be made: the intermediate that signs is good until ${new Date(end).toISOString()}. An operator replaces it: gatehouse trust-domain rotate, or request-intermediate where the root is held elsewhere.`,
+  );
 const over = (task: string) => new GatehouseError('gone', 'task.over', `Task ${task} is over: start a new one.`);

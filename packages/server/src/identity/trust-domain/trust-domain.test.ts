@@ -143,3 +143,26 @@ describe('rotation of the authorities', () => {
     await trustDomain.verifySvid((await issue()).chain);
   });
 });
+
+test('an intermediate that has run out signs nothing; the next one, where there can be one, signs at once', async (t) => {
+  const late = await openHouse();
+  t.after(() => late.close());
+  await late.furnish();
+  await late.enrol('agent-a');
+  const { trustDomain } = late.identity;
+  const make = async () =>
+    trustDomain.issueX509({
+      subject: { agent: late.registry.snapshot().agents.get('agent-a') as never, task: null },
+      csr: createCsr().der,
+      via: 'test',
+    });
+  await make();
+  const before = (await late.records('svid.issue')).length;
+  late.pass(31 * 86_400_000);
+  await late.settled();
+  await assert.rejects(make(), { code: 'trust-domain.authority-expired', message: /gatehouse trust-domain rotate/ });
+  assert.equal((await late.records('svid.issue')).length, before, 'what was not made is not recorded as made');
+  const { signsFrom } = await trustDomain.rotate({ by: 'person:owner@example.test' });
+  assert.ok(signsFrom <= late.clock.now());
+  assert.ok((await make()).notAfter > late.clock.now());
+});
