@@ -39,6 +39,20 @@ after(async () => {
 
 const pemOf = (der: string) => new X509Certificate(Buffer.from(der, 'base64')).toString();
 
+function writeOwn(file: string, text: string): string {
+  const path = join(directory, file);
+  writeFileSync(path, text, { mode: 0o600 });
+  return path;
+}
+
+async function currentBundle(file: string): Promise<string> {
+  const bundle = (await (await fetch(`${workspace.url}/.well-known/spiffe/bundle`)).json()) as {
+    keys: { use: string; x5c?: string[] }[];
+  };
+  const roots = bundle.keys.filter(({ use }) => use === 'x509-svid').flatMap(({ x5c = [] }) => x5c);
+  return writeOwn(file, roots.map(pemOf).join(''));
+}
+
 /** An X.509-SVID of the agent, got with its registered key, in the files that curl takes. */
 async function enrolled(name: string) {
   const { key } = await workspace.agent(name);
@@ -57,19 +71,11 @@ async function enrolled(name: string) {
     body: JSON.stringify({ csr: pem, clientAssertion }),
   });
   const { certificates } = (await response.json()) as { certificates: string[] };
-  const bundle = (await (await fetch(`${workspace.url}/.well-known/spiffe/bundle`)).json()) as {
-    keys: { use: string; x5c?: string[] }[];
-  };
-  const roots = bundle.keys.filter(({ use }) => use === 'x509-svid').flatMap(({ x5c = [] }) => x5c);
-  const write = (file: string, text: string) => {
-    const path = join(directory, `${name}-${file}`);
-    writeFileSync(path, text, { mode: 0o600 });
-    return path;
-  };
+  const write = (file: string, text: string) => writeOwn(`${name}-${file}`, text);
   return {
     cert: write('svid.pem', certificates.map(pemOf).join('')),
     key: write('svid.key', privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()),
-    ca: write('bundle.pem', roots.map(pemOf).join('')),
+    ca: await currentBundle(`${name}-bundle.pem`),
   };
 }
 
@@ -345,4 +351,23 @@ test('a key that is no agent’s makes no connection worth anything', async () =
   const key = join(directory, 'other.key');
   writeFileSync(key, privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(), { mode: 0o600 });
   await assert.rejects(askForToken('--cert', files.cert, '--key', key));
+});
+
+/** @proves spiffe.compromise */
+test('after a compromise the port has a certificate of the new authorities, without a restart', async () => {
+  await workspace.operator('POST /trust-domain/rotate', { body: { compromised: true } });
+  const ca = await currentBundle('new-bundle.pem');
+  const shown = () =>
+    run('curl', ['-sS', '-o', '/dev/null', '-w', '%{http_code}', '--cacert', ca, `${base}/api/v1/status`]);
+  let stdout = '';
+  // Looked at every ten seconds.
+  for (let tries = 0; tries < 60 && stdout === ''; tries++) {
+    stdout = await shown().then(
+      (answer) => answer.stdout,
+      () => '',
+    );
+    if (stdout === '') await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  assert.equal(stdout, '200');
+  await assert.rejects(curl('/api/v1/status'), /certificate/, 'the bundle of before verifies it no more');
 });

@@ -55,6 +55,12 @@ export const trustDomain: Requirement[] = [
     source: 'SPIFFE Workload API §§5, 6',
   },
   {
+    id: 'spiffe.compromise',
+    promise:
+      'After a compromise the mutual TLS port has a certificate of the new authorities, and an agent an SVID of them as soon as it has their bundle: neither at half of its life, nor by a restart',
+    source: 'docs/how-to/use-spiffe.md',
+  },
+  {
     id: 'spiffe.own-bundle',
     promise:
       'An SVID is verified with the bundle of the trust domain that it names, and of no other; bundles are never merged',

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject, randomUUID, sign } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject, randomUUID, sign, X509Certificate } from 'node:crypto';
 import type { JwtSvidAnswer, SvidBundles, X509SvidAnswer } from '@gatehouse/protocol';
 import { importJWK, type JWK, jwtVerify, SignJWT } from 'jose';
 import type { AgentKey } from './agent-key.ts';
@@ -15,7 +15,10 @@ export interface SvidSource {
   jwt(audience: string[], ttlSeconds?: number): Promise<JwtSvidAnswer>;
   /** Bundles of our own trust domain and those it federates with, at most `BUNDLE_POLL_MS` old. */
   bundles(): Promise<SvidBundles>;
-  /** Keeps SVID and bundles fresh and tells of each change, until it is closed. The first listener starts it. */
+  /**
+   * Keeps SVID and bundles fresh and tells of each change, until it is closed. The first listener starts it. An SVID whose authorities have
+   * left the bundle is replaced at once.
+   */
   follow(listener: SvidListener): () => void;
   close(): void;
 }
@@ -99,7 +102,10 @@ export function createSvidSource(options: SvidOptions): SvidSource {
     return fetching;
   };
   const fetchBundles = async () => {
-    learn(await post<SvidBundles>(options, serverClock, url, '/svid/bundles', {}));
+    const answer = await post<SvidBundles>(options, serverClock, url, '/svid/bundles', {});
+    // Authorities that were withdrawn take what they signed with them: from now on nobody accepts it.
+    if (svid && !isRooted(svid, answer)) await renew();
+    else learn(answer);
   };
 
   const turn = async () => {
@@ -157,6 +163,16 @@ export function createSvidSource(options: SvidOptions): SvidSource {
       listeners.clear();
     },
   };
+}
+
+/** Whether an X.509 authority of its own trust domain has signed the end of its chain. */
+function isRooted({ certificates }: X509Svid, { trustDomain, bundles }: SvidBundles): boolean {
+  const last = new X509Certificate(Buffer.from(certificates.at(-1) ?? '', 'base64'));
+  const keys = (bundles[trustDomain]?.keys ?? []) as { use?: string; x5c?: string[] }[];
+  return keys
+    .filter(({ use }) => use === 'x509-svid')
+    .flatMap(({ x5c = [] }) => x5c)
+    .some((root) => last.verify(new X509Certificate(Buffer.from(root, 'base64')).publicKey));
 }
 
 /** 401 and 403, and 410 for a task that is over: repeating changes nothing. */

@@ -12,7 +12,6 @@ const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
   meta: 'keep',
   objects: 'keep',
   agents: 'settle',
-  agent_keys: 'keep',
   definitions: 'keep',
   tasks: 'settle',
   task_actors: 'keep',

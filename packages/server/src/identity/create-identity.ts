@@ -19,12 +19,10 @@ import {
   trustDomainKeys,
 } from './keys/key-inventory.ts';
 import { openSigningKeys, type SigningKeys } from './keys/signing-keys.ts';
-import { createRefusals } from './refusals.ts';
 import { createTokenReader } from './tokens/authenticate.ts';
 import { createTaskEnd } from './tokens/end-task.ts';
 import { createProofs } from './tokens/proof.ts';
 import { protectedResourceMetadata } from './tokens/resources.ts';
-import { createTxnTokens, type TxnTokens } from './tokens/txn-token.ts';
 import { createSvidRoutes } from './trust-domain/svid-routes.ts';
 import { openTrustDomain } from './trust-domain/trust-domain.ts';
 import type { TrustDomain } from './trust-domain/types.ts';
@@ -62,8 +60,6 @@ export interface Identity {
   peers: Peers;
   federation: Federation;
   authorizationServer: AuthorizationServer;
-  /** What tool servers are told of the calls that they get. */
-  txnTokens: TxnTokens;
   keys: SigningKeys;
   trustDomain: TrustDomain;
   /** Every signing key of the house. */
@@ -94,8 +90,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
     );
   const keys = await openSigningKeys(dependencies);
   const proofs = createProofs({ clock, requireNonce: requireProofNonce });
-  const noteRefusal = createRefusals(dependencies);
-  const reader = createTokenReader({ ...dependencies, keys, proofs, noteRefusal });
+  const reader = createTokenReader({ ...dependencies, keys, proofs });
   const core = await openTrustDomain(dependencies);
   const delegations = createDelegations(dependencies);
   const { clientMetadata = { hosts: null }, dynamicClients = false } = dependencies;
@@ -122,7 +117,6 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
       keys,
       proofs,
       reader,
-      noteRefusal,
       delegations,
       companyTokens: createCompanyTokens({ ...dependencies, issuerKeys }),
       peers,
@@ -131,7 +125,6 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
       federation,
       doors: createFederationDoors({ ...dependencies, federation, proofs, tokenEndpoint }),
     }),
-    txnTokens: createTxnTokens({ keys, clock, publicUrl }),
     keys,
     delegations,
     trustDomain,
@@ -158,18 +151,18 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
   };
 }
 
-/** Replaced at half of its life, so that it outlasts an outage of what would make the next. */
+/** Replaced at half of its life, so that it outlasts an outage of what would make the next; at once when its authority is destroyed. */
 async function serverIdentityOf(
   trustDomain: Pick<TrustDomain, 'serverSvid'>,
   urls: string[],
   clock: Clock,
 ): Promise<RenewedIdentity> {
   const names = urls.map((url) => new URL(url).hostname.replace(/^\[|\]$/g, ''));
-  const { chain, privateKey, notAfter } = await trustDomain.serverSvid([...new Set(names)]);
+  const { chain, privateKey, notAfter, isSigned } = await trustDomain.serverSvid([...new Set(names)]);
   const now = clock.now();
   return {
     certificate: chain.map((der) => new X509Certificate(der).toString()).join(''),
     key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-    renewAt: now + (notAfter - now) / 2,
+    isDue: () => clock.now() >= now + (notAfter - now) / 2 || !isSigned(),
   };
 }

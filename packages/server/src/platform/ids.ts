@@ -3,20 +3,7 @@ import { randomBytes } from 'node:crypto';
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 
 /** Prefixes of the identifiers that users see; the prefix tells what a pasted id is. */
-export type IdPrefix =
-  | 'act'
-  | 'apr'
-  | 'tsk'
-  | 'lse'
-  | 'fnd'
-  | 'ses'
-  | 'tok'
-  | 'cred'
-  | 'chg'
-  | 'xch'
-  | 'inv'
-  | 'dlg'
-  | 'txn';
+export type IdPrefix = 'act' | 'apr' | 'tsk' | 'lse' | 'fnd' | 'ses' | 'tok' | 'cred' | 'chg' | 'xch' | 'inv' | 'dlg';
 
 let lastTime = 0;
 let counter = 0;

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
-import type { Clock } from './clock.ts';
 import { GatehouseError } from './errors.ts';
 import type { Log } from './log.ts';
 
@@ -12,8 +11,7 @@ export interface ServerIdentity {
 
 /** One that its maker wants to replace in time. */
 export interface RenewedIdentity extends ServerIdentity {
-  /** Milliseconds since the epoch. */
-  renewAt: number;
+  isDue(): boolean;
 }
 
 /** Where a listener's certificate comes from, for as long as it listens. */
@@ -74,7 +72,7 @@ function readIdentity({ certificateFile, keyFile }: { certificateFile: string; k
 /** A certificate that is made here, and made again when it is due. Throws what the first `make` throws. */
 export async function openOwnIdentity(
   make: () => Promise<RenewedIdentity>,
-  { clock, log }: { clock: Clock; log: Log },
+  { log }: { log: Log },
 ): Promise<IdentitySource> {
   let current = await make();
   return {
@@ -82,7 +80,7 @@ export async function openOwnIdentity(
       return current;
     },
     async refresh() {
-      if (clock.now() < current.renewAt) return false;
+      if (!current.isDue()) return false;
       try {
         current = await make();
         return true;

@@ -33,11 +33,7 @@ export interface Connected {
 }
 
 /** Throws UpstreamFailure `unreachable`. */
-export async function connectHttp(
-  callHttp: HttpCaller,
-  { url, txnToken }: { url: URL; txnToken: boolean },
-  options: ConnectOptions,
-): Promise<Connected> {
+export async function connectHttp(callHttp: HttpCaller, url: URL, options: ConnectOptions): Promise<Connected> {
   const { client, limits, log } = options;
   const exchanges = createExchanges({ ...options, onServerRequest: client.onServerRequest });
   let speaker: LegacySpeaker | undefined;
@@ -50,7 +46,6 @@ export async function connectHttp(
   const channel = createHttpChannel({
     callHttp,
     url,
-    txnToken,
     exchanges,
     limits,
     log,

@@ -106,11 +106,12 @@ describe('a certificate of our own', () => {
     let now = 0;
     const made: (RenewedIdentity & { thumbprint: string })[] = [];
     const make = async () => {
-      const next = { ...(await issue()), renewAt: now + 1_000 };
+      const dueAt = now + 1_000;
+      const next = { ...(await issue()), isDue: () => now >= dueAt };
       made.push(next);
       return next;
     };
-    const identity = await openOwnIdentity(make, { clock: { now: () => now }, log });
+    const identity = await openOwnIdentity(make, { log });
     const listener = await openListener(
       { host: '127.0.0.1', port: 0, tls: { identity, clientCertificates: true } },
       answer,
@@ -135,9 +136,9 @@ describe('a certificate of our own', () => {
     let fails = false;
     const make = async () => {
       if (fails) throw new Error('the database is away');
-      return { ...(await issue()), renewAt: 0 };
+      return { ...(await issue()), isDue: () => true };
     };
-    const identity = await openOwnIdentity(make, { clock: { now: () => 1 }, log });
+    const identity = await openOwnIdentity(make, { log });
     const before = identity.current.certificate;
     fails = true;
     assert.equal(await identity.refresh(), false);

@@ -78,7 +78,9 @@ export function createIssuer(
         ips: ips.map(addressBytes),
         notAfter: clock.now() + SVID_MAX_TTL_MS,
       };
-      return { ...sign(leaf, 0), privateKey };
+      const issued = sign(leaf, 0);
+      const isSigned = () => issued.chain.slice(1).every((each) => authorities.isKnown(each));
+      return { ...issued, privateKey, isSigned };
     },
   };
 }

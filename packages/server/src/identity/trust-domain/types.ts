@@ -75,9 +75,9 @@ export interface TrustDomain extends SvidVerifier {
   issueJwt(issue: IssueJwt): Promise<IssuedJwt>;
   /**
    * Gatehouse's own X.509-SVID (`spiffe://TRUST-DOMAIN/gatehouse`) for its listeners, with a new key; `names` become DNS or IP SANs.
-   * Ask again at half of its life.
+   * Ask again at half of its life, and when it is no longer signed: its intermediate was destroyed.
    */
-  serverSvid(names: string[]): Promise<IssuedX509 & { privateKey: KeyObject }>;
+  serverSvid(names: string[]): Promise<IssuedX509 & { privateKey: KeyObject; isSigned(): boolean }>;
 
   /**
    * X.509-SVID §5: RFC 5280 path to the bundle of the leaf's own trust domain, then the leaf's rules. `chain` is DER, leaf first.

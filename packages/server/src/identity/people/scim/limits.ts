@@ -9,12 +9,6 @@ export const scimLimits = {
   readAtOnce: 500,
   /** Characters of a filter. */
   filterChars: 2_000,
-  /** Groups, in parentheses or brackets, of one filter or path: they are multiplied out. */
-  filterGroups: 4,
-  /** Comparisons in one filter or path. */
-  filterTerms: 12,
-  /** Characters of a path in a PATCH. */
-  pathChars: 500,
   /** Operations of one PATCH. */
   patchOperations: 1_000,
   /** Bearers of directories in the workspace. */
