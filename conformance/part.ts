@@ -1,0 +1,16 @@
+/** One thing that is tried, by a name of `--only`, and a section of RESULTS.md. */
+export interface Part {
+  heading: string;
+  run(): Promise<PartResult>;
+}
+
+export interface PartResult {
+  /** Of what was run. */
+  versions: string;
+  /** Markdown below the heading. */
+  text: string;
+  /** What was lost or failed; empty: all is well. */
+  failing: string[];
+  /** For `--json`. */
+  rows: unknown;
+}
