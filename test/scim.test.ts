@@ -373,6 +373,76 @@ onEachDatabase('a directory', (database) => {
     await gina.api('POST /servers/:name/refresh', refresh);
   });
 
+  /** @proves scim.attributes */
+  test('an answer has the attributes that were asked for, or all but those that were not wanted (RFC 7644 §3.9)', async () => {
+    const ENTERPRISE = 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User';
+    const names = (resource: object) => Object.keys(resource).sort();
+    const mia = user('mia@example.test', { [ENTERPRISE]: { department: 'Tools', employeeNumber: '7' } });
+    // What is answered to a change is cut as well; the headers stay.
+    const made = await scim('POST', '/Users?attributes=userName', mia);
+    assert.deepEqual([made.status, names(made.body)], [201, ['id', 'schemas', 'userName']]);
+    assert.match(made.headers.get('location') ?? '', new RegExp(`/Users/${made.body.id}$`));
+    assert.equal(made.headers.get('etag'), 'W/"1"');
+    const path = `/Users/${made.body.id}`;
+    const get = async (query: string) => (await scim('GET', `${path}?${query}`)).body;
+
+    assert.deepEqual(names(await get('attributes=USERNAME,emails')), ['emails', 'id', 'schemas', 'userName']);
+    const parts = await get('attributes=name.givenName,emails.value');
+    assert.deepEqual([parts.name, parts.emails], [{ givenName: 'Given' }, [{ value: 'mia@example.test' }]]);
+    assert.deepEqual((await get(`attributes=${ENTERPRISE}:department`))[ENTERPRISE], { department: 'Tools' });
+    assert.deepEqual((await get(`attributes=${ENTERPRISE}`))[ENTERPRISE], { department: 'Tools', employeeNumber: '7' });
+    assert.deepEqual(names(await get('attributes=urn:ietf:params:scim:schemas:core:2.0:User:userName')), [
+      'id',
+      'schemas',
+      'userName',
+    ]);
+    assert.deepEqual(names(await get('attributes=shoeSize')), ['id', 'schemas']);
+
+    const all = await get('');
+    const less = await get(`excludedAttributes=meta,name.formatted,id,${ENTERPRISE}:employeeNumber`);
+    assert.deepEqual(
+      names(less),
+      names(all).filter((name) => name !== 'meta'),
+      'id is always there',
+    );
+    assert.deepEqual(
+      [less.name, less[ENTERPRISE]],
+      [{ familyName: 'Family', givenName: 'Given' }, { department: 'Tools' }],
+    );
+
+    const replaced = await scim('PUT', `${path}?attributes=meta`, mia);
+    assert.deepEqual(names(replaced.body), ['id', 'meta', 'schemas']);
+    const change = patch({ op: 'replace', path: 'displayName', value: 'Mia' });
+    const patched = await scim('PATCH', `${path}?attributes=displayName`, change);
+    assert.deepEqual([patched.body.displayName, patched.body.userName], ['Mia', undefined]);
+
+    // As Entra asks for groups, which may be large.
+    const group = await scim('POST', '/Groups', {
+      schemas: ['urn:ietf:params:scim:schemas:core:2.0:Group'],
+      displayName: 'Large',
+      members: [{ value: made.body.id }],
+    });
+    assert.equal(group.body.members.length, 1);
+    const without = await scim('GET', `/Groups/${group.body.id}?excludedAttributes=members`);
+    assert.deepEqual([without.body.displayName, without.body.members], ['Large', undefined]);
+    const listed = await scim('GET', '/Groups?excludedAttributes=members');
+    assert.ok(listed.body.totalResults > 0);
+    for (const each of listed.body.Resources) assert.equal(each.members, undefined);
+
+    for (const query of [
+      'attributes=userName&excludedAttributes=name',
+      'attributes=emails[type eq]',
+      'attributes=a b',
+    ]) {
+      const refused = await scim('PATCH', `${path}?${query}`, patch({ op: 'remove', path: 'displayName' }));
+      assert.deepEqual([refused.status, refused.body.scimType], [400, 'invalidValue'], query);
+    }
+    const many = Array.from({ length: 101 }, (_, at) => `a${at}`).join(',');
+    assert.equal((await scim('GET', `${path}?attributes=${many}`)).body.scimType, 'tooMany');
+    assert.equal((await get('')).displayName, 'Mia', 'what was refused has changed nothing');
+    assert.equal((await scim('GET', '/ServiceProviderConfig?attributes=patch')).body.filter.supported, true, '§4');
+  });
+
   test('what does not fit is refused in SCIM’s own words', async () => {
     for (const [method, path, body, status] of [
       ['POST', '/Users', { schemas: ['urn:ietf:params:scim:schemas:core:2.0:User'] }, 400],

@@ -62,6 +62,11 @@ export const people: Requirement[] = [
     source: 'docs/explanation/roles.md',
   },
   {
+    id: 'scim.attributes',
+    promise: 'Answers have the attributes that were asked for, or all but those not wanted; id and schemas in any case',
+    source: 'RFC 7644 §3.9',
+  },
+  {
     id: 'scim.pages',
     promise: 'A page of a directory’s list is cut in the database; a filter keeps no more than the page',
     source: 'docs/how-to/provision-people.md',

@@ -5,7 +5,8 @@ import { AGENT_SCHEMA, AgentSchema } from './agent-schema.ts';
 import type { AgentDirectory } from './agents.ts';
 import type { Directory } from './directory.ts';
 import { scimLimits as limits } from './limits.ts';
-import { plain, refuseNul, scimError } from './resources.ts';
+import { projectionAsked } from './projection.ts';
+import { plain, type Resource, refuseNul, scimError } from './resources.ts';
 import type { ScimTokens } from './tokens.ts';
 
 const BASE = '/scim/v2';
@@ -26,7 +27,7 @@ export function createScimDoor({
   log: Log;
   publicUrl: string;
 }) {
-  async function answer(request: IncomingMessage): Promise<{ status: number; body?: unknown }> {
+  async function answer(request: IncomingMessage): Promise<{ status: number; body?: unknown; shown?: unknown }> {
     const client = await tokens.authenticate(request.headers.authorization);
     if (!client)
       throw scimError(
@@ -45,20 +46,29 @@ export function createScimDoor({
     }
     const of = { Users: directory.users, Groups: directory.groups, Agents: agents }[kind];
     if (!of) throw scimError(kind === 'Bulk' ? 501 : 404, '', 'There is no such resource.');
+    // Before anything is changed: a request that asks for what is no attribute has changed nothing.
+    const project = projectionAsked(url.searchParams);
+    const one = (status: number, body: Resource) => ({ status, body, ...(project && { shown: project(body) }) });
     const ifMatch = request.headers['if-match'];
     const version = ifMatch === undefined ? [] : ([ifMatch] as const);
     if (id === undefined || id === '') {
-      if (method === 'GET') return { status: 200, body: listed(await of.list(pageAsked(url.searchParams))) };
-      if (method === 'POST') return { status: 201, body: await of.create(await readJson(request), by) };
+      if (method === 'GET') {
+        const page = await of.list(pageAsked(url.searchParams));
+        return {
+          status: 200,
+          body: listed({ ...page, resources: project ? page.resources.map(project) : page.resources }),
+        };
+      }
+      if (method === 'POST') return one(201, await of.create(await readJson(request), by));
     } else {
-      if (method === 'GET') return { status: 200, body: await of.get(id) };
-      if (method === 'PUT') return { status: 200, body: await of.replace(id, await readJson(request), by, ...version) };
+      if (method === 'GET') return one(200, await of.get(id));
+      if (method === 'PUT') return one(200, await of.replace(id, await readJson(request), by, ...version));
       if (method === 'PATCH') {
         const body = await readJson(request);
         const { Operations } = body as { Operations?: unknown };
         if (Array.isArray(Operations) && Operations.length > limits.patchOperations)
           throw scimError(413, 'tooMany', `One PATCH has ${limits.patchOperations} operations at most.`);
-        return { status: 200, body: await of.patch(id, body, by, ...version) };
+        return one(200, await of.patch(id, body, by, ...version));
       }
       if (method === 'DELETE') {
         await of.remove(id, by, ...version);
@@ -79,11 +89,11 @@ export function createScimDoor({
         'x-content-type-options': 'nosniff',
       };
       try {
-        const { status, body } = await answer(request);
+        const { status, body, shown = body } = await answer(request);
         const { meta } = (body ?? {}) as { meta?: { version?: string; location?: string } };
         if (meta?.version !== undefined) headers.etag = meta.version;
         if (status === 201 && meta?.location !== undefined) headers.location = meta.location;
-        response.writeHead(status, headers).end(body === undefined ? undefined : JSON.stringify(body));
+        response.writeHead(status, headers).end(shown === undefined ? undefined : JSON.stringify(shown));
       } catch (error) {
         const { status, type, detail } = told(error);
         if (status === 500) log.error('a request of a directory failed', { method: request.method, path, error });

@@ -9,6 +9,8 @@ export const scimLimits = {
   readAtOnce: 500,
   /** Characters of a filter. */
   filterChars: 2_000,
+  /** Names in `attributes` or `excludedAttributes`. */
+  projectedAttributes: 100,
   /** Operations of one PATCH. */
   patchOperations: 1_000,
   /** Bearers of directories in the workspace. */
