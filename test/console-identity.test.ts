@@ -313,6 +313,7 @@ describe('identity in the console', { skip }, () => {
     const dialog = page.getByRole('dialog', { name: 'Join token for agent-b' });
     const token = await dialog.locator('code').first().textContent();
     assert.ok(token && token.length > 20);
+    await dialog.getByText(`gatehouse agent enroll agent-b --url ${workspace.url} --join-token FILE`).waitFor();
     await dialog.getByRole('button', { name: 'Done, I have it' }).click();
     const row = page
       .getByRole('table', { name: 'Join tokens of agent-b' })

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import type { Command } from 'commander';
+import { createProgram } from '../packages/cli/src/program.ts';
 import { referencePages } from '../scripts/reference.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -30,5 +32,39 @@ test('every npm command in the docs is one that package.json has', () => {
   for (const page of pages) {
     for (const [, script = ''] of readFileSync(join(root, page), 'utf8').matchAll(/npm run ([a-z:-]+)/g))
       assert.ok(scripts[script], `${page}: npm run ${script}`);
+  }
+});
+
+/** Command lines in blocks and in running text, as far as a shell would give them to `gatehouse`. */
+function commandLines(text: string): string[] {
+  const blocks = [...text.matchAll(/^ *```[a-z]*\n(.*?)^ *```$/gms)].map(([, block = '']) =>
+    block.replaceAll(/\\\n/g, ' '),
+  );
+  const inline = [...text.replaceAll(/^ *```.*?^ *```$/gms, '').matchAll(/`([^`]+)`/g)].map(([, code = '']) => code);
+  return [...blocks.flatMap((block) => block.split('\n')), ...inline].flatMap((line) =>
+    [...line.matchAll(/(?:^|[\s(])gatehouse (?:-- )?([a-z][^|;)>#]*)/g)].map(([, command = '']) => command.trim()),
+  );
+}
+
+test('every gatehouse command in the docs is one that the command line has, with options that it has', () => {
+  for (const page of pages.filter((each) => each !== 'CHANGELOG.md')) {
+    for (const line of commandLines(readFileSync(join(root, page), 'utf8'))) {
+      const words: string[] = line.match(/"[^"]*"|'[^']*'|\S+/g) ?? [];
+      let command: Command = createProgram();
+      let names = 0;
+      for (; command.commands.length > 0; names++) {
+        const child = command.commands.find((each) => each.name() === words[names]);
+        if (!child) break;
+        command = child;
+      }
+      assert.ok(names > 0, `${page}: gatehouse ${line}`);
+      // A group alone stands for its default verb, or for the group in running text.
+      const group = command.commands.length > 0;
+      assert.ok(!group || words[names] === undefined || words[names]?.startsWith('-'), `${page}: gatehouse ${line}`);
+      const known = [command, ...command.commands].flatMap(({ options }) => options.map(({ long }) => long));
+      const own = words.slice(0, words.includes('--') ? words.indexOf('--') : undefined);
+      for (const flag of own.filter((word) => word.startsWith('--')))
+        assert.ok([...known, '--help'].includes(flag.split('=')[0]), `${page}: ${flag} in: gatehouse ${line}`);
+    }
   }
 });

@@ -266,6 +266,13 @@ describe('the workspace', () => {
     assert.match(planned.stdout, /\+ Environment staging/);
     assert.match((await town.run('apply', '-f', 'more')).stdout, /1 created/);
     assert.match((await town.run('plan', '-f', 'more')).stderr, /1 unchanged/);
+    assert.match((await town.run('plan', '-f', 'more/new.yaml')).stderr, /1 unchanged/);
+    const pruned = await town.run('apply', '-f', 'more/new.yaml', '--prune');
+    assert.deepEqual(
+      [pruned.code, /give it the directory/.test(pruned.stderr)],
+      [64, true],
+      'it would delete the rest',
+    );
     writeFileSync(join(more, 'new.yaml'), 'kind: Environment\nname: Not A Name\n');
     const bad = await town.run('apply', '-f', 'more');
     assert.equal(bad.code, 66);

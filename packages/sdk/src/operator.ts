@@ -134,7 +134,7 @@ async function readToken({ token, dataDir }: OperatorOptions): Promise<string> {
     throw new GatehouseRequestError(
       0,
       'operator.no-token',
-      `The operator token ${path} ${why}. Name the data directory that the server printed at its start.`,
+      `The operator token ${path} ${why}. Name the data directory that the server printed at its start, with --data-dir or GATEHOUSE_DATA_DIR.`,
       { cause },
     );
   }

@@ -60,7 +60,7 @@ async function byOperator({ args: [name = ''], options, out }: Verb<Options>): P
   out.print(
     known
       ? `${agent.name} had it already.`
-      : `${agent.name} has it as one of its ${agent.manifest.keys.length} keys (${thumbprint}).`,
+      : `${agent.name} has it${agent.manifest.keys.length > 1 ? `, as one of its ${agent.manifest.keys.length} keys` : ''} (${thumbprint}).`,
   );
   next(out, agent.name, keyFile);
 }

@@ -1,5 +1,7 @@
+import { existsSync, statSync } from 'node:fs';
 import type { PlanChange } from '@gatehouse/protocol';
 import { exitCodes } from '../exit-codes.ts';
+import { CliFailure } from '../failure.ts';
 import { clean, type Output } from '../output.ts';
 import { operatorOf, type ServerOptions } from '../server-address.ts';
 import type { Run } from '../verb.ts';
@@ -10,6 +12,13 @@ interface Options extends ServerOptions {
 }
 
 async function bodyOf({ file, prune }: Options) {
+  // Whoever applies one file would delete the rest of the workspace with it.
+  if (prune && existsSync(file) && !statSync(file).isDirectory())
+    throw new CliFailure(
+      'usage',
+      'prune.file',
+      '--prune deletes what a directory does not have: give it the directory with all manifests.',
+    );
   const { loadManifests } = await import('@gatehouse/server/manifests');
   return { manifests: loadManifests(file), prune: prune === true };
 }

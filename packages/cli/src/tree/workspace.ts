@@ -54,7 +54,7 @@ export function addWorkspaceVerbs(program: Command): void {
       },
     });
   }
-  const files = () => option('-f, --file <directory>', 'directory of manifests').makeOptionMandatory();
+  const files = () => option('-f, --file <path>', 'directory of manifests, or one file').makeOptionMandatory();
   const prune = () => option('--prune', 'delete what the directory does not have');
   addVerb(program, {
     usage: 'plan',
@@ -72,6 +72,7 @@ export function addWorkspaceVerbs(program: Command): void {
     options: [files(), prune()],
     server: true,
     examples: [
+      ['apply -f agent.yaml', 'One file.'],
       ['apply -f workspace', 'Adds and changes; twice is the same as once.'],
       ['apply -f workspace --prune', 'Deletes, too.'],
     ],

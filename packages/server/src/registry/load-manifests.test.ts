@@ -35,6 +35,21 @@ function problemsOf(files: Record<string, string>): string[] {
 const server = (transport: string, name = 'files') =>
   `kind: ToolServer\nname: ${name}\nenvironments: [dev]\ntransport: ${transport}\n`;
 
+test('one file by itself; what it may not be in a directory it may not be alone', () => {
+  const directory = directoryOf({
+    'a.yaml': 'kind: Environment\nname: dev\n',
+    'b.yaml': 'kind: Environment\nname: prod\n',
+    'c.txt': 'kind: Environment\nname: other\n',
+    'files/mine.yaml': `${server('{ type: stdio, command: node, directories: [{ path: ., access: rw }] }')}`,
+  });
+  assert.deepEqual(
+    loadManifests(join(directory, 'b.yaml')).map((each) => 'name' in each && each.name),
+    ['prod'],
+  );
+  assert.throws(() => loadManifests(join(directory, 'c.txt')), /c\.txt:1:1: Manifests are in files called \*\.yaml/);
+  assert.throws(() => loadManifests(join(directory, 'files', 'mine.yaml')), /mine\.yaml:1:1: .*reach/);
+});
+
 test('documents of YAML files and policies of Cedar files, also from subdirectories; hidden ones and links are left', () => {
   const directory = directoryOf({
     'a.yaml': 'kind: Environment\nname: dev\n---\nkind: Environment\nname: prod\n---\n',
@@ -79,7 +94,7 @@ test('text that is no YAML, repeated keys, and documents that grow without bound
   }
   assert.match(problemsOf({ 'a.yaml': bomb.join('\n') })[0] ?? '', /alias/);
   assert.match(problemsOf({ 'Bad Name.cedar': '' })[0] ?? '', /^Bad Name\.cedar:1 .*file's name is the policy's name/);
-  assert.throws(() => loadManifests(join(root, 'nowhere')), /There is no directory/);
+  assert.throws(() => loadManifests(join(root, 'nowhere')), /There is no file or directory/);
 });
 
 test('one object in two files is refused with both places', () => {

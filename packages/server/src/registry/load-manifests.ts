@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Manifest, manifest, policyManifest } from '@gatehouse/protocol';
@@ -39,7 +39,7 @@ interface Loaded {
 }
 
 /**
- * Reads the manifests of a directory: `*.yaml` and `*.yml` with any number of documents, `*.cedar` as policies named like their files,
+ * Reads the manifests of one file, or of a directory: `*.yaml` and `*.yml` with any number of documents, `*.cedar` as policies named like their files,
  * subdirectories included but for hidden ones and `node_modules`. Links are not followed.
  *
  * In a stdio server's `args`, `npm:PACKAGE` becomes the file that the package's `bin` names (`npm:PACKAGE#NAME` where it has several),
@@ -52,14 +52,21 @@ interface Loaded {
  * Throws ManifestFileError. Does not check that manifests fit together: that is for an apply, which knows what is stored.
  */
 export function loadManifests(
-  directory: string,
+  given: string,
   onSkipped: (skipped: { directory: string; server: string }) => void = () => undefined,
 ): Manifest[] {
-  const root = resolve(directory);
-  if (!existsSync(root)) throw new ManifestFileError([problemAt('.', 1, `There is no directory ${directory}.`)]);
+  const at = resolve(given);
+  if (!existsSync(at)) throw new ManifestFileError([problemAt('.', 1, `There is no file or directory ${given}.`)]);
+  const isDirectory = statSync(at).isDirectory();
+  const root = isDirectory ? at : dirname(at);
   const problems: FileProblem[] = [];
   const loaded: Loaded[] = [];
-  const waiting = [root];
+  const waiting = isDirectory ? [root] : [];
+  if (!isDirectory) {
+    if (!/\.(ya?ml|cedar)$/.test(at))
+      problems.push(problemAt(basename(at), 1, 'Manifests are in files called *.yaml, *.yml or *.cedar.'));
+    readFile(at, basename(at), loaded, problems);
+  }
   for (let at = waiting.shift(); at !== undefined; at = waiting.shift()) {
     const here = at;
     const grant = grantsOf(loaded).find(({ path }) => isWithin(path, here));

@@ -119,8 +119,8 @@ function Make({ agent, close }: { agent: string; close: () => void }) {
           }
           close={close}
         >
-          <p>The agent sends it, once, to this address, with a DPoP proof of the key that it enrols:</p>
-          <Command>{`POST ${location.origin}/enrol`}</Command>
+          <p>On the agent’s machine, with the token in a file that nobody else can read, or on standard input (-):</p>
+          <Command>{`gatehouse agent enroll ${agent} --url ${location.origin} --join-token FILE`}</Command>
         </ShownOnce>
       </Dialog>
     );
