@@ -15,6 +15,8 @@ const hits: { path: string; body: string; authorization: string | undefined }[] 
 const secret = 'canary-5d1f6b0a9c';
 /** What the 403 of the case asked for so far. */
 let wanted = 0;
+/** The tool server of that case takes no token any more, and names another authorization server. */
+let hasSwitched = false;
 
 const host = createServer(async (request, response) => {
   const chunks: Buffer[] = [];
@@ -37,6 +39,7 @@ function answer(request: IncomingMessage, response: ServerResponse, body: string
       metadata: 'http://169.254.169.254/latest',
       private: 'https://10.1.2.3/as',
       other: `http://localhost:${new URL(origin).port}/as/other`,
+      ...(hasSwitched && { switches: `${origin}/as/switched` }),
     };
     const resource = name === 'resource' ? 'https://bank.example/mcp' : `${origin}/mcp/${name}`;
     return void json({ resource, authorization_servers: [servers[name] ?? `${origin}/as/${name}`] });
@@ -52,6 +55,7 @@ function answer(request: IncomingMessage, response: ServerResponse, body: string
       issuer: name === 'issuer' ? 'https://bank.example' : `${origin}/as/${name}`,
       authorization_endpoint: endpoints[name] ?? `${origin}/authorize/${name}`,
       token_endpoint: `${origin}/token/${name}`,
+      ...(name === 'unbound' && { dpop_signing_alg_values_supported: ['ES256'] }),
       ...(name !== 'no-pkce' && { code_challenge_methods_supported: ['S256'] }),
       authorization_response_iss_parameter_supported: true,
       token_endpoint_auth_methods_supported: ['client_secret_basic', 'private_key_jwt'],
@@ -59,14 +63,19 @@ function answer(request: IncomingMessage, response: ServerResponse, body: string
   }
   if (path === '/token/redirect') return void response.writeHead(307, { location: `${origin}/token/elsewhere` }).end();
   if (path.startsWith('/token/'))
-    return void json({ access_token: `token-of-${name}-${hits.length}`, token_type: 'Bearer' });
+    return void json({
+      access_token: `token-of-${name}-${hits.length}`,
+      token_type: 'Bearer',
+      ...(personal.includes(name) && { refresh_token: `refresh-of-${name}` }),
+    });
   if (!path.startsWith('/mcp/')) return void response.writeHead(404).end();
   if (authorization === undefined) return void response.writeHead(401, { 'www-authenticate': 'Bearer' }).end();
   if (name === 'greedy') {
     const challenge = `Bearer error="insufficient_scope", scope="more-${wanted++}"`;
     return void response.writeHead(403, { 'www-authenticate': challenge }).end();
   }
-  if (name === 'never') return void response.writeHead(401, { 'www-authenticate': 'Bearer' }).end();
+  if (name === 'never' || (name === 'switches' && hasSwitched))
+    return void response.writeHead(401, { 'www-authenticate': 'Bearer' }).end();
   if (name === 'away') return void response.writeHead(307, { location: `${origin}/stolen` }).end();
   const value = authorization.split(' ')[1] ?? '';
   const shown: Record<string, string> = {
@@ -80,10 +89,36 @@ function answer(request: IncomingMessage, response: ServerResponse, body: string
     .end(`{"jsonrpc":"2.0","id":${id},"error":{"code":-32000,"message":"${shown[name] ?? 'no'}"}}`);
 }
 
+/** Connected by a person. */
+const personal = ['mixed', 'no-pkce', ...Object.keys(endpoints), 'moves', 'changes', 'switches'];
 const names = [
   ...['metadata', 'private', 'other', 'resource', 'issuer', 'huge', 'redirect', 'greedy', 'never', 'away'],
-  ...['plain', 'escaped', 'encoded', 'secret', 'mixed', 'no-pkce', 'script', 'plainly', 'pinned'],
+  ...['plain', 'escaped', 'encoded', 'secret', 'pinned', 'unbound', ...personal],
 ];
+
+const authorization = (name: string): UpstreamAuthorization =>
+  personal.includes(name)
+    ? ({ grant: 'authorization_code', clientId: 'gate' } as UpstreamAuthorization)
+    : ({
+        grant: 'client_credentials',
+        clientId: 'gate',
+        ...(name === 'secret' && { clientSecret: 'bank' }),
+        ...(name === 'unbound' && { dpop: 'required' }),
+        ...(name === 'pinned' && { issuer: `${origin}/as/as-agreed` }),
+      } as UpstreamAuthorization);
+
+/** `at`: the address that its manifest has. */
+const serverOf = (name: string, at = name): ManifestInput => ({
+  kind: 'ToolServer',
+  name,
+  environments: ['production'],
+  transport: {
+    type: 'http',
+    url: `${origin}/mcp/${at}`,
+    allowPrivateAddress: true,
+    authorization: authorization(name),
+  },
+});
 
 before(async () => {
   await new Promise<void>((resolve) => host.listen(0, '127.0.0.1', resolve));
@@ -93,31 +128,7 @@ before(async () => {
     params: { name: 'bank' },
     body: { value: secret, origins: ['https://bank.example'] },
   });
-  const authorization = (name: string): UpstreamAuthorization =>
-    ['mixed', 'no-pkce', ...Object.keys(endpoints)].includes(name)
-      ? ({ grant: 'authorization_code', clientId: 'gate' } as UpstreamAuthorization)
-      : ({
-          grant: 'client_credentials',
-          clientId: 'gate',
-          ...(name === 'secret' && { clientSecret: 'bank' }),
-          ...(name === 'pinned' && { issuer: `${origin}/as/as-agreed` }),
-        } as UpstreamAuthorization);
-  await workspace.apply([
-    { kind: 'Environment', name: 'production' },
-    ...names.map(
-      (name): ManifestInput => ({
-        kind: 'ToolServer',
-        name,
-        environments: ['production'],
-        transport: {
-          type: 'http',
-          url: `${origin}/mcp/${name}`,
-          allowPrivateAddress: true,
-          authorization: authorization(name),
-        },
-      }),
-    ),
-  ]);
+  await workspace.apply([{ kind: 'Environment', name: 'production' }, ...names.map((name) => serverOf(name))]);
 });
 after(async () => {
   await workspace.close();
@@ -211,4 +222,54 @@ test('a person is sent to no address that is not https, and to no script', async
       workspace.operator('POST /servers/:name/connect', { params: { name } }),
       /authorization_endpoint of .* is not an https address/,
     );
+});
+
+/** Where a browser comes back to with the code that the authorization server of `name` gave. */
+async function wayBack(name: string): Promise<URL> {
+  const { url } = await workspace.operator('POST /servers/:name/connect', { params: { name } });
+  const asked = new URL(url).searchParams;
+  const back = new URL(asked.get('redirect_uri') ?? '');
+  for (const [member, value] of [
+    ['code', 'a-code'],
+    ['state', asked.get('state') ?? ''],
+    ['iss', `${origin}/as/${name}`],
+  ] as const)
+    back.searchParams.set(member, value);
+  return back;
+}
+
+const sentTo = (path: string) => hitsOf(path).map(({ authorization }) => authorization);
+
+/** @proves upstream.consent */
+test('what a person has consented to stays with the address that they saw, whatever the manifest says later', async () => {
+  assert.equal((await fetch(await wayBack('moves'))).status, 200);
+  await problemOf('moves');
+  assert.ok(sentTo('/mcp/moves').some((sent) => sent?.startsWith('Bearer token-of-moves')));
+  await workspace.apply([serverOf('moves', 'moved')]);
+  assert.match(await problemOf('moves'), /Nobody has connected/);
+  assert.ok(sentTo('/mcp/moved').length > 0);
+  assert.ok(sentTo('/mcp/moved').every((sent) => sent === undefined));
+
+  const back = await wayBack('changes');
+  await workspace.apply([serverOf('changes', 'changed')]);
+  assert.equal((await fetch(back)).status, 409);
+  assert.deepEqual(hitsOf('/token/changes'), []);
+});
+
+/** @proves upstream.mix-up */
+test('a refresh token goes to no other authorization server than its own, though the tool server names another', async () => {
+  assert.equal((await fetch(await wayBack('switches'))).status, 200);
+  await problemOf('switches');
+  const before = hitsOf('/token/switches').length;
+  hasSwitched = true;
+  assert.match(await problemOf('switches'), /was .*as\/switches and is now .*as\/switched/);
+  assert.deepEqual(hitsOf('/token/switched'), []);
+  assert.equal(hitsOf('/token/switches').length, before);
+  assert.ok(hits.every(({ path, body }) => path === '/token/switches' || !body.includes('refresh-of-switches')));
+});
+
+/** @proves upstream.bound-token */
+test('a token that is not bound, where a bound one is required, is not used', async () => {
+  assert.match(await problemOf('unbound'), /not bound to a key/);
+  assert.ok(sentTo('/mcp/unbound').every((sent) => sent === undefined));
 });
