@@ -17,37 +17,41 @@ export function needsRole(session: SessionView, roles: readonly Role[], what: st
   return `${what} needs the role ${roles.join(' or ')}; you have ${session.person.roles.join(', ') || 'none'}. Ask an admin.`;
 }
 
-export function mayKill(session: SessionView, agent: Pick<AgentView, 'manifest' | 'name'>): Obstacle {
-  const { email, roles } = session.person;
-  if (roles.includes('admin') || roles.includes('security')) return null;
-  if (roles.includes('owner') && agent.manifest.owner === email) return null;
-  return `Only ${agent.manifest.owner} (the owner), security or an admin can kill ${agent.name}.`;
-}
+export const mayKill = (session: SessionView, agent: Owned): Obstacle =>
+  looksAfter(session, agent, `kill ${agent.name}`);
 
 /** Its keys, tasks and join tokens. */
-export function mayOperate(session: SessionView, agent: Pick<AgentView, 'manifest' | 'name'>): Obstacle {
-  const { email, roles } = session.person;
+export const mayOperate = (session: SessionView, agent: Owned): Obstacle =>
+  looksAfter(session, agent, `do this to ${agent.name}`);
+
+type Owned = Pick<AgentView, 'manifest' | 'name'>;
+
+function looksAfter({ person: { email, roles } }: SessionView, { manifest: { owner } }: Owned, what: string): Obstacle {
   if (roles.includes('admin') || roles.includes('security')) return null;
-  const isOwner = agent.manifest.owner === email;
-  if (isOwner && roles.some((role) => role === 'owner' || role === 'developer' || role === 'approver')) return null;
-  return `Only ${agent.manifest.owner} (the owner), security or an admin can do this to ${agent.name}.`;
+  if (owner === email && roles.some((role) => role === 'owner' || role === 'developer' || role === 'approver'))
+    return null;
+  return `Only ${owner} (the owner), security or an admin can ${what}.`;
 }
 
 export function mayApprove(session: SessionView, approval: Approval): Obstacle {
   const { email, roles } = session.person;
-  if (!roles.includes('approver') && !(roles.includes('owner') && approval.owner === email))
+  if (!roles.includes('approver') && !answersFor(session, approval))
     return `Only approvers and ${approval.owner} (the owner) can approve this.`;
-  if (isNamed(approval.requestedBy, email) || isNamed(approval.onBehalfOf, email))
+  const wantIt = [approval.requestedBy, approval.onBehalfOf, approval.delegated?.user ?? null];
+  if (wantIt.some((declared) => isNamed(declared, email)))
     return 'This was asked for by you or is done for you, so somebody else has to approve it.';
   return null;
 }
 
 export function mayDeny(session: SessionView, approval: Approval): Obstacle {
-  const { email, roles } = session.person;
+  const { roles } = session.person;
   if (roles.some((role) => role === 'approver' || role === 'security' || role === 'admin')) return null;
-  if (roles.includes('owner') && approval.owner === email) return null;
+  if (answersFor(session, approval)) return null;
   return `Only ${approval.owner} (the owner), approvers, security and admins can deny this.`;
 }
+
+const answersFor = ({ person: { email, roles } }: SessionView, { owner }: Approval): boolean =>
+  owner === email && (roles.includes('owner') || roles.includes('developer'));
 
 const isNamed = (declared: string | null, email: string): boolean =>
   declared !== null && declared.toLowerCase().replace(/^person:/, '') === email.toLowerCase();
