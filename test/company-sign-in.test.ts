@@ -37,6 +37,14 @@ onEachDatabase('sign-in with the company’s provider', (database) => {
       ...manifests(),
       { kind: 'Person', email: 'dana@example.test', displayName: 'Dana', roles: ['approver', 'auditor'] },
       { kind: 'Person', email: 'erin@example.test', displayName: 'Erin', roles: ['auditor'] },
+      // Of the directory, which says nothing here; the provider happens to have a group of that name.
+      { kind: 'RoleMapping', name: 'staff', group: 'staff', roles: ['admin'] },
+      { kind: 'Group', name: 'staff', members: [], directoryGroup: 'staff' },
+      {
+        kind: 'ControlPolicy',
+        name: 'staff-only',
+        cedar: '@id("refresh") permit (principal in Group::"staff", action in Action::"refresh", resource);',
+      },
       { kind: 'Person', email: 'kira@example.test', displayName: 'Kira', roles: ['admin'] },
       provider('honest', honest, {
         groupsClaim: 'groups',
@@ -45,7 +53,7 @@ onEachDatabase('sign-in with the company’s provider', (database) => {
         provision: true,
         domains: ['example.test'],
       }),
-      provider('lying', lyingUrl),
+      provider('lying', lyingUrl, { enrolsPasskeys: false }),
     ]);
   });
   after(async () => {
@@ -264,6 +272,12 @@ onEachDatabase('sign-in with the company’s provider', (database) => {
       displayName: 'frank@example.test',
       roles: ['auditor'],
     });
+    const refresh = await go(`${workspace.url}/api/v1/servers/shop/refresh`, {
+      method: 'POST',
+      headers: { origin: workspace.url, 'content-type': 'application/json' },
+      body: '{}',
+    });
+    assert.equal(refresh.status, 403, 'a group of the directory is not the provider’s of that name');
     const { manifests: exported } = await workspace.operator('GET /export');
     assert.ok(!JSON.stringify(exported).includes('frank@'), 'only what was declared is exported');
     accounts.set('frank', { email: 'frank@example.test', email_verified: true, groups: [] });
@@ -394,6 +408,43 @@ onEachDatabase('sign-in with the company’s provider', (database) => {
     });
     assert.deepEqual([enrolled.status, enrolled.title], [403, 'session.passkey-needed']);
     assert.equal((await dana.api('GET /passkeys')).items.length, 1);
+    // Nor does it take one away, which would leave the planted one.
+    const { options: more } = await dana.api('POST /passkeys/options');
+    const spare = createSoftwarePasskey().register(more as never, workspace.url);
+    await dana.api('POST /passkeys', { body: { name: 'spare', attestation: spare } });
+    const { items } = await dana.api('GET /passkeys');
+    for (const { id } of items) {
+      const response = await go(`${workspace.url}/api/v1/passkeys/${id}`, {
+        method: 'DELETE',
+        headers: { origin: workspace.url, 'content-type': 'application/json' },
+      });
+      const { title } = (await response.json()) as { title: string };
+      assert.deepEqual([response.status, title], [403, 'session.passkey-needed']);
+    }
+  });
+
+  /** @proves law-4.oidc */
+  test('where the provider enrols no passkeys, the first one needs an admin’s link', async () => {
+    const go = browser();
+    lie = {};
+    const start = new URL(await begin(go, 'lying'));
+    lastNonce = start.searchParams.get('nonce') ?? '';
+    const state = start.searchParams.get('state') ?? '';
+    const query = new URLSearchParams({ code: 'x', state, iss: lyingUrl });
+    assert.equal((await go(`${workspace.url}/oidc/callback/lying?${query}`)).status, 303);
+    assert.equal((await whoAmI(go)).person?.email, 'erin@example.test');
+    const post = async (path: string, body: object) =>
+      (await (
+        await go(`${workspace.url}/api/v1${path}`, {
+          method: 'POST',
+          headers: { origin: workspace.url, 'content-type': 'application/json' },
+          body: JSON.stringify(body),
+        })
+      ).json()) as { title?: string; options?: unknown };
+    const { options } = await post('/passkeys/options', {});
+    const { createSoftwarePasskey } = await import('@gatehouse/sdk/software-passkey');
+    const attestation = createSoftwarePasskey().register(options as never, workspace.url);
+    assert.equal((await post('/passkeys', { name: 'first', attestation })).title, 'session.enrol-by-link');
   });
 
   /** @proves oidc.back-channel */

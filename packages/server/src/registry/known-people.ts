@@ -16,7 +16,9 @@ export function knownPerson(stored: StoredPerson, mappings: Iterable<RoleMapping
   const { manifest, person } = stored;
   const { provision = null, departed = null, declared = true } = person ?? {};
   const groups = provision?.groups ?? [];
-  const mapped = declared ? [] : [...mappings].filter(({ group }) => groups.includes(group));
+  // What a provider calls a group is worth what its own manifest says, not what the directory's group of that name is.
+  const mapped =
+    declared || provision?.by !== 'scim' ? [] : [...mappings].filter(({ group }) => groups.includes(group));
   const roles = declared
     ? manifest.roles
     : [...new Set([...(provision?.roles ?? []), ...mapped.flatMap((mapping) => mapping.roles)])];
@@ -48,8 +50,8 @@ export function effectiveGroups(
   directory: ReadonlyMap<string, KnownPerson>,
 ): Map<string, GroupManifest> {
   const byDirectoryGroup = new Map<string, string[]>();
-  for (const { email, groups, departed } of directory.values())
-    if (!departed)
+  for (const { email, groups, source, departed } of directory.values())
+    if (!departed && !source.startsWith('oidc/'))
       for (const group of groups) byDirectoryGroup.set(group, [...(byDirectoryGroup.get(group) ?? []), email]);
   return new Map(
     [...declared].map(([name, group]) => {

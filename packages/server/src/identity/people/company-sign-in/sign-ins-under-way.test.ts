@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { after, test } from 'node:test';
+import { after, before, test } from 'node:test';
 import { manifest } from '@gatehouse/protocol';
 import { createOutbound } from '../../../platform/index.ts';
 import { createSealer } from '../../../storage/index.ts';
 import { onEachDatabase } from '../testing/databases.ts';
-import { openHouse } from '../testing/house.ts';
+import { type House, openHouse } from '../testing/house.ts';
 import { companySignInLimits as limits } from './limits.ts';
-import { createCompanySignIn } from './sign-in.ts';
+import { type CompanySignIn, createCompanySignIn } from './sign-in.ts';
 
-onEachDatabase('a flood of sign-ins that nobody means to finish', (database) => {
+onEachDatabase('sign-ins under way at the company’s provider', (database) => {
   const server = createServer((_request, response) => {
     const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     response.setHeader('content-type', 'application/json');
@@ -26,12 +26,12 @@ onEachDatabase('a flood of sign-ins that nobody means to finish', (database) => 
       }),
     );
   });
-  after(() => server.close());
+  let house: House;
+  let signIn: CompanySignIn;
 
-  /** @proves oauth.unfinished-bound */
-  test('is bounded, and locks nobody out: the oldest give way', async () => {
+  before(async () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const house = await openHouse({ database: await database() });
+    house = await openHouse({ database: await database() });
     const provider = manifest.parse({
       kind: 'IdentityProvider',
       name: 'company',
@@ -41,12 +41,34 @@ onEachDatabase('a flood of sign-ins that nobody means to finish', (database) => 
       allowPrivateAddress: true,
     });
     await house.registry.apply([provider], { prune: false, by: 'gatehouse' });
-    const signIn = createCompanySignIn({
+    signIn = createCompanySignIn({
       ...house,
       sealer: createSealer(Buffer.alloc(32, 7)),
       outbound: createOutbound(),
       openSecret: () => Promise.reject(new Error('no secret is needed')),
     });
+  });
+  after(async () => {
+    await house.close();
+    server.close();
+  });
+
+  test('one that took longer than ten minutes is begun again', async () => {
+    for (const [late, code] of [
+      [limits.signInTtlMs - 1, 'identity.not-verified'],
+      [limits.signInTtlMs, 'identity.no-sign-in'],
+    ] as const) {
+      const { url, browser } = await signIn.begin('company', '/', undefined);
+      const back = new URL(`${house.publicUrl}/oidc/callback/company?code=x`);
+      back.searchParams.set('state', new URL(url).searchParams.get('state') ?? '');
+      house.pass(late);
+      const finish = signIn.finish('company', back, { browser, cookie: undefined, userAgent: 'test' });
+      await assert.rejects(finish, { code });
+    }
+  });
+
+  /** @proves oauth.unfinished-bound */
+  test('too many of them lock nobody out: the oldest give way', async () => {
     const row = (index: number) => ({
       state_digest: `flood-${index}`,
       provider: 'company',
@@ -66,10 +88,7 @@ onEachDatabase('a flood of sign-ins that nobody means to finish', (database) => 
     const left = await house.storage.db.selectFrom('provider_sign_ins').select('state_digest').execute();
     assert.equal(left.length, limits.signInsUnderWay);
     const digests = new Set(left.map(({ state_digest }) => state_digest));
-    assert.deepEqual(
-      ['flood-0', 'flood-1', 'flood-2', 'flood-3'].map((each) => digests.has(each)),
-      [...[false, false, false, true]],
-    );
-    await house.close();
+    const isLeft = ['flood-0', 'flood-1', 'flood-2', 'flood-3'].map((each) => digests.has(each));
+    assert.deepEqual(isLeft, [false, false, false, true]);
   });
 });
