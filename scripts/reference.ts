@@ -110,7 +110,6 @@ const limitSources = [
   ],
   ['The MCP door', 'packages/server/src/gate/mcp/limits.ts', 'doorLimits'],
   ['The authorization server', 'packages/server/src/identity/authorization-server/limits.ts', 'authorizationLimits'],
-  ['Workload federation', 'packages/server/src/identity/federation/limits.ts', 'federationLimits'],
   ['The trust domain', 'packages/server/src/identity/trust-domain/limits.ts', 'trustDomainLimits'],
   ['Sessions of people', 'packages/server/src/identity/people/limits.ts', 'sessionLimits'],
   [

@@ -67,6 +67,7 @@ describe('identity in the console', { skip }, () => {
           type: 'http',
           url: 'http://127.0.0.1:9/mcp',
           allowPrivateAddress: true,
+          txnToken: true,
           authorization: { grant: 'authorization_code', clientId: 'gatehouse', clientSecret: 'mail-client' },
         },
         tools: { send: { tier: 3, effects: ['send'] } },
@@ -349,6 +350,7 @@ describe('identity in the console', { skip }, () => {
     await page.goto(`${workspace.url}/tools`);
     const line = page.getByRole('list', { name: 'Authorization at mail' });
     await line.getByText('by a person’s consent').waitFor();
+    await page.getByText('Each call tells it for whom it is, with a transaction token.').waitFor();
     await line.getByRole('button', { name: 'Connect' }).click();
     await notification(page, 'could not be fetched').waitFor();
     await page.getByRole('button', { name: 'Set a secret' }).click();

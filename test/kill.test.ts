@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { ManifestInput } from '@gatehouse/protocol';
-import { createMcpTransport, createSvidSource } from '@gatehouse/sdk';
+import { createMcpTransport, createSvidSource, enrolAgent, generateAgentKey } from '@gatehouse/sdk';
 import { Client } from '@modelcontextprotocol/client';
 import { exportJWK, generateKeyPair } from 'jose';
 import { startV2Http } from './peers/v2-server.ts';
@@ -76,6 +79,22 @@ test('after kill returns no call passes, no token is minted, parked approvals ar
   await fresh.connect(createMcpTransport(await agent.startTask({ template: 'all', intent: 'anew' })));
   assert.ok(!(await fresh.callTool({ name: 'shop__get_order', arguments: { order: 1042 } })).isError);
   await fresh.close();
+});
+
+/** @proves law-6.issuance */
+test('a join token from before a kill enrols no key, not even when the agent is back', async () => {
+  const agent = await workspace.agent('agent-a');
+  const at = { params: { name: 'agent-a' } };
+  const { id, token: joinToken } = await workspace.operator('POST /agents/:name/join-tokens', { ...at, body: {} });
+  await kill('agent-a');
+  await activate('agent-a');
+  const key = await generateAgentKey(join(mkdtempSync(join(tmpdir(), 'gatehouse-kill-')), 'key.jwk'));
+  await assert.rejects(enrolAgent({ url: workspace.url, agent: 'agent-a', key, proof: { joinToken } }), {
+    code: 'join-token.refused',
+  });
+  const revoked = await workspace.operator('GET /records', { query: { operation: 'join-token.revoke' } });
+  assert.match(JSON.stringify(revoked), new RegExp(id));
+  assert.ok(await agent.startTask({ template: 'all', intent: 'with the key that it has' }));
 });
 
 /** @proves law-6.issuance */

@@ -443,6 +443,48 @@ onEachDatabase('a directory', (database) => {
     assert.equal((await scim('GET', '/ServiceProviderConfig?attributes=patch')).body.filter.supported, true, '§4');
   });
 
+  /** @proves scim.costly */
+  test('a filter or path that would keep the server busy is refused before it is read', async () => {
+    const { body } = await scim('POST', '/Users', user('pia@example.test'));
+    const costly = [
+      `displayName eq "${'\\'.repeat(60)}`,
+      `displayName eq "${'\n'.repeat(60)}`,
+      Array.from({ length: 30 }, () => '(active pr or userName pr)').join(' and '),
+      Array.from({ length: 12 }, (_, at) => `a${at}[x eq 1 or y eq 2]`).join('.'),
+      Array.from({ length: 100 }, () => 'userName pr').join(' and '),
+    ];
+    for (const filter of [...costly, `userName pr ${' '.repeat(2_000)}`]) {
+      const refused = await scim('GET', `/Users?filter=${encodeURIComponent(filter)}`);
+      assert.deepEqual([refused.status, refused.body.scimType], [400, 'invalidFilter'], filter);
+    }
+    for (const filter of [...costly, 'a.'.repeat(1_000)])
+      for (const operation of [
+        { op: 'replace', path: `emails[${filter}].value`, value: 'x' },
+        { op: 'add', value: { [`emails[${filter}].value`]: 'x' } },
+      ]) {
+        const refused = await scim('PATCH', `/Users/${body.id}`, patch(operation));
+        assert.deepEqual([refused.status, refused.body.scimType], [400, 'invalidPath'], JSON.stringify(operation));
+      }
+    const find = async (filter: string) => (await scim('GET', `/Users?filter=${encodeURIComponent(filter)}`)).body;
+    const asked = 'emails[type eq "work" and value eq "pia@example.test"] and active eq true';
+    assert.equal((await find(asked)).totalResults, 1);
+    assert.equal((await find('userName sw "pia" and (active eq true or userName co "x")')).totalResults, 1);
+    assert.equal((await find(`${asked} and (active eq true or userName co "x")`)).scimType, 'invalidFilter');
+    // Where an index serves it, a comparison is read by ourselves, escapes and all.
+    await scim('POST', '/Users', user('EXAMPLE\\quinn', { emails: [{ value: 'quinn@example.test' }] }));
+    const escaped = 'userName eq "EXAMPLE\\\\quinn"';
+    assert.equal((await find(escaped)).totalResults, 1);
+  });
+
+  test('what is larger than its limit is refused', async () => {
+    const many = await scim('PATCH', '/Users/none', patch(...Array.from({ length: 1_001 }, () => ({ op: 'add' }))));
+    assert.deepEqual([many.status, many.body.scimType], [413, 'tooMany']);
+    const large = await scim('POST', '/Users', user('large@example.test', { title: 'x'.repeat(2 * 1024 * 1024) }));
+    assert.equal(large.status, 413);
+    const nul = await scim('POST', '/Users', user('nul@example.test', { title: 'a\u0000b' }));
+    assert.deepEqual([nul.status, nul.body.scimType], [400, 'invalidValue']);
+  });
+
   test('what does not fit is refused in SCIM’s own words', async () => {
     for (const [method, path, body, status] of [
       ['POST', '/Users', { schemas: ['urn:ietf:params:scim:schemas:core:2.0:User'] }, 400],

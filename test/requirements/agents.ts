@@ -58,4 +58,10 @@ export const agents: Requirement[] = [
     promise: 'Signals reach the command',
     source: 'docs/how-to/run-an-agent.md',
   },
+  {
+    id: 'agent.one-key',
+    promise:
+      'A key belongs to one agent, on whichever replicas and by whatever ways two would get it in the same moment',
+    source: 'docs/how-to/run-an-agent.md',
+  },
 ];

@@ -124,4 +124,9 @@ export const federation: Requirement[] = [
     promise: 'A workload starts tasks only of agents that its manifest names, and one proof starts one task',
     source: 'Law 9',
   },
+  {
+    id: 'workload.moved-agent',
+    promise: 'No apply moves an agent out of the environment of a workload that starts its tasks',
+    source: 'docs/how-to/let-agents-in-without-secrets.md',
+  },
 ];

@@ -23,6 +23,32 @@ export const gate: Requirement[] = [
     source: 'MCP 2025-11-25, Security Best Practices',
   },
   {
+    id: 'txn-token.verified',
+    promise: 'A tool server that asks for transaction tokens can verify each call, and refuse those without one',
+    source: 'draft-ietf-oauth-transaction-tokens, Txn-Token Format and Txn-Token Validation',
+  },
+  {
+    id: 'txn-token.context',
+    promise: 'A transaction token names the person, every agent of the chain, the task and the approval',
+    source: 'draft-ietf-oauth-transaction-tokens, Txn-Token Format; draft-araut-oauth-transaction-tokens-for-agents',
+  },
+  {
+    id: 'txn-token.only-there',
+    promise: 'A transaction token goes to the origin that it is for, with an action, and nowhere else',
+    source: 'draft-ietf-oauth-transaction-tokens, Using Txn-Tokens; law 3',
+  },
+  {
+    id: 'txn-token.kept',
+    promise: 'A transaction token is in no answer and no record',
+    source: 'draft-ietf-oauth-transaction-tokens, Logging; law 3',
+  },
+  {
+    id: 'txn-token.no-credential',
+    promise: 'No door of ours takes a transaction token for anything',
+    source:
+      'draft-ietf-oauth-transaction-tokens, Transaction Tokens Are Not Authentication Credentials; RFC 8725 §3.11',
+  },
+  {
     id: 'upstream.resource',
     promise: 'Tokens are asked for with the resource indicator of the server that is called',
     source: 'MCP authorization, Resource Parameter Implementation; RFC 8707 §2',

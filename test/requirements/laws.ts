@@ -19,6 +19,12 @@ export const laws: Requirement[] = [
     source: 'SECURITY.md#law-1',
   },
   {
+    id: 'law-1.credentials',
+    promise:
+      'A token, proof or request for a token that is refused is recorded, within bounds, and without what was presented',
+    source: 'SECURITY.md#law-1',
+  },
+  {
     id: 'law-1.unwritable',
     promise: 'While the database cannot be written, no call passes',
     source: 'SECURITY.md#law-1',

@@ -72,6 +72,12 @@ export const people: Requirement[] = [
     source: 'docs/how-to/provision-people.md',
   },
   {
+    id: 'scim.costly',
+    promise:
+      'No filter and no path of a directory keeps the server busy: groups, comparisons and characters are bounded',
+    source: 'RFC 7644 §3.4.2.2; docs/reference/limits.md',
+  },
+  {
     id: 'scim.not-back',
     promise: 'A directory brings nobody back who was offboarded here',
     source: 'docs/explanation/roles.md',

@@ -280,6 +280,11 @@ export const transport = z.discriminatedUnion('type', [
     allowPrivateAddress: z.boolean().default(false),
     /** How Gatehouse authorizes itself there (OAuth); without it no credential is sent. */
     authorization: upstreamAuthorization.optional(),
+    /**
+     * True: each call carries a `Txn-Token` header (draft-ietf-oauth-transaction-tokens), signed by Gatehouse for the origin of `url`: for
+     * whom, by which agent, in which task, with whose approval. Only servers that are to know that.
+     */
+    txnToken: z.boolean().optional(),
   }),
 ]);
 export type TransportManifest = z.infer<typeof transport>;

@@ -28,6 +28,8 @@ import {
   createLog,
   createOutbound,
   GatehouseError,
+  type Listener,
+  type ListenOptions,
   type Log,
   openIdentityFiles,
   openListener,
@@ -76,35 +78,45 @@ export interface RunningServer {
  * The composition root: builds every room, plugs the ports together, and knows everything. Nothing else does.
  * A request is for one of four: the MCP door, the authorization server, the control API, the console.
  */
-export async function startServer(
+export async function startServer(config: Config, options: StartOptions = {}): Promise<RunningServer> {
+  await using opened = new AsyncDisposableStack();
+  const server = await openServer(config, options, opened);
+  const running = opened.move();
+  return { ...server, close: () => running.disposeAsync() };
+}
+
+interface StartOptions {
+  log?: Log;
+  clock?: Clock;
+  consoleDir?: string;
+  streamRestMs?: number;
+  clientMetadata?: { allowPrivateAddress: boolean; ca: string };
+}
+
+/** What is opened is closed in the opposite order, also when a later part of the start fails. */
+async function openServer(
   config: Config,
-  options: {
-    log?: Log;
-    clock?: Clock;
-    consoleDir?: string;
-    streamRestMs?: number;
-    clientMetadata?: { allowPrivateAddress: boolean; ca: string };
-  } = {},
-): Promise<RunningServer> {
+  options: StartOptions,
+  opened: AsyncDisposableStack,
+): Promise<Omit<RunningServer, 'close'>> {
   const log = options.log ?? createLog('info');
   const clock = options.clock ?? systemClock;
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   const operatorToken = new Secret(keyFile(config.dataDir, 'operator.token').toString('base64url'));
 
   const storage = await openStorage({ database: config.database, dataDir: config.dataDir, log, clock });
+  opened.defer(() => storage.close());
   const keyRing = await openKeyRing({
     storage,
     clock,
     dataDir: config.dataDir,
     environment: process.env,
     specs: config.keyEncryption ?? [`file:${defaultKeyFile(config.dataDir)}`],
-  }).catch(async (error: unknown) => {
-    await storage.close();
-    throw error;
   });
   const sealer = createSealer(keyRing);
   const origin = new URL(config.publicUrl).host;
   const ledger = await openLedger({ storage, sealer, clock, log, replica: config.replica, origin });
+  opened.defer(() => ledger.close());
   const recordChange: RecordChange = ledger.recordChange;
   if (keyRing.added.length > 0)
     await storage.transaction((transaction) =>
@@ -131,6 +143,7 @@ export async function startServer(
   const people = createPeople({ storage, registry, recordChange, clock, log, publicUrl: config.publicUrl });
   const mutualTlsUrl = config.mutualTls?.url ?? (config.tls?.clientCertificates ? config.publicUrl : undefined);
   const outbound = createOutbound();
+  opened.defer(() => outbound.close());
   const identity = await createIdentity({
     storage,
     registry,
@@ -203,6 +216,7 @@ export async function startServer(
     log,
     isProduction: (environment) => registry.snapshot().environments.get(environment)?.production ?? true,
   });
+  opened.defer(() => upstreams.close());
   const refreshDefinitions = async (server: string, by: string) => {
     const registered = registry.snapshot().servers.get(server);
     if (!registered) return [];
@@ -222,6 +236,7 @@ export async function startServer(
     peers: identity.peers,
     registry,
     enforcement,
+    txnTokens: identity.txnTokens,
     approvals,
     upstreams,
     clock,
@@ -233,6 +248,12 @@ export async function startServer(
     resourceMetadata: identity.resourceMetadata,
     onDefinitions: (server: string) => refreshDefinitions(server, 'gatehouse'),
   });
+
+  const listeners: Listener[] = [];
+  opened.defer(() => {
+    for (const listener of listeners) listener.close();
+  });
+  opened.defer(() => door.close());
 
   const companySignIn = createCompanySignIn({
     storage,
@@ -270,6 +291,7 @@ export async function startServer(
     ...leaving,
     onFailure: (error, person) => log.error('a departure could not be completed and is tried again', { person, error }),
   });
+  opened.defer(() => storage.feed.stop());
   await storage.feed.start(config.replica, async (changes: Change[]) => {
     await registry.refresh(changes);
     if (changes.some(({ topic }) => topic === 'key')) await keyRing.refresh();
@@ -327,6 +349,7 @@ export async function startServer(
     people.sweep().catch((error) => log.error('sessions and links that have run out could not be removed', { error }));
   }, 60_000);
   sweep.unref();
+  opened.defer(() => clearInterval(sweep));
   const expiry = setInterval(() => {
     endExpiredTasks({ storage, registry, clock }).catch((error) =>
       log.error('expired tasks could not be ended', { error }),
@@ -335,11 +358,13 @@ export async function startServer(
     approvals.expire().catch((error) => log.error('expired approvals could not be closed', { error }));
   }, 5_000);
   expiry.unref();
+  opened.defer(() => clearInterval(expiry));
 
   const federation = setInterval(() => {
     identity.trustDomain.tick().catch((error) => log.error('the trust domain could not be looked after', { error }));
   }, 10_000);
   federation.unref();
+  opened.defer(() => clearInterval(federation));
 
   const api = createApi({
     config,
@@ -396,29 +421,20 @@ export async function startServer(
     await api.handle(request, response);
   }
   const { host, port, tls, mutualTls } = config;
-  const publicListener = await openListener(
-    {
-      host,
-      port,
-      ...(tls && {
-        tls: { identity: openIdentityFiles(tls, log), clientCertificates: tls.clientCertificates ?? false },
-      }),
-    },
-    serve,
+  const listen = async (port: number, tls?: ListenOptions['tls']): Promise<Listener> => {
+    const listener = await openListener({ host, port, ...(tls && { tls }) }, serve);
+    listeners.push(listener);
+    return listener;
+  };
+  const publicListener = await listen(
+    port,
+    tls && { identity: openIdentityFiles(tls, log), clientCertificates: tls.clientCertificates ?? false },
   );
-  const mutualListener =
+  const ownIdentity =
     mutualTls &&
-    (await openListener(
-      {
-        host,
-        port: mutualTls.port,
-        tls: {
-          identity: await openOwnIdentity(() => identity.serverIdentity([mutualTls.url, config.publicUrl]), { log }),
-          clientCertificates: true,
-        },
-      },
-      serve,
-    ));
+    (await openOwnIdentity(() => identity.serverIdentity([mutualTls.url, config.publicUrl]), { log }));
+  const mutualListener =
+    ownIdentity && (await listen(mutualTls.port, { identity: ownIdentity, clientCertificates: true }));
   identity.authorizationServer
     .warm()
     .catch((error) => log.error('the authorization server could not be loaded', { error }));
@@ -439,19 +455,6 @@ export async function startServer(
       const everyone = [...registry.snapshot().people.keys()];
       const passkeys = await Promise.all(everyone.map((email) => people.listPasskeys(email)));
       return everyone.filter((_, at) => passkeys[at]?.length === 0);
-    },
-    async close() {
-      clearInterval(expiry);
-      clearInterval(sweep);
-      clearInterval(federation);
-      await storage.feed.stop();
-      await door.close();
-      publicListener.close();
-      mutualListener?.close();
-      await upstreams.close();
-      await outbound.close();
-      await ledger.close();
-      await storage.close();
     },
   };
 }

@@ -29,6 +29,9 @@ export const listServers: Run<ServerOptions> = async ({ options, out }) => {
         ]),
   );
   out.table(['SERVER', 'ENVIRONMENT', 'TOOLS', 'AUTHORIZATION', 'AS', 'SCOPES', 'UNTIL'], rows);
+  for (const { name, manifest } of items)
+    if (manifest.transport.type === 'http' && manifest.transport.txnToken)
+      out.note(`${name} is told with each call for whom it is (transaction tokens).`);
   for (const { name, authorization } of items)
     for (const { environment, lastError } of authorization)
       if (lastError !== null) out.note(`${name} (${environment}): ${lastError}`);

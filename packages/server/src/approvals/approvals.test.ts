@@ -198,6 +198,10 @@ onEachDatabase('approvals', (database) => {
         assert.equal((await approve(approvals, approval, OWNER, owner)).state, 'approved');
       }
     }
+    // Nor does who was proven to want it, named or not.
+    const { approval: delegated } = await waiting({ delegated: { user: APPROVER, chain: [], narrowing: [] } });
+    await assert.rejects(approvals.approvalOptions(delegated.id, APPROVER), { code: 'approval.requester' });
+    assert.equal((await approve(approvals, delegated, OWNER, owner)).state, 'approved');
     const { approval } = await waiting({}, { requestedBy: OWNER, onBehalfOf: `x${APPROVER}` });
     await assert.rejects(approvals.approvalOptions(approval.id, OWNER), { code: 'approval.requester' });
     assert.equal((await approve(approvals, approval, APPROVER, approver)).state, 'approved');

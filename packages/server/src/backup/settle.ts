@@ -12,6 +12,7 @@ const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
   meta: 'keep',
   objects: 'keep',
   agents: 'settle',
+  agent_keys: 'keep',
   definitions: 'keep',
   tasks: 'settle',
   task_actors: 'keep',

@@ -180,7 +180,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
     try {
       if (signal.aborted) throw new NotSent(messageOf(signal.reason));
       // 8 look: a result is bounded by the upstream's limits and passes as it is
-      const sent = await untilAborted(send({ actionId, signal }), signal);
+      const sent = await untilAborted(send({ actionId, tool, approval: approval?.id ?? null, signal }), signal);
       // 9 outcome
       outcome(sent.result, {
         result: sent.body,

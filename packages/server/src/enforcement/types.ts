@@ -20,6 +20,10 @@ export interface Action {
 /** Step 7 to the door: the record is durable, send now. */
 export interface Dispatch {
   actionId: string;
+  /** What was decided on, as its record names it. */
+  tool: Pick<RegisteredTool, 'ref' | 'digest'>;
+  /** The approval that this used up. */
+  approval: string | null;
   /** Aborts on kill, suspension, task end and shutdown. */
   signal: AbortSignal;
 }

@@ -1,5 +1,6 @@
 import type { KillResult } from '@gatehouse/protocol';
 import type { Approvals } from '../approvals/index.ts';
+import { revokeJoinTokensOf } from '../identity/index.ts';
 import { type Clock, GatehouseError } from '../platform/index.ts';
 import type { Registry } from '../registry/index.ts';
 import type { RecordChange, Storage } from '../storage/index.ts';
@@ -13,8 +14,9 @@ export interface KillDependencies {
 }
 
 /**
- * The switch (law 6). One transaction raises the agent's epoch, ends its tasks, cancels its parked approvals and is recorded; the
- * promise resolves when every replica has applied it, or its feed lease has run out and it denies everything by itself.
+ * The switch (law 6). One transaction raises the agent's epoch, ends its tasks, cancels its parked approvals, revokes its open join
+ * tokens (which would let a key of before in afterwards) and is recorded; the promise resolves when every replica has applied it, or
+ * its feed lease has run out and it denies everything by itself.
  * Killing a killed agent does it again: the caller wants certainty, not an error.
  */
 export async function killAgent(
@@ -35,6 +37,7 @@ export async function killAgent(
   const { cancelledApprovals, endedTasks } = await storage.transaction(async (transaction) => {
     const cancelled = await approvals.cancelAll(transaction, { agent }, by);
     const { endedTasks } = await registry.setAgentState(agent, 'suspended', by, { killed: true, within: transaction });
+    await revokeJoinTokensOf({ recordChange }, transaction, { agent }, by);
     await recordChange(transaction, {
       operation: 'agent.kill',
       by,

@@ -19,10 +19,12 @@ import {
   trustDomainKeys,
 } from './keys/key-inventory.ts';
 import { openSigningKeys, type SigningKeys } from './keys/signing-keys.ts';
+import { createRefusals } from './refusals.ts';
 import { createTokenReader } from './tokens/authenticate.ts';
 import { createTaskEnd } from './tokens/end-task.ts';
 import { createProofs } from './tokens/proof.ts';
 import { protectedResourceMetadata } from './tokens/resources.ts';
+import { createTxnTokens, type TxnTokens } from './tokens/txn-token.ts';
 import { createSvidRoutes } from './trust-domain/svid-routes.ts';
 import { openTrustDomain } from './trust-domain/trust-domain.ts';
 import type { TrustDomain } from './trust-domain/types.ts';
@@ -60,6 +62,8 @@ export interface Identity {
   peers: Peers;
   federation: Federation;
   authorizationServer: AuthorizationServer;
+  /** What tool servers are told of the calls that they get. */
+  txnTokens: TxnTokens;
   keys: SigningKeys;
   trustDomain: TrustDomain;
   /** Every signing key of the house. */
@@ -90,7 +94,8 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
     );
   const keys = await openSigningKeys(dependencies);
   const proofs = createProofs({ clock, requireNonce: requireProofNonce });
-  const reader = createTokenReader({ ...dependencies, keys, proofs });
+  const noteRefusal = createRefusals(dependencies);
+  const reader = createTokenReader({ ...dependencies, keys, proofs, noteRefusal });
   const core = await openTrustDomain(dependencies);
   const delegations = createDelegations(dependencies);
   const { clientMetadata = { hosts: null }, dynamicClients = false } = dependencies;
@@ -117,6 +122,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
       keys,
       proofs,
       reader,
+      noteRefusal,
       delegations,
       companyTokens: createCompanyTokens({ ...dependencies, issuerKeys }),
       peers,
@@ -125,6 +131,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
       federation,
       doors: createFederationDoors({ ...dependencies, federation, proofs, tokenEndpoint }),
     }),
+    txnTokens: createTxnTokens({ keys, clock, publicUrl }),
     keys,
     delegations,
     trustDomain,

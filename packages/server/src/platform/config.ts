@@ -62,6 +62,8 @@ export const limits = {
   actorChainDepth: 8,
   /** Life of an access token. */
   tokenTtlSeconds: 900,
+  /** Life of the transaction token of one call to a tool server, made as the call is sent. Never longer than the task. */
+  txnTokenTtlSeconds: 60,
   /** Life of a task unless its template says less. */
   taskTtlSeconds: 3_600,
   /** Life of a pending approval. */

@@ -3,7 +3,20 @@ import { randomBytes } from 'node:crypto';
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 
 /** Prefixes of the identifiers that users see; the prefix tells what a pasted id is. */
-export type IdPrefix = 'act' | 'apr' | 'tsk' | 'lse' | 'fnd' | 'ses' | 'tok' | 'cred' | 'chg' | 'xch' | 'inv' | 'dlg';
+export type IdPrefix =
+  | 'act'
+  | 'apr'
+  | 'tsk'
+  | 'lse'
+  | 'fnd'
+  | 'ses'
+  | 'tok'
+  | 'cred'
+  | 'chg'
+  | 'xch'
+  | 'inv'
+  | 'dlg'
+  | 'txn';
 
 let lastTime = 0;
 let counter = 0;

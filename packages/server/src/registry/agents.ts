@@ -1,6 +1,7 @@
 import type { AgentManifest, Lifecycle } from '@gatehouse/protocol';
 import { GatehouseError } from '../platform/index.ts';
 import type { DatabaseTransaction, Tables } from '../storage/index.ts';
+import { changeKeys, keyTaken } from './agent-keys.ts';
 import { columnsOf } from './apply.ts';
 import { announce, type ChangeSet, type Context, emptyChangeSet, flush, raise, showOwn } from './context.ts';
 import { parseKey, thumbprint } from './keys.ts';
@@ -50,9 +51,9 @@ export async function enrolAgentKey(
     const manifest = agentManifestOf(row);
     const isNew = !manifest.keys.some((each) => thumbprint(each) === print);
     if (isNew) refuseTooMany(name, manifest);
-    const after = isNew
-      ? { ...row, ...columnsOf({ ...manifest, keys: [...manifest.keys, key] }, context.clock.now()) }
-      : row;
+    const keys = isNew ? [...manifest.keys, key] : manifest.keys;
+    const after = isNew ? { ...row, ...columnsOf({ ...manifest, keys }, context.clock.now()) } : row;
+    await changeKeys(transaction, [{ agent: name, before: manifest.keys, after: keys }]);
     await transaction.updateTable('agents').set({ body: after.body }).where('name', '=', name).execute();
     announce(changes, 'agent', name);
     const change = isNew ? `key ${print} enrolled` : `key ${print} enrolled again`;
@@ -72,12 +73,7 @@ export async function enrolAgentKey(
 
 function refuseHeldByAnother(context: Context, name: string, print: string): void {
   const holder = context.keeper.keyHolder(print);
-  if (holder !== undefined && holder !== name)
-    throw new GatehouseError(
-      'conflict',
-      'agent.key-taken',
-      'Another agent has this key already, and a key belongs to one agent. Make a new key pair for this one.',
-    );
+  if (holder !== undefined && holder !== name) throw keyTaken();
 }
 
 function refuseTooMany(name: string, manifest: AgentManifest): void {
@@ -115,13 +111,15 @@ async function changeAgent(
   const { agent, changes } = await context.storage.transaction(async (transaction) => {
     const changes = emptyChangeSet();
     const row = await readAgent(transaction, name);
-    const made = work(row, agentManifestOf(row));
+    const before = agentManifestOf(row);
+    const made = work(row, before);
     if (!made) return { agent: agentFromRow(row, context.trustDomain), changes };
     const after: Tables['agents'] = {
       ...row,
       ...columnsOf(made.manifest, context.clock.now()),
       epoch: row.epoch + 1,
     };
+    await changeKeys(transaction, [{ agent: name, before: before.keys, after: made.manifest.keys }]);
     await writeAgent(transaction, after, changes);
     changes.records.push({
       operation: made.operation,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Manifest } from '@gatehouse/protocol';
+import type { Manifest, ManifestInput } from '@gatehouse/protocol';
 import { GatehouseError } from '../platform/index.ts';
 import { agentInput, baseInputs, by, manifests, newKey, openWorkspace, shopInput, tool } from './testing/workspace.ts';
 
@@ -350,4 +350,26 @@ test('moving an agent to another environment ends its tasks: what they may do be
   await registry.apply(manifests({ ...agentInput, environment: 'staging' }), options);
   assert.equal((await registry.task(task.id))?.state, 'ended');
   assert.equal(await workspace.fence(`task:${task.id}`), 1);
+});
+
+/** @proves workload.moved-agent */
+test('an agent does not move away from a workload that starts its tasks, also by an apply of agents alone', async () => {
+  await using workspace = await openApplied();
+  const workload: ManifestInput = {
+    kind: 'Workload',
+    name: 'tickets',
+    owner: 'owner@example.test',
+    purpose: 'ticket system',
+    environment: 'production',
+    starts: [agentName],
+  };
+  await workspace.registry.apply(manifests(workload), options);
+  const before = await workspace.everything();
+  const moved = { ...agentInput, environment: 'staging' };
+  await assert.rejects(workspace.registry.apply(manifests(moved), options), {
+    code: 'manifest.invalid',
+    message: /Workload tickets, starts\[0\]: The agent "agent-support-refunds-prod" is of staging/,
+  });
+  assert.equal(await workspace.everything(), before);
+  await workspace.registry.apply(manifests(moved, { ...workload, starts: [] }), options);
 });

@@ -1,6 +1,7 @@
 import type { AgentManifest, Manifest, PersonManifest, PlanChange } from '@gatehouse/protocol';
 import { canonicalJson } from '../platform/index.ts';
 import type { DatabaseTransaction } from '../storage/index.ts';
+import { changeKeys } from './agent-keys.ts';
 import { checkWorkspace, invalidManifests } from './check-workspace.ts';
 import { announce, type ChangeSet, type Context, emptyChangeSet, flush, lines, raise, showOwn } from './context.ts';
 import { inWords } from './differences.ts';
@@ -162,6 +163,14 @@ async function writeAgents(
     await transaction.insertInto('agents').values(rows).execute();
   }
   for (const manifest of created) announce(changes, 'agent', manifest.name);
+  await changeKeys(
+    transaction,
+    changed.flatMap(({ before, after }) =>
+      after?.kind === 'Agent'
+        ? [{ agent: after.name, before: before?.kind === 'Agent' ? before.keys : [], after: after.keys }]
+        : [],
+    ),
+  );
 
   for (const { before, after } of changed) {
     if (before?.kind !== 'Agent') continue;

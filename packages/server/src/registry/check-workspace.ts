@@ -11,7 +11,7 @@ import { GatehouseError } from '../platform/index.ts';
 import { keyProblem, thumbprint } from './keys.ts';
 import { skeleton } from './look-alikes.ts';
 import { keyOf, nameOf, type ObjectManifest } from './objects.ts';
-import { checkTrustRules, workloadProblems } from './trust-rules/index.ts';
+import { checkTrustRules, startsProblems, workloadProblems } from './trust-rules/index.ts';
 
 /** What is wrong with one manifest, and where. */
 export interface ManifestProblem {
@@ -25,7 +25,7 @@ export interface ManifestProblem {
 /** A workspace as it would be after an apply. */
 export interface Workspace {
   objects: ReadonlyMap<string, ObjectManifest>;
-  /** False: `objects` are only what the agents refer to; they were checked when they were applied. */
+  /** False: `objects` are only what the agents refer to, and the workloads when one moves; they were checked when they were applied. */
   isWhole: boolean;
   /** Our own. */
   trustDomain: string;
@@ -46,7 +46,7 @@ export function checkWorkspace(workspace: Workspace): ManifestProblem[] {
   return [
     ...objects.flatMap((manifest) => checkObject(workspace, manifest)),
     ...workspace.agents.flatMap((agent) => checkAgent(workspace, agent)),
-    ...(workspace.isWhole ? checkOutsiders(workspace) : []),
+    ...(workspace.isWhole ? checkOutsiders(workspace) : checkMoved(workspace)),
     ...checkNames(workspace),
     ...checkKeys(workspace),
   ];
@@ -286,6 +286,18 @@ function checkOutsiders({ objects, agents, environmentOf }: Workspace): Manifest
         }).map(([path, message]) => problemOf(workload)(path, message)),
       ),
   ];
+}
+
+/** An agent that moves leaves the workloads behind that may start its tasks: they are of its environment, or they do not name it. */
+function checkMoved({ objects, agents, environmentOf }: Workspace): ManifestProblem[] {
+  const applied = new Map(agents.map(({ name, environment }) => [name, environment]));
+  return [...objects.values()]
+    .filter((manifest) => manifest.kind === 'Workload')
+    .flatMap((workload) =>
+      startsProblems(workload, { environmentOf: (agent) => applied.get(agent) ?? environmentOf(agent) }).map(
+        ([path, message]) => problemOf(workload)(path, message),
+      ),
+    );
 }
 
 function checkNames({ objects, agents, created, lookAlikeAgent }: Workspace): ManifestProblem[] {

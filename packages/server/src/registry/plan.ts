@@ -41,7 +41,7 @@ export async function readStored(db: Database, manifests: readonly Manifest[], p
     : await inChunks(agentNames, (names) => db.selectFrom('agents').selectAll().where('name', 'in', names).execute());
   // The owner of now counts as well: an agent stays with them where the one that the manifest names has left.
   const objects = onlyAgents
-    ? await readReferred(db, [...manifests, ...agents.map(agentManifestOf)])
+    ? await readReferred(db, [...manifests, ...agents.map(agentManifestOf)], areMoved(manifests, agents))
     : await db.selectFrom('objects').select('body').execute();
   const stored = objects.map(fromObjectRow);
   const provisioned = prune ? await db.selectFrom('scim_agents').select('name').execute() : [];
@@ -53,8 +53,20 @@ export async function readStored(db: Database, manifests: readonly Manifest[], p
   };
 }
 
+function areMoved(manifests: readonly Manifest[], agents: readonly Tables['agents'][]): boolean {
+  const environments = new Map(agents.map(({ name, environment }) => [name, environment]));
+  return manifests.some(
+    (manifest) =>
+      manifest.kind === 'Agent' && (environments.get(manifest.name) ?? manifest.environment) !== manifest.environment,
+  );
+}
+
 /** Enrolling agents by the thousand must not read the whole workspace each time. */
-async function readReferred(db: Database, manifests: readonly Manifest[]): Promise<{ body: string }[]> {
+async function readReferred(
+  db: Database,
+  manifests: readonly Manifest[],
+  withWorkloads: boolean,
+): Promise<{ body: string }[]> {
   const keys = new Set<string>();
   for (const manifest of manifests) {
     if (manifest.kind !== 'Agent') continue;
@@ -64,7 +76,10 @@ async function readReferred(db: Database, manifests: readonly Manifest[]): Promi
     for (const blueprint of manifest.delegatesTo?.blueprints ?? []) keys.add(`Blueprint/${blueprint}`);
     for (const client of manifest.clients ?? []) keys.add(`Client/${client}`);
   }
-  return inChunks(keys, (some) =>
+  const workloads = withWorkloads
+    ? await db.selectFrom('objects').select('body').where('kind', '=', 'Workload').execute()
+    : [];
+  const referred = await inChunks(keys, (some) =>
     db
       .selectFrom('objects')
       .select('body')
@@ -73,6 +88,7 @@ async function readReferred(db: Database, manifests: readonly Manifest[]): Promi
       )
       .execute(),
   );
+  return [...referred, ...workloads];
 }
 
 export function agentManifestOf(row: Tables['agents']): AgentManifest {

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import type { PublicJwk } from '@gatehouse/protocol';
 import { startPostgres, type TestDatabase, type TestPostgres } from '../../../../test/support/postgres.ts';
 import { digestJson } from '../platform/index.ts';
+import { thumbprint } from './keys.ts';
 import {
   agentInput,
   baseInputs,
@@ -65,6 +67,38 @@ describe('two replicas on one PostgreSQL', { skip: postgres === undefined && 'Po
       assert.equal(registry.snapshot().agents.get(name)?.manifest.keys.length, 6);
       assert.equal(registry.snapshot().agents.get(name)?.epoch, 7);
     }
+  });
+
+  /** @proves agent.one-key */
+  test('of two that give one key to two agents at once, by whatever way, one is refused', async () => {
+    const [one, other] = ['agent-one-prod', 'agent-other-prod'];
+    await here.registry.apply(manifests({ ...agentInput, name: one }, { ...agentInput, name: other }), options);
+    await everywhere();
+    const ways = [
+      ({ registry }: Workspace, agent: string, key: PublicJwk) => registry.addAgentKey(agent, key, by),
+      ({ registry }: Workspace, agent: string, key: PublicJwk) => registry.enrolAgentKey(agent, key, { by, how: [] }),
+      ({ registry }: Workspace, agent: string, key: PublicJwk) =>
+        registry.apply(manifests({ ...agentInput, name: agent, keys: [key] }), options),
+    ];
+    for (const first of ways)
+      for (const second of ways) {
+        const key = newKey();
+        const results = await Promise.allSettled([first(here, one, key), second(there, other, key)]);
+        assert.deepEqual(results.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
+        for (const result of results)
+          if (result.status === 'rejected') assert.match(result.reason.code, /agent\.key-taken|manifest\.invalid/);
+        await everywhere();
+        const has = (agent: string) => there.registry.snapshot().agents.get(agent)?.manifest.keys ?? [];
+        assert.equal([...has(one), ...has(other)].length, 1);
+        const holder = has(one).length === 1 ? one : other;
+        await there.registry.removeAgentKey(holder, thumbprint(key), by);
+        await everywhere();
+      }
+    const key = newKey();
+    await here.registry.addAgentKey(one, key, by);
+    await here.registry.removeAgentKey(one, thumbprint(key), by);
+    await everywhere();
+    await there.registry.addAgentKey(other, key, by);
   });
 
   test('a definition that both look at is recorded once, and a change is held for both', async () => {

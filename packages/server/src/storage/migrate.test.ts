@@ -110,3 +110,40 @@ onEachBackend('a migration that fails leaves the database as it was', async ({ o
   const tables = (await storage.db.introspection.getTables()).map((table) => table.name);
   assert.ok(tables.includes('records') && !tables.includes('half_done'));
 });
+
+onEachBackend('keys that agents have are theirs alone from the migration on', async ({ open, options }, t) => {
+  const { db, dialect, end } = await bare(t, options);
+  await run(
+    db,
+    dialect,
+    migrations.filter(({ name }) => name < '0014'),
+  );
+  const key = {
+    kty: 'EC',
+    crv: 'P-256',
+    x: 'MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4',
+    y: '4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM',
+  };
+  const common = {
+    environment: 'prod',
+    owner: 'o',
+    blueprint: 'b',
+    state: 'active',
+    epoch: 1,
+    killed_at: null,
+    updated_at: 1,
+  };
+  for (const [name, keys] of [
+    ['agent-a', [key]],
+    ['agent-b', [key]],
+    ['agent-c', []],
+  ] as const)
+    await db
+      .insertInto('agents')
+      .values({ ...common, name, body: JSON.stringify({ keys }) })
+      .execute();
+  await end();
+  const storage = await open();
+  const rows = await storage.db.selectFrom('agent_keys').selectAll().execute();
+  assert.deepEqual(rows, [{ thumbprint: 'cn-I_WNMClehiVp51i_0VpOENW1upEerA8sEam5hn-s', agent: 'agent-a' }]);
+});

@@ -24,6 +24,9 @@ export interface Tables {
     updated_at: number;
   };
 
+  /** Who has which registered key (RFC 7638 thumbprint): a key belongs to one agent, on whichever replicas two would take it at once. */
+  agent_keys: { thumbprint: string; agent: string };
+
   /** One pinned definition per tool, prompt, resource template and instructions text of a server. */
   definitions: {
     server: string;

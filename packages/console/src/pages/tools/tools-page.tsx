@@ -143,6 +143,9 @@ function Server({ server, tools, strangers }: ServerProps) {
             ? manifest.transport.url
             : [manifest.transport.command, ...manifest.transport.args].join(' ')}
         </code>
+        {manifest.transport.type === 'http' && manifest.transport.txnToken && (
+          <> Each call tells it for whom it is, with a transaction token.</>
+        )}
       </p>
       <ServerAuthorization server={server} />
       <DataTable

@@ -1,5 +1,6 @@
 import type { Approvals } from '../../approvals/index.ts';
 import { type Dispatch, type Enforcement, NotSent, type Sent } from '../../enforcement/index.ts';
+import type { TxnTokens } from '../../identity/index.ts';
 import { isJsonObject, type Json, type JsonObject, type Log } from '../../platform/index.ts';
 import type { RegisteredServer, Registry } from '../../registry/index.ts';
 import {
@@ -24,6 +25,7 @@ import { errorDataOut, paramsOut, resultOut } from './view.ts';
 
 export interface ActDependencies {
   enforcement: Enforcement;
+  txnTokens: TxnTokens;
   approvals: Approvals;
   registry: Registry;
   connections: Connections;
@@ -74,13 +76,13 @@ export function createAct(deps: ActDependencies): Act {
     let protocolError = false;
     const at = { server: call.server, name: call.name };
 
-    async function send({ signal }: Dispatch): Promise<Sent> {
-      const joined = AbortSignal.any([signal, agent.signal]);
+    async function send(dispatch: Dispatch): Promise<Sent> {
+      const joined = AbortSignal.any([dispatch.signal, agent.signal]);
       try {
         connection = await connections.get({ ...sideOf(agent), audience }, call.server, (message, aborted) =>
           asks.ask(agent, { ...at, connection }, message, aborted),
         );
-        const answer = await exchange(connection, agent, call, joined);
+        const answer = await exchange(connection, agent, call, dispatch, joined);
         protocolError = 'error' in answer;
         if ('error' in answer)
           return {
@@ -122,6 +124,7 @@ export function createAct(deps: ActDependencies): Act {
     connection: UpstreamConnection,
     agent: AgentSide,
     call: Call,
+    dispatch: Dispatch,
     signal: AbortSignal,
   ): Promise<UpstreamAnswer> {
     if (call.perform) return { result: await call.perform(connection) };
@@ -134,10 +137,11 @@ export function createAct(deps: ActDependencies): Act {
     const server = deps.registry.snapshot().servers.get(call.server);
     if (!server) throw new NotSent(`There is no tool server "${call.server}".`);
     const capabilities = grantedCapabilities(agent.capabilities, server.manifest);
+    const txnToken = (audience: string) => signFor(agent, call, dispatch, audience);
     let params = call.params;
     for (let round = call.round ?? 0; ; round++) {
       const request = await toUpstream(connection, agent, { ...call, params }, capabilities, deps.registry);
-      const answer = await connection.request(request, hooks);
+      const answer = await connection.request({ ...request, txnToken }, hooks);
       const wanted = inputWanted(connection, call, answer);
       if (!wanted || (agent.endRound && !isGrave(server, call))) return answer;
       if (round >= doorLimits.inputRounds) throw tooManyRounds();
@@ -148,6 +152,27 @@ export function createAct(deps: ActDependencies): Act {
         ...(wanted.state !== null && { requestState: wanted.state }),
       };
     }
+  }
+
+  function signFor(
+    { caller }: AgentSide,
+    call: Call,
+    { actionId, tool, approval }: Dispatch,
+    audience: string,
+  ): string {
+    const { method: operation, name, arguments: given } = call;
+    const { ref, digest: definition } = tool;
+    return deps.txnTokens.sign({
+      actionId,
+      caller,
+      operation,
+      tool: ref,
+      definition,
+      name,
+      arguments: given,
+      approval,
+      audience,
+    });
   }
 
   /** What becomes of the server's answer on its way to the agent. */

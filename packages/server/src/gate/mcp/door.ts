@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Approvals } from '../../approvals/index.ts';
 import type { Enforcement } from '../../enforcement/index.ts';
-import { type Caller, nobody, type Peers, type Tokens } from '../../identity/index.ts';
+import { type Caller, nobody, type Peers, type Tokens, type TxnTokens } from '../../identity/index.ts';
 import {
   type Clock,
   GatehouseError,
@@ -38,6 +38,7 @@ export interface McpDoorDependencies {
   peers?: Pick<Peers, 'of'>;
   registry: Registry;
   enforcement: Enforcement;
+  txnTokens: TxnTokens;
   approvals: Approvals;
   upstreams: Upstreams;
   /** Compares what a server serves now with what is pinned: `Upstreams.describe`, then `Registry.observeDefinitions`. */
@@ -109,7 +110,7 @@ export function createMcpDoor(deps: McpDoorDependencies): McpDoor {
     definitions,
     tasks,
     states: createRequestStates(deps.stateKey, clock),
-    act: createAct({ enforcement, approvals, registry, connections, asks, tasks, log }),
+    act: createAct({ enforcement, txnTokens: deps.txnTokens, approvals, registry, connections, asks, tasks, log }),
     clock,
     log,
     publicUrl,

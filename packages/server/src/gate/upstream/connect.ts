@@ -33,7 +33,11 @@ export interface Connected {
 }
 
 /** Throws UpstreamFailure `unreachable`. */
-export async function connectHttp(callHttp: HttpCaller, url: URL, options: ConnectOptions): Promise<Connected> {
+export async function connectHttp(
+  callHttp: HttpCaller,
+  { url, txnToken }: { url: URL; txnToken: boolean },
+  options: ConnectOptions,
+): Promise<Connected> {
   const { client, limits, log } = options;
   const exchanges = createExchanges({ ...options, onServerRequest: client.onServerRequest });
   let speaker: LegacySpeaker | undefined;
@@ -46,6 +50,7 @@ export async function connectHttp(callHttp: HttpCaller, url: URL, options: Conne
   const channel = createHttpChannel({
     callHttp,
     url,
+    txnToken,
     exchanges,
     limits,
     log,

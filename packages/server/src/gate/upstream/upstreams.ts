@@ -13,6 +13,7 @@ import { type Connected, type ConnectOptions, connectHttp, connectStdio } from '
 import { readDefinitions } from './describe.ts';
 import { callHttp, type HttpCaller } from './http/call.ts';
 import { createPools } from './http/pools.ts';
+import { keepsTxnToken } from './http/txn-token.ts';
 import { type UpstreamLimits, upstreamLimits } from './limits.ts';
 import { removeTaskDirectories, removeWorkingDirectory } from './stdio/directories.ts';
 import { createLauncher, type Isolation } from './stdio/launch.ts';
@@ -237,7 +238,9 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     if (transport.type === 'http') {
       const url = new URL(transport.url);
       const pool = pools.of(server.name, scope.environment, transport);
-      return connectHttp(callerFor(pool, server, scope.environment), url, connectOptions);
+      const txnToken = transport.txnToken === true;
+      const caller = callerFor(pool, server, scope.environment);
+      return connectHttp(txnToken ? keepsTxnToken(caller) : caller, { url, txnToken }, connectOptions);
     }
     const owner = shared ? `shared-${scope.environment}` : scope.task;
     const launch = await launcher.launch(server, scope.environment, owner);

@@ -34,6 +34,10 @@ export const authorizationLimits = {
   clientDocumentsAtOnce: 16,
   /** The same document is not fetched again in this time, whatever came of it. */
   clientDocumentRestSeconds: 10,
+  /** Refusals of one agent's tokens, proofs and requests that a replica records in a minute; the next record counts the rest. */
+  agentRefusalsPerMinute: 10,
+  /** The same of all who prove nothing, together: anybody can send them, and each is a record. */
+  unprovenRefusalsPerMinute: 20,
   /** Characters of a client's id that is an address. */
   clientIdChars: 500,
 };

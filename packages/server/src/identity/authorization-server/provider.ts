@@ -10,6 +10,7 @@ import {
 import { type Log, limits, type Outbound } from '../../platform/index.ts';
 import type { Peers } from '../client-certificate/peers.ts';
 import { ID_JAG_TYPE } from '../delegation/company-tokens.ts';
+import type { NoteRefusal } from '../refusals.ts';
 import type { TokenReader } from '../tokens/authenticate.ts';
 import { descriptionText } from '../tokens/credential-error.ts';
 import { AGENT_ALGORITHMS } from '../tokens/jws.ts';
@@ -40,6 +41,7 @@ import { createPollPace } from './unfinished-requests.ts';
  */
 export interface ProviderDependencies extends JwtBearerDependencies {
   reader: TokenReader;
+  noteRefusal: NoteRefusal;
   peers: Peers;
   /** Where client certificates are asked for: the public URL itself, or that of a port of its own. Undefined: nowhere. */
   mutualTlsUrl: string | undefined;
@@ -52,7 +54,7 @@ export interface ProviderDependencies extends JwtBearerDependencies {
 }
 
 export function createProvider(dependencies: ProviderDependencies): Provider {
-  const { publicUrl, log, registry } = dependencies;
+  const { publicUrl, log, registry, noteRefusal } = dependencies;
   const library = new Map<string, GrantHandler>();
   /** Keeps hold of the handlers that the library registers for itself, so that ours can run them. */
   class GatehouseProvider extends Provider {
@@ -178,6 +180,22 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     ],
   ];
   for (const [name, handler, parameters] of grants) provider.registerGrantType(name, handler, parameters, 'resource');
+  const refused = new WeakMap<object, errors.OIDCProviderError>();
+  provider.use(async (ctx, next) => {
+    await next();
+    const error = refused.get(ctx);
+    const { oidc } = ctx as { oidc?: KoaContextWithOIDC['oidc'] };
+    if (!error || !oidc) return;
+    const client = oidc.client?.clientId;
+    // A client that could not prove itself is nobody, whatever name it gave.
+    const isProven = client !== undefined && registry.snapshot().agents.has(client) && error.error !== 'invalid_client';
+    await noteRefusal({
+      at: `${ctx.method} ${ctx.path.slice(0, 200)}`,
+      code: error.error,
+      why: why(error) ?? '',
+      agent: isProven ? client : undefined,
+    });
+  });
   provider.use(createTokenStatus(dependencies));
   provider.use(leaveBrowserAlone(provider));
 
@@ -195,7 +213,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     const agent = ctx.oidc.client?.clientId;
     const fields = { route: ctx.oidc.route, agent, error: error.error, why: why(error) };
     if (error.statusCode >= 500) log.error('a token request could not be served', { ...fields, cause: error.cause });
-    else log.info('a token request was refused', fields);
+    else refused.set(ctx, error);
   };
   provider.on('grant.error', onRefusal);
   provider.on('introspection.error', onRefusal);

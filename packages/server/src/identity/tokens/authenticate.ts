@@ -5,6 +5,7 @@ import type { Agent, Registry, Snapshot } from '../../registry/index.ts';
 import type { Storage } from '../../storage/index.ts';
 import { nobody } from '../client-certificate/peers.ts';
 import type { SigningKeys } from '../keys/signing-keys.ts';
+import type { NoteRefusal } from '../refusals.ts';
 import type { Caller, ChainLink, Tokens } from '../types.ts';
 import { type AccessTokenClaims, presenterOf, verifyAccessToken } from './access-token.ts';
 import { checkBinding } from './binding.ts';
@@ -26,6 +27,7 @@ interface Dependencies {
   keys: SigningKeys;
   proofs: Proofs;
   publicUrl: string;
+  noteRefusal: NoteRefusal;
 }
 
 export interface TokenReader extends Tokens {
@@ -56,7 +58,7 @@ interface Verified {
 }
 
 export function createTokenReader(dependencies: Dependencies): TokenReader {
-  const { storage, registry, clock, keys, proofs, publicUrl } = dependencies;
+  const { storage, registry, clock, keys, proofs, publicUrl, noteRefusal } = dependencies;
   const verified = createBoundedCache<Verified>(TOKENS_PER_GENERATION);
 
   const claimsOf = async (token: string, tokenHash: string, now: number): Promise<AccessTokenClaims> => {
@@ -70,10 +72,11 @@ export function createTokenReader(dependencies: Dependencies): TokenReader {
     return claims;
   };
 
-  const read = async (token: string): Promise<LiveToken> => {
+  const hashOf = (token: string) => hash('sha256', token, 'base64url');
+  const ours = (token: string) => claimsOf(token, hashOf(token), clock.now());
+
+  const live = async (claims: AccessTokenClaims, tokenHash: string): Promise<LiveToken> => {
     const now = clock.now();
-    const tokenHash = hash('sha256', token, 'base64url');
-    const claims = await claimsOf(token, tokenHash, now);
     if (claims.exp * 1000 <= now) {
       verified.delete(tokenHash);
       throw refused(
@@ -116,10 +119,14 @@ export function createTokenReader(dependencies: Dependencies): TokenReader {
     return chain;
   };
 
-  const present = async (request: Parameters<Tokens['authenticate']>[0], url: string): Promise<Caller> => {
+  type Request = Parameters<Tokens['authenticate']>[0];
+  /** `know` is told whose token it is as soon as that is certain, for the record of a refusal. */
+  const present = async (request: Request, url: string, know: (claims: AccessTokenClaims) => void): Promise<Caller> => {
     const { scheme, token } = credentials(request.authorization ?? '');
-    const live = await read(token);
-    const { claims, agent, task, chain } = live;
+    const claims = await ours(token);
+    know(claims);
+    const found = await live(claims, hashOf(token));
+    const { agent, task, chain } = found;
     if (!audienceCovers(claims.aud, url, publicUrl))
       throw refused('token.audience', `The access token is for ${claims.aud} only: ask for one for this resource.`);
 
@@ -127,7 +134,7 @@ export function createTokenReader(dependencies: Dependencies): TokenReader {
     if (jkt === undefined && certificate === undefined && !agent.manifest.bearerOnly)
       throw refused('token.unbound', 'This agent must use DPoP: ask for a token with a DPoP proof.');
     const { dpop, method, peer = nobody } = request;
-    checkBinding(live, { scheme, dpop, method, url, peer }, proofs);
+    checkBinding(found, { scheme, dpop, method, url, peer }, proofs);
     return {
       agent: agent.name,
       agentEpoch: claims.gatehouse.agent_epoch,
@@ -141,18 +148,26 @@ export function createTokenReader(dependencies: Dependencies): TokenReader {
   };
 
   return {
-    read,
-    claims: (token) => claimsOf(token, hash('sha256', token, 'base64url'), clock.now()),
+    read: async (token) => live(await ours(token), hashOf(token)),
+    claims: ours,
     async authenticate(request) {
       const url = request.url.startsWith('/') ? `${publicUrl}${request.url}` : request.url;
       if (!request.authorization) {
         const message = `Present an access token of an agent: get one from ${publicUrl}/oauth/token.`;
         throw unauthenticated(publicUrl, url, 'token.missing', message);
       }
+      let claims: AccessTokenClaims | undefined;
       try {
-        return await present(request, url);
+        return await present(request, url, (known) => (claims = known));
       } catch (error) {
         if (!(error instanceof CredentialError)) throw error;
+        await noteRefusal({
+          at: `${request.method} ${URL.parse(url)?.pathname.slice(0, 200)}`,
+          code: error.code,
+          why: error.message,
+          agent: claims?.client_id,
+          task: claims?.gatehouse.task,
+        });
         const nonce = error.kind === 'use_dpop_nonce' ? proofs.nonce() : undefined;
         throw unauthenticated(publicUrl, url, error.code, error.message, error, nonce);
       }

@@ -121,11 +121,20 @@ export function workloadProblems(
     ]);
   if (!known.hasPerson(workload.owner))
     problems.push(['owner', `There is no Person "${workload.owner}". A workload is owned by a person.`]);
-  for (const [at, agent] of workload.starts.entries()) {
-    const environment = known.environmentOf(agent);
-    if (environment === undefined) problems.push([`starts[${at}]`, `There is no Agent "${agent}".`]);
-    else if (environment !== workload.environment)
-      problems.push([`starts[${at}]`, `The agent "${agent}" is of ${environment}, and environments do not cross.`]);
-  }
-  return problems;
+  return [...problems, ...startsProblems(workload, known)];
+}
+
+/** Asked again when an agent moves, whoever moves it. */
+export function startsProblems(
+  workload: WorkloadManifest,
+  { environmentOf }: { environmentOf(agent: string): string | undefined },
+): [string, string][] {
+  if (workload.state === 'retired') return [];
+  return workload.starts.flatMap((agent, at): [string, string][] => {
+    const environment = environmentOf(agent);
+    if (environment === undefined) return [[`starts[${at}]`, `There is no Agent "${agent}".`]];
+    return environment === workload.environment
+      ? []
+      : [[`starts[${at}]`, `The agent "${agent}" is of ${environment}, and environments do not cross.`]];
+  });
 }

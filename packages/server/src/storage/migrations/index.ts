@@ -11,6 +11,7 @@ import * as keyEncryption from './0010-key-encryption.ts';
 import * as upstreamAuthorization from './0011-upstream-authorization.ts';
 import * as idempotency from './0012-idempotency.ts';
 import * as directoryAgents from './0013-directory-agents.ts';
+import * as agentKeys from './0014-agent-keys.ts';
 
 export interface Migration {
   name: string;
@@ -30,4 +31,5 @@ export const migrations: readonly Migration[] = [
   { name: '0011-upstream-authorization', up: upstreamAuthorization.up },
   { name: '0012-idempotency', up: idempotency.up },
   { name: '0013-directory-agents', up: directoryAgents.up },
+  { name: '0014-agent-keys', up: agentKeys.up },
 ];

@@ -90,6 +90,11 @@ export async function startGate(
     tokens: createTestTokens(clock),
     registry,
     enforcement,
+    txnTokens: {
+      sign() {
+        throw new Error('No server here wants transaction tokens.');
+      },
+    },
     approvals,
     upstreams,
     onDefinitions: observe,

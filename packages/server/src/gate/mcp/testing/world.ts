@@ -236,7 +236,7 @@ export function createTestEnforcement(
     );
     stopped.catch(() => undefined);
     try {
-      const work = send({ actionId, signal: controller.signal });
+      const work = send({ actionId, tool: { ref: tool, digest: null }, approval: null, signal: controller.signal });
       work.catch(() => undefined);
       return { kind: 'done', actionId, sent: await Promise.race([work, stopped]) };
     } catch (error) {

@@ -6,9 +6,10 @@ import type { UpstreamLimits } from '../limits.ts';
 import { readMessages } from '../messages.ts';
 import { standardHeaders } from '../parameter-headers.ts';
 import { metaKeys } from '../protocol.ts';
-import { UpstreamFailure } from '../types.ts';
+import { UpstreamFailure, type UpstreamRequest } from '../types.ts';
 import { contentType, type HttpCall, type HttpCaller, type HttpEnd, type HttpRequest } from './call.ts';
 import { createStreams } from './streams.ts';
+import { txnTokenHeader } from './txn-token.ts';
 
 export interface HttpChannel extends Channel {
   /** 2025-11-25: the version that every request names from now on. */
@@ -20,6 +21,8 @@ export interface HttpChannel extends Channel {
 export interface HttpChannelOptions {
   callHttp: HttpCaller;
   url: URL;
+  /** The server wants transaction tokens. */
+  txnToken: boolean;
   exchanges: Exchanges;
   limits: UpstreamLimits;
   log: Log;
@@ -91,7 +94,7 @@ export function createHttpChannel(options: HttpChannelOptions): HttpChannel {
     return headers;
   }
 
-  function postRequest(message: JsonObject, extra?: Record<string, string>): HttpRequest {
+  function postRequest(message: JsonObject, request?: UpstreamRequest): HttpRequest {
     const modern = modernVersionOf(message);
     const own: Record<string, string> =
       modern === undefined
@@ -99,8 +102,11 @@ export function createHttpChannel(options: HttpChannelOptions): HttpChannel {
         : {
             'mcp-protocol-version': modern,
             ...standardHeaders(String(message.method), message.params as JsonObject),
-            ...parameterOnly(extra),
+            ...parameterOnly(request?.headers),
           };
+    // By the origin that this channel sends to, whatever the manifest says by now.
+    const token = options.txnToken ? request?.txnToken?.(options.url.origin) : undefined;
+    if (token !== undefined) own[txnTokenHeader] = token;
     const headers = { ...own, 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
     return { path, method: 'POST', headers, body: JSON.stringify(message) };
   }
@@ -111,7 +117,7 @@ export function createHttpChannel(options: HttpChannelOptions): HttpChannel {
     let lastEventId: string | undefined;
     let retryMs: number | undefined;
     let linger: NodeJS.Timeout | undefined;
-    const call = callHttp(postRequest(exchange.wire, exchange.request.headers), sizes, {
+    const call = callHttp(postRequest(exchange.wire, exchange.request), sizes, {
       onSent() {
         exchange.sent = true;
       },

@@ -4,6 +4,7 @@ import { GatehouseError, type Log, parseStrictJson } from '../../../platform/ind
 import { AGENT_SCHEMA, AgentSchema } from './agent-schema.ts';
 import type { AgentDirectory } from './agents.ts';
 import type { Directory } from './directory.ts';
+import { refuseCostlyPaths } from './expressions.ts';
 import { scimLimits as limits } from './limits.ts';
 import { projectionAsked } from './projection.ts';
 import { plain, type Resource, refuseNul, scimError } from './resources.ts';
@@ -68,6 +69,7 @@ export function createScimDoor({
         const { Operations } = body as { Operations?: unknown };
         if (Array.isArray(Operations) && Operations.length > limits.patchOperations)
           throw scimError(413, 'tooMany', `One PATCH has ${limits.patchOperations} operations at most.`);
+        refuseCostlyPaths(body);
         return one(200, await of.patch(id, body, by, ...version));
       }
       if (method === 'DELETE') {

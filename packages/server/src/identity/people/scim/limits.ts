@@ -11,6 +11,12 @@ export const scimLimits = {
   filterChars: 2_000,
   /** Names in `attributes` or `excludedAttributes`. */
   projectedAttributes: 100,
+  /** Groups, in parentheses or brackets, of one filter or path: they are multiplied out. */
+  filterGroups: 4,
+  /** Comparisons in one filter or path. */
+  filterTerms: 12,
+  /** Characters of a path in a PATCH. */
+  pathChars: 500,
   /** Operations of one PATCH. */
   patchOperations: 1_000,
   /** Bearers of directories in the workspace. */
