@@ -431,8 +431,7 @@ async function openServer(
     tls && { identity: openIdentityFiles(tls, log), clientCertificates: tls.clientCertificates ?? false },
   );
   const ownIdentity =
-    mutualTls &&
-    (await openOwnIdentity(() => identity.serverIdentity([mutualTls.url, config.publicUrl]), { log }));
+    mutualTls && (await openOwnIdentity(() => identity.serverIdentity([mutualTls.url, config.publicUrl]), { log }));
   const mutualListener =
     ownIdentity && (await listen(mutualTls.port, { identity: ownIdentity, clientCertificates: true }));
   identity.authorizationServer
