@@ -121,6 +121,12 @@ export const laws: Requirement[] = [
     source: 'SECURITY.md#law-4',
   },
   {
+    id: 'law-5.audience-of-task',
+    promise:
+      'A task whose first token was for one server’s address stays that server’s, whatever a later token is asked for',
+    source: 'SECURITY.md#law-5',
+  },
+  {
     id: 'law-5.narrows',
     promise:
       'What is permitted to a delegated task is permitted to every task of its chain, within every narrowing, at no lower tier',
@@ -168,6 +174,11 @@ export const laws: Requirement[] = [
     id: 'law-5.declared',
     promise: 'What an agent declares about who asked is recorded and grants nothing',
     source: 'SECURITY.md#law-5',
+  },
+  {
+    id: 'law-6.issue',
+    promise: 'Agent, chain and task are read again where a token is recorded: what changed meanwhile leaves no token',
+    source: 'SECURITY.md#law-6',
   },
   {
     id: 'law-6.chain',

@@ -101,6 +101,15 @@ test('an ID token of the company’s provider and the person’s delegation make
   assert.ok((await house.records('person.link')).length === 1);
 });
 
+/** @proves law-5.audience-of-task */
+test('a task that an ID token is exchanged for one server’s address is for that server, whatever a later token is asked for', async () => {
+  const resource = `${house.resource}/shop`;
+  const { status, body } = await client.post(exchange(await idTokenOf(), { resource }));
+  assert.equal(status, 200, JSON.stringify(body));
+  assert.equal(decodeJwt(String(body.access_token)).aud, resource);
+  assert.deepEqual((await taskOf(body))?.narrowing, { tools: ['shop/*', 'shop#resources', 'shop#prompts'] });
+});
+
 test('may_act names who may act, and nobody else does', async () => {
   const good = await client.post(exchange(await idTokenOf({ may_act: { sub: AGENT } })));
   assert.equal(good.status, 200, JSON.stringify(good.body));

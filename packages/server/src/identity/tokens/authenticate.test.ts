@@ -102,6 +102,13 @@ describe('a token that others made', () => {
     ];
     for (const [header, payload] of cases)
       await refusedAs(signCompactJws({ alg: 'ES256', typ: 'at+jwt', kid, ...header }, payload, key));
+    const { cnf, ...unbound } = claims;
+    assert.ok(cnf);
+    await refusedAs(signCompactJws({ alg: 'ES256', typ: 'at+jwt', kid }, unbound, key), 'token.unbound');
+    const other = await house.enrol('agent-other-prod');
+    const { id: task } = await house.registry.startTask(other.name, { ...supportTask, type: 'urn:gatehouse:task' });
+    const gatehouse = { ...claims.gatehouse, task };
+    await refusedAs(signCompactJws({ alg: 'ES256', typ: 'at+jwt', kid }, { ...claims, gatehouse }, key), 'task.over');
     await refusedAs(
       signCompactJws({ alg: 'ES256', typ: 'at+jwt', kid }, { ...claims, sub: sub.replace('prod', 'dev') }, key),
       'agent.unknown',
