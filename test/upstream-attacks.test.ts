@@ -84,6 +84,11 @@ function answer(request: IncomingMessage, response: ServerResponse, body: string
     encoded: Buffer.from(`x${value}`).toString('base64'),
   };
   const { id } = JSON.parse(body) as { id: number };
+  if (name === 'streamed') {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    const said = { jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: value } };
+    return void response.end(`data: ${JSON.stringify(said)}\n\n`);
+  }
   response
     .writeHead(200, { 'content-type': 'application/json' })
     .end(`{"jsonrpc":"2.0","id":${id},"error":{"code":-32000,"message":"${shown[name] ?? 'no'}"}}`);
@@ -93,7 +98,7 @@ function answer(request: IncomingMessage, response: ServerResponse, body: string
 const personal = ['mixed', 'no-pkce', ...Object.keys(endpoints), 'moves', 'changes', 'switches'];
 const names = [
   ...['metadata', 'private', 'other', 'resource', 'issuer', 'huge', 'redirect', 'greedy', 'never', 'away'],
-  ...['plain', 'escaped', 'encoded', 'secret', 'pinned', 'unbound', ...personal],
+  ...['plain', 'escaped', 'encoded', 'streamed', 'secret', 'pinned', 'unbound', ...personal],
 ];
 
 const authorization = (name: string): UpstreamAuthorization =>
@@ -183,7 +188,7 @@ test('a server that never has enough scopes, or never takes a token, is not aske
 });
 
 /** @proves law-3.no-echo */
-for (const name of ['plain', 'escaped', 'encoded']) {
+for (const name of ['plain', 'escaped', 'encoded', 'streamed']) {
   test(`a token that comes back ${name} reaches nobody`, async () => {
     const problem = await problemOf(name);
     assert.match(problem, /sent back the credential|sent back the token/);
