@@ -4,6 +4,7 @@ import { createRoot } from './testing/certificates.ts';
 import { verifyChain } from './verify-svid.ts';
 
 const DAY_MS = 86_400_000;
+const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
 type Root = Awaited<ReturnType<typeof createRoot>>;
 type Change = NonNullable<Parameters<Root['issue']>[0]>;
 
@@ -72,5 +73,18 @@ describe('a chain', () => {
     const { KeyUsagesExtension: Usage } = root.x509;
     const leaf = await root.issue({ usage: null, extra: [new Usage(root.flags.digitalSignature, false)] });
     await assert.rejects(verify([leaf.der]), { message: /no critical keyUsage/ });
+  });
+
+  test('with a byte changed is refused as such, and never fails inside', async () => {
+    const middle = await authority();
+    const leaf = await root.issue({ issuer: middle, extra: [new root.x509.ExtendedKeyUsageExtension([CLIENT_AUTH])] });
+    for (const [at, one] of [leaf.der, middle.der].entries()) {
+      for (let place = 0; place < one.length; place += 2) {
+        const changed = Buffer.from(one);
+        changed[place] = (changed[place] as number) ^ (place % 4 === 0 ? 0x80 : 0x01);
+        const chain = at === 0 ? [changed, middle.der] : [leaf.der, changed];
+        await assert.rejects(verify(chain), { code: /^svid\./ }, `certificate ${at}, byte ${place}`);
+      }
+    }
   });
 });

@@ -63,7 +63,11 @@ export async function verifyChain(
 function readCertificate(x509: X509, bytes: Uint8Array): Presented {
   const der = Buffer.from(bytes);
   try {
-    return { der, node: new X509Certificate(der), parsed: parseCertificate(x509, der) };
+    const presented = { der, node: new X509Certificate(der), parsed: parseCertificate(x509, der) };
+    // Both are read when they are first asked for: what is wrong with them is said here, and nowhere later.
+    void presented.parsed.extensions;
+    void presented.node.publicKey;
+    return presented;
   } catch (cause) {
     throw refused('chain', 'a certificate cannot be read', cause);
   }
@@ -137,8 +141,7 @@ function pathTo(
     const root = roots.find(({ certificate }) => isIssuedBy(below.node, certificate));
     if (root) {
       checkTime(root.certificate, now);
-      const parsed = parseCertificate(x509, root.der);
-      checkAuthority(x509, { der: root.der, node: root.certificate, parsed }, path.length, trustDomain);
+      checkAuthority(x509, readCertificate(x509, root.der), path.length, trustDomain);
       return path;
     }
     const at = left.findIndex(({ node }) => isIssuedBy(below.node, node));
