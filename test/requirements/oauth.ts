@@ -53,6 +53,32 @@ export const oauth: Requirement[] = [
     source: 'law 5',
   },
   {
+    id: 'consent.standing-off',
+    promise: 'A consent leaves no standing delegation unless the person says so; no client or agent can ask for one',
+    source: 'law 5; docs/explanation/consent.md',
+  },
+  {
+    id: 'consent.standing-exact',
+    promise:
+      'A standing delegation left by a consent is for its template, values, tools, servers and time, and no more',
+    source: 'law 5',
+  },
+  {
+    id: 'consent.standing-signed',
+    promise: 'Out of band the passkey signs for how many days; an answer with other days is refused',
+    source: 'law 4',
+  },
+  {
+    id: 'consent.standing-policy',
+    promise: 'Whom the policies let make no delegation leaves none with a consent either',
+    source: 'docs/explanation/roles.md',
+  },
+  {
+    id: 'consent.standing-whole',
+    promise: 'Consent and standing delegation are made together or not at all',
+    source: 'law 10',
+  },
+  {
     id: 'consent.refusals',
     promise: 'A code for another client, verifier, address, resource or task than the one consented to gives no token',
     source: 'RFC 6749 §4.1.3, RFC 7636 §4.6, RFC 8707 §2.2, RFC 9396 §6',

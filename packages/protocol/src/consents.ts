@@ -78,6 +78,8 @@ export interface ConsentView {
   userCode: string | null;
   wish: ConsentWish | null;
   choices: ConsentChoice[];
+  /** The person may leave a standing delegation with their yes; null where the policies do not let them. Nobody can ask for one. */
+  standing: { mostDays: number } | null;
   /** Why there is nothing to choose from; null where there is. */
   obstacle: string | null;
   createdAt: number;
@@ -99,8 +101,14 @@ const ref = z
   .max(200)
   .regex(/^[a-z][a-z0-9-]*(\/[A-Za-z0-9_.-]+|#(resources|prompts))$/);
 
+/**
+ * Also lets the agent act for the person without them, so many days long: with exactly these parameters, these tools and this time for each
+ * task.
+ */
+const standing = z.strictObject({ days: z.number().int().min(1).max(90) }).optional();
+
 export const consentBodies = {
-  options: z.strictObject({ digest: z.string().max(100) }),
+  options: z.strictObject({ digest: z.string().max(100), standing }),
   approve: z.strictObject({
     agent: name,
     template: name,
@@ -112,7 +120,8 @@ export const consentBodies = {
     tools: z.array(ref).min(1).max(5_000),
     /** At most that of the choice. */
     ttlSeconds: z.number().int().min(60).max(86_400),
-    /** Where `POST /consents/:id/options` asked for one. */
+    standing,
+    /** Where `POST /consents/:id/options` asked for one: over `digest` and `standing`. */
     assertion: z.record(z.string(), z.unknown()).optional(),
   }),
 } as const;
@@ -122,7 +131,7 @@ export type ConsentAnswer = z.infer<typeof consentBodies.approve>;
 export interface ConsentRoutes {
   'GET /consents': { items: ConsentSummary[] };
   'GET /consents/:id': ConsentView;
-  /** For `backchannel`: the passkey signs the digest of the choice. */
+  /** For `backchannel`: the passkey signs the digest of the choice, and what it leaves standing. */
   'POST /consents/:id/options': { options: unknown };
   /** `redirect` takes the browser back to the client; null where the client fetches the answer. */
   'POST /consents/:id/approve': { redirect: string | null };

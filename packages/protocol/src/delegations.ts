@@ -10,10 +10,12 @@ export interface Delegation {
   user: string;
   agent: string;
   template: string;
-  /** Values that the parameters of each task must have; what is not named here the agent may choose. */
+  /** Values that the parameters of each task must have; what is not named here the agent may choose, unless it comes from a consent. */
   parameters: TaskParameters;
   /** Tool patterns that narrow the template; null: all that it allows. */
   tools: string[] | null;
+  /** How long each task may last; null: as its template says. */
+  taskTtlSeconds: number | null;
   /** Null: as many as the agent may start. Counted over 24 hours. */
   maxTasksPerDay: number | null;
   /** `active`; `review-due`: not looked at in time, and of no use until the person has; `expired`; `revoked`. */
@@ -37,6 +39,7 @@ export const delegationBodies = {
     template: name,
     parameters: taskParameters.default({}),
     tools: z.array(toolPattern).min(1).max(50).optional(),
+    taskTtlSeconds: z.number().int().min(60).max(86_400).optional(),
     maxTasksPerDay: z.number().int().min(1).max(10_000).optional(),
     /** Whole days from now. */
     days: z.number().int().min(1).max(90).default(30),

@@ -165,6 +165,7 @@ async function openServer(
     storage,
     registry,
     people,
+    delegations: identity.delegations,
     recordChange,
     clock,
     publicUrl: config.publicUrl,

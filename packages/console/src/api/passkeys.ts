@@ -51,7 +51,10 @@ export async function approveWithPasskey(shown: Approval): Promise<Approval> {
 /** A yes that nobody's browser was opened for: the passkey signs this request with exactly what was shown for it. */
 export async function consentWithPasskey(id: string, answer: ConsentAnswer): Promise<{ redirect: string | null }> {
   const params = { id };
-  const { options } = await call('POST /consents/:id/options', { params, body: { digest: answer.digest } });
+  const { options } = await call('POST /consents/:id/options', {
+    params,
+    body: { digest: answer.digest, standing: answer.standing },
+  });
   const optionsJSON = options as PublicKeyCredentialRequestOptionsJSON;
   const assertion = await ceremony(() => startAuthentication({ optionsJSON }));
   return call('POST /consents/:id/approve', { params, body: { ...answer, assertion: { ...assertion } } });

@@ -26,6 +26,8 @@ export interface RouteContext<Body = unknown, Query = unknown> {
   body: Body;
   query: Query;
   param(name: string): string;
+  /** Whether the policies let the caller use another route as well, on what is their own. */
+  may(route: keyof Api): boolean;
   /** For what the wire needs beyond JSON: cookies, the user agent. */
   http: Context;
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Api } from '@gatehouse/protocol';
 import { getRequestListener } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { checkSameOrigin } from '../identity/index.ts';
@@ -10,6 +11,7 @@ import {
   controlPoliciesOf,
   type GuardedRoute,
   guardedRoutes,
+  isAllowed,
   requireOperable,
 } from './authorization/index.ts';
 import type { ApiDependencies } from './dependencies.ts';
@@ -73,7 +75,8 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
 export function createApi(deps: ApiDependencies) {
   const app = new Hono();
   const routes = apiRoutes(deps);
-  const policies = controlPoliciesOf(deps.registry, [...guardedRoutes(routes), ...streams]);
+  const guarded = guardedRoutes(routes);
+  const policies = controlPoliciesOf(deps.registry, [...guarded, ...streams]);
   app.use(async (http, next) => {
     await next();
     for (const [name, value] of Object.entries(securityHeaders)) http.res.headers.set(name, value);
@@ -128,6 +131,7 @@ export function createApi(deps: ApiDependencies) {
       query,
       body,
       http,
+      may: (name: keyof Api) => guarded.some((each) => each.name === name && isAllowed(policies(), caller, each)),
       param: (name: string) => checkParam(http.req.param(name) ?? ''),
     } as never);
     http.header('cache-control', 'no-store');

@@ -90,6 +90,7 @@ export interface Tables {
     revoked_by: string | null;
     used: number;
     last_used_at: number | null;
+    task_ttl_seconds: number | null;
   };
 
   /** Versions that a dispatch must still find as it decided on them: `agent:NAME`, `task:ID`, `tool:SERVER/NAME`, `policy`. */

@@ -1,5 +1,5 @@
 import type { ConsentChoice, ConsentView, TaskParameters } from '@gatehouse/protocol';
-import { Button, NativeSelect, NumberInput, Switch, Textarea, TextInput } from '@mantine/core';
+import { Button, Checkbox, NativeSelect, NumberInput, Switch, Textarea, TextInput } from '@mantine/core';
 import { IconBan, IconCheck, IconFingerprint } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
@@ -74,6 +74,9 @@ function Answer({ consent, choice, onDone, again }: FormProps & { choice: Consen
   );
   const [minutes, setMinutes] = useState(Math.floor(choice.ttlSeconds / 60));
 
+  // Off, whatever was asked for: only the person says so.
+  const [days, setDays] = useState<number | null>(null);
+
   const leave = (answer: 'yes' | 'no', redirect: string | null) => {
     // Only an address that the server gave: back to the client.
     if (redirect === null) onDone(answer);
@@ -92,6 +95,7 @@ function Answer({ consent, choice, onDone, again }: FormProps & { choice: Consen
         intent: intent.trim(),
         tools: [...kept],
         ttlSeconds: Math.min(minutes * 60, choice.ttlSeconds),
+        ...(days !== null && { standing: { days } }),
       };
       return consent.kind === 'backchannel'
         ? consentWithPasskey(consent.id, answer)
@@ -147,6 +151,9 @@ function Answer({ consent, choice, onDone, again }: FormProps & { choice: Consen
         </Card>
       </Section>
       <ConsentTools tools={choice.tools} kept={kept} onChange={setKept} />
+      {consent.standing && (
+        <Standing agent={choice.agent} mostDays={consent.standing.mostDays} days={days} onChange={setDays} />
+      )}
       <div className={classes.buttons}>
         <Button
           type="submit"
@@ -171,6 +178,43 @@ function Answer({ consent, choice, onDone, again }: FormProps & { choice: Consen
       {approve.error && <Failure error={approve.error} />}
       {deny.error && <Failure error={deny.error} />}
     </form>
+  );
+}
+
+interface StandingProps {
+  agent: string;
+  mostDays: number;
+  /** Null: nothing is left standing. */
+  days: number | null;
+  onChange: (days: number | null) => void;
+}
+
+function Standing({ agent, mostDays, days, onChange }: StandingProps) {
+  return (
+    <Section title="When you are not there">
+      <Card>
+        <div className={classes.fields}>
+          <Checkbox
+            label={`Also let ${agent} act for me without me`}
+            description="It may then start such tasks by itself, for whatever reason, with the same values and tools and no others. You can revoke that at any time under Delegations."
+            checked={days !== null}
+            onChange={(event) => onChange(event.currentTarget.checked ? 7 : null)}
+          />
+          {days !== null && (
+            <NumberInput
+              label="For how many days"
+              description={`At most ${mostDays}. In between you are asked whether it shall stand.`}
+              value={days}
+              onChange={(value) => onChange(Number(value))}
+              min={1}
+              max={mostDays}
+              allowDecimal={false}
+              required
+            />
+          )}
+        </div>
+      </Card>
+    </Section>
   );
 }
 

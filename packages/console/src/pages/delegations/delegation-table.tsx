@@ -119,11 +119,16 @@ export function DelegationTable({ label, filter, without, empty, review }: Deleg
   );
 }
 
-function Bounds({ delegation: { template, parameters, tools, maxTasksPerDay } }: { delegation: Delegation }) {
+function Bounds({
+  delegation: { template, parameters, tools, taskTtlSeconds, maxTasksPerDay },
+}: {
+  delegation: Delegation;
+}) {
   const fixed = Object.entries(parameters).map(([name, value]) => `${name} = ${String(value)}`);
   const limits = [
     ...fixed,
-    tools === null ? 'all its tools' : tools.join(', '),
+    tools === null ? 'all its tools' : listed(tools),
+    ...(taskTtlSeconds === null ? [] : [`${plural(Math.floor(taskTtlSeconds / 60), 'minute')} each`]),
     ...(maxTasksPerDay === null ? [] : [`${plural(maxTasksPerDay, 'task')} a day`]),
   ];
   return (
@@ -134,6 +139,9 @@ function Bounds({ delegation: { template, parameters, tools, maxTasksPerDay } }:
     </span>
   );
 }
+
+const listed = (tools: string[]) =>
+  tools.length > 12 ? `${tools.slice(0, 10).join(', ')} and ${tools.length - 10} more tools` : tools.join(', ');
 
 function Revoke({ delegation: { id, agent, user }, close }: { delegation: Delegation; close: () => void }) {
   const queries = useQueryClient();

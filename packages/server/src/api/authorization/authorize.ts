@@ -62,7 +62,26 @@ export function authorize(
   route: { name: string; group: ActionGroup },
   resource: ControlResource | undefined,
 ): void {
-  const request: ControlRequest = {
+  const request = requestOf(caller, route, resource);
+  const decision = policies.decide(request);
+  if (!decision.allowed) throw refusal(policies, request, route.group, decision, caller);
+}
+
+/** Whether the policies let this caller use this route on what is their own. */
+export function isAllowed(
+  policies: ControlPolicies,
+  caller: ApiCaller,
+  route: { name: string; group: ActionGroup },
+): boolean {
+  return policies.decide(requestOf(caller, route, undefined)).allowed;
+}
+
+function requestOf(
+  caller: ApiCaller,
+  route: { name: string; group: ActionGroup },
+  resource: ControlResource | undefined,
+): ControlRequest {
+  return {
     principal:
       caller.via === 'operator'
         ? { type: 'operator' }
@@ -72,6 +91,4 @@ export function authorize(
     via: caller.via,
     restricted: caller.restricted,
   };
-  const decision = policies.decide(request);
-  if (!decision.allowed) throw refusal(policies, request, route.group, decision, caller);
 }

@@ -1,5 +1,5 @@
 export { type ActionGroup, controlActions, type ResourceType } from './actions.ts';
-export { authorize, controlPoliciesOf, guardedRoutes, requireOperable } from './authorize.ts';
+export { authorize, controlPoliciesOf, guardedRoutes, isAllowed, requireOperable } from './authorize.ts';
 export { builtInPolicies } from './built-in.ts';
 export { type ControlPolicies, type ControlResource, compileControlPolicies, ownedBy } from './control-policies.ts';
 export { describeRoles, type Reach, reachOf } from './describe.ts';

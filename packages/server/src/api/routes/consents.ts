@@ -9,8 +9,15 @@ export function consentRoutes({ consents }: ApiDependencies): Route[] {
     route('GET /consents', 'self', 'What agents ask of me out of band', {}, async ({ caller }) => ({
       items: await consents.list(personOf(caller)),
     })),
-    route('GET /consents/:id', 'self', 'One request, and what I could allow', {}, async ({ caller, param, http }) =>
-      consents.show(param('id'), personOf(caller), http.req.header('cookie')),
+    route(
+      'GET /consents/:id',
+      'self',
+      'One request, and what I could allow',
+      {},
+      async ({ caller, param, http, may }) =>
+        consents.show(param('id'), personOf(caller), http.req.header('cookie'), {
+          mayDelegate: may('POST /delegations'),
+        }),
     ),
     route(
       'POST /consents/:id/options',
@@ -18,7 +25,7 @@ export function consentRoutes({ consents }: ApiDependencies): Route[] {
       'Begin to consent out of band: the passkey signs what was shown',
       { body: consentBodies.options },
       async ({ caller, param, body }) => ({
-        options: await consents.options(param('id'), personOf(caller), body.digest),
+        options: await consents.options(param('id'), personOf(caller), body),
       }),
     ),
     route(
@@ -26,8 +33,10 @@ export function consentRoutes({ consents }: ApiDependencies): Route[] {
       'consent',
       'Consent to exactly what was shown, or to less',
       { body: consentBodies.approve },
-      async ({ caller, param, body, http }) =>
-        consents.approve(param('id'), personOf(caller), http.req.header('cookie'), body),
+      async ({ caller, param, body, http, may }) =>
+        consents.approve(param('id'), personOf(caller), http.req.header('cookie'), body, {
+          mayDelegate: may('POST /delegations'),
+        }),
     ),
     route('POST /consents/:id/deny', 'consent', 'Say no', {}, async ({ caller, param, http }) =>
       consents.deny(param('id'), personOf(caller), http.req.header('cookie')),

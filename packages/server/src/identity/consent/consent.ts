@@ -20,6 +20,8 @@ export interface Consent {
   tools: string[];
   ttlSeconds: number;
   digest: string;
+  /** The standing delegation that the person left with it. */
+  delegation: string | null;
   /** RFC 9449 section 10: the key that the code was asked for with. */
   dpopKey: string | null;
   /** Set when the token has been issued: the task, and what its tokens are bound to. Refreshing keeps both. */

@@ -1,10 +1,19 @@
 import { createHash } from 'node:crypto';
-import type { ConsentAnswer, ConsentChoice, ConsentClient, ConsentSummary, ConsentView } from '@gatehouse/protocol';
+import type {
+  ConsentAnswer,
+  ConsentChoice,
+  ConsentClient,
+  ConsentSummary,
+  ConsentView,
+  NewDelegation,
+} from '@gatehouse/protocol';
 import { type Clock, canonicalJson, GatehouseError, type Json, limits } from '../../platform/index.ts';
 import { checkParameters, type Registry } from '../../registry/index.ts';
 import type { DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
 import { artifactKey } from '../authorization-server/artifact-key.ts';
 import { useDynamicClient } from '../authorization-server/used-client.ts';
+import type { Delegations } from '../delegation/delegations.ts';
+import { delegationLimits } from '../delegation/limits.ts';
 import type { PasskeyVerification, SignedInPerson } from '../people/index.ts';
 import { carriesConsentCookie } from './browser-cookie.ts';
 import { type Asked, agentsFor, choiceOf, choicesFor } from './choices.ts';
@@ -18,23 +27,32 @@ import { type ConsentRequest, findRequest, requestsOf, unknown } from './request
 export interface Consents {
   /** What waits for this person out of band. */
   list(person: SignedInPerson): Promise<ConsentSummary[]>;
-  show(id: string, person: SignedInPerson, cookies: string | undefined): Promise<ConsentView>;
-  /** PublicKeyCredentialRequestOptionsJSON over this request and what its choice shows. */
-  options(id: string, person: SignedInPerson, digest: string): Promise<Json>;
+  show(id: string, person: SignedInPerson, cookies: string | undefined, rights: Rights): Promise<ConsentView>;
+  /** PublicKeyCredentialRequestOptionsJSON over this request, what its choice shows, and what is left standing. */
+  options(id: string, person: SignedInPerson, signed: Signed): Promise<Json>;
   /** Throws `consent.changed` when what was shown is not what is there now. */
   approve(
     id: string,
     person: SignedInPerson,
     cookies: string | undefined,
     answer: ConsentAnswer,
+    rights: Rights,
   ): Promise<{ redirect: string | null }>;
   deny(id: string, person: SignedInPerson, cookies: string | undefined): Promise<{ redirect: string | null }>;
 }
+
+/** What the policies say of this person. */
+export interface Rights {
+  mayDelegate: boolean;
+}
+
+type Signed = Pick<ConsentAnswer, 'digest' | 'standing'>;
 
 export interface ConsentDependencies {
   storage: Storage;
   registry: Registry;
   people: PasskeyVerification;
+  delegations: Pick<Delegations, 'createWithin'>;
   recordChange: RecordChange;
   clock: Clock;
   publicUrl: string;
@@ -46,7 +64,7 @@ export interface ConsentDependencies {
 const GRANT_TTL_MS = (limits.taskTtlSeconds + 15 * 60) * 1000;
 
 export function createConsents(dependencies: ConsentDependencies): Consents {
-  const { storage, registry, people, recordChange, clock, publicUrl, describeClient } = dependencies;
+  const { storage, registry, people, delegations, recordChange, clock, publicUrl, describeClient } = dependencies;
   const https = publicUrl.startsWith('https:');
 
   /** The request, if it is this person's to answer, in this browser. */
@@ -111,7 +129,7 @@ export function createConsents(dependencies: ConsentDependencies): Consents {
       return (await Promise.all(all)).flat();
     },
 
-    async show(id, person, cookies) {
+    async show(id, person, cookies, { mayDelegate }) {
       const request = await open(id, person, cookies);
       const asked = await askedOf(request, person);
       const choices = choicesFor(registry.snapshot(), asked);
@@ -125,27 +143,29 @@ export function createConsents(dependencies: ConsentDependencies): Consents {
         userCode,
         wish,
         choices,
+        standing: mayDelegate && choices.length > 0 ? { mostDays: delegationLimits.lifeDays } : null,
         obstacle: choices.length > 0 ? null : obstacleOf(asked),
         createdAt,
         expiresAt,
       };
     },
 
-    async options(id, person, digest) {
+    async options(id, person, signed) {
       await open(id, person, undefined);
-      return people.assertionOptions(person.email, challengeOf(id, digest));
+      return people.assertionOptions(person.email, challengeOf(id, signed));
     },
 
-    async approve(id, person, cookies, answer) {
+    async approve(id, person, cookies, answer, { mayDelegate }) {
       const request = await open(id, person, cookies);
       const asked = await askedOf(request, person);
       const { choice, agent } = chosen(asked, answer);
       const template = registry.snapshot().templates.get(answer.template);
       if (template) checkParameters(template, answer.parameters);
       checkNarrowing(choice, answer);
+      const standing = answer.standing && standingOf(answer, request.resources, publicUrl, mayDelegate);
       const verified = request.kind === 'backchannel' ? await proven(id, person, answer) : undefined;
       const now = clock.now();
-      const consent: Omit<Consent, 'personVersion'> = {
+      const consent: Omit<Consent, 'personVersion' | 'delegation'> = {
         agent: agent.name,
         agentEpoch: agent.epoch,
         user: person.email,
@@ -173,6 +193,14 @@ export function createConsents(dependencies: ConsentDependencies): Consents {
           );
         if (verified) await people.useAssertion(transaction, verified);
         await update(transaction, request, resultOf(request, grantId, person.email));
+        const delegation = standing
+          ? await delegations.createWithin(transaction, person.email, standing, 'consent')
+          : null;
+        const kept: Consent = {
+          ...consent,
+          delegation: delegation?.id ?? null,
+          personVersion: await personVersion(transaction, person.email),
+        };
         await transaction
           .insertInto('oauth_artifacts')
           .values({
@@ -184,7 +212,7 @@ export function createConsents(dependencies: ConsentDependencies): Consents {
               exp: Math.floor((now + GRANT_TTL_MS) / 1000),
               accountId: person.email,
               clientId: request.clientId,
-              rar: [{ ...consent, personVersion: await personVersion(transaction, person.email) } satisfies Consent],
+              rar: [kept],
             }),
             expires_at: now + GRANT_TTL_MS,
             consumed_at: null,
@@ -206,6 +234,7 @@ export function createConsents(dependencies: ConsentDependencies): Consents {
             `tools: ${answer.tools.slice(0, 200).join(', ')}${answer.tools.length > 200 ? ` … (${answer.tools.length})` : ''}`,
             `left out: ${leftOut(choice, answer)}`,
             `for at most ${answer.ttlSeconds} s`,
+            `left standing: ${delegation ? `${delegation.id} for ${answer.standing?.days} days` : 'nothing'}`,
             `digest ${choice.digest}`,
           ],
           detail: answer.intent,
@@ -235,22 +264,47 @@ export function createConsents(dependencies: ConsentDependencies): Consents {
     },
   };
 
-  async function proven(id: string, person: SignedInPerson, { assertion, digest }: ConsentAnswer) {
+  async function proven(id: string, person: SignedInPerson, { assertion, ...signed }: ConsentAnswer) {
     if (!assertion)
       throw new GatehouseError(
         'bad-request',
         'consent.passkey-needed',
         'Nobody opened this in your browser, so it needs your passkey: ask POST /consents/:id/options for the challenge.',
       );
-    return people.verifyAssertion(person.email, challengeOf(id, digest), assertion as Json);
+    return people.verifyAssertion(person.email, challengeOf(id, signed), assertion as Json);
   }
 }
 
-/** What the passkey signs: this request, with exactly what was shown for it. */
-export function challengeOf(id: string, digest: string): Uint8Array {
+/** What the passkey signs: this request, with exactly what was shown for it, and for how long what is left standing. */
+export function challengeOf(id: string, { digest, standing }: Signed): Uint8Array {
   return createHash('sha256')
-    .update(canonicalJson({ v: 1, consent: id, digest }))
+    .update(canonicalJson({ v: 1, consent: id, digest, ...(standing && { standing }) }))
     .digest();
+}
+
+/** The delegation that a yes leaves: what was consented to and nothing else, only at the servers that its token is for. */
+function standingOf(
+  { agent, template, parameters, tools, ttlSeconds, standing }: ConsentAnswer,
+  resources: string[],
+  publicUrl: string,
+  mayDelegate: boolean,
+): NewDelegation {
+  if (!mayDelegate)
+    throw new GatehouseError(
+      'forbidden',
+      'consent.standing',
+      'The policies of this workspace do not let you leave a standing delegation. Answer without one.',
+    );
+  const everywhere = resources.length === 0 || resources.includes(`${publicUrl}/mcp`);
+  const servers = new Set(resources.map((resource) => resource.slice(resource.lastIndexOf('/') + 1)));
+  const within = everywhere ? tools : tools.filter((ref) => servers.has(ref.split(/[/#]/, 1)[0] as string));
+  if (within.length === 0)
+    throw new GatehouseError(
+      'bad-request',
+      'consent.standing-empty',
+      'None of the tools that are left is at a server that this is for, so nothing could be left standing. Answer without it.',
+    );
+  return { agent, template, parameters, tools: within, taskTtlSeconds: ttlSeconds, days: standing?.days ?? 1 };
 }
 
 /** What the authorization server finds when the client, or the browser, comes back (`login` signs nobody in for longer than that). */

@@ -22,13 +22,18 @@ export interface DelegationsDependencies {
   clock: Clock;
 }
 
+/** Where the person said yes. */
+export type Via = 'console' | 'consent';
+
 /** Standing delegations (law 5): who lets which agent do what, until when. */
 export interface Delegations {
   /**
    * `user` is the signed-in person whose own it is; nobody delegates for another. `via` says where they said yes. A delegation adds
    * nothing to what the agent or the person may do: both are asked at each call.
    */
-  create(user: string, wanted: NewDelegation, via: 'console' | 'consent'): Promise<Delegation>;
+  create(user: string, wanted: NewDelegation, via: Via): Promise<Delegation>;
+  /** The same as part of a transaction of the caller's, who has checked what is `wanted`. */
+  createWithin(transaction: DatabaseTransaction, user: string, wanted: NewDelegation, via: Via): Promise<Delegation>;
   get(id: string): Promise<Delegation | undefined>;
   /** Newest first. With `agents`, those of these agents and, with `user`, theirs. */
   list(filter: {
@@ -104,47 +109,57 @@ export function createDelegations({ storage, registry, recordChange, clock }: De
       );
   }
 
+  async function createWithin(
+    transaction: DatabaseTransaction,
+    user: string,
+    wanted: NewDelegation,
+    via: Via,
+  ): Promise<Delegation> {
+    checkWanted(registry, user, wanted);
+    const { agent, template, parameters, tools, taskTtlSeconds, maxTasksPerDay, days } = wanted;
+    const now = clock.now();
+    await checkRoom(transaction, user, now);
+    const expiresAt = now + Math.min(days, delegationLimits.lifeDays) * DAY_MS;
+    const row = {
+      id: newId('dlg', now),
+      user_email: user,
+      agent,
+      template,
+      parameters: canonicalJson(parameters),
+      tools: tools ? JSON.stringify(tools) : null,
+      max_tasks_per_day: maxTasksPerDay ?? null,
+      created_at: now,
+      via,
+      expires_at: expiresAt,
+      review_due_at: reviewDue(now, expiresAt),
+      reviewed_at: null,
+      revoked_at: null,
+      revoked_by: null,
+      used: 0,
+      last_used_at: null,
+      task_ttl_seconds: taskTtlSeconds ?? null,
+    };
+    await transaction.insertInto('delegations').values(row).execute();
+    await recordChange(transaction, {
+      operation: 'delegation.create',
+      by: `person:${user}`,
+      agent,
+      changes: [
+        `delegation ${row.id}: ${agent} may act for ${user} under the template ${template}, via ${via}`,
+        `parameters ${row.parameters}; tools ${inWords(tools)}; ${maxTasksPerDay ?? 'any number of'} tasks per day, each for ${taskTtlSeconds === undefined ? 'as long as its template says' : `at most ${taskTtlSeconds} s`}`,
+        `until ${new Date(expiresAt).toISOString()}`,
+      ],
+    });
+    return fromDelegationRow(row, now);
+  }
+
   return {
-    async create(user, given, via) {
+    create(user, given, via) {
       const wanted = delegationBodies.create.parse(given);
-      checkWanted(registry, user, wanted);
-      const { agent, template, parameters, tools, maxTasksPerDay, days } = wanted;
-      return storage.transaction(async (transaction) => {
-        const now = clock.now();
-        await checkRoom(transaction, user, now);
-        const expiresAt = now + Math.min(days, delegationLimits.lifeDays) * DAY_MS;
-        const row = {
-          id: newId('dlg', now),
-          user_email: user,
-          agent,
-          template,
-          parameters: canonicalJson(parameters),
-          tools: tools ? JSON.stringify(tools) : null,
-          max_tasks_per_day: maxTasksPerDay ?? null,
-          created_at: now,
-          via,
-          expires_at: expiresAt,
-          review_due_at: reviewDue(now, expiresAt),
-          reviewed_at: null,
-          revoked_at: null,
-          revoked_by: null,
-          used: 0,
-          last_used_at: null,
-        };
-        await transaction.insertInto('delegations').values(row).execute();
-        await recordChange(transaction, {
-          operation: 'delegation.create',
-          by: `person:${user}`,
-          agent,
-          changes: [
-            `delegation ${row.id}: ${agent} may act for ${user} under the template ${template}, via ${via}`,
-            `parameters ${row.parameters}; tools ${tools?.join(', ') ?? 'all that it allows'}; ${maxTasksPerDay ?? 'any number of'} tasks per day`,
-            `until ${new Date(expiresAt).toISOString()}`,
-          ],
-        });
-        return fromDelegationRow(row, now);
-      });
+      return storage.transaction((transaction) => createWithin(transaction, user, wanted, via));
     },
+
+    createWithin,
 
     get: (id) => read(storage.db, id),
 
@@ -253,7 +268,11 @@ export function createDelegations({ storage, registry, recordChange, clock }: De
       return registry.startTask(agent.name, details, {
         user: known.user,
         delegation: known.id,
-        expiresAt: Math.min(known.expiresAt, more.expiresAt ?? Number.MAX_SAFE_INTEGER),
+        expiresAt: Math.min(
+          known.expiresAt,
+          more.expiresAt ?? Number.MAX_SAFE_INTEGER,
+          known.taskTtlSeconds === null ? Number.MAX_SAFE_INTEGER : clock.now() + known.taskTtlSeconds * 1000,
+        ),
         ...(narrowing && { narrowing }),
         // Read again where the task is written: a revocation that has returned has ended all that rests on it.
         async within(transaction, task) {
@@ -303,15 +322,32 @@ function checkWanted(registry: Registry, user: string, { agent, template, parame
   if (tools && new Set(tools).size !== tools.length) throw invalid('delegation.tools', 'A tool is there twice.');
 }
 
-const differingParameter = ({ parameters }: Pick<Delegation, 'parameters'>, given: Task['parameters']) =>
-  Object.entries(parameters).find(([name, value]) => given[name] !== value);
+/** Names of tools for a record, which has only so much room. */
+const inWords = (tools: string[] | undefined): string =>
+  tools === undefined
+    ? 'all that it allows'
+    : `${tools.slice(0, 200).join(', ')}${tools.length > 200 ? ` … (${tools.length})` : ''}`;
 
-function checkFits({ id, template, parameters }: Delegation, task: Task): void {
-  const differs = differingParameter({ parameters }, task.parameters);
-  if (task.template === template && !differs) return;
-  const wanted = differs
-    ? `the parameter "${differs[0]}" is ${JSON.stringify(differs[1])}`
-    : `the template is ${template}`;
+/**
+ * The first parameter that is not as it must be. Who consented has consented to these values, so that one which was left out then is not
+ * for the agent to choose later.
+ */
+function differingParameter(
+  { parameters, via }: Pick<Delegation, 'parameters' | 'via'>,
+  given: Task['parameters'],
+): string | undefined {
+  const all = via === 'consent' ? [...Object.keys(parameters), ...Object.keys(given)] : Object.keys(parameters);
+  return all.find((name) => given[name] !== parameters[name]);
+}
+
+function checkFits(delegation: Delegation, task: Task): void {
+  const { id, template, parameters } = delegation;
+  const differs = differingParameter(delegation, task.parameters);
+  if (task.template === template && differs === undefined) return;
+  const wanted =
+    differs === undefined
+      ? `the template is ${template}`
+      : `the parameter "${differs}" ${Object.hasOwn(parameters, differs) ? `is ${JSON.stringify(parameters[differs])}` : 'is not given'}`;
   throw new GatehouseError(
     'forbidden',
     'delegation.bounds',

@@ -20,6 +20,7 @@ export function fromDelegationRow(row: DelegationRow, now: number): Delegation {
     template: row.template,
     parameters: JSON.parse(row.parameters) as TaskParameters,
     tools: row.tools === null ? null : (JSON.parse(row.tools) as string[]),
+    taskTtlSeconds: row.task_ttl_seconds,
     maxTasksPerDay: row.max_tasks_per_day,
     state,
     createdAt: row.created_at,

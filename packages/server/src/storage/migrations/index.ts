@@ -12,6 +12,7 @@ import * as upstreamAuthorization from './0011-upstream-authorization.ts';
 import * as idempotency from './0012-idempotency.ts';
 import * as directoryAgents from './0013-directory-agents.ts';
 import * as agentKeys from './0014-agent-keys.ts';
+import * as delegationTaskTtl from './0015-delegation-task-ttl.ts';
 
 export interface Migration {
   name: string;
@@ -32,4 +33,5 @@ export const migrations: readonly Migration[] = [
   { name: '0012-idempotency', up: idempotency.up },
   { name: '0013-directory-agents', up: directoryAgents.up },
   { name: '0014-agent-keys', up: agentKeys.up },
+  { name: '0015-delegation-task-ttl', up: delegationTaskTtl.up },
 ];

@@ -108,7 +108,7 @@ async function start(
     await registry.endTask(task.id, 'gatehouse');
     throw oauthError('invalid_grant', 'The consent was withdrawn meanwhile. Ask again.');
   }
-  await answer(dependencies, ctx, { agent, task, audience, binding, via });
+  await answer(dependencies, ctx, { agent, task, audience, binding, via }, consent.delegation);
 }
 
 /** Nobody has answered yet, or the library says what is wrong. */
@@ -265,6 +265,7 @@ async function answer(
   dependencies: ConsentedDependencies,
   ctx: TokenEndpointGrantContext,
   issue: { agent: Agent; task: Task; audience: string; binding: Binding; via: string },
+  delegation: string | null = null,
 ): Promise<void> {
   const refreshToken = isJsonObject(ctx.body) ? ctx.body.refresh_token : undefined;
   const { clientId } = ctx.oidc.client;
@@ -272,7 +273,11 @@ async function answer(
     dependencies,
     ctx,
     { ...issue, ...(clientId !== issue.agent.name && { client: clientId }) },
-    refreshToken === undefined ? {} : { refresh_token: refreshToken },
+    {
+      ...(refreshToken !== undefined && { refresh_token: refreshToken }),
+      // The agent names it in tasks that it starts later; to anybody else it is of no use.
+      ...(delegation !== null && { standing_delegation: delegation }),
+    },
   );
 }
 
