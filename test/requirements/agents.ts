@@ -29,6 +29,12 @@ export const agents: Requirement[] = [
     source: 'docs/how-to/run-an-agent.md',
   },
   {
+    id: 'sdk.private-authority',
+    promise:
+      'SDK and command line verify the server with the authorities that they are given, in every request; without them they refuse, and say so',
+    source: 'docs/how-to/use-tls-and-client-certificates.md',
+  },
+  {
     id: 'enroll.join-token',
     promise: 'A join token enrols one key, from any machine, and appears in no argument list and no output',
     source: 'docs/how-to/run-an-agent.md',

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createOperator, type Operator } from '@gatehouse/sdk/operator';
@@ -9,6 +10,7 @@ export const DEFAULT_DATA_DIR = '.gatehouse';
 export interface ServerOptions {
   url?: string;
   dataDir?: string;
+  cacert?: string;
 }
 
 /** `--url`, then GATEHOUSE_URL, then the address that `gatehouse start` takes by default. */
@@ -23,9 +25,22 @@ export function dataDirOf({ dataDir }: ServerOptions): string {
   return resolve(dataDir ?? process.env.GATEHOUSE_DATA_DIR ?? DEFAULT_DATA_DIR);
 }
 
+/** `--cacert`, then GATEHOUSE_CACERT: authorities that the server's certificate is verified with. */
+export function trustOf({ cacert }: Pick<ServerOptions, 'cacert'>): { ca?: string } {
+  const file = cacert ?? process.env.GATEHOUSE_CACERT;
+  if (file === undefined || file === '') return {};
+  if (!existsSync(file))
+    throw new CliFailure(
+      'noInput',
+      'ca.missing',
+      `There is no file ${file} with authorities (--cacert, GATEHOUSE_CACERT).`,
+    );
+  return { ca: resolve(file) };
+}
+
 /** The control API with the operator token of the data directory. */
 export function operatorOf(options: ServerOptions): Operator {
-  return createOperator({ url: urlOf(options), dataDir: dataDirOf(options) });
+  return createOperator({ url: urlOf(options), dataDir: dataDirOf(options), ...trustOf(options) });
 }
 
 /** The same for what anyone may ask: with the token if it is there. */
@@ -40,5 +55,5 @@ export function visitorOf(options: ServerOptions): Operator {
       throw error;
     }
   };
-  return createOperator({ url: urlOf(options), token });
+  return createOperator({ url: urlOf(options), token, ...trustOf(options) });
 }

@@ -6,7 +6,7 @@ import type { AgentCredential } from '@gatehouse/sdk/credentials';
 import { keyFileOf, readKey } from './agent-key-file.ts';
 import { CliFailure } from './failure.ts';
 import { type IdentityKind, identityKinds } from './identity-kinds.ts';
-import { type ServerOptions, urlOf } from './server-address.ts';
+import { type ServerOptions, trustOf, urlOf } from './server-address.ts';
 
 /** As `mcp` and `token` take them; what is not given is looked for in the environment. */
 export interface TaskOptions extends ServerOptions {
@@ -30,6 +30,8 @@ export interface TaskOptions extends ServerOptions {
 
 export interface TaskSetup {
   url: string;
+  /** File of authorities that the server's certificate is verified with. */
+  ca?: string;
   agent: string;
   keyFile: string;
   /** How the agent proves itself: a kind, or `file:PATH`, `env:NAME`. */
@@ -68,6 +70,7 @@ export function readTaskOptions(options: TaskOptions, defaultIntent: string): Ta
   }
   return {
     url: urlOf(options),
+    ...trustOf(options),
     agent,
     keyFile: keyFileOf(agent, options.keyFile),
     identity: identityOf(options.identity ?? env.GATEHOUSE_IDENTITY ?? 'key'),
@@ -81,13 +84,12 @@ function svidOf(options: TaskOptions): { svid?: AgentSvid } {
   const { env } = process;
   const cert = options.cert ?? env.GATEHOUSE_CERT;
   const key = options.key ?? env.GATEHOUSE_CERT_KEY;
-  const ca = options.cacert ?? env.GATEHOUSE_CACERT;
   if (cert === undefined && key === undefined) return {};
   if (cert === undefined) throw missing('--cert', 'GATEHOUSE_CERT', 'a key is nothing without its certificate');
   if (key === undefined) throw missing('--key', 'GATEHOUSE_CERT_KEY', 'a certificate is nothing without its key');
-  for (const file of [cert, key, ...(ca === undefined ? [] : [ca])])
+  for (const file of [cert, key])
     if (!existsSync(file)) throw new CliFailure('noInput', 'svid.missing', `There is no file ${file}.`);
-  return { svid: { cert: resolve(cert), key: resolve(key), ...(ca !== undefined && { ca: resolve(ca) }) } };
+  return { svid: { cert: resolve(cert), key: resolve(key), ...trustOf(options) } };
 }
 
 function identityOf(given: string): TaskSetup['identity'] {

@@ -79,8 +79,15 @@ export function serverOptions(): Option[] {
       '--data-dir <directory>',
       'its data directory, for the operator token (or GATEHOUSE_DATA_DIR; default .gatehouse)',
     ),
+    authoritiesOption(),
   ];
 }
+
+export const authoritiesOption = (): Option =>
+  option(
+    '--cacert <file>',
+    'authorities (PEM) that the server’s certificate is verified with, in place of the system’s (or GATEHOUSE_CACERT)',
+  );
 
 /** A whole number of an option. */
 export function toNumber(text: string, name: string, min: number, max: number): number {

@@ -10,13 +10,14 @@ import { isLoopback, isProtected, unreachable } from './operator.ts';
 import { isBusy, retryAfterMs, retryDelayMs } from './patience.ts';
 import { createProver } from './proofs.ts';
 import { type AgentClock, createServerClock, systemClock } from './server-clock.ts';
+import { type ServerTrust, serverFetch } from './server-fetch.ts';
 import { type AgentTask, createTask, refreshTime, type TokenAnswer } from './task.ts';
 import { TASK_DETAILS_TYPE, type TaskRequest, taskDetailsOf, taskKey } from './task-request.ts';
 import { type CachedToken, cacheKey, type TokenCache } from './token-cache.ts';
 
 export type { AgentClock, AgentSvid, TaskRequest };
 
-export interface AgentOptions {
+export interface AgentOptions extends ServerTrust {
   /** Base address of the server, as it was printed at its start. */
   url: string;
   /** Registered name of the agent. */
@@ -63,7 +64,8 @@ export async function createAgent(options: AgentOptions): Promise<AgentClient> {
   const { clock = systemClock, cache, agent } = options;
   const credential = credentialOf(options);
   const isCertified = credential.connect !== undefined;
-  const { server, response, request } = await discover(url);
+  const web = serverFetch(options);
+  const { server, response, request } = await discover(url, web);
   const base = isCertified ? mutualTlsBase(server, url) : url;
   const serverClock = createServerClock(clock);
   serverClock.learn(response);
@@ -138,7 +140,7 @@ export async function createAgent(options: AgentOptions): Promise<AgentClient> {
         tokenType: answer.token_type,
         task: granted.task,
         expiresInSeconds: answer.expires_in ?? 0,
-        fetch: connection?.fetch ?? ((...call) => fetch(...call)),
+        fetch: connection?.fetch ?? web,
       };
     };
     try {
@@ -174,7 +176,7 @@ export async function createAgent(options: AgentOptions): Promise<AgentClient> {
     task: entry.task,
     expiresInSeconds: (entry.expiresAt - clock.now()) / 1000,
     refreshAt: entry.refreshAt,
-    fetch: (await credential.connect?.())?.fetch ?? ((...call) => fetch(...call)),
+    fetch: (await credential.connect?.())?.fetch ?? web,
   });
 
   /**
@@ -271,9 +273,9 @@ async function busy(response: Response): Promise<GatehouseRequestError> {
   return new GatehouseRequestError(response.status, 'temporarily_unavailable', `${said} ${hint}`);
 }
 
-function credentialOf({ credential, key, svid, agent }: AgentOptions): AgentCredential {
+function credentialOf({ credential, key, svid, agent, ca }: AgentOptions): AgentCredential {
   if (credential) return credential;
-  if (svid) return svidCredential(svid);
+  if (svid) return svidCredential({ ...(ca !== undefined && { ca }), ...svid });
   if (key !== undefined) return keyCredential(key);
   throw new GatehouseRequestError(
     0,
@@ -299,12 +301,12 @@ async function proofKeysOf(key: AgentKey | undefined): Promise<dpop.KeyPair> {
   return { privateKey: key.privateKey, publicKey: await publicKeyOf(key) };
 }
 
-async function discover(url: string) {
+async function discover(url: string, web: typeof fetch) {
   const issuer = new URL(url);
   const loopback = issuer.protocol === 'http:' && isLoopback(issuer.hostname);
   if (!isProtected(url))
     throw new GatehouseRequestError(0, 'server.insecure', `${url} is not protected: use https, or a loopback address.`);
-  const request = { [oauth.allowInsecureRequests]: loopback };
+  const request = { [oauth.allowInsecureRequests]: loopback, [oauth.customFetch]: web };
   const response = await oauth.discoveryRequest(issuer, { algorithm: 'oauth2', ...request }).catch((cause: unknown) => {
     throw unreachable(url, cause);
   });

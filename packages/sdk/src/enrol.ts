@@ -8,6 +8,7 @@ import { isProtected, unreachable } from './operator.ts';
 import { isBusy, retryDelayMs } from './patience.ts';
 import { createProver } from './proofs.ts';
 import { type AgentClock, createServerClock } from './server-clock.ts';
+import { type ServerTrust, serverFetch } from './server-fetch.ts';
 
 /** What vouches for an agent once, so that it can enrol a key of its own. */
 export type EnrolmentProof =
@@ -22,14 +23,17 @@ const TIMEOUT_MS = 15_000;
  * Enrols a key (`POST /enrol`). The key signs a DPoP proof over what vouches (RFC 9449, `ath`), so that neither is worth anything without
  * the other. `agent` is optional: the proof names it, and another name is refused. Throws GatehouseRequestError.
  */
-export async function enrolAgent(options: {
-  url: string;
-  agent?: string;
-  key: AgentKey;
-  proof: EnrolmentProof;
-  clock?: AgentClock;
-}): Promise<Enrolled> {
+export async function enrolAgent(
+  options: {
+    url: string;
+    agent?: string;
+    key: AgentKey;
+    proof: EnrolmentProof;
+    clock?: AgentClock;
+  } & ServerTrust,
+): Promise<Enrolled> {
   const { agent, key, proof, clock } = options;
+  const web = serverFetch(options);
   const url = options.url.replace(/\/+$/, '');
   if (!isProtected(url))
     throw new GatehouseRequestError(0, 'server.insecure', `${url} is not protected: use https, or a loopback address.`);
@@ -41,7 +45,7 @@ export async function enrolAgent(options: {
   );
   const send = async () => {
     const { body, credential } = await bodyOf(proof, url, new Date(serverClock.nowSeconds() * 1000));
-    const response = await fetch(target, {
+    const response = await web(target, {
       method: 'POST',
       headers: {
         'content-type': 'application/json',

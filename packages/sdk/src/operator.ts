@@ -1,8 +1,9 @@
 import type { Api, LiveEvent, Page } from '@gatehouse/protocol';
 import { GatehouseRequestError } from './errors.ts';
 import { readEventStream } from './event-stream.ts';
+import { type ServerTrust, serverFetch } from './server-fetch.ts';
 
-export interface OperatorOptions {
+export interface OperatorOptions extends ServerTrust {
   /** Base address of the server, as it was printed at its start. */
   url: string;
   /** The operator's token, or what finds it. Without one only public routes answer. */
@@ -38,6 +39,7 @@ const API_BASE = '/api/v1';
 
 export function createOperator(options: OperatorOptions): Operator {
   const url = options.url.replace(/\/+$/, '');
+  const web = serverFetch(options);
   let known: Promise<string> | undefined;
   const authorization = async (): Promise<Record<string, string>> => {
     if (!isProtected(url) && (options.token !== undefined || options.dataDir !== undefined))
@@ -56,7 +58,7 @@ export function createOperator(options: OperatorOptions): Operator {
 
   async function send(method: string, target: URL, call: ApiCall, headers: Record<string, string>): Promise<Response> {
     const body = method === 'GET' ? undefined : JSON.stringify(call.body ?? {});
-    const response = await fetch(target, {
+    const response = await web(target, {
       method,
       redirect: 'error',
       headers: {
@@ -162,12 +164,30 @@ export function isLoopback(hostname: string): boolean {
 }
 
 export function unreachable(url: string, cause: unknown): GatehouseRequestError {
+  if (cause instanceof GatehouseRequestError) return cause;
+  const code = certificateProblem(cause);
+  if (code !== undefined)
+    return new GatehouseRequestError(
+      0,
+      'server.certificate',
+      `The certificate of ${url} is not accepted (${code}). Where its authority is your own, name that: ca in the SDK, --cacert or GATEHOUSE_CACERT on the command line.`,
+      { cause },
+    );
   return new GatehouseRequestError(
     0,
     'server.unreachable',
     `No Gatehouse server answers at ${url}. Start it, or correct the address.`,
     { cause },
   );
+}
+
+/** What TLS found wrong with the server's certificate, wherever in the chain of causes that stands. */
+function certificateProblem(cause: unknown): string | undefined {
+  for (let at = cause, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
+    const { code } = at as NodeJS.ErrnoException;
+    if (typeof code === 'string' && /CERT|VERIFY|ALTNAME/.test(code)) return code;
+  }
+  return undefined;
 }
 
 function notGatehouse(url: string, cause: unknown, status = 0): GatehouseRequestError {

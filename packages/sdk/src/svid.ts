@@ -5,6 +5,7 @@ import type { AgentKey } from './agent-key.ts';
 import { GatehouseRequestError } from './errors.ts';
 import { isLoopback, unreachable } from './operator.ts';
 import { createServerClock, type ServerClock } from './server-clock.ts';
+import { type ServerTrust, serverFetch } from './server-fetch.ts';
 import type { AgentTask } from './task.ts';
 
 /** An agent's SVIDs, replaced in time; every process has its own key, which never leaves it. */
@@ -34,7 +35,7 @@ export interface X509Svid extends X509SvidAnswer {
   privateKey: KeyObject;
 }
 
-export interface SvidOptions {
+export interface SvidOptions extends ServerTrust {
   url: string;
   agent: string;
   key: AgentKey;
@@ -65,6 +66,7 @@ export function createSvidSource(options: SvidOptions): SvidSource {
   const url = options.url.replace(/\/+$/, '');
   const { clock = { now: () => Date.now() }, random = Math.random } = options;
   const serverClock = createServerClock(clock);
+  const send = options.task?.fetch ?? serverFetch(options);
   if (URL.parse(url)?.protocol !== 'https:' && !isLoopback(URL.parse(url)?.hostname ?? ''))
     throw new GatehouseRequestError(0, 'server.insecure', `${url} is not protected: use https, or a loopback address.`);
   const listeners = new Set<SvidListener>();
@@ -85,7 +87,7 @@ export function createSvidSource(options: SvidOptions): SvidSource {
   const fetchX509 = async (): Promise<X509Svid> => {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const at = clock.now();
-    const answer = await post<X509SvidAnswer>(options, serverClock, url, '/svid/x509', {
+    const answer = await post<X509SvidAnswer>(options, send, serverClock, url, '/svid/x509', {
       csr: createCsr(privateKey, publicKey),
     });
     svid = { ...answer, privateKey };
@@ -102,7 +104,7 @@ export function createSvidSource(options: SvidOptions): SvidSource {
     return fetching;
   };
   const fetchBundles = async () => {
-    const answer = await post<SvidBundles>(options, serverClock, url, '/svid/bundles', {});
+    const answer = await post<SvidBundles>(options, send, serverClock, url, '/svid/bundles', {});
     // Authorities that were withdrawn take what they signed with them: from now on nobody accepts it.
     if (svid && !isRooted(svid, answer)) await renew();
     else learn(answer);
@@ -142,7 +144,7 @@ export function createSvidSource(options: SvidOptions): SvidSource {
       });
     },
     jwt: (audience, ttlSeconds) =>
-      post<JwtSvidAnswer>(options, serverClock, url, '/svid/jwt', {
+      post<JwtSvidAnswer>(options, send, serverClock, url, '/svid/jwt', {
         audience,
         ...(ttlSeconds !== undefined && { ttlSeconds }),
       }),
@@ -182,6 +184,7 @@ export const isRefusal = ({ status }: GatehouseRequestError): boolean =>
 /** Fetches that carry the task's token, or an assertion of the agent's own key. */
 async function post<T>(
   options: SvidOptions,
+  send: typeof fetch,
   clock: ServerClock,
   url: string,
   path: string,
@@ -189,7 +192,6 @@ async function post<T>(
   isRepeated = false,
 ): Promise<T> {
   const { task, agent, key } = options;
-  const send = task ? task.fetch : fetch;
   const proof = task ? {} : { clientAssertion: await createAssertion(agent, key, url, clock.nowSeconds()) };
   const response = await send(url + path, {
     method: 'POST',
@@ -203,7 +205,7 @@ async function post<T>(
   const answer = (await response.json().catch(() => ({}))) as T & { title?: string; detail?: string };
   if (response.ok) return answer;
   // The refusal has told the time: once more, with an assertion of that time.
-  if (clock.learn(response) && !task && !isRepeated) return post(options, clock, url, path, body, true);
+  if (clock.learn(response) && !task && !isRepeated) return post(options, send, clock, url, path, body, true);
   throw new GatehouseRequestError(
     response.status,
     answer.title ?? 'invalid_response',

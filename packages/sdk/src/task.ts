@@ -65,7 +65,7 @@ export function createTask(options: {
   prover: Prover | null;
   clock: { now(): number };
   serverClock: ServerClock;
-  request: { [oauth.allowInsecureRequests]: boolean };
+  request: { [oauth.allowInsecureRequests]: boolean; [oauth.customFetch]: typeof fetch };
   first: TokenAnswer;
   /** Another token than this one. */
   refresh(used: string): Promise<TokenAnswer>;

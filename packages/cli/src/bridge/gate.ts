@@ -6,6 +6,8 @@ export type AgentTask = Awaited<ReturnType<AgentClient['startTask']>>;
 
 export interface GateOptions {
   url: string;
+  /** See ServerTrust. */
+  ca?: string;
   agent: string;
   /** How the agent proves itself. */
   credential: AgentCredential;
@@ -35,14 +37,14 @@ export interface Gate {
   readonly hasFailed: boolean;
 }
 
-export function createGate({ url, agent, credential, bearerOnly, task, server, note }: GateOptions): Gate {
+export function createGate({ url, ca, agent, credential, bearerOnly, task, server, note }: GateOptions): Gate {
   let client: Promise<AgentClient> | undefined;
   let running: Promise<AgentTask> | undefined;
   let hasFailed = false;
   const tokens = new Set<string>();
 
   function start(): Promise<AgentTask> {
-    client ??= createAgent({ url, agent, credential, bearerOnly });
+    client ??= createAgent({ url, agent, credential, bearerOnly, ...(ca !== undefined && { ca }) });
     running = client.then((made) => made.startTask(task));
     running.then(
       ({ id }) => {

@@ -4,7 +4,7 @@ import type { AgentKey } from '@gatehouse/sdk/agent-key';
 import type { EnrolmentProof } from '@gatehouse/sdk/enrol';
 import { keyFileOf, readKey } from '../agent-key-file.ts';
 import { CliFailure } from '../failure.ts';
-import { operatorOf, type ServerOptions, urlOf } from '../server-address.ts';
+import { operatorOf, type ServerOptions, trustOf, urlOf } from '../server-address.ts';
 import type { Run, Verb } from '../verb.ts';
 
 interface Options extends ServerOptions {
@@ -37,7 +37,13 @@ export const enroll: Run<Options> = async (verb) => {
 async function byProof({ args: [name = ''], options, out }: Verb<Options>, proof: EnrolmentProof): Promise<void> {
   const { enrolAgent } = await import('@gatehouse/sdk/enrol');
   const { key, isNew, keyFile } = await keyOf(name, options);
-  const { agent, spiffe_id: spiffeId } = await enrolAgent({ url: urlOf(options), agent: name, key, proof });
+  const { agent, spiffe_id: spiffeId } = await enrolAgent({
+    url: urlOf(options),
+    agent: name,
+    key,
+    proof,
+    ...trustOf(options),
+  });
   const { thumbprint } = key;
   if (out.json) return out.printJson({ agent, spiffeId, keyFile, thumbprint, created: isNew, registered: true });
   out.print(`${isNew ? 'A new key was made' : 'The key that was there is used'}: ${keyFile ?? 'in the keyring'}`);

@@ -6,7 +6,7 @@ import { createSvidSource } from '@gatehouse/sdk/svid';
 import { keyFileOf, readKey } from '../agent-key-file.ts';
 import { CliFailure } from '../failure.ts';
 import { clean } from '../output.ts';
-import { type ServerOptions, urlOf } from '../server-address.ts';
+import { type ServerOptions, trustOf, urlOf } from '../server-address.ts';
 import type { Run } from '../verb.ts';
 
 interface Options extends ServerOptions {
@@ -25,6 +25,7 @@ export const spiffeServe: Run<Options> = async ({ options, out }) => {
       '--agent (or GATEHOUSE_AGENT) is missing; `gatehouse agents` lists them.',
     );
   const url = urlOf(options);
+  const trust = trustOf(options);
   const key = await readKey(agent, keyFileOf(agent, options.keyFile));
   const path = resolve(options.socket);
   const [{ credentialsOf, createWorkloadApi, listen }, { prepareSocket }] = await Promise.all([
@@ -33,8 +34,10 @@ export const spiffeServe: Run<Options> = async ({ options, out }) => {
   ]);
   await prepareSocket(path);
   const task =
-    options.task === undefined ? undefined : await (await createAgent({ url, agent, key })).resumeTask(options.task);
-  const source = createSvidSource({ url, agent, key, ...(task && { task }) });
+    options.task === undefined
+      ? undefined
+      : await (await createAgent({ url, agent, key, ...trust })).resumeTask(options.task);
+  const source = createSvidSource({ url, agent, key, ...trust, ...(task && { task }) });
   const api = createWorkloadApi(source);
   await listen(api.server, path, credentialsOf());
   chmodSync(path, 0o600);

@@ -77,7 +77,7 @@ async function ask(
   request: { method: string; url: string } | undefined,
 ): Promise<Printed> {
   const { createAgent } = await import('@gatehouse/sdk/agent');
-  const { url, agent, bearerOnly } = setup;
+  const { url, ca, agent, bearerOnly } = setup;
   const proofKey = proofKeyFile === undefined ? undefined : await proofKeyOf(proofKeyFile);
   const credential = await credentialOf(setup);
   const client = await createAgent({
@@ -85,6 +85,7 @@ async function ask(
     agent,
     credential,
     bearerOnly,
+    ...(ca !== undefined && { ca }),
     ...(proofKey && { proofKey }),
     ...(cache && { cache }),
   });

@@ -1,5 +1,5 @@
 import type { Command, Option } from 'commander';
-import { addGroup, addVerb, option } from '../verb.ts';
+import { addGroup, addVerb, authoritiesOption, option } from '../verb.ts';
 
 /** What a task is started with; all of it can come from the environment, because MCP clients configure bridges that way. */
 function taskOptions(): Option[] {
@@ -24,7 +24,7 @@ function taskOptions(): Option[] {
     ),
     option('--cert <file>', 'its X.509-SVID with chain (PEM), used instead of its key (or GATEHOUSE_CERT)'),
     option('--key <file>', 'key (PEM) of that certificate (or GATEHOUSE_CERT_KEY)'),
-    option('--cacert <file>', 'authorities (PEM) that the server’s certificate is verified with (or GATEHOUSE_CACERT)'),
+    authoritiesOption(),
     option('--bearer-only', 'for an agent that is registered so: its tokens are bound to no key'),
     option('--url <url>', 'address of the server (or GATEHOUSE_URL; default http://localhost:4283)'),
   ];
