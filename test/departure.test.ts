@@ -9,6 +9,7 @@ import { onEachDatabase } from '../packages/server/src/identity/people/testing/d
 import { answerConsent, authorize } from './support/browser-flow.ts';
 
 import { manifests } from './support/fixtures.ts';
+import { createScimClient } from './support/scim-client.ts';
 import { startWorkspace, type Workspace } from './support/workspace.ts';
 
 /**
@@ -58,15 +59,11 @@ onEachDatabase('whoever leaves', (database) => {
     return { status: response.status, body: (await response.json()) as Form };
   }
 
+  const scimClient = createScimClient(() => ({ workspace, token: directory }));
   async function scim(method: string, path: string, body?: object): Promise<{ id: string }> {
-    const response = await fetch(`${workspace.url}/scim/v2${path}`, {
-      method,
-      headers: { authorization: `Bearer ${directory}`, 'content-type': 'application/scim+json' },
-      ...(body && { body: JSON.stringify(body) }),
-    });
-    const text = await response.text();
-    assert.ok(response.ok, text);
-    return text === '' ? { id: '' } : JSON.parse(text);
+    const answer = await scimClient(method, path, body);
+    assert.ok(answer.status < 300, JSON.stringify(answer.body));
+    return answer.body;
   }
   const userOf = (who: Leaver) =>
     scim('POST', '/Users', {

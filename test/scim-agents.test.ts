@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import type { ManifestInput } from '@gatehouse/protocol';
 import { onEachDatabase } from '../packages/server/src/identity/people/testing/databases.ts';
 import { manifests } from './support/fixtures.ts';
+import { createScimClient } from './support/scim-client.ts';
 import { startWorkspace, type Workspace } from './support/workspace.ts';
 
 /** Agents that a directory names (draft-wzdk-scim-agent-resource-00): off unless wanted, nothing unless a manifest maps it. */
@@ -40,16 +41,7 @@ onEachDatabase('agents of a directory', (database) => {
   });
   after(() => workspace.close());
 
-  async function scim(method: string, path: string, body?: unknown) {
-    const response = await fetch(`${workspace.url}/scim/v2${path}`, {
-      method,
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/scim+json' },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-    });
-    const text = await response.text();
-    // biome-ignore lint/suspicious/noExplicitAny: whatever a directory would read
-    return { status: response.status, body: (text === '' ? null : JSON.parse(text)) as any };
-  }
+  const scim = createScimClient(() => ({ workspace, token }));
   const resource = (name: string, more: object = {}) => ({
     schemas: [AGENT],
     name,

@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import type { Role } from '@gatehouse/protocol';
 import { onEachDatabase } from '../packages/server/src/identity/people/testing/databases.ts';
 import { manifests } from './support/fixtures.ts';
+import { createScimClient } from './support/scim-client.ts';
 import { startWorkspace, type Workspace } from './support/workspace.ts';
 
 /** A company's directory over SCIM, in the shapes that Entra and Okta publish, and what its changes do to people and their agents. */
@@ -30,16 +31,7 @@ onEachDatabase('a directory', (database) => {
   });
   after(() => workspace.close());
 
-  async function scim(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
-    const response = await fetch(`${workspace.url}/scim/v2${path}`, {
-      method,
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/scim+json', ...headers },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-    });
-    const text = await response.text();
-    // biome-ignore lint/suspicious/noExplicitAny: whatever a directory would read
-    return { status: response.status, headers: response.headers, body: (text === '' ? null : JSON.parse(text)) as any };
-  }
+  const scim = createScimClient(() => ({ workspace, token }));
 
   const user = (userName: string, more: object = {}) => ({
     schemas: [
