@@ -22,7 +22,8 @@ export function readChallenge(headers: IncomingHttpHeaders): Challenge {
   const text = [headers['www-authenticate'] ?? []].flat().join(', ');
   const challenges: { scheme: string; parameters: Map<string, string> }[] = [];
   if (text.length <= MAX_HEADER_CHARS) {
-    for (const [, name, quoted, plain, scheme] of text.matchAll(part)) {
+    // The pattern takes time in proportion to the square of a run of spaces: a header of them would stop everybody for half a second.
+    for (const [, name, quoted, plain, scheme] of text.replaceAll(/\s+/g, ' ').matchAll(part)) {
       if (scheme !== undefined) challenges.push({ scheme: scheme.toLowerCase(), parameters: new Map() });
       else if (name !== undefined)
         challenges.at(-1)?.parameters.set(name.toLowerCase(), quoted?.replaceAll(/\\(.)/g, '$1') ?? plain ?? '');
