@@ -18,6 +18,12 @@ export const oauth: Requirement[] = [
     source: 'draft-ietf-oauth-client-id-metadata-document §4, §6',
   },
   {
+    id: 'cimd.busy',
+    promise:
+      'Few documents are fetched at once and none twice in a row, and slow ones keep no other client out when they are done',
+    source: 'draft-ietf-oauth-client-id-metadata-document §6',
+  },
+  {
     id: 'cimd.hosts',
     promise: 'Only documents of allowed hosts are fetched',
     source: 'draft-ietf-oauth-client-id-metadata-document §6',

@@ -105,6 +105,17 @@ test('a parent task that ended elsewhere: no dispatch for what was handed on, al
   await room.close();
 });
 
+/** @proves law-5.fences */
+test('a parent task that is over, or whose time is, says so to what was handed on from it', async () => {
+  const { room, parent, child, caller } = await openDelegated();
+  for (const change of [{ state: 'ended' as const }, { expiresAt: room.house.clock.now() }]) {
+    const outcome = await room.call('get_order', { order: 1 }, { caller: caller(child, { ...parent, ...change }) });
+    assert.equal(outcome.kind === 'refused' && outcome.decision.code, 'task.over');
+  }
+  assert.deepEqual(room.sends, []);
+  await room.close();
+});
+
 test('the record of a delegated call names everybody on whose authority it was done', async () => {
   const { room, caller } = await openDelegated();
   const { actionId } = await room.call('get_order', { order: 1 }, { caller: caller() });

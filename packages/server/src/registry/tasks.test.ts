@@ -41,6 +41,17 @@ test('a task starts in the environment of its agent, for the time of its templat
   ]);
 });
 
+/** @proves law-5.narrows */
+test('what an agent asks for narrows a task together with what it rests on', async () => {
+  await using workspace = await openApplied();
+  const tools = ['shop/*', 'mail/read'];
+  const start = async (narrowing?: { tools: string[] }) =>
+    (await workspace.registry.startTask(name, { ...details, tools }, narrowing ? { narrowing } : {})).narrowing;
+  assert.deepEqual(await start(), { tools });
+  assert.deepEqual(await start({ tools: ['shop/get', 'bank/*'] }), { tools: ['shop/get'] });
+  assert.deepEqual(await start({ tools: ['bank/*'] }), { tools: [] });
+});
+
 test('no task outlives the limit, whatever its template says', async () => {
   await using workspace = await openApplied();
   const { registry, clock } = workspace;

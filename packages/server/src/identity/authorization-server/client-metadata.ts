@@ -65,8 +65,6 @@ export function fetchThrough(
   const recent = createBoundedCache<{ until: number; answer: Promise<Answer> }>(RECENT_ANSWERS);
   let running = 0;
   const ask = async (url: string): Promise<Answer> => {
-    if (running >= authorizationLimits.clientDocumentsAtOnce)
-      throw new GatehouseError('too-many', 'client-metadata.busy', 'Too many clients are being looked up. Try again.');
     running += 1;
     try {
       return await askOnce(outbound, policy, url);
@@ -79,6 +77,13 @@ export function fetchThrough(
     const now = clock.now();
     let known = recent.get(url);
     if (!known || known.until <= now) {
+      // Kept for nobody: whoever makes us busy must not keep a client out for longer than that.
+      if (running >= authorizationLimits.clientDocumentsAtOnce)
+        throw new GatehouseError(
+          'too-many',
+          'client-metadata.busy',
+          'Too many clients are being looked up. Try again.',
+        );
       known = { until: now + authorizationLimits.clientDocumentRestSeconds * 1000, answer: ask(url) };
       recent.set(url, known);
     }

@@ -63,15 +63,38 @@ export function agentsFor(snapshot: Snapshot, { client, person }: Pick<Asked, 'c
     const agent = snapshot.agents.get(client.id);
     return agent && isRunning(agent) ? [agent] : [];
   }
-  const bound: Agent[] = [];
-  const free: Agent[] = [];
+  const bound = firstByName();
+  const free = firstByName();
   for (const agent of snapshot.agents.values()) {
     const { clients = [] } = agent.manifest;
     if (clients.length > 0 && !clients.includes(client.id)) continue;
     if (!isRunning(agent) || !mayDrive(person, agent)) continue;
-    (clients.length > 0 ? bound : free).push(agent);
+    (clients.length > 0 ? bound : free).add(agent);
   }
-  return (bound.length > 0 ? bound : free).sort((a, b) => a.name.localeCompare(b.name));
+  const its = bound.list();
+  return its.length > 0 ? its : free.list();
+}
+
+/** The first that a page can show, by name. There may be a million agents, and they are not sorted for one person's page. */
+function firstByName() {
+  let kept: Agent[] = [];
+  let last: string | undefined;
+  const trim = () => {
+    kept = kept.sort((a, b) => (a.name < b.name ? -1 : 1)).slice(0, MOST_CHOICES);
+  };
+  return {
+    add(agent: Agent) {
+      if (last !== undefined && agent.name > last) return;
+      kept.push(agent);
+      if (kept.length < 2 * MOST_CHOICES) return;
+      trim();
+      last = kept.at(-1)?.name;
+    },
+    list(): Agent[] {
+      trim();
+      return kept;
+    },
+  };
 }
 
 /** An agent is driven by its owner, or by developers. */

@@ -19,6 +19,8 @@ const THERE = 'agent-mail-elsewhere';
 let here: House;
 let there: House;
 let client: AgentClient;
+/** The same agent with another DPoP key. */
+let rekeyed: AgentClient;
 let guest: AgentClient;
 
 const resourceServer = (more: object = {}) =>
@@ -42,7 +44,9 @@ before(async () => {
     await house.furnish();
     await house.apply({ kind: 'Person', email: USER, displayName: 'User', roles: ['owner'] });
   }
-  client = await createAgentClient(here, await here.enrol(AGENT));
+  const agent = await here.enrol(AGENT);
+  client = await createAgentClient(here, agent);
+  rekeyed = await createAgentClient(here, agent);
   guest = await createAgentClient(there, await there.enrol(THERE));
   await here.apply(group([USER]), resourceServer());
   await there.apply(
@@ -163,6 +167,7 @@ test('no ID-JAG without a verified person, a registered server, agent, template 
     error: 'invalid_scope',
     says: /no scope/,
   });
+  await assertRefused(here, rekeyed, ask(token), { ...invalid, says: /another key/ });
   for (const more of [{ clients: {} }, { templates: ['short'] }]) {
     await here.apply(resourceServer(more));
     await assertRefused(here, client, ask(token), denied);
