@@ -53,7 +53,8 @@ onEachDatabase('sign-in with the company’s provider', (database) => {
         provision: true,
         domains: ['example.test'],
       }),
-      provider('lying', lyingUrl, { enrolsPasskeys: false }),
+      // Roles, but nobody is made: who is unknown stays so.
+      provider('lying', lyingUrl, { enrolsPasskeys: false, groupsClaim: 'groups', roles: { staff: ['admin'] } }),
     ]);
   });
   after(async () => {
@@ -283,6 +284,17 @@ onEachDatabase('sign-in with the company’s provider', (database) => {
     accounts.set('frank', { email: 'frank@example.test', email_verified: true, groups: [] });
     const again = await signIn('frank');
     assert.match(await again.response.text(), /identity\.no-group/);
+    // Nor does a group bring somebody back who was offboarded, or make somebody where the provider may not.
+    accounts.set('frank', { email: 'frank@example.test', email_verified: true, groups: ['staff'] });
+    await workspace.operator('POST /people/:email/offboard', { params: { email: 'frank@example.test' } });
+    const offboarded = await signIn('frank');
+    assert.match(await offboarded.response.text(), /identity\.unknown/);
+    assert.equal((await whoAmI(offboarded.go)).title, 'session.none');
+    const made = await atLying({ claims: { sub: 'x-1', email: 'x@example.test', groups: ['staff'] } });
+    assert.match(made.text, /identity\.unknown/);
+    await assert.rejects(workspace.operator('GET /people/:email', { params: { email: 'x@example.test' } }), {
+      status: 404,
+    });
   });
 
   /** @proves oidc.replay */
