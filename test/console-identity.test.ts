@@ -73,6 +73,7 @@ describe('identity in the console', { skip }, () => {
         tools: { send: { tier: 3, effects: ['send'] } },
       },
       { kind: 'Person', email: leaver, displayName: 'Leaver', roles: ['owner'] },
+      { kind: 'Person', email: 'long@example.test', displayName: `\u202e${'W'.repeat(90)}`, roles: ['auditor'] },
       { kind: 'Person', email: 'dev@example.test', displayName: 'Developer', roles: ['developer'] },
       {
         kind: 'Agent',
@@ -218,6 +219,22 @@ describe('identity in the console', { skip }, () => {
   });
 
   /** @proves console.shown-once */
+  test('no name that a directory gives somebody hides who is who, or reads other than it is', async () => {
+    const { page } = await open();
+    await signIn(page);
+    await page.goto(`${workspace.url}/identity/people`);
+    const row = page.getByRole('row').filter({ hasText: 'long@example.test' });
+    await row.getByText('U+202E').waitFor();
+    const edge = page.viewportSize()?.width ?? 0;
+    for (const text of ['long@example.test', 'auditor', 'nothing yet']) {
+      const box = await row.getByText(text, { exact: true }).boundingBox();
+      assert.ok(box && box.x + box.width <= edge, `${text} is out of sight`);
+    }
+    await page.goto(`${workspace.url}/identity/people/long@example.test`);
+    await page.getByRole('heading', { level: 1 }).getByText('U+202E').waitFor();
+    await page.context().close();
+  });
+
   test('a directory’s token is shown once, and can be revoked', async () => {
     const { page, faults } = await open();
     await signIn(page);

@@ -10,14 +10,14 @@ import { sourceInWords } from '../../lib/sign-in-words.ts';
 import { Badge } from '../../ui/badge.tsx';
 import { type Column, DataTable } from '../../ui/data-table.tsx';
 import { Empty, growing, Toolbar } from '../../ui/page.tsx';
-import { Command } from '../../ui/text.tsx';
+import { Command, PlainText } from '../../ui/text.tsx';
 import { Directories } from './directories.tsx';
 import classes from './identity.module.css';
 import { IdentityPage } from './identity-page.tsx';
 import { Roles } from './roles.tsx';
 
 const columns: Column<PersonView>[] = [
-  { header: 'Person', cell: ({ displayName }) => displayName },
+  { header: 'Person', cell: ({ displayName }) => <PlainText text={displayName} /> },
   { header: 'Email', cell: ({ email }) => <span className="gh-break">{email}</span> },
   { header: 'Roles', cell: (person) => <RoleBadges person={person} /> },
   {
@@ -108,7 +108,7 @@ export function RoleBadges({ person: { roles, departed } }: { person: Pick<Perso
           {role}
         </Badge>
       ))}
-      {roles.length === 0 && <span className="gh-quiet">none</span>}
+      {roles.length === 0 && <span className="gh-quiet">no roles</span>}
     </span>
   );
 }

@@ -12,6 +12,7 @@ import { actorName, plural } from '../../lib/words.ts';
 import { Badge } from '../../ui/badge.tsx';
 import { Confirm, FormDialog } from '../../ui/dialog.tsx';
 import { Card, Empty, Fact, Facts, Failure, Page, Section } from '../../ui/page.tsx';
+import { PlainText } from '../../ui/text.tsx';
 import { When } from '../../ui/when.tsx';
 import { SessionTable } from '../settings/session-table.tsx';
 import classes from './identity.module.css';
@@ -47,7 +48,7 @@ export function PersonPage() {
       crumb={crumb}
       heading={
         <>
-          {displayName} <RoleBadges person={person.data} />
+          <PlainText text={displayName} /> <RoleBadges person={person.data} />
         </>
       }
       about={email}
