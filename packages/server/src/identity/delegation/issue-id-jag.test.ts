@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type GroupManifest, identityProviderManifest, resourceServerManifest } from '@gatehouse/protocol';
-import { createRemoteJWKSet, jwtVerify } from 'jose';
+import { createRemoteJWKSet, decodeJwt, jwtVerify } from 'jose';
 import { type AgentClient, createAgentClient, supportTask, type TokenResponse } from '../testing/agent-client.ts';
 import { type House, openHouse } from '../testing/house.ts';
 import { assertCleanLog, assertRefused, type RequestChange } from '../testing/refusals.ts';
+import { issueIdJag } from './issue-id-jag.ts';
 
 /** Two houses: one takes a person to the other (draft-ietf-oauth-identity-assertion-authz-grant, both ends). */
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
@@ -132,6 +133,50 @@ test('the same key there: a task for that person, narrowed, and no second one', 
     { ...change, headers: { dpop: await client.proof(`${there.publicUrl}/oauth/token`) } },
     { status: 400, error: 'invalid_grant', says: /used before/ },
   );
+});
+
+/** @proves id-jag.issue */
+test('an ID-JAG is for whoever has the token, and ends no later than it', async () => {
+  const stranger = await createAgentClient(here, await here.enrol('agent-stranger-prod'));
+  const { access_token: token } = await tokenForUser();
+  await assertRefused(here, stranger, ask(token), { status: 400, error: 'actor_unauthorized', says: /not of/ });
+  const late = await tokenForUser({ expiresAt: here.clock.now() + 100_000 });
+  const { status, body } = await client.post(ask(late.access_token));
+  assert.equal(status, 200, JSON.stringify(body));
+  assert.ok(Number(decodeJwt(String(body.access_token)).exp) <= Number(decodeJwt(late.access_token).exp));
+});
+
+/** @proves law-6.issue */
+test('what changes between the look and the ID-JAG is seen where it is recorded, and none is made', async () => {
+  const changes: [changed: 'agent' | 'task', change: (task: string) => Promise<unknown>][] = [
+    ['task', (task) => here.registry.endTask(task, 'gatehouse')],
+    ['agent', () => here.registry.setAgentState(AGENT, 'suspended', 'gatehouse')],
+  ];
+  for (const [changed, change] of changes) {
+    const details = { ...supportTask, type: 'urn:gatehouse:task' as const };
+    const task = await here.registry.startTask(AGENT, details, { user: USER });
+    const agent = here.registry.snapshot().agents.get(AGENT);
+    assert.ok(agent);
+    await change(task.id);
+    const before = (await here.records('id-jag.issue')).length;
+    const issued = await issueIdJag(
+      { ...here, keys: here.identity.keys },
+      {
+        agent,
+        task: { ...task, user: USER },
+        at: resourceServer(),
+        clientId: THERE,
+        resources: [],
+        scopes: [],
+        jkt: undefined,
+        expiresAt: Math.floor(task.expiresAt / 1000),
+      },
+    );
+    assert.deepEqual(issued, { ok: false, changed });
+    assert.equal((await here.records('id-jag.issue')).length, before);
+  }
+  await here.registry.setAgentState(AGENT, 'active', 'gatehouse');
+  await here.settled();
 });
 
 test('no token of one kind passes for another, at either house', async () => {
