@@ -100,4 +100,9 @@ export const trustDomain: Requirement[] = [
       'An X.509-SVID of a federated trust domain is the one agent that exactly one rule says, and its tokens end with it, its rule and its bundle',
     source: 'RFC 8705 §§2–3; SPIFFE Federation §6',
   },
+  {
+    id: 'spiffe.two-servers',
+    promise: 'An agent of one Gatehouse calls tools behind another with the SVIDs that it has, as far as a rule there says',
+    source: 'docs/how-to/let-agents-in-without-secrets.md',
+  },
 ];

@@ -68,6 +68,7 @@ export async function startWorkspace(
     requireProofNonce?: boolean;
     /** A port for mutual TLS, too. */
     mutualTls?: boolean;
+    trustDomain?: string;
   } = {},
 ): Promise<Workspace> {
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'gatehouse-'));
@@ -85,7 +86,7 @@ export async function startWorkspace(
         port,
         publicUrl: url,
         mutualTls,
-        trustDomain: 'example.test',
+        trustDomain: options.trustDomain ?? 'example.test',
         replica: options.replica ?? 'one',
         ...(options.clients && { clients: options.clients }),
         ...(options.requireProofNonce && { requireProofNonce: true }),
