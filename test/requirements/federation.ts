@@ -129,4 +129,10 @@ export const federation: Requirement[] = [
     promise: 'No apply moves an agent out of the environment of a workload that starts its tasks',
     source: 'docs/how-to/let-agents-in-without-secrets.md',
   },
+  {
+    id: 'workload.svids',
+    promise:
+      'A workload gets SVIDs of an hour at most for what its rule takes or its SVID, one for each proof, recorded before they leave, and is no agent with them',
+    source: 'docs/how-to/let-agents-in-without-secrets.md',
+  },
 ];

@@ -216,6 +216,11 @@ export const laws: Requirement[] = [
     source: 'Law 6',
   },
   {
+    id: 'law-6.workload-svids',
+    promise: 'A stopped workload gets no SVID, and those from before are refused, also when it is active again',
+    source: 'Law 6',
+  },
+  {
     id: 'law-7.tamper',
     promise: 'Edit, deletion, insertion, reorder, truncation and forged checkpoints are found by verification',
     source: 'SECURITY.md#law-7',

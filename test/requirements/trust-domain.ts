@@ -102,7 +102,8 @@ export const trustDomain: Requirement[] = [
   },
   {
     id: 'spiffe.two-servers',
-    promise: 'An agent of one Gatehouse calls tools behind another with the SVIDs that it has, as far as a rule there says',
+    promise:
+      'An agent of one Gatehouse calls tools behind another with the SVIDs that it has, as far as a rule there says',
     source: 'docs/how-to/let-agents-in-without-secrets.md',
   },
 ];

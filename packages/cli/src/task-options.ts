@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { TaskParameters } from '@gatehouse/protocol';
 import type { AgentSvid, TaskRequest } from '@gatehouse/sdk/agent';
-import type { AgentCredential } from '@gatehouse/sdk/credentials';
+import type { AgentCredential, OutsideTokenSource } from '@gatehouse/sdk/credentials';
 import { keyFileOf, readKey } from './agent-key-file.ts';
 import { CliFailure } from './failure.ts';
 import { type IdentityKind, identityKinds } from './identity-kinds.ts';
@@ -92,7 +92,7 @@ function svidOf(options: TaskOptions): { svid?: AgentSvid } {
   return { svid: { cert: resolve(cert), key: resolve(key), ...trustOf(options) } };
 }
 
-function identityOf(given: string): TaskSetup['identity'] {
+export function identityOf(given: string): TaskSetup['identity'] {
   const [, kind = '', of = ''] = /^([a-z]+)(?::(.+))?$/.exec(given) ?? [];
   const known = identityKinds.find((each) => each === kind);
   const needsMore = known === 'file' || known === 'env';
@@ -113,6 +113,15 @@ export async function credentialOf({ agent, keyFile, svid, identity }: TaskSetup
     const { readKeyringKey } = await import('./keyring.ts');
     return sdk.keyCredential(await readKeyringKey(agent));
   }
+  return sdk.outsideTokenCredential(await outsideTokenOf({ ...identity, kind: identity.kind }));
+}
+
+/** Where the tokens of a platform come from. */
+export async function outsideTokenOf(identity: {
+  kind: Exclude<IdentityKind, 'key' | 'keyring'>;
+  of: string;
+}): Promise<OutsideTokenSource> {
+  const sdk = await import('@gatehouse/sdk/credentials');
   const sources = {
     github: sdk.githubToken,
     gitlab: sdk.gitlabToken,
@@ -122,7 +131,7 @@ export async function credentialOf({ agent, keyFile, svid, identity }: TaskSetup
     file: () => sdk.tokenFile(resolve(identity.of)),
     env: () => sdk.tokenVariable(identity.of),
   };
-  return sdk.outsideTokenCredential(sources[identity.kind]());
+  return sources[identity.kind]();
 }
 
 /** `name=value`: whole numbers and true/false are what they look like; quote a text that looks like one: `name="42"`. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createPrivateKey, randomUUID, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -10,7 +10,7 @@ import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import type { TrustDomainView } from '@gatehouse/protocol';
 import * as grpc from '@grpc/grpc-js';
-import { decodeJwt } from 'jose';
+import { decodeJwt, exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { pythonTool } from '../../../test/support/python.ts';
 import { workloadService } from '../src/spiffe/workload-api.ts';
 import { startTown } from './support.ts';
@@ -186,6 +186,60 @@ with WorkloadApiClient('unix://${socket}') as c:
     await town.workspace.operator('POST /agents/:name/kill', { params: { name: town.agentName }, body: {} });
     await assert.rejects(fetchJwt({ audience: ['a'] }), { code: grpc.status.PERMISSION_DENIED });
   });
+});
+
+/** @proves workload.svids */
+test('spiffe serve --identity serves the workload that a rule names, until it is suspended', async () => {
+  const issuer = 'https://issuer.example';
+  const keys = await generateKeyPair('ES256', { extractable: true });
+  await town.workspace.apply([
+    {
+      kind: 'Workload',
+      name: 'tickets',
+      owner: 'owner@example.test',
+      purpose: 'tickets',
+      environment: 'dev',
+      starts: [town.agentName],
+    },
+    {
+      kind: 'TrustRule',
+      name: 'tickets',
+      issuer: { type: 'oidc', url: issuer, jwks: { keys: [{ ...(await exportJWK(keys.publicKey)), kid: 'k' }] } },
+      claims: { sub: 'tickets' },
+      workload: 'tickets',
+      reuse: 'same-key',
+    },
+  ]);
+  const file = join(town.directory, 'token');
+  const token = new SignJWT({ sub: 'tickets' }).setProtectedHeader({ alg: 'ES256', kid: 'k' });
+  token.setIssuer(issuer).setAudience(town.workspace.url).setIssuedAt().setExpirationTime('10m').setJti(randomUUID());
+  writeFileSync(file, await token.sign(keys.privateKey), { mode: 0o600 });
+
+  const path = join(town.directory, 'own', 'workload.sock');
+  const args = ['spiffe', 'serve', '--socket', path, '--identity', `file:${file}`];
+  const { stderr } = await town.run(...args, '--agent', town.agentName);
+  assert.match(stderr, /leave out --agent/);
+  const child = town.start([...args, '--json']);
+  cleanups.push(() => child.kill('SIGKILL'));
+  await once(createInterface({ input: child.stdout as NodeJS.ReadableStream }), 'line');
+  const Client = grpc.makeGenericClientConstructor(workloadService(), 'SpiffeWorkloadAPI');
+  const own = new Client(`unix:${path}`, grpc.credentials.createInsecure()) as unknown as WorkloadClient;
+  cleanups.push(() => own.close());
+  const id = 'spiffe://example.test/env/dev/workload/tickets';
+  const { svids } = await first(own.FetchX509SVID({}, header()));
+  assert.equal(svids[0]?.spiffe_id, id);
+  const jwt = () =>
+    new Promise<string | undefined>((resolve, reject) => {
+      own.FetchJWTSVID({ audience: ['db.example'] }, header(), (error, answer) =>
+        error ? reject(error) : resolve(answer?.svids[0]?.spiffe_id),
+      );
+    });
+  assert.equal(await jwt(), id);
+  await town.workspace.operator('POST /workloads/:name/state', {
+    params: { name: 'tickets' },
+    body: { state: 'suspended' },
+  });
+  await assert.rejects(jwt(), { code: grpc.status.PERMISSION_DENIED });
 });
 
 test('the trust domain is shown, rotated and given a signing request, each also as JSON', async () => {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { outsideProof } from './federation.ts';
 
 /** The trust domain's part of the control API, and the bodies of the routes at which agents get SVIDs. */
 
@@ -70,19 +71,24 @@ export interface TrustDomainApi {
 /** RFC 7523 §2.2, for an agent that has no access token: it says who it is with its own key. */
 const clientAssertion = z.string().max(8_192).optional();
 
+/** Of a workload: what a trust rule takes for it. */
+const proof = outsideProof.optional();
+
 /** Bodies of `POST /svid/x509`, `POST /svid/jwt` and `POST /svid/bundles`. */
 export const svidBodies = {
   x509: z.strictObject({
     /** PKCS #10 of a P-256 key, PEM or DER in base64. */
     csr: z.string().max(8_192),
     clientAssertion,
+    proof,
   }),
   jwt: z.strictObject({
     audience: z.array(z.string().min(1).max(1_024)).min(1).max(4),
     ttlSeconds: z.number().int().min(30).max(3_600).optional(),
     clientAssertion,
+    proof,
   }),
-  bundles: z.strictObject({ clientAssertion }),
+  bundles: z.strictObject({ clientAssertion, proof }),
 } as const;
 
 /** SPIFFE bundles (JWK sets) by trust domain. */

@@ -1,14 +1,17 @@
 import { generateKeyPairSync, type KeyObject, randomUUID, sign, X509Certificate } from 'node:crypto';
 import type { JwtSvidAnswer, SvidBundles, X509SvidAnswer } from '@gatehouse/protocol';
+import * as dpop from 'dpop';
 import { importJWK, type JWK, jwtVerify, SignJWT } from 'jose';
 import type { AgentKey } from './agent-key.ts';
+import type { OutsideTokenSource } from './credentials/outside-token.ts';
 import { GatehouseRequestError } from './errors.ts';
 import { isLoopback, unreachable } from './operator.ts';
+import { createProver, type Prover } from './proofs.ts';
 import { createServerClock, type ServerClock } from './server-clock.ts';
 import { type ServerTrust, serverFetch } from './server-fetch.ts';
 import type { AgentTask } from './task.ts';
 
-/** An agent's SVIDs, replaced in time; every process has its own key, which never leaves it. */
+/** SVIDs of an agent or a workload, replaced in time; every process has its own key, which never leaves it. */
 export interface SvidSource {
   /** The current one; fetched when there is none that lives. Throws GatehouseRequestError. */
   x509(): Promise<X509Svid>;
@@ -35,16 +38,23 @@ export interface X509Svid extends X509SvidAnswer {
   privateKey: KeyObject;
 }
 
-export interface SvidOptions extends ServerTrust {
-  url: string;
-  agent: string;
-  key: AgentKey;
-  /** SVIDs of this task. Without one: of the agent itself, which proves itself with its key. */
-  task?: AgentTask;
-  clock?: { now(): number };
-  /** 0 to 1, as Math.random. */
-  random?: () => number;
-}
+export type SvidOptions = SvidProof &
+  ServerTrust & {
+    url: string;
+    clock?: { now(): number };
+    /** 0 to 1, as Math.random. */
+    random?: () => number;
+  };
+
+export type SvidProof =
+  | {
+      agent: string;
+      key: AgentKey;
+      /** SVIDs of this task. Without one: of the agent itself, which proves itself with its key. */
+      task?: AgentTask;
+    }
+  /** Of the workload that a trust rule has these tokens stand for; one is asked for with every request. */
+  | { workload: OutsideTokenSource };
 
 /** A bundle changes at most a few times in its refresh hint, and a root is published long before it signs. */
 export const BUNDLE_POLL_MS = 60_000;
@@ -66,7 +76,7 @@ export function createSvidSource(options: SvidOptions): SvidSource {
   const url = options.url.replace(/\/+$/, '');
   const { clock = { now: () => Date.now() }, random = Math.random } = options;
   const serverClock = createServerClock(clock);
-  const send = options.task?.fetch ?? serverFetch(options);
+  const connection: Connection = { url, clock: serverClock, prove: proverOf(options, url, serverClock) };
   if (URL.parse(url)?.protocol !== 'https:' && !isLoopback(URL.parse(url)?.hostname ?? ''))
     throw new GatehouseRequestError(0, 'server.insecure', `${url} is not protected: use https, or a loopback address.`);
   const listeners = new Set<SvidListener>();
@@ -87,7 +97,7 @@ export function createSvidSource(options: SvidOptions): SvidSource {
   const fetchX509 = async (): Promise<X509Svid> => {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const at = clock.now();
-    const answer = await post<X509SvidAnswer>(options, send, serverClock, url, '/svid/x509', {
+    const answer = await post<X509SvidAnswer>(connection, '/svid/x509', {
       csr: createCsr(privateKey, publicKey),
     });
     svid = { ...answer, privateKey };
@@ -104,7 +114,7 @@ export function createSvidSource(options: SvidOptions): SvidSource {
     return fetching;
   };
   const fetchBundles = async () => {
-    const answer = await post<SvidBundles>(options, send, serverClock, url, '/svid/bundles', {});
+    const answer = await post<SvidBundles>(connection, '/svid/bundles', {});
     // Authorities that were withdrawn take what they signed with them: from now on nobody accepts it.
     if (svid && !isRooted(svid, answer)) await renew();
     else learn(answer);
@@ -144,7 +154,7 @@ export function createSvidSource(options: SvidOptions): SvidSource {
       });
     },
     jwt: (audience, ttlSeconds) =>
-      post<JwtSvidAnswer>(options, send, serverClock, url, '/svid/jwt', {
+      post<JwtSvidAnswer>(connection, '/svid/jwt', {
         audience,
         ...(ttlSeconds !== undefined && { ttlSeconds }),
       }),
@@ -181,31 +191,65 @@ function isRooted({ certificates }: X509Svid, { trustDomain, bundles }: SvidBund
 export const isRefusal = ({ status }: GatehouseRequestError): boolean =>
   status === 401 || status === 403 || status === 410;
 
-/** Fetches that carry the task's token, or an assertion of the agent's own key. */
-async function post<T>(
-  options: SvidOptions,
-  send: typeof fetch,
-  clock: ServerClock,
-  url: string,
-  path: string,
-  body: object,
-  isRepeated = false,
-): Promise<T> {
+interface Connection {
+  url: string;
+  clock: ServerClock;
+  prove: Prove;
+}
+
+/** What one request proves who asks with, and what sends it. */
+type Prove = (path: string) => Promise<{
+  send: typeof fetch;
+  body: object;
+  headers: Record<string, string>;
+  /** True when the answer has told what a second try would get right. */
+  learn(response: Response): boolean;
+}>;
+
+function proverOf(options: SvidOptions, url: string, clock: ServerClock): Prove {
+  const send = serverFetch(options);
+  const plain = { send, headers: {}, learn: () => false };
+  if ('workload' in options) {
+    // The key of this process: some rules take a token again, with the key of its first use.
+    let prover: Promise<Prover> | undefined;
+    return async (path) => {
+      prover ??= dpop.generateKeyPair('ES256').then((keys) => createProver(keys, clock.nowSeconds));
+      const [proofs, token] = [await prover, await options.workload(url)];
+      return {
+        send,
+        body: { proof: { token } },
+        headers: { dpop: await proofs.proof(url + path, 'POST', token) },
+        learn: (response) => [clock.learn(response), proofs.learn(url, response)].includes(true),
+      };
+    };
+  }
   const { task, agent, key } = options;
-  const proof = task ? {} : { clientAssertion: await createAssertion(agent, key, url, clock.nowSeconds()) };
-  const response = await send(url + path, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', accept: 'application/json' },
-    body: JSON.stringify({ ...body, ...proof }),
-    redirect: 'error',
-    signal: AbortSignal.timeout(TIMEOUT_MS),
-  }).catch((cause: unknown) => {
-    throw unreachable(url, cause);
+  // The task's own fetch carries its token, and knows how to try again.
+  if (task) return async () => ({ ...plain, send: task.fetch, body: {} });
+  return async () => ({
+    ...plain,
+    body: { clientAssertion: await createAssertion(agent, key, url, clock.nowSeconds()) },
+    learn: (response) => clock.learn(response),
   });
+}
+
+async function post<T>(connection: Connection, path: string, body: object, isRepeated = false): Promise<T> {
+  const { url, prove } = connection;
+  const proven = await prove(path);
+  const response = await proven
+    .send(url + path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'application/json', ...proven.headers },
+      body: JSON.stringify({ ...body, ...proven.body }),
+      redirect: 'error',
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    })
+    .catch((cause: unknown) => {
+      throw unreachable(url, cause);
+    });
   const answer = (await response.json().catch(() => ({}))) as T & { title?: string; detail?: string };
   if (response.ok) return answer;
-  // The refusal has told the time: once more, with an assertion of that time.
-  if (clock.learn(response) && !task && !isRepeated) return post(options, send, clock, url, path, body, true);
+  if (proven.learn(response) && !isRepeated) return post(connection, path, body, true);
   throw new GatehouseRequestError(
     response.status,
     answer.title ?? 'invalid_response',

@@ -2,42 +2,33 @@ import { once } from 'node:events';
 import { chmodSync, unlinkSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { createAgent } from '@gatehouse/sdk/agent';
-import { createSvidSource } from '@gatehouse/sdk/svid';
+import { createSvidSource, type SvidProof } from '@gatehouse/sdk/svid';
 import { keyFileOf, readKey } from '../agent-key-file.ts';
 import { CliFailure } from '../failure.ts';
 import { clean } from '../output.ts';
 import { type ServerOptions, trustOf, urlOf } from '../server-address.ts';
+import { identityOf, outsideTokenOf } from '../task-options.ts';
 import type { Run } from '../verb.ts';
 
 interface Options extends ServerOptions {
   agent?: string;
   keyFile?: string;
   socket: string;
+  identity?: string;
   task?: string;
 }
 
 export const spiffeServe: Run<Options> = async ({ options, out }) => {
-  const agent = options.agent ?? process.env.GATEHOUSE_AGENT;
-  if (!agent)
-    throw new CliFailure(
-      'usage',
-      'option.missing',
-      '--agent (or GATEHOUSE_AGENT) is missing; `gatehouse agents` lists them.',
-    );
   const url = urlOf(options);
-  const trust = trustOf(options);
-  const key = await readKey(agent, keyFileOf(agent, options.keyFile));
+  const proof =
+    options.identity === undefined ? await agentOf(options, url) : await workloadOf(options, options.identity);
   const path = resolve(options.socket);
   const [{ credentialsOf, createWorkloadApi, listen }, { prepareSocket }] = await Promise.all([
     import('../spiffe/workload-server.ts'),
     import('../spiffe/socket.ts'),
   ]);
   await prepareSocket(path);
-  const task =
-    options.task === undefined
-      ? undefined
-      : await (await createAgent({ url, agent, key, ...trust })).resumeTask(options.task);
-  const source = createSvidSource({ url, agent, key, ...trust, ...(task && { task }) });
+  const source = createSvidSource({ url, ...proof, ...trustOf(options) });
   const api = createWorkloadApi(source);
   await listen(api.server, path, credentialsOf());
   chmodSync(path, 0o600);
@@ -60,3 +51,32 @@ export const spiffeServe: Run<Options> = async ({ options, out }) => {
     // The listener has removed it already.
   }
 };
+
+async function agentOf(options: Options, url: string): Promise<SvidProof> {
+  const agent = options.agent ?? process.env.GATEHOUSE_AGENT;
+  if (!agent)
+    throw new CliFailure(
+      'usage',
+      'option.missing',
+      '--agent (or GATEHOUSE_AGENT) is missing; `gatehouse agents` lists them. A workload is served with --identity.',
+    );
+  const key = await readKey(agent, keyFileOf(agent, options.keyFile));
+  if (options.task === undefined) return { agent, key };
+  return {
+    agent,
+    key,
+    task: await (await createAgent({ url, agent, key, ...trustOf(options) })).resumeTask(options.task),
+  };
+}
+
+/** The rule that takes the tokens says which workload it is. */
+async function workloadOf({ agent, keyFile, task }: Options, given: string): Promise<SvidProof> {
+  const { kind, of } = identityOf(given);
+  if (kind === 'key' || kind === 'keyring' || agent !== undefined || keyFile !== undefined || task !== undefined)
+    throw new CliFailure(
+      'usage',
+      'option.invalid',
+      '--identity is the platform of a workload, which has no key here: leave out --agent, --key-file and --task.',
+    );
+  return { workload: await outsideTokenOf({ kind, of }) };
+}

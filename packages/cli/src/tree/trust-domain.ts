@@ -65,9 +65,9 @@ export function addTrustDomainVerbs(program: Command): void {
   const spiffe = addGroup(program, 'spiffe', 'SPIFFE on the agent’s side');
   addVerb(spiffe, {
     usage: 'serve',
-    summary: 'serve the SPIFFE Workload API to the agent’s processes',
+    summary: 'serve the SPIFFE Workload API to the processes of an agent or a workload',
     details:
-      'Runs until Ctrl-C. Whoever can open the socket is the agent: its directory must be this user’s alone. Set SPIFFE_ENDPOINT_SOCKET to what it prints.',
+      'Runs until Ctrl-C. Whoever can open the socket is the agent or workload: its directory must be this user’s alone. Set SPIFFE_ENDPOINT_SOCKET to what it prints.',
     options: [
       option('--agent <name>', 'registered name of the agent (or GATEHOUSE_AGENT)'),
       option(
@@ -76,12 +76,20 @@ export function addTrustDomainVerbs(program: Command): void {
       ),
       option('--socket <path>', 'where to listen; the directory is made if it is not there').makeOptionMandatory(),
       option('--task <id>', 'SVIDs of this running task, and not of the agent itself'),
+      option(
+        '--identity <kind>',
+        'SVIDs of a workload, by the tokens of its platform: github, gitlab, kubernetes, gcp, azure, file:PATH or env:NAME',
+      ),
     ],
     server: true,
     examples: [
       [
         'spiffe serve --agent agent-coding-copilot-staging --socket ~/.gatehouse-spiffe/api.sock',
         'For go-spiffe, py-spiffe, Envoy …',
+      ],
+      [
+        'spiffe serve --identity kubernetes --socket /run/gatehouse/api.sock',
+        'Of the workload that a trust rule names.',
       ],
     ],
     load: async () => (await import('../commands/spiffe-serve.ts')).spiffeServe,

@@ -10,7 +10,13 @@ import { forgetExpired } from './authorization-server/used-assertions.ts';
 import { createPeers, type Peers } from './client-certificate/peers.ts';
 import { createCompanyTokens } from './delegation/company-tokens.ts';
 import { createDelegations, type Delegations } from './delegation/delegations.ts';
-import { createFederation, createFederationDoors, createIssuerKeys, type Federation } from './federation/index.ts';
+import {
+  createFederation,
+  createFederationDoors,
+  createIssuerKeys,
+  createWorkloadProofs,
+  type Federation,
+} from './federation/index.ts';
 import {
   accessTokenKeys,
   createKeyInventory,
@@ -109,7 +115,11 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
     },
   });
   const peers = createPeers({ svids: core, standingOf: federation.standingOf, clock });
-  const trustDomain = { ...core, ...createSvidRoutes({ ...dependencies, trustDomain: core, reader, proofs, peers }) };
+  const proveWorkload = createWorkloadProofs({ ...dependencies, federation, proofs, peers, svids: core });
+  const trustDomain = {
+    ...core,
+    ...createSvidRoutes({ ...dependencies, trustDomain: core, reader, proofs, peers, proveWorkload }),
+  };
   const tokenEndpoint = publicUrl + endpoints.token;
   return {
     tokens: reader,
@@ -129,7 +139,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
       svids: core,
       mutualTlsUrl,
       federation,
-      doors: createFederationDoors({ ...dependencies, federation, proofs, tokenEndpoint }),
+      doors: createFederationDoors({ ...dependencies, federation, proofs, proveWorkload, tokenEndpoint }),
     }),
     txnTokens: createTxnTokens({ keys, clock, publicUrl }),
     keys,

@@ -13,6 +13,7 @@ import { checkSteps, objectsAfter, planSteps, readStored, type Step, type Stored
 import { endTasksOf } from './task-rows.ts';
 import type { ApplyOptions } from './types.ts';
 import { validateWithin } from './validate.ts';
+import { followWorkload } from './workloads.ts';
 
 /** Rolls a transaction back that was only made to see what it would do. */
 class Rehearsed extends Error {
@@ -210,6 +211,18 @@ async function followUp(
     case 'Person':
       raise(changes, `person:${manifest.email}`);
       if (!after) await endTasksOf(transaction, { user: manifest.email }, 'ended', now, changes);
+      return;
+    case 'Workload':
+      return followWorkload(
+        transaction,
+        {
+          before: before?.kind === 'Workload' ? before : null,
+          after: after?.kind === 'Workload' ? after : null,
+        },
+        changes,
+      );
+    case 'TrustRule':
+      raise(changes, `trust-rule:${manifest.name}`);
       return;
     case 'Group': {
       const was = before?.kind === 'Group' ? before : undefined;

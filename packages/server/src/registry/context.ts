@@ -52,6 +52,8 @@ export function raise(changes: ChangeSet, fence: string): void {
   const [what = '', key = ''] = fence.split(/:(.*)/s);
   if (what === 'policy') announce(changes, 'policy', 'policy');
   else if (what === 'person') announce(changes, 'object', `Person/${key}`);
+  else if (what === 'workload') announce(changes, 'object', `Workload/${key}`);
+  else if (what === 'trust-rule') announce(changes, 'object', `TrustRule/${key}`);
   else if (what === 'server') announce(changes, 'definition', key);
   else if (what === 'tool') announce(changes, 'definition', key.slice(0, key.indexOf('/')));
   else announce(changes, what as 'agent' | 'task' | 'token', key);

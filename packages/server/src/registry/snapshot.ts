@@ -116,6 +116,9 @@ function expiredTokens({ revokedTokens }: Snapshot, now: number): string[] {
   return [...revokedTokens].filter(([, expiresAt]) => expiresAt <= now).map(([id]) => id);
 }
 
+/** Objects with a fence of their own. */
+const fenceOf = { Person: 'person', Workload: 'workload', TrustRule: 'trust-rule' } as const;
+
 /** Tools that are in storage but not yet in memory have no fence here, which is 0, and so fail closed. */
 async function readFences(
   db: Database,
@@ -125,7 +128,10 @@ async function readFences(
 ): Promise<Tables['fences'][]> {
   const keys = new Set<string>();
   for (const name of touched.agents) keys.add(`agent:${name}`);
-  for (const { kind, name } of [...touched.objects].map(splitKey)) if (kind === 'Person') keys.add(`person:${name}`);
+  for (const { kind, name } of [...touched.objects].map(splitKey)) {
+    const fence = fenceOf[kind as keyof typeof fenceOf];
+    if (fence) keys.add(`${fence}:${name}`);
+  }
   for (const name of serverNames) {
     keys.add(`server:${name}`);
     for (const tool of current.servers.get(name)?.tools.keys() ?? []) keys.add(`tool:${name}/${tool}`);

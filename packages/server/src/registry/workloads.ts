@@ -1,7 +1,7 @@
 import type { Lifecycle, WorkloadManifest } from '@gatehouse/protocol';
 import { GatehouseError } from '../platform/index.ts';
 import type { Database, DatabaseTransaction } from '../storage/index.ts';
-import { announce, type ChangeSet, type Context, emptyChangeSet, flush, showOwn } from './context.ts';
+import { type ChangeSet, type Context, emptyChangeSet, flush, raise, showOwn } from './context.ts';
 import { fromObjectRow } from './objects.ts';
 import { endTasksOf } from './task-rows.ts';
 
@@ -14,7 +14,7 @@ export interface Workload {
   manifest: WorkloadManifest;
   spiffeId: string;
   state: Lifecycle;
-  /** Raised by every change of state. */
+  /** Raised by every change of state or environment, and by deleting the manifest: SVIDs from before are refused. */
   epoch: number;
   killedAt: number | null;
 }
@@ -124,7 +124,7 @@ async function setStateWithin(
     killed || state === 'retired'
       ? await endTasksOf(transaction, { vouchedBy: before.spiffeId }, killed ? 'killed' : 'ended', now, changes)
       : 0;
-  announce(changes, 'object', `Workload/${name}`);
+  raise(changes, `workload:${name}`);
   changes.records.push({
     operation: `workload.${killed ? 'kill' : operations[state]}`,
     by,
@@ -138,6 +138,24 @@ async function setStateWithin(
   await flush(context, transaction, changes);
   const after = await readWorkload(transaction, context.trustDomain, name);
   return { workload: after ?? before, changes };
+}
+
+/** What an apply makes of a workload that was there before: its SVIDs are refused where it is no longer what it was. */
+export async function followWorkload(
+  transaction: DatabaseTransaction,
+  { before, after }: { before: WorkloadManifest | null; after: WorkloadManifest | null },
+  changes: ChangeSet,
+): Promise<void> {
+  const name = (before ?? after)?.name as string;
+  raise(changes, `workload:${name}`);
+  if (!before || (after?.state === before.state && after.environment === before.environment)) return;
+  await transaction
+    .insertInto('workload_lives')
+    .values({ name, state: 'draft', epoch: 2, killed_at: null })
+    .onConflict((conflict) =>
+      conflict.column('name').doUpdateSet((eb) => ({ epoch: eb('workload_lives.epoch', '+', 1) })),
+    )
+    .execute();
 }
 
 const operations = { active: 'activate', suspended: 'suspend', retired: 'retire' } as const;

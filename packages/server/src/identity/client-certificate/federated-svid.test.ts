@@ -6,6 +6,7 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import type { Manifest } from '@gatehouse/protocol';
 import * as dpop from 'dpop';
 import { onEachDatabase } from '../people/testing/databases.ts';
+import { supportTask } from '../testing/agent-client.ts';
 import { authenticate, claimsOf } from '../testing/calls.ts';
 import { type CertifiedClient, createCertifiedClient } from '../testing/certified-client.ts';
 import { agentManifest, type House, openHouse } from '../testing/house.ts';
@@ -116,6 +117,16 @@ onEachDatabase('an X.509-SVID of a federated trust domain', (database) => {
       rule('narrow', { claims: { sub: foreignId('/narrow'), team: 'x' } }),
       rule('going'),
       rule('moving'),
+      {
+        kind: 'Workload',
+        name: 'tickets',
+        owner: 'owner@example.test',
+        purpose: 'ticket system',
+        environment: 'prod',
+        state: 'active',
+        starts: ['agent-a'],
+      },
+      rule('tickets', { agent: undefined, workload: 'tickets' }),
     );
     await house.identity.trustDomain.tick();
     await house.settled();
@@ -381,6 +392,31 @@ onEachDatabase('an X.509-SVID of a federated trust domain', (database) => {
       const { body } = await ask(svid('/stopped'));
       assert.equal(body.error, 'unauthorized_client');
     });
+  });
+
+  test('starts tasks as the workload that a rule lets it stand for, gets no token as such, and no SVID of this trust domain', async () => {
+    const own = await issue('/tickets');
+    const client = await connect(own);
+    const post = async (path: string, body: object) => {
+      const headers = { 'content-type': 'application/json' };
+      const response = await client.fetch(house.mutualTlsUrl + path, {
+        method: 'POST',
+        headers,
+        body: JSON.stringify(body),
+      });
+      return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+    };
+    const start = () => post('/workload/tasks', { agent: 'agent-a', task: supportTask });
+    const { status, body } = await start();
+    assert.equal(status, 200, JSON.stringify(body));
+    assert.equal((body.task as { vouchedBy: string }).vouchedBy, 'spiffe://example.test/env/prod/workload/tickets');
+    await refused(client, 'invalid_client', /failed/);
+    assert.equal((await post('/svid/x509', { csr: createCsr().pem })).body.title, 'svid.federated');
+    await house.apply(rule('tickets', { agent: undefined, workload: 'tickets', state: 'suspended' }));
+    assert.equal((await start()).body.title, 'trust.no-match');
+    await house.apply(rule('tickets', { agent: undefined, workload: 'tickets' }));
+    await house.registry.setWorkloadState('tickets', 'suspended', OWNER);
+    assert.equal((await start()).body.title, 'workload.suspended');
   });
 
   describe('has its token ended, over the connection that it has,', () => {

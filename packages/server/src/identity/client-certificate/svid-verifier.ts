@@ -8,7 +8,7 @@ export interface SvidVerifier {
   isOwn(spiffeId: string): boolean;
   /** Undefined for IDs of other trust domains, and for paths that we do not give. */
   principalOf(spiffeId: string): Principal | undefined;
-  /** Why a verified SVID of one of our agents may do nothing now; undefined: it may. */
+  /** Why a verified SVID of one of our agents or workloads may do nothing now; undefined: it may. */
   whyRefused(svid: VerifiedSvid): Promise<string | undefined>;
 }
 
@@ -31,6 +31,6 @@ export interface VerifiedSvid {
   spiffeId: string;
   /** Milliseconds since the epoch. */
   notAfter: number;
-  /** Of our own agents only: the agent's epoch when it was made. */
-  agentEpoch?: number;
+  /** Of our own agents and workloads only: the epoch that theirs was when it was made. */
+  epoch?: number;
 }

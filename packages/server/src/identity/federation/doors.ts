@@ -1,20 +1,14 @@
-import { hash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Enrolled, enrolBody, outsideProof, type Task, taskDetails } from '@gatehouse/protocol';
 import { z } from 'zod';
 import { GatehouseError, isJsonObject, limits, parseStrictJson, toProblem } from '../../platform/index.ts';
 import type { DatabaseTransaction } from '../../storage/index.ts';
 import { CredentialError } from '../tokens/credential-error.ts';
-import {
-  jwkThumbprint,
-  MalformedJws,
-  type PublicKeyMembers,
-  parseCompactJws,
-  publicKeyMembers,
-} from '../tokens/jws.ts';
 import type { Proofs } from '../tokens/proof.ts';
 import type { Federation, FederationDependencies } from './federation.ts';
 import { agentOfJoinToken, useJoinToken } from './join-tokens.ts';
+import { provenKey } from './proven-key.ts';
+import type { ProveWorkload } from './workload-proof.ts';
 
 /**
  * Two doors for those who have no key here: an agent enrols one (`POST /enrol`), a workload starts a task of an agent
@@ -27,6 +21,7 @@ export type DoorAnswer = (request: IncomingMessage, response: ServerResponse) =>
 interface DoorDependencies extends Omit<FederationDependencies, 'issuerKeys'> {
   federation: Federation;
   proofs: Proofs;
+  proveWorkload: ProveWorkload;
   tokenEndpoint: string;
 }
 
@@ -88,73 +83,29 @@ async function enrol(deps: DoorDependencies, request: IncomingMessage, body: unk
   };
 }
 
-/**
- * Proof of possession: a DPoP proof (RFC 9449) by the key that is to be enrolled or bound, whose `ath` is the digest of the credential beside
- * it. So neither can be taken from one request and used with another key.
- */
-function provenKey(
-  { proofs, publicUrl }: Pick<DoorDependencies, 'proofs' | 'publicUrl'>,
-  request: IncomingMessage,
-  path: string,
-  credential: string,
-): { members: PublicKeyMembers; thumbprint: string } {
-  const proof = request.headers.dpop;
-  if (typeof proof !== 'string')
-    throw new CredentialError(
-      'invalid_dpop_proof',
-      'proof.missing',
-      'Send a DPoP proof (RFC 9449) by the key that is to be enrolled.',
-    );
-  let members: PublicKeyMembers | string;
-  try {
-    members = publicKeyMembers(parseCompactJws(proof, 4_096).header.jwk);
-  } catch (cause) {
-    if (!(cause instanceof MalformedJws)) throw cause;
-    members = cause.message;
-  }
-  if (typeof members === 'string')
-    throw new CredentialError('invalid_dpop_proof', 'proof.invalid', `The DPoP proof is refused: ${members}.`);
-  const thumbprint = jwkThumbprint(members);
-  const token = { hash: hash('sha256', credential, 'base64url'), boundTo: thumbprint };
-  proofs.check({ proof, method: 'POST', url: publicUrl + path, token });
-  return { members, thumbprint };
-}
-
-const startBody = z.strictObject({ proof: outsideProof, agent: z.string().max(64), task: z.unknown() });
+const startBody = z.strictObject({ proof: outsideProof.optional(), agent: z.string().max(64), task: z.unknown() });
 
 /**
- * What a workload states is trusted, unlike what an agent states: its rule vouches for it (law 9). A DPoP proof is needed only for a token
+ * What a workload states is trusted, unlike what an agent states: its manifest vouches for it (law 9). A DPoP proof is needed only for a token
  * that is to be presented more than once. A request that starts nothing uses no proof up.
  */
 async function startTask(deps: DoorDependencies, request: IncomingMessage, body: unknown): Promise<{ task: Task }> {
-  const { registry, federation, recordChange } = deps;
+  const { registry, recordChange, proveWorkload } = deps;
   const { proof, agent, task } = parse(startBody, body);
   const details = parse(taskDetails.options[1], task);
-  const vouched = await federation.vouch(proof);
-  const { workload: name, name: rule } = vouched.rule;
-  if (name === undefined)
-    throw new GatehouseError(
-      'forbidden',
-      'workload.not-one',
-      'This proof stands for an agent. Agents start their tasks at the token endpoint.',
-    );
-  const key =
-    request.headers.dpop === undefined
-      ? ''
-      : provenKey(deps, request, doorPaths.startTask, vouched.credential).thumbprint;
-  const workload = await registry.activeWorkload(name);
+  const { workload, via, source, use } = await proveWorkload(request, doorPaths.startTask, proof);
   // The workload is looked at again in the transaction that starts the task: one stopped meanwhile starts nothing (law 6).
   const started = await registry.startTask(agent, details, {
     vouchedBy: workload.spiffeId,
     async within(transaction, { id }) {
-      await vouched.use(transaction, key);
+      await use(transaction);
       await recordChange(transaction, {
         operation: 'workload.prove',
         by: workload.spiffeId,
         agent,
         task: id,
         environment: workload.manifest.environment,
-        changes: [`by trust rule ${rule}`, `proven: ${vouched.source}`, `to start a task of ${agent}`],
+        changes: [`by ${via}`, `proven: ${source}`, `to start a task of ${agent}`],
       });
     },
   });

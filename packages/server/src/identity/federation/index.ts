@@ -7,3 +7,4 @@ export { lintTrustRule } from './lint.ts';
 export { audienceOf, isSignedBy, type OutsideToken, readOutsideToken, timeProblem } from './outside-token.ts';
 export { listTrustRules } from './rules-view.ts';
 export { useProof } from './used-proofs.ts';
+export { createWorkloadProofs, type ProveWorkload } from './workload-proof.ts';

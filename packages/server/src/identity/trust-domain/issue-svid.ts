@@ -37,7 +37,7 @@ export function createIssuer(
       const grounds = groundsOf(dependencies, subject);
       await authorities.ensure();
       const notAfter = endOf(clock.now(), SVID_MAX_TTL_MS, grounds, expiresAt);
-      const issued = sign({ spki, uri: spiffeIdOf(trustDomain, subject), notAfter }, grounds.epoch);
+      const issued = sign({ spki, uri: spiffeIdOf(subject), notAfter }, grounds.epoch);
       if (issued.notAfter <= clock.now()) throw overdue(authorities.signer().notAfter);
       await record(recordGuarded, grounds, issued.spiffeId, [
         `X.509-SVID ${issued.thumbprint} until ${new Date(issued.notAfter).toISOString()}, via ${via}, epoch ${grounds.epoch}`,
@@ -50,7 +50,7 @@ export function createIssuer(
       const now = clock.now();
       const life = Math.min(ttlSeconds, trustDomainLimits.jwtSvidMaxTtlSeconds) * 1000;
       const end = seconds(endOf(now, life, grounds, expiresAt));
-      const sub = spiffeIdOf(trustDomain, subject);
+      const sub = spiffeIdOf(subject);
       const { kid, key } = jwtSigner();
       const claims = {
         sub,
@@ -58,7 +58,7 @@ export function createIssuer(
         exp: end / 1000,
         iat: Math.floor(now / 1000),
         jti: newId('cred', now),
-        ...('agent' in subject && { gatehouse: { agent_epoch: grounds.epoch } }),
+        gatehouse: { ['agent' in subject ? 'agent_epoch' : 'workload_epoch']: grounds.epoch },
       };
       const token = signCompactJws({ alg: 'ES256', kid, typ: 'JWT' }, claims, key);
       await record(recordGuarded, grounds, sub, [
@@ -110,13 +110,13 @@ function groundsOf({ registry, storage, clock }: TrustDomainDependencies, subjec
     return {
       guards: subject.guards,
       end: Number.MAX_SAFE_INTEGER,
-      epoch: 0,
-      environment: subject.workload.environment,
+      epoch: subject.workload.epoch,
+      environment: subject.workload.manifest.environment,
     };
   const { name } = subject.agent;
   const version = snapshot.fences.get(`agent:${name}`) ?? 0;
   const agent = snapshot.agents.get(name);
-  if (!agent || agent.epoch !== subject.agent.epoch) throw changed(name);
+  if (!agent || agent.epoch !== subject.agent.epoch) throw changed(`agent:${name}`);
   const stopped = whyStopped(agent);
   if (stopped) throw new GatehouseError('forbidden', stopped.code, stopped.message);
   const { task } = subject;
@@ -165,7 +165,7 @@ async function record(recordGuarded: RecordGuarded, grounds: Grounds, by: string
   }
   if (written.ok) return;
   if (written.failed === `task:${task}`) throw over(task as string);
-  throw changed(written.failed.startsWith('agent:') ? written.failed.slice('agent:'.length) : (agent ?? 'it'));
+  throw changed(written.failed);
 }
 
 function endOf(now: number, lifeMs: number, { end }: Grounds, expiresAt = Number.MAX_SAFE_INTEGER): number {
@@ -223,8 +223,17 @@ function addressBytes(address: string): Buffer {
   return Buffer.from([...left, ...middle, ...right].map((group) => group.padStart(4, '0')).join(''), 'hex');
 }
 
-const changed = (name: string) =>
-  new GatehouseError('conflict', 'agent.changed', `Agent ${name} was changed or stopped just now. Try again.`);
+/** `fence` names it: `agent:NAME`, `workload:NAME`, `trust-rule:NAME`. */
+function changed(fence: string): GatehouseError {
+  const [kind = '', name = ''] = fence.split(/:(.*)/s);
+  const what =
+    { agent: 'Agent', workload: 'The workload', 'trust-rule': 'The trust rule' }[kind] ?? 'What it rests on,';
+  return new GatehouseError(
+    'conflict',
+    `${kind}.changed`,
+    `${what} ${name} was changed or stopped just now. Try again.`,
+  );
+}
 const overdue = (end: number) =>
   new GatehouseError(
     'unavailable',

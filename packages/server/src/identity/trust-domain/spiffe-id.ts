@@ -43,9 +43,8 @@ export const isTrustDomain = (text: string): boolean =>
   text.length <= MAX_TRUST_DOMAIN_BYTES && TRUST_DOMAIN.test(text);
 
 /** `…/agent/NAME`, `…/agent/NAME/task/ID`, `…/workload/NAME`. */
-export function spiffeIdOf(trustDomain: string, subject: SvidSubject): string {
-  if ('workload' in subject)
-    return `spiffe://${trustDomain}/env/${subject.workload.environment}/workload/${subject.workload.name}`;
+export function spiffeIdOf(subject: SvidSubject): string {
+  if ('workload' in subject) return subject.workload.spiffeId;
   const { agent, task } = subject;
   return task ? `${agent.spiffeId}/task/${task.id}` : agent.spiffeId;
 }

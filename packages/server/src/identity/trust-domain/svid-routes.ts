@@ -1,11 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type JwtSvidAnswer, type SvidBundles, svidBodies, type Task, type X509SvidAnswer } from '@gatehouse/protocol';
+import {
+  type JwtSvidAnswer,
+  type OutsideProof,
+  type SvidBundles,
+  svidBodies,
+  type X509SvidAnswer,
+} from '@gatehouse/protocol';
 import type { z } from 'zod';
 import { type Clock, GatehouseError, type Log, limits, parseStrictJson, toProblem } from '../../platform/index.ts';
 import type { Agent, Registry } from '../../registry/index.ts';
 import type { Storage } from '../../storage/index.ts';
 import { verifyClientAssertion } from '../authorization-server/client-assertion.ts';
 import type { Peers } from '../client-certificate/peers.ts';
+import type { ProveWorkload } from '../federation/index.ts';
 import type { TokenReader } from '../tokens/authenticate.ts';
 import { whyStopped } from '../tokens/authenticate.ts';
 import { checkBinding } from '../tokens/binding.ts';
@@ -13,11 +20,12 @@ import { unauthenticated } from '../tokens/challenge.ts';
 import { CredentialError } from '../tokens/credential-error.ts';
 import type { Proofs } from '../tokens/proof.ts';
 import { MCP_PATH } from '../tokens/resources.ts';
+import { readCsr } from './csr.ts';
 import { trustDomainLimits } from './limits.ts';
 import type { TrustDomainCore } from './trust-domain.ts';
-import type { TrustDomain, VerifiedSvid } from './types.ts';
+import type { SvidSubject, TrustDomain, VerifiedSvid } from './types.ts';
 
-/** The routes at which agents get SVIDs, and the bundle endpoint (SPIFFE Federation §5.2: HTTPS GET, nobody is asked who they are). */
+/** The routes at which agents and workloads get SVIDs, and the bundle endpoint (SPIFFE Federation §5.2: HTTPS GET, nobody is asked who they are). */
 export interface SvidRouteDependencies {
   trustDomain: TrustDomainCore;
   storage: Storage;
@@ -30,17 +38,19 @@ export interface SvidRouteDependencies {
   reader: TokenReader;
   proofs: Proofs;
   peers: Peers;
+  proveWorkload: ProveWorkload;
 }
 
 export const bundlePath = '/.well-known/spiffe/bundle';
 const bundlePaths = new Set([bundlePath, '/spiffe/bundle']);
 
-/** An agent that has proven itself, and for how much of itself. */
+/** Who has proven themselves, and for how much of themselves. */
 interface Proven {
-  agent: Agent;
   /** With a task the SVID is that task's, and never the agent's own: a task must not become more than it is (law 5). */
-  task: Task | null;
+  subject: SvidSubject;
   via: string;
+  /** Uses up what was proven with. */
+  use?: () => Promise<void>;
   /** An SVID that another one renews does not outlive what that one could. */
   expiresAt?: number;
 }
@@ -59,10 +69,15 @@ export function createSvidRoutes(dependencies: SvidRouteDependencies): Pick<Trus
   };
 
   const x509 = async (body: z.output<typeof svidBodies.x509>, proven: Proven): Promise<X509SvidAnswer> => {
-    const { agent, task, via, expiresAt } = proven;
-    allow(agent.name);
+    const { subject, via, expiresAt, use } = proven;
+    allow(nameOf(subject));
+    if (use) {
+      // A request that cannot be answered uses nothing up.
+      readCsr(body.csr);
+      await use();
+    }
     const issued = await trustDomain.issueX509({
-      subject: { agent, task },
+      subject,
       csr: body.csr,
       via,
       ...(expiresAt !== undefined && { expiresAt }),
@@ -76,10 +91,11 @@ export function createSvidRoutes(dependencies: SvidRouteDependencies): Pick<Trus
   };
 
   const jwt = async (body: z.output<typeof svidBodies.jwt>, proven: Proven): Promise<JwtSvidAnswer> => {
-    const { agent, task, via, expiresAt } = proven;
-    allow(agent.name);
+    const { subject, via, expiresAt, use } = proven;
+    allow(nameOf(subject));
+    await use?.();
     return trustDomain.issueJwt({
-      subject: { agent, task },
+      subject,
       audience: body.audience,
       via,
       ...(body.ttlSeconds !== undefined && { ttlSeconds: body.ttlSeconds }),
@@ -88,10 +104,7 @@ export function createSvidRoutes(dependencies: SvidRouteDependencies): Pick<Trus
   };
 
   type Answer = (body: never, proven: Proven) => Promise<object>;
-  const posts: Record<
-    string,
-    { schema: z.ZodType<{ clientAssertion?: string | undefined }>; mints: boolean; answer: Answer }
-  > = {
+  const posts: Record<string, { schema: z.ZodType<Given>; mints: boolean; answer: Answer }> = {
     '/svid/x509': { schema: svidBodies.x509, mints: true, answer: x509 },
     '/svid/jwt': { schema: svidBodies.jwt, mints: true, answer: jwt },
     '/svid/bundles': { schema: svidBodies.bundles, mints: false, answer: bundles },
@@ -108,7 +121,7 @@ export function createSvidRoutes(dependencies: SvidRouteDependencies): Pick<Trus
         `The body is refused: ${issue?.path.join('.') || 'it'}: ${issue?.message}.`,
       );
     }
-    const proven = await prove(dependencies, request, path, parsed.data.clientAssertion);
+    const proven = await prove(dependencies, request, path, parsed.data);
     return answer(parsed.data as never, proven);
   }
 
@@ -150,36 +163,47 @@ export function createSvidRoutes(dependencies: SvidRouteDependencies): Pick<Trus
   };
 }
 
-/** One of three: an access token with its DPoP proof (its task), a client assertion (the agent), or an X.509-SVID over mTLS (what it names). */
+/** What a body may prove with. */
+interface Given {
+  clientAssertion?: string | undefined;
+  proof?: OutsideProof | undefined;
+}
+
+/**
+ * One of four: an access token with its DPoP proof (its task), a client assertion (the agent), an outside proof (the workload of its trust rule), or
+ * an X.509-SVID over mTLS (what it names).
+ */
 async function prove(
   dependencies: SvidRouteDependencies,
   request: IncomingMessage,
   path: string,
-  clientAssertion: string | undefined,
+  { clientAssertion, proof }: Given,
 ): Promise<Proven> {
   const { publicUrl, mutualTlsUrl = publicUrl, peers } = dependencies;
   const { authorization, host } = request.headers;
   // Where it was sent, as far as that is an address of ours: what a client calls us decides nothing else.
   const base = host?.toLowerCase() === new URL(mutualTlsUrl).host ? mutualTlsUrl : publicUrl;
-  if (authorization !== undefined && clientAssertion !== undefined)
+  if ([authorization, clientAssertion, proof].filter((each) => each !== undefined).length > 1)
     throw new GatehouseError(
       'bad-request',
       'svid.two-proofs',
-      'The request has an access token and a client assertion. Send one: the token for an SVID of its task, the assertion for one of the agent.',
+      'The request proves in two ways. Send one: an access token for an SVID of its task, a client assertion for one of the agent, an outside proof for one of a workload.',
     );
   if (clientAssertion !== undefined) {
     const agent = await verifyClientAssertion(dependencies, clientAssertion, [publicUrl, publicUrl + path]);
-    return { agent: standing(agent), task: null, via: 'private_key_jwt' };
+    return { subject: { agent: standing(agent), task: null }, via: 'private_key_jwt' };
   }
   if (authorization !== undefined) return byToken(dependencies, request, authorization, base + path);
+  if (proof !== undefined) return byWorkload(dependencies, request, path, proof);
   const { certificate, problem } = await peers.of(request);
+  if (certificate?.principal?.kind === 'workload') return byWorkload(dependencies, request, path);
   if (certificate) return bySvid(dependencies, certificate.svid);
   throw unauthenticated(
     publicUrl,
     publicUrl + path,
     'svid.no-proof',
     problem ??
-      'Prove who you are: with an access token and its DPoP proof, a client assertion (clientAssertion in the body), or an X.509-SVID over mTLS.',
+      'Prove who you are: with an access token and its DPoP proof, a client assertion (clientAssertion in the body), a workload’s outside proof (proof in the body), or an X.509-SVID over mTLS.',
   );
 }
 
@@ -203,12 +227,7 @@ async function byToken(
     if (claims.cnf === undefined)
       throw invalid('token.unbound', 'SVIDs are given for access tokens that are bound to a key or a certificate.');
     // Ours would outlive the foreign one, its rule and its bundle; and whoever has that one needs no other.
-    if (registry.snapshot().trustRules.get(claims.gatehouse.rule ?? '')?.issuer.type === 'spiffe')
-      throw new GatehouseError(
-        'forbidden',
-        'svid.federated',
-        'The access token was given for an SVID of another trust domain. Use that one: this trust domain gives none for it.',
-      );
+    if (registry.snapshot().trustRules.get(claims.gatehouse.rule ?? '')?.issuer.type === 'spiffe') throw federated();
     const { dpop } = request.headers;
     const peer = await peers.of(request);
     checkBinding(
@@ -222,13 +241,45 @@ async function byToken(
       },
       proofs,
     );
-    return { agent, task, via: 'access_token' };
+    return { subject: { agent, task }, via: 'access_token' };
   } catch (error) {
     if (!(error instanceof CredentialError)) throw error;
     const nonce = error.kind === 'use_dpop_nonce' ? proofs.nonce() : undefined;
     throw unauthenticated(publicUrl, url, error.code, error.message, error, nonce);
   }
 }
+
+const federated = () =>
+  new GatehouseError(
+    'forbidden',
+    'svid.federated',
+    'What proves you comes from an SVID of another trust domain. Use that one: this trust domain gives none for it.',
+  );
+
+async function byWorkload(
+  { proveWorkload, storage }: SvidRouteDependencies,
+  request: IncomingMessage,
+  path: string,
+  proof?: OutsideProof,
+): Promise<Proven> {
+  const { workload, guards, via, source, isForeign, use } = await proveWorkload(request, path, proof);
+  if (isForeign) throw federated();
+  // Whoever sees a JWT-SVID could make a certificate of it that lives twelve times as long.
+  if (via === 'jwt-svid')
+    throw new GatehouseError(
+      'forbidden',
+      'svid.by-jwt-svid',
+      'A JWT-SVID gets no SVID. Send what the trust rule of the workload takes, or its X.509-SVID over mutual TLS.',
+    );
+  return {
+    subject: { workload, guards },
+    via: via === 'x509-svid' ? via : `${via} (${source})`,
+    use: () => storage.transaction(use),
+  };
+}
+
+const nameOf = (subject: SvidSubject) =>
+  'agent' in subject ? subject.agent.name : `workload/${subject.workload.name}`;
 
 const invalid = (code: string, message: string) => new CredentialError('invalid_token', code, message);
 
@@ -245,7 +296,7 @@ async function bySvid({ trustDomain, registry }: SvidRouteDependencies, svid: Ve
   if (why !== undefined) throw new GatehouseError('forbidden', 'svid.refused', `The SVID is refused: ${why}.`);
   const agent = registry.snapshot().agents.get(principal.name) as Agent;
   const task = principal.task === null ? null : ((await registry.task(principal.task)) ?? null);
-  return { agent: standing(agent), task, via: 'x509-svid' };
+  return { subject: { agent: standing(agent), task }, via: 'x509-svid' };
 }
 
 function standing(agent: Agent): Agent {
@@ -262,19 +313,19 @@ const MAX_COUNTED = 100_000;
 function createRateLimit(clock: Clock) {
   let since = clock.now();
   let counts = new Map<string, number>();
-  return (agent: string) => {
+  return (whom: string) => {
     const now = clock.now();
     if (now - since >= WINDOW_MS || counts.size > MAX_COUNTED) {
       since = now;
       counts = new Map();
     }
-    const count = (counts.get(agent) ?? 0) + 1;
-    counts.set(agent, count);
+    const count = (counts.get(whom) ?? 0) + 1;
+    counts.set(whom, count);
     if (count > trustDomainLimits.svidsPerAgentPerMinute)
       throw new GatehouseError(
         'too-many',
         'svid.rate',
-        `Agent ${agent} has had ${trustDomainLimits.svidsPerAgentPerMinute} SVIDs in this minute. Keep one until half of its life is over.`,
+        `${whom} has had ${trustDomainLimits.svidsPerAgentPerMinute} SVIDs in this minute. Keep one until half of its life is over.`,
       );
   };
 }

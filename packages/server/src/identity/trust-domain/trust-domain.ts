@@ -112,8 +112,9 @@ export async function openTrustDomain(dependencies: TrustDomainDependencies): Pr
     const known = (intermediate: Buffer) => authorities.isKnown(intermediate);
     if (!verified.intermediates.every(known) && !((await lookAgain()) && verified.intermediates.every(known)))
       throw refused('untrusted', 'the intermediate that signed it was destroyed');
-    const epoch = principalOfPath(path)?.kind === 'agent' ? epochOf(serial) : undefined;
-    return { ...svid, ...(epoch !== undefined && { agentEpoch: epoch }) };
+    const kind = principalOfPath(path)?.kind;
+    const epoch = kind === 'agent' || kind === 'workload' ? epochOf(serial) : undefined;
+    return { ...svid, ...(epoch !== undefined && { epoch }) };
   }
 
   async function verifyJwtSvid(token: string, audience: string): Promise<VerifiedJwtSvid> {
@@ -128,14 +129,15 @@ export async function openTrustDomain(dependencies: TrustDomainDependencies): Pr
       verified = verify();
     }
     const { spiffeId, expiresAt, audience: audiences, claims } = verified;
-    const epoch = (claims.gatehouse as { agent_epoch?: unknown } | undefined)?.agent_epoch;
+    const { agent_epoch, workload_epoch } = (claims.gatehouse ?? {}) as Record<string, unknown>;
+    const epoch = principalOf(spiffeId)?.kind === 'workload' ? workload_epoch : agent_epoch;
     return {
       spiffeId,
       trustDomain: verified.trustDomain,
       notAfter: expiresAt,
       audience: audiences,
       claims,
-      ...(verified.trustDomain === trustDomain && typeof epoch === 'number' && { agentEpoch: epoch }),
+      ...(verified.trustDomain === trustDomain && typeof epoch === 'number' && { epoch }),
     };
   }
 
@@ -143,6 +145,22 @@ export async function openTrustDomain(dependencies: TrustDomainDependencies): Pr
   const isOwn = (spiffeId: string) => spiffeId.startsWith(prefix);
   const principalOf: TrustDomain['principalOf'] = (spiffeId) =>
     isOwn(spiffeId) ? principalOfPath(spiffeId.slice(prefix.length - 1)) : undefined;
+
+  /** As the database has it now: workloads are asked about when they prove themselves, and not at every call. */
+  const whyWorkloadRefused = async (
+    { spiffeId, epoch }: Pick<VerifiedX509Svid, 'spiffeId' | 'epoch'>,
+    name: string,
+  ): Promise<string | undefined> => {
+    const workload = await registry.activeWorkload(name).catch((error: unknown) => {
+      if (!(error instanceof GatehouseError) || error.kind === 'internal') throw error;
+      return error.message;
+    });
+    if (typeof workload === 'string') return workload;
+    if (workload.spiffeId !== spiffeId) return `there is no workload ${name} in that environment`;
+    return workload.epoch === epoch
+      ? undefined
+      : `workload ${name} was changed since this SVID was made: fetch a new one`;
+  };
 
   return {
     name: trustDomain,
@@ -156,18 +174,18 @@ export async function openTrustDomain(dependencies: TrustDomainDependencies): Pr
     verifyJwtSvid,
     isOwn,
     principalOf,
-    async whyRefused({ spiffeId, agentEpoch }) {
+    async whyRefused({ spiffeId, epoch }) {
       if (!isOwn(spiffeId)) return undefined;
       const principal = principalOf(spiffeId);
       if (!principal) return `${spiffeId} names nobody here`;
+      if (principal.kind === 'workload') return whyWorkloadRefused({ spiffeId, epoch }, principal.name);
       if (principal.kind !== 'agent') return undefined;
       if (!dependencies.storage.feed.fresh()) return 'this replica has lost touch with the workspace';
       const agent = registry.snapshot().agents.get(principal.name);
       if (!agent || agent.manifest.environment !== principal.environment) return `there is no agent ${principal.name}`;
       const stopped = whyStopped(agent);
       if (stopped) return stopped.message;
-      if (agent.epoch !== agentEpoch)
-        return `agent ${agent.name} was changed since this SVID was made: fetch a new one`;
+      if (agent.epoch !== epoch) return `agent ${agent.name} was changed since this SVID was made: fetch a new one`;
       if (principal.task === null) return undefined;
       const task = await registry.task(principal.task);
       const runs = task?.agent === agent.name && task.state === 'active' && task.expiresAt > clock.now();

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Task, TrustDomainView } from '@gatehouse/protocol';
-import type { Agent } from '../../registry/index.ts';
+import type { Agent, Workload } from '../../registry/index.ts';
 import type { Guard } from '../../storage/index.ts';
 import type { Principal, SvidVerifier, VerifiedSvid } from '../client-certificate/svid-verifier.ts';
 import type { SpiffeBundle } from './bundle.ts';
@@ -12,7 +12,7 @@ export type { Principal, VerifiedSvid };
 export type SvidSubject =
   | { agent: Agent; task: Task | null }
   /** `guards` are the fences that what lets this workload in must still have when the SVID is recorded. */
-  | { workload: { environment: string; name: string }; guards: Guard[] };
+  | { workload: Workload; guards: Guard[] };
 
 export interface IssueX509 {
   subject: SvidSubject;
