@@ -166,7 +166,7 @@ test('the MCP door refuses tokens that are missing, foreign, unsigned, expired, 
 });
 
 /** @proves law-2.task-end */
-test('a task is ended by its own token, with a proof, and by nothing else', async () => {
+test('a task is asked about and ended by its own token, with a proof, and by nothing else', async () => {
   const [agent, bystander] = [await workspace.agent('agent-a'), await workspace.agent('agent-b')];
   const task = await agent.startTask({ template: 'all', intent: 'test' });
   const other = await bystander.startTask({ template: 'all', intent: 'test' });
@@ -194,14 +194,21 @@ test('a task is ended by its own token, with a proof, and by nothing else', asyn
     'a session of a person': { cookie: (await workspace.person('approver@example.test')).cookie },
     'the operator’s scheme': { authorization: `Operator ${'A'.repeat(43)}` },
   };
-  for (const [name, headers] of Object.entries(refused)) {
-    const response = await end(headers);
-    assert.equal(response.status, 401, name);
-    assert.equal(response.headers.get('content-type'), 'application/problem+json', name);
-    assert.ok(response.headers.get('www-authenticate'), name);
-    assert.equal(await stateOf(task), 'active', name);
-  }
+  const asked = `${workspace.url}/task`;
+  for (const [name, headers] of Object.entries(refused))
+    for (const response of [await end(headers), await fetch(asked, { headers })]) {
+      assert.equal(response.status, 401, name);
+      assert.equal(response.headers.get('content-type'), 'application/problem+json', name);
+      assert.ok(response.headers.get('www-authenticate'), name);
+      assert.doesNotMatch(await response.text(), new RegExp(task.id), name);
+      assert.equal(await stateOf(task), 'active', name);
+    }
   assert.equal((await end({}, 'GET')).status, 405);
+  assert.equal((await fetch(asked, { method: 'POST' })).status, 405);
+  const own = await task.headersFor(asked, 'GET');
+  const told = (await (await fetch(asked, { headers: own })).json()) as { task: string; agent: string };
+  assert.deepEqual([told.task, told.agent], [task.id, 'agent-a']);
+  assert.equal((await fetch(asked, { headers: own })).status, 401, 'the same request again');
 
   // Another agent's valid token ends that agent's task, whatever the request says about whose.
   const theirs = await foreign.headersFor(`${target}`, 'POST');
@@ -217,6 +224,7 @@ test('a task is ended by its own token, with a proof, and by nothing else', asyn
   assert.deepEqual(await (await end(headers)).json(), { task: task.id });
   assert.equal(await stateOf(task), 'ended');
   assert.equal((await end(headers)).status, 401, 'the same request again');
+  assert.equal((await fetch(asked, { headers: await task.headersFor(asked, 'GET') })).status, 401, 'it is over');
   assert.equal((await end(await other.headersFor(target, 'POST'))).status, 200);
   assert.equal(await stateOf(other), 'ended');
 });

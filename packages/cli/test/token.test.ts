@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { startV2Http } from '../../../test/peers/v2-server.ts';
@@ -14,7 +14,16 @@ async function open(t: TestContext) {
     (await town.workspace.operator('GET /records', { query: { operation: 'token.issue' } })).items.length;
   const token = (...more: string[]) =>
     town.run('token', '--agent', town.agentName, '--template', 'try-out', '--intent', 'try it', ...more);
-  return { ...town, token, issued, cache: join(town.directory, '.cache', 'gatehouse', 'tokens') };
+  const cache = join(town.directory, '.cache', 'gatehouse', 'tokens');
+  const entries = () => readdirSync(cache).filter((name) => name.endsWith('.json'));
+  /** As if the server had been asked long ago. */
+  const age = () => {
+    for (const name of entries()) {
+      const entry = JSON.parse(readFileSync(join(cache, name), 'utf8')) as object;
+      writeFileSync(join(cache, name), JSON.stringify({ ...entry, checkedAt: 0 }));
+    }
+  };
+  return { ...town, token, issued, cache, entries, age };
 }
 
 interface Printed {
@@ -81,6 +90,59 @@ describe('gatehouse token', () => {
     const after = await token();
     assert.equal(after.code, 2);
     assert.doesNotMatch(after.stdout, new RegExp(first.token));
+  });
+
+  /** @proves cache.asked */
+  it('asks before it prints a token that the server has not just vouched for, and goes on with it', async (t) => {
+    const { token, issued, age, cache, entries } = await open(t);
+    const first = (await token('--json')).json<Printed>();
+    age();
+    const all = await Promise.all(Array.from({ length: 8 }, () => token('--json')));
+    for (const each of all) assert.equal(each.json<Printed>().token, first.token, each.stderr);
+    const [entry = ''] = entries();
+    const { checkedAt } = JSON.parse(readFileSync(join(cache, entry), 'utf8')) as { checkedAt: number };
+    assert.ok(checkedAt > 0, 'the next need not ask');
+    assert.equal(await issued(), 1);
+  });
+
+  /** @proves cache.asked */
+  it('prints no token of a killed agent that it asks about, and keeps none; of a task that is over it prints the next', async (t) => {
+    const { token, run, agentName, entries, age } = await open(t);
+    const first = (await token('--json')).json<Printed>();
+    assert.equal((await run('tasks', 'end', first.task)).code, 0);
+    age();
+    const second = (await token('--json')).json<Printed>();
+    assert.notEqual(second.task, first.task);
+
+    assert.equal((await run('kill', agentName)).code, 0);
+    const offline = await token('--offline');
+    assert.equal(offline.stdout.trim(), second.token, 'it was told not to ask');
+    age();
+    const proven = await token('--proof', 'POST http://localhost/mcp');
+    assert.equal(proven.code, 2, proven.stderr);
+    for (const more of [[], ['--json']]) {
+      const refused = await token(...more);
+      assert.equal(refused.code, 2, refused.stderr);
+      assert.match(refused.stderr, /killed/);
+      assert.ok(!refused.stdout.includes(second.token));
+    }
+    assert.deepEqual(entries(), []);
+    assert.equal((await token('--offline')).code, 66);
+  });
+
+  it('says when nobody can be asked, and what prints the token all the same', async (t) => {
+    const { token, age, workspace } = await open(t);
+    const first = (await token('--json')).json<Printed>();
+    age();
+    await workspace.server.close();
+    const refused = await token();
+    assert.equal(refused.code, 69, refused.stderr);
+    assert.match(refused.stderr, /--offline prints it all the same/);
+    assert.equal(refused.stdout, '');
+    assert.equal((await token('--offline')).stdout.trim(), first.token);
+    const odd = await token('--offline', '--renew');
+    assert.equal(odd.code, 64);
+    assert.match(odd.stderr, /--renew/);
   });
 
   it('goes on with a new task when the last one is over, and gets another token on demand', async (t) => {

@@ -4,6 +4,7 @@ import { exportJWK, type JWK } from 'jose';
 import * as oauth from 'oauth4webapi';
 import { type AgentKey, agentKeyFromJwk, publicKeyOf } from './agent-key.ts';
 import type { AgentSvid, CertifiedFetch } from './client-certificate.ts';
+import { isConfirmed } from './confirm.ts';
 import { type AgentCredential, keyCredential, svidCredential } from './credentials/index.ts';
 import { GatehouseRequestError } from './errors.ts';
 import { isLoopback, isProtected, unreachable } from './operator.ts';
@@ -34,6 +35,11 @@ export interface AgentOptions extends ServerTrust {
   proofKey?: AgentKey;
   /** Shares tokens, and the key that they are bound to, with other processes of this user: the same task request is the same task. */
   cache?: TokenCache;
+  /**
+   * A token from the cache that the server has not vouched for in this time is asked about before it is used. Without it none is: the gate
+   * refuses one that no longer counts, and `fetch` then gets another or says why there is none. For those who hand tokens to other programs.
+   */
+  confirmAfterMs?: number;
   /** The system's clock unless given. */
   clock?: AgentClock;
 }
@@ -169,6 +175,7 @@ export async function createAgent(options: AgentOptions): Promise<AgentClient> {
     refreshAt: refreshTime(clock.now(), answer.expiresInSeconds),
     expiresAt: clock.now() + answer.expiresInSeconds * 1000,
     skewSeconds: serverClock.skewSeconds(),
+    checkedAt: clock.now(),
   });
   const fromCache = async (entry: CachedToken): Promise<TokenAnswer> => ({
     token: entry.token,
@@ -190,14 +197,23 @@ export async function createAgent(options: AgentOptions): Promise<AgentClient> {
     renewing?: { task: string; token: string },
   ): Promise<TokenAnswer> {
     const isFresh = ({ token, refreshAt }: CachedToken) => token !== renewing?.token && clock.now() < refreshAt;
+    const isVouchedFor = ({ checkedAt }: CachedToken) =>
+      options.confirmAfterMs === undefined || clock.now() - checkedAt < options.confirmAfterMs;
     const isOther = (entry: CachedToken) => renewing !== undefined && entry.task !== renewing.task;
     const known = await shelf.read(key);
-    if (known && isFresh(known) && !isOther(known)) return fromCache(known);
+    if (known && isFresh(known) && isVouchedFor(known) && !isOther(known)) return fromCache(known);
     return shelf.alone(key, async () => {
       const entry = await shelf.read(key);
       // Another process has gone on to another task; ours has an end of its own.
       if (entry && isOther(entry)) return tokenRequest(details);
-      if (entry && isFresh(entry)) return fromCache(entry);
+      if (entry && isFresh(entry)) {
+        if (isVouchedFor(entry)) return fromCache(entry);
+        const answer = await fromCache(entry);
+        if (await isConfirmed(base, entry.token, { prover, fetch: answer.fetch })) {
+          await shelf.write(key, { ...entry, checkedAt: clock.now() });
+          return answer;
+        }
+      }
       try {
         const answer = await (entry ? continued(entry.task, details) : tokenRequest(details));
         await shelf.write(key, toCache(answer));

@@ -38,7 +38,12 @@ export interface CachedToken {
   expiresAt: number;
   /** How far the server's clock was ahead. */
   skewSeconds: number;
+  /** When the server last said that it counts: at its issue, or since. */
+  checkedAt: number;
 }
+
+/** A token that is handed out by itself (printed, given to another program) is asked about when the server has not vouched for it for so long. */
+export const CONFIRM_AFTER_MS = 10_000;
 
 /** A lock that nobody has touched for so long is of a process that is gone or stuck. */
 const LOCK_STALE_MS = 20_000;
@@ -186,11 +191,11 @@ function parse(text: string): CachedToken | undefined {
     return undefined;
   }
   if (typeof value !== 'object' || value === null) return undefined;
-  const { task, token, tokenType, mcpUrl, refreshAt, expiresAt, skewSeconds } = value as CachedToken;
+  const { task, token, tokenType, mcpUrl, refreshAt, expiresAt, skewSeconds, checkedAt = 0 } = value as CachedToken;
   const isWhole =
     [task, token, tokenType, mcpUrl].every((each) => typeof each === 'string') &&
-    [refreshAt, expiresAt, skewSeconds].every((each) => typeof each === 'number');
-  return isWhole ? { task, token, tokenType, mcpUrl, refreshAt, expiresAt, skewSeconds } : undefined;
+    [refreshAt, expiresAt, skewSeconds, checkedAt].every((each) => typeof each === 'number');
+  return isWhole ? { task, token, tokenType, mcpUrl, refreshAt, expiresAt, skewSeconds, checkedAt } : undefined;
 }
 
 async function take(path: string): Promise<{ release(): Promise<void> } | undefined> {

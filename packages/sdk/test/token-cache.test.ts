@@ -31,6 +31,7 @@ const entry: CachedToken = {
   refreshAt: Date.now() + 600_000,
   expiresAt: Date.now() + 900_000,
   skewSeconds: 0,
+  checkedAt: 0,
 };
 
 describe('the cache of tokens', () => {

@@ -414,7 +414,7 @@ async function openServer(
   async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (await door.handle(request, response)) return;
     if (await identity.trustDomain.handle(request, response)) return;
-    if (await identity.endTask(request, response)) return;
+    if (await identity.taskDoor(request, response)) return;
     if (await authorizations.handle(request, response)) return;
     if (await identity.authorizationServer.handle(request, response)) return;
     if (await companySignInDoor.handle(request, response)) return;

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { type TaskRequest, taskDetailsOf, taskKey } from '@gatehouse/sdk/task-request';
-import { type CachedToken, createTokenCache, type TokenCache } from '@gatehouse/sdk/token-cache';
+import { type CachedToken, CONFIRM_AFTER_MS, createTokenCache, type TokenCache } from '@gatehouse/sdk/token-cache';
 import { readKey } from '../agent-key-file.ts';
 import { CliFailure } from '../failure.ts';
 import { credentialOf, readTaskOptions, type TaskOptions, type TaskSetup } from '../task-options.ts';
@@ -10,6 +10,7 @@ interface Options extends TaskOptions {
   proofKeyFile?: string;
   proof?: string;
   renew?: boolean;
+  offline?: boolean;
   /** `--no-cache`. */
   cache: boolean;
 }
@@ -25,8 +26,8 @@ interface Printed {
 }
 
 /**
- * A token that other processes have got is printed without a key, a library or a server; that is why what is needed for more is loaded
- * here and there only.
+ * A token that the server has just vouched for, to whichever process, is printed without a key, a library or a server; that is why what is
+ * needed for more is loaded here and there only. An older one is asked about first: it may be a killed agent's.
  */
 export const token: Run<Options> = async ({ options, out }) => {
   const setup = readTaskOptions(options, 'gatehouse token');
@@ -38,9 +39,23 @@ export const token: Run<Options> = async ({ options, out }) => {
       'Without the cache nothing keeps the key that the token will be bound to: say with --proof-key-file where that is kept, or with --proof for which request the token is.',
     );
   const isPlain = options.cache && options.proofKeyFile === undefined && !setup.svid && !options.renew;
+  if (options.offline && (!isPlain || request))
+    throw new CliFailure(
+      'usage',
+      'token.offline',
+      '--offline prints what is in the cache, and so goes with no option that needs more: leave --proof, --renew, --no-cache, --proof-key-file and --cert out.',
+    );
   const cache = options.cache ? createTokenCache() : undefined;
   const kept = isPlain && cache ? await keptToken(setup, cache) : undefined;
-  const printed = kept && !request ? fromCache(kept) : await ask(setup, options, cache, request);
+  if (options.offline && !kept)
+    throw new CliFailure('noInput', 'token.none-kept', 'No such token is in the cache. Without --offline one is got.');
+  const isVouchedFor = kept && (options.offline || Date.now() - kept.checkedAt < CONFIRM_AFTER_MS);
+  const printed =
+    kept && isVouchedFor && !request
+      ? fromCache(kept)
+      : await ask(setup, options, cache, request).catch((error: unknown) => {
+          throw kept ? withHint(error) : error;
+        });
   if (out.json) return out.printJson(printed);
   if (printed.dpop !== undefined) {
     out.print(`Authorization: ${printed.tokenType} ${printed.token}`);
@@ -60,6 +75,13 @@ async function keptToken(setup: TaskSetup, cache: TokenCache): Promise<CachedTok
   const key = taskKey({ url, agent, bearerOnly, proofKey: null, certificate: null, details });
   const kept = await cache.read(key);
   return kept && Date.now() < kept.refreshAt ? kept : undefined;
+}
+
+/** Whoever has a token and no server. */
+function withHint(error: unknown): unknown {
+  if (!(error instanceof Error && 'code' in error && error.code === 'server.unreachable')) return error;
+  const hint = 'Whether the token in the cache still counts is not known; --offline prints it all the same.';
+  return new CliFailure('unavailable', 'server.unreachable', `${error.message} ${hint}`, { cause: error });
 }
 
 const fromCache = ({ task, token: kept, tokenType, expiresAt, mcpUrl }: CachedToken): Printed => ({
@@ -87,7 +109,7 @@ async function ask(
     bearerOnly,
     ...(ca !== undefined && { ca }),
     ...(proofKey && { proofKey }),
-    ...(cache && { cache }),
+    ...(cache && { cache, confirmAfterMs: CONFIRM_AFTER_MS }),
   });
   const task = await client.startTask(setup.task as TaskRequest);
   const granted = renew ? await task.renew() : await task.current();

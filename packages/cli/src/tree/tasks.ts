@@ -74,11 +74,12 @@ export function addTaskVerbs(program: Command): void {
     usage: 'token',
     summary: 'print the token of a task, which is started if it does not run yet',
     details:
-      'For clients that speak HTTP themselves. The same task request gives the same task and token to every process of this user, until it is replaced. It is bound to a key that is kept beside it, to the one in --proof-key-file, or to the certificate in --cert, unless the agent is bearer-only.',
+      'For clients that speak HTTP themselves. The same task request gives the same task and token to every process of this user, until it is replaced; one that the server has not vouched for within 10 seconds is asked about first. It is bound to a key that is kept beside it, to the one in --proof-key-file, or to the certificate in --cert, unless the agent is bearer-only.',
     options: [
       ...taskOptions(),
       option('--proof <request>', 'print the headers of one request, "METHOD URL", with its DPoP proof'),
       option('--renew', 'the server has refused the last one: get another'),
+      option('--offline', 'print the one in the cache without asking whether it still counts'),
       option('--proof-key-file <file>', 'key (private JWK) that the token is bound to; made when it is not there'),
       option('--no-cache', 'share nothing with other processes; a new task each time'),
     ],

@@ -27,9 +27,10 @@ import {
 import { openSigningKeys, type SigningKeys } from './keys/signing-keys.ts';
 import { createRefusals } from './refusals.ts';
 import { createTokenReader } from './tokens/authenticate.ts';
-import { createTaskEnd } from './tokens/end-task.ts';
+
 import { createProofs } from './tokens/proof.ts';
 import { protectedResourceMetadata } from './tokens/resources.ts';
+import { createTaskDoor } from './tokens/task-door.ts';
 import { createTxnTokens, type TxnTokens } from './tokens/txn-token.ts';
 import { createSvidRoutes } from './trust-domain/svid-routes.ts';
 import { openTrustDomain } from './trust-domain/trust-domain.ts';
@@ -78,8 +79,8 @@ export interface Identity {
   delegations: Delegations;
   /** Gatehouse's own X.509-SVID, as the certificate of a server that is reached under these URLs. */
   serverIdentity(urls: string[]): Promise<RenewedIdentity>;
-  /** An agent ends its own task (`POST /task/end`); true when the request was that. */
-  endTask(request: IncomingMessage, response: ServerResponse): Promise<boolean>;
+  /** An agent asks about its own task, or ends it (`GET /task`, `POST /task/end`); true when the request was one of these. */
+  taskDoor(request: IncomingMessage, response: ServerResponse): Promise<boolean>;
   /** RFC 9728 document for `/mcp` or `/mcp/SERVER`; undefined when there is no such resource. */
   resourceMetadata(path: string): Record<string, unknown> | undefined;
   /** Forgets codes, requests, assertions and clients whose time is over. */
@@ -150,7 +151,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
       all: [accessTokenKeys(keys), ...trustDomainKeys(trustDomain, dependencies), logKeys(dependencies.storage)],
     }),
     serverIdentity: (urls) => serverIdentityOf(core, urls, clock),
-    endTask: createTaskEnd({ tokens: reader, registry, peers, publicUrl, mutualTlsUrl }),
+    taskDoor: createTaskDoor({ tokens: reader, registry, peers, publicUrl, mutualTlsUrl }),
     resourceMetadata: (path) => protectedResourceMetadata(publicUrl, path, registry.snapshot(), mutualTlsUrl),
     async sweep() {
       await Promise.all([forgetExpired(dependencies), federation.forgetExpired()]);
