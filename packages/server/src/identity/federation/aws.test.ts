@@ -10,7 +10,7 @@ import type { ForeignServer } from '../../../../../test/support/foreign-server.t
 import { startMoto } from '../../../../../test/support/moto.ts';
 import { agentManifest, type House, openHouse } from '../testing/house.ts';
 import { assertCleanLog } from '../testing/refusals.ts';
-import { AWS_SERVER_HEADER, callerOf } from './aws.ts';
+import { AWS_SERVER_HEADER, callerOf, isForIssuer } from './aws.ts';
 import { postJson } from './testing/present.ts';
 
 const BODY = 'Action=GetCallerIdentity&Version=2011-06-15';
@@ -162,6 +162,45 @@ describe('a signed AWS request', () => {
     host.headers.host = 'sts.amazonaws.com';
     await assert.rejects(vouch(host), { code: 'trust.no-match' });
     assert.equal(sts.seen.length, before);
+  });
+
+  test('is for an STS of AWS where the rule names none, over https and at its own port', () => {
+    const isForAws = (url: string) =>
+      isForIssuer(
+        { url, headers: { host: URL.parse(url)?.host ?? '' }, body: '', id: '', expiresAt: 0 },
+        { type: 'aws-iam', allowPrivateAddress: false },
+      );
+    for (const host of [
+      'sts.amazonaws.com',
+      'sts.eu-central-1.amazonaws.com',
+      'sts-fips.us-gov-west-1.amazonaws.com',
+      'sts.cn-north-1.amazonaws.com.cn',
+    ])
+      assert.ok(isForAws(`https://${host}/`), host);
+    for (const url of [
+      'http://sts.amazonaws.com/',
+      'https://sts.amazonaws.com:8443/',
+      'https://sts.amazonaws.com/latest',
+      'https://sts.amazonaws.com./',
+      'https://sts.amazonaws.com.evil.example/',
+      'https://evil.sts.amazonaws.com/',
+      'https://stsXamazonaws.com/',
+      'https://sts.s3.amazonaws.com/',
+      'https://sts.s3-eu-west-1.amazonaws.com/',
+      'https://sts.eu-west-1.elb.amazonaws.com/',
+      'https://iam.amazonaws.com/',
+      'https://evil.example/?sts.amazonaws.com',
+      'https://evil.example#sts.amazonaws.com',
+    ])
+      assert.equal(isForAws(url), false, url);
+  });
+
+  test('stands for nobody while its rule is suspended', async () => {
+    const active = rule('aws', sts.url, { account: '123456789012', user: 'support' }, 'agent-aws-prod');
+    await house.apply({ ...active, state: 'suspended' } as Manifest);
+    await assert.rejects(vouch(await sign(sts.url, house.publicUrl)), { code: 'trust.no-match' });
+    await house.apply(active);
+    assert.ok(await vouch(await sign(sts.url, house.publicUrl)));
   });
 
   test('smuggles nothing in: headers outside of the signature are left out, doubled and broken ones refused', async () => {

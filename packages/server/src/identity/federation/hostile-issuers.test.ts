@@ -176,6 +176,13 @@ describe('a hostile or broken issuer', () => {
     assert.ok((await explain('outage')).match, 'when it is back');
   });
 
+  test('that one rule may call at a private address lends its keys to no rule that may not', async () => {
+    const keys = createIssuerKeys(house);
+    const issuer = { type: 'oidc', url: `${base}/good` } as const;
+    assert.equal((await keys.of({ ...issuer, allowPrivateAddress: true })).length, 1);
+    await assert.rejects(keys.of({ ...issuer, allowPrivateAddress: false }), { code: 'outbound.url' });
+  });
+
   /** @proves federation.refetch */
   test('is asked once in a while, whatever key ids tokens name', async () => {
     assert.ok((await explain('good')).match);

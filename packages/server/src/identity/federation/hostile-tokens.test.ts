@@ -207,6 +207,20 @@ describe('a hostile token', () => {
     assert.equal(asked, 1);
   });
 
+  test('of this Gatehouse itself is none of an outside issuer, though a rule and its keys may say so', async () => {
+    await house.apply({
+      kind: 'TrustRule',
+      name: 'itself',
+      issuer: { type: 'oidc', url: house.publicUrl, jwks: issuer.publicJwks(), allowPrivateAddress: true },
+      claims: { sub: 'itself' },
+      agent: 'agent-ci-prod',
+      state: 'active',
+    } as unknown as Manifest);
+    await assert.rejects(vouch(await issuer.sign({ sub: 'itself', iss: house.publicUrl })), {
+      code: 'outside-token.own',
+    });
+  });
+
   test('whose claims are almost those of a rule is refused', async () => {
     for (const sub of ['Run', 'run ', ' run', 'run\u0000', 'run\n', ['run'], { run: 'run' }, 1, true, 'гun', 'run*'])
       await assert.rejects(vouch(await issuer.sign({ sub: sub as never }).catch(() => 'a.b.c')), { kind: 'forbidden' });
