@@ -15,6 +15,8 @@ const parts: Record<string, () => Promise<Part>> = {
   client: async () => (await import('./official.ts')).client,
   authorization: async () => (await import('./official.ts')).authorization,
   'go-spiffe': async () => (await import('./foreign/go-spiffe.ts')).goSpiffe,
+  keycloak: async () => (await import('./foreign/keycloak.ts')).keycloak,
+  spire: async () => (await import('./foreign/spire.ts')).spire,
 };
 const { values } = parseArgs({
   options: {

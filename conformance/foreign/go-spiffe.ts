@@ -20,7 +20,7 @@ export const goSpiffe: Part = {
   async run() {
     const go = /go version go(\S+)/.exec(needProgram('go', 'version', goHelp))?.[1];
     const program = join(cacheDirectory('go-spiffe'), 'go-client');
-    const env = { GOFLAGS: '-p=1 -mod=readonly -buildvcs=false' };
+    const env = { GOFLAGS: '-mod=readonly -buildvcs=false' };
     await prepare(
       'Building the client (half a minute at first, for its modules)',
       'go',
