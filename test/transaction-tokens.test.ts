@@ -1,31 +1,26 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { after, before, describe, test } from 'node:test';
-import { pathToFileURL } from 'node:url';
 import { type ManifestInput, manifest } from '@gatehouse/protocol';
 import { type AgentClient, type AgentTask, createMcpTransport } from '@gatehouse/sdk';
 import { Client } from '@modelcontextprotocol/client';
-import { McpServer as ServerV1 } from '@modelcontextprotocol/sdk/server/mcp.js';
-import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
-import { McpServer } from '@modelcontextprotocol/server';
 import { decodeJwt, decodeProtectedHeader, type JWTPayload } from 'jose';
-import { z } from 'zod';
 import { canonicalJson } from '../packages/server/src/platform/index.ts';
-import { serveBothEras } from './peers/both-eras.ts';
 import { manifests } from './support/fixtures.ts';
+import {
+  startVerifyingV1,
+  startVerifyingV2,
+  transactionsOfHowTo,
+  type VerifyingServer,
+} from './support/verifying-server.ts';
 import { type SignedInPerson, startWorkspace, type Workspace } from './support/workspace.ts';
 
 /**
  * Tool servers that verify who a call is for, with the very code of the how-to, on both SDKs. What they do not verify, they refuse.
  */
-type TransactionOf = (headers: Headers, tool: string) => Promise<JWTPayload>;
-type Transactions = (options: { gatehouse: string; origin: string; server: string }) => TransactionOf;
-
 const USER = 'customer@example.test';
 let workspace: Workspace;
 let user: SignedInPerson;
@@ -34,140 +29,10 @@ let planner: AgentClient;
 let worker: AgentClient;
 let task: AgentTask;
 let client: Client;
-let transactions: Transactions;
-let code = '';
-const peers: Peer[] = [];
 
-/** The first block of the how-to that is a module, as it stands there. */
-async function fromHowTo(): Promise<Transactions> {
-  const page = readFileSync(
-    join(import.meta.dirname, '..', 'docs', 'how-to', 'verify-calls-in-a-tool-server.md'),
-    'utf8',
-  );
-  const [, block = ''] = /```js\n(import [\s\S]*?)```/.exec(page) ?? [];
-  // Where the module finds jose.
-  code = mkdtempSync(join(import.meta.dirname, '..', 'node_modules', '.how-to-'));
-  const file = join(code, 'transactions.mjs');
-  writeFileSync(file, block);
-  return ((await import(pathToFileURL(file).href)) as { transactions: Transactions }).transactions;
-}
-
-interface Peer {
-  url: string;
-  /** Every request, in order. */
-  requests: { method: string; token: string | null }[];
-  /** Claims of what was verified. */
-  verified: JWTPayload[];
-  close(): Promise<void>;
-}
-
-const tools = ['close', 'approve_me', 'leak', 'ask_first'];
-const inputSchema = { ticket: z.number().optional(), note: z.string().optional() };
-const text = (value: string) => ({ content: [{ type: 'text' as const, text: value }] });
-
-/** In front of the server: what comes in, before anything looks at it. */
-async function inFront(
-  server: string,
-  start: (verify: TransactionOf, peer: Peer) => Promise<Peer['close']>,
-  innerUrl: () => string,
-): Promise<Peer> {
-  const peer: Peer = { url: '', requests: [], verified: [], close: async () => undefined };
-  const http = createServer(async (incoming, outgoing) => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of incoming) chunks.push(chunk as Buffer);
-    const body = Buffer.concat(chunks);
-    const message = body.length > 0 ? (JSON.parse(body.toString()) as { method?: string }) : {};
-    const token = incoming.headers['txn-token'];
-    peer.requests.push({
-      method: message.method ?? incoming.method ?? '',
-      token: typeof token === 'string' ? token : null,
-    });
-    const { host: _, connection: __, 'content-length': ___, ...headers } = incoming.headers;
-    const answer = await fetch(innerUrl(), {
-      method: incoming.method ?? 'POST',
-      headers: Object.entries(headers).map(([name, value]): [string, string] => [name, String(value)]),
-      ...(body.length > 0 && { body }),
-    });
-    outgoing.writeHead(answer.status, Object.fromEntries(answer.headers));
-    // The stream ends with whichever side goes first.
-    await pipeline(answer.body ?? [], outgoing).catch(() => outgoing.destroy());
-  });
-  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
-  const origin = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
-  peer.url = `${origin}/mcp`;
-  const verify = transactions({ gatehouse: workspace.url, origin, server });
-  const closeInner = await start(async (headers, tool) => {
-    const claims = await verify(headers, tool);
-    peer.verified.push(claims);
-    return claims;
-  }, peer);
-  peer.close = async () => {
-    http.close();
-    http.closeAllConnections();
-    await closeInner();
-  };
-  peers.push(peer);
-  return peer;
-}
-
-/** SDK v2, both eras. */
-async function startV2(server: string): Promise<Peer> {
-  let inner = '';
-  return inFront(
-    server,
-    async (verify) => {
-      const { url, close } = await serveBothEras(() => {
-        const mcp = new McpServer({ name: server, version: '1.0.0' });
-        for (const tool of tools)
-          mcp.registerTool(tool, { description: tool, inputSchema: z.object(inputSchema) }, async (_args, { http }) => {
-            const headers = http?.req?.headers ?? new Headers();
-            const { sub } = await verify(headers, tool);
-            return text(tool === 'leak' ? `Txn-Token: ${headers.get('txn-token')}` : `done for ${sub}`);
-          });
-        return mcp;
-      });
-      inner = url;
-      return close;
-    },
-    () => inner,
-  );
-}
-
-/** SDK v1, 2025-11-25 only. */
-async function startV1(server: string): Promise<Peer> {
-  let inner = '';
-  return inFront(
-    server,
-    async (verify) => {
-      const http = createServer(async (request, response) => {
-        const mcp = new ServerV1({ name: server, version: '1.0.0' });
-        for (const tool of tools)
-          mcp.registerTool(tool, { description: tool, inputSchema }, async (_args, { requestInfo }) => {
-            const headers = new Headers(requestInfo?.headers as Record<string, string>);
-            const { sub } = await verify(headers, tool);
-            return text(`done for ${sub}`);
-          });
-        const transport = new StreamableHTTPServerTransport({
-          sessionIdGenerator: undefined,
-          enableJsonResponse: true,
-        });
-        await mcp.connect(transport as never);
-        await transport.handleRequest(request, response);
-      });
-      await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
-      inner = `http://127.0.0.1:${(http.address() as AddressInfo).port}/mcp`;
-      return async () => {
-        http.close();
-        http.closeAllConnections();
-      };
-    },
-    () => inner,
-  );
-}
-
-let modern: Peer;
-let legacy: Peer;
-let plain: Peer;
+let modern: VerifyingServer;
+let legacy: VerifyingServer;
+let plain: VerifyingServer;
 
 const registered = (name: string, url: string, txnToken: boolean | undefined): ManifestInput => ({
   kind: 'ToolServer',
@@ -179,17 +44,20 @@ const registered = (name: string, url: string, txnToken: boolean | undefined): M
     approve_me: { tier: 3, effects: ['pay'] },
     leak: { tier: 1, effects: ['read'] },
   },
+  resources: { tier: 1 },
 });
 
 before(async () => {
   workspace = await startWorkspace();
-  transactions = await fromHowTo();
-  [modern, legacy, plain] = [await startV2('modern'), await startV1('legacy'), await startV2('plain')];
+  const transactions = await transactionsOfHowTo();
+  modern = await startVerifyingV2('modern', workspace.url, transactions);
+  legacy = await startVerifyingV1('legacy', workspace.url, transactions);
+  plain = await startVerifyingV2('plain', workspace.url, transactions);
   const all = manifests().map((each) => {
     if (each.kind === 'Agent' && each.name === 'agent-a') return { ...each, delegatesTo: { agents: ['agent-b'] } };
     if (each.kind === 'Blueprint') return { ...each, templates: ['all', 'refund-order', 'brief'] };
     if (each.kind === 'Template' && each.name === 'all')
-      return { ...each, allow: [{ tools: ['shop/*', 'modern/*', 'legacy/*', 'plain/*'] }] };
+      return { ...each, allow: [{ tools: ['shop/*', 'modern/*', 'modern#resources', 'legacy/*', 'plain/*'] }] };
     return each;
   });
   await workspace.apply([
@@ -211,8 +79,7 @@ before(async () => {
 after(async () => {
   await client?.close();
   await workspace.close();
-  await Promise.all(peers.map((peer) => peer.close()));
-  if (code) rmSync(code, { recursive: true, force: true });
+  await Promise.all([modern, legacy, plain].map((peer) => peer.close()));
 });
 
 async function connect(of: AgentTask): Promise<Client> {
@@ -223,7 +90,7 @@ async function connect(of: AgentTask): Promise<Client> {
 
 const call = (tool: string, args: Record<string, unknown> = {}, by = client) =>
   by.callTool({ name: tool, arguments: args }).catch((error: Error) => ({ isError: true, content: error.message }));
-const lastToken = ({ requests }: Peer) => requests.findLast(({ token }) => token !== null)?.token ?? '';
+const lastToken = ({ requests }: VerifyingServer) => requests.findLast(({ token }) => token !== null)?.token ?? '';
 const said = (result: unknown) => JSON.stringify(result);
 const recordsOf = async (action: string) =>
   (await workspace.operator('GET /actions/:id', { params: { id: action } })).records.map(({ record }) => record);
@@ -293,13 +160,29 @@ describe('a server that wants transaction tokens', () => {
     assert.equal((modern.verified.at(-1) as { tctx?: { approval?: string } }).tctx?.approval, approval);
   });
 
+  test('is told what is read, too', async () => {
+    const { resources } = await client.listResources();
+    await client.readResource({ uri: resources.find(({ name }) => name.includes('note'))?.uri ?? '' });
+    const claims = decodeJwt(lastToken(modern)) as JWTPayload & { tctx: object };
+    assert.equal(claims.scope, 'modern#resources');
+    assert.deepEqual(
+      { ...claims.tctx, definition: '' },
+      {
+        operation: 'resources/read',
+        tool: 'modern#resources',
+        definition: '',
+        name: 'note://one',
+      },
+    );
+  });
+
   /** @proves txn-token.only-there */
   test('gets it with actions only: no handshake, no list and no other server has one', async () => {
     await call('plain__close', {});
     const withToken = new Set(
       [...modern.requests, ...legacy.requests].filter(({ token }) => token !== null).map(({ method }) => method),
     );
-    assert.deepEqual([...withToken], ['tools/call']);
+    assert.deepEqual([...withToken].sort(), ['resources/read', 'tools/call']);
     for (const { method, token } of [...modern.requests, ...legacy.requests])
       if (method === 'tools/call') assert.notEqual(token, null);
     assert.ok(plain.requests.some(({ method }) => method === 'tools/call'));
