@@ -309,6 +309,30 @@ onEachDatabase('a directory', (database) => {
     assert.equal((await person('lena@example.test')).departed, null);
   });
 
+  /** @proves scim.leaver */
+  test('a directory that writes an address in other letters means the same person: who leaves there has left', async () => {
+    await workspace.apply([
+      { kind: 'Person', email: 'rita@example.test', displayName: 'Rita', roles: ['owner'] },
+      agent('agent-of-rita', 'rita@example.test'),
+    ]);
+    const { body, status } = await scim('POST', '/Users', user('Rita@Example.Test'));
+    assert.equal(status, 201, JSON.stringify(body));
+    assert.equal(body.emails[0].value, 'Rita@Example.Test', 'the directory reads what it wrote');
+    const twice = await scim('POST', '/Users', user('rita-2', { emails: [{ value: 'RITA@example.test' }] }));
+    assert.equal(twice.body.scimType, 'uniqueness');
+    const { items } = await workspace.operator('GET /people');
+    assert.deepEqual(
+      items.filter(({ email }) => /^rita@/i.test(email)).map(({ email, provisioned }) => [email, provisioned]),
+      [['rita@example.test', true]],
+    );
+    await scim('PATCH', `/Users/${body.id}`, patch({ op: 'replace', path: 'displayName', value: 'Rita R.' }));
+    assert.equal((await person('rita@example.test')).departed, null, 'the same address is no other one');
+    await scim('PATCH', `/Users/${body.id}`, patch({ op: 'replace', path: 'active', value: false }));
+    assert.ok((await person('rita@example.test')).departed);
+    const view = await workspace.operator('GET /agents/:name', { params: { name: 'agent-of-rita' } });
+    assert.equal(view.state, 'suspended');
+  });
+
   test('of changes to a group at once none is lost: who was taken out does not come back with somebody else', async () => {
     const users = await Promise.all(
       ['m1', 'm2', 'm3', 'm4', 'm5', 'm6'].map(

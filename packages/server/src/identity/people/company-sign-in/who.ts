@@ -2,6 +2,7 @@ import { email as address, type IdentityProviderManifest, type Role } from '@gat
 import { type Clock, GatehouseError } from '../../../platform/index.ts';
 import type { Provision, Snapshot } from '../../../registry/index.ts';
 import type { DatabaseTransaction, RecordChange } from '../../../storage/index.ts';
+import { knownAddress } from '../known-address.ts';
 import { companySignInLimits as limits } from './limits.ts';
 
 /** What a provider has proven about somebody: the claims of a verified ID token, completed from its UserInfo. */
@@ -80,7 +81,7 @@ async function find(
     .where('subject', '=', claims.sub)
     .returning('person')
     .executeTakeFirst();
-  const email = known?.person ?? findPerson(registry.snapshot(), verifiedEmail(provider, claims));
+  const email = known?.person ?? knownAddress(registry.snapshot().directory, verifiedEmail(provider, claims));
   return { email, isLinked: known !== undefined };
 }
 
@@ -146,14 +147,6 @@ function verifiedEmail(provider: IdentityProviderManifest, claims: Claims): stri
       `${provider.displayName} does not speak for addresses of ${domain} here.`,
     );
   return email;
-}
-
-/** Addresses are told apart by their letters here, as in manifests; a provider that writes them otherwise means the same person. */
-function findPerson({ directory }: Pick<Snapshot, 'directory'>, email: string): string {
-  if (directory.has(email)) return email;
-  const lower = email.toLowerCase();
-  const same = [...directory.keys()].filter((each) => each.toLowerCase() === lower);
-  return same.length === 1 ? (same[0] as string) : lower;
 }
 
 function provisionOf(provider: IdentityProviderManifest, claims: Claims, email: string): Provision {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type Clock, canonicalJson, type Json } from '../../../platform/index.ts';
 import type { PersonChanges, Snapshot } from '../../../registry/index.ts';
 import type { Database, DatabaseTransaction, RecordChange, Storage, Tables } from '../../../storage/index.ts';
+import { knownAddress } from '../known-address.ts';
 import { listed, type Page } from './list.ts';
 import { factsOf, patched, type Resource, readGroup, readUser, scimError } from './resources.ts';
 
@@ -21,6 +22,11 @@ export type Directory = ReturnType<typeof createDirectory>;
 export function createDirectory(deps: DirectoryDependencies) {
   const { storage, registry, recordChange, clock, publicUrl } = deps;
 
+  const factsHere = (user: Resource) => {
+    const facts = factsOf(user);
+    return { ...facts, email: knownAddress(registry.snapshot().directory, facts.email) };
+  };
+
   /** Stores what follows from a user for the person of that address. Gives those who are to be offboarded after the commit. */
   async function follow(
     transaction: DatabaseTransaction,
@@ -28,7 +34,7 @@ export function createDirectory(deps: DirectoryDependencies) {
     user: Resource,
     by: string,
   ): Promise<{ left: string[] }> {
-    const { email, displayName, active, manager } = factsOf(user);
+    const { email, displayName, active, manager } = factsHere(user);
     const groups = await transaction
       .selectFrom('scim_members')
       .innerJoin('scim_groups', 'scim_groups.id', 'scim_members.group_id')
@@ -68,7 +74,7 @@ export function createDirectory(deps: DirectoryDependencies) {
   }
 
   const rowOf = (user: Resource) => {
-    const { userName, email, externalId, active } = factsOf(user);
+    const { userName, email, externalId, active } = factsHere(user);
     const body = canonicalJson(user as Json);
     return { user_name: userName.toLowerCase(), email, external_id: externalId, active: active ? 1 : 0, body };
   };

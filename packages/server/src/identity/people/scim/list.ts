@@ -33,7 +33,7 @@ export async function listed<Name extends Table>(
   // The tables differ in what is not looked at here.
   const from = () => {
     const query = db.selectFrom(table as 'scim_users');
-    return served ? query.where(served.column as 'id', '=', served.value) : query;
+    return served ? query.where(served.column as 'id', '=', served.value as string) : query;
   };
   const view = async (rows: unknown[]) => views(rows as Tables[Name][]);
   if (wanted === undefined || served) {
@@ -90,15 +90,18 @@ export async function listed<Name extends Table>(
   }
 }
 
-function servedBy(columns: Listed<Table>['columns'], filter: string): { column: string; value: string } | undefined {
+function servedBy(
+  columns: Listed<Table>['columns'],
+  filter: string,
+): { column: string; value: string | null } | undefined {
   const [, attribute = '', quoted = ''] = /^\s*([a-z]+)\s+eq\s+("(?:[^"\\]|\\.)*")\s*$/i.exec(filter) ?? [];
   const name = Object.keys(columns).find((each) => each.toLowerCase() === attribute.toLowerCase());
   const known = name === undefined ? undefined : columns[name];
   if (!known) return undefined;
   try {
     const value = JSON.parse(quoted) as string;
-    // PostgreSQL has no such character in a text.
-    if (value.includes('\0')) return undefined;
+    // PostgreSQL has no such character in a text: nobody is called that, and nothing equals null.
+    if (value.includes('\0')) return { column: known.column, value: null };
     return { column: known.column, value: known.fold ? value.toLowerCase() : value };
   } catch {
     return undefined;
