@@ -114,12 +114,37 @@ test('an agent asks a person out of band, who answers with a passkey; nobody els
   const stranger = await workspace.person('approver@example.test');
   assert.equal((await stranger.api('GET /consents')).items.length, 0);
   await assert.rejects(stranger.api('GET /consents/:id', { params: { id } }), /404/);
+  // Nobody has opened this in their browser: a session alone says yes to nothing, nor does a passkey that has signed something else.
+  const [without, other] = [
+    () => undefined,
+    (options: object) =>
+      owner.passkey.assert({ ...options, challenge: randomBytes(32).toString('base64url') } as never, workspace.url),
+  ].map((assert) => ({ cookie: owner.cookie, passkey: { assert } as never }));
+  await assert.rejects(answerConsent(id, without as never, workspace.url), { code: 'consent.passkey-needed' });
+  await assert.rejects(answerConsent(id, other as never, workspace.url), /^Error: 4\d\d /);
+  assert.equal((await owner.api('GET /consents')).items.length, 1);
   await answerConsent(id, owner, workspace.url);
   const { status, body } = await poll();
   assert.equal(status, 200, JSON.stringify(body));
   const claims = decodeJwt(body.access_token ?? '') as { sub: string; act: { sub: string } };
   assert.equal(claims.sub, 'person:owner@example.test');
   assert.match(claims.act.sub, /agent-bearer$/);
+});
+
+/** @proves consent.exactly */
+test('of two answers at once one counts', async () => {
+  const { body } = await post('/oauth/device', { client_id: 'app' });
+  const id = `device-${body.user_code?.replace('-', '')}`;
+  const answers = await Promise.allSettled([1, 2, 3].map(() => answerConsent(id, owner, workspace.url, bearer)));
+  assert.equal(answers.filter(({ status }) => status === 'fulfilled').length, 1, JSON.stringify(answers));
+});
+
+/** @proves consent.refusals */
+test('a code that was asked for with a key is of no use without it', async () => {
+  const code = await codeFor({ dpop_jkt: randomBytes(32).toString('base64url') });
+  const { status, body } = await redeem(code);
+  assert.equal(status, 400);
+  assert.match(body.error_description ?? '', /another key than the dpop_jkt/);
 });
 
 /** @proves rfc9126.par */
