@@ -243,7 +243,7 @@ describe('identity in the console', { skip }, () => {
     await page.getByRole('textbox', { name: 'Name' }).fill('our directory');
     await page.getByRole('button', { name: 'Make the token' }).click();
     const dialog = page.getByRole('dialog', { name: 'Token “our directory”' });
-    const token = await dialog.locator('code').last().textContent();
+    const token = await dialog.locator('code').first().textContent();
     assert.ok(token && token.length > 30);
     const users = (bearer: string) =>
       fetch(`${workspace.url}/scim/v2/Users`, { headers: { authorization: `Bearer ${bearer}` } });

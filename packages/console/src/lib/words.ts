@@ -76,3 +76,6 @@ export function actorName(actor: string): string {
   if (actor.startsWith('person:')) return actor.slice('person:'.length);
   return /\/agent\/([^/]+)$/.exec(actor)?.[1] ?? actor;
 }
+
+/** What somebody typed as a list, parted by spaces or commas. */
+export const listOf = (text: string): string[] => text.split(/[\s,]+/).filter((each) => each !== '');

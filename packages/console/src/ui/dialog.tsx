@@ -89,6 +89,7 @@ function TypedWord({ word, typed, setTyped }: { word: string; typed: string; set
 }
 
 interface ShownOnceProps {
+  title: string;
   value: string;
   about: ReactNode;
   close: () => void;
@@ -97,15 +98,15 @@ interface ShownOnceProps {
 }
 
 /** A secret that only this answer has. */
-export function ShownOnce({ value, about, close, children }: ShownOnceProps) {
+export function ShownOnce({ title, value, about, close, children }: ShownOnceProps) {
   return (
-    <>
+    <Dialog title={title} close={close} size="lg">
       <p>{about}</p>
       <Command>{value}</Command>
       {children}
       <div className={classes.buttons}>
         <Button onClick={close}>Done, I have it</Button>
       </div>
-    </>
+    </Dialog>
   );
 }

@@ -10,6 +10,7 @@ import { explain } from '../../api/problem.ts';
 import { agentQuery } from '../../api/queries.ts';
 import { needsRole, useSession } from '../../app/session.ts';
 import { standingOf } from '../../lib/words.ts';
+import { AllowedButton } from '../../ui/allowed-button.tsx';
 import { EnvironmentBadge, RiskBadge, StandingBadge } from '../../ui/badge.tsx';
 import { Failure, Page } from '../../ui/page.tsx';
 import { Tabs } from '../../ui/tabs.tsx';
@@ -100,16 +101,14 @@ function StateMenu({ agent }: { agent: AgentView }) {
   return (
     <Menu position="bottom-end" width={260}>
       <Menu.Target>
-        <Button
+        <AllowedButton
           size="sm"
-          variant="default"
           rightSection={<IconChevronDown size={14} />}
           loading={change.isPending}
-          disabled={obstacle !== null}
-          title={obstacle ?? undefined}
+          obstacle={obstacle}
         >
           {move.label}
-        </Button>
+        </AllowedButton>
       </Menu.Target>
       <Menu.Dropdown>
         <Menu.Label>

@@ -1,15 +1,16 @@
 import type { AgentView, JoinTokenView } from '@gatehouse/protocol';
 import { Button, NumberInput, TextInput } from '@mantine/core';
 import { IconPlus, IconTicket } from '@tabler/icons-react';
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
+import { useChange } from '../../api/change.ts';
 import { call } from '../../api/client.ts';
 import { joinTokensQuery } from '../../api/queries.ts';
 import { mayOperate, useSession } from '../../app/session.ts';
-import { actorName } from '../../lib/words.ts';
+import { actorName, listOf } from '../../lib/words.ts';
 import { Badge } from '../../ui/badge.tsx';
 import { DataTable } from '../../ui/data-table.tsx';
-import { Confirm, Dialog, FormDialog, ShownOnce } from '../../ui/dialog.tsx';
+import { Confirm, FormDialog, ShownOnce } from '../../ui/dialog.tsx';
 import { Empty, Section } from '../../ui/page.tsx';
 import { Command } from '../../ui/text.tsx';
 import { TimeLeft, useNow, When } from '../../ui/when.tsx';
@@ -93,45 +94,39 @@ function Tokens({ agent, isRetired }: { agent: string; isRetired: boolean }) {
 }
 
 function Make({ agent, close }: { agent: string; close: () => void }) {
-  const queries = useQueryClient();
   const [minutes, setMinutes] = useState<number | string>(60);
   const [addresses, setAddresses] = useState('');
-  const make = useMutation({
-    mutationFn: () =>
+  const { answer, form } = useChange(
+    () =>
       call('POST /agents/:name/join-tokens', {
         params: { name: agent },
-        body: { ttlSeconds: Number(minutes) * 60, addresses: addresses.split(/[\s,]+/).filter((each) => each !== '') },
+        body: { ttlSeconds: Number(minutes) * 60, addresses: listOf(addresses) },
       }),
-    // What is shown once must not stay in memory after it.
-    gcTime: 0,
-    onSuccess: () => void queries.invalidateQueries({ queryKey: ['join-tokens'] }),
-  });
-  if (make.data)
+    { refresh: ['join-tokens'] },
+  );
+  if (answer)
     return (
-      <Dialog title={`Join token for ${agent}`} close={close} size="lg">
-        <ShownOnce
-          value={make.data.token}
-          about={
-            <>
-              It is shown only now, and works once; <TimeLeft until={make.data.expiresAt} />. Whoever has it can become{' '}
-              {agent}.
-            </>
-          }
-          close={close}
-        >
-          <p>On the agent’s machine, with the token in a file that nobody else can read, or on standard input (-):</p>
-          <Command>{`gatehouse agent enroll ${agent} --url ${location.origin} --join-token FILE`}</Command>
-        </ShownOnce>
-      </Dialog>
+      <ShownOnce
+        title={`Join token for ${agent}`}
+        value={answer.token}
+        about={
+          <>
+            It is shown only now, and works once; <TimeLeft until={answer.expiresAt} />. Whoever has it can become{' '}
+            {agent}.
+          </>
+        }
+        close={close}
+      >
+        <p>On the agent’s machine, with the token in a file that nobody else can read, or on standard input (-):</p>
+        <Command>{`gatehouse agent enroll ${agent} --url ${location.origin} --join-token FILE`}</Command>
+      </ShownOnce>
     );
   return (
     <FormDialog
       title={`Make a join token for ${agent}`}
       button="Make the token"
       ready={typeof minutes === 'number'}
-      pending={make.isPending}
-      error={make.error}
-      submit={() => make.mutate()}
+      {...form}
       close={close}
     >
       <NumberInput
@@ -159,23 +154,12 @@ function Make({ agent, close }: { agent: string; close: () => void }) {
 }
 
 function Revoke({ token: { id, agent }, close }: { token: JoinTokenView; close: () => void }) {
-  const queries = useQueryClient();
-  const revoke = useMutation({
-    mutationFn: () => call('DELETE /agents/:name/join-tokens/:id', { params: { name: agent, id } }),
-    onSuccess: () => {
-      void queries.invalidateQueries({ queryKey: ['join-tokens'] });
-      close();
-    },
+  const { form } = useChange(() => call('DELETE /agents/:name/join-tokens/:id', { params: { name: agent, id } }), {
+    refresh: ['join-tokens'],
+    done: close,
   });
   return (
-    <Confirm
-      title="Revoke this join token?"
-      button="Revoke the token"
-      pending={revoke.isPending}
-      error={revoke.error}
-      submit={() => revoke.mutate()}
-      close={close}
-    >
+    <Confirm title="Revoke this join token?" button="Revoke the token" {...form} close={close}>
       <p>Nobody can enrol a key for {agent} with it any more.</p>
     </Confirm>
   );

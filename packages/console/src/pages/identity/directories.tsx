@@ -1,14 +1,16 @@
 import type { ScimTokenView } from '@gatehouse/protocol';
-import { Button, NumberInput, TextInput } from '@mantine/core';
+import { NumberInput, TextInput } from '@mantine/core';
 import { IconPlus, IconUsersGroup } from '@tabler/icons-react';
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
+import { useChange } from '../../api/change.ts';
 import { call } from '../../api/client.ts';
 import { providersQuery, scimTokensQuery } from '../../api/queries.ts';
 import { needsRole, useSession } from '../../app/session.ts';
 import { actorName } from '../../lib/words.ts';
+import { AllowedButton } from '../../ui/allowed-button.tsx';
 import { DataTable } from '../../ui/data-table.tsx';
-import { Confirm, Dialog, FormDialog, ShownOnce } from '../../ui/dialog.tsx';
+import { Confirm, FormDialog, ShownOnce } from '../../ui/dialog.tsx';
 import { Card, Empty, Fact, Facts, Failure, Section } from '../../ui/page.tsx';
 import { Command } from '../../ui/text.tsx';
 import { When } from '../../ui/when.tsx';
@@ -63,15 +65,9 @@ function ScimTokens() {
       title="Directory tokens (SCIM)"
       count={tokens.data?.items.length}
       actions={
-        <Button
-          variant="default"
-          leftSection={<IconPlus size={14} />}
-          disabled={obstacle !== null}
-          title={obstacle ?? undefined}
-          onClick={() => setMaking(true)}
-        >
+        <AllowedButton leftSection={<IconPlus size={14} />} obstacle={obstacle} onClick={() => setMaking(true)}>
           Make a token
-        </Button>
+        </AllowedButton>
       }
     >
       <DataTable
@@ -91,15 +87,9 @@ function ScimTokens() {
             header: '',
             align: 'end',
             cell: (token) => (
-              <Button
-                variant="default"
-                disabled={obstacle !== null}
-                title={obstacle ?? undefined}
-                onClick={() => setRevoking(token)}
-                aria-label={`Revoke ${token.name}`}
-              >
+              <AllowedButton obstacle={obstacle} onClick={() => setRevoking(token)} aria-label={`Revoke ${token.name}`}>
                 Revoke
-              </Button>
+              </AllowedButton>
             ),
           },
         ]}
@@ -120,36 +110,33 @@ function ScimTokens() {
 }
 
 function MakeToken({ close }: { close: () => void }) {
-  const queries = useQueryClient();
   const [name, setName] = useState('');
   const [days, setDays] = useState<number | string>(365);
-  const make = useMutation({
-    mutationFn: () =>
+  const { answer, form } = useChange(
+    () =>
       call('POST /scim/tokens', {
         body: { name: name.trim(), ...(typeof days === 'number' && { expiresInDays: days }) },
       }),
-    onSuccess: () => void queries.invalidateQueries({ queryKey: ['scim-tokens'] }),
-  });
-  if (make.data)
+    { refresh: ['scim-tokens'] },
+  );
+  if (answer)
     return (
-      <Dialog title={`Token “${make.data.name}”`} close={close} size="lg">
+      <ShownOnce
+        title={`Token “${answer.name}”`}
+        value={answer.token}
+        about="The token. It is shown only now: whoever has it can add people here and make them leave."
+        close={close}
+      >
         <p>Base URL, for the directory’s settings:</p>
-        <Command>{make.data.url}</Command>
-        <ShownOnce
-          value={make.data.token}
-          about="The token. It is shown only now: whoever has it can add people here and make them leave."
-          close={close}
-        />
-      </Dialog>
+        <Command>{answer.url}</Command>
+      </ShownOnce>
     );
   return (
     <FormDialog
       title="Make a token for a directory"
       button="Make the token"
       ready={name.trim() !== ''}
-      pending={make.isPending}
-      error={make.error}
-      submit={() => make.mutate()}
+      {...form}
       close={close}
     >
       <TextInput
@@ -178,23 +165,12 @@ function MakeToken({ close }: { close: () => void }) {
 }
 
 function RevokeToken({ token, close }: { token: ScimTokenView; close: () => void }) {
-  const queries = useQueryClient();
-  const revoke = useMutation({
-    mutationFn: () => call('DELETE /scim/tokens/:id', { params: { id: token.id } }),
-    onSuccess: () => {
-      void queries.invalidateQueries({ queryKey: ['scim-tokens'] });
-      close();
-    },
+  const { form } = useChange(() => call('DELETE /scim/tokens/:id', { params: { id: token.id } }), {
+    refresh: ['scim-tokens'],
+    done: close,
   });
   return (
-    <Confirm
-      title={`Revoke “${token.name}”?`}
-      button="Revoke the token"
-      pending={revoke.isPending}
-      error={revoke.error}
-      submit={() => revoke.mutate()}
-      close={close}
-    >
+    <Confirm title={`Revoke “${token.name}”?`} button="Revoke the token" {...form} close={close}>
       <p className={classes.hint}>
         The directory that has it is refused at once. People whom it sent stay as they are, and nobody is told here when
         they leave there.

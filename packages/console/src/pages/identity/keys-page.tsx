@@ -1,9 +1,10 @@
 import type { KeyEncryptionView, KeyPurposeView, RewrapView } from '@gatehouse/protocol';
 import { Button, Skeleton } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
-import { IconAlertTriangle, IconKey, IconRefresh } from '@tabler/icons-react';
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { IconKey } from '@tabler/icons-react';
+import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
+import { useChange } from '../../api/change.ts';
 import { call } from '../../api/client.ts';
 import { keysQuery } from '../../api/queries.ts';
 import { needsRole, type Obstacle, useSession } from '../../app/session.ts';
@@ -16,7 +17,7 @@ import { Identifier } from '../../ui/text.tsx';
 import { When } from '../../ui/when.tsx';
 import classes from './identity.module.css';
 import { IdentityPage } from './identity-page.tsx';
-import { Rotate } from './rotate.tsx';
+import { Rotate, RotateButtons } from './rotate.tsx';
 
 export function KeysPage() {
   const session = useSession();
@@ -64,25 +65,7 @@ function Purpose({
         <Badge hue="gray">{algorithm}</Badge>
         {whyFixed === null ? (
           <span className={classes.badges}>
-            <Button
-              variant="default"
-              leftSection={<IconRefresh size={14} />}
-              disabled={obstacle !== null}
-              title={obstacle ?? undefined}
-              onClick={() => rotate(false)}
-            >
-              Rotate
-            </Button>
-            <Button
-              variant="outline"
-              color="var(--gh-red-fg)"
-              leftSection={<IconAlertTriangle size={14} />}
-              disabled={obstacle !== null}
-              title={obstacle ?? undefined}
-              onClick={() => rotate(true)}
-            >
-              Compromised…
-            </Button>
+            <RotateButtons obstacle={obstacle} rotate={rotate} />
           </span>
         ) : (
           <span />
@@ -119,11 +102,9 @@ function Purpose({
 }
 
 function RotateKeys({ purpose, compromised, close }: { purpose: string; compromised: boolean; close: () => void }) {
-  const queries = useQueryClient();
-  const rotate = useMutation({
-    mutationFn: () => call('POST /keys/:purpose/rotate', { params: { purpose }, body: { compromised } }),
-    onSuccess: ({ acknowledged, expired }) => {
-      for (const key of ['keys', 'trust-domain']) void queries.invalidateQueries({ queryKey: [key] });
+  const { form } = useChange(() => call('POST /keys/:purpose/rotate', { params: { purpose }, body: { compromised } }), {
+    refresh: ['keys', 'trust-domain'],
+    done({ acknowledged, expired }) {
       const count = acknowledged.length + expired.length;
       notifications.show({
         message: compromised
@@ -133,16 +114,7 @@ function RotateKeys({ purpose, compromised, close }: { purpose: string; compromi
       close();
     },
   });
-  return (
-    <Rotate
-      what={purpose}
-      compromised={compromised}
-      pending={rotate.isPending}
-      error={rotate.error}
-      submit={() => rotate.mutate()}
-      close={close}
-    />
-  );
+  return <Rotate what={purpose} compromised={compromised} close={close} {...form} />;
 }
 
 const encryptionStates = {
@@ -217,23 +189,9 @@ function Progress({ rewrap: { state, looked, of, rewrapped, problem } }: { rewra
 }
 
 function Rewrap({ close }: { close: () => void }) {
-  const queries = useQueryClient();
-  const rewrap = useMutation({
-    mutationFn: () => call('POST /keys/rewrap', { body: {} }),
-    onSuccess: () => {
-      void queries.invalidateQueries({ queryKey: ['keys'] });
-      close();
-    },
-  });
+  const { form } = useChange(() => call('POST /keys/rewrap', { body: {} }), { refresh: ['keys'], done: close });
   return (
-    <FormDialog
-      title="Seal every stored secret anew?"
-      button="Re-wrap"
-      pending={rewrap.isPending}
-      error={rewrap.error}
-      submit={() => rewrap.mutate()}
-      close={close}
-    >
+    <FormDialog title="Seal every stored secret anew?" button="Re-wrap" {...form} close={close}>
       <p>
         Signing keys, secrets and grants are sealed with the key-encryption key that this server is set up with, one by
         one, while it runs. Nothing breaks if it is interrupted: start it again.

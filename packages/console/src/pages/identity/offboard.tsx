@@ -1,7 +1,8 @@
 import type { OffboardResult, PersonView } from '@gatehouse/protocol';
 import { Button, Checkbox, Select, Textarea } from '@mantine/core';
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
+import { useChange } from '../../api/change.ts';
 import { call } from '../../api/client.ts';
 import { peopleQuery } from '../../api/queries.ts';
 import { plural } from '../../lib/words.ts';
@@ -11,34 +12,21 @@ import classes from './identity.module.css';
 /** Somebody leaves. What will happen is said before, and what has happened after. */
 export function Offboard({ person, close }: { person: PersonView; close: () => void }) {
   const { email, displayName, agents, sessions, passkeys } = person;
-  const queries = useQueryClient();
   const others = useQuery(peopleQuery).data?.items.filter((each) => each.email !== email && each.departed === null);
   const [successor, setSuccessor] = useState<string | null>(person.successor);
   const [keepKeys, setKeepKeys] = useState(false);
   const [reason, setReason] = useState('');
-  const offboard = useMutation({
-    mutationFn: () =>
+  const { answer, form } = useChange(
+    () =>
       call('POST /people/:email/offboard', {
         params: { email },
         body: { reason, keepKeys, ...(successor !== null && { successor }) },
       }),
-    onSuccess: () => {
-      for (const key of ['people', 'agents', 'sessions', 'delegations'])
-        void queries.invalidateQueries({ queryKey: [key] });
-    },
-  });
-  if (offboard.data) return <Report result={offboard.data} close={close} />;
+    { refresh: ['people', 'agents', 'sessions', 'delegations'] },
+  );
+  if (answer) return <Report result={answer} close={close} />;
   return (
-    <Confirm
-      title={`Offboard ${displayName}`}
-      word={email}
-      button="Offboard"
-      pending={offboard.isPending}
-      error={offboard.error}
-      submit={() => offboard.mutate()}
-      close={close}
-      size="lg"
-    >
+    <Confirm title={`Offboard ${displayName}`} word={email} button="Offboard" {...form} close={close} size="lg">
       {agents.length > 0 && (
         <Select
           label="Who takes over their agents"

@@ -1,4 +1,26 @@
+import { IconAlertTriangle, IconRefresh } from '@tabler/icons-react';
+import type { Obstacle } from '../../app/session.ts';
+import { AllowedButton } from '../../ui/allowed-button.tsx';
 import { Confirm, FormDialog } from '../../ui/dialog.tsx';
+
+export function RotateButtons({ obstacle, rotate }: { obstacle: Obstacle; rotate: (compromised: boolean) => void }) {
+  return (
+    <>
+      <AllowedButton leftSection={<IconRefresh size={14} />} obstacle={obstacle} onClick={() => rotate(false)}>
+        Rotate
+      </AllowedButton>
+      <AllowedButton
+        variant="outline"
+        color="var(--gh-red-fg)"
+        leftSection={<IconAlertTriangle size={14} />}
+        obstacle={obstacle}
+        onClick={() => rotate(true)}
+      >
+        Compromised…
+      </AllowedButton>
+    </>
+  );
+}
 
 interface RotateProps {
   /** `access-token`, `X.509 intermediate` … */

@@ -1,9 +1,10 @@
 import type { AuthorityView, FederatedView, TrustDomainView } from '@gatehouse/protocol';
-import { Button, Skeleton } from '@mantine/core';
+import { Skeleton } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
-import { IconAlertTriangle, IconCertificate, IconRefresh, IconWorld } from '@tabler/icons-react';
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { IconCertificate, IconWorld } from '@tabler/icons-react';
+import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
+import { useChange } from '../../api/change.ts';
 import { call } from '../../api/client.ts';
 import { trustDomainQuery } from '../../api/queries.ts';
 import { needsRole, useSession } from '../../app/session.ts';
@@ -16,7 +17,7 @@ import { Command, Identifier } from '../../ui/text.tsx';
 import { When } from '../../ui/when.tsx';
 import classes from './identity.module.css';
 import { IdentityPage } from './identity-page.tsx';
-import { Rotate } from './rotate.tsx';
+import { Rotate, RotateButtons } from './rotate.tsx';
 
 type Rotating = { keys: 'x509' | 'jwt'; compromised: boolean };
 
@@ -114,29 +115,7 @@ function DomainFacts({ domain: { name, sequence, refreshHintSeconds } }: { domai
 function Moves({ keys, rotate }: { keys: Rotating['keys']; rotate: (rotating: Rotating) => void }) {
   const session = useSession();
   const obstacle = needsRole(session, ['admin', 'security'], 'Rotating keys');
-  return (
-    <>
-      <Button
-        variant="default"
-        leftSection={<IconRefresh size={14} />}
-        disabled={obstacle !== null}
-        title={obstacle ?? undefined}
-        onClick={() => rotate({ keys, compromised: false })}
-      >
-        Rotate
-      </Button>
-      <Button
-        variant="outline"
-        color="var(--gh-red-fg)"
-        leftSection={<IconAlertTriangle size={14} />}
-        disabled={obstacle !== null}
-        title={obstacle ?? undefined}
-        onClick={() => rotate({ keys, compromised: true })}
-      >
-        Compromised…
-      </Button>
-    </>
-  );
+  return <RotateButtons obstacle={obstacle} rotate={(compromised) => rotate({ keys, compromised })} />;
 }
 
 const authorityColumns: Column<AuthorityView>[] = [
@@ -186,26 +165,15 @@ const federatedColumns: Column<FederatedView>[] = [
 ];
 
 function RotateDomain({ keys, compromised, close }: Rotating & { close: () => void }) {
-  const queries = useQueryClient();
   const what = keys === 'x509' ? 'intermediate' : 'jwt';
-  const rotate = useMutation({
-    mutationFn: () => call('POST /trust-domain/rotate', { body: { keys, compromised } }),
-    onSuccess: () => {
-      for (const key of ['trust-domain', 'keys', 'agents']) void queries.invalidateQueries({ queryKey: [key] });
+  const { form } = useChange(() => call('POST /trust-domain/rotate', { body: { keys, compromised } }), {
+    refresh: ['trust-domain', 'keys', 'agents'],
+    done() {
       notifications.show({
         message: compromised ? 'The keys of now are destroyed; a new one signs.' : 'The next key is published.',
       });
       close();
     },
   });
-  return (
-    <Rotate
-      what={what}
-      compromised={compromised}
-      pending={rotate.isPending}
-      error={rotate.error}
-      submit={() => rotate.mutate()}
-      close={close}
-    />
-  );
+  return <Rotate what={what} compromised={compromised} close={close} {...form} />;
 }

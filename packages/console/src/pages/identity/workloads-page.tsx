@@ -1,13 +1,14 @@
 import type { Lifecycle, WorkloadView } from '@gatehouse/protocol';
-import { Button } from '@mantine/core';
 import { IconServer2 } from '@tabler/icons-react';
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
+import { useChange } from '../../api/change.ts';
 import { call } from '../../api/client.ts';
 import { workloadsQuery } from '../../api/queries.ts';
 import { needsRole, useSession } from '../../app/session.ts';
 import { commands } from '../../lib/commands.ts';
 import { standingOf } from '../../lib/words.ts';
+import { AllowedButton } from '../../ui/allowed-button.tsx';
 import { EnvironmentBadge, StandingBadge } from '../../ui/badge.tsx';
 import { DataTable } from '../../ui/data-table.tsx';
 import { Confirm, FormDialog } from '../../ui/dialog.tsx';
@@ -57,27 +58,24 @@ export function WorkloadsPage() {
             cell: (workload) => (
               <span className={classes.badges}>
                 {workload.state !== 'retired' && (
-                  <Button
-                    variant="default"
-                    disabled={obstacle !== null}
-                    title={obstacle ?? undefined}
+                  <AllowedButton
+                    obstacle={obstacle}
                     onClick={() => setDoing({ move: workload.state === 'active' ? 'suspend' : 'activate', workload })}
                     aria-label={`${workload.state === 'active' ? 'Suspend' : 'Activate'} ${workload.name}`}
                   >
                     {workload.state === 'active' ? 'Suspend' : 'Activate'}
-                  </Button>
+                  </AllowedButton>
                 )}
                 {workload.state === 'active' && (
-                  <Button
+                  <AllowedButton
                     variant="outline"
                     color="var(--gh-red-fg)"
-                    disabled={obstacle !== null}
-                    title={obstacle ?? undefined}
+                    obstacle={obstacle}
                     onClick={() => setDoing({ move: 'kill', workload })}
                     aria-label={`Kill ${workload.name}`}
                   >
                     Kill
-                  </Button>
+                  </AllowedButton>
                 )}
               </span>
             ),
@@ -101,20 +99,16 @@ export function WorkloadsPage() {
 }
 
 function Change({ move, workload: { name }, close }: { move: Move; workload: WorkloadView; close: () => void }) {
-  const queries = useQueryClient();
-  const change = useMutation({
-    mutationFn: () => {
-      const params = { name };
+  const params = { name };
+  const { form } = useChange<unknown>(
+    () => {
       if (move === 'kill') return call('POST /workloads/:name/kill', { params, body: {} });
       const state: Lifecycle = move === 'suspend' ? 'suspended' : 'active';
       return call('POST /workloads/:name/state', { params, body: { state } });
     },
-    onSuccess: () => {
-      for (const key of ['workloads', 'tasks']) void queries.invalidateQueries({ queryKey: [key] });
-      close();
-    },
-  });
-  const rest = { pending: change.isPending, error: change.error, submit: () => change.mutate(), close };
+    { refresh: ['workloads', 'tasks'], done: close },
+  );
+  const rest = { ...form, close };
   if (move === 'kill')
     return (
       <Confirm title={`Kill ${name}`} button="Kill it" word={name} {...rest}>

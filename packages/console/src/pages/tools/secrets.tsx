@@ -1,11 +1,14 @@
 import type { SecretView } from '@gatehouse/protocol';
-import { Button, TextInput } from '@mantine/core';
+import { TextInput } from '@mantine/core';
 import { IconLock, IconPlus } from '@tabler/icons-react';
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
+import { useChange } from '../../api/change.ts';
 import { call } from '../../api/client.ts';
 import { secretsQuery } from '../../api/queries.ts';
 import { needsRole, useSession } from '../../app/session.ts';
+import { listOf } from '../../lib/words.ts';
+import { AllowedButton } from '../../ui/allowed-button.tsx';
 import { DataTable } from '../../ui/data-table.tsx';
 import { Confirm, FormDialog } from '../../ui/dialog.tsx';
 import { Empty, Section } from '../../ui/page.tsx';
@@ -24,15 +27,13 @@ export function Secrets() {
       title="Secrets for tool servers"
       count={secrets.data?.items.length}
       actions={
-        <Button
-          variant="default"
+        <AllowedButton
           leftSection={<IconPlus size={14} />}
-          disabled={obstacle !== null}
-          title={obstacle ?? undefined}
+          obstacle={obstacle}
           onClick={() => setSetting({ name: '', origins: [] })}
         >
           Set a secret
-        </Button>
+        </AllowedButton>
       }
     >
       <DataTable
@@ -53,24 +54,20 @@ export function Secrets() {
             align: 'end',
             cell: (secret) => (
               <span className={classes.moves}>
-                <Button
-                  variant="default"
-                  disabled={obstacle !== null}
-                  title={obstacle ?? undefined}
+                <AllowedButton
+                  obstacle={obstacle}
                   onClick={() => setSetting(secret)}
                   aria-label={`Set ${secret.name} anew`}
                 >
                   Set anew
-                </Button>
-                <Button
-                  variant="default"
-                  disabled={obstacle !== null}
-                  title={obstacle ?? undefined}
+                </AllowedButton>
+                <AllowedButton
+                  obstacle={obstacle}
                   onClick={() => setDeleting(secret)}
                   aria-label={`Delete ${secret.name}`}
                 >
                   Delete
-                </Button>
+                </AllowedButton>
               </span>
             ),
           },
@@ -92,29 +89,19 @@ export function Secrets() {
 }
 
 function SetSecret({ name: given, origins: before, close }: { name: string; origins: string[]; close: () => void }) {
-  const queries = useQueryClient();
   const [name, setName] = useState(given);
   const [value, setValue] = useState('');
   const [origins, setOrigins] = useState(before.join(' '));
-  const set = useMutation({
-    mutationFn: () =>
-      call('PUT /secrets/:name', {
-        params: { name: name.trim() },
-        body: { value, origins: origins.split(/[\s,]+/).filter((each) => each !== '') },
-      }),
-    onSuccess: () => {
-      void queries.invalidateQueries({ queryKey: ['secrets'] });
-      close();
-    },
-  });
+  const { form } = useChange(
+    () => call('PUT /secrets/:name', { params: { name: name.trim() }, body: { value, origins: listOf(origins) } }),
+    { refresh: ['secrets'], done: close },
+  );
   return (
     <FormDialog
       title={given === '' ? 'Set a secret' : `Set ${given} anew`}
       button="Set the secret"
       ready={name.trim() !== '' && value !== '' && origins.trim() !== ''}
-      pending={set.isPending}
-      error={set.error}
-      submit={() => set.mutate()}
+      {...form}
       close={close}
     >
       {given === '' && (
@@ -152,23 +139,12 @@ function SetSecret({ name: given, origins: before, close }: { name: string; orig
 }
 
 function DeleteSecret({ secret: { name, usedBy }, close }: { secret: SecretView; close: () => void }) {
-  const queries = useQueryClient();
-  const remove = useMutation({
-    mutationFn: () => call('DELETE /secrets/:name', { params: { name } }),
-    onSuccess: () => {
-      void queries.invalidateQueries({ queryKey: ['secrets'] });
-      close();
-    },
+  const { form } = useChange(() => call('DELETE /secrets/:name', { params: { name } }), {
+    refresh: ['secrets'],
+    done: close,
   });
   return (
-    <Confirm
-      title={`Delete the secret ${name}?`}
-      button="Delete"
-      pending={remove.isPending}
-      error={remove.error}
-      submit={() => remove.mutate()}
-      close={close}
-    >
+    <Confirm title={`Delete the secret ${name}?`} button="Delete" {...form} close={close}>
       <p>
         {usedBy.length === 0
           ? 'No tool server names it. Its value can’t be brought back.'
