@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { ManifestInput } from '@gatehouse/protocol';
 import { createSvidSource } from '@gatehouse/sdk';
@@ -9,7 +7,7 @@ import type { Browser, Page } from 'playwright-core';
 import { launchChromium } from './support/chromium.ts';
 import { builtConsole } from './support/console.ts';
 import { manifests } from './support/fixtures.ts';
-import { auditPage } from './support/page-audit.ts';
+import { auditPages } from './support/page-audit.ts';
 import { visitors } from './support/visitors.ts';
 import { startWorkspace, type Workspace } from './support/workspace.ts';
 
@@ -452,31 +450,15 @@ describe('identity in the console', { skip }, () => {
       '/agents/agent-bearer/identity',
       '/tools',
     ];
-    for (const scheme of ['light', 'dark'] as const) {
-      for (const size of [
-        { width: 1280, height: 900 },
-        { width: 360, height: 780 },
-      ]) {
-        const { page, faults } = await open({ scheme, size });
-        await signIn(page);
-        for (const path of paths) {
-          await page.goto(workspace.url + path);
-          await page.getByRole('heading', { level: 1 }).waitFor();
-          await page.waitForFunction(() => !document.querySelector('.mantine-Skeleton-root, [aria-busy="true"]'));
-          await picture(page, `${path.replaceAll(/[^a-z-]+/g, '_')}-${scheme}-${size.width}`);
-          assert.deepEqual(await auditPage(page), [], `${path}, ${scheme}, ${size.width} px`);
-        }
-        assert.deepEqual(faults, []);
-        await page.context().close();
-      }
-    }
+    await auditPages({
+      url: workspace.url,
+      paths,
+      narrow: { width: 360, height: 780 },
+      async open(how) {
+        const opened = await open(how);
+        await signIn(opened.page);
+        return opened;
+      },
+    });
   });
 });
-
-/** For looking at: only where a directory is given. */
-async function picture(page: Page, name: string): Promise<void> {
-  const directory = process.env.GATEHOUSE_TEST_PICTURES;
-  if (!directory) return;
-  mkdirSync(directory, { recursive: true });
-  await page.screenshot({ path: join(directory, `${name}.png`), fullPage: true });
-}

@@ -12,7 +12,7 @@ import { type HostileHandle, startHostileHttp } from './peers/hostile-server.ts'
 import { launchChromium, type VirtualAuthenticator } from './support/chromium.ts';
 import { builtConsole } from './support/console.ts';
 import { manifests } from './support/fixtures.ts';
-import { auditPage } from './support/page-audit.ts';
+import { auditPages } from './support/page-audit.ts';
 import { visitors } from './support/visitors.ts';
 import { startWorkspace, type Workspace } from './support/workspace.ts';
 
@@ -281,23 +281,16 @@ describe('the console', { skip }, () => {
       '/settings',
       '/no-such-page',
     ];
-    for (const scheme of ['light', 'dark'] as const) {
-      for (const size of [
-        { width: 1280, height: 900 },
-        { width: 390, height: 844 },
-      ]) {
-        const { page, faults } = await open({ scheme, size });
-        await signIn(page);
-        for (const path of paths) {
-          await page.goto(workspace.url + path);
-          await page.getByRole('heading', { level: 1 }).waitFor();
-          await page.waitForFunction(() => !document.querySelector('.mantine-Skeleton-root, [aria-busy="true"]'));
-          assert.deepEqual(await auditPage(page), [], `${path}, ${scheme}, ${size.width} px`);
-        }
-        assert.deepEqual(faults, []);
-        await page.context().close();
-      }
-    }
+    await auditPages({
+      url: workspace.url,
+      paths,
+      narrow: { width: 390, height: 844 },
+      async open(how) {
+        const opened = await open(how);
+        await signIn(opened.page);
+        return opened;
+      },
+    });
   });
 
   test('lists are gone through by keys: j, k, Enter, and the way back', async () => {

@@ -1,10 +1,55 @@
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Page } from 'playwright-core';
+
+interface Opened {
+  page: Page;
+  /** Errors on the page so far. */
+  faults: unknown[];
+}
+
+/** Every page, in light and dark, wide and narrow. GATEHOUSE_TEST_PICTURES names a directory to look at them. */
+export async function auditPages({
+  url,
+  paths,
+  narrow,
+  open,
+}: {
+  url: string;
+  paths: string[];
+  narrow: { width: number; height: number };
+  /** A browser of its own, signed in. */
+  open(how: { scheme: 'light' | 'dark'; size: { width: number; height: number } }): Promise<Opened>;
+}): Promise<void> {
+  for (const scheme of ['light', 'dark'] as const) {
+    for (const size of [{ width: 1280, height: 900 }, narrow]) {
+      const { page, faults } = await open({ scheme, size });
+      for (const path of paths) {
+        await page.goto(url + path);
+        await page.getByRole('heading', { level: 1 }).waitFor();
+        await page.waitForFunction(() => !document.querySelector('.mantine-Skeleton-root, [aria-busy="true"]'));
+        await picture(page, `${path.replaceAll(/[^a-z-]+/g, '_')}-${scheme}-${size.width}`);
+        assert.deepEqual(await auditPage(page), [], `${path}, ${scheme}, ${size.width} px`);
+      }
+      assert.deepEqual(faults, []);
+      await page.context().close();
+    }
+  }
+}
+
+async function picture(page: Page, name: string): Promise<void> {
+  const directory = process.env.GATEHOUSE_TEST_PICTURES;
+  if (!directory) return;
+  mkdirSync(directory, { recursive: true });
+  await page.screenshot({ path: join(directory, `${name}.png`), fullPage: true });
+}
 
 /**
  * What a person who can't see well, or uses no mouse, would stumble over on the page as it is now: controls without a name, fields
  * without a label, text with too little contrast (WCAG 2.2, 1.4.3), headings out of order, duplicate ids, sideways scrolling.
  */
-export function auditPage(page: Page): Promise<string[]> {
+function auditPage(page: Page): Promise<string[]> {
   return page.evaluate(() => {
     const problems: string[] = [];
     const describe = (element: Element) =>

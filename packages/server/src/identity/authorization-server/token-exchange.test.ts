@@ -12,10 +12,9 @@ import {
   type TokenResponse,
 } from '../testing/agent-client.ts';
 import { agentManifest, createKey, type EnrolledAgent, type House, openHouse } from '../testing/house.ts';
+import { ACCESS_TOKEN, TOKEN_EXCHANGE } from '../testing/oauth-names.ts';
 import { assertCleanLog, assertRefused, type RequestChange } from '../testing/refusals.ts';
 
-const GRANT = 'urn:ietf:params:oauth:grant-type:token-exchange';
-const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 const USER = 'user@example.test';
 const names = Array.from({ length: limits.actorChainDepth + 1 }, (_, at) => `agent-${'abcdefghi'[at]}-prod`);
 
@@ -42,7 +41,13 @@ before(async () => {
 after(() => house.close());
 
 const exchange = (subject: string, more: Record<string, string | string[] | undefined> = {}): RequestChange => ({
-  form: { grant_type: GRANT, subject_token: subject, subject_token_type: ACCESS_TOKEN, resource: undefined, ...more },
+  form: {
+    grant_type: TOKEN_EXCHANGE,
+    subject_token: subject,
+    subject_token_type: ACCESS_TOKEN,
+    resource: undefined,
+    ...more,
+  },
 });
 
 /** By a foreign library, with DPoP. */
@@ -54,10 +59,17 @@ async function handOn(to: string, subject: string, details: object = supportTask
     subject_token_type: ACCESS_TOKEN,
     authorization_details: JSON.stringify([details]),
   };
-  const response = await oauth.genericTokenEndpointRequest(server, registered, authentication, GRANT, parameters, {
-    DPoP,
-    ...insecure,
-  });
+  const response = await oauth.genericTokenEndpointRequest(
+    server,
+    registered,
+    authentication,
+    TOKEN_EXCHANGE,
+    parameters,
+    {
+      DPoP,
+      ...insecure,
+    },
+  );
   return (await oauth.processGenericTokenEndpointResponse(server, registered, response)) as unknown as TokenResponse;
 }
 

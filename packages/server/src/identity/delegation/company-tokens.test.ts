@@ -6,12 +6,10 @@ import { decodeJwt } from 'jose';
 import { type AgentClient, createAgentClient, supportTask } from '../testing/agent-client.ts';
 import { type ForeignIssuer, openForeignIssuer } from '../testing/foreign-issuer.ts';
 import { type House, openHouse } from '../testing/house.ts';
+import { ID_TOKEN, JWT_BEARER, TOKEN_EXCHANGE } from '../testing/oauth-names.ts';
 import { assertCleanLog, assertRefused, type RequestChange } from '../testing/refusals.ts';
 
 /** What the company's identity provider says of a person, brought by an agent: as ID token (RFC 8693), and as ID-JAG (RFC 7523). */
-const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
-const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
-const ID_TOKEN = 'urn:ietf:params:oauth:token-type:id_token';
 const USER = 'user@example.test';
 const OTHER = 'other@example.test';
 const AGENT = 'agent-mail-prod';
@@ -65,7 +63,13 @@ after(async () => {
 
 const person = (more: object = {}) => ({ sub: 'u-1', email: USER, email_verified: true, ...more });
 const exchange = (token: string, more: Record<string, string | undefined> = {}): RequestChange => ({
-  form: { grant_type: EXCHANGE, subject_token: token, subject_token_type: ID_TOKEN, resource: undefined, ...more },
+  form: {
+    grant_type: TOKEN_EXCHANGE,
+    subject_token: token,
+    subject_token_type: ID_TOKEN,
+    resource: undefined,
+    ...more,
+  },
 });
 const idTokenOf = (more: object = {}, how: Parameters<ForeignIssuer['sign']>[1] = {}) =>
   idp.sign({ aud: APP, ...person(), ...more }, how);

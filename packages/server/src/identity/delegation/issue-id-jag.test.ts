@@ -4,15 +4,11 @@ import { type GroupManifest, identityProviderManifest, resourceServerManifest } 
 import { createRemoteJWKSet, decodeJwt, jwtVerify } from 'jose';
 import { type AgentClient, createAgentClient, supportTask, type TokenResponse } from '../testing/agent-client.ts';
 import { type House, openHouse } from '../testing/house.ts';
+import { ACCESS_TOKEN, ID_JAG, ID_TOKEN, JWT_BEARER, TOKEN_EXCHANGE } from '../testing/oauth-names.ts';
 import { assertCleanLog, assertRefused, type RequestChange } from '../testing/refusals.ts';
 import { issueIdJag } from './issue-id-jag.ts';
 
 /** Two houses: one takes a person to the other (draft-ietf-oauth-identity-assertion-authz-grant, both ends). */
-const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
-const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
-const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
-const ID_TOKEN = 'urn:ietf:params:oauth:token-type:id_token';
-const ID_JAG = 'urn:ietf:params:oauth:token-type:id-jag';
 const USER = 'user@example.test';
 const AGENT = 'agent-mail-prod';
 const THERE = 'agent-mail-elsewhere';
@@ -78,7 +74,7 @@ async function tokenForUser(grounds: object = {}): Promise<TokenResponse> {
 }
 const ask = (subject: string, more: Record<string, string | undefined> = {}): RequestChange => ({
   form: {
-    grant_type: EXCHANGE,
+    grant_type: TOKEN_EXCHANGE,
     subject_token: subject,
     subject_token_type: ACCESS_TOKEN,
     requested_token_type: ID_JAG,
@@ -188,7 +184,7 @@ test('no token of one kind passes for another, at either house', async () => {
   for (const wrong of [token, jag])
     for (const type of [ACCESS_TOKEN, ID_TOKEN]) {
       const { status } = await guest.post({
-        form: { grant_type: EXCHANGE, subject_token: wrong, subject_token_type: type, resource: undefined },
+        form: { grant_type: TOKEN_EXCHANGE, subject_token: wrong, subject_token_type: type, resource: undefined },
       });
       assert.equal(status, 400);
     }

@@ -6,11 +6,10 @@ import { limits } from '../../platform/index.ts';
 import type { Agent } from '../../registry/index.ts';
 import { type AgentClient, createAgentClient, supportTask } from '../testing/agent-client.ts';
 import { agentManifest, createKey, type House, openHouse } from '../testing/house.ts';
+import { ACCESS_TOKEN, TOKEN_EXCHANGE } from '../testing/oauth-names.ts';
 import { createCsr } from '../testing/svid-client.ts';
 
 /** Law 5 at the level of tokens and SVIDs, over random chains. */
-const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
-const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 const names = Array.from({ length: limits.actorChainDepth + 1 }, (_, at) => `agent-${'abcdefghi'[at]}-prod`);
 const servers = ['shop', 'mail'];
 
@@ -32,7 +31,7 @@ after(() => house.close());
 
 const handOn = (to: number, subject: string, resource?: string) =>
   (clients[to] as AgentClient).post({
-    form: { grant_type: EXCHANGE, subject_token: subject, subject_token_type: ACCESS_TOKEN, resource },
+    form: { grant_type: TOKEN_EXCHANGE, subject_token: subject, subject_token_type: ACCESS_TOKEN, resource },
   });
 const audience = (at: number) => (at === 0 ? house.resource : `${house.resource}/${servers[at - 1]}`);
 const covers = (wide: string, narrow: string) => wide === narrow || wide === house.resource;
