@@ -106,4 +106,10 @@ export const trustDomain: Requirement[] = [
       'An agent of one Gatehouse calls tools behind another with the SVIDs that it has, as far as a rule there says',
     source: 'docs/how-to/let-agents-in-without-secrets.md',
   },
+  {
+    id: 'spiffe.certificate-reader',
+    promise:
+      'What of a certificate is decided by is read as another implementation reads it, whatever bit is changed, or refused',
+    source: 'RFC 5280 §4.1; X.690 §10',
+  },
 ];

@@ -1,9 +1,9 @@
-import { hash, type KeyObject, X509Certificate } from 'node:crypto';
+import { hash, type KeyObject, type X509Certificate } from 'node:crypto';
 import { GatehouseError } from '../../platform/index.ts';
 import type { SpiffeBundle } from './bundle.ts';
+import { type Certificate, oids, RefusedCertificate, readCertificate } from './certificate.ts';
 import { CLOCK_SKEW_MS, trustDomainLimits } from './limits.ts';
 import { MalformedSpiffeId, parseSpiffeId } from './spiffe-id.ts';
-import { loadX509, parseCertificate, type X509 } from './x509.ts';
 
 /** A chain that leads to a root of the trust domain that its leaf names. */
 export interface VerifiedChain {
@@ -16,14 +16,6 @@ export interface VerifiedChain {
   serial: Buffer;
   /** The certificates between leaf and root, DER. */
   intermediates: Buffer[];
-}
-
-type Certificate = InstanceType<X509['X509Certificate']>;
-
-interface Presented {
-  der: Buffer;
-  node: X509Certificate;
-  parsed: Certificate;
 }
 
 /**
@@ -39,15 +31,17 @@ export async function verifyChain(
     throw refused('chain', `the chain has more than ${trustDomainLimits.chainCertificates} certificates`);
   if (chain.some(({ byteLength }) => byteLength > trustDomainLimits.certificateBytes))
     throw refused('chain', `a certificate has more than ${trustDomainLimits.certificateBytes} bytes`);
-  const x509 = await loadX509();
-  const [leaf, ...rest] = chain.map((bytes) => readCertificate(x509, bytes)) as [Presented, ...Presented[]];
-  const spiffeId = leafId(x509, leaf);
+  const [leaf, ...rest] = chain.map((bytes, at) => read(bytes, at === 0 ? 'leaf' : 'chain')) as [
+    Certificate,
+    ...Certificate[],
+  ];
+  const spiffeId = leafId(leaf);
   const { trustDomain, path } = idOf(spiffeId);
   if (path === '') throw refused('leaf', 'its SPIFFE ID has no path, as only a signing certificate’s has');
   const bundle = bundleOf(trustDomain);
   if (!bundle)
     throw refused('trust-domain', `its trust domain ${trustDomain} is neither ours nor one that we federate with`);
-  const intermediates = pathTo(x509, bundle, leaf, rest, now);
+  const intermediates = pathTo(bundle, leaf, rest, now);
   return {
     spiffeId,
     trustDomain,
@@ -55,66 +49,49 @@ export async function verifyChain(
     notAfter: leaf.node.validToDate.getTime(),
     thumbprint: hash('sha256', leaf.der, 'base64url'),
     publicKey: leaf.node.publicKey,
-    serial: Buffer.from(leaf.parsed.serialNumber, 'hex'),
+    serial: leaf.serial,
     intermediates,
   };
 }
 
-function readCertificate(x509: X509, bytes: Uint8Array): Presented {
-  const der = Buffer.from(bytes);
+function read(bytes: Uint8Array, code = 'chain'): Certificate {
   try {
-    const presented = { der, node: new X509Certificate(der), parsed: parseCertificate(x509, der) };
-    // Both are read when they are first asked for: what is wrong with them is said here, and nowhere later.
-    void presented.parsed.extensions;
-    void presented.node.publicKey;
-    return presented;
+    return readCertificate(bytes);
   } catch (cause) {
+    if (cause instanceof RefusedCertificate) throw refused(code, cause.message, cause);
     throw refused('chain', 'a certificate cannot be read', cause);
   }
 }
 
 /** §§2, 4 and 5.2: exactly one URI SAN, cA=false, keyUsage with digitalSignature and without keyCertSign and cRLSign. */
-function leafId(x509: X509, { parsed, node }: Presented): string {
-  if (node.ca || parsed.getExtension(x509.BasicConstraintsExtension)?.ca)
+function leafId(leaf: Certificate): string {
+  const { basicConstraints, keyUsage, extendedKeyUsage, uris } = leaf;
+  if (leaf.node.ca || basicConstraints?.ca)
     throw refused('leaf', 'it is the certificate of an authority, which never authenticates anybody');
-  const usage = parsed.getExtension(x509.KeyUsagesExtension);
-  if (!usage?.critical) throw refused('leaf', 'it has no critical keyUsage');
-  const { digitalSignature, keyCertSign, cRLSign } = x509.KeyUsageFlags;
-  if (!(usage.usages & digitalSignature)) throw refused('leaf', 'its keyUsage lacks digitalSignature');
-  if (usage.usages & (keyCertSign | cRLSign)) throw refused('leaf', 'its keyUsage has keyCertSign or cRLSign');
-  const extended = parsed.getExtension(x509.ExtendedKeyUsageExtension)?.usages.map(String);
-  if (extended && !extended.some((each) => each === SERVER_AUTH || each === CLIENT_AUTH))
+  if (!keyUsage?.critical) throw refused('leaf', 'it has no critical keyUsage');
+  if (!keyUsage.digitalSignature) throw refused('leaf', 'its keyUsage lacks digitalSignature');
+  if (keyUsage.keyCertSign || keyUsage.cRLSign) throw refused('leaf', 'its keyUsage has keyCertSign or cRLSign');
+  if (extendedKeyUsage && !extendedKeyUsage.some((each) => each === SERVER_AUTH || each === CLIENT_AUTH))
     throw refused('leaf', 'its extKeyUsage has neither serverAuth nor clientAuth');
-  const extensions = parsed.extensions.filter(({ type }) => type === SUBJECT_ALT_NAME);
-  if (extensions.length > 1) throw refused('leaf', 'it has its subjectAltName twice');
-  const names = parsed.getExtension(x509.SubjectAlternativeNameExtension)?.names.items ?? [];
-  const uris = names.filter(({ type }) => type === 'url');
   if (uris.length !== 1) throw refused('leaf', `it has ${uris.length} URI SANs, and an X.509-SVID has exactly one`);
-  refuseUnknownCritical(parsed);
-  return (uris[0] as { value: string }).value;
+  refuseUnknown(leaf);
+  return uris[0] as string;
 }
 
 const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
 const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
-const SUBJECT_ALT_NAME = '2.5.29.17';
 const NAME_CONSTRAINTS = '2.5.29.30';
-/** keyUsage, subjectAltName, basicConstraints, extKeyUsage. */
-const processed = new Set(['2.5.29.15', SUBJECT_ALT_NAME, '2.5.29.19', '2.5.29.37']);
+const processed = new Set<string>(Object.values(oids));
 
-/** RFC 5280 §4.2: a critical extension that is not processed refuses the certificate; none stands twice. */
-function refuseUnknownCritical({ extensions }: Certificate): void {
-  const seen = new Set<string>();
-  for (const { type, critical } of extensions) {
-    if (seen.has(type)) throw refused('chain', `a certificate has the extension ${type} twice`);
-    seen.add(type);
+/** RFC 5280 §4.2: a critical extension that is not processed refuses the certificate. */
+function refuseUnknown({ extensions }: Certificate): void {
+  for (const [type, { critical }] of extensions)
     if (critical && !processed.has(type))
       throw refused('chain', `a certificate has the critical extension ${type}, which is not understood`);
-    // Always critical by RFC 5280 §4.2.1.10; where it is not, whoever wrote it meant a limit all the same.
-    if (type === NAME_CONSTRAINTS)
-      throw refused('chain', `a certificate has name constraints (${type}), which are not processed here`);
-  }
+  // Always critical by RFC 5280 §4.2.1.10; where it is not, whoever wrote it meant a limit all the same.
+  if (extensions.has(NAME_CONSTRAINTS))
+    throw refused('chain', `a certificate has name constraints (${NAME_CONSTRAINTS}), which are not processed here`);
 }
-
 function idOf(uri: string) {
   try {
     return parseSpiffeId(uri);
@@ -127,10 +104,9 @@ function idOf(uri: string) {
 
 /** RFC 5280 §6.1, from the leaf upward. What was presented is only a hint at the way; the trust anchors come from the bundle alone. */
 function pathTo(
-  x509: X509,
   { roots, trustDomain }: SpiffeBundle,
-  leaf: Presented,
-  presented: Presented[],
+  leaf: Certificate,
+  presented: Certificate[],
   now: number,
 ): Buffer[] {
   const path: Buffer[] = [];
@@ -141,13 +117,13 @@ function pathTo(
     const root = roots.find(({ certificate }) => isIssuedBy(below.node, certificate));
     if (root) {
       checkTime(root.certificate, now);
-      checkAuthority(x509, readCertificate(x509, root.der), path.length, trustDomain);
+      checkAuthority(read(root.der), path.length, trustDomain);
       return path;
     }
     const at = left.findIndex(({ node }) => isIssuedBy(below.node, node));
     const [issuer] = at === -1 ? [] : left.splice(at, 1);
     if (!issuer) throw refused('untrusted', `it does not lead to a root of the trust domain ${trustDomain}`);
-    checkAuthority(x509, issuer, path.length, trustDomain);
+    checkAuthority(issuer, path.length, trustDomain);
     path.push(issuer.der);
     below = issuer;
   }
@@ -157,19 +133,15 @@ const isIssuedBy = (certificate: X509Certificate, issuer: X509Certificate) =>
   certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
 
 /** RFC 5280 §6.1.4 k–n: cA, pathLenConstraint, keyCertSign; SPIFFE X.509-SVID §3.2: an ID, if any, of this trust domain and without path. */
-function checkAuthority(x509: X509, { parsed }: Presented, below: number, trustDomain: string): void {
-  const constraints = parsed.getExtension(x509.BasicConstraintsExtension);
-  if (!constraints?.ca) throw refused('chain', 'an issuer in the chain is no authority');
-  if (constraints.pathLength !== undefined && below > constraints.pathLength)
+function checkAuthority(issuer: Certificate, below: number, trustDomain: string): void {
+  const { basicConstraints, keyUsage, uris } = issuer;
+  if (!basicConstraints?.ca) throw refused('chain', 'an issuer in the chain is no authority');
+  if (basicConstraints.pathLength !== undefined && below > basicConstraints.pathLength)
     throw refused('chain', 'the chain is longer than an authority in it allows');
-  const usage = parsed.getExtension(x509.KeyUsagesExtension);
-  if (usage && !(usage.usages & x509.KeyUsageFlags.keyCertSign))
-    throw refused('chain', 'an issuer in the chain may not sign certificates');
-  const names = parsed.getExtension(x509.SubjectAlternativeNameExtension)?.names.items ?? [];
-  for (const { type, value } of names)
-    if (type === 'url' && value !== `spiffe://${trustDomain}`)
-      throw refused('chain', 'an issuer in the chain has another SPIFFE ID than that of the trust domain');
-  refuseUnknownCritical(parsed);
+  if (keyUsage && !keyUsage.keyCertSign) throw refused('chain', 'an issuer in the chain may not sign certificates');
+  if (uris.some((uri) => uri !== `spiffe://${trustDomain}`))
+    throw refused('chain', 'an issuer in the chain has another SPIFFE ID than that of the trust domain');
+  refuseUnknown(issuer);
 }
 
 function checkTime({ validFromDate, validToDate }: X509Certificate, now: number): void {
