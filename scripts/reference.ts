@@ -148,6 +148,7 @@ async function apiPage(): Promise<string> {
     '',
     'Under `/api/v1`; OpenAPI 3.1 at `/api/v1/openapi.json`. People sign in with a passkey (session cookie); the CLI on the server’s host uses the operator',
     'token of the data directory, which counts as admin, security, auditor and developer, and never as approver. Agents’ tokens are refused everywhere here.',
+    'A session of `gatehouse login` is sent as `Authorization: Session TOKEN` with a DPoP proof (RFC 9449) for each request, and is [restricted](roles.md#at-the-command-line).',
     'Errors are problem details (RFC 9457). Lists take `limit` (1–200) and the `cursor` of the page before.',
     '',
     '`GET /api/v1/events` streams records and approvals as server-sent events. `GET /log/LOG/…` serves a log’s checkpoint and tiles (C2SP tlog-tiles).',
@@ -185,6 +186,15 @@ async function rolesPage(): Promise<string> {
       });
       return `| \`${route.name}\` | ${route.group} | ${cells.join(' | ')} |`;
     }),
+    '',
+    '## At the command line',
+    '',
+    'A session of the command line (`gatehouse login`) is restricted: whatever roles its person has, it may do none of these, and an apply from it',
+    'changes no `Person`, `RoleMapping`, `IdentityProvider` or `ControlPolicy`, and starts no program on the server’s host.',
+    '',
+    ...routes
+      .filter((route) => role.options.every((each) => reachOf(policies, route, each, true) === 'no'))
+      .map(({ name, group }) => `- \`${name}\` (${group})`),
     '',
     '## The built-in policies',
     '',

@@ -127,7 +127,7 @@ test('no policy of the workspace gives the operator a yes, or takes the workspac
 test('roles are told in words that follow from the policies', async () => {
   const { items } = await person('auditor').api('GET /roles');
   const may = Object.fromEntries(items.map((each) => [each.name, each.may.map(({ action }) => action)]));
-  assert.deepEqual(may.auditor, ['read', 'self', 'consent', 'inspect', 'oversee']);
+  assert.deepEqual(may.auditor, ['read', 'self', 'passkeys', 'consent', 'inspect', 'oversee']);
   assert.ok(may.approver?.includes('approve'));
   assert.ok(!may.operator?.includes('approve'));
   const own: Api['GET /roles']['items'][number]['may'] = items.find(({ name }) => name === 'owner')?.may ?? [];

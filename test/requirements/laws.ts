@@ -116,6 +116,12 @@ export const laws: Requirement[] = [
     source: 'SECURITY.md#law-4',
   },
   {
+    id: 'law-4.terminal',
+    promise:
+      'A session of the command line says yes on no route, makes nobody who could, and runs no program on the server’s host, whatever its person’s roles',
+    source: 'SECURITY.md#law-4',
+  },
+  {
     id: 'law-4.oidc',
     promise: 'A company sign-in never adds a passkey to somebody who has one',
     source: 'SECURITY.md#law-4',

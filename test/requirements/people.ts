@@ -14,6 +14,38 @@ export const people: Requirement[] = [
     source: 'docs/how-to/see-what-an-agent-can-act-with.md',
   },
   {
+    id: 'terminal.sign-in',
+    promise:
+      'A person signs in at a terminal by saying yes in a browser, with a fresh passkey, to what is shown: who asks, from where, as whom',
+    source: 'RFC 8628 §§3.3, 5.4',
+  },
+  {
+    id: 'terminal.bound',
+    promise: 'A session of a terminal is good only with a proof by its key for that request, once, on every route',
+    source: 'RFC 9449 §7',
+  },
+  {
+    id: 'terminal.grant',
+    promise: 'What was granted to one key gives no session to another, and is no consent to an agent',
+    source: 'RFC 9449 §10',
+  },
+  {
+    id: 'terminal.leaver',
+    promise: 'Who has left, or signed out before the terminal came for its session, gets none and keeps none',
+    source: 'docs/explanation/roles.md',
+  },
+  {
+    id: 'terminal.cli',
+    promise:
+      'gatehouse login keeps a session where only its user can read it and uses no other; every verb is then its person’s; gatehouse logout ends it at the server',
+    source: 'docs/how-to/sign-in-from-the-command-line.md',
+  },
+  {
+    id: 'terminal.limit',
+    promise: 'A person has 20 terminals at most; of more the oldest ends',
+    source: 'docs/reference/limits.md',
+  },
+  {
     id: 'people.leaves-nothing',
     promise:
       'However somebody leaves, no session, passkey, link, delegation, code, refresh token, device code or CIBA request of theirs is good afterwards, and reinstating brings none back',

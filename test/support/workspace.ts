@@ -19,8 +19,8 @@ export interface Workspace {
   /** The control API as the operator of this host. */
   operator<Name extends keyof Api>(route: Name, options?: ApiCall): Promise<Api[Name]>;
   apply(manifests: ManifestInput[]): Promise<Api['POST /apply']>;
-  /** Signs a person in with a software authenticator. */
-  person(email: string): Promise<SignedInPerson>;
+  /** Signs a person in with a software authenticator; in recovery, who has one already. */
+  person(email: string, options?: { recovery?: boolean }): Promise<SignedInPerson>;
   /** Gives the agent a new key and an SDK client that holds it. */
   agent(name: string, options?: { bearerOnly?: boolean }): Promise<AgentClient & { key: AgentKey }>;
   /** Stops and starts the server again on the same data, or kills nothing of it: `close` only at the end. */
@@ -115,10 +115,10 @@ export async function startWorkspace(
     operator,
     apply: (manifests) =>
       operator('POST /apply', { body: { manifests: manifests.map((each): Manifest => manifest.parse(each)) } }),
-    async person(email) {
+    async person(email, { recovery = false } = {}) {
       const passkey = createSoftwarePasskey();
-      const { url: link } = await server.createSignInLink(email);
-      const token = /signin_[\w-]+/.exec(link)?.[0] ?? '';
+      const { url: link } = await operator('POST /people/signin-links', { body: { email, recovery } });
+      const [token = ''] = /(signin|recover)_[\w-]+/.exec(link) ?? [];
       let cookie = '';
       const api: SignedInPerson['api'] = async (route, call) =>
         request(url, route, call, { cookie, origin: url }, (set) => {

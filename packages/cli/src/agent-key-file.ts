@@ -15,11 +15,16 @@ export function keyFileOf(agent: string, given: string | undefined): string {
       'agent.name',
       `"${agent}" is no name of an agent: lower-case letters, digits and hyphens.`,
     );
+  return join(configDirectory(), 'agents', `${agent}.jwk`);
+}
+
+/** Of this user, for Gatehouse. */
+export function configDirectory(): string {
   const base =
     process.platform === 'win32'
       ? (process.env.APPDATA ?? join(homedir(), 'AppData', 'Roaming'))
       : (process.env.XDG_CONFIG_HOME ?? join(homedir(), '.config'));
-  return join(base, 'gatehouse', 'agents', `${agent}.jwk`);
+  return join(base, 'gatehouse');
 }
 
 export async function readKey(agent: string, path: string): Promise<AgentKey> {

@@ -20,5 +20,6 @@ export const exitCodeMeanings: Record<keyof typeof exitCodes, string> = {
   usage: 'The command line is wrong.',
   noInput: 'A file or directory that was named cannot be read, or does not hold what it should.',
   unavailable: 'The server, its address or its data directory cannot be had just now.',
-  noPermission: 'The operator token is missing, unreadable, or not that of this server.',
+  noPermission:
+    'Not signed in: the session has ended, or the operator token is missing, unreadable, or not that of this server.',
 };

@@ -3,15 +3,16 @@ import { type AgentKey, agentKeyFromJwk } from '@gatehouse/sdk/agent-key';
 import { CliFailure } from './failure.ts';
 
 /**
- * Agents' keys in the keyring of the user's system: Keychain (macOS), Credential Manager (Windows), Secret Service (Linux). Anything that runs as this user can ask it; what it protects from is a copied disk or backup.
+ * Agents' keys, and sessions of people, in the keyring of the user's system: Keychain (macOS), Credential Manager (Windows), Secret Service (Linux). Anything that runs as this user can ask it; what it protects from is a copied disk or backup.
  */
-const SERVICE = 'gatehouse-agent';
+const AGENTS = 'gatehouse-agent';
+const SESSIONS = 'gatehouse-session';
 
-async function entryOf(agent: string) {
+async function entryOf(service: string, account: string) {
   try {
     const { AsyncEntry } = await import('@napi-rs/keyring');
     // The kernel's keyring, which it would fall back to, forgets everything when the machine restarts.
-    return new AsyncEntry(SERVICE, agent, { linux: { store: 'secret-service' } });
+    return new AsyncEntry(service, account, { linux: { store: 'secret-service' } });
   } catch (cause) {
     throw noKeyring(cause);
   }
@@ -31,7 +32,7 @@ export async function readKeyringKey(agent: string): Promise<AgentKey> {
 export async function keyringKey(agent: string): Promise<{ key: AgentKey; isNew: boolean }> {
   const found = await find(agent);
   if (found) return { key: found, isNew: false };
-  const entry = await entryOf(agent);
+  const entry = await entryOf(AGENTS, agent);
   const jwk = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
   await entry.setPassword(JSON.stringify(jwk)).catch((cause: unknown) => {
     throw noKeyring(cause);
@@ -40,11 +41,26 @@ export async function keyringKey(agent: string): Promise<{ key: AgentKey; isNew:
 }
 
 async function find(agent: string): Promise<AgentKey | undefined> {
-  const entry = await entryOf(agent);
+  const kept = await read(AGENTS, agent);
+  return kept === undefined ? undefined : agentKeyFromJwk(JSON.parse(kept));
+}
+
+async function read(service: string, account: string): Promise<string | undefined> {
+  const entry = await entryOf(service, account);
   const kept = await entry.getPassword().catch((cause: unknown) => {
     throw noKeyring(cause);
   });
-  return kept == null ? undefined : agentKeyFromJwk(JSON.parse(kept));
+  return kept ?? undefined;
+}
+
+/** The session at this address, as text; undefined where there is none. */
+export const readKeyringSession = (url: string): Promise<string | undefined> => read(SESSIONS, url);
+
+export async function keepKeyringSession(url: string, text: string | undefined): Promise<void> {
+  const entry = await entryOf(SESSIONS, url);
+  await (text === undefined ? entry.deletePassword() : entry.setPassword(text)).catch((cause: unknown) => {
+    throw noKeyring(cause);
+  });
 }
 
 function noKeyring(cause: unknown): CliFailure {
@@ -59,7 +75,7 @@ function noKeyring(cause: unknown): CliFailure {
   return new CliFailure(
     'unavailable',
     'keyring.unavailable',
-    `There is no keyring here that answers${detail}. Keep the key in a file instead: --key-file.`,
+    `There is no keyring here that answers${detail}. Use a file instead: --key-file for an agent’s key, leave out --keyring for a session.`,
     { cause },
   );
 }

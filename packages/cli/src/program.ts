@@ -7,6 +7,7 @@ import { addKeyVerbs } from './tree/keys.ts';
 import { addLogVerbs } from './tree/log.ts';
 import { addPeopleVerbs } from './tree/people.ts';
 import { addServerVerbs } from './tree/server.ts';
+import { addSessionVerbs } from './tree/session.ts';
 import { addTaskVerbs } from './tree/tasks.ts';
 import { addTrustVerbs, addWorkloadVerbs } from './tree/trust.ts';
 import { addTrustDomainVerbs } from './tree/trust-domain.ts';
@@ -29,6 +30,7 @@ export function createProgram(): Command {
     ],
   });
   addServerVerbs(program);
+  addSessionVerbs(program);
   addAgentVerbs(program);
   addPeopleVerbs(program);
   addTaskVerbs(program);

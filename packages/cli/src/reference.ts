@@ -14,7 +14,7 @@ export function cliReference(): string {
     '# Command line',
     '<!-- Made by scripts/docs.ts from packages/cli/src; edit it there. -->',
     `${program.description()}. Answers go to standard output, everything else to standard error. Every verb takes \`--json\` and \`--help\`. Colours are for terminals only, and never with \`NO_COLOR\`.`,
-    'Verbs that ask a server find it by `--url`, then `GATEHOUSE_URL`, then `http://localhost:4283`, and the operator token in the directory of `--data-dir`, then `GATEHOUSE_DATA_DIR`, then `.gatehouse`. Where its certificate is of an authority of your own, name that with `--cacert` or `GATEHOUSE_CACERT`. The token is only sent over https or to this machine, and can approve nothing.',
+    'Verbs that ask a server find it by `--url`, then `GATEHOUSE_URL`, then `http://localhost:4283`, and call as the person who has signed in at that address (`gatehouse login`). Where nobody has, or `--data-dir` is given, they use the operator token in the directory of `--data-dir`, then `GATEHOUSE_DATA_DIR`, then `.gatehouse`. Where its certificate is of an authority of your own, name that with `--cacert` or `GATEHOUSE_CACERT`. Either is only sent over https or to this machine, and can approve nothing.',
     '## Exit codes',
     ['| code | meaning |', '| --- | --- |', ...rows].join('\n'),
     'With `--json` a failure is one line on standard error: `{"error":{"code","detail","exitCode"}}`.',

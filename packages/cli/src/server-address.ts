@@ -38,9 +38,22 @@ export function trustOf({ cacert }: Pick<ServerOptions, 'cacert'>): { ca?: strin
   return { ca: resolve(file) };
 }
 
-/** The control API with the operator token of the data directory. */
+/**
+ * The control API, as the person who has signed in at this address (`gatehouse login`); else, or where `--data-dir` says so, with the
+ * operator token of the data directory.
+ */
 export function operatorOf(options: ServerOptions): Operator {
-  return createOperator({ url: urlOf(options), dataDir: dataDirOf(options), ...trustOf(options) });
+  const url = urlOf(options);
+  const session = async () => {
+    const { readSession } = await import('./session-file.ts');
+    return readSession(url);
+  };
+  return createOperator({
+    url,
+    dataDir: dataDirOf(options),
+    ...(options.dataDir === undefined && { session }),
+    ...trustOf(options),
+  });
 }
 
 /** The same for what anyone may ask: with the token if it is there. */

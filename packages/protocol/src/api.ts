@@ -38,7 +38,16 @@ export const paging = z.strictObject({
 export interface SessionView {
   person: { email: string; displayName: string; roles: Role[] };
   enrolled: boolean;
-  via: 'browser' | 'operator';
+  via: 'browser' | 'command-line' | 'operator';
+  /** Absent for the operator. */
+  session?: {
+    id: string;
+    createdAt: number;
+    /** It also ends before that when it is not used, unless it is one of the command line. */
+    expiresAt: number;
+    /** Identity provider that vouched for who opened it; null: a passkey did. */
+    provider: string | null;
+  };
 }
 
 export interface AgentView {

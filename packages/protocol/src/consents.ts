@@ -1,9 +1,18 @@
 import { z } from 'zod';
+import type { Role } from './manifests.ts';
 import { type Effect, name, type Tier } from './names.ts';
 import { type TaskParameters, taskParameters } from './tasks.ts';
 
 /** The `client_id` of the command line tool, which signs people in by the device flow. */
 export const COMMAND_LINE_CLIENT = 'gatehouse-cli';
+
+/** How the command line names itself and its computer (User-Agent). */
+export const commandLineAgent = (version: string, host: string): string =>
+  `${COMMAND_LINE_CLIENT}/${version} (${host.replaceAll(/[^A-Za-z0-9._-]/g, '-').slice(0, 100)})`;
+
+/** The name of the computer in a User-Agent of the command line; undefined for anything else. */
+export const commandLineHost = (userAgent: string): string | undefined =>
+  /^gatehouse-cli\/[\w.-]{1,40} \(([A-Za-z0-9._-]{1,100})\)$/.exec(userAgent)?.[1];
 
 /**
  * A person's consent: which agent a client may drive, for which task, narrowed to what. It is asked for in the browser that the
@@ -66,6 +75,26 @@ export interface ConsentWish {
   intent: string;
 }
 
+/**
+ * What a person says yes to when the command line signs in: a session of theirs for whoever holds one key. It reads and administers as
+ * their roles allow, and can never approve, consent, change passkeys or let anybody in (law 4).
+ */
+export interface SignInRequest {
+  /** As the computer calls itself, which nobody has checked; null where it gave no name. */
+  host: string | null;
+  /** Where the request came from; null where that is not known. */
+  address: string | null;
+  /** True: from where the person's browser is. */
+  sameAddress: boolean;
+  person: { email: string; displayName: string; roles: Role[] };
+  /** How the person proves that it is them: their passkey signs it; who has none signs in with the company's provider just before. */
+  proof: { by: 'passkey' } | { by: 'provider'; provider: string; fresh: boolean };
+  /** Life of the session. */
+  ttlSeconds: number;
+  /** Of all that is shown: a yes is for exactly this. */
+  digest: string;
+}
+
 export interface ConsentView {
   id: string;
   kind: ConsentKind;
@@ -77,6 +106,8 @@ export interface ConsentView {
   /** Device flow: the code, as it has to stand on the device. */
   userCode: string | null;
   wish: ConsentWish | null;
+  /** Of the command line: what it asks for in place of a choice. */
+  signIn: SignInRequest | null;
   choices: ConsentChoice[];
   /** The person may leave a standing delegation with their yes; null where the policies do not let them. Nobody can ask for one. */
   standing: { mostDays: number } | null;
@@ -124,16 +155,25 @@ export const consentBodies = {
     /** Where `POST /consents/:id/options` asked for one: over `digest` and `standing`. */
     assertion: z.record(z.string(), z.unknown()).optional(),
   }),
+  signIn: z.strictObject({
+    /** Of the request that was shown. */
+    digest: z.string().max(100),
+    /** Where the proof is a passkey: over the challenge of `POST /consents/:id/options`. */
+    assertion: z.record(z.string(), z.unknown()).optional(),
+  }),
 } as const;
 export type ConsentAnswer = z.infer<typeof consentBodies.approve>;
+export type SignInAnswer = z.infer<typeof consentBodies.signIn>;
 
 /** Part of `Api`. `:id` is `browser-…`, `device-…` or `backchannel-…`. */
 export interface ConsentRoutes {
   'GET /consents': { items: ConsentSummary[] };
   'GET /consents/:id': ConsentView;
-  /** For `backchannel`: the passkey signs the digest of the choice, and what it leaves standing. */
+  /** For `backchannel`, and for the command line: the passkey signs the digest of what was shown, and what it leaves standing. */
   'POST /consents/:id/options': { options: unknown };
   /** `redirect` takes the browser back to the client; null where the client fetches the answer. */
   'POST /consents/:id/approve': { redirect: string | null };
+  /** Of the command line only: a session of the person in place of an agent's token. */
+  'POST /consents/:id/sign-in': { ok: true };
   'POST /consents/:id/deny': { redirect: string | null };
 }

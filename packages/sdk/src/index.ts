@@ -12,9 +12,11 @@ export {
   type Operator,
   type OperatorOptions,
   type PagedRoute,
+  type TerminalSession,
 } from './operator.ts';
 export { type Stopped, stoppedError, stoppedResult, type ToolResultLike, unlessStopped } from './outcome.ts';
 export type { ServerTrust } from './server-fetch.ts';
+export { beginSignIn, type SignInUnderWay } from './sign-in.ts';
 export { createSvidSource, type SvidOptions, type SvidSource, type X509Svid } from './svid.ts';
 export type { AgentTask } from './task.ts';
 export { createTokenCache, defaultCacheDirectory, type TokenCache } from './token-cache.ts';

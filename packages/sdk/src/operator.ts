@@ -1,4 +1,5 @@
 import type { Api, LiveEvent, Page } from '@gatehouse/protocol';
+import type { AgentKey } from './agent-key.ts';
 import { GatehouseRequestError } from './errors.ts';
 import { readEventStream } from './event-stream.ts';
 import { type ServerTrust, serverFetch } from './server-fetch.ts';
@@ -8,8 +9,22 @@ export interface OperatorOptions extends ServerTrust {
   url: string;
   /** The operator's token, or what finds it. Without one only public routes answer. */
   token?: string | (() => Promise<string>);
+  /** A person's session of the command line, where there is one: it goes before the token. */
+  session?: () => Promise<TerminalSession | undefined>;
   /** The server's data directory, to take the token from; only who may read it there is an operator. */
   dataDir?: string;
+}
+
+/** What `gatehouse login` got: restricted, and good only beside a proof by its key (RFC 9449). */
+export interface TerminalSession {
+  token: string;
+  key: AgentKey;
+}
+
+/** The headers that say who calls; `learn` takes what an answer teaches, and is true when it is worth one more try. */
+interface Credentials {
+  headers(method: string, target: URL): Promise<Record<string, string>>;
+  learn(target: URL, response: Response): boolean;
 }
 
 export interface ApiCall {
@@ -24,7 +39,7 @@ export interface ApiCall {
 export type PagedRoute = { [Name in keyof Api]: Api[Name] extends Page<unknown> ? Name : never }[keyof Api];
 export type ItemOf<Name extends PagedRoute> = Api[Name]['items'][number];
 
-/** The control API, as the operator of the server's host: may administer everything, and approve nothing. */
+/** The control API, as the operator of the server's host or as a person at the command line: neither can approve anything. */
 export interface Operator {
   readonly url: string;
   /** One request. Throws GatehouseRequestError. */
@@ -40,38 +55,42 @@ const API_BASE = '/api/v1';
 export function createOperator(options: OperatorOptions): Operator {
   const url = options.url.replace(/\/+$/, '');
   const web = serverFetch(options);
-  let known: Promise<string> | undefined;
-  const authorization = async (): Promise<Record<string, string>> => {
-    if (!isProtected(url) && (options.token !== undefined || options.dataDir !== undefined))
+  let known: Promise<Credentials> | undefined;
+  const credentials = async (): Promise<Credentials> => {
+    if (!isProtected(url) && (options.token ?? options.dataDir ?? options.session) !== undefined)
       throw new GatehouseRequestError(
         0,
         'server.insecure',
-        `${url} is not protected, and an operator token does not travel in the clear: use https, or a loopback address.`,
+        `${url} is not protected, and what signs you in does not travel in the clear: use https, or a loopback address.`,
       );
-    known ??= readToken(options);
-    const token = await known.catch((error: unknown) => {
+    known ??= credentialsOf(options);
+    return known.catch((error: unknown) => {
       known = undefined;
       throw error;
     });
-    return token === '' ? {} : { authorization: `Operator ${token}` };
   };
 
   async function send(method: string, target: URL, call: ApiCall, headers: Record<string, string>): Promise<Response> {
     const body = method === 'GET' ? undefined : JSON.stringify(call.body ?? {});
-    const response = await web(target, {
-      method,
-      redirect: 'error',
-      headers: {
-        ...(await authorization()),
-        ...headers,
-        ...(body !== undefined && { 'content-type': 'application/json' }),
-      },
-      ...(body !== undefined && { body }),
-      ...(call.signal && { signal: call.signal }),
-    }).catch((cause: unknown) => {
-      if (call.signal?.aborted || cause instanceof GatehouseRequestError) throw cause;
-      throw unreachable(url, cause);
-    });
+    const who = await credentials();
+    const once = async () =>
+      web(target, {
+        method,
+        redirect: 'error',
+        headers: {
+          ...(await who.headers(method, target)),
+          ...headers,
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+        },
+        ...(body !== undefined && { body }),
+        ...(call.signal && { signal: call.signal }),
+      }).catch((cause: unknown) => {
+        if (call.signal?.aborted || cause instanceof GatehouseRequestError) throw cause;
+        throw unreachable(url, cause);
+      });
+    let response = await once();
+    // Refused before anything was done, for want of a nonce or the right time.
+    if (response.status === 401 && who.learn(target, response)) response = await once();
     if (!response.ok) throw await problemOf(response, url);
     return response;
   }
@@ -122,7 +141,38 @@ export function createOperator(options: OperatorOptions): Operator {
   };
 }
 
-async function readToken({ token, dataDir }: OperatorOptions): Promise<string> {
+async function credentialsOf(options: OperatorOptions): Promise<Credentials> {
+  const session = await options.session?.();
+  if (session) return sessionCredentials(session);
+  const token = await readToken(options);
+  return {
+    headers: async (): Promise<Record<string, string>> => (token === '' ? {} : { authorization: `Operator ${token}` }),
+    learn: () => false,
+  };
+}
+
+async function sessionCredentials({ token, key }: TerminalSession): Promise<Credentials> {
+  const [{ createProver }, { createServerClock }, { publicKeyOf }] = await Promise.all([
+    import('./proofs.ts'),
+    import('./server-clock.ts'),
+    import('./agent-key.ts'),
+  ]);
+  const clock = createServerClock();
+  const keys = { privateKey: key.privateKey, publicKey: await publicKeyOf(key) };
+  const prover = await createProver(keys, clock.nowSeconds);
+  return {
+    headers: async (method, target) => ({
+      authorization: `Session ${token}`,
+      dpop: await prover.proof(target.href, method, token),
+    }),
+    learn(target, response) {
+      const isClockMoved = clock.learn(response);
+      return prover.learn(target.href, response) || isClockMoved;
+    },
+  };
+}
+
+async function readToken({ url, token, dataDir }: OperatorOptions): Promise<string> {
   if (typeof token === 'string') return token;
   if (token) return token();
   if (dataDir === undefined) return '';
@@ -136,7 +186,7 @@ async function readToken({ token, dataDir }: OperatorOptions): Promise<string> {
     throw new GatehouseRequestError(
       0,
       'operator.no-token',
-      `The operator token ${path} ${why}. Name the data directory that the server printed at its start, with --data-dir or GATEHOUSE_DATA_DIR.`,
+      `The operator token ${path} ${why}. Name the data directory that the server printed at its start, with --data-dir or GATEHOUSE_DATA_DIR, or sign in as yourself: gatehouse login --url ${url}`,
       { cause },
     );
   }

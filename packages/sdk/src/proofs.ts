@@ -1,10 +1,11 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import type * as dpop from 'dpop';
 import { exportJWK, type JWK, SignJWT } from 'jose';
 
 /** Makes DPoP proofs (RFC 9449) and remembers the nonce that each origin last asked for. */
 export interface Prover {
-  proof(url: string, method: string, token: string): Promise<string>;
+  /** Without a token: for the token endpoint. */
+  proof(url: string, method: string, token?: string): Promise<string>;
   /** True when the answer brought a nonce that was not used yet: the request is worth one more try. */
   learn(url: string, response: Response): boolean;
 }
@@ -18,8 +19,12 @@ export async function createProver(keys: dpop.KeyPair, nowSeconds: () => number)
     async proof(url, method, token) {
       const { origin, pathname } = new URL(url);
       const nonce = nonces.get(origin);
-      const ath = Buffer.from(await crypto.subtle.digest('SHA-256', Buffer.from(token))).toString('base64url');
-      const claims = { htu: origin + pathname, htm: method, ath, ...(nonce !== undefined && { nonce }) };
+      const claims = {
+        htu: origin + pathname,
+        htm: method,
+        ...(token !== undefined && { ath: createHash('sha256').update(token).digest('base64url') }),
+        ...(nonce !== undefined && { nonce }),
+      };
       return new SignJWT(claims)
         .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk })
         .setJti(randomUUID())

@@ -2,6 +2,7 @@ import type { PersonView } from '@gatehouse/protocol';
 import { timeOf } from '../output.ts';
 import { operatorOf, type ServerOptions } from '../server-address.ts';
 import { type Run, toNumber } from '../verb.ts';
+import { printSessions } from './session.ts';
 
 const rolesOf = ({ departed, roles }: PersonView) => (departed ? 'left' : roles.join(', ') || 'none');
 
@@ -85,15 +86,7 @@ export const personSessions: Run<ServerOptions & { end?: boolean }> = async ({ a
   const { items } = await operator.call('GET /people/:email/sessions', { params: { email } });
   if (out.json) return out.printJson({ items });
   if (items.length === 0) return out.note(`${email} has no session.`);
-  out.table(
-    ['BEGAN', 'LAST SEEN', 'BY', 'BROWSER'],
-    items.map(({ createdAt, lastSeenAt, via, provider, userAgent }) => [
-      timeOf(createdAt) ?? '',
-      timeOf(lastSeenAt) ?? '',
-      provider === null ? via : `${via} (${provider})`,
-      userAgent,
-    ]),
-  );
+  printSessions(items, out);
 };
 
 export const createScimToken: Run<ServerOptions & { expiresInDays?: string }> = async ({

@@ -34,6 +34,7 @@ interface RequestBodies {
   'POST /logs/verify': Body<'verifyLog'>;
   'POST /consents/:id/options': Given<typeof consentBodies, 'options'>;
   'POST /consents/:id/approve': Given<typeof consentBodies, 'approve'>;
+  'POST /consents/:id/sign-in': Given<typeof consentBodies, 'signIn'>;
   'POST /people/:email/offboard': Given<typeof peopleBodies, 'offboard'>;
   'POST /scim/tokens': Given<typeof peopleBodies, 'createScimToken'>;
   'POST /trust-rules/test': (typeof outsideProof)['_zod']['input'];

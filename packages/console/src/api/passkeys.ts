@@ -60,6 +60,15 @@ export async function consentWithPasskey(id: string, answer: ConsentAnswer): Pro
   return call('POST /consents/:id/approve', { params, body: { ...answer, assertion: { ...assertion } } });
 }
 
+/** Lets the command line in: the passkey signs this request with exactly what was shown for it. */
+export async function signInWithAssertion(id: string, digest: string): Promise<{ ok: true }> {
+  const params = { id };
+  const { options } = await call('POST /consents/:id/options', { params, body: { digest } });
+  const optionsJSON = options as PublicKeyCredentialRequestOptionsJSON;
+  const assertion = await ceremony(() => startAuthentication({ optionsJSON }));
+  return call('POST /consents/:id/sign-in', { params, body: { digest, assertion: { ...assertion } } });
+}
+
 async function ceremony<T>(run: () => Promise<T>): Promise<T> {
   if (!browserSupportsWebAuthn()) {
     throw new PasskeyError(

@@ -1,5 +1,9 @@
-/** `Chrome on Linux`: a name to start from; the person can change it. */
+import { commandLineHost } from '@gatehouse/protocol';
+
+/** `Chrome on Linux`, `Command line on laptop`: a name to start from; the person can change it. */
 export function deviceName(userAgent: string): string {
+  const host = commandLineHost(userAgent);
+  if (host !== undefined) return `Command line on ${host}`;
   const browser = [
     [/Edg\//, 'Edge'],
     [/Firefox\//, 'Firefox'],

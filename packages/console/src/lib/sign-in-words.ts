@@ -5,10 +5,11 @@ export function beganBy({ via, provider }: Pick<SessionSummaryView, 'via' | 'pro
   const words: Record<string, string> = {
     passkey: 'passkey',
     oidc: 'company sign-in',
-    device: 'terminal (device code)',
+    device: 'command line, let in by passkey',
     link: 'sign-in link',
     recovery: 'recovery link',
   };
+  if (via === 'device' && provider !== null) return `command line, let in by company sign-in, ${provider}`;
   const began = words[via] ?? via;
   return provider === null ? began : `${began}, ${provider}`;
 }

@@ -12,6 +12,7 @@ import type {
   KeyInventory,
   People,
   ScimTokens,
+  SessionProof,
   TrustDomain,
 } from '../identity/index.ts';
 import type { Ledger } from '../ledger/index.ts';
@@ -24,6 +25,7 @@ export interface ApiDependencies {
   storage: Storage;
   registry: Registry;
   people: People;
+  sessionProof: SessionProof;
   trustDomain: TrustDomain;
   consents: Consents;
   companySignIn: CompanySignIn;

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Api } from '@gatehouse/protocol';
 import { getRequestListener } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
-import { checkSameOrigin } from '../identity/index.ts';
+import { checkSameOrigin, type People } from '../identity/index.ts';
 import { GatehouseError, toProblem } from '../platform/index.ts';
 import { groupsOf, type Snapshot } from '../registry/index.ts';
 import {
@@ -71,7 +71,7 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
   return routes;
 }
 
-/** The control API and the console. Agents have no business here: an `Authorization` header that is not the operator's is refused. */
+/** The control API and the console. Agents have no business here: an `Authorization` header that is neither the operator's nor of a person's session of the command line is refused. */
 export function createApi(deps: ApiDependencies) {
   const app = new Hono();
   const routes = apiRoutes(deps);
@@ -103,7 +103,7 @@ export function createApi(deps: ApiDependencies) {
     );
   });
   app.onError((error) => {
-    const { status: usual, body } = toProblem(error);
+    const { status: usual, body, nonce } = problemOf(error);
     // A slow body is the client's doing, unlike whatever else takes too long here.
     const status = error instanceof GatehouseError && error.code === 'body.slow' ? 408 : usual;
     // What somebody else's server did is their failure: an alert on errors must mean ours.
@@ -112,7 +112,12 @@ export function createApi(deps: ApiDependencies) {
     else if (status >= 500) deps.log.error('an API request failed', { error });
     return new Response(JSON.stringify({ ...body, status }), {
       status,
-      headers: { ...securityHeaders, 'content-type': 'application/problem+json', 'cache-control': 'no-store' },
+      headers: {
+        ...securityHeaders,
+        ...nonce,
+        'content-type': 'application/problem+json',
+        'cache-control': 'no-store',
+      },
     });
   });
 
@@ -144,10 +149,23 @@ export function createApi(deps: ApiDependencies) {
   ): Promise<ApiCaller> {
     const headers = Object.fromEntries(http.req.raw.headers);
     const operator = operatorOf(headers.authorization);
-    if (!operator && http.req.method !== 'GET') checkSameOrigin(headers, deps.config.publicUrl);
-    if (route.access === 'public') return (operator ?? (await personIfAny(headers))) as ApiCaller;
-    const caller = operator ?? (await personOf(headers, route.access === 'enrolling'));
-    if (route.access === 'enrolling') return caller;
+    // No page of another origin can send this header, and beside a cookie it is refused.
+    const isTerminal = headers.authorization?.startsWith('Session ') ?? false;
+    if (!operator && !isTerminal && http.req.method !== 'GET') checkSameOrigin(headers, deps.config.publicUrl);
+    const how = {
+      enrolling: route.access === 'public' || route.access === 'enrolling',
+      prove: deps.sessionProof({
+        dpop: headers.dpop,
+        method: http.req.method,
+        path: new URL(http.req.raw.url).pathname,
+      }),
+    };
+    if (route.access === 'public') return (operator ?? (await personIfAny(headers, how))) as ApiCaller;
+    const caller = operator ?? (await personOf(headers, how));
+    if (route.access === 'enrolling') {
+      if (caller.restricted && !openToTerminals.has(route.name)) throw terminalRefused();
+      return caller;
+    }
     const resource = route.on
       ? await route.on((name) => checkParam(http.req.param(name) ?? ''))
       : ({ type: 'Workspace' } as const);
@@ -194,11 +212,13 @@ export function createApi(deps: ApiDependencies) {
     };
   }
 
-  async function personOf(headers: Record<string, string>, enrolling: boolean, passive = false): Promise<ApiCaller> {
-    const { cookie, authorization } = headers;
+  async function personOf(
+    { cookie, authorization }: { cookie?: string; authorization?: string },
+    how: Parameters<People['authenticatePerson']>[1],
+  ): Promise<ApiCaller> {
     const person = await deps.people.authenticatePerson(
       { ...(cookie !== undefined && { cookie }), ...(authorization !== undefined && { authorization }) },
-      { enrolling, passive },
+      how,
     );
     return {
       email: person.email,
@@ -212,9 +232,9 @@ export function createApi(deps: ApiDependencies) {
     };
   }
 
-  async function personIfAny(headers: Record<string, string>): Promise<ApiCaller | undefined> {
+  async function personIfAny(...of: Parameters<typeof personOf>): Promise<ApiCaller | undefined> {
     try {
-      return await personOf(headers, true);
+      return await personOf(...of);
     } catch (error) {
       if (error instanceof GatehouseError && error.kind === 'unauthenticated') return undefined;
       throw error;
@@ -238,26 +258,50 @@ export function createApi(deps: ApiDependencies) {
   async function events(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { cookie, authorization } = request.headers;
     const headers = { ...(cookie !== undefined && { cookie }), ...(authorization !== undefined && { authorization }) };
-    const signIn = async (passive = false) => {
-      const caller = operatorOf(authorization) ?? (await personOf(headers, false, passive));
+    const signIn = async (how: Parameters<typeof personOf>[1]) => {
+      const caller = operatorOf(authorization) ?? (await personOf(headers, how));
       authorize(policies(), caller, { name: 'GET /events', group: 'read' }, { type: 'Workspace' });
       return caller;
     };
     try {
-      await signIn();
+      const dpop = typeof request.headers.dpop === 'string' ? request.headers.dpop : undefined;
+      await signIn({ prove: deps.sessionProof({ dpop, method: 'GET', path: `${API_BASE}/events` }) });
     } catch (error) {
-      const { status, body } = toProblem(error);
+      const { status, body, nonce } = problemOf(error);
       response
         .writeHead(status, {
           ...securityHeaders,
+          ...nonce,
           'content-type': 'application/problem+json',
           'cache-control': 'no-store',
         })
         .end(JSON.stringify(body));
       return;
     }
-    streamEvents(deps, response, async () => Boolean(await signIn(true)));
+    // The stream was opened with a proof, and is looked at again by its own server only.
+    streamEvents(deps, response, async () => Boolean(await signIn({ passive: true, prove: () => undefined })));
   }
+}
+
+/** What a session of the command line may do of all that people do on their way in; the rest is decided by policies. */
+const openToTerminals: ReadonlySet<string> = new Set(['GET /session', 'POST /signout']);
+
+const terminalRefused = () =>
+  new GatehouseError(
+    'forbidden',
+    'session.restricted',
+    'A session of the command line has nothing to do with passkeys. Sign in to the console in a browser.',
+  );
+
+/** RFC 9449 §9: a nonce goes in a header. */
+function problemOf(error: unknown): {
+  status: number;
+  body: Record<string, unknown>;
+  nonce: Record<string, string>;
+} {
+  const { status, body } = toProblem(error);
+  const { dpopNonce, ...rest } = body;
+  return { status, body: rest, nonce: typeof dpopNonce === 'string' ? { 'dpop-nonce': dpopNonce } : {} };
 }
 
 /** Groups of manifests and of the directory, by name. Who is in one that a manifest declares, the manifest alone says. */

@@ -1,6 +1,6 @@
 import type { Api, Manifest, ToolServerManifest } from '@gatehouse/protocol';
 import { canonicalJson } from '../platform/index.ts';
-import type { Registry, ServedDefinition } from '../registry/index.ts';
+import type { ApplyOptions, Registry, ServedDefinition } from '../registry/index.ts';
 
 export interface ApplyDependencies {
   registry: Registry;
@@ -15,7 +15,7 @@ export interface ApplyDependencies {
 export async function applyWorkspace(
   { registry, describe }: ApplyDependencies,
   manifests: Manifest[],
-  options: { prune: boolean; by: string; dryRun?: boolean },
+  options: { prune: boolean; by: string; dryRun?: boolean } & Pick<ApplyOptions, 'mayChange'>,
 ): Promise<Api['POST /apply']> {
   const { servers } = registry.snapshot();
   const changed = manifests.filter(

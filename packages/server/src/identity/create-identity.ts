@@ -25,11 +25,13 @@ import {
   trustDomainKeys,
 } from './keys/key-inventory.ts';
 import { openSigningKeys, type SigningKeys } from './keys/signing-keys.ts';
+import type { People } from './people/index.ts';
 import { createRefusals } from './refusals.ts';
 import { createTokenReader } from './tokens/authenticate.ts';
 
 import { createProofs } from './tokens/proof.ts';
 import { protectedResourceMetadata } from './tokens/resources.ts';
+import { createSessionProof, type SessionProof } from './tokens/session-proof.ts';
 import { createTaskDoor } from './tokens/task-door.ts';
 import { createTxnTokens, type TxnTokens } from './tokens/txn-token.ts';
 import { createSvidRoutes } from './trust-domain/svid-routes.ts';
@@ -45,6 +47,7 @@ export interface IdentityDependencies {
   sealer: Sealer;
   clock: Clock;
   log: Log;
+  people: Pick<People, 'openTerminalSession'>;
   /** For what has to be fetched from outside: bundles of other trust domains, clients' metadata documents, keys of issuers. */
   outbound: Outbound;
   /** SPIFFE trust domain of the workspace. */
@@ -79,6 +82,8 @@ export interface Identity {
   delegations: Delegations;
   /** Gatehouse's own X.509-SVID, as the certificate of a server that is reached under these URLs. */
   serverIdentity(urls: string[]): Promise<RenewedIdentity>;
+  /** That a request which carries a session of the command line is made with its key. */
+  sessionProof: SessionProof;
   /** An agent asks about its own task, or ends it (`GET /task`, `POST /task/end`); true when the request was one of these. */
   taskDoor(request: IncomingMessage, response: ServerResponse): Promise<boolean>;
   /** RFC 9728 document for `/mcp` or `/mcp/SERVER`; undefined when there is no such resource. */
@@ -151,6 +156,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
       all: [accessTokenKeys(keys), ...trustDomainKeys(trustDomain, dependencies), logKeys(dependencies.storage)],
     }),
     serverIdentity: (urls) => serverIdentityOf(core, urls, clock),
+    sessionProof: createSessionProof({ proofs, publicUrl }),
     taskDoor: createTaskDoor({ tokens: reader, registry, peers, publicUrl, mutualTlsUrl }),
     resourceMetadata: (path) => protectedResourceMetadata(publicUrl, path, registry.snapshot(), mutualTlsUrl),
     async sweep() {

@@ -16,6 +16,7 @@ export type { SigningKeys } from './keys/signing-keys.ts';
 export { keyEvents, liveCredentials } from './live-credentials.ts';
 export * from './people/index.ts';
 export { protectedResourceMetadata } from './tokens/resources.ts';
+export type { SessionProof } from './tokens/session-proof.ts';
 export type { Transaction, TxnTokens } from './tokens/txn-token.ts';
 export { isTrustDomain, parseSpiffeId } from './trust-domain/spiffe-id.ts';
 export type * from './trust-domain/types.ts';

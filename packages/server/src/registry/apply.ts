@@ -68,6 +68,8 @@ async function applyWithin(
   await options.first?.(transaction);
   const stored = await readStored(transaction, manifests, options.prune);
   const steps = planSteps(manifests, stored, options.prune);
+  const changed = steps.filter(({ change }) => change.operation !== 'unchanged');
+  for (const step of changed) options.mayChange?.(step);
   const objects = objectsAfter(steps, stored);
   const problems = checkWorkspace({
     objects,
@@ -84,7 +86,6 @@ async function applyWithin(
 
   const changes = emptyChangeSet();
   const now = context.clock.now();
-  const changed = steps.filter(({ change }) => change.operation !== 'unchanged');
   for (const step of changed) {
     changes.records.push(recordOf(step, options.by));
     if ((step.after ?? step.before)?.kind !== 'Agent')

@@ -152,6 +152,8 @@ export interface ApplyOptions {
    * validated against the tools' real schemas.
    */
   served?: ReadonlyMap<string, ServedDefinition[]>;
+  /** Looks at each change, in the transaction, before any is made; what it throws refuses the apply. */
+  mayChange?(step: { change: PlanChange; before: Manifest | null; after: Manifest | null }): void;
   /** Done first in the same transaction; what it throws refuses the apply. */
   first?(transaction: DatabaseTransaction): Promise<void>;
 }

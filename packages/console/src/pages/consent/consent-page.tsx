@@ -11,6 +11,7 @@ import { Warning } from '../../ui/warning.tsx';
 import { TimeLeft } from '../../ui/when.tsx';
 import classes from './consent.module.css';
 import { ConsentForm } from './consent-form.tsx';
+import { SignInForm } from './sign-in-form.tsx';
 
 /** Where a client sends a person, where a device code leads, and where an agent's question out of band is answered. */
 export function ConsentPage() {
@@ -18,22 +19,29 @@ export function ConsentPage() {
   const consent = useQuery(consentQuery(id));
   const [done, setDone] = useState<'yes' | 'no' | undefined>();
   const name = consent.data?.client.name ?? 'An application';
+  const signIn = consent.data?.signIn;
+  const words = signIn
+    ? { title: 'Sign in the command line', about: 'Read who asks, and for what, then answer.' }
+    : {
+        title: `${name} asks for your consent`,
+        heading: (
+          <>
+            <PlainText text={name} /> asks for your consent
+          </>
+        ),
+        about:
+          'Read what it may do, take away what it does not need, then answer. Whatever it does is recorded with your name.',
+      };
   return (
-    <Page
-      title={`${name} asks for your consent`}
-      heading={
-        <>
-          <PlainText text={name} /> asks for your consent
-        </>
-      }
-      about="Read what it may do, take away what it does not need, then answer. Whatever it does is recorded with your name."
-    >
+    <Page {...words}>
       {consent.error && !consent.data && <Failure error={consent.error} />}
       {consent.isLoading && <Skeleton height={320} radius="md" />}
       {consent.data && done === undefined && (
         <>
           <Client consent={consent.data} />
-          {consent.data.choices.length === 0 ? (
+          {signIn ? (
+            <SignInForm consent={consent.data} signIn={signIn} onDone={setDone} again={() => void consent.refetch()} />
+          ) : consent.data.choices.length === 0 ? (
             <Empty icon={IconUserQuestion} title="Nothing that you could allow" about={consent.data.obstacle} />
           ) : (
             <ConsentForm consent={consent.data} onDone={setDone} again={() => void consent.refetch()} />
@@ -43,7 +51,7 @@ export function ConsentPage() {
       {done !== undefined && (
         <Empty
           icon={IconCircleCheck}
-          title={done === 'yes' ? 'You have said yes' : 'You have said no'}
+          title={done === 'no' ? 'You have said no' : signIn ? 'The command line is signed in' : 'You have said yes'}
           about="Go back to where you were asked. You can close this page."
         />
       )}
@@ -80,7 +88,7 @@ function Client({ consent }: { consent: ConsentView }) {
             <code>{client.redirectHost}</code>
           </Fact>
         )}
-        {resources.map((resource) => (
+        {(consent.signIn ? [] : resources).map((resource) => (
           <Fact key={resource} name="For">
             <code>{resource}</code>
           </Fact>

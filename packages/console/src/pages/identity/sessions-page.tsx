@@ -51,7 +51,7 @@ function Everyones() {
             { value: 'any', label: 'All' },
             { value: 'passkey', label: 'Passkey' },
             { value: 'oidc', label: 'Company' },
-            { value: 'device', label: 'Terminal' },
+            { value: 'device', label: 'Command line' },
             { value: 'recovery', label: 'Recovery' },
           ]}
         />

@@ -21,12 +21,12 @@ interface SessionTableProps {
 
 export function SessionTable({ label, sessions, people = false, end, error, retry, more, empty }: SessionTableProps) {
   const browser: Column<SessionSummaryView> = {
-    header: 'Browser',
+    header: 'Browser or command line',
     cell: ({ userAgent, current, restricted }) => (
       <span title={userAgent}>
         {deviceName(userAgent)} {current && <Badge hue="green">this one</Badge>}
         {restricted && (
-          <Badge hue="gray" title="Of a terminal: it can never approve, consent or enrol a passkey">
+          <Badge hue="gray" title="Of the command line: it can never approve, consent or enrol a passkey">
             restricted
           </Badge>
         )}

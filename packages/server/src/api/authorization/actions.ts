@@ -13,7 +13,8 @@ export interface ControlAction {
  */
 export const controlActions = {
   read: { resource: 'Workspace', words: 'see everything but secrets: agents, tasks, actions, records, people' },
-  self: { resource: 'Workspace', words: 'look after their own passkeys, sessions and delegations' },
+  self: { resource: 'Workspace', words: 'look after their own sessions and delegations' },
+  passkeys: { resource: 'Workspace', words: 'rename and remove their own passkeys' },
   consent: { resource: 'Workspace', words: 'let an agent act for them, or not' },
   inspect: { resource: 'Workspace', words: 'export the workspace and plan changes of it' },
   refresh: { resource: 'Workspace', words: 'ask tool servers what they serve' },
@@ -27,7 +28,8 @@ export const controlActions = {
   secure: { resource: 'Workspace', words: 'rotate the keys of the house, cut connections to tool servers' },
   oversee: { resource: 'Workspace', words: 'see who is signed in and which secrets there are' },
   provision: { resource: 'Workspace', words: 'enrol and retire agents, start and end tasks, by the thousand' },
-  administer: { resource: 'Workspace', words: 'apply manifests, make sign-in links, set secrets, connect directories' },
+  admit: { resource: 'Workspace', words: 'let people in: sign-in links, directories, reinstating' },
+  administer: { resource: 'Workspace', words: 'apply manifests, set secrets, connect tool servers' },
 } as const satisfies Record<string, ControlAction>;
 
 export type ActionGroup = keyof typeof controlActions;

@@ -9,7 +9,7 @@ when { principal in [Role::"admin", Role::"security", Role::"approver", Role::"a
 
 // Also somebody without any role, who is here to let agents act for them.
 @id("everybody-looks-after-themselves")
-permit (principal is Person, action in [Action::"self", Action::"consent"], resource);
+permit (principal is Person, action in [Action::"self", Action::"passkeys", Action::"consent"], resource);
 
 @id("who-inspects")
 permit (principal is Person, action in Action::"inspect", resource)
@@ -40,7 +40,7 @@ permit (principal is Person, action in [Action::"approve", Action::"deny"], reso
 when { principal in [Role::"owner", Role::"developer"] && principal == resource.owner };
 
 @id("admins-administer")
-permit (principal in Role::"admin", action in [Action::"administer", Action::"provision"], resource);
+permit (principal in Role::"admin", action in [Action::"administer", Action::"admit", Action::"provision"], resource);
 
 // The local token of the server's host: whoever has it has the host. It administers and stops; it never says yes (law 4).
 @id("the-operator")
@@ -49,7 +49,7 @@ permit (
   action in [
     Action::"read", Action::"self", Action::"inspect", Action::"refresh", Action::"kill", Action::"operate",
     Action::"lifecycle", Action::"review", Action::"deny", Action::"people", Action::"oversee", Action::"secure", Action::"administer",
-    Action::"provision"
+    Action::"admit", Action::"provision"
   ],
   resource
 );
@@ -57,6 +57,16 @@ permit (
 @id("law-4-the-operator-never-approves")
 forbid (principal is Operator, action in Action::"approve", resource);
 
+// A shell may be shared with an agent. Nothing that is said there is a yes, nothing lets anybody in who could say one, and the key of
+// the root is not carried out.
 @id("law-4-a-terminal-never-approves")
-forbid (principal, action in [Action::"approve", Action::"consent"], resource) when { context.restricted };
+@reason("A session of the command line may not do this: open the console in a browser.")
+forbid (
+  principal,
+  action in [
+    Action::"approve", Action::"consent", Action::"review", Action::"passkeys", Action::"admit",
+    Action::"POST /trust-domain/root/export"
+  ],
+  resource
+) when { context.restricted };
 `;

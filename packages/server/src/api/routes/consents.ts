@@ -1,4 +1,6 @@
 import { consentBodies } from '@gatehouse/protocol';
+import type { HttpBindings } from '@hono/node-server';
+import type { Context } from 'hono';
 import type { ApiDependencies } from '../dependencies.ts';
 import { type Route, route } from '../route.ts';
 import { personOf } from './session.ts';
@@ -15,14 +17,17 @@ export function consentRoutes({ consents }: ApiDependencies): Route[] {
       'One request, and what I could allow',
       {},
       async ({ caller, param, http, may }) =>
-        consents.show(param('id'), personOf(caller), http.req.header('cookie'), {
-          mayDelegate: may('POST /delegations'),
-        }),
+        consents.show(
+          param('id'),
+          personOf(caller),
+          { cookies: http.req.header('cookie'), address: addressOf(http) },
+          { mayDelegate: may('POST /delegations') },
+        ),
     ),
     route(
       'POST /consents/:id/options',
       'consent',
-      'Begin to consent out of band: the passkey signs what was shown',
+      'Begin to consent with a passkey, which signs what was shown',
       { body: consentBodies.options },
       async ({ caller, param, body }) => ({
         options: await consents.options(param('id'), personOf(caller), body),
@@ -38,8 +43,19 @@ export function consentRoutes({ consents }: ApiDependencies): Route[] {
           mayDelegate: may('POST /delegations'),
         }),
     ),
+    route(
+      'POST /consents/:id/sign-in',
+      'consent',
+      'Sign the command line in: a restricted session of one’s own, bound to its key',
+      { body: consentBodies.signIn },
+      async ({ caller, param, body }) => consents.signIn(param('id'), personOf(caller), body),
+    ),
     route('POST /consents/:id/deny', 'consent', 'Say no', {}, async ({ caller, param, http }) =>
       consents.deny(param('id'), personOf(caller), http.req.header('cookie')),
     ),
   ];
 }
+
+/** Where the connection comes from; behind a proxy it is the proxy's for everybody. */
+const addressOf = ({ env }: Context): string | null =>
+  (env as Partial<HttpBindings> | undefined)?.incoming?.socket.remoteAddress ?? null;

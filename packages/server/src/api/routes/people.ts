@@ -53,7 +53,7 @@ export function peopleRoutes(deps: ApiDependencies, allRoutes: () => Route[]): R
     })),
     route(
       'POST /scim/tokens',
-      'administer',
+      'admit',
       'Make a token for a directory (SCIM); it is shown once',
       { body: peopleBodies.createScimToken },
       async ({ caller, body }) => {
@@ -101,7 +101,7 @@ export function peopleRoutes(deps: ApiDependencies, allRoutes: () => Route[]): R
     ),
     route(
       'POST /people/:email/reinstate',
-      'administer',
+      'admit',
       'Bring somebody back who has left; passkeys and agents stay as they were left',
       { body: peopleBodies.reinstate },
       async ({ caller, param }) => {

@@ -69,7 +69,7 @@ export function sessionRoutes({ people }: ApiDependencies): Route[] {
     }),
     route(
       'PATCH /passkeys/:id',
-      'self',
+      'passkeys',
       'Rename a passkey',
       { body: bodies.renamePasskey },
       async ({ caller, param, body }) => {
@@ -77,7 +77,7 @@ export function sessionRoutes({ people }: ApiDependencies): Route[] {
         return { ok: true };
       },
     ),
-    route('DELETE /passkeys/:id', 'self', 'Remove a passkey', {}, async ({ caller, param }) => {
+    route('DELETE /passkeys/:id', 'passkeys', 'Remove a passkey', {}, async ({ caller, param }) => {
       await people.removePasskey(personOf(caller), param('id'));
       return { ok: true };
     }),
@@ -98,7 +98,7 @@ export function sessionRoutes({ people }: ApiDependencies): Route[] {
     }),
     route(
       'POST /people/signin-links',
-      'administer',
+      'admit',
       'Make a one-time sign-in link for a person',
       { body: bodies.createSignInLink },
       async ({ caller, body }) => {
@@ -122,6 +122,16 @@ export function personOf(caller: ApiCaller): SignedInPerson {
   );
 }
 
-function viewOf({ email, displayName, roles, enrolled }: SignedInPerson): SessionView {
-  return { person: { email, displayName, roles }, enrolled, via: 'browser' };
+function viewOf({ email, displayName, roles, enrolled, ...session }: SignedInPerson): SessionView {
+  return {
+    person: { email, displayName, roles },
+    enrolled,
+    via: session.restricted ? 'command-line' : 'browser',
+    session: {
+      id: session.session,
+      createdAt: session.since,
+      expiresAt: session.until,
+      provider: session.provider,
+    },
+  };
 }

@@ -4,7 +4,8 @@ import { applyWorkspace } from '../../governance/index.ts';
 import { GatehouseError, isJsonObject } from '../../platform/index.ts';
 import type { PinnedDefinition } from '../../registry/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
-import { everyone, type Route, route } from '../route.ts';
+import { type ApiCaller, everyone, type Route, route } from '../route.ts';
+import { askAtTerminal, mayChangeAtTerminal } from './apply-at-terminal.ts';
 
 const definitionQuery = z.strictObject({
   server: z.string().optional(),
@@ -14,6 +15,11 @@ const definitionQuery = z.strictObject({
 export function workspaceRoutes(deps: ApiDependencies): Route[] {
   const { registry, refreshDefinitions } = deps;
   const applying = { registry, describe: (server: ToolServerManifest) => deps.upstreams.describe(server) };
+  const atTerminal = {
+    registry,
+    describe: askAtTerminal((name) => registry.snapshot().servers.get(name)?.manifest, applying.describe),
+  };
+  const applierOf = ({ restricted }: ApiCaller) => (restricted ? atTerminal : applying);
   const held = (pinned: PinnedDefinition[]) => pinned.filter(({ state }) => state === 'held');
 
   /** To ask a server of a manifest starts the command in it: for a plan, only those who might apply it make us do that. */
@@ -87,7 +93,7 @@ export function workspaceRoutes(deps: ApiDependencies): Route[] {
       items: [...registry.snapshot().templates.values()],
     })),
     route('POST /plan', 'inspect', 'What an apply would change', { body: bodies.apply }, async ({ caller, body }) => {
-      const planning = caller.roles.includes('admin') ? applying : { registry, describe: notAsked };
+      const planning = caller.roles.includes('admin') ? applierOf(caller) : { registry, describe: notAsked };
       const options = { prune: body.prune, by: '', dryRun: true };
       return { changes: (await applyWorkspace(planning, body.manifests, options)).changes };
     }),
@@ -97,7 +103,11 @@ export function workspaceRoutes(deps: ApiDependencies): Route[] {
       'Apply manifests: all or nothing',
       { body: bodies.apply },
       async ({ caller, body }) => {
-        const applied = await applyWorkspace(applying, body.manifests, { prune: body.prune, by: caller.by });
+        const applied = await applyWorkspace(applierOf(caller), body.manifests, {
+          prune: body.prune,
+          by: caller.by,
+          ...(caller.restricted && { mayChange: mayChangeAtTerminal }),
+        });
         await deps.storage.feed.waitForAll(await deps.storage.feed.head());
         return applied;
       },

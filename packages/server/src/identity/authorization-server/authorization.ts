@@ -1,9 +1,11 @@
+import { COMMAND_LINE_CLIENT } from '@gatehouse/protocol';
 import { type Configuration, errors, interactionPolicy, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
 import type { RecordChange } from '../../storage/index.ts';
 import { consentCookie } from '../consent/browser-cookie.ts';
 import { CredentialError } from '../tokens/credential-error.ts';
 import type { Proofs } from '../tokens/proof.ts';
 import { arrivalOf } from './arrival.ts';
+import { checkTerminalKey } from './grants/command-line.ts';
 import { authorizationLimits } from './limits.ts';
 import { oauthError } from './oauth-error.ts';
 import { CONSENT_PAGE } from './server-metadata.ts';
@@ -48,6 +50,7 @@ export function authorizationParameters({
       },
       /** RFC 9449 section 10. A proof at the PAR endpoint stands for the parameter (section 10.1). */
       dpop_jkt(ctx: KoaContextWithOIDC, thumbprint) {
+        if (ctx.oidc.client?.clientId === COMMAND_LINE_CLIENT) checkTerminalKey(thumbprint);
         const proof = ctx.get('dpop');
         if (ctx.oidc.route !== 'pushed_authorization_request' || !proof) return;
         const key = proofKey(ctx, proofs, arrivalOf(ctx).url, proof);

@@ -96,7 +96,11 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
           return { scope: '', audience: resource, accessTokenFormat: 'opaque', accessTokenTTL: limits.tokenTtlSeconds };
         },
       },
-      deviceFlow: { enabled: true },
+      // Who asks, for the page: where the connection comes from, whatever headers say, and what the client calls itself.
+      deviceFlow: {
+        enabled: true,
+        deviceInfo: (ctx) => ({ ip: ctx.req.socket.remoteAddress, ua: ctx.get('user-agent').slice(0, 300) }),
+      },
       ciba: backchannelFeature(dependencies),
       clientIdMetadataDocument: clientMetadataFeature(dependencies.clientMetadata),
       devInteractions: { enabled: false },

@@ -8,6 +8,7 @@ import type { SvidVerifier } from '../client-certificate/svid-verifier.ts';
 import type { CompanyTokens } from '../delegation/company-tokens.ts';
 import type { Delegations } from '../delegation/delegations.ts';
 import type { Federation } from '../federation/index.ts';
+import type { People } from '../people/index.ts';
 import { whyStopped } from '../tokens/authenticate.ts';
 import { CredentialError } from '../tokens/credential-error.ts';
 import { type Binding, type Issue, type IssueDependencies, issueAccessToken } from '../tokens/issue-access-token.ts';
@@ -26,6 +27,8 @@ export interface GrantDependencies extends IssueDependencies {
   companyTokens: CompanyTokens;
   svids: SvidVerifier;
   federation: Federation;
+  /** Where the command line gets its session. */
+  people: Pick<People, 'openTerminalSession'>;
 }
 
 type GrantContext = TokenEndpointGrantContext;

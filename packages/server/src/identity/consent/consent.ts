@@ -38,8 +38,9 @@ export async function personVersion(transaction: DatabaseTransaction, email: str
   return fence?.version ?? 0;
 }
 
-/** The consent in a `Grant` artifact. */
+/** The consent in a `Grant` artifact; undefined where it is for no agent (command-line.ts). */
 export function consentOf(grant: { rar?: unknown } | undefined): Consent | undefined {
-  const [consent] = Array.isArray(grant?.rar) ? grant.rar : [];
-  return consent as Consent | undefined;
+  const [first] = Array.isArray(grant?.rar) ? grant.rar : [];
+  const consent = first as Consent | undefined;
+  return consent?.agent === undefined ? undefined : consent;
 }

@@ -6,6 +6,7 @@ import type {
   ConsentSummary,
   ConsentView,
   NewDelegation,
+  SignInAnswer,
 } from '@gatehouse/protocol';
 import { type Clock, canonicalJson, GatehouseError, type Json, limits } from '../../platform/index.ts';
 import { checkParameters, type Registry } from '../../registry/index.ts';
@@ -14,9 +15,10 @@ import { artifactKey } from '../authorization-server/artifact-key.ts';
 import { useDynamicClient } from '../authorization-server/used-client.ts';
 import type { Delegations } from '../delegation/delegations.ts';
 import { delegationLimits } from '../delegation/limits.ts';
-import type { PasskeyVerification, SignedInPerson } from '../people/index.ts';
+import type { PasskeyVerification, People, SignedInPerson } from '../people/index.ts';
 import { carriesConsentCookie } from './browser-cookie.ts';
 import { type Asked, agentsFor, choiceOf, choicesFor } from './choices.ts';
+import { checkSignIn, describeSignIn, isSignIn, signInGrant, signInWords } from './command-line.ts';
 import { type Consent, personVersion } from './consent.ts';
 import { type ConsentRequest, findRequest, requestsOf, unknown } from './requests.ts';
 
@@ -27,7 +29,12 @@ import { type ConsentRequest, findRequest, requestsOf, unknown } from './request
 export interface Consents {
   /** What waits for this person out of band. */
   list(person: SignedInPerson): Promise<ConsentSummary[]>;
-  show(id: string, person: SignedInPerson, cookies: string | undefined, rights: Rights): Promise<ConsentView>;
+  show(
+    id: string,
+    person: SignedInPerson,
+    browser: { cookies: string | undefined; address: string | null },
+    rights: Rights,
+  ): Promise<ConsentView>;
   /** PublicKeyCredentialRequestOptionsJSON over this request, what its choice shows, and what is left standing. */
   options(id: string, person: SignedInPerson, signed: Signed): Promise<Json>;
   /** Throws `consent.changed` when what was shown is not what is there now. */
@@ -39,6 +46,8 @@ export interface Consents {
     rights: Rights,
   ): Promise<{ redirect: string | null }>;
   deny(id: string, person: SignedInPerson, cookies: string | undefined): Promise<{ redirect: string | null }>;
+  /** Lets the command line have a session of this person. Throws as `approve` does, and `consent.unknown` for any other request. */
+  signIn(id: string, person: SignedInPerson, answer: SignInAnswer): Promise<{ ok: true }>;
 }
 
 /** What the policies say of this person. */
@@ -51,7 +60,7 @@ type Signed = Pick<ConsentAnswer, 'digest' | 'standing'>;
 export interface ConsentDependencies {
   storage: Storage;
   registry: Registry;
-  people: PasskeyVerification;
+  people: PasskeyVerification & Pick<People, 'presence'>;
   delegations: Pick<Delegations, 'createWithin'>;
   recordChange: RecordChange;
   clock: Clock;
@@ -116,6 +125,38 @@ export function createConsents(dependencies: ConsentDependencies): Consents {
     if (numUpdatedRows !== 1n) throw answered();
   }
 
+  /** Answers the request with a grant that the authorization server issues from. */
+  async function grant(
+    transaction: DatabaseTransaction,
+    request: ConsentRequest,
+    grantId: string,
+    { email }: SignedInPerson,
+    granted: object,
+  ): Promise<void> {
+    const now = clock.now();
+    await update(transaction, request, resultOf(request, grantId, email));
+    await transaction
+      .insertInto('oauth_artifacts')
+      .values({
+        model: 'Grant',
+        id: artifactKey(grantId),
+        payload: JSON.stringify({
+          kind: 'Grant',
+          iat: Math.floor(now / 1000),
+          exp: Math.floor((now + GRANT_TTL_MS) / 1000),
+          accountId: email,
+          clientId: request.clientId,
+          rar: [granted],
+        }),
+        expires_at: now + GRANT_TTL_MS,
+        consumed_at: null,
+        uid: null,
+        grant_id: null,
+        user_code: null,
+      })
+      .execute();
+  }
+
   const redirectOf = ({ uid, payload }: ConsentRequest) => (uid === null ? null : String(payload.returnTo));
 
   return {
@@ -129,7 +170,7 @@ export function createConsents(dependencies: ConsentDependencies): Consents {
       return (await Promise.all(all)).flat();
     },
 
-    async show(id, person, cookies, { mayDelegate }) {
+    async show(id, person, { cookies, address }, { mayDelegate }) {
       const request = await open(id, person, cookies);
       const asked = await askedOf(request, person);
       const choices = choicesFor(registry.snapshot(), asked);
@@ -142,6 +183,7 @@ export function createConsents(dependencies: ConsentDependencies): Consents {
         bindingMessage,
         userCode,
         wish,
+        signIn: isSignIn(request, asked.client) ? await describeSignIn(people, request, person, address) : null,
         choices,
         standing: mayDelegate && choices.length > 0 ? { mostDays: delegationLimits.lifeDays } : null,
         obstacle: choices.length > 0 ? null : obstacleOf(asked),
@@ -164,7 +206,6 @@ export function createConsents(dependencies: ConsentDependencies): Consents {
       checkNarrowing(choice, answer);
       const standing = answer.standing && standingOf(answer, request.resources, publicUrl, mayDelegate);
       const verified = request.kind === 'backchannel' ? await proven(id, person, answer) : undefined;
-      const now = clock.now();
       const consent: Omit<Consent, 'personVersion' | 'delegation'> = {
         agent: agent.name,
         agentEpoch: agent.epoch,
@@ -192,7 +233,6 @@ export function createConsents(dependencies: ConsentDependencies): Consents {
             `The agent ${agent.name} was stopped or changed just now. Look at it again, then answer.`,
           );
         if (verified) await people.useAssertion(transaction, verified);
-        await update(transaction, request, resultOf(request, grantId, person.email));
         const delegation = standing
           ? await delegations.createWithin(transaction, person.email, standing, 'consent')
           : null;
@@ -201,27 +241,8 @@ export function createConsents(dependencies: ConsentDependencies): Consents {
           delegation: delegation?.id ?? null,
           personVersion: await personVersion(transaction, person.email),
         };
-        await transaction
-          .insertInto('oauth_artifacts')
-          .values({
-            model: 'Grant',
-            id: artifactKey(grantId),
-            payload: JSON.stringify({
-              kind: 'Grant',
-              iat: Math.floor(now / 1000),
-              exp: Math.floor((now + GRANT_TTL_MS) / 1000),
-              accountId: person.email,
-              clientId: request.clientId,
-              rar: [kept],
-            }),
-            expires_at: now + GRANT_TTL_MS,
-            consumed_at: null,
-            uid: null,
-            grant_id: null,
-            user_code: null,
-          })
-          .execute();
-        await useDynamicClient(transaction, request.clientId, now);
+        await grant(transaction, request, grantId, person, kept);
+        await useDynamicClient(transaction, request.clientId, clock.now());
         await recordChange(transaction, {
           operation: 'consent.grant',
           by: `person:${person.email}`,
@@ -241,6 +262,27 @@ export function createConsents(dependencies: ConsentDependencies): Consents {
         });
       });
       return { redirect: redirectOf(request) };
+    },
+
+    async signIn(id, person, answer) {
+      const request = await open(id, person, undefined);
+      const { client } = await askedOf(request, person);
+      if (!isSignIn(request, client)) throw unknown();
+      const shown = await describeSignIn(people, request, person, null);
+      const verified = await checkSignIn(shown, answer, (assertion) =>
+        people.verifyAssertion(person.email, challengeOf(id, { digest: answer.digest }), assertion),
+      );
+      await storage.transaction(async (transaction) => {
+        if (verified) await people.useAssertion(transaction, verified);
+        const signIn = signInGrant(request, person);
+        await grant(transaction, request, `grant-${crypto.randomUUID()}`, person, { signIn });
+        await recordChange(transaction, {
+          operation: 'consent.sign-in',
+          by: `person:${person.email}`,
+          changes: [...signInWords(shown), ...describe(request, client), `digest ${shown.digest}`],
+        });
+      });
+      return { ok: true };
     },
 
     async deny(id, person, cookies) {
@@ -349,6 +391,7 @@ function describe(request: ConsentRequest, client: ConsentClient): string[] {
 }
 
 function obstacleOf({ client, person }: Asked): string {
+  if (client.known === 'command-line') return 'The command line drives no agent.';
   if (client.known === 'agent') return `The agent ${client.id} is stopped, or has no template to start tasks under.`;
   return `There is no agent that ${client.name} can drive for you. An agent is driven by its owner or by a person with the role developer; you are ${person.email} (${person.roles.join(', ')}). Ask an admin to make you the owner of one.`;
 }

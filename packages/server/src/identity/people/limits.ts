@@ -1,7 +1,7 @@
 export const sessionLimits = {
   /** Absolute life of a session: a working day with its breaks. */
   sessionTtlMs: 12 * 3_600_000,
-  /** A session nobody uses ends: a console left open is somebody else's chance. */
+  /** A session nobody uses ends: a console left open is somebody else's chance. One of the command line can do less, and is of no use without its key: it lasts. */
   idleTtlMs: 3_600_000,
   /** A session from a link is there to enrol a passkey and for nothing else. */
   enrolmentTtlMs: 15 * 60_000,
@@ -11,6 +11,8 @@ export const sessionLimits = {
   seenEveryMs: 60_000,
   /** Characters of a browser's name that are kept. */
   userAgentChars: 300,
+  /** Sessions of the command line that one person has; of more, the oldest ends. */
+  commandLines: 20,
   /** Sessions of one person that a list shows, newest first. */
   listed: 200,
 } as const;

@@ -1,6 +1,6 @@
 import type { Clock, Log } from '../../platform/index.ts';
 import type { RecordChange, Storage } from '../../storage/index.ts';
-import { createPasskeyVerification } from './passkey-verification.ts';
+import { createPasskeyVerification, hasPasskeys } from './passkey-verification.ts';
 import { createPasskeys } from './passkeys.ts';
 import { relyingPartyOf } from './relying-party.ts';
 import { sessionCookie } from './session-cookie.ts';
@@ -45,16 +45,28 @@ export function createPeople(dependencies: PeopleDependencies): People {
       return sessionCookie(party, '', 0);
     },
 
-    createSession: (person, { via, userAgent, dpopJkt }) =>
+    async presence(person) {
+      if (person.provider === null || (await hasPasskeys(storage.db, person.email))) return { by: 'passkey' };
+      return { by: 'provider', provider: person.provider, fresh: sessions.isFresh({ created_at: person.since }) };
+    },
+
+    openTerminalSession: ({ person, grantedIn, userAgent, dpopJkt }) =>
       storage.transaction(async (transaction) => {
+        const granting = await sessions.current(transaction, { email: person, session: grantedIn });
         await recordChange(transaction, {
           operation: 'person.sign-in',
           by: `person:${person}`,
-          changes: [`${via}, restricted: never to approve`],
+          changes: [`by a terminal, restricted: never to approve`, userAgent, `key ${dpopJkt}`],
         });
-        const opened = await sessions.open(transaction, person, via, userAgent, {
-          ...(dpopJkt !== undefined && { dpopJkt }),
-        });
+        const provider = granting.provider !== null && {
+          provider: {
+            name: granting.provider,
+            subject: granting.provider_subject ?? '',
+            session: granting.provider_session,
+          },
+        };
+        const opened = await sessions.open(transaction, person, 'device', userAgent, { dpopJkt, ...provider });
+        await sessions.endOldestTerminals(transaction, person);
         return { session: opened.person.session, token: opened.token, expiresAt: opened.expiresAt };
       }),
 

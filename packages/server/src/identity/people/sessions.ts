@@ -1,11 +1,11 @@
-import { randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import type { PersonManifest } from '@gatehouse/protocol';
 import { type Clock, GatehouseError, Secret, sha256Hex } from '../../platform/index.ts';
 import type { Database, DatabaseTransaction, RecordChange, Storage, Tables } from '../../storage/index.ts';
 import { sessionLimits as limits } from './limits.ts';
 import type { RelyingParty } from './relying-party.ts';
 import { readSessionCookie, sessionCookie } from './session-cookie.ts';
-import type { NewSession, PeopleDirectory, SessionOrigin, SessionSummary, SignedInPerson } from './types.ts';
+import type { NewSession, PeopleDirectory, ProveKey, SessionOrigin, SessionSummary, SignedInPerson } from './types.ts';
 
 /** Sessions that open more than enrolment. */
 const ENTERED: readonly SessionOrigin[] = ['passkey', 'oidc', 'device'];
@@ -45,7 +45,12 @@ export function createSessions({ storage, registry, recordChange, clock, party }
     return database
       .selectFrom('people_sessions')
       .where('expires_at', '>', now)
-      .where('last_seen_at', '>', now - limits.idleTtlMs);
+      .where((where) =>
+        where.or([
+          where('last_seen_at', '>', now - limits.idleTtlMs),
+          where('via', '=', 'device' satisfies SessionOrigin),
+        ]),
+      );
   };
 
   async function end(transaction: DatabaseTransaction, person: string, by: string, ids: string[]): Promise<void> {
@@ -75,6 +80,7 @@ export function createSessions({ storage, registry, recordChange, clock, party }
       const ttlMs = isEntered(via) ? limits.sessionTtlMs : limits.enrolmentTtlMs;
       const restricted = via === 'device';
       const session = sha256Hex(token);
+      const provider = more.provider?.name ?? null;
       await transaction
         .insertInto('people_sessions')
         .values({
@@ -87,7 +93,7 @@ export function createSessions({ storage, registry, recordChange, clock, party }
           via,
           restricted: restricted ? 1 : 0,
           dpop_jkt: more.dpopJkt ?? null,
-          provider: more.provider?.name ?? null,
+          provider,
           provider_subject: more.provider?.subject ?? null,
           provider_session: more.provider?.session ?? null,
         })
@@ -95,18 +101,21 @@ export function createSessions({ storage, registry, recordChange, clock, party }
       return {
         setCookie: sessionCookie(party, token, ttlMs / 1_000),
         token: new Secret(token),
-        person: signedIn(person, { id_digest: session, via, restricted: Number(restricted) }),
+        person: signedIn(person, {
+          id_digest: session,
+          via,
+          restricted: Number(restricted),
+          created_at: now,
+          expires_at: now + ttlMs,
+          provider,
+        }),
         expiresAt: now + ttlMs,
       };
     },
 
     async authenticate(
       headers: { cookie?: string; authorization?: string },
-      {
-        enrolling = false,
-        passive = false,
-        proofKey,
-      }: { enrolling?: boolean; passive?: boolean; proofKey?: string } = {},
+      { enrolling = false, passive = false, prove }: { enrolling?: boolean; passive?: boolean; prove?: ProveKey } = {},
     ): Promise<SignedInPerson> {
       const terminal = /^Session ([A-Za-z0-9_-]{43})$/.exec(headers.authorization ?? '')?.[1];
       if (headers.authorization !== undefined && (terminal === undefined || headers.cookie !== undefined)) {
@@ -125,10 +134,16 @@ export function createSessions({ storage, registry, recordChange, clock, party }
       const person = row && registry.snapshot().people.get(row.person);
       // A terminal's token is no cookie and a cookie no terminal's token: each is good only where it was meant to be kept.
       const isPlaced = row?.restricted === (terminal === undefined ? 0 : 1);
-      const isProven = row?.dpop_jkt == null || row.dpop_jkt === proofKey;
-      if (!row || !person || !isPlaced || !isProven) {
-        throw new GatehouseError('unauthenticated', 'session.none', 'Sign in with your passkey, then try again.');
+      if (!row || !person || !isPlaced) {
+        throw new GatehouseError(
+          'unauthenticated',
+          'session.none',
+          terminal === undefined
+            ? 'Sign in with your passkey, then try again.'
+            : 'This session of the command line has ended. Sign in again: gatehouse login',
+        );
       }
+      if (terminal !== undefined) proveKey(terminal, row.dpop_jkt, prove);
       if (!isEntered(row.via) && !enrolling) {
         throw new GatehouseError(
           'forbidden',
@@ -151,7 +166,7 @@ export function createSessions({ storage, registry, recordChange, clock, party }
     },
 
     /** The live session of this caller, read again where it matters. Throws when it has ended meanwhile. */
-    async current(transaction: DatabaseTransaction, person: SignedInPerson) {
+    async current(transaction: DatabaseTransaction, person: Pick<SignedInPerson, 'email' | 'session'>) {
       const row = await live(transaction)
         .selectAll()
         .where('id_digest', '=', person.session)
@@ -200,6 +215,22 @@ export function createSessions({ storage, registry, recordChange, clock, party }
         );
       }
       return gone.length;
+    },
+
+    async endOldestTerminals(transaction: DatabaseTransaction, email: string): Promise<void> {
+      const surplus = await live(transaction)
+        .select('id_digest')
+        .where('person', '=', email)
+        .where('via', '=', 'device' satisfies SessionOrigin)
+        .orderBy('created_at', 'desc')
+        .orderBy('id_digest')
+        .offset(limits.commandLines)
+        .limit(limits.listed)
+        .execute();
+      const ids = surplus.map(({ id_digest }) => id_digest);
+      if (ids.length === 0) return;
+      await transaction.deleteFrom('people_sessions').where('id_digest', 'in', ids).execute();
+      await end(transaction, email, 'gatehouse', ids);
     },
 
     async list(email: string): Promise<SessionSummary[]> {
@@ -259,7 +290,10 @@ export function createSessions({ storage, registry, recordChange, clock, party }
       await transaction
         .deleteFrom('people_sessions')
         .where((where) =>
-          where.or([where('expires_at', '<=', now), where('last_seen_at', '<=', now - limits.idleTtlMs)]),
+          where.or([
+            where('expires_at', '<=', now),
+            where.and([where('last_seen_at', '<=', now - limits.idleTtlMs), where('via', '!=', 'device')]),
+          ]),
         )
         .execute();
     },
@@ -279,11 +313,33 @@ function summaryOf(row: Tables['people_sessions']): SessionSummary {
   };
 }
 
+/** INVARIANT: a terminal's session is of no use without its key, whatever was stored for it. */
+function proveKey(token: string, boundTo: string | null, prove: ProveKey | undefined): void {
+  if (boundTo === null || !prove)
+    throw new GatehouseError(
+      'unauthenticated',
+      'session.unbound',
+      'A session of the command line is good only with a proof by its key. Sign in again: gatehouse login',
+    );
+  prove({ hash: hash('sha256', token, 'base64url'), boundTo });
+}
+
+type SessionRow = Tables['people_sessions'];
 function signedIn(
   { email, displayName, roles }: PersonManifest,
-  row: { id_digest: string; via: string; restricted: number },
+  row: Pick<SessionRow, 'id_digest' | 'via' | 'restricted' | 'created_at' | 'expires_at' | 'provider'>,
 ): SignedInPerson {
   const via = row.via as SessionOrigin;
-  const restricted = row.restricted === 1;
-  return { email, displayName, roles, session: row.id_digest, enrolled: isEntered(via), via, restricted };
+  return {
+    email,
+    displayName,
+    roles,
+    session: row.id_digest,
+    enrolled: isEntered(via),
+    via,
+    restricted: row.restricted === 1,
+    since: row.created_at,
+    until: row.expires_at,
+    provider: row.provider,
+  };
 }

@@ -19,7 +19,17 @@ export interface SignedInPerson extends PersonCaller {
   via: SessionOrigin;
   /** A session of a terminal: it never approves and never enrols a passkey. */
   restricted: boolean;
+  since: number;
+  until: number;
+  /** Name of the identity provider that vouched; null where a passkey did. */
+  provider: string | null;
 }
+
+/**
+ * Throws unless whoever presents this token holds the key that it is bound to (RFC 9449 §7). `hash`: SHA-256 of the token, base64url;
+ * `boundTo`: thumbprint of the key.
+ */
+export type ProveKey = (token: { hash: string; boundTo: string }) => void;
 
 /** A session just made. The token is in the cookie and nowhere else. */
 export interface NewSession {
@@ -126,22 +136,27 @@ export interface People extends PasskeyVerification {
    * Who calls a people's route. Any `Authorization` header is refused outright: agents' tokens never work here (law 4).
    * A session without a passkey is refused with `session.enrol-first` unless the route is one of enrolment and says so. `passive` asks without counting as use: for
    * streams that look again whether their reader is still signed in, which would keep a forgotten tab signed in for ever.
-   * The one exception is `Authorization: Session TOKEN` of a terminal; `proofKey` is the thumbprint of the key whose proof came with it
-   * and was verified, needed where the session is bound to one.
+   * The one exception is `Authorization: Session TOKEN` of a terminal, which needs `prove`: such a session is bound to a key.
    */
   authenticatePerson(
     headers: { cookie?: string; authorization?: string },
-    options?: { enrolling?: boolean; passive?: boolean; proofKey?: string },
+    options?: { enrolling?: boolean; passive?: boolean; prove?: ProveKey },
   ): Promise<SignedInPerson>;
 
+  /** How this person can show, in this session and now, that it is them. */
+  presence(person: SignedInPerson): Promise<{ by: 'passkey' } | { by: 'provider'; provider: string; fresh: boolean }>;
+
   /**
-   * For sign-in ceremonies that end elsewhere (device flow): a session of this person, recorded. Its token is the secret that a cookie
-   * would carry; with `dpopJkt` it is good only beside a proof by that key (RFC 9449).
+   * A session of a terminal, which the person has let in from another one of theirs (`grantedIn`, still live: who has left or signed out
+   * meanwhile lets nobody in). Recorded. What a provider vouched for ends with that provider's logout. The token is good only
+   * beside a proof by the key with this thumbprint.
    */
-  createSession(
-    person: string,
-    options: { via: 'device'; userAgent: string; dpopJkt?: string; restricted: true },
-  ): Promise<{ session: string; token: Secret; expiresAt: number }>;
+  openTerminalSession(of: {
+    person: string;
+    grantedIn: string;
+    userAgent: string;
+    dpopJkt: string;
+  }): Promise<{ session: string; token: Secret; expiresAt: number }>;
 
   listSessions(person: string): Promise<SessionSummary[]>;
   revokeSession(person: string, id: string, by: string): Promise<void>;

@@ -13,6 +13,7 @@ import { createRegistry } from '../../registry/index.ts';
 import { createSealer, openStorage, type RecordChange, type RecordGuarded } from '../../storage/index.ts';
 import { type Authority, createAuthority, stolenAuthority } from '../client-certificate/testing/authority.ts';
 import { createIdentity } from '../create-identity.ts';
+import { createPeople } from '../people/index.ts';
 
 export interface HouseOptions {
   database?: string;
@@ -104,6 +105,7 @@ export async function openHouse(options: HouseOptions = {}) {
     clock,
     log,
     outbound,
+    people: createPeople({ storage, registry, recordChange, clock, log, publicUrl: 'http://localhost' }),
     trustDomain: TRUST_DOMAIN,
     publicUrl,
     mutualTlsUrl,

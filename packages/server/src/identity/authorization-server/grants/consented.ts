@@ -1,4 +1,4 @@
-import { TASK_DETAILS_TYPE, type Task } from '@gatehouse/protocol';
+import { COMMAND_LINE_CLIENT, TASK_DETAILS_TYPE, type Task } from '@gatehouse/protocol';
 import { errors, type Provider, type TokenEndpointGrantContext } from 'oidc-provider';
 import { isJsonObject } from '../../../platform/index.ts';
 import type { Agent } from '../../../registry/index.ts';
@@ -21,6 +21,8 @@ import {
   type GrantHandler,
   grantHandler,
 } from '../token-answer.ts';
+
+import { startTerminalSession } from './command-line.ts';
 
 /**
  * The grants that rest on a person's consent: authorization code, device code and CIBA start the task that was consented to; a
@@ -50,7 +52,11 @@ export function createConsentedGrants(
   return [
     ...startingGrants.map(([grant, source, parameter, via, others]): [string, GrantHandler, readonly string[]] => [
       grant,
-      grantHandler(dependencies, (ctx) => start(dependencies, ctx, { grant, source, parameter, via })),
+      grantHandler(dependencies, (ctx) =>
+        ctx.oidc.client.clientId === COMMAND_LINE_CLIENT
+          ? startTerminalSession({ ...dependencies, finish: () => wait(dependencies, ctx, grant, parameter) }, ctx)
+          : start(dependencies, ctx, { grant, source, parameter, via }),
+      ),
       [parameter, ...others, ...common],
     ]),
     [
