@@ -95,6 +95,8 @@ onEachDatabase('sign-in at a terminal', (database) => {
       const answer = await terminal.raw('GET /session', { dpop });
       assert.deepEqual([answer.status, answer.title], [401, title], what);
     }
+    const { items } = await workspace.operator('GET /records', { query: { operation: 'token.refuse' } });
+    assert.match(JSON.stringify(items), /GET \/api\/v1\/session: proof\.replayed/, 'and each is on record');
     // Nor is it a cookie, a bearer token, an operator's token, or good beside somebody's cookie.
     for (const [headers, status] of [
       [{ authorization: undefined, cookie: `gatehouse_session=${terminal.token}` }, 401],

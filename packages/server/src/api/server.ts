@@ -279,7 +279,7 @@ export function createApi(deps: ApiDependencies) {
       return;
     }
     // The stream was opened with a proof, and is looked at again by its own server only.
-    streamEvents(deps, response, async () => Boolean(await signIn({ passive: true, prove: () => undefined })));
+    streamEvents(deps, response, async () => Boolean(await signIn({ passive: true, prove: async () => undefined })));
   }
 }
 

@@ -143,7 +143,7 @@ export function createSessions({ storage, registry, recordChange, clock, party }
             : 'This session of the command line has ended. Sign in again: gatehouse login',
         );
       }
-      if (terminal !== undefined) proveKey(terminal, row.dpop_jkt, prove);
+      if (terminal !== undefined) await proveKey(terminal, row.dpop_jkt, prove);
       if (!isEntered(row.via) && !enrolling) {
         throw new GatehouseError(
           'forbidden',
@@ -314,14 +314,14 @@ function summaryOf(row: Tables['people_sessions']): SessionSummary {
 }
 
 /** INVARIANT: a terminal's session is of no use without its key, whatever was stored for it. */
-function proveKey(token: string, boundTo: string | null, prove: ProveKey | undefined): void {
+async function proveKey(token: string, boundTo: string | null, prove: ProveKey | undefined): Promise<void> {
   if (boundTo === null || !prove)
     throw new GatehouseError(
       'unauthenticated',
       'session.unbound',
       'A session of the command line is good only with a proof by its key. Sign in again: gatehouse login',
     );
-  prove({ hash: hash('sha256', token, 'base64url'), boundTo });
+  await prove({ hash: hash('sha256', token, 'base64url'), boundTo });
 }
 
 type SessionRow = Tables['people_sessions'];

@@ -29,7 +29,7 @@ export interface SignedInPerson extends PersonCaller {
  * Throws unless whoever presents this token holds the key that it is bound to (RFC 9449 §7). `hash`: SHA-256 of the token, base64url;
  * `boundTo`: thumbprint of the key.
  */
-export type ProveKey = (token: { hash: string; boundTo: string }) => void;
+export type ProveKey = (token: { hash: string; boundTo: string }) => Promise<void>;
 
 /** A session just made. The token is in the cookie and nowhere else. */
 export interface NewSession {
