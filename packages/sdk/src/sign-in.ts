@@ -5,6 +5,7 @@ import { GatehouseRequestError } from './errors.ts';
 import { isProtected, unreachable } from './operator.ts';
 import { createProver } from './proofs.ts';
 import { createServerClock } from './server-clock.ts';
+import { type ServerTrust, serverFetch } from './server-fetch.ts';
 
 /** A sign-in that waits for its person, who answers in a browser (RFC 8628). */
 export interface SignInUnderWay {
@@ -25,23 +26,27 @@ const TIMEOUT_MS = 15_000;
  * the server calls itself by: what is signed for one server must not be carried on to another. `name` is shown to the person, and stands
  * with the session (see `commandLineAgent`).
  */
-export async function beginSignIn(options: { url: string; key: AgentKey; name: string }): Promise<SignInUnderWay> {
+export async function beginSignIn(
+  options: { url: string; key: AgentKey; name: string } & ServerTrust,
+): Promise<SignInUnderWay> {
   const { key, name } = options;
   const url = options.url.replace(/\/+$/, '');
   if (!isProtected(url))
     throw new GatehouseRequestError(0, 'server.insecure', `${url} is not protected: use https, or a loopback address.`);
+  const web = serverFetch(options);
   const clock = createServerClock();
   const prover = await createProver(
     { privateKey: key.privateKey, publicKey: await publicKeyOf(key) },
     clock.nowSeconds,
   );
   const ask = async (target: string, form?: Record<string, string>, headers: Record<string, string> = {}) => {
-    const response = await fetch(target, {
+    const response = await web(target, {
       redirect: 'error',
       headers: { accept: 'application/json', 'user-agent': name, ...headers },
       ...(form && { method: 'POST', body: new URLSearchParams(form) }),
       signal: AbortSignal.timeout(TIMEOUT_MS),
     }).catch((cause: unknown) => {
+      if (cause instanceof GatehouseRequestError) throw cause;
       throw unreachable(url, cause);
     });
     const body = (await response.json().catch(() => undefined)) as Record<string, unknown> | undefined;
@@ -90,7 +95,7 @@ export async function beginSignIn(options: { url: string; key: AgentKey; name: s
         await sleep(seconds * 1_000, undefined, signal ? { signal } : {});
         const answer = await poll().catch((error: unknown) => {
           // RFC 8628 §3.5: a server that is away for a moment is asked again, less often.
-          if (!(error instanceof GatehouseRequestError) || Date.now() > until) throw error;
+          if (!(error instanceof GatehouseRequestError) || error.status !== 0 || Date.now() > until) throw error;
           return { status: 0, body: { error: 'slow_down' } as Record<string, unknown> };
         });
         const { access_token: token, token_type: type, session, expires_in: expiresIn, error } = answer.body;

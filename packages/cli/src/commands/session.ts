@@ -4,7 +4,7 @@ import { createOperator } from '@gatehouse/sdk/operator';
 import { openBrowser } from '../browser.ts';
 import { CliFailure } from '../failure.ts';
 import { clean, timeOf } from '../output.ts';
-import { operatorOf, type ServerOptions, urlOf } from '../server-address.ts';
+import { operatorOf, type ServerOptions, trustOf, urlOf } from '../server-address.ts';
 import { createSessionKey, forgetSession, keepSession, readSession, type StoredSession } from '../session-file.ts';
 import type { Run, Verb } from '../verb.ts';
 import { VERSION } from '../version.ts';
@@ -19,7 +19,12 @@ export const login: Run<LoginOptions> = async ({ options, out }) => {
   const before = await readSession(url).catch(() => undefined);
   const { beginSignIn } = await import('@gatehouse/sdk/sign-in');
   const { key, jwk } = await createSessionKey();
-  const begun = await beginSignIn({ url, key, name: commandLineAgent(VERSION, hostname()) });
+  const begun = await beginSignIn({
+    url,
+    key,
+    name: commandLineAgent(VERSION, hostname()),
+    ...trustOf(options),
+  });
   // To standard error: with --json the answer alone is on standard output.
   out.note(`To sign in, open ${begun.pageWithCode}\nand compare the code: ${begun.userCode}`);
   if (options.browser) {
@@ -28,7 +33,7 @@ export const login: Run<LoginOptions> = async ({ options, out }) => {
       out.note(`No browser could be opened (${problem}): open the address yourself, anywhere.`);
   }
   const { token, session } = await begun.finish();
-  const operator = createOperator({ url, session: async () => ({ token, key }) });
+  const operator = createOperator({ url, session: async () => ({ token, key }), ...trustOf(options) });
   const view = await operator.call('GET /session');
   try {
     await keepSession(url, { token, key: jwk, session }, { keyring: options.keyring === true });
@@ -37,7 +42,7 @@ export const login: Run<LoginOptions> = async ({ options, out }) => {
     await operator.call('POST /signout').catch(() => undefined);
     throw error;
   }
-  if (before) await endAtServer(url, before).catch(() => undefined);
+  if (before) await endAtServer(options, before).catch(() => undefined);
   if (out.json) return out.printJson({ url, ...view });
   out.print(
     `Signed in at ${url} as ${clean(view.person.displayName)} (${view.person.email}), until ${timeOf(view.session?.expiresAt)}.`,
@@ -51,7 +56,7 @@ export const logout: Run<ServerOptions & { forget?: boolean }> = async ({ option
   if (!stored && !options.forget) throw notSignedIn(url);
   const ended =
     stored !== undefined &&
-    (await endAtServer(url, stored).catch((error: unknown) => {
+    (await endAtServer(options, stored).catch((error: unknown) => {
       if (options.forget) return false;
       throw new CliFailure(
         'unavailable',
@@ -70,8 +75,9 @@ export const logout: Run<ServerOptions & { forget?: boolean }> = async ({ option
 };
 
 /** True: it is over there, now or since before. */
-async function endAtServer(url: string, { token, key }: StoredSession): Promise<boolean> {
-  const operator = createOperator({ url, session: async () => ({ token, key }) });
+async function endAtServer(options: ServerOptions, { token, key }: StoredSession): Promise<boolean> {
+  const session = async () => ({ token, key });
+  const operator = createOperator({ url: urlOf(options), session, ...trustOf(options) });
   await operator.call('POST /signout').catch((error: unknown) => {
     if ((error as { code?: unknown }).code !== 'session.none') throw error;
   });

@@ -3,15 +3,14 @@ import { addGroup, addVerb, option, serverOptions } from '../verb.ts';
 
 /** Being somebody at a server that runs elsewhere. */
 export function addSessionVerbs(program: Command): void {
-  const [url] = serverOptions();
-  const only = url ? [url] : [];
+  const address = serverOptions().filter(({ long }) => long !== '--data-dir');
   addVerb(program, {
     usage: 'login',
     summary: 'sign in at a server as yourself, by saying yes in a browser',
     details:
       'Prints an address and a code; the browser may be on another machine. What comes of it reads and administers as your roles allow, on this computer, for 12 hours. It never approves, consents, changes passkeys or lets anybody in.',
     options: [
-      ...only,
+      ...address,
       option('--no-browser', 'only print the address'),
       option('--keyring', 'keep the session in the keyring of this system, not in a file'),
     ],
@@ -24,7 +23,7 @@ export function addSessionVerbs(program: Command): void {
   addVerb(program, {
     usage: 'logout',
     summary: 'end that session at the server, and remove it from this computer',
-    options: [...only, option('--forget', 'remove it here even if the server cannot be reached')],
+    options: [...address, option('--forget', 'remove it here even if the server cannot be reached')],
     examples: [['logout --url https://gatehouse.example.test', 'It is over, for whoever may have a copy, too.']],
     load: async () => (await import('../commands/session.ts')).logout,
   });
