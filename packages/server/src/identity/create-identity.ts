@@ -156,11 +156,12 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
       all: [accessTokenKeys(keys), ...trustDomainKeys(trustDomain, dependencies), logKeys(dependencies.storage)],
     }),
     serverIdentity: (urls) => serverIdentityOf(core, urls, clock),
-    sessionProof: createSessionProof(proofs, publicUrl ),
-    taskDoor: createTaskDoor(tokens: reader, registry, peers, publicUrl, mutualTlsUrl ),
+    sessionProof: createSessionProof({ proofs, publicUrl, noteRefusal }),
+    taskDoor: createTaskDoor({ tokens: reader, registry, peers, publicUrl, mutualTlsUrl }),
     resourceMetadata: (path) => protectedResourceMetadata(publicUrl, path, registry.snapshot(), mutualTlsUrl),
-    async sweep() 
-      await Promise.all([forgetExpired(dependencies), federation.forgetExpired()]);,
+    async sweep() {
+      await Promise.all([forgetExpired(dependencies), federation.forgetExpired()]);
+    },
     async refresh(changes) {
       const isKey = changes.some(({ topic }) => topic === 'key');
       if (isKey) {
