@@ -6,8 +6,8 @@ import type { Part } from './part.ts';
 
 /**
  * `npm run conformance [-- --only PART] [--json] [--write]`: without `--only` the official MCP suite (server, client, authorization). The
- * other parts are products of somebody else that are fetched or built first. Ends with exit code 1 if anything is lost or fails;
- * `--write` replaces the sections of what was run in conformance/RESULTS.md.
+ * other parts are products of somebody else that are fetched or built first. Ends with exit code 1 if anything is lost or fails,
+ * with 69 if something could not be tried; `--write` replaces the sections of what was run in conformance/RESULTS.md.
  */
 const official = ['server', 'client', 'authorization'];
 const parts: Record<string, () => Promise<Part>> = {
@@ -33,7 +33,10 @@ const results = join(import.meta.dirname, 'RESULTS.md');
 let failed = false;
 for (const name of values.only === undefined ? official : [values.only]) {
   const part = (await parts[name]?.()) as Part;
-  const { versions, text, failing, rows } = await part.run();
+  const { versions, text, failing, rows } = await part.run().catch((error: Error): never => {
+    console.error(`${name} could not be tried. ${process.env.CONFORMANCE_VERBOSE ? error.stack : error.message}`);
+    process.exit(69);
+  });
   failed ||= failing.length > 0;
   const when = `\`npm run conformance -- --only ${name}\`, ${new Date().toISOString().slice(0, 10)}, ${versions}, Node ${process.version}.`;
   const verdict =
