@@ -41,6 +41,12 @@ export const people: Requirement[] = [
     source: 'docs/how-to/sign-in-from-the-command-line.md',
   },
   {
+    id: 'terminal.page',
+    promise:
+      'The page for a command line says who asks, from where, as whom, and what it never may; it takes a passkey, or a company sign-in of the last five minutes from who has no passkey',
+    source: 'RFC 8628 §§3.3, 5.4',
+  },
+  {
     id: 'terminal.limit',
     promise: 'A person has 20 terminals at most; of more the oldest ends',
     source: 'docs/reference/limits.md',

@@ -3,6 +3,7 @@ export * from './api.ts';
 export * from './approvals.ts';
 export * from './backup.ts';
 export * from './bulk.ts';
+export * from './command-line.ts';
 export * from './consents.ts';
 export * from './delegations.ts';
 export * from './federation.ts';

@@ -1,4 +1,4 @@
-import { commandLineHost } from '@gatehouse/protocol';
+import { commandLineHost } from '@gatehouse/protocol/command-line';
 
 /** `Chrome on Linux`, `Command line on laptop`: a name to start from; the person can change it. */
 export function deviceName(userAgent: string): string {
