@@ -492,6 +492,18 @@ onEachDatabase('a directory', (database) => {
     assert.equal((await find(escaped)).totalResults, 1);
   });
 
+  test('nobody offboards themselves, or the last admin', async () => {
+    const one = (email: string, role: Role) => ({ kind: 'Person' as const, email, displayName: email, roles: [role] });
+    await workspace.apply([one('sam@example.test', 'security'), one('tess@example.test', 'admin')]);
+    const sam = await workspace.person('sam@example.test');
+    const leave = (email: string) => sam.api('POST /people/:email/offboard', { params: { email } });
+    await assert.rejects(leave('sam@example.test'), /offboard\.oneself/);
+    const { items } = await workspace.operator('GET /people');
+    const admins = items.filter(({ roles }) => roles.includes('admin')).map(({ email }) => email);
+    for (const email of admins.filter((each) => each !== 'tess@example.test')) await leave(email);
+    await assert.rejects(leave('tess@example.test'), /offboard\.last-admin/);
+  });
+
   test('what is larger than its limit is refused', async () => {
     const many = await scim('PATCH', '/Users/none', patch(...Array.from({ length: 1_001 }, () => ({ op: 'add' }))));
     assert.deepEqual([many.status, many.body.scimType], [413, 'tooMany']);
