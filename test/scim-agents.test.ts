@@ -182,7 +182,7 @@ onEachDatabase('agents of a directory', (database) => {
     for (const path of ['/Users/%00', '/Users/%zz', '/Agents/%00'])
       assert.equal((await scim('GET', path)).status, 404, path);
     const nul = encodeURIComponent('userName eq "a\\u0000b"');
-    assert.equal((await scim('GET', `/Users?filter=${nul}`)).body.scimType, 'invalidFilter');
+    assert.equal((await scim('GET', `/Users?filter=${nul}`)).body.totalResults, 0);
     assert.equal((await scim('POST', '/Users', { userName: 'a\0b@example.test' })).status, 400);
     assert.equal((await scim('GET', `/Users?filter=${'x'.repeat(2_001)}`)).status, 400);
   });
