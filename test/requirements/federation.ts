@@ -66,6 +66,17 @@ export const federation: Requirement[] = [
     source: 'docs/reference/limits.md',
   },
   {
+    id: 'federation.unavailable',
+    promise:
+      'Where nobody can say whether a proof is genuine, the answer is 503 and never a refusal, and it is recorded',
+    source: 'docs/how-to/let-agents-in-without-secrets.md',
+  },
+  {
+    id: 'federation.sts-turns',
+    promise: 'Noise of one source keeps no signed AWS request of another from being checked',
+    source: 'docs/reference/limits.md',
+  },
+  {
     id: 'federation.refetch',
     promise: 'Key ids that nobody knows make an issuer be asked no more than once in half a minute',
     source: 'docs/reference/limits.md',

@@ -44,6 +44,9 @@ export class GatehouseError extends Error {
   }
 }
 
+/** What is unavailable now may be there soon (RFC 9110 §10.2.3). */
+export const retryAfter = (status: number): Record<string, string> => (status === 503 ? { 'Retry-After': '10' } : {});
+
 /** RFC 9457 problem details. Anything that is not a GatehouseError becomes an opaque 500. */
 export function toProblem(error: unknown): { status: number; body: Record<string, unknown> } {
   const known =

@@ -2,7 +2,7 @@ export { type AddressKind, AddressRefused, addressKind, checkAddress, guardedLoo
 export { type Clock, systemClock } from './clock.ts';
 export { type Config, limits } from './config.ts';
 export { connectionLimits } from './connection-limits.ts';
-export { type ErrorKind, errorKinds, GatehouseError, toProblem } from './errors.ts';
+export { type ErrorKind, errorKinds, GatehouseError, retryAfter, toProblem } from './errors.ts';
 export { type IdPrefix, newId } from './ids.ts';
 export {
   canonicalJson,

@@ -27,7 +27,9 @@ export function oauthErrorOf(error: unknown, refusal = 'invalid_request'): Error
     default:
       return oauthError(
         'temporarily_unavailable',
-        'Gatehouse cannot do and record this now, so nothing was issued. Try again.',
+        error.kind === 'unavailable'
+          ? error.message
+          : 'Gatehouse cannot do and record this now, so nothing was issued. Try again.',
         503,
         error,
       );

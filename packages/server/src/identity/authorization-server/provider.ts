@@ -7,7 +7,7 @@ import {
   Provider,
   type TokenEndpointGrantContext,
 } from 'oidc-provider';
-import { type Log, limits, type Outbound } from '../../platform/index.ts';
+import { type Log, limits, type Outbound, retryAfter } from '../../platform/index.ts';
 import type { Peers } from '../client-certificate/peers.ts';
 import { ID_JAG_TYPE } from '../delegation/company-tokens.ts';
 import type { NoteRefusal } from '../refusals.ts';
@@ -187,6 +187,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   const refused = new WeakMap<object, errors.OIDCProviderError>();
   provider.use(async (ctx, next) => {
     await next();
+    ctx.set(retryAfter(ctx.status));
     const error = refused.get(ctx);
     const { oidc } = ctx as { oidc?: KoaContextWithOIDC['oidc'] };
     if (!error || !oidc) return;

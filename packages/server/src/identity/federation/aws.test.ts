@@ -138,6 +138,10 @@ describe('a signed AWS request', () => {
     const bare = await sign(sts.url, '', { without: [AWS_SERVER_HEADER] });
     bare.headers[AWS_SERVER_HEADER] = house.publicUrl;
     await assert.rejects(vouch(bare), { code: 'aws.unsigned' });
+    const keyed = (accessKeyId: string) =>
+      sign(sts.url, house.publicUrl, { credentials: { accessKeyId, secretAccessKey: 'test-only' } });
+    await assert.rejects(vouch(await keyed('nobody')), { code: 'aws.authorization' });
+    await assert.rejects(vouch(await keyed('ASIAIOSFODNN7EXAMPLE')), { code: 'aws.headers' }, 'without its session');
     assert.equal(sts.seen.length, before);
   });
 
@@ -165,9 +169,9 @@ describe('a signed AWS request', () => {
   });
 
   test('is for an STS of AWS where the rule names none, over https and at its own port', () => {
-    const isForAws = (url: string) =>
+    const isForAws = (url: string, region = /\.([a-z]+-[a-z-]+-\d)\.amazonaws/.exec(url)?.[1] ?? 'us-east-1') =>
       isForIssuer(
-        { url, headers: { host: URL.parse(url)?.host ?? '' }, body: '', id: '', expiresAt: 0 },
+        { url, headers: { host: URL.parse(url)?.host ?? '' }, body: '', region, id: '', expiresAt: 0 },
         { type: 'aws-iam', allowPrivateAddress: false },
       );
     for (const host of [
@@ -193,6 +197,8 @@ describe('a signed AWS request', () => {
       'https://evil.example#sts.amazonaws.com',
     ])
       assert.equal(isForAws(url), false, url);
+    assert.equal(isForAws('https://sts.amazonaws.com/', 'eu-central-1'), false, 'signed for another region');
+    assert.equal(isForAws('https://sts.eu-west-1.amazonaws.com/', 'eu-central-1'), false);
   });
 
   test('stands for nobody while its rule is suspended', async () => {
@@ -218,8 +224,10 @@ describe('a signed AWS request', () => {
     });
   });
 
-  test('counts for nothing where STS refuses it, redirects, fails, or says garbage', async () => {
+  test('counts for nothing where STS refuses it, redirects, fails, or says garbage; what it could not say is no refusal', async () => {
     for (const answer of [
+      [400, '<ErrorResponse><Error><Code>Throttling</Code></Error></ErrorResponse>'],
+      [429, ''],
       [403, '<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code></Error></ErrorResponse>'],
       [302, ''],
       [500, ''],
@@ -233,7 +241,9 @@ describe('a signed AWS request', () => {
       sts.answer = answer;
       await assert.rejects(
         vouch(await sign(sts.url, house.publicUrl)),
-        { code: 'trust.no-match' },
+        {
+          code: [302, 403].includes(answer[0]) || answer[1].includes('ENTITY') ? 'trust.no-match' : 'trust.unavailable',
+        },
         answer[1].slice(0, 80),
       );
     }

@@ -21,7 +21,7 @@ type AwsIssuer = Extract<TrustIssuer, { type: 'aws-iam' }>;
 /** Regional and global endpoints, FIPS and China included. */
 const STS_HOST = /^sts(-fips)?(\.[a-z]{2}(-[a-z]+)+-\d)?\.amazonaws\.com(\.cn)?$/;
 const AUTHORIZATION =
-  /^AWS4-HMAC-SHA256 Credential=([\w+=,.@-]+)\/(\d{8})\/([a-z0-9-]+)\/sts\/aws4_request, ?SignedHeaders=([a-z0-9;-]+), ?Signature=([0-9a-f]{64})$/;
+  /^AWS4-HMAC-SHA256 Credential=((?:AKIA|ASIA)[A-Z0-9]{12,124})\/(\d{8})\/([a-z0-9-]+)\/sts\/aws4_request, ?SignedHeaders=([a-z0-9;-]+), ?Signature=([0-9a-f]{64})$/;
 const MAX_SIGNED_HEADERS = 20;
 
 /** What the request itself must say; gives what is sent on. Nothing has been proven yet. */
@@ -29,6 +29,8 @@ export interface CheckedAwsRequest {
   url: string;
   headers: Record<string, string>;
   body: string;
+  /** What its signature is for. */
+  region: string;
   /** Digest of the signature: the request's name in the list of those that were used. */
   id: string;
   expiresAt: number;
@@ -47,8 +49,11 @@ export function checkAwsRequest(request: SignedAwsRequest, publicUrl: string, no
     headers.set(lower, value);
   }
   const match = AUTHORIZATION.exec(headers.get('authorization') ?? '');
-  if (!match) throw refused('authorization', 'its Authorization header is not one of AWS4-HMAC-SHA256 for sts');
-  const [, , date = '', , list = '', signature = ''] = match;
+  if (!match)
+    throw refused('authorization', 'its Authorization header is not one of AWS4-HMAC-SHA256 for sts by an access key');
+  const [, accessKey = '', date = '', region = '', list = '', signature = ''] = match;
+  if (accessKey.startsWith('ASIA') && !headers.has('x-amz-security-token'))
+    throw refused('headers', 'its access key is a temporary one, and there is no X-Amz-Security-Token');
   const signed = list.split(';');
   for (const needed of ['host', 'x-amz-date', AWS_SERVER_HEADER])
     if (!signed.includes(needed)) throw refused('unsigned', `its signature does not cover ${needed}`);
@@ -71,18 +76,22 @@ export function checkAwsRequest(request: SignedAwsRequest, publicUrl: string, no
       sent.flatMap((name) => (headers.has(name) ? [[name, headers.get(name) as string]] : [])),
     ),
     body: request.body,
+    region,
     id: sha256Hex(`aws ${signature}`),
     expiresAt: signedAt + 2 * federationLimits.awsRequestSeconds * 1000,
   };
 }
 
 /** Whether the request is for the STS of this issuer. */
-export function isForIssuer({ url, headers }: CheckedAwsRequest, issuer: AwsIssuer): boolean {
+export function isForIssuer({ url, headers, region }: CheckedAwsRequest, issuer: AwsIssuer): boolean {
   const target = URL.parse(url);
   if (target?.pathname !== '/' || target.search !== '' || target.username !== '' || target.hash !== '') return false;
   if (headers.host !== target.host) return false;
   if (issuer.endpoint !== undefined) return target.origin === URL.parse(issuer.endpoint)?.origin;
-  return target.protocol === 'https:' && target.port === '' && STS_HOST.test(target.hostname);
+  const [isSts, , of] = STS_HOST.exec(target.hostname) ?? [];
+  // The global endpoint is in the first region, and takes signatures for that one.
+  const isSignedForIt = region === (of?.slice(1) ?? 'us-east-1');
+  return target.protocol === 'https:' && target.port === '' && isSts !== undefined && isSignedForIt;
 }
 
 /** Sends the request and reads who AWS says has signed it. */
@@ -95,7 +104,12 @@ export async function askSts(outbound: Outbound, request: CheckedAwsRequest, iss
     allowPrivateAddress: issuer.allowPrivateAddress,
     maxBytes: 65_536,
   });
-  if (status >= 500) throw new GatehouseError('upstream', 'aws.sts-failed', `AWS STS answered ${status}. Try again.`);
+  if (
+    status >= 500 ||
+    status === 429 ||
+    /<Code>(Throttling|RequestLimitExceeded|ServiceUnavailable)/.test(body.toString('utf8'))
+  )
+    throw new GatehouseError('upstream', 'aws.sts-failed', `AWS STS answered ${status}. Try again.`);
   if (status !== 200)
     throw refused(
       'signature',

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Enrolled, enrolBody, outsideProof, type Task, taskDetails } from '@gatehouse/protocol';
 import { z } from 'zod';
-import { GatehouseError, isJsonObject, limits, parseStrictJson, toProblem } from '../../platform/index.ts';
+import { GatehouseError, isJsonObject, limits, parseStrictJson, retryAfter, toProblem } from '../../platform/index.ts';
 import type { DatabaseTransaction } from '../../storage/index.ts';
 import { CredentialError } from '../tokens/credential-error.ts';
 import type { Proofs } from '../tokens/proof.ts';
@@ -56,7 +56,10 @@ async function enrol(deps: DoorDependencies, request: IncomingMessage, body: unk
     how = [`by join token ${token.id}, from ${address}`];
     use = (transaction) => useJoinToken(transaction, token.id, clock.now());
   } else {
-    const vouched = await federation.vouch('token' in given ? { token: given.token } : { aws: given.aws });
+    const vouched = await federation.vouch(
+      'token' in given ? { token: given.token } : { aws: given.aws },
+      request.socket.remoteAddress,
+    );
     [credential, agentName, by] = [vouched.credential, vouched.rule.agent, `trust-rule:${vouched.rule.name}`];
     how = [`by trust rule ${vouched.rule.name} (${vouched.rule.issuer.type})`, `proven: ${vouched.source}`];
     use = vouched.use;
@@ -169,6 +172,7 @@ function send(response: ServerResponse, status: number, body: object, type: stri
   response.writeHead(status, {
     'Content-Type': type,
     'Content-Length': Buffer.byteLength(text),
+    ...retryAfter(status),
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
     ...(response.req.complete ? {} : { Connection: 'close' }),

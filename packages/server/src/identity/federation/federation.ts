@@ -6,6 +6,7 @@ import type { Principal, Standing } from '../client-certificate/svid-verifier.ts
 import type { IssuerKeys } from './issuer-keys.ts';
 import { federationLimits } from './limits.ts';
 import { type ExamineDependencies, type Examined, examine, examineX509, matches, shown } from './match.ts';
+import { createTurns, sourceOf } from './turns.ts';
 import { forgetExpiredProofs, useProof } from './used-proofs.ts';
 
 export interface FederationDependencies {
@@ -33,8 +34,11 @@ export interface Vouched {
 }
 
 export interface Federation {
-  /** Whom the proof stands for. Throws GatehouseErrors that tell nothing of the rules. */
-  vouch(proof: OutsideProof): Promise<Vouched>;
+  /**
+   * Whom the proof stands for. Throws GatehouseErrors that tell nothing of the rules; `unavailable` ones where nobody who could verify it answers.
+   * `address`: where it comes from.
+   */
+  vouch(proof: OutsideProof, address?: string): Promise<Vouched>;
   /** What every rule makes of the proof, for people who may read rules. Uses nothing up, and records nothing. */
   explain(proof: OutsideProof): Promise<TrustTest>;
   /** Whom a verified X.509-SVID of a federated trust domain stands for now. From memory: it is asked with every request. */
@@ -50,9 +54,14 @@ export interface Federation {
 export function createFederation(deps: FederationDependencies): Federation {
   const { storage, registry, recordChange, clock, log, publicUrl, outbound, issuerKeys: keys, verifySvid } = deps;
   const mayRecord = createRefusalMeter(clock);
+  // Apart from refusals: anybody can send what cannot be verified now.
+  const mayRecordOutage = createRefusalMeter(clock);
+  const takeTurns = createTurns();
 
-  const look = (proof: OutsideProof): Promise<Examined> =>
+  const look = (proof: OutsideProof, from: string): Promise<Examined> =>
     examine(proof, {
+      takeTurns,
+      from,
       outbound,
       keys,
       publicUrl,
@@ -61,10 +70,15 @@ export function createFederation(deps: FederationDependencies): Federation {
       ...(verifySvid && { verifySvid }),
     });
 
-  /** Only what an issuer has really signed is recorded, and not without end: anybody may be known to a public issuer. */
-  const recordRefusal = async (operation: string, examined: Pick<Examined, 'source'>, why: string[]): Promise<void> => {
+  /** What an issuer has really signed is recorded, or what none could be asked about; and not without end: anybody may be known to a public issuer. */
+  const recordRefusal = async (
+    operation: string,
+    examined: Pick<Examined, 'source'>,
+    why: string[],
+    may = mayRecord,
+  ): Promise<void> => {
     log.info('an outside token was refused', { operation, source: examined.source, why });
-    if (!mayRecord()) return;
+    if (!may()) return;
     await storage.transaction((transaction) =>
       recordChange(transaction, { operation, by: 'gatehouse', changes: [`refused: ${examined.source}`, ...why] }),
     );
@@ -76,12 +90,21 @@ export function createFederation(deps: FederationDependencies): Federation {
     standingOf,
     refuseSvid: (spiffeId, why) => recordRefusal('trust.refuse', { source: `X.509-SVID ${spiffeId}` }, [why]),
     noteUse: (transaction, rule) => noteUse(transaction, [{ name: rule }], clock.now()),
-    async vouch(proof) {
+    async vouch(proof, address) {
       requireFresh(storage);
-      const examined = await look(proof);
+      const examined = await look(proof, sourceOf(address));
       const matching = examined.rules.filter(matches).map(({ rule }) => rule);
       const [rule] = matching;
       if (!rule) {
+        const unknown = unknownOf(examined);
+        if (unknown.length > 0) {
+          await recordRefusal('trust.unavailable', { source: 'not verified' }, unknown, mayRecordOutage);
+          throw new GatehouseError(
+            'unavailable',
+            'trust.unavailable',
+            'Whoever could say whether this proof is genuine cannot be asked just now, so nobody was let in. Nothing is wrong with the proof as far as is known: try again in a while.',
+          );
+        }
         const isProven = examined.rules.some(({ checks }) => checks[0]?.ok);
         if (isProven) await recordRefusal('trust.refuse', examined, failuresOf(examined));
         throw new GatehouseError(
@@ -112,7 +135,7 @@ export function createFederation(deps: FederationDependencies): Federation {
     async explain(proof) {
       let examined: Examined;
       try {
-        examined = await look(proof);
+        examined = await look(proof, 'an operator');
       } catch (error) {
         if (!(error instanceof GatehouseError) || error.kind !== 'forbidden') throw error;
         return { match: null, problem: error.message, claims: null, rules: [] };
@@ -120,7 +143,7 @@ export function createFederation(deps: FederationDependencies): Federation {
       const rules = examined.rules.map((each) => ({
         rule: each.rule.name,
         matches: matches(each),
-        checks: each.checks,
+        checks: each.checks.map(({ what, ok, detail }) => ({ what, ok, detail })),
       }));
       const matching = examined.rules.filter(matches).map(({ rule }) => rule);
       const [rule] = matching;
@@ -196,6 +219,13 @@ async function noteUse(
       )
       .execute();
 }
+
+/** Rules that an outage kept from being decided, and why. */
+const unknownOf = ({ rules }: Examined): string[] =>
+  rules
+    .flatMap(({ rule, checks }) => checks.flatMap(({ unknown }) => (unknown ? `${rule.name}: ${unknown.message}` : [])))
+    .slice(0, 10)
+    .map((each) => each.slice(0, 500));
 
 const failuresOf = ({ rules }: Examined): string[] =>
   rules.slice(0, 10).map(({ rule, checks }) => {

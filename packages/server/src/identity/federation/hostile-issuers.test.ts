@@ -4,11 +4,13 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import type { Manifest } from '@gatehouse/protocol';
+import * as dpop from 'dpop';
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
 import { agentManifest, type House, openHouse } from '../testing/house.ts';
 import { createFederation } from './federation.ts';
 import { createIssuerKeys } from './issuer-keys.ts';
 import { federationLimits } from './limits.ts';
+import { postForm, postJson } from './testing/present.ts';
 
 const MINUTE = 60_000;
 
@@ -140,8 +142,27 @@ describe('a hostile or broken issuer', () => {
   ] as const)
     test(`that is "${name}" vouches for nobody, and an operator is told why`, async () => {
       assert.match(await problemOf(name), says);
-      await assert.rejects(house.identity.federation.vouch({ token: await sign(name) }), { code: 'trust.no-match' });
+      // Keys that an issuer does give have not signed it; where there are none to be had, nobody knows.
+      const code = says.source.startsWith('no key of') ? 'trust.no-match' : 'trust.unavailable';
+      await assert.rejects(house.identity.federation.vouch({ token: await sign(name) }), { code });
     });
+
+  /** @proves federation.unavailable */
+  test('that cannot be asked is no refusal: try again, says every door, and it is recorded', async () => {
+    const keys = await dpop.generateKeyPair('ES256');
+    const token = await sign('fails');
+    const enrolled = await postJson(house, '/enrol', { token }, { keys, credential: token });
+    assert.deepEqual([enrolled.status, enrolled.body.title], [503, 'trust.unavailable']);
+    assert.ok(Number(enrolled.headers.get('retry-after')) > 0);
+    const details = [{ type: 'urn:gatehouse:task', template: 'support', parameters: {}, intent: 'deploy' }];
+    const answer = await postForm(house, { assertion: token, authorization_details: JSON.stringify(details) });
+    assert.deepEqual([answer.status, answer.body.error], [503, 'temporarily_unavailable']);
+    assert.ok(Number(answer.headers.get('retry-after')) > 0);
+    assert.match(String(answer.body.error_description), /try again/);
+    assert.ok(!JSON.stringify([enrolled.body, answer.body]).includes('rule-fails'), 'the rules are nobody’s business');
+    const [record] = (await house.records('trust.unavailable')).slice(-1);
+    assert.match(record?.changes.join() ?? '', /rule-fails: .*answered 500|rule-fails: .*could not be fetched/);
+  });
 
   test('takes no other down with it', async () => {
     assert.equal((await explain('good')).match?.agent, 'agent-ci-prod');

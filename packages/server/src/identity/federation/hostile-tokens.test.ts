@@ -9,6 +9,7 @@ import { assertCleanLog } from '../testing/refusals.ts';
 import { createIssuerKeys } from './issuer-keys.ts';
 import { examine } from './match.ts';
 import { OUTSIDE_ALGORITHMS } from './outside-token.ts';
+import { createTurns } from './turns.ts';
 
 const encode = (value: unknown) =>
   Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
@@ -202,7 +203,17 @@ describe('a hostile token', () => {
     };
     const rules = Array.from({ length: 50 }, (_, at) => ({ ...rule, name: `rule-${at}` }));
     const token = await issuer.sign({ sub: 'run' });
-    const examined = await examine({ token }, { ...house, keys: counted, now: Date.now(), rules });
+    const examined = await examine(
+      { token },
+      {
+        ...house,
+        keys: counted,
+        takeTurns: createTurns(),
+        from: '',
+        now: Date.now(),
+        rules,
+      },
+    );
     assert.equal(examined.rules.length, 50);
     assert.equal(asked, 1);
   });

@@ -16,7 +16,13 @@ export const federationLimits = {
   leewaySeconds: 60,
   /** Signed requests of AWS callers are good for 15 minutes there; here for five. */
   awsRequestSeconds: 300,
-  /** Refusals of verified tokens that one replica records in a minute; the rest are counted in its log. */
+  /** Signed AWS requests that one replica has STS check at once. Anybody may send one, and each may take five seconds. */
+  stsCalls: 4,
+  /** Signed AWS requests that wait for their turn at STS; more are answered 503. */
+  stsWaiting: 32,
+  /** Of these from one address (of IPv6: from one /64), so that one sender of noise keeps nobody out. Behind a proxy all share its address. */
+  stsWaitingPerSource: 8,
+  /** Refusals of verified tokens that one replica records in a minute, and as many proofs that an outage kept from being verified; the rest are in its log. */
   recordedRefusalsPerMinute: 60,
   /** Join tokens of one agent that wait to be used. */
   openJoinTokensPerAgent: 20,

@@ -11,12 +11,15 @@ import {
   timeProblem,
   tokenRefused,
 } from './outside-token.ts';
+import type { TakeTurns } from './turns.ts';
 
 /** One thing that a rule asks of a proof, and whether it holds. The detail is for people who may read rules. */
 export interface Check {
   what: string;
   ok: boolean;
   detail: string;
+  /** Why nobody could say whether it holds: whoever knows could not be asked. */
+  unknown?: GatehouseError;
 }
 
 /** A proof and what each rule of its issuer makes of it. */
@@ -36,6 +39,10 @@ export interface Examined {
 export interface ExamineDependencies {
   outbound: Outbound;
   keys: IssuerKeys;
+  /** Bounds what the proofs of one source make us ask. */
+  takeTurns: TakeTurns;
+  /** Where the proof comes from. */
+  from: string;
   publicUrl: string;
   now: number;
   rules: Iterable<TrustRuleManifest>;
@@ -144,9 +151,7 @@ async function checkSignature(
       return { what: 'signature', ok: true, detail: `by ${issuer.trustDomain}` };
     }
   } catch (error) {
-    if (error instanceof GatehouseError && error.kind !== 'internal')
-      return { what: 'signature', ok: false, detail: error.message };
-    throw error;
+    return notSigned(error);
   }
   return { what: 'signature', ok: false, detail: 'such tokens cannot be verified here' };
 }
@@ -169,7 +174,11 @@ async function examineAws(
       continue;
     }
     const key = `${issuer.endpoint ?? ''} ${issuer.allowPrivateAddress}`;
-    if (!answers.has(key)) answers.set(key, askSts(deps.outbound, request, issuer));
+    if (!answers.has(key))
+      answers.set(
+        key,
+        deps.takeTurns(deps.from, () => askSts(deps.outbound, request, issuer)),
+      );
     const checks = await awsChecks(rule, answers.get(key) as Promise<JsonObject>);
     if (checks.claims) claims = checks.claims;
     examined.push({ rule, checks: checks.list });
@@ -193,9 +202,15 @@ async function awsChecks(
     const signature = { what: 'signature', ok: true, detail: `AWS says that it is ${shown(claims.arn)}` };
     return { claims, list: [signature, stateCheck(rule), ...conditionChecks(rule, claims)] };
   } catch (error) {
-    if (!(error instanceof GatehouseError)) throw error;
-    return { list: [{ what: 'signature', ok: false, detail: error.message }] };
+    return { list: [notSigned(error)] };
   }
+}
+
+/** INVARIANT: what could not be verified is not signed; that nobody could be asked is told apart, for it may pass. */
+function notSigned(error: unknown): Check {
+  if (!(error instanceof GatehouseError) || error.kind === 'internal') throw error;
+  const isUnknown = error.kind === 'upstream' || error.kind === 'unavailable';
+  return { what: 'signature', ok: false, detail: error.message, ...(isUnknown && { unknown: error }) };
 }
 
 /**

@@ -61,7 +61,7 @@ export function createWorkloadProofs(deps: Dependencies): ProveWorkload {
 
   const byRule: ProveWorkload = async (request, path, proof) => {
     const { fences, trustRules } = registry.snapshot();
-    const vouched = await federation.vouch(proof as OutsideProof);
+    const vouched = await federation.vouch(proof as OutsideProof, request.socket.remoteAddress);
     const { workload: name, name: rule } = vouched.rule;
     if (name === undefined) throw ofAnAgent();
     const key = request.headers.dpop === undefined ? '' : provenKey(deps, request, path, vouched.credential).thumbprint;

@@ -7,7 +7,15 @@ import {
   type X509SvidAnswer,
 } from '@gatehouse/protocol';
 import type { z } from 'zod';
-import { type Clock, GatehouseError, type Log, limits, parseStrictJson, toProblem } from '../../platform/index.ts';
+import {
+  type Clock,
+  GatehouseError,
+  type Log,
+  limits,
+  parseStrictJson,
+  retryAfter,
+  toProblem,
+} from '../../platform/index.ts';
 import type { Agent, Registry } from '../../registry/index.ts';
 import type { Storage } from '../../storage/index.ts';
 import { verifyClientAssertion } from '../authorization-server/client-assertion.ts';
@@ -149,6 +157,7 @@ export function createSvidRoutes(dependencies: SvidRouteDependencies): Pick<Trus
         const { challenge, dpopNonce, ...rest } = body as Record<string, unknown>;
         send(response, status, rest, {
           'Content-Type': 'application/problem+json',
+          ...retryAfter(status),
           'Cache-Control': 'no-store',
           ...(typeof challenge === 'string' && { 'WWW-Authenticate': challenge }),
           ...(typeof dpopNonce === 'string' && { 'DPoP-Nonce': dpopNonce }),
