@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import type { ManifestInput } from '@gatehouse/protocol';
-import { SignJWT } from 'jose';
 import { answerConsent, authorize } from './support/browser-flow.ts';
+import { clientAssertion } from './support/client-assertion.ts';
 import { manifests } from './support/fixtures.ts';
 import { startPostgres } from './support/postgres.ts';
 import { type SignedInPerson, startWorkspace, type Workspace } from './support/workspace.ts';
@@ -72,13 +72,7 @@ function onDatabase(name: string, skip: string | false, database: () => Promise<
       const proof = async () => ({
         client_id: 'agent-bearer',
         client_assertion_type: assertionType,
-        client_assertion: await new SignJWT({ jti: randomUUID() })
-          .setProtectedHeader({ alg: 'ES256' })
-          .setIssuer('agent-bearer')
-          .setSubject('agent-bearer')
-          .setAudience(workspace.url)
-          .setExpirationTime('60s')
-          .sign(agent.key.privateKey as never),
+        client_assertion: await clientAssertion('agent-bearer', agent.key, workspace.url),
       });
       const asked = await post('/oauth/backchannel', { ...(await proof()), scope: 'openid', login_hint: LEAVER });
       const { items } = await person.api('GET /consents');

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
-import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import type { Manifest, ManifestInput } from '@gatehouse/protocol';
 import { createMcpTransport, createSvidSource } from '@gatehouse/sdk';
 import { Client } from '@modelcontextprotocol/client';
-import { SignJWT } from 'jose';
 import { onEachDatabase } from '../packages/server/src/identity/people/testing/databases.ts';
 import { answerConsent, authorize } from './support/browser-flow.ts';
-
+import { clientAssertion } from './support/client-assertion.ts';
 import { manifests } from './support/fixtures.ts';
 import { createScimClient } from './support/scim-client.ts';
 import { startWorkspace, type Workspace } from './support/workspace.ts';
@@ -112,14 +111,7 @@ onEachDatabase('whoever leaves', (database) => {
     const proof = async (): Promise<Form> => ({
       client_id: agentOf(who),
       client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
-      client_assertion: await new SignJWT({ jti: randomUUID() })
-        .setProtectedHeader({ alg: 'ES256' })
-        .setIssuer(agentOf(who))
-        .setSubject(agentOf(who))
-        .setAudience(workspace.url)
-        .setIssuedAt()
-        .setExpirationTime('60s')
-        .sign(agent.key.privateKey as never),
+      client_assertion: await clientAssertion(agentOf(who), agent.key, workspace.url),
     });
     const asked = await post('/oauth/backchannel', {
       ...(await proof()),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { createHash, generateKeyPairSync, randomUUID, X509Certificate } from 'node:crypto';
+import { createHash, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,11 +10,11 @@ import { connect as connectTls } from 'node:tls';
 import { promisify } from 'node:util';
 import { createAgent, createMcpTransport } from '@gatehouse/sdk';
 import { Client } from '@modelcontextprotocol/client';
-import { SignJWT } from 'jose';
 import * as openid from 'openid-client';
 import { Agent, fetch as undiciFetch } from 'undici';
 import { createCli } from '../packages/cli/test/support.ts';
 import { createCsr } from '../packages/server/src/identity/testing/svid-client.ts';
+import { clientAssertion } from './support/client-assertion.ts';
 import { manifests } from './support/fixtures.ts';
 import { startWorkspace, type Workspace } from './support/workspace.ts';
 
@@ -56,19 +56,12 @@ async function currentBundle(file: string): Promise<string> {
 /** An X.509-SVID of the agent, got with its registered key, in the files that curl takes. */
 async function enrolled(name: string) {
   const { key } = await workspace.agent(name);
-  const clientAssertion = await new SignJWT({ jti: randomUUID() })
-    .setProtectedHeader({ alg: 'ES256' })
-    .setIssuer(name)
-    .setSubject(name)
-    .setAudience(workspace.url)
-    .setIssuedAt()
-    .setExpirationTime('60s')
-    .sign(key.privateKey);
+  const assertion = await clientAssertion(name, key, workspace.url);
   const { pem, privateKey } = createCsr();
   const response = await fetch(`${workspace.url}/svid/x509`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ csr: pem, clientAssertion }),
+    body: JSON.stringify({ csr: pem, clientAssertion: assertion }),
   });
   const { certificates } = (await response.json()) as { certificates: string[] };
   const write = (file: string, text: string) => writeOwn(`${name}-${file}`, text);

@@ -1,10 +1,11 @@
-import { randomUUID, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { type AgentKey, agentKeyFromJwk, createAgent, enrolAgent } from '@gatehouse/sdk';
 import * as dpop from 'dpop';
-import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { exportJWK, generateKeyPair } from 'jose';
 import { createTlsClient } from '../../packages/server/src/identity/testing/certified-client.ts';
 import type { ForeignIssuer } from '../../packages/server/src/identity/testing/foreign-issuer.ts';
 import { createCsr } from '../../packages/server/src/identity/testing/svid-client.ts';
+import { clientAssertion } from './client-assertion.ts';
 import type { Workspace } from './workspace.ts';
 
 export interface Answer {
@@ -63,15 +64,7 @@ export async function heldCredentials({
     body: JSON.stringify(body),
     headers: { 'content-type': 'application/json', ...headers },
   });
-  const assertion = () =>
-    new SignJWT({ jti: randomUUID() })
-      .setProtectedHeader({ alg: 'ES256' })
-      .setIssuer(agent)
-      .setSubject(agent)
-      .setAudience(url)
-      .setIssuedAt()
-      .setExpirationTime('60s')
-      .sign(key.privateKey);
+  const assertion = () => clientAssertion(agent, key, url);
   const proven = async (
     client_assertion: Promise<string> | string,
     kind: 'jwt-bearer' | 'jwt-spiffe' = 'jwt-bearer',
