@@ -22,7 +22,7 @@ export const trustDomainLimits = {
   certificateBytes: 8_192,
   /** Characters of a JWT-SVID that is to be verified. */
   jwtSvidChars: 8_192,
-  /** SVIDs that one agent gets in a minute: rotation asks for two in an hour. */
+  /** SVIDs that one agent or workload gets in a minute: rotation asks for two in an hour. */
   svidsPerAgentPerMinute: 60,
   /** One request for an SVID: a certification request is smaller than a kilobyte. */
   requestBytes: 32 * 1024,

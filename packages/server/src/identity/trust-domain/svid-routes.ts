@@ -288,7 +288,7 @@ async function byWorkload(
 }
 
 const nameOf = (subject: SvidSubject) =>
-  'agent' in subject ? subject.agent.name : `workload/${subject.workload.name}`;
+  'agent' in subject ? `agent ${subject.agent.name}` : `workload ${subject.workload.name}`;
 
 const invalid = (code: string, message: string) => new CredentialError('invalid_token', code, message);
 
@@ -334,7 +334,7 @@ function createRateLimit(clock: Clock) {
       throw new GatehouseError(
         'too-many',
         'svid.rate',
-        `${whom} has had ${trustDomainLimits.svidsPerAgentPerMinute} SVIDs in this minute. Keep one until half of its life is over.`,
+        `The ${whom} has had ${trustDomainLimits.svidsPerAgentPerMinute} SVIDs in this minute. Keep one until half of its life is over.`,
       );
   };
 }
