@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
 import type { ManifestInput, UpstreamAuthorization } from '@gatehouse/protocol';
+import { openConnect } from './support/connect-browser.ts';
 import { startWorkspace, type Workspace } from './support/workspace.ts';
 
 /**
@@ -206,7 +207,8 @@ test('a secret is not sent to the authorization server that a tool server picks'
 /** @proves upstream.mix-up */
 test('an answer that names another issuer, or none, brings no code to a token endpoint', async () => {
   for (const iss of [undefined, 'https://bank.example', `${origin}/as/mixed/`]) {
-    const { url } = await workspace.operator('POST /servers/:name/connect', { params: { name: 'mixed' } });
+    const begun = await workspace.operator('POST /servers/:name/connect', { params: { name: 'mixed' } });
+    const { url, cookie } = await openConnect(workspace, begun.url);
     const asked = new URL(url).searchParams;
     assert.equal(asked.get('code_challenge_method'), 'S256');
     assert.equal(asked.get('resource'), `${origin}/mcp/mixed`);
@@ -214,7 +216,7 @@ test('an answer that names another issuer, or none, brings no code to a token en
     back.searchParams.set('code', 'a-code');
     back.searchParams.set('state', asked.get('state') ?? '');
     if (iss !== undefined) back.searchParams.set('iss', iss);
-    assert.equal((await fetch(back)).status, 502);
+    assert.equal((await fetch(back, { headers: { cookie } })).status, 502);
   }
   assert.deepEqual(hitsOf('/token/mixed'), []);
   await assert.rejects(workspace.operator('POST /servers/:name/connect', { params: { name: 'no-pkce' } }), /PKCE/);
@@ -230,8 +232,9 @@ test('a person is sent to no address that is not https, and to no script', async
 });
 
 /** Where a browser comes back to with the code that the authorization server of `name` gave. */
-async function wayBack(name: string): Promise<URL> {
-  const { url } = await workspace.operator('POST /servers/:name/connect', { params: { name } });
+async function wayBack(name: string): Promise<() => Promise<Response>> {
+  const begun = await workspace.operator('POST /servers/:name/connect', { params: { name } });
+  const { url, cookie } = await openConnect(workspace, begun.url);
   const asked = new URL(url).searchParams;
   const back = new URL(asked.get('redirect_uri') ?? '');
   for (const [member, value] of [
@@ -240,14 +243,14 @@ async function wayBack(name: string): Promise<URL> {
     ['iss', `${origin}/as/${name}`],
   ] as const)
     back.searchParams.set(member, value);
-  return back;
+  return () => fetch(back, { headers: { cookie } });
 }
 
 const sentTo = (path: string) => hitsOf(path).map(({ authorization }) => authorization);
 
 /** @proves upstream.consent */
 test('what a person has consented to stays with the address that they saw, whatever the manifest says later', async () => {
-  assert.equal((await fetch(await wayBack('moves'))).status, 200);
+  assert.equal((await (await wayBack('moves'))()).status, 200);
   await problemOf('moves');
   assert.ok(sentTo('/mcp/moves').some((sent) => sent?.startsWith('Bearer token-of-moves')));
   await workspace.apply([serverOf('moves', 'moved')]);
@@ -257,13 +260,13 @@ test('what a person has consented to stays with the address that they saw, whate
 
   const back = await wayBack('changes');
   await workspace.apply([serverOf('changes', 'changed')]);
-  assert.equal((await fetch(back)).status, 409);
+  assert.equal((await back()).status, 409);
   assert.deepEqual(hitsOf('/token/changes'), []);
 });
 
 /** @proves upstream.mix-up */
 test('a refresh token goes to no other authorization server than its own, though the tool server names another', async () => {
-  assert.equal((await fetch(await wayBack('switches'))).status, 200);
+  assert.equal((await (await wayBack('switches'))()).status, 200);
   await problemOf('switches');
   const before = hitsOf('/token/switches').length;
   hasSwitched = true;

@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test';
 import type { ManifestInput, UpstreamAuthorizationView } from '@gatehouse/protocol';
 import type { AgentTask } from '@gatehouse/sdk';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { openConnect } from './support/connect-browser.ts';
 import {
   type ForeignAuthorizationServer,
   startForeignAuthorizationServer,
@@ -80,6 +81,7 @@ function manifests(): ManifestInput[] {
   return [
     { kind: 'Environment', name: 'production' },
     { kind: 'Person', email: 'owner@example.test', displayName: 'Owner', roles: ['admin'] },
+    { kind: 'Person', email: 'other@example.test', displayName: 'Other', roles: ['admin'] },
     { kind: 'Blueprint', name: 'support', templates: ['all'] },
     {
       kind: 'Agent',
@@ -116,7 +118,8 @@ async function viewOf(server: string): Promise<UpstreamAuthorizationView> {
 
 async function connect(server: string): Promise<void> {
   const begun = await workspace.operator('POST /servers/:name/connect', { params: { name: server } });
-  const page = await fetch(await issuer.consent(begun.url));
+  const { url, cookie } = await openConnect(workspace, begun.url);
+  const page = await fetch(await issuer.consent(url), { headers: { cookie } });
   assert.equal(page.status, 200, await page.text());
   await workspace.operator('POST /servers/:name/refresh', { params: { name: server } });
 }
@@ -219,8 +222,61 @@ test('a secret never comes out again, and goes to no other origin', async () => 
 
 test('an answer of the browser is good once, and none that was not asked for is taken', async () => {
   const begun = await workspace.operator('POST /servers/:name/connect', { params: { name: 'personal' } });
-  const back = await issuer.consent(begun.url);
-  assert.equal((await fetch(back)).status, 200);
-  assert.equal((await fetch(back)).status, 410);
+  const { url, cookie } = await openConnect(workspace, begun.url);
+  const back = await issuer.consent(url);
+  assert.equal((await fetch(back, { headers: { cookie } })).status, 200);
+  assert.equal((await fetch(back, { headers: { cookie } })).status, 410);
   assert.equal((await fetch(`${workspace.url}/upstream/callback?code=stolen&state=guessed`)).status, 410);
+});
+
+/** @proves upstream.browser */
+test('nobody finishes what another has begun: not who is sent the address, not who is sent the way on or the way back', async () => {
+  const owner = await workspace.person('owner@example.test');
+  const other = await workspace.person('other@example.test');
+  const begin = async () => (await owner.api('POST /servers/:name/connect', { params: { name: 'personal' } })).url;
+  const isConnected = async () => (await viewOf('personal')).connectedBy === 'person:owner@example.test';
+
+  const address = await begin();
+  for (const cookie of [undefined, other.cookie]) {
+    const answer = await fetch(address, { headers: { ...(cookie !== undefined && { cookie }) } });
+    assert.equal(answer.status, 403);
+    assert.deepEqual(answer.headers.getSetCookie(), []);
+    assert.match(await answer.text(), /owner@example\.test began this.*If somebody sent you the address, close it/s);
+  }
+  // The way on, sent to somebody who consents with their own account: their browser has not the cookie.
+  const own = await openConnect(workspace, address, { cookie: owner.cookie });
+  const state = new URL(own.url).searchParams.get('state') ?? '';
+  assert.ok(!address.includes(state) && !own.url.includes(address.split('/').at(-1) ?? ''));
+  const grants = issuer.grants.length;
+  const back = await issuer.consent(own.url);
+  const another = await openConnect(workspace, await begin(), { cookie: owner.cookie });
+  const [named] = own.cookie.split('=');
+  for (const cookie of [another.cookie, `${named}=${'A'.repeat(43)}`, other.cookie]) {
+    const once = await openConnect(workspace, await begin(), { cookie: owner.cookie });
+    const answer = await fetch(await issuer.consent(once.url), { headers: { cookie } });
+    assert.equal(answer.status, 403);
+    assert.match(await answer.text(), /begun in another browser/);
+    assert.equal((await fetch(await issuer.consent(once.url), { headers: { cookie: once.cookie } })).status, 410);
+  }
+  assert.equal(issuer.grants.length, grants, 'no code was redeemed');
+  assert.equal(await isConnected(), false);
+  const { items } = await workspace.operator('GET /records', { query: { operation: 'server.connect-refused' } });
+  assert.equal(items.length, 3);
+
+  assert.equal((await fetch(back, { headers: { cookie: own.cookie } })).status, 200);
+  assert.ok(await isConnected());
+});
+
+/** @proves upstream.browser */
+test('an address that the operator’s token began says what it does, and goes on only from its own page', async () => {
+  const { url } = await workspace.operator('POST /servers/:name/connect', { params: { name: 'personal' } });
+  const page = await fetch(url);
+  assert.deepEqual([page.status, page.headers.getSetCookie()], [200, []]);
+  const text = await page.text();
+  assert.match(text, /Go on only if you began this yourself/);
+  assert.ok(!text.includes(`${issuer.issuer}/auth`));
+  for (const origin of [undefined, 'https://evil.example', 'null'])
+    assert.equal((await fetch(url, { method: 'POST', headers: { ...(origin && { origin }) } })).status, 403);
+  assert.equal((await fetch(url, { method: 'DELETE' })).status, 405);
+  assert.equal((await fetch(`${workspace.url}/upstream/connect/guessed`)).status, 410);
 });

@@ -90,6 +90,12 @@ export const gate: Requirement[] = [
     source: 'RFC 9207 §2.4; MCP authorization, Authorization Code Protection',
   },
   {
+    id: 'upstream.browser',
+    promise:
+      'A connect is gone on with by the person who began it, and finished in the browser in which they did; what comes back elsewhere is recorded and redeemed nowhere',
+    source: 'RFC 9700 §4.7',
+  },
+  {
     id: 'upstream.consent',
     promise:
       'What a person has granted is renewed without them by one request at a time, and ends when it is disconnected',

@@ -204,6 +204,16 @@ async function openServer(
     log,
     publicUrl: config.publicUrl,
     trustDomain: config.trustDomain,
+
+    async personAt({ cookie }) {
+      if (cookie === undefined) return undefined;
+      try {
+        return `person:${(await people.authenticatePerson({ cookie }, { passive: true })).email}`;
+      } catch (error) {
+        if (error instanceof GatehouseError) return undefined;
+        throw error;
+      }
+    },
     onConnected(server, by) {
       upstreams.forgive(server);
       refreshDefinitions(server, by).catch((error) =>

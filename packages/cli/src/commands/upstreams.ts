@@ -43,7 +43,9 @@ export const connectServer: Run<InEnvironment & { wait: boolean }> = async ({ ar
   const begun = await operator.call('POST /servers/:name/connect', { params: { name }, body });
   if (out.json && !options.wait) return out.printJson(begun);
   out.note(`Access is granted at ${begun.issuer}, with the scopes: ${begun.scopes.join(' ') || 'as it decides'}.`);
-  out.note('Open this address in a browser, and sign in there with the account that Gatehouse shall use:');
+  out.note(
+    'Open this address in your browser, signed in to Gatehouse; then sign in with the account that Gatehouse shall use:',
+  );
   if (!out.json) out.print(begun.url);
   else out.note(begun.url);
   if (!options.wait) return;

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { ToolServerManifest } from '@gatehouse/protocol';
 import { allowInsecureRequests, customFetch, processRevocationResponse, revocationRequest } from 'oauth4webapi';
 import { canonicalJson, GatehouseError } from '../../../platform/index.ts';
@@ -15,6 +16,8 @@ import type { AuthorizedTransport, Authorizer, UpstreamAuthorizations } from './
 export interface UpstreamAuthorizationsOptions extends Omit<ConnectDependencies, 'grants' | 'limits'> {
   registry: Pick<Registry, 'snapshot'>;
   limits?: Partial<UpstreamLimits>;
+  /** Who is signed in in the browser that sends these headers, as records name them. */
+  personAt(headers: IncomingHttpHeaders): Promise<string | undefined>;
   /** A person has connected a server. */
   onConnected(server: string, by: string): void;
 }
@@ -43,8 +46,10 @@ export function createUpstreamAuthorizations(options: UpstreamAuthorizationsOpti
 
   const pages = createPages({
     ...options,
-    async finish(query) {
-      const done = await connect.finish(query, (server, environment) => {
+    cookieMaxAgeSeconds: Math.ceil(limits.connectTtlMs / 1000),
+    opened: connect.opened,
+    async finish(query, cookies) {
+      const done = await connect.finish(query, cookies, (server, environment) => {
         const registered = registry.snapshot().servers.get(server);
         return registered?.manifest.environments.includes(environment)
           ? authorizedTransport(registered.manifest)

@@ -1,5 +1,7 @@
 export const CLIENT_METADATA_PATH = '/oauth/client-metadata.json';
 export const CALLBACK_PATH = '/upstream/callback';
+/** Followed by the handle of what was begun. */
+export const CONNECT_PATH = '/upstream/connect/';
 
 /** What Gatehouse says of itself as a client (RFC 7591 §2). */
 export function clientMetadata(publicUrl: string): Record<string, unknown> {

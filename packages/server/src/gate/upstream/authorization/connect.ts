@@ -14,9 +14,10 @@ import {
 import { GatehouseError, Secret } from '../../../platform/index.ts';
 import type { Sealer } from '../../../storage/index.ts';
 import type { AuthorizedPlace, AuthorizerDependencies } from './authorizer.ts';
+import { isSameBrowser, newHandle, stateOf } from './browser-cookie.ts';
 import { noChallenge, readChallenge } from './challenge.ts';
 import { configuredClient, type OAuthClient, type RegisteredClient, register, registeredClient } from './client.ts';
-import { clientMetadata, publishedMetadataUrl } from './client-metadata.ts';
+import { CONNECT_PATH, clientMetadata, publishedMetadataUrl } from './client-metadata.ts';
 import { authorizationServer, discover, wrong } from './discovery.ts';
 import { bindingOf } from './grant-store.ts';
 import { createGuardedFetch, type GuardedFetch } from './guarded-fetch.ts';
@@ -40,6 +41,8 @@ interface Pending {
   registered: { id: string; secret: string | null; method: string | null } | null;
   key: JWK | null;
   mustBind: boolean;
+  /** The request at the authorization server. */
+  url: string;
 }
 
 export interface ConnectDependencies extends AuthorizerDependencies {
@@ -55,7 +58,7 @@ export function createConnect(deps: ConnectDependencies) {
   const sealContext = (digest: string) => `upstream-connect:${digest}`;
 
   return {
-    /** What is asked for is decided here; the answer is to be opened by the person who shall grant it. */
+    /** What is asked for is decided here; the address is to be opened by whoever begins, in their own browser. */
     async begin(place: AuthorizedPlace, by: string): Promise<ConnectBegun> {
       const { server, environment, transport } = place;
       const settings = transport.authorization as CodeSettings;
@@ -87,7 +90,8 @@ export function createConnect(deps: ConnectDependencies) {
         );
       const key =
         offersBinding && settings.dpop !== 'off' ? await generateKeyPair('ES256', { extractable: true }) : undefined;
-      const state = randomBytes(32).toString('base64url');
+      const handle = newHandle();
+      const state = stateOf(handle);
       const verifier = randomBytes(32).toString('base64url');
       const parameters: Record<string, string> = {
         response_type: 'code',
@@ -120,18 +124,48 @@ export function createConnect(deps: ConnectDependencies) {
           : null,
         key: key ? await exportJWK(key.privateKey) : null,
         mustBind,
+        url,
       };
       await keep(pending, digestOf(state), expiresAt);
-      return { url, issuer: as.issuer, scopes: scopes ?? [], expiresAt };
+      return { url: `${publicUrl}${CONNECT_PATH}${handle}`, issuer: as.issuer, scopes: scopes ?? [], expiresAt };
     },
 
-    /** What the browser brought back. `transportOf` gives the server as the manifest has it now. */
+    /** What was begun with this handle, and where it goes on. */
+    async opened(handle: string): Promise<Pick<Pending, 'by' | 'server' | 'environment' | 'issuer' | 'url'>> {
+      const digest = digestOf(stateOf(handle));
+      const row = await storage.db
+        .selectFrom('upstream_connects')
+        .selectAll()
+        .where('state_digest', '=', digest)
+        .executeTakeFirst();
+      return read(row, digest);
+    },
+
+    /** What the browser brought back, with its cookies. `transportOf` gives the server as the manifest has it now. */
     async finish(
       query: URLSearchParams,
+      cookies: string | undefined,
       transportOf: (server: string, environment: string) => AuthorizedTransport | undefined,
     ): Promise<{ server: string; environment: string; by: string }> {
       const pending = await take(query.get('state') ?? '');
       const { server, environment, issuer, clientId, state } = pending;
+      if (!isSameBrowser(cookies, state, publicUrl.startsWith('https:'))) {
+        await storage.transaction((transaction) =>
+          recordChange(transaction, {
+            operation: 'server.connect-refused',
+            by: 'gatehouse',
+            environment,
+            changes: [
+              `connecting the tool server ${server} at ${issuer}, begun by ${pending.by}, was to be finished in another browser`,
+            ],
+          }),
+        );
+        throw new GatehouseError(
+          'forbidden',
+          'upstream.other-browser',
+          `This was begun in another browser, so ${server} was not connected and nothing was fetched. If somebody sent you a link, take back the access that you have just granted. If you began it, connect again and stay in one browser.`,
+        );
+      }
       const place = { server, environment };
       const transport = transportOf(server, environment);
       if (transport === undefined || bindingOf(transport) !== pending.binding)
@@ -301,6 +335,10 @@ export function createConnect(deps: ConnectDependencies) {
         .executeTakeFirst();
       return numDeletedRows === 1n ? found : undefined;
     });
+    return read(row, digest);
+  }
+
+  function read(row: { sealed: Uint8Array; expires_at: number } | undefined, digest: string): Pending {
     if (row !== undefined && row.expires_at > clock.now())
       return JSON.parse(sealer.open(row.sealed, sealContext(digest)).reveal()) as Pending;
     throw new GatehouseError(

@@ -1,6 +1,7 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { GatehouseError, type Log } from '../../../platform/index.ts';
-import { CALLBACK_PATH, CLIENT_METADATA_PATH, clientMetadataDocument } from './client-metadata.ts';
+import { connectCookie, forgottenCookie } from './browser-cookie.ts';
+import { CALLBACK_PATH, CLIENT_METADATA_PATH, CONNECT_PATH, clientMetadataDocument } from './client-metadata.ts';
 
 const MAX_QUERY_CHARS = 8_192;
 
@@ -12,18 +13,56 @@ const headers = {
   'x-content-type-options': 'nosniff',
 };
 
-/** The two addresses that authorization servers know of Gatehouse: its client metadata, and where browsers come back to. */
+/** Where whoever connects a server goes to the authorization server, and the two addresses that it knows of Gatehouse: its client metadata, and the way back. */
 export function createPages(options: {
   publicUrl: string;
   log: Log;
-  finish(query: URLSearchParams): Promise<{ server: string; environment: string }>;
+  cookieMaxAgeSeconds: number;
+  personAt(headers: IncomingHttpHeaders): Promise<string | undefined>;
+  opened(handle: string): Promise<Begun>;
+  finish(query: URLSearchParams, cookies: string | undefined): Promise<{ server: string; environment: string }>;
 }) {
-  const { publicUrl, log, finish } = options;
+  const { publicUrl, log, finish, opened, personAt, cookieMaxAgeSeconds } = options;
+  const https = publicUrl.startsWith('https:');
+
+  /** Sends the browser of whoever began on, with a cookie that it has to bring back. */
+  async function start(request: IncomingMessage, response: ServerResponse, handle: string): Promise<void> {
+    const begun = await opened(handle);
+    const { by, url, server, environment, issuer } = begun;
+    const isOfPerson = by.startsWith('person:');
+    if (isOfPerson && (await personAt(request.headers)) !== by)
+      throw new GatehouseError(
+        'forbidden',
+        'upstream.other-person',
+        `${by.slice('person:'.length)} began this, and nobody else can go on. If that is you: sign in to Gatehouse in this browser, at ${publicUrl}, and open this address again. If somebody sent you the address, close it.`,
+      );
+    // The operator's token is no person's, and no browser's: so whoever opens the address is told what they are about to do.
+    if (!isOfPerson && request.method !== 'POST')
+      return page(
+        response,
+        200,
+        'Connect a tool server',
+        `Somebody with the operator’s token wants to connect ${server} in ${environment}. With the account that you sign in with at ${issuer}, every agent that the policies let call ${server} will use it. Go on only if you began this yourself; if somebody sent you the address, close it.`,
+        {
+          more: '<form method="post"><button>Go on</button></form>',
+          formAction: "'self'",
+        },
+      );
+    if (request.method === 'POST' && request.headers.origin !== new URL(publicUrl).origin)
+      throw new GatehouseError('forbidden', 'upstream.origin', 'Open the address itself, and go on from there.');
+    response.setHeader('set-cookie', connectCookie(handle, { https, maxAgeSeconds: cookieMaxAgeSeconds }));
+    // By a page and not a redirect: browsers hold redirects after a form against its form-action, wherever they lead in the end.
+    page(response, 200, 'Connect a tool server', `Going on to ${issuer}.`, {
+      more: `<meta http-equiv="refresh" content="0;url=${escaped(url)}"><a href="${escaped(url)}">Go on</a>`,
+    });
+  }
+
   return async (request: IncomingMessage, response: ServerResponse): Promise<boolean> => {
     const [path, query = ''] = (request.url ?? '').split('?', 2) as [string, string?];
-    if (path !== CLIENT_METADATA_PATH && path !== CALLBACK_PATH) return false;
-    if (request.method !== 'GET') {
-      response.writeHead(405, { ...headers, allow: 'GET' }).end();
+    const handle = path.startsWith(CONNECT_PATH) ? path.slice(CONNECT_PATH.length) : undefined;
+    if (handle === undefined && path !== CLIENT_METADATA_PATH && path !== CALLBACK_PATH) return false;
+    if (request.method !== 'GET' && !(request.method === 'POST' && handle !== undefined)) {
+      response.writeHead(405, { ...headers, allow: handle === undefined ? 'GET' : 'GET, POST' }).end();
       return true;
     }
     if (path === CLIENT_METADATA_PATH) {
@@ -33,13 +72,19 @@ export function createPages(options: {
       return true;
     }
     try {
+      if (handle !== undefined) {
+        await start(request, response, handle);
+        return true;
+      }
       if (query.length > MAX_QUERY_CHARS)
         throw new GatehouseError(
           'bad-request',
           'upstream.state',
           'This answer is longer than any authorization server gives.',
         );
-      const { server, environment } = await finish(new URLSearchParams(query));
+      const parameters = new URLSearchParams(query);
+      const { server, environment } = await finish(parameters, request.headers.cookie);
+      response.setHeader('set-cookie', forgottenCookie(parameters.get('state') ?? '', https));
       page(response, 200, 'Connected', `Gatehouse may now use ${server} in ${environment}. You can close this page.`);
     } catch (error) {
       if (!(error instanceof GatehouseError)) {
@@ -54,11 +99,33 @@ export function createPages(options: {
   };
 }
 
-function page(response: ServerResponse, status: number, title: string, text: string): void {
+interface Begun {
+  by: string;
+  server: string;
+  environment: string;
+  issuer: string;
+  url: string;
+}
+
+function page(
+  response: ServerResponse,
+  status: number,
+  title: string,
+  text: string,
+  { more = '', formAction = "'none'" } = {},
+): void {
+  // Without a referrer a form's own page would have no origin to name.
+  const referrer = formAction === "'none'" ? {} : { 'referrer-policy': 'same-origin' };
+  const policy = headers['content-security-policy'].replace("form-action 'none'", `form-action ${formAction}`);
   response
-    .writeHead(status, { ...headers, 'content-type': 'text/html; charset=utf-8' })
+    .writeHead(status, {
+      ...headers,
+      'content-security-policy': policy,
+      ...referrer,
+      'content-type': 'text/html; charset=utf-8',
+    })
     .end(
-      `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${title} – Gatehouse</title><style>body{font:16px/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1rem;color-scheme:light dark}</style><h1>${title}</h1><p>${escaped(text)}</p></html>`,
+      `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${title} – Gatehouse</title><style>body{font:16px/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1rem;color-scheme:light dark}</style><h1>${title}</h1><p>${escaped(text)}</p>${more}</html>`,
     );
 }
 

@@ -62,13 +62,14 @@ export interface UpstreamAuthorizations {
   connect(server: ToolServerManifest, environment: string | undefined, by: string): Promise<ConnectBegun>;
   disconnect(server: ToolServerManifest, environment: string | undefined, by: string): Promise<{ revoked: boolean }>;
   views(server: ToolServerManifest): Promise<UpstreamAuthorizationView[]>;
-  /** /upstream/callback and /oauth/client-metadata.json; true when the request was one of them. */
+  /** /upstream/connect/HANDLE, /upstream/callback and /oauth/client-metadata.json; true when the request was one of them. */
   handle(request: IncomingMessage, response: ServerResponse): Promise<boolean>;
   /** For the change feed's listener. */
   refresh(changes: Change[]): void;
 }
 
 export interface ConnectBegun {
+  /** Of our own: to be opened in the browser of whoever began, and in no other. */
   url: string;
   issuer: string;
   scopes: string[];
