@@ -154,6 +154,12 @@ export const laws: Requirement[] = [
     source: 'SECURITY.md#law-5',
   },
   {
+    id: 'law-5.withdrawn',
+    promise:
+      'Nothing is made for a task whose chain holds a hand-on that its owner has withdrawn, and its SVIDs count no more',
+    source: 'SECURITY.md#law-5',
+  },
+  {
     id: 'law-5.fences',
     promise:
       'A delegated dispatch is refused when anybody on whose authority it was decided has changed or stopped since',
@@ -183,7 +189,8 @@ export const laws: Requirement[] = [
   },
   {
     id: 'law-6.issue',
-    promise: 'Agent, chain and task are read again where a token is recorded: what changed meanwhile leaves no token',
+    promise:
+      'Tokens, ID-JAGs and SVIDs are recorded only while the fences of agent, chain, person and task stand: what changed meanwhile leaves none',
     source: 'SECURITY.md#law-6',
   },
   {

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import type { Task } from '@gatehouse/protocol';
 import { startPostgres, type TestDatabase, type TestPostgres } from '../../../../../test/support/postgres.ts';
-import { type AgentClient, createAgentClient } from '../testing/agent-client.ts';
+import type { Agent } from '../../registry/index.ts';
+import { type AgentClient, createAgentClient, supportTask } from '../testing/agent-client.ts';
 import { type House, openHouse } from '../testing/house.ts';
+import { createCsr } from '../testing/svid-client.ts';
+import { issueAccessToken } from '../tokens/issue-access-token.ts';
 
 /** Two replicas on one PostgreSQL: what one issues, revokes, stops or rotates holds at the other. */
 const postgres = await startPostgres();
@@ -77,6 +81,48 @@ describe('two replicas', { skip: postgres === undefined && 'PostgreSQL is missin
     await here.storage.feed.waitForAll(change);
     await assert.rejects(call(there, access_token, its), { code: 'agent.killed' });
     assert.equal((await its.post({ replica: there })).body.error, 'unauthorized_client');
+  });
+
+  /** @proves law-6.issue */
+  test('while a kill at one commits, what is being made at the other waits for it, and is not made', async () => {
+    const name = 'agent-killed-meanwhile';
+    await here.enrol(name);
+    const details = { ...supportTask, type: 'urn:gatehouse:task' as const };
+    const started = await here.registry.startTask(name, details);
+    await everywhere();
+    const agent = there.registry.snapshot().agents.get(name) as Agent;
+    const task = (await there.registry.task(started.id)) as Task;
+    const issue = { agent, task, audience: here.resource, binding: {}, via: 'test' };
+    const made = () => [
+      issueAccessToken({ ...there, keys: there.identity.keys }, issue),
+      there.identity.trustDomain.issueX509({ subject: { agent, task: null }, csr: createCsr().der, via: 'test' }),
+      there.identity.trustDomain.issueJwt({ subject: { agent, task }, audience: ['shop'], via: 'test' }),
+    ];
+    for (const each of made()) await each;
+    const recorded = async () =>
+      [await here.records('token.issue'), await here.records('svid.issue')].flat().filter(({ agent }) => agent === name)
+        .length;
+    const before = await recorded();
+    let inFlight: Promise<PromiseSettledResult<unknown>[]> | undefined;
+    let isCommitted = false;
+    let early = 0;
+    await here.storage.transaction(async (transaction) => {
+      await here.storage.bumpFence(transaction, `agent:${name}`);
+      const all = made().map((each) =>
+        each.finally(() => {
+          if (!isCommitted) early += 1;
+        }),
+      );
+      inFlight = Promise.allSettled(all);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      isCommitted = true;
+    });
+    const [token, x509, jwt] = (await inFlight) ?? [];
+    assert.equal(early, 0);
+    assert.deepEqual(token, { status: 'fulfilled', value: { ok: false, changed: 'agent' } });
+    assert.equal((x509 as PromiseRejectedResult).reason?.code, 'agent.changed');
+    assert.equal((jwt as PromiseRejectedResult).reason?.code, 'agent.changed');
+    assert.equal(await recorded(), before);
   });
 
   test('a key rotated at one is published and accepted at the other; a compromised one is dead there too', async () => {

@@ -2,7 +2,7 @@ import { TASK_DETAILS_TYPE, type Task, type TaskDetails } from '@gatehouse/proto
 import type { TokenEndpointGrantContext } from 'oidc-provider';
 import { GatehouseError } from '../../platform/index.ts';
 import type { Agent, Registry } from '../../registry/index.ts';
-import type { Storage } from '../../storage/index.ts';
+import type { RecordChange, Storage } from '../../storage/index.ts';
 import type { Peer } from '../client-certificate/peers.ts';
 import type { SvidVerifier } from '../client-certificate/svid-verifier.ts';
 import type { CompanyTokens } from '../delegation/company-tokens.ts';
@@ -10,6 +10,7 @@ import type { Delegations } from '../delegation/delegations.ts';
 import type { Federation } from '../federation/index.ts';
 import type { People } from '../people/index.ts';
 import { whyStopped } from '../tokens/authenticate.ts';
+import { checkChain } from '../tokens/chain.ts';
 import { CredentialError } from '../tokens/credential-error.ts';
 import { type Binding, type Issue, type IssueDependencies, issueAccessToken } from '../tokens/issue-access-token.ts';
 import type { Proofs } from '../tokens/proof.ts';
@@ -21,6 +22,8 @@ import { InvalidTaskRequest, parseTaskRequest } from './task-request.ts';
 
 /** What every grant at the token endpoint needs: who may have a token, for which task and resource, bound to what, and the answer. */
 export interface GrantDependencies extends IssueDependencies {
+  storage: Storage;
+  recordChange: RecordChange;
   registry: Registry;
   proofs: Proofs;
   delegations: Delegations;
@@ -66,17 +69,15 @@ export async function answerWithToken(
 ): Promise<void> {
   await checkTaskOf(ctx, issue.task.id);
   const { rule } = await authenticationOf(ctx);
-  const issued = await issueAccessToken(dependencies, {
-    ...issue,
-    ...(rule !== undefined && {
-      rule,
-      within: (transaction) => dependencies.federation.noteUse(transaction, rule),
-    }),
-  });
+  checkChain(issue.task, dependencies.registry.snapshot());
+  const issued = await issueAccessToken(dependencies, { ...issue, ...(rule !== undefined && { rule }) });
   if (!issued.ok) {
     if (issued.changed === 'task') throw over(issue.task);
-    throw oauthError('unauthorized_client', `Agent ${issue.agent.name} was changed or stopped just now. Try again.`);
+    const who = issued.changed === 'person' ? `The person ${issue.task.user}` : `Agent ${issue.agent.name}`;
+    throw oauthError('unauthorized_client', `${who} was changed or stopped just now. Try again.`);
   }
+  if (rule !== undefined)
+    await dependencies.storage.transaction((transaction) => dependencies.federation.noteUse(transaction, rule));
   const { token, claims } = issued;
   ctx.body = {
     access_token: token,

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { resourceServerManifest } from '@gatehouse/protocol';
+import { resourceServerManifest, type Task } from '@gatehouse/protocol';
 import { decodeJwt } from 'jose';
 import * as oauth from 'oauth4webapi';
 import { limits } from '../../platform/index.ts';
+import type { Agent } from '../../registry/index.ts';
 import {
   type AgentClient,
   createAgentClient,
@@ -14,6 +15,7 @@ import {
 import { agentManifest, createKey, type EnrolledAgent, type House, openHouse } from '../testing/house.ts';
 import { ACCESS_TOKEN, TOKEN_EXCHANGE } from '../testing/oauth-names.ts';
 import { assertCleanLog, assertRefused, type RequestChange } from '../testing/refusals.ts';
+import { createCsr } from '../testing/svid-client.ts';
 
 const USER = 'user@example.test';
 const names = Array.from({ length: limits.actorChainDepth + 1 }, (_, at) => `agent-${'abcdefghi'[at]}-prod`);
@@ -300,7 +302,8 @@ test('a token that was given back does not come back with its chain, which was s
 });
 
 /** @proves id-jag.issue */
-test('whoever may be handed no tasks any more takes the person of one nowhere', async () => {
+/** @proves law-5.withdrawn */
+test('whoever may be handed no tasks any more takes the person of one nowhere, and has no new token or SVID for it', async () => {
   const manifest = (to: string[]) => {
     const delegatesTo = { agents: to, blueprints: [] };
     return agentManifest(A, { keys: [(agents.get(A) as EnrolledAgent).publicJwk], delegatesTo });
@@ -321,13 +324,21 @@ test('whoever may be handed no tasks any more takes the person of one nowhere', 
   );
   const task = await house.registry.startTask(A, { ...supportTask, type: 'urn:gatehouse:task' }, { user: USER });
   const first = await client(A).startTask({ type: 'urn:gatehouse:task', task: task.id });
-  const { access_token: token } = await handOn(B, first.access_token);
+  const { access_token: token, authorization_details } = await handOn(B, first.access_token);
   const wish = {
     requested_token_type: 'urn:ietf:params:oauth:token-type:id-jag',
     audience: issuer,
     authorization_details: undefined,
   };
   assert.equal((await client(B).post(exchange(token, wish))).status, 200);
+  const { trustDomain } = house.identity;
+  const handed = (await house.registry.task(authorization_details[0].task)) as Task;
+  const subject = () => ({ agent: house.registry.snapshot().agents.get(B) as Agent, task: handed });
+  const x509 = () => trustDomain.issueX509({ subject: subject(), csr: createCsr().der, via: 'test' });
+  const jwt = () => trustDomain.issueJwt({ subject: subject(), audience: ['shop'], via: 'test' });
+  await jwt();
+  const svid = await trustDomain.verifySvid((await x509()).chain);
+  assert.equal(await trustDomain.whyRefused(svid), undefined);
   await house.apply(manifest([]));
   try {
     await assertRefused(house, client(B), exchange(token, wish), {
@@ -335,9 +346,20 @@ test('whoever may be handed no tasks any more takes the person of one nowhere', 
       error: 'actor_unauthorized',
       says: /does not hand tasks on/,
     });
+    const continued = JSON.stringify([{ type: 'urn:gatehouse:task', task: handed.id }]);
+    await assertRefused(
+      house,
+      client(B),
+      { form: { authorization_details: continued } },
+      { status: 400, error: 'unauthorized_client', says: /does not hand tasks on/ },
+    );
+    await assert.rejects(x509(), { code: 'agent.chain' });
+    await assert.rejects(jwt(), { code: 'agent.chain' });
+    assert.match((await trustDomain.whyRefused(svid)) ?? '', /does not hand tasks on/);
   } finally {
     await house.apply(manifest([B]));
   }
+  await client(B).startTask({ type: 'urn:gatehouse:task', task: handed.id });
 });
 
 test('a token that has run out is not exchanged, although its task is running', async () => {

@@ -2,7 +2,7 @@ import type { ResourceServerManifest, Task } from '@gatehouse/protocol';
 import { newId } from '../../platform/index.ts';
 import type { Agent } from '../../registry/index.ts';
 import { actorClaims } from '../tokens/access-token.ts';
-import { type IssueDependencies, type Issued, recording, whatChanged } from '../tokens/issue-access-token.ts';
+import { type IssueDependencies, type Issued, recordIssue } from '../tokens/issue-access-token.ts';
 import { signCompactJws } from '../tokens/jws.ts';
 import { ID_JAG_TYPE } from './company-tokens.ts';
 import { delegationLimits } from './limits.ts';
@@ -24,12 +24,13 @@ export interface IssueIdJag {
 
 /**
  * The one place where ID-JAGs are made (draft-ietf-oauth-identity-assertion-authz-grant §3). As with access tokens: recorded before it
- * leaves, if the agent, its chain and the task still stand (laws 1, 6). What is done with it, no gate sees, and the record says so (law 3).
+ * leaves, if the agent, its chain, the person and the task still stand (laws 1, 6). What is done with it, no gate sees, and the record says so (law 3).
  */
 export async function issueIdJag(
-  { storage, recordChange, clock, keys, publicUrl }: IssueDependencies,
+  dependencies: IssueDependencies,
   { agent, task, at, clientId, resources, scopes, jkt, expiresAt }: IssueIdJag,
 ): Promise<{ ok: true; token: string; expiresIn: number } | Extract<Issued, { ok: false }>> {
+  const { clock, keys, publicUrl } = dependencies;
   const now = Math.floor(clock.now() / 1000);
   const exp = Math.min(now + delegationLimits.idJagTtlSeconds, expiresAt, Math.floor(task.expiresAt / 1000));
   if (exp <= now) return { ok: false, changed: 'task' };
@@ -52,23 +53,16 @@ export async function issueIdJag(
   };
   const { kid, key } = keys.signer();
   const token = signCompactJws({ alg: 'ES256', typ: ID_JAG_TYPE, kid }, claims, key);
-  const changed = await recording(() =>
-    storage.transaction(async (transaction) => {
-      const gone = await whatChanged(transaction, { agent, task });
-      if (gone) return gone;
-      await recordChange(transaction, {
-        operation: 'id-jag.issue',
-        by: agent.spiffeId,
-        agent: agent.name,
-        task: task.id,
-        environment: task.environment,
-        changes: [
-          `ID-JAG ${jti} for ${task.user} at ${at.name} (${at.issuer}), client ${clientId}, until ${new Date(exp * 1000).toISOString()}`,
-          `resource ${resources.join(' ') || 'any'}; scope ${scopes.join(' ') || 'none'}; ungated: nothing here sees or revokes what comes of it`,
-        ],
-      });
-      return undefined;
-    }),
+  const changed = await recordIssue(
+    dependencies,
+    { agent, task },
+    {
+      operation: 'id-jag.issue',
+      changes: [
+        `ID-JAG ${jti} for ${task.user} at ${at.name} (${at.issuer}), client ${clientId}, until ${new Date(exp * 1000).toISOString()}`,
+        `resource ${resources.join(' ') || 'any'}; scope ${scopes.join(' ') || 'none'}; ungated: nothing here sees or revokes what comes of it`,
+      ],
+    },
   );
   return changed ? { ok: false, changed } : { ok: true, token, expiresIn: exp - now };
 }

@@ -10,7 +10,7 @@ import { openLedger } from '../../ledger/index.ts';
 import { createLog, createOutbound, GatehouseError, openListener } from '../../platform/index.ts';
 import { compilePolicies } from '../../policy/index.ts';
 import { createRegistry } from '../../registry/index.ts';
-import { createSealer, openStorage, type RecordChange, type RecordGuarded } from '../../storage/index.ts';
+import { createSealer, openStorage, type RecordGuarded } from '../../storage/index.ts';
 import { type Authority, createAuthority, stolenAuthority } from '../client-certificate/testing/authority.ts';
 import { createIdentity } from '../create-identity.ts';
 import { createPeople } from '../people/index.ts';
@@ -44,12 +44,9 @@ export async function openHouse(options: HouseOptions = {}) {
   const ledger = await openLedger({ storage, sealer, clock, log, replica, origin: 'localhost' });
   /** Set by a test to make recording fail. */
   let recordingFails: Error | undefined;
-  const recordChange: RecordChange = async (transaction, ...changes) => {
-    if (recordingFails && changes.some(({ operation }) => operation === 'token.issue')) throw recordingFails;
-    await ledger.recordChange(transaction, ...changes);
-  };
+  const { recordChange } = ledger;
   const recordGuarded: RecordGuarded = async (change, guards) => {
-    if (recordingFails && change.operation === 'svid.issue') throw recordingFails;
+    if (recordingFails && ['token.issue', 'svid.issue'].includes(change.operation)) throw recordingFails;
     return ledger.recordGuarded(change, guards);
   };
   const outbound = createOutbound();
@@ -174,6 +171,7 @@ export async function openHouse(options: HouseOptions = {}) {
     outbound,
     sealer,
     recordChange,
+    recordGuarded,
     storage,
     registry,
     ledger,

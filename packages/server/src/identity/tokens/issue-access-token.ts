@@ -1,14 +1,16 @@
 import { TASK_DETAILS_TYPE, type Task } from '@gatehouse/protocol';
 import { type Clock, GatehouseError, limits, newId } from '../../platform/index.ts';
-import type { Agent } from '../../registry/index.ts';
-import type { DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
+import type { Agent, Registry } from '../../registry/index.ts';
+import type { AdministrativeChange, RecordGuarded } from '../../storage/index.ts';
 import type { SigningKeys } from '../keys/signing-keys.ts';
 import { type AccessTokenClaims, actorClaims, signAccessToken } from './access-token.ts';
+import { whyStopped } from './authenticate.ts';
+import { guardsOf, whyChainStopped } from './chain.ts';
 
 /** The one place where an access token is made. Whoever calls has proven the agent and found the task running. */
 export interface IssueDependencies {
-  storage: Storage;
-  recordChange: RecordChange;
+  registry: Pick<Registry, 'snapshot'>;
+  recordGuarded: RecordGuarded;
   clock: Clock;
   keys: SigningKeys;
   publicUrl: string;
@@ -32,23 +34,21 @@ export interface Issue {
   client?: string;
   /** The trust rule by which the agent has proven itself: the token ends with it. */
   rule?: string;
-  /** Runs in the transaction that records the token. */
-  within?: (transaction: DatabaseTransaction) => Promise<void>;
   /** Milliseconds since the epoch; only ever shortens. */
   expiresAt?: number;
 }
 
-export type Issued =
-  | { ok: true; token: string; claims: AccessTokenClaims }
-  /** What changed meanwhile: the agent was stopped or changed, the task has ended. */
-  | { ok: false; changed: 'agent' | 'task' };
+export type Issued = { ok: true; token: string; claims: AccessTokenClaims } | { ok: false; changed: Changed };
+
+/** What changed meanwhile: an agent was stopped or changed, the person has left or was changed, the task has ended. */
+export type Changed = 'agent' | 'person' | 'task';
 
 /**
- * INVARIANT: the token is recorded, durably, before it leaves; and the agent, every agent in its actor chain and the task are read
- * again in the transaction that records it, so that a kill that has returned is seen here whatever this replica's snapshot says (law 6).
+ * INVARIANT: the token is recorded, durably, before it leaves; and only while the agent, every agent in its actor chain, the person and the task
+ * are as they were when it was decided (their fences), so that a kill that has returned is seen here whatever this replica's snapshot says (law 6).
  */
 export async function issueAccessToken(dependencies: IssueDependencies, issue: Issue): Promise<Issued> {
-  const { storage, recordChange, clock, keys, publicUrl } = dependencies;
+  const { clock, keys, publicUrl } = dependencies;
   const { agent, task, audience, binding } = issue;
   const issuedAt = Math.floor(clock.now() / 1000);
   const end = Math.min(task.expiresAt, issue.expiresAt ?? Number.MAX_SAFE_INTEGER);
@@ -72,53 +72,33 @@ export async function issueAccessToken(dependencies: IssueDependencies, issue: I
     ...confirmation(binding),
   };
   const token = signAccessToken(claims, keys);
-  const changed = await recording(() =>
-    storage.transaction(async (transaction) => {
-      const gone = await whatChanged(transaction, { agent, task });
-      if (gone) return gone;
-      await issue.within?.(transaction);
-      await recordChange(transaction, {
-        operation: 'token.issue',
-        by: agent.spiffeId,
-        agent: agent.name,
-        task: task.id,
-        environment: task.environment,
-        changes: [
-          `token ${claims.jti} for ${audience} until ${new Date(expiresAt * 1000).toISOString()}, ${describe(binding)}, via ${issue.via}${issue.client === undefined ? '' : `, to the client ${issue.client}`}, epoch ${agent.epoch}`,
-        ],
-      });
-      return undefined;
-    }),
-  );
+  const changed = await recordIssue(dependencies, issue, {
+    operation: 'token.issue',
+    changes: [
+      `token ${claims.jti} for ${audience} until ${new Date(expiresAt * 1000).toISOString()}, ${describe(binding)}, via ${issue.via}${issue.client === undefined ? '' : `, to the client ${issue.client}`}, epoch ${agent.epoch}`,
+    ],
+  });
   return changed ? { ok: false, changed } : { ok: true, token, claims };
 }
 
-/** Law 6: whether the agent, every agent of the task's chain and the task still stand, as the database has it now. */
-export async function whatChanged(
-  transaction: DatabaseTransaction,
+/** Records what an agent gets for a task, or says what has changed: then it was not recorded, and may not leave. */
+export async function recordIssue(
+  { registry, recordGuarded }: Pick<IssueDependencies, 'registry' | 'recordGuarded'>,
   { agent, task }: Pick<Issue, 'agent' | 'task'>,
-): Promise<'agent' | 'task' | undefined> {
-  const agentNow = await transaction
-    .selectFrom('agents')
-    .select(['state', 'epoch'])
-    .where('name', '=', agent.name)
-    .executeTakeFirst();
-  if (agentNow?.state !== 'active' || agentNow.epoch !== agent.epoch) return 'agent' as const;
-  const chain = task.actors.map(({ sub }) => sub.slice(sub.lastIndexOf('/') + 1));
-  const active =
-    chain.length === 0
-      ? []
-      : await transaction
-          .selectFrom('agents')
-          .select('name')
-          .where('name', 'in', chain)
-          .where('state', '=', 'active')
-          .execute();
-  if (active.length < chain.length) return 'agent' as const;
-  // A task ends with what kills an agent of its chain and with the task that handed it on, so that its own state says the rest.
-  const taskNow = await transaction.selectFrom('tasks').select('state').where('id', '=', task.id).executeTakeFirst();
-  if (taskNow?.state !== 'active') return 'task' as const;
-  return undefined;
+  change: Pick<AdministrativeChange, 'operation' | 'changes'>,
+): Promise<Changed | undefined> {
+  const snapshot = registry.snapshot();
+  const now = snapshot.agents.get(agent.name);
+  if (!now || whyStopped(now) || now.epoch !== agent.epoch || whyChainStopped(task, snapshot)) return 'agent';
+  const of = { by: agent.spiffeId, agent: agent.name, task: task.id, environment: task.environment };
+  let written: Awaited<ReturnType<RecordGuarded>>;
+  try {
+    written = await recordGuarded({ ...change, ...of }, guardsOf(snapshot, agent.name, task));
+  } catch (cause) {
+    // Law 1: what cannot be recorded does not happen, whatever the reason.
+    throw new GatehouseError('unavailable', 'token.not-recorded', 'The token could not be recorded.', { cause });
+  }
+  return written.ok ? undefined : (written.failed.split(':', 1)[0] as Changed);
 }
 
 /** `cnf` as it stands in a token and in an answer to introspection. */
@@ -135,13 +115,4 @@ function describe({ jkt, certificate }: Binding): string {
     ...(certificate === undefined ? [] : [`certificate ${certificate}`]),
   ];
   return `bound to ${bound.join(' and ') || 'no key'}`;
-}
-
-/** Law 1: what cannot be recorded does not happen, whatever the reason. */
-export async function recording<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (cause) {
-    throw new GatehouseError('unavailable', 'token.not-recorded', 'The token could not be recorded.', { cause });
-  }
 }

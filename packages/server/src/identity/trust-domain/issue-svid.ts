@@ -3,10 +3,10 @@ import { isIP } from 'node:net';
 import { GatehouseError, newId } from '../../platform/index.ts';
 import type { RecordGuarded } from '../../storage/index.ts';
 import { whyStopped } from '../tokens/authenticate.ts';
+import { checkChain, guardsOf } from '../tokens/chain.ts';
 import { signCompactJws } from '../tokens/jws.ts';
 import type { Authorities } from './authorities.ts';
 import type { Authority } from './authority-rows.ts';
-import { standingChain } from './chain.ts';
 import { readCsr } from './csr.ts';
 import { type Leaf, type LeafIssuer, signLeaf } from './leaf.ts';
 import { CLOCK_SKEW_MS, SVID_MAX_TTL_MS, trustDomainLimits } from './limits.ts';
@@ -115,24 +115,15 @@ function groundsOf({ registry, storage, clock }: TrustDomainDependencies, subjec
       environment: subject.workload.manifest.environment,
     };
   const { name } = subject.agent;
-  const version = snapshot.fences.get(`agent:${name}`) ?? 0;
   const agent = snapshot.agents.get(name);
   if (!agent || agent.epoch !== subject.agent.epoch) throw changed(`agent:${name}`);
   const stopped = whyStopped(agent);
   if (stopped) throw new GatehouseError('forbidden', stopped.code, stopped.message);
   const { task } = subject;
   if (task && (task.agent !== name || task.state !== 'active' || task.expiresAt <= clock.now())) throw over(task.id);
-  const chain = task ? standingChain(task, snapshot) : [];
+  if (task) checkChain(task, snapshot);
   return {
-    // A task that ends raises its fence, which is never raised before (enforcement does the same).
-    guards: [
-      { key: `agent:${name}`, version },
-      ...chain.map(({ name: above }) => ({
-        key: `agent:${above}`,
-        version: snapshot.fences.get(`agent:${above}`) ?? 0,
-      })),
-      ...(task ? [{ key: `task:${task.id}`, version: 0 }] : []),
-    ],
+    guards: guardsOf(snapshot, name, task),
     end: task?.expiresAt ?? Number.MAX_SAFE_INTEGER,
     epoch: agent.epoch,
     agent: name,
@@ -224,11 +215,12 @@ function addressBytes(address: string): Buffer {
   return Buffer.from([...left, ...middle, ...right].map((group) => group.padStart(4, '0')).join(''), 'hex');
 }
 
-/** `fence` names it: `agent:NAME`, `workload:NAME`, `trust-rule:NAME`. */
+/** `fence` names it: `agent:NAME`, `person:EMAIL`, `workload:NAME`, `trust-rule:NAME`. */
 function changed(fence: string): GatehouseError {
   const [kind = '', name = ''] = fence.split(/:(.*)/s);
   const what =
-    { agent: 'Agent', workload: 'The workload', 'trust-rule': 'The trust rule' }[kind] ?? 'What it rests on,';
+    { agent: 'Agent', person: 'The person', workload: 'The workload', 'trust-rule': 'The trust rule' }[kind] ??
+    'What it rests on,';
   return new GatehouseError(
     'conflict',
     `${kind}.changed`,

@@ -1,7 +1,8 @@
 import type { Task } from '@gatehouse/protocol';
 import { GatehouseError } from '../../../platform/index.ts';
-import { type Agent, mayHandOn } from '../../../registry/index.ts';
+import type { Agent } from '../../../registry/index.ts';
 import type { LiveToken, TokenReader } from '../../tokens/authenticate.ts';
+import { whyLineBroken } from '../../tokens/chain.ts';
 import { CredentialError } from '../../tokens/credential-error.ts';
 import { narrowerAudience, narrowingOf } from '../narrower-audience.ts';
 import { oauthError } from '../oauth-error.ts';
@@ -141,16 +142,9 @@ function checkMayHandOn(dependencies: ExchangeDependencies, subject: LiveToken, 
 const agentsAbove = ({ registry }: ExchangeDependencies, { chain }: LiveToken): Agent[] =>
   chain.flatMap((link) => registry.snapshot().agents.get(link.agent) ?? []);
 
-/** Outermost first: each still hands its tasks on to the one before it. */
 function checkLine({ registry }: ExchangeDependencies, agents: Agent[]): void {
-  for (const [at, to] of agents.slice(0, -1).entries()) {
-    const from = agents[at + 1] as Agent;
-    if (mayHandOn(registry.snapshot(), from, to)) continue;
-    throw oauthError(
-      'actor_unauthorized',
-      `${from.name} does not hand tasks on to ${to.name}. Its owner ${from.manifest.owner} can name it under delegatesTo, in the same environment.`,
-    );
-  }
+  const why = whyLineBroken(agents, registry.snapshot());
+  if (why !== undefined) throw oauthError('actor_unauthorized', why);
 }
 
 /** What is wrong with the chain is wrong with the request (draft-mcguinness-oauth-actor-profile: refused, and never cut short). */
