@@ -5,6 +5,7 @@ import { after, before, test } from 'node:test';
 import type { ManifestInput } from '@gatehouse/protocol';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import Provider from 'oidc-provider';
+import { companySignInLimits } from '../packages/server/src/identity/people/company-sign-in/limits.ts';
 import { onEachDatabase } from '../packages/server/src/identity/people/testing/databases.ts';
 import { manifests } from './support/fixtures.ts';
 import { startWorkspace, type Workspace } from './support/workspace.ts';
@@ -18,6 +19,7 @@ onEachDatabase('sign-in with the company’s provider', (database) => {
   let lie: { claims?: Record<string, unknown>; alg?: 'none'; foreignKey?: boolean; down?: boolean; iss?: string } = {};
   let lyingUrl = '';
   let lyingKey: Awaited<ReturnType<typeof generateKeyPair>>['privateKey'];
+  const lyingKeys: object[] = [];
   let lastNonce = '';
 
   before(async () => {
@@ -105,7 +107,7 @@ onEachDatabase('sign-in with the company’s provider', (database) => {
     const own = await generateKeyPair('ES256', { extractable: true });
     lyingKey = own.privateKey;
     const foreign = await generateKeyPair('ES256', { extractable: true });
-    const jwk = { ...(await exportJWK(own.publicKey)), kid: 'one', alg: 'ES256', use: 'sig' };
+    lyingKeys.push({ ...(await exportJWK(own.publicKey)), kid: 'one', alg: 'ES256', use: 'sig' });
     const json = (response: import('node:http').ServerResponse, body: unknown) =>
       response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
     return async (request: import('node:http').IncomingMessage, response: import('node:http').ServerResponse) => {
@@ -122,7 +124,7 @@ onEachDatabase('sign-in with the company’s provider', (database) => {
           id_token_signing_alg_values_supported: ['ES256'],
           authorization_response_iss_parameter_supported: true,
         });
-      if (path === '/jwks') return json(response, { keys: [jwk] });
+      if (path === '/jwks') return json(response, { keys: lyingKeys });
       const now = Math.floor(Date.now() / 1000);
       const claims: Record<string, unknown> = {
         iss: issuer,
@@ -284,6 +286,9 @@ onEachDatabase('sign-in with the company’s provider', (database) => {
     accounts.set('frank', { email: 'frank@example.test', email_verified: true, groups: [] });
     const again = await signIn('frank');
     assert.match(await again.response.text(), /identity\.no-group/);
+    const left = await workspace.operator('GET /people/:email', { params: { email: 'frank@example.test' } });
+    assert.deepEqual([left.roles, left.sessions], [[], 0], 'what the refusal says is stored');
+    assert.equal((await whoAmI(go)).title, 'session.none');
     // Nor does a group bring somebody back who was offboarded, or make somebody where the provider may not.
     accounts.set('frank', { email: 'frank@example.test', email_verified: true, groups: ['staff'] });
     await workspace.operator('POST /people/:email/offboard', { params: { email: 'frank@example.test' } });
@@ -476,7 +481,7 @@ onEachDatabase('sign-in with the company’s provider', (database) => {
       return go;
     };
     const isIn = async (go: Browser) => (await whoAmI(go)).person !== undefined;
-    const logoutToken = (jti: string, change: Record<string, unknown> = {}) => {
+    const logoutToken = (jti: string, change: Record<string, unknown> = {}, by = { kid: 'one', key: lyingKey }) => {
       const now = Math.floor(Date.now() / 1000);
       const claims = {
         iss: lyingUrl,
@@ -488,7 +493,7 @@ onEachDatabase('sign-in with the company’s provider', (database) => {
         events: { [EVENT]: {} },
       };
       const all = Object.entries({ ...claims, ...change }).filter(([, value]) => value !== undefined);
-      return new SignJWT(Object.fromEntries(all)).setProtectedHeader({ alg: 'ES256', kid: 'one' }).sign(lyingKey);
+      return new SignJWT(Object.fromEntries(all)).setProtectedHeader({ alg: 'ES256', kid: by.kid }).sign(by.key);
     };
     const logOut = async (token: string) => {
       const response = await fetch(`${workspace.url}/oidc/backchannel-logout/lying`, {
@@ -518,5 +523,16 @@ onEachDatabase('sign-in with the company’s provider', (database) => {
     assert.ok(await isIn(again));
     assert.equal(await logOut(await logoutToken('second', { sid: undefined, sub: 'erin-1' })), 200);
     assert.deepEqual([await isIn(again), await isIn(two)], [false, false]);
+
+    // The provider has begun to sign with another key; it is asked again, and not for every key that anybody names.
+    const next = await generateKeyPair('ES256', { extractable: true });
+    const three = await enter('three');
+    const byNext = await logoutToken('third', { sid: 'three' }, { kid: 'two', key: next.privateKey });
+    assert.equal(await logOut(byNext), 400, 'a key that it does not publish');
+    lyingKeys.push({ ...(await exportJWK(next.publicKey)), kid: 'two', alg: 'ES256', use: 'sig' });
+    assert.equal(await logOut(byNext), 400, 'asked a moment ago');
+    await new Promise((resolve) => setTimeout(resolve, companySignInLimits.keysAgainMs));
+    assert.equal(await logOut(byNext), 200);
+    assert.equal(await isIn(three), false);
   });
 });

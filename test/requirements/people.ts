@@ -52,6 +52,17 @@ export const people: Requirement[] = [
     source: 'docs/reference/limits.md',
   },
   {
+    id: 'oidc.vouched',
+    promise:
+      'Whom only an identity provider knows signs in there again every day, or as often as its manifest says; until then no passkey, link or terminal opens anything, and a logout there ends what they opened',
+    source: 'docs/how-to/company-sign-in.md',
+  },
+  {
+    id: 'people.challenge-flood',
+    promise: 'Whoever asks for sign-in challenges without end displaces their own, and nobody else’s',
+    source: 'docs/reference/limits.md',
+  },
+  {
     id: 'people.leaves-nothing',
     promise:
       'However somebody leaves, no session, passkey, link, delegation, code, refresh token, device code or CIBA request of theirs is good afterwards, and reinstating brings none back',

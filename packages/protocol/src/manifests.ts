@@ -78,6 +78,11 @@ export const identityProviderManifest = z.strictObject({
   roles: z.record(z.string().max(200), z.array(role).min(1)).default({}),
   /** Makes a person at their first sign-in if a group of theirs has roles here. */
   provision: z.boolean().default(false),
+  /**
+   * Hours after which who is known only from this provider (`provision`) signs in there again: until then their passkey is enough, and no
+   * session of theirs lasts longer.
+   */
+  signInAgainHours: z.int().min(1).max(720).default(24),
   /** False: its people need an admin's link for their first passkey. */
   enrolsPasskeys: z.boolean().default(true),
   /** Where it is not on the public internet. Link-local addresses never. */

@@ -192,6 +192,10 @@ export interface Tables {
     provider: string;
     linked_at: number;
     last_used_at: number;
+    /** The last sign-in there; null: it has logged them out since, or takes them for nobody now. */
+    signed_in_at: number | null;
+    /** `sid` of that sign-in. */
+    provider_session: string | null;
   };
   /** Sign-ins under way at an identity provider; each is used once. */
   provider_sign_ins: {
@@ -250,7 +254,15 @@ export interface Tables {
     updated_at: number;
   };
   signin_links: { token_digest: string; person: string; expires_at: number; used_at: number | null };
-  webauthn_challenges: { id: string; person: string; purpose: string; challenge: string; expires_at: number };
+  webauthn_challenges: {
+    id: string;
+    person: string;
+    purpose: string;
+    challenge: string;
+    expires_at: number;
+    /** Network that asked for a sign-in; empty for other purposes. */
+    source: string;
+  };
 
   /** Signing keys; the private part is sealed by the key-encryption key. */
   signing_keys: {

@@ -1,6 +1,5 @@
 import { consentBodies } from '@gatehouse/protocol';
-import type { HttpBindings } from '@hono/node-server';
-import type { Context } from 'hono';
+import { addressOf } from '../address-of.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { type Route, route } from '../route.ts';
 import { personOf } from './session.ts';
@@ -55,7 +54,3 @@ export function consentRoutes({ consents }: ApiDependencies): Route[] {
     ),
   ];
 }
-
-/** Where the connection comes from; behind a proxy it is the proxy's for everybody. */
-const addressOf = ({ env }: Context): string | null =>
-  (env as Partial<HttpBindings> | undefined)?.incoming?.socket.remoteAddress ?? null;

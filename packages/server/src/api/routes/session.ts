@@ -1,6 +1,7 @@
 import { bodies, type SessionView } from '@gatehouse/protocol';
 import type { NewSession, SignedInPerson } from '../../identity/index.ts';
 import { GatehouseError, type Json } from '../../platform/index.ts';
+import { addressOf } from '../address-of.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { type ApiCaller, type Route, type RouteContext, route } from '../route.ts';
 
@@ -10,6 +11,10 @@ export function sessionRoutes({ people }: ApiDependencies): Route[] {
     return viewOf(session.person);
   };
   const userAgent = ({ http }: RouteContext) => http.req.header('user-agent') ?? '';
+  const cookieOf = ({ http }: RouteContext) => {
+    const cookie = http.req.header('cookie');
+    return cookie === undefined ? {} : { cookie };
+  };
 
   return [
     route('GET /session', 'enrolling', 'Who is signed in', {}, async ({ caller }) =>
@@ -27,13 +32,16 @@ export function sessionRoutes({ people }: ApiDependencies): Route[] {
       'Redeem a one-time sign-in link',
       { body: bodies.signInLink },
       async (context) => {
-        const redeemed = await people.redeemSigninLink(context.body.token, { userAgent: userAgent(context) });
+        const redeemed = await people.redeemSigninLink(context.body.token, {
+          userAgent: userAgent(context),
+          ...cookieOf(context),
+        });
         if (redeemed.next === 'passkey') return { next: 'passkey', email: redeemed.person };
         return { next: 'enrol', session: start(context, redeemed.session) };
       },
     ),
-    route('POST /signin/passkey/options', 'public', 'Begin to sign in with a passkey', {}, async () => ({
-      options: await people.signInOptions(),
+    route('POST /signin/passkey/options', 'public', 'Begin to sign in with a passkey', {}, async ({ http }) => ({
+      options: await people.signInOptions(addressOf(http)),
     })),
     route(
       'POST /signin/passkey',
@@ -41,10 +49,9 @@ export function sessionRoutes({ people }: ApiDependencies): Route[] {
       'Sign in with a passkey',
       { body: bodies.passkeySignIn },
       async (context) => {
-        const cookie = context.http.req.header('cookie');
         const session = await people.signIn(context.body.assertion as Json, {
           userAgent: userAgent(context),
-          ...(cookie !== undefined && { cookie }),
+          ...cookieOf(context),
         });
         return start(context, session);
       },

@@ -13,6 +13,11 @@ export const sessionLimits = {
   userAgentChars: 300,
   /** Sessions of the command line that one person has; of more, the oldest ends. */
   commandLines: 20,
+  /**
+   * Challenges of passkey sign-in that wait to be answered: anybody can ask for one. Of more, the oldest of the network (an IPv4 address, a
+   * /64 of IPv6) that has most give way, so that a flood displaces itself.
+   */
+  openChallenges: 2_000,
   /** Sessions of one person that a list shows, newest first. */
   listed: 200,
 } as const;

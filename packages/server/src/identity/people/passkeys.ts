@@ -1,7 +1,7 @@
 import { generateAuthenticationOptions, generateRegistrationOptions } from '@simplewebauthn/server';
 import { type Clock, GatehouseError, type Json } from '../../platform/index.ts';
 import type { DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
-import { enrolmentIn, issueChallenge, SIGN_IN, takeChallenge } from './challenges.ts';
+import { enrolmentIn, issueChallenge, networkOf, SIGN_IN, takeChallenge } from './challenges.ts';
 import { asJson, CEREMONY_TIMEOUT_MS, passkeysOf } from './passkey-verification.ts';
 import type { RelyingParty } from './relying-party.ts';
 import type { Sessions } from './sessions.ts';
@@ -165,9 +165,9 @@ export function createPasskeys(dependencies: PasskeyDependencies) {
       });
     },
 
-    async signInOptions(): Promise<Json> {
+    async signInOptions(address: string | null = null): Promise<Json> {
       const challenge = await storage.transaction((transaction) =>
-        issueChallenge(transaction, clock, { purpose: SIGN_IN, person: '' }),
+        issueChallenge(transaction, clock, { purpose: SIGN_IN, person: '', source: networkOf(address) }),
       );
       return asJson(
         await generateAuthenticationOptions({

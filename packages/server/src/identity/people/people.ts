@@ -1,5 +1,5 @@
 import type { Clock, Log } from '../../platform/index.ts';
-import type { RecordChange, Storage } from '../../storage/index.ts';
+import type { DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
 import { createPasskeyVerification, hasPasskeys } from './passkey-verification.ts';
 import { createPasskeys } from './passkeys.ts';
 import { relyingPartyOf } from './relying-party.ts';
@@ -29,7 +29,7 @@ export function createPeople(dependencies: PeopleDependencies): People {
 
   return {
     createSigninLink: links.create,
-    redeemSigninLink: (token, { userAgent }) => links.redeem(token, userAgent),
+    redeemSigninLink: links.redeem,
     enrolmentOptions: passkeys.enrolmentOptions,
     enrol: passkeys.enrol,
     signInOptions: passkeys.signInOptions,
@@ -134,7 +134,11 @@ export function createPeople(dependencies: PeopleDependencies): People {
       if (session !== undefined) query = query.where('provider_session', '=', session);
       const gone = await query.returning(['id_digest', 'person']).execute();
       for (const { id_digest, person } of gone) await sessions.ended(transaction, person, provider, [id_digest]);
-      return gone.length;
+      let more = 0;
+      for (const person of await withdraw(transaction, { provider, subject, session }))
+        if (registry.snapshot().directory.get(person)?.source === `oidc/${provider}`)
+          more += await sessions.removeAll(transaction, person, provider);
+      return gone.length + more;
     },
 
     listAllSessions: sessions.listAll,
@@ -156,4 +160,21 @@ export function createPeople(dependencies: PeopleDependencies): People {
       });
     },
   };
+}
+
+/** The provider takes back its word on who signed in last. Gives whom it was about. */
+async function withdraw(
+  transaction: DatabaseTransaction,
+  { provider, subject, session }: { provider: string; subject: string | undefined; session: string | undefined },
+): Promise<string[]> {
+  let query = transaction.updateTable('person_identities').set({ signed_in_at: null }).where('provider', '=', provider);
+  if (subject !== undefined) query = query.where('subject', '=', subject);
+  // A later sign-in than the one that ends stands.
+  if (session !== undefined)
+    query = query.where((where) =>
+      subject === undefined
+        ? where('provider_session', '=', session)
+        : where.or([where('provider_session', '=', session), where('provider_session', 'is', null)]),
+    );
+  return (await query.returning('person').execute()).map(({ person }) => person);
 }

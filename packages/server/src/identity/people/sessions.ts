@@ -6,6 +6,7 @@ import { sessionLimits as limits } from './limits.ts';
 import type { RelyingParty } from './relying-party.ts';
 import { readSessionCookie, sessionCookie } from './session-cookie.ts';
 import type { NewSession, PeopleDirectory, ProveKey, SessionOrigin, SessionSummary, SignedInPerson } from './types.ts';
+import { vouchedUntil } from './vouching.ts';
 
 /** Sessions that open more than enrolment. */
 const ENTERED: readonly SessionOrigin[] = ['passkey', 'oidc', 'device'];
@@ -77,7 +78,8 @@ export function createSessions({ storage, registry, recordChange, clock, party }
       const person = declared(email);
       const token = randomBytes(32).toString('base64url');
       const now = clock.now();
-      const ttlMs = isEntered(via) ? limits.sessionTtlMs : limits.enrolmentTtlMs;
+      const longestMs = isEntered(via) ? limits.sessionTtlMs : limits.enrolmentTtlMs;
+      const expiresAt = Math.min(now + longestMs, await vouchedUntil({ registry, clock }, transaction, email));
       const restricted = via === 'device';
       const session = sha256Hex(token);
       const provider = more.provider?.name ?? null;
@@ -87,7 +89,7 @@ export function createSessions({ storage, registry, recordChange, clock, party }
           id_digest: session,
           person: email,
           created_at: now,
-          expires_at: now + ttlMs,
+          expires_at: expiresAt,
           last_seen_at: now,
           user_agent: (userAgent ?? '').slice(0, limits.userAgentChars),
           via,
@@ -99,17 +101,17 @@ export function createSessions({ storage, registry, recordChange, clock, party }
         })
         .execute();
       return {
-        setCookie: sessionCookie(party, token, ttlMs / 1_000),
+        setCookie: sessionCookie(party, token, Math.ceil((expiresAt - now) / 1_000)),
         token: new Secret(token),
         person: signedIn(person, {
           id_digest: session,
           via,
           restricted: Number(restricted),
           created_at: now,
-          expires_at: now + ttlMs,
+          expires_at: expiresAt,
           provider,
         }),
-        expiresAt: now + ttlMs,
+        expiresAt,
       };
     },
 

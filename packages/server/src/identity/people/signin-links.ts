@@ -77,7 +77,7 @@ export function createSigninLinks(dependencies: SigninLinkDependencies) {
 
     async redeem(
       token: string,
-      userAgent: string | undefined,
+      { userAgent, cookie }: { userAgent?: string; cookie?: string },
     ): Promise<{ next: 'enrol'; session: NewSession } | { next: 'passkey'; person: string }> {
       const recovery = token.startsWith(RECOVERY_PREFIX);
       return storage.transaction(async (transaction) => {
@@ -106,6 +106,7 @@ export function createSigninLinks(dependencies: SigninLinkDependencies) {
         });
         if (!opens) return { next: 'passkey', person: link.person };
         const via = recovery ? 'recovery' : 'link';
+        await sessions.removeByCookie(transaction, cookie);
         return { next: 'enrol', session: await sessions.open(transaction, link.person, via, userAgent) };
       });
     },

@@ -1,5 +1,6 @@
 import type { IdentityProviderManifest, PersonManifest } from '@gatehouse/protocol';
 import type { Json, Secret } from '../../platform/index.ts';
+import type { KnownPerson } from '../../registry/index.ts';
 import type { DatabaseTransaction } from '../../storage/index.ts';
 import type { PersonCaller } from '../types.ts';
 
@@ -7,6 +8,7 @@ import type { PersonCaller } from '../types.ts';
 export interface PeopleDirectory {
   snapshot(): {
     readonly people: ReadonlyMap<string, PersonManifest>;
+    readonly directory: ReadonlyMap<string, Pick<KnownPerson, 'source'>>;
     readonly identityProviders: ReadonlyMap<string, IdentityProviderManifest>;
   };
 }
@@ -109,11 +111,11 @@ export interface People extends PasskeyVerification {
   ): Promise<{ url: string; token: string; expiresAt: number }>;
   /**
    * Single use: one that leads to passkey sign-in is used up as well. Throws `signin-link.invalid` for one that is unknown, used
-   * or run out, without saying which.
+   * or run out, without saying which. What it opens takes the place of the session that `cookie` carries.
    */
   redeemSigninLink(
     token: string,
-    request: { userAgent?: string },
+    request: { userAgent?: string; cookie?: string },
   ): Promise<{ next: 'enrol'; session: NewSession } | { next: 'passkey'; person: string }>;
 
   /** PublicKeyCredentialCreationOptionsJSON. Needs a link session, or one that began within the last 5 minutes (`session.stale`). */
@@ -125,8 +127,11 @@ export interface People extends PasskeyVerification {
     options: { name?: string; userAgent?: string },
   ): Promise<{ passkey: Passkey; session: NewSession }>;
 
-  /** PublicKeyCredentialRequestOptionsJSON for discoverable credentials: the authenticator says who it is. */
-  signInOptions(): Promise<Json>;
+  /**
+   * PublicKeyCredentialRequestOptionsJSON for discoverable credentials: the authenticator says who it is. `address`: of the connection that
+   * asks; of too many challenges those of the busiest network give way.
+   */
+  signInOptions(address?: string | null): Promise<Json>;
   /** Any session that `cookie` carries ends: a new privilege is a new session. */
   signIn(response: Json, request: { userAgent?: string; cookie?: string }): Promise<NewSession>;
   /** Value of the `Set-Cookie` header that clears the cookie. */
@@ -172,7 +177,10 @@ export interface People extends PasskeyVerification {
       cookie?: string;
     },
   ): Promise<NewSession>;
-  /** Ends what a provider vouched for: one session of its own, or all of a subject. Says how many. */
+  /**
+   * Ends what a provider vouched for: one session of its own, or all of a subject; for whom only it knows, what a passkey or a terminal
+   * opened as well, and they sign in there again. Says how many sessions.
+   */
   endProviderSessions(
     transaction: DatabaseTransaction,
     of: { provider: string; subject?: string; session?: string },

@@ -13,6 +13,7 @@ import * as idempotency from './0012-idempotency.ts';
 import * as directoryAgents from './0013-directory-agents.ts';
 import * as agentKeys from './0014-agent-keys.ts';
 import * as delegationTaskTtl from './0015-delegation-task-ttl.ts';
+import * as vouched from './0016-vouched.ts';
 
 export interface Migration {
   name: string;
@@ -34,4 +35,5 @@ export const migrations: readonly Migration[] = [
   { name: '0013-directory-agents', up: directoryAgents.up },
   { name: '0014-agent-keys', up: agentKeys.up },
   { name: '0015-delegation-task-ttl', up: delegationTaskTtl.up },
+  { name: '0016-vouched', up: vouched.up },
 ];

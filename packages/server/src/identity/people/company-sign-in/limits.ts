@@ -7,6 +7,8 @@ export const companySignInLimits = {
   sweptAtOnce: 100,
   /** How long a provider's metadata is used before it is asked again. */
   metadataTtlMs: 10 * 60_000,
+  /** A provider's keys are fetched again for one that is not among them, but not more often than this. */
+  keysAgainMs: 10_000,
   /** Time for one call to a provider. */
   callTimeoutMs: 5_000,
   /** One answer of a provider, and one logout token. */

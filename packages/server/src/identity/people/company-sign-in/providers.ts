@@ -1,5 +1,5 @@
 import type { IdentityProviderManifest } from '@gatehouse/protocol';
-import { createLocalJWKSet, type JSONWebKeySet } from 'jose';
+import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
 import * as oidc from 'openid-client';
 import type { Clock, Outbound, Secret } from '../../../platform/index.ts';
 import type { ClientKey } from './client-key.ts';
@@ -18,8 +18,8 @@ export interface Providers {
   client(provider: IdentityProviderManifest): Promise<oidc.Configuration>;
   /** Makes a new client at the next call: a secret or a key of the provider may have changed. */
   forget(provider: string): void;
-  /** Its keys, for what it sends by itself (logout tokens). */
-  keys(provider: IdentityProviderManifest): Promise<ReturnType<typeof createLocalJWKSet>>;
+  /** Its keys, for what it sends by itself (logout tokens). They are fetched again for a key that is not among them. */
+  keys(provider: IdentityProviderManifest): JWTVerifyGetKey;
 }
 
 /** Everything that is fetched from a provider goes through `platform/outbound.ts`: checked addresses, no redirects, bounded. */
@@ -28,7 +28,7 @@ export function createProviders({ openSecret, outbound, clock, clientKey }: Prov
     string,
     { from: IdentityProviderManifest; at: number; client: Promise<oidc.Configuration> }
   >();
-  const keySets = new Map<string, { from: IdentityProviderManifest; at: number; keys: Promise<unknown> }>();
+  const keySets = new Map<string, { from: IdentityProviderManifest; at: number; keys: Promise<JWTVerifyGetKey> }>();
 
   const how = (provider: IdentityProviderManifest) => ({
     allowPrivateAddress: provider.allowPrivateAddress,
@@ -87,35 +87,51 @@ export function createProviders({ openSecret, outbound, clock, clientKey }: Prov
   }
 
   return {
-    client(provider) {
-      const known = clients.get(provider.name);
-      if (known?.from === provider && clock.now() - known.at < limits.metadataTtlMs) return known.client;
-      const client = discover(provider);
-      clients.set(provider.name, { from: provider, at: clock.now(), client });
-      client.catch(() => {
-        if (clients.get(provider.name)?.client === client) clients.delete(provider.name);
-      });
-      return client;
-    },
+    client,
 
     forget(provider) {
       clients.delete(provider);
       keySets.delete(provider);
     },
 
-    async keys(provider) {
-      const known = keySets.get(provider.name);
-      if (known?.from === provider && clock.now() - known.at < limits.metadataTtlMs)
-        return (await known.keys) as ReturnType<typeof createLocalJWKSet>;
-      const keys = (async () => {
-        const { jwks_uri: address } = (await this.client(provider)).serverMetadata();
-        if (address === undefined) throw new Error('it publishes no keys');
-        const { json } = await outbound.fetchJson(address, how(provider));
-        return createLocalJWKSet(json as unknown as JSONWebKeySet);
-      })();
-      keySets.set(provider.name, { from: provider, at: clock.now(), keys });
-      keys.catch(() => keySets.delete(provider.name));
-      return keys;
+    keys: (provider) => async (header, token) => {
+      const { keys, at } = keysOf(provider, limits.metadataTtlMs);
+      try {
+        return await (await keys)(header, token);
+      } catch (error) {
+        // A key that the provider has begun to sign with since. Anybody can name one, so that it is not asked for each.
+        if (!(error instanceof errors.JWKSNoMatchingKey) || clock.now() - at < limits.keysAgainMs) throw error;
+        return await (await keysOf(provider, limits.keysAgainMs).keys)(header, token);
+      }
     },
   };
+
+  function keysOf(provider: IdentityProviderManifest, maxAgeMs: number) {
+    const known = keySets.get(provider.name);
+    if (known?.from === provider && clock.now() - known.at < maxAgeMs) return known;
+    const fetched = { from: provider, at: clock.now(), keys: fetchKeys(provider) };
+    keySets.set(provider.name, fetched);
+    fetched.keys.catch(() => {
+      if (keySets.get(provider.name) === fetched) keySets.delete(provider.name);
+    });
+    return fetched;
+  }
+
+  async function fetchKeys(provider: IdentityProviderManifest): Promise<JWTVerifyGetKey> {
+    const { jwks_uri: address } = (await client(provider)).serverMetadata();
+    if (address === undefined) throw new Error('it publishes no keys');
+    const { json } = await outbound.fetchJson(address, how(provider));
+    return createLocalJWKSet(json as unknown as JSONWebKeySet);
+  }
+
+  function client(provider: IdentityProviderManifest): Promise<oidc.Configuration> {
+    const known = clients.get(provider.name);
+    if (known?.from === provider && clock.now() - known.at < limits.metadataTtlMs) return known.client;
+    const made = discover(provider);
+    clients.set(provider.name, { from: provider, at: clock.now(), client: made });
+    made.catch(() => {
+      if (clients.get(provider.name)?.client === made) clients.delete(provider.name);
+    });
+    return made;
+  }
 }

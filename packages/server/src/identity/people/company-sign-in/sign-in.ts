@@ -133,10 +133,17 @@ export function createCompanySignIn(deps: CompanySignInDependencies): CompanySig
       const client = await clientOf(provider);
       const verifier = sealer.open(pending.sealed_verifier, `provider-sign-in:${state_digest}`).reveal();
       const claims = await claimsOf(provider, client, answer, { state, nonce: pending.nonce, verifier });
-      const session = await storage
+      const email = await storage
         .transaction(async (transaction) => {
-          const email = await whoIs(deps, transaction, provider, claims);
-          return { email };
+          const found = await whoIs(deps, transaction, provider, claims);
+          if (found.refusal) await people.endProviderSessions(transaction, { provider: name, subject: claims.sub });
+          return found;
+        })
+        .then(async ({ email, refusal }) => {
+          // Somebody just made is in no snapshot yet, and a session is opened for who is in one.
+          await registry.refresh([]);
+          if (refusal) throw refusal;
+          return email;
         })
         .catch(async (error: unknown) => {
           if (!(error instanceof GatehouseError)) throw error;
@@ -150,10 +157,8 @@ export function createCompanySignIn(deps: CompanySignInDependencies): CompanySig
           );
           throw error;
         });
-      // Somebody just made is in no snapshot yet, and a session is opened for who is in one.
-      await registry.refresh([]);
       const opened = await storage.transaction((transaction) =>
-        people.openProviderSession(transaction, session.email, {
+        people.openProviderSession(transaction, email, {
           provider: { name, subject: claims.sub, session: typeof claims.sid === 'string' ? claims.sid : null },
           userAgent,
           ...(cookie !== undefined && { cookie }),
@@ -166,7 +171,7 @@ export function createCompanySignIn(deps: CompanySignInDependencies): CompanySig
       const provider = find(name);
       const client = await clientOf(provider);
       try {
-        const { payload } = await jwtVerify(token, await providers.keys(provider), {
+        const { payload } = await jwtVerify(token, providers.keys(provider), {
           issuer: client.serverMetadata().issuer,
           audience: provider.clientId,
           algorithms: ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'],

@@ -28,15 +28,16 @@ export interface WhoDependencies extends KnownDependencies {
 /**
  * Which person this is. An account at a provider is known by issuer and subject from its first sign-in on (OIDC Core §5.7): what
  * address it has later on says nothing, so that nobody becomes somebody else by being given their address. The first time a verified
- * address decides, and only for who is declared, provisioned, or made here by a group's roles. Links, and records that it did.
+ * address decides, and only for who is declared, provisioned, or made here by a group's roles. Links, and records that it did. With a
+ * `refusal` what is stored stands: somebody whose groups have no roles any more has none here from now on.
  */
 export async function whoIs(
   deps: WhoDependencies,
   transaction: DatabaseTransaction,
   provider: IdentityProviderManifest,
   claims: Claims,
-): Promise<string> {
-  const { registry } = deps;
+): Promise<{ email: string; refusal?: GatehouseError }> {
+  const { registry, clock } = deps;
   const { email, isLinked } = await find(deps, transaction, provider, claims);
   const person = registry.snapshot().directory.get(email);
   if (person?.departed) throw unknown(provider, email);
@@ -46,10 +47,16 @@ export async function whoIs(
     if (!provider.provision) throw unknown(provider, email);
     if (provision.roles.length > 0 || person)
       await registry.provisionPerson(transaction, email, provision, `oidc/${provider.name}`);
-    if (provision.roles.length === 0) throw noGroup(provider);
+    if (provision.roles.length === 0) return { email, refusal: noGroup(provider) };
   }
   if (!isLinked) await link(deps, transaction, provider, claims, email);
-  return email;
+  await transaction
+    .updateTable('person_identities')
+    .set({ signed_in_at: clock.now(), provider_session: typeof claims.sid === 'string' ? claims.sid : null })
+    .where('issuer', '=', claims.iss)
+    .where('subject', '=', claims.sub)
+    .execute();
+  return { email };
 }
 
 /**
@@ -114,6 +121,8 @@ async function link(
       provider: provider.name,
       linked_at: now,
       last_used_at: now,
+      signed_in_at: null,
+      provider_session: null,
     })
     .execute();
   await recordChange(transaction, {
