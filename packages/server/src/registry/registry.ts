@@ -10,8 +10,9 @@ import { observe } from './observe.ts';
 import { createPersonChanges } from './persons.ts';
 import { agentManifestOf, byKindAndName } from './plan.ts';
 import { listDefinitions, review } from './review.ts';
+import { revokeToken } from './revoked-tokens.ts';
 import { createTaskCache } from './task-cache.ts';
-import { endTask, endTasks, findTask, listTasks, revokeToken, startTask } from './tasks.ts';
+import { endTask, endTasks, findTask, listTasks, startTask } from './tasks.ts';
 import type { Agent, Registry } from './types.ts';
 import { activeWorkload, readWorkload, readWorkloads, setWorkloadState } from './workloads.ts';
 
@@ -78,7 +79,7 @@ export async function createRegistry(deps: RegistryDependencies): Promise<Regist
     startTask: (agent, details, grounds) => startTask(context, agent, details, grounds),
     task: (id) => findTask(context, id),
     listTasks: (filter) => listTasks(context, filter),
-    endTask: (id, by) => endTask(context, id, by),
+    endTask: (id, by, within) => endTask(context, id, by, within),
     endTasks: (transaction, of, by) => endTasks(context, transaction, of, by),
     bulk: {
       setAgentStates: (names, state, by) => setAgentStates(context, names, state, by),

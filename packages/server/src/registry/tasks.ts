@@ -8,7 +8,7 @@ import {
 } from '@gatehouse/protocol';
 import { canonicalJson, GatehouseError, limits, newId } from '../platform/index.ts';
 import type { DatabaseTransaction, Tables } from '../storage/index.ts';
-import { type Context, emptyChangeSet, flush, lines, raise, showOwn } from './context.ts';
+import { type ChangeSet, type Context, emptyChangeSet, flush, lines, raise, showOwn } from './context.ts';
 import { hiddenCharacter } from './hidden-characters.ts';
 import { narrowedBy } from './narrowing.ts';
 import { fromObjectRow } from './objects.ts';
@@ -406,33 +406,42 @@ export async function listTasks(
   return (await query.execute()).map((row) => fromTaskRow(row, now));
 }
 
-/** Ending what has ended says so again and writes nothing. */
-export async function endTask(context: Context, id: string, by: string): Promise<Task> {
-  const { task, changes } = await context.storage.transaction(async (transaction) => {
-    const changes = emptyChangeSet();
-    const now = context.clock.now();
-    const row = await transaction.selectFrom('tasks').selectAll().where('id', '=', id).executeTakeFirst();
-    if (!row) throw refused('not-found', 'task.unknown', `There is no task "${id.slice(0, 64)}".`);
-    if (row.state !== 'active') return { task: fromTaskRow(row, now), changes };
-    await transaction.updateTable('tasks').set({ state: 'ended', ended_at: now }).where('id', '=', id).execute();
-    raise(changes, `task:${id}`);
-    const handedOn = await endTasksOf(transaction, { parent: id }, 'ended', now, changes);
-    changes.records.push({
-      operation: 'task.end',
-      by,
-      agent: row.agent,
-      task: id,
-      environment: row.environment,
-      changes: [
-        row.expires_at <= now ? 'ended; its time was over before' : 'ended',
-        ...(handedOn > 0 ? [`${handedOn} tasks ended with it: they were handed on from it`] : []),
-      ],
-    });
-    await flush(context, transaction, changes);
-    return { task: fromTaskRow({ ...row, state: 'ended' }, now), changes };
-  });
+/** Ending what has ended says so again and writes nothing. As part of a larger transaction it is shown by the feed. */
+export async function endTask(context: Context, id: string, by: string, within?: DatabaseTransaction): Promise<Task> {
+  const work = (transaction: DatabaseTransaction) => endTaskIn(context, transaction, id, by);
+  if (within) return (await work(within)).task;
+  const { task, changes } = await context.storage.transaction(work);
   await showOwn(context, changes);
   return task;
+}
+
+async function endTaskIn(
+  context: Context,
+  transaction: DatabaseTransaction,
+  id: string,
+  by: string,
+): Promise<{ task: Task; changes: ChangeSet }> {
+  const changes = emptyChangeSet();
+  const now = context.clock.now();
+  const row = await transaction.selectFrom('tasks').selectAll().where('id', '=', id).executeTakeFirst();
+  if (!row) throw refused('not-found', 'task.unknown', `There is no task "${id.slice(0, 64)}".`);
+  if (row.state !== 'active') return { task: fromTaskRow(row, now), changes };
+  await transaction.updateTable('tasks').set({ state: 'ended', ended_at: now }).where('id', '=', id).execute();
+  raise(changes, `task:${id}`);
+  const handedOn = await endTasksOf(transaction, { parent: id }, 'ended', now, changes);
+  changes.records.push({
+    operation: 'task.end',
+    by,
+    agent: row.agent,
+    task: id,
+    environment: row.environment,
+    changes: [
+      row.expires_at <= now ? 'ended; its time was over before' : 'ended',
+      ...(handedOn > 0 ? [`${handedOn} tasks ended with it: they were handed on from it`] : []),
+    ],
+  });
+  await flush(context, transaction, changes);
+  return { task: fromTaskRow({ ...row, state: 'ended' }, now), changes };
 }
 
 /** Part of a larger transaction, like the end of a standing delegation; the feed shows it to every replica. */
@@ -452,47 +461,4 @@ export async function endTasks(
     });
   await flush(context, transaction, changes);
   return ended;
-}
-
-export async function revokeToken(context: Context, tokenId: string, expiresAt: number, by: string): Promise<void> {
-  const changes = await context.storage.transaction(async (transaction) => {
-    const changes = emptyChangeSet();
-    const known = await transaction
-      .selectFrom('revoked_tokens')
-      .select('token_id')
-      .where('token_id', '=', tokenId)
-      .executeTakeFirst();
-    if (known) return changes;
-    await transaction.insertInto('revoked_tokens').values({ token_id: tokenId, expires_at: expiresAt }).execute();
-    await forgetExpiredTokens(transaction, context.clock.now());
-    raise(changes, `token:${tokenId}`);
-    changes.records.push({ operation: 'token.revoke', by, changes: [`token ${tokenId} revoked`] });
-    await flush(context, transaction, changes);
-    return changes;
-  });
-  await showOwn(context, changes);
-}
-
-const DAY_MS = 86_400_000;
-const TOKENS_FORGOTTEN_AT_ONCE = 100;
-
-/** A day after they expired no clock takes them for valid any more. */
-async function forgetExpiredTokens(transaction: DatabaseTransaction, now: number): Promise<void> {
-  const expired = await transaction
-    .selectFrom('revoked_tokens')
-    .select('token_id')
-    .where('expires_at', '<', now - DAY_MS)
-    .limit(TOKENS_FORGOTTEN_AT_ONCE)
-    .execute();
-  if (expired.length === 0) return;
-  const ids = expired.map(({ token_id }) => token_id);
-  await transaction.deleteFrom('revoked_tokens').where('token_id', 'in', ids).execute();
-  await transaction
-    .deleteFrom('fences')
-    .where(
-      'key',
-      'in',
-      ids.map((id) => `token:${id}`),
-    )
-    .execute();
 }

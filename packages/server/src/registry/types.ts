@@ -228,7 +228,7 @@ export interface Registry extends PersonChanges {
   task(id: string): Promise<Task | undefined>;
   listTasks(filter: { agent?: string; state?: Task['state']; before?: string; limit: number }): Promise<Task[]>;
   /** Ends it and every task that was handed on from it. */
-  endTask(id: string, by: string): Promise<Task>;
+  endTask(id: string, by: string, within?: DatabaseTransaction): Promise<Task>;
   /** Part of what ends a standing delegation: every running task that rests on it, and what was handed on from those. */
   endTasks(transaction: DatabaseTransaction, of: { delegation: string }, by: string): Promise<number>;
   /** Many at once (at most `BULK_ENTRIES`): all or nothing, a record for each. */

@@ -12,6 +12,7 @@ import { DYNAMIC_CLIENT, useDynamicClient } from './used-client.ts';
 onEachDatabase('what the authorization server keeps', (database) => {
   let house: House;
   const ended: unknown[] = [];
+  let endingFails: Error | undefined;
   before(async () => {
     house = await openHouse({ database: await database() });
   });
@@ -20,7 +21,8 @@ onEachDatabase('what the authorization server keeps', (database) => {
   const adapter = (model: string, limits = authorizationLimits) => {
     const { storage, clock } = house;
     const unfinished = createUnfinishedRequests(clock, limits);
-    const onGrantRevoked = async (payload: unknown) => {
+    const onGrantRevoked = async (_transaction: unknown, payload: unknown) => {
+      if (endingFails) throw endingFails;
       ended.push(payload);
     };
     const made = artifactAdapter(model, { storage, clock, unfinished, onGrantRevoked });
@@ -55,6 +57,21 @@ onEachDatabase('what the authorization server keeps', (database) => {
     assert.equal(await adapter('Grant').find('grant'), undefined);
     assert.equal(await codes.find('code'), undefined);
     assert.equal(ended.length, 1, 'its task is ended once');
+  });
+
+  test('a family that is revoked goes with the end of its task or not at all', async () => {
+    const grants = adapter('Grant');
+    await grants.upsert('half', { rar: [{ type: 'consent', agent: 'agent-a' }] }, 600);
+    await adapter('RefreshToken').upsert('its', { grantId: 'half' }, 600);
+    endingFails = new Error('the disk is full');
+    await assert.rejects(grants.destroy('half'));
+    endingFails = undefined;
+    assert.ok(await grants.find('half'), 'nothing is lost: it can be revoked again');
+    assert.ok(await adapter('RefreshToken').find('its'));
+    const before = ended.length;
+    await grants.destroy('half');
+    assert.equal(ended.length, before + 1);
+    assert.equal(await adapter('RefreshToken').find('its'), undefined);
   });
 
   test('an id stands nowhere in the table', async () => {

@@ -1,6 +1,6 @@
 import { type Adapter, type AdapterPayload, errors, Provider } from 'oidc-provider';
 import type { Clock } from '../../platform/index.ts';
-import type { Storage, Tables } from '../../storage/index.ts';
+import type { DatabaseTransaction, Storage, Tables } from '../../storage/index.ts';
 import { artifactKey } from './artifact-key.ts';
 import type { UnfinishedRequests } from './unfinished-requests.ts';
 
@@ -12,8 +12,8 @@ export interface ArtifactDependencies {
   storage: Storage;
   clock: Clock;
   unfinished: UnfinishedRequests;
-  /** A family was revoked (a code or refresh token came twice, or its client gave it back): its task ends. */
-  onGrantRevoked(payload: AdapterPayload): Promise<void>;
+  /** A family was revoked (a code or refresh token came twice, or its client gave it back): its task ends in the same transaction. */
+  onGrantRevoked(transaction: DatabaseTransaction, payload: AdapterPayload): Promise<void>;
 }
 
 const kept = new Set([
@@ -57,7 +57,7 @@ export function artifactAdapter(model: string, dependencies: ArtifactDependencie
   };
 
   const destroyFamily = async (grantId: string) => {
-    const family = await storage.transaction(async (transaction) => {
+    await storage.transaction(async (transaction) => {
       const grant = await transaction
         .deleteFrom('oauth_artifacts')
         .where('model', '=', 'Grant')
@@ -65,9 +65,8 @@ export function artifactAdapter(model: string, dependencies: ArtifactDependencie
         .returning('payload')
         .executeTakeFirst();
       await transaction.deleteFrom('oauth_artifacts').where('grant_id', '=', grantId).execute();
-      return grant;
+      if (grant) await onGrantRevoked(transaction, JSON.parse(grant.payload) as AdapterPayload);
     });
-    if (family) await onGrantRevoked(JSON.parse(family.payload) as AdapterPayload);
   };
 
   return {

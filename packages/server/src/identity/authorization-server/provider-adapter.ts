@@ -2,7 +2,7 @@ import { name } from '@gatehouse/protocol';
 import { type Adapter, type AdapterFactory, type AdapterPayload, errors, Provider } from 'oidc-provider';
 import type { Clock, Json } from '../../platform/index.ts';
 import type { Registry } from '../../registry/index.ts';
-import type { Storage } from '../../storage/index.ts';
+import type { DatabaseTransaction, Storage } from '../../storage/index.ts';
 import type { SvidVerifier } from '../client-certificate/svid-verifier.ts';
 import { consentOf } from '../consent/consent.ts';
 import type { Federation } from '../federation/index.ts';
@@ -62,9 +62,9 @@ export function createAdapters(dependencies: {
         throw new errors.InvalidClientAuth(ASSERTION_USED);
     },
   };
-  const onGrantRevoked = async (payload: AdapterPayload) => {
+  const onGrantRevoked = async (transaction: DatabaseTransaction, payload: AdapterPayload) => {
     const started = consentOf(payload)?.started;
-    if (started) await registry.endTask(started.task, 'gatehouse');
+    if (started) await registry.endTask(started.task, 'gatehouse', transaction);
   };
   const unfinished = createUnfinishedRequests(clock);
   return (model) => {
