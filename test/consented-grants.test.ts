@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import type { ManifestInput } from '@gatehouse/protocol';
+import type { ConsentView, ManifestInput } from '@gatehouse/protocol';
 import { decodeJwt, SignJWT } from 'jose';
 import { answerConsent, authorize } from './support/browser-flow.ts';
 import { manifests } from './support/fixtures.ts';
@@ -161,6 +161,47 @@ test('a pushed request is good once, and its authorization details fill the page
   });
   assert.equal(intent, 'from the push');
   assert.equal((await redeem(back.searchParams.get('code') ?? '')).status, 200);
+});
+
+/** @proves rfc9396.narrower */
+test('a client that asks for some tools is granted none but those, and the page offers no others', async () => {
+  const only = (tools: string[]) =>
+    JSON.stringify([{ type: 'urn:gatehouse:task', template: 'all', intent: 'look', parameters: {}, tools }]);
+  const offered = new Set<string>();
+  const look = (view: ConsentView) => {
+    for (const { tools } of view.choices) for (const { ref } of tools) offered.add(ref);
+  };
+  const wish = { authorization_details: only(['shop#resources', 'nowhere/at_all']) };
+  const back = await authorize(addressOf(request(wish)), owner, { ...bearer, onView: look });
+  assert.deepEqual([...offered], ['shop#resources']);
+  const code = back.searchParams.get('code') ?? '';
+  // The token request may repeat what was asked for, and cannot name less and get more.
+  const { status, body } = await redeem(code, wish);
+  assert.equal(status, 200, JSON.stringify(body));
+  assert.deepEqual((body.authorization_details as unknown as { tools: string[] }[])[0]?.tools, ['shop#resources']);
+  const wider = await authorize(addressOf(request(wish)), owner, {
+    ...bearer,
+    answer: { tools: ['shop#prompts'] },
+  }).then(
+    () => undefined,
+    (error: Error & { code: string }) => error.code,
+  );
+  assert.equal(wider, 'consent.wider');
+  const everything = await authorize(addressOf(request({ authorization_details: details('look') })), owner, bearer);
+  const less = await redeem(everything.searchParams.get('code') ?? '', {
+    authorization_details: only(['shop#resources']),
+  });
+  assert.equal(less.body.error, 'invalid_authorization_details', JSON.stringify(less.body));
+  let obstacle: string | null = null;
+  const nothing = { authorization_details: only(['nowhere/at_all']) };
+  await assert.rejects(
+    authorize(addressOf(request(nothing)), owner, {
+      onView: (view) => {
+        obstacle = view.obstacle;
+      },
+    }),
+  );
+  assert.match(String(obstacle), /asks for nowhere\/at_all/);
 });
 
 /** @proves consent.exactly */

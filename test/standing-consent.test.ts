@@ -180,7 +180,7 @@ describe('a consent that leaves a standing delegation', () => {
   });
 
   /** @proves consent.standing-signed */
-  test('out of band: the passkey signs the days, and no answer with others is taken', async () => {
+  test('out of band: the passkey signs the whole answer, and no other is taken', async () => {
     const { id } = await ask();
     const params = { id };
     const view = await owner.api('GET /consents/:id', { params });
@@ -202,19 +202,30 @@ describe('a consent that leaves a standing delegation', () => {
     };
     const approve = (more: Partial<ConsentAnswer>) =>
       owner.api('POST /consents/:id/approve', { params, body: { ...answer, ...more } });
-    const { digest } = choice;
     const days = (count: number) => ({ standing: { days: count } });
 
-    await assert.rejects(approve({ ...days(7), assertion: await sign({ digest }) }), /passkey.not-verified/);
+    await assert.rejects(approve({ assertion: await sign({ digest: choice.digest }) }), /passkey.not-verified/);
+    // Whoever sits between the page and the server has the signature over one answer, and sends another.
+    const others: Partial<ConsentAnswer>[] = [
+      days(7),
+      { parameters: { order: 1043 } },
+      { intent: 'refund everything' },
+      { tools: choice.tools.map(({ ref }) => ref) },
+      { ttlSeconds: choice.ttlSeconds },
+    ];
+    for (const other of others) {
+      const signature = await sign(answer);
+      await assert.rejects(approve({ ...other, assertion: signature }), /passkey.not-verified/, JSON.stringify(other));
+    }
     await assert.rejects(
-      approve({ ...days(90), assertion: await sign({ digest, ...days(7) }) }),
+      approve({ ...days(90), assertion: await sign({ ...answer, ...days(7) }) }),
       /passkey.not-verified/,
     );
-    await assert.rejects(approve({ assertion: await sign({ digest, ...days(7) }) }), /passkey.not-verified/);
+    await assert.rejects(approve({ assertion: await sign({ ...answer, ...days(7) }) }), /passkey.not-verified/);
     await assert.rejects(approve(days(7)), /consent.passkey-needed/);
     assert.equal((await mine()).length, before, 'nothing came of any of them');
 
-    const assertion = await sign({ digest, ...days(7) });
+    const assertion = await sign({ ...answer, ...days(7) });
     await approve({ ...days(7), assertion });
     await assert.rejects(approve({ ...days(7), assertion }), /consent.answered/);
     const [delegation] = await mine();

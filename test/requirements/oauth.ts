@@ -70,8 +70,14 @@ export const oauth: Requirement[] = [
     source: 'law 5',
   },
   {
+    id: 'rfc9396.narrower',
+    promise: 'Of the tools that a client has asked for a person is offered, and the client granted, no others',
+    source: 'RFC 9396 section 7',
+  },
+  {
     id: 'consent.standing-signed',
-    promise: 'Out of band the passkey signs for how many days; an answer with other days is refused',
+    promise:
+      'Out of band the passkey signs the whole answer (parameters, tools, time, intent, days): one that differs is refused',
     source: 'law 4',
   },
   {

@@ -88,8 +88,7 @@ export async function answerConsent(
     ...how.answer,
   };
   if (view.kind === 'backchannel') {
-    const { standing } = answer;
-    const { options } = await api('POST', '/options', { digest: choice.digest, ...(standing && { standing }) });
+    const { options } = await api('POST', '/options', answer);
     answer.assertion = person.passkey.assert(options as never, origin) as unknown as Record<string, unknown>;
   }
   return (await api('POST', '/approve', answer)) as { redirect: string | null };

@@ -57,11 +57,13 @@ export interface ConsentChoice {
   digest: string;
 }
 
-/** What the client has asked for; fills the page in, and binds nobody. */
+/** What the client has asked for: it fills the page in, and nothing but the tools that it names is offered (RFC 9396 section 7: never more than was asked). */
 export interface ConsentWish {
   template: string;
   parameters: TaskParameters;
   intent: string;
+  /** Names and patterns of tools; null where all are wanted. */
+  tools: string[] | null;
 }
 
 /**
@@ -127,21 +129,27 @@ const ref = z
  */
 const standing = z.strictObject({ days: z.number().int().min(1).max(90) }).optional();
 
+/** What a person says yes to: a choice as it was shown, and what they have filled in and kept of it. */
+const answer = z.strictObject({
+  agent: name,
+  template: name,
+  /** Of the choice that was shown. */
+  digest: z.string().max(100),
+  parameters: taskParameters,
+  intent: z.string().min(1).max(2_000),
+  /** What is left of the choice's tools. */
+  tools: z.array(ref).min(1).max(5_000),
+  /** At most that of the choice. */
+  ttlSeconds: z.number().int().min(60).max(86_400),
+  standing,
+});
+
 export const consentBodies = {
-  options: z.strictObject({ digest: z.string().max(100), standing }),
-  approve: z.strictObject({
-    agent: name,
-    template: name,
-    /** Of the choice that was shown. */
-    digest: z.string().max(100),
+  /** What the passkey is to sign: the whole answer, or of the command line the digest of what was shown. */
+  options: answer.partial().required({ digest: true }),
+  approve: answer.extend({
     parameters: taskParameters.default({}),
-    intent: z.string().min(1).max(2_000),
-    /** What is left of the choice's tools. */
-    tools: z.array(ref).min(1).max(5_000),
-    /** At most that of the choice. */
-    ttlSeconds: z.number().int().min(60).max(86_400),
-    standing,
-    /** Where `POST /consents/:id/options` asked for one: over `digest` and `standing`. */
+    /** Where `POST /consents/:id/options` asked for one: over the same answer. */
     assertion: z.record(z.string(), z.unknown()).optional(),
   }),
   signIn: z.strictObject({
@@ -152,13 +160,17 @@ export const consentBodies = {
   }),
 } as const;
 export type ConsentAnswer = z.infer<typeof consentBodies.approve>;
+export type SignedConsent = z.infer<typeof consentBodies.options>;
 export type SignInAnswer = z.infer<typeof consentBodies.signIn>;
 
 /** Part of `Api`. `:id` is `browser-…`, `device-…` or `backchannel-…`. */
 export interface ConsentRoutes {
   'GET /consents': { items: ConsentSummary[] };
   'GET /consents/:id': ConsentView;
-  /** For `backchannel`, and for the command line: the passkey signs the digest of what was shown, and what it leaves standing. */
+  /**
+   * For `backchannel` and the command line. The challenge is the SHA-256 of `{v: 1, consent: id, …body}` in canonical JSON (RFC 8785), so that the
+   * page can tell what it is over.
+   */
   'POST /consents/:id/options': { options: unknown };
   /** `redirect` takes the browser back to the client; null where the client fetches the answer. */
   'POST /consents/:id/approve': { redirect: string | null };

@@ -1,4 +1,4 @@
-import type { Approval, ConsentAnswer, SessionView } from '@gatehouse/protocol';
+import type { Approval, ConsentAnswer, SessionView, SignedConsent } from '@gatehouse/protocol';
 import {
   browserSupportsWebAuthn,
   type PublicKeyCredentialCreationOptionsJSON,
@@ -7,7 +7,7 @@ import {
   startRegistration,
   WebAuthnError,
 } from '@simplewebauthn/browser';
-import { signsExactly } from '../lib/exact-action.ts';
+import { consentChallenge, signsExactly } from '../lib/exact-action.ts';
 import { call } from './client.ts';
 
 /** A ceremony that did not end with a signature, in words for the person at the keyboard. */
@@ -39,35 +39,34 @@ export async function approveWithPasskey(shown: Approval): Promise<Approval> {
   const params = { id: shown.id };
   const { options } = await call('POST /approvals/:id/options', { params });
   const optionsJSON = options as PublicKeyCredentialRequestOptionsJSON;
-  if (!(await signsExactly(shown, optionsJSON.challenge))) {
-    throw new PasskeyError(
-      'The server asked for a signature over something else than the action shown here, so nothing was signed. Reload; if it happens again, tell your security team.',
-    );
-  }
+  if (!(await signsExactly(shown, optionsJSON.challenge))) throw somethingElse('the action shown here');
   const assertion = await ceremony(() => startAuthentication({ optionsJSON }));
   return call('POST /approvals/:id/approve', { params, body: { assertion: { ...assertion } } });
 }
 
-/** A yes that nobody's browser was opened for: the passkey signs this request with exactly what was shown for it. */
+/** A yes that nobody's browser was opened for: the passkey signs this request and the whole answer. */
 export async function consentWithPasskey(id: string, answer: ConsentAnswer): Promise<{ redirect: string | null }> {
-  const params = { id };
-  const { options } = await call('POST /consents/:id/options', {
-    params,
-    body: { digest: answer.digest, standing: answer.standing },
-  });
-  const optionsJSON = options as PublicKeyCredentialRequestOptionsJSON;
-  const assertion = await ceremony(() => startAuthentication({ optionsJSON }));
-  return call('POST /consents/:id/approve', { params, body: { ...answer, assertion: { ...assertion } } });
+  const assertion = await signConsent(id, answer);
+  return call('POST /consents/:id/approve', { params: { id }, body: { ...answer, assertion } });
 }
 
 /** Lets the command line in: the passkey signs this request with exactly what was shown for it. */
 export async function signInWithAssertion(id: string, digest: string): Promise<{ ok: true }> {
-  const params = { id };
-  const { options } = await call('POST /consents/:id/options', { params, body: { digest } });
-  const optionsJSON = options as PublicKeyCredentialRequestOptionsJSON;
-  const assertion = await ceremony(() => startAuthentication({ optionsJSON }));
-  return call('POST /consents/:id/sign-in', { params, body: { digest, assertion: { ...assertion } } });
+  const assertion = await signConsent(id, { digest });
+  return call('POST /consents/:id/sign-in', { params: { id }, body: { digest, assertion } });
 }
+
+async function signConsent(id: string, answer: SignedConsent): Promise<Record<string, unknown>> {
+  const { options } = await call('POST /consents/:id/options', { params: { id }, body: answer });
+  const optionsJSON = options as PublicKeyCredentialRequestOptionsJSON;
+  if (optionsJSON.challenge !== (await consentChallenge(id, answer))) throw somethingElse('the answer given here');
+  return { ...(await ceremony(() => startAuthentication({ optionsJSON }))) };
+}
+
+const somethingElse = (than: string) =>
+  new PasskeyError(
+    `The server asked for a signature over something else than ${than}, so nothing was signed. Reload; if it happens again, tell your security team.`,
+  );
 
 async function ceremony<T>(run: () => Promise<T>): Promise<T> {
   if (!browserSupportsWebAuthn()) {

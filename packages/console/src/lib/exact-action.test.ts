@@ -3,8 +3,9 @@ import { test } from 'node:test';
 import type { Approval } from '@gatehouse/protocol';
 import fc from 'fast-check';
 import { approvalChallenge, subjectDigest } from '../../../server/src/approvals/subject.ts';
+import { challengeOf } from '../../../server/src/identity/consent/consents.ts';
 import { canonicalJson as serversCanonicalJson } from '../../../server/src/platform/json.ts';
-import { actionDigest, canonicalJson, signsExactly } from './exact-action.ts';
+import { actionDigest, canonicalJson, consentChallenge, signsExactly } from './exact-action.ts';
 
 const action = {
   agent: 'agent-support-refunds-prod',
@@ -33,6 +34,30 @@ const challenge = Buffer.from(approvalChallenge('apr_01', digest)).toString('bas
 test('the console computes the digest and the challenge that the server asks to be signed', async () => {
   assert.equal(await actionDigest(approval), digest);
   assert.equal(await signsExactly(approval, challenge), true);
+});
+
+test('the console computes the challenge for an answer to a request for consent, in which every part counts', async () => {
+  const answer = {
+    agent: 'agent-support-prod',
+    template: 'by-order',
+    digest: 'sha256-aa',
+    parameters: { order: 1042, note: '“€”' },
+    intent: 'look',
+    tools: ['shop/list_orders', 'shop/refund_order'],
+    ttlSeconds: 600,
+    standing: { days: 7 },
+  };
+  const mine = await consentChallenge('backchannel-1', answer);
+  assert.equal(Buffer.from(challengeOf('backchannel-1', answer)).toString('base64url'), mine);
+  assert.notEqual(await consentChallenge('backchannel-2', answer), mine);
+  const others = [
+    { ...answer, parameters: { ...answer.parameters, order: 1043 } },
+    { ...answer, intent: 'refund' },
+    { ...answer, tools: answer.tools.slice(1) },
+    { ...answer, ttlSeconds: 601 },
+    { ...answer, standing: { days: 8 } },
+  ];
+  for (const other of others) assert.notEqual(await consentChallenge('backchannel-1', other), mine);
 });
 
 test('an action that differs from the signed one in any field is refused before the passkey is asked', async () => {

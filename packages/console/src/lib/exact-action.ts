@@ -1,4 +1,4 @@
-import type { Approval } from '@gatehouse/protocol';
+import type { Approval, SignedConsent } from '@gatehouse/protocol';
 
 /**
  * What an approval binds, computed again from what is shown: the digest over the action, and the challenge that a passkey signs for
@@ -26,6 +26,11 @@ export async function signsExactly(shown: Approval, challenge: string): Promise<
   const digest = await actionDigest(shown);
   if (digest !== shown.digest) return false;
   return base64url(await sha256(canonicalJson({ v: 1, approval: shown.id, digest }))) === challenge;
+}
+
+/** What a passkey signs for this answer to a request for consent. */
+export async function consentChallenge(id: string, answer: SignedConsent): Promise<string> {
+  return base64url(await sha256(canonicalJson({ v: 1, consent: id, ...answer })));
 }
 
 /** RFC 8785. JavaScript's own numbers and strings are its notation; members are ordered by UTF-16 code units. */

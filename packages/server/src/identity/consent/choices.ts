@@ -37,6 +37,11 @@ export function choiceOf(
   const template = snapshot.templates.get(templateName);
   const environment = snapshot.environments.get(agent.manifest.environment);
   if (!template || !environment) return undefined;
+  const { id, client, person, resources, wish } = asked;
+  const tools = toolsOf(snapshot, environment.name, template.allow, rulesFor(snapshot, person)).filter(({ ref }) =>
+    isAmong(wish?.tools ?? undefined, ref),
+  );
+  if (wish?.tools && tools.length === 0) return undefined;
   const shown = {
     agent: agent.name,
     purpose: agent.manifest.purpose,
@@ -48,14 +53,17 @@ export function choiceOf(
     description: template.description ?? null,
     parameters: template.parameters,
     ttlSeconds: Math.min(template.ttlSeconds, limits.taskTtlSeconds),
-    tools: toolsOf(snapshot, environment.name, template.allow, rulesFor(snapshot, asked.person)),
+    tools,
   };
-  const { id, client, person, resources } = asked;
   return {
     ...shown,
     digest: digestJson({ v: 1, id, client, person: person.email, resources, agentEpoch: agent.epoch, shown }),
   };
 }
+
+/** Whether a tool is one of those that were asked for. */
+export const isAmong = (tools: string[] | undefined, ref: string) =>
+  tools === undefined || tools.some((pattern) => toolPatternMatches(pattern, ref));
 
 export function agentsFor(snapshot: Snapshot, { client, person }: Pick<Asked, 'client' | 'person'>): Agent[] {
   if (client.known === 'command-line') return [];

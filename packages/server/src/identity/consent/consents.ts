@@ -6,6 +6,7 @@ import type {
   ConsentSummary,
   ConsentView,
   NewDelegation,
+  SignedConsent,
   SignInAnswer,
 } from '@gatehouse/protocol';
 import { type Clock, canonicalJson, GatehouseError, type Json, limits } from '../../platform/index.ts';
@@ -35,8 +36,8 @@ export interface Consents {
     browser: { cookies: string | undefined; address: string | null },
     rights: Rights,
   ): Promise<ConsentView>;
-  /** PublicKeyCredentialRequestOptionsJSON over this request, what its choice shows, and what is left standing. */
-  options(id: string, person: SignedInPerson, signed: Signed): Promise<Json>;
+  /** PublicKeyCredentialRequestOptionsJSON over this request and the answer to it. */
+  options(id: string, person: SignedInPerson, signed: SignedConsent): Promise<Json>;
   /** Throws `consent.changed` when what was shown is not what is there now. */
   approve(
     id: string,
@@ -54,8 +55,6 @@ export interface Consents {
 export interface Rights {
   mayDelegate: boolean;
 }
-
-type Signed = Pick<ConsentAnswer, 'digest' | 'standing'>;
 
 export interface ConsentDependencies {
   storage: Storage;
@@ -317,10 +316,10 @@ export function createConsents(dependencies: ConsentDependencies): Consents {
   }
 }
 
-/** What the passkey signs: this request, with exactly what was shown for it, and for how long what is left standing. */
-export function challengeOf(id: string, { digest, standing }: Signed): Uint8Array {
+/** What the passkey signs: this request and the whole answer, so that nothing on the way from the page can put more into it. */
+export function challengeOf(id: string, signed: SignedConsent): Uint8Array {
   return createHash('sha256')
-    .update(canonicalJson({ v: 1, consent: id, digest, ...(standing && { standing }) }))
+    .update(canonicalJson({ v: 1, consent: id, ...signed }))
     .digest();
 }
 
@@ -390,7 +389,9 @@ function describe(request: ConsentRequest, client: ConsentClient): string[] {
   ];
 }
 
-function obstacleOf({ client, person }: Asked): string {
+function obstacleOf({ client, person, wish }: Asked): string {
+  if (wish?.tools)
+    return `${client.name} asks for ${wish.tools.join(', ').slice(0, 300)}, and there is nothing among them that an agent could do for you with it.`;
   if (client.known === 'command-line') return 'The command line drives no agent.';
   if (client.known === 'agent') return `The agent ${client.id} is stopped, or has no template to start tasks under.`;
   return `There is no agent that ${client.name} can drive for you. An agent is driven by its owner or by a person with the role developer; you are ${person.email} (${person.roles.join(', ')}). Ask an admin to make you the owner of one.`;

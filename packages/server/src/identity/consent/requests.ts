@@ -115,7 +115,9 @@ function wishOf(details: string | null): ConsentWish | null {
   if (details === null) return null;
   try {
     const wish: TaskDetails = parseTaskRequest(details);
-    return 'task' in wish ? null : { template: wish.template, parameters: wish.parameters, intent: wish.intent };
+    if ('task' in wish) return null;
+    const { template, parameters, intent, tools = null } = wish;
+    return { template, parameters, intent, tools };
   } catch (error) {
     if (error instanceof InvalidTaskRequest) return null;
     throw error;

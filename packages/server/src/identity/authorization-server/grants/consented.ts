@@ -2,7 +2,7 @@ import { COMMAND_LINE_CLIENT, TASK_DETAILS_TYPE, type Task } from '@gatehouse/pr
 import { errors, type Provider, type TokenEndpointGrantContext } from 'oidc-provider';
 import { isJsonObject } from '../../../platform/index.ts';
 import type { Agent } from '../../../registry/index.ts';
-import { mayDrive } from '../../consent/choices.ts';
+import { isAmong, mayDrive } from '../../consent/choices.ts';
 import { type Consent, consentOf, personVersion } from '../../consent/consent.ts';
 import { createBoundedCache } from '../../tokens/bounded-cache.ts';
 import type { Binding } from '../../tokens/issue-access-token.ts';
@@ -233,6 +233,7 @@ function checkDetails({ oidc }: TokenEndpointGrantContext, consent: Consent): vo
       ? details.task === consent.started?.task
       : details.template === consent.template &&
         details.intent === consent.intent &&
+        consent.tools.every((ref) => isAmong(details.tools, ref)) &&
         sameParameters(details.parameters, consent.parameters);
   if (!same)
     throw oauthError(
