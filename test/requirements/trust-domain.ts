@@ -79,6 +79,21 @@ export const trustDomain: Requirement[] = [
     source: 'SPIFFE Trust Domain and Bundle §4',
   },
   {
+    id: 'spiffe.renewal-bound',
+    promise: 'SVIDs that are renewed with each other end a day after their holder proved itself with something else',
+    source: 'docs/how-to/use-spiffe.md',
+  },
+  {
+    id: 'spiffe.federation-end',
+    promise: 'A foreign bundle that cannot be fetched for a day counts for nothing until its endpoint answers again',
+    source: 'SPIFFE Trust Domain and Bundle §4.1.4, docs/how-to/use-spiffe.md',
+  },
+  {
+    id: 'spiffe.chain-end',
+    promise: 'A verified chain is kept for verified until the first certificate in it ends, and no longer',
+    source: 'RFC 5280 §6.1.3',
+  },
+  {
     id: 'spiffe.federation',
     promise:
       'A foreign bundle comes from its declared address only, never goes back in its sequence, and the last good one survives outages and restarts',

@@ -27,8 +27,10 @@ export interface AuthorityView {
 export interface FederatedView {
   name: string;
   bundleUrl: string;
-  /** `waiting`: never reached. `stale`: the last good bundle is older than three of its refresh hints; it still counts. */
-  state: 'fresh' | 'stale' | 'waiting';
+  /** `waiting`: never reached. `stale`: the last good bundle is older than three of its refresh hints; it still counts, until `trustedUntil`. `expired`: it does not. */
+  state: 'fresh' | 'stale' | 'expired' | 'waiting';
+  /** When the bundle stops to count unless its endpoint answers before. */
+  trustedUntil: number | null;
   sequence: number | null;
   x509Roots: number;
   jwtKeys: number;

@@ -116,6 +116,9 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
     ...dependencies,
     issuerKeys,
     async verifySvid(token, domain, audience) {
+      const isDeclared = dependencies.registry.snapshot().trustDomains.has(domain);
+      if (isDeclared && !core.foreignBundles().has(domain))
+        throw new GatehouseError('unavailable', 'svid.no-bundle', `There is no current bundle of ${domain}.`);
       const { trustDomain: from } = await core.verifyJwtSvid(token, audience);
       if (from !== domain) throw new GatehouseError('forbidden', 'svid.other-domain', `The SVID is one of ${from}.`);
     },

@@ -139,7 +139,12 @@ const authorityColumns: Column<AuthorityView>[] = [
 
 const freshness = {
   fresh: { label: 'Fresh', hue: 'green', means: 'Its bundle was fetched in time' },
-  stale: { label: 'Stale', hue: 'amber', means: 'Its bundle is old and still counts' },
+  stale: { label: 'Stale', hue: 'amber', means: 'Its bundle is old and still counts, for a day at least' },
+  expired: {
+    label: 'Expired',
+    hue: 'red',
+    means: 'Its bundle is so old that it counts for nothing: nobody of it comes in',
+  },
   waiting: { label: 'Never reached', hue: 'red', means: 'Nothing of it can be verified yet' },
 } as const;
 

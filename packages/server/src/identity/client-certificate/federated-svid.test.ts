@@ -25,7 +25,9 @@ async function openForeign(...names: string[]) {
   const authorities = new Map<string, Authority>();
   const documents = new Map<string, unknown>();
   for (const name of names) {
-    const authority = await createAuthority(name);
+    const authority = await createAuthority(name, {
+      ...(name === 'early.test' && { intermediateEndsAt: Date.now() + 4 * HOUR_MS }),
+    });
     authorities.set(name, authority);
     documents.set(`/${name}`, bundleOf(name, authority, 1));
   }
@@ -100,18 +102,23 @@ onEachDatabase('an X.509-SVID of a federated trust domain', (database) => {
   };
 
   before(async () => {
-    foreign = await openForeign('foreign.test', 'other.test', 'stranger.test');
+    foreign = await openForeign('foreign.test', 'other.test', 'early.test', 'stranger.test');
     house = await openHouse({ database: await database(), mutualTls: true });
     await house.furnish();
     await house.apply(
       { kind: 'Environment', name: 'dev', production: false },
       foreign.declare('foreign.test'),
       foreign.declare('other.test'),
+      foreign.declare('early.test'),
       agentManifest('agent-a'),
       agentManifest('agent-b'),
       agentManifest('agent-dev', { environment: 'dev' }),
       agentManifest('agent-stopped'),
       rule('a'),
+      rule('early', {
+        issuer: { type: 'spiffe', trustDomain: 'early.test' },
+        claims: { sub: foreignId('/a', 'early.test') },
+      }),
       rule('dev', { agent: 'agent-dev' }),
       rule('stopped', { agent: 'agent-stopped' }),
       rule('narrow', { claims: { sub: foreignId('/narrow'), team: 'x' } }),
@@ -455,12 +462,29 @@ onEachDatabase('an X.509-SVID of a federated trust domain', (database) => {
       assert.equal((await client.call(token)).status, 200);
     });
 
+    /** @proves spiffe.chain-end */
+    test('when an authority between it and the root ends before itself, over the connection that it has', async () => {
+      const notAfter = house.clock.now() + 8 * HOUR_MS;
+      const client = await connect(await issue('/a', 'early.test', { notAfter }));
+      const { access_token: token } = await client.startTask();
+      assert.equal((await client.call(token)).status, 200);
+      house.pass(5 * HOUR_MS);
+      await house.settled();
+      try {
+        await refused(client, 'invalid_client', /a certificate has expired/);
+      } finally {
+        house.pass(-5 * HOUR_MS);
+        await house.settled();
+      }
+    });
+
     test('when the root in the bundle has expired', async () => {
       const end = house.clock.now() + 30 * HOUR_MS;
       const client = await connect(await issue('/a', 'foreign.test', { notAfter: end }));
       const { access_token: token } = await client.startTask();
       house.pass(25 * HOUR_MS);
       await house.settled();
+      await house.identity.trustDomain.tick();
       try {
         const fresh = await connect(await issue('/a', 'foreign.test', { notAfter: end }));
         assert.equal((await fresh.call(token)).body.code, 'token.expired');

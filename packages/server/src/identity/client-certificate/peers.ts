@@ -36,7 +36,7 @@ const MAX_CHAIN = trustDomainLimits.chainCertificates + 1;
 interface Presented {
   chain: Buffer[];
   thumbprint: string;
-  verified?: { svid: VerifiedSvid; generation: number };
+  verified?: { svid: VerifiedSvid; until: number; generation: number };
 }
 
 export function createPeers({
@@ -53,13 +53,13 @@ export function createPeers({
   const connections = new Map<string, Set<TLSSocket>>();
   let generation = 0;
 
-  /** Throws what `verifySvid` throws. A certificate is verified once, and again when it has expired or the trust domain has changed. */
+  /** Throws what `verifySvid` throws. A certificate is verified once, and again when something of its chain has expired or the trust domain has changed. */
   const verify = async (shown: Presented): Promise<VerifiedSvid> => {
     const known = shown.verified;
-    if (known && known.generation === generation && known.svid.notAfter > clock.now()) return known.svid;
+    if (known && known.generation === generation && known.until > clock.now()) return known.svid;
     const asOf = generation;
     const svid = await svids.verifySvid(shown.chain);
-    shown.verified = { svid, generation: asOf };
+    shown.verified = { svid, until: svid.validUntil, generation: asOf };
     return svid;
   };
 

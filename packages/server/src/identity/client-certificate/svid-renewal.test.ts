@@ -6,6 +6,7 @@ import { type CertifiedClient, createCertifiedClient } from '../testing/certifie
 import { agentManifest, type EnrolledAgent, type House, openHouse } from '../testing/house.ts';
 import { assertCleanLog } from '../testing/refusals.ts';
 import { createCsr } from '../testing/svid-client.ts';
+import { trustDomainLimits } from '../trust-domain/limits.ts';
 import type { IssuedCertificate } from './testing/authority.ts';
 
 /** @proves mtls.svid-routes */
@@ -14,7 +15,8 @@ let keyed: EnrolledAgent;
 let closers: (() => Promise<unknown>)[] = [];
 
 const spiffeId = (name: string) => `spiffe://example.test/env/prod/agent/${name}`;
-const issue = (name: string) => house.authority.issue({ uris: [spiffeId(name)] });
+const issue = (name: string, provenAt?: number) =>
+  house.authority.issue({ uris: [spiffeId(name)], ...(provenAt !== undefined && { provenAt }) });
 
 before(async () => {
   house = await openHouse({ mutualTls: true });
@@ -78,6 +80,45 @@ describe('an SVID over mutual TLS', () => {
     }
     const [record] = (await house.records('svid.issue')).slice(-1);
     assert.match(record?.changes[0] ?? '', /via x509-svid, epoch \d+$/);
+  });
+
+  /** @proves spiffe.renewal-bound */
+  test('is renewed for a day after something else was proven, whoever has it, and then no more', async () => {
+    const limit = trustDomainLimits.svidRenewalSeconds * 1000;
+    const provenAt = Date.now() - limit + 90_000;
+    let own = await issue('agent-a', provenAt);
+    for (let turn = 0; turn < 3; turn++) {
+      const renewed = await renew(await connect(own));
+      assert.equal(renewed.status, 200, renewed.detail);
+      const end = Date.parse(new X509Certificate(renewed.own.cert).validTo);
+      assert.ok(end <= provenAt + limit, 'none outlives the first proof by more');
+      assert.ok(end > Date.now());
+      own = renewed.own;
+    }
+    const count = (await house.records('svid.issue')).length;
+    const old = await connect(await issue('agent-a', Date.now() - limit));
+    const refused = await renew(old);
+    assert.deepEqual([refused.status, refused.title], [403, 'svid.prove-again']);
+    assert.match(refused.detail ?? '', /Prove yourself with your key/);
+    const jwt = await old.fetch(`${house.mutualTlsUrl}/svid/jwt`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ audience: ['https://peer.test'] }),
+    });
+    assert.equal(((await jwt.json()) as { title: string }).title, 'svid.prove-again');
+    assert.equal((await house.records('svid.issue')).length, count);
+
+    // Its key is a proof of its own, and begins anew.
+    const response = await old.fetch(`${house.mutualTlsUrl}/svid/x509`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({
+        csr: createCsr().pem,
+        clientAssertion: await (await createAgentClient(house, keyed)).assertion(),
+      }),
+    });
+    const body = (await response.json()) as { expiresAt: number };
+    assert.ok(body.expiresAt > Date.now() + 3_000_000, JSON.stringify(body));
   });
 
   test('is given for a task to its token that is bound to the certificate, and to nobody who has only the token', async () => {

@@ -1,7 +1,7 @@
 /** The trust domain as those see it who only want to know who somebody is. */
 export interface SvidVerifier {
   /** X509-SVID §5; `chain` is DER, leaf first. Throws `unauthenticated` GatehouseErrors (`svid.*`) that say what is wrong. */
-  verifySvid(chain: readonly Uint8Array[]): Promise<VerifiedSvid>;
+  verifySvid(chain: readonly Uint8Array[]): Promise<VerifiedSvid & { validUntil: number }>;
   /** JWT-SVID §5. `audience` must be among the token's. Throws `unauthenticated` GatehouseErrors (`svid.*`). */
   verifyJwtSvid(token: string, audience: string): Promise<VerifiedSvid & { audience: string[] }>;
   /** Whether an ID is of our own trust domain. */
@@ -33,4 +33,6 @@ export interface VerifiedSvid {
   notAfter: number;
   /** Of our own agents and workloads only: the epoch that theirs was when it was made. */
   epoch?: number;
+  /** Of the X.509-SVIDs of these only: when what it rests on was proven otherwise than with an SVID. Milliseconds since the epoch. */
+  provenAt?: number;
 }

@@ -8,6 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import type { Manifest } from '@gatehouse/protocol';
 import { onEachDatabase } from '../people/testing/databases.ts';
 import { type House, openHouse } from '../testing/house.ts';
+import { trustDomainLimits } from './limits.ts';
 import { createRoot } from './testing/certificates.ts';
 
 onEachDatabase('federation', (database) => {
@@ -34,7 +35,7 @@ onEachDatabase('federation', (database) => {
   const declare = (change: object = {}): Manifest =>
     ({ kind: 'TrustDomain', name: 'foreign.test', bundleUrl: url(), allowPrivateAddress: true, ...change }) as Manifest;
   const verify = async () =>
-    house.identity.trustDomain.verifySvid([(await foreign.issue({ notAfter: Date.now() + 80_000_000 })).der]);
+    house.identity.trustDomain.verifySvid([(await foreign.issue({ notAfter: Date.now() + 400_000_000 })).der]);
   const state = async () => (await house.identity.trustDomain.view()).federated[0];
   const later = async (ms = 61_000) => {
     house.pass(ms);
@@ -114,6 +115,26 @@ onEachDatabase('federation', (database) => {
       await later();
       await verify();
       assert.match((await state())?.problem ?? '', /could not be fetched/);
+    });
+
+    /** @proves spiffe.federation-end */
+    test('is trusted for a day without being reached, and then its SVIDs are nobody’s until it answers', async () => {
+      const day = trustDomainLimits.bundleStaleSeconds * 1000;
+      const fetchedAt = (await state())?.fetchedAt as number;
+      await later(fetchedAt + day - 60_000 - house.clock.now());
+      await verify();
+      const { validUntil } = await verify();
+      assert.equal(validUntil, fetchedAt + day, 'nobody keeps it for verified beyond that');
+      assert.deepEqual([(await state())?.state, (await state())?.trustedUntil], ['stale', fetchedAt + day]);
+      house.pass(60_001);
+      await assert.rejects(verify(), { code: 'svid.trust-domain' });
+      assert.equal(house.identity.trustDomain.foreignBundles().size, 0, 'and is handed to nobody');
+      assert.equal((await state())?.state, 'expired');
+      await house.settled();
+      serve(document(6));
+      await later();
+      await verify();
+      assert.equal((await state())?.state, 'fresh');
     });
 
     test('is told a revocation: an empty bundle of a later sequence ends the trust', async () => {

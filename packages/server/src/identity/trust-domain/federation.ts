@@ -11,7 +11,10 @@ import { trustDomainLimits } from './limits.ts';
  */
 export interface Federation {
   bundleOf(trustDomain: string): SpiffeBundle | undefined;
+  /** Those that count now. */
   bundles(): ReadonlyMap<string, SpiffeBundle>;
+  /** When its last good bundle stops to count unless its endpoint answers before. Milliseconds since the epoch. */
+  trustedUntil(trustDomain: string): number;
   view(): Promise<ForeignState[]>;
   /** Reads the stored bundles again. */
   refresh(): Promise<void>;
@@ -22,8 +25,10 @@ export interface Federation {
 export interface ForeignState {
   name: string;
   bundleUrl: string;
-  /** `waiting`: never reached so far. `stale`: older than `STALE_HINTS` refresh hints. */
-  state: 'fresh' | 'stale' | 'waiting';
+  /** `waiting`: never reached so far. `stale`: older than `STALE_HINTS` refresh hints. `expired`: so old that it counts for nothing. */
+  state: 'fresh' | 'stale' | 'expired' | 'waiting';
+  /** Until then its last bundle counts, if it is not fetched again. */
+  trustedUntil: number | null;
   sequence: number | null;
   x509Roots: number;
   jwtKeys: number;
@@ -48,21 +53,23 @@ const FORGET_AFTER_MS = 60_000;
 
 export async function openFederation(dependencies: Dependencies): Promise<Federation> {
   const { storage, registry, clock, log } = dependencies;
-  let stored = new Map<string, { url: string; text: string; bundle: SpiffeBundle }>();
-  let current: { snapshot: unknown; map: ReadonlyMap<string, SpiffeBundle> } | undefined;
+  let stored = new Map<string, Stored>();
+  let current: { snapshot: unknown; map: ReadonlyMap<string, SpiffeBundle>; until: number } | undefined;
 
   const read = async () => {
     const rows = await storage.db
       .selectFrom('foreign_bundles')
-      .select(['trust_domain', 'url', 'document'])
+      .select(['trust_domain', 'url', 'document', 'fetched_at', 'refresh_hint_seconds'])
       .where('document', 'is not', null)
       .execute();
     const next: typeof stored = new Map();
-    for (const { trust_domain: name, url, document } of rows) {
+    for (const row of rows) {
+      const { trust_domain: name, url } = row;
       const known = stored.get(name);
-      const text = document as string;
-      if (known?.text === text && known.url === url) next.set(name, known);
-      else next.set(name, { url, text, bundle: parseBundle(name, JSON.parse(text)) });
+      const text = row.document as string;
+      const isKnown = known?.text === text && known.url === url;
+      const bundle = isKnown ? known.bundle : parseBundle(name, JSON.parse(text));
+      next.set(name, { url, text, bundle, trustedUntil: trustedUntilOf(row) });
     }
     stored = next;
     current = undefined;
@@ -71,13 +78,18 @@ export async function openFederation(dependencies: Dependencies): Promise<Federa
   /** Only what is declared now, from where it is declared now: removing the manifest ends the trust at once. */
   const bundles = (): ReadonlyMap<string, SpiffeBundle> => {
     const snapshot = registry.snapshot();
-    if (current?.snapshot !== snapshot) {
+    const now = clock.now();
+    if (current?.snapshot !== snapshot || current.until <= now) {
       const map = new Map<string, SpiffeBundle>();
+      let until = Infinity;
       for (const { name, bundleUrl } of snapshot.trustDomains.values()) {
         const found = stored.get(name);
-        if (found?.url === bundleUrl) map.set(name, found.bundle);
+        // INVARIANT: a bundle that nobody could fetch again for so long may have keys that were withdrawn since, and counts for nothing.
+        if (found?.url !== bundleUrl || found.trustedUntil <= now) continue;
+        map.set(name, found.bundle);
+        until = Math.min(until, found.trustedUntil);
       }
-      current = { snapshot, map };
+      current = { snapshot, map, until };
     }
     return current.map;
   };
@@ -98,6 +110,7 @@ export async function openFederation(dependencies: Dependencies): Promise<Federa
   return {
     bundleOf: (name) => bundles().get(name),
     bundles,
+    trustedUntil: (name) => stored.get(name)?.trustedUntil ?? 0,
     async view() {
       const rows = await rowsByName();
       const now = clock.now();
@@ -107,10 +120,13 @@ export async function openFederation(dependencies: Dependencies): Promise<Federa
         const bundle = bundles().get(name);
         const limit = STALE_HINTS * (row?.refresh_hint_seconds ?? 0) * 1000;
         const isFresh = row?.fetched_at != null && now - row.fetched_at <= limit;
+        const trustedUntil = row?.fetched_at == null ? null : trustedUntilOf(row);
+        const isTrusted = trustedUntil !== null && trustedUntil > now;
         return {
           name,
           bundleUrl,
-          state: row?.fetched_at == null ? 'waiting' : isFresh ? 'fresh' : 'stale',
+          state: trustedUntil === null ? 'waiting' : isFresh ? 'fresh' : isTrusted ? 'stale' : 'expired',
+          trustedUntil,
           sequence: row?.sequence ?? null,
           x509Roots: bundle?.roots.length ?? 0,
           jwtKeys: bundle?.jwtKeys.size ?? 0,
@@ -142,12 +158,29 @@ export async function openFederation(dependencies: Dependencies): Promise<Federa
           }),
         ),
       );
-      if (left.length > 0 || fetched.some(Boolean)) await read();
+      // Another replica may have fetched what is as old as this one knows.
+      const isNews = [...rows.values()].some((row) => {
+        const known = stored.get(row.trust_domain);
+        return known !== undefined && known.trustedUntil !== trustedUntilOf(row);
+      });
+      if (left.length > 0 || isNews || fetched.some(Boolean)) await read();
     },
   };
 }
 
-/** Fetches and stores one; true when there is a new bundle. */
+interface Stored {
+  url: string;
+  text: string;
+  bundle: SpiffeBundle;
+  trustedUntil: number;
+}
+
+/** Long enough for an outage over a night; and never so short that one missed fetch ends the trust. */
+const trustedUntilOf = (row: Pick<Tables['foreign_bundles'], 'fetched_at' | 'refresh_hint_seconds'>): number =>
+  (row.fetched_at ?? 0) +
+  1_000 * Math.max(trustDomainLimits.bundleStaleSeconds, STALE_HINTS * row.refresh_hint_seconds);
+
+/** Fetches and stores one; true when its endpoint has answered with a bundle. */
 async function update(
   dependencies: Dependencies,
   manifest: TrustDomainManifest,
@@ -174,7 +207,7 @@ async function update(
     return false;
   }
   await store(dependencies, manifest, known, found, now);
-  return found.text !== known?.document;
+  return true;
 }
 
 /** One of the replicas that find it due: the one whose write finds `tried_at` as it was. */

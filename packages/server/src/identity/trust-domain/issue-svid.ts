@@ -9,7 +9,7 @@ import type { Authorities } from './authorities.ts';
 import type { Authority } from './authority-rows.ts';
 import { readCsr } from './csr.ts';
 import { type Leaf, type LeafIssuer, signLeaf } from './leaf.ts';
-import { CLOCK_SKEW_MS, SVID_MAX_TTL_MS, trustDomainLimits } from './limits.ts';
+import { CLOCK_SKEW_MS, RENEWAL_MS, SVID_MAX_TTL_MS, trustDomainLimits } from './limits.ts';
 import { GATEHOUSE_PATH, spiffeIdOf } from './spiffe-id.ts';
 import type { TrustDomainDependencies } from './trust-domain.ts';
 import type { IssuedJwt, IssuedX509, IssueJwt, IssueX509, SvidSubject, TrustDomain } from './types.ts';
@@ -24,33 +24,33 @@ export function createIssuer(
 ): Pick<TrustDomain, 'issueX509' | 'issueJwt' | 'serverSvid'> {
   const { authorities, clock, trustDomain, recordGuarded, jwtSigner } = dependencies;
 
-  const sign = (leaf: Omit<Leaf, 'notBefore' | 'serial'>, epoch: number): IssuedX509 => {
+  const sign = (leaf: Omit<Leaf, 'notBefore' | 'serial'>, epoch: number, provenAt: number): IssuedX509 => {
     const signer = authorities.signer();
     const notAfter = seconds(Math.min(leaf.notAfter, signer.notAfter));
     const notBefore = Math.max(clock.now() - CLOCK_SKEW_MS, signer.certificate.validFromDate.getTime());
-    const der = signLeaf({ ...leaf, notAfter, notBefore, serial: serialOf(epoch) }, issuerOf(signer));
+    const der = signLeaf({ ...leaf, notAfter, notBefore, serial: serialOf(epoch, provenAt) }, issuerOf(signer));
     return { spiffeId: leaf.uri, chain: [der, signer.der], notAfter, thumbprint: hash('sha256', der, 'base64url') };
   };
 
   return {
-    async issueX509({ subject, csr, via, expiresAt }: IssueX509) {
+    async issueX509({ subject, csr, via, provenAt = clock.now() }: IssueX509) {
       const { spki } = readCsr(csr);
       const grounds = groundsOf(dependencies, subject);
       await authorities.ensure();
-      const notAfter = endOf(clock.now(), SVID_MAX_TTL_MS, grounds, expiresAt);
-      const issued = sign({ spki, uri: spiffeIdOf(subject), notAfter }, grounds.epoch);
+      const notAfter = endOf(clock.now(), SVID_MAX_TTL_MS, grounds, provenAt);
+      const issued = sign({ spki, uri: spiffeIdOf(subject), notAfter }, grounds.epoch, provenAt);
       if (issued.notAfter <= clock.now()) throw overdue(authorities.signer().notAfter);
       await record(recordGuarded, grounds, issued.spiffeId, [
         `X.509-SVID ${issued.thumbprint} until ${new Date(issued.notAfter).toISOString()}, via ${via}, epoch ${grounds.epoch}`,
       ]);
       return issued;
     },
-    async issueJwt({ subject, audience, via, ttlSeconds = trustDomainLimits.jwtSvidTtlSeconds, expiresAt }: IssueJwt) {
+    async issueJwt({ subject, audience, via, ttlSeconds = trustDomainLimits.jwtSvidTtlSeconds, provenAt }: IssueJwt) {
       checkAudience(audience);
       const grounds = groundsOf(dependencies, subject);
       const now = clock.now();
       const life = Math.min(ttlSeconds, trustDomainLimits.jwtSvidMaxTtlSeconds) * 1000;
-      const end = seconds(endOf(now, life, grounds, expiresAt));
+      const end = seconds(endOf(now, life, grounds, provenAt ?? now));
       const sub = spiffeIdOf(subject);
       const { kid, key } = jwtSigner();
       const claims = {
@@ -79,7 +79,7 @@ export function createIssuer(
         ips: ips.map(addressBytes),
         notAfter: clock.now() + SVID_MAX_TTL_MS,
       };
-      const issued = sign(leaf, 0);
+      const issued = sign(leaf, 0, clock.now());
       const isSigned = () => issued.chain.slice(1).every((each) => authorities.isKnown(each));
       return { ...issued, privateKey, isSigned };
     },
@@ -160,8 +160,17 @@ async function record(recordGuarded: RecordGuarded, grounds: Grounds, by: string
   throw changed(written.failed);
 }
 
-function endOf(now: number, lifeMs: number, { end }: Grounds, expiresAt = Number.MAX_SAFE_INTEGER): number {
-  return Math.min(now + lifeMs, end, expiresAt);
+/** INVARIANT: however often an SVID is got with the one before, none of them outlives what was proven first by this much. */
+function endOf(now: number, lifeMs: number, { end }: Grounds, provenAt: number): number {
+  const last = provenAt + RENEWAL_MS;
+  // Certificates count in whole seconds: one of less is none.
+  if (last < now + 1_000)
+    throw new GatehouseError(
+      'forbidden',
+      'svid.prove-again',
+      `It is ${trustDomainLimits.svidRenewalSeconds / 3_600} hours since you have proven yourself with anything but an SVID, which is the longest that SVIDs are renewed with each other. Prove yourself with your key (clientAssertion in the body), an access token or an outside proof; then SVIDs are renewed again.`,
+    );
+  return Math.min(now + lifeMs, end, last);
 }
 
 /** Certificates and tokens count in whole seconds; rounding must never lengthen. */
@@ -173,19 +182,22 @@ function issuerOf({ leafIssuer }: Authority): LeafIssuer {
 }
 
 /**
- * RFC 5280 §4.1.2.2: positive and unique, at most 20 bytes; 13 of them random. The agent's epoch stands in front, so that an SVID from
- * before a kill is known as such from itself.
+ * RFC 5280 §4.1.2.2: positive and unique, at most 20 bytes; 8 of them random. In front stand the agent's epoch, so that an SVID from before a
+ * kill is known as such from itself, and when what it rests on was proven, in seconds since the epoch.
  */
-function serialOf(epoch: number): Buffer {
+function serialOf(epoch: number, provenAt: number): Buffer {
   const serial = Buffer.alloc(20);
-  serial[0] = 0x01;
+  serial[0] = 0x02;
   serial.writeUIntBE(epoch, 1, 6);
-  randomFillSync(serial, 7);
+  serial.writeUIntBE(Math.floor(provenAt / 1_000), 7, 5);
+  randomFillSync(serial, 12);
   return serial;
 }
 
-export function epochOf(serial: Buffer): number | undefined {
-  return serial.length === 20 && serial[0] === 0x01 ? serial.readUIntBE(1, 6) : undefined;
+/** What the serial number of one of our own SVIDs says; undefined for those of other versions. */
+export function readSerial(serial: Buffer): { epoch: number; provenAt: number } | undefined {
+  if (serial.length !== 20 || serial[0] !== 0x02) return undefined;
+  return { epoch: serial.readUIntBE(1, 6), provenAt: serial.readUIntBE(7, 5) * 1_000 };
 }
 
 const MAX_AUDIENCE_CHARS = 1_024;

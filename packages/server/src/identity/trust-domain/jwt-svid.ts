@@ -49,7 +49,10 @@ export function verifyJwt(
   if (path === '') throw refused('jwt', 'its sub is that of a trust domain, and not of anybody in it');
   const bundle = bundleOf(trustDomain);
   if (!bundle)
-    throw refused('trust-domain', `its trust domain ${trustDomain} is neither ours nor one that we federate with`);
+    throw refused(
+      'trust-domain',
+      `its trust domain ${trustDomain} is neither ours nor one that we federate with and have a bundle of`,
+    );
   const found = typeof header.kid === 'string' ? bundle.jwtKeys.get(header.kid) : undefined;
   if (!found) throw refused('untrusted', `its kid names no JWT-SVID key of the trust domain ${trustDomain}`);
   if (!found.algorithms.includes(algorithm)) throw refused('jwt', 'its alg does not fit its key');

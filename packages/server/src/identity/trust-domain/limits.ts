@@ -2,6 +2,8 @@
 export const trustDomainLimits = {
   /** Life of an X.509-SVID: there is no revocation list, so it is what a stolen one is good for elsewhere. */
   x509SvidTtlSeconds: 3_600,
+  /** A chain of SVIDs of which each was got with the one before: then whoever renews proves itself otherwise again. A stolen one lives no longer. */
+  svidRenewalSeconds: 24 * 3_600,
   /** Life of a JWT-SVID unless a longer one is asked for: whoever sees it can use it. */
   jwtSvidTtlSeconds: 300,
   /** The longest life of a JWT-SVID that can be asked for. */
@@ -12,6 +14,8 @@ export const trustDomainLimits = {
   bundleRefreshHintSeconds: 300,
   /** Refresh hints before a new root or key signs: federated domains have then fetched it several times. */
   bundlePublishHints: 5,
+  /** While a foreign endpoint does not answer, its last bundle counts for so long (or three of its refresh hints, if that is longer), and then for nothing. */
+  bundleStaleSeconds: 24 * 3_600,
   /** Bytes of a foreign bundle. */
   bundleBytes: 256 * 1024,
   /** Keys in a foreign bundle: each is tried, and parsed at every start. */
@@ -29,6 +33,7 @@ export const trustDomainLimits = {
 };
 
 export const SVID_MAX_TTL_MS = trustDomainLimits.x509SvidTtlSeconds * 1_000;
+export const RENEWAL_MS = trustDomainLimits.svidRenewalSeconds * 1_000;
 /** How long a new root, intermediate or JWT key is published before it signs. */
 export const PUBLISH_LEAD_MS =
   trustDomainLimits.bundlePublishHints * trustDomainLimits.bundleRefreshHintSeconds * 1_000;

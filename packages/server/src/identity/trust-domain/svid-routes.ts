@@ -59,8 +59,8 @@ interface Proven {
   via: string;
   /** Uses up what was proven with. */
   use?: () => Promise<void>;
-  /** An SVID that another one renews does not outlive what that one could. */
-  expiresAt?: number;
+  /** Of one who comes with an SVID: when it proved itself otherwise. What it gets does not outlive that for ever. */
+  provenAt?: number | undefined;
 }
 
 export function createSvidRoutes(dependencies: SvidRouteDependencies): Pick<TrustDomain, 'handle' | 'issuancePaths'> {
@@ -77,7 +77,7 @@ export function createSvidRoutes(dependencies: SvidRouteDependencies): Pick<Trus
   };
 
   const x509 = async (body: z.output<typeof svidBodies.x509>, proven: Proven): Promise<X509SvidAnswer> => {
-    const { subject, via, expiresAt, use } = proven;
+    const { subject, via, provenAt, use } = proven;
     allow(nameOf(subject));
     if (use) {
       // A request that cannot be answered uses nothing up.
@@ -88,7 +88,7 @@ export function createSvidRoutes(dependencies: SvidRouteDependencies): Pick<Trus
       subject,
       csr: body.csr,
       via,
-      ...(expiresAt !== undefined && { expiresAt }),
+      provenAt,
     });
     return {
       spiffeId: issued.spiffeId,
@@ -99,7 +99,7 @@ export function createSvidRoutes(dependencies: SvidRouteDependencies): Pick<Trus
   };
 
   const jwt = async (body: z.output<typeof svidBodies.jwt>, proven: Proven): Promise<JwtSvidAnswer> => {
-    const { subject, via, expiresAt, use } = proven;
+    const { subject, via, provenAt, use } = proven;
     allow(nameOf(subject));
     await use?.();
     return trustDomain.issueJwt({
@@ -107,7 +107,7 @@ export function createSvidRoutes(dependencies: SvidRouteDependencies): Pick<Trus
       audience: body.audience,
       via,
       ...(body.ttlSeconds !== undefined && { ttlSeconds: body.ttlSeconds }),
-      ...(expiresAt !== undefined && { expiresAt }),
+      provenAt,
     });
   };
 
@@ -205,7 +205,8 @@ async function prove(
   if (authorization !== undefined) return byToken(dependencies, request, authorization, base + path);
   if (proof !== undefined) return byWorkload(dependencies, request, path, proof);
   const { certificate, problem } = await peers.of(request);
-  if (certificate?.principal?.kind === 'workload') return byWorkload(dependencies, request, path);
+  if (certificate?.principal?.kind === 'workload')
+    return { ...(await byWorkload(dependencies, request, path)), provenAt: certificate.svid.provenAt ?? 0 };
   if (certificate) return bySvid(dependencies, certificate.svid);
   throw unauthenticated(
     publicUrl,
@@ -292,7 +293,7 @@ const nameOf = (subject: SvidSubject) =>
 
 const invalid = (code: string, message: string) => new CredentialError('invalid_token', code, message);
 
-/** Renewal: the same name again. The old one is refused from the moment at which its agent or task is stopped. */
+/** Renewal: the same name again, for as long as the chain of them may last. The old one is refused from the moment at which its agent or task is stopped. */
 async function bySvid({ trustDomain, registry }: SvidRouteDependencies, svid: VerifiedSvid): Promise<Proven> {
   const principal = trustDomain.principalOf(svid.spiffeId);
   if (principal?.kind !== 'agent')
@@ -305,7 +306,7 @@ async function bySvid({ trustDomain, registry }: SvidRouteDependencies, svid: Ve
   if (why !== undefined) throw new GatehouseError('forbidden', 'svid.refused', `The SVID is refused: ${why}.`);
   const agent = registry.snapshot().agents.get(principal.name) as Agent;
   const task = principal.task === null ? null : ((await registry.task(principal.task)) ?? null);
-  return { subject: { agent: standing(agent), task }, via: 'x509-svid' };
+  return { subject: { agent: standing(agent), task }, via: 'x509-svid', provenAt: svid.provenAt ?? 0 };
 }
 
 function standing(agent: Agent): Agent {

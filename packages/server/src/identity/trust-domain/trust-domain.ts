@@ -7,7 +7,7 @@ import { whyChainStopped } from '../tokens/chain.ts';
 import { openAuthorities } from './authorities.ts';
 import { makeBundle, type SpiffeBundle } from './bundle.ts';
 import { openFederation } from './federation.ts';
-import { createIssuer, epochOf } from './issue-svid.ts';
+import { createIssuer, readSerial } from './issue-svid.ts';
 import { verifyJwt } from './jwt-svid.ts';
 import { CLOCK_SKEW_MS, PUBLISH_LEAD_MS, trustDomainLimits } from './limits.ts';
 import { principalOfPath } from './spiffe-id.ts';
@@ -106,15 +106,16 @@ export async function openTrustDomain(dependencies: TrustDomainDependencies): Pr
       return verifyChain(chain, { bundleOf: bundleOf(keys), now: clock.now() });
     });
     const { spiffeId, notAfter, thumbprint, publicKey, serial, path } = verified;
-    const svid = { spiffeId, trustDomain: verified.trustDomain, notAfter, thumbprint, publicKey };
-    if (verified.trustDomain !== trustDomain) return svid;
+    const from = verified.trustDomain;
+    const validUntil = Math.min(verified.validUntil, from === trustDomain ? Infinity : federation.trustedUntil(from));
+    const svid = { spiffeId, trustDomain: from, notAfter, validUntil, thumbprint, publicKey };
+    if (from !== trustDomain) return svid;
     // A root cannot take back what it has signed; here a destroyed intermediate is nobody's, at once.
     const known = (intermediate: Buffer) => authorities.isKnown(intermediate);
     if (!verified.intermediates.every(known) && !((await lookAgain()) && verified.intermediates.every(known)))
       throw refused('untrusted', 'the intermediate that signed it was destroyed');
     const kind = principalOfPath(path)?.kind;
-    const epoch = kind === 'agent' || kind === 'workload' ? epochOf(serial) : undefined;
-    return { ...svid, ...(epoch !== undefined && { epoch }) };
+    return kind === 'agent' || kind === 'workload' ? { ...svid, ...readSerial(serial) } : svid;
   }
 
   async function verifyJwtSvid(token: string, audience: string): Promise<VerifiedJwtSvid> {

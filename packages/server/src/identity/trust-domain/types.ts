@@ -20,8 +20,8 @@ export interface IssueX509 {
   csr: string | Uint8Array;
   /** How the agent has proven itself, for the record: `private_key_jwt`, `access_token`, `x509-svid` … */
   via: string;
-  /** Milliseconds since the epoch; only ever shortens. */
-  expiresAt?: number;
+  /** When it last proved itself otherwise than with an SVID, in milliseconds since the epoch; without it: now. */
+  provenAt?: number | undefined;
 }
 
 export interface IssuedX509 {
@@ -39,7 +39,7 @@ export interface IssueJwt {
   audience: string[];
   via: string;
   ttlSeconds?: number;
-  expiresAt?: number;
+  provenAt?: number | undefined;
 }
 
 export interface IssuedJwt {
@@ -50,6 +50,8 @@ export interface IssuedJwt {
 
 export interface VerifiedX509Svid extends VerifiedSvid {
   trustDomain: string;
+  /** Until then the chain needs not be verified again: the end of its first certificate or, of another trust domain, of the trust in its bundle. */
+  validUntil: number;
   /** SHA-256 of the leaf certificate, base64url: what `cnf` has as `x5t#S256` (RFC 8705 §3.1). */
   thumbprint: string;
   /** SubjectPublicKeyInfo of the leaf. */

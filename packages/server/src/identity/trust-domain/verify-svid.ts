@@ -11,6 +11,8 @@ export interface VerifiedChain {
   trustDomain: string;
   path: string;
   notAfter: number;
+  /** When the first certificate of its path ends, the root's included. */
+  validUntil: number;
   thumbprint: string;
   publicKey: KeyObject;
   serial: Buffer;
@@ -40,13 +42,17 @@ export async function verifyChain(
   if (path === '') throw refused('leaf', 'its SPIFFE ID has no path, as only a signing certificate’s has');
   const bundle = bundleOf(trustDomain);
   if (!bundle)
-    throw refused('trust-domain', `its trust domain ${trustDomain} is neither ours nor one that we federate with`);
-  const intermediates = pathTo(bundle, leaf, rest, now);
+    throw refused(
+      'trust-domain',
+      `its trust domain ${trustDomain} is neither ours nor one that we federate with and have a bundle of`,
+    );
+  const { intermediates, validUntil } = pathTo(bundle, leaf, rest, now);
   return {
     spiffeId,
     trustDomain,
     path,
     notAfter: leaf.node.validToDate.getTime(),
+    validUntil,
     thumbprint: hash('sha256', leaf.der, 'base64url'),
     publicKey: leaf.node.publicKey,
     serial: leaf.serial,
@@ -108,23 +114,25 @@ function pathTo(
   leaf: Certificate,
   presented: Certificate[],
   now: number,
-): Buffer[] {
-  const path: Buffer[] = [];
+): { intermediates: Buffer[]; validUntil: number } {
+  const intermediates: Buffer[] = [];
   let below = leaf;
+  let validUntil = Infinity;
   const left = [...presented];
   for (;;) {
     checkTime(below.node, now);
+    validUntil = Math.min(validUntil, below.node.validToDate.getTime());
     const root = roots.find(({ certificate }) => isIssuedBy(below.node, certificate));
     if (root) {
       checkTime(root.certificate, now);
-      checkAuthority(read(root.der), path.length, trustDomain);
-      return path;
+      checkAuthority(read(root.der), intermediates.length, trustDomain);
+      return { intermediates, validUntil: Math.min(validUntil, root.certificate.validToDate.getTime()) };
     }
     const at = left.findIndex(({ node }) => isIssuedBy(below.node, node));
     const [issuer] = at === -1 ? [] : left.splice(at, 1);
     if (!issuer) throw refused('untrusted', `it does not lead to a root of the trust domain ${trustDomain}`);
-    checkAuthority(issuer, path.length, trustDomain);
-    path.push(issuer.der);
+    checkAuthority(issuer, intermediates.length, trustDomain);
+    intermediates.push(issuer.der);
     below = issuer;
   }
 }

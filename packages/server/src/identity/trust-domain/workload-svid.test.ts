@@ -11,6 +11,7 @@ import { type ForeignIssuer, openForeignIssuer } from '../testing/foreign-issuer
 import { agentManifest, type House, openHouse } from '../testing/house.ts';
 import { assertCleanLog } from '../testing/refusals.ts';
 import { createCsr } from '../testing/svid-client.ts';
+import { trustDomainLimits } from './limits.ts';
 
 const BY = 'person:owner@example.test';
 const HOUR_MS = 3_600_000;
@@ -121,6 +122,16 @@ onEachDatabase('a workload', (database) => {
 
     const given = await post('/svid/jwt', { audience: ['https://elsewhere.test'], proof: await proof() });
     assert.equal(decodeJwt(given.body.token as string).sub, ID);
+  });
+
+  /** @proves spiffe.renewal-bound */
+  test('renews it for a day after its proof, and then no more without another', async () => {
+    const { epoch } = await house.registry.activeWorkload('tickets');
+    const provenAt = Date.now() - trustDomainLimits.svidRenewalSeconds * 1000;
+    const old = await house.authority.issue({ uris: [ID], epoch, provenAt });
+    assert.equal(outcome(await x509({}, old)), '403 svid.prove-again');
+    assert.equal(outcome(await jwt(old)), '403 svid.prove-again');
+    assert.equal(outcome(await x509({ proof: await proof() }, old)), 200);
   });
 
   test('loses no proof to a request that cannot be answered, nor by reading bundles', async () => {

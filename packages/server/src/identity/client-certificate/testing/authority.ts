@@ -22,6 +22,8 @@ export interface LeafOptions {
   isAuthority?: boolean;
   /** Of the agent that it names, when it was made; the trust domain writes it into the serial number. */
   epoch?: number;
+  /** When what it rests on was proven; as above. */
+  provenAt?: number;
 }
 
 export interface IssuedCertificate {
@@ -36,7 +38,10 @@ const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as con
 const HOUR_MS = 3_600_000;
 
 /** Of a trust domain that nobody here knows, whatever its name. */
-export async function createAuthority(trustDomain: string): Promise<Authority> {
+export async function createAuthority(
+  trustDomain: string,
+  { intermediateEndsAt = Date.now() + 24 * HOUR_MS } = {},
+): Promise<Authority> {
   const domain = new x509.SubjectAlternativeNameExtension([{ type: 'url', value: `spiffe://${trustDomain}` }]);
   const [rootKeys, keys] = await Promise.all([generateKeys(), generateKeys()]);
   const common = { notBefore: new Date(Date.now() - HOUR_MS), notAfter: new Date(Date.now() + 24 * HOUR_MS) };
@@ -50,6 +55,7 @@ export async function createAuthority(trustDomain: string): Promise<Authority> {
   });
   const intermediate = await x509.X509CertificateGenerator.create({
     ...common,
+    notAfter: new Date(intermediateEndsAt),
     serialNumber: '02',
     subject: `CN=intermediate of ${trustDomain}`,
     issuer: root.subject,
@@ -87,7 +93,7 @@ const generateKeys = () => crypto.subtle.generateKey(ALGORITHM, true, ['sign', '
 const signs = new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true);
 
 async function issue(
-  { uris = [], dns = [], notBefore, notAfter, isAuthority = false, epoch = 1 }: LeafOptions = {},
+  { uris = [], dns = [], notBefore, notAfter, isAuthority = false, epoch = 1, provenAt = Date.now() }: LeafOptions = {},
   issuer: x509.X509Certificate,
   signingKey: CryptoKey,
 ): Promise<IssuedCertificate> {
@@ -97,7 +103,9 @@ async function issue(
     ...dns.map((value) => ({ type: 'dns', value }) as const),
   ];
   const leaf = await x509.X509CertificateGenerator.create({
-    serialNumber: `01${epoch.toString(16).padStart(12, '0')}${randomBytes(13).toString('hex')}`,
+    serialNumber: `02${epoch.toString(16).padStart(12, '0')}${Math.floor(provenAt / 1000)
+      .toString(16)
+      .padStart(10, '0')}${randomBytes(8).toString('hex')}`,
     subject: 'O=test',
     issuer: issuer.subjectName,
     notBefore: new Date(notBefore ?? Date.now() - 60_000),

@@ -11,7 +11,7 @@ export async function createRoot(trustDomain: string) {
     keys,
     signingAlgorithm: ECDSA_P256,
     notBefore: new Date(now - 60_000),
-    notAfter: new Date(now + 86_400_000),
+    notAfter: new Date(now + 10 * 86_400_000),
     extensions: [
       new x509.BasicConstraintsExtension(true, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign, true),
