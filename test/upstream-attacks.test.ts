@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { after, before, test } from 'node:test';
 import type { ManifestInput, UpstreamAuthorization } from '@gatehouse/protocol';
 import { openConnect } from './support/connect-browser.ts';
@@ -66,7 +68,7 @@ function answer(request: IncomingMessage, response: ServerResponse, body: string
   if (path.startsWith('/token/'))
     return void json({
       access_token: `token-of-${name}-${hits.length}`,
-      token_type: 'Bearer',
+      token_type: name === 'bound' ? 'DPoP' : 'Bearer',
       ...(personal.includes(name) && { refresh_token: `refresh-of-${name}` }),
     });
   if (!path.startsWith('/mcp/')) return void response.writeHead(404).end();
@@ -96,10 +98,10 @@ function answer(request: IncomingMessage, response: ServerResponse, body: string
 }
 
 /** Connected by a person. */
-const personal = ['mixed', 'no-pkce', ...Object.keys(endpoints), 'moves', 'changes', 'switches'];
+const personal = ['mixed', 'no-pkce', ...Object.keys(endpoints), 'moves', 'changes', 'switches', 'late'];
 const names = [
   ...['metadata', 'private', 'other', 'resource', 'issuer', 'huge', 'redirect', 'greedy', 'never', 'away'],
-  ...['plain', 'escaped', 'encoded', 'streamed', 'secret', 'pinned', 'unbound', ...personal],
+  ...['plain', 'escaped', 'encoded', 'streamed', 'secret', 'pinned', 'unbound', 'bound', ...personal],
 ];
 
 const authorization = (name: string): UpstreamAuthorization =>
@@ -274,6 +276,22 @@ test('a refresh token goes to no other authorization server than its own, though
   assert.deepEqual(hitsOf('/token/switched'), []);
   assert.equal(hitsOf('/token/switches').length, before);
   assert.ok(hits.every(({ path, body }) => path === '/token/switches' || !body.includes('refresh-of-switches')));
+});
+
+/** @proves upstream.bound-token */
+test('a token that is bound to a key, though none was given, is not used', async () => {
+  assert.match(await problemOf('bound'), /gave a bound token that nobody asked for/);
+  assert.ok(sentTo('/mcp/bound').every((sent) => sent === undefined));
+});
+
+test('a way back that was waited for too long leads nowhere, and its code to no token endpoint', async () => {
+  const back = await wayBack('late');
+  const database = new DatabaseSync(join(workspace.dataDir, 'gatehouse.db'));
+  database.exec('pragma busy_timeout = 5000');
+  assert.equal(database.prepare('update upstream_connects set expires_at = 1').run().changes >= 1, true);
+  database.close();
+  assert.equal((await back()).status, 410);
+  assert.deepEqual(hitsOf('/token/late'), []);
 });
 
 /** @proves upstream.bound-token */

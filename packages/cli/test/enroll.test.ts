@@ -64,6 +64,12 @@ describe('gatehouse agent enroll', () => {
     const again = await enrol('--key-file', `${keyFile}.other`);
     assert.notEqual(again.code, 0);
     assert.doesNotMatch(again.stderr + enrolled.stdout + enrolled.stderr, new RegExp(token));
+    // The token where its file is meant: said again in no part.
+    const misused = await agent().run('agent', 'enroll', agentName, '--join-token', token);
+    assert.equal(misused.code, 66);
+    assert.match(misused.stderr, /names the file.*ENOENT.*revoke it/s);
+    for (let at = 0; at + 8 <= token.length; at++)
+      assert.ok(!(misused.stdout + misused.stderr).includes(token.slice(at, at + 8)), 'not even a part');
   });
 
   it('enrols by the token of a platform, and refuses one that no rule takes, or two proofs', async (t) => {
@@ -119,6 +125,18 @@ describe('an agent without a key', () => {
     assert.equal(existsSync(keyFile), false);
     const { items } = await workspace.operator('GET /records', { query: { operation: 'task.end' } });
     assert.equal(items.length, 1);
+    // The platform's token would make the command the whole agent, and not one task of it.
+    const job = { GATEHOUSE_ID_TOKEN: await outsideToken(), CI_TOKEN: await outsideToken() };
+    for (const [identity, hidden] of [
+      ['gitlab', job.GATEHOUSE_ID_TOKEN],
+      ['env:CI_TOKEN', job.CI_TOKEN],
+    ] as const) {
+      const show = ['--no-redact', '--', process.execPath, '-e', 'console.log(JSON.stringify(process.env))'];
+      const shown = await agent(job).run('exec', ...of, '--identity', identity, ...show);
+      assert.equal(shown.code, 0, shown.stderr);
+      assert.match(shown.stdout, /GATEHOUSE_TASK/);
+      assert.ok(!shown.stdout.includes(hidden), identity);
+    }
     const none = await agent().run('token', ...of, '--identity', 'env:CI_TOKEN');
     assert.match(none.stderr, /no JWT in the variable CI_TOKEN/);
   });

@@ -112,6 +112,11 @@ async function proofOf(options: Options): Promise<EnrolmentProof | undefined> {
   return { token: sources[kind]() };
 }
 
+const codeOf = (cause: unknown) => {
+  const { code } = cause as { code?: unknown };
+  return typeof code === 'string' ? ` (${code})` : '';
+};
+
 /** From a file or standard input, and never from the command line, which everybody on the machine can read. */
 async function secretOf(where: string, flag: string): Promise<string> {
   let text = '';
@@ -122,7 +127,8 @@ async function secretOf(where: string, flag: string): Promise<string> {
     throw new CliFailure(
       'noInput',
       'enroll.no-token',
-      `${flag} names the file that the token is in, or - for standard input; "${where.slice(0, 20)}…" cannot be read.`,
+      // What was given may be the token itself, by mistake: it is not said again.
+      `${flag} names the file that the token is in, or - for standard input; what it names cannot be read${codeOf(cause)}. If you gave the token itself, take it for known: revoke it, and make another.`,
       { cause },
     );
   }

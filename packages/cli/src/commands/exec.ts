@@ -30,7 +30,9 @@ export const exec: Run<Options> = async ({ args: [command, ...args], options, ou
   // Before the command: one that gets no task is not run at all.
   const task = await gate.task();
   const proxy = await startExecProxy(gate, note);
-  const env = environmentOf({ ...process.env }, { mcpUrl: proxy.mcpUrl, url: setup.url, task: task.id });
+  const { kind, of } = setup.identity;
+  const given = kind === 'env' ? { ...process.env, [of]: undefined } : { ...process.env };
+  const env = environmentOf(given, { mcpUrl: proxy.mcpUrl, url: setup.url, task: task.id });
   const secrets = () => [proxy.secret, ...gate.tokens()];
   let code = 1;
   try {

@@ -69,12 +69,21 @@ test('one entry that cannot be done leaves all as they were, and is named', asyn
 });
 
 test('an agent that was killed comes back only by an act that says so, and never starts a task meanwhile', async () => {
-  await using workspace = await openCrowd(['agent-a']);
+  await using workspace = await openCrowd(['agent-a', 'agent-b']);
   const { registry } = workspace;
   await registry.setAgentState('agent-a', 'suspended', by, { killed: true });
   await assert.rejects(registry.bulk.startTasks([{ agent: 'agent-a', details }], by), { message: /was killed/ });
   await registry.bulk.setAgentStates(['agent-a'], 'suspended', by);
   assert.ok(registry.snapshot().agents.get('agent-a')?.killedAt, 'suspending again does not undo the kill');
+  await registry.setAgentState('agent-b', 'suspended', by, { killed: true });
+  await registry.bulk.setAgentStates(['agent-b'], 'retired', by);
+  const [kept] = await workspace.storage.db
+    .selectFrom('agents')
+    .select(['state', 'killed_at'])
+    .where('name', '=', 'agent-b')
+    .execute();
+  assert.equal(kept?.state, 'retired');
+  assert.ok(kept?.killed_at, 'nor does retiring: what was killed stays known as killed');
   await registry.bulk.setAgentStates(['agent-a'], 'active', by);
   assert.equal(registry.snapshot().agents.get('agent-a')?.killedAt, null);
   const last = (await workspace.records()).at(-1);

@@ -56,6 +56,68 @@ describe('a hostile token', () => {
     assert.equal((await vouch(await issuer.sign({ sub: 'run' }))).rule.agent, 'agent-ci-prod');
   });
 
+  describe('that more than one rule fits', () => {
+    /** As nobody can apply it: as the rules of two replicas might be for a moment, or of an older version. */
+    async function insert(name: string, change: object): Promise<void> {
+      const manifest = {
+        kind: 'TrustRule',
+        name,
+        issuer: { type: 'oidc', url: issuer.url, allowPrivateAddress: true },
+        claims: { sub: 'both' },
+        agent: 'agent-ci-prod',
+        state: 'active',
+        ...change,
+      };
+      const body = JSON.stringify({ manifest, appliedBy: 'gatehouse' });
+      await house.storage.transaction(async (transaction) => {
+        const row = { kind: 'TrustRule', name, body, updated_at: house.clock.now() };
+        await transaction.insertInto('objects').values(row).execute();
+        await house.storage.announce(transaction, 'object', `TrustRule/${name}`, house.clock.now());
+      });
+      await house.settled();
+    }
+    async function remove(...names: string[]): Promise<void> {
+      await house.storage.transaction(async (transaction) => {
+        await transaction.deleteFrom('objects').where('kind', '=', 'TrustRule').where('name', 'in', names).execute();
+        for (const name of names)
+          await house.storage.announce(transaction, 'object', `TrustRule/${name}`, house.clock.now());
+      });
+      await house.settled();
+    }
+    const use = (token: string, key: string) =>
+      vouch(token).then((found) => house.storage.transaction((transaction) => found.use(transaction, key)));
+
+    /** @proves federation.exclusive */
+    test('stands for nobody where they name different principals, says so to an operator, and is recorded', async () => {
+      await house.apply(agentManifest('agent-other-prod'));
+      await insert('one', {});
+      await insert('two', { agent: 'agent-other-prod' });
+      const token = await issuer.sign({ sub: 'both' });
+      await assert.rejects(vouch(token), { code: 'trust.ambiguous' });
+      const { match, problem } = await house.identity.federation.explain({ token });
+      assert.equal(match, null);
+      assert.match(String(problem), /Ambiguous: one and two/);
+      const [record] = (await house.records('trust.ambiguous')).slice(-1);
+      assert.match(record?.changes.join() ?? '', /rules: one, two/);
+      await remove('one', 'two');
+    });
+
+    test('is taken again with its key only where all of them say so', async () => {
+      await insert('one', { reuse: 'same-key' });
+      await insert('two', { reuse: 'same-key' });
+      const often = await issuer.sign({ sub: 'both' });
+      await use(often, 'key 1');
+      await use(often, 'key 1');
+      await assert.rejects(use(often, 'key 2'), { code: /outside-token/ });
+      await remove('two');
+      await insert('two', { reuse: 'once' });
+      const once = await issuer.sign({ sub: 'both' });
+      await use(once, 'key 1');
+      await assert.rejects(use(once, 'key 1'), { code: 'outside-token.used' });
+      await remove('one', 'two');
+    });
+  });
+
   /** @proves federation.algorithms */
   test('without a signature, or with an HMAC by the public key of the issuer, is refused', async () => {
     assert.ok(!OUTSIDE_ALGORITHMS.some((algorithm) => /^(HS|none)/i.test(algorithm)));
