@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { Role } from '@gatehouse/protocol';
+import { manifest, type Role } from '@gatehouse/protocol';
 import { onEachDatabase } from '../packages/server/src/identity/people/testing/databases.ts';
 import { manifests } from './support/fixtures.ts';
 import { createScimClient } from './support/scim-client.ts';
@@ -501,7 +501,83 @@ onEachDatabase('a directory', (database) => {
     const { items } = await workspace.operator('GET /people');
     const admins = items.filter(({ roles }) => roles.includes('admin')).map(({ email }) => email);
     for (const email of admins.filter((each) => each !== 'tess@example.test')) await leave(email);
-    await assert.rejects(leave('tess@example.test'), /offboard\.last-admin/);
+    await assert.rejects(leave('tess@example.test'), /people\.last-admin/);
+  });
+
+  /** @proves people.last-admin */
+  test('no apply takes the last admin away; a directory does, and it is on record', async () => {
+    const one = (email: string, roles: Role[]) => ({ kind: 'Person' as const, email, displayName: email, roles });
+    const others = async () =>
+      (await workspace.operator('GET /people')).items
+        .filter(({ roles, source }) => source === 'manifest' && roles.includes('admin'))
+        .map(({ email }) => one(email, ['auditor']));
+    await workspace.apply([
+      { kind: 'RoleMapping', name: 'admins', group: 'Admins', roles: ['admin'] },
+      one('uma@example.test', ['admin']),
+      ...(await others()).filter(({ email }) => email !== 'uma@example.test'),
+    ]);
+    const uma = await workspace.person('uma@example.test');
+    const noAdmin = async () =>
+      (await workspace.operator('GET /actions', { query: { operation: 'people.no-admin' } })).items.length;
+    const before = await noAdmin();
+    const stepDown = [manifest.parse(one('uma@example.test', ['auditor']))];
+    for (const route of ['POST /plan', 'POST /apply'] as const)
+      await assert.rejects(uma.api(route, { body: { manifests: stepDown } }), /people\.last-admin/);
+    assert.equal(await noAdmin(), before);
+
+    // An admin by a group of the directory is one: uma may go now, and then the directory takes the other.
+    const { body: vera } = await scim('POST', '/Users', user('vera@example.test'));
+    const { body: walt } = await scim('POST', '/Users', user('walt@example.test'));
+    const members = (...ids: string[]) =>
+      patch({ op: 'replace', path: 'members', value: ids.map((value) => ({ value })) });
+    const { body: admins } = await scim('POST', '/Groups', {
+      schemas: ['urn:ietf:params:scim:schemas:core:2.0:Group'],
+      displayName: 'Admins',
+      members: [{ value: vera.id }],
+    });
+    await uma.api('POST /apply', { body: { manifests: stepDown } });
+    assert.equal((await scim('PATCH', `/Groups/${admins.id}`, members(walt.id))).status, 200);
+    assert.equal(await noAdmin(), before, 'handed on within the group');
+    const moved = await scim('PUT', `/Users/${walt.id}`, user('walter@example.test'));
+    assert.equal(moved.status, 200, JSON.stringify(moved.body));
+    assert.deepEqual([await noAdmin(), (await person('walter@example.test')).roles], [before, ['admin']]);
+    const gone = await scim('PATCH', `/Users/${walt.id}`, patch({ op: 'replace', path: 'active', value: false }));
+    assert.equal(gone.status, 200);
+    assert.equal(await noAdmin(), before + 1);
+    assert.deepEqual((await person('walter@example.test')).roles, []);
+    // The way out: the operator of the server's host.
+    await workspace.apply([one('uma@example.test', ['admin'])]);
+    await assert.rejects(uma.api('POST /apply', { body: { manifests: stepDown } }), /people\.last-admin/);
+  });
+
+  /** @proves people.successor */
+  test('nobody has somebody leave and takes their agents over', async () => {
+    const one = (email: string, roles: Role[], more: object = {}) => ({
+      kind: 'Person' as const,
+      email,
+      displayName: email,
+      roles,
+      ...more,
+    });
+    await workspace.apply([
+      one('xena@example.test', ['security', 'owner', 'approver']),
+      one('yuri@example.test', ['owner']),
+      agent('yuris', 'yuri@example.test'),
+    ]);
+    const xena = await workspace.person('xena@example.test');
+    const leave = (body: object) =>
+      xena.api('POST /people/:email/offboard', { params: { email: 'yuri@example.test' }, body });
+    await assert.rejects(leave({ successor: 'xena@example.test' }), /403 offboard\.successor-oneself/);
+    assert.equal((await person('yuri@example.test')).departed, null, 'nothing was done');
+    const left = await leave({});
+    assert.deepEqual([left.successor, left.suspended], [null, ['yuris']]);
+    await assert.rejects(leave({ successor: 'xena@example.test' }), /offboard\.successor-oneself/, 'nor afterwards');
+    // Somebody else may name them.
+    const settled = await workspace.operator('POST /people/:email/offboard', {
+      params: { email: 'yuri@example.test' },
+      body: { successor: 'xena@example.test' },
+    });
+    assert.deepEqual(settled.handedOver, ['yuris']);
   });
 
   test('what is larger than its limit is refused', async () => {

@@ -58,6 +58,17 @@ export const people: Requirement[] = [
     source: 'docs/how-to/company-sign-in.md',
   },
   {
+    id: 'people.last-admin',
+    promise:
+      'No apply and no offboarding leaves nobody with the role admin; a change by the directory or a provider that does is on record',
+    source: 'docs/explanation/roles.md',
+  },
+  {
+    id: 'people.successor',
+    promise: 'Nobody has somebody leave and names themselves to take their agents over',
+    source: 'docs/explanation/roles.md',
+  },
+  {
     id: 'people.challenge-flood',
     promise: 'Whoever asks for sign-in challenges without end displaces their own, and nobody else’s',
     source: 'docs/reference/limits.md',

@@ -41,6 +41,13 @@ export async function offboard(
       'offboard.successor',
       `${wanted} can't take the agents over: name somebody else who is here.`,
     );
+  // Who may have somebody leave may not give themselves what that one could do: it takes another person to name them.
+  if (wanted !== undefined && by === `person:${wanted}`)
+    throw new GatehouseError(
+      'forbidden',
+      'offboard.successor-oneself',
+      'Nobody makes themselves the successor. Name another person, or have somebody else offboard them and name you.',
+    );
   const successor = [wanted, directory.get(email)?.departed?.successor, directory.get(email)?.successor].find(
     (one): one is string => typeof one === 'string' && one !== email && present.has(one),
   );

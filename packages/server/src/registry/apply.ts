@@ -5,6 +5,7 @@ import { changeKeys } from './agent-keys.ts';
 import { checkWorkspace, invalidManifests } from './check-workspace.ts';
 import { announce, type ChangeSet, type Context, emptyChangeSet, flush, lines, raise, showOwn } from './context.ts';
 import { inWords } from './differences.ts';
+import { hasAdmin, keepAnAdmin } from './last-admin.ts';
 import { effectsOf } from './merge-agent.ts';
 import { nameOf, type ObjectManifest, type PersonStanding, toObjectBody } from './objects.ts';
 import { observeWithin, rejudgeServer } from './observe.ts';
@@ -82,7 +83,7 @@ async function applyWithin(
     environmentOf: (agent) => context.keeper.snapshot().agents.get(agent)?.manifest.environment,
   });
   if (problems.length > 0) throw invalidManifests(problems);
-  checkSteps(steps, stored, objects);
+  checkSteps(steps, stored);
 
   const changes = emptyChangeSet();
   const now = context.clock.now();
@@ -98,6 +99,13 @@ async function applyWithin(
       await observeWithin(transaction, { server, served, by: options.by, now, changes, mayApprove: true });
   }
   await flush(context, transaction, changes);
+  // Only who is changed or taken away can have been the last one.
+  if (changed.some(({ before }) => before?.kind === 'Person' || before?.kind === 'RoleMapping'))
+    await keepAnAdmin(context, transaction, {
+      had: hasAdmin(stored.objects.values()),
+      by: options.by,
+      stands: false,
+    });
   await validateWithin(context, transaction, changes);
   return { steps, changes };
 }

@@ -6,6 +6,7 @@ import { columnsOf } from './apply.ts';
 import { type Context, emptyChangeSet, flush, lines, raise } from './context.ts';
 import { thumbprint } from './keys.ts';
 import type { StoredPerson } from './known-people.ts';
+import { keepAnAdmin, wasAdmin } from './last-admin.ts';
 import { fromObjectRow, type PersonStanding, type Provision, toObjectBody } from './objects.ts';
 import { agentManifestOf } from './plan.ts';
 import { endTasksOf } from './task-rows.ts';
@@ -60,6 +61,8 @@ export function createPersonChanges(context: Context): PersonChanges {
     appliedBy: string,
     record: { operation: string; by: string; changes: string[]; detail?: string },
   ): Promise<void> {
+    const before = await read(transaction, manifest.email);
+    const had = before !== undefined && (await wasAdmin(transaction, { ...before, person: before.standing }));
     const changes = emptyChangeSet();
     const now = context.clock.now();
     const body = toObjectBody({ manifest, appliedBy, person });
@@ -72,6 +75,11 @@ export function createPersonChanges(context: Context): PersonChanges {
     if (person.departed) await endTasksOf(transaction, { user: manifest.email }, 'ended', now, changes);
     changes.records.push({ ...record, changes: lines(record.changes) });
     await flush(context, transaction, changes);
+    await keepAnAdmin(context, transaction, {
+      had,
+      by: record.by,
+      stands: record.by !== 'operator' && !record.by.startsWith('person:'),
+    });
   }
 
   return {

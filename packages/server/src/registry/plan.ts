@@ -177,7 +177,7 @@ export function objectsAfter(steps: readonly Step[], stored: Stored): Map<string
 
 const KEYS = 8;
 
-export function checkSteps(steps: readonly Step[], stored: Stored, objects: ReadonlyMap<string, ObjectManifest>): void {
+export function checkSteps(steps: readonly Step[], stored: Stored): void {
   const problems: ManifestProblem[] = [];
   for (const { before, after } of steps) {
     if (after?.kind === 'Agent' && !before && stored.objects.get(`Person/${after.owner}`)?.person?.departed)
@@ -190,14 +190,5 @@ export function checkSteps(steps: readonly Step[], stored: Stored, objects: Read
         ),
       );
   }
-  const isAdmin = (manifest: Manifest) =>
-    manifest.kind === 'Person' &&
-    manifest.roles.includes('admin') &&
-    !stored.objects.get(keyOf(manifest))?.person?.departed;
-  const before = [...stored.objects.values()].map(({ manifest }) => manifest).find(isAdmin);
-  if (before && ![...objects.values()].some(isAdmin))
-    problems.push(
-      problemOf(before)('roles', 'Nobody would be left with the role admin. Give it to another person first.'),
-    );
   if (problems.length > 0) throw invalidManifests(problems);
 }

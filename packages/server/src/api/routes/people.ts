@@ -84,13 +84,6 @@ export function peopleRoutes(deps: ApiDependencies, allRoutes: () => Route[]): R
         const { email } = find(param('email'));
         if (email === caller.email)
           throw new GatehouseError('forbidden', 'offboard.oneself', 'Nobody offboards themselves. Ask somebody else.');
-        const left = [...registry.snapshot().people.values()];
-        if (!left.some((person) => person.roles.includes('admin') && person.email !== email))
-          throw new GatehouseError(
-            'conflict',
-            'offboard.last-admin',
-            'Nobody would be left with the role admin. Give it to another person first.',
-          );
         return deps.offboard(email, {
           by: caller.by,
           keepKeys: body.keepKeys,

@@ -160,6 +160,10 @@ export function createDirectory(deps: DirectoryDependencies) {
       const after = rowOf(await work(userView(before)));
       await requireFree(transaction, after, id);
       const gone: string[] = [];
+      const row = { ...before, ...after, version: before.version + 1, updated_at: clock.now() };
+      const { id: _id, ...columns } = row;
+      await transaction.updateTable('scim_users').set(columns).where('id', '=', id).execute();
+      const { left } = await follow(transaction, id, JSON.parse(after.body) as Resource, by);
       if (after.email !== before.email) {
         // Another address is another person here: what hangs on the old one does not move by itself.
         await registry.unprovisionPerson(transaction, before.email, by);
@@ -170,10 +174,6 @@ export function createDirectory(deps: DirectoryDependencies) {
         });
         gone.push(before.email);
       }
-      const row = { ...before, ...after, version: before.version + 1, updated_at: clock.now() };
-      const { id: _id, ...columns } = row;
-      await transaction.updateTable('scim_users').set(columns).where('id', '=', id).execute();
-      const { left } = await follow(transaction, id, JSON.parse(after.body) as Resource, by);
       return { row, left: [...gone, ...left] };
     });
     await settle(left, by);
@@ -195,7 +195,8 @@ export function createDirectory(deps: DirectoryDependencies) {
       .execute();
     const before = new Set(known.map(({ user_id }) => user_id));
     const after = new Set(members);
-    const differ = [...new Set([...before, ...after])].filter((id) => all || before.has(id) !== after.has(id));
+    // Who comes in before who goes out: a role that is handed on is never nobody's.
+    const differ = [...new Set([...after, ...before])].filter((id) => all || before.has(id) !== after.has(id));
     await transaction.deleteFrom('scim_members').where('group_id', '=', group).execute();
     for (const user of after) {
       await findUser(transaction, user).catch(() => {
