@@ -135,6 +135,22 @@ test('a client with keys in its document proves itself with them, and without th
   assert.equal(status, 200, JSON.stringify(body));
 });
 
+test('what a client calls itself stands on one line, and hides nothing, on the page and in the record', async () => {
+  const client = describeClient({ client_name: 'App\u001b[2J\u202e\nclient agent-a (agent)\u0000' });
+  let shown: string | undefined;
+  await authorize(addressOf(client), owner, {
+    ...choose,
+    onView: (view) => {
+      shown = view.client.name;
+    },
+  });
+  assert.equal(shown, 'App\ufffd[2J\ufffd\ufffdclient agent-a (agent)\ufffd');
+  const { items } = await workspace.operator('GET /records', { query: { operation: 'consent.grant' } });
+  const said = items.flatMap(({ record }) => record.changes).filter((line) => line.includes(client));
+  assert.ok(said.length > 0);
+  for (const line of said) assert.doesNotMatch(line, /[\p{Cc}\u202e]/u);
+});
+
 test('an address that is not in the document gets nothing', async () => {
   const client = describeClient();
   for (const redirect of ['https://evil.example/callback', 'http://127.0.0.1/other', 'http://localhost/callback']) {

@@ -127,7 +127,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
   const proveWorkload = createWorkloadProofs({ ...dependencies, federation, proofs, peers, svids: core });
   const trustDomain = {
     ...core,
-    ...createSvidRoutes({ ...dependencies, trustDomain: core, reader, proofs, peers, proveWorkload }),
+    ...createSvidRoutes({ ...dependencies, trustDomain: core, reader, proofs, peers, proveWorkload, noteRefusal }),
   };
   const tokenEndpoint = publicUrl + endpoints.token;
   return {
@@ -148,7 +148,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
       svids: core,
       mutualTlsUrl,
       federation,
-      doors: createFederationDoors({ ...dependencies, federation, proofs, proveWorkload, tokenEndpoint }),
+      doors: createFederationDoors({ ...dependencies, federation, proofs, proveWorkload, tokenEndpoint, noteRefusal }),
     }),
     txnTokens: createTxnTokens({ keys, clock, publicUrl }),
     keys,

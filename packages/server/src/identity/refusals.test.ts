@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import type { ActionRecord } from '@gatehouse/protocol';
 import { UnsecuredJWT } from 'jose';
 import { authorizationLimits } from './authorization-server/limits.ts';
-import { type AgentClient, createAgentClient } from './testing/agent-client.ts';
+import { type AgentClient, createAgentClient, supportTask } from './testing/agent-client.ts';
 import { createKey, type House, openHouse } from './testing/house.ts';
 
 const AGENT = 'agent-support-prod';
@@ -125,4 +125,42 @@ test('what a client meets in the course of things is no refusal', async () => {
   await house.settled();
   assert.equal((await call({ authorization: `DPoP ${token}`, dpop: late })).status, 401);
   assert.equal((await refusals()).length, before);
+});
+
+/** @proves law-1.credentials */
+test('whoever is not let in where SVIDs are given, keys enrolled and tasks started is on record, proven or not', async () => {
+  const post = (path: string, body: object, headers: Record<string, string> = {}) =>
+    fetch(house.address + path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: JSON.stringify(body),
+    });
+  const forged = new UnsecuredJWT({ iss: 'https://issuer.example', sub: 'x', jti: 'secret-of-it' }).encode();
+  const attempts: [path: string, body: object, headers?: Record<string, string>][] = [
+    ['/svid/jwt', { audience: ['shop'] }],
+    ['/svid/jwt', { audience: ['shop'] }, { authorization: `Bearer ${forged}` }],
+    ['/svid/jwt', { audience: ['shop'], clientAssertion: forged }],
+    ['/svid/jwt', { audience: ['shop'], proof: { token: forged } }],
+    ['/enrol', { token: forged }],
+    ['/enrol', { join_token: 'A'.repeat(43) }],
+    [
+      '/workload/tasks',
+      { proof: { token: forged }, agent: AGENT, task: { ...supportTask, type: 'urn:gatehouse:task' } },
+    ],
+  ];
+  for (const [path, body, headers] of attempts) {
+    await nextMinute();
+    const before = (await refusals()).length;
+    const { status } = await post(path, body, headers);
+    assert.ok(status === 401 || status === 403, `${path} ${JSON.stringify(body)}: ${status}`);
+    const [record, ...others] = (await refusals()).slice(before);
+    assert.deepEqual(others, [], path);
+    assert.match(record?.changes[0] ?? '', new RegExp(`^POST ${path}: `));
+    assert.doesNotMatch(JSON.stringify(record), /secret-of-it|AAAAAAAAAA/);
+  }
+  await nextMinute();
+  const before = (await refusals()).length;
+  for (let at = 0; at < authorizationLimits.unprovenRefusalsPerMinute + 5; at++)
+    await post('/svid/jwt', { audience: ['a'] });
+  assert.equal((await refusals()).length - before, authorizationLimits.unprovenRefusalsPerMinute);
 });

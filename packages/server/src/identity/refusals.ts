@@ -1,8 +1,8 @@
-import type { Clock, Log } from '../platform/index.ts';
+import { type Clock, GatehouseError, type Log } from '../platform/index.ts';
 import type { RecordChange, Storage } from '../storage/index.ts';
 import { authorizationLimits } from './authorization-server/limits.ts';
 import { createBoundedCache } from './tokens/bounded-cache.ts';
-import { descriptionText } from './tokens/credential-error.ts';
+import { CredentialError, descriptionText } from './tokens/credential-error.ts';
 
 /** A token, proof, assertion or request that was refused. */
 export interface Refusal {
@@ -75,3 +75,12 @@ export function createRefusals({ storage, recordChange, clock, log }: Dependenci
     }
   };
 }
+
+/** At doors whose every error is caught in one place: notes it where somebody was not let in, and not where a request was merely wrong. */
+export async function noteRefused(noteRefusal: NoteRefusal, at: string, error: unknown): Promise<void> {
+  const { code, kind, message } = error as Partial<GatehouseError>;
+  if (error instanceof CredentialError || (error instanceof GatehouseError && isRefusal.has(String(kind))))
+    await noteRefusal({ at, code: String(code), why: String(message) });
+}
+
+const isRefusal = new Set(['unauthenticated', 'forbidden']);

@@ -21,6 +21,10 @@ export function hiddenCharacter(text: string): string | undefined {
   return code === undefined ? undefined : `U+${code.toString(16).toUpperCase().padStart(4, '0')}`;
 }
 
+/** A text of others on one line of ours, in a record or on a terminal: what nobody sees, and ends of lines, stand there as `\ufffd`. */
+export const onOneLine = (text: string): string =>
+  text.toWellFormed().replaceAll(new RegExp(`${hidden.source}|[\\t\\r\\n\u2028\u2029]`, 'gu'), '\ufffd');
+
 /** Where in a JSON value such characters are, member names included: at most `limit` places. */
 export function hiddenCharacters(value: unknown, limit = 5): { path: string; character: string }[] {
   const found: { path: string; character: string }[] = [];

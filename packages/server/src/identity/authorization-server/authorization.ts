@@ -2,6 +2,7 @@ import { COMMAND_LINE_CLIENT } from '@gatehouse/protocol';
 import { type Configuration, errors, interactionPolicy, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
 import type { RecordChange } from '../../storage/index.ts';
 import { consentCookie } from '../consent/browser-cookie.ts';
+import { createBoundedCache } from '../tokens/bounded-cache.ts';
 import { CredentialError } from '../tokens/credential-error.ts';
 import type { Proofs } from '../tokens/proof.ts';
 import { arrivalOf } from './arrival.ts';
@@ -84,7 +85,14 @@ function wishFrom(details: string) {
   }
 }
 
-const { asksPerPerson: PENDING_REQUESTS_PER_PERSON, bindingMessageChars: BINDING_MESSAGE_CHARS } = authorizationLimits;
+const {
+  asksPerPerson: PENDING_REQUESTS_PER_PERSON,
+  asksPerTenMinutes: ASKS_PER_TEN_MINUTES,
+  bindingMessageChars: BINDING_MESSAGE_CHARS,
+} = authorizationLimits;
+const TEN_MINUTES_MS = 10 * 60_000;
+/** Agents and whom they ask that are counted at once. */
+const ASKERS_PER_GENERATION = 4_096;
 
 /** OpenID CIBA Core 1.0, poll mode: an agent asks a person, who answers in the console with a passkey. */
 export function backchannelFeature({
@@ -95,10 +103,24 @@ export function backchannelFeature({
 }: Pick<GrantDependencies, 'registry' | 'storage' | 'clock'> & { recordChange: RecordChange }): NonNullable<
   Configuration['features']
 >['ciba'] {
+  const asks = createBoundedCache<{ since: number; count: number }>(ASKERS_PER_GENERATION);
+  const countAsk = (client: string, email: string): void => {
+    const key = `${client} ${email}`;
+    const before = asks.get(key);
+    const { since, count } =
+      before && clock.now() - before.since < TEN_MINUTES_MS ? before : { since: clock.now(), count: 0 };
+    if (count >= ASKS_PER_TEN_MINUTES)
+      throw oauthError(
+        'temporarily_unavailable',
+        `${client} has asked ${email} ${ASKS_PER_TEN_MINUTES} times within ten minutes, which is the most. Wait for an answer, or ask later.`,
+        429,
+      );
+    asks.set(key, { since, count: count + 1 });
+  };
   return {
     enabled: true,
     deliveryModes: ['poll'],
-    async processLoginHint(_ctx, hint) {
+    async processLoginHint(ctx, hint) {
       const email = hint?.replace(/^person:/, '');
       if (email === undefined || !registry.snapshot().people.has(email)) return undefined;
       const pending = await storage.db
@@ -115,6 +137,7 @@ export function backchannelFeature({
           `${email} has ${PENDING_REQUESTS_PER_PERSON} requests waiting, which are the most. Try again when some are answered.`,
           429,
         );
+      countAsk(ctx.oidc.client?.clientId ?? '', email);
       return email;
     },
     async processLoginHintToken() {

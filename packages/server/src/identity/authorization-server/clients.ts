@@ -1,6 +1,6 @@
 import { type ClientManifest, COMMAND_LINE_CLIENT, type ConsentClient } from '@gatehouse/protocol';
 import type { Client } from 'oidc-provider';
-import type { Agent, Snapshot } from '../../registry/index.ts';
+import { type Agent, onOneLine, type Snapshot } from '../../registry/index.ts';
 import { grantTypes } from './server-metadata.ts';
 
 /**
@@ -75,7 +75,8 @@ export function describeClient(
   const redirect = redirectUri === null ? null : URL.parse(redirectUri);
   return {
     id,
-    name: String(clientName ?? id).slice(0, 100),
+    // What the client says of itself goes into records, pages and terminals.
+    name: onOneLine(String(clientName ?? id).slice(0, 100)),
     known: knownAs(id, snapshot),
     host: id.startsWith('https:') ? (URL.parse(id)?.host ?? null) : null,
     redirectHost: redirect ? redirect.host || redirect.protocol : null,

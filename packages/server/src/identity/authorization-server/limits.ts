@@ -18,6 +18,10 @@ export const authorizationLimits = {
   pollIntervalSeconds: 5,
   /** Requests out of band (CIBA) that wait for one person: who is asked too often says yes to be left in peace. */
   asksPerPerson: 20,
+  /** Such a request waits so long at least, whatever `requested_expiry` says: those that end at once would count for nothing. */
+  askMinTtlSeconds: 60,
+  /** Requests out of band of one agent to one person in ten minutes, on one replica: each is a record, and asks somebody. */
+  asksPerTenMinutes: 30,
   /** Characters of a `binding_message`, which a person compares. */
   bindingMessageChars: 200,
   /** Clients that have registered themselves; of more, those go that are forgotten first. */

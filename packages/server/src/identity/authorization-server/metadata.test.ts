@@ -200,4 +200,23 @@ test('out of band a person is asked by polling only, and not without end', async
   const { status, body } = await ask();
   assert.equal(status, 429);
   assert.equal(body.error, 'temporarily_unavailable');
+  // Requests that are over at once would count for nothing, and each is a record and asks somebody.
+  await house.apply({ kind: 'Person', email: 'asked@example.test', displayName: 'Asked', roles: ['owner'] });
+  const brief = { login_hint: 'asked@example.test', requested_expiry: '1' };
+  const later = async (ms: number) => {
+    house.pass(ms);
+    await house.settled();
+  };
+  for (let at = 0; at < authorizationLimits.asksPerTenMinutes; at++) {
+    if (at === 15) await later(61_000);
+    const begun = await ask(brief);
+    assert.equal(begun.status, 200, JSON.stringify(begun.body));
+    assert.equal(begun.body.expires_in, authorizationLimits.askMinTtlSeconds);
+  }
+  await later(61_000);
+  const tooOften = await ask(brief);
+  assert.equal(tooOften.status, 429);
+  assert.match(String(tooOften.body.error_description), /within ten minutes/);
+  await later(600_000);
+  assert.equal((await ask(brief)).status, 200);
 });

@@ -8,6 +8,22 @@ export function oauthError(error: string, description: string, status = 400, cau
   return Object.assign(oauth, { status, statusCode: status, expose: true, cause });
 }
 
+/** Whose credential was refused, and what the record says of it beyond what the client hears. */
+export interface About {
+  agent?: string | undefined;
+  task?: string | undefined;
+  why?: string;
+}
+
+const about = new WeakMap<Error, About>();
+
+export function noteAbout(error: Error, what: About): Error {
+  about.set(error, what);
+  return error;
+}
+
+export const aboutOf = (error: Error): About => about.get(error) ?? {};
+
 /** What Gatehouse's own rooms throw, as the token endpoint says it. Undefined for what is not theirs. */
 export function oauthErrorOf(error: unknown, refusal = 'invalid_request'): Error | undefined {
   if (error instanceof CredentialError) return oauthError(error.kind, error.message, 400, error.cause);

@@ -27,7 +27,7 @@ import { createIdJagGrant } from './grants/id-jag.ts';
 import { createJwtBearerGrant, type JwtBearerDependencies, jwtBearerParameters } from './grants/jwt-bearer.ts';
 import { createTokenExchangeGrant, tokenExchangeParameters } from './grants/token-exchange.ts';
 import { authorizationLimits } from './limits.ts';
-import { oauthError, oauthErrorOf } from './oauth-error.ts';
+import { aboutOf, oauthError, oauthErrorOf } from './oauth-error.ts';
 import { ASSERTION_USED, createAdapters } from './provider-adapter.ts';
 import { DEVICE_PAGE, endpoints, grantTypes, TOKEN_EXCHANGE } from './server-metadata.ts';
 import { activeAgent, audienceOf, type GrantHandler } from './token-answer.ts';
@@ -139,7 +139,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
       BackchannelAuthenticationRequest: (ctx) =>
         Math.min(
           authorizationLimits.requestTtlSeconds,
-          Number(ctx.oidc.params?.requested_expiry ?? authorizationLimits.requestTtlSeconds),
+          Math.max(authorizationLimits.askMinTtlSeconds, Number(ctx.oidc.params?.requested_expiry ?? Infinity)),
         ),
       Interaction: authorizationLimits.requestTtlSeconds,
       RefreshToken: limits.taskTtlSeconds,
@@ -199,6 +199,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
       code: error.error,
       why: why(error) ?? '',
       agent: isProven ? client : undefined,
+      ...aboutOf(error),
     });
   });
   provider.use(createTokenStatus(dependencies));

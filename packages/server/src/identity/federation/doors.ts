@@ -3,6 +3,7 @@ import { type Enrolled, enrolBody, outsideProof, type Task, taskDetails } from '
 import { z } from 'zod';
 import { GatehouseError, isJsonObject, limits, parseStrictJson, retryAfter, toProblem } from '../../platform/index.ts';
 import type { DatabaseTransaction } from '../../storage/index.ts';
+import { type NoteRefusal, noteRefused } from '../refusals.ts';
 import { CredentialError } from '../tokens/credential-error.ts';
 import type { Proofs } from '../tokens/proof.ts';
 import type { Federation, FederationDependencies } from './federation.ts';
@@ -23,6 +24,7 @@ interface DoorDependencies extends Omit<FederationDependencies, 'issuerKeys'> {
   proofs: Proofs;
   proveWorkload: ProveWorkload;
   tokenEndpoint: string;
+  noteRefusal: NoteRefusal;
 }
 
 /** An outside token, or a signed AWS request, and a task. */
@@ -126,7 +128,7 @@ function parse<T>(schema: z.ZodType<T>, value: unknown): T {
 
 /** Reads a bounded JSON object, answers, and says what is wrong. */
 function door(
-  { log, proofs }: DoorDependencies,
+  { log, proofs, noteRefusal }: DoorDependencies,
   handle: (request: IncomingMessage, body: unknown) => Promise<object>,
 ): DoorAnswer {
   return async (request, response) => {
@@ -135,6 +137,7 @@ function door(
     } catch (error) {
       if (error instanceof CredentialError && error.kind === 'use_dpop_nonce')
         response.setHeader('DPoP-Nonce', proofs.nonce());
+      await noteRefused(noteRefusal, `POST ${request.url?.slice(0, 200)}`, error);
       const known =
         error instanceof CredentialError ? new GatehouseError('unauthenticated', error.code, error.message) : error;
       const { status, body } = toProblem(known);

@@ -248,6 +248,16 @@ describe('audience', () => {
       const { code } = await refusal(await withProof(narrow, { url }));
       assert.equal(code, 'token.audience', url);
     }
+    // What is asked of its own task is no resource: whoever has no other token can end it.
+    for (const [path, method] of [
+      ['/task', 'GET'],
+      ['/task/end', 'POST'],
+    ] as const)
+      await authenticate(await withProof(narrow, { url: house.publicUrl + path, method }));
+    assert.equal(
+      (await refusal(await withProof(narrow, { url: `${house.publicUrl}/task/other` }))).code,
+      'token.audience',
+    );
     const { access_token: wide } = await client.startTask();
     for (const url of [house.resource, shop]) await authenticate(await withProof(wide, { url }));
   });

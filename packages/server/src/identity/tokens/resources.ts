@@ -1,6 +1,7 @@
 import { name, TASK_DETAILS_TYPE } from '@gatehouse/protocol';
 import type { Snapshot } from '../../registry/index.ts';
 import { AGENT_ALGORITHMS } from './jws.ts';
+import { isTaskPath } from './task-door.ts';
 
 /**
  * The protected resources: `PUBLIC_URL/mcp`, where every tool is, and `PUBLIC_URL/mcp/SERVER`, one server's plain address. A token
@@ -18,11 +19,12 @@ export function resourcePath(path: string): string | undefined {
 }
 
 /**
- * Whether a token of audience `audience` may be used at the absolute URL `url`. Only the path of `url` counts: the door has made
+ * Whether a token of audience `audience` may be used at the absolute URL `url`. What an agent asks of the token's own task is no resource. Only the path of `url` counts: the door has made
  * sure that its host is one of ours, and loopback has several names.
  */
 export function audienceCovers(audience: string, url: string, publicUrl: string): boolean {
   if (audience === `${publicUrl}${MCP_PATH}`) return true;
+  if (isTaskPath(pathOf(url))) return true;
   const path = resourcePath(pathOf(url));
   return path !== undefined && audience === `${publicUrl}${path}`;
 }

@@ -12,6 +12,8 @@ import type { Tokens } from '../types.ts';
 const methods = { '/task': 'GET', '/task/end': 'POST' } as const;
 type Path = keyof typeof methods;
 
+export const isTaskPath = (path: string): path is Path => Object.hasOwn(methods, path);
+
 interface Dependencies {
   tokens: Tokens;
   registry: Pick<Registry, 'endTask' | 'snapshot'>;
@@ -40,8 +42,8 @@ export function createTaskDoor({ tokens, registry, peers, publicUrl, mutualTlsUr
   }
 
   return async (request: IncomingMessage, response: ServerResponse): Promise<boolean> => {
-    const path = (request.url ?? '').split('?', 1)[0] as Path;
-    if (!Object.hasOwn(methods, path)) return false;
+    const path = (request.url ?? '').split('?', 1)[0] as string;
+    if (!isTaskPath(path)) return false;
     request.resume();
     const send = (status: number, body: unknown, headers: Record<string, string>) => {
       const text = JSON.stringify(body);

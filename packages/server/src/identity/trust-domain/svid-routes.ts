@@ -21,6 +21,7 @@ import type { Storage } from '../../storage/index.ts';
 import { verifyClientAssertion } from '../authorization-server/client-assertion.ts';
 import type { Peers } from '../client-certificate/peers.ts';
 import type { ProveWorkload } from '../federation/index.ts';
+import { type NoteRefusal, noteRefused } from '../refusals.ts';
 import type { TokenReader } from '../tokens/authenticate.ts';
 import { whyStopped } from '../tokens/authenticate.ts';
 import { checkBinding } from '../tokens/binding.ts';
@@ -47,6 +48,7 @@ export interface SvidRouteDependencies {
   proofs: Proofs;
   peers: Peers;
   proveWorkload: ProveWorkload;
+  noteRefusal: NoteRefusal;
 }
 
 export const bundlePath = '/.well-known/spiffe/bundle';
@@ -152,6 +154,7 @@ export function createSvidRoutes(dependencies: SvidRouteDependencies): Pick<Trus
         if (request.method !== 'POST') throw wrongMethod(response, path, 'POST');
         send(response, 200, await answerPost(path, request), { 'Cache-Control': 'no-store' });
       } catch (error) {
+        await noteRefused(dependencies.noteRefusal, `POST ${path.slice(0, 200)}`, error);
         const { status, body } = toProblem(error);
         if (status >= 500) log.error('an SVID request failed', { path, error });
         const { challenge, dpopNonce, ...rest } = body as Record<string, unknown>;

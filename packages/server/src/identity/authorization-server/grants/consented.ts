@@ -4,11 +4,10 @@ import { isJsonObject } from '../../../platform/index.ts';
 import type { Agent } from '../../../registry/index.ts';
 import { isAmong, mayDrive } from '../../consent/choices.ts';
 import { type Consent, consentOf, personVersion } from '../../consent/consent.ts';
-import { createBoundedCache } from '../../tokens/bounded-cache.ts';
 import type { Binding } from '../../tokens/issue-access-token.ts';
 import { artifactKey } from '../artifact-key.ts';
 import { authorizationLimits } from '../limits.ts';
-import { oauthError } from '../oauth-error.ts';
+import { noteAbout, oauthError } from '../oauth-error.ts';
 import { grantTypes } from '../server-metadata.ts';
 import { parseTaskRequest } from '../task-request.ts';
 import {
@@ -144,10 +143,7 @@ async function refresh(dependencies: ConsentedDependencies, ctx: TokenEndpointGr
   const agent = consentedAgent(dependencies, consent, ctx);
   checkDetails(ctx, consent);
   const binding = bindingOf(dependencies, ctx, agent);
-  if (!sameBinding(binding, started?.binding ?? {})) {
-    await recordForeignKey(dependencies, presented.grantId, consent, agent, binding);
-    throw oauthError('invalid_grant', 'The refresh token is bound to another key than the one of this request.');
-  }
+  if (!sameBinding(binding, started?.binding ?? {})) throw foreignKey(consent, agent, binding);
   const task = await dependencies.registry.task(started?.task ?? '');
   if (task?.state !== 'active' || task.agent !== agent.name)
     throw oauthError('invalid_grant', 'The task is over, and its refresh token with it. Ask the person again.');
@@ -155,37 +151,18 @@ async function refresh(dependencies: ConsentedDependencies, ctx: TokenEndpointGr
   await answer(dependencies, ctx, { agent, task, audience, binding, via: 'refresh_token' });
 }
 
-/** Of one grant in a minute: whoever has its refresh token could fill the log. */
-const FOREIGN_KEY_PAUSE_MS = 60_000;
-const foreignKeys = createBoundedCache<number>(1_000);
-
 /**
- * A refresh token in hands that do not have its key is likely stolen, so it is recorded. It stays good for its client, and is of no use
+ * A refresh token in hands that do not have its key is likely stolen, and the record says so. It stays good for its client, and is of no use
  * to anybody else: that is what it is bound for (RFC 9700 section 4.14.2), and whoever only stole it shall not end the client's task.
  */
-async function recordForeignKey(
-  { storage, recordChange, clock }: ConsentedDependencies,
-  grantId: string,
-  { started }: Consent,
-  agent: Agent,
-  binding: Binding,
-): Promise<void> {
-  if (clock.now() - (foreignKeys.get(grantId) ?? 0) < FOREIGN_KEY_PAUSE_MS) return;
-  foreignKeys.set(grantId, clock.now());
+function foreignKey({ started }: Consent, agent: Agent, binding: Binding): Error {
   const words = ({ jkt, certificate }: Binding) => jkt ?? certificate ?? 'none';
-  await storage.transaction((transaction) =>
-    recordChange(transaction, {
-      operation: 'refresh-token.foreign-key',
-      by: 'gatehouse',
-      agent: agent.name,
-      environment: agent.manifest.environment,
-      ...(started && { task: started.task }),
-      changes: [
-        `a refresh token bound to the key ${words(started?.binding ?? {})} came with the key ${words(binding)}: refused`,
-        'it may be stolen; it stays good for its own key only',
-      ],
-    }),
-  );
+  const error = oauthError('invalid_grant', 'The refresh token is bound to another key than the one of this request.');
+  return noteAbout(error, {
+    agent: agent.name,
+    task: started?.task,
+    why: `It is bound to the key ${words(started?.binding ?? {})} and came with the key ${words(binding)}. It may be stolen; it stays good for its own key only.`,
+  });
 }
 
 /** What the client presents, without using it up. Undefined where the library has to say what is wrong with it, or that it waits. */
