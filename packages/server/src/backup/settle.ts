@@ -42,7 +42,7 @@ const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
   foreign_bundles: 'keep',
   secrets: 'keep',
   upstream_grants: 'settle',
-  upstream_needs: 'keep',
+  upstream_demands: 'keep',
   upstream_clients: 'keep',
   upstream_connects: 'empty',
   idempotency_keys: 'empty',

@@ -322,7 +322,7 @@ export interface Tables {
     connected_at: number;
   };
   /** What a server asked for that only a person can give; JSON. */
-  upstream_needs: { id: string; server: string; body: string; at: number };
+  upstream_demands: { id: string; server: string; sealed: Uint8Array; at: number };
   /** Gatehouse as a client that registered itself with an authorization server (RFC 7591). */
   upstream_clients: {
     /** `ENVIRONMENT/SERVER/ISSUER`. */

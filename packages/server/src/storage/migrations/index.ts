@@ -14,6 +14,7 @@ import * as directoryAgents from './0013-directory-agents.ts';
 import * as agentKeys from './0014-agent-keys.ts';
 import * as delegationTaskTtl from './0015-delegation-task-ttl.ts';
 import * as vouched from './0016-vouched.ts';
+import * as upstreamDemands from './0017-upstream-demands.ts';
 
 export interface Migration {
   name: string;
@@ -36,4 +37,5 @@ export const migrations: readonly Migration[] = [
   { name: '0014-agent-keys', up: agentKeys.up },
   { name: '0015-delegation-task-ttl', up: delegationTaskTtl.up },
   { name: '0016-vouched', up: vouched.up },
+  { name: '0017-upstream-demands', up: upstreamDemands.up },
 ];

@@ -106,7 +106,7 @@ export function createUpstreamAuthorizations(options: UpstreamAuthorizationsOpti
   async function forgetServer(name: string): Promise<void> {
     for (const key of authorizers.keys()) if (key.endsWith(`/${name}`)) authorizers.delete(key);
     await storage.transaction(async (transaction) => {
-      for (const table of ['upstream_grants', 'upstream_needs', 'upstream_clients'] as const)
+      for (const table of ['upstream_grants', 'upstream_demands', 'upstream_clients'] as const)
         await transaction.deleteFrom(table).where('server', '=', name).execute();
     });
   }

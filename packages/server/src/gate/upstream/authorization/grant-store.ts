@@ -1,5 +1,5 @@
 import { exportJWK, type JWK } from 'jose';
-import { type Clock, digestJson, type JsonObject, Secret } from '../../../platform/index.ts';
+import { type Clock, digestJson, Secret } from '../../../platform/index.ts';
 import type { DatabaseTransaction, RecordChange, Sealer, Storage } from '../../../storage/index.ts';
 import type { UpstreamLimits } from '../limits.ts';
 import type { RegisteredClient } from './client.ts';
@@ -72,6 +72,7 @@ export function createGrantStore(deps: {
 }): GrantStore {
   const { storage, sealer, recordChange, clock, limits } = deps;
   const grantContext = (place: Place) => `upstream-grant:${idOf(place)}`;
+  const needContext = (place: Place) => `upstream-need:${idOf(place)}`;
   const clientContext = (place: Place, issuer: string) => `upstream-client:${idOf(place)}/${issuer}`;
   const announce = (transaction: DatabaseTransaction, place: Place) =>
     storage.announce(transaction, 'upstream', idOf(place), clock.now());
@@ -138,7 +139,7 @@ export function createGrantStore(deps: {
         connected_by: connectedBy,
         connected_at: connectedAt,
       };
-      await transaction.deleteFrom('upstream_needs').where('id', '=', idOf(place)).execute();
+      await transaction.deleteFrom('upstream_demands').where('id', '=', idOf(place)).execute();
       await transaction
         .insertInto('upstream_grants')
         .values({ id: idOf(place), server: place.server, ...written, version: 1 })
@@ -191,7 +192,7 @@ export function createGrantStore(deps: {
         .deleteFrom('upstream_grants')
         .where('id', '=', idOf(place))
         .executeTakeFirst();
-      await transaction.deleteFrom('upstream_needs').where('id', '=', idOf(place)).execute();
+      await transaction.deleteFrom('upstream_demands').where('id', '=', idOf(place)).execute();
       await transaction
         .deleteFrom('upstream_clients')
         .where('id', 'like', `${idOf(place)}/%`)
@@ -202,18 +203,20 @@ export function createGrantStore(deps: {
 
     async need(place) {
       const row = await storage.db
-        .selectFrom('upstream_needs')
-        .select(['body', 'at'])
+        .selectFrom('upstream_demands')
+        .select(['sealed', 'at'])
         .where('id', '=', idOf(place))
         .executeTakeFirst();
-      return row === undefined ? undefined : { ...(JSON.parse(row.body) as Need), at: row.at };
+      if (row === undefined) return undefined;
+      return { ...(JSON.parse(sealer.open(row.sealed, needContext(place)).reveal()) as Need), at: row.at };
     },
 
     async putNeed(place, need) {
-      const row = { body: JSON.stringify(need satisfies Need as unknown as JsonObject), at: clock.now() };
+      // It says where a person is sent to consent, and to what: nobody who edits the table says so.
+      const row = { sealed: sealer.seal(new Secret(JSON.stringify(need)), needContext(place)), at: clock.now() };
       await storage.transaction((transaction) =>
         transaction
-          .insertInto('upstream_needs')
+          .insertInto('upstream_demands')
           .values({ id: idOf(place), server: place.server, ...row })
           .onConflict((conflict) => conflict.column('id').doUpdateSet(row))
           .execute(),
