@@ -56,6 +56,27 @@ describe('a hostile token', () => {
     assert.equal((await vouch(await issuer.sign({ sub: 'run' }))).rule.agent, 'agent-ci-prod');
   });
 
+  /** @proves federation.unavailable */
+  test('of a federated trust domain that was never reached is not refused for good', async () => {
+    await house.apply(
+      { kind: 'TrustDomain', name: 'gone.test', bundleUrl: 'https://127.0.0.1:1/', allowPrivateAddress: true },
+      {
+        kind: 'TrustRule',
+        name: 'gone',
+        issuer: { type: 'spiffe', trustDomain: 'gone.test' },
+        claims: { sub: 'spiffe://gone.test/a' },
+        agent: 'agent-ci-prod',
+        state: 'active',
+      },
+    );
+    await house.identity.trustDomain.tick();
+    await assert.rejects(vouch(await issuer.sign({ sub: 'spiffe://gone.test/a' })), {
+      kind: 'unavailable',
+      code: 'trust.unavailable',
+    });
+    await assert.rejects(vouch(await issuer.sign({ sub: 'spiffe://stranger.test/a' })), { code: 'trust.no-match' });
+  });
+
   describe('that more than one rule fits', () => {
     /** As nobody can apply it: as the rules of two replicas might be for a moment, or of an older version. */
     async function insert(name: string, change: object): Promise<void> {
