@@ -278,6 +278,7 @@ async function openServer(
     log,
     publicUrl: config.publicUrl,
     people,
+    clientKeys: identity.clientKeys,
   });
   const companySignInDoor = createCompanySignInDoor(companySignIn, relyingPartyOf(config.publicUrl), log);
   const leaving = { storage, registry, approvals, recordChange, people, delegations: identity.delegations };

@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely';
 import type { Ledger } from '../ledger/index.ts';
 import type { Clock } from '../platform/index.ts';
 import { RESTORE_LEAP, settleAgents, settleWorkloads } from '../registry/index.ts';
-import type { DatabaseTransaction, RecordChange, Storage, Tables } from '../storage/index.ts';
+import type { DatabaseTransaction, RecordChange, SigningKeyPurpose, Storage, Tables } from '../storage/index.ts';
 
 /**
  * What becomes of each table when a backup is restored. `keep`: as it was. `empty`: it gave somebody access or stood for something
@@ -157,7 +157,7 @@ async function destroySigningKeys(transaction: DatabaseTransaction) {
     .where('purpose', '=', 'x509-root')
     .where('state', '=', 'external')
     .executeTakeFirst();
-  const purposes = ['access-token', 'jwt-svid', 'x509-request'];
+  const purposes: SigningKeyPurpose[] = ['access-token', 'jwt-svid', 'x509-request', 'identity-provider-client'];
   if (!external) purposes.push('x509-root', 'x509-intermediate');
   const { numDeletedRows } = await transaction
     .deleteFrom('signing_keys')

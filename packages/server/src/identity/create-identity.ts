@@ -25,7 +25,7 @@ import {
   trustDomainKeys,
 } from './keys/key-inventory.ts';
 import { openSigningKeys, type SigningKeys } from './keys/signing-keys.ts';
-import type { People } from './people/index.ts';
+import { type ClientKeys, createClientKeys, type People } from './people/index.ts';
 import { createRefusals } from './refusals.ts';
 import { createTokenReader } from './tokens/authenticate.ts';
 
@@ -76,6 +76,8 @@ export interface Identity {
   txnTokens: TxnTokens;
   keys: SigningKeys;
   trustDomain: TrustDomain;
+  /** What proves the house to identity providers. */
+  clientKeys: ClientKeys;
   /** Every signing key of the house. */
   keyInventory: KeyInventory;
   /** Standing delegations: made in the console, or on the consent page of a grant. */
@@ -112,6 +114,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
   const delegations = createDelegations(dependencies);
   const { clientMetadata = { hosts: null }, dynamicClients = false } = dependencies;
   const issuerKeys = createIssuerKeys(dependencies);
+  const clientKeys = createClientKeys(dependencies);
   const federation = createFederation({
     ...dependencies,
     issuerKeys,
@@ -152,11 +155,17 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
     }),
     txnTokens: createTxnTokens({ keys, clock, publicUrl }),
     keys,
+    clientKeys,
     delegations,
     trustDomain,
     keyInventory: createKeyInventory({
       ...dependencies,
-      all: [accessTokenKeys(keys), ...trustDomainKeys(trustDomain, dependencies), logKeys(dependencies.storage)],
+      all: [
+        accessTokenKeys(keys),
+        ...trustDomainKeys(trustDomain, dependencies),
+        clientKeys,
+        logKeys(dependencies.storage),
+      ],
     }),
     serverIdentity: (urls) => serverIdentityOf(core, urls, clock),
     sessionProof: createSessionProof({ proofs, publicUrl, noteRefusal }),
@@ -169,6 +178,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
       const isKey = changes.some(({ topic }) => topic === 'key');
       if (isKey) {
         await keys.refresh();
+        await clientKeys.refresh();
         await trustDomain.refresh();
       }
       // Afterwards: what is verified meanwhile is verified by the keys of before. Who is federated with decides, too.

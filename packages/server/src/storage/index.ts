@@ -11,7 +11,7 @@ export {
 } from './key-encryption/index.ts';
 export { openStorage } from './open.ts';
 export { postgresClient, RESTORE_MARK } from './postgres-connection.ts';
-export type { Tables } from './schema.ts';
+export { type SigningKeyPurpose, signingKeyPurposes, type Tables } from './schema.ts';
 export { createSealer, type KeyEncryptionKeys, type Sealer } from './sealer.ts';
 export {
   type AdministrativeChange,

@@ -1,5 +1,17 @@
 import type { Generated } from 'kysely';
 
+/** Every kind of key that the house signs with. The key inventory has each (a test compares), but for what waits to be signed. */
+export const signingKeyPurposes = [
+  'access-token',
+  'x509-root',
+  'x509-intermediate',
+  'x509-request',
+  'jwt-svid',
+  'identity-provider-client',
+  'log',
+] as const;
+export type SigningKeyPurpose = (typeof signingKeyPurposes)[number];
+
 /**
  * Every stored table. One schema for both dialects: `text`, `bigint` (read as number), `bytea`/`blob` (read as Uint8Array);
  * JSON is canonical text. All times are milliseconds since the epoch.
@@ -267,7 +279,7 @@ export interface Tables {
   /** Signing keys; the private part is sealed by the key-encryption key. */
   signing_keys: {
     kid: string;
-    purpose: string;
+    purpose: SigningKeyPurpose;
     algorithm: string;
     public_jwk: string;
     sealed_private: Uint8Array;

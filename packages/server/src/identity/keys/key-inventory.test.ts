@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { signingKeyPurposes } from '../../storage/index.ts';
 import { createAgentClient } from '../testing/agent-client.ts';
 import { type House, openHouse } from '../testing/house.ts';
 import { accessTokenKeys, createKeyInventory } from './key-inventory.ts';
@@ -82,6 +83,23 @@ test('the configured age is that of JWT-SVID keys too, and the inventory says so
   }
 });
 
+/** @proves keys.rotation, keys.compromised */
+test('what proves the house to identity providers is published an hour before it signs, and at once when one is compromised', () =>
+  withAgent(async (house) => {
+    const { clientKeys } = house.identity;
+    assert.deepEqual(await clientKeys.list(), [], 'being listed makes none');
+    const first = (await clientKeys.signer()).kid;
+    const published = async () => (await clientKeys.jwks()).keys.map(({ kid }) => kid);
+    const by = 'person:owner@example.test';
+    const { kid: second } = await inventoryOf(house).rotate('identity-provider-client', { by, compromised: false });
+    assert.deepEqual([(await clientKeys.signer()).kid, await published()], [first, [first, second]]);
+    house.pass(3_600_000);
+    await house.settled();
+    assert.equal((await clientKeys.signer()).kid, second);
+    const { kid: third } = await inventoryOf(house).rotate('identity-provider-client', { by, compromised: true });
+    assert.deepEqual([(await clientKeys.signer()).kid, await published()], [third, [third]]);
+  }));
+
 /** @proves keys.compromised */
 test('a compromised key ends every token at once, and is rotated whatever waited', () =>
   withAgent(async (house, client) => {
@@ -153,7 +171,14 @@ test('rotation under load: of tokens made and used all the while, none is refuse
 test('every signing key in the database is of a listed purpose, and what cannot be rotated says why', () =>
   withAgent(async (house) => {
     await house.identity.trustDomain.view();
+    await house.identity.clientKeys.signer();
     const listed = await inventoryOf(house).list();
+    // What waits to be signed elsewhere signs nothing yet.
+    assert.deepEqual(
+      listed.map(({ purpose }) => purpose).sort(),
+      signingKeyPurposes.filter((purpose) => purpose !== 'x509-request').sort(),
+      'no other key can be stored: the type of the column is this list',
+    );
     const rows = await house.storage.db.selectFrom('signing_keys').select(['kid', 'purpose']).execute();
     for (const { kid, purpose } of rows)
       assert.ok(
@@ -167,6 +192,7 @@ test('every signing key in the database is of a listed purpose, and what cannot 
         ['x509-root', 1],
         ['x509-intermediate', 1],
         ['jwt-svid', 1],
+        ['identity-provider-client', 1],
         ['log', 1],
       ],
     );

@@ -1,12 +1,12 @@
 import type { KeyPurposeView } from '@gatehouse/protocol';
 import { GatehouseError, type Log } from '../../platform/index.ts';
-import type { Storage } from '../../storage/index.ts';
+import type { SigningKeyPurpose, Storage } from '../../storage/index.ts';
 import type { TrustDomain } from '../trust-domain/types.ts';
 import { KEY_MAX_AGE_MS, type SigningKeys } from './signing-keys.ts';
 
 /** The keys of one purpose, as lists show and schedules rotate them. */
 export interface RotatedKeys {
-  purpose: string;
+  purpose: SigningKeyPurpose;
   /** What they sign, in words. */
   signs: string;
   algorithm: string;
@@ -132,7 +132,7 @@ export function trustDomainKeys(
   trustDomain: TrustDomain,
   { storage, keyMaxAgeMs = KEY_MAX_AGE_MS }: { storage: Storage; keyMaxAgeMs?: number | undefined },
 ): RotatedKeys[] {
-  const viewed = async (purpose: string) => {
+  const viewed = async (purpose: SigningKeyPurpose) => {
     const row = await storage.db
       .selectFrom('signing_keys')
       .select('kid')
@@ -144,12 +144,12 @@ export function trustDomainKeys(
     const { id, signsFrom } = await made;
     return { kid: id, signsFrom };
   };
-  const x509 = (kind: 'root' | 'intermediate') => {
+  const x509 = <Kind extends 'root' | 'intermediate'>(kind: Kind) => {
     const authorities = async () =>
       ((await viewed(`x509-${kind}`))?.authorities ?? []).filter((each) => each.kind === kind);
     return {
       authorities,
-      purpose: `x509-${kind}`,
+      purpose: `x509-${kind}` as const,
       algorithm: 'ES256',
       hasOwnSchedule: true,
       refresh: async () => {},

@@ -1,6 +1,6 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { type Clock, limits, Secret } from '../../platform/index.ts';
-import type { RecordChange, Sealer, Storage } from '../../storage/index.ts';
+import type { RecordChange, Sealer, SigningKeyPurpose, Storage } from '../../storage/index.ts';
 import { jwkThumbprint, publicKeyMembers } from '../tokens/jws.ts';
 
 /** Public half of a signing key as published (RFC 7517). */
@@ -52,7 +52,7 @@ const OVERLAP_MS = limits.tokenTtlSeconds * 1000 + 60_000;
 /** What the keys of one kind are for, and how long what they sign may be out there. */
 export interface KeyPurpose {
   /** `purpose` among all signing keys. */
-  name: string;
+  name: SigningKeyPurpose;
   /** For the record: `token signing key`. */
   label: string;
   publishLeadMs: number;

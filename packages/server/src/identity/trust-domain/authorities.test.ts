@@ -86,7 +86,11 @@ onEachDatabase('authorities', (database) => {
     });
 
     test('are in the database only sealed, and one that was moved or written there by hand is none', async () => {
-      const rows = await storage.db.selectFrom('signing_keys').selectAll().where('purpose', 'like', 'x509-%').execute();
+      const rows = await storage.db
+        .selectFrom('signing_keys')
+        .selectAll()
+        .where('purpose', 'in', ['x509-root', 'x509-intermediate'])
+        .execute();
       for (const row of rows) assert.equal(Buffer.from(row.sealed_private).includes('PRIVATE KEY'), false);
       const [row] = rows;
       assert.ok(row);

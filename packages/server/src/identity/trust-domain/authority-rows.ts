@@ -59,7 +59,7 @@ export async function insertAuthority(
   };
   const values = {
     kid,
-    purpose: `x509-${kind}`,
+    purpose: `x509-${kind}` as const,
     algorithm: 'ES256',
     public_jwk: JSON.stringify({ certificate: sealed.certificate }),
     sealed_private: sealer.seal(new Secret(JSON.stringify(sealed)), sealContext(kid)),

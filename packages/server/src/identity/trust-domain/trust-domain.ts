@@ -32,7 +32,7 @@ export interface TrustDomainDependencies {
 
 /** JWT-SVIDs are signed by keys of their own: a token of one kind must never pass for another (RFC 8725 §3.11). */
 const jwtSvids = {
-  name: 'jwt-svid',
+  name: 'jwt-svid' as const,
   label: 'JWT-SVID signing key',
   publishLeadMs: PUBLISH_LEAD_MS,
   overlapMs: trustDomainLimits.jwtSvidMaxTtlSeconds * 1000 + CLOCK_SKEW_MS,

@@ -61,7 +61,7 @@ onSqlite(
     const storage = await open();
     const row = {
       kid: 'k',
-      purpose: 'access-token',
+      purpose: 'access-token' as const,
       algorithm: 'ES256',
       public_jwk: '',
       state: 'immediate',

@@ -15,6 +15,7 @@ import * as agentKeys from './0014-agent-keys.ts';
 import * as delegationTaskTtl from './0015-delegation-task-ttl.ts';
 import * as vouched from './0016-vouched.ts';
 import * as upstreamDemands from './0017-upstream-demands.ts';
+import * as clientKeys from './0018-client-keys.ts';
 
 export interface Migration {
   name: string;
@@ -38,4 +39,5 @@ export const migrations: readonly Migration[] = [
   { name: '0015-delegation-task-ttl', up: delegationTaskTtl.up },
   { name: '0016-vouched', up: vouched.up },
   { name: '0017-upstream-demands', up: upstreamDemands.up },
+  { name: '0018-client-keys', up: clientKeys.up },
 ];

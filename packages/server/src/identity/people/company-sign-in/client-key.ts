@@ -1,76 +1,59 @@
-import { generateKeyPairSync } from 'node:crypto';
-import { calculateJwkThumbprint, importJWK, type JWK } from 'jose';
-import { type Clock, Secret } from '../../../platform/index.ts';
-import type { RecordChange, Sealer, Storage } from '../../../storage/index.ts';
+import { importPKCS8 } from 'jose';
+import type { RotatedKeys } from '../../keys/key-inventory.ts';
+import { type KeyPurpose, openSigningKeys, type PublishedKey, type SigningKeys } from '../../keys/signing-keys.ts';
 
-const PURPOSE = 'identity-provider-client';
-const sealContext = (kid: string) => `signing-key:${kid}`;
+export type ClientKeyDependencies = Parameters<typeof openSigningKeys>[0];
 
-export interface ClientKey {
-  kid: string;
-  private: CryptoKey;
+/** Key sets are cached by whoever reads them, longer than the answer allows by some. What is signed lives for a minute. */
+const CLIENT_KEY: KeyPurpose = {
+  name: 'identity-provider-client',
+  label: 'key for identity providers',
+  publishLeadMs: 3_600_000,
+  overlapMs: 10 * 60_000,
+};
+
+export interface ClientKeys extends RotatedKeys {
+  signer(): Promise<{ kid: string; private: CryptoKey }>;
   /** As published at `/oidc/jwks`. */
-  public: JWK;
+  jwks(): Promise<{ keys: PublishedKey[] }>;
 }
 
 /**
- * The key with which the house proves itself to identity providers (`private_key_jwt`, OIDC Core §9): no secret to hand over, none to
- * leak. Made at first use, the same on every replica, and of no other use: it signs no token.
+ * The keys with which the house proves itself to identity providers (`private_key_jwt`, OIDC Core §9): no secret to hand over, none to
+ * leak. Made at first use, the same on every replica, and of no other use: they sign no token.
  */
-export function createClientKey({
-  storage,
-  sealer,
-  recordChange,
-  clock,
-}: {
-  storage: Storage;
-  sealer: Sealer;
-  recordChange: RecordChange;
-  clock: Clock;
-}): () => Promise<ClientKey> {
-  let known: Promise<ClientKey> | undefined;
-
-  async function open(): Promise<ClientKey> {
-    const made = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }) as JWK;
-    const { d: _secret, ...madePublic } = made;
-    const madeKid = await calculateJwkThumbprint(madePublic);
-    const stored = await storage.transaction(async (transaction) => {
-      const known = await transaction
-        .selectFrom('signing_keys')
-        .select(['kid', 'sealed_private'])
-        .where('purpose', '=', PURPOSE)
-        .orderBy('created_at')
-        .executeTakeFirst();
-      if (known) return known;
-      const row = {
-        kid: madeKid,
-        purpose: PURPOSE,
-        algorithm: 'ES256',
-        public_jwk: JSON.stringify(madePublic),
-        sealed_private: sealer.seal(new Secret(JSON.stringify(made)), sealContext(madeKid)),
-        state: 'active',
-        created_at: clock.now(),
-      };
-      await transaction.insertInto('signing_keys').values(row).execute();
-      await recordChange(transaction, {
-        operation: 'identity-provider.key',
-        by: 'gatehouse',
-        changes: [`key ${madeKid} made, to prove the house to identity providers`],
-      });
-      return row;
-    });
-    const { kid } = stored;
-    const jwk = JSON.parse(sealer.open(stored.sealed_private, sealContext(kid)).reveal()) as JWK;
-    const { d: _private, ...half } = jwk;
-    const key = (await importJWK(jwk, 'ES256')) as CryptoKey;
-    return { kid, private: key, public: { ...half, kid, alg: 'ES256', use: 'sig' } };
-  }
-
-  return () => {
-    known ??= open().catch((error: unknown) => {
-      known = undefined;
+export function createClientKeys(deps: ClientKeyDependencies): ClientKeys {
+  let opened: Promise<SigningKeys> | undefined;
+  const open = () => {
+    opened ??= openSigningKeys(deps, CLIENT_KEY).catch((error: unknown) => {
+      opened = undefined;
       throw error;
     });
-    return known;
+    return opened;
+  };
+  /** A workspace whose people sign in otherwise has none, and being listed makes none. */
+  const openIfAny = async () => {
+    if (opened) return opened;
+    const row = await deps.storage.db
+      .selectFrom('signing_keys')
+      .select('kid')
+      .where('purpose', '=', 'identity-provider-client')
+      .executeTakeFirst();
+    return row && open();
+  };
+
+  return {
+    purpose: CLIENT_KEY.name,
+    signs: 'what proves Gatehouse to identity providers',
+    algorithm: 'ES256',
+    list: async () => (await openIfAny())?.list() ?? [],
+    refresh: async () => (await openIfAny())?.refresh(),
+    nextRotation: async () => (await openIfAny())?.nextRotation() ?? null,
+    rotate: async (options) => (await open()).rotate(options),
+    jwks: async () => (await open()).jwks(),
+    async signer() {
+      const { kid, key } = (await open()).signer();
+      return { kid, private: await importPKCS8(key.export({ type: 'pkcs8', format: 'pem' }).toString(), 'ES256') };
+    },
   };
 }

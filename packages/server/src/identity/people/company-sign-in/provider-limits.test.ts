@@ -7,6 +7,7 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { createOutbound } from '../../../platform/index.ts';
 import { createSealer } from '../../../storage/index.ts';
 import { type House, openHouse } from '../testing/house.ts';
+import { createClientKeys } from './client-key.ts';
 import { companySignInLimits as limits } from './limits.ts';
 import { type CompanySignIn, createCompanySignIn } from './sign-in.ts';
 
@@ -66,9 +67,11 @@ after(async () => {
 
 /** One that has asked the provider for nothing yet. */
 function fresh(): CompanySignIn {
+  const sealer = createSealer(Buffer.alloc(32, 7));
   return createCompanySignIn({
     ...house,
-    sealer: createSealer(Buffer.alloc(32, 7)),
+    sealer,
+    clientKeys: createClientKeys({ ...house, sealer }),
     outbound: createOutbound(),
     openSecret: () => Promise.reject(new Error('no secret is needed')),
   });

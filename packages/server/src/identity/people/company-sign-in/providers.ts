@@ -2,7 +2,7 @@ import type { IdentityProviderManifest } from '@gatehouse/protocol';
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
 import * as oidc from 'openid-client';
 import type { Clock, Outbound, Secret } from '../../../platform/index.ts';
-import type { ClientKey } from './client-key.ts';
+import type { ClientKeys } from './client-key.ts';
 import { companySignInLimits as limits } from './limits.ts';
 
 export interface ProviderDependencies {
@@ -10,7 +10,7 @@ export interface ProviderDependencies {
   openSecret(name: string, destination: string): Promise<Secret>;
   outbound: Outbound;
   clock: Clock;
-  clientKey(): Promise<ClientKey>;
+  clientKeys: Pick<ClientKeys, 'signer'>;
 }
 
 export interface Providers {
@@ -23,10 +23,10 @@ export interface Providers {
 }
 
 /** Everything that is fetched from a provider goes through `platform/outbound.ts`: checked addresses, no redirects, bounded. */
-export function createProviders({ openSecret, outbound, clock, clientKey }: ProviderDependencies): Providers {
+export function createProviders({ openSecret, outbound, clock, clientKeys }: ProviderDependencies): Providers {
   const clients = new Map<
     string,
-    { from: IdentityProviderManifest; at: number; client: Promise<oidc.Configuration> }
+    { from: IdentityProviderManifest; at: number; kid: string | null; client: Promise<oidc.Configuration> }
   >();
   const keySets = new Map<string, { from: IdentityProviderManifest; at: number; keys: Promise<JWTVerifyGetKey> }>();
 
@@ -56,7 +56,7 @@ export function createProviders({ openSecret, outbound, clock, clientKey }: Prov
   /** A secret goes to the token endpoint that the provider names, if it was stored for that one. */
   async function authentication(provider: IdentityProviderManifest, tokenEndpoint: string): Promise<oidc.ClientAuth> {
     if (provider.clientAuthentication === 'private_key_jwt') {
-      const { kid, private: key } = await clientKey();
+      const { kid, private: key } = await clientKeys.signer();
       return oidc.PrivateKeyJwt({ key, kid });
     }
     const secret = (await openSecret(provider.secret ?? '', tokenEndpoint)).reveal();
@@ -124,11 +124,14 @@ export function createProviders({ openSecret, outbound, clock, clientKey }: Prov
     return createLocalJWKSet(json as unknown as JSONWebKeySet);
   }
 
-  function client(provider: IdentityProviderManifest): Promise<oidc.Configuration> {
+  async function client(provider: IdentityProviderManifest): Promise<oidc.Configuration> {
+    // Not with the key of before: it may be gone because somebody has a copy.
+    const kid = provider.clientAuthentication === 'private_key_jwt' ? (await clientKeys.signer()).kid : null;
     const known = clients.get(provider.name);
-    if (known?.from === provider && clock.now() - known.at < limits.metadataTtlMs) return known.client;
+    const isCurrent = known?.from === provider && known.kid === kid;
+    if (isCurrent && clock.now() - known.at < limits.metadataTtlMs) return known.client;
     const made = discover(provider);
-    clients.set(provider.name, { from: provider, at: clock.now(), client: made });
+    clients.set(provider.name, { from: provider, at: clock.now(), kid, client: made });
     made.catch(() => {
       if (clients.get(provider.name)?.client === made) clients.delete(provider.name);
     });

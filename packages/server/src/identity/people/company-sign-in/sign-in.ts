@@ -7,7 +7,7 @@ import type { PersonChanges, Snapshot } from '../../../registry/index.ts';
 import type { DatabaseTransaction, RecordChange, Sealer, Storage } from '../../../storage/index.ts';
 import { useAssertionWithin } from '../../authorization-server/used-assertions.ts';
 import type { NewSession, People } from '../types.ts';
-import { createClientKey } from './client-key.ts';
+import type { ClientKeys } from './client-key.ts';
 import { companySignInLimits as limits } from './limits.ts';
 import { createProviders } from './providers.ts';
 import { type Claims, whoIs } from './who.ts';
@@ -26,6 +26,7 @@ export interface CompanySignInDependencies {
   log: Log;
   publicUrl: string;
   people: Pick<People, 'openProviderSession' | 'endProviderSessions'>;
+  clientKeys: ClientKeys;
 }
 
 export interface CompanySignIn {
@@ -39,7 +40,7 @@ export interface CompanySignIn {
   ): Promise<{ session: NewSession; next: string }>;
   /** A logout token of the provider (OpenID Connect Back-Channel Logout 1.0): ends the sessions that it vouched for. */
   logOut(provider: string, token: string): Promise<number>;
-  /** The public key that providers check our assertions with. */
+  /** The public keys that providers check our assertions with. */
   jwks(): Promise<{ keys: unknown[] }>;
   sweep(): Promise<void>;
 }
@@ -49,8 +50,7 @@ const LOGOUT_EVENT = 'http://schemas.openid.net/event/backchannel-logout';
 /** Sign-in with the company's provider: authorization code with PKCE, state, nonce and issuer check (OIDC Core §3.1, RFC 7636, RFC 9207). */
 export function createCompanySignIn(deps: CompanySignInDependencies): CompanySignIn {
   const { storage, registry, recordChange, sealer, clock, log, publicUrl, people } = deps;
-  const clientKey = createClientKey(deps);
-  const providers = createProviders({ ...deps, clientKey });
+  const providers = createProviders(deps);
 
   function find(name: string): IdentityProviderManifest {
     const provider = registry.snapshot().identityProviders.get(name);
@@ -212,10 +212,7 @@ export function createCompanySignIn(deps: CompanySignInDependencies): CompanySig
       }
     },
 
-    async jwks() {
-      const { public: key } = await clientKey();
-      return { keys: [key] };
-    },
+    jwks: deps.clientKeys.jwks,
 
     async sweep() {
       await storage.transaction((transaction) =>

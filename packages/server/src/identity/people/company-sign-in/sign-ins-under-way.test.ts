@@ -7,6 +7,7 @@ import { createOutbound } from '../../../platform/index.ts';
 import { createSealer } from '../../../storage/index.ts';
 import { onEachDatabase } from '../testing/databases.ts';
 import { type House, openHouse } from '../testing/house.ts';
+import { createClientKeys } from './client-key.ts';
 import { companySignInLimits as limits } from './limits.ts';
 import { type CompanySignIn, createCompanySignIn } from './sign-in.ts';
 
@@ -41,9 +42,11 @@ onEachDatabase('sign-ins under way at the company’s provider', (database) => {
       allowPrivateAddress: true,
     });
     await house.registry.apply([provider], { prune: false, by: 'gatehouse' });
+    const sealer = createSealer(Buffer.alloc(32, 7));
     signIn = createCompanySignIn({
       ...house,
-      sealer: createSealer(Buffer.alloc(32, 7)),
+      sealer,
+      clientKeys: createClientKeys({ ...house, sealer }),
       outbound: createOutbound(),
       openSecret: () => Promise.reject(new Error('no secret is needed')),
     });
