@@ -147,6 +147,21 @@ test('a code that was asked for with a key is of no use without it', async () =>
   assert.match(body.error_description ?? '', /another key than the dpop_jkt/);
 });
 
+/** @proves rfc6749.code-once */
+test('of a code that comes twice at once no task is left running, whichever is first', async () => {
+  for (let round = 0; round < 8; round++) {
+    const code = await codeFor();
+    const answers = await Promise.all(Array.from({ length: 3 }, () => redeem(code)));
+    assert.ok(answers.filter(({ status }) => status === 200).length <= 1);
+    const { items } = await workspace.operator('GET /tasks', { query: { agent: 'agent-bearer', state: 'active' } });
+    assert.deepEqual(
+      items.filter(({ user, intent }) => user === owner.email && intent === 'test').map(({ id }) => id),
+      [],
+      JSON.stringify(answers),
+    );
+  }
+});
+
 /** @proves rfc9126.par */
 test('a pushed request is good once, and its authorization details fill the page in', async () => {
   const pushed = await post('/oauth/par', request({ authorization_details: details('from the push') }));
