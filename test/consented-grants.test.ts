@@ -229,6 +229,23 @@ test('what has changed since it was shown is shown again', async () => {
     authorize(addressOf(request()), owner, { ...bearer, answer: { tools: ['shop/drop_table'] } }),
     /consent.wider/,
   );
+  await assert.rejects(
+    authorize(addressOf(request()), owner, { ...bearer, answer: { ttlSeconds: 86_400 } }),
+    /consent.wider/,
+  );
+});
+
+/** @proves consent.exactly */
+test('a code is of no use once the person may not drive the agent, or not with this client', async () => {
+  const agent = manifests().find((each) => 'name' in each && each.name === 'agent-bearer') as ManifestInput;
+  for (const change of [{ owner: 'approver@example.test' }, { clients: ['other-app'] }]) {
+    const code = await codeFor();
+    await workspace.apply([{ ...agent, ...change } as ManifestInput]);
+    const { status, body } = await redeem(code);
+    await workspace.apply([agent]);
+    assert.equal(status, 400);
+    assert.match(String(body.error_description), /may not drive the agent agent-bearer with this client/);
+  }
 });
 
 /** @proves consent.refusals */
