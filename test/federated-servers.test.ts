@@ -118,6 +118,32 @@ test('an agent of one Gatehouse calls a tool behind another with its X.509-SVID,
   await callTool(await agent.startTask(start));
 });
 
+/** @proves federation.single-use */
+test('the JWT-SVID that its SPIRE agent gives out twice starts two tasks, with the key of the first and no other', async () => {
+  const url = `${there.url}/oauth/token`;
+  const { token: assertion } = await source.jwt([there.url]);
+  const present = async (keys: dpop.KeyPair | undefined) => {
+    const response = await fetch(url, {
+      method: 'POST',
+      ...(keys && { headers: { dpop: await dpop.generateProof(keys, url, 'POST') } }),
+      body: new URLSearchParams({
+        grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
+        assertion,
+        authorization_details: JSON.stringify([{ type: 'urn:gatehouse:task', ...start }]),
+      }),
+    });
+    return response.status;
+  };
+  const [own, thief] = [await dpop.generateKeyPair('ES256'), await dpop.generateKeyPair('ES256')];
+  assert.deepEqual(
+    [await present(own), await present(own), await present(thief), await present(undefined), await present(own)],
+    [200, 200, 400, 400, 200],
+  );
+  await there.apply([rule('agent-of-here', { reuse: 'once' })]);
+  assert.equal(await present(own), 400, 'where the rule says once');
+  await there.apply([rule('agent-of-here')]);
+});
+
 test('and with its JWT-SVID, as the SDK presents outside tokens and as client assertion', async () => {
   const credential = outsideTokenCredential(async (audience) => (await source.jwt([audience])).token);
   const agent = await createAgent({ url: there.url, agent: 'agent-b', credential });

@@ -80,7 +80,7 @@ export const trustRuleManifest = z.strictObject({
   maxAgeSeconds: z.number().int().min(60).max(86_400).optional(),
   /**
    * `once`: each token is taken a single time. `same-key`: as often as it is presented with the key of its first use, for platforms that hand
-   * out one token for many requests (the default of kubernetes, gcp and azure).
+   * out one token for many requests (the default of kubernetes, gcp, azure and spiffe).
    */
   reuse: z.enum(['once', 'same-key']).optional(),
   state: z.enum(['active', 'suspended']).default('active'),

@@ -30,7 +30,7 @@ export async function useProof(
     throw new GatehouseError(
       'forbidden',
       'outside-token.other-key',
-      'The token was used with another key, or with none, before: present it with that key (a DPoP proof), or get a new token.',
+      'The token was used before, with another key or with none: present it with that key (a DPoP proof), or get a new token.',
     );
   }
   throw new GatehouseError(

@@ -39,6 +39,8 @@ export const presets: Record<string, Preset> = {
   azure: { identifies: [['sub'], ['oid']], reuse: 'same-key', maxAgeSeconds: 24 * HOUR },
 };
 
+/** SPIRE's agent hands out the same JWT-SVID until half of its life. A thief of one that was used has not the key that it was used with. */
+const spiffe: Preset = { identifies: [['sub']], reuse: 'same-key', maxAgeSeconds: HOUR };
 const plain: Preset = { identifies: [['sub']], reuse: 'once', maxAgeSeconds: HOUR };
 const aws: Preset = {
   identifies: [['arn'], ['account', 'role'], ['account', 'user'], ['userId'], ['roleId']],
@@ -47,7 +49,7 @@ const aws: Preset = {
 };
 
 export const presetOf = (issuer: TrustIssuer): Preset =>
-  issuer.type === 'aws-iam' ? aws : (issuer.type === 'oidc' && presets[issuer.preset ?? '']) || plain;
+  issuer.type === 'aws-iam' ? aws : issuer.type === 'spiffe' ? spiffe : presets[issuer.preset ?? ''] || plain;
 
 /** The `iss` of its tokens; undefined for what has none, or where the rule and its preset leave it out. */
 export const issuerUrlOf = (issuer: TrustIssuer): string | undefined =>
