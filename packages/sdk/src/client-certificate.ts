@@ -33,7 +33,7 @@ export function createCertifiedFetch(svid: AgentSvid): () => Promise<CertifiedFe
     const pem = [cert, key, ca].join('\n');
     if (current?.pem === pem) return current.made;
     // Node's own fetch takes no client certificate.
-    const { Agent, fetch: undiciFetch } = await import('undici');
+    const { Agent, fetch: undiciFetch } = await import('./undici.ts');
     const dispatcher = new Agent({ connect: { cert, key, ...(ca !== undefined && { ca }) } });
     const certified = ((input: string | URL, init: object) =>
       undiciFetch(input, { ...init, dispatcher })) as unknown as typeof fetch;

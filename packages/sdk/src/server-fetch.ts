@@ -23,7 +23,7 @@ export function serverFetch({ ca }: ServerTrust): typeof fetch {
 
 async function trusting(given: string): Promise<typeof fetch> {
   const ca = await readAuthorities(given);
-  const { Agent, fetch: undiciFetch } = await import('undici');
+  const { Agent, fetch: undiciFetch } = await import('./undici.ts');
   const dispatcher = new Agent({ connect: { ca } });
   return ((input: string | URL, init: object) =>
     undiciFetch(input, { ...init, dispatcher })) as unknown as typeof fetch;

@@ -21,7 +21,7 @@ const TIMEOUT_MS = 10_000;
  * STS. They are signed with (Signature Version 4) and sent to nobody.
  */
 export async function signAwsIdentity(serverUrl: string, at: Date, env: Environment): Promise<SignedAwsRequest> {
-  const { SignatureV4 } = await import('@smithy/signature-v4');
+  const { SignatureV4 } = await import('./signature-v4.ts');
   const region = env.AWS_REGION ?? env.AWS_DEFAULT_REGION ?? 'us-east-1';
   const url = new URL(env.AWS_ENDPOINT_URL_STS ?? `https://sts.${region}.amazonaws.com/`);
   const credentials = await awsCredentials(env);
