@@ -20,6 +20,9 @@ const oauthTrouble: Record<string, keyof typeof exitCodes> = {
   invalid_response: 'failed',
 };
 
+const UNKNOWN_KEY =
+  'What the agent proves itself with is not, or no more, the agent’s: keys are dropped when an owner leaves, for one. `gatehouse agent show NAME` lists those it has; `gatehouse agent enroll NAME` enrols one, with --join-token FILE where there is no operator.';
+
 /** Known by their names: the modules that throw them are only loaded by the verbs that need them. */
 export function toFailure(error: unknown): CliFailure {
   if (error instanceof CliFailure) return error;
@@ -29,6 +32,8 @@ export function toFailure(error: unknown): CliFailure {
   if (error.name === 'ManifestFileError')
     return new CliFailure('noInput', 'workspace.invalid', error.message, { cause: error });
   if (error.name !== 'GatehouseRequestError') return failure('failed');
+  if (code === 'invalid_client')
+    return new CliFailure('refused', code, `${UNKNOWN_KEY} The server says: ${error.message}`, { cause: error });
   const status = 'status' in error ? error.status : 0;
   if (code === 'operator.no-token' || code === 'operator.token') return failure('noPermission');
   if (code.startsWith('server.')) return failure('unavailable');

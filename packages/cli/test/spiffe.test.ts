@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createPrivateKey, randomUUID, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -151,7 +151,10 @@ describe('the SPIFFE Workload API', () => {
     mkdirSync(open);
     chmodSync(open, 0o755);
     const args = (path: string) => ['spiffe', 'serve', '--agent', town.agentName, '--socket', path];
-    assert.match((await town.run(...args(join(open, 's')))).stderr, /Others can enter/);
+    const { stderr } = await town.run(...args(join(open, 's')));
+    assert.match(stderr, /Others can enter .*yours alone/);
+    // The directory may be /tmp: nobody is told to shut others out of that.
+    assert.doesNotMatch(stderr, /chmod/);
     assert.match((await town.run(...args(socket))).stderr, /Another process serves/);
     const file = join(socket, '..', 'file');
     writeFileSync(file, 'mine');
@@ -162,6 +165,35 @@ describe('the SPIFFE Workload API', () => {
     await once(child, 'exit');
     assert.ok(statSync(stale).isSocket());
     await serve(stale);
+  });
+
+  test('spiffe fetch writes files that mutual TLS takes, for this user alone, and replaces them', async () => {
+    const directory = join(town.directory, 'svid');
+    const fetched = async () =>
+      (await town.run('spiffe', 'fetch', '--agent', town.agentName, '--directory', directory, '--json')).json<
+        Record<'spiffeId' | 'expiresAt' | 'cert' | 'key' | 'bundle', string>
+      >();
+    const { spiffeId, expiresAt, cert, key, bundle } = await fetched();
+    assert.equal(spiffeId, id);
+    assert.ok(Date.parse(expiresAt) - Date.now() <= 3_600_000);
+    for (const file of [cert, key, bundle]) assert.equal(statSync(file).mode & 0o777, 0o600, file);
+    const leaf = new X509Certificate(readFileSync(cert));
+    assert.match(leaf.subjectAltName ?? '', new RegExp(id));
+    assert.ok(leaf.checkPrivateKey(createPrivateKey(readFileSync(key))));
+    const chain = readFileSync(cert, 'utf8').split(/(?<=-----END CERTIFICATE-----\n)/);
+    const last = new X509Certificate(chain.at(-1) ?? '');
+    assert.ok(last.verify(new X509Certificate(readFileSync(bundle)).publicKey));
+    const before = readFileSync(key, 'utf8');
+    // What waits in its place is not written through.
+    const elsewhere = join(town.directory, 'elsewhere');
+    writeFileSync(elsewhere, 'mine');
+    rmSync(key);
+    symlinkSync(elsewhere, key);
+    await fetched();
+    assert.equal(readFileSync(elsewhere, 'utf8'), 'mine');
+    assert.notEqual(readFileSync(key, 'utf8'), before);
+    const nowhere = await town.run('spiffe', 'fetch', '--agent', town.agentName, '--directory', join(key, 'x'));
+    assert.deepEqual([nowhere.code, /cannot be written/.test(nowhere.stderr)], [66, true]);
   });
 
   test('py-spiffe gets and verifies everything, unchanged', async (t) => {
@@ -211,6 +243,19 @@ test('spiffe serve --identity serves the workload that a rule names, until it is
     },
   ]);
   const file = join(town.directory, 'token');
+  writeFileSync(file, 'no token at all');
+  const broken = town.start([
+    'spiffe',
+    'serve',
+    '--socket',
+    join(town.directory, 'own', 'b.sock'),
+    '--identity',
+    `file:${file}`,
+  ]);
+  cleanups.push(() => broken.kill('SIGKILL'));
+  const [complaint] = await once(createInterface({ input: broken.stderr as NodeJS.ReadableStream }), 'line');
+  assert.match(String(complaint), /trying again: There is no JWT in the file/);
+  broken.kill('SIGTERM');
   const token = new SignJWT({ sub: 'tickets' }).setProtectedHeader({ alg: 'ES256', kid: 'k' });
   token.setIssuer(issuer).setAudience(town.workspace.url).setIssuedAt().setExpirationTime('10m').setJti(randomUUID());
   writeFileSync(file, await token.sign(keys.privateKey), { mode: 0o600 });

@@ -155,18 +155,21 @@ export const signedAwsRequest = z.strictObject({
 export type SignedAwsRequest = z.infer<typeof signedAwsRequest>;
 
 /** How an agent or workload that has no key here proves who it is. */
-export const outsideProof = z.union([
-  z.strictObject({ token: z.string().min(1).max(16_384) }),
-  z.strictObject({ aws: signedAwsRequest }),
-]);
+export const outsideProof = z.union(
+  [z.strictObject({ token: z.string().min(1).max(16_384) }), z.strictObject({ aws: signedAwsRequest })],
+  { error: 'expected {"token": "JWT"} or {"aws": {…}}' },
+);
 export type OutsideProof = z.infer<typeof outsideProof>;
 
 /** `POST /enrol`; the DPoP proof beside it is by the key that is enrolled, and its `ath` is of the credential. */
-export const enrolBody = z.union([
-  z.strictObject({ agent: name.optional(), token: z.string().min(1).max(16_384) }),
-  z.strictObject({ agent: name.optional(), aws: signedAwsRequest }),
-  z.strictObject({ agent: name.optional(), join_token: z.string().min(1).max(200) }),
-]);
+export const enrolBody = z.union(
+  [
+    z.strictObject({ agent: name.optional(), token: z.string().min(1).max(16_384) }),
+    z.strictObject({ agent: name.optional(), aws: signedAwsRequest }),
+    z.strictObject({ agent: name.optional(), join_token: z.string().min(1).max(200) }),
+  ],
+  { error: 'expected exactly one of "token", "aws" and "join_token"' },
+);
 export type EnrolBody = z.infer<typeof enrolBody>;
 
 export interface Enrolled {

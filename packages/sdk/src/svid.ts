@@ -32,6 +32,8 @@ export interface SvidListener {
   bundles?(bundles: SvidBundles): void;
   /** The server says no: the agent may not have one, now. What was given before must not be used any more. */
   refused?(error: GatehouseRequestError): void;
+  /** Nothing could be fetched just now, by a fault here or of the network; it is tried again. */
+  failed?(error: Error): void;
 }
 
 export interface X509Svid extends X509SvidAnswer {
@@ -130,6 +132,8 @@ export function createSvidSource(options: SvidOptions): SvidSource {
       if (error instanceof GatehouseRequestError && isRefusal(error)) {
         svid = undefined;
         for (const listener of listeners) listener.refused?.(error);
+      } else if (error instanceof Error) {
+        for (const listener of listeners) listener.failed?.(error);
       }
     }
     schedule();

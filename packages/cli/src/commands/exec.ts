@@ -26,9 +26,13 @@ export const exec: Run<Options> = async ({ args: [command, ...args], options, ou
     throw new CliFailure('usage', 'exec.command', 'What is to be run stands after --: gatehouse exec … -- CMD ARGS.');
   const setup = readTaskOptions(options, `gatehouse exec: ${command}`.slice(0, 200));
   const note = (text: string) => out.note(`gatehouse exec: ${clean(text)}`);
-  const gate = createGate({ ...setup, credential: await credentialOf(setup), note });
+  let isRunning = false;
+  // A refusal of the first task ends this verb, which says why itself.
+  const noteUnlessFailed = (text: string) => (isRunning || !gate.hasFailed) && note(text);
+  const gate = createGate({ ...setup, credential: await credentialOf(setup), note: noteUnlessFailed });
   // Before the command: one that gets no task is not run at all.
   const task = await gate.task();
+  isRunning = true;
   const proxy = await startExecProxy(gate, note);
   const { kind, of } = setup.identity;
   const given = kind === 'env' ? { ...process.env, [of]: undefined } : { ...process.env };

@@ -32,7 +32,7 @@ export const lintTrust: Run<ServerOptions> = async ({ options, out }) => {
   const { items } = await operatorOf(options).call('GET /trust-rules');
   const findings = items.flatMap((each) => each.findings);
   if (out.json) out.printJson({ findings });
-  else if (findings.length === 0) out.print(`Nothing is unwise in ${items.length} trust rules.`);
+  else if (findings.length === 0) out.print(`Trust rules: ${items.length}. Nothing in them is unwise.`);
   else
     out.table(
       ['RULE', 'FINDING', 'WHAT TO DO'],

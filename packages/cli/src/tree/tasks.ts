@@ -12,7 +12,10 @@ function taskOptions(): Option[] {
       'a parameter of the template; may be repeated (or GATEHOUSE_PARAMS as JSON)',
     ).argParser((value: string, before: string[] = []) => [...before, value]),
     option('--intent <text>', 'what it is for, in words (or GATEHOUSE_INTENT)'),
-    option('--on-behalf-of <person>', 'for whom (or GATEHOUSE_ON_BEHALF_OF)'),
+    option(
+      '--on-behalf-of <person>',
+      'for whom, as the agent says: a note in the record. To act for somebody give --delegation (or GATEHOUSE_ON_BEHALF_OF)',
+    ),
     option('--requested-by <who>', 'the person or event that asked for it (or GATEHOUSE_REQUESTED_BY)'),
     option('--ticket <id>', 'its ticket (or GATEHOUSE_TICKET)'),
     option('--change-request <id>', 'its change request (or GATEHOUSE_CHANGE_REQUEST)'),

@@ -69,17 +69,8 @@ export function addTrustDomainVerbs(program: Command): void {
     details:
       'Runs until Ctrl-C. Whoever can open the socket is the agent or workload: its directory must be this user’s alone. Set SPIFFE_ENDPOINT_SOCKET to what it prints.',
     options: [
-      option('--agent <name>', 'registered name of the agent (or GATEHOUSE_AGENT)'),
-      option(
-        '--key-file <file>',
-        'its key (or GATEHOUSE_KEY_FILE; default: agents/NAME.jwk in the user’s configuration directory)',
-      ),
       option('--socket <path>', 'where to listen; the directory is made if it is not there').makeOptionMandatory(),
-      option('--task <id>', 'SVIDs of this running task, and not of the agent itself'),
-      option(
-        '--identity <kind>',
-        'SVIDs of a workload, by the tokens of its platform: github, gitlab, kubernetes, gcp, azure, file:PATH or env:NAME',
-      ),
+      ...whose(),
     ],
     server: true,
     examples: [
@@ -94,4 +85,27 @@ export function addTrustDomainVerbs(program: Command): void {
     ],
     load: async () => (await import('../commands/spiffe-serve.ts')).spiffeServe,
   });
+  addVerb(spiffe, {
+    usage: 'fetch',
+    summary: 'write an X.509-SVID, its key and the trust domain’s bundle to files',
+    details:
+      'For what takes PEM files: svid.pem (with its chain), svid.key and bundle.pem, readable by this user only. They are good for an hour at most: fetch them again at half of it.',
+    options: [option('--directory <directory>', 'where to; made if it is not there').makeOptionMandatory(), ...whose()],
+    server: true,
+    examples: [['spiffe fetch --agent agent-coding-copilot-staging --directory ~/svid', 'For curl, psql, nginx …']],
+    load: async () => (await import('../commands/spiffe-fetch.ts')).spiffeFetch,
+  });
 }
+
+const whose = () => [
+  option('--agent <name>', 'registered name of the agent (or GATEHOUSE_AGENT)'),
+  option(
+    '--key-file <file>',
+    'its key (or GATEHOUSE_KEY_FILE; default: agents/NAME.jwk in the user’s configuration directory)',
+  ),
+  option('--task <id>', 'SVIDs of this running task, and not of the agent itself'),
+  option(
+    '--identity <kind>',
+    'SVIDs of a workload, by the tokens of its platform: github, gitlab, kubernetes, gcp, azure, file:PATH or env:NAME',
+  ),
+];

@@ -1,10 +1,15 @@
 /** Commands as they work in a clone of this project; where Gatehouse is installed, `gatehouse` alone does. */
 const CLI = 'npm run gatehouse --';
 
+/** Not by npm: what npm prints is no message to an MCP client, which also starts it in a directory of its own. */
+const BRIDGE = 'node /path/to/gatehouse/packages/cli/bin/gatehouse.mjs mcp';
+/** The server that this page is of. */
+const origin = () => globalThis.location?.origin ?? 'http://localhost:4283';
+
 export const commands = {
   demo: 'npm run demo',
   signInLink: (email: string) => `${CLI} signin-link ${email}`,
-  connect: (agent: string) => `${CLI} mcp --agent ${agent} --template TEMPLATE`,
+  connect: (agent: string) => `${BRIDGE} --agent ${agent} --template TEMPLATE --url ${origin()}`,
   enrol: (agent: string) => `${CLI} agent enroll ${agent}`,
   apply: `${CLI} apply -f examples/quickstart`,
   applyYours: `${CLI} apply -f DIRECTORY`,

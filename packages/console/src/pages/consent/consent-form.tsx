@@ -32,6 +32,7 @@ export function ConsentForm({ consent, onDone, again }: FormProps) {
           {consent.choices.length > 1 && (
             <NativeSelect
               label="Agent and kind of task"
+              mb="md"
               value={key}
               onChange={(event) => setKey(event.currentTarget.value)}
               data={consent.choices.map((each) => ({

@@ -1,6 +1,5 @@
 import type { ConsentTool } from '@gatehouse/protocol';
 import { Button, Checkbox } from '@mantine/core';
-import { plural, tiers } from '../../lib/words.ts';
 import { EffectBadges, TierBadge } from '../../ui/badge.tsx';
 import { Card, Section } from '../../ui/page.tsx';
 import { PlainText, ToolName } from '../../ui/text.tsx';
@@ -19,6 +18,7 @@ export function ConsentTools({ tools, kept, onChange }: ToolsProps) {
     if (!next.delete(ref)) next.add(ref);
     onChange(next);
   };
+  const asking = tools.filter(({ tier }) => tier === 3).length;
   return (
     <Section
       title="It may use"
@@ -57,8 +57,8 @@ export function ConsentTools({ tools, kept, onChange }: ToolsProps) {
         </ul>
       </Card>
       <p className={classes.note}>
-        {plural(tools.filter(({ tier }) => tier === 3).length, 'tool')} among them {tiers[3].means.slice(8)} each time.
-        Policies of this workspace may forbid more than is shown here, never less.
+        {asking === 1 ? '1 tool among them needs' : `${asking === 0 ? 'No' : asking} tools among them need`} a person’s
+        approval each time. Policies of this workspace may forbid more than is shown here, never less.
       </p>
     </Section>
   );

@@ -127,7 +127,7 @@ function LiveActivity() {
 
 function FirstSteps() {
   const url = useQuery(statusQuery).data?.mcpUrl;
-  const agent = useQuery(agentsQuery).data?.find((each) => standingOf(each) === 'active');
+  const agent = useQuery(agentsQuery).data?.find((each) => standingOf(each) === 'active' && !each.manifest.bearerOnly);
   return (
     <Empty
       icon={IconActivity}
@@ -146,6 +146,7 @@ function FirstSteps() {
       }
     >
       <div style={{ display: 'grid', gap: 8 }}>
+        {agent?.manifest.keys.length === 0 && <Command>{commands.enrol(agent.name)}</Command>}
         <Command>{commands.connect(agent?.name ?? 'AGENT')}</Command>
         <Command>{commands.demo}</Command>
       </div>

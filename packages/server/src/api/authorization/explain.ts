@@ -31,9 +31,11 @@ export function refusal(
 ): GatehouseError {
   if (decision.policies.length > 0) {
     const why = decision.reasons.length > 0 ? ` ${decision.reasons.join(' ')}` : '';
+    // Those of a workspace are called MANIFEST#ID; nobody can lift what comes with Gatehouse.
+    const next = decision.policies.some((policy) => policy.includes('#')) ? ' Ask an admin if it should not.' : '';
     return forbidden(
       'control-policy.forbidden',
-      `The policy ${decision.policies.join(', ')} forbids this.${why} Ask an admin if it should not.`,
+      `The policy ${decision.policies.join(', ')} forbids this.${why}${next}`,
     );
   }
   const { anywhere, onOwn } = rolesThatMay(policies, request.route, group);

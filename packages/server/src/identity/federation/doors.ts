@@ -71,7 +71,7 @@ async function enrol(deps: DoorDependencies, request: IncomingMessage, body: unk
     throw new GatehouseError(
       'forbidden',
       'enrol.other-agent',
-      'This proof does not stand for that agent. Leave `agent` out, or correct it.',
+      'This proof does not stand for the agent that was named. Correct the name, or leave `agent` out of the request.',
     );
   const key = provenKey(deps, request, doorPaths.enrol, credential);
   const agent = await registry.enrolAgentKey(agentName, key.members, {
@@ -97,7 +97,7 @@ const startBody = z.strictObject({ proof: outsideProof.optional(), agent: z.stri
 async function startTask(deps: DoorDependencies, request: IncomingMessage, body: unknown): Promise<{ task: Task }> {
   const { registry, recordChange, proveWorkload } = deps;
   const { proof, agent, task } = parse(startBody, body);
-  const details = parse(taskDetails.options[1], task);
+  const details = parse(taskDetails.options[1], task, ['task']);
   const { workload, via, source, use } = await proveWorkload(request, doorPaths.startTask, proof);
   // The workload is looked at again in the transaction that starts the task: one stopped meanwhile starts nothing (law 6).
   const started = await registry.startTask(agent, details, {
@@ -117,12 +117,12 @@ async function startTask(deps: DoorDependencies, request: IncomingMessage, body:
   return { task: started };
 }
 
-function parse<T>(schema: z.ZodType<T>, value: unknown): T {
+function parse<T>(schema: z.ZodType<T>, value: unknown, at: string[] = []): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const problems = result.error.issues
     .slice(0, 5)
-    .map(({ path, message }) => `${path.join('.') || 'the body'}: ${message}`);
+    .map(({ path, message }) => `${[...at, ...path].join('.') || 'the body'}: ${message}`);
   throw new GatehouseError('bad-request', 'body.invalid', `The request is refused. ${problems.join('; ')}.`);
 }
 

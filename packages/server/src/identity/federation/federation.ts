@@ -251,7 +251,7 @@ function problemOf(examined: Examined, matching: TrustRuleManifest[]): string {
     return `No trust rule is for the issuer ${shown(examined.claims.iss ?? 'AWS')}. Apply a TrustRule that names it.`;
   const nearest = [...examined.rules].sort((a, b) => failed(a) - failed(b))[0] as Examined['rules'][number];
   const details = nearest.checks.filter(({ ok }) => !ok).map(({ what, detail }) => `${what}: ${detail}`);
-  return `No rule matches. The nearest is "${nearest.rule.name}". ${details.join('; ')}.`;
+  return `No rule matches. The nearest is "${nearest.rule.name}". ${details.join('; ').replace(/\.$/, '')}.`;
 }
 
 const failed = ({ checks }: Examined['rules'][number]): number =>

@@ -92,6 +92,10 @@ onEachDatabase('tasks that a workload starts', (database) => {
       const { status } = await start(token, { task });
       assert.ok(status >= 400 && status < 500, `${status}: ${JSON.stringify(task)}`);
     }
+    const bare = await postJson(house, '/workload/tasks', { proof: token, agent: 'agent-started-prod', task: TASK });
+    assert.match(String(bare.body.detail), /proof: expected \{"token": "JWT"\}/);
+    const untyped = await start(token, { task: { ...TASK, type: undefined } });
+    assert.match(String(untyped.body.detail), /task\.type: .*urn:gatehouse:task/);
     assert.equal((await start(token)).status, 200);
   });
 

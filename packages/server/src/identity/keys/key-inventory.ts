@@ -61,7 +61,7 @@ export function createKeyInventory({
         throw new GatehouseError(
           'not-found',
           'key.purpose-unknown',
-          `There are no keys for "${purpose.slice(0, 64)}". Rotate one of: ${all.map((each) => each.purpose).join(', ')}.`,
+          `There are no keys for "${purpose.slice(0, 64)}". Rotate one of: ${all.flatMap(({ purpose, whyFixed }) => (whyFixed ? [] : [purpose])).join(', ')}.`,
         );
       if (keys.whyFixed) throw new GatehouseError('conflict', 'key.fixed', keys.whyFixed);
       const made = await keys.rotate(options);
