@@ -108,6 +108,7 @@ const limitSources = [
     'packages/server/src/identity/federation/limits.ts',
     'federationLimits',
   ],
+  ['Policies', 'packages/server/src/policy/cedar/limits.ts', 'policyLimits'],
   ['The MCP door', 'packages/server/src/gate/mcp/limits.ts', 'doorLimits'],
   ['The authorization server', 'packages/server/src/identity/authorization-server/limits.ts', 'authorizationLimits'],
   ['The trust domain', 'packages/server/src/identity/trust-domain/limits.ts', 'trustDomainLimits'],

@@ -106,4 +106,26 @@ export const gate: Requirement[] = [
     promise: 'The official suite’s client scenarios about authorization pass through the gate',
     source: 'conformance/RESULTS.md',
   },
+  {
+    id: 'policy.same-as-official',
+    promise:
+      'The engine that decides gives the decision, the reasons and the errors of the official Cedar engine, on whatever policies and requests',
+    source: 'https://docs.cedarpolicy.com/auth/authorization.html',
+  },
+  {
+    id: 'policy.cedar-corpus',
+    promise: "Cedar's published integration tests are answered as they say",
+    source: 'https://github.com/cedar-policy/cedar-integration-tests',
+  },
+  {
+    id: 'policy.engines-differ',
+    promise: 'Where the two engines do not agree on a live decision, the call is refused and the log says so',
+    source: 'SECURITY.md#law-2',
+  },
+  {
+    id: 'policy.bad-input',
+    promise:
+      'Policies and arguments that are too deep, too large or too odd get a clear error, in bounded time and memory',
+    source: 'SECURITY.md#law-10',
+  },
 ];

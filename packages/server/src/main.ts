@@ -37,7 +37,7 @@ import {
   Secret,
   systemClock,
 } from './platform/index.ts';
-import { type CompilePolicies, compilePolicies, type PolicySet } from './policy/index.ts';
+import { compilePolicies, type PolicySet } from './policy/index.ts';
 import { createRegistry, type Snapshot } from './registry/index.ts';
 import {
   type Change,
@@ -137,7 +137,13 @@ async function openServer(
       api.checkPolicies(snapshot);
     },
   });
-  const policies = policiesOf(compilePolicies);
+  const policies = policiesOf((snapshot) =>
+    compilePolicies(snapshot, {
+      validated: true,
+      enginesDiffer: (difference) =>
+        log.error('ALARM: the policy engines differ, and the call was refused', difference),
+    }),
+  );
   policies(registry.snapshot());
 
   const people = createPeople({ storage, registry, recordChange, clock, log, publicUrl: config.publicUrl });
@@ -473,11 +479,11 @@ async function openServer(
 }
 
 /** Compiles a snapshot's policies once per version of them; decisions and their fence can then never be of two versions. */
-function policiesOf(compile: CompilePolicies): (snapshot: Snapshot) => PolicySet {
+function policiesOf(compile: (snapshot: Snapshot) => PolicySet): (snapshot: Snapshot) => PolicySet {
   let compiled: { version: number; set: PolicySet } | undefined;
   return (snapshot) => {
     const version = snapshot.fences.get('policy') ?? 0;
-    if (compiled?.version !== version) compiled = { version, set: compile(snapshot, { validated: true }) };
+    if (compiled?.version !== version) compiled = { version, set: compile(snapshot) };
     return compiled.set;
   };
 }

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Json } from '../platform/index.ts';
 import { compilePolicies } from './compile.ts';
+import { officialEngine } from './official.ts';
 import { shopWorkspace } from './testing/workspace.ts';
 
 function decide(name: string, args: Json, policies: Record<string, string> = {}) {
@@ -187,4 +188,35 @@ test('a policy about one task hides no tool from the others', () => {
   assert.ok(set.mayEverUse({ agent: agent, task: task }, tool));
   assert.equal(code('tsk_1'), 'allowed');
   assert.equal(code('tsk_2'), 'policy.forbidden');
+});
+
+/** @proves policy.engines-differ */
+test('a decision that the official engine would not take is refused and told; the first of each kind is compared, and some of the others', () => {
+  const workspace = shopWorkspace();
+  const heard: unknown[] = [];
+  const asked: string[] = [];
+  let agrees = true;
+  const set = compilePolicies(workspace, {
+    enginesDiffer: (difference) => heard.push(difference),
+    officialEngine: (policies) => {
+      const { authorize } = officialEngine(policies);
+      return {
+        authorize(environment, entities) {
+          asked.push(environment.resource.id);
+          const answer = authorize(environment, entities);
+          return agrees ? answer : { ...answer, decision: answer.decision === 'allow' ? 'deny' : 'allow' };
+        },
+      };
+    },
+  });
+  const call = (name: string, args: Json) =>
+    set.decide({ agent: workspace.agent, task: workspace.task, tool: workspace.tool(name), arguments: args, now: 0 });
+  for (let times = 0; times < 1_500; times++) assert.equal(call('get_order', { order: 1042 }).effect, 'allow');
+  assert.deepEqual(asked, ['shop/get_order', 'shop/get_order']);
+  agrees = false;
+  const refused = call('list_orders', { customer: 'customer-z' });
+  assert.equal(refused.effect, 'deny');
+  assert.equal(refused.code, 'policy.engines-differ');
+  assert.equal(heard.length, 1);
+  assert.equal(call('get_order', { order: 1042 }).effect, 'allow');
 });

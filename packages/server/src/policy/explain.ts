@@ -1,18 +1,12 @@
 import type { Task, TaskParameters } from '@gatehouse/protocol';
 import { isJsonObject, type Json } from '../platform/index.ts';
 import type { Agent, RegisteredTool } from '../registry/index.ts';
-import type { CompiledPolicy } from './compile.ts';
+import { policyLimits } from './cedar/limits.ts';
+import type { LoadedPolicy } from './load.ts';
 import type { PolicyRequest, PolicyUser } from './types.ts';
 
-const MAX_LISTED = 12;
-
 /** No policy permits this tool to this task at all. */
-export function notPermitted(
-  agent: Agent,
-  task: Task,
-  tool: RegisteredTool,
-  policies: Iterable<CompiledPolicy>,
-): string {
+export function notPermitted(agent: Agent, task: Task, tool: RegisteredTool, policies: Iterable<LoadedPolicy>): string {
   const allowed = new Set<string>();
   const elsewhere = new Set<string>();
   for (const { permit } of policies) {
@@ -31,7 +25,7 @@ export function notPermittedTo(
   user: PolicyUser | null,
   email: string,
   tool: RegisteredTool,
-  policies: Iterable<CompiledPolicy>,
+  policies: Iterable<LoadedPolicy>,
 ): string {
   if (!user) return `${email}, for whom this task acts, is not a person of this workspace, and so permits nothing.`;
   const groups = new Set<string>();
@@ -50,7 +44,7 @@ export function narrowedAway({ narrowing }: Task, tool: RegisteredTool): string 
   return `This task was narrowed to ${listed(patterns) || 'no tools at all'}, and ${tool.ref} is not among them. Ask whoever started or handed on the task for a wider one.`;
 }
 
-export function forbidden(determining: CompiledPolicy[]): string {
+export function forbidden(determining: LoadedPolicy[]): string {
   const reasons = determining.map(({ id, json }) => json.annotations?.reason ?? `policy ${id} forbids it`);
   return `Forbidden: ${reasons.join('; ')}.`;
 }
@@ -58,39 +52,42 @@ export function forbidden(determining: CompiledPolicy[]): string {
 /** Some permit is for this tool and this template, but its conditions do not hold for these arguments. */
 export function explainUnmet(
   request: Pick<PolicyRequest, 'arguments' | 'task' | 'tool'>,
-  candidates: CompiledPolicy[],
+  candidates: LoadedPolicy[],
 ): string {
   const unmet = unmetConditions(request.arguments, request.task.parameters, candidates);
-  return `Template "${request.task.template}" allows ${request.tool.ref} only under conditions: ${unmet.join('; ')}. Call it with those, or start a task whose parameters fit.`;
+  return `Template "${request.task.template}" allows ${request.tool.ref} only under conditions: ${unmet}. Call it with those, or start a task whose parameters fit.`;
 }
 
 /** Groups and policies permit the person this tool, but not with these arguments. */
 export function explainUnmetFor(
   { email }: PolicyUser,
   request: Pick<PolicyRequest, 'arguments' | 'tool'>,
-  candidates: CompiledPolicy[],
+  candidates: LoadedPolicy[],
 ): string {
-  return `${email}, for whom this task acts, may use ${request.tool.ref} only under conditions: ${unmetConditions(request.arguments, {}, candidates).join('; ')}. Call it with those, or ask an admin.`;
+  return `${email}, for whom this task acts, may use ${request.tool.ref} only under conditions: ${unmetConditions(request.arguments, {}, candidates)}. Call it with those, or ask an admin.`;
 }
 
-function unmetConditions(value: Json, parameters: TaskParameters, candidates: CompiledPolicy[]): string[] {
+function unmetConditions(value: Json, parameters: TaskParameters, candidates: LoadedPolicy[]): string {
   const given = isJsonObject(value) ? value : {};
-  return candidates.flatMap(({ permit, json, id }) => {
-    if (json.effect !== 'permit') return [];
-    if (!permit) return [json.annotations?.reason ?? `the conditions of policy ${id} do not hold`];
-    return permit.conditions.flatMap(({ argument, parameter, literal }) => {
+  const unmet = new Set<string>();
+  for (const { permit, json, id } of candidates) {
+    if (json.effect !== 'permit') continue;
+    if (unmet.size === policyLimits.listedInRefusals) return `${[...unmet].join('; ')}; and more`;
+    if (!permit) unmet.add(json.annotations?.reason ?? `the conditions of policy ${id} do not hold`);
+    for (const { argument, parameter, literal } of permit?.conditions ?? []) {
       const wanted = parameter === null ? literal : parameters[parameter];
-      if (wanted !== undefined && given[argument] === wanted) return [];
+      if (wanted !== undefined && given[argument] === wanted) continue;
       const source = parameter === null ? '' : ` (the task's parameter "${parameter}")`;
-      return [`"${argument}" must be ${JSON.stringify(wanted ?? null)}${source}, not ${shown(given[argument])}`];
-    });
-  });
+      unmet.add(`"${argument}" must be ${JSON.stringify(wanted ?? null)}${source}, not ${shown(given[argument])}`);
+    }
+  }
+  return [...unmet].join('; ');
 }
 
 function listed(refs: Set<string>): string {
   const names = [...refs].sort();
-  return names.length > MAX_LISTED
-    ? `${names.slice(0, MAX_LISTED).join(', ')} and ${names.length - MAX_LISTED} more`
+  return names.length > policyLimits.listedInRefusals
+    ? `${names.slice(0, policyLimits.listedInRefusals).join(', ')} and ${names.length - policyLimits.listedInRefusals} more`
     : names.join(', ');
 }
 

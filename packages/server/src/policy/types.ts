@@ -1,6 +1,8 @@
 import type { Decision, Task } from '@gatehouse/protocol';
 import type { Json } from '../platform/index.ts';
 import type { Agent, RegisteredTool, Snapshot } from '../registry/index.ts';
+import type { Answer } from './cedar/index.ts';
+import type { OfficialEngine } from './official.ts';
 
 /** A person for whom a task acts, as the workspace has them now. */
 export interface PolicyUser {
@@ -41,5 +43,13 @@ export interface PolicySet {
  */
 export type CompilePolicies = (
   snapshot: Pick<Snapshot, 'servers' | 'templates' | 'groups' | 'policies' | 'agents'>,
-  options?: { validated: boolean },
+  options?: { validated?: boolean; enginesDiffer?: EnginesDiffer; officialEngine?: OfficialEngine },
 ) => PolicySet;
+
+/** Hears of a decision that the official engine would not have taken. */
+export type EnginesDiffer = (difference: {
+  tool: string;
+  policyVersion: string;
+  compiled: Answer;
+  official: Answer;
+}) => void;

@@ -8,6 +8,7 @@ import {
 } from '@cedar-policy/cedar-wasm/nodejs';
 import type { ControlPolicyManifest, Role } from '@gatehouse/protocol';
 import { GatehouseError } from '../../platform/index.ts';
+import { nestingProblem } from '../../policy/index.ts';
 import { type ActionGroup, controlActions, type ResourceType } from './actions.ts';
 import { builtInPolicies } from './built-in.ts';
 import { controlSchema, type GuardedRoute } from './schema.ts';
@@ -135,6 +136,8 @@ export function ownedBy(type: ResourceType, email: string): ControlResource {
 }
 
 function parse(file: string, text: string): { id: string; source: string; reason: string | undefined }[] {
+  const nesting = nestingProblem(text);
+  if (nesting !== undefined) throw invalid(file, nesting);
   const parts = policySetTextToParts(text);
   if (parts.type === 'failure') {
     const [error] = parts.errors;

@@ -1,0 +1,5 @@
+export { type Entities, type EntityData, type Environment, readUid, readValue } from './expression.ts';
+export { nestingProblem } from './nesting.ts';
+export { parsePolicy, parseTemplate } from './parse.ts';
+export { type Answer, type CompiledSet, compileSet, linkTemplate, type Slice } from './policy-set.ts';
+export { type CedarRecord, CedarSet, EntityUid, EvaluationError, type Value } from './values.ts';

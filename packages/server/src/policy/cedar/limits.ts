@@ -1,0 +1,12 @@
+export const policyLimits = {
+  /** Brackets within each other in the text of a policy. The official parser has a small stack of its own. */
+  nestedBrackets: 100,
+  /** Conditionals (`if`) in one policy, for the same reason. */
+  conditionals: 250,
+  /** Operators within each other in one expression: `a && b && c` are two. */
+  expressionDepth: 500,
+  /** Of so many decisions on one tool by one kind of task, one is compared with the official engine; the first always is. */
+  comparedEvery: 1_000,
+  /** Conditions and tools that the text of a refusal lists; it says that there are more. */
+  listedInRefusals: 12,
+};

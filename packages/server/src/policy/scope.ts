@@ -1,0 +1,52 @@
+import type { EntityUidJson, PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
+import { readUid } from './cedar/index.ts';
+import { actionEntity, type Entity, toolEntity } from './entities.ts';
+import { NAMESPACE, type Subject } from './schema.ts';
+
+/**
+ * Whether a policy is about the people for whom tasks act: its scope says so by User or Group. One that names nobody is about tasks:
+ * what is permitted to all agents is not thereby permitted in everybody's name.
+ */
+export function isAboutUsers({ principal }: PolicyJson): boolean {
+  if (principal.op === 'is' && principal.entity_type === `${NAMESPACE}::User`) return true;
+  return principal.op !== 'is' && ['User', 'Group'].some((type) => nameIn(principal, type) !== undefined);
+}
+
+/** The one agent that a policy is about, if it names one. */
+export const namedAgent = ({ principal }: PolicyJson) => nameIn(principal, 'Agent');
+
+/** The one user whom a policy is about, if it names one. */
+export const namedUser = ({ principal }: PolicyJson) => nameIn(principal, 'User');
+
+/** Such a policy can be about one task and not about another of the same agent and template. */
+export const isAboutOneTask = ({ principal }: PolicyJson) => nameIn(principal, 'Task') !== undefined;
+
+function nameIn(principal: PolicyJson['principal'], type: string): string | undefined {
+  const named = principal.op === 'is' ? principal.in : principal;
+  if (!named || !('entity' in named)) return undefined;
+  const entity = readUid(named.entity);
+  return entity.type === `${NAMESPACE}::${type}` ? entity.id : undefined;
+}
+
+/** Whether the scope of a policy can match what is done with this subject, whoever asks. */
+export function concerns({ action, resource }: PolicyJson, subject: Subject): boolean {
+  return scopeMatches(action, actionEntity(subject)) && scopeMatches(resource, toolEntity(subject));
+}
+
+function scopeMatches(scope: PolicyJson['action'] | PolicyJson['resource'], { uid, data }: Entity): boolean {
+  const within = (entity: EntityUidJson) => {
+    const { key } = readUid(entity);
+    return key === uid.key || data.ancestors.has(key);
+  };
+  switch (scope.op) {
+    case 'All':
+      return true;
+    case '==':
+      return 'entity' in scope && readUid(scope.entity).key === uid.key;
+    case 'in':
+      if ('entities' in scope) return scope.entities.some(within);
+      return 'entity' in scope && within(scope.entity);
+    case 'is':
+      return scope.entity_type === uid.type && (!scope.in || ('entity' in scope.in && within(scope.in.entity)));
+  }
+}
