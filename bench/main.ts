@@ -13,6 +13,7 @@ const measures: Record<string, () => Promise<{ measure: Measure }>> = {
   token: () => import('./token.ts'),
   verify: () => import('./verify.ts'),
   churn: () => import('./churn.ts'),
+  decide: () => import('./decide.ts'),
 };
 
 const verbs = process.argv

@@ -6,7 +6,7 @@ import type { Part } from './part.ts';
 
 /**
  * `npm run conformance [-- --only PART] [--json] [--write]`: without `--only` the official MCP suite (server, client, authorization). The
- * other parts are products of somebody else that are fetched or built first. Ends with exit code 1 if anything is lost or fails,
+ * other parts are products of somebody else that are fetched or built first, and `cedar`, which needs `--data DIR`. Ends with exit code 1 if anything is lost or fails,
  * with 69 if something could not be tried; `--write` replaces the sections of what was run in conformance/RESULTS.md.
  */
 const official = ['server', 'client', 'authorization'];
@@ -16,6 +16,7 @@ const parts: Record<string, () => Promise<Part>> = {
   authorization: async () => (await import('./official.ts')).authorization,
   'go-spiffe': async () => (await import('./foreign/go-spiffe.ts')).goSpiffe,
   keycloak: async () => (await import('./foreign/keycloak.ts')).keycloak,
+  cedar: async () => (await import('./cedar.ts')).cedar,
   spire: async () => (await import('./foreign/spire.ts')).spire,
 };
 const { values } = parseArgs({
@@ -23,17 +24,21 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
     write: { type: 'boolean', default: false },
     only: { type: 'string' },
+    data: { type: 'string' },
+    runs: { type: 'string' },
+    seed: { type: 'string' },
   },
 });
 if (values.only !== undefined && !Object.hasOwn(parts, values.only)) {
   console.error(`unknown part ${values.only}; one of: ${Object.keys(parts).join(', ')}`);
   process.exit(64);
 }
+const { json: _, write: __, only: ___, ...given } = values;
 const results = join(import.meta.dirname, 'RESULTS.md');
 let failed = false;
 for (const name of values.only === undefined ? official : [values.only]) {
   const part = (await parts[name]?.()) as Part;
-  const { versions, text, failing, rows } = await part.run().catch((error: Error): never => {
+  const { versions, text, failing, rows } = await part.run(given).catch((error: Error): never => {
     console.error(`${name} could not be tried. ${process.env.CONFORMANCE_VERBOSE ? error.stack : error.message}`);
     process.exit(69);
   });

@@ -1,7 +1,8 @@
 /** One thing that is tried, by a name of `--only`, and a section of RESULTS.md. */
 export interface Part {
   heading: string;
-  run(): Promise<PartResult>;
+  /** With the options of the command that are this part's own, as text. */
+  run(options: { data?: string; runs?: string; seed?: string }): Promise<PartResult>;
 }
 
 export interface PartResult {
