@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { manifest, type Role } from '@gatehouse/protocol';
+import { type Api, manifest, type Role } from '@gatehouse/protocol';
 import { onEachDatabase } from '../packages/server/src/identity/people/testing/databases.ts';
 import { manifests } from './support/fixtures.ts';
 import { createScimClient } from './support/scim-client.ts';
@@ -578,6 +578,28 @@ onEachDatabase('a directory', (database) => {
       body: { successor: 'xena@example.test' },
     });
     assert.deepEqual(settled.handedOver, ['yuris']);
+  });
+
+  test('people are listed a page at a time, by address, and found by words', async () => {
+    const all = (await workspace.operator('GET /people', { query: { limit: '200' } })).items.map(({ email }) => email);
+    assert.deepEqual(all, [...all].sort());
+    const paged: string[] = [];
+    let cursor: string | null = '';
+    while (cursor !== null) {
+      const query: Record<string, string> = { limit: '3', cursor };
+      const page: Api['GET /people'] = await workspace.operator('GET /people', { query });
+      assert.ok(page.items.length <= 3);
+      paged.push(...page.items.map(({ email }) => email));
+      cursor = page.cursor;
+    }
+    assert.deepEqual(paged, all);
+    const found = await workspace.operator('GET /people', { query: { search: 'GINA auditor' } });
+    assert.deepEqual(
+      found.items.map(({ email }) => email),
+      ['gina@example.test'],
+    );
+    assert.deepEqual((await workspace.operator('GET /people', { query: { search: 'nobody-here' } })).items, []);
+    await assert.rejects(workspace.operator('GET /people', { query: { limit: '201' } }), /400/);
   });
 
   test('what is larger than its limit is refused', async () => {

@@ -104,9 +104,17 @@ export const sessionsQuery = z.strictObject({
   cursor: z.string().max(200).optional(),
 });
 
+export const peopleQuery = z.strictObject({
+  /** Words that all are in the name, address, roles, source or groups. */
+  search: z.string().max(200).default(''),
+  limit: z.coerce.number().int().min(1).max(200).default(200),
+  /** Address of the last one of the page before. */
+  cursor: z.string().max(254).optional(),
+});
+
 /** Routes about people, their sign-in and their directory. */
 export interface PeopleApi {
-  'GET /people': { items: PersonView[] };
+  'GET /people': { items: PersonView[]; cursor: string | null };
   'GET /people/:email': PersonView;
   /** Ends everything that somebody has here: sessions, passkeys, delegations; their agents go to a successor or are suspended, without their keys unless `keepKeys`. */
   'POST /people/:email/offboard': OffboardResult;

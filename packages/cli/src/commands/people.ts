@@ -1,4 +1,4 @@
-import type { PersonView } from '@gatehouse/protocol';
+import type { Api, PersonView } from '@gatehouse/protocol';
 import { timeOf } from '../output.ts';
 import { operatorOf, type ServerOptions } from '../server-address.ts';
 import { type Run, toNumber } from '../verb.ts';
@@ -7,7 +7,14 @@ import { printSessions } from './session.ts';
 const rolesOf = ({ departed, roles }: PersonView) => (departed ? 'left' : roles.join(', ') || 'none');
 
 export const listPeople: Run<ServerOptions> = async ({ options, out }) => {
-  const { items } = await operatorOf(options).call('GET /people');
+  const server = operatorOf(options);
+  const items: PersonView[] = [];
+  let cursor: string | null = null;
+  do {
+    const page: Api['GET /people'] = await server.call('GET /people', { query: cursor === null ? {} : { cursor } });
+    items.push(...page.items);
+    cursor = page.cursor;
+  } while (cursor !== null);
   if (out.json) return out.printJson({ items });
   if (items.length === 0) return out.note('Nobody is known yet. `gatehouse apply -f DIR` declares people.');
   out.table(

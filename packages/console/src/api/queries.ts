@@ -99,7 +99,10 @@ export const definitionsQuery = queryOptions({ queryKey: ['definitions'], queryF
 export const logsQuery = queryOptions({ queryKey: ['logs'], queryFn: () => call('GET /logs') });
 export const passkeysQuery = queryOptions({ queryKey: ['passkeys'], queryFn: () => call('GET /passkeys') });
 export const sessionsQuery = queryOptions({ queryKey: ['sessions'], queryFn: () => call('GET /sessions') });
-export const peopleQuery = queryOptions({ queryKey: ['people'], queryFn: () => call('GET /people') });
+export const peopleQuery = queryOptions({
+  queryKey: ['people'],
+  queryFn: async () => ({ items: await everyPage((query) => call('GET /people', { query })) }),
+});
 
 export const personQuery = (email: string) =>
   queryOptions({ queryKey: ['people', email], queryFn: () => call('GET /people/:email', { params: { email } }) });

@@ -1,4 +1,4 @@
-import { type PersonView, peopleBodies, sessionsQuery } from '@gatehouse/protocol';
+import { type PersonView, peopleBodies, peopleQuery, sessionsQuery } from '@gatehouse/protocol';
 import { GatehouseError } from '../../platform/index.ts';
 import type { KnownPerson } from '../../registry/index.ts';
 import { controlPoliciesOf, describeRoles, guardedRoutes } from '../authorization/index.ts';
@@ -20,14 +20,15 @@ export function peopleRoutes(deps: ApiDependencies, allRoutes: () => Route[]): R
     throw new GatehouseError('not-found', 'person.not-found', `There is no person ${email.slice(0, 254)}.`);
   }
 
-  async function views(known: KnownPerson[], all = false): Promise<PersonView[]> {
+  async function views(known: KnownPerson[]): Promise<PersonView[]> {
+    if (known.length === 0) return [];
     const emails = known.map(({ email }) => email);
-    const footing = await people.footing(all ? undefined : emails);
+    const footing = await people.footing(emails);
     const owned = await storage.db
       .selectFrom('agents')
       .select(['name', 'owner'])
       .where('state', '!=', 'retired')
-      .$if(!all, (query) => query.where('owner', 'in', emails))
+      .where('owner', 'in', emails)
       .orderBy('name')
       .execute();
     const agents = Map.groupBy(owned, ({ owner }) => owner);
@@ -44,9 +45,24 @@ export function peopleRoutes(deps: ApiDependencies, allRoutes: () => Route[]): R
   let policies: ReturnType<typeof controlPoliciesOf> | undefined;
 
   return [
-    route('GET /people', everyone, 'People: roles, where they come from, what they own', {}, async () => ({
-      items: await views([...registry.snapshot().directory.values()], true),
-    })),
+    route(
+      'GET /people',
+      everyone,
+      'People by address: roles, where they come from, what they own',
+      { query: peopleQuery },
+      async ({ query: { search, limit, cursor = '' } }) => {
+        const words = search.toLowerCase().split(/\s+/);
+        const fits = ({ email, displayName, roles, source, groups }: KnownPerson) => {
+          const all = [email, displayName, ...roles, source, ...groups].join(' ').toLowerCase();
+          return words.every((word) => all.includes(word));
+        };
+        const after = [...registry.snapshot().directory.values()]
+          .filter((person) => person.email > cursor && fits(person))
+          .sort((a, b) => (a.email < b.email ? -1 : 1));
+        const page = after.slice(0, limit);
+        return { items: await views(page), cursor: after.length > limit ? (page.at(-1)?.email ?? null) : null };
+      },
+    ),
     route('GET /people/:email', everyone, 'One person', {}, async ({ param }) => one(param('email'))),
     route('GET /scim/tokens', 'oversee', 'Tokens of directories', {}, async () => ({
       items: await deps.scimTokens.list(),
