@@ -89,7 +89,13 @@ test('in a real browser: read, take a tool away, allow, and the client has its c
   const begun = (await (
     await fetch(`${workspace.url}/oauth/device`, { method: 'POST', body: new URLSearchParams({ client_id: 'app' }) })
   ).json()) as { user_code: string };
-  await page.goto(`${workspace.url}/consent/device-${begun.user_code.replace('-', '')}`);
+  // A code that was mistyped is typed again.
+  await page.goto(`${workspace.url}/device?user_code=AAAA-BBBB`);
+  await page.getByRole('button', { name: 'Go on' }).click();
+  await page.getByText('There is no such request').waitFor();
+  await page.getByRole('link', { name: 'Type the code again' }).click();
+  await page.getByLabel('Code').fill(begun.user_code.toLowerCase());
+  await page.getByRole('button', { name: 'Go on' }).click();
   await page.getByLabel('What for').fill('look once');
   await standing.check();
   await standing.uncheck();

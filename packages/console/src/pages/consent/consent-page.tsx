@@ -2,7 +2,7 @@ import type { ConsentView } from '@gatehouse/protocol';
 import { Skeleton } from '@mantine/core';
 import { IconCircleCheck, IconUserQuestion } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
-import { useParams } from '@tanstack/react-router';
+import { Link, useParams } from '@tanstack/react-router';
 import { useState } from 'react';
 import { consentQuery } from '../../api/queries.ts';
 import { Card, Empty, Fact, Facts, Failure, Page } from '../../ui/page.tsx';
@@ -32,9 +32,9 @@ export function ConsentPage() {
         about:
           'Read what it may do, take away what it does not need, then answer. Whatever it does is recorded with your name.',
       };
+  if (consent.error && !consent.data) return <NotAsked id={id} error={consent.error} />;
   return (
     <Page {...words}>
-      {consent.error && !consent.data && <Failure error={consent.error} />}
       {consent.isLoading && <Skeleton height={320} radius="md" />}
       {consent.data && done === undefined && (
         <>
@@ -54,6 +54,23 @@ export function ConsentPage() {
           title={done === 'no' ? 'You have said no' : signIn ? 'The command line is signed in' : 'You have said yes'}
           about="Go back to where you were asked. You can close this page."
         />
+      )}
+    </Page>
+  );
+}
+
+/** A code that a device shows is typed by hand, and may be mistyped. */
+function NotAsked({ id, error }: { id: string; error: Error }) {
+  const isCode = id.startsWith('device-');
+  return (
+    <Page title={isCode ? 'Connect a device' : 'Consent'}>
+      <Failure error={error} />
+      {isCode && (
+        <p>
+          <Link to="/device" search={{}} className="gh-link">
+            Type the code again
+          </Link>
+        </p>
       )}
     </Page>
   );
