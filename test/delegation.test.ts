@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type AgentClient, type AgentTask, createMcpTransport } from '@gatehouse/sdk';
 import { Client } from '@modelcontextprotocol/client';
+import { openForeignIssuer } from '../packages/server/src/identity/testing/foreign-issuer.ts';
 import { manifests } from './support/fixtures.ts';
 import { type SignedInPerson, startWorkspace, type Workspace } from './support/workspace.ts';
 
@@ -160,4 +161,34 @@ test('bounds of a delegation: its template, its parameters and its tools', async
     ['shop__get_order'],
   );
   await client.close();
+});
+
+test('the SDK exchanges the ID token of an application for a task that acts for its person, and for nobody else', async () => {
+  const issuer = await openForeignIssuer(workspace.url);
+  try {
+    await workspace.apply([
+      {
+        kind: 'IdentityProvider',
+        name: 'company',
+        displayName: 'Company',
+        issuer: issuer.url,
+        clientId: 'gatehouse',
+        allowPrivateAddress: true,
+        tokenExchange: { audiences: ['shop-application'] },
+      },
+    ]);
+    const token = (email: string, aud = 'shop-application') =>
+      issuer.sign({ sub: email, email, email_verified: true, aud });
+    const request = { template: 'all', intent: 'as asked in the application' };
+    await assert.rejects(planner.startTaskFor(await token(USER, 'other'), request), /audience|aud/);
+    await assert.rejects(planner.startTaskFor(await token('dev@example.test'), request), { code: 'access_denied' });
+    const { id } = await delegate();
+    const task = await planner.startTaskFor(await token(USER), { ...request, delegation: id });
+    const stored = await workspace.operator('GET /tasks/:id', { params: { id: task.id } });
+    assert.deepEqual([stored.user, stored.delegation], [USER, id]);
+    // It goes on as every task does.
+    assert.ok((await task.renew()).token);
+  } finally {
+    await issuer.close();
+  }
 });

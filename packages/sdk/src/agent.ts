@@ -54,13 +54,24 @@ export interface AgentClient {
    * both may, for the same person. The other agent has to name this one under `delegatesTo`. Throws GatehouseRequestError.
    */
   takeOver(token: string, request: TaskRequest): Promise<AgentTask>;
+  /**
+   * Starts a task for the person whom this ID token of the company's provider names (RFC 8693), under a delegation of theirs that fits:
+   * the newest, or the one in the request. Throws GatehouseRequestError.
+   */
+  startTaskFor(idToken: string, request: TaskRequest): Promise<AgentTask>;
+}
+
+/** What is exchanged: the token of another agent's task, which this agent takes over, or a person's ID token. */
+interface Subject {
+  token: string;
+  type: 'access_token' | 'id_token';
 }
 
 /** RFC 7523 §2.1. */
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 /** RFC 8693 §§2.1, 3. */
 const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
-const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
+const TOKEN_TYPE = 'urn:ietf:params:oauth:token-type:';
 /** A token request that takes longer gets no answer any more. */
 const TIMEOUT_MS = 10_000;
 
@@ -86,10 +97,9 @@ export async function createAgent(options: AgentOptions): Promise<AgentClient> {
   const proofKeys = hasNoProof ? null : await proofKeysOf(proofKey);
   const prover = proofKeys && (await createProver(proofKeys, serverClock.nowSeconds));
 
-  /** `subject`: the token of another agent's task, which this agent takes over. */
   async function send(
     details: object,
-    subject: string | undefined,
+    subject: Subject | undefined,
     connection: CertifiedFetch | undefined,
     proof: oauth.DPoPHandle | null,
   ) {
@@ -98,11 +108,11 @@ export async function createAgent(options: AgentOptions): Promise<AgentClient> {
       throw new GatehouseRequestError(
         0,
         'agent.no-client-proof',
-        'A task is taken over by an agent that proves itself as a client: with a key or an SVID, not with an outside token.',
+        'Tokens are exchanged by an agent that proves itself as a client: with a key or an SVID, not with an outside token.',
       );
     const [grant, parameters] =
       subject !== undefined
-        ? [TOKEN_EXCHANGE, { subject_token: subject, subject_token_type: ACCESS_TOKEN }]
+        ? [TOKEN_EXCHANGE, { subject_token: subject.token, subject_token_type: TOKEN_TYPE + subject.type }]
         : assertion !== undefined
           ? [JWT_BEARER, { assertion, resource: `${url}/mcp` }]
           : ['client_credentials', { resource: `${url}/mcp` }];
@@ -124,7 +134,7 @@ export async function createAgent(options: AgentOptions): Promise<AgentClient> {
     });
   }
 
-  async function tokenRequest(details: object, subject?: string): Promise<TokenAnswer> {
+  async function tokenRequest(details: object, subject?: Subject): Promise<TokenAnswer> {
     const connection = await credential.connect?.();
     let handle = proofKeys && oauth.DPoP(client(), proofKeys);
     const attempt = async (retries = 0): Promise<TokenAnswer> => {
@@ -237,7 +247,7 @@ export async function createAgent(options: AgentOptions): Promise<AgentClient> {
     });
   }
 
-  async function begin(details: object, subject?: string): Promise<AgentTask> {
+  async function begin(details: object, subject?: Subject): Promise<AgentTask> {
     // What is taken over is somebody else's to hand on again: it is not kept.
     const key = cache && subject === undefined && taskKey({ url, agent, ...(await binding()), details });
     const first = cache && key ? await shared(key, cache, details) : await tokenRequest(details, subject);
@@ -258,7 +268,8 @@ export async function createAgent(options: AgentOptions): Promise<AgentClient> {
 
   return {
     startTask: (task) => begin(taskDetailsOf(task)),
-    takeOver: (token, task) => begin(taskDetailsOf(task), token),
+    takeOver: (token, task) => begin(taskDetailsOf(task), { token, type: 'access_token' }),
+    startTaskFor: (token, task) => begin(taskDetailsOf(task), { token, type: 'id_token' }),
     resumeTask: (id) => begin({ type: TASK_DETAILS_TYPE, task: id }),
   };
 }
