@@ -1,24 +1,14 @@
 import { generateKeyPairSync } from 'node:crypto';
-import {
-  type CanBePromise,
-  errors,
-  type JsonValue,
-  type KoaContextWithOIDC,
-  Provider,
-  type TokenEndpointGrantContext,
-} from 'oidc-provider';
-import { type Log, limits, type Outbound, retryAfter } from '../../platform/index.ts';
+import { type CanBePromise, type JsonValue, Provider, type TokenEndpointGrantContext } from 'oidc-provider';
+import { limits, type Outbound } from '../../platform/index.ts';
 import type { Peers } from '../client-certificate/peers.ts';
 import { ID_JAG_TYPE } from '../delegation/company-tokens.ts';
-import type { NoteRefusal } from '../refusals.ts';
 import type { TokenReader } from '../tokens/authenticate.ts';
-import { descriptionText } from '../tokens/credential-error.ts';
 import { AGENT_ALGORITHMS } from '../tokens/jws.ts';
 import { MCP_PATH } from '../tokens/resources.ts';
-import { arrivalOf } from './arrival.ts';
 import { authorizationParameters, backchannelFeature, consentPolicy, leaveBrowserAlone } from './authorization.ts';
-import { ASSERTION_MAX_LIFE_SECONDS, assertionProblem, CLOCK_TOLERANCE_SECONDS } from './client-assertion.ts';
-import { mayBeSaid, mutualTls, takeJwtSvids } from './client-authentication.ts';
+import { assertionProblem, CLOCK_TOLERANCE_SECONDS } from './client-assertion.ts';
+import { mutualTls, takeJwtSvids } from './client-authentication.ts';
 import { type ClientMetadataPolicy, clientMetadataFeature, fetchThrough } from './client-metadata.ts';
 import { ignoreRegisteredScopes, registrationFeature } from './dynamic-clients.ts';
 import { clientCredentialsParameters, createClientCredentialsGrant } from './grants/client-credentials.ts';
@@ -27,8 +17,9 @@ import { createIdJagGrant } from './grants/id-jag.ts';
 import { createJwtBearerGrant, type JwtBearerDependencies, jwtBearerParameters } from './grants/jwt-bearer.ts';
 import { createTokenExchangeGrant, tokenExchangeParameters } from './grants/token-exchange.ts';
 import { authorizationLimits } from './limits.ts';
-import { aboutOf, oauthError, oauthErrorOf } from './oauth-error.ts';
-import { ASSERTION_USED, createAdapters } from './provider-adapter.ts';
+import { oauthError } from './oauth-error.ts';
+import { createAdapters } from './provider-adapter.ts';
+import { handleRefusals, type RefusalDependencies } from './provider-refusals.ts';
 import { DEVICE_PAGE, endpoints, grantTypes, TOKEN_EXCHANGE } from './server-metadata.ts';
 import { activeAgent, audienceOf, type GrantHandler } from './token-answer.ts';
 import { createTokenStatus } from './token-status.ts';
@@ -39,14 +30,12 @@ import { createPollPace } from './unfinished-requests.ts';
  * endpoints, the codes that follow, the token endpoint's rules, introspection and revocation. Consent is asked for by our own pages,
  * and tokens are made by issue-access-token.ts. Everything else that it can do is off. Loaded on first use, for it takes a fifth of a second to import.
  */
-export interface ProviderDependencies extends JwtBearerDependencies {
+export interface ProviderDependencies extends JwtBearerDependencies, RefusalDependencies {
   reader: TokenReader;
-  noteRefusal: NoteRefusal;
   peers: Peers;
   /** Where client certificates are asked for: the public URL itself, or that of a port of its own. Undefined: nowhere. */
   mutualTlsUrl: string | undefined;
   outbound: Outbound;
-  log: Log;
   /** Whose metadata documents are read. */
   clientMetadata: ClientMetadataPolicy;
   /** True: anybody may register a client (RFC 7591). */
@@ -54,7 +43,7 @@ export interface ProviderDependencies extends JwtBearerDependencies {
 }
 
 export function createProvider(dependencies: ProviderDependencies): Provider {
-  const { publicUrl, log, registry, noteRefusal } = dependencies;
+  const { publicUrl, registry } = dependencies;
   const library = new Map<string, GrantHandler>();
   /** Keeps hold of the handlers that the library registers for itself, so that ours can run them. */
   class GatehouseProvider extends Provider {
@@ -184,51 +173,9 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     ],
   ];
   for (const [name, handler, parameters] of grants) provider.registerGrantType(name, handler, parameters, 'resource');
-  const refused = new WeakMap<object, errors.OIDCProviderError>();
-  provider.use(async (ctx, next) => {
-    await next();
-    ctx.set(retryAfter(ctx.status));
-    const error = refused.get(ctx);
-    const { oidc } = ctx as { oidc?: KoaContextWithOIDC['oidc'] };
-    if (!error || !oidc) return;
-    const client = oidc.client?.clientId;
-    // A client that could not prove itself is nobody, whatever name it gave.
-    const isProven = client !== undefined && registry.snapshot().agents.has(client) && error.error !== 'invalid_client';
-    await noteRefusal({
-      at: `${ctx.method} ${ctx.path.slice(0, 200)}`,
-      code: error.error,
-      why: why(error) ?? '',
-      agent: isProven ? client : undefined,
-      ...aboutOf(error),
-    });
-  });
+  handleRefusals(provider, dependencies);
   provider.use(createTokenStatus(dependencies));
   provider.use(leaveBrowserAlone(provider));
-
-  provider.on('server_error', (ctx, error) => {
-    const known = oauthErrorOf(error);
-    if (known instanceof errors.OIDCProviderError) {
-      ctx.status = known.statusCode;
-      ctx.body = { error: known.error, error_description: known.error_description };
-    }
-    log.error('the authorization server failed', { route: ctx.oidc?.route, error });
-  });
-  const onRefusal = (ctx: KoaContextWithOIDC, error: errors.OIDCProviderError) => {
-    if (error instanceof errors.UnsupportedTokenType) return;
-    explain(ctx, error, publicUrl);
-    const agent = ctx.oidc.client?.clientId;
-    const fields = { route: ctx.oidc.route, agent, error: error.error, why: why(error) };
-    if (error.statusCode >= 500) log.error('a token request could not be served', { ...fields, cause: error.cause });
-    else refused.set(ctx, error);
-  };
-  provider.on('grant.error', onRefusal);
-  provider.on('introspection.error', onRefusal);
-  provider.on('revocation.error', onRefusal);
-  provider.on('registration_create.error', onRefusal);
-  provider.on('authorization.error', onRefusal);
-  provider.on('pushed_authorization_request.error', onRefusal);
-  provider.on('device_authorization.error', onRefusal);
-  provider.on('backchannel_authentication.error', onRefusal);
   return provider;
 }
 
@@ -243,34 +190,3 @@ function checkAssertion(claims: Record<string, JsonValue>, header: Record<string
 }
 
 const refused = (reason: string) => oauthError('invalid_client', `The client assertion is refused: ${reason}.`, 401);
-
-/** What the library says only after the signature was verified; before that it tells nobody which agents exist. */
-const saidAfterProof: Record<string, string> = {
-  'jwt expired': 'The client assertion has expired: sign a new one, and check the clock.',
-  'jwt not active yet': 'The client assertion is not valid yet: check the clock.',
-  [ASSERTION_USED]: 'The client assertion was used before: sign a new one, with a new jti, for every request.',
-};
-
-/** The library says "client authentication failed" whatever the reason. Says how to get it right, to all the same. */
-function explain(ctx: KoaContextWithOIDC, error: errors.OIDCProviderError, publicUrl: string): void {
-  if (error.error_description === 'failed to parse the request body' && error.error_detail)
-    ctx.body = {
-      error: error.error,
-      error_description: descriptionText(`The body is refused: ${error.error_detail}.`),
-    };
-  // RFC 6749 section 5.2 has a code of its own for this.
-  if (error.error_description === 'requested grant type is not allowed for this client')
-    ctx.body = { error: 'unauthorized_client', error_description: error.error_description };
-  if (!(error instanceof errors.InvalidClientAuth)) return;
-  const reason = why(error) ?? '';
-  const { problem } = arrivalOf(ctx).peer;
-  const description =
-    saidAfterProof[reason] ??
-    (mayBeSaid(reason) ? reason : undefined) ??
-    (problem !== undefined && ctx.oidc.params?.client_assertion === undefined
-      ? `The client certificate is refused: ${problem}`
-      : `Client authentication failed. Send a client_assertion (private_key_jwt) signed with a registered key of the agent (${AGENT_ALGORITHMS.join(', ')}): iss and sub its name, aud ${publicUrl}, exp at most ${ASSERTION_MAX_LIFE_SECONDS} seconds away, a new jti; or its SVID, as client certificate or as JWT.`);
-  ctx.body = { error: error.error, error_description: descriptionText(description) };
-}
-
-const why = (error: errors.OIDCProviderError): string | undefined => error.error_detail ?? error.error_description;
