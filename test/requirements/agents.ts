@@ -60,6 +60,12 @@ export const agents: Requirement[] = [
     source: 'SECURITY.md#law-3',
   },
   {
+    id: 'exec.proof-withheld',
+    promise:
+      'What the agent proves itself with is in no variable of the command, of whatever kind, unless --pass-env names it',
+    source: 'docs/how-to/run-an-agent.md',
+  },
+  {
     id: 'exec.redaction',
     promise: 'A secret is taken out of the output wherever its stream is cut',
     source: 'SECURITY.md#law-3',

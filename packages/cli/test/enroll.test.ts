@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { startV2Http } from '../../../test/peers/v2-server.ts';
-import { createCli, ended, startTown } from './support.ts';
+import { createCli, ended, nodeArgs, startTown } from './support.ts';
 
 const issuer = 'https://issuer.example.test';
 
@@ -44,6 +44,20 @@ async function open(t: TestContext) {
   return { ...town, outsideToken, agent, of, keyFile };
 }
 
+/** The token services of GitHub Actions and Azure, as a job sees them. */
+async function startPlatform(t: TestContext, token: () => Promise<string>) {
+  const requests: { audience: string | null; authorization: string | undefined }[] = [];
+  const server = createServer(async (request, response) => {
+    const audience = new URL(request.url ?? '', 'http://localhost').searchParams.get('audience');
+    requests.push({ audience, authorization: request.headers.authorization });
+    const value = await token();
+    response.end(JSON.stringify({ value, access_token: value }));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  return { requests, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/token` };
+}
+
 describe('gatehouse agent enroll', () => {
   /** @proves enroll.join-token */
   it('enrols a key by a join token from standard input, once, without being the operator', async (t) => {
@@ -74,17 +88,9 @@ describe('gatehouse agent enroll', () => {
 
   it('enrols by the token of a platform, and refuses one that no rule takes, or two proofs', async (t) => {
     const { agent, agentName, outsideToken, directory, keyFile } = await open(t);
-    const requests: { audience: string | null; authorization: string | undefined }[] = [];
-    const platform = createServer(async (request, response) => {
-      const audience = new URL(request.url ?? '', 'http://localhost').searchParams.get('audience');
-      requests.push({ audience, authorization: request.headers.authorization });
-      response.end(JSON.stringify({ value: await outsideToken() }));
-    });
-    await new Promise<void>((resolve) => platform.listen(0, '127.0.0.1', resolve));
-    t.after(() => platform.close());
-    const { port } = platform.address() as AddressInfo;
+    const { requests, url } = await startPlatform(t, outsideToken);
     const env = {
-      ACTIONS_ID_TOKEN_REQUEST_URL: `http://127.0.0.1:${port}/token?api-version=2`,
+      ACTIONS_ID_TOKEN_REQUEST_URL: `${url}?api-version=2`,
       ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'of-the-job',
     };
     const enrolled = await agent(env).run('agent', 'enroll', agentName, '--github', '--json');
@@ -125,19 +131,85 @@ describe('an agent without a key', () => {
     assert.equal(existsSync(keyFile), false);
     const { items } = await workspace.operator('GET /records', { query: { operation: 'task.end' } });
     assert.equal(items.length, 1);
-    // The platform's token would make the command the whole agent, and not one task of it.
-    const job = { GATEHOUSE_ID_TOKEN: await outsideToken(), CI_TOKEN: await outsideToken() };
-    for (const [identity, hidden] of [
-      ['gitlab', job.GATEHOUSE_ID_TOKEN],
-      ['env:CI_TOKEN', job.CI_TOKEN],
-    ] as const) {
-      const show = ['--no-redact', '--', process.execPath, '-e', 'console.log(JSON.stringify(process.env))'];
-      const shown = await agent(job).run('exec', ...of, '--identity', identity, ...show);
-      assert.equal(shown.code, 0, shown.stderr);
-      assert.match(shown.stdout, /GATEHOUSE_TASK/);
-      assert.ok(!shown.stdout.includes(hidden), identity);
-    }
     const none = await agent().run('token', ...of, '--identity', 'env:CI_TOKEN');
     assert.match(none.stderr, /no JWT in the variable CI_TOKEN/);
+  });
+
+  /** @proves exec.proof-withheld */
+  it('keeps from a command what the agent proves itself with, except what --pass-env names', async (t) => {
+    const { agent, of, outsideToken, directory } = await open(t);
+    const { url } = await startPlatform(t, outsideToken);
+    const github = { ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'of-the-job', ACTIONS_ID_TOKEN_REQUEST_URL: url };
+    const azure = {
+      IDENTITY_ENDPOINT: url,
+      IDENTITY_HEADER: 'of-the-app',
+      MSI_ENDPOINT: url,
+      MSI_SECRET: 'of-the-app',
+    };
+    const file = join(directory, 'federated');
+    writeFileSync(file, await outsideToken());
+    const kinds: [string, Record<string, string>][] = [
+      ['github', github],
+      ['gitlab', { GATEHOUSE_ID_TOKEN: await outsideToken() }],
+      ['azure', azure],
+      ['azure', { AZURE_FEDERATED_TOKEN_FILE: file }],
+      ['env:CI_TOKEN', { CI_TOKEN: await outsideToken() }],
+    ];
+    const script = ['--no-redact', '--', process.execPath, '-e', 'console.log(JSON.stringify(process.env))'];
+    const environment = async (env: Record<string, string>, ...options: string[]) => {
+      const ran = await agent({ ...env, GATEHOUSE_KEY_FILE: 'a', MINE: 'kept' }).run(
+        'exec',
+        ...of,
+        ...options,
+        ...script,
+      );
+      assert.equal(ran.code, 0, ran.stderr);
+      return ran.json<Record<string, string>>();
+    };
+    for (const [identity, env] of kinds) {
+      const seen = await environment(env, '--identity', identity);
+      assert.equal(seen.MINE, 'kept');
+      assert.match(seen.GATEHOUSE_TASK ?? '', /^tsk_/);
+      for (const name of [...Object.keys(env), 'GATEHOUSE_KEY_FILE']) assert.equal(seen[name], undefined, name);
+      const values = Object.values(seen).join('\n');
+      for (const value of Object.values(env)) assert.ok(!values.includes(value), `${identity}: not under any name`);
+    }
+    const passed = await environment(github, '--identity', 'github', '--pass-env', 'ACTIONS_ID_TOKEN_REQUEST_URL');
+    assert.equal(passed.ACTIONS_ID_TOKEN_REQUEST_URL, url);
+    assert.equal(passed.ACTIONS_ID_TOKEN_REQUEST_TOKEN, undefined);
+    const names = Object.keys(github).flatMap((name) => ['--pass-env', name]);
+    const both = await environment(github, '--identity', 'github', ...names);
+    assert.deepEqual({ ...both, ...github }, both);
+    const wrong = await agent(github).run('exec', ...of, '--pass-env', 'KEY=of-the-job', '--', 'true');
+    assert.equal(wrong.code, 64);
+    assert.match(wrong.stderr, /name of one variable/);
+    assert.doesNotMatch(wrong.stderr, /of-the-job/);
+  });
+
+  /** @proves exec.proof-withheld */
+  it('gives a command in GitHub Actions one task of the agent, and not the agent', async (t) => {
+    const { agent, agentName, of, outsideToken, directory } = await open(t);
+    const { requests, url } = await startPlatform(t, outsideToken);
+    const job = agent({ ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'of-the-job', ACTIONS_ID_TOKEN_REQUEST_URL: url });
+    const exec = (...command: string[]) => job.run('exec', ...of, '--identity', 'github', '--', ...command);
+    assert.equal((await exec('true')).code, 0);
+    const perExec = requests.length;
+    const taken = await exec(process.execPath, ...nodeArgs, 'token', ...of, '--identity', 'github');
+    assert.notEqual(taken.code, 0);
+    assert.match(taken.stderr, /no identity/);
+    const key = join(directory, 'taken.jwk');
+    const enrolled = await exec(
+      process.execPath,
+      ...nodeArgs,
+      'agent',
+      'enroll',
+      agentName,
+      '--github',
+      '--key-file',
+      key,
+    );
+    assert.notEqual(enrolled.code, 0);
+    assert.match(enrolled.stderr, /no identity/);
+    assert.equal(requests.length, 3 * perExec, 'only exec itself has asked the platform');
   });
 });

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { pipeline } from 'node:stream/promises';
 import { createGate, type Gate } from '../bridge/gate.ts';
+import { environmentWithoutProof } from '../exec/environment.ts';
 import { startExecProxy } from '../exec/proxy.ts';
 import { createRedactor } from '../exec/redact.ts';
 import { CliFailure } from '../failure.ts';
@@ -12,6 +13,7 @@ import type { Run } from '../verb.ts';
 interface Options extends TaskOptions {
   /** `--no-redact`. */
   redact: boolean;
+  passEnv?: string[];
 }
 
 /** Nobody waits longer for the end of a task than this. */
@@ -25,6 +27,7 @@ export const exec: Run<Options> = async ({ args: [command, ...args], options, ou
   if (command === undefined)
     throw new CliFailure('usage', 'exec.command', 'What is to be run stands after --: gatehouse exec … -- CMD ARGS.');
   const setup = readTaskOptions(options, `gatehouse exec: ${command}`.slice(0, 200));
+  const others = environmentWithoutProof(process.env, setup.identity, options.passEnv ?? []);
   const note = (text: string) => out.note(`gatehouse exec: ${clean(text)}`);
   let isRunning = false;
   // A refusal of the first task ends this verb, which says why itself.
@@ -34,9 +37,7 @@ export const exec: Run<Options> = async ({ args: [command, ...args], options, ou
   const task = await gate.task();
   isRunning = true;
   const proxy = await startExecProxy(gate, note);
-  const { kind, of } = setup.identity;
-  const given = kind === 'env' ? { ...process.env, [of]: undefined } : { ...process.env };
-  const env = environmentOf(given, { mcpUrl: proxy.mcpUrl, url: setup.url, task: task.id });
+  const env = { ...others, GATEHOUSE_URL: setup.url, GATEHOUSE_MCP_URL: proxy.mcpUrl, GATEHOUSE_TASK: task.id };
   const secrets = () => [proxy.secret, ...gate.tokens()];
   let code = 1;
   try {
@@ -48,16 +49,6 @@ export const exec: Run<Options> = async ({ args: [command, ...args], options, ou
   // Connections that are kept for the next request would keep the process for seconds.
   process.stdout.write('', () => process.exit(code));
 };
-
-/** What the command needs, and nothing that could be taken for a credential of ours. */
-function environmentOf(
-  env: Record<string, string | undefined>,
-  { mcpUrl, url, task }: { mcpUrl: string; url: string; task: string },
-): Record<string, string> {
-  const { GATEHOUSE_TOKEN: _, GATEHOUSE_ID_TOKEN: _platform, ...others } = env;
-  const plain = Object.entries(others).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  return { ...Object.fromEntries(plain), GATEHOUSE_URL: url, GATEHOUSE_MCP_URL: mcpUrl, GATEHOUSE_TASK: task };
-}
 
 async function run(
   command: string,

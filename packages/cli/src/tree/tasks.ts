@@ -1,6 +1,8 @@
 import type { Command, Option } from 'commander';
 import { addGroup, addVerb, authoritiesOption, option } from '../verb.ts';
 
+const repeated = (value: string, before: string[] = []) => [...before, value];
+
 /** What a task is started with; all of it can come from the environment, because MCP clients configure bridges that way. */
 function taskOptions(): Option[] {
   return [
@@ -10,7 +12,7 @@ function taskOptions(): Option[] {
     option(
       '--param <name=value>',
       'a parameter of the template; may be repeated (or GATEHOUSE_PARAMS as JSON)',
-    ).argParser((value: string, before: string[] = []) => [...before, value]),
+    ).argParser(repeated),
     option('--intent <text>', 'what it is for, in words (or GATEHOUSE_INTENT)'),
     option(
       '--on-behalf-of <person>',
@@ -56,10 +58,14 @@ export function addTaskVerbs(program: Command): void {
     usage: 'exec [command...]',
     summary: 'run a command with a task of its own',
     details:
-      'The command finds the MCP door at GATEHOUSE_MCP_URL: a loopback address with a secret in it, which adds the token and its proof. The token itself is given to nobody. Secrets are taken out of what the command prints; signals are passed on; the exit code is the command’s; the task ends with it.',
+      'The command finds the MCP door at GATEHOUSE_MCP_URL: a loopback address with a secret in it, which adds the token and its proof. The token itself is given to nobody, nor are the variables that the agent proves itself with (--pass-env gives one all the same). Secrets are taken out of what the command prints; signals are passed on; the exit code is the command’s; the task ends with it.',
     options: [
       ...taskOptions(),
       option('--no-redact', 'give the command the terminal itself, and look at nothing that it prints'),
+      option(
+        '--pass-env <name>',
+        'a variable that the command needs although the agent proves itself with it; may be repeated',
+      ).argParser(repeated),
     ],
     examples: [
       [
