@@ -112,6 +112,7 @@ const limitSources = [
   ['The MCP door', 'packages/server/src/gate/mcp/limits.ts', 'doorLimits'],
   ['The authorization server', 'packages/server/src/identity/authorization-server/limits.ts', 'authorizationLimits'],
   ['The trust domain', 'packages/server/src/identity/trust-domain/limits.ts', 'trustDomainLimits'],
+  ['What the command line has confirmed', 'packages/server/src/identity/consent/limits.ts', 'confirmationLimits'],
   ['Sessions of people', 'packages/server/src/identity/people/limits.ts', 'sessionLimits'],
   [
     'Sign-in with an identity provider',
@@ -149,7 +150,8 @@ async function apiPage(): Promise<string> {
     '',
     'Under `/api/v1`; OpenAPI 3.1 at `/api/v1/openapi.json`. People sign in with a passkey (session cookie); the CLI on the server’s host uses the operator',
     'token of the data directory, which counts as admin, security, auditor and developer, and never as approver. Agents’ tokens are refused everywhere here.',
-    'A session of `gatehouse login` is sent as `Authorization: Session TOKEN` with a DPoP proof (RFC 9449) for each request, and is [restricted](roles.md#at-the-command-line).',
+    'A session of `gatehouse login` is sent as `Authorization: Session TOKEN` with a DPoP proof (RFC 9449) for each request, and is [restricted](roles.md#at-the-command-line):',
+    'what it is not given answers 403 `confirmation.needed` with `confirmation: {id, url, expiresAt}`, and goes through once confirmed, with `Gatehouse-Confirmation: ID`.',
     'Errors are problem details (RFC 9457). Lists take `limit` (1–200) and the `cursor` of the page before.',
     '',
     '`GET /api/v1/events` streams records and approvals as server-sent events. `GET /log/LOG/…` serves a log’s checkpoint and tiles (C2SP tlog-tiles).',
@@ -165,7 +167,7 @@ async function apiPage(): Promise<string> {
 
 /** What each role may do with each route, asked of the policies themselves: no change of them goes unseen. */
 async function rolesPage(): Promise<string> {
-  const { apiRoutes, compileControlPolicies, guardedRoutes, reachOf, builtInPolicies } = await import(
+  const { apiRoutes, atTerminal, compileControlPolicies, guardedRoutes, reachOf, builtInPolicies } = await import(
     '../packages/server/src/api/index.ts'
   );
   const routes = guardedRoutes(apiRoutes({ config: {} } as Parameters<typeof apiRoutes>[0]));
@@ -190,12 +192,21 @@ async function rolesPage(): Promise<string> {
     '',
     '## At the command line',
     '',
-    'A session of the command line (`gatehouse login`) is restricted: whatever roles its person has, it may do none of these, and an apply from it',
-    'changes no `Person`, `RoleMapping`, `IdentityProvider` or `ControlPolicy`, and starts no program on the server’s host.',
+    'A session of the command line (`gatehouse login`) is restricted. Whatever roles its person has, it may do none of these, and an apply from it',
+    'starts no program on the server’s host:',
     '',
     ...routes
       .filter((route) => role.options.every((each) => reachOf(policies, route, each, true) === 'no'))
       .map(({ name, group }) => `- \`${name}\` (${group})`),
+    '',
+    'These are carried out once its person has [confirmed](../how-to/sign-in-from-the-command-line.md#what-such-a-session-can-do) them in a browser. Of',
+    'changes of state only activating is, of offboarding only with a successor, of applies only one that changes something:',
+    '',
+    ...routes
+      .filter(({ name, group }) => atTerminal({ name, access: group }, { successor: '' }) === 'confirmed')
+      .map(({ name, group }) => `- \`${name}\` (${group})`),
+    '',
+    'Everything else is done at once.',
     '',
     '## The built-in policies',
     '',

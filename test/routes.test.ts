@@ -88,7 +88,9 @@ test('a role is needed where the route table says so: an auditor changes nothing
   for (const [method, path] of routes) {
     if (
       method === 'GET' ||
-      /signin|signout|passkeys|sessions|consents|delegations|logs\/verify|plan|trust-rules\/test/.test(path)
+      /signin|signout|passkeys|sessions|consents|confirmations|delegations|logs\/verify|plan|trust-rules\/test/.test(
+        path,
+      )
     )
       continue;
     const response = await call(method, path, { cookie: auditor.cookie });

@@ -109,7 +109,7 @@ test(
     const begun = await login();
     await follow(page, begun);
     await page.getByText(/Sign in the command line \S+ at 127\.0\.0\.1, as Owner \(owner@example\.test\)/).waitFor();
-    await page.getByText(/Read and administer as your roles allow \(admin, security, owner, approver\)/).waitFor();
+    await page.getByText(/Read, stop and take away as your roles allow \(admin, security, owner, approver\)/).waitFor();
     await page.getByText(/Approve, consent, review definitions, enrol or change passkeys, or let anybody in/).waitFor();
     assert.equal(await page.getByRole('button', { name: 'Allow' }).count(), 0, 'it is no consent to an agent');
     await page.getByRole('button', { name: 'Sign it in with passkey' }).click();

@@ -6,7 +6,7 @@ import { type ManifestInput, manifest, role } from '@gatehouse/protocol';
 import { createMcpTransport } from '@gatehouse/sdk';
 import { createSoftwarePasskey } from '@gatehouse/sdk/software-passkey';
 import { Client } from '@modelcontextprotocol/client';
-import { type ActionGroup, controlActions } from '../packages/server/src/api/authorization/index.ts';
+import type { ActionGroup } from '../packages/server/src/api/authorization/index.ts';
 import { apiRoutes } from '../packages/server/src/api/index.ts';
 import { manifests } from './support/fixtures.ts';
 import { requestOf, signInAtTerminal, type Terminal, terminals } from './support/terminal.ts';
@@ -23,14 +23,58 @@ const everything = 'everything@example.test';
 
 const routes = apiRoutes({ config: {} } as Parameters<typeof apiRoutes>[0]);
 
-/** Every group of actions is in one of these, or this test says that somebody has to think. */
-const refused: ActionGroup[] = ['approve', 'consent', 'review', 'passkeys', 'admit'];
-const open: ActionGroup[] = [
-  ...(['read', 'self', 'inspect', 'refresh', 'kill', 'operate', 'lifecycle', 'deny', 'people'] as const),
-  ...(['secure', 'oversee', 'provision', 'administer'] as const),
+/** Every route that changes something is in one of these, or this test says that somebody has to think. */
+const open = [
+  ...['POST /signout', 'POST /logs/verify', 'POST /plan', 'POST /trust-rules/test', 'POST /servers/:name/refresh'],
+  ...['DELETE /sessions/:id', 'DELETE /delegations/:id', 'POST /confirmations/:id/refuse', 'POST /approvals/:id/deny'],
+  ...['POST /agents/:name/kill', 'POST /workloads/:name/kill', 'POST /tasks/:id/end', 'POST /tasks/end'],
+  ...['DELETE /agents/:name/keys/:thumbprint', 'DELETE /agents/:name/join-tokens/:id', 'DELETE /scim/tokens/:id'],
+  ...['DELETE /people/:email/sessions', 'DELETE /people/:email/sessions/:id', 'DELETE /secrets/:name'],
+  ...['POST /keys/:purpose/rotate', 'POST /trust-domain/rotate', 'POST /servers/:name/disconnect'],
 ];
+/** Open while they narrow, with this body; confirmed with the other. */
+const byBody: Record<string, [open: object, confirmed: object]> = {
+  'POST /agents/:name/state': [{ state: 'suspended' }, { state: 'active' }],
+  'POST /workloads/:name/state': [{ state: 'suspended' }, { state: 'active' }],
+  'POST /agents/state': [
+    { names: ['agent-none'], state: 'retired' },
+    { names: ['agent-none'], state: 'active' },
+  ],
+  'POST /people/:email/offboard': [{}, { successor: 'owner@example.test' }],
+};
+/** With a body that the route takes. */
+const confirmed: Record<string, object> = {
+  'POST /agents/:name/keys': { key: { kty: 'EC', crv: 'P-256', x: 'A'.repeat(43), y: 'A'.repeat(43) } },
+  'POST /agents/:name/join-tokens': { ttlSeconds: 60, addresses: [] },
+  'POST /agents': {
+    agents: [
+      {
+        kind: 'Agent',
+        name: 'agent-new',
+        owner: everything,
+        purpose: 'tests',
+        environment: 'production',
+        blueprint: 'support',
+      },
+    ],
+  },
+  'POST /tasks': { tasks: [{ agent: 'agent-own', template: 'all', parameters: {}, intent: 'test' }] },
+  'POST /apply': { manifests: [{ kind: 'Template', name: 'x-new', allow: [{ tools: ['shop/get_order'] }] }] },
+  'POST /backup': {},
+  'POST /keys/rewrap': {},
+  'POST /servers/:name/connect': {},
+  'POST /trust-domain/intermediate/request': {},
+  'POST /trust-domain/intermediate/import': { chain: 'x' },
+  'POST /trust-domain/root/forget': { id: 'x' },
+  'PUT /secrets/:name': { value: 'correct horse', origins: ['https://a.example'] },
+};
+const refused: ActionGroup[] = ['approve', 'consent', 'review', 'passkeys', 'admit'];
 const openOnTheWayIn = ['GET /session', 'POST /signout'];
 const neverOut = ['POST /trust-domain/root/export'];
+const notDone = new Set(['confirmation.needed', 'control-policy.forbidden', 'session.restricted', 'role.missing']);
+const isRefused = ({ name, access }: { name: string; access: string }) =>
+  neverOut.includes(name) ||
+  (access === 'enrolling' ? !openOnTheWayIn.includes(name) : refused.includes(access as ActionGroup));
 
 before(async () => {
   workspace = await startWorkspace();
@@ -51,17 +95,9 @@ before(async () => {
 });
 after(() => workspace.close());
 
-test('the groups of actions are all thought about', () => {
-  assert.deepEqual([...refused, ...open].sort(), Object.keys(controlActions).sort());
-});
-
 /** @proves law-4.terminal */
 test('no route on which somebody says yes, or is let in, takes a session of a terminal, whatever its person’s roles', async () => {
-  const closed = routes.filter(
-    ({ name, access }) =>
-      neverOut.includes(name) ||
-      (access === 'enrolling' ? !openOnTheWayIn.includes(name) : refused.includes(access as ActionGroup)),
-  );
+  const closed = routes.filter(isRefused);
   assert.ok(closed.length >= 16, String(closed.length));
   for (const { name, access } of closed) {
     const { status, title, detail } = await terminal.raw(name);
@@ -73,11 +109,43 @@ test('no route on which somebody says yes, or is let in, takes a session of a te
   assert.match(JSON.stringify(items), /POST \/people\/signin-links/, 'and who tried is on record');
 });
 
-test('every other route takes it as far as its person’s roles go', async () => {
+/** @proves law-4.confirmation */
+test('every other route that changes something is done at once where it narrows, and waits for the browser where it does not', async () => {
+  const changing = routes.filter(
+    ({ name, access }) => access !== 'public' && !name.startsWith('GET ') && !isRefused({ name, access }),
+  );
+  assert.deepEqual(
+    changing.map(({ name }) => name as string).sort(),
+    [...open, ...Object.keys(byBody), ...Object.keys(confirmed)].sort(),
+    'a route is not classified: say in at-terminal.ts, and here, whether it could widen what agents or people may do',
+  );
+  // One session asks only so often.
+  const own = await signInAtTerminal(workspace, person);
   const last = new Set(['POST /signout', 'DELETE /people/:email/sessions']);
+  const atOnce = [
+    ...open.filter((name) => !last.has(name)).map((name): [string, object] => [name, {}]),
+    ...Object.entries(byBody).map(([name, [body]]): [string, object] => [name, body]),
+  ];
+  for (const [name, body] of atOnce) {
+    const { status, title } = await own.raw(name, {}, body);
+    assert.ok(status !== 401 && !notDone.has(title), `${name}: ${title}`);
+  }
+  const waiting = [
+    ...Object.entries(confirmed),
+    ...Object.entries(byBody).map(([name, [, body]]): [string, object] => [name, body]),
+  ];
+  const before = await workspace.operator('GET /export');
+  for (const [name, body] of waiting) {
+    const { status, title, detail } = await own.raw(name, {}, body);
+    assert.deepEqual([status, title], [403, 'confirmation.needed'], `${name}: ${detail}`);
+    assert.match(detail, /http:\/\/localhost:\d+\/confirm\/cfm_/, name);
+  }
+  assert.deepEqual(await workspace.operator('GET /export'), before, 'and nothing was done');
+});
+
+test('it reads as far as its person’s roles go, and no further', async () => {
   for (const { name, access } of routes) {
-    const isOpen = open.includes(access as ActionGroup) || openOnTheWayIn.includes(name);
-    if (!isOpen || neverOut.includes(name) || last.has(name)) continue;
+    if (!name.startsWith('GET ') || isRefused({ name, access })) continue;
     const { status, title } = await terminal.raw(name);
     assert.ok(status !== 401 && title !== 'control-policy.forbidden' && title !== 'role.missing', `${name}: ${title}`);
   }
@@ -103,9 +171,9 @@ test('every route refuses the token without its key, with a used proof, and with
 });
 
 /** @proves law-4.terminal */
-test('with it nobody is made who could approve: no person, no role, no provider, no directory, no policy', async () => {
-  const apply = (one: ManifestInput, prune = false) =>
-    terminal.call('POST /apply', { body: { manifests: [manifest.parse(one)], prune } });
+test('with it nobody is made who could approve, unless a passkey confirms it: no person, no role, no provider, no directory, no policy', async () => {
+  const apply = (one: ManifestInput) =>
+    terminal.call('POST /apply', { body: { manifests: [manifest.parse(one)], prune: false } });
   const attacks: ManifestInput[] = [
     { kind: 'Person', email: 'mallory@evil.test', displayName: 'Mallory', roles: ['approver'] },
     { kind: 'Person', email: 'auditor@example.test', displayName: 'Auditor', roles: ['auditor', 'approver'] },
@@ -123,26 +191,26 @@ test('with it nobody is made who could approve: no person, no role, no provider,
     { kind: 'ControlPolicy', name: 'wide', cedar: 'permit (principal, action, resource);' },
   ];
   for (const attack of attacks) {
-    await assert.rejects(apply(attack), /session.*host/, attack.kind);
-    await assert.rejects(apply(attack, true), /session/, `${attack.kind}, and everybody else pruned`);
+    await assert.rejects(apply(attack), { code: 'confirmation.needed' }, attack.kind);
   }
   // All or nothing: what came with it was not applied either.
   const template: ManifestInput = { kind: 'Template', name: 'new-one', allow: [{ tools: ['shop/get_order'] }] };
   const both = [...attacks.slice(0, 1), template].map((each) => manifest.parse(each));
-  await assert.rejects(terminal.call('POST /apply', { body: { manifests: both, prune: false } }), /session/);
+  await assert.rejects(terminal.call('POST /apply', { body: { manifests: both, prune: false } }), {
+    code: 'confirmation.needed',
+  });
   assert.ok(!(await person.api('GET /templates')).items.some(({ name }) => name === 'new-one'));
   assert.ok((await person.api('GET /people')).items.every(({ email }) => !email.startsWith('mallory')));
-  // What it finds unchanged, it may name; and the rest is administration.
+  // What it finds unchanged, it may name.
   const same: ManifestInput = {
     kind: 'Person',
     email: everything,
     displayName: 'Everything',
     roles: [...role.options],
   };
-  await apply(same);
   assert.deepEqual(
-    (await apply(template)).changes.map(({ operation }) => operation),
-    ['create'],
+    (await apply(same)).changes.map(({ operation }) => operation),
+    ['unchanged'],
   );
   // A workspace that permits everything to everybody does not permit this.
   await workspace.apply([{ kind: 'ControlPolicy', name: 'wide', cedar: 'permit (principal, action, resource);' }]);
@@ -180,11 +248,10 @@ test('with it no program is run on the server’s host: not by an apply, not by 
     await terminal.call('POST /plan', { body }).catch(() => undefined);
   }
   assert.equal(runs, 0);
-  // The tiers of one that runs there already are administration.
+  // The tiers of one that runs there already can be confirmed.
   const tiers = { ...shop, tools: { ...shop.tools, get_ticket: { tier: 2 as const, effects: ['read' as const] } } };
-  const { changes, problems } = await terminal.call('POST /apply', {
-    body: { manifests: [manifest.parse(tiers)], prune: false },
-  });
+  const body = { manifests: [manifest.parse(tiers)], prune: false };
+  const { changes, problems } = await terminal.confirmed(person, 'POST /apply', { body });
   assert.deepEqual([changes[0]?.operation, problems], ['update', []]);
   // And it does run there for who may have it run: the attack would have worked.
   await workspace.apply([server('new-one')]);

@@ -1,10 +1,12 @@
-import type { Api, ConsentView } from '@gatehouse/protocol';
+import type { Api, ConfirmationNeeded, ConfirmationView, ConsentView } from '@gatehouse/protocol';
 import { COMMAND_LINE_CLIENT, commandLineAgent } from '@gatehouse/protocol';
-import { type AgentKey, agentKeyFromJwk, createOperator, type Operator } from '@gatehouse/sdk';
+import { type AgentKey, type ApiCall, agentKeyFromJwk, createOperator, type Operator } from '@gatehouse/sdk';
 import { exportJWK, generateKeyPair } from 'jose';
 import { publicKeyOf } from '../../packages/sdk/src/agent-key.ts';
 import { createProver } from '../../packages/sdk/src/proofs.ts';
 import type { SignedInPerson, Workspace } from './workspace.ts';
+
+export type Route = keyof Api;
 
 /** The command line's side of signing in, step by step, so that a test can do each of them wrong. */
 export interface Terminal extends Operator {
@@ -14,7 +16,11 @@ export interface Terminal extends Operator {
   /** A proof by the session's key. */
   proof(path: string, method: string): Promise<string>;
   /** One request as an attacker would send it; headers in place of the right ones. */
-  raw(route: string, headers?: Record<string, string | undefined>): Promise<Refusal>;
+  raw(route: string, headers?: Record<string, string | undefined>, body?: unknown): Promise<Refusal>;
+  /** Asks for what has to be confirmed, and gives the id of the confirmation. */
+  ask<Name extends Route>(route: Name, call: ApiCall): Promise<string>;
+  /** The same, confirmed by this person in their browser and then done. */
+  confirmed<Name extends Route>(person: Person, route: Name, call: ApiCall): Promise<Api[Name]>;
 }
 export interface Refusal {
   status: number;
@@ -58,6 +64,19 @@ export function terminals(url: string, host = 'laptop') {
 
 export const requestOf = (userCode: string | undefined) => `device-${(userCode ?? '').replace('-', '')}`;
 
+type Person = Pick<SignedInPerson, 'api' | 'passkey'>;
+
+/** Confirms what the command line asks for, as the page does, and gives what was shown. */
+export async function confirm(person: Person, origin: string, id: string): Promise<ConfirmationView> {
+  const params = { id };
+  const view = await person.api('GET /confirmations/:id', { params });
+  const { digest } = view;
+  const { options } = await person.api('POST /confirmations/:id/options', { params, body: { digest } });
+  const assertion = person.passkey.assert(options as never, origin);
+  await person.api('POST /confirmations/:id/confirm', { params, body: { digest, assertion } });
+  return view;
+}
+
 /** Says yes as the page does, with the passkey where it asks for one. */
 export async function letIn(
   person: Pick<SignedInPerson, 'api' | 'passkey'>,
@@ -91,13 +110,28 @@ export async function signInAtTerminal(
   const { access_token: token = '', session = '' } = body;
   const operator = createOperator({ url: workspace.url, session: async () => ({ token, key }) });
   const proof = (path: string, method: string) => prove(key, `/api/v1${path}`, method, token);
+  const ask: Terminal['ask'] = async (route, call) => {
+    const problem = await operator.call(route, call).then(
+      () => undefined,
+      (error: { code: string; cause: { confirmation: ConfirmationNeeded } }) => error,
+    );
+    if (problem?.code !== 'confirmation.needed')
+      throw problem ?? new Error(`${route} was done without being confirmed`);
+    return problem.cause.confirmation.id;
+  };
   return {
     ...operator,
     session,
     token,
     key,
     proof,
-    async raw(route, headers = {}) {
+    ask,
+    async confirmed(who, route, call) {
+      const confirmation = await ask(route, call);
+      await confirm(who, workspace.url, confirmation);
+      return operator.call(route, { ...call, confirmation });
+    },
+    async raw(route, headers = {}, body = {}) {
       const [method = '', template = ''] = route.split(' ');
       const path = template.replaceAll(/:\w+/g, 'x');
       const own = { authorization: `Session ${token}`, dpop: await proof(path, method), ...headers };
@@ -107,12 +141,10 @@ export async function signInAtTerminal(
           ...Object.fromEntries(Object.entries(own).filter((each): each is [string, string] => each[1] !== undefined)),
           ...(method !== 'GET' && { 'content-type': 'application/json' }),
         },
-        ...(method !== 'GET' && { body: '{}' }),
+        ...(method !== 'GET' && { body: JSON.stringify(body) }),
       });
       const { title = '', detail = '' } = (await response.json()) as Partial<Refusal>;
       return { status: response.status, title, detail };
     },
   };
 }
-
-export type Route = keyof Api;

@@ -16,7 +16,7 @@ export const exitCodeMeanings: Record<keyof typeof exitCodes, string> = {
   ok: 'Done.',
   failed: 'It failed; the message says why.',
   refused: 'Refused by policy or for lack of a role, or denied by a person. Not worth repeating as it is.',
-  pending: 'Waits for a person’s approval.',
+  pending: 'Waits for a person’s approval, or for being confirmed in a browser.',
   usage: 'The command line is wrong.',
   noInput: 'A file or directory that was named cannot be read, or does not hold what it should.',
   unavailable: 'The server, its address or its data directory cannot be had just now.',

@@ -5,11 +5,19 @@ export class CliFailure extends Error {
   override readonly name = 'CliFailure';
   readonly exitCode: ExitCode;
   readonly code: string;
+  /** Further members of the error with `--json`. */
+  readonly more: Record<string, unknown>;
 
-  constructor(exit: keyof typeof exitCodes, code: string, message: string, options?: ErrorOptions) {
+  constructor(
+    exit: keyof typeof exitCodes,
+    code: string,
+    message: string,
+    { more = {}, ...options }: ErrorOptions & { more?: Record<string, unknown> } = {},
+  ) {
     super(message, options);
     this.exitCode = exitCodes[exit];
     this.code = code;
+    this.more = more;
   }
 }
 

@@ -24,8 +24,8 @@ try {
   } else {
     const failure = toFailure(error);
     if (process.argv.includes('--json')) {
-      const { code, message, exitCode } = failure;
-      process.stderr.write(`${JSON.stringify({ error: { code, detail: message, exitCode } })}\n`);
+      const { code, message, exitCode, more } = failure;
+      process.stderr.write(`${JSON.stringify({ error: { code, detail: message, exitCode, ...more } })}\n`);
     } else {
       process.stderr.write(`gatehouse: ${failure.message.split('\n').map(clean).join('\n')}\n`);
       if (failure.code === 'internal' && failure.cause instanceof Error && process.env.GATEHOUSE_DEBUG)

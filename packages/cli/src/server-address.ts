@@ -11,6 +11,10 @@ export interface ServerOptions {
   url?: string;
   dataDir?: string;
   cacert?: string;
+  /** Of verbs whose requests are confirmed in a browser when a session of the command line makes them. */
+  wait?: boolean;
+  browser?: boolean;
+  confirmation?: string;
 }
 
 /** `--url`, then GATEHOUSE_URL, then the address that `gatehouse start` takes by default. */
@@ -48,12 +52,26 @@ export function operatorOf(options: ServerOptions): Operator {
     const { readSession } = await import('./session-file.ts');
     return readSession(url);
   };
-  return createOperator({
+  const operator = createOperator({
     url,
     dataDir: dataDirOf(options),
     ...(options.dataDir === undefined && { session }),
     ...trustOf(options),
   });
+  const { confirmation } = options;
+  return {
+    ...operator,
+    async call(route, given) {
+      try {
+        const isGiven = confirmation !== undefined && !route.startsWith('GET ');
+        return await operator.call(route, { ...given, ...(isGiven && { confirmation }) });
+      } catch (error) {
+        if ((error as { code?: unknown }).code !== 'confirmation.needed') throw error;
+        const { confirmed } = await import('./confirmation.ts');
+        return operator.call(route, { ...given, confirmation: await confirmed(operator, error as Error, options) });
+      }
+    },
+  };
 }
 
 /** The same for what anyone may ask: with the token if it is there. */

@@ -22,6 +22,8 @@ export interface VerbSpec<O> {
   examples: [string, string][];
   /** Asks a server: adds `--url` and `--data-dir`. */
   server?: boolean;
+  /** With a session of the command line it is confirmed in a browser: adds what says how. */
+  confirmed?: boolean;
   /** The verb that a group runs when it is given no other. */
   isDefault?: boolean;
   /** Loads what runs it, and only then. */
@@ -36,6 +38,7 @@ export function addVerb<O>(parent: Command, spec: VerbSpec<O>): Command {
   const command = parent.command(spec.usage, { isDefault: spec.isDefault ?? false }).description(spec.summary);
   for (const option of spec.options ?? []) command.addOption(option);
   if (spec.server) for (const option of serverOptions()) command.addOption(option);
+  if (spec.confirmed) for (const option of confirmationOptions()) command.addOption(option);
   command.option('--json', 'print the answer as JSON');
   describe(command, spec);
   command.action(async () => {
@@ -82,6 +85,19 @@ export function serverOptions(): Option[] {
     authoritiesOption(),
   ];
 }
+
+/** For requests that `gatehouse login` alone is not enough for. */
+export function confirmationOptions(): Option[] {
+  return [
+    option('--wait', 'wait until it is confirmed in a browser (default on a terminal)'),
+    option('--no-wait', 'print where to confirm it, and exit with 3'),
+    option('--no-browser', 'open no browser; print the address'),
+    confirmationOption(),
+  ];
+}
+
+export const confirmationOption = (): Option =>
+  option('--confirmation <id>', 'use the confirmation that an earlier try asked for');
 
 export const authoritiesOption = (): Option =>
   option(

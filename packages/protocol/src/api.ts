@@ -3,6 +3,7 @@ import type { AgentIdentityApi } from './agent-identity.ts';
 import type { Approval } from './approvals.ts';
 import type { BackupApi } from './backup.ts';
 import type { BulkApi } from './bulk.ts';
+import type { ConfirmationRoutes } from './confirmations.ts';
 import type { ConsentRoutes } from './consents.ts';
 import type { DelegationsApi } from './delegations.ts';
 import type { FederationApi } from './federation.ts';
@@ -202,6 +203,7 @@ export interface Api
     PeopleApi,
     TrustDomainApi,
     UpstreamAuthorizationApi,
+    ConfirmationRoutes,
     ConsentRoutes,
     KeyApi,
     FederationApi,

@@ -8,3 +8,6 @@ export const commandLineAgent = (version: string, host: string): string =>
 /** The name of the computer in a User-Agent of the command line; undefined for anything else. */
 export const commandLineHost = (userAgent: string): string | undefined =>
   /^gatehouse-cli\/[\w.-]{1,40} \(([A-Za-z0-9._-]{1,100})\)$/.exec(userAgent)?.[1];
+
+/** With it a request names the confirmation that its person has given to it. */
+export const CONFIRMATION_HEADER = 'gatehouse-confirmation';

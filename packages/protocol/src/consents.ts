@@ -67,8 +67,8 @@ export interface ConsentWish {
 }
 
 /**
- * What a person says yes to when the command line signs in: a session of theirs for whoever holds one key. It reads and administers as
- * their roles allow, and can never approve, consent, change passkeys or let anybody in (law 4).
+ * What a person says yes to when the command line signs in: a session of theirs for whoever holds one key. It reads and stops as
+ * their roles allow, has them confirm the rest in a browser, and can never approve, consent, change passkeys or let anybody in (law 4).
  */
 export interface SignInRequest {
   /** As the computer calls itself, which nobody has checked; null where it gave no name. */

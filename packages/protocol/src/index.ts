@@ -4,6 +4,7 @@ export * from './approvals.ts';
 export * from './backup.ts';
 export * from './bulk.ts';
 export * from './command-line.ts';
+export * from './confirmations.ts';
 export * from './consents.ts';
 export * from './delegations.ts';
 export * from './federation.ts';

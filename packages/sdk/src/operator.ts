@@ -1,4 +1,5 @@
 import type { Api, LiveEvent, Page } from '@gatehouse/protocol';
+import { CONFIRMATION_HEADER } from '@gatehouse/protocol/command-line';
 import type { AgentKey } from './agent-key.ts';
 import { GatehouseRequestError } from './errors.ts';
 import { readEventStream } from './event-stream.ts';
@@ -32,6 +33,8 @@ export interface ApiCall {
   params?: Record<string, string>;
   query?: Record<string, string | number | boolean | undefined>;
   body?: unknown;
+  /** Of a session: the confirmation that `confirmation.needed` named, once its person has given it. Good for this very request, once. */
+  confirmation?: string;
   signal?: AbortSignal;
 }
 
@@ -105,7 +108,10 @@ export function createOperator(options: OperatorOptions): Operator {
     const target = new URL(`${url}${API_BASE}${path}`);
     for (const [name, value] of Object.entries(given.query ?? {}))
       if (value !== undefined) target.searchParams.set(name, String(value));
-    const response = await send(method, target, given, { accept: 'application/json' });
+    const response = await send(method, target, given, {
+      accept: 'application/json',
+      ...(given.confirmation !== undefined && { [CONFIRMATION_HEADER]: given.confirmation }),
+    });
     return (await response.json().catch((cause: unknown) => {
       throw notGatehouse(url, cause);
     })) as Api[Name];

@@ -13,6 +13,7 @@ import {
   createAgentDirectory,
   createCompanySignIn,
   createCompanySignInDoor,
+  createConfirmations,
   createConsents,
   createDirectory,
   createIdentity,
@@ -178,6 +179,7 @@ async function openServer(
     publicUrl: config.publicUrl,
     describeClient: identity.authorizationServer.describeClient,
   });
+  const confirmations = createConfirmations({ storage, people, recordChange, clock, publicUrl: config.publicUrl });
   const rewrapper = createRewrapper({ storage, ring: keyRing, recordChange, clock, log });
   const approvals = await createApprovals({
     storage,
@@ -393,6 +395,7 @@ async function openServer(
     trustDomain: identity.trustDomain,
     sessionProof: identity.sessionProof,
     consents,
+    confirmations,
     companySignIn,
     scimTokens,
     delegations: identity.delegations,

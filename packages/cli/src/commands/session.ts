@@ -47,7 +47,9 @@ export const login: Run<LoginOptions> = async ({ options, out }) => {
   out.print(
     `Signed in at ${url} as ${clean(view.person.displayName)} (${view.person.email}), until ${timeOf(view.session?.expiresAt)}.`,
   );
-  out.note('This session never approves anything: that is done in a browser. `gatehouse logout` ends it.');
+  out.note(
+    'This session never approves anything, and what could widen something is confirmed: both in a browser. `gatehouse logout` ends it.',
+  );
 };
 
 export const logout: Run<ServerOptions & { forget?: boolean }> = async ({ options, out }) => {

@@ -42,6 +42,7 @@ export function addAgentVerbs(program: Command): void {
       option('--oidc-token <file>', 'a token of another OpenID issuer, in a file or (-) on standard input'),
     ],
     server: true,
+    confirmed: true,
     examples: [
       ['agent enroll agent-coding-copilot-staging', 'As the operator of the server’s host.'],
       ['agent enroll agent-ci-prod --join-token join.txt', 'On any other machine.'],
@@ -59,6 +60,7 @@ export function addAgentVerbs(program: Command): void {
       ),
     ],
     server: true,
+    confirmed: true,
     examples: [
       [
         'agent join-token agent-ci-prod > join.txt',
@@ -81,6 +83,7 @@ export function addAgentVerbs(program: Command): void {
     summary: 'let an agent act (again)',
     options: [reason()],
     server: true,
+    confirmed: true,
     examples: [['agent activate agent-coding-copilot-staging', 'Also after a kill. Old tokens stay dead.']],
     load: async () => (await import('../commands/agents.ts')).activate,
   });

@@ -33,6 +33,7 @@ export function addKeyVerbs(program: Command): void {
       option('--to <key>', 'id or source of the new key (default: the first that the server was started with)'),
     ],
     server: true,
+    confirmed: true,
     examples: [
       ['keys rewrap', 'With the first key that the server was started with.'],
       ['keys rewrap --to aws-kms:arn:aws:kms:eu-central-1:111122223333:alias/gatehouse', 'With this one.'],

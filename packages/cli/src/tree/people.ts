@@ -29,6 +29,7 @@ export function addPeopleVerbs(program: Command): void {
       option('--reason <text>', 'why; goes into the record').default(''),
     ],
     server: true,
+    confirmed: true,
     examples: [
       [
         'people offboard dana@example.test --successor erin@example.test',

@@ -32,6 +32,7 @@ export function addTrustDomainVerbs(program: Command): void {
     summary: 'make a signing request, for a root that is held elsewhere',
     options: [option('--out <file>', 'where to write the request (PEM); standard output otherwise')],
     server: true,
+    confirmed: true,
     examples: [['trust-domain request-intermediate --out gatehouse.csr', 'To be signed by the root.']],
     load: async () => (await load()).requestIntermediate,
   });
@@ -39,6 +40,7 @@ export function addTrustDomainVerbs(program: Command): void {
     usage: 'import-intermediate <file>',
     summary: 'import the signed intermediate, followed by its root (PEM)',
     server: true,
+    confirmed: true,
     examples: [['trust-domain import-intermediate chain.pem', 'The root leads the bundle from now on.']],
     load: async () => (await load()).importIntermediate,
   });
@@ -59,6 +61,7 @@ export function addTrustDomainVerbs(program: Command): void {
     usage: 'forget-root <id>',
     summary: 'remove the key of a root from the database',
     server: true,
+    confirmed: true,
     examples: [['trust-domain forget-root CoV0…', 'From then on intermediates are signed elsewhere.']],
     load: async () => (await load()).forgetRoot,
   });

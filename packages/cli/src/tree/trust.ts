@@ -59,6 +59,7 @@ export function addWorkloadVerbs(program: Command): void {
     summary: 'let a workload start tasks again',
     options: [reason()],
     server: true,
+    confirmed: true,
     examples: [['workload activate ticket-system', 'Also after a kill.']],
     load: async () => (await load()).activateWorkload,
   });

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { addGroup, addVerb, option } from '../verb.ts';
+import { addGroup, addVerb, confirmationOption, option } from '../verb.ts';
 
 export function addUpstreamVerbs(program: Command): void {
   const servers = addGroup(
@@ -21,7 +21,7 @@ export function addUpstreamVerbs(program: Command): void {
     summary: 'connect a tool server that wants a person’s consent',
     details:
       'Prints the address to open in a browser and waits until the access is granted there. What is granted is used for every agent that its policies let call the server.',
-    options: [environment(), option('--no-wait', 'print the address and do not wait')],
+    options: [environment(), option('--no-wait', 'print the address and do not wait'), confirmationOption()],
     server: true,
     examples: [
       ['servers connect tickets --environment prod', 'Sign in there with the account that Gatehouse shall use.'],
@@ -56,6 +56,7 @@ export function addUpstreamVerbs(program: Command): void {
       ).makeOptionMandatory(),
     ],
     server: true,
+    confirmed: true,
     examples: [
       [
         'secrets set tickets-client --for https://login.example < secret.txt',

@@ -71,6 +71,7 @@ export function addWorkspaceVerbs(program: Command): void {
       'Afterwards each new or changed tool server is asked what it serves; exit code 1 when one could not be asked.',
     options: [files(), prune()],
     server: true,
+    confirmed: true,
     examples: [
       ['apply -f agent.yaml', 'One file.'],
       ['apply -f workspace', 'Adds and changes; twice is the same as once.'],

@@ -1,6 +1,7 @@
 import type {
   Api,
   bodies,
+  confirmationBodies,
   consentBodies,
   delegationBodies,
   joinTokenBody,
@@ -35,6 +36,8 @@ interface RequestBodies {
   'POST /consents/:id/options': Given<typeof consentBodies, 'options'>;
   'POST /consents/:id/approve': Given<typeof consentBodies, 'approve'>;
   'POST /consents/:id/sign-in': Given<typeof consentBodies, 'signIn'>;
+  'POST /confirmations/:id/options': Given<typeof confirmationBodies, 'options'>;
+  'POST /confirmations/:id/confirm': Given<typeof confirmationBodies, 'confirm'>;
   'POST /people/:email/offboard': Given<typeof peopleBodies, 'offboard'>;
   'POST /scim/tokens': Given<typeof peopleBodies, 'createScimToken'>;
   'POST /trust-rules/test': (typeof outsideProof)['_zod']['input'];

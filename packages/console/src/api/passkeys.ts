@@ -7,7 +7,7 @@ import {
   startRegistration,
   WebAuthnError,
 } from '@simplewebauthn/browser';
-import { consentChallenge, signsExactly } from '../lib/exact-action.ts';
+import { confirmationChallenge, consentChallenge, signsExactly } from '../lib/exact-action.ts';
 import { call } from './client.ts';
 
 /** A ceremony that did not end with a signature, in words for the person at the keyboard. */
@@ -67,6 +67,16 @@ const somethingElse = (than: string) =>
   new PasskeyError(
     `The server asked for a signature over something else than ${than}, so nothing was signed. Reload; if it happens again, tell your security team.`,
   );
+
+/** Confirms what the command line asks for: the passkey signs this confirmation with exactly what was shown. */
+export async function confirmWithAssertion(id: string, digest: string): Promise<unknown> {
+  const params = { id };
+  const { options } = await call('POST /confirmations/:id/options', { params, body: { digest } });
+  const optionsJSON = options as PublicKeyCredentialRequestOptionsJSON;
+  if (optionsJSON.challenge !== (await confirmationChallenge(id, digest))) throw somethingElse('what is shown here');
+  const assertion = await ceremony(() => startAuthentication({ optionsJSON }));
+  return call('POST /confirmations/:id/confirm', { params, body: { digest, assertion: { ...assertion } } });
+}
 
 async function ceremony<T>(run: () => Promise<T>): Promise<T> {
   if (!browserSupportsWebAuthn()) {

@@ -62,6 +62,15 @@ export const consentQuery = (id: string) =>
     refetchOnWindowFocus: false,
   });
 
+export const confirmationQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['confirmations', id],
+    queryFn: () => call('GET /confirmations/:id', { params: { id } }),
+    retry: false,
+    staleTime: Number.POSITIVE_INFINITY,
+    refetchOnWindowFocus: false,
+  });
+
 export const consentsQuery = queryOptions({
   queryKey: ['consents', 'waiting'],
   queryFn: () => call('GET /consents'),

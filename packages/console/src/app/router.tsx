@@ -169,6 +169,12 @@ const consent = createRoute({
   component: lazyRouteComponent(() => import('../pages/consent/consent-page.tsx'), 'ConsentPage'),
 });
 
+const confirm = createRoute({
+  getParentRoute: () => house,
+  path: '/confirm/$id',
+  component: lazyRouteComponent(() => import('../pages/consent/confirm-page.tsx'), 'ConfirmPage'),
+});
+
 const device = createRoute({
   getParentRoute: () => house,
   path: '/device',
@@ -266,6 +272,7 @@ export const createConsoleRouter = (queries: QueryClient) =>
         approvals,
         approval,
         consent,
+        confirm,
         device,
         tools,
         definition,

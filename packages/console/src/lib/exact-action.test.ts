@@ -3,9 +3,10 @@ import { test } from 'node:test';
 import type { Approval } from '@gatehouse/protocol';
 import fc from 'fast-check';
 import { approvalChallenge, subjectDigest } from '../../../server/src/approvals/subject.ts';
+import { challengeOf as challengeOfConfirmation } from '../../../server/src/identity/consent/confirmations.ts';
 import { challengeOf } from '../../../server/src/identity/consent/consents.ts';
 import { canonicalJson as serversCanonicalJson } from '../../../server/src/platform/json.ts';
-import { actionDigest, canonicalJson, consentChallenge, signsExactly } from './exact-action.ts';
+import { actionDigest, canonicalJson, confirmationChallenge, consentChallenge, signsExactly } from './exact-action.ts';
 
 const action = {
   agent: 'agent-support-refunds-prod',
@@ -58,6 +59,13 @@ test('the console computes the challenge for an answer to a request for consent,
     { ...answer, standing: { days: 8 } },
   ];
   for (const other of others) assert.notEqual(await consentChallenge('backchannel-1', other), mine);
+});
+
+test('the console computes the challenge for what the command line asks for', async () => {
+  const mine = await confirmationChallenge('cfm_1', 'sha256-aa');
+  assert.equal(Buffer.from(challengeOfConfirmation('cfm_1', 'sha256-aa')).toString('base64url'), mine);
+  assert.notEqual(await confirmationChallenge('cfm_2', 'sha256-aa'), mine);
+  assert.notEqual(await confirmationChallenge('cfm_1', 'sha256-ab'), mine);
 });
 
 test('an action that differs from the signed one in any field is refused before the passkey is asked', async () => {

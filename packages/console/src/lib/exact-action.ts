@@ -33,6 +33,11 @@ export async function consentChallenge(id: string, answer: SignedConsent): Promi
   return base64url(await sha256(canonicalJson({ v: 1, consent: id, ...answer })));
 }
 
+/** What a passkey signs for what the command line asks for, as shown. */
+export async function confirmationChallenge(id: string, digest: string): Promise<string> {
+  return base64url(await sha256(canonicalJson({ v: 1, confirmation: id, digest })));
+}
+
 /** RFC 8785. JavaScript's own numbers and strings are its notation; members are ordered by UTF-16 code units. */
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;

@@ -6,6 +6,7 @@ import type { UpstreamAuthorizations, Upstreams } from '../gate/index.ts';
 import type { Offboarding } from '../governance/index.ts';
 import type {
   CompanySignIn,
+  Confirmations,
   Consents,
   Delegations,
   Federation,
@@ -28,6 +29,7 @@ export interface ApiDependencies {
   sessionProof: SessionProof;
   trustDomain: TrustDomain;
   consents: Consents;
+  confirmations: Confirmations;
   companySignIn: CompanySignIn;
   scimTokens: ScimTokens;
   federation: Federation;

@@ -1,4 +1,5 @@
 export {
+  atTerminal,
   builtInPolicies,
   compileControlPolicies,
   type GuardedRoute,

@@ -1,7 +1,7 @@
-import type { Api, Role } from '@gatehouse/protocol';
+import type { Api, Role, ShownChange } from '@gatehouse/protocol';
 import type { Context } from 'hono';
 import type { z } from 'zod';
-import type { SignedInPerson } from '../identity/index.ts';
+import type { Confirmed, SignedInPerson } from '../identity/index.ts';
 import type { ActionGroup, ControlResource } from './authorization/index.ts';
 
 /** Who calls: a person with a session, or the operator of this host (local token). Never an agent. */
@@ -28,6 +28,8 @@ export interface RouteContext<Body = unknown, Query = unknown> {
   param(name: string): string;
   /** Whether the policies let the caller use another route as well, on what is their own. */
   may(route: keyof Api): boolean;
+  /** Of a session of the command line, where the route has a `plan`: the yes of its person, to be used with the change. */
+  confirmed: Confirmed | undefined;
   /** For what the wire needs beyond JSON: cookies, the user agent. */
   http: Context;
 }
@@ -49,6 +51,13 @@ export interface Route {
   query?: z.ZodType;
   /** Left out: the workspace. */
   on?: ResourceOf;
+  /**
+   * For sessions of the command line: what the request would change. Where that is nothing, nothing is to be confirmed. The handler then
+   * makes no other change than was shown, and uses `confirmed` in the same transaction.
+   */
+  plan?(context: RouteContext<never, never>): Promise<ShownChange[]>;
+  /** Members of the body that are not shown when it is to be confirmed. */
+  conceals?: readonly string[];
   /** `public` routes get a caller only if there is one. */
   handle(context: RouteContext<never, never>): Promise<unknown>;
 }
@@ -64,8 +73,24 @@ export function route<
   name: Name,
   access: Access,
   summary: string,
-  options: { body?: Body; query?: Query; on?: ResourceOf },
+  {
+    plan,
+    ...options
+  }: {
+    body?: Body;
+    query?: Query;
+    on?: ResourceOf;
+    plan?: (context: RouteContext<z.output<Body>, z.output<Query>>) => Promise<ShownChange[]>;
+    conceals?: readonly (keyof z.output<Body> & string)[];
+  },
   handle: (context: RouteContext<z.output<Body>, z.output<Query>>) => Promise<Api[Name]>,
 ): Route {
-  return { name, access, summary, ...options, handle: handle as Route['handle'] };
+  return {
+    name,
+    access,
+    summary,
+    ...options,
+    ...(plan && { plan: plan as NonNullable<Route['plan']> }),
+    handle: handle as Route['handle'],
+  };
 }

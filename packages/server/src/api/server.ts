@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Api } from '@gatehouse/protocol';
 import { getRequestListener } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { checkSameOrigin, type People } from '../identity/index.ts';
-import { GatehouseError, toProblem } from '../platform/index.ts';
+import { type ErrorKind, GatehouseError, toProblem } from '../platform/index.ts';
 import { groupsOf, type Snapshot } from '../registry/index.ts';
 import {
+  atTerminal,
   authorize,
   compileControlPolicies,
   controlPoliciesOf,
@@ -14,11 +14,12 @@ import {
   isAllowed,
   requireOperable,
 } from './authorization/index.ts';
+import { confirmAtTerminal } from './confirm.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { streamEvents } from './events.ts';
 import { openApi } from './openapi.ts';
 import { check, checkParam, readBody, readQuery } from './read-request.ts';
-import type { ApiCaller, ResourceOf, Route } from './route.ts';
+import type { ApiCaller, ResourceOf, Route, RouteContext } from './route.ts';
 import { actionRoutes } from './routes/actions.ts';
 import { agentIdentityRoutes } from './routes/agent-identity.ts';
 import { agentRoutes } from './routes/agents.ts';
@@ -26,6 +27,7 @@ import { approvalRoutes } from './routes/approvals.ts';
 import { backupRoutes } from './routes/backup.ts';
 import { bulkRoutes } from './routes/bulk.ts';
 import { companySignInRoutes } from './routes/company-sign-in.ts';
+import { confirmationRoutes } from './routes/confirmations.ts';
 import { consentRoutes } from './routes/consents.ts';
 import { delegationRoutes } from './routes/delegations.ts';
 import { federationRoutes } from './routes/federation.ts';
@@ -53,6 +55,7 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
       sessionRoutes,
       companySignInRoutes,
       consentRoutes,
+      confirmationRoutes,
       agentRoutes,
       agentIdentityRoutes,
       bulkRoutes,
@@ -130,15 +133,30 @@ export function createApi(deps: ApiDependencies) {
   async function run(route: Route, http: Context): Promise<Response> {
     const caller = await callerFor(route, http);
     const query = route.query ? check(route.query, readQuery(http), 'query') : undefined;
-    const body = route.body ? check(route.body, await readBody(http), 'body') : undefined;
-    const answer = await route.handle({
+    const given = route.body ? await readBody(http) : undefined;
+    const body = route.body ? check(route.body, given, 'body') : undefined;
+    const context: RouteContext = {
       caller,
       query,
       body,
       http,
-      may: (name: keyof Api) => guarded.some((each) => each.name === name && isAllowed(policies(), caller, each)),
-      param: (name: string) => checkParam(http.req.param(name) ?? ''),
-    } as never);
+      confirmed: undefined,
+      may: (name) => guarded.some((each) => each.name === name && isAllowed(policies(), caller, each)),
+      param: (name) => checkParam(http.req.param(name) ?? ''),
+    };
+    // A public route does nothing in anybody's name.
+    if (route.access !== 'public' && caller.restricted) {
+      if (!caller.person) throw terminalRefused();
+      try {
+        context.confirmed = await confirmAtTerminal(deps, route, context, caller.person, given);
+      } catch (error) {
+        // What is asked for is on record as such.
+        if ((error as GatehouseError).code !== 'confirmation.needed')
+          await recordRefusal(caller, http, error, 'forbidden');
+        throw error;
+      }
+    }
+    const answer = await route.handle(context as never);
     http.header('cache-control', 'no-store');
     return http.json(answer as object);
   }
@@ -163,7 +181,7 @@ export function createApi(deps: ApiDependencies) {
     if (route.access === 'public') return (operator ?? (await personIfAny(headers, how))) as ApiCaller;
     const caller = operator ?? (await personOf(headers, how));
     if (route.access === 'enrolling') {
-      if (caller.restricted && !openToTerminals.has(route.name)) throw terminalRefused();
+      if (caller.restricted && atTerminal(route, undefined) === 'refused') throw terminalRefused();
       return caller;
     }
     const resource = route.on
@@ -179,8 +197,8 @@ export function createApi(deps: ApiDependencies) {
   }
 
   /** Law 1: who tried to change what they may not is on record as well. */
-  async function recordRefusal(caller: ApiCaller, http: Context, error: unknown): Promise<void> {
-    if (!(error instanceof GatehouseError)) return;
+  async function recordRefusal(caller: ApiCaller, http: Context, error: unknown, only?: ErrorKind): Promise<void> {
+    if (!(error instanceof GatehouseError) || (only !== undefined && error.kind !== only)) return;
     await deps.storage.transaction((transaction) =>
       deps.recordChange(transaction, {
         operation: 'control.refuse',
@@ -282,9 +300,6 @@ export function createApi(deps: ApiDependencies) {
     streamEvents(deps, response, async () => Boolean(await signIn({ passive: true, prove: async () => undefined })));
   }
 }
-
-/** What a session of the command line may do of all that people do on their way in; the rest is decided by policies. */
-const openToTerminals: ReadonlySet<string> = new Set(['GET /session', 'POST /signout']);
 
 const terminalRefused = () =>
   new GatehouseError(

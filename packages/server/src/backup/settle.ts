@@ -35,6 +35,7 @@ const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
   scim_groups: 'keep',
   scim_members: 'keep',
   scim_agents: 'settle',
+  confirmations: 'empty',
   signin_links: 'empty',
   webauthn_challenges: 'empty',
   signing_keys: 'settle',

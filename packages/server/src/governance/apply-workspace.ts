@@ -15,7 +15,7 @@ export interface ApplyDependencies {
 export async function applyWorkspace(
   { registry, describe }: ApplyDependencies,
   manifests: Manifest[],
-  options: { prune: boolean; by: string; dryRun?: boolean } & Pick<ApplyOptions, 'mayChange'>,
+  options: { prune: boolean; by: string; dryRun?: boolean } & Pick<ApplyOptions, 'mayChange' | 'first'>,
 ): Promise<Api['POST /apply']> {
   const { servers } = registry.snapshot();
   const changed = manifests.filter(
@@ -36,7 +36,7 @@ export async function applyWorkspace(
   );
   const { dryRun, ...how } = options;
   const changes = dryRun
-    ? await registry.plan(manifests, { prune: how.prune, served })
+    ? await registry.plan(manifests, { prune: how.prune, served, ...(how.mayChange && { mayChange: how.mayChange }) })
     : await registry.apply(manifests, { ...how, served });
   return { changes, problems };
 }

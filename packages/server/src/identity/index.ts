@@ -1,4 +1,5 @@
 export { nobody, type Peer, type PeerCertificate, type Peers } from './client-certificate/peers.ts';
+export { type Confirmations, type Confirmed, createConfirmations } from './consent/confirmations.ts';
 export { type Consents, createConsents } from './consent/consents.ts';
 export { createIdentity, type Identity, type IdentityDependencies } from './create-identity.ts';
 export type { Delegations } from './delegation/delegations.ts';

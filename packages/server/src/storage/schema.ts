@@ -266,6 +266,20 @@ export interface Tables {
     updated_at: number;
   };
   signin_links: { token_digest: string; person: string; expires_at: number; used_at: number | null };
+  /** Requests of sessions of the command line that wait for their person, or for being repeated. `state`: `open`, `confirmed`, `refused`, `used`. */
+  confirmations: {
+    id: string;
+    /** Goes with the row, so that the digest, which is on record, tells nothing of a body that could be guessed. */
+    salt: string;
+    session: string;
+    person: string;
+    digest: string;
+    /** ConfirmationShown. */
+    shown: string;
+    state: string;
+    created_at: number;
+    expires_at: number;
+  };
   webauthn_challenges: {
     id: string;
     person: string;

@@ -1,13 +1,12 @@
 import type { ConsentView, SignInRequest } from '@gatehouse/protocol';
-import { Button } from '@mantine/core';
-import { IconBan, IconBuilding, IconCheck, IconFingerprint } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
 import { call } from '../../api/client.ts';
 import { signInWithAssertion } from '../../api/passkeys.ts';
 import { ApiError } from '../../api/problem.ts';
-import { Card, Fact, Facts, Failure, Section } from '../../ui/page.tsx';
+import { Card, Fact, Facts, Section } from '../../ui/page.tsx';
 import { PlainText } from '../../ui/text.tsx';
 import { Warning } from '../../ui/warning.tsx';
+import { AnswerButtons } from './answer-buttons.tsx';
 import classes from './consent.module.css';
 
 interface FormProps {
@@ -36,13 +35,6 @@ export function SignInForm({ consent: { id }, signIn, onDone, again }: FormProps
     mutationFn: () => call('POST /consents/:id/deny', { params }),
     onSuccess: () => onDone('no'),
   });
-  const reSignIn = useMutation({
-    mutationFn: (provider: string) => call('POST /signin/provider', { body: { provider, next: location.pathname } }),
-    onSuccess: ({ url }) => location.assign(url),
-  });
-  const busy = approve.isPending || deny.isPending || reSignIn.isPending;
-  const stale = proof.by === 'provider' && !proof.fresh;
-
   return (
     <>
       <Section title="Say yes to this">
@@ -55,8 +47,9 @@ export function SignInForm({ consent: { id }, signIn, onDone, again }: FormProps
           </p>
           <Facts>
             <Fact name="It can">
-              Read and administer as your roles allow ({person.roles.join(', ') || 'none'}), for{' '}
-              {Math.round(ttlSeconds / 3_600)} hours. You can end it under Settings at any time.
+              Read, stop and take away as your roles allow ({person.roles.join(', ') || 'none'}), for{' '}
+              {Math.round(ttlSeconds / 3_600)} hours, and ask for the rest: you confirm that in a browser, each time.
+              You can end it under Settings at any time.
             </Fact>
             <Fact name="It can never">
               Approve, consent, review definitions, enrol or change passkeys, or let anybody in: that needs you in a
@@ -71,42 +64,12 @@ export function SignInForm({ consent: { id }, signIn, onDone, again }: FormProps
           )}
         </Card>
       </Section>
-      <div className={classes.buttons}>
-        {stale ? (
-          <Button
-            size="sm"
-            leftSection={<IconBuilding size={17} />}
-            loading={reSignIn.isPending}
-            disabled={busy}
-            onClick={() => reSignIn.mutate(proof.provider)}
-          >
-            Sign in with {proof.provider} again first
-          </Button>
-        ) : (
-          <Button
-            size="sm"
-            leftSection={proof.by === 'passkey' ? <IconFingerprint size={17} /> : <IconCheck size={17} />}
-            loading={approve.isPending}
-            disabled={busy}
-            onClick={() => approve.mutate()}
-          >
-            {proof.by === 'passkey' ? 'Sign it in with passkey' : 'Sign it in'}
-          </Button>
-        )}
-        <Button
-          size="sm"
-          variant="default"
-          leftSection={<IconBan size={16} />}
-          loading={deny.isPending}
-          disabled={busy}
-          onClick={() => deny.mutate()}
-        >
-          Deny
-        </Button>
-      </div>
-      {approve.error && <Failure error={approve.error} />}
-      {deny.error && <Failure error={deny.error} />}
-      {reSignIn.error && <Failure error={reSignIn.error} />}
+      <AnswerButtons
+        proof={proof}
+        words={{ passkey: 'Sign it in with passkey', plain: 'Sign it in', no: 'Deny' }}
+        yes={approve}
+        no={deny}
+      />
     </>
   );
 }

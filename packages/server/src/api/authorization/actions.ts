@@ -1,10 +1,19 @@
 /** What a decision of the control API is about: the type of entity that policies see as `resource`. */
 export type ResourceType = 'Workspace' | 'Agent' | 'Approval' | 'Person';
 
+/**
+ * What a session of the command line, which an agent may share, does with routes that change something. `open`: looks, stops or narrows,
+ * and is done at once. `confirmed`: could widen what agents or people may do, so its person looks at it in a browser first. `refused`:
+ * is a yes, or its answer is a way in; it is done in the console.
+ */
+export type AtTerminal = 'open' | 'confirmed' | 'refused';
+
 export interface ControlAction {
   resource: ResourceType;
   /** For people: "may …". */
   words: string;
+  /** Reading is open everywhere. Single routes that differ from their group are in `at-terminal.ts`. */
+  atTerminal: AtTerminal;
 }
 
 /**
@@ -12,24 +21,52 @@ export interface ControlAction {
  * (`action == Action::"POST /agents/:name/kill"`). A route without a group does not compile, and a group without a permit is denied.
  */
 export const controlActions = {
-  read: { resource: 'Workspace', words: 'see everything but secrets: agents, tasks, actions, records, people' },
-  self: { resource: 'Workspace', words: 'look after their own sessions and delegations' },
-  passkeys: { resource: 'Workspace', words: 'rename and remove their own passkeys' },
-  consent: { resource: 'Workspace', words: 'let an agent act for them, or not' },
-  inspect: { resource: 'Workspace', words: 'export the workspace and plan changes of it' },
-  refresh: { resource: 'Workspace', words: 'ask tool servers what they serve' },
-  kill: { resource: 'Agent', words: 'stop an agent everywhere, now' },
-  operate: { resource: 'Agent', words: 'give an agent keys and take them away, end its tasks' },
-  lifecycle: { resource: 'Agent', words: 'suspend, activate and retire agents' },
-  review: { resource: 'Workspace', words: 'approve and reject changed tool definitions' },
-  approve: { resource: 'Approval', words: 'approve one exact action, with their passkey' },
-  deny: { resource: 'Approval', words: 'deny an action that waits' },
-  people: { resource: 'Person', words: 'see and end the sessions of others, have somebody leave' },
-  secure: { resource: 'Workspace', words: 'rotate the keys of the house, cut connections to tool servers' },
-  oversee: { resource: 'Workspace', words: 'see who is signed in and which secrets there are' },
-  provision: { resource: 'Workspace', words: 'enrol and retire agents, start and end tasks, by the thousand' },
-  admit: { resource: 'Workspace', words: 'let people in: sign-in links, directories, reinstating' },
-  administer: { resource: 'Workspace', words: 'apply manifests, set secrets, connect tool servers' },
+  read: {
+    resource: 'Workspace',
+    words: 'see everything but secrets: agents, tasks, actions, records, people',
+    atTerminal: 'open',
+  },
+  self: { resource: 'Workspace', words: 'look after their own sessions and delegations', atTerminal: 'open' },
+  passkeys: { resource: 'Workspace', words: 'rename and remove their own passkeys', atTerminal: 'refused' },
+  consent: {
+    resource: 'Workspace',
+    words: 'let an agent act for them, or not, and confirm what their command line asks for',
+    atTerminal: 'refused',
+  },
+  inspect: { resource: 'Workspace', words: 'export the workspace and plan changes of it', atTerminal: 'open' },
+  refresh: { resource: 'Workspace', words: 'ask tool servers what they serve', atTerminal: 'open' },
+  kill: { resource: 'Agent', words: 'stop an agent everywhere, now', atTerminal: 'open' },
+  operate: {
+    resource: 'Agent',
+    words: 'give an agent keys and take them away, end its tasks',
+    atTerminal: 'confirmed',
+  },
+  lifecycle: { resource: 'Agent', words: 'suspend, activate and retire agents', atTerminal: 'confirmed' },
+  review: { resource: 'Workspace', words: 'approve and reject changed tool definitions', atTerminal: 'refused' },
+  approve: { resource: 'Approval', words: 'approve one exact action, with their passkey', atTerminal: 'refused' },
+  deny: { resource: 'Approval', words: 'deny an action that waits', atTerminal: 'open' },
+  people: { resource: 'Person', words: 'see and end the sessions of others, have somebody leave', atTerminal: 'open' },
+  secure: {
+    resource: 'Workspace',
+    words: 'rotate the keys of the house, cut connections to tool servers',
+    atTerminal: 'open',
+  },
+  oversee: { resource: 'Workspace', words: 'see who is signed in and which secrets there are', atTerminal: 'open' },
+  provision: {
+    resource: 'Workspace',
+    words: 'enrol and retire agents, start and end tasks, by the thousand',
+    atTerminal: 'confirmed',
+  },
+  admit: {
+    resource: 'Workspace',
+    words: 'let people in: sign-in links, directories, reinstating',
+    atTerminal: 'refused',
+  },
+  administer: {
+    resource: 'Workspace',
+    words: 'apply manifests, set secrets, connect tool servers',
+    atTerminal: 'confirmed',
+  },
 } as const satisfies Record<string, ControlAction>;
 
 export type ActionGroup = keyof typeof controlActions;

@@ -57,8 +57,8 @@ permit (
 @id("law-4-the-operator-never-approves")
 forbid (principal is Operator, action in Action::"approve", resource);
 
-// A shell may be shared with an agent. Nothing that is said there is a yes, nothing lets anybody in who could say one, and the key of
-// the root is not carried out.
+// A shell may be shared with an agent. Nothing that is said there is a yes, its answers let nobody in who could say one, and the key of
+// the root is not carried out. What else could widen something, its person confirms in a browser, whatever policies permit.
 @id("law-4-a-terminal-never-approves")
 @reason("A session of the command line may not do this: open the console in a browser.")
 forbid (

@@ -1,4 +1,5 @@
-export { type ActionGroup, controlActions, type ResourceType } from './actions.ts';
+export { type ActionGroup, type AtTerminal, controlActions, type ResourceType } from './actions.ts';
+export { atTerminal } from './at-terminal.ts';
 export { authorize, controlPoliciesOf, guardedRoutes, isAllowed, requireOperable } from './authorize.ts';
 export { builtInPolicies } from './built-in.ts';
 export { type ControlPolicies, type ControlResource, compileControlPolicies, ownedBy } from './control-policies.ts';

@@ -1,6 +1,7 @@
 import { bulkBodies, TASK_DETAILS_TYPE } from '@gatehouse/protocol';
 import type { ApiDependencies } from '../dependencies.ts';
 import { type Route, route } from '../route.ts';
+import { asConfirmed, planAtTerminal } from './apply-at-terminal.ts';
 
 export function bulkRoutes({ registry, storage }: ApiDependencies): Route[] {
   return [
@@ -8,9 +9,16 @@ export function bulkRoutes({ registry, storage }: ApiDependencies): Route[] {
       'POST /agents',
       'provision',
       'Enrol agents, or change them, many at once',
-      { body: bulkBodies.enrolAgents },
-      async ({ caller, body }) => {
-        const changes = await registry.apply(body.agents, { prune: false, by: caller.by });
+      {
+        body: bulkBodies.enrolAgents,
+        plan: ({ body }) => planAtTerminal((how) => registry.plan(body.agents, { prune: false, ...how })),
+      },
+      async ({ caller, body, confirmed }) => {
+        const changes = await registry.apply(body.agents, {
+          prune: false,
+          by: caller.by,
+          ...(caller.restricted && asConfirmed(confirmed)),
+        });
         const { agents } = registry.snapshot();
         return {
           agents: changes.map(({ name, operation, note }) => ({

@@ -47,7 +47,7 @@ export function upstreamAuthorizationRoutes(deps: ApiDependencies): Route[] {
       'PUT /secrets/:name',
       'administer',
       'Set a secret, for the origins it may be sent to; it is never shown again',
-      { body: bodies.setSecret },
+      { body: bodies.setSecret, conceals: ['value'] },
       async ({ caller, body, param }) => {
         const parsed = name.safeParse(param('name'));
         if (!parsed.success)

@@ -5,7 +5,7 @@ import { GatehouseError, isJsonObject } from '../../platform/index.ts';
 import type { PinnedDefinition } from '../../registry/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { type ApiCaller, everyone, type Route, route } from '../route.ts';
-import { askAtTerminal, mayChangeAtTerminal } from './apply-at-terminal.ts';
+import { asConfirmed, askAtTerminal, planAtTerminal } from './apply-at-terminal.ts';
 
 const definitionQuery = z.strictObject({
   server: z.string().optional(),
@@ -15,10 +15,7 @@ const definitionQuery = z.strictObject({
 export function workspaceRoutes(deps: ApiDependencies): Route[] {
   const { registry, refreshDefinitions } = deps;
   const applying = { registry, describe: (server: ToolServerManifest) => deps.upstreams.describe(server) };
-  const atTerminal = {
-    registry,
-    describe: askAtTerminal((name) => registry.snapshot().servers.get(name)?.manifest, applying.describe),
-  };
+  const atTerminal = { registry, describe: askAtTerminal(registry, applying.describe) };
   const applierOf = ({ restricted }: ApiCaller) => (restricted ? atTerminal : applying);
   const held = (pinned: PinnedDefinition[]) => pinned.filter(({ state }) => state === 'held');
 
@@ -101,12 +98,18 @@ export function workspaceRoutes(deps: ApiDependencies): Route[] {
       'POST /apply',
       'administer',
       'Apply manifests: all or nothing',
-      { body: bodies.apply },
-      async ({ caller, body }) => {
+      {
+        body: bodies.apply,
+        plan: ({ body }) =>
+          planAtTerminal((how) =>
+            applyWorkspace(atTerminal, body.manifests, { prune: body.prune, by: '', dryRun: true, ...how }),
+          ),
+      },
+      async ({ caller, body, confirmed }) => {
         const applied = await applyWorkspace(applierOf(caller), body.manifests, {
           prune: body.prune,
           by: caller.by,
-          ...(caller.restricted && { mayChange: mayChangeAtTerminal }),
+          ...(caller.restricted && asConfirmed(confirmed)),
         });
         await deps.storage.feed.waitForAll(await deps.storage.feed.head());
         return applied;

@@ -2,6 +2,7 @@ import { type ConsentClient, commandLineHost, type SignInAnswer, type SignInRequ
 import { digestJson, GatehouseError, type Json } from '../../platform/index.ts';
 import type { People, SignedInPerson, VerifiedAssertion } from '../people/index.ts';
 import { sessionLimits } from '../people/limits.ts';
+import { checkProof } from './proof.ts';
 import type { ConsentRequest } from './requests.ts';
 
 /**
@@ -73,20 +74,7 @@ export async function checkSignIn(
       'consent.changed',
       'What this sign-in is for has changed since it was shown to you. Look at it again, then answer.',
     );
-  if (shown.proof.by === 'passkey') {
-    if (answer.assertion) return verify(answer.assertion as Json);
-    throw new GatehouseError(
-      'bad-request',
-      'consent.passkey-needed',
-      'This needs your passkey: ask POST /consents/:id/options for the challenge.',
-    );
-  }
-  if (shown.proof.fresh) return undefined;
-  throw new GatehouseError(
-    'forbidden',
-    'consent.sign-in-again',
-    `Sign in with ${shown.proof.provider} again, then answer within ${sessionLimits.freshMs / 60_000} minutes.`,
-  );
+  return checkProof('consent', shown.proof, answer.assertion, verify);
 }
 
 export function signInGrant(request: ConsentRequest, person: SignedInPerson): SignInGrant {

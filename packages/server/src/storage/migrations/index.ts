@@ -16,6 +16,7 @@ import * as delegationTaskTtl from './0015-delegation-task-ttl.ts';
 import * as vouched from './0016-vouched.ts';
 import * as upstreamDemands from './0017-upstream-demands.ts';
 import * as clientKeys from './0018-client-keys.ts';
+import * as confirmations from './0019-confirmations.ts';
 
 export interface Migration {
   name: string;
@@ -40,4 +41,5 @@ export const migrations: readonly Migration[] = [
   { name: '0016-vouched', up: vouched.up },
   { name: '0017-upstream-demands', up: upstreamDemands.up },
   { name: '0018-client-keys', up: clientKeys.up },
+  { name: '0019-confirmations', up: confirmations.up },
 ];
