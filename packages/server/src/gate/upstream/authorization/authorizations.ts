@@ -4,13 +4,14 @@ import { allowInsecureRequests, customFetch, processRevocationResponse, revocati
 import { canonicalJson, GatehouseError } from '../../../platform/index.ts';
 import type { Registry } from '../../../registry/index.ts';
 import { type UpstreamLimits, upstreamLimits } from '../limits.ts';
-import { type AuthorizedPlace, type AuthorizerDependencies, createAuthorizer } from './authorizer.ts';
+import { createAuthorizer } from './authorizer.ts';
 import { configuredClient, registeredClient } from './client.ts';
 import { type ConnectDependencies, createConnect } from './connect.ts';
 import { authorizationServer } from './discovery.ts';
 import { createGrantStore, type GrantStore } from './grant-store.ts';
 import { createGuardedFetch } from './guarded-fetch.ts';
 import { createPages } from './pages.ts';
+import type { AuthorizedPlace, AuthorizerDependencies } from './token-source.ts';
 import type { AuthorizedTransport, Authorizer, UpstreamAuthorizations } from './types.ts';
 
 export interface UpstreamAuthorizationsOptions extends Omit<ConnectDependencies, 'grants' | 'limits'> {

@@ -13,7 +13,6 @@ import {
 } from 'oauth4webapi';
 import { GatehouseError, Secret } from '../../../platform/index.ts';
 import type { Sealer } from '../../../storage/index.ts';
-import type { AuthorizedPlace, AuthorizerDependencies } from './authorizer.ts';
 import { isSameBrowser, newHandle, stateOf } from './browser-cookie.ts';
 import { noChallenge, readChallenge } from './challenge.ts';
 import { configuredClient, type OAuthClient, type RegisteredClient, register, registeredClient } from './client.ts';
@@ -24,6 +23,7 @@ import { createGuardedFetch, type GuardedFetch } from './guarded-fetch.ts';
 import { openProofKey } from './proof-key.ts';
 import { selectScopes } from './scopes.ts';
 import { oauthFailure, requestToken } from './token-request.ts';
+import type { AuthorizedPlace, AuthorizerDependencies } from './token-source.ts';
 import type { AuthorizedTransport, ConnectBegun, OAuthSettings } from './types.ts';
 
 /** An authorization request between its beginning and the browser's return; sealed, for it holds the PKCE verifier. */
