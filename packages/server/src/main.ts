@@ -1,7 +1,5 @@
-import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { join } from 'node:path';
 import type { Api, Manifest } from '@gatehouse/protocol';
 import { createApi } from './api/index.ts';
 import { createApprovals } from './approvals/index.ts';
@@ -29,6 +27,7 @@ import {
   createLog,
   createOutbound,
   GatehouseError,
+  keyFile,
   type Listener,
   type ListenOptions,
   type Log,
@@ -359,33 +358,19 @@ async function openServer(
   await approvals.load();
   await departures.lookAtAll();
   await ledger.closeUnknown();
-  const sweep = setInterval(() => {
-    companySignIn.sweep().catch((error) => log.error('sign-ins under way could not be removed', { error }));
-    identity.keyInventory
-      .rotateDue(clock.now())
-      .catch((error) => log.error('signing keys could not be looked after', { error }));
-    identity
-      .sweep()
-      .catch((error) => log.error('codes and requests that have run out could not be removed', { error }));
-    people.sweep().catch((error) => log.error('sessions and links that have run out could not be removed', { error }));
-  }, 60_000);
-  sweep.unref();
-  opened.defer(() => clearInterval(sweep));
-  const expiry = setInterval(() => {
-    endExpiredTasks({ storage, registry, clock }).catch((error) =>
-      log.error('expired tasks could not be ended', { error }),
-    );
-    departures.settle().catch((error) => log.error('departures could not be completed', { error }));
-    approvals.expire().catch((error) => log.error('expired approvals could not be closed', { error }));
-  }, 5_000);
-  expiry.unref();
-  opened.defer(() => clearInterval(expiry));
-
-  const federation = setInterval(() => {
-    identity.trustDomain.tick().catch((error) => log.error('the trust domain could not be looked after', { error }));
-  }, 10_000);
-  federation.unref();
-  opened.defer(() => clearInterval(federation));
+  const every = (ms: number, failed: string, work: () => Promise<unknown>) => {
+    const timer = setInterval(() => work().catch((error) => log.error(failed, { error })), ms);
+    timer.unref();
+    opened.defer(() => clearInterval(timer));
+  };
+  every(5_000, 'expired tasks could not be ended', () => endExpiredTasks({ storage, registry, clock }));
+  every(5_000, 'departures could not be completed', () => departures.settle());
+  every(5_000, 'expired approvals could not be closed', () => approvals.expire());
+  every(10_000, 'the trust domain could not be looked after', () => identity.trustDomain.tick());
+  every(60_000, 'sign-ins under way could not be removed', () => companySignIn.sweep());
+  every(60_000, 'signing keys could not be looked after', () => identity.keyInventory.rotateDue(clock.now()));
+  every(60_000, 'codes and requests that have run out could not be removed', () => identity.sweep());
+  every(60_000, 'sessions and links that have run out could not be removed', () => people.sweep());
 
   const api = createApi({
     config,
@@ -489,23 +474,4 @@ function policiesOf(compile: (snapshot: Snapshot) => PolicySet): (snapshot: Snap
     if (compiled?.version !== version) compiled = { version, set: compile(snapshot) };
     return compiled.set;
   };
-}
-
-/** 32 random bytes in a file that only this user can read; made once. */
-function keyFile(dataDir: string, name: string): Buffer {
-  const directory = join(dataDir, 'keys');
-  const path = join(directory, name);
-  if (!existsSync(path)) {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    writeFileSync(path, randomBytes(32).toString('base64url'), { mode: 0o600, flag: 'wx' });
-  }
-  const key = Buffer.from(readFileSync(path, 'utf8').trim(), 'base64url');
-  // A start that was cut off here leaves an empty file, and an empty key would be one that everybody knows.
-  if (key.byteLength !== 32)
-    throw new GatehouseError(
-      'internal',
-      'key-file.damaged',
-      `${path} does not hold a key of 32 bytes. Put it back from a backup; if this is the first start, delete it.`,
-    );
-  return key;
 }
