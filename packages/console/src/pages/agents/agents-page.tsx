@@ -77,12 +77,8 @@ export function AgentsPage() {
           agents.data?.length ? (
             <Empty icon={IconSearch} title="No agent fits this filter" about="Empty the field to see all of them." />
           ) : (
-            <Empty
-              icon={IconRobot}
-              title="No agents yet"
-              about="Agents are declared in files. Apply the quick-start workspace, or a directory of your own:"
-            >
-              <Command>{commands.apply}</Command>
+            <Empty icon={IconRobot} title="No agents yet" about="Agents are declared in files. Apply one:">
+              <Command>{commands.apply()}</Command>
             </Empty>
           )
         }

@@ -8,12 +8,13 @@ import { useChange } from '../../api/change.ts';
 import { call } from '../../api/client.ts';
 import { keysQuery } from '../../api/queries.ts';
 import { needsRole, type Obstacle, useSession } from '../../app/session.ts';
+import { commands } from '../../lib/commands.ts';
 import { Badge } from '../../ui/badge.tsx';
 import { DataTable } from '../../ui/data-table.tsx';
 import { FormDialog } from '../../ui/dialog.tsx';
 import { KeyState } from '../../ui/key-state.tsx';
 import { Card, Empty, Failure, Section } from '../../ui/page.tsx';
-import { Identifier } from '../../ui/text.tsx';
+import { Command, Identifier } from '../../ui/text.tsx';
 import { When } from '../../ui/when.tsx';
 import classes from './identity.module.css';
 import { IdentityPage } from './identity-page.tsx';
@@ -53,11 +54,15 @@ interface PurposeProps {
   rotate: (compromised: boolean) => void;
 }
 
+/** What changes the keys that can't be rotated, by purpose. */
+const instead: Record<string, () => string> = { log: () => commands.newLog, 'x509-root': commands.newRoot };
+
 function Purpose({
   purpose: { purpose, signs, algorithm, keys, nextRotation, whyFixed },
   obstacle,
   rotate,
 }: PurposeProps) {
+  const otherwise = instead[purpose];
   return (
     <article className={classes.card} aria-label={purpose}>
       <div className={classes.cardHead}>
@@ -81,6 +86,11 @@ function Purpose({
           </>
         )}
       </p>
+      {otherwise && (
+        <div className={classes.otherwise}>
+          <Command>{otherwise()}</Command>
+        </div>
+      )}
       <ul className={classes.keys}>
         {keys.map(({ kid, state, createdAt, signsFrom }) => (
           <li key={kid}>

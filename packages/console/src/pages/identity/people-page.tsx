@@ -79,7 +79,7 @@ export function PeoplePage() {
               title="Nobody is declared"
               about="People are declared in files, or come by a directory:"
             >
-              <Command>{commands.applyYours}</Command>
+              <Command>{commands.apply()}</Command>
             </Empty>
           )
         }

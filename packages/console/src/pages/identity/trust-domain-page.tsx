@@ -81,7 +81,7 @@ export function TrustDomainPage() {
                   title="It federates with nobody"
                   about="Declare a TrustDomain with its bundle’s address, then a trust rule that says whom its identities stand for:"
                 >
-                  <Command>{commands.applyYours}</Command>
+                  <Command>{commands.apply()}</Command>
                 </Empty>
               }
             />

@@ -27,7 +27,7 @@ export function TrustRulesPage() {
               title="No outside issuer is trusted"
               about="Declare a TrustRule: GitHub Actions, GitLab, Kubernetes, AWS, GCP, Azure, a SPIFFE domain or any OpenID issuer. Then nothing that runs there needs a secret."
             >
-              <Command>{commands.applyYours}</Command>
+              <Command>{commands.apply()}</Command>
             </Empty>
           </Card>
         ) : (

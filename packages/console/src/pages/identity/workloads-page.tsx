@@ -89,7 +89,7 @@ export function WorkloadsPage() {
             title="No workload is declared"
             about="Declare a Workload for a service that starts agents’ tasks, and a trust rule that says how it proves itself:"
           >
-            <Command>{commands.applyYours}</Command>
+            <Command>{commands.apply()}</Command>
           </Empty>
         }
       />

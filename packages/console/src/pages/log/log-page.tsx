@@ -37,7 +37,7 @@ export function LogPage() {
           Keep a checkpoint where the operator of this server can’t reach it. With it and the key, anybody can verify
           the log offline, without Gatehouse. Here, in a shell on the server’s host:
         </p>
-        <Command>{commands.verifyLog}</Command>
+        <Command>{commands.verifyLog()}</Command>
       </Section>
     </Page>
   );

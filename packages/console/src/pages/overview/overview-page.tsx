@@ -6,7 +6,7 @@ import { useEffect, useRef, useState } from 'react';
 import { useLive } from '../../api/live.ts';
 import { agentsQuery, statusQuery } from '../../api/queries.ts';
 import type { LiveAction } from '../../lib/activity.ts';
-import { commands } from '../../lib/commands.ts';
+import { commands, isAtDefault } from '../../lib/commands.ts';
 import { plural, standingOf } from '../../lib/words.ts';
 import { DataTable } from '../../ui/data-table.tsx';
 import { Empty, growing, Page, Section, Toolbar } from '../../ui/page.tsx';
@@ -141,14 +141,14 @@ function FirstSteps() {
               to <code>{url}</code>
             </>
           )}{' '}
-          as one of your agents, or see the whole story in a workspace of its own:
+          as one of your agents{isAtDefault() && ', or see the whole story in a workspace of its own'}:
         </>
       }
     >
       <div style={{ display: 'grid', gap: 8 }}>
         {agent?.manifest.keys.length === 0 && <Command>{commands.enrol(agent.name)}</Command>}
         <Command>{commands.connect(agent?.name ?? 'AGENT')}</Command>
-        <Command>{commands.demo}</Command>
+        {isAtDefault() && <Command>{commands.demo}</Command>}
       </div>
     </Empty>
   );

@@ -81,9 +81,9 @@ export function ToolsPage() {
           <Empty
             icon={IconTool}
             title="No tool server is registered"
-            about="Servers are declared in files, with a tier for each of their tools. Apply the quick-start workspace, or your own:"
+            about="Servers are declared in files, with a tier for each of their tools. Apply one:"
           >
-            <Command>{commands.apply}</Command>
+            <Command>{commands.apply()}</Command>
           </Empty>
         </Card>
       )}
@@ -191,7 +191,7 @@ function Strangers({ strangers }: { strangers: DefinitionView[] }) {
         ))}
       </ul>
       <p>To let a tool in, give it a tier in the manifest of the server, and apply it:</p>
-      <Command>{commands.applyYours}</Command>
+      <Command>{commands.apply()}</Command>
     </details>
   );
 }

@@ -101,7 +101,7 @@ export function accessTokenKeys(keys: SigningKeys): RotatedKeys {
  */
 export function logKeys(storage: Storage): RotatedKeys {
   const whyFixed =
-    'A log keeps its key for as long as it lives: verifiers hold it, and a log with another key is another log. To change it, start the server under another --replica name: it opens a new log with a new key, and the old log stays verifiable with its own.';
+    'A log keeps its key for as long as it lives: verifiers hold it, and a log with another key is another log. To change it, start the server as a replica with another name: it opens a new log with a new key, and the old log stays verifiable with its own.';
   return {
     purpose: 'log',
     signs: 'checkpoints of the logs',
@@ -160,7 +160,7 @@ export function trustDomainKeys(
   const root = x509('root');
   const intermediate = x509('intermediate');
   const whyFixed =
-    'The root changes with its intermediates: once a year when its key is held here, or at once with "x509-intermediate" and --compromised. A root that is held elsewhere is changed by importing an intermediate of the next one.';
+    'The root changes with its intermediates: once a year when its key is held here, or at once when the key of the intermediate is said to be compromised. A root that is held elsewhere is changed by importing an intermediate of the next one.';
   return [
     {
       ...root,
