@@ -193,8 +193,10 @@ describe('identity in the console', { skip }, () => {
     const dialog = page.getByRole('dialog', { name: 'Offboard Leaver' });
     await dialog.getByText('agent-left is suspended').waitFor();
     await dialog.getByRole('combobox', { name: 'Who takes over their agents' }).click();
-    await page.getByRole('option', { name: /Owner/ }).click();
-    await dialog.getByText(`agent-left is handed over to ${owner}`).waitFor();
+    assert.equal(await page.getByRole('option', { name: /Owner/ }).count(), 0, 'who asks is no successor');
+    await dialog.getByRole('combobox', { name: 'Who takes over their agents' }).fill('Developer');
+    await page.getByRole('option', { name: 'Developer (dev@example.test)' }).click();
+    await dialog.getByText('agent-left is handed over to dev@example.test').waitFor();
     await dialog.getByText('they enrol again').waitFor();
     const keep = dialog.getByRole('checkbox', { name: 'Keep the keys of their agents' });
     await keep.check();
@@ -211,7 +213,7 @@ describe('identity in the console', { skip }, () => {
     await page.getByRole('button', { name: 'Done' }).click();
     await page.getByRole('heading', { level: 1 }).getByText('has left').waitFor();
     const { manifest } = await workspace.operator('GET /agents/:name', { params: { name: 'agent-left' } });
-    assert.deepEqual([manifest.owner, manifest.keys], [owner, []]);
+    assert.deepEqual([manifest.owner, manifest.keys], ['dev@example.test', []]);
     assert.deepEqual(faults, []);
     await page.context().close();
   });
@@ -460,5 +462,34 @@ describe('identity in the console', { skip }, () => {
         return opened;
       },
     });
+  });
+
+  test('people are searched at the server, and whoever looks is told that there are more than the list shows', async () => {
+    const crowd = Array.from(
+      { length: 60 },
+      (_, index): ManifestInput => ({
+        kind: 'Person',
+        email: `zz-${String(index).padStart(2, '0')}@example.test`,
+        displayName: `Somebody ${index}`,
+        roles: ['developer'],
+      }),
+    );
+    await workspace.apply([...manifests(), ...crowd]);
+    const { page, faults } = await open();
+    await signIn(page);
+    await page.goto(`${workspace.url}/identity/people`);
+    await page.getByText('These are the first 50, by address, and there are more').waitFor();
+    assert.equal(await page.getByText('zz-59@example.test').count(), 0);
+    const field = page.getByLabel('Search people');
+    await field.fill('somebody 59');
+    await page.getByText('zz-59@example.test').waitFor();
+    await page.getByText('there are more').waitFor({ state: 'detached' });
+    await field.fill('somebody nowhere');
+    await page.getByText('Nobody is found').waitFor();
+    await field.fill('');
+    await page.getByRole('button', { name: 'Show more' }).click();
+    await page.getByText('zz-59@example.test').waitFor();
+    assert.deepEqual(faults, []);
+    await page.context().close();
   });
 });

@@ -6,16 +6,21 @@ import { printSessions } from './session.ts';
 
 const rolesOf = ({ departed, roles }: PersonView) => (departed ? 'left' : roles.join(', ') || 'none');
 
-export const listPeople: Run<ServerOptions> = async ({ options, out }) => {
+export const listPeople: Run<ServerOptions & { search?: string }> = async ({ options, out }) => {
   const server = operatorOf(options);
+  const { search } = options;
+  const found = search === undefined ? {} : { search };
   const items: PersonView[] = [];
   let cursor: string | null = null;
   do {
-    const page: Api['GET /people'] = await server.call('GET /people', { query: cursor === null ? {} : { cursor } });
+    const page: Api['GET /people'] = await server.call('GET /people', {
+      query: cursor === null ? found : { ...found, cursor },
+    });
     items.push(...page.items);
     cursor = page.cursor;
   } while (cursor !== null);
   if (out.json) return out.printJson({ items });
+  if (items.length === 0 && search !== undefined) return out.note('Nobody is found.');
   if (items.length === 0) return out.note('Nobody is known yet. `gatehouse apply -f DIR` declares people.');
   out.table(
     ['PERSON', 'NAME', 'ROLES', 'SOURCE', 'PASSKEYS', 'SESSIONS', 'AGENTS'],

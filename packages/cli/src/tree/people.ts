@@ -6,9 +6,13 @@ export function addPeopleVerbs(program: Command): void {
   addVerb(people, {
     usage: 'list',
     summary: 'list people: roles, where they come from, what they own',
+    options: [option('--search <words>', 'whose name, address, roles, source or groups have all of these words')],
     server: true,
     isDefault: true,
-    examples: [['people', 'Everybody, also who has left.']],
+    examples: [
+      ['people', 'Everybody, also who has left.'],
+      ['people list --search "auditor scim"', 'Auditors who came by the directory.'],
+    ],
     load: async () => (await import('../commands/people.ts')).listPeople,
   });
   addVerb(people, {

@@ -1,5 +1,5 @@
 import type { ApprovalState, SessionSummaryView, Task } from '@gatehouse/protocol';
-import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
+import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
 import { call, type Query } from './client.ts';
 
 /** Everything that pages read, by key. What the live stream touches is named in live.ts by the first word of the key. */
@@ -108,10 +108,15 @@ export const definitionsQuery = queryOptions({ queryKey: ['definitions'], queryF
 export const logsQuery = queryOptions({ queryKey: ['logs'], queryFn: () => call('GET /logs') });
 export const passkeysQuery = queryOptions({ queryKey: ['passkeys'], queryFn: () => call('GET /passkeys') });
 export const sessionsQuery = queryOptions({ queryKey: ['sessions'], queryFn: () => call('GET /sessions') });
-export const peopleQuery = queryOptions({
-  queryKey: ['people'],
-  queryFn: async () => ({ items: await everyPage((query) => call('GET /people', { query })) }),
-});
+/** A company's directory is searched where it is. What was found last stays until the next answer. */
+export const peopleQuery = (search: string) =>
+  infiniteQueryOptions({
+    queryKey: ['people', 'list', search],
+    queryFn: ({ pageParam }) => call('GET /people', { query: { search, cursor: pageParam, limit: 50 } }),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: ({ cursor }) => cursor ?? undefined,
+    placeholderData: keepPreviousData,
+  });
 
 export const personQuery = (email: string) =>
   queryOptions({ queryKey: ['people', email], queryFn: () => call('GET /people/:email', { params: { email } }) });

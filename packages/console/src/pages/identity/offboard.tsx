@@ -1,10 +1,12 @@
 import type { OffboardResult, PersonView } from '@gatehouse/protocol';
 import { Button, Checkbox, Select, Textarea } from '@mantine/core';
-import { useQuery } from '@tanstack/react-query';
+import { useDebouncedValue } from '@mantine/hooks';
+import { useInfiniteQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useChange } from '../../api/change.ts';
 import { call } from '../../api/client.ts';
 import { peopleQuery } from '../../api/queries.ts';
+import { useSession } from '../../app/session.ts';
 import { plural } from '../../lib/words.ts';
 import { Confirm, Dialog } from '../../ui/dialog.tsx';
 import classes from './identity.module.css';
@@ -12,7 +14,6 @@ import classes from './identity.module.css';
 /** Somebody leaves. What will happen is said before, and what has happened after. */
 export function Offboard({ person, close }: { person: PersonView; close: () => void }) {
   const { email, displayName, agents, sessions, passkeys } = person;
-  const others = useQuery(peopleQuery).data?.items.filter((each) => each.email !== email && each.departed === null);
   const [successor, setSuccessor] = useState<string | null>(person.successor);
   const [keepKeys, setKeepKeys] = useState(false);
   const [reason, setReason] = useState('');
@@ -27,17 +28,7 @@ export function Offboard({ person, close }: { person: PersonView; close: () => v
   if (answer) return <Report result={answer} close={close} />;
   return (
     <Confirm title={`Offboard ${displayName}`} word={email} button="Offboard" {...form} close={close} size="lg">
-      {agents.length > 0 && (
-        <Select
-          label="Who takes over their agents"
-          placeholder="Nobody: the agents are suspended"
-          data={others?.map((other) => ({ value: other.email, label: `${other.displayName} (${other.email})` })) ?? []}
-          value={successor}
-          onChange={setSuccessor}
-          searchable
-          clearable
-        />
-      )}
+      {agents.length > 0 && <Successor of={email} value={successor} onChange={setSuccessor} />}
       {agents.length > 0 && (
         <Checkbox
           label="Keep the keys of their agents"
@@ -83,6 +74,42 @@ export function Offboard({ person, close }: { person: PersonView; close: () => v
         minRows={1}
       />
     </Confirm>
+  );
+}
+
+interface SuccessorProps {
+  of: string;
+  value: string | null;
+  onChange: (email: string | null) => void;
+}
+
+/** Anybody who is here but the one who leaves and the one who asks: the server takes neither. */
+function Successor({ of, value, onChange }: SuccessorProps) {
+  const { person } = useSession();
+  const [typed, setTyped] = useState(value ?? '');
+  const [search] = useDebouncedValue(typed === value ? '' : typed, 200);
+  const people = useInfiniteQuery(peopleQuery(search));
+  const found = people.data?.pages.flatMap(({ items }) => items) ?? [];
+  const names = new Map(found.map(({ email, displayName }) => [email, displayName]));
+  const others = found.filter(({ email, departed }) => ![of, person.email].includes(email) && departed === null);
+  return (
+    <Select
+      label="Who takes over their agents"
+      {...(people.hasNextPage && { description: 'There are more people than the list shows: type to search.' })}
+      placeholder="Nobody: the agents are suspended"
+      data={[...new Set([...(value === null ? [] : [value]), ...others.map(({ email }) => email)])]}
+      renderOption={({ option }) => `${names.get(option.value) ?? ''} (${option.value})`}
+      value={value}
+      onChange={onChange}
+      searchValue={typed}
+      onSearchChange={setTyped}
+      // The server has searched, in names as well.
+      filter={({ options }) => options}
+      nothingFoundMessage="Nobody is found"
+      maxLength={200}
+      searchable
+      clearable
+    />
   );
 }
 
