@@ -163,6 +163,21 @@ export const oauth: Requirement[] = [
     source: 'SECURITY.md#law-2',
   },
   {
+    id: 'oidc.groups-bound',
+    promise: 'Of the groups that a provider names as many count as the limit says',
+    source: 'docs/reference/limits.md',
+  },
+  {
+    id: 'oidc.declared-roles',
+    promise: 'Whom a manifest declares gets no role from a group at the provider',
+    source: 'docs/how-to/company-sign-in.md',
+  },
+  {
+    id: 'oidc.issuer',
+    promise: 'A provider whose metadata name another issuer than its manifest, by a single byte, is not believed',
+    source: 'OIDC Discovery §4.3',
+  },
+  {
     id: 'oidc.takeover',
     promise:
       'An account is known by issuer and subject; an address that changes at the provider makes nobody somebody else',

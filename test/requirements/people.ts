@@ -25,6 +25,12 @@ export const people: Requirement[] = [
     source: 'RFC 9449 §7',
   },
   {
+    id: 'terminal.place',
+    promise:
+      'A terminal’s token is good as no cookie, a cookie as no terminal’s token, and neither at a terminal for adding a passkey',
+    source: 'docs/how-to/sign-in-from-the-command-line.md',
+  },
+  {
     id: 'terminal.grant',
     promise: 'What was granted to one key gives no session to another, and is no consent to an agent',
     source: 'RFC 9449 §10',
@@ -101,6 +107,11 @@ export const people: Requirement[] = [
     source: 'SECURITY.md#law-1',
   },
   {
+    id: 'roles.policy-error',
+    promise: 'A policy of the control API that cannot be evaluated denies',
+    source: 'SECURITY.md#law-2',
+  },
+  {
     id: 'roles.laws-stay',
     promise:
       'No policy of a workspace lets the operator approve, gives an agent a place at the control API, or locks the host out',
@@ -136,6 +147,11 @@ export const people: Requirement[] = [
     promise:
       'No filter and no path of a directory keeps the server busy: groups, comparisons and characters are bounded',
     source: 'RFC 7644 §3.4.2.2; docs/reference/limits.md',
+  },
+  {
+    id: 'scim.filter-bound',
+    promise: 'A filter that no index serves is matched against so many resources and no more, a piece at a time',
+    source: 'docs/reference/limits.md',
   },
   {
     id: 'scim.not-back',

@@ -39,6 +39,27 @@ onEachDatabase('sessions of terminals', (database) => {
     await assert.rejects(enter(browser.session), { code: 'session.none' }, 'and a session that is over lets none in');
   });
 
+  /** @proves terminal.place */
+  test('its token is no cookie, a cookie no token of a terminal, and with it no passkey is added', async () => {
+    const erin = 'erin-of-two-places@example.test';
+    await house.declare(erin, 'auditor');
+    const { person: browser, cookie } = await house.enrol(erin);
+    const { token } = await house.people.openTerminalSession({
+      ...{ person: erin, userAgent: '', dpopJkt },
+      grantedIn: browser.session,
+    });
+    const [name = '', secret = ''] = cookie.split('=');
+    await assert.rejects(house.people.authenticatePerson({ cookie: `${name}=${token.reveal()}` }), {
+      code: 'session.none',
+    });
+    await assert.rejects(house.people.authenticatePerson({ authorization: `Session ${secret}` }, { prove: holds }), {
+      code: 'session.none',
+    });
+    const prove = { prove: holds };
+    const terminal = await house.people.authenticatePerson({ authorization: `Session ${token.reveal()}` }, prove);
+    await assert.rejects(house.people.enrolmentOptions(terminal), { code: 'session.restricted' });
+  });
+
   test('what a provider has vouched for ends with that provider’s logout, on the terminal as in the browser', async () => {
     const provider = { name: 'company', subject: 'dana-1', session: 'one' };
     const erin = 'erin@example.test';

@@ -124,6 +124,11 @@ onSqlite(
         environment: { BAO_TOKEN: 't' },
         specs: [spec],
       });
+    answer = (body) => (body.ciphertext ? { plaintext: key() } : { ciphertext: 'fake:x' });
+    await assert.rejects(remote(), /does not give back what it has wrapped/);
+    const rows = await storage.db.selectFrom('key_encryption_keys').selectAll().execute();
+    assert.deepEqual(rows, [], 'and nothing is ever sealed with such a key');
+    answer = undefined;
     const first = await remote();
     assert.equal((await remote()).current().id, first.current().id);
     answer = () => ({ plaintext: key() });

@@ -107,6 +107,20 @@ test('a provider that does not answer is not waited for', async () => {
   assert.ok((await begin()).url, 'and what failed is not remembered');
 });
 
+/** @proves oidc.issuer */
+test('a provider that calls itself by another name, be it by a slash, is not believed', async () => {
+  for (const other of [`${issuer()}/`, `${issuer().replace('http:', 'HTTP:')}`, 'https://elsewhere.test']) {
+    signIn = fresh();
+    answer = (path, response) => {
+      if (!path.startsWith('/.well-known')) return false;
+      response.setHeader('content-type', 'application/json');
+      response.end(JSON.stringify(metadata({ issuer: other })));
+      return true;
+    };
+    await assert.rejects(begin(), { code: 'identity-provider.unreachable' }, other);
+  }
+});
+
 test('metadata is asked for once in its time, and again after it', async () => {
   const times = () => asked.filter((path) => path.startsWith('/.well-known')).length;
   await begin();

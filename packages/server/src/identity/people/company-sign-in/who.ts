@@ -160,9 +160,11 @@ function verifiedEmail(provider: IdentityProviderManifest, claims: Claims): stri
 
 function provisionOf(provider: IdentityProviderManifest, claims: Claims, email: string): Provision {
   const given = provider.groupsClaim === undefined ? [] : claims[provider.groupsClaim];
-  const groups = (Array.isArray(given) ? given : []).filter((each): each is string => typeof each === 'string');
+  const groups = (Array.isArray(given) ? given : [])
+    .filter((each): each is string => typeof each === 'string')
+    .slice(0, limits.groups);
   const roles = new Set<Role>();
-  for (const group of groups.slice(0, limits.groups))
+  for (const group of groups)
     if (Object.hasOwn(provider.roles, group)) for (const role of provider.roles[group] ?? []) roles.add(role);
   const name = typeof claims.name === 'string' ? claims.name.trim().slice(0, 100) : '';
   return {

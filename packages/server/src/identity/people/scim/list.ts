@@ -80,13 +80,13 @@ export async function listed<Name extends Table>(
     }
     seen += rows.length;
     last = rows.at(-1);
-    if (rows.length < limits.readAtOnce) return { totalResults, startIndex, resources };
-    if (seen >= limits.filtered)
+    if (seen > limits.filtered)
       throw scimError(
         400,
         'tooMany',
         `This filter would be matched against more than ${limits.filtered} resources. Ask by id, externalId or userName, or page without a filter.`,
       );
+    if (rows.length < limits.readAtOnce) return { totalResults, startIndex, resources };
   }
 }
 
