@@ -9,7 +9,7 @@ export function exactUtc(instant: Instant): string {
   return Number.isNaN(at.getTime()) ? String(instant) : at.toISOString().replace('T', ' ').replace('Z', ' UTC');
 }
 
-/** Time of day for today, day and time for the rest, in the zone and manner of the reader. */
+/** Time of day for today, day and time for the rest, in the zone and manner of the reader, and which zone that is: `14:03:22 GMT+2`. */
 export function shortLocal(instant: Instant, now: number, locale?: string): string {
   const at = new Date(toMs(instant));
   const today = new Date(now).toDateString() === at.toDateString();
@@ -20,6 +20,7 @@ export function shortLocal(instant: Instant, now: number, locale?: string): stri
     hour: '2-digit',
     minute: '2-digit',
     second: '2-digit',
+    timeZoneName: 'short',
     hourCycle: 'h23',
   });
 }

@@ -1,38 +1,71 @@
-import { Skeleton } from '@mantine/core';
+import type { RoleView } from '@gatehouse/protocol';
+import { IconUsers } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { rolesQuery } from '../../api/queries.ts';
-import { Failure, Section } from '../../ui/page.tsx';
+import { Badge } from '../../ui/badge.tsx';
+import { type Column, DataTable } from '../../ui/data-table.tsx';
+import { Empty, Section } from '../../ui/page.tsx';
 import classes from './identity.module.css';
+
+interface Right {
+  action: string;
+  words: string;
+  who: { name: RoleView['name']; onOwn: boolean }[];
+  everybody: boolean;
+}
+
+const columns: Column<Right>[] = [
+  { header: 'What', cell: ({ words }) => words },
+  { header: 'Who may', cell: (right) => <Who {...right} /> },
+];
 
 /** As the policies in force have it: a workspace can narrow and widen them. */
 export function Roles() {
   const roles = useQuery(rolesQuery);
-  const items = roles.data?.items.filter(({ name }) => name !== 'operator') ?? [];
-  const [first] = items;
-  const common = first?.may.filter(({ words }) => items.every(({ may }) => may.some((each) => each.words === words)));
-  const isCommon = (words: string) => common?.some((each) => each.words === words) ?? false;
   return (
     <Section title="What each role may do">
-      {roles.error && <Failure error={roles.error} retry={() => void roles.refetch()} />}
-      {roles.isPending && <Skeleton height={220} radius="md" />}
-      {!!common?.length && (
-        <p className={classes.lead}>Everybody may {common.map(({ words }) => words).join('; ')}. Beyond that:</p>
-      )}
-      <div className={classes.roles}>
-        {roles.data?.items.map(({ name, may }) => (
-          <article key={name} className={classes.role}>
-            <h3>{name === 'operator' ? 'operator: whoever has this server’s host' : name}</h3>
-            <ul>
-              {may
-                .filter(({ words }) => !isCommon(words))
-                .map(({ action, words }) => (
-                  <li key={action}>{words}</li>
-                ))}
-              {may.every(({ words }) => isCommon(words)) && <li>nothing</li>}
-            </ul>
-          </article>
-        ))}
-      </div>
+      <DataTable
+        label="What each role may do"
+        rows={roles.data && rightsOf(roles.data.items)}
+        rowKey={({ action }) => action}
+        columns={columns}
+        error={roles.error}
+        retry={() => void roles.refetch()}
+        empty={<Empty icon={IconUsers} title="No policy lets anybody do anything" />}
+      />
+      <p className={classes.hint}>Operator is whoever has this server’s host.</p>
     </Section>
+  );
+}
+
+/** What may be done, once each, with who may; what everybody may comes first, in one. */
+function rightsOf(roles: RoleView[]): Right[] {
+  const rights = new Map<string, Right>();
+  for (const { name, may } of roles)
+    for (const { action, words, onOwn } of may) {
+      const right = rights.get(action) ?? { action, words, who: [], everybody: false };
+      right.who.push({ name, onOwn });
+      rights.set(action, right);
+    }
+  const people = roles.filter(({ name }) => name !== 'operator').length;
+  for (const right of rights.values())
+    right.everybody = right.who.filter(({ name, onOwn }) => name !== 'operator' && !onOwn).length === people;
+  const [common = [], others = []] = [true, false].map((everybody) =>
+    [...rights.values()].filter((right) => right.everybody === everybody),
+  );
+  const [first] = common;
+  return first ? [{ ...first, words: common.map(({ words }) => words).join('; ') }, ...others] : others;
+}
+
+function Who({ who, everybody }: Right) {
+  if (everybody) return 'everybody';
+  return (
+    <span className={classes.badges}>
+      {who.map(({ name, onOwn }) => (
+        <Badge key={name} hue="gray" {...(onOwn && { title: 'Of the agents that they own' })}>
+          {onOwn ? `${name}: own agents` : name}
+        </Badge>
+      ))}
+    </span>
   );
 }

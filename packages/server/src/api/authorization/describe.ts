@@ -37,8 +37,7 @@ export function describeRoles(policies: ControlPolicies, routes: readonly Guarde
       const reaches = members.map((route) => reachOf(policies, route, name));
       if (members.length === 0 || reaches.every((reach) => reach === 'no')) return [];
       const onOwn = reaches.every((reach) => reach !== 'yes');
-      const { words } = controlActions[group];
-      return [{ action: group, words: onOwn ? `${words}: of the agents that they own` : words, onOwn }];
+      return [{ action: group, words: controlActions[group].words, onOwn }];
     });
     return { name, may };
   });
