@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { role, type SessionView } from '@gatehouse/protocol';
 import { manifests } from '../../../test/support/fixtures.ts';
-import { letIn, requestOf } from '../../../test/support/terminal.ts';
+import { confirm, letIn, requestOf } from '../../../test/support/terminal.ts';
 import { type SignedInPerson, startWorkspace, type Workspace } from '../../../test/support/workspace.ts';
 import { createCli, type Ended, ended, scratch } from './support.ts';
 
@@ -234,7 +234,7 @@ test('verbs about people and directories as the operator of the host', async (t)
   assert.equal((await shell.run('scim', 'token', 'revoke', 'tok_none')).code, 1);
 });
 
-/** @proves law-4.terminal */
+/** @proves law-4.terminal, people.successor */
 test('the same verbs as a person at the command line: all but those that let somebody in', async (t) => {
   const shell = shellOf(t);
   await shell.login(person);
@@ -257,6 +257,16 @@ test('the same verbs as a person at the command line: all but those that let som
   assert.equal(apply.code, 3, apply.stderr);
   assert.match(apply.stderr, /Nothing was done yet: a person confirms it at http/);
   await workspace.operator('POST /people/:email/reinstate', { params: { email: 'dana@example.test' } });
+
+  const take = ['people', 'offboard', 'dana@example.test', '--successor', everything];
+  const asked = await shell.run(...take);
+  assert.equal(asked.code, 3, asked.stderr);
+  const [, confirmation = ''] = /--confirmation (\S+)/.exec(asked.stderr) ?? [];
+  await confirm(person, workspace.url, confirmation);
+  const selfish = await shell.run(...take, '--confirmation', confirmation);
+  assert.equal(selfish.code, 2, selfish.stderr);
+  assert.match(selfish.stderr, /Nobody makes themselves the successor\. Name another person/);
+  assert.match((await shell.run('people', 'show', 'dana@example.test')).stdout, /Roles +auditor/, 'who has not left');
 
   const auditor = shellOf(t);
   await auditor.login(await workspace.person('auditor@example.test'));

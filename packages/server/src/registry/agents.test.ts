@@ -66,8 +66,11 @@ test('a kill suspends, marks, raises epoch and fence, and kills every running ta
   assert.equal(registry.snapshot().agents.get(name)?.state, 'active');
   assert.equal((await registry.task(tasks[0]?.id ?? ''))?.state, 'active');
 
+  const epoch = registry.snapshot().agents.get(name)?.epoch ?? 0;
   const { agent, change } = await registry.setAgentState(name, 'suspended', by, { killed: true });
   assert.equal(agent.state, 'suspended');
+  assert.equal(agent.epoch, epoch + 1);
+  assert.equal(registry.snapshot().agents.get(name)?.epoch, epoch + 1);
   assert.equal(agent.killedAt, workspace.clock.nowMs);
   assert.equal(change, await storage.feed.head());
   for (const { id } of tasks) assert.equal((await registry.task(id))?.state, 'killed');
