@@ -11,6 +11,7 @@ import { agentKeyFromJwk, createAgent } from '@gatehouse/sdk';
 import { createOperator } from '@gatehouse/sdk/operator';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { exportJWK, generateKeyPair } from 'jose';
+import { openConnect } from '../test/support/connect-browser.ts';
 
 const url = process.argv[2] as string;
 const scenario = process.env.MCP_CONFORMANCE_SCENARIO ?? '';
@@ -157,9 +158,10 @@ async function connecting(work: () => Promise<unknown>): Promise<void> {
 /** The operator's browser; the suite's authorization servers consent by themselves. */
 async function connect(): Promise<void> {
   const begun = await operator.call('POST /servers/:name/connect', { params: { name: server }, body: {} });
-  const consent = await fetch(begun.url, { redirect: 'manual' });
+  const { url: consentUrl, cookie } = await openConnect({ url: gateUrl }, begun.url);
+  const consent = await fetch(consentUrl, { redirect: 'manual' });
   const back = consent.headers.get('location');
-  if (back === null) throw new Error(`no way back from ${begun.url}: HTTP ${consent.status}`);
-  const page = await fetch(back);
+  if (back === null) throw new Error(`no way back from ${consentUrl}: HTTP ${consent.status}`);
+  const page = await fetch(back, { headers: { cookie } });
   if (!page.ok) throw new Error(`not connected: ${(await page.text()).replaceAll(/<[^>]*>/g, ' ')}`);
 }

@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict';
-import type { Workspace } from './workspace.ts';
-
-/** A browser that opens the address of a connect, and goes on where the operator has to say so. */
+/** A browser that opens the address of a connect at a gate, and goes on where the operator has to say so. */
 export async function openConnect(
-  workspace: Workspace,
+  gate: { url: string },
   address: string,
   { cookie, person = cookie !== undefined }: { cookie?: string; person?: boolean } = {},
 ): Promise<{ url: string; cookie: string }> {
   const answer = await fetch(address, {
     method: person ? 'GET' : 'POST',
-    headers: { origin: workspace.url, ...(cookie !== undefined && { cookie }) },
+    headers: { origin: gate.url, ...(cookie !== undefined && { cookie }) },
   });
   const text = await answer.text();
   assert.equal(answer.status, 200, text);
