@@ -57,7 +57,7 @@ export function artifactAdapter(model: string, dependencies: ArtifactDependencie
   };
 
   const destroyFamily = async (grantId: string) => {
-    await storage.transaction(async (transaction) => {
+    const isEnded = await storage.transaction(async (transaction) => {
       const grant = await transaction
         .deleteFrom('oauth_artifacts')
         .where('model', '=', 'Grant')
@@ -66,7 +66,10 @@ export function artifactAdapter(model: string, dependencies: ArtifactDependencie
         .executeTakeFirst();
       await transaction.deleteFrom('oauth_artifacts').where('grant_id', '=', grantId).execute();
       if (grant) await onGrantRevoked(transaction, JSON.parse(grant.payload) as AdapterPayload);
+      return grant !== undefined;
     });
+    // Whoever gave it back is told so when no replica takes its tokens any more.
+    if (isEnded) await storage.feed.waitForAll(await storage.feed.head());
   };
 
   return {
