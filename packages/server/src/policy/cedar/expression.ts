@@ -284,7 +284,7 @@ function comparison(operator: '<' | '<=' | '>' | '>=', left: Evaluate, right: Ev
     const b = right(env);
     if (isLong(a) && isLong(b)) return compare(a, b);
     if ((a instanceof Datetime && b instanceof Datetime) || (a instanceof Duration && b instanceof Duration))
-      return compare(a.milliseconds, b.milliseconds);
+      return compare(a.value, b.value);
     if (isLong(a) || a instanceof Datetime || a instanceof Duration) throw wrongType(`a ${typeName(a)}`, b);
     throw wrongType('a long, datetime or duration', a);
   };

@@ -13,9 +13,8 @@ import {
 
 /** Cedar's extension types (language reference, "Extension types"): decimal, ipaddr, datetime and duration. */
 
-/** A fraction with four digits, held in ten-thousandths. */
-export class Decimal extends Extension {
-  readonly type = 'decimal';
+/** What is a whole number of some unit. */
+abstract class Counted extends Extension {
   readonly value: Long;
 
   constructor(value: Long) {
@@ -56,33 +55,19 @@ export class IpAddress extends Extension {
   }
 }
 
-/** Milliseconds since 1970-01-01T00:00:00Z. */
-export class Datetime extends Extension {
-  readonly type = 'datetime';
-  readonly milliseconds: Long;
-
-  constructor(milliseconds: Long) {
-    super();
-    this.milliseconds = milliseconds;
-  }
-
-  get key(): string {
-    return String(this.milliseconds);
-  }
+/** A fraction with four digits, counted in ten-thousandths. */
+export class Decimal extends Counted {
+  readonly type = 'decimal';
 }
 
-export class Duration extends Extension {
+/** Counted in milliseconds since 1970-01-01T00:00:00Z. */
+export class Datetime extends Counted {
+  readonly type = 'datetime';
+}
+
+/** Counted in milliseconds. */
+export class Duration extends Counted {
   readonly type = 'duration';
-  readonly milliseconds: Long;
-
-  constructor(milliseconds: Long) {
-    super();
-    this.milliseconds = milliseconds;
-  }
-
-  get key(): string {
-    return String(this.milliseconds);
-  }
 }
 
 export function parseDecimal(text: string): Decimal {
@@ -200,7 +185,7 @@ function instance<T extends Extension>(value: Value, type: abstract new (...args
 
 /** How often a unit goes into a duration, towards zero. */
 function whole(value: Value, unit: number): Long {
-  const { milliseconds } = duration(value);
+  const { value: milliseconds } = duration(value);
   return typeof milliseconds === 'number'
     ? Math.trunc(milliseconds / unit) + 0
     : toLong(BigInt(milliseconds) / BigInt(unit));
@@ -208,7 +193,7 @@ function whole(value: Value, unit: number): Long {
 
 /** What of a moment lies after the start of its day. */
 function sinceMidnight(moment: Datetime): number {
-  const { milliseconds } = moment;
+  const { value: milliseconds } = moment;
   const rest = typeof milliseconds === 'number' ? milliseconds % DAY : Number(milliseconds % BigInt(DAY));
   return rest < 0 ? rest + DAY : rest + 0;
 }
@@ -229,14 +214,11 @@ export const extensionFunctions: ReadonlyMap<string, { arity: number; call: Oper
     isInRange: [2, (address, range) => ip(address).isWithin(ip(range))],
     datetime: [1, (text) => parseDatetime(asString(text))],
     duration: [1, (text) => parseDuration(asString(text))],
-    offset: [2, (moment, by) => new Datetime(add(datetime(moment).milliseconds, duration(by).milliseconds))],
-    durationSince: [
-      2,
-      (moment, since) => new Duration(subtract(datetime(moment).milliseconds, datetime(since).milliseconds)),
-    ],
-    toDate: [1, (moment) => new Datetime(subtract(datetime(moment).milliseconds, sinceMidnight(datetime(moment))))],
+    offset: [2, (moment, by) => new Datetime(add(datetime(moment).value, duration(by).value))],
+    durationSince: [2, (moment, since) => new Duration(subtract(datetime(moment).value, datetime(since).value))],
+    toDate: [1, (moment) => new Datetime(subtract(datetime(moment).value, sinceMidnight(datetime(moment))))],
     toTime: [1, (moment) => new Duration(sinceMidnight(datetime(moment)))],
-    toMilliseconds: [1, (time) => asLong(duration(time).milliseconds)],
+    toMilliseconds: [1, (time) => asLong(duration(time).value)],
     toSeconds: [1, (time) => whole(time, 1000)],
     toMinutes: [1, (time) => whole(time, 60_000)],
     toHours: [1, (time) => whole(time, 3_600_000)],
