@@ -6,9 +6,14 @@ import {
   type TypeAndId,
 } from '@cedar-policy/cedar-wasm/nodejs';
 import { policyManifest, templateManifest, toolServerManifest } from '@gatehouse/protocol';
-import { compilePolicies, type PolicyRequest } from '../packages/server/src/policy/index.ts';
+import { compilePolicies, type PolicyRequest, unknownSituation } from '../packages/server/src/policy/index.ts';
 import { shopWorkspace } from '../packages/server/src/policy/testing/workspace.ts';
-import type { Agent, RegisteredServer, RegisteredTool } from '../packages/server/src/registry/index.ts';
+import {
+  type Agent,
+  type RegisteredServer,
+  type RegisteredTool,
+  unlabelled,
+} from '../packages/server/src/registry/index.ts';
 import { type Measure, median, table } from './measure.ts';
 import { startCerbos } from './targets/cerbos.ts';
 
@@ -137,6 +142,7 @@ function makeWorkload(count: number): Workload {
       resourceArgument: null,
       state: 'approved',
       digest: null,
+      labels: unlabelled,
       definition: { name: toolName, inputSchema: { type: 'object', properties, required: ['customer'] } },
     } as RegisteredTool);
   }
@@ -211,7 +217,7 @@ function makeWorkload(count: number): Workload {
     };
     const registered = servers.get(call.server)?.tools.get(call.tool.split('/')[1] ?? '');
     if (!registered) throw new Error(`no tool ${call.tool}`);
-    return { agent, task, tool: registered, arguments: call.arguments, now: 0 };
+    return { agent, task, tool: registered, arguments: call.arguments, situation: unknownSituation(0) };
   });
   const texts = { ...written };
   for (const { name } of snapshot.templates.values())

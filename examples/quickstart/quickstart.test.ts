@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { createUpstreams, type Upstreams } from '../../packages/server/src/gate/upstream/index.ts';
 import { createLog, systemClock } from '../../packages/server/src/platform/index.ts';
-import { compilePolicies, type PolicySet } from '../../packages/server/src/policy/index.ts';
+import { compilePolicies, type PolicySet, unknownSituation } from '../../packages/server/src/policy/index.ts';
 import { loadManifests, type ServedDefinition } from '../../packages/server/src/registry/index.ts';
 import { openWorkspace, type Workspace } from '../../packages/server/src/registry/testing/workspace.ts';
 
@@ -70,7 +70,13 @@ describe('the quick-start workspace, on its real servers', () => {
         parameters: { ...parameters },
         intent: 'try the quick start',
       });
-      const decision = policies.decide({ agent, task, tool, arguments: { ...args }, now: task.startedAt });
+      const decision = policies.decide({
+        agent,
+        task,
+        tool,
+        arguments: { ...args },
+        situation: unknownSituation(task.startedAt),
+      });
       return `${decision.effect} ${decision.code}`;
     }
 

@@ -128,4 +128,19 @@ export const gate: Requirement[] = [
       'Policies and arguments that are too deep, too large or too odd get a clear error, in bounded time and memory',
     source: 'SECURITY.md#law-10',
   },
+  {
+    id: 'policy.raised',
+    promise: 'A forbid with a tier of 2 or 3 raises what is permitted to it, and never lowers or refuses',
+    source: 'docs/how-to/write-policies.md',
+  },
+  {
+    id: 'policy.situation',
+    promise: 'Policies see when, from where and under which ticket a call is made, and what its task has read',
+    source: 'docs/how-to/write-policies.md',
+  },
+  {
+    id: 'policy.by-kind',
+    promise: 'A template may allow tools by effect and domain: one whose effects are not all named is not allowed',
+    source: 'docs/how-to/write-policies.md',
+  },
 ];

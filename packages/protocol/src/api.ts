@@ -82,6 +82,7 @@ export interface ToolView {
   name: string;
   tier: Tier;
   effects: Effect[];
+  domain: string | null;
   state: 'approved' | 'held' | 'missing';
   description: string | null;
   digest: string | null;

@@ -1,6 +1,18 @@
 import { z } from 'zod';
 import { trustRuleManifest, workloadManifest } from './federation.ts';
-import { effect, email, lifecycle, name, tier, toolName, toolPattern, trustDomainName } from './names.ts';
+import {
+  argumentRole,
+  effect,
+  email,
+  label,
+  lifecycle,
+  name,
+  tier,
+  toolName,
+  toolPattern,
+  trust,
+  trustDomainName,
+} from './names.ts';
 import { upstreamAuthorization } from './upstream-authorization.ts';
 
 /**
@@ -150,6 +162,25 @@ export const controlPolicyManifest = z.strictObject({
 });
 
 /**
+ * What may be used: tools by name (`tools`), or every registered tool of a kind: all its effects are among `effects`, and its domain among
+ * `domains` if those are given. A condition (`when`) is for those that have the argument.
+ */
+const allowed = z
+  .strictObject({
+    tools: z.array(toolPattern).min(1).optional(),
+    effects: z.array(effect).min(1).optional(),
+    domains: z.array(label).min(1).optional(),
+    when: z.record(z.string(), z.union([z.string(), z.number().int(), z.boolean()])).optional(),
+  })
+  .refine(({ tools, effects }) => (tools === undefined) !== (effects === undefined), {
+    message: 'name either `tools` or `effects`',
+  })
+  .refine(({ effects, domains }) => domains === undefined || effects !== undefined, {
+    message: '`domains` goes with `effects`',
+  });
+export type Allowed = z.infer<typeof allowed>;
+
+/**
  * What its members allow agents that act for them (law 5): such a task needs the agent permitted and the person. Nobody is in a group
  * unless they are named, and a person whom no group or policy permits anything grants nothing.
  */
@@ -162,14 +193,7 @@ export const groupManifest = z.strictObject({
   /** Members of this group of the company's directory (SCIM, by display name) belong to it as well. */
   directoryGroup: z.string().min(1).max(200).optional(),
   /** As in templates, with literal conditions only: a person has no parameters. */
-  allow: z
-    .array(
-      z.strictObject({
-        tools: z.array(toolPattern).min(1),
-        when: z.record(z.string(), z.union([z.string(), z.number().int(), z.boolean()])).optional(),
-      }),
-    )
-    .default([]),
+  allow: z.array(allowed).default([]),
 });
 
 /** To whom tasks may be handed on (RFC 8693 token exchange): agents by name, or every agent of a blueprint. Nobody else. */
@@ -255,6 +279,38 @@ export const toolSetting = z.strictObject({
   effects: z.array(effect).min(1),
   /** Name of the argument that names the resource acted on, for the record's `resource`. */
   resourceArgument: z.string().max(100).optional(),
+  /** What it is about: messages, calendar, files, payments, accounts, records … Templates may allow by it. */
+  domain: label.optional(),
+  /** What its arguments stand for. Of a grave tool it matters where such a value comes from. */
+  arguments: z.record(z.string().min(1).max(100), z.strictObject({ role: argumentRole })).optional(),
+  /** What its results are. Without this they are untrusted: who says nothing has vouched for nothing. */
+  returns: z
+    .strictObject({
+      trust: trust.default('untrusted'),
+      /** Kinds of sensitive data in it: personal, financial, credentials, health, confidential … */
+      sensitive: z.array(label).max(20).default([]),
+      /** Parts of the structured result that differ, by path: members joined by dots, `*` for every element or member. */
+      fields: z
+        .record(
+          z.string().min(1).max(200),
+          z.strictObject({
+            trust: trust.optional(),
+            sensitive: z.array(label).max(20).optional(),
+            role: argumentRole.optional(),
+          }),
+        )
+        .optional(),
+    })
+    .optional(),
+  /** What tools of one store write, tools of that store may read: what a task had seen when it wrote goes with it. */
+  store: name.optional(),
+  /** The argument by which the tool itself limits how much it returns. */
+  limitArgument: z.string().min(1).max(100).optional(),
+  /** A result with more items or bytes than this waits for a person. */
+  hold: z
+    .strictObject({ items: z.int().min(1).optional(), bytes: z.int().min(1).optional() })
+    .refine(({ items, bytes }) => items !== undefined || bytes !== undefined, { message: 'give `items` or `bytes`' })
+    .optional(),
   /** Pin: the definition digest that was reviewed. Without it the first definition seen at apply is pinned. */
   definition: z
     .string()
@@ -331,14 +387,7 @@ export const templateManifest = z.strictObject({
     )
     .default({}),
   /** What a task of this kind may do. An argument condition is a literal or `$parameter`. */
-  allow: z
-    .array(
-      z.strictObject({
-        tools: z.array(toolPattern).min(1),
-        when: z.record(z.string(), z.union([z.string(), z.number().int(), z.boolean()])).optional(),
-      }),
-    )
-    .default([]),
+  allow: z.array(allowed).default([]),
   ttlSeconds: z.number().int().min(60).max(86_400).default(3_600),
 });
 

@@ -45,5 +45,31 @@ export type Tier = z.infer<typeof tier>;
 export const effect = z.enum(['read', 'write', 'delete', 'send', 'pay', 'export', 'deploy', 'administer']);
 export type Effect = z.infer<typeof effect>;
 
+/** What a tool is about, or what kind of sensitive data a result holds: a word of the operator's own. */
+export const label = z
+  .string()
+  .max(40)
+  .regex(/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/, 'a lower-case word, or several with hyphens');
+
+/** What an argument of a tool (or a part of a result) stands for. */
+export const argumentRole = z.enum([
+  'recipient',
+  'account',
+  'url',
+  'path',
+  'identifier',
+  'amount',
+  'credential',
+  'command',
+  'name',
+  'date',
+  'content',
+  'query',
+]);
+export type ArgumentRole = z.infer<typeof argumentRole>;
+
+export const trust = z.enum(['trusted', 'untrusted']);
+export type Trust = z.infer<typeof trust>;
+
 export const lifecycle = z.enum(['draft', 'active', 'suspended', 'retired']);
 export type Lifecycle = z.infer<typeof lifecycle>;

@@ -9,6 +9,7 @@ import type { ChangeFeed, Guard } from '../storage/index.ts';
 import { checkArguments } from './arguments.ts';
 import { createLive } from './live.ts';
 import { recordOf } from './record.ts';
+import { situationOf } from './situation.ts';
 import { findSubject, isRefusal } from './subject.ts';
 import { type Action, type Dispatch, type Enforcement, NotSent, type Outcome, type Sent } from './types.ts';
 import { authorityOf, type Reason, STALE, whoIsRefused, whyStopped } from './who.ts';
@@ -96,7 +97,12 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
       const reason = `The arguments do not fit ${tool.ref}: ${problem}. Correct them and call again.`;
       return deny({ code: 'arguments.invalid', reason }, set.version, tool);
     }
-    return set.decide({ ...authority, tool, arguments: action.arguments, now: clock.now() });
+    return set.decide({
+      ...authority,
+      tool,
+      arguments: action.arguments,
+      situation: situationOf(action, tool, clock.now()),
+    });
   }
 
   async function ask(

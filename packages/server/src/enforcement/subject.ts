@@ -1,6 +1,6 @@
 import { digestJson, isJsonObject } from '../platform/index.ts';
 import { type Feature, featureSubject } from '../policy/index.ts';
-import type { RegisteredServer, RegisteredTool, Snapshot } from '../registry/index.ts';
+import { type RegisteredServer, type RegisteredTool, type Snapshot, unlabelled } from '../registry/index.ts';
 import type { Action } from './types.ts';
 
 /** A refusal found before policy is asked: its code and what to do next. */
@@ -91,6 +91,7 @@ function featureTool(server: RegisteredServer, feature: Feature): RegisteredTool
       prompts: server.manifest.prompts ?? null,
       clientRequests: { ...server.manifest.clientRequests },
     }),
+    labels: unlabelled,
     definition: null,
   };
 }

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import type { Json } from '../platform/index.ts';
 import { compilePolicies } from './compile.ts';
 import { officialEngine } from './official.ts';
+import { unknownSituation } from './situation.ts';
 import { shopWorkspace } from './testing/workspace.ts';
 
 function decide(name: string, args: Json, policies: Record<string, string> = {}) {
@@ -14,7 +15,7 @@ function decide(name: string, args: Json, policies: Record<string, string> = {})
     task: workspace.task,
     tool: workspace.tool(name),
     arguments: args,
-    now: 0,
+    situation: unknownSituation(0),
   });
 }
 
@@ -121,7 +122,7 @@ test('property: without a permit whose conditions hold nothing is ever allowed (
         task,
         tool: workspace.tool('get_order'),
         arguments: { order },
-        now: 0,
+        situation: unknownSituation(0),
       });
       assert.equal(read.effect === 'allow', template === 'refund-order' && order === 1042);
       const post = set.decide({
@@ -129,7 +130,7 @@ test('property: without a permit whose conditions hold nothing is ever allowed (
         task,
         tool: workspace.tool('post_message'),
         arguments: { channel, text: 'x' },
-        now: 0,
+        situation: unknownSituation(0),
       });
       assert.equal(post.effect === 'allow', template === 'refund-order' && channel === 'support');
     }),
@@ -169,7 +170,13 @@ test('an agent that is moved to another blueprint or environment is judged by th
   const set = compilePolicies(workspace);
   const code = (change: Partial<typeof agent.manifest>) => {
     const moved = { ...agent, manifest: { ...agent.manifest, ...change } };
-    return set.decide({ agent: moved, task, tool: tool('get_order'), arguments: { order: 1042 }, now: 0 }).code;
+    return set.decide({
+      agent: moved,
+      task,
+      tool: tool('get_order'),
+      arguments: { order: 1042 },
+      situation: unknownSituation(0),
+    }).code;
   };
   assert.equal(code({}), 'allowed');
   assert.equal(code({ blueprint: 'coding' }), 'policy.forbidden');
@@ -184,7 +191,7 @@ test('a policy about one task hides no tool from the others', () => {
   const { agent, task } = workspace;
   const tool = workspace.tool('get_order');
   const code = (id: string) =>
-    set.decide({ agent, task: { ...task, id }, tool, arguments: { order: 1042 }, now: 0 }).code;
+    set.decide({ agent, task: { ...task, id }, tool, arguments: { order: 1042 }, situation: unknownSituation(0) }).code;
   assert.ok(set.mayEverUse({ agent: agent, task: task }, tool));
   assert.equal(code('tsk_1'), 'allowed');
   assert.equal(code('tsk_2'), 'policy.forbidden');
@@ -210,7 +217,13 @@ test('a decision that the official engine would not take is refused and told; th
     },
   });
   const call = (name: string, args: Json) =>
-    set.decide({ agent: workspace.agent, task: workspace.task, tool: workspace.tool(name), arguments: args, now: 0 });
+    set.decide({
+      agent: workspace.agent,
+      task: workspace.task,
+      tool: workspace.tool(name),
+      arguments: args,
+      situation: unknownSituation(0),
+    });
   for (let times = 0; times < 1_500; times++) assert.equal(call('get_order', { order: 1042 }).effect, 'allow');
   assert.deepEqual(asked, ['shop/get_order', 'shop/get_order']);
   agrees = false;

@@ -1,14 +1,24 @@
 import type { Decision, Task, Tier } from '@gatehouse/protocol';
 import { digestJson } from '../platform/index.ts';
 import type { Agent } from '../registry/index.ts';
+import type { Answer } from './cedar/index.ts';
 import { policyLimits } from './cedar/limits.ts';
 import { byTier, handedOnBy, isWhole, narrowest, type Part } from './delegated.ts';
-import { explainUnmet, explainUnmetFor, forbidden, narrowedAway, notPermitted, notPermittedTo } from './explain.ts';
+import {
+  explainUnmet,
+  explainUnmetFor,
+  forbidden,
+  narrowedAway,
+  notPermitted,
+  notPermittedTo,
+  raisedTo3,
+} from './explain.ts';
 import { type LoadedPolicies, type LoadedPolicy, loadPolicies } from './load.ts';
-import { isSameAnswer, type OfficialEngine, officialEngine } from './official.ts';
+import { isSameAnswer, type Official, type OfficialEngine, officialEngine } from './official.ts';
 import { unseenArgument } from './reads.ts';
 import { type Case, createRules, environmentOf } from './rules.ts';
 import { type Subject, subjectsOf } from './schema.ts';
+import { addSituation } from './situation.ts';
 import { isWithin } from './templates.ts';
 import type { CompilePolicies, EnginesDiffer, PolicyRequest, PolicySet } from './types.ts';
 import { toContext } from './values.ts';
@@ -76,22 +86,27 @@ function policySet(
         [id],
       );
     }
+    addSituation(context.context, request.situation, rule.situation);
     const environment = environmentOf(asked, context.context);
+    const isCompared = rule.asked++ % policyLimits.comparedEvery === 0;
+    const differ = (answer: Answer, engine: Official) => {
+      if (!isCompared) return false;
+      const official = engine.authorize(environment, [asked.principal, asked.tool, asked.action]);
+      if (isSameAnswer(answer, official)) return false;
+      enginesDiffer({ tool: tool.ref, policyVersion: version, compiled: answer, official });
+      return true;
+    };
     const answer = rule.slice.authorize(environment);
-    if (rule.asked++ % policyLimits.comparedEvery === 0) {
-      const official = rule.official.authorize(environment, [asked.principal, asked.tool, asked.action]);
-      if (!isSameAnswer(answer, official)) {
-        enginesDiffer({ tool: tool.ref, policyVersion: version, compiled: answer, official });
-        return result(
-          'deny',
-          tool.tier,
-          'policy.engines-differ',
-          'Two engines do not agree on what the policies say of this call, so it is refused. An operator should read the server log and report it.',
-          [],
-        );
-      }
-    }
-    const [failure] = answer.errors;
+    const raised = rule.raising?.slice.authorize(environment);
+    if (differ(answer, rule.official) || (raised && rule.raising && differ(raised, rule.raising.official)))
+      return result(
+        'deny',
+        tool.tier,
+        'policy.engines-differ',
+        'Two engines do not agree on what the policies say of this call, so it is refused. An operator should read the server log and report it.',
+        [],
+      );
+    const [failure] = raised ? [...answer.errors, ...raised.errors] : answer.errors;
     if (failure) {
       return result(
         'deny',
@@ -108,7 +123,16 @@ function policySet(
         return result('deny', tier, 'policy.forbidden', forbidden(determining), answer.reason);
       return result('deny', tier, 'policy.conditions-unmet', explain.unmet(rule.candidates), []);
     }
-    return { ...byTier(tool.ref, tier), policies: answer.reason, policyVersion: version };
+    if (!raised || raised.reason.length === 0)
+      return { ...byTier(tool.ref, tier), policies: answer.reason, policyVersion: version };
+    const raisers = named(raised.reason);
+    const policies = [...answer.reason, ...raised.reason];
+    const atLeast = raisedTier(tier, raisers);
+    return {
+      ...(atLeast === 3 && tier < 3 ? raisedTo3(tool.ref, raisers) : byTier(tool.ref, atLeast)),
+      policies,
+      policyVersion: version,
+    };
   };
 
   const asTask = (request: PolicyRequest, { agent, task }: { agent: Agent; task: Task }): Decision => {
@@ -168,7 +192,7 @@ function policySet(
       for (const link of chain)
         parts.push({ decision: asTask(request, link), code: 'delegation.chain', side: handedOnBy(link) });
       if (task.user !== null) parts.push({ decision: asUser(request, task.user), code: 'delegation.user' });
-      return narrowest(tool.ref, parts);
+      return narrowest(parts);
     },
   };
 }

@@ -4,6 +4,7 @@ import { type GroupManifest, groupManifest, type Narrowing, type Task, templateM
 import fc from 'fast-check';
 import type { Agent } from '../registry/index.ts';
 import { compilePolicies } from './compile.ts';
+import { unknownSituation } from './situation.ts';
 import { shopWorkspace } from './testing/workspace.ts';
 
 /** Law 5: delegation only narrows. The engine is the real one; what should come out is computed here from the random workspace. */
@@ -95,7 +96,12 @@ function chainOf(links: Link[], groups: Allow[][] | null, policies: Record<strin
     set,
     authority,
     decide: (tool: ToolName, from = 0) =>
-      set.decide({ ...authority(from), tool: shop.tool(tool), arguments: argumentsOf[tool], now: 0 }),
+      set.decide({
+        ...authority(from),
+        tool: shop.tool(tool),
+        arguments: argumentsOf[tool],
+        situation: unknownSituation(0),
+      }),
     mayEverUse: (tool: ToolName, from = 0) => set.mayEverUse(authority(from), shop.tool(tool)),
   };
 }
@@ -168,7 +174,7 @@ test('a person whom no group or policy permits anything grants nothing, and the 
     user: null,
     tool: shopWorkspace().tool('get_order'),
     arguments: { order: 1 },
-    now: 0,
+    situation: unknownSituation(0),
   });
   assert.match(nobody.reason, /is not a person of this workspace/);
 
@@ -206,7 +212,7 @@ test('policies about people: one user, a group with conditions, roles, and forbi
       user: { email: USER, roles: [], groups: ['support'] },
       tool: shop.tool('get_order'),
       arguments: { order },
-      now: 0,
+      situation: unknownSituation(0),
     });
   assert.equal(ask(7).effect, 'allow');
   assert.match(ask(8).reason, /"order" must be 7, not 8/);
@@ -231,7 +237,7 @@ test('a task that was handed on is refused when it is not known by whom', () => 
       chain: links,
       tool: shopWorkspace().tool('get_order'),
       arguments: { order: 1 },
-      now: 0,
+      situation: unknownSituation(0),
     }).code;
   assert.equal(ask(chain), 'allowed');
   assert.equal(ask([]), 'delegation.chain');

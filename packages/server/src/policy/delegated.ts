@@ -27,7 +27,7 @@ export function byTier(ref: string, tier: Tier): Pick<Decision, 'effect' | 'tier
  * Law 5: what all of them permit, under the highest tier that any of them sets. The first refusal is the answer, and says whose it is:
  * the agent's own first, then those who handed the task on, last the person.
  */
-export function narrowest(ref: string, parts: Part[]): Decision {
+export function narrowest(parts: Part[]): Decision {
   const tier = Math.max(...parts.map(({ decision }) => decision.tier)) as Tier;
   const [own] = parts as [Part];
   const refused = parts.find(({ decision }) => decision.effect === 'deny');
@@ -36,7 +36,9 @@ export function narrowest(ref: string, parts: Part[]): Decision {
     return { ...decision, tier, code: code ?? decision.code, reason: `${side ?? ''}${decision.reason}` };
   }
   const policies = [...new Set(parts.flatMap(({ decision }) => decision.policies))];
-  return { ...byTier(ref, tier), policies, policyVersion: own.decision.policyVersion };
+  const highest = parts.find(({ decision }) => decision.tier === tier)?.decision ?? own.decision;
+  const { effect, code, reason } = highest;
+  return { effect, tier, code, reason, policies, policyVersion: own.decision.policyVersion };
 }
 
 export function handedOnBy({ agent, task }: { agent: Agent; task: Task }): string {

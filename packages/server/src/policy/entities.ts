@@ -52,6 +52,7 @@ export function toolEntity(subject: Subject): Entity {
   return entity(uid('Tool', subject.ref), [uid('ToolServer', subject.server)], {
     tier: subject.tier,
     effects: new CedarSet(subject.effects),
+    domain: subject.domain ?? '',
   });
 }
 

@@ -1,4 +1,4 @@
-import type { Task, TaskParameters } from '@gatehouse/protocol';
+import type { Decision, Task, TaskParameters } from '@gatehouse/protocol';
 import { isJsonObject, type Json } from '../platform/index.ts';
 import type { Agent, RegisteredTool } from '../registry/index.ts';
 import { policyLimits } from './cedar/limits.ts';
@@ -47,6 +47,15 @@ export function narrowedAway({ narrowing }: Task, tool: RegisteredTool): string 
 export function forbidden(determining: LoadedPolicy[]): string {
   const reasons = determining.map(({ id, json }) => json.annotations?.reason ?? `policy ${id} forbids it`);
   return `Forbidden: ${reasons.join('; ')}.`;
+}
+
+/** Permitted, if a person approves: policies say so and not the tool's own tier. */
+export function raisedTo3(ref: string, raisers: LoadedPolicy[]): Pick<Decision, 'effect' | 'tier' | 'code' | 'reason'> {
+  const reasons = raisers
+    .filter(({ json }) => json.annotations?.tier === '3')
+    .map(({ id, json }) => json.annotations?.reason ?? `policy ${id} asks for it`);
+  const reason = `${ref} has to be approved by a person, this exact call: ${reasons.join('; ')}.`;
+  return { effect: 'needs-approval', tier: 3, code: 'policy.raised', reason };
 }
 
 /** Some permit is for this tool and this template, but its conditions do not hold for these arguments. */

@@ -1,4 +1,12 @@
 export { nestingProblem } from './cedar/index.ts';
 export { compilePolicies } from './compile.ts';
 export { type Feature, featureSubject, features } from './schema.ts';
+export {
+  type FlowView,
+  type Followed,
+  type Provenance,
+  provenances,
+  type Situation,
+  unknownSituation,
+} from './situation.ts';
 export type * from './types.ts';

@@ -3,7 +3,7 @@ import { effect } from '@gatehouse/protocol';
 import { GatehouseError } from '../platform/index.ts';
 import type { Snapshot } from '../registry/index.ts';
 import { nestingProblem, parsePolicy } from './cedar/index.ts';
-import { argumentReads, isTyped, type Read } from './reads.ts';
+import { argumentReads, isTyped, type Read, situationReads } from './reads.ts';
 import { buildSchema, type Subject } from './schema.ts';
 import { concerns, isAboutUsers } from './scope.ts';
 import { type AllowPermit, groupPermits, templatePermits } from './templates.ts';
@@ -19,6 +19,10 @@ export interface LoadedPolicy {
   /** False: about tasks. */
   isAboutUsers: boolean;
   reads: Read[];
+  /** Members of the situation that it looks at. */
+  situation: readonly string[];
+  /** A forbid with a tier of 2 or 3: while it holds, what is permitted has at least that tier. It refuses nothing. */
+  raises: boolean;
 }
 
 export interface LoadedPolicies {
@@ -46,7 +50,16 @@ export function loadPolicies(
   for (const permit of permits) {
     const { id, policy, holder } = permit;
     const isAboutUsers = holder.kind === 'Group';
-    policies.set(id, { id, json: policy, source: policy, permit, reads: [], isAboutUsers });
+    policies.set(id, {
+      id,
+      json: policy,
+      source: policy,
+      permit,
+      reads: [],
+      situation: [],
+      raises: false,
+      isAboutUsers,
+    });
   }
   for (const file of snapshot.policies.values()) {
     for (const policy of parse(file.name, file.cedar)) {
@@ -55,6 +68,8 @@ export function loadPolicies(
         ...policy,
         permit: null,
         reads: argumentReads(policy.json),
+        situation: situationReads(policy.json),
+        raises: raises(policy.json),
         isAboutUsers: isAboutUsers(policy.json),
       };
       const problem = blindSpot(loaded, all);
@@ -63,6 +78,18 @@ export function loadPolicies(
     }
   }
   if (!options.validated) {
+    for (const { ref, server, strangeRoles } of all) {
+      const [argument] = strangeRoles;
+      if (argument !== undefined) {
+        const tool = ref.slice(server.length + 1);
+        throw new GatehouseError(
+          'bad-request',
+          'policy.invalid',
+          `ToolServer ${server}: tools.${tool}.arguments names "${argument}", which ${ref} does not have. Correct the name.`,
+          { extra: { kind: 'ToolServer', name: server } },
+        );
+      }
+    }
     const [users, tasks] = [true, false].map(
       (wanted) => new Map([...policies].filter(([, policy]) => policy.isAboutUsers === wanted)),
     );
@@ -84,6 +111,9 @@ function blindSpot({ json, reads }: LoadedPolicy, subjects: Subject[]): string |
     `no tool that it is about has an argument "${blind.path.join('.')}" of a type that policies can compare, so that it would never apply`
   );
 }
+
+const raises = ({ effect, annotations }: PolicyJson) =>
+  effect === 'forbid' && (annotations?.tier === '2' || annotations?.tier === '3');
 
 function isEffect(action: EntityUidJson): boolean {
   return effect.safeParse(('__entity' in action ? action.__entity : action).id).success;

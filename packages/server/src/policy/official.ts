@@ -6,7 +6,7 @@ import {
   statefulIsAuthorized,
 } from '@cedar-policy/cedar-wasm/nodejs';
 import { GatehouseError } from '../platform/index.ts';
-import { type Answer, CedarSet, EntityUid, type Environment, type Value } from './cedar/index.ts';
+import { type Answer, CedarSet, Datetime, EntityUid, type Environment, IpAddress, type Value } from './cedar/index.ts';
 import type { Entity } from './entities.ts';
 
 /**
@@ -92,6 +92,9 @@ function entityJson({ uid, data }: Entity): EntityJson {
 function toJson(value: Value): CedarValueJson {
   if (value instanceof EntityUid) return { __entity: uidJson(value) };
   if (value instanceof CedarSet) return value.elements.map(toJson);
+  if (value instanceof Datetime)
+    return { __extn: { fn: 'datetime', arg: new Date(Number(value.value)).toISOString() } };
+  if (value instanceof IpAddress) return { __extn: { fn: 'ip', arg: value.text } };
   if (value instanceof Map) return Object.fromEntries([...value].map(([name, member]) => [name, toJson(member)]));
   if (typeof value === 'object' || typeof value === 'bigint') throw new TypeError('a request holds no such value');
   return value;

@@ -1,6 +1,7 @@
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { isJsonObject, type Json } from '../platform/index.ts';
 import type { ArgumentsType, ArgumentType } from './schema.ts';
+import { situationMembers } from './situation.ts';
 
 /**
  * What a policy looks at below `context.arguments`. Cedar reads an argument that has no type as an absent one, so that `has` says no
@@ -15,13 +16,24 @@ export interface Read {
 }
 
 export function argumentReads(policy: PolicyJson): Read[] {
+  // Of `context` alone everything is used.
+  return contextReads(policy)
+    .filter(({ path: [first] }) => first === undefined || first === 'arguments')
+    .map(({ path, whole }) => ({ path: path.slice(1), whole }));
+}
+
+/** Members of the context, beside the arguments, that a policy looks at. */
+export function situationReads(policy: PolicyJson): readonly string[] {
+  const read = contextReads(policy).map(({ path: [first] }) => first);
+  return read.includes(undefined) ? situationMembers : situationMembers.filter((name) => read.includes(name));
+}
+
+function contextReads(policy: PolicyJson): Read[] {
   const reads: Read[] = [];
   const visit = (node: unknown): void => {
     const chain = contextPath(node);
     if (chain) {
-      // Of `context` alone everything is used.
-      if (chain.path.length === 0 || chain.path[0] === 'arguments')
-        reads.push({ path: chain.path.slice(1), whole: chain.whole });
+      reads.push(chain);
     } else if (Array.isArray(node)) {
       for (const element of node) visit(element);
     } else if (isJsonObject(node) && !('Value' in node)) {

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import type { Json } from '../platform/index.ts';
 import { compilePolicies } from './compile.ts';
 import { NAMESPACE, subjectsOf } from './schema.ts';
+import { unknownSituation } from './situation.ts';
 import { templatePermits } from './templates.ts';
 import { shopWorkspace } from './testing/workspace.ts';
 
@@ -142,32 +143,44 @@ test('property: deciding with a slice is deciding with all policies and all enti
         const set = compilePolicies(workspace);
         const subjects = new Map([...workspace.servers.values()].flatMap(subjectsOf).map((each) => [each.ref, each]));
         const all: Record<string, PolicyJson | string> = {};
+        const raising: Record<string, string> = {};
         for (const each of workspace.templates.values())
           for (const permit of templatePermits(each, subjects)) all[permit.id] = permit.policy;
         cedar.forEach((text, at) => {
-          all[`p${at}#0`] = text;
+          if (text.startsWith('@tier("2") forbid')) raising[`p${at}#0`] = text;
+          else all[`p${at}#0`] = text;
         });
         for (const [name, args] of calls) {
           const tool = workspace.tool(name);
           const subject = subjects.get(tool.ref);
           assert.ok(subject);
-          const reference = isAuthorized({
-            principal: uid('Task', workspace.task.id),
-            action: uid('Action', tool.ref),
-            resource: uid('Tool', tool.ref),
-            context: { arguments: args as Record<string, CedarValueJson> },
-            policies: { staticPolicies: all },
-            entities: entities(workspace),
+          const ask = (staticPolicies: Record<string, PolicyJson | string>) => {
+            const answer = isAuthorized({
+              principal: uid('Task', workspace.task.id),
+              action: uid('Action', tool.ref),
+              resource: uid('Tool', tool.ref),
+              context: { arguments: args as Record<string, CedarValueJson> },
+              policies: { staticPolicies },
+              entities: entities(workspace),
+            });
+            assert.ok(answer.type === 'success');
+            assert.deepEqual(answer.response.diagnostics.errors, []);
+            return { decision: answer.response.decision, reason: answer.response.diagnostics.reason };
+          };
+          const { decision, reason } = ask(all);
+          const raised = decision === 'allow' ? ask(raising).reason : [];
+          const mine = set.decide({
+            agent: workspace.agent,
+            task: workspace.task,
+            tool,
+            arguments: args,
+            situation: unknownSituation(0),
           });
-          assert.ok(reference.type === 'success');
-          const { decision, diagnostics } = reference.response;
-          assert.deepEqual(diagnostics.errors, []);
-          const mine = set.decide({ agent: workspace.agent, task: workspace.task, tool, arguments: args, now: 0 });
           const cedarAllows = mine.effect !== 'deny' || mine.code === 'tier.prohibited';
           assert.equal(cedarAllows, decision === 'allow', `${tool.ref} ${JSON.stringify(args)}: ${mine.code}`);
           // Where nothing could permit, the forbids are not looked for.
           if (mine.code !== 'policy.no-permit')
-            assert.deepEqual([...mine.policies].sort(), [...diagnostics.reason].sort());
+            assert.deepEqual([...mine.policies].sort(), [...reason, ...raised].sort());
           if (cedarAllows)
             assert.ok(
               set.mayEverUse({ agent: workspace.agent, task: workspace.task }, tool),

@@ -14,6 +14,10 @@ export interface Rule {
   candidates: LoadedPolicy[];
   /** Those that look at arguments. */
   reading: LoadedPolicy[];
+  /** Those that raise the tier instead of refusing. Undefined: there are none. */
+  raising: Raising | undefined;
+  /** Members of the situation that some candidate looks at. */
+  situation: readonly string[];
   /** Some permit could apply. */
   permits: boolean;
   /** Some permit could apply, and no forbid always does. */
@@ -21,6 +25,11 @@ export interface Rule {
   /** The same policies in the official engine, and how often the rule was asked. */
   official: Official;
   asked: number;
+}
+
+export interface Raising {
+  slice: Slice;
+  official: Official;
 }
 
 /** Who asks, for what, and what can apply to it. */
@@ -36,6 +45,11 @@ export interface Rules {
   /** Undefined for a subject that no operator registered. */
   forTask(agent: Agent, task: Task, ref: string): Case | undefined;
   forUser(user: PolicyUser, ref: string): Case | undefined;
+}
+
+interface Sets {
+  deciding: CompiledSet;
+  raising: CompiledSet;
 }
 
 type Target = Pick<Case, 'subject' | 'tool' | 'action'>;
@@ -55,8 +69,15 @@ export function createRules(
   officialEngine: OfficialEngine,
 ): Rules {
   const all = [...policies.values()];
-  const aboutTasks = compileSet(all.filter(({ isAboutUsers }) => !isAboutUsers));
-  const aboutUsers = compileSet(all.filter(({ isAboutUsers }) => isAboutUsers));
+  const setsOf = (aboutUsers: boolean): Sets => {
+    const own = all.filter(({ isAboutUsers }) => isAboutUsers === aboutUsers);
+    return {
+      deciding: compileSet(own.filter(({ raises }) => !raises)),
+      raising: compileSet(own.filter(({ raises }) => raises)),
+    };
+  };
+  const aboutTasks = setsOf(false);
+  const aboutUsers = setsOf(true);
   const agentsNamed = new Set(all.map(({ json }) => namedAgent(json)));
   const usersNamed = new Set(all.map(({ json }) => namedUser(json)));
   const targets = new Map<string, Target>();
@@ -102,27 +123,34 @@ export function createRules(
     return entity;
   }
 
-  function caseOf(set: CompiledSet, found: Shape, ref: string, principal: Entity): Case | undefined {
+  function caseOf(sets: Sets, found: Shape, ref: string, principal: Entity): Case | undefined {
     const target = targets.get(ref);
     if (!target) return undefined;
     let rule = found.get(ref);
     if (!rule) {
-      rule = makeRule(set.slice(environmentOf({ ...target, principal }, new Map())));
+      const environment = environmentOf({ ...target, principal }, new Map());
+      rule = makeRule(sets.deciding.slice(environment), sets.raising.slice(environment));
       found.set(ref, rule);
     }
     return { principal, rule, subject: target.subject, tool: target.tool, action: target.action };
   }
 
-  function makeRule(slice: Slice): Rule {
-    const candidates = slice.policies.flatMap((id) => policies.get(id) ?? []);
+  const named = (slice: Slice) => slice.policies.flatMap((id) => policies.get(id) ?? []);
+
+  function makeRule(slice: Slice, raising: Slice): Rule {
+    const candidates = named(slice);
+    const raisers = named(raising);
+    const looking = [...candidates, ...raisers];
     const permits = candidates.some(({ json }) => json.effect === 'permit');
     const always = candidates.some(
       ({ json }) => json.effect === 'forbid' && json.conditions.length === 0 && !isAboutOneTask(json),
     );
-    const reading = candidates.filter(({ reads }) => reads.length > 0);
+    const reading = looking.filter(({ reads }) => reads.length > 0);
     return {
       slice,
       candidates,
+      raising: raisers.length > 0 ? { slice: raising, official: officialEngine(raisers) } : undefined,
+      situation: [...new Set(looking.flatMap(({ situation }) => situation))],
       reading,
       permits,
       mayEver: permits && !always,

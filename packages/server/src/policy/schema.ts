@@ -2,7 +2,8 @@ import type { SchemaJson, Type, TypeOfAttribute } from '@cedar-policy/cedar-wasm
 import type { Effect, TemplateManifest, Tier } from '@gatehouse/protocol';
 import { effect as effectSchema } from '@gatehouse/protocol';
 import { GatehouseError, isJsonObject, type JsonObject } from '../platform/index.ts';
-import type { RegisteredServer } from '../registry/index.ts';
+import type { RegisteredServer, RegisteredTool } from '../registry/index.ts';
+import { provenances } from './situation.ts';
 
 export const NAMESPACE = 'Gatehouse';
 
@@ -24,7 +25,10 @@ export interface Subject {
   server: string;
   tier: Tier;
   effects: Effect[];
+  domain: string | null;
   arguments: ArgumentsType;
+  /** Arguments that an operator gave a role, and that the tool does not have. */
+  strangeRoles: string[];
   /** False while nobody knows its arguments: the server has not been reached yet. */
   described: boolean;
 }
@@ -48,10 +52,19 @@ export function subjectsOf(server: RegisteredServer): Subject[] {
       server: server.name,
       tier: tool.tier,
       effects: tool.effects,
+      domain: tool.labels.domain,
       arguments: argumentsOf(tool.definition?.inputSchema),
+      strangeRoles: strangeRoles(tool),
       described: tool.definition !== null,
     }));
   return [...tools, ...features.map((feature) => featureSubject(server, feature))];
+}
+
+function strangeRoles({ definition, labels }: RegisteredTool): string[] {
+  const schema = definition?.inputSchema;
+  if (!isJsonObject(schema)) return [];
+  const properties = isJsonObject(schema.properties) ? schema.properties : {};
+  return Object.keys(labels.roles).filter((argument) => !Object.hasOwn(properties, argument));
 }
 
 export function featureSubject(server: Pick<RegisteredServer, 'name' | 'manifest'>, feature: Feature): Subject {
@@ -72,7 +85,9 @@ export function featureSubject(server: Pick<RegisteredServer, 'name' | 'manifest
     server: name,
     tier: granted[feature],
     effects: ['read'],
+    domain: null,
     arguments: typed,
+    strangeRoles: [],
     described: true,
   };
 }
@@ -112,6 +127,26 @@ function typeOf(schema: JsonObject, depth: number): ArgumentType | undefined {
   }
 }
 
+const required = (type: Type<string>): TypeOfAttribute<string> => ({ ...type, required: true });
+const strings: Type<string> = { type: 'Set', element: { type: 'String' } };
+const external: TypeOfAttribute<string> = {
+  ...record({ id: required({ type: 'String' }), state: required({ type: 'String' }) }),
+  required: false,
+};
+
+/** What every action's context has beside the arguments: see `Situation`. */
+const situationAttributes: Record<string, TypeOfAttribute<string>> = {
+  now: required({ type: 'Extension', name: 'datetime' }),
+  calendars: required(strings),
+  address: { type: 'Extension', name: 'ipaddr', required: false },
+  ticket: external,
+  changeRequest: external,
+  firstUse: required({ type: 'Boolean' }),
+  anomalous: required({ type: 'Boolean' }),
+  flow: required(record({ untrusted: required({ type: 'Boolean' }), sensitive: required(strings) })),
+  provenance: required(record(Object.fromEntries(provenances.map((each) => [each, required(strings)])))),
+};
+
 /** Who can be asked about: a task, and the person for whom a task acts. */
 export type PrincipalType = 'Task' | 'User';
 
@@ -133,12 +168,14 @@ export function buildSchema(
       appliesTo: {
         principalTypes: [principal],
         resourceTypes: ['Tool'],
-        context: record({ arguments: { ...record(recordAttributes(subject.arguments)), required: true } }),
+        context: record({
+          arguments: { ...record(recordAttributes(subject.arguments)), required: true },
+          ...situationAttributes,
+        }),
       },
     };
   }
   const string: Type<string> = { type: 'String' };
-  const attribute = (type: Type<string>): TypeOfAttribute<string> => ({ ...type, required: true });
   return {
     [NAMESPACE]: {
       entityTypes: {
@@ -149,23 +186,27 @@ export function buildSchema(
         Group: {},
         User: {
           memberOfTypes: ['Group'],
-          shape: record({ email: attribute(string), roles: attribute({ type: 'Set', element: string }) }),
+          shape: record({ email: required(string), roles: required({ type: 'Set', element: string }) }),
         },
         Agent: { memberOfTypes: ['Blueprint', 'Environment'] },
         Task: {
           memberOfTypes: ['Agent', 'Template', 'Blueprint', 'Environment'],
           shape: record({
-            agent: attribute({ type: 'EntityOrCommon', name: 'Agent' }),
-            template: attribute({ type: 'EntityOrCommon', name: 'Template' }),
-            environment: attribute({ type: 'EntityOrCommon', name: 'Environment' }),
-            owner: attribute(string),
-            risk: attribute(string),
-            parameters: attribute(record(parameterAttributes(templates))),
+            agent: required({ type: 'EntityOrCommon', name: 'Agent' }),
+            template: required({ type: 'EntityOrCommon', name: 'Template' }),
+            environment: required({ type: 'EntityOrCommon', name: 'Environment' }),
+            owner: required(string),
+            risk: required(string),
+            parameters: required(record(parameterAttributes(templates))),
           }),
         },
         Tool: {
           memberOfTypes: ['ToolServer'],
-          shape: record({ tier: attribute({ type: 'Long' }), effects: attribute({ type: 'Set', element: string }) }),
+          shape: record({
+            tier: required({ type: 'Long' }),
+            effects: required({ type: 'Set', element: string }),
+            domain: required(string),
+          }),
         },
       },
       actions,

@@ -1,5 +1,11 @@
 import type { Expr, PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
-import { type GroupManifest, type Narrowing, type TemplateManifest, toolPatternMatches } from '@gatehouse/protocol';
+import {
+  type GroupManifest,
+  isAllowedBy,
+  type Narrowing,
+  type TemplateManifest,
+  toolPatternMatches,
+} from '@gatehouse/protocol';
 import { GatehouseError } from '../platform/index.ts';
 import { NAMESPACE, type Subject } from './schema.ts';
 
@@ -40,18 +46,21 @@ function allowPermits(
   const permits: AllowPermit[] = [];
   const servers = new Set<string>();
   allow.forEach((entry, index) => {
-    for (const pattern of entry.tools) {
-      const matched = [...subjects.values()].filter((subject) => toolPatternMatches(pattern, subject.ref));
-      if (matched.length === 0 && !pattern.includes('*')) {
+    for (const pattern of entry.tools ?? []) {
+      if (!pattern.includes('*') && !subjects.has(pattern)) {
         throw invalid(
           holder,
           `allow[${index}] names "${pattern}", which no registered tool server offers. Register it, or correct the name.`,
         );
       }
-      for (const subject of matched) {
-        servers.add(subject.server);
-        permits.push(permit(holder, index, subject, entry.when ?? {}, parameters));
-      }
+    }
+    const when = entry.when ?? {};
+    for (const subject of subjects.values()) {
+      if (!isAllowedBy(entry, subject)) continue;
+      // What is allowed by kind is whatever is registered: a condition picks those that have the argument.
+      if (!entry.tools && !Object.keys(when).every((argument) => Object.hasOwn(subject.arguments, argument))) continue;
+      servers.add(subject.server);
+      permits.push(permit(holder, index, subject, when, parameters));
     }
   });
   for (const subject of subjects.values()) {

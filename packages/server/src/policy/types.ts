@@ -3,6 +3,7 @@ import type { Json } from '../platform/index.ts';
 import type { Agent, RegisteredTool, Snapshot } from '../registry/index.ts';
 import type { Answer } from './cedar/index.ts';
 import type { OfficialEngine } from './official.ts';
+import type { Situation } from './situation.ts';
 
 /** A person for whom a task acts, as the workspace has them now. */
 export interface PolicyUser {
@@ -25,7 +26,7 @@ export interface Authority {
 export interface PolicyRequest extends Authority {
   tool: RegisteredTool;
   arguments: Json;
-  now: number;
+  situation: Situation;
 }
 
 /** The policy set compiled from one snapshot. */

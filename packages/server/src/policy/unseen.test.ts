@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { digestJson, type Json, type JsonObject } from '../platform/index.ts';
 import { compilePolicies } from './compile.ts';
+import { unknownSituation } from './situation.ts';
 import { shopWorkspace } from './testing/workspace.ts';
 
 const string = { type: 'string' };
@@ -19,7 +20,8 @@ function withSend(inputSchema: JsonObject, cedar?: string, when?: Record<string,
   template.allow = [{ tools: ['shop/send'], ...(when && { when }) }];
   const set = compilePolicies(workspace);
   const { agent, task } = workspace;
-  return (args: Json) => set.decide({ agent, task, tool: workspace.tool('send'), arguments: args, now: 0 }).code;
+  return (args: Json) =>
+    set.decide({ agent, task, tool: workspace.tool('send'), arguments: args, situation: unknownSituation(0) }).code;
 }
 
 const object = (properties: JsonObject, more: JsonObject = {}): JsonObject => ({ type: 'object', properties, ...more });

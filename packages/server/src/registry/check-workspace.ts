@@ -136,7 +136,7 @@ function checkGroup(objects: Workspace['objects'], group: GroupManifest): Manife
       objects.has(`Person/${member}`) ? [] : [problem(`members[${at}]`, missing('Person', member))],
     ),
     ...group.allow.flatMap((entry, index) => [
-      ...patternProblems(objects, entry.tools, index, problem),
+      ...patternProblems(objects, entry.tools ?? [], index, problem),
       ...Object.entries(entry.when ?? {}).flatMap(([argument, value]) =>
         typeof value === 'string' && value.startsWith('$')
           ? [problem(`allow[${index}].when.${argument}`, 'A group has no parameters: give the value itself.')]
@@ -216,7 +216,7 @@ function checkToolNames(manifest: ToolServerManifest): ManifestProblem[] {
 function checkTemplate(objects: Workspace['objects'], template: TemplateManifest): ManifestProblem[] {
   const problem = problemOf(template);
   return template.allow.flatMap((entry, index) => [
-    ...patternProblems(objects, entry.tools, index, problem),
+    ...patternProblems(objects, entry.tools ?? [], index, problem),
     ...Object.entries(entry.when ?? {}).flatMap(([argument, value]) => {
       if (typeof value !== 'string' || !value.startsWith('$')) return [];
       return Object.hasOwn(template.parameters, value.slice(1))

@@ -3,6 +3,7 @@ export { groupsOf } from './groups.ts';
 export { mayHandOn } from './hand-on.ts';
 export { onOneLine } from './hidden-characters.ts';
 export { thumbprint } from './keys.ts';
+export { labelsOf, unlabelled } from './labels.ts';
 export { type FileProblem, loadManifests, ManifestFileError } from './load-manifests.ts';
 export { narrowedBy } from './narrowing.ts';
 export type { Provision } from './objects.ts';

@@ -23,6 +23,7 @@ import { inChunks } from './chunks.ts';
 import { type DefinitionRow, fromDefinitionRow, type StoredDefinition } from './definition-rows.ts';
 import { lookAlikesOf, reasonsHeld } from './judge.ts';
 import { effectiveGroups, knownPerson, presentPeople, type StoredPerson } from './known-people.ts';
+import { labelsOf } from './labels.ts';
 import { fromObjectRow, keyOf, type ObjectManifest, type StoredObject, splitKey } from './objects.ts';
 import { ShardedMap } from './sharded-map.ts';
 import type { Touched } from './touched.ts';
@@ -319,6 +320,7 @@ function registeredTool(
     resourceArgument: setting?.resourceArgument ?? null,
     state: definition?.state ?? 'missing',
     digest: definition?.approved?.digest ?? null,
+    labels: labelsOf(setting),
     definition: isJsonObject(body) ? body : null,
   };
 }

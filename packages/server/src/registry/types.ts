@@ -1,6 +1,7 @@
 import type {
   AgentManifest,
   AgentMappingManifest,
+  ArgumentRole,
   BlueprintManifest,
   ClientManifest,
   ControlPolicyManifest,
@@ -21,6 +22,7 @@ import type {
   TemplateManifest,
   Tier,
   ToolServerManifest,
+  Trust,
   TrustDomainManifest,
   TrustRuleManifest,
   WorkloadManifest,
@@ -87,6 +89,21 @@ export interface PinnedDefinition {
   reason: string | null;
 }
 
+export interface ToolLabels {
+  domain: string | null;
+  /** By argument. */
+  roles: Readonly<Record<string, ArgumentRole>>;
+  returns: {
+    trust: Trust;
+    sensitive: readonly string[];
+    /** Parts of the structured result, by path. */
+    fields: Readonly<Record<string, { trust?: Trust; sensitive?: readonly string[]; role?: ArgumentRole }>>;
+  };
+  store: string | null;
+  limitArgument: string | null;
+  hold: { items?: number; bytes?: number } | null;
+}
+
 export interface RegisteredTool {
   /** `server/tool`. */
   ref: string;
@@ -99,6 +116,8 @@ export interface RegisteredTool {
   /** Only what is `approved` may be listed or called (law 8). `missing` also where a named tool was never seen. */
   state: PinnedDefinition['state'];
   digest: string | null;
+  /** What the operator says of it; `unlabelled` where nothing was said. */
+  labels: ToolLabels;
   /** The approved MCP tool object, as the agent sees it. */
   definition: JsonObject | null;
 }

@@ -1,5 +1,5 @@
 import type { TaskParameters, TemplateManifest } from '@gatehouse/protocol';
-import { toolPatternMatches } from '@gatehouse/protocol/tool-pattern';
+import { isAllowedBy } from '@gatehouse/protocol/tool-pattern';
 import { Button, Checkbox, NumberInput, Select, Switch, TextInput } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { IconUserShare } from '@tabler/icons-react';
@@ -245,10 +245,10 @@ function AboutAgent({ name }: { name: string }) {
 /** What the template allows, as far as it is known here. */
 function useToolsOf(template: TemplateManifest | undefined) {
   const known = useQuery(toolsQuery).data?.items ?? [];
-  const patterns = template?.allow.flatMap((allow) => allow.tools) ?? [];
+  const patterns = template?.allow.flatMap((allow) => allow.tools ?? []) ?? [];
   return [
     ...known
-      .filter(({ ref }) => patterns.some((pattern) => toolPatternMatches(pattern, ref)))
+      .filter((tool) => template?.allow.some((allow) => isAllowedBy(allow, tool)))
       .map(({ ref, tier, description }) => ({ ref, tier, description })),
     ...[...new Set(patterns)]
       .filter((each) => each.includes('#'))

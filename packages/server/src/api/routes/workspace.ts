@@ -41,12 +41,13 @@ export function workspaceRoutes(deps: ApiDependencies): Route[] {
     })),
     route('GET /tools', everyone, 'Tools of all servers', {}, async () => ({
       items: [...registry.snapshot().servers.values()].flatMap((server) =>
-        [...server.tools.values()].map(({ definition, ref, name, tier, effects, state, digest }) => ({
+        [...server.tools.values()].map(({ definition, ref, name, tier, effects, labels, state, digest }) => ({
           ref,
           server: server.name,
           name,
           tier,
           effects,
+          domain: labels.domain,
           state,
           description:
             isJsonObject(definition) && typeof definition.description === 'string' ? definition.description : null,

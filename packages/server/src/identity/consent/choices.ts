@@ -1,5 +1,5 @@
 import type { ConsentChoice, ConsentClient, ConsentTool, ConsentWish, PersonManifest } from '@gatehouse/protocol';
-import { toolPatternMatches } from '@gatehouse/protocol';
+import { isAllowedBy, toolPatternMatches } from '@gatehouse/protocol';
 import { digestJson, limits } from '../../platform/index.ts';
 import { type Agent, groupsOf, type RegisteredServer, type Snapshot } from '../../registry/index.ts';
 
@@ -132,8 +132,13 @@ function toolsOf(snapshot: Snapshot, environment: string, rules: Rules, own: Rul
   for (const server of snapshot.servers.values()) {
     if (!server.manifest.environments.includes(environment)) continue;
     for (const thing of thingsOf(server)) {
-      const covers = ({ tools: patterns }: Rules[number]) =>
-        patterns.some((pattern) => toolPatternMatches(pattern, thing.ref));
+      const registered = server.tools.get(thing.ref.slice(server.name.length + 1));
+      const tool = {
+        ref: thing.ref,
+        effects: registered?.effects ?? [],
+        domain: registered?.labels.domain ?? null,
+      };
+      const covers = (rule: Rules[number]) => isAllowedBy(rule, tool);
       const matching = rules.filter(covers);
       if (matching.length > 0)
         tools.push({ ...thing, yours: own.some(covers), when: matching.map(({ when }) => when ?? {}) });

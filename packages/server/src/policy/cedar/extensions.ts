@@ -45,6 +45,17 @@ export class IpAddress extends Extension {
     return `${this.bits}:${this.address}/${this.prefix}`;
   }
 
+  /** As Cedar writes it. */
+  get text(): string {
+    const groups =
+      this.bits === 32
+        ? [24n, 16n, 8n, 0n].map((shift) => String((this.address >> shift) & 255n)).join('.')
+        : [112n, 96n, 80n, 64n, 48n, 32n, 16n, 0n]
+            .map((shift) => ((this.address >> shift) & 65_535n).toString(16))
+            .join(':');
+    return `${groups}/${this.prefix}`;
+  }
+
   /** All addresses of this range are in the other one. */
   isWithin(other: IpAddress): boolean {
     return (

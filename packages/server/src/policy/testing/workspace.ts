@@ -1,6 +1,12 @@
 import { agentManifest, policyManifest, type Task, templateManifest, toolServerManifest } from '@gatehouse/protocol';
 import { digestJson, type JsonObject } from '../../platform/index.ts';
-import type { Agent, RegisteredServer, RegisteredTool, Snapshot } from '../../registry/index.ts';
+import {
+  type Agent,
+  labelsOf,
+  type RegisteredServer,
+  type RegisteredTool,
+  type Snapshot,
+} from '../../registry/index.ts';
 
 /** A small workspace in memory, for tests of rooms that take a snapshot. */
 export function shopWorkspace(
@@ -34,6 +40,7 @@ export function shopWorkspace(
       resourceArgument: 'order' in properties ? 'order' : null,
       state: 'approved',
       digest: digestJson(definition),
+      labels: labelsOf(manifest.tools[name]),
       definition,
     });
   };

@@ -19,6 +19,7 @@ import type {
   Registry,
   ServedDefinition,
 } from '../../../registry/index.ts';
+import { labelsOf } from '../../../registry/index.ts';
 
 /**
  * The rooms below the door, as small as the door's own tests need them: callers by name, servers whose definitions are approved
@@ -112,6 +113,7 @@ export function createTestRegistry(manifests: z.input<typeof toolServerManifest>
       resourceArgument: null,
       state: pinned.state,
       digest: pinned.approved?.digest ?? null,
+      labels: labelsOf(server.manifest.tools[name]),
       definition: (pinned.approved?.body as JsonObject | undefined) ?? null,
     };
     server.tools = new Map(server.tools).set(name, tool);

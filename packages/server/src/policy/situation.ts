@@ -1,0 +1,92 @@
+import { type CedarRecord, CedarSet, Datetime, parseIp, type Value } from './cedar/index.ts';
+
+/**
+ * Where the value of an argument came from: what the task was told by somebody who vouches for it, a result (or part of one) that is
+ * trusted, a value that a person has endorsed, a result that is not trusted, or nowhere known.
+ */
+export const provenances = ['stated', 'trusted', 'endorsed', 'untrusted', 'unknown'] as const;
+export type Provenance = (typeof provenances)[number];
+
+/** What a task has seen, and where the arguments of this call came from: by argument, for those that have a role. */
+export interface FlowView {
+  untrusted: boolean;
+  sensitive: readonly string[];
+  provenance: Readonly<Record<string, Provenance>>;
+}
+
+/** Something that is followed up elsewhere, with its state there. */
+export interface Followed {
+  id: string;
+  state: string;
+}
+
+/** What is known around a call, beside who asks and with which arguments. */
+export interface Situation {
+  /** Milliseconds since the epoch. */
+  now: number;
+  /** Declared calendars that are open now. */
+  calendars: readonly string[];
+  /** Where the call came from, if that is known. */
+  address: string | null;
+  ticket: Followed | null;
+  changeRequest: Followed | null;
+  /** This agent has not used this tool before. */
+  firstUse: boolean;
+  /** The call is not like what this agent usually does. */
+  anomalous: boolean;
+  flow: FlowView;
+}
+
+/** Nothing is known: no calendar is open, nothing was seen, and whatever has a role comes from nowhere known. */
+export function unknownSituation(now: number, roles: Readonly<Record<string, unknown>> = {}): Situation {
+  return {
+    now,
+    calendars: [],
+    address: null,
+    ticket: null,
+    changeRequest: null,
+    firstUse: true,
+    anomalous: false,
+    flow: {
+      untrusted: false,
+      sensitive: [],
+      provenance: Object.fromEntries(Object.keys(roles).map((argument) => [argument, 'unknown' as const])),
+    },
+  };
+}
+
+const followed = ({ id, state }: Followed): Value =>
+  new Map([
+    ['id', id],
+    ['state', state],
+  ]);
+
+const members: Record<string, (situation: Situation) => Value | undefined> = {
+  now: ({ now }) => new Datetime(now),
+  calendars: ({ calendars }) => new CedarSet([...calendars]),
+  address: ({ address }) => (address === null ? undefined : parseIp(address)),
+  ticket: ({ ticket }) => ticket && followed(ticket),
+  changeRequest: ({ changeRequest }) => changeRequest && followed(changeRequest),
+  firstUse: ({ firstUse }) => firstUse,
+  anomalous: ({ anomalous }) => anomalous,
+  flow: ({ flow }) =>
+    new Map<string, Value>([
+      ['untrusted', flow.untrusted],
+      ['sensitive', new CedarSet([...flow.sensitive])],
+    ]),
+  provenance({ flow }) {
+    const from = (wanted: Provenance) =>
+      new CedarSet(Object.keys(flow.provenance).filter((argument) => flow.provenance[argument] === wanted));
+    return new Map<string, Value>(provenances.map((each) => [each, from(each)]));
+  },
+} as Record<string, (situation: Situation) => Value | undefined>;
+
+export const situationMembers: readonly string[] = Object.keys(members);
+
+/** Puts what policies look at into the context of a decision; the rest costs nothing. */
+export function addSituation(context: CedarRecord, situation: Situation, wanted: readonly string[]): void {
+  for (const name of wanted) {
+    const value = members[name]?.(situation);
+    if (value !== undefined && value !== null) (context as Map<string, Value>).set(name, value);
+  }
+}

@@ -1,0 +1,27 @@
+import type { ToolSetting } from '@gatehouse/protocol';
+import type { ToolLabels } from './types.ts';
+
+/** Of a tool of which no operator said anything: nothing about it is vouched for. */
+export const unlabelled: ToolLabels = Object.freeze({
+  domain: null,
+  roles: Object.freeze({}),
+  returns: Object.freeze({ trust: 'untrusted', sensitive: Object.freeze([]), fields: Object.freeze({}) }),
+  store: null,
+  limitArgument: null,
+  hold: null,
+});
+
+export function labelsOf(setting: ToolSetting | undefined): ToolLabels {
+  if (!setting) return unlabelled;
+  const { domain, returns, store, limitArgument, hold } = setting;
+  return {
+    domain: domain ?? null,
+    roles: Object.fromEntries(Object.entries(setting.arguments ?? {}).map(([argument, { role }]) => [argument, role])),
+    returns: returns
+      ? { trust: returns.trust, sensitive: returns.sensitive, fields: returns.fields ?? {} }
+      : unlabelled.returns,
+    store: store ?? null,
+    limitArgument: limitArgument ?? null,
+    hold: hold ?? null,
+  };
+}
