@@ -1,0 +1,56 @@
+import { fromJsonSchema, McpServer } from '@modelcontextprotocol/server';
+import { type HttpPeer, serveBothEras } from '../../../test/peers/both-eras.ts';
+import { type Labels, readsOnly } from '../labels.ts';
+import type { Suite } from '../suite.ts';
+import { type Environment, ToolError } from './environment.ts';
+import { mockTool } from './tools.ts';
+
+/** A world behind MCP servers, one for each domain of its tools. `environment` is what their calls act on: set it to begin anew. */
+export interface World {
+  environment: Environment;
+  /** Calls that reached a tool. */
+  reached: { tool: string; args: Record<string, unknown> }[];
+  servers: { name: string; url: string; tools: string[] }[];
+  close(): Promise<void>;
+}
+
+export const serverOf = (labels: Labels, tool: string): string => labels.get(tool)?.domain ?? 'tools';
+
+export async function startWorld(suite: Suite, labels: Labels): Promise<World> {
+  const world: World = { environment: {}, reached: [], servers: [], close: async () => undefined };
+  const byServer = Map.groupBy(suite.tools, ({ name }) => serverOf(labels, name));
+  const peers: HttpPeer[] = [];
+  for (const [name, tools] of byServer) {
+    const definitions = tools.map((tool) => ({
+      tool,
+      schema: fromJsonSchema<Record<string, unknown>>(tool.inputSchema),
+      run: mockTool(suite, tool.name, readsOnly(labels.get(tool.name))),
+    }));
+    const peer = await serveBothEras(() => {
+      const server = new McpServer({ name, version: '1.0.0' });
+      for (const { tool, schema, run } of definitions) {
+        server.registerTool(tool.name, { description: tool.description, inputSchema: schema }, (args) => {
+          world.reached.push({ tool: tool.name, args });
+          try {
+            // As the SDKs of other languages wrap what is no object.
+            const result = run(world.environment, args);
+            return {
+              content: [{ type: 'text', text: typeof result === 'string' ? result : JSON.stringify(result) }],
+              structuredContent: { result },
+            };
+          } catch (error) {
+            if (!(error instanceof ToolError)) throw error;
+            return { content: [{ type: 'text', text: error.message }], isError: true };
+          }
+        });
+      }
+      return server;
+    });
+    peers.push(peer);
+    world.servers.push({ name, url: peer.url, tools: tools.map((tool) => tool.name) });
+  }
+  world.close = async () => {
+    await Promise.all(peers.map((peer) => peer.close()));
+  };
+  return world;
+}
