@@ -8,9 +8,16 @@ export type Call = z.infer<typeof call>;
 const suiteFile = z.object({
   benchmarkVersion: z.string(),
   suite: z.string(),
-  tools: z.array(z.object({ name: z.string(), description: z.string(), inputSchema: z.record(z.string(), z.unknown()) })),
+  tools: z.array(
+    z.object({ name: z.string(), description: z.string(), inputSchema: z.record(z.string(), z.unknown()) }),
+  ),
   userTasks: z.array(
-    z.object({ id: z.string(), prompt: z.string(), groundTruth: z.array(call), results: z.array(z.string()).default([]) }),
+    z.object({
+      id: z.string(),
+      prompt: z.string(),
+      groundTruth: z.array(call),
+      results: z.array(z.string()).default([]),
+    }),
   ),
 });
 

@@ -1,4 +1,4 @@
-import { type Environment, type MockTool, nextId, text, texts, timeText, ToolError } from './environment.ts';
+import { type Environment, type MockTool, nextId, ToolError, text, texts, timeText } from './environment.ts';
 import { send } from './messages.ts';
 
 interface Event {
@@ -41,7 +41,10 @@ export const calendars: Record<string, MockTool> = {
     if (found.length === 0) throw new ToolError('No events found. Try with a different query.');
     return found.map(view);
   },
-  get_day_calendar_events: (environment, { day }) => all(environment).filter((event) => onDay(event, day)).map(view),
+  get_day_calendar_events: (environment, { day }) =>
+    all(environment)
+      .filter((event) => onDay(event, day))
+      .map(view),
   create_calendar_event(environment, args) {
     const { events, account_email } = calendar(environment);
     const event: Event = {
@@ -71,7 +74,10 @@ export const calendars: Record<string, MockTool> = {
     event.start_time = timeText(new_start_time);
     event.end_time = new_end_time
       ? timeText(new_end_time)
-      : new Date(Date.parse(`${event.start_time.replace(' ', 'T')}Z`) + lasts).toISOString().slice(0, 19).replace('T', ' ');
+      : new Date(Date.parse(`${event.start_time.replace(' ', 'T')}Z`) + lasts)
+          .toISOString()
+          .slice(0, 19)
+          .replace('T', ' ');
     tell(environment, event.participants, `Rescheduled: ${event.title}`, event);
     return view(event);
   },

@@ -1,4 +1,4 @@
-import { type Environment, type MockTool, NOW, nextId, text, timeText, ToolError } from './environment.ts';
+import { type Environment, type MockTool, NOW, nextId, ToolError, text, timeText } from './environment.ts';
 
 interface File {
   id_: string;

@@ -1,4 +1,4 @@
-import { type Environment, type MockTool, NOW, nextId, text, texts, timeText, ToolError } from './environment.ts';
+import { type Environment, type MockTool, NOW, nextId, ToolError, text, texts, timeText } from './environment.ts';
 
 export interface Message {
   id_: string;

@@ -36,7 +36,10 @@ export function mockTool(suite: Suite, name: string, readsOnly: boolean): MockTo
 
 /** Whether every tool of the suite is implemented, so that states are states and not lists of calls. */
 export function isImplemented(suite: Suite, name: string): boolean {
-  return Object.hasOwn(known, name) && rests.some(([tools, members]) => Object.hasOwn(tools, name) && members.some((each) => each in suite.environment));
+  return (
+    Object.hasOwn(known, name) &&
+    rests.some(([tools, members]) => Object.hasOwn(tools, name) && members.some((each) => each in suite.environment))
+  );
 }
 
 function recorded(suite: Suite, tool: string, args: Record<string, unknown>): unknown {
