@@ -143,4 +143,22 @@ export const gate: Requirement[] = [
     promise: 'A template may allow tools by effect and domain: one whose effects are not all named is not allowed',
     source: 'docs/how-to/write-policies.md',
   },
+  {
+    id: 'policy.calendars',
+    promise:
+      'Policies may ask for the hours of a place: zones, summer time, windows over midnight and holidays are kept',
+    source: 'docs/how-to/decide-by-time-place-and-ticket.md',
+  },
+  {
+    id: 'policy.tickets',
+    promise:
+      'The state of a ticket is that of its own system, for the agent that it names; what can not be asked about is as none',
+    source: 'docs/how-to/decide-by-time-place-and-ticket.md',
+  },
+  {
+    id: 'network.trusted-proxies',
+    promise:
+      'Where a request comes from is what its connection or a trusted proxy says, and never what a stranger writes',
+    source: 'docs/how-to/decide-by-time-place-and-ticket.md',
+  },
 ];

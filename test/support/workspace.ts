@@ -69,6 +69,7 @@ export async function startWorkspace(
     /** A port for mutual TLS, too. */
     mutualTls?: boolean;
     trustDomain?: string;
+    trustedProxies?: string[];
   } = {},
 ): Promise<Workspace> {
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'gatehouse-'));
@@ -91,6 +92,7 @@ export async function startWorkspace(
         ...(options.clients && { clients: options.clients }),
         ...(options.requireProofNonce && { requireProofNonce: true }),
         ...(options.scimAgents && { scimAgents: true }),
+        ...(options.trustedProxies && { trustedProxies: options.trustedProxies }),
       },
       {
         log: quietLog,

@@ -391,6 +391,69 @@ export const templateManifest = z.strictObject({
   ttlSeconds: z.number().int().min(60).max(86_400).default(3_600),
 });
 
+const timeOfDay = z.string().regex(/^([01][0-9]|2[0-3]):[0-5][0-9]$/, 'a time such as 09:00');
+const weekday = z.enum(['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun']);
+export type Weekday = z.infer<typeof weekday>;
+
+/** When something is open, in the time of a place: `context.calendars` of policies has the names of those that are open now. */
+export const calendarManifest = z.strictObject({
+  kind: z.literal('Calendar'),
+  name,
+  description,
+  /** IANA time zone: Europe/Berlin, America/New_York, UTC. Summer time is taken care of. */
+  zone: z.string().min(1).max(60),
+  /** A window that ends before it begins ends on the next day. */
+  open: z
+    .array(
+      z.strictObject({
+        days: z.array(weekday).min(1).max(7),
+        from: timeOfDay,
+        to: z.union([timeOfDay, z.literal('24:00')]),
+      }),
+    )
+    .min(1)
+    .max(50),
+  /** Days on which no window begins. */
+  holidays: z.array(z.iso.date()).max(1_000).default([]),
+});
+
+/**
+ * Where the tickets and change requests that tasks name are followed up: policies see their state. A ticket that can't be asked about
+ * is as none.
+ */
+export const ticketSystemManifest = z.strictObject({
+  kind: z.literal('TicketSystem'),
+  name,
+  description,
+  /** Beginnings of the ids that are looked up here: `CHG-`. */
+  prefixes: z
+    .array(z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,30}$/))
+    .min(1)
+    .max(20),
+  /** Of one ticket, with `{id}` in its path. Answers JSON. */
+  url: z
+    .string()
+    .max(1_000)
+    .refine((url) => URL.canParse(url) && url.split('{id}').length === 2 && !new URL(url).host.includes('{'), {
+      message: 'an address with {id} once, behind the host',
+    }),
+  /** Name of the stored secret (`gatehouse secrets set`) that is sent as a bearer token, to this address and nowhere else. */
+  secret: name.optional(),
+  /** Members that lead to the state, joined by dots: `fields.status.name`. */
+  state: z.string().min(1).max(200),
+  /**
+   * Members that lead to the agents that the ticket is for: a name or SPIFFE ID, or a list of them. An agent names its ticket itself, so
+   * that without this any agent can name any ticket; with it, one that is for others is as none.
+   */
+  agents: z.string().min(1).max(200).optional(),
+  /** How old an answer may be. */
+  refreshSeconds: z.int().min(5).max(3_600).default(60),
+  /** Where it is not on the public internet. Link-local addresses never. */
+  allowPrivateAddress: z.boolean().default(false),
+  /** PEM certificates to trust for it instead of the system's. */
+  ca: z.string().max(100_000).optional(),
+});
+
 /** Cedar text; in files it stands alone as `NAME.cedar`. */
 export const policyManifest = z.strictObject({ kind: z.literal('Policy'), name, cedar: z.string().max(1_000_000) });
 
@@ -417,6 +480,8 @@ export const manifest = z.discriminatedUnion('kind', [
   toolServerManifest,
   templateManifest,
   policyManifest,
+  calendarManifest,
+  ticketSystemManifest,
   trustDomainManifest,
   roleMappingManifest,
   agentMappingManifest,
@@ -437,6 +502,8 @@ export type ClientManifest = z.infer<typeof clientManifest>;
 export type ToolServerManifest = z.infer<typeof toolServerManifest>;
 export type TemplateManifest = z.infer<typeof templateManifest>;
 export type PolicyManifest = z.infer<typeof policyManifest>;
+export type CalendarManifest = z.infer<typeof calendarManifest>;
+export type TicketSystemManifest = z.infer<typeof ticketSystemManifest>;
 export type TrustDomainManifest = z.infer<typeof trustDomainManifest>;
 export type AgentMappingManifest = z.infer<typeof agentMappingManifest>;
 export type RoleMappingManifest = z.infer<typeof roleMappingManifest>;

@@ -4,7 +4,7 @@ import type { Api, Manifest } from '@gatehouse/protocol';
 import { createApi } from './api/index.ts';
 import { createApprovals } from './approvals/index.ts';
 import { createSecrets } from './credentials/index.ts';
-import { createEnforcement } from './enforcement/index.ts';
+import { createEnforcement, createTickets } from './enforcement/index.ts';
 import { createMcpDoor, createUpstreamAuthorizations, createUpstreams, UpstreamFailure } from './gate/index.ts';
 import { applyWorkspace, createDepartures, endExpiredTasks, type Offboarding, offboard } from './governance/index.ts';
 import {
@@ -31,11 +31,13 @@ import {
   type Listener,
   type ListenOptions,
   type Log,
+  noteClientAddress,
   openIdentityFiles,
   openListener,
   openOwnIdentity,
   Secret,
   systemClock,
+  trustedProxies,
 } from './platform/index.ts';
 import { compilePolicies, type PolicySet } from './policy/index.ts';
 import { createRegistry, type Snapshot } from './registry/index.ts';
@@ -189,16 +191,18 @@ async function openServer(
     log,
     publicUrl: config.publicUrl,
   });
+  const secrets = createSecrets({ storage, sealer, recordChange, clock });
+  const tickets = createTickets({ outbound, openSecret: secrets.open, clock, log });
   const enforcement = createEnforcement({
     registry,
     policies,
+    tickets,
     approvals,
     ledger,
     feed: storage.feed,
     clock,
     log,
   });
-  const secrets = createSecrets({ storage, sealer, recordChange, clock });
   const authorizations = createUpstreamAuthorizations({
     storage,
     registry,
@@ -404,7 +408,9 @@ async function openServer(
     ...(options.consoleDir !== undefined && { consoleDir: options.consoleDir }),
   });
 
+  const proxies = trustedProxies(config.trustedProxies ?? []);
   const serve = (request: IncomingMessage, response: ServerResponse) => {
+    noteClientAddress(request, proxies);
     route(request, response).catch((error) => {
       log.error('a request failed', { method: request.method, path: request.url?.split('?')[0], error });
       if (!response.headersSent) response.writeHead(500, { 'content-type': 'application/problem+json' });

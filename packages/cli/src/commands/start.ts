@@ -28,6 +28,7 @@ interface Options {
   clientHosts?: string[];
   dpopNonces?: boolean;
   scimAgents?: boolean;
+  trustedProxies?: string[];
   /** False: apply nothing to an empty database. */
   workspace?: string | false;
   logLevel: LogLevel;
@@ -63,6 +64,7 @@ export const start: Run<Options> = async ({ options, out }) => {
     },
     requireProofNonce: options.dpopNonces === true,
     scimAgents: options.scimAgents === true,
+    ...(options.trustedProxies && { trustedProxies: options.trustedProxies }),
     ...keyEncryptionOf(options),
     ...(options.rotateKeysAfter !== undefined && {
       rotateKeysAfterDays: toNumber(options.rotateKeysAfter, '--rotate-keys-after', 1, 3_650),

@@ -45,6 +45,10 @@ export function addServerVerbs(program: Command): void {
         'every DPoP proof needs a nonce of this server (RFC 9449 §8): a captured one is worth nothing elsewhere',
       ),
       option(
+        '--trusted-proxies <ranges...>',
+        'addresses or ranges (CIDR) of proxies in front of this server, whose X-Forwarded-For is believed',
+      ),
+      option(
         '--scim-agents',
         'let directories name agents as well (SCIM, draft-wzdk-scim-agent-resource-00), as AgentMapping manifests say',
       ),

@@ -1,6 +1,9 @@
 import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
+import { clientAddress } from '../platform/index.ts';
 
-/** Where the connection comes from; behind a proxy it is the proxy's for everybody. */
-export const addressOf = ({ env }: Context): string | null =>
-  (env as Partial<HttpBindings> | undefined)?.incoming?.socket.remoteAddress ?? null;
+/** Where the request comes from. */
+export function addressOf({ env }: Context): string | null {
+  const request = (env as Partial<HttpBindings> | undefined)?.incoming;
+  return (request && clientAddress(request)) ?? null;
+}

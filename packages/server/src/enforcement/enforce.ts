@@ -3,7 +3,7 @@ import type { Approvals } from '../approvals/index.ts';
 import type { Caller } from '../identity/index.ts';
 import type { Ledger, LedgerEntry } from '../ledger/index.ts';
 import { type Clock, GatehouseError, type Log, newId } from '../platform/index.ts';
-import type { Authority, PolicySet } from '../policy/index.ts';
+import type { Authority, PolicySet, Situation } from '../policy/index.ts';
 import type { Agent, RegisteredTool, Registry, Snapshot } from '../registry/index.ts';
 import type { ChangeFeed, Guard } from '../storage/index.ts';
 import { checkArguments } from './arguments.ts';
@@ -11,6 +11,7 @@ import { createLive } from './live.ts';
 import { recordOf } from './record.ts';
 import { situationOf } from './situation.ts';
 import { findSubject, isRefusal } from './subject.ts';
+import type { Tickets } from './tickets.ts';
 import { type Action, type Dispatch, type Enforcement, NotSent, type Outcome, type Sent } from './types.ts';
 import { authorityOf, type Reason, STALE, whoIsRefused, whyStopped } from './who.ts';
 
@@ -20,6 +21,7 @@ export interface EnforcementDependencies {
   policies(snapshot: Snapshot): PolicySet;
   approvals: Approvals;
   ledger: Ledger;
+  tickets: Tickets;
   feed: Pick<ChangeFeed, 'fresh'>;
   clock: Clock;
   log: Log;
@@ -54,7 +56,8 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
       if (isRefusal(found)) return refuse(action, actionId, found.tool, deny(found, set.version));
 
       // 3 may it
-      const decision = decide(set, authority, action, found);
+      const situation = await situationOf(deps, snapshot, action, found, clock.now());
+      const decision = decide(set, authority, action, found, situation);
       if (decision.effect === 'deny') return refuse(action, actionId, found, decision);
 
       // 4 record and 5 ask: what nobody has to approve is recorded once, with its dispatch
@@ -91,18 +94,19 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
     }
   }
 
-  function decide(set: PolicySet, authority: Authority, action: Action, tool: RegisteredTool): Decision {
+  function decide(
+    set: PolicySet,
+    authority: Authority,
+    action: Action,
+    tool: RegisteredTool,
+    situation: Situation,
+  ): Decision {
     const problem = checkArguments(tool, action.arguments);
     if (problem) {
       const reason = `The arguments do not fit ${tool.ref}: ${problem}. Correct them and call again.`;
       return deny({ code: 'arguments.invalid', reason }, set.version, tool);
     }
-    return set.decide({
-      ...authority,
-      tool,
-      arguments: action.arguments,
-      situation: situationOf(action, tool, clock.now()),
-    });
+    return set.decide({ ...authority, tool, arguments: action.arguments, situation });
   }
 
   async function ask(

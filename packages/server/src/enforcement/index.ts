@@ -1,2 +1,3 @@
 export { createEnforcement, type EnforcementDependencies } from './enforce.ts';
+export { createTickets, type Tickets } from './tickets.ts';
 export * from './types.ts';

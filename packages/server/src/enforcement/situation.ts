@@ -1,8 +1,23 @@
-import { type Situation, unknownSituation } from '../policy/index.ts';
-import type { RegisteredTool } from '../registry/index.ts';
+import { openCalendars, type Situation, unknownSituation } from '../policy/index.ts';
+import type { RegisteredTool, Snapshot } from '../registry/index.ts';
+import type { Tickets } from './tickets.ts';
 import type { Action } from './types.ts';
 
-/** What is known around an action, for policies to look at. */
-export function situationOf(_action: Action, tool: RegisteredTool, now: number): Situation {
-  return unknownSituation(now, tool.labels.roles);
+/** What is known around an action, for policies to look at. From memory, unless a ticket has to be asked about. */
+export async function situationOf(
+  { tickets }: { tickets: Tickets },
+  snapshot: Pick<Snapshot, 'calendars' | 'ticketSystems'>,
+  { caller }: Action,
+  tool: RegisteredTool,
+  now: number,
+): Promise<Situation> {
+  const { ticket, changeRequest } = caller.task;
+  const followed = (id: string | null) => (id === null ? null : tickets.look(snapshot, id, caller.agent));
+  return {
+    ...unknownSituation(now, tool.labels.roles),
+    calendars: openCalendars(snapshot.calendars, now),
+    address: caller.address ?? null,
+    ticket: await followed(ticket),
+    changeRequest: await followed(changeRequest),
+  };
 }

@@ -21,6 +21,8 @@ export interface Caller {
   /** Who handed the task on, nearest first; empty for a task that its agent started itself. */
   chain: ChainLink[];
   tokenId: string;
+  /** Where the request came from; absent or null when that is not known. */
+  address?: string | null;
   /** Thumbprint of the DPoP key, or null: the token is bound to a certificate instead, or its agent is registered as bearer-only. */
   proofKey: string | null;
   /** Milliseconds since the epoch. */

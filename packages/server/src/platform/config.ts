@@ -22,6 +22,8 @@ export interface Config {
     /** Hosts whose client metadata documents are read. Default: any public host. */
     hosts?: string[];
   };
+  /** Addresses or ranges of proxies in front of this server, whose `X-Forwarded-For` is believed. Default: none. */
+  trustedProxies?: string[];
   /** True: every DPoP proof needs a nonce of the replica that it is sent to (RFC 9449 §8). Default false. */
   requireProofNonce?: boolean;
   /** Directories may provision agents as well (SCIM; by a draft, so off unless wanted). */

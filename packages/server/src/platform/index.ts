@@ -1,4 +1,5 @@
 export { type AddressKind, AddressRefused, addressKind, checkAddress, guardedLookup } from './address.ts';
+export { clientAddress, noteClientAddress, trustedProxies } from './client-address.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { type Config, limits } from './config.ts';
 export { connectionLimits } from './connection-limits.ts';
@@ -25,3 +26,4 @@ export {
   type RenewedIdentity,
   type ServerIdentity,
 } from './server-identity.ts';
+export { isTimeZone, type LocalTime, localTime } from './time-zone.ts';

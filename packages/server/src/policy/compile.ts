@@ -1,6 +1,6 @@
 import type { Decision, Task, Tier } from '@gatehouse/protocol';
 import { digestJson } from '../platform/index.ts';
-import type { Agent } from '../registry/index.ts';
+import type { Agent, Snapshot } from '../registry/index.ts';
 import type { Answer } from './cedar/index.ts';
 import { policyLimits } from './cedar/limits.ts';
 import { byTier, handedOnBy, isWhole, narrowest, type Part } from './delegated.ts';
@@ -34,6 +34,7 @@ export const compilePolicies: CompilePolicies = (snapshot, options) => {
   return policySet(
     loadPolicies(snapshot, subjects, { validated: options?.validated ?? false }),
     subjects,
+    snapshot.calendars,
     options?.enginesDiffer ?? (() => undefined),
     options?.officialEngine ?? officialEngine,
   );
@@ -42,6 +43,7 @@ export const compilePolicies: CompilePolicies = (snapshot, options) => {
 function policySet(
   { policies, schema }: LoadedPolicies,
   subjects: ReadonlyMap<string, Subject>,
+  calendars: Snapshot['calendars'],
   enginesDiffer: EnginesDiffer,
   official: OfficialEngine,
 ): PolicySet {
@@ -49,6 +51,7 @@ function policySet(
   const version = digestJson({
     schema,
     policies: Object.fromEntries([...policies].map(([id, { source }]) => [id, source])),
+    calendars: Object.fromEntries(calendars),
   });
   const rules = createRules(policies, subjects.values(), official);
   const named = (ids: readonly string[]) => ids.flatMap((id) => policies.get(id) ?? []);

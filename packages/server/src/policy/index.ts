@@ -1,3 +1,4 @@
+export { isOpen, openCalendars } from './calendars.ts';
 export { nestingProblem } from './cedar/index.ts';
 export { compilePolicies } from './compile.ts';
 export { type Feature, featureSubject, features } from './schema.ts';

@@ -3,7 +3,7 @@ import { effect } from '@gatehouse/protocol';
 import { GatehouseError } from '../platform/index.ts';
 import type { Snapshot } from '../registry/index.ts';
 import { nestingProblem, parsePolicy } from './cedar/index.ts';
-import { argumentReads, isTyped, type Read, situationReads } from './reads.ts';
+import { argumentReads, calendarsNamed, isTyped, type Read, situationReads } from './reads.ts';
 import { buildSchema, type Subject } from './schema.ts';
 import { concerns, isAboutUsers } from './scope.ts';
 import { type AllowPermit, groupPermits, templatePermits } from './templates.ts';
@@ -35,7 +35,7 @@ export interface LoadedPolicies {
  * unless they have been, by the official engine. Throws `policy.invalid`.
  */
 export function loadPolicies(
-  snapshot: Pick<Snapshot, 'templates' | 'groups' | 'policies'>,
+  snapshot: Pick<Snapshot, 'templates' | 'groups' | 'policies' | 'calendars'>,
   subjects: ReadonlyMap<string, Subject>,
   options: { validated: boolean },
 ): LoadedPolicies {
@@ -72,7 +72,7 @@ export function loadPolicies(
         raises: raises(policy.json),
         isAboutUsers: isAboutUsers(policy.json),
       };
-      const problem = blindSpot(loaded, all);
+      const problem = blindSpot(loaded, all) ?? calendarProblem(loaded, snapshot.calendars);
       if (problem) throw invalid(file.name, lineOf(file.cedar, file.cedar.indexOf(policy.source)), problem);
       policies.set(policy.id, loaded);
     }
@@ -110,6 +110,14 @@ function blindSpot({ json, reads }: LoadedPolicy, subjects: Subject[]): string |
     blind &&
     `no tool that it is about has an argument "${blind.path.join('.')}" of a type that policies can compare, so that it would never apply`
   );
+}
+
+/** A name that no calendar has is never open: what is permitted in it never is, what is forbidden outside of it always. */
+function calendarProblem({ json }: LoadedPolicy, calendars: Snapshot['calendars']): string | undefined {
+  const strange = calendarsNamed(json).find((name) => !calendars.has(name));
+  return strange === undefined
+    ? undefined
+    : `there is no calendar "${strange}"; declare one (kind: Calendar), or correct the name`;
 }
 
 const raises = ({ effect, annotations }: PolicyJson) =>

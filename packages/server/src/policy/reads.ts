@@ -28,6 +28,30 @@ export function situationReads(policy: PolicyJson): readonly string[] {
   return read.includes(undefined) ? situationMembers : situationMembers.filter((name) => read.includes(name));
 }
 
+/** Calendars that are asked about by name. */
+export function calendarsNamed(policy: PolicyJson): string[] {
+  const names: string[] = [];
+  const visit = (node: unknown): void => {
+    if (Array.isArray(node)) for (const each of node) visit(each);
+    if (!isJsonObject(node)) return;
+    for (const [operator, operands] of Object.entries(node)) {
+      if (/^contains(All|Any)?$/.test(operator) && isJsonObject(operands) && isCalendars(operands.left))
+        names.push(...literals(operands.right));
+      visit(operands);
+    }
+  };
+  for (const { body } of policy.conditions) visit(body);
+  return names;
+}
+
+const isCalendars = (node: unknown) => contextPath(node)?.path.join('.') === 'calendars';
+
+function literals(node: unknown): string[] {
+  if (!isJsonObject(node)) return [];
+  if (Array.isArray(node.Set)) return node.Set.flatMap(literals);
+  return typeof node.Value === 'string' ? [node.Value] : [];
+}
+
 function contextReads(policy: PolicyJson): Read[] {
   const reads: Read[] = [];
   const visit = (node: unknown): void => {

@@ -215,6 +215,8 @@ async function followUp(
   switch (manifest.kind) {
     case 'Policy':
     case 'Template':
+    case 'Calendar':
+    case 'TicketSystem':
       raise(changes, 'policy');
       return;
     case 'Person':

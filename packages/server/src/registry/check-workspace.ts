@@ -7,7 +7,7 @@ import {
   type TemplateManifest,
   type ToolServerManifest,
 } from '@gatehouse/protocol';
-import { GatehouseError } from '../platform/index.ts';
+import { GatehouseError, isTimeZone } from '../platform/index.ts';
 import { keyProblem, thumbprint } from './keys.ts';
 import { skeleton } from './look-alikes.ts';
 import { keyOf, nameOf, type ObjectManifest } from './objects.ts';
@@ -78,6 +78,20 @@ function checkObject({ objects, trustDomain }: Workspace, manifest: ObjectManife
       ];
     case 'Group':
       return checkGroup(objects, manifest);
+    case 'Calendar':
+      return isTimeZone(manifest.zone)
+        ? []
+        : [problem('zone', `"${manifest.zone}" is no time zone: give one such as Europe/Berlin or UTC.`)];
+    case 'TicketSystem':
+      return manifest.prefixes.flatMap((prefix, at) =>
+        [...objects.values()].flatMap((other) =>
+          other.kind === 'TicketSystem' &&
+          other.name !== manifest.name &&
+          other.prefixes.some((each) => each.startsWith(prefix) || prefix.startsWith(each))
+            ? [problem(`prefixes[${at}]`, `"${prefix}" is looked up in "${other.name}" as well; one alone decides.`)]
+            : [],
+        ),
+      );
     case 'ToolServer':
       return [
         ...manifest.environments.flatMap((environment, at) =>

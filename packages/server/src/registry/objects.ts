@@ -15,6 +15,8 @@ export const kindOrder: Manifest['kind'][] = [
   'AgentMapping',
   'IdentityProvider',
   'ControlPolicy',
+  'Calendar',
+  'TicketSystem',
   'ToolServer',
   'Template',
   'Group',

@@ -3,6 +3,7 @@ import type {
   AgentMappingManifest,
   ArgumentRole,
   BlueprintManifest,
+  CalendarManifest,
   ClientManifest,
   ControlPolicyManifest,
   Effect,
@@ -20,6 +21,7 @@ import type {
   Task,
   TaskDetails,
   TemplateManifest,
+  TicketSystemManifest,
   Tier,
   ToolServerManifest,
   Trust,
@@ -153,6 +155,8 @@ export interface Snapshot {
   readonly servers: ReadonlyMap<string, RegisteredServer>;
   readonly templates: ReadonlyMap<string, TemplateManifest>;
   readonly policies: ReadonlyMap<string, PolicyManifest>;
+  readonly calendars: ReadonlyMap<string, CalendarManifest>;
+  readonly ticketSystems: ReadonlyMap<string, TicketSystemManifest>;
   readonly trustDomains: ReadonlyMap<string, TrustDomainManifest>;
   readonly trustRules: ReadonlyMap<string, TrustRuleManifest>;
   /** As declared; `workload` has what was done to one since. */

@@ -1,10 +1,10 @@
 import { type ActionRecord, type ManifestInput, manifest, TASK_DETAILS_TYPE } from '@gatehouse/protocol';
 import { createApprovals } from '../../approvals/index.ts';
 import { type House, openHouse } from '../../identity/people/testing/house.ts';
-import type { JsonObject } from '../../platform/index.ts';
+import { createOutbound, type JsonObject, Secret } from '../../platform/index.ts';
 import { compilePolicies } from '../../policy/index.ts';
 import type { ServedDefinition } from '../../registry/index.ts';
-import { type Action, createEnforcement, type Sent } from '../index.ts';
+import { type Action, createEnforcement, createTickets, type Sent } from '../index.ts';
 
 export const AGENT = 'agent-support-prod';
 
@@ -63,6 +63,7 @@ export async function openRoom({ follow = true, afterAppend = () => {} } = {}) {
         return written;
       },
     },
+    tickets: createTickets({ outbound: createOutbound(), openSecret: async () => new Secret(''), clock, log }),
     clock,
     log,
     feed: { fresh: () => fresh && (!follow || storage.feed.fresh()) },

@@ -4,6 +4,7 @@ import type { Enforcement } from '../../enforcement/index.ts';
 import { type Caller, nobody, type Peers, type Tokens, type TxnTokens } from '../../identity/index.ts';
 import {
   type Clock,
+  clientAddress,
   GatehouseError,
   type Json,
   type JsonObject,
@@ -178,13 +179,14 @@ export function createMcpDoor(deps: McpDoorDependencies): McpDoor {
     try {
       if (new URLSearchParams(query).has('access_token'))
         throw new GatehouseError('bad-request', 'token.in-query', 'A token belongs in the Authorization header.');
-      const caller = await deps.tokens.authenticate({
+      const authenticated = await deps.tokens.authenticate({
         authorization: request.headers.authorization,
         dpop: single(request.headers.dpop),
         method: request.method ?? '',
         url: address.urlOf(request, path),
         peer: (await deps.peers?.of(request)) ?? nobody,
       });
+      const caller: Caller = { ...authenticated, address: clientAddress(request) ?? null };
       const view = viewOf(server);
       if (!view || (view.server !== null && !catalogue.server(caller, view.server)))
         return sendError(response, 404, codes.invalidRequest, 'There is no such tool server in this environment.');

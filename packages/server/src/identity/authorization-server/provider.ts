@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { type CanBePromise, type JsonValue, Provider, type TokenEndpointGrantContext } from 'oidc-provider';
-import { limits, type Outbound } from '../../platform/index.ts';
+import { clientAddress, limits, type Outbound } from '../../platform/index.ts';
 import type { Peers } from '../client-certificate/peers.ts';
 import { ID_JAG_TYPE } from '../delegation/company-tokens.ts';
 import type { TokenReader } from '../tokens/authenticate.ts';
@@ -88,7 +88,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
       // Who asks, for the page: where the connection comes from, whatever headers say, and what the client calls itself.
       deviceFlow: {
         enabled: true,
-        deviceInfo: (ctx) => ({ ip: ctx.req.socket.remoteAddress, ua: ctx.get('user-agent').slice(0, 300) }),
+        deviceInfo: (ctx) => ({ ip: clientAddress(ctx.req), ua: ctx.get('user-agent').slice(0, 300) }),
       },
       ciba: backchannelFeature(dependencies),
       clientIdMetadataDocument: clientMetadataFeature(dependencies.clientMetadata),

@@ -1,7 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Enrolled, enrolBody, outsideProof, type Task, taskDetails } from '@gatehouse/protocol';
 import { z } from 'zod';
-import { GatehouseError, isJsonObject, limits, parseStrictJson, retryAfter, toProblem } from '../../platform/index.ts';
+import {
+  clientAddress,
+  GatehouseError,
+  isJsonObject,
+  limits,
+  parseStrictJson,
+  retryAfter,
+  toProblem,
+} from '../../platform/index.ts';
 import type { DatabaseTransaction } from '../../storage/index.ts';
 import { type NoteRefusal, noteRefused } from '../refusals.ts';
 import { CredentialError } from '../tokens/credential-error.ts';
@@ -52,7 +60,7 @@ async function enrol(deps: DoorDependencies, request: IncomingMessage, body: unk
   let how: string[];
   let use: (transaction: DatabaseTransaction, key: string) => Promise<void>;
   if ('join_token' in given) {
-    const address = request.socket.remoteAddress ?? '';
+    const address = clientAddress(request) ?? '';
     const token = await agentOfJoinToken({ storage, clock }, given.join_token, address);
     [credential, agentName, by] = [given.join_token, token.agent, `join-token:${token.id}`];
     how = [`by join token ${token.id}, from ${address}`];
@@ -60,7 +68,7 @@ async function enrol(deps: DoorDependencies, request: IncomingMessage, body: unk
   } else {
     const vouched = await federation.vouch(
       'token' in given ? { token: given.token } : { aws: given.aws },
-      request.socket.remoteAddress,
+      clientAddress(request),
     );
     [credential, agentName, by] = [vouched.credential, vouched.rule.agent, `trust-rule:${vouched.rule.name}`];
     how = [`by trust rule ${vouched.rule.name} (${vouched.rule.issuer.type})`, `proven: ${vouched.source}`];

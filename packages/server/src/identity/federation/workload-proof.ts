@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { OutsideProof } from '@gatehouse/protocol';
-import { type Clock, GatehouseError } from '../../platform/index.ts';
+import { type Clock, clientAddress, GatehouseError } from '../../platform/index.ts';
 import type { Registry, Workload } from '../../registry/index.ts';
 import type { DatabaseTransaction, Guard } from '../../storage/index.ts';
 import { useAssertionWithin } from '../authorization-server/used-assertions.ts';
@@ -61,7 +61,7 @@ export function createWorkloadProofs(deps: Dependencies): ProveWorkload {
 
   const byRule: ProveWorkload = async (request, path, proof) => {
     const { fences, trustRules } = registry.snapshot();
-    const vouched = await federation.vouch(proof as OutsideProof, request.socket.remoteAddress);
+    const vouched = await federation.vouch(proof as OutsideProof, clientAddress(request));
     const { workload: name, name: rule } = vouched.rule;
     if (name === undefined) throw ofAnAgent();
     const key = request.headers.dpop === undefined ? '' : provenKey(deps, request, path, vouched.credential).thumbprint;

@@ -110,6 +110,8 @@ export function shopWorkspace(
     trustDomains: new Map(),
     directory: new Map(),
     roleMappings: new Map(),
+    calendars: new Map(),
+    ticketSystems: new Map(),
     agentMappings: new Map(),
     identityProviders: new Map(),
     resourceServers: new Map(),

@@ -130,6 +130,8 @@ export function createTestRegistry(manifests: z.input<typeof toolServerManifest>
       people: new Map(),
       directory: new Map(),
       roleMappings: new Map(),
+      calendars: new Map(),
+      ticketSystems: new Map(),
       agentMappings: new Map(),
       identityProviders: new Map(),
       controlPolicies: new Map(),
