@@ -46,6 +46,8 @@ const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
   upstream_demands: 'keep',
   upstream_clients: 'keep',
   upstream_connects: 'empty',
+  budget_counters: 'keep',
+  budget_spends: 'keep',
   idempotency_keys: 'empty',
   issuer_keys: 'keep',
   trust_rule_uses: 'keep',

@@ -1,4 +1,18 @@
 export {
+  type Amounts,
+  advance,
+  BUCKETS,
+  type CounterSpend,
+  type CounterWindow,
+  type Limited,
+  type OverBudget,
+  parseState,
+  type Settle,
+  type Spend,
+  usedOf,
+  wouldBeOver,
+} from './counters.ts';
+export {
   createRewrapper,
   defaultKeyFile,
   type HeldKey,

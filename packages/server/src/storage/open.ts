@@ -155,6 +155,7 @@ function createStorage(backend: Backend, feed: LocalFeed, log: Log): Storage {
       return { size: await writer.open(id) };
     },
     async appendWithin(transaction, unit) {
+      if (unit.spend || unit.settle) throw new Error('budgets are counted by append alone');
       const context = contextOf(transaction);
       const { log: id, next } = await writer.place();
       const first = context.next ?? next;

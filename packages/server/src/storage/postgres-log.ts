@@ -3,15 +3,9 @@ import pg from 'pg';
 import { GatehouseError, type Log } from '../platform/index.ts';
 import { CommitInDoubt, failureKind, unavailable } from './errors.ts';
 import { clientConfig, prepareSession } from './postgres-connection.ts';
-import {
-  decideUnits,
-  LOCKS,
-  lockNumber,
-  readFences,
-  type Statement,
-  shareFences,
-  toVersions,
-} from './postgres-units.ts';
+import { type ReadCounters, readCounters } from './postgres-counters.ts';
+import { LOCKS, lockNumber, type Statement } from './postgres-locks.ts';
+import { decideUnits, readFences, shareFences, toVersions } from './postgres-units.ts';
 import type { LogUnit, LogUnitResult } from './storage.ts';
 import type { LogSink } from './writer.ts';
 
@@ -102,11 +96,12 @@ export function createPostgresLog(url: string, log: Log): PostgresLog {
     const run = async (statement: Statement) => (await client.query(statement)).rows;
     try {
       const fences = readFences(units);
-      const answers = fences
-        ? await flight(client, ['begin', shareFences(units), fences])
-        : await flight(client, ['begin']);
-      const versions = toVersions(fences ? (answers.at(-1)?.rows ?? []) : []);
-      const { results, inserts } = await decideUnits(run, id, first, units, versions);
+      const counters = readCounters(units);
+      const answers = await flight(client, ['begin', shareFences(units), fences, ...counters]);
+      const [counterRows, spends] = counters.length > 0 ? answers.slice(-2) : [];
+      const read = { counters: counterRows?.rows ?? [], spends: spends?.rows ?? [] } as ReadCounters;
+      const versions = toVersions(fences ? (answers[2]?.rows ?? []) : []);
+      const { results, inserts } = await decideUnits(run, id, first, units, versions, read);
       try {
         await flight(client, [...inserts, 'commit']);
       } catch (error) {

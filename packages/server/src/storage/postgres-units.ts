@@ -1,24 +1,9 @@
+import { openBook, type ReadCounters, writeBook } from './postgres-counters.ts';
+import { LOCKS, lockNumber, type Run, type Statement } from './postgres-locks.ts';
 import type { LogUnit, LogUnitResult } from './storage.ts';
-
-/** A statement with its parameters; a name has the server keep its plan. */
-export interface Statement {
-  name: string;
-  text: string;
-  values: unknown[];
-}
-export type Run = (statement: Statement) => Promise<Record<string, unknown>[]>;
-
-/** Spaces of advisory locks (the first of two keys), so that ours don't meet another application's by accident. */
-export const LOCKS = { fence: 0x6761_0001, feed: 0x6761_0002, log: 0x6761_0003 };
 
 /** Fences share this many locks: a batch never holds more, however many fences it relies on, and the server has room for few. */
 const FENCE_SLOTS = 512;
-
-export function lockNumber(name: string): number {
-  let hash = 0x811c9dc5;
-  for (let at = 0; at < name.length; at++) hash = Math.imul(hash ^ name.charCodeAt(at), 0x01000193);
-  return hash | 0;
-}
 
 const fenceSlot = (key: string) => (lockNumber(key) >>> 0) % FENCE_SLOTS;
 
@@ -56,50 +41,65 @@ export function toVersions(rows: Record<string, unknown>[]): Map<string, number>
   return new Map(rows.map((row) => [row.key as string, row.version as number]));
 }
 
-/** Consumes what can be consumed and places the records; gives the results and the statements that are left to run. */
+/** Decides unit by unit, in their order; gives the results and the statements that are left to run. */
 export async function decideUnits(
   run: Run,
   log: string,
   first: number,
   units: LogUnit[],
   versions: ReadonlyMap<string, number>,
+  read: ReadCounters,
 ): Promise<{ results: LogUnitResult[]; inserts: Statement[] }> {
-  const broken = units.map((unit) => unit.guards.find((guard) => (versions.get(guard.key) ?? 0) !== guard.version));
-  const consumed = await consumeApprovals(
+  const brokenGuard = (unit: LogUnit) => unit.guards.find((guard) => (versions.get(guard.key) ?? 0) !== guard.version);
+  const consumable = await holdApprovals(
     run,
-    units.filter((_, index) => !broken[index]),
+    units.filter((unit) => !brokenGuard(unit)),
   );
+  const book = openBook(read);
   const written: { unit: LogUnit; sequences: number[] }[] = [];
   let sequence = first;
-  const results = units.map((unit, index): LogUnitResult => {
-    const guard = broken[index];
+  const results = units.map((unit): LogUnitResult => {
+    const guard = brokenGuard(unit);
     if (guard) return { ok: false, failed: 'guard', key: guard.key };
-    if (unit.consumeApproval && !consumed.has(unit)) return { ok: false, failed: 'approval' };
+    const over = unit.spend && book.judge(unit.spend);
+    if (over) return { ok: false, failed: 'budget', over };
+    if (unit.consumeApproval && !consumable.delete(unit.consumeApproval.id)) return { ok: false, failed: 'approval' };
+    if (unit.spend) book.take(unit.spend);
+    if (unit.settle) book.settle(unit.settle);
     const sequences = unit.records.map(() => sequence++);
     written.push({ unit, sequences });
     return { ok: true, sequences };
   });
-  return { results, inserts: [insertRecords(log, written), insertBodies(written)].filter((s) => s !== undefined) };
+  const inserts = [consumeApprovals(written), insertRecords(log, written), insertBodies(written), ...writeBook(book)];
+  return { results, inserts: inserts.filter((statement) => statement !== undefined) };
 }
 
-async function consumeApprovals(run: Run, units: LogUnit[]): Promise<Set<LogUnit>> {
-  // Two units of one batch that want the same approval: the one that came first is the only one to try.
-  const wanted = new Map<string, LogUnit>();
-  for (const unit of units) {
-    const id = unit.consumeApproval?.id;
-    if (id !== undefined && !wanted.has(id)) wanted.set(id, unit);
-  }
-  if (wanted.size === 0) return new Set();
-  const wishes = [...wanted.values()].map((unit) => unit.consumeApproval);
+/** Which of the wanted approvals can be consumed, now and until this transaction ends. */
+async function holdApprovals(run: Run, units: LogUnit[]): Promise<Set<string>> {
+  const wishes = units.flatMap(({ consumeApproval }) => consumeApproval ?? []);
+  if (wishes.length === 0) return new Set();
   const rows = await run({
+    name: 'hold-approvals',
+    text: `select id from approvals
+           where state = 'approved'
+             and exists (select from unnest($1::text[], $2::bigint[]) as wish (id, at)
+                         where wish.id = approvals.id and approvals.expires_at > wish.at)
+             and id = any($1::text[])
+           for update`,
+    values: [wishes.map(({ id }) => id), wishes.map(({ now }) => now)],
+  });
+  return new Set(rows.map(({ id }) => id as string));
+}
+
+function consumeApprovals(written: { unit: LogUnit }[]): Statement | undefined {
+  const wishes = written.flatMap(({ unit }) => unit.consumeApproval ?? []);
+  if (wishes.length === 0) return undefined;
+  return {
     name: 'consume-approvals',
     text: `update approvals set state = 'consumed', consumed_by = wish.action_id
-           from unnest($1::text[], $2::text[], $3::bigint[]) as wish (id, action_id, at)
-           where approvals.id = wish.id and approvals.state = 'approved' and approvals.expires_at > wish.at
-           returning approvals.id`,
-    values: [wishes.map((wish) => wish?.id), wishes.map((wish) => wish?.actionId), wishes.map((wish) => wish?.now)],
-  });
-  return new Set(rows.flatMap((row) => wanted.get(row.id as string) ?? []));
+           from unnest($1::text[], $2::text[]) as wish (id, action_id) where approvals.id = wish.id`,
+    values: [wishes.map(({ id }) => id), wishes.map(({ actionId }) => actionId)],
+  };
 }
 
 function insertRecords(log: string, written: { unit: LogUnit; sequences: number[] }[]): Statement | undefined {

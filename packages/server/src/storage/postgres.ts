@@ -3,10 +3,12 @@ import { GatehouseError, type Log } from '../platform/index.ts';
 import type { Backend } from './backend.ts';
 import { migrate } from './migrate.ts';
 import { createPool, RESTORE_MARK } from './postgres-connection.ts';
+import { NO_COUNTERS } from './postgres-counters.ts';
 import { postgresDialect } from './postgres-dialect.ts';
+import { LOCKS, type Run, type Statement } from './postgres-locks.ts';
 import { createPostgresLog } from './postgres-log.ts';
 import { CHANNEL, createSignals } from './postgres-signals.ts';
-import { decideUnits, holdFences, LOCKS, type Run, type Statement, shareFences } from './postgres-units.ts';
+import { decideUnits, holdFences, shareFences } from './postgres-units.ts';
 import type { Tables } from './schema.ts';
 import type { DatabaseTransaction } from './storage.ts';
 import { createWriter } from './writer.ts';
@@ -42,7 +44,7 @@ export async function openPostgres(url: string, log: Log, restoring = false): Pr
       if (share) await run(share);
       // Read beside the transaction, whose snapshot may be older than the lock.
       const versions = new Map([...(await postgresLog.fences(id, [unit])), ...bumped]);
-      const { results, inserts } = await decideUnits(run, id, first, [unit], versions);
+      const { results, inserts } = await decideUnits(run, id, first, [unit], versions, NO_COUNTERS);
       for (const insert of inserts) await run(insert);
       const [result] = results;
       if (!result) throw new Error('a unit without a result');

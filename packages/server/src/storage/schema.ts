@@ -359,6 +359,26 @@ export interface Tables {
   };
   /** Authorization requests that wait for a browser to come back. */
   upstream_connects: { state_digest: string; sealed: Uint8Array; expires_at: number };
+  /** What is used of budgets: one row for each thing that a budget counts for. `state` is a CounterState, `used` in thousandths of the limit. */
+  budget_counters: {
+    id: string;
+    budget: string;
+    label: string;
+    state: string;
+    used: number;
+    updated_at: number;
+    expires_at: number;
+  };
+  /** What calls that run have counted, so that it can be given back once. */
+  budget_spends: {
+    action_id: string;
+    counter: string;
+    bucket: number;
+    count: number;
+    items: number;
+    sum: number;
+    expires_at: number;
+  };
   /** Answers to requests that may be sent again. */
   idempotency_keys: { key: string; caller: string; digest: string; answer: string; expires_at: number };
   /** Key sets of outside issuers as last fetched, so that a restart during an issuer's outage is survived. */

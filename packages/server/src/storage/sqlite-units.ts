@@ -1,4 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { createSqliteCounters } from './sqlite-counters.ts';
 import type { LogUnit, LogUnitResult } from './storage.ts';
 
 /** Writes units inside the transaction that is open on `database`. */
@@ -6,6 +7,7 @@ export type WriteUnits = (log: string, first: number, units: LogUnit[]) => LogUn
 
 export function createUnitWriter(database: DatabaseSync): WriteUnits {
   let statements: ReturnType<typeof prepareStatements> | undefined;
+  const counters = createSqliteCounters(database);
 
   return (log, first, units) => {
     // Prepared at first use: the tables are made by the migrations, after this thread has started.
@@ -20,14 +22,19 @@ export function createUnitWriter(database: DatabaseSync): WriteUnits {
       return read;
     };
 
+    const book = counters.open();
     let sequence = first;
-    return units.map((unit): LogUnitResult => {
+    const results = units.map((unit): LogUnitResult => {
       const broken = unit.guards.find((guard) => version(guard.key) !== guard.version);
       if (broken) return { ok: false, failed: 'guard', key: broken.key };
+      const over = unit.spend && book.judge(unit.spend);
+      if (over) return { ok: false, failed: 'budget', over };
       if (unit.consumeApproval) {
         const { id, actionId, now } = unit.consumeApproval;
         if (Number(consumeApproval.run(actionId, id, now).changes) !== 1) return { ok: false, failed: 'approval' };
       }
+      if (unit.spend) book.take(unit.spend);
+      if (unit.settle) book.settle(unit.settle);
       const sequences: number[] = [];
       for (const r of unit.records) {
         // biome-ignore format: the order of the columns, in one glance
@@ -38,6 +45,8 @@ export function createUnitWriter(database: DatabaseSync): WriteUnits {
       for (const body of unit.bodies) insertBody.run(body.actionId, body.kind, body.salt, body.body, body.at);
       return { ok: true, sequences };
     });
+    counters.write(book);
+    return results;
   };
 }
 

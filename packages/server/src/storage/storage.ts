@@ -1,4 +1,5 @@
 import type { Kysely, Transaction } from 'kysely';
+import type { OverBudget, Settle, Spend } from './counters.ts';
 import type { Tables } from './schema.ts';
 
 export type Database = Kysely<Tables>;
@@ -60,13 +61,17 @@ export interface BodyRow {
 }
 
 /**
- * One all-or-nothing write of the hot path: if every guard holds and the approval can be consumed, the records and bodies are
- * written; else nothing of this unit is. Units of many calls share one transaction and one fsync.
+ * One all-or-nothing write of the hot path: if every guard holds, the approval can be consumed and no budget is passed, the records and
+ * bodies are written; else nothing of this unit is. Units of many calls share one transaction and one fsync.
  */
 export interface LogUnit {
   guards: Guard[];
   /** Approval to move from `approved` (and not expired at `now`) to `consumed` by this action. */
   consumeApproval?: { id: string; actionId: string; now: number };
+  /** What the call counts on its budgets. */
+  spend?: Spend;
+  /** The call that counted has ended. */
+  settle?: Settle;
   records: RecordRow[];
   bodies: BodyRow[];
 }
@@ -74,7 +79,8 @@ export interface LogUnit {
 export type LogUnitResult =
   | { ok: true; sequences: number[] }
   | { ok: false; failed: 'guard'; key: string }
-  | { ok: false; failed: 'approval' };
+  | { ok: false; failed: 'approval' }
+  | { ok: false; failed: 'budget'; over: OverBudget };
 
 /** An administrative change, to be recorded in the transaction that makes it (law 1). */
 export interface AdministrativeChange {
