@@ -1,4 +1,5 @@
 import { agents } from './agents.ts';
+import { budgets } from './budgets.ts';
 import { delegation } from './delegation.ts';
 import { federation } from './federation.ts';
 import { gate } from './gate.ts';
@@ -11,6 +12,7 @@ import { trustDomain } from './trust-domain.ts';
 
 export const requirements: Requirement[] = [
   ...agents,
+  ...budgets,
   ...delegation,
   ...federation,
   ...gate,

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { addAgentVerbs } from './tree/agents.ts';
 import { addApprovalVerbs } from './tree/approvals.ts';
 import { addBackupVerbs } from './tree/backup.ts';
+import { addBudgetVerbs } from './tree/budgets.ts';
 import { addDelegationVerbs } from './tree/delegations.ts';
 import { addKeyVerbs } from './tree/keys.ts';
 import { addLogVerbs } from './tree/log.ts';
@@ -37,6 +38,7 @@ export function createProgram(): Command {
   addWorkspaceVerbs(program);
   addUpstreamVerbs(program);
   addApprovalVerbs(program);
+  addBudgetVerbs(program);
   addDelegationVerbs(program);
   addLogVerbs(program);
   addTrustDomainVerbs(program);

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { AgentIdentityApi } from './agent-identity.ts';
 import type { Approval } from './approvals.ts';
 import type { BackupApi } from './backup.ts';
+import type { BudgetDetail, BudgetView } from './budgets.ts';
 import type { BulkApi } from './bulk.ts';
 import type { ConfirmationRoutes } from './confirmations.ts';
 import type { ConsentRoutes } from './consents.ts';
@@ -242,6 +243,8 @@ export interface Api
   'POST /plan': { changes: PlanChange[] };
   'POST /apply': { changes: PlanChange[]; problems: { server: string; problem: string }[] };
   'GET /export': { manifests: unknown[] };
+  'GET /budgets': Page<BudgetView>;
+  'GET /budgets/:name': BudgetDetail;
   'GET /approvals': Page<Approval>;
   'GET /approvals/:id': Approval;
   'POST /approvals/:id/options': { options: unknown };

@@ -63,6 +63,8 @@ export const budgetLimit = z
   })
   .refine((limit) => Object.keys(limit).length > 0, { message: 'give `count`, `items`, `sum` or `concurrent`' });
 
+export type BudgetLimit = z.infer<typeof budgetLimit>;
+
 /**
  * How much agents may do with some tools: calls, items and sums in a window, and calls at the same time. It holds across replicas, and a
  * call counts on every budget that covers it.
@@ -124,6 +126,6 @@ export interface BudgetCounter {
 export interface BudgetDetail extends BudgetView {
   manifest: BudgetManifest;
   /** The fullest first. */
-  top: BudgetCounter[];
+  items: BudgetCounter[];
   cursor: string | null;
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { budgetManifest } from './budgets.ts';
 import { trustRuleManifest, workloadManifest } from './federation.ts';
 import {
   argumentRole,
@@ -482,6 +483,7 @@ export const manifest = z.discriminatedUnion('kind', [
   policyManifest,
   calendarManifest,
   ticketSystemManifest,
+  budgetManifest,
   trustDomainManifest,
   roleMappingManifest,
   agentMappingManifest,

@@ -4,7 +4,7 @@ import type { Api, Manifest } from '@gatehouse/protocol';
 import { createApi } from './api/index.ts';
 import { createApprovals } from './approvals/index.ts';
 import { createSecrets } from './credentials/index.ts';
-import { createEnforcement, createTickets } from './enforcement/index.ts';
+import { checkBudgets, createBudgets, createEnforcement, createTickets } from './enforcement/index.ts';
 import { createMcpDoor, createUpstreamAuthorizations, createUpstreams, UpstreamFailure } from './gate/index.ts';
 import { applyWorkspace, createDepartures, endExpiredTasks, type Offboarding, offboard } from './governance/index.ts';
 import {
@@ -136,6 +136,7 @@ async function openServer(
     log,
     validate: (snapshot) => {
       compilePolicies(snapshot);
+      checkBudgets(snapshot);
       api.checkPolicies(snapshot);
     },
   });
@@ -193,8 +194,10 @@ async function openServer(
   });
   const secrets = createSecrets({ storage, sealer, recordChange, clock });
   const tickets = createTickets({ outbound, openSecret: secrets.open, clock, log });
+  const budgets = createBudgets({ storage, registry, clock });
   const enforcement = createEnforcement({
     registry,
+    budgets,
     policies,
     tickets,
     approvals,
@@ -372,6 +375,7 @@ async function openServer(
   every(5_000, 'expired approvals could not be closed', () => approvals.expire());
   every(10_000, 'the trust domain could not be looked after', () => identity.trustDomain.tick());
   every(60_000, 'sign-ins under way could not be removed', () => companySignIn.sweep());
+  every(60_000, 'what no budget counts any more could not be removed', () => budgets.sweep());
   every(60_000, 'signing keys could not be looked after', () => identity.keyInventory.rotateDue(clock.now()));
   every(60_000, 'codes and requests that have run out could not be removed', () => identity.sweep());
   every(60_000, 'sessions and links that have run out could not be removed', () => people.sweep());
@@ -392,6 +396,7 @@ async function openServer(
     approvals,
     ledger,
     enforcement,
+    budgets,
     upstreams,
     authorizations,
     secrets,

@@ -1,7 +1,7 @@
 import type { OffboardResult } from '@gatehouse/protocol';
 import type { Approvals } from '../approvals/index.ts';
 import type { Secrets } from '../credentials/index.ts';
-import type { Enforcement } from '../enforcement/index.ts';
+import type { Budgets, Enforcement } from '../enforcement/index.ts';
 import type { UpstreamAuthorizations, Upstreams } from '../gate/index.ts';
 import type { Offboarding } from '../governance/index.ts';
 import type {
@@ -37,6 +37,7 @@ export interface ApiDependencies {
   delegations: Delegations;
   ledger: Ledger;
   enforcement: Enforcement;
+  budgets: Budgets;
   upstreams: Upstreams;
   authorizations: UpstreamAuthorizations;
   secrets: Secrets;

@@ -25,6 +25,7 @@ import { agentIdentityRoutes } from './routes/agent-identity.ts';
 import { agentRoutes } from './routes/agents.ts';
 import { approvalRoutes } from './routes/approvals.ts';
 import { backupRoutes } from './routes/backup.ts';
+import { budgetRoutes } from './routes/budgets.ts';
 import { bulkRoutes } from './routes/bulk.ts';
 import { companySignInRoutes } from './routes/company-sign-in.ts';
 import { confirmationRoutes } from './routes/confirmations.ts';
@@ -58,6 +59,7 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
       confirmationRoutes,
       agentRoutes,
       agentIdentityRoutes,
+      budgetRoutes,
       bulkRoutes,
       federationRoutes,
       workspaceRoutes,

@@ -5,8 +5,9 @@ import type { Ledger, LedgerEntry } from '../ledger/index.ts';
 import { type Clock, GatehouseError, type Log, newId } from '../platform/index.ts';
 import type { Authority, PolicySet, Situation } from '../policy/index.ts';
 import type { Agent, RegisteredTool, Registry, Snapshot } from '../registry/index.ts';
-import type { ChangeFeed, Guard } from '../storage/index.ts';
+import type { ChangeFeed, Guard, OverBudget } from '../storage/index.ts';
 import { checkArguments } from './arguments.ts';
+import { type Budgets, beyond, counted, settleOf, spendOf, type Wanted, wantedOf } from './budgets/index.ts';
 import { createLive } from './live.ts';
 import { recordOf } from './record.ts';
 import { situationOf } from './situation.ts';
@@ -20,6 +21,7 @@ export interface EnforcementDependencies {
   /** The set compiled from exactly this snapshot: a dispatch is fenced on the version that its decision was made with. */
   policies(snapshot: Snapshot): PolicySet;
   approvals: Approvals;
+  budgets: Pick<Budgets, 'over'>;
   ledger: Ledger;
   tickets: Tickets;
   feed: Pick<ChangeFeed, 'fresh'>;
@@ -41,6 +43,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
 
   async function enforce(action: Action, send: (dispatch: Dispatch) => Promise<Sent>): Promise<Outcome> {
     let actionId = action.actionId ?? newId('act', clock.now());
+    let over: OverBudget | undefined;
     for (let attempt = 1; ; attempt++) {
       const snapshot = registry.snapshot();
       const set = deps.policies(snapshot);
@@ -57,7 +60,12 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
 
       // 3 may it
       const situation = await situationOf(deps, snapshot, action, found, clock.now());
-      const decision = decide(set, authority, action, found, situation);
+      let decision = decide(set, authority, action, found, situation);
+      if (decision.effect === 'deny') return refuse(action, actionId, found, decision);
+      const wanted = wantedOf(snapshot, action, found, actionId, clock.now());
+      if (wanted && 'code' in wanted) return refuse(action, actionId, found, deny(wanted, set.version, found));
+      if (wanted && decision.effect === 'needs-approval') over ??= await deps.budgets.over(wanted.spend);
+      if (wanted) decision = over ? beyond(decision, wanted, over) : counted(decision, wanted);
       if (decision.effect === 'deny') return refuse(action, actionId, found, decision);
 
       // 4 record and 5 ask: what nobody has to approve is recorded once, with its dispatch
@@ -82,12 +90,19 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
           {
             guards: guardsOf(snapshot, action, found),
             ...(approval && { consumeApproval: { id: approval.id, actionId } }),
+            ...(wanted && { spend: spendOf(wanted, actionId, approval !== undefined) }),
           },
         );
         if (approval && (written.ok || written.failed === 'approval')) approvals.noteConsumed(approval.id);
-        if (written.ok) return await sendAndRecord(action, actionId, found, decision, approval, flight.signal, send);
+        if (written.ok)
+          return await sendAndRecord(action, actionId, found, decision, approval, wanted, flight.signal, send);
+        over = written.failed === 'budget' ? written.over : undefined;
       } finally {
         flight.end();
+      }
+      if (wanted && over) {
+        const refusedNow = beyond(decision, wanted, over);
+        if (refusedNow.effect === 'deny') return refuse(action, actionId, found, refusedNow);
       }
       if (attempt === MAX_ATTEMPTS) return refuse(action, actionId, found, deny(STALE, decision.policyVersion));
       await feedCaughtUp();
@@ -172,21 +187,27 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
     tool: RegisteredTool,
     decision: Decision,
     approval: Approval | undefined,
+    wanted: Wanted | null,
     signal: AbortSignal,
     send: (dispatch: Dispatch) => Promise<Sent>,
   ): Promise<Outcome> {
     const outcome = (
       result: 'success' | 'failure' | 'unknown',
       more: Partial<LedgerEntry & { detail: string; changes: string[] }>,
-    ) =>
+      isSent = true,
+    ) => {
+      const settled = wanted && settleOf(wanted, actionId, clock.now(), isSent ? result : 'not-sent');
       ledger.appendLater(
         entry('outcome', action, actionId, tool, {
           decision,
           approval: approval?.id ?? null,
           resultClass: result,
           ...more,
+          changes: [...(more.changes ?? []), ...(settled?.changes ?? [])],
         }),
+        settled?.settle,
       );
+    };
     try {
       if (signal.aborted) throw new NotSent(messageOf(signal.reason));
       // 8 look: a result is bounded by the upstream's limits and passes as it is
@@ -201,7 +222,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
     } catch (error) {
       const detail = messageOf(error);
       if (error instanceof NotSent) {
-        outcome('failure', { detail });
+        outcome('failure', { detail }, false);
         return { kind: 'done', actionId, sent: { result: 'failure', body: null, detail } };
       }
       outcome('unknown', { detail });

@@ -1,3 +1,4 @@
+export { type Budgets, checkBudgets, createBudgets } from './budgets/index.ts';
 export { createEnforcement, type EnforcementDependencies } from './enforce.ts';
 export { createTickets, type Tickets } from './tickets.ts';
 export * from './types.ts';

@@ -19,6 +19,7 @@ import type {
   LogUnitResult,
   RecordRow,
   Sealer,
+  Settle,
   Storage,
 } from '../storage/index.ts';
 import { createFollower } from './follow.ts';
@@ -111,13 +112,16 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
     const unit = unitOf([entry]);
     unit.guards = options.guards ?? [];
     if (options.consumeApproval) unit.consumeApproval = { ...options.consumeApproval, now: clock.now() };
+    if (options.spend) unit.spend = options.spend;
+    if (options.settle) unit.settle = options.settle;
     const written = await storage.append(unit);
     if (written.ok) follower.wake();
     return written;
   }
 
-  function appendLater(entry: LedgerEntry): void {
+  function appendLater(entry: LedgerEntry, settle?: Settle): void {
     const unit = unitOf([entry]);
+    if (settle) unit.settle = settle;
     storage.append(unit).then(
       () => follower.wake(),
       (error) => {
@@ -126,6 +130,16 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
         if (waiting.length > MAX_WAITING_OUTCOMES) waiting.shift();
       },
     );
+  }
+
+  /** Of budgets, on which an action counts. */
+  async function countersOf(actionId: string): Promise<string[]> {
+    const rows = await storage.db
+      .selectFrom('budget_spends')
+      .select('counter')
+      .where('action_id', '=', actionId)
+      .execute();
+    return rows.map(({ counter }) => counter);
   }
 
   /** One turn at a time: two that wait for one database would write one outcome twice and drop another. */
@@ -169,7 +183,7 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
 
   const recordGuarded: Ledger['recordGuarded'] = async (change, guards) => {
     const written = await append({ record: changeRecord(change, clock.now()) }, { guards });
-    return written.ok ? { ok: true } : { ok: false, failed: written.failed === 'guard' ? written.key : 'approval' };
+    return written.ok ? { ok: true } : { ok: false, failed: written.failed === 'guard' ? written.key : written.failed };
   };
 
   // The set of logs is itself logged: each log begins, at every start, by naming all logs and how far they reach, so that a whole
@@ -201,14 +215,20 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
       const unknown = of === undefined ? ownUnknown : createUnknownCloser(storage, of);
       const lost = await unknown.find();
       for (const record of lost) {
-        await append({
-          record: {
-            ...record,
-            kind: 'outcome',
-            result: 'unknown',
-            detail: 'The gate stopped before the outcome was known. It may have run.',
+        const counters = await countersOf(record.action_id);
+        await append(
+          {
+            record: {
+              ...record,
+              kind: 'outcome',
+              result: 'unknown',
+              detail: 'The gate stopped before the outcome was known. It may have run.',
+            },
           },
-        });
+          counters.length > 0
+            ? { settle: { actionId: record.action_id, now: clock.now(), counters, giveBack: [] } }
+            : {},
+        );
       }
       await unknown.settled();
       return lost.length;

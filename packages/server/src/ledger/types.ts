@@ -1,6 +1,6 @@
 import type { ActionRecord, ActionSummary, SequencedRecord } from '@gatehouse/protocol';
 import type { Json } from '../platform/index.ts';
-import type { Guard, LogUnitResult, RecordChange, RecordGuarded } from '../storage/index.ts';
+import type { Guard, LogUnitResult, RecordChange, RecordGuarded, Settle, Spend } from '../storage/index.ts';
 
 /** Fields of a record that the ledger fills itself. */
 export type RecordInput = Omit<ActionRecord, 'v' | 'time' | 'replica' | 'arguments_digest' | 'result_digest'>;
@@ -35,10 +35,10 @@ export interface Ledger {
   /** Durable when it resolves with `ok`; nothing was written when it is refused; throws when it cannot be written. */
   append(
     entry: LedgerEntry,
-    options?: { guards?: Guard[]; consumeApproval?: { id: string; actionId: string } },
+    options?: { guards?: Guard[]; consumeApproval?: { id: string; actionId: string }; spend?: Spend; settle?: Settle },
   ): Promise<LogUnitResult>;
   /** The outcome of an action: enqueued in order, not waited for. A crash before it is written shows as `unknown`. */
-  appendLater(entry: LedgerEntry): void;
+  appendLater(entry: LedgerEntry, settle?: Settle): void;
   readonly recordChange: RecordChange;
   readonly recordGuarded: RecordGuarded;
 

@@ -214,6 +214,7 @@ async function followUp(
   const manifest = (after ?? before) as Manifest;
   switch (manifest.kind) {
     case 'Policy':
+    case 'Budget':
     case 'Template':
     case 'Calendar':
     case 'TicketSystem':

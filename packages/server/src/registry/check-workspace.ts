@@ -1,5 +1,6 @@
 import {
   type AgentManifest,
+  type BudgetManifest,
   type ClientManifest,
   COMMAND_LINE_CLIENT,
   type GroupManifest,
@@ -108,6 +109,8 @@ function checkObject({ objects, trustDomain }: Workspace, manifest: ObjectManife
       return manifest.name === trustDomain
         ? [problem('name', `"${trustDomain}" is this workspace's own trust domain: its bundle is made here.`)]
         : [];
+    case 'Budget':
+      return checkBudget(objects, manifest);
     case 'Client':
       return checkClient(manifest);
     case 'ResourceServer':
@@ -170,6 +173,23 @@ function patternProblems(
     const message = patternProblem(objects, pattern);
     return message ? [problem(`allow[${index}].tools[${at}]`, message)] : [];
   });
+}
+
+/** What it looks at in the tools' arguments is checked where their definitions are known. Agents may be named before they are registered. */
+function checkBudget(objects: Workspace['objects'], budget: BudgetManifest): ManifestProblem[] {
+  const problem = problemOf(budget);
+  const unknown = (kind: 'Template' | 'Environment', path: string, names: string[] | undefined) =>
+    (names ?? []).flatMap((name, at) =>
+      objects.has(`${kind}/${name}`) ? [] : [problem(`${path}[${at}]`, missing(kind, name))],
+    );
+  return [
+    ...(budget.tools ?? []).flatMap((pattern, at) => {
+      const message = patternProblem(objects, pattern);
+      return message ? [problem(`tools[${at}]`, message)] : [];
+    }),
+    ...unknown('Template', 'templates', budget.templates),
+    ...unknown('Environment', 'environments', budget.environments),
+  ];
 }
 
 function checkClient(client: ClientManifest): ManifestProblem[] {

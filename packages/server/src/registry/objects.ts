@@ -22,6 +22,7 @@ export const kindOrder: Manifest['kind'][] = [
   'Group',
   'ResourceServer',
   'Policy',
+  'Budget',
   'Blueprint',
   'Client',
   'Agent',

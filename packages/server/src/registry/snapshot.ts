@@ -2,6 +2,7 @@ import type {
   AgentManifest,
   AgentMappingManifest,
   BlueprintManifest,
+  BudgetManifest,
   CalendarManifest,
   ClientManifest,
   ControlPolicyManifest,
@@ -190,6 +191,7 @@ type ObjectMaps = Pick<
 
 const mapOf = {
   Blueprint: 'blueprints',
+  Budget: 'budgets',
   Client: 'clients',
   Environment: 'environments',
   Group: 'declaredGroups',
@@ -210,6 +212,7 @@ const mapOf = {
 function objectMaps(objects: ReadonlyMap<string, StoredObject>): ObjectMaps {
   const empty: ObjectMaps = {
     blueprints: new Map<string, BlueprintManifest>(),
+    budgets: new Map<string, BudgetManifest>(),
     clients: new Map<string, ClientManifest>(),
     environments: new Map<string, EnvironmentManifest>(),
     people: new Map<string, PersonManifest>(),

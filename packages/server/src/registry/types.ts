@@ -3,6 +3,7 @@ import type {
   AgentMappingManifest,
   ArgumentRole,
   BlueprintManifest,
+  BudgetManifest,
   CalendarManifest,
   ClientManifest,
   ControlPolicyManifest,
@@ -157,6 +158,7 @@ export interface Snapshot {
   readonly policies: ReadonlyMap<string, PolicyManifest>;
   readonly calendars: ReadonlyMap<string, CalendarManifest>;
   readonly ticketSystems: ReadonlyMap<string, TicketSystemManifest>;
+  readonly budgets: ReadonlyMap<string, BudgetManifest>;
   readonly trustDomains: ReadonlyMap<string, TrustDomainManifest>;
   readonly trustRules: ReadonlyMap<string, TrustRuleManifest>;
   /** As declared; `workload` has what was done to one since. */

@@ -26,6 +26,7 @@ const end = (storage: Storage, actionId: string, giveBack: boolean, counters = [
   storage.append(unitOf(1, { settle: { actionId, now: 2_000, counters, giveBack: giveBack ? counters : [] } }));
 const permitted = (results: { ok: boolean }[]) => results.filter(({ ok }) => ok).length;
 
+/** @proves budget.race */
 onEachBackend('of calls that race for a budget exactly as many are written as it has room for', async ({ open }) => {
   const storage = await open();
   await storage.openLog(LOG);
@@ -49,6 +50,7 @@ onEachBackend('of calls that race for a budget exactly as many are written as it
   assert.deepEqual(await placesIn(storage), upTo(20), 'what was refused left no record');
 });
 
+/** @proves budget.race */
 onPostgres('replicas share a budget: together they pass what it has room for', async ({ open }) => {
   const replicas = await Promise.all(upTo(3).map(() => open()));
   for (const [index, storage] of replicas.entries())

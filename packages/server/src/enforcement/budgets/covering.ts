@@ -24,7 +24,9 @@ export function coveringOf(snapshot: Snapshot, tool: RegisteredTool): readonly C
   }
   let found = tools.get(tool.ref);
   if (!found) {
-    found = [...snapshot.budgets.values()].filter((budget) => covers(budget, tool)).map((budget) => resolve(budget, tool));
+    found = [...snapshot.budgets.values()]
+      .filter((budget) => covers(budget, tool))
+      .map((budget) => resolve(budget, tool));
     tools.set(tool.ref, found);
   }
   return found;

@@ -1,7 +1,7 @@
-import type { BudgetManifest } from '@gatehouse/protocol';
+import type { BudgetManifest, ResultClass } from '@gatehouse/protocol';
 import { canonicalJson, type Json, sha256Hex } from '../../platform/index.ts';
 import type { RegisteredTool, Snapshot } from '../../registry/index.ts';
-import type { CounterSpend, CounterWindow, Spend } from '../../storage/index.ts';
+import type { CounterSpend, CounterWindow, Settle, Spend } from '../../storage/index.ts';
 import type { Action } from '../types.ts';
 import type { Reason } from '../who.ts';
 import { readAmount } from './amount.ts';
@@ -46,6 +46,32 @@ export function wantedOf(
   const budgets = new Map(covering.map(({ budget }) => [budget.name, budget]));
   const asks = ({ budget }: CounterSpend) => Number(budgets.get(budget)?.over === 'approval');
   return { spend: { actionId, now, counters: counters.sort((a, b) => asks(a) - asks(b)) }, budgets };
+}
+
+/** What the dispatch writes: who was asked may go beyond the budgets that ask. */
+export function spendOf({ spend, budgets }: Wanted, actionId: string, isApproved: boolean): Spend {
+  const counters = spend.counters.map((each) => ({
+    ...each,
+    evenOver: isApproved && budgets.get(each.budget)?.over === 'approval',
+  }));
+  return { ...spend, actionId, counters };
+}
+
+/** What the outcome writes. What was surely not sent counts no more, nor what failed where the operator says that nothing happened then. */
+export function settleOf(
+  { spend, budgets }: Wanted,
+  actionId: string,
+  now: number,
+  result: ResultClass | 'not-sent',
+): { settle: Settle; changes: string[] } {
+  const given = spend.counters.filter(
+    ({ budget }) => result === 'not-sent' || (result === 'failure' && budgets.get(budget)?.giveBackOnFailure),
+  );
+  const counters = spend.counters.map(({ counter }) => counter);
+  return {
+    settle: { actionId, now, counters, giveBack: given.map(({ counter }) => counter) },
+    changes: [...new Set(given.map(({ budget }) => budget))].map((budget) => `counts no more on budget ${budget}`),
+  };
 }
 
 function concerns({ templates, agents, environments }: BudgetManifest, { caller }: Action): boolean {
@@ -93,10 +119,12 @@ function countersOf(
 
   const elements = covering.items && valuesAt(args, covering.items);
   if (covering.items && !elements) return unreadable(`"${covering.items.join('.')}" is missing`);
-  const amounts = covering.sum && isOwnCurrency(covering, args) ? valuesAt(args, covering.sum)?.flat() : [];
+  const amounts = covering.sum && isOwnCurrency(covering, args) ? valuesAt(args, covering.sum) : [];
   const read = amounts?.map((amount) => readAmount(amount));
   if (!read || read.includes(null))
-    return unreadable(`"${covering.sum?.join('.')}" is no amount (a number like 40 or 40.00, not negative, below 9,000,000,000)`);
+    return unreadable(
+      `"${covering.sum?.join('.')}" is no amount (a number like 40 or 40.00, not negative, below 9,000,000,000)`,
+    );
   const total = read.reduce<number>((all, amount) => all + (amount ?? 0), 0);
 
   const parts: { text: string; label: string }[][] = [];
@@ -120,9 +148,7 @@ function countersOf(
   const { task } = action.caller;
   const kind = [budget.name, budget.window ?? null, budget.zone, budget.per];
   return product(parts).map((combination) => ({
-    counter: sha256Hex(
-      canonicalJson([...kind, combination.map(({ text }) => text)]),
-    ),
+    counter: sha256Hex(canonicalJson([...kind, combination.map(({ text }) => text)])),
     budget: budget.name,
     label: combination.map(({ label }) => label).join(', '),
     window: windowOf(budget, action, now),

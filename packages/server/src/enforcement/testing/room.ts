@@ -4,7 +4,7 @@ import { type House, openHouse } from '../../identity/people/testing/house.ts';
 import { createOutbound, type JsonObject, Secret } from '../../platform/index.ts';
 import { compilePolicies } from '../../policy/index.ts';
 import type { ServedDefinition } from '../../registry/index.ts';
-import { type Action, createEnforcement, createTickets, type Sent } from '../index.ts';
+import { type Action, checkBudgets, createBudgets, createEnforcement, createTickets, type Sent } from '../index.ts';
 
 export const AGENT = 'agent-support-prod';
 
@@ -47,7 +47,7 @@ const workspace: ManifestInput[] = [
  * `sends`, and what the record held at that moment in `seen`. Without `follow` it hears of no change that another replica makes.
  */
 export async function openRoom({ follow = true, afterAppend = () => {} } = {}) {
-  const house: House = await openHouse();
+  const house: House = await openHouse({ validate: checkBudgets });
   const { registry, storage, ledger, clock, log } = house;
   const approvals = await createApprovals(house);
   let fresh = true;
@@ -55,6 +55,7 @@ export async function openRoom({ follow = true, afterAppend = () => {} } = {}) {
   const enforcement = createEnforcement({
     registry,
     approvals,
+    budgets: createBudgets(house),
     ledger: {
       ...ledger,
       async append(...what) {

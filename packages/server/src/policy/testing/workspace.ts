@@ -102,6 +102,7 @@ export function shopWorkspace(
   return {
     agents: new Map([[agent.name, agent]]),
     blueprints: new Map(),
+    budgets: new Map(),
     environments: new Map(),
     trustRules: new Map(),
     workloads: new Map(),

@@ -12,7 +12,7 @@ import {
 } from '../../../../../sdk/src/software-passkey.ts';
 import { openLedger } from '../../../ledger/index.ts';
 import { createLog } from '../../../platform/index.ts';
-import { createRegistry } from '../../../registry/index.ts';
+import { createRegistry, type Snapshot } from '../../../registry/index.ts';
 import { createSealer, openStorage } from '../../../storage/index.ts';
 import { createPeople } from '../people.ts';
 import type { NewSession, SignedInPerson } from '../types.ts';
@@ -25,6 +25,7 @@ export interface HouseOptions {
   dataDir?: string;
   replica?: string;
   publicUrl?: string;
+  validate?: (snapshot: Snapshot) => void;
 }
 
 /** A small house for tests: real storage, ledger and people; the clock moves only when it is told to. */
@@ -39,7 +40,14 @@ export async function openHouse(options: HouseOptions = {}) {
   const replica = options.replica ?? `replica-${randomBytes(4).toString('hex')}`;
   const ledger = await openLedger({ storage, sealer, clock, log, replica, origin: new URL(publicUrl).host });
   const { recordChange } = ledger;
-  const registry = await createRegistry({ storage, clock, trustDomain: 'example.test', recordChange, log });
+  const registry = await createRegistry({
+    storage,
+    clock,
+    trustDomain: 'example.test',
+    recordChange,
+    log,
+    ...(options.validate && { validate: options.validate }),
+  });
   const people = createPeople({ storage, registry, recordChange, clock, log, publicUrl });
 
   return {
