@@ -6,7 +6,16 @@ import {
   statefulIsAuthorized,
 } from '@cedar-policy/cedar-wasm/nodejs';
 import { GatehouseError } from '../platform/index.ts';
-import { type Answer, CedarSet, Datetime, EntityUid, type Environment, IpAddress, type Value } from './cedar/index.ts';
+import {
+  type Answer,
+  CedarSet,
+  Datetime,
+  EntityUid,
+  type Environment,
+  IpAddress,
+  isRecord,
+  type Value,
+} from './cedar/index.ts';
 import type { Entity } from './entities.ts';
 
 /**
@@ -95,7 +104,7 @@ function toJson(value: Value): CedarValueJson {
   if (value instanceof Datetime)
     return { __extn: { fn: 'datetime', arg: new Date(Number(value.value)).toISOString() } };
   if (value instanceof IpAddress) return { __extn: { fn: 'ip', arg: value.text } };
-  if (value instanceof Map) return Object.fromEntries([...value].map(([name, member]) => [name, toJson(member)]));
+  if (isRecord(value)) return Object.fromEntries([...value].map(([name, member]) => [name, toJson(member)]));
   if (typeof value === 'object' || typeof value === 'bigint') throw new TypeError('a request holds no such value');
   return value;
 }

@@ -14,6 +14,7 @@ import {
   EvaluationError,
   equal,
   isLong,
+  isRecord,
   multiply,
   negate,
   subtract,
@@ -148,11 +149,13 @@ function compile(expression: Expr, depth: number): Compiled {
     }
     case '==': {
       const [left, right] = both();
-      return ofBoolean((env) => equal(left.run(env), right.run(env)), left, right);
+      const [first, second] = [left.run, right.run];
+      return ofBoolean((env) => equal(first(env), second(env)), left, right);
     }
     case '!=': {
       const [left, right] = both();
-      return ofBoolean((env) => !equal(left.run(env), right.run(env)), left, right);
+      const [first, second] = [left.run, right.run];
+      return ofBoolean((env) => !equal(first(env), second(env)), left, right);
     }
     case '<':
     case '<=':
@@ -204,13 +207,14 @@ function compile(expression: Expr, depth: number): Compiled {
     }
     case '.': {
       const { left, attr } = operands as { left: Expr; attr: string };
-      const owner = sub(left);
-      return { run: (env) => attribute(owner.run(env), attr, env.entities), constant: false, boolean: false };
+      return { run: member(left, sub(left).run, attr), constant: false, boolean: false };
     }
     case 'has': {
       const { left, attr } = operands as { left: Expr; attr: string | string[] };
       const owner = sub(left);
       const path = typeof attr === 'string' ? [attr] : attr;
+      const [name, ...more] = path;
+      if (name !== undefined && more.length === 0) return ofHierarchy(hasMember(left, owner.run, name));
       return ofHierarchy((env) => hasPath(owner.run(env), path, env.entities));
     }
     case 'getTag': {
@@ -226,7 +230,7 @@ function compile(expression: Expr, depth: number): Compiled {
       return ofHierarchy((env) => {
         const { key } = asEntity(left.run(env));
         const name = asString(right.run(env));
-        return env.entities.get(key)?.tags.has(name) ?? false;
+        return env.entities.get(key)?.tags.get(name) !== undefined;
       });
     }
     case 'like': {
@@ -272,22 +276,47 @@ function extension(name: string, parts: Compiled[]): Compiled {
   return ofAny((env) => operation.call(parts.map(({ run }) => run(env))), ...parts);
 }
 
-function comparison(operator: '<' | '<=' | '>' | '>=', left: Evaluate, right: Evaluate): Test {
-  const compare = {
-    '<': (a: number | bigint, b: number | bigint) => a < b,
-    '<=': (a: number | bigint, b: number | bigint) => a <= b,
-    '>': (a: number | bigint, b: number | bigint) => a > b,
-    '>=': (a: number | bigint, b: number | bigint) => a >= b,
-  }[operator];
-  return (env) => {
-    const a = left(env);
-    const b = right(env);
-    if (isLong(a) && isLong(b)) return compare(a, b);
-    if ((a instanceof Datetime && b instanceof Datetime) || (a instanceof Duration && b instanceof Duration))
-      return compare(a.value, b.value);
-    if (isLong(a) || a instanceof Datetime || a instanceof Duration) throw wrongType(`a ${typeName(a)}`, b);
-    throw wrongType('a long, datetime or duration', a);
+const comparisons = {
+  '<': (a: number | bigint, b: number | bigint) => a < b,
+  '<=': (a: number | bigint, b: number | bigint) => a <= b,
+  '>': (a: number | bigint, b: number | bigint) => a > b,
+  '>=': (a: number | bigint, b: number | bigint) => a >= b,
+};
+
+/** A closure for each operator: one for all would have to be told which each time. */
+function comparison(operator: keyof typeof comparisons, left: Evaluate, right: Evaluate): Test {
+  const other = (a: Value, b: Value) => compareOthers(comparisons[operator], a, b);
+  const fast: Record<keyof typeof comparisons, Test> = {
+    '<': (env) => {
+      const a = left(env);
+      const b = right(env);
+      return typeof a === 'number' && typeof b === 'number' ? a < b : other(a, b);
+    },
+    '<=': (env) => {
+      const a = left(env);
+      const b = right(env);
+      return typeof a === 'number' && typeof b === 'number' ? a <= b : other(a, b);
+    },
+    '>': (env) => {
+      const a = left(env);
+      const b = right(env);
+      return typeof a === 'number' && typeof b === 'number' ? a > b : other(a, b);
+    },
+    '>=': (env) => {
+      const a = left(env);
+      const b = right(env);
+      return typeof a === 'number' && typeof b === 'number' ? a >= b : other(a, b);
+    },
   };
+  return fast[operator];
+}
+
+function compareOthers(compare: (typeof comparisons)['<'], a: Value, b: Value): boolean {
+  if (isLong(a) && isLong(b)) return compare(a, b);
+  if ((a instanceof Datetime && b instanceof Datetime) || (a instanceof Duration && b instanceof Duration))
+    return compare(a.value, b.value);
+  if (isLong(a) || a instanceof Datetime || a instanceof Duration) throw wrongType(`a ${typeName(a)}`, b);
+  throw wrongType('a long, datetime or duration', a);
 }
 
 export function isIn(uid: EntityUid, group: Value, entities: Entities): boolean {
@@ -300,17 +329,36 @@ export function isIn(uid: EntityUid, group: Value, entities: Entities): boolean 
   return groups.some(({ key }) => uid.key === key || ancestors?.has(key));
 }
 
-function attribute(owner: Value, name: string, entities: Entities): Value {
-  let attributes: CedarRecord;
-  if (owner instanceof Map) attributes = owner;
-  else if (owner instanceof EntityUid) {
-    const data = entities.get(owner.key);
-    if (!data) throw new EvaluationError(`entity does not exist: ${owner.type}::${JSON.stringify(owner.id)}`);
-    attributes = data.attrs;
-  } else throw wrongType('a record or an entity', owner);
-  const value = attributes.get(name);
-  if (value === undefined) throw new EvaluationError(`attribute does not exist: ${JSON.stringify(name)}`);
-  return value;
+/** What nearly every policy looks at is found without a step in between: what the context holds, and what is known of the principal. */
+function member(owner: Expr, run: Evaluate, name: string): Evaluate {
+  if ('Var' in owner && owner.Var === 'context') return (env) => env.context.get(name) ?? noAttribute(name);
+  if ('Var' in owner && owner.Var === 'principal') return (env) => attributeOf(env.principal, name, env.entities);
+  return (env) => {
+    const value = run(env);
+    if (isRecord(value)) return value.get(name) ?? noAttribute(name);
+    if (value instanceof EntityUid) return attributeOf(value, name, env.entities);
+    throw wrongType('a record or an entity', value);
+  };
+}
+
+function hasMember(owner: Expr, run: Evaluate, name: string): Test {
+  if ('Var' in owner && owner.Var === 'context') return (env) => env.context.get(name) !== undefined;
+  return (env) => {
+    const value = run(env);
+    if (isRecord(value)) return value.get(name) !== undefined;
+    if (value instanceof EntityUid) return env.entities.get(value.key)?.attrs.get(name) !== undefined;
+    throw wrongType('a record or an entity', value);
+  };
+}
+
+function attributeOf(uid: EntityUid, name: string, entities: Entities): Value {
+  const data = entities.get(uid.key);
+  if (!data) throw new EvaluationError(`entity does not exist: ${uid.type}::${JSON.stringify(uid.id)}`);
+  return data.attrs.get(name) ?? noAttribute(name);
+}
+
+function noAttribute(name: string): never {
+  throw new EvaluationError(`attribute does not exist: ${JSON.stringify(name)}`);
 }
 
 /** `a has b.c` is `a has b && a.b has c`. */
@@ -318,8 +366,8 @@ function hasPath(owner: Value, path: readonly string[], entities: Entities): boo
   let at = owner;
   for (const name of path) {
     let value: Value | undefined;
-    if (at instanceof Map) value = at.get(name);
-    else if (at instanceof EntityUid) value = entities.get(at.key)?.attrs.get(name);
+    if (at instanceof EntityUid) value = entities.get(at.key)?.attrs.get(name);
+    else if (isRecord(at)) value = at.get(name);
     else throw wrongType('a record or an entity', at);
     if (value === undefined) return false;
     at = value;

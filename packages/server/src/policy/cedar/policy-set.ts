@@ -2,12 +2,13 @@ import type { EntityUidJson, PolicyJson } from '@cedar-policy/cedar-wasm/nodejs'
 import { compileTest, type Environment, isIn, readUid, type Test } from './expression.ts';
 import { EntityUid, EvaluationError } from './values.ts';
 
+/** Of a slice, the same object for the same answer: nobody may change one. */
 export interface Answer {
-  decision: 'allow' | 'deny';
+  readonly decision: 'allow' | 'deny';
   /** Ids of the policies that the decision rests on, in the order of the set: the forbids if one applies, else the permits. */
-  reason: string[];
+  readonly reason: readonly string[];
   /** Policies that could not be evaluated, which neither permit nor forbid. */
-  errors: { policyId: string; message: string }[];
+  readonly errors: readonly { policyId: string; message: string }[];
 }
 
 /** Policies compiled and indexed by their scopes: what names something else costs nothing at a request. */
@@ -59,7 +60,7 @@ export function compileSet(policies: Iterable<{ id: string; json: PolicyJson }>)
         }
   }
   return {
-    authorize: (environment) => answer(find(index, environment), environment, true),
+    authorize: (environment) => answer(find(index, environment), environment),
     slice(environment) {
       const { principal, entities } = environment;
       const anybody = new EntityUid(principal.type, '');
@@ -72,10 +73,7 @@ export function compileSet(policies: Iterable<{ id: string; json: PolicyJson }>)
       const inScope = others.filter(({ scope }) => scope(environment));
       const named = individual.filter((policy) => policy.named === principal.type);
       const all = [...inScope, ...named].sort((a, b) => a.position - b.position);
-      return {
-        policies: all.map(({ id }) => id),
-        authorize: (asked) => answer(all, asked, false),
-      };
+      return { policies: all.map(({ id }) => id), authorize: answering(all, principal.type) };
     },
   };
 }
@@ -100,31 +98,81 @@ function compilePolicy(id: string, position: number, json: PolicyJson): Compiled
   };
 }
 
-/** `isFound`: the policies come from the index, and their scopes are looked at; otherwise only the scopes that name one of this type. */
-function answer(policies: readonly CompiledPolicy[], environment: Environment, isFound: boolean): Answer {
-  let effect: PolicyJson['effect'] | undefined;
-  let determining: CompiledPolicy[] = [];
-  const errors: Answer['errors'] = [];
-  const { type } = environment.principal;
+function answer(policies: readonly CompiledPolicy[], environment: Environment): Answer {
+  const applying: CompiledPolicy[] = [];
+  const errors: Failure[] = [];
   for (const policy of policies) {
     try {
-      if ((isFound || policy.named === type) && !policy.scope(environment)) continue;
-      if (policy.condition !== undefined && !policy.condition(environment)) continue;
+      if (!policy.scope(environment)) continue;
+      if (policy.condition === undefined || policy.condition(environment)) applying.push(policy);
     } catch (error) {
-      if (!(error instanceof EvaluationError)) throw error;
-      errors.push({ policyId: policy.id, message: `policy ${policy.id}: ${error.message}` });
-      continue;
+      errors.push(errorOf(policy, error));
     }
-    if (policy.effect === 'permit' && effect === 'forbid') continue;
-    if (policy.effect !== effect) determining = [];
-    effect = policy.effect;
-    determining.push(policy);
   }
-  if (isFound && determining.length > 1) determining.sort((a, b) => a.position - b.position);
+  return { ...answerOf(applying), errors };
+}
+
+/** Forbids win. */
+function answerOf(applying: readonly CompiledPolicy[]): Answer {
+  const forbids = applying.filter(({ effect }) => effect === 'forbid');
+  const determining = (forbids.length > 0 ? forbids : [...applying]).sort((a, b) => a.position - b.position);
   return {
-    decision: effect === 'permit' ? 'allow' : 'deny',
+    decision: forbids.length > 0 || applying.length === 0 ? 'deny' : 'allow',
     reason: determining.map(({ id }) => id),
-    errors,
+    errors: [],
+  };
+}
+
+type Failure = Answer['errors'][number];
+
+function errorOf({ id }: CompiledPolicy, error: unknown): Failure {
+  if (!(error instanceof EvaluationError)) throw error;
+  return { policyId: id, message: `policy ${id}: ${error.message}` };
+}
+
+/** Which policies apply, as a way from one that does to the next: whoever goes the same way gets the same answer, made once. */
+interface Applying {
+  policies: readonly CompiledPolicy[];
+  answer: Answer;
+  next: Map<CompiledPolicy, Applying>;
+}
+
+const MAX_ANSWERS_KEPT = 64;
+
+/** Scopes are looked at only where they name one principal of this type; all others are known to match. */
+function answering(policies: readonly CompiledPolicy[], type: string): (environment: Environment) => Answer {
+  const steps = policies.map((policy) => {
+    const { scope, condition, named } = policy;
+    if (named !== type) return { policy, applies: condition };
+    return { policy, applies: condition ? (env: Environment) => scope(env) && condition(env) : scope };
+  });
+  const none: Applying = { policies: [], answer: answerOf([]), next: new Map() };
+  let kept = 0;
+
+  function extend(before: Applying, policy: CompiledPolicy): Applying {
+    const applying = [...before.policies, policy];
+    const made = { policies: applying, answer: answerOf(applying), next: new Map() };
+    if (kept < MAX_ANSWERS_KEPT) {
+      kept++;
+      before.next.set(policy, made);
+    }
+    return made;
+  }
+
+  return (environment) => {
+    let at = none;
+    let errors: Failure[] | undefined;
+    for (const { policy, applies } of steps) {
+      try {
+        if (applies !== undefined && !applies(environment)) continue;
+      } catch (error) {
+        errors ??= [];
+        errors.push(errorOf(policy, error));
+        continue;
+      }
+      at = at.next.get(policy) ?? extend(at, policy);
+    }
+    return errors ? { ...at.answer, errors } : at.answer;
   };
 }
 

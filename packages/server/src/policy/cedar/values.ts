@@ -4,7 +4,10 @@
  */
 export type Value = boolean | string | Long | EntityUid | CedarSet | CedarRecord | Extension;
 export type Long = number | bigint;
-export type CedarRecord = ReadonlyMap<string, Value>;
+export interface CedarRecord extends Iterable<[string, Value]> {
+  get(name: string): Value | undefined;
+  readonly size: number;
+}
 
 /** What a policy evaluates to when it can't be: the policy then neither permits nor forbids, and is reported. */
 export class EvaluationError extends Error {}
@@ -63,6 +66,49 @@ export class CedarSet {
   }
 }
 
+/** How one member of a record is made of what the record stands for; undefined: it has none of that name. */
+export type Member<Source> = (source: Source) => Value | undefined;
+
+/** A record whose members are made when a policy looks at them: most of what a request brings none does. What is dear to make is made once. */
+export class LazyRecord<Source> implements CedarRecord {
+  readonly #source: Source;
+  readonly #members: ReadonlyMap<string, Member<Source>>;
+  #made: Map<string, Value> | undefined;
+
+  constructor(source: Source, members: ReadonlyMap<string, Member<Source>>) {
+    this.#source = source;
+    this.#members = members;
+  }
+
+  get(name: string): Value | undefined {
+    if (this.#made !== undefined) {
+      const made = this.#made.get(name);
+      if (made !== undefined) return made;
+    }
+    const value = this.#members.get(name)?.(this.#source);
+    if (typeof value === 'object') {
+      this.#made ??= new Map();
+      this.#made.set(name, value);
+    }
+    return value;
+  }
+
+  get size(): number {
+    return [...this].length;
+  }
+
+  *[Symbol.iterator](): Generator<[string, Value], undefined> {
+    for (const name of this.#members.keys()) {
+      const value = this.get(name);
+      if (value !== undefined) yield [name, value];
+    }
+  }
+}
+
+export function isRecord(value: Value): value is CedarRecord {
+  return value instanceof LazyRecord || value instanceof Map;
+}
+
 export function equal(left: Value, right: Value): boolean {
   if (left === right) return true;
   if (typeof left !== 'object' || typeof right !== 'object') return false;
@@ -70,7 +116,7 @@ export function equal(left: Value, right: Value): boolean {
   if (left instanceof CedarSet) return right instanceof CedarSet && left.hasAll(right) && right.hasAll(left);
   if (left instanceof Extension)
     return right instanceof Extension && left.type === right.type && left.key === right.key;
-  if (!(right instanceof Map) || left.size !== right.size) return false;
+  if (!isRecord(right) || left.size !== right.size) return false;
   for (const [name, value] of left) {
     const other = right.get(name);
     if (other === undefined || !equal(value, other)) return false;

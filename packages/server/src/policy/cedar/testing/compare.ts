@@ -1,5 +1,5 @@
 import { type EntityJson, preparsePolicySet, statefulIsAuthorized } from '@cedar-policy/cedar-wasm/nodejs';
-import { compileSet, type EntityData, parsePolicy, readUid, readValue, type Value } from '../index.ts';
+import { compileSet, type EntityData, LazyRecord, type Member, parsePolicy, readUid, readValue, type Value } from '../index.ts';
 import type { RequestJson } from './arbitrary.ts';
 
 /** What one engine says of a request, in a form in which two can be compared: messages are each engine's own. */
@@ -9,7 +9,7 @@ export interface Verdict {
   errors: string[];
 }
 
-/** The verdicts of the compiled set, of its slice for this request, and of the official engine. */
+/** The verdicts of the compiled set, of its slice for this request (which is asked as the server asks it), and of the official engine. */
 export function verdicts(
   policies: readonly string[],
   entities: readonly EntityJson[],
@@ -44,9 +44,12 @@ export function verdicts(
     });
     if (answer.type === 'failure') throw new Error(answer.errors.map(({ message }) => message).join('; '));
     const { decision, diagnostics } = answer.response;
+    const slice = set.slice(environment);
+    const asked = { ...environment, context: lazyRecord(context) };
+    slice.authorize(environment);
     return {
       compiled: verdict(set.authorize(environment)),
-      sliced: verdict(set.slice(environment).authorize(environment)),
+      sliced: verdict(slice.authorize(asked)),
       official: verdict({ decision, ...diagnostics }),
     };
   });
@@ -54,8 +57,8 @@ export function verdicts(
 
 export function verdict(answer: {
   decision: Verdict['decision'];
-  reason: string[];
-  errors: { policyId: string }[];
+  reason: readonly string[];
+  errors: readonly { policyId: string }[];
 }): Verdict {
   return {
     decision: answer.decision,
@@ -93,3 +96,13 @@ export function entityStore(
 function record(members: Record<string, unknown>, read: (json: unknown) => Value = readValue): Map<string, Value> {
   return new Map(Object.entries(members).map(([name, member]) => [name, read(member)]));
 }
+
+function lazyRecord(members: Record<string, unknown>): LazyRecord<Record<string, unknown>> {
+  const read = (name: string): Member<Record<string, unknown>> => {
+    return (source) => (isPlain(source[name]) ? lazyRecord(source[name]) : readValue(source[name]));
+  };
+  return new LazyRecord(members, new Map(Object.keys(members).map((name) => [name, read(name)])));
+}
+
+const isPlain = (json: unknown): json is Record<string, unknown> =>
+  typeof json === 'object' && json !== null && !Array.isArray(json) && !('__entity' in json) && !('__extn' in json);
