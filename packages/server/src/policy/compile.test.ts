@@ -233,3 +233,23 @@ test('a decision that the official engine would not take is refused and told; th
   assert.equal(heard.length, 1);
   assert.equal(call('get_order', { order: 1042 }).effect, 'allow');
 });
+
+test('a decision that is given again cannot have been changed by whoever got it first', () => {
+  const workspace = shopWorkspace();
+  const set = compilePolicies(workspace);
+  const ask = (tier: 1 | 4) =>
+    set.decide({
+      agent: workspace.agent,
+      task: workspace.task,
+      tool: { ...workspace.tool('get_order'), tier },
+      arguments: { order: 1042 },
+      situation: unknownSituation(0),
+    });
+  const first = ask(1);
+  assert.throws(() => {
+    first.effect = 'deny';
+  }, TypeError);
+  assert.throws(() => first.policies.push('another'), TypeError);
+  assert.equal(ask(4).code, 'tier.prohibited', 'the tier is of the call');
+  assert.equal(ask(1).effect, 'allow');
+});

@@ -1,7 +1,7 @@
 import type { Decision, Task, Tier } from '@gatehouse/protocol';
 import { digestJson } from '../platform/index.ts';
-import type { Agent, Snapshot } from '../registry/index.ts';
-import type { Answer } from './cedar/index.ts';
+import type { Agent, RegisteredTool, Snapshot } from '../registry/index.ts';
+import type { Answer, Environment } from './cedar/index.ts';
 import { policyLimits } from './cedar/limits.ts';
 import { byTier, handedOnBy, isWhole, narrowest, type Part } from './delegated.ts';
 import {
@@ -12,16 +12,15 @@ import {
   notPermitted,
   notPermittedTo,
   raisedTo3,
+  unmetOf,
 } from './explain.ts';
 import { type LoadedPolicies, type LoadedPolicy, loadPolicies } from './load.ts';
 import { isSameAnswer, type Official, type OfficialEngine, officialEngine } from './official.ts';
 import { unseenArgument } from './reads.ts';
-import { type Case, createRules, environmentOf } from './rules.ts';
+import { type Case, createRules } from './rules.ts';
 import { type Subject, subjectsOf } from './schema.ts';
-import { addSituation } from './situation.ts';
 import { isWithin } from './templates.ts';
 import type { CompilePolicies, EnginesDiffer, PolicyRequest, PolicySet } from './types.ts';
-import { toContext } from './values.ts';
 
 /**
  * Compiles the policies of a workspace. The compiled engine decides. The official one has validated the policies, and is asked again for
@@ -56,113 +55,115 @@ function policySet(
   const rules = createRules(policies, subjects.values(), official);
   const named = (ids: readonly string[]) => ids.flatMap((id) => policies.get(id) ?? []);
 
-  const evaluate = (request: PolicyRequest, asked: Case | undefined, explain: Explain): Decision => {
+  const refusal = (tool: RegisteredTool, code: string, reason: string, ids: string[] = []): Decision => ({
+    effect: 'deny',
+    tier: tool.tier,
+    code,
+    reason,
+    policies: ids,
+    policyVersion: version,
+  });
+
+  /** Undefined: no permit applies, and no forbid. */
+  function evaluate(request: PolicyRequest, asked: Case): Decision | undefined {
     const { tool } = request;
-    const result = (effect: Decision['effect'], tier: Tier, code: string, reason: string, ids: string[]): Decision => ({
-      effect,
-      tier,
-      code,
-      reason,
-      policies: ids,
-      policyVersion: version,
-    });
-    if (!asked?.rule.permits) return result('deny', tool.tier, 'policy.no-permit', explain.noPermit(), []);
     const { rule, subject } = asked;
-    const context = toContext(request.arguments, subject.arguments);
-    if ('problem' in context) {
-      return result(
-        'deny',
-        tool.tier,
-        'arguments.invalid',
-        `The arguments do not fit the tool: ${context.problem}. Correct them and call again.`,
-        [],
-      );
+    const problem = asked.contexts.problem(request.arguments);
+    if (problem !== undefined) {
+      const reason = `The arguments do not fit the tool: ${problem}. Correct them and call again.`;
+      return refusal(tool, 'arguments.invalid', reason);
     }
     for (const { id, reads } of rule.reading) {
       const unseen = unseenArgument(reads, request.arguments, subject.arguments);
       if (unseen === undefined) continue;
-      return result(
-        'deny',
-        tool.tier,
-        'policy.unseen-argument',
-        `Policy ${id} looks at "${unseen}", which ${tool.ref} does not declare with one plain type, so that no policy can compare it. Leave it out, or ask ${request.agent.manifest.owner} (the owner) for another tool.`,
-        [id],
-      );
+      const reason = `Policy ${id} looks at "${unseen}", which ${tool.ref} does not declare with one plain type, so that no policy can compare it. Leave it out, or ask ${request.agent.manifest.owner} (the owner) for another tool.`;
+      return refusal(tool, 'policy.unseen-argument', reason, [id]);
     }
-    addSituation(context.context, request.situation, rule.situation);
-    const environment = environmentOf(asked, context.context);
-    const isCompared = rule.asked++ % policyLimits.comparedEvery === 0;
-    const differ = (answer: Answer, engine: Official) => {
-      if (!isCompared) return false;
-      const official = engine.authorize(environment, [asked.principal, asked.tool, asked.action]);
-      if (isSameAnswer(answer, official)) return false;
-      enginesDiffer({ tool: tool.ref, policyVersion: version, compiled: answer, official });
-      return true;
+    const environment: Environment = {
+      principal: asked.principal.uid,
+      action: asked.action.uid,
+      resource: asked.tool.uid,
+      context: asked.contexts.of(request),
+      entities: asked.entities,
     };
     const answer = rule.slice.authorize(environment);
     const raised = rule.raising?.slice.authorize(environment);
-    if (differ(answer, rule.official) || (raised && rule.raising && differ(raised, rule.raising.official)))
-      return result(
-        'deny',
-        tool.tier,
-        'policy.engines-differ',
-        'Two engines do not agree on what the policies say of this call, so it is refused. An operator should read the server log and report it.',
-        [],
-      );
-    const [failure] = raised ? [...answer.errors, ...raised.errors] : answer.errors;
-    if (failure) {
-      return result(
-        'deny',
-        tool.tier,
-        'policy.error',
-        `A policy could not be evaluated, so the call is refused: ${failure.message}`,
-        [],
-      );
+    if (rule.asked++ % policyLimits.comparedEvery === 0 && differs(asked, environment, answer, raised)) {
+      const reason =
+        'Two engines do not agree on what the policies say of this call, so it is refused. An operator should read the server log and report it.';
+      return refusal(tool, 'policy.engines-differ', reason);
     }
-    const determining = named(answer.reason);
-    const tier = raisedTier(tool.tier, determining);
-    if (answer.decision === 'deny') {
-      if (determining.length > 0)
-        return result('deny', tier, 'policy.forbidden', forbidden(determining), answer.reason);
-      return result('deny', tier, 'policy.conditions-unmet', explain.unmet(rule.candidates), []);
+    if (answer.errors.length > 0 || (raised && raised.errors.length > 0)) {
+      const [failure] = [...answer.errors, ...(raised?.errors ?? [])];
+      const reason = `A policy could not be evaluated, so the call is refused: ${failure?.message}`;
+      return refusal(tool, 'policy.error', reason);
     }
-    if (!raised || raised.reason.length === 0)
-      return { ...byTier(tool.ref, tier), policies: answer.reason, policyVersion: version };
-    const raisers = named(raised.reason);
-    const policies = [...answer.reason, ...raised.reason];
-    const atLeast = raisedTier(tier, raisers);
-    return {
-      ...(atLeast === 3 && tier < 3 ? raisedTo3(tool.ref, raisers) : byTier(tool.ref, atLeast)),
-      policies,
-      policyVersion: version,
-    };
-  };
+    if (answer.decision === 'deny' && answer.reason.length === 0) return undefined;
+    if ((raised && raised.reason.length > 0) || tool.tier !== subject.tier) return conclude(tool, answer, raised);
+    const known = rule.decisions.get(answer);
+    if (known) return known;
+    const decision = conclude(tool, answer, undefined);
+    if (rule.decisions.size < policyLimits.answersKept) rule.decisions.set(answer, decision);
+    return decision;
+  }
 
-  const asTask = (request: PolicyRequest, { agent, task }: { agent: Agent; task: Task }): Decision => {
+  /** From policies alone, so that it is the same for the same answer. Nobody may change it. */
+  function conclude({ ref, tier: own }: RegisteredTool, answer: Answer, raised: Answer | undefined): Decision {
+    const determining = named(answer.reason);
+    const tier = raisedTier(own, determining);
+    const decided = (what: ReturnType<typeof byTier>, policies: readonly string[]) =>
+      Object.freeze<Decision>({ ...what, policies: Object.freeze([...policies]) as string[], policyVersion: version });
+    if (answer.decision === 'deny') {
+      const reason = forbidden(determining);
+      return decided({ effect: 'deny', tier, code: 'policy.forbidden', reason }, answer.reason);
+    }
+    const raising = raised?.reason ?? [];
+    const raisers = named(raising);
+    const atLeast = raisedTier(tier, raisers);
+    const permitted = atLeast === 3 && tier < 3 ? raisedTo3(ref, raisers) : byTier(ref, atLeast);
+    return decided(permitted, [...answer.reason, ...raising]);
+  }
+
+  function differs(asked: Case, environment: Environment, answer: Answer, raised: Answer | undefined): boolean {
+    const { rule, subject, principal, tool, action } = asked;
+    const pairs: [Answer | undefined, Official | undefined][] = [
+      [answer, rule.official],
+      [raised, rule.raising?.official],
+    ];
+    for (const [compiled, engine] of pairs) {
+      if (!compiled || !engine) continue;
+      const official = engine.authorize(environment, [principal, tool, action]);
+      if (isSameAnswer(compiled, official)) continue;
+      enginesDiffer({ tool: subject.ref, policyVersion: version, compiled, official });
+      return true;
+    }
+    return false;
+  }
+
+  function asTask(request: PolicyRequest, agent: Agent, task: Task): Decision {
     const { tool } = request;
     if (task.narrowing && !isWithin(task.narrowing, tool.ref))
-      return {
-        effect: 'deny',
-        tier: tool.tier,
-        code: 'task.narrowed',
-        reason: narrowedAway(task, tool),
-        policies: [],
-        policyVersion: version,
-      };
-    return evaluate(request, rules.forTask(agent, task, tool.ref), {
-      noPermit: () => notPermitted(agent, task, tool, policies.values()),
-      unmet: (candidates) => explainUnmet({ task, tool, arguments: request.arguments }, candidates),
-    });
-  };
+      return refusal(tool, 'task.narrowed', narrowedAway(task, tool));
+    const asked = rules.forTask(agent, task, tool.ref);
+    if (!asked?.rule.permits)
+      return refusal(tool, 'policy.no-permit', notPermitted(agent, task, tool, policies.values()));
+    const decision = evaluate(request, asked);
+    if (decision) return decision;
+    asked.unmet ??= unmetOf(asked.rule.candidates, task.parameters);
+    return refusal(tool, 'policy.conditions-unmet', explainUnmet(request, task, asked.unmet));
+  }
 
-  const asUser = (request: PolicyRequest, email: string): Decision => {
+  function asUser(request: PolicyRequest, email: string): Decision {
     const { tool } = request;
     const user = request.user?.email === email ? request.user : null;
-    return evaluate(request, user ? rules.forUser(user, tool.ref) : undefined, {
-      noPermit: () => notPermittedTo(user, email, tool, policies.values()),
-      unmet: (candidates) => (user ? explainUnmetFor(user, request, candidates) : ''),
-    });
-  };
+    const asked = user ? rules.forUser(user, tool.ref) : undefined;
+    if (!user || !asked?.rule.permits)
+      return refusal(tool, 'policy.no-permit', notPermittedTo(user, email, tool, policies.values()));
+    const decision = evaluate(request, asked);
+    if (decision) return decision;
+    asked.unmet ??= unmetOf(asked.rule.candidates, {});
+    return refusal(tool, 'policy.conditions-unmet', explainUnmetFor(user, request, asked.unmet));
+  }
 
   return {
     version,
@@ -189,21 +190,19 @@ function policySet(
           policies: [],
           policyVersion: version,
         };
-      const own = asTask(request, { agent, task });
+      const own = asTask(request, agent, task);
       if (chain.length === 0 && task.user === null) return own;
       const parts: Part[] = [{ decision: own }];
       for (const link of chain)
-        parts.push({ decision: asTask(request, link), code: 'delegation.chain', side: handedOnBy(link) });
+        parts.push({
+          decision: asTask(request, link.agent, link.task),
+          code: 'delegation.chain',
+          side: handedOnBy(link),
+        });
       if (task.user !== null) parts.push({ decision: asUser(request, task.user), code: 'delegation.user' });
       return narrowest(parts);
     },
   };
-}
-
-/** How to explain a refusal to whoever is asked about. */
-interface Explain {
-  noPermit(): string;
-  unmet(candidates: LoadedPolicy[]): string;
 }
 
 function raisedTier(tier: Tier, determining: readonly LoadedPolicy[]): Tier {

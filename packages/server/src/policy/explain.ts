@@ -59,38 +59,58 @@ export function raisedTo3(ref: string, raisers: LoadedPolicy[]): Pick<Decision, 
 }
 
 /** Some permit is for this tool and this template, but its conditions do not hold for these arguments. */
-export function explainUnmet(
-  request: Pick<PolicyRequest, 'arguments' | 'task' | 'tool'>,
-  candidates: LoadedPolicy[],
-): string {
-  const unmet = unmetConditions(request.arguments, request.task.parameters, candidates);
-  return `Template "${request.task.template}" allows ${request.tool.ref} only under conditions: ${unmet}. Call it with those, or start a task whose parameters fit.`;
+export function explainUnmet(request: Pick<PolicyRequest, 'arguments' | 'tool'>, task: Task, unmet: Unmet[]): string {
+  return `Template "${task.template}" allows ${request.tool.ref} only under conditions: ${unmetConditions(request.arguments, unmet)}. Call it with those, or start a task whose parameters fit.`;
 }
 
 /** Groups and policies permit the person this tool, but not with these arguments. */
 export function explainUnmetFor(
   { email }: PolicyUser,
   request: Pick<PolicyRequest, 'arguments' | 'tool'>,
-  candidates: LoadedPolicy[],
+  unmet: Unmet[],
 ): string {
-  return `${email}, for whom this task acts, may use ${request.tool.ref} only under conditions: ${unmetConditions(request.arguments, {}, candidates)}. Call it with those, or ask an admin.`;
+  return `${email}, for whom this task acts, may use ${request.tool.ref} only under conditions: ${unmetConditions(request.arguments, unmet)}. Call it with those, or ask an admin.`;
 }
 
-function unmetConditions(value: Json, parameters: TaskParameters, candidates: LoadedPolicy[]): string {
-  const given = isJsonObject(value) ? value : {};
-  const unmet = new Set<string>();
-  for (const { permit, json, id } of candidates) {
-    if (json.effect !== 'permit') continue;
-    if (unmet.size === policyLimits.listedInRefusals) return `${[...unmet].join('; ')}; and more`;
-    if (!permit) unmet.add(json.annotations?.reason ?? `the conditions of policy ${id} do not hold`);
-    for (const { argument, parameter, literal } of permit?.conditions ?? []) {
-      const wanted = parameter === null ? literal : parameters[parameter];
-      if (wanted !== undefined && given[argument] === wanted) continue;
-      const source = parameter === null ? '' : ` (the task's parameter "${parameter}")`;
-      unmet.add(`"${argument}" must be ${JSON.stringify(wanted ?? null)}${source}, not ${shown(given[argument])}`);
+/** What a permit asks for, in words as far as they do not depend on what is given: refusals are frequent, and each is explained. */
+export interface Unmet {
+  words: string;
+  /** Null: not of a template or group, so that nobody knows which condition it is. */
+  condition: { argument: string; wanted: string | number | boolean | null | undefined } | null;
+  /** The first of its policy. */
+  begins: boolean;
+}
+
+export function unmetOf(candidates: LoadedPolicy[], parameters: TaskParameters): Unmet[] {
+  return candidates.flatMap(({ permit, json, id }): Unmet[] => {
+    if (json.effect !== 'permit') return [];
+    if (!permit) {
+      const words = json.annotations?.reason ?? `the conditions of policy ${id} do not hold`;
+      return [{ words, condition: null, begins: true }];
     }
+    return permit.conditions.map(({ argument, parameter, literal }, at) => {
+      const wanted = parameter === null ? literal : parameters[parameter];
+      const source = parameter === null ? '' : ` (the task's parameter "${parameter}")`;
+      const words = `"${argument}" must be ${JSON.stringify(wanted ?? null)}${source}, not `;
+      return { words, condition: { argument, wanted }, begins: at === 0 };
+    });
+  });
+}
+
+function unmetConditions(value: Json, all: Unmet[]): string {
+  const given = isJsonObject(value) ? value : {};
+  const said: string[] = [];
+  for (const { words, condition, begins } of all) {
+    if (begins && said.length >= policyLimits.listedInRefusals) return `${said.join('; ')}; and more`;
+    let text = words;
+    if (condition) {
+      const is = Object.hasOwn(given, condition.argument) ? given[condition.argument] : undefined;
+      if (condition.wanted !== undefined && is === condition.wanted) continue;
+      text += shown(is);
+    }
+    if (!said.includes(text)) said.push(text);
   }
-  return [...unmet].join('; ');
+  return said.length === 1 ? (said[0] as string) : said.join('; ');
 }
 
 function listed(refs: Set<string>): string {

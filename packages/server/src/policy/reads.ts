@@ -25,7 +25,8 @@ export function argumentReads(policy: PolicyJson): Read[] {
 /** Members of the context, beside the arguments, that a policy looks at. */
 export function situationReads(policy: PolicyJson): readonly string[] {
   const read = contextReads(policy).map(({ path: [first] }) => first);
-  return read.includes(undefined) ? situationMembers : situationMembers.filter((name) => read.includes(name));
+  const known = Object.keys(situationMembers);
+  return read.includes(undefined) ? known : known.filter((name) => read.includes(name));
 }
 
 /** Calendars that are asked about by name. */
@@ -88,6 +89,20 @@ export function isTyped({ path }: Read, type: ArgumentsType): boolean {
   }
   return true;
 }
+
+/** False: whatever a call brings, the policy sees all of what it looks at. */
+export function mayBeUnseen({ path, whole }: Read, type: ArgumentsType): boolean {
+  let at: ArgumentType = { kind: 'Record', attributes: type };
+  for (const key of path) {
+    const member: ArgumentType | undefined = memberOf(at, key);
+    if (!member) return true;
+    at = member;
+  }
+  return whole && holdsRecord(at);
+}
+
+const holdsRecord = (type: ArgumentType): boolean =>
+  type.kind === 'Record' || (type.kind === 'Set' && holdsRecord(type.element));
 
 /** The first argument of the call, as a path, that is looked at and can't be seen. */
 export function unseenArgument(reads: Read[], value: Json, type: ArgumentsType): string | undefined {

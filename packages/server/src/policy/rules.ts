@@ -1,23 +1,24 @@
-import type { Task } from '@gatehouse/protocol';
+import type { Decision, Task } from '@gatehouse/protocol';
 import type { Agent } from '../registry/index.ts';
-import { type CompiledSet, compileSet, type Environment, type Slice } from './cedar/index.ts';
+import { type Answer, type CompiledSet, compileSet, type Entities, type Slice } from './cedar/index.ts';
 import { actionEntity, type Entity, taskEntity, toolEntity, userEntity } from './entities.ts';
+import type { Unmet } from './explain.ts';
 import type { LoadedPolicy } from './load.ts';
 import type { Official, OfficialEngine } from './official.ts';
+import { mayBeUnseen, type Read } from './reads.ts';
 import type { Subject } from './schema.ts';
 import { isAboutOneTask, namedAgent, namedUser } from './scope.ts';
 import type { PolicyUser } from './types.ts';
+import { type Contexts, contextsOf } from './values.ts';
 
 /** What can apply when principals of one kind (all tasks under a template, say) use one subject. */
 export interface Rule {
   slice: Slice;
   candidates: LoadedPolicy[];
-  /** Those that look at arguments. */
-  reading: LoadedPolicy[];
+  /** Those that look at arguments which a call may bring unseen. */
+  reading: Reading[];
   /** Those that raise the tier instead of refusing. Undefined: there are none. */
   raising: Raising | undefined;
-  /** Members of the situation that some candidate looks at. */
-  situation: readonly string[];
   /** Some permit could apply. */
   permits: boolean;
   /** Some permit could apply, and no forbid always does. */
@@ -25,6 +26,13 @@ export interface Rule {
   /** The same policies in the official engine, and how often the rule was asked. */
   official: Official;
   asked: number;
+  /** Decided before for the same answer. */
+  decisions: Map<Answer, Decision>;
+}
+
+export interface Reading {
+  id: string;
+  reads: Read[];
 }
 
 export interface Raising {
@@ -33,12 +41,12 @@ export interface Raising {
 }
 
 /** Who asks, for what, and what can apply to it. */
-export interface Case {
+export interface Case extends Target {
   principal: Entity;
-  tool: Entity;
-  action: Entity;
-  subject: Subject;
+  entities: Entities;
   rule: Rule;
+  /** Put into words when the first refusal needs them. */
+  unmet: Unmet[] | undefined;
 }
 
 export interface Rules {
@@ -52,12 +60,25 @@ interface Sets {
   raising: CompiledSet;
 }
 
-type Target = Pick<Case, 'subject' | 'tool' | 'action'>;
+interface Target {
+  subject: Subject;
+  tool: Entity;
+  action: Entity;
+  contexts: Contexts;
+}
 
 /** The rules of one kind of principal, by subject. */
 type Shape = Map<string, Rule>;
 
+/** One who has been asked about, with what was asked, by subject. */
+interface Known {
+  principal: Entity;
+  shape: Shape;
+  cases: Map<string, Case>;
+}
+
 const MAX_SHAPES = 10_000;
+const MAX_USERS = 1_000;
 
 /**
  * Finds policies once for each kind of principal and subject, so that a decision does not grow with their number. Principals are of one
@@ -82,14 +103,19 @@ export function createRules(
   const usersNamed = new Set(all.map(({ json }) => namedUser(json)));
   const targets = new Map<string, Target>();
   for (const subject of subjects)
-    targets.set(subject.ref, { subject, tool: toolEntity(subject), action: actionEntity(subject) });
+    targets.set(subject.ref, {
+      subject,
+      tool: toolEntity(subject),
+      action: actionEntity(subject),
+      contexts: contextsOf(subject.arguments),
+    });
 
   const shapes = new Map<string, Shape>();
   /** By identity, so that no call puts a key together. What an agent is, is another object when it has changed. */
-  const shapesOfAgents = new WeakMap<Agent, Map<string, Shape>>();
-  const entitiesOfTasks = new WeakMap<Task, { agent: Agent; entity: Entity }>();
+  const tasks = new WeakMap<Task, Known & { agent: Agent }>();
+  const users = new Map<string, Known>();
 
-  function shape(...key: string[]): Shape {
+  function shapeOf(...key: string[]): Shape {
     const joined = key.join('\n');
     let known = shapes.get(joined);
     if (!known) {
@@ -100,44 +126,62 @@ export function createRules(
     return known;
   }
 
-  function shapeOfTask(agent: Agent, { template }: Task): Shape {
-    let known = shapesOfAgents.get(agent);
-    if (!known) {
-      known = new Map();
-      shapesOfAgents.set(agent, known);
-    }
-    let found = known.get(template);
-    if (!found) {
+  function knownTask(agent: Agent, task: Task): Known {
+    let known = tasks.get(task);
+    if (known?.agent !== agent) {
       const { blueprint, environment } = agent.manifest;
-      found = shape('task', agentsNamed.has(agent.name) ? agent.name : '', template, blueprint, environment);
-      known.set(template, found);
+      const shape = shapeOf(
+        'task',
+        agentsNamed.has(agent.name) ? agent.name : '',
+        task.template,
+        blueprint,
+        environment,
+      );
+      known = { agent, principal: taskEntity(agent, task), shape, cases: new Map() };
+      tasks.set(task, known);
     }
-    return found;
+    return known;
   }
 
-  function entityOfTask(agent: Agent, task: Task): Entity {
-    const known = entitiesOfTasks.get(task);
-    if (known?.agent === agent) return known.entity;
-    const entity = taskEntity(agent, task);
-    entitiesOfTasks.set(task, { agent, entity });
-    return entity;
+  function knownUser(user: PolicyUser): Known {
+    const { email, roles, groups } = user;
+    const key = JSON.stringify([email, roles, groups]);
+    let known = users.get(key);
+    if (!known) {
+      if (users.size >= MAX_USERS) users.clear();
+      const shape = shapeOf('user', usersNamed.has(email) ? email : '', ...groups);
+      known = { principal: userEntity(email, user), shape, cases: new Map() };
+      users.set(key, known);
+    }
+    return known;
   }
 
-  function caseOf(sets: Sets, found: Shape, ref: string, principal: Entity): Case | undefined {
+  function caseOf(sets: Sets, { principal, shape, cases }: Known, ref: string): Case | undefined {
+    const known = cases.get(ref);
+    if (known) return known;
     const target = targets.get(ref);
     if (!target) return undefined;
-    let rule = found.get(ref);
+    const entities = entitiesOf([principal, target.tool, target.action]);
+    let rule = shape.get(ref);
     if (!rule) {
-      const environment = environmentOf({ ...target, principal }, new Map());
-      rule = makeRule(sets.deciding.slice(environment), sets.raising.slice(environment));
-      found.set(ref, rule);
+      const environment = {
+        principal: principal.uid,
+        action: target.action.uid,
+        resource: target.tool.uid,
+        context: new Map(),
+        entities,
+      };
+      rule = makeRule(target.subject, sets.deciding.slice(environment), sets.raising.slice(environment));
+      shape.set(ref, rule);
     }
-    return { principal, rule, subject: target.subject, tool: target.tool, action: target.action };
+    const made: Case = { ...target, principal, entities, rule, unmet: undefined };
+    cases.set(ref, made);
+    return made;
   }
 
   const named = (slice: Slice) => slice.policies.flatMap((id) => policies.get(id) ?? []);
 
-  function makeRule(slice: Slice, raising: Slice): Rule {
+  function makeRule(subject: Subject, slice: Slice, raising: Slice): Rule {
     const candidates = named(slice);
     const raisers = named(raising);
     const looking = [...candidates, ...raisers];
@@ -145,47 +189,35 @@ export function createRules(
     const always = candidates.some(
       ({ json }) => json.effect === 'forbid' && json.conditions.length === 0 && !isAboutOneTask(json),
     );
-    const reading = looking.filter(({ reads }) => reads.length > 0);
+    const reading = looking
+      .map(({ id, reads }) => ({ id, reads: reads.filter((read) => mayBeUnseen(read, subject.arguments)) }))
+      .filter(({ reads }) => reads.length > 0);
     return {
       slice,
       candidates,
       raising: raisers.length > 0 ? { slice: raising, official: officialEngine(raisers) } : undefined,
-      situation: [...new Set(looking.flatMap(({ situation }) => situation))],
       reading,
       permits,
       mayEver: permits && !always,
       official: officialEngine(candidates),
       asked: 0,
+      decisions: new Map(),
     };
   }
 
   return {
-    forTask: (agent, task, ref) => caseOf(aboutTasks, shapeOfTask(agent, task), ref, entityOfTask(agent, task)),
-    forUser: (user, ref) =>
-      caseOf(
-        aboutUsers,
-        shape('user', usersNamed.has(user.email) ? user.email : '', ...user.groups),
-        ref,
-        userEntity(user.email, user),
-      ),
+    forTask: (agent, task, ref) => caseOf(aboutTasks, knownTask(agent, task), ref),
+    forUser: (user, ref) => caseOf(aboutUsers, knownUser(user), ref),
   };
 }
 
-export function environmentOf(
-  { principal, tool, action }: Pick<Case, 'principal' | 'tool' | 'action'>,
-  context: Environment['context'],
-): Environment {
+function entitiesOf(entities: readonly [Entity, Entity, Entity]): Entities {
+  const [{ uid: first, data }, second, third] = entities;
   return {
-    principal: principal.uid,
-    action: action.uid,
-    resource: tool.uid,
-    context,
-    entities: {
-      get(key) {
-        if (key === principal.uid.key) return principal.data;
-        if (key === tool.uid.key) return tool.data;
-        return key === action.uid.key ? action.data : undefined;
-      },
+    get(key) {
+      if (key === first.key) return data;
+      if (key === second.uid.key) return second.data;
+      return key === third.uid.key ? third.data : undefined;
     },
   };
 }

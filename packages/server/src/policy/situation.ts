@@ -1,4 +1,4 @@
-import { type CedarRecord, CedarSet, Datetime, parseIp, type Value } from './cedar/index.ts';
+import { CedarSet, Datetime, type Member, parseIp, type Value } from './cedar/index.ts';
 
 /**
  * Where the value of an argument came from: what the task was told by somebody who vouches for it, a result (or part of one) that is
@@ -61,12 +61,13 @@ const followed = ({ id, state }: Followed): Value =>
     ['state', state],
   ]);
 
-const members: Record<string, (situation: Situation) => Value | undefined> = {
+/** As policies see it, each made when one looks at it. */
+export const situationMembers: Readonly<Record<string, Member<Situation>>> = {
   now: ({ now }) => new Datetime(now),
   calendars: ({ calendars }) => new CedarSet([...calendars]),
   address: ({ address }) => (address === null ? undefined : parseIp(address)),
-  ticket: ({ ticket }) => ticket && followed(ticket),
-  changeRequest: ({ changeRequest }) => changeRequest && followed(changeRequest),
+  ticket: ({ ticket }) => (ticket ? followed(ticket) : undefined),
+  changeRequest: ({ changeRequest }) => (changeRequest ? followed(changeRequest) : undefined),
   firstUse: ({ firstUse }) => firstUse,
   anomalous: ({ anomalous }) => anomalous,
   flow: ({ flow }) =>
@@ -79,14 +80,4 @@ const members: Record<string, (situation: Situation) => Value | undefined> = {
       new CedarSet(Object.keys(flow.provenance).filter((argument) => flow.provenance[argument] === wanted));
     return new Map<string, Value>(provenances.map((each) => [each, from(each)]));
   },
-} as Record<string, (situation: Situation) => Value | undefined>;
-
-export const situationMembers: readonly string[] = Object.keys(members);
-
-/** Puts what policies look at into the context of a decision; the rest costs nothing. */
-export function addSituation(context: CedarRecord, situation: Situation, wanted: readonly string[]): void {
-  for (const name of wanted) {
-    const value = members[name]?.(situation);
-    if (value !== undefined && value !== null) (context as Map<string, Value>).set(name, value);
-  }
-}
+};

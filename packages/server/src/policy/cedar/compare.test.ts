@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { compileSet, EntityUid, type Environment, parsePolicy } from './index.ts';
+import { policyLimits } from './limits.ts';
 import {
   conditionText,
   datetimes,
@@ -123,4 +125,29 @@ test('extension functions at their edges, each with each', () => {
     assert.deepEqual(texts(compiled.reason), texts(official.reason));
     assert.deepEqual(texts(compiled.errors), texts(official.errors));
   }
+});
+
+/** @proves policy.same-as-official */
+test('answers are kept for some combinations of policies, and right for all of them', () => {
+  const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
+  const json = names.map((name, at) => {
+    const effect = at % 3 === 2 ? 'forbid' : 'permit';
+    const parsed = parsePolicy(`${effect}(principal, action, resource) when { context.${name} };`);
+    if ('problem' in parsed) throw new Error(parsed.problem);
+    return { id: name, json: parsed.json };
+  });
+  const set = compileSet(json);
+  const nobody = new EntityUid('User', 'nobody');
+  const environmentOf = (combination: number): Environment => ({
+    principal: nobody,
+    action: nobody,
+    resource: nobody,
+    context: new Map(names.map((name, at) => [name, (combination >> at) % 2 === 1])),
+    entities: new Map(),
+  });
+  const slice = set.slice(environmentOf(0));
+  assert.ok(2 ** names.length > 2 * policyLimits.answersKept);
+  for (let round = 0; round < 2; round++)
+    for (let combination = 0; combination < 2 ** names.length; combination++)
+      assert.deepEqual(slice.authorize(environmentOf(combination)), set.authorize(environmentOf(combination)));
 });

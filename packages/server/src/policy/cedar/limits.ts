@@ -7,6 +7,8 @@ export const policyLimits = {
   expressionDepth: 500,
   /** Of so many decisions on one tool by one kind of task, one is compared with the official engine; the first always is. */
   comparedEvery: 1_000,
+  /** Answers of one rule that are kept, each for another combination of policies that apply. */
+  answersKept: 64,
   /** Conditions and tools that the text of a refusal lists; it says that there are more. */
   listedInRefusals: 12,
 };

@@ -1,5 +1,6 @@
 import type { EntityUidJson, PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { compileTest, type Environment, isIn, readUid, type Test } from './expression.ts';
+import { policyLimits } from './limits.ts';
 import { EntityUid, EvaluationError } from './values.ts';
 
 /** Of a slice, the same object for the same answer: nobody may change one. */
@@ -137,8 +138,6 @@ interface Applying {
   next: Map<CompiledPolicy, Applying>;
 }
 
-const MAX_ANSWERS_KEPT = 64;
-
 /** Scopes are looked at only where they name one principal of this type; all others are known to match. */
 function answering(policies: readonly CompiledPolicy[], type: string): (environment: Environment) => Answer {
   const steps = policies.map((policy) => {
@@ -152,7 +151,7 @@ function answering(policies: readonly CompiledPolicy[], type: string): (environm
   function extend(before: Applying, policy: CompiledPolicy): Applying {
     const applying = [...before.policies, policy];
     const made = { policies: applying, answer: answerOf(applying), next: new Map() };
-    if (kept < MAX_ANSWERS_KEPT) {
+    if (kept < policyLimits.answersKept) {
       kept++;
       before.next.set(policy, made);
     }

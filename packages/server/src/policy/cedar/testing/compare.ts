@@ -1,5 +1,14 @@
 import { type EntityJson, preparsePolicySet, statefulIsAuthorized } from '@cedar-policy/cedar-wasm/nodejs';
-import { compileSet, type EntityData, LazyRecord, type Member, parsePolicy, readUid, readValue, type Value } from '../index.ts';
+import {
+  compileSet,
+  type EntityData,
+  LazyRecord,
+  type Member,
+  parsePolicy,
+  readUid,
+  readValue,
+  type Value,
+} from '../index.ts';
 import type { RequestJson } from './arbitrary.ts';
 
 /** What one engine says of a request, in a form in which two can be compared: messages are each engine's own. */
