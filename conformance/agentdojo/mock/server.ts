@@ -1,6 +1,7 @@
 import { fromJsonSchema, McpServer } from '@modelcontextprotocol/server';
 import { type HttpPeer, serveBothEras } from '../../../test/peers/both-eras.ts';
 import { type Labels, readsOnly } from '../labels.ts';
+import { plant } from '../plant.ts';
 import type { Suite } from '../suite.ts';
 import { type Environment, ToolError } from './environment.ts';
 import { mockTool } from './tools.ts';
@@ -8,8 +9,10 @@ import { mockTool } from './tools.ts';
 /** A world behind MCP servers, one for each domain of its tools. `environment` is what their calls act on: set it to begin anew. */
 export interface World {
   environment: Environment;
-  /** Calls that reached a tool. */
-  reached: { tool: string; args: Record<string, unknown> }[];
+  /** How many calls have reached a tool. */
+  reached: number;
+  /** What an attacker has put where the next call finds it. */
+  injected: string | null;
   servers: { name: string; url: string; tools: string[] }[];
   close(): Promise<void>;
 }
@@ -17,7 +20,7 @@ export interface World {
 export const serverOf = (labels: Labels, tool: string): string => labels.get(tool)?.domain ?? 'tools';
 
 export async function startWorld(suite: Suite, labels: Labels): Promise<World> {
-  const world: World = { environment: {}, reached: [], servers: [], close: async () => undefined };
+  const world: World = { environment: {}, reached: 0, injected: null, servers: [], close: async () => undefined };
   const byServer = Map.groupBy(suite.tools, ({ name }) => serverOf(labels, name));
   const peers: HttpPeer[] = [];
   for (const [name, tools] of byServer) {
@@ -30,10 +33,11 @@ export async function startWorld(suite: Suite, labels: Labels): Promise<World> {
       const server = new McpServer({ name, version: '1.0.0' });
       for (const { tool, schema, run } of definitions) {
         server.registerTool(tool.name, { description: tool.description, inputSchema: schema }, (args) => {
-          world.reached.push({ tool: tool.name, args });
+          world.reached++;
           try {
+            const returned = run(world.environment, args);
+            const result = world.injected === null ? returned : plant(returned, world.injected, labels.get(tool.name));
             // As the SDKs of other languages wrap what is no object.
-            const result = run(world.environment, args);
             return {
               content: [{ type: 'text', text: typeof result === 'string' ? result : JSON.stringify(result) }],
               structuredContent: { result },

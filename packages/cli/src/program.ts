@@ -6,6 +6,7 @@ import { addBudgetVerbs } from './tree/budgets.ts';
 import { addDelegationVerbs } from './tree/delegations.ts';
 import { addKeyVerbs } from './tree/keys.ts';
 import { addLogVerbs } from './tree/log.ts';
+import { addPackVerbs } from './tree/packs.ts';
 import { addPeopleVerbs } from './tree/people.ts';
 import { addServerVerbs } from './tree/server.ts';
 import { addSessionVerbs } from './tree/session.ts';
@@ -36,6 +37,7 @@ export function createProgram(): Command {
   addPeopleVerbs(program);
   addTaskVerbs(program);
   addWorkspaceVerbs(program);
+  addPackVerbs(program);
   addUpstreamVerbs(program);
   addApprovalVerbs(program);
   addBudgetVerbs(program);

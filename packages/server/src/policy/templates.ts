@@ -24,23 +24,25 @@ export interface AllowPermit {
   conditions: { argument: string; parameter: string | null; literal: string | number | boolean | null }[];
 }
 
+type Parameters = ReadonlyMap<string, keyof typeof kinds>;
+
 /** What every task of a template that uses a server at all may answer that server, if the operator granted it to the server. */
 const impliedFeatures = ['sampling', 'elicitation', 'url-elicitation', 'roots', 'tasks'];
 
 export function templatePermits(template: TemplateManifest, subjects: ReadonlyMap<string, Subject>): AllowPermit[] {
-  const parameters = new Set(Object.keys(template.parameters));
+  const parameters = new Map(Object.entries(template.parameters).map(([name, { type }]) => [name, type]));
   return allowPermits({ kind: 'Template', name: template.name }, template.allow, parameters, subjects);
 }
 
 /** What its members allow those who act for them. */
 export function groupPermits(group: GroupManifest, subjects: ReadonlyMap<string, Subject>): AllowPermit[] {
-  return allowPermits({ kind: 'Group', name: group.name }, group.allow, new Set(), subjects);
+  return allowPermits({ kind: 'Group', name: group.name }, group.allow, new Map(), subjects);
 }
 
 function allowPermits(
   holder: Holder,
   allow: TemplateManifest['allow'],
-  parameters: ReadonlySet<string>,
+  parameters: Parameters,
   subjects: ReadonlyMap<string, Subject>,
 ): AllowPermit[] {
   const permits: AllowPermit[] = [];
@@ -57,8 +59,8 @@ function allowPermits(
     const when = entry.when ?? {};
     for (const subject of subjects.values()) {
       if (!isAllowedBy(entry, subject)) continue;
-      // What is allowed by kind is whatever is registered: a condition picks those that have the argument.
-      if (!entry.tools && !Object.keys(when).every((argument) => Object.hasOwn(subject.arguments, argument))) continue;
+      // What is allowed by kind is whatever is registered: a condition picks those that have the argument, of its type.
+      if (!entry.tools && !Object.entries(when).every((each) => fits(subject, each, parameters))) continue;
       servers.add(subject.server);
       permits.push(permit(holder, index, subject, when, parameters));
     }
@@ -70,6 +72,21 @@ function allowPermits(
   }
   return permits;
 }
+
+function fits(
+  subject: Subject,
+  [argument, value]: [string, string | number | boolean],
+  parameters: Parameters,
+): boolean {
+  const type = Object.hasOwn(subject.arguments, argument) ? subject.arguments[argument]?.type.kind : undefined;
+  if (type === undefined) return false;
+  const isParameter = typeof value === 'string' && value.startsWith('$');
+  const given = isParameter ? parameters.get(value.slice(1)) : typeof value === 'number' ? 'integer' : typeof value;
+  // A parameter that there is not is an error of the template, said where its permits are made.
+  return given === undefined || type === kinds[given as keyof typeof kinds];
+}
+
+const kinds = { string: 'String', integer: 'Long', boolean: 'Boolean' } as const;
 
 /** Whether a narrowed task may still use this; what a template implies for a server that it names is implied here as well. */
 export function isWithin({ tools }: Narrowing, ref: string): boolean {
@@ -84,7 +101,7 @@ function permit(
   index: number,
   subject: Subject,
   when: Record<string, string | number | boolean>,
-  parameters: ReadonlySet<string>,
+  parameters: Parameters,
 ): AllowPermit {
   const conditions = Object.entries(when).map(([argument, value]) => {
     const parameter = typeof value === 'string' && value.startsWith('$') ? value.slice(1) : null;
