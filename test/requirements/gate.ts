@@ -160,6 +160,8 @@ export const gate: Requirement[] = [
     promise:
       'Where a request comes from is what its connection or a trusted proxy says, and never what a stranger writes',
     source: 'docs/how-to/decide-by-time-place-and-ticket.md',
+  },
+  {
     id: 'packs.by-kind',
     promise: 'The shipped packs apply together, name no tool, and give a task what its kind needs and no more',
     source: 'docs/how-to/start-from-a-pack.md',
