@@ -5,6 +5,7 @@ export { onOneLine } from './hidden-characters.ts';
 export { thumbprint } from './keys.ts';
 export { labelsOf, unlabelled } from './labels.ts';
 export { type FileProblem, loadManifests, ManifestFileError } from './load-manifests.ts';
+export { foldLookAlikes } from './look-alikes.ts';
 export { narrowedBy } from './narrowing.ts';
 export type { Provision } from './objects.ts';
 export type { PersonChanges } from './persons.ts';

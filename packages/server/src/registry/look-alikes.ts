@@ -4,14 +4,20 @@
  * Hyphens between two digits stay, because `job-1-11` and `job-11-1` do not look alike.
  */
 export function skeleton(name: string): string {
-  let plain = '';
-  for (const character of name.normalize('NFKD').toLowerCase()) plain += sameLooks[character] ?? character;
-  return plain
-    .replace(/\p{M}|\p{Cf}/gu, '')
+  return foldLookAlikes(name)
     .replace(/(?<=\d)[-_.\s]+(?=\d)/g, '\n')
     .replace(/[-_. ]+/g, '')
     .replace(/0/g, 'o')
     .replace(/[1|]/g, 'l');
+}
+
+/** Without case, accents and invisible characters, and with letters of other scripts as the Latin ones that they look like. */
+export function foldLookAlikes(text: string): string {
+  return text
+    .normalize('NFKD')
+    .toLowerCase()
+    .replace(/[\p{M}\p{Cf}]+/gu, '')
+    .replace(/[^\0-\x7f]/gu, (character) => sameLooks[character] ?? character);
 }
 
 /** Cyrillic and Greek letters that are drawn like a Latin one, after lower-casing (from Unicode's confusables.txt, the plain cases). */

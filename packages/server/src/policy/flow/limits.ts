@@ -1,0 +1,25 @@
+export const flowLimits = {
+  /**
+   * Characters of results that are kept of one task, to find where a value came from. A task that has read more has forgotten: what its
+   * results are trusted for then counts as unknown.
+   */
+  charsPerTask: 1_048_576,
+  /** The same of all tasks of a replica. The task that was longest without a call is forgotten first. */
+  charsInAll: 67_108_864,
+  /** Values in trusted fields, and in untrusted fields that have a role, that are kept of one task. */
+  valuesPerTask: 20_000,
+  /** Values looked at in one result, and levels of it. What lies deeper or comes later makes the task forget. */
+  valuesPerResult: 50_000,
+  depth: 64,
+  /** Characters of a value that can be found: a longer one comes from nowhere known. */
+  valueChars: 4_096,
+  /** Values with a role in one call: one that has more comes from nowhere known. */
+  valuesPerCall: 200,
+  /** Encoded words of one result that are read as what they stand for, and characters of one. */
+  encodedWords: 500,
+  encodedChars: 16_384,
+  /** Tasks whose labels are in memory. */
+  tasks: 50_000,
+  /** Hours for which a task that an agent starts for itself has seen what any task of that agent has seen. */
+  agentHours: 48,
+} as const;

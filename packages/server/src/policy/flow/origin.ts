@@ -1,0 +1,183 @@
+import type { ArgumentRole } from '@gatehouse/protocol';
+import type { Json } from '../../platform/index.ts';
+import type { Provenance } from '../situation.ts';
+import { addresses, canonical, canonicalPath, parseUrl } from './canonical.ts';
+import { flowLimits } from './limits.ts';
+import type { Seen, Source } from './seen.ts';
+import { holdsValue, urlsIn } from './statement.ts';
+
+/** What somebody who vouches for it has told a task: texts, and values that stand for themselves. */
+export interface Told {
+  texts: readonly string[];
+  values: readonly (string | number)[];
+}
+
+/** Where the value of an argument came from, and which value it was that decided. */
+export interface Origin {
+  provenance: Provenance;
+  value: string;
+  source?: Source;
+}
+
+export interface Known {
+  told: Told;
+  /** Of the task and of those that it was handed on from. */
+  seen: readonly Seen[];
+  endorsed(role: ArgumentRole, value: string): boolean;
+}
+
+/** From the best to the worst: of several values the worst decides. */
+const order: readonly Provenance[] = ['stated', 'endorsed', 'trusted', 'unknown', 'untrusted'];
+
+/** Undefined: the argument holds no value (null, an empty text, an empty list, yes or no). */
+export function originOfArgument(name: string, value: Json, role: ArgumentRole, known: Known): Origin | undefined {
+  const values: (string | number)[] = [];
+  if (!collect(value, role, values, 0)) return { provenance: 'unknown', value: '(too many values)' };
+  let worst: Origin | undefined;
+  for (const each of values) {
+    const origin = originOf(name, each, role, known);
+    if (!worst || order.indexOf(origin.provenance) > order.indexOf(worst.provenance)) worst = origin;
+    if (worst.provenance === 'untrusted') break;
+  }
+  return worst;
+}
+
+/** False when there are too many. */
+function collect(value: Json, role: ArgumentRole, into: (string | number)[], depth: number): boolean {
+  if (into.length > flowLimits.valuesPerCall || depth > flowLimits.depth) return false;
+  if (typeof value === 'string') {
+    if (value.trim() !== '') into.push(...(role === 'recipient' ? recipientsIn(value) : [value]));
+  } else if (typeof value === 'number') into.push(value);
+  else if (typeof value === 'object' && value !== null)
+    for (const member of Object.values(value)) if (!collect(member, role, into, depth + 1)) return false;
+  return into.length <= flowLimits.valuesPerCall;
+}
+
+/** `Ann <ann@a.example>, bob@b.example` is two addresses; what else stands there is a name that nothing is sent to. */
+function recipientsIn(text: string): string[] {
+  if (!text.includes('@')) return [text];
+  const found = Array.from(text.matchAll(addresses), ([each]) => each);
+  const rest = text.replace(addresses, '');
+  return found.length === 0 || rest.includes('@') ? [text] : found;
+}
+
+function originOf(name: string, value: string | number, role: ArgumentRole, known: Known): Origin {
+  const shown = String(value);
+  if (shown.length > flowLimits.valueChars && role !== 'content') return { provenance: 'unknown', value: shown };
+  if (role === 'content') return originOfContent(shown, known);
+  if (isTold(name, value, role, known.told)) return { provenance: 'stated', value: shown };
+  const writing = canonical(value, role);
+  if (writing !== null && known.endorsed(role, writing)) return { provenance: 'endorsed', value: shown };
+  const found = (provenance: Provenance, source: Source): Origin => ({ provenance, value: shown, source });
+  const first = (look: (seen: Seen) => Source | undefined) => {
+    for (const seen of known.seen) {
+      const source = look(seen);
+      if (source) return source;
+    }
+    return undefined;
+  };
+
+  const searched = role === 'url' ? shown.replace(/^[a-z][a-z0-9+.-]*:\/*/i, '') : value;
+  const inText = first((seen) => seen.inUntrustedText(searched, role));
+  if (inText) return found('untrusted', inText);
+  const inTrusted = known.seen.every(({ isComplete }) => isComplete) && first((seen) => seen.inTrusted(value, role));
+  if (inTrusted) return found('trusted', inTrusted);
+  const inField = first((seen) => seen.inUntrustedField(value, role));
+  if (inField) return found('untrusted', inField);
+  const built = role === 'url' ? originOfBuilt(shown, known) : role === 'path' ? originWithin(shown, known) : undefined;
+  if (built) return built;
+  if (role !== 'amount' && known.seen.some((seen) => seen.inPieces(searched)))
+    return { provenance: 'untrusted', value: shown };
+  return { provenance: 'unknown', value: shown };
+}
+
+/** Amounts in the hundredth part of a currency's unit, which people do not speak in. */
+const isInCents = (name: string) => /(^|[_-])(cents?|minor|pence)([_-]|$)|Cents?$/.test(name);
+
+function isTold(name: string, value: string | number, role: ArgumentRole, { texts, values }: Told): boolean {
+  const numbers = role === 'amount' && typeof value === 'number' && isInCents(name) ? [value, value / 100] : [value];
+  return numbers.some((number) => {
+    const wanted = canonical(number, role);
+    if (wanted === null) return false;
+    return (
+      values.some((each) => canonical(each, role) === wanted) || texts.some((text) => holdsValue(text, wanted, role))
+    );
+  });
+}
+
+/** A free text has no origin of its own; what counts is whether it carries an address that untrusted content brought. */
+function originOfContent(text: string, known: Known): Origin {
+  const carried: [string, ArgumentRole][] = [
+    ...Array.from(text.matchAll(addresses), ([each]): [string, ArgumentRole] => [each, 'recipient']),
+    ...urlsIn(text).map((each): [string, ArgumentRole] => [each, 'url']),
+  ];
+  for (const [value, role] of new Map(carried)) {
+    const origin = originOf('', value, role, known);
+    if (origin.provenance === 'untrusted') return origin;
+  }
+  const isStated = known.told.texts.some((told) => holdsValue(told, canonical(text, 'content') ?? '\0', 'content'));
+  return { provenance: isStated ? 'stated' : 'unknown', value: text.slice(0, 100) };
+}
+
+/**
+ * A URL below one that was stated. Its host is the one that was meant, but what is added may carry data there: each added piece has to be
+ * stated as well, or to be a small number.
+ */
+function originOfBuilt(text: string, { told, seen }: Known): Origin | undefined {
+  const url = parseUrl(text);
+  if (!url) return undefined;
+  const base = [...told.texts.flatMap(urlsIn), ...told.values.map(String)]
+    .map((each) => parseUrl(each))
+    .find((each) => each && isBelow(url, each));
+  if (!base) return undefined;
+  const added = [url.pathname.slice(base.pathname.length), url.search, url.hash]
+    .flatMap((part) => part.split(/[/?&=#+;,]+/))
+    .map((piece) => decoded(piece))
+    .filter((piece) => piece !== '');
+  const carries = added.find(
+    (piece) =>
+      !/^\d{1,3}$/.test(piece) &&
+      !told.texts.some((each) => holdsValue(each, canonical(piece, 'name') ?? '\0', 'name')) &&
+      !told.values.some((each) => canonical(each, 'name') === canonical(piece, 'name')),
+  );
+  if (carries === undefined && added.length <= MAX_ADDED) return { provenance: 'stated', value: text };
+  const source = carries === undefined ? undefined : seen.map((each) => each.inUntrustedText(carries, 'name')).find(Boolean);
+  return source ? { provenance: 'untrusted', value: text, source } : { provenance: 'unknown', value: text };
+}
+
+const MAX_ADDED = 12;
+
+function isBelow(url: URL, base: URL): boolean {
+  const isSamePlace =
+    url.host.replace(/\.(?=:|$)/, '') === base.host && url.username === '' && url.password === '' && base.search === '';
+  if (!isSamePlace || (url.protocol !== base.protocol && base.protocol !== 'https:')) return false;
+  const path = base.pathname.replace(/\/+$/, '');
+  return url.pathname === path || url.pathname.startsWith(`${path}/`);
+}
+
+function decoded(piece: string): string {
+  try {
+    return decodeURIComponent(piece);
+  } catch {
+    return piece;
+  }
+}
+
+/** A file in a directory that was stated; its name may be the agent's own, and not what untrusted content says. */
+function originWithin(text: string, { told, seen }: Known): Origin | undefined {
+  const path = canonicalPath(text);
+  if (path === null) return undefined;
+  for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) {
+    const directory = path.slice(0, end);
+    if (!directory.includes('/')) break;
+    const isStated =
+      told.texts.some((each) => holdsValue(each, directory, 'path')) ||
+      told.values.some((each) => canonicalPath(String(each)) === directory);
+    if (!isStated) continue;
+    const rest = path.slice(end + 1);
+    const source = seen.map((each) => each.inUntrustedText(rest, 'name')).find(Boolean);
+    return source ? { provenance: 'untrusted', value: text, source } : { provenance: 'stated', value: text };
+  }
+  return undefined;
+}
+

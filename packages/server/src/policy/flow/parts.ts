@@ -1,0 +1,178 @@
+import type { ArgumentRole } from '@gatehouse/protocol';
+import { canonicalJson, GatehouseError, isJsonObject, type Json, parseStrictJson } from '../../platform/index.ts';
+import type { ToolLabels } from '../../registry/index.ts';
+import { flowLimits } from './limits.ts';
+
+/** One value of a result, with what its labels say. */
+export interface Part {
+  value: string | number;
+  isTrusted: boolean;
+  role: ArgumentRole | null;
+  sensitive: readonly string[];
+  /** Of a field: the value is all that stands there. False: it is a text in which anything may stand. */
+  isField: boolean;
+}
+
+export interface Parts {
+  parts: Part[];
+  /** False: there was more than is looked at. */
+  isWhole: boolean;
+}
+
+interface Labels {
+  isTrusted: boolean;
+  role: ArgumentRole | null;
+  sensitive: readonly string[];
+}
+
+/** The paths of `returns.fields` as a tree: `*` is every element or member. */
+interface Node {
+  label: ToolLabels['returns']['fields'][string] | undefined;
+  members: Map<string, Node>;
+}
+
+const trees = new WeakMap<object, Node>();
+
+/** The same paths are meant by whoever wraps a list, which MCP's structured results can't be, into `{ result: […] }`. */
+function treeOf(fields: ToolLabels['returns']['fields']): Node {
+  let tree = trees.get(fields);
+  if (tree) return tree;
+  tree = { label: undefined, members: new Map() };
+  for (const [path, label] of Object.entries(fields)) {
+    let at = tree;
+    for (const member of path.split('.')) {
+      let next = at.members.get(member);
+      if (!next) at.members.set(member, (next = { label: undefined, members: new Map() }));
+      at = next;
+    }
+    at.label = label;
+  }
+  trees.set(fields, tree);
+  return tree;
+}
+
+/** What a result holds, value by value: of its structured part by the labels of its fields, of everything else by those of the whole. */
+export function partsOf(returns: ToolLabels['returns'], body: Json): Parts {
+  const parts: Part[] = [];
+  const whole: Labels = { isTrusted: returns.trust === 'trusted', role: null, sensitive: returns.sensitive };
+  const tree = treeOf(returns.fields);
+  let visited = 0;
+  let isWhole = true;
+
+  function add(value: string | number, labels: Labels, isField: boolean): void {
+    if (value !== '') parts.push({ value, ...labels, isField });
+  }
+
+  function visit(value: Json, labels: Labels, nodes: readonly Node[], depth: number, isField: boolean): void {
+    if (++visited > flowLimits.valuesPerResult || depth > flowLimits.depth) {
+      isWhole = false;
+      return;
+    }
+    if (typeof value === 'string' || typeof value === 'number') return add(value, labels, isField);
+    if (value === null || typeof value !== 'object') return;
+    if (Array.isArray(value)) {
+      for (const [at, element] of value.entries()) descend(element, String(at), labels, nodes, depth, isField);
+      return;
+    }
+    for (const [key, member] of Object.entries(value)) {
+      // A name may be a value: results by name are lists of names.
+      add(key, { ...labels, role: null }, isField);
+      descend(member, key, labels, nodes, depth, isField);
+    }
+  }
+
+  function descend(
+    value: Json,
+    key: string,
+    labels: Labels,
+    nodes: readonly Node[],
+    depth: number,
+    isField: boolean,
+  ): void {
+    // The more exact name last, so that it has the last word.
+    const next = ['*', key].flatMap((name) => nodes.flatMap((node) => node.members.get(name) ?? []));
+    let own = labels;
+    for (const { label } of next) if (label) own = labelled(own, label);
+    visit(value, own, next, depth + 1, isField);
+  }
+
+  const structured = isJsonObject(body) ? body.structuredContent : undefined;
+  const repeated = new Set<string>();
+  function visitStructured(value: Json): void {
+    const wrapped = isJsonObject(value) && Object.keys(value).length === 1 ? value.result : undefined;
+    if (wrapped === undefined) return visit(value, whole, [tree], 0, true);
+    const inner = tree.members.get('result');
+    visit(wrapped, inner?.label ? labelled(whole, inner.label) : whole, inner ? [tree, inner] : [tree], 0, true);
+  }
+
+  /** A text that says the structured part, or a part of it, once more. */
+  function isRepeated(text: string): boolean {
+    if (structured === undefined) return false;
+    if (repeated.size === 0) for (const each of partsWithin(structured, 2)) repeated.add(writingOf(each));
+    const writing = writingOf(asJson(text) ?? text);
+    return writing !== '' && repeated.has(writing);
+  }
+
+  function visitBlock(block: Json): void {
+    if (!isJsonObject(block)) return visit(block, whole, [], 1, false);
+    const { type, text, data: _data, blob: _blob, mimeType: _mimeType, ...rest } = block;
+    if (type === 'text' && typeof text === 'string') {
+      const parsed = returns.trust === 'trusted' || tree.members.size > 0 ? asJson(text) : undefined;
+      if (isRepeated(text)) return;
+      if (parsed !== undefined) visitStructured(parsed);
+      else add(text, whole, false);
+    } else if (type === 'image' || type === 'audio') add(`(${type})`, whole, false);
+    visit(rest, whole, [], 1, false);
+  }
+
+  if (!isJsonObject(body)) {
+    visit(body, whole, [], 0, false);
+    return { parts, isWhole };
+  }
+  const { content, structuredContent: _structured, isError: _isError, resultType: _resultType, ...rest } = body;
+  if (structured !== undefined) visitStructured(structured);
+  if (Array.isArray(content)) for (const block of content) visitBlock(block);
+  else if (content !== undefined) visit(content, whole, [], 1, false);
+  for (const member of Object.values(rest)) visit(member, whole, [], 1, false);
+  return { parts, isWhole };
+}
+
+function labelled(labels: Labels, { trust, sensitive, role }: NonNullable<Node['label']>): Labels {
+  return {
+    isTrusted: trust === undefined ? labels.isTrusted : trust === 'trusted',
+    sensitive: sensitive ?? labels.sensitive,
+    role: role ?? labels.role,
+  };
+}
+
+/** One for equal values; what has no canonical form (half a surrogate pair, too many levels) equals nothing. */
+function writingOf(value: Json): string {
+  try {
+    return canonicalJson(value);
+  } catch {
+    return '';
+  }
+}
+
+const MAX_REPEATED = 2_000;
+
+function partsWithin(value: Json, levels: number): Json[] {
+  const all: Json[] = [value];
+  if (levels > 0 && typeof value === 'object' && value !== null)
+    for (const member of Object.values(value)) {
+      if (all.length >= MAX_REPEATED) break;
+      all.push(...partsWithin(member, levels - 1));
+    }
+  return all;
+}
+
+/** As strictly as the gate reads: what two readers could take for two things is a text. */
+function asJson(text: string): Json | undefined {
+  if (!/^\s*[{[]/.test(text)) return undefined;
+  try {
+    return parseStrictJson(Buffer.from(text), flowLimits.depth, 'rounded');
+  } catch (error) {
+    if (error instanceof GatehouseError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,225 @@
+import type { ArgumentRole } from '@gatehouse/protocol';
+import { amountsIn, canonical } from './canonical.ts';
+import { decodings, fold, reversed, rot13, squeeze, squeezeSpelledOut, unescapePercent } from './fold.ts';
+import { flowLimits } from './limits.ts';
+import type { Part } from './parts.ts';
+import { holdsValue } from './statement.ts';
+
+/** Which result something was read in. */
+export interface Source {
+  tool: string;
+  actionId: string;
+}
+
+/** What stood in untrusted parts of one result, in the ways in which it is looked for. */
+interface Untrusted extends Source {
+  folded: string;
+  squeezed: string;
+  /** Found when first asked for. */
+  amounts?: ReadonlySet<string>;
+}
+
+/** A value that was all that stood in a field. */
+interface Field extends Source {
+  value: string | number;
+  role: ArgumentRole | null;
+}
+
+/**
+ * What one task has read, kept to find where a value came from. INVARIANT: what does not fit any more makes it incomplete, and then nothing
+ * in it is trusted, because what was dropped could have said the same.
+ */
+export interface Seen {
+  note(parts: readonly Part[], source: Source): void;
+  /** The result that has it in an untrusted text, in whatever form. `whole`: not only as its pieces. */
+  inUntrustedText(value: string | number, role: ArgumentRole): Source | undefined;
+  /** The result that has it in an untrusted field of its own. */
+  inUntrustedField(value: string | number, role: ArgumentRole): Source | undefined;
+  /** A trusted result says exactly this. */
+  inTrusted(value: string | number, role: ArgumentRole): Source | undefined;
+  /** Pieces of it, one after the other, all stand in untrusted texts. */
+  inPieces(value: string | number): boolean;
+  forget(): void;
+  readonly isComplete: boolean;
+  readonly chars: number;
+}
+
+/** Shorter values stand in many texts by chance, so that they are found as words only. */
+const SEARCHED_CHARS = 6;
+const PIECE_CHARS = 4;
+const PIECES = 6;
+
+export function createSeen(limits: Pick<typeof flowLimits, 'charsPerTask' | 'valuesPerTask'> = flowLimits): Seen {
+  let untrusted: Untrusted[] = [];
+  let untrustedFields = createFields();
+  let trustedFields = createFields();
+  let trustedTexts: (Source & { text: string })[] = [];
+  let chars = 0;
+  let values = 0;
+  let isComplete = true;
+
+  function forget(): void {
+    untrusted = [];
+    trustedTexts = [];
+    untrustedFields = createFields();
+    trustedFields = createFields();
+    chars = 0;
+    values = 0;
+    isComplete = false;
+  }
+
+  function makeRoom(more: number): boolean {
+    chars += more;
+    if (chars <= limits.charsPerTask && values <= limits.valuesPerTask) return true;
+    forget();
+    return false;
+  }
+
+  return {
+    note(parts, source) {
+      const texts: string[] = [];
+      for (const { value, isTrusted, isField, role } of parts) {
+        const text = String(value);
+        if (isTrusted && !isField) {
+          if (!makeRoom(text.length)) return;
+          trustedTexts.push({ ...source, text });
+        } else if (text.length <= flowLimits.valueChars && (isTrusted || (isField && role !== null))) {
+          values++;
+          if (!makeRoom(text.length)) return;
+          (isTrusted ? trustedFields : untrustedFields).add({ ...source, value, role });
+        } else if (!isTrusted) texts.push(text);
+      }
+      if (texts.length === 0) return;
+      const plain = texts.join('\n');
+      const all = [plain, ...decodings(plain)].map(fold);
+      const folded = all.join('\n');
+      const squeezed = all.flatMap((text) => [squeeze(text), squeezeSpelledOut(text) ?? []].flat()).join('\n');
+      if (makeRoom(folded.length + squeezed.length)) untrusted.push({ ...source, folded, squeezed });
+    },
+
+    inUntrustedText(value, role) {
+      if (role === 'amount') {
+        const amount = canonical(value, role);
+        return amount === null ? undefined : untrusted.findLast((result) => amountsOf(result).has(amount));
+      }
+      const needles = needlesOf(String(value));
+      return untrusted.findLast((result) =>
+        needles.some(({ folded, squeezed }) =>
+          squeezed.length >= SEARCHED_CHARS
+            ? [squeezed, reversed(squeezed), rot13(squeezed)].some((form) => result.squeezed.includes(form))
+            : holdsWord(result.folded, folded),
+        ),
+      );
+    },
+
+    inUntrustedField: (value, role) => untrustedFields.find(value, role, false),
+
+    inTrusted(value, role) {
+      if (!isComplete) return undefined;
+      const found = trustedFields.find(value, role, true);
+      if (found) return found;
+      const wanted = canonical(value, role);
+      return wanted === null ? undefined : trustedTexts.findLast(({ text }) => holdsValue(text, wanted, role));
+    },
+
+    inPieces(value) {
+      let rest = squeeze(fold(String(value)));
+      if (rest.length < 2 * PIECE_CHARS || rest.length > flowLimits.valueChars) return false;
+      const isRead = (piece: string) => untrusted.some(({ squeezed }) => squeezed.includes(piece));
+      for (let pieces = 0; rest.length > 0 && pieces < PIECES; pieces++) {
+        const longest = longestRead(rest, isRead);
+        if (longest < PIECE_CHARS) return false;
+        rest = rest.slice(longest);
+      }
+      return rest.length === 0;
+    },
+
+    forget,
+    get isComplete() {
+      return isComplete;
+    },
+    get chars() {
+      return chars;
+    },
+  };
+}
+
+function amountsOf(result: Untrusted): ReadonlySet<string> {
+  result.amounts ??= new Set(amountsIn(result.folded));
+  return result.amounts;
+}
+
+/** The ways in which a value may be a writing of another one. */
+function needlesOf(text: string): { folded: string; squeezed: string }[] {
+  const all = new Set([text, unescapePercent(text), ...decodings(text)].map((form) => fold(form).trim()));
+  return [...all]
+    .map((folded) => ({ folded: folded.replace(/^[@#]/, ''), squeezed: squeeze(folded) }))
+    .filter(({ folded }) => folded !== '');
+}
+
+/** How many of its first characters stand somewhere: if so many do, fewer do as well. */
+function longestRead(text: string, isRead: (piece: string) => boolean): number {
+  let known = 0;
+  let beyond = text.length + 1;
+  while (beyond - known > 1) {
+    const length = (known + beyond) >> 1;
+    if (isRead(text.slice(0, length))) known = length;
+    else beyond = length;
+  }
+  return known;
+}
+
+function holdsWord(text: string, word: string): boolean {
+  for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + 1))
+    if (!isInWord(text, at - 1) && !isInWord(text, at + word.length)) return true;
+  return false;
+}
+
+function isInWord(text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  if (code < 128) return (code >= 0x61 && code <= 0x7a) || (code >= 0x30 && code <= 0x39);
+  return !Number.isNaN(code) && /[\p{L}\p{N}]/u.test(text[at] as string);
+}
+
+/** Roles whose values name the same kind of thing. */
+const alike: Partial<Record<ArgumentRole, readonly ArgumentRole[]>> = {
+  recipient: ['account', 'name'],
+  account: ['recipient'],
+};
+
+/** Values of fields by what they stand for, compared as each role compares. */
+function createFields() {
+  const byRole = new Map<ArgumentRole | null, Field[]>();
+  const compared = new Map<string, { upTo: number; values: Map<string, Source> }>();
+
+  function among(from: ArgumentRole | null, as: ArgumentRole): Map<string, Source> {
+    const fields = byRole.get(from) ?? [];
+    const key = `${from} ${as}`;
+    const known = compared.get(key) ?? { upTo: 0, values: new Map<string, Source>() };
+    compared.set(key, known);
+    for (; known.upTo < fields.length; known.upTo++) {
+      const { value, tool, actionId } = fields[known.upTo] as Field;
+      const writing = canonical(value, as);
+      if (writing !== null) known.values.set(writing, { tool, actionId });
+    }
+    return known.values;
+  }
+
+  return {
+    add(field: Field) {
+      const fields = byRole.get(field.role);
+      if (fields) fields.push(field);
+      else byRole.set(field.role, [field]);
+    },
+    /** `anyRole`: also where nobody said what the field stands for, if the value is too long to stand there by chance. */
+    find(value: string | number, role: ArgumentRole, anyRole: boolean): Source | undefined {
+      const writing = canonical(value, role);
+      if (writing === null) return undefined;
+      for (const from of [role, ...(alike[role] ?? [])]) {
+        const found = among(from, role).get(writing);
+        if (found) return found;
+      }
+      return anyRole && writing.length >= PIECE_CHARS ? among(null, role).get(writing) : undefined;
+    },
+  };
+}
