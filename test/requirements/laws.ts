@@ -301,6 +301,22 @@ export const laws: Requirement[] = [
     source: 'SECURITY.md#law-8',
   },
   {
+    id: 'law-9.provenance',
+    promise:
+      'Whom or what a grave call is about has to be named by somebody who vouches for it or by a trusted result; what untrusted content brings, in whatever disguise, waits for a person',
+    source: 'SECURITY.md#law-9',
+  },
+  {
+    id: 'law-9.labels',
+    promise: 'What a task has read is durable before the agent sees it, and holds on every replica',
+    source: 'SECURITY.md#law-9',
+  },
+  {
+    id: 'law-9.laundering',
+    promise: 'Another task, another agent, a store or an encoding does not make untrusted content clean',
+    source: 'SECURITY.md#law-9',
+  },
+  {
     id: 'law-10.json',
     promise:
       'Oversized, deep, slow, truncated, non-UTF-8 and duplicate-key JSON and unknown methods get a precise error',

@@ -65,7 +65,7 @@ export interface Task {
   /** Who handed it on, nearest first: the rest of the actor chain after the task's own agent. */
   actors: Actor[];
   narrowing: Narrowing | null;
-  /** SPIFFE ID of the workload that started it and vouches for its intent and parameters. */
+  /** Who vouches for its intent and parameters: a workload (SPIFFE ID), or a person who saw them and said yes (`person:EMAIL`). */
   vouchedBy: string | null;
   state: 'active' | 'ended' | 'killed';
   /** Milliseconds since the epoch. */

@@ -39,7 +39,7 @@ import {
   systemClock,
   trustedProxies,
 } from './platform/index.ts';
-import { compilePolicies, type PolicySet } from './policy/index.ts';
+import { compilePolicies, createFlow, type PolicySet } from './policy/index.ts';
 import { createRegistry, type Snapshot } from './registry/index.ts';
 import {
   type Change,
@@ -202,6 +202,7 @@ async function openServer(
     tickets,
     approvals,
     ledger,
+    flow: createFlow({ storage, clock }),
     feed: storage.feed,
     clock,
     log,

@@ -17,6 +17,7 @@ const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
   tasks: 'settle',
   task_actors: 'keep',
   delegations: 'settle',
+  flow_labels: 'keep',
   fences: 'settle',
   changes: 'keep',
   replicas: 'empty',

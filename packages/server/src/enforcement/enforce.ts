@@ -3,11 +3,12 @@ import type { Approvals } from '../approvals/index.ts';
 import type { Caller } from '../identity/index.ts';
 import type { Ledger, LedgerEntry } from '../ledger/index.ts';
 import { type Clock, GatehouseError, type Log, newId } from '../platform/index.ts';
-import type { Authority, PolicySet, Situation } from '../policy/index.ts';
+import type { Authority, Flow, PolicySet, SeenView, Situation } from '../policy/index.ts';
 import type { Agent, RegisteredTool, Registry, Snapshot } from '../registry/index.ts';
 import type { ChangeFeed, Guard, OverBudget } from '../storage/index.ts';
 import { checkArguments } from './arguments.ts';
 import { type Budgets, beyond, counted, settleOf, spendOf, type Wanted, wantedOf } from './budgets/index.ts';
+import { explainFlow } from './explain-flow.ts';
 import { createLive } from './live.ts';
 import { recordOf } from './record.ts';
 import { situationOf } from './situation.ts';
@@ -24,6 +25,7 @@ export interface EnforcementDependencies {
   budgets: Pick<Budgets, 'over'>;
   ledger: Ledger;
   tickets: Tickets;
+  flow: Flow;
   feed: Pick<ChangeFeed, 'fresh'>;
   clock: Clock;
   log: Log;
@@ -37,7 +39,7 @@ const MAX_ATTEMPTS = 3;
  * 5 and 7 once a tool needs a credential of its own.
  */
 export function createEnforcement(deps: EnforcementDependencies): Enforcement {
-  const { registry, approvals, ledger, feed, clock, log } = deps;
+  const { registry, approvals, ledger, flow, feed, clock, log } = deps;
   const live = createLive();
   const asking = new Map<string, Promise<Approval | Refused>>();
 
@@ -59,8 +61,14 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
       if (isRefusal(found)) return refuse(action, actionId, found.tool, deny(found, set.version));
 
       // 3 may it
-      const situation = await situationOf(deps, snapshot, action, found, clock.now());
-      let decision = decide(set, authority, action, found, situation);
+      await flow.ready(action.caller);
+      const seen = flow.view(action.caller, {
+        tool: found,
+        arguments: action.arguments,
+        template: snapshot.templates.get(action.caller.task.template),
+      });
+      const situation = await situationOf(deps, snapshot, action, seen, clock.now());
+      let decision = explainFlow(decide(set, authority, action, found, situation), seen);
       if (decision.effect === 'deny') return refuse(action, actionId, found, decision);
       const wanted = wantedOf(snapshot, action, found, actionId, clock.now());
       if (wanted && 'code' in wanted) return refuse(action, actionId, found, deny(wanted, set.version, found));
@@ -71,7 +79,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
       // 4 record and 5 ask: what nobody has to approve is recorded once, with its dispatch
       let approval: Approval | undefined;
       if (decision.effect === 'needs-approval') {
-        const asked = await ask(agent, action, actionId, found, decision);
+        const asked = await ask(agent, action, actionId, found, decision, seen);
         if ('refused' in asked) return { kind: 'refused', actionId: asked.actionId, decision: asked.refused };
         approval = asked;
         actionId = approval.actionId;
@@ -79,6 +87,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
       }
 
       // 7 dispatch
+      let guardFailed: string | undefined;
       const flight = live.begin(action.caller);
       try {
         const written = await ledger.append(
@@ -86,9 +95,10 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
             decision,
             approval: approval?.id ?? null,
             arguments: action.arguments,
+            labels: seen.labels,
           }),
           {
-            guards: guardsOf(snapshot, action, found),
+            guards: [...guardsOf(snapshot, action, found), ...seen.guards],
             ...(approval && { consumeApproval: { id: approval.id, actionId } }),
             ...(wanted && { spend: spendOf(wanted, actionId, approval !== undefined) }),
           },
@@ -97,6 +107,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
         if (written.ok)
           return await sendAndRecord(action, actionId, found, decision, approval, wanted, flight.signal, send);
         over = written.failed === 'budget' ? written.over : undefined;
+        if (written.failed === 'guard') guardFailed = written.key;
       } finally {
         flight.end();
       }
@@ -105,7 +116,8 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
         if (refusedNow.effect === 'deny') return refuse(action, actionId, found, refusedNow);
       }
       if (attempt === MAX_ATTEMPTS) return refuse(action, actionId, found, deny(STALE, decision.policyVersion));
-      await feedCaughtUp();
+      // What the task has seen is read again; what an operator has changed comes with the feed.
+      if (!(guardFailed !== undefined && flow.moved(guardFailed))) await feedCaughtUp();
     }
   }
 
@@ -130,6 +142,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
     actionId: string,
     tool: RegisteredTool,
     decision: Decision,
+    seen: SeenView,
   ): Promise<Approval | Refused> {
     const { task } = action.caller;
     const subject = {
@@ -158,7 +171,8 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
     }
 
     async function open(): Promise<Approval | Refused> {
-      await append(entry('request', action, actionId, tool, { decision, arguments: action.arguments }));
+      const { labels } = seen;
+      await append(entry('request', action, actionId, tool, { decision, arguments: action.arguments, labels }));
       try {
         return await approvals.open({
           subject,
@@ -193,7 +207,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
   ): Promise<Outcome> {
     const outcome = (
       result: 'success' | 'failure' | 'unknown',
-      more: Partial<LedgerEntry & { detail: string; changes: string[] }>,
+      more: Partial<LedgerEntry & { detail: string; changes: string[]; labels: string[] }>,
       isSent = true,
     ) => {
       const settled = wanted && settleOf(wanted, actionId, clock.now(), isSent ? result : 'not-sent');
@@ -210,11 +224,14 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
     };
     try {
       if (signal.aborted) throw new NotSent(messageOf(signal.reason));
-      // 8 look: a result is bounded by the upstream's limits and passes as it is
       const sent = await untilAborted(send({ actionId, tool, approval: approval?.id ?? null, signal }), signal);
+      // 8 look: what the task has seen is durable before the agent sees it (law 9)
+      const noted = flow.note(action.caller, { tool, actionId, body: sent.body });
+      await noted.durable;
       // 9 outcome
       outcome(sent.result, {
         result: sent.body,
+        labels: noted.labels,
         changes: sent.changes ?? [],
         ...(sent.detail !== undefined && { detail: sent.detail }),
       });

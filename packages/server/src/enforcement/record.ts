@@ -21,6 +21,7 @@ export function recordOf(
     resultClass?: ResultClass;
     detail?: string;
     changes?: string[];
+    labels?: string[];
     arguments?: Json;
     result?: Json;
   },
@@ -46,7 +47,7 @@ export function recordOf(
       tool_definition: tool?.digest ?? null,
       resource: tool ? resourceOf(tool, action) : null,
       decision: { ...more.decision, reason: more.decision.reason.slice(0, MAX_REASON).toWellFormed() },
-      labels: [],
+      labels: more.labels ?? [],
       approval: more.approval ?? null,
       credentials: [],
       ticket: task.ticket,

@@ -1,5 +1,5 @@
-import { openCalendars, type Situation, unknownSituation } from '../policy/index.ts';
-import type { RegisteredTool, Snapshot } from '../registry/index.ts';
+import { type FlowView, openCalendars, type Situation, unknownSituation } from '../policy/index.ts';
+import type { Snapshot } from '../registry/index.ts';
 import type { Tickets } from './tickets.ts';
 import type { Action } from './types.ts';
 
@@ -8,13 +8,14 @@ export async function situationOf(
   { tickets }: { tickets: Tickets },
   snapshot: Pick<Snapshot, 'calendars' | 'ticketSystems'>,
   { caller }: Action,
-  tool: RegisteredTool,
+  flow: FlowView,
   now: number,
 ): Promise<Situation> {
   const { ticket, changeRequest } = caller.task;
   const followed = (id: string | null) => (id === null ? null : tickets.look(snapshot, id, caller.agent));
   return {
-    ...unknownSituation(now, tool.labels.roles),
+    ...unknownSituation(now),
+    flow,
     calendars: openCalendars(snapshot.calendars, now),
     address: caller.address ?? null,
     ticket: await followed(ticket),

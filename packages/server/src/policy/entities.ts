@@ -1,7 +1,8 @@
 import type { Task } from '@gatehouse/protocol';
 import type { Agent } from '../registry/index.ts';
 import { CedarSet, type EntityData, EntityUid, type Value } from './cedar/index.ts';
-import { NAMESPACE, type Subject } from './schema.ts';
+import { flowArguments } from './flow/index.ts';
+import { groupsOfAction, NAMESPACE, type Subject } from './schema.ts';
 import type { PolicyUser } from './types.ts';
 
 /** An entity of a request: its name, and what policies can see of it (its shape is in `buildSchema`). */
@@ -53,13 +54,16 @@ export function toolEntity(subject: Subject): Entity {
     tier: subject.tier,
     effects: new CedarSet(subject.effects),
     domain: subject.domain ?? '',
+    ...Object.fromEntries(
+      Object.entries(flowArguments(subject.roles)).map(([name, names]) => [name, new CedarSet([...names])]),
+    ),
   });
 }
 
-export function actionEntity({ ref, effects }: Pick<Subject, 'ref' | 'effects'>): Entity {
+export function actionEntity(subject: Pick<Subject, 'ref' | 'effects' | 'roles'>): Entity {
   return entity(
-    uid('Action', ref),
-    effects.map((effect) => uid('Action', effect)),
+    uid('Action', subject.ref),
+    groupsOfAction(subject).map((group) => uid('Action', group)),
     {},
   );
 }

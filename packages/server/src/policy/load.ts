@@ -3,6 +3,7 @@ import { effect } from '@gatehouse/protocol';
 import { GatehouseError } from '../platform/index.ts';
 import type { Snapshot } from '../registry/index.ts';
 import { nestingProblem, parsePolicy } from './cedar/index.ts';
+import { FLOW_RULES, flowGroups, flowRules } from './flow/index.ts';
 import { argumentReads, calendarsNamed, isTyped, type Read, situationReads } from './reads.ts';
 import { buildSchema, type Subject } from './schema.ts';
 import { concerns, isAboutUsers } from './scope.ts';
@@ -61,7 +62,11 @@ export function loadPolicies(
       isAboutUsers,
     });
   }
-  for (const file of snapshot.policies.values()) {
+  const files = new Map<string, { name: string; cedar: string }>([
+    [FLOW_RULES, { name: FLOW_RULES, cedar: flowRules() }],
+    ...snapshot.policies,
+  ]);
+  for (const file of files.values()) {
     for (const policy of parse(file.name, file.cedar)) {
       if (policies.has(policy.id)) throw invalid(file.name, 1, `two policies have the id "${policy.id}"`);
       const loaded = {
@@ -93,15 +98,15 @@ export function loadPolicies(
     const [users, tasks] = [true, false].map(
       (wanted) => new Map([...policies].filter(([, policy]) => policy.isAboutUsers === wanted)),
     );
-    check(schemas.Task, tasks ?? policies, snapshot.policies);
-    check(schemas.User, users ?? policies, snapshot.policies);
+    check(schemas.Task, tasks ?? policies, files);
+    check(schemas.User, users ?? policies, files);
   }
   return { policies, schema: schemas.Task };
 }
 
 /** What the policy looks at and no tool in its scope lets it see. Tools that nobody has seen yet may still bring it. */
 function blindSpot({ json, reads }: LoadedPolicy, subjects: Subject[]): string | undefined {
-  if (json.action.op === '==' && 'entity' in json.action && isEffect(json.action.entity))
+  if (json.action.op === '==' && 'entity' in json.action && isGroup(json.action.entity))
     return 'a group of actions is never == one action, so that it would never apply; write `action in` instead of `action ==`';
   const concerned = subjects.filter((subject) => concerns(json, subject));
   if (concerned.length === 0 || concerned.some(({ described }) => !described)) return undefined;
@@ -123,8 +128,9 @@ function calendarProblem({ json }: LoadedPolicy, calendars: Snapshot['calendars'
 const raises = ({ effect, annotations }: PolicyJson) =>
   effect === 'forbid' && (annotations?.tier === '2' || annotations?.tier === '3');
 
-function isEffect(action: EntityUidJson): boolean {
-  return effect.safeParse(('__entity' in action ? action.__entity : action).id).success;
+function isGroup(action: EntityUidJson): boolean {
+  const { id } = '__entity' in action ? action.__entity : action;
+  return effect.safeParse(id).success || flowGroups.some((group) => group === id);
 }
 
 function parse(file: string, text: string): { id: string; json: PolicyJson; source: string }[] {

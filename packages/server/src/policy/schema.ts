@@ -1,8 +1,9 @@
 import type { SchemaJson, Type, TypeOfAttribute } from '@cedar-policy/cedar-wasm/nodejs';
-import type { Effect, TemplateManifest, Tier } from '@gatehouse/protocol';
+import type { ArgumentRole, Effect, TemplateManifest, Tier } from '@gatehouse/protocol';
 import { effect as effectSchema } from '@gatehouse/protocol';
 import { GatehouseError, isJsonObject, type JsonObject } from '../platform/index.ts';
 import type { RegisteredServer, RegisteredTool } from '../registry/index.ts';
+import { flowArgumentNames, flowGroups, flowGroupsOf } from './flow/index.ts';
 import { provenances } from './situation.ts';
 
 export const NAMESPACE = 'Gatehouse';
@@ -27,6 +28,8 @@ export interface Subject {
   effects: Effect[];
   domain: string | null;
   arguments: ArgumentsType;
+  /** What arguments stand for. */
+  roles: Readonly<Record<string, ArgumentRole>>;
   /** Arguments that an operator gave a role, and that the tool does not have. */
   strangeRoles: string[];
   /** False while nobody knows its arguments: the server has not been reached yet. */
@@ -54,6 +57,7 @@ export function subjectsOf(server: RegisteredServer): Subject[] {
       effects: tool.effects,
       domain: tool.labels.domain,
       arguments: argumentsOf(tool.definition?.inputSchema),
+      roles: tool.labels.roles,
       strangeRoles: strangeRoles(tool),
       described: tool.definition !== null,
     }));
@@ -87,6 +91,7 @@ export function featureSubject(server: Pick<RegisteredServer, 'name' | 'manifest
     effects: ['read'],
     domain: null,
     arguments: typed,
+    roles: {},
     strangeRoles: [],
     described: true,
   };
@@ -161,10 +166,10 @@ export function buildSchema(
   principal: PrincipalType = 'Task',
 ): SchemaJson<string> {
   const actions: SchemaJson<string>[string]['actions'] = {};
-  for (const group of effectSchema.options) actions[group] = {};
+  for (const group of [...effectSchema.options, ...flowGroups]) actions[group] = {};
   for (const subject of subjects) {
     actions[subject.ref] = {
-      memberOf: subject.effects.map((id) => ({ id })),
+      memberOf: groupsOfAction(subject).map((id) => ({ id })),
       appliesTo: {
         principalTypes: [principal],
         resourceTypes: ['Tool'],
@@ -206,6 +211,7 @@ export function buildSchema(
             tier: required({ type: 'Long' }),
             effects: required({ type: 'Set', element: string }),
             domain: required(string),
+            ...Object.fromEntries(flowArgumentNames.map((name) => [name, required(strings)])),
           }),
         },
       },
@@ -213,6 +219,12 @@ export function buildSchema(
     },
   };
 }
+
+/** The groups that an action is in: its effects, and those that the flow rules are about. */
+export const groupsOfAction = ({ effects, roles }: Pick<Subject, 'effects' | 'roles'>): string[] => [
+  ...effects,
+  ...flowGroupsOf(effects, roles),
+];
 
 function record(attributes: Record<string, TypeOfAttribute<string>>): {
   type: 'Record';

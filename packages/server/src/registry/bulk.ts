@@ -98,7 +98,7 @@ export interface StartRequest {
 }
 
 /**
- * Starts tasks on behalf of whoever starts them (`by`), who stands in each record; what is declared is declared. With
+ * Starts tasks on behalf of whoever starts them (`by`), who stands in each record and vouches for what is declared. With
  * `idempotencyKey` a request that was answered within a day is answered the same again and starts nothing.
  */
 export async function startTasks(
@@ -130,7 +130,8 @@ export async function startTasks(
             'task.too-many',
             `The agent "${agent}" would have more than ${RUNNING_TASKS_PER_AGENT} running tasks. End those that are done.`,
           );
-        return [newTask({ agent, environment, details, template, now })];
+        // Who starts an agent's task has written what it says.
+        return [{ ...newTask({ agent, environment, details, template, now }), vouchedBy: by }];
       } catch (error) {
         if (!(error instanceof GatehouseError) || error.status >= 500) throw error;
         problems.push({ entry, problem: error.message });

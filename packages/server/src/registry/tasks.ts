@@ -30,7 +30,10 @@ export interface TaskGrounds {
   delegation?: string;
   parent?: string;
   narrowing?: Narrowing;
-  /** SPIFFE ID of the workload that started it, and so vouches for its intent and parameters (law 9). */
+  /**
+   * Who vouches for its intent and parameters (law 9): SPIFFE ID of the workload that started it, or `person:EMAIL` of whoever saw them and
+   * said yes.
+   */
   vouchedBy?: string;
   /** Milliseconds since the epoch; only ever shortens. */
   expiresAt?: number;
@@ -55,7 +58,7 @@ export async function startTask(
     context.storage.transaction(async (transaction) => {
       const now = context.clock.now();
       const { environment, template } = await checkMayStart(transaction, agent, details.template);
-      if (grounds.vouchedBy !== undefined)
+      if (grounds.vouchedBy !== undefined && !grounds.vouchedBy.startsWith('person:'))
         await checkMayVouch(context, transaction, grounds.vouchedBy, { agent, environment });
       checkParameters(template, details.parameters);
       await checkRunning(transaction, agent, now);

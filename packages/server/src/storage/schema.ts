@@ -105,7 +105,13 @@ export interface Tables {
     task_ttl_seconds: number | null;
   };
 
-  /** Versions that a dispatch must still find as it decided on them: `agent:NAME`, `task:ID`, `tool:SERVER/NAME`, `policy`. */
+  /**
+   * What was seen: by a task (`task/ID`), by any task of an agent (`agent/NAME`), or by what wrote to a store
+   * (`store/ENVIRONMENT/SERVER/NAME`), with the result that brought the label first. `at` of an agent's is the last time.
+   */
+  flow_labels: { holder: string; label: string; tool: string; action_id: string; task: string; at: number };
+
+  /** Versions that a dispatch must still find as it decided on them: `agent:NAME`, `task:ID`, `tool:SERVER/NAME`, `policy`, `flow:HOLDER`. */
   fences: { key: string; version: number };
 
   /** The change feed: appended in the transaction that changes anything the hot path caches. */

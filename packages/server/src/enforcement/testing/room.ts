@@ -2,7 +2,7 @@ import { type ActionRecord, type ManifestInput, manifest, TASK_DETAILS_TYPE } fr
 import { createApprovals } from '../../approvals/index.ts';
 import { type House, openHouse } from '../../identity/people/testing/house.ts';
 import { createOutbound, type JsonObject, Secret } from '../../platform/index.ts';
-import { compilePolicies } from '../../policy/index.ts';
+import { compilePolicies, createFlow } from '../../policy/index.ts';
 import type { ServedDefinition } from '../../registry/index.ts';
 import { type Action, checkBudgets, createBudgets, createEnforcement, createTickets, type Sent } from '../index.ts';
 
@@ -65,6 +65,7 @@ export async function openRoom({ follow = true, afterAppend = () => {} } = {}) {
       },
     },
     tickets: createTickets({ outbound: createOutbound(), openSecret: async () => new Secret(''), clock, log }),
+    flow: createFlow({ storage, clock }),
     clock,
     log,
     feed: { fresh: () => fresh && (!follow || storage.feed.fresh()) },

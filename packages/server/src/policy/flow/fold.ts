@@ -39,7 +39,7 @@ const named: Record<string, string> = {
   sol: '/',
   num: '#',
 };
-const escape = /\\(?:u\{?([0-9a-f]{4,6})\}?|x([0-9a-f]{2}))/gi;
+const escapes = /\\(?:u\{?([0-9a-f]{4,6})\}?|x([0-9a-f]{2}))/gi;
 
 /** What a text says once more when it is decoded: percent and JavaScript escapes, HTML entities, base64 and hexadecimal words. */
 export function decodings(text: string): string[] {
@@ -56,7 +56,8 @@ export function decodings(text: string): string[] {
           : (named[name.toLowerCase()] ?? all),
       ),
     );
-  if (text.includes('\\')) add(text.replace(escape, (_, unicode, byte) => character(Number.parseInt(unicode ?? byte, 16))));
+  if (text.includes('\\'))
+    add(text.replace(escapes, (_, unicode, byte) => character(Number.parseInt(unicode ?? byte, 16))));
   let words = 0;
   for (const [word] of text.matchAll(encodedWord)) {
     if (++words > flowLimits.encodedWords) break;
@@ -67,7 +68,8 @@ export function decodings(text: string): string[] {
   return found;
 }
 
-const character = (code: number) => (code <= 0x10ffff && !(code >= 0xd800 && code <= 0xdfff) ? String.fromCodePoint(code) : '');
+const character = (code: number) =>
+  code <= 0x10ffff && !(code >= 0xd800 && code <= 0xdfff) ? String.fromCodePoint(code) : '';
 
 /** Each run of percent-encoded bytes for itself, so that one which is no text does not keep the others. */
 export function unescapePercent(text: string): string {

@@ -134,15 +134,19 @@ function originOfBuilt(text: string, { told, seen }: Known): Origin | undefined 
     .flatMap((part) => part.split(/[/?&=#+;,]+/))
     .map((piece) => decoded(piece))
     .filter((piece) => piece !== '');
-  const carries = added.find(
+  const carrying = added.filter(
     (piece) =>
       !/^\d{1,3}$/.test(piece) &&
       !told.texts.some((each) => holdsValue(each, canonical(piece, 'name') ?? '\0', 'name')) &&
       !told.values.some((each) => canonical(each, 'name') === canonical(piece, 'name')),
   );
-  if (carries === undefined && added.length <= MAX_ADDED) return { provenance: 'stated', value: text };
-  const source = carries === undefined ? undefined : seen.map((each) => each.inUntrustedText(carries, 'name')).find(Boolean);
-  return source ? { provenance: 'untrusted', value: text, source } : { provenance: 'unknown', value: text };
+  if (carrying.length === 0 && added.length <= MAX_ADDED) return { provenance: 'stated', value: text };
+  for (const piece of carrying.slice(0, MAX_ADDED))
+    for (const each of seen) {
+      const source = each.inUntrustedText(piece, 'name');
+      if (source) return { provenance: 'untrusted', value: text, source };
+    }
+  return { provenance: 'unknown', value: text };
 }
 
 const MAX_ADDED = 12;
@@ -180,4 +184,3 @@ function originWithin(text: string, { told, seen }: Known): Origin | undefined {
   }
   return undefined;
 }
-

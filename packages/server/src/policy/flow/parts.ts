@@ -41,8 +41,8 @@ function treeOf(fields: ToolLabels['returns']['fields']): Node {
   for (const [path, label] of Object.entries(fields)) {
     let at = tree;
     for (const member of path.split('.')) {
-      let next = at.members.get(member);
-      if (!next) at.members.set(member, (next = { label: undefined, members: new Map() }));
+      const next = at.members.get(member) ?? { label: undefined, members: new Map() };
+      at.members.set(member, next);
       at = next;
     }
     at.label = label;
@@ -68,15 +68,15 @@ export function partsOf(returns: ToolLabels['returns'], body: Json): Parts {
       isWhole = false;
       return;
     }
-    if (typeof value === 'string' || typeof value === 'number') return add(value, labels, isField);
+    if (typeof value === 'string' || typeof value === 'number') add(value, labels, isField);
     if (value === null || typeof value !== 'object') return;
     if (Array.isArray(value)) {
       for (const [at, element] of value.entries()) descend(element, String(at), labels, nodes, depth, isField);
       return;
     }
     for (const [key, member] of Object.entries(value)) {
-      // A name may be a value: results by name are lists of names.
-      add(key, { ...labels, role: null }, isField);
+      // A name may be a value: results by name are lists of names. One that a path has is known.
+      if (!nodes.some(({ members }) => members.has(key))) add(key, { ...labels, role: null }, isField);
       descend(member, key, labels, nodes, depth, isField);
     }
   }
@@ -100,9 +100,9 @@ export function partsOf(returns: ToolLabels['returns'], body: Json): Parts {
   const repeated = new Set<string>();
   function visitStructured(value: Json): void {
     const wrapped = isJsonObject(value) && Object.keys(value).length === 1 ? value.result : undefined;
-    if (wrapped === undefined) return visit(value, whole, [tree], 0, true);
     const inner = tree.members.get('result');
-    visit(wrapped, inner?.label ? labelled(whole, inner.label) : whole, inner ? [tree, inner] : [tree], 0, true);
+    if (wrapped === undefined) visit(value, whole, [tree], 0, true);
+    else visit(wrapped, inner?.label ? labelled(whole, inner.label) : whole, inner ? [tree, inner] : [tree], 0, true);
   }
 
   /** A text that says the structured part, or a part of it, once more. */
@@ -114,7 +114,10 @@ export function partsOf(returns: ToolLabels['returns'], body: Json): Parts {
   }
 
   function visitBlock(block: Json): void {
-    if (!isJsonObject(block)) return visit(block, whole, [], 1, false);
+    if (!isJsonObject(block)) {
+      visit(block, whole, [], 1, false);
+      return;
+    }
     const { type, text, data: _data, blob: _blob, mimeType: _mimeType, ...rest } = block;
     if (type === 'text' && typeof text === 'string') {
       const parsed = returns.trust === 'trusted' || tree.members.size > 0 ? asJson(text) : undefined;

@@ -49,7 +49,7 @@ const SEARCHED_CHARS = 6;
 const PIECE_CHARS = 4;
 const PIECES = 6;
 
-export function createSeen(limits: Pick<typeof flowLimits, 'charsPerTask' | 'valuesPerTask'> = flowLimits): Seen {
+export function createSeen(limits: { charsPerTask: number; valuesPerTask: number } = flowLimits): Seen {
   let untrusted: Untrusted[] = [];
   let untrustedFields = createFields();
   let trustedFields = createFields();

@@ -17,6 +17,7 @@ import * as vouched from './0016-vouched.ts';
 import * as upstreamDemands from './0017-upstream-demands.ts';
 import * as clientKeys from './0018-client-keys.ts';
 import * as confirmations from './0019-confirmations.ts';
+import * as flow from './0020-flow.ts';
 import * as budgets from './0021-budgets.ts';
 
 export interface Migration {
@@ -43,5 +44,6 @@ export const migrations: readonly Migration[] = [
   { name: '0017-upstream-demands', up: upstreamDemands.up },
   { name: '0018-client-keys', up: clientKeys.up },
   { name: '0019-confirmations', up: confirmations.up },
+  { name: '0020-flow', up: flow.up },
   { name: '0021-budgets', up: budgets.up },
 ];

@@ -98,6 +98,8 @@ async function start(
     },
     {
       user: consent.user,
+      // Template, parameters and intent stood on the page that they said yes on.
+      vouchedBy: `person:${consent.user}`,
       narrowing: { tools: consent.tools },
       expiresAt: dependencies.clock.now() + consent.ttlSeconds * 1000,
       async within(transaction) {

@@ -1,0 +1,30 @@
+import type { Decision } from '@gatehouse/protocol';
+import type { Origin, SeenView } from '../policy/index.ts';
+
+/** Says of a call that the flow rules hold for a person which arguments it is, and where each came from. */
+export function explainFlow(decision: Decision, seen: SeenView): Decision {
+  if (!decision.policies.some((id) => id.startsWith('gatehouse/flow#'))) return decision;
+  const held = Object.entries(seen.origins)
+    .filter(([, { provenance }]) => provenance === 'untrusted' || provenance === 'unknown')
+    .map(([argument, origin]) => `${argument} ${originInWords(origin)}`);
+  return held.length === 0 ? decision : { ...decision, reason: `${decision.reason} ${held.join('; ')}.` };
+}
+
+const SHOWN = 120;
+
+export function originInWords({ provenance, value, source }: Origin): string {
+  const shown = JSON.stringify(value.length > SHOWN ? `${value.slice(0, SHOWN)}…` : value);
+  const from = source ? `: result of ${source.tool} in ${source.actionId}` : '';
+  switch (provenance) {
+    case 'stated':
+      return `(${shown}) was named by who started the task`;
+    case 'endorsed':
+      return `(${shown}) was approved by a person for this task`;
+    case 'trusted':
+      return `(${shown}) came from a trusted result${from}`;
+    case 'untrusted':
+      return `(${shown}) came from untrusted content${from}`;
+    case 'unknown':
+      return `(${shown}) came from nowhere known`;
+  }
+}

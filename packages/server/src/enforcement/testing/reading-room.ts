@@ -1,0 +1,213 @@
+import { type ManifestInput, manifest, TASK_DETAILS_TYPE, type Task, type TaskParameters } from '@gatehouse/protocol';
+import { createApprovals } from '../../approvals/index.ts';
+import type { Caller } from '../../identity/index.ts';
+import { type HouseOptions, openHouse } from '../../identity/people/testing/house.ts';
+import { createOutbound, type Json, type JsonObject, Secret } from '../../platform/index.ts';
+import { compilePolicies, createFlow } from '../../policy/index.ts';
+import type { ServedDefinition, TaskGrounds } from '../../registry/index.ts';
+import { type Action, createBudgets, createEnforcement, createTickets, type Outcome } from '../index.ts';
+
+export const OWNER = 'owner@example.test';
+
+const string = { type: 'string' };
+const tool = (name: string, properties: JsonObject): ServedDefinition => ({
+  kind: 'tool',
+  name,
+  body: { name, inputSchema: { type: 'object', properties } },
+});
+
+const served: ServedDefinition[] = [
+  tool('read_mail', {}),
+  tool('contacts', {}),
+  tool('payroll', {}),
+  tool('plain', {}),
+  tool('send_mail', { to: { type: 'array', items: string }, body: string }),
+  tool('pay', { to: string, amount: { type: 'number' } }),
+  tool('delete_file', { id: string }),
+  tool('broadcast', { text: string }),
+  tool('fetch', { url: string }),
+  tool('remember', { note: string }),
+  tool('recall', {}),
+];
+
+const workspace: ManifestInput[] = [
+  { kind: 'Environment', name: 'prod', production: true },
+  {
+    kind: 'Template',
+    name: 'all',
+    parameters: { to: { type: 'string', required: false } },
+    allow: [{ tools: ['desk/*'] }],
+  },
+  {
+    kind: 'Template',
+    name: 'to-the-team',
+    allow: [{ tools: ['desk/read_mail'] }, { tools: ['desk/pay'], when: { to: 'team-account-1' } }],
+  },
+  { kind: 'Blueprint', name: 'desk', templates: ['all', 'to-the-team'] },
+  {
+    kind: 'ToolServer',
+    name: 'desk',
+    environments: ['prod'],
+    transport: { type: 'stdio', command: 'node' },
+    tools: {
+      read_mail: { tier: 1, effects: ['read'] },
+      plain: { tier: 1, effects: ['read'], returns: { trust: 'trusted' } },
+      contacts: {
+        tier: 1,
+        effects: ['read'],
+        returns: {
+          trust: 'untrusted',
+          fields: {
+            '*.address': { trust: 'trusted', role: 'recipient' },
+            '*.id': { trust: 'trusted', role: 'identifier' },
+          },
+        },
+      },
+      payroll: { tier: 1, effects: ['read'], returns: { trust: 'trusted', sensitive: ['personal', 'financial'] } },
+      send_mail: {
+        tier: 2,
+        effects: ['send'],
+        arguments: { to: { role: 'recipient' }, body: { role: 'content' } },
+        returns: { trust: 'trusted' },
+      },
+      pay: {
+        tier: 2,
+        effects: ['pay'],
+        arguments: { to: { role: 'account' }, amount: { role: 'amount' } },
+        returns: { trust: 'trusted' },
+      },
+      delete_file: {
+        tier: 2,
+        effects: ['delete'],
+        arguments: { id: { role: 'identifier' } },
+        returns: { trust: 'trusted' },
+      },
+      broadcast: { tier: 2, effects: ['send'], returns: { trust: 'trusted' } },
+      fetch: { tier: 1, effects: ['read'], arguments: { url: { role: 'url' } } },
+      remember: { tier: 2, effects: ['write'], returns: { trust: 'trusted' }, store: 'notes' },
+      recall: { tier: 1, effects: ['read'], returns: { trust: 'trusted' }, store: 'notes' },
+    },
+  },
+];
+
+const agent = (name: string): ManifestInput => ({
+  kind: 'Agent',
+  name,
+  owner: OWNER,
+  purpose: 'Does what it is told.',
+  environment: 'prod',
+  blueprint: 'desk',
+  delegatesTo: { blueprints: ['desk'] },
+});
+
+/** A desk with mail, contacts, money and notes behind the real choke point. What a tool answers is given with the call. */
+export async function openReadingRoom(options: HouseOptions = {}) {
+  const house = await openHouse(options);
+  const { registry, storage, ledger, clock, log } = house;
+  const apply = (inputs: ManifestInput[]) =>
+    registry.apply(
+      inputs.map((input) => manifest.parse(input)),
+      { prune: false, by: 'gatehouse', served: new Map([['desk', served]]) },
+    );
+  if (registry.snapshot().environments.size === 0) {
+    await house.declare(OWNER, 'owner', 'approver');
+    await apply([...workspace, agent('agent-one'), agent('agent-two')]);
+  }
+  const approvals = await createApprovals(house);
+  const sets = new Map<number, ReturnType<typeof compilePolicies>>();
+
+  /** One replica's choke point: what it has seen is in its own memory. */
+  function openGate() {
+    const enforcement = createEnforcement({
+      registry,
+      approvals,
+      budgets: createBudgets(house),
+      ledger,
+      tickets: createTickets({ outbound: createOutbound(), openSecret: async () => new Secret(''), clock, log }),
+      flow: createFlow({ storage, clock }),
+      clock,
+      log,
+      feed: { fresh: () => true },
+      policies(snapshot) {
+        const version = snapshot.fences.get('policy') ?? 0;
+        const set = sets.get(version) ?? compilePolicies(snapshot);
+        sets.set(version, set);
+        return set;
+      },
+    });
+    return {
+      enforcement,
+      async call(
+        caller: Caller,
+        name: string,
+        args: JsonObject = {},
+        answer: Json = 'ok',
+        change: Partial<Action> = {},
+      ) {
+        const action: Action = { caller, operation: 'tools/call', server: 'desk', name, arguments: args, ...change };
+        const body: Json =
+          typeof answer === 'string'
+            ? { content: [{ type: 'text', text: answer }] }
+            : { content: [], structuredContent: answer };
+        const outcome = await enforcement.enforce(action, async () => ({ result: 'success', body }));
+        return { outcome, kind: outcome.kind, why: whyOf(outcome) };
+      },
+    };
+  }
+
+  async function start(
+    intent: string,
+    {
+      by = 'agent-one',
+      template = 'all',
+      parameters = {},
+      ...grounds
+    }: { by?: string; template?: string; parameters?: TaskParameters } & TaskGrounds = {},
+  ): Promise<Caller> {
+    await registry.refresh([]);
+    const details = { type: TASK_DETAILS_TYPE, template, parameters, intent } as const;
+    const task = await registry.startTask(by, details, grounds);
+    return callerOf(task);
+  }
+
+  async function callerOf(task: Task): Promise<Caller> {
+    const epochOf = (name: string) => registry.snapshot().agents.get(name)?.epoch ?? 0;
+    const chain = [];
+    for (let id = task.parent; id !== null; ) {
+      const above = await registry.task(id);
+      if (!above) throw new Error(`no task ${id}`);
+      chain.push({ agent: above.agent, agentEpoch: epochOf(above.agent), task: above });
+      id = above.parent;
+    }
+    return {
+      agent: task.agent,
+      agentEpoch: epochOf(task.agent),
+      task,
+      actorChain: [],
+      chain,
+      tokenId: `token-${task.id}`,
+      proofKey: null,
+      expiresAt: clock.now() + 900_000,
+    };
+  }
+
+  return {
+    house,
+    approvals,
+    apply,
+    openGate,
+    start,
+    /** Started by somebody who stands behind what it says. */
+    startVouched: (intent: string, more: Parameters<typeof start>[1] = {}) =>
+      start(intent, { vouchedBy: `person:${OWNER}`, ...more }),
+    close: () => house.close(),
+  };
+}
+
+export type ReadingRoom = Awaited<ReturnType<typeof openReadingRoom>>;
+
+/** The rules that held a call for a person. */
+function whyOf(outcome: Outcome): string[] {
+  const policies = outcome.kind === 'pending' ? outcome.approval.decision.policies : [];
+  return policies.filter((id) => id.startsWith('gatehouse/flow#')).map((id) => id.slice('gatehouse/flow#'.length));
+}

@@ -1,0 +1,205 @@
+import type { ArgumentRole, Task, TemplateManifest } from '@gatehouse/protocol';
+import { toolPatternMatches } from '@gatehouse/protocol';
+import { type Clock, isJsonObject, type Json, newId } from '../../platform/index.ts';
+import type { RegisteredTool } from '../../registry/index.ts';
+import type { Guard, Storage } from '../../storage/index.ts';
+import type { FlowView, Provenance } from '../situation.ts';
+import { createLabels, guardOf, type HeldLabels, holderOfAgent, holderOfTask } from './labels.ts';
+import { createMemory, type ReadState } from './memory.ts';
+import { type Origin, originOfArgument, type Told } from './origin.ts';
+import { type Part, partsOf } from './parts.ts';
+import type { Source } from './seen.ts';
+
+/** A task with those that it was handed on from, nearest first: who reads for whom. */
+export interface Reader {
+  agent: string;
+  task: Task;
+  chain: readonly { agent: string; task: Task }[];
+}
+
+/** What a task has seen, and where the arguments of a call of it came from. */
+export interface Flow {
+  /** In memory already: then there is nothing to wait for. */
+  ready(reader: Reader): Promise<void> | undefined;
+  view(
+    reader: Reader,
+    call: { tool: RegisteredTool; arguments: Json; template?: TemplateManifest | undefined },
+  ): SeenView;
+  /** A dispatch has found a fence moved. False: it is none of these. */
+  moved(fence: string): boolean;
+  /**
+   * What a result brings: its labels, durable once the promise resolves (undefined: nothing new, nothing to wait for). Until then the agent
+   * gets nothing of it.
+   */
+  note(
+    reader: Reader,
+    result: { tool: RegisteredTool; actionId: string; body: Json },
+  ): { labels: string[]; durable: Promise<void> | undefined };
+}
+
+export interface SeenView extends FlowView {
+  /** As records name them: `untrusted`, `sensitive:KIND`. */
+  labels: string[];
+  /** What the dispatch must find unchanged. */
+  guards: Guard[];
+  /** By argument, for those that have a role and a value. */
+  origins: Readonly<Record<string, Origin & { role: ArgumentRole }>>;
+}
+
+export const UNTRUSTED = 'untrusted';
+const SENSITIVE = 'sensitive:';
+/** Not a label that anybody is shown: which process has the texts that a task has read. */
+const READ_BY = 'read-by:';
+
+/**
+ * Information flow (law 9). Labels are in the database and held across replicas by fences; the texts in which values are looked for are in
+ * the memory of the process that passed them on. INVARIANT: a task of which another process has passed on untrusted texts, or this one has
+ * forgotten some, has no trusted values: only what was stated or endorsed counts.
+ */
+export function createFlow({ storage, clock }: { storage: Storage; clock: Clock }): Flow {
+  const labels = createLabels({ storage, clock });
+  const memory = createMemory();
+  const process = newId('act', clock.now());
+  const readBy = `${READ_BY}${process}`;
+
+  const linksOf = ({ agent, task, chain }: Reader) => [{ agent, task }, ...chain];
+
+  /** Whose labels count for it: its own, those of who handed it on, and, unless somebody vouches for it, all that its agent has read. */
+  function holdersOf(reader: Reader): string[] {
+    const holders = new Set<string>();
+    for (const { agent, task } of linksOf(reader)) {
+      holders.add(holderOfTask(task.id));
+      if (!isVouched(task)) holders.add(holderOfAgent(agent));
+    }
+    return [...holders];
+  }
+
+  const heldOf = (reader: Reader): HeldLabels[] =>
+    holdersOf(reader).map((holder) => {
+      const held = labels.known(holder);
+      if (!held) throw new Error(`the labels of ${holder} are not loaded`);
+      return held;
+    });
+
+  function readStateOf({ id }: Task): ReadState {
+    const known = labels.known(holderOfTask(id));
+    if (!known) return { here: true, elsewhere: false };
+    const readers = [...known.labels.keys()].filter((label) => label.startsWith(READ_BY));
+    return { here: readers.includes(readBy), elsewhere: readers.some((each) => each !== readBy) };
+  }
+
+  return {
+    ready(reader) {
+      const missing = holdersOf(reader).filter((holder) => !labels.known(holder));
+      return missing.length === 0 ? undefined : labels.load(missing);
+    },
+
+    view(reader, { tool, arguments: given, template }) {
+      const held = heldOf(reader);
+      const all = [...new Set(held.flatMap((each) => [...each.labels.keys()]))].sort();
+      const shown = all.filter((label) => !label.startsWith(READ_BY));
+      let origins: SeenView['origins'] | undefined;
+      let provenance: Record<string, Provenance> | undefined;
+      const seenOf = () => linksOf(reader).map(({ task }) => memory.of(task.id, readStateOf(task)));
+      return {
+        untrusted: all.includes(UNTRUSTED),
+        sensitive: shown.filter((label) => label.startsWith(SENSITIVE)).map((label) => label.slice(SENSITIVE.length)),
+        labels: shown,
+        guards: held.map(guardOf),
+        get origins() {
+          if (origins) return origins;
+          const found: Record<string, Origin & { role: ArgumentRole }> = {};
+          const seen = seenOf();
+          const args = isJsonObject(given) ? given : {};
+          for (const [argument, role] of Object.entries(tool.labels.roles)) {
+            const value = Object.hasOwn(args, argument) ? args[argument] : undefined;
+            if (value === undefined || isDefault(tool, argument, value)) continue;
+            const told = toldTo(reader, template && literalsOf(template, tool, argument));
+            const origin = originOfArgument(argument, value, role, { told, seen, endorsed: () => false });
+            if (origin) found[argument] = { ...origin, role };
+          }
+          origins = found;
+          return found;
+        },
+        get provenance() {
+          provenance ??= Object.fromEntries(
+            Object.entries(this.origins).map(([argument, origin]) => [argument, origin.provenance]),
+          );
+          return provenance;
+        },
+      };
+    },
+
+    moved(fence) {
+      if (!fence.startsWith('flow:')) return false;
+      labels.forget(fence.slice('flow:'.length));
+      return true;
+    },
+
+    note(reader, { tool, actionId, body }) {
+      const { parts, isWhole } = partsOf(tool.labels.returns, body);
+      const source: Source = { tool: tool.ref, actionId };
+      const found = labelsOfParts(parts, isWhole);
+      for (const { task } of linksOf(reader)) memory.note(task.id, parts, source, { ...readStateOf(task), isWhole });
+      if (found.length === 0) return { labels: found, durable: undefined };
+      const marks = found.includes(UNTRUSTED) ? [...found, readBy] : found;
+      const durable = labels.add(
+        linksOf(reader).flatMap(({ agent, task }) => [
+          { holder: holderOfTask(task.id), labels: marks },
+          { holder: holderOfAgent(agent), labels: found },
+        ]),
+        { ...source, task: reader.task.id },
+      );
+      return { labels: found, durable };
+    },
+  };
+}
+
+/** Somebody who is not the agent stands behind what the task was told. */
+const isVouched = (task: Task) => task.vouchedBy !== null;
+
+function labelsOfParts(parts: readonly Part[], isWhole: boolean): string[] {
+  const found = new Set<string>();
+  for (const { isTrusted, sensitive } of parts) {
+    if (!isTrusted) found.add(UNTRUSTED);
+    for (const kind of sensitive) found.add(`${SENSITIVE}${kind}`);
+  }
+  if (!isWhole) found.add(UNTRUSTED);
+  return [...found].sort();
+}
+
+/** Intent and parameters of each task that somebody vouches for; whom it is for is verified in any case. */
+function toldTo(reader: Reader, literals: readonly (string | number)[] = []): Told {
+  const texts: string[] = [];
+  const values: (string | number)[] = [...literals];
+  for (const { task } of [{ task: reader.task }, ...reader.chain]) {
+    if (task.user !== null) values.push(task.user);
+    if (!isVouched(task)) continue;
+    texts.push(task.intent);
+    for (const value of Object.values(task.parameters)) {
+      if (typeof value === 'boolean') continue;
+      values.push(value);
+      if (typeof value === 'string') texts.push(value);
+    }
+  }
+  return { texts, values };
+}
+
+/** Values that the template itself gives for an argument: its author has written them. */
+function literalsOf(template: TemplateManifest, tool: RegisteredTool, argument: string): (string | number)[] {
+  return template.allow.flatMap(({ tools, when }) => {
+    const value = when && Object.hasOwn(when, argument) ? when[argument] : undefined;
+    if (typeof value !== 'string' && typeof value !== 'number') return [];
+    if (typeof value === 'string' && value.startsWith('$')) return [];
+    return !tools || tools.some((pattern) => toolPatternMatches(pattern, tool.ref)) ? [value] : [];
+  });
+}
+
+/** What the tool does anyway when nothing is given, as it was reviewed. */
+function isDefault(tool: RegisteredTool, argument: string, value: Json): boolean {
+  const schema = tool.definition?.inputSchema;
+  const properties = isJsonObject(schema) ? schema.properties : undefined;
+  const property = isJsonObject(properties) && Object.hasOwn(properties, argument) ? properties[argument] : undefined;
+  if (!isJsonObject(property) || property.default === undefined) return false;
+  return typeof value !== 'object' && property.default === value;
+}

@@ -1,0 +1,49 @@
+import type { ArgumentRole, Effect } from '@gatehouse/protocol';
+
+const graveEffects: readonly Effect[] = ['send', 'pay', 'delete', 'export', 'deploy', 'administer'];
+
+/** Roles of what a call is about or goes to. Amounts are apart: they can be worked out. */
+const graveRoles: readonly ArgumentRole[] = [
+  'recipient',
+  'account',
+  'url',
+  'path',
+  'identifier',
+  'credential',
+  'command',
+];
+
+/** Arguments of a tool by what the flow rules ask of them: attributes of its entity. */
+export interface FlowArguments {
+  grave: string[];
+  amounts: string[];
+  contents: string[];
+  urls: string[];
+  destinations: string[];
+}
+
+export const flowArgumentNames = ['grave', 'amounts', 'contents', 'urls', 'destinations'] as const;
+
+export function flowArguments(roles: Readonly<Record<string, ArgumentRole>>): FlowArguments {
+  const of = (wanted: readonly ArgumentRole[]) =>
+    Object.keys(roles).filter((argument) => wanted.includes(roles[argument] as ArgumentRole));
+  return {
+    grave: of(graveRoles),
+    amounts: of(['amount']),
+    contents: of(['content']),
+    urls: of(['url']),
+    destinations: of(['recipient', 'account', 'url']),
+  };
+}
+
+/** Groups of actions beside those of effects. */
+export const flowGroups = ['grave', 'takes-url'] as const;
+
+export function flowGroupsOf(
+  effects: readonly Effect[],
+  roles: Readonly<Record<string, ArgumentRole>>,
+): (typeof flowGroups)[number][] {
+  const isGrave = effects.some((effect) => graveEffects.includes(effect)) && Object.keys(roles).length > 0;
+  const takesUrl = Object.values(roles).includes('url');
+  return [...(isGrave ? (['grave'] as const) : []), ...(takesUrl ? (['takes-url'] as const) : [])];
+}

@@ -1,0 +1,84 @@
+/** The name of the policy file that is always there. No manifest can have it: a slash is in no name. */
+export const FLOW_RULES = 'gatehouse/flow';
+
+/**
+ * Where the arguments of grave tools may come from without a person looking (law 9). They raise the tier to 3 and refuse nothing; a policy
+ * of the workspace may forbid more. `grave` are tools that send, pay, delete, export, deploy or administer and of which an operator has said
+ * what their arguments stand for; `takes-url` are those with an argument that is a URL.
+ */
+export const flowRules =
+  (): string => `// Built in. Values that decide to whom or on what something is done come from somewhere; these rules say which of them a person sees first.
+
+@id("untrusted-argument")
+@tier("3")
+@reason("whom or what it is about came from untrusted content")
+forbid (principal, action in Gatehouse::Action::"grave", resource)
+when { resource.grave.containsAny(context.provenance.untrusted) };
+
+@id("unknown-argument")
+@tier("3")
+@reason("nobody who vouches for it and no trusted result named whom or what it is about")
+forbid (principal, action in Gatehouse::Action::"grave", resource)
+when { resource.grave.containsAny(context.provenance.unknown) };
+
+@id("untrusted-amount")
+@tier("3")
+@reason("the amount came from untrusted content")
+forbid (principal, action in Gatehouse::Action::"grave", resource)
+when { resource.amounts.containsAny(context.provenance.untrusted) };
+
+// An amount may be worked out where whom or what it is for is certain; the rules above see to that.
+@id("unknown-amount")
+@tier("3")
+@reason("nobody who vouches for it and no trusted result named the amount, or for whom it is")
+forbid (principal, action in Gatehouse::Action::"grave", resource)
+when { resource.amounts.containsAny(context.provenance.unknown) }
+unless {
+  resource.grave.containsAny(context.provenance.stated) ||
+  resource.grave.containsAny(context.provenance.endorsed) ||
+  resource.grave.containsAny(context.provenance.trusted)
+};
+
+// Content can choose among trusted things without naming one ("the largest file"). What can't be undone is then seen by a person.
+@id("chosen-after-reading")
+@tier("3")
+@reason("it can't be undone, and the task has read untrusted content that may have chosen what it is done to")
+forbid (principal, action in Gatehouse::Action::"grave", resource)
+when {
+  context.flow.untrusted &&
+  action in [Gatehouse::Action::"delete", Gatehouse::Action::"administer", Gatehouse::Action::"deploy"] &&
+  resource.grave.containsAny(context.provenance.trusted)
+};
+
+@id("untrusted-link")
+@tier("3")
+@reason("its text carries an address that came from untrusted content")
+forbid (principal, action in Gatehouse::Action::"grave", resource)
+when { resource.contents.containsAny(context.provenance.untrusted) }
+unless {
+  (resource.destinations.containsAny(context.provenance.stated) ||
+    resource.destinations.containsAny(context.provenance.endorsed)) &&
+  !resource.destinations.containsAny(context.provenance.trusted)
+};
+
+@id("sensitive-out")
+@tier("3")
+@reason("it reaches out with nothing that says to whom, and the task has read sensitive data and untrusted content")
+forbid (
+  principal,
+  action in [Gatehouse::Action::"send", Gatehouse::Action::"pay", Gatehouse::Action::"export", Gatehouse::Action::"deploy"],
+  resource
+)
+when { context.flow.untrusted && !context.flow.sensitive.isEmpty() && resource.destinations.isEmpty() };
+
+// To read an address tells its server something.
+@id("sensitive-url")
+@tier("3")
+@reason("the address could carry away sensitive data that the task has read: nobody who vouches for it named it")
+forbid (principal, action in Gatehouse::Action::"takes-url", resource)
+when {
+  context.flow.untrusted &&
+  !context.flow.sensitive.isEmpty() &&
+  (resource.urls.containsAny(context.provenance.untrusted) || resource.urls.containsAny(context.provenance.unknown))
+};
+`;
