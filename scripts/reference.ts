@@ -111,6 +111,7 @@ const limitSources = [
   ['Policies', 'packages/server/src/policy/cedar/limits.ts', 'policyLimits'],
   ['Budgets', 'packages/server/src/enforcement/budgets/limits.ts', 'budgetLimits'],
   ['Information flow', 'packages/server/src/policy/flow/limits.ts', 'flowLimits'],
+  ['The AuthZEN door', 'packages/server/src/gate/authzen/limits.ts', 'authzenLimits'],
   ['The MCP door', 'packages/server/src/gate/mcp/limits.ts', 'doorLimits'],
   ['The authorization server', 'packages/server/src/identity/authorization-server/limits.ts', 'authorizationLimits'],
   ['The trust domain', 'packages/server/src/identity/trust-domain/limits.ts', 'trustDomainLimits'],

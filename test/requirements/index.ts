@@ -1,5 +1,6 @@
 import { agents } from './agents.ts';
 import { budgets } from './budgets.ts';
+import { decisions } from './decisions.ts';
 import { delegation } from './delegation.ts';
 import { federation } from './federation.ts';
 import { gate } from './gate.ts';
@@ -13,6 +14,7 @@ import { trustDomain } from './trust-domain.ts';
 export const requirements: Requirement[] = [
   ...agents,
   ...budgets,
+  ...decisions,
   ...delegation,
   ...federation,
   ...gate,

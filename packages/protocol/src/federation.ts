@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { gatewaySetting } from './gateways.ts';
 import { email, type Lifecycle, lifecycle, name } from './names.ts';
 
 /**
@@ -98,6 +99,8 @@ export const workloadManifest = z.strictObject({
   state: lifecycle.default('active'),
   /** Agents of its environment whose tasks it may start, vouching for their intent and parameters. */
   starts: z.array(name).max(100).default([]),
+  /** It is another gateway, which asks here for decisions (AuthZEN, Envoy ext_authz) and makes the calls itself. */
+  gateway: gatewaySetting.optional(),
 });
 export type WorkloadManifest = z.infer<typeof workloadManifest>;
 

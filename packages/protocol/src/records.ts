@@ -40,6 +40,8 @@ export interface ActionRecord {
   replica: string;
   /** What was done: `tools/call`, `resources/read`, `token.issue`, `agent.kill`, `manifest.apply` … */
   operation: string;
+  /** The gateway (a workload, by its SPIFFE ID) that asked for the decision and makes the call itself; absent where Gatehouse makes it. */
+  gateway?: string;
   agent: string | null;
   actor_chain: Actor[];
   requested_by: string | null;

@@ -5,7 +5,13 @@ import { createApi } from './api/index.ts';
 import { createApprovals } from './approvals/index.ts';
 import { createSecrets } from './credentials/index.ts';
 import { checkBudgets, createBudgets, createEnforcement, createTickets } from './enforcement/index.ts';
-import { createMcpDoor, createUpstreamAuthorizations, createUpstreams, UpstreamFailure } from './gate/index.ts';
+import {
+  createAuthzenDoor,
+  createMcpDoor,
+  createUpstreamAuthorizations,
+  createUpstreams,
+  UpstreamFailure,
+} from './gate/index.ts';
 import { applyWorkspace, createDepartures, endExpiredTasks, type Offboarding, offboard } from './governance/index.ts';
 import {
   createAgentDirectory,
@@ -276,6 +282,19 @@ async function openServer(
     onDefinitions: (server: string) => refreshDefinitions(server, 'gatehouse'),
   });
 
+  const decisionDoor = createAuthzenDoor({
+    proveGateway: identity.proveGateway,
+    tokens: identity.tokens,
+    registry,
+    enforcement,
+    approvals,
+    ledger,
+    clock,
+    log,
+    publicUrl: config.publicUrl,
+    mutualTlsUrl,
+  });
+
   const listeners: Listener[] = [];
   opened.defer(() => {
     for (const listener of listeners) listener.close();
@@ -432,6 +451,7 @@ async function openServer(
   };
   async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (await door.handle(request, response)) return;
+    if (await decisionDoor(request, response)) return;
     if (await identity.trustDomain.handle(request, response)) return;
     if (await identity.taskDoor(request, response)) return;
     if (await authorizations.handle(request, response)) return;

@@ -111,11 +111,12 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
       return show(row);
     },
 
-    async list({ state, agent, task, before, limit }) {
+    async list({ state, agent, task, actionId, before, limit }) {
       const now = clock.now();
       let query = storage.db.selectFrom('approvals').selectAll();
       if (agent !== undefined) query = query.where('agent', '=', agent);
       if (task !== undefined) query = query.where('task', '=', task);
+      if (actionId !== undefined) query = query.where('action_id', '=', actionId);
       if (before !== undefined) query = query.where('id', '<', before);
       if (state === 'expired') {
         query = query.where((where) =>

@@ -49,6 +49,7 @@ export interface Approvals {
     state?: ApprovalState;
     agent?: string;
     task?: string;
+    actionId?: string;
     before?: string;
     limit: number;
   }): Promise<Approval[]>;

@@ -9,12 +9,21 @@ import type { ChangeFeed, Guard, OverBudget } from '../storage/index.ts';
 import { checkArguments } from './arguments.ts';
 import { type Budgets, beyond, counted, settleOf, spendOf, type Wanted, wantedOf } from './budgets/index.ts';
 import { explainFlow } from './explain-flow.ts';
+import { gatewayIsRefused, operationOf, whatCannotBeKept } from './gateway.ts';
 import { createLive } from './live.ts';
 import { recordOf } from './record.ts';
 import { situationOf } from './situation.ts';
 import { findSubject, isRefusal } from './subject.ts';
 import type { Tickets } from './tickets.ts';
-import { type Action, type Dispatch, type Enforcement, NotSent, type Outcome, type Sent } from './types.ts';
+import {
+  type Action,
+  type Dispatch,
+  type Enforcement,
+  type Foresight,
+  NotSent,
+  type Outcome,
+  type Sent,
+} from './types.ts';
 import { authorityOf, type Reason, STALE, whoIsRefused, whyStopped } from './who.ts';
 
 export interface EnforcementDependencies {
@@ -38,7 +47,7 @@ const MAX_ATTEMPTS = 3;
  * The choke point: nothing reaches a tool in any other way. The steps are those of ARCHITECTURE.md; step 6 (key) stands between
  * 5 and 7 once a tool needs a credential of its own.
  */
-export function createEnforcement(deps: EnforcementDependencies): Enforcement {
+export function createEnforcement(deps: EnforcementDependencies): Enforcement & Foresight {
   const { registry, approvals, ledger, flow, feed, clock, log } = deps;
   const live = createLive();
   const asking = new Map<string, Promise<Approval | Refused>>();
@@ -52,7 +61,9 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
 
       // 1 who
       const agent = snapshot.agents.get(action.caller.agent);
-      const unproven = feed.fresh() ? whoIsRefused(snapshot, action, agent, clock.now()) : STALE;
+      const unproven = feed.fresh()
+        ? (whoIsRefused(snapshot, action, agent, clock.now()) ?? gatewayIsRefused(action))
+        : STALE;
       const authority = authorityOf(snapshot, action.caller);
       if (!agent || !authority || unproven) return refuse(action, actionId, null, deny(unproven ?? STALE, set.version));
 
@@ -133,7 +144,9 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
       const reason = `The arguments do not fit ${tool.ref}: ${problem}. Correct them and call again.`;
       return deny({ code: 'arguments.invalid', reason }, set.version, tool);
     }
-    return set.decide({ ...authority, tool, arguments: action.arguments, situation });
+    const decision = set.decide({ ...authority, tool, arguments: action.arguments, situation });
+    const unkept = whatCannotBeKept(action, tool, decision);
+    return unkept ? deny(unkept, set.version, tool) : decision;
   }
 
   async function ask(
@@ -149,7 +162,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
       agent: agent.name,
       agentEpoch: agent.epoch,
       task: task.id,
-      operation: action.operation,
+      operation: operationOf(action),
       tool: action.operation === 'tools/call' ? tool.ref : `${tool.ref} ${action.name}`,
       toolDefinition: tool.digest ?? '',
       arguments: action.arguments,
@@ -284,8 +297,27 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement {
     return new Promise((resolve) => setTimeout(resolve, 20));
   }
 
+  async function foresee(action: Action): Promise<Decision> {
+    const snapshot = registry.snapshot();
+    const set = deps.policies(snapshot);
+    const agent = snapshot.agents.get(action.caller.agent);
+    const authority = authorityOf(snapshot, action.caller);
+    const unproven = feed.fresh()
+      ? (whoIsRefused(snapshot, action, agent, clock.now()) ?? gatewayIsRefused(action))
+      : STALE;
+    if (!authority || unproven) return deny(unproven ?? STALE, set.version);
+    const found = findSubject(snapshot, action);
+    if (isRefusal(found)) return deny(found, set.version);
+    await flow.ready(action.caller);
+    const template = snapshot.templates.get(action.caller.task.template);
+    const seen = flow.view(action.caller, { tool: found, arguments: action.arguments, template });
+    const situation = await situationOf(deps, snapshot, action, seen, clock.now());
+    return decide(set, authority, action, found, situation);
+  }
+
   return {
     enforce,
+    foresee,
     async usableTools(caller, onlyServer) {
       const snapshot = registry.snapshot();
       const authority = authorityOf(snapshot, caller);
@@ -333,7 +365,7 @@ function deny({ code, reason }: Reason, policyVersion: string, tool: RegisteredT
 }
 
 /** What the dispatch must still find in the database as it was decided on (law 1). A fence that was never raised is 0. */
-function guardsOf(snapshot: Snapshot, { caller }: Action, tool: RegisteredTool): Guard[] {
+function guardsOf(snapshot: Snapshot, { caller, gateway }: Action, tool: RegisteredTool): Guard[] {
   const { task, chain } = caller;
   const keys = [
     `agent:${caller.agent}`,
@@ -343,7 +375,7 @@ function guardsOf(snapshot: Snapshot, { caller }: Action, tool: RegisteredTool):
     `tool:${tool.ref}`,
     'policy',
   ];
-  const guards = keys.map((key) => ({ key, version: snapshot.fences.get(key) ?? 0 }));
+  const guards = [...keys.map((key) => ({ key, version: snapshot.fences.get(key) ?? 0 })), ...(gateway?.guards ?? [])];
   const once = [task.id, ...chain.map((link) => link.task.id)].map((id) => `task:${id}`);
   return [...guards, ...[...once, `token:${caller.tokenId}`].map((key) => ({ key, version: 0 }))];
 }

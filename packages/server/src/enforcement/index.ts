@@ -1,4 +1,5 @@
 export { type Budgets, checkBudgets, createBudgets } from './budgets/index.ts';
 export { createEnforcement, type EnforcementDependencies } from './enforce.ts';
+export { operationOf } from './gateway.ts';
 export { createTickets, type Tickets } from './tickets.ts';
 export * from './types.ts';

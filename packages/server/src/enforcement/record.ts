@@ -33,6 +33,7 @@ export function recordOf(
       kind,
       action_id: actionId,
       operation: action.operation,
+      ...(action.gateway && { gateway: action.gateway.spiffeId }),
       agent: caller.agent,
       actor_chain: caller.actorChain,
       requested_by: task.requestedBy,

@@ -2,6 +2,7 @@ import type { Approval, Decision } from '@gatehouse/protocol';
 import type { Caller } from '../identity/index.ts';
 import type { Json } from '../platform/index.ts';
 import type { RegisteredTool } from '../registry/index.ts';
+import type { Guard } from '../storage/index.ts';
 import type { StopOf } from './live.ts';
 
 /** What a door asks to have done. Everything an agent does, and everything a server asks of an agent's client, is one of these. */
@@ -13,8 +14,21 @@ export interface Action {
   /** Tool, prompt, or resource URI, as the server names it. */
   name: string;
   arguments: Json;
+  /** Who makes the call, where that is not Gatehouse. */
+  gateway?: AskingGateway;
   /** Given by a door that resumes an action (approval, retry, MRTR round); else a new one is made. */
   actionId?: string;
+}
+
+/** Another gateway, proven, that asks for the decision and makes the call itself. */
+export interface AskingGateway {
+  name: string;
+  spiffeId: string;
+  environment: string;
+  /** Tool servers that stand behind it. */
+  servers: readonly string[];
+  /** What must still hold of it at the dispatch. */
+  guards: readonly Guard[];
 }
 
 /** Step 7 to the door: the record is durable, send now. */
@@ -28,9 +42,12 @@ export interface Dispatch {
   signal: AbortSignal;
 }
 
-/** What the upstream made of it. `failure` is a tool error or protocol error that the upstream gave. */
+/**
+ * What the upstream made of it. `failure` is a tool error or protocol error that the upstream gave; `unknown` is for a call that somebody
+ * else makes, once they have been told that they may.
+ */
 export interface Sent {
-  result: 'success' | 'failure';
+  result: 'success' | 'failure' | 'unknown';
   body: Json;
   changes?: string[];
   detail?: string;
@@ -47,6 +64,11 @@ export type Outcome =
   | { kind: 'pending'; actionId: string; approval: Approval }
   /** Sent, but nobody knows what came of it: upstream died, timed out, or the call was aborted. Never re-run silently. */
   | { kind: 'unknown'; actionId: string; detail: string };
+
+export interface Foresight {
+  /** What would be decided now. Nothing is recorded, and nothing may be done on it: for searches. */
+  foresee(action: Action): Promise<Decision>;
+}
 
 export interface Enforcement {
   enforce(action: Action, send: (dispatch: Dispatch) => Promise<Sent>): Promise<Outcome>;

@@ -1,2 +1,3 @@
+export { createAuthzenDoor } from './authzen/door.ts';
 export * from './mcp/index.ts';
 export * from './upstream/index.ts';

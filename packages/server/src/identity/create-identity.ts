@@ -13,9 +13,11 @@ import { createDelegations, type Delegations } from './delegation/delegations.ts
 import {
   createFederation,
   createFederationDoors,
+  createGatewayProofs,
   createIssuerKeys,
   createWorkloadProofs,
   type Federation,
+  type ProveGateway,
 } from './federation/index.ts';
 import {
   accessTokenKeys,
@@ -37,7 +39,7 @@ import { createTxnTokens, type TxnTokens } from './tokens/txn-token.ts';
 import { createSvidRoutes } from './trust-domain/svid-routes.ts';
 import { openTrustDomain } from './trust-domain/trust-domain.ts';
 import type { TrustDomain } from './trust-domain/types.ts';
-import type { AuthorizationServer, Tokens } from './types.ts';
+import type { AuthorizationServer, Tokens, Vouching } from './types.ts';
 
 export interface IdentityDependencies {
   storage: Storage;
@@ -67,9 +69,11 @@ export interface IdentityDependencies {
 }
 
 export interface Identity {
-  tokens: Tokens;
+  tokens: Tokens & Vouching;
   /** Who is at the other end of a request's connection. */
   peers: Peers;
+  /** Which other gateway asks for a decision. */
+  proveGateway: ProveGateway;
   federation: Federation;
   authorizationServer: AuthorizationServer;
   /** What tool servers are told of the calls that they get. */
@@ -136,6 +140,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
   return {
     tokens: reader,
     peers,
+    proveGateway: createGatewayProofs({ ...dependencies, peers, svids: core, noteRefusal }),
     federation,
     authorizationServer: createAuthorizationServer({
       ...dependencies,

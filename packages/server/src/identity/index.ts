@@ -7,8 +7,11 @@ export {
   createJoinToken,
   type Federation,
   federationLimits,
+  gatewayAudience,
   listJoinTokens,
   listTrustRules,
+  type ProveGateway,
+  type ProvenGateway,
   revokeJoinToken,
   revokeJoinTokensOf,
 } from './federation/index.ts';

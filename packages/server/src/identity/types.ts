@@ -50,9 +50,19 @@ export interface Tokens {
     dpop: string | undefined;
     method: string;
     url: string;
+    /**
+     * Path of the resource that the token must be for (`/mcp/SERVER`), where `url` is not below the public URL: the agent is at another
+     * gateway. Then a bound key is needed, whatever the agent's manifest says, so that the gateway cannot use the token itself.
+     */
+    resource?: string | undefined;
     /** Who is at the other end of the connection; without it a token that is bound to a certificate is refused. */
     peer?: Peer | undefined;
   }): Promise<Caller>;
+}
+
+export interface Vouching {
+  /** An agent that somebody trusted with it has authenticated: as if it had come with a token of this task. Throws `forbidden` GatehouseErrors. */
+  vouchedFor(agent: string, task: string): Promise<Caller>;
 }
 
 export interface AuthorizationServer {

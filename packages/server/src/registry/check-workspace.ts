@@ -317,6 +317,11 @@ function checkOutsiders({ objects, agents, environmentOf }: Workspace): Manifest
           hasEnvironment: (environment) => objects.has(`Environment/${environment}`),
           hasPerson: (email) => objects.has(`Person/${email}`),
           environmentOf: environmentNow,
+          hasTemplate: (template) => objects.has(`Template/${template}`),
+          serverEnvironments(server) {
+            const found = objects.get(`ToolServer/${server}`);
+            return found?.kind === 'ToolServer' ? found.environments : undefined;
+          },
         }).map(([path, message]) => problemOf(workload)(path, message)),
       ),
   ];

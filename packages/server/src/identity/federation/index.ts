@@ -1,5 +1,6 @@
 export { createFederationDoors, type DoorAnswer, doorPaths } from './doors.ts';
 export { createFederation, createRefusalMeter, type Federation, type Vouched } from './federation.ts';
+export { createGatewayProofs, gatewayAudience, type ProveGateway, type ProvenGateway } from './gateway-proof.ts';
 export { createIssuerKeys, type IssuerKeys } from './issuer-keys.ts';
 export { createJoinToken, listJoinTokens, revokeJoinToken, revokeJoinTokensOf } from './join-tokens.ts';
 export { federationLimits } from './limits.ts';

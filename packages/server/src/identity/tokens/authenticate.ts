@@ -6,7 +6,7 @@ import type { Storage } from '../../storage/index.ts';
 import { nobody } from '../client-certificate/peers.ts';
 import type { SigningKeys } from '../keys/signing-keys.ts';
 import type { NoteRefusal } from '../refusals.ts';
-import type { Caller, ChainLink, Tokens } from '../types.ts';
+import type { Caller, ChainLink, Tokens, Vouching } from '../types.ts';
 import { type AccessTokenClaims, presenterOf, verifyAccessToken } from './access-token.ts';
 import { checkBinding } from './binding.ts';
 import { createBoundedCache } from './bounded-cache.ts';
@@ -30,7 +30,7 @@ interface Dependencies {
   noteRefusal: NoteRefusal;
 }
 
-export interface TokenReader extends Tokens {
+export interface TokenReader extends Tokens, Vouching {
   /** The claims of a token that would be accepted now, proof aside. Throws CredentialError. */
   read(token: string): Promise<LiveToken>;
   /** The claims of a token that is ours, whether or not it would be accepted now. Throws CredentialError. */
@@ -84,19 +84,26 @@ export function createTokenReader(dependencies: Dependencies): TokenReader {
         `The access token has expired: get a new one for task ${claims.gatehouse.task}, or start a new task.`,
       );
     }
-    // A snapshot that may be old knows nothing of a kill: then nobody is who he says (law 6).
-    if (!storage.feed.fresh()) {
-      throw new GatehouseError(
-        'unavailable',
-        'feed.stale',
-        'This replica has lost touch with the workspace and lets nobody in. Try again, or another replica.',
-      );
-    }
+    requireFresh();
     const agent = livingAgent(claims, registry.snapshot());
-    const task = await registry.task(claims.gatehouse.task);
+    return { claims, agent, ...(await livingTask(claims.gatehouse.task, agent, now)), hash: tokenHash };
+  };
+
+  /** A snapshot that may be old knows nothing of a kill: then nobody is who he says (law 6). */
+  const requireFresh = () => {
+    if (storage.feed.fresh()) return;
+    throw new GatehouseError(
+      'unavailable',
+      'feed.stale',
+      'This replica has lost touch with the workspace and lets nobody in. Try again, or another replica.',
+    );
+  };
+
+  const livingTask = async (id: string, agent: Agent, now: number): Promise<{ task: Task; chain: ChainLink[] }> => {
+    const task = await registry.task(id);
     if (!task || task.agent !== agent.name || task.state !== 'active' || task.expiresAt <= now)
-      throw refused('task.over', `Task ${claims.gatehouse.task} is over: start a new one.`);
-    return { claims, agent, task, chain: await livingChain(task, now), hash: tokenHash };
+      throw refused('task.over', `Task ${id} is over: start a new one.`);
+    return { task, chain: await livingChain(task, now) };
   };
 
   /** The tasks from which this one was handed on (law 6: what ends one of them, or stops its agent, ends this one). */
@@ -127,13 +134,15 @@ export function createTokenReader(dependencies: Dependencies): TokenReader {
     know(claims);
     const found = await live(claims, hashOf(token));
     const { agent, task, chain } = found;
-    if (!audienceCovers(claims.aud, url, publicUrl))
+    if (!audienceCovers(claims.aud, request.resource ? `${publicUrl}${request.resource}` : url, publicUrl))
       throw refused('token.audience', `The access token is for ${claims.aud} only: ask for one for this resource.`);
 
     const { jkt, 'x5t#S256': certificate } = claims.cnf ?? {};
     if (jkt === undefined && certificate === undefined && !agent.manifest.bearerOnly)
       throw refused('token.unbound', 'This agent must use DPoP: ask for a token with a DPoP proof.');
     const { dpop, method, peer = nobody } = request;
+    if (request.resource && jkt === undefined)
+      throw refused('token.unbound', 'At another gateway an agent must use DPoP: ask for a token with a DPoP proof.');
     checkBinding(found, { scheme, dpop, method, url, peer }, proofs);
     return {
       agent: agent.name,
@@ -152,9 +161,10 @@ export function createTokenReader(dependencies: Dependencies): TokenReader {
     claims: ours,
     async authenticate(request) {
       const url = request.url.startsWith('/') ? `${publicUrl}${request.url}` : request.url;
+      const resource = request.resource ? `${publicUrl}${request.resource}` : url;
       if (!request.authorization) {
         const message = `Present an access token of an agent: get one from ${publicUrl}/oauth/token.`;
-        throw unauthenticated(publicUrl, url, 'token.missing', message);
+        throw unauthenticated(publicUrl, resource, 'token.missing', message);
       }
       let claims: AccessTokenClaims | undefined;
       try {
@@ -169,7 +179,31 @@ export function createTokenReader(dependencies: Dependencies): TokenReader {
           task: claims?.gatehouse.task,
         });
         const nonce = error.kind === 'use_dpop_nonce' ? proofs.nonce() : undefined;
-        throw unauthenticated(publicUrl, url, error.code, error.message, error, nonce);
+        throw unauthenticated(publicUrl, resource, error.code, error.message, error, nonce);
+      }
+    },
+    async vouchedFor(name, id) {
+      requireFresh();
+      try {
+        const agent = registry.snapshot().agents.get(name);
+        if (!agent) throw refused('agent.unknown', `There is no agent ${name}.`);
+        const stopped = whyStopped(agent);
+        if (stopped) throw refused(stopped.code, stopped.message);
+        const { task, chain } = await livingTask(id, agent, clock.now());
+        return {
+          agent: agent.name,
+          agentEpoch: agent.epoch,
+          task,
+          actorChain: actorChainOf(agent, task),
+          chain,
+          // There is no token that could be revoked; the task can be ended.
+          tokenId: `none:${task.id}`,
+          proofKey: null,
+          expiresAt: task.expiresAt,
+        };
+      } catch (error) {
+        if (error instanceof CredentialError) throw new GatehouseError('forbidden', error.code, error.message);
+        throw error;
       }
     },
   };

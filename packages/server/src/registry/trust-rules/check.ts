@@ -1,5 +1,6 @@
 import type { TrustRuleManifest, WorkloadManifest } from '@gatehouse/protocol';
 import { rulesOverlap } from './conditions.ts';
+import { gatewayProblems } from './gateway.ts';
 import { issuerUrlOf, presetOf } from './presets.ts';
 
 /** Rules are compared pair by pair; with so many that takes a second. */
@@ -110,6 +111,8 @@ export function workloadProblems(
     hasEnvironment(name: string): boolean;
     hasPerson(email: string): boolean;
     environmentOf(agent: string): string | undefined;
+    serverEnvironments(name: string): readonly string[] | undefined;
+    hasTemplate(name: string): boolean;
   },
 ): [string, string][] {
   if (workload.state === 'retired') return [];
@@ -121,7 +124,7 @@ export function workloadProblems(
     ]);
   if (!known.hasPerson(workload.owner))
     problems.push(['owner', `There is no Person "${workload.owner}". A workload is owned by a person.`]);
-  return [...problems, ...startsProblems(workload, known)];
+  return [...problems, ...startsProblems(workload, known), ...gatewayProblems(workload, known)];
 }
 
 /** Asked again when an agent moves, whoever moves it. */
