@@ -1,7 +1,7 @@
 export type { RegistryDependencies } from './context.ts';
 export { groupsOf } from './groups.ts';
 export { mayHandOn } from './hand-on.ts';
-export { onOneLine } from './hidden-characters.ts';
+export { hiddenCharactersSource, onOneLine } from './hidden-characters.ts';
 export { thumbprint } from './keys.ts';
 export { labelsOf, unlabelled } from './labels.ts';
 export { type FileProblem, loadManifests, ManifestFileError } from './load-manifests.ts';
