@@ -112,6 +112,7 @@ const limitSources = [
   ['Budgets', 'packages/server/src/enforcement/budgets/limits.ts', 'budgetLimits'],
   ['Information flow', 'packages/server/src/policy/flow/limits.ts', 'flowLimits'],
   ['The AuthZEN door', 'packages/server/src/gate/authzen/limits.ts', 'authzenLimits'],
+  ['What comes back from tools', 'packages/server/src/enforcement/results/limits.ts', 'resultLimits'],
   ['The MCP door', 'packages/server/src/gate/mcp/limits.ts', 'doorLimits'],
   ['The authorization server', 'packages/server/src/identity/authorization-server/limits.ts', 'authorizationLimits'],
   ['The trust domain', 'packages/server/src/identity/trust-domain/limits.ts', 'trustDomainLimits'],

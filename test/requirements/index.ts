@@ -9,6 +9,7 @@ import { laws } from './laws.ts';
 import { oauth } from './oauth.ts';
 import { people } from './people.ts';
 import type { Requirement } from './requirement.ts';
+import { results } from './results.ts';
 import { trustDomain } from './trust-domain.ts';
 
 export const requirements: Requirement[] = [
@@ -22,5 +23,6 @@ export const requirements: Requirement[] = [
   ...laws,
   ...oauth,
   ...people,
+  ...results,
   ...trustDomain,
 ];

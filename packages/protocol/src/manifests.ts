@@ -275,6 +275,13 @@ export const clientManifest = z.strictObject({
   keys: z.array(publicJwk).max(8).default([]),
 });
 
+const hostPattern = z
+  .string()
+  .max(253)
+  .regex(/^(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/, {
+    message: 'is the name of a host in lower case, with *. in front for every host below it',
+  });
+
 export const toolSetting = z.strictObject({
   tier,
   effects: z.array(effect).min(1),
@@ -307,6 +314,11 @@ export const toolSetting = z.strictObject({
   store: name.optional(),
   /** The argument by which the tool itself limits how much it returns. */
   limitArgument: z.string().min(1).max(100).optional(),
+  /**
+   * True: HTML and Markdown in its results stay as they are, with comments, hidden elements and images of any host: of files that the
+   * agent edits. Invisible characters and terminal escapes are taken out all the same.
+   */
+  keepMarkup: z.boolean().optional(),
   /** A result with more items or bytes than this waits for a person. */
   hold: z
     .strictObject({ items: z.int().min(1).optional(), bytes: z.int().min(1).optional() })
@@ -361,6 +373,11 @@ export const toolServerManifest = z.strictObject({
   stateless: z.boolean().default(false),
   /** What the operator says of each tool. A tool not named here is tier 4 and held back. */
   tools: z.record(toolName, toolSetting).default({}),
+  /**
+   * Hosts from which images and the like in its results may be fetched when a result is shown (`*.` in front: every host below). What
+   * points elsewhere is taken out of a result, since its address can carry away what the agent knows.
+   */
+  allowImageHosts: z.array(hostPattern).max(100).optional(),
   /** Tier of resource reads, prompts and completion; without it they are tier 4. */
   resources: z.strictObject({ tier }).optional(),
   prompts: z.strictObject({ tier }).optional(),

@@ -1,3 +1,4 @@
+import { hkdfSync } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Api, Manifest } from '@gatehouse/protocol';
@@ -201,7 +202,9 @@ async function openServer(
   const secrets = createSecrets({ storage, sealer, recordChange, clock });
   const tickets = createTickets({ outbound, openSecret: secrets.open, clock, log });
   const budgets = createBudgets({ storage, registry, clock });
+  const stateKey = keyFile(config.dataDir, 'request-state.key');
   const enforcement = createEnforcement({
+    placeholderKey: new Uint8Array(hkdfSync('sha256', stateKey, '', 'gatehouse placeholders', 32)),
     registry,
     budgets,
     policies,
@@ -276,7 +279,7 @@ async function openServer(
     log,
     publicUrl: config.publicUrl,
     mutualTlsUrl,
-    stateKey: keyFile(config.dataDir, 'request-state.key'),
+    stateKey,
     ...(options.streamRestMs !== undefined && { streamRestMs: options.streamRestMs }),
     resourceMetadata: identity.resourceMetadata,
     onDefinitions: (server: string) => refreshDefinitions(server, 'gatehouse'),

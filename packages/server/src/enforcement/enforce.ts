@@ -2,9 +2,9 @@ import type { Approval, Decision, Delegated } from '@gatehouse/protocol';
 import type { Approvals } from '../approvals/index.ts';
 import type { Caller } from '../identity/index.ts';
 import type { Ledger, LedgerEntry } from '../ledger/index.ts';
-import { type Clock, GatehouseError, type Log, newId } from '../platform/index.ts';
+import { type Clock, GatehouseError, type Json, type Log, newId } from '../platform/index.ts';
 import type { Authority, Flow, PolicySet, SeenView, Situation } from '../policy/index.ts';
-import type { Agent, RegisteredTool, Registry, Snapshot } from '../registry/index.ts';
+import { type Agent, type RegisteredTool, type Registry, type Snapshot, unlabelled } from '../registry/index.ts';
 import type { ChangeFeed, Guard, OverBudget } from '../storage/index.ts';
 import { checkArguments } from './arguments.ts';
 import { type Budgets, beyond, counted, settleOf, spendOf, type Wanted, wantedOf } from './budgets/index.ts';
@@ -12,6 +12,7 @@ import { explainFlow } from './explain-flow.ts';
 import { gatewayIsRefused, operationOf, whatCannotBeKept } from './gateway.ts';
 import { createLive } from './live.ts';
 import { recordOf } from './record.ts';
+import { type CleanRules, createLook } from './results/index.ts';
 import { situationOf } from './situation.ts';
 import { findSubject, isRefusal } from './subject.ts';
 import type { Tickets } from './tickets.ts';
@@ -36,6 +37,8 @@ export interface EnforcementDependencies {
   tickets: Tickets;
   flow: Flow;
   feed: Pick<ChangeFeed, 'fresh'>;
+  /** 32 bytes, the same on every replica and after a restart: placeholders of masked values are made with it. */
+  placeholderKey: Uint8Array;
   clock: Clock;
   log: Log;
 }
@@ -50,6 +53,7 @@ const MAX_ATTEMPTS = 3;
 export function createEnforcement(deps: EnforcementDependencies): Enforcement & Foresight {
   const { registry, approvals, ledger, flow, feed, clock, log } = deps;
   const live = createLive();
+  const look = createLook({ key: deps.placeholderKey });
   const asking = new Map<string, Promise<Approval | Refused>>();
 
   async function enforce(action: Action, send: (dispatch: Dispatch) => Promise<Sent>): Promise<Outcome> {
@@ -115,8 +119,10 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
           },
         );
         if (approval && (written.ok || written.failed === 'approval')) approvals.noteConsumed(approval.id);
-        if (written.ok)
-          return await sendAndRecord(action, actionId, found, decision, approval, wanted, flight.signal, send);
+        if (written.ok) {
+          const rules = look.rulesOf(snapshot, action.caller, found);
+          return await sendAndRecord(action, actionId, found, decision, approval, wanted, rules, flight.signal, send);
+        }
         over = written.failed === 'budget' ? written.over : undefined;
         if (written.failed === 'guard') guardFailed = written.key;
       } finally {
@@ -215,6 +221,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     decision: Decision,
     approval: Approval | undefined,
     wanted: Wanted | null,
+    rules: CleanRules,
     signal: AbortSignal,
     send: (dispatch: Dispatch) => Promise<Sent>,
   ): Promise<Outcome> {
@@ -237,20 +244,24 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     };
     try {
       if (signal.aborted) throw new NotSent(messageOf(signal.reason));
-      const sent = await untilAborted(send({ actionId, tool, approval: approval?.id ?? null, signal }), signal);
+      const clean = <T extends Json>(message: T) => look.message(message, rules);
+      const dispatch = { actionId, tool, approval: approval?.id ?? null, signal, clean };
+      const answer = await untilAborted(send(dispatch), signal);
       // 8 look: what the task has seen is durable before the agent sees it (law 9)
+      const { sent, labels, detail } = look.answer(action.operation, answer, rules);
       const noted = flow.note(action.caller, { tool, actionId, body: sent.body });
       await noted.durable;
       // 9 outcome
+      const said = [sent.detail, detail].filter((each) => typeof each === 'string');
       outcome(sent.result, {
         result: sent.body,
-        labels: noted.labels,
+        labels: [...noted.labels, ...labels],
         changes: sent.changes ?? [],
-        ...(sent.detail !== undefined && { detail: sent.detail }),
+        ...(said.length > 0 && { detail: said.join(' · ') }),
       });
       return { kind: 'done', actionId, sent };
     } catch (error) {
-      const detail = messageOf(error);
+      const detail = look.message(messageOf(error), rules);
       if (error instanceof NotSent) {
         outcome('failure', { detail }, false);
         return { kind: 'done', actionId, sent: { result: 'failure', body: null, detail } };
@@ -348,6 +359,10 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
         attached = false;
         release();
       };
+    },
+    clean(caller, server, message) {
+      const rules = look.rulesOf(registry.snapshot(), caller, { server, labels: unlabelled });
+      return look.message(message, rules);
     },
     stop: live.stop,
     inFlight: live.count,

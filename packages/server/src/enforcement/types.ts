@@ -38,6 +38,8 @@ export interface Dispatch {
   tool: Pick<RegisteredTool, 'ref' | 'digest'>;
   /** The approval that this used up. */
   approval: string | null;
+  /** What the server says before its answer (progress, log lines) as the agent may see it. */
+  clean<T extends Json>(message: T): T;
   /** Aborts on kill, suspension, task end and shutdown. */
   signal: AbortSignal;
 }
@@ -81,6 +83,8 @@ export interface Enforcement {
   attach(caller: Caller, end: (reason: string) => void): () => void;
   /** Ends everything in flight of this agent, task or token; part of applying the feed. */
   stop(of: StopOf, reason: string): void;
+  /** What a server says on its own (log lines), as this caller may see it. */
+  clean<T extends Json>(caller: Caller, server: string, message: T): T;
   /** Actions in flight now, for shutdown and the console. */
   inFlight(): number;
 }

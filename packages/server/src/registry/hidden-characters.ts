@@ -4,12 +4,12 @@
  * selectors that do not follow a picture.
  */
 export const hiddenCharactersSource = [
-    '[\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f]',
-    '[\\p{Cf}\\p{Co}\\p{Cs}\\p{Cn}]',
-    '\\u034f|\\u115f|\\u1160|\\u17b4|\\u17b5|\\u3164|\\uffa0|[\\u180b-\\u180f]',
-    '(?<![\\p{Extended_Pictographic}0-9#*])[\\ufe00-\\ufe0f]',
-    '[\\u{e0100}-\\u{e01ef}]',
-  ].join('|');
+  '[\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f]',
+  '[\\p{Cf}\\p{Co}\\p{Cs}\\p{Cn}]',
+  '\\u034f|\\u115f|\\u1160|\\u17b4|\\u17b5|\\u3164|\\uffa0|[\\u180b-\\u180f]',
+  '(?<![\\p{Extended_Pictographic}0-9#*])[\\ufe00-\\ufe0f]',
+  '[\\u{e0100}-\\u{e01ef}]',
+].join('|');
 const hidden = new RegExp(hiddenCharactersSource, 'u');
 
 /** The first such character in a text, as `U+200B`. */

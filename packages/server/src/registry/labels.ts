@@ -8,12 +8,13 @@ export const unlabelled: ToolLabels = Object.freeze({
   returns: Object.freeze({ trust: 'untrusted', sensitive: Object.freeze([]), fields: Object.freeze({}) }),
   store: null,
   limitArgument: null,
+  keepMarkup: false,
   hold: null,
 });
 
 export function labelsOf(setting: ToolSetting | undefined): ToolLabels {
   if (!setting) return unlabelled;
-  const { domain, returns, store, limitArgument, hold } = setting;
+  const { domain, returns, store, limitArgument, keepMarkup, hold } = setting;
   return {
     domain: domain ?? null,
     roles: Object.fromEntries(Object.entries(setting.arguments ?? {}).map(([argument, { role }]) => [argument, role])),
@@ -22,6 +23,7 @@ export function labelsOf(setting: ToolSetting | undefined): ToolLabels {
       : unlabelled.returns,
     store: store ?? null,
     limitArgument: limitArgument ?? null,
+    keepMarkup: keepMarkup ?? false,
     hold: hold ?? null,
   };
 }

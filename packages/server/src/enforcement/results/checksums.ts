@@ -1,15 +1,43 @@
 /** Numbers with check digits, each by the rule of who gives it out. What does not fit is some other number. */
 
-/** ISO 13616: the four first at the end, letters as numbers, 1 modulo 97. */
-export function isIban(written: string): boolean {
-  const iban = written.replace(/[ -]/g, '');
-  if (iban.length < 15 || iban.length > 34) return false;
+/** Lengths by country, as the IBAN registry has them. */
+const ibanLengths = new Map(
+  Object.entries({
+    15: 'NO',
+    16: 'BE',
+    18: 'DK FI FK FO GL NL SD',
+    19: 'MK SI',
+    20: 'AT BA EE KZ LT LU MN XK',
+    21: 'CH HR LI LV',
+    22: 'BG BH CR DE GB GE IE ME RS VA',
+    23: 'AE GI IL IQ OM SO TL',
+    24: 'AD CZ ES MD PK RO SA SE SK TN VG',
+    25: 'LY PT ST',
+    26: 'IS TR',
+    27: 'BI DJ FR GR IT MC MR SM',
+    28: 'AL AZ BY CY DO GT HN HU LB NI PL SV',
+    29: 'BR EG PS QA UA',
+    30: 'JO KW MU YE',
+    31: 'MT SC',
+    32: 'LC',
+    33: 'RU',
+  }).flatMap(([length, countries]) => countries.split(' ').map((country) => [country, Number(length)] as const)),
+);
+
+/** ISO 13616: the four first at the end, letters as numbers, 1 modulo 97. How many of the characters are one. */
+export function ibanWithin(written: string): number {
+  const length = ibanLengths.get(written.slice(0, 2)) ?? 0;
+  let iban = '';
+  let taken = 0;
+  for (; taken < written.length && iban.length < length; taken++)
+    if (!/[ -]/.test(written[taken] as string)) iban += written[taken];
+  if (iban.length !== length || /[A-Za-z0-9]/.test(written[taken] ?? '')) return 0;
   let rest = 0;
   for (const character of iban.slice(4) + iban.slice(0, 4)) {
     const value = Number.parseInt(character, 36);
     rest = (rest * (value > 9 ? 100 : 10) + value) % 97;
   }
-  return rest === 1;
+  return rest === 1 ? taken : 0;
 }
 
 /** ISO/IEC 7812: the Luhn digit, and a first digit that card schemes have. */

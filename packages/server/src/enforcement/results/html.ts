@@ -4,8 +4,8 @@ import { type AllowedHosts, candidatesOf, isRemote, stylesFetch } from './remote
 
 export interface MarkupRules {
   allowedHosts: AllowedHosts;
-  /** Comments, and elements that nobody sees, stay: of files that are to be edited, say. */
-  keepHidden: boolean;
+  /** Markup stays as it is: of files that are to be edited, say. */
+  keep: boolean;
 }
 
 /** Has no content, so that nothing can be hidden in it. */
@@ -48,7 +48,7 @@ interface Attribute {
  * What in a piece of HTML nobody sees, and what a browser would fetch from elsewhere. By tokens and not by the tree: so it is as fast as
  * the text is long, and where nesting is broken more is taken out and not less.
  */
-export function htmlCuts(text: string, { allowedHosts, keepHidden }: MarkupRules): Cut[] {
+export function htmlCuts(text: string, { allowedHosts }: MarkupRules): Cut[] {
   const cuts: Cut[] = [];
   let name = '';
   let from = 0;
@@ -64,7 +64,7 @@ export function htmlCuts(text: string, { allowedHosts, keepHidden }: MarkupRules
     if (voidTags.has(name)) return;
     if (inHidden) {
       if (inHidden.name === name) inHidden.depth++;
-    } else if (!keepHidden && isHidden(attributes)) inHidden = { name, from, depth: 1 };
+    } else if (isHidden(attributes)) inHidden = { name, from, depth: 1 };
   }
 
   function cutsOfTag(to: number): void {
@@ -72,7 +72,8 @@ export function htmlCuts(text: string, { allowedHosts, keepHidden }: MarkupRules
     const cutTag = () => cuts.push({ from, to, kind: 'remote-content', instead: name === 'img' ? imageOf(alt) : '' });
     const isFetched = ({ name: of, value }: Attribute): boolean => {
       if (of === 'style') return stylesFetch(value, allowedHosts);
-      if (of === 'srcset' || of === 'imagesrcset') return candidatesOf(value).some((each) => isRemote(each, allowedHosts));
+      if (of === 'srcset' || of === 'imagesrcset')
+        return candidatesOf(value).some((each) => isRemote(each, allowedHosts));
       if (of === 'ping') return value.trim() !== '';
       const counts = fetched.has(of) || ((of === 'href' || of === 'xlink:href') && linked.has(name));
       return counts && isRemote(value.trim(), allowedHosts);
@@ -111,10 +112,9 @@ export function htmlCuts(text: string, { allowedHosts, keepHidden }: MarkupRules
     onattribentity(code) {
       if (attribute) attribute.value += String.fromCodePoint(code);
     },
-    onattribend(quote, end) {
+    onattribend(_quote, end) {
       // A browser takes the first of two attributes with one name.
-      if (attribute && !attributes.has(attribute.name))
-        attributes.set(attribute.name, { ...attribute, to: quote >= 2 ? end + 1 : end });
+      if (attribute && !attributes.has(attribute.name)) attributes.set(attribute.name, { ...attribute, to: end });
       attribute = undefined;
     },
     onopentagend: (end) => endOfTag(end + 1),
@@ -127,7 +127,7 @@ export function htmlCuts(text: string, { allowedHosts, keepHidden }: MarkupRules
     },
     oncomment(start, end) {
       const opened = text.startsWith('<!--', start - 4) ? 4 : text[start] === '?' ? 1 : 2;
-      if (keepHidden || shown.test(text.slice(start, start + 8))) return;
+      if (shown.test(text.slice(start, start + 8))) return;
       cuts.push({ from: start - opened, to: Math.min(text.length, end + 1), kind: 'hidden-text' });
     },
     oncdata: () => undefined,

@@ -13,14 +13,12 @@ export function readMarkdown(text: string, { allowedHosts }: MarkupRules): { cut
   const images: { from: number; to: number; address: string | null; label: string; alt: string }[] = [];
   const definitions = new Map<string, string>();
   const code: [number, number][] = [];
-  let at: { address: string | null; label: string | null; marks: number[] } | undefined;
   markdown.parse(text).iterate({
     enter(node) {
       const { name, from, to } = node;
       if (name === 'InlineCode' || name === 'FencedCode') code.push([from, to]);
       else if (name === 'Image' || name === 'LinkReference') {
         const found = { address: null as string | null, label: null as string | null, marks: [] as number[] };
-        at = found;
         for (let child = node.node.firstChild; child; child = child.nextSibling) {
           if (child.name === 'URL') found.address = text.slice(child.from, child.to);
           if (child.name === 'LinkLabel') found.label = text.slice(child.from + 1, child.to - 1);
@@ -43,7 +41,9 @@ export function readMarkdown(text: string, { allowedHosts }: MarkupRules): { cut
       cuts.push({ from, to, kind: 'remote-content', instead: imageOf(alt) });
     else kept.push([from, to]);
   }
-  const known = [...code, ...kept, ...cuts.map(({ from, to }): [number, number] => [from, to])].sort((a, b) => a[0] - b[0]);
+  const known = [...code, ...kept, ...cuts.map(({ from, to }): [number, number] => [from, to])].sort(
+    (a, b) => a[0] - b[0],
+  );
   let next = 0;
   for (const { index } of text.matchAll(loose)) {
     while (next < known.length && (known[next]?.[1] ?? 0) <= index) next++;
@@ -57,5 +57,4 @@ export function readMarkdown(text: string, { allowedHosts }: MarkupRules): { cut
 const labelOf = (label: string) => label.trim().replace(/\s+/g, ' ').toLowerCase();
 
 /** As the grammar has it: in angle brackets or without, with back slashes and character references. */
-const addressOf = (written: string) =>
-  decodeHTML(written.replace(/^<|>$/g, '').replace(/\\([!-/:-@[-`{-~])/g, '$1'));
+const addressOf = (written: string) => decodeHTML(written.replace(/^<|>$/g, '').replace(/\\([!-/:-@[-`{-~])/g, '$1'));

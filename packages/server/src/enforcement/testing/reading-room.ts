@@ -125,6 +125,7 @@ export async function openReadingRoom(options: HouseOptions = {}) {
       ledger,
       tickets: createTickets({ outbound: createOutbound(), openSecret: async () => new Secret(''), clock, log }),
       flow: createFlow({ storage, clock }),
+      placeholderKey: new Uint8Array(32),
       clock,
       log,
       feed: { fresh: () => true },

@@ -68,6 +68,7 @@ export async function openRoom({ follow = true, afterAppend = () => {} } = {}) {
     flow: createFlow({ storage, clock }),
     clock,
     log,
+    placeholderKey: new Uint8Array(32),
     feed: { fresh: () => fresh && (!follow || storage.feed.fresh()) },
     policies(snapshot) {
       const version = snapshot.fences.get('policy') ?? 0;

@@ -131,7 +131,8 @@ export function createAct(deps: ActDependencies): Act {
     const at = { server: call.server, name: call.name, connection };
     const hooks = {
       signal,
-      onNotification: (message: ServerMessage) => passOn(connection, agent, call, message),
+      onNotification: ({ method, params }: ServerMessage) =>
+        passOn(connection, agent, call, { method, params: dispatch.clean(params) }),
       onServerRequest: (message: ServerMessage, aborted: AbortSignal) => asks.ask(agent, at, message, aborted),
     };
     const server = deps.registry.snapshot().servers.get(call.server);

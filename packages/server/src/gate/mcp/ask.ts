@@ -1,5 +1,5 @@
 import type { Approvals } from '../../approvals/index.ts';
-import { type Enforcement, NotSent, type Sent } from '../../enforcement/index.ts';
+import { type Dispatch, type Enforcement, NotSent, type Sent } from '../../enforcement/index.ts';
 import type { Json, JsonObject } from '../../platform/index.ts';
 import { isJsonObject } from '../../platform/index.ts';
 import { type JsonRpcError, JsonRpcFailure, type ServerMessage, type UpstreamConnection } from '../upstream/types.ts';
@@ -33,7 +33,7 @@ export function createAsks({ enforcement, approvals }: { enforcement: Enforcemen
     { server, name }: AskedAt,
     { method, params }: ServerMessage,
     signal: AbortSignal,
-    send: () => Promise<Sent>,
+    send: (dispatch: Dispatch) => Promise<Sent>,
   ): Promise<Json> {
     const operation = askedOperation(method, params);
     if (operation === undefined || !clientCan(agent.capabilities, operation)) {
@@ -68,8 +68,9 @@ export function createAsks({ enforcement, approvals }: { enforcement: Enforcemen
   const asks: Asks = {
     async ask(agent, at, message, signal) {
       let failed: JsonRpcError | undefined;
-      const body = await decided(agent, at, message, signal, async () => {
-        const answer = await agent.ask(message, signal, at.connection).catch((error: unknown) => {
+      const body = await decided(agent, at, message, signal, async (dispatch) => {
+        const shown = { ...message, params: shownParams(dispatch, message.params) };
+        const answer = await agent.ask(shown, signal, at.connection).catch((error: unknown) => {
           if (error instanceof JsonRpcFailure) return { error: error.error };
           throw error;
         });
@@ -106,6 +107,12 @@ export function createAsks({ enforcement, approvals }: { enforcement: Enforcemen
     },
   };
   return asks;
+}
+
+/** What a server writes to a client's user or model is cleaned like a result; an address that the user is to open stays whole. */
+function shownParams({ clean }: Dispatch, params: JsonObject): JsonObject {
+  const { url, ...rest } = params;
+  return { ...clean(rest), ...(url !== undefined && { url }) };
 }
 
 /** Throws JsonRpcFailure when there are too many, or one is malformed. */

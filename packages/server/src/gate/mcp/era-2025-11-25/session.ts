@@ -73,6 +73,8 @@ export interface SessionOptions {
   restAfterMs: number;
   onEnd(session: Session): void;
   onLost(session: Session, server: string): void;
+  /** What a server says on its own, as this session's agent may see it. */
+  clean(server: string, params: JsonObject): JsonObject;
 }
 
 export function createSession({
@@ -84,6 +86,7 @@ export function createSession({
   restAfterMs,
   onEnd,
   onLost,
+  clean,
 }: SessionOptions): Session {
   const primes = version === '2025-11-25';
   const streams = new Map<string, Stream>();
@@ -199,7 +202,7 @@ export function createSession({
           method === 'notifications/message'
             ? levelPasses(params.level, session.logLevel)
             : ['notifications/elicitation/complete', 'notifications/tasks/status'].includes(method);
-        if (wanted) notify(method, paramsOut(view, server, params));
+        if (wanted) notify(method, paramsOut(view, server, clean(server, params)));
       },
       lost: (server) => onLost(session, server),
     },

@@ -90,6 +90,7 @@ export function createSessions(deps: {
           forget(ended);
         },
         onLost: restore,
+        clean: (server, params) => deps.enforcement.clean(caller, server, params),
       });
       byId.set(session.id, session);
       byTask.set(caller.task.id, (byTask.get(caller.task.id) ?? new Set()).add(session));

@@ -240,7 +240,13 @@ export function createTestEnforcement(
     );
     stopped.catch(() => undefined);
     try {
-      const work = send({ actionId, tool: { ref: tool, digest: null }, approval: null, signal: controller.signal });
+      const work = send({
+        actionId,
+        tool: { ref: tool, digest: null },
+        approval: null,
+        clean: (message) => message,
+        signal: controller.signal,
+      });
       work.catch(() => undefined);
       return { kind: 'done', actionId, sent: await Promise.race([work, stopped]) };
     } catch (error) {
@@ -260,6 +266,7 @@ export function createTestEnforcement(
       outcomes.push(outcome);
       return outcome;
     },
+    clean: (_caller, _server, message) => message,
     async usableTools(_caller, only) {
       const tools = [...registry.snapshot().servers.values()]
         .filter(({ name }) => only === undefined || name === only)

@@ -1,0 +1,2 @@
+export type { CleanRules } from './clean.ts';
+export { createLook, type Look, type Looked } from './look.ts';
