@@ -14,6 +14,7 @@ export * from './keys.ts';
 export * from './manifests.ts';
 export * from './names.ts';
 export * from './people.ts';
+export * from './policies.ts';
 export * from './records.ts';
 export * from './tasks.ts';
 export * from './tool-pattern.ts';

@@ -58,22 +58,22 @@ test('an annotation raises the tier and can never lower it', () => {
   );
 });
 
-test('a policy that names an unknown tool, or compares an argument with another type, does not load; the message has the line', () => {
+test('a policy that names an unknown tool, or compares an argument with another type, does not load; the message has line and column', () => {
   const load = (cedar: string) => () => compilePolicies(shopWorkspace({ mine: cedar }));
   assert.throws(
     load('\n\nforbid(principal, action == Gatehouse::Action::"shop/refund_ordr", resource);'),
-    /Policy mine, line 3: .*unrecognized action/,
+    /Policy mine, line 3, column 29: unrecognized action .*did you mean `Gatehouse::Action::"shop\/refund_order"`/,
   );
   assert.throws(
     load(
       'permit(principal, action, resource);\nforbid(principal, action == Gatehouse::Action::"shop/refund_order", resource) when { context.arguments.amount_cents > "5" };',
     ),
-    /Policy mine, line 2/,
+    /Policy mine, line 2, column \d+/,
   );
   assert.throws(load('permit(principal, action);'), /Policy mine, line 1/);
   assert.throws(
     load('\nforbid(principal, action == Gatehouse::Action::"pay", resource);'),
-    /Policy mine, line 2: .*write `action in`/,
+    /Policy mine, line 2, column 19: .*write `action in`/,
   );
 });
 

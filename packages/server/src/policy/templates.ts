@@ -7,6 +7,7 @@ import {
   toolPatternMatches,
 } from '@gatehouse/protocol';
 import { GatehouseError } from '../platform/index.ts';
+import { nearest } from './nearest.ts';
 import { NAMESPACE, type Subject } from './schema.ts';
 
 /** Whose `allow` it is. */
@@ -48,11 +49,13 @@ function allowPermits(
   const permits: AllowPermit[] = [];
   const servers = new Set<string>();
   allow.forEach((entry, index) => {
-    for (const pattern of entry.tools ?? []) {
+    for (const [at, pattern] of (entry.tools ?? []).entries()) {
       if (!pattern.includes('*') && !subjects.has(pattern)) {
         throw invalid(
           holder,
-          `allow[${index}] names "${pattern}", which no registered tool server offers. Register it, or correct the name.`,
+          `allow[${index}].tools[${at}]`,
+          `no registered tool server offers "${pattern}"`,
+          suggestion(pattern, subjects.keys()) ?? 'register it, or correct the name',
         );
       }
     }
@@ -108,13 +111,17 @@ function permit(
     if (!Object.hasOwn(subject.arguments, argument)) {
       throw invalid(
         holder,
-        `allow[${index}].when.${argument}: ${subject.ref} has no argument "${argument}" of a type that policies can compare.`,
+        `allow[${index}].when.${argument}`,
+        `${subject.ref} has no argument "${argument}" of a type that policies can compare`,
+        suggestion(argument, Object.keys(subject.arguments)),
       );
     }
     if (parameter !== null && !parameters.has(parameter)) {
       throw invalid(
         holder,
-        `allow[${index}].when.${argument}: the ${holder.kind.toLowerCase()} has no parameter "${parameter}".`,
+        `allow[${index}].when.${argument}`,
+        `the ${holder.kind.toLowerCase()} has no parameter "${parameter}"`,
+        suggestion(parameter, parameters),
       );
     }
     return { argument, parameter, literal: parameter === null ? value : null };
@@ -149,6 +156,12 @@ function member(left: Expr, attr: string): Expr {
   return { '.': { left, attr } };
 }
 
-function invalid({ kind, name }: Holder, problem: string): GatehouseError {
-  return new GatehouseError('bad-request', 'policy.invalid', `${kind} ${name}: ${problem}`, { extra: { kind, name } });
+function suggestion(given: string, names: Iterable<string>): string | null {
+  const near = nearest(given, names);
+  return near === undefined ? null : `did you mean "${near}"?`;
+}
+
+function invalid({ kind, name }: Holder, path: string, problem: string, help: string | null): GatehouseError {
+  const detail = `${kind} ${name}: ${path}: ${[problem, help].filter(Boolean).join('; ')}`;
+  return new GatehouseError('bad-request', 'policy.invalid', detail, { extra: { kind, name, path, problem, help } });
 }

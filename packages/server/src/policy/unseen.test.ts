@@ -49,7 +49,7 @@ for (const [how, schema] of Object.entries(untyped)) {
     );
     const one =
       'forbid(principal, action == Gatehouse::Action::"shop/send", resource) when { context.arguments has to && context.arguments.to == "evil" };';
-    assert.throws(() => withSend(schema, one), /Policy mine, line 1: .*argument "to"/);
+    assert.throws(() => withSend(schema, one), /Policy mine, line 1, column 100: .*argument "to"/);
     // In a group the same policy is good for the tools that type the argument, and refuses on the others when it is given.
     const group = one
       .replace('== Gatehouse::Action::"shop/send"', 'in Gatehouse::Action::"send"')

@@ -11,4 +11,6 @@ export const policyLimits = {
   answersKept: 64,
   /** Conditions and tools that the text of a refusal lists; it says that there are more. */
   listedInRefusals: 12,
+  /** Problems that the answer to a refused apply lists; it says how many there are. */
+  listedProblems: 100,
 };
