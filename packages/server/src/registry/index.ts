@@ -1,17 +1,27 @@
+export { checkWorkspace, type ManifestProblem } from './check-workspace.ts';
 export type { RegistryDependencies } from './context.ts';
+export type { StoredDefinition } from './definition-rows.ts';
 export { groupsOf } from './groups.ts';
 export { mayHandOn } from './hand-on.ts';
 export { hiddenCharactersSource, onOneLine } from './hidden-characters.ts';
 export { thumbprint } from './keys.ts';
 export { labelsOf, unlabelled } from './labels.ts';
-export { type FileProblem, loadManifests, ManifestFileError } from './load-manifests.ts';
 export { foldLookAlikes } from './look-alikes.ts';
+export {
+  type FileProblem,
+  type LocatedManifest,
+  loadManifests,
+  ManifestFileError,
+  type ReadManifests,
+  readManifests,
+} from './load-manifests.ts';
 export { narrowedBy } from './narrowing.ts';
 export type { Provision } from './objects.ts';
 export type { PersonChanges } from './persons.ts';
 export { createRegistry } from './registry.ts';
 export { RESTORE_LEAP, settleAgents, settleWorkloads } from './restored.ts';
 export { definitionChanges } from './review.ts';
+export { registeredServer } from './snapshot.ts';
 export { checkParameters, type TaskGrounds } from './tasks.ts';
 export * from './trust-rules/index.ts';
 export type * from './types.ts';

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'n
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Manifest, manifest, policyManifest } from '@gatehouse/protocol';
-import { type Document, isNode, LineCounter, parseAllDocuments } from 'yaml';
+import { type Document, isNode, isScalar, LineCounter, parseAllDocuments } from 'yaml';
 
 /** What is wrong in a file of manifests, and where. Lines and columns count from 1. */
 export interface FileProblem {
@@ -32,10 +32,28 @@ export class ManifestFileError extends Error {
   }
 }
 
-interface Loaded {
+/** A manifest with where it stands. */
+export interface LocatedManifest {
   manifest: Manifest;
+  /** Relative to the directory that was loaded. */
   file: string;
+  /** Of its first line. */
   line: number;
+  /** The place of a member, or of the deepest that is there on the way to it. */
+  locate(keys: readonly (string | number)[]): { line: number; column: number };
+  /** What is to be added to the lines and columns of a policy's Cedar text to have those of the file. */
+  cedarAt: { lines: number; columns: number };
+  /** The whole file. */
+  text: string;
+}
+
+type Loaded = LocatedManifest;
+
+export interface ReadManifests {
+  manifests: LocatedManifest[];
+  problems: FileProblem[];
+  /** Files of policy tests (`*.test.yaml`), which are not manifests; absolute paths. */
+  tests: string[];
 }
 
 /**
@@ -49,14 +67,28 @@ interface Loaded {
  * A directory that a tool server may reach is not read for manifests: what an agent can write must not become policy. `onSkipped`
  * hears of each. If manifests that were read turn out to lie in one, that is refused.
  *
+ * Tests of policies (`*.test.yaml`) are no manifests.
+ *
  * Throws ManifestFileError. Does not check that manifests fit together: that is for an apply, which knows what is stored.
  */
 export function loadManifests(
   given: string,
   onSkipped: (skipped: { directory: string; server: string }) => void = () => undefined,
 ): Manifest[] {
+  const { manifests, problems } = readManifests(given, onSkipped);
+  if (problems.length > 0) throw new ManifestFileError(problems);
+  return manifests.map(({ manifest }) => manifest);
+}
+
+/** The same, with where each manifest stands, and what is wrong beside what could be read. */
+export function readManifests(
+  given: string,
+  onSkipped: (skipped: { directory: string; server: string }) => void = () => undefined,
+): ReadManifests {
   const at = resolve(given);
-  if (!existsSync(at)) throw new ManifestFileError([problemAt('.', 1, `There is no file or directory ${given}.`)]);
+  const tests: string[] = [];
+  if (!existsSync(at))
+    return { manifests: [], tests, problems: [problemAt('.', 1, `There is no file or directory ${given}.`)] };
   const isDirectory = statSync(at).isDirectory();
   const root = isDirectory ? at : dirname(at);
   const problems: FileProblem[] = [];
@@ -65,7 +97,7 @@ export function loadManifests(
   if (!isDirectory) {
     if (!/\.(ya?ml|cedar)$/.test(at))
       problems.push(problemAt(basename(at), 1, 'Manifests are in files called *.yaml, *.yml or *.cedar.'));
-    readFile(at, basename(at), loaded, problems);
+    readFile(at, basename(at), loaded, problems, tests);
   }
   for (let at = waiting.shift(); at !== undefined; at = waiting.shift()) {
     const here = at;
@@ -77,7 +109,7 @@ export function loadManifests(
     const entries = readdirSync(at, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
     for (const entry of entries) {
       const path = join(at, entry.name);
-      if (entry.isFile()) readFile(path, relative(root, path), loaded, problems);
+      if (entry.isFile()) readFile(path, relative(root, path), loaded, problems, tests);
     }
     // Files of a directory before its subdirectories, so that a grant is known before the walk gets to what it grants.
     for (const entry of entries) {
@@ -86,16 +118,30 @@ export function loadManifests(
     }
   }
   problems.push(...selfGrants(root, loaded), ...duplicates(loaded));
-  if (problems.length > 0) throw new ManifestFileError(problems);
-  return loaded.map((each) => each.manifest);
+  return { manifests: loaded, problems, tests };
 }
 
-function readFile(path: string, file: string, loaded: Loaded[], problems: FileProblem[]): void {
-  if (/\.ya?ml$/.test(path)) readYaml(path, file, loaded, problems);
+function readFile(path: string, file: string, loaded: Loaded[], problems: FileProblem[], tests: string[]): void {
+  if (/\.test\.ya?ml$/.test(path)) {
+    const line = readFileSync(path, 'utf8')
+      .split('\n')
+      .findIndex((text) => /^kind\s*:/.test(text));
+    if (line < 0) tests.push(path);
+    else problems.push(problemAt(file, line + 1, 'A *.test.yaml holds tests of policies and no manifests. Rename it.'));
+  } else if (/\.ya?ml$/.test(path)) readYaml(path, file, loaded, problems);
   else if (path.endsWith('.cedar')) {
     const name = basename(path, '.cedar');
-    const parsed = policyManifest.safeParse({ kind: 'Policy', name, cedar: readFileSync(path, 'utf8') });
-    if (parsed.success) loaded.push({ manifest: parsed.data, file, line: 1 });
+    const text = readFileSync(path, 'utf8');
+    const parsed = policyManifest.safeParse({ kind: 'Policy', name, cedar: text });
+    if (parsed.success)
+      loaded.push({
+        manifest: parsed.data,
+        file,
+        line: 1,
+        locate: () => ({ line: 1, column: 1 }),
+        cedarAt: { lines: 0, columns: 0 },
+        text,
+      });
     else problems.push(problemAt(file, 1, `The file's name is the policy's name. ${parsed.error.issues[0]?.message}`));
   }
 }
@@ -126,7 +172,18 @@ function readYaml(path: string, file: string, loaded: Loaded[], problems: FilePr
       problems.push(problemAt(file, lineOf(document, keys, counter), message, keys)),
     );
     const parsed = manifest.safeParse(resolved);
-    if (parsed.success) loaded.push({ manifest: parsed.data, file, line: start.line });
+    if (parsed.success)
+      loaded.push({
+        manifest: parsed.data,
+        file,
+        line: start.line,
+        locate(keys) {
+          const { line, col } = lineOf(document, [...keys], counter);
+          return { line, column: col };
+        },
+        cedarAt: cedarIn(document, counter, text),
+        text,
+      });
     else {
       for (const issue of parsed.error.issues) {
         const extra = issue.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : [];
@@ -151,6 +208,20 @@ function lineOf(document: Document, keys: (string | number)[], counter: LineCoun
     if (isNode(node) && node.range) return counter.linePos(node.range[0]);
   }
   return { line: 1, col: 1 };
+}
+
+/** A text over several lines (`cedar: |`) begins on the line below, and is indented. Any other stands where it stands. */
+function cedarIn(document: Document, counter: LineCounter, text: string): { lines: number; columns: number } {
+  const node: unknown = document.getIn(['cedar'], true);
+  if (!isScalar(node) || !node.range) return { lines: 0, columns: 0 };
+  const { line, col } = counter.linePos(node.range[0]);
+  if (node.type !== 'BLOCK_LITERAL') return { lines: line - 1, columns: node.type === 'PLAIN' ? col - 1 : col };
+  const first =
+    text
+      .split('\n')
+      .slice(line)
+      .find((each) => each.trim() !== '') ?? '';
+  return { lines: line, columns: first.length - first.trimStart().length };
 }
 
 function problemAt(

@@ -1,4 +1,4 @@
-export { type Entities, type EntityData, type Environment, readUid, readValue } from './expression.ts';
+export { compileTest, type Entities, type EntityData, type Environment, readUid, readValue } from './expression.ts';
 export { Datetime, IpAddress, parseIp } from './extensions.ts';
 export { nestingProblem } from './nesting.ts';
 export { parsePolicy, parseTemplate } from './parse.ts';
