@@ -12,7 +12,7 @@ const server = 'packages/server/src';
 const rows = [
   ['main.ts'],
   ['api'],
-  ['governance', 'backup'],
+  ['governance', 'backup', 'authoring'],
   ['gate'],
   ['enforcement'],
   ['policy', 'approvals', 'credentials', 'ledger'],

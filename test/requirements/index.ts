@@ -1,4 +1,5 @@
 import { agents } from './agents.ts';
+import { authoring } from './authoring.ts';
 import { budgets } from './budgets.ts';
 import { decisions } from './decisions.ts';
 import { delegation } from './delegation.ts';
@@ -16,6 +17,7 @@ export const requirements: Requirement[] = [
   ...agents,
   ...budgets,
   ...decisions,
+  ...authoring,
   ...delegation,
   ...federation,
   ...gate,

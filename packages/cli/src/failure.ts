@@ -39,6 +39,7 @@ export function toFailure(error: unknown): CliFailure {
   const failure = (exit: keyof typeof exitCodes) => new CliFailure(exit, code, error.message, { cause: error });
   if (error.name === 'ManifestFileError')
     return new CliFailure('noInput', 'workspace.invalid', error.message, { cause: error });
+  if (code === 'definitions.invalid') return failure('noInput');
   if (error.name !== 'GatehouseRequestError') return failure('failed');
   if (code === 'invalid_client')
     return new CliFailure('refused', code, `${UNKNOWN_KEY} The server says: ${error.message}`, { cause: error });

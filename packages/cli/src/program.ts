@@ -8,6 +8,7 @@ import { addKeyVerbs } from './tree/keys.ts';
 import { addLogVerbs } from './tree/log.ts';
 import { addPackVerbs } from './tree/packs.ts';
 import { addPeopleVerbs } from './tree/people.ts';
+import { addPolicyVerbs } from './tree/policy.ts';
 import { addServerVerbs } from './tree/server.ts';
 import { addSessionVerbs } from './tree/session.ts';
 import { addTaskVerbs } from './tree/tasks.ts';
@@ -38,6 +39,7 @@ export function createProgram(): Command {
   addTaskVerbs(program);
   addWorkspaceVerbs(program);
   addPackVerbs(program);
+  addPolicyVerbs(program);
   addUpstreamVerbs(program);
   addApprovalVerbs(program);
   addBudgetVerbs(program);

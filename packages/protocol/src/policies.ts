@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { name, toolName } from './names.ts';
+import { argumentRole, effect, label, name, tier, toolName, toolRef } from './names.ts';
 
 /** A part of a text. Lines and columns count from 1; the end is the place after the last character. */
 export interface Place {
@@ -28,6 +28,14 @@ export interface PolicyProblem {
   help: string | null;
 }
 
+/** The same with its place in the files that were read; null where it is about no one place. */
+export interface LocatedProblem extends PolicyProblem {
+  file: string | null;
+  at: Place | null;
+  /** The first of its lines. */
+  source: string | null;
+}
+
 const schemaObject = z.record(z.string(), z.unknown());
 
 /**
@@ -49,3 +57,177 @@ export const toolDefinitions = z.strictObject({
   ),
 });
 export type ToolDefinitions = z.infer<typeof toolDefinitions>;
+
+export const provenance = z.enum(['stated', 'trusted', 'endorsed', 'untrusted', 'unknown']);
+
+const followed = z.strictObject({ id: z.string().max(200), state: z.string().max(200) });
+
+/** What is known around a call that is only thought of. */
+export const supposedSituation = z.strictObject({
+  now: z.iso.datetime({ offset: true }).optional(),
+  /** Those that are open. Unsaid: those that are declared, by the time. */
+  calendars: z.array(name).max(100).optional(),
+  address: z.union([z.ipv4(), z.ipv6()]).optional(),
+  ticket: followed.optional(),
+  changeRequest: followed.optional(),
+  /** The agent has not used this tool before. */
+  firstUse: z.boolean().optional(),
+  anomalous: z.boolean().optional(),
+  /** The task has seen untrusted content. */
+  untrusted: z.boolean().optional(),
+  /** Kinds of sensitive data that it has seen. */
+  sensitive: z.array(z.string().max(40)).max(20).optional(),
+  /**
+   * Where each argument that has a role comes from; one word for all of them. Unsaid: `stated` for the value of a parameter of the task,
+   * else `unknown`.
+   */
+  provenance: z.union([provenance, z.record(z.string().max(100), provenance)]).optional(),
+});
+export type SupposedSituation = z.infer<typeof supposedSituation>;
+
+/** An agent by its name, or one that is thought of. */
+const supposedAgent = z.union([
+  name,
+  z.strictObject({
+    name: name.optional(),
+    blueprint: name.optional(),
+    environment: name.optional(),
+    owner: z.string().max(254).optional(),
+    risk: z.enum(['low', 'medium', 'high']).optional(),
+  }),
+]);
+
+const parameters = z.record(z.string().max(100), z.union([z.string().max(10_000), z.int(), z.boolean()]));
+const link = z.strictObject({ agent: supposedAgent.optional(), template: name, parameters: parameters.optional() });
+
+/** On whose authority, and when. */
+const supposed = {
+  /** Left out: any agent whose blueprint has the template. */
+  agent: supposedAgent.optional(),
+  template: name.optional(),
+  parameters: parameters.optional(),
+  /** The person for whom the task acts: the email of a declared one, or one that is thought of. */
+  user: z
+    .union([
+      z.email().max(254),
+      z.strictObject({
+        email: z.email().max(254),
+        groups: z.array(name).max(100).optional(),
+        roles: z.array(z.string().max(40)).max(20).optional(),
+      }),
+    ])
+    .optional(),
+  /** Who handed the task on, nearest first. */
+  handedOnBy: z.array(link).max(8).optional(),
+  /** Tool patterns to which the task was narrowed. */
+  narrowedTo: z.array(z.string().max(200)).max(64).optional(),
+  situation: supposedSituation.optional(),
+};
+
+/** A call that nobody makes: what would the policies say of it? */
+export const supposedCall = z.strictObject({
+  ...supposed,
+  /** `server/tool`, or `server#resources` and the like. */
+  tool: z.string().max(200),
+  arguments: z.record(z.string(), z.unknown()).optional(),
+});
+export type SupposedCall = z.infer<typeof supposedCall>;
+
+const effectOfDecision = z.enum(['allow', 'deny', 'needs-approval']);
+
+export const expectation = z.union([
+  effectOfDecision,
+  z.strictObject({
+    decision: effectOfDecision,
+    tier: z.int().min(1).max(4).optional(),
+    /** Of the decision: `policy.forbidden`, `tier.needs-approval` … */
+    code: z.string().max(100).optional(),
+    /** Ids of policies that the decision rests on; others may be among them. */
+    policies: z.array(z.string().max(300)).max(50).optional(),
+    /** A part of the reason that is given. */
+    reason: z.string().max(500).optional(),
+  }),
+]);
+export type Expectation = z.infer<typeof expectation>;
+
+/** A tool that tests speak of where no manifest registers one: packs of policies that fit any server are tested with these. */
+const standIn = z.strictObject({
+  tier,
+  effects: z.array(effect).min(1),
+  domain: label.optional(),
+  arguments: z
+    .record(
+      z.string().min(1).max(100),
+      z.strictObject({
+        type: z.enum(['string', 'integer', 'boolean', 'strings']).default('string'),
+        role: argumentRole.optional(),
+        required: z.boolean().default(true),
+      }),
+    )
+    .default({}),
+});
+export type StandIn = z.infer<typeof standIn>;
+
+/**
+ * Tests of policies, in files called `*.test.yaml` beside the manifests. `given` holds for every test that does not say otherwise; a test's
+ * own parameters, arguments and situation add to it.
+ */
+export const policyTestFile = z.strictObject({
+  description: z.string().max(2_000).optional(),
+  /** By `server/tool`; for all test files of the directory. */
+  standIns: z.record(toolRef, standIn).optional(),
+  given: z.strictObject(supposed).optional(),
+  tests: z
+    .array(
+      z
+        .strictObject({
+          name: z.string().min(1).max(200),
+          ...supposed,
+          tool: z.string().max(200).optional(),
+          /** The same of each. */
+          tools: z.array(z.string().max(200)).min(1).max(200).optional(),
+          arguments: z.record(z.string(), z.unknown()).optional(),
+          expect: expectation,
+        })
+        .refine(({ tool, tools }) => (tool === undefined) !== (tools === undefined), {
+          message: 'name either `tool` or `tools`',
+        }),
+    )
+    .max(5_000)
+    .default([]),
+});
+export type PolicyTestFile = z.infer<typeof policyTestFile>;
+
+/** What came of one test. */
+export interface PolicyTestResult {
+  file: string;
+  line: number;
+  name: string;
+  tool: string;
+  passed: boolean;
+  expected: Exclude<Expectation, string>;
+  /** Null: the test itself is wrong, and `problem` says how. */
+  got: {
+    decision: 'allow' | 'deny' | 'needs-approval';
+    tier: number;
+    code: string;
+    reason: string;
+    policies: string[];
+  } | null;
+  /** What differs from what was expected, or is wrong with the test. */
+  problem: string | null;
+  /** Of a test that failed: what became of each policy. */
+  explanation: string[];
+}
+
+/** How often the tests saw a policy apply, and how often they saw it in scope and not apply. */
+export interface PolicyCoverage {
+  policy: string;
+  applied: number;
+  heldBack: number;
+}
+
+export interface PolicyTestReport {
+  results: PolicyTestResult[];
+  coverage: PolicyCoverage[];
+}

@@ -79,3 +79,14 @@ function split(ref: string): { server: string; name: string } {
   if (slash > 0) return { server: ref.slice(0, slash), name: ref.slice(slash + 1) };
   throw new CliFailure('usage', 'definition.reference', `"${ref}" is not SERVER/NAME.`);
 }
+
+/** For `policy check` and its like where there is no server. */
+export const pull: Run<ServerOptions & { output?: string }> = async ({ options, out }) => {
+  const { pullDefinitions } = await import('./policy-directory.ts');
+  const definitions = await pullDefinitions(options);
+  const tools = Object.values(definitions.servers).reduce((sum, each) => sum + Object.keys(each).length, 0);
+  if (options.output === undefined || out.json) return out.printJson(definitions);
+  const { writeFile } = await import('node:fs/promises');
+  await writeFile(options.output, `${JSON.stringify(definitions, null, 2)}\n`);
+  out.print(`${tools} definitions of ${Object.keys(definitions.servers).length} servers in ${options.output}`);
+};

@@ -54,6 +54,15 @@ export function addWorkspaceVerbs(program: Command): void {
       },
     });
   }
+  addVerb(definitions, {
+    usage: 'pull',
+    summary: 'write what approved tools take and give to a file',
+    details: 'With it beside the manifests, as definitions.json, policies are checked and tested without a server.',
+    options: [option('-o, --output <file>', 'where to (default: standard output)')],
+    server: true,
+    examples: [['definitions pull -o workspace/definitions.json', 'Commit it; write it again when tools change.']],
+    load: async () => (await import('../commands/definitions.ts')).pull,
+  });
   const files = () => option('-f, --file <path>', 'directory of manifests, or one file').makeOptionMandatory();
   const prune = () => option('--prune', 'delete what the directory does not have');
   addVerb(program, {

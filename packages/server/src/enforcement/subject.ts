@@ -1,5 +1,5 @@
 import { digestJson, isJsonObject } from '../platform/index.ts';
-import { type Feature, featureSubject } from '../policy/index.ts';
+import { type Feature, featureSubject, features } from '../policy/index.ts';
 import { type RegisteredServer, type RegisteredTool, type Snapshot, unlabelled } from '../registry/index.ts';
 import type { Action } from './types.ts';
 
@@ -32,12 +32,8 @@ const featureOf = new Map<string, Feature>([
  */
 export function findSubject(snapshot: Snapshot, action: Action): RegisteredTool | Refusal {
   const server = snapshot.servers.get(action.server);
-  if (!server?.manifest.environments.includes(action.caller.task.environment)) {
-    return refusal(
-      'server.unknown',
-      `There is no tool server "${action.server}" in environment "${action.caller.task.environment}". List the tools to see what there is.`,
-    );
-  }
+  const { environment } = action.caller.task;
+  if (!server?.manifest.environments.includes(environment)) return serverUnknown(action.server, environment);
   if (action.operation === 'tools/call') return findTool(server, action.name);
   const feature =
     action.operation === 'completion/complete' ? completionFeature(action) : featureOf.get(action.operation);
@@ -52,6 +48,27 @@ export function findSubject(snapshot: Snapshot, action: Action): RegisteredTool 
       );
   }
   return featureTool(server, feature);
+}
+
+/** The same for a call that is only thought of: a tool, or what is not a tool of a server, by its name. */
+export function findRegistered(
+  { servers }: Pick<Snapshot, 'servers'>,
+  of: { server: string; environment: string; name: string; isFeature: boolean },
+): RegisteredTool | Refusal {
+  const server = servers.get(of.server);
+  if (!server?.manifest.environments.includes(of.environment)) return serverUnknown(of.server, of.environment);
+  if (!of.isFeature) return findTool(server, of.name);
+  const feature = features.find((each) => each === of.name);
+  return feature
+    ? featureTool(server, feature)
+    : refusal('operation.unknown', `"${of.name}" is nothing that a server has. There are ${features.join(', ')}.`);
+}
+
+function serverUnknown(server: string, environment: string): Refusal {
+  return refusal(
+    'server.unknown',
+    `There is no tool server "${server}" in environment "${environment}". List the tools to see what there is.`,
+  );
 }
 
 function findTool(server: RegisteredServer, name: string): RegisteredTool | Refusal {

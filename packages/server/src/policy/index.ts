@@ -2,7 +2,19 @@ export { isOpen, openCalendars } from './calendars.ts';
 export { nestingProblem } from './cedar/index.ts';
 export { compilePolicies } from './compile.ts';
 export { createFlow, type Flow, type Origin, type Reader, type SeenView } from './flow/index.ts';
-export { type Feature, featureSubject, features } from './schema.ts';
+export { type LoadedPolicy, readPolicies } from './load.ts';
+export { nearest } from './nearest.ts';
+export {
+  type ArgumentsType,
+  type ArgumentType,
+  type Feature,
+  featureSubject,
+  features,
+  NAMESPACE,
+  type Subject,
+  subjectsOf,
+} from './schema.ts';
+export { concerns } from './scope.ts';
 export {
   type FlowView,
   type Followed,
@@ -11,4 +23,7 @@ export {
   type Situation,
   unknownSituation,
 } from './situation.ts';
+export { placeOf } from './source-text.ts';
+export * from './trace.ts';
 export type * from './types.ts';
+export * from './words.ts';

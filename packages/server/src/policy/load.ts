@@ -310,7 +310,11 @@ function merged(errors: ValidationError[]): ValidationError[] {
   });
 }
 
-function problemsOf(policy: LoadedPolicy, error: DetailedError, files: ReadonlyMap<string, { cedar: string }>): PolicyProblem[] {
+function problemsOf(
+  policy: LoadedPolicy,
+  error: DetailedError,
+  files: ReadonlyMap<string, { cedar: string }>,
+): PolicyProblem[] {
   const { id, permit, source, offset } = policy;
   if (!permit) {
     const name = id.slice(0, id.indexOf('#'));

@@ -121,7 +121,7 @@ function permit(
         holder,
         `allow[${index}].when.${argument}`,
         `the ${holder.kind.toLowerCase()} has no parameter "${parameter}"`,
-        suggestion(parameter, parameters),
+        suggestion(parameter, parameters.keys()),
       );
     }
     return { argument, parameter, literal: parameter === null ? value : null };

@@ -6,18 +6,19 @@ import {
   CedarSet,
   compileSet,
   compileTest,
+  Datetime,
   EntityUid,
   type Environment,
   EvaluationError,
+  IpAddress,
+  isRecord,
   type Value,
 } from './cedar/index.ts';
 import { actionEntity, taskEntity, toolEntity, userEntity } from './entities.ts';
 import { type LoadedPolicy, readPolicies } from './load.ts';
-import { environmentOf } from './rules.ts';
 import { type Subject, subjectsOf } from './schema.ts';
-import { addSituation, situationMembers } from './situation.ts';
 import type { PolicyRequest, PolicyUser } from './types.ts';
-import { toContext } from './values.ts';
+import { contextsOf } from './values.ts';
 import { type Clause, clausesOf, clauseText, inWords, pathOf } from './words.ts';
 
 /** One condition of a policy for one call. */
@@ -57,7 +58,9 @@ export interface Tracer {
  * Says of each policy that is about a call whether it applies, condition by condition. For people: it decides nothing, and takes all the
  * time that it needs.
  */
-export function createTracer(snapshot: Pick<Snapshot, 'servers' | 'templates' | 'groups' | 'policies'>): Tracer {
+export function createTracer(
+  snapshot: Pick<Snapshot, 'calendars' | 'servers' | 'templates' | 'groups' | 'policies'>,
+): Tracer {
   const subjects = new Map<string, Subject>();
   for (const server of snapshot.servers.values())
     for (const subject of subjectsOf(server)) subjects.set(subject.ref, subject);
@@ -71,11 +74,16 @@ export function createTracer(snapshot: Pick<Snapshot, 'servers' | 'templates' | 
   function side(kind: TracedSide['kind'], name: string, request: PolicyRequest, who: ReturnType<typeof userEntity>) {
     const subject = subjects.get(request.tool.ref);
     if (!subject) return { kind, name, policies: [] };
-    const given = toContext(request.arguments, subject.arguments);
-    const context = 'context' in given ? given.context : new Map([['arguments', new Map()]]);
-    addSituation(context, request.situation, situationMembers);
-    const target = { principal: who, tool: toolEntity(subject), action: actionEntity(subject) };
-    const environment = environmentOf(target, context);
+    const contexts = contextsOf(subject.arguments);
+    const isFit = contexts.problem(request.arguments) === undefined;
+    const entities = [who, toolEntity(subject), actionEntity(subject)] as const;
+    const environment: Environment = {
+      principal: who.uid,
+      resource: entities[1].uid,
+      action: entities[2].uid,
+      context: contexts.of(isFit ? request : { ...request, arguments: {} }),
+      entities: new Map(entities.map(({ uid, data }) => [uid.key, data])),
+    };
     const { policies, compiled } = kind === 'user' ? users : tasks;
     const found = compiled.slice(environment).policies.flatMap((id) => policies.get(id) ?? []);
     return { kind, name, policies: found.flatMap((policy) => tracePolicy(policy, environment) ?? []) };
@@ -150,7 +158,7 @@ function valueAt([root = '', ...members]: readonly string[], environment: Enviro
   let at: Value | undefined = (environment as unknown as Record<string, Value>)[root];
   for (const member of members) {
     if (at instanceof EntityUid) at = environment.entities.get(at.key)?.attrs.get(member);
-    else at = at instanceof Map ? (at as ReadonlyMap<string, Value>).get(member) : undefined;
+    else at = at !== undefined && isRecord(at) ? at.get(member) : undefined;
   }
   return at === undefined ? null : plain(at);
 }
@@ -158,8 +166,10 @@ function valueAt([root = '', ...members]: readonly string[], environment: Enviro
 function plain(value: Value): unknown {
   if (value instanceof EntityUid) return `${value.type}::"${value.id}"`;
   if (value instanceof CedarSet) return value.elements.map(plain);
-  if (value instanceof Map) return Object.fromEntries([...value].map(([name, member]) => [name, plain(member)]));
+  if (isRecord(value)) return Object.fromEntries([...value].map(([name, member]) => [name, plain(member)]));
   if (typeof value === 'bigint') return String(value);
-  if (typeof value === 'object') return 'key' in value ? (value.key as string) : String(value);
+  if (value instanceof Datetime) return new Date(Number(value.value)).toISOString();
+  if (value instanceof IpAddress) return value.text;
+  if (typeof value === 'object') return value.key;
   return value;
 }

@@ -37,7 +37,7 @@ export function cedarText(expression: Expr): string {
     conditions: [{ kind: 'when', body: expression }],
   });
   if (answer.type === 'failure') return JSON.stringify(expression);
-  return /when\s*\{\s*([^]*?)\s*\}\s*;?\s*$/.exec(answer.text)?.[1]?.replaceAll(/\s+/g, ' ') ?? answer.text;
+  return /when\s*\{\s*(.*?)\s*\}\s*;?\s*$/s.exec(answer.text)?.[1]?.replaceAll(/\s+/g, ' ') ?? answer.text;
 }
 
 /** A clause for people who do not read Cedar. */

@@ -6,7 +6,6 @@ export { mayHandOn } from './hand-on.ts';
 export { hiddenCharactersSource, onOneLine } from './hidden-characters.ts';
 export { thumbprint } from './keys.ts';
 export { labelsOf, unlabelled } from './labels.ts';
-export { foldLookAlikes } from './look-alikes.ts';
 export {
   type FileProblem,
   type LocatedManifest,
@@ -15,6 +14,7 @@ export {
   type ReadManifests,
   readManifests,
 } from './load-manifests.ts';
+export { foldLookAlikes } from './look-alikes.ts';
 export { narrowedBy } from './narrowing.ts';
 export type { Provision } from './objects.ts';
 export type { PersonChanges } from './persons.ts';

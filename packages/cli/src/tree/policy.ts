@@ -1,0 +1,41 @@
+import type { Command } from 'commander';
+import { addGroup, addVerb, option } from '../verb.ts';
+
+export function addPolicyVerbs(program: Command): void {
+  const policy = addGroup(program, 'policy', 'write policies: check, test, lint, explain, compare, format');
+  const definitions = () =>
+    option(
+      '--definitions <file>',
+      'what the tools take, as `gatehouse definitions pull` wrote it (default: definitions.json of the directory, else the server is asked)',
+    );
+  addVerb(policy, {
+    usage: 'check [directory]',
+    summary: 'say everything that an apply of a directory would refuse, with its place',
+    details:
+      'Manifests and policies are checked against what the tools take. Nothing is changed, and with a file of definitions no server is asked. Ends with 1 when something is wrong.',
+    options: [definitions()],
+    server: true,
+    examples: [
+      ['policy check workspace', 'Every problem with file, line and column.'],
+      ['policy check workspace --definitions definitions.json --json', 'In a pipeline.'],
+    ],
+    load: async () => (await import('../commands/policy-check.ts')).check,
+  });
+  addVerb(policy, {
+    usage: 'test [directory]',
+    summary: 'run the tests of policies (*.test.yaml) of a directory',
+    details:
+      'Each test says who calls which tool with which arguments, and what the policies shall say. Shows the policies that no test decides. No server is asked when the definitions are in a file. Ends with 1 when a test fails.',
+    options: [
+      definitions(),
+      option('--junit <file>', 'write the results as JUnit XML, too'),
+      option('--min-coverage <percent>', 'fail when fewer of the policies are decided by a test'),
+    ],
+    server: true,
+    examples: [
+      ['policy test workspace', 'What fails is explained condition by condition.'],
+      ['policy test workspace --junit report.xml --min-coverage 90', 'In a pipeline.'],
+    ],
+    load: async () => (await import('../commands/policy-test.ts')).test,
+  });
+}

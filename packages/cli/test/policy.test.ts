@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import type { LocatedProblem, PolicyTestReport } from '@gatehouse/protocol';
+
+const main = join(import.meta.dirname, '../src/main.ts');
+const quickstart = join(import.meta.dirname, '../../../examples/quickstart');
+
+/** Nothing of a server is near. */
+function gatehouse(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
+    encoding: 'utf8',
+    env: { ...process.env, NO_COLOR: '1', GATEHOUSE_URL: 'http://127.0.0.1:9', GATEHOUSE_DATA_DIR: '/nowhere' },
+  });
+  return { code: status, stdout, stderr };
+}
+
+describe('policies of a directory, without a server', () => {
+  let directory: string;
+  const write = (file: string, text: string) => writeFileSync(join(directory, file), text);
+  const edit = (file: string, change: (text: string) => string) =>
+    write(file, change(readFileSync(join(directory, file), 'utf8')));
+
+  before(() => {
+    directory = mkdtempSync(join(tmpdir(), 'policies-'));
+  });
+  after(() => rmSync(directory, { recursive: true, force: true }));
+  const fresh = () => {
+    rmSync(directory, { recursive: true, force: true });
+    cpSync(quickstart, directory, { recursive: true, filter: (path) => !path.endsWith('.test.ts') });
+    // What its stdio server is started from lies beside the examples; nobody starts it here.
+    edit('tools/shop.yaml', (text) => text.replace('file:../../shop/src/main.ts', '/shop/main.ts'));
+  };
+
+  it('finds nothing in the quick start, and its tests pass', () => {
+    const checked = gatehouse('policy', 'check', quickstart);
+    assert.equal(checked.code, 0, checked.stdout + checked.stderr);
+    const tested = gatehouse('policy', 'test', quickstart, '--min-coverage', '95');
+    assert.equal(tested.code, 0, tested.stdout + tested.stderr);
+    assert.match(tested.stdout, / 0 failed; /);
+  });
+
+  /** @proves policy.problems */
+  it('shows every problem with file, line, column, the line itself and what was probably meant', () => {
+    fresh();
+    edit('policies/refunds.cedar', (text) => text.replace('"shop/refund_order"', '"shop/refnd_order"'));
+    edit('policies/exports.cedar', (text) => text.replace('arguments.destination ==', 'arguments.destinaton =='));
+    edit('templates.yaml', (text) =>
+      text.replace('when: { order: $order }', 'when: { order: $ordr }').replace('shop/get_ticket]', 'shop/get_tickt]'),
+    );
+    edit('agents.yaml', (text) => text.replace('environment: staging', 'environment: stagin'));
+    const { code, stdout } = gatehouse('policy', 'check', directory);
+    assert.equal(code, 1);
+    assert.match(
+      stdout,
+      /^policies\/refunds\.cedar:8:13: error: .*\n {2}8 \| {3}action == Gatehouse::Action::"shop\/refnd_order",\n {4}\| {13}\^{37}\n {2}help: did you mean `Gatehouse::Action::"shop\/refund_order"`\?$/m,
+    );
+    assert.match(
+      stdout,
+      /^policies\/exports\.cedar:8:\d+: error: .*\n.*\n.*\^{10,}\n {2}help: did you mean .destination.\?$/m,
+    );
+    assert.match(stdout, /^templates\.yaml:\d+:\d+: error: .*parameter "ordr"/m);
+    assert.match(stdout, /^templates\.yaml:\d+:\d+: error: .*shop\/get_tickt/m);
+    assert.match(stdout, /^agents\.yaml:\d+:14: error: .*no Environment "stagin"/m);
+    assert.match(stdout, /^5 errors/m);
+
+    const { problems } = JSON.parse(gatehouse('policy', 'check', directory, '--json').stdout) as {
+      problems: LocatedProblem[];
+    };
+    const errors = problems.filter(({ severity }) => severity === 'error');
+    assert.equal(errors.length, 5);
+    assert.deepEqual(errors.find(({ name }) => name === 'exports')?.at?.line, 8);
+  });
+
+  it('finds the line of a policy that is written in YAML', () => {
+    fresh();
+    write(
+      'inline.yaml',
+      'kind: Policy\nname: inline\ncedar: |\n  // first\n  forbid(principal, action == Gatehouse::Action::"shop/nothing", resource);\n',
+    );
+    const { stdout } = gatehouse('policy', 'check', directory);
+    assert.match(stdout, /^inline\.yaml:5:31: error: unrecognized action/m);
+  });
+
+  it('says that what tools take has to be known, and how to know it', () => {
+    fresh();
+    rmSync(join(directory, 'definitions.json'));
+    const { code, stderr } = gatehouse('policy', 'check', directory);
+    assert.ok(code === 69 || code === 77, String(code));
+    assert.match(stderr, /gatehouse definitions pull -o .*definitions\.json/);
+    write('definitions.json', '{"kind":"ToolDefinitions","servers":{"shop":{"x":{}}}}');
+    const invalid = gatehouse('policy', 'check', directory);
+    assert.equal(invalid.code, 66, invalid.stderr);
+    assert.match(invalid.stderr, /definitions\.json .*servers\.shop\.x\.digest/);
+  });
+
+  it('refuses to check against another definition than the one that a manifest pins', () => {
+    fresh();
+    edit('tools/shop.yaml', (text) =>
+      text.replace('effects: [pay], ', `effects: [pay], definition: sha256-${'0'.repeat(64)}, `),
+    );
+    const { code, stdout } = gatehouse('policy', 'check', directory);
+    assert.equal(code, 1);
+    assert.match(
+      stdout,
+      /tools\/shop\.yaml:\d+:\d+: error: the manifest pins another definition of shop\/refund_order/,
+    );
+  });
+
+  /** @proves policy.tests */
+  it('explains a test that fails condition by condition, and says which policies no test decides', () => {
+    fresh();
+    edit('policies/refunds.cedar', (text) => text.replace('> 50000', '> 5000000'));
+    const report = join(directory, 'report.xml');
+    const { code, stdout } = gatehouse('policy', 'test', directory, '--junit', report);
+    assert.equal(code, 1);
+    assert.match(stdout, /^FAIL {2}a cent above it nobody is asked +shop\/refund_order +needs-approval/m);
+    assert.match(stdout, /tests\/support\.test\.yaml:\d+: a cent above it nobody is asked/);
+    assert.match(
+      stdout,
+      /refunds#refund-cap does not apply \(forbid\)\n +NO +"amount_cents" is more than 5000000 {3}\(context\.arguments\.amount_cents = 50001\)/,
+    );
+    assert.match(stdout, /Decided by no test:\n(?:.*\n)* {2}refunds#refund-cap\n/);
+    const junit = readFileSync(report, 'utf8');
+    assert.match(junit, /<testsuite name="tests\/support\.test\.yaml" tests="\d+" failures="1">/);
+    assert.match(junit, /<failure message="deny was expected, and it is needs-approval/);
+
+    const json = JSON.parse(gatehouse('policy', 'test', directory, '--json').stdout) as PolicyTestReport;
+    assert.deepEqual(
+      json.results.filter(({ passed }) => !passed).map(({ name }) => name),
+      ['a cent above it nobody is asked'],
+    );
+    const ofCap = json.coverage.find(({ policy }) => policy === 'refunds#refund-cap');
+    assert.equal(ofCap?.applied, 0);
+    assert.ok((ofCap?.heldBack ?? 0) > 0);
+  });
+
+  it('tests nothing while something is wrong, nor a test that is none', () => {
+    fresh();
+    write('tests/odd.test.yaml', 'tests:\n  - name: x\n    tool: shop/get_order\n    expect: alow\n');
+    const { code, stdout, stderr } = gatehouse('policy', 'test', directory);
+    assert.equal(code, 1);
+    assert.match(stdout, /tests\/odd\.test\.yaml:4:\d+: error: tests\.0\.expect/);
+    assert.match(stderr, /Nothing was tested/);
+    write('tests/odd.test.yaml', 'kind: Environment\nname: hidden\n');
+    assert.match(gatehouse('policy', 'check', directory).stdout, /odd\.test\.yaml:1:1: error: .*no manifests/);
+  });
+
+  it('fails below the wanted coverage, and where there are no tests', () => {
+    fresh();
+    const low = gatehouse('policy', 'test', directory, '--min-coverage', '99');
+    assert.equal(low.code, 1);
+    assert.match(low.stdout, /At least 99 % were wanted/);
+    assert.equal(gatehouse('policy', 'test', directory, '--min-coverage', 'all').code, 64);
+    rmSync(join(directory, 'tests'), { recursive: true });
+    const none = gatehouse('policy', 'test', directory);
+    assert.equal(none.code, 66);
+    assert.match(none.stderr, /\*\.test\.yaml/);
+  });
+});

@@ -1,0 +1,197 @@
+import {
+  agentManifest,
+  type Decision,
+  type SupposedCall,
+  type SupposedSituation,
+  type Task,
+  type TaskParameters,
+} from '@gatehouse/protocol';
+import { checkArguments, findRegistered, isRefusal } from '../enforcement/index.ts';
+import { GatehouseError, type Json, type JsonObject } from '../platform/index.ts';
+import {
+  openCalendars,
+  type PolicyRequest,
+  type PolicySet,
+  type PolicyUser,
+  type Situation,
+  unknownSituation,
+} from '../policy/index.ts';
+import { type Agent, checkParameters, groupsOf, type RegisteredTool } from '../registry/index.ts';
+import { STAND_IN_ENVIRONMENT } from './stand-ins.ts';
+import { type Authored, agentOf } from './workspace.ts';
+
+/** A call that is only thought of, put into the words of the engine; a refusal where it would not come to be asked. */
+export type Supposed =
+  | { request: PolicyRequest }
+  | { refused: { code: string; reason: string }; tool: RegisteredTool | null };
+
+/**
+ * Finds who and what a supposed call is about. Throws `suppose.invalid` where it speaks of what does not exist. Whether the tool is there
+ * and its arguments fit is asked as the choke point asks it.
+ */
+export function suppose(workspace: Authored, call: SupposedCall, now: number): Supposed {
+  const [server = '', separator = '', name = ''] = /^([^/#]+)([/#])(.+)$/.exec(call.tool)?.slice(1) ?? [];
+  if (!separator)
+    throw invalid(`"${call.tool}" is no tool. Name it as server/tool, or server#resources, server#prompts.`);
+  const { agent, task } = supposedTask(workspace, call, server, now);
+  const found = findRegistered(workspace, {
+    server,
+    environment: task.environment,
+    name,
+    isFeature: separator === '#',
+  });
+  if (isRefusal(found)) return { refused: found, tool: found.tool };
+  const given = (call.arguments ?? {}) as JsonObject;
+  const problem = checkArguments(found, given);
+  if (problem)
+    return {
+      refused: { code: 'arguments.invalid', reason: `The arguments do not fit ${found.ref}: ${problem}.` },
+      tool: found,
+    };
+  const chain = (call.handedOnBy ?? []).map((link) =>
+    supposedTask(workspace, { ...link, user: call.user }, server, now),
+  );
+  let parent: string | null = null;
+  for (const [at, link] of [...chain.entries()].reverse()) {
+    link.task.id = `tsk_supposed_${at}`;
+    link.task.parent = parent;
+    parent = link.task.id;
+  }
+  return {
+    request: {
+      agent,
+      task: { ...task, parent },
+      chain,
+      user: userOf(workspace, call.user),
+      tool: found,
+      arguments: given,
+      situation: situationOf(call.situation ?? {}, found, given, task.parameters, workspace, now),
+    },
+  };
+}
+
+/** What the choke point would answer, but for who calls and whether they are stopped. */
+export function decideSupposed(set: PolicySet, supposed: Supposed): Decision {
+  if ('request' in supposed) return set.decide(supposed.request);
+  const { code, reason } = supposed.refused;
+  return { effect: 'deny', tier: supposed.tool?.tier ?? 4, code, reason, policies: [], policyVersion: set.version };
+}
+
+function supposedTask(
+  workspace: Authored,
+  call: Pick<SupposedCall, 'agent' | 'template' | 'parameters' | 'user' | 'narrowedTo'>,
+  server: string,
+  now: number,
+): { agent: Agent; task: Task } {
+  const { template: templateName } = call;
+  if (templateName === undefined) throw invalid('Name the template under which the task runs.');
+  const template = workspace.templates.get(templateName);
+  if (!template)
+    throw invalid(`There is no template "${templateName}". There are ${listed(workspace.templates.keys())}.`);
+  const parameters = call.parameters ?? {};
+  checkParameters(template, parameters);
+  const agent = supposedAgent(workspace, call.agent, templateName, server);
+  const email = typeof call.user === 'object' ? call.user.email : call.user;
+  return {
+    agent,
+    task: {
+      id: 'tsk_supposed',
+      agent: agent.name,
+      environment: agent.manifest.environment,
+      template: templateName,
+      parameters,
+      intent: '',
+      onBehalfOf: null,
+      requestedBy: null,
+      ticket: null,
+      changeRequest: null,
+      modelProvider: null,
+      model: null,
+      user: email ?? null,
+      delegation: null,
+      parent: null,
+      actors: [],
+      narrowing: call.narrowedTo ? { tools: call.narrowedTo } : null,
+      vouchedBy: null,
+      state: 'active',
+      startedAt: now,
+      expiresAt: Number.MAX_SAFE_INTEGER,
+    } as Task,
+  };
+}
+
+/** One that is declared; or one of the kind that would run such a task, where its tool is. */
+function supposedAgent(workspace: Authored, given: SupposedCall['agent'], template: string, server: string): Agent {
+  if (typeof given === 'string') {
+    const agent = workspace.agents.get(given);
+    if (!agent)
+      throw invalid(`There is no agent "${given}". Correct the name, or describe one: {blueprint, environment}.`);
+    return agent;
+  }
+  const blueprint = [...workspace.blueprints.values()].find(({ templates }) => templates.includes(template));
+  const environments = workspace.servers.get(server)?.manifest.environments ?? [];
+  return agentOf(
+    agentManifest.parse({
+      kind: 'Agent',
+      name: given?.name ?? 'agent-supposed',
+      owner: given?.owner ?? 'owner@example.test',
+      purpose: 'supposed',
+      environment: given?.environment ?? environments[0] ?? STAND_IN_ENVIRONMENT,
+      blueprint: given?.blueprint ?? blueprint?.name ?? 'supposed',
+      risk: given?.risk ?? 'medium',
+    }),
+  );
+}
+
+function userOf(workspace: Authored, given: SupposedCall['user']): PolicyUser | null {
+  if (given === undefined) return null;
+  const email = typeof given === 'object' ? given.email : given;
+  const person = workspace.people.get(email);
+  if (typeof given === 'string')
+    return person ? { email, roles: person.roles, groups: groupsOf(workspace, email) } : null;
+  return {
+    email,
+    roles: given.roles ?? person?.roles ?? [],
+    groups: given.groups ?? groupsOf(workspace, email),
+  };
+}
+
+function situationOf(
+  given: SupposedSituation,
+  tool: RegisteredTool,
+  args: JsonObject,
+  parameters: TaskParameters,
+  { calendars }: Authored,
+  now: number,
+): Situation {
+  const known = unknownSituation(given.now === undefined ? now : Date.parse(given.now), tool.labels.roles);
+  const stated = new Set<Json>(Object.values(parameters));
+  const origin = (argument: string) => {
+    const said = typeof given.provenance === 'object' ? given.provenance[argument] : given.provenance;
+    return said ?? (stated.has(args[argument] as Json) ? 'stated' : 'unknown');
+  };
+  return {
+    ...known,
+    calendars: given.calendars ?? openCalendars(calendars, known.now),
+    address: given.address ?? null,
+    ticket: given.ticket ?? null,
+    changeRequest: given.changeRequest ?? null,
+    firstUse: given.firstUse ?? false,
+    anomalous: given.anomalous ?? false,
+    flow: {
+      untrusted: given.untrusted ?? false,
+      sensitive: given.sensitive ?? [],
+      provenance: Object.fromEntries(
+        Object.keys(tool.labels.roles)
+          .filter((argument) => Object.hasOwn(args, argument))
+          .map((argument) => [argument, origin(argument)]),
+      ),
+    },
+  };
+}
+
+function listed(names: Iterable<string>): string {
+  return [...names].slice(0, 20).join(', ') || 'none';
+}
+
+const invalid = (message: string) => new GatehouseError('bad-request', 'suppose.invalid', message);
