@@ -89,7 +89,7 @@ test('a policy that names no declared calendar does not load, and calendars are 
   assert.throws(
     () => declared(['business-hours']),
     (error: GatehouseError) =>
-      error.code === 'policy.invalid' && error.message.includes('line 1: there is no calendar "weekend"'),
+      error.code === 'policy.invalid' && error.message.includes('line 1, column 95: there is no calendar "weekend"'),
   );
   const set = declared(['business-hours', 'weekend']);
   const workspace = shopWorkspace();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type ToolSetting, templateManifest } from '@gatehouse/protocol';
+import { calendarManifest, type ToolSetting, templateManifest } from '@gatehouse/protocol';
 import type { GatehouseError, JsonObject } from '../platform/index.ts';
 import { labelsOf } from '../registry/index.ts';
 import { compilePolicies } from './compile.ts';
@@ -9,7 +9,13 @@ import { shopWorkspace } from './testing/workspace.ts';
 
 function decide(cedar: string, args: JsonObject, situation: Partial<Situation> = {}, tool = 'post_message') {
   const workspace = shopWorkspace({ rules: cedar });
-  const set = compilePolicies(workspace);
+  const hours = calendarManifest.parse({
+    kind: 'Calendar',
+    name: 'business-hours',
+    zone: 'Europe/Berlin',
+    open: [{ days: ['mon'], from: '09:00', to: '17:00' }],
+  });
+  const set = compilePolicies({ ...workspace, calendars: new Map([[hours.name, hours]]) });
   return set.decide({
     agent: workspace.agent,
     task: workspace.task,
