@@ -301,6 +301,12 @@ export const laws: Requirement[] = [
     source: 'SECURITY.md#law-8',
   },
   {
+    id: 'law-4.endorsed',
+    promise:
+      'A value that a person endorses with a yes is signed with it, holds for that task alone, is bounded, listed and counted for each call that it covers',
+    source: 'SECURITY.md#law-4',
+  },
+  {
     id: 'law-9.provenance',
     promise:
       'Whom or what a grave call is about has to be named by somebody who vouches for it or by a trusted result; what untrusted content brings, in whatever disguise, waits for a person',

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Api, Manifest, ManifestInput } from '@gatehouse/protocol';
+import type { Api, EndorsedValue, Manifest, ManifestInput } from '@gatehouse/protocol';
 import { manifest } from '@gatehouse/protocol';
 import { type AgentClient, type AgentKey, agentKeyFromJwk, createAgent } from '@gatehouse/sdk';
 import { createSoftwarePasskey, type SoftwarePasskey } from '@gatehouse/sdk/software-passkey';
@@ -39,7 +39,8 @@ export interface SignedInPerson {
   cookie: string;
   api<Name extends keyof Api>(route: Name, options?: ApiCall): Promise<Api[Name]>;
   /** Approves with the passkey, as the console does. */
-  approve(approval: string): Promise<Api['POST /approvals/:id/approve']>;
+  /** `endorse`: values of it that count for the rest of the task as well. */
+  approve(approval: string, endorse?: EndorsedValue[]): Promise<Api['POST /approvals/:id/approve']>;
   passkey: SoftwarePasskey;
 }
 
@@ -138,11 +139,12 @@ export async function startWorkspace(
         },
         api,
         passkey,
-        async approve(approval) {
-          const { options: challenge } = await api('POST /approvals/:id/options', { params: { id: approval } });
+        async approve(approval, endorse = []) {
+          const params = { id: approval };
+          const { options: challenge } = await api('POST /approvals/:id/options', { params, body: { endorse } });
           return api('POST /approvals/:id/approve', {
-            params: { id: approval },
-            body: { assertion: passkey.assert(challenge as never, url) },
+            params,
+            body: { assertion: passkey.assert(challenge as never, url), endorse },
           });
         },
       };

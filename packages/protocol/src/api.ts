@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { AgentIdentityApi } from './agent-identity.ts';
-import type { Approval } from './approvals.ts';
+import { type Approval, endorsedValue } from './approvals.ts';
 import type { BackupApi } from './backup.ts';
 import type { BudgetDetail, BudgetView } from './budgets.ts';
 import type { BulkApi } from './bulk.ts';
@@ -8,6 +8,7 @@ import type { ConfirmationRoutes } from './confirmations.ts';
 import type { ConsentRoutes } from './consents.ts';
 import type { DelegationsApi } from './delegations.ts';
 import type { FederationApi } from './federation.ts';
+import type { TaskFlow } from './flow.ts';
 import type { KeyApi } from './keys.ts';
 import {
   type AgentManifest,
@@ -188,7 +189,9 @@ export const bodies = {
     decision: z.enum(['approve', 'reject']),
     digest: z.string().max(100),
   }),
-  approve: z.strictObject({ assertion: webauthnJson }),
+  /** `endorse`: values among `origins[].held` that count as approved in later calls of the task, too. Signed with the approval. */
+  approvalOptions: z.strictObject({ endorse: z.array(endorsedValue).max(20).default([]) }),
+  approve: z.strictObject({ assertion: webauthnJson, endorse: z.array(endorsedValue).max(20).default([]) }),
   deny: z.strictObject({ reason: z.string().max(500).default('') }),
   verifyLog: z.strictObject({
     log: z.string().max(300).optional(),
@@ -233,6 +236,7 @@ export interface Api
   'DELETE /agents/:name/keys/:thumbprint': AgentView;
   'GET /tasks': Page<Task>;
   'GET /tasks/:id': Task;
+  'GET /tasks/:id/flow': TaskFlow;
   'POST /tasks/:id/end': Task;
   'GET /servers': { items: ServerView[] };
   'GET /tools': { items: ToolView[] };

@@ -1,3 +1,5 @@
+import { z } from 'zod';
+import { argumentRole } from './names.ts';
 import type { Decision } from './records.ts';
 
 export type ApprovalState = 'pending' | 'approved' | 'denied' | 'expired' | 'cancelled' | 'consumed';
@@ -12,6 +14,25 @@ export interface Delegated {
   narrowing: string[][];
 }
 
+/** A value that a person lets stand for later calls of the same task, with what it stands for. */
+export const endorsedValue = z.strictObject({ role: argumentRole, value: z.string().min(1).max(512) });
+export type EndorsedValue = z.infer<typeof endorsedValue>;
+
+/** Where the value of an argument came from when the call was decided (law 9). */
+export interface ArgumentOrigin {
+  argument: string;
+  role: EndorsedValue['role'];
+  provenance: 'stated' | 'trusted' | 'endorsed' | 'untrusted' | 'unknown';
+  /** The value that decided: of several the worst. */
+  value: string;
+  /** The same for people: `("mallory@evil.example") came from untrusted content: result of mail/read in act_…`. */
+  words: string;
+  /** The result that it stood in. */
+  source: { tool: string; actionId: string } | null;
+  /** All its values from untrusted content or from nowhere known; a yes may endorse them. */
+  held: EndorsedValue[];
+}
+
 /** One person's yes to one action (law 4), as shown to approvers. */
 export interface Approval {
   id: string;
@@ -20,7 +41,8 @@ export interface Approval {
   /**
    * SHA-256 over the RFC 8785 form of `{v: 1, agent, agentEpoch, task, operation, tool, toolDefinition, arguments, policyVersion}`,
    * or `{v: 2, …the same, delegated}` where `delegated` is not null.
-   * The passkey signs this together with `id`: its challenge is the SHA-256 of the RFC 8785 form of `{v: 1, approval: id, digest}`.
+   * The passkey signs this together with `id`: its challenge is the SHA-256 of the RFC 8785 form of `{v: 1, approval: id, digest}`, or of
+   * `{v: 2, approval: id, digest, endorse}` where values are endorsed with it, in the order given.
    */
   digest: string;
   agent: string;
@@ -39,6 +61,10 @@ export interface Approval {
   requestedBy: string | null;
   onBehalfOf: string | null;
   decision: Decision;
+  /** Of the arguments that have a role; empty where no operator gave one. */
+  origins: ArgumentOrigin[];
+  /** Values that the yes endorsed for the rest of the task. */
+  endorsed: EndorsedValue[];
   createdAt: number;
   expiresAt: number;
   decidedAt: number | null;

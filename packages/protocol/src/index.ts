@@ -9,6 +9,7 @@ export * from './confirmations.ts';
 export * from './consents.ts';
 export * from './delegations.ts';
 export * from './federation.ts';
+export * from './flow.ts';
 export * from './gateways.ts';
 export * from './keys.ts';
 export * from './manifests.ts';

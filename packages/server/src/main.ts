@@ -190,7 +190,9 @@ async function openServer(
   });
   const confirmations = createConfirmations({ storage, people, recordChange, clock, publicUrl: config.publicUrl });
   const rewrapper = createRewrapper({ storage, ring: keyRing, recordChange, clock, log });
+  const flow = createFlow({ storage, clock });
   const approvals = await createApprovals({
+    endorse: flow.endorse,
     storage,
     registry,
     people,
@@ -211,7 +213,7 @@ async function openServer(
     tickets,
     approvals,
     ledger,
-    flow: createFlow({ storage, clock }),
+    flow,
     feed: storage.feed,
     clock,
     log,
@@ -417,6 +419,7 @@ async function openServer(
     delegations: identity.delegations,
     federation: identity.federation,
     approvals,
+    flow,
     ledger,
     enforcement,
     budgets,

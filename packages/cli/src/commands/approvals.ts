@@ -38,6 +38,7 @@ export const showApproval: Run<ServerOptions> = async ({ args: [id = ''], option
   const approval = await operatorOf(options).call('GET /approvals/:id', { params: { id } });
   if (out.json) return out.printJson(approval);
   out.facts(factsOf(approval));
+  for (const { argument, words } of approval.origins) out.print(clean(`  ${argument} ${words}`));
   out.print(`${out.style('bold', 'Arguments')}\n${cleanJson(approval.arguments, '  ')}`);
 };
 

@@ -105,7 +105,7 @@ export function addTaskVerbs(program: Command): void {
     ],
     load: async () => (await import('../commands/token.ts')).token,
   });
-  const tasks = addGroup(program, 'tasks', 'tasks: list, end');
+  const tasks = addGroup(program, 'tasks', 'tasks: list, end, flow');
   addVerb(tasks, {
     usage: 'list',
     summary: 'list tasks, newest first',
@@ -118,6 +118,15 @@ export function addTaskVerbs(program: Command): void {
     isDefault: true,
     examples: [['tasks --state active', 'What is running now.']],
     load: async () => (await import('../commands/tasks.ts')).listTasks,
+  });
+  addVerb(tasks, {
+    usage: 'flow <task>',
+    summary: 'show what a task has seen, and why calls of it were held',
+    details:
+      'Labels with the result that brought each first, values that people endorsed for the task, and the calls that waited for a person because of where their arguments came from.',
+    server: true,
+    examples: [['tasks flow tsk_01jd3v7m2qk8', 'Why did it wait?']],
+    load: async () => (await import('../commands/task-flow.ts')).showTaskFlow,
   });
   addVerb(tasks, {
     usage: 'end <task>',

@@ -1,4 +1,4 @@
-import type { Approval, ConsentAnswer, SessionView, SignedConsent } from '@gatehouse/protocol';
+import type { Approval, ConsentAnswer, EndorsedValue, SessionView, SignedConsent } from '@gatehouse/protocol';
 import {
   browserSupportsWebAuthn,
   type PublicKeyCredentialCreationOptionsJSON,
@@ -35,13 +35,13 @@ export async function enrolPasskey(name: string): Promise<SessionView> {
  * Signs one approval, as shown: refuses to touch the passkey when what the server asks to be signed is not the action on the
  * screen (law 4).
  */
-export async function approveWithPasskey(shown: Approval): Promise<Approval> {
+export async function approveWithPasskey(shown: Approval, endorse: EndorsedValue[] = []): Promise<Approval> {
   const params = { id: shown.id };
-  const { options } = await call('POST /approvals/:id/options', { params });
+  const { options } = await call('POST /approvals/:id/options', { params, body: { endorse } });
   const optionsJSON = options as PublicKeyCredentialRequestOptionsJSON;
-  if (!(await signsExactly(shown, optionsJSON.challenge))) throw somethingElse('the action shown here');
+  if (!(await signsExactly(shown, optionsJSON.challenge, endorse))) throw somethingElse('the action shown here');
   const assertion = await ceremony(() => startAuthentication({ optionsJSON }));
-  return call('POST /approvals/:id/approve', { params, body: { assertion: { ...assertion } } });
+  return call('POST /approvals/:id/approve', { params, body: { assertion: { ...assertion }, endorse } });
 }
 
 /** A yes that nobody's browser was opened for: the passkey signs this request and the whole answer. */

@@ -1,4 +1,4 @@
-import type { Approval, SignedConsent } from '@gatehouse/protocol';
+import type { Approval, EndorsedValue, SignedConsent } from '@gatehouse/protocol';
 
 /**
  * What an approval binds, computed again from what is shown: the digest over the action, and the challenge that a passkey signs for
@@ -21,11 +21,17 @@ export async function actionDigest(shown: Approval): Promise<string> {
   return `sha256-${hex(await sha256(canonicalJson(subject)))}`;
 }
 
-/** Whether `challenge` (base64url) is the one for this approval of exactly the action shown. */
-export async function signsExactly(shown: Approval, challenge: string): Promise<boolean> {
+/** Whether `challenge` (base64url) is the one for this approval of exactly the action shown, with these values endorsed. */
+export async function signsExactly(
+  shown: Approval,
+  challenge: string,
+  endorse: readonly EndorsedValue[] = [],
+): Promise<boolean> {
   const digest = await actionDigest(shown);
   if (digest !== shown.digest) return false;
-  return base64url(await sha256(canonicalJson({ v: 1, approval: shown.id, digest }))) === challenge;
+  const signed = { approval: shown.id, digest };
+  const what = endorse.length === 0 ? { v: 1, ...signed } : { v: 2, ...signed, endorse };
+  return base64url(await sha256(canonicalJson(what))) === challenge;
 }
 
 /** What a passkey signs for this answer to a request for consent. */

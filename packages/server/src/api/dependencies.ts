@@ -18,6 +18,7 @@ import type {
 } from '../identity/index.ts';
 import type { Ledger } from '../ledger/index.ts';
 import type { Clock, Config, Log, Secret } from '../platform/index.ts';
+import type { Flow } from '../policy/index.ts';
 import type { PinnedDefinition, Registry } from '../registry/index.ts';
 import type { KeyRing, RecordChange, Rewrapper, Storage } from '../storage/index.ts';
 
@@ -38,6 +39,7 @@ export interface ApiDependencies {
   ledger: Ledger;
   enforcement: Enforcement;
   budgets: Budgets;
+  flow: Pick<Flow, 'show'>;
   upstreams: Upstreams;
   authorizations: UpstreamAuthorizations;
   secrets: Secrets;

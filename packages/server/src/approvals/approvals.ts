@@ -1,7 +1,7 @@
-import type { Approval, PersonManifest } from '@gatehouse/protocol';
+import type { Approval, EndorsedValue, PersonManifest } from '@gatehouse/protocol';
 import type { PasskeyVerification } from '../identity/index.ts';
 import { type Clock, GatehouseError, type Log } from '../platform/index.ts';
-import type { Change, RecordChange, Storage } from '../storage/index.ts';
+import type { Change, DatabaseTransaction, RecordChange, Storage } from '../storage/index.ts';
 import { createDecisions, inconsistent } from './decide.ts';
 import { evidenceProblem } from './evidence.ts';
 import { createMemory } from './memory.ts';
@@ -19,6 +19,11 @@ export interface ApprovalsDependencies {
   recordChange: RecordChange;
   clock: Clock;
   log: Log;
+  /** Keeps what a person endorses with a yes, in the transaction of that yes. Says it in words, for the record. */
+  endorse?: (
+    transaction: DatabaseTransaction,
+    of: { approval: string; task: string; person: string; values: readonly EndorsedValue[] },
+  ) => Promise<string[]>;
   /** Its origin is what a yes must have been signed for. */
   publicUrl: string;
 }
@@ -161,7 +166,7 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
     },
 
     approvalOptions: decisions.approvalOptions,
-    approve: (id, person, assertion) => decide(decisions.approve(id, person, assertion)),
+    approve: (id, person, assertion, endorse) => decide(decisions.approve(id, person, assertion, endorse)),
     deny: (id, person, reason) => decide(decisions.deny(id, person, reason)),
 
     async cancelAll(transaction, { agent, task }, by) {

@@ -1,3 +1,4 @@
+import type { EndorsedValue } from '@gatehouse/protocol';
 import { type Clock, canonicalJson, digestJson, GatehouseError, type Json, type Log } from '../platform/index.ts';
 import type { AdministrativeChange, Database, DatabaseTransaction } from '../storage/index.ts';
 import type { ApprovalsDependencies } from './approvals.ts';
@@ -11,7 +12,17 @@ const REASON_CHARS = 500;
 const OPERATOR = 'operator';
 
 /** The moves that people make: yes and no. What is refused is recorded with who tried. */
-export function createDecisions({ storage, registry, people, recordChange, clock, log }: ApprovalsDependencies) {
+export function createDecisions({
+  storage,
+  registry,
+  people,
+  recordChange,
+  clock,
+  log,
+  endorse: keepEndorsed = async () => {
+    throw new GatehouseError('internal', 'approval.endorse', 'Nothing keeps endorsed values here.');
+  },
+}: ApprovalsDependencies) {
   const personOf = (email: string) => registry.snapshot().people.get(email);
   const actor = (person: string) => (person === OPERATOR ? OPERATOR : `person:${person}`);
 
@@ -90,20 +101,22 @@ export function createDecisions({ storage, registry, people, recordChange, clock
   return {
     recordMove,
 
-    async approvalOptions(id: string, person: string): Promise<Json> {
+    async approvalOptions(id: string, person: string, endorse: readonly EndorsedValue[] = []): Promise<Json> {
       const row = await examine(storage.db, id, person);
-      return people.assertionOptions(person, approvalChallenge(row.id, row.digest));
+      requireHeld(row, endorse);
+      return people.assertionOptions(person, approvalChallenge(row.id, row.digest, endorse));
     },
 
-    approve: (id: string, person: string, assertion: Json) =>
+    approve: (id: string, person: string, assertion: Json, endorse: readonly EndorsedValue[] = []) =>
       recorded('approval.approve', id, person, async () => {
         const asked = await examine(storage.db, id, person);
-        const challenge = approvalChallenge(asked.id, asked.digest);
+        requireHeld(asked, endorse);
+        const challenge = approvalChallenge(asked.id, asked.digest, endorse);
         const verified = await people.verifyAssertion(person, challenge, assertion);
         return storage.transaction(async (transaction) => {
           const row = await examine(transaction, id, person);
           await people.useAssertion(transaction, verified);
-          const evidence = evidenceOf(asked, verified);
+          const evidence = evidenceOf(asked, verified, endorse);
           const now = clock.now();
           const approved = await transaction
             .updateTable('approvals')
@@ -115,8 +128,12 @@ export function createDecisions({ storage, registry, people, recordChange, clock
             .returningAll()
             .executeTakeFirst();
           if (!approved) throw notOpen(row, clock);
+          const endorsed =
+            endorse.length === 0
+              ? []
+              : await keepEndorsed(transaction, { approval: id, task: row.task, person, values: endorse });
           await recordMove(transaction, approved, 'approval.approve', `person:${person}`, {
-            changes: [`assertion ${digestJson(evidence)}`, `passkey ${verified.passkey.slice(0, 12)}`],
+            changes: [`assertion ${digestJson(evidence)}`, `passkey ${verified.passkey.slice(0, 12)}`, ...endorsed],
           });
           return approved;
         });
@@ -183,6 +200,21 @@ function about(row: ApprovalRow): About {
   const { tool, environment } = toApproval(row, row.created_at);
   return { action: row.action_id, agent: row.agent, task: row.task, tool, environment, approval: row.id };
 }
+
+/** A person endorses what was held and shown to them, and nothing else. */
+function requireHeld(row: ApprovalRow, endorse: readonly EndorsedValue[]): void {
+  if (endorse.length === 0) return;
+  const held = new Set(toApproval(row, row.created_at).origins.flatMap(({ held }) => held.map(keyOf)));
+  const strange = endorse.find((each) => !held.has(keyOf(each)));
+  if (strange)
+    throw new GatehouseError(
+      'bad-request',
+      'approval.endorse',
+      `"${strange.value.slice(0, 100)}" is not among the values that this call was held for, so that it can't be endorsed with it.`,
+    );
+}
+
+const keyOf = ({ role, value }: EndorsedValue) => `${role} ${value}`;
 
 function requireState(row: ApprovalRow, states: string[], clock: Clock): void {
   if (!states.includes(row.state) || row.expires_at <= clock.now()) throw notOpen(row, clock);

@@ -1,4 +1,5 @@
 import { createHash, type JsonWebKey, verify } from 'node:crypto';
+import { type EndorsedValue, endorsedValue } from '@gatehouse/protocol';
 import { z } from 'zod';
 import type { VerifiedAssertion } from '../identity/index.ts';
 import { parseStrictJson } from '../platform/index.ts';
@@ -12,6 +13,8 @@ const evidence = z.strictObject({
   v: z.literal(1),
   approval: z.string(),
   digest: z.string(),
+  /** Values that were endorsed with it. */
+  endorse: z.array(endorsedValue).optional(),
   person: z.string(),
   passkey: z.string(),
   publicKey: z.record(z.string(), z.string()),
@@ -26,12 +29,17 @@ const evidence = z.strictObject({
 });
 export type ApprovalEvidence = z.infer<typeof evidence>;
 
-export function evidenceOf(approval: { id: string; digest: string }, verified: VerifiedAssertion): ApprovalEvidence {
+export function evidenceOf(
+  approval: { id: string; digest: string },
+  verified: VerifiedAssertion,
+  endorse: readonly EndorsedValue[] = [],
+): ApprovalEvidence {
   const { person, passkey, publicKey, rpId, origin, response } = verified;
   return evidence.parse({
     v: 1,
     approval: approval.id,
     digest: approval.digest,
+    ...(endorse.length > 0 && { endorse }),
     person,
     passkey,
     publicKey,
@@ -61,7 +69,7 @@ export function evidenceProblem(
     const signed = clientData.parse(parseStrictJson(client));
     if (kept.approval !== of.id || kept.digest !== of.digest) return 'it is about another approval';
     if (kept.person !== of.decidedBy) return 'it is of another person';
-    if (signed.challenge !== Buffer.from(approvalChallenge(of.id, of.digest)).toString('base64url'))
+    if (signed.challenge !== Buffer.from(approvalChallenge(of.id, of.digest, kept.endorse)).toString('base64url'))
       return 'another challenge was signed';
     if (signed.origin !== of.origin || kept.origin !== of.origin) return 'it was signed for another origin';
     if (!authenticator.subarray(0, 32).equals(sha256(kept.rpId))) return 'it was signed for another relying party';
@@ -76,6 +84,13 @@ export function evidenceProblem(
   } catch (error) {
     return `it cannot be read: ${(error as Error).message}`;
   }
+}
+
+/** What a kept yes endorsed. */
+export function endorsedBy(text: string | null): EndorsedValue[] {
+  if (text === null) return [];
+  const kept = evidence.safeParse(JSON.parse(text));
+  return kept.success ? (kept.data.endorse ?? []) : [];
 }
 
 function sha256(data: string | Uint8Array): Buffer {

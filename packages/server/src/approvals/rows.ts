@@ -2,6 +2,7 @@ import type { Approval, ApprovalState } from '@gatehouse/protocol';
 import type { Selectable } from 'kysely';
 import { canonicalJson } from '../platform/index.ts';
 import type { Tables } from '../storage/index.ts';
+import { endorsedBy } from './evidence.ts';
 import { subjectDigest } from './subject.ts';
 import type { ApprovalRequest, ApprovalSubject } from './types.ts';
 
@@ -48,6 +49,9 @@ export function toApproval(row: ApprovalRow, now: number): Approval {
     // Those of before there was delegation have none.
     delegated: subject.delegated ?? null,
     ...request,
+    // Those of before there was information flow have none.
+    origins: request.origins ?? [],
+    endorsed: endorsedBy(row.assertion),
     createdAt: row.created_at,
     expiresAt: row.expires_at,
     decidedAt: row.decided_at,

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { EndorsedValue } from '@gatehouse/protocol';
 import { canonicalJson, digestJson } from '../platform/index.ts';
 import type { ApprovalSubject } from './types.ts';
 
@@ -16,8 +17,10 @@ export function subjectDigest(subject: ApprovalSubject): string {
  * What the passkey signs: this approval of this subject. The id is in it because two approvals of one action have one digest, and
  * most passkeys keep no counter: without it the first signature would do for the second action as well.
  */
-export function approvalChallenge(id: string, digest: string): Uint8Array {
+export function approvalChallenge(id: string, digest: string, endorse: readonly EndorsedValue[] = []): Uint8Array {
+  const values = endorse.map(({ role, value }) => ({ role, value }));
+  const signed = { approval: id, digest };
   return createHash('sha256')
-    .update(canonicalJson({ v: 1, approval: id, digest }))
+    .update(canonicalJson(values.length === 0 ? { v: 1, ...signed } : { v: 2, ...signed, endorse: values }))
     .digest();
 }

@@ -1,4 +1,4 @@
-import type { Approval, ApprovalState, Decision, Delegated } from '@gatehouse/protocol';
+import type { Approval, ApprovalState, ArgumentOrigin, Decision, Delegated, EndorsedValue } from '@gatehouse/protocol';
 import type { Json } from '../platform/index.ts';
 import type { Change, DatabaseTransaction } from '../storage/index.ts';
 
@@ -26,6 +26,7 @@ export interface ApprovalRequest {
   requestedBy: string | null;
   onBehalfOf: string | null;
   decision: Decision;
+  origins?: ArgumentOrigin[];
 }
 
 export interface Approvals {
@@ -63,9 +64,9 @@ export interface Approvals {
    * not for the next one of the same action. Throws unless this person may approve it: role approver or the agent's owner, and
    * neither the one who asked for the action nor the one it is done for.
    */
-  approvalOptions(id: string, person: string): Promise<Json>;
+  approvalOptions(id: string, person: string, endorse?: readonly EndorsedValue[]): Promise<Json>;
   /** Verifies the assertion with the person's passkey and moves pending → approved, recorded with the assertion's digest. Refusals are recorded. */
-  approve(id: string, person: string, assertion: Json): Promise<Approval>;
+  approve(id: string, person: string, assertion: Json, endorse?: readonly EndorsedValue[]): Promise<Approval>;
   /** No passkey is needed to say no, to what is pending or to what was approved and not used yet. For approvers, security, admins, the owner, and `operator` (the server's host). */
   deny(id: string, person: string, reason: string): Promise<Approval>;
   /** Part of kill and task end: everything pending, and everything approved that was not used yet. */

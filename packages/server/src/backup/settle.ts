@@ -18,6 +18,7 @@ const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
   task_actors: 'keep',
   delegations: 'settle',
   flow_labels: 'keep',
+  flow_endorsements: 'keep',
   fences: 'settle',
   changes: 'keep',
   replicas: 'empty',

@@ -5,10 +5,10 @@ import type { Ledger, LedgerEntry } from '../ledger/index.ts';
 import { type Clock, GatehouseError, type Json, type Log, newId } from '../platform/index.ts';
 import type { Authority, Flow, PolicySet, SeenView, Situation } from '../policy/index.ts';
 import { type Agent, type RegisteredTool, type Registry, type Snapshot, unlabelled } from '../registry/index.ts';
-import type { ChangeFeed, Guard, OverBudget } from '../storage/index.ts';
+import type { ChangeFeed, Guard, OverBudget, Spend } from '../storage/index.ts';
 import { checkArguments } from './arguments.ts';
 import { type Budgets, beyond, counted, settleOf, spendOf, type Wanted, wantedOf } from './budgets/index.ts';
-import { explainFlow } from './explain-flow.ts';
+import { explainFlow, originsOf } from './explain-flow.ts';
 import { gatewayIsRefused, operationOf, whatCannotBeKept } from './gateway.ts';
 import { createLive } from './live.ts';
 import { recordOf } from './record.ts';
@@ -115,7 +115,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
           {
             guards: [...guardsOf(snapshot, action, found), ...seen.guards],
             ...(approval && { consumeApproval: { id: approval.id, actionId } }),
-            ...(wanted && { spend: spendOf(wanted, actionId, approval !== undefined) }),
+            ...spending(wanted ? spendOf(wanted, actionId, approval !== undefined) : undefined, seen, action, actionId),
           },
         );
         if (approval && (written.ok || written.failed === 'approval')) approvals.noteConsumed(approval.id);
@@ -123,7 +123,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
           const rules = look.rulesOf(snapshot, action.caller, found);
           return await sendAndRecord(action, actionId, found, decision, approval, wanted, rules, flight.signal, send);
         }
-        over = written.failed === 'budget' ? written.over : undefined;
+        over = written.failed === 'budget' && !flow.exhaust(written.over, seen) ? written.over : undefined;
         if (written.failed === 'guard') guardFailed = written.key;
       } finally {
         flight.end();
@@ -203,6 +203,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
           requestedBy: task.requestedBy,
           onBehalfOf: task.onBehalfOf,
           decision,
+          origins: originsOf(seen),
         });
       } catch (error) {
         if (!(error instanceof GatehouseError) || error.status >= 500) throw error;
@@ -301,6 +302,14 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     more: Parameters<typeof recordOf>[4],
   ): LedgerEntry {
     return recordOf(kind, action, actionId, tool, more);
+  }
+
+  /** What the dispatch counts: on budgets, and on what a person has endorsed. */
+  function spending(budgets: Spend | undefined, seen: SeenView, { caller }: Action, actionId: string) {
+    const endorsed = flow.spend(caller, seen);
+    if (endorsed.length === 0) return budgets && { spend: budgets };
+    const plain = budgets ?? { actionId, now: clock.now(), counters: [] };
+    return { spend: { ...plain, counters: [...plain.counters, ...endorsed] } };
   }
 
   /** The guard failed because a change is on its way to this replica: give the feed a turn before deciding again. */

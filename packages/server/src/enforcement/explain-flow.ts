@@ -1,4 +1,4 @@
-import type { Decision } from '@gatehouse/protocol';
+import type { ArgumentOrigin, Decision } from '@gatehouse/protocol';
 import type { Origin, SeenView } from '../policy/index.ts';
 
 /** Says of a call that the flow rules hold for a person which arguments it is, and where each came from. */
@@ -9,6 +9,18 @@ export function explainFlow(decision: Decision, seen: SeenView): Decision {
     .map(([argument, origin]) => `${argument} ${originInWords(origin)}`);
   return held.length === 0 ? decision : { ...decision, reason: `${decision.reason} ${held.join('; ')}.` };
 }
+
+/** For an approver: each argument that has a role, with where it came from. */
+export const originsOf = (seen: SeenView): ArgumentOrigin[] =>
+  Object.entries(seen.origins).map(([argument, origin]) => ({
+    argument,
+    role: origin.role,
+    provenance: origin.provenance,
+    value: origin.value.slice(0, SHOWN),
+    words: originInWords(origin),
+    source: origin.source ?? null,
+    held: origin.held,
+  }));
 
 const SHOWN = 120;
 

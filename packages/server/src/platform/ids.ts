@@ -17,6 +17,7 @@ export type IdPrefix =
   | 'xch'
   | 'inv'
   | 'dlg'
+  | 'edm'
   | 'txn';
 
 let lastTime = 0;

@@ -111,6 +111,18 @@ export interface Tables {
    */
   flow_labels: { holder: string; label: string; tool: string; action_id: string; task: string; at: number };
 
+  /** Values that a person has endorsed for the rest of a task; `value` as it is compared, `shown` as it was signed. */
+  flow_endorsements: {
+    id: string;
+    task: string;
+    role: string;
+    value: string;
+    shown: string;
+    approval: string;
+    person: string;
+    at: number;
+  };
+
   /** Versions that a dispatch must still find as it decided on them: `agent:NAME`, `task:ID`, `tool:SERVER/NAME`, `policy`, `flow:HOLDER`. */
   fences: { key: string; version: number };
 

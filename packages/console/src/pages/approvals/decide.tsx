@@ -1,5 +1,5 @@
-import type { Approval } from '@gatehouse/protocol';
-import { Button, Textarea } from '@mantine/core';
+import type { Approval, EndorsedValue } from '@gatehouse/protocol';
+import { Button, Checkbox, Textarea } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { IconBan, IconFingerprint } from '@tabler/icons-react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
@@ -18,6 +18,8 @@ export function Decide({ approval }: { approval: Approval }) {
   const hasRunOut = approval.expiresAt <= useNow();
   const [denying, setDenying] = useState(false);
   const [reason, setReason] = useState('');
+  const [endorsed, setEndorsed] = useState<ReadonlySet<string>>(new Set());
+  const held = heldIn(approval);
 
   const settle = (after: Approval) => {
     queries.setQueryData(['approvals', 'one', after.id], after);
@@ -28,7 +30,11 @@ export function Decide({ approval }: { approval: Approval }) {
   // Somebody else may have decided meanwhile: then the page must not go on showing it as open.
   const onError = () => void queries.invalidateQueries({ queryKey: ['approvals'] });
   const approve = useMutation({
-    mutationFn: () => approveWithPasskey(approval),
+    mutationFn: () =>
+      approveWithPasskey(
+        approval,
+        held.filter((each) => endorsed.has(keyOf(each))),
+      ),
     onSuccess: (after) => {
       settle(after);
       notifications.show({ color: 'green', title: 'Approved', message: `${after.tool}, exactly as shown, once.` });
@@ -53,6 +59,27 @@ export function Decide({ approval }: { approval: Approval }) {
 
   return (
     <div className={classes.decide}>
+      {held.length > 0 && !denying && (
+        <fieldset className={classes.endorse}>
+          <legend>Also for later calls of this task</legend>
+          {held.map((each) => (
+            <Checkbox
+              key={keyOf(each)}
+              label={`${each.role} ${each.value}`}
+              checked={endorsed.has(keyOf(each))}
+              disabled={cannotApprove !== null || approve.isPending}
+              onChange={({ currentTarget: { checked } }) =>
+                setEndorsed((before) => {
+                  const after = new Set(before);
+                  if (checked) after.add(keyOf(each));
+                  else after.delete(keyOf(each));
+                  return after;
+                })
+              }
+            />
+          ))}
+        </fieldset>
+      )}
       {denying ? (
         <form onSubmit={submit} className={classes.deny}>
           <Textarea
@@ -99,5 +126,15 @@ export function Decide({ approval }: { approval: Approval }) {
       {approve.error && !denying && <Failure error={approve.error} />}
       {deny.error && <Failure error={deny.error} />}
     </div>
+  );
+}
+
+const keyOf = ({ role, value }: EndorsedValue) => `${role} ${value}`;
+
+/** Values that the call waits for: a yes can let them stand for the rest of the task. */
+function heldIn({ origins }: Approval): EndorsedValue[] {
+  return [...new Map(origins.flatMap(({ held }) => held.map((each) => [keyOf(each), each] as const))).values()].slice(
+    0,
+    20,
   );
 }

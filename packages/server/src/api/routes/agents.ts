@@ -1,4 +1,4 @@
-import { type AgentView, bodies, paging, type Task } from '@gatehouse/protocol';
+import { type AgentView, type Approval, bodies, paging, type Task, type TaskFlow } from '@gatehouse/protocol';
 import { z } from 'zod';
 import { killAgent } from '../../governance/index.ts';
 import { GatehouseError } from '../../platform/index.ts';
@@ -128,8 +128,43 @@ export function agentRoutes(deps: ApiDependencies): Route[] {
       return { items, cursor: items.length === query.limit ? (items.at(-1)?.id ?? null) : null };
     }),
     route('GET /tasks/:id', everyone, 'One task', {}, async ({ param }) => findTask(param('id'))),
+    route(
+      'GET /tasks/:id/flow',
+      everyone,
+      'What a task has seen, what people endorsed for it, and which of its calls were held for that',
+      {},
+      async ({ param }) => {
+        const task = await findTask(param('id'));
+        const chain = [];
+        for (let parent = task.parent; parent !== null; ) {
+          const above = await findTask(parent);
+          chain.push({ agent: above.agent, task: above });
+          parent = above.parent;
+        }
+        const asked = await approvals.list({ task: task.id, limit: 200 });
+        return { ...(await deps.flow.show({ agent: task.agent, task, chain })), held: heldByFlow(asked) };
+      },
+    ),
     route('POST /tasks/:id/end', 'operate', 'End a task', { on: onTask }, async ({ caller, param }) =>
       registry.endTask((await findTask(param('id'))).id, caller.by),
     ),
   ];
+}
+
+const HELD = 50;
+
+/** Of what a task has asked for, what the flow rules held. */
+function heldByFlow(approvals: readonly Approval[]): TaskFlow['held'] {
+  return approvals
+    .map(({ id, actionId, tool, state, createdAt, decision }) => ({
+      approval: id,
+      actionId,
+      tool,
+      state,
+      at: createdAt,
+      rules: decision.policies.filter((policy) => policy.startsWith('gatehouse/flow#')),
+      reason: decision.reason,
+    }))
+    .filter(({ rules }) => rules.length > 0)
+    .slice(0, HELD);
 }

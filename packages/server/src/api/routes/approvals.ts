@@ -37,9 +37,9 @@ export function approvalRoutes({ approvals, registry }: ApiDependencies): Route[
       'POST /approvals/:id/options',
       'approve',
       'Begin to approve: the passkey signs the digest of the action',
-      { on },
-      async ({ caller, param }) => ({
-        options: await approvals.approvalOptions(param('id'), personOf(caller).email),
+      { body: bodies.approvalOptions, on },
+      async ({ caller, param, body }) => ({
+        options: await approvals.approvalOptions(param('id'), personOf(caller).email, body.endorse),
       }),
     ),
     route(
@@ -47,7 +47,8 @@ export function approvalRoutes({ approvals, registry }: ApiDependencies): Route[
       'approve',
       'Approve exactly this action',
       { body: bodies.approve, on },
-      async ({ caller, param, body }) => approvals.approve(param('id'), personOf(caller).email, body.assertion as Json),
+      async ({ caller, param, body }) =>
+        approvals.approve(param('id'), personOf(caller).email, body.assertion as Json, body.endorse),
     ),
     route('POST /approvals/:id/deny', 'deny', 'Deny it', { body: bodies.deny, on }, async ({ caller, param, body }) =>
       approvals.deny(param('id'), caller.person?.email ?? caller.by, body.reason),

@@ -1,7 +1,8 @@
 import { type ManifestInput, manifest, TASK_DETAILS_TYPE, type Task, type TaskParameters } from '@gatehouse/protocol';
+import type { RequestOptions } from '../../../../sdk/src/software-passkey.ts';
 import { createApprovals } from '../../approvals/index.ts';
 import type { Caller } from '../../identity/index.ts';
-import { type HouseOptions, openHouse } from '../../identity/people/testing/house.ts';
+import { type HouseOptions, ORIGIN, openHouse } from '../../identity/people/testing/house.ts';
 import { createOutbound, type Json, type JsonObject, Secret } from '../../platform/index.ts';
 import { compilePolicies, createFlow } from '../../policy/index.ts';
 import type { ServedDefinition, TaskGrounds } from '../../registry/index.ts';
@@ -113,18 +114,19 @@ export async function openReadingRoom(options: HouseOptions = {}) {
     await house.declare(OWNER, 'owner', 'approver');
     await apply([...workspace, agent('agent-one'), agent('agent-two')]);
   }
-  const approvals = await createApprovals(house);
   const sets = new Map<number, ReturnType<typeof compilePolicies>>();
 
   /** One replica's choke point: what it has seen is in its own memory. */
-  function openGate() {
+  async function openGate() {
+    const flow = createFlow({ storage, clock });
+    const approvals = await createApprovals({ ...house, endorse: flow.endorse });
     const enforcement = createEnforcement({
       registry,
       approvals,
       budgets: createBudgets(house),
       ledger,
       tickets: createTickets({ outbound: createOutbound(), openSecret: async () => new Secret(''), clock, log }),
-      flow: createFlow({ storage, clock }),
+      flow,
       placeholderKey: new Uint8Array(32),
       clock,
       log,
@@ -138,6 +140,8 @@ export async function openReadingRoom(options: HouseOptions = {}) {
     });
     return {
       enforcement,
+      approvals,
+      flow,
       async call(
         caller: Caller,
         name: string,
@@ -194,7 +198,11 @@ export async function openReadingRoom(options: HouseOptions = {}) {
 
   return {
     house,
-    approvals,
+    /** The owner's passkey: signs what it is given. */
+    async approver() {
+      const { passkey } = await house.enrol(OWNER, { counter: 'none' });
+      return (options: Json): Json => ({ ...passkey.assert(options as unknown as RequestOptions, ORIGIN) });
+    },
     apply,
     openGate,
     start,

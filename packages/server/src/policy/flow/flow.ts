@@ -1,10 +1,12 @@
-import type { ArgumentRole, Task, TemplateManifest } from '@gatehouse/protocol';
+import type { ArgumentRole, FlowLabel, Task, TaskFlow, TemplateManifest } from '@gatehouse/protocol';
 import { toolPatternMatches } from '@gatehouse/protocol';
 import { type Clock, isJsonObject, type Json, newId } from '../../platform/index.ts';
 import type { RegisteredTool } from '../../registry/index.ts';
-import type { Guard, Storage } from '../../storage/index.ts';
+import type { DatabaseTransaction, Guard, OverBudget, Spend, Storage } from '../../storage/index.ts';
 import type { FlowView, Provenance } from '../situation.ts';
-import { createLabels, guardOf, type HeldLabels, holderOfAgent, holderOfTask } from './labels.ts';
+import { endorsedSpend, keepEndorsed, usedUp, usesOf } from './endorsements.ts';
+import { createLabels, type Endorsement, guardOf, type HeldLabels, holderOfAgent, holderOfTask } from './labels.ts';
+import { flowLimits } from './limits.ts';
 import { createMemory, type ReadState } from './memory.ts';
 import { type Origin, originOfArgument, type Told } from './origin.ts';
 import { type Part, partsOf } from './parts.ts';
@@ -25,6 +27,14 @@ export interface Flow {
     reader: Reader,
     call: { tool: RegisteredTool; arguments: Json; template?: TemplateManifest | undefined },
   ): SeenView;
+  /** Part of a yes: values that its person lets stand for the rest of the task. In words, for the record. */
+  endorse(transaction: DatabaseTransaction, of: Parameters<typeof keepEndorsed>[2]): Promise<string[]>;
+  /** What a call counts on the endorsements that it rests on. */
+  spend(reader: Reader, seen: SeenView): Spend['counters'];
+  /** One of them has been used as often as it may be, so that it counts no more. False: it was something else. */
+  exhaust(over: OverBudget, seen: SeenView): boolean;
+  /** For people: as the database has it now. */
+  show(reader: Reader): Promise<Omit<TaskFlow, 'held'>>;
   /** A dispatch has found a fence moved. False: it is none of these. */
   moved(fence: string): boolean;
   /**
@@ -44,6 +54,8 @@ export interface SeenView extends FlowView {
   guards: Guard[];
   /** By argument, for those that have a role and a value. */
   origins: Readonly<Record<string, Origin & { role: ArgumentRole }>>;
+  /** Endorsements that this call rests on. */
+  used: readonly Endorsement[];
 }
 
 export const UNTRUSTED = 'untrusted';
@@ -61,6 +73,8 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
   const memory = createMemory();
   const process = newId('act', clock.now());
   const readBy = `${READ_BY}${process}`;
+  /** A few ids; each stays used up for good. */
+  const exhausted = new Set<string>();
 
   const linksOf = ({ agent, task, chain }: Reader) => [{ agent, task }, ...chain];
 
@@ -98,6 +112,15 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
       const held = heldOf(reader);
       const all = [...new Set(held.flatMap((each) => [...each.labels.keys()]))].sort();
       const shown = all.filter((label) => !label.startsWith(READ_BY));
+      const endorsements = (labels.known(holderOfTask(reader.task.id))?.endorsements ?? []).filter(
+        ({ id }) => !exhausted.has(id),
+      );
+      const used = new Map<string, Endorsement>();
+      const isEndorsed = (role: ArgumentRole, value: string) => {
+        const found = endorsements.find((each) => each.role === role && each.value === value);
+        if (found) used.set(found.id, found);
+        return found !== undefined;
+      };
       let origins: SeenView['origins'] | undefined;
       let provenance: Record<string, Provenance> | undefined;
       const seenOf = () => linksOf(reader).map(({ task }) => memory.of(task.id, readStateOf(task)));
@@ -115,11 +138,14 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
             const value = Object.hasOwn(args, argument) ? args[argument] : undefined;
             if (value === undefined || isDefault(tool, argument, value)) continue;
             const told = toldTo(reader, template && literalsOf(template, tool, argument));
-            const origin = originOfArgument(argument, value, role, { told, seen, endorsed: () => false });
+            const origin = originOfArgument(argument, value, role, { told, seen, endorsed: isEndorsed });
             if (origin) found[argument] = { ...origin, role };
           }
           origins = found;
           return found;
+        },
+        get used() {
+          return endorsements.length > 0 && this.origins ? [...used.values()] : [];
         },
         get provenance() {
           provenance ??= Object.fromEntries(
@@ -127,6 +153,46 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
           );
           return provenance;
         },
+      };
+    },
+
+    endorse: (transaction, of) => keepEndorsed({ storage, clock }, transaction, of),
+
+    spend: ({ task }, { used }) => endorsedSpend(used, task, clock.now()),
+
+    exhaust(over, { used }) {
+      const found = usedUp(over, used);
+      if (found) exhausted.add(found.id);
+      return found !== undefined;
+    },
+
+    async show(reader) {
+      await labels.load(holdersOf(reader));
+      const held = heldOf(reader);
+      const endorsements = held.find(({ holder }) => holder === holderOfTask(reader.task.id))?.endorsements ?? [];
+      const uses = await usesOf(storage, endorsements);
+      const shown = held.flatMap(({ holder, labels }) =>
+        [...labels.values()]
+          .filter(({ label }) => !label.startsWith(READ_BY))
+          .map((label): FlowLabel => ({ ...label, through: holder })),
+      );
+      const names = [...new Set(shown.map(({ label }) => label))].sort();
+      return {
+        task: reader.task.id,
+        vouchedBy: reader.task.vouchedBy,
+        untrusted: names.includes(UNTRUSTED),
+        sensitive: names.filter((name) => name.startsWith(SENSITIVE)).map((name) => name.slice(SENSITIVE.length)),
+        labels: shown.sort((a, b) => a.at - b.at),
+        endorsed: endorsements.map(({ id, role, shown: value, approval, person, at }) => ({
+          id,
+          role,
+          value,
+          approval,
+          person,
+          at,
+          uses: uses.get(id) ?? 0,
+          maxUses: flowLimits.callsPerEndorsement,
+        })),
       };
     },
 

@@ -1,3 +1,4 @@
+import type { ArgumentRole } from '@gatehouse/protocol';
 import type { Clock } from '../../platform/index.ts';
 import type { Guard, Storage } from '../../storage/index.ts';
 import { flowLimits } from './limits.ts';
@@ -17,6 +18,21 @@ export interface HeldLabels {
   holder: string;
   version: number;
   labels: ReadonlyMap<string, LabelSource>;
+  /** Of a task. */
+  endorsements: readonly Endorsement[];
+}
+
+/** A value that a person lets stand for the rest of a task. */
+export interface Endorsement {
+  id: string;
+  role: ArgumentRole;
+  /** As it is compared. */
+  value: string;
+  /** As it was signed. */
+  shown: string;
+  approval: string;
+  person: string;
+  at: number;
 }
 
 export interface Labels {
@@ -32,7 +48,9 @@ export interface Labels {
   forget(holder: string): void;
 }
 
-export const holderOfTask = (task: string) => `task/${task}`;
+const TASK = 'task/';
+const isOfTask = (holder: string) => holder.startsWith(TASK);
+export const holderOfTask = (task: string) => `${TASK}${task}`;
 export const holderOfAgent = (agent: string) => `agent/${agent}`;
 export const guardOf = ({ holder, version }: HeldLabels): Guard => ({ key: `flow:${holder}`, version });
 
@@ -46,9 +64,9 @@ const isOfAgent = (holder: string) => holder.startsWith('agent/');
 export function createLabels({ storage, clock }: { storage: Storage; clock: Clock }): Labels {
   const held = new Map<string, HeldLabels>();
 
-  function put(holder: string, version: number, labels: ReadonlyMap<string, LabelSource>): void {
-    held.delete(holder);
-    held.set(holder, { holder, version, labels });
+  function put(labels: HeldLabels): void {
+    held.delete(labels.holder);
+    held.set(labels.holder, labels);
     if (held.size <= flowLimits.tasks) return;
     for (const oldest of held.keys()) {
       held.delete(oldest);
@@ -74,13 +92,30 @@ export function createLabels({ storage, clock }: { storage: Storage; clock: Cloc
       // Versions first: what is added between the two reads is then found by the dispatch.
       const fences = await storage.db.selectFrom('fences').selectAll().where('key', 'in', keys).execute();
       const rows = await storage.db.selectFrom('flow_labels').selectAll().where('holder', 'in', holders).execute();
+      const tasks = holders.filter(isOfTask).map((holder) => holder.slice(TASK.length));
+      const endorsed =
+        tasks.length === 0
+          ? []
+          : await storage.db
+              .selectFrom('flow_endorsements')
+              .selectAll()
+              .where('task', 'in', tasks)
+              .orderBy('id')
+              .execute();
       const versions = new Map(fences.map(({ key, version }) => [key, version]));
       for (const holder of holders) {
         const own = rows
           .filter((row) => row.holder === holder)
           .map(({ label, tool, action_id, task, at }): LabelSource => ({ label, tool, actionId: action_id, task, at }))
           .filter((label) => isRecent(holder, label, AGENT_MS));
-        put(holder, versions.get(`flow:${holder}`) ?? 0, new Map(own.map((each) => [each.label, each])));
+        put({
+          holder,
+          version: versions.get(`flow:${holder}`) ?? 0,
+          labels: new Map(own.map((each) => [each.label, each])),
+          endorsements: endorsed
+            .filter(({ task }) => holder === holderOfTask(task))
+            .map(({ task: _, role, ...rest }) => ({ ...rest, role: role as ArgumentRole })),
+        });
       }
     },
 

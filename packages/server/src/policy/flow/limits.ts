@@ -18,6 +18,12 @@ export const flowLimits = {
   /** Encoded words of one result that are read as what they stand for, and characters of one. */
   encodedWords: 500,
   encodedChars: 16_384,
+  /** Values that people have endorsed in one task, and calls that one of them covers: then it is asked about again. */
+  endorsementsPerTask: 100,
+  callsPerEndorsement: 100,
+  /** Values of one argument that an approver can choose from, and characters of one. */
+  heldValues: 20,
+  heldChars: 512,
   /** Tasks whose labels are in memory. */
   tasks: 50_000,
   /** Hours for which a task that an agent starts for itself has seen what any task of that agent has seen. */

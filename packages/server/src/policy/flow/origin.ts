@@ -1,4 +1,4 @@
-import type { ArgumentRole } from '@gatehouse/protocol';
+import type { ArgumentRole, EndorsedValue } from '@gatehouse/protocol';
 import type { Json } from '../../platform/index.ts';
 import type { Provenance } from '../situation.ts';
 import { addresses, canonical, canonicalPath, parseUrl } from './canonical.ts';
@@ -12,11 +12,19 @@ export interface Told {
   values: readonly (string | number)[];
 }
 
-/** Where the value of an argument came from, and which value it was that decided. */
-export interface Origin {
+/** Where a value came from. */
+interface ValueOrigin {
   provenance: Provenance;
   value: string;
   source?: Source;
+  /** What the value stands for, where that is not what its argument does: an address in a text. */
+  as?: ArgumentRole;
+}
+
+/** Where the value of an argument came from, and which value it was that decided. */
+export interface Origin extends ValueOrigin {
+  /** All values from untrusted content or from nowhere known, as far as a person can be asked about them. */
+  held: EndorsedValue[];
 }
 
 export interface Known {
@@ -32,14 +40,21 @@ const order: readonly Provenance[] = ['stated', 'endorsed', 'trusted', 'unknown'
 /** Undefined: the argument holds no value (null, an empty text, an empty list, yes or no). */
 export function originOfArgument(name: string, value: Json, role: ArgumentRole, known: Known): Origin | undefined {
   const values: (string | number)[] = [];
-  if (!collect(value, role, values, 0)) return { provenance: 'unknown', value: '(too many values)' };
-  let worst: Origin | undefined;
+  if (!collect(value, role, values, 0)) return { provenance: 'unknown', value: '(too many values)', held: [] };
+  let worst: ValueOrigin | undefined;
+  const held = new Map<string, EndorsedValue>();
   for (const each of values) {
     const origin = originOf(name, each, role, known);
     if (!worst || order.indexOf(origin.provenance) > order.indexOf(worst.provenance)) worst = origin;
-    if (worst.provenance === 'untrusted') break;
+    const canBeHeld = role !== 'content' || origin.as !== undefined;
+    if (
+      order.indexOf(origin.provenance) >= order.indexOf('unknown') &&
+      canBeHeld &&
+      origin.value.length <= flowLimits.heldChars
+    )
+      held.set(origin.value, { role: origin.as ?? role, value: origin.value });
   }
-  return worst;
+  return worst && { ...worst, held: [...held.values()].slice(0, flowLimits.heldValues) };
 }
 
 /** False when there are too many. */
@@ -61,14 +76,14 @@ function recipientsIn(text: string): string[] {
   return found.length === 0 || rest.includes('@') ? [text] : found;
 }
 
-function originOf(name: string, value: string | number, role: ArgumentRole, known: Known): Origin {
+function originOf(name: string, value: string | number, role: ArgumentRole, known: Known): ValueOrigin {
   const shown = String(value);
   if (shown.length > flowLimits.valueChars && role !== 'content') return { provenance: 'unknown', value: shown };
   if (role === 'content') return originOfContent(shown, known);
   if (isTold(name, value, role, known.told)) return { provenance: 'stated', value: shown };
   const writing = canonical(value, role);
   if (writing !== null && known.endorsed(role, writing)) return { provenance: 'endorsed', value: shown };
-  const found = (provenance: Provenance, source: Source): Origin => ({ provenance, value: shown, source });
+  const found = (provenance: Provenance, source: Source): ValueOrigin => ({ provenance, value: shown, source });
   const first = (look: (seen: Seen) => Source | undefined) => {
     for (const seen of known.seen) {
       const source = look(seen);
@@ -106,14 +121,14 @@ function isTold(name: string, value: string | number, role: ArgumentRole, { text
 }
 
 /** A free text has no origin of its own; what counts is whether it carries an address that untrusted content brought. */
-function originOfContent(text: string, known: Known): Origin {
+function originOfContent(text: string, known: Known): ValueOrigin {
   const carried: [string, ArgumentRole][] = [
     ...Array.from(text.matchAll(addresses), ([each]): [string, ArgumentRole] => [each, 'recipient']),
     ...urlsIn(text).map((each): [string, ArgumentRole] => [each, 'url']),
   ];
   for (const [value, role] of new Map(carried)) {
     const origin = originOf('', value, role, known);
-    if (origin.provenance === 'untrusted') return origin;
+    if (origin.provenance === 'untrusted') return { ...origin, as: role };
   }
   const isStated = known.told.texts.some((told) => holdsValue(told, canonical(text, 'content') ?? '\0', 'content'));
   return { provenance: isStated ? 'stated' : 'unknown', value: text.slice(0, 100) };
@@ -123,7 +138,7 @@ function originOfContent(text: string, known: Known): Origin {
  * A URL below one that was stated. Its host is the one that was meant, but what is added may carry data there: each added piece has to be
  * stated as well, or to be a small number.
  */
-function originOfBuilt(text: string, { told, seen }: Known): Origin | undefined {
+function originOfBuilt(text: string, { told, seen }: Known): ValueOrigin | undefined {
   const url = parseUrl(text);
   if (!url) return undefined;
   const base = [...told.texts.flatMap(urlsIn), ...told.values.map(String)]
@@ -168,7 +183,7 @@ function decoded(piece: string): string {
 }
 
 /** A file in a directory that was stated; its name may be the agent's own, and not what untrusted content says. */
-function originWithin(text: string, { told, seen }: Known): Origin | undefined {
+function originWithin(text: string, { told, seen }: Known): ValueOrigin | undefined {
   const path = canonicalPath(text);
   if (path === null) return undefined;
   for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) {

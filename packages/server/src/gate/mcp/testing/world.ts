@@ -335,6 +335,8 @@ export function createTestApprovals(): TestApprovals {
         decidedAt: null,
         decidedBy: null,
         reason: null,
+        origins: [],
+        endorsed: [],
       };
       byId.set(approval.id, approval);
       for (const opener of openers) opener(approval);
