@@ -102,6 +102,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       }
 
       // 7 dispatch
+      await flow.storing(action.caller, { tool: found, actionId, seen });
       let guardFailed: string | undefined;
       const flight = live.begin(action.caller);
       try {
@@ -246,17 +247,24 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     try {
       if (signal.aborted) throw new NotSent(messageOf(signal.reason));
       const clean = <T extends Json>(message: T) => look.message(message, rules);
-      const dispatch = { actionId, tool, approval: approval?.id ?? null, signal, clean };
+      const note = (body: Json) => flow.note(action.caller, { tool, actionId, body });
+      const heard = (message: Json) => {
+        const labels = note(message);
+        return labels instanceof Promise ? labels.then(() => undefined) : undefined;
+      };
+      // What a server asks of the client is what the agent reads; the answer to it is the agent's own.
+      const isAsked = serverAsks.has(action.operation);
+      const asked = isAsked ? await note(action.arguments) : [];
+      const dispatch = { actionId, tool, approval: approval?.id ?? null, signal, clean, heard };
       const answer = await untilAborted(send(dispatch), signal);
       // 8 look: what the task has seen is durable before the agent sees it (law 9)
       const { sent, labels, detail } = look.answer(action.operation, answer, rules);
-      const noted = flow.note(action.caller, { tool, actionId, body: sent.body });
-      await noted.durable;
+      const noted = isAsked ? asked : await note(sent.body);
       // 9 outcome
       const said = [sent.detail, detail].filter((each) => typeof each === 'string');
       outcome(sent.result, {
         result: sent.body,
-        labels: [...noted.labels, ...labels],
+        labels: [...noted, ...labels],
         changes: sent.changes ?? [],
         ...(said.length > 0 && { detail: said.join(' · ') }),
       });
@@ -415,6 +423,13 @@ function delegatedOf({ task, chain }: Caller): Delegated | null {
     ),
   };
 }
+
+/** What a server asks of the agent's client. */
+const serverAsks: ReadonlySet<string> = new Set([
+  'sampling/createMessage',
+  'elicitation/create',
+  'elicitation/create:url',
+]);
 
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 

@@ -40,6 +40,11 @@ export interface Dispatch {
   approval: string | null;
   /** What the server says before its answer (progress, log lines) as the agent may see it. */
   clean<T extends Json>(message: T): T;
+  /**
+   * To be called before the agent hears what the server says ahead of its answer: what that brings is durable when this resolves. Undefined:
+   * it brings nothing new, so that there is nothing to wait for.
+   */
+  heard(message: Json): Promise<void> | undefined;
   /** Aborts on kill, suspension, task end and shutdown. */
   signal: AbortSignal;
 }

@@ -50,6 +50,7 @@ const workspace: ManifestInput[] = [
     name: 'desk',
     environments: ['prod'],
     transport: { type: 'stdio', command: 'node' },
+    clientRequests: { elicitation: true },
     tools: {
       read_mail: { tier: 1, effects: ['read'] },
       plain: { tier: 1, effects: ['read'], returns: { trust: 'trusted' } },

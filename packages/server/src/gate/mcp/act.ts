@@ -17,6 +17,7 @@ import type { Audience, Connections } from './connections.ts';
 import { asObject, grantedCapabilities, tasksExtension } from './grants.ts';
 import { doorLimits } from './limits.ts';
 import type { OwnedTasks } from './owned-tasks.ts';
+import { createPassing } from './passing.ts';
 import { notSentAnswer, refusedAnswer, unknownAnswer } from './replies.ts';
 import { codes, errorAnswer } from './rpc.ts';
 import { toUpstream } from './to-upstream.ts';
@@ -129,10 +130,13 @@ export function createAct(deps: ActDependencies): Act {
   ): Promise<UpstreamAnswer> {
     if (call.perform) return { result: await call.perform(connection) };
     const at = { server: call.server, name: call.name, connection };
+    const passing = createPassing(dispatch, deps.log);
     const hooks = {
       signal,
-      onNotification: ({ method, params }: ServerMessage) =>
-        passOn(connection, agent, call, { method, params: dispatch.clean(params) }),
+      onNotification: ({ method, params }: ServerMessage) => {
+        const message = { method, params: dispatch.clean(params) };
+        passing.pass(message, () => passOn(connection, agent, call, message));
+      },
       onServerRequest: (message: ServerMessage, aborted: AbortSignal) => asks.ask(agent, at, message, aborted),
     };
     const server = deps.registry.snapshot().servers.get(call.server);
@@ -143,6 +147,7 @@ export function createAct(deps: ActDependencies): Act {
     for (let round = call.round ?? 0; ; round++) {
       const request = await toUpstream(connection, agent, { ...call, params }, capabilities, deps.registry);
       const answer = await connection.request({ ...request, txnToken }, hooks);
+      await passing.done();
       const wanted = inputWanted(connection, call, answer);
       if (!wanted || (agent.endRound && !isGrave(server, call))) return answer;
       if (round >= doorLimits.inputRounds) throw tooManyRounds();

@@ -37,14 +37,16 @@ export interface Flow {
   show(reader: Reader): Promise<Omit<TaskFlow, 'held'>>;
   /** A dispatch has found a fence moved. False: it is none of these. */
   moved(fence: string): boolean;
+  /** A call that writes to a store: the store keeps what its writer has seen, before it is written to. */
+  storing(reader: Reader, call: { tool: RegisteredTool; actionId: string; seen: SeenView }): Promise<void> | undefined;
   /**
-   * What a result brings: its labels, durable once the promise resolves (undefined: nothing new, nothing to wait for). Until then the agent
-   * gets nothing of it.
+   * The labels that a result brings, durable once they are there; until then the agent gets nothing of it. Where nothing is new there is
+   * nothing to wait for.
    */
   note(
     reader: Reader,
     result: { tool: RegisteredTool; actionId: string; body: Json },
-  ): { labels: string[]; durable: Promise<void> | undefined };
+  ): readonly string[] | Promise<readonly string[]>;
 }
 
 export interface SeenView extends FlowView {
@@ -100,6 +102,28 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
     if (!known) return { here: true, elsewhere: false };
     const readers = [...known.labels.keys()].filter((label) => label.startsWith(READ_BY));
     return { here: readers.includes(readBy), elsewhere: readers.some((each) => each !== readBy) };
+  }
+
+  function noted(
+    reader: Reader,
+    { tool, actionId, body }: { tool: RegisteredTool; actionId: string; body: Json },
+    stored: readonly string[],
+  ): readonly string[] | Promise<readonly string[]> {
+    const { parts, isWhole } = partsOf(tool.labels.returns, body);
+    const source: Source = { tool: tool.ref, actionId };
+    const found = [...new Set([...labelsOfParts(parts, isWhole), ...(parts.length > 0 ? stored : [])])].sort();
+    const read = stored.includes(UNTRUSTED) ? parts.map((part) => ({ ...part, isTrusted: false })) : parts;
+    for (const { task } of linksOf(reader)) memory.note(task.id, read, source, { ...readStateOf(task), isWhole });
+    if (found.length === 0) return found;
+    const marks = found.includes(UNTRUSTED) ? [...found, readBy] : found;
+    const durable = labels.add(
+      linksOf(reader).flatMap(({ agent, task }) => [
+        { holder: holderOfTask(task.id), labels: marks },
+        { holder: holderOfAgent(agent), labels: found },
+      ]),
+      { ...source, task: reader.task.id },
+    );
+    return durable ? durable.then(() => found) : found;
   }
 
   return {
@@ -202,24 +226,28 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
       return true;
     },
 
-    note(reader, { tool, actionId, body }) {
-      const { parts, isWhole } = partsOf(tool.labels.returns, body);
-      const source: Source = { tool: tool.ref, actionId };
-      const found = labelsOfParts(parts, isWhole);
-      for (const { task } of linksOf(reader)) memory.note(task.id, parts, source, { ...readStateOf(task), isWhole });
-      if (found.length === 0) return { labels: found, durable: undefined };
-      const marks = found.includes(UNTRUSTED) ? [...found, readBy] : found;
-      const durable = labels.add(
-        linksOf(reader).flatMap(({ agent, task }) => [
-          { holder: holderOfTask(task.id), labels: marks },
-          { holder: holderOfAgent(agent), labels: found },
-        ]),
-        { ...source, task: reader.task.id },
-      );
-      return { labels: found, durable };
+    storing(reader, { tool, actionId, seen }) {
+      const store = storeOf(reader, tool);
+      if (store === null || !writes(tool) || seen.labels.length === 0) return undefined;
+      const add = () =>
+        labels.add([{ holder: store, labels: seen.labels }], { tool: tool.ref, actionId, task: reader.task.id });
+      return labels.known(store) ? add() : labels.load([store]).then(add);
+    },
+
+    note(reader, result) {
+      const store = storeOf(reader, result.tool);
+      if (store === null) return noted(reader, result, []);
+      // Asked about now: who wrote to it while it was read has changed what is read.
+      return labels.load([store]).then(() => noted(reader, result, [...(labels.known(store)?.labels.keys() ?? [])]));
     },
   };
 }
+
+/** What tools of one store write and read, in one environment. */
+const storeOf = ({ task }: Reader, { server, labels }: RegisteredTool) =>
+  labels.store === null ? null : `store/${task.environment}/${server}/${labels.store}`;
+
+const writes = ({ effects }: RegisteredTool) => effects.some((effect) => effect !== 'read');
 
 /** Somebody who is not the agent stands behind what the task was told. */
 const isVouched = (task: Task) => task.vouchedBy !== null;

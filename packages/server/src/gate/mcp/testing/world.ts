@@ -245,6 +245,7 @@ export function createTestEnforcement(
         tool: { ref: tool, digest: null },
         approval: null,
         clean: (message) => message,
+        heard: () => undefined,
         signal: controller.signal,
       });
       work.catch(() => undefined);
