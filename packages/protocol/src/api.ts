@@ -22,6 +22,7 @@ import {
 import { type Effect, type Lifecycle, lifecycle, name, type Tier } from './names.ts';
 import type { PeopleApi, SessionSummaryView } from './people.ts';
 import type { ActionSummary, SequencedRecord } from './records.ts';
+import type { ProposedChange, RehearsalApi } from './rehearsal.ts';
 import type { Task } from './tasks.ts';
 import type { TrustDomainApi } from './trust-domain.ts';
 import type { UpstreamAuthorizationApi, UpstreamAuthorizationView } from './upstream-authorization.ts';
@@ -181,7 +182,12 @@ export const bodies = {
   kill: z.strictObject({ reason: z.string().max(500).default('') }),
   setState: z.strictObject({ state: lifecycle, reason: z.string().max(500).default('') }),
   addKey: z.strictObject({ key: publicJwk }),
-  apply: z.strictObject({ manifests: z.array(manifest).max(10_000), prune: z.boolean().default(false) }),
+  apply: z.strictObject({
+    manifests: z.array(manifest).max(10_000),
+    prune: z.boolean().default(false),
+    /** Why, for whoever reads the versions of the policies later. */
+    note: z.string().max(1_000).default(''),
+  }),
   review: z.strictObject({
     server: name,
     kind: z.enum(['tool', 'prompt', 'resource-template', 'resource', 'instructions']),
@@ -212,7 +218,8 @@ export interface Api
     ConsentRoutes,
     KeyApi,
     FederationApi,
-    BackupApi {
+    BackupApi,
+    RehearsalApi {
   'GET /status': StatusView;
   'GET /session': SessionView;
   /** A person with passkeys is led on to them; the link alone opens nothing. */
@@ -245,7 +252,12 @@ export interface Api
   'POST /definitions/review': DefinitionView;
   'GET /templates': { items: TemplateManifest[] };
   'POST /plan': { changes: PlanChange[] };
-  'POST /apply': { changes: PlanChange[]; problems: { server: string; problem: string }[] };
+  'POST /apply': {
+    changes: PlanChange[];
+    problems: { server: string; problem: string }[];
+    /** Nothing was applied yet: the change waits for a second person. */
+    proposed?: ProposedChange;
+  };
   'GET /export': { manifests: unknown[] };
   'GET /budgets': Page<BudgetView>;
   'GET /budgets/:name': BudgetDetail;

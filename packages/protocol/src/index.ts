@@ -17,6 +17,7 @@ export * from './names.ts';
 export * from './people.ts';
 export * from './policies.ts';
 export * from './records.ts';
+export * from './rehearsal.ts';
 export * from './tasks.ts';
 export * from './tool-pattern.ts';
 export * from './trust-domain.ts';

@@ -28,6 +28,11 @@ export const environmentManifest = z.strictObject({
   description,
   /** Production environments refuse what cannot be isolated (law 11). */
   production: z.boolean().default(false),
+  /**
+   * `second-person`: a change that could let through what the policies stop waits until somebody else than its author ships it, with a
+   * passkey. Without it: so in production environments.
+   */
+  policyChanges: z.enum(['direct', 'second-person']).optional(),
 });
 
 export const role = z.enum(['admin', 'security', 'approver', 'auditor', 'developer', 'owner']);
@@ -473,7 +478,13 @@ export const ticketSystemManifest = z.strictObject({
 });
 
 /** Cedar text; in files it stands alone as `NAME.cedar`. */
-export const policyManifest = z.strictObject({ kind: z.literal('Policy'), name, cedar: z.string().max(1_000_000) });
+export const policyManifest = z.strictObject({
+  kind: z.literal('Policy'),
+  name,
+  cedar: z.string().max(1_000_000),
+  /** `observe`: evaluated beside what is enforced, recorded and counted, and never part of a decision. `@mode` of a single policy goes first. */
+  mode: z.enum(['enforce', 'observe']).optional(),
+});
 
 /** A foreign SPIFFE trust domain whose SVIDs can be verified. What they may do is said elsewhere; this alone lets nobody in. */
 export const trustDomainManifest = z.strictObject({

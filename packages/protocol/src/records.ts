@@ -23,6 +23,25 @@ export interface Decision {
   /** Ids of the policies that determined it. */
   policies: string[];
   policyVersion: string;
+  /** What it would have been, had the policies in observe mode been enforced; absent where that is the same. */
+  observed?: { effect: Effective; tier: Tier; code: string; policies: string[] };
+  /** What was known around the call beyond its time; absent where that was nothing. */
+  situation?: RecordedSituation;
+}
+
+/** What policies could see around a call, so that it can be decided again. A member is left out where nothing was known. */
+export interface RecordedSituation {
+  address?: string;
+  ticket?: { id: string; state: string };
+  changeRequest?: { id: string; state: string };
+  /** False: the agent had used the tool before. */
+  firstUse?: false;
+  anomalous?: true;
+  /** What the task had seen. */
+  untrusted?: true;
+  sensitive?: string[];
+  /** Where arguments came from, by name; those that are left out came from nowhere known. */
+  provenance?: Record<string, string>;
 }
 
 export type ResultClass = 'success' | 'failure' | 'anomalous' | 'unknown';

@@ -38,6 +38,9 @@ const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
   scim_members: 'keep',
   scim_agents: 'settle',
   confirmations: 'empty',
+  policy_versions: 'keep',
+  policy_objects: 'keep',
+  policy_proposals: 'settle',
   signin_links: 'empty',
   webauthn_challenges: 'empty',
   signing_keys: 'settle',
@@ -110,6 +113,12 @@ export async function settleRestored(
       .set({ state: 'cancelled', decided_at: now, decided_by: by })
       .where('state', 'in', ['pending', 'approved'])
       .executeTakeFirst();
+    // What they would change is not what is there now.
+    await transaction
+      .updateTable('policy_proposals')
+      .set({ state: 'stale', decided_at: now, decided_by: by })
+      .where('state', '=', 'open')
+      .execute();
     await transaction
       .updateTable('fences')
       .set(({ eb }) => ({ version: eb('version', '+', RESTORE_LEAP) }))

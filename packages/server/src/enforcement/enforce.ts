@@ -13,7 +13,7 @@ import { gatewayIsRefused, operationOf, whatCannotBeKept } from './gateway.ts';
 import { createLive } from './live.ts';
 import { recordOf } from './record.ts';
 import { type CleanRules, createLook } from './results/index.ts';
-import { situationOf } from './situation.ts';
+import { situationOf, withSituation } from './situation.ts';
 import { findSubject, isRefusal } from './subject.ts';
 import type { Tickets } from './tickets.ts';
 import {
@@ -153,7 +153,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     }
     const decision = set.decide({ ...authority, tool, arguments: action.arguments, situation });
     const unkept = whatCannotBeKept(action, tool, decision);
-    return unkept ? deny(unkept, set.version, tool) : decision;
+    return unkept ? deny(unkept, set.version, tool) : withSituation(decision, situation);
   }
 
   async function ask(

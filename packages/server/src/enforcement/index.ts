@@ -2,6 +2,6 @@ export { checkArguments } from './arguments.ts';
 export { type Budgets, checkBudgets, createBudgets } from './budgets/index.ts';
 export { createEnforcement, type EnforcementDependencies } from './enforce.ts';
 export { operationOf } from './gateway.ts';
-export { findRegistered, isRefusal, type Refusal } from './subject.ts';
+export { findRegistered, findSubject, isRefusal, type Refusal } from './subject.ts';
 export { createTickets, type Tickets } from './tickets.ts';
 export * from './types.ts';

@@ -28,6 +28,7 @@ export function recordOf(
 ): LedgerEntry {
   const { caller } = action;
   const { task } = caller;
+  const { situation, ...decision } = more.decision;
   return {
     record: {
       kind,
@@ -47,7 +48,11 @@ export function recordOf(
       tool: tool?.ref ?? `${action.server}/${action.name}`.slice(0, 300).toWellFormed(),
       tool_definition: tool?.digest ?? null,
       resource: tool ? resourceOf(tool, action) : null,
-      decision: { ...more.decision, reason: more.decision.reason.slice(0, MAX_REASON).toWellFormed() },
+      decision: {
+        ...decision,
+        reason: decision.reason.slice(0, MAX_REASON).toWellFormed(),
+        ...(situation && kind !== 'outcome' && { situation }),
+      },
       labels: more.labels ?? [],
       approval: more.approval ?? null,
       credentials: [],

@@ -1,4 +1,5 @@
-import { type FlowView, openCalendars, type Situation, unknownSituation } from '../policy/index.ts';
+import type { Decision } from '@gatehouse/protocol';
+import { type FlowView, openCalendars, type Situation, toRecordedSituation, unknownSituation } from '../policy/index.ts';
 import type { Snapshot } from '../registry/index.ts';
 import type { Tickets } from './tickets.ts';
 import type { Action } from './types.ts';
@@ -21,4 +22,10 @@ export async function situationOf(
     ticket: await followed(ticket),
     changeRequest: await followed(changeRequest),
   };
+}
+
+/** A decision goes on record with what it was made on, so that it can be made again. */
+export function withSituation(decision: Decision, situation: Situation): Decision {
+  const recorded = toRecordedSituation(situation);
+  return recorded ? { ...decision, situation: recorded } : decision;
 }

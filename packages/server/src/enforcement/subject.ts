@@ -3,6 +3,11 @@ import { type Feature, featureSubject, features } from '../policy/index.ts';
 import { type RegisteredServer, type RegisteredTool, type Snapshot, unlabelled } from '../registry/index.ts';
 import type { Action } from './types.ts';
 
+/** What finding a subject needs to know of an action. */
+type Asked = Pick<Action, 'operation' | 'server' | 'name' | 'arguments'> & {
+  caller: { task: { environment: string } };
+};
+
 /** A refusal found before policy is asked: its code and what to do next. */
 export interface Refusal {
   code: string;
@@ -30,7 +35,7 @@ const featureOf = new Map<string, Feature>([
  * Finds the registered thing that an action is about. What no operator registered does not exist; what waits for review can't be
  * used; what belongs to another environment is not there (law 8; environments never cross).
  */
-export function findSubject(snapshot: Snapshot, action: Action): RegisteredTool | Refusal {
+export function findSubject(snapshot: Pick<Snapshot, 'servers'>, action: Asked): RegisteredTool | Refusal {
   const server = snapshot.servers.get(action.server);
   const { environment } = action.caller.task;
   if (!server?.manifest.environments.includes(environment)) return serverUnknown(action.server, environment);
@@ -113,7 +118,7 @@ function featureTool(server: RegisteredServer, feature: Feature): RegisteredTool
   };
 }
 
-function completionFeature(action: Action): Feature {
+function completionFeature(action: Asked): Feature {
   const reference = isJsonObject(action.arguments) && isJsonObject(action.arguments.ref) ? action.arguments.ref : {};
   return reference.type === 'ref/prompt' ? 'prompts' : 'resources';
 }

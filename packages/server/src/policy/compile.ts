@@ -15,6 +15,7 @@ import {
   unmetOf,
 } from './explain.ts';
 import { type LoadedPolicies, type LoadedPolicy, loadPolicies } from './load.ts';
+import { observing } from './observe-only.ts';
 import { isSameAnswer, type Official, type OfficialEngine, officialEngine } from './official.ts';
 import { unseenArgument } from './reads.ts';
 import { type Case, createRules } from './rules.ts';
@@ -30,13 +31,19 @@ export const compilePolicies: CompilePolicies = (snapshot, options) => {
   const subjects = new Map<string, Subject>();
   for (const server of snapshot.servers.values())
     for (const subject of subjectsOf(server)) subjects.set(subject.ref, subject);
-  return policySet(
-    loadPolicies(snapshot, subjects, { validated: options?.validated ?? false }),
-    subjects,
-    snapshot.calendars,
-    options?.enginesDiffer ?? (() => undefined),
-    options?.officialEngine ?? officialEngine,
-  );
+  const loaded = loadPolicies(snapshot, subjects, { validated: options?.validated ?? false });
+  const setOf = (policies: LoadedPolicies['policies']) =>
+    policySet(
+      { ...loaded, policies },
+      subjects,
+      snapshot.calendars,
+      options?.enginesDiffer ?? (() => undefined),
+      options?.officialEngine ?? officialEngine,
+    );
+  const observed = [...loaded.policies.values()].filter(({ observeOnly }) => observeOnly);
+  if (observed.length === 0) return setOf(loaded.policies);
+  const enforced = new Map([...loaded.policies].filter(([, { observeOnly }]) => !observeOnly));
+  return observing(setOf(enforced), setOf(loaded.policies), observed, subjects.values());
 };
 
 function policySet(

@@ -15,6 +15,8 @@ export {
   subjectsOf,
 } from './schema.ts';
 export { concerns } from './scope.ts';
+export { fromRecordedSituation, toRecordedSituation } from './recorded-situation.ts';
+export { relaxedPolicies } from './relaxing.ts';
 export {
   type FlowView,
   type Followed,

@@ -6,13 +6,14 @@ import {
   type ValidationError,
   validate,
 } from '@cedar-policy/cedar-wasm/nodejs';
-import { effect, type Place, type PolicyProblem, type TemplateManifest } from '@gatehouse/protocol';
+import { effect, type Place, type PolicyManifest, type PolicyProblem, type TemplateManifest } from '@gatehouse/protocol';
 import { GatehouseError } from '../platform/index.ts';
 import type { Snapshot } from '../registry/index.ts';
 import { nestingProblem, parsePolicy } from './cedar/index.ts';
 import { FLOW_RULES, flowGroups, flowRules } from './flow/index.ts';
 import { nearest } from './nearest.ts';
 import { invalidPolicies, problemIn, problemsFrom, withoutId } from './problems.ts';
+import { isObserveOnly } from './observe-only.ts';
 import { argumentReads, calendarsNamed, isTyped, type Read, situationReads } from './reads.ts';
 import { buildSchema, type Subject } from './schema.ts';
 import { concerns, isAboutUsers } from './scope.ts';
@@ -34,6 +35,8 @@ export interface LoadedPolicy {
   reads: Read[];
   /** Members of the situation that it looks at. */
   situation: readonly string[];
+  /** Evaluated, and never part of a decision. */
+  observeOnly: boolean;
   /** A forbid with a tier of 2 or 3: while it holds, what is permitted has at least that tier. It refuses nothing. */
   raises: boolean;
 }
@@ -71,15 +74,15 @@ export function readPolicies(
   const policies = new Map<string, LoadedPolicy>();
   for (const { id, policy, ...permit } of permitsOf(snapshot, subjects, problems)) {
     const isAboutUsers = permit.holder.kind === 'Group';
-    const nothing = { reads: [], situation: [], raises: false, offset: 0 };
+    const nothing = { reads: [], situation: [], raises: false, observeOnly: false, offset: 0 };
     const rest = { permit: { id, policy, ...permit }, isAboutUsers, ...nothing };
     policies.set(id, { id, json: policy, source: policy, ...rest });
   }
-  const files = new Map<string, { name: string; cedar: string }>([
+  const files = new Map<string, Pick<PolicyManifest, 'name' | 'cedar' | 'mode'>>([
     [FLOW_RULES, { name: FLOW_RULES, cedar: flowRules() }],
     ...snapshot.policies,
   ]);
-  for (const { name, cedar } of files.values()) {
+  for (const { name, cedar, mode } of files.values()) {
     for (const policy of parse(name, cedar, problems)) {
       const place = placeOf(cedar, policy.offset, policy.offset + policy.source.length);
       const of = { name, policy: policy.id };
@@ -93,6 +96,7 @@ export function readPolicies(
         reads: argumentReads(policy.json),
         situation: situationReads(policy.json),
         raises: raises(policy.json),
+        observeOnly: isObserveOnly(policy.json.annotations, mode),
         isAboutUsers: isAboutUsers(policy.json),
       };
       const blind = blindSpot(loaded, all) ?? strangeCalendar(loaded, snapshot.calendars);
@@ -256,9 +260,13 @@ function parse(
       problems.push(problemIn({ name }, place, parsed.problem));
       return [];
     }
-    const { tier, id } = parsed.json.annotations ?? {};
+    const { tier, id, mode } = parsed.json.annotations ?? {};
     if (tier !== undefined && !['1', '2', '3', '4'].includes(tier))
       problems.push(problemIn({ name }, wordIn(text, each, tier) ?? place, `@tier must be "1" to "4", not "${tier}"`));
+    if (mode !== undefined && mode !== 'enforce' && mode !== 'observe')
+      problems.push(
+        problemIn({ name }, wordIn(text, each, mode) ?? place, `@mode must be "enforce" or "observe", not "${mode}"`),
+      );
     return [{ id: `${name}#${id ?? index}`, json: parsed.json, ...each }];
   });
 }

@@ -34,6 +34,8 @@ export interface PolicySet {
   /** Digest of schema, templates, groups' permits and policies: part of what an approval binds. */
   version: string;
   decide(request: PolicyRequest): Decision;
+  /** Ids of the policies in observe mode. */
+  observed?: readonly string[];
   /** False when no permit could ever apply: such a tool is not listed to this task. */
   mayEverUse(authority: Authority, tool: RegisteredTool): boolean;
 }

@@ -12,39 +12,37 @@ import { observeWithin, rejudgeServer } from './observe.ts';
 import { parseManifests } from './parse-manifests.ts';
 import { checkSteps, objectsAfter, planSteps, readStored, type Step, type Stored } from './plan.ts';
 import { endTasksOf } from './task-rows.ts';
-import type { ApplyOptions } from './types.ts';
+import type { ApplyOptions, Rehearsal, Snapshot } from './types.ts';
 import { validateWithin } from './validate.ts';
 import { followWorkload } from './workloads.ts';
 
 /** Rolls a transaction back that was only made to see what it would do. */
 class Rehearsed extends Error {
-  readonly steps: Step[];
+  readonly rehearsal: Rehearsal;
 
-  constructor(steps: Step[]) {
+  constructor(rehearsal: Rehearsal) {
     super('rehearsed');
-    this.steps = steps;
+    this.rehearsal = rehearsal;
   }
 }
 
-/** A plan is an apply that is taken back: what it shows, an apply does, and what it refuses, an apply refuses. */
-export async function plan(
+/** What an apply would do, found by doing it and taking it back: what it shows, an apply does, and what it refuses, an apply refuses. */
+export async function rehearse(
   context: Context,
   given: readonly Manifest[],
   options: Omit<ApplyOptions, 'by'>,
-): Promise<PlanChange[]> {
+): Promise<Rehearsal> {
   const manifests = parseManifests(given);
   const unrecorded: Context = { ...context, recordChange: async () => undefined };
   try {
     await context.storage.transaction(async (transaction) => {
-      throw new Rehearsed(
-        (await applyWithin(unrecorded, transaction, manifests, { ...options, by: 'gatehouse' })).steps,
-      );
+      throw new Rehearsed(await applyWithin(unrecorded, transaction, manifests, { ...options, by: 'gatehouse' }));
     });
   } catch (error) {
-    if (error instanceof Rehearsed) return error.steps.map(({ change }) => change);
+    if (error instanceof Rehearsed) return error.rehearsal;
     throw error;
   }
-  return [];
+  throw new Error('a rehearsal is always taken back');
 }
 
 export async function apply(
@@ -65,11 +63,12 @@ async function applyWithin(
   transaction: DatabaseTransaction,
   manifests: Manifest[],
   options: ApplyOptions,
-): Promise<{ steps: Step[]; changes: ChangeSet }> {
+): Promise<{ steps: Step[]; changes: ChangeSet; snapshot: Snapshot }> {
   await options.first?.(transaction);
   const stored = await readStored(transaction, manifests, options.prune);
-  const steps = planSteps(manifests, stored, options.prune);
+  const steps = planSteps(manifests, stored, options.prune, options.remove);
   const changed = steps.filter(({ change }) => change.operation !== 'unchanged');
+  await options.consider?.(changed, transaction);
   for (const step of changed) options.mayChange?.(step);
   const objects = objectsAfter(steps, stored);
   const problems = checkWorkspace({
@@ -86,6 +85,7 @@ async function applyWithin(
   checkSteps(steps, stored);
 
   const changes = emptyChangeSet();
+  changes.version = options.version;
   const now = context.clock.now();
   for (const step of changed) {
     changes.records.push(recordOf(step, options.by));
@@ -106,8 +106,8 @@ async function applyWithin(
       by: options.by,
       stands: false,
     });
-  await validateWithin(context, transaction, changes);
-  return { steps, changes };
+  const snapshot = (await validateWithin(context, transaction, changes)) ?? context.keeper.snapshot();
+  return { steps, changes, snapshot };
 }
 
 function recordOf({ change, before, after }: Step, by: string): ChangeSet['records'][number] {

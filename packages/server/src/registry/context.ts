@@ -7,6 +7,7 @@ import type {
   Storage,
 } from '../storage/index.ts';
 import type { Keeper } from './keeper.ts';
+import type { VersionNote } from './policy-versions.ts';
 import type { TaskCache } from './task-cache.ts';
 import type { Snapshot } from './types.ts';
 
@@ -17,8 +18,11 @@ export interface RegistryDependencies {
   trustDomain: string;
   recordChange: RecordChange;
   log: Log;
-  /** Called with the snapshot as it would be, before anything that policies are made from is committed; if it throws, nothing is changed. */
-  validate?: (snapshot: Snapshot) => unknown;
+  /**
+   * Called with the snapshot as it would be, before anything that policies are made from is committed; if it throws, nothing is changed.
+   * Gives the digest of the policies: where it differs from the one before, a version is kept.
+   */
+  validate?: (snapshot: Snapshot) => { version: string } | undefined;
 }
 
 /** What every part of this room works with. */
@@ -33,6 +37,8 @@ export interface ChangeSet {
   fences: Set<string>;
   /** By topic and key, so that each is announced once. */
   announcements: Map<string, { topic: ChangeTopic; key: string }>;
+  /** What is kept with the version of the policies that this makes. */
+  version?: VersionNote | undefined;
 }
 
 export function emptyChangeSet(): ChangeSet {

@@ -35,7 +35,7 @@ export interface Step {
 
 export async function readStored(db: Database, manifests: readonly Manifest[], prune: boolean): Promise<Stored> {
   const agentNames = manifests.filter(({ kind }) => kind === 'Agent').map(nameOf);
-  const onlyAgents = !prune && agentNames.length === manifests.length;
+  const onlyAgents = !prune && manifests.length > 0 && agentNames.length === manifests.length;
   const agents = prune
     ? await db.selectFrom('agents').selectAll().execute()
     : await inChunks(agentNames, (names) => db.selectFrom('agents').selectAll().where('name', 'in', names).execute());
@@ -96,8 +96,17 @@ export function agentManifestOf(row: Tables['agents']): AgentManifest {
 }
 
 /** In the order in which the manifests were given; what is pruned comes last. */
-export function planSteps(manifests: readonly Manifest[], stored: Stored, prune: boolean): Step[] {
+export function planSteps(
+  manifests: readonly Manifest[],
+  stored: Stored,
+  prune: boolean,
+  remove: readonly string[] = [],
+): Step[] {
   const steps = manifests.map((manifest) => stepFor(manifest, stored));
+  for (const key of remove) {
+    const object = stored.objects.get(key);
+    if (object) steps.push(deleteStep(object.manifest));
+  }
   if (!prune) return steps;
   const named = new Set(manifests.map(keyOf));
   const leftOver: Manifest[] = [

@@ -1,7 +1,7 @@
 import type { Lifecycle, Manifest } from '@gatehouse/protocol';
 import type { DatabaseTransaction } from '../storage/index.ts';
 import { addAgentKey, enrolAgentKey, removeAgentKey, setAgentState, setAgentStateWithin } from './agents.ts';
-import { apply, plan } from './apply.ts';
+import { apply, rehearse } from './apply.ts';
 import { endTasks as endTasksById, setAgentStates, startTasks } from './bulk.ts';
 import type { Context, RegistryDependencies } from './context.ts';
 import { createKeeper } from './keeper.ts';
@@ -9,6 +9,7 @@ import { fromObjectRow } from './objects.ts';
 import { observe } from './observe.ts';
 import { createPersonChanges } from './persons.ts';
 import { agentManifestOf, byKindAndName } from './plan.ts';
+import { keepVersion } from './policy-versions.ts';
 import { listDefinitions, review } from './review.ts';
 import { revokeToken } from './revoked-tokens.ts';
 import { createTaskCache } from './task-cache.ts';
@@ -51,7 +52,20 @@ export async function createRegistry(deps: RegistryDependencies): Promise<Regist
     snapshot: keeper.snapshot,
     agentNames: keeper.agentNames,
     refresh: keeper.follow,
-    plan: (manifests, options) => plan(context, manifests, options),
+    async plan(manifests, options) {
+      return (await rehearse(context, manifests, options)).steps.map(({ change }) => change);
+    },
+    rehearse: (manifests, options) => rehearse(context, manifests, options),
+    keepVersion: (policyVersion) =>
+      storage.transaction(async (transaction) => {
+        if (!(await transaction.selectFrom('objects').select('name').limit(1).executeTakeFirst())) return;
+        const changes = ['what decides as this server found it'];
+        const kept = { policyVersion, keys: [], by: 'gatehouse', at: clock.now(), changes };
+        const number = await keepVersion(transaction, kept);
+        if (number === null) return;
+        const words = [`version ${number} of the policies, ${policyVersion}`, ...changes];
+        await deps.recordChange(transaction, { operation: 'policy.version', by: 'gatehouse', changes: words });
+      }),
     apply: (manifests, options) => apply(context, manifests, options),
     async exportManifests() {
       const objects = (await storage.db.selectFrom('objects').select('body').execute())

@@ -35,6 +35,8 @@ import type { Change, DatabaseTransaction } from '../storage/index.ts';
 
 import type { StartRequest } from './bulk.ts';
 import type { PersonChanges } from './persons.ts';
+import type { Step } from './plan.ts';
+import type { VersionNote } from './policy-versions.ts';
 import type { TaskGrounds } from './tasks.ts';
 import type { Workload } from './workloads.ts';
 
@@ -181,8 +183,21 @@ export interface ApplyOptions {
   served?: ReadonlyMap<string, ServedDefinition[]>;
   /** Looks at each change, in the transaction, before any is made; what it throws refuses the apply. */
   mayChange?(step: { change: PlanChange; before: Manifest | null; after: Manifest | null }): void;
+  /** Looks at all changes at once, likewise. */
+  consider?(changed: readonly Step[], transaction: DatabaseTransaction): Promise<void>;
+  /** Objects (`Kind/name`, no agents) to delete, beside what `prune` does. */
+  remove?: readonly string[];
+  /** Kept with the version of the policies that this makes. */
+  version?: VersionNote;
   /** Done first in the same transaction; what it throws refuses the apply. */
   first?(transaction: DatabaseTransaction): Promise<void>;
+}
+
+/** An apply that was taken back. */
+export interface Rehearsal {
+  steps: readonly Step[];
+  /** The workspace as it would be. */
+  snapshot: Snapshot;
 }
 
 export interface Registry extends PersonChanges {
@@ -197,6 +212,10 @@ export interface Registry extends PersonChanges {
 
   /** What `apply` would do and refuse, found by doing it and taking it back. */
   plan(manifests: Manifest[], options: Omit<ApplyOptions, 'by'>): Promise<PlanChange[]>;
+  /** The same, with the workspace as it would be. */
+  rehearse(manifests: Manifest[], options: Omit<ApplyOptions, 'by'>): Promise<Rehearsal>;
+  /** Keeps the policies of now as a version, unless they are the newest: with what the database holds, or with this release. */
+  keepVersion(policyVersion: string): Promise<void>;
   /**
    * All or nothing, recorded, idempotent. A manifest that refers to what does not exist is refused with its kind, name and path. A
    * manifest's keys are a minimum: keys enrolled otherwise stay. An apply moves agents forward in their life only: it never

@@ -13,6 +13,14 @@ export {
   wouldBeOver,
 } from './counters.ts';
 export {
+  type History,
+  type HistoryAfter,
+  type HistoryPlace,
+  historyPlace,
+  openHistory,
+  type RecordedDecision,
+} from './history.ts';
+export {
   createRewrapper,
   defaultKeyFile,
   type HeldKey,

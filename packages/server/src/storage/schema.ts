@@ -298,6 +298,41 @@ export interface Tables {
     created_at: number;
     expires_at: number;
   };
+  /** Every state of what decides; `policy_objects` has what it was made of. `changes`: lines, as JSON. */
+  policy_versions: {
+    number: number;
+    policy_version: string;
+    at: number;
+    by: string;
+    approved_by: string | null;
+    proposal: number | null;
+    rollback_to: number | null;
+    note: string;
+    changes: string;
+  };
+  /** The part of a manifest that decides, from one version until before another; null: until now. */
+  policy_objects: { kind: string; name: string; from_version: number; to_version: number | null; body: string };
+  /** Changes that wait for a second person, and those that did. `change`: manifests to apply; `shown`: what they do, both as JSON. */
+  policy_proposals: {
+    number: number;
+    state: string;
+    author: string;
+    note: string;
+    /** Version that it was made against. */
+    base: number;
+    change: string;
+    shown: string;
+    digest: string;
+    created_at: number;
+    expires_at: number;
+    decided_at: number | null;
+    decided_by: string | null;
+    reason: string | null;
+    /** The WebAuthn assertion that shipped it, as JSON. */
+    assertion: string | null;
+    /** ReplayResult, once there is one. */
+    replay: string | null;
+  };
   webauthn_challenges: {
     id: string;
     person: string;

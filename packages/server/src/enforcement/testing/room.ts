@@ -47,7 +47,12 @@ const workspace: ManifestInput[] = [
  * `sends`, and what the record held at that moment in `seen`. Without `follow` it hears of no change that another replica makes.
  */
 export async function openRoom({ follow = true, afterAppend = () => {} } = {}) {
-  const house: House = await openHouse({ validate: checkBudgets });
+  const house: House = await openHouse({
+    validate(snapshot) {
+      checkBudgets(snapshot);
+      return undefined;
+    },
+  });
   const { registry, storage, ledger, clock, log } = house;
   const approvals = await createApprovals(house);
   let fresh = true;

@@ -12,7 +12,7 @@ import {
 } from '../../../../../sdk/src/software-passkey.ts';
 import { openLedger } from '../../../ledger/index.ts';
 import { createLog } from '../../../platform/index.ts';
-import { createRegistry, type Snapshot } from '../../../registry/index.ts';
+import { createRegistry, type RegistryDependencies } from '../../../registry/index.ts';
 import { createSealer, openStorage } from '../../../storage/index.ts';
 import { createPeople } from '../people.ts';
 import type { NewSession, SignedInPerson } from '../types.ts';
@@ -25,7 +25,7 @@ export interface HouseOptions {
   dataDir?: string;
   replica?: string;
   publicUrl?: string;
-  validate?: (snapshot: Snapshot) => void;
+  validate?: RegistryDependencies['validate'];
 }
 
 /** A small house for tests: real storage, ledger and people; the clock moves only when it is told to. */

@@ -1,0 +1,48 @@
+import type { RecordedSituation } from '@gatehouse/protocol';
+import { type Provenance, type Situation, unknownSituation } from './situation.ts';
+
+/**
+ * The situation as a record has it: only what differs from knowing nothing, so that most records have none at all. Which calendars were
+ * open follows from its time.
+ */
+export function toRecordedSituation(situation: Situation): RecordedSituation | undefined {
+  const { address, ticket, changeRequest, firstUse, anomalous, flow } = situation;
+  const known = Object.entries(flow.provenance).filter(([, from]) => from !== 'unknown');
+  const recorded: RecordedSituation = {
+    ...(address !== null && { address }),
+    ...(ticket && { ticket: { id: ticket.id, state: ticket.state } }),
+    ...(changeRequest && { changeRequest: { id: changeRequest.id, state: changeRequest.state } }),
+    ...(!firstUse && { firstUse: false }),
+    ...(anomalous && { anomalous: true }),
+    ...(flow.untrusted && { untrusted: true }),
+    ...(flow.sensitive.length > 0 && { sensitive: [...flow.sensitive] }),
+    ...(known.length > 0 && { provenance: Object.fromEntries(known) }),
+  };
+  return Object.keys(recorded).length > 0 ? recorded : undefined;
+}
+
+/** `roles`: of the tool as it is now; an argument of which the record says nothing came from nowhere known. */
+export function fromRecordedSituation(
+  recorded: RecordedSituation | undefined,
+  now: number,
+  calendars: readonly string[],
+  roles: Readonly<Record<string, unknown>>,
+): Situation {
+  const unknown = unknownSituation(now, roles);
+  if (!recorded) return { ...unknown, calendars };
+  const provenance: Record<string, Provenance> = { ...unknown.flow.provenance };
+  for (const argument of Object.keys(provenance)) {
+    const from = recorded.provenance?.[argument];
+    if (from !== undefined) provenance[argument] = from as Provenance;
+  }
+  return {
+    now,
+    calendars,
+    address: recorded.address ?? null,
+    ticket: recorded.ticket ?? null,
+    changeRequest: recorded.changeRequest ?? null,
+    firstUse: recorded.firstUse ?? true,
+    anomalous: recorded.anomalous ?? false,
+    flow: { untrusted: recorded.untrusted ?? false, sensitive: recorded.sensitive ?? [], provenance },
+  };
+}

@@ -1,0 +1,84 @@
+import { type PolicyJson, policySetTextToParts } from '@cedar-policy/cedar-wasm/nodejs';
+import type { PolicyManifest } from '@gatehouse/protocol';
+import { parsePolicy } from './cedar/index.ts';
+import { isObserveOnly } from './observe-only.ts';
+
+interface Read {
+  file: string;
+  /** What it is called in decisions. */
+  id: string;
+  effect: PolicyJson['effect'];
+  /** Scope and conditions, whatever they are called. */
+  body: string;
+  /** Of a forbid: what it raises to; 4 refuses. Of a permit: the least tier of what it allows. */
+  tier: number;
+  observed: boolean;
+  /** Annotations with an effect beside `tier` and `mode`; what Gatehouse does not know is taken to have one. */
+  obligations: string;
+}
+
+const withoutEffect = new Set(['id', 'reason', 'description', 'tier', 'mode', 'advice']);
+
+/**
+ * Where one set of written policies could let through what another stops, found from their texts alone. Conservative: two policies that
+ * are not written alike are two policies, whatever they mean.
+ */
+export function relaxedPolicies(
+  before: readonly PolicyManifest[],
+  after: readonly PolicyManifest[],
+): { name: string; why: string }[] {
+  const [was, is] = [before.flatMap(readAll), after.flatMap(readAll)];
+  const found: { name: string; why: string }[] = [];
+  const enforced = (all: Read[], effect: Read['effect'], body: string) =>
+    all.filter((each) => !each.observed && each.effect === effect && each.body === body);
+  for (const old of was) {
+    if (old.observed) continue;
+    const kept = enforced(is, old.effect, old.body);
+    if (old.effect === 'forbid') {
+      if (kept.length === 0) found.push({ name: old.file, why: `forbid ${old.id} is ${gone(old, is)}` });
+      else if (kept.every(({ tier }) => tier < old.tier))
+        found.push({
+          name: old.file,
+          why: `forbid ${old.id} ${old.tier === 4 ? 'refused' : `raised to tier ${old.tier}`}, and now raises to tier ${kept[0]?.tier}`,
+        });
+    } else if ((old.tier > 0 || old.obligations !== '') && !kept.some((each) => isAsStrict(each, old)))
+      found.push({ name: old.file, why: `permit ${old.id} set a tier or an obligation that is gone or less` });
+  }
+  for (const fresh of is) {
+    if (fresh.observed || fresh.effect === 'forbid') continue;
+    if (!enforced(was, 'permit', fresh.body).some((old) => isAsStrict(fresh, old)))
+      found.push({ name: fresh.file, why: `permit ${fresh.id} is new or changed` });
+  }
+  return found;
+}
+
+const isAsStrict = (fresh: Read, old: Read) => fresh.tier >= old.tier && fresh.obligations === old.obligations;
+
+function gone(old: Read, is: readonly Read[]): string {
+  return is.some((each) => each.observed && each.effect === old.effect && each.body === old.body)
+    ? 'only observed now'
+    : 'gone or changed';
+}
+
+function readAll({ name, cedar, mode }: PolicyManifest): Read[] {
+  const parts = policySetTextToParts(cedar);
+  if (parts.type === 'failure') return [];
+  return parts.policies.flatMap((source, at) => {
+    const parsed = parsePolicy(source);
+    if ('problem' in parsed) return [];
+    const { annotations = {}, effect, ...body } = parsed.json;
+    const obliging = Object.entries(annotations).filter(([key]) => !withoutEffect.has(key));
+    return {
+      file: name,
+      id: `${name}#${annotations.id ?? at}`,
+      effect,
+      body: JSON.stringify(body, (_, value) => (typeof value === 'bigint' ? `${value}n` : value)),
+      tier: Number(annotations.tier ?? (effect === 'forbid' ? 4 : 0)),
+      observed: isObserveOnly(annotations, mode),
+      obligations: obliging
+        .map(([key, value]) => JSON.stringify([key, value]))
+        .sort()
+        .join(),
+    };
+  });
+}
