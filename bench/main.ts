@@ -14,6 +14,7 @@ const measures: Record<string, () => Promise<{ measure: Measure }>> = {
   verify: () => import('./verify.ts'),
   churn: () => import('./churn.ts'),
   decide: () => import('./decide.ts'),
+  replay: () => import('./replay.ts'),
 };
 
 const verbs = process.argv

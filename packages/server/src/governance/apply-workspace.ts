@@ -1,6 +1,6 @@
 import type { Api, Manifest, ToolServerManifest } from '@gatehouse/protocol';
 import { canonicalJson } from '../platform/index.ts';
-import type { ApplyOptions, Registry, ServedDefinition } from '../registry/index.ts';
+import type { ApplyOptions, Registry, Rehearsal, ServedDefinition } from '../registry/index.ts';
 
 export interface ApplyDependencies {
   registry: Registry;
@@ -13,10 +13,28 @@ export interface ApplyDependencies {
  * the apply is then refused only if something depends on its tools.
  */
 export async function applyWorkspace(
-  { registry, describe }: ApplyDependencies,
+  deps: ApplyDependencies,
   manifests: Manifest[],
-  options: { prune: boolean; by: string; dryRun?: boolean } & Pick<ApplyOptions, 'mayChange' | 'first'>,
+  { dryRun, ...how }: Omit<ApplyOptions, 'served'> & { dryRun?: boolean },
 ): Promise<Api['POST /apply']> {
+  const { served, problems } = await askServers(deps, manifests);
+  const changes = dryRun
+    ? await deps.registry.plan(manifests, { ...how, served })
+    : await deps.registry.apply(manifests, { ...how, served });
+  return { changes, problems };
+}
+
+/** The same, taken back: what it would change, and the workspace as it would be. */
+export async function rehearseWorkspace(
+  deps: ApplyDependencies,
+  manifests: Manifest[],
+  how: Omit<ApplyOptions, 'served' | 'by'>,
+): Promise<Rehearsal> {
+  const { served } = await askServers(deps, manifests);
+  return deps.registry.rehearse(manifests, { ...how, served });
+}
+
+async function askServers({ registry, describe }: ApplyDependencies, manifests: Manifest[]) {
   const { servers } = registry.snapshot();
   const changed = manifests.filter(
     (manifest): manifest is ToolServerManifest =>
@@ -34,9 +52,5 @@ export async function applyWorkspace(
       }
     }),
   );
-  const { dryRun, ...how } = options;
-  const changes = dryRun
-    ? await registry.plan(manifests, { prune: how.prune, served, ...(how.mayChange && { mayChange: how.mayChange }) })
-    : await registry.apply(manifests, { ...how, served });
-  return { changes, problems };
+  return { served, problems };
 }

@@ -1,0 +1,2 @@
+export { createRehearsals, type Rehearsals } from './rehearsals.ts';
+export { createReplayThreads } from './thread.ts';
