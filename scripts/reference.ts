@@ -113,6 +113,8 @@ const limitSources = [
   ['Information flow', 'packages/server/src/policy/flow/limits.ts', 'flowLimits'],
   ['The AuthZEN door', 'packages/server/src/gate/authzen/limits.ts', 'authzenLimits'],
   ['What comes back from tools', 'packages/server/src/enforcement/results/limits.ts', 'resultLimits'],
+  ['Replays of the record', 'packages/server/src/governance/rehearsal/limits.ts', 'rehearsalLimits'],
+  ['Proposed changes', 'packages/server/src/governance/second-person/limits.ts', 'secondPersonLimits'],
   ['The MCP door', 'packages/server/src/gate/mcp/limits.ts', 'doorLimits'],
   ['The authorization server', 'packages/server/src/identity/authorization-server/limits.ts', 'authorizationLimits'],
   ['The trust domain', 'packages/server/src/identity/trust-domain/limits.ts', 'trustDomainLimits'],

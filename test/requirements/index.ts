@@ -9,6 +9,7 @@ import { keys } from './keys.ts';
 import { laws } from './laws.ts';
 import { oauth } from './oauth.ts';
 import { people } from './people.ts';
+import { rehearsal } from './rehearsal.ts';
 import type { Requirement } from './requirement.ts';
 import { results } from './results.ts';
 import { trustDomain } from './trust-domain.ts';
@@ -26,5 +27,6 @@ export const requirements: Requirement[] = [
   ...oauth,
   ...people,
   ...results,
+  ...rehearsal,
   ...trustDomain,
 ];

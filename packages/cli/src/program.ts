@@ -9,6 +9,7 @@ import { addLogVerbs } from './tree/log.ts';
 import { addPackVerbs } from './tree/packs.ts';
 import { addPeopleVerbs } from './tree/people.ts';
 import { addPolicyVerbs } from './tree/policy.ts';
+import { addRehearsalVerbs } from './tree/rehearsal.ts';
 import { addServerVerbs } from './tree/server.ts';
 import { addSessionVerbs } from './tree/session.ts';
 import { addTaskVerbs } from './tree/tasks.ts';
@@ -50,6 +51,7 @@ export function createProgram(): Command {
   addWorkloadVerbs(program);
   addKeyVerbs(program);
   addBackupVerbs(program);
+  addRehearsalVerbs(program);
   // Commander hands neither of these down to commands that are made later in a tree.
   const settle = (command: Command) => {
     for (const child of command.commands) {

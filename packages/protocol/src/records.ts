@@ -40,7 +40,7 @@ export interface RecordedSituation {
   /** What the task had seen. */
   untrusted?: true;
   sensitive?: string[];
-  /** Where arguments came from, by name; those that are left out came from nowhere known. */
+  /** Where arguments came from, by name, for those that have a role. */
   provenance?: Record<string, string>;
 }
 

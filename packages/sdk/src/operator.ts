@@ -49,6 +49,8 @@ export interface Operator {
   call<Name extends keyof Api>(route: Name, call?: ApiCall): Promise<Api[Name]>;
   /** Items of all pages, one after the other, read as they are asked for. */
   list<Name extends PagedRoute>(route: Name, call?: ApiCall): AsyncGenerator<ItemOf<Name>>;
+  /** Of a route that answers line by line while it works; ends it on the server when the signal ends the reading. */
+  lines<Name extends keyof Api>(route: Name, call?: ApiCall): AsyncGenerator<Api[Name]>;
   /** Records as they become durable, and approvals as they change, until the signal or the server ends it. */
   events(options?: { signal?: AbortSignal; onOpen?: () => void }): AsyncGenerator<LiveEvent>;
 }
@@ -99,6 +101,13 @@ export function createOperator(options: OperatorOptions): Operator {
   }
 
   async function call<Name extends keyof Api>(route: Name, given: ApiCall = {}): Promise<Api[Name]> {
+    const response = await ask(route, given, 'application/json');
+    return (await response.json().catch((cause: unknown) => {
+      throw notGatehouse(url, cause);
+    })) as Api[Name];
+  }
+
+  async function ask(route: keyof Api, given: ApiCall, accept: string): Promise<Response> {
     const [method = 'GET', template = ''] = route.split(' ');
     const path = template.replaceAll(/:(\w+)/g, (_, name: string) => {
       const value = given.params?.[name];
@@ -108,13 +117,10 @@ export function createOperator(options: OperatorOptions): Operator {
     const target = new URL(`${url}${API_BASE}${path}`);
     for (const [name, value] of Object.entries(given.query ?? {}))
       if (value !== undefined) target.searchParams.set(name, String(value));
-    const response = await send(method, target, given, {
-      accept: 'application/json',
+    return send(method, target, given, {
+      accept,
       ...(given.confirmation !== undefined && { [CONFIRMATION_HEADER]: given.confirmation }),
     });
-    return (await response.json().catch((cause: unknown) => {
-      throw notGatehouse(url, cause);
-    })) as Api[Name];
   }
 
   return {
@@ -130,6 +136,21 @@ export function createOperator(options: OperatorOptions): Operator {
         yield* page.items as ItemOf<typeof route>[];
         cursor = page.cursor;
       } while (cursor !== null);
+    },
+    async *lines(route, given = {}) {
+      const response = await ask(route, given, 'application/x-ndjson');
+      if (!response.body) return;
+      let rest = '';
+      try {
+        for await (const text of response.body.pipeThrough(new TextDecoderStream())) {
+          const lines = (rest + text).split('\n');
+          rest = lines.pop() ?? '';
+          for (const line of lines) if (line !== '') yield JSON.parse(line) as Api[typeof route];
+        }
+      } catch (cause) {
+        if (given.signal?.aborted) throw cause;
+        throw unreachable(url, cause);
+      }
     },
     async *events({ signal, onOpen } = {}) {
       const target = new URL(`${url}${API_BASE}/events`);

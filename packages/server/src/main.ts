@@ -13,7 +13,17 @@ import {
   createUpstreams,
   UpstreamFailure,
 } from './gate/index.ts';
-import { applyWorkspace, createDepartures, endExpiredTasks, type Offboarding, offboard } from './governance/index.ts';
+import {
+  applyWorkspace,
+  createDepartures,
+  createPolicyChanges,
+  createRehearsals,
+  createReplayThreads,
+  endExpiredTasks,
+  type Offboarding,
+  offboard,
+  secondPersonLimits,
+} from './governance/index.ts';
 import {
   createAgentDirectory,
   createCompanySignIn,
@@ -53,6 +63,7 @@ import {
   createRewrapper,
   createSealer,
   defaultKeyFile,
+  historyPlace,
   openKeyRing,
   openStorage,
   type RecordChange,
@@ -142,9 +153,10 @@ async function openServer(
     recordChange,
     log,
     validate: (snapshot) => {
-      compilePolicies(snapshot);
+      const compiled = compilePolicies(snapshot);
       checkBudgets(snapshot);
       api.checkPolicies(snapshot);
+      return compiled;
     },
   });
   const policies = policiesOf((snapshot) =>
@@ -154,7 +166,7 @@ async function openServer(
         log.error('ALARM: the policy engines differ, and the call was refused', difference),
     }),
   );
-  policies(registry.snapshot());
+  await registry.keepVersion(policies(registry.snapshot()).version);
 
   const people = createPeople({ storage, registry, recordChange, clock, log, publicUrl: config.publicUrl });
   const mutualTlsUrl = config.mutualTls?.url ?? (config.tls?.clientCertificates ? config.publicUrl : undefined);
@@ -405,8 +417,46 @@ async function openServer(
   every(60_000, 'codes and requests that have run out could not be removed', () => identity.sweep());
   every(60_000, 'sessions and links that have run out could not be removed', () => people.sweep());
 
+  const replayThreads = createReplayThreads({
+    place: historyPlace(config.database, config.dataDir),
+    trustDomain: config.trustDomain,
+    log,
+  });
+  opened.defer(() => replayThreads.close());
+  const rehearsals = createRehearsals({
+    registry,
+    threads: replayThreads,
+    observing: () => policies(registry.snapshot()).observed ?? [],
+  });
+  const policyChanges = createPolicyChanges({
+    registry,
+    storage,
+    people,
+    recordChange,
+    clock,
+    publicUrl: config.publicUrl,
+    onProposed(number) {
+      const until = clock.now();
+      const range = { since: until - secondPersonLimits.replayedMs, until, limit: 20 };
+      const how = {
+        describe: upstreams.describe,
+        onProgress: () => undefined,
+        signal: AbortSignal.timeout(secondPersonLimits.replayedWithinMs),
+      };
+      policyChanges
+        .work(number)
+        .then((work) => rehearsals.replay(work, range, how))
+        .then((result) => policyChanges.keepReplay(number, result))
+        .catch((error) =>
+          log.warn('a proposed change could not be replayed; who looks at it can ask for it', { error }),
+        );
+    },
+  });
+
   const api = createApi({
     config,
+    policyChanges,
+    rehearsals,
     storage,
     registry,
     people,

@@ -10,7 +10,7 @@ interface Options extends ServerOptions {
   force?: boolean;
 }
 
-type Exported = { kind: string; name?: string; cedar?: string };
+type Exported = { kind: string; name?: string; cedar?: string; mode?: string };
 
 export const exportWorkspace: Run<Options> = async ({ options, out }) => {
   const { manifests } = await operatorOf(options).call('GET /export');
@@ -40,13 +40,15 @@ const fileByKind: Record<string, string> = {
 };
 
 function filesOf(manifests: Exported[]): Map<string, string> {
-  const grouped = Map.groupBy(manifests, ({ kind, name }) => {
+  const grouped = Map.groupBy(manifests, ({ kind, name, mode }) => {
     const file = fileByKind[kind];
     if (file !== undefined) return file;
     // Part of a path, and from the network.
     if (name === undefined || !/^[a-z][a-z0-9-]{0,63}$/.test(name))
       throw new CliFailure('failed', 'export.name', `The server gave a ${kind} without a proper name.`);
-    return kind === 'Policy' ? `policies/${name}.cedar` : `tools/${name}.yaml`;
+    // Text alone has no mode.
+    if (kind === 'Policy') return `policies/${name}.${mode === undefined ? 'cedar' : 'yaml'}`;
+    return `tools/${name}.yaml`;
   });
   return new Map(
     [...grouped].map(([file, group]) => [

@@ -77,8 +77,8 @@ export function addWorkspaceVerbs(program: Command): void {
     usage: 'apply',
     summary: 'make the workspace what a directory of manifests says: all or nothing',
     details:
-      'Afterwards each new or changed tool server is asked what it serves; exit code 1 when one could not be asked.',
-    options: [files(), prune()],
+      'Each new or changed tool server is asked what it serves; exit code 1 when one could not be asked. What could let through what is stopped now waits for a second person where an environment asks for one (exit code 3).',
+    options: [files(), prune(), option('-m, --message <text>', 'why, for whoever reads the versions of the policies')],
     server: true,
     confirmed: true,
     examples: [

@@ -3,7 +3,7 @@ import type { Approvals } from '../approvals/index.ts';
 import type { Secrets } from '../credentials/index.ts';
 import type { Budgets, Enforcement } from '../enforcement/index.ts';
 import type { UpstreamAuthorizations, Upstreams } from '../gate/index.ts';
-import type { Offboarding } from '../governance/index.ts';
+import type { Offboarding, PolicyChanges, Rehearsals } from '../governance/index.ts';
 import type {
   CompanySignIn,
   Confirmations,
@@ -34,6 +34,8 @@ export interface ApiDependencies {
   companySignIn: CompanySignIn;
   scimTokens: ScimTokens;
   federation: Federation;
+  policyChanges: PolicyChanges;
+  rehearsals: Rehearsals;
   approvals: Approvals;
   delegations: Delegations;
   ledger: Ledger;

@@ -34,6 +34,7 @@ import { delegationRoutes } from './routes/delegations.ts';
 import { federationRoutes } from './routes/federation.ts';
 import { keyRoutes } from './routes/keys.ts';
 import { peopleRoutes } from './routes/people.ts';
+import { policyRoutes } from './routes/policy.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { statusRoutes } from './routes/status.ts';
 import { trustDomainRoutes } from './routes/trust-domain.ts';
@@ -63,6 +64,7 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
       bulkRoutes,
       federationRoutes,
       workspaceRoutes,
+      policyRoutes,
       approvalRoutes,
       actionRoutes,
       delegationRoutes,
@@ -159,6 +161,7 @@ export function createApi(deps: ApiDependencies) {
       }
     }
     const answer = await route.handle(context as never);
+    if (answer instanceof Response) return answer;
     http.header('cache-control', 'no-store');
     return http.json(answer as object);
   }

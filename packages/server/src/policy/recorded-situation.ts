@@ -7,7 +7,6 @@ import { type Provenance, type Situation, unknownSituation } from './situation.t
  */
 export function toRecordedSituation(situation: Situation): RecordedSituation | undefined {
   const { address, ticket, changeRequest, firstUse, anomalous, flow } = situation;
-  const known = Object.entries(flow.provenance).filter(([, from]) => from !== 'unknown');
   const recorded: RecordedSituation = {
     ...(address !== null && { address }),
     ...(ticket && { ticket: { id: ticket.id, state: ticket.state } }),
@@ -16,7 +15,7 @@ export function toRecordedSituation(situation: Situation): RecordedSituation | u
     ...(anomalous && { anomalous: true }),
     ...(flow.untrusted && { untrusted: true }),
     ...(flow.sensitive.length > 0 && { sensitive: [...flow.sensitive] }),
-    ...(known.length > 0 && { provenance: Object.fromEntries(known) }),
+    ...(Object.keys(flow.provenance).length > 0 && { provenance: { ...flow.provenance } }),
   };
   return Object.keys(recorded).length > 0 ? recorded : undefined;
 }
@@ -30,11 +29,7 @@ export function fromRecordedSituation(
 ): Situation {
   const unknown = unknownSituation(now, roles);
   if (!recorded) return { ...unknown, calendars };
-  const provenance: Record<string, Provenance> = { ...unknown.flow.provenance };
-  for (const argument of Object.keys(provenance)) {
-    const from = recorded.provenance?.[argument];
-    if (from !== undefined) provenance[argument] = from as Provenance;
-  }
+  const provenance = { ...unknown.flow.provenance, ...recorded.provenance } as Record<string, Provenance>;
   return {
     now,
     calendars,

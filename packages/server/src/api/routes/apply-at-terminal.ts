@@ -1,11 +1,11 @@
 import type { Manifest, PlanChange, ShownChange, ToolServerManifest } from '@gatehouse/protocol';
-import type { ApplyDependencies } from '../../governance/index.ts';
+import { type ApplyDependencies, type PolicyChanges, SecondPersonNeeded } from '../../governance/index.ts';
 import type { Confirmed } from '../../identity/index.ts';
 import { canonicalJson, GatehouseError, isJsonObject } from '../../platform/index.ts';
 import type { ApplyOptions, Registry } from '../../registry/index.ts';
 
 type Describe = ApplyDependencies['describe'];
-type ChangeStep = Parameters<NonNullable<ApplyOptions['mayChange']>>[0];
+type ChangeStep = Pick<Parameters<NonNullable<ApplyOptions['mayChange']>>[0], 'before' | 'after'>;
 
 /** These decide who gets in and what they may: who would confirm one proves it with a passkey. */
 const whoGetsIn: ReadonlySet<string> = new Set(['Person', 'RoleMapping', 'IdentityProvider', 'ControlPolicy']);
@@ -19,7 +19,7 @@ export async function planAtTerminal(
   const changes: ShownChange[] = [];
   await plan({
     mayChange(step) {
-      requireNoProgram(step);
+      mayProposeAtTerminal(step);
       const { change, after } = step;
       changes.push(change.operation === 'create' ? { ...change, after: withoutValues(after) } : change);
     },
@@ -27,12 +27,25 @@ export async function planAtTerminal(
   return changes;
 }
 
+/** What is only proposed widens nothing by itself: nothing is to be confirmed then. */
+export async function planOfChange(
+  { consider }: Pick<PolicyChanges, 'consider'>,
+  plan: (how: Pick<ApplyOptions, 'consider'>) => Promise<ShownChange[]>,
+): Promise<ShownChange[]> {
+  try {
+    return await plan({ consider });
+  } catch (error) {
+    if (error instanceof SecondPersonNeeded) return [];
+    throw error;
+  }
+}
+
 /** For the apply itself: makes what was shown and nothing else, in the transaction that uses the confirmation. */
 export function asConfirmed(confirmed: Confirmed | undefined): Pick<ApplyOptions, 'mayChange' | 'first'> {
   const shown = new Set(confirmed?.shown.changes?.map(keyOf));
   return {
     mayChange(step) {
-      requireNoProgram(step);
+      mayProposeAtTerminal(step);
       if (!shown.has(keyOf(step.change)))
         throw new GatehouseError(
           'conflict',
@@ -63,7 +76,7 @@ function withoutValues(after: Manifest | null): unknown {
  * A program on the server's host can read the operator's token, and what it does stands in files that whoever shares the shell may change
  * after the yes: no plan shows it. So it is not confirmed but refused.
  */
-function requireNoProgram({ before, after }: ChangeStep): void {
+export function mayProposeAtTerminal({ before, after }: ChangeStep): void {
   if (after?.kind !== 'ToolServer') return;
   if (runsOtherwise(after, before?.kind === 'ToolServer' ? before : undefined)) throw commandRefused(after);
 }

@@ -5,7 +5,7 @@ import { GatehouseError, isJsonObject } from '../../platform/index.ts';
 import type { PinnedDefinition } from '../../registry/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { type ApiCaller, everyone, type Route, route } from '../route.ts';
-import { asConfirmed, askAtTerminal, planAtTerminal } from './apply-at-terminal.ts';
+import { asConfirmed, askAtTerminal, mayProposeAtTerminal, planAtTerminal, planOfChange } from './apply-at-terminal.ts';
 
 const definitionQuery = z.strictObject({
   server: z.string().optional(),
@@ -13,7 +13,7 @@ const definitionQuery = z.strictObject({
 });
 
 export function workspaceRoutes(deps: ApiDependencies): Route[] {
-  const { registry, refreshDefinitions } = deps;
+  const { registry, refreshDefinitions, policyChanges } = deps;
   const applying = { registry, describe: (server: ToolServerManifest) => deps.upstreams.describe(server) };
   const atTerminal = { registry, describe: askAtTerminal(registry, applying.describe) };
   const applierOf = ({ restricted }: ApiCaller) => (restricted ? atTerminal : applying);
@@ -102,15 +102,20 @@ export function workspaceRoutes(deps: ApiDependencies): Route[] {
       {
         body: bodies.apply,
         plan: ({ body }) =>
-          planAtTerminal((how) =>
-            applyWorkspace(atTerminal, body.manifests, { prune: body.prune, by: '', dryRun: true, ...how }),
+          planOfChange(policyChanges, (how) =>
+            planAtTerminal((more) =>
+              applyWorkspace(atTerminal, body.manifests, { prune: body.prune, by: '', dryRun: true, ...how, ...more }),
+            ),
           ),
       },
       async ({ caller, body, confirmed }) => {
-        const applied = await applyWorkspace(applierOf(caller), body.manifests, {
+        const applied = await policyChanges.change({
+          manifests: body.manifests,
           prune: body.prune,
+          note: body.note,
           by: caller.by,
-          ...(caller.restricted && asConfirmed(confirmed)),
+          describe: applierOf(caller).describe,
+          ...(caller.restricted && { ...asConfirmed(confirmed), mayPropose: mayProposeAtTerminal }),
         });
         await deps.storage.feed.waitForAll(await deps.storage.feed.head());
         return applied;

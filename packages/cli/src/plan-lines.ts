@@ -1,0 +1,35 @@
+import type { PlanChange, ProposedChange } from '@gatehouse/protocol';
+import { clean, type Output } from './output.ts';
+
+const marks = { create: '+', update: '~', delete: '-', unchanged: ' ' } as const;
+const styles = { create: 'green', update: 'yellow', delete: 'red', unchanged: 'reset' } as const;
+
+export function printChanges(changes: PlanChange[], out: Output): void {
+  for (const { operation, kind, name, differences = [], note } of changes) {
+    if (operation === 'unchanged' && note === undefined) continue;
+    out.print(out.style(styles[operation], `${marks[operation]} ${kind} ${clean(name)}`));
+    for (const { path, before, after } of differences)
+      out.print(`    ${clean(path)}: ${short(before)} → ${short(after)}`);
+    if (note !== undefined) out.print(`    ${clean(note)}`);
+  }
+}
+
+const SHOWN_CHARS = 200;
+
+function short(value: unknown): string {
+  const text = clean(value === undefined ? 'nothing' : JSON.stringify(value));
+  return text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS)}…` : text;
+}
+
+export function summary(changes: PlanChange[]): string {
+  const words = { create: 'created', update: 'updated', delete: 'deleted', unchanged: 'unchanged' } as const;
+  return Object.entries(words)
+    .map(([wanted, word]) => `${changes.filter(({ operation }) => operation === wanted).length} ${word}`)
+    .join(', ');
+}
+
+/** Nothing was applied: what it relaxes, and where somebody else looks at it. */
+export function printProposed({ number, url, relaxes }: ProposedChange, out: Output): void {
+  for (const { kind, name, why } of relaxes) out.print(out.style('yellow', `! ${kind} ${clean(name)}: ${clean(why)}`));
+  out.print(`Nothing was applied yet: proposed as change ${number}, which waits for a second person: ${url}`);
+}

@@ -1,0 +1,1 @@
+export { createPolicyChanges, type PolicyChanges, SecondPersonNeeded } from './policy-changes.ts';

@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Manifest, type ManifestInput, manifest } from '@gatehouse/protocol';
+import { relaxationsOf } from './relaxations.ts';
+
+const parse = (input: ManifestInput | null): Manifest | null => (input === null ? null : manifest.parse(input));
+
+/** Why a change relaxes something; empty where it does not. */
+function why(...changes: [ManifestInput | null, ManifestInput | null][]): string[] {
+  const steps = changes.map(([was, is]) => {
+    const [before, after] = [parse(was), parse(is)];
+    const some = (after ?? before) as Manifest & { name: string };
+    const operation = !before ? 'create' : !after ? 'delete' : 'update';
+    return {
+      change: { operation, kind: some.kind, name: some.kind === 'Person' ? 'x' : some.name },
+      before,
+      after,
+    } as const;
+  });
+  return relaxationsOf(steps).map((each) => each.why);
+}
+
+const cedar = (text: string, mode?: 'observe' | 'enforce'): ManifestInput => ({
+  kind: 'Policy',
+  name: 'p',
+  cedar: text,
+  ...(mode && { mode }),
+});
+const forbid = 'forbid (principal, action, resource) when { context.firstUse };';
+const permit = 'permit (principal, action, resource) when { context.firstUse };';
+
+/** @proves policy.second-person */
+test('policies: what is permitted anew, or not forbidden any more, relaxes; the rest does not', () => {
+  const relaxing: [string | null, string | null][] = [
+    [null, permit],
+    [permit, permit.replace('firstUse', 'anomalous')],
+    [forbid, null],
+    [forbid, forbid.replace('firstUse', 'anomalous')],
+    [forbid, `@tier("3") ${forbid}`],
+    [`@tier("3") ${forbid}`, `@tier("2") ${forbid}`],
+    [forbid, `@mode("observe") ${forbid}`],
+    [`@mode("observe") ${permit}`, permit],
+    // What permits sets the tier as well: without it the others permit below that.
+    [`@tier("3") ${permit}`, null],
+    [`@tier("3") ${permit}`, permit],
+    [`@mask("personal") ${permit}`, permit],
+    [`@mask("personal") ${permit}`, `@mask("health") ${permit}`],
+  ];
+  for (const [was, is] of relaxing)
+    assert.equal(why([was && cedar(was), is && cedar(is)] as never).length > 0, true, `${was} → ${is}`);
+  const tightening: [string | null, string | null][] = [
+    [null, forbid],
+    [permit, null],
+    [permit, `@tier("3") ${permit}`],
+    [`@tier("3") ${forbid}`, forbid],
+    [`@mode("observe") ${forbid}`, forbid],
+    [permit, `@mode("observe") ${permit}`],
+    [null, `@mode("observe") ${permit}`],
+    [forbid, `@id("named") @reason("said") ${forbid}`],
+    [`${permit} ${forbid}`, `${forbid}\n\n${permit}`],
+  ];
+  for (const [was, is] of tightening)
+    assert.deepEqual(why([was && cedar(was), is && cedar(is)] as never), [], `${was} → ${is}`);
+  assert.equal(why([cedar(forbid), cedar(forbid, 'observe')]).length, 1);
+  // From one manifest to another it is the same policy.
+  assert.deepEqual(why([cedar(permit), null], [null, { kind: 'Policy', name: 'q', cedar: permit }]), []);
+});
+
+const template = (allow: object[], more: object = {}): ManifestInput =>
+  ({ kind: 'Template', name: 't', parameters: { order: { type: 'integer' } }, allow, ...more }) as ManifestInput;
+
+/** @proves policy.second-person */
+test('templates: an entry that is not plainly narrower than one that was there relaxes', () => {
+  const narrow = { tools: ['shop/get'], when: { order: '$order' } };
+  const relaxing: [object[], object[]][] = [
+    [[narrow], [{ tools: ['shop/get'] }]],
+    [[narrow], [{ ...narrow, tools: ['shop/get', 'shop/put'] }]],
+    [[narrow], [{ ...narrow, when: { order: 7 } }]],
+    [[{ tools: ['shop/*'] }], [{ tools: ['*'] }]],
+    [[{ effects: ['read'], domains: ['files'] }], [{ effects: ['read'] }]],
+    [[{ effects: ['read'] }], [{ effects: ['read', 'write'] }]],
+    [[], [narrow]],
+  ];
+  for (const [was, is] of relaxing)
+    assert.equal(why([template(was), template(is)]).length, 1, `${JSON.stringify(was)} → ${JSON.stringify(is)}`);
+  const tightening: [object[], object[]][] = [
+    [[{ tools: ['shop/get', 'shop/put'] }], [{ tools: ['shop/put'] }]],
+    [[{ tools: ['shop/get'] }], [narrow]],
+    [[{ tools: ['*'] }], [{ tools: ['shop/get'] }]],
+    [[narrow], []],
+    [[{ effects: ['read', 'write'] }], [{ effects: ['read'], domains: ['files'] }]],
+  ];
+  for (const [was, is] of tightening)
+    assert.deepEqual(why([template(was), template(is)]), [], `${JSON.stringify(was)} → ${JSON.stringify(is)}`);
+  assert.equal(why([template([], { ttlSeconds: 60 }), template([], { ttlSeconds: 61 })]).length, 1);
+  assert.equal(why([null, template([narrow])]).length, 1);
+  assert.deepEqual(why([template([narrow]), null]), []);
+});
+
+const shop = (setting: object, more: object = {}): ManifestInput =>
+  ({
+    kind: 'ToolServer',
+    name: 'shop',
+    environments: ['prod'],
+    transport: { type: 'http', url: 'https://shop.example.test' },
+    tools: { pay: { tier: 3, effects: ['pay'], ...setting } },
+    ...more,
+  }) as ManifestInput;
+
+/** @proves policy.second-person */
+test('tools: a lower tier, gone labels and more trust relax; their opposites do not', () => {
+  const pairs: [object, object][] = [
+    [{}, { tier: 2 }],
+    [{}, { effects: ['read'] }],
+    [{ arguments: { to: { role: 'account' } } }, {}],
+    [{ arguments: { to: { role: 'account' } } }, { arguments: { to: { role: 'content' } } }],
+    [{}, { returns: { trust: 'trusted' } }],
+    [{ returns: { sensitive: ['personal'] } }, { returns: {} }],
+    [{ hold: { items: 10 } }, { hold: { items: 11 } }],
+    [{ hold: { items: 10 } }, {}],
+    [{ store: 'notes' }, {}],
+  ];
+  for (const [was, is] of pairs) {
+    assert.equal(why([shop(was), shop(is)]).length, 1, `${JSON.stringify(was)} → ${JSON.stringify(is)}`);
+    if ('effects' in is || (was as { arguments?: { to: unknown } }).arguments) continue;
+    assert.deepEqual(why([shop(is), shop(was)]), [], `${JSON.stringify(is)} → ${JSON.stringify(was)}`);
+  }
+  assert.deepEqual(why([shop({}), shop({ arguments: { to: { role: 'account' } } })]), []);
+  assert.equal(why([shop({}), shop({}, { resources: { tier: 1 } })]).length, 1);
+  assert.equal(why([shop({}), shop({}, { clientRequests: { sampling: true } })]).length, 1);
+  assert.equal(why([shop({}), shop({}, { environments: ['prod', 'dev'] })]).length, 1);
+  assert.equal(why([null, shop({})]).length, 1);
+  assert.deepEqual(why([shop({}), null]), []);
+});
+
+/** @proves policy.second-person */
+test('whoever could decide about such changes, and what asks for a second person, is guarded alike', () => {
+  const person = (...roles: string[]): ManifestInput =>
+    ({ kind: 'Person', email: 'x@example.test', displayName: 'X', roles }) as ManifestInput;
+  assert.equal(why([null, person('admin')]).length, 1);
+  assert.equal(why([person('owner'), person('owner', 'security')]).length, 1);
+  assert.deepEqual(why([person('admin'), person('owner')]), []);
+  const environment = (more: object): ManifestInput =>
+    ({ kind: 'Environment', name: 'prod', ...more }) as ManifestInput;
+  assert.equal(why([environment({ production: true }), environment({})]).length, 2);
+  assert.equal(
+    why([environment({ production: true }), environment({ production: true, policyChanges: 'direct' })]).length,
+    1,
+  );
+  assert.deepEqual(why([environment({}), environment({ production: true })]), []);
+  const control = (text: string): ManifestInput => ({ kind: 'ControlPolicy', name: 'c', cedar: text });
+  assert.equal(why([control('forbid (principal, action, resource);'), null]).length, 1);
+  assert.equal(why([null, control('permit (principal, action, resource);')]).length, 1);
+});
+
+/** @proves policy.second-person */
+test('budgets: only lower numbers, more limits and a plain no are no relaxing', () => {
+  const budget = (limit: object, more: object = {}): ManifestInput =>
+    ({ kind: 'Budget', name: 'b', effects: ['pay'], window: 'day', limit, ...more }) as ManifestInput;
+  assert.deepEqual(why([budget({ count: 10 }), budget({ count: 9 })]), []);
+  assert.deepEqual(why([budget({ count: 10 }), budget({ count: 10, concurrent: 2 })]), []);
+  assert.deepEqual(why([null, budget({ count: 10 })]), []);
+  for (const changed of [
+    budget({ count: 11 }),
+    budget({ concurrent: 2 }),
+    budget({ count: 10 }, { over: 'approval' }),
+    budget({ count: 10 }, { window: 'hour' }),
+    budget({ count: 10 }, { templates: ['t'] }),
+    null,
+  ])
+    assert.equal(why([budget({ count: 10 }), changed]).length, 1, JSON.stringify(changed));
+});
