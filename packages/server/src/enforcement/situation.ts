@@ -1,5 +1,11 @@
 import type { Decision } from '@gatehouse/protocol';
-import { type FlowView, openCalendars, type Situation, toRecordedSituation, unknownSituation } from '../policy/index.ts';
+import {
+  type FlowView,
+  openCalendars,
+  type Situation,
+  toRecordedSituation,
+  unknownSituation,
+} from '../policy/index.ts';
 import type { Snapshot } from '../registry/index.ts';
 import type { Tickets } from './tickets.ts';
 import type { Action } from './types.ts';

@@ -4,6 +4,8 @@ export { compilePolicies } from './compile.ts';
 export { createFlow, type Flow, type Origin, type Reader, type SeenView } from './flow/index.ts';
 export { type LoadedPolicy, readPolicies } from './load.ts';
 export { nearest } from './nearest.ts';
+export { fromRecordedSituation, toRecordedSituation } from './recorded-situation.ts';
+export { relaxedPolicies } from './relaxing.ts';
 export {
   type ArgumentsType,
   type ArgumentType,
@@ -15,8 +17,6 @@ export {
   subjectsOf,
 } from './schema.ts';
 export { concerns } from './scope.ts';
-export { fromRecordedSituation, toRecordedSituation } from './recorded-situation.ts';
-export { relaxedPolicies } from './relaxing.ts';
 export {
   type FlowView,
   type Followed,

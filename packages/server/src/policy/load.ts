@@ -1,3 +1,4 @@
+
 import {
   type DetailedError,
   type EntityUidJson,
@@ -7,13 +8,15 @@ import {
   validate,
 } from '@cedar-policy/cedar-wasm/nodejs';
 import { effect, type Place, type PolicyManifest, type PolicyProblem, type TemplateManifest } from '@gatehouse/protocol';
+
+
 import { GatehouseError } from '../platform/index.ts';
 import type { Snapshot } from '../registry/index.ts';
 import { nestingProblem, parsePolicy } from './cedar/index.ts';
 import { FLOW_RULES, flowGroups, flowRules } from './flow/index.ts';
 import { nearest } from './nearest.ts';
-import { invalidPolicies, problemIn, problemsFrom, withoutId } from './problems.ts';
 import { isObserveOnly } from './observe-only.ts';
+import { invalidPolicies, problemIn, problemsFrom, withoutId } from './problems.ts';
 import { argumentReads, calendarsNamed, isTyped, type Read, situationReads } from './reads.ts';
 import { buildSchema, type Subject } from './schema.ts';
 import { concerns, isAboutUsers } from './scope.ts';
