@@ -1,4 +1,3 @@
-
 import {
   type DetailedError,
   type EntityUidJson,
@@ -7,8 +6,13 @@ import {
   type ValidationError,
   validate,
 } from '@cedar-policy/cedar-wasm/nodejs';
-import { effect, type Place, type PolicyManifest, type PolicyProblem, type TemplateManifest } from '@gatehouse/protocol';
-
+import {
+  effect,
+  type Place,
+  type PolicyManifest,
+  type PolicyProblem,
+  type TemplateManifest,
+} from '@gatehouse/protocol';
 
 import { GatehouseError } from '../platform/index.ts';
 import type { Snapshot } from '../registry/index.ts';
