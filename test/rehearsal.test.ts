@@ -227,7 +227,7 @@ test('a single decider ships their own change, and the record says so', async ()
   }
 });
 
-/** @proves policy.versions policy.rollback */
+/** @proves policy.versions */
 onEachDatabase('every state of what decides is a version, and one can go back to it', async (workspace) => {
   await workspace.apply(manifests());
   const call = await callerOf(workspace);
