@@ -18,7 +18,7 @@ import { type LoadedPolicies, type LoadedPolicy, loadPolicies } from './load.ts'
 import { observing } from './observe-only.ts';
 import { isSameAnswer, type Official, type OfficialEngine, officialEngine } from './official.ts';
 import { unseenArgument } from './reads.ts';
-import { type Case, createRules } from './rules.ts';
+import { type Case, createRules, type Rule } from './rules.ts';
 import { type Subject, subjectsOf } from './schema.ts';
 import { isWithin } from './templates.ts';
 import type { CompilePolicies, EnginesDiffer, PolicyRequest, PolicySet } from './types.ts';
@@ -95,7 +95,7 @@ function policySet(
     };
     const answer = rule.slice.authorize(environment);
     const raised = rule.raising?.slice.authorize(environment);
-    if (rule.asked++ % policyLimits.comparedEvery === 0 && differs(asked, environment, answer, raised)) {
+    if (isCompared(rule) && differs(asked, environment, answer, raised)) {
       const reason =
         'Two engines do not agree on what the policies say of this call, so it is refused. An operator should read the server log and report it.';
       return refusal(tool, 'policy.engines-differ', reason);
@@ -210,6 +210,12 @@ function policySet(
       return narrowest(parts);
     },
   };
+}
+
+function isCompared(rule: Rule): boolean {
+  if (++rule.asked < rule.comparedNext) return false;
+  rule.comparedNext = Math.min(rule.comparedNext * 10, rule.comparedNext + policyLimits.comparedEvery);
+  return true;
 }
 
 function raisedTier(tier: Tier, determining: readonly LoadedPolicy[]): Tier {

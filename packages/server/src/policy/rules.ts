@@ -23,9 +23,10 @@ export interface Rule {
   permits: boolean;
   /** Some permit could apply, and no forbid always does. */
   mayEver: boolean;
-  /** The same policies in the official engine, and how often the rule was asked. */
+  /** The same policies in the official engine, how often the rule was asked, and which time is compared next. */
   official: Official;
   asked: number;
+  comparedNext: number;
   /** Decided before for the same answer. */
   decisions: Map<Answer, Decision>;
 }
@@ -201,6 +202,7 @@ export function createRules(
       mayEver: permits && !always,
       official: officialEngine(candidates),
       asked: 0,
+      comparedNext: 1,
       decisions: new Map(),
     };
   }

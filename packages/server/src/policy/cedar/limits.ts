@@ -5,8 +5,10 @@ export const policyLimits = {
   conditionals: 250,
   /** Operators within each other in one expression: `a && b && c` are two. */
   expressionDepth: 500,
-  /** Of so many decisions on one tool by one kind of task, one is compared with the official engine; the first always is. */
-  comparedEvery: 1_000,
+  /** Of the decisions on one tool by one kind of task the first, tenth, hundredth… are compared with the official engine, and one of so many. */
+  comparedEvery: 10_000,
+  /** Conditions of several policies that are the same are compiled once, up to this length as JSON. */
+  sharedConditionChars: 4_096,
   /** Answers of one rule that are kept, each for another combination of policies that apply. */
   answersKept: 64,
   /** Conditions and tools that the text of a refusal lists; it says that there are more. */

@@ -48,9 +48,10 @@ interface CompiledPolicy {
 export function compileSet(policies: Iterable<{ id: string; json: PolicyJson }>): CompiledSet {
   const index: Index = new Map();
   const individual: CompiledPolicy[] = [];
+  const compileConditions = sharing();
   let position = 0;
   for (const { id, json } of policies) {
-    const policy = compilePolicy(id, position++, json);
+    const policy = compilePolicy(id, position++, json, compileConditions(json.conditions));
     if (policy.named !== undefined) individual.push(policy);
     for (const actions of below(index, keysOfScope(json.resource)))
       for (const principals of below(actions, keysOfScope(json.action)))
@@ -79,11 +80,7 @@ export function compileSet(policies: Iterable<{ id: string; json: PolicyJson }>)
   };
 }
 
-function compilePolicy(id: string, position: number, json: PolicyJson): CompiledPolicy {
-  const conditions = json.conditions.map(({ kind, body }): Test => {
-    const test = compileTest(body);
-    return kind === 'when' ? test : (environment) => !test(environment);
-  });
+function compilePolicy(id: string, position: number, json: PolicyJson, condition: Test | undefined): CompiledPolicy {
   const named = json.principal.op === 'is' ? json.principal.in : json.principal;
   return {
     id,
@@ -92,11 +89,47 @@ function compilePolicy(id: string, position: number, json: PolicyJson): Compiled
     named: named && 'entity' in named ? entityOf(named).type : undefined,
     effect: json.effect,
     scope: compileScope(json),
-    condition: conditions.reduce<Test | undefined>(
-      (before, test) => (before ? (environment) => before(environment) && test(environment) : test),
-      undefined,
-    ),
+    condition,
   };
+}
+
+type Conditions = PolicyJson['conditions'];
+
+/** The same conditions are compiled once, however many policies have them: most have those of their template, and what is shared stays near. */
+function sharing(): (conditions: Conditions) => Test | undefined {
+  const known = new Map<string, Test | undefined>();
+  return (conditions) => {
+    const key = textOf(conditions);
+    if (key === undefined) return compileConditions(conditions);
+    let test = known.get(key);
+    if (test === undefined) {
+      test = compileConditions(conditions);
+      known.set(key, test);
+    }
+    return test;
+  };
+}
+
+/** Undefined for what JSON can't say exactly (large whole numbers), and for what is long: it is hardly the same as another. */
+function textOf(conditions: Conditions): string | undefined {
+  try {
+    const text = JSON.stringify(conditions);
+    return text.length > policyLimits.sharedConditionChars ? undefined : text;
+  } catch (error) {
+    if (error instanceof TypeError || error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+function compileConditions(conditions: Conditions): Test | undefined {
+  const tests = conditions.map(({ kind, body }): Test => {
+    const test = compileTest(body);
+    return kind === 'when' ? test : (environment) => !test(environment);
+  });
+  return tests.reduce<Test | undefined>(
+    (before, test) => (before ? (environment) => before(environment) && test(environment) : test),
+    undefined,
+  );
 }
 
 function answer(policies: readonly CompiledPolicy[], environment: Environment): Answer {
