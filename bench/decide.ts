@@ -5,8 +5,8 @@ import {
   statefulIsAuthorized,
   type TypeAndId,
 } from '@cedar-policy/cedar-wasm/nodejs';
-import { policyManifest, templateManifest, toolServerManifest } from '@gatehouse/protocol';
-import { compilePolicies, type PolicyRequest, unknownSituation } from '../packages/server/src/policy/index.ts';
+import { calendarManifest, policyManifest, templateManifest, toolServerManifest } from '@gatehouse/protocol';
+import { compilePolicies, type PolicyRequest, provenances, type Situation, unknownSituation } from '../packages/server/src/policy/index.ts';
 import { shopWorkspace } from '../packages/server/src/policy/testing/workspace.ts';
 import {
   type Agent,
@@ -48,8 +48,10 @@ export const measure: Measure = {
     return {
       rows,
       how: `Task, user, agent, tool, arguments and entities from plain objects to a decision with its reasons. The policies are seven tenths permits of templates with a
-condition on an argument, one tenth each forbids by environment and amount, permits by blueprint, and forbids of single agents; the answers of both engines to all
-requests are compared first. One to a dozen policies are about any one call, however many there are. CPU time of the process that decides, median of ${rounds} rounds in turn. Cerbos 0.55.0 (npm) is asked over HTTP, one request after the
+condition on an argument, one tenth each forbids by environment and amount, permits by blueprint in office hours, and policies on single agents: forbids by risk,
+and tiers raised by what the task has seen and where an argument came from. The answers of both engines to all requests are compared first; half of them or more are
+refusals, which are put into words. One to four policies are about any one call. CPU time of the process that decides, median of ${rounds} rounds in turn: where
+other work shares the machine, caches and cores are shared with it, and only the ratios count. Cerbos 0.55.0 (npm) is asked over HTTP, one request after the
 other on one connection, and its own process is counted, not its client.`,
       tables: table(
         [
@@ -92,6 +94,7 @@ export interface Call {
   server: string;
   effect: string;
   arguments: { customer: string; amount: number; note: string };
+  situation: Situation;
 }
 
 interface Workload {
@@ -153,13 +156,23 @@ function makeWorkload(count: number): Workload {
     written[`limit${at}`] =
       `forbid(principal in ${G}Environment::"env${at % environments}", action in ${G}Action::"write", resource in ${G}ToolServer::"${server}") when { context.arguments has amount && context.arguments.amount > ${1000 + at} };`;
     written[`blueprint${at}`] =
-      `permit(principal in ${G}Blueprint::"b${at}", action in ${G}Action::"read", resource in ${G}ToolServer::"${server}") when { principal.risk == "low" };`;
+      `permit(principal in ${G}Blueprint::"b${at}", action in ${G}Action::"read", resource in ${G}ToolServer::"${server}") when { principal.risk == "low" && context.calendars.contains("office") };`;
     written[`agent${at}`] =
-      `forbid(principal in ${G}Agent::"a${at * 7}", action, resource) unless { ["low", "medium"].contains(principal.risk) };`;
+      at % 2 === 0
+        ? `forbid(principal in ${G}Agent::"a${at * 7}", action, resource) unless { ["low", "medium"].contains(principal.risk) };`
+        : `@tier("3") forbid(principal in ${G}Agent::"a${at * 7}", action, resource) when { context.flow.untrusted && context.provenance.unknown.contains("customer") };`;
   }
+  const days = ['mon', 'tue', 'wed', 'thu', 'fri'];
+  const office = calendarManifest.parse({
+    kind: 'Calendar',
+    name: 'office',
+    zone: 'UTC',
+    open: [{ days, from: '08:00', to: '18:00' }],
+  });
   const snapshot = {
     ...base,
     servers,
+    calendars: new Map([['office', office]]),
     templates: new Map(
       [...Array(templates).keys()].map((at) => [
         `t${at}`,
@@ -194,6 +207,15 @@ function makeWorkload(count: number): Workload {
       server,
       effect: effects[target % 2] ?? 'read',
       arguments: { customer: `c${(at % 5) % 4}`, amount: 900 + at * 10, note: 'as agreed' },
+      situation: {
+        ...unknownSituation(1_767_225_600_000 + at),
+        calendars: at % 4 === 3 ? [] : ['office', 'weekdays'],
+        flow: {
+          untrusted: at % 3 === 0,
+          sensitive: at % 5 === 0 ? ['personal'] : [],
+          provenance: { customer: at % 2 === 0 ? 'stated' : 'unknown' },
+        },
+      },
     };
   });
   const requests = calls.map((call): PolicyRequest => {
@@ -217,7 +239,7 @@ function makeWorkload(count: number): Workload {
     };
     const registered = servers.get(call.server)?.tools.get(call.tool.split('/')[1] ?? '');
     if (!registered) throw new Error(`no tool ${call.tool}`);
-    return { agent, task, tool: registered, arguments: call.arguments, situation: unknownSituation(0) };
+    return { agent, task, tool: registered, arguments: call.arguments, situation: call.situation };
   });
   const texts = { ...written };
   for (const { name } of snapshot.templates.values())
@@ -288,13 +310,25 @@ function officialRequest(call: Call) {
     principal,
     action: uid('Action', call.tool),
     resource: uid('Tool', call.tool),
-    context: { arguments: call.arguments as Record<string, CedarValueJson> },
+    context: { arguments: call.arguments, ...situationJson(call.situation) } as Record<string, CedarValueJson>,
     preparsedPolicySetId: 'bench',
     entities,
   };
 }
 
-/** Nothing is measured that does not answer the same. */
+function situationJson({ now, calendars, firstUse, anomalous, flow }: Situation): Record<string, unknown> {
+  const from = (wanted: string) => Object.keys(flow.provenance).filter((name) => flow.provenance[name] === wanted);
+  return {
+    now: { __extn: { fn: 'datetime', arg: new Date(now).toISOString() } },
+    calendars,
+    firstUse,
+    anomalous,
+    flow: { untrusted: flow.untrusted, sensitive: flow.sensitive },
+    provenance: Object.fromEntries(provenances.map((each) => [each, from(each)])),
+  };
+}
+
+/** Nothing is measured that does not answer the same. What a policy raises to tier 3 is a forbid to the official engine. */
 function compare({ calls, texts, requests, set }: Workload): void {
   const prepared = preparsePolicySet('bench-compare', { staticPolicies: texts });
   if (prepared.type === 'failure') throw new Error(prepared.errors[0]?.message);

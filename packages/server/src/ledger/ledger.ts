@@ -122,7 +122,7 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
   function appendLater(entry: LedgerEntry, settle?: Settle): void {
     const unit = unitOf([entry]);
     if (settle) unit.settle = settle;
-    storage.append(unit).then(
+    storage.append(unit, true).then(
       () => follower.wake(),
       (error) => {
         log.error('an outcome could not be recorded yet', { actionId: entry.record.action_id, error });

@@ -117,9 +117,9 @@ function createStorage(backend: Backend, feed: LocalFeed, log: Log): Storage {
     dialect,
     db,
     feed,
-    async append(unit) {
+    async append(unit, soon) {
       if (closing) throw unavailable(new Error('the storage is closed'));
-      return writer.append(unit);
+      return writer.append(unit, soon);
     },
     async transaction(work) {
       if (closing) throw unavailable(new Error('the storage is closed'));

@@ -123,8 +123,11 @@ export interface Storage {
   transaction<T>(work: (transaction: DatabaseTransaction) => Promise<T>): Promise<T>;
   /** Opens this replica's log for appending: from here on `append` gives places after the last stored one. */
   openLog(log: { id: string; replica: string; vkey: string; now: number }): Promise<{ size: number }>;
-  /** Resolves when the unit is durable (fsync) or refused; rejects when it could not be written: then nothing may be sent. */
-  append(unit: LogUnit): Promise<LogUnitResult>;
+  /**
+   * Resolves when the unit is durable (fsync) or refused; rejects when it could not be written: then nothing may be sent. `soon`: nobody
+   * waits for it, so that it is written with the next unit, or by itself some milliseconds later.
+   */
+  append(unit: LogUnit, soon?: boolean): Promise<LogUnitResult>;
   /** Same write, inside a transaction that changes something else: the change and its record stand or fall together. */
   appendWithin(transaction: DatabaseTransaction, unit: LogUnit): Promise<LogUnitResult>;
   /** Appends to the change feed; visible to followers when the transaction commits. */

@@ -19,7 +19,8 @@ export interface LogSink {
  */
 export interface Writer {
   open(log: string): Promise<number>;
-  append(unit: LogUnit): Promise<LogUnitResult>;
+  /** `soon`: nobody waits for it, so that it may wait for the commit of one for which somebody does. */
+  append(unit: LogUnit, soon?: boolean): Promise<LogUnitResult>;
   exclusive(): Promise<() => void>;
   /** For the holder of `exclusive()`: the log, and the next free place in it. */
   place(): Promise<{ log: string; next: number }>;
@@ -31,6 +32,8 @@ export interface Writer {
 /** A unit that could not be written in this time is refused: a caller must not hang on a database that does. */
 const APPEND_TIMEOUT_MS = 5_000;
 const EXCLUSIVE_TIMEOUT_MS = 15_000;
+/** What may be written soon is written after this time at the latest: it saves a commit of its own, and the wait of others behind that. */
+const SOON_MS = 10;
 /** Keeps one transaction short, so that nobody waits long behind it. */
 const UNITS_PER_BATCH = 1_024;
 /** Bounds memory when the database is slower than the callers. */
@@ -38,6 +41,7 @@ const WAITING_LIMIT = 50_000;
 
 interface Waiting {
   unit: LogUnit | null;
+  soon: boolean;
   settled: boolean;
   resolve(result: never): void;
   reject(error: unknown): void;
@@ -54,6 +58,7 @@ interface WaitingTurn extends Waiting {
 export function createWriter(sink: LogSink): Writer {
   let queue: (WaitingUnit | WaitingTurn)[] = [];
   let running: Promise<void> | undefined;
+  let soon: NodeJS.Timeout | undefined;
   let closed = false;
   let log: string | undefined;
   let next: number | undefined;
@@ -61,6 +66,7 @@ export function createWriter(sink: LogSink): Writer {
   function wait<T extends WaitingUnit | WaitingTurn>(
     unit: T['unit'],
     timeoutMs: number,
+    isSoon = false,
   ): Promise<Parameters<T['resolve']>[0]> {
     if (closed) return Promise.reject(unavailable(new Error('the storage is closed')));
     if (queue.length >= WAITING_LIMIT) return Promise.reject(unavailable(new Error(`${queue.length} writes wait`)));
@@ -73,7 +79,7 @@ export function createWriter(sink: LogSink): Writer {
           clearTimeout(timer);
           done(value);
         };
-      const waiting = { unit, settled: false, resolve: settle(resolve), reject: settle(reject) } as
+      const waiting = { unit, soon: isSoon, settled: false, resolve: settle(resolve), reject: settle(reject) } as
         | WaitingUnit
         | WaitingTurn;
       const timer = setTimeout(
@@ -81,14 +87,23 @@ export function createWriter(sink: LogSink): Writer {
         timeoutMs,
       );
       queue.push(waiting);
-      // In a microtask, so that calls of one turn of the event loop share the first commit.
-      running ??= Promise.resolve().then(run);
+      if (isSoon) soon ??= setTimeout(start, SOON_MS);
+      else start();
     });
+  }
+
+  function start(): void {
+    clearTimeout(soon);
+    soon = undefined;
+    // In a microtask, so that calls of one turn of the event loop share the first commit.
+    running ??= Promise.resolve().then(run);
   }
 
   async function run(): Promise<void> {
     try {
       for (let head = queue[0]; head; head = queue[0]) {
+        // What came meanwhile and may wait does: its timer runs.
+        if (soon !== undefined && queue.every((waiting) => waiting.soon)) break;
         if (head.settled) queue.shift();
         else if (head.unit === null) {
           queue.shift();
@@ -186,9 +201,9 @@ export function createWriter(sink: LogSink): Writer {
         throw error;
       }
     },
-    append(unit) {
+    append(unit, isSoon) {
       if (log === undefined) return place() as Promise<never>;
-      return wait<WaitingUnit>(unit, APPEND_TIMEOUT_MS);
+      return wait<WaitingUnit>(unit, APPEND_TIMEOUT_MS, isSoon);
     },
     exclusive: () => wait<WaitingTurn>(null, EXCLUSIVE_TIMEOUT_MS),
     place,
@@ -197,6 +212,7 @@ export function createWriter(sink: LogSink): Writer {
     },
     async close() {
       closed = true;
+      if (queue.length > 0) start();
       while (running) await running;
     },
   };
