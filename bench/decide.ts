@@ -6,7 +6,13 @@ import {
   type TypeAndId,
 } from '@cedar-policy/cedar-wasm/nodejs';
 import { calendarManifest, policyManifest, templateManifest, toolServerManifest } from '@gatehouse/protocol';
-import { compilePolicies, type PolicyRequest, provenances, type Situation, unknownSituation } from '../packages/server/src/policy/index.ts';
+import {
+  compilePolicies,
+  type PolicyRequest,
+  provenances,
+  type Situation,
+  unknownSituation,
+} from '../packages/server/src/policy/index.ts';
 import { shopWorkspace } from '../packages/server/src/policy/testing/workspace.ts';
 import {
   type Agent,
