@@ -185,6 +185,28 @@ describe('an evaluation', () => {
   });
 });
 
+/** @proves authzen.labels */
+test('what a task reads at another gateway marks it as if Gatehouse had seen it, before the yes', async () => {
+  const shop = manifests().find(({ kind }) => kind === 'ToolServer');
+  assert.ok(shop?.kind === 'ToolServer');
+  const get_ticket = {
+    tier: 1 as const,
+    effects: ['read' as const],
+    returns: {
+      trust: 'trusted' as const,
+      fields: { '*.text': { trust: 'untrusted' as const, sensitive: ['personal'] } },
+    },
+  };
+  await workspace.apply([{ ...shop, tools: { ...shop.tools, get_ticket } }]);
+  const reader = await agent.startTask({ template: 'all', intent: 'reads at the edge' });
+  const { context } = await evaluate(edge, await call('get_ticket', { ticket: 7 }, reader));
+  const next = await evaluate(edge, await call('get_order', { order: 1042 }, reader));
+  assert.deepEqual((await recordsOf(context.evaluation_id, 2)).at(-1)?.labels, ['sensitive:personal', 'untrusted']);
+  const [dispatch] = await recordsOf(next.context.evaluation_id, 1);
+  assert.deepEqual(dispatch?.labels, ['sensitive:personal', 'untrusted']);
+  await workspace.apply([shop]);
+});
+
 /** @proves authzen.obligations */
 test('a tool whose result Gatehouse would have to hold cannot be called where it does not see it', async () => {
   const shop = manifests().find(({ kind }) => kind === 'ToolServer');

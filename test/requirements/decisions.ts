@@ -66,6 +66,11 @@ export const decisions: Requirement[] = [
     source: 'law 10',
   },
   {
+    id: 'authzen.labels',
+    promise: 'What a task reads at another gateway labels it with all that the tool may return',
+    source: 'law 9',
+  },
+  {
     id: 'authzen.obligations',
     promise:
       'A yes that rests on masking, limiting or holding the result is a no where Gatehouse does not see the result',

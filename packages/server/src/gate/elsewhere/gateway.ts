@@ -49,7 +49,7 @@ export async function askAbout(
     case 'pending':
       return { kind: 'waiting', actionId, approval: outcome.approval };
     case 'done':
-      if (outcome.sent === permission) return { kind: 'allowed', actionId };
+      if (outcome.sent.result === 'unknown') return { kind: 'allowed', actionId };
       return stopped(actionId, outcome.sent.detail);
     case 'unknown':
       return stopped(actionId, outcome.detail);

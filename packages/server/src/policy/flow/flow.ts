@@ -45,7 +45,8 @@ export interface Flow {
    */
   note(
     reader: Reader,
-    result: { tool: RegisteredTool; actionId: string; body: Json },
+    /** `isUnseen`: it goes to the agent by another way, so that it has every label that it could have, and its values are not known here. */
+    result: { tool: RegisteredTool; actionId: string; body: Json; isUnseen?: boolean },
   ): readonly string[] | Promise<readonly string[]>;
 }
 
@@ -106,12 +107,14 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
 
   function noted(
     reader: Reader,
-    { tool, actionId, body }: { tool: RegisteredTool; actionId: string; body: Json },
+    { tool, actionId, body, isUnseen = false }: Parameters<Flow['note']>[1],
     stored: readonly string[],
   ): readonly string[] | Promise<readonly string[]> {
-    const { parts, isWhole } = partsOf(tool.labels.returns, body);
+    const { returns } = tool.labels;
+    const { parts, isWhole } = isUnseen ? { parts: [], isWhole: isAllTrusted(returns) } : partsOf(returns, body);
     const source: Source = { tool: tool.ref, actionId };
-    const found = [...new Set([...labelsOfParts(parts, isWhole), ...(parts.length > 0 ? stored : [])])].sort();
+    const own = isUnseen ? labelsOfUnseen(returns) : labelsOfParts(parts, isWhole);
+    const found = [...new Set([...own, ...(isUnseen || parts.length > 0 ? stored : [])])].sort();
     const read = stored.includes(UNTRUSTED) ? parts.map((part) => ({ ...part, isTrusted: false })) : parts;
     for (const { task } of linksOf(reader)) memory.note(task.id, read, source, { ...readStateOf(task), isWhole });
     if (found.length === 0) return found;
@@ -259,6 +262,18 @@ function labelsOfParts(parts: readonly Part[], isWhole: boolean): string[] {
     for (const kind of sensitive) found.add(`${SENSITIVE}${kind}`);
   }
   if (!isWhole) found.add(UNTRUSTED);
+  return [...found].sort();
+}
+
+type Returns = RegisteredTool['labels']['returns'];
+
+const isAllTrusted = ({ trust, fields }: Returns) =>
+  trust === 'trusted' && Object.values(fields).every((field) => field.trust !== 'untrusted');
+
+function labelsOfUnseen(returns: Returns): string[] {
+  const kinds = [returns, ...Object.values(returns.fields)].flatMap(({ sensitive = [] }) => sensitive);
+  const found = new Set(kinds.map((kind) => `${SENSITIVE}${kind}`));
+  if (!isAllTrusted(returns)) found.add(UNTRUSTED);
   return [...found].sort();
 }
 
