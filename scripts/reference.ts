@@ -111,6 +111,7 @@ const limitSources = [
   ['Policies', 'packages/server/src/policy/cedar/limits.ts', 'policyLimits'],
   ['Budgets', 'packages/server/src/enforcement/budgets/limits.ts', 'budgetLimits'],
   ['Information flow', 'packages/server/src/policy/flow/limits.ts', 'flowLimits'],
+  ['Envoy’s external authorization', 'packages/server/src/gate/ext-authz/limits.ts', 'extAuthzLimits'],
   ['The AuthZEN door', 'packages/server/src/gate/authzen/limits.ts', 'authzenLimits'],
   ['What comes back from tools', 'packages/server/src/enforcement/results/limits.ts', 'resultLimits'],
   ['Replays of the record', 'packages/server/src/governance/rehearsal/limits.ts', 'rehearsalLimits'],

@@ -81,4 +81,41 @@ export const decisions: Requirement[] = [
     promise: 'A killed agent or gateway is told no from the moment that the kill returns',
     source: 'law 6',
   },
+  {
+    id: 'ext-authz.mcp',
+    promise: 'A real Envoy asks about MCP requests over gRPC and HTTP, and passes on what was permitted',
+    source: 'Envoy, envoy.service.auth.v3 and the HTTP filter ext_authz',
+  },
+  {
+    id: 'ext-authz.dispatch-first',
+    promise: 'The dispatch is on record before Envoy passes the request on, and what stands behind learns its id',
+    source: 'law 1',
+  },
+  {
+    id: 'ext-authz.token-stays',
+    promise: 'The agent’s token and proof do not reach what stands behind Envoy',
+    source: 'law 3; MCP authorization, token passthrough',
+  },
+  {
+    id: 'ext-authz.refused',
+    promise: 'What is refused, unproven, replayed, or could be read in two ways never reaches what stands behind',
+    source: 'laws 2, 10',
+  },
+  {
+    id: 'ext-authz.body',
+    promise: 'A request of whose body Gatehouse sees only a part is refused',
+    source: 'law 10; Envoy, BufferSettings',
+  },
+  {
+    id: 'ext-authz.routes',
+    promise: 'An HTTP request passes only where a manifest makes all of it a call of a tool',
+    source: 'laws 2, 8',
+  },
+  {
+    id: 'ext-authz.approval',
+    promise: 'A request that a person approved passes once, exactly as it was',
+    source: 'law 4',
+  },
+  { id: 'ext-authz.kill', promise: 'After a kill Envoy lets nothing of the agent through', source: 'law 6' },
+  { id: 'ext-authz.unavailable', promise: 'Without Gatehouse Envoy lets nothing through', source: 'law 1' },
 ];

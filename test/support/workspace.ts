@@ -70,12 +70,15 @@ export async function startWorkspace(
     /** A port for mutual TLS, too. */
     mutualTls?: boolean;
     trustDomain?: string;
+    /** A port for Envoy's external authorization, too. */
+    extAuthz?: boolean;
     trustedProxies?: string[];
   } = {},
 ): Promise<Workspace> {
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'gatehouse-'));
   const port = options.port ?? (await freePort());
   const url = `http://localhost:${port}`;
+  const extAuthz = options.extAuthz ? { port: await freePort() } : undefined;
   const mutualTlsPort = options.mutualTls ? await freePort() : undefined;
   const mutualTls =
     mutualTlsPort === undefined ? undefined : { port: mutualTlsPort, url: `https://localhost:${mutualTlsPort}` };
@@ -88,6 +91,7 @@ export async function startWorkspace(
         port,
         publicUrl: url,
         mutualTls,
+        extAuthz,
         trustDomain: options.trustDomain ?? 'example.test',
         replica: options.replica ?? 'one',
         ...(options.clients && { clients: options.clients }),

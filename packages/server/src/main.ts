@@ -8,9 +8,11 @@ import { createSecrets } from './credentials/index.ts';
 import { checkBudgets, createBudgets, createEnforcement, createTickets } from './enforcement/index.ts';
 import {
   createAuthzenDoor,
+  createExtAuthzDoor,
   createMcpDoor,
   createUpstreamAuthorizations,
   createUpstreams,
+  listenExtAuthz,
   UpstreamFailure,
 } from './gate/index.ts';
 import {
@@ -79,6 +81,8 @@ export interface RunningServer {
   address: { host: string; port: number };
   /** Of the port for mutual TLS, where there is one. */
   mutualTlsAddress?: { host: string; port: number } | undefined;
+  /** Of the port for Envoy's external authorization, where there is one. */
+  extAuthzAddress?: { host: string; port: number } | undefined;
   /** Looks for new TLS certificates now. */
   refreshCertificates(): Promise<void>;
   /** For an operator on this host: signs a person in once. */
@@ -299,18 +303,16 @@ async function openServer(
     onDefinitions: (server: string) => refreshDefinitions(server, 'gatehouse'),
   });
 
-  const decisionDoor = createAuthzenDoor({
+  const decisions = {
     proveGateway: identity.proveGateway,
     tokens: identity.tokens,
     registry,
     enforcement,
-    approvals,
-    ledger,
-    clock,
     log,
     publicUrl: config.publicUrl,
-    mutualTlsUrl,
-  });
+  };
+  const authzenDoor = createAuthzenDoor({ ...decisions, approvals, ledger, clock, mutualTlsUrl });
+  const extAuthzDoor = createExtAuthzDoor(decisions);
 
   const listeners: Listener[] = [];
   opened.defer(() => {
@@ -507,7 +509,8 @@ async function openServer(
   };
   async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (await door.handle(request, response)) return;
-    if (await decisionDoor(request, response)) return;
+    if (await authzenDoor(request, response)) return;
+    if (await extAuthzDoor(request, response)) return;
     if (await identity.trustDomain.handle(request, response)) return;
     if (await identity.taskDoor(request, response)) return;
     if (await authorizations.handle(request, response)) return;
@@ -516,7 +519,7 @@ async function openServer(
     if (await scimDoor.handle(request, response)) return;
     await api.handle(request, response);
   }
-  const { host, port, tls, mutualTls } = config;
+  const { host, port, tls, mutualTls, extAuthz } = config;
   const listen = async (port: number, tls?: ListenOptions['tls']): Promise<Listener> => {
     const listener = await openListener({ host, port, ...(tls && { tls }) }, serve);
     listeners.push(listener);
@@ -526,10 +529,13 @@ async function openServer(
     port,
     tls && { identity: openIdentityFiles(tls, log), clientCertificates: tls.clientCertificates ?? false },
   );
-  const ownIdentity =
-    mutualTls && (await openOwnIdentity(() => identity.serverIdentity([mutualTls.url, config.publicUrl]), { log }));
+  const urls = [...(mutualTls ? [mutualTls.url] : []), config.publicUrl];
+  const ownIdentity = () => openOwnIdentity(() => identity.serverIdentity(urls), { log });
   const mutualListener =
-    ownIdentity && (await listen(mutualTls.port, { identity: ownIdentity, clientCertificates: true }));
+    mutualTls && (await listen(mutualTls.port, { identity: await ownIdentity(), clientCertificates: true }));
+  const extAuthzListener =
+    extAuthz && (await listenExtAuthz({ ...decisions, identity: await ownIdentity(), host, port: extAuthz.port }));
+  if (extAuthzListener) listeners.push(extAuthzListener);
   identity.authorizationServer
     .warm()
     .catch((error) => log.error('the authorization server could not be loaded', { error }));
@@ -538,8 +544,9 @@ async function openServer(
     config,
     address: publicListener.address,
     mutualTlsAddress: mutualListener?.address,
+    extAuthzAddress: extAuthzListener?.address,
     async refreshCertificates() {
-      await Promise.all([publicListener.refresh(), mutualListener?.refresh()]);
+      await Promise.all(listeners.map((listener) => listener.refresh()));
     },
     createSignInLink: (email) => people.createSigninLink(email, { by: 'gatehouse' }),
     apply: (manifests, by) =>

@@ -28,6 +28,7 @@ interface Options {
   clientHosts?: string[];
   dpopNonces?: boolean;
   scimAgents?: boolean;
+  extAuthzPort?: string;
   trustedProxies?: string[];
   /** False: apply nothing to an empty database. */
   workspace?: string | false;
@@ -56,6 +57,7 @@ export const start: Run<Options> = async ({ options, out }) => {
     publicUrl,
     tls,
     mutualTls,
+    ...extAuthzOf(options),
     trustDomain: 'gatehouse.local',
     replica: options.replica ?? defaultReplica(),
     clients: {
@@ -110,6 +112,12 @@ function tlsOf(options: Options): Tls | undefined {
     keyFile: resolve(keyFile),
     clientCertificates: options.tlsClientCertificates === true,
   };
+}
+
+/** None unless wanted: it is there for Envoy, and speaks mutual TLS only. */
+function extAuthzOf(options: Options): Pick<Config, 'extAuthz'> {
+  const given = options.extAuthzPort ?? process.env.GATEHOUSE_EXT_AUTHZ_PORT;
+  return given === undefined ? {} : { extAuthz: { port: toNumber(given, '--ext-authz-port', 1, 65_535) } };
 }
 
 /**

@@ -30,6 +30,10 @@ export function addServerVerbs(program: Command): void {
         '--mtls-url <url>',
         'address that agents use for it (or GATEHOUSE_MTLS_URL; default: the host of the public URL)',
       ),
+      option(
+        '--ext-authz-port <number>',
+        'port for Envoy’s external authorization over gRPC, by mutual TLS only (or GATEHOUSE_EXT_AUTHZ_PORT; default: none)',
+      ),
       option('--database <url>', '"sqlite" (in the data directory) or a postgres:// URL').default('sqlite'),
       option('--replica <name>', 'name of this server; owns one Merkle log (default: name of the host)'),
       option(

@@ -15,6 +15,8 @@ export interface Config {
   tls?: { certificateFile: string; keyFile: string; clientCertificates?: boolean } | undefined;
   /** A port of its own for mutual TLS, whose certificate is Gatehouse's own X.509-SVID; `url` is where agents reach it. */
   mutualTls?: { port: number; url: string } | undefined;
+  /** A port for Envoy's external authorization over gRPC, with Gatehouse's own X.509-SVID and mutual TLS only. */
+  extAuthz?: { port: number } | undefined;
   /** Clients that people drive agents with and that nobody has registered. */
   clients?: {
     /** True: anybody may register one (RFC 7591); it is worth nothing until a person consents to it. Default false. */

@@ -15,7 +15,7 @@ export {
   sha256Hex,
 } from './json.ts';
 export { keyFile } from './key-file.ts';
-export { type Listener, type ListenOptions, openListener } from './listener.ts';
+export { type Listener, type ListenOptions, openListener, tlsOptions } from './listener.ts';
 export { createLog, type Log, type LogLevel } from './log.ts';
 export { createOutbound, type Outbound, type OutboundAnswer, type OutboundRequest } from './outbound.ts';
 export { constantTimeEqual, Secret } from './secret.ts';

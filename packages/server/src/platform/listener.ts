@@ -66,7 +66,7 @@ export async function openListener({ host, port, tls }: ListenOptions, handle: H
  * INVARIANT: a connection has one certificate from its first byte to its last. Sessions are neither resumed, which would bring back a
  * peer without its chain, nor renegotiated.
  */
-const tlsOptions = {
+export const tlsOptions = {
   minVersion: 'TLSv1.2',
   secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
   honorCipherOrder: true,

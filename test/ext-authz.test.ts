@@ -1,0 +1,275 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import type { AgentTask } from '@gatehouse/sdk';
+import { type Seen, startBehind, startEnvoy } from './support/envoy.ts';
+import { type EnvoyClient, envoyConfig } from './support/envoy-config.ts';
+import { manifests } from './support/fixtures.ts';
+import { createPlatform, type GatewayClient, openGateway } from './support/gateway.ts';
+import { startWorkspace, type Workspace } from './support/workspace.ts';
+
+/**
+ * A real Envoy in front of an MCP server and of an HTTP API asks Gatehouse about each request, over gRPC and over HTTP: what gets through, what
+ * does not, and what Gatehouse has on record of it.
+ */
+const EDGE = 'http://edge.example';
+let workspace: Workspace;
+let edge: GatewayClient;
+let behind: Awaited<ReturnType<typeof startBehind>>;
+let task: AgentTask;
+let agent: Awaited<ReturnType<Workspace['agent']>>;
+const envoys: Partial<Record<EnvoyClient, NonNullable<Awaited<ReturnType<typeof startEnvoy>>>>> = {};
+
+before(async () => {
+  workspace = await startWorkspace({ mutualTls: true, extAuthz: true });
+  const platform = await createPlatform();
+  await workspace.apply([
+    ...manifests(),
+    ...platform.manifests({
+      name: 'edge',
+      environment: 'production',
+      gateway: {
+        servers: ['shop'],
+        urls: [EDGE],
+        mcp: { '/mcp': 'shop' },
+        routes: [
+          { method: 'GET', path: '/orders/{order}', tool: 'shop/get_order', arguments: { order: '$path.order' } },
+          { method: 'GET', path: '/orders', tool: 'shop/list_orders', arguments: { customer: '$query.customer' } },
+          {
+            method: 'POST',
+            path: '/orders/{order}/refunds',
+            tool: 'shop/refund_order',
+            arguments: {
+              order: '$path.order',
+              amount_cents: '$body.amount_cents',
+              currency: '$body.currency',
+              reason: '$body.reason',
+            },
+          },
+          { method: 'DELETE', path: '/tables/{table}', tool: 'shop/drop_table', arguments: { table: '$path.table' } },
+        ],
+      },
+    }),
+  ]);
+  edge = await openGateway(workspace, platform, 'edge');
+  behind = await startBehind();
+  agent = await workspace.agent('agent-a');
+  task = await agent.startTask({ template: 'all', intent: 'behind Envoy' });
+  for (const client of ['grpc', 'http'] as const) {
+    const envoy = await startEnvoy(({ listen }) =>
+      envoyConfig({
+        client,
+        listen,
+        behind: behind.port,
+        gatehouse:
+          client === 'grpc'
+            ? Number(workspace.server.extAuthzAddress?.port)
+            : Number(new URL(String(workspace.mutualTlsUrl)).port),
+        files: edge.files,
+        trustDomain: 'example.test',
+      }),
+    );
+    if (envoy) envoys[client] = envoy;
+  }
+});
+after(async () => {
+  await Promise.all(Object.values(envoys).map((envoy) => envoy?.stop()));
+  edge?.close();
+  await behind?.close();
+  await workspace.close();
+});
+
+interface Answer {
+  status: number;
+  text: string;
+  headers: Headers;
+  passed: Seen | undefined;
+}
+
+/** As the agent sends it: to the gateway's name, with its token and a new proof. */
+async function send(
+  client: EnvoyClient,
+  path: string,
+  init: {
+    method?: string;
+    headers?: Record<string, string>;
+    body?: string;
+    of?: AgentTask;
+    host?: string;
+    proof?: Record<string, string>;
+  } = {},
+): Promise<Answer> {
+  const { method = 'GET', body, of = task, host = 'edge.example' } = init;
+  const proof = init.proof ?? ((await of.headersFor(`${EDGE}${path.split('?')[0]}`, method)) as Record<string, string>);
+  const before = behind.seen.length;
+  const { request } = await import('undici');
+  const response = await request(`${envoys[client]?.url}${path}`, {
+    method: method as 'GET',
+    headers: { host, ...proof, ...(body !== undefined && { 'content-type': 'application/json' }), ...init.headers },
+    ...(body !== undefined && { body }),
+  });
+  const text = await response.body.text();
+  return {
+    status: response.statusCode,
+    text,
+    headers: new Headers(Object.entries(response.headers).map(([k, v]): [string, string] => [k, String(v)])),
+    passed: behind.seen[before],
+  };
+}
+
+const rpc = (method: string, params: object, id = 7) => JSON.stringify({ jsonrpc: '2.0', id, method, params });
+const getOrder = (order: unknown = 1042) => rpc('tools/call', { name: 'get_order', arguments: { order } });
+
+for (const client of ['grpc', 'http'] as const)
+  describe(`Envoy asks over ${client}`, () => {
+    /** @proves ext-authz.mcp, ext-authz.dispatch-first, ext-authz.token-stays */
+    test('a permitted MCP call reaches the server without the agent’s token, and is on record before', async (t) => {
+      if (!envoys[client]) return t.skip('no Envoy here');
+      const { status, passed } = await send(client, '/mcp', {
+        method: 'POST',
+        body: getOrder(),
+        headers: { 'x-gatehouse-action': 'act_forged' },
+      });
+      assert.equal(status, 200, envoys[client]?.said());
+      assert.deepEqual([passed?.headers.authorization, passed?.headers.dpop], [undefined, undefined]);
+      const id = String(passed?.headers['x-gatehouse-action']);
+      const { records } = await workspace.operator('GET /actions/:id', { params: { id } });
+      const dispatch = records[0]?.record;
+      assert.deepEqual([dispatch?.kind, dispatch?.tool, dispatch?.agent], ['dispatch', 'shop/get_order', 'agent-a']);
+      assert.equal(dispatch?.gateway, 'spiffe://example.test/env/production/workload/edge');
+    });
+
+    /** @proves ext-authz.refused */
+    test('what is not permitted, not understood, or not from who it says never reaches it', async (t) => {
+      if (!envoys[client]) return t.skip('no Envoy here');
+      const before = behind.seen.length;
+      const post = (body: string, more: object = {}) => send(client, '/mcp', { method: 'POST', body, ...more });
+      const refused = async (answer: Promise<Answer>, status: number, code: RegExp) => {
+        const { status: got, text, passed } = await answer;
+        assert.equal(got, status, text);
+        assert.match(text, code);
+        assert.equal(passed, undefined);
+      };
+      await refused(
+        post(rpc('tools/call', { name: 'drop_table', arguments: { table: 'x' } })),
+        403,
+        /tier\.prohibited/,
+      );
+      await refused(
+        post(rpc('tools/call', { name: 'get_order', arguments: { order: 'x' } })),
+        403,
+        /arguments\.invalid/,
+      );
+      await refused(post(rpc('subscriptions/listen', {})), 403, /operation\.unknown/);
+      await refused(post(rpc('tasks/get', { taskId: 'x' })), 403, /operation\.unknown/);
+      await refused(post(`[${getOrder()}]`), 400, /batch/);
+      await refused(post(getOrder().replace('"name"', '"name":"list_orders","name"')), 400, /duplicate-key|twice/);
+      await refused(post('{"jsonrpc":"2.0","id":1,"result":{}}'), 403, /mcp\.response/);
+      await refused(post(getOrder(), { headers: { 'mcp-method': 'tools/list' } }), 400, /Mcp-Method/);
+      await refused(post(getOrder(), { headers: { 'content-encoding': 'gzip' } }), 400, /encoded/);
+      await refused(post(getOrder(), { headers: { 'x-http-method-override': 'DELETE' } }), 400, /another method/);
+      await refused(post(getOrder(), { host: 'evil.example' }), 403, /host\.unknown/);
+      await refused(send(client, '/mcp', { headers: { accept: 'text/event-stream' } }), 403, /mcp\.stream/);
+      const proof = (await task.headersFor(`${EDGE}/mcp`, 'POST')) as Record<string, string>;
+      assert.equal((await post(getOrder(), { proof })).status, 200);
+      await refused(post(getOrder(), { proof }), 401, /proof\.replayed/);
+      await refused(post(getOrder(), { proof: {} }), 401, /token\.missing/);
+      await refused(
+        post(getOrder(), { proof: { authorization: `Bearer ${await task.token()}` } }),
+        401,
+        /token\.scheme/,
+      );
+      const forged = (await task.headersFor(`${workspace.url}/mcp`, 'POST')) as Record<string, string>;
+      const forwarded = { 'x-forwarded-host': new URL(workspace.url).host, 'x-forwarded-proto': 'http' };
+      await refused(post(getOrder(), { proof: forged, headers: forwarded }), 401, /proof\.invalid/);
+      assert.equal(behind.seen.length, before + 1);
+    });
+
+    /** @proves ext-authz.body */
+    test('a body that Envoy does not send whole is decided on by nobody', async (t) => {
+      if (!envoys[client]) return t.skip('no Envoy here');
+      const long = rpc('tools/call', {
+        name: 'get_order',
+        arguments: { order: 1042 },
+        _meta: { padding: 'x'.repeat(70_000) },
+      });
+      const { status, passed } = await send(client, '/mcp', { method: 'POST', body: long });
+      assert.equal(status, 413);
+      assert.equal(passed, undefined);
+    });
+
+    /** @proves ext-authz.routes */
+    test('an HTTP request passes where the manifest makes it a call, and only as exactly that call', async (t) => {
+      if (!envoys[client]) return t.skip('no Envoy here');
+      const passed = await send(client, '/orders/1042');
+      assert.equal(passed.status, 200, passed.text);
+      assert.equal(passed.passed?.path, '/orders/1042');
+      const refusals: [string, object, RegExp][] = [
+        ['/orders/1042?expand=customer', {}, /no argument takes/],
+        ['/orders/1042/', {}, /plain segments/],
+        ['/orders/%31042', {}, /plain segments/],
+        ['/orders/1042%2f..%2fadmin', {}, /plain segments/],
+        ['/orders//1042', {}, /plain segments/],
+        ['/orders/1042;v=2', {}, /plain segments/],
+        ['/orders?customer=a&customer=b', {}, /twice/],
+        ['/orders?customer=a+b', {}, /two ways/],
+        ['/orders/abc', {}, /arguments\.invalid/],
+        ['/admin', {}, /gateway\.unmapped/],
+        ['/tables/orders', { method: 'DELETE' }, /tier\.prohibited/],
+        [
+          '/orders/1042/refunds',
+          { method: 'POST', body: '{"amount_cents":1,"currency":"EUR","reason":"r","to":"me"}' },
+          /no argument takes/,
+        ],
+      ];
+      for (const [path, init, why] of refusals) {
+        const { status, text, passed: reached } = await send(client, path, init);
+        assert.ok(status === 400 || status === 403, `${path}: ${status} ${text}`);
+        assert.match(text, why, path);
+        assert.equal(reached, undefined, path);
+      }
+    });
+
+    /** @proves ext-authz.approval */
+    test('a call that needs a person waits for one, and then passes once', async (t) => {
+      if (!envoys[client]) return t.skip('no Envoy here');
+      const body = JSON.stringify({ amount_cents: client === 'grpc' ? 100 : 200, currency: 'EUR', reason: 'broken' });
+      const refund = () => send(client, '/orders/1042/refunds', { method: 'POST', body });
+      const first = await refund();
+      assert.equal(first.status, 403, first.text);
+      const { approval } = JSON.parse(first.text) as { approval: string };
+      const approver = await workspace.person('approver@example.test', { recovery: client === 'http' });
+      await approver.approve(approval.split('/').at(-1) as string);
+      assert.equal((await refund()).status, 200);
+      assert.equal((await refund()).status, 403);
+    });
+  });
+
+/** @proves ext-authz.kill */
+test('while many calls pass an agent is killed: from then on none does', async (t) => {
+  if (!envoys.grpc) return t.skip('no Envoy here');
+  const victim = await workspace.agent('agent-b');
+  const its = await victim.startTask({ template: 'all', intent: 'to be killed' });
+  const one = () => send('grpc', '/mcp', { method: 'POST', body: getOrder(), of: its });
+  assert.equal((await one()).status, 200);
+  const flood = Promise.all(Array.from({ length: 40 }, one));
+  await workspace.operator('POST /agents/:name/kill', { params: { name: 'agent-b' } });
+  assert.equal((await one()).status, 401);
+  await flood;
+});
+
+/** @proves ext-authz.unavailable */
+test('when Gatehouse is gone nothing passes', async (t) => {
+  if (!envoys.grpc || !envoys.http) return t.skip('no Envoy here');
+  const proofs = await Promise.all([0, 1].map(() => task.headersFor(`${EDGE}/mcp`, 'POST')));
+  await workspace.server.close();
+  for (const [at, client] of (['grpc', 'http'] as const).entries()) {
+    const { status, passed } = await send(client, '/mcp', {
+      method: 'POST',
+      body: getOrder(),
+      proof: proofs[at] as Record<string, string>,
+    });
+    assert.equal(status, 403);
+    assert.equal(passed, undefined);
+  }
+  await workspace.restart().catch(() => undefined);
+});
