@@ -6,7 +6,7 @@ import type { Part } from './part.ts';
 
 /**
  * `npm run conformance [-- --only PART] [--json] [--write]`: without `--only` the official MCP suite (server, client, authorization). The
- * other parts are products of somebody else that are fetched or built first, and `cedar`, which needs `--data DIR`. Ends with exit code 1 if anything is lost or fails,
+ * other parts are products of somebody else that are fetched or built first, `cedar`, which needs `--data DIR`, and `budgets`. Ends with exit code 1 if anything is lost or fails,
  * with 69 if something could not be tried; `--write` replaces the sections of what was run in conformance/RESULTS.md.
  */
 const official = ['server', 'client', 'authorization'];
@@ -16,6 +16,7 @@ const parts: Record<string, () => Promise<Part>> = {
   authorization: async () => (await import('./official.ts')).authorization,
   'go-spiffe': async () => (await import('./foreign/go-spiffe.ts')).goSpiffe,
   keycloak: async () => (await import('./foreign/keycloak.ts')).keycloak,
+  budgets: async () => (await import('./budgets.ts')).budgets,
   cedar: async () => (await import('./cedar.ts')).cedar,
   spire: async () => (await import('./foreign/spire.ts')).spire,
 };

@@ -84,7 +84,7 @@ export type Answer =
   | { kind: 'lost' };
 
 export interface McpCaller {
-  call(task: AgentTask, tool: string, args: { id: string }): Promise<Answer>;
+  call(task: AgentTask, tool: string, args: Record<string, unknown>): Promise<Answer>;
   close(): Promise<void>;
 }
 
