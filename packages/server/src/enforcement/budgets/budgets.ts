@@ -14,6 +14,7 @@ import {
 } from '../../storage/index.ts';
 import { showAmount } from './amount.ts';
 import { calendarWindow } from './calendar-window.ts';
+import { counterPrefix } from './counter-prefix.ts';
 import { limitInWords, limitsOf } from './words.ts';
 
 export interface Budgets {
@@ -36,24 +37,21 @@ export function createBudgets({
   registry: Pick<Registry, 'snapshot'>;
   clock: Clock;
 }): Budgets {
-  const fullestFirst = (budget: string, now: number) =>
+  const countersOf = (budget: BudgetManifest, now: number) =>
     db
       .selectFrom('budget_counters')
-      .selectAll()
-      .where('budget', '=', budget)
-      .where('expires_at', '>', now)
-      .orderBy('used', 'desc')
-      .orderBy('id');
+      .where('budget', '=', budget.name)
+      .where('id', 'like', `${counterPrefix(budget)}%`)
+      .where('expires_at', '>', now);
+  const fullestFirst = (budget: BudgetManifest, now: number) =>
+    countersOf(budget, now).selectAll().orderBy('used', 'desc').orderBy('id');
 
   async function viewOf(budget: BudgetManifest): Promise<BudgetView> {
     const now = clock.now();
-    const { counters } = await db
-      .selectFrom('budget_counters')
+    const { counters } = await countersOf(budget, now)
       .select((select) => select.fn.countAll<number>().as('counters'))
-      .where('budget', '=', budget.name)
-      .where('expires_at', '>', now)
       .executeTakeFirstOrThrow();
-    const fullest = await fullestFirst(budget.name, now).limit(1).executeTakeFirst();
+    const fullest = await fullestFirst(budget, now).limit(1).executeTakeFirst();
     return {
       name: budget.name,
       description: budget.description ?? null,
@@ -91,7 +89,7 @@ export function createBudgets({
         );
       const now = clock.now();
       const [used, id] = placeOf(cursor);
-      const rows = await fullestFirst(name, now)
+      const rows = await fullestFirst(budget, now)
         .where(({ or, and, eb }) => or([eb('used', '<', used), and([eb('used', '=', used), eb('id', '>', id)])]))
         .limit(limit + 1)
         .execute();
@@ -114,7 +112,7 @@ export function createBudgets({
 
 function placeOf(cursor: string | undefined): [number, string] {
   if (cursor === undefined) return [Number.MAX_SAFE_INTEGER, ''];
-  const [, used, id] = /^(\d{1,15})\.([0-9a-f]{64})$/.exec(cursor) ?? [];
+  const [, used, id] = /^(\d{1,15})\.([0-9a-f]{32}-[0-9a-f]{64})$/.exec(cursor) ?? [];
   if (used === undefined || id === undefined)
     throw new GatehouseError(
       'bad-request',

@@ -7,6 +7,7 @@ import type { Reason } from '../who.ts';
 import { readAmount } from './amount.ts';
 import { folded, keyTexts, valuesAt } from './arguments-at.ts';
 import { calendarWindow } from './calendar-window.ts';
+import { counterPrefix } from './counter-prefix.ts';
 import { type Covering, coveringOf } from './covering.ts';
 import { budgetLimits } from './limits.ts';
 
@@ -146,9 +147,9 @@ function countersOf(
     };
 
   const { task } = action.caller;
-  const kind = [budget.name, budget.window ?? null, budget.zone, budget.per];
+  const prefix = counterPrefix(budget);
   return product(parts).map((combination) => ({
-    counter: sha256Hex(canonicalJson([...kind, combination.map(({ text }) => text)])),
+    counter: prefix + sha256Hex(canonicalJson(combination.map(({ text }) => text))),
     budget: budget.name,
     label: combination.map(({ label }) => label).join(', '),
     window: windowOf(budget, action, now),
