@@ -18,7 +18,7 @@ let room: Room;
 let passkey: SoftwarePasskey;
 
 before(async () => {
-  room = await openRoom();
+  room = await openRoom({ follow: false });
   await room.apply(
     [
       {
@@ -27,10 +27,14 @@ before(async () => {
         environments: ['prod'],
         transport: { type: 'stdio', command: 'node' },
         tools: {
-          pay: { tier: 1, effects: ['pay'], arguments: { amount: { role: 'amount' }, customer: { role: 'account' } } },
+          pay: {
+            tier: 1,
+            effects: ['write'],
+            arguments: { amount: { role: 'amount' }, customer: { role: 'account' } },
+          },
           remove: { tier: 1, effects: ['delete'] },
           look: { tier: 1, effects: ['read'] },
-          ask_first: { tier: 3, effects: ['pay'], arguments: { amount: { role: 'amount' } } },
+          ask_first: { tier: 3, effects: ['write'], arguments: { amount: { role: 'amount' } } },
         },
       },
     ],
@@ -194,7 +198,13 @@ test('an agent gets no second budget by writing a customer in another way', asyn
 });
 
 test('calls that race are let through exactly as far as the budget goes', async () => {
-  await budget({ effects: ['pay'], per: ['agent'], window: { seconds: 3_600 }, limit: { count: 20 } });
+  await budget({
+    tools: ['shop/pay'],
+    effects: ['write', 'pay'],
+    per: ['agent'],
+    window: { seconds: 3_600 },
+    limit: { count: 20 },
+  });
   const outcomes = await Promise.all(Array.from({ length: 64 }, (_, n) => pay(`c${n}`, 1)));
   assert.equal(done(outcomes), 20);
   assert.match(await reason(pay('z', 1)), /20 of 20 calls used in the last 3600 s for agent .*There is room from/);
