@@ -19,8 +19,8 @@ export interface VersionNote {
 /** The part of a manifest that decides: not where a server is, and not who is in a group, which others say. */
 export function decidingPart(manifest: Manifest): object {
   if (manifest.kind === 'ToolServer') {
-    const { kind, name, tools, resources, prompts, clientRequests } = manifest;
-    return { kind, name, tools, resources, prompts, clientRequests };
+    const { transport: _at, environments: _in, stateless: _how, description: _what, ...deciding } = manifest;
+    return deciding;
   }
   if (manifest.kind === 'Group') return { kind: manifest.kind, name: manifest.name, allow: manifest.allow };
   return manifest;
@@ -76,24 +76,26 @@ export async function keepVersion(
       changes: JSON.stringify(changes),
     })
     .execute();
-  for (const key of changed) {
-    const { kind, name } = splitKey(key);
-    if (before.has(key))
-      await transaction
-        .updateTable('policy_objects')
-        .set({ to_version: number })
-        .where('kind', '=', kind)
-        .where('name', '=', name)
-        .where('to_version', 'is', null)
-        .execute();
+  for (const some of chunksOf(changed.filter((key) => before.has(key))))
+    await transaction
+      .updateTable('policy_objects')
+      .set({ to_version: number })
+      .where('to_version', 'is', null)
+      .where((eb) =>
+        eb.or(some.map(splitKey).map(({ kind, name }) => eb.and([eb('kind', '=', kind), eb('name', '=', name)]))),
+      )
+      .execute();
+  const added = changed.flatMap((key) => {
     const body = now.get(key);
-    if (body !== undefined)
-      await transaction
-        .insertInto('policy_objects')
-        .values({ kind, name, from_version: number, to_version: null, body })
-        .execute();
-  }
+    return body === undefined ? [] : [{ ...splitKey(key), from_version: number, to_version: null, body }];
+  });
+  for (const some of chunksOf(added)) await transaction.insertInto('policy_objects').values(some).execute();
   return number;
+}
+
+/** A statement takes a limited number of parameters. */
+function chunksOf<T>(all: readonly T[]): T[][] {
+  return Array.from({ length: Math.ceil(all.length / 200) }, (_, at) => all.slice(at * 200, (at + 1) * 200));
 }
 
 export function newestVersion(db: Database | DatabaseTransaction): Promise<Tables['policy_versions'] | undefined> {
@@ -183,9 +185,9 @@ export async function manifestsOfVersion(
 
 function withPart(current: Manifest, part: Manifest): Manifest {
   if (part.kind === 'Group') return { ...(current as GroupManifest), allow: part.allow };
-  const { tools, resources, prompts, clientRequests } = part as ToolServerManifest;
-  const { resources: _resources, prompts: _prompts, ...rest } = current as ToolServerManifest;
-  return { ...rest, tools, clientRequests, ...(resources && { resources }), ...(prompts && { prompts }) };
+  const { transport, environments, stateless, description } = current as ToolServerManifest;
+  const kept = { transport, environments, stateless, ...(description !== undefined && { description }) };
+  return { ...(part as ToolServerManifest), ...kept };
 }
 
 export async function listVersions(

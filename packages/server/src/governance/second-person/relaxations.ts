@@ -9,10 +9,10 @@ import type {
   Role,
   TemplateManifest,
 } from '@gatehouse/protocol';
-import { canonicalJson } from '../../platform/index.ts';
 import { relaxedPolicies } from '../../policy/index.ts';
 import type { Step } from '../../registry/index.ts';
 import { relaxedBudget } from './budgets.ts';
+import { isSame, membersThatDiffer } from './same.ts';
 import { relaxedToolServer } from './tool-servers.ts';
 
 type OfKind<Kind> = Extract<Manifest, { kind: Kind }>;
@@ -75,8 +75,8 @@ const judges: { [Kind in Manifest['kind']]?: (change: Change<OfKind<Kind>>) => s
   },
   Budget: ({ before, after }) => relaxedBudget(before, after),
   TicketSystem: ({ before, after }) =>
-    after && !same(before, after) ? ['who says what state a ticket is in is changed'] : [],
-  Calendar: ({ before, after }) => (same(before, after) ? [] : ['when a calendar is open is changed']),
+    after && !isSame(before, after) ? ['who says what state a ticket is in is changed'] : [],
+  Calendar: ({ before, after }) => (isSame(before, after) ? [] : ['when a calendar is open is changed']),
 };
 
 function relaxedTemplate({ before, after }: Change<TemplateManifest>): string[] {
@@ -87,7 +87,7 @@ function relaxedTemplate({ before, after }: Change<TemplateManifest>): string[] 
     why.push(`tasks may last ${after.ttlSeconds} s instead of ${before.ttlSeconds} s`);
   for (const [name, parameter] of Object.entries(after.parameters)) {
     const old = before.parameters[name];
-    if (old && !same({ ...old, description: '' }, { ...parameter, description: '' }))
+    if (old && !isSame({ ...old, description: '' }, { ...parameter, description: '' }))
       why.push(`the parameter "${name}" is changed`);
   }
   const known = ['kind', 'name', 'description', 'allow', 'ttlSeconds', 'parameters'];
@@ -119,7 +119,7 @@ function relaxedAllow(before: readonly Allow[], after: readonly Allow[]): string
     why.push(`it newly allows ${tools ? tools.join(', ') : `tools that ${effects?.join(', ')}`}`);
   }
   for (const old of before)
-    if (Object.keys(beyond(old)).length > 0 && !after.some((entry) => same(entry, old)))
+    if (Object.keys(beyond(old)).length > 0 && !after.some((entry) => isSame(entry, old)))
       why.push('an entry that came with an obligation is gone or changed');
   return why;
 }
@@ -140,7 +140,7 @@ function covers(old: Allow, entry: Allow): boolean {
     within(old.effects, entry.effects) &&
     within(old.domains, entry.domains) &&
     conditions &&
-    same(beyond(old), beyond(entry))
+    isSame(beyond(old), beyond(entry))
   );
 }
 
@@ -177,11 +177,4 @@ export const decidingRoles: readonly Role[] = ['admin', 'security'];
 function moreDeciders(before: readonly Role[] | undefined, after: readonly Role[] | undefined): string[] {
   const added = decidingRoles.filter((role) => after?.includes(role) && !before?.includes(role));
   return added.length > 0 ? [`gives the role ${added.join(' and ')}, which ships such changes`] : [];
-}
-
-const same = (a: unknown, b: unknown) => canonicalJson(a ?? null) === canonicalJson(b ?? null);
-
-export function membersThatDiffer(before: object, after: object): string[] {
-  const [was, is] = [before as Record<string, unknown>, after as Record<string, unknown>];
-  return [...new Set([...Object.keys(was), ...Object.keys(is)])].filter((name) => !same(was[name], is[name]));
 }

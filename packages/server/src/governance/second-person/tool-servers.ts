@@ -1,5 +1,5 @@
 import type { ToolServerManifest, ToolSetting } from '@gatehouse/protocol';
-import { canonicalJson } from '../../platform/index.ts';
+import { isSame, membersThatDiffer } from './same.ts';
 
 /** Where what an operator says of a server and its tools could let more through. Its address is another matter. */
 export function relaxedToolServer(
@@ -18,12 +18,26 @@ export function relaxedToolServer(
   for (const [request, granted] of Object.entries(after.clientRequests))
     if (granted && !before?.clientRequests[request as keyof typeof after.clientRequests])
       why.push(`it may ask clients for ${request}`);
+  if (before)
+    for (const member of membersThatDiffer(before, after)) if (!judged.has(member)) why.push(`"${member}" is changed`);
   for (const [name, setting] of Object.entries(after.tools)) {
     const old = before && Object.hasOwn(before.tools, name) ? before.tools[name] : undefined;
     for (const reason of old ? relaxedTool(old, setting) : newTool(setting)) why.push(`${name}: ${reason}`);
   }
   return why;
 }
+
+/** Looked at one by one here, or of no concern: where a server is, and what it is called. */
+const judged: ReadonlySet<string> = new Set([
+  'description',
+  'transport',
+  'environments',
+  'stateless',
+  'tools',
+  'resources',
+  'prompts',
+  'clientRequests',
+]);
 
 const newTool = ({ tier }: ToolSetting) => (tier < 4 ? [`a new tool of tier ${tier}`] : []);
 
@@ -60,5 +74,3 @@ function isMoreCautious(before: ToolSetting['returns'], after: ToolSetting['retu
     isSame(before?.fields, after?.fields)
   );
 }
-
-const isSame = (a: unknown, b: unknown) => canonicalJson(a ?? null) === canonicalJson(b ?? null);
