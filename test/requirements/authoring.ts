@@ -14,4 +14,16 @@ export const authoring: Requirement[] = [
       'Tests beside policies say what each decides, failures are explained, and policies that no test decides are named',
     source: 'docs/how-to/test-policies.md',
   },
+  {
+    id: 'policy.lint',
+    promise:
+      'Policies that are unused, shadowed, too broad, impossible, inverted, swapped or unfinished are found, each with its place and what to do',
+    source: 'docs/how-to/lint-policies.md',
+  },
+  {
+    id: 'policy.published-defects',
+    promise:
+      'The faults that a published set of policies for agents had are found: an inverted check, swapped field names, an unfinished branch',
+    source: 'docs/how-to/lint-policies.md',
+  },
 ];

@@ -38,4 +38,14 @@ export function addPolicyVerbs(program: Command): void {
     ],
     load: async () => (await import('../commands/policy-test.ts')).test,
   });
+  addVerb(policy, {
+    usage: 'lint [directory]',
+    summary: 'say what in the policies of a directory was probably not meant',
+    details:
+      'Unused, shadowed, too broad, inverted, swapped, impossible or unfinished. A finding is passed by with @lint_ignore("CODE REASON") on the policy, or in YAML with a comment # lint-ignore CODE REASON above the place. Ends with 1 when there is an error.',
+    options: [definitions(), option('--strict', 'end with 1 when there is a warning, too')],
+    server: true,
+    examples: [['policy lint workspace --strict', 'In a pipeline.']],
+    load: async () => (await import('../commands/policy-lint.ts')).lint,
+  });
 }
