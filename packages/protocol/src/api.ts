@@ -21,6 +21,7 @@ import {
 } from './manifests.ts';
 import { type Effect, type Lifecycle, lifecycle, name, type Tier } from './names.ts';
 import type { PeopleApi, SessionSummaryView } from './people.ts';
+import type { PolicyApi } from './policies.ts';
 import type { ActionSummary, SequencedRecord } from './records.ts';
 import type { ProposedChange, RehearsalApi } from './rehearsal.ts';
 import type { Task } from './tasks.ts';
@@ -212,6 +213,7 @@ export interface Api
     DelegationsApi,
     BulkApi,
     PeopleApi,
+    PolicyApi,
     TrustDomainApi,
     UpstreamAuthorizationApi,
     ConfirmationRoutes,

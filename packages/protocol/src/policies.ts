@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { argumentRole, effect, label, name, tier, toolName, toolRef } from './names.ts';
+import { argumentRole, effect, label, name, type Tier, tier, toolName, toolRef } from './names.ts';
 
 /** A part of a text. Lines and columns count from 1; the end is the place after the last character. */
 export interface Place {
@@ -230,4 +230,62 @@ export interface PolicyCoverage {
 export interface PolicyTestReport {
   results: PolicyTestResult[];
   coverage: PolicyCoverage[];
+}
+
+/** One condition of a policy for one call. */
+export interface ExplainedClause {
+  /** As it is written. */
+  cedar: string;
+  words: string;
+  /** Null: it was not looked at, or could not be evaluated. */
+  holds: boolean | null;
+  error: string | null;
+  /** What it looked at, by path. */
+  values: Record<string, unknown>;
+}
+
+/** A policy that is about a call, and what became of it. `raise`: a forbid with a tier. */
+export interface ExplainedPolicy {
+  id: string;
+  effect: 'permit' | 'forbid' | 'raise';
+  applies: boolean;
+  tier: Tier | null;
+  reason: string | null;
+  clauses: ExplainedClause[];
+}
+
+/** What the policies say of one call, and why: of those that are in force, whenever the call was made. */
+export interface PolicyExplanation {
+  call: { agent: string; template: string; environment: string; user: string | null; tool: string; arguments: unknown };
+  decision: {
+    effect: 'allow' | 'deny' | 'needs-approval';
+    tier: Tier;
+    code: string;
+    reason: string;
+    policies: string[];
+    policyVersion: string;
+  };
+  /** As it was decided then; only of an action of the record. */
+  recorded: {
+    effect: string;
+    tier: number;
+    code: string;
+    reason: string;
+    policies: string[];
+    policyVersion: string;
+  } | null;
+  /** For each on whose authority it is done: the task, those who handed it on, the person. */
+  sides: { kind: 'task' | 'handed-on-by' | 'user'; name: string; policies: ExplainedPolicy[] }[];
+  tier: { tool: Tier; raisedBy: { policy: string; tier: Tier; reason: string | null }[] };
+  /** What can be done about it. */
+  next: string[];
+}
+
+export const explainBody = z.union([
+  z.strictObject({ action: z.string().max(200) }),
+  z.strictObject({ call: supposedCall }),
+]);
+
+export interface PolicyApi {
+  'POST /policy/explain': PolicyExplanation;
 }

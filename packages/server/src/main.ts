@@ -459,6 +459,7 @@ async function openServer(
     config,
     policyChanges,
     rehearsals,
+    policies,
     storage,
     registry,
     people,

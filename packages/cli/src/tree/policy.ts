@@ -48,4 +48,37 @@ export function addPolicyVerbs(program: Command): void {
     examples: [['policy lint workspace --strict', 'In a pipeline.']],
     load: async () => (await import('../commands/policy-lint.ts')).lint,
   });
+  addVerb(policy, {
+    usage: 'explain [action]',
+    summary: 'say which policies apply to an action or a call, condition by condition, and what can be done',
+    details:
+      'Of an action of the record, by its id; or of a call that nobody makes, by its template and tool. It is explained by the policies that are in force now. Ends with 2 when it is refused, 3 when it waits for a person.',
+    options: [
+      option('--agent <name>', 'who calls (default: any agent whose blueprint has the template)'),
+      option('--template <name>', 'under which the task runs'),
+      option('--param <name=value...>', 'parameters of the task; name:=text is never read as JSON'),
+      option('--user <email>', 'for whom the task acts'),
+      option('--tool <server/tool>', 'what is called'),
+      option('--arg <name=value...>', 'its arguments; name:=text is never read as JSON'),
+      option('--situation <json>', 'what is known around it, as in tests: {"untrusted":true}'),
+    ],
+    server: true,
+    examples: [
+      ['policy explain act_06h03nqrkr000vfyd29rz07eb8', 'Why it was refused, and what to ask for.'],
+      [
+        'policy explain --template refund-order --param order=1042 customer=customer-z --tool shop/refund_order --arg order=7 amount_cents=400 currency=EUR reason=broken',
+        'What would be said of it.',
+      ],
+    ],
+    load: async () => (await import('../commands/policy-explain.ts')).explain,
+  });
+  addVerb(policy, {
+    usage: 'format [paths...]',
+    summary: 'write policies (*.cedar) as the official formatter does',
+    details:
+      'Files, or directories with all in them. Ends with 1 when something is not formatted and --check is given.',
+    options: [option('--check', 'change nothing')],
+    examples: [['policy format --check workspace', 'In a pipeline.']],
+    load: async () => (await import('../commands/policy-format.ts')).format,
+  });
 }

@@ -18,8 +18,11 @@ import type {
 } from '../identity/index.ts';
 import type { Ledger } from '../ledger/index.ts';
 import type { Clock, Config, Log, Secret } from '../platform/index.ts';
-import type { Flow } from '../policy/index.ts';
-import type { PinnedDefinition, Registry } from '../registry/index.ts';
+
+import type { Flow, PolicySet } from '../policy/index.ts';
+
+import type { PinnedDefinition, Registry, Snapshot } from '../registry/index.ts';
+
 import type { KeyRing, RecordChange, Rewrapper, Storage } from '../storage/index.ts';
 
 export interface ApiDependencies {
@@ -39,6 +42,8 @@ export interface ApiDependencies {
   approvals: Approvals;
   delegations: Delegations;
   ledger: Ledger;
+  /** The set compiled from exactly this snapshot. */
+  policies(snapshot: Snapshot): PolicySet;
   enforcement: Enforcement;
   budgets: Budgets;
   flow: Pick<Flow, 'show'>;

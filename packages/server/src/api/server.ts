@@ -31,6 +31,7 @@ import { companySignInRoutes } from './routes/company-sign-in.ts';
 import { confirmationRoutes } from './routes/confirmations.ts';
 import { consentRoutes } from './routes/consents.ts';
 import { delegationRoutes } from './routes/delegations.ts';
+import { explainRoutes } from './routes/explain.ts';
 import { federationRoutes } from './routes/federation.ts';
 import { keyRoutes } from './routes/keys.ts';
 import { peopleRoutes } from './routes/people.ts';
@@ -71,6 +72,7 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
       trustDomainRoutes,
       upstreamAuthorizationRoutes,
       keyRoutes,
+      explainRoutes,
       backupRoutes,
     ].flatMap((of) => of(deps)),
     ...peopleRoutes(deps, () => routes),

@@ -1,6 +1,11 @@
-export { type Checked, checkDirectory } from './check.ts';
+export { splitPolicies } from '../policy/index.ts';
+export { type Checked, checkDirectory, checkPolicies } from './check.ts';
 export { DEFINITIONS_FILE, type Directory, readDefinitions, readDirectory } from './directory.ts';
+export { explainCall } from './explain-call.ts';
+export { formatCedar } from './format.ts';
 export { lint, lintDirectory } from './lint/index.ts';
 export { runTests } from './run-tests.ts';
+export { withStandIns } from './stand-ins.ts';
+export { suppose } from './suppose.ts';
 export { readTestFiles, type TestFile } from './test-files.ts';
 export { type Authored, authoredFrom } from './workspace.ts';

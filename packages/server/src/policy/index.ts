@@ -25,7 +25,7 @@ export {
   type Situation,
   unknownSituation,
 } from './situation.ts';
-export { placeOf } from './source-text.ts';
+export { placeOf, splitPolicies } from './source-text.ts';
 export * from './trace.ts';
 export type * from './types.ts';
 export * from './words.ts';
