@@ -26,4 +26,10 @@ export const authoring: Requirement[] = [
       'The faults that a published set of policies for agents had are found: an inverted check, swapped field names, an unfinished branch',
     source: 'docs/how-to/lint-policies.md',
   },
+  {
+    id: 'policy.explained',
+    promise:
+      'An action, or a call that nobody makes, is explained policy by policy and condition by condition, with what can be done; nothing is recorded or done',
+    source: 'docs/how-to/write-policies.md',
+  },
 ];
