@@ -19,6 +19,8 @@ let task: AgentTask;
 let agent: Awaited<ReturnType<Workspace['agent']>>;
 const envoys: Partial<Record<EnvoyClient, NonNullable<Awaited<ReturnType<typeof startEnvoy>>>>> = {};
 
+const carelessEnvoys: typeof envoys = {};
+
 before(async () => {
   workspace = await startWorkspace({ mutualTls: true, extAuthz: true });
   const platform = await createPlatform();
@@ -55,24 +57,29 @@ before(async () => {
   agent = await workspace.agent('agent-a');
   task = await agent.startTask({ template: 'all', intent: 'behind Envoy' });
   for (const client of ['grpc', 'http'] as const) {
-    const envoy = await startEnvoy(({ listen }) =>
-      envoyConfig({
-        client,
-        listen,
-        behind: behind.port,
-        gatehouse:
-          client === 'grpc'
-            ? Number(workspace.server.extAuthzAddress?.port)
-            : Number(new URL(String(workspace.mutualTlsUrl)).port),
-        files: edge.files,
-        trustDomain: 'example.test',
-      }),
-    );
-    if (envoy) envoys[client] = envoy;
+    const start = (allowPartial: boolean) =>
+      startEnvoy(({ listen }) =>
+        envoyConfig({
+          client,
+          allowPartial,
+          listen,
+          behind: behind.port,
+          gatehouse:
+            client === 'grpc'
+              ? Number(workspace.server.extAuthzAddress?.port)
+              : Number(new URL(String(workspace.mutualTlsUrl)).port),
+          files: edge.files,
+          trustDomain: 'example.test',
+        }),
+      );
+    const [envoy, careless] = [await start(false), await start(true)];
+    if (!envoy || !careless) continue;
+    envoys[client] = envoy;
+    carelessEnvoys[client] = careless;
   }
 });
 after(async () => {
-  await Promise.all(Object.values(envoys).map((envoy) => envoy?.stop()));
+  await Promise.all([...Object.values(envoys), ...Object.values(carelessEnvoys)].map((envoy) => envoy?.stop()));
   edge?.close();
   await behind?.close();
   await workspace.close();
@@ -96,13 +103,15 @@ async function send(
     of?: AgentTask;
     host?: string;
     proof?: Record<string, string>;
+    /** Another Envoy than the usual one. */
+    at?: string | undefined;
   } = {},
 ): Promise<Answer> {
   const { method = 'GET', body, of = task, host = 'edge.example' } = init;
   const proof = init.proof ?? ((await of.headersFor(`${EDGE}${path.split('?')[0]}`, method)) as Record<string, string>);
   const before = behind.seen.length;
   const { request } = await import('undici');
-  const response = await request(`${envoys[client]?.url}${path}`, {
+  const response = await request(`${init.at ?? envoys[client]?.url}${path}`, {
     method: method as 'GET',
     headers: { host, ...proof, ...(body !== undefined && { 'content-type': 'application/json' }), ...init.headers },
     ...(body !== undefined && { body }),
@@ -192,9 +201,11 @@ for (const client of ['grpc', 'http'] as const)
         arguments: { order: 1042 },
         _meta: { padding: 'x'.repeat(70_000) },
       });
-      const { status, passed } = await send(client, '/mcp', { method: 'POST', body: long });
-      assert.equal(status, 413);
-      assert.equal(passed, undefined);
+      for (const at of [envoys[client], carelessEnvoys[client]]) {
+        const { status, passed } = await send(client, '/mcp', { method: 'POST', body: long, at: at?.url });
+        assert.equal(status, 413);
+        assert.equal(passed, undefined);
+      }
     });
 
     /** @proves ext-authz.routes */

@@ -8,6 +8,7 @@ export function envoyConfig({
   gatehouse,
   files,
   trustDomain,
+  allowPartial = false,
 }: {
   client: EnvoyClient;
   listen: number;
@@ -15,6 +16,8 @@ export function envoyConfig({
   gatehouse: number;
   files: { cert: string; key: string; ca: string };
   trustDomain: string;
+  /** What nobody should say: then Envoy asks about the beginning of a body. */
+  allowPartial?: boolean;
 }): object {
   const address = (port: number) => ({ socket_address: { address: '127.0.0.1', port_value: port } });
   const endpoint = (port: number, name: string) => ({
@@ -74,7 +77,7 @@ export function envoyConfig({
                           failure_mode_allow: false,
                           with_request_body: {
                             max_request_bytes: 65_536,
-                            allow_partial_message: false,
+                            allow_partial_message: allowPartial,
                             pack_as_bytes: true,
                           },
                         },
