@@ -39,7 +39,7 @@ export const budgets: Part = {
     const byScenario = [...Map.groupBy(rows, ({ scenario }) => scenario)].map(([name, own]) => sumOf(name, own));
     const minutes = ((Date.now() - started) / 60_000).toFixed(1);
     return {
-      versions: `seed ${seed}, ${minutes} minutes`,
+      versions: `--runs ${runs} --seed ${seed}, ${minutes} minutes`,
       text: `Each race: 64 calls on one account, from eight tasks of four agents, and three on another account that is far from its limit. Judged by what reached the
 tool. "Permitted work": what one counter lets through that is asked about the same calls in turn; what a
 killed server had recorded and not yet sent stays counted, since nobody knows, and is work not done. Beside it, on the same calls: what a counter in the
