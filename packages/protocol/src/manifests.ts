@@ -5,6 +5,7 @@ import {
   argumentRole,
   effect,
   email,
+  flowRule,
   label,
   lifecycle,
   name,
@@ -33,6 +34,11 @@ export const environmentManifest = z.strictObject({
    * passkey. Without it: so in production environments.
    */
   policyChanges: z.enum(['direct', 'second-person']).optional(),
+  /**
+   * Built-in rules of information flow that are off here. What they would hold for a person then runs at the tool's own tier; labels and
+   * origins are kept and recorded all the same.
+   */
+  flowRulesOff: z.array(flowRule).max(20).optional(),
 });
 
 export const role = z.enum(['admin', 'security', 'approver', 'auditor', 'developer', 'owner']);

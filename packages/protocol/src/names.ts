@@ -68,6 +68,19 @@ export const argumentRole = z.enum([
 ]);
 export type ArgumentRole = z.infer<typeof argumentRole>;
 
+/** The built-in rules of information flow, by the id that stands in decisions after `gatehouse/flow#`. */
+export const flowRule = z.enum([
+  'untrusted-argument',
+  'unknown-argument',
+  'untrusted-amount',
+  'unknown-amount',
+  'chosen-after-reading',
+  'untrusted-link',
+  'sensitive-out',
+  'sensitive-url',
+]);
+export type FlowRule = z.infer<typeof flowRule>;
+
 export const trust = z.enum(['trusted', 'untrusted']);
 export type Trust = z.infer<typeof trust>;
 

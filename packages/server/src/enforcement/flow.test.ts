@@ -216,6 +216,16 @@ onEachDatabase('what a task has read decides what it may do alone', (database) =
     assert.deepEqual((await gate.call(other, 'send_mail', { to: [MALLORY], body: 'x' })).why, ['untrusted-argument']);
   });
 
+  test('an operator switches a rule off for an environment, and for no other rule', async () => {
+    await room.apply([{ kind: 'Environment', name: 'prod', production: true, flowRulesOff: ['unknown-argument'] }]);
+    const task = await room.startVouched('Answer my mail');
+    await gate.call(task, 'read_mail', {}, POISON);
+    assert.equal((await gate.call(task, 'send_mail', { to: ['eve@corp.example'], body: 'x' })).kind, 'done');
+    assert.deepEqual((await gate.call(task, 'send_mail', { to: [MALLORY], body: 'x' })).why, ['untrusted-argument']);
+    await room.apply([{ kind: 'Environment', name: 'prod', production: true }]);
+    assert.equal((await gate.call(task, 'send_mail', { to: ['eve@corp.example'], body: 'y' })).kind, 'pending');
+  });
+
   /** @proves law-9.laundering */
   test('what a task writes to a store after reading is no cleaner when another task reads it', async () => {
     const writer = await room.startVouched('Keep notes');

@@ -53,7 +53,8 @@ export interface LoadedPolicies {
   schema: ReturnType<typeof buildSchema>;
 }
 
-type Given = Pick<Snapshot, 'templates' | 'groups' | 'policies' | 'calendars'>;
+type Given = Pick<Snapshot, 'templates' | 'groups' | 'policies' | 'calendars'> &
+  Partial<Pick<Snapshot, 'environments'>>;
 
 /**
  * All policies of a workspace: the permits that templates and groups stand for, and those that are written. Parsed, and validated
@@ -86,7 +87,7 @@ export function readPolicies(
     policies.set(id, { id, json: policy, source: policy, ...rest });
   }
   const files = new Map<string, Pick<PolicyManifest, 'name' | 'cedar' | 'mode'>>([
-    [FLOW_RULES, { name: FLOW_RULES, cedar: flowRules() }],
+    [FLOW_RULES, { name: FLOW_RULES, cedar: flowRules(snapshot.environments?.values() ?? []) }],
     ...snapshot.policies,
   ]);
   for (const { name, cedar, mode } of files.values()) {

@@ -59,7 +59,8 @@ export interface Tracer {
  * time that it needs.
  */
 export function createTracer(
-  snapshot: Pick<Snapshot, 'calendars' | 'servers' | 'templates' | 'groups' | 'policies'>,
+  snapshot: Pick<Snapshot, 'calendars' | 'servers' | 'templates' | 'groups' | 'policies'> &
+    Partial<Pick<Snapshot, 'environments'>>,
 ): Tracer {
   const subjects = new Map<string, Subject>();
   for (const server of snapshot.servers.values())

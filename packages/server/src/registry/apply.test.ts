@@ -304,6 +304,11 @@ const fenced: [what: string, input: Inputs[number], raised: string[]][] = [
   ["a server's prompts", { ...shopInput, prompts: { tier: 1 } }, ['policy', 'server:shop']],
   ['an environment', { kind: 'Environment', name: 'production' }, []],
   [
+    'the flow rules of an environment',
+    { kind: 'Environment', name: 'production', production: true, flowRulesOff: ['unknown-amount'] },
+    ['policy'],
+  ],
+  [
     'a person',
     { kind: 'Person', email: 'owner@example.test', displayName: 'New', roles: ['owner'] },
     ['person:owner@example.test'],

@@ -220,6 +220,9 @@ async function followUp(
     case 'TicketSystem':
       raise(changes, 'policy');
       return;
+    case 'Environment':
+      if (canonicalJson(flowRulesOff(before)) !== canonicalJson(flowRulesOff(after))) raise(changes, 'policy');
+      return;
     case 'Person':
       raise(changes, `person:${manifest.email}`);
       if (!after) await endTasksOf(transaction, { user: manifest.email }, 'ended', now, changes);
@@ -269,3 +272,6 @@ async function followUp(
     }
   }
 }
+
+const flowRulesOff = (manifest: Manifest | null) =>
+  (manifest?.kind === 'Environment' ? manifest.flowRulesOff : undefined) ?? [];

@@ -30,8 +30,25 @@ export function canonical(value: string | number, role: ArgumentRole): string | 
   }
 }
 
-/** An address with its sign `@`, wherever it stands in a text. */
-export const addresses = /[^\s<>,;:"'()[\]{}|\\@]+@[^\s<>,;:"'()[\]{}|\\@]+/gu;
+/** Addresses with the sign `@`, wherever they stand in a text. Looked for from that sign, so that it takes as long as the text is. */
+export function addressesIn(text: string): string[] {
+  const found: string[] = [];
+  for (let at = text.indexOf('@'); at >= 0; at = text.indexOf('@', at + 1)) {
+    let from = at;
+    while (from > 0 && at - from < LOCAL_CHARS && inAddress(text, from - 1)) from--;
+    let to = at + 1;
+    while (to < text.length && to - at <= HOST_CHARS && inAddress(text, to)) to++;
+    if (from < at && to > at + 1) found.push(text.slice(from, to));
+  }
+  return found;
+}
+
+/** Longer than any address may be: what is cut off is no address, and equals none. */
+const LOCAL_CHARS = 128;
+const HOST_CHARS = 300;
+
+const notInAddress = /[\s<>,;:"'()[\]{}|\\@]/u;
+const inAddress = (text: string, at: number) => !notInAddress.test(text[at] as string);
 
 function canonicalRecipient(text: string): string | null {
   if (!/.@./.test(text)) {

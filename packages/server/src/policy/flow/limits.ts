@@ -1,9 +1,9 @@
 export const flowLimits = {
   /**
-   * Characters of results that are kept of one task, to find where a value came from. A task that has read more has forgotten: what its
-   * results are trusted for then counts as unknown.
+   * Characters that are kept of what one task has read (about three for each of a result), to find where a value came from. A task that has read
+   * more has forgotten: what its results are trusted for then counts as unknown.
    */
-  charsPerTask: 1_048_576,
+  charsPerTask: 4_194_304,
   /** The same of all tasks of a replica. The task that was longest without a call is forgotten first. */
   charsInAll: 67_108_864,
   /** Values in trusted fields, and in untrusted fields that have a role, that are kept of one task. */
@@ -15,6 +15,10 @@ export const flowLimits = {
   valueChars: 4_096,
   /** Values with a role in one call: one that has more comes from nowhere known. */
   valuesPerCall: 200,
+  /** Numbers of one result that are read as amounts: one that has more may say any. */
+  amountsPerResult: 50_000,
+  /** Characters of a result in which encoded values are looked for. */
+  decodedChars: 262_144,
   /** Encoded words of one result that are read as what they stand for, and characters of one. */
   encodedWords: 500,
   encodedChars: 16_384,

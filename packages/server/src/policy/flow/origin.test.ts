@@ -253,3 +253,34 @@ test('whatever untrusted content says, it makes nothing stated or trusted', () =
     ),
   );
 });
+
+test('a million characters of anything are read and looked through in time that grows with them', () => {
+  const length = 1_000_000;
+  for (const piece of [
+    '%',
+    '&#65;',
+    '\\u0061',
+    'a@',
+    '@',
+    'http://',
+    'a.',
+    '1,',
+    '1',
+    'QUFB',
+    'а',
+    'e\u0301',
+    '/../',
+    '"',
+    ' ',
+  ]) {
+    const content = piece.repeat(length / piece.length);
+    const read = [text(content)];
+    for (const role of ['recipient', 'account', 'url', 'path', 'identifier', 'content', 'amount'] as const)
+      assert.notEqual(provenanceOf(content.slice(0, 4_000), role, { read, told: content.slice(0, 2_000) }), 'trusted');
+  }
+});
+
+test('an amount among more numbers than are read is one of them', () => {
+  const read = [text(Array.from({ length: 60_000 }, (_, number) => number).join(' '))];
+  assert.equal(provenanceOf(999_999.5, 'amount', { read }), 'untrusted');
+});

@@ -1,7 +1,7 @@
 import type { ArgumentRole, EndorsedValue } from '@gatehouse/protocol';
 import type { Json } from '../../platform/index.ts';
 import type { Provenance } from '../situation.ts';
-import { addresses, canonical, canonicalPath, parseUrl } from './canonical.ts';
+import { addressesIn, canonical, canonicalPath, parseUrl } from './canonical.ts';
 import { flowLimits } from './limits.ts';
 import type { Seen, Source } from './seen.ts';
 import { holdsValue, urlsIn } from './statement.ts';
@@ -71,9 +71,10 @@ function collect(value: Json, role: ArgumentRole, into: (string | number)[], dep
 /** `Ann <ann@a.example>, bob@b.example` is two addresses; what else stands there is a name that nothing is sent to. */
 function recipientsIn(text: string): string[] {
   if (!text.includes('@')) return [text];
-  const found = Array.from(text.matchAll(addresses), ([each]) => each);
-  const rest = text.replace(addresses, '');
-  return found.length === 0 || rest.includes('@') ? [text] : found;
+  const found = addressesIn(text);
+  // A sign that belongs to no address, or to two of them: it is not known what is meant.
+  const isPlain = found.length === text.split('@').length - 1 && !/@[^\s,;<>]*@/.test(text);
+  return found.length > 0 && isPlain ? found : [text];
 }
 
 function originOf(name: string, value: string | number, role: ArgumentRole, known: Known): ValueOrigin {
@@ -123,7 +124,7 @@ function isTold(name: string, value: string | number, role: ArgumentRole, { text
 /** A free text has no origin of its own; what counts is whether it carries an address that untrusted content brought. */
 function originOfContent(text: string, known: Known): ValueOrigin {
   const carried: [string, ArgumentRole][] = [
-    ...Array.from(text.matchAll(addresses), ([each]): [string, ArgumentRole] => [each, 'recipient']),
+    ...addressesIn(text).map((each): [string, ArgumentRole] => [each, 'recipient']),
     ...urlsIn(text).map((each): [string, ArgumentRole] => [each, 'url']),
   ];
   for (const [value, role] of new Map(carried)) {

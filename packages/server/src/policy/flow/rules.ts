@@ -1,3 +1,5 @@
+import type { EnvironmentManifest } from '@gatehouse/protocol';
+
 /** The name of the policy file that is always there. No manifest can have it: a slash is in no name. */
 export const FLOW_RULES = 'gatehouse/flow';
 
@@ -6,8 +8,7 @@ export const FLOW_RULES = 'gatehouse/flow';
  * of the workspace may forbid more. `grave` are tools that send, pay, delete, export, deploy or administer and of which an operator has said
  * what their arguments stand for; `takes-url` are those with an argument that is a URL.
  */
-export const flowRules =
-  (): string => `// Built in. Values that decide to whom or on what something is done come from somewhere; these rules say which of them a person sees first.
+const TEXT = `// Built in. Values that decide to whom or on what something is done come from somewhere; these rules say which of them a person sees first.
 
 @id("untrusted-argument")
 @tier("3")
@@ -82,3 +83,14 @@ when {
   (resource.urls.containsAny(context.provenance.untrusted) || resource.urls.containsAny(context.provenance.unknown))
 };
 `;
+
+/** As they are in force: a rule says itself in which environments an operator has switched it off. */
+export function flowRules(environments: Iterable<Pick<EnvironmentManifest, 'name' | 'flowRulesOff'>>): string {
+  const off = new Map<string, string[]>();
+  for (const { name, flowRulesOff = [] } of environments)
+    for (const rule of flowRulesOff) off.set(rule, [...(off.get(rule) ?? []), `Gatehouse::Environment::"${name}"`]);
+  return TEXT.replace(/@id\("([a-z-]+)"\)[^;]*;/g, (rule, id: string) => {
+    const where = off.get(id)?.sort().join(', ');
+    return where ? `${rule.slice(0, -1)}\nunless { principal in [${where}] };` : rule;
+  });
+}

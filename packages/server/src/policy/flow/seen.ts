@@ -16,7 +16,7 @@ interface Untrusted extends Source {
   folded: string;
   squeezed: string;
   /** Found when first asked for. */
-  amounts?: ReadonlySet<string>;
+  amounts?: Amounts;
 }
 
 /** A value that was all that stood in a field. */
@@ -91,7 +91,7 @@ export function createSeen(limits: { charsPerTask: number; valuesPerTask: number
       }
       if (texts.length === 0) return;
       const plain = texts.join('\n');
-      const all = [plain, ...decodings(plain)].map(fold);
+      const all = [plain, ...decodings(plain.slice(0, flowLimits.decodedChars))].map(fold);
       const folded = all.join('\n');
       const squeezed = all.flatMap((text) => [squeeze(text), squeezeSpelledOut(text) ?? []].flat()).join('\n');
       if (makeRoom(folded.length + squeezed.length)) untrusted.push({ ...source, folded, squeezed });
@@ -144,9 +144,23 @@ export function createSeen(limits: { charsPerTask: number; valuesPerTask: number
   };
 }
 
-function amountsOf(result: Untrusted): ReadonlySet<string> {
-  result.amounts ??= new Set(amountsIn(result.folded));
-  return result.amounts;
+type Amounts = Pick<ReadonlySet<string>, 'has'>;
+const everyAmount: Amounts = { has: () => true };
+
+function amountsOf(result: Untrusted): Amounts {
+  if (result.amounts) return result.amounts;
+  const amounts = new Set<string>();
+  let looked = 0;
+  for (const amount of amountsIn(result.folded)) {
+    amounts.add(amount);
+    // Whoever names so many hides one among them.
+    if (++looked > flowLimits.amountsPerResult) {
+      result.amounts = everyAmount;
+      return everyAmount;
+    }
+  }
+  result.amounts = amounts;
+  return amounts;
 }
 
 /** The ways in which a value may be a writing of another one. */

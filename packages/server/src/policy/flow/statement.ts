@@ -1,5 +1,5 @@
 import type { ArgumentRole } from '@gatehouse/protocol';
-import { addresses, amountsIn, canonical, canonicalPath, canonicalUrl } from './canonical.ts';
+import { addressesIn, amountsIn, canonical, canonicalPath, canonicalUrl } from './canonical.ts';
 
 /**
  * Whether a text that somebody vouches for names exactly this value (in its canonical writing): as a word of its own, not as a part of
@@ -37,8 +37,7 @@ function holdsAccount(text: string, wanted: string): boolean {
 }
 
 function holdsAddress(text: string, wanted: string): boolean {
-  for (const [each] of text.matchAll(addresses)) if (canonical(each, 'recipient') === wanted) return true;
-  return false;
+  return addressesIn(text).some((each) => canonical(each, 'recipient') === wanted);
 }
 
 const words = (text: string) =>
