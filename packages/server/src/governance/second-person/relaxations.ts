@@ -164,6 +164,8 @@ function relaxedEnvironment({ before, after }: Change<EnvironmentManifest>): str
   const why: string[] = [];
   if (before.production && !after.production) why.push('it is no production environment any more');
   if (wantsSecondPerson(before) && !wantsSecondPerson(after)) why.push('its changes need no second person any more');
+  const off = (after.flowRulesOff ?? []).filter((rule) => !before.flowRulesOff?.includes(rule));
+  if (off.length > 0) why.push(`built-in rules of information flow are switched off: ${off.join(', ')}`);
   return why;
 }
 
