@@ -243,9 +243,24 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
   };
 }
 
+const SALT_BYTES = 16;
+const SALTS_AT_ONCE = 256;
+let salts = new Uint8Array(0);
+let saltsUsed = 0;
+
+/** A copy: what crosses to the database thread crosses with all that lies in the same memory. */
+function nextSalt(): Uint8Array {
+  if (saltsUsed === salts.length) {
+    salts = new Uint8Array(randomBytes(SALT_BYTES * SALTS_AT_ONCE));
+    saltsUsed = 0;
+  }
+  saltsUsed += SALT_BYTES;
+  return salts.slice(saltsUsed - SALT_BYTES, saltsUsed);
+}
+
 /** Digest of a body: over a random salt that is kept, and erased, with the body, so that an erased value can't be guessed. */
 function salted(body: Json): { digest: string; salt: Uint8Array; text: string } {
-  const salt = randomBytes(16);
+  const salt = nextSalt();
   const text = recordable(body);
   return { digest: `sha256-${sha256Hex(Buffer.concat([salt, Buffer.from(text)]))}`, salt, text };
 }
@@ -272,8 +287,24 @@ function wellFormed(value: unknown): unknown {
 /** Columns are for finding; PostgreSQL holds no U+0000 in one. The entry has the text as it was. */
 const forColumn = (text: string | null) => text?.replaceAll('\0', '\ufffd') ?? null;
 
+let recordNames: string[] = [];
+
+/** In the order of the canonical form, so that it needs no sorting: records have the same members. */
+function inOrder(record: ActionRecord): ActionRecord {
+  const given = record as unknown as Record<string, unknown>;
+  const names = Object.keys(given);
+  if (names.length !== recordNames.length || !recordNames.every((name) => name in given)) recordNames = names.sort();
+  const ordered: Record<string, unknown> = {};
+  for (const name of recordNames) ordered[name] = given[name];
+  if (record.decision) ordered.decision = sorted(record.decision);
+  ordered.actor_chain = record.actor_chain.map(sorted);
+  return ordered as unknown as ActionRecord;
+}
+
+const sorted = (members: object) => Object.fromEntries(Object.entries(members).sort(([a], [b]) => (a < b ? -1 : 1)));
+
 function toRow(record: ActionRecord, at: number): RecordRow {
-  const entry = recordable(record);
+  const entry = recordable(inOrder(record));
   const bytes = Buffer.from(entry);
   if (bytes.byteLength > MAX_ENTRY_BYTES) {
     throw new GatehouseError(

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import canonicalize from 'canonicalize';
 import fc from 'fast-check';
-import { parseStrictJson } from './json.ts';
+import { canonicalJson, parseStrictJson } from './json.ts';
 
 const parse = (text: string | Uint8Array, depth?: number) =>
   parseStrictJson(typeof text === 'string' ? Buffer.from(text) : text, depth);
@@ -56,4 +57,48 @@ test('what could be read in two ways is refused by name', () => {
   for (const text of ['9007199254740991', '9007199254740992', '-0', '0.1e-7', '1E5', '0.12345678901234567'])
     assert.equal(codeOf(`[${text}]`), 'parsed', text);
   assert.deepEqual(parseStrictJson(Buffer.from('[9007199254740993]'), 8, 'rounded'), [9007199254740992]);
+});
+
+test('property: the canonical form is that of RFC 8785, whatever order the members stand in and whatever they are', () => {
+  const sortedDeep = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(sortedDeep);
+    if (typeof value !== 'object' || value === null || 'toJSON' in value) return value;
+    const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+    return Object.fromEntries(members.map(([key, member]) => [key, sortedDeep(member)]));
+  };
+  const either = (write: () => string | undefined) => {
+    try {
+      return write();
+    } catch {
+      return 'refused';
+    }
+  };
+  let inOrder = 0;
+  fc.assert(
+    fc.property(
+      fc.anything({
+        key: fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom('a', 'b', '1', '10', '9', '__proto__', '\ud800')),
+        withDate: true,
+        withBoxedValues: true,
+        withNullPrototype: true,
+        withUnicodeString: true,
+      } as Parameters<typeof fc.anything>[0]),
+      (value) => {
+        for (const given of [value, sortedDeep(value)]) {
+          const wanted = either(() => canonicalize(given));
+          assert.equal(
+            either(() => canonicalJson(given)),
+            wanted ?? 'refused',
+          );
+          if (typeof given === 'object' && wanted !== 'refused') inOrder++;
+        }
+      },
+    ),
+    { numRuns: 2_000 },
+  );
+  assert.ok(inOrder > 500, String(inOrder));
+  const loop: Record<string, unknown> = {};
+  loop.a = loop;
+  assert.throws(() => canonicalJson(loop));
+  assert.throws(() => canonicalJson({ a: '\ud800' }));
 });

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import { limits } from './config.ts';
 import { GatehouseError } from './errors.ts';
@@ -6,15 +6,48 @@ import { GatehouseError } from './errors.ts';
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type JsonObject = { [key: string]: Json };
 
-/** RFC 8785 canonical form: the one text that is hashed. */
+/** RFC 8785 canonical form: the one text that is hashed. What is in its order already is only written. */
 export function canonicalJson(value: unknown): string {
+  if (isCanonical(value, 0)) return JSON.stringify(value);
   const text = canonicalize(value);
   if (text === undefined) throw new GatehouseError('bad-request', 'json.not-canonical', 'The value has no JSON form.');
   return text;
 }
 
+const MAX_DEPTH_LOOKED_AT = 32;
+
+/**
+ * Whether JSON.stringify gives the canonical form: members stand in its order (by UTF-16 code units), and no text or number is one
+ * that JSON does not have. False where that is not known.
+ */
+function isCanonical(value: unknown, depth: number): boolean {
+  switch (typeof value) {
+    case 'string':
+      return value.isWellFormed();
+    case 'number':
+      return Number.isFinite(value);
+    case 'boolean':
+      return true;
+    case 'object':
+      break;
+    default:
+      return false;
+  }
+  if (value === null) return true;
+  if (depth > MAX_DEPTH_LOOKED_AT) return false;
+  if (Array.isArray(value)) return value.every((element) => isCanonical(element, depth + 1));
+  if (Object.getPrototypeOf(value) !== Object.prototype || 'toJSON' in value) return false;
+  let before: string | undefined;
+  for (const key of Object.keys(value)) {
+    if ((before !== undefined && before >= key) || !key.isWellFormed()) return false;
+    if (!isCanonical((value as Record<string, unknown>)[key], depth + 1)) return false;
+    before = key;
+  }
+  return true;
+}
+
 export function sha256Hex(data: string | Uint8Array): string {
-  return createHash('sha256').update(data).digest('hex');
+  return hash('sha256', data, 'hex');
 }
 
 /** `sha256-` and the hex digest of the canonical form; the notation of every digest in records and definitions. */
