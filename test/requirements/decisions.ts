@@ -77,6 +77,11 @@ export const decisions: Requirement[] = [
     source: 'laws 1, 9',
   },
   {
+    id: 'authzen.certification',
+    promise: 'The cases of the certification scenario are answered as it says: basic, batch and search',
+    source: 'OpenID AuthZEN Authorization API 1.0, certification scenario (2026)',
+  },
+  {
     id: 'authzen.kill',
     promise: 'A killed agent or gateway is told no from the moment that the kill returns',
     source: 'law 6',

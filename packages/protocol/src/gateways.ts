@@ -84,6 +84,8 @@ export const gatewaySubject = z.strictObject({
    * `starts`). Without it each request names a running task of the agent.
    */
   template: name.optional(),
+  /** What is known of it: counts before what a request says of the same name. */
+  properties: z.record(z.string().max(100), z.union([z.string().max(500), z.number(), z.boolean()])).default({}),
 });
 export type GatewaySubject = z.infer<typeof gatewaySubject>;
 

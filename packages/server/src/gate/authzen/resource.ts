@@ -20,7 +20,7 @@ export function askedOf(gateway: Gateway, request: EvaluationRequest): Asked {
     if (tool === undefined) return unmapped(request);
     const at = tool.indexOf('/');
     const server = tool.slice(0, at);
-    const args = mappedArguments(mapped.arguments, request);
+    const args = mappedArguments(mapped.arguments, { ...request, subject: knownSubject(gateway, request.subject) });
     if (typeof args === 'string')
       return {
         kind: 'refused',
@@ -117,6 +117,12 @@ function unmapped({ action, resource }: EvaluationRequest): Asked {
     arguments: {},
   };
   return { kind: 'call', server: '', call };
+}
+
+/** What an operator says of a subject counts before what the request says. */
+function knownSubject({ setting }: Gateway, subject: EvaluationRequest['subject']): EvaluationRequest['subject'] {
+  const known = setting.subjects.find(({ type, id }) => type === subject.type && id === subject.id);
+  return { ...subject, properties: { ...subject.properties, ...known?.properties } };
 }
 
 /** Or the source that the request lacks. */
