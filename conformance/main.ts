@@ -6,7 +6,8 @@ import type { Part } from './part.ts';
 
 /**
  * `npm run conformance [-- --only PART] [--json] [--write]`: without `--only` the official MCP suite (server, client, authorization). The
- * other parts are products of somebody else that are fetched or built first, `cedar`, which needs `--data DIR`, and `budgets`. Ends with exit code 1 if anything is lost or fails,
+ * other parts are products of somebody else that are fetched or built first, `cedar` and `agentdojo`, which need `--data DIR`, and `budgets`. Ends with
+ * exit code 1 if anything is lost or fails,
  * with 69 if something could not be tried; `--write` replaces the sections of what was run in conformance/RESULTS.md.
  */
 const official = ['server', 'client', 'authorization'];
@@ -20,6 +21,7 @@ const parts: Record<string, () => Promise<Part>> = {
   cedar: async () => (await import('./cedar.ts')).cedar,
   mutants: async () => (await import('./mutants.ts')).mutants,
   spire: async () => (await import('./foreign/spire.ts')).spire,
+  agentdojo: async () => (await import('./agentdojo/part.ts')).agentdojo,
 };
 const { values } = parseArgs({
   options: {
@@ -29,6 +31,7 @@ const { values } = parseArgs({
     data: { type: 'string' },
     runs: { type: 'string' },
     seed: { type: 'string' },
+    suite: { type: 'string' },
   },
 });
 if (values.only !== undefined && !Object.hasOwn(parts, values.only)) {

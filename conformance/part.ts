@@ -2,7 +2,7 @@
 export interface Part {
   heading: string;
   /** With the options of the command that are this part's own, as text. */
-  run(options: { data?: string; runs?: string; seed?: string }): Promise<PartResult>;
+  run(options: { data?: string; runs?: string; seed?: string; suite?: string }): Promise<PartResult>;
 }
 
 export interface PartResult {
