@@ -166,4 +166,9 @@ export const gate: Requirement[] = [
     promise: 'The shipped packs apply together, name no tool, and give a task what its kind needs and no more',
     source: 'docs/how-to/start-from-a-pack.md',
   },
+  {
+    id: 'flow.agentdojo',
+    promise: 'Recorded attacks of a published benchmark leave no effect while nobody approves, and its benign tasks complete',
+    source: 'law 9; conformance/RESULTS.md, AgentDojo',
+  },
 ];
