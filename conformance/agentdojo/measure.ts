@@ -57,7 +57,8 @@ export async function measure(
     benign,
     attacks,
     baselines: baselines.map((each) => ({ name: each.name, run: runBaseline(each, suite, labels, pairs) })),
-    consequential: suite.userTasks.flatMap(({ calls }) => calls).filter(({ tool }) => !readsOnly(labels.get(tool))).length,
+    consequential: suite.userTasks.flatMap(({ calls }) => calls).filter(({ tool }) => !readsOnly(labels.get(tool)))
+      .length,
     notImplemented: suite.tools.map(({ name }) => name).filter((name) => !isImplemented(suite, name)),
   };
 }
@@ -150,8 +151,7 @@ function added(scores: readonly Score[]): Score {
   const [first, ...rest] = scores as [Score, ...Score[]];
   return rest.reduce((total, each) => {
     const next = { ...total };
-    for (const key of Object.keys(next) as (keyof Score)[])
-      if (key !== 'control') next[key] = total[key] + each[key];
+    for (const key of Object.keys(next) as (keyof Score)[]) if (key !== 'control') next[key] = total[key] + each[key];
     return next;
   }, first);
 }
@@ -186,7 +186,9 @@ export function callsByTier(measured: readonly Measured[]): Counted[] {
 }
 
 /** Which rules stopped calls, or nothing permitting them. */
-export function stopsByRule(measured: readonly Measured[]): { rule: string; benign: number; injected: number; own: number }[] {
+export function stopsByRule(
+  measured: readonly Measured[],
+): { rule: string; benign: number; injected: number; own: number }[] {
   const counted = new Map<string, { rule: string; benign: number; injected: number; own: number }>();
   const count = (whose: 'benign' | 'injected' | 'own', step: GateStep) => {
     if (step.code === null) return;

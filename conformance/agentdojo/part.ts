@@ -33,7 +33,11 @@ export const agentdojo: Part = {
       text: textOf(measured),
       failing: failingOf(measured),
       rows: {
-        suites: measured.map((each) => ({ suite: each.suite.name, scores: scores([each]), notImplemented: each.notImplemented })),
+        suites: measured.map((each) => ({
+          suite: each.suite.name,
+          scores: scores([each]),
+          notImplemented: each.notImplemented,
+        })),
         all: scores(measured),
         calls: callsByTier(measured),
         rules: stopsByRule(measured),
@@ -49,8 +53,7 @@ function directoryOf(data: string | undefined): string {
 }
 
 const packs = join(import.meta.dirname, '..', '..', 'packs');
-const templateCount = (directory: string) =>
-  loadManifests(directory).filter(({ kind }) => kind === 'Template').length;
+const templateCount = (directory: string) => loadManifests(directory).filter(({ kind }) => kind === 'Template').length;
 
 function textOf(measured: readonly Measured[]): string {
   const every = measured.length > 1 ? [...measured.map((each) => [each]), measured] : [measured];
@@ -67,13 +70,25 @@ function textOf(measured: readonly Measured[]): string {
     '### What became of the calls at the gate',
     table(
       ['whose', 'tier', 'ran', 'waited for a person', 'refused', 'the tool said no'],
-      callsByTier(measured).map(({ what, tier, ran, waited, refused, failed }) => [what, tier, ran, waited, refused, failed]),
+      callsByTier(measured).map(({ what, tier, ran, waited, refused, failed }) => [
+        what,
+        tier,
+        ran,
+        waited,
+        refused,
+        failed,
+      ]),
     ),
     table(
       ['what stopped a call', 'benign', 'injected', 'the user’s own, under attack'],
       stopsByRule(measured).map(({ rule, benign, injected, own }) => [`\`${rule}\``, benign, injected, own]),
     ),
-    `Benign calls that a person was asked about:\n\n${measured.flatMap(waitsOf).map((each) => `- ${each}`).join('\n') || '- none'}`,
+    `Benign calls that a person was asked about:\n\n${
+      measured
+        .flatMap(waitsOf)
+        .map((each) => `- ${each}`)
+        .join('\n') || '- none'
+    }`,
   ].join('\n\n');
 }
 

@@ -61,9 +61,13 @@ describe('AgentDojo', { skip: missing }, () => {
       'conformance/agentdojo/kinds.ts',
       'packages/server/src/policy/**/!(*.test).ts',
     ].flatMap((pattern) => globSync(pattern, { cwd: root, exclude: ['**/testing/**'] }));
-    const texts = files.filter((file) => /\.[a-z]+$/.test(file)).map((file) => [file, readFileSync(join(root, file), 'utf8')] as const);
+    const texts = files
+      .filter((file) => /\.[a-z]+$/.test(file))
+      .map((file) => [file, readFileSync(join(root, file), 'utf8')] as const);
     assert.ok(texts.length > 20);
-    const values = new Set(suites.flatMap(({ environment, injectionTasks }) => valuesOf([environment, injectionTasks])));
+    const values = new Set(
+      suites.flatMap(({ environment, injectionTasks }) => valuesOf([environment, injectionTasks])),
+    );
     for (const suite of suites) values.add(`suite ${suite.name}`);
     assert.ok(values.size > 50);
     for (const [file, text] of texts)
@@ -120,7 +124,9 @@ function comparable(value: unknown): unknown {
   if (typeof value === 'string') return value.replace(/\s+/g, ' ').trim();
   if (typeof value !== 'object' || value === null) return value;
   const times = ['timestamp', 'last_modified'];
-  const members = Object.entries(value).filter(([key, member]) => !times.includes(key) || /^2024-0[1-5]|^2023/.test(`${member}`));
+  const members = Object.entries(value).filter(
+    ([key, member]) => !times.includes(key) || /^2024-0[1-5]|^2023/.test(`${member}`),
+  );
   return Object.fromEntries(
     members
       .filter(([key, member]) => !times.includes(key) || `${member}` !== '2024-05-15 00:00:00')

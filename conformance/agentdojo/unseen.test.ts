@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { templateFor } from './kinds.ts';
-import { instructionFor, plant } from './plant.ts';
 import { agentdojo } from './part.ts';
+import { instructionFor, plant } from './plant.ts';
 
 const text = (name: string) => ({ type: 'object', properties: { [name]: { type: 'string' } }, required: [name] });
 const suite = {
@@ -61,7 +61,9 @@ function directory(t: { after(work: () => void): void }, withLabels: boolean): s
 test('a suite that was never seen needs only labels: its attacks are contained and its tasks complete', async (t) => {
   const { rows, failing, text: page } = await agentdojo.run({ data: directory(t, true) });
   assert.deepEqual(failing, []);
-  const { all } = rows as { all: { control: string; attacks: number; contained: number; complete: number; approvals: number }[] };
+  const { all } = rows as {
+    all: { control: string; attacks: number; contained: number; complete: number; approvals: number }[];
+  };
   const [gate, ...others] = all;
   assert.deepEqual([gate?.attacks, gate?.contained, gate?.complete, gate?.approvals], [2, 2, 2, 0]);
   const suiteList = others.find(({ control }) => control.includes('one for the suite'));

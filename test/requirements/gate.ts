@@ -168,7 +168,8 @@ export const gate: Requirement[] = [
   },
   {
     id: 'flow.agentdojo',
-    promise: 'Recorded attacks of a published benchmark leave no effect while nobody approves, and its benign tasks complete',
+    promise:
+      'Recorded attacks of a published benchmark leave no effect while nobody approves, and its benign tasks complete',
     source: 'law 9; conformance/RESULTS.md, AgentDojo',
   },
 ];

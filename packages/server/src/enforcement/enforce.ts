@@ -247,7 +247,8 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     try {
       if (signal.aborted) throw new NotSent(messageOf(signal.reason));
       const clean = <T extends Json>(message: T) => look.message(message, rules);
-      const note = (body: Json) => flow.note(action.caller, { tool, actionId, body, isUnseen: !!action.gateway });
+      const note = (body: Json) =>
+        flow.note(action.caller, { tool, actionId, arguments: action.arguments, body, isUnseen: !!action.gateway });
       const heard = (message: Json) => {
         const labels = note(message);
         return labels instanceof Promise ? labels.then(() => undefined) : undefined;

@@ -46,7 +46,7 @@ export interface Flow {
   note(
     reader: Reader,
     /** `isUnseen`: it goes to the agent by another way, so that it has every label that it could have, and its values are not known here. */
-    result: { tool: RegisteredTool; actionId: string; body: Json; isUnseen?: boolean },
+    result: { tool: RegisteredTool; actionId: string; arguments: Json; body: Json; isUnseen?: boolean },
   ): readonly string[] | Promise<readonly string[]>;
 }
 
@@ -107,7 +107,7 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
 
   function noted(
     reader: Reader,
-    { tool, actionId, body, isUnseen = false }: Parameters<Flow['note']>[1],
+    { tool, actionId, arguments: given, body, isUnseen = false }: Parameters<Flow['note']>[1],
     stored: readonly string[],
   ): readonly string[] | Promise<readonly string[]> {
     const { returns } = tool.labels;
@@ -116,7 +116,9 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
     const own = isUnseen ? labelsOfUnseen(returns) : labelsOfParts(parts, isWhole);
     const found = [...new Set([...own, ...(isUnseen || parts.length > 0 ? stored : [])])].sort();
     const read = stored.includes(UNTRUSTED) ? parts.map((part) => ({ ...part, isTrusted: false })) : parts;
-    for (const { task } of linksOf(reader)) memory.note(task.id, read, source, { ...readStateOf(task), isWhole });
+    const made = writes(tool) ? { given: scalarsOf(given) } : null;
+    for (const { task } of linksOf(reader))
+      memory.note(task.id, read, { ...source, made }, { ...readStateOf(task), isWhole });
     if (found.length === 0) return found;
     const marks = found.includes(UNTRUSTED) ? [...found, readBy] : found;
     const durable = labels.add(
@@ -251,6 +253,13 @@ const storeOf = ({ task }: Reader, { server, labels }: RegisteredTool) =>
   labels.store === null ? null : `store/${task.environment}/${server}/${labels.store}`;
 
 const writes = ({ effects }: RegisteredTool) => effects.some((effect) => effect !== 'read');
+
+/** What a call has said: a result that says it again has made nothing of that name. */
+function scalarsOf(value: Json, into = new Set<string>()): Set<string> {
+  if (typeof value === 'string' || typeof value === 'number') into.add(String(value));
+  else if (typeof value === 'object' && value !== null) for (const each of Object.values(value)) scalarsOf(each, into);
+  return into;
+}
 
 /** Somebody who is not the agent stands behind what the task was told. */
 const isVouched = (task: Task) => task.vouchedBy !== null;

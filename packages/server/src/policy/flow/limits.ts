@@ -13,6 +13,8 @@ export const flowLimits = {
   depth: 64,
   /** Characters of a value that can be found: a longer one comes from nowhere known. */
   valueChars: 4_096,
+  /** Characters of a text in a call that are compared with what was read: a longer one counts as if it repeated it. */
+  contentChars: 65_536,
   /** Values with a role in one call: one that has more comes from nowhere known. */
   valuesPerCall: 200,
   /** Numbers of one result that are read as amounts: one that has more may say any. */

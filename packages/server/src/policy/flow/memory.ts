@@ -1,6 +1,6 @@
 import { flowLimits } from './limits.ts';
 import type { Part } from './parts.ts';
-import { createSeen, type Seen, type Source } from './seen.ts';
+import { createSeen, type Result, type Seen } from './seen.ts';
 
 /** What the labels of a task say of its texts. */
 export interface ReadState {
@@ -13,7 +13,7 @@ export interface ReadState {
 /** The texts that tasks have read through this process, the most recently used last. */
 export interface Memory {
   of(task: string, read: ReadState): Seen;
-  note(task: string, parts: readonly Part[], source: Source, read: ReadState & { isWhole: boolean }): void;
+  note(task: string, parts: readonly Part[], result: Result, read: ReadState & { isWhole: boolean }): void;
 }
 
 export function createMemory(limits: { charsInAll: number; tasks: number } = flowLimits): Memory {
@@ -48,11 +48,11 @@ export function createMemory(limits: { charsInAll: number; tasks: number } = flo
 
   return {
     of: take,
-    note(task, parts, source, read) {
+    note(task, parts, result, read) {
       const seen = take(task, read);
       tasks.set(task, seen);
       change(seen, () => {
-        seen.note(parts, source);
+        seen.note(parts, result);
         if (!read.isWhole) seen.forget();
       });
       makeRoom();

@@ -93,6 +93,8 @@ function originOf(name: string, value: string | number, role: ArgumentRole, know
     return undefined;
   };
 
+  const inMade = first((seen) => seen.inMade(value, role));
+  if (inMade) return found('trusted', inMade);
   const searched = role === 'url' ? shown.replace(/^[a-z][a-z0-9+.-]*:\/*/i, '') : value;
   const inText = first((seen) => seen.inUntrustedText(searched, role));
   if (inText) return found('untrusted', inText);
@@ -121,7 +123,7 @@ function isTold(name: string, value: string | number, role: ArgumentRole, { text
   });
 }
 
-/** A free text has no origin of its own; what counts is whether it carries an address that untrusted content brought. */
+/** A free text has no origin of its own; what counts is whether it carries an address, or a passage, that untrusted content brought. */
 function originOfContent(text: string, known: Known): ValueOrigin {
   const carried: [string, ArgumentRole][] = [
     ...addressesIn(text).map((each): [string, ArgumentRole] => [each, 'recipient']),
@@ -131,8 +133,14 @@ function originOfContent(text: string, known: Known): ValueOrigin {
     const origin = originOf('', value, role, known);
     if (origin.provenance === 'untrusted') return { ...origin, as: role };
   }
-  const isStated = known.told.texts.some((told) => holdsValue(told, canonical(text, 'content') ?? '\0', 'content'));
-  return { provenance: isStated ? 'stated' : 'unknown', value: text.slice(0, 100) };
+  const value = text.slice(0, 100);
+  if (known.told.texts.some((told) => holdsValue(told, canonical(text, 'content') ?? '\0', 'content')))
+    return { provenance: 'stated', value };
+  for (const seen of known.seen) {
+    const source = seen.quotes(text);
+    if (source) return { provenance: 'untrusted', value, source };
+  }
+  return { provenance: 'unknown', value };
 }
 
 /**

@@ -53,7 +53,7 @@ when {
 
 @id("untrusted-link")
 @tier("3")
-@reason("its text carries an address that came from untrusted content")
+@reason("its text carries an address or a passage of untrusted content, and nobody who vouches for it named to whom")
 forbid (principal, action in Gatehouse::Action::"grave", resource)
 when { resource.contents.containsAny(context.provenance.untrusted) }
 unless {

@@ -11,12 +11,18 @@ export interface Source {
   actionId: string;
 }
 
+export interface Result extends Source {
+  /** Of a tool that did more than read, with what it was given: what else it names as an object is what it has made. */
+  made?: { given: ReadonlySet<string> } | null;
+}
+
 /** What stood in untrusted parts of one result, in the ways in which it is looked for. */
 interface Untrusted extends Source {
   folded: string;
   squeezed: string;
-  /** Found when first asked for. */
+  /** Both found when first asked for. */
   amounts?: Amounts;
+  passages?: Set<string>;
 }
 
 /** A value that was all that stood in a field. */
@@ -30,13 +36,17 @@ interface Field extends Source {
  * in it is trusted, because what was dropped could have said the same.
  */
 export interface Seen {
-  note(parts: readonly Part[], source: Source): void;
+  note(parts: readonly Part[], result: Result): void;
   /** The result that has it in an untrusted text, in whatever form. `whole`: not only as its pieces. */
   inUntrustedText(value: string | number, role: ArgumentRole): Source | undefined;
   /** The result that has it in an untrusted field of its own. */
   inUntrustedField(value: string | number, role: ArgumentRole): Source | undefined;
+  /** A trusted field names so what this task has made: prose with the same number in it has not chosen that. */
+  inMade(value: string | number, role: ArgumentRole): Source | undefined;
   /** A trusted result says exactly this. */
   inTrusted(value: string | number, role: ArgumentRole): Source | undefined;
+  /** The result in whose untrusted texts a passage of this one stands word for word. */
+  quotes(text: string): Source | undefined;
   /** Pieces of it, one after the other, all stand in untrusted texts. */
   inPieces(value: string | number): boolean;
   forget(): void;
@@ -53,6 +63,7 @@ export function createSeen(limits: { charsPerTask: number; valuesPerTask: number
   let untrusted: Untrusted[] = [];
   let untrustedFields = createFields();
   let trustedFields = createFields();
+  let madeFields = createFields();
   let trustedTexts: (Source & { text: string })[] = [];
   let chars = 0;
   let values = 0;
@@ -63,6 +74,7 @@ export function createSeen(limits: { charsPerTask: number; valuesPerTask: number
     trustedTexts = [];
     untrustedFields = createFields();
     trustedFields = createFields();
+    madeFields = createFields();
     chars = 0;
     values = 0;
     isComplete = false;
@@ -76,10 +88,12 @@ export function createSeen(limits: { charsPerTask: number; valuesPerTask: number
   }
 
   return {
-    note(parts, source) {
+    note(parts, { made, ...source }) {
       const texts: string[] = [];
-      for (const { value, isTrusted, isField, role } of parts) {
+      for (const { value, isTrusted, isField, role: said } of parts) {
         const text = String(value);
+        // A field that is nothing but an address tells nobody to do anything, whether or not it was labelled.
+        const role = said ?? (isField && !isTrusted && isAddress(text) ? 'recipient' : null);
         if (isTrusted && !isField) {
           if (!makeRoom(text.length)) return;
           trustedTexts.push({ ...source, text });
@@ -87,6 +101,8 @@ export function createSeen(limits: { charsPerTask: number; valuesPerTask: number
           values++;
           if (!makeRoom(text.length)) return;
           (isTrusted ? trustedFields : untrustedFields).add({ ...source, value, role });
+          if (made && isTrusted && role === 'identifier' && !made.given.has(text))
+            madeFields.add({ ...source, value, role });
         } else if (!isTrusted) texts.push(text);
       }
       if (texts.length === 0) return;
@@ -114,12 +130,27 @@ export function createSeen(limits: { charsPerTask: number; valuesPerTask: number
 
     inUntrustedField: (value, role) => untrustedFields.find(value, role, false),
 
+    inMade: (value, role) => (role === 'identifier' && isComplete ? madeFields.find(value, role, false) : undefined),
+
     inTrusted(value, role) {
       if (!isComplete) return undefined;
       const found = trustedFields.find(value, role, true);
       if (found) return found;
       const wanted = canonical(value, role);
       return wanted === null ? undefined : trustedTexts.findLast(({ text }) => holdsValue(text, wanted, role));
+    },
+
+    quotes(text) {
+      const spaced = spacedOut(fold(text));
+      if (untrusted.length === 0 || spaced.length < PASSAGE_CHARS) return undefined;
+      // Too long to be looked through: it may hold anything.
+      if (spaced.length > flowLimits.contentChars) return untrusted.at(-1);
+      return untrusted.findLast((result) => {
+        const passages = passagesOf(result);
+        for (let at = 0; at <= spaced.length - PASSAGE_CHARS; at++)
+          if (passages.has(spaced.slice(at, at + PASSAGE_CHARS))) return true;
+        return false;
+      });
     },
 
     inPieces(value) {
@@ -162,6 +193,24 @@ function amountsOf(result: Untrusted): Amounts {
   result.amounts = amounts;
   return amounts;
 }
+
+/** Words that stand in two places by chance are shorter than this. */
+const PASSAGE_CHARS = 28;
+const PASSAGE_STEP = 12;
+
+const spacedOut = (folded: string) => folded.replace(/\s+/g, ' ');
+
+/** So many that any run of forty characters holds a whole one, wherever it begins. */
+function passagesOf(result: Untrusted): ReadonlySet<string> {
+  if (result.passages) return result.passages;
+  const text = spacedOut(result.folded);
+  result.passages = new Set();
+  for (let at = 0; at + PASSAGE_CHARS <= text.length; at += PASSAGE_STEP)
+    result.passages.add(text.slice(at, at + PASSAGE_CHARS));
+  return result.passages;
+}
+
+const isAddress = (text: string) => text.length <= 320 && /^[^\s@<>]+@[^\s@<>]+\.[^\s@<>]+$/.test(text);
 
 /** The ways in which a value may be a writing of another one. */
 function needlesOf(text: string): { folded: string; squeezed: string }[] {
