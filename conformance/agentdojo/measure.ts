@@ -148,12 +148,10 @@ function scoreOf(
 }
 
 function added(scores: readonly Score[]): Score {
-  const [first, ...rest] = scores as [Score, ...Score[]];
-  return rest.reduce((total, each) => {
-    const next = { ...total };
-    for (const key of Object.keys(next) as (keyof Score)[]) if (key !== 'control') next[key] = total[key] + each[key];
-    return next;
-  }, first);
+  const total = { ...(scores[0] as Score) };
+  for (const each of scores.slice(1))
+    for (const key of Object.keys(total) as (keyof Score)[]) if (key !== 'control') total[key] += each[key];
+  return total;
 }
 
 export interface Counted {

@@ -7,9 +7,10 @@ import { type Gate, startGate } from './gate.ts';
 import { isComplete, isContained, stateAfter } from './judge.ts';
 import { type Labels, loadLabels, readsOnly } from './labels.ts';
 import { draw } from './measure.ts';
+import { NOW } from './mock/environment.ts';
 import { fromRecorded, mockTool } from './mock/tools.ts';
 import { runAttack, runBenign } from './replay.ts';
-import { loadPairs, loadSuite, type Suite, suiteNames } from './suite.ts';
+import { loadPairs, loadSuite, suiteNames } from './suite.ts';
 
 /** AgentDojo's suites (PyPI: agentdojo, MIT), made into files and read from GATEHOUSE_DATA; not shipped here. */
 const directory = join(process.env.GATEHOUSE_DATA ?? '', 'agentdojo');
@@ -117,22 +118,20 @@ describe('AgentDojo', { skip: missing }, () => {
 
 const ran = <T extends object>(call: T) => ({ ...call, ran: true });
 
-/** Without the times at which things were recorded, the order of lists, and the line breaks that YAML folds. */
-function comparable(value: unknown): unknown {
+/** Without the order of lists, the line breaks that YAML folds, how Python writes a fraction, and the time at which it was recorded. */
+function comparable(value: unknown, key = ''): unknown {
   if (Array.isArray(value))
-    return value.map(comparable).sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
-  if (typeof value === 'string') return value.replace(/\s+/g, ' ').trim();
+    return value.map((each) => comparable(each)).sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+  if (typeof value === 'string') {
+    if ((key === 'timestamp' || key === 'last_modified') && (value === NOW || value > '2025')) return 'now';
+    return value
+      .replace(/\s+/g, ' ')
+      .replace(/(\d)\.0\b/, '$1')
+      .trim();
+  }
   if (typeof value !== 'object' || value === null) return value;
-  const times = ['timestamp', 'last_modified'];
-  const members = Object.entries(value).filter(
-    ([key, member]) => !times.includes(key) || /^2024-0[1-5]|^2023/.test(`${member}`),
-  );
-  return Object.fromEntries(
-    members
-      .filter(([key, member]) => !times.includes(key) || `${member}` !== '2024-05-15 00:00:00')
-      .map(([key, member]): [string, unknown] => [key, comparable(member)])
-      .sort(([a], [b]) => (a < b ? -1 : 1)),
-  );
+  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(members.map(([name, member]) => [name, comparable(member, name)]));
 }
 
 /** What identifies somebody or something: addresses, account numbers, file names. */

@@ -41,7 +41,7 @@ export const files: Record<string, MockTool> = {
   },
   append_to_file(environment, { file_id, content }) {
     const file = find(environment, file_id);
-    file.content += `\n${text(content)}`;
+    file.content += text(content);
     file.size = file.content.length;
     file.last_modified = NOW;
     return view(file);
