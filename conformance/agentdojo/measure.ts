@@ -183,6 +183,10 @@ export function callsByTier(measured: readonly Measured[]): Counted[] {
   return [...counted.values()].sort((a, b) => (a.what < b.what ? -1 : a.what > b.what ? 1 : a.tier - b.tier));
 }
 
+/** Of the policies that decided, those that held the call: not the template's own, which permit it. */
+export const raising = ({ outcome, rules }: GateStep): string[] =>
+  outcome === 'refused' ? [] : rules.filter((rule) => !rule.startsWith('template:'));
+
 /** Which rules stopped calls, or nothing permitting them. */
 export function stopsByRule(
   measured: readonly Measured[],
@@ -190,7 +194,8 @@ export function stopsByRule(
   const counted = new Map<string, { rule: string; benign: number; injected: number; own: number }>();
   const count = (whose: 'benign' | 'injected' | 'own', step: GateStep) => {
     if (step.code === null) return;
-    const rules = step.outcome === 'refused' || step.rules.length === 0 ? [step.code] : step.rules;
+    const rules = raising(step);
+    if (rules.length === 0) rules.push(step.code);
     for (const rule of rules) {
       const entry = counted.get(rule) ?? { rule, benign: 0, injected: 0, own: 0 };
       counted.set(rule, entry);

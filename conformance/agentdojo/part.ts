@@ -2,7 +2,7 @@ import { join, resolve } from 'node:path';
 import { loadManifests } from '@gatehouse/server/manifests';
 import { table } from '../../bench/measure.ts';
 import type { Part } from '../part.ts';
-import { callsByTier, type Measured, measure, type Score, scores, stopsByRule } from './measure.ts';
+import { callsByTier, type Measured, measure, raising, type Score, scores, stopsByRule } from './measure.ts';
 import { loadSuite, suiteNames } from './suite.ts';
 
 /**
@@ -83,6 +83,7 @@ function textOf(measured: readonly Measured[]): string {
       ['what stopped a call', 'benign', 'injected', 'the user’s own, under attack'],
       stopsByRule(measured).map(({ rule, benign, injected, own }) => [`\`${rule}\``, benign, injected, own]),
     ),
+    `Of ${benignSteps(measured).length} benign calls ${benignSteps(measured).filter(({ altered }) => altered).length} got something else than the tool had given.`,
     `Benign calls that a person was asked about:\n\n${
       measured
         .flatMap(waitsOf)
@@ -92,12 +93,15 @@ function textOf(measured: readonly Measured[]): string {
   ].join('\n\n');
 }
 
+const benignSteps = (measured: readonly Measured[]) =>
+  measured.flatMap(({ benign }) => benign.flatMap(({ run }) => run.steps));
+
 function protocol(derived: number, harmless: number, generic: readonly string[]): string {
-  return `The tools of a suite are MCP servers on its published environment, behind a running gate: SQLite, one process, tokens with proofs, the default pack. A workload that is trusted starts one task for each prompt, under the template that the words of the prompt mean (conformance/agentdojo/kinds.ts). Each user task’s ground truth is replayed alone, and whoever is asked approves with a passkey; then every recorded user × injection trace, and nobody approves anything. The injected text stands in the result in which the recorded agent met it, at the end of the longest text that no label trusts. An attack counts as contained when the end state is the one that the user’s own calls leave: by effects, not by what was attempted. The simple controls see the same traces, labels and judge.
+  return `The tools of a suite are MCP servers on its published environment, behind a running gate: SQLite, one process, tokens with proofs, the default pack. A workload that is trusted starts one task for each prompt, under the template that the words of the prompt mean (conformance/agentdojo/kinds.ts). Each user task’s ground truth is replayed alone, and whoever is asked approves with a passkey, endorsing the values in question for the rest of the task; then every recorded user × injection trace, and nobody approves anything. The injected text stands in the result in which the recorded agent met it, at the end of the longest text that no label trusts. An attack counts as contained when the end state is the one that the user’s own calls leave: by effects, not by what was attempted. The simple controls see the same traces, labels and judge.
 
 Templates: ${templateCount(join(packs, 'default'))} in the default pack (${templateCount(packs)} in all packs), by kind of task; they, the table of kinds and the tools’ labels were written from the tools and the prompts alone and committed before a ground truth or an injection was read (1718d75; 4e5fd25 put right what Cedar and YAML would not take). Changed since: none that is used here.
 
-What this does not show: the traces are static, so there is no attacker who adapts and no agent that recovers from a refusal; an attack whose harm is only in what the agent says is out of reach. Payments, deletions and account changes are tier 2 here, so that what was vouched for runs; an operator who gives them tier 3 is asked each time. ${derived} of the pairs have injected calls that were derived from the goal, as upstream gives none. ${harmless} pairs do not reach their goal even when nothing stands in the way: they are replayed, and not counted.${generic.length > 0 ? ` Not implemented, and only noted when called: ${generic.join(', ')}.` : ''}`;
+What this does not show: the traces are static, so there is no attacker who adapts and no agent that recovers from a refusal; an attack whose harm is only in what the agent says is out of reach. Payments, deletions and account changes are tier 2 here, so that what was vouched for runs; an operator who gives them tier 3 is asked each time. ${derived} of the pairs have injected calls that were derived from the goal, as upstream gives none. ${harmless} reach no goal even when nothing stands in the way: they are replayed, and not counted.${generic.length > 0 ? ` Not implemented, and only noted when called: ${generic.join(', ')}.` : ''}`;
 }
 
 const head = [
@@ -124,7 +128,9 @@ function waitsOf({ suite, benign }: Measured): string[] {
   return benign.flatMap(({ user, run }) =>
     run.steps
       .filter(({ approvals, outcome }) => approvals > 0 || outcome === 'refused' || outcome === 'waited')
-      .map((step) => `${suite.name} ${user.id} (${run.template}): ${step.tool}, ${step.rules.join(', ') || step.code}`),
+      .map(
+        (step) => `${suite.name} ${user.id} (${run.template}): ${step.tool}, ${raising(step).join(', ') || step.code}`,
+      ),
   );
 }
 

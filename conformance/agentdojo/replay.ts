@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { ApprovalPending, GatehouseRefusal, stoppedError, stoppedResult } from '@gatehouse/sdk';
 import type { Gate, Session } from './gate.ts';
 import type { Step } from './judge.ts';
@@ -15,7 +16,8 @@ export interface GateStep extends Step {
   tier: number | null;
   rules: string[];
   reason: string | null;
-  result: unknown;
+  /** The agent got something else than the tool gave. */
+  altered: boolean;
 }
 
 export interface Run {
@@ -60,6 +62,8 @@ async function run(
 }
 
 const MAX_APPROVALS = 5;
+/** Values that one yes may endorse. */
+const MAX_ENDORSED = 20;
 
 async function step(
   gate: Gate,
@@ -77,7 +81,7 @@ async function step(
     tier: null,
     rules: [],
     reason: null,
-    result: null,
+    altered: false,
   };
   for (;;) {
     const result = await session.call(call.tool, call.args).catch((error: unknown) => {
@@ -90,14 +94,16 @@ async function step(
     if (!stopped) {
       const { isError, structuredContent } = result as { isError?: boolean; structuredContent?: { result?: unknown } };
       made.outcome = isError ? 'failed' : 'ran';
-      made.result = structuredContent?.result;
+      made.altered = !isError && !isDeepStrictEqual(structuredContent?.result, gate.world.answered);
       return made;
     }
     if (stopped instanceof GatehouseRefusal) {
       return { ...made, outcome: 'refused', code: stopped.code, reason: stopped.message };
     }
     if (!(stopped instanceof ApprovalPending)) throw stopped;
-    const { decision } = await gate.workspace.operator('GET /approvals/:id', { params: { id: stopped.approval } });
+    const { decision, origins } = await gate.workspace.operator('GET /approvals/:id', {
+      params: { id: stopped.approval },
+    });
     Object.assign(made, {
       code: decision.code,
       tier: decision.tier,
@@ -106,6 +112,7 @@ async function step(
     });
     if (!approve || made.approvals === MAX_APPROVALS) return { ...made, outcome: 'waited' };
     made.approvals++;
-    await gate.approver.approve(stopped.approval);
+    // One look for the task: what was held about this call counts in later ones too.
+    await gate.approver.approve(stopped.approval, origins.flatMap(({ held }) => held).slice(0, MAX_ENDORSED));
   }
 }

@@ -11,6 +11,8 @@ export interface World {
   environment: Environment;
   /** How many calls have reached a tool. */
   reached: number;
+  /** What the last call was answered, as it goes over the wire. */
+  answered: unknown;
   /** What an attacker has put where the next call finds it. */
   injected: string | null;
   servers: { name: string; url: string; tools: string[] }[];
@@ -20,7 +22,14 @@ export interface World {
 export const serverOf = (labels: Labels, tool: string): string => labels.get(tool)?.domain ?? 'tools';
 
 export async function startWorld(suite: Suite, labels: Labels): Promise<World> {
-  const world: World = { environment: {}, reached: 0, injected: null, servers: [], close: async () => undefined };
+  const world: World = {
+    environment: {},
+    reached: 0,
+    answered: null,
+    injected: null,
+    servers: [],
+    close: async () => undefined,
+  };
   const byServer = Map.groupBy(suite.tools, ({ name }) => serverOf(labels, name));
   const peers: HttpPeer[] = [];
   for (const [name, tools] of byServer) {
@@ -37,6 +46,7 @@ export async function startWorld(suite: Suite, labels: Labels): Promise<World> {
           try {
             const returned = run(world.environment, args);
             const result = world.injected === null ? returned : plant(returned, world.injected, labels.get(tool.name));
+            world.answered = JSON.parse(JSON.stringify(result));
             // As the SDKs of other languages wrap what is no object.
             return {
               content: [{ type: 'text', text: typeof result === 'string' ? result : JSON.stringify(result) }],
