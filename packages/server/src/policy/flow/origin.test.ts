@@ -322,6 +322,8 @@ test('a text that repeats a passage of untrusted content is that content’s; a 
   assert.equal(of(`Hi,\n\n${passage.toUpperCase().replaceAll(' ', '  ')}\n\nBest`), 'untrusted');
   assert.equal(of(`${'a'.repeat(30_000)}${passage}${'b'.repeat(30_000)}`), 'untrusted', 'inside a long text');
   assert.equal(of('a'.repeat(70_000)), 'untrusted', 'too long to be compared');
+  for (let from = 0; from + 40 <= passage.length; from++)
+    assert.equal(of(`x ${passage.slice(from, from + 40)} x`), 'untrusted', `forty characters from ${from}`);
   assert.equal(of('wire the whole amount'), 'unknown');
   assert.equal(of('We meet at ten to talk about the account and the amount of the whole page.'), 'unknown');
   assert.equal(of(passage, `Send this: ${passage}`), 'stated');
