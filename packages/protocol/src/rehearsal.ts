@@ -10,18 +10,22 @@ import type { Effective } from './records.ts';
 const note = z.string().max(1_000).default('');
 
 export const rehearsalBodies = {
-  replay: z.strictObject({
-    /** Merged over the workspace, as a plan does. Left out with `proposal`, or to see what the workspace of now makes of the past. */
-    manifests: z.array(manifest).max(10_000).default([]),
-    prune: z.boolean().default(false),
-    /** Number of a proposal, in place of manifests: what it would change. The result is kept with it. */
-    proposal: z.int().min(1).optional(),
-    /** RFC 3339, or milliseconds since the epoch. Without it: 30 days before `until`. */
-    since: z.string().max(40).optional(),
-    until: z.string().max(40).optional(),
-    /** Examples of each kind of difference. */
-    limit: z.int().min(0).max(200).default(20),
-  }),
+  replay: z
+    .strictObject({
+      /** Merged over the workspace, as a plan does. None of them: what the workspace of now makes of the past. */
+      manifests: z.array(manifest).max(10_000).optional(),
+      prune: z.boolean().default(false),
+      /** Number of a proposal, in place of manifests: what it would change. The result is kept with it. */
+      proposal: z.int().min(1).optional(),
+      /** RFC 3339, or milliseconds since the epoch. Without it: 30 days before `until`. */
+      since: z.string().max(40).optional(),
+      until: z.string().max(40).optional(),
+      /** Examples of each kind of difference. */
+      limit: z.int().min(0).max(200).default(20),
+    })
+    .refine(({ manifests, proposal }) => (manifests === undefined) !== (proposal === undefined), {
+      message: 'give either `manifests` or `proposal`',
+    }),
   rollback: z.strictObject({ note }),
   options: z.strictObject({ digest: z.string().max(100) }),
   ship: z.strictObject({

@@ -37,8 +37,9 @@ export const replay: Run<ReplayOptions> = async ({ options, out }) => {
   const { loadManifests } = await import('@gatehouse/server/manifests');
   const body = {
     ...rangeOf(options),
-    ...(options.with !== undefined && { manifests: loadManifests(options.with), prune: options.prune === true }),
-    ...(options.proposal !== undefined && { proposal: toNumber(options.proposal, '--proposal', 1, 1e9) }),
+    ...(options.proposal === undefined
+      ? { manifests: options.with === undefined ? [] : loadManifests(options.with), prune: options.prune === true }
+      : { proposal: toNumber(options.proposal, '--proposal', 1, 1e9) }),
   };
   const stop = new AbortController();
   const onSignal = () => stop.abort();

@@ -39,7 +39,10 @@ export function policyRoutes(deps: ApiDependencies): Route[] {
           ...(body.since !== undefined && { since: body.since }),
           ...(body.until !== undefined && { until: body.until }),
         });
-        const tried = body.proposal === undefined ? body : await policyChanges.work(body.proposal);
+        const tried =
+          body.proposal === undefined
+            ? { manifests: body.manifests ?? [], prune: body.prune }
+            : await policyChanges.work(body.proposal);
         const answer = streamLines(async (send, signal) => {
           const onProgress = (progress: { decisions: number; share: number }) =>
             send({ ...progress, type: 'progress' });
