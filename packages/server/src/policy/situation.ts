@@ -1,4 +1,4 @@
-import { CedarSet, Datetime, type Member, parseIp, type Value } from './cedar/index.ts';
+import { CedarSet, Datetime, LazyRecord, type Member, parseIp, type Value } from './cedar/index.ts';
 
 /**
  * Where the value of an argument came from: what the task was told by somebody who vouches for it, a result (or part of one) that is
@@ -61,23 +61,31 @@ const followed = ({ id, state }: Followed): Value =>
     ['state', state],
   ]);
 
+const flowMembers = new Map<string, Member<FlowView>>([
+  ['untrusted', ({ untrusted }) => untrusted],
+  ['sensitive', ({ sensitive }) => new CedarSet(sensitive)],
+]);
+
+const provenanceMembers = new Map<string, Member<FlowView>>(
+  provenances.map((wanted) => [
+    wanted,
+    ({ provenance }) => {
+      const from: string[] = [];
+      for (const argument of Object.keys(provenance)) if (provenance[argument] === wanted) from.push(argument);
+      return new CedarSet(from);
+    },
+  ]),
+);
+
 /** As policies see it, each made when one looks at it. */
 export const situationMembers: Readonly<Record<string, Member<Situation>>> = {
   now: ({ now }) => new Datetime(now),
-  calendars: ({ calendars }) => new CedarSet([...calendars]),
+  calendars: ({ calendars }) => new CedarSet(calendars),
   address: ({ address }) => (address === null ? undefined : parseIp(address)),
   ticket: ({ ticket }) => (ticket ? followed(ticket) : undefined),
   changeRequest: ({ changeRequest }) => (changeRequest ? followed(changeRequest) : undefined),
   firstUse: ({ firstUse }) => firstUse,
   anomalous: ({ anomalous }) => anomalous,
-  flow: ({ flow }) =>
-    new Map<string, Value>([
-      ['untrusted', flow.untrusted],
-      ['sensitive', new CedarSet([...flow.sensitive])],
-    ]),
-  provenance({ flow }) {
-    const from = (wanted: Provenance) =>
-      new CedarSet(Object.keys(flow.provenance).filter((argument) => flow.provenance[argument] === wanted));
-    return new Map<string, Value>(provenances.map((each) => [each, from(each)]));
-  },
+  flow: ({ flow }) => new LazyRecord(flow, flowMembers),
+  provenance: ({ flow }) => new LazyRecord(flow, provenanceMembers),
 };
