@@ -183,6 +183,7 @@ export const bodies = {
   kill: z.strictObject({ reason: z.string().max(500).default('') }),
   setState: z.strictObject({ state: lifecycle, reason: z.string().max(500).default('') }),
   addKey: z.strictObject({ key: publicJwk }),
+  suspendTask: z.strictObject({ reason: z.string().min(1).max(500) }),
   apply: z.strictObject({
     manifests: z.array(manifest).max(10_000),
     prune: z.boolean().default(false),
@@ -246,6 +247,8 @@ export interface Api
   'GET /tasks': Page<Task>;
   'GET /tasks/:id': Task;
   'GET /tasks/:id/flow': TaskFlow;
+  'POST /tasks/:id/suspend': Task;
+  'POST /tasks/:id/resume': Task;
   'POST /tasks/:id/end': Task;
   'GET /servers': { items: ServerView[] };
   'GET /tools': { items: ToolView[] };

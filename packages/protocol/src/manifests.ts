@@ -23,6 +23,24 @@ import { upstreamAuthorization } from './upstream-authorization.ts';
  */
 const description = z.string().max(2_000).optional();
 
+const rate = z.union([
+  z.literal('off'),
+  z.strictObject({ count: z.int().min(1).max(100_000), seconds: z.int().min(1).max(86_400) }),
+]);
+
+/** A circuit breaker: more than `count` within `seconds` suspends. `off` switches one off. */
+export const breaker = z.strictObject({
+  /** Refused actions of one task. */
+  refusals: rate.default({ count: 50, seconds: 60 }),
+  /** Refused attempts of one task at what deletes, pays, exports, deploys, administers, or is prohibited. */
+  grave: rate.default({ count: 10, seconds: 300 }),
+  /** Actions of one task. */
+  burst: rate.default({ count: 3_000, seconds: 10 }),
+  /** Tasks of one agent that were suspended: then the agent is. */
+  tasks: rate.default({ count: 3, seconds: 3_600 }),
+});
+export type Breaker = z.infer<typeof breaker>;
+
 export const environmentManifest = z.strictObject({
   kind: z.literal('Environment'),
   name,
@@ -39,6 +57,8 @@ export const environmentManifest = z.strictObject({
    * origins are kept and recorded all the same.
    */
   flowRulesOff: z.array(flowRule).max(20).optional(),
+  /** When tasks, and then agents, are suspended by themselves. */
+  breaker: breaker.optional(),
 });
 
 export const role = z.enum(['admin', 'security', 'approver', 'auditor', 'developer', 'owner']);

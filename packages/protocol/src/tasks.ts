@@ -42,6 +42,14 @@ export interface Narrowing {
   tools: string[];
 }
 
+export interface Suspension {
+  /** Milliseconds since the epoch. */
+  at: number;
+  /** `person:EMAIL`, or `gatehouse` for the circuit breaker. */
+  by: string;
+  reason: string;
+}
+
 export interface Task {
   id: string;
   agent: string;
@@ -68,6 +76,10 @@ export interface Task {
   /** Who vouches for its intent and parameters: a workload (SPIFFE ID), or a person who saw them and said yes (`person:EMAIL`). */
   vouchedBy: string | null;
   state: 'active' | 'ended' | 'killed';
+  /** Stopped until a person lets it go on; its time runs on. */
+  suspended?: Suspension | null;
+  /** How often it was stopped and let go on: what was decided before one of those is not done after it. */
+  fence?: number;
   /** Milliseconds since the epoch. */
   startedAt: number;
   expiresAt: number;

@@ -5,7 +5,7 @@ import type { Api, Manifest } from '@gatehouse/protocol';
 import { createApi } from './api/index.ts';
 import { createApprovals } from './approvals/index.ts';
 import { createSecrets } from './credentials/index.ts';
-import { checkBudgets, createBudgets, createEnforcement, createTickets } from './enforcement/index.ts';
+import { checkBudgets, createBreaker, createBudgets, createEnforcement, createTickets } from './enforcement/index.ts';
 import {
   createAuthzenDoor,
   createExtAuthzDoor,
@@ -218,6 +218,7 @@ async function openServer(
     publicUrl: config.publicUrl,
   });
   const secrets = createSecrets({ storage, sealer, recordChange, clock });
+  const breaker = createBreaker({ registry, clock, log });
   const tickets = createTickets({ outbound, openSecret: secrets.open, clock, log });
   const budgets = createBudgets({ storage, registry, clock });
   const stateKey = keyFile(config.dataDir, 'request-state.key');
@@ -227,6 +228,7 @@ async function openServer(
     budgets,
     policies,
     tickets,
+    breaker,
     approvals,
     ledger,
     flow,
@@ -392,8 +394,9 @@ async function openServer(
       }
       if (topic !== 'task') continue;
       const task = await registry.task(key);
+      if (task?.state === 'active' && !task.suspended) continue;
+      enforcement.stop({ task: key }, `the task ${key} ${task?.suspended ? 'is suspended' : 'has ended'}`);
       if (task?.state === 'active') continue;
-      enforcement.stop({ task: key }, `the task ${key} has ended`);
       // Not waited for: a server that is slow to end must not keep the next kill from being applied.
       upstreams.end({ task: key }).catch((error) => log.warn('a task left something behind', { task: key, error }));
     }

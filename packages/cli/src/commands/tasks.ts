@@ -21,7 +21,7 @@ export const listTasks: Run<Options> = async ({ options, out }) => {
       task.id,
       task.agent,
       task.template,
-      task.state,
+      task.state === 'active' && task.suspended ? 'suspended' : task.state,
       timeOf(task.startedAt),
       timeOf(task.expiresAt),
       task.intent,
@@ -33,4 +33,19 @@ export const endTask: Run<ServerOptions> = async ({ args: [id = ''], options, ou
   const task = await operatorOf(options).call('POST /tasks/:id/end', { params: { id } });
   if (out.json) out.printJson(task);
   else out.print(`${task.id} of ${task.agent} is ${task.state}.`);
+};
+
+export const suspendTask: Run<ServerOptions & { reason: string }> = async ({ args: [id = ''], options, out }) => {
+  const task = await operatorOf(options).call('POST /tasks/:id/suspend', {
+    params: { id },
+    body: { reason: options.reason },
+  });
+  if (out.json) out.printJson(task);
+  else out.print(`${task.id} of ${task.agent} is suspended. Let it go on with: gatehouse tasks resume ${task.id}`);
+};
+
+export const resumeTask: Run<ServerOptions> = async ({ args: [id = ''], options, out }) => {
+  const task = await operatorOf(options).call('POST /tasks/:id/resume', { params: { id } });
+  if (out.json) out.printJson(task);
+  else out.print(`${task.id} of ${task.agent} may go on until ${timeOf(task.expiresAt)}.`);
 };

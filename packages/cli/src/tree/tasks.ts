@@ -105,7 +105,7 @@ export function addTaskVerbs(program: Command): void {
     ],
     load: async () => (await import('../commands/token.ts')).token,
   });
-  const tasks = addGroup(program, 'tasks', 'tasks: list, end, flow');
+  const tasks = addGroup(program, 'tasks', 'tasks: list, flow, suspend, resume, end');
   addVerb(tasks, {
     usage: 'list',
     summary: 'list tasks, newest first',
@@ -127,6 +127,21 @@ export function addTaskVerbs(program: Command): void {
     server: true,
     examples: [['tasks flow tsk_01jd3v7m2qk8', 'Why did it wait?']],
     load: async () => (await import('../commands/task-flow.ts')).showTaskFlow,
+  });
+  addVerb(tasks, {
+    usage: 'suspend <task>',
+    summary: 'stop a task until a person lets it go on',
+    options: [option('--reason <text>', 'why; it is recorded, and the agent is told').makeOptionMandatory()],
+    server: true,
+    examples: [['tasks suspend tsk_01jd3v7m2qk8 --reason "looks odd"', 'Its calls are refused until it is resumed.']],
+    load: async () => (await import('../commands/tasks.ts')).suspendTask,
+  });
+  addVerb(tasks, {
+    usage: 'resume <task>',
+    summary: 'let a suspended task go on',
+    server: true,
+    examples: [['tasks resume tsk_01jd3v7m2qk8', 'After somebody has looked at what it did.']],
+    load: async () => (await import('../commands/tasks.ts')).resumeTask,
   });
   addVerb(tasks, {
     usage: 'end <task>',

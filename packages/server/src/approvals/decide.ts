@@ -40,10 +40,20 @@ export function createDecisions({
         `The agent ${row.agent} has been stopped or changed since it asked. If it is still wanted, let it ask again.`,
       );
     }
-    const task = await database.selectFrom('tasks').select('state').where('id', '=', row.task).executeTakeFirst();
+    const task = await database
+      .selectFrom('tasks')
+      .select(['state', 'suspended'])
+      .where('id', '=', row.task)
+      .executeTakeFirst();
     if (task?.state !== 'active') {
       throw new GatehouseError('conflict', 'approval.task-ended', 'The task that asked for this has ended.');
     }
+    if (task.suspended !== null)
+      throw new GatehouseError(
+        'conflict',
+        'approval.task-suspended',
+        'The task that asked for this is suspended. Look at it first, and let it go on if it should.',
+      );
     return row;
   }
 

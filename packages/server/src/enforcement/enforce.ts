@@ -7,6 +7,7 @@ import type { Authority, Flow, PolicySet, SeenView, Situation } from '../policy/
 import { type Agent, type RegisteredTool, type Registry, type Snapshot, unlabelled } from '../registry/index.ts';
 import type { ChangeFeed, Guard, OverBudget, Spend } from '../storage/index.ts';
 import { checkArguments } from './arguments.ts';
+import type { CircuitBreaker } from './breaker.ts';
 import { type Budgets, beyond, counted, settleOf, spendOf, type Wanted, wantedOf } from './budgets/index.ts';
 import { explainFlow, originsOf } from './explain-flow.ts';
 import { gatewayIsRefused, operationOf, whatCannotBeKept } from './gateway.ts';
@@ -36,6 +37,7 @@ export interface EnforcementDependencies {
   ledger: Ledger;
   tickets: Tickets;
   flow: Flow;
+  breaker: CircuitBreaker;
   feed: Pick<ChangeFeed, 'fresh'>;
   /** 32 bytes, the same on every replica and after a restart: placeholders of masked values are made with it. */
   placeholderKey: Uint8Array;
@@ -66,7 +68,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       // 1 who
       const agent = snapshot.agents.get(action.caller.agent);
       const unproven = feed.fresh()
-        ? (whoIsRefused(snapshot, action, agent, clock.now()) ?? gatewayIsRefused(action))
+        ? (whoIsRefused(snapshot, action, agent, clock.now(), deps.breaker) ?? gatewayIsRefused(action))
         : STALE;
       const authority = authorityOf(snapshot, action.caller);
       if (!agent || !authority || unproven) return refuse(action, actionId, null, deny(unproven ?? STALE, set.version));
@@ -121,6 +123,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
         );
         if (approval && (written.ok || written.failed === 'approval')) approvals.noteConsumed(approval.id);
         if (written.ok) {
+          deps.breaker.dispatched(snapshot, action.caller.task);
           const rules = look.rulesOf(snapshot, action.caller, found);
           return await sendAndRecord(action, actionId, found, decision, approval, wanted, rules, flight.signal, send);
         }
@@ -289,6 +292,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     decision: Decision,
   ): Promise<Outcome> {
     await append(entry('request', action, actionId, tool, { decision, arguments: action.arguments }));
+    deps.breaker.refused(registry.snapshot(), action.caller.task, decision, tool);
     return { kind: 'refused', actionId, decision };
   }
 
@@ -409,8 +413,12 @@ function guardsOf(snapshot: Snapshot, { caller, gateway }: Action, tool: Registe
     'policy',
   ];
   const guards = [...keys.map((key) => ({ key, version: snapshot.fences.get(key) ?? 0 })), ...(gateway?.guards ?? [])];
-  const once = [task.id, ...chain.map((link) => link.task.id)].map((id) => `task:${id}`);
-  return [...guards, ...[...once, `token:${caller.tokenId}`].map((key) => ({ key, version: 0 }))];
+  const tasks = [task, ...chain.map((link) => link.task)];
+  return [
+    ...guards,
+    ...tasks.map(({ id, fence = 0 }) => ({ key: `task:${id}`, version: fence })),
+    { key: `token:${caller.tokenId}`, version: 0 },
+  ];
 }
 
 /** On whose authority an action is done beyond the agent's own, as an approval binds it; null for a task that stands for itself. */

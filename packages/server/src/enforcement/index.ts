@@ -1,5 +1,7 @@
 export { checkArguments } from './arguments.ts';
+export { type CircuitBreaker, createBreaker } from './breaker.ts';
 export { type Budgets, checkBudgets, createBudgets } from './budgets/index.ts';
+
 export { createEnforcement, type EnforcementDependencies } from './enforce.ts';
 export { operationOf } from './gateway.ts';
 export { findRegistered, findSubject, isRefusal, type Refusal } from './subject.ts';

@@ -1,6 +1,8 @@
+import type { Task } from '@gatehouse/protocol';
 import type { Caller } from '../identity/index.ts';
 import type { Authority, PolicyUser } from '../policy/index.ts';
 import { type Agent, groupsOf, mayHandOn, type Registry, type Snapshot } from '../registry/index.ts';
+import type { CircuitBreaker } from './breaker.ts';
 import type { Action } from './types.ts';
 
 export interface Reason {
@@ -20,6 +22,7 @@ export function whoIsRefused(
   { caller }: Action,
   agent: Agent | undefined,
   now: number,
+  breaker: Pick<CircuitBreaker, 'isTripped'>,
 ): Reason | undefined {
   const stopped = agentIsRefused(agent, caller.agent, caller.agentEpoch);
   if (stopped) return stopped;
@@ -29,9 +32,19 @@ export function whoIsRefused(
       code: `task.${caller.task.state}`,
       reason: `The task ${caller.task.id} is ${caller.task.state}. Start a new one.`,
     };
+  if (caller.task.suspended) return suspended(caller.task, agent as Agent);
+  if (breaker.isTripped(caller.task))
+    return { code: 'task.suspended', reason: `The circuit breaker has stopped the task ${caller.task.id}.` };
   if (caller.task.expiresAt <= now || caller.expiresAt <= now)
     return { code: 'task.expired', reason: 'The task or its token has expired. Start a new one.' };
   return chainIsRefused(snapshot, caller, agent as Agent, now);
+}
+
+function suspended({ id, suspended }: Task, { manifest }: Agent): Reason {
+  return {
+    code: 'task.suspended',
+    reason: `The task ${id} is suspended: ${suspended?.reason} Nothing of it goes on until a person has looked at it; ask ${manifest.owner} (the owner).`,
+  };
 }
 
 function agentIsRefused(agent: Agent | undefined, name: string, epoch: number): Reason | undefined {
@@ -57,6 +70,7 @@ function chainIsRefused(snapshot: Snapshot, caller: Caller, agent: Agent, now: n
     if (stopped) return { ...stopped, reason: `${stopped.reason} It handed on this task.` };
     if (task.state !== 'active' || task.expiresAt <= now)
       return { code: 'task.over', reason: `The task ${task.id}, from which this one was handed on, is over.` };
+    if (task.suspended) return suspended(task, from as Agent);
     if (!mayHandOn(snapshot, from as Agent, to))
       return {
         code: 'delegation.not-allowed',
@@ -94,7 +108,10 @@ export async function whyStopped(registry: Registry, caller: Caller): Promise<st
     if (agent.epoch !== agentEpoch) return `the agent ${name} has changed`;
   }
   if (revokedTokens.has(caller.tokenId)) return 'its token was revoked';
-  for (const { id } of [caller.task, ...caller.chain.map(({ task }) => task)])
-    if ((await registry.task(id))?.state !== 'active') return `the task ${id} has ended`;
+  for (const { id } of [caller.task, ...caller.chain.map(({ task }) => task)]) {
+    const task = await registry.task(id);
+    if (task?.state !== 'active') return `the task ${id} has ended`;
+    if (task.suspended) return `the task ${id} is suspended`;
+  }
   return undefined;
 }

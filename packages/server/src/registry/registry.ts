@@ -12,6 +12,7 @@ import { agentManifestOf, byKindAndName } from './plan.ts';
 import { keepVersion } from './policy-versions.ts';
 import { listDefinitions, review } from './review.ts';
 import { revokeToken } from './revoked-tokens.ts';
+import { resumeTask, suspendTask } from './suspend-task.ts';
 import { createTaskCache } from './task-cache.ts';
 import { endTask, endTasks, findTask, listTasks, startTask } from './tasks.ts';
 import type { Agent, Registry } from './types.ts';
@@ -93,6 +94,8 @@ export async function createRegistry(deps: RegistryDependencies): Promise<Regist
     startTask: (agent, details, grounds) => startTask(context, agent, details, grounds),
     task: (id) => findTask(context, id),
     listTasks: (filter) => listTasks(context, filter),
+    suspendTask: (id, by, reason, agentLimit) => suspendTask(context, id, by, reason, agentLimit),
+    resumeTask: (id, by) => resumeTask(context, id, by),
     endTask: (id, by, within) => endTask(context, id, by, within),
     endTasks: (transaction, of, by) => endTasks(context, transaction, of, by),
     bulk: {

@@ -1,4 +1,4 @@
-import type { Narrowing, Task, TaskParameters } from '@gatehouse/protocol';
+import type { Narrowing, Suspension, Task, TaskParameters } from '@gatehouse/protocol';
 import { canonicalJson } from '../platform/index.ts';
 import type { DatabaseTransaction, Tables } from '../storage/index.ts';
 import { inChunks } from './chunks.ts';
@@ -27,6 +27,8 @@ export function fromTaskRow(row: Tables['tasks'], now: number): Task {
     narrowing: row.narrowing === null ? null : (JSON.parse(row.narrowing) as Narrowing),
     vouchedBy: row.vouched_by,
     state: state === 'active' && row.expires_at <= now ? 'ended' : state,
+    suspended: row.suspended === null ? null : (JSON.parse(row.suspended) as Suspension),
+    fence: row.fence,
     startedAt: row.started_at,
     expiresAt: row.expires_at,
   };
@@ -56,6 +58,9 @@ export function toTaskRow(task: Task): Tables['tasks'] {
     actors: JSON.stringify(task.actors),
     narrowing: task.narrowing === null ? null : JSON.stringify(task.narrowing),
     vouched_by: task.vouchedBy,
+    suspended: task.suspended ? canonicalJson(task.suspended) : null,
+    suspended_at: task.suspended?.at ?? null,
+    fence: task.fence ?? 0,
   };
 }
 

@@ -132,6 +132,8 @@ export function newTask({
     actors: [],
     narrowing: details.tools ? { tools: details.tools } : null,
     vouchedBy: null,
+    suspended: null,
+    fence: 0,
     state: 'active',
     startedAt: now,
     expiresAt: now + Math.min(template.ttlSeconds, limits.taskTtlSeconds) * 1_000,
@@ -189,6 +191,8 @@ async function handOn(
   const parent = await readTask(context, transaction, id as string);
   if (parent?.state !== 'active')
     throw refused('gone', 'task.over', `Task ${id} is over, and a task that is over is not handed on.`);
+  if (parent.suspended)
+    throw refused('forbidden', 'task.suspended', `Task ${id} is suspended, and is not handed on until it may go on.`);
   if (parent.environment !== environment)
     throw refused(
       'forbidden',
@@ -198,8 +202,8 @@ async function handOn(
   const agents = [parent.agent];
   for (let at = parent; at.parent !== null; ) {
     const above = await readTask(context, transaction, at.parent);
-    if (above?.state !== 'active')
-      throw refused('gone', 'task.over', `Task ${at.parent}, from which ${at.id} was handed on, is over.`);
+    if (above?.state !== 'active' || above.suspended)
+      throw refused('gone', 'task.over', `Task ${at.parent}, from which ${at.id} was handed on, is over or suspended.`);
     agents.push(above.agent);
     at = above;
   }

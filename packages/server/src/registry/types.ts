@@ -37,6 +37,7 @@ import type { StartRequest } from './bulk.ts';
 import type { PersonChanges } from './persons.ts';
 import type { Step } from './plan.ts';
 import type { VersionNote } from './policy-versions.ts';
+import type { AgentLimit } from './suspend-task.ts';
 import type { TaskGrounds } from './tasks.ts';
 import type { Workload } from './workloads.ts';
 
@@ -273,6 +274,16 @@ export interface Registry extends PersonChanges {
   /** From memory, else from storage (another replica may have started it). Undefined when there is none. */
   task(id: string): Promise<Task | undefined>;
   listTasks(filter: { agent?: string; state?: Task['state']; before?: string; limit: number }): Promise<Task[]>;
+  /**
+   * Stops it until a person lets it go on; with a limit its agent too, when so many of its tasks were stopped. What is stopped stays so.
+   */
+  suspendTask(
+    id: string,
+    by: string,
+    reason: string,
+    agentLimit?: AgentLimit,
+  ): Promise<{ task: Task; agentSuspended: boolean }>;
+  resumeTask(id: string, by: string): Promise<Task>;
   /** Ends it and every task that was handed on from it. */
   endTask(id: string, by: string, within?: DatabaseTransaction): Promise<Task>;
   /** Part of what ends a standing delegation: every running task that rests on it, and what was handed on from those. */

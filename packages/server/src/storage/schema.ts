@@ -80,6 +80,11 @@ export interface Tables {
     actors: string;
     narrowing: string | null;
     vouched_by: string | null;
+    /** Suspension of `Task`, as JSON, and its time. */
+    suspended: string | null;
+    suspended_at: number | null;
+    /** Version of the fence `task:ID` while it is active. */
+    fence: number;
   };
   /** Tasks of other agents that have an agent in their actor chain: they end with it. */
   task_actors: { agent: string; task: string };

@@ -9,6 +9,7 @@ const exceptions: { [Name in keyof Api]?: AtTerminal | ((body: unknown) => AtTer
   'DELETE /agents/:name/join-tokens/:id': 'open',
   'POST /tasks/:id/end': 'open',
   'POST /tasks/end': 'open',
+  'POST /tasks/:id/suspend': 'open',
   'DELETE /scim/tokens/:id': 'open',
   'DELETE /secrets/:name': 'open',
   'POST /agents/:name/state': unlessActive,

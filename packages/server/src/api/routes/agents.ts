@@ -145,6 +145,22 @@ export function agentRoutes(deps: ApiDependencies): Route[] {
         return { ...(await deps.flow.show({ agent: task.agent, task, chain })), held: heldByFlow(asked) };
       },
     ),
+      'POST /tasks/:id/suspend',
+      'operate',
+      'Stop a task until a person lets it go on',
+      { body: bodies.suspendTask, on: onTask },
+      async ({ caller, param, body }) => {
+        const { id } = await findTask(param('id'));
+        return (await registry.suspendTask(id, caller.by, body.reason)).task;
+      },
+    ),
+    route(
+      'POST /tasks/:id/resume',
+      'operate',
+      'Let a suspended task go on',
+      { on: onTask },
+      async ({ caller, param }) => registry.resumeTask((await findTask(param('id'))).id, caller.by),
+    ),
     route('POST /tasks/:id/end', 'operate', 'End a task', { on: onTask }, async ({ caller, param }) =>
       registry.endTask((await findTask(param('id'))).id, caller.by),
     ),

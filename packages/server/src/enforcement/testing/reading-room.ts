@@ -6,7 +6,7 @@ import { type HouseOptions, ORIGIN, openHouse } from '../../identity/people/test
 import { createOutbound, type Json, type JsonObject, Secret } from '../../platform/index.ts';
 import { compilePolicies, createFlow } from '../../policy/index.ts';
 import type { ServedDefinition, TaskGrounds } from '../../registry/index.ts';
-import { type Action, createBudgets, createEnforcement, createTickets, type Outcome } from '../index.ts';
+import { type Action, createBreaker, createBudgets, createEnforcement, createTickets, type Outcome } from '../index.ts';
 
 export const OWNER = 'owner@example.test';
 
@@ -126,6 +126,7 @@ export async function openReadingRoom(options: HouseOptions = {}) {
       approvals,
       budgets: createBudgets(house),
       ledger,
+      breaker: createBreaker({ registry, clock, log }),
       tickets: createTickets({ outbound: createOutbound(), openSecret: async () => new Secret(''), clock, log }),
       flow,
       placeholderKey: new Uint8Array(32),

@@ -4,7 +4,16 @@ import { type House, openHouse } from '../../identity/people/testing/house.ts';
 import { createOutbound, type JsonObject, Secret } from '../../platform/index.ts';
 import { compilePolicies, createFlow } from '../../policy/index.ts';
 import type { ServedDefinition } from '../../registry/index.ts';
-import { type Action, checkBudgets, createBudgets, createEnforcement, createTickets, type Sent } from '../index.ts';
+
+import {
+  type Action,
+  checkBudgets,
+  createBreaker,
+  createBudgets,
+  createEnforcement,
+  createTickets,
+  type Sent,
+} from '../index.ts';
 
 export const AGENT = 'agent-support-prod';
 
@@ -69,6 +78,7 @@ export async function openRoom({ follow = true, afterAppend = () => {} } = {}) {
         return written;
       },
     },
+    breaker: createBreaker({ registry, clock, log }),
     tickets: createTickets({ outbound: createOutbound(), openSecret: async () => new Secret(''), clock, log }),
     flow: createFlow({ storage, clock }),
     clock,

@@ -164,6 +164,12 @@ export async function runningTask({ registry }: { registry: Registry }, id: stri
   if (!task || task.agent !== agent.name)
     throw new GatehouseError('not-found', 'task.unknown', `Agent ${agent.name} has no task ${id}: start one.`);
   if (task.state !== 'active') throw over(task);
+  if (task.suspended)
+    throw new GatehouseError(
+      'forbidden',
+      'task.suspended',
+      `Task ${id} is suspended: ${task.suspended.reason} Ask ${agent.manifest.owner} (the owner) to look at it.`,
+    );
   return task;
 }
 

@@ -43,7 +43,7 @@ export function checkChain(task: Chained, snapshot: Known): void {
 export function guardsOf(
   { fences }: Pick<Snapshot, 'fences'>,
   agent: string,
-  task: Pick<Task, 'id' | 'actors' | 'user'> | null,
+  task: Pick<Task, 'id' | 'actors' | 'user' | 'fence'> | null,
 ): Guard[] {
   const keys = [
     `agent:${agent}`,
@@ -51,8 +51,8 @@ export function guardsOf(
     ...(task && task.user !== null ? [`person:${task.user}`] : []),
   ];
   const guards = keys.map((key) => ({ key, version: fences.get(key) ?? 0 }));
-  // A task that ends raises its fence, which is never raised before (enforcement does the same).
-  return task ? [...guards, { key: `task:${task.id}`, version: 0 }] : guards;
+  // A task that ends or is suspended raises its fence (enforcement does the same).
+  return task ? [...guards, { key: `task:${task.id}`, version: task.fence ?? 0 }] : guards;
 }
 
 const nameIn = (spiffeId: string) => spiffeId.slice(spiffeId.lastIndexOf('/') + 1);

@@ -120,7 +120,8 @@ function groundsOf({ registry, storage, clock }: TrustDomainDependencies, subjec
   const stopped = whyStopped(agent);
   if (stopped) throw new GatehouseError('forbidden', stopped.code, stopped.message);
   const { task } = subject;
-  if (task && (task.agent !== name || task.state !== 'active' || task.expiresAt <= clock.now())) throw over(task.id);
+  if (task && (task.agent !== name || task.state !== 'active' || task.suspended || task.expiresAt <= clock.now()))
+    throw over(task.id);
   if (task) checkChain(task, snapshot);
   return {
     guards: guardsOf(snapshot, name, task),

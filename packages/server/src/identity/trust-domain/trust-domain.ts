@@ -189,7 +189,8 @@ export async function openTrustDomain(dependencies: TrustDomainDependencies): Pr
       if (agent.epoch !== epoch) return `agent ${agent.name} was changed since this SVID was made: fetch a new one`;
       if (principal.task === null) return undefined;
       const task = await registry.task(principal.task);
-      const runs = task?.agent === agent.name && task.state === 'active' && task.expiresAt > clock.now();
+      const runs =
+        task?.agent === agent.name && task.state === 'active' && !task.suspended && task.expiresAt > clock.now();
       return runs ? whyChainStopped(task, registry.snapshot()) : `task ${principal.task} is over`;
     },
     bundle: async () => ownBundle(await ensure()),

@@ -20,6 +20,7 @@ import * as confirmations from './0019-confirmations.ts';
 import * as flow from './0020-flow.ts';
 import * as budgets from './0021-budgets.ts';
 import * as policyVersions from './0023-policy-versions.ts';
+import * as suspendedTasks from './0024-suspended-tasks.ts';
 
 export interface Migration {
   name: string;
@@ -48,4 +49,5 @@ export const migrations: readonly Migration[] = [
   { name: '0020-flow', up: flow.up },
   { name: '0021-budgets', up: budgets.up },
   { name: '0023-policy-versions', up: policyVersions.up },
+  { name: '0024-suspended-tasks', up: suspendedTasks.up },
 ];
