@@ -165,6 +165,30 @@ export const gate: Requirement[] = [
     id: 'packs.by-kind',
     promise: 'The shipped packs apply together, name no tool, and give a task what its kind needs and no more',
     source: 'docs/how-to/start-from-a-pack.md',
+    id: 'breaker.refusals',
+    promise:
+      'A task that is refused again and again is suspended on every replica, says why, and goes on only when a person lets it',
+    source: 'docs/how-to/stop-an-agent.md',
+  },
+  {
+    id: 'breaker.grave',
+    promise: 'Attempts at what is prohibited or grave suspend a task sooner than other refusals',
+    source: 'docs/how-to/stop-an-agent.md',
+  },
+  {
+    id: 'breaker.burst',
+    promise: 'A burst of actions suspends a task; the same number over a longer time does not',
+    source: 'docs/how-to/stop-an-agent.md',
+  },
+  {
+    id: 'breaker.agent',
+    promise: 'An agent whose tasks are suspended again and again is suspended',
+    source: 'docs/how-to/stop-an-agent.md',
+  },
+  {
+    id: 'breaker.fence',
+    promise: 'What was decided before a suspension is not sent after it, also when the task was let go on again',
+    source: 'docs/how-to/stop-an-agent.md',
   },
   {
     id: 'flow.agentdojo',
