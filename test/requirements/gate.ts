@@ -165,6 +165,8 @@ export const gate: Requirement[] = [
     id: 'packs.by-kind',
     promise: 'The shipped packs apply together, name no tool, and give a task what its kind needs and no more',
     source: 'docs/how-to/start-from-a-pack.md',
+  },
+  {
     id: 'breaker.refusals',
     promise:
       'A task that is refused again and again is suspended on every replica, says why, and goes on only when a person lets it',
