@@ -145,6 +145,7 @@ export function agentRoutes(deps: ApiDependencies): Route[] {
         return { ...(await deps.flow.show({ agent: task.agent, task, chain })), held: heldByFlow(asked) };
       },
     ),
+    route(
       'POST /tasks/:id/suspend',
       'operate',
       'Stop a task until a person lets it go on',
