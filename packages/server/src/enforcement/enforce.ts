@@ -336,7 +336,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     const agent = snapshot.agents.get(action.caller.agent);
     const authority = authorityOf(snapshot, action.caller);
     const unproven = feed.fresh()
-      ? (whoIsRefused(snapshot, action, agent, clock.now()) ?? gatewayIsRefused(action))
+      ? (whoIsRefused(snapshot, action, agent, clock.now(), deps.breaker) ?? gatewayIsRefused(action))
       : STALE;
     if (!authority || unproven) return deny(unproven ?? STALE, set.version);
     const found = findSubject(snapshot, action);
