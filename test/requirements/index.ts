@@ -1,6 +1,7 @@
 import { agents } from './agents.ts';
 import { authoring } from './authoring.ts';
 import { budgets } from './budgets.ts';
+import { console } from './console.ts';
 import { decisions } from './decisions.ts';
 import { delegation } from './delegation.ts';
 import { federation } from './federation.ts';
@@ -17,6 +18,7 @@ import { trustDomain } from './trust-domain.ts';
 export const requirements: Requirement[] = [
   ...agents,
   ...budgets,
+  ...console,
   ...decisions,
   ...authoring,
   ...delegation,

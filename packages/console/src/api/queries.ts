@@ -36,6 +36,9 @@ export const tasksQuery = (filter: { agent?: string; state?: Task['state'] }) =>
 export const taskQuery = (id: string) =>
   queryOptions({ queryKey: ['tasks', 'one', id], queryFn: () => call('GET /tasks/:id', { params: { id } }) });
 
+export const taskFlowQuery = (id: string) =>
+  queryOptions({ queryKey: ['tasks', 'flow', id], queryFn: () => call('GET /tasks/:id/flow', { params: { id } }) });
+
 export const pendingApprovalsQuery = queryOptions({
   queryKey: ['approvals', 'pending'],
   queryFn: () => everyPage((query) => call('GET /approvals', { query: { ...query, state: 'pending' } })),
@@ -171,6 +174,22 @@ export const keysQuery = queryOptions({
 });
 export const trustDomainQuery = queryOptions({ queryKey: ['trust-domain'], queryFn: () => call('GET /trust-domain') });
 export const secretsQuery = queryOptions({ queryKey: ['secrets'], queryFn: () => call('GET /secrets') });
+
+export const budgetsQuery = infiniteQueryOptions({
+  queryKey: ['budgets', 'list'],
+  queryFn: ({ pageParam }) => call('GET /budgets', { query: { cursor: pageParam, limit: 50 } }),
+  initialPageParam: undefined as string | undefined,
+  getNextPageParam: ({ cursor }) => cursor ?? undefined,
+});
+
+export const budgetQuery = (name: string) =>
+  infiniteQueryOptions({
+    queryKey: ['budgets', 'one', name],
+    queryFn: ({ pageParam }) =>
+      call('GET /budgets/:name', { params: { name }, query: { cursor: pageParam, limit: 50 } }),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: ({ cursor }) => cursor ?? undefined,
+  });
 
 const MOST_PAGES = 25;
 

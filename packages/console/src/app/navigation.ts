@@ -7,12 +7,23 @@ import {
   IconListSearch,
   IconPlayerPlay,
   IconRobot,
+  IconScale,
   IconSettings,
   IconTool,
 } from '@tabler/icons-react';
 
 export interface Destination {
-  to: '/' | '/approvals' | '/agents' | '/tasks' | '/tools' | '/actions' | '/identity' | '/log' | '/settings';
+  to:
+    | '/'
+    | '/approvals'
+    | '/agents'
+    | '/tasks'
+    | '/tools'
+    | '/actions'
+    | '/policy'
+    | '/identity'
+    | '/log'
+    | '/settings';
   label: string;
   icon: Icon;
   /** Pressed after `g`. */
@@ -28,6 +39,7 @@ export const destinations: Destination[] = [
   { to: '/tasks', label: 'Tasks', icon: IconPlayerPlay, key: 't' },
   { to: '/tools', label: 'Tools', icon: IconTool, key: 'u' },
   { to: '/actions', label: 'Actions', icon: IconListSearch, key: 'x' },
+  { to: '/policy', label: 'Policy', icon: IconScale, key: 'y' },
   { to: '/identity', label: 'Identity', icon: IconId, key: 'i', also: '/delegations' },
   { to: '/log', label: 'Log', icon: IconBinaryTree2, key: 'l' },
   { to: '/settings', label: 'Settings', icon: IconSettings, key: 's' },

@@ -243,6 +243,26 @@ const task = createRoute({
   component: lazyRouteComponent(() => import('../pages/tasks/task-page.tsx'), 'TaskPage'),
 });
 
+const policy = createRoute({
+  getParentRoute: () => house,
+  path: '/policy',
+  beforeLoad: ({ location }) => {
+    if (location.pathname.replace(/\/$/, '') === '/policy') throw redirect({ to: '/policy/budgets', replace: true });
+  },
+});
+
+const budgets = createRoute({
+  getParentRoute: () => policy,
+  path: '/budgets',
+  component: lazyRouteComponent(() => import('../pages/policy/budgets-page.tsx'), 'BudgetsPage'),
+});
+
+const budget = createRoute({
+  getParentRoute: () => policy,
+  path: '/budgets/$name',
+  component: lazyRouteComponent(() => import('../pages/policy/budget-page.tsx'), 'BudgetPage'),
+});
+
 const log = createRoute({
   getParentRoute: () => house,
   path: '/log',
@@ -280,6 +300,7 @@ export const createConsoleRouter = (queries: QueryClient) =>
         action,
         tasks,
         task,
+        policy.addChildren([budgets, budget]),
         log,
         settings,
         nowhere,

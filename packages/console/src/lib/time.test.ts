@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { shortLocal } from './time.ts';
+import { inZone, shortLocal } from './time.ts';
 
 test('a time says of which zone it is, as that zone was at the time', () => {
   const before = process.env['TZ'];
@@ -16,4 +16,9 @@ test('a time says of which zone it is, as that zone was at the time', () => {
     if (before === undefined) delete process.env['TZ'];
     else process.env['TZ'] = before;
   }
+});
+
+test('a time of another zone names it, and an unknown zone does not break the page', () => {
+  assert.equal(inZone('2026-07-31T22:00:00Z', 'Europe/Berlin', 'en-GB'), '1 Aug, 00:00 Europe/Berlin');
+  assert.equal(inZone('2026-07-31T22:00:00Z', 'Nowhere/None'), '2026-07-31 22:00:00.000 UTC');
 });

@@ -25,6 +25,19 @@ export function shortLocal(instant: Instant, now: number, locale?: string): stri
   });
 }
 
+/** `1 Aug, 00:00 Europe/Berlin`: a time where that zone's days begin. */
+export function inZone(instant: Instant, zone: string, locale?: string): string {
+  const at = new Date(toMs(instant));
+  const parts = { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' } as const;
+  try {
+    return `${at.toLocaleString(locale, { ...parts, timeZone: zone })} ${zone}`;
+  } catch (error) {
+    // A browser may know fewer zones than the server.
+    if (error instanceof RangeError) return exactUtc(instant);
+    throw error;
+  }
+}
+
 /** `just now`, `4 min ago`, `in 3 h`, `12 days ago`. */
 export function relative(instant: Instant, now: number): string {
   const difference = toMs(instant) - now;

@@ -13,6 +13,7 @@ import { Arguments, Identifier, PlainText } from '../../ui/text.tsx';
 import { TimeLeft, useNow, When } from '../../ui/when.tsx';
 import { actionColumns } from '../actions/action-columns.tsx';
 import columns from '../agents/agent.module.css';
+import { TaskFlowSections } from './task-flow.tsx';
 
 export function TaskPage() {
   const { id } = useParams({ from: '/house/tasks/$id' });
@@ -56,6 +57,7 @@ export function TaskPage() {
           </Card>
         </Section>
       </div>
+      <TaskFlowSections id={id} />
       <TaskActions id={id} />
     </Page>
   );
