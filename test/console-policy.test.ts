@@ -108,7 +108,11 @@ describe('policy in the console', { skip }, () => {
     const { id } = await pending();
     await approver.approve(id, [{ role: 'recipient', value: 'finance' }]);
     const endorsed = page.getByRole('table', { name: 'Values that people endorsed for this task' });
-    await endorsed.getByRole('row').filter({ hasText: 'finance' }).filter({ hasText: 'approver@example.test' }).waitFor();
+    await endorsed
+      .getByRole('row')
+      .filter({ hasText: 'finance' })
+      .filter({ hasText: 'approver@example.test' })
+      .waitFor();
 
     await personal.getByRole('link', { name: 'the result of this action' }).click();
     await page.getByRole('heading', { level: 1, name: 'shop/get_ticket' }).waitFor();
