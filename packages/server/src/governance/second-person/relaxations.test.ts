@@ -148,6 +148,9 @@ test('whoever could decide about such changes, and what asks for a second person
     1,
   );
   assert.deepEqual(why([environment({}), environment({ production: true })]), []);
+  const without = (...flowRulesOff: string[]) => environment({ production: true, flowRulesOff });
+  assert.equal(why([without(), without('unknown-amount')]).length, 1);
+  assert.deepEqual(why([without('unknown-amount'), without()]), []);
   const control = (text: string): ManifestInput => ({ kind: 'ControlPolicy', name: 'c', cedar: text });
   assert.equal(why([control('forbid (principal, action, resource);'), null]).length, 1);
   assert.equal(why([null, control('permit (principal, action, resource);')]).length, 1);
