@@ -74,6 +74,10 @@ function entries({ workspace, facts, finding, subjects }: Facts): PolicyProblem[
   return found;
 }
 
+/** Names of tools that change something. */
+const changing =
+  /(^|[-_.])(create|add|insert|append|update|edit|write|set|put|toggle|delete|remove|drop|move|rename|send|post|reply|share|upload|pay|refund|transfer|deploy|merge|execute|run|grant|revoke|invite)([-_.]|$)/i;
+
 const takes = ({ arguments: given }: Subject) => Object.keys(given).length > 0;
 
 /** Some policy looks at its arguments, or at where they come from. */
@@ -98,6 +102,15 @@ function tools({ workspace }: Facts): PolicyProblem[] {
         path: `tools.${tool}`,
         severity: 'warning' as const,
       };
+      if (effects.every((effect) => effect === 'read') && (tier >= 3 || changing.test(tool)))
+        return [
+          {
+            ...base,
+            code: 'lint.effects-understated',
+            message: `${name}/${tool} is said to read and nothing else, and ${tier >= 3 ? `is tier ${tier}` : 'its name says otherwise'}: policies about what does harm pass it by`,
+            help: 'say what it does: effects: [write], [delete], [send] …',
+          },
+        ];
       if (!isGrave({ effects })) return [];
       const found: PolicyProblem[] = [];
       if (tier === 1)

@@ -194,6 +194,7 @@ test('templates, groups and tools: what nobody uses, and what is wider than it h
       ]),
     });
     template(workspace).allow = [{ tools: ['shop/post_message'] }];
+    (workspace.servers.get('shop')?.manifest.tools.post_message as ToolSetting).effects = ['read'];
     const setting = workspace.servers.get('shop')?.manifest.tools.drop_table as ToolSetting;
     setting.tier = 1;
     const tool = workspace.tool('drop_table');
@@ -206,6 +207,7 @@ test('templates, groups and tools: what nobody uses, and what is wider than it h
     'lint.broad-pattern Group nobody allow[0].tools[0]',
     'lint.unconditional-grave Template refund-order allow[0]',
     'lint.grave-low-tier ToolServer shop tools.drop_table',
+    'lint.effects-understated ToolServer shop tools.post_message',
   ])
     assert.ok(found.includes(wanted), `${wanted}\n${found.join('\n')}`);
 });
