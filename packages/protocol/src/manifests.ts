@@ -59,6 +59,8 @@ export const environmentManifest = z.strictObject({
   flowRulesOff: z.array(flowRule).max(20).optional(),
   /** When tasks, and then agents, are suspended by themselves. */
   breaker: breaker.optional(),
+  /** Kinds of sensitive data that are masked in every result in this environment: personal, financial … */
+  mask: z.array(label).min(1).max(20).optional(),
 });
 
 export const role = z.enum(['admin', 'security', 'approver', 'auditor', 'developer', 'owner']);
@@ -193,6 +195,15 @@ export const controlPolicyManifest = z.strictObject({
   cedar: z.string().max(200_000),
 });
 
+const obligations = {
+  /** Kinds of sensitive data that are named instead of shown in results: personal, financial, credentials, and those that tools are labelled with. */
+  mask: z.array(label).min(1).max(20).optional(),
+  /** Kinds that are shown although they are always masked (credentials), of tools whose `returns.sensitive` says that they have them. */
+  reveal: z.array(label).min(1).max(20).optional(),
+  /** The most items that a result may have. Tools with a `limitArgument` are asked for no more; what has more waits for a person. */
+  limit: z.int().min(1).max(999_999_999).optional(),
+};
+
 /**
  * What may be used: tools by name (`tools`), or every registered tool of a kind: all its effects are among `effects`, and its domain among
  * `domains` if those are given. A condition (`when`) is for those that have the argument.
@@ -203,6 +214,7 @@ const allowed = z
     effects: z.array(effect).min(1).optional(),
     domains: z.array(label).min(1).optional(),
     when: z.record(z.string(), z.union([z.string(), z.number().int(), z.boolean()])).optional(),
+    ...obligations,
   })
   .refine(({ tools, effects }) => (tools === undefined) !== (effects === undefined), {
     message: 'name either `tools` or `effects`',
@@ -437,6 +449,8 @@ export const templateManifest = z.strictObject({
     .default({}),
   /** What a task of this kind may do. An argument condition is a literal or `$parameter`. */
   allow: z.array(allowed).default([]),
+  /** Kinds of sensitive data that are masked in every result of a task of this kind. */
+  mask: z.array(label).min(1).max(20).optional(),
   ttlSeconds: z.number().int().min(60).max(86_400).default(3_600),
 });
 

@@ -12,6 +12,16 @@ export interface Actor {
 
 export type Effective = 'allow' | 'deny' | 'needs-approval';
 
+/** What a permitted call is bound to. */
+export interface Obligations {
+  /** Kinds of sensitive data that are named instead of shown in its result. */
+  mask: string[];
+  /** The most items that its result may have; what has more waits for a person. */
+  limit: number | null;
+  /** Kinds that are shown although they are masked otherwise, if the tool says that its results have them. */
+  reveal?: string[];
+}
+
 /** The one decision about one action. */
 export interface Decision {
   effect: Effective;
@@ -23,6 +33,8 @@ export interface Decision {
   /** Ids of the policies that determined it. */
   policies: string[];
   policyVersion: string;
+  /** Absent where there are none. */
+  obligations?: Obligations;
   /** What it would have been, had the policies in observe mode been enforced; absent where that is the same. */
   observed?: { effect: Effective; tier: Tier; code: string; policies: string[] };
   /** What was known around the call beyond its time; absent where that was nothing. */

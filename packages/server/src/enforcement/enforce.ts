@@ -13,7 +13,7 @@ import { explainFlow, originsOf } from './explain-flow.ts';
 import { gatewayIsRefused, operationOf, whatCannotBeKept } from './gateway.ts';
 import { createLive } from './live.ts';
 import { recordOf } from './record.ts';
-import { type CleanRules, createLook } from './results/index.ts';
+import { type CleanRules, createLook, limitRemark, withLimit } from './results/index.ts';
 import { situationOf, withSituation } from './situation.ts';
 import { findSubject, isRefusal } from './subject.ts';
 import type { Tickets } from './tickets.ts';
@@ -58,8 +58,9 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
   const look = createLook({ key: deps.placeholderKey });
   const asking = new Map<string, Promise<Approval | Refused>>();
 
-  async function enforce(action: Action, send: (dispatch: Dispatch) => Promise<Sent>): Promise<Outcome> {
-    let actionId = action.actionId ?? newId('act', clock.now());
+  async function enforce(given: Action, send: (dispatch: Dispatch) => Promise<Sent>): Promise<Outcome> {
+    let action = given;
+    let actionId = given.actionId ?? newId('act', clock.now());
     let over: OverBudget | undefined;
     for (let attempt = 1; ; attempt++) {
       const snapshot = registry.snapshot();
@@ -77,6 +78,9 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       const found = findSubject(snapshot, action);
       if (isRefusal(found)) return refuse(action, actionId, found.tool, deny(found, set.version));
 
+      // What a tool can be asked to limit is asked for before anything is decided: so it is what is approved, recorded and sent.
+      action = withLimit(action, found, found.labels.hold?.items);
+
       // 3 may it
       await flow.ready(action.caller);
       const seen = flow.view(action.caller, {
@@ -87,6 +91,12 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       const situation = await situationOf(deps, snapshot, action, seen, clock.now());
       let decision = explainFlow(decide(set, authority, action, found, situation), seen);
       if (decision.effect === 'deny') return refuse(action, actionId, found, decision);
+      const limited = withLimit(action, found, decision.obligations?.limit);
+      if (limited !== action) {
+        action = limited;
+        attempt--;
+        continue;
+      }
       const wanted = wantedOf(snapshot, action, found, actionId, clock.now());
       if (wanted && 'code' in wanted) return refuse(action, actionId, found, deny(wanted, set.version, found));
       if (wanted && decision.effect === 'needs-approval') over ??= await deps.budgets.over(wanted.spend);
@@ -124,8 +134,19 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
         if (approval && (written.ok || written.failed === 'approval')) approvals.noteConsumed(approval.id);
         if (written.ok) {
           deps.breaker.dispatched(snapshot, action.caller.task);
-          const rules = look.rulesOf(snapshot, action.caller, found);
-          return await sendAndRecord(action, actionId, found, decision, approval, wanted, rules, flight.signal, send);
+          const rules = look.rulesOf(snapshot, action.caller, found, decision.obligations);
+          const remarks = action === given ? [] : [limitRemark(action, found)];
+          return await sendAndRecord(
+            action,
+            actionId,
+            found,
+            decision,
+            approval,
+            wanted,
+            { rules, remarks },
+            flight.signal,
+            send,
+          );
         }
         over = written.failed === 'budget' && !flow.exhaust(written.over, seen) ? written.over : undefined;
         if (written.failed === 'guard') guardFailed = written.key;
@@ -226,7 +247,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     decision: Decision,
     approval: Approval | undefined,
     wanted: Wanted | null,
-    rules: CleanRules,
+    { rules, remarks }: { rules: CleanRules; remarks: string[] },
     signal: AbortSignal,
     send: (dispatch: Dispatch) => Promise<Sent>,
   ): Promise<Outcome> {
@@ -259,10 +280,18 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       // What a server asks of the client is what the agent reads; the answer to it is the agent's own.
       const isAsked = serverAsks.has(action.operation);
       const asked = isAsked ? await note(action.arguments) : [];
-      const dispatch = { actionId, tool, approval: approval?.id ?? null, signal, clean, heard };
+      const dispatch = {
+        actionId,
+        tool,
+        arguments: action.arguments,
+        approval: approval?.id ?? null,
+        signal,
+        clean,
+        heard,
+      };
       const answer = await untilAborted(send(dispatch), signal);
       // 8 look: what the task has seen is durable before the agent sees it (law 9)
-      const { sent, labels, detail } = look.answer(action.operation, answer, rules);
+      const { sent, labels, detail } = look.answer(action.operation, answer, rules, remarks);
       const noted = isAsked ? asked : await note(sent.body);
       // 9 outcome
       const said = [sent.detail, detail].filter((each) => typeof each === 'string');

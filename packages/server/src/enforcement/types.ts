@@ -36,6 +36,8 @@ export interface Dispatch {
   actionId: string;
   /** What was decided on, as its record names it. */
   tool: Pick<RegisteredTool, 'ref' | 'digest'>;
+  /** What was decided on and recorded, and is to be sent: an argument that limits a result may have been lowered. */
+  arguments: Json;
   /** The approval that this used up. */
   approval: string | null;
   /** What the server says before its answer (progress, log lines) as the agent may see it. */

@@ -1,4 +1,4 @@
-import type { Decision, Task, Tier } from '@gatehouse/protocol';
+import type { Decision, Obligations, Task, Tier } from '@gatehouse/protocol';
 import { digestJson } from '../platform/index.ts';
 import type { Agent, RegisteredTool, Snapshot } from '../registry/index.ts';
 import type { Answer, Environment } from './cedar/index.ts';
@@ -16,6 +16,7 @@ import {
 } from './explain.ts';
 import { type LoadedPolicies, type LoadedPolicy, loadPolicies } from './load.ts';
 import { observing } from './observe-only.ts';
+import { obligationsOf } from './obligations.ts';
 import { isSameAnswer, type Official, type OfficialEngine, officialEngine } from './official.ts';
 import { unseenArgument } from './reads.ts';
 import { type Case, createRules, type Rule } from './rules.ts';
@@ -118,8 +119,13 @@ function policySet(
   function conclude({ ref, tier: own }: RegisteredTool, answer: Answer, raised: Answer | undefined): Decision {
     const determining = named(answer.reason);
     const tier = raisedTier(own, determining);
-    const decided = (what: ReturnType<typeof byTier>, policies: readonly string[]) =>
-      Object.freeze<Decision>({ ...what, policies: Object.freeze([...policies]) as string[], policyVersion: version });
+    const decided = (what: ReturnType<typeof byTier>, policies: readonly string[], obligations?: Obligations) =>
+      Object.freeze<Decision>({
+        ...what,
+        policies: Object.freeze([...policies]) as string[],
+        policyVersion: version,
+        ...(obligations && { obligations }),
+      });
     if (answer.decision === 'deny') {
       const reason = forbidden(determining);
       return decided({ effect: 'deny', tier, code: 'policy.forbidden', reason }, answer.reason);
@@ -128,7 +134,8 @@ function policySet(
     const raisers = named(raising);
     const atLeast = raisedTier(tier, raisers);
     const permitted = atLeast === 3 && tier < 3 ? raisedTo3(ref, raisers) : byTier(ref, atLeast);
-    return decided(permitted, [...answer.reason, ...raising]);
+    const obligations = obligationsOf([...determining, ...raisers].map(({ json }) => json.annotations));
+    return decided(permitted, [...answer.reason, ...raising], obligations);
   }
 
   function differs(asked: Case, environment: Environment, answer: Answer, raised: Answer | undefined): boolean {

@@ -1,5 +1,6 @@
 import type { Decision, Task, Tier } from '@gatehouse/protocol';
 import type { Agent } from '../registry/index.ts';
+import { combine } from './obligations.ts';
 import type { Authority } from './types.ts';
 
 /** The answer for one of those on whose authority something is done. */
@@ -38,7 +39,16 @@ export function narrowest(parts: Part[]): Decision {
   const policies = [...new Set(parts.flatMap(({ decision }) => decision.policies))];
   const highest = parts.find(({ decision }) => decision.tier === tier)?.decision ?? own.decision;
   const { effect, code, reason } = highest;
-  return { effect, tier, code, reason, policies, policyVersion: own.decision.policyVersion };
+  const obligations = combine(parts.map(({ decision }) => decision.obligations));
+  return {
+    effect,
+    tier,
+    code,
+    reason,
+    policies,
+    policyVersion: own.decision.policyVersion,
+    ...(obligations && { obligations }),
+  };
 }
 
 export function handedOnBy({ agent, task }: { agent: Agent; task: Task }): string {

@@ -21,6 +21,7 @@ import { FLOW_RULES, flowGroups, flowRules } from './flow/index.ts';
 import { nearest } from './nearest.ts';
 import { isObserveOnly } from './observe-only.ts';
 import { invalidPolicies, problemIn, problemsFrom, withoutId } from './problems.ts';
+import { obligationProblem } from './obligations.ts';
 import { argumentReads, calendarsNamed, isTyped, type Read, situationReads } from './reads.ts';
 import { buildSchema, type Subject } from './schema.ts';
 import { concerns, isAboutUsers } from './scope.ts';
@@ -275,6 +276,8 @@ function parse(
       problems.push(
         problemIn({ name }, wordIn(text, each, mode) ?? place, `@mode must be "enforce" or "observe", not "${mode}"`),
       );
+    const obligations = obligationProblem(parsed.json.annotations);
+    if (obligations !== undefined) problems.push(problemIn({ name }, place, obligations));
     return [{ id: `${name}#${id ?? index}`, json: parsed.json, ...each }];
   });
 }

@@ -32,7 +32,10 @@ const impliedFeatures = ['sampling', 'elicitation', 'url-elicitation', 'roots', 
 
 export function templatePermits(template: TemplateManifest, subjects: ReadonlyMap<string, Subject>): AllowPermit[] {
   const parameters = new Map(Object.entries(template.parameters).map(([name, { type }]) => [name, type]));
-  return allowPermits({ kind: 'Template', name: template.name }, template.allow, parameters, subjects);
+  const allow = template.allow.map((entry) =>
+    template.mask ? { ...entry, mask: [...new Set([...(entry.mask ?? []), ...template.mask])] } : entry,
+  );
+  return allowPermits({ kind: 'Template', name: template.name }, allow, parameters, subjects);
 }
 
 /** What its members allow those who act for them. */
@@ -65,16 +68,29 @@ function allowPermits(
       // What is allowed by kind is whatever is registered: a condition picks those that have the argument, of its type.
       if (!entry.tools && !Object.entries(when).every((each) => fits(subject, each, parameters))) continue;
       servers.add(subject.server);
-      permits.push(permit(holder, index, subject, when, parameters));
+      permits.push(permit(holder, index, subject, when, parameters, annotationsOf(entry)));
     }
   });
+  // The result of a long-running call comes by a feature: what any entry masks is masked there.
+  const masked = allow.flatMap(({ mask }) => mask ?? []);
+  const implied = annotationsOf(masked.length > 0 ? { mask: [...new Set(masked)] } : {});
   for (const subject of subjects.values()) {
     const feature = subject.ref.split('#')[1];
     if (feature && servers.has(subject.server) && impliedFeatures.includes(feature))
-      permits.push(permit(holder, -1, subject, {}, parameters));
+      permits.push(permit(holder, -1, subject, {}, parameters, implied));
   }
   return permits;
 }
+
+const annotationsOf = ({
+  mask,
+  reveal,
+  limit,
+}: Pick<TemplateManifest['allow'][number], 'mask' | 'reveal' | 'limit'>): Record<string, string> => ({
+  ...(mask && { mask: mask.join(',') }),
+  ...(reveal && { reveal: reveal.join(',') }),
+  ...(limit !== undefined && { limit: String(limit) }),
+});
 
 function fits(
   subject: Subject,
@@ -105,6 +121,7 @@ function permit(
   subject: Subject,
   when: Record<string, string | number | boolean>,
   parameters: Parameters,
+  annotations: Record<string, string> = {},
 ): AllowPermit {
   const conditions = Object.entries(when).map(([argument, value]) => {
     const parameter = typeof value === 'string' && value.startsWith('$') ? value.slice(1) : null;
@@ -134,6 +151,7 @@ function permit(
     conditions,
     policy: {
       effect: 'permit',
+      ...(Object.keys(annotations).length > 0 && { annotations }),
       principal: { op: 'in', entity: type(holder.kind, holder.name) },
       action: { op: '==', entity: type('Action', subject.ref) },
       resource: { op: '==', entity: type('Tool', subject.ref) },

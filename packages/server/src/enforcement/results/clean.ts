@@ -1,5 +1,7 @@
 import { isJsonObject, type Json, type JsonObject } from '../../platform/index.ts';
 import { isSecretMember } from './credentials.ts';
+import { exactJson, isExactNumber } from './exact-json.ts';
+import { type Field, inMember, maskedAt } from './fields.ts';
 import { filterText, looksLikeJson, mapJsonText } from './filter.ts';
 import type { MarkupRules } from './html.ts';
 import { maskText, type Placeholder } from './mask.ts';
@@ -10,6 +12,10 @@ export interface CleanRules {
   markup: MarkupRules;
   /** Slugs of sensitive data that are named instead of shown. */
   mask: ReadonlySet<string>;
+  /** Parts of the structured result that are masked whole. */
+  fields: readonly Field[];
+  /** The whole result is of a kind that no detector knows and that is to be masked. */
+  whole: string | null;
   placeholder: Placeholder;
 }
 
@@ -21,13 +27,18 @@ const verbatim = new Set(
 );
 const VERBATIM_CHARS = 4_096;
 const related = 'io.modelcontextprotocol/related-task';
+/** Shorter values of masked parts stand in any text by chance; more of them than this are not looked for. */
+const KNOWN_CHARS = 4;
+const KNOWN_VALUES = 200;
 
 /**
- * A message of a server without what nobody sees in it, and with sensitive data named. Types stay: a string remains a string; what is
- * neither string nor name of a member (numbers, pictures, files) is not touched. What needs no change is given back as it is.
+ * A message of a server without what nobody sees in it, and with sensitive data named. Types stay: a string remains a string, numbers,
+ * pictures and files are not touched; only a number or boolean in a part that is masked whole becomes null. What needs no change is
+ * given back as it is.
  */
 export function cleanMessage(message: Json, rules: CleanRules, tally: Tally): Json {
-  const text = (value: string, member?: string) => cleanText(value, member, rules, tally);
+  const { mask, placeholder, fields, whole } = rules;
+  const known = new Map<string, string>();
 
   function protocol(value: Json): Json {
     if (typeof value === 'string') return text(value);
@@ -35,7 +46,7 @@ export function cleanMessage(message: Json, rules: CleanRules, tally: Tally): Js
     if (!isJsonObject(value)) return value;
     const isPicture = value.type === 'image' || value.type === 'audio';
     return mapObject(value, (member, name) => {
-      if (name === 'structuredContent') return data(member);
+      if (name === 'structuredContent') return data(member, undefined, fields);
       if (name === 'inputRequests' || name === related) return member;
       if (typeof member === 'string') {
         if (verbatim.has(name) && member.length <= VERBATIM_CHARS) return member;
@@ -46,38 +57,73 @@ export function cleanMessage(message: Json, rules: CleanRules, tally: Tally): Js
     });
   }
 
-  function data(value: Json, member?: string): Json {
+  function data(value: Json, member: string | undefined, within: readonly Field[]): Json {
+    const kind = whole ?? maskedAt(within);
+    if (kind !== undefined) return masked(value, kind);
     if (typeof value === 'string') return text(value, member);
-    if (Array.isArray(value)) return mapArray(value, (each) => data(each, member));
-    if (!isJsonObject(value)) return value;
-    return mapObject(value, data, (name) => text(name));
+    if (Array.isArray(value))
+      return mapArray(value, (each, index) => data(each, member, inMember(within, String(index))));
+    if (!isJsonObject(value) || isExactNumber(value)) return value;
+    return mapObject(
+      value,
+      (each, name) => data(each, name, inMember(within, name)),
+      (name) => text(name),
+    );
   }
 
-  return protocol(message);
-}
+  /** Everything in it is named; what is no text is gone. */
+  function masked(value: Json, kind: string): Json {
+    if (value === null) return value;
+    if (Array.isArray(value)) return value.map((each) => masked(each, kind));
+    if (isJsonObject(value) && !isExactNumber(value)) return mapObject(value, (each) => masked(each, kind));
+    const shown = typeof value === 'string' ? value : JSON.stringify(value);
+    if (shown.length >= KNOWN_CHARS && known.size < KNOWN_VALUES) known.set(shown, kind);
+    count(tally.masked, kind);
+    return typeof value === 'string' ? placeholder(kind, value) : null;
+  }
 
-function cleanText(
-  value: string,
-  member: string | undefined,
-  { markup, mask, placeholder }: CleanRules,
-  tally: Tally,
-): string {
-  const readable = filterText(value, markup, tally);
-  if (mask.size === 0) return readable;
-  const masked = (each: string, name: string | undefined): string => {
-    if (name !== undefined && mask.has('credentials') && isSecretMember(name, each)) {
+  function text(value: string, member?: string): string {
+    if (value === '') return value;
+    if (whole !== null) return masked(value, whole) as string;
+    const readable = withoutKnown(filterText(value, rules.markup, tally));
+    if (mask.size === 0) return readable;
+    if (!looksLikeJson(readable)) return maskedString(readable, member);
+    return fields.length > 0
+      ? exactJson(readable, (parsed) => data(parsed, undefined, fields))
+      : mapJsonText(readable, maskedString);
+  }
+
+  function maskedString(value: string, member: string | undefined): string {
+    if (member !== undefined && mask.has('credentials') && isSecretMember(member, value)) {
       count(tally.masked, 'secret');
-      return placeholder('secret', each);
+      return placeholder('secret', value);
     }
-    return maskText(each, mask, placeholder, tally);
-  };
-  return looksLikeJson(readable) ? mapJsonText(readable, masked) : masked(readable, member);
+    return maskText(value, mask, placeholder, tally);
+  }
+
+  /** What stood in a masked part is masked wherever else the result says it. */
+  function withoutKnown(value: string): string {
+    let left = value;
+    for (const [each, kind] of known) {
+      if (!left.includes(each)) continue;
+      count(tally.masked, kind);
+      left = left.replaceAll(each, placeholder(kind, each));
+    }
+    return left;
+  }
+
+  if (fields.length === 0 || !isJsonObject(message) || message.structuredContent === undefined)
+    return protocol(message);
+  // First what is known to be sensitive, so that it is found in the text that says it again.
+  const structuredContent = data(message.structuredContent, undefined, fields);
+  const { structuredContent: _, ...rest } = message;
+  return { ...(protocol(rest) as JsonObject), structuredContent };
 }
 
-function mapArray(value: Json[], map: (member: Json) => Json): Json[] {
+function mapArray(value: Json[], map: (member: Json, index: number) => Json): Json[] {
   let changed = false;
-  const mapped = value.map((member) => {
-    const after = map(member);
+  const mapped = value.map((member, index) => {
+    const after = map(member, index);
     changed ||= after !== member;
     return after;
   });

@@ -14,6 +14,8 @@ function masked(message: Json, kinds: string[] = all, task = 'tsk_1') {
   const rules = {
     markup: { allowedHosts: [], keep: false },
     mask: new Set(kinds),
+    fields: [],
+    whole: null,
     placeholder: placeholdersOf(key, task),
   };
   return { message: cleanMessage(message, rules, tally), kinds: [...tally.masked.keys()].sort() };

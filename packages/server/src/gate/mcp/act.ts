@@ -143,9 +143,10 @@ export function createAct(deps: ActDependencies): Act {
     if (!server) throw new NotSent(`There is no tool server "${call.server}".`);
     const capabilities = grantedCapabilities(agent.capabilities, server.manifest);
     const txnToken = (audience: string) => signFor(agent, call, dispatch, audience);
-    let params = call.params;
+    const sent = asDecided(call, dispatch);
+    let params = sent.params;
     for (let round = call.round ?? 0; ; round++) {
-      const request = await toUpstream(connection, agent, { ...call, params }, capabilities, deps.registry);
+      const request = await toUpstream(connection, agent, { ...sent, params }, capabilities, deps.registry);
       const answer = await connection.request({ ...request, txnToken }, hooks);
       await passing.done();
       const wanted = inputWanted(connection, call, answer);
@@ -153,7 +154,7 @@ export function createAct(deps: ActDependencies): Act {
       if (round >= doorLimits.inputRounds) throw tooManyRounds();
       const inputResponses = await asks.askAll(agent, at, wanted.inputRequests, signal);
       params = {
-        ...call.params,
+        ...sent.params,
         inputResponses,
         ...(wanted.state !== null && { requestState: wanted.state }),
       };
@@ -163,10 +164,10 @@ export function createAct(deps: ActDependencies): Act {
   function signFor(
     { caller }: AgentSide,
     call: Call,
-    { actionId, tool, approval }: Dispatch,
+    { actionId, tool, arguments: given, approval }: Dispatch,
     audience: string,
   ): string {
-    const { method: operation, name, arguments: given } = call;
+    const { method: operation, name } = call;
     const { ref, digest: definition } = tool;
     return deps.txnTokens.sign({
       actionId,
@@ -254,6 +255,12 @@ export function createAct(deps: ActDependencies): Act {
 function isGrave({ tools, manifest }: RegisteredServer, { method, name }: Call): boolean {
   const feature = method === 'prompts/get' ? manifest.prompts : manifest.resources;
   return ((method === 'tools/call' ? tools.get(name) : feature)?.tier ?? 4) >= 3;
+}
+
+/** Its arguments are those that were decided on, where that changed them. */
+function asDecided(call: Call, { arguments: decided }: Dispatch): Call {
+  if (call.method !== 'tools/call' || decided === call.arguments) return call;
+  return { ...call, arguments: asObject(decided), params: { ...call.params, arguments: decided } };
 }
 
 const sideOf = ({ caller, capabilities, session }: AgentSide) => ({ caller, capabilities, session });

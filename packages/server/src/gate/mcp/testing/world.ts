@@ -244,6 +244,7 @@ export function createTestEnforcement(
         actionId,
         tool: { ref: tool, digest: null },
         approval: null,
+        arguments: action.arguments,
         clean: (message) => message,
         heard: () => undefined,
         signal: controller.signal,
