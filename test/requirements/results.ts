@@ -27,4 +27,20 @@ export const results: Requirement[] = [
     promise: 'A result that is made to be slow to look at takes time in proportion to its length, and types stay',
     source: 'SECURITY.md#law-10',
   },
+  {
+    id: 'result.held',
+    promise: 'A result above its threshold is sealed until a person releases it, and given once without running again',
+    source: 'docs/how-to/guard-results.md',
+  },
+  {
+    id: 'result.limited',
+    promise:
+      'A tool is asked for no more than the limit allows, and what is lowered is what is decided on and recorded',
+    source: 'docs/how-to/guard-results.md',
+  },
+  {
+    id: 'result.fields',
+    promise: 'A part of a result that an operator calls sensitive is masked whole, also where the result says it again',
+    source: 'docs/how-to/guard-results.md',
+  },
 ];

@@ -5,7 +5,14 @@ import type { Api, Manifest } from '@gatehouse/protocol';
 import { createApi } from './api/index.ts';
 import { createApprovals } from './approvals/index.ts';
 import { createSecrets } from './credentials/index.ts';
-import { checkBudgets, createBreaker, createBudgets, createEnforcement, createTickets } from './enforcement/index.ts';
+import {
+  checkBudgets,
+  createBreaker,
+  createBudgets,
+  createEnforcement,
+  createHeldResults,
+  createTickets,
+} from './enforcement/index.ts';
 import {
   createAuthzenDoor,
   createExtAuthzDoor,
@@ -207,8 +214,10 @@ async function openServer(
   const confirmations = createConfirmations({ storage, people, recordChange, clock, publicUrl: config.publicUrl });
   const rewrapper = createRewrapper({ storage, ring: keyRing, recordChange, clock, log });
   const flow = createFlow({ storage, clock });
+  const held = createHeldResults({ storage, sealer, clock });
   const approvals = await createApprovals({
     endorse: flow.endorse,
+    onEnded: held.forget,
     storage,
     registry,
     people,
@@ -223,6 +232,7 @@ async function openServer(
   const budgets = createBudgets({ storage, registry, clock });
   const stateKey = keyFile(config.dataDir, 'request-state.key');
   const enforcement = createEnforcement({
+    held,
     placeholderKey: new Uint8Array(hkdfSync('sha256', stateKey, '', 'gatehouse placeholders', 32)),
     registry,
     budgets,
@@ -417,6 +427,7 @@ async function openServer(
   every(5_000, 'expired approvals could not be closed', () => approvals.expire());
   every(10_000, 'the trust domain could not be looked after', () => identity.trustDomain.tick());
   every(60_000, 'sign-ins under way could not be removed', () => companySignIn.sweep());
+  every(60_000, 'held results that have run out could not be removed', () => held.sweep());
   every(60_000, 'what no budget counts any more could not be removed', () => budgets.sweep());
   every(60_000, 'signing keys could not be looked after', () => identity.keyInventory.rotateDue(clock.now()));
   every(60_000, 'codes and requests that have run out could not be removed', () => identity.sweep());

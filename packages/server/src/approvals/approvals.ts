@@ -24,6 +24,8 @@ export interface ApprovalsDependencies {
     transaction: DatabaseTransaction,
     of: { approval: string; task: string; person: string; values: readonly EndorsedValue[] },
   ) => Promise<string[]>;
+  /** Told, in the same transaction, of an approval that ends without having been used. */
+  onEnded?: ((transaction: DatabaseTransaction, id: string) => Promise<void>) | undefined;
   /** Its origin is what a yes must have been signed for. */
   publicUrl: string;
 }

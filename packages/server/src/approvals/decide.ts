@@ -17,6 +17,7 @@ export function createDecisions({
   registry,
   people,
   recordChange,
+  onEnded,
   clock,
   log,
   endorse: keepEndorsed = async () => {
@@ -71,6 +72,7 @@ export function createDecisions({
       changes: [`approval ${row.state}`, `digest ${row.digest}`, ...(more.changes ?? [])],
       ...(more.detail && { detail: more.detail }),
     });
+    if (['denied', 'expired', 'cancelled'].includes(row.state)) await onEnded?.(transaction, row.id);
     await storage.announce(transaction, 'approval', row.id, clock.now());
   }
 

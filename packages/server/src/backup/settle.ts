@@ -51,6 +51,7 @@ const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
   upstream_demands: 'keep',
   upstream_clients: 'keep',
   upstream_connects: 'empty',
+  held_results: 'empty',
   budget_counters: 'keep',
   budget_spends: 'keep',
   idempotency_keys: 'empty',

@@ -1,6 +1,5 @@
-import type { Approval, Decision, Delegated } from '@gatehouse/protocol';
+import type { Approval, Decision } from '@gatehouse/protocol';
 import type { Approvals } from '../approvals/index.ts';
-import type { Caller } from '../identity/index.ts';
 import type { Ledger, LedgerEntry } from '../ledger/index.ts';
 import { type Clock, GatehouseError, type Json, type Log, newId } from '../platform/index.ts';
 import type { Authority, Flow, PolicySet, SeenView, Situation } from '../policy/index.ts';
@@ -13,9 +12,20 @@ import { explainFlow, originsOf } from './explain-flow.ts';
 import { gatewayIsRefused, operationOf, whatCannotBeKept } from './gateway.ts';
 import { createLive } from './live.ts';
 import { recordOf } from './record.ts';
-import { type CleanRules, createLook, limitRemark, withLimit } from './results/index.ts';
+import { createReleases, refusalIn } from './release.ts';
+import {
+  type CleanRules,
+  createLook,
+  type HeldResults,
+  type Kept,
+  limitRemark,
+  mayBeHeld,
+  type Size,
+  whyHeld,
+  withLimit,
+} from './results/index.ts';
 import { situationOf, withSituation } from './situation.ts';
-import { findSubject, isRefusal } from './subject.ts';
+import { delegatedOf, findSubject, isRefusal, toolNameOf } from './subject.ts';
 import type { Tickets } from './tickets.ts';
 import {
   type Action,
@@ -39,6 +49,7 @@ export interface EnforcementDependencies {
   flow: Flow;
   breaker: CircuitBreaker;
   feed: Pick<ChangeFeed, 'fresh'>;
+  held: HeldResults;
   /** 32 bytes, the same on every replica and after a restart: placeholders of masked values are made with it. */
   placeholderKey: Uint8Array;
   clock: Clock;
@@ -56,6 +67,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
   const { registry, approvals, ledger, flow, feed, clock, log } = deps;
   const live = createLive();
   const look = createLook({ key: deps.placeholderKey });
+  const releases = createReleases({ held: deps.held, approvals });
   const asking = new Map<string, Promise<Approval | Refused>>();
 
   async function enforce(given: Action, send: (dispatch: Dispatch) => Promise<Sent>): Promise<Outcome> {
@@ -95,6 +107,16 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       if (limited !== action) {
         action = limited;
         attempt--;
+        continue;
+      }
+
+      // What this call has left, if it has run before and a person has to release it: it does not run again.
+      const kept = mayBeHeld(found, decision.obligations?.limit) ? await releases.find(action) : undefined;
+      if (kept) {
+        const outcome = await release(agent, action, found, decision, kept, guardsOf(snapshot, action, found));
+        if (outcome) return outcome;
+        if (attempt === MAX_ATTEMPTS) return refuse(action, actionId, found, deny(STALE, decision.policyVersion));
+        await feedCaughtUp();
         continue;
       }
       const wanted = wantedOf(snapshot, action, found, actionId, clock.now());
@@ -143,7 +165,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
             decision,
             approval,
             wanted,
-            { rules, remarks },
+            { agent, rules, remarks },
             flight.signal,
             send,
           );
@@ -194,7 +216,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       agentEpoch: agent.epoch,
       task: task.id,
       operation: operationOf(action),
-      tool: action.operation === 'tools/call' ? tool.ref : `${tool.ref} ${action.name}`,
+      tool: toolNameOf(action, tool),
       toolDefinition: tool.digest ?? '',
       arguments: action.arguments,
       policyVersion: decision.policyVersion,
@@ -247,7 +269,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     decision: Decision,
     approval: Approval | undefined,
     wanted: Wanted | null,
-    { rules, remarks }: { rules: CleanRules; remarks: string[] },
+    { agent, rules, remarks }: { agent: Agent; rules: CleanRules; remarks: string[] },
     signal: AbortSignal,
     send: (dispatch: Dispatch) => Promise<Sent>,
   ): Promise<Outcome> {
@@ -292,6 +314,16 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       const answer = await untilAborted(send(dispatch), signal);
       // 8 look: what the task has seen is durable before the agent sees it (law 9)
       const { sent, labels, detail } = look.answer(action.operation, answer, rules, remarks);
+      const over = isAsked ? null : whyHeld(tool, decision.obligations?.limit, sent.body);
+      if (over) {
+        outcome(sent.result, {
+          result: sent.body,
+          labels: [...labels, 'held'],
+          changes: sent.changes ?? [],
+          detail: [`held: ${over.reason}`, detail].filter(Boolean).join(' · '),
+        });
+        return await hold({ agent, action, actionId, tool, decision }, { body: sent.body, labels, ...over });
+      }
       const noted = isAsked ? asked : await note(sent.body);
       // 9 outcome
       const said = [sent.detail, detail].filter((each) => typeof each === 'string');
@@ -312,6 +344,60 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       log.warn('an action ended without a known outcome', { actionId, tool: tool.ref, error });
       return { kind: 'unknown', actionId, detail };
     }
+  }
+
+  /** Keeps a result back until a person releases it. Where nobody will be asked it is gone, and the agent hears why. */
+  async function hold(
+    { agent, action, actionId, tool, decision }: Held,
+    result: { body: Json; labels: string[]; reason: string; size: Size },
+  ): Promise<Outcome> {
+    try {
+      const approval = await releases.hold(agent, action, tool, decision, { actionId, ...result });
+      return { kind: 'pending', actionId, approval };
+    } catch (error) {
+      const refusal = refusalIn(error);
+      if (!refusal) log.error('a result could not be held, so it is discarded', { actionId, tool: tool.ref, error });
+      const why = refusal?.message ?? 'It could not be kept.';
+      return { kind: 'withheld', actionId, detail: `${result.reason} ${why} The result is discarded.` };
+    }
+  }
+
+  /** Gives out what was held, once, if a person has said so; undefined when something has moved and it is to be decided again. */
+  async function release(
+    agent: Agent,
+    action: Action,
+    tool: RegisteredTool,
+    decision: Decision,
+    kept: Kept,
+    guards: Guard[],
+  ): Promise<Outcome | undefined> {
+    const { actionId } = kept;
+    let approval: Approval;
+    try {
+      approval = await releases.ask(agent, action, tool, kept, decision);
+    } catch (error) {
+      const refusal = refusalIn(error);
+      if (!refusal) throw error;
+      return { kind: 'withheld', actionId, detail: `${kept.reason} ${refusal.message}` };
+    }
+    if (approval.state !== 'approved') return { kind: 'pending', actionId, approval };
+    const body = await releases.open(kept);
+    const noted = await flow.note(action.caller, { tool, actionId, body, isUnseen: false });
+    const written = await ledger.append(
+      entry('outcome', action, actionId, tool, {
+        decision,
+        approval: approval.id,
+        resultClass: 'success',
+        labels: [...noted, ...kept.labels, 'released'],
+        detail: `released: ${kept.reason}`,
+        result: body,
+      }),
+      { guards, consumeApproval: { id: approval.id, actionId } },
+    );
+    if (written.ok || written.failed === 'approval') approvals.noteConsumed(approval.id);
+    if (!written.ok) return undefined;
+    await releases.remove(kept);
+    return { kind: 'done', actionId, sent: { result: 'success', body } };
   }
 
   async function refuse(
@@ -420,6 +506,15 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
   };
 }
 
+/** The action whose result is kept back. */
+interface Held {
+  agent: Agent;
+  action: Action;
+  actionId: string;
+  tool: RegisteredTool;
+  decision: Decision;
+}
+
 /** An action that nobody will be asked about, with the decision that says why. */
 interface Refused {
   refused: Decision;
@@ -448,18 +543,6 @@ function guardsOf(snapshot: Snapshot, { caller, gateway }: Action, tool: Registe
     ...tasks.map(({ id, fence = 0 }) => ({ key: `task:${id}`, version: fence })),
     { key: `token:${caller.tokenId}`, version: 0 },
   ];
-}
-
-/** On whose authority an action is done beyond the agent's own, as an approval binds it; null for a task that stands for itself. */
-function delegatedOf({ task, chain }: Caller): Delegated | null {
-  if (task.user === null && chain.length === 0 && task.narrowing === null) return null;
-  return {
-    user: task.user,
-    chain: chain.map((link) => ({ agent: link.agent, agentEpoch: link.agentEpoch, task: link.task.id })),
-    narrowing: [task, ...chain.map((link) => link.task)].flatMap(({ narrowing }) =>
-      narrowing ? [narrowing.tools] : [],
-    ),
-  };
 }
 
 /** What a server asks of the agent's client. */

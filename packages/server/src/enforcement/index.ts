@@ -5,5 +5,7 @@ export { type Budgets, checkBudgets, createBudgets } from './budgets/index.ts';
 export { createEnforcement, type EnforcementDependencies } from './enforce.ts';
 export { operationOf } from './gateway.ts';
 export { findRegistered, findSubject, isRefusal, type Refusal } from './subject.ts';
+export { RELEASE } from './release.ts';
+export { createHeldResults, type HeldResults, type Kept } from './results/index.ts';
 export { createTickets, type Tickets } from './tickets.ts';
 export * from './types.ts';

@@ -1,3 +1,5 @@
+import type { Delegated } from '@gatehouse/protocol';
+import type { Caller } from '../identity/index.ts';
 import { digestJson, isJsonObject } from '../platform/index.ts';
 import { type Feature, featureSubject, features } from '../policy/index.ts';
 import { type RegisteredServer, type RegisteredTool, type Snapshot, unlabelled } from '../registry/index.ts';
@@ -137,4 +139,20 @@ export function resourceOf(tool: RegisteredTool, action: Action): string | null 
   const value =
     tool.resourceArgument && isJsonObject(action.arguments) ? action.arguments[tool.resourceArgument] : undefined;
   return typeof value === 'string' || typeof value === 'number' ? String(value).slice(0, 500).toWellFormed() : null;
+}
+
+/** What an approval names as the thing to be done. */
+export const toolNameOf = ({ operation, name }: Action, { ref }: RegisteredTool): string =>
+  operation === 'tools/call' ? ref : `${ref} ${name}`;
+
+/** On whose authority an action is done beyond the agent's own, as an approval binds it; null for a task that stands for itself. */
+export function delegatedOf({ task, chain }: Caller): Delegated | null {
+  if (task.user === null && chain.length === 0 && task.narrowing === null) return null;
+  return {
+    user: task.user,
+    chain: chain.map((link) => ({ agent: link.agent, agentEpoch: link.agentEpoch, task: link.task.id })),
+    narrowing: [task, ...chain.map((link) => link.task)].flatMap(({ narrowing }) =>
+      narrowing ? [narrowing.tools] : [],
+    ),
+  };
 }

@@ -71,6 +71,8 @@ export type Outcome =
   | { kind: 'done'; actionId: string; sent: Sent }
   | { kind: 'refused'; actionId: string; decision: Decision }
   | { kind: 'pending'; actionId: string; approval: Approval }
+  /** It ran, and what came of it is not given out; nobody will be asked to release it. */
+  | { kind: 'withheld'; actionId: string; detail: string }
   /** Sent, but nobody knows what came of it: upstream died, timed out, or the call was aborted. Never re-run silently. */
   | { kind: 'unknown'; actionId: string; detail: string };
 

@@ -10,6 +10,7 @@ export type IdPrefix =
   | 'tsk'
   | 'lse'
   | 'fnd'
+  | 'hld'
   | 'ses'
   | 'tok'
   | 'cred'

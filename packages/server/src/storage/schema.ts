@@ -418,6 +418,24 @@ export interface Tables {
   /** Authorization requests that wait for a browser to come back. */
   upstream_connects: { state_digest: string; sealed: Uint8Array; expires_at: number };
   /** What is used of budgets: one row for each thing that a budget counts for. `state` is a CounterState, `used` in thousandths of the limit. */
+  /** Results that wait for a person. `labels` is a JSON list. */
+  held_results: {
+    id: string;
+    call_digest: string;
+    approval: string | null;
+    agent: string;
+    task: string;
+    action_id: string;
+    tool: string;
+    reason: string;
+    digest: string;
+    bytes: number;
+    items: number;
+    labels: string;
+    sealed: Uint8Array;
+    created_at: number;
+    expires_at: number;
+  };
   budget_counters: {
     id: string;
     budget: string;

@@ -1,3 +1,5 @@
 export type { CleanRules } from './clean.ts';
+export { createHeldResults, type HeldResults, type Kept } from './held.ts';
 export { limitRemark, withLimit } from './limit-argument.ts';
 export { createLook, type Look, type Looked } from './look.ts';
+export { mayBeHeld, type Size, whyHeld } from './size.ts';

@@ -36,7 +36,9 @@ function kindOf(definition: JsonObject | null, name: string): 'number' | 'string
 
 /** The same action where nothing is to be lowered. */
 export function withLimit(action: Action, tool: RegisteredTool, limit: number | null | undefined): Action {
-  const lowered = action.operation === 'tools/call' ? lowerLimit(tool, action.arguments, limit) : undefined;
+  // What is done elsewhere is sent from there, with the arguments that were asked about.
+  const isSentHere = action.operation === 'tools/call' && !action.gateway;
+  const lowered = isSentHere ? lowerLimit(tool, action.arguments, limit) : undefined;
   return lowered ? { ...action, arguments: lowered } : action;
 }
 

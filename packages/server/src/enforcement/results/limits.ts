@@ -8,6 +8,11 @@ export const resultLimits = {
   parsedMarkdownWork: 20_000_000,
   /** Hidden characters of one text of which each is looked at with what stands around it. Of more, none is needed for writing. */
   weighedCharacters: 10_000,
+  /** Life of a result that waits for a person, until it has been asked about; then that of the question. */
+  heldSeconds: 900,
+  /** Results of one agent that wait for a person, and their bytes: what is kept must not grow without bound. */
+  heldPerAgent: 20,
+  heldBytesPerAgent: 64 * 1024 * 1024,
   /** Findings of sensitive data in one text that are masked one by one; a text with more is withheld whole. */
   findingsPerText: 10_000,
 } as const;

@@ -86,7 +86,9 @@ export function createLook({ key }: { key: Uint8Array }) {
       const labels = labelsOf(tally);
       const notice = [...remarks, describe(tally)].filter((each) => each !== null).join('; ') || null;
       const shown = notice === null ? body : withNotice(body, notice, labels);
-      return { sent: { ...sent, body: shown, ...(said !== undefined && { detail: said }) }, labels, detail: notice };
+      const isSame = shown === sent.body && said === sent.detail;
+      const looked = isSame ? sent : { ...sent, body: shown, ...(said !== undefined && { detail: said }) };
+      return { sent: looked, labels, detail: notice };
     },
   };
 }

@@ -6,7 +6,15 @@ import { type HouseOptions, ORIGIN, openHouse } from '../../identity/people/test
 import { createOutbound, type Json, type JsonObject, Secret } from '../../platform/index.ts';
 import { compilePolicies, createFlow } from '../../policy/index.ts';
 import type { ServedDefinition, TaskGrounds } from '../../registry/index.ts';
-import { type Action, createBreaker, createBudgets, createEnforcement, createTickets, type Outcome } from '../index.ts';
+import {
+  type Action,
+  createBreaker,
+  createBudgets,
+  createEnforcement,
+  createHeldResults,
+  createTickets,
+  type Outcome,
+} from '../index.ts';
 
 export const OWNER = 'owner@example.test';
 
@@ -120,7 +128,8 @@ export async function openReadingRoom(options: HouseOptions = {}) {
   /** One replica's choke point: what it has seen is in its own memory. */
   async function openGate() {
     const flow = createFlow({ storage, clock });
-    const approvals = await createApprovals({ ...house, endorse: flow.endorse });
+    const held = createHeldResults(house);
+    const approvals = await createApprovals({ ...house, endorse: flow.endorse, onEnded: held.forget });
     const enforcement = createEnforcement({
       registry,
       approvals,
@@ -129,6 +138,7 @@ export async function openReadingRoom(options: HouseOptions = {}) {
       breaker: createBreaker({ registry, clock, log }),
       tickets: createTickets({ outbound: createOutbound(), openSecret: async () => new Secret(''), clock, log }),
       flow,
+      held,
       placeholderKey: new Uint8Array(32),
       clock,
       log,

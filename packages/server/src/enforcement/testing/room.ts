@@ -4,13 +4,13 @@ import { type House, openHouse } from '../../identity/people/testing/house.ts';
 import { createOutbound, type JsonObject, Secret } from '../../platform/index.ts';
 import { compilePolicies, createFlow } from '../../policy/index.ts';
 import type { ServedDefinition } from '../../registry/index.ts';
-
 import {
   type Action,
   checkBudgets,
   createBreaker,
   createBudgets,
   createEnforcement,
+  createHeldResults,
   createTickets,
   type Sent,
 } from '../index.ts';
@@ -63,7 +63,8 @@ export async function openRoom({ follow = true, afterAppend = () => {} } = {}) {
     },
   });
   const { registry, storage, ledger, clock, log } = house;
-  const approvals = await createApprovals(house);
+  const held = createHeldResults(house);
+  const approvals = await createApprovals({ ...house, onEnded: held.forget });
   let fresh = true;
   let compiled: { version: number; set: ReturnType<typeof compilePolicies> } | undefined;
   const enforcement = createEnforcement({
@@ -83,6 +84,7 @@ export async function openRoom({ follow = true, afterAppend = () => {} } = {}) {
     flow: createFlow({ storage, clock }),
     clock,
     log,
+    held,
     placeholderKey: new Uint8Array(32),
     feed: { fresh: () => fresh && (!follow || storage.feed.fresh()) },
     policies(snapshot) {

@@ -52,6 +52,7 @@ export async function askAbout(
       if (outcome.sent.result === 'unknown') return { kind: 'allowed', actionId };
       return stopped(actionId, outcome.sent.detail);
     case 'unknown':
+    case 'withheld':
       return stopped(actionId, outcome.detail);
   }
 }

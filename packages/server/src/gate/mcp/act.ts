@@ -18,7 +18,7 @@ import { asObject, grantedCapabilities, tasksExtension } from './grants.ts';
 import { doorLimits } from './limits.ts';
 import type { OwnedTasks } from './owned-tasks.ts';
 import { createPassing } from './passing.ts';
-import { notSentAnswer, refusedAnswer, unknownAnswer } from './replies.ts';
+import { notSentAnswer, refusedAnswer, unknownAnswer, withheldAnswer } from './replies.ts';
 import { codes, errorAnswer } from './rpc.ts';
 import { toUpstream } from './to-upstream.ts';
 import { urlElicitationsOf } from './url-elicitations.ts';
@@ -63,6 +63,8 @@ export function createAct(deps: ActDependencies): Act {
           return refusedAnswer(method, outcome.decision, actionId);
         case 'unknown':
           return unknownAnswer(method, outcome.detail, actionId);
+        case 'withheld':
+          return withheldAnswer(method, outcome.detail, actionId);
         case 'pending': {
           const answer = await agent.awaitApproval(outcome.approval, actionId);
           if (answer) return answer;

@@ -51,6 +51,7 @@ export function createAsks({ enforcement, approvals }: { enforcement: Enforcemen
           return outcome.sent.body;
         case 'refused':
           throw new JsonRpcFailure(refusalError(outcome.decision, outcome.actionId));
+        case 'withheld':
         case 'unknown':
           throw new JsonRpcFailure({ code: codes.internal, message: `The client did not answer: ${outcome.detail}` });
         case 'pending': {

@@ -1,4 +1,5 @@
 import type { Approval, Decision } from '@gatehouse/protocol';
+import { RELEASE } from '../../enforcement/index.ts';
 import type { JsonObject } from '../../platform/index.ts';
 import type { JsonRpcError, UpstreamAnswer } from '../upstream/types.ts';
 import { doorLimits } from './limits.ts';
@@ -34,6 +35,14 @@ export function unknownAnswer(method: string, detail: string, actionId: string):
     : errorAnswer(codes.unknown, text, { state: 'unknown', action_id: actionId });
 }
 
+/** It ran, and its result is kept from the agent for good. */
+export function withheldAnswer(method: string, detail: string, actionId: string): UpstreamAnswer {
+  const text = `The call has run, but its result is not given out: ${detail} Ask for less, for example with a filter or a page.`;
+  return method === 'tools/call'
+    ? toolError(text, { 'gatehouse/outcome': { state: 'withheld', action_id: actionId } })
+    : errorAnswer(codes.refused, text, { state: 'withheld', action_id: actionId });
+}
+
 /** Nothing was sent: it is safe to try again. */
 export function notSentAnswer(method: string, detail: string, actionId: string): UpstreamAnswer {
   const text = `The tool server did not get this: ${detail} Nothing ran; it is safe to try again.`;
@@ -55,8 +64,11 @@ export function waitingAnswer(method: string, publicUrl: string, approval: Appro
     retryAfterSeconds: doorLimits.approvalRetrySeconds,
   };
   const text =
-    `Waiting for approval: ${approval.decision.reason} A person can approve exactly this call at ${data.url}. ` +
-    'Then retry the same call with the same arguments.';
+    approval.operation === RELEASE
+      ? `${approval.decision.reason} A person can look at it and release it at ${data.url}. ` +
+        'Then repeat the same call with the same arguments: it gets this result, and does not run again.'
+      : `Waiting for approval: ${approval.decision.reason} A person can approve exactly this call at ${data.url}. ` +
+        'Then retry the same call with the same arguments.';
   return method === 'tools/call'
     ? toolError(text, { 'gatehouse/approval': data })
     : errorAnswer(codes.waiting, text, data);
@@ -75,7 +87,9 @@ export function notApprovedAnswer(method: string, approval: Approval, actionId: 
 }
 
 export const waitingMessage = (approval: Approval) =>
-  `Gatehouse: ${approval.agent} asks to run ${approval.tool}. ${approval.decision.reason}`;
+  approval.operation === RELEASE
+    ? `Gatehouse: ${approval.agent} waits for the result of ${approval.tool}. ${approval.decision.reason}`
+    : `Gatehouse: ${approval.agent} asks to run ${approval.tool}. ${approval.decision.reason}`;
 
 export function toolError(text: string, meta: JsonObject): UpstreamAnswer {
   return { result: { content: [{ type: 'text', text }], isError: true, _meta: meta } };

@@ -19,6 +19,7 @@ import * as clientKeys from './0018-client-keys.ts';
 import * as confirmations from './0019-confirmations.ts';
 import * as flow from './0020-flow.ts';
 import * as budgets from './0021-budgets.ts';
+import * as heldResults from './0022-held-results.ts';
 import * as policyVersions from './0023-policy-versions.ts';
 import * as suspendedTasks from './0024-suspended-tasks.ts';
 
@@ -48,6 +49,7 @@ export const migrations: readonly Migration[] = [
   { name: '0019-confirmations', up: confirmations.up },
   { name: '0020-flow', up: flow.up },
   { name: '0021-budgets', up: budgets.up },
+  { name: '0022-held-results', up: heldResults.up },
   { name: '0023-policy-versions', up: policyVersions.up },
   { name: '0024-suspended-tasks', up: suspendedTasks.up },
 ];

@@ -52,6 +52,7 @@ export async function openHouse(options: HouseOptions = {}) {
 
   return {
     storage,
+    sealer,
     ledger,
     registry,
     recordChange,

@@ -1,0 +1,69 @@
+import type { Obligations } from '@gatehouse/protocol';
+import { isJsonObject, type Json } from '../../platform/index.ts';
+import type { RegisteredTool } from '../../registry/index.ts';
+
+export interface Size {
+  items: number;
+  bytes: number;
+}
+
+/** Lists below this depth are parts of items, and no longer lists of them. */
+const DEPTH = 6;
+
+/** Results; an error, or a word about a running task, has none of these. */
+const isResult = (body: Json): boolean =>
+  isJsonObject(body) &&
+  body.resultType !== 'input_required' &&
+  ['content', 'contents', 'structuredContent'].some((member) => member in body);
+
+/** Why a result waits for a person; null when it does not. */
+export function whyHeld(
+  { ref, labels }: Pick<RegisteredTool, 'ref' | 'labels'>,
+  limit: Obligations['limit'] | undefined,
+  body: Json,
+): { reason: string; size: Size } | null {
+  const items = Math.min(labels.hold?.items ?? Number.POSITIVE_INFINITY, limit ?? Number.POSITIVE_INFINITY);
+  const bytes = labels.hold?.bytes ?? Number.POSITIVE_INFINITY;
+  if ((items === Number.POSITIVE_INFINITY && bytes === Number.POSITIVE_INFINITY) || !isResult(body)) return null;
+  const size = sizeOf(body);
+  const over = [
+    ...(size.items > items ? [`${size.items} items (at most ${items})`] : []),
+    ...(size.bytes > bytes ? [`${size.bytes} bytes (at most ${bytes})`] : []),
+  ];
+  return over.length === 0 ? null : { reason: `The result of ${ref} has ${over.join(' and ')}.`, size };
+}
+
+export const mayBeHeld = (
+  { labels }: Pick<RegisteredTool, 'labels'>,
+  limit: Obligations['limit'] | undefined,
+): boolean => labels.hold !== null || limit != null;
+
+/** Bytes as JSON, and items: the longest list in what is structured, or in a text that is JSON; lists in the members of a list count together. */
+function sizeOf(body: Json): Size {
+  const lengths = new Map<string, number>();
+  const visit = (value: Json, path: string, depth: number): void => {
+    if (depth > DEPTH || typeof value !== 'object' || value === null) return;
+    if (Array.isArray(value)) {
+      lengths.set(path, (lengths.get(path) ?? 0) + value.length);
+      for (const each of value) visit(each, `${path}.*`, depth + 1);
+    } else for (const [name, member] of Object.entries(value)) visit(member, `${path}.${name}`, depth + 1);
+  };
+  const { content, contents, structuredContent } = isJsonObject(body) ? body : {};
+  visit(structuredContent ?? null, 'structured', 0);
+  for (const blocks of [content, contents]) {
+    if (!Array.isArray(blocks)) continue;
+    lengths.set('blocks', Math.max(lengths.get('blocks') ?? 0, blocks.length));
+    for (const block of blocks)
+      if (isJsonObject(block) && typeof block.text === 'string') visit(parsed(block.text), 'text', 0);
+  }
+  return { items: Math.max(0, ...lengths.values()), bytes: Buffer.byteLength(JSON.stringify(body)) };
+}
+
+function parsed(text: string): Json {
+  if (!/^\s*[[{]/.test(text)) return null;
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    return null;
+  }
+}
