@@ -15,8 +15,8 @@ import {
   unmetOf,
 } from './explain.ts';
 import { type LoadedPolicies, type LoadedPolicy, loadPolicies } from './load.ts';
-import { observing } from './observe-only.ts';
 import { obligationsOf } from './obligations.ts';
+import { observing } from './observe-only.ts';
 import { isSameAnswer, type Official, type OfficialEngine, officialEngine } from './official.ts';
 import { unseenArgument } from './reads.ts';
 import { type Case, createRules, type Rule } from './rules.ts';
