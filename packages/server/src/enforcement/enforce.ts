@@ -382,7 +382,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     }
     if (approval.state !== 'approved') return { kind: 'pending', actionId, approval };
     const body = await releases.open(kept);
-    const noted = await flow.note(action.caller, { tool, actionId, body, isUnseen: false });
+    const noted = await flow.note(action.caller, { tool, actionId, arguments: action.arguments, body });
     const written = await ledger.append(
       entry('outcome', action, actionId, tool, {
         decision,
