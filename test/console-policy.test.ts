@@ -43,6 +43,17 @@ const budgets: ManifestInput[] = [
   { kind: 'Budget', name: 'messages', effects: ['send'], window: { seconds: 3600 }, limit: { count: 50 } },
 ];
 
+const limits = `// Orders that are closed stay closed.
+@id("closed")
+@reason("the order is closed")
+forbid (principal, action == Gatehouse::Action::"shop/get_order", resource)
+when { context.arguments.order == 1042 };
+`;
+
+const people: ManifestInput[] = [
+  { kind: 'Person', email: 'second@example.test', displayName: 'Second', roles: ['security'] },
+];
+
 describe('policy in the console', { skip }, () => {
   let workspace: Workspace;
   let assets: ReturnType<typeof builtConsole>;
@@ -53,7 +64,8 @@ describe('policy in the console', { skip }, () => {
     assets = builtConsole();
     workspace = await startWorkspace({ consoleDir: assets.directory });
     const shop = labelledShop();
-    await workspace.apply([...manifests().filter(({ kind }) => kind !== 'ToolServer'), shop, ...budgets]);
+    const rest = manifests({ production: true, policies: { limits } }).filter(({ kind }) => kind !== 'ToolServer');
+    await workspace.apply([...rest, shop, ...budgets, ...people]);
     approver = await workspace.person('approver@example.test');
   });
   after(async () => {
@@ -66,9 +78,11 @@ describe('policy in the console', { skip }, () => {
   const { open, signIn: signInAs } = visitors(browser, () => workspace);
   const signIn = (page: Page, email = owner) => signInAs(page, email);
 
-  async function connect() {
-    const agent = await workspace.agent('agent-a');
-    const task = await agent.startTask({ template: 'all', intent: 'Answer ticket 304' });
+  const start = async () =>
+    (await workspace.agent('agent-a')).startTask({ template: 'all', intent: 'Answer ticket 304' });
+
+  async function connect(running?: Awaited<ReturnType<typeof start>>) {
+    const task = running ?? (await start());
     const client = new Client({ name: 'console-policy', version: '1' });
     await client.connect(createMcpTransport(task));
     clients.push(client);
@@ -150,9 +164,184 @@ describe('policy in the console', { skip }, () => {
     await page.context().close();
   });
 
+  /** @proves console.task-suspended */
+  test('a task is suspended with a reason, its calls are refused, and it goes on when a person says so', async () => {
+    const { page, faults } = await open();
+    await signIn(page);
+    const { task, call } = await connect();
+    await page.goto(`${workspace.url}/tasks/${task.id}`);
+    await page.getByRole('button', { name: 'Suspend…' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Suspend this task' });
+    assert.ok(await dialog.getByRole('button', { name: 'Suspend' }).isDisabled(), 'a reason is needed');
+    await dialog.getByLabel(/^Why/).fill('looks odd');
+    await page.keyboard.press('Enter');
+    await page.getByText('owner@example.test: “looks odd”').waitFor();
+    assert.equal((await call('get_order', { order: 1003 }).catch(() => ({ isError: true }))).isError, true);
+    await page.getByRole('button', { name: 'Let it go on' }).click();
+    await page.getByRole('button', { name: 'Suspend…' }).waitFor();
+    // Its session was closed meanwhile: it connects again, in the same task and with the same token.
+    const again = await connect(task);
+    assert.ok(!(await again.call('get_order', { order: 1003 })).isError);
+    assert.deepEqual(faults, []);
+    await page.context().close();
+  });
+
+  /** @proves console.playground */
+  test('a call that nobody makes is decided and explained clause by clause, and leaves no trace', async () => {
+    const { page, faults } = await open();
+    await signIn(page, 'auditor@example.test');
+    const actions = async () =>
+      (await workspace.operator('GET /actions', { query: { agent: 'agent-a' } })).items.length;
+    const before = await actions();
+    await page.goto(`${workspace.url}/policy/playground`);
+    const choose = async (field: string, option: string) => {
+      await page.getByRole('combobox', { name: field }).fill(option);
+      await page.getByRole('option', { name: option, exact: true }).click();
+    };
+    await choose('Agent', 'agent-a');
+    await choose('Template', 'all');
+    await choose('Tool', 'shop/get_order');
+    const args = page.getByLabel('Arguments (JSON)');
+    await args.fill('[');
+    await page.getByText('It has to be a JSON object').waitFor();
+    assert.ok(await page.getByRole('button', { name: 'Decide' }).isDisabled());
+    await args.fill('{"order": 1042}');
+    await page.getByRole('button', { name: 'Decide' }).click();
+    await page.getByRole('status').getByText('Refused', { exact: true }).waitFor();
+    const closed = page.getByRole('article', { name: 'limits#closed' });
+    await closed.getByText('forbids', { exact: true }).waitFor();
+    await closed.getByRole('img', { name: 'Holds' }).waitFor();
+    await closed.getByText('1042').first().waitFor();
+
+    await args.fill('{"order": 1001}');
+    await page.getByRole('button', { name: 'Decide' }).click();
+    await page.getByRole('status').getByText('Allowed', { exact: true }).waitFor();
+    await closed.getByRole('img', { name: 'Does not hold' }).waitFor();
+
+    await choose('Tool', 'shop/post_message');
+    await args.fill('{"channel": "finance", "text": "x"}');
+    await page.getByRole('combobox', { name: 'Where its arguments come from' }).click();
+    await page.getByRole('option', { name: 'untrusted content' }).click();
+    await page.getByRole('button', { name: 'Decide' }).click();
+    await page.getByRole('status').getByText('Needs approval', { exact: true }).waitFor();
+    await page.getByRole('article', { name: 'gatehouse/flow#untrusted-argument' }).getByText('raises').waitFor();
+    assert.equal(await actions(), before);
+    assert.deepEqual(faults, []);
+    await page.context().close();
+  });
+
+  /** @proves console.policy-proposed */
+  test('a policy is edited, checked as it is typed, rehearsed on what was recorded, and a relaxation ships with another person’s passkey', async () => {
+    const { call } = await connect();
+    await call('get_order', { order: 1042 }).catch(() => undefined);
+    await call('get_order', { order: 1004 });
+    const { page, faults } = await open();
+    await signIn(page);
+    await page.goto(`${workspace.url}/policy/files`);
+    await page.getByRole('link', { name: 'gatehouse/flow' }).click();
+    await page.getByText('built in', { exact: true }).waitFor();
+    await page.getByText('untrusted-argument').first().waitFor();
+    assert.equal(await page.getByRole('button', { name: 'Edit a copy' }).count(), 0);
+    await page.goto(`${workspace.url}/policy/files/limits`);
+    await page.getByRole('button', { name: 'Edit a copy' }).click();
+    const field = page.getByRole('textbox', { name: 'Text of limits' });
+    await page.getByText('Nothing is wrong with it.').waitFor();
+    const propose = page.getByRole('button', { name: 'Propose' });
+    assert.ok(await propose.isDisabled(), 'nothing has changed');
+
+    await field.fill(limits.replace('== 1042', '== "many"'));
+    const problems = page.getByRole('list', { name: 'Problems' });
+    await problems.getByText('error').first().waitFor();
+    assert.ok(await propose.isDisabled(), 'it is wrong');
+    await problems
+      .getByRole('button', { name: /^line 5/ })
+      .first()
+      .click();
+    const selected = () =>
+      field.evaluate((area: HTMLTextAreaElement) => area.value.slice(area.selectionStart, area.selectionEnd));
+    assert.notEqual(await selected(), '');
+
+    // What tightens is in force at once …
+    const more = `${limits}
+@id("closed-too")
+forbid (principal, action == Gatehouse::Action::"shop/get_order", resource)
+when { context.arguments.order == 1004 };
+`;
+    await field.fill(more);
+    await page.getByText('Nothing is wrong with it.').waitFor();
+    await page.getByRole('button', { name: 'Rehearse on the last 30 days' }).click();
+    const stops = page.getByRole('region', { name: 'Would newly stop' });
+    await stops
+      .getByText(/limits#closed-too/)
+      .first()
+      .waitFor();
+    await stops.getByRole('link', { name: 'shop/get_order' }).first().waitFor();
+    await propose.click();
+    await page.getByRole('alert').filter({ hasText: 'In force' }).waitFor();
+    await assert.rejects(async () => {
+      const answer = await call('get_order', { order: 1004 });
+      if (answer.isError) throw new Error('refused');
+    });
+
+    // … and what relaxes waits for somebody else.
+    await page.getByRole('button', { name: 'Edit a copy' }).click();
+    await field.fill(more.replace('1042', '1041'));
+    await page.getByText('Nothing is wrong with it.').waitFor();
+    await page.getByLabel(/^Why/).fill('1042 is open again');
+    await propose.click();
+    await page.getByRole('heading', { level: 1, name: 'Proposal 1' }).waitFor();
+    assert.ok(await page.getByRole('button', { name: 'Ship with passkey' }).isDisabled(), 'its author may not');
+    await page.getByText(/somebody else ships it/).waitFor();
+    const cedar = async () =>
+      (await workspace.operator('GET /policies/:name', { params: { name: 'limits' } })).cedar.includes('1041');
+    assert.equal(await cedar(), false);
+
+    const other = await open();
+    await signIn(other.page, 'second@example.test');
+    await other.page.goto(`${workspace.url}/policy/proposals`);
+    await other.page.getByRole('link', { name: 'Proposal 1' }).click();
+    await other.page.getByRole('button', { name: /^Rehearse/ }).click();
+    const runs = other.page.getByRole('region', { name: 'Would newly run' });
+    await runs.getByRole('link', { name: 'shop/get_order' }).first().waitFor();
+    await other.page.getByRole('button', { name: 'Ship with passkey' }).click();
+    await other.page.getByRole('alert').filter({ hasText: 'Shipped' }).waitFor();
+    assert.equal(await cedar(), true);
+    await page.getByText('Shipped', { exact: true }).waitFor();
+    await page.goto(`${workspace.url}/policy/versions`);
+    const current = page.getByRole('row').filter({ hasText: 'in force' });
+    await current.filter({ hasText: 'second@example.test' }).filter({ hasText: '1042 is open again' }).waitFor();
+    assert.deepEqual([...faults, ...other.faults], []);
+    await page.context().close();
+    await other.page.context().close();
+  });
+
+  test('who may not see policies is told so, and by whom it can be changed', async () => {
+    const { page } = await open();
+    await signIn(page, 'approver@example.test');
+    await page.goto(`${workspace.url}/policy/files`);
+    await page.getByRole('alert').filter({ hasText: 'Not allowed' }).first().waitFor();
+    await page.goto(`${workspace.url}/policy/playground`);
+    await page.getByText(/Trying a call needs the role/).waitFor();
+    await page.context().close();
+  });
+
   test('every page can be read and operated by everybody', async () => {
     const task = (await workspace.operator('GET /tasks')).items[0]?.id ?? '';
-    const paths = [`/tasks/${task}`, '/policy/budgets', '/policy/budgets/orders-per-day'];
+    const { items } = await workspace.operator('GET /actions', { query: { tool: 'shop/get_order' } });
+    const paths = [
+      `/tasks/${task}`,
+      '/policy/files',
+      '/policy/files/limits',
+      '/policy/files/gatehouse%2Fflow',
+      `/policy/playground?action=${items[0]?.actionId}`,
+      '/policy/playground',
+      '/policy/proposals',
+      '/policy/proposals/1',
+      '/policy/versions',
+      '/policy/versions/1',
+      '/policy/budgets',
+      '/policy/budgets/orders-per-day',
+    ];
     await auditPages({
       url: workspace.url,
       paths,

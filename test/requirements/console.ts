@@ -13,4 +13,21 @@ export const console: Requirement[] = [
     promise: 'A budget’s page says how much of each limit is used, for whom, and when it starts again, in its own zone',
     source: 'docs/how-to/limit-what-agents-spend.md',
   },
+  {
+    id: 'console.task-suspended',
+    promise: 'A person suspends a task with a reason in the console, sees that it is, and lets it go on',
+    source: 'docs/how-to/stop-an-agent.md',
+  },
+  {
+    id: 'console.playground',
+    promise:
+      'The console decides a call that nobody makes, explains it condition by condition, and nothing is sent or recorded',
+    source: 'docs/how-to/write-policies.md',
+  },
+  {
+    id: 'console.policy-proposed',
+    promise:
+      'A policy is edited in the console, checked where it is wrong, rehearsed, and what relaxes is in force only after another person’s passkey',
+    source: 'docs/how-to/rehearse-a-policy-change.md',
+  },
 ];

@@ -286,6 +286,26 @@ export const explainBody = z.union([
   z.strictObject({ call: supposedCall }),
 ]);
 
+/** A policy file as it is in force; the built-in one is always there. */
+export interface PolicyFileView {
+  name: string;
+  builtIn: boolean;
+  mode: 'enforce' | 'observe';
+  cedar: string;
+}
+
+export type PolicyFileSummary = Omit<PolicyFileView, 'cedar'> & { lines: number };
+
+/** A policy file that is only thought of. */
+export const policyFileBody = z.strictObject({
+  name,
+  cedar: z.string().max(1_000_000),
+  mode: z.enum(['enforce', 'observe']).optional(),
+});
+
 export interface PolicyApi {
+  'GET /policies': { items: PolicyFileSummary[]; cursor: string | null };
+  'GET /policies/:name': PolicyFileView;
+  'POST /policy/check': { problems: PolicyProblem[] };
   'POST /policy/explain': PolicyExplanation;
 }

@@ -4,10 +4,13 @@ import type {
   confirmationBodies,
   consentBodies,
   delegationBodies,
+  explainBody,
   joinTokenBody,
   keyBodies,
   outsideProof,
   peopleBodies,
+  policyFileBody,
+  rehearsalBodies,
   trustDomainBodies,
   upstreamAuthorizationBodies,
 } from '@gatehouse/protocol';
@@ -34,6 +37,13 @@ interface RequestBodies {
   'POST /approvals/:id/approve': Body<'approve'>;
   'POST /approvals/:id/deny': Body<'deny'>;
   'POST /logs/verify': Body<'verifyLog'>;
+  'POST /tasks/:id/suspend': Body<'suspendTask'>;
+  'POST /policy/check': (typeof policyFileBody)['_zod']['input'];
+  'POST /policy/explain': (typeof explainBody)['_zod']['input'];
+  'POST /policy/versions/:number/rollback': Given<typeof rehearsalBodies, 'rollback'>;
+  'POST /policy/proposals/:number/options': Given<typeof rehearsalBodies, 'options'>;
+  'POST /policy/proposals/:number/ship': Given<typeof rehearsalBodies, 'ship'>;
+  'POST /policy/proposals/:number/reject': Given<typeof rehearsalBodies, 'reject'>;
   'POST /consents/:id/options': Given<typeof consentBodies, 'options'>;
   'POST /consents/:id/approve': Given<typeof consentBodies, 'approve'>;
   'POST /consents/:id/sign-in': Given<typeof consentBodies, 'signIn'>;
@@ -88,6 +98,25 @@ export async function call<Route extends keyof Api>(route: Route, ...[input]: Ar
   });
   if (!response.ok) throw await problemOf(response);
   return (await response.json()) as Api[Route];
+}
+
+/** The lines of an answer that comes while the work is done (application/x-ndjson). */
+export async function* lines(path: string, body: unknown, signal: AbortSignal): AsyncGenerator<string> {
+  const response = await send(addressOf(path), {
+    method: 'POST',
+    headers: { accept: 'application/x-ndjson', 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+    signal,
+  });
+  if (!response.ok || !response.body) throw await problemOf(response);
+  let rest = '';
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+    const parts = (rest + piece.value).split('\n');
+    rest = parts.pop() ?? '';
+    yield* parts.filter((line) => line !== '');
+  }
+  if (rest !== '') yield rest;
 }
 
 async function send(address: string, init: RequestInit): Promise<Response> {

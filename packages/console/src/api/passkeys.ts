@@ -1,4 +1,11 @@
-import type { Approval, ConsentAnswer, EndorsedValue, SessionView, SignedConsent } from '@gatehouse/protocol';
+import type {
+  Approval,
+  ConsentAnswer,
+  EndorsedValue,
+  ProposalView,
+  SessionView,
+  SignedConsent,
+} from '@gatehouse/protocol';
 import {
   browserSupportsWebAuthn,
   type PublicKeyCredentialCreationOptionsJSON,
@@ -7,7 +14,7 @@ import {
   startRegistration,
   WebAuthnError,
 } from '@simplewebauthn/browser';
-import { confirmationChallenge, consentChallenge, signsExactly } from '../lib/exact-action.ts';
+import { confirmationChallenge, consentChallenge, proposalChallenge, signsExactly } from '../lib/exact-action.ts';
 import { call } from './client.ts';
 
 /** A ceremony that did not end with a signature, in words for the person at the keyboard. */
@@ -76,6 +83,16 @@ export async function confirmWithAssertion(id: string, digest: string): Promise<
   if (optionsJSON.challenge !== (await confirmationChallenge(id, digest))) throw somethingElse('what is shown here');
   const assertion = await ceremony(() => startAuthentication({ optionsJSON }));
   return call('POST /confirmations/:id/confirm', { params, body: { digest, assertion: { ...assertion } } });
+}
+
+/** Ships a change of the policies: the passkey signs its number with the digest of exactly what was shown. */
+export async function shipWithPasskey(number: number, digest: string): Promise<ProposalView> {
+  const params = { number };
+  const { options } = await call('POST /policy/proposals/:number/options', { params, body: { digest } });
+  const optionsJSON = options as PublicKeyCredentialRequestOptionsJSON;
+  if (optionsJSON.challenge !== (await proposalChallenge(number, digest))) throw somethingElse('the change shown here');
+  const assertion = await ceremony(() => startAuthentication({ optionsJSON }));
+  return call('POST /policy/proposals/:number/ship', { params, body: { digest, assertion: { ...assertion } } });
 }
 
 async function ceremony<T>(run: () => Promise<T>): Promise<T> {

@@ -191,6 +191,45 @@ export const budgetQuery = (name: string) =>
     getNextPageParam: ({ cursor }) => cursor ?? undefined,
   });
 
+export const policiesQuery = infiniteQueryOptions({
+  queryKey: ['policies', 'list'],
+  queryFn: ({ pageParam }) => call('GET /policies', { query: { cursor: pageParam, limit: 50 } }),
+  initialPageParam: undefined as string | undefined,
+  getNextPageParam: ({ cursor }) => cursor ?? undefined,
+});
+
+export const policyQuery = (name: string) =>
+  queryOptions({
+    queryKey: ['policies', 'one', name],
+    queryFn: () => call('GET /policies/:name', { params: { name } }),
+  });
+
+export const versionsQuery = infiniteQueryOptions({
+  queryKey: ['versions', 'list'],
+  queryFn: ({ pageParam }) => call('GET /policy/versions', { query: { cursor: pageParam, limit: 50 } }),
+  initialPageParam: undefined as string | undefined,
+  getNextPageParam: ({ cursor }) => cursor ?? undefined,
+});
+
+export const versionQuery = (number: string) =>
+  queryOptions({
+    queryKey: ['versions', 'one', number],
+    queryFn: () => call('GET /policy/versions/:number', { params: { number } }),
+  });
+
+export const proposalsQuery = infiniteQueryOptions({
+  queryKey: ['proposals', 'list'],
+  queryFn: ({ pageParam }) => call('GET /policy/proposals', { query: { cursor: pageParam, limit: 50 } }),
+  initialPageParam: undefined as string | undefined,
+  getNextPageParam: ({ cursor }) => cursor ?? undefined,
+});
+
+export const proposalQuery = (number: string) =>
+  queryOptions({
+    queryKey: ['proposals', 'one', number],
+    queryFn: () => call('GET /policy/proposals/:number', { params: { number } }),
+  });
+
 const MOST_PAGES = 25;
 
 async function everyPage<T>(get: (query: Query) => Promise<{ items: T[]; cursor: string | null }>): Promise<T[]> {

@@ -247,8 +247,56 @@ const policy = createRoute({
   getParentRoute: () => house,
   path: '/policy',
   beforeLoad: ({ location }) => {
-    if (location.pathname.replace(/\/$/, '') === '/policy') throw redirect({ to: '/policy/budgets', replace: true });
+    if (location.pathname.replace(/\/$/, '') === '/policy') throw redirect({ to: '/policy/files', replace: true });
   },
+});
+
+const policyFiles = createRoute({
+  getParentRoute: () => policy,
+  path: '/files',
+  component: lazyRouteComponent(() => import('../pages/policy/files-page.tsx'), 'PolicyFilesPage'),
+});
+
+const policyFile = createRoute({
+  getParentRoute: () => policy,
+  path: '/files/$name',
+  component: lazyRouteComponent(() => import('../pages/policy/file-page.tsx'), 'PolicyFilePage'),
+});
+
+const versions = createRoute({
+  getParentRoute: () => policy,
+  path: '/versions',
+  component: lazyRouteComponent(() => import('../pages/policy/versions-page.tsx'), 'VersionsPage'),
+});
+
+const version = createRoute({
+  getParentRoute: () => policy,
+  path: '/versions/$number',
+  component: lazyRouteComponent(() => import('../pages/policy/version-page.tsx'), 'VersionPage'),
+});
+
+const proposals = createRoute({
+  getParentRoute: () => policy,
+  path: '/proposals',
+  component: lazyRouteComponent(() => import('../pages/policy/proposals-page.tsx'), 'ProposalsPage'),
+});
+
+const proposal = createRoute({
+  getParentRoute: () => policy,
+  path: '/proposals/$number',
+  component: lazyRouteComponent(() => import('../pages/policy/proposal-page.tsx'), 'ProposalPage'),
+});
+
+const playground = createRoute({
+  getParentRoute: () => policy,
+  path: '/playground',
+  validateSearch: (
+    search: Record<string, unknown>,
+  ): { action?: string | undefined; template?: string | undefined } => ({
+    action: text(search.action),
+    template: text(search.template),
+  }),
+  component: lazyRouteComponent(() => import('../pages/policy/playground-page.tsx'), 'PlaygroundPage'),
 });
 
 const budgets = createRoute({
@@ -300,7 +348,17 @@ export const createConsoleRouter = (queries: QueryClient) =>
         action,
         tasks,
         task,
-        policy.addChildren([budgets, budget]),
+        policy.addChildren([
+          policyFiles,
+          policyFile,
+          playground,
+          versions,
+          version,
+          proposals,
+          proposal,
+          budgets,
+          budget,
+        ]),
         log,
         settings,
         nowhere,

@@ -44,6 +44,11 @@ export async function confirmationChallenge(id: string, digest: string): Promise
   return base64url(await sha256(canonicalJson({ v: 1, confirmation: id, digest })));
 }
 
+/** What a passkey signs to ship a change of the policies, as shown. */
+export async function proposalChallenge(number: number, digest: string): Promise<string> {
+  return base64url(await sha256(canonicalJson({ v: 1, policyProposal: number, digest })));
+}
+
 /** RFC 8785. JavaScript's own numbers and strings are its notation; members are ordered by UTF-16 code units. */
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;

@@ -46,12 +46,14 @@ export const approvalStates: Record<ApprovalState, { label: string; hue: Hue }> 
   cancelled: { label: 'Cancelled', hue: 'gray' },
 };
 
-export const taskStates: Record<'active' | 'ended' | 'killed' | 'expired', { label: string; hue: Hue }> = {
-  active: { label: 'Active', hue: 'green' },
-  ended: { label: 'Ended', hue: 'gray' },
-  expired: { label: 'Run out', hue: 'gray' },
-  killed: { label: 'Killed', hue: 'red' },
-};
+export const taskStates: Record<'active' | 'suspended' | 'ended' | 'killed' | 'expired', { label: string; hue: Hue }> =
+  {
+    active: { label: 'Active', hue: 'green' },
+    suspended: { label: 'Suspended', hue: 'amber' },
+    ended: { label: 'Ended', hue: 'gray' },
+    expired: { label: 'Run out', hue: 'gray' },
+    killed: { label: 'Killed', hue: 'red' },
+  };
 
 export const risks: Record<'low' | 'medium' | 'high', { label: string; hue: Hue }> = {
   low: { label: 'Low', hue: 'green' },

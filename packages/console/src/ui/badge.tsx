@@ -119,10 +119,16 @@ const taskIcons = {
   ended: IconPlayerStop,
   expired: IconCircleDashed,
   killed: IconShieldX,
+  suspended: IconPlayerPause,
 } as const;
 
-export function TaskBadge({ task, now }: { task: Pick<Task, 'state' | 'expiresAt'>; now: number }) {
-  const state = task.state === 'active' && task.expiresAt <= now ? 'expired' : task.state;
+const lifeOf = ({ expiresAt, suspended }: TaskLife, now: number) =>
+  expiresAt <= now ? 'expired' : suspended ? 'suspended' : 'active';
+
+type TaskLife = Pick<Task, 'state' | 'expiresAt' | 'suspended'>;
+
+export function TaskBadge({ task, now }: { task: TaskLife; now: number }) {
+  const state = task.state !== 'active' ? task.state : lifeOf(task, now);
   return (
     <Badge hue={taskStates[state].hue} icon={taskIcons[state]}>
       {taskStates[state].label}

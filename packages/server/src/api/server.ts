@@ -36,6 +36,7 @@ import { federationRoutes } from './routes/federation.ts';
 import { keyRoutes } from './routes/keys.ts';
 import { peopleRoutes } from './routes/people.ts';
 import { policyRoutes } from './routes/policy.ts';
+import { policyFileRoutes } from './routes/policy-files.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { statusRoutes } from './routes/status.ts';
 import { trustDomainRoutes } from './routes/trust-domain.ts';
@@ -73,6 +74,7 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
       upstreamAuthorizationRoutes,
       keyRoutes,
       explainRoutes,
+      policyFileRoutes,
       backupRoutes,
     ].flatMap((of) => of(deps)),
     ...peopleRoutes(deps, () => routes),

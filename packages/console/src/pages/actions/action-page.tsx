@@ -118,6 +118,11 @@ function DecisionFacts({ view: { summary, approval } }: { view: ActionView }) {
       <Fact name="Policy version">
         <Identifier value={decision.policyVersion} what="policy version" short />
       </Fact>
+      <Fact name="Why">
+        <Link to="/policy/playground" search={{ action: summary.actionId }} className="gh-link">
+          explained condition by condition
+        </Link>
+      </Fact>
       {approval && (
         <Fact name="Approval">
           <ApprovalBadge state={approval.state} />

@@ -13,7 +13,16 @@ interface PolicyPageProps {
 export function PolicyPage({ title, about, actions, children }: PolicyPageProps) {
   return (
     <Page title={title} about={about} actions={actions}>
-      <Tabs label="Policy" tabs={[{ to: '/policy/budgets', label: 'Budgets' }]} />
+      <Tabs
+        label="Policy"
+        tabs={[
+          { to: '/policy/files', label: 'Policies' },
+          { to: '/policy/playground', label: 'Playground' },
+          { to: '/policy/proposals', label: 'Proposals' },
+          { to: '/policy/versions', label: 'Versions' },
+          { to: '/policy/budgets', label: 'Budgets' },
+        ]}
+      />
       {children}
     </Page>
   );

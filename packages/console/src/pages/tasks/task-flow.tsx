@@ -10,6 +10,7 @@ import { type Column, DataTable } from '../../ui/data-table.tsx';
 import { Empty, Section } from '../../ui/page.tsx';
 import { PlainText, ToolName } from '../../ui/text.tsx';
 import { When } from '../../ui/when.tsx';
+import classes from './tasks.module.css';
 
 /** Why a call was held: what the task has seen, what people endorsed for it, and the calls that waited for it. */
 export function TaskFlowSections({ id }: { id: string }) {
@@ -18,7 +19,7 @@ export function TaskFlowSections({ id }: { id: string }) {
   return (
     <>
       <Section title="What it has seen" count={flow.data?.labels.length}>
-        {flow.data && <p className="gh-quiet">{vouched(flow.data)}</p>}
+        {flow.data && <p className={`gh-quiet ${classes.about}`}>{vouched(flow.data)}</p>}
         <DataTable
           label="What this task has seen"
           rows={flow.data?.labels}

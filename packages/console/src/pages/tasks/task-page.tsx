@@ -1,11 +1,9 @@
 import type { Task } from '@gatehouse/protocol';
-import { Button } from '@mantine/core';
-import { IconListSearch, IconPlayerStop } from '@tabler/icons-react';
-import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { IconListSearch } from '@tabler/icons-react';
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
-import { call } from '../../api/client.ts';
 import { actionsQuery, taskQuery } from '../../api/queries.ts';
-import { needsRole, useSession } from '../../app/session.ts';
+import { actorName } from '../../lib/words.ts';
 import { Declared, EnvironmentBadge, TaskBadge } from '../../ui/badge.tsx';
 import { DataTable } from '../../ui/data-table.tsx';
 import { Card, Empty, Fact, Facts, Failure, Page, Section } from '../../ui/page.tsx';
@@ -13,6 +11,7 @@ import { Arguments, Identifier, PlainText } from '../../ui/text.tsx';
 import { TimeLeft, useNow, When } from '../../ui/when.tsx';
 import { actionColumns } from '../actions/action-columns.tsx';
 import columns from '../agents/agent.module.css';
+import { TaskControls } from './task-controls.tsx';
 import { TaskFlowSections } from './task-flow.tsx';
 
 export function TaskPage() {
@@ -43,7 +42,7 @@ export function TaskPage() {
           <TaskBadge task={task.data} now={now} /> <EnvironmentBadge name={task.data.environment} />
         </>
       }
-      actions={<EndTask task={task.data} now={now} />}
+      actions={<TaskControls task={task.data} now={now} />}
     >
       <div className={columns.columns}>
         <Section title="Task">
@@ -84,6 +83,13 @@ function TaskFacts({ task, now }: { task: Task; now: number }) {
         <When at={task.expiresAt} />
         {task.state === 'active' && task.expiresAt > now && <TimeLeft until={task.expiresAt} />}
       </Fact>
+      {task.suspended && (
+        <Fact name="Suspended">
+          <When at={task.suspended.at} as="both" /> by{' '}
+          {task.suspended.by === 'gatehouse' ? 'the circuit breaker' : actorName(task.suspended.by)}: “
+          <PlainText text={task.suspended.reason} />”
+        </Fact>
+      )}
       <Fact name="Parameters">
         <Arguments value={task.parameters} />
       </Fact>
@@ -107,36 +113,6 @@ function DeclaredFacts({ task }: { task: Task }) {
         {task.model === null ? said(null) : said([task.modelProvider, task.model].filter(Boolean).join(' / '))}
       </Fact>
     </Facts>
-  );
-}
-
-function EndTask({ task, now }: { task: Task; now: number }) {
-  const session = useSession();
-  const queries = useQueryClient();
-  const obstacle = needsRole(session, ['admin', 'security', 'developer', 'owner'], 'Ending a task');
-  const end = useMutation({
-    mutationFn: () => call('POST /tasks/:id/end', { params: { id: task.id } }),
-    onSuccess: () => {
-      void queries.invalidateQueries({ queryKey: ['tasks'] });
-      void queries.invalidateQueries({ queryKey: ['agents'] });
-    },
-  });
-  if (task.state !== 'active' || task.expiresAt <= now) return null;
-  return (
-    <>
-      <Button
-        size="sm"
-        variant="default"
-        leftSection={<IconPlayerStop size={15} />}
-        loading={end.isPending}
-        disabled={obstacle !== null}
-        title={obstacle ?? 'Its tokens are refused from now on; the agent may start another task'}
-        onClick={() => end.mutate()}
-      >
-        End this task
-      </Button>
-      {end.error && <Failure error={end.error} />}
-    </>
   );
 }
 
