@@ -235,6 +235,9 @@ describe('policy in the console', { skip }, () => {
     const { call } = await connect();
     await call('get_order', { order: 1042 }).catch(() => undefined);
     await call('get_order', { order: 1004 });
+    // Whose passkey was there before the change was proposed.
+    const other = await open();
+    await signIn(other.page, 'second@example.test');
     const { page, faults } = await open();
     await signIn(page);
     await page.goto(`${workspace.url}/policy/files`);
@@ -296,8 +299,6 @@ when { context.arguments.order == 1004 };
       (await workspace.operator('GET /policies/:name', { params: { name: 'limits' } })).cedar.includes('1041');
     assert.equal(await cedar(), false);
 
-    const other = await open();
-    await signIn(other.page, 'second@example.test');
     await other.page.goto(`${workspace.url}/policy/proposals`);
     await other.page.getByRole('link', { name: 'Proposal 1' }).click();
     await other.page.getByRole('button', { name: /^Rehearse/ }).click();

@@ -104,6 +104,46 @@ test('what is supposed of things that do not exist is refused with what there is
   assert.equal(unknown.decision.code, 'tool.unknown');
 });
 
+test('policy files are read page by page, the built-in one first, by those who may', async () => {
+  const page = (cursor?: string) =>
+    workspace.operator('GET /policies', { query: { limit: '1', ...(cursor !== undefined && { cursor }) } });
+  const first = await page();
+  assert.deepEqual(
+    first.items.map(({ name, builtIn, mode }) => [name, builtIn, mode]),
+    [['gatehouse/flow', true, 'enforce']],
+  );
+  const second = await page(first.cursor ?? '');
+  assert.deepEqual([second.items.map(({ name }) => name), second.cursor], [['refunds'], null]);
+  const file = (name: string) => workspace.operator('GET /policies/:name', { params: { name } });
+  assert.match((await file('refunds')).cedar, /finance does it/);
+  assert.match((await file('gatehouse/flow')).cedar, /@id\("untrusted-argument"\)/);
+  await assert.rejects(file('constructor'), { status: 404 });
+  const approver = await workspace.person('auditor@example.test');
+  assert.equal((await approver.api('GET /policies')).items.length, 2);
+  const { cookie } = await workspace.person('approver@example.test', { recovery: true });
+  const refused = await fetch(`${workspace.url}/api/v1/policies`, { headers: { cookie } });
+  assert.equal(refused.status, 403);
+});
+
+/** @proves console.policy-checked */
+test('a policy that is only thought of is checked beside those in force, with the place of what is wrong, and changes nothing', async () => {
+  const check = (cedar: string, name = 'more') => workspace.operator('POST /policy/check', { body: { name, cedar } });
+  const on = (tool: string, rest: string) =>
+    `forbid (principal, action == Gatehouse::Action::"shop/${tool}", resource)\nwhen { ${rest} };`;
+  assert.deepEqual((await check(`@id("x") ${on('get_order', 'context.arguments.order == 7')}`)).problems, []);
+  const [wrong] = (await check(`@id("x") ${on('get_order', 'context.arguments.order == "seven"')}`)).problems;
+  assert.deepEqual([wrong?.severity, wrong?.name, wrong?.place?.line], ['error', 'more', 2]);
+  const [unknown] = (await check(`@id("x") ${on('get_orders', 'true')}`)).problems;
+  assert.equal(unknown?.severity, 'error');
+  const [shadowed] = (await check(`@id("x") ${on('get_order', 'false')}`)).problems;
+  assert.match(shadowed?.code ?? '', /^lint\./);
+  await assert.rejects(check('', 'gatehouse/flow'), { status: 400 });
+  await assert.rejects(check('x'.repeat(1_000_001)), (error: { status?: number }) =>
+    [400, 413].includes(error.status ?? 0),
+  );
+  assert.equal((await workspace.operator('GET /policies')).items.length, 2);
+});
+
 function gatehouse(...args: string[]): Promise<{ code: number | null; stdout: string }> {
   const child = spawn(process.execPath, [join(import.meta.dirname, '../packages/cli/src/main.ts'), ...args], {
     env: { ...process.env, NO_COLOR: '1', GATEHOUSE_URL: workspace.url, GATEHOUSE_DATA_DIR: workspace.dataDir },

@@ -25,6 +25,12 @@ export const console: Requirement[] = [
     source: 'docs/how-to/write-policies.md',
   },
   {
+    id: 'console.policy-checked',
+    promise:
+      'A policy file that is only thought of is checked beside those in force, by line and column, and nothing is changed',
+    source: 'docs/how-to/rehearse-a-policy-change.md',
+  },
+  {
     id: 'console.policy-proposed',
     promise:
       'A policy is edited in the console, checked where it is wrong, rehearsed, and what relaxes is in force only after another person’s passkey',

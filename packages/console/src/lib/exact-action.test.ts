@@ -3,10 +3,18 @@ import { test } from 'node:test';
 import type { Approval } from '@gatehouse/protocol';
 import fc from 'fast-check';
 import { approvalChallenge, subjectDigest } from '../../../server/src/approvals/subject.ts';
+import { proposalChallenge as serversProposalChallenge } from '../../../server/src/governance/second-person/proposal-rows.ts';
 import { challengeOf as challengeOfConfirmation } from '../../../server/src/identity/consent/confirmations.ts';
 import { challengeOf } from '../../../server/src/identity/consent/consents.ts';
 import { canonicalJson as serversCanonicalJson } from '../../../server/src/platform/json.ts';
-import { actionDigest, canonicalJson, confirmationChallenge, consentChallenge, signsExactly } from './exact-action.ts';
+import {
+  actionDigest,
+  canonicalJson,
+  confirmationChallenge,
+  consentChallenge,
+  proposalChallenge,
+  signsExactly,
+} from './exact-action.ts';
 
 const action = {
   agent: 'agent-support-refunds-prod',
@@ -101,4 +109,11 @@ test('any JSON value has the same canonical form here as on the server (RFC 8785
       assert.equal(canonicalJson(value), serversCanonicalJson(value));
     }),
   );
+});
+
+test('the console computes the challenge for a proposed change, in which its number and digest count', async () => {
+  const mine = await proposalChallenge(12, digest);
+  assert.equal(Buffer.from(serversProposalChallenge(12, digest)).toString('base64url'), mine);
+  assert.notEqual(await proposalChallenge(13, digest), mine);
+  assert.notEqual(await proposalChallenge(12, 'sha256-bb'), mine);
 });

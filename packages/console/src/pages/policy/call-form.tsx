@@ -134,7 +134,7 @@ export function CallForm({ template: given, obstacle, pending, submit }: CallFor
           </div>
         </Card>
       </Section>
-      <Section title="">
+      <div className={classes.submit}>
         <Button
           type="submit"
           leftSection={<IconScale size={15} />}
@@ -145,7 +145,7 @@ export function CallForm({ template: given, obstacle, pending, submit }: CallFor
           Decide
         </Button>
         {obstacle && <p className="gh-quiet">{obstacle}</p>}
-      </Section>
+      </div>
     </form>
   );
 }

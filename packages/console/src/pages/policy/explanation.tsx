@@ -11,7 +11,7 @@ const effects = {
   'needs-approval': { label: 'Needs approval', hue: 'amber', icon: IconHourglassHigh },
 } as const;
 
-const sides = { task: 'The task', 'handed-on-by': 'Handed on by', user: 'The person' } as const;
+const sides = { task: 'Task of', 'handed-on-by': 'Handed on by', user: 'Person' } as const;
 
 /** The decision, what can be done about it, and each policy, condition by condition. */
 export function Explanation({ explanation }: { explanation: PolicyExplanation }) {
