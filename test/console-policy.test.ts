@@ -301,7 +301,6 @@ when { context.arguments.order == 1004 };
 
     await other.page.goto(`${workspace.url}/policy/proposals`);
     await other.page.getByRole('link', { name: 'Proposal 1' }).click();
-    await other.page.getByRole('button', { name: /^Rehearse/ }).click();
     const runs = other.page.getByRole('region', { name: 'Would newly run' });
     await runs.getByRole('link', { name: 'shop/get_order' }).first().waitFor();
     await other.page.getByRole('button', { name: 'Ship with passkey' }).click();

@@ -228,6 +228,8 @@ export const proposalQuery = (number: string) =>
   queryOptions({
     queryKey: ['proposals', 'one', number],
     queryFn: () => call('GET /policy/proposals/:number', { params: { number } }),
+    // It is rehearsed by itself once it is made; nothing tells when that is done.
+    refetchInterval: ({ state: { data } }) => (data?.state === 'open' && data.replay === null ? 2_000 : false),
   });
 
 const MOST_PAGES = 25;

@@ -61,6 +61,11 @@ export function ProposalPage() {
         </Card>
       </Section>
       <Section title="What it would change on what was recorded">
+        {shown.replay === null && shown.state === 'open' && (
+          <p className="gh-quiet" style={{ margin: '0 0 10px', fontSize: 13 }}>
+            It is being rehearsed on the last 30 days; the result shows here by itself.
+          </p>
+        )}
         <Rehearse
           change={{ proposal: shown.number }}
           ready={shown.state === 'open'}
