@@ -161,12 +161,21 @@ export function createHeldResults({ storage, sealer, clock }: { storage: Storage
   };
 }
 
-function toKept({ action_id, created_at, expires_at, labels, ...row }: Pick<Row, (typeof shown)[number]>): Kept {
+function toKept(row: Pick<Row, (typeof shown)[number]>): Kept {
+  const { id, approval, agent, task, tool, reason, digest, bytes, items } = row;
   return {
-    ...row,
-    actionId: action_id,
-    createdAt: created_at,
-    expiresAt: expires_at,
-    labels: JSON.parse(labels) as string[],
+    id,
+    approval,
+    agent,
+    task,
+    actionId: row.action_id,
+    tool,
+    reason,
+    digest,
+    bytes,
+    items,
+    labels: JSON.parse(row.labels) as string[],
+    createdAt: row.created_at,
+    expiresAt: row.expires_at,
   };
 }
