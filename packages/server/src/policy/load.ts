@@ -225,7 +225,7 @@ function strangeCalendar(
   return { word: strange, message: `there is no calendar "${strange}"`, help };
 }
 
-const raises = ({ effect, annotations }: PolicyJson) =>
+export const raises = ({ effect, annotations }: PolicyJson) =>
   effect === 'forbid' && (annotations?.tier === '2' || annotations?.tier === '3');
 
 function isGroup(action: EntityUidJson): boolean {

@@ -1,6 +1,7 @@
 import { type PolicyJson, policySetTextToParts } from '@cedar-policy/cedar-wasm/nodejs';
 import type { PolicyManifest } from '@gatehouse/protocol';
 import { parsePolicy } from './cedar/index.ts';
+import { raises } from './load.ts';
 import { isObserveOnly } from './observe-only.ts';
 
 interface Read {
@@ -73,7 +74,7 @@ function readAll({ name, cedar, mode }: PolicyManifest): Read[] {
       id: `${name}#${annotations.id ?? at}`,
       effect,
       body: JSON.stringify(body, (_, value) => (typeof value === 'bigint' ? `${value}n` : value)),
-      tier: Number(annotations.tier ?? (effect === 'forbid' ? 4 : 0)),
+      tier: effect === 'forbid' ? (raises(parsed.json) ? Number(annotations.tier) : 4) : Number(annotations.tier ?? 0),
       observed: isObserveOnly(annotations, mode),
       obligations: obliging
         .map(([key, value]) => JSON.stringify([key, value]))

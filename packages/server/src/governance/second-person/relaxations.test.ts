@@ -38,6 +38,8 @@ test('policies: what is permitted anew, or not forbidden any more, relaxes; the 
     [forbid, forbid.replace('firstUse', 'anomalous')],
     [forbid, `@tier("3") ${forbid}`],
     [`@tier("3") ${forbid}`, `@tier("2") ${forbid}`],
+    // On a forbid this is no raising: it refuses.
+    [`@tier("1") ${forbid}`, `@tier("3") ${forbid}`],
     [forbid, `@mode("observe") ${forbid}`],
     [`@mode("observe") ${permit}`, permit],
     // What permits sets the tier as well: without it the others permit below that.
@@ -57,6 +59,7 @@ test('policies: what is permitted anew, or not forbidden any more, relaxes; the 
     [permit, `@mode("observe") ${permit}`],
     [null, `@mode("observe") ${permit}`],
     [forbid, `@id("named") @reason("said") ${forbid}`],
+    [forbid, `@tier("1") ${forbid}`],
     [`${permit} ${forbid}`, `${forbid}\n\n${permit}`],
   ];
   for (const [was, is] of tightening)
@@ -172,4 +175,66 @@ test('budgets: only lower numbers, more limits and a plain no are no relaxing', 
     null,
   ])
     assert.equal(why([budget({ count: 10 }), changed]).length, 1, JSON.stringify(changed));
+});
+
+const environmentOf = (more: object): ManifestInput =>
+  ({ kind: 'Environment', name: 'prod', ...more }) as ManifestInput;
+
+/** @proves policy.second-person */
+test('what a relaxation could be split into, or hidden in, relaxes by itself', () => {
+  const person = (...roles: string[]) => ({ group: 'security team', roles });
+  const mapping = (more: object): ManifestInput =>
+    ({ kind: 'RoleMapping', name: 'm', ...person('security'), ...more }) as ManifestInput;
+  assert.equal(why([mapping({}), mapping({ group: 'everyone' })]).length, 1, 'the role goes to another group');
+  assert.deepEqual(why([mapping({}), mapping({ roles: ['auditor'] })]), []);
+  const provider = (more: object): ManifestInput =>
+    ({
+      kind: 'IdentityProvider',
+      name: 'company',
+      displayName: 'Company',
+      issuer: 'https://id.example.test',
+      clientId: 'c',
+      roles: { admins: ['admin'] },
+      ...more,
+    }) as ManifestInput;
+  assert.equal(why([provider({}), provider({ roles: { everyone: ['admin'] } })]).length, 1);
+  assert.equal(why([provider({}), provider({ issuer: 'https://other.example.test' })]).length, 1);
+  assert.equal(why([null, provider({ roles: {} })]).length, 1);
+  assert.deepEqual(why([provider({}), provider({ displayName: 'Sign in', roles: {} })]), []);
+
+  const production = environmentOf({ production: true, mask: ['personal'] });
+  assert.equal(why([production, null]).length, 1, 'it comes back as one that asks nobody');
+  assert.deepEqual(why([environmentOf({}), null]), []);
+  assert.equal(why([production, environmentOf({ production: true })]).length, 1);
+  const breaker = { refusals: { count: 1_000, seconds: 60 } };
+  assert.equal(why([production, environmentOf({ production: true, mask: ['personal'], breaker })]).length, 1);
+
+  const group = (...members: string[]): ManifestInput => ({ kind: 'Group', name: 'payers', members, allow: [] });
+  assert.equal(why([group(), group('x@example.test')]).length, 1, 'a written policy permits what its members may');
+
+  const workload = (more: object): ManifestInput =>
+    ({
+      kind: 'Workload',
+      name: 'edge',
+      owner: 'x@example.test',
+      purpose: 'Asks.',
+      environment: 'prod',
+      ...more,
+    }) as ManifestInput;
+  assert.equal(why([workload({}), workload({ gateway: { servers: ['shop'] } })]).length, 1);
+  assert.equal(why([null, workload({ starts: ['agent-a'] })]).length, 1);
+  assert.deepEqual(why([workload({ starts: ['agent-a'], gateway: { servers: ['shop'] } }), workload({})]), []);
+
+  const agent = (risk: string): ManifestInput =>
+    ({
+      kind: 'Agent',
+      name: 'agent-a',
+      owner: 'x@example.test',
+      purpose: 'Answers.',
+      environment: 'prod',
+      blueprint: 'b',
+      risk,
+    }) as ManifestInput;
+  assert.equal(why([agent('high'), agent('low')]).length, 1, 'a policy looks at the risk of the agent');
+  assert.deepEqual(why([agent('low'), agent('high')]), []);
 });

@@ -3,11 +3,14 @@ import type {
   ControlPolicyManifest,
   EnvironmentManifest,
   GroupManifest,
+  IdentityProviderManifest,
   Manifest,
   PolicyManifest,
   Relaxation,
   Role,
+  RoleMappingManifest,
   TemplateManifest,
+  WorkloadManifest,
 } from '@gatehouse/protocol';
 import { relaxedPolicies } from '../../policy/index.ts';
 import type { Step } from '../../registry/index.ts';
@@ -54,6 +57,8 @@ const asPolicy = (manifest: Manifest): PolicyManifest =>
         cedar: (manifest as ControlPolicyManifest).cedar,
       };
 
+const risks = ['low', 'medium', 'high'];
+
 /** Kinds that are not here let nothing through that a policy would stop. */
 const judges: { [Kind in Manifest['kind']]?: (change: Change<OfKind<Kind>>) => string[] } = {
   Template: relaxedTemplate,
@@ -62,15 +67,16 @@ const judges: { [Kind in Manifest['kind']]?: (change: Change<OfKind<Kind>>) => s
   Blueprint: relaxedBlueprint,
   Environment: relaxedEnvironment,
   Person: ({ before, after }) => moreDeciders(before?.roles, after?.roles),
-  RoleMapping: ({ before, after }) => moreDeciders(before?.roles, after?.roles),
-  IdentityProvider: ({ before, after }) =>
-    moreDeciders(Object.values(before?.roles ?? {}).flat(), Object.values(after?.roles ?? {}).flat()),
+  RoleMapping: relaxedRoleMapping,
+  IdentityProvider: relaxedIdentityProvider,
+  Workload: relaxedWorkload,
   Agent({ before, after }) {
     if (!before || !after) return [];
     const why: string[] = [];
     if (before.blueprint !== after.blueprint) why.push(`its blueprint becomes ${after.blueprint}`);
     if (before.environment !== after.environment) why.push(`its environment becomes ${after.environment}`);
     if (!isNarrower(before.delegatesTo, after.delegatesTo)) why.push('it may hand tasks on to more agents');
+    if (risks.indexOf(after.risk) < risks.indexOf(before.risk)) why.push(`its risk becomes ${after.risk}`);
     return why;
   },
   Budget: ({ before, after }) => relaxedBudget(before, after),
@@ -101,7 +107,8 @@ function relaxedGroup({ before, after }: Change<GroupManifest>): string[] {
   const why = relaxedAllow(before?.allow ?? [], after.allow);
   const were = new Set(before?.members);
   const added = after.members.filter((member) => !were.has(member));
-  if (added.length > 0 && after.allow.length > 0)
+  // Also where it allows nothing itself: written policies name groups.
+  if (added.length > 0)
     why.push(`${added.length === 1 ? `${added[0]} becomes a member` : `${added.length} people become members`}`);
   if (after.directoryGroup !== undefined && after.directoryGroup !== before?.directoryGroup)
     why.push(`members of the directory's group "${after.directoryGroup}" belong to it`);
@@ -160,12 +167,17 @@ function isNarrower(before: BlueprintManifest['delegatesTo'], after: BlueprintMa
 }
 
 function relaxedEnvironment({ before, after }: Change<EnvironmentManifest>): string[] {
-  if (!before || !after) return [];
+  if (!before) return [];
+  // Otherwise it goes in one change, and comes back in the next as one that asks nobody.
+  if (!after) return wantsSecondPerson(before) ? ['its changes need no second person any more'] : [];
   const why: string[] = [];
   if (before.production && !after.production) why.push('it is no production environment any more');
   if (wantsSecondPerson(before) && !wantsSecondPerson(after)) why.push('its changes need no second person any more');
   const off = (after.flowRulesOff ?? []).filter((rule) => !before.flowRulesOff?.includes(rule));
   if (off.length > 0) why.push(`built-in rules of information flow are switched off: ${off.join(', ')}`);
+  const shown = (before.mask ?? []).filter((kind) => !after.mask?.includes(kind));
+  if (shown.length > 0) why.push(`results are not masked any more: ${shown.join(', ')}`);
+  if (!isSame(before.breaker, after.breaker)) why.push('when tasks and agents are suspended is changed');
   return why;
 }
 
@@ -175,6 +187,32 @@ export const wantsSecondPerson = ({ production, policyChanges }: EnvironmentMani
 
 /** Roles that decide about proposals: who could make somebody up would need nobody else. */
 export const decidingRoles: readonly Role[] = ['admin', 'security'];
+
+function relaxedRoleMapping({ before, after }: Change<RoleMappingManifest>): string[] {
+  if (!after) return [];
+  return moreDeciders(before?.group === after.group ? before.roles : [], after.roles);
+}
+
+/** Who says who people are could say that it is somebody who ships such changes, and enrol a passkey for them. */
+function relaxedIdentityProvider({ before, after }: Change<IdentityProviderManifest>): string[] {
+  if (!after) return [];
+  if (!before) return ['a new provider says who people are'];
+  const why = Object.entries(after.roles).flatMap(([group, roles]) =>
+    moreDeciders(Object.hasOwn(before.roles, group) ? before.roles[group] : [], roles),
+  );
+  const others = membersThatDiffer(before, after).filter((member) => !['displayName', 'roles'].includes(member));
+  return others.length > 0 ? [...why, `who says who people are is changed: ${others.join(', ')}`] : why;
+}
+
+/** A gateway is believed what it asks about, and a workload the intent of the tasks that it starts. */
+function relaxedWorkload({ before, after }: Change<WorkloadManifest>): string[] {
+  if (!after) return [];
+  const why: string[] = [];
+  const started = after.starts.filter((agent) => !before?.starts.includes(agent));
+  if (started.length > 0) why.push(`it may vouch for the tasks of ${started.join(', ')}`);
+  if (after.gateway && !isSame(before?.gateway, after.gateway)) why.push('what it asks about as a gateway is changed');
+  return why;
+}
 
 function moreDeciders(before: readonly Role[] | undefined, after: readonly Role[] | undefined): string[] {
   const added = decidingRoles.filter((role) => after?.includes(role) && !before?.includes(role));
