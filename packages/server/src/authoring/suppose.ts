@@ -1,10 +1,11 @@
 import {
   agentManifest,
   type Decision,
+  isAllowedBy,
   type SupposedCall,
   type SupposedSituation,
   type Task,
-  type TaskParameters,
+  type TemplateManifest,
 } from '@gatehouse/protocol';
 import { checkArguments, findRegistered, isRefusal } from '../enforcement/index.ts';
 import { GatehouseError, type Json, type JsonObject } from '../platform/index.ts';
@@ -65,7 +66,7 @@ export function suppose(workspace: Authored, call: SupposedCall, now: number): S
       user: userOf(workspace, call.user),
       tool: found,
       arguments: given,
-      situation: situationOf(call.situation ?? {}, found, given, task.parameters, workspace, now),
+      situation: situationOf(call.situation ?? {}, found, given, task, workspace, now),
     },
   };
 }
@@ -160,19 +161,23 @@ function situationOf(
   given: SupposedSituation,
   tool: RegisteredTool,
   args: JsonObject,
-  parameters: TaskParameters,
-  { calendars }: Authored,
+  task: Task,
+  workspace: Authored,
   now: number,
 ): Situation {
   const known = unknownSituation(given.now === undefined ? now : Date.parse(given.now), tool.labels.roles);
-  const stated = new Set<Json>(Object.values(parameters));
+  const told = new Set<Json>([...Object.values(task.parameters), ...(task.user === null ? [] : [task.user])]);
+  const template = workspace.templates.get(task.template);
   const origin = (argument: string) => {
     const said = typeof given.provenance === 'object' ? given.provenance[argument] : given.provenance;
-    return said ?? (stated.has(args[argument] as Json) ? 'stated' : 'unknown');
+    if (said !== undefined) return said;
+    const value = args[argument] as Json;
+    const isTold = told.has(value) || (template && literalsOf(template, tool, argument).includes(value));
+    return isTold ? 'stated' : 'unknown';
   };
   return {
     ...known,
-    calendars: given.calendars ?? openCalendars(calendars, known.now),
+    calendars: given.calendars ?? openCalendars(workspace.calendars, known.now),
     address: given.address ?? null,
     ticket: given.ticket ?? null,
     changeRequest: given.changeRequest ?? null,
@@ -188,6 +193,16 @@ function situationOf(
       ),
     },
   };
+}
+
+/** What a template itself says of an argument: its author vouches for it. */
+function literalsOf(template: TemplateManifest, tool: RegisteredTool, argument: string): Json[] {
+  return template.allow.flatMap((entry) => {
+    const value = entry.when?.[argument];
+    const isParameter = typeof value === 'string' && value.startsWith('$');
+    const covers = isAllowedBy(entry, { ref: tool.ref, effects: tool.effects, domain: tool.labels.domain });
+    return value === undefined || isParameter || !covers ? [] : [value];
+  });
 }
 
 function listed(names: Iterable<string>): string {
