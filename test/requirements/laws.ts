@@ -329,6 +329,11 @@ export const laws: Requirement[] = [
     source: 'SECURITY.md#law-10',
   },
   {
+    id: 'law-10.flow-bounded',
+    promise: 'Looking for where a value came from takes bounded time, whatever was read and whatever a call says',
+    source: 'SECURITY.md#law-10',
+  },
+  {
     id: 'law-10.upstreams',
     promise: 'Upstreams that hang, crash, flood, lie about ids or return 100 MB are cut off with bounded memory',
     source: 'SECURITY.md#law-10',

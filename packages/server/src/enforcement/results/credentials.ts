@@ -23,7 +23,7 @@ const formats: Format[] = [
   },
   { kind: 'private-key', pattern: /\bAGE-SECRET-KEY-1[0-9A-Z]{58}\b/g },
   { kind: 'private-key', pattern: /^Private-Lines: \d+\r?\n(?:[A-Za-z0-9+/=]+\r?\n?){1,100}/gm },
-  { kind: 'jwt', pattern: /\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*/g },
+  { kind: 'jwt', pattern: /(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*/g },
   { kind: 'aws-key', pattern: /\bA(?:KI|SI|BI|CC)A[A-Z2-7]{16}\b/g },
   { kind: 'github-token', pattern: /\bgh[pousr]_[A-Za-z0-9]{36,255}\b|\bgithub_pat_\w{22,255}\b/g },
   { kind: 'gitlab-token', pattern: /\bgl(?:pat|oas|dt|rt|rtr|cbt|ptt|ft|imt|agent|soat|ffct)-[\w-]{20,}/g },
@@ -60,13 +60,13 @@ const formats: Format[] = [
   {
     kind: 'password',
     pattern:
-      /(?:pass(?:word|wd|phrase)|pwd)["']?\s{0,3}[:=]\s{0,3}(?:"([^"\n]{4,200})"|'([^'\n]{4,200})'|([^\s"',;]{6,200}))/gi,
+      /(?:pass(?:word|wd|phrase)|pwd)["']?[^\S\r\n]{0,3}[:=][^\S\r\n]{0,3}(?:"([^"\n]{4,200})"|'([^'\n]{4,200})'|([^\s"',;[<][^\s"',;]{5,199}))/gi,
     isMeant: isWrittenOut,
   },
   {
     kind: 'secret',
     pattern: new RegExp(
-      `${name}["']?\\s{0,3}(?::=|=>|[:=])\\s{0,3}(?:"([^"\\n]{8,500})"|'([^'\\n]{8,500})'|([^\\s"',;]{8,500}))`,
+      `${name}["']?[^\\S\\r\\n]{0,3}(?::=|=>|[:=])[^\\S\\r\\n]{0,3}(?:"([^"\\n]{8,500})"|'([^'\\n]{8,500})'|([^\\s"',;[<][^\\s"',;]{7,499}))`,
       'gi',
     ),
     isMeant: isRandom,

@@ -1,6 +1,6 @@
 import { Tokenizer, type TokenizerCallbacks } from 'htmlparser2';
 import type { Cut } from './cuts.ts';
-import { type AllowedHosts, candidatesOf, isRemote, stylesFetch } from './remote.ts';
+import { type AllowedHosts, candidatesOf, isRemote, stylesFetch, withoutCssComments } from './remote.ts';
 
 export interface MarkupRules {
   allowedHosts: AllowedHosts;
@@ -158,5 +158,5 @@ function isHidden(attributes: ReadonlyMap<string, Attribute>): boolean {
   if (hidden && hidden.value.trim().toLowerCase() !== 'until-found') return true;
   const style = attributes.get('style')?.value;
   if (style === undefined) return false;
-  return hiding.test(style.replace(/\/\*[^*]*\*+(?:[^/*][^*]*\*+)*\//g, '').slice(0, 2_000));
+  return hiding.test(withoutCssComments(style).slice(0, 2_000));
 }

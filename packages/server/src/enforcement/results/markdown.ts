@@ -6,7 +6,7 @@ import { isRemote } from './remote.ts';
 
 const markdown = parser.configure([GFM]);
 /** An image to somewhere that the grammar does not see: in another dialect it may be one. */
-const loose = /!\[[^\]]{0,500}\]\(\s*<?\s*(?:[a-z]{2,10}:)?[\\/]{2}/gi;
+const loose = /!\[[^\]]{0,500}\]\(\s*(?:<\s*)?(?:[a-z]{2,10}:)?[\\/]{2}/gi;
 
 /** Images that are fetched when a Markdown text is shown, and where in it code stands, which is shown as it is. */
 export function readMarkdown(text: string, { allowedHosts }: MarkupRules): { cuts: Cut[]; code: [number, number][] } {

@@ -154,3 +154,23 @@ test('a text full of findings is withheld whole', () => {
   const { message, kinds } = masked('a@b.example '.repeat(10_001));
   assert.deepEqual([message, kinds], ['[withheld: too much sensitive data in one text]', ['text']]);
 });
+
+/** @proves result.masked */
+test('prose that speaks of a password is no password; one on the same line is', () => {
+  for (const text of [
+    'To reset your password:\n\n[Reset Password](https://id.example.com/reset)',
+    'your password:\r\nfollow-the-link-9',
+    'password: [Reset it](https://id.example.com/r)',
+    'password: <https://id.example.com/r-77>',
+    'access token:\n\n[here-is-1-how-to-get-it](https://x.example)',
+  ])
+    assert.equal(masked(text, ['credentials']).message, text);
+  for (const text of ['password: hunter-22', 'password:\thunter-22', 'Password = "hunter-22"'])
+    assert.deepEqual(masked(text, ['credentials']).kinds, ['password']);
+});
+
+/** @proves result.bounded */
+test('beginnings of tokens without an end are gone through once', () => {
+  const text = 'eyJaaaaaaaa-'.repeat(100_000);
+  assert.equal(masked(text, ['credentials']).message, text);
+});

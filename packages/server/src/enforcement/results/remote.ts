@@ -24,7 +24,7 @@ const matches = (pattern: string, host: string) =>
 
 /** Whether a style sheet or `style` attribute fetches something. One that writes letters as escapes has something to hide. */
 export function stylesFetch(css: string, allowed: AllowedHosts): boolean {
-  const plain = css.replace(/\/\*[^*]*\*+(?:[^/*][^*]*\*+)*\//g, '');
+  const plain = withoutCssComments(css);
   if (!/url|import|image|src/i.test(plain)) return /\\[0-9a-f]/i.test(plain);
   if (plain.includes('\\')) return true;
   const found = plain.matchAll(/url\(\s*["']?([^"')]*)|@import\s+["']([^"']*)|image(?:-set)?\(\s*["']([^"']*)/gi);
@@ -33,9 +33,12 @@ export function stylesFetch(css: string, allowed: AllowedHosts): boolean {
   return false;
 }
 
+/** One that nothing closes goes on to the end, so that a text is gone through once. */
+export const withoutCssComments = (css: string): string => css.replace(/\/\*[\s\S]*?(?:\*\/|$)/g, '');
+
 /** Addresses of a `srcset`: what stands before the descriptors of each candidate. */
 export const candidatesOf = (srcset: string): string[] =>
   srcset
-    .split(/\s*,\s+|,(?=(?:https?:)?\/\/)/i)
+    .split(/,\s+|,(?=(?:https?:)?\/\/)/i)
     .map((candidate) => candidate.trim().split(/\s/, 1)[0] ?? '')
     .filter(Boolean);

@@ -131,7 +131,7 @@ function parseAmount(digits: string): number {
 
 /** Amounts that a text names. */
 export function* amountsIn(text: string): Iterable<string> {
-  for (const [number] of text.matchAll(/\d+(?:[.,'’\u00a0\u202f ]\d{3})*(?:[.,]\d+)?(?![\p{L}\d%])/gu)) {
+  for (const [number] of text.matchAll(/(?<!\d)\d+(?:[.,'’\u00a0\u202f ]\d{3})*(?:[.,]\d+)?(?![\p{L}\d%])/gu)) {
     for (const each of new Set([number, ...number.split(/[\s\u00a0\u202f]/)])) {
       const amount = canonicalAmount(each);
       if (amount !== null) yield amount;

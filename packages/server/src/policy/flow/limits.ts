@@ -15,8 +15,12 @@ export const flowLimits = {
   valueChars: 4_096,
   /** Characters of a text in a call that are compared with what was read: a longer one counts as if it repeated it. */
   contentChars: 65_536,
+  /** Addresses and URLs in one text of a call that are looked for: one that has more counts as if it repeated what was read. */
+  valuesPerContent: 100,
   /** Values with a role in one call: one that has more comes from nowhere known. */
   valuesPerCall: 200,
+  /** Characters of what was read that are gone through for long values, and pieces of values, of one argument: what is looked for after that counts as untrusted. */
+  piecedChars: 20_000_000,
   /** Numbers of one result that are read as amounts: one that has more may say any. */
   amountsPerResult: 50_000,
   /** Characters of a result in which encoded values are looked for. */

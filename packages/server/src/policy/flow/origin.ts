@@ -3,7 +3,7 @@ import type { Json } from '../../platform/index.ts';
 import type { Provenance } from '../situation.ts';
 import { addressesIn, canonical, canonicalPath, parseUrl } from './canonical.ts';
 import { flowLimits } from './limits.ts';
-import type { Seen, Source } from './seen.ts';
+import type { Effort, Seen, Source } from './seen.ts';
 import { holdsValue, urlsIn } from './statement.ts';
 
 /** What somebody who vouches for it has told a task: texts, and values that stand for themselves. */
@@ -43,8 +43,9 @@ export function originOfArgument(name: string, value: Json, role: ArgumentRole, 
   if (!collect(value, role, values, 0)) return { provenance: 'unknown', value: '(too many values)', held: [] };
   let worst: ValueOrigin | undefined;
   const held = new Map<string, EndorsedValue>();
+  const effort = { left: flowLimits.piecedChars };
   for (const each of values) {
-    const origin = originOf(name, each, role, known);
+    const origin = originOf(name, each, role, known, effort);
     if (!worst || order.indexOf(origin.provenance) > order.indexOf(worst.provenance)) worst = origin;
     const canBeHeld = role !== 'content' || origin.as !== undefined;
     if (
@@ -77,10 +78,10 @@ function recipientsIn(text: string): string[] {
   return found.length > 0 && isPlain ? found : [text];
 }
 
-function originOf(name: string, value: string | number, role: ArgumentRole, known: Known): ValueOrigin {
+function originOf(name: string, value: string | number, role: ArgumentRole, known: Known, effort: Effort): ValueOrigin {
   const shown = String(value);
   if (shown.length > flowLimits.valueChars && role !== 'content') return { provenance: 'unknown', value: shown };
-  if (role === 'content') return originOfContent(shown, known);
+  if (role === 'content') return originOfContent(shown, known, effort);
   if (isTold(name, value, role, known.told)) return { provenance: 'stated', value: shown };
   const writing = canonical(value, role);
   if (writing !== null && known.endorsed(role, writing)) return { provenance: 'endorsed', value: shown };
@@ -96,15 +97,20 @@ function originOf(name: string, value: string | number, role: ArgumentRole, know
   const inMade = first((seen) => seen.inMade(value, role));
   if (inMade) return found('trusted', inMade);
   const searched = role === 'url' ? shown.replace(/^[a-z][a-z0-9+.-]*:\/*/i, '') : value;
-  const inText = first((seen) => seen.inUntrustedText(searched, role));
+  const inText = first((seen) => seen.inUntrustedText(searched, role, effort));
   if (inText) return found('untrusted', inText);
   const inTrusted = known.seen.every(({ isComplete }) => isComplete) && first((seen) => seen.inTrusted(value, role));
   if (inTrusted) return found('trusted', inTrusted);
   const inField = first((seen) => seen.inUntrustedField(value, role));
   if (inField) return found('untrusted', inField);
-  const built = role === 'url' ? originOfBuilt(shown, known) : role === 'path' ? originWithin(shown, known) : undefined;
+  const built =
+    role === 'url'
+      ? originOfBuilt(shown, known, effort)
+      : role === 'path'
+        ? originWithin(shown, known, effort)
+        : undefined;
   if (built) return built;
-  if (role !== 'amount' && known.seen.some((seen) => seen.inPieces(searched)))
+  if (role !== 'amount' && known.seen.some((seen) => seen.inPieces(searched, effort)))
     return { provenance: 'untrusted', value: shown };
   return { provenance: 'unknown', value: shown };
 }
@@ -124,16 +130,19 @@ function isTold(name: string, value: string | number, role: ArgumentRole, { text
 }
 
 /** A free text has no origin of its own; what counts is whether it carries an address, or a passage, that untrusted content brought. */
-function originOfContent(text: string, known: Known): ValueOrigin {
+function originOfContent(text: string, known: Known, effort: Effort): ValueOrigin {
+  const value = text.slice(0, 100);
+  if (text.length > flowLimits.contentChars) return originOfTooMuch(value, known);
   const carried: [string, ArgumentRole][] = [
     ...addressesIn(text).map((each): [string, ArgumentRole] => [each, 'recipient']),
     ...urlsIn(text).map((each): [string, ArgumentRole] => [each, 'url']),
   ];
-  for (const [value, role] of new Map(carried)) {
-    const origin = originOf('', value, role, known);
+  const values = new Map(carried);
+  if (values.size > flowLimits.valuesPerContent) return originOfTooMuch(value, known);
+  for (const [value, role] of values) {
+    const origin = originOf('', value, role, known, effort);
     if (origin.provenance === 'untrusted') return { ...origin, as: role };
   }
-  const value = text.slice(0, 100);
   if (known.told.texts.some((told) => holdsValue(told, canonical(text, 'content') ?? '\0', 'content')))
     return { provenance: 'stated', value };
   for (const seen of known.seen) {
@@ -143,11 +152,17 @@ function originOfContent(text: string, known: Known): ValueOrigin {
   return { provenance: 'unknown', value };
 }
 
+/** More than is looked through: it may hold anything that was read. */
+function originOfTooMuch(value: string, { seen }: Known): ValueOrigin {
+  const source = seen.map((each) => each.lastUntrusted).find(Boolean);
+  return source ? { provenance: 'untrusted', value, source } : { provenance: 'unknown', value };
+}
+
 /**
  * A URL below one that was stated. Its host is the one that was meant, but what is added may carry data there: each added piece has to be
  * stated as well, or to be a small number.
  */
-function originOfBuilt(text: string, { told, seen }: Known): ValueOrigin | undefined {
+function originOfBuilt(text: string, { told, seen }: Known, effort: Effort): ValueOrigin | undefined {
   const url = parseUrl(text);
   if (!url) return undefined;
   const base = [...told.texts.flatMap(urlsIn), ...told.values.map(String)]
@@ -167,7 +182,7 @@ function originOfBuilt(text: string, { told, seen }: Known): ValueOrigin | undef
   if (carrying.length === 0 && added.length <= MAX_ADDED) return { provenance: 'stated', value: text };
   for (const piece of carrying.slice(0, MAX_ADDED))
     for (const each of seen) {
-      const source = each.inUntrustedText(piece, 'name');
+      const source = each.inUntrustedText(piece, 'name', effort);
       if (source) return { provenance: 'untrusted', value: text, source };
     }
   return { provenance: 'unknown', value: text };
@@ -192,7 +207,7 @@ function decoded(piece: string): string {
 }
 
 /** A file in a directory that was stated; its name may be the agent's own, and not what untrusted content says. */
-function originWithin(text: string, { told, seen }: Known): ValueOrigin | undefined {
+function originWithin(text: string, { told, seen }: Known, effort: Effort): ValueOrigin | undefined {
   const path = canonicalPath(text);
   if (path === null) return undefined;
   for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) {
@@ -203,7 +218,7 @@ function originWithin(text: string, { told, seen }: Known): ValueOrigin | undefi
       told.values.some((each) => canonicalPath(String(each)) === directory);
     if (!isStated) continue;
     const rest = path.slice(end + 1);
-    const source = seen.map((each) => each.inUntrustedText(rest, 'name')).find(Boolean);
+    const source = seen.map((each) => each.inUntrustedText(rest, 'name', effort)).find(Boolean);
     return source ? { provenance: 'untrusted', value: text, source } : { provenance: 'stated', value: text };
   }
   return undefined;

@@ -37,8 +37,8 @@ interface Field extends Source {
  */
 export interface Seen {
   note(parts: readonly Part[], result: Result): void;
-  /** The result that has it in an untrusted text, in whatever form. `whole`: not only as its pieces. */
-  inUntrustedText(value: string | number, role: ArgumentRole): Source | undefined;
+  /** The result that has it in an untrusted text, in whatever form; or that counts as having it, because `effort` was used up. */
+  inUntrustedText(value: string | number, role: ArgumentRole, effort: Effort): Source | undefined;
   /** The result that has it in an untrusted field of its own. */
   inUntrustedField(value: string | number, role: ArgumentRole): Source | undefined;
   /** A trusted field names so what this task has made: prose with the same number in it has not chosen that. */
@@ -47,11 +47,18 @@ export interface Seen {
   inTrusted(value: string | number, role: ArgumentRole): Source | undefined;
   /** The result in whose untrusted texts a passage of this one stands word for word. */
   quotes(text: string): Source | undefined;
-  /** Pieces of it, one after the other, all stand in untrusted texts. */
-  inPieces(value: string | number): boolean;
+  /** Pieces of it, one after the other, all stand in untrusted texts; or so it counts, because `effort` was used up in looking. */
+  inPieces(value: string | number, effort: Effort): boolean;
   forget(): void;
+  /** The last result that had an untrusted text. */
+  readonly lastUntrusted: Source | undefined;
   readonly isComplete: boolean;
   readonly chars: number;
+}
+
+/** Characters that may still be gone through for one argument. */
+export interface Effort {
+  left: number;
 }
 
 /** Shorter values stand in many texts by chance, so that they are found as words only. */
@@ -113,7 +120,7 @@ export function createSeen(limits: { charsPerTask: number; valuesPerTask: number
       if (makeRoom(folded.length + squeezed.length)) untrusted.push({ ...source, folded, squeezed });
     },
 
-    inUntrustedText(value, role) {
+    inUntrustedText(value, role, effort) {
       if (role === 'amount') {
         const amount = canonical(value, role);
         return amount === null ? undefined : untrusted.findLast((result) => amountsOf(result).has(amount));
@@ -122,8 +129,8 @@ export function createSeen(limits: { charsPerTask: number; valuesPerTask: number
       return untrusted.findLast((result) =>
         needles.some(({ folded, squeezed }) =>
           squeezed.length >= SEARCHED_CHARS
-            ? [squeezed, reversed(squeezed), rot13(squeezed)].some((form) => result.squeezed.includes(form))
-            : holdsWord(result.folded, folded),
+            ? [squeezed, reversed(squeezed), rot13(squeezed)].some((form) => holds(result.squeezed, form, effort))
+            : holdsWord(result.folded, folded.length <= LONG ? folded : squeezed),
         ),
       );
     },
@@ -143,8 +150,6 @@ export function createSeen(limits: { charsPerTask: number; valuesPerTask: number
     quotes(text) {
       const spaced = spacedOut(fold(text));
       if (untrusted.length === 0 || spaced.length < PASSAGE_CHARS) return undefined;
-      // Too long to be looked through: it may hold anything.
-      if (spaced.length > flowLimits.contentChars) return untrusted.at(-1);
       return untrusted.findLast((result) => {
         const passages = passagesOf(result);
         for (let at = 0; at <= spaced.length - PASSAGE_CHARS; at++)
@@ -153,12 +158,18 @@ export function createSeen(limits: { charsPerTask: number; valuesPerTask: number
       });
     },
 
-    inPieces(value) {
+    inPieces(value, effort) {
       let rest = squeeze(fold(String(value)));
       if (rest.length < 2 * PIECE_CHARS || rest.length > flowLimits.valueChars) return false;
-      const isRead = (piece: string) => untrusted.some(({ squeezed }) => squeezed.includes(piece));
       for (let pieces = 0; rest.length > 0 && pieces < PIECES; pieces++) {
-        const longest = longestRead(rest, isRead);
+        const first = rest.slice(0, PIECE_CHARS);
+        let longest = 0;
+        for (const { squeezed } of untrusted) {
+          if (!squeezed.includes(first)) continue;
+          effort.left -= squeezed.length;
+          if (effort.left < 0) return true;
+          longest = Math.max(longest, longestStart(squeezed, rest));
+        }
         if (longest < PIECE_CHARS) return false;
         rest = rest.slice(longest);
       }
@@ -166,6 +177,9 @@ export function createSeen(limits: { charsPerTask: number; valuesPerTask: number
     },
 
     forget,
+    get lastUntrusted() {
+      return untrusted.at(-1);
+    },
     get isComplete() {
       return isComplete;
     },
@@ -220,19 +234,35 @@ function needlesOf(text: string): { folded: string; squeezed: string }[] {
     .filter(({ folded }) => folded !== '');
 }
 
-/** How many of its first characters stand somewhere: if so many do, fewer do as well. */
-function longestRead(text: string, isRead: (piece: string) => boolean): number {
-  let known = 0;
-  let beyond = text.length + 1;
-  while (beyond - known > 1) {
-    const length = (known + beyond) >> 1;
-    if (isRead(text.slice(0, length))) known = length;
-    else beyond = length;
+/** Longer ones are looked for in a way whose time does not grow with their own length, however often they repeat themselves. */
+const LONG = 64;
+
+function holds(text: string, value: string, effort: Effort): boolean {
+  if (value.length <= LONG) return text.includes(value);
+  if (!text.includes(value.slice(0, LONG))) return false;
+  effort.left -= text.length;
+  return effort.left < 0 || longestStart(text, value) === value.length;
+}
+
+/** How many of a value's first characters stand somewhere in a text, in one pass over both (Knuth, Morris and Pratt). */
+function longestStart(text: string, value: string): number {
+  const back = new Int32Array(value.length);
+  const next = (matched: number, code: number): number => {
+    let at = matched;
+    while (at > 0 && (at === value.length || value.charCodeAt(at) !== code)) at = back[at - 1] as number;
+    return value.charCodeAt(at) === code ? at + 1 : at;
+  };
+  for (let at = 1; at < value.length; at++) back[at] = next(back[at - 1] as number, value.charCodeAt(at));
+  let longest = 0;
+  for (let at = 0, matched = 0; at < text.length && longest < value.length; at++) {
+    matched = next(matched, text.charCodeAt(at));
+    if (matched > longest) longest = matched;
   }
-  return known;
+  return longest;
 }
 
 function holdsWord(text: string, word: string): boolean {
+  if (word === '') return false;
   for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + 1))
     if (!isInWord(text, at - 1) && !isInWord(text, at + word.length)) return true;
   return false;

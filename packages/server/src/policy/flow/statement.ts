@@ -1,5 +1,6 @@
 import type { ArgumentRole } from '@gatehouse/protocol';
 import { addressesIn, amountsIn, canonical, canonicalPath, canonicalUrl } from './canonical.ts';
+import { flowLimits } from './limits.ts';
 
 /**
  * Whether a text that somebody vouches for names exactly this value (in its canonical writing): as a word of its own, not as a part of
@@ -43,8 +44,16 @@ function holdsAddress(text: string, wanted: string): boolean {
 const words = (text: string) =>
   text
     .split(/[\s<>"“”„«»|]+/u)
-    .flatMap((word) => [word, word.replace(/^[('[{‘]+|[)'\]}’.,;:!?]+$/gu, '')])
+    .filter((word) => word.length <= flowLimits.valueChars)
+    .flatMap((word) => [word, withoutEnd(word.replace(/^[('[{‘]+/u, ''), ")']}’.,;:!?")])
     .filter((word) => word !== '');
+
+/** Step by step: a pattern that is bound to the end alone is tried from each sign of a long row of them. */
+function withoutEnd(text: string, signs: string): string {
+  let end = text.length;
+  while (end > 0 && signs.includes(text[end - 1] as string)) end--;
+  return text.slice(0, end);
+}
 
 const holdsName = (text: string, wanted: string) =>
   wanted.length >= 2 && holdsExactly(text.normalize('NFC').replace(/\s+/g, ' ').toLowerCase(), wanted);
@@ -79,7 +88,7 @@ function holdsNumber(text: string, wanted: string): boolean {
 
 /** Addresses of places that a text names: with a scheme, with `www.`, or with a path behind a host. */
 export const urlsIn = (text: string): string[] =>
-  Array.from(text.matchAll(urls), ([each]) => each.replace(/[.,;:!?’]+$/, ''));
+  Array.from(text.matchAll(urls), ([each]) => withoutEnd(each, '.,;:!?’'));
 
 const urls =
   /(?:[a-z][a-z0-9+.-]{1,20}:\/\/|www\.)[^\s<>"'“”()[\]{}|\\^`]+|[\p{L}\p{N}-]{1,63}(?:\.[\p{L}\p{N}-]{1,63}){1,8}\/[^\s<>"'“”()[\]{}|\\^`]*/giu;
