@@ -60,14 +60,14 @@ describe('what an agent sees of a server', () => {
   test('changes when a person approves, and open streams say so in both eras', async () => {
     const headers = await openSession(url());
     const events = await fetch(url(), { headers: { accept: 'text/event-stream', ...headers } });
+    const acknowledged = Promise.withResolvers<void>();
     const listening = postModern(
       url(),
       'subscriptions/listen',
       { notifications: { toolsListChanged: true } },
-      { id: 8 },
+      { id: 8, onHead: acknowledged.resolve },
     );
-    while (gate.door.stats().listens === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await acknowledged.promise;
     tools.push({ name: 'extra', inputSchema: { type: 'object' } });
     now += doorLimits.definitionsMaxAgeMs;
     const before = looks;

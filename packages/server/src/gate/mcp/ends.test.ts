@@ -20,8 +20,14 @@ describe('when the agent is killed, its task ends or the gate shuts down', () =>
   const url = () => gate.url('peer');
   const stream = (headers: Record<string, string>) =>
     fetch(url(), { headers: { accept: 'text/event-stream', ...headers } });
-  const listen = (id: number) =>
-    postModern(url(), 'subscriptions/listen', { notifications: { toolsListChanged: true } }, { id });
+  /** With its acknowledgement there; the answer ends with the subscription. */
+  const listen = async (id: number) => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const notifications = { toolsListChanged: true };
+    const answer = postModern(url(), 'subscriptions/listen', { notifications }, { id, onHead: resolve });
+    await Promise.race([promise, answer]);
+    return { answer };
+  };
   const until = async (done: () => boolean) => {
     while (!done()) await new Promise((resolve) => setTimeout(resolve, 5));
   };
@@ -55,10 +61,7 @@ describe('when the agent is killed, its task ends or the gate shuts down', () =>
     });
 
     test(`${what}: a subscription ends with an error that says so`, async () => {
-      const answer = listen(4);
-      await until(() => gate.door.stats().listens === 1);
-      await until(() => gate.enforcement.inFlight() > 0);
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      const { answer } = await listen(4);
       end();
       const { body } = await answer;
       assert.partialDeepStrictEqual(body, { id: 4, error: { code: codes.ended } });
@@ -86,8 +89,7 @@ describe('when the agent is killed, its task ends or the gate shuts down', () =>
     await gate.approvals.opened();
     const { _meta, ...plain } = params;
     const modern = postModern(url(), 'tools/call', plain, { meta: { progressToken: 2 } });
-    await until(() => gate.enforcement.decided.length === 2);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(() => gate.approvals.waiting() === 2);
     gate.enforcement.stop({ agent: 'agent' }, 'the agent was killed');
     assert.match((await legacy).text, /killed/);
     assert.partialDeepStrictEqual((await modern).body, { error: { code: codes.ended } });
@@ -103,9 +105,7 @@ describe('when the agent is killed, its task ends or the gate shuts down', () =>
   });
 
   test('shutdown: subscriptions end gracefully', async () => {
-    const answer = listen(5);
-    await until(() => gate.door.stats().listens === 1);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    const { answer } = await listen(5);
     await gate.door.close();
     const { body } = await answer;
     assert.partialDeepStrictEqual(body, { id: 5, result: { resultType: 'complete' } });

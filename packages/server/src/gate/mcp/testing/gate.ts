@@ -134,12 +134,13 @@ export interface RawAnswer {
   text: string;
 }
 
-/** One POST, its answer read to the end; for a stream `body` is its last message. */
+/** One POST, its answer read to the end; for a stream `body` is its last message. `onHead` hears that the answer has begun. */
 export async function post(
   url: string,
   body: unknown,
   headers: Record<string, string> = {},
   signal?: AbortSignal,
+  onHead?: () => void,
 ): Promise<RawAnswer> {
   const response = await fetch(url, {
     method: 'POST',
@@ -152,6 +153,7 @@ export async function post(
     body: typeof body === 'string' ? body : JSON.stringify(body),
     ...(signal && { signal }),
   });
+  onHead?.();
   const text = await response.text();
   const last = text.startsWith('{') || text.startsWith('[') ? text : lastEvent(text);
   return { status: response.status, headers: response.headers, body: last === '' ? {} : JSON.parse(last), text };
@@ -181,7 +183,13 @@ export async function postModern(
   url: string,
   method: string,
   params: JsonObject = {},
-  options: { capabilities?: JsonObject; headers?: Record<string, string>; meta?: JsonObject; id?: number } = {},
+  options: {
+    capabilities?: JsonObject;
+    headers?: Record<string, string>;
+    meta?: JsonObject;
+    id?: number;
+    onHead?: () => void;
+  } = {},
 ): Promise<RawAnswer> {
   const name = params.name ?? params.uri ?? params.taskId;
   const meta = {
@@ -198,5 +206,7 @@ export async function postModern(
       ...(typeof name === 'string' && { 'mcp-name': name }),
       ...options.headers,
     },
+    undefined,
+    options.onHead,
   );
 }

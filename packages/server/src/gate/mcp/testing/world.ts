@@ -292,6 +292,8 @@ export type TestApprovals = Approvals & {
   decide(id: string, state: 'approved' | 'denied'): void;
   /** Resolves with the approval as soon as there is one. */
   opened(): Promise<Approval>;
+  /** How many calls wait for one. */
+  waiting(): number;
 };
 
 export function createTestApprovals(): TestApprovals {
@@ -350,6 +352,7 @@ export function createTestApprovals(): TestApprovals {
       const [first] = byId.values();
       return first ?? new Promise((resolve) => openers.add(resolve));
     },
+    waiting: () => [...waiters.values()].reduce((count, { size }) => count + size, 0),
     decide(id, state) {
       const approval = byId.get(id) as Approval;
       approval.state = state;
