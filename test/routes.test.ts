@@ -6,7 +6,8 @@ import { startWorkspace, type Workspace } from './support/workspace.ts';
 
 /**
  * Law 2: every route of the server, tried with no token, a foreign one, an expired one, one for another audience and a replayed
- * proof; and with an agent's own valid token on every people's route (law 4). The routes come from the route table itself.
+ * proof; and with an agent's own valid token on every people's route (law 4). The routes come from the route table itself; those of
+ * other gateways have a file of their own.
  */
 let workspace: Workspace;
 let routes: [string, string][];
@@ -83,6 +84,7 @@ test('state-changing routes refuse another origin even with a valid session', as
   }
 });
 
+// What is named here is one's own, or changes nothing: a plan, an explanation, a replay of what is on record.
 test('a role is needed where the route table says so: an auditor changes nothing', async () => {
   const auditor = await workspace.person('auditor@example.test');
   for (const [method, path] of routes) {

@@ -73,6 +73,7 @@ export async function startWorkspace(
     /** A port for Envoy's external authorization, too. */
     extAuthz?: boolean;
     trustedProxies?: string[];
+    clock?: { now(): number };
   } = {},
 ): Promise<Workspace> {
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'gatehouse-'));
@@ -101,6 +102,7 @@ export async function startWorkspace(
       },
       {
         log: quietLog,
+        ...(options.clock && { clock: options.clock }),
         ...(options.clientMetadata && { clientMetadata: options.clientMetadata }),
         ...(options.streamRestMs !== undefined && { streamRestMs: options.streamRestMs }),
         ...(options.consoleDir !== undefined && { consoleDir: options.consoleDir }),
