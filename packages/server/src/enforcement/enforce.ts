@@ -94,7 +94,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       action = withLimit(action, found, found.labels.hold?.items);
 
       // 3 may it
-      await flow.ready(action.caller);
+      for (let loading = flow.ready(action.caller); loading; loading = flow.ready(action.caller)) await loading;
       const seen = flow.view(action.caller, {
         tool: found,
         arguments: action.arguments,
@@ -456,7 +456,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     if (!authority || unproven) return deny(unproven ?? STALE, set.version);
     const found = findSubject(snapshot, action);
     if (isRefusal(found)) return deny(found, set.version);
-    await flow.ready(action.caller);
+    for (let loading = flow.ready(action.caller); loading; loading = flow.ready(action.caller)) await loading;
     const template = snapshot.templates.get(action.caller.task.template);
     const seen = flow.view(action.caller, { tool: found, arguments: action.arguments, template });
     const situation = await situationOf(deps, snapshot, action, seen, clock.now());

@@ -82,6 +82,16 @@ onEachDatabase('what a task has read decides what it may do alone', (database) =
     assert.deepEqual(held.why, ['untrusted-amount']);
   });
 
+  test('labels that are forgotten again while they are loaded, because another call brings some, are loaded again', async () => {
+    const task = await room.start('read', { by: 'agent-two' });
+    const { flow, call } = await room.openGate();
+    const { ready } = flow;
+    let times = 0;
+    flow.ready = (reader) => ready(reader)?.then(() => void (times++ === 0 && flow.moved('flow:agent/agent-two')));
+    assert.equal((await call(task, 'plain')).kind, 'done');
+    assert.equal(times, 2);
+  });
+
   test('untrusted content, sensitive data and a way out together need a person', async () => {
     const task = await room.startVouched('Tell everybody');
     await gate.call(task, 'read_mail', {}, 'hello');

@@ -21,7 +21,10 @@ export interface Reader {
 
 /** What a task has seen, and where the arguments of a call of it came from. */
 export interface Flow {
-  /** In memory already: then there is nothing to wait for. */
+  /**
+   * In memory already: then there is nothing to wait for. Ask again after waiting: another call may have made this process forget meanwhile
+   * what was loaded.
+   */
   ready(reader: Reader): Promise<void> | undefined;
   view(
     reader: Reader,
@@ -98,8 +101,7 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
       return held;
     });
 
-  function readStateOf({ id }: Task): ReadState {
-    const known = labels.known(holderOfTask(id));
+  function readStateOf(known: HeldLabels | undefined): ReadState {
     if (!known) return { here: true, elsewhere: false };
     const readers = [...known.labels.keys()].filter((label) => label.startsWith(READ_BY));
     return { here: readers.includes(readBy), elsewhere: readers.some((each) => each !== readBy) };
@@ -118,7 +120,7 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
     const read = stored.includes(UNTRUSTED) ? parts.map((part) => ({ ...part, isTrusted: false })) : parts;
     const made = writes(tool) ? { given: scalarsOf(given) } : null;
     for (const { task } of linksOf(reader))
-      memory.note(task.id, read, { ...source, made }, { ...readStateOf(task), isWhole });
+      memory.note(task.id, read, { ...source, made }, { ...readStateOf(labels.known(holderOfTask(task.id))), isWhole });
     if (found.length === 0) return found;
     const marks = found.includes(UNTRUSTED) ? [...found, readBy] : found;
     const durable = labels.add(
@@ -131,19 +133,21 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
     return durable ? durable.then(() => found) : found;
   }
 
+  function ready(reader: Reader): Promise<void> | undefined {
+    const missing = holdersOf(reader).filter((holder) => !labels.known(holder));
+    return missing.length === 0 ? undefined : labels.load(missing);
+  }
+
   return {
-    ready(reader) {
-      const missing = holdersOf(reader).filter((holder) => !labels.known(holder));
-      return missing.length === 0 ? undefined : labels.load(missing);
-    },
+    ready,
 
     view(reader, { tool, arguments: given, template }) {
       const held = heldOf(reader);
       const all = [...new Set(held.flatMap((each) => [...each.labels.keys()]))].sort();
       const shown = all.filter((label) => !label.startsWith(READ_BY));
-      const endorsements = (labels.known(holderOfTask(reader.task.id))?.endorsements ?? []).filter(
-        ({ id }) => !exhausted.has(id),
-      );
+      const endorsements = (
+        held.find(({ holder }) => holder === holderOfTask(reader.task.id))?.endorsements ?? []
+      ).filter(({ id }) => !exhausted.has(id));
       const used = new Map<string, Endorsement>();
       const isEndorsed = (role: ArgumentRole, value: string) => {
         const found = endorsements.find((each) => each.role === role && each.value === value);
@@ -152,7 +156,9 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
       };
       let origins: SeenView['origins'] | undefined;
       let provenance: Record<string, Provenance> | undefined;
-      const seenOf = () => linksOf(reader).map(({ task }) => memory.of(task.id, readStateOf(task)));
+      // As it stands in what the dispatch is held to, whatever is forgotten before it is looked at.
+      const heldOfTask = (id: string) => held.find(({ holder }) => holder === holderOfTask(id));
+      const seenOf = () => linksOf(reader).map(({ task }) => memory.of(task.id, readStateOf(heldOfTask(task.id))));
       return {
         untrusted: all.includes(UNTRUSTED),
         sensitive: shown.filter((label) => label.startsWith(SENSITIVE)).map((label) => label.slice(SENSITIVE.length)),
@@ -197,6 +203,7 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
 
     async show(reader) {
       await labels.load(holdersOf(reader));
+      for (let loading = ready(reader); loading; loading = ready(reader)) await loading;
       const held = heldOf(reader);
       const endorsements = held.find(({ holder }) => holder === holderOfTask(reader.task.id))?.endorsements ?? [];
       const uses = await usesOf(storage, endorsements);
