@@ -125,16 +125,16 @@ test('a call in flight is ended, its upstream hears of it, and the record says t
     (result) => JSON.stringify(result),
     (error: Error) => error.message,
   );
-  for (let turn = 0; (await workspace.operator('GET /status')).inFlight === 0 && turn < 200; turn++)
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  const onRecord = async () => {
+    const query = { task: task.id, tool: 'peer/wait_until_cancelled' };
+    return (await workspace.operator('GET /actions', { query })).items[0];
+  };
+  while ((await onRecord())?.status !== 'running') await new Promise((resolve) => setTimeout(resolve, 25));
   await kill('agent-b');
   const ended = await waiting;
   assert.ok(/killed|stopped|closed|terminated|unknown|may have run|fetch failed/i.test(ended), ended);
-  const { items } = await workspace.operator('GET /actions', {
-    query: { task: task.id, tool: 'peer/wait_until_cancelled' },
-  });
-  assert.equal(items[0]?.status, 'unknown');
+  while ((await onRecord())?.status === 'running') await new Promise((resolve) => setTimeout(resolve, 25));
+  assert.equal((await onRecord())?.status, 'unknown');
   await activate('agent-b');
 });
 

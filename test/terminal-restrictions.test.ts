@@ -30,6 +30,8 @@ const open = [
   ...['POST /agents/:name/kill', 'POST /workloads/:name/kill', 'POST /tasks/:id/end', 'POST /tasks/end'],
   ...['DELETE /agents/:name/keys/:thumbprint', 'DELETE /agents/:name/join-tokens/:id', 'DELETE /scim/tokens/:id'],
   ...['DELETE /people/:email/sessions', 'DELETE /people/:email/sessions/:id', 'DELETE /secrets/:name'],
+  ...['POST /policy/explain', 'POST /policy/replay', 'POST /policy/versions/:number/plan', 'POST /tasks/:id/suspend'],
+  ...['POST /policy/proposals/:number/reject'],
   ...['POST /keys/:purpose/rotate', 'POST /trust-domain/rotate', 'POST /servers/:name/disconnect'],
 ];
 /** Open while they narrow, with this body; confirmed with the other. */
@@ -59,6 +61,8 @@ const confirmed: Record<string, object> = {
     ],
   },
   'POST /tasks': { tasks: [{ agent: 'agent-own', template: 'all', parameters: {}, intent: 'test' }] },
+  'POST /tasks/:id/resume': {},
+  'POST /policy/versions/:number/rollback': {},
   'POST /apply': { manifests: [{ kind: 'Template', name: 'x-new', allow: [{ tools: ['shop/get_order'] }] }] },
   'POST /backup': {},
   'POST /keys/rewrap': {},
@@ -68,7 +72,7 @@ const confirmed: Record<string, object> = {
   'POST /trust-domain/root/forget': { id: 'x' },
   'PUT /secrets/:name': { value: 'correct horse', origins: ['https://a.example'] },
 };
-const refused: ActionGroup[] = ['approve', 'consent', 'review', 'passkeys', 'admit'];
+const refused: ActionGroup[] = ['approve', 'consent', 'review', 'passkeys', 'admit', 'ship'];
 const openOnTheWayIn = ['GET /session', 'POST /signout'];
 const neverOut = ['POST /trust-domain/root/export'];
 const notDone = new Set(['confirmation.needed', 'control-policy.forbidden', 'session.restricted', 'role.missing']);
@@ -90,6 +94,8 @@ before(async () => {
       blueprint: 'support',
     },
   ]);
+  // So that there is a version to go back to.
+  await workspace.apply([{ kind: 'Template', name: 'later', allow: [{ tools: ['shop/get_order'] }] }]);
   person = await workspace.person(everything);
   terminal = await signInAtTerminal(workspace, person);
 });

@@ -133,7 +133,7 @@ export async function signInAtTerminal(
     },
     async raw(route, headers = {}, body = {}) {
       const [method = '', template = ''] = route.split(' ');
-      const path = template.replaceAll(/:\w+/g, 'x');
+      const path = template.replaceAll(/:\w+/g, (name) => (name === ':number' ? '1' : 'x'));
       const own = { authorization: `Session ${token}`, dpop: await proof(path, method), ...headers };
       const response = await fetch(`${workspace.url}/api/v1${path}`, {
         method,

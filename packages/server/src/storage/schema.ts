@@ -417,7 +417,6 @@ export interface Tables {
   };
   /** Authorization requests that wait for a browser to come back. */
   upstream_connects: { state_digest: string; sealed: Uint8Array; expires_at: number };
-  /** What is used of budgets: one row for each thing that a budget counts for. `state` is a CounterState, `used` in thousandths of the limit. */
   /** Results that wait for a person. `labels` is a JSON list. */
   held_results: {
     id: string;
@@ -436,6 +435,7 @@ export interface Tables {
     created_at: number;
     expires_at: number;
   };
+  /** What is used of budgets: one row for each thing that a budget counts for. `state` is a CounterState, `used` in thousandths of the limit. */
   budget_counters: {
     id: string;
     budget: string;
