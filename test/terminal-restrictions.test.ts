@@ -31,7 +31,7 @@ const open = [
   ...['DELETE /agents/:name/keys/:thumbprint', 'DELETE /agents/:name/join-tokens/:id', 'DELETE /scim/tokens/:id'],
   ...['DELETE /people/:email/sessions', 'DELETE /people/:email/sessions/:id', 'DELETE /secrets/:name'],
   ...['POST /policy/explain', 'POST /policy/replay', 'POST /policy/versions/:number/plan', 'POST /tasks/:id/suspend'],
-  ...['POST /policy/proposals/:number/reject'],
+  ...['POST /policy/check', 'POST /policy/proposals/:number/reject'],
   ...['POST /keys/:purpose/rotate', 'POST /trust-domain/rotate', 'POST /servers/:name/disconnect'],
 ];
 /** Open while they narrow, with this body; confirmed with the other. */
