@@ -176,6 +176,11 @@ for (const client of ['grpc', 'http'] as const)
       await refused(post(getOrder(), { headers: { 'mcp-method': 'tools/list' } }), 400, /Mcp-Method/);
       await refused(post(getOrder(), { headers: { 'content-encoding': 'gzip' } }), 400, /encoded/);
       await refused(post(getOrder(), { headers: { 'x-http-method-override': 'DELETE' } }), 400, /another method/);
+      await refused(
+        post(getOrder(), { headers: { 'content-type': 'application/json; charset=utf-7' } }),
+        400,
+        /charset/,
+      );
       await refused(post(getOrder(), { host: 'evil.example' }), 403, /host\.unknown/);
       await refused(send(client, '/mcp', { headers: { accept: 'text/event-stream' } }), 403, /mcp\.stream/);
       const proof = (await task.headersFor(`${EDGE}/mcp`, 'POST')) as Record<string, string>;

@@ -52,6 +52,10 @@ export function readRequest(gateway: Gateway, request: CheckedRequest): ReadRequ
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity')
     throw ambiguous(`its body is encoded (${encoding.slice(0, 40)})`);
+  // JSON is read as UTF-8 here; who serves it may believe the header.
+  const charset = /;\s*charset\s*=\s*(.*)$/i.exec(headers['content-type'] ?? '')?.[1];
+  if (charset !== undefined && !/^"?utf-8"?$/i.test(charset.trim()))
+    throw ambiguous(`its body is in another charset than UTF-8 (${charset.slice(0, 40)})`);
   const declared = headers['content-length'];
   const isUnseen =
     declared !== undefined
