@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import { type Breaker, breaker, TASK_DETAILS_TYPE, type Task } from '@gatehouse/protocol';
-import type { JsonObject } from '../platform/index.ts';
+import { type Breaker, breaker, type Decision, TASK_DETAILS_TYPE, type Task } from '@gatehouse/protocol';
+import type { JsonObject, Log } from '../platform/index.ts';
 import { createRegistry } from '../registry/index.ts';
+import { createBreaker } from './breaker.ts';
 import { AGENT, openRoom, type Room } from './testing/room.ts';
 
 /** The room with these thresholds in its environment. */
@@ -169,4 +170,26 @@ test('a suspended task hands nothing on, and what it handed on before stops with
   } finally {
     await room.close();
   }
+});
+
+/** @proves breaker.refusals */
+test('refusals for what the task cannot help (its token, its agent, a replica that is behind) are not counted', async () => {
+  const counting = createBreaker({
+    registry: { suspendTask: () => Promise.reject(new Error('nothing is suspended')) },
+    clock: { now: () => 1 },
+    log: { warn: () => undefined, error: () => undefined } as unknown as Log,
+  });
+  const task = { id: 'tsk_1', agent: AGENT, environment: 'prod' } as Task;
+  const refusal = (code: string): Decision => ({
+    effect: 'deny',
+    tier: 4,
+    code,
+    reason: '',
+    policies: [],
+    policyVersion: '1',
+  });
+  for (let at = 0; at < 200; at++)
+    for (const code of ['token.revoked', 'agent.suspended', 'task.over', 'replica.stale', 'delegation.over'])
+      counting.refused({ environments: new Map() }, task, refusal(code), null);
+  assert.equal(counting.isTripped(task), false);
 });

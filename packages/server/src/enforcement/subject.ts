@@ -115,8 +115,28 @@ function featureTool(server: RegisteredServer, feature: Feature): RegisteredTool
       prompts: server.manifest.prompts ?? null,
       clientRequests: { ...server.manifest.clientRequests },
     }),
-    labels: unlabelled,
+    labels: feature === 'tasks' ? labelsOfAny(server) : unlabelled,
     definition: null,
+  };
+}
+
+/** What a task of a server brings may be the result of any of its tools: it is as sensitive, and held as soon, as the strictest of them. */
+function labelsOfAny({ tools }: RegisteredServer): RegisteredTool['labels'] {
+  const all = [...tools.values()].map(({ labels }) => labels);
+  const kinds = all.flatMap(({ returns: { sensitive, fields } }) => [
+    ...sensitive,
+    ...Object.values(fields).flatMap((field) => field.sensitive ?? []),
+  ]);
+  const holds = all.flatMap(({ hold }) => hold ?? []);
+  const least = (of: 'items' | 'bytes') => Math.min(...holds.flatMap((hold) => hold[of] ?? []));
+  const [items, bytes] = [least('items'), least('bytes')];
+  return {
+    ...unlabelled,
+    returns: { ...unlabelled.returns, sensitive: [...new Set(kinds)].sort() },
+    hold:
+      holds.length === 0
+        ? null
+        : { ...(Number.isFinite(items) && { items }), ...(Number.isFinite(bytes) && { bytes }) },
   };
 }
 

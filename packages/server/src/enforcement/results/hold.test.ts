@@ -115,6 +115,16 @@ test('a result above the threshold is sealed until a person releases it, and the
   );
 });
 
+/** @proves result.held */
+test('one release is one delivery, also for calls that race for it', async () => {
+  const first = await held('Lisbon');
+  await approve(room.approvals, first.approval, OWNER, passkey);
+  const outcomes = await Promise.all(Array.from({ length: 5 }, () => call('Lisbon')));
+  assert.equal(outcomes.filter(({ kind }) => kind === 'done').length, 1);
+  const released = (await room.recordsOf(first.actionId)).filter(({ labels }) => labels.includes('released'));
+  assert.equal(released.length, 1);
+});
+
 test('another call, another task and another agent get nothing of it', async () => {
   const first = await held('Rome');
   await approve(room.approvals, first.approval, OWNER, passkey);
@@ -221,4 +231,24 @@ test('an agent holds so many and no more', async () => {
   await assert.rejects(store.keep({ ...one, agent: 'agent-big', size: { items: 1, bytes: 65 * 1024 * 1024 } }), {
     code: 'result.too-many-held',
   });
+});
+
+/** @proves result.held */
+test('a result that comes as that of a running task is held, and as sensitive, like one that comes at once', async () => {
+  const send = async () => ({
+    result: 'success' as const,
+    body: { taskId: 'upstream-1', status: 'completed', result: customers(101) },
+  });
+  const poll = { operation: 'tasks/get', arguments: { taskId: 'upstream-1' } };
+  const outcome = await room.call('upstream-1', {}, poll, send);
+  assert.equal(outcome.kind, 'pending');
+  const few = { ...poll, arguments: { taskId: 'upstream-2' } };
+  const done = await room.call('upstream-2', {}, few, async () => ({ result: 'success', body: customers(3) }));
+  assert.equal(done.kind, 'done');
+  const labelsOf = async (): Promise<string[]> => {
+    const records = (await room.house.records()).filter(({ action_id }) => action_id === done.actionId);
+    return records.some(({ kind }) => kind === 'outcome') ? records.flatMap((record) => record.labels) : labelsOf();
+  };
+  const labels = await labelsOf();
+  assert.ok(labels.includes('sensitive:personal') && labels.includes('sensitive:financial'), labels.join());
 });

@@ -16,12 +16,17 @@ const isResult = (body: Json): boolean =>
   body.resultType !== 'input_required' &&
   ['content', 'contents', 'structuredContent'].some((member) => member in body);
 
+/** A task that is over may say its result within what it says of itself. */
+const resultIn = (body: Json): Json =>
+  isJsonObject(body) && !isResult(body) && isJsonObject(body.result) && isResult(body.result) ? body.result : body;
+
 /** Why a result waits for a person; null when it does not. */
 export function whyHeld(
   { ref, labels }: Pick<RegisteredTool, 'ref' | 'labels'>,
   limit: Obligations['limit'] | undefined,
-  body: Json,
+  answer: Json,
 ): { reason: string; size: Size } | null {
+  const body = resultIn(answer);
   const items = Math.min(labels.hold?.items ?? Number.POSITIVE_INFINITY, limit ?? Number.POSITIVE_INFINITY);
   const bytes = labels.hold?.bytes ?? Number.POSITIVE_INFINITY;
   if ((items === Number.POSITIVE_INFINITY && bytes === Number.POSITIVE_INFINITY) || !isResult(body)) return null;

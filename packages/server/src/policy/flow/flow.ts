@@ -135,7 +135,8 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
 
   function ready(reader: Reader): Promise<void> | undefined {
     const missing = holdersOf(reader).filter((holder) => !labels.known(holder));
-    return missing.length === 0 ? undefined : labels.load(missing);
+    // While some are loaded, another call may have added to those that were here, which are then to be loaded again.
+    return missing.length === 0 ? undefined : labels.load(missing).then(() => ready(reader));
   }
 
   return {
@@ -250,7 +251,12 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
       const store = storeOf(reader, result.tool);
       if (store === null) return noted(reader, result, []);
       // Asked about now: who wrote to it while it was read has changed what is read.
-      return labels.load([store]).then(() => noted(reader, result, [...(labels.known(store)?.labels.keys() ?? [])]));
+      return labels.load([store]).then(() => {
+        const held = labels.known(store);
+        // Written to just now, so that what was loaded is not true any more.
+        if (!held) return this.note(reader, result);
+        return noted(reader, result, [...held.labels.keys()]);
+      });
     },
   };
 }
