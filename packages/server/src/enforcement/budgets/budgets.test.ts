@@ -21,6 +21,8 @@ before(async () => {
   room = await openRoom({ follow: false });
   await room.apply(
     [
+      // Many refusals are what is tested here.
+      { kind: 'Environment', name: 'prod', production: true, breaker: { refusals: 'off', grave: 'off' } },
       {
         kind: 'ToolServer',
         name: 'shop',
