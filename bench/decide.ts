@@ -322,13 +322,11 @@ function officialRequest(call: Call) {
   };
 }
 
-function situationJson({ now, calendars, firstUse, anomalous, flow }: Situation): Record<string, unknown> {
+function situationJson({ now, calendars, flow }: Situation): Record<string, unknown> {
   const from = (wanted: string) => Object.keys(flow.provenance).filter((name) => flow.provenance[name] === wanted);
   return {
     now: { __extn: { fn: 'datetime', arg: new Date(now).toISOString() } },
     calendars,
-    firstUse,
-    anomalous,
     flow: { untrusted: flow.untrusted, sensitive: flow.sensitive },
     provenance: Object.fromEntries(provenances.map((each) => [each, from(each)])),
   };

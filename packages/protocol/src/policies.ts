@@ -70,9 +70,6 @@ export const supposedSituation = z.strictObject({
   address: z.union([z.ipv4(), z.ipv6()]).optional(),
   ticket: followed.optional(),
   changeRequest: followed.optional(),
-  /** The agent has not used this tool before. */
-  firstUse: z.boolean().optional(),
-  anomalous: z.boolean().optional(),
   /** The task has seen untrusted content. */
   untrusted: z.boolean().optional(),
   /** Kinds of sensitive data that it has seen. */

@@ -46,9 +46,6 @@ export interface RecordedSituation {
   address?: string;
   ticket?: { id: string; state: string };
   changeRequest?: { id: string; state: string };
-  /** False: the agent had used the tool before. */
-  firstUse?: false;
-  anomalous?: true;
   /** What the task had seen. */
   untrusted?: true;
   sensitive?: string[];

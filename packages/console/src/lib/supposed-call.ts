@@ -11,8 +11,6 @@ export interface Fields {
   parameters: Record<string, string>;
   arguments: string;
   untrusted: boolean;
-  firstUse: boolean;
-  anomalous: boolean;
   sensitive: string;
   provenance: string | null;
   now: string;
@@ -27,8 +25,6 @@ export const emptyCall: Fields = {
   parameters: {},
   arguments: '{}',
   untrusted: false,
-  firstUse: false,
-  anomalous: false,
   sensitive: '',
   provenance: null,
   now: '',
@@ -69,8 +65,6 @@ export function readCall(
     ...(fields.user.trim() !== '' && { user: fields.user.trim() }),
     situation: {
       untrusted: fields.untrusted,
-      firstUse: fields.firstUse,
-      anomalous: fields.anomalous,
       ...(sensitive.length > 0 && { sensitive }),
       ...(fields.provenance !== null && { provenance: fields.provenance as Origin }),
       ...(now !== undefined && { now }),

@@ -181,8 +181,6 @@ function situationOf(
     address: given.address ?? null,
     ticket: given.ticket ?? null,
     changeRequest: given.changeRequest ?? null,
-    firstUse: given.firstUse ?? false,
-    anomalous: given.anomalous ?? false,
     flow: {
       untrusted: given.untrusted ?? false,
       sensitive: given.sensitive ?? [],

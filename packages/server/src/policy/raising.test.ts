@@ -88,8 +88,6 @@ test('policies see what is known around a call', () => {
       { changeRequest: { id: 'CHG-1', state: 'draft' } },
     ],
     ['context has ticket', { ticket: { id: 'T-1', state: 'open' } }, { ticket: null }],
-    ['context.firstUse', { firstUse: true }, { firstUse: false }],
-    ['context.anomalous', { anomalous: true }, { anomalous: false }],
     ['context.flow.untrusted', flow({ untrusted: true }), flow({})],
     ['context.flow.sensitive.contains("personal")', flow({ sensitive: ['personal'] }), flow({ sensitive: ['health'] })],
     [

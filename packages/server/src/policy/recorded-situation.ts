@@ -6,13 +6,11 @@ import { type Provenance, type Situation, unknownSituation } from './situation.t
  * open follows from its time.
  */
 export function toRecordedSituation(situation: Situation): RecordedSituation | undefined {
-  const { address, ticket, changeRequest, firstUse, anomalous, flow } = situation;
+  const { address, ticket, changeRequest, flow } = situation;
   const recorded: RecordedSituation = {
     ...(address !== null && { address }),
     ...(ticket && { ticket: { id: ticket.id, state: ticket.state } }),
     ...(changeRequest && { changeRequest: { id: changeRequest.id, state: changeRequest.state } }),
-    ...(!firstUse && { firstUse: false }),
-    ...(anomalous && { anomalous: true }),
     ...(flow.untrusted && { untrusted: true }),
     ...(flow.sensitive.length > 0 && { sensitive: [...flow.sensitive] }),
     ...(Object.keys(flow.provenance).length > 0 && { provenance: { ...flow.provenance } }),
@@ -36,8 +34,6 @@ export function fromRecordedSituation(
     address: recorded.address ?? null,
     ticket: recorded.ticket ?? null,
     changeRequest: recorded.changeRequest ?? null,
-    firstUse: recorded.firstUse ?? true,
-    anomalous: recorded.anomalous ?? false,
     flow: { untrusted: recorded.untrusted ?? false, sensitive: recorded.sensitive ?? [], provenance },
   };
 }

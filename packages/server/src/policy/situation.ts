@@ -30,10 +30,6 @@ export interface Situation {
   address: string | null;
   ticket: Followed | null;
   changeRequest: Followed | null;
-  /** This agent has not used this tool before. */
-  firstUse: boolean;
-  /** The call is not like what this agent usually does. */
-  anomalous: boolean;
   flow: FlowView;
 }
 
@@ -45,8 +41,6 @@ export function unknownSituation(now: number, roles: Readonly<Record<string, unk
     address: null,
     ticket: null,
     changeRequest: null,
-    firstUse: true,
-    anomalous: false,
     flow: {
       untrusted: false,
       sensitive: [],
@@ -84,8 +78,6 @@ export const situationMembers: Readonly<Record<string, Member<Situation>>> = {
   address: ({ address }) => (address === null ? undefined : parseIp(address)),
   ticket: ({ ticket }) => (ticket ? followed(ticket) : undefined),
   changeRequest: ({ changeRequest }) => (changeRequest ? followed(changeRequest) : undefined),
-  firstUse: ({ firstUse }) => firstUse,
-  anomalous: ({ anomalous }) => anomalous,
   flow: ({ flow }) => new LazyRecord(flow, flowMembers),
   provenance: ({ flow }) => new LazyRecord(flow, provenanceMembers),
 };

@@ -93,16 +93,6 @@ export function CallForm({ template: given, obstacle, pending, submit }: CallFor
               checked={fields.untrusted}
               onChange={(event) => set({ untrusted: event.currentTarget.checked })}
             />
-            <Checkbox
-              label="The agent uses this tool for the first time"
-              checked={fields.firstUse}
-              onChange={(event) => set({ firstUse: event.currentTarget.checked })}
-            />
-            <Checkbox
-              label="It is not what the agent usually does"
-              checked={fields.anomalous}
-              onChange={(event) => set({ anomalous: event.currentTarget.checked })}
-            />
             <TextInput
               label="Sensitive data it has read"
               placeholder="personal, financial"

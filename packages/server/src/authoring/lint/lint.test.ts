@@ -123,7 +123,7 @@ test('each fault is found by its code, and what has it not is passed', () => {
     ['what forbids after untrusted content', forbid('post_message', 'when { context.flow.untrusted }'), []],
     [
       'what asks about usual calls',
-      `@tier("3") ${forbid('post_message', 'unless { context.anomalous }')}`,
+      `@tier("3") ${forbid('post_message', 'unless { context.flow.untrusted }')}`,
       ['inverted'],
     ],
   ];

@@ -26,8 +26,8 @@ const cedar = (text: string, mode?: 'observe' | 'enforce'): ManifestInput => ({
   cedar: text,
   ...(mode && { mode }),
 });
-const forbid = 'forbid (principal, action, resource) when { context.firstUse };';
-const permit = 'permit (principal, action, resource) when { context.firstUse };';
+const forbid = 'forbid (principal, action, resource) when { context.flow.untrusted };';
+const permit = 'permit (principal, action, resource) when { context.flow.untrusted };';
 
 /** @proves policy.second-person */
 test('policies: what is permitted anew, or not forbidden any more, relaxes; the rest does not', () => {
