@@ -33,9 +33,9 @@ const permit = 'permit (principal, action, resource) when { context.flow.untrust
 test('policies: what is permitted anew, or not forbidden any more, relaxes; the rest does not', () => {
   const relaxing: [string | null, string | null][] = [
     [null, permit],
-    [permit, permit.replace('firstUse', 'anomalous')],
+    [permit, permit.replace('flow.untrusted', 'flow.sensitive.contains("health")')],
     [forbid, null],
-    [forbid, forbid.replace('firstUse', 'anomalous')],
+    [forbid, forbid.replace('flow.untrusted', 'flow.sensitive.contains("health")')],
     [forbid, `@tier("3") ${forbid}`],
     [`@tier("3") ${forbid}`, `@tier("2") ${forbid}`],
     // On a forbid this is no raising: it refuses.
