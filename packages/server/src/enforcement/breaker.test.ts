@@ -173,7 +173,7 @@ test('a suspended task hands nothing on, and what it handed on before stops with
 });
 
 /** @proves breaker.refusals */
-test('refusals for what the task cannot help (its token, its agent, a replica that is behind) are not counted', async () => {
+test('refusals for what the task cannot help (its token, its agent, a replica that is behind), or that a budget has stopped already, are not counted', async () => {
   const counting = createBreaker({
     registry: { suspendTask: () => Promise.reject(new Error('nothing is suspended')) },
     clock: { now: () => 1 },
@@ -189,7 +189,14 @@ test('refusals for what the task cannot help (its token, its agent, a replica th
     policyVersion: '1',
   });
   for (let at = 0; at < 200; at++)
-    for (const code of ['token.revoked', 'agent.suspended', 'task.over', 'replica.stale', 'delegation.over'])
+    for (const code of [
+      'token.revoked',
+      'agent.suspended',
+      'task.over',
+      'replica.stale',
+      'delegation.over',
+      'budget.exceeded',
+    ])
       counting.refused({ environments: new Map() }, task, refusal(code), null);
   assert.equal(counting.isTripped(task), false);
 });

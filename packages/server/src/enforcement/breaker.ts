@@ -32,8 +32,8 @@ interface Watched {
 const MAX_WATCHED = 50_000;
 const graveEffects: ReadonlySet<Effect> = new Set(['delete', 'pay', 'export', 'deploy', 'administer']);
 const defaults = breakerSchema.parse({});
-/** Refusals that say nothing of what the agent tries: its standing, or ours. */
-const isOurs = ({ code }: Decision) => /^(agent|token|task|replica|ledger|delegation)\./.test(code);
+/** Refusals that say nothing of what the agent tries: its standing, ours, or that a budget is used up, which has stopped it already. */
+const isOurs = ({ code }: Decision) => /^(agent|token|task|replica|ledger|delegation|budget)\./.test(code);
 
 export function createBreaker({ registry, clock, log }: BreakerDependencies): CircuitBreaker {
   const watched = new Map<string, Watched>();
