@@ -6,6 +6,7 @@
  * gate; the suite sees what the gate does at the authorization server and the MCP server. Other scenarios drive the gate's client side
  * by itself.
  */
+import { setTimeout } from 'node:timers/promises';
 import type { ManifestInput, UpstreamAuthorization } from '@gatehouse/protocol';
 import { agentKeyFromJwk, createAgent } from '@gatehouse/sdk';
 import { createOperator } from '@gatehouse/sdk/operator';
@@ -147,12 +148,20 @@ async function connecting(work: () => Promise<unknown>): Promise<void> {
       await work();
       return;
     } catch (error) {
-      const { items } = await operator.call('GET /servers');
-      const state = items.find(({ name }) => name === server)?.authorization[0]?.state;
-      if (state !== 'not-connected' || connects >= 5) throw error;
+      if (connects >= 5 || !(await isDisconnected())) throw error;
       await connect();
     }
   }
+}
+
+/** The gate asks what a server serves as soon as it is connected: a refusal that one call has met may still be on its way through another. */
+async function isDisconnected(): Promise<boolean> {
+  for (let look = 0; look < 20; look++) {
+    const { items } = await operator.call('GET /servers');
+    if (items.find(({ name }) => name === server)?.authorization[0]?.state === 'not-connected') return true;
+    await setTimeout(100);
+  }
+  return false;
 }
 
 /** The operator's browser; the suite's authorization servers consent by themselves. */
