@@ -272,11 +272,11 @@ onEachDatabase('what the command line asks for is confirmed in a browser', (data
       code: 'confirmation.too-many',
     });
     await signIn();
-    const many = Array.from({ length: 1_200 }, (_, at) =>
+    const many = Array.from({ length: 200 }, (_, at) =>
       manifest.parse({
         kind: 'Template',
         name: `t-${at}`,
-        description: 'x'.repeat(200),
+        description: 'x'.repeat(1_500),
         allow: [{ tools: ['shop/*'] }],
       }),
     );
