@@ -18,7 +18,7 @@ import {
   type Role,
   type TemplateManifest,
   type ToolServerManifest,
-} from './manifests.ts';
+} from './manifests/index.ts';
 import { type Effect, type Lifecycle, lifecycle, name, type Tier } from './names.ts';
 import type { PeopleApi, SessionSummaryView } from './people.ts';
 import type { PolicyApi } from './policies.ts';

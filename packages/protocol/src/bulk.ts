@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { agentManifest, type PlanChange } from './manifests.ts';
+import { agentManifest, type PlanChange } from './manifests/index.ts';
 import { lifecycle, name } from './names.ts';
 import { type Task, taskDetails } from './tasks.ts';
 

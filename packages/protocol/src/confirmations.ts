@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { SignInRequest } from './consents.ts';
-import type { PlanChange, Role } from './manifests.ts';
+import type { PlanChange, Role } from './manifests/index.ts';
 
 /*
  * What a session of the command line asked for and has not been given: its person confirms it in a browser, and the same request then goes

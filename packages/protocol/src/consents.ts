@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Role } from './manifests.ts';
+import type { Role } from './manifests/index.ts';
 import { type Effect, name, type Tier } from './names.ts';
 import { type TaskParameters, taskParameters } from './tasks.ts';
 

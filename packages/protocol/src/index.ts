@@ -12,7 +12,7 @@ export * from './federation.ts';
 export * from './flow.ts';
 export * from './gateways.ts';
 export * from './keys.ts';
-export * from './manifests.ts';
+export * from './manifests/index.ts';
 export * from './names.ts';
 export * from './people.ts';
 export * from './policies.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Role } from './manifests.ts';
+import type { Role } from './manifests/index.ts';
 import { email } from './names.ts';
 
 /** Somebody known to the workspace, with where they come from and what hangs on them. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type Manifest, manifest, type PlanChange } from './manifests.ts';
+import { type Manifest, manifest, type PlanChange } from './manifests/index.ts';
 import type { Effective } from './records.ts';
 
 /*

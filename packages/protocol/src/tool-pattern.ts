@@ -1,4 +1,4 @@
-import type { Allowed } from './manifests.ts';
+import type { Allowed } from './manifests/index.ts';
 import type { Effect } from './names.ts';
 
 /** Whether a tool pattern covers `server/tool`, `server#resources` or `server#prompts`. `*` covers tools only. */

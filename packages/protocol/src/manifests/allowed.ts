@@ -1,0 +1,31 @@
+import { z } from 'zod';
+import { effect, label, toolPattern } from '../names.ts';
+
+const obligations = {
+  /** Kinds of sensitive data that are named instead of shown in results: personal, financial, credentials, and those that tools are labelled with. */
+  mask: z.array(label).min(1).max(20).optional(),
+  /** Kinds that are shown although they are always masked (credentials), of tools whose `returns.sensitive` says that they have them. */
+  reveal: z.array(label).min(1).max(20).optional(),
+  /** The most items that a result may have. Tools with a `limitArgument` are asked for no more; what has more waits for a person. */
+  limit: z.int().min(1).max(999_999_999).optional(),
+};
+
+/**
+ * What may be used: tools by name (`tools`), or every registered tool of a kind: all its effects are among `effects`, and its domain among
+ * `domains` if those are given. A condition (`when`) is for those that have the argument.
+ */
+export const allowed = z
+  .strictObject({
+    tools: z.array(toolPattern).min(1).optional(),
+    effects: z.array(effect).min(1).optional(),
+    domains: z.array(label).min(1).optional(),
+    when: z.record(z.string(), z.union([z.string(), z.number().int(), z.boolean()])).optional(),
+    ...obligations,
+  })
+  .refine(({ tools, effects }) => (tools === undefined) !== (effects === undefined), {
+    message: 'name either `tools` or `effects`',
+  })
+  .refine(({ effects, domains }) => domains === undefined || effects !== undefined, {
+    message: '`domains` goes with `effects`',
+  });
+export type Allowed = z.infer<typeof allowed>;
