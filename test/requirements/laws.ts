@@ -296,6 +296,11 @@ export const laws: Requirement[] = [
     source: 'SECURITY.md#law-8',
   },
   {
+    id: 'law-8.arguments',
+    promise: 'A call that does not fit the approved definition reaches no tool',
+    source: 'SECURITY.md#law-8',
+  },
+  {
     id: 'law-8.server-requests',
     promise: 'Sampling and URL elicitation are off unless granted; each is an action',
     source: 'SECURITY.md#law-8',

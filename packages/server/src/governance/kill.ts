@@ -2,7 +2,7 @@ import type { KillResult } from '@gatehouse/protocol';
 import type { Approvals } from '../approvals/index.ts';
 import { revokeJoinTokensOf } from '../identity/index.ts';
 import { type Clock, GatehouseError } from '../platform/index.ts';
-import type { Registry } from '../registry/index.ts';
+import type { Registry, Workload } from '../registry/index.ts';
 import type { RecordChange, Storage } from '../storage/index.ts';
 
 export interface KillDependencies {
@@ -58,4 +58,16 @@ export async function killAgent(
     tookMs: clock.now() - startedAt,
     residualSeconds: 0,
   };
+}
+
+/** The same for a service that is not an agent: the tasks that it vouched for end with it, on every replica, before this resolves. */
+export async function killWorkload(
+  { storage, registry }: Pick<KillDependencies, 'storage' | 'registry'>,
+  name: string,
+  by: string,
+  reason: string,
+): Promise<Workload> {
+  const workload = await registry.setWorkloadState(name, 'suspended', by, { killed: true, reason });
+  await storage.feed.waitForAll(await storage.feed.head());
+  return workload;
 }

@@ -10,7 +10,9 @@ export interface Case {
   definition: Pick<StoredDefinition, 'kind' | 'name' | 'approved' | 'served' | 'reviewedAt' | 'reviewedBy' | 'state'>;
   /** Names of the same kind that look like this one. */
   lookAlikes: string[];
-  /** Never seen before, or named by the operator just now: the word of the manifest is enough. */
+  /**
+   * The word of the manifest is enough: it is a tool that was never seen before, or the server was not, or the operator has named it just now.
+   */
   firstSight: boolean;
 }
 
@@ -47,7 +49,7 @@ export function reasonsHeld(of: Case): string | null {
     reasons.push('It has changed since it was approved.');
   reasons.push(...hazards(of));
   if (isRejected(definition)) reasons.push(`Rejected by ${definition.reviewedBy}.`);
-  return reasons.length > 0 ? reasons.join(' ') : 'It was not there when the manifest was applied.';
+  return reasons.length > 0 ? reasons.join(' ') : 'It was not there when the server was first looked at.';
 }
 
 /** What makes even a named definition wait for a person at first sight. */

@@ -7,6 +7,7 @@ import { createNameIndex } from './name-index.ts';
 import { loadSnapshot, nextSnapshot } from './snapshot.ts';
 import { nothingTouched, touch } from './touched.ts';
 import type { Agent, Snapshot } from './types.ts';
+import type { Workload } from './workloads.ts';
 
 /** Holds the snapshot in force and swaps it for the next one. */
 export interface Keeper {
@@ -20,6 +21,7 @@ export interface Keeper {
   /** The agent whose name looks like this one, itself left out. */
   lookAlikeAgent(name: string): string | undefined;
   keyHolder(keyThumbprint: string): string | undefined;
+  workload(name: string): Workload | undefined;
   /** Agents of the snapshot by name: the first ones after this name, or of all. */
   agentNames(after: string | undefined, limit: number): string[];
 }
@@ -99,6 +101,7 @@ export async function createKeeper(deps: {
       return other === name ? undefined : other;
     },
     keyHolder: (keyThumbprint) => keyHolders.get(keyThumbprint),
+    workload: (name) => current.workloadLives.get(name),
     agentNames: order.after,
   };
 }

@@ -71,7 +71,9 @@ export async function observeWithin(
     if (kinds && !kinds.includes(before.kind)) continue;
     const now = served.get(id)?.pinned ?? null;
     const definition = { ...before, served: now, reviewedAt: reviewThatStands(before, now) };
-    const judged = judge({ manifest, definition, lookAlikes: lookAlikes(before), firstSight: !known.has(before) });
+    // A manifest names tools; of what it grants as a whole it means what was there when somebody first looked.
+    const firstSight = before.kind === 'tool' ? !known.has(before) : stored.length === 0;
+    const judged = judge({ manifest, definition, lookAlikes: lookAlikes(before), firstSight });
     if (judged.approves && !observation.mayApprove) Object.assign(judged, { state: 'held', approves: false });
     results.push({ before, definition, ...judged });
   }

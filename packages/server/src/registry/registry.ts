@@ -1,4 +1,5 @@
 import type { Lifecycle, Manifest } from '@gatehouse/protocol';
+import { GatehouseError } from '../platform/index.ts';
 import type { DatabaseTransaction } from '../storage/index.ts';
 import { addAgentKey, enrolAgentKey, removeAgentKey, setAgentState, setAgentStateWithin } from './agents.ts';
 import { apply, rehearse } from './apply.ts';
@@ -16,7 +17,7 @@ import { resumeTask, suspendTask } from './suspend-task.ts';
 import { createTaskCache } from './task-cache.ts';
 import { endTask, endTasks, findTask, listTasks, startTask } from './tasks.ts';
 import type { Agent, Registry } from './types.ts';
-import { activeWorkload, readWorkload, readWorkloads, setWorkloadState } from './workloads.ts';
+import { activeWorkload, readWorkload, readWorkloads, requireActive, setWorkloadState } from './workloads.ts';
 
 /** Reads the workspace into memory. From then on `refresh` keeps it as the feed says. */
 export async function createRegistry(deps: RegistryDependencies): Promise<Registry> {
@@ -89,6 +90,15 @@ export async function createRegistry(deps: RegistryDependencies): Promise<Regist
     workloads: () => readWorkloads(storage.db, trustDomain),
     workload: (name) => readWorkload(storage.db, trustDomain, name),
     activeWorkload: (name) => activeWorkload(storage.db, trustDomain, name),
+    workloadAtWork(name) {
+      if (!storage.feed.fresh())
+        throw new GatehouseError(
+          'unavailable',
+          'feed.stale',
+          'This replica has lost touch with the workspace and lets nobody in. Try again, or another replica.',
+        );
+      return requireActive(keeper.workload(name), name);
+    },
     setWorkloadState: (name, state, by, options) => setWorkloadState(context, name, state, by, options),
     setAgentState: setState,
     startTask: (agent, details, grounds) => startTask(context, agent, details, grounds),

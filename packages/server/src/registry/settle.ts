@@ -63,10 +63,11 @@ export async function settle(
   return held;
 }
 
-/** Gone, never let in by anybody, and not named: there is nothing to remember. */
+/** Gone, never let in by anybody, and not named: there is nothing to remember. Only tools are named one by one. */
 function isForgettable(manifest: ToolServerManifest, definition: StoredDefinition): boolean {
   const { state, approved, reviewedAt } = definition;
-  return state === 'missing' && approved === null && reviewedAt === null && !isGranted({ manifest, definition });
+  const isNamed = definition.kind === 'tool' && isGranted({ manifest, definition });
+  return state === 'missing' && approved === null && reviewedAt === null && !isNamed;
 }
 
 /** Fences for what can be called or listed otherwise than before. */

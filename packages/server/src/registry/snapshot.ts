@@ -31,12 +31,15 @@ import { fromObjectRow, keyOf, type ObjectManifest, type StoredObject, splitKey 
 import { ShardedMap } from './sharded-map.ts';
 import type { Touched } from './touched.ts';
 import type { Agent, KnownPerson, RegisteredServer, RegisteredTool, Snapshot } from './types.ts';
+import { readWorkloads, type Workload } from './workloads.ts';
 
 /** The snapshot as this room builds it: large maps are copied in part. */
 export interface BuiltSnapshot extends Snapshot {
   readonly agents: ShardedMap<Agent>;
   readonly fences: ShardedMap<number>;
   readonly revokedTokens: ShardedMap<number>;
+  /** As they are now, whatever their manifests say: suspended, killed, at which epoch. */
+  readonly workloadLives: ReadonlyMap<string, Workload>;
   /** What `directory` is made from. */
   readonly storedPeople: ReadonlyMap<string, StoredPerson>;
   /** As declared: without the members that the directory adds. */
@@ -72,6 +75,7 @@ export async function loadSnapshot(db: Database, trustDomain: string, now: numbe
     agents: ShardedMap.from(agents.map((row) => [row.name, agentFromRow(row, trustDomain)])),
     fences: ShardedMap.from(fences.map(({ key, version }) => [key, version])),
     revokedTokens: ShardedMap.from(tokens.map(({ token_id, expires_at }) => [token_id, expires_at])),
+    workloadLives: new Map((await readWorkloads(db, trustDomain)).map((each) => [each.name, each])),
   };
 }
 
@@ -112,7 +116,23 @@ export async function nextSnapshot(
       tokens.map(({ token_id, expires_at }) => [token_id, expires_at] as const),
       tokens.length > 0 ? expiredTokens(current, now) : [],
     ),
+    workloadLives: await replacedLives(db, current, keys, trustDomain),
   };
+}
+
+async function replacedLives(
+  db: Database,
+  { workloadLives }: BuiltSnapshot,
+  keys: { kind: string; name: string }[],
+  trustDomain: string,
+): Promise<ReadonlyMap<string, Workload>> {
+  const names = keys.filter(({ kind }) => kind === 'Workload').map(({ name }) => name);
+  if (names.length === 0) return workloadLives;
+  const next = new Map(workloadLives);
+  for (const name of names) next.delete(name);
+  const read = await inChunks(names, (some) => readWorkloads(db, trustDomain, some));
+  for (const each of read) next.set(each.name, each);
+  return next;
 }
 
 /** What has expired is refused for that reason, and need not be remembered. */

@@ -262,6 +262,11 @@ export interface Registry extends PersonChanges {
   workload(name: string): Promise<Workload | undefined>;
   /** Throws a GatehouseError when it may do nothing. */
   activeWorkload(name: string): Promise<Workload>;
+  /**
+   * The same from memory, as agents are asked about: without the database. Throws `unavailable` too, when this replica has lost touch; what is
+   * done on it takes the fence `workload:NAME` along.
+   */
+  workloadAtWork(name: string): Workload;
   setWorkloadState(
     name: string,
     state: Exclude<Lifecycle, 'draft'>,

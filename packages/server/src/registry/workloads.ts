@@ -25,17 +25,17 @@ export function workloadSpiffeId(trustDomain: string, environment: string, name:
 
 /** As the database has it now: pass a transaction, and what is done there is refused to a workload that was stopped before it. */
 export async function readWorkload(db: Database, trustDomain: string, name: string): Promise<Workload | undefined> {
-  return (await readWorkloads(db, trustDomain, name))[0];
+  return (await readWorkloads(db, trustDomain, [name]))[0];
 }
 
-export async function readWorkloads(db: Database, trustDomain: string, only?: string): Promise<Workload[]> {
+export async function readWorkloads(db: Database, trustDomain: string, only?: string[]): Promise<Workload[]> {
   let query = db
     .selectFrom('objects as o')
     .leftJoin('workload_lives as l', 'l.name', 'o.name')
     .select(['o.name', 'o.body', 'l.state', 'l.epoch', 'l.killed_at'])
     .where('o.kind', '=', 'Workload')
     .orderBy('o.name');
-  if (only !== undefined) query = query.where('o.name', '=', only);
+  if (only !== undefined) query = query.where('o.name', 'in', only);
   return (await query.execute()).flatMap(({ name, body, state, epoch, killed_at }) => {
     const { manifest } = fromObjectRow({ body });
     if (manifest.kind !== 'Workload') return [];
@@ -55,7 +55,10 @@ const further = (a: Lifecycle, b: Lifecycle): Lifecycle => (forward.indexOf(a) >
 
 /** Throws when the workload may do nothing. */
 export async function activeWorkload(db: Database, trustDomain: string, name: string): Promise<Workload> {
-  const workload = await readWorkload(db, trustDomain, name);
+  return requireActive(await readWorkload(db, trustDomain, name), name);
+}
+
+export function requireActive(workload: Workload | undefined, name: string): Workload {
   if (!workload) throw unknown(name);
   if (workload.state === 'active') return workload;
   const stopped = workload.killedAt === null ? `is ${workload.state}` : 'was killed';

@@ -1,5 +1,6 @@
 import { bodies, joinTokenBody, outsideProof, type WorkloadView } from '@gatehouse/protocol';
 import { z } from 'zod';
+import { killWorkload } from '../../governance/index.ts';
 import { createJoinToken, listJoinTokens, listTrustRules, revokeJoinToken } from '../../identity/index.ts';
 import { GatehouseError } from '../../platform/index.ts';
 import type { Workload } from '../../registry/index.ts';
@@ -94,8 +95,7 @@ export function federationRoutes(deps: ApiDependencies): Route[] {
       'kill',
       'Stop a workload and the tasks that it vouches for, now',
       { body: bodies.kill, on: onWorkload },
-      async ({ caller, param, body: { reason } }) =>
-        viewOf(await registry.setWorkloadState(param('name'), 'suspended', caller.by, { killed: true, reason })),
+      async ({ caller, param, body: { reason } }) => viewOf(await killWorkload(deps, param('name'), caller.by, reason)),
     ),
   ];
 }

@@ -71,7 +71,7 @@ export function createGatewayProofs({ registry, peers, svids, publicUrl, noteRef
     try {
       const { fences } = registry.snapshot();
       const { name, rule } = await nameOf(request, bearer);
-      const workload = await registry.activeWorkload(name);
+      const workload = registry.workloadAtWork(name);
       const { gateway } = workload.manifest;
       if (!gateway)
         throw new GatehouseError(

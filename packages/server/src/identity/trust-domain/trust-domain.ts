@@ -147,16 +147,17 @@ export async function openTrustDomain(dependencies: TrustDomainDependencies): Pr
   const principalOf: TrustDomain['principalOf'] = (spiffeId) =>
     isOwn(spiffeId) ? principalOfPath(spiffeId.slice(prefix.length - 1)) : undefined;
 
-  /** As the database has it now: workloads are asked about when they prove themselves, and not at every call. */
-  const whyWorkloadRefused = async (
+  const whyWorkloadRefused = (
     { spiffeId, epoch }: Pick<VerifiedX509Svid, 'spiffeId' | 'epoch'>,
     name: string,
-  ): Promise<string | undefined> => {
-    const workload = await registry.activeWorkload(name).catch((error: unknown) => {
-      if (!(error instanceof GatehouseError) || error.kind === 'internal') throw error;
-      return error.message;
-    });
-    if (typeof workload === 'string') return workload;
+  ): string | undefined => {
+    let workload: ReturnType<typeof registry.workloadAtWork>;
+    try {
+      workload = registry.workloadAtWork(name);
+    } catch (error) {
+      if (error instanceof GatehouseError && error.kind !== 'internal') return error.message;
+      throw error;
+    }
     if (workload.spiffeId !== spiffeId) return `there is no workload ${name} in that environment`;
     return workload.epoch === epoch
       ? undefined
