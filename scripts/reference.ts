@@ -110,6 +110,7 @@ const limitSources = [
   ],
   ['Policies', 'packages/server/src/policy/cedar/limits.ts', 'policyLimits'],
   ['Budgets', 'packages/server/src/enforcement/budgets/limits.ts', 'budgetLimits'],
+  ['What is usual for agents', 'packages/server/src/policy/baseline/limits.ts', 'baselineLimits'],
   ['Information flow', 'packages/server/src/policy/flow/limits.ts', 'flowLimits'],
   ['Envoy’s external authorization', 'packages/server/src/gate/ext-authz/limits.ts', 'extAuthzLimits'],
   ['The AuthZEN door', 'packages/server/src/gate/authzen/limits.ts', 'authzenLimits'],

@@ -1,5 +1,6 @@
 import { agents } from './agents.ts';
 import { authoring } from './authoring.ts';
+import { baselines } from './baselines.ts';
 import { budgets } from './budgets.ts';
 import { console } from './console.ts';
 import { decisions } from './decisions.ts';
@@ -17,6 +18,7 @@ import { trustDomain } from './trust-domain.ts';
 
 export const requirements: Requirement[] = [
   ...agents,
+  ...baselines,
   ...budgets,
   ...console,
   ...decisions,

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { AgentIdentityApi } from './agent-identity.ts';
 import { type Approval, endorsedValue } from './approvals.ts';
 import type { BackupApi } from './backup.ts';
+import type { BaselineApi } from './baseline.ts';
 import type { BudgetDetail, BudgetView } from './budgets.ts';
 import type { BulkApi } from './bulk.ts';
 import type { ConfirmationRoutes } from './confirmations.ts';
@@ -211,6 +212,7 @@ export const bodies = {
 /** Responses by route, for typed clients. `:x` are path parameters. */
 export interface Api
   extends AgentIdentityApi,
+    BaselineApi,
     DelegationsApi,
     BulkApi,
     PeopleApi,

@@ -2,6 +2,7 @@ export * from './agent-identity.ts';
 export * from './api.ts';
 export * from './approvals.ts';
 export * from './backup.ts';
+export * from './baseline.ts';
 export * from './budgets.ts';
 export * from './bulk.ts';
 export * from './command-line.ts';

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { deviationKind } from './baseline.ts';
 import { argumentRole, effect, label, name, type Tier, tier, toolName, toolRef } from './names.ts';
 
 /** A part of a text. Lines and columns count from 1; the end is the place after the last character. */
@@ -70,6 +71,10 @@ export const supposedSituation = z.strictObject({
   address: z.union([z.ipv4(), z.ipv6()]).optional(),
   ticket: followed.optional(),
   changeRequest: followed.optional(),
+  /** The agent has not used this tool before. */
+  firstUse: z.boolean().optional(),
+  /** In what the call differs from what the agent usually does. */
+  deviations: z.array(deviationKind).max(7).optional(),
   /** The task has seen untrusted content. */
   untrusted: z.boolean().optional(),
   /** Kinds of sensitive data that it has seen. */

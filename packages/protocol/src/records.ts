@@ -1,3 +1,4 @@
+import type { Deviation } from './baseline.ts';
 import type { Tier } from './names.ts';
 
 /** `request`: refused or waiting; `dispatch`: allowed, about to be sent; `outcome`: what came of it; `change`: administrative. */
@@ -46,6 +47,10 @@ export interface RecordedSituation {
   address?: string;
   ticket?: { id: string; state: string };
   changeRequest?: { id: string; state: string };
+  /** No call of the tool by the agent had counted yet. */
+  firstUse?: true;
+  /** In what the call differed from what its agent usually does. */
+  deviations?: Deviation[];
   /** What the task had seen. */
   untrusted?: true;
   sensitive?: string[];
@@ -53,6 +58,7 @@ export interface RecordedSituation {
   provenance?: Record<string, string>;
 }
 
+/** `anomalous`: done, and unusual for its agent (`decision.situation.deviations`, or the size of the result). */
 export type ResultClass = 'success' | 'failure' | 'anomalous' | 'unknown';
 
 /**

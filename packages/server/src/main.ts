@@ -65,7 +65,7 @@ import {
   systemClock,
   trustedProxies,
 } from './platform/index.ts';
-import { compilePolicies, createFlow, type PolicySet } from './policy/index.ts';
+import { baselineLimits, compilePolicies, createBaseline, createFlow, type PolicySet } from './policy/index.ts';
 import { createRegistry, type Snapshot } from './registry/index.ts';
 import {
   type Change,
@@ -231,9 +231,12 @@ async function openServer(
   const tickets = createTickets({ outbound, openSecret: secrets.open, clock, log });
   const budgets = createBudgets({ storage, registry, clock });
   const stateKey = keyFile(config.dataDir, 'request-state.key');
+  const keyFor = (purpose: string) => new Uint8Array(hkdfSync('sha256', stateKey, '', `gatehouse ${purpose}`, 32));
+  const baseline = createBaseline({ storage, registry, recordChange, key: keyFor('baselines'), clock, log });
+  opened.defer(() => baseline.write());
   const enforcement = createEnforcement({
     held,
-    placeholderKey: new Uint8Array(hkdfSync('sha256', stateKey, '', 'gatehouse placeholders', 32)),
+    placeholderKey: keyFor('placeholders'),
     registry,
     budgets,
     policies,
@@ -242,6 +245,7 @@ async function openServer(
     approvals,
     ledger,
     flow,
+    baseline,
     feed: storage.feed,
     clock,
     log,
@@ -375,6 +379,7 @@ async function openServer(
     if (changes.some(({ topic }) => topic === 'key')) await keyRing.refresh();
     await identity.refresh(changes);
     await approvals.refresh(changes);
+    baseline.refresh(changes);
     authorizations.refresh(changes);
     for (const { topic, key } of changes) {
       if (topic === 'token') enforcement.stop({ token: key }, 'its token was revoked');
@@ -429,6 +434,8 @@ async function openServer(
   every(60_000, 'sign-ins under way could not be removed', () => companySignIn.sweep());
   every(60_000, 'held results that have run out could not be removed', () => held.sweep());
   every(60_000, 'what no budget counts any more could not be removed', () => budgets.sweep());
+  every(baselineLimits.writeSeconds * 1_000, 'what agents usually do could not be written', () => baseline.write());
+  every(3_600_000, 'baselines of agents that are gone could not be removed', () => baseline.sweep());
   every(60_000, 'signing keys could not be looked after', () => identity.keyInventory.rotateDue(clock.now()));
   every(60_000, 'codes and requests that have run out could not be removed', () => identity.sweep());
   every(60_000, 'sessions and links that have run out could not be removed', () => people.sweep());
@@ -487,6 +494,7 @@ async function openServer(
     federation: identity.federation,
     approvals,
     flow,
+    baseline,
     ledger,
     enforcement,
     budgets,

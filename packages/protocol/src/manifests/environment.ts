@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { flowRule, label, name } from '../names.ts';
+import { baselineRule, flowRule, label, name } from '../names.ts';
 import { description } from './description.ts';
 
 const rate = z.union([
@@ -20,6 +20,19 @@ export const breaker = z.strictObject({
 });
 export type Breaker = z.infer<typeof breaker>;
 
+/** When what an agent does counts as known. */
+export const baseline = z.strictObject({
+  /** Days on which it has to have called tools. */
+  days: z.int().min(1).max(90).default(7),
+  /** Calls that it has to have made. Until both are there nothing of it is unusual. */
+  calls: z.int().min(1).max(1_000_000).default(200),
+  /** IANA time zone of its hours and days. What was learned in one stays in it until it is learned anew. */
+  zone: z.string().max(60).default('UTC'),
+  /** Built-in rules on unusual calls that are off here. Such calls are marked and recorded all the same. */
+  rulesOff: z.array(baselineRule).max(5).default([]),
+});
+export type BaselineSettings = z.infer<typeof baseline>;
+
 export const environmentManifest = z.strictObject({
   kind: z.literal('Environment'),
   name,
@@ -36,6 +49,8 @@ export const environmentManifest = z.strictObject({
    * origins are kept and recorded all the same.
    */
   flowRulesOff: z.array(flowRule).max(20).optional(),
+  /** What is usual for the agents of this environment: when it has been learned, and what becomes of what is not. */
+  baseline: baseline.optional(),
   /** When tasks, and then agents, are suspended by themselves. */
   breaker: breaker.optional(),
   /** Kinds of sensitive data that are masked in every result in this environment: personal, financial … */

@@ -19,7 +19,7 @@ import type {
 import type { Ledger } from '../ledger/index.ts';
 import type { Clock, Config, Log, Secret } from '../platform/index.ts';
 
-import type { Flow, PolicySet } from '../policy/index.ts';
+import type { Baseline, Flow, PolicySet } from '../policy/index.ts';
 
 import type { PinnedDefinition, Registry, Snapshot } from '../registry/index.ts';
 
@@ -47,6 +47,7 @@ export interface ApiDependencies {
   enforcement: Enforcement;
   budgets: Budgets;
   flow: Pick<Flow, 'show'>;
+  baseline: Pick<Baseline, 'show' | 'reset' | 'accept'>;
   upstreams: Upstreams;
   authorizations: UpstreamAuthorizations;
   secrets: Secrets;

@@ -181,6 +181,8 @@ function situationOf(
     address: given.address ?? null,
     ticket: given.ticket ?? null,
     changeRequest: given.changeRequest ?? null,
+    firstUse: given.firstUse ?? false,
+    deviations: (given.deviations ?? []).map((kind) => ({ kind, words: `Supposed: unusual by ${kind}.` })),
     flow: {
       untrusted: given.untrusted ?? false,
       sensitive: given.sensitive ?? [],

@@ -54,6 +54,7 @@ const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
   held_results: 'empty',
   budget_counters: 'keep',
   budget_spends: 'keep',
+  baselines: 'keep',
   idempotency_keys: 'empty',
   issuer_keys: 'keep',
   trust_rule_uses: 'keep',

@@ -2,7 +2,7 @@ import type { Approval, Decision } from '@gatehouse/protocol';
 import type { Approvals } from '../approvals/index.ts';
 import type { Ledger, LedgerEntry } from '../ledger/index.ts';
 import { type Clock, GatehouseError, type Json, type Log, newId } from '../platform/index.ts';
-import type { Authority, Flow, PolicySet, SeenView, Situation } from '../policy/index.ts';
+import type { Authority, Baseline, Flow, PolicySet, SeenView, Situation } from '../policy/index.ts';
 import { type Agent, type RegisteredTool, type Registry, type Snapshot, unlabelled } from '../registry/index.ts';
 import type { ChangeFeed, Guard, OverBudget, Spend } from '../storage/index.ts';
 import { checkArguments } from './arguments.ts';
@@ -10,6 +10,7 @@ import type { CircuitBreaker } from './breaker.ts';
 import { type Budgets, beyond, counted, settleOf, spendOf, type Wanted, wantedOf } from './budgets/index.ts';
 import { explainFlow, originsOf } from './explain-flow.ts';
 import { gatewayIsRefused, operationOf, whatCannotBeKept } from './gateway.ts';
+import { learnFrom } from './learn.ts';
 import { createLive } from './live.ts';
 import { recordOf } from './record.ts';
 import { createReleases, refusalIn } from './release.ts';
@@ -47,6 +48,7 @@ export interface EnforcementDependencies {
   ledger: Ledger;
   tickets: Tickets;
   flow: Flow;
+  baseline: Baseline;
   breaker: CircuitBreaker;
   feed: Pick<ChangeFeed, 'fresh'>;
   held: HeldResults;
@@ -100,7 +102,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
         arguments: action.arguments,
         template: snapshot.templates.get(action.caller.task.template),
       });
-      const situation = await situationOf(deps, snapshot, action, seen, clock.now());
+      const situation = await situationOf(deps, snapshot, action, found, seen, clock.now());
       let decision = explainFlow(decide(set, authority, action, found, situation), seen);
       if (decision.effect === 'deny') return refuse(action, actionId, found, decision);
       const limited = withLimit(action, found, decision.obligations?.limit);
@@ -156,6 +158,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
         if (approval && (written.ok || written.failed === 'approval')) approvals.noteConsumed(approval.id);
         if (written.ok) {
           deps.breaker.dispatched(snapshot, action.caller.task);
+          deps.baseline.dispatched(action.caller.agent, found.ref);
           const rules = look.rulesOf(snapshot, action.caller, found, decision.obligations);
           const remarks = action === given ? [] : [limitRemark(action, found)];
           return await sendAndRecord(
@@ -279,12 +282,22 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       isSent = true,
     ) => {
       const settled = wanted && settleOf(wanted, actionId, clock.now(), isSent ? result : 'not-sent');
+      const unusual = learnFrom(
+        deps.baseline,
+        action,
+        tool,
+        { decision, approval },
+        { result, body: more.result ?? null },
+      );
+      const detail = [...unusual.words, more.detail].filter(Boolean).join(' · ');
       ledger.appendLater(
         entry('outcome', action, actionId, tool, {
           decision,
           approval: approval?.id ?? null,
           resultClass: result,
           ...more,
+          ...(detail && { detail }),
+          labels: [...(more.labels ?? []), ...unusual.labels],
           changes: [...(more.changes ?? []), ...(settled?.changes ?? [])],
         }),
         settled?.settle,
@@ -459,7 +472,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     for (let loading = flow.ready(action.caller); loading; loading = flow.ready(action.caller)) await loading;
     const template = snapshot.templates.get(action.caller.task.template);
     const seen = flow.view(action.caller, { tool: found, arguments: action.arguments, template });
-    const situation = await situationOf(deps, snapshot, action, seen, clock.now());
+    const situation = await situationOf(deps, snapshot, action, found, seen, clock.now());
     return decide(set, authority, action, found, situation);
   }
 

@@ -9,6 +9,9 @@ const MAX_DETAIL = 1_000;
 /** A reason names values of templates and tasks; a record has 64 KiB in all. */
 const MAX_REASON = 4_000;
 
+/** Of each record of a call that was unlike what its agent usually does. */
+export const ANOMALOUS = 'anomalous';
+
 /** The record of one step of one action: everything that the issue of "who did what, for whom, with whose approval" needs. */
 export function recordOf(
   kind: RecordKind,
@@ -29,6 +32,8 @@ export function recordOf(
   const { caller } = action;
   const { task } = caller;
   const { situation, ...decision } = more.decision;
+  const labels = more.labels ?? [];
+  const isUnusual = situation?.deviations !== undefined || labels.includes(ANOMALOUS);
   return {
     record: {
       kind,
@@ -53,12 +58,13 @@ export function recordOf(
         reason: decision.reason.slice(0, MAX_REASON).toWellFormed(),
         ...(situation && kind !== 'outcome' && { situation }),
       },
-      labels: more.labels ?? [],
+      labels: isUnusual && !labels.includes(ANOMALOUS) ? [...labels, ANOMALOUS] : labels,
       approval: more.approval ?? null,
       credentials: [],
       ticket: task.ticket,
       change_request: task.changeRequest,
-      result: more.resultClass ?? null,
+      // What failed or may have failed says so; its labels say the other.
+      result: isUnusual && more.resultClass === 'success' ? 'anomalous' : (more.resultClass ?? null),
       changes: more.changes ?? [],
       detail: more.detail?.slice(0, MAX_DETAIL).toWellFormed() ?? null,
     },

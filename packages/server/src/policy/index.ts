@@ -1,7 +1,9 @@
+export { BASELINE_RULES, type Baseline, baselineLimits, createBaseline, type EndedCall } from './baseline/index.ts';
+export { builtInPolicies } from './built-in-policies.ts';
 export { isOpen, openCalendars } from './calendars.ts';
 export { nestingProblem } from './cedar/index.ts';
 export { compilePolicies } from './compile.ts';
-export { createFlow, FLOW_RULES, type Flow, flowRules, type Origin, type Reader, type SeenView } from './flow/index.ts';
+export { createFlow, type Flow, type Origin, type Reader, type SeenView } from './flow/index.ts';
 export { type LoadedPolicy, readPolicies } from './load.ts';
 export { nearest } from './nearest.ts';
 export { fromRecordedSituation, toRecordedSituation } from './recorded-situation.ts';

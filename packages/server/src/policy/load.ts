@@ -16,8 +16,9 @@ import {
 
 import { GatehouseError } from '../platform/index.ts';
 import type { Snapshot } from '../registry/index.ts';
+import { builtInPolicies } from './built-in-policies.ts';
 import { nestingProblem, parsePolicy } from './cedar/index.ts';
-import { FLOW_RULES, flowGroups, flowRules } from './flow/index.ts';
+import { flowGroups } from './flow/index.ts';
 import { nearest } from './nearest.ts';
 import { obligationProblem } from './obligations.ts';
 import { isObserveOnly } from './observe-only.ts';
@@ -88,7 +89,7 @@ export function readPolicies(
     policies.set(id, { id, json: policy, source: policy, ...rest });
   }
   const files = new Map<string, Pick<PolicyManifest, 'name' | 'cedar' | 'mode'>>([
-    [FLOW_RULES, { name: FLOW_RULES, cedar: flowRules(snapshot.environments?.values() ?? []) }],
+    ...builtInPolicies(snapshot.environments?.values() ?? []).map((file) => [file.name, file] as const),
     ...snapshot.policies,
   ]);
   for (const { name, cedar, mode } of files.values()) {

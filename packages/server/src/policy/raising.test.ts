@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { calendarManifest, type ToolSetting, templateManifest } from '@gatehouse/protocol';
+import {
+  calendarManifest,
+  type DeviationKind,
+  deviationKind,
+  type ToolSetting,
+  templateManifest,
+} from '@gatehouse/protocol';
 import type { GatehouseError, JsonObject } from '../platform/index.ts';
 import { labelsOf } from '../registry/index.ts';
 import { compilePolicies } from './compile.ts';
@@ -69,6 +75,7 @@ test('policies see what is known around a call', () => {
   const flow = (more: Partial<Situation['flow']>) => ({
     flow: { untrusted: false, sensitive: [], provenance: {}, ...more },
   });
+  const deviating = (...kinds: DeviationKind[]) => ({ deviations: kinds.map((kind) => ({ kind, words: kind })) });
   const cases: [string, Partial<Situation>, Partial<Situation>][] = [
     ['context.calendars.contains("business-hours")', { calendars: ['business-hours'] }, { calendars: [] }],
     [
@@ -88,6 +95,8 @@ test('policies see what is known around a call', () => {
       { changeRequest: { id: 'CHG-1', state: 'draft' } },
     ],
     ['context has ticket', { ticket: { id: 'T-1', state: 'open' } }, { ticket: null }],
+    ['context.firstUse', { firstUse: true }, { firstUse: false }],
+    ['context.deviations.contains("hour")', deviating('hour', 'rate'), {}],
     ['context.flow.untrusted', flow({ untrusted: true }), flow({})],
     ['context.flow.sensitive.contains("personal")', flow({ sensitive: ['personal'] }), flow({ sensitive: ['health'] })],
     [
@@ -101,6 +110,33 @@ test('policies see what is known around a call', () => {
     assert.equal(effect(holds), 'needs-approval', condition);
     assert.equal(effect(holdsNot), 'allow', condition);
   }
+});
+
+/** @proves baseline.raises, baseline.never-lowers */
+test('what is unusual is at least tier 2, and 3 where it could do harm; it lowers nothing and lets nothing through', () => {
+  const rules = ['permit(principal, action, resource) when { false };', on(''), on('', '')];
+  const calls: [string, JsonObject][] = [
+    ['get_order', { order: 1042 }],
+    ['list_orders', { customer: 'Z' }],
+    ['post_message', posting],
+    ['post_message', { ...posting, channel: 'elsewhere' }],
+    ['refund_order', { order: 1042, amount_cents: 100, currency: 'EUR' }],
+    ['drop_table', { table: 'orders' }],
+  ];
+  const order = { allow: 0, 'needs-approval': 1, deny: 2 };
+  for (const rule of rules)
+    for (const [tool, args] of calls)
+      for (const kind of deviationKind.options) {
+        const usual = decide(rule, args, {}, tool);
+        const unusual = decide(rule, args, { deviations: [{ kind, words: 'unusual' }] }, tool);
+        assert.ok(unusual.tier >= usual.tier && order[unusual.effect] >= order[usual.effect], `${tool} ${rule}`);
+        if (unusual.effect === 'deny') continue;
+        const isGrave = shopWorkspace()
+          .tool(tool)
+          .effects.some((effect) => effect !== 'read');
+        assert.ok(unusual.tier >= (isGrave ? 3 : 2), tool);
+        assert.ok(unusual.policies.includes('gatehouse/baseline#unusual-call'));
+      }
 });
 
 /** @proves policy.by-kind */

@@ -6,11 +6,13 @@ import { type Provenance, type Situation, unknownSituation } from './situation.t
  * open follows from its time.
  */
 export function toRecordedSituation(situation: Situation): RecordedSituation | undefined {
-  const { address, ticket, changeRequest, flow } = situation;
+  const { address, ticket, changeRequest, firstUse, deviations, flow } = situation;
   const recorded: RecordedSituation = {
     ...(address !== null && { address }),
     ...(ticket && { ticket: { id: ticket.id, state: ticket.state } }),
     ...(changeRequest && { changeRequest: { id: changeRequest.id, state: changeRequest.state } }),
+    ...(firstUse && { firstUse: true }),
+    ...(deviations.length > 0 && { deviations: deviations.map(({ kind, words }) => ({ kind, words })) }),
     ...(flow.untrusted && { untrusted: true }),
     ...(flow.sensitive.length > 0 && { sensitive: [...flow.sensitive] }),
     ...(Object.keys(flow.provenance).length > 0 && { provenance: { ...flow.provenance } }),
@@ -34,6 +36,8 @@ export function fromRecordedSituation(
     address: recorded.address ?? null,
     ticket: recorded.ticket ?? null,
     changeRequest: recorded.changeRequest ?? null,
+    firstUse: recorded.firstUse ?? false,
+    deviations: recorded.deviations ?? [],
     flow: { untrusted: recorded.untrusted ?? false, sensitive: recorded.sensitive ?? [], provenance },
   };
 }

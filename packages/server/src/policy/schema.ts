@@ -146,6 +146,9 @@ const situationAttributes: Record<string, TypeOfAttribute<string>> = {
   address: { type: 'Extension', name: 'ipaddr', required: false },
   ticket: external,
   changeRequest: external,
+  firstUse: required({ type: 'Boolean' }),
+  anomalous: required({ type: 'Boolean' }),
+  deviations: required(strings),
   flow: required(record({ untrusted: required({ type: 'Boolean' }), sensitive: required(strings) })),
   provenance: required(record(Object.fromEntries(provenances.map((each) => [each, required(strings)])))),
 };

@@ -1,3 +1,4 @@
+import type { Deviation } from '@gatehouse/protocol';
 import { CedarSet, Datetime, LazyRecord, type Member, parseIp, type Value } from './cedar/index.ts';
 
 /**
@@ -30,6 +31,10 @@ export interface Situation {
   address: string | null;
   ticket: Followed | null;
   changeRequest: Followed | null;
+  /** No call of this tool by this agent has counted yet. */
+  firstUse: boolean;
+  /** In what the call differs from what its agent usually does. */
+  deviations: readonly Deviation[];
   flow: FlowView;
 }
 
@@ -41,6 +46,8 @@ export function unknownSituation(now: number, roles: Readonly<Record<string, unk
     address: null,
     ticket: null,
     changeRequest: null,
+    firstUse: false,
+    deviations: [],
     flow: {
       untrusted: false,
       sensitive: [],
@@ -78,6 +85,9 @@ export const situationMembers: Readonly<Record<string, Member<Situation>>> = {
   address: ({ address }) => (address === null ? undefined : parseIp(address)),
   ticket: ({ ticket }) => (ticket ? followed(ticket) : undefined),
   changeRequest: ({ changeRequest }) => (changeRequest ? followed(changeRequest) : undefined),
+  firstUse: ({ firstUse }) => firstUse,
+  anomalous: ({ deviations }) => deviations.length > 0,
+  deviations: ({ deviations }) => new CedarSet([...new Set(deviations.map(({ kind }) => kind))]),
   flow: ({ flow }) => new LazyRecord(flow, flowMembers),
   provenance: ({ flow }) => new LazyRecord(flow, provenanceMembers),
 };

@@ -60,6 +60,11 @@ const relations: Record<string, [string, string]> = {
 };
 
 const flags: Record<string, [string, string]> = {
+  'context.firstUse': ['the agent uses this tool for the first time', 'the agent has used this tool before'],
+  'context.anomalous': [
+    'the call is unlike what the agent usually does',
+    'the call is like what the agent usually does',
+  ],
   'context.flow.untrusted': ['the task has seen untrusted content', 'the task has seen no untrusted content'],
 };
 

@@ -221,7 +221,7 @@ async function followUp(
       raise(changes, 'policy');
       return;
     case 'Environment':
-      if (canonicalJson(flowRulesOff(before)) !== canonicalJson(flowRulesOff(after))) raise(changes, 'policy');
+      if (canonicalJson(decidingPart(before)) !== canonicalJson(decidingPart(after))) raise(changes, 'policy');
       return;
     case 'Person':
       raise(changes, `person:${manifest.email}`);
@@ -273,5 +273,6 @@ async function followUp(
   }
 }
 
-const flowRulesOff = (manifest: Manifest | null) =>
-  (manifest?.kind === 'Environment' ? manifest.flowRulesOff : undefined) ?? [];
+/** Of an environment. */
+const decidingPart = (manifest: Manifest | null) =>
+  manifest?.kind === 'Environment' ? [manifest.flowRulesOff ?? [], manifest.baseline ?? null] : [[], null];

@@ -79,6 +79,15 @@ function checkObject({ objects, trustDomain }: Workspace, manifest: ObjectManife
       ];
     case 'Group':
       return checkGroup(objects, manifest);
+    case 'Environment':
+      return isTimeZone(manifest.baseline?.zone ?? 'UTC')
+        ? []
+        : [
+            problem(
+              'baseline.zone',
+              `"${manifest.baseline?.zone}" is no time zone: give one such as Europe/Berlin or UTC.`,
+            ),
+          ];
     case 'Calendar':
       return isTimeZone(manifest.zone)
         ? []

@@ -455,6 +455,8 @@ export interface Tables {
     sum: number;
     expires_at: number;
   };
+  /** What agents usually do: a Profile each, without a tool for all of it; `unusual` is what was left out of it. */
+  baselines: { agent: string; tool: string; usual: string; unusual: string | null; updated_at: number };
   /** Answers to requests that may be sent again. */
   idempotency_keys: { key: string; caller: string; digest: string; answer: string; expires_at: number };
   /** Key sets of outside issuers as last fetched, so that a restart during an issuer's outage is survived. */

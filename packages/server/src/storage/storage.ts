@@ -8,6 +8,7 @@ export type DatabaseTransaction = Transaction<Tables>;
 /** Topics of the change feed; the key names the object. */
 export type ChangeTopic =
   | 'agent'
+  | 'baseline'
   | 'object'
   | 'definition'
   | 'policy'

@@ -41,7 +41,11 @@ export const controlActions = {
     words: 'give an agent keys and take them away, end its tasks',
     atTerminal: 'confirmed',
   },
-  lifecycle: { resource: 'Agent', words: 'suspend, activate and retire agents', atTerminal: 'confirmed' },
+  lifecycle: {
+    resource: 'Agent',
+    words: 'suspend, activate and retire agents, say what is usual for them',
+    atTerminal: 'confirmed',
+  },
   ship: {
     resource: 'Workspace',
     words: 'ship a proposed change of the policies that somebody else has written, with their passkey',

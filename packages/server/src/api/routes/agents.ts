@@ -1,4 +1,12 @@
-import { type AgentView, type Approval, bodies, paging, type Task, type TaskFlow } from '@gatehouse/protocol';
+import {
+  type AgentView,
+  type Approval,
+  baselineBodies,
+  bodies,
+  paging,
+  type Task,
+  type TaskFlow,
+} from '@gatehouse/protocol';
 import { z } from 'zod';
 import { killAgent } from '../../governance/index.ts';
 import { GatehouseError } from '../../platform/index.ts';
@@ -117,6 +125,31 @@ export function agentRoutes(deps: ApiDependencies): Route[] {
       { on: onAgent },
       async ({ caller, param }) =>
         one(await registry.removeAgentKey(find(param('name')).name, param('thumbprint'), caller.by)),
+    ),
+    route('GET /agents/:name/baseline', everyone, 'What an agent usually does', {}, async ({ param }) =>
+      deps.baseline.show(find(param('name')).name),
+    ),
+    route(
+      'POST /agents/:name/baseline/reset',
+      'lifecycle',
+      'Learn anew what is usual for an agent',
+      { body: baselineBodies.resetBaseline, on: onAgent },
+      async ({ caller, param, body }) => {
+        const { name } = find(param('name'));
+        await deps.baseline.reset(name, caller.by, body.reason);
+        return deps.baseline.show(name);
+      },
+    ),
+    route(
+      'POST /agents/:name/baseline/accept',
+      'lifecycle',
+      'Say of what was unusual about one tool that it is usual',
+      { body: baselineBodies.acceptBaseline, on: onAgent },
+      async ({ caller, param, body }) => {
+        const { name } = find(param('name'));
+        await deps.baseline.accept(name, body.tool, caller.by, body.reason);
+        return deps.baseline.show(name);
+      },
     ),
     route('GET /tasks', everyone, 'Tasks, newest first', { query: taskQuery }, async ({ query }) => {
       const items = await registry.listTasks({

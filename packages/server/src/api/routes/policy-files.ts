@@ -1,7 +1,7 @@
 import { type PolicyFileSummary, type PolicyFileView, paging, policyFileBody } from '@gatehouse/protocol';
 import { checkPolicies, lint } from '../../authoring/index.ts';
 import { GatehouseError } from '../../platform/index.ts';
-import { FLOW_RULES, flowRules } from '../../policy/index.ts';
+import { builtInPolicies } from '../../policy/index.ts';
 import type { Snapshot } from '../../registry/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { type Route, route } from '../route.ts';
@@ -12,11 +12,11 @@ export function policyFileRoutes({ registry }: ApiDependencies): Route[] {
     route(
       'GET /policies',
       'inspect',
-      'Policy files, the built-in one first',
+      'Policy files, the built-in ones first',
       { query: paging },
       async ({ query: { cursor = '', limit } }) => {
         const rest = filesOf(registry.snapshot()).filter(
-          ({ name, builtIn }) => cursor === '' || (!builtIn && name > cursor),
+          ({ name, builtIn }) => cursor === '' || (builtIn === isBuiltIn(cursor) ? name > cursor : !builtIn),
         );
         const items = rest
           .slice(0, limit)
@@ -50,10 +50,13 @@ export function policyFileRoutes({ registry }: ApiDependencies): Route[] {
   ];
 }
 
+/** Those come first; no manifest's name has a slash. */
+const isBuiltIn = (name: string) => name.includes('/');
+
 function filesOf({ policies, environments }: Snapshot): PolicyFileView[] {
   const written = [...policies.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   return [
-    { name: FLOW_RULES, builtIn: true, mode: 'enforce', cedar: flowRules(environments.values()) },
+    ...builtInPolicies(environments.values()).map((file) => ({ ...file, builtIn: true, mode: 'enforce' as const })),
     ...written.map(({ name, cedar, mode }) => ({ name, builtIn: false, mode: mode ?? ('enforce' as const), cedar })),
   ];
 }

@@ -102,7 +102,7 @@ function* constant({ literals }: Fact): Iterable<Finding> {
 
 /** What vouches for a call, and what speaks against it. */
 const vouching = /^context\.provenance\.(stated|trusted|endorsed)$/;
-const doubting = /^context\.(provenance\.(untrusted|unknown)|flow\.untrusted)$/;
+const doubting = /^context\.(provenance\.(untrusted|unknown)|flow\.untrusted|anomalous|firstUse)$/;
 
 /** Forbids what is vouched for, or permits only what is doubtful. */
 function* inverted({ effect, literals, policy }: Fact): Iterable<Finding> {

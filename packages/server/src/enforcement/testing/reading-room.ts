@@ -4,7 +4,7 @@ import { createApprovals } from '../../approvals/index.ts';
 import type { Caller } from '../../identity/index.ts';
 import { type HouseOptions, ORIGIN, openHouse } from '../../identity/people/testing/house.ts';
 import { createOutbound, type Json, type JsonObject, Secret } from '../../platform/index.ts';
-import { compilePolicies, createFlow } from '../../policy/index.ts';
+import { compilePolicies, createBaseline, createFlow } from '../../policy/index.ts';
 import type { ServedDefinition, TaskGrounds } from '../../registry/index.ts';
 import {
   type Action,
@@ -138,6 +138,7 @@ export async function openReadingRoom(options: HouseOptions = {}) {
       breaker: createBreaker({ registry, clock, log }),
       tickets: createTickets({ outbound: createOutbound(), openSecret: async () => new Secret(''), clock, log }),
       flow,
+      baseline: createBaseline({ ...house, key: new Uint8Array(32) }),
       held,
       placeholderKey: new Uint8Array(32),
       clock,

@@ -2,7 +2,7 @@ import { type ActionRecord, type ManifestInput, manifest, TASK_DETAILS_TYPE } fr
 import { createApprovals } from '../../approvals/index.ts';
 import { type House, openHouse } from '../../identity/people/testing/house.ts';
 import { createOutbound, type JsonObject, Secret } from '../../platform/index.ts';
-import { compilePolicies, createFlow } from '../../policy/index.ts';
+import { compilePolicies, createBaseline, createFlow } from '../../policy/index.ts';
 import type { ServedDefinition } from '../../registry/index.ts';
 import {
   type Action,
@@ -65,6 +65,7 @@ export async function openRoom({ follow = true, afterAppend = () => {} } = {}) {
   const { registry, storage, ledger, clock, log } = house;
   const held = createHeldResults(house);
   const approvals = await createApprovals({ ...house, onEnded: held.forget });
+  const baseline = createBaseline({ ...house, key: new Uint8Array(32) });
   let fresh = true;
   let compiled: { version: number; set: ReturnType<typeof compilePolicies> } | undefined;
   const enforcement = createEnforcement({
@@ -82,6 +83,7 @@ export async function openRoom({ follow = true, afterAppend = () => {} } = {}) {
     breaker: createBreaker({ registry, clock, log }),
     tickets: createTickets({ outbound: createOutbound(), openSecret: async () => new Secret(''), clock, log }),
     flow: createFlow({ storage, clock }),
+    baseline,
     clock,
     log,
     held,
@@ -97,6 +99,7 @@ export async function openRoom({ follow = true, afterAppend = () => {} } = {}) {
     await storage.feed.start('one', async (changes) => {
       await registry.refresh(changes);
       await approvals.refresh(changes);
+      baseline.refresh(changes);
     });
   const apply = async (inputs: ManifestInput[], definitions = served) => {
     const manifests = inputs.map((input) => manifest.parse(input));
@@ -133,6 +136,7 @@ export async function openRoom({ follow = true, afterAppend = () => {} } = {}) {
     registry,
     storage,
     approvals,
+    baseline,
     enforcement,
     ledger,
     apply,

@@ -154,6 +154,12 @@ test('whoever could decide about such changes, and what asks for a second person
   const without = (...flowRulesOff: string[]) => environment({ production: true, flowRulesOff });
   assert.equal(why([without(), without('unknown-amount')]).length, 1);
   assert.deepEqual(why([without('unknown-amount'), without()]), []);
+  const learning = (baseline: object) => environment({ production: true, baseline });
+  assert.equal(why([learning({}), learning({ rulesOff: ['unusual-call'] })]).length, 1);
+  assert.equal(why([environment({ production: true }), learning({ days: 30 })]).length, 1);
+  assert.equal(why([learning({}), learning({ calls: 1_000_000 })]).length, 1);
+  assert.equal(why([learning({ zone: 'UTC' }), learning({ zone: 'Asia/Tokyo' })]).length, 1);
+  assert.deepEqual(why([learning({ rulesOff: ['unusual-call'], days: 30 }), learning({})]), []);
   const control = (text: string): ManifestInput => ({ kind: 'ControlPolicy', name: 'c', cedar: text });
   assert.equal(why([control('forbid (principal, action, resource);'), null]).length, 1);
   assert.equal(why([null, control('permit (principal, action, resource);')]).length, 1);

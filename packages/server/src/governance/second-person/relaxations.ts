@@ -1,16 +1,17 @@
-import type {
-  BlueprintManifest,
-  ControlPolicyManifest,
-  EnvironmentManifest,
-  GroupManifest,
-  IdentityProviderManifest,
-  Manifest,
-  PolicyManifest,
-  Relaxation,
-  Role,
-  RoleMappingManifest,
-  TemplateManifest,
-  WorkloadManifest,
+import {
+  type BlueprintManifest,
+  baseline,
+  type ControlPolicyManifest,
+  type EnvironmentManifest,
+  type GroupManifest,
+  type IdentityProviderManifest,
+  type Manifest,
+  type PolicyManifest,
+  type Relaxation,
+  type Role,
+  type RoleMappingManifest,
+  type TemplateManifest,
+  type WorkloadManifest,
 } from '@gatehouse/protocol';
 import { relaxedPolicies } from '../../policy/index.ts';
 import type { Step } from '../../registry/index.ts';
@@ -175,10 +176,19 @@ function relaxedEnvironment({ before, after }: Change<EnvironmentManifest>): str
   if (wantsSecondPerson(before) && !wantsSecondPerson(after)) why.push('its changes need no second person any more');
   const off = (after.flowRulesOff ?? []).filter((rule) => !before.flowRulesOff?.includes(rule));
   if (off.length > 0) why.push(`built-in rules of information flow are switched off: ${off.join(', ')}`);
+  const unwatched = (after.baseline?.rulesOff ?? []).filter((rule) => !before.baseline?.rulesOff.includes(rule));
+  if (unwatched.length > 0) why.push(`built-in rules on unusual calls are switched off: ${unwatched.join(', ')}`);
+  if (isLaxerBaseline(before.baseline, after.baseline)) why.push('when what is usual counts as known is changed');
   const shown = (before.mask ?? []).filter((kind) => !after.mask?.includes(kind));
   if (shown.length > 0) why.push(`results are not masked any more: ${shown.join(', ')}`);
   if (!isSame(before.breaker, after.breaker)) why.push('when tasks and agents are suspended is changed');
   return why;
+}
+
+/** More to be learned first keeps agents unwatched for longer; in another zone other hours are usual. Less teaches less, and so stops more. */
+function isLaxerBaseline(before: EnvironmentManifest['baseline'], after: EnvironmentManifest['baseline']): boolean {
+  const [was, is] = [before ?? baseline.parse({}), after ?? baseline.parse({})];
+  return is.days > was.days || is.calls > was.calls || is.zone !== was.zone;
 }
 
 /** Whether relaxing changes that concern this environment wait for a second person. */

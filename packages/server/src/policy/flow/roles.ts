@@ -1,6 +1,7 @@
 import type { ArgumentRole, Effect } from '@gatehouse/protocol';
 
-const graveEffects: readonly Effect[] = ['send', 'pay', 'delete', 'export', 'deploy', 'administer'];
+/** What reaches out, or can't be undone. */
+export const graveEffects: readonly Effect[] = ['send', 'pay', 'delete', 'export', 'deploy', 'administer'];
 
 /** Roles of what a call is about or goes to. Amounts are apart: they can be worked out. */
 const graveRoles: readonly ArgumentRole[] = [

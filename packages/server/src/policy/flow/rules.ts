@@ -1,4 +1,5 @@
 import type { EnvironmentManifest } from '@gatehouse/protocol';
+import { switchedOff } from '../built-in.ts';
 
 /** The name of the policy file that is always there. No manifest can have it: a slash is in no name. */
 export const FLOW_RULES = 'gatehouse/flow';
@@ -84,13 +85,10 @@ when {
 };
 `;
 
-/** As they are in force: a rule says itself in which environments an operator has switched it off. */
+/** As they are in force. */
 export function flowRules(environments: Iterable<Pick<EnvironmentManifest, 'name' | 'flowRulesOff'>>): string {
-  const off = new Map<string, string[]>();
-  for (const { name, flowRulesOff = [] } of environments)
-    for (const rule of flowRulesOff) off.set(rule, [...(off.get(rule) ?? []), `Gatehouse::Environment::"${name}"`]);
-  return TEXT.replace(/@id\("([a-z-]+)"\)[^;]*;/g, (rule, id: string) => {
-    const where = off.get(id)?.sort().join(', ');
-    return where ? `${rule.slice(0, -1)}\nunless { principal in [${where}] };` : rule;
-  });
+  return switchedOff(
+    TEXT,
+    [...environments].map(({ name, flowRulesOff }) => ({ name, off: flowRulesOff ?? [] })),
+  );
 }

@@ -22,6 +22,7 @@ import * as budgets from './0021-budgets.ts';
 import * as heldResults from './0022-held-results.ts';
 import * as policyVersions from './0023-policy-versions.ts';
 import * as suspendedTasks from './0024-suspended-tasks.ts';
+import * as baselines from './0025-baselines.ts';
 
 export interface Migration {
   name: string;
@@ -52,4 +53,5 @@ export const migrations: readonly Migration[] = [
   { name: '0022-held-results', up: heldResults.up },
   { name: '0023-policy-versions', up: policyVersions.up },
   { name: '0024-suspended-tasks', up: suspendedTasks.up },
+  { name: '0025-baselines', up: baselines.up },
 ];
