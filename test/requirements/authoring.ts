@@ -32,4 +32,10 @@ export const authoring: Requirement[] = [
       'An action, or a call that nobody makes, is explained policy by policy and condition by condition, with what can be done; nothing is recorded or done',
     source: 'docs/how-to/write-policies.md',
   },
+  {
+    id: 'policy.diff',
+    promise:
+      'Two sets of policies are compared by what they mean: what was added, removed and changed, whether it permits more or less, and calls that are answered otherwise',
+    source: 'docs/how-to/rehearse-a-policy-change.md',
+  },
 ];

@@ -4,7 +4,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import type { LocatedProblem, PolicyTestReport } from '@gatehouse/protocol';
+import type { LocatedProblem, PolicyDifference, PolicyTestReport } from '@gatehouse/protocol';
 
 const main = join(import.meta.dirname, '../src/main.ts');
 const quickstart = join(import.meta.dirname, '../../../examples/quickstart');
@@ -159,5 +159,40 @@ describe('policies of a directory, without a server', () => {
     const none = gatehouse('policy', 'test', directory);
     assert.equal(none.code, 66);
     assert.match(none.stderr, /\*\.test\.yaml/);
+  });
+
+  it('compares two directories by what they mean: 0 alike, 1 not, 66 where one would not load', () => {
+    fresh();
+    const alike = gatehouse('policy', 'diff', quickstart, directory);
+    assert.equal(alike.code, 0, alike.stdout + alike.stderr);
+    assert.match(alike.stdout, /They say the same\./);
+    edit('policies/refunds.cedar', (text) => text.replace('> 50000', '> 90000'));
+    edit('budgets.yaml', (text) => text.replace('count: 20', 'count: 10'));
+    const { code, stdout } = gatehouse('policy', 'diff', quickstart, directory);
+    assert.equal(code, 1);
+    assert.match(stdout, /^Policy refunds changed: permits more$/m);
+    assert.match(stdout, /^ {2}refunds#refund-cap newly asks that "amount_cents" is more than 90000$/m);
+    assert.match(stdout, /^ {2}is refused → waits: shop\/refund_order \{.*"amount_cents":50001,.*\}$/m);
+    assert.match(
+      stdout,
+      /^Budget refunds-per-day changed: permits less\n(?: .*\n)*? {2}permits less: calls: 20 → 10$/m,
+    );
+    const json = JSON.parse(gatehouse('policy', 'diff', quickstart, directory, '--json').stdout) as PolicyDifference;
+    assert.deepEqual([json.same, json.changes.length], [false, 2]);
+
+    edit('policies/refunds.cedar', (text) => text.replace('shop/refund_order', 'shop/refnd_order'));
+    const broken = gatehouse('policy', 'diff', quickstart, directory);
+    assert.equal(broken.code, 66);
+    assert.match(broken.stdout, /policies\/refunds\.cedar:8:13: error: .*\n.*\n.*\n {2}help: did you mean/);
+  });
+
+  it('compares two, and says so where one or three are named', () => {
+    for (const args of [[quickstart], [quickstart, quickstart, quickstart], [quickstart, quickstart, '--live']]) {
+      const { code, stderr } = gatehouse('policy', 'diff', ...args);
+      assert.equal(code, 64, stderr);
+    }
+    assert.equal(gatehouse('policy', 'diff', quickstart, '/nowhere/at/all').code, 66);
+    const live = gatehouse('policy', 'diff', quickstart, '--live');
+    assert.ok(live.code === 69 || live.code === 77, String(live.code));
   });
 });

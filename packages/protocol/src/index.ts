@@ -17,6 +17,7 @@ export * from './manifests/index.ts';
 export * from './names.ts';
 export * from './people.ts';
 export * from './policies.ts';
+export * from './policy-difference.ts';
 export * from './records.ts';
 export * from './rehearsal.ts';
 export * from './tasks.ts';

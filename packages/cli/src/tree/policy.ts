@@ -49,6 +49,25 @@ export function addPolicyVerbs(program: Command): void {
     load: async () => (await import('../commands/policy-lint.ts')).lint,
   });
   addVerb(policy, {
+    usage: 'diff <before> [after]',
+    summary: 'say what differs in meaning between two sets of policies, with calls that they answer otherwise',
+    details:
+      'Each is a directory, or a number of `policy versions`; with --live one is compared with what is in force on the server. Says of each template, group, policy, budget, tool server (tiers, labels), blueprint, environment and calendar that was added, removed or changed whether it permits more or less, with calls that show it. Ends with 0 when both mean the same, 1 when they do not, 66 when one of them would not load.',
+    options: [
+      option('--live', 'from what is in force on the server: a directory is merged over it, as a plan does'),
+      option('--prune', 'with --live: leave out what the directory does not have'),
+      option('--limit <number>', 'calls of each change').default('3'),
+      definitions(),
+    ],
+    server: true,
+    examples: [
+      ['policy diff workspace changed', 'Two directories; no server is asked where both have their definitions.'],
+      ['policy diff workspace --live', 'What an apply would change.'],
+      ['policy diff 11 12 --json', 'Two versions, for a program.'],
+    ],
+    load: async () => (await import('../commands/policy-diff.ts')).diff,
+  });
+  addVerb(policy, {
     usage: 'explain [action]',
     summary: 'say which policies apply to an action or a call, condition by condition, and what can be done',
     details:

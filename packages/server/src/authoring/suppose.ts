@@ -30,7 +30,13 @@ export type Supposed =
  * Finds who and what a supposed call is about. Throws `suppose.invalid` where it speaks of what does not exist. Whether the tool is there
  * and its arguments fit is asked as the choke point asks it.
  */
-export function suppose(workspace: Authored, call: SupposedCall, now: number): Supposed {
+export function suppose(
+  workspace: Authored,
+  call: SupposedCall,
+  now: number,
+  /** `anyArguments`: whether the tool takes them is not asked. */
+  { anyArguments = false }: { anyArguments?: boolean } = {},
+): Supposed {
   const [server = '', separator = '', name = ''] = /^([^/#]+)([/#])(.+)$/.exec(call.tool)?.slice(1) ?? [];
   if (!separator)
     throw invalid(`"${call.tool}" is no tool. Name it as server/tool, or server#resources, server#prompts.`);
@@ -43,7 +49,7 @@ export function suppose(workspace: Authored, call: SupposedCall, now: number): S
   });
   if (isRefusal(found)) return { refused: found, tool: found.tool };
   const given = (call.arguments ?? {}) as JsonObject;
-  const problem = checkArguments(found, given);
+  const problem = anyArguments ? undefined : checkArguments(found, given);
   if (problem)
     return {
       refused: { code: 'arguments.invalid', reason: `The arguments do not fit ${found.ref}: ${problem}.` },

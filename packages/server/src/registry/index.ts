@@ -1,6 +1,7 @@
 export { checkWorkspace, type ManifestProblem } from './check-workspace.ts';
 export type { RegistryDependencies } from './context.ts';
 export type { StoredDefinition } from './definition-rows.ts';
+export { differences, inWords as differenceInWords } from './differences.ts';
 export { groupsOf } from './groups.ts';
 export { mayHandOn } from './hand-on.ts';
 export { hiddenCharactersSource, onOneLine } from './hidden-characters.ts';
@@ -16,7 +17,7 @@ export {
 } from './load-manifests.ts';
 export { foldLookAlikes } from './look-alikes.ts';
 export { narrowedBy } from './narrowing.ts';
-export type { Provision } from './objects.ts';
+export { nameOf, type Provision } from './objects.ts';
 export type { PersonChanges } from './persons.ts';
 export { agentManifestOf, type Step } from './plan.ts';
 export * from './policy-versions.ts';
