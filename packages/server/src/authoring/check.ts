@@ -1,8 +1,14 @@
-import type { LocatedProblem, Manifest, PolicyProblem, ToolDefinitions } from '@gatehouse/protocol';
+import {
+  environmentManifest,
+  type LocatedProblem,
+  type Manifest,
+  type PolicyProblem,
+  type ToolDefinitions,
+} from '@gatehouse/protocol';
 import { readPolicies, type Subject, subjectsOf } from '../policy/index.ts';
 import { checkWorkspace } from '../registry/index.ts';
 import { type Directory, locator } from './directory.ts';
-import { withStandIns } from './stand-ins.ts';
+import { STAND_IN_ENVIRONMENT, withStandIns } from './stand-ins.ts';
 import { readTestFiles, type TestFile } from './test-files.ts';
 import { type Authored, authoredFrom } from './workspace.ts';
 
@@ -60,6 +66,9 @@ export function checkDirectory(directory: Directory, given: ToolDefinitions): Ch
   };
 }
 
+/** Where tools are that only tests speak of. */
+const standInEnvironment = environmentManifest.parse({ kind: 'Environment', name: STAND_IN_ENVIRONMENT });
+
 /** As the registry checks what refers to what, taking the directory for the whole workspace. */
 function checkManifests(manifests: readonly Manifest[]): PolicyProblem[] {
   const keyOf = (manifest: Manifest) =>
@@ -67,7 +76,9 @@ function checkManifests(manifests: readonly Manifest[]): PolicyProblem[] {
   const agents = manifests.filter((manifest) => manifest.kind === 'Agent');
   return checkWorkspace({
     objects: new Map(
-      manifests.flatMap((manifest) => (manifest.kind === 'Agent' ? [] : [[keyOf(manifest), manifest] as const])),
+      [...manifests, standInEnvironment].flatMap((manifest) =>
+        manifest.kind === 'Agent' ? [] : [[keyOf(manifest), manifest] as const],
+      ),
     ),
     isWhole: true,
     trustDomain: '',
