@@ -323,6 +323,16 @@ export const laws: Requirement[] = [
     source: 'SECURITY.md#law-9',
   },
   {
+    id: 'law-9.unmatched',
+    promise: 'What a tool says outside of its labelled fields has the labels of all of them together',
+    source: 'SECURITY.md#law-9',
+  },
+  {
+    id: 'law-9.task-results',
+    promise: 'The result of an MCP task is masked, labelled and held as that of the call that started it',
+    source: 'SECURITY.md#law-9',
+  },
+  {
     id: 'law-9.laundering',
     promise: 'Another task, another agent, a store or an encoding does not make untrusted content clean',
     source: 'SECURITY.md#law-9',

@@ -43,4 +43,20 @@ export const results: Requirement[] = [
     promise: 'A part of a result that an operator calls sensitive is masked whole, also where the result says it again',
     source: 'docs/how-to/guard-results.md',
   },
+  {
+    id: 'result.unmatched',
+    promise: 'Where parts of a result are masked, a text in which they cannot be told from the rest is masked whole',
+    source: 'docs/how-to/guard-results.md',
+  },
+  {
+    id: 'result.other-roads',
+    promise:
+      'Resources, prompts, questions, progress, errors and messages bring nothing of a tool unmasked, unlabelled or past what is held',
+    source: 'docs/how-to/guard-results.md',
+  },
+  {
+    id: 'result.masked-on-release',
+    promise: 'What is masked since a result was held is masked in it when it is given out',
+    source: 'docs/how-to/guard-results.md',
+  },
 ];

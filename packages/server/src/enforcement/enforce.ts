@@ -3,7 +3,7 @@ import type { Approvals } from '../approvals/index.ts';
 import type { Ledger, LedgerEntry } from '../ledger/index.ts';
 import { type Clock, GatehouseError, type Json, type Log, newId } from '../platform/index.ts';
 import type { Authority, Baseline, Flow, PolicySet, SeenView, Situation } from '../policy/index.ts';
-import { type Agent, type RegisteredTool, type Registry, type Snapshot, unlabelled } from '../registry/index.ts';
+import type { Agent, RegisteredTool, Registry, Snapshot } from '../registry/index.ts';
 import type { ChangeFeed, Guard, OverBudget, Spend } from '../storage/index.ts';
 import { checkArguments } from './arguments.ts';
 import type { CircuitBreaker } from './breaker.ts';
@@ -16,6 +16,7 @@ import { recordOf } from './record.ts';
 import { createReleases, refusalIn } from './release.ts';
 import {
   type CleanRules,
+  createAhead,
   createLook,
   type HeldResults,
   type Kept,
@@ -23,9 +24,12 @@ import {
   mayBeHeld,
   type Size,
   whyHeld,
+  whyNotAsked,
   withLimit,
+  withoutExcess,
 } from './results/index.ts';
 import { situationOf, withSituation } from './situation.ts';
+import { type Source, sourceOf, sourceOfMessage } from './source.ts';
 import { delegatedOf, findSubject, isRefusal, toolNameOf } from './subject.ts';
 import type { Tickets } from './tickets.ts';
 import {
@@ -112,10 +116,20 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
         continue;
       }
 
+      const traced = sourceOf({ snapshot, set, authority, action, found, decision }, (...of) =>
+        redecide(snapshot, set, authority, ...of),
+      );
+      const source = traced instanceof Promise ? await traced : traced;
+      if ('refused' in source) return refuse(action, actionId, found, deny(source.refused, set.version, found));
+      const tooMuch = serverAsks.has(action.operation) ? whyNotAsked(source.tool, action.arguments) : undefined;
+      if (tooMuch) return refuse(action, actionId, found, deny(tooMuch, set.version, found));
+      const rules = look.rulesOf(snapshot, action.caller, source.tool, source.obligations);
+
       // What this call has left, if it has run before and a person has to release it: it does not run again.
-      const kept = mayBeHeld(found, decision.obligations?.limit) ? await releases.find(action) : undefined;
+      const kept = mayBeHeld(source.tool, source.obligations?.limit) ? await releases.find(action) : undefined;
       if (kept) {
-        const outcome = await release(agent, action, found, decision, kept, guardsOf(snapshot, action, found));
+        const guards = guardsOf(snapshot, action, found, source.tool);
+        const outcome = await release({ agent, action, tool: found, decision, source, rules }, kept, guards);
         if (outcome) return outcome;
         if (attempt === MAX_ATTEMPTS) return refuse(action, actionId, found, deny(STALE, decision.policyVersion));
         await feedCaughtUp();
@@ -150,7 +164,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
             labels: seen.labels,
           }),
           {
-            guards: [...guardsOf(snapshot, action, found), ...seen.guards],
+            guards: [...guardsOf(snapshot, action, found, source.tool), ...seen.guards],
             ...(approval && { consumeApproval: { id: approval.id, actionId } }),
             ...spending(wanted ? spendOf(wanted, actionId, approval !== undefined) : undefined, seen, action, actionId),
           },
@@ -159,7 +173,6 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
         if (written.ok) {
           deps.breaker.dispatched(snapshot, action.caller.task);
           deps.baseline.dispatched(action.caller.agent, found.ref);
-          const rules = look.rulesOf(snapshot, action.caller, found, decision.obligations);
           const remarks = action === given ? [] : [limitRemark(action, found)];
           return await sendAndRecord(
             action,
@@ -168,7 +181,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
             decision,
             approval,
             wanted,
-            { agent, rules, remarks },
+            { agent, source, rules, remarks },
             flight.signal,
             send,
           );
@@ -272,7 +285,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     decision: Decision,
     approval: Approval | undefined,
     wanted: Wanted | null,
-    { agent, rules, remarks }: { agent: Agent; rules: CleanRules; remarks: string[] },
+    { agent, source, rules, remarks }: { agent: Agent; source: Source; rules: CleanRules; remarks: string[] },
     signal: AbortSignal,
     send: (dispatch: Dispatch) => Promise<Sent>,
   ): Promise<Outcome> {
@@ -306,28 +319,36 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     try {
       if (signal.aborted) throw new NotSent(messageOf(signal.reason));
       const clean = <T extends Json>(message: T) => look.message(message, rules);
-      const note = (body: Json) =>
-        flow.note(action.caller, { tool, actionId, arguments: action.arguments, body, isUnseen: !!action.gateway });
+      const noteAs = (of: Source, body: Json) =>
+        flow.note(action.caller, { ...of, actionId, body, isUnseen: !!action.gateway });
+      const note = (body: Json) => noteAs(source, body);
+      const ahead = createAhead(source.tool);
       const heard = (message: Json) => {
+        ahead.count(message);
         const labels = note(message);
         return labels instanceof Promise ? labels.then(() => undefined) : undefined;
       };
-      // What a server asks of the client is what the agent reads; the answer to it is the agent's own.
+      // What a server asks of the client is what the agent reads, from somebody who vouches for nothing; the answer to it is the agent's own.
       const isAsked = serverAsks.has(action.operation);
-      const asked = isAsked ? await note(action.arguments) : [];
-      const dispatch = {
+      const asked = isAsked
+        ? [...(await note(action.arguments)), ...(await noteAs({ ...source, tool }, action.arguments))]
+        : [];
+      const { operation, name } = action;
+      const dispatch: Dispatch = {
         actionId,
         tool,
         arguments: action.arguments,
         approval: approval?.id ?? null,
+        call: { operation, name, arguments: action.arguments, obligations: source.obligations },
         signal,
         clean,
         heard,
       };
-      const answer = await untilAborted(send(dispatch), signal);
+      const limit = source.obligations?.limit;
+      const answer = withoutExcess(source.tool, limit, await untilAborted(send(dispatch), signal));
       // 8 look: what the task has seen is durable before the agent sees it (law 9)
-      const { sent, labels, detail } = look.answer(action.operation, answer, rules, remarks);
-      const over = isAsked ? null : whyHeld(tool, decision.obligations?.limit, sent.body);
+      const { sent, read, labels, detail } = look.answer(action.operation, answer, rules, remarks);
+      const over = isAsked ? null : whyHeld(source.tool, limit, sent.body);
       if (over) {
         outcome(sent.result, {
           result: sent.body,
@@ -337,12 +358,12 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
         });
         return await hold({ agent, action, actionId, tool, decision }, { body: sent.body, labels, ...over });
       }
-      const noted = isAsked ? asked : await note(sent.body);
+      const noted = isAsked ? asked : await note(read);
       // 9 outcome
       const said = [sent.detail, detail].filter((each) => typeof each === 'string');
       outcome(sent.result, {
         result: sent.body,
-        labels: [...noted, ...labels],
+        labels: [...new Set([...noted, ...labels])],
         changes: sent.changes ?? [],
         ...(said.length > 0 && { detail: said.join(' · ') }),
       });
@@ -375,12 +396,12 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     }
   }
 
-  /** Gives out what was held, once, if a person has said so; undefined when something has moved and it is to be decided again. */
+  /**
+   * Gives out what was held, once, if a person has said so; undefined when something has moved and it is to be decided again. What is masked
+   * since it was held is masked in it, too.
+   */
   async function release(
-    agent: Agent,
-    action: Action,
-    tool: RegisteredTool,
-    decision: Decision,
+    { agent, action, tool, decision, source, rules }: Omit<Held, 'actionId'> & { source: Source; rules: CleanRules },
     kept: Kept,
     guards: Guard[],
   ): Promise<Outcome | undefined> {
@@ -394,15 +415,17 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       return { kind: 'withheld', actionId, detail: `${kept.reason} ${refusal.message}` };
     }
     if (approval.state !== 'approved') return { kind: 'pending', actionId, approval };
-    const body = await releases.open(kept);
-    const noted = await flow.note(action.caller, { tool, actionId, arguments: action.arguments, body });
+    const answer: Sent = { result: 'success', body: await releases.open(kept) };
+    const { sent, read, labels, detail } = look.answer(action.operation, answer, rules);
+    const { body } = sent;
+    const noted = await flow.note(action.caller, { ...source, actionId, body: read });
     const written = await ledger.append(
       entry('outcome', action, actionId, tool, {
         decision,
         approval: approval.id,
         resultClass: 'success',
-        labels: [...noted, ...kept.labels, 'released'],
-        detail: `released: ${kept.reason}`,
+        labels: [...new Set([...noted, ...kept.labels, ...labels, 'released'])],
+        detail: [`released: ${kept.reason}`, detail].filter(Boolean).join(' · '),
         result: body,
       }),
       { guards, consumeApproval: { id: approval.id, actionId } },
@@ -410,7 +433,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     if (written.ok || written.failed === 'approval') approvals.noteConsumed(approval.id);
     if (!written.ok) return undefined;
     await releases.remove(kept);
-    return { kind: 'done', actionId, sent: { result: 'success', body } };
+    return { kind: 'done', actionId, sent };
   }
 
   async function refuse(
@@ -458,6 +481,20 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     return new Promise((resolve) => setTimeout(resolve, 20));
   }
 
+  /** What would be decided now on a call that was let through before. */
+  async function redecide(
+    snapshot: Snapshot,
+    set: PolicySet,
+    authority: Authority,
+    action: Action,
+    tool: RegisteredTool,
+  ): Promise<Decision> {
+    const template = snapshot.templates.get(action.caller.task.template);
+    const seen = flow.view(action.caller, { tool, arguments: action.arguments, template });
+    const situation = await situationOf(deps, snapshot, action, tool, seen, clock.now());
+    return decide(set, authority, action, tool, situation);
+  }
+
   async function foresee(action: Action): Promise<Decision> {
     const snapshot = registry.snapshot();
     const set = deps.policies(snapshot);
@@ -470,10 +507,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     const found = findSubject(snapshot, action);
     if (isRefusal(found)) return deny(found, set.version);
     for (let loading = flow.ready(action.caller); loading; loading = flow.ready(action.caller)) await loading;
-    const template = snapshot.templates.get(action.caller.task.template);
-    const seen = flow.view(action.caller, { tool: found, arguments: action.arguments, template });
-    const situation = await situationOf(deps, snapshot, action, found, seen, clock.now());
-    return decide(set, authority, action, found, situation);
+    return redecide(snapshot, set, authority, action, found);
   }
 
   return {
@@ -510,9 +544,16 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
         release();
       };
     },
-    clean(caller, server, message) {
-      const rules = look.rulesOf(registry.snapshot(), caller, { server, labels: unlabelled });
-      return look.message(message, rules);
+    hear(caller, server, message, of) {
+      const snapshot = registry.snapshot();
+      const known = snapshot.servers.get(server);
+      const authority = authorityOf(snapshot, caller);
+      if (!known || !authority) throw new GatehouseError('forbidden', STALE.code, STALE.reason);
+      const source = sourceOfMessage(snapshot, deps.policies(snapshot), authority, known, of);
+      const rules = look.rulesOf(snapshot, caller, source.tool, source.obligations);
+      const heard = look.message(message, rules);
+      const noted = flow.note(caller, { ...source, actionId: newId('act', clock.now()), body: heard });
+      return noted instanceof Promise ? noted.then(() => heard) : heard;
     },
     stop: live.stop,
     inFlight: live.count,
@@ -539,14 +580,19 @@ function deny({ code, reason }: Reason, policyVersion: string, tool: RegisteredT
 }
 
 /** What the dispatch must still find in the database as it was decided on (law 1). A fence that was never raised is 0. */
-function guardsOf(snapshot: Snapshot, { caller, gateway }: Action, tool: RegisteredTool): Guard[] {
+function guardsOf(
+  snapshot: Snapshot,
+  { caller, gateway }: Action,
+  tool: RegisteredTool,
+  source: RegisteredTool,
+): Guard[] {
   const { task, chain } = caller;
   const keys = [
     `agent:${caller.agent}`,
     ...chain.map(({ agent }) => `agent:${agent}`),
     ...(task.user === null ? [] : [`person:${task.user}`]),
     `server:${tool.server}`,
-    `tool:${tool.ref}`,
+    ...new Set([`tool:${tool.ref}`, `tool:${source.ref}`]),
     'policy',
   ];
   const guards = [...keys.map((key) => ({ key, version: snapshot.fences.get(key) ?? 0 })), ...(gateway?.guards ?? [])];

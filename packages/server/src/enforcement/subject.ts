@@ -115,13 +115,16 @@ function featureTool(server: RegisteredServer, feature: Feature): RegisteredTool
       prompts: server.manifest.prompts ?? null,
       clientRequests: { ...server.manifest.clientRequests },
     }),
-    labels: feature === 'tasks' ? labelsOfAny(server) : unlabelled,
+    labels: ['tasks', 'resources', 'prompts'].includes(feature) ? labelsOfAny(server) : unlabelled,
     definition: null,
   };
 }
 
-/** What a task of a server brings may be the result of any of its tools: it is as sensitive, and held as soon, as the strictest of them. */
-function labelsOfAny({ tools }: RegisteredServer): RegisteredTool['labels'] {
+/**
+ * What a server gives without a call of a tool (resources that a result links to, prompts, log lines) may be what any of its tools would have
+ * said: it is as sensitive, and held as soon, as the strictest of them.
+ */
+export function labelsOfAny({ tools }: RegisteredServer): RegisteredTool['labels'] {
   const all = [...tools.values()].map(({ labels }) => labels);
   const kinds = all.flatMap(({ returns: { sensitive, fields } }) => [
     ...sensitive,

@@ -1,4 +1,4 @@
-import type { Approval, Decision } from '@gatehouse/protocol';
+import type { Approval, Decision, Obligations } from '@gatehouse/protocol';
 import type { Caller } from '../identity/index.ts';
 import type { Json } from '../platform/index.ts';
 import type { RegisteredTool } from '../registry/index.ts';
@@ -16,8 +16,19 @@ export interface Action {
   arguments: Json;
   /** Who makes the call, where that is not Gatehouse. */
   gateway?: AskingGateway;
+  /** The call whose data this brings in its stead: the result of an MCP task, what a server asks in the middle of a call. */
+  of?: EarlierCall | undefined;
   /** Given by a door that resumes an action (approval, retry, MRTR round); else a new one is made. */
   actionId?: string;
+}
+
+/** A call that was let through, for whatever brings its data by another way than its answer. */
+export interface EarlierCall {
+  operation: string;
+  name: string;
+  arguments: Json;
+  /** As they were when it was let through. */
+  obligations: Obligations | undefined;
 }
 
 /** Another gateway, proven, that asks for the decision and makes the call itself. */
@@ -40,11 +51,14 @@ export interface Dispatch {
   arguments: Json;
   /** The approval that this used up. */
   approval: string | null;
+  /** To be given with everything that brings its data later. */
+  call: EarlierCall;
   /** What the server says before its answer (progress, log lines) as the agent may see it. */
   clean<T extends Json>(message: T): T;
   /**
    * To be called before the agent hears what the server says ahead of its answer: what that brings is durable when this resolves. Undefined:
-   * it brings nothing new, so that there is nothing to wait for.
+   * it brings nothing new, so that there is nothing to wait for. Throws what is to be said of a message that the agent may not hear: one call
+   * says no more ahead of its answer than its result may have without being held.
    */
   heard(message: Json): Promise<void> | undefined;
   /** Aborts on kill, suspension, task end and shutdown. */
@@ -92,8 +106,11 @@ export interface Enforcement {
   attach(caller: Caller, end: (reason: string) => void): () => void;
   /** Ends everything in flight of this agent, task or token; part of applying the feed. */
   stop(of: StopOf, reason: string): void;
-  /** What a server says on its own (log lines), as this caller may see it. */
-  clean<T extends Json>(caller: Caller, server: string, message: T): T;
+  /**
+   * What a server says outside of any call, or of a call that was let through earlier (log lines, states of tasks), as this caller may hear
+   * it. What it brings is durable when this is there (law 9).
+   */
+  hear<T extends Json>(caller: Caller, server: string, message: T, of?: EarlierCall): T | Promise<T>;
   /** Actions in flight now, for shutdown and the console. */
   inFlight(): number;
 }

@@ -193,6 +193,15 @@ function policySet(
         (task.user === null || (user?.email === task.user && rules.forUser(user, tool.ref)?.rule.mayEver === true))
       );
     },
+    everyMask({ agent, task, chain = [], user }, tools) {
+      const masks = new Set<string>();
+      for (const { ref } of tools) {
+        const asked = [{ agent, task }, ...chain].map((link) => rules.forTask(link.agent, link.task, ref));
+        if (user) asked.push(rules.forUser(user, ref));
+        for (const each of asked) for (const kind of each?.rule.masks ?? []) masks.add(kind);
+      }
+      return [...masks].sort();
+    },
     decide(request) {
       const { agent, task, chain = [], tool } = request;
       if (!isWhole({ task, chain }))

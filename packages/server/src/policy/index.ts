@@ -6,6 +6,7 @@ export { compilePolicies } from './compile.ts';
 export { createFlow, type Flow, type Origin, type Reader, type SeenView } from './flow/index.ts';
 export { type LoadedPolicy, readPolicies } from './load.ts';
 export { nearest } from './nearest.ts';
+export { combine as combineObligations } from './obligations.ts';
 export { fromRecordedSituation, toRecordedSituation } from './recorded-situation.ts';
 export { relaxedPolicies } from './relaxing.ts';
 export {

@@ -4,6 +4,7 @@ import { type Answer, type CompiledSet, compileSet, type Entities, type Slice } 
 import { actionEntity, type Entity, taskEntity, toolEntity, userEntity } from './entities.ts';
 import type { Unmet } from './explain.ts';
 import type { LoadedPolicy } from './load.ts';
+import { obligationsOf } from './obligations.ts';
 import type { Official, OfficialEngine } from './official.ts';
 import { mayBeUnseen, type Read } from './reads.ts';
 import type { Subject } from './schema.ts';
@@ -23,6 +24,8 @@ export interface Rule {
   permits: boolean;
   /** Some permit could apply, and no forbid always does. */
   mayEver: boolean;
+  /** Kinds that any of them masks. */
+  masks: readonly string[];
   /** The same policies in the official engine, how often the rule was asked, and which time is compared next. */
   official: Official;
   asked: number;
@@ -200,6 +203,7 @@ export function createRules(
       reading,
       permits,
       mayEver: permits && !always,
+      masks: obligationsOf(looking.map(({ json }) => json.annotations))?.mask ?? [],
       official: officialEngine(candidates),
       asked: 0,
       comparedNext: 1,

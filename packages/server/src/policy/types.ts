@@ -38,6 +38,8 @@ export interface PolicySet {
   observed?: readonly string[];
   /** False when no permit could ever apply: such a tool is not listed to this task. */
   mayEverUse(authority: Authority, tool: RegisteredTool): boolean;
+  /** Every kind that some policy masks in what one of these tools brings, whatever the arguments: for what comes without a call of its own. */
+  everyMask(authority: Authority, tools: Iterable<RegisteredTool>): string[];
 }
 
 /**

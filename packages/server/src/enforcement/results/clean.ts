@@ -21,15 +21,18 @@ export interface CleanRules {
 
 /** What the protocol itself needs as it is. What stands in structured content under these names is data like any other. */
 const verbatim = new Set(
-  'type role mimeType level taskId nextCursor cursor requestState resultType cacheScope progressToken createdAt lastUpdatedAt lastModified'.split(
+  'mimeType taskId nextCursor cursor requestState cacheScope progressToken createdAt lastUpdatedAt lastModified'.split(
     ' ',
   ),
 );
+/** Single words of the protocol: anything else that stands there is text. */
+const words = new Set('type role level status resultType mode includeContext audience'.split(' '));
+const isWord = (value: string) => /^[a-zA-Z][\w/.-]{0,63}$/.test(value);
 const VERBATIM_CHARS = 4_096;
-const related = 'io.modelcontextprotocol/related-task';
 /** Shorter values of masked parts stand in any text by chance; more of them than this are not looked for. */
 const KNOWN_CHARS = 4;
 const KNOWN_VALUES = 200;
+const isPlaceholder = /^\[[a-z][a-z0-9-]{0,60} #[0-9a-z]{7}\]$/;
 
 /**
  * A message of a server without what nobody sees in it, and with sensitive data named. Types stay: a string remains a string, numbers,
@@ -39,19 +42,32 @@ const KNOWN_VALUES = 200;
 export function cleanMessage(message: Json, rules: CleanRules, tally: Tally): Json {
   const { mask, placeholder, fields, whole } = rules;
   const known = new Map<string, string>();
+  /** A part that is masked was there. */
+  let isMatched = false;
 
   function protocol(value: Json): Json {
-    if (typeof value === 'string') return text(value);
+    if (typeof value === 'string') return loose(value);
     if (Array.isArray(value)) return mapArray(value, protocol);
     if (!isJsonObject(value)) return value;
     const isPicture = value.type === 'image' || value.type === 'audio';
     return mapObject(value, (member, name) => {
-      if (name === 'structuredContent') return data(member, undefined, fields);
-      if (name === 'inputRequests' || name === related) return member;
+      if (name === 'structuredContent') return structuredPart(member);
+      // Decided on each by itself, and cleaned there.
+      if (name === 'inputRequests') return member;
+      // A form: what is asked for, in the words of JSON Schema.
+      if (name === 'requestedSchema') return data(member, undefined, []);
+      if (
+        name === 'audience' &&
+        Array.isArray(member) &&
+        member.every((each) => typeof each === 'string' && isWord(each))
+      )
+        return member;
       if (typeof member === 'string') {
         if (verbatim.has(name) && member.length <= VERBATIM_CHARS) return member;
+        if (words.has(name) && isWord(member)) return member;
+        if (name === 'uri') return text(member);
         if (name === 'blob' || (name === 'data' && isPicture)) return member;
-        return text(member);
+        return loose(member);
       }
       return protocol(member);
     });
@@ -59,7 +75,10 @@ export function cleanMessage(message: Json, rules: CleanRules, tally: Tally): Js
 
   function data(value: Json, member: string | undefined, within: readonly Field[]): Json {
     const kind = whole ?? maskedAt(within);
-    if (kind !== undefined) return masked(value, kind);
+    if (kind !== undefined) {
+      isMatched = true;
+      return masked(value, kind);
+    }
     if (typeof value === 'string') return text(value, member);
     if (Array.isArray(value))
       return mapArray(value, (each, index) => data(each, member, inMember(within, String(index))));
@@ -77,20 +96,33 @@ export function cleanMessage(message: Json, rules: CleanRules, tally: Tally): Js
     if (Array.isArray(value)) return value.map((each) => masked(each, kind));
     if (isJsonObject(value) && !isExactNumber(value)) return mapObject(value, (each) => masked(each, kind));
     const shown = typeof value === 'string' ? value : JSON.stringify(value);
+    // Masked when it was held, and looked at again when it is given out: it keeps its name.
+    if (isPlaceholder.test(shown)) return value;
     if (shown.length >= KNOWN_CHARS && known.size < KNOWN_VALUES) known.set(shown, kind);
     count(tally.masked, kind);
     return typeof value === 'string' ? placeholder(kind, value) : null;
   }
 
+  /**
+   * A text beside the structured part, or without one. INVARIANT: where parts are masked whole, a text in which they can't be told from the
+   * rest, because it is no JSON that has them, is masked whole.
+   */
+  function loose(value: string): string {
+    if (fields.length === 0 || whole !== null || value.trim() === '') return text(value);
+    isMatched = false;
+    const shown = looksLikeJson(value) ? text(value) : value;
+    return isMatched ? shown : (masked(value, fields[0]?.kind as string) as string);
+  }
+
   function text(value: string, member?: string): string {
     if (value === '') return value;
     if (whole !== null) return masked(value, whole) as string;
-    const readable = withoutKnown(filterText(value, rules.markup, tally));
+    const filtered = filterText(value, rules.markup, tally);
+    // By its parts first: what is known would not leave it JSON.
+    if (fields.length > 0 && looksLikeJson(filtered)) return exactJson(filtered, structuredPart);
+    const readable = withoutKnown(filtered);
     if (mask.size === 0) return readable;
-    if (!looksLikeJson(readable)) return maskedString(readable, member);
-    return fields.length > 0
-      ? exactJson(readable, (parsed) => data(parsed, undefined, fields))
-      : mapJsonText(readable, maskedString);
+    return looksLikeJson(readable) ? mapJsonText(readable, maskedString) : maskedString(readable, member);
   }
 
   function maskedString(value: string, member: string | undefined): string {
@@ -112,12 +144,27 @@ export function cleanMessage(message: Json, rules: CleanRules, tally: Tally): Js
     return left;
   }
 
-  if (fields.length === 0 || !isJsonObject(message) || message.structuredContent === undefined)
-    return protocol(message);
-  // First what is known to be sensitive, so that it is found in the text that says it again.
-  const structuredContent = data(message.structuredContent, undefined, fields);
-  const { structuredContent: _, ...rest } = message;
-  return { ...(protocol(rest) as JsonObject), structuredContent };
+  /** The same paths are meant by whoever wraps a list, which MCP's structured results can't be, into `{ result: […] }`. */
+  function structuredPart(value: Json): Json {
+    if (!isJsonObject(value) || Object.keys(value).length !== 1 || value.result === undefined)
+      return data(value, undefined, fields);
+    return { result: data(value.result, undefined, [...fields, ...inMember(fields, 'result')]) };
+  }
+
+  function result(body: JsonObject): JsonObject {
+    // First what is known to be sensitive, so that it is found in the text that says it again.
+    const { structuredContent: structured, result: inner, ...rest } = body;
+    const inside = isJsonObject(inner) ? result(inner) : inner;
+    const structuredContent = structured === undefined ? undefined : structuredPart(structured);
+    const shown = protocol(rest) as JsonObject;
+    return {
+      ...shown,
+      ...(structuredContent !== undefined && { structuredContent }),
+      ...(inside !== undefined && { result: isJsonObject(inside) ? inside : protocol(inside) }),
+    };
+  }
+
+  return fields.length === 0 || !isJsonObject(message) ? protocol(message) : result(message);
 }
 
 function mapArray(value: Json[], map: (member: Json, index: number) => Json): Json[] {

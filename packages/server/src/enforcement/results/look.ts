@@ -12,6 +12,8 @@ import { createTally } from './tally.ts';
 /** What step 8 made of an answer on its way to the agent. */
 export interface Looked {
   sent: Sent;
+  /** What the server has said in it: without what is told the agent about it. */
+  read: Json;
   labels: string[];
   /** What was done to it, in words for the record. */
   detail: string | null;
@@ -79,7 +81,7 @@ export function createLook({ key }: { key: Uint8Array }) {
     message: <T extends Json>(message: T, rules: CleanRules): T => cleanMessage(message, rules, createTally()) as T,
 
     answer(operation: string, sent: Sent, rules: CleanRules, remarks: readonly string[] = []): Looked {
-      if (!towardsAgent.has(operation)) return { sent, labels: [], detail: null };
+      if (!towardsAgent.has(operation)) return { sent, read: sent.body, labels: [], detail: null };
       const tally = createTally();
       const body = cleanMessage(sent.body, rules, tally);
       const said = sent.detail === undefined ? undefined : (cleanMessage(sent.detail, rules, createTally()) as string);
@@ -88,7 +90,7 @@ export function createLook({ key }: { key: Uint8Array }) {
       const shown = notice === null ? body : withNotice(body, notice, labels);
       const isSame = shown === sent.body && said === sent.detail;
       const looked = isSame ? sent : { ...sent, body: shown, ...(said !== undefined && { detail: said }) };
-      return { sent: looked, labels, detail: notice };
+      return { sent: looked, read: body, labels, detail: notice };
     },
   };
 }

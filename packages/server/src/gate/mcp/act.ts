@@ -1,5 +1,5 @@
 import type { Approvals } from '../../approvals/index.ts';
-import { type Dispatch, type Enforcement, NotSent, type Sent } from '../../enforcement/index.ts';
+import { type Dispatch, type EarlierCall, type Enforcement, NotSent, type Sent } from '../../enforcement/index.ts';
 import type { TxnTokens } from '../../identity/index.ts';
 import { isJsonObject, type Json, type JsonObject, type Log } from '../../platform/index.ts';
 import type { RegisteredServer, Registry } from '../../registry/index.ts';
@@ -17,7 +17,7 @@ import type { Audience, Connections } from './connections.ts';
 import { asObject, grantedCapabilities, tasksExtension } from './grants.ts';
 import { doorLimits } from './limits.ts';
 import type { OwnedTasks } from './owned-tasks.ts';
-import { createPassing } from './passing.ts';
+import { createPassing, heardOf } from './passing.ts';
 import { notSentAnswer, refusedAnswer, unknownAnswer, withheldAnswer } from './replies.ts';
 import { codes, errorAnswer } from './rpc.ts';
 import { toUpstream } from './to-upstream.ts';
@@ -50,15 +50,16 @@ export function createAct(deps: ActDependencies): Act {
   return async function act(agent, call, audience) {
     const { method, server, name } = call;
     let actionId = call.actionId;
+    const of = isOfTask(method) ? tasks.startedBy(server, name) : undefined;
     for (let decisions = 0; decisions < maxDecisions; decisions++) {
       const sending = createSending(agent, call, audience);
-      const action = { caller: agent.caller, operation: method, server, name, arguments: call.arguments, actionId };
+      const action = { caller: agent.caller, operation: method, server, name, arguments: call.arguments, of, actionId };
       const outcome = await enforcement.enforce(action, sending.send);
       actionId = outcome.actionId;
       switch (outcome.kind) {
         case 'done':
           if (outcome.sent.body === null) return notSentAnswer(method, outcome.sent.detail ?? '', actionId);
-          return finish(agent, call, actionId, sending.answerOf(outcome.sent), sending.era());
+          return finish(agent, call, actionId, sending.answerOf(outcome.sent), sending);
         case 'refused':
           return refusedAnswer(method, outcome.decision, actionId);
         case 'unknown':
@@ -77,13 +78,15 @@ export function createAct(deps: ActDependencies): Act {
   function createSending(agent: AgentSide, call: Call, audience: Audience | undefined) {
     let connection: UpstreamConnection | undefined;
     let protocolError = false;
+    let of: EarlierCall | undefined;
     const at = { server: call.server, name: call.name };
 
     async function send(dispatch: Dispatch): Promise<Sent> {
+      of = dispatch.call;
       const joined = AbortSignal.any([dispatch.signal, agent.signal]);
       try {
         connection = await connections.get({ ...sideOf(agent), audience }, call.server, (message, aborted) =>
-          asks.ask(agent, { ...at, connection }, message, aborted),
+          asks.ask(agent, { ...at, connection, of }, message, aborted),
         );
         const answer = await exchange(connection, agent, call, dispatch, joined);
         protocolError = 'error' in answer;
@@ -106,6 +109,8 @@ export function createAct(deps: ActDependencies): Act {
 
     return {
       send,
+      /** What was let through; undefined when what an earlier call left was given out instead. */
+      call: () => of,
       era: () => connection?.era ?? agent.era,
       answerOf(sent: Sent): UpstreamAnswer {
         const body = asObject(sent.body);
@@ -131,13 +136,15 @@ export function createAct(deps: ActDependencies): Act {
     signal: AbortSignal,
   ): Promise<UpstreamAnswer> {
     if (call.perform) return { result: await call.perform(connection) };
-    const at = { server: call.server, name: call.name, connection };
-    const passing = createPassing(dispatch, deps.log);
+    const at = { server: call.server, name: call.name, connection, of: dispatch.call };
+    const passing = createPassing(deps.log);
     const hooks = {
       signal,
       onNotification: ({ method, params }: ServerMessage) => {
-        const message = { method, params: dispatch.clean(params) };
-        passing.pass(message, () => passOn(connection, agent, call, message));
+        passing.pass(
+          () => heardBy(agent, call, dispatch, { method, params }),
+          (shown) => passOn(connection, agent, call, { method, params: shown }),
+        );
       },
       onServerRequest: (message: ServerMessage, aborted: AbortSignal) => asks.ask(agent, at, message, aborted),
     };
@@ -161,6 +168,14 @@ export function createAct(deps: ActDependencies): Act {
         ...(wanted.state !== null && { requestState: wanted.state }),
       };
     }
+  }
+
+  /** The state of a task is what its own call made, and not what this one does. */
+  function heardBy({ caller }: AgentSide, { server }: Call, dispatch: Dispatch, { method, params }: ServerMessage) {
+    if (method === 'notifications/tasks/status')
+      return enforcement.hear(caller, server, params, tasks.startedBy(server, String(params.taskId)));
+    // Said of the server and not of this call: heard where it is passed on.
+    return passedOn.has(method) ? heardOf(dispatch, params, method) : params;
   }
 
   function signFor(
@@ -190,16 +205,21 @@ export function createAct(deps: ActDependencies): Act {
     call: Call,
     actionId: string,
     answer: UpstreamAnswer,
-    era: UpstreamConnection['era'],
+    { era, call: sent }: { era(): UpstreamConnection['era']; call(): EarlierCall | undefined },
   ): Promise<UpstreamAnswer> {
-    const wanted = inputWanted({ era }, call, answer) ?? urlElicitationsOf(agent, answer);
+    const of = sent();
+    const wanted = inputWanted({ era: era() }, call, answer) ?? urlElicitationsOf(agent, answer);
     if (wanted) {
       try {
-        await asks.release(agent, call, wanted.inputRequests);
-        if (!agent.endRound) return answer;
+        const inputRequests = await asks.release(
+          agent,
+          { server: call.server, name: call.name, of },
+          wanted.inputRequests,
+        );
+        if (!agent.endRound) return withElicitations(answer, inputRequests);
         const round = (call.round ?? 0) + 1;
         if (round > doorLimits.inputRounds) throw tooManyRounds();
-        return agent.endRound({ actionId, round, ...wanted });
+        return agent.endRound({ actionId, round, state: wanted.state, inputRequests });
       } catch (error) {
         if (error instanceof JsonRpcFailure) return { error: error.error };
         throw error;
@@ -207,22 +227,29 @@ export function createAct(deps: ActDependencies): Act {
     }
     if ('error' in answer) return { error: errorOut(agent, call.server, answer.error) };
     const taskId = asObject(answer.result.task).taskId ?? answer.result.taskId;
-    if (call.method === 'tools/call' && typeof taskId === 'string') tasks.own(agent.caller, call.server, taskId);
+    if (call.method === 'tools/call' && typeof taskId === 'string' && of)
+      tasks.own(agent.caller, call.server, taskId, of);
     if (call.method === 'tasks/get' && isJsonObject(answer.result.inputRequests))
       return { result: typedResult(agent, call, await permittedTask(agent, call, answer.result)) };
-    return { result: typedResult(agent, call, resultOut(agent.view, call.server, call.method, answer.result)) };
+    // Anywhere else the word means nothing, so that no request reaches a client undecided.
+    const { inputRequests: _, ...result } = answer.result;
+    return { result: typedResult(agent, call, resultOut(agent.view, call.server, call.method, result)) };
   }
 
   /** What a task asks by being looked at (SEP-2663) is decided on when it is first seen; what is refused is not shown. */
   async function permittedTask(agent: AgentSide, call: Call, task: JsonObject): Promise<JsonObject> {
     const known = tasks.asked(call.server, call.name);
+    const at = { server: call.server, name: call.name, of: tasks.startedBy(call.server, call.name) };
     const inputRequests: JsonObject = {};
     for (const [key, request] of Object.entries(asObject(task.inputRequests))) {
-      if (!known.has(key) && known.size < doorLimits.asksPerTask) {
-        const released = asks.release(agent, call, { [key]: request });
-        known.set(key, await released.then(() => true).catch(refusedAs(false)));
-      }
-      if (known.get(key)) inputRequests[key] = request;
+      if (!known.has(key) && known.size < doorLimits.asksPerTask)
+        known.set(
+          key,
+          await asks.release(agent, at, { [key]: request }).then((shown) => shown[key] ?? null, refusedAs(null)),
+        );
+      // As it was decided on: what the server makes of the same key later is another request, which nobody has seen.
+      const shown = known.get(key);
+      if (shown) inputRequests[key] = shown;
     }
     return resultOut(agent.view, call.server, call.method, { ...task, inputRequests });
   }
@@ -267,6 +294,11 @@ function asDecided(call: Call, { arguments: decided }: Dispatch): Call {
 
 const sideOf = ({ caller, capabilities, session }: AgentSide) => ({ caller, capabilities, session });
 
+/** What of a call's notifications goes to its agent. */
+const passedOn = new Set(['notifications/progress', 'notifications/message', 'notifications/elicitation/complete']);
+
+const isOfTask = (method: string) => method.startsWith('tasks/') && method !== 'tasks/list';
+
 const mayWantInput = ['tools/call', 'prompts/get', 'resources/read'];
 
 /**
@@ -305,6 +337,13 @@ function errorOut(agent: AgentSide, server: string, error: JsonRpcError): JsonRp
   const code = agent.era === '2026-07-28' && error.code === -32002 ? codes.invalidParams : error.code;
   const { data } = error;
   return { ...error, code, ...(data !== undefined && { data: errorDataOut(agent.view, server, data) }) };
+}
+
+/** An error with the addresses that it names as they may be shown. */
+function withElicitations(answer: UpstreamAnswer, inputRequests: JsonObject): UpstreamAnswer {
+  if (!('error' in answer) || !isJsonObject(answer.error.data)) return answer;
+  const elicitations = Object.values(inputRequests).map((request) => asObject(asObject(request).params));
+  return { error: { ...answer.error, data: { ...answer.error.data, elicitations } } };
 }
 
 function refusedAs<T>(value: T): (error: unknown) => T {

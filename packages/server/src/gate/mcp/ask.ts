@@ -1,5 +1,5 @@
 import type { Approvals } from '../../approvals/index.ts';
-import { type Dispatch, type Enforcement, NotSent, type Sent } from '../../enforcement/index.ts';
+import { type Dispatch, type EarlierCall, type Enforcement, NotSent, type Sent } from '../../enforcement/index.ts';
 import type { Json, JsonObject } from '../../platform/index.ts';
 import { isJsonObject } from '../../platform/index.ts';
 import { type JsonRpcError, JsonRpcFailure, type ServerMessage, type UpstreamConnection } from '../upstream/types.ts';
@@ -14,8 +14,8 @@ export interface Asks {
   ask(agent: AgentSide, at: AskedAt, message: ServerMessage, signal: AbortSignal): Promise<JsonObject>;
   /** Asks everything at once; when one thing fails, the rest is taken back. */
   askAll(agent: AgentSide, at: AskedAt, inputRequests: JsonObject, signal: AbortSignal): Promise<JsonObject>;
-  /** Decides on requests that go out in an `input_required` result. Throws JsonRpcFailure when one of them may not. */
-  release(agent: AgentSide, at: AskedAt, inputRequests: JsonObject): Promise<void>;
+  /** Decides on requests that go out in an `input_required` result: as they may be shown. Throws JsonRpcFailure when one of them may not. */
+  release(agent: AgentSide, at: AskedAt, inputRequests: JsonObject): Promise<JsonObject>;
 }
 
 /** The call that the server is busy with. */
@@ -23,6 +23,8 @@ export interface AskedAt {
   server: string;
   name: string;
   connection?: UpstreamConnection;
+  /** As it was let through: what the server asks may have its data. */
+  of?: EarlierCall | undefined;
 }
 
 const maxInputRequests = 32;
@@ -30,7 +32,7 @@ const maxInputRequests = 32;
 export function createAsks({ enforcement, approvals }: { enforcement: Enforcement; approvals: Approvals }): Asks {
   async function decided(
     agent: AgentSide,
-    { server, name }: AskedAt,
+    { server, name, of }: AskedAt,
     { method, params }: ServerMessage,
     signal: AbortSignal,
     send: (dispatch: Dispatch) => Promise<Sent>,
@@ -44,7 +46,7 @@ export function createAsks({ enforcement, approvals }: { enforcement: Enforcemen
     }
     let actionId: string | undefined;
     for (;;) {
-      const action = { caller: agent.caller, operation, server, name, arguments: params, actionId };
+      const action = { caller: agent.caller, operation, server, name, arguments: params, of, actionId };
       const outcome = await enforcement.enforce(action, send);
       switch (outcome.kind) {
         case 'done':
@@ -99,12 +101,15 @@ export function createAsks({ enforcement, approvals }: { enforcement: Enforcemen
     },
 
     async release(agent, at, inputRequests) {
-      for (const [, message] of readInputRequests(inputRequests)) {
-        await decided(agent, at, message, agent.signal, async () => {
+      const released: JsonObject = {};
+      for (const [key, { method, params }] of readInputRequests(inputRequests)) {
+        await decided(agent, at, { method, params }, agent.signal, async (dispatch) => {
           if (agent.signal.aborted) throw new NotSent('The client left before it could be asked.');
+          released[key] = { method, params: shownParams(dispatch, params) };
           return { result: 'success', body: { given: 'as an input request' } };
         });
       }
+      return released;
     },
   };
   return asks;

@@ -14,7 +14,7 @@ import { grantedCapabilities } from './grants.ts';
 
 /** Who hears what servers say of themselves: a session (2025-11-25) or a subscription stream (2026-07-28). */
 export interface Audience {
-  resourceUpdated(server: string, uri: string, params: ServerMessage['params']): void;
+  resourceUpdated(server: string, uri: string): void;
   /** Log messages, task states and the like, of a connection that is this audience's alone. */
   message(server: string, message: ServerMessage): void;
   /** The connection is gone for good, and with it what it watched. */
@@ -112,7 +112,7 @@ export function createConnections(deps: {
       // A server may announce a part of what is watched (2025-11-25, resources/updated).
       for (const [watched, audiences] of state.watchers) {
         if (!uri.startsWith(watched)) continue;
-        for (const audience of audiences) audience.resourceUpdated(server, uri, message.params);
+        for (const audience of audiences) audience.resourceUpdated(server, uri);
       }
       return;
     }

@@ -125,6 +125,7 @@ export function createMcpDoor(deps: McpDoorDependencies): McpDoor {
     enforcement,
     upstreams,
     connections,
+    tasks,
     clock,
     log,
     restAfterMs: deps.streamRestMs ?? 0,

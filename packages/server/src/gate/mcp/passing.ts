@@ -1,27 +1,36 @@
 import type { Dispatch } from '../../enforcement/index.ts';
-import type { Json, Log } from '../../platform/index.ts';
+import type { Json, JsonObject, Log } from '../../platform/index.ts';
 import type { ServerMessage } from '../upstream/types.ts';
 
-/** What a server says before it answers goes to the agent in its order, each message once what it brings is durable (law 9). */
+/** What a server says goes to the agent in its order, each message once what it brings is durable (law 9). */
 export interface Passing {
-  pass(message: ServerMessage, on: () => void): void;
+  /** A message that is refused or fails is left out. */
+  pass<T>(ready: () => T | Promise<T>, on: (message: T) => void): void;
   done(): Promise<void>;
 }
 
-export function createPassing({ heard }: Pick<Dispatch, 'heard'>, log: Log): Passing {
+export function createPassing(log: Log): Passing {
   let queue: Promise<void> | undefined;
+  const leftOut = (error: unknown) => log.warn('something that a server said is not passed on', { error });
 
   return {
-    pass(message, on) {
-      const said = textOf(message);
-      const durable = said === undefined ? undefined : heard(said);
-      if (!queue && !durable) {
-        on();
-        return;
+    pass(ready, on) {
+      try {
+        const message = ready();
+        if (!queue && !(message instanceof Promise)) {
+          on(message);
+          return;
+        }
+        const before = queue ?? Promise.resolve();
+        const after = Promise.all([message, before]).then(([said]) => on(said), leftOut);
+        // However this one ends, what came before it is through first.
+        const own = Promise.allSettled([after, before]).then(() => {
+          if (queue === own) queue = undefined;
+        });
+        queue = own;
+      } catch (error) {
+        leftOut(error);
       }
-      queue = Promise.all([queue, durable]).then(on, (error) => {
-        log.warn('what a server said could not be labelled, so the agent does not hear it', { error });
-      });
     },
     async done() {
       await queue;
@@ -29,16 +38,23 @@ export function createPassing({ heard }: Pick<Dispatch, 'heard'>, log: Log): Pas
   };
 }
 
+/** A message as this call's agent may hear it. */
+export function heardOf({ clean, heard }: Pick<Dispatch, 'clean' | 'heard'>, params: JsonObject, method: string) {
+  const shown = clean(params);
+  const said = textOf({ method, params: shown });
+  const durable = said === undefined ? undefined : heard(said);
+  return durable ? durable.then(() => shown) : shown;
+}
+
+/** What the protocol itself says in these notifications; everything else in them is text of the server. */
+const ofTheProtocol: Readonly<Record<string, readonly string[]>> = {
+  'notifications/progress': ['progressToken', 'progress', 'total'],
+  'notifications/message': ['level'],
+};
+
 /** What there is to read in it. */
 function textOf({ method, params }: ServerMessage): Json | undefined {
-  switch (method) {
-    case 'notifications/progress':
-      return typeof params.message === 'string' ? params.message : undefined;
-    case 'notifications/message':
-      return params.data;
-    case 'notifications/tasks/status':
-      return params.statusMessage;
-    default:
-      return undefined;
-  }
+  const known = ofTheProtocol[method] ?? [];
+  const said = Object.entries(params).filter(([name]) => !known.includes(name));
+  return said.length === 0 ? undefined : Object.fromEntries(said);
 }

@@ -9,7 +9,7 @@ import { createLabels, type Endorsement, guardOf, type HeldLabels, holderOfAgent
 import { flowLimits } from './limits.ts';
 import { createMemory, type ReadState } from './memory.ts';
 import { type Origin, originOfArgument, type Told } from './origin.ts';
-import { type Part, partsOf } from './parts.ts';
+import { mostCareful, type Part, partsOf } from './parts.ts';
 import type { Source } from './seen.ts';
 
 /** A task with those that it was handed on from, nearest first: who reads for whom. */
@@ -113,7 +113,9 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
     stored: readonly string[],
   ): readonly string[] | Promise<readonly string[]> {
     const { returns } = tool.labels;
-    const { parts, isWhole } = isUnseen ? { parts: [], isWhole: isAllTrusted(returns) } : partsOf(returns, body);
+    const { parts, isWhole } = isUnseen
+      ? { parts: [], isWhole: mostCareful(returns).isTrusted }
+      : partsOf(returns, body);
     const source: Source = { tool: tool.ref, actionId };
     const own = isUnseen ? labelsOfUnseen(returns) : labelsOfParts(parts, isWhole);
     const found = [...new Set([...own, ...(isUnseen || parts.length > 0 ? stored : [])])].sort();
@@ -289,14 +291,9 @@ function labelsOfParts(parts: readonly Part[], isWhole: boolean): string[] {
 
 type Returns = RegisteredTool['labels']['returns'];
 
-const isAllTrusted = ({ trust, fields }: Returns) =>
-  trust === 'trusted' && Object.values(fields).every((field) => field.trust !== 'untrusted');
-
 function labelsOfUnseen(returns: Returns): string[] {
-  const kinds = [returns, ...Object.values(returns.fields)].flatMap(({ sensitive = [] }) => sensitive);
-  const found = new Set(kinds.map((kind) => `${SENSITIVE}${kind}`));
-  if (!isAllTrusted(returns)) found.add(UNTRUSTED);
-  return [...found].sort();
+  const { isTrusted, sensitive } = mostCareful(returns);
+  return [...(isTrusted ? [] : [UNTRUSTED]), ...sensitive.map((kind) => `${SENSITIVE}${kind}`)].sort();
 }
 
 /** Intent and parameters of each task that somebody vouches for; whom it is for is verified in any case. */

@@ -25,6 +25,18 @@ interface Labels {
   sensitive: readonly string[];
 }
 
+/** What could stand in it at worst: untrusted if any field is, and every kind of every field. */
+export function mostCareful({ trust, sensitive, fields }: ToolLabels['returns']): {
+  isTrusted: boolean;
+  sensitive: string[];
+} {
+  const all = Object.values(fields);
+  return {
+    isTrusted: trust === 'trusted' && all.every((field) => field.trust !== 'untrusted'),
+    sensitive: [...new Set([...sensitive, ...all.flatMap((field) => field.sensitive ?? [])])].sort(),
+  };
+}
+
 /** The paths of `returns.fields` as a tree: `*` is every element or member. */
 interface Node {
   label: ToolLabels['returns']['fields'][string] | undefined;
@@ -51,13 +63,18 @@ function treeOf(fields: ToolLabels['returns']['fields']): Node {
   return tree;
 }
 
-/** What a result holds, value by value: of its structured part by the labels of its fields, of everything else by those of the whole. */
+/**
+ * What a result holds, value by value: of its structured part by the labels of its fields. INVARIANT: what stands beside it, or in a text
+ * without it, in which no field can be told from another, has the labels of the most careful of them: a server chooses where it says something.
+ */
 export function partsOf(returns: ToolLabels['returns'], body: Json): Parts {
   const parts: Part[] = [];
   const whole: Labels = { isTrusted: returns.trust === 'trusted', role: null, sensitive: returns.sensitive };
+  const careful: Labels = { ...mostCareful(returns), role: null };
   const tree = treeOf(returns.fields);
   let visited = 0;
   let isWhole = true;
+  let isLabelled = false;
 
   function add(value: string | number, labels: Labels, isField: boolean): void {
     if (value !== '') parts.push({ value, ...labels, isField });
@@ -92,12 +109,14 @@ export function partsOf(returns: ToolLabels['returns'], body: Json): Parts {
     // The more exact name last, so that it has the last word.
     const next = ['*', key].flatMap((name) => nodes.flatMap((node) => node.members.get(name) ?? []));
     let own = labels;
-    for (const { label } of next) if (label) own = labelled(own, label);
+    for (const { label } of next) {
+      if (!label) continue;
+      own = labelled(own, label);
+      isLabelled = true;
+    }
     visit(value, own, next, depth + 1, isField);
   }
 
-  const structured = isJsonObject(body) ? body.structuredContent : undefined;
-  const repeated = new Set<string>();
   function visitStructured(value: Json): void {
     const wrapped = isJsonObject(value) && Object.keys(value).length === 1 ? value.result : undefined;
     const inner = tree.members.get('result');
@@ -105,39 +124,62 @@ export function partsOf(returns: ToolLabels['returns'], body: Json): Parts {
     else visit(wrapped, inner?.label ? labelled(whole, inner.label) : whole, inner ? [tree, inner] : [tree], 0, true);
   }
 
-  /** A text that says the structured part, or a part of it, once more. */
-  function isRepeated(text: string): boolean {
-    if (structured === undefined) return false;
-    if (repeated.size === 0) for (const each of partsWithin(structured, 2)) repeated.add(writingOf(each));
-    const writing = writingOf(asJson(text) ?? text);
-    return writing !== '' && repeated.has(writing);
+  /** A text that is all there is: by its fields, if it is JSON that has any of them. */
+  function visitAlone(text: string): void {
+    const parsed = returns.trust === 'trusted' || tree.members.size > 0 ? asJson(text) : undefined;
+    if (parsed === undefined) {
+      add(text, careful, false);
+      return;
+    }
+    const before = parts.length;
+    isLabelled = false;
+    visitStructured(parsed);
+    if (tree.members.size === 0 || isLabelled) return;
+    parts.length = before;
+    visit(parsed, careful, [], 0, false);
   }
 
-  function visitBlock(block: Json): void {
+  function visitBlock(block: Json, isRepeated: ((text: string) => boolean) | undefined): void {
     if (!isJsonObject(block)) {
-      visit(block, whole, [], 1, false);
+      visit(block, careful, [], 1, false);
       return;
     }
     const { type, text, data: _data, blob: _blob, mimeType: _mimeType, ...rest } = block;
     if (type === 'text' && typeof text === 'string') {
-      const parsed = returns.trust === 'trusted' || tree.members.size > 0 ? asJson(text) : undefined;
-      if (isRepeated(text)) return;
-      if (parsed !== undefined) visitStructured(parsed);
-      else add(text, whole, false);
-    } else if (type === 'image' || type === 'audio') add(`(${type})`, whole, false);
-    visit(rest, whole, [], 1, false);
+      if (isRepeated === undefined) visitAlone(text);
+      else if (!isRepeated(text)) visit(asJson(text) ?? text, careful, [], 0, false);
+    } else if (type === 'image' || type === 'audio') add(`(${type})`, careful, false);
+    visit(rest, careful, [], 1, false);
   }
 
-  if (!isJsonObject(body)) {
-    visit(body, whole, [], 0, false);
-    return { parts, isWhole };
+  function visitBody(said: Json, depth: number): void {
+    if (!isJsonObject(said)) {
+      visit(said, careful, [], depth, false);
+      return;
+    }
+    const { content, structuredContent, isError: _isError, resultType: _resultType, result, ...rest } = said;
+    if (structuredContent !== undefined) visitStructured(structuredContent);
+    const isRepeated = structuredContent === undefined ? undefined : repeats(structuredContent);
+    if (Array.isArray(content)) for (const block of content) visitBlock(block, isRepeated);
+    else if (content !== undefined) visit(content, careful, [], depth + 1, false);
+    // A task that is over says its result within what it says of itself.
+    if (isJsonObject(result) && depth === 0) visitBody(result, 1);
+    else if (result !== undefined) visit(result, careful, [], depth + 1, false);
+    for (const member of Object.values(rest)) visit(member, careful, [], depth + 1, false);
   }
-  const { content, structuredContent: _structured, isError: _isError, resultType: _resultType, ...rest } = body;
-  if (structured !== undefined) visitStructured(structured);
-  if (Array.isArray(content)) for (const block of content) visitBlock(block);
-  else if (content !== undefined) visit(content, whole, [], 1, false);
-  for (const member of Object.values(rest)) visit(member, whole, [], 1, false);
+
+  visitBody(body, 0);
   return { parts, isWhole };
+}
+
+/** Whether a text says the structured part, or a part of it, once more. */
+function repeats(structured: Json): (text: string) => boolean {
+  let known: Set<string> | undefined;
+  return (text) => {
+    known ??= new Set(partsWithin(structured, 2).flatMap((each) => [writingOf(each), asText(each)]));
+    const writing = writingOf(asJson(text) ?? text);
+    return writing !== '' && known.has(writing);
+  };
 }
 
 function labelled(labels: Labels, { trust, sensitive, role }: NonNullable<Node['label']>): Labels {
@@ -156,6 +198,9 @@ function writingOf(value: Json): string {
     return '';
   }
 }
+
+const asText = (value: Json) =>
+  typeof value === 'number' || typeof value === 'boolean' ? writingOf(String(value)) : '';
 
 const MAX_REPEATED = 2_000;
 

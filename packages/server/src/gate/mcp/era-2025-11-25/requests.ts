@@ -105,13 +105,19 @@ async function listTasks(door: Door, session: Session, agent: AgentSide, params:
       const tasks = Array.isArray(answer.result.tasks) ? answer.result.tasks : [];
       for (const task of tasks) {
         if (isJsonObject(task) && typeof task.taskId === 'string' && door.tasks.owns(caller, server, task.taskId))
-          found.push(taskOut(view, server, task));
+          found.push(taskOut(view, server, listed(task)));
       }
       cursor = answer.result.nextCursor;
       if (typeof cursor !== 'string') break;
     }
   }
   return { result: { tasks: found } };
+}
+
+/** One of many: what it says of its result is in its own `tasks/get`, which is decided on as the call that started it. */
+function listed({ taskId, status, createdAt, lastUpdatedAt, ttl, pollInterval }: JsonObject): JsonObject {
+  const task = { taskId, status, createdAt, lastUpdatedAt, ttl, pollInterval };
+  return Object.fromEntries(Object.entries(task).filter(([, value]) => value !== undefined)) as JsonObject;
 }
 
 /** What a client says without asking for anything. Unknown notifications are dropped. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Caller } from '../../../identity/index.ts';
-import { isJsonObject, type JsonObject } from '../../../platform/index.ts';
+import { isJsonObject, type JsonObject, type Log } from '../../../platform/index.ts';
 import {
   JsonRpcFailure,
   type ServerMessage,
@@ -10,6 +10,7 @@ import {
 import { levelPasses } from '../agent-side.ts';
 import type { Audience, ChangedList } from '../connections.ts';
 import { doorLimits } from '../limits.ts';
+import { createPassing } from '../passing.ts';
 import { codes, messageText, type RequestId, requestText } from '../rpc.ts';
 import { paramsOut, type View } from '../view.ts';
 import { createStream, type Stream } from './stream.ts';
@@ -73,8 +74,9 @@ export interface SessionOptions {
   restAfterMs: number;
   onEnd(session: Session): void;
   onLost(session: Session, server: string): void;
-  /** What a server says on its own, as this session's agent may see it. */
-  clean(server: string, params: JsonObject): JsonObject;
+  /** What a server says on its own, as this session's agent may hear it. */
+  hear(server: string, message: ServerMessage): JsonObject | Promise<JsonObject>;
+  log: Log;
 }
 
 export function createSession({
@@ -86,7 +88,8 @@ export function createSession({
   restAfterMs,
   onEnd,
   onLost,
-  clean,
+  hear,
+  log,
 }: SessionOptions): Session {
   const primes = version === '2025-11-25';
   const streams = new Map<string, Stream>();
@@ -94,6 +97,7 @@ export function createSession({
   const pending = new Map<RequestId, Pending>();
   const progressTargets = new Map<string, { connection: UpstreamConnection; token: string | number }>();
   const unsolicited = createStream({ id: 'g', primes, restAfterMs: 0 });
+  const passing = createPassing(log);
   let streamCount = 0;
   let askCount = 0;
   let ended = false;
@@ -195,14 +199,20 @@ export function createSession({
 
     audience: {
       listChanged: (list) => notify(`notifications/${list}/list_changed`, {}),
-      resourceUpdated: (server, _uri, params) =>
-        notify('notifications/resources/updated', paramsOut(view, server, params)),
+      resourceUpdated: (server, uri) => {
+        const method = 'notifications/resources/updated';
+        // A name that is not shown as it is is no name of what the agent watches.
+        const tell = ({ uri: shown }: JsonObject) => shown === uri && notify(method, paramsOut(view, server, { uri }));
+        passing.pass(() => hear(server, { method, params: { uri } }), tell);
+      },
       message(server, { method, params }) {
         const wanted =
           method === 'notifications/message'
             ? levelPasses(params.level, session.logLevel)
             : ['notifications/elicitation/complete', 'notifications/tasks/status'].includes(method);
-        if (wanted) notify(method, paramsOut(view, server, clean(server, params)));
+        if (!wanted) return;
+        const tell = (shown: JsonObject) => notify(method, paramsOut(view, server, shown));
+        passing.pass(() => hear(server, { method, params }), tell);
       },
       lost: (server) => onLost(session, server),
     },

@@ -4,6 +4,7 @@ import { type Clock, type JsonObject, type Log, limits } from '../../../platform
 import type { Upstreams } from '../../upstream/types.ts';
 import type { Connections } from '../connections.ts';
 import { doorLimits } from '../limits.ts';
+import type { OwnedTasks } from '../owned-tasks.ts';
 import type { View } from '../view.ts';
 import { createSession, type Session, type Version } from './session.ts';
 
@@ -25,6 +26,7 @@ export function createSessions(deps: {
   enforcement: Enforcement;
   upstreams: Upstreams;
   connections: Connections;
+  tasks: Pick<OwnedTasks, 'startedBy'>;
   clock: Clock;
   log: Log;
   restAfterMs: number;
@@ -90,7 +92,12 @@ export function createSessions(deps: {
           forget(ended);
         },
         onLost: restore,
-        clean: (server, params) => deps.enforcement.clean(caller, server, params),
+        hear: (server, { method, params }) => {
+          const isTask = method === 'notifications/tasks/status';
+          const of = isTask ? deps.tasks.startedBy(server, String(params.taskId)) : undefined;
+          return deps.enforcement.hear(caller, server, params, of);
+        },
+        log,
       });
       byId.set(session.id, session);
       byTask.set(caller.task.id, (byTask.get(caller.task.id) ?? new Set()).add(session));

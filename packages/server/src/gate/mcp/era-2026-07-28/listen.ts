@@ -7,6 +7,7 @@ import type { Door } from '../door-parts.ts';
 import type { Visit } from '../era-2025-11-25/handler.ts';
 import { openEventStream } from '../http-edge.ts';
 import { doorLimits } from '../limits.ts';
+import { createPassing } from '../passing.ts';
 import { readCall } from '../read-call.ts';
 import { answerText, codes, errorAnswer, messageText, type RequestId, type RpcRequest } from '../rpc.ts';
 import { paramsOut, type View } from '../view.ts';
@@ -138,6 +139,7 @@ function createListen(
   onEnd: () => void,
 ): Listen {
   const meta = { [subscriptionKey]: id };
+  const passing = createPassing(door.log);
   let acknowledged = false;
   let ended = false;
   let keepAlive: NodeJS.Timeout | undefined;
@@ -151,8 +153,13 @@ function createListen(
     view,
     lists,
     audience: {
-      resourceUpdated: (server, _uri, params) =>
-        listen.notify('notifications/resources/updated', paramsOut(view, server, params)),
+      resourceUpdated: (server, uri) => {
+        // A name that is not shown as it is is no name of what the agent watches.
+        const tell = ({ uri: shown }: JsonObject) => {
+          if (shown === uri) listen.notify('notifications/resources/updated', paramsOut(view, server, { uri }));
+        };
+        passing.pass(() => door.enforcement.hear(caller, server, { uri }), tell);
+      },
       message: () => undefined,
       lost: () => listen.end('gracefully'),
     },

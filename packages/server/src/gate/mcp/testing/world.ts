@@ -247,6 +247,7 @@ export function createTestEnforcement(
         arguments: action.arguments,
         clean: (message) => message,
         heard: () => undefined,
+        call: { operation: action.operation, name: action.name, arguments: action.arguments, obligations: undefined },
         signal: controller.signal,
       });
       work.catch(() => undefined);
@@ -268,7 +269,7 @@ export function createTestEnforcement(
       outcomes.push(outcome);
       return outcome;
     },
-    clean: (_caller, _server, message) => message,
+    hear: (_caller, _server, message) => message,
     async usableTools(_caller, only) {
       const tools = [...registry.snapshot().servers.values()]
         .filter(({ name }) => only === undefined || name === only)
