@@ -174,7 +174,7 @@ describe('the tasks extension of 2026-07-28', () => {
     await postModern(raw.url('raw'), 'tools/call', { name: 'tool' }, options);
     for (const _poll of [1, 2]) {
       const { body } = await postModern(raw.url('raw'), 'tasks/get', { taskId: 't' }, options);
-      assert.deepEqual(resultOf(body).inputRequests, { roots });
+      assert.deepEqual(resultOf(body).inputRequests, { roots: { ...roots, params: {} } });
     }
     assert.deepEqual(
       raw.enforcement.decided
@@ -188,4 +188,95 @@ describe('the tasks extension of 2026-07-28', () => {
     await raw.close();
     await server.close();
   });
+});
+
+/** @proves law-9.task-results */
+describe('what an MCP task brings', () => {
+  const request = (method: string, params: JsonObject) => ({ jsonrpc: '2.0', id: 1, method, params });
+  const asked = (message: string) => ({ method: 'elicitation/create', params: { message } });
+  const started = { operation: 'tools/call', name: 'tool', arguments: { n: 7 }, obligations: undefined };
+
+  test('is decided on as the call that started it, in 2025-11-25, and a list of tasks says nothing of results', async () => {
+    const server = await startRawServer({
+      era: '2025-11-25',
+      offered: { tools: {}, tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } } },
+      answer: ({ method }): JsonObject => {
+        const task = { taskId: 't', status: 'working', statusMessage: 'a row', rows: ['a row'] };
+        if (method === 'tools/call') return { result: { task } };
+        return {
+          result: method === 'tasks/list' ? { tasks: [task] } : method === 'tasks/get' ? task : { content: [] },
+        };
+      },
+    });
+    const gate = await startGate({ raw: { url: server.url } });
+    const headers = await openSession(gate.url('raw'), { capabilities: { tasks: {} } });
+    const call = (method: string, params: JsonObject) => post(gate.url('raw'), request(method, params), headers);
+    await call('tools/call', { name: 'tool', arguments: { n: 7 }, task: { ttl: 1_000 } });
+    for (const method of ['tasks/get', 'tasks/result', 'tasks/cancel']) {
+      await call(method, { taskId: 't' });
+      assert.deepEqual(gate.enforcement.decided.at(-1)?.of, started, method);
+    }
+    const list = await call('tasks/list', {});
+    assert.deepEqual(resultOf(list.body).tasks, [{ taskId: 't', status: 'working' }]);
+    await gate.close();
+    await server.close();
+  });
+
+  test('is decided on as the call that started it, in 2026-07-28, and what it asks is shown as it was decided on', async () => {
+    let polls = 0;
+    const server = await startRawServer({
+      era: '2026-07-28',
+      answer: ({ method }): JsonObject => ({
+        result:
+          method === 'tools/call'
+            ? { resultType: 'task', taskId: 't', status: 'working' }
+            : {
+                resultType: 'complete',
+                taskId: 't',
+                status: 'input_required',
+                inputRequests: { key: asked(++polls === 1 ? 'UNSHOWN' : 'another question') },
+              },
+      }),
+    });
+    const gate = await startGate({ raw: { url: server.url } });
+    const options = { capabilities: { ...extension, elicitation: {} } };
+    await postModern(gate.url('raw'), 'tools/call', { name: 'tool', arguments: { n: 7 } }, options);
+    for (const _poll of [1, 2]) {
+      const { body } = await postModern(gate.url('raw'), 'tasks/get', { taskId: 't' }, options);
+      assert.deepEqual(resultOf(body).inputRequests, { key: asked('[shown]') });
+    }
+    const { decided } = gate.enforcement;
+    for (const operation of ['tasks/get', 'elicitation/create'])
+      assert.deepEqual(decided.find((each) => each.operation === operation)?.of, started, operation);
+    await gate.close();
+    await server.close();
+  });
+});
+
+/** @proves result.other-roads */
+test('what a server asks instead of answering is shown as enforcement lets it be seen, and nothing is asked in a finished result', async () => {
+  const inputRequests = { key: { method: 'elicitation/create', params: { message: 'UNSHOWN' } } };
+  const server = await startRawServer({
+    era: '2026-07-28',
+    answer: ({ params }): JsonObject => ({
+      result: {
+        content: [],
+        inputRequests,
+        resultType: isJsonObject(params) && params.name === 'tool' ? 'input_required' : 'complete',
+      },
+    }),
+    tools: ['tool', 'other'].map((name) => ({ name, inputSchema: { type: 'object' } })),
+  });
+  const gate = await startGate({ raw: { url: server.url } });
+  const options = { capabilities: { elicitation: {} } };
+  const asks = await postModern(gate.url('raw'), 'tools/call', { name: 'tool', arguments: {} }, options);
+  assert.deepEqual(resultOf(asks.body).inputRequests, {
+    key: { method: 'elicitation/create', params: { message: '[shown]' } },
+  });
+  const { decided } = gate.enforcement;
+  assert.equal(decided.find(({ operation }) => operation === 'elicitation/create')?.of?.name, 'tool');
+  const done = await postModern(gate.url('raw'), 'tools/call', { name: 'other', arguments: {} }, options);
+  assert.deepEqual(resultOf(done.body), { content: [], resultType: 'complete' });
+  await gate.close();
+  await server.close();
 });

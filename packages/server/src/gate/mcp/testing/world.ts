@@ -2,13 +2,14 @@ import type { Approval, ToolServerManifest } from '@gatehouse/protocol';
 import { toolServerManifest } from '@gatehouse/protocol';
 import type { z } from 'zod';
 import type { Approvals } from '../../../approvals/index.ts';
-import { type Action, type Enforcement, NotSent, type Outcome } from '../../../enforcement/index.ts';
+import { type Action, type EarlierCall, type Enforcement, NotSent, type Outcome } from '../../../enforcement/index.ts';
 import type { Caller, Tokens } from '../../../identity/index.ts';
 import {
   type Clock,
   digestJson,
   GatehouseError,
   isJsonObject,
+  type Json,
   type JsonObject,
   newId,
 } from '../../../platform/index.ts';
@@ -177,9 +178,20 @@ export function createTestRegistry(manifests: z.input<typeof toolServerManifest>
 
 export type Verdict = 'allow' | 'refuse' | 'ask';
 
+/** Leaves out what a test marks so: what enforcement would mask or cut. */
+const shown = <T extends Json>(message: T): T =>
+  JSON.parse(JSON.stringify(message).replaceAll('UNSHOWN', '[shown]')) as T;
+
 export type TestEnforcement = Enforcement & {
   /** Every action that was decided on, with its verdict. */
-  decided: { operation: string; tool: string; arguments: unknown; actionId: string; verdict: string }[];
+  decided: {
+    operation: string;
+    tool: string;
+    arguments: unknown;
+    actionId: string;
+    verdict: string;
+    of?: EarlierCall;
+  }[];
   outcomes: Outcome[];
 };
 
@@ -201,7 +213,14 @@ export function createTestEnforcement(
     let actionId = action.actionId ?? newId('act');
     const tool = `${action.server}/${action.name}`;
     const note = (what: string) =>
-      decided.push({ operation: action.operation, tool, arguments: action.arguments, actionId, verdict: what });
+      decided.push({
+        operation: action.operation,
+        tool,
+        arguments: action.arguments,
+        actionId,
+        verdict: what,
+        ...(action.of && { of: action.of }),
+      });
     const decision = {
       effect: 'allow' as const,
       tier: 3 as const,
@@ -245,7 +264,7 @@ export function createTestEnforcement(
         tool: { ref: tool, digest: null },
         approval: null,
         arguments: action.arguments,
-        clean: (message) => message,
+        clean: shown,
         heard: () => undefined,
         call: { operation: action.operation, name: action.name, arguments: action.arguments, obligations: undefined },
         signal: controller.signal,
@@ -269,7 +288,7 @@ export function createTestEnforcement(
       outcomes.push(outcome);
       return outcome;
     },
-    hear: (_caller, _server, message) => message,
+    hear: (_caller, _server, message) => shown(message),
     async usableTools(_caller, only) {
       const tools = [...registry.snapshot().servers.values()]
         .filter(({ name }) => only === undefined || name === only)
