@@ -59,4 +59,10 @@ export const results: Requirement[] = [
     promise: 'What is masked since a result was held is masked in it when it is given out',
     source: 'docs/how-to/guard-results.md',
   },
+  {
+    id: 'result.detectors',
+    promise:
+      'A detector of the operator, whatever it answers and if it does not, can only raise: label, mask, have a person asked',
+    source: 'docs/how-to/guard-results.md',
+  },
 ];

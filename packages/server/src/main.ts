@@ -11,6 +11,7 @@ import {
   createBudgets,
   createEnforcement,
   createHeldResults,
+  createOutsideDetectors,
   createTickets,
 } from './enforcement/index.ts';
 import {
@@ -229,6 +230,7 @@ async function openServer(
   const secrets = createSecrets({ storage, sealer, recordChange, clock });
   const breaker = createBreaker({ registry, clock, log });
   const tickets = createTickets({ outbound, openSecret: secrets.open, clock, log });
+  const detectors = createOutsideDetectors({ outbound, openSecret: secrets.open, log });
   const budgets = createBudgets({ storage, registry, clock });
   const stateKey = keyFile(config.dataDir, 'request-state.key');
   const keyFor = (purpose: string) => new Uint8Array(hkdfSync('sha256', stateKey, '', `gatehouse ${purpose}`, 32));
@@ -236,6 +238,7 @@ async function openServer(
   opened.defer(() => baseline.write());
   const enforcement = createEnforcement({
     held,
+    detectors,
     placeholderKey: keyFor('placeholders'),
     registry,
     budgets,

@@ -5,6 +5,7 @@ import { agentManifest, agentMappingManifest } from './agent.ts';
 import { blueprintManifest } from './blueprint.ts';
 import { calendarManifest } from './calendar.ts';
 import { clientManifest } from './client.ts';
+import { detectorManifest } from './detector.ts';
 import { environmentManifest } from './environment.ts';
 import { groupManifest } from './group.ts';
 import { identityProviderManifest } from './identity-provider.ts';
@@ -21,6 +22,7 @@ export type { Allowed } from './allowed.ts';
 export * from './blueprint.ts';
 export * from './calendar.ts';
 export * from './client.ts';
+export * from './detector.ts';
 export * from './environment.ts';
 export * from './group.ts';
 export * from './identity-provider.ts';
@@ -49,6 +51,7 @@ export const manifest = z.discriminatedUnion('kind', [
   policyManifest,
   calendarManifest,
   ticketSystemManifest,
+  detectorManifest,
   budgetManifest,
   trustDomainManifest,
   roleMappingManifest,

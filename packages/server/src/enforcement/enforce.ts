@@ -1,4 +1,4 @@
-import type { Approval, Decision } from '@gatehouse/protocol';
+import type { Approval, Decision, DetectorManifest } from '@gatehouse/protocol';
 import type { Approvals } from '../approvals/index.ts';
 import type { Ledger, LedgerEntry } from '../ledger/index.ts';
 import { type Clock, GatehouseError, type Json, type Log, newId } from '../platform/index.ts';
@@ -22,14 +22,17 @@ import {
   type Kept,
   limitRemark,
   mayBeHeld,
+  type OutsideDetectors,
   type Size,
+  sizeOf,
   whyHeld,
   whyNotAsked,
+  withFound,
   withLimit,
   withoutExcess,
 } from './results/index.ts';
 import { situationOf, withSituation } from './situation.ts';
-import { type Source, sourceOf, sourceOfMessage } from './source.ts';
+import { labelsOfRaised, raised, raisedBy, type Source, sourceOf, sourceOfMessage, unlooked } from './source.ts';
 import { delegatedOf, findSubject, isRefusal, toolNameOf } from './subject.ts';
 import type { Tickets } from './tickets.ts';
 import {
@@ -56,6 +59,7 @@ export interface EnforcementDependencies {
   breaker: CircuitBreaker;
   feed: Pick<ChangeFeed, 'fresh'>;
   held: HeldResults;
+  detectors: OutsideDetectors;
   /** 32 bytes, the same on every replica and after a restart: placeholders of masked values are made with it. */
   placeholderKey: Uint8Array;
   clock: Clock;
@@ -126,7 +130,9 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       const rules = look.rulesOf(snapshot, action.caller, source.tool, source.obligations);
 
       // What this call has left, if it has run before and a person has to release it: it does not run again.
-      const kept = mayBeHeld(source.tool, source.obligations?.limit) ? await releases.find(action) : undefined;
+      const detectors = deps.detectors.of(snapshot, source.tool, action.caller.task.environment);
+      const isHeldAtTimes = detectors.length > 0 || mayBeHeld(source.tool, source.obligations?.limit);
+      const kept = isHeldAtTimes ? await releases.find(action) : undefined;
       if (kept) {
         const guards = guardsOf(snapshot, action, found, source.tool);
         const outcome = await release({ agent, action, tool: found, decision, source, rules }, kept, guards);
@@ -181,7 +187,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
             decision,
             approval,
             wanted,
-            { agent, source, rules, remarks },
+            { agent, source, detectors, rules, remarks },
             flight.signal,
             send,
           );
@@ -285,7 +291,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     decision: Decision,
     approval: Approval | undefined,
     wanted: Wanted | null,
-    { agent, source, rules, remarks }: { agent: Agent; source: Source; rules: CleanRules; remarks: string[] },
+    { agent, source, detectors, rules, remarks }: Looking,
     signal: AbortSignal,
     send: (dispatch: Dispatch) => Promise<Sent>,
   ): Promise<Outcome> {
@@ -321,17 +327,37 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       const clean = <T extends Json>(message: T) => look.message(message, rules);
       const noteAs = (of: Source, body: Json) =>
         flow.note(action.caller, { ...of, actionId, body, isUnseen: !!action.gateway });
-      const note = (body: Json) => noteAs(source, body);
       const ahead = createAhead(source.tool);
       const heard = (message: Json) => {
         ahead.count(message);
-        const labels = note(message);
+        const labels = noteAs(unlooked(source, detectors), message);
         return labels instanceof Promise ? labels.then(() => undefined) : undefined;
       };
+      const detect = (direction: 'result' | 'question', body: Json) =>
+        deps.detectors.look(detectors, {
+          ...{
+            tool: source.tool,
+            environment: action.caller.task.environment,
+            operation: action.operation,
+            direction,
+            body,
+          },
+          ...{ mask: rules.mask, placeholder: rules.placeholder },
+        });
       // What a server asks of the client is what the agent reads, from somebody who vouches for nothing; the answer to it is the agent's own.
       const isAsked = serverAsks.has(action.operation);
+      const shown = isAsked && detectors.length > 0 ? clean(action.arguments) : undefined;
+      const question = shown === undefined ? undefined : await detect('question', shown);
+      if (question && (question.hold || question.body !== shown))
+        throw new NotSent(
+          `${question.hold ?? 'Detectors found what may not be shown in it.'} The client is not asked.`,
+        );
       const asked = isAsked
-        ? [...(await note(action.arguments)), ...(await noteAs({ ...source, tool }, action.arguments))]
+        ? [
+            ...(await noteAs(question ? raised(source, question) : source, action.arguments)),
+            ...(await noteAs({ ...source, tool }, action.arguments)),
+            ...(question?.labels ?? []),
+          ]
         : [];
       const { operation, name } = action;
       const dispatch: Dispatch = {
@@ -347,18 +373,25 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       const limit = source.obligations?.limit;
       const answer = withoutExcess(source.tool, limit, await untilAborted(send(dispatch), signal));
       // 8 look: what the task has seen is durable before the agent sees it (law 9)
-      const { sent, read, labels, detail } = look.answer(action.operation, answer, rules, remarks);
-      const over = isAsked ? null : whyHeld(source.tool, limit, sent.body);
-      if (over) {
+      const looked = look.answer(action.operation, answer, rules, remarks);
+      const isLookedAt = detectors.length > 0 && !isAsked && !action.gateway;
+      const found = isLookedAt ? await untilAborted(detect('result', looked.read), signal) : undefined;
+      const { sent, read, detail } = found ? withFound(looked, found) : looked;
+      const labels = [...looked.labels, ...(found?.labels ?? [])];
+      const over = isAsked ? null : whyHeld(source.tool, limit, read);
+      const reason = over?.reason ?? found?.hold;
+      if (reason) {
         outcome(sent.result, {
           result: sent.body,
           labels: [...labels, 'held'],
           changes: sent.changes ?? [],
-          detail: [`held: ${over.reason}`, detail].filter(Boolean).join(' · '),
+          detail: [`held: ${reason}`, detail].filter(Boolean).join(' · '),
         });
-        return await hold({ agent, action, actionId, tool, decision }, { body: sent.body, labels, ...over });
+        const size = over?.size ?? sizeOf(read);
+        const kept = { body: sent.body, labels: [...labels, ...(found ? labelsOfRaised(found) : [])], reason, size };
+        return await hold({ agent, action, actionId, tool, decision }, kept);
       }
-      const noted = isAsked ? asked : await note(read);
+      const noted = isAsked ? asked : await noteAs(found ? raised(source, found) : source, read);
       // 9 outcome
       const said = [sent.detail, detail].filter((each) => typeof each === 'string');
       outcome(sent.result, {
@@ -418,7 +451,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     const answer: Sent = { result: 'success', body: await releases.open(kept) };
     const { sent, read, labels, detail } = look.answer(action.operation, answer, rules);
     const { body } = sent;
-    const noted = await flow.note(action.caller, { ...source, actionId, body: read });
+    const noted = await flow.note(action.caller, { ...raised(source, raisedBy(kept.labels)), actionId, body: read });
     const written = await ledger.append(
       entry('outcome', action, actionId, tool, {
         decision,
@@ -549,7 +582,8 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       const known = snapshot.servers.get(server);
       const authority = authorityOf(snapshot, caller);
       if (!known || !authority) throw new GatehouseError('forbidden', STALE.code, STALE.reason);
-      const source = sourceOfMessage(snapshot, deps.policies(snapshot), authority, known, of);
+      const from = sourceOfMessage(snapshot, deps.policies(snapshot), authority, known, of);
+      const source = unlooked(from, deps.detectors.of(snapshot, from.tool, caller.task.environment));
       const rules = look.rulesOf(snapshot, caller, source.tool, source.obligations);
       const heard = look.message(message, rules);
       const noted = flow.note(caller, { ...source, actionId: newId('act', clock.now()), body: heard });
@@ -558,6 +592,15 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     stop: live.stop,
     inFlight: live.count,
   };
+}
+
+/** How what an action brings is looked at. */
+interface Looking {
+  agent: Agent;
+  source: Source;
+  detectors: readonly DetectorManifest[];
+  rules: CleanRules;
+  remarks: string[];
 }
 
 /** The action whose result is kept back. */

@@ -5,7 +5,13 @@ export { type Budgets, checkBudgets, createBudgets } from './budgets/index.ts';
 export { createEnforcement, type EnforcementDependencies } from './enforce.ts';
 export { operationOf } from './gateway.ts';
 export { RELEASE } from './release.ts';
-export { createHeldResults, type HeldResults, type Kept } from './results/index.ts';
+export {
+  createHeldResults,
+  createOutsideDetectors,
+  type HeldResults,
+  type Kept,
+  type OutsideDetectors,
+} from './results/index.ts';
 export { findRegistered, findSubject, isRefusal, type Refusal } from './subject.ts';
 export { createTickets, type Tickets } from './tickets.ts';
 export * from './types.ts';

@@ -1,6 +1,13 @@
-import type { Decision, Obligations } from '@gatehouse/protocol';
-import type { Json } from '../platform/index.ts';
-import { type Authority, combineObligations, type PolicySet } from '../policy/index.ts';
+import type { Decision, DetectorManifest, Obligations } from '@gatehouse/protocol';
+import { GatehouseError, type Json } from '../platform/index.ts';
+import {
+  type Authority,
+  combineObligations,
+  mostCareful,
+  type PolicySet,
+  SENSITIVE,
+  UNTRUSTED,
+} from '../policy/index.ts';
 import type { RegisteredServer, RegisteredTool, Snapshot } from '../registry/index.ts';
 import { findSubject, isRefusal, labelsOfAny } from './subject.ts';
 import type { Action, EarlierCall } from './types.ts';
@@ -65,6 +72,43 @@ interface Asked {
 
 /** Decides anew on a call that was let through. */
 type Redecide = (action: Action, tool: RegisteredTool) => Promise<Decision>;
+
+/** With what somebody has found in it: more labels, and never fewer. Nobody knows where in it that is, so that it holds for all of it. */
+export function raised(
+  source: Source,
+  { isUntrusted, sensitive }: { isUntrusted: boolean; sensitive: readonly string[] },
+): Source {
+  if (!isUntrusted && sensitive.length === 0) return source;
+  const { tool } = source;
+  const { returns } = tool.labels;
+  const careful = mostCareful(returns);
+  const trust = isUntrusted || !careful.isTrusted ? 'untrusted' : 'trusted';
+  const kinds = [...new Set([...careful.sensitive, ...sensitive])];
+  return { ...source, tool: { ...tool, labels: { ...tool.labels, returns: { trust, sensitive: kinds, fields: {} } } } };
+}
+
+/** What a server says without waiting for those who look at results: throws where one of them has to. */
+export function unlooked(source: Source, detectors: readonly DetectorManifest[]): Source {
+  const required = detectors.find((each) => each.required);
+  if (required)
+    throw new GatehouseError(
+      'forbidden',
+      'detector.required',
+      `The detector "${required.name}" has to look at what ${source.tool.ref} brings, so that nothing of it is passed on ahead of the result.`,
+    );
+  return detectors.length === 0 ? source : raised(source, { isUntrusted: true, sensitive: [] });
+}
+
+/** What the labels of a result that was held say of it. */
+export const raisedBy = (labels: readonly string[]) => ({
+  isUntrusted: labels.includes(UNTRUSTED),
+  sensitive: labels.filter((label) => label.startsWith(SENSITIVE)).map((label) => label.slice(SENSITIVE.length)),
+});
+
+export const labelsOfRaised = ({ isUntrusted, sensitive }: { isUntrusted: boolean; sensitive: readonly string[] }) => [
+  ...(isUntrusted ? [UNTRUSTED] : []),
+  ...sensitive.map((kind) => `${SENSITIVE}${kind}`),
+];
 
 /** Of what a server says outside of any call, or of one that was let through earlier: nobody is asked, so that everything counts. */
 export function sourceOfMessage(

@@ -3,7 +3,16 @@ export { builtInPolicies } from './built-in-policies.ts';
 export { isOpen, openCalendars } from './calendars.ts';
 export { nestingProblem } from './cedar/index.ts';
 export { compilePolicies } from './compile.ts';
-export { createFlow, type Flow, type Origin, type Reader, type SeenView } from './flow/index.ts';
+export {
+  createFlow,
+  type Flow,
+  mostCareful,
+  type Origin,
+  type Reader,
+  SENSITIVE,
+  type SeenView,
+  UNTRUSTED,
+} from './flow/index.ts';
 export { type LoadedPolicy, readPolicies } from './load.ts';
 export { nearest } from './nearest.ts';
 export { combine as combineObligations } from './obligations.ts';

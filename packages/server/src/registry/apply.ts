@@ -218,6 +218,7 @@ async function followUp(
     case 'Template':
     case 'Calendar':
     case 'TicketSystem':
+    case 'Detector':
       raise(changes, 'policy');
       return;
     case 'Environment':

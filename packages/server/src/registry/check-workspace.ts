@@ -102,16 +102,10 @@ function checkObject({ objects, trustDomain }: Workspace, manifest: ObjectManife
             : [],
         ),
       );
+    case 'Detector':
+      return missingEnvironments(objects, manifest);
     case 'ToolServer':
-      return [
-        ...manifest.environments.flatMap((environment, at) =>
-          objects.has(`Environment/${environment}`)
-            ? []
-            : [problem(`environments[${at}]`, missing('Environment', environment))],
-        ),
-        ...checkTransport(manifest),
-        ...checkToolNames(manifest),
-      ];
+      return [...missingEnvironments(objects, manifest), ...checkTransport(manifest), ...checkToolNames(manifest)];
     case 'Template':
       return checkTemplate(objects, manifest);
     case 'TrustDomain':
@@ -388,6 +382,17 @@ function checkKeys({ agents, keyHolder }: Workspace): ManifestProblem[] {
 
 function missing(kind: string, name: string): string {
   return `There is no ${kind} "${name}". Add its manifest to this apply, or correct the name.`;
+}
+
+function missingEnvironments(
+  objects: ReadonlyMap<string, Manifest>,
+  manifest: Extract<Manifest, { environments: string[] }>,
+): ManifestProblem[] {
+  return manifest.environments.flatMap((environment, at) =>
+    objects.has(`Environment/${environment}`)
+      ? []
+      : [problemOf(manifest)(`environments[${at}]`, missing('Environment', environment))],
+  );
 }
 
 export function problemOf(manifest: Manifest): (path: string, message: string) => ManifestProblem {

@@ -17,6 +17,7 @@ export const kindOrder: Manifest['kind'][] = [
   'ControlPolicy',
   'Calendar',
   'TicketSystem',
+  'Detector',
   'ToolServer',
   'Template',
   'Group',

@@ -7,6 +7,7 @@ import type {
   CalendarManifest,
   ClientManifest,
   ControlPolicyManifest,
+  DetectorManifest,
   Effect,
   EnvironmentManifest,
   GroupManifest,
@@ -163,6 +164,7 @@ export interface Snapshot {
   readonly policies: ReadonlyMap<string, PolicyManifest>;
   readonly calendars: ReadonlyMap<string, CalendarManifest>;
   readonly ticketSystems: ReadonlyMap<string, TicketSystemManifest>;
+  readonly detectors: ReadonlyMap<string, DetectorManifest>;
   readonly budgets: ReadonlyMap<string, BudgetManifest>;
   readonly trustDomains: ReadonlyMap<string, TrustDomainManifest>;
   readonly trustRules: ReadonlyMap<string, TrustRuleManifest>;

@@ -13,6 +13,16 @@ export const resultLimits = {
   /** Results of one agent that wait for a person, and their bytes: what is kept must not grow without bound. */
   heldPerAgent: 20,
   heldBytesPerAgent: 64 * 1024 * 1024,
+  /** Texts of one result, and characters of all of them, that a detector of the operator is sent. What has more was not looked at. */
+  detectorTexts: 1_000,
+  detectorChars: 262_144,
+  /** Bytes of its answer, findings in it, and pieces that they name: more is no answer. */
+  detectorAnswerBytes: 262_144,
+  detectorFindings: 1_000,
+  detectorSpans: 10_000,
+  /** Results that one detector is asked about at once by a replica, and that wait for their turn. The next is not looked at. */
+  detectorCalls: 4,
+  detectorWaiting: 64,
   /** Findings of sensitive data in one text that are masked one by one; a text with more is withheld whole. */
   findingsPerText: 10_000,
 } as const;

@@ -7,6 +7,7 @@ import { type CleanRules, cleanMessage } from './clean.ts';
 import { maskedFields } from './fields.ts';
 import { builtInDetectors, placeholdersOf } from './mask.ts';
 import { describe, labelsOf, withNotice } from './notice.ts';
+import type { Raised } from './outside-detectors.ts';
 import { createTally } from './tally.ts';
 
 /** What step 8 made of an answer on its way to the agent. */
@@ -17,6 +18,14 @@ export interface Looked {
   labels: string[];
   /** What was done to it, in words for the record. */
   detail: string | null;
+}
+
+/** What detectors of the operator have made of it besides. */
+export function withFound({ sent, read, labels, detail }: Looked, { body, labels: found }: Raised): Looked {
+  if (found.length === 0) return { sent, read, labels, detail };
+  const notice = [detail, found.join(', ')].filter(Boolean).join('; ');
+  const all = [...labels, ...found];
+  return { sent: { ...sent, body: withNotice(body, notice, all) }, read: body, labels: all, detail: notice };
 }
 
 /** Answers on their way to the agent. What its client answers to a server is on its way to the server, and passes. */

@@ -91,7 +91,8 @@ export function createAhead({ ref, labels }: Pick<RegisteredTool, 'ref' | 'label
 }
 
 /** Bytes as JSON, and items: the longest list in what is structured, or in a text that is JSON; lists in the members of a list count together. */
-function sizeOf(body: Json): Size {
+export function sizeOf(answer: Json): Size {
+  const body = resultIn(answer);
   const lengths = new Map<string, number>();
   const visit = (value: Json, path: string, depth: number): void => {
     if (depth > DEPTH || typeof value !== 'object' || value === null) return;

@@ -12,6 +12,7 @@ import {
   createBudgets,
   createEnforcement,
   createHeldResults,
+  createOutsideDetectors,
   createTickets,
   type Outcome,
 } from '../index.ts';
@@ -131,6 +132,7 @@ export async function openReadingRoom(options: HouseOptions = {}) {
     const held = createHeldResults(house);
     const approvals = await createApprovals({ ...house, endorse: flow.endorse, onEnded: held.forget });
     const enforcement = createEnforcement({
+      detectors: createOutsideDetectors({ outbound: createOutbound(), openSecret: async () => new Secret(''), log }),
       registry,
       approvals,
       budgets: createBudgets(house),

@@ -11,6 +11,7 @@ import {
   createBudgets,
   createEnforcement,
   createHeldResults,
+  createOutsideDetectors,
   createTickets,
   type Sent,
 } from '../index.ts';
@@ -87,6 +88,11 @@ export async function openRoom({ follow = true, afterAppend = () => {} } = {}) {
     clock,
     log,
     held,
+    detectors: createOutsideDetectors({
+      outbound: createOutbound(),
+      openSecret: async () => new Secret('s3cret'),
+      log,
+    }),
     placeholderKey: new Uint8Array(32),
     feed: { fresh: () => fresh && (!follow || storage.feed.fresh()) },
     policies(snapshot) {

@@ -83,6 +83,7 @@ const judges: { [Kind in Manifest['kind']]?: (change: Change<OfKind<Kind>>) => s
   Budget: ({ before, after }) => relaxedBudget(before, after),
   TicketSystem: ({ before, after }) =>
     after && !isSame(before, after) ? ['who says what state a ticket is in is changed'] : [],
+  Detector: ({ before, after }) => (before && !isSame(before, after) ? ['what looks at results is changed'] : []),
   Calendar: ({ before, after }) => (isSame(before, after) ? [] : ['when a calendar is open is changed']),
 };
 

@@ -65,7 +65,7 @@ export interface SeenView extends FlowView {
 }
 
 export const UNTRUSTED = 'untrusted';
-const SENSITIVE = 'sensitive:';
+export const SENSITIVE = 'sensitive:';
 /** Not a label that anybody is shown: which process has the texts that a task has read. */
 const READ_BY = 'read-by:';
 

@@ -1,5 +1,6 @@
-export { createFlow, type Flow, type Reader, type SeenView } from './flow.ts';
+export { createFlow, type Flow, type Reader, SENSITIVE, type SeenView, UNTRUSTED } from './flow.ts';
 export { flowLimits } from './limits.ts';
 export type { Origin } from './origin.ts';
+export { mostCareful } from './parts.ts';
 export { flowArgumentNames, flowArguments, flowGroups, flowGroupsOf } from './roles.ts';
 export { FLOW_RULES, flowRules } from './rules.ts';

@@ -113,6 +113,7 @@ export function shopWorkspace(
     roleMappings: new Map(),
     calendars: new Map(),
     ticketSystems: new Map(),
+    detectors: new Map(),
     agentMappings: new Map(),
     identityProviders: new Map(),
     resourceServers: new Map(),

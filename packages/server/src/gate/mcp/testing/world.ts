@@ -133,6 +133,7 @@ export function createTestRegistry(manifests: z.input<typeof toolServerManifest>
       roleMappings: new Map(),
       calendars: new Map(),
       ticketSystems: new Map(),
+      detectors: new Map(),
       agentMappings: new Map(),
       identityProviders: new Map(),
       controlPolicies: new Map(),
