@@ -448,9 +448,11 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       return { kind: 'withheld', actionId, detail: `${kept.reason} ${refusal.message}` };
     }
     if (approval.state !== 'approved') return { kind: 'pending', actionId, approval };
-    const answer: Sent = { result: 'success', body: await releases.open(kept) };
+    const body = await releases.open(kept);
+    // Another call has had it just now.
+    if (body === undefined) return undefined;
+    const answer: Sent = { result: 'success', body };
     const { sent, read, labels, detail } = look.answer(action.operation, answer, rules);
-    const { body } = sent;
     const noted = await flow.note(action.caller, { ...raised(source, raisedBy(kept.labels)), actionId, body: read });
     const written = await ledger.append(
       entry('outcome', action, actionId, tool, {
@@ -459,7 +461,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
         resultClass: 'success',
         labels: [...new Set([...noted, ...kept.labels, ...labels, 'released'])],
         detail: [`released: ${kept.reason}`, detail].filter(Boolean).join(' · '),
-        result: body,
+        result: sent.body,
       }),
       { guards, consumeApproval: { id: approval.id, actionId } },
     );

@@ -131,10 +131,10 @@ export function createHeldResults({ storage, sealer, clock }: { storage: Storage
       });
     },
 
-    /** Throws `result.changed` when it is not what was held. */
-    async open({ id, digest }: Pick<Kept, 'id' | 'digest'>): Promise<Json> {
+    /** Undefined: it is not there any more. Throws `result.changed` when it is not what was held. */
+    async open({ id, digest }: Pick<Kept, 'id' | 'digest'>): Promise<Json | undefined> {
       const row = await storage.db.selectFrom('held_results').select('sealed').where('id', '=', id).executeTakeFirst();
-      if (!row) throw new GatehouseError('gone', 'result.gone', 'The held result is not there any more. Call again.');
+      if (!row) return undefined;
       const body = JSON.parse(sealer.open(row.sealed, sealedAs(id)).reveal()) as Json;
       if (digestJson(body) !== digest)
         throw new GatehouseError('internal', 'result.changed', 'The held result was changed in the database.');
