@@ -123,6 +123,7 @@ const limitSources = [
   ['The trust domain', 'packages/server/src/identity/trust-domain/limits.ts', 'trustDomainLimits'],
   ['What the command line has confirmed', 'packages/server/src/identity/consent/limits.ts', 'confirmationLimits'],
   ['Sessions of people', 'packages/server/src/identity/people/limits.ts', 'sessionLimits'],
+  ['Passkeys by a link', 'packages/server/src/identity/people/limits.ts', 'passkeyLimits'],
   [
     'Sign-in with an identity provider',
     'packages/server/src/identity/people/company-sign-in/limits.ts',

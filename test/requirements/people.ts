@@ -163,4 +163,10 @@ export const people: Requirement[] = [
     promise: 'Who is deactivated or deleted in the directory has left: sessions and passkeys end in one transaction',
     source: 'docs/explanation/roles.md',
   },
+  {
+    id: 'people.passkey-by-link',
+    promise:
+      'A passkey that somebody’s link has led to is for 7 days no second person beside whoever made the link, unless another admin confirms it; by a link of the host of a workspace that is set up, beside nobody',
+    source: 'docs/explanation/roles.md',
+  },
 ];

@@ -31,4 +31,22 @@ export const rehearsal: Requirement[] = [
     promise: 'Going back to a version makes decide what decided then, under the same rules as any other change',
     source,
   },
+  {
+    id: 'policy.nobody-alone',
+    promise:
+      'Whoever takes the role or the passkey to ship from the others is not alone by that: who could ship within the last 7 days counts, and a workspace of one person ships its own changes',
+    source,
+  },
+  {
+    id: 'policy.host-token-is-nobody',
+    promise:
+      'What the token of the server’s host proposes is shipped by the yes of two people with passkeys, where there are two',
+    source,
+  },
+  {
+    id: 'policy.every-member-judged',
+    promise:
+      'Every member of every kind of manifest has a verdict of what a change of it comes to, and what has none counts as relaxing',
+    source,
+  },
 ];

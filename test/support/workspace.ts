@@ -19,8 +19,10 @@ export interface Workspace {
   /** The control API as the operator of this host. */
   operator<Name extends keyof Api>(route: Name, options?: ApiCall): Promise<Api[Name]>;
   apply(manifests: ManifestInput[]): Promise<Api['POST /apply']>;
-  /** Signs a person in with a software authenticator; in recovery, who has one already. */
-  person(email: string, options?: { recovery?: boolean }): Promise<SignedInPerson>;
+  /** Signs a person in with a software authenticator; in recovery, who has one already. `by`: an admin makes the link, not the host. */
+  person(email: string, options?: { recovery?: boolean; by?: SignedInPerson }): Promise<SignedInPerson>;
+  /** With their passkey, as after a night. */
+  signInAgain(person: SignedInPerson): Promise<SignedInPerson>;
   /** Gives the agent a new key and an SDK client that holds it. */
   agent(name: string, options?: { bearerOnly?: boolean }): Promise<AgentClient & { key: AgentKey }>;
   /** Stops and starts the server again on the same data, or kills nothing of it: `close` only at the end. */
@@ -124,36 +126,24 @@ export async function startWorkspace(
     operator,
     apply: (manifests) =>
       operator('POST /apply', { body: { manifests: manifests.map((each): Manifest => manifest.parse(each)) } }),
-    async person(email, { recovery = false } = {}) {
+    async person(email, { recovery = false, by } = {}) {
       const passkey = createSoftwarePasskey();
-      const { url: link } = await operator('POST /people/signin-links', { body: { email, recovery } });
+      const make = by?.api ?? operator;
+      const { url: link } = await make('POST /people/signin-links', { body: { email, recovery } });
       const [token = ''] = /(signin|recover)_[\w-]+/.exec(link) ?? [];
-      let cookie = '';
-      const api: SignedInPerson['api'] = async (route, call) =>
-        request(url, route, call, { cookie, origin: url }, (set) => {
-          cookie = set.split(';')[0] ?? '';
-        });
-      await api('POST /signin/link', { body: { token } });
-      const { options: creation } = await api('POST /passkeys/options');
-      await api('POST /passkeys', {
+      const person = signedIn(url, email, passkey);
+      await person.api('POST /signin/link', { body: { token } });
+      const { options: creation } = await person.api('POST /passkeys/options');
+      await person.api('POST /passkeys', {
         body: { name: 'software', attestation: passkey.register(creation as never, url) },
       });
-      return {
-        email,
-        get cookie() {
-          return cookie;
-        },
-        api,
-        passkey,
-        async approve(approval, endorse = []) {
-          const params = { id: approval };
-          const { options: challenge } = await api('POST /approvals/:id/options', { params, body: { endorse } });
-          return api('POST /approvals/:id/approve', {
-            params,
-            body: { assertion: passkey.assert(challenge as never, url), endorse },
-          });
-        },
-      };
+      return person;
+    },
+    async signInAgain({ email, passkey }) {
+      const person = signedIn(url, email, passkey);
+      const { options: challenge } = await person.api('POST /signin/passkey/options');
+      await person.api('POST /signin/passkey', { body: { assertion: passkey.assert(challenge as never, url) } });
+      return person;
     },
     async agent(name, how = {}) {
       const pair = await generateKeyPair('ES256', { extractable: true });
@@ -168,6 +158,31 @@ export async function startWorkspace(
     async close() {
       await server.close();
       if (options.dataDir === undefined) rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Somebody in front of a browser: what is answered sets their cookie. */
+function signedIn(url: string, email: string, passkey: SoftwarePasskey): SignedInPerson {
+  let cookie = '';
+  const api: SignedInPerson['api'] = async (route, call) =>
+    request(url, route, call, { cookie, origin: url }, (set) => {
+      cookie = set.split(';')[0] ?? '';
+    });
+  return {
+    email,
+    get cookie() {
+      return cookie;
+    },
+    api,
+    passkey,
+    async approve(approval, endorse = []) {
+      const params = { id: approval };
+      const { options: challenge } = await api('POST /approvals/:id/options', { params, body: { endorse } });
+      return api('POST /approvals/:id/approve', {
+        params,
+        body: { assertion: passkey.assert(challenge as never, url), endorse },
+      });
     },
   };
 }

@@ -24,6 +24,8 @@ export interface PersonView {
   agents: string[];
   /** Identity providers that they have signed in with. */
   identities: { provider: string; issuer: string; linkedAt: number; lastUsedAt: number }[];
+  /** A passkey by a link that `madeBy` (`person:EMAIL`, or the server's host) made: until then no second person beside them. */
+  unconfirmed: { madeBy: string; until: number } | null;
 }
 
 /** What a role may do, as the policies in force have it. */
@@ -119,6 +121,8 @@ export interface PeopleApi {
   /** Ends everything that somebody has here: sessions, passkeys, delegations; their agents go to a successor or are suspended, without their keys unless `keepKeys`. */
   'POST /people/:email/offboard': OffboardResult;
   'POST /people/:email/reinstate': PersonView;
+  /** An admin has seen whose passkey it is that a link of somebody else has led to. */
+  'POST /people/:email/passkeys/confirm': PersonView;
   'GET /people/:email/sessions': { items: SessionSummaryView[] };
   'DELETE /people/:email/sessions': { ended: number };
   'DELETE /people/:email/sessions/:id': { ok: true };

@@ -176,6 +176,8 @@ export interface ProposalView {
   relaxes: Relaxation[];
   createdAt: number;
   expiresAt: number;
+  /** What the host's token has proposed takes two people: `person:EMAIL` of the first one, once they have said yes. */
+  agreedBy: string | null;
   decidedAt: number | null;
   decidedBy: string | null;
   reason: string | null;

@@ -5,7 +5,7 @@ import type { ApprovalsDependencies } from './approvals.ts';
 import { evidenceOf } from './evidence.ts';
 import { type ApprovalRow, subjectOf, toApproval } from './rows.ts';
 import { approvalChallenge } from './subject.ts';
-import { type Asked, requireApprover, requireDenier } from './who-may.ts';
+import { type Asked, requireApprover, requireDenier, wantsIt } from './who-may.ts';
 
 const REASON_CHARS = 500;
 /** Whoever works on the server's host may stop things there; a yes is for people with passkeys. */
@@ -128,6 +128,12 @@ export function createDecisions({
         return storage.transaction(async (transaction) => {
           const row = await examine(transaction, id, person);
           await people.useAssertion(transaction, verified);
+          const { asked: by } = await read(transaction, id);
+          await people.requireSecondPerson(transaction, {
+            person,
+            passkey: verified.passkey,
+            wants: (email) => wantsIt(by, email),
+          });
           const evidence = evidenceOf(asked, verified, endorse);
           const now = clock.now();
           const approved = await transaction

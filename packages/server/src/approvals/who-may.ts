@@ -23,8 +23,7 @@ export function requireApprover(person: PersonManifest | undefined, asked: Asked
       "Only the agent's owner or somebody with the role approver can approve this. Ask one of them.",
     );
   }
-  const wantIt = [asked.requestedBy, asked.onBehalfOf, asked.user];
-  if (wantIt.some((declared) => names(declared, person.email))) {
+  if (wantsIt(asked, person.email)) {
     throw new GatehouseError(
       'forbidden',
       'approval.requester',
@@ -32,6 +31,9 @@ export function requireApprover(person: PersonManifest | undefined, asked: Asked
     );
   }
 }
+
+export const wantsIt = ({ requestedBy, onBehalfOf, user }: Asked, email: string): boolean =>
+  [requestedBy, onBehalfOf, user].some((declared) => names(declared, email));
 
 export function requireDenier(person: PersonManifest | undefined, asked: Asked): void {
   if (person && (person.email === asked.owner || MAY_DENY.some((role) => person.roles.includes(role)))) return;

@@ -29,6 +29,7 @@ const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
   tiles: 'keep',
   checkpoints: 'keep',
   passkeys: 'keep',
+  former_deciders: 'keep',
   people_sessions: 'empty',
   person_identities: 'keep',
   provider_sign_ins: 'empty',

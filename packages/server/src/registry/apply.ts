@@ -4,6 +4,7 @@ import type { DatabaseTransaction } from '../storage/index.ts';
 import { changeKeys } from './agent-keys.ts';
 import { checkWorkspace, invalidManifests } from './check-workspace.ts';
 import { announce, type ChangeSet, type Context, emptyChangeSet, flush, lines, raise, showOwn } from './context.ts';
+import { rememberDeciders } from './deciders.ts';
 import { inWords } from './differences.ts';
 import { hasAdmin, keepAnAdmin } from './last-admin.ts';
 import { effectsOf } from './merge-agent.ts';
@@ -87,6 +88,8 @@ async function applyWithin(
   const changes = emptyChangeSet();
   changes.version = options.version;
   const now = context.clock.now();
+  const concernsPeople = changed.some(({ change: { kind } }) => kind === 'Person' || kind === 'RoleMapping');
+  if (concernsPeople) await rememberDeciders(transaction, now);
   for (const step of changed) {
     changes.records.push(recordOf(step, options.by));
     if ((step.after ?? step.before)?.kind !== 'Agent')

@@ -1,5 +1,6 @@
 export { checkWorkspace, type ManifestProblem } from './check-workspace.ts';
 export type { RegistryDependencies } from './context.ts';
+export { decidersIn, decidingRoles } from './deciders.ts';
 export type { StoredDefinition } from './definition-rows.ts';
 export { differences, inWords as differenceInWords } from './differences.ts';
 export { groupsOf } from './groups.ts';

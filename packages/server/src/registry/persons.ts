@@ -4,6 +4,7 @@ import type { DatabaseTransaction, Tables } from '../storage/index.ts';
 import { readAgent } from './agents.ts';
 import { columnsOf } from './apply.ts';
 import { type Context, emptyChangeSet, flush, lines, raise } from './context.ts';
+import { rememberDeciders } from './deciders.ts';
 import { thumbprint } from './keys.ts';
 import type { StoredPerson } from './known-people.ts';
 import { keepAnAdmin, wasAdmin } from './last-admin.ts';
@@ -65,6 +66,7 @@ export function createPersonChanges(context: Context): PersonChanges {
     const had = before !== undefined && (await wasAdmin(transaction, { ...before, person: before.standing }));
     const changes = emptyChangeSet();
     const now = context.clock.now();
+    await rememberDeciders(transaction, now, manifest.email);
     const body = toObjectBody({ manifest, appliedBy, person });
     await transaction
       .insertInto('objects')

@@ -202,7 +202,13 @@ export interface Tables {
     name: string;
     created_at: number;
     last_used_at: number | null;
+    /** Who made the link that it was enrolled by, where that matters: `person:EMAIL`, or `operator` on the server's host. */
+    made_by: string | null;
+    /** `person:EMAIL` who has seen whose it is. */
+    confirmed_by: string | null;
   };
+  /** Who decided about proposals and was about to lose that. Never deleted: one row a person. */
+  former_deciders: { person: string; until: number };
   people_sessions: {
     id_digest: string;
     person: string;
@@ -218,6 +224,8 @@ export interface Tables {
     provider: string | null;
     provider_subject: string | null;
     provider_session: string | null;
+    /** Of `link` and `recovery`: who made the link. */
+    made_by: string | null;
   };
   /** Who somebody is at an identity provider: once linked, an address that changes there links nobody else. */
   person_identities: {
@@ -288,7 +296,13 @@ export interface Tables {
     created_at: number;
     updated_at: number;
   };
-  signin_links: { token_digest: string; person: string; expires_at: number; used_at: number | null };
+  signin_links: {
+    token_digest: string;
+    person: string;
+    expires_at: number;
+    used_at: number | null;
+    made_by: string | null;
+  };
   /** Requests of sessions of the command line that wait for their person, or for being repeated. `state`: `open`, `confirmed`, `refused`, `used`. */
   confirmations: {
     id: string;
@@ -335,6 +349,9 @@ export interface Tables {
     reason: string | null;
     /** The WebAuthn assertion that shipped it, as JSON. */
     assertion: string | null;
+    /** Of what the host's token has proposed: `person:EMAIL` of the first of two yeses, and its assertion. */
+    agreed_by: string | null;
+    agreed_assertion: string | null;
     /** ReplayResult, once there is one. */
     replay: string | null;
   };

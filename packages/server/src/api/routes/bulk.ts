@@ -1,9 +1,11 @@
 import { bulkBodies, TASK_DETAILS_TYPE } from '@gatehouse/protocol';
+import { SecondPersonNeeded } from '../../governance/index.ts';
+import { GatehouseError } from '../../platform/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { type Route, route } from '../route.ts';
 import { asConfirmed, planAtTerminal } from './apply-at-terminal.ts';
 
-export function bulkRoutes({ registry, storage }: ApiDependencies): Route[] {
+export function bulkRoutes({ registry, storage, policyChanges }: ApiDependencies): Route[] {
   return [
     route(
       'POST /agents',
@@ -14,11 +16,14 @@ export function bulkRoutes({ registry, storage }: ApiDependencies): Route[] {
         plan: ({ body }) => planAtTerminal((how) => registry.plan(body.agents, { prune: false, ...how })),
       },
       async ({ caller, body, confirmed }) => {
-        const changes = await registry.apply(body.agents, {
-          prune: false,
-          by: caller.by,
-          ...(caller.restricted && asConfirmed(confirmed)),
-        });
+        const changes = await unlessProposed(() =>
+          registry.apply(body.agents, {
+            prune: false,
+            by: caller.by,
+            consider: policyChanges.consider,
+            ...(caller.restricted && asConfirmed(confirmed)),
+          }),
+        );
         const { agents } = registry.snapshot();
         return {
           agents: changes.map(({ name, operation, note }) => ({
@@ -66,4 +71,19 @@ export function bulkRoutes({ registry, storage }: ApiDependencies): Route[] {
       },
     ),
   ];
+}
+
+/** What has to wait for somebody waits in one place: here it is refused. */
+async function unlessProposed<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof SecondPersonNeeded)) throw error;
+    const [{ name, why } = { name: '', why: '' }] = error.relaxes;
+    throw new GatehouseError(
+      'conflict',
+      'agents.second-person',
+      `${name}: ${why}. That waits for a second person: apply it as a manifest (gatehouse apply), which proposes it. Nothing of this request was done.`,
+    );
+  }
 }

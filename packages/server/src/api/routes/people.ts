@@ -4,6 +4,7 @@ import type { KnownPerson } from '../../registry/index.ts';
 import { controlPoliciesOf, describeRoles, guardedRoutes } from '../authorization/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { everyone, type ResourceOf, type Route, route } from '../route.ts';
+import { personOf } from './session.ts';
 
 /** The people of the workspace: who they are, what they may do, how they got in, and their leaving. */
 export function peopleRoutes(deps: ApiDependencies, allRoutes: () => Route[]): Route[] {
@@ -35,7 +36,7 @@ export function peopleRoutes(deps: ApiDependencies, allRoutes: () => Route[]): R
     return known.map((person) => ({
       kind: 'Person',
       ...person,
-      ...(footing.get(person.email) ?? { passkeys: 0, sessions: 0, identities: [] }),
+      ...(footing.get(person.email) ?? { passkeys: 0, sessions: 0, identities: [], unconfirmed: null }),
       agents: (agents.get(person.email) ?? []).map(({ name }) => name),
     }));
   }
@@ -117,6 +118,17 @@ export function peopleRoutes(deps: ApiDependencies, allRoutes: () => Route[]): R
         const { email } = find(param('email'));
         await storage.transaction((transaction) => registry.reinstatePerson(transaction, email, caller.by));
         await registry.refresh([]);
+        return one(email);
+      },
+    ),
+    route(
+      'POST /people/:email/passkeys/confirm',
+      'admit',
+      'Say that a passkey which a link of another admin or of the host has led to is its person’s own',
+      {},
+      async ({ caller, param }) => {
+        const { email } = find(param('email'));
+        await people.confirmPasskeys(email, personOf(caller).email);
         return one(email);
       },
     ),

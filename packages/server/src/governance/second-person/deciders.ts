@@ -1,33 +1,48 @@
 import type { Relaxation } from '@gatehouse/protocol';
-import type { Snapshot, Step } from '../../registry/index.ts';
+import { decidersIn, type Snapshot, type Step } from '../../registry/index.ts';
 import type { Database, DatabaseTransaction } from '../../storage/index.ts';
-import { decidingRoles, wantsSecondPerson } from './relaxations.ts';
+import { secondPersonLimits as limits } from './limits.ts';
+import { reachesTheSame } from './same-system.ts';
+import { wantsSecondPerson } from './verdicts/index.ts';
 
-/** Who could ship a proposal now: those with a role for it, and a passkey to say so with. */
-export async function decidersOf(
-  db: Database | DatabaseTransaction,
-  { people }: Pick<Snapshot, 'people'>,
-): Promise<Set<string>> {
-  const enrolled = await db.selectFrom('passkeys').select('person').distinct().execute();
-  return new Set(enrolled.map(({ person }) => person).filter((email) => mayDecide(people, email)));
+/** Who could ship a proposal: those with a role for it and a passkey to say so with. */
+export interface Deciders {
+  now: ReadonlySet<string>;
+  /** With those who were until lately, and since when not: whoever has got rid of them is not alone yet. */
+  lately: ReadonlyMap<string, number | null>;
 }
 
-export const mayDecide = (people: Snapshot['people'], email: string): boolean =>
-  people.get(email)?.roles.some((role) => decidingRoles.includes(role)) ?? false;
+export async function decidersOf(db: Database | DatabaseTransaction, at: number): Promise<Deciders> {
+  const now = await decidersIn(db);
+  const former = await db
+    .selectFrom('former_deciders')
+    .selectAll()
+    .where('until', '>', at - limits.formerDecidersMs)
+    .execute();
+  const lately = new Map<string, number | null>(former.map(({ person, until }) => [person, until]));
+  for (const person of now) lately.set(person, null);
+  return { now, lately };
+}
 
-/** Whether an environment that a change concerns asks for a second person. What is said of a server's tools concerns where it is offered. */
+/**
+ * Whether an environment that a change concerns asks for a second person. What is said of a server concerns where it is offered, and what
+ * reaches the same system as a server that is offered there: by another name, in another environment, it is the same system.
+ */
 export function asksForSecondPerson(
-  { environments }: Pick<Snapshot, 'environments'>,
+  { environments, servers }: Pick<Snapshot, 'environments' | 'servers'>,
   relaxes: readonly Relaxation[],
   steps: readonly Pick<Step, 'change' | 'before' | 'after'>[],
 ): boolean {
-  const asking = [...environments.values()].filter(wantsSecondPerson).map(({ name }) => name);
+  const asking = new Set([...environments.values()].filter(wantsSecondPerson).map(({ name }) => name));
+  if (asking.size === 0) return false;
+  const changed = steps.flatMap(({ before, after }) => [before, after].filter((each) => each?.kind === 'ToolServer'));
+  const guarded = [...[...servers.values()].map(({ manifest }) => manifest), ...changed].filter((server) =>
+    server.environments.some((environment) => asking.has(environment)),
+  );
   return relaxes.some(({ kind, name }) => {
-    if (kind !== 'ToolServer') return asking.length > 0;
-    const step = steps.find(({ change }) => change.kind === kind && change.name === name);
-    const offered = [step?.before, step?.after].flatMap((server) =>
-      server?.kind === 'ToolServer' ? server.environments : [],
-    );
-    return offered.some((environment) => asking.includes(environment));
+    if (kind !== 'ToolServer') return true;
+    return changed
+      .filter((server) => server.name === name)
+      .some((server) => guarded.some((other) => other.name === server.name || reachesTheSame(server, other)));
   });
 }

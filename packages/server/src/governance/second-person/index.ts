@@ -1,1 +1,3 @@
-export { createPolicyChanges, type PolicyChanges, SecondPersonNeeded } from './policy-changes.ts';
+export { createPolicyChanges } from './policy-changes.ts';
+export { SecondPersonNeeded } from './propose.ts';
+export type { PolicyChanges } from './types.ts';

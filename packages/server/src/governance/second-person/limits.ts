@@ -9,4 +9,6 @@ export const secondPersonLimits = {
   replayedMs: 30 * 24 * 3_600_000,
   /** It is given up after this time; whoever looks at the proposal can ask for it again. */
   replayedWithinMs: 10 * 60_000,
+  /** Who was about to lose the role or the passkey to ship with counts among those who could have for this long. */
+  formerDecidersMs: 7 * 24 * 3_600_000,
 } as const;

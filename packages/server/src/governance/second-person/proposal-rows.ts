@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { Manifest, PlanChange, ProposalState, Relaxation, ReplayResult } from '@gatehouse/protocol';
 import { canonicalJson, digestJson, GatehouseError } from '../../platform/index.ts';
 import { newestVersion, type Step } from '../../registry/index.ts';
-import type { Database, DatabaseTransaction, Tables } from '../../storage/index.ts';
+import type { Database, DatabaseTransaction, RecordChange, Tables } from '../../storage/index.ts';
 
 export type ProposalRow = Tables['policy_proposals'];
 
@@ -49,6 +49,23 @@ export function proposalChallenge(number: number, digest: string): Uint8Array {
     .update(canonicalJson({ v: 1, policyProposal: number, digest }))
     .digest();
 }
+
+export const urlOf = (publicUrl: string, number: number) => `${publicUrl}/policy/proposals/${number}`;
+
+export const recordProposal = (
+  recordChange: RecordChange,
+  transaction: DatabaseTransaction,
+  row: ProposalRow,
+  what: string,
+  by: string,
+  words: string[],
+): Promise<unknown> =>
+  recordChange(transaction, {
+    operation: `policy.${what}`,
+    by,
+    changes: [`proposal ${row.number} of ${row.author}`, `digest ${row.digest}`, ...words],
+    ...(row.note && { detail: row.note }),
+  });
 
 /** As it is stored, and without what only explains it. */
 export function keyOfChange({ operation, kind, name, differences }: PlanChange): string {

@@ -142,7 +142,11 @@ test('whoever could decide about such changes, and what asks for a second person
     ({ kind: 'Person', email: 'x@example.test', displayName: 'X', roles }) as ManifestInput;
   assert.equal(why([null, person('admin')]).length, 1);
   assert.equal(why([person('owner'), person('owner', 'security')]).length, 1);
-  assert.deepEqual(why([person('admin'), person('owner')]), []);
+  assert.equal(why([null, person('approver')]).length, 1, 'who approves actions is made up');
+  assert.equal(why([person('admin', 'owner'), person('owner')]).length, 1, 'nobody else would be left to ship');
+  assert.equal(why([person('security'), null]).length, 1);
+  assert.deepEqual(why([null, person('auditor')]), []);
+  assert.deepEqual(why([person('approver', 'auditor'), person('auditor')]), []);
   const environment = (more: object): ManifestInput =>
     ({ kind: 'Environment', name: 'prod', ...more }) as ManifestInput;
   assert.equal(why([environment({ production: true }), environment({})]).length, 2);
@@ -192,7 +196,8 @@ test('what a relaxation could be split into, or hidden in, relaxes by itself', (
   const mapping = (more: object): ManifestInput =>
     ({ kind: 'RoleMapping', name: 'm', ...person('security'), ...more }) as ManifestInput;
   assert.equal(why([mapping({}), mapping({ group: 'everyone' })]).length, 1, 'the role goes to another group');
-  assert.deepEqual(why([mapping({}), mapping({ roles: ['auditor'] })]), []);
+  assert.equal(why([mapping({}), mapping({ roles: ['auditor'] })]).length, 1, 'nobody else would be left to ship');
+  assert.deepEqual(why([mapping({ roles: ['approver'] }), mapping({ roles: ['auditor'] })]), []);
   const provider = (more: object): ManifestInput =>
     ({
       kind: 'IdentityProvider',
@@ -203,10 +208,11 @@ test('what a relaxation could be split into, or hidden in, relaxes by itself', (
       roles: { admins: ['admin'] },
       ...more,
     }) as ManifestInput;
-  assert.equal(why([provider({}), provider({ roles: { everyone: ['admin'] } })]).length, 1);
+  assert.equal(why([provider({}), provider({ roles: { everyone: ['admin'] } })]).length, 2);
   assert.equal(why([provider({}), provider({ issuer: 'https://other.example.test' })]).length, 1);
   assert.equal(why([null, provider({ roles: {} })]).length, 1);
-  assert.deepEqual(why([provider({}), provider({ displayName: 'Sign in', roles: {} })]), []);
+  assert.equal(why([provider({}), provider({ roles: {} })]).length, 1);
+  assert.deepEqual(why([provider({}), provider({ displayName: 'Sign in' })]), []);
 
   const production = environmentOf({ production: true, mask: ['personal'] });
   assert.equal(why([production, null]).length, 1, 'it comes back as one that asks nobody');
@@ -243,4 +249,64 @@ test('what a relaxation could be split into, or hidden in, relaxes by itself', (
     }) as ManifestInput;
   assert.equal(why([agent('high'), agent('low')]).length, 1, 'a policy looks at the risk of the agent');
   assert.deepEqual(why([agent('low'), agent('high')]), []);
+});
+
+/** @proves policy.second-person */
+test('who leaves a group is out of reach of what forbids it something, where a policy could say so', () => {
+  const group = (...members: string[]): ManifestInput => ({ kind: 'Group', name: 'interns', members, allow: [] });
+  const named = cedar('forbid (principal in Gatehouse::Group::"interns", action, resource);');
+  const leave: [ManifestInput | null, ManifestInput | null] = [group('x@example.test'), group()];
+  assert.deepEqual(why(leave), []);
+  assert.equal(why(leave, [named, named]).length, 1);
+  assert.equal(why([group('x@example.test'), null], [named, named]).length, 1);
+});
+
+/** @proves policy.second-person */
+test('whom an agent belongs to, what vouches for one, and where a tool is, are guarded', () => {
+  const agent = (more: object): ManifestInput =>
+    ({
+      kind: 'Agent',
+      name: 'agent-a',
+      owner: 'x@example.test',
+      purpose: 'Answers.',
+      environment: 'prod',
+      blueprint: 'b',
+      ...more,
+    }) as ManifestInput;
+  assert.match(why([agent({}), agent({ owner: 'y@example.test' })])[0] ?? '', /becomes y@example.test/);
+  assert.equal(why([null, agent({ delegatesTo: { agents: ['agent-b'] } })]).length, 1);
+  assert.deepEqual(why([null, agent({})]), []);
+  assert.equal(why([agent({}), agent({ bearerOnly: true })]).length, 1);
+  const rule = (more: object): ManifestInput =>
+    ({
+      kind: 'TrustRule',
+      name: 'ci',
+      issuer: { type: 'oidc', url: 'https://ci.example.test' },
+      claims: { repository: 'a/b' },
+      agent: 'agent-a',
+      ...more,
+    }) as ManifestInput;
+  assert.equal(why([null, rule({})]).length, 1);
+  assert.equal(why([rule({}), rule({ claims: {} })]).length, 1);
+  assert.equal(why([rule({}), rule({ agent: 'agent-b' })]).length, 1);
+  assert.equal(why([rule({ state: 'suspended' }), rule({})]).length, 1);
+  assert.deepEqual(why([rule({}), rule({ claims: { repository: 'a/b', ref: 'main' } })]), []);
+  assert.deepEqual(why([rule({}), null]), []);
+  const mapping: ManifestInput = {
+    kind: 'AgentMapping',
+    name: 'bots',
+    agentType: 'bot',
+    environment: 'prod',
+    blueprint: 'b',
+  };
+  assert.equal(why([null, mapping]).length, 1);
+  assert.equal(why([mapping, { ...mapping, blueprint: 'c' }]).length, 1);
+  const elsewhere = shop({}, { transport: { type: 'http', url: 'https://other.example.test' } });
+  assert.match(why([shop({}), elsewhere])[0] ?? '', /where and how it is reached is changed: url/);
+  const program = (env: object) => shop({}, { transport: { type: 'stdio', command: 'node', args: ['shop.js'], env } });
+  assert.match(why([program({ HOST: 'a' }), program({ HOST: 'b' })])[0] ?? '', /other values: HOST/);
+  // Beside an environment that asks, one that does not is a way round it.
+  assert.equal(why([null, environmentOf({})]).length, 1);
+  assert.deepEqual(why([null, environmentOf({ production: true })]), []);
+  assert.equal(why([null, environmentOf({ production: true, flowRulesOff: ['unknown-amount'] })]).length, 1);
 });

@@ -1,5 +1,5 @@
 export * from './company-sign-in/index.ts';
-export { sessionLimits } from './limits.ts';
+export { passkeyLimits, sessionLimits } from './limits.ts';
 export { createPeople, type PeopleDependencies } from './people.ts';
 export { relyingPartyOf } from './relying-party.ts';
 export { checkSameOrigin, type RequestHeaders } from './same-origin.ts';

@@ -21,3 +21,10 @@ export const sessionLimits = {
   /** Sessions of one person that a list shows, newest first. */
   listed: 200,
 } as const;
+
+export const passkeyLimits = {
+  /** How long a passkey by somebody's link is no second person beside them, and one by a link of the server's host none beside anybody. */
+  quarantineMs: 7 * 24 * 3_600_000,
+  /** After a workspace's first version, links that are made on its host are not looked at in this way. */
+  setUpMs: 7 * 24 * 3_600_000,
+} as const;

@@ -1,6 +1,7 @@
 import { generateAuthenticationOptions } from '@simplewebauthn/server';
 import { type Clock, GatehouseError, type Json, type Log } from '../../platform/index.ts';
 import type { Database, DatabaseTransaction, Storage } from '../../storage/index.ts';
+import { requireSecondPerson } from './independence.ts';
 import type { RelyingParty } from './relying-party.ts';
 import type { PasskeyVerification } from './types.ts';
 import { notVerified, parseAssertion, verifyAssertionOf } from './webauthn.ts';
@@ -50,6 +51,7 @@ export function createPasskeyVerification({
       const passkey = { id: row.id, person: row.person, publicKey: row.public_key, counter: row.counter };
       return verifyAssertionOf(party, passkey, expected, response, 'forbidden');
     },
+    requireSecondPerson: (transaction, of) => requireSecondPerson(transaction, clock, of),
     async useAssertion(transaction, verified) {
       const { counter } = verified;
       const used = await transaction

@@ -2,6 +2,7 @@ import { generateAuthenticationOptions, generateRegistrationOptions } from '@sim
 import { type Clock, GatehouseError, type Json } from '../../platform/index.ts';
 import type { DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
 import { enrolmentIn, issueChallenge, networkOf, SIGN_IN, takeChallenge } from './challenges.ts';
+import { inherited, makerToKeep } from './independence.ts';
 import { asJson, CEREMONY_TIMEOUT_MS, passkeysOf } from './passkey-verification.ts';
 import type { RelyingParty } from './relying-party.ts';
 import type { Sessions } from './sessions.ts';
@@ -49,7 +50,7 @@ export function createPasskeys(dependencies: PasskeyDependencies) {
         'session.restricted',
         'A session of a terminal changes no passkeys. Sign in to the console in a browser.',
       );
-    if (session.via === 'link' || session.via === 'recovery' || sessions.isFresh(session)) return;
+    if (isByLink(session.via) || sessions.isFresh(session)) return;
     throw new GatehouseError(
       'forbidden',
       'session.stale',
@@ -121,8 +122,17 @@ export function createPasskeys(dependencies: PasskeyDependencies) {
           enrolmentOnly: session.via !== 'recovery',
         });
         await sessions.remove(transaction, session.id_digest);
+        const now = clock.now();
         const earlier = await passkeysOf(transaction, person.email);
-        const changes = [`passkey ${shortId(verified.id)} enrolled by ${session.via}`];
+        const made = isByLink(session.via)
+          ? {
+              made_by: await makerToKeep(transaction, session.made_by ?? 'operator', person.email, now),
+              confirmed_by: null,
+            }
+          : await inherited(transaction, person.email, now);
+        const changes = [
+          `passkey ${shortId(verified.id)} enrolled by ${session.via}${made.made_by === null ? '' : ` that ${made.made_by} made`}`,
+        ];
         // INVARIANT: a link never adds a passkey to somebody who has one. (The first enrolment has ended the other link sessions.)
         if (session.via === 'link' && earlier.length > 0) throw superseded();
         // INVARIANT: nor does the company's provider: whoever rules it must not get a yes in the name of somebody who signs with a key.
@@ -138,7 +148,6 @@ export function createPasskeys(dependencies: PasskeyDependencies) {
           );
         }
         await refuseKnown(transaction, verified.id);
-        const now = clock.now();
         const passkey = { id: verified.id, name: passkeyName(options.name), createdAt: now, lastUsedAt: null };
         await transaction
           .insertInto('passkeys')
@@ -151,6 +160,7 @@ export function createPasskeys(dependencies: PasskeyDependencies) {
             name: passkey.name,
             created_at: now,
             last_used_at: null,
+            ...made,
           })
           .execute();
         // A link still open could otherwise bring up sign-in in the name of somebody who is through with it.
@@ -282,6 +292,7 @@ function summary(row: { id: string; name: string; created_at: number; last_used_
   return { id: row.id, name: row.name, createdAt: row.created_at, lastUsedAt: row.last_used_at };
 }
 
+const isByLink = (via: string) => via === 'link' || via === 'recovery';
 const shortId = (id: string) => id.slice(0, 12);
 const superseded = () =>
   new GatehouseError(

@@ -1,5 +1,7 @@
 import type { Clock, Log } from '../../platform/index.ts';
 import type { DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
+import { confirmPasskeys, youngPasskeys } from './independence.ts';
+import { passkeyLimits } from './limits.ts';
 import { createPasskeyVerification, hasPasskeys } from './passkey-verification.ts';
 import { createPasskeys } from './passkeys.ts';
 import { relyingPartyOf } from './relying-party.ts';
@@ -91,7 +93,7 @@ export function createPeople(dependencies: PeopleDependencies): People {
     async footing(people) {
       const of = new Map<string, PersonFooting>();
       const at = (person: string) => {
-        const known = of.get(person) ?? { passkeys: 0, sessions: 0, identities: [] };
+        const known = of.get(person) ?? { passkeys: 0, sessions: 0, identities: [], unconfirmed: null };
         of.set(person, known);
         return known;
       };
@@ -108,6 +110,9 @@ export function createPeople(dependencies: PeopleDependencies): People {
       }
       for (const { person, count } of await passkeys.groupBy('person').execute()) at(person).passkeys = Number(count);
       for (const { person, count } of await live.groupBy('person').execute()) at(person).sessions = Number(count);
+      for (const { person, made_by, confirmed_by, created_at } of await youngPasskeys(storage.db, clock.now()))
+        if (confirmed_by === null && (!people || people.includes(person)))
+          at(person).unconfirmed = { madeBy: made_by ?? '', until: created_at + passkeyLimits.quarantineMs };
       for (const row of await identities.execute())
         at(row.person).identities.push({
           provider: row.provider,
@@ -150,6 +155,17 @@ export function createPeople(dependencies: PeopleDependencies): People {
     listPasskeys: passkeys.list,
     renamePasskey: passkeys.rename,
     removePasskey: passkeys.remove,
+
+    async confirmPasskeys(person, by) {
+      await storage.transaction(async (transaction) => {
+        const ids = await confirmPasskeys(transaction, person, by, clock.now());
+        await recordChange(transaction, {
+          operation: 'passkey.confirm',
+          by: `person:${by}`,
+          changes: ids.map((id) => `passkey ${id.slice(0, 12)} of ${person} confirmed`),
+        });
+      });
+    },
 
     async sweep() {
       await storage.transaction(async (transaction) => {

@@ -73,7 +73,7 @@ export function createSessions({ storage, registry, recordChange, clock, party }
       email: string,
       via: SessionOrigin,
       userAgent: string | undefined,
-      more: { provider?: ProviderSession; dpopJkt?: string } = {},
+      more: { provider?: ProviderSession; dpopJkt?: string; madeBy?: string } = {},
     ): Promise<NewSession & { token: Secret }> {
       const person = declared(email);
       const token = randomBytes(32).toString('base64url');
@@ -98,6 +98,7 @@ export function createSessions({ storage, registry, recordChange, clock, party }
           provider,
           provider_subject: more.provider?.subject ?? null,
           provider_session: more.provider?.session ?? null,
+          made_by: more.madeBy ?? null,
         })
         .execute();
       return {

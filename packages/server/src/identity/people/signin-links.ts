@@ -63,7 +63,13 @@ export function createSigninLinks(dependencies: SigninLinkDependencies) {
           .execute();
         await transaction
           .insertInto('signin_links')
-          .values({ token_digest: sha256Hex(token), person: person.email, expires_at: expiresAt, used_at: null })
+          .values({
+            token_digest: sha256Hex(token),
+            person: person.email,
+            expires_at: expiresAt,
+            used_at: null,
+            made_by: by,
+          })
           .execute();
         await recordChange(transaction, {
           operation: 'person.signin-link',
@@ -88,7 +94,7 @@ export function createSigninLinks(dependencies: SigninLinkDependencies) {
           .where('token_digest', '=', sha256Hex(token))
           .where('used_at', 'is', null)
           .where('expires_at', '>', now)
-          .returning('person')
+          .returning(['person', 'made_by'])
           .executeTakeFirst();
         if (!link || !registry.snapshot().people.has(link.person)) {
           throw new GatehouseError(
@@ -107,7 +113,12 @@ export function createSigninLinks(dependencies: SigninLinkDependencies) {
         if (!opens) return { next: 'passkey', person: link.person };
         const via = recovery ? 'recovery' : 'link';
         await sessions.removeByCookie(transaction, cookie);
-        return { next: 'enrol', session: await sessions.open(transaction, link.person, via, userAgent) };
+        return {
+          next: 'enrol',
+          session: await sessions.open(transaction, link.person, via, userAgent, {
+            madeBy: link.made_by ?? 'operator',
+          }),
+        };
       });
     },
   };

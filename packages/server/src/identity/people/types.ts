@@ -73,6 +73,8 @@ export interface PersonFooting {
   passkeys: number;
   sessions: number;
   identities: { provider: string; issuer: string; linkedAt: number; lastUsedAt: number }[];
+  /** A passkey by a link of somebody else that is no second person beside them until then. */
+  unconfirmed: { madeBy: string; until: number } | null;
 }
 
 /** An assertion whose signature, challenge, origin, relying party and user verification have been checked. */
@@ -96,6 +98,14 @@ export interface PasskeyVerification {
   verifyAssertion(person: string, challenge: Uint8Array, assertion: Json): Promise<VerifiedAssertion>;
   /** Counts the use. Throws `passkey.replayed` when the counter does not move on, or the passkey is gone. */
   useAssertion(transaction: DatabaseTransaction, verified: VerifiedAssertion): Promise<void>;
+  /**
+   * Throws `passkey.no-second-person` where one of those who want it has made this passkey's link within the last 7 days, or this person
+   * that of one of theirs, or the server's host did, and no other admin has confirmed it since.
+   */
+  requireSecondPerson(
+    transaction: DatabaseTransaction,
+    of: { person: string; passkey: string; wants(email: string): boolean },
+  ): Promise<void>;
 }
 
 export interface People extends PasskeyVerification {
@@ -202,6 +212,8 @@ export interface People extends PasskeyVerification {
   renamePasskey(person: SignedInPerson, id: string, name: string): Promise<Passkey>;
   /** Ends all other sessions of the person. Refused for the last one (`passkey.last`) and in an old session (`session.stale`). */
   removePasskey(person: SignedInPerson, id: string): Promise<void>;
+  /** An admin has seen whose passkeys these are (`passkey.not-yours-to-confirm` for the maker of the link and the person). */
+  confirmPasskeys(person: string, by: string): Promise<void>;
 
   /** Forgets links, challenges and sessions that have run out; called by a timer. */
   sweep(): Promise<void>;

@@ -23,6 +23,7 @@ import * as heldResults from './0022-held-results.ts';
 import * as policyVersions from './0023-policy-versions.ts';
 import * as suspendedTasks from './0024-suspended-tasks.ts';
 import * as baselines from './0025-baselines.ts';
+import * as secondPersons from './0026-second-persons.ts';
 
 export interface Migration {
   name: string;
@@ -54,4 +55,5 @@ export const migrations: readonly Migration[] = [
   { name: '0023-policy-versions', up: policyVersions.up },
   { name: '0024-suspended-tasks', up: suspendedTasks.up },
   { name: '0025-baselines', up: baselines.up },
+  { name: '0026-second-persons', up: secondPersons.up },
 ];

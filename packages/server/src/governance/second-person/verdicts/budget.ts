@@ -1,5 +1,5 @@
 import type { BudgetManifest } from '@gatehouse/protocol';
-import { canonicalJson } from '../../platform/index.ts';
+import { canonicalJson } from '../../../platform/index.ts';
 
 /** Where a budget could let more through: a new one never, a changed one unless only its numbers are lower and it refuses where it asked. */
 export function relaxedBudget(before: BudgetManifest | undefined, after: BudgetManifest | undefined): string[] {

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Manifest, manifest } from '@gatehouse/protocol';
+import { reachesTheSame } from '../same-system.ts';
+import { reasonsOf, verdicts } from './index.ts';
+
+const kinds = manifest.options.map((option) => ({
+  kind: option.shape.kind.value,
+  members: Object.keys(option.shape).filter((name) => !['kind', 'name', 'email'].includes(name)),
+}));
+
+const around = { policies: [] };
+
+/** @proves policy.every-member-judged */
+test('every member of every kind of manifest has a verdict, and no verdict is about one that is not there', () => {
+  assert.deepEqual(Object.keys(verdicts).sort(), kinds.map(({ kind }) => kind).sort());
+  for (const { kind, members } of kinds)
+    assert.deepEqual(Object.keys(verdicts[kind].members).sort(), members.sort(), kind);
+});
+
+/** @proves policy.every-member-judged */
+test('a member nobody has looked at decides, and so does a kind that nobody knows', () => {
+  const strange = { kind: 'Template', name: 't', description: '', allow: [], parameters: {}, ttlSeconds: 60 };
+  const change = (more: object) => reasonsOf(strange as never, { ...strange, ...more } as never, around);
+  assert.deepEqual(change({ description: 'other' }), []);
+  assert.deepEqual(change({ added: true }), ['"added" is changed']);
+  assert.deepEqual(change({ constructor: true }), ['"constructor" is changed']);
+  assert.equal(reasonsOf(null, { kind: 'Strange', name: 's' } as unknown as Manifest, around).length, 1);
+});
+
+/** @proves policy.every-member-judged */
+test('what every change of decides is said to relax, and what is only read is not', () => {
+  for (const { kind } of kinds)
+    for (const [member, verdict] of Object.entries(verdicts[kind].members)) {
+      if (typeof verdict === 'function') continue;
+      const [before, after] = [1, 2].map((value) => ({ kind, name: 'n', [member]: value }) as unknown as Manifest);
+      const why = reasonsOf(before ?? null, after ?? null, around);
+      assert.deepEqual(why, verdict === 'decides' ? [`"${member}" is changed`] : [], `${kind}.${member}`);
+    }
+});
+
+/** @proves policy.second-person */
+test('a server of another name or environment that reaches the same system is known by its host, values and secrets', () => {
+  const http = (url: string, authorization?: object) =>
+    ({
+      transport: { type: 'http', url, allowPrivateAddress: false, ...(authorization && { authorization }) },
+    }) as never;
+  const stdio = (args: string[], env: Record<string, string> = {}) =>
+    ({ transport: { type: 'stdio', command: 'node', args, env, directories: [] } }) as never;
+  const production = http('https://shop.example.test/mcp');
+  for (const same of [
+    http('https://SHOP.example.test:8443/other'),
+    http('https://shop.example.test./mcp'),
+    stdio(['bridge.js', '--to', 'https://shop.example.test/']),
+  ])
+    assert.equal(reachesTheSame(same, production), true, JSON.stringify(same));
+  assert.equal(reachesTheSame(http('https://staging.example.test/mcp'), production), false);
+  assert.equal(reachesTheSame(http('http://localhost:1/'), http('http://127.0.0.1:1/')), true);
+  assert.equal(reachesTheSame(http('http://localhost:1/'), http('http://localhost:2/')), false);
+  const secret = { type: 'client_credentials', clientSecret: 'shop-prod' };
+  assert.equal(reachesTheSame(http('https://a.example.test', secret), http('https://b.example.test', secret)), true);
+  const database = stdio(['db.js'], { DATABASE: 'postgres://db.example.test/prod' });
+  assert.equal(reachesTheSame(stdio(['db.js'], { DATABASE: 'postgres://db.example.test/other' }), database), true);
+  assert.equal(reachesTheSame(stdio(['db.js'], { DATABASE: 'postgres://dev.example.test/dev' }), database), false);
+  assert.equal(reachesTheSame(stdio(['shop.js', '--quiet-please']), stdio(['shop.js'])), true);
+});
