@@ -34,6 +34,7 @@ export const rehearsalBodies = {
     /** Over the challenge of `POST /policy/proposals/:number/options`. */
     assertion: z.record(z.string(), z.unknown()),
   }),
+  removePolicy: z.strictObject({ note }),
   reject: z.strictObject({ reason: z.string().max(500).default('') }),
 } as const;
 
@@ -201,6 +202,8 @@ export interface ProposedChange {
 
 /** Part of `Api`. */
 export interface RehearsalApi {
+  /** Applied at once where it only tightens (a permit), proposed where it relaxes (a forbid) and somebody has to agree. */
+  'POST /policies/:name/remove': { changes: PlanChange[]; proposed: ProposedChange | null };
   'POST /policy/replay': ReplayEvent;
   'GET /policy/observed': ObservedView;
   'GET /policy/versions': { items: PolicyVersionView[]; cursor: string | null };

@@ -46,7 +46,10 @@ export const ship: Run<ServerOptions & { wait?: boolean; browser: boolean }> = a
   let proposal: ProposalView = await operator.call('GET /policy/proposals/:number', { params: { number } });
   if (!out.json) show(proposal, out);
   if (proposal.state === 'open') {
-    if (!out.json) out.print(`A second person ships it with a passkey at ${proposal.url}`);
+    if (!out.json)
+      out.print(
+        `${proposal.author.startsWith('person:') ? 'A second person ships it with a passkey' : 'Two people ship it with their passkeys'} at ${proposal.url}`,
+      );
     if (options.browser) {
       const problem = await openBrowser(proposal.url);
       if (problem !== undefined) out.note(`No browser could be opened (${problem}): open the address yourself.`);
@@ -79,6 +82,7 @@ function show(proposal: ProposalView, out: Output): void {
     ['Why', proposal.note],
     ['Against version', proposal.base],
     ['Until', timeOf(proposal.expiresAt)],
+    ['First yes', proposal.agreedBy],
     ['Digest', proposal.digest],
   ]);
   printChanges(proposal.changes, out);

@@ -67,3 +67,16 @@ export const rollback: Run<RollbackOptions> = async ({ args: [number = ''], opti
   }
   return done.proposed ? exitCodes.pending : exitCodes.ok;
 };
+
+export const remove: Run<ServerOptions & { message: string }> = async ({ args: [name = ''], options, out }) => {
+  const done = await operatorOf(options).call('POST /policies/:name/remove', {
+    params: { name },
+    body: { note: options.message },
+  });
+  if (out.json) out.printJson(done);
+  else {
+    printChanges(done.changes, out);
+    if (done.proposed) printProposed(done.proposed, out);
+  }
+  return done.proposed ? exitCodes.pending : exitCodes.ok;
+};

@@ -72,6 +72,17 @@ export function addRehearsalVerbs(program: Command): void {
     load: async () => (await import('../commands/policy-versions.ts')).rollback,
   });
   addVerb(policy, {
+    usage: 'delete <name>',
+    summary: 'take a policy file away',
+    details:
+      'What only it permits is refused at once. What it forbids or raises is let through without it, which waits for a second person where the workspace asks for one (exit code 3). The version before stays.',
+    options: [option('-m, --message <text>', 'why, for whoever reads the versions').default('')],
+    server: true,
+    confirmed: true,
+    examples: [['policy delete night-shift -m "it has ended"', 'Takes it away, or proposes that.']],
+    load: async () => (await import('../commands/policy-versions.ts')).remove,
+  });
+  addVerb(policy, {
     usage: 'proposals',
     summary: 'list changes that wait for a second person, and those that did',
     options: [

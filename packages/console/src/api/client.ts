@@ -40,6 +40,7 @@ interface RequestBodies {
   'POST /tasks/:id/suspend': Body<'suspendTask'>;
   'POST /policy/check': (typeof policyFileBody)['_zod']['input'];
   'POST /policy/explain': (typeof explainBody)['_zod']['input'];
+  'POST /policies/:name/remove': Given<typeof rehearsalBodies, 'removePolicy'>;
   'POST /policy/versions/:number/rollback': Given<typeof rehearsalBodies, 'rollback'>;
   'POST /policy/proposals/:number/options': Given<typeof rehearsalBodies, 'options'>;
   'POST /policy/proposals/:number/ship': Given<typeof rehearsalBodies, 'ship'>;

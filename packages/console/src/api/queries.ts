@@ -204,6 +204,13 @@ export const policyQuery = (name: string) =>
     queryFn: () => call('GET /policies/:name', { params: { name } }),
   });
 
+export const observedQuery = (days: number) =>
+  queryOptions({
+    queryKey: ['observed', days],
+    queryFn: () =>
+      call('GET /policy/observed', { query: { since: String(Date.now() - days * 24 * 3_600_000), limit: 5 } }),
+  });
+
 export const versionsQuery = infiniteQueryOptions({
   queryKey: ['versions', 'list'],
   queryFn: ({ pageParam }) => call('GET /policy/versions', { query: { cursor: pageParam, limit: 50 } }),

@@ -257,6 +257,16 @@ const policyFiles = createRoute({
   component: lazyRouteComponent(() => import('../pages/policy/files-page.tsx'), 'PolicyFilesPage'),
 });
 
+const policyNewFile = createRoute({
+  getParentRoute: () => policy,
+  path: '/new',
+  component: lazyRouteComponent(() => import('../pages/policy/new-file-page.tsx'), 'NewPolicyFilePage'),
+});
+const policyObserved = createRoute({
+  getParentRoute: () => policy,
+  path: '/observed',
+  component: lazyRouteComponent(() => import('../pages/policy/observed-page.tsx'), 'ObservedPage'),
+});
 const policyFile = createRoute({
   getParentRoute: () => policy,
   path: '/files/$name',
@@ -351,6 +361,8 @@ export const createConsoleRouter = (queries: QueryClient) =>
         policy.addChildren([
           policyFiles,
           policyFile,
+          policyNewFile,
+          policyObserved,
           playground,
           versions,
           version,

@@ -62,6 +62,11 @@ export function Decide({ approval }: { approval: Approval }) {
       {held.length > 0 && !denying && (
         <fieldset className={classes.endorse}>
           <legend>Also for later calls of this task</legend>
+          <p className="gh-quiet">
+            This call waits because these values come from what the task has read. Ticked, you vouch for them: later
+            calls of this task with the same value in the same role are not held for it. Other values, other tasks and
+            whatever else makes a call wait are as before. Leave it unticked to answer for this call alone.
+          </p>
           {held.map((each) => (
             <Checkbox
               key={keyOf(each)}

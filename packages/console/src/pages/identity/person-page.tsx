@@ -1,9 +1,10 @@
 import type { PersonView } from '@gatehouse/protocol';
 import { Button } from '@mantine/core';
-import { IconDeviceLaptop, IconLink, IconUserCheck, IconUserMinus } from '@tabler/icons-react';
+import { IconDeviceLaptop, IconFingerprint, IconLink, IconUserCheck, IconUserMinus } from '@tabler/icons-react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
 import { useState } from 'react';
+import { useChange } from '../../api/change.ts';
 import { call } from '../../api/client.ts';
 import { personQuery, personSessionsQuery } from '../../api/queries.ts';
 import { needsRole, useSession } from '../../app/session.ts';
@@ -24,7 +25,7 @@ export function PersonPage() {
   const { email } = useParams({ from: '/house/identity/people/$email' });
   const session = useSession();
   const person = useQuery(personQuery(email));
-  const [doing, setDoing] = useState<'link' | 'offboard' | 'reinstate' | null>(null);
+  const [doing, setDoing] = useState<'link' | 'offboard' | 'reinstate' | 'confirm' | null>(null);
   const close = () => setDoing(null);
   const crumb = (
     <Link to="/identity/people" className="gh-link">
@@ -94,6 +95,17 @@ export function PersonPage() {
         <Section title="Who it is">
           <Card>
             <PersonFacts person={person.data} />
+            {person.data.unconfirmed && (
+              <Button
+                variant="default"
+                leftSection={<IconFingerprint size={16} />}
+                disabled={administers !== null}
+                title={administers ?? undefined}
+                onClick={() => setDoing('confirm')}
+              >
+                Confirm the passkey…
+              </Button>
+            )}
           </Card>
         </Section>
         <Section title="Agents" count={person.data.agents.length}>
@@ -117,13 +129,14 @@ export function PersonPage() {
       {needsRole(session, ['admin', 'security'], '') === null && <SessionsOf person={person.data} />}
       {doing === 'link' && <SignInLink person={person.data} close={close} />}
       {doing === 'offboard' && <Offboard person={person.data} close={close} />}
+      {doing === 'confirm' && <ConfirmPasskey person={person.data} close={close} />}
       {doing === 'reinstate' && <Reinstate person={person.data} close={close} />}
     </Page>
   );
 }
 
 function PersonFacts({ person }: { person: PersonView }) {
-  const { email, groups, source, provisioned, successor, departed, passkeys, identities } = person;
+  const { email, groups, source, provisioned, successor, departed, passkeys, identities, unconfirmed } = person;
   return (
     <Facts>
       <Fact name="Email">{email}</Fact>
@@ -133,6 +146,13 @@ function PersonFacts({ person }: { person: PersonView }) {
       </Fact>
       {groups.length > 0 && <Fact name="Groups">{groups.join(', ')}</Fact>}
       <Fact name="Passkeys">{passkeys === 0 ? 'none' : plural(passkeys, 'passkey')}</Fact>
+      {unconfirmed && (
+        <Fact name="By a link of">
+          {actorName(unconfirmed.madeBy)}: until <When at={unconfirmed.until} as="both" /> no second person{' '}
+          {unconfirmed.madeBy.startsWith('person:') ? 'for what they want' : 'for anything'}, unless an admin confirms
+          it
+        </Fact>
+      )}
       {identities.map(({ provider, issuer, lastUsedAt }) => (
         <Fact key={issuer} name={provider}>
           last used <When at={lastUsedAt} as="relative" />
@@ -206,6 +226,21 @@ function SessionsOf({ person: { email } }: { person: PersonView }) {
         </Confirm>
       )}
     </Section>
+  );
+}
+
+function ConfirmPasskey({ person: { email }, close }: { person: PersonView; close: () => void }) {
+  const { form } = useChange(() => call('POST /people/:email/passkeys/confirm', { params: { email } }), {
+    refresh: ['people'],
+    done: close,
+  });
+  return (
+    <FormDialog title={`Is this passkey ${email}’s own?`} button="Confirm" close={close} {...form}>
+      <p>
+        Whoever made the link could have used it themselves. Ask {email}, by another way than this one, whether they
+        have enrolled a passkey just now; with your confirmation it counts as theirs.
+      </p>
+    </FormDialog>
   );
 }
 

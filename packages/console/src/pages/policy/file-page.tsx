@@ -1,25 +1,28 @@
-import type { Place, PolicyFileView, PolicyProblem } from '@gatehouse/protocol';
+import type { PolicyFileView } from '@gatehouse/protocol';
 import { Button, Skeleton, TextInput } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
-import { IconPencil } from '@tabler/icons-react';
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { IconPencil, IconTrash } from '@tabler/icons-react';
+import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
-import { useEffect, useRef, useState } from 'react';
+import { useState } from 'react';
+import { useChange } from '../../api/change.ts';
 import { call } from '../../api/client.ts';
 import { policyQuery } from '../../api/queries.ts';
 import { needsRole, useSession } from '../../app/session.ts';
 import { AllowedButton } from '../../ui/allowed-button.tsx';
+import { Confirm } from '../../ui/dialog.tsx';
 import { Failure, Page, Section } from '../../ui/page.tsx';
-import classes from './cedar.module.css';
-import { CedarText, goTo, Problems } from './cedar-text.tsx';
+import { CedarText } from './cedar-text.tsx';
+import { EditPolicy } from './edit-policy.tsx';
 import { FileBadges } from './files-page.tsx';
-import { Rehearse } from './rehearse.tsx';
 
 export function PolicyFilePage() {
   const { name } = useParams({ from: '/house/policy/files/$name' });
   const file = useQuery(policyQuery(name));
   /** The text that is edited, and the file as it was when that began. */
   const [begun, setBegun] = useState<PolicyFileView>();
+  const [removing, setRemoving] = useState(false);
+  const session = useSession();
   const crumb = (
     <Link to="/policy/files" className="gh-link">
       Policies
@@ -50,140 +53,61 @@ export function PolicyFilePage() {
       actions={
         !shown.builtIn &&
         !begun && (
-          <Button variant="default" leftSection={<IconPencil size={15} />} onClick={() => setBegun(shown)}>
-            Edit a copy
-          </Button>
+          <>
+            <Button variant="default" leftSection={<IconPencil size={15} />} onClick={() => setBegun(shown)}>
+              Edit a copy
+            </Button>
+            <AllowedButton
+              obstacle={needsRole(session, ['admin'], 'Taking a policy away')}
+              leftSection={<IconTrash size={15} />}
+              onClick={() => setRemoving(true)}
+            >
+              Delete…
+            </AllowedButton>
+          </>
         )
       }
     >
       {begun ? (
-        <Edit file={begun} leave={() => setBegun(undefined)} />
+        <EditPolicy file={begun} leave={() => setBegun(undefined)} />
       ) : (
         <Section title="Text">
           <CedarText text={shown.cedar} label={`Text of ${name}`} />
         </Section>
       )}
+      {removing && <Remove name={name} close={() => setRemoving(false)} />}
     </Page>
   );
 }
 
-/** Checked while it is typed, rehearsed on what was recorded, and proposed; nothing is in force before that. */
-function Edit({ file, leave }: { file: PolicyFileView; leave: () => void }) {
-  const session = useSession();
-  const queries = useQueryClient();
+/** What it permits ends at once; what it forbids is a relaxation, which may have to wait for somebody. */
+function Remove({ name, close }: { name: string; close: () => void }) {
   const navigate = useNavigate();
-  const field = useRef<HTMLTextAreaElement>(null);
-  const [cedar, setCedar] = useState(file.cedar);
   const [note, setNote] = useState('');
-  const check = useCheck(file, cedar);
-  const problems = check.problems ?? [];
-  const isFine = check.problems !== undefined && problems.every(({ severity }) => severity !== 'error');
-  const hasChanged = cedar !== file.cedar;
-  const manifests = [{ kind: 'Policy' as const, name: file.name, cedar, mode: file.mode }];
-
-  const propose = useMutation({
-    mutationFn: async () => {
-      const now = await call('GET /policies/:name', { params: { name: file.name } });
-      if (now.cedar !== file.cedar || now.mode !== file.mode)
-        throw new Error(
-          'Somebody has changed this policy since you began. Leave, look at it again, and repeat your change.',
-        );
-      return call('POST /apply', { body: { manifests, note } });
-    },
-    onSuccess: ({ proposed }) => {
-      for (const key of ['policies', 'versions', 'proposals']) void queries.invalidateQueries({ queryKey: [key] });
+  const { form } = useChange(() => call('POST /policies/:name/remove', { params: { name }, body: { note } }), {
+    refresh: ['policies', 'versions', 'proposals'],
+    done: ({ proposed }) => {
       if (proposed) {
         void navigate({ to: '/policy/proposals/$number', params: { number: String(proposed.number) } });
         return;
       }
-      notifications.show({ color: 'green', title: 'In force', message: `${file.name} decides in its new form.` });
-      leave();
+      notifications.show({ color: 'green', title: 'Deleted', message: `${name} decides no more.` });
+      void navigate({ to: '/policy/files' });
     },
   });
-  const obstacle = needsRole(session, ['admin'], 'Changing a policy');
-
   return (
-    <>
-      <Section title="Text">
-        <p className={classes.note}>Nothing of this is in force until it is proposed. Escape leaves the field.</p>
-        <CedarText
-          text={cedar}
-          label={`Text of ${file.name}`}
-          places={placesOf(problems, file.name)}
-          field={field}
-          onChange={setCedar}
-        />
-        <p className={classes.state} role="status">
-          {check.error
-            ? null
-            : check.problems === undefined
-              ? 'Checking…'
-              : problems.length === 0
-                ? 'Nothing is wrong with it.'
-                : `${problems.length} to look at:`}
-        </p>
-        {check.error !== null && <Failure error={check.error} />}
-        {problems.length > 0 && (
-          <Problems problems={problems} file={file.name} go={(place) => goTo(field.current, place)} />
-        )}
-      </Section>
-      <Section title="Before it is shipped">
-        <Rehearse change={{ manifests }} ready={isFine && hasChanged} />
-      </Section>
-      <Section title="Propose">
-        <form
-          onSubmit={(event) => {
-            event.preventDefault();
-            if (isFine && hasChanged && obstacle === null) propose.mutate();
-          }}
-          style={{ display: 'grid', gap: 12, maxWidth: 640 }}
-        >
-          <TextInput
-            label="Why (for whoever ships it, and for who reads the versions later)"
-            value={note}
-            onChange={(event) => setNote(event.currentTarget.value)}
-            maxLength={1_000}
-          />
-          <div style={{ display: 'flex', gap: 8 }}>
-            <AllowedButton
-              type="submit"
-              variant="filled"
-              obstacle={obstacle}
-              loading={propose.isPending}
-              disabled={!isFine || !hasChanged}
-              title="In production what could let through what is stopped waits for a second person; the rest is applied at once"
-            >
-              Propose
-            </AllowedButton>
-            <Button variant="default" onClick={leave}>
-              Leave without changing it
-            </Button>
-          </div>
-          {propose.error && <Failure error={propose.error} />}
-        </form>
-      </Section>
-    </>
+    <Confirm title={`Delete ${name}?`} button="Delete" close={close} {...form}>
+      <p>
+        What only it permits is refused at once. If it forbids or raises anything, that is let through without it: in
+        production somebody else has to agree first. The version before stays, and one can go back to it.
+      </p>
+      <TextInput
+        label="Why (for whoever ships it, and for who reads the versions later)"
+        value={note}
+        onChange={(event) => setNote(event.currentTarget.value)}
+        maxLength={1_000}
+        data-autofocus
+      />
+    </Confirm>
   );
-}
-
-const placesOf = (problems: readonly PolicyProblem[], file: string): Place[] =>
-  problems.flatMap(({ place, kind, name }) => (place && kind === 'Policy' && name === file ? [place] : []));
-
-const CHECK_AFTER_MS = 400;
-
-/** What is wrong with the text as it was when typing last paused; undefined while that is not known. */
-function useCheck({ name, mode }: PolicyFileView, cedar: string) {
-  const [settled, setSettled] = useState(cedar);
-  useEffect(() => {
-    const timer = setTimeout(() => setSettled(cedar), CHECK_AFTER_MS);
-    return () => clearTimeout(timer);
-  }, [cedar]);
-  const check = useQuery({
-    queryKey: ['policy-check', name, mode, settled],
-    queryFn: ({ signal }) => call('POST /policy/check', { body: { name, mode, cedar: settled }, signal }),
-    gcTime: 0,
-    staleTime: Number.POSITIVE_INFINITY,
-    retry: false,
-  });
-  return { problems: settled === cedar ? check.data?.problems : undefined, error: check.error };
 }

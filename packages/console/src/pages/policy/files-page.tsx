@@ -1,7 +1,10 @@
 import type { PolicyFileSummary, TemplateManifest } from '@gatehouse/protocol';
-import { IconFileText, IconTemplate } from '@tabler/icons-react';
+import { Button } from '@mantine/core';
+import { IconFileText, IconPlus, IconTemplate } from '@tabler/icons-react';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
+import { useNavigate } from '@tanstack/react-router';
 import { policiesQuery, templatesQuery } from '../../api/queries.ts';
+import { needsRole, useSession } from '../../app/session.ts';
 import { plural } from '../../lib/words.ts';
 import { Badge } from '../../ui/badge.tsx';
 import { type Column, DataTable } from '../../ui/data-table.tsx';
@@ -12,9 +15,22 @@ import { PolicyPage } from './policy-page.tsx';
 export function PolicyFilesPage() {
   const policies = useInfiniteQuery(policiesQuery);
   const templates = useQuery(templatesQuery);
+  const navigate = useNavigate();
+  const obstacle = needsRole(useSession(), ['admin'], 'Making a policy');
   return (
     <PolicyPage
       title="Policies"
+      actions={
+        <Button
+          variant="default"
+          leftSection={<IconPlus size={15} />}
+          disabled={obstacle !== null}
+          title={obstacle ?? undefined}
+          onClick={() => void navigate({ to: '/policy/new' })}
+        >
+          New policy file
+        </Button>
+      }
       about="What decides: permits come from the templates, and policy files narrow them, raise them to a person’s approval, or add to them."
     >
       <Section title="Policy files">

@@ -18,6 +18,7 @@ export function PolicyPage({ title, about, actions, children }: PolicyPageProps)
         tabs={[
           { to: '/policy/files', label: 'Policies' },
           { to: '/policy/playground', label: 'Playground' },
+          { to: '/policy/observed', label: 'Observed' },
           { to: '/policy/proposals', label: 'Proposals' },
           { to: '/policy/versions', label: 'Versions' },
           { to: '/policy/budgets', label: 'Budgets' },

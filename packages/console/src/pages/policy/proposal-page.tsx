@@ -94,7 +94,8 @@ export function ProposalPage() {
 }
 
 function ProposalFacts({ proposal }: { proposal: ProposalView }) {
-  const { author, base, createdAt, expiresAt, state, relaxes, decidedBy, decidedAt, reason, digest } = proposal;
+  const { author, base, createdAt, expiresAt, state, relaxes, agreedBy, decidedBy, decidedAt, reason, digest } =
+    proposal;
   return (
     <Facts>
       <Fact name="Made">
@@ -110,6 +111,12 @@ function ProposalFacts({ proposal }: { proposal: ProposalView }) {
           {kind} <PlainText text={name} />: <PlainText text={why} />
         </Fact>
       ))}
+      {agreedBy !== null && (
+        <Fact name="First yes">
+          {actorName(agreedBy)}: the token of the server’s host says nothing about who wrote it, so that it takes two
+          people
+        </Fact>
+      )}
       {decidedBy !== null && decidedAt !== null && (
         <Fact name="Decided">
           by {actorName(decidedBy)}, <When at={decidedAt} as="both" />
@@ -134,8 +141,15 @@ function Decide({ proposal }: { proposal: ProposalView }) {
   const [rejecting, setRejecting] = useState(false);
   const ship = useMutation({
     mutationFn: () => shipWithPasskey(proposal.number, proposal.digest),
-    onSuccess: () =>
-      notifications.show({ color: 'green', title: 'Shipped', message: `Proposal ${proposal.number} is in force.` }),
+    onSuccess: ({ state }) =>
+      notifications.show(
+        state === 'open'
+          ? {
+              title: 'The first of two',
+              message: 'Your yes is kept. Nothing is in force until somebody else says yes as well.',
+            }
+          : { color: 'green', title: 'Shipped', message: `Proposal ${proposal.number} is in force.` },
+      ),
     // Also after a refusal: somebody else may have decided meanwhile.
     onSettled: () => {
       for (const key of DECIDING) void queries.invalidateQueries({ queryKey: [key] });

@@ -25,6 +25,12 @@ export function policyRoutes(deps: ApiDependencies): Route[] {
     return { since: from, until: to, limit };
   }
 
+  /** Throws for one that is not there: to take nothing away is a mistake. */
+  function keyOf(name: string): string {
+    if (registry.snapshot().policies.has(name)) return `Policy/${name}`;
+    throw new GatehouseError('not-found', 'policy.unknown', `There is no policy file "${name.slice(0, 100)}".`);
+  }
+
   const view = async (number: number, caller: ApiCaller) => policyChanges.get(number, caller.by);
 
   return [
@@ -123,6 +129,33 @@ export function policyRoutes(deps: ApiDependencies): Route[] {
         if (!proposed) await deps.storage.feed.waitForAll(await deps.storage.feed.head());
         const [newest] = await listVersions(storage.db, { limit: 1 });
         return { changes, notes, version: proposed ? null : (newest?.number ?? null), proposed: proposed ?? null };
+      },
+    ),
+    route(
+      'POST /policies/:name/remove',
+      'administer',
+      'Take a policy file away: at once where that only tightens, otherwise as a proposal where that is asked for',
+      {
+        body: rehearsalBodies.removePolicy,
+        plan: ({ param }) =>
+          planOfChange(policyChanges, (how) =>
+            planAtTerminal((more) =>
+              registry.plan([], { prune: false, remove: [keyOf(param('name'))], ...how, ...more }),
+            ),
+          ),
+      },
+      async ({ caller, param, body, confirmed }) => {
+        const { changes, proposed } = await policyChanges.change({
+          manifests: [],
+          prune: false,
+          remove: [keyOf(param('name'))],
+          note: body.note,
+          by: caller.by,
+          describe: describeFor(caller),
+          ...(caller.restricted && asConfirmed(confirmed)),
+        });
+        if (!proposed) await deps.storage.feed.waitForAll(await deps.storage.feed.head());
+        return { changes, proposed: proposed ?? null };
       },
     ),
     route(
