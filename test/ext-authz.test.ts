@@ -20,6 +20,8 @@ let agent: Awaited<ReturnType<Workspace['agent']>>;
 const envoys: Partial<Record<EnvoyClient, NonNullable<Awaited<ReturnType<typeof startEnvoy>>>>> = {};
 
 const carelessEnvoys: typeof envoys = {};
+/** Sends no bodies along. */
+const blindEnvoys: typeof envoys = {};
 
 before(async () => {
   workspace = await startWorkspace({ mutualTls: true, extAuthz: true });
@@ -33,7 +35,14 @@ before(async () => {
         servers: ['shop'],
         urls: [EDGE],
         mcp: { '/mcp': 'shop' },
+        headers: ['x-shop-locale'],
         routes: [
+          {
+            method: 'POST',
+            path: '/orders/{order}/archive',
+            tool: 'shop/get_order',
+            arguments: { order: '$path.order' },
+          },
           { method: 'GET', path: '/orders/{order}', tool: 'shop/get_order', arguments: { order: '$path.order' } },
           { method: 'GET', path: '/orders', tool: 'shop/list_orders', arguments: { customer: '$query.customer' } },
           {
@@ -57,11 +66,11 @@ before(async () => {
   agent = await workspace.agent('agent-a');
   task = await agent.startTask({ template: 'all', intent: 'behind Envoy' });
   for (const client of ['grpc', 'http'] as const) {
-    const start = (allowPartial: boolean) =>
+    const start = (bodies: 'whole' | 'begun' | 'none') =>
       startEnvoy(({ listen }) =>
         envoyConfig({
           client,
-          allowPartial,
+          bodies,
           listen,
           behind: behind.port,
           gatehouse:
@@ -72,14 +81,19 @@ before(async () => {
           trustDomain: 'example.test',
         }),
       );
-    const [envoy, careless] = [await start(false), await start(true)];
-    if (!envoy || !careless) continue;
+    const [envoy, careless, blind] = [await start('whole'), await start('begun'), await start('none')];
+    if (!envoy || !careless || !blind) continue;
     envoys[client] = envoy;
     carelessEnvoys[client] = careless;
+    blindEnvoys[client] = blind;
   }
 });
 after(async () => {
-  await Promise.all([...Object.values(envoys), ...Object.values(carelessEnvoys)].map((envoy) => envoy?.stop()));
+  await Promise.all(
+    [...Object.values(envoys), ...Object.values(carelessEnvoys), ...Object.values(blindEnvoys)].map((envoy) =>
+      envoy?.stop(),
+    ),
+  );
   edge?.close();
   await behind?.close();
   await workspace.close();
@@ -210,6 +224,52 @@ for (const client of ['grpc', 'http'] as const)
         const { status, passed } = await send(client, '/mcp', { method: 'POST', body: long, at: at?.url });
         assert.equal(status, 413);
         assert.equal(passed, undefined);
+      }
+    });
+
+    test('a body that Envoy does not send at all is decided on by nobody', async (t) => {
+      if (!envoys[client]) return t.skip('no Envoy here');
+      const at = blindEnvoys[client]?.url;
+      const tries: [string, object][] = [
+        ['/mcp', { method: 'POST', body: getOrder(), at }],
+        ['/orders/1042/archive', { method: 'POST', body: '{"to":"https://evil.example"}', at }],
+        ['/orders/1042/archive', { method: 'POST', body: 'to=evil', headers: { 'content-type': 'text/plain' }, at }],
+      ];
+      for (const [path, init] of tries) {
+        const { status, passed, text } = await send(client, path, init);
+        assert.equal(status, 400, `${path}: ${text}`);
+        assert.equal(passed, undefined, path);
+      }
+      const read = await send(client, '/orders/1042', { headers: { 'content-type': 'application/json' }, at });
+      assert.equal(read.status, 200);
+      if (client === 'http') assert.equal(read.passed?.headers['content-type'], undefined);
+    });
+
+    /** @proves ext-authz.headers */
+    test('headers that nobody decided on stay behind: an identity of the agent’s choice, cookies, orders to Envoy itself', async (t) => {
+      if (!envoys[client]) return t.skip('no Envoy here');
+      const forged = {
+        'x-forwarded-user': 'admin',
+        'x-forwarded-client-cert': 'By=spiffe://example.test/admin',
+        'x-remote-user': 'admin',
+        'x-auth-request-email': 'admin@example.test',
+        'x-forwarded-for': '10.0.0.1',
+        cookie: 'session=stolen',
+        'x-envoy-retry-on': '5xx',
+        'x-envoy-max-retries': '9',
+        'x-rewrite-url-of-ours': 'kept by nobody',
+      };
+      const undecided = Object.keys(forged).filter((name) => client === 'grpc' || name !== 'x-rewrite-url-of-ours');
+      const wanted = { 'x-shop-locale': 'de', 'mcp-protocol-version': '2025-11-25', 'accept-language': 'de' };
+      for (const [path, init] of [
+        ['/orders/1042', {}],
+        ['/mcp', { method: 'POST', body: getOrder() }],
+        ['/mcp', { method: 'POST', body: rpc('initialize', {}) }],
+      ] as const) {
+        const { status, passed, text } = await send(client, path, { ...init, headers: { ...forged, ...wanted } });
+        assert.equal(status, 200, text);
+        for (const name of undecided) assert.notEqual(passed?.headers[name], forged[name as keyof typeof forged], name);
+        for (const [name, value] of Object.entries(wanted)) assert.equal(passed?.headers[name], value, name);
       }
     });
 

@@ -112,6 +112,11 @@ export const decisions: Requirement[] = [
     source: 'law 10; Envoy, BufferSettings',
   },
   {
+    id: 'ext-authz.headers',
+    promise: 'What stands behind Envoy gets no request header that nobody decided on, and that the manifest does not name',
+    source: 'laws 2, 3',
+  },
+  {
     id: 'ext-authz.routes',
     promise: 'An HTTP request passes only where a manifest makes all of it a call of a tool',
     source: 'laws 2, 8',

@@ -8,7 +8,7 @@ export function envoyConfig({
   gatehouse,
   files,
   trustDomain,
-  allowPartial = false,
+  bodies = 'whole',
 }: {
   client: EnvoyClient;
   listen: number;
@@ -16,8 +16,8 @@ export function envoyConfig({
   gatehouse: number;
   files: { cert: string; key: string; ca: string };
   trustDomain: string;
-  /** What nobody should say: then Envoy asks about the beginning of a body. */
-  allowPartial?: boolean;
+  /** What nobody should say: `begun` asks about the beginning of a body, `none` about none. */
+  bodies?: 'whole' | 'begun' | 'none';
 }): object {
   const address = (port: number) => ({ socket_address: { address: '127.0.0.1', port_value: port } });
   const endpoint = (port: number, name: string) => ({
@@ -75,11 +75,13 @@ export function envoyConfig({
                           '@type': 'type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz',
                           ...service,
                           failure_mode_allow: false,
-                          with_request_body: {
-                            max_request_bytes: 65_536,
-                            allow_partial_message: allowPartial,
-                            pack_as_bytes: true,
-                          },
+                          ...(bodies !== 'none' && {
+                            with_request_body: {
+                              max_request_bytes: 65_536,
+                              allow_partial_message: bodies === 'begun',
+                              pack_as_bytes: true,
+                            },
+                          }),
                         },
                       },
                       {

@@ -56,6 +56,13 @@ const authzenSource = z
     '$resource.id, $resource.properties.NAME, $subject.properties.NAME or $action.properties.NAME; with ? at the end where it may be missing',
   );
 
+const headerName = z
+  .string()
+  .max(100)
+  .regex(/^[a-z0-9][a-z0-9_-]*$/, 'the name of a header in lower case')
+  .refine((header) => !['authorization', 'dpop'].includes(header), 'the token of the agent, which goes no further')
+  .refine((header) => !header.startsWith('x-gatehouse-'), 'one that Gatehouse sets itself');
+
 /** What a gateway calls by its own names: resources of a type, and which tool an action on one is. */
 export const gatewayResource = z.strictObject({
   type: z.string().min(1).max(100),
@@ -97,6 +104,11 @@ export const gatewaySetting = z.strictObject({
   /** MCP endpoints of it by path, each with the tool server that is there. */
   mcp: z.record(exactPath, name).default({}),
   routes: z.array(gatewayRoute).max(1_000).default([]),
+  /**
+   * Request headers, in lower case, that Envoy passes on besides those of HTTP and MCP themselves. All others are taken out: nobody has decided
+   * on what they say, and what stands behind may take one for a proven identity.
+   */
+  headers: z.array(headerName).max(50).default([]),
   resources: z.array(gatewayResource).max(200).default([]),
   subjects: z.array(gatewaySubject).max(1_000).default([]),
 });

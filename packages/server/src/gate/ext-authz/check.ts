@@ -12,11 +12,12 @@ import { approvalUrl, refusalError } from '../mcp/replies.ts';
 import { answerText, codes, errorAnswer, type RequestId } from '../mcp/rpc.ts';
 import { type JsonRpcError, JsonRpcFailure } from '../upstream/types.ts';
 import { ambiguous, type CheckedRequest, type ReadRequest, readRequest } from './checked-request.ts';
+import { removedHeaders } from './headers.ts';
 import { callOfRoute } from './route.ts';
 
 /** What a gateway is told of a request that it holds back. */
 export type Checked =
-  | { allowed: true; actionId: string | null }
+  | { allowed: true; actionId: string | null; removed: string[] }
   | { allowed: false; status: number; headers: Record<string, string>; body: string };
 
 export interface CheckDependencies {
@@ -45,7 +46,7 @@ export function createCheck(deps: CheckDependencies) {
     const caller = await authenticate(request, server);
     const shown = (kinds: Parameters<typeof whyNotShown>[4], id: RequestId | null): Checked => {
       const why = whyNotShown(registry.snapshot(), gateway, caller, server, kinds);
-      return why ? rpc(403, id, refusal(why)) : { allowed: true, actionId: null };
+      return why ? rpc(403, id, refusal(why)) : passes(gateway, request);
     };
     if (request.method === 'DELETE') return shown([], null);
     // Over a stream that a client opens a server asks things of it, and nobody here sees them.
@@ -74,13 +75,13 @@ export function createCheck(deps: CheckDependencies) {
     const asked = readMcpRequest(server, method, params);
     if (asked.kind === 'server') return shown(asked.shows, id);
     if (asked.kind === 'refused') return rpc(403, id, refusal(asked));
-    return ofMcp(await askAbout(enforcement, gateway, caller, asked.call), id);
+    return ofMcp(await askAbout(enforcement, gateway, caller, asked.call), id, passes(gateway, request));
   }
 
-  function ofMcp(verdict: Verdict, id: RequestId): Checked {
+  function ofMcp(verdict: Verdict, id: RequestId, passed: Passes): Checked {
     switch (verdict.kind) {
       case 'allowed':
-        return { allowed: true, actionId: verdict.actionId };
+        return { ...passed, actionId: verdict.actionId };
       case 'refused':
         return rpc(403, id, refusalError({ ...unnamed, ...verdict.decision }, verdict.actionId));
       case 'waiting': {
@@ -102,7 +103,7 @@ export function createCheck(deps: CheckDependencies) {
     const verdict = await askAbout(enforcement, gateway, await authenticate(request, call.server), call);
     switch (verdict.kind) {
       case 'allowed':
-        return { allowed: true, actionId: verdict.actionId };
+        return { ...passes(gateway, request), actionId: verdict.actionId };
       case 'refused': {
         const { code, reason } = verdict.decision;
         return problem(new GatehouseError('forbidden', code, reason, { extra: { action: verdict.actionId } }));
@@ -130,6 +131,15 @@ export function createCheck(deps: CheckDependencies) {
       return problem(error);
     }
   };
+}
+
+type Passes = Extract<Checked, { allowed: true }>;
+
+function passes({ setting }: Gateway, { headers, body, isLengthKnown }: ReadRequest): Passes {
+  const removed = removedHeaders(Object.keys(headers), setting.headers);
+  // A body that nobody saw has no type, so that whoever gets it does not read it.
+  if (body.byteLength === 0 && !isLengthKnown) removed.push('content-type');
+  return { allowed: true, actionId: null, removed };
 }
 
 const unnamed = { effect: 'deny', policyVersion: '' } as const;

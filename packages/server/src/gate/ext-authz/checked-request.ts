@@ -10,6 +10,8 @@ export interface CheckedRequest {
   host: string;
   headers: Readonly<Record<string, string | undefined>>;
   body: Uint8Array;
+  /** False where the one who asks would say nothing of a body that was not sent along. */
+  isLengthKnown: boolean;
 }
 
 /** The same, read: what is not here was refused. */
@@ -61,7 +63,9 @@ export function readRequest(gateway: Gateway, request: CheckedRequest): ReadRequ
     declared !== undefined
       ? declared !== String(body.byteLength)
       : headers['transfer-encoding'] !== undefined && body.byteLength === 0;
-  if (isUnseen)
+  // Over HTTP the question has length 0, too, where Envoy was told to send no bodies along.
+  const mayBeUnseen = !request.isLengthKnown && body.byteLength === 0 && !/^(GET|HEAD|DELETE)$/.test(request.method);
+  if (isUnseen || mayBeUnseen)
     throw new GatehouseError(
       'bad-request',
       'body.unseen',

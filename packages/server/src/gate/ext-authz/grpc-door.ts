@@ -7,7 +7,7 @@ import { connectionLimits, type IdentitySource, type Log, tlsOptions } from '../
 import { gatewayOf } from '../elsewhere/gateway.ts';
 import { type CheckDependencies, type Checked, createCheck, problem } from './check.ts';
 import { ambiguous, type CheckedRequest } from './checked-request.ts';
-import { actionHeader, removedHeaders } from './headers.ts';
+import { actionHeader } from './headers.ts';
 import { extAuthzLimits } from './limits.ts';
 import { authorizationProto, authorizationService } from './proto.ts';
 
@@ -149,7 +149,7 @@ function checkedRequestOf({ attributes }: CheckRequest): CheckedRequest {
   ] as const)
     if (headers[name] !== undefined && headers[name] !== value) throw ambiguous(`its ${name} is not what Envoy says`);
   if (Number(http.size) > http.raw_body.length) headers['content-length'] ??= http.size;
-  return { method: http.method, path: http.path, host: http.host, headers, body: http.raw_body };
+  return { method: http.method, path: http.path, host: http.host, headers, body: http.raw_body, isLengthKnown: true };
 }
 
 /** google.rpc.Code */
@@ -173,7 +173,7 @@ function responseOf(checked: Checked): object {
     status: { code: 0 },
     ok_response: {
       headers: checked.actionId === null ? [] : [option([actionHeader, checked.actionId])],
-      headers_to_remove: [...removedHeaders, ...(checked.actionId === null ? [actionHeader] : [])],
+      headers_to_remove: [...checked.removed, ...(checked.actionId === null ? [actionHeader] : [])],
     },
   };
 }

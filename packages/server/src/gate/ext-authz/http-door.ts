@@ -4,7 +4,7 @@ import { limits } from '../../platform/index.ts';
 import { gatewayOf } from '../elsewhere/gateway.ts';
 import { readBody } from '../mcp/http-edge.ts';
 import { type CheckDependencies, type Checked, createCheck, problem } from './check.ts';
-import { actionHeader, removedHeaders } from './headers.ts';
+import { actionHeader } from './headers.ts';
 import { extAuthzLimits } from './limits.ts';
 
 /** Envoy puts it before the path of the request that it asks about (`path_prefix`). */
@@ -25,7 +25,14 @@ export function createExtAuthzDoor(deps: CheckDependencies & { proveGateway: Pro
       const headers = Object.fromEntries(
         Object.entries(request.headersDistinct).map(([name, values]) => [name, values?.join(',')]),
       );
-      return await check(gateway, { method: request.method ?? '', path, host: headers.host ?? '', headers, body });
+      return await check(gateway, {
+        method: request.method ?? '',
+        path,
+        host: headers.host ?? '',
+        headers,
+        body,
+        isLengthKnown: false,
+      });
     } catch (error) {
       return problem(error);
     }
@@ -41,7 +48,7 @@ export function createExtAuthzDoor(deps: CheckDependencies & { proveGateway: Pro
         .writeHead(200, {
           'content-length': 0,
           [actionHeader]: checked.actionId ?? '',
-          'x-envoy-auth-headers-to-remove': removedHeaders.join(','),
+          'x-envoy-auth-headers-to-remove': checked.removed.join(','),
         })
         .end();
     else
