@@ -30,7 +30,13 @@ const open = [
   ...['POST /agents/:name/kill', 'POST /workloads/:name/kill', 'POST /tasks/:id/end', 'POST /tasks/end'],
   ...['DELETE /agents/:name/keys/:thumbprint', 'DELETE /agents/:name/join-tokens/:id', 'DELETE /scim/tokens/:id'],
   ...['DELETE /people/:email/sessions', 'DELETE /people/:email/sessions/:id', 'DELETE /secrets/:name'],
-  ...['POST /policy/explain', 'POST /policy/replay', 'POST /policy/versions/:number/plan', 'POST /tasks/:id/suspend'],
+  ...[
+    'POST /decide',
+    'POST /policy/explain',
+    'POST /policy/replay',
+    'POST /policy/versions/:number/plan',
+    'POST /tasks/:id/suspend',
+  ],
   ...['POST /policy/check', 'POST /policy/proposals/:number/reject'],
   ...['POST /keys/:purpose/rotate', 'POST /trust-domain/rotate', 'POST /servers/:name/disconnect'],
 ];

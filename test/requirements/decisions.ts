@@ -112,8 +112,15 @@ export const decisions: Requirement[] = [
     source: 'law 10; Envoy, BufferSettings',
   },
   {
+    id: 'decide.answers',
+    promise:
+      '`gatehouse decide` says what would become of a call of a running task, budgets included, and neither records nor uses up anything',
+    source: 'docs/reference/cli.md',
+  },
+  {
     id: 'ext-authz.headers',
-    promise: 'What stands behind Envoy gets no request header that nobody decided on, and that the manifest does not name',
+    promise:
+      'What stands behind Envoy gets no request header that nobody decided on, and that the manifest does not name',
     source: 'laws 2, 3',
   },
   {

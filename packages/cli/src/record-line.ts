@@ -14,7 +14,8 @@ export function recordLine({ record }: SequencedRecord, out: Output): string {
       : kind === 'change'
         ? [...record.changes, detail]
         : [decision?.effect, decision?.effect === 'allow' ? null : decision?.code, record.approval, detail];
-  const parts = [record.agent ?? '-', record.operation, what, ...came].filter((part) => part);
+  const gateway = record.gateway && `at gateway ${record.gateway.split('/').at(-1)}`;
+  const parts = [record.agent ?? '-', record.operation, what, gateway, ...came].filter((part) => part);
   const text = clean(parts.join('  '));
   return `${record.time}  ${out.style(refused ? 'red' : kindStyles[kind], kind.padEnd(8))}  ${text}  ${out.style('dim', record.action_id)}`;
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { deviationKind } from './baseline.ts';
 import { argumentRole, effect, label, name, type Tier, tier, toolName, toolRef } from './names.ts';
+import type { Decision } from './records.ts';
 
 /** A part of a text. Lines and columns count from 1; the end is the place after the last character. */
 export interface Place {
@@ -288,6 +289,20 @@ export const explainBody = z.union([
   z.strictObject({ call: supposedCall }),
 ]);
 
+/** One call of a task that runs now. */
+export const decideBody = z.strictObject({
+  task: z.string().max(200),
+  /** `server/tool`. */
+  tool: z.string().max(200),
+  arguments: z.record(z.string(), z.unknown()).default({}),
+});
+
+/** What would be decided of it at this moment: by policies, labels of what the task has read, budgets. Nothing is recorded or used up. */
+export interface ForeseenDecision {
+  call: { agent: string; task: string; template: string; environment: string; tool: string };
+  decision: Decision;
+}
+
 /** A policy file as it is in force; the built-in one is always there. */
 export interface PolicyFileView {
   name: string;
@@ -310,4 +325,5 @@ export interface PolicyApi {
   'GET /policies/:name': PolicyFileView;
   'POST /policy/check': { problems: PolicyProblem[] };
   'POST /policy/explain': PolicyExplanation;
+  'POST /decide': ForeseenDecision;
 }

@@ -500,6 +500,7 @@ async function openServer(
     baseline,
     ledger,
     enforcement,
+    vouching: identity.tokens,
     budgets,
     upstreams,
     authorizations,

@@ -5,7 +5,7 @@ import { clean, type Output } from '../output.ts';
 import { operatorOf, type ServerOptions } from '../server-address.ts';
 import type { Run } from '../verb.ts';
 
-interface Options extends ServerOptions {
+export interface SupposedOptions extends ServerOptions {
   agent?: string;
   template?: string;
   param?: string[];
@@ -15,8 +15,14 @@ interface Options extends ServerOptions {
   situation?: string;
 }
 
+export const exitCodeOf = {
+  allow: exitCodes.ok,
+  deny: exitCodes.refused,
+  'needs-approval': exitCodes.pending,
+} as const;
+
 /** Exit code 2 when it is refused, 3 when it would wait for a person. */
-export const explain: Run<Options> = async ({ args: [action], options, out }) => {
+export const explain: Run<SupposedOptions> = async ({ args: [action], options, out }) => {
   if ((action === undefined) === (options.tool === undefined))
     throw new CliFailure(
       'usage',
@@ -27,10 +33,10 @@ export const explain: Run<Options> = async ({ args: [action], options, out }) =>
   const answer = await operatorOf(options).call('POST /policy/explain', { body });
   if (out.json) out.printJson(answer);
   else print(answer, out);
-  return { allow: exitCodes.ok, deny: exitCodes.refused, 'needs-approval': exitCodes.pending }[answer.decision.effect];
+  return exitCodeOf[answer.decision.effect];
 };
 
-function callOf({ agent, template, param, user, tool = '', arg, situation }: Options): SupposedCall {
+export function callOf({ agent, template, param, user, tool = '', arg, situation }: SupposedOptions): SupposedCall {
   return {
     ...(agent !== undefined && { agent }),
     ...(template !== undefined && { template }),
@@ -45,7 +51,7 @@ function callOf({ agent, template, param, user, tool = '', arg, situation }: Opt
 }
 
 /** `name=value`: the value is JSON if it can be read as such, else the text itself; `name:=text` is always the text. */
-function members(given: readonly string[] | undefined, option: string): Record<string, unknown> {
+export function members(given: readonly string[] | undefined, option: string): Record<string, unknown> {
   return Object.fromEntries(
     (given ?? []).map((each) => {
       const [, name, text, value = ''] = /^([^=:]+)(:)?=(.*)$/s.exec(each) ?? [];
@@ -69,11 +75,11 @@ function parsed(text: string, option: string): unknown {
   }
 }
 
-const styles = { allow: 'green', deny: 'red', 'needs-approval': 'yellow' } as const;
+export const effectStyles = { allow: 'green', deny: 'red', 'needs-approval': 'yellow' } as const;
 
 function print({ call, decision, recorded, sides, tier, next }: PolicyExplanation, out: Output): void {
   out.print(
-    `${out.style(styles[decision.effect], decision.effect)}  ${clean(decision.code)}  tier ${decision.tier}  ${clean(call.tool)}`,
+    `${out.style(effectStyles[decision.effect], decision.effect)}  ${clean(decision.code)}  tier ${decision.tier}  ${clean(call.tool)}`,
   );
   out.print(clean(decision.reason));
   if (recorded && recorded.policyVersion !== decision.policyVersion)

@@ -91,6 +91,31 @@ export function addPolicyVerbs(program: Command): void {
     ],
     load: async () => (await import('../commands/policy-explain.ts')).explain,
   });
+  addVerb(program, {
+    usage: 'decide',
+    summary: 'ask what would be decided of one call, without making it',
+    details:
+      'Of a task that runs now: by policies, by what it has read, by budgets. Or of one that is only thought of: by policies alone. Nothing is recorded, and nothing used up. Ends with 0 when it would run, 2 when it is refused, 3 when it would wait for a person; `policy explain` says why.',
+    options: [
+      option('--task <id>', 'the task that would call'),
+      option('--template <name>', 'or the template of a task that is only thought of'),
+      option('--agent <name>', 'who calls (default: any agent whose blueprint has the template)'),
+      option('--param <name=value...>', 'parameters of the task; name:=text is never read as JSON'),
+      option('--user <email>', 'for whom the task acts'),
+      option('--tool <server/tool>', 'what is called'),
+      option('--arg <name=value...>', 'its arguments; name:=text is never read as JSON'),
+      option('--situation <json>', 'what is known around it, as in tests: {"untrusted":true}'),
+    ],
+    server: true,
+    examples: [
+      [
+        'decide --task task_06h03nqrkr000vfyd29rz07eb8 --tool shop/get_order --arg order=1042',
+        'May it, as things are?',
+      ],
+      ['decide --template code-review --tool git/push --json || echo no', 'In a script.'],
+    ],
+    load: async () => (await import('../commands/decide.ts')).decide,
+  });
   addVerb(policy, {
     usage: 'format [paths...]',
     summary: 'write policies (*.cedar) as the official formatter does',

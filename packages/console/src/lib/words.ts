@@ -76,7 +76,7 @@ export const shortDigest = (digest: string): string => (digest.length > 24 ? `${
 /** `person:a@example.test` → `a@example.test`; a SPIFFE ID → the agent's name. */
 export function actorName(actor: string): string {
   if (actor.startsWith('person:')) return actor.slice('person:'.length);
-  return /\/agent\/([^/]+)$/.exec(actor)?.[1] ?? actor;
+  return /\/(?:agent|workload)\/([^/]+)$/.exec(actor)?.[1] ?? actor;
 }
 
 /** What somebody typed as a list, parted by spaces or commas. */

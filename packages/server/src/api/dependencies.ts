@@ -1,7 +1,7 @@
 import type { OffboardResult } from '@gatehouse/protocol';
 import type { Approvals } from '../approvals/index.ts';
 import type { Secrets } from '../credentials/index.ts';
-import type { Budgets, Enforcement } from '../enforcement/index.ts';
+import type { Budgets, Enforcement, Foresight } from '../enforcement/index.ts';
 import type { UpstreamAuthorizations, Upstreams } from '../gate/index.ts';
 import type { Offboarding, PolicyChanges, Rehearsals } from '../governance/index.ts';
 import type {
@@ -15,6 +15,7 @@ import type {
   ScimTokens,
   SessionProof,
   TrustDomain,
+  Vouching,
 } from '../identity/index.ts';
 import type { Ledger } from '../ledger/index.ts';
 import type { Clock, Config, Log, Secret } from '../platform/index.ts';
@@ -44,7 +45,8 @@ export interface ApiDependencies {
   ledger: Ledger;
   /** The set compiled from exactly this snapshot. */
   policies(snapshot: Snapshot): PolicySet;
-  enforcement: Enforcement;
+  enforcement: Enforcement & Foresight;
+  vouching: Vouching;
   budgets: Budgets;
   flow: Pick<Flow, 'show'>;
   baseline: Pick<Baseline, 'show' | 'reset' | 'accept'>;

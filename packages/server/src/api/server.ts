@@ -30,6 +30,7 @@ import { bulkRoutes } from './routes/bulk.ts';
 import { companySignInRoutes } from './routes/company-sign-in.ts';
 import { confirmationRoutes } from './routes/confirmations.ts';
 import { consentRoutes } from './routes/consents.ts';
+import { decideRoutes } from './routes/decide.ts';
 import { delegationRoutes } from './routes/delegations.ts';
 import { explainRoutes } from './routes/explain.ts';
 import { federationRoutes } from './routes/federation.ts';
@@ -73,6 +74,7 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
       trustDomainRoutes,
       upstreamAuthorizationRoutes,
       keyRoutes,
+      decideRoutes,
       explainRoutes,
       policyFileRoutes,
       backupRoutes,

@@ -542,7 +542,12 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     const found = findSubject(snapshot, action);
     if (isRefusal(found)) return deny(found, set.version);
     for (let loading = flow.ready(action.caller); loading; loading = flow.ready(action.caller)) await loading;
-    return redecide(snapshot, set, authority, action, found);
+    const decision = await redecide(snapshot, set, authority, action, found);
+    const wanted = decision.effect === 'deny' ? null : wantedOf(snapshot, action, found, '', clock.now());
+    if (!wanted) return decision;
+    if ('code' in wanted) return deny(wanted, set.version, found);
+    const over = await deps.budgets.over(wanted.spend);
+    return over ? beyond(decision, wanted, over) : counted(decision, wanted);
   }
 
   return {

@@ -91,7 +91,7 @@ export type Outcome =
   | { kind: 'unknown'; actionId: string; detail: string };
 
 export interface Foresight {
-  /** What would be decided now. Nothing is recorded, and nothing may be done on it: for searches. */
+  /** What would be decided now, budgets included. Nothing is recorded, and nothing may be done on it: for searches and for people who ask. */
   foresee(action: Action): Promise<Decision>;
 }
 

@@ -165,6 +165,11 @@ function RecordFacts({ record }: { record: ActionRecord }) {
       <Fact name="Operation">
         <code>{record.operation}</code>
       </Fact>
+      {record.gateway && (
+        <Fact name="Made by">
+          <span title={record.gateway}>the gateway {actorName(record.gateway)}, which asked</span>
+        </Fact>
+      )}
       {record.resource && (
         <Fact name="Resource">
           <PlainText text={record.resource} />
