@@ -12,7 +12,7 @@ export function addAgentVerbs(program: Command): void {
     examples: [['agents', 'Who is registered, and in which state.']],
     load: async () => (await import('../commands/agents.ts')).agents,
   });
-  const agent = addGroup(program, 'agent', 'one agent: show, enroll, suspend, activate');
+  const agent = addGroup(program, 'agent', 'one agent: show, enroll, suspend, activate, baseline');
   addVerb(agent, {
     usage: 'show <name>',
     summary: 'show one agent',
@@ -86,6 +86,31 @@ export function addAgentVerbs(program: Command): void {
     confirmed: true,
     examples: [['agent activate agent-coding-copilot-staging', 'Also after a kill. Old tokens stay dead.']],
     load: async () => (await import('../commands/agents.ts')).activate,
+  });
+  addVerb(agent, {
+    usage: 'baseline <name>',
+    summary: 'show what an agent usually does, or say that something is usual',
+    details:
+      'What differs from it is marked `anomalous`, and waits for a person where it could do harm. Nothing becomes usual by itself once an agent is known: a person approves the call, or accepts it here.',
+    options: [
+      option('--accept <tool>', 'what was unusual of this tool is usual from now on'),
+      option('--reset', 'forget all of it and learn anew'),
+      option('--reason <text>', 'why; goes into the record'),
+    ],
+    server: true,
+    confirmed: true,
+    examples: [
+      ['agent baseline agent-support-refunds-prod', 'Tools, hours, amounts; or how far the learning is.'],
+      [
+        'agent baseline agent-support-refunds-prod --accept shop/list_orders --reason "the new weekly report"',
+        'As an admin or security; recorded.',
+      ],
+      [
+        'agent baseline agent-support-refunds-prod --reset --reason "other work now"',
+        'It is unwatched until it is known again.',
+      ],
+    ],
+    load: async () => (await import('../commands/baseline.ts')).baseline,
   });
   addVerb(program, {
     usage: 'kill <agent>',

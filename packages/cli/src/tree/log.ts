@@ -45,6 +45,7 @@ export function addLogVerbs(program: Command): void {
     server: true,
     examples: [
       ['log search --agent agent-support-refunds-prod --effect deny', 'What it was refused.'],
+      ['log search --result anomalous', 'What was done and is unusual for its agent.'],
       ['log search --result unknown', 'What was sent and never answered for.'],
     ],
     load: async () => (await import('../commands/log.ts')).search,

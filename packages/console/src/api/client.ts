@@ -1,5 +1,6 @@
 import type {
   Api,
+  baselineBodies,
   bodies,
   confirmationBodies,
   consentBodies,
@@ -30,6 +31,8 @@ interface RequestBodies {
   'POST /agents/:name/kill': Body<'kill'>;
   'POST /agents/:name/state': Body<'setState'>;
   'POST /agents/:name/keys': Body<'addKey'>;
+  'POST /agents/:name/baseline/reset': Given<typeof baselineBodies, 'resetBaseline'>;
+  'POST /agents/:name/baseline/accept': Given<typeof baselineBodies, 'acceptBaseline'>;
   'POST /plan': Body<'apply'>;
   'POST /apply': Body<'apply'>;
   'POST /definitions/review': Body<'review'>;

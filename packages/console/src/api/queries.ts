@@ -25,6 +25,12 @@ export const agentsQuery = queryOptions({
 export const agentQuery = (name: string) =>
   queryOptions({ queryKey: ['agents', name], queryFn: () => call('GET /agents/:name', { params: { name } }) });
 
+export const baselineQuery = (agent: string) =>
+  queryOptions({
+    queryKey: ['baselines', agent],
+    queryFn: () => call('GET /agents/:name/baseline', { params: { name: agent } }),
+  });
+
 export const tasksQuery = (filter: { agent?: string; state?: Task['state'] }) =>
   infiniteQueryOptions({
     queryKey: ['tasks', filter],

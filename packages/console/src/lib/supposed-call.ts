@@ -1,4 +1,4 @@
-import type { SupposedCall, TemplateManifest } from '@gatehouse/protocol';
+import type { DeviationKind, SupposedCall, TemplateManifest } from '@gatehouse/protocol';
 import { fromLocalInput } from './local-input.ts';
 import { listOf } from './words.ts';
 
@@ -11,6 +11,8 @@ export interface Fields {
   parameters: Record<string, string>;
   arguments: string;
   untrusted: boolean;
+  firstUse: boolean;
+  deviation: string | null;
   sensitive: string;
   provenance: string | null;
   now: string;
@@ -25,11 +27,22 @@ export const emptyCall: Fields = {
   parameters: {},
   arguments: '{}',
   untrusted: false,
+  firstUse: false,
+  deviation: null,
   sensitive: '',
   provenance: null,
   now: '',
   address: '',
 };
+
+export const deviations = [
+  { value: 'first-use', label: 'a tool that it has not used' },
+  { value: 'hour', label: 'the hour' },
+  { value: 'weekday', label: 'the day of the week' },
+  { value: 'rate', label: 'how many calls' },
+  { value: 'resource', label: 'what it is used on' },
+  { value: 'amount', label: 'the amount' },
+];
 
 export const origins = [
   { value: 'stated', label: 'stated by somebody who vouches for it' },
@@ -65,6 +78,8 @@ export function readCall(
     ...(fields.user.trim() !== '' && { user: fields.user.trim() }),
     situation: {
       untrusted: fields.untrusted,
+      firstUse: fields.firstUse,
+      ...(fields.deviation !== null && { deviations: [fields.deviation as DeviationKind] }),
       ...(sensitive.length > 0 && { sensitive }),
       ...(fields.provenance !== null && { provenance: fields.provenance as Origin }),
       ...(now !== undefined && { now }),

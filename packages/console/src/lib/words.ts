@@ -32,7 +32,7 @@ export const statuses: Record<ActionStatus, { label: string; means: string; hue:
   running: { label: 'Running', means: 'Sent to the tool; no outcome yet', hue: 'blue' },
   success: { label: 'Success', means: 'The tool did it', hue: 'green' },
   failure: { label: 'Failure', means: 'The tool said that it failed', hue: 'orange' },
-  anomalous: { label: 'Anomalous', means: 'The outcome is not what this tool usually gives', hue: 'violet' },
+  anomalous: { label: 'Anomalous', means: 'Done, and unlike what this agent usually does', hue: 'violet' },
   unknown: { label: 'Unknown', means: 'Sent, and nobody knows what came of it', hue: 'violet' },
   recorded: { label: 'Recorded', means: 'An administrative change', hue: 'gray' },
 };

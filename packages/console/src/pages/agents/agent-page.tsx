@@ -9,6 +9,7 @@ import { When } from '../../ui/when.tsx';
 import { ApprovalCard } from '../approvals/approval-card.tsx';
 import classes from './agent.module.css';
 import { AgentActions } from './agent-actions.tsx';
+import { AgentBaseline } from './agent-baseline.tsx';
 import { AgentFrame } from './agent-frame.tsx';
 import { AgentKeys } from './agent-keys.tsx';
 import { AgentTasks } from './agent-tasks.tsx';
@@ -30,6 +31,7 @@ export function AgentPage() {
               <AgentKeys agent={agent} />
             </Section>
           </div>
+          <AgentBaseline agent={name} />
           <AgentTasks agent={name} />
           <AgentActions agent={name} />
         </>

@@ -5,7 +5,7 @@ import { useQuery } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { agentsQuery, templatesQuery, toolsQuery } from '../../api/queries.ts';
 import type { Obstacle } from '../../app/session.ts';
-import { emptyCall, type Fields, origins, readCall } from '../../lib/supposed-call.ts';
+import { deviations, emptyCall, type Fields, origins, readCall } from '../../lib/supposed-call.ts';
 import { Card, Section } from '../../ui/page.tsx';
 import classes from './explanation.module.css';
 
@@ -92,6 +92,19 @@ export function CallForm({ template: given, obstacle, pending, submit }: CallFor
               label="The task has read untrusted content"
               checked={fields.untrusted}
               onChange={(event) => set({ untrusted: event.currentTarget.checked })}
+            />
+            <Checkbox
+              label="The agent uses this tool for the first time"
+              checked={fields.firstUse}
+              onChange={(event) => set({ firstUse: event.currentTarget.checked })}
+            />
+            <Select
+              label="What is unusual for the agent"
+              placeholder="Nothing"
+              data={deviations}
+              value={fields.deviation}
+              onChange={(deviation) => set({ deviation })}
+              clearable
             />
             <TextInput
               label="Sensitive data it has read"

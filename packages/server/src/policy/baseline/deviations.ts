@@ -30,11 +30,12 @@ export function deviationsOf(whole: Whole, tool: Profile | undefined, call: Look
   if (!tool || tool.calls === 0) add('first-use', `${call.agent} has called tools ${inAll}, and never ${call.tool}.`);
   // A tool that is seldom used has no hours of its own; what a person let it do counts all the same.
   const own = tool && tool.calls >= limits.callsOfTool ? tool : undefined;
-  const hoursOf = own ?? whole;
-  const what = own ? `called ${call.tool}` : 'called tools';
-  const often = own ? `${times(own.calls)} in ${days(own.days)}` : inAll;
+  const hoursOf = own?.hours.some(isUsual) ? own : whole;
+  const what = hoursOf === own ? `called ${call.tool}` : 'called tools';
+  const often = `${times(hoursOf.calls)} in ${days(hoursOf.days)}`;
   const isHour = (clock: number) => isUsual(at(hoursOf.hours, clock)) || (tool?.hours[clock]?.said ?? false);
-  if (![-1, 0, 1].some((offset) => isHour((call.clock + offset + 24) % 24)))
+  // Where all of it was learned on one day, nobody knows its hours.
+  if (hoursOf.hours.some(isUsual) && ![-1, 0, 1].some((offset) => isHour((call.clock + offset + 24) % 24)))
     add('hour', `${call.agent} has ${what} ${often}, never ${betweenHours(isHour, call.clock, whole.zone)}.`);
   const weekday = at(hoursOf.weekdays, call.weekday);
   const isWeekday = weekday.days.length > 0 || weekday.said || (tool?.weekdays[call.weekday]?.said ?? false);
