@@ -107,11 +107,12 @@ function policySet(
       return refusal(tool, 'policy.error', reason);
     }
     if (answer.decision === 'deny' && answer.reason.length === 0) return undefined;
-    if ((raised && raised.reason.length > 0) || tool.tier !== subject.tier) return conclude(tool, answer, raised);
+    const raising = raised && raised.reason.length > 0 ? raised : undefined;
+    if (tool.tier !== subject.tier) return conclude(tool, answer, raising);
     const known = rule.decisions.get(answer);
-    if (known) return known;
-    const decision = conclude(tool, answer, undefined);
-    if (rule.decisions.size < policyLimits.answersKept) rule.decisions.set(answer, decision);
+    if (known && known.raising === raising) return known.decision;
+    const decision = conclude(tool, answer, raising);
+    if (rule.decisions.size < policyLimits.answersKept) rule.decisions.set(answer, { raising, decision });
     return decision;
   }
 
@@ -179,6 +180,25 @@ function policySet(
     return refusal(tool, 'policy.conditions-unmet', explainUnmetFor(user, request, asked.unmet));
   }
 
+  function decideForAll(request: PolicyRequest, chain: NonNullable<PolicyRequest['chain']>): Decision {
+    const { agent, task, tool } = request;
+    if (!isWhole({ task, chain })) {
+      const reason = `It is not known on whose authority the task ${task.id} acts. Start a new one.`;
+      return refusal(tool, 'delegation.chain', reason);
+    }
+    const own = asTask(request, agent, task);
+    if (chain.length === 0 && task.user === null) return own;
+    const parts: Part[] = [{ decision: own }];
+    for (const link of chain)
+      parts.push({
+        decision: asTask(request, link.agent, link.task),
+        code: 'delegation.chain',
+        side: handedOnBy(link),
+      });
+    if (task.user !== null) parts.push({ decision: asUser(request, task.user), code: 'delegation.user' });
+    return narrowest(parts);
+  }
+
   return {
     version,
     mayEverUse({ agent, task, chain = [], user }, tool) {
@@ -203,27 +223,9 @@ function policySet(
       return [...masks].sort();
     },
     decide(request) {
-      const { agent, task, chain = [], tool } = request;
-      if (!isWhole({ task, chain }))
-        return {
-          effect: 'deny',
-          tier: tool.tier,
-          code: 'delegation.chain',
-          reason: `It is not known on whose authority the task ${task.id} acts. Start a new one.`,
-          policies: [],
-          policyVersion: version,
-        };
-      const own = asTask(request, agent, task);
-      if (chain.length === 0 && task.user === null) return own;
-      const parts: Part[] = [{ decision: own }];
-      for (const link of chain)
-        parts.push({
-          decision: asTask(request, link.agent, link.task),
-          code: 'delegation.chain',
-          side: handedOnBy(link),
-        });
-      if (task.user !== null) parts.push({ decision: asUser(request, task.user), code: 'delegation.user' });
-      return narrowest(parts);
+      const { agent, task, chain } = request;
+      const isOwn = (chain === undefined || chain.length === 0) && task.parent === null && task.user === null;
+      return isOwn ? asTask(request, agent, task) : decideForAll(request, chain ?? []);
     },
   };
 }

@@ -47,6 +47,31 @@ test('a forbid with a tier asks a person while its conditions hold, and refuses 
   assert.ok(raised.policies.includes('rules#long'), raised.policies.join());
 });
 
+/** @proves policy.raised */
+test('what one call raised is not raised for the next, nor the other way round', () => {
+  const workspace = shopWorkspace({
+    rules: `${on('when { context.arguments.text like "*!!*" }')} ${on('when { context.arguments.text like "*??*" }', '@id("asks") @tier("2")').replace('@id("long") ', '')}`,
+  });
+  const set = compilePolicies(workspace);
+  const tierOf = (text: string) => {
+    const { agent, task } = workspace;
+    const tool = workspace.tool('post_message');
+    return set.decide({ agent, task, tool, arguments: { ...posting, text }, situation: unknownSituation(0) }).tier;
+  };
+  const own = workspace.tool('post_message').tier;
+  for (const [text, tier] of [
+    ['hello', own],
+    ['buy!!', 3],
+    ['hello', own],
+    ['why??', 2],
+    ['buy!!', 3],
+    ['why?? buy!!', 3],
+    ['why??', 2],
+    ['hello', own],
+  ] as const)
+    assert.equal(tierOf(text), tier, text);
+});
+
 test('what is not permitted stays refused, whatever is raised', () => {
   const refused = decide(on(''), { ...posting, channel: 'elsewhere' });
   assert.equal(refused.effect, 'deny');

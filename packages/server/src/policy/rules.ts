@@ -30,8 +30,8 @@ export interface Rule {
   official: Official;
   asked: number;
   comparedNext: number;
-  /** Decided before for the same answer. */
-  decisions: Map<Answer, Decision>;
+  /** Decided before for the same answers, of what decides and of what raises. */
+  decisions: Map<Answer, { raising: Answer | undefined; decision: Decision }>;
 }
 
 export interface Reading {

@@ -42,12 +42,15 @@ function unfitRecord(type: ArgumentsType): Unfit<JsonObject> {
   const members = Object.entries(type).map(([key, { type: each, required }]) => ({
     key,
     required,
+    isText: each.kind === 'String',
     isUnfit: unfit(each),
-    memberOf: ownMember(key),
+    isInherited: key in Object.prototype,
   }));
   return (value) => {
-    for (const { key, required, isUnfit, memberOf } of members) {
-      const member = memberOf(value);
+    for (const { key, required, isText, isUnfit, isInherited } of members) {
+      const member = isInherited && !Object.hasOwn(value, key) ? undefined : value[key];
+      // Most are texts: no step in between.
+      if (isText && typeof member === 'string') continue;
       if (member === undefined) {
         if (required) return `.${key} is missing`;
         continue;
@@ -89,7 +92,9 @@ function unfit(type: ArgumentType): Unfit<Json> {
 function recordOf(type: ArgumentsType): (value: JsonObject) => CedarRecord {
   const members = new Map(
     Object.entries(type).map(([key, { type: each }]): [string, Member<JsonObject>] => {
-      const [memberOf, read] = [ownMember(key), reader(each)];
+      const memberOf = ownMember(key);
+      if (each.kind === 'String' || each.kind === 'Boolean') return [key, memberOf as Member<JsonObject>];
+      const read = reader(each);
       return [
         key,
         (value) => {

@@ -1,6 +1,8 @@
 import type { CedarValueJson, EntityUidJson, Expr } from '@cedar-policy/cedar-wasm/nodejs';
-import { Datetime, Duration, extensionFunctions } from './extensions.ts';
+import { comparison, equality } from './comparison.ts';
+import { extensionFunctions } from './extensions.ts';
 import { policyLimits as limits } from './limits.ts';
+import { hasMember, member } from './members.ts';
 import {
   add,
   asBoolean,
@@ -12,14 +14,11 @@ import {
   CedarSet,
   EntityUid,
   EvaluationError,
-  equal,
-  isLong,
   isRecord,
   multiply,
   negate,
   subtract,
   toLong,
-  typeName,
   type Value,
   wrongType,
 } from './values.ts';
@@ -48,11 +47,12 @@ export interface Environment {
 export type Evaluate = (environment: Environment) => Value;
 export type Test = (environment: Environment) => boolean;
 
-/** An expression that was compiled: `constant` has one value (or one error) whatever it is asked in. */
-interface Compiled {
+/** An expression that was compiled: `constant` has one `value` (or, without it, one error) whatever it is asked in. */
+export interface Compiled {
   run: Evaluate;
   constant: boolean;
   boolean: boolean;
+  value?: Value;
 }
 
 /**
@@ -77,12 +77,19 @@ function folded(compiled: Compiled): Compiled {
   if (!compiled.constant) return compiled;
   try {
     const value = compiled.run(NOWHERE);
-    return { run: () => value, constant: true, boolean: typeof value === 'boolean' };
+    return constantOf(value);
   } catch (error) {
     if (!(error instanceof EvaluationError)) throw error;
     return compiled;
   }
 }
+
+const constantOf = (value: Value): Compiled => ({
+  run: () => value,
+  constant: true,
+  boolean: typeof value === 'boolean',
+  value,
+});
 
 const nobody = new EntityUid('', '');
 const NOWHERE: Environment = {
@@ -107,8 +114,7 @@ function compile(expression: Expr, depth: number): Compiled {
 
   switch (operator) {
     case 'Value': {
-      const value = readValue(operands as CedarValueJson);
-      return { run: () => value, constant: true, boolean: typeof value === 'boolean' };
+      return constantOf(readValue(operands as CedarValueJson));
     }
     case 'Var':
       return variable(operands as string);
@@ -124,9 +130,8 @@ function compile(expression: Expr, depth: number): Compiled {
       );
     }
     case '&&': {
-      const [left, right] = both();
-      const [first, second] = [toTest(left), toTest(right)];
-      return ofBoolean((env) => first(env) && second(env), left, right);
+      const parts = conjuncts(expression).map(({ part, below }) => compile(part, depth + below));
+      return ofBoolean(all(parts.map(toTest)), ...parts);
     }
     case '||': {
       const [left, right] = both();
@@ -149,20 +154,19 @@ function compile(expression: Expr, depth: number): Compiled {
     }
     case '==': {
       const [left, right] = both();
-      const [first, second] = [left.run, right.run];
-      return ofBoolean((env) => equal(first(env), second(env)), left, right);
+      return ofBoolean(equality(left, right), left, right);
     }
     case '!=': {
       const [left, right] = both();
-      const [first, second] = [left.run, right.run];
-      return ofBoolean((env) => !equal(first(env), second(env)), left, right);
+      const same = equality(left, right);
+      return ofBoolean((env) => !same(env), left, right);
     }
     case '<':
     case '<=':
     case '>':
     case '>=': {
       const [left, right] = both();
-      return ofBoolean(comparison(operator, left.run, right.run), left, right);
+      return ofBoolean(comparison(operator, left, right), left, right);
     }
     case '+':
     case '-':
@@ -191,7 +195,7 @@ function compile(expression: Expr, depth: number): Compiled {
     }
     case 'contains': {
       const [left, right] = both();
-      return ofBoolean((env) => asSet(left.run(env)).has(right.run(env)), left, right);
+      return ofBoolean(membership(left, right), left, right);
     }
     case 'containsAll': {
       const [left, right] = both();
@@ -244,6 +248,27 @@ function compile(expression: Expr, depth: number): Compiled {
   }
 }
 
+/** What `&&` joins, from left to right, and how many levels below it each stands. */
+function conjuncts(expression: Expr, below = 0): { part: Expr; below: number }[] {
+  if (!('&&' in expression) || below > limits.expressionDepth) return [{ part: expression, below }];
+  const { left, right } = expression['&&'] as Operands;
+  return [...conjuncts(left, below + 1), ...conjuncts(right, below + 1)];
+}
+
+/** All of them, and no further than the first that does not hold. */
+function all(tests: readonly Test[]): Test {
+  const [first, second, third, ...more] = tests as [Test, Test, ...Test[]];
+  if (third === undefined) return (env) => first(env) && second(env);
+  if (more.length === 0) return (env) => first(env) && second(env) && third(env);
+  const rest = more.length === 1 ? (more[0] as Test) : all(more);
+  return (env) => first(env) && second(env) && third(env) && rest(env);
+}
+
+function membership({ run: set, value }: Compiled, { run: element }: Compiled): Test {
+  if (value instanceof CedarSet) return (env) => value.has(element(env));
+  return (env) => asSet(set(env)).has(element(env));
+}
+
 /** What looks at entities is never constant. */
 function ofHierarchy(run: Test): Compiled {
   return { run, constant: false, boolean: true };
@@ -276,49 +301,6 @@ function extension(name: string, parts: Compiled[]): Compiled {
   return ofAny((env) => operation.call(parts.map(({ run }) => run(env))), ...parts);
 }
 
-const comparisons = {
-  '<': (a: number | bigint, b: number | bigint) => a < b,
-  '<=': (a: number | bigint, b: number | bigint) => a <= b,
-  '>': (a: number | bigint, b: number | bigint) => a > b,
-  '>=': (a: number | bigint, b: number | bigint) => a >= b,
-};
-
-/** A closure for each operator: one for all would have to be told which each time. */
-function comparison(operator: keyof typeof comparisons, left: Evaluate, right: Evaluate): Test {
-  const other = (a: Value, b: Value) => compareOthers(comparisons[operator], a, b);
-  const fast: Record<keyof typeof comparisons, Test> = {
-    '<': (env) => {
-      const a = left(env);
-      const b = right(env);
-      return typeof a === 'number' && typeof b === 'number' ? a < b : other(a, b);
-    },
-    '<=': (env) => {
-      const a = left(env);
-      const b = right(env);
-      return typeof a === 'number' && typeof b === 'number' ? a <= b : other(a, b);
-    },
-    '>': (env) => {
-      const a = left(env);
-      const b = right(env);
-      return typeof a === 'number' && typeof b === 'number' ? a > b : other(a, b);
-    },
-    '>=': (env) => {
-      const a = left(env);
-      const b = right(env);
-      return typeof a === 'number' && typeof b === 'number' ? a >= b : other(a, b);
-    },
-  };
-  return fast[operator];
-}
-
-function compareOthers(compare: (typeof comparisons)['<'], a: Value, b: Value): boolean {
-  if (isLong(a) && isLong(b)) return compare(a, b);
-  if ((a instanceof Datetime && b instanceof Datetime) || (a instanceof Duration && b instanceof Duration))
-    return compare(a.value, b.value);
-  if (isLong(a) || a instanceof Datetime || a instanceof Duration) throw wrongType(`a ${typeName(a)}`, b);
-  throw wrongType('a long, datetime or duration', a);
-}
-
 export function isIn(uid: EntityUid, group: Value, entities: Entities): boolean {
   if (group instanceof EntityUid)
     return uid.key === group.key || (entities.get(uid.key)?.ancestors.has(group.key) ?? false);
@@ -327,38 +309,6 @@ export function isIn(uid: EntityUid, group: Value, entities: Entities): boolean 
   const groups = group.elements.map(asEntity);
   const ancestors = entities.get(uid.key)?.ancestors;
   return groups.some(({ key }) => uid.key === key || ancestors?.has(key));
-}
-
-/** What nearly every policy looks at is found without a step in between: what the context holds, and what is known of the principal. */
-function member(owner: Expr, run: Evaluate, name: string): Evaluate {
-  if ('Var' in owner && owner.Var === 'context') return (env) => env.context.get(name) ?? noAttribute(name);
-  if ('Var' in owner && owner.Var === 'principal') return (env) => attributeOf(env.principal, name, env.entities);
-  return (env) => {
-    const value = run(env);
-    if (isRecord(value)) return value.get(name) ?? noAttribute(name);
-    if (value instanceof EntityUid) return attributeOf(value, name, env.entities);
-    throw wrongType('a record or an entity', value);
-  };
-}
-
-function hasMember(owner: Expr, run: Evaluate, name: string): Test {
-  if ('Var' in owner && owner.Var === 'context') return (env) => env.context.get(name) !== undefined;
-  return (env) => {
-    const value = run(env);
-    if (isRecord(value)) return value.get(name) !== undefined;
-    if (value instanceof EntityUid) return env.entities.get(value.key)?.attrs.get(name) !== undefined;
-    throw wrongType('a record or an entity', value);
-  };
-}
-
-function attributeOf(uid: EntityUid, name: string, entities: Entities): Value {
-  const data = entities.get(uid.key);
-  if (!data) throw new EvaluationError(`entity does not exist: ${uid.type}::${JSON.stringify(uid.id)}`);
-  return data.attrs.get(name) ?? noAttribute(name);
-}
-
-function noAttribute(name: string): never {
-  throw new EvaluationError(`attribute does not exist: ${JSON.stringify(name)}`);
 }
 
 /** `a has b.c` is `a has b && a.b has c`. */

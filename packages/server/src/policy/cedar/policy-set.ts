@@ -168,43 +168,44 @@ function errorOf({ id }: CompiledPolicy, error: unknown): Failure {
 interface Applying {
   policies: readonly CompiledPolicy[];
   answer: Answer;
-  next: Map<CompiledPolicy, Applying>;
+  /** By the next one's place among all that could apply. */
+  next: (Applying | undefined)[];
 }
 
 /** Scopes are looked at only where they name one principal of this type; all others are known to match. */
 function answering(policies: readonly CompiledPolicy[], type: string): (environment: Environment) => Answer {
-  const steps = policies.map((policy) => {
-    const { scope, condition, named } = policy;
-    if (named !== type) return { policy, applies: condition };
-    return { policy, applies: condition ? (env: Environment) => scope(env) && condition(env) : scope };
+  const tests = policies.map(({ scope, condition, named }): Test | undefined => {
+    if (named !== type) return condition;
+    return condition ? (env) => scope(env) && condition(env) : scope;
   });
-  const none: Applying = { policies: [], answer: answerOf([]), next: new Map() };
+  const none: Applying = { policies: [], answer: answerOf([]), next: [] };
   let kept = 0;
 
-  function extend(before: Applying, policy: CompiledPolicy): Applying {
-    const applying = [...before.policies, policy];
-    const made = { policies: applying, answer: answerOf(applying), next: new Map() };
+  function extend(before: Applying, at: number): Applying {
+    const applying = [...before.policies, policies[at] as CompiledPolicy];
+    const made = { policies: applying, answer: answerOf(applying), next: [] };
     if (kept < policyLimits.answersKept) {
       kept++;
-      before.next.set(policy, made);
+      before.next[at] = made;
     }
     return made;
   }
 
   return (environment) => {
-    let at = none;
+    let applying = none;
     let errors: Failure[] | undefined;
-    for (const { policy, applies } of steps) {
+    for (let at = 0; at < tests.length; at++) {
+      const test = tests[at];
       try {
-        if (applies !== undefined && !applies(environment)) continue;
+        if (test !== undefined && !test(environment)) continue;
       } catch (error) {
         errors ??= [];
-        errors.push(errorOf(policy, error));
+        errors.push(errorOf(policies[at] as CompiledPolicy, error));
         continue;
       }
-      at = at.next.get(policy) ?? extend(at, policy);
+      applying = applying.next[at] ?? extend(applying, at);
     }
-    return errors ? { ...at.answer, errors } : at.answer;
+    return errors ? { ...applying.answer, errors } : applying.answer;
   };
 }
 

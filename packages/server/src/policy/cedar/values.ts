@@ -73,7 +73,8 @@ export type Member<Source> = (source: Source) => Value | undefined;
 export class LazyRecord<Source> implements CedarRecord {
   readonly #source: Source;
   readonly #members: ReadonlyMap<string, Member<Source>>;
-  #made: Map<string, Value> | undefined;
+  /** Names and what was made under each, in turn. Policies look at few members, which a list finds sooner than a map would be made. */
+  #made: (string | Value)[] | undefined;
 
   constructor(source: Source, members: ReadonlyMap<string, Member<Source>>) {
     this.#source = source;
@@ -81,14 +82,12 @@ export class LazyRecord<Source> implements CedarRecord {
   }
 
   get(name: string): Value | undefined {
-    if (this.#made !== undefined) {
-      const made = this.#made.get(name);
-      if (made !== undefined) return made;
-    }
+    const made = this.#made;
+    if (made !== undefined) for (let at = 0; at < made.length; at += 2) if (made[at] === name) return made[at + 1];
     const value = this.#members.get(name)?.(this.#source);
     if (typeof value === 'object') {
-      this.#made ??= new Map();
-      this.#made.set(name, value);
+      if (made === undefined) this.#made = [name, value];
+      else made.push(name, value);
     }
     return value;
   }
