@@ -66,7 +66,14 @@ import {
   systemClock,
   trustedProxies,
 } from './platform/index.ts';
-import { baselineLimits, compilePolicies, createBaseline, createFlow, type PolicySet } from './policy/index.ts';
+import {
+  baselineLimits,
+  compilePolicies,
+  createBaseline,
+  createFlow,
+  type PolicySet,
+  prepareToCompile,
+} from './policy/index.ts';
 import { createRegistry, type Snapshot } from './registry/index.ts';
 import {
   type Change,
@@ -164,6 +171,7 @@ async function openServer(
     trustDomain: config.trustDomain,
     recordChange,
     log,
+    prepare: prepareToCompile,
     validate: (snapshot) => {
       const compiled = compilePolicies(snapshot);
       checkBudgets(snapshot);

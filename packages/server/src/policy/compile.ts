@@ -1,5 +1,5 @@
 import type { Decision, Obligations, Task, Tier } from '@gatehouse/protocol';
-import { digestJson } from '../platform/index.ts';
+import { digestJson, sha256Hex } from '../platform/index.ts';
 import type { Agent, RegisteredTool, Snapshot } from '../registry/index.ts';
 import type { Answer, Environment } from './cedar/index.ts';
 import { policyLimits } from './cedar/limits.ts';
@@ -54,10 +54,11 @@ function policySet(
   enginesDiffer: EnginesDiffer,
   official: OfficialEngine,
 ): PolicySet {
-  // As an object, so that the order in which things were loaded is not part of the version.
+  // In order, so that the one in which things were loaded is not part of the version.
+  const written = [...policies.values()].map(({ id, source }) => JSON.stringify([id, source])).sort();
   const version = digestJson({
     schema,
-    policies: Object.fromEntries([...policies].map(([id, { source }]) => [id, source])),
+    policies: sha256Hex(written.join('\n')),
     calendars: Object.fromEntries(calendars),
   });
   const rules = createRules(policies, subjects.values(), official);

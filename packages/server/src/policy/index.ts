@@ -41,3 +41,4 @@ export { placeOf, splitPolicies } from './source-text.ts';
 export * from './trace.ts';
 export type * from './types.ts';
 export * from './words.ts';
+export { prepareToCompile } from './written.ts';

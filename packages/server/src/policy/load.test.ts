@@ -66,6 +66,47 @@ test('the eleventh policy of a file without ids is told apart from the third', (
   assert.deepEqual(others, []);
 });
 
+/** @proves policy.problems */
+test('of policies that look the same but for a name or a value each has its own problem, and only those that have one', () => {
+  const order = 'action == Gatehouse::Action::"shop/get_order", resource';
+  const problems = problemsOf({
+    types: [
+      `forbid(principal, ${order}) when { context.arguments.order == "a" };`,
+      `forbid(principal, ${order}) when { context.arguments.order == 1 };`,
+      `forbid(principal, ${order}) when { context.arguments.order == "b" };`,
+    ].join('\n'),
+    literals: [
+      `forbid(principal, ${order}) when { 1 == 2 && principal.nothing == 1 };`,
+      `forbid(principal, ${order}) when { 1 == 1 && principal.nothing == 1 };`,
+    ].join('\n'),
+    elsewhere: [
+      `forbid(principal, ${order}) when { action == Gatehouse::Action::"shop/refund_order" };`,
+      `forbid(principal, ${order}) when { action in Gatehouse::Action::"shop/refund_ordr" };`,
+    ].join('\n'),
+    principals: [
+      `forbid(principal in Gatehouse::Template::"a", ${order}) when { principal.nothing == 1 };`,
+      `forbid(principal in Gatehouse::Template::"b", ${order}) when { principal.nothing == 1 };`,
+    ].join('\n'),
+  });
+  const lines = Map.groupBy(problems, ({ name }) => name);
+  const linesOf = (name: string) => lines.get(name)?.map(({ place }) => place?.line);
+  assert.deepEqual(linesOf('types'), [1, 3]);
+  assert.deepEqual(linesOf('literals'), [2]);
+  assert.deepEqual(linesOf('elsewhere'), [2]);
+  assert.deepEqual(linesOf('principals'), [1, 2]);
+});
+
+test('a template that is wrong in the same way as another is named too', () => {
+  const problems = problemsOf({}, (workspace) => {
+    const template = workspace.templates.get('refund-order');
+    assert.ok(template);
+    const allow = [{ tools: ['shop/get_order'], when: { order: 'a text' } }];
+    const templates = new Map(['first', 'second'].map((name) => [name, { ...template, name, allow }]));
+    Object.assign(workspace, { templates });
+  });
+  assert.deepEqual(problems.map(({ name }) => name).sort(), ['first', 'second']);
+});
+
 test('a commented-out copy of a policy is not where its problem is', () => {
   const policy = 'forbid(principal, action == Gatehouse::Action::"shop/nothing", resource);';
   const [problem] = problemsOf({ copy: `// ${policy}\n"a;b" // no policy\n`.replace('"a;b" ', '') + policy });

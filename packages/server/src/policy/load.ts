@@ -1,33 +1,19 @@
-import {
-  type DetailedError,
-  type EntityUidJson,
-  type PolicyJson,
-  policySetTextToParts,
-  type ValidationError,
-  validate,
-} from '@cedar-policy/cedar-wasm/nodejs';
-import {
-  effect,
-  type Place,
-  type PolicyManifest,
-  type PolicyProblem,
-  type TemplateManifest,
-} from '@gatehouse/protocol';
+import type { EntityUidJson, PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
+import { effect, type PolicyProblem, type TemplateManifest } from '@gatehouse/protocol';
 
 import { GatehouseError } from '../platform/index.ts';
 import type { Snapshot } from '../registry/index.ts';
 import { builtInPolicies } from './built-in-policies.ts';
-import { nestingProblem, parsePolicy } from './cedar/index.ts';
 import { flowGroups } from './flow/index.ts';
 import { nearest } from './nearest.ts';
-import { obligationProblem } from './obligations.ts';
-import { isObserveOnly } from './observe-only.ts';
-import { invalidPolicies, problemIn, problemsFrom, withoutId } from './problems.ts';
-import { argumentReads, calendarsNamed, isTyped, type Read, situationReads } from './reads.ts';
+import { check } from './official-check.ts';
+import { invalidPolicies, problemIn } from './problems.ts';
+import { calendarsNamed, isTyped, type Read } from './reads.ts';
 import { buildSchema, type Subject } from './schema.ts';
-import { concerns, isAboutUsers } from './scope.ts';
-import { type PolicyText, placeOf, splitPolicies } from './source-text.ts';
+import { concerns } from './scope.ts';
+import { placeOf } from './source-text.ts';
 import { type AllowPermit, groupPermits, templatePermits } from './templates.ts';
+import { type File, read, wordIn } from './written.ts';
 
 export interface LoadedPolicy {
   id: string;
@@ -88,30 +74,24 @@ export function readPolicies(
     const rest = { permit: { id, policy, ...permit }, isAboutUsers, ...nothing };
     policies.set(id, { id, json: policy, source: policy, ...rest });
   }
-  const files = new Map<string, Pick<PolicyManifest, 'name' | 'cedar' | 'mode'>>([
+  const files = new Map<string, File>([
     ...builtInPolicies(snapshot.environments?.values() ?? []).map((file) => [file.name, file] as const),
     ...snapshot.policies,
   ]);
-  for (const { name, cedar, mode } of files.values()) {
-    for (const policy of parse(name, cedar, problems)) {
-      const place = placeOf(cedar, policy.offset, policy.offset + policy.source.length);
+  for (const file of files.values()) {
+    const { name, cedar } = file;
+    for (const policy of read(file, problems)) {
+      const place = () => placeOf(cedar, policy.offset, policy.offset + policy.source.length);
       const of = { name, policy: policy.id };
       if (policies.has(policy.id)) {
-        problems.push(problemIn(of, place, `two policies have the id "${policy.id}"`, 'give one of them another @id'));
+        problems.push(
+          problemIn(of, place(), `two policies have the id "${policy.id}"`, 'give one of them another @id'),
+        );
         continue;
       }
-      const loaded = {
-        ...policy,
-        permit: null,
-        reads: argumentReads(policy.json),
-        situation: situationReads(policy.json),
-        raises: raises(policy.json),
-        observeOnly: isObserveOnly(policy.json.annotations, mode),
-        isAboutUsers: isAboutUsers(policy.json),
-      };
-      const blind = blindSpot(loaded, all) ?? strangeCalendar(loaded, snapshot.calendars);
-      if (blind) problems.push(problemIn(of, wordIn(cedar, policy, blind.word) ?? place, blind.message, blind.help));
-      else policies.set(policy.id, loaded);
+      const blind = blindSpot(policy, all) ?? strangeCalendar(policy, snapshot.calendars);
+      if (blind) problems.push(problemIn(of, wordIn(cedar, policy, blind.word) ?? place(), blind.message, blind.help));
+      else policies.set(policy.id, policy);
     }
   }
   const schemas = schemasOf(all, templates, problems);
@@ -226,140 +206,7 @@ function strangeCalendar(
   return { word: strange, message: `there is no calendar "${strange}"`, help };
 }
 
-export const raises = ({ effect, annotations }: PolicyJson) =>
-  effect === 'forbid' && (annotations?.tier === '2' || annotations?.tier === '3');
-
 function isGroup(action: EntityUidJson): boolean {
   const { id } = '__entity' in action ? action.__entity : action;
   return effect.safeParse(id).success || flowGroups.some((group) => group === id);
-}
-
-/** Where a word stands in a policy, as a member or by itself. */
-function wordIn(text: string, { source, offset }: PolicyText, word: string): Place | undefined {
-  const at = new RegExp(`(?<![\\w"])"?${word.replaceAll(/[^\w]/g, '\\$&')}(?!\\w)`).exec(source)?.index;
-  return at === undefined ? undefined : placeOf(text, offset + at, offset + at + word.length);
-}
-
-function parse(
-  name: string,
-  text: string,
-  problems: PolicyProblem[],
-): ({ id: string; json: PolicyJson } & PolicyText)[] {
-  const start = placeOf(text, 0);
-  const nesting = nestingProblem(text);
-  if (nesting !== undefined) {
-    problems.push(problemIn({ name }, start, nesting));
-    return [];
-  }
-  const parts = policySetTextToParts(text);
-  if (parts.type === 'failure') {
-    problems.push(
-      ...parts.errors.flatMap((error) => problemsFrom({ name }, error, { whole: text, source: text, offset: 0 })),
-    );
-    return [];
-  }
-  if (parts.policy_templates.length > 0) {
-    const message = 'policy templates with slots are not accepted here';
-    problems.push(problemIn({ name }, start, message, 'write permission templates instead'));
-    return [];
-  }
-  return splitPolicies(text).flatMap((each, index) => {
-    const place = placeOf(text, each.offset, each.offset + each.source.length);
-    const parsed = parsePolicy(each.source);
-    if ('problem' in parsed) {
-      problems.push(problemIn({ name }, place, parsed.problem));
-      return [];
-    }
-    const { tier, id, mode } = parsed.json.annotations ?? {};
-    if (tier !== undefined && !['1', '2', '3', '4'].includes(tier))
-      problems.push(problemIn({ name }, wordIn(text, each, tier) ?? place, `@tier must be "1" to "4", not "${tier}"`));
-    if (mode !== undefined && mode !== 'enforce' && mode !== 'observe')
-      problems.push(
-        problemIn({ name }, wordIn(text, each, mode) ?? place, `@mode must be "enforce" or "observe", not "${mode}"`),
-      );
-    const obligations = obligationProblem(parsed.json.annotations);
-    if (obligations !== undefined) problems.push(problemIn({ name }, place, obligations));
-    return [{ id: `${name}#${id ?? index}`, json: parsed.json, ...each }];
-  });
-}
-
-function check(
-  schema: ReturnType<typeof buildSchema>,
-  policies: ReadonlyMap<string, LoadedPolicy>,
-  files: ReadonlyMap<string, { cedar: string }>,
-  subjects: ReadonlyMap<string, Subject>,
-): PolicyProblem[] {
-  const answer = validate({
-    schema,
-    policies: { staticPolicies: Object.fromEntries([...policies].map(([id, { source }]) => [id, source])) },
-    validationSettings: { mode: 'strict' },
-  });
-  if (answer.type === 'failure') {
-    const message = answer.errors.map((error) => error.message).join('; ');
-    return [{ ...problemIn({ name: '(schema)' }, placeOf('', 0), message), place: null }];
-  }
-  const named = answer.validationErrors.map(({ policyId, error }) => ({ policyId, error: helped(error, subjects) }));
-  return merged(named)
-    .flatMap(({ policyId, error }) => {
-      const policy = policies.get(policyId);
-      return policy ? problemsOf(policy, error, files) : [];
-    })
-    .sort((a, b) => (a.name === b.name ? (a.place?.line ?? 0) - (b.place?.line ?? 0) : a.name < b.name ? -1 : 1));
-}
-
-const MISSING = /attribute `arguments\.(\w+)` in context for \w+::Action::"([^"]*)" not found/;
-
-/** A policy on many tools that looks at an argument which some of them lack has one problem, and not one for each tool. */
-function merged(errors: ValidationError[]): ValidationError[] {
-  const groups = Map.groupBy(errors, ({ policyId, error }) => {
-    const [, argument] = MISSING.exec(error.message) ?? [];
-    return JSON.stringify([policyId, error.sourceLocations ?? [], argument ?? error.message]);
-  });
-  return [...groups.values()].map((group) => {
-    const [first] = group as [ValidationError];
-    const lacking = new Set(group.flatMap(({ error }) => MISSING.exec(error.message)?.[2] ?? []));
-    const [, argument = ''] = MISSING.exec(first.error.message) ?? [];
-    if (lacking.size < 2) return first;
-    const names = [...lacking].sort();
-    const message = `${names.slice(0, 3).join(', ')} and ${Math.max(0, names.length - 3)} more that it is about have no argument "${argument}"`;
-    const help = `narrow the action to those that have it, or ask \`context.arguments has ${argument} &&\` first`;
-    return {
-      ...first,
-      error: { ...first.error, message: names.length > 3 ? message : message.replace(' and 0 more', ''), help },
-    };
-  });
-}
-
-function problemsOf(
-  policy: LoadedPolicy,
-  error: DetailedError,
-  files: ReadonlyMap<string, { cedar: string }>,
-): PolicyProblem[] {
-  const { id, permit, source, offset } = policy;
-  if (!permit) {
-    const name = id.slice(0, id.indexOf('#'));
-    const whole = files.get(name)?.cedar ?? '';
-    return problemsFrom({ name, policy: id }, error, { whole, source: String(source), offset });
-  }
-  const { kind, name } = permit.holder;
-  const index = /^\[(-?\d+)\]/.exec(id.slice(kind.length + 1 + name.length))?.[1];
-  const message = `${permit.subject}: ${withoutId(error.message)}`;
-  const { help } = error;
-  const code = 'policy.invalid';
-  return [{ code, severity: 'error', kind, name, policy: id, path: `allow[${index}]`, place: null, message, help }];
-}
-
-/** The official engine proposes whatever is there; this, what is near, and else what there is. */
-function helped(error: DetailedError, subjects: ReadonlyMap<string, Subject>): DetailedError {
-  const [, action] = /^for policy `[^`]*`, unrecognized action `\w+::Action::"([^"]*)"`/.exec(error.message) ?? [];
-  if (action !== undefined) {
-    const near = nearest(action, [...subjects.keys(), ...effect.options, ...flowGroups]);
-    const help = near ? `did you mean \`Gatehouse::Action::"${near}"\`?` : 'no registered tool server offers it';
-    return { ...error, help };
-  }
-  const [, attribute = '', ref = ''] = MISSING.exec(error.message) ?? [];
-  const known = Object.keys(subjects.get(ref)?.arguments ?? {});
-  if (known.length === 0) return error;
-  const near = nearest(attribute, known);
-  return { ...error, help: near ? `did you mean \`${near}\`?` : `${ref} has ${known.slice(0, 12).join(', ')}` };
 }

@@ -1,8 +1,6 @@
-import { type PolicyJson, policySetTextToParts } from '@cedar-policy/cedar-wasm/nodejs';
+import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { PolicyManifest } from '@gatehouse/protocol';
-import { parsePolicy } from './cedar/index.ts';
-import { raises } from './load.ts';
-import { isObserveOnly } from './observe-only.ts';
+import { read } from './written.ts';
 
 interface Read {
   file: string;
@@ -30,11 +28,17 @@ export function relaxedPolicies(
 ): { name: string; why: string }[] {
   const [was, is] = [before.flatMap(readAll), after.flatMap(readAll)];
   const found: { name: string; why: string }[] = [];
-  const enforced = (all: Read[], effect: Read['effect'], body: string) =>
-    all.filter((each) => !each.observed && each.effect === effect && each.body === body);
+  const enforcedOf = (all: readonly Read[]) => {
+    const alike = Map.groupBy(
+      all.filter(({ observed }) => !observed),
+      ({ effect, body }) => `${effect} ${body}`,
+    );
+    return ({ effect, body }: Read) => alike.get(`${effect} ${body}`) ?? [];
+  };
+  const [enforcedBefore, enforcedAfter] = [enforcedOf(was), enforcedOf(is)];
   for (const old of was) {
     if (old.observed) continue;
-    const kept = enforced(is, old.effect, old.body);
+    const kept = enforcedAfter(old);
     if (old.effect === 'forbid') {
       if (kept.length === 0) found.push({ name: old.file, why: `forbid ${old.id} is ${gone(old, is)}` });
       else if (kept.every(({ tier }) => tier < old.tier))
@@ -47,7 +51,7 @@ export function relaxedPolicies(
   }
   for (const fresh of is) {
     if (fresh.observed || fresh.effect === 'forbid') continue;
-    if (!enforced(was, 'permit', fresh.body).some((old) => isAsStrict(fresh, old)))
+    if (!enforcedBefore(fresh).some((old) => isAsStrict(fresh, old)))
       found.push({ name: fresh.file, why: `permit ${fresh.id} is new or changed` });
   }
   return found;
@@ -61,21 +65,17 @@ function gone(old: Read, is: readonly Read[]): string {
     : 'gone or changed';
 }
 
-function readAll({ name, cedar, mode }: PolicyManifest): Read[] {
-  const parts = policySetTextToParts(cedar);
-  if (parts.type === 'failure') return [];
-  return parts.policies.flatMap((source, at) => {
-    const parsed = parsePolicy(source);
-    if ('problem' in parsed) return [];
-    const { annotations = {}, effect, ...body } = parsed.json;
+function readAll(manifest: PolicyManifest): Read[] {
+  return read(manifest, []).map(({ id, json, raises, observeOnly }) => {
+    const { annotations = {}, effect, ...body } = json;
     const obliging = Object.entries(annotations).filter(([key]) => !withoutEffect.has(key));
     return {
-      file: name,
-      id: `${name}#${annotations.id ?? at}`,
+      file: manifest.name,
+      id,
       effect,
       body: JSON.stringify(body, (_, value) => (typeof value === 'bigint' ? `${value}n` : value)),
-      tier: effect === 'forbid' ? (raises(parsed.json) ? Number(annotations.tier) : 4) : Number(annotations.tier ?? 0),
-      observed: isObserveOnly(annotations, mode),
+      tier: effect === 'forbid' ? (raises ? Number(annotations.tier) : 4) : Number(annotations.tier ?? 0),
+      observed: observeOnly,
       obligations: obliging
         .map(([key, value]) => JSON.stringify([key, value]))
         .sort()

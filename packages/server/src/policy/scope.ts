@@ -28,9 +28,22 @@ function nameIn(principal: PolicyJson['principal'], type: string): string | unde
   return entity.type === `${NAMESPACE}::${type}` ? entity.id : undefined;
 }
 
+const entities = new WeakMap<Subject, { action: Entity; tool: Entity }>();
+
+/** Made once for each: thousands of policies are asked about the same hundreds of tools. */
+function entitiesOf(subject: Subject) {
+  let known = entities.get(subject);
+  if (!known) {
+    known = { action: actionEntity(subject), tool: toolEntity(subject) };
+    entities.set(subject, known);
+  }
+  return known;
+}
+
 /** Whether the scope of a policy can match what is done with this subject, whoever asks. */
 export function concerns({ action, resource }: PolicyJson, subject: Subject): boolean {
-  return scopeMatches(action, actionEntity(subject)) && scopeMatches(resource, toolEntity(subject));
+  const known = entitiesOf(subject);
+  return scopeMatches(action, known.action) && scopeMatches(resource, known.tool);
 }
 
 function scopeMatches(scope: PolicyJson['action'] | PolicyJson['resource'], { uid, data }: Entity): boolean {

@@ -1,6 +1,6 @@
 import type { AgentManifest, Manifest, PersonManifest, PlanChange } from '@gatehouse/protocol';
 import { canonicalJson } from '../platform/index.ts';
-import type { DatabaseTransaction } from '../storage/index.ts';
+import type { DatabaseTransaction, Tables } from '../storage/index.ts';
 import { changeKeys } from './agent-keys.ts';
 import { checkWorkspace, invalidManifests } from './check-workspace.ts';
 import { announce, type ChangeSet, type Context, emptyChangeSet, flush, lines, raise, showOwn } from './context.ts';
@@ -8,7 +8,7 @@ import { rememberDeciders } from './deciders.ts';
 import { inWords } from './differences.ts';
 import { hasAdmin, keepAnAdmin } from './last-admin.ts';
 import { effectsOf } from './merge-agent.ts';
-import { nameOf, type ObjectManifest, type PersonStanding, toObjectBody } from './objects.ts';
+import { nameOf, type ObjectManifest, type PersonStanding, splitKey, toObjectBody } from './objects.ts';
 import { observeWithin, rejudgeServer } from './observe.ts';
 import { parseManifests } from './parse-manifests.ts';
 import { checkSteps, objectsAfter, planSteps, readStored, type Step, type Stored } from './plan.ts';
@@ -34,6 +34,7 @@ export async function rehearse(
   options: Omit<ApplyOptions, 'by'>,
 ): Promise<Rehearsal> {
   const manifests = parseManifests(given);
+  await context.prepare?.(manifests);
   const unrecorded: Context = { ...context, recordChange: async () => undefined };
   try {
     await context.storage.transaction(async (transaction) => {
@@ -52,6 +53,7 @@ export async function apply(
   options: ApplyOptions,
 ): Promise<PlanChange[]> {
   const manifests = parseManifests(given);
+  await context.prepare?.(manifests);
   const { steps, changes } = await context.storage.transaction((transaction) =>
     applyWithin(context, transaction, manifests, options),
   );
@@ -92,9 +94,8 @@ async function applyWithin(
   if (concernsPeople) await rememberDeciders(transaction, now);
   for (const step of changed) {
     changes.records.push(recordOf(step, options.by));
-    if ((step.after ?? step.before)?.kind !== 'Agent')
-      await writeObject(transaction, step, stored.objects.get(step.key)?.person, options.by, now, changes);
   }
+  await writeObjects(transaction, changed, stored, options.by, now, changes);
   await writeAgents(transaction, changed, stored, now, changes);
   for (const step of changed) await followUp(transaction, step, options.by, now, changes);
   for (const [server, served] of options.served ?? []) {
@@ -126,28 +127,52 @@ function recordOf({ change, before, after }: Step, by: string): ChangeSet['recor
   };
 }
 
-async function writeObject(
+const ROWS_PER_INSERT = 200;
+
+async function writeObjects(
   transaction: DatabaseTransaction,
-  { key, after, before, change }: Step,
-  standing: PersonStanding | undefined,
+  changed: readonly Step[],
+  stored: Stored,
   by: string,
   now: number,
   changes: ChangeSet,
 ): Promise<void> {
-  announce(changes, 'object', key);
-  const name = nameOf((after ?? before) as Manifest);
-  const left = after ?? (before?.kind === 'Person' ? undeclared(before, standing) : null);
-  if (!left) {
-    await transaction.deleteFrom('objects').where('kind', '=', change.kind).where('name', '=', name).execute();
-    return;
+  const rows = new Map<string, Tables['objects'] | null>();
+  for (const { key, after, before, change } of changed) {
+    if ((after ?? before)?.kind === 'Agent') continue;
+    announce(changes, 'object', key);
+    const standing = stored.objects.get(key)?.person;
+    const left = after ?? (before?.kind === 'Person' ? undeclared(before, standing) : null);
+    const person = standing && { ...standing, declared: after !== null };
+    const { kind } = change;
+    const name = nameOf((after ?? before) as Manifest);
+    rows.set(
+      key,
+      left && {
+        kind,
+        name,
+        body: toObjectBody({ manifest: left as ObjectManifest, appliedBy: by, ...(person && { person }) }),
+        updated_at: now,
+      },
+    );
   }
-  const person = standing && { ...standing, declared: after !== null };
-  const body = toObjectBody({ manifest: left as ObjectManifest, appliedBy: by, ...(person && { person }) });
-  await transaction
-    .insertInto('objects')
-    .values({ kind: change.kind, name, body, updated_at: now })
-    .onConflict((conflict) => conflict.columns(['kind', 'name']).doUpdateSet({ body, updated_at: now }))
-    .execute();
+  const kept = [...rows.values()].filter((row) => row !== null);
+  for (let at = 0; at < kept.length; at += ROWS_PER_INSERT)
+    await transaction
+      .insertInto('objects')
+      .values(kept.slice(at, at + ROWS_PER_INSERT))
+      .onConflict((conflict) =>
+        conflict.columns(['kind', 'name']).doUpdateSet(({ ref }) => ({
+          body: ref('excluded.body'),
+          updated_at: ref('excluded.updated_at'),
+        })),
+      )
+      .execute();
+  for (const [key, row] of rows) {
+    if (row) continue;
+    const { kind, name } = splitKey(key);
+    await transaction.deleteFrom('objects').where('kind', '=', kind).where('name', '=', name).execute();
+  }
 }
 
 /** Whom no manifest names any more stays as far as a directory names them. */
@@ -155,8 +180,6 @@ function undeclared(before: PersonManifest, standing: PersonStanding | undefined
   if (!standing?.provision) return null;
   return { kind: 'Person', email: before.email, displayName: standing.provision.displayName, roles: [] };
 }
-
-const ROWS_PER_INSERT = 200;
 
 async function writeAgents(
   transaction: DatabaseTransaction,

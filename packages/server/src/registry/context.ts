@@ -1,3 +1,4 @@
+import type { Manifest } from '@gatehouse/protocol';
 import type { Clock, Log } from '../platform/index.ts';
 import type {
   AdministrativeChange,
@@ -18,6 +19,8 @@ export interface RegistryDependencies {
   trustDomain: string;
   recordChange: RecordChange;
   log: Log;
+  /** Does ahead of the transaction what `validate` would take long for in it. What it finds wrong is said there. */
+  prepare?: (manifests: readonly Manifest[]) => Promise<void>;
   /**
    * Called with the snapshot as it would be, before anything that policies are made from is committed; if it throws, nothing is changed.
    * Gives the digest of the policies: where it differs from the one before, a version is kept.

@@ -9,6 +9,8 @@ export const policyLimits = {
   comparedEvery: 10_000,
   /** Conditions of several policies that are the same are compiled once, up to this length as JSON. */
   sharedConditionChars: 4_096,
+  /** Characters of policies whose parsed form is kept for the next change. */
+  parsedChars: 4_000_000,
   /** Answers of one rule that are kept, each for another combination of policies that apply. */
   answersKept: 64,
   /** Conditions and tools that the text of a refusal lists; it says that there are more. */
