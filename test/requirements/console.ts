@@ -36,4 +36,21 @@ export const console: Requirement[] = [
       'A policy is edited in the console, checked where it is wrong, rehearsed, and what relaxes is in force only after another person’s passkey',
     source: 'docs/how-to/rehearse-a-policy-change.md',
   },
+  {
+    id: 'console.policy-file',
+    promise:
+      'A policy file is made and deleted in the console; to delete what forbids, and to go back past it, waits for another person, who can reject it with a reason',
+    source: 'docs/how-to/rehearse-a-policy-change.md',
+  },
+  {
+    id: 'console.observed',
+    promise: 'What policies in observe mode would have changed is listed in the console, with the actions',
+    source: 'docs/how-to/rehearse-a-policy-change.md',
+  },
+  {
+    id: 'console.two-yeses',
+    promise:
+      'What the host’s token proposes shows the first of the two yeses that it takes, and is in force after the second',
+    source: 'docs/how-to/rehearse-a-policy-change.md',
+  },
 ];
