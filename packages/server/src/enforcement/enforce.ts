@@ -1,50 +1,38 @@
-import type { Approval, Decision, DetectorManifest } from '@gatehouse/protocol';
+import type { Approval, Decision } from '@gatehouse/protocol';
 import type { Approvals } from '../approvals/index.ts';
-import type { Ledger, LedgerEntry } from '../ledger/index.ts';
-import { type Clock, GatehouseError, type Json, type Log, newId } from '../platform/index.ts';
+import type { Ledger } from '../ledger/index.ts';
+import { type Clock, GatehouseError, type Log, newId } from '../platform/index.ts';
 import type { Authority, Baseline, Flow, PolicySet, SeenView, Situation } from '../policy/index.ts';
-import type { Agent, RegisteredTool, Registry, Snapshot } from '../registry/index.ts';
-import type { ChangeFeed, Guard, OverBudget, Spend } from '../storage/index.ts';
+import type { RegisteredTool, Registry, Snapshot } from '../registry/index.ts';
+import type { ChangeFeed, OverBudget, Spend } from '../storage/index.ts';
+import { createAnswering, serverAsks } from './answer.ts';
 import { checkArguments } from './arguments.ts';
+import { createAsking } from './ask.ts';
 import type { CircuitBreaker } from './breaker.ts';
-import { type Budgets, beyond, counted, settleOf, spendOf, type Wanted, wantedOf } from './budgets/index.ts';
-import { explainFlow, originsOf } from './explain-flow.ts';
-import { gatewayIsRefused, operationOf, whatCannotBeKept } from './gateway.ts';
-import { learnFrom } from './learn.ts';
+import { type Budgets, beyond, counted, spendOf, wantedOf } from './budgets/index.ts';
+import { deny } from './deny.ts';
+import { explainFlow } from './explain-flow.ts';
+import { gatewayIsRefused, whatCannotBeKept } from './gateway.ts';
+import { guardsOf } from './guards.ts';
 import { createLive } from './live.ts';
 import { recordOf } from './record.ts';
-import { createReleases, refusalIn } from './release.ts';
+import { createReleases } from './release.ts';
+import { createRequests } from './requests.ts';
 import {
-  type CleanRules,
-  createAhead,
   createLook,
   type HeldResults,
-  type Kept,
   limitRemark,
   mayBeHeld,
   type OutsideDetectors,
-  type Size,
-  sizeOf,
-  whyHeld,
   whyNotAsked,
-  withFound,
   withLimit,
-  withoutExcess,
 } from './results/index.ts';
 import { situationOf, withSituation } from './situation.ts';
-import { labelsOfRaised, raised, raisedBy, type Source, sourceOf, sourceOfMessage, unlooked } from './source.ts';
-import { delegatedOf, findSubject, isRefusal, toolNameOf } from './subject.ts';
+import { sourceOf, sourceOfMessage, unlooked } from './source.ts';
+import { findSubject, isRefusal } from './subject.ts';
 import type { Tickets } from './tickets.ts';
-import {
-  type Action,
-  type Dispatch,
-  type Enforcement,
-  type Foresight,
-  NotSent,
-  type Outcome,
-  type Sent,
-} from './types.ts';
-import { authorityOf, type Reason, STALE, whoIsRefused, whyStopped } from './who.ts';
+import type { Action, Dispatch, Enforcement, Foresight, Outcome, Sent } from './types.ts';
+import { authorityOf, STALE, whoIsRefused, whyStopped } from './who.ts';
 
 export interface EnforcementDependencies {
   registry: Registry;
@@ -78,7 +66,10 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
   const live = createLive();
   const look = createLook({ key: deps.placeholderKey });
   const releases = createReleases({ held: deps.held, approvals });
-  const asking = new Map<string, Promise<Approval | Refused>>();
+  const requests = createRequests(deps);
+  const { refuse } = requests;
+  const ask = createAsking({ approvals, requests });
+  const { sendAndRecord, release } = createAnswering({ ...deps, look, releases });
 
   async function enforce(given: Action, send: (dispatch: Dispatch) => Promise<Sent>): Promise<Outcome> {
     let action = given;
@@ -150,7 +141,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       // 4 record and 5 ask: what nobody has to approve is recorded once, with its dispatch
       let approval: Approval | undefined;
       if (decision.effect === 'needs-approval') {
-        const asked = await ask(agent, action, actionId, found, decision, seen);
+        const asked = await ask({ agent, action, actionId, tool: found, decision }, seen);
         if ('refused' in asked) return { kind: 'refused', actionId: asked.actionId, decision: asked.refused };
         approval = asked;
         actionId = approval.actionId;
@@ -163,7 +154,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       const flight = live.begin(action.caller);
       try {
         const written = await ledger.append(
-          entry('dispatch', action, actionId, found, {
+          recordOf('dispatch', action, actionId, found, {
             decision,
             approval: approval?.id ?? null,
             arguments: action.arguments,
@@ -180,17 +171,8 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
           deps.breaker.dispatched(snapshot, action.caller.task);
           deps.baseline.dispatched(action.caller.agent, found.ref);
           const remarks = action === given ? [] : [limitRemark(action, found)];
-          return await sendAndRecord(
-            action,
-            actionId,
-            found,
-            decision,
-            approval,
-            wanted,
-            { agent, source, detectors, rules, remarks },
-            flight.signal,
-            send,
-          );
+          const call = { agent, action, actionId, tool: found, decision, approval, wanted };
+          return await sendAndRecord({ ...call, source, detectors, rules, remarks }, flight.signal, send);
         }
         over = written.failed === 'budget' && !flow.exhaust(written.over, seen) ? written.over : undefined;
         if (written.failed === 'guard') guardFailed = written.key;
@@ -222,285 +204,6 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     const decision = set.decide({ ...authority, tool, arguments: action.arguments, situation });
     const unkept = whatCannotBeKept(action, tool, decision);
     return unkept ? deny(unkept, set.version, tool) : withSituation(decision, situation);
-  }
-
-  async function ask(
-    agent: Agent,
-    action: Action,
-    actionId: string,
-    tool: RegisteredTool,
-    decision: Decision,
-    seen: SeenView,
-  ): Promise<Approval | Refused> {
-    const { task } = action.caller;
-    const subject = {
-      agent: agent.name,
-      agentEpoch: agent.epoch,
-      task: task.id,
-      operation: operationOf(action),
-      tool: toolNameOf(action, tool),
-      toolDefinition: tool.digest ?? '',
-      arguments: action.arguments,
-      policyVersion: decision.policyVersion,
-      delegated: delegatedOf(action.caller),
-    };
-    const digest = approvals.digest(subject);
-    const known = approvals.find(digest);
-    if (known) return known;
-    // The same action twice at once is one question, and one record of it.
-    const current = asking.get(digest);
-    if (current) return current;
-    const question = open();
-    asking.set(digest, question);
-    try {
-      return await question;
-    } finally {
-      asking.delete(digest);
-    }
-
-    async function open(): Promise<Approval | Refused> {
-      const { labels } = seen;
-      await append(entry('request', action, actionId, tool, { decision, arguments: action.arguments, labels }));
-      try {
-        return await approvals.open({
-          subject,
-          actionId,
-          owner: agent.manifest.owner,
-          intent: task.intent,
-          template: task.template,
-          environment: task.environment,
-          requestedBy: task.requestedBy,
-          onBehalfOf: task.onBehalfOf,
-          decision,
-          origins: originsOf(seen),
-        });
-      } catch (error) {
-        if (!(error instanceof GatehouseError) || error.status >= 500) throw error;
-        // Nobody will be asked, so that the action does not wait: it is refused, and the record says so.
-        const refused = deny({ code: error.code, reason: error.message }, decision.policyVersion, tool);
-        await refuse(action, actionId, tool, refused);
-        return { refused, actionId };
-      }
-    }
-  }
-
-  async function sendAndRecord(
-    action: Action,
-    actionId: string,
-    tool: RegisteredTool,
-    decision: Decision,
-    approval: Approval | undefined,
-    wanted: Wanted | null,
-    { agent, source, detectors, rules, remarks }: Looking,
-    signal: AbortSignal,
-    send: (dispatch: Dispatch) => Promise<Sent>,
-  ): Promise<Outcome> {
-    const outcome = (
-      result: 'success' | 'failure' | 'unknown',
-      more: Partial<LedgerEntry & { detail: string; changes: string[]; labels: string[] }>,
-      isSent = true,
-    ) => {
-      const settled = wanted && settleOf(wanted, actionId, clock.now(), isSent ? result : 'not-sent');
-      const unusual = learnFrom(
-        deps.baseline,
-        action,
-        tool,
-        { decision, approval },
-        { result, body: more.result ?? null },
-      );
-      const detail = [...unusual.words, more.detail].filter(Boolean).join(' · ');
-      ledger.appendLater(
-        entry('outcome', action, actionId, tool, {
-          decision,
-          approval: approval?.id ?? null,
-          resultClass: result,
-          ...more,
-          ...(detail && { detail }),
-          labels: [...(more.labels ?? []), ...unusual.labels],
-          changes: [...(more.changes ?? []), ...(settled?.changes ?? [])],
-        }),
-        settled?.settle,
-      );
-    };
-    try {
-      if (signal.aborted) throw new NotSent(messageOf(signal.reason));
-      const clean = <T extends Json>(message: T) => look.message(message, rules);
-      const noteAs = (of: Source, body: Json) =>
-        flow.note(action.caller, { ...of, actionId, body, isUnseen: !!action.gateway });
-      const ahead = createAhead(source.tool);
-      const heard = (message: Json) => {
-        ahead.count(message);
-        const labels = noteAs(unlooked(source, detectors), message);
-        return labels instanceof Promise ? labels.then(() => undefined) : undefined;
-      };
-      const detect = (direction: 'result' | 'question', body: Json) =>
-        deps.detectors.look(detectors, {
-          ...{
-            tool: source.tool,
-            environment: action.caller.task.environment,
-            operation: action.operation,
-            direction,
-            body,
-          },
-          ...{ mask: rules.mask, placeholder: rules.placeholder },
-        });
-      // What a server asks of the client is what the agent reads, from somebody who vouches for nothing; the answer to it is the agent's own.
-      const isAsked = serverAsks.has(action.operation);
-      const shown = isAsked && detectors.length > 0 ? clean(action.arguments) : undefined;
-      const question = shown === undefined ? undefined : await detect('question', shown);
-      if (question && (question.hold || question.body !== shown))
-        throw new NotSent(
-          `${question.hold ?? 'Detectors found what may not be shown in it.'} The client is not asked.`,
-        );
-      const asked = isAsked
-        ? [
-            ...(await noteAs(question ? raised(source, question) : source, action.arguments)),
-            ...(await noteAs({ ...source, tool }, action.arguments)),
-            ...(question?.labels ?? []),
-          ]
-        : [];
-      const { operation, name } = action;
-      const dispatch: Dispatch = {
-        actionId,
-        tool,
-        arguments: action.arguments,
-        approval: approval?.id ?? null,
-        call: { operation, name, arguments: action.arguments, obligations: source.obligations },
-        signal,
-        clean,
-        heard,
-      };
-      const limit = source.obligations?.limit;
-      const answer = withoutExcess(source.tool, limit, await untilAborted(send(dispatch), signal));
-      // 8 look: what the task has seen is durable before the agent sees it (law 9)
-      const looked = look.answer(action.operation, answer, rules, remarks);
-      const isLookedAt = detectors.length > 0 && !isAsked && !action.gateway;
-      const found = isLookedAt ? await untilAborted(detect('result', looked.read), signal) : undefined;
-      const { sent, read, detail } = found ? withFound(looked, found) : looked;
-      const labels = [...looked.labels, ...(found?.labels ?? [])];
-      const over = isAsked ? null : whyHeld(source.tool, limit, read);
-      const reason = over?.reason ?? found?.hold;
-      if (reason) {
-        outcome(sent.result, {
-          result: sent.body,
-          labels: [...labels, 'held'],
-          changes: sent.changes ?? [],
-          detail: [`held: ${reason}`, detail].filter(Boolean).join(' · '),
-        });
-        const size = over?.size ?? sizeOf(read);
-        const kept = { body: sent.body, labels: [...labels, ...(found ? labelsOfRaised(found) : [])], reason, size };
-        return await hold({ agent, action, actionId, tool, decision }, kept);
-      }
-      const noted = isAsked ? asked : await noteAs(found ? raised(source, found) : source, read);
-      // 9 outcome
-      const said = [sent.detail, detail].filter((each) => typeof each === 'string');
-      outcome(sent.result, {
-        result: sent.body,
-        labels: [...new Set([...noted, ...labels])],
-        changes: sent.changes ?? [],
-        ...(said.length > 0 && { detail: said.join(' · ') }),
-      });
-      return { kind: 'done', actionId, sent };
-    } catch (error) {
-      const detail = look.message(messageOf(error), rules);
-      if (error instanceof NotSent) {
-        outcome('failure', { detail }, false);
-        return { kind: 'done', actionId, sent: { result: 'failure', body: null, detail } };
-      }
-      outcome('unknown', { detail });
-      log.warn('an action ended without a known outcome', { actionId, tool: tool.ref, error });
-      return { kind: 'unknown', actionId, detail };
-    }
-  }
-
-  /** Keeps a result back until a person releases it. Where nobody will be asked it is gone, and the agent hears why. */
-  async function hold(
-    { agent, action, actionId, tool, decision }: Held,
-    result: { body: Json; labels: string[]; reason: string; size: Size },
-  ): Promise<Outcome> {
-    try {
-      const approval = await releases.hold(agent, action, tool, decision, { actionId, ...result });
-      return { kind: 'pending', actionId, approval };
-    } catch (error) {
-      const refusal = refusalIn(error);
-      if (!refusal) log.error('a result could not be held, so it is discarded', { actionId, tool: tool.ref, error });
-      const why = refusal?.message ?? 'It could not be kept.';
-      return { kind: 'withheld', actionId, detail: `${result.reason} ${why} The result is discarded.` };
-    }
-  }
-
-  /**
-   * Gives out what was held, once, if a person has said so; undefined when something has moved and it is to be decided again. What is masked
-   * since it was held is masked in it, too.
-   */
-  async function release(
-    { agent, action, tool, decision, source, rules }: Omit<Held, 'actionId'> & { source: Source; rules: CleanRules },
-    kept: Kept,
-    guards: Guard[],
-  ): Promise<Outcome | undefined> {
-    const { actionId } = kept;
-    let approval: Approval;
-    try {
-      approval = await releases.ask(agent, action, tool, kept, decision);
-    } catch (error) {
-      const refusal = refusalIn(error);
-      if (!refusal) throw error;
-      return { kind: 'withheld', actionId, detail: `${kept.reason} ${refusal.message}` };
-    }
-    if (approval.state !== 'approved') return { kind: 'pending', actionId, approval };
-    const body = await releases.open(kept);
-    // Another call has had it just now.
-    if (body === undefined) return undefined;
-    const answer: Sent = { result: 'success', body };
-    const { sent, read, labels, detail } = look.answer(action.operation, answer, rules);
-    const noted = await flow.note(action.caller, { ...raised(source, raisedBy(kept.labels)), actionId, body: read });
-    const written = await ledger.append(
-      entry('outcome', action, actionId, tool, {
-        decision,
-        approval: approval.id,
-        resultClass: 'success',
-        labels: [...new Set([...noted, ...kept.labels, ...labels, 'released'])],
-        detail: [`released: ${kept.reason}`, detail].filter(Boolean).join(' · '),
-        result: sent.body,
-      }),
-      { guards, consumeApproval: { id: approval.id, actionId } },
-    );
-    if (written.ok || written.failed === 'approval') approvals.noteConsumed(approval.id);
-    if (!written.ok) return undefined;
-    await releases.remove(kept);
-    return { kind: 'done', actionId, sent };
-  }
-
-  async function refuse(
-    action: Action,
-    actionId: string,
-    tool: RegisteredTool | null,
-    decision: Decision,
-  ): Promise<Outcome> {
-    await append(entry('request', action, actionId, tool, { decision, arguments: action.arguments }));
-    deps.breaker.refused(registry.snapshot(), action.caller.task, decision, tool);
-    return { kind: 'refused', actionId, decision };
-  }
-
-  /** A refusal that can't be recorded is still a refusal; the caller hears that the house is not available. */
-  async function append(what: LedgerEntry): Promise<void> {
-    const written = await ledger.append(what);
-    if (!written.ok)
-      throw new GatehouseError(
-        'unavailable',
-        'ledger.refused',
-        'The action could not be recorded, so it is refused. Try again.',
-      );
-  }
-
-  function entry(
-    kind: 'request' | 'dispatch' | 'outcome',
-    action: Action,
-    actionId: string,
-    tool: RegisteredTool | null,
-    more: Parameters<typeof recordOf>[4],
-  ): LedgerEntry {
-    return recordOf(kind, action, actionId, tool, more);
   }
 
   /** What the dispatch counts: on budgets, and on what a person has endorsed. */
@@ -599,82 +302,4 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     stop: live.stop,
     inFlight: live.count,
   };
-}
-
-/** How what an action brings is looked at. */
-interface Looking {
-  agent: Agent;
-  source: Source;
-  detectors: readonly DetectorManifest[];
-  rules: CleanRules;
-  remarks: string[];
-}
-
-/** The action whose result is kept back. */
-interface Held {
-  agent: Agent;
-  action: Action;
-  actionId: string;
-  tool: RegisteredTool;
-  decision: Decision;
-}
-
-/** An action that nobody will be asked about, with the decision that says why. */
-interface Refused {
-  refused: Decision;
-  actionId: string;
-}
-
-function deny({ code, reason }: Reason, policyVersion: string, tool: RegisteredTool | null = null): Decision {
-  return { effect: 'deny', tier: tool?.tier ?? 4, code, reason, policies: [], policyVersion };
-}
-
-/** What the dispatch must still find in the database as it was decided on (law 1). A fence that was never raised is 0. */
-function guardsOf(
-  snapshot: Snapshot,
-  { caller, gateway }: Action,
-  tool: RegisteredTool,
-  source: RegisteredTool,
-): Guard[] {
-  const { task, chain } = caller;
-  const keys = [
-    `agent:${caller.agent}`,
-    ...chain.map(({ agent }) => `agent:${agent}`),
-    ...(task.user === null ? [] : [`person:${task.user}`]),
-    `server:${tool.server}`,
-    ...new Set([`tool:${tool.ref}`, `tool:${source.ref}`]),
-    'policy',
-  ];
-  const guards = [...keys.map((key) => ({ key, version: snapshot.fences.get(key) ?? 0 })), ...(gateway?.guards ?? [])];
-  const tasks = [task, ...chain.map((link) => link.task)];
-  return [
-    ...guards,
-    ...tasks.map(({ id, fence = 0 }) => ({ key: `task:${id}`, version: fence })),
-    { key: `token:${caller.tokenId}`, version: 0 },
-  ];
-}
-
-/** What a server asks of the agent's client. */
-const serverAsks: ReadonlySet<string> = new Set([
-  'sampling/createMessage',
-  'elicitation/create',
-  'elicitation/create:url',
-]);
-
-const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
-
-/** A door that does not heed the signal must not keep a killed agent's call open. */
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let onAbort: (() => void) | undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason)));
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
-  });
-  work.catch(() => undefined);
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    if (onAbort) signal.removeEventListener('abort', onAbort);
-  }
 }

@@ -21,6 +21,8 @@ export const callDigest = ({ caller, operation, server, name, arguments: args }:
     arguments: args,
   });
 
+export type Releases = ReturnType<typeof createReleases>;
+
 /** Results that wait for a person, and the approvals that release them: one for exactly this result, like any other. */
 export function createReleases({ held, approvals }: { held: HeldResults; approvals: Approvals }) {
   const subjectOf = (action: Action, tool: RegisteredTool, kept: Kept, policyVersion: string): ApprovalSubject => ({

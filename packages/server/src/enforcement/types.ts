@@ -1,7 +1,7 @@
 import type { Approval, Decision, Obligations } from '@gatehouse/protocol';
 import type { Caller } from '../identity/index.ts';
 import type { Json } from '../platform/index.ts';
-import type { RegisteredTool } from '../registry/index.ts';
+import type { Agent, RegisteredTool } from '../registry/index.ts';
 import type { Guard } from '../storage/index.ts';
 import type { StopOf } from './live.ts';
 
@@ -29,6 +29,15 @@ export interface EarlierCall {
   arguments: Json;
   /** As they were when it was let through. */
   obligations: Obligations | undefined;
+}
+
+/** An action of which it is known what may become of it. */
+export interface Decided {
+  agent: Agent;
+  action: Action;
+  actionId: string;
+  tool: RegisteredTool;
+  decision: Decision;
 }
 
 /** Another gateway, proven, that asks for the decision and makes the call itself. */

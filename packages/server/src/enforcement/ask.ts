@@ -1,0 +1,73 @@
+import type { Approval, Decision } from '@gatehouse/protocol';
+import type { ApprovalSubject, Approvals } from '../approvals/index.ts';
+import { GatehouseError } from '../platform/index.ts';
+import type { SeenView } from '../policy/index.ts';
+import { deny } from './deny.ts';
+import { originsOf } from './explain-flow.ts';
+import { operationOf } from './gateway.ts';
+import type { Requests } from './requests.ts';
+import { delegatedOf, toolNameOf } from './subject.ts';
+import type { Decided } from './types.ts';
+
+/** Nobody will be asked; the decision says why. */
+interface Refused {
+  refused: Decision;
+  actionId: string;
+}
+
+/** Step 5: a person is asked about exactly this action, once it is on record. */
+export function createAsking({ approvals, requests }: { approvals: Approvals; requests: Requests }) {
+  const asking = new Map<string, Promise<Approval | Refused>>();
+
+  async function open(decided: Decided, subject: ApprovalSubject, seen: SeenView): Promise<Approval | Refused> {
+    const { agent, action, actionId, tool, decision } = decided;
+    const { task } = action.caller;
+    await requests.record(action, actionId, tool, { decision, labels: seen.labels });
+    try {
+      return await approvals.open({
+        subject,
+        actionId,
+        owner: agent.manifest.owner,
+        intent: task.intent,
+        template: task.template,
+        environment: task.environment,
+        requestedBy: task.requestedBy,
+        onBehalfOf: task.onBehalfOf,
+        decision,
+        origins: originsOf(seen),
+      });
+    } catch (error) {
+      if (!(error instanceof GatehouseError) || error.status >= 500) throw error;
+      // Nobody will be asked, so that the action does not wait: it is refused, and the record says so.
+      const refused = deny({ code: error.code, reason: error.message }, decision.policyVersion, tool);
+      await requests.refuse(action, actionId, tool, refused);
+      return { refused, actionId };
+    }
+  }
+
+  return async function ask(decided: Decided, seen: SeenView): Promise<Approval | Refused> {
+    const { agent, action, tool, decision } = decided;
+    const subject: ApprovalSubject = {
+      agent: agent.name,
+      agentEpoch: agent.epoch,
+      task: action.caller.task.id,
+      operation: operationOf(action),
+      tool: toolNameOf(action, tool),
+      toolDefinition: tool.digest ?? '',
+      arguments: action.arguments,
+      policyVersion: decision.policyVersion,
+      delegated: delegatedOf(action.caller),
+    };
+    const digest = approvals.digest(subject);
+    const known = approvals.find(digest) ?? asking.get(digest);
+    if (known) return known;
+    // The same action twice at once is one question, and one record of it.
+    const question = open(decided, subject, seen);
+    asking.set(digest, question);
+    try {
+      return await question;
+    } finally {
+      asking.delete(digest);
+    }
+  };
+}

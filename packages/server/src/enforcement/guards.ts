@@ -1,0 +1,28 @@
+import type { RegisteredTool, Snapshot } from '../registry/index.ts';
+import type { Guard } from '../storage/index.ts';
+import type { Action } from './types.ts';
+
+/** What the dispatch must still find in the database as it was decided on (law 1). A fence that was never raised is 0. */
+export function guardsOf(
+  snapshot: Snapshot,
+  { caller, gateway }: Action,
+  tool: RegisteredTool,
+  source: RegisteredTool,
+): Guard[] {
+  const { task, chain } = caller;
+  const keys = [
+    `agent:${caller.agent}`,
+    ...chain.map(({ agent }) => `agent:${agent}`),
+    ...(task.user === null ? [] : [`person:${task.user}`]),
+    `server:${tool.server}`,
+    ...new Set([`tool:${tool.ref}`, `tool:${source.ref}`]),
+    'policy',
+  ];
+  const guards = [...keys.map((key) => ({ key, version: snapshot.fences.get(key) ?? 0 })), ...(gateway?.guards ?? [])];
+  const tasks = [task, ...chain.map((link) => link.task)];
+  return [
+    ...guards,
+    ...tasks.map(({ id, fence = 0 }) => ({ key: `task:${id}`, version: fence })),
+    { key: `token:${caller.tokenId}`, version: 0 },
+  ];
+}
