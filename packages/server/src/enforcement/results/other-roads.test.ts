@@ -38,6 +38,8 @@ const workspace = (mask: string[] = ['personal'], more: JsonObject = {}) => [
 
 before(async () => {
   room = await openRoom();
+  // The prompt is seen before it is granted: what begins to be served later waits for a review.
+  await room.apply([], definitions);
   await room.apply(
     [
       {
