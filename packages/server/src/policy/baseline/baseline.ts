@@ -1,10 +1,11 @@
+import { createSecretKey } from 'node:crypto';
 import { type BaselineView, baseline as baselineSettings, type Deviation } from '@gatehouse/protocol';
-import { type Clock, GatehouseError, type Json, type Log } from '../../platform/index.ts';
+import { type Clock, GatehouseError, isJsonObject, type Json, type Log } from '../../platform/index.ts';
 import type { RegisteredTool, Registry } from '../../registry/index.ts';
 import type { Change, RecordChange, Storage } from '../../storage/index.ts';
 import { deviationsOf, sizeDeviation } from './deviations.ts';
 import { baselineLimits as limits } from './limits.ts';
-import { bytesOf, lookAt, whenIs } from './look.ts';
+import { type Arguments, bytesOf, lookAt, whenIs } from './look.ts';
 import { accept } from './profile.ts';
 import { type Addition, add, fenceOf, type Known, read, write } from './store.ts';
 import { viewOf } from './view.ts';
@@ -77,6 +78,17 @@ export function createBaseline({ storage, registry, recordChange, key, clock, lo
   const held = new Map<string, Held>();
   const loading = new Map<string, Promise<void>>();
   const waiting = createWaiting();
+  const secret = createSecretKey(key);
+  const looked = new WeakMap<object, { tool: RegisteredTool; found: Arguments }>();
+
+  /** The same arguments are looked at before a call and after it. */
+  function argumentsOf(tool: RegisteredTool, given: Json): Arguments {
+    const known = isJsonObject(given) ? looked.get(given) : undefined;
+    if (known?.tool === tool) return known.found;
+    const found = lookAt(secret, tool, given);
+    if (isJsonObject(given)) looked.set(given, { tool, found });
+    return found;
+  }
 
   function settingsOf(agent: string) {
     const { agents, environments } = registry.snapshot();
@@ -207,7 +219,7 @@ export function createBaseline({ storage, registry, recordChange, key, clock, lo
         agent,
         tool: tool.ref,
         ...when,
-        ...lookAt(key, tool, given),
+        ...argumentsOf(tool, given),
         sent: { tool: calls.get(tool.ref) ?? 0, whole: calls.get('') ?? 0 },
       });
       return { firstUse, deviations: hasRoom ? deviations : deviations.filter(({ kind }) => kind !== 'first-use') };
@@ -228,7 +240,7 @@ export function createBaseline({ storage, registry, recordChange, key, clock, lo
       const bytes = result === null ? 0 : bytesOf(result);
       const size = sizeDeviation(known.whole, known.tools.get(tool.ref)?.usual, { agent, tool: tool.ref }, bytes);
       const kinds = [...deviations, ...(size ? [size] : [])].map(({ kind }) => kind);
-      const { amount, resources } = lookAt(key, tool, given);
+      const { amount, resources } = argumentsOf(tool, given);
       const addition: Addition = {
         tool: tool.ref,
         unusual: kinds.length > 0 && !approved ? kinds : null,

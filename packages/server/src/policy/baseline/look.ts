@@ -1,6 +1,6 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, type KeyObject } from 'node:crypto';
 import type { ArgumentRole } from '@gatehouse/protocol';
-import { isJsonObject, type Json, type LocalTime, localTime } from '../../platform/index.ts';
+import { isJsonObject, type Json, localTime } from '../../platform/index.ts';
 import type { RegisteredTool } from '../../registry/index.ts';
 import { canonical } from '../flow/canonical.ts';
 import { graveEffects } from '../flow/roles.ts';
@@ -20,7 +20,7 @@ export interface Arguments {
 const TOO_MANY = '';
 
 /** What arguments say of amounts and, with grave tools, of resources: of these digests with a key alone, so that no value is kept. */
-export function lookAt(key: Uint8Array, tool: RegisteredTool, given: Json): Arguments {
+export function lookAt(key: KeyObject, tool: RegisteredTool, given: Json): Arguments {
   const isGrave = tool.effects.some((effect) => graveEffects.includes(effect));
   const found: Arguments = { isGrave, amount: null, resources: [] };
   const args = isJsonObject(given) ? given : {};
@@ -46,9 +46,26 @@ function amountOf(value: string | number): number {
   return text === null ? Number.NaN : Number(text);
 }
 
-function digestOf(key: Uint8Array, ...parts: string[]): string {
-  return createHmac('sha256', key).update(JSON.stringify(parts)).digest('base64url').slice(0, 16);
+/** Those that come again and again. */
+const digests = new WeakMap<KeyObject, Map<string, string>>();
+const DIGESTS = 5_000;
+
+function digestOf(key: KeyObject, ...parts: string[]): string {
+  const text = JSON.stringify(parts);
+  let known = digests.get(key);
+  if (!known || known.size >= DIGESTS) {
+    known = new Map();
+    digests.set(key, known);
+  }
+  let digest = known.get(text);
+  if (digest === undefined) {
+    digest = createHmac('sha256', key).update(text).digest('base64url').slice(0, 16);
+    if (text.length <= LONGEST_KEPT) known.set(text, digest);
+  }
+  return digest;
 }
+
+const LONGEST_KEPT = 300;
 
 /** Plain values, also within lists. Null: too many. */
 function valuesIn(value: Json, into: (string | number)[] = []): (string | number)[] | null {
@@ -85,22 +102,23 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 /** The offset of a zone from UTC changes at such times alone. */
 const QUARTER_MS = 900_000;
-const clocks = new Map<string, { quarter: number; here: LocalTime }>();
 
-export type When = Pick<Cell, 'hour' | 'day' | 'clock' | 'weekday'>;
+export type When = Readonly<Pick<Cell, 'hour' | 'day' | 'clock' | 'weekday'>>;
+
+/** By zone, the last that was asked for. */
+const known = new Map<string, { quarter: number; when: When }>();
 
 export function whenIs(now: number, zone: string): When {
   const quarter = Math.floor(now / QUARTER_MS);
-  let known = clocks.get(zone);
-  if (known?.quarter !== quarter) {
-    known = { quarter, here: localTime(quarter * QUARTER_MS, zone) };
-    clocks.set(zone, known);
-  }
-  const { date, minutes, weekday } = known.here;
-  return {
+  const last = known.get(zone);
+  if (last?.quarter === quarter) return last.when;
+  const { date, minutes, weekday } = localTime(quarter * QUARTER_MS, zone);
+  const when = {
     hour: Math.floor(now / HOUR_MS) * HOUR_MS,
     day: Date.parse(date) / DAY_MS,
     clock: Math.floor(minutes / 60),
     weekday,
   };
+  known.set(zone, { quarter, when });
+  return when;
 }

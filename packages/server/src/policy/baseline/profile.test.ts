@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createSecretKey } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { deviationsOf, type Looked } from './deviations.ts';
@@ -211,7 +212,7 @@ test('an amount that cannot be read, and too many values, count as what is not k
     effects: ['pay'],
     labels: { roles: { to: 'account', amount: 'amount' } },
   } as unknown as Parameters<typeof lookAt>[1];
-  const key = new Uint8Array(32);
+  const key = createSecretKey(new Uint8Array(32));
   assert.deepEqual(lookAt(key, pay, { amount: '1,000.50' }).amount, 1000.5);
   assert.ok(Number.isNaN(lookAt(key, pay, { amount: 'all of it' }).amount));
   assert.equal(

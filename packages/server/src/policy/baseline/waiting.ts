@@ -23,7 +23,7 @@ export function createWaiting() {
       gathering.set(agent, own);
     }
     const { tool, cell, unusual } = addition;
-    const of = JSON.stringify([tool, cell.hour, cell.clock, cell.said, unusual]);
+    const of = `${tool} ${cell.hour} ${cell.clock} ${cell.said} ${unusual}`;
     const known = own.additions.get(of);
     if (known) merge(known.cell, cell);
     else own.additions.set(of, { ...addition, cell: { ...cell, resources: [...cell.resources] } });
