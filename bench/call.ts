@@ -1,9 +1,9 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { freePort } from '../test/support/workspace.ts';
-import type { LoadResult } from './load.ts';
+import type { LoadRequest, LoadResult } from './load.ts';
 import { type Measure, median, table } from './measure.ts';
-import { runLoad, startPeer, startTarget, type Target } from './processes.ts';
+import { runLoad, startPeer, startTarget, type Target, usageOf } from './processes.ts';
 
 export const measure: Measure = {
   heading: 'P2: a gated call',
@@ -20,11 +20,12 @@ export const measure: Measure = {
       Number.NaN;
     return {
       rows,
-      how: `Client, gate and upstream are processes of their own on these cores. SQLite, one process, 20 policies, no labels; every call is decided by policy, its
-dispatch is on disk (fsync) before it leaves, its outcome recorded; arguments differ in every call. mcp-proxy and supergateway stand before a stdio
+      how: `Client, gate and upstream are processes of their own on these cores. SQLite, one process, 1,000 policies of which a dozen are about the
+call; the tool's results are labelled (untrusted, personal data), so that every call is decided by what its task has read too. Every dispatch is on disk (fsync) before
+it leaves, every outcome is recorded; arguments differ in every call. CPU is that of the process in the row, with all its threads, for each call. mcp-proxy and supergateway stand before a stdio
 echo server, because that is what they are for; the row "Gatehouse before a stdio server" is to be compared with them.`,
       tables: table(
-        ['target', 'at once', 'calls/s', 'p50 ms', 'p99 ms', '× bare proxy', 'errors'],
+        ['target', 'at once', 'calls/s', 'p50 ms', 'p99 ms', '× bare proxy', 'CPU ms a call', 'errors'],
         rows.map((row) => [
           row.target,
           row.concurrency,
@@ -32,6 +33,7 @@ echo server, because that is what they are for; the row "Gatehouse before a stdi
           row.p50Ms.toFixed(2),
           row.p99Ms.toFixed(2),
           (row.perSecond / proxyAt(row.concurrency)).toFixed(2),
+          row.cpuMs.toFixed(2),
           row.errors,
         ]),
       ),
@@ -47,8 +49,18 @@ interface CallRow {
   perSecond: number;
   p50Ms: number;
   p99Ms: number;
+  /** Of the process that is called, and of none behind it. */
+  cpuMs: number;
   errors: number;
   rounds: number;
+}
+
+type Timed = LoadResult & Pick<CallRow, 'cpuMs'>;
+
+async function timed({ child }: Target, request: LoadRequest): Promise<Timed> {
+  const before = usageOf(child).cpuMs;
+  const result = await runLoad(request);
+  return { ...result, cpuMs: (usageOf(child).cpuMs - before) / Math.max(1, result.answered) };
 }
 
 const require = createRequire(import.meta.url);
@@ -74,26 +86,27 @@ async function benchCalls(options: {
     const { url, bearer } = JSON.parse(gate.line) as { url: string; bearer: string };
     const stdio = JSON.parse(gateStdio.line) as { url: string; bearer: string };
     const authorization = { authorization: `Bearer ${bearer}` };
-    const rows: { name: string; run(concurrency: number): Promise<LoadResult> }[] = [];
+    const rows: { name: string; run(concurrency: number): Promise<Timed> }[] = [];
     const plain = (
       name: string,
+      target: Target,
       address: string,
       era: '2025-11-25' | '2026-07-28',
       headers: Record<string, string> = {},
     ) =>
       rows.push({
         name,
-        run: (concurrency) => runLoad({ url: address, era, headers, concurrency, seconds: options.seconds }),
+        run: (concurrency) => timed(target, { url: address, era, headers, concurrency, seconds: options.seconds }),
       });
-    plain('direct', upstream.line, '2026-07-28');
-    plain('bare proxy (undici dispatch)', proxy.line, '2026-07-28');
-    plain('Gatehouse, 2026-07-28, bearer', url, '2026-07-28', authorization);
-    plain('Gatehouse, 2025-11-25, bearer', url, '2025-11-25', authorization);
+    plain('direct', upstream, upstream.line, '2026-07-28');
+    plain('bare proxy (undici dispatch)', proxy, proxy.line, '2026-07-28');
+    plain('Gatehouse, 2026-07-28, bearer', gate, url, '2026-07-28', authorization);
+    plain('Gatehouse, 2025-11-25, bearer', gate, url, '2025-11-25', authorization);
     rows.push({
       name: 'Gatehouse, 2026-07-28, DPoP',
       async run(concurrency) {
         const { token, proofs: fresh } = await freshProofs(gate, proofs);
-        return runLoad({
+        return timed(gate, {
           url,
           era: '2026-07-28',
           headers: { authorization: `DPoP ${token}` },
@@ -103,30 +116,32 @@ async function benchCalls(options: {
         });
       },
     });
-    plain('Gatehouse before a stdio server', stdio.url, '2025-11-25', { authorization: `Bearer ${stdio.bearer}` });
+    plain('Gatehouse before a stdio server', gateStdio, stdio.url, '2025-11-25', {
+      authorization: `Bearer ${stdio.bearer}`,
+    });
     if (options.peers) {
       const [proxyPort, gatewayPort] = [await freePort(), await freePort()];
       const proxyUrl = `http://127.0.0.1:${proxyPort}/mcp`;
-      keep(
+      const mcpProxy = keep(
         await startPeer(
           binOf('mcp-proxy'),
           ['--port', String(proxyPort), '--host', '127.0.0.1', '--server', 'stream', '--', process.execPath, stdioEcho],
           proxyUrl,
         ),
       );
-      plain('npm mcp-proxy (stdio server)', proxyUrl, '2025-11-25');
+      plain('npm mcp-proxy (stdio server)', mcpProxy, proxyUrl, '2025-11-25');
       const gatewayUrl = `http://127.0.0.1:${gatewayPort}/mcp`;
       const command = `${process.execPath} ${stdioEcho}`;
-      keep(
+      const supergateway = keep(
         await startPeer(
           binOf('supergateway'),
           ['--stdio', command, '--outputTransport', 'streamableHttp', '--stateful', '--port', String(gatewayPort)],
           gatewayUrl,
         ),
       );
-      plain('npm supergateway (stdio server)', gatewayUrl, '2025-11-25');
+      plain('npm supergateway (stdio server)', supergateway, gatewayUrl, '2025-11-25');
     }
-    const results = new Map<string, LoadResult[]>();
+    const results = new Map<string, Timed[]>();
     for (let round = 1; round <= options.rounds; round++) {
       for (const concurrency of options.concurrencies) {
         for (const { name, run } of round % 2 === 1 ? rows : rows.toReversed()) {
@@ -144,13 +159,14 @@ async function benchCalls(options: {
     process.stderr.write('\n');
     return [...results].map(([key, all]) => {
       const [target = '', concurrency = ''] = key.split('\n');
-      const middle = (of: (result: LoadResult) => number) => median(all.map(of));
+      const middle = (of: (result: Timed) => number) => median(all.map(of));
       return {
         target,
         concurrency: Number(concurrency),
         perSecond: middle(({ perSecond }) => perSecond),
         p50Ms: middle(({ p50Ms }) => p50Ms),
         p99Ms: middle(({ p99Ms }) => p99Ms),
+        cpuMs: middle(({ cpuMs }) => cpuMs),
         errors: all.reduce((sum, { errors }) => sum + errors, 0),
         rounds: all.length,
       };

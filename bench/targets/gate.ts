@@ -10,7 +10,9 @@ import { enrolCrowd } from '../churn.ts';
  */
 const [, , kind = 'http', upstream = ''] = process.argv;
 const workspace = await startWorkspace();
-const policies = Number(process.argv[4] ?? 20);
+const policies = Number(process.argv[4] ?? 1_000);
+/** Of these many each call is looked at by the first; the others are about other agents. */
+const ABOUT_THE_CALL = 12;
 const crowd = Number(process.argv[5] ?? 0);
 const manifests: ManifestInput[] = [
   { kind: 'Environment', name: 'bench' },
@@ -36,7 +38,15 @@ const manifests: ManifestInput[] = [
       kind === 'http'
         ? { type: 'http', url: upstream, allowPrivateAddress: true }
         : { type: 'stdio', command: 'node', args: [upstream] },
-    tools: { echo: { tier: 1, effects: ['read'] } },
+    // What it gives is labelled, so that each call is looked through for what the task has read, and for where its arguments come from.
+    tools: {
+      echo: {
+        tier: 1,
+        effects: ['read'],
+        arguments: { text: { role: 'content' } },
+        returns: { trust: 'untrusted', sensitive: ['personal'] },
+      },
+    },
   },
   { kind: 'Template', name: 'bench', allow: [{ tools: ['echo/*'] }] },
   {
@@ -45,7 +55,7 @@ const manifests: ManifestInput[] = [
     cedar: Array.from(
       { length: policies - 1 },
       (_, at) =>
-        `forbid(principal, action == Gatehouse::Action::"echo/echo", resource) when { context.arguments.number == ${-at - 1} };`,
+        `forbid(${at < ABOUT_THE_CALL ? 'principal' : `principal in Gatehouse::Agent::"agent-${at}"`}, action == Gatehouse::Action::"echo/echo", resource) when { context.arguments.number == ${-at - 1} };`,
     ).join('\n'),
   },
 ];

@@ -10,7 +10,7 @@ import { check } from './official-check.ts';
 import { invalidPolicies, problemIn } from './problems.ts';
 import { calendarsNamed, isTyped, type Read } from './reads.ts';
 import { buildSchema, type Subject } from './schema.ts';
-import { concerns } from './scope.ts';
+import { concerning } from './scope.ts';
 import { placeOf } from './source-text.ts';
 import { type AllowPermit, groupPermits, templatePermits } from './templates.ts';
 import { type File, read, wordIn } from './written.ts';
@@ -179,7 +179,8 @@ function blindSpot({ json, reads }: Pick<LoadedPolicy, 'json' | 'reads'>, subjec
       message: 'a group of actions is never == one action, so that it would never apply',
       help: 'write `action in` instead of `action ==`',
     };
-  const concerned = subjects.filter((subject) => concerns(json, subject));
+  if (reads.length === 0) return undefined;
+  const concerned = subjects.filter(concerning(json));
   if (concerned.length === 0 || concerned.some(({ described }) => !described)) return undefined;
   const blind = reads.find((read) => !concerned.some((subject) => isTyped(read, subject.arguments)));
   if (!blind) return undefined;

@@ -41,25 +41,35 @@ function entitiesOf(subject: Subject) {
 }
 
 /** Whether the scope of a policy can match what is done with this subject, whoever asks. */
-export function concerns({ action, resource }: PolicyJson, subject: Subject): boolean {
-  const known = entitiesOf(subject);
-  return scopeMatches(action, known.action) && scopeMatches(resource, known.tool);
+export const concerns = (policy: PolicyJson, subject: Subject): boolean => concerning(policy)(subject);
+
+/** The same of one policy and many subjects: its scope is read once. */
+export function concerning({ action, resource }: PolicyJson): (subject: Subject) => boolean {
+  const [isAction, isTool] = [matching(action), matching(resource)];
+  return (subject) => {
+    const known = entitiesOf(subject);
+    return isAction(known.action) && isTool(known.tool);
+  };
 }
 
-function scopeMatches(scope: PolicyJson['action'] | PolicyJson['resource'], { uid, data }: Entity): boolean {
-  const within = (entity: EntityUidJson) => {
-    const { key } = readUid(entity);
-    return key === uid.key || data.ancestors.has(key);
-  };
+function matching(scope: PolicyJson['action'] | PolicyJson['resource']): (entity: Entity) => boolean {
+  const keyOf = (entity: EntityUidJson) => readUid(entity).key;
+  const isWithin = (keys: string[]) => (entity: Entity) =>
+    keys.some((key) => key === entity.uid.key || entity.data.ancestors.has(key));
   switch (scope.op) {
     case 'All':
-      return true;
-    case '==':
-      return 'entity' in scope && readUid(scope.entity).key === uid.key;
+      return () => true;
+    case '==': {
+      const key = 'entity' in scope ? keyOf(scope.entity) : undefined;
+      return ({ uid }) => uid.key === key;
+    }
     case 'in':
-      if ('entities' in scope) return scope.entities.some(within);
-      return 'entity' in scope && within(scope.entity);
-    case 'is':
-      return scope.entity_type === uid.type && (!scope.in || ('entity' in scope.in && within(scope.in.entity)));
+      if ('entities' in scope) return isWithin(scope.entities.map(keyOf));
+      return isWithin('entity' in scope ? [keyOf(scope.entity)] : []);
+    case 'is': {
+      const type = scope.entity_type;
+      const within = scope.in ? isWithin('entity' in scope.in ? [keyOf(scope.in.entity)] : []) : () => true;
+      return (entity) => entity.uid.type === type && within(entity);
+    }
   }
 }
