@@ -25,6 +25,21 @@ test('every link between pages, and every file that a page names as a link, exis
   }
 });
 
+test('every test that SECURITY.md names is there, and every row names one', () => {
+  const table =
+    readFileSync(join(root, 'SECURITY.md'), 'utf8').split('### Published attacks')[1]?.split('\n## ')[0] ?? '';
+  const rows = table.split('\n').filter((line) => /^\| (?!attack|---)/.test(line));
+  assert.ok(rows.length > 20);
+  for (const row of rows) {
+    const [, file = '', name = ''] = /`([^`]+\.test\.ts)`: "([^"]+)" \|$/.exec(row) ?? [];
+    assert.ok(name !== '' && existsSync(join(root, file)), row);
+    assert.ok(readFileSync(join(root, file), 'utf8').includes(name), `${file} has no test "${name}"`);
+  }
+  const threats = readFileSync(join(root, 'SECURITY.md'), 'utf8');
+  for (const [, path = ''] of threats.matchAll(/`((?:test|packages)\/[^`\s]+)`/g))
+    assert.ok(existsSync(join(root, path)), `SECURITY.md names ${path}`);
+});
+
 test('every npm command in the docs is one that package.json has', () => {
   const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
     scripts: Record<string, string>;

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { skeleton } from '../../packages/server/src/registry/look-alikes.ts';
 import { type House, serverManifest } from './house.ts';
 import { malformed } from './malformed.ts';
 import { type Operator, others, twelve } from './operators.ts';
@@ -156,7 +157,8 @@ export interface NamedByOperator {
  * approved then; what it cannot have is a call that was meant for another server.
  */
 export async function nameThemAll(house: House, poisoned: readonly Poisoned[]): Promise<NamedByOperator> {
-  const unique = new Map(poisoned.map(({ tool }) => [tool.name, tool]));
+  // Of names that look alike a manifest takes one.
+  const unique = new Map(poisoned.map(({ tool }) => [skeleton(tool.name), tool]));
   const hostile = await startServing({
     tools: [...unique.values()],
     prompts: [],
@@ -164,7 +166,13 @@ export async function nameThemAll(house: House, poisoned: readonly Poisoned[]): 
     resourceTemplates: [],
   });
   try {
-    await house.workspace.apply([serverManifest('hostile', hostile.url, [...unique.keys()])]);
+    await house.workspace.apply([
+      serverManifest(
+        'hostile',
+        hostile.url,
+        [...unique.values()].map(({ name }) => name),
+      ),
+    ]);
     const { items } = await house.workspace.operator('GET /definitions', { query: { server: 'hostile' } });
     const seen = await house.seenTools('hostile');
     let calls = 0;

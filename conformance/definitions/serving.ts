@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text as readText } from 'node:stream/consumers';
 
@@ -22,6 +22,8 @@ export interface Serving {
   serve(served: Served, options?: { indented?: boolean }): void;
   /** Names of the tools (and prompts and resources) that calls asked for. */
   reached: string[];
+  /** Headers of every request. */
+  headers: IncomingHttpHeaders[];
   close(): Promise<void>;
 }
 
@@ -35,6 +37,7 @@ export async function startServing(first: Served): Promise<Serving> {
   let served = first;
   let indent = 0;
   const reached: string[] = [];
+  const headers: IncomingHttpHeaders[] = [];
 
   function answer({ method = '', params = {} }: Message, modern: boolean): Json | undefined {
     const { instructions, tools, prompts, resources, resourceTemplates } = served;
@@ -67,6 +70,7 @@ export async function startServing(first: Served): Promise<Serving> {
   }
 
   const http = createServer(async (request, response) => {
+    headers.push(request.headers);
     if (request.method !== 'POST') return response.writeHead(405).end();
     const message = JSON.parse(await readText(request)) as Message;
     if (message.id === undefined) return response.writeHead(202).end();
@@ -86,6 +90,7 @@ export async function startServing(first: Served): Promise<Serving> {
       indent = indented ? 3 : 0;
     },
     reached,
+    headers,
     async close() {
       http.close();
       http.closeAllConnections();

@@ -71,6 +71,11 @@ export const laws: Requirement[] = [
     source: 'SECURITY.md#law-3',
   },
   {
+    id: 'law-3.passthrough',
+    promise: 'No token, proof or cookie of an agent reaches a tool server',
+    source: 'SECURITY.md#law-3',
+  },
+  {
     id: 'law-3.no-echo',
     promise: 'An answer that holds the token that the server was called with is cut off, and the token used no more',
     source: 'SECURITY.md#law-3',
@@ -293,6 +298,17 @@ export const laws: Requirement[] = [
   {
     id: 'law-8.pinned',
     promise: 'A new or changed definition is held back until it is reviewed; the agent sees it as approved',
+    source: 'SECURITY.md#law-8',
+  },
+  {
+    id: 'law-8.shadowing',
+    promise:
+      'A call reaches the tool of the server that it names and no other, whatever other servers call their tools',
+    source: 'SECURITY.md#law-8',
+  },
+  {
+    id: 'law-8.line-jumping',
+    promise: 'A server of which a task may use nothing shows its agent nothing',
     source: 'SECURITY.md#law-8',
   },
   {

@@ -29,7 +29,7 @@ import {
 } from './results/index.ts';
 import { situationOf, withSituation } from './situation.ts';
 import { sourceOf, sourceOfMessage, unlooked } from './source.ts';
-import { findSubject, isRefusal } from './subject.ts';
+import { featureTool, findSubject, isRefusal } from './subject.ts';
 import type { Tickets } from './tickets.ts';
 import type { Action, Dispatch, Enforcement, Foresight, Outcome, Sent } from './types.ts';
 import { authorityOf, STALE, whoIsRefused, whyStopped } from './who.ts';
@@ -270,6 +270,14 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
         }
       }
       return usable.sort((a, b) => (a.ref < b.ref ? -1 : 1));
+    },
+    usesFeature(caller, name, feature) {
+      const snapshot = registry.snapshot();
+      const authority = authorityOf(snapshot, caller);
+      const server = snapshot.servers.get(name);
+      if (authority?.agent.state !== 'active' || !server) return false;
+      const tool = featureTool(server, feature);
+      return tool.tier < 4 && deps.policies(snapshot).mayEverUse(authority, tool);
     },
     attach(caller, end) {
       let attached = true;

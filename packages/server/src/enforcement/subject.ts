@@ -99,7 +99,7 @@ function findTool(server: RegisteredServer, name: string): RegisteredTool | Refu
   return tool;
 }
 
-function featureTool(server: RegisteredServer, feature: Feature): RegisteredTool {
+export function featureTool(server: RegisteredServer, feature: Feature): RegisteredTool {
   const subject = featureSubject(server, feature);
   return {
     ref: subject.ref,

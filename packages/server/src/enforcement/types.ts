@@ -108,6 +108,8 @@ export interface Enforcement {
   enforce(action: Action, send: (dispatch: Dispatch) => Promise<Sent>): Promise<Outcome>;
   /** Names (`server/tool`) that this task may ever use, for listings; from memory. */
   usableTools(caller: Caller, server?: string): Promise<RegisteredTool[]>;
+  /** Whether this task may ever get prompts, or read resources, of this server; from memory. */
+  usesFeature(caller: Caller, server: string, feature: 'prompts' | 'resources'): boolean;
   /**
    * A stream or session that must end with its agent or task. Returns the way to let go of it. One that came too late, after its
    * agent or task was stopped, is ended as soon as the caller has returned.

@@ -17,7 +17,7 @@ export interface Catalogue {
   server(caller: Caller, name: string): RegisteredServer | undefined;
   /** Throws JsonRpcFailure (-32602) for a cursor that is not ours. */
   list(method: ListMethod, caller: Caller, view: View, cursor: Json | undefined): Promise<JsonObject>;
-  instructions(caller: Caller, view: View): string | undefined;
+  instructions(caller: Caller, view: View): Promise<string | undefined>;
   /** True when a tool that this task may use can run as an MCP task (2025-11-25). */
   hasTaskTools(caller: Caller, view: View): Promise<boolean>;
   /** Changes exactly when what agents see of this server changes; by kind of list. */
@@ -59,6 +59,10 @@ export function createCatalogue({
       .filter(({ manifest }) => manifest.environments.includes(caller.task.environment))
       .sort((a, b) => compare(a.name, b.name));
 
+  /** A server of which a task may use nothing has no say in what its agent reads. */
+  const offering = (caller: Caller, view: View, feature: 'prompts' | 'resources') =>
+    serversOf(caller, view).filter(({ name }) => enforcement.usesFeature(caller, name, feature));
+
   async function tools(caller: Caller, view: View): Promise<Entry[]> {
     const usable = await enforcement.usableTools(caller, view.server ?? undefined);
     return usable.flatMap(({ server, name, state, definition }) =>
@@ -69,7 +73,7 @@ export function createCatalogue({
   }
 
   function prompts(caller: Caller, view: View): Entry[] {
-    return approved(serversOf(caller, view), 'prompt').map(({ server, name, body }) => ({
+    return approved(offering(caller, view, 'prompts'), 'prompt').map(({ server, name, body }) => ({
       key: `${server}/${name}`,
       body: { ...body, name: view.nameOut(server, name) },
     }));
@@ -77,7 +81,7 @@ export function createCatalogue({
 
   function resources(caller: Caller, view: View, kind: 'resource' | 'resource-template'): Entry[] {
     const member = kind === 'resource' ? 'uri' : 'uriTemplate';
-    return approved(serversOf(caller, view), kind).map(({ server, name, body }) => ({
+    return approved(offering(caller, view, 'resources'), kind).map(({ server, name, body }) => ({
       key: `${server}/${name}`,
       body: { ...body, [member]: view.uriOut(server, name) },
     }));
@@ -115,8 +119,14 @@ export function createCatalogue({
       };
     },
 
-    instructions(caller, view) {
-      const parts = pinned(serversOf(caller, view), 'instructions').flatMap(({ server, body }) => {
+    async instructions(caller, view) {
+      const tools = await enforcement.usableTools(caller, view.server ?? undefined);
+      const used = new Set([
+        ...tools.map(({ server }) => server),
+        ...(['prompts', 'resources'] as const).flatMap((each) => offering(caller, view, each).map(({ name }) => name)),
+      ]);
+      const servers = serversOf(caller, view).filter(({ name }) => used.has(name));
+      const parts = pinned(servers, 'instructions').flatMap(({ server, body }) => {
         if (typeof body !== 'string' || body === '') return [];
         return view.server === null ? `${server}: ${body}` : body;
       });
@@ -153,7 +163,7 @@ function approved(
   servers: RegisteredServer[],
   kind: 'prompt' | 'resource' | 'resource-template',
 ): { server: string; name: string; body: JsonObject }[] {
-  return pinned(servers.filter(offers(kind)), kind).flatMap(({ server, name, body }) =>
+  return pinned(servers, kind).flatMap(({ server, name, body }) =>
     isJsonObject(body) ? [{ server, name, body }] : [],
   );
 }
@@ -164,12 +174,6 @@ function pinned(servers: RegisteredServer[], wanted: DefinitionKind): { server: 
       .filter(({ kind, state, approved: pin }) => kind === wanted && state === 'approved' && pin !== null)
       .map(({ name, approved: pin }) => ({ server, name, body: pin?.body ?? null })),
   );
-}
-
-/** What stands at tier 4 can never be used, so it is not shown. */
-function offers(kind: 'prompt' | 'resource' | 'resource-template'): (server: RegisteredServer) => boolean {
-  if (kind === 'prompt') return ({ manifest }) => (manifest.prompts?.tier ?? 4) < 4;
-  return ({ manifest }) => (manifest.resources?.tier ?? 4) < 4;
 }
 
 function readCursor(cursor: Json | undefined): string | undefined {

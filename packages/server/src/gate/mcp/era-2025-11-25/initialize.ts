@@ -21,7 +21,7 @@ export async function initialize(door: Door, sessions: Sessions, visit: Visit, m
     const error = errorAnswer(codes.limit, 'This task has too many open sessions. End one of them first.');
     return sendJson(response, 429, answerText(message.id, error));
   }
-  const instructions = door.catalogue.instructions(caller, view);
+  const instructions = await door.catalogue.instructions(caller, view);
   const runsTasks = version === '2025-11-25' && (await door.catalogue.hasTaskTools(caller, view));
   const result: JsonObject = {
     protocolVersion: version,

@@ -13,7 +13,7 @@ export async function discover(
   view: View,
   clientCapabilities: JsonObject,
 ): Promise<JsonObject> {
-  const instructions = door.catalogue.instructions(caller, view);
+  const instructions = await door.catalogue.instructions(caller, view);
   const runsTasks = await hasTasks(door, caller, view, clientCapabilities);
   return withServerInfo({
     resultType: 'complete',

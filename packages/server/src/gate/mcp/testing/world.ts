@@ -296,6 +296,7 @@ export function createTestEnforcement(
         .flatMap((server) => [...server.tools.values()]);
       return tools.filter(({ state }) => state === 'approved').sort((a, b) => (a.ref < b.ref ? -1 : 1));
     },
+    usesFeature: (_caller, name, feature) => (registry.snapshot().servers.get(name)?.manifest[feature]?.tier ?? 4) < 4,
     attach: (caller, end) => hold({ caller, end }),
     stop({ agent, task }, reason) {
       for (const entry of [...held]) {
