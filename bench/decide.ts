@@ -238,6 +238,7 @@ function makeWorkload(count: number): Workload {
         flow: {
           untrusted: at % 3 === 0,
           sensitive: at % 5 === 0 ? ['personal'] : [],
+          textless: false,
           provenance: { customer: at % 2 === 0 ? 'stated' : 'unknown' },
         },
       },
@@ -346,7 +347,7 @@ function situationJson({ now, calendars, flow }: Situation): Record<string, unkn
   return {
     now: { __extn: { fn: 'datetime', arg: new Date(now).toISOString() } },
     calendars,
-    flow: { untrusted: flow.untrusted, sensitive: flow.sensitive },
+    flow: { untrusted: flow.untrusted, sensitive: flow.sensitive, textless: flow.textless },
     provenance: Object.fromEntries(provenances.map((each) => [each, from(each)])),
   };
 }

@@ -119,8 +119,11 @@ describe('policy in the console', { skip }, () => {
     await row.getByText(/gatehouse\/flow#unknown-argument/).waitFor();
     await row.getByText('Waiting').waitFor();
 
-    const { id } = await pending();
-    await approver.approve(id, [{ role: 'recipient', value: 'finance' }]);
+    const { id, origins } = await pending();
+    await approver.approve(
+      id,
+      origins.flatMap((origin) => origin.held),
+    );
     const endorsed = page.getByRole('table', { name: 'Values that people endorsed for this task' });
     await endorsed
       .getByRole('row')

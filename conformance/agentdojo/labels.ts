@@ -26,6 +26,12 @@ export function loadLabels(suite: Suite): Labels {
   return labels;
 }
 
+/** Somebody outside could have written a part of its results. */
+export function canCarry(setting: ToolSetting | undefined): boolean {
+  const { trust = 'untrusted', fields = {} } = setting?.returns ?? {};
+  return trust === 'untrusted' || Object.values(fields).some((field) => field.trust === 'untrusted');
+}
+
 export function readsOnly(setting: ToolSetting | undefined): boolean {
   return setting?.effects.every((effect) => effect === 'read') ?? false;
 }

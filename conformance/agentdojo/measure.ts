@@ -1,7 +1,7 @@
 import { type BaselineRun, baselines, runBaseline } from './baselines.ts';
 import { startGate } from './gate.ts';
 import { isComplete, isContained } from './judge.ts';
-import { type Labels, loadLabels, readsOnly } from './labels.ts';
+import { canCarry, type Labels, loadLabels, readsOnly } from './labels.ts';
 import { isImplemented } from './mock/tools.ts';
 import { type GateStep, type Run, runAttack, runBenign } from './replay.ts';
 import { loadPairs, type Pair, type Suite, type UserTask } from './suite.ts';
@@ -31,7 +31,7 @@ export async function measure(
   { runs, seed, progress }: { runs?: number | undefined; seed: number; progress: Progress },
 ): Promise<Measured> {
   const labels = loadLabels(suite);
-  const all = loadPairs(suite);
+  const all = loadPairs(suite, (tool) => canCarry(labels.get(tool)));
   const pairs = runs === undefined ? all : draw(all, runs, seed);
   const gate = await startGate(suite, labels);
   const benign: Measured['benign'] = [];

@@ -105,13 +105,19 @@ export function loadSuite(directory: string, name: string): Suite {
   };
 }
 
-/** The recorded traces of a suite (`pairs.jsonl`); where there are none, every injection after every first call. */
-export function loadPairs(suite: Suite): Pair[] {
+/**
+ * The recorded traces of a suite (`pairs.jsonl`); where there are none, every injection after the first call of a task whose result somebody
+ * outside could have written (`canCarry`).
+ */
+export function loadPairs(suite: Suite, canCarry: (tool: string) => boolean = () => true): Pair[] {
   const file = join(suite.directory, 'pairs.jsonl');
   const lines = existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : [];
   const recorded = lines.map((line) => pairLine.parse(JSON.parse(line))).filter((each) => each.suite === suite.name);
   if (recorded.length === 0)
-    return suite.userTasks.flatMap((user) => suite.injectionTasks.map((injection) => composed(user, injection)));
+    return suite.userTasks.flatMap((user) => {
+      const at = user.calls.findIndex(({ tool }) => canCarry(tool));
+      return at < 0 ? [] : suite.injectionTasks.map((injection) => composed(user, injection, at));
+    });
   return recorded.map(({ userTask, injectionTask, calls, firstTaintedStep, attackSucceedsUndefended }) => ({
     user: find(suite.userTasks, userTask),
     injection: find(suite.injectionTasks, injectionTask),
@@ -121,14 +127,14 @@ export function loadPairs(suite: Suite): Pair[] {
   }));
 }
 
-function composed(user: UserTask, injection: InjectionTask): Pair {
+function composed(user: UserTask, injection: InjectionTask, at: number): Pair {
   const own = user.calls.map((call) => ({ ...call, origin: 'user' as const }));
   const injected = injection.calls.map((call) => ({ ...call, origin: 'inject' as const }));
   return {
     user,
     injection,
-    calls: [...own.slice(0, 1), ...injected, ...own.slice(1)],
-    taintedAt: 0,
+    calls: [...own.slice(0, at + 1), ...injected, ...own.slice(at + 1)],
+    taintedAt: at,
     reachesGoal: injection.calls.length > 0,
   };
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { templateFor } from './kinds.ts';
+import { asSuite, madeUp } from './made-up/suites.ts';
 import { agentdojo } from './part.ts';
 import { instructionFor, plant } from './plant.ts';
 
@@ -70,6 +71,24 @@ test('a suite that was never seen needs only labels: its attacks are contained a
   assert.equal(suiteList?.contained, 0, 'an allowlist of tools stops nothing here: the judge sees effects');
   assert.match(page, /Not implemented, and only noted when called: read_gauge, order_seeds/);
 });
+
+for (const made of madeUp) {
+  /** @proves flow.agentdojo */
+  test(`${made.name}: its attacks are contained, its tasks complete, and people are rarely asked`, async (t) => {
+    const path = mkdtempSync(join(tmpdir(), 'suite-'));
+    t.after(() => rmSync(path, { recursive: true, force: true }));
+    writeFileSync(join(path, `${made.name}.json`), JSON.stringify(asSuite(made)));
+    writeFileSync(join(path, `${made.name}.environment.json`), '{}');
+    mkdirSync(join(path, 'labels'));
+    writeFileSync(join(path, 'labels', 'tools.yaml'), made.labels);
+    const { rows, failing } = await agentdojo.run({ data: path });
+    assert.deepEqual(failing, []);
+    const { all, interrupted } = rows as { all: Record<string, number>[]; interrupted: string[] };
+    const [gate] = all;
+    assert.deepEqual([gate?.contained, gate?.complete, gate?.refused], [gate?.attacks, gate?.tasks, 0]);
+    assert.ok((gate?.approvals ?? 9) <= 1, interrupted.join('\n'));
+  });
+}
 
 test('a suite without labels or that is not there says what to do', async (t) => {
   const path = directory(t, false);

@@ -14,15 +14,22 @@ export interface Delegated {
   narrowing: string[][];
 }
 
-/** A value that a person lets stand for later calls of the same task, with what it stands for. */
-export const endorsedValue = z.strictObject({ role: argumentRole, value: z.string().min(1).max(512) });
+/**
+ * A value that a person lets stand for later calls of the same task, with what it stands for, and for which calls: `mail: send (messages)` are
+ * those of tools of the server `mail` that send and whose domain is messages. Without `for` it covers none.
+ */
+export const endorsedValue = z.strictObject({
+  role: argumentRole,
+  value: z.string().min(1).max(512),
+  for: z.string().min(1).max(300).optional(),
+});
 export type EndorsedValue = z.infer<typeof endorsedValue>;
 
 /** Where the value of an argument came from when the call was decided (law 9). */
 export interface ArgumentOrigin {
   argument: string;
   role: EndorsedValue['role'];
-  provenance: 'stated' | 'trusted' | 'endorsed' | 'untrusted' | 'unknown';
+  provenance: 'stated' | 'trusted' | 'endorsed' | 'derived' | 'untrusted' | 'unknown';
   /** The value that decided: of several the worst. */
   value: string;
   /** The same for people: `("mallory@evil.example") came from untrusted content: result of mail/read in act_…`. */

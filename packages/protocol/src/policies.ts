@@ -60,7 +60,7 @@ export const toolDefinitions = z.strictObject({
 });
 export type ToolDefinitions = z.infer<typeof toolDefinitions>;
 
-export const provenance = z.enum(['stated', 'trusted', 'endorsed', 'untrusted', 'unknown']);
+export const provenance = z.enum(['stated', 'trusted', 'endorsed', 'derived', 'untrusted', 'unknown']);
 
 const followed = z.strictObject({ id: z.string().max(200), state: z.string().max(200) });
 
@@ -78,6 +78,8 @@ export const supposedSituation = z.strictObject({
   deviations: z.array(deviationKind).max(7).optional(),
   /** The task has seen untrusted content. */
   untrusted: z.boolean().optional(),
+  /** No argument of the call can carry a text. */
+  textless: z.boolean().optional(),
   /** Kinds of sensitive data that it has seen. */
   sensitive: z.array(z.string().max(40)).max(20).optional(),
   /**

@@ -54,6 +54,8 @@ export interface RecordedSituation {
   /** What the task had seen. */
   untrusted?: true;
   sensitive?: string[];
+  /** Nothing in the call could carry a text. */
+  textless?: true;
   /** Where arguments came from, by name, for those that have a role. */
   provenance?: Record<string, string>;
 }

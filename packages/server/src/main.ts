@@ -165,7 +165,9 @@ async function openServer(
         changes: keyRing.added.map(({ id, source }) => `key-encryption key ${id} from ${source}`),
       }),
     );
+  const flow = createFlow({ storage, clock });
   const registry = await createRegistry({
+    handedOn: flow.handedOn,
     storage,
     clock,
     trustDomain: config.trustDomain,
@@ -222,7 +224,6 @@ async function openServer(
   });
   const confirmations = createConfirmations({ storage, people, recordChange, clock, publicUrl: config.publicUrl });
   const rewrapper = createRewrapper({ storage, ring: keyRing, recordChange, clock, log });
-  const flow = createFlow({ storage, clock });
   const held = createHeldResults({ storage, sealer, clock });
   const approvals = await createApprovals({
     endorse: flow.endorse,
@@ -444,6 +445,7 @@ async function openServer(
   every(10_000, 'the trust domain could not be looked after', () => identity.trustDomain.tick());
   every(60_000, 'sign-ins under way could not be removed', () => companySignIn.sweep());
   every(60_000, 'held results that have run out could not be removed', () => held.sweep());
+  every(60_000, 'what tasks have seen could not be removed', () => flow.sweep());
   every(60_000, 'what no budget counts any more could not be removed', () => budgets.sweep());
   every(baselineLimits.writeSeconds * 1_000, 'what agents usually do could not be written', () => baseline.write());
   every(3_600_000, 'baselines of agents that are gone could not be removed', () => baseline.sweep());

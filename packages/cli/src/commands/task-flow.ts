@@ -21,10 +21,11 @@ export const showTaskFlow: Run<ServerOptions> = async ({ args: [id = ''], option
   if (flow.endorsed.length > 0) {
     out.print(out.style('bold', 'Endorsed for this task'));
     out.table(
-      ['ROLE', 'VALUE', 'BY', 'USED', 'APPROVAL'],
-      flow.endorsed.map(({ role, value, person, uses, maxUses, approval }) => [
+      ['ROLE', 'VALUE', 'FOR', 'BY', 'USED', 'APPROVAL'],
+      flow.endorsed.map(({ role, value, for: covers, person, uses, maxUses, approval }) => [
         role,
         value,
+        covers ?? '',
         person,
         `${uses} of ${maxUses}`,
         approval,

@@ -48,11 +48,12 @@ export const origins = [
   { value: 'stated', label: 'stated by somebody who vouches for it' },
   { value: 'trusted', label: 'a trusted result' },
   { value: 'endorsed', label: 'endorsed by a person' },
+  { value: 'derived', label: 'made or worked out by the task' },
   { value: 'untrusted', label: 'untrusted content' },
   { value: 'unknown', label: 'nowhere known' },
 ];
 
-type Origin = 'stated' | 'trusted' | 'endorsed' | 'untrusted' | 'unknown';
+type Origin = 'stated' | 'trusted' | 'endorsed' | 'derived' | 'untrusted' | 'unknown';
 
 /** The call that the fields mean; undefined while something is missing or can't be read. */
 export function readCall(

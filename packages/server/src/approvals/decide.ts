@@ -232,7 +232,7 @@ function requireHeld(row: ApprovalRow, endorse: readonly EndorsedValue[]): void 
     );
 }
 
-const keyOf = ({ role, value }: EndorsedValue) => `${role} ${value}`;
+const keyOf = ({ role, value, for: covers }: EndorsedValue) => JSON.stringify([role, value, covers]);
 
 function requireState(row: ApprovalRow, states: string[], clock: Clock): void {
   if (!states.includes(row.state) || row.expires_at <= clock.now()) throw notOpen(row, clock);

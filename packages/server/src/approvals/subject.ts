@@ -18,7 +18,11 @@ export function subjectDigest(subject: ApprovalSubject): string {
  * most passkeys keep no counter: without it the first signature would do for the second action as well.
  */
 export function approvalChallenge(id: string, digest: string, endorse: readonly EndorsedValue[] = []): Uint8Array {
-  const values = endorse.map(({ role, value }) => ({ role, value }));
+  const values = endorse.map((each) => ({
+    role: each.role,
+    value: each.value,
+    ...(each.for !== undefined && { for: each.for }),
+  }));
   const signed = { approval: id, digest };
   return createHash('sha256')
     .update(canonicalJson(values.length === 0 ? { v: 1, ...signed } : { v: 2, ...signed, endorse: values }))

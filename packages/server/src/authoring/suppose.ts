@@ -192,6 +192,7 @@ function situationOf(
     flow: {
       untrusted: given.untrusted ?? false,
       sensitive: given.sensitive ?? [],
+      textless: given.textless ?? false,
       provenance: Object.fromEntries(
         Object.keys(tool.labels.roles)
           .filter((argument) => Object.hasOwn(args, argument))

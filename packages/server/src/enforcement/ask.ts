@@ -34,7 +34,7 @@ export function createAsking({ approvals, requests }: { approvals: Approvals; re
         requestedBy: task.requestedBy,
         onBehalfOf: task.onBehalfOf,
         decision,
-        origins: originsOf(seen),
+        origins: originsOf(seen, tool),
       });
     } catch (error) {
       if (!(error instanceof GatehouseError) || error.status >= 500) throw error;

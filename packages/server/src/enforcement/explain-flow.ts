@@ -1,5 +1,6 @@
 import type { ArgumentOrigin, Decision } from '@gatehouse/protocol';
-import type { Origin, SeenView } from '../policy/index.ts';
+import { coveredBy, type Origin, type SeenView } from '../policy/index.ts';
+import type { RegisteredTool } from '../registry/index.ts';
 
 /** Says of a call that the flow rules hold for a person which arguments it is, and where each came from. */
 export function explainFlow(decision: Decision, seen: SeenView): Decision {
@@ -11,7 +12,7 @@ export function explainFlow(decision: Decision, seen: SeenView): Decision {
 }
 
 /** For an approver: each argument that has a role, with where it came from. */
-export const originsOf = (seen: SeenView): ArgumentOrigin[] =>
+export const originsOf = (seen: SeenView, tool: RegisteredTool): ArgumentOrigin[] =>
   Object.entries(seen.origins).map(([argument, origin]) => ({
     argument,
     role: origin.role,
@@ -19,7 +20,7 @@ export const originsOf = (seen: SeenView): ArgumentOrigin[] =>
     value: origin.value.slice(0, SHOWN),
     words: originInWords(origin),
     source: origin.source ?? null,
-    held: origin.held,
+    held: origin.held.map((each) => ({ ...each, for: coveredBy(tool) })),
   }));
 
 const SHOWN = 120;
@@ -34,6 +35,8 @@ export function originInWords({ provenance, value, source }: Origin): string {
       return `(${shown}) was approved by a person for this task`;
     case 'trusted':
       return `(${shown}) came from a trusted result${from}`;
+    case 'derived':
+      return `(${shown}) was made or worked out by the task itself${from}`;
     case 'untrusted':
       return `(${shown}) came from untrusted content${from}`;
     case 'unknown':

@@ -4,6 +4,7 @@ export { isOpen, openCalendars } from './calendars.ts';
 export { nestingProblem } from './cedar/index.ts';
 export { compilePolicies } from './compile.ts';
 export {
+  coveredBy,
   createFlow,
   type Flow,
   mostCareful,

@@ -15,6 +15,7 @@ export function toRecordedSituation(situation: Situation): RecordedSituation | u
     ...(deviations.length > 0 && { deviations: deviations.map(({ kind, words }) => ({ kind, words })) }),
     ...(flow.untrusted && { untrusted: true }),
     ...(flow.sensitive.length > 0 && { sensitive: [...flow.sensitive] }),
+    ...(flow.untrusted && flow.sensitive.length > 0 && flow.textless && { textless: true }),
     ...(Object.keys(flow.provenance).length > 0 && { provenance: { ...flow.provenance } }),
   };
   return Object.keys(recorded).length > 0 ? recorded : undefined;
@@ -38,6 +39,11 @@ export function fromRecordedSituation(
     changeRequest: recorded.changeRequest ?? null,
     firstUse: recorded.firstUse ?? false,
     deviations: recorded.deviations ?? [],
-    flow: { untrusted: recorded.untrusted ?? false, sensitive: recorded.sensitive ?? [], provenance },
+    flow: {
+      untrusted: recorded.untrusted ?? false,
+      sensitive: recorded.sensitive ?? [],
+      textless: recorded.textless ?? false,
+      provenance,
+    },
   };
 }

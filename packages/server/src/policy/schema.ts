@@ -149,7 +149,13 @@ const situationAttributes: Record<string, TypeOfAttribute<string>> = {
   firstUse: required({ type: 'Boolean' }),
   anomalous: required({ type: 'Boolean' }),
   deviations: required(strings),
-  flow: required(record({ untrusted: required({ type: 'Boolean' }), sensitive: required(strings) })),
+  flow: required(
+    record({
+      untrusted: required({ type: 'Boolean' }),
+      sensitive: required(strings),
+      textless: required({ type: 'Boolean' }),
+    }),
+  ),
   provenance: required(record(Object.fromEntries(provenances.map((each) => [each, required(strings)])))),
 };
 

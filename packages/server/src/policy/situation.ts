@@ -3,15 +3,18 @@ import { CedarSet, Datetime, LazyRecord, type Member, parseIp, type Value } from
 
 /**
  * Where the value of an argument came from: what the task was told by somebody who vouches for it, a result (or part of one) that is
- * trusted, a value that a person has endorsed, a result that is not trusted, or nowhere known.
+ * trusted, a value that a person has endorsed, what the task has made or worked out itself of such, a result that is not trusted, or
+ * nowhere known.
  */
-export const provenances = ['stated', 'trusted', 'endorsed', 'untrusted', 'unknown'] as const;
+export const provenances = ['stated', 'trusted', 'endorsed', 'derived', 'untrusted', 'unknown'] as const;
 export type Provenance = (typeof provenances)[number];
 
 /** What a task has seen, and where the arguments of this call came from: by argument, for those that have a role. */
 export interface FlowView {
   untrusted: boolean;
   sensitive: readonly string[];
+  /** No argument of the call could carry a text, and the task has written none since it has read sensitive data. */
+  textless: boolean;
   provenance: Readonly<Record<string, Provenance>>;
 }
 
@@ -51,6 +54,7 @@ export function unknownSituation(now: number, roles: Readonly<Record<string, unk
     flow: {
       untrusted: false,
       sensitive: [],
+      textless: false,
       provenance: Object.fromEntries(Object.keys(roles).map((argument) => [argument, 'unknown' as const])),
     },
   };
@@ -65,6 +69,7 @@ const followed = ({ id, state }: Followed): Value =>
 const flowMembers = new Map<string, Member<FlowView>>([
   ['untrusted', ({ untrusted }) => untrusted],
   ['sensitive', ({ sensitive }) => new CedarSet(sensitive)],
+  ['textless', ({ textless }) => textless],
 ]);
 
 const provenanceMembers = new Map<string, Member<FlowView>>(

@@ -66,6 +66,7 @@ const flags: Record<string, [string, string]> = {
     'the call is like what the agent usually does',
   ],
   'context.flow.untrusted': ['the task has seen untrusted content', 'the task has seen no untrusted content'],
+  'context.flow.textless': ['nothing in the call can carry a text', 'something in the call can carry a text'],
 };
 
 const kinds: Record<string, string> = {
@@ -127,6 +128,7 @@ function inSets({ left, right }: Binary, positive: boolean): string | undefined 
       stated: 'comes from what the task was told',
       trusted: 'comes from a trusted result',
       endorsed: 'was endorsed by a person',
+      derived: 'was made or worked out by the task itself',
       untrusted: 'comes from an untrusted result',
       unknown: 'comes from nowhere known',
     }[which] ?? which;

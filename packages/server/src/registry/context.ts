@@ -1,4 +1,4 @@
-import type { Manifest } from '@gatehouse/protocol';
+import type { Manifest, Task } from '@gatehouse/protocol';
 import type { Clock, Log } from '../platform/index.ts';
 import type {
   AdministrativeChange,
@@ -26,6 +26,8 @@ export interface RegistryDependencies {
    * Gives the digest of the policies: where it differs from the one before, a version is kept.
    */
   validate?: (snapshot: Snapshot) => { version: string } | undefined;
+  /** Part of the transaction that starts a task which is handed on; `chain`: those above it, the nearest first. */
+  handedOn?: (transaction: DatabaseTransaction, task: Task, chain: readonly Task[]) => Promise<void>;
 }
 
 /** What every part of this room works with. */

@@ -64,7 +64,7 @@ export async function startTask(
       await checkRunning(transaction, agent, now);
       const handed =
         grounds.parent === undefined ? undefined : await handOn(context, transaction, grounds, environment);
-      refuseCycle(agent, handed?.agents ?? []);
+      refuseCycle(agent, handed?.chain.map((each) => each.agent) ?? []);
       const plain = newTask({ agent, environment, details, template, now });
       const task: Task = {
         ...plain,
@@ -82,8 +82,9 @@ export async function startTask(
       };
       if (task.user !== null) await requirePerson(transaction, task.user);
       await transaction.insertInto('tasks').values(toTaskRow(task)).execute();
-      for (const other of handed?.agents ?? [])
-        await transaction.insertInto('task_actors').values({ agent: other, task: task.id }).execute();
+      for (const other of handed?.chain ?? [])
+        await transaction.insertInto('task_actors').values({ agent: other.agent, task: task.id }).execute();
+      if (handed) await context.handedOn?.(transaction, task, handed.chain);
       await grounds.within?.(transaction, task);
       await context.recordChange(transaction, {
         operation: 'task.start',
@@ -181,7 +182,7 @@ async function handOn(
   transaction: DatabaseTransaction,
   { parent: id, ...others }: TaskGrounds,
   environment: string,
-): Promise<{ parent: Task; agents: string[]; actors: Task['actors'] }> {
+): Promise<{ parent: Task; chain: Task[]; actors: Task['actors'] }> {
   if (others.user !== undefined || others.delegation !== undefined)
     throw refused(
       'internal',
@@ -199,14 +200,15 @@ async function handOn(
       'task.environment',
       `Task ${id} runs in environment "${parent.environment}" and can't be handed on to "${environment}".`,
     );
-  const agents = [parent.agent];
+  const chain = [parent];
   for (let at = parent; at.parent !== null; ) {
     const above = await readTask(context, transaction, at.parent);
     if (above?.state !== 'active' || above.suspended)
       throw refused('gone', 'task.over', `Task ${at.parent}, from which ${at.id} was handed on, is over or suspended.`);
-    agents.push(above.agent);
+    chain.push(above);
     at = above;
   }
+  const agents = chain.map((each) => each.agent);
   // The new task's own agent is in the chain too.
   if (agents.length >= limits.actorChainDepth)
     throw refused(
@@ -220,7 +222,7 @@ async function handOn(
   if (stopped !== undefined)
     throw refused('forbidden', 'agent.chain', `The agent "${stopped}", which is in the chain of ${id}, is not active.`);
   const self = { sub: spiffeId(context.trustDomain, parent.environment, parent.agent), profile: 'ai_agent' as const };
-  return { parent, agents, actors: [self, ...parent.actors] };
+  return { parent, chain, actors: [self, ...parent.actors] };
 }
 
 async function readTask(context: Context, transaction: DatabaseTransaction, id: string): Promise<Task | undefined> {

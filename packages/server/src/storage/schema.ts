@@ -116,13 +116,17 @@ export interface Tables {
    */
   flow_labels: { holder: string; label: string; tool: string; action_id: string; task: string; at: number };
 
-  /** Values that a person has endorsed for the rest of a task; `value` as it is compared, `shown` as it was signed. */
+  /**
+   * Values that a person has endorsed for the rest of a task; `value` as it is compared, `shown` and `covers` (for calls of which
+   * kind) as they were signed.
+   */
   flow_endorsements: {
     id: string;
     task: string;
     role: string;
     value: string;
     shown: string;
+    covers: string;
     approval: string;
     person: string;
     at: number;

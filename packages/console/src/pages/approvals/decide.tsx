@@ -70,7 +70,7 @@ export function Decide({ approval }: { approval: Approval }) {
           {held.map((each) => (
             <Checkbox
               key={keyOf(each)}
-              label={`${each.role} ${each.value}`}
+              label={keyOf(each)}
               checked={endorsed.has(keyOf(each))}
               disabled={cannotApprove !== null || approve.isPending}
               onChange={({ currentTarget: { checked } }) =>
@@ -134,7 +134,7 @@ export function Decide({ approval }: { approval: Approval }) {
   );
 }
 
-const keyOf = ({ role, value }: EndorsedValue) => `${role} ${value}`;
+const keyOf = ({ role, value, for: covers = '' }: EndorsedValue) => `${role} ${value}, for ${covers}`;
 
 /** Values that the call waits for: a yes can let them stand for the rest of the task. */
 function heldIn({ origins }: Approval): EndorsedValue[] {

@@ -115,6 +115,7 @@ function Through({ through, task }: { through: string; task: string }) {
 const endorsedColumns: Column<FlowEndorsement>[] = [
   { header: 'Value', cell: ({ value }) => <PlainText text={value} mono />, width: '30%' },
   { header: 'As', cell: ({ role }) => role },
+  { header: 'For calls of', cell: ({ for: covers }) => <PlainText text={covers ?? ''} /> },
   { header: 'By', cell: ({ person }) => actorName(person) },
   { header: 'Used', cell: ({ uses, maxUses }) => <span className="gh-numbers">{`${uses} of ${maxUses}`}</span> },
   {

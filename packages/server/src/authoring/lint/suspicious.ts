@@ -101,7 +101,7 @@ function* constant({ literals }: Fact): Iterable<Finding> {
 }
 
 /** What vouches for a call, and what speaks against it. */
-const vouching = /^context\.provenance\.(stated|trusted|endorsed)$/;
+const vouching = /^context\.provenance\.(stated|trusted|endorsed|derived)$/;
 const doubting = /^context\.(provenance\.(untrusted|unknown)|flow\.untrusted|anomalous|firstUse)$/;
 
 /** Forbids what is vouched for, or permits only what is doubtful. */

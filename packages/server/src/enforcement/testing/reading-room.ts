@@ -4,7 +4,7 @@ import { createApprovals } from '../../approvals/index.ts';
 import type { Caller } from '../../identity/index.ts';
 import { type HouseOptions, ORIGIN, openHouse } from '../../identity/people/testing/house.ts';
 import { createOutbound, type Json, type JsonObject, Secret } from '../../platform/index.ts';
-import { compilePolicies, createBaseline, createFlow } from '../../policy/index.ts';
+import { compilePolicies, createBaseline, createFlow, type Flow } from '../../policy/index.ts';
 import type { ServedDefinition, TaskGrounds } from '../../registry/index.ts';
 import {
   type Action,
@@ -38,7 +38,26 @@ const served: ServedDefinition[] = [
   tool('fetch', { url: string }),
   tool('remember', { note: string }),
   tool('recall', {}),
+  tool('answer', { to: { type: 'array', items: string } }),
+  tool('share_with', { to: { type: 'array', items: string } }),
+  tool('send_invoice', { to: { type: 'array', items: string } }),
+  tool('share_file', { id: string, to: string }),
+  tool('release', { id: string, to: string }),
+  tool('grant', { id: string, to: string }),
+  tool('new_file', { text: string }),
+  tool('orders', {}),
+  tool('move_event', {
+    id: string,
+    start: string,
+    kind: { enum: ['meeting', 'call', null] },
+    online: { type: 'boolean' },
+    why: string,
+  }),
 ];
+
+const handed = { id: { role: 'identifier' }, to: { role: 'recipient' } } as const;
+
+const numbers = ['two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'];
 
 const workspace: ManifestInput[] = [
   { kind: 'Environment', name: 'prod', production: true },
@@ -96,6 +115,31 @@ const workspace: ManifestInput[] = [
       broadcast: { tier: 2, effects: ['send'], returns: { trust: 'trusted' } },
       fetch: { tier: 1, effects: ['read'], arguments: { url: { role: 'url' } } },
       remember: { tier: 2, effects: ['write'], returns: { trust: 'trusted' }, store: 'notes' },
+      answer: { tier: 2, effects: ['write', 'send'], arguments: { to: { role: 'recipient' } } },
+      share_with: { tier: 2, effects: ['export'], arguments: { to: { role: 'recipient' } } },
+      send_invoice: { tier: 2, effects: ['send'], domain: 'payments', arguments: { to: { role: 'recipient' } } },
+      share_file: { tier: 2, effects: ['export'], arguments: handed, returns: { trust: 'trusted' } },
+      release: { tier: 2, effects: ['deploy'], arguments: handed, returns: { trust: 'trusted' } },
+      grant: { tier: 2, effects: ['administer'], arguments: handed, returns: { trust: 'trusted' } },
+      new_file: {
+        tier: 2,
+        effects: ['write'],
+        returns: { trust: 'trusted', fields: { id: { trust: 'trusted', role: 'identifier' } } },
+      },
+      orders: {
+        tier: 1,
+        effects: ['read'],
+        returns: {
+          trust: 'trusted',
+          fields: { '*.to': { role: 'account', trust: 'trusted' }, '*.amount': { role: 'amount', trust: 'trusted' } },
+        },
+      },
+      move_event: {
+        tier: 2,
+        effects: ['write', 'send'],
+        arguments: { id: { role: 'identifier' }, start: { role: 'date' } },
+        returns: { trust: 'trusted' },
+      },
       recall: { tier: 1, effects: ['read'], returns: { trust: 'trusted' }, store: 'notes' },
     },
   },
@@ -113,7 +157,8 @@ const agent = (name: string): ManifestInput => ({
 
 /** A desk with mail, contacts, money and notes behind the real choke point. What a tool answers is given with the call. */
 export async function openReadingRoom(options: HouseOptions = {}) {
-  const house = await openHouse(options);
+  let first: Flow | undefined;
+  const house = await openHouse({ ...options, handedOn: async (...handed) => first?.handedOn(...handed) });
   const { registry, storage, ledger, clock, log } = house;
   const apply = (inputs: ManifestInput[]) =>
     registry.apply(
@@ -122,13 +167,15 @@ export async function openReadingRoom(options: HouseOptions = {}) {
     );
   if (registry.snapshot().environments.size === 0) {
     await house.declare(OWNER, 'owner', 'approver');
-    await apply([...workspace, agent('agent-one'), agent('agent-two')]);
+    await apply([...workspace, agent('agent-one'), ...numbers.map((number) => agent(`agent-${number}`))]);
   }
+  let enrolled: ReturnType<typeof house.enrol> | undefined;
   const sets = new Map<number, ReturnType<typeof compilePolicies>>();
 
   /** One replica's choke point: what it has seen is in its own memory. */
   async function openGate() {
     const flow = createFlow({ storage, clock });
+    first ??= flow;
     const held = createHeldResults(house);
     const approvals = await createApprovals({ ...house, endorse: flow.endorse, onEnded: held.forget });
     const enforcement = createEnforcement({
@@ -215,7 +262,8 @@ export async function openReadingRoom(options: HouseOptions = {}) {
     house,
     /** The owner's passkey: signs what it is given. */
     async approver() {
-      const { passkey } = await house.enrol(OWNER, { counter: 'none' });
+      enrolled ??= house.enrol(OWNER, { counter: 'none' });
+      const { passkey } = await enrolled;
       return (options: Json): Json => ({ ...passkey.assert(options as unknown as RequestOptions, ORIGIN) });
     },
     apply,

@@ -10,7 +10,7 @@ const MILLION = 1_000_000;
 
 function knownAfter(read: string) {
   const seen = createSeen();
-  const part = { value: read, isTrusted: false, role: null, sensitive: [], isField: false };
+  const part = { value: read, isTrusted: false, role: null, sensitive: [], isField: false, record: 0 };
   if (read !== '') seen.note([part], { tool: 'mail/read', actionId: 'act_1' });
   return { told: { texts: [], values: [] }, seen: [seen], endorsed: () => false };
 }

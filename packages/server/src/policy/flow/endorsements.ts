@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { EndorsedValue } from '@gatehouse/protocol';
 import { type Clock, GatehouseError, newId } from '../../platform/index.ts';
+import type { RegisteredTool } from '../../registry/index.ts';
 import {
   type DatabaseTransaction,
   type OverBudget,
@@ -12,6 +13,16 @@ import {
 import { canonical } from './canonical.ts';
 import { type Endorsement, holderOfTask } from './labels.ts';
 import { flowLimits } from './limits.ts';
+import { graveEffects } from './roles.ts';
+
+/**
+ * The calls that a value is endorsed for with a call of this tool: those of the same server, of tools of the same domain that do the same. Whom
+ * mail may be sent to is not thereby whom may be paid, or who may be given access.
+ */
+export function coveredBy({ server, labels, effects }: RegisteredTool): string {
+  const grave = effects.filter((effect) => graveEffects.includes(effect)).sort();
+  return `${server}: ${grave.join(', ') || 'read or write'}${labels.domain === null ? '' : ` (${labels.domain})`}`;
+}
 
 const COUNTED_AS = 'gatehouse/endorsed';
 
@@ -34,15 +45,17 @@ export async function keepEndorsed(
       'flow.too-many-endorsements',
       `A task has at most ${flowLimits.endorsementsPerTask} endorsed values. Approve this call alone, and let the agent start another task.`,
     );
-  const rows = values.map(({ role, value }) => {
+  const rows = values.map(({ role, value, for: covers = '' }) => {
     const writing = canonical(value, role);
     if (writing === null)
       throw new GatehouseError('bad-request', 'flow.unreadable', `"${value.slice(0, 100)}" can't be read as ${role}.`);
-    return { id: newId('edm', now), task, role, value: writing, shown: value, approval, person, at: now };
+    return { id: newId('edm', now), task, role, value: writing, shown: value, covers, approval, person, at: now };
   });
   await transaction.insertInto('flow_endorsements').values(rows).execute();
   await storage.bumpFences(transaction, [`flow:${holderOfTask(task)}`]);
-  return rows.map(({ id, role, shown }) => `endorsed ${id} for this task: ${role} ${JSON.stringify(shown)}`);
+  return rows.map(
+    ({ id, role, shown, covers }) => `endorsed ${id} for this task: ${role} ${JSON.stringify(shown)}, for ${covers}`,
+  );
 }
 
 /** Each call that an endorsement covers counts, in the write that dispatches the call. */

@@ -4,13 +4,27 @@ import { type Clock, isJsonObject, type Json, newId } from '../../platform/index
 import type { RegisteredTool } from '../../registry/index.ts';
 import type { DatabaseTransaction, Guard, OverBudget, Spend, Storage } from '../../storage/index.ts';
 import type { FlowView, Provenance } from '../situation.ts';
-import { endorsedSpend, keepEndorsed, usedUp, usesOf } from './endorsements.ts';
-import { createLabels, type Endorsement, guardOf, type HeldLabels, holderOfAgent, holderOfTask } from './labels.ts';
+import { coveredBy, endorsedSpend, keepEndorsed, usedUp, usesOf } from './endorsements.ts';
+import { agentHolders, helpersOf, holdersOfLink, isConsented, isVouched, knowledgeOf, writtenFor } from './holders.ts';
+import {
+  type Change,
+  createLabels,
+  type Endorsement,
+  guardOf,
+  type HeldLabels,
+  holderOfTask,
+  isRecent,
+  READ_BY,
+} from './labels.ts';
 import { flowLimits } from './limits.ts';
-import { createMemory, type ReadState } from './memory.ts';
+import { createMemory, type Others, type ReadState } from './memory.ts';
 import { type Origin, originOfArgument, type Told } from './origin.ts';
 import { mostCareful, type Part, partsOf } from './parts.ts';
-import type { Source } from './seen.ts';
+import { clearPassages } from './passages.ts';
+import { newEffort, type Source } from './seen.ts';
+import { sweepFlow } from './sweep.ts';
+import { isTextless } from './textless.ts';
+import { type Origins, workOut } from './worked-out.ts';
 
 /** A task with those that it was handed on from, nearest first: who reads for whom. */
 export interface Reader {
@@ -30,6 +44,8 @@ export interface Flow {
     reader: Reader,
     call: { tool: RegisteredTool; arguments: Json; template?: TemplateManifest | undefined },
   ): SeenView;
+  /** Part of what starts a task that is handed on: its agent has been told what those above it have seen, the nearest first. */
+  handedOn(transaction: DatabaseTransaction, task: Task, chain: readonly Task[]): Promise<void>;
   /** Part of a yes: values that its person lets stand for the rest of the task. In words, for the record. */
   endorse(transaction: DatabaseTransaction, of: Parameters<typeof keepEndorsed>[2]): Promise<string[]>;
   /** What a call counts on the endorsements that it rests on. */
@@ -38,9 +54,14 @@ export interface Flow {
   exhaust(over: OverBudget, seen: SeenView): boolean;
   /** For people: as the database has it now. */
   show(reader: Reader): Promise<Omit<TaskFlow, 'held'>>;
+  /** Removes what belongs to tasks that have been over for long. */
+  sweep(): Promise<void>;
   /** A dispatch has found a fence moved. False: it is none of these. */
   moved(fence: string): boolean;
-  /** A call that writes to a store: the store keeps what its writer has seen, before it is written to. */
+  /**
+   * A call that writes: a store keeps what its writer has seen, and a task that it has written after reading sensitive data, before anything
+   * is written.
+   */
   storing(reader: Reader, call: { tool: RegisteredTool; actionId: string; seen: SeenView }): Promise<void> | undefined;
   /**
    * The labels that a result brings, durable once they are there; until then the agent gets nothing of it. Where nothing is new there is
@@ -66,8 +87,10 @@ export interface SeenView extends FlowView {
 
 export const UNTRUSTED = 'untrusted';
 export const SENSITIVE = 'sensitive:';
-/** Not a label that anybody is shown: which process has the texts that a task has read. */
-const READ_BY = 'read-by:';
+/** Not a label that anybody is shown: it has written a text somewhere after it had read sensitive data, which a later call could send off by its name. */
+const WROTE = 'wrote';
+const SEVERAL = `${READ_BY}several`;
+const isShown = (label: string) => !label.startsWith(READ_BY) && label !== WROTE;
 
 /**
  * Information flow (law 9). Labels are in the database and held across replicas by fences; the texts in which values are looked for are in
@@ -76,7 +99,7 @@ const READ_BY = 'read-by:';
  */
 export function createFlow({ storage, clock }: { storage: Storage; clock: Clock }): Flow {
   const labels = createLabels({ storage, clock });
-  const memory = createMemory();
+  const memory = createMemory(clock);
   const process = newId('act', clock.now());
   const readBy = `${READ_BY}${process}`;
   /** A few ids; each stays used up for good. */
@@ -84,15 +107,7 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
 
   const linksOf = ({ agent, task, chain }: Reader) => [{ agent, task }, ...chain];
 
-  /** Whose labels count for it: its own, those of who handed it on, and, unless somebody vouches for it, all that its agent has read. */
-  function holdersOf(reader: Reader): string[] {
-    const holders = new Set<string>();
-    for (const { agent, task } of linksOf(reader)) {
-      holders.add(holderOfTask(task.id));
-      if (!isVouched(task)) holders.add(holderOfAgent(agent));
-    }
-    return [...holders];
-  }
+  const holdersOf = (reader: Reader): string[] => [...new Set(linksOf(reader).flatMap(holdersOfLink))];
 
   const heldOf = (reader: Reader): HeldLabels[] =>
     holdersOf(reader).map((holder) => {
@@ -101,10 +116,28 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
       return held;
     });
 
+  const stateOf = (all: readonly string[]): ReadState => ({
+    here: all.includes(readBy),
+    elsewhere: all.some((label) => label.startsWith(READ_BY) && label !== readBy),
+  });
+
   function readStateOf(known: HeldLabels | undefined): ReadState {
     if (!known) return { here: true, elsewhere: false };
-    const readers = [...known.labels.keys()].filter((label) => label.startsWith(READ_BY));
-    return { here: readers.includes(readBy), elsewhere: readers.some((each) => each !== readBy) };
+    const all = [...known.labels.values()].filter((label) => isRecent(known.holder, label, clock.now()));
+    return stateOf(all.map(({ label }) => label));
+  }
+
+  /** What the agent of a task behind which nobody stands knows from its other tasks. */
+  function othersFor(reader: Reader, held: readonly HeldLabels[]): Others {
+    const own = new Set(linksOf(reader).map(({ task }) => task.id));
+    const all = linksOf(reader).flatMap((link) =>
+      knowledgeOf(link).map((knower) => {
+        const others = memory.others(knower, readStateOf(held.find(({ holder }) => holder === knower)), own);
+        // Who consents has seen what it is about: that other replicas have read for this agent does not make it unknown.
+        return isConsented(link.task) ? { ...others, isComplete: true } : others;
+      }),
+    );
+    return { seen: all.flatMap(({ seen }) => seen), isComplete: all.every(({ isComplete }) => isComplete) };
   }
 
   function noted(
@@ -121,22 +154,39 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
     const found = [...new Set([...own, ...(isUnseen || parts.length > 0 ? stored : [])])].sort();
     const read = stored.includes(UNTRUSTED) ? parts.map((part) => ({ ...part, isTrusted: false })) : parts;
     const made = writes(tool) ? { given: scalarsOf(given) } : null;
-    for (const { task } of linksOf(reader))
-      memory.note(task.id, read, { ...source, made }, { ...readStateOf(labels.known(holderOfTask(task.id))), isWhole });
+    for (const { agent, task } of linksOf(reader)) {
+      const state = readStateOf(labels.known(holderOfTask(task.id)));
+      memory.note(task.id, agentHolders(agent, task.user), read, { ...source, made }, { ...state, isWhole });
+    }
     if (found.length === 0) return found;
-    const marks = found.includes(UNTRUSTED) ? [...found, readBy] : found;
-    const durable = labels.add(
-      linksOf(reader).flatMap(({ agent, task }) => [
-        { holder: holderOfTask(task.id), labels: marks },
-        { holder: holderOfAgent(agent), labels: found },
-      ]),
-      { ...source, task: reader.task.id },
-    );
+    const durable = keep(reader, found.includes(UNTRUSTED) ? [...found, readBy] : found, source);
     return durable ? durable.then(() => found) : found;
   }
 
+  /** For the task, who handed it on, and the agents of both; and for the agents to whom these have handed something on that is not over. */
+  function keep(reader: Reader, marks: readonly string[], { tool, actionId }: Source): Promise<void> | undefined {
+    const links = linksOf(reader);
+    return labels.add(
+      links.flatMap(({ agent, task }) => writtenFor(agent, task).map((holder) => ({ holder, labels: marks }))),
+      { tool, actionId, task: reader.task.id },
+      async (transaction) => {
+        const helpers = await helpersOf(transaction, links, clock.now());
+        const knowers = helpers.flatMap(({ agent, user }) => agentHolders(agent, user));
+        memory.tell(
+          knowers,
+          links.map(({ task }) => ({ id: task.id, read: { here: false, elsewhere: false } })),
+        );
+        return [...new Set(knowers)].map((holder) => ({ holder, labels: marks }));
+      },
+    );
+  }
+
   function ready(reader: Reader): Promise<void> | undefined {
-    const missing = holdersOf(reader).filter((holder) => !labels.known(holder));
+    const wanted = linksOf(reader).flatMap(({ agent, task }) => [
+      ...holdersOfLink({ agent, task }),
+      ...writtenFor(agent, task),
+    ]);
+    const missing = [...new Set(wanted)].filter((holder) => !labels.known(holder));
     // While some are loaded, another call may have added to those that were here, which are then to be loaded again.
     return missing.length === 0 ? undefined : labels.load(missing).then(() => ready(reader));
   }
@@ -147,21 +197,23 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
     view(reader, { tool, arguments: given, template }) {
       const held = heldOf(reader);
       const all = [...new Set(held.flatMap((each) => [...each.labels.keys()]))].sort();
-      const shown = all.filter((label) => !label.startsWith(READ_BY));
+      const shown = all.filter(isShown);
       const endorsements = (
         held.find(({ holder }) => holder === holderOfTask(reader.task.id))?.endorsements ?? []
-      ).filter(({ id }) => !exhausted.has(id));
+      ).filter(({ id, covers }) => covers === coveredBy(tool) && !exhausted.has(id));
       const used = new Map<string, Endorsement>();
       const isEndorsed = (role: ArgumentRole, value: string) => {
         const found = endorsements.find((each) => each.role === role && each.value === value);
         if (found) used.set(found.id, found);
         return found !== undefined;
       };
-      let origins: SeenView['origins'] | undefined;
+      let origins: Origins | undefined;
+      let textless: boolean | undefined;
       let provenance: Record<string, Provenance> | undefined;
       // As it stands in what the dispatch is held to, whatever is forgotten before it is looked at.
       const heldOfTask = (id: string) => held.find(({ holder }) => holder === holderOfTask(id));
       const seenOf = () => linksOf(reader).map(({ task }) => memory.of(task.id, readStateOf(heldOfTask(task.id))));
+      const othersOf = () => othersFor(reader, held);
       return {
         untrusted: all.includes(UNTRUSTED),
         sensitive: shown.filter((label) => label.startsWith(SENSITIVE)).map((label) => label.slice(SENSITIVE.length)),
@@ -169,18 +221,33 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
         guards: held.map(guardOf),
         get origins() {
           if (origins) return origins;
-          const found: Record<string, Origin & { role: ArgumentRole }> = {};
-          const seen = seenOf();
+          const found: Origins = {};
+          const [seen, others] = [seenOf(), othersOf()];
+          const effort = newEffort();
           const args = isJsonObject(given) ? given : {};
           for (const [argument, role] of Object.entries(tool.labels.roles)) {
             const value = Object.hasOwn(args, argument) ? args[argument] : undefined;
             if (value === undefined || isDefault(tool, argument, value)) continue;
             const told = toldTo(reader, template && literalsOf(template, tool, argument));
-            const origin = originOfArgument(argument, value, role, { told, seen, endorsed: isEndorsed });
+            const origin = originOfArgument(
+              argument,
+              value,
+              role,
+              { told, seen, others, endorsed: isEndorsed },
+              effort,
+            );
             if (origin) found[argument] = { ...origin, role };
           }
+          clearPassages(found, given, [...seen, ...others.seen], effort);
+          workOut(found, given, toldTo(reader), seen);
           origins = found;
           return found;
+        },
+        get textless() {
+          textless ??=
+            !all.includes(WROTE) &&
+            isTextless(tool, given, this.origins as Origins, { told: toldTo(reader), seen: seenOf() });
+          return textless;
         },
         get used() {
           return endorsements.length > 0 && this.origins ? [...used.values()] : [];
@@ -192,6 +259,25 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
           return provenance;
         },
       };
+    },
+
+    async handedOn(transaction, task, chain) {
+      const holders = chain.flatMap((each) => holdersOfLink({ agent: each.agent, task: each }));
+      const rows = await labels.read(transaction, [...new Set(holders)]);
+      const readersOf = (holder: string) => rows.filter((row) => row.holder === holder).map(({ label }) => label);
+      const knowers = agentHolders(task.agent, task.user);
+      memory.tell(
+        knowers,
+        chain.map(({ id }) => ({ id, read: stateOf(readersOf(holderOfTask(id))) })),
+      );
+      const [first] = rows;
+      if (!first) return;
+      const isHere = ({ holder, label }: (typeof rows)[number]) =>
+        label === readBy && chain.some(({ id }) => holder === holderOfTask(id));
+      // What was not read by these tasks through this process is known nowhere as a whole.
+      const marks = rows.map((row) => (row.label.startsWith(READ_BY) && !isHere(row) ? SEVERAL : row.label));
+      const added = knowers.map((holder) => ({ holder, labels: [...new Set(marks)] }));
+      await labels.write(transaction, added, first);
     },
 
     endorse: (transaction, of) => keepEndorsed({ storage, clock }, transaction, of),
@@ -212,7 +298,7 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
       const uses = await usesOf(storage, endorsements);
       const shown = held.flatMap(({ holder, labels }) =>
         [...labels.values()]
-          .filter(({ label }) => !label.startsWith(READ_BY))
+          .filter(({ label }) => isShown(label))
           .map((label): FlowLabel => ({ ...label, through: holder })),
       );
       const names = [...new Set(shown.map(({ label }) => label))].sort();
@@ -222,10 +308,11 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
         untrusted: names.includes(UNTRUSTED),
         sensitive: names.filter((name) => name.startsWith(SENSITIVE)).map((name) => name.slice(SENSITIVE.length)),
         labels: shown.sort((a, b) => a.at - b.at),
-        endorsed: endorsements.map(({ id, role, shown: value, approval, person, at }) => ({
+        endorsed: endorsements.map(({ id, role, shown: value, covers, approval, person, at }) => ({
           id,
           role,
           value,
+          for: covers,
           approval,
           person,
           at,
@@ -235,6 +322,8 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
       };
     },
 
+    sweep: () => sweepFlow({ storage, clock }),
+
     moved(fence) {
       if (!fence.startsWith('flow:')) return false;
       labels.forget(fence.slice('flow:'.length));
@@ -242,11 +331,15 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
     },
 
     storing(reader, { tool, actionId, seen }) {
+      if (!writes(tool) || seen.labels.length === 0) return undefined;
       const store = storeOf(reader, tool);
-      if (store === null || !writes(tool) || seen.labels.length === 0) return undefined;
-      const add = () =>
-        labels.add([{ holder: store, labels: seen.labels }], { tool: tool.ref, actionId, task: reader.task.id });
-      return labels.known(store) ? add() : labels.load([store]).then(add);
+      const changes: Change[] = store === null ? [] : [{ holder: store, labels: seen.labels }];
+      if (seen.sensitive.length > 0 && !seen.textless)
+        for (const { agent, task } of linksOf(reader))
+          changes.push(...writtenFor(agent, task).map((holder) => ({ holder, labels: [WROTE] })));
+      if (changes.length === 0) return undefined;
+      const add = () => labels.add(changes, { tool: tool.ref, actionId, task: reader.task.id });
+      return store === null || labels.known(store) ? add() : labels.load([store]).then(add);
     },
 
     note(reader, result) {
@@ -275,9 +368,6 @@ function scalarsOf(value: Json, into = new Set<string>()): Set<string> {
   else if (typeof value === 'object' && value !== null) for (const each of Object.values(value)) scalarsOf(each, into);
   return into;
 }
-
-/** Somebody who is not the agent stands behind what the task was told. */
-const isVouched = (task: Task) => task.vouchedBy !== null;
 
 function labelsOfParts(parts: readonly Part[], isWhole: boolean): string[] {
   const found = new Set<string>();

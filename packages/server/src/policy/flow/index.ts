@@ -1,3 +1,4 @@
+export { coveredBy } from './endorsements.ts';
 export { createFlow, type Flow, type Reader, SENSITIVE, type SeenView, UNTRUSTED } from './flow.ts';
 export { flowLimits } from './limits.ts';
 export type { Origin } from './origin.ts';

@@ -19,8 +19,8 @@ export const flowLimits = {
   valuesPerContent: 100,
   /** Values with a role in one call: one that has more comes from nowhere known. */
   valuesPerCall: 200,
-  /** Characters of what was read that are gone through for long values, and pieces of values, of one argument: what is looked for after that counts as untrusted. */
-  piecedChars: 20_000_000,
+  /** Characters of what was read that are gone through for one call: what is looked for after that counts as untrusted. */
+  searchedChars: 200_000_000,
   /** Numbers of one result that are read as amounts: one that has more may say any. */
   amountsPerResult: 50_000,
   /** Characters of a result in which encoded values are looked for. */
@@ -36,6 +36,13 @@ export const flowLimits = {
   heldChars: 512,
   /** Tasks whose labels are in memory. */
   tasks: 50_000,
-  /** Hours for which a task that an agent starts for itself has seen what any task of that agent has seen. */
+  /**
+   * Hours for which the texts that an agent's tasks have read are looked through for values of tasks that it starts by itself, and for which what
+   * it has seen counts in tasks that a person consents to. What a task starts with that nobody stands behind is kept without end.
+   */
   agentHours: 48,
+  /** Tasks of one agent whose texts are looked through for the others. When there are more, no result vouches for anything in these. */
+  tasksPerAgent: 200,
+  /** Days for which what was seen and endorsed is kept after the end of a task. */
+  keptDays: 30,
 } as const;

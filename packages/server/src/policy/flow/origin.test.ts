@@ -7,12 +7,13 @@ import { originOfArgument, type Told } from './origin.ts';
 import type { Part } from './parts.ts';
 import { createSeen } from './seen.ts';
 
-const field = (value: string | number, isTrusted: boolean, role: ArgumentRole | null = null): Part => ({
+const field = (value: string | number, isTrusted: boolean, role: ArgumentRole | null = null, record = 1): Part => ({
   value,
   isTrusted,
   role,
   sensitive: [],
   isField: true,
+  record,
 });
 const text = (value: string, isTrusted = false): Part => ({ ...field(value, isTrusted), isField: false });
 
@@ -299,7 +300,9 @@ test('an amount among more numbers than are read is one of them', () => {
 test('what a task has made itself is known by the name that it got, whatever numbers prose has; what it was given is not made', () => {
   const made = [field('26', true, 'identifier')];
   const read = [text('We meet on May 26.')];
-  assert.equal(provenanceOf('26', 'identifier', { made, read }), 'trusted');
+  assert.equal(provenanceOf('26', 'identifier', { made, read }), 'derived');
+  const listed = [field('26', true, 'identifier')];
+  assert.equal(provenanceOf('26', 'identifier', { read: listed, made }), 'trusted', 'it was there before');
   assert.equal(provenanceOf('26', 'identifier', { read: [...made, ...read] }), 'untrusted', 'it was only read');
   assert.equal(provenanceOf('26', 'identifier', { made, read, given: ['26'] }), 'untrusted', 'the agent has said it');
   assert.equal(provenanceOf('27', 'identifier', { made, read }), 'unknown');

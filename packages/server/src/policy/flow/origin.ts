@@ -3,7 +3,8 @@ import type { Json } from '../../platform/index.ts';
 import type { Provenance } from '../situation.ts';
 import { addressesIn, canonical, canonicalPath, parseUrl } from './canonical.ts';
 import { flowLimits } from './limits.ts';
-import type { Effort, Seen, Source } from './seen.ts';
+import type { Others } from './memory.ts';
+import { type Effort, newEffort, type Seen, type Source } from './seen.ts';
 import { holdsValue, urlsIn } from './statement.ts';
 
 /** What somebody who vouches for it has told a task: texts, and values that stand for themselves. */
@@ -17,8 +18,8 @@ interface ValueOrigin {
   provenance: Provenance;
   value: string;
   source?: Source;
-  /** What the value stands for, where that is not what its argument does: an address in a text. */
-  as?: ArgumentRole;
+  /** Of a text: the value is an address in it, which can be endorsed, and no piece of the text. */
+  isWhole?: boolean;
 }
 
 /** Where the value of an argument came from, and which value it was that decided. */
@@ -31,31 +32,45 @@ export interface Known {
   told: Told;
   /** Of the task and of those that it was handed on from. */
   seen: readonly Seen[];
+  /** Of other tasks of its agent, where nobody stands behind this one. */
+  others?: Others;
   endorsed(role: ArgumentRole, value: string): boolean;
 }
 
 /** From the best to the worst: of several values the worst decides. */
-const order: readonly Provenance[] = ['stated', 'endorsed', 'trusted', 'unknown', 'untrusted'];
+const order: readonly Provenance[] = ['stated', 'endorsed', 'derived', 'trusted', 'unknown', 'untrusted'];
 
 /** Undefined: the argument holds no value (null, an empty text, an empty list, yes or no). */
-export function originOfArgument(name: string, value: Json, role: ArgumentRole, known: Known): Origin | undefined {
+export function originOfArgument(
+  name: string,
+  value: Json,
+  role: ArgumentRole,
+  known: Known,
+  effort: Effort = newEffort(),
+): Origin | undefined {
   const values: (string | number)[] = [];
   if (!collect(value, role, values, 0)) return { provenance: 'unknown', value: '(too many values)', held: [] };
   let worst: ValueOrigin | undefined;
   const held = new Map<string, EndorsedValue>();
-  const effort = { left: flowLimits.piecedChars };
   for (const each of values) {
     const origin = originOf(name, each, role, known, effort);
     if (!worst || order.indexOf(origin.provenance) > order.indexOf(worst.provenance)) worst = origin;
-    const canBeHeld = role !== 'content' || origin.as !== undefined;
+    const canBeHeld = role !== 'content' || origin.isWhole;
     if (
       order.indexOf(origin.provenance) >= order.indexOf('unknown') &&
       canBeHeld &&
       origin.value.length <= flowLimits.heldChars
     )
-      held.set(origin.value, { role: origin.as ?? role, value: origin.value });
+      held.set(origin.value, { role, value: origin.value });
   }
   return worst && { ...worst, held: [...held.values()].slice(0, flowLimits.heldValues) };
+}
+
+/** The single values of an argument; more than are looked at are left out. */
+export function namesIn(value: Json | undefined, role: ArgumentRole): (string | number)[] {
+  const values: (string | number)[] = [];
+  if (value !== undefined) collect(value, role, values, 0);
+  return values;
 }
 
 /** False when there are too many. */
@@ -86,22 +101,18 @@ function originOf(name: string, value: string | number, role: ArgumentRole, know
   const writing = canonical(value, role);
   if (writing !== null && known.endorsed(role, writing)) return { provenance: 'endorsed', value: shown };
   const found = (provenance: Provenance, source: Source): ValueOrigin => ({ provenance, value: shown, source });
-  const first = (look: (seen: Seen) => Source | undefined) => {
-    for (const seen of known.seen) {
-      const source = look(seen);
-      if (source) return source;
-    }
-    return undefined;
-  };
+  const own = (look: (seen: Seen) => Source | undefined) => firstOf(known.seen, look);
+  const any = (look: (seen: Seen) => Source | undefined) => firstOf(allOf(known), look);
 
-  const inMade = first((seen) => seen.inMade(value, role));
-  if (inMade) return found('trusted', inMade);
+  const inMade = own((seen) => seen.inMade(value, role));
+  if (inMade) return found('derived', inMade);
   const searched = role === 'url' ? shown.replace(/^[a-z][a-z0-9+.-]*:\/*/i, '') : value;
-  const inText = first((seen) => seen.inUntrustedText(searched, role, effort));
+  const inText = any((seen) => seen.inUntrustedText(searched, role, effort));
   if (inText) return found('untrusted', inText);
-  const inTrusted = known.seen.every(({ isComplete }) => isComplete) && first((seen) => seen.inTrusted(value, role));
+  const isComplete = (known.others?.isComplete ?? true) && known.seen.every((each) => each.isComplete);
+  const inTrusted = isComplete && own((seen) => seen.inTrusted(value, role, effort));
   if (inTrusted) return found('trusted', inTrusted);
-  const inField = first((seen) => seen.inUntrustedField(value, role));
+  const inField = any((seen) => seen.inUntrustedField(value, role));
   if (inField) return found('untrusted', inField);
   const built =
     role === 'url'
@@ -110,13 +121,23 @@ function originOf(name: string, value: string | number, role: ArgumentRole, know
         ? originWithin(shown, known, effort)
         : undefined;
   if (built) return built;
-  if (role !== 'amount' && known.seen.some((seen) => seen.inPieces(searched, effort)))
+  if (role !== 'amount' && allOf(known).some((seen) => seen.inPieces(searched, effort)))
     return { provenance: 'untrusted', value: shown };
   return { provenance: 'unknown', value: shown };
 }
 
+const allOf = ({ seen, others }: Known): readonly Seen[] => (others ? [...seen, ...others.seen] : seen);
+
+function firstOf(all: readonly Seen[], look: (seen: Seen) => Source | undefined): Source | undefined {
+  for (const seen of all) {
+    const source = look(seen);
+    if (source) return source;
+  }
+  return undefined;
+}
+
 /** Amounts in the hundredth part of a currency's unit, which people do not speak in. */
-const isInCents = (name: string) => /(^|[_-])(cents?|minor|pence)([_-]|$)|Cents?$/.test(name);
+export const isInCents = (name: string) => /(^|[_-])(cents?|minor|pence)([_-]|$)|Cents?$/.test(name);
 
 function isTold(name: string, value: string | number, role: ArgumentRole, { texts, values }: Told): boolean {
   const numbers = role === 'amount' && typeof value === 'number' && isInCents(name) ? [value, value / 100] : [value];
@@ -139,22 +160,23 @@ function originOfContent(text: string, known: Known, effort: Effort): ValueOrigi
   ];
   const values = new Map(carried);
   if (values.size > flowLimits.valuesPerContent) return originOfTooMuch(value, known);
-  for (const [value, role] of values) {
-    const origin = originOf('', value, role, known, effort);
-    if (origin.provenance === 'untrusted') return { ...origin, as: role };
+  for (const [carried, role] of values) {
+    const value = carried.replace(/[.,;:!?]+$/, '');
+    // That a text may say it is another thing than that something may go there.
+    const writing = canonical(value, 'content');
+    if (writing !== null && known.endorsed('content', writing)) continue;
+    const origin = originOf('', value, role, { ...known, endorsed: () => false }, effort);
+    if (origin.provenance === 'untrusted') return { ...origin, isWhole: true };
   }
   if (known.told.texts.some((told) => holdsValue(told, canonical(text, 'content') ?? '\0', 'content')))
     return { provenance: 'stated', value };
-  for (const seen of known.seen) {
-    const source = seen.quotes(text);
-    if (source) return { provenance: 'untrusted', value, source };
-  }
-  return { provenance: 'unknown', value };
+  const source = firstOf(allOf(known), (seen) => seen.quotes(text, effort));
+  return source ? { provenance: 'untrusted', value, source } : { provenance: 'unknown', value };
 }
 
 /** More than is looked through: it may hold anything that was read. */
-function originOfTooMuch(value: string, { seen }: Known): ValueOrigin {
-  const source = seen.map((each) => each.lastUntrusted).find(Boolean);
+function originOfTooMuch(value: string, known: Known): ValueOrigin {
+  const source = firstOf(allOf(known), ({ lastUntrusted }) => lastUntrusted);
   return source ? { provenance: 'untrusted', value, source } : { provenance: 'unknown', value };
 }
 
@@ -162,7 +184,8 @@ function originOfTooMuch(value: string, { seen }: Known): ValueOrigin {
  * A URL below one that was stated. Its host is the one that was meant, but what is added may carry data there: each added piece has to be
  * stated as well, or to be a small number.
  */
-function originOfBuilt(text: string, { told, seen }: Known, effort: Effort): ValueOrigin | undefined {
+function originOfBuilt(text: string, known: Known, effort: Effort): ValueOrigin | undefined {
+  const { told } = known;
   const url = parseUrl(text);
   if (!url) return undefined;
   const base = [...told.texts.flatMap(urlsIn), ...told.values.map(String)]
@@ -180,11 +203,10 @@ function originOfBuilt(text: string, { told, seen }: Known, effort: Effort): Val
       !told.values.some((each) => canonical(each, 'name') === canonical(piece, 'name')),
   );
   if (carrying.length === 0 && added.length <= MAX_ADDED) return { provenance: 'stated', value: text };
-  for (const piece of carrying.slice(0, MAX_ADDED))
-    for (const each of seen) {
-      const source = each.inUntrustedText(piece, 'name', effort);
-      if (source) return { provenance: 'untrusted', value: text, source };
-    }
+  for (const piece of carrying.slice(0, MAX_ADDED)) {
+    const source = firstOf(allOf(known), (each) => each.inUntrustedText(piece, 'name', effort));
+    if (source) return { provenance: 'untrusted', value: text, source };
+  }
   return { provenance: 'unknown', value: text };
 }
 
@@ -207,7 +229,8 @@ function decoded(piece: string): string {
 }
 
 /** A file in a directory that was stated; its name may be the agent's own, and not what untrusted content says. */
-function originWithin(text: string, { told, seen }: Known, effort: Effort): ValueOrigin | undefined {
+function originWithin(text: string, known: Known, effort: Effort): ValueOrigin | undefined {
+  const { told } = known;
   const path = canonicalPath(text);
   if (path === null) return undefined;
   for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) {
@@ -218,7 +241,7 @@ function originWithin(text: string, { told, seen }: Known, effort: Effort): Valu
       told.values.some((each) => canonicalPath(String(each)) === directory);
     if (!isStated) continue;
     const rest = path.slice(end + 1);
-    const source = seen.map((each) => each.inUntrustedText(rest, 'name', effort)).find(Boolean);
+    const source = firstOf(allOf(known), (each) => each.inUntrustedText(rest, 'name', effort));
     return source ? { provenance: 'untrusted', value: text, source } : { provenance: 'stated', value: text };
   }
   return undefined;

@@ -11,6 +11,8 @@ export interface Part {
   sensitive: readonly string[];
   /** Of a field: the value is all that stands there. False: it is a text in which anything may stand. */
   isField: boolean;
+  /** Of a field: the object in which it stands, counted from 1 within its result. 0: it stands in none. */
+  record: number;
 }
 
 export interface Parts {
@@ -73,28 +75,37 @@ export function partsOf(returns: ToolLabels['returns'], body: Json): Parts {
   const careful: Labels = { ...mostCareful(returns), role: null };
   const tree = treeOf(returns.fields);
   let visited = 0;
+  let records = 0;
   let isWhole = true;
   let isLabelled = false;
 
-  function add(value: string | number, labels: Labels, isField: boolean): void {
-    if (value !== '') parts.push({ value, ...labels, isField });
+  function add(value: string | number, labels: Labels, isField: boolean, record = 0): void {
+    if (value !== '') parts.push({ value, ...labels, isField, record });
   }
 
-  function visit(value: Json, labels: Labels, nodes: readonly Node[], depth: number, isField: boolean): void {
+  function visit(
+    value: Json,
+    labels: Labels,
+    nodes: readonly Node[],
+    depth: number,
+    isField: boolean,
+    record = 0,
+  ): void {
     if (++visited > flowLimits.valuesPerResult || depth > flowLimits.depth) {
       isWhole = false;
       return;
     }
-    if (typeof value === 'string' || typeof value === 'number') add(value, labels, isField);
+    if (typeof value === 'string' || typeof value === 'number') add(value, labels, isField, record);
     if (value === null || typeof value !== 'object') return;
     if (Array.isArray(value)) {
-      for (const [at, element] of value.entries()) descend(element, String(at), labels, nodes, depth, isField);
+      for (const [at, element] of value.entries()) descend(element, String(at), labels, nodes, depth, isField, record);
       return;
     }
+    const own = ++records;
     for (const [key, member] of Object.entries(value)) {
       // A name may be a value: results by name are lists of names. One that a path has is known.
-      if (!nodes.some(({ members }) => members.has(key))) add(key, { ...labels, role: null }, isField);
-      descend(member, key, labels, nodes, depth, isField);
+      if (!nodes.some(({ members }) => members.has(key))) add(key, { ...labels, role: null }, isField, own);
+      descend(member, key, labels, nodes, depth, isField, own);
     }
   }
 
@@ -105,6 +116,7 @@ export function partsOf(returns: ToolLabels['returns'], body: Json): Parts {
     nodes: readonly Node[],
     depth: number,
     isField: boolean,
+    record: number,
   ): void {
     // The more exact name last, so that it has the last word.
     const next = ['*', key].flatMap((name) => nodes.flatMap((node) => node.members.get(name) ?? []));
@@ -114,7 +126,7 @@ export function partsOf(returns: ToolLabels['returns'], body: Json): Parts {
       own = labelled(own, label);
       isLabelled = true;
     }
-    visit(value, own, next, depth + 1, isField);
+    visit(value, own, next, depth + 1, isField, record);
   }
 
   function visitStructured(value: Json): void {

@@ -4,7 +4,7 @@ import type { ArgumentRole, Effect } from '@gatehouse/protocol';
 export const graveEffects: readonly Effect[] = ['send', 'pay', 'delete', 'export', 'deploy', 'administer'];
 
 /** Roles of what a call is about or goes to. Amounts are apart: they can be worked out. */
-const graveRoles: readonly ArgumentRole[] = [
+export const graveRoles: readonly ArgumentRole[] = [
   'recipient',
   'account',
   'url',
@@ -13,6 +13,9 @@ const graveRoles: readonly ArgumentRole[] = [
   'credential',
   'command',
 ];
+
+/** Roles of what something goes to. */
+export const destinationRoles: readonly ArgumentRole[] = ['recipient', 'account', 'url'];
 
 /** Arguments of a tool by what the flow rules ask of them: attributes of its entity. */
 export interface FlowArguments {
@@ -33,7 +36,7 @@ export function flowArguments(roles: Readonly<Record<string, ArgumentRole>>): Fl
     amounts: of(['amount']),
     contents: of(['content']),
     urls: of(['url']),
-    destinations: of(['recipient', 'account', 'url']),
+    destinations: of(destinationRoles),
   };
 }
 

@@ -29,39 +29,30 @@ when { resource.grave.containsAny(context.provenance.unknown) };
 forbid (principal, action in Gatehouse::Action::"grave", resource)
 when { resource.amounts.containsAny(context.provenance.untrusted) };
 
-// An amount may be worked out where whom or what it is for is certain; the rules above see to that.
+// An amount may be worked out, within what was vouched for: it is derived then.
 @id("unknown-amount")
 @tier("3")
-@reason("nobody who vouches for it and no trusted result named the amount, or for whom it is")
+@reason("nobody who vouches for it and no trusted result named the amount, and it is larger than what follows from those that they named")
 forbid (principal, action in Gatehouse::Action::"grave", resource)
-when { resource.amounts.containsAny(context.provenance.unknown) }
-unless {
-  resource.grave.containsAny(context.provenance.stated) ||
-  resource.grave.containsAny(context.provenance.endorsed) ||
-  resource.grave.containsAny(context.provenance.trusted)
-};
+when { resource.amounts.containsAny(context.provenance.unknown) };
 
-// Content can choose among trusted things without naming one ("the largest file"). What can't be undone is then seen by a person.
+// Content can choose among trusted things without naming one ("the largest file"). What can't be undone or taken back is then seen by a person.
 @id("chosen-after-reading")
 @tier("3")
-@reason("it can't be undone, and the task has read untrusted content that may have chosen what it is done to")
+@reason("it can't be undone, and the task has read untrusted content that may have chosen what it is done to, or for whom")
 forbid (principal, action in Gatehouse::Action::"grave", resource)
 when {
   context.flow.untrusted &&
-  action in [Gatehouse::Action::"delete", Gatehouse::Action::"administer", Gatehouse::Action::"deploy"] &&
+  action in
+    [Gatehouse::Action::"delete", Gatehouse::Action::"export", Gatehouse::Action::"administer", Gatehouse::Action::"deploy"] &&
   resource.grave.containsAny(context.provenance.trusted)
 };
 
 @id("untrusted-link")
 @tier("3")
-@reason("its text carries an address or a passage of untrusted content, and nobody who vouches for it named to whom")
+@reason("its text carries an address of untrusted content, or a passage of it to somebody whom nobody who vouches for it named, or whom that content named as well")
 forbid (principal, action in Gatehouse::Action::"grave", resource)
-when { resource.contents.containsAny(context.provenance.untrusted) }
-unless {
-  (resource.destinations.containsAny(context.provenance.stated) ||
-    resource.destinations.containsAny(context.provenance.endorsed)) &&
-  !resource.destinations.containsAny(context.provenance.trusted)
-};
+when { resource.contents.containsAny(context.provenance.untrusted) };
 
 @id("sensitive-out")
 @tier("3")
@@ -71,7 +62,8 @@ forbid (
   action in [Gatehouse::Action::"send", Gatehouse::Action::"pay", Gatehouse::Action::"export", Gatehouse::Action::"deploy"],
   resource
 )
-when { context.flow.untrusted && !context.flow.sensitive.isEmpty() && resource.destinations.isEmpty() };
+when { context.flow.untrusted && !context.flow.sensitive.isEmpty() && resource.destinations.isEmpty() }
+unless { context.flow.textless };
 
 // To read an address tells its server something.
 @id("sensitive-url")

@@ -29,6 +29,8 @@ interface Untrusted extends Source {
 interface Field extends Source {
   value: string | number;
   role: ArgumentRole | null;
+  /** The object in which it stood, among all that the task has read. */
+  record: number;
 }
 
 /**
@@ -44,9 +46,15 @@ export interface Seen {
   /** A trusted field names so what this task has made: prose with the same number in it has not chosen that. */
   inMade(value: string | number, role: ArgumentRole): Source | undefined;
   /** A trusted result says exactly this. */
-  inTrusted(value: string | number, role: ArgumentRole): Source | undefined;
-  /** The result in whose untrusted texts a passage of this one stands word for word. */
-  quotes(text: string): Source | undefined;
+  inTrusted(value: string | number, role: ArgumentRole, effort: Effort): Source | undefined;
+  /** The largest amount in the trusted fields of whatever has it: the smallest of these, where several have. */
+  amountOf(value: string | number, role: ArgumentRole): number | undefined;
+  /** A trusted field has a time on this day (`2026-01-31`). */
+  hasDay(day: string): boolean;
+  /** The largest amount in any trusted field. */
+  readonly largestAmount: number | undefined;
+  /** The result in whose untrusted texts a passage of this one stands word for word; or that counts so, because `effort` was used up. */
+  quotes(text: string, effort: Effort): Source | undefined;
   /** Pieces of it, one after the other, all stand in untrusted texts; or so it counts, because `effort` was used up in looking. */
   inPieces(value: string | number, effort: Effort): boolean;
   forget(): void;
@@ -56,15 +64,24 @@ export interface Seen {
   readonly chars: number;
 }
 
-/** Characters that may still be gone through for one argument. */
+/** Characters that may still be gone through for one call. */
 export interface Effort {
   left: number;
 }
+
+/** False: it is used up, and what was looked for counts as what it would be at worst. */
+export function spend(effort: Effort, chars: number): boolean {
+  effort.left -= chars;
+  return effort.left >= 0;
+}
+
+export const newEffort = (): Effort => ({ left: flowLimits.searchedChars });
 
 /** Shorter values stand in many texts by chance, so that they are found as words only. */
 const SEARCHED_CHARS = 6;
 const PIECE_CHARS = 4;
 const PIECES = 6;
+const DAY_CHARS = 10;
 
 export function createSeen(limits: { charsPerTask: number; valuesPerTask: number } = flowLimits): Seen {
   let untrusted: Untrusted[] = [];
@@ -72,6 +89,9 @@ export function createSeen(limits: { charsPerTask: number; valuesPerTask: number
   let trustedFields = createFields();
   let madeFields = createFields();
   let trustedTexts: (Source & { text: string })[] = [];
+  let amounts = new Map<number, number>();
+  let records = 0;
+  let days = new Set<string>();
   let chars = 0;
   let values = 0;
   let isComplete = true;
@@ -82,6 +102,8 @@ export function createSeen(limits: { charsPerTask: number; valuesPerTask: number
     untrustedFields = createFields();
     trustedFields = createFields();
     madeFields = createFields();
+    amounts = new Map();
+    days = new Set();
     chars = 0;
     values = 0;
     isComplete = false;
@@ -94,11 +116,18 @@ export function createSeen(limits: { charsPerTask: number; valuesPerTask: number
     return false;
   }
 
+  /** Something of that name was there before. */
+  const isKnown = (text: string) =>
+    [trustedFields, untrustedFields].some((fields) => fields.find(text, 'identifier', true) !== undefined);
+
   return {
     note(parts, { made, ...source }) {
       const texts: string[] = [];
-      for (const { value, isTrusted, isField, role: said } of parts) {
+      const before = records;
+      for (const { value, isTrusted, isField, role: said, record: within } of parts) {
         const text = String(value);
+        const record = before + within;
+        records = Math.max(records, record);
         // A field that is nothing but an address tells nobody to do anything, whether or not it was labelled.
         const role = said ?? (isField && !isTrusted && isAddress(text) ? 'recipient' : null);
         if (isTrusted && !isField) {
@@ -107,9 +136,13 @@ export function createSeen(limits: { charsPerTask: number; valuesPerTask: number
         } else if (text.length <= flowLimits.valueChars && (isTrusted || (isField && role !== null))) {
           values++;
           if (!makeRoom(text.length)) return;
-          (isTrusted ? trustedFields : untrustedFields).add({ ...source, value, role });
-          if (made && isTrusted && role === 'identifier' && !made.given.has(text))
-            madeFields.add({ ...source, value, role });
+          const isNew = made && isTrusted && role === 'identifier' && !made.given.has(text) && !isKnown(text);
+          (isTrusted ? trustedFields : untrustedFields).add({ ...source, value, role, record });
+          if (isNew) madeFields.add({ ...source, value, role, record });
+          if (isTrusted && role === 'date') days.add(text.slice(0, DAY_CHARS));
+          const amount =
+            isTrusted && role === 'amount' && within > 0 ? Number(canonical(value, role) ?? Number.NaN) : 0;
+          if (amount > 0) amounts.set(record, Math.max(amount, amounts.get(record) ?? 0));
         } else if (!isTrusted) texts.push(text);
       }
       if (texts.length === 0) return;
@@ -130,7 +163,7 @@ export function createSeen(limits: { charsPerTask: number; valuesPerTask: number
         needles.some(({ folded, squeezed }) =>
           squeezed.length >= SEARCHED_CHARS
             ? [squeezed, reversed(squeezed), rot13(squeezed)].some((form) => holds(result.squeezed, form, effort))
-            : holdsWord(result.folded, folded.length <= LONG ? folded : squeezed),
+            : holdsWord(result.folded, folded.length <= LONG ? folded : squeezed, effort),
         ),
       );
     },
@@ -139,18 +172,35 @@ export function createSeen(limits: { charsPerTask: number; valuesPerTask: number
 
     inMade: (value, role) => (role === 'identifier' && isComplete ? madeFields.find(value, role, false) : undefined),
 
-    inTrusted(value, role) {
+    inTrusted(value, role, effort) {
       if (!isComplete) return undefined;
       const found = trustedFields.find(value, role, true);
       if (found) return found;
       const wanted = canonical(value, role);
-      return wanted === null ? undefined : trustedTexts.findLast(({ text }) => holdsValue(text, wanted, role));
+      if (wanted === null) return undefined;
+      return trustedTexts.findLast(
+        ({ text }) => spend(effort, text.length * PATTERN_COST) && holdsValue(text, wanted, role),
+      );
     },
 
-    quotes(text) {
+    amountOf(value, role) {
+      if (!isComplete) return undefined;
+      const found = trustedFields.recordsOf(value, role).flatMap((record) => amounts.get(record) ?? []);
+      return found.length === 0 ? undefined : found.reduce((least, each) => Math.min(least, each));
+    },
+
+    hasDay: (day) => isComplete && days.has(day),
+
+    get largestAmount() {
+      if (!isComplete || amounts.size === 0) return undefined;
+      return [...amounts.values()].reduce((most, each) => Math.max(most, each));
+    },
+
+    quotes(text, effort) {
       const spaced = spacedOut(fold(text));
       if (untrusted.length === 0 || spaced.length < PASSAGE_CHARS) return undefined;
       return untrusted.findLast((result) => {
+        if (!spend(effort, result.folded.length + spaced.length * PATTERN_COST)) return true;
         const passages = passagesOf(result);
         for (let at = 0; at <= spaced.length - PASSAGE_CHARS; at++)
           if (passages.has(spaced.slice(at, at + PASSAGE_CHARS))) return true;
@@ -165,9 +215,9 @@ export function createSeen(limits: { charsPerTask: number; valuesPerTask: number
         const first = rest.slice(0, PIECE_CHARS);
         let longest = 0;
         for (const { squeezed } of untrusted) {
+          if (!spend(effort, squeezed.length)) return true;
           if (!squeezed.includes(first)) continue;
-          effort.left -= squeezed.length;
-          if (effort.left < 0) return true;
+          if (!spend(effort, squeezed.length)) return true;
           longest = Math.max(longest, longestStart(squeezed, rest));
         }
         if (longest < PIECE_CHARS) return false;
@@ -208,6 +258,9 @@ function amountsOf(result: Untrusted): Amounts {
   return amounts;
 }
 
+/** Characters of a plain search that one of a search by pattern counts as. */
+const PATTERN_COST = 4;
+
 /** Words that stand in two places by chance are shorter than this. */
 const PASSAGE_CHARS = 28;
 const PASSAGE_STEP = 12;
@@ -238,10 +291,10 @@ function needlesOf(text: string): { folded: string; squeezed: string }[] {
 const LONG = 64;
 
 function holds(text: string, value: string, effort: Effort): boolean {
+  if (!spend(effort, text.length)) return true;
   if (value.length <= LONG) return text.includes(value);
   if (!text.includes(value.slice(0, LONG))) return false;
-  effort.left -= text.length;
-  return effort.left < 0 || longestStart(text, value) === value.length;
+  return !spend(effort, text.length) || longestStart(text, value) === value.length;
 }
 
 /** How many of a value's first characters stand somewhere in a text, in one pass over both (Knuth, Morris and Pratt). */
@@ -261,8 +314,9 @@ function longestStart(text: string, value: string): number {
   return longest;
 }
 
-function holdsWord(text: string, word: string): boolean {
+function holdsWord(text: string, word: string, effort: Effort): boolean {
   if (word === '') return false;
+  if (!spend(effort, text.length)) return true;
   for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + 1))
     if (!isInWord(text, at - 1) && !isInWord(text, at + word.length)) return true;
   return false;
@@ -280,22 +334,37 @@ const alike: Partial<Record<ArgumentRole, readonly ArgumentRole[]>> = {
   account: ['recipient'],
 };
 
+interface Found {
+  source: Source;
+  records: number[];
+}
+
 /** Values of fields by what they stand for, compared as each role compares. */
 function createFields() {
   const byRole = new Map<ArgumentRole | null, Field[]>();
-  const compared = new Map<string, { upTo: number; values: Map<string, Source> }>();
+  const compared = new Map<string, { upTo: number; values: Map<string, Found> }>();
 
-  function among(from: ArgumentRole | null, as: ArgumentRole): Map<string, Source> {
+  function among(from: ArgumentRole | null, as: ArgumentRole): Map<string, Found> {
     const fields = byRole.get(from) ?? [];
     const key = `${from} ${as}`;
-    const known = compared.get(key) ?? { upTo: 0, values: new Map<string, Source>() };
+    const known = compared.get(key) ?? { upTo: 0, values: new Map<string, Found>() };
     compared.set(key, known);
     for (; known.upTo < fields.length; known.upTo++) {
-      const { value, tool, actionId } = fields[known.upTo] as Field;
+      const { value, tool, actionId, record } = fields[known.upTo] as Field;
       const writing = canonical(value, as);
-      if (writing !== null) known.values.set(writing, { tool, actionId });
+      if (writing === null) continue;
+      const { records = [] } = known.values.get(writing) ?? {};
+      records.push(record);
+      known.values.set(writing, { source: { tool, actionId }, records });
     }
     return known.values;
+  }
+
+  function found(value: string | number, role: ArgumentRole): Found[] {
+    const writing = canonical(value, role);
+    return writing === null
+      ? []
+      : [role, ...(alike[role] ?? [])].flatMap((from) => among(from, role).get(writing) ?? []);
   }
 
   return {
@@ -306,13 +375,11 @@ function createFields() {
     },
     /** `anyRole`: also where nobody said what the field stands for, if the value is too long to stand there by chance. */
     find(value: string | number, role: ArgumentRole, anyRole: boolean): Source | undefined {
+      const [first] = found(value, role);
+      if (first || !anyRole) return first?.source;
       const writing = canonical(value, role);
-      if (writing === null) return undefined;
-      for (const from of [role, ...(alike[role] ?? [])]) {
-        const found = among(from, role).get(writing);
-        if (found) return found;
-      }
-      return anyRole && writing.length >= PIECE_CHARS ? among(null, role).get(writing) : undefined;
+      return writing !== null && writing.length >= PIECE_CHARS ? among(null, role).get(writing)?.source : undefined;
     },
+    recordsOf: (value: string | number, role: ArgumentRole) => found(value, role).flatMap(({ records }) => records),
   };
 }

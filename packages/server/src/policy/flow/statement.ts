@@ -77,6 +77,25 @@ function isOutside(next: string | undefined, beyond: string | undefined): boolea
   return !joins.test(next) || beyond === undefined || !inWord.test(beyond);
 }
 
+/** Whether a text names this day (`2026-01-31`): so, or as `January 31st`, `31 Jan 2026`, `31.1.2026`. */
+export function holdsDay(text: string, day: string): boolean {
+  const [year = '', month = '', date = ''] = day.split('-');
+  const name = months[Number(month) - 1];
+  if (holdsExactly(text, day)) return true;
+  if (name === undefined) return false;
+  const [m, d] = [Number(month), Number(date)];
+  const words = String.raw`${name}[a-z]{0,6}\.?`;
+  const own = String.raw`0?${d}(?:st|nd|rd|th|\.)?`;
+  const others = String.raw`(?:,?\s{1,3}${year})?(?!,?\s{0,3}\d)`;
+  return [
+    String.raw`\b${words}\s{1,3}${own}${others}`,
+    String.raw`\b${own}\s{1,3}(?:of\s{1,3})?${words}${others}`,
+    String.raw`\b0?${d}\.\s?0?${m}\.\s?${year}\b`,
+  ].some((pattern) => new RegExp(pattern, 'i').test(text));
+}
+
+const months = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'];
+
 /** A short number names a thing only where it is no part of a date, a time, an amount or a count of something. */
 function holdsNumber(text: string, wanted: string): boolean {
   const found = new RegExp(

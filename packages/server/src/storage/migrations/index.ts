@@ -24,6 +24,7 @@ import * as policyVersions from './0023-policy-versions.ts';
 import * as suspendedTasks from './0024-suspended-tasks.ts';
 import * as baselines from './0025-baselines.ts';
 import * as secondPersons from './0026-second-persons.ts';
+import * as endorsedFor from './0028-endorsed-for.ts';
 
 export interface Migration {
   name: string;
@@ -56,4 +57,5 @@ export const migrations: readonly Migration[] = [
   { name: '0024-suspended-tasks', up: suspendedTasks.up },
   { name: '0025-baselines', up: baselines.up },
   { name: '0026-second-persons', up: secondPersons.up },
+  { name: '0028-endorsed-for', up: endorsedFor.up },
 ];

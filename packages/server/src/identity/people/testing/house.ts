@@ -26,6 +26,7 @@ export interface HouseOptions {
   replica?: string;
   publicUrl?: string;
   validate?: RegistryDependencies['validate'];
+  handedOn?: RegistryDependencies['handedOn'];
 }
 
 /** A small house for tests: real storage, ledger and people; the clock moves only when it is told to. */
@@ -47,6 +48,7 @@ export async function openHouse(options: HouseOptions = {}) {
     recordChange,
     log,
     ...(options.validate && { validate: options.validate }),
+    ...(options.handedOn && { handedOn: options.handedOn }),
   });
   const people = createPeople({ storage, registry, recordChange, clock, log, publicUrl });
 
