@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { PolicyProblem } from '@gatehouse/protocol';
+import { type PolicyManifest, type PolicyProblem, policyManifest } from '@gatehouse/protocol';
 import { GatehouseError } from '../platform/index.ts';
+import { policyLimits } from './cedar/limits.ts';
 import { compilePolicies } from './compile.ts';
 import { shopWorkspace } from './testing/workspace.ts';
+import { prepareToCompile, read } from './written.ts';
 
 function problemsOf(
   policies: Record<string, string>,
@@ -111,4 +113,30 @@ test('a commented-out copy of a policy is not where its problem is', () => {
   const policy = 'forbid(principal, action == Gatehouse::Action::"shop/nothing", resource);';
   const [problem] = problemsOf({ copy: `// ${policy}\n"a;b" // no policy\n`.replace('"a;b" ', '') + policy });
   assert.equal(problem?.place?.line, 3);
+});
+
+test('what was parsed before is taken for the same text under the same name and mode alone, and as long as there is room', async () => {
+  const cedar = 'forbid(principal, action, resource);';
+  const file = (name: string, more: Partial<PolicyManifest> = {}) =>
+    policyManifest.parse({ kind: 'Policy', name, cedar, ...more });
+  const named = [file('one'), file('two'), file('one', { mode: 'observe' })];
+  await prepareToCompile([...named, { ...file('wrong'), cedar: 'forbid(principal, action, resource)' }]);
+  const found = named.flatMap((each) => read(each, []));
+  assert.deepEqual(
+    found.map(({ id, observeOnly }) => [id, observeOnly]),
+    [
+      ['one#0', false],
+      ['two#0', false],
+      ['one#0', true],
+    ],
+  );
+  assert.equal(read(file('one'), [])[0], found[0]);
+  const problems: PolicyProblem[] = [];
+  read({ ...file('wrong'), cedar: 'forbid(principal, action, resource)' }, problems);
+  assert.equal(problems.length, 1, 'what is wrong is said each time');
+
+  read({ ...file('large'), cedar: `// ${'x'.repeat(policyLimits.parsedChars)}\n${cedar}` }, []);
+  const again = read(file('one'), [])[0];
+  assert.notEqual(again, found[0]);
+  assert.deepEqual(again, found[0]);
 });
