@@ -65,4 +65,9 @@ export const results: Requirement[] = [
       'A detector of the operator, whatever it answers and if it does not, can only raise: label, mask, have a person asked',
     source: 'docs/how-to/guard-results.md',
   },
+  {
+    id: 'result.held-for-people',
+    promise: 'People see which results are held and why, and discard them; only a passkey releases one',
+    source: 'docs/how-to/guard-results.md',
+  },
 ];

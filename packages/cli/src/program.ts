@@ -10,6 +10,7 @@ import { addPackVerbs } from './tree/packs.ts';
 import { addPeopleVerbs } from './tree/people.ts';
 import { addPolicyVerbs } from './tree/policy.ts';
 import { addRehearsalVerbs } from './tree/rehearsal.ts';
+import { addResultVerbs } from './tree/results.ts';
 import { addServerVerbs } from './tree/server.ts';
 import { addSessionVerbs } from './tree/session.ts';
 import { addTaskVerbs } from './tree/tasks.ts';
@@ -43,6 +44,7 @@ export function createProgram(): Command {
   addPolicyVerbs(program);
   addUpstreamVerbs(program);
   addApprovalVerbs(program);
+  addResultVerbs(program);
   addBudgetVerbs(program);
   addDelegationVerbs(program);
   addLogVerbs(program);

@@ -10,6 +10,7 @@ import type { ConsentRoutes } from './consents.ts';
 import type { DelegationsApi } from './delegations.ts';
 import type { FederationApi } from './federation.ts';
 import type { TaskFlow } from './flow.ts';
+import type { HeldResult } from './held-results.ts';
 import type { KeyApi } from './keys.ts';
 import {
   type AgentManifest,
@@ -273,6 +274,9 @@ export interface Api
   'POST /approvals/:id/options': { options: unknown };
   'POST /approvals/:id/approve': Approval;
   'POST /approvals/:id/deny': Approval;
+  'GET /results': Page<HeldResult>;
+  'GET /results/:id': HeldResult;
+  'POST /results/:id/discard': Approval;
   'GET /actions': Page<ActionSummary>;
   'GET /actions/:id': ActionView;
   'GET /records': Page<SequencedRecord>;

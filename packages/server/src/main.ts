@@ -512,6 +512,7 @@ async function openServer(
     enforcement,
     vouching: identity.tokens,
     budgets,
+    held,
     upstreams,
     authorizations,
     secrets,

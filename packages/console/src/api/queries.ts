@@ -181,6 +181,13 @@ export const keysQuery = queryOptions({
 export const trustDomainQuery = queryOptions({ queryKey: ['trust-domain'], queryFn: () => call('GET /trust-domain') });
 export const secretsQuery = queryOptions({ queryKey: ['secrets'], queryFn: () => call('GET /secrets') });
 
+export const heldResultsQuery = infiniteQueryOptions({
+  queryKey: ['approvals', 'results'],
+  queryFn: ({ pageParam }) => call('GET /results', { query: { cursor: pageParam, limit: 50 } }),
+  initialPageParam: undefined as string | undefined,
+  getNextPageParam: ({ cursor }) => cursor ?? undefined,
+});
+
 export const budgetsQuery = infiniteQueryOptions({
   queryKey: ['budgets', 'list'],
   queryFn: ({ pageParam }) => call('GET /budgets', { query: { cursor: pageParam, limit: 50 } }),

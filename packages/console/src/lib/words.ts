@@ -81,3 +81,11 @@ export function actorName(actor: string): string {
 
 /** What somebody typed as a list, parted by spaces or commas. */
 export const listOf = (text: string): string[] => text.split(/[\s,]+/).filter((each) => each !== '');
+
+/** `812 B`, `12 kB`, `3.4 MB`: of powers of a thousand. */
+export function bytesWords(bytes: number): string {
+  if (bytes < 1_000) return `${bytes} B`;
+  const unit = bytes < 1_000_000 ? 'kB' : 'MB';
+  const size = bytes / (unit === 'kB' ? 1_000 : 1_000_000);
+  return `${size < 10 ? size.toFixed(1) : Math.round(size)} ${unit}`;
+}

@@ -1,7 +1,7 @@
 import type { OffboardResult } from '@gatehouse/protocol';
 import type { Approvals } from '../approvals/index.ts';
 import type { Secrets } from '../credentials/index.ts';
-import type { Budgets, Enforcement, Foresight } from '../enforcement/index.ts';
+import type { Budgets, Enforcement, Foresight, HeldResults } from '../enforcement/index.ts';
 import type { UpstreamAuthorizations, Upstreams } from '../gate/index.ts';
 import type { Offboarding, PolicyChanges, Rehearsals } from '../governance/index.ts';
 import type {
@@ -48,6 +48,7 @@ export interface ApiDependencies {
   enforcement: Enforcement & Foresight;
   vouching: Vouching;
   budgets: Budgets;
+  held: Pick<HeldResults, 'get' | 'list'>;
   flow: Pick<Flow, 'show'>;
   baseline: Pick<Baseline, 'show' | 'reset' | 'accept'>;
   upstreams: Upstreams;

@@ -34,6 +34,7 @@ import { decideRoutes } from './routes/decide.ts';
 import { delegationRoutes } from './routes/delegations.ts';
 import { explainRoutes } from './routes/explain.ts';
 import { federationRoutes } from './routes/federation.ts';
+import { heldResultRoutes } from './routes/held-results.ts';
 import { keyRoutes } from './routes/keys.ts';
 import { peopleRoutes } from './routes/people.ts';
 import { policyRoutes } from './routes/policy.ts';
@@ -64,6 +65,7 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
       agentRoutes,
       agentIdentityRoutes,
       budgetRoutes,
+      heldResultRoutes,
       bulkRoutes,
       federationRoutes,
       workspaceRoutes,

@@ -11,6 +11,7 @@ import { When } from '../../ui/when.tsx';
 import { WaitingConsents } from '../consent/waiting-consents.tsx';
 import classes from './approval.module.css';
 import { ApprovalCard } from './approval-card.tsx';
+import { HeldResults } from './held-results.tsx';
 
 export function ApprovalsPage() {
   const pending = useQuery(pendingApprovalsQuery);
@@ -42,6 +43,7 @@ export function ApprovalsPage() {
           ))}
         </div>
       </Section>
+      <HeldResults />
       <Section title="Decided">
         <DataTable
           label="Decided approvals"

@@ -20,6 +20,7 @@ export function Decide({ approval }: { approval: Approval }) {
   const [reason, setReason] = useState('');
   const [endorsed, setEndorsed] = useState<ReadonlySet<string>>(new Set());
   const held = heldIn(approval);
+  const isRelease = approval.operation === 'results/release';
 
   const settle = (after: Approval) => {
     queries.setQueryData(['approvals', 'one', after.id], after);
@@ -37,7 +38,11 @@ export function Decide({ approval }: { approval: Approval }) {
       ),
     onSuccess: (after) => {
       settle(after);
-      notifications.show({ color: 'green', title: 'Approved', message: `${after.tool}, exactly as shown, once.` });
+      notifications.show(
+        isRelease
+          ? { color: 'green', title: 'Released', message: `The agent gets the result of ${after.tool} once.` }
+          : { color: 'green', title: 'Approved', message: `${after.tool}, exactly as shown, once.` },
+      );
     },
     onError,
   });
@@ -45,7 +50,11 @@ export function Decide({ approval }: { approval: Approval }) {
     mutationFn: () => call('POST /approvals/:id/deny', { params: { id: approval.id }, body: { reason } }),
     onSuccess: (after) => {
       settle(after);
-      notifications.show({ title: 'Denied', message: `${after.tool} will not run.` });
+      notifications.show(
+        isRelease
+          ? { title: 'Discarded', message: `The result of ${after.tool} is deleted. The call has run.` }
+          : { title: 'Denied', message: `${after.tool} will not run.` },
+      );
     },
     onError,
   });
@@ -98,7 +107,7 @@ export function Decide({ approval }: { approval: Approval }) {
           />
           <div className={classes.buttons}>
             <Button type="submit" size="sm" color="red.9" leftSection={<IconBan size={16} />} loading={deny.isPending}>
-              Deny
+              {isRelease ? 'Discard' : 'Deny'}
             </Button>
             <Button size="sm" variant="default" onClick={() => setDenying(false)}>
               Back
@@ -114,7 +123,7 @@ export function Decide({ approval }: { approval: Approval }) {
             disabled={cannotApprove !== null}
             onClick={() => approve.mutate()}
           >
-            Approve with passkey
+            {isRelease ? 'Release with passkey' : 'Approve with passkey'}
           </Button>
           <Button
             size="sm"
@@ -123,7 +132,7 @@ export function Decide({ approval }: { approval: Approval }) {
             disabled={cannotDeny !== null || approve.isPending}
             onClick={() => setDenying(true)}
           >
-            Deny…
+            {isRelease ? 'Discard…' : 'Deny…'}
           </Button>
           {cannotApprove && <span className={classes.obstacle}>{cannotApprove}</span>}
         </div>
