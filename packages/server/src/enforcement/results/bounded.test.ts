@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { cleanMessage } from './clean.ts';
 import { cleanMarkup } from './markup.ts';
+import { placeholdersOf } from './mask.ts';
 import { candidatesOf, stylesFetch } from './remote.ts';
 import { createTally } from './tally.ts';
+import { slowInputs } from './testing/slow-inputs.ts';
 
 /** @proves result.bounded */
 test('style sheets, lists of images and Markdown that are made to be slow are gone through once', () => {
@@ -13,3 +16,23 @@ test('style sheets, lists of images and Markdown that are made to be slow are go
   const text = `![a](${' '.repeat(60_000)}b`;
   assert.equal(cleanMarkup(text, { allowedHosts: [], keep: false }, createTally()), text);
 });
+
+/** A pattern whose time grows with the square of a text takes hours for one of these, so that the test would not end. */
+for (const fields of [[], [{ path: ['a'], kind: 'payroll' }]])
+  test(`texts of a megabyte that are made to be slow are all gone through (${fields.length} masked fields)`, () => {
+    const rules = {
+      markup: { allowedHosts: [], keep: false },
+      mask: new Set(['credentials', 'personal', 'financial', 'payroll']),
+      fields,
+      whole: null,
+      placeholder: placeholdersOf(new Uint8Array(32), 'tsk_1'),
+    };
+    const length = 1024 * 1024;
+    for (const [name, make] of slowInputs) {
+      const text = make(length);
+      const { content } = cleanMessage({ content: [{ type: 'text', text }] }, rules, createTally()) as {
+        content: { text: string }[];
+      };
+      assert.equal(typeof content[0]?.text, 'string', name);
+    }
+  });
