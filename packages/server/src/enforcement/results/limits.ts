@@ -4,8 +4,12 @@ export const resultLimits = {
   parsedHtmlChars: 1024 * 1024,
   /** Markdown in a longer text is not parsed, which takes seconds where somebody means it to: every image is made plain text instead. */
   parsedMarkdownChars: 64 * 1024,
-  /** The same for a shorter one whose blocks are long and full of brackets, for which the parser's time grows with the square. */
+  /**
+   * The same once the texts of one result have used this up: a unit for what the parser goes through in vain (brackets, spaces and markers that
+   * nothing closes, by the square of their number), and so many for each character.
+   */
   parsedMarkdownWork: 20_000_000,
+  parsedMarkdownWorkPerChar: 20,
   /** Hidden characters of one text of which each is looked at with what stands around it. Of more, none is needed for writing. */
   weighedCharacters: 10_000,
   /** Life of a result that waits for a person, until it has been asked about; then that of the question. */

@@ -22,7 +22,7 @@ export function cleanMarkup(text: string, rules: MarkupRules, tally: Tally): str
   };
   // A document of HTML is no Markdown: what looks like code in it is not shown as code.
   const isDocument = /^\s*</.test(text);
-  const readsAsMarkdown = canReadMarkdown(text);
+  const readsAsMarkdown = canReadMarkdown(text, tally);
   if (!isDocument && readsAsMarkdown && (hasImage || text.includes('`'))) {
     const { cuts, code } = readMarkdown(text, rules);
     const inHtml: Cut[] = hasHtml ? htmlCuts(blank(text, code), rules) : [];
@@ -35,12 +35,18 @@ export function cleanMarkup(text: string, rules: MarkupRules, tally: Tally): str
     : asPlainText(clean, /!(?=\[)/g, '!\\', tally);
 }
 
-/** Whether the parser will be done with it soon: it goes through a block once for each bracket that nothing closes. */
-function canReadMarkdown(text: string): boolean {
+/**
+ * Whether the parser will be done with it soon. It goes through a block once for each bracket that nothing closes, and through what is left of
+ * a run of spaces, or of markers at the beginning of a line, once for each of them. What a message has used up, its other texts have not.
+ */
+function canReadMarkdown(text: string, tally: Tally): boolean {
   if (text.length > resultLimits.parsedMarkdownChars) return false;
-  let work = 0;
+  let work = text.length * resultLimits.parsedMarkdownWorkPerChar;
   for (const block of text.split(/\n[ \t>]*\n/)) work += block.length * (block.match(/[[<`(*_]/g)?.length ?? 0);
-  return work <= resultLimits.parsedMarkdownWork;
+  for (const [run] of text.matchAll(/ {64,}|^[>*+\-\d.) \t]{64,}/gm)) work += (run.length * run.length) / 2;
+  if (tally.markdownWork + work > resultLimits.parsedMarkdownWork) return false;
+  tally.markdownWork += work;
+  return true;
 }
 
 /** Too much for a parser: what begins tags and images becomes the characters that it is written with. */

@@ -6,9 +6,11 @@ export interface Tally {
   removed: Map<RemovedKind, number>;
   /** By kind of what was masked: `email`, `github-token`, … */
   masked: Map<string, number>;
+  /** What reading its Markdown has taken of what it may; see `parsedMarkdownWork`. */
+  markdownWork: number;
 }
 
-export const createTally = (): Tally => ({ removed: new Map(), masked: new Map() });
+export const createTally = (): Tally => ({ removed: new Map(), masked: new Map(), markdownWork: 0 });
 
 export function count<K>(counts: Map<K, number>, kind: K, by = 1): void {
   counts.set(kind, (counts.get(kind) ?? 0) + by);

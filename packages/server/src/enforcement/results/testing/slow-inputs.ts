@@ -72,6 +72,11 @@ export const slowInputs: ReadonlyMap<string, (length: number) => string> = new M
   ['srcset of spaces', (length) => `<img srcset="a${repeated(' ', length)}">`],
   ['style sheet of imports', (length) => `<style>${repeated('@import ', length)}</style>`],
   ['image that leads nowhere', (length) => `![${'a'.repeat(400)}](${repeated(' ', length)}`],
+  ...[' ', '>', '[', '- ', '{"a":\n>'].map((unit): [string, (length: number) => string] => [
+    `Markdown of ${JSON.stringify(unit)}`,
+    // As much as is parsed of one text, again and again.
+    (length) => repeated(`![a](b) ${repeated(unit, 60_000)}\n\n`, Math.min(length, 65_000)),
+  ]),
   ['levels of JSON', (length) => `${'['.repeat(900)}1${']'.repeat(900)}${repeated(' ', length)}`],
   ['strings of JSON', (length) => JSON.stringify(Array.from({ length: length / 4 }, () => 'a'))],
   ['escapes of JSON', (length) => JSON.stringify({ password: repeated('"', length / 2) })],
