@@ -245,7 +245,7 @@ describe('policy in the console', { skip }, () => {
     await signIn(page);
     await page.goto(`${workspace.url}/policy/files`);
     await page.getByRole('link', { name: 'gatehouse/flow' }).click();
-    await page.getByText('built in', { exact: true }).waitFor();
+    await page.getByText('built in', { exact: true }).first().waitFor();
     await page.getByText('untrusted-argument').first().waitFor();
     assert.equal(await page.getByRole('button', { name: 'Edit a copy' }).count(), 0);
     await page.goto(`${workspace.url}/policy/files/limits`);

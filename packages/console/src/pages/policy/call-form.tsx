@@ -99,7 +99,7 @@ export function CallForm({ template: given, obstacle, pending, submit }: CallFor
               onChange={(event) => set({ firstUse: event.currentTarget.checked })}
             />
             <Select
-              label="What is unusual for the agent"
+              label="What is unusual about it"
               placeholder="Nothing"
               data={deviations}
               value={fields.deviation}
