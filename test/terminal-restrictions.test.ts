@@ -70,6 +70,7 @@ const confirmed: Record<string, object> = {
   },
   'POST /tasks': { tasks: [{ agent: 'agent-own', template: 'all', parameters: {}, intent: 'test' }] },
   'POST /tasks/:id/resume': {},
+  'POST /policies/:name/remove': {},
   'POST /policy/versions/:number/rollback': {},
   'POST /apply': { manifests: [{ kind: 'Template', name: 'x-new', allow: [{ tools: ['shop/get_order'] }] }] },
   'POST /backup': {},
@@ -104,6 +105,14 @@ before(async () => {
   ]);
   // So that there is a version to go back to.
   await workspace.apply([{ kind: 'Template', name: 'later', allow: [{ tools: ['shop/get_order'] }] }]);
+  // And a policy to take away.
+  await workspace.apply([
+    {
+      kind: 'Policy',
+      name: 'x',
+      cedar: 'permit (principal, action == Gatehouse::Action::"shop/get_order", resource);',
+    },
+  ]);
   person = await workspace.person(everything);
   terminal = await signInAtTerminal(workspace, person);
 });

@@ -46,10 +46,10 @@ export const ship: Run<ServerOptions & { wait?: boolean; browser: boolean }> = a
   let proposal: ProposalView = await operator.call('GET /policy/proposals/:number', { params: { number } });
   if (!out.json) show(proposal, out);
   if (proposal.state === 'open') {
-    if (!out.json)
-      out.print(
-        `${proposal.author.startsWith('person:') ? 'A second person ships it with a passkey' : 'Two people ship it with their passkeys'} at ${proposal.url}`,
-      );
+    const who = proposal.author.startsWith('person:')
+      ? 'A second person'
+      : 'It takes two people, where there are two: each';
+    if (!out.json) out.print(`${who} ships it with a passkey at ${proposal.url}`);
     if (options.browser) {
       const problem = await openBrowser(proposal.url);
       if (problem !== undefined) out.note(`No browser could be opened (${problem}): open the address yourself.`);

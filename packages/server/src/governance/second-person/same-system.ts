@@ -12,8 +12,12 @@ export function reachesTheSame(server: Server, guarded: Server): boolean {
   return (known.marks.length > 0 ? known.marks : known.program).some((mark) => all.has(mark));
 }
 
-/** Shorter ones are flags and switches. */
+/** Shorter ones are switches. */
 const TELLING_CHARS = 6;
+
+/** Flags tell nothing, and a path in the directory that a process has to itself is no system. */
+const tells = (text: string) =>
+  text.length >= TELLING_CHARS && !text.startsWith('-') && !text.includes('{workingDirectory}');
 
 function marksOf(transport: Server['transport']): { program: string[]; marks: string[] } {
   if (transport.type === 'http')
@@ -22,7 +26,8 @@ function marksOf(transport: Server['transport']): { program: string[]; marks: st
   const [program = command, ...rest] = args;
   const texts = [...rest, ...Object.values(env), ...directories.map(({ path }) => path)];
   const marks = texts
-    .filter((text) => text.length >= TELLING_CHARS)
+    .map((text) => text.replace(/^-+[\w-]+=/, ''))
+    .filter(tells)
     .flatMap((text) => [`text ${text}`, ...hostOf(text)]);
   return { program: [`text ${program}`, ...hostOf(program)], marks };
 }

@@ -62,5 +62,8 @@ test('a server of another name or environment that reaches the same system is kn
   const database = stdio(['db.js'], { DATABASE: 'postgres://db.example.test/prod' });
   assert.equal(reachesTheSame(stdio(['db.js'], { DATABASE: 'postgres://db.example.test/other' }), database), true);
   assert.equal(reachesTheSame(stdio(['db.js'], { DATABASE: 'postgres://dev.example.test/dev' }), database), false);
-  assert.equal(reachesTheSame(stdio(['shop.js', '--quiet-please']), stdio(['shop.js'])), true);
+  assert.equal(reachesTheSame(stdio(['shop.js', 'quietly']), stdio(['shop.js', '--verbose'])), true);
+  const own = '{workingDirectory}/notes.sqlite';
+  assert.equal(reachesTheSame(stdio(['notes.js', own]), stdio(['shop.js', own])), false);
+  assert.equal(reachesTheSame(stdio(['a.js', '--to=https://shop.example.test']), production), true);
 });
