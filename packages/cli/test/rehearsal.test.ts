@@ -51,6 +51,7 @@ test('the commands of the how-to, one after the other, on a production workspace
 
   const expected: Record<string, [number, RegExp]> = {
     replay: [1, /Would newly run: 1\n {2}by agents: agent-a 1\n[\s\S]*shop\/list_orders/],
+    diff: [1, /Policy listing added: permits more/],
     observed: [0, /^$/],
     apply: [
       3,
