@@ -21,7 +21,7 @@ import type { Part } from './part.ts';
  */
 export const definitions: Part = {
   heading: 'Definition integrity (S2a)',
-  async run({ data }) {
+  async run({ data, runs, seed = '0' }) {
     const directory = resolve(process.env.INIT_CWD ?? process.cwd(), data ?? '');
     const published = data === undefined ? undefined : readPublished(directory);
     if (!published)
@@ -31,7 +31,9 @@ export const definitions: Part = {
     const house = await startHouse();
     try {
       const wrong = (await restored(house)).map((each) => `before anything changed: ${each}`);
-      const cases = casesOf(house);
+      const all = casesOf(house);
+      const cases = sampled(all, Number(runs ?? all.length), Number(seed));
+      const attacks = sampled(published, Math.ceil((published.length * cases.length) / all.length), Number(seed));
       const verdicts: Verdict[] = [];
       for (const each of cases) {
         verdicts.push(await mutate(house, each));
@@ -39,9 +41,9 @@ export const definitions: Part = {
       }
       wrong.push(...(await restored(house)));
       const poisoned: PublishedVerdict[] = [];
-      for (const [at, each] of published.entries()) {
+      for (const [at, each] of attacks.entries()) {
         poisoned.push(...(await poison(house, each, at)));
-        progress('published definitions', at + 1, published.length);
+        progress('published definitions', at + 1, attacks.length);
       }
       wrong.push(...(await restored(house)));
       const calls = await malform(house);
@@ -51,7 +53,7 @@ export const definitions: Part = {
       const tools = [...house.real.values()].reduce((sum, { served }) => sum + served.tools.length, 0);
       const servers = [...house.real].map(([name, { served }]) => `${name} (${served.tools.length})`).join(', ');
       return {
-        versions: `${tools} tools of ${house.real.size} real servers`,
+        versions: `${tools} tools of ${house.real.size} real servers, ${cases.length} of ${all.length} changes and ${attacks.length} of ${published.length} published definitions${runs === undefined ? '' : `, --runs ${runs} --seed ${seed}`}`,
         text: [
           `Servers: ${servers}; what each serves was read from it, approved as it is (at first sight ${house.notTaken.length} of it was held), and is then served by a stand-in that notes every call. "Held": something waits for a person, or is gone. "Seen": an agent was shown an entry that nobody approved. "Ran": what waits was called, and answered or reached the server. "Disturbed": something that did not change waits as well, or another tool of the server could not be called, or a call reached more than that tool.`,
           table(heads('change', 'cases'), rowsOf(changed)),
@@ -94,6 +96,15 @@ export const definitions: Part = {
       await house.close();
     }
   },
+};
+
+/** So many of them, evenly spread. */
+const sampled = <Each>(all: readonly Each[], count: number, seed: number): Each[] => {
+  const step = Math.max(1, all.length / count);
+  return Array.from(
+    { length: Math.min(count, all.length) },
+    (_, at) => all[(Math.floor(at * step) + seed) % all.length],
+  ) as Each[];
 };
 
 const told = ({ kind, name, what, ...rest }: Verdict) => `${what}, ${kind}, ${name}: ${JSON.stringify(rest)}`;

@@ -19,6 +19,7 @@ const parts: Record<string, () => Promise<Part>> = {
   keycloak: async () => (await import('./foreign/keycloak.ts')).keycloak,
   budgets: async () => (await import('./budgets.ts')).budgets,
   cedar: async () => (await import('./cedar.ts')).cedar,
+  authzen: async () => (await import('./authzen.ts')).authzen,
   definitions: async () => (await import('./definitions.ts')).definitions,
   mutants: async () => (await import('./mutants.ts')).mutants,
   spire: async () => (await import('./foreign/spire.ts')).spire,

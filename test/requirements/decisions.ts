@@ -118,6 +118,11 @@ export const decisions: Requirement[] = [
     source: 'docs/reference/cli.md',
   },
   {
+    id: 'authzen.replicas',
+    promise: 'What one replica was asked, told or made to forget about a gateway holds at every other',
+    source: 'laws 4, 6',
+  },
+  {
     id: 'ext-authz.headers',
     promise:
       'What stands behind Envoy gets no request header that nobody decided on, and that the manifest does not name',
