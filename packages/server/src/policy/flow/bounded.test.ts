@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { amountsIn } from './canonical.ts';
 import { flowLimits } from './limits.ts';
 import { originOfArgument } from './origin.ts';
-import { createSeen } from './seen.ts';
+import { createSeen, newEffort } from './seen.ts';
 import { holdsValue, urlsIn } from './statement.ts';
 
 const MILLION = 1_000_000;
@@ -48,3 +48,23 @@ const attacks: Record<string, () => unknown> = {
 
 /** @proves law-10.flow-bounded */
 for (const [name, attack] of Object.entries(attacks)) test(`the gate is not stalled by ${name}`, () => void attack());
+
+/** @proves law-10.flow-bounded */
+test('whatever a call holds, what was read is gone through for it only so often; what was not found by then counts as found', () => {
+  const seen = createSeen();
+  for (let at = 0; at < 20; at++) {
+    const part = { value: `${words.slice(0, 30_000)} ${at}`, isTrusted: at % 2 === 1, role: null, sensitive: [] };
+    seen.note([{ ...part, isField: false, record: 0 }], { tool: 'mail/read', actionId: `act_${at}` });
+  }
+  const known = { told: { texts: [], values: [] }, seen: [seen], endorsed: () => false };
+  const encoded = Array.from({ length: 300 }, (_, at) => Buffer.from(`secret ${at}`).toString('base64')).join(' ');
+  const effort = newEffort();
+  const values = Array.from({ length: flowLimits.valuesPerCall }, (_, at) => `${encoded.slice(0, 4_000)}${at}`);
+  const origins = ['to', 'cc', 'bcc'].map((name) => originOfArgument(name, values, 'name', known, effort));
+  assert.ok(effort.left < 0, 'it was used up');
+  assert.ok(effort.left > -10 * 40_000, `${-effort.left} characters too many`);
+  assert.deepEqual(
+    origins.map((origin) => origin?.provenance),
+    ['untrusted', 'untrusted', 'untrusted'],
+  );
+});

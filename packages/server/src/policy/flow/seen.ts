@@ -71,7 +71,7 @@ export interface Effort {
 
 /** False: it is used up, and what was looked for counts as what it would be at worst. */
 export function spend(effort: Effort, chars: number): boolean {
-  effort.left -= chars;
+  if (effort.left >= 0) effort.left -= chars;
   return effort.left >= 0;
 }
 
@@ -217,7 +217,7 @@ export function createSeen(limits: { charsPerTask: number; valuesPerTask: number
         for (const { squeezed } of untrusted) {
           if (!spend(effort, squeezed.length)) return true;
           if (!squeezed.includes(first)) continue;
-          if (!spend(effort, squeezed.length)) return true;
+          if (!spend(effort, squeezed.length * STEPWISE_COST)) return true;
           longest = Math.max(longest, longestStart(squeezed, rest));
         }
         if (longest < PIECE_CHARS) return false;
@@ -260,6 +260,8 @@ function amountsOf(result: Untrusted): Amounts {
 
 /** Characters of a plain search that one of a search by pattern counts as. */
 const PATTERN_COST = 4;
+/** The same of one that goes on character by character. */
+const STEPWISE_COST = 10;
 
 /** Words that stand in two places by chance are shorter than this. */
 const PASSAGE_CHARS = 28;
@@ -294,7 +296,7 @@ function holds(text: string, value: string, effort: Effort): boolean {
   if (!spend(effort, text.length)) return true;
   if (value.length <= LONG) return text.includes(value);
   if (!text.includes(value.slice(0, LONG))) return false;
-  return !spend(effort, text.length) || longestStart(text, value) === value.length;
+  return !spend(effort, text.length * STEPWISE_COST) || longestStart(text, value) === value.length;
 }
 
 /** How many of a value's first characters stand somewhere in a text, in one pass over both (Knuth, Morris and Pratt). */
