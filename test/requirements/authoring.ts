@@ -38,4 +38,10 @@ export const authoring: Requirement[] = [
       'Two sets of policies are compared by what they mean: what was added, removed and changed, whether it permits more or less, and calls that are answered otherwise',
     source: 'docs/how-to/rehearse-a-policy-change.md',
   },
+  {
+    id: 'policy.shipped',
+    promise:
+      'Packs and the built-in rules of information flow have tests that say what each template and rule is for, and the linter finds nothing in them',
+    source: 'docs/how-to/start-from-a-pack.md',
+  },
 ];

@@ -173,6 +173,29 @@ const standIn = z.strictObject({
 });
 export type StandIn = z.infer<typeof standIn>;
 
+/** A kind of task that tests speak of where no manifest declares one: for policies that are for the templates of others. */
+const standInTemplate = z.strictObject({
+  allow: z
+    .array(
+      z.strictObject({
+        tools: z.array(z.string().max(200)).min(1).optional(),
+        effects: z.array(effect).min(1).optional(),
+        domains: z.array(label).min(1).optional(),
+      }),
+    )
+    .min(1)
+    .max(50),
+});
+export type StandInTemplate = z.infer<typeof standInTemplate>;
+
+/** All of a directory. */
+export interface StandIns {
+  /** By `server/tool`. */
+  tools: Record<string, StandIn>;
+  /** By name. */
+  templates: Record<string, StandInTemplate>;
+}
+
 /**
  * Tests of policies, in files called `*.test.yaml` beside the manifests. `given` holds for every test that does not say otherwise; a test's
  * own parameters, arguments and situation add to it.
@@ -181,6 +204,8 @@ export const policyTestFile = z.strictObject({
   description: z.string().max(2_000).optional(),
   /** By `server/tool`; for all test files of the directory. */
   standIns: z.record(toolRef, standIn).optional(),
+  /** By name; for all test files of the directory. */
+  standInTemplates: z.record(name, standInTemplate).optional(),
   given: z.strictObject(supposed).optional(),
   tests: z
     .array(

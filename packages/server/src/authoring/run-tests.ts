@@ -35,7 +35,7 @@ export function runTests(
 ): PolicyTestReport {
   const set = compilePolicies(workspace, { validated: true });
   const tracer = explain ? createTracer(workspace) : undefined;
-  const coverage = emptyCoverage(workspace);
+  const coverage = emptyCoverage(workspace, files);
   const results = files.flatMap(({ file, content, lineOf }) =>
     content.tests.flatMap((test, at) =>
       (test.tools ?? [test.tool ?? '']).map((tool) => {
@@ -118,11 +118,13 @@ function difference(wanted: Exclude<Expectation, string>, got: Decision): string
 }
 
 /** Only what somebody has written: neither what is built in, nor what a template implies for a server that it names. */
-function emptyCoverage(workspace: Authored): Map<string, PolicyCoverage> {
+function emptyCoverage(workspace: Authored, files: readonly TestFile[]): Map<string, PolicyCoverage> {
+  const standIns = files.flatMap(({ content }) => Object.keys(content.standInTemplates ?? {}));
+  const isStandIn = (id: string) => standIns.some((name) => id.startsWith(`template:${name}[`));
   const { policies } = readPolicies(workspace, subjectMap(workspace), { validated: true });
   return new Map(
     [...policies.keys()]
-      .filter((id) => !id.includes('[-1]') && !id.startsWith('gatehouse/'))
+      .filter((id) => !id.includes('[-1]') && !id.startsWith('gatehouse/') && !isStandIn(id))
       .map((policy) => [policy, { policy, applied: 0, heldBack: 0 }]),
   );
 }

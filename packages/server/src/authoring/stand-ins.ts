@@ -1,4 +1,11 @@
-import { type Manifest, type StandIn, type ToolDefinitions, toolServerManifest } from '@gatehouse/protocol';
+import {
+  type Manifest,
+  type StandIn,
+  type StandIns,
+  type ToolDefinitions,
+  templateManifest,
+  toolServerManifest,
+} from '@gatehouse/protocol';
 import { digestJson, GatehouseError, type Json } from '../platform/index.ts';
 
 /** The environment of stand-ins, and of agents that nobody declared: where nothing real is. */
@@ -8,21 +15,21 @@ export const STAND_IN_ENVIRONMENT = 'stand-in';
 export function withStandIns(
   manifests: readonly Manifest[],
   definitions: ToolDefinitions,
-  standIns: Readonly<Record<string, StandIn>>,
+  standIns: StandIns,
 ): { manifests: Manifest[]; definitions: ToolDefinitions } {
-  const byServer = Map.groupBy(Object.entries(standIns), ([ref]) => ref.slice(0, ref.indexOf('/')));
+  const byServer = Map.groupBy(Object.entries(standIns.tools), ([ref]) => ref.slice(0, ref.indexOf('/')));
   const environments = manifests
     .filter(({ kind }) => kind === 'Environment')
     .map((each) => (each as { name: string }).name);
   const servers = { ...definitions.servers };
-  const added: Manifest[] = [];
+  const added: Manifest[] = Object.entries(standIns.templates).map(([name, { allow }]) => {
+    if (manifests.some((manifest) => manifest.kind === 'Template' && manifest.name === name))
+      throw registered(`The template "${name}"`);
+    return templateManifest.parse({ kind: 'Template', name, allow });
+  });
   for (const [name, tools] of byServer) {
     if (manifests.some((manifest) => manifest.kind === 'ToolServer' && manifest.name === name))
-      throw new GatehouseError(
-        'bad-request',
-        'stand-in.registered',
-        `The tool server "${name}" has a manifest: a stand-in of the same name would hide what it is. Give it another name.`,
-      );
+      throw registered(`The tool server "${name}"`);
     const toolOf = (ref: string) => ref.slice(name.length + 1);
     added.push(
       toolServerManifest.parse({
@@ -54,6 +61,13 @@ export function withStandIns(
   }
   return { manifests: [...manifests, ...added], definitions: { ...definitions, servers } };
 }
+
+const registered = (what: string) =>
+  new GatehouseError(
+    'bad-request',
+    'stand-in.registered',
+    `${what} has a manifest: a stand-in of the same name would hide what it is. Give it another name.`,
+  );
 
 function schemaOf(taken: StandIn['arguments']): Record<string, unknown> {
   const types = { strings: { type: 'array', items: { type: 'string' } } } as Record<string, unknown>;

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { relative } from 'node:path';
-import { type LocatedProblem, type PolicyTestFile, policyTestFile, type StandIn } from '@gatehouse/protocol';
+import { type LocatedProblem, type PolicyTestFile, policyTestFile, type StandIns } from '@gatehouse/protocol';
 import { isNode, LineCounter, parseDocument } from 'yaml';
 
 /** One file of tests, with the line of each. */
@@ -16,10 +16,10 @@ const ALIASES = 100;
 export function readTestFiles(
   root: string,
   paths: readonly string[],
-): { files: TestFile[]; standIns: Record<string, StandIn>; problems: LocatedProblem[] } {
+): { files: TestFile[]; standIns: StandIns; problems: LocatedProblem[] } {
   const files: TestFile[] = [];
   const problems: LocatedProblem[] = [];
-  const standIns: Record<string, StandIn> = {};
+  const standIns: StandIns = { tools: {}, templates: {} };
   for (const path of paths) {
     const file = relative(root, path);
     const counter = new LineCounter();
@@ -54,11 +54,15 @@ export function readTestFiles(
       }
       continue;
     }
-    for (const [ref, standIn] of Object.entries(parsed.data.standIns ?? {})) {
-      if (Object.hasOwn(standIns, ref))
-        complain(place(['standIns', ref]), `standIns.${ref}`, 'It is in another file, too. Keep one.');
-      standIns[ref] = standIn;
-    }
+    const collect = <T>(member: 'standIns' | 'standInTemplates', all: Record<string, T>) => {
+      for (const [ref, standIn] of Object.entries((parsed.data[member] ?? {}) as Record<string, T>)) {
+        if (Object.hasOwn(all, ref))
+          complain(place([member, ref]), `${member}.${ref}`, 'It is in another file, too. Keep one.');
+        all[ref] = standIn;
+      }
+    };
+    collect('standIns', standIns.tools);
+    collect('standInTemplates', standIns.templates);
     files.push({ file, content: parsed.data, lineOf: (test) => place(['tests', test]).line });
   }
   return { files, standIns, problems };

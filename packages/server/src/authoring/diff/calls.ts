@@ -1,5 +1,11 @@
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
-import { isAllowedBy, type SupposedCall, type SupposedSituation, type TemplateManifest } from '@gatehouse/protocol';
+import {
+  deviationKind,
+  isAllowedBy,
+  type SupposedCall,
+  type SupposedSituation,
+  type TemplateManifest,
+} from '@gatehouse/protocol';
 import { isJsonObject, type Json, type JsonObject } from '../../platform/index.ts';
 import { type ArgumentsType, type ArgumentType, provenances, type Subject } from '../../policy/index.ts';
 import { STAND_IN_ENVIRONMENT } from '../stand-ins.ts';
@@ -308,6 +314,13 @@ function situationFactor(
   if (member === 'flow' && rest[0] === 'sensitive') {
     const values: Value[] = [[], ...(texts.length > 0 ? texts : ['personal']).map((kind) => [kind])];
     return { values, put: put((sensitive) => ({ sensitive: sensitive as string[] })) };
+  }
+  if (member === 'firstUse')
+    return { values: [false, true], put: put((firstUse) => ({ firstUse: firstUse as boolean })) };
+  if (member === 'anomalous' || member === 'deviations') {
+    const known = texts.filter((text) => deviationKind.safeParse(text).success);
+    const values: Value[] = [[], ...(known.length > 0 ? known : ['hour']).map((kind) => [kind])];
+    return { values, put: put((deviations) => ({ deviations }) as SupposedSituation) };
   }
   if (member !== 'provenance' || roles.length === 0) return undefined;
   const single = (roles.length > 1 ? roles : []).flatMap((argument) =>

@@ -212,6 +212,20 @@ test('each kind of change is said to permit more or less, with what shows it', (
       },
     ],
     [
+      'a policy on what is unusual',
+      'less',
+      undefined,
+      {
+        added: [
+          {
+            kind: 'Policy',
+            name: 'odd',
+            cedar: raise('odd', 'context.deviations.contains("amount")').replace('post_message', 'list_orders'),
+          },
+        ],
+      },
+    ],
+    [
       'a policy on the time',
       'less',
       undefined,

@@ -1,4 +1,4 @@
-import type { Manifest, StandIn, SupposedAnswer, SupposedCall, ToolDefinitions } from '@gatehouse/protocol';
+import type { Manifest, StandIns, SupposedAnswer, SupposedCall, ToolDefinitions } from '@gatehouse/protocol';
 import { GatehouseError } from '../../platform/index.ts';
 import { compilePolicies, type LoadedPolicy, type PolicySet, readPolicies, type Subject } from '../../policy/index.ts';
 import { checkPolicies, subjectMap } from '../check.ts';
@@ -10,8 +10,8 @@ import { type Authored, authoredFrom } from '../workspace.ts';
 export interface Given {
   manifests: readonly Manifest[];
   definitions: ToolDefinitions;
-  /** Tools that only its tests speak of. */
-  standIns?: Readonly<Record<string, StandIn>>;
+  /** What only its tests speak of. */
+  standIns?: StandIns;
 }
 
 export interface Side {
@@ -24,7 +24,11 @@ export interface Side {
 
 /** Throws `policy.invalid` where it would not load. `validated`: that its policies fit the tools is known. */
 export function sideOf(given: Given, { validated = false } = {}): Side {
-  const { manifests, definitions } = withStandIns(given.manifests, given.definitions, given.standIns ?? {});
+  const { manifests, definitions } = withStandIns(
+    given.manifests,
+    given.definitions,
+    given.standIns ?? { tools: {}, templates: {} },
+  );
   const workspace = authoredFrom(manifests, definitions);
   const [problem] = validated ? [] : checkPolicies(workspace);
   if (problem) {

@@ -212,6 +212,15 @@ test('templates, groups and tools: what nobody uses, and what is wider than it h
     assert.ok(found.includes(wanted), `${wanted}\n${found.join('\n')}`);
 });
 
+test('entries by kind that meet in some tools are no fault; one of which nothing is left is', () => {
+  const entries = (...effects: string[][]) =>
+    codes('', (workspace) => {
+      template(workspace).allow = effects.map((each) => ({ effects: each })) as TemplateManifest['allow'];
+    }).filter((code) => ['duplicate', 'redundant', 'condition-bypassed'].includes(code));
+  assert.deepEqual(entries(['read'], ['read', 'send']), []);
+  assert.deepEqual(entries(['read'], ['read']), ['duplicate']);
+});
+
 test('an ignored finding needs a reason, and something to ignore', () => {
   const cap = 'when { true }';
   const ignored = (text: string) =>

@@ -1,10 +1,13 @@
 import type { PolicyProblem } from '@gatehouse/protocol';
-import { type Fact, type Facts, nameOf, principalCovers, subjectsCover } from './facts.ts';
+import type { Authored } from '../workspace.ts';
+import { type Fact, type Facts, type Finding, nameOf, principalCovers, subjectsCover } from './facts.ts';
 import { isImpliedBy, opposite } from './literal.ts';
 
 /** What another policy always beats, says as well, or makes pointless. */
-export function shadowed({ facts, finding }: Facts): PolicyProblem[] {
-  const found: PolicyProblem[] = [];
+export function shadowed(given: Facts): PolicyProblem[] {
+  const { workspace, facts, finding } = given;
+  const found: { fact: Fact; problem: PolicyProblem }[] = [];
+  const put = (fact: Fact, what: Finding) => found.push({ fact, problem: finding(fact, what) });
   for (const [at, fact] of facts.entries()) {
     const others = facts.filter(
       (other) => other !== fact && principalCovers(other, fact) && subjectsCover(other, fact),
@@ -14,7 +17,7 @@ export function shadowed({ facts, finding }: Facts): PolicyProblem[] {
     );
     if (beating) {
       const message = `${nameOf(beating)} forbids all that it permits, so that it never counts`;
-      found.push(finding(fact, { code: 'shadowed', message, help: 'narrow the forbid, or take this out' }));
+      put(fact, { code: 'shadowed', message, help: 'narrow the forbid, or take this out' });
       continue;
     }
     const same = others.find(
@@ -22,12 +25,30 @@ export function shadowed({ facts, finding }: Facts): PolicyProblem[] {
     );
     if (!same) {
       const pair = complement(fact, others, at, facts);
-      if (pair) found.push(finding(fact, pair));
+      if (pair) put(fact, pair);
       continue;
     }
-    found.push(finding(fact, sayTwice(fact, same)));
+    put(fact, sayTwice(fact, same));
   }
-  return found;
+  // What allows by kind meets what others allow, tool by tool: it has a fault where that is so of all of them.
+  const sizes = Map.groupBy(facts, entryOf);
+  const faulty = Map.groupBy(found, ({ fact }) => entryOf(fact));
+  return found
+    .filter(({ fact }) => {
+      const entry = entryOf(fact);
+      return !isByKind(workspace, fact) || faulty.get(entry)?.length === sizes.get(entry)?.length;
+    })
+    .map(({ problem }) => problem);
+}
+
+/** `template:refund[0]`; of a written policy its id. */
+const entryOf = ({ policy: { id, permit } }: Fact) => (permit ? id.slice(0, id.indexOf(']:') + 1) : id);
+
+function isByKind({ templates, groups }: Authored, { policy: { id, permit } }: Fact): boolean {
+  if (!permit) return false;
+  const index = Number(/\[(\d+)\]:/.exec(id)?.[1]);
+  const holders = permit.holder.kind === 'Template' ? templates : groups;
+  return holders.get(permit.holder.name)?.allow[index]?.effects !== undefined;
 }
 
 /** At least as wide, with no stronger conditions, and with no less of a tier or obligation. */
