@@ -75,6 +75,30 @@ describe('policies of a directory, without a server', () => {
     assert.deepEqual(errors.find(({ name }) => name === 'exports')?.at?.line, 8);
   });
 
+  it('finds what an apply would refuse of budgets, calendars, environments and ticket systems', () => {
+    fresh();
+    write(
+      'more.yaml',
+      [
+        'kind: Budget\nname: sums\ntools: [shop/refund_order]\nwindow: day\nlimit:\n  sum: { argument: cents, max: 5 }',
+        'kind: Budget\nname: calls\ntools: [shop/refund_order]\nlimit: { count: 5 }',
+        'kind: Calendar\nname: hours\nzone: Europe/Berln\nopen: [{ days: [mon], from: "09:00", to: "17:00" }]',
+        'kind: Environment\nname: test\nbaseline: { zone: Nowhere/None }',
+        'kind: TicketSystem\nname: one\nprefixes: [CHG-]\nurl: "https://one.example.test/{id}"\nstate: state',
+        'kind: TicketSystem\nname: two\nprefixes: [CHG-A]\nurl: "https://two.example.test/{id}"\nstate: state',
+      ].join('\n---\n'),
+    );
+    const { code, stdout } = gatehouse('policy', 'check', directory);
+    assert.equal(code, 1);
+    assert.match(stdout, /^more\.yaml:6:20: error: .*no argument "cents"/m);
+    assert.match(stdout, /^more\.yaml:8:1: error: .*needs a window/m);
+    assert.match(stdout, /^more\.yaml:15:7: error: "Europe\/Berln" is no time zone/m);
+    assert.match(stdout, /^more\.yaml:20:\d+: error: .*Nowhere\/None/m);
+    assert.match(stdout, /^more\.yaml:24:12: error: "CHG-" is looked up in "two" as well/m);
+    const nowhere = gatehouse('policy', 'check', '/nowhere/at/all');
+    assert.equal(nowhere.code, 66, nowhere.stderr);
+  });
+
   it('finds the line of a policy that is written in YAML', () => {
     fresh();
     write(

@@ -5,6 +5,7 @@ import { clean } from '../output.ts';
 import { printChanges, printProposed, summary } from '../plan-lines.ts';
 import { operatorOf, type ServerOptions } from '../server-address.ts';
 import type { Run } from '../verb.ts';
+import { withPlaces } from './with-places.ts';
 
 interface Options extends ServerOptions {
   file: string;
@@ -25,7 +26,8 @@ async function bodyOf({ file, prune }: Options) {
 }
 
 export const plan: Run<Options> = async ({ options, out }) => {
-  const { changes } = await operatorOf(options).call('POST /plan', { body: await bodyOf(options) });
+  const body = await bodyOf(options);
+  const { changes } = await withPlaces(options.file, out, () => operatorOf(options).call('POST /plan', { body }));
   if (out.json) return out.printJson({ changes });
   printChanges(changes, out);
   out.note(`Would be: ${summary(changes)}. Nothing was changed; \`gatehouse apply -f ${options.file}\` does it.`);
@@ -33,7 +35,9 @@ export const plan: Run<Options> = async ({ options, out }) => {
 
 export const apply: Run<Options> = async ({ options, out }) => {
   const body = { ...(await bodyOf(options)), note: options.message ?? '' };
-  const { changes, problems, proposed } = await operatorOf(options).call('POST /apply', { body });
+  const { changes, problems, proposed } = await withPlaces(options.file, out, () =>
+    operatorOf(options).call('POST /apply', { body }),
+  );
   const exit = proposed ? exitCodes.pending : problems.length === 0 ? exitCodes.ok : exitCodes.failed;
   if (out.json) {
     out.printJson({ changes, problems, ...(proposed && { proposed }) });

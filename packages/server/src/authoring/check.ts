@@ -5,6 +5,7 @@ import {
   type PolicyProblem,
   type ToolDefinitions,
 } from '@gatehouse/protocol';
+import { budgetProblems } from '../enforcement/index.ts';
 import { readPolicies, type Subject, subjectsOf } from '../policy/index.ts';
 import { checkWorkspace } from '../registry/index.ts';
 import { type Directory, locator } from './directory.ts';
@@ -49,9 +50,12 @@ export function checkDirectory(directory: Directory, given: ToolDefinitions): Ch
         source: null,
       }),
     ),
-    ...[...checkManifests(manifests), ...checkPolicies(workspace), ...checkDefinitions(workspace, definitions)].map(
-      locate,
-    ),
+    ...[
+      ...checkManifests(manifests),
+      ...checkPolicies(workspace),
+      ...budgetProblems(workspace).map((problem) => ofManifest({ kind: 'Budget', ...problem })),
+      ...checkDefinitions(workspace, definitions),
+    ].map(locate),
   ];
   return {
     problems: inOrder(withoutEchoes(problems)),
@@ -87,17 +91,26 @@ function checkManifests(manifests: readonly Manifest[]): PolicyProblem[] {
     lookAlikeAgent: () => undefined,
     keyHolder: () => undefined,
     environmentOf: () => undefined,
-  }).map(({ kind, name, path, message }) => ({
-    code: 'workspace.invalid',
-    severity: 'error',
-    kind,
-    name,
-    policy: null,
-    path,
-    place: null,
-    message,
-    help: null,
-  }));
+  }).map(ofManifest);
+}
+
+/** What is wrong with a manifest, as what is wrong with a policy is said. */
+function ofManifest({
+  kind,
+  name,
+  path,
+  message,
+}: Pick<PolicyProblem, 'kind' | 'name' | 'path' | 'message'>): PolicyProblem {
+  const nothing = { policy: null, place: null, help: null };
+  return { code: 'workspace.invalid', severity: 'error', kind, name, path, message, ...nothing };
+}
+
+/** What an apply was refused for, each with its place in the files that were applied. */
+export function locateProblems(
+  directory: Directory,
+  refused: readonly (Partial<PolicyProblem> & Pick<PolicyProblem, 'kind' | 'name' | 'path' | 'message'>)[],
+): LocatedProblem[] {
+  return inOrder(refused.map((each) => ({ ...ofManifest(each), ...each })).map(locator(directory.manifests)));
 }
 
 export function subjectMap({ servers }: Pick<Authored, 'servers'>): Map<string, Subject> {

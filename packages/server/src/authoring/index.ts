@@ -1,5 +1,5 @@
 export { splitPolicies } from '../policy/index.ts';
-export { type Checked, checkDirectory, checkPolicies } from './check.ts';
+export { type Checked, checkDirectory, checkPolicies, locateProblems } from './check.ts';
 export { differenceOf, diffLimits, type Given } from './diff/index.ts';
 export { DEFINITIONS_FILE, type Directory, readDefinitions, readDirectory } from './directory.ts';
 export { explainCall } from './explain-call.ts';

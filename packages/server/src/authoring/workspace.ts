@@ -5,7 +5,16 @@ import { type Agent, registeredServer, type Snapshot, type StoredDefinition } fr
 /** What of a workspace the policies are made from and speak of. A server's snapshot is one. */
 export type Authored = Pick<
   Snapshot,
-  'agents' | 'blueprints' | 'calendars' | 'environments' | 'groups' | 'people' | 'policies' | 'servers' | 'templates'
+  | 'agents'
+  | 'blueprints'
+  | 'budgets'
+  | 'calendars'
+  | 'environments'
+  | 'groups'
+  | 'people'
+  | 'policies'
+  | 'servers'
+  | 'templates'
 >;
 
 /** As a server would have it after an apply of exactly these manifests, its tool servers serving what the definitions say. */
@@ -17,6 +26,7 @@ export function authoredFrom(manifests: readonly Manifest[], definitions: ToolDe
   return {
     agents: new Map(ofKind('Agent').map((manifest) => [manifest.name, agentOf(manifest)])),
     blueprints: byName('Blueprint'),
+    budgets: byName('Budget'),
     calendars: byName('Calendar'),
     environments: byName('Environment'),
     groups: byName('Group'),

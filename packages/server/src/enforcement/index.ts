@@ -1,6 +1,6 @@
 export { checkArguments } from './arguments.ts';
 export { type CircuitBreaker, createBreaker } from './breaker.ts';
-export { type Budgets, checkBudgets, createBudgets } from './budgets/index.ts';
+export { type Budgets, budgetProblems, checkBudgets, createBudgets } from './budgets/index.ts';
 
 export { createEnforcement, type EnforcementDependencies } from './enforce.ts';
 export { operationOf } from './gateway.ts';

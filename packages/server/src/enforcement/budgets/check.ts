@@ -10,17 +10,35 @@ interface Problem {
   message: string;
 }
 
+export type BudgetProblem = Problem & { name: string };
+
 /**
- * Refuses budgets that could not count: their windows, and the arguments that they look at in every tool that they cover, as far as
- * somebody has seen its definition. A tool that changes later so that it can't be counted is refused call by call.
+ * What is wrong with budgets that could not count: their windows, and the arguments that they look at in every tool that they cover, as far
+ * as somebody has seen its definition. A tool that changes later so that it can't be counted is refused call by call.
  */
-export function checkBudgets(snapshot: Snapshot): void {
+export function budgetProblems(snapshot: Pick<Snapshot, 'budgets' | 'servers'>): BudgetProblem[] {
   if (snapshot.budgets.size > budgetLimits.budgets)
-    throw refused('', { path: '', message: `A workspace has at most ${budgetLimits.budgets} budgets.` });
-  for (const budget of snapshot.budgets.values()) {
+    return [{ name: '', path: '', message: `A workspace has at most ${budgetLimits.budgets} budgets.` }];
+  return [...snapshot.budgets.values()].flatMap((budget) => {
     const problem = ownProblem(budget) ?? toolProblem(snapshot, budget);
-    if (problem) throw refused(budget.name, problem);
-  }
+    return problem ? [{ name: budget.name, ...problem }] : [];
+  });
+}
+
+/** Throws with all of it. */
+export function checkBudgets(snapshot: Pick<Snapshot, 'budgets' | 'servers'>): void {
+  const problems = budgetProblems(snapshot);
+  const [first] = problems;
+  if (!first) return;
+  const { name, path, message } = first;
+  const where = ['Budget', name].filter(Boolean).join(' ');
+  const more = problems.length > 1 ? ` And ${problems.length - 1} more.` : '';
+  throw new GatehouseError(
+    'bad-request',
+    'manifest.invalid',
+    `Nothing was changed. ${where}${path && `, ${path}`}: ${message}${more}`,
+    { extra: { problems: problems.slice(0, budgetLimits.budgets).map((each) => ({ kind: 'Budget', ...each })) } },
+  );
 }
 
 function ownProblem({ tools, effects, domains, window, zone, limit, per }: BudgetManifest): Problem | undefined {
@@ -52,7 +70,7 @@ function ownProblem({ tools, effects, domains, window, zone, limit, per }: Budge
   return undefined;
 }
 
-function toolProblem(snapshot: Snapshot, budget: BudgetManifest): Problem | undefined {
+function toolProblem(snapshot: Pick<Snapshot, 'budgets' | 'servers'>, budget: BudgetManifest): Problem | undefined {
   for (const server of snapshot.servers.values()) {
     for (const tool of server.tools.values()) {
       // What no operator named is prohibited anyway, whatever its arguments.
@@ -111,15 +129,3 @@ function pathProblem(tool: RegisteredTool, path: string[], types: string[] | nul
 
 const typesOf = ({ type }: JsonObject): string[] => [type ?? []].flat().map(String);
 const isOpen = (schema: JsonObject) => schema.type === undefined && schema.properties === undefined;
-
-function refused(name: string, { path, message }: Problem): GatehouseError {
-  const where = ['Budget', name].filter(Boolean).join(' ');
-  return new GatehouseError(
-    'bad-request',
-    'manifest.invalid',
-    `Nothing was changed. ${where}${path && `, ${path}`}: ${message}`,
-    {
-      extra: { problems: [{ kind: 'Budget', name, path, message }] },
-    },
-  );
-}

@@ -11,11 +11,11 @@ export interface Covering {
   problem: { path: string; message: string } | null;
 }
 
-const covered = new WeakMap<Snapshot, Map<string, readonly Covering[]>>();
+const covered = new WeakMap<Pick<Snapshot, 'budgets'>, Map<string, readonly Covering[]>>();
 const NONE: readonly Covering[] = [];
 
 /** Every budget that a call of this tool may count on; found once for each snapshot and tool. */
-export function coveringOf(snapshot: Snapshot, tool: RegisteredTool): readonly Covering[] {
+export function coveringOf(snapshot: Pick<Snapshot, 'budgets'>, tool: RegisteredTool): readonly Covering[] {
   if (snapshot.budgets.size === 0) return NONE;
   let tools = covered.get(snapshot);
   if (!tools) {
