@@ -49,7 +49,11 @@ export function suppose(
   });
   if (isRefusal(found)) return { refused: found, tool: found.tool };
   const given = (call.arguments ?? {}) as JsonObject;
-  const problem = anyArguments ? undefined : checkArguments(found, given);
+  const problem = holdsHalfCharacter(given)
+    ? 'a text in them holds half of a character (a lone surrogate)'
+    : anyArguments
+      ? undefined
+      : checkArguments(found, given);
   if (problem)
     return {
       refused: { code: 'arguments.invalid', reason: `The arguments do not fit ${found.ref}: ${problem}.` },
@@ -77,6 +81,13 @@ export function suppose(
   };
 }
 
+/** The gate takes none from outside, and no engine compares one. */
+function holdsHalfCharacter(value: unknown): boolean {
+  if (typeof value === 'string') return !value.isWellFormed();
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.entries(value).some(([name, member]) => !name.isWellFormed() || holdsHalfCharacter(member));
+}
+
 /** What the choke point would answer, but for who calls and whether they are stopped. */
 export function decideSupposed(set: PolicySet, supposed: Supposed): Decision {
   if ('request' in supposed) return set.decide(supposed.request);
@@ -96,6 +107,8 @@ function supposedTask(
   if (!template)
     throw invalid(`There is no template "${templateName}". There are ${listed(workspace.templates.keys())}.`);
   const parameters = call.parameters ?? {};
+  if (holdsHalfCharacter(parameters))
+    throw invalid('A parameter holds half of a character (a lone surrogate), which is no text.');
   checkParameters(template, parameters);
   const agent = supposedAgent(workspace, call.agent, templateName, server);
   const email = typeof call.user === 'object' ? call.user.email : call.user;

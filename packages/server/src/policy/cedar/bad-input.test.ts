@@ -36,6 +36,20 @@ test('nesting that would break the official parser is refused before it, and the
   assert.equal(evaluate(Array(400).fill('true').join(' && ')), 'allow');
   assert.match(evaluate(Array(2_000).fill('true').join(' && ')), /nested more than 500 levels/);
   assert.match(evaluate(`context${'.a'.repeat(1_000)} == 1`), /nested more than 500 levels/);
+  for (const times of [10_000, 110_000])
+    for (const [link, end] of [
+      ['true && ', 'true'],
+      ['false || ', 'true'],
+      ['1 + ', '1 == 1'],
+      ['1 * ', '1 == 1'],
+    ] as const)
+      assert.match(evaluate(link.repeat(times) + end), /nested more than 500 levels/);
+  assert.match(evaluate(`context${'.a'.repeat(100_000)} == 1`), /nested more than 500 levels/);
+  assert.match(
+    evaluate(`principal${' in principal'.repeat(1)} && ${'context.a.b == 1 || '.repeat(300)}true`),
+    /allow|exist/,
+  );
+  assert.equal(evaluate(`[${'1 + 1 == 2, '.repeat(4_000)}true].contains(true)`), 'allow');
   assert.equal(evaluate('1 + 1 == 2'), 'allow');
 });
 

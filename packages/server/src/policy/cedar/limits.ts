@@ -3,6 +3,8 @@ export const policyLimits = {
   nestedBrackets: 100,
   /** Conditionals (`if`) in one policy, for the same reason. */
   conditionals: 250,
+  /** Operators in a row (`a && b && …`, `1 + 2 + …`, `a.b.c…`) in the text of a policy, for the same reason. What is left is counted exactly, below. */
+  chainedOperators: 1_500,
   /** Operators within each other in one expression: `a && b && c` are two. */
   expressionDepth: 500,
   /** Of the decisions on one tool by one kind of task the first, tenth, hundredth… are compared with the official engine, and one of so many. */
