@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PolicyProblem } from '@gatehouse/protocol';
-import { policyManifest, templateManifest } from '@gatehouse/protocol';
+import { policyManifest, type TemplateManifest, templateManifest } from '@gatehouse/protocol';
 import { GatehouseError } from '../platform/index.ts';
 import { compilePolicies } from './compile.ts';
 import { unknownSituation } from './situation.ts';
@@ -102,7 +102,7 @@ test('a policy, template or parameter that is called like something every object
     const workspace = shopWorkspace({
       [name]: `@id("__proto__") forbid${scope} when { context.arguments.order == 7 };`,
     });
-    workspace.templates.set(
+    (workspace.templates as Map<string, TemplateManifest>).set(
       name,
       templateManifest.parse({
         kind: 'Template',
