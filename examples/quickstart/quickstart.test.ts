@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import type { ToolDefinitions } from '@gatehouse/protocol';
 import { createUpstreams, type Upstreams } from '../../packages/server/src/gate/upstream/index.ts';
 import { createLog, systemClock } from '../../packages/server/src/platform/index.ts';
 import { compilePolicies, type PolicySet, unknownSituation } from '../../packages/server/src/policy/index.ts';
@@ -45,6 +46,29 @@ describe('the quick-start workspace, on its real servers', () => {
       const again = await upstreams.describe(server);
       assert.deepEqual(await workspace.registry.observeDefinitions(server.name, again, 'gatehouse'), [], server.name);
     }
+  });
+
+  test('what the file of definitions says the tools take and give is what is served', () => {
+    const file = JSON.parse(readFileSync(join(import.meta.dirname, 'definitions.json'), 'utf8')) as ToolDefinitions;
+    const now = Object.fromEntries(
+      [...workspace.registry.snapshot().servers.values()].map(({ name, tools }) => [
+        name,
+        Object.fromEntries(
+          [...tools.values()].map((tool) => {
+            const { inputSchema, outputSchema } = tool.definition as Record<string, unknown>;
+            return [
+              tool.name,
+              { digest: tool.digest, inputSchema, ...(outputSchema !== undefined && { outputSchema }) },
+            ];
+          }),
+        ),
+      ]),
+    );
+    assert.deepEqual(
+      file.servers,
+      now,
+      'write it again: gatehouse definitions pull -o examples/quickstart/definitions.json',
+    );
   });
 
   test('a second apply changes nothing', async () => {

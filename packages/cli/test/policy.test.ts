@@ -210,6 +210,27 @@ describe('policies of a directory, without a server', () => {
     assert.match(broken.stdout, /policies\/refunds\.cedar:8:13: error: .*\n.*\n.*\n {2}help: did you mean/);
   });
 
+  it('formats policies as the official formatter does, and with --check changes nothing', () => {
+    fresh();
+    write('ugly.cedar', '// kept\nforbid(principal,action,resource)when{context.flow.untrusted};\n');
+    const before = readFileSync(join(directory, 'ugly.cedar'), 'utf8');
+    const checked = gatehouse('policy', 'format', '--check', directory);
+    assert.equal(checked.code, 1);
+    assert.match(checked.stdout, /not formatted: .*ugly\.cedar/);
+    assert.equal(readFileSync(join(directory, 'ugly.cedar'), 'utf8'), before);
+    assert.equal(gatehouse('policy', 'format', directory).code, 0);
+    assert.match(
+      readFileSync(join(directory, 'ugly.cedar'), 'utf8'),
+      /^\/\/ kept\nforbid \(principal, action, resource\)\nwhen \{/,
+    );
+    const again = gatehouse('policy', 'format', '--check', '--json', directory);
+    assert.equal(again.code, 0, again.stdout);
+    assert.deepEqual((JSON.parse(again.stdout) as { changed: string[] }).changed, []);
+    write('broken.cedar', 'forbid(');
+    assert.equal(gatehouse('policy', 'format', join(directory, 'broken.cedar')).code, 1);
+    assert.equal(gatehouse('policy', 'format', '/nowhere/at/all').code, 66);
+  });
+
   it('compares two, and says so where one or three are named', () => {
     for (const args of [[quickstart], [quickstart, quickstart, quickstart], [quickstart, quickstart, '--live']]) {
       const { code, stderr } = gatehouse('policy', 'diff', ...args);
