@@ -54,11 +54,11 @@ describe('the quick-start workspace, on its real servers', () => {
       [...workspace.registry.snapshot().servers.values()].map(({ name, tools }) => [
         name,
         Object.fromEntries(
-          [...tools.values()].map((tool) => {
+          [...tools.values()].flatMap((tool) => {
+            if (!tool.definition) return [];
             const { inputSchema, outputSchema } = tool.definition as Record<string, unknown>;
             return [
-              tool.name,
-              { digest: tool.digest, inputSchema, ...(outputSchema !== undefined && { outputSchema }) },
+              [tool.name, { digest: tool.digest, inputSchema, ...(outputSchema !== undefined && { outputSchema }) }],
             ];
           }),
         ),
