@@ -153,6 +153,9 @@ function noun(expression: Expr): string {
   if (path) return nounOfPath(path);
   const entity = literalEntity(expression);
   if (entity) return `${shortType(entity.type).toLowerCase()} "${entity.id}"`;
+  const among = 'Set' in expression ? (expression.Set as Expr[]).map(literalEntity) : [];
+  if (among.length > 0 && !among.includes(undefined))
+    return among.map((each) => `${shortType(each?.type ?? '').toLowerCase()} "${each?.id}"`).join(' or ');
   const value = literal(expression);
   return value === undefined ? cedarText(expression) : JSON.stringify(value);
 }
