@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ToolDefinitions } from '@gatehouse/protocol';
 import { CliFailure, toFailure } from '../failure.ts';
@@ -15,6 +16,7 @@ export const authoring = () => import('@gatehouse/server/authoring');
 
 /** The manifests of a directory with what their tools take: from a file, or from the server. */
 export async function openDirectory(path: string, options: DirectoryOptions) {
+  if (!existsSync(path)) throw new CliFailure('noInput', 'workspace.missing', `There is no file or directory ${path}.`);
   const { DEFINITIONS_FILE, readDefinitions, readDirectory } = await authoring();
   const directory = readDirectory(path);
   const missing = directory.manifests.length === 0 && directory.problems.length === 0;
