@@ -3,7 +3,7 @@ import type { Approvals } from '../approvals/index.ts';
 import { type Delegations, type People, revokeJoinTokensOf } from '../identity/index.ts';
 import { GatehouseError } from '../platform/index.ts';
 import type { Registry } from '../registry/index.ts';
-import type { RecordChange, Storage } from '../storage/index.ts';
+import type { DatabaseTransaction, RecordChange, Storage } from '../storage/index.ts';
 
 export interface OffboardDependencies {
   storage: Storage;
@@ -28,11 +28,19 @@ export interface Offboarding {
  * open join tokens. Where keys are kept, what only they could approve is the successor's to decide. Resolves when every replica has heard:
  * nothing that they hold mints from then on. Done twice, it does what is left to do.
  */
-export async function offboard(
+export async function offboard(deps: OffboardDependencies, email: string, how: Offboarding): Promise<OffboardResult> {
+  const result = await leave(deps, email, how, async () => true);
+  if (!result) throw new Error('who is offboarded leaves');
+  return result;
+}
+
+/** Null: it is not wanted any more, as the transaction sees it. */
+async function leave(
   deps: OffboardDependencies,
   email: string,
   { by, successor: wanted, keepKeys: wantsKeys, reason }: Offboarding,
-): Promise<OffboardResult> {
+  isWanted: (transaction: DatabaseTransaction) => Promise<boolean>,
+): Promise<OffboardResult | null> {
   const { storage, registry, people } = deps;
   const { people: present, directory, trustRules } = registry.snapshot();
   if (wanted !== undefined && (wanted === email || !present.has(wanted)))
@@ -53,7 +61,8 @@ export async function offboard(
   );
   // Who settles what another began does as that one said.
   const keepKeys = wantsKeys ?? directory.get(email)?.departed?.keepKeys ?? false;
-  const result = await storage.transaction(async (transaction): Promise<OffboardResult> => {
+  const result = await storage.transaction(async (transaction): Promise<OffboardResult | null> => {
+    if (!(await isWanted(transaction))) return null;
     const revokedDelegations = await deps.delegations.revokeAll(transaction, email, by);
     await registry.departPerson(transaction, email, {
       by,
@@ -106,6 +115,7 @@ export async function offboard(
         .sort(),
     };
   });
+  if (!result) return null;
   await registry.refresh([]);
   await storage.feed.waitForAll(await storage.feed.head());
   return result;
@@ -143,8 +153,10 @@ export function createDepartures(
       let settled = 0;
       for (const email of [...waiting]) {
         try {
-          // They may be back by now.
-          if (!deps.registry.snapshot().people.has(email)) await offboard(deps, email, { by: 'gatehouse' });
+          // They may be back by now, which the snapshot need not show yet.
+          await leave(deps, email, { by: 'gatehouse' }, async (transaction) => {
+            return !(await deps.registry.isHere(transaction, email));
+          });
           waiting.delete(email);
           settled++;
         } catch (error) {

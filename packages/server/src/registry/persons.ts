@@ -27,6 +27,8 @@ export interface PersonChanges {
     email: string,
     departure: { by: string; successor: string | null; keepKeys?: boolean; reason?: string },
   ): Promise<boolean>;
+  /** Whether they are known and have not left, as the transaction sees it. */
+  isHere(transaction: DatabaseTransaction, email: string): Promise<boolean>;
   /** Nothing where they had not left; where they were offboarded here, a directory (`scim/…`) does not bring them back. */
   reinstatePerson(transaction: DatabaseTransaction, email: string, by: string): Promise<void>;
   /** The agent goes to another owner; its tasks and pending approvals stay, and with `keepKeys` its keys and tokens. Gives how many keys are dropped. */
@@ -131,6 +133,11 @@ export function createPersonChanges(context: Context): PersonChanges {
         ...(reason && { detail: reason }),
       });
       return true;
+    },
+
+    async isHere(transaction, email) {
+      const known = await read(transaction, email);
+      return known !== undefined && !known.standing.departed;
     },
 
     async reinstatePerson(transaction, email, by) {
