@@ -5,7 +5,7 @@ import { GatehouseError } from '../platform/index.ts';
 import { policyLimits } from './cedar/limits.ts';
 import { compilePolicies } from './compile.ts';
 import { shopWorkspace } from './testing/workspace.ts';
-import { prepareToCompile, read } from './written.ts';
+import { prepareToCompile, readWritten } from './written.ts';
 
 function problemsOf(
   policies: Record<string, string>,
@@ -121,7 +121,7 @@ test('what was parsed before is taken for the same text under the same name and 
     policyManifest.parse({ kind: 'Policy', name, cedar, ...more });
   const named = [file('one'), file('two'), file('one', { mode: 'observe' })];
   await prepareToCompile([...named, { ...file('wrong'), cedar: 'forbid(principal, action, resource)' }]);
-  const found = named.flatMap((each) => read(each, []));
+  const found = named.flatMap((each) => readWritten(each, []));
   assert.deepEqual(
     found.map(({ id, observeOnly }) => [id, observeOnly]),
     [
@@ -130,13 +130,13 @@ test('what was parsed before is taken for the same text under the same name and 
       ['one#0', true],
     ],
   );
-  assert.equal(read(file('one'), [])[0], found[0]);
+  assert.equal(readWritten(file('one'), [])[0], found[0]);
   const problems: PolicyProblem[] = [];
-  read({ ...file('wrong'), cedar: 'forbid(principal, action, resource)' }, problems);
+  readWritten({ ...file('wrong'), cedar: 'forbid(principal, action, resource)' }, problems);
   assert.equal(problems.length, 1, 'what is wrong is said each time');
 
-  read({ ...file('large'), cedar: `// ${'x'.repeat(policyLimits.parsedChars)}\n${cedar}` }, []);
-  const again = read(file('one'), [])[0];
+  readWritten({ ...file('large'), cedar: `// ${'x'.repeat(policyLimits.parsedChars)}\n${cedar}` }, []);
+  const again = readWritten(file('one'), [])[0];
   assert.notEqual(again, found[0]);
   assert.deepEqual(again, found[0]);
 });

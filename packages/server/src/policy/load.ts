@@ -13,7 +13,7 @@ import { buildSchema, type Subject } from './schema.ts';
 import { concerning } from './scope.ts';
 import { placeOf } from './source-text.ts';
 import { type AllowPermit, groupPermits, templatePermits } from './templates.ts';
-import { type File, read, wordIn } from './written.ts';
+import { readWritten, type WrittenFile, wordIn } from './written.ts';
 
 export interface LoadedPolicy {
   id: string;
@@ -74,13 +74,13 @@ export function readPolicies(
     const rest = { permit: { id, policy, ...permit }, isAboutUsers, ...nothing };
     policies.set(id, { id, json: policy, source: policy, ...rest });
   }
-  const files = new Map<string, File>([
+  const files = new Map<string, WrittenFile>([
     ...builtInPolicies(snapshot.environments?.values() ?? []).map((file) => [file.name, file] as const),
     ...snapshot.policies,
   ]);
   for (const file of files.values()) {
     const { name, cedar } = file;
-    for (const policy of read(file, problems)) {
+    for (const policy of readWritten(file, problems)) {
       const place = () => placeOf(cedar, policy.offset, policy.offset + policy.source.length);
       const of = { name, policy: policy.id };
       if (policies.has(policy.id)) {

@@ -41,7 +41,7 @@ export function check(
       part,
       alike.flatMap((each) => (each.some(({ id }) => wrong.has(id)) ? each : [])),
     );
-    if ('errors' in all) found.push(...all.errors);
+    found.push(...('errors' in all ? all.errors : firsts.errors));
   }
   return merged(found.map(({ policyId, error }) => ({ policyId, error: helped(error, subjects) })))
     .flatMap(({ policyId, error }) => {

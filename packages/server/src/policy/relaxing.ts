@@ -1,6 +1,6 @@
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { PolicyManifest } from '@gatehouse/protocol';
-import { read } from './written.ts';
+import { readWritten } from './written.ts';
 
 interface Read {
   file: string;
@@ -66,7 +66,7 @@ function gone(old: Read, is: readonly Read[]): string {
 }
 
 function readAll(manifest: PolicyManifest): Read[] {
-  return read(manifest, []).map(({ id, json, raises, observeOnly }) => {
+  return readWritten(manifest, []).map(({ id, json, raises, observeOnly }) => {
     const { annotations = {}, effect, ...body } = json;
     const obliging = Object.entries(annotations).filter(([key]) => !withoutEffect.has(key));
     return {

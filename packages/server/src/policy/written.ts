@@ -10,7 +10,7 @@ import { problemIn, problemsFrom } from './problems.ts';
 import { argumentReads, situationReads } from './reads.ts';
 import { isAboutUsers } from './scope.ts';
 import { type PolicyText, placeOf, splitPolicies } from './source-text.ts';
-export type File = Pick<PolicyManifest, 'name' | 'cedar' | 'mode'>;
+export type WrittenFile = Pick<PolicyManifest, 'name' | 'cedar' | 'mode'>;
 type Written = LoadedPolicy & PolicyText;
 
 /** Parsing is most of the time that a large set takes, and most changes leave most texts as they were. The least recently used go first. */
@@ -18,7 +18,7 @@ const known = new Map<string, { length: number; policies: readonly Written[] }>(
 let kept = 0;
 
 /** The policies of one text; nobody may change them. */
-export function read(file: File, problems: PolicyProblem[]): readonly Written[] {
+export function readWritten(file: WrittenFile, problems: PolicyProblem[]): readonly Written[] {
   const { name, cedar, mode } = file;
   const key = JSON.stringify([name, mode, cedar]);
   const before = known.get(key);
@@ -59,7 +59,7 @@ export async function prepareToCompile(manifests: readonly Manifest[]): Promise<
   let from = performance.now();
   for (const manifest of manifests) {
     if (manifest.kind !== 'Policy') continue;
-    read(manifest, []);
+    readWritten(manifest, []);
     if (performance.now() - from < SLICE_MS) continue;
     await new Promise(setImmediate);
     from = performance.now();
