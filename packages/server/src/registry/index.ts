@@ -20,7 +20,7 @@ export { foldLookAlikes } from './look-alikes.ts';
 export { narrowedBy } from './narrowing.ts';
 export { nameOf, type Provision } from './objects.ts';
 export type { PersonChanges } from './persons.ts';
-export { agentManifestOf, type Step } from './plan.ts';
+export { agentManifestOf, readManifestsOf, type Step } from './plan.ts';
 export * from './policy-versions.ts';
 export { createRegistry } from './registry.ts';
 export { RESTORE_LEAP, settleAgents, settleWorkloads } from './restored.ts';

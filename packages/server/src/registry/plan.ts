@@ -53,6 +53,15 @@ export async function readStored(db: Database, manifests: readonly Manifest[], p
   };
 }
 
+/** Manifests of these kinds as stored now, for who must not rest on what this replica has heard of. */
+export async function readManifestsOf<Kind extends ObjectManifest['kind']>(
+  db: Database,
+  kind: Kind,
+): Promise<Extract<ObjectManifest, { kind: Kind }>[]> {
+  const rows = await db.selectFrom('objects').select('body').where('kind', '=', kind).execute();
+  return rows.map((row) => fromObjectRow(row).manifest as Extract<ObjectManifest, { kind: Kind }>);
+}
+
 function areMoved(manifests: readonly Manifest[], agents: readonly Tables['agents'][]): boolean {
   const environments = new Map(agents.map(({ name, environment }) => [name, environment]));
   return manifests.some(

@@ -1,5 +1,5 @@
-import type { Relaxation } from '@gatehouse/protocol';
-import { decidersIn, type Snapshot, type Step } from '../../registry/index.ts';
+import type { EnvironmentManifest, Relaxation, ToolServerManifest } from '@gatehouse/protocol';
+import { decidersIn, type Step } from '../../registry/index.ts';
 import type { Database, DatabaseTransaction } from '../../storage/index.ts';
 import { secondPersonLimits as limits } from './limits.ts';
 import { reachesTheSame } from './same-system.ts';
@@ -29,14 +29,14 @@ export async function decidersOf(db: Database | DatabaseTransaction, at: number)
  * reaches the same system as a server that is offered there: by another name, in another environment, it is the same system.
  */
 export function asksForSecondPerson(
-  { environments, servers }: Pick<Snapshot, 'environments' | 'servers'>,
+  { environments, servers }: { environments: readonly EnvironmentManifest[]; servers: readonly ToolServerManifest[] },
   relaxes: readonly Relaxation[],
   steps: readonly Pick<Step, 'change' | 'before' | 'after'>[],
 ): boolean {
-  const asking = new Set([...environments.values()].filter(wantsSecondPerson).map(({ name }) => name));
+  const asking = new Set(environments.filter(wantsSecondPerson).map(({ name }) => name));
   if (asking.size === 0) return false;
   const changed = steps.flatMap(({ before, after }) => [before, after].filter((each) => each?.kind === 'ToolServer'));
-  const guarded = [...[...servers.values()].map(({ manifest }) => manifest), ...changed].filter((server) =>
+  const guarded = [...servers, ...changed].filter((server) =>
     server.environments.some((environment) => asking.has(environment)),
   );
   return relaxes.some(({ kind, name }) => {

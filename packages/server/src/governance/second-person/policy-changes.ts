@@ -1,4 +1,5 @@
 import type { ProposalView } from '@gatehouse/protocol';
+import { readManifestsOf } from '../../registry/index.ts';
 import { applyWorkspace } from '../apply-workspace.ts';
 import { asksForSecondPerson, type Deciders, decidersOf } from './deciders.ts';
 import {
@@ -25,11 +26,16 @@ import { whyNotShip } from './who-ships.ts';
 export function createPolicyChanges(deps: PolicyChangesDependencies): PolicyChanges {
   const { registry, storage, clock, publicUrl } = deps;
 
-  /** A workspace in which nobody could ship anything, nor could lately, is one that is being set up. */
+  /**
+   * A workspace in which nobody could ship anything, nor could lately, is one that is being set up. All is read in the transaction: what
+   * another replica has just applied may not be known here yet.
+   */
   const consider: PolicyChanges['consider'] = async (steps, transaction) => {
-    const snapshot = registry.snapshot();
-    const relaxes = relaxationsOf(steps, snapshot.policies.values());
-    if (relaxes.length === 0 || !asksForSecondPerson(snapshot, relaxes, steps)) return;
+    const relaxes = relaxationsOf(steps, await readManifestsOf(transaction, 'Policy'));
+    if (relaxes.length === 0) return;
+    const environments = await readManifestsOf(transaction, 'Environment');
+    const servers = await readManifestsOf(transaction, 'ToolServer');
+    if (!asksForSecondPerson({ environments, servers }, relaxes, steps)) return;
     if ((await decidersOf(transaction, clock.now())).lately.size > 0) throw new SecondPersonNeeded(steps, relaxes);
   };
 

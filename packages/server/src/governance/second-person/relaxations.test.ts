@@ -100,6 +100,22 @@ test('templates: an entry that is not plainly narrower than one that was there r
   assert.deepEqual(why([template([narrow]), null]), []);
 });
 
+/** @proves policy.second-person */
+test('templates: a parameter that comes or goes relaxes where a policy could ask for it', () => {
+  const without = template([], { parameters: {} });
+  const asking = cedar('forbid (principal, action, resource) when { principal.parameters has order };');
+  for (const change of [
+    [template([]), without],
+    [without, template([])],
+  ] as [ManifestInput, ManifestInput][]) {
+    assert.deepEqual(why(change), []);
+    assert.equal(why(change, [asking, asking]).length, 1);
+  }
+  assert.equal(why([template([]), template([], { parameters: { order: { type: 'string' } } })]).length, 1);
+  const described = template([], { parameters: { order: { type: 'integer', description: 'Which.' } } });
+  assert.deepEqual(why([template([]), described], [asking, asking]), []);
+});
+
 const shop = (setting: object, more: object = {}): ManifestInput =>
   ({
     kind: 'ToolServer',
@@ -128,7 +144,13 @@ test('tools: a lower tier, gone labels and more trust relax; their opposites do 
     if ('effects' in is || (was as { arguments?: { to: unknown } }).arguments) continue;
     assert.deepEqual(why([shop(is), shop(was)]), [], `${JSON.stringify(is)} → ${JSON.stringify(was)}`);
   }
-  assert.deepEqual(why([shop({}), shop({ arguments: { to: { role: 'account' } } })]), []);
+  // The role of an argument that is never given ends what is asked of calls that do not say to whom they go.
+  assert.equal(why([shop({}), shop({ arguments: { cc: { role: 'recipient' } } })]).length, 1);
+  assert.equal(why([shop({}), shop({ arguments: { to: { role: 'content' } } })]).length, 1);
+  const gives = (...sensitive: string[]) => shop({ returns: { sensitive } });
+  assert.equal(why([shop({}), gives('credentials')]).length, 1, 'a permit that reveals them was of no effect');
+  assert.equal(why([gives('personal'), gives('personal', 'credentials')]).length, 1);
+  assert.deepEqual(why([gives('credentials'), gives('credentials', 'personal')]), []);
   assert.equal(why([shop({}), shop({}, { resources: { tier: 1 } })]).length, 1);
   assert.equal(why([shop({}), shop({}, { clientRequests: { sampling: true } })]).length, 1);
   assert.equal(why([shop({}), shop({}, { environments: ['prod', 'dev'] })]).length, 1);

@@ -1,9 +1,12 @@
 import { relaxedAllow } from './allow.ts';
 import { relaxedBudget } from './budget.ts';
-import { isSame } from './same.ts';
-import { lessMasked, nothing, type OfKind, type Verdict } from './verdict.ts';
+import { membersThatDiffer } from './same.ts';
+import { isNamed, lessMasked, nothing, type OfKind, type Verdict } from './verdict.ts';
 
 type Template = OfKind<'Template'>;
+
+const withoutWords = (parameters: Template['parameters']) =>
+  Object.fromEntries(Object.entries(parameters).map(([name, parameter]) => [name, { ...parameter, description: '' }]));
 
 export const template: Verdict<Template> = {
   created: ({ allow }) => relaxedAllow([], allow),
@@ -14,12 +17,11 @@ export const template: Verdict<Template> = {
     mask: (before, after) => lessMasked(before.mask, after.mask),
     ttlSeconds: ({ ttlSeconds: before }, { ttlSeconds: after }) =>
       after > before ? [`tasks may last ${after} s instead of ${before} s`] : [],
-    // One that is gone can be in no condition; one that is new is in none that was there.
-    parameters: (before, after) =>
-      Object.entries(after.parameters).flatMap(([name, parameter]) => {
-        const old = Object.hasOwn(before.parameters, name) ? before.parameters[name] : undefined;
-        const same = old === undefined || isSame({ ...old, description: '' }, { ...parameter, description: '' });
-        return same ? [] : [`the parameter "${name}" is changed`];
+    // One that is gone or new is in no condition of an entry that stays; a written policy may ask whether the task has it.
+    parameters: (before, after, around) =>
+      membersThatDiffer(withoutWords(before.parameters), withoutWords(after.parameters)).flatMap((name) => {
+        const isChanged = Object.hasOwn(before.parameters, name) && Object.hasOwn(after.parameters, name);
+        return isChanged || isNamed(around, /parameters/i) ? [`the parameter "${name}" is changed`] : [];
       }),
   },
 };
@@ -37,12 +39,10 @@ export const controlPolicy: Verdict<OfKind<'ControlPolicy'>> = {
   members: { cedar: 'elsewhere' },
 };
 
-const says = 'decides' as const;
-
 export const calendar: Verdict<OfKind<'Calendar'>> = {
   created: () => ['when a calendar is open is changed'],
   gone: () => ['when a calendar is open is changed'],
-  members: { description: 'words', zone: says, open: says, holidays: says },
+  members: { description: 'words', zone: 'decides', open: 'decides', holidays: 'decides' },
 };
 
 /** Who says what state a ticket is in. */
@@ -51,15 +51,15 @@ export const ticketSystem: Verdict<OfKind<'TicketSystem'>> = {
   gone: () => ['who says what state a ticket is in is changed'],
   members: {
     description: 'words',
-    prefixes: says,
-    url: says,
-    secret: says,
-    state: says,
-    agents: says,
+    prefixes: 'decides',
+    url: 'decides',
+    secret: 'decides',
+    state: 'decides',
+    agents: 'decides',
     refreshSeconds: ({ refreshSeconds: before }, { refreshSeconds: after }) =>
       after > before ? [`what it said counts for ${after} s instead of ${before} s`] : [],
-    allowPrivateAddress: says,
-    ca: says,
+    allowPrivateAddress: 'decides',
+    ca: 'decides',
   },
 };
 
@@ -69,19 +69,19 @@ export const detector: Verdict<OfKind<'Detector'>> = {
   gone: () => ['what looked at results is gone'],
   members: {
     description: 'words',
-    url: says,
-    secret: says,
-    allowPrivateAddress: says,
-    ca: says,
-    environments: says,
-    tools: says,
-    effects: says,
-    domains: says,
+    url: 'decides',
+    secret: 'decides',
+    allowPrivateAddress: 'decides',
+    ca: 'decides',
+    environments: 'decides',
+    tools: 'decides',
+    effects: 'decides',
+    domains: 'decides',
     required: (_, { required }) => (required ? [] : ['what it could not look at is no longer held']),
-    timeoutMs: says,
-    kinds: says,
-    maskFrom: says,
-    holdFrom: says,
+    timeoutMs: 'decides',
+    kinds: 'decides',
+    maskFrom: 'decides',
+    holdFrom: 'decides',
   },
 };
 

@@ -52,8 +52,6 @@ export const roleMapping: Verdict<OfKind<'RoleMapping'>> = {
   },
 };
 
-const saysWho = 'decides' as const;
-
 /** Who says who people are could say that it is somebody who ships such changes, and enrol a passkey for them. */
 export const identityProvider: Verdict<OfKind<'IdentityProvider'>> = {
   created: () => ['a new provider says who people are'],
@@ -71,23 +69,23 @@ export const identityProvider: Verdict<OfKind<'IdentityProvider'>> = {
         }),
       ),
     ],
-    issuer: saysWho,
-    clientId: saysWho,
-    clientAuthentication: saysWho,
-    secret: saysWho,
-    scopes: saysWho,
-    emailClaim: saysWho,
-    emailTrusted: saysWho,
-    domains: saysWho,
-    groupsClaim: saysWho,
-    provision: saysWho,
+    issuer: 'decides',
+    clientId: 'decides',
+    clientAuthentication: 'decides',
+    secret: 'decides',
+    scopes: 'decides',
+    emailClaim: 'decides',
+    emailTrusted: 'decides',
+    domains: 'decides',
+    groupsClaim: 'decides',
+    provision: 'decides',
     signInAgainHours: ({ signInAgainHours: before }, { signInAgainHours: after }) =>
       after > before ? [`its people sign in again after ${after} h instead of ${before} h`] : [],
     enrolsPasskeys: (_, { enrolsPasskeys }) => (enrolsPasskeys ? ['its people enrol a passkey without a link'] : []),
-    allowPrivateAddress: saysWho,
-    ca: saysWho,
-    tokenExchange: saysWho,
-    idJag: saysWho,
+    allowPrivateAddress: 'decides',
+    ca: 'decides',
+    tokenExchange: 'decides',
+    idJag: 'decides',
   },
 };
 

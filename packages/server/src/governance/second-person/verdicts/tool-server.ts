@@ -54,12 +54,13 @@ export const toolServer: Verdict<Server> = {
 
 const newTool = ({ tier }: ToolSetting) => (tier < 4 ? [`a new tool of tier ${tier}`] : []);
 
-/** What each member of a tool's setting may become without letting more through; every other change counts as wider. */
+/**
+ * What each member of a tool's setting may become without letting more through; every other change counts as wider. Of `arguments` every one:
+ * the role of an argument that is never given switches off the rules on calls that do not say to whom they go.
+ */
 const tightens: { [Member in keyof ToolSetting]?: (before: ToolSetting, after: ToolSetting) => boolean } = {
   tier: (before, after) => after.tier >= before.tier,
   definition: (before, after) => before.definition === undefined && after.definition !== undefined,
-  arguments: (before, after) =>
-    Object.entries(before.arguments ?? {}).every(([name, { role }]) => after.arguments?.[name]?.role === role),
   returns: (before, after) => isMoreCautious(before.returns, after.returns),
   store: (before, after) => before.store === undefined && after.store !== undefined,
   hold: ({ hold: before }, { hold: after }) =>
@@ -84,6 +85,8 @@ function isMoreCautious(before: ToolSetting['returns'], after: ToolSetting['retu
   return (
     (trusted(before) || !trusted(after)) &&
     (before?.sensitive ?? []).every((kind) => after?.sensitive.includes(kind)) &&
+    // What a tool says that it gives is what a permit can reveal.
+    (before?.sensitive.includes('credentials') || !after?.sensitive.includes('credentials')) &&
     isSame(before?.fields, after?.fields)
   );
 }
