@@ -84,7 +84,11 @@ export function raised(
   const careful = mostCareful(returns);
   const trust = isUntrusted || !careful.isTrusted ? 'untrusted' : 'trusted';
   const kinds = [...new Set([...careful.sensitive, ...sensitive])];
-  return { ...source, tool: { ...tool, labels: { ...tool.labels, returns: { trust, sensitive: kinds, fields: {} } } } };
+  // What a field stands for stays: without its role it would vouch for a value of any.
+  const fields = Object.fromEntries(
+    Object.entries(returns.fields).map(([path, field]) => [path, { ...field, trust, sensitive: kinds } as const]),
+  );
+  return { ...source, tool: { ...tool, labels: { ...tool.labels, returns: { trust, sensitive: kinds, fields } } } };
 }
 
 /** What a server says without waiting for those who look at results: throws where one of them has to. */

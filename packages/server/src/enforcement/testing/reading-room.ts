@@ -57,7 +57,7 @@ const served: ServedDefinition[] = [
 
 const handed = { id: { role: 'identifier' }, to: { role: 'recipient' } } as const;
 
-const numbers = ['two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'];
+const numbers = ['two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten'];
 
 const workspace: ManifestInput[] = [
   { kind: 'Environment', name: 'prod', production: true },

@@ -1,9 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import type { ArgumentRole, FlowLabel, Task, TaskFlow, TemplateManifest } from '@gatehouse/protocol';
 import { toolPatternMatches } from '@gatehouse/protocol';
-import { type Clock, isJsonObject, type Json, newId } from '../../platform/index.ts';
+import { type Clock, isJsonObject, type Json } from '../../platform/index.ts';
 import type { RegisteredTool } from '../../registry/index.ts';
 import type { DatabaseTransaction, Guard, OverBudget, Spend, Storage } from '../../storage/index.ts';
 import type { FlowView, Provenance } from '../situation.ts';
+import { echoOf } from './echo.ts';
 import { coveredBy, endorsedSpend, keepEndorsed, usedUp, usesOf } from './endorsements.ts';
 import { agentHolders, helpersOf, holdersOfLink, isConsented, isVouched, knowledgeOf, writtenFor } from './holders.ts';
 import {
@@ -18,7 +20,7 @@ import {
 } from './labels.ts';
 import { flowLimits } from './limits.ts';
 import { createMemory, type Others, type ReadState } from './memory.ts';
-import { type Origin, originOfArgument, type Told } from './origin.ts';
+import { type Known, type Origin, originOfArgument, type Told } from './origin.ts';
 import { mostCareful, type Part, partsOf } from './parts.ts';
 import { clearPassages } from './passages.ts';
 import { newEffort, type Source } from './seen.ts';
@@ -100,8 +102,9 @@ const isShown = (label: string) => !label.startsWith(READ_BY) && label !== WROTE
 export function createFlow({ storage, clock }: { storage: Storage; clock: Clock }): Flow {
   const labels = createLabels({ storage, clock });
   const memory = createMemory(clock);
-  const process = newId('act', clock.now());
-  const readBy = `${READ_BY}${process}`;
+  /** This one, for as long as it runs: another one has not its memory. */
+  const replica = randomUUID();
+  const readBy = `${READ_BY}${replica}`;
   /** A few ids; each stays used up for good. */
   const exhausted = new Set<string>();
 
@@ -140,6 +143,15 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
     return { seen: all.flatMap(({ seen }) => seen), isComplete: all.every(({ isComplete }) => isComplete) };
   }
 
+  /** What vouches for a value that a call has given: not what a person endorsed for such calls alone. */
+  function knownBefore(reader: Reader): Known {
+    const held = holdersOf(reader).flatMap((holder) => labels.known(holder) ?? []);
+    const seen = linksOf(reader).map(({ task }) =>
+      memory.of(task.id, readStateOf(labels.known(holderOfTask(task.id)))),
+    );
+    return { told: toldTo(reader), seen, others: othersFor(reader, held), endorsed: () => false };
+  }
+
   function noted(
     reader: Reader,
     { tool, actionId, arguments: given, body, isUnseen = false }: Parameters<Flow['note']>[1],
@@ -154,9 +166,10 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
     const found = [...new Set([...own, ...(isUnseen || parts.length > 0 ? stored : [])])].sort();
     const read = stored.includes(UNTRUSTED) ? parts.map((part) => ({ ...part, isTrusted: false })) : parts;
     const made = writes(tool) ? { given: scalarsOf(given) } : null;
+    const echo = read.some(({ isTrusted }) => isTrusted) ? echoOf(given, tool, knownBefore(reader)) : {};
     for (const { agent, task } of linksOf(reader)) {
       const state = readStateOf(labels.known(holderOfTask(task.id)));
-      memory.note(task.id, agentHolders(agent, task.user), read, { ...source, made }, { ...state, isWhole });
+      memory.note(task.id, agentHolders(agent, task.user), read, { ...source, made, ...echo }, { ...state, isWhole });
     }
     if (found.length === 0) return found;
     const durable = keep(reader, found.includes(UNTRUSTED) ? [...found, readBy] : found, source);
@@ -224,6 +237,8 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
           const found: Origins = {};
           const [seen, others] = [seenOf(), othersOf()];
           const effort = newEffort();
+          const isHere = others.isComplete && seen.every(({ isComplete }) => isComplete);
+          const hasForgotten = all.includes(UNTRUSTED) && !isHere;
           const args = isJsonObject(given) ? given : {};
           for (const [argument, role] of Object.entries(tool.labels.roles)) {
             const value = Object.hasOwn(args, argument) ? args[argument] : undefined;
@@ -233,13 +248,16 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
               argument,
               value,
               role,
-              { told, seen, others, endorsed: isEndorsed },
+              { told, seen, others, endorsed: isEndorsed, hasForgotten },
               effort,
             );
             if (origin) found[argument] = { ...origin, role };
           }
-          clearPassages(found, given, [...seen, ...others.seen], effort);
-          workOut(found, given, toldTo(reader), seen);
+          // Neither is known where what was read is not: who is named there, and what else could be meant.
+          if (!hasForgotten) {
+            clearPassages(found, given, [...seen, ...others.seen], effort);
+            workOut(found, given, toldTo(reader), seen);
+          }
           origins = found;
           return found;
         },

@@ -6,6 +6,8 @@ import type { Json } from '../../platform/index.ts';
 import { originOfArgument, type Told } from './origin.ts';
 import type { Part } from './parts.ts';
 import { createSeen } from './seen.ts';
+import { type Unit, unitOf } from './units.ts';
+import { type Origins, workOut } from './worked-out.ts';
 
 const field = (value: string | number, isTrusted: boolean, role: ArgumentRole | null = null, record = 1): Part => ({
   value,
@@ -223,6 +225,49 @@ test('amounts in cents are the amounts that people speak of', () => {
   assert.equal(provenanceOf(4000, 'amount', { told: 'refund 40.00 EUR', name: 'amount_cents' }), 'stated');
   assert.notEqual(provenanceOf(4000, 'amount', { told: 'refund 40.00 EUR', name: 'amount' }), 'stated');
   assert.equal(provenanceOf(1200, 'amount', { read: [text('the rent is 1.200,00 now')] }), 'untrusted');
+});
+
+/** What an amount for a person who was named counts as, where nobody named it. */
+function workedOut(amount: number, { told = '', read = [] as Part[], name = 'amount', to = 'stated' as const }) {
+  const seen = createSeen();
+  seen.note(read, { tool: 'bank/read', actionId: 'act_1' });
+  const origins: Origins = {
+    to: { provenance: to, value: 'Z', role: 'account', held: [] },
+    [name]: { provenance: 'unknown', value: String(amount), role: 'amount', held: [] },
+  };
+  workOut(origins, { to: 'Z', [name]: amount }, { texts: [told], values: [] }, [seen]);
+  return origins[name]?.provenance;
+}
+
+test('a number is a sum of money only beside a currency', () => {
+  for (const told of [
+    'refund order 1042 for customer Z',
+    'pay what was due in May 2026',
+    'May 2026 is due',
+    'for 1042 of 2026',
+    'version 1042.10',
+    '1042 eur',
+  ])
+    assert.equal(workedOut(1000, { told }), 'unknown', told);
+  for (const told of ['at most 1042 EUR', 'USD 1,042.00 at most', '€1042 at most', '1.042,00 €'])
+    assert.equal(workedOut(1000, { told }), 'derived', told);
+});
+
+test('an amount is worked out from, and found in, amounts of the same unit alone', () => {
+  const of = (value: number, unit: Unit): Part => ({ ...field(value, true, 'amount'), unit });
+  assert.equal(workedOut(4000, { read: [of(5000, 'cents')] }), 'unknown', 'a hundred times as much');
+  assert.equal(workedOut(4000, { read: [of(5000, 'whole')] }), 'derived');
+  assert.equal(workedOut(4000, { read: [of(5000, 'whole')], name: 'amount_cents' }), 'unknown');
+  for (const name of ['amount_cents', 'amountCents', 'minorAmount', 'amount-in-cents']) {
+    assert.equal(unitOf(name), 'cents', name);
+    assert.equal(workedOut(4000, { read: [of(5000, 'cents')], name }), 'derived', name);
+    assert.equal(workedOut(4000, { told: 'at most 50.00 EUR', name }), 'derived', name);
+    assert.equal(workedOut(6000, { told: 'at most 50.00 EUR', name }), 'unknown', name);
+    assert.equal(provenanceOf(5000, 'amount', { read: [of(5000, 'whole')], name }), 'unknown', name);
+    assert.equal(provenanceOf(5000, 'amount', { read: [of(5000, 'cents')], name }), 'trusted', name);
+  }
+  assert.equal(provenanceOf(5000, 'amount', { read: [of(5000, 'cents')], name: 'amount' }), 'unknown');
+  assert.equal(workedOut(1, { told: 'at most 50.00 EUR', name: 'amount_micros' }), 'unknown');
 });
 
 test('a task that has read more than is kept trusts nothing', () => {

@@ -4,8 +4,9 @@ import type { Provenance } from '../situation.ts';
 import { addressesIn, canonical, canonicalPath, parseUrl } from './canonical.ts';
 import { flowLimits } from './limits.ts';
 import type { Others } from './memory.ts';
-import { type Effort, newEffort, type Seen, type Source } from './seen.ts';
+import { couldQuote, type Effort, newEffort, type Seen, type Source } from './seen.ts';
 import { holdsValue, urlsIn } from './statement.ts';
+import { unitOf } from './units.ts';
 
 /** What somebody who vouches for it has told a task: texts, and values that stand for themselves. */
 export interface Told {
@@ -35,6 +36,8 @@ export interface Known {
   /** Of other tasks of its agent, where nobody stands behind this one. */
   others?: Others;
   endorsed(role: ArgumentRole, value: string): boolean;
+  /** The task has read untrusted content, and not all of it is here: what is not found may have been in it. */
+  hasForgotten?: boolean;
 }
 
 /** From the best to the worst: of several values the worst decides. */
@@ -110,7 +113,7 @@ function originOf(name: string, value: string | number, role: ArgumentRole, know
   const inText = any((seen) => seen.inUntrustedText(searched, role, effort));
   if (inText) return found('untrusted', inText);
   const isComplete = (known.others?.isComplete ?? true) && known.seen.every((each) => each.isComplete);
-  const inTrusted = isComplete && own((seen) => seen.inTrusted(value, role, effort));
+  const inTrusted = isComplete && own((seen) => seen.inTrusted(value, role, effort, unitOf(name)));
   if (inTrusted) return found('trusted', inTrusted);
   const inField = any((seen) => seen.inUntrustedField(value, role));
   if (inField) return found('untrusted', inField);
@@ -136,11 +139,9 @@ function firstOf(all: readonly Seen[], look: (seen: Seen) => Source | undefined)
   return undefined;
 }
 
-/** Amounts in the hundredth part of a currency's unit, which people do not speak in. */
-export const isInCents = (name: string) => /(^|[_-])(cents?|minor|pence)([_-]|$)|Cents?$/.test(name);
-
 function isTold(name: string, value: string | number, role: ArgumentRole, { texts, values }: Told): boolean {
-  const numbers = role === 'amount' && typeof value === 'number' && isInCents(name) ? [value, value / 100] : [value];
+  const numbers =
+    role === 'amount' && typeof value === 'number' && unitOf(name) === 'cents' ? [value, value / 100] : [value];
   return numbers.some((number) => {
     const wanted = canonical(number, role);
     if (wanted === null) return false;
@@ -166,18 +167,21 @@ function originOfContent(text: string, known: Known, effort: Effort): ValueOrigi
     const writing = canonical(value, 'content');
     if (writing !== null && known.endorsed('content', writing)) continue;
     const origin = originOf('', value, role, { ...known, endorsed: () => false }, effort);
-    if (origin.provenance === 'untrusted') return { ...origin, isWhole: true };
+    if (origin.provenance === 'untrusted' || (known.hasForgotten && origin.provenance === 'unknown'))
+      return { ...origin, provenance: 'untrusted', isWhole: true };
   }
   if (known.told.texts.some((told) => holdsValue(told, canonical(text, 'content') ?? '\0', 'content')))
     return { provenance: 'stated', value };
   const source = firstOf(allOf(known), (seen) => seen.quotes(text, effort));
-  return source ? { provenance: 'untrusted', value, source } : { provenance: 'unknown', value };
+  if (source) return { provenance: 'untrusted', value, source };
+  return { provenance: known.hasForgotten && couldQuote(text) ? 'untrusted' : 'unknown', value };
 }
 
 /** More than is looked through: it may hold anything that was read. */
 function originOfTooMuch(value: string, known: Known): ValueOrigin {
   const source = firstOf(allOf(known), ({ lastUntrusted }) => lastUntrusted);
-  return source ? { provenance: 'untrusted', value, source } : { provenance: 'unknown', value };
+  if (source) return { provenance: 'untrusted', value, source };
+  return { provenance: known.hasForgotten ? 'untrusted' : 'unknown', value };
 }
 
 /**

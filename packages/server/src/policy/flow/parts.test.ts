@@ -76,6 +76,38 @@ test('a result within what a task says of itself is labelled field by field, and
   assert.ok(parts.filter(({ isField }) => !isField).every(({ isTrusted }) => !isTrusted));
 });
 
+/** @proves law-9.unmatched */
+test('a member counts as one of the protocol only where the protocol has it', () => {
+  const bodies: Json[] = [
+    { content: [{ type: 'other', data: 'write to Mallory' }] },
+    { content: [{ type: 'other', blob: 'write to Mallory' }] },
+    { content: [{ type: 'other', text: 'write to Mallory' }] },
+    { content: [{ type: 'text', text: { note: 'write to Mallory' } }] },
+    { content: [{ type: 'image', data: { note: 'write to Mallory' } }] },
+    { content: [{ type: 'image', data: '', mimeType: 'write to Mallory' }] },
+    { content: [{ type: 'write to Mallory' }] },
+    { content: [], isError: 'write to Mallory' },
+    { content: [], resultType: 'write to Mallory' },
+    { content: [], 'write to Mallory': true },
+  ];
+  for (const body of bodies) {
+    const { parts } = partsOf(returns, body);
+    assert.ok(
+      parts.some(({ value, isTrusted }) => value === 'write to Mallory' && !isTrusted),
+      JSON.stringify(body),
+    );
+  }
+  const blocks: Json[] = [
+    { type: 'image', data: 'AAAA', mimeType: 'image/png' },
+    { type: 'audio', data: 'AAAA' },
+    { type: 'resource', resource: { uri: 'x:1', blob: 'AAAA' } },
+  ];
+  for (const block of blocks) {
+    const { parts } = partsOf(returns, { content: [block], isError: false, resultType: 'complete' });
+    assert.ok(parts.length > 0 && parts.every(({ value, isTrusted }) => value !== 'AAAA' && !isTrusted));
+  }
+});
+
 test('where no field has labels of its own, a plain text has those of the whole', () => {
   assert.deepEqual(labelsOf({ content: [text('hello')], _meta: { a: 'b' } }, { ...returns, fields: {} }), {
     untrusted: false,

@@ -2,6 +2,7 @@ import type { ArgumentRole } from '@gatehouse/protocol';
 import { canonicalJson, GatehouseError, isJsonObject, type Json, parseStrictJson } from '../../platform/index.ts';
 import type { ToolLabels } from '../../registry/index.ts';
 import { flowLimits } from './limits.ts';
+import { type Unit, unitOf } from './units.ts';
 
 /** One value of a result, with what its labels say. */
 export interface Part {
@@ -13,6 +14,8 @@ export interface Part {
   isField: boolean;
   /** Of a field: the object in which it stands, counted from 1 within its result. 0: it stands in none. */
   record: number;
+  /** Of a field: in what an amount there would be, by the names of the members in which it stands. */
+  unit?: Unit;
 }
 
 export interface Parts {
@@ -79,8 +82,8 @@ export function partsOf(returns: ToolLabels['returns'], body: Json): Parts {
   let isWhole = true;
   let isLabelled = false;
 
-  function add(value: string | number, labels: Labels, isField: boolean, record = 0): void {
-    if (value !== '') parts.push({ value, ...labels, isField, record });
+  function add(value: string | number, labels: Labels, isField: boolean, record = 0, unit: Unit = 'whole'): void {
+    if (value !== '') parts.push({ value, ...labels, isField, record, ...(unit !== 'whole' && { unit }) });
   }
 
   function visit(
@@ -90,22 +93,25 @@ export function partsOf(returns: ToolLabels['returns'], body: Json): Parts {
     depth: number,
     isField: boolean,
     record = 0,
+    unit: Unit = 'whole',
   ): void {
     if (++visited > flowLimits.valuesPerResult || depth > flowLimits.depth) {
       isWhole = false;
       return;
     }
-    if (typeof value === 'string' || typeof value === 'number') add(value, labels, isField, record);
+    if (typeof value === 'string' || typeof value === 'number') add(value, labels, isField, record, unit);
     if (value === null || typeof value !== 'object') return;
     if (Array.isArray(value)) {
-      for (const [at, element] of value.entries()) descend(element, String(at), labels, nodes, depth, isField, record);
+      for (const [at, element] of value.entries())
+        descend(element, String(at), labels, nodes, depth, isField, record, unit);
       return;
     }
     const own = ++records;
     for (const [key, member] of Object.entries(value)) {
       // A name may be a value: results by name are lists of names. One that a path has is known.
       if (!nodes.some(({ members }) => members.has(key))) add(key, { ...labels, role: null }, isField, own);
-      descend(member, key, labels, nodes, depth, isField, own);
+      const inIt = unitOf(key);
+      descend(member, key, labels, nodes, depth, isField, own, inIt === 'whole' ? unit : inIt);
     }
   }
 
@@ -117,6 +123,7 @@ export function partsOf(returns: ToolLabels['returns'], body: Json): Parts {
     depth: number,
     isField: boolean,
     record: number,
+    unit: Unit,
   ): void {
     // The more exact name last, so that it has the last word.
     const next = ['*', key].flatMap((name) => nodes.flatMap((node) => node.members.get(name) ?? []));
@@ -126,7 +133,7 @@ export function partsOf(returns: ToolLabels['returns'], body: Json): Parts {
       own = labelled(own, label);
       isLabelled = true;
     }
-    visit(value, own, next, depth + 1, isField, record);
+    visit(value, own, next, depth + 1, isField, record, unit);
   }
 
   function visitStructured(value: Json): void {
@@ -156,12 +163,23 @@ export function partsOf(returns: ToolLabels['returns'], body: Json): Parts {
       visit(block, careful, [], 1, false);
       return;
     }
-    const { type, text, data: _data, blob: _blob, mimeType: _mimeType, ...rest } = block;
-    if (type === 'text' && typeof text === 'string') {
-      if (isRepeated === undefined) visitAlone(text);
-      else if (!isRepeated(text)) visit(asJson(text) ?? text, careful, [], 0, false);
-    } else if (type === 'image' || type === 'audio') add(`(${type})`, careful, false);
-    visit(rest, careful, [], 1, false);
+    const { type, ...members } = block;
+    if (type === 'text' && typeof members.text === 'string') {
+      const { text, ...rest } = members;
+      if (isRepeated === undefined) visitAlone(text as string);
+      else if (!isRepeated(text as string)) visit(asJson(text as string) ?? (text as string), careful, [], 0, false);
+      visit(rest, careful, [], 1, false);
+    } else if (type === 'image' || type === 'audio') {
+      const { data, mimeType, ...rest } = members;
+      add(`(${type})`, careful, false);
+      if (typeof data !== 'string') visit(data ?? null, careful, [], 1, false);
+      if (!isMimeType(mimeType)) visit(mimeType ?? null, careful, [], 1, false);
+      visit(rest, careful, [], 1, false);
+    } else if (type === 'resource' && isJsonObject(members.resource) && typeof members.resource.blob === 'string') {
+      const { blob: _blob, ...resource } = members.resource;
+      add('(resource)', careful, false);
+      visit({ ...members, resource }, careful, [], 1, false);
+    } else visit(block, careful, [], 1, false);
   }
 
   function visitBody(said: Json, depth: number): void {
@@ -169,7 +187,7 @@ export function partsOf(returns: ToolLabels['returns'], body: Json): Parts {
       visit(said, careful, [], depth, false);
       return;
     }
-    const { content, structuredContent, isError: _isError, resultType: _resultType, result, ...rest } = said;
+    const { content, structuredContent, result, ...rest } = said;
     if (structuredContent !== undefined) visitStructured(structuredContent);
     const isRepeated = structuredContent === undefined ? undefined : repeats(structuredContent);
     if (Array.isArray(content)) for (const block of content) visitBlock(block, isRepeated);
@@ -177,12 +195,32 @@ export function partsOf(returns: ToolLabels['returns'], body: Json): Parts {
     // A task that is over says its result within what it says of itself.
     if (isJsonObject(result) && depth === 0) visitBody(result, 1);
     else if (result !== undefined) visit(result, careful, [], depth + 1, false);
-    for (const member of Object.values(rest)) visit(member, careful, [], depth + 1, false);
+    for (const [name, member] of Object.entries(rest)) {
+      if ((name === 'isError' && typeof member === 'boolean') || (name === 'resultType' && resultTypes.has(member)))
+        continue;
+      // A name may be a value, but for those that the protocol has there.
+      if (!namesOfBodies.has(name)) add(name, careful, false);
+      visit(member, careful, [], depth + 1, false);
+    }
   }
 
   visitBody(body, 0);
   return { parts, isWhole };
 }
+
+const isMimeType = (value: Json | undefined) =>
+  value === undefined || (typeof value === 'string' && /^[a-z]{1,20}\/[\w.+-]{1,80}$/i.test(value));
+
+const resultTypes: ReadonlySet<Json | undefined> = new Set(['complete', 'task', 'input_required']);
+
+/** Of results, of tasks and of errors. */
+const namesOfBodies: ReadonlySet<string> = new Set(
+  (
+    '_meta isError resultType contents messages description completion task tasks nextCursor ttlMs cacheScope ' +
+    'taskId status statusMessage createdAt lastUpdatedAt ttl pollInterval pollIntervalMs inputRequests requestState error ' +
+    'code message data action model role stopReason'
+  ).split(' '),
+);
 
 /** Whether a text says the structured part, or a part of it, once more. */
 function repeats(structured: Json): (text: string) => boolean {

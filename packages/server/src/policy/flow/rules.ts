@@ -62,8 +62,17 @@ forbid (
   action in [Gatehouse::Action::"send", Gatehouse::Action::"pay", Gatehouse::Action::"export", Gatehouse::Action::"deploy"],
   resource
 )
-when { context.flow.untrusted && !context.flow.sensitive.isEmpty() && resource.destinations.isEmpty() }
-unless { context.flow.textless };
+when { context.flow.untrusted && !context.flow.sensitive.isEmpty() }
+unless { context.flow.textless }
+// A destination that is not given, or is what the tool takes anyway, comes from nowhere.
+unless {
+  resource.destinations.containsAny(context.provenance.stated) ||
+  resource.destinations.containsAny(context.provenance.endorsed) ||
+  resource.destinations.containsAny(context.provenance.derived) ||
+  resource.destinations.containsAny(context.provenance.trusted) ||
+  resource.destinations.containsAny(context.provenance.untrusted) ||
+  resource.destinations.containsAny(context.provenance.unknown)
+};
 
 // To read an address tells its server something.
 @id("sensitive-url")

@@ -4,6 +4,7 @@ import { decodings, fold, reversed, rot13, squeeze, squeezeSpelledOut, unescapeP
 import { flowLimits } from './limits.ts';
 import type { Part } from './parts.ts';
 import { holdsValue } from './statement.ts';
+import type { Unit } from './units.ts';
 
 /** Which result something was read in. */
 export interface Source {
@@ -14,6 +15,10 @@ export interface Source {
 export interface Result extends Source {
   /** Of a tool that did more than read, with what it was given: what else it names as an object is what it has made. */
   made?: { given: ReadonlySet<string> } | null;
+  /** What a trusted part of it says again of its own call, and nobody had vouched for before: it vouches for nothing. */
+  echoes?: (value: string | number, role: ArgumentRole | null) => boolean;
+  /** The same of a trusted text, in the canonical writing of each role. */
+  echoedIn?: (text: string) => ReadonlySet<string>;
 }
 
 /** What stood in untrusted parts of one result, in the ways in which it is looked for. */
@@ -45,14 +50,14 @@ export interface Seen {
   inUntrustedField(value: string | number, role: ArgumentRole): Source | undefined;
   /** A trusted field names so what this task has made: prose with the same number in it has not chosen that. */
   inMade(value: string | number, role: ArgumentRole): Source | undefined;
-  /** A trusted result says exactly this. */
-  inTrusted(value: string | number, role: ArgumentRole, effort: Effort): Source | undefined;
-  /** The largest amount in the trusted fields of whatever has it: the smallest of these, where several have. */
-  amountOf(value: string | number, role: ArgumentRole): number | undefined;
+  /** A trusted result says exactly this: of an amount, in a field whose name says the same unit. */
+  inTrusted(value: string | number, role: ArgumentRole, effort: Effort, unit?: Unit): Source | undefined;
+  /** The largest amount in the trusted fields of whatever has it: the smallest of these, where several have. NaN: some have another unit. */
+  amountOf(value: string | number, role: ArgumentRole, unit: Unit): number | undefined;
   /** A trusted field has a time on this day (`2026-01-31`). */
   hasDay(day: string): boolean;
-  /** The largest amount in any trusted field. */
-  readonly largestAmount: number | undefined;
+  /** The largest amount in any trusted field of that unit. */
+  largestAmount(unit: Unit): number | undefined;
   /** The result in whose untrusted texts a passage of this one stands word for word; or that counts so, because `effort` was used up. */
   quotes(text: string, effort: Effort): Source | undefined;
   /** Pieces of it, one after the other, all stand in untrusted texts; or so it counts, because `effort` was used up in looking. */
@@ -86,10 +91,10 @@ const DAY_CHARS = 10;
 export function createSeen(limits: { charsPerTask: number; valuesPerTask: number } = flowLimits): Seen {
   let untrusted: Untrusted[] = [];
   let untrustedFields = createFields();
-  let trustedFields = createFields();
+  let trustedFields = createFieldsByUnit();
   let madeFields = createFields();
-  let trustedTexts: (Source & { text: string })[] = [];
-  let amounts = new Map<number, number>();
+  let trustedTexts: (Source & { text: string; echoed: ReadonlySet<string> })[] = [];
+  let amounts = new Map<number, Partial<Record<Unit, number>>>();
   let records = 0;
   let days = new Set<string>();
   let chars = 0;
@@ -100,7 +105,7 @@ export function createSeen(limits: { charsPerTask: number; valuesPerTask: number
     untrusted = [];
     trustedTexts = [];
     untrustedFields = createFields();
-    trustedFields = createFields();
+    trustedFields = createFieldsByUnit();
     madeFields = createFields();
     amounts = new Map();
     days = new Set();
@@ -118,13 +123,15 @@ export function createSeen(limits: { charsPerTask: number; valuesPerTask: number
 
   /** Something of that name was there before. */
   const isKnown = (text: string) =>
-    [trustedFields, untrustedFields].some((fields) => fields.find(text, 'identifier', true) !== undefined);
+    [...Object.values(trustedFields), untrustedFields].some(
+      (fields) => fields.find(text, 'identifier', true) !== undefined,
+    );
 
   return {
-    note(parts, { made, ...source }) {
+    note(parts, { made, echoes, echoedIn, ...source }) {
       const texts: string[] = [];
       const before = records;
-      for (const { value, isTrusted, isField, role: said, record: within } of parts) {
+      for (const { value, isTrusted, isField, role: said, record: within, unit = 'whole' } of parts) {
         const text = String(value);
         const record = before + within;
         records = Math.max(records, record);
@@ -132,17 +139,21 @@ export function createSeen(limits: { charsPerTask: number; valuesPerTask: number
         const role = said ?? (isField && !isTrusted && isAddress(text) ? 'recipient' : null);
         if (isTrusted && !isField) {
           if (!makeRoom(text.length)) return;
-          trustedTexts.push({ ...source, text });
-        } else if (text.length <= flowLimits.valueChars && (isTrusted || (isField && role !== null))) {
+          trustedTexts.push({ ...source, text, echoed: echoedIn?.(text) ?? new Set() });
+        } else if (isTrusted && echoes?.(value, role)) continue;
+        else if (text.length <= flowLimits.valueChars && (isTrusted || (isField && role !== null))) {
           values++;
           if (!makeRoom(text.length)) return;
           const isNew = made && isTrusted && role === 'identifier' && !made.given.has(text) && !isKnown(text);
-          (isTrusted ? trustedFields : untrustedFields).add({ ...source, value, role, record });
+          (isTrusted ? trustedFields[unit] : untrustedFields).add({ ...source, value, role, record });
           if (isNew) madeFields.add({ ...source, value, role, record });
           if (isTrusted && role === 'date') days.add(text.slice(0, DAY_CHARS));
           const amount =
             isTrusted && role === 'amount' && within > 0 ? Number(canonical(value, role) ?? Number.NaN) : 0;
-          if (amount > 0) amounts.set(record, Math.max(amount, amounts.get(record) ?? 0));
+          if (amount > 0) {
+            const own = amounts.get(record) ?? {};
+            amounts.set(record, { ...own, [unit]: Math.max(amount, own[unit] ?? 0) });
+          }
         } else if (!isTrusted) texts.push(text);
       }
       if (texts.length === 0) return;
@@ -172,33 +183,42 @@ export function createSeen(limits: { charsPerTask: number; valuesPerTask: number
 
     inMade: (value, role) => (role === 'identifier' && isComplete ? madeFields.find(value, role, false) : undefined),
 
-    inTrusted(value, role, effort) {
+    inTrusted(value, role, effort, unit = 'whole') {
       if (!isComplete) return undefined;
-      const found = trustedFields.find(value, role, true);
-      if (found) return found;
+      for (const fields of role === 'amount' ? [trustedFields[unit]] : Object.values(trustedFields)) {
+        const found = fields.find(value, role, true);
+        if (found) return found;
+      }
       const wanted = canonical(value, role);
       if (wanted === null) return undefined;
       return trustedTexts.findLast(
-        ({ text }) => spend(effort, text.length * PATTERN_COST) && holdsValue(text, wanted, role),
+        ({ text, echoed }) =>
+          !echoed.has(`${role} ${wanted}`) &&
+          spend(effort, text.length * PATTERN_COST) &&
+          holdsValue(text, wanted, role),
       );
     },
 
-    amountOf(value, role) {
+    amountOf(value, role, unit) {
       if (!isComplete) return undefined;
-      const found = trustedFields.recordsOf(value, role).flatMap((record) => amounts.get(record) ?? []);
+      const found = Object.values(trustedFields)
+        .flatMap((fields) => fields.recordsOf(value, role))
+        .flatMap((record) => amounts.get(record) ?? [])
+        .map((own) => own[unit] ?? Number.NaN);
       return found.length === 0 ? undefined : found.reduce((least, each) => Math.min(least, each));
     },
 
     hasDay: (day) => isComplete && days.has(day),
 
-    get largestAmount() {
-      if (!isComplete || amounts.size === 0) return undefined;
-      return [...amounts.values()].reduce((most, each) => Math.max(most, each));
+    largestAmount(unit) {
+      if (!isComplete) return undefined;
+      const found = [...amounts.values()].flatMap((own) => own[unit] ?? []);
+      return found.length === 0 ? undefined : found.reduce((most, each) => Math.max(most, each));
     },
 
     quotes(text, effort) {
+      if (untrusted.length === 0 || !couldQuote(text)) return undefined;
       const spaced = spacedOut(fold(text));
-      if (untrusted.length === 0 || spaced.length < PASSAGE_CHARS) return undefined;
       return untrusted.findLast((result) => {
         if (!spend(effort, result.folded.length + spaced.length * PATTERN_COST)) return true;
         const passages = passagesOf(result);
@@ -266,6 +286,9 @@ const STEPWISE_COST = 10;
 /** Words that stand in two places by chance are shorter than this. */
 const PASSAGE_CHARS = 28;
 const PASSAGE_STEP = 12;
+
+/** It is long enough to hold a passage. */
+export const couldQuote = (text: string): boolean => spacedOut(fold(text)).length >= PASSAGE_CHARS;
 
 const spacedOut = (folded: string) => folded.replace(/\s+/g, ' ');
 
@@ -340,6 +363,8 @@ interface Found {
   source: Source;
   records: number[];
 }
+
+const createFieldsByUnit = () => ({ whole: createFields(), cents: createFields(), other: createFields() });
 
 /** Values of fields by what they stand for, compared as each role compares. */
 function createFields() {
