@@ -189,7 +189,10 @@ for (const client of ['grpc', 'http'] as const)
       await refused(post('{"jsonrpc":"2.0","id":1,"result":{}}'), 403, /mcp\.response/);
       await refused(post(getOrder(), { headers: { 'mcp-method': 'tools/list' } }), 400, /Mcp-Method/);
       await refused(post(getOrder(), { headers: { 'content-encoding': 'gzip' } }), 400, /encoded/);
-      await refused(post(getOrder(), { headers: { 'x-http-method-override': 'DELETE' } }), 400, /another method/);
+      for (const name of ['x-http-method-override', 'x-original-method', 'x-forwarded-method'])
+        await refused(post(getOrder(), { headers: { [name]: 'DELETE' } }), 400, /another method/);
+      for (const name of ['x-original-url', 'x-forwarded-uri', 'x-forwarded-prefix'])
+        await refused(post(getOrder(), { headers: { [name]: '/admin' } }), 400, /another method or path/);
       await refused(
         post(getOrder(), { headers: { 'content-type': 'application/json; charset=utf-7' } }),
         400,
@@ -254,6 +257,10 @@ for (const client of ['grpc', 'http'] as const)
         'x-remote-user': 'admin',
         'x-auth-request-email': 'admin@example.test',
         'x-forwarded-for': '10.0.0.1',
+        'true-client-ip': '10.0.0.1',
+        'x-client-ip': '10.0.0.1',
+        'cf-connecting-ip': '10.0.0.1',
+        'x-envoy-external-address': '10.0.0.1',
         cookie: 'session=stolen',
         'x-envoy-retry-on': '5xx',
         'x-envoy-max-retries': '9',

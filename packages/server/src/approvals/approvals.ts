@@ -98,6 +98,7 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
     load,
     digest: subjectDigest,
     find: memory.find,
+    isOpenIn: memory.isOpenIn,
     get,
 
     async open(request) {

@@ -3,6 +3,18 @@ import type { Clock } from '../platform/index.ts';
 
 const isOpen = (approval: Approval) => approval.state === 'pending' || approval.state === 'approved';
 
+const inTask = ({ task, operation }: { task: string; operation: string }) => `${task} ${operation}`;
+
+function add(to: Map<string, Set<string>>, key: string, id: string): void {
+  to.set(key, (to.get(key) ?? new Set()).add(id));
+}
+
+function remove(from: Map<string, Set<string>>, key: string, id: string): void {
+  const ids = from.get(key);
+  ids?.delete(id);
+  if (ids?.size === 0) from.delete(key);
+}
+
 export type Memory = ReturnType<typeof createMemory>;
 
 /**
@@ -12,15 +24,15 @@ export type Memory = ReturnType<typeof createMemory>;
 export function createMemory(clock: Clock) {
   const byId = new Map<string, Approval>();
   const byDigest = new Map<string, Set<string>>();
+  const byTask = new Map<string, Set<string>>();
   const waiters = new Map<string, Set<(approval: Approval) => void>>();
 
   function drop(id: string): void {
     const approval = byId.get(id);
     if (!approval) return;
     byId.delete(id);
-    const ids = byDigest.get(approval.digest);
-    ids?.delete(id);
-    if (ids?.size === 0) byDigest.delete(approval.digest);
+    remove(byDigest, approval.digest, id);
+    remove(byTask, inTask(approval), id);
   }
 
   return {
@@ -31,8 +43,8 @@ export function createMemory(clock: Clock) {
       if (before?.state === 'approved' && approval.state === 'pending') return;
       if (isOpen(approval)) {
         byId.set(approval.id, approval);
-        const ids = byDigest.get(approval.digest) ?? new Set();
-        byDigest.set(approval.digest, ids.add(approval.id));
+        add(byDigest, approval.digest, approval.id);
+        add(byTask, inTask(approval), approval.id);
       } else drop(approval.id);
       if (approval.state === 'pending') return;
       for (const wake of waiters.get(approval.id) ?? []) wake(approval);
@@ -48,6 +60,9 @@ export function createMemory(clock: Clock) {
       }
       return newest;
     },
+
+    /** Whether anything of this operation is open in a task, or was until it ran out. */
+    isOpenIn: (of: { task: string; operation: string }): boolean => byTask.has(inTask(of)),
 
     /** The approval once it is no longer pending, or undefined when the signal aborts first. */
     decided(id: string, signal: AbortSignal): Promise<Approval | undefined> {

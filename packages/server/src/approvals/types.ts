@@ -40,6 +40,11 @@ export interface Approvals {
   /** The newest pending or approved approval of this subject, if any that has not expired. From memory. */
   find(digest: string): Approval | undefined;
   /**
+   * Whether anything of this operation is pending or approved in a task. From memory, which every replica fills at its start and with the
+   * feed; what another replica has used up counts until it would have run out.
+   */
+  isOpenIn(of: { task: string; operation: string }): boolean;
+  /**
    * Makes one, or gives the one of the same digest that is pending or approved already. Refused beyond the limit per agent
    * (`approval.too-many`), for arguments that nobody can review (`approval.too-large`), and when the agent has been stopped or
    * changed since (`approval.agent-changed`).

@@ -21,7 +21,15 @@ import {
   withoutExcess,
 } from './results/index.ts';
 import { labelsOfRaised, raised, raisedBy, type Source, unlooked } from './source.ts';
-import { type Decided, type Dispatch, NotSent, type Outcome, type Sent } from './types.ts';
+import {
+  type Action,
+  type Decided,
+  type Dispatch,
+  type EarlierCall,
+  NotSent,
+  type Outcome,
+  type Sent,
+} from './types.ts';
 import { untilAborted } from './until-aborted.ts';
 
 export interface AnswerDependencies {
@@ -72,13 +80,13 @@ export function createAnswering(deps: AnswerDependencies) {
       if (signal.aborted) throw new NotSent(messageOf(signal.reason));
       const asked = isAsked ? await noteQuestion(call) : [];
       const ahead = createAhead(source.tool);
-      const { operation, name } = action;
+      const { operation } = action;
       const dispatch: Dispatch = {
         actionId,
         tool,
         arguments: action.arguments,
         approval: approval?.id ?? null,
-        call: { operation, name, arguments: action.arguments, obligations: source.obligations },
+        call: earlierCall(action, source),
         signal,
         clean: (message) => look.message(message, rules),
         heard(message) {
@@ -243,10 +251,17 @@ export function createAnswering(deps: AnswerDependencies) {
     if (written.ok || written.failed === 'approval') approvals.noteConsumed(approval.id);
     if (!written.ok) return undefined;
     await releases.remove(kept);
-    return { kind: 'done', actionId, sent };
+    return { kind: 'done', actionId, sent, call: earlierCall(action, source) };
   }
 
   return { sendAndRecord, release };
 }
+
+const earlierCall = ({ operation, name, arguments: args }: Action, { obligations }: Source): EarlierCall => ({
+  operation,
+  name,
+  arguments: args,
+  obligations,
+});
 
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));

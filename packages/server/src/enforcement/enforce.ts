@@ -120,10 +120,10 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       if (tooMuch) return refuse(action, actionId, found, deny(tooMuch, set.version, found));
       const rules = look.rulesOf(snapshot, action.caller, source.tool, source.obligations);
 
-      // What this call has left, if it has run before and a person has to release it: it does not run again.
+      // What this call has left, if it has run before and a person has to release it: it does not run again, also where nothing would hold it now.
       const detectors = deps.detectors.of(snapshot, source.tool, action.caller.task.environment);
       const isHeldAtTimes = detectors.length > 0 || mayBeHeld(source.tool, source.obligations?.limit);
-      const kept = isHeldAtTimes ? await releases.find(action) : undefined;
+      const kept = isHeldAtTimes || releases.areIn(action) ? await releases.find(action) : undefined;
       if (kept) {
         const guards = guardsOf(snapshot, action, found, source.tool);
         const outcome = await release({ agent, action, tool: found, decision, source, rules }, kept, guards);

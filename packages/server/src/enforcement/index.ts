@@ -9,6 +9,7 @@ export {
   createHeldResults,
   createOutsideDetectors,
   type HeldResults,
+  isOfTheProtocol,
   type Kept,
   type OutsideDetectors,
 } from './results/index.ts';

@@ -83,6 +83,8 @@ export function createReleases({ held, approvals }: { held: HeldResults; approva
 
   return {
     ask,
+    /** Whether this task has anything that waits, whatever would be held today. From memory. */
+    areIn: ({ caller }: Action) => approvals.isOpenIn({ task: caller.task.id, operation: RELEASE }),
     find: (action: Action) => held.find(callDigest(action)),
     open: (kept: Kept) => held.open(kept),
     remove: (kept: Kept) => held.remove(kept.id),

@@ -91,7 +91,8 @@ export class NotSent extends Error {
 }
 
 export type Outcome =
-  | { kind: 'done'; actionId: string; sent: Sent }
+  /** `call`: that which left it, where it was not let through just now and its result was held until a person released it. */
+  | { kind: 'done'; actionId: string; sent: Sent; call?: EarlierCall }
   | { kind: 'refused'; actionId: string; decision: Decision }
   | { kind: 'pending'; actionId: string; approval: Approval }
   /** It ran, and what came of it is not given out; nobody will be asked to release it. */

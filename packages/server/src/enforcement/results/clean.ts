@@ -5,6 +5,7 @@ import { type Field, inMember, maskedAt } from './fields.ts';
 import { filterText, looksLikeJson, mapJsonText } from './filter.ts';
 import type { MarkupRules } from './html.ts';
 import { maskText, type Placeholder } from './mask.ts';
+import { isFile, isOfTheProtocol, type Place, placeIn } from './protocol-names.ts';
 import { count, type Tally } from './tally.ts';
 
 /** What is done to everything that a task hears from one tool. */
@@ -19,16 +20,8 @@ export interface CleanRules {
   placeholder: Placeholder;
 }
 
-/** What the protocol itself needs as it is. What stands in structured content under these names is data like any other. */
-const verbatim = new Set(
-  'mimeType taskId nextCursor cursor requestState cacheScope progressToken createdAt lastUpdatedAt lastModified'.split(
-    ' ',
-  ),
-);
-/** Single words of the protocol: anything else that stands there is text. */
-const words = new Set('type role level status resultType mode includeContext audience'.split(' '));
-const isWord = (value: string) => /^[a-zA-Z][\w/.-]{0,63}$/.test(value);
-const VERBATIM_CHARS = 4_096;
+/** A longer id of the protocol is text. */
+const ID_CHARS = 4_096;
 /** Shorter values of masked parts stand in any text by chance; more of them than this are not looked for. */
 const KNOWN_CHARS = 4;
 const KNOWN_VALUES = 200;
@@ -45,11 +38,10 @@ export function cleanMessage(message: Json, rules: CleanRules, tally: Tally): Js
   /** A part that is masked was there. */
   let isMatched = false;
 
-  function protocol(value: Json): Json {
+  function protocol(value: Json, place: Place): Json {
     if (typeof value === 'string') return loose(value);
-    if (Array.isArray(value)) return mapArray(value, protocol);
+    if (Array.isArray(value)) return mapArray(value, (each) => protocol(each, place));
     if (!isJsonObject(value)) return value;
-    const isPicture = value.type === 'image' || value.type === 'audio';
     return mapObject(value, (member, name) => {
       if (name === 'structuredContent') return structuredPart(member);
       // Decided on each by itself, and cleaned there.
@@ -59,17 +51,15 @@ export function cleanMessage(message: Json, rules: CleanRules, tally: Tally): Js
       if (
         name === 'audience' &&
         Array.isArray(member) &&
-        member.every((each) => typeof each === 'string' && isWord(each))
+        member.every((each) => typeof each === 'string' && isOfTheProtocol(name, each, { place, idChars: 0 }))
       )
         return member;
       if (typeof member === 'string') {
-        if (verbatim.has(name) && member.length <= VERBATIM_CHARS) return member;
-        if (words.has(name) && isWord(member)) return member;
-        if (name === 'uri') return text(member);
-        if (name === 'blob' || (name === 'data' && isPicture)) return member;
-        return loose(member);
+        if (isOfTheProtocol(name, member, { place, idChars: ID_CHARS })) return member;
+        if (isFile(name, member, value, place)) return member;
+        return name === 'uri' ? text(member) : loose(member);
       }
-      return protocol(member);
+      return protocol(member, placeIn(place, name));
     });
   }
 
@@ -156,15 +146,15 @@ export function cleanMessage(message: Json, rules: CleanRules, tally: Tally): Js
     const { structuredContent: structured, result: inner, ...rest } = body;
     const inside = isJsonObject(inner) ? result(inner) : inner;
     const structuredContent = structured === undefined ? undefined : structuredPart(structured);
-    const shown = protocol(rest) as JsonObject;
+    const shown = protocol(rest, 'message') as JsonObject;
     return {
       ...shown,
       ...(structuredContent !== undefined && { structuredContent }),
-      ...(inside !== undefined && { result: isJsonObject(inside) ? inside : protocol(inside) }),
+      ...(inside !== undefined && { result: isJsonObject(inside) ? inside : protocol(inside, 'message') }),
     };
   }
 
-  return fields.length === 0 || !isJsonObject(message) ? protocol(message) : result(message);
+  return fields.length === 0 || !isJsonObject(message) ? protocol(message, 'message') : result(message);
 }
 
 function mapArray(value: Json[], map: (member: Json, index: number) => Json): Json[] {

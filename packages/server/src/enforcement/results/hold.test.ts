@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import type { ManifestInput } from '@gatehouse/protocol';
 import type { SoftwarePasskey } from '../../../../sdk/src/software-passkey.ts';
 import { approve } from '../../approvals/testing/desk.ts';
 import { isJsonObject, type JsonObject } from '../../platform/index.ts';
 import type { ServedDefinition } from '../../registry/index.ts';
+import type { Enforcement } from '../index.ts';
 import { openRoom, type Room } from '../testing/room.ts';
 import { createHeldResults } from './held.ts';
 
@@ -192,6 +194,50 @@ test('a tool is asked for no more than the limit, before anything is recorded, a
   assert.deepEqual(action?.arguments, { city: 'Ulm', page_size: 50 });
   assert.deepEqual(action?.summary.decision?.obligations, { mask: [], limit: 50 });
   assert.equal((await list({ page_size: 30 }, 51)).kind, 'pending');
+});
+
+/** @proves result.held */
+test('what is held is not fetched again once nothing would hold it any more, at no replica', async () => {
+  const template = (limit?: number): ManifestInput => ({
+    kind: 'Template',
+    name: 'all',
+    allow: [
+      { tools: ['shop/export_customers'], mask: ['personal'] },
+      { tools: ['shop/list_customers'], ...(limit !== undefined && { limit }) },
+      { tools: ['shop/read_salary'], mask: ['financial'] },
+    ],
+  });
+  const early = await room.openReplica();
+  let runs = 0;
+  const list = (gate: Enforcement) =>
+    gate.enforce(
+      {
+        caller: room.caller,
+        operation: 'tools/call',
+        server: 'shop',
+        name: 'list_customers',
+        arguments: { page_size: 20, city: 'Kyiv' },
+      },
+      async () => {
+        runs++;
+        return { result: 'success', body: customers(51) };
+      },
+    );
+  const first = await list(room.enforcement);
+  assert.equal(first.kind, 'pending');
+  await room.apply([template()], served);
+  await room.storage.feed.waitForAll(await room.storage.feed.head());
+  for (const gate of [room.enforcement, early, await room.openReplica()]) {
+    const again = await list(gate);
+    assert.deepEqual([again.kind, again.actionId], ['pending', first.actionId]);
+  }
+  assert.equal(runs, 1);
+  const again = await list(early);
+  if (again.kind === 'pending') await approve(room.approvals, again.approval, OWNER, passkey);
+  const given = await list(room.enforcement);
+  assert.ok(given.kind === 'done' && given.actionId === first.actionId && runs === 1);
+  assert.deepEqual(given.call?.arguments, { page_size: 20, city: 'Kyiv' }, 'whoever gets it knows which call left it');
+  await room.apply([template(50)], served);
 });
 
 /** @proves result.fields */

@@ -145,6 +145,16 @@ test('types, names, pictures and what the protocol needs stay as they are', () =
     nextCursor: 'eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhZ2VudCJ9.c2lnbmF0dXJl',
   };
   assert.equal(masked(picture).message, picture);
+  const secret = joined('ghp_', 'a1B2c3D4e5F6g7H8i9J0a1B2c3D4e5F6g7H8');
+  const renamed = {
+    content: [
+      { type: 'text', text: 'x', cursor: secret, taskId: secret, mimeType: secret, role: secret, blob: `<${secret}>` },
+    ],
+    _meta: { requestState: secret, status: secret, blob: secret, of: { lastModified: secret } },
+    status: secret,
+    level: secret,
+  };
+  assert.ok(!JSON.stringify(masked(renamed).message).includes(secret), 'a name alone makes nothing the protocol’s own');
   const odd = JSON.parse('{"structuredContent": {"__proto__": "a\u200b", "constructor": "b"}}') as Json;
   assert.equal(JSON.stringify(masked(odd).message), '{"structuredContent":{"__proto__":"a","constructor":"b"}}');
 });

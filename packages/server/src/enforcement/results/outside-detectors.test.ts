@@ -211,7 +211,11 @@ test('a required service that does not do what was agreed has not looked: a pers
     answer = hostileAnswer;
     const outcome = await call();
     assert.ok(outcome.kind === 'pending', `one that ${name}: ${outcome.kind}`);
-    assert.match(outcome.approval.decision.reason, /The detector "guard" has not looked at the result of shop\/page/);
+    assert.match(
+      outcome.approval.decision.reason,
+      /^The detector "guard" has not looked at the result of shop\/page: (it did not answer|it did not answer in time|its answer makes no sense)\. It is held/,
+      'what is wrong says nothing of where it is',
+    );
     await room.approvals.deny(outcome.approval.id, OWNER, 'no');
   }
 });
@@ -310,6 +314,71 @@ test('nothing goes around it: resources, what is said ahead of the result, and q
   assert.equal(asks, 0);
   assert.ok((await question('Which one?')).kind === 'done');
   assert.equal(asks, 1);
+});
+
+/** @proves result.detectors */
+test('a server without tools is looked at as well, by what is for everything and by what names its resources', async () => {
+  await apply(
+    {
+      kind: 'ToolServer',
+      name: 'files',
+      environments: ['prod'],
+      transport: { type: 'stdio', command: 'node' },
+      resources: { tier: 1 },
+    },
+    {
+      kind: 'Template',
+      name: 'all',
+      allow: [{ tools: ['shop/page', 'shop/plain', 'shop#resources', 'files#resources'] }],
+    },
+  );
+  answer = finds('high');
+  for (const [tools, uri] of [
+    [undefined, 'x:2'],
+    [['files#resources'], 'x:3'],
+  ] as const) {
+    await apply(detector({ tools: tools as unknown as string[] }));
+    const read: Action = {
+      caller: room.caller,
+      operation: 'resources/read',
+      server: 'files',
+      name: uri,
+      arguments: { uri },
+    };
+    const outcome = await room.enforcement.enforce(read, async () => ({
+      result: 'success',
+      body: { contents: [{ uri, text: POISON }] },
+    }));
+    assert.equal(outcome.kind, 'pending', String(tools));
+  }
+  await apply(detector());
+});
+
+/** @proves result.detectors */
+test('no name that a server gives a text keeps it from being looked at', async () => {
+  answer = finds('medium');
+  const block = {
+    type: 'text',
+    text: 'fine',
+    cursor: POISON,
+    taskId: POISON,
+    requestState: 'no-space-in-a-block',
+    blob: POISON,
+  };
+  const body: JsonObject = {
+    content: [block, { type: POISON, text: 'x' }, { type: 'image', data: `${POISON}!`, mimeType: `text/${POISON}` }],
+    _meta: { status: POISON, taskId: 'id-of-nobody', [POISON]: 1, 'com.example/more': { blob: POISON, role: POISON } },
+    status: POISON,
+    nextCursor: POISON,
+    resultType: 'complete',
+    taskId: 'id-of-a-task',
+    createdAt: '2026-01-01T00:00:00Z',
+  };
+  const outcome = await call(body);
+  assert.ok(!shown(outcome).includes(POISON), shown(outcome));
+  const texts = asked.at(-1)?.texts ?? [];
+  for (const text of ['no-space-in-a-block', 'id-of-nobody']) assert.ok(texts.includes(text), text);
+  for (const own of ['id-of-a-task', 'complete', '2026-01-01T00:00:00Z', 'text']) assert.ok(!texts.includes(own), own);
 });
 
 test('an address inside the house is not asked unless an operator says so', async () => {

@@ -31,7 +31,7 @@ export interface Raised {
 }
 
 export interface OutsideDetectors {
-  /** Those that look at what this tool brings. Of what comes without a tool, any that looks at one of the server's tools. */
+  /** Those that look at what this tool brings. Of what comes without a tool, also any that looks at one of the server's tools. */
   of(snapshot: Snapshot, tool: RegisteredTool, environment: string): DetectorManifest[];
   look(detectors: readonly DetectorManifest[], at: LookedAt): Promise<Raised>;
 }
@@ -39,7 +39,7 @@ export interface OutsideDetectors {
 interface Answered {
   detector: DetectorManifest;
   findings: OutsideFinding[];
-  /** Why it has not looked at all of it. */
+  /** Why it has not looked at all of it: words of ours, since the agent hears them. */
   failed: string | null;
 }
 
@@ -80,18 +80,20 @@ export function createOutsideDetectors({
         });
         return readAnswer(json, texts);
       });
-      if (typeof findings === 'string') throw new Error(findings);
-      return { detector, findings, failed: null };
+      if (typeof findings !== 'string') return { detector, findings, failed: null };
+      log.warn('a detector has not looked at a result', { detector: detector.name, problem: findings });
+      return { detector, findings: [], failed: SENSELESS };
     } catch (error) {
       log.warn('a detector has not looked at a result', { detector: detector.name, error });
-      return { detector, findings: [], failed: error instanceof Error ? error.message : String(error) };
+      return { detector, findings: [], failed: whyFailed(error) };
     }
   }
 
   return {
     of({ detectors, servers }, tool, environment) {
       if (detectors.size === 0) return [];
-      const concerned = tool.name.startsWith('#') ? [...(servers.get(tool.server)?.tools.values() ?? [])] : [tool];
+      const others = tool.name.startsWith('#') ? (servers.get(tool.server)?.tools.values() ?? []) : [];
+      const concerned = [tool, ...others];
       return [...detectors.values()].filter(
         (detector) => detector.environments.includes(environment) && concerned.some((each) => looksAt(detector, each)),
       );
@@ -111,6 +113,15 @@ function looksAt({ tools, effects, domains }: DetectorManifest, { ref, effects: 
   if (tools && !tools.some((pattern) => toolPatternMatches(pattern, ref))) return false;
   if (effects && of.length > 0 && !of.some((effect) => effects.includes(effect))) return false;
   return !domains || labels.domain === null || domains.includes(labels.domain);
+}
+
+const SENSELESS = 'its answer makes no sense';
+
+/** What went wrong says where the detector is, which is for the log only. */
+function whyFailed(error: unknown): string {
+  const { name, code, cause } = error as { name?: string; code?: string; cause?: { name?: string } };
+  if (code === 'outbound.not-json' || code === 'outbound.too-large') return SENSELESS;
+  return name === 'TimeoutError' || cause?.name === 'TimeoutError' ? 'it did not answer in time' : 'it did not answer';
 }
 
 /** The texts of a result, as many and as long as a detector is sent. */
@@ -174,7 +185,11 @@ const MAX_REASON_CHARS = 500;
 
 function withoutSpans(body: Json, spans: (Span & { kind: string })[], placeholder: LookedAt['placeholder']): Json {
   const byText = new Map<number, (Span & { kind: string })[]>();
-  for (const span of spans) byText.set(span.text, [...(byText.get(span.text) ?? []), span]);
+  for (const span of spans) {
+    const known = byText.get(span.text);
+    if (known) known.push(span);
+    else byText.set(span.text, [span]);
+  }
   let next = 0;
   return mapTexts(body, (text) => {
     const found = byText.get(next++);

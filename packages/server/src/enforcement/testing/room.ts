@@ -1,5 +1,5 @@
 import { type ActionRecord, type ManifestInput, manifest, TASK_DETAILS_TYPE } from '@gatehouse/protocol';
-import { createApprovals } from '../../approvals/index.ts';
+import { type Approvals, createApprovals } from '../../approvals/index.ts';
 import { type House, openHouse } from '../../identity/people/testing/house.ts';
 import { createOutbound, type JsonObject, Secret } from '../../platform/index.ts';
 import { compilePolicies, createBaseline, createFlow } from '../../policy/index.ts';
@@ -65,46 +65,50 @@ export async function openRoom({ follow = true, afterAppend = () => {} } = {}) {
   });
   const { registry, storage, ledger, clock, log } = house;
   const held = createHeldResults(house);
-  const approvals = await createApprovals({ ...house, onEnded: held.forget });
+  const openApprovals = () => createApprovals({ ...house, onEnded: held.forget });
+  const approvals = await openApprovals();
+  const replicas = [approvals];
   const baseline = createBaseline({ ...house, key: new Uint8Array(32) });
   let fresh = true;
   let compiled: { version: number; set: ReturnType<typeof compilePolicies> } | undefined;
-  const enforcement = createEnforcement({
-    registry,
-    approvals,
-    budgets: createBudgets(house),
-    ledger: {
-      ...ledger,
-      async append(...what) {
-        const written = await ledger.append(...what);
-        afterAppend();
-        return written;
+  const gateOf = (approvals: Approvals) =>
+    createEnforcement({
+      registry,
+      approvals,
+      budgets: createBudgets(house),
+      ledger: {
+        ...ledger,
+        async append(...what) {
+          const written = await ledger.append(...what);
+          afterAppend();
+          return written;
+        },
       },
-    },
-    breaker: createBreaker({ registry, clock, log }),
-    tickets: createTickets({ outbound: createOutbound(), openSecret: async () => new Secret(''), clock, log }),
-    flow: createFlow({ storage, clock }),
-    baseline,
-    clock,
-    log,
-    held,
-    detectors: createOutsideDetectors({
-      outbound: createOutbound(),
-      openSecret: async () => new Secret('s3cret'),
+      breaker: createBreaker({ registry, clock, log }),
+      tickets: createTickets({ outbound: createOutbound(), openSecret: async () => new Secret(''), clock, log }),
+      flow: createFlow({ storage, clock }),
+      baseline,
+      clock,
       log,
-    }),
-    placeholderKey: new Uint8Array(32),
-    feed: { fresh: () => fresh && (!follow || storage.feed.fresh()) },
-    policies(snapshot) {
-      const version = snapshot.fences.get('policy') ?? 0;
-      if (compiled?.version !== version) compiled = { version, set: compilePolicies(snapshot) };
-      return compiled.set;
-    },
-  });
+      held,
+      detectors: createOutsideDetectors({
+        outbound: createOutbound(),
+        openSecret: async () => new Secret('s3cret'),
+        log,
+      }),
+      placeholderKey: new Uint8Array(32),
+      feed: { fresh: () => fresh && (!follow || storage.feed.fresh()) },
+      policies(snapshot) {
+        const version = snapshot.fences.get('policy') ?? 0;
+        if (compiled?.version !== version) compiled = { version, set: compilePolicies(snapshot) };
+        return compiled.set;
+      },
+    });
+  const enforcement = gateOf(approvals);
   if (follow)
     await storage.feed.start('one', async (changes) => {
       await registry.refresh(changes);
-      await approvals.refresh(changes);
+      for (const each of replicas) await each.refresh(changes);
       baseline.refresh(changes);
     });
   const apply = async (inputs: ManifestInput[], definitions = served) => {
@@ -151,6 +155,12 @@ export async function openRoom({ follow = true, afterAppend = () => {} } = {}) {
     sends,
     seen,
     recordsOf,
+    /** Another choke point on the same database: what waits and what tasks have seen is in its own memory. */
+    async openReplica() {
+      const own = await openApprovals();
+      replicas.push(own);
+      return gateOf(own);
+    },
     setFresh(value: boolean) {
       fresh = value;
     },

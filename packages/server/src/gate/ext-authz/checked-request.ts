@@ -26,9 +26,19 @@ export interface ReadRequest extends CheckedRequest {
 const plainPath = /^(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._~!$&'()*+,=:@-]+)+$/;
 
 /** Headers by which some servers take another method or path than the request line's. */
-const overriding = ['x-http-method-override', 'x-http-method', 'x-method-override', 'x-original-url', 'x-rewrite-url'];
+const overriding = [
+  'x-http-method-override',
+  'x-http-method',
+  'x-method-override',
+  'x-original-method',
+  'x-forwarded-method',
+  'x-original-url',
+  'x-rewrite-url',
+  'x-forwarded-uri',
+  'x-forwarded-prefix',
+];
 
-/** Refuses whatever could be read in two ways (law 10). Nothing of it depends on who asks, or on forwarding headers, which anybody can write. */
+/** Refuses whatever could be read in two ways (law 10). No forwarding header, which anybody can write, is believed. */
 export function readRequest(gateway: Gateway, request: CheckedRequest): ReadRequest {
   const { headers, body } = request;
   const [pathname = '', ...rest] = request.path.split('?');

@@ -14,7 +14,8 @@ const passing = new Set(
  * method or path, and what makes Envoy itself send one decided request more than once.
  */
 const alwaysRemoved = `authorization dpop cookie proxy-authorization
-  forwarded x-forwarded-for x-forwarded-host x-forwarded-client-cert x-real-ip x-client-cert ssl-client-cert x-ssl-client-cert
+  forwarded x-forwarded-for x-forwarded-host x-forwarded-client-cert x-real-ip
+  true-client-ip x-client-ip cf-connecting-ip x-envoy-external-address x-client-cert ssl-client-cert x-ssl-client-cert
   x-forwarded-user x-forwarded-email x-forwarded-groups x-forwarded-preferred-username x-forwarded-access-token
   remote-user x-remote-user x-remote-group x-remote-groups x-webauth-user x-authenticated-user x-authenticated-userid
   x-user x-user-id x-user-email x-user-name x-user-roles x-username x-email x-roles x-groups x-tenant x-tenant-id x-api-key x-auth-token
@@ -22,7 +23,8 @@ const alwaysRemoved = `authorization dpop cookie proxy-authorization
   x-goog-authenticated-user-email x-goog-authenticated-user-id x-goog-iap-jwt-assertion
   x-amzn-oidc-identity x-amzn-oidc-data x-amzn-oidc-accesstoken cf-access-authenticated-user-email cf-access-jwt-assertion
   x-ms-client-principal x-ms-client-principal-id x-ms-client-principal-name x-ms-token-aad-access-token tailscale-user-login tailscale-user-name
-  x-http-method-override x-http-method x-method-override x-original-url x-rewrite-url
+  x-http-method-override x-http-method x-method-override x-original-method x-forwarded-method
+  x-original-url x-rewrite-url x-forwarded-uri x-forwarded-prefix
   x-envoy-retry-on x-envoy-retry-grpc-on x-envoy-max-retries x-envoy-hedge-on-per-try-timeout x-envoy-upstream-rq-per-try-timeout-ms
   x-envoy-upstream-rq-timeout-ms x-envoy-decorator-operation x-envoy-original-path x-envoy-original-host`.split(/\s+/);
 

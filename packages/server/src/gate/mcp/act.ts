@@ -59,7 +59,10 @@ export function createAct(deps: ActDependencies): Act {
       switch (outcome.kind) {
         case 'done':
           if (outcome.sent.body === null) return notSentAnswer(method, outcome.sent.detail ?? '', actionId);
-          return finish(agent, call, actionId, sending.answerOf(outcome.sent), sending);
+          return finish(agent, call, actionId, sending.answerOf(outcome.sent), {
+            era: sending.era(),
+            of: outcome.call ?? sending.call(),
+          });
         case 'refused':
           return refusedAnswer(method, outcome.decision, actionId);
         case 'unknown':
@@ -109,7 +112,7 @@ export function createAct(deps: ActDependencies): Act {
 
     return {
       send,
-      /** What was let through; undefined when what an earlier call left was given out instead. */
+      /** What was let through just now. */
       call: () => of,
       era: () => connection?.era ?? agent.era,
       answerOf(sent: Sent): UpstreamAnswer {
@@ -205,10 +208,9 @@ export function createAct(deps: ActDependencies): Act {
     call: Call,
     actionId: string,
     answer: UpstreamAnswer,
-    { era, call: sent }: { era(): UpstreamConnection['era']; call(): EarlierCall | undefined },
+    { era, of }: { era: UpstreamConnection['era']; of: EarlierCall | undefined },
   ): Promise<UpstreamAnswer> {
-    const of = sent();
-    const wanted = inputWanted({ era: era() }, call, answer) ?? urlElicitationsOf(agent, answer);
+    const wanted = inputWanted({ era }, call, answer) ?? urlElicitationsOf(agent, answer);
     if (wanted) {
       try {
         const inputRequests = await asks.release(
@@ -242,13 +244,16 @@ export function createAct(deps: ActDependencies): Act {
     const at = { server: call.server, name: call.name, of: tasks.startedBy(call.server, call.name) };
     const inputRequests: JsonObject = {};
     for (const [key, request] of Object.entries(asObject(task.inputRequests))) {
-      if (!known.has(key) && known.size < doorLimits.asksPerTask)
-        known.set(
-          key,
-          await asks.release(agent, at, { [key]: request }).then((shown) => shown[key] ?? null, refusedAs(null)),
-        );
       // As it was decided on: what the server makes of the same key later is another request, which nobody has seen.
-      const shown = known.get(key);
+      const before = known.get(key);
+      if (before === undefined && known.isFull()) continue;
+      const shown =
+        before !== undefined
+          ? before
+          : known.keep(
+              key,
+              await asks.release(agent, at, { [key]: request }).then((each) => each[key] ?? null, refusedAs(null)),
+            );
       if (shown) inputRequests[key] = shown;
     }
     return resultOut(agent.view, call.server, call.method, { ...task, inputRequests });

@@ -64,6 +64,6 @@ export const doorLimits = {
   asksPerTask: 256,
   /** MCP tasks of upstreams that are remembered with their owners. */
   rememberedTasks: 10_000,
-  /** Bytes of the arguments that they were started with; the oldest are forgotten first. */
+  /** Bytes of the arguments that they were started with, and of what they asked their clients; the oldest are forgotten first. */
   rememberedTaskBytes: 64 * 1024 * 1024,
 } as const;

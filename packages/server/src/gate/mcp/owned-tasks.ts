@@ -17,8 +17,15 @@ export interface OwnedTasks {
   startedBy(server: string, taskId: string): EarlierCall | undefined;
   /** Servers at which this caller's task has started something. */
   serversOf(caller: Caller): string[];
-  /** What the task asked its client so far, by key, as it may be shown; null: it may not. A key means one request for the task's whole life. */
-  asked(server: string, taskId: string): Map<string, Json>;
+  asked(server: string, taskId: string): Asked;
+}
+
+/** What a task asked its client so far, by key, as it may be shown; null: it may not. A key means one request for the task's whole life. */
+export interface Asked {
+  get(key: string): Json | undefined;
+  /** Gives what is kept from now on: what came first. */
+  keep(key: string, shown: Json): Json;
+  isFull(): boolean;
 }
 
 interface Owned {
@@ -34,17 +41,22 @@ export function createOwnedTasks(): OwnedTasks {
   const keyOf = (server: string, taskId: string) => `${server}+${taskId}`;
   let bytes = 0;
 
+  /** Forgets the oldest until there is room, maybe that which needs it. */
+  function makeRoom(needed: number, most: number): void {
+    for (const [oldest, { bytes: freed }] of owners) {
+      if (owners.size <= most && bytes + needed <= doorLimits.rememberedTaskBytes) return;
+      owners.delete(oldest);
+      bytes -= freed;
+    }
+  }
+
   return {
     own(caller, server, taskId, call) {
       const key = keyOf(server, taskId);
       // INVARIANT: the first owner stays. A server that gives one id twice does not hand one agent's task to another.
       if (owners.has(key)) return;
       const own = Buffer.byteLength(JSON.stringify(call.arguments));
-      for (const [oldest, { bytes: freed }] of owners) {
-        if (owners.size < doorLimits.rememberedTasks && bytes + own <= doorLimits.rememberedTaskBytes) break;
-        owners.delete(oldest);
-        bytes -= freed;
-      }
+      makeRoom(own, doorLimits.rememberedTasks - 1);
       bytes += own;
       owners.set(key, { gateTask: caller.task.id, server, call, bytes: own, asked: new Map() });
     },
@@ -55,6 +67,25 @@ export function createOwnedTasks(): OwnedTasks {
         [...owners.values()].filter(({ gateTask }) => gateTask === caller.task.id).map(({ server }) => server),
       ),
     ],
-    asked: (server, taskId) => owners.get(keyOf(server, taskId))?.asked ?? new Map(),
+    asked(server, taskId) {
+      const key = keyOf(server, taskId);
+      return {
+        get: (asked) => owners.get(key)?.asked.get(asked),
+        keep(asked, shown) {
+          const before = owners.get(key)?.asked.get(asked);
+          if (before !== undefined) return before;
+          const own = Buffer.byteLength(asked) + Buffer.byteLength(JSON.stringify(shown));
+          makeRoom(own, doorLimits.rememberedTasks);
+          const owner = owners.get(key);
+          // It had to give way itself, so that nothing is shown of it any more.
+          if (!owner) return null;
+          owner.asked.set(asked, shown);
+          owner.bytes += own;
+          bytes += own;
+          return shown;
+        },
+        isFull: () => (owners.get(key)?.asked.size ?? 0) >= doorLimits.asksPerTask,
+      };
+    },
   };
 }

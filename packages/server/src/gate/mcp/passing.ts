@@ -1,4 +1,4 @@
-import type { Dispatch } from '../../enforcement/index.ts';
+import { type Dispatch, isOfTheProtocol } from '../../enforcement/index.ts';
 import type { Json, JsonObject, Log } from '../../platform/index.ts';
 import type { ServerMessage } from '../upstream/types.ts';
 
@@ -46,15 +46,18 @@ export function heardOf({ clean, heard }: Pick<Dispatch, 'clean' | 'heard'>, par
   return durable ? durable.then(() => shown) : shown;
 }
 
-/** What the protocol itself says in these notifications; everything else in them is text of the server. */
-const ofTheProtocol: Readonly<Record<string, readonly string[]>> = {
-  'notifications/progress': ['progressToken', 'progress', 'total'],
-  'notifications/message': ['level'],
-};
-
 /** What there is to read in it. */
 function textOf({ method, params }: ServerMessage): Json | undefined {
-  const known = ofTheProtocol[method] ?? [];
-  const said = Object.entries(params).filter(([name]) => !known.includes(name));
+  const isProgress = method === 'notifications/progress';
+  const said = Object.entries(params).filter(([name, value]) => {
+    // Another token than the agent's own does not reach it.
+    if (isProgress && name === 'progressToken') return false;
+    if (typeof value === 'number') return !(isProgress && (name === 'progress' || name === 'total'));
+    return !(
+      typeof value === 'string' &&
+      name === 'level' &&
+      isOfTheProtocol(name, value, { place: 'message', idChars: 0 })
+    );
+  });
   return said.length === 0 ? undefined : Object.fromEntries(said);
 }

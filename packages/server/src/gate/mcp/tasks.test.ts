@@ -253,6 +253,26 @@ describe('what an MCP task brings', () => {
   });
 });
 
+test('a task whose creation was held until a person released it belongs to whom it is given', async () => {
+  const server = await startRawServer({
+    era: '2026-07-28',
+    answer: (): JsonObject => ({ result: { resultType: 'complete', taskId: 't', status: 'working' } }),
+  });
+  const released = { resultType: 'task', taskId: 't', status: 'working' };
+  const gate = await startGate(
+    { raw: { url: server.url } },
+    { verdict: ({ operation }) => (operation === 'tools/call' ? { released } : 'allow') },
+  );
+  const options = { capabilities: extension };
+  await postModern(gate.url('raw'), 'tools/call', { name: 'tool', arguments: { n: 7 } }, options);
+  const { body } = await postModern(gate.url('raw'), 'tasks/get', { taskId: 't' }, options);
+  assert.equal(resultOf(body).taskId, 't', JSON.stringify(body));
+  const of = { operation: 'tools/call', name: 'tool', arguments: { n: 7 }, obligations: undefined };
+  assert.deepEqual(gate.enforcement.decided.at(-1)?.of, of);
+  await gate.close();
+  await server.close();
+});
+
 /** @proves result.other-roads */
 test('what a server asks instead of answering is shown as enforcement lets it be seen, and nothing is asked in a finished result', async () => {
   const inputRequests = { key: { method: 'elicitation/create', params: { message: 'UNSHOWN' } } };

@@ -177,7 +177,8 @@ export function createTestRegistry(manifests: z.input<typeof toolServerManifest>
   } as unknown as TestRegistry;
 }
 
-export type Verdict = 'allow' | 'refuse' | 'ask';
+/** `released`: what an earlier call left, and a person has released. */
+export type Verdict = 'allow' | 'refuse' | 'ask' | { released: Json };
 
 /** Leaves out what a test marks so: what enforcement would mask or cut. */
 const shown = <T extends Json>(message: T): T =>
@@ -230,6 +231,12 @@ export function createTestEnforcement(
       policies: ['p1'],
       policyVersion: 'v1',
     };
+    if (typeof wanted === 'object') {
+      note('released');
+      const { operation, name, arguments: args } = action;
+      const call = { operation, name, arguments: args, obligations: undefined };
+      return { kind: 'done', actionId, sent: { result: 'success', body: wanted.released }, call };
+    }
     if (wanted === 'refuse') {
       note('refused');
       return {
