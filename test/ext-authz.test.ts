@@ -23,6 +23,15 @@ const carelessEnvoys: typeof envoys = {};
 /** Sends no bodies along. */
 const blindEnvoys: typeof envoys = {};
 
+/** By which some servers take another method or path than the request line's. */
+const overriding = {
+  'x-original-method': 'DELETE',
+  'x-forwarded-method': 'DELETE',
+  'x-original-url': '/admin',
+  'x-forwarded-uri': '/admin',
+  'x-forwarded-prefix': '/admin',
+};
+
 before(async () => {
   workspace = await startWorkspace({ mutualTls: true, extAuthz: true });
   const platform = await createPlatform();
@@ -189,10 +198,10 @@ for (const client of ['grpc', 'http'] as const)
       await refused(post('{"jsonrpc":"2.0","id":1,"result":{}}'), 403, /mcp\.response/);
       await refused(post(getOrder(), { headers: { 'mcp-method': 'tools/list' } }), 400, /Mcp-Method/);
       await refused(post(getOrder(), { headers: { 'content-encoding': 'gzip' } }), 400, /encoded/);
-      for (const name of ['x-http-method-override', 'x-original-method', 'x-forwarded-method'])
+      // Over HTTP those that Envoy does not send along are taken out instead.
+      const seen = client === 'grpc' ? Object.keys(overriding) : [];
+      for (const name of ['x-http-method-override', ...seen])
         await refused(post(getOrder(), { headers: { [name]: 'DELETE' } }), 400, /another method/);
-      for (const name of ['x-original-url', 'x-forwarded-uri', 'x-forwarded-prefix'])
-        await refused(post(getOrder(), { headers: { [name]: '/admin' } }), 400, /another method or path/);
       await refused(
         post(getOrder(), { headers: { 'content-type': 'application/json; charset=utf-7' } }),
         400,
@@ -265,6 +274,7 @@ for (const client of ['grpc', 'http'] as const)
         'x-envoy-retry-on': '5xx',
         'x-envoy-max-retries': '9',
         'x-rewrite-url-of-ours': 'kept by nobody',
+        ...(client === 'http' && overriding),
       };
       const undecided = Object.keys(forged).filter((name) => client === 'grpc' || name !== 'x-rewrite-url-of-ours');
       const wanted = { 'x-shop-locale': 'de', 'mcp-protocol-version': '2025-11-25', 'accept-language': 'de' };
