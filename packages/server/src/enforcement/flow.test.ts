@@ -128,8 +128,10 @@ onEachDatabase('what a task has read decides what it may do alone', (database) =
   test('a trusted result that says again what the call said vouches for it only where something did before', async () => {
     const task = await room.startVouched('Pay rent-account-1 its 10 EUR', { by: 'agent-ten' });
     const pay = async (to: string, amount: number) => (await gate.call(task, 'pay', { to, amount })).why;
-    const quote = (to: string, amount: number) =>
-      gate.call(task, 'orders', { to, amount }, { result: [{ to, amount, also: 777 }] });
+    const quote = async (to: string, amount: number) => {
+      const asked = await gate.call(task, 'orders', { to, amount }, { result: [{ to, amount }] });
+      assert.equal(asked.kind, 'done');
+    };
     await quote('rent-account-1', 1_000_000);
     assert.deepEqual(await pay('rent-account-1', 1_000_000), ['unknown-amount']);
     assert.deepEqual(await pay('rent-account-1', 900_000), ['unknown-amount'], 'nor is any bound raised');

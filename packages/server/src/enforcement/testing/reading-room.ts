@@ -30,7 +30,7 @@ const served: ServedDefinition[] = [
   tool('read_mail', {}),
   tool('contacts', {}),
   tool('payroll', {}),
-  tool('plain', {}),
+  tool('plain', { to: string }),
   tool('send_mail', { to: { type: 'array', items: string }, body: string }),
   tool('pay', { to: string, amount: { type: 'number' } }),
   tool('delete_file', { id: string }),
@@ -45,7 +45,7 @@ const served: ServedDefinition[] = [
   tool('release', { id: string, to: string }),
   tool('grant', { id: string, to: string }),
   tool('new_file', { text: string }),
-  tool('orders', {}),
+  tool('orders', { to: string, amount: { type: 'number' } }),
   tool('move_event', {
     id: string,
     start: string,

@@ -247,6 +247,7 @@ test('a number is a sum of money only beside a currency', () => {
     'for 1042 of 2026',
     'version 1042.10',
     '1042 eur',
+    'as RFC 1042 says',
   ])
     assert.equal(workedOut(1000, { told }), 'unknown', told);
   for (const told of ['at most 1042 EUR', 'USD 1,042.00 at most', '€1042 at most', '1.042,00 €'])
