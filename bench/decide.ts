@@ -239,6 +239,7 @@ function makeWorkload(count: number): Workload {
           untrusted: at % 3 === 0,
           sensitive: at % 5 === 0 ? ['personal'] : [],
           textless: false,
+          reachesNobody: false,
           provenance: { customer: at % 2 === 0 ? 'stated' : 'unknown' },
         },
       },
@@ -347,7 +348,12 @@ function situationJson({ now, calendars, flow }: Situation): Record<string, unkn
   return {
     now: { __extn: { fn: 'datetime', arg: new Date(now).toISOString() } },
     calendars,
-    flow: { untrusted: flow.untrusted, sensitive: flow.sensitive, textless: flow.textless },
+    flow: {
+      untrusted: flow.untrusted,
+      sensitive: flow.sensitive,
+      textless: flow.textless,
+      reachesNobody: flow.reachesNobody,
+    },
     provenance: Object.fromEntries(provenances.map((each) => [each, from(each)])),
   };
 }

@@ -193,6 +193,11 @@ export const gate: Requirement[] = [
     source: 'docs/how-to/stop-an-agent.md',
   },
   {
+    id: 'flow.left-out',
+    promise: 'A call that leaves out whom it goes to reaches nobody only where an operator has said so',
+    source: 'law 9; docs/how-to/label-tools.md',
+  },
+  {
     id: 'flow.agentdojo',
     promise:
       'Recorded attacks of a published benchmark leave no effect while nobody approves, and its benign tasks complete',

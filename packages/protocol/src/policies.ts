@@ -80,6 +80,8 @@ export const supposedSituation = z.strictObject({
   untrusted: z.boolean().optional(),
   /** No argument of the call can carry a text. */
   textless: z.boolean().optional(),
+  /** The call leaves out whom it goes to, and so reaches nobody new. */
+  reachesNobody: z.boolean().optional(),
   /** Kinds of sensitive data that it has seen. */
   sensitive: z.array(z.string().max(40)).max(20).optional(),
   /**

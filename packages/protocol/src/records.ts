@@ -56,6 +56,8 @@ export interface RecordedSituation {
   sensitive?: string[];
   /** Nothing in the call could carry a text. */
   textless?: true;
+  /** Its destinations were left out, and so it reached nobody new. */
+  reachesNobody?: true;
   /** Where arguments came from, by name, for those that have a role. */
   provenance?: Record<string, string>;
 }

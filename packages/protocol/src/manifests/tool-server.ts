@@ -18,7 +18,16 @@ export const toolSetting = z.strictObject({
   /** What it is about: messages, calendar, files, payments, accounts, records … Templates may allow by it. */
   domain: label.optional(),
   /** What its arguments stand for. Of a grave tool it matters where such a value comes from. */
-  arguments: z.record(z.string().min(1).max(100), z.strictObject({ role: argumentRole })).optional(),
+  arguments: z
+    .record(
+      z.string().min(1).max(100),
+      z.strictObject({
+        role: argumentRole,
+        /** Of a destination. `nobody`: a call without it goes to nobody to whom it, or what it changes, did not go before. */
+        leftOut: z.literal('nobody').optional(),
+      }),
+    )
+    .optional(),
   /** What its results are. Without this they are untrusted: who says nothing has vouched for nothing. */
   returns: z
     .strictObject({

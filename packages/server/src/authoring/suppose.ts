@@ -14,6 +14,7 @@ import {
   type PolicyRequest,
   type PolicySet,
   type PolicyUser,
+  reachesNobody,
   type Situation,
   unknownSituation,
 } from '../policy/index.ts';
@@ -206,6 +207,7 @@ function situationOf(
       untrusted: given.untrusted ?? false,
       sensitive: given.sensitive ?? [],
       textless: given.textless ?? false,
+      reachesNobody: given.reachesNobody ?? reachesNobody(tool, args),
       provenance: Object.fromEntries(
         Object.keys(tool.labels.roles)
           .filter((argument) => Object.hasOwn(args, argument))

@@ -18,6 +18,7 @@ test('what a detector raises leaves each field what it stands for', () => {
       domain: null,
       store: null,
       roles: {},
+      nobodyWithout: [],
       limitArgument: null,
       keepMarkup: false,
       hold: null,

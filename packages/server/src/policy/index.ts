@@ -10,6 +10,7 @@ export {
   mostCareful,
   type Origin,
   type Reader,
+  reachesNobody,
   SENSITIVE,
   type SeenView,
   UNTRUSTED,

@@ -72,9 +72,9 @@ test('ten thousand policies decide as one of them says', () => {
   );
   const workspace = shopWorkspace(policies);
   const set = compilePolicies(workspace, { validated: true });
-  workspace.task.parameters = { order: 11_999, customer: 'z' };
+  workspace.task = { ...workspace.task, parameters: { order: 11_999, customer: 'z' } };
   assert.deepEqual(decideOrder(workspace, 11_999, set).policies, ['file-99#p99']);
-  workspace.task.parameters = { order: 12_000, customer: 'z' };
+  workspace.task = { ...workspace.task, parameters: { order: 12_000, customer: 'z' } };
   assert.equal(decideOrder(workspace, 12_000, set).effect, 'allow');
 });
 

@@ -98,7 +98,7 @@ test('policies see what is known around a call', () => {
   const when = (condition: string) => (situation: Partial<Situation>) =>
     decide(on(`when { ${condition} }`), posting, situation).effect;
   const flow = (more: Partial<Situation['flow']>) => ({
-    flow: { untrusted: false, sensitive: [], textless: false, provenance: {}, ...more },
+    flow: { untrusted: false, sensitive: [], textless: false, reachesNobody: false, provenance: {}, ...more },
   });
   const deviating = (...kinds: DeviationKind[]) => ({ deviations: kinds.map((kind) => ({ kind, words: kind })) });
   const cases: [string, Partial<Situation>, Partial<Situation>][] = [

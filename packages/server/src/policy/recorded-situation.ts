@@ -16,6 +16,7 @@ export function toRecordedSituation(situation: Situation): RecordedSituation | u
     ...(flow.untrusted && { untrusted: true }),
     ...(flow.sensitive.length > 0 && { sensitive: [...flow.sensitive] }),
     ...(flow.untrusted && flow.sensitive.length > 0 && flow.textless && { textless: true }),
+    ...(flow.untrusted && flow.sensitive.length > 0 && flow.reachesNobody && { reachesNobody: true }),
     ...(Object.keys(flow.provenance).length > 0 && { provenance: { ...flow.provenance } }),
   };
   return Object.keys(recorded).length > 0 ? recorded : undefined;
@@ -43,6 +44,7 @@ export function fromRecordedSituation(
       untrusted: recorded.untrusted ?? false,
       sensitive: recorded.sensitive ?? [],
       textless: recorded.textless ?? false,
+      reachesNobody: recorded.reachesNobody ?? false,
       provenance,
     },
   };

@@ -154,6 +154,7 @@ const situationAttributes: Record<string, TypeOfAttribute<string>> = {
       untrusted: required({ type: 'Boolean' }),
       sensitive: required(strings),
       textless: required({ type: 'Boolean' }),
+      reachesNobody: required({ type: 'Boolean' }),
     }),
   ),
   provenance: required(record(Object.fromEntries(provenances.map((each) => [each, required(strings)])))),

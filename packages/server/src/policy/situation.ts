@@ -15,6 +15,8 @@ export interface FlowView {
   sensitive: readonly string[];
   /** No argument of the call could carry a text, and the task has written none since it has read sensitive data. */
   textless: boolean;
+  /** It leaves out every destination that its tool takes, and an operator says that it then goes to nobody new. */
+  reachesNobody: boolean;
   provenance: Readonly<Record<string, Provenance>>;
 }
 
@@ -55,6 +57,7 @@ export function unknownSituation(now: number, roles: Readonly<Record<string, unk
       untrusted: false,
       sensitive: [],
       textless: false,
+      reachesNobody: false,
       provenance: Object.fromEntries(Object.keys(roles).map((argument) => [argument, 'unknown' as const])),
     },
   };
@@ -70,6 +73,7 @@ const flowMembers = new Map<string, Member<FlowView>>([
   ['untrusted', ({ untrusted }) => untrusted],
   ['sensitive', ({ sensitive }) => new CedarSet(sensitive)],
   ['textless', ({ textless }) => textless],
+  ['reachesNobody', ({ reachesNobody }) => reachesNobody],
 ]);
 
 const provenanceMembers = new Map<string, Member<FlowView>>(

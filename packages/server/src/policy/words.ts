@@ -66,6 +66,7 @@ const flags: Record<string, [string, string]> = {
     'the call is like what the agent usually does',
   ],
   'context.flow.untrusted': ['the task has seen untrusted content', 'the task has seen no untrusted content'],
+  'context.flow.reachesNobody': ['the call reaches nobody new', 'the call may reach somebody new'],
   'context.flow.textless': ['nothing in the call can carry a text', 'something in the call can carry a text'],
 };
 

@@ -5,6 +5,7 @@ import type { ToolLabels } from './types.ts';
 export const unlabelled: ToolLabels = Object.freeze({
   domain: null,
   roles: Object.freeze({}),
+  nobodyWithout: Object.freeze([]),
   returns: Object.freeze({ trust: 'untrusted', sensitive: Object.freeze([]), fields: Object.freeze({}) }),
   store: null,
   limitArgument: null,
@@ -18,6 +19,9 @@ export function labelsOf(setting: ToolSetting | undefined): ToolLabels {
   return {
     domain: domain ?? null,
     roles: Object.fromEntries(Object.entries(setting.arguments ?? {}).map(([argument, { role }]) => [argument, role])),
+    nobodyWithout: Object.entries(setting.arguments ?? {}).flatMap(([argument, { leftOut }]) =>
+      leftOut === 'nobody' ? [argument] : [],
+    ),
     returns: returns
       ? { trust: returns.trust, sensitive: returns.sensitive, fields: returns.fields ?? {} }
       : unlabelled.returns,

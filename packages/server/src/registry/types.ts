@@ -100,6 +100,8 @@ export interface ToolLabels {
   domain: string | null;
   /** By argument. */
   roles: Readonly<Record<string, ArgumentRole>>;
+  /** Destinations that may be left out: then the call goes to nobody new. */
+  nobodyWithout: readonly string[];
   returns: {
     trust: Trust;
     sensitive: readonly string[];

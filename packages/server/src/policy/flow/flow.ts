@@ -23,6 +23,7 @@ import { createMemory, type Others, type ReadState } from './memory.ts';
 import { type Known, type Origin, originOfArgument, type Told } from './origin.ts';
 import { mostCareful, type Part, partsOf } from './parts.ts';
 import { clearPassages } from './passages.ts';
+import { reachesNobody } from './roles.ts';
 import { newEffort, type Source } from './seen.ts';
 import { sweepFlow } from './sweep.ts';
 import { isTextless } from './textless.ts';
@@ -267,6 +268,7 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
             isTextless(tool, given, this.origins as Origins, { told: toldTo(reader), seen: seenOf() });
           return textless;
         },
+        reachesNobody: reachesNobody(tool, given),
         get used() {
           return endorsements.length > 0 && this.origins ? [...used.values()] : [];
         },

@@ -3,5 +3,5 @@ export { createFlow, type Flow, type Reader, SENSITIVE, type SeenView, UNTRUSTED
 export { flowLimits } from './limits.ts';
 export type { Origin } from './origin.ts';
 export { mostCareful } from './parts.ts';
-export { flowArgumentNames, flowArguments, flowGroups, flowGroupsOf } from './roles.ts';
+export { flowArgumentNames, flowArguments, flowGroups, flowGroupsOf, reachesNobody } from './roles.ts';
 export { FLOW_RULES, flowRules } from './rules.ts';

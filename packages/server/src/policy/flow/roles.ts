@@ -1,4 +1,6 @@
 import type { ArgumentRole, Effect } from '@gatehouse/protocol';
+import { isJsonObject, type Json } from '../../platform/index.ts';
+import type { RegisteredTool } from '../../registry/index.ts';
 
 /** What reaches out, or can't be undone. */
 export const graveEffects: readonly Effect[] = ['send', 'pay', 'delete', 'export', 'deploy', 'administer'];
@@ -16,6 +18,23 @@ export const graveRoles: readonly ArgumentRole[] = [
 
 /** Roles of what something goes to. */
 export const destinationRoles: readonly ArgumentRole[] = ['recipient', 'account', 'url'];
+
+/**
+ * The call leaves out every destination that its tool takes, and an operator has said that it then reaches nobody new. Nothing else says so: a
+ * tool without a destination, or one that goes somewhere by default, reaches whom it likes.
+ */
+export function reachesNobody({ labels }: Pick<RegisteredTool, 'labels'>, given: Json): boolean {
+  const destinations = flowArguments(labels.roles).destinations;
+  return (
+    destinations.length > 0 &&
+    isJsonObject(given) &&
+    destinations.every((each) => {
+      const value = Object.hasOwn(given, each) ? given[each] : null;
+      const isNothing = value === null || value === '' || (Array.isArray(value) && value.length === 0);
+      return isNothing && labels.nobodyWithout.includes(each);
+    })
+  );
+}
 
 /** Arguments of a tool by what the flow rules ask of them: attributes of its entity. */
 export interface FlowArguments {

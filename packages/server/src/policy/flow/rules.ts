@@ -63,7 +63,7 @@ forbid (
   resource
 )
 when { context.flow.untrusted && !context.flow.sensitive.isEmpty() }
-unless { context.flow.textless }
+unless { context.flow.textless || context.flow.reachesNobody }
 // A destination that is not given, or is what the tool takes anyway, comes from nowhere.
 unless {
   resource.destinations.containsAny(context.provenance.stated) ||
