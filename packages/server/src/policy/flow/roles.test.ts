@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ToolSetting } from '@gatehouse/protocol';
-import type { Json } from '../../platform/index.ts';
+import type { Json, JsonObject } from '../../platform/index.ts';
 import { labelsOf } from '../../registry/index.ts';
 import { reachesNobody } from './roles.ts';
 
@@ -13,8 +13,8 @@ const guests = { role: 'recipient', leftOut: 'nobody' } as const;
 /** @proves flow.left-out */
 test('a call without its destination reaches nobody only where an operator has said so of every one', () => {
   const event = tool({ title: { role: 'content' }, guests });
-  for (const given of [{}, { guests: null }, { guests: [] }, { guests: '' }])
-    assert.ok(reachesNobody(event, { title: 'Lunch', ...given }), JSON.stringify(given));
+  const leftOut: JsonObject[] = [{}, { guests: null }, { guests: [] }, { guests: '' }];
+  for (const given of leftOut) assert.ok(reachesNobody(event, { title: 'Lunch', ...given }), JSON.stringify(given));
   assert.ok(!reachesNobody(event, { guests: ['a@example.test'] }));
   assert.ok(!reachesNobody(event, { guests: [''] }), 'a list of nothing may be a list of everybody');
 
