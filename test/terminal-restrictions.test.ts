@@ -33,6 +33,8 @@ const open = [
   ...[
     'POST /decide',
     'POST /policy/explain',
+    'POST /decide',
+    'POST /results/:id/discard',
     'POST /policy/replay',
     'POST /policy/versions/:number/plan',
     'POST /tasks/:id/suspend',
