@@ -31,9 +31,7 @@ const open = [
   ...['DELETE /agents/:name/keys/:thumbprint', 'DELETE /agents/:name/join-tokens/:id', 'DELETE /scim/tokens/:id'],
   ...['DELETE /people/:email/sessions', 'DELETE /people/:email/sessions/:id', 'DELETE /secrets/:name'],
   ...[
-    'POST /decide',
     'POST /policy/explain',
-    'POST /decide',
     'POST /results/:id/discard',
     'POST /policy/replay',
     'POST /policy/versions/:number/plan',
