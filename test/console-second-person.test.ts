@@ -116,6 +116,8 @@ describe('what waits for a second person, in the console', { skip }, () => {
     await client.connect(createMcpTransport(await agent.startTask({ template: 'all', intent: 'test' })));
     assert.ok(!(await client.callTool({ name: 'shop__get_order', arguments: { order: 1002 } })).isError);
     await client.close();
+    const { items } = await workspace.operator('GET /policy/observed');
+    assert.equal(items.flatMap(({ examples }) => examples).length, 1, 'it is on record');
     await page.reload();
     const row = page.getByRole('table', { name: 'Observed policies' }).getByRole('row').filter({ hasText: 'watched' });
     await row.getByText('observed only').waitFor();

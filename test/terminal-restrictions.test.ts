@@ -32,6 +32,7 @@ const open = [
   ...['DELETE /people/:email/sessions', 'DELETE /people/:email/sessions/:id', 'DELETE /secrets/:name'],
   ...[
     'POST /policy/explain',
+    'POST /decide',
     'POST /results/:id/discard',
     'POST /policy/replay',
     'POST /policy/versions/:number/plan',

@@ -1,8 +1,7 @@
 import { hkdfSync } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Api, Manifest } from '@gatehouse/protocol';
-import { createApi } from './api/index.ts';
+import { createApi, createFrontDoor } from './api/index.ts';
 import { createApprovals } from './approvals/index.ts';
 import { createSecrets } from './credentials/index.ts';
 import {
@@ -21,18 +20,19 @@ import {
   createUpstreamAuthorizations,
   createUpstreams,
   listenExtAuthz,
-  UpstreamFailure,
+  refreshDefinitions,
 } from './gate/index.ts';
 import {
   applyWorkspace,
   createDepartures,
+  createFollower,
   createPolicyChanges,
   createRehearsals,
   createReplayThreads,
-  endExpiredTasks,
+  keepHouse,
   type Offboarding,
   offboard,
-  secondPersonLimits,
+  replayProposal,
 } from './governance/index.ts';
 import {
   createAgentDirectory,
@@ -53,12 +53,10 @@ import {
   type Config,
   createLog,
   createOutbound,
-  GatehouseError,
   keyFile,
   type Listener,
   type ListenOptions,
   type Log,
-  noteClientAddress,
   openIdentityFiles,
   openListener,
   openOwnIdentity,
@@ -66,17 +64,9 @@ import {
   systemClock,
   trustedProxies,
 } from './platform/index.ts';
+import { compilePolicies, createBaseline, createFlow, perVersion, prepareToCompile } from './policy/index.ts';
+import { createRegistry } from './registry/index.ts';
 import {
-  baselineLimits,
-  compilePolicies,
-  createBaseline,
-  createFlow,
-  type PolicySet,
-  prepareToCompile,
-} from './policy/index.ts';
-import { createRegistry, type Snapshot } from './registry/index.ts';
-import {
-  type Change,
   createRewrapper,
   createSealer,
   defaultKeyFile,
@@ -84,6 +74,7 @@ import {
   openKeyRing,
   openStorage,
   type RecordChange,
+  recordAddedKeys,
 } from './storage/index.ts';
 
 export { createLog, type LogLevel } from './platform/index.ts';
@@ -157,14 +148,7 @@ async function openServer(
   const ledger = await openLedger({ storage, sealer, clock, log, replica: config.replica, origin });
   opened.defer(() => ledger.close());
   const recordChange: RecordChange = ledger.recordChange;
-  if (keyRing.added.length > 0)
-    await storage.transaction((transaction) =>
-      recordChange(transaction, {
-        operation: 'key-encryption.add',
-        by: 'gatehouse',
-        changes: keyRing.added.map(({ id, source }) => `key-encryption key ${id} from ${source}`),
-      }),
-    );
+  await recordAddedKeys(keyRing, { storage, recordChange });
   const flow = createFlow({ storage, clock });
   const registry = await createRegistry({
     handedOn: flow.handedOn,
@@ -181,7 +165,7 @@ async function openServer(
       return compiled;
     },
   });
-  const policies = policiesOf((snapshot) =>
+  const policies = perVersion((snapshot) =>
     compilePolicies(snapshot, {
       validated: true,
       enginesDiffer: (difference) =>
@@ -274,19 +258,13 @@ async function openServer(
     log,
     publicUrl: config.publicUrl,
     trustDomain: config.trustDomain,
-
-    async personAt({ cookie }) {
-      if (cookie === undefined) return undefined;
-      try {
-        return `person:${(await people.authenticatePerson({ cookie }, { passive: true })).email}`;
-      } catch (error) {
-        if (error instanceof GatehouseError) return undefined;
-        throw error;
-      }
+    personAt: async ({ cookie }) => {
+      const email = await people.signedInAt(cookie);
+      return email && `person:${email}`;
     },
     onConnected(server, by) {
       upstreams.forgive(server);
-      refreshDefinitions(server, by).catch((error) =>
+      askWhatIsServed(server, by).catch((error) =>
         log.warn('a connected server could not be asked what it serves', { server, error }),
       );
     },
@@ -299,20 +277,7 @@ async function openServer(
     isProduction: (environment) => registry.snapshot().environments.get(environment)?.production ?? true,
   });
   opened.defer(() => upstreams.close());
-  const refreshDefinitions = async (server: string, by: string) => {
-    const registered = registry.snapshot().servers.get(server);
-    if (!registered) return [];
-    const served = await upstreams.describe(registered.manifest).catch((cause: unknown) => {
-      if (!(cause instanceof UpstreamFailure)) throw cause;
-      throw new GatehouseError(
-        'upstream',
-        'server.unreadable',
-        `The tool server "${server}" could not be asked what it serves: ${cause.message}`,
-        { cause },
-      );
-    });
-    return registry.observeDefinitions(server, served, by);
-  };
+  const askWhatIsServed = (server: string, by: string) => refreshDefinitions({ registry, upstreams }, server, by);
   const door = createMcpDoor({
     tokens: identity.tokens,
     peers: identity.peers,
@@ -328,7 +293,7 @@ async function openServer(
     stateKey,
     ...(options.streamRestMs !== undefined && { streamRestMs: options.streamRestMs }),
     resourceMetadata: identity.resourceMetadata,
-    onDefinitions: (server: string) => refreshDefinitions(server, 'gatehouse'),
+    onDefinitions: (server: string) => askWhatIsServed(server, 'gatehouse'),
   });
 
   const decisions = {
@@ -386,72 +351,27 @@ async function openServer(
     onFailure: (error, person) => log.error('a departure could not be completed and is tried again', { person, error }),
   });
   opened.defer(() => storage.feed.stop());
-  await storage.feed.start(config.replica, async (changes: Change[]) => {
-    await registry.refresh(changes);
-    if (changes.some(({ topic }) => topic === 'key')) await keyRing.refresh();
-    await identity.refresh(changes);
-    await approvals.refresh(changes);
-    baseline.refresh(changes);
-    authorizations.refresh(changes);
-    for (const { topic, key } of changes) {
-      if (topic === 'token') enforcement.stop({ token: key }, 'its token was revoked');
-      if (topic === 'object' && key.startsWith('Person/')) departures.look([key.slice('Person/'.length)]);
-      if (topic !== 'agent') continue;
-      const agent = registry.snapshot().agents.get(key);
-      if (agent?.state === 'active') {
-        // Killed and activated again before this replica heard of either: what began before the kill ends all the same.
-        enforcement.stop({ agent: key, beforeEpoch: agent.epoch }, `the agent ${key} has changed`);
-      } else {
-        identity.peers.end(key);
-        enforcement.stop(
-          { agent: key },
-          agent?.killedAt ? `the agent ${key} was killed` : `the agent ${key} is ${agent?.state ?? 'gone'}`,
-        );
-      }
-    }
-    for (const { topic, key } of changes) {
-      if (
-        topic === 'object' &&
-        key.startsWith('ToolServer/') &&
-        !registry.snapshot().servers.has(key.slice('ToolServer/'.length))
-      ) {
-        upstreams
-          .end({ server: key.slice('ToolServer/'.length) })
-          .catch((error) => log.warn('a removed server left something behind', { server: key, error }));
-      }
-      if (topic !== 'task') continue;
-      const task = await registry.task(key);
-      if (task?.state === 'active' && !task.suspended) continue;
-      enforcement.stop({ task: key }, `the task ${key} ${task?.suspended ? 'is suspended' : 'has ended'}`);
-      if (task?.state === 'active') continue;
-      // Not waited for: a server that is slow to end must not keep the next kill from being applied.
-      upstreams.end({ task: key }).catch((error) => log.warn('a task left something behind', { task: key, error }));
-    }
-    door.refresh(changes);
+  const follow = createFollower({
+    registry,
+    keyRing,
+    identity,
+    approvals,
+    baseline,
+    authorizations,
+    enforcement,
+    departures,
+    upstreams,
+    door,
+    log,
   });
+  await storage.feed.start(config.replica, follow);
   // What changed between the rooms' opening and the feed's start was told by nobody.
   await registry.refresh([]);
   await approvals.load();
   await departures.lookAtAll();
   await ledger.closeUnknown();
-  const every = (ms: number, failed: string, work: () => Promise<unknown>) => {
-    const timer = setInterval(() => work().catch((error) => log.error(failed, { error })), ms);
-    timer.unref();
-    opened.defer(() => clearInterval(timer));
-  };
-  every(5_000, 'expired tasks could not be ended', () => endExpiredTasks({ storage, registry, clock }));
-  every(5_000, 'departures could not be completed', () => departures.settle());
-  every(5_000, 'expired approvals could not be closed', () => approvals.expire());
-  every(10_000, 'the trust domain could not be looked after', () => identity.trustDomain.tick());
-  every(60_000, 'sign-ins under way could not be removed', () => companySignIn.sweep());
-  every(60_000, 'held results that have run out could not be removed', () => held.sweep());
-  every(60_000, 'what tasks have seen could not be removed', () => flow.sweep());
-  every(60_000, 'what no budget counts any more could not be removed', () => budgets.sweep());
-  every(baselineLimits.writeSeconds * 1_000, 'what agents usually do could not be written', () => baseline.write());
-  every(3_600_000, 'baselines of agents that are gone could not be removed', () => baseline.sweep());
-  every(60_000, 'signing keys could not be looked after', () => identity.keyInventory.rotateDue(clock.now()));
-  every(60_000, 'codes and requests that have run out could not be removed', () => identity.sweep());
-  every(60_000, 'sessions and links that have run out could not be removed', () => people.sweep());
+  const caredFor = { ...leaving, departures, identity, companySignIn, held, flow, budgets, baseline };
+  opened.defer(keepHouse({ ...caredFor, clock, log }));
 
   const replayThreads = createReplayThreads({
     place: historyPlace(config.database, config.dataDir),
@@ -471,22 +391,10 @@ async function openServer(
     recordChange,
     clock,
     publicUrl: config.publicUrl,
-    onProposed(number) {
-      const until = clock.now();
-      const range = { since: until - secondPersonLimits.replayedMs, until, limit: 20 };
-      const how = {
-        describe: upstreams.describe,
-        onProgress: () => undefined,
-        signal: AbortSignal.timeout(secondPersonLimits.replayedWithinMs),
-      };
-      policyChanges
-        .work(number)
-        .then((work) => rehearsals.replay(work, range, how))
-        .then((result) => policyChanges.keepReplay(number, result))
-        .catch((error) =>
-          log.warn('a proposed change could not be replayed; who looks at it can ask for it', { error }),
-        );
-    },
+    onProposed: (number) =>
+      void replayProposal({ policyChanges, rehearsals, describe: upstreams.describe, clock }, number).catch((error) =>
+        log.warn('a proposed change could not be replayed; who looks at it can ask for it', { error }),
+      ),
   });
 
   const api = createApi({
@@ -522,41 +430,28 @@ async function openServer(
     keyRing,
     rewrapper,
     operatorToken,
-    refreshDefinitions,
+    refreshDefinitions: askWhatIsServed,
     clock,
     log,
     startedAt: clock.now(),
     ...(options.consoleDir !== undefined && { consoleDir: options.consoleDir }),
   });
 
-  const proxies = trustedProxies(config.trustedProxies ?? []);
-  const serve = (request: IncomingMessage, response: ServerResponse) => {
-    noteClientAddress(request, proxies);
-    route(request, response).catch((error) => {
-      log.error('a request failed', { method: request.method, path: request.url?.split('?')[0], error });
-      if (!response.headersSent) response.writeHead(500, { 'content-type': 'application/problem+json' });
-      response.end(
-        JSON.stringify({
-          type: 'urn:gatehouse:error:internal',
-          title: 'internal',
-          status: 500,
-          detail: 'Something failed inside Gatehouse; the server log has the cause.',
-        }),
-      );
-    });
-  };
-  async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    if (await door.handle(request, response)) return;
-    if (await authzenDoor(request, response)) return;
-    if (await extAuthzDoor(request, response)) return;
-    if (await identity.trustDomain.handle(request, response)) return;
-    if (await identity.taskDoor(request, response)) return;
-    if (await authorizations.handle(request, response)) return;
-    if (await identity.authorizationServer.handle(request, response)) return;
-    if (await companySignInDoor.handle(request, response)) return;
-    if (await scimDoor.handle(request, response)) return;
-    await api.handle(request, response);
-  }
+  const serve = createFrontDoor(
+    { proxies: trustedProxies(config.trustedProxies ?? []), log },
+    [
+      door.handle,
+      authzenDoor,
+      extAuthzDoor,
+      identity.trustDomain.handle,
+      identity.taskDoor,
+      authorizations.handle,
+      identity.authorizationServer.handle,
+      companySignInDoor.handle,
+      scimDoor.handle,
+    ],
+    api.handle,
+  );
   const { host, port, tls, mutualTls, extAuthz } = config;
   const listen = async (port: number, tls?: ListenOptions['tls']): Promise<Listener> => {
     const listener = await openListener({ host, port, ...(tls && { tls }) }, serve);
@@ -596,15 +491,5 @@ async function openServer(
       const passkeys = await Promise.all(everyone.map((email) => people.listPasskeys(email)));
       return everyone.filter((_, at) => passkeys[at]?.length === 0);
     },
-  };
-}
-
-/** Compiles a snapshot's policies once per version of them; decisions and their fence can then never be of two versions. */
-function policiesOf(compile: (snapshot: Snapshot) => PolicySet): (snapshot: Snapshot) => PolicySet {
-  let compiled: { version: number; set: PolicySet } | undefined;
-  return (snapshot) => {
-    const version = snapshot.fences.get('policy') ?? 0;
-    if (compiled?.version !== version) compiled = { version, set: compile(snapshot) };
-    return compiled.set;
   };
 }

@@ -8,6 +8,14 @@ export function addPolicyVerbs(program: Command): void {
       '--definitions <file>',
       'what the tools take, as `gatehouse definitions pull` wrote it (default: definitions.json of the directory, else the server is asked)',
     );
+  const ofACall = () => [
+    option('--agent <name>', 'who calls (default: any agent whose blueprint has the template)'),
+    option('--param <name=value...>', 'parameters of the task; name:=text is never read as JSON'),
+    option('--user <email>', 'for whom the task acts'),
+    option('--tool <server/tool>', 'what is called'),
+    option('--arg <name=value...>', 'its arguments; name:=text is never read as JSON'),
+    option('--situation <json>', 'what is known around it, as in tests: {"untrusted":true}'),
+  ];
   addVerb(policy, {
     usage: 'check [directory]',
     summary: 'say everything that an apply of a directory would refuse, with its place',
@@ -72,15 +80,7 @@ export function addPolicyVerbs(program: Command): void {
     summary: 'say which policies apply to an action or a call, condition by condition, and what can be done',
     details:
       'Of an action of the record, by its id; or of a call that nobody makes, by its template and tool. It is explained by the policies that are in force now. Ends with 2 when it is refused, 3 when it waits for a person.',
-    options: [
-      option('--agent <name>', 'who calls (default: any agent whose blueprint has the template)'),
-      option('--template <name>', 'under which the task runs'),
-      option('--param <name=value...>', 'parameters of the task; name:=text is never read as JSON'),
-      option('--user <email>', 'for whom the task acts'),
-      option('--tool <server/tool>', 'what is called'),
-      option('--arg <name=value...>', 'its arguments; name:=text is never read as JSON'),
-      option('--situation <json>', 'what is known around it, as in tests: {"untrusted":true}'),
-    ],
+    options: [option('--template <name>', 'under which the task runs'), ...ofACall()],
     server: true,
     examples: [
       ['policy explain act_06h03nqrkr000vfyd29rz07eb8', 'Why it was refused, and what to ask for.'],
@@ -99,12 +99,7 @@ export function addPolicyVerbs(program: Command): void {
     options: [
       option('--task <id>', 'the task that would call'),
       option('--template <name>', 'or the template of a task that is only thought of'),
-      option('--agent <name>', 'who calls (default: any agent whose blueprint has the template)'),
-      option('--param <name=value...>', 'parameters of the task; name:=text is never read as JSON'),
-      option('--user <email>', 'for whom the task acts'),
-      option('--tool <server/tool>', 'what is called'),
-      option('--arg <name=value...>', 'its arguments; name:=text is never read as JSON'),
-      option('--situation <json>', 'what is known around it, as in tests: {"untrusted":true}'),
+      ...ofACall(),
     ],
     server: true,
     examples: [

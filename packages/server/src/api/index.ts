@@ -7,5 +7,6 @@ export {
   reachOf,
 } from './authorization/index.ts';
 export type { ApiDependencies } from './dependencies.ts';
+export { createFrontDoor, type Door } from './front-door.ts';
 export type { Access, Route } from './route.ts';
 export { API_BASE, apiRoutes, createApi } from './server.ts';

@@ -6,7 +6,7 @@ import { deny } from './deny.ts';
 import { originsOf } from './explain-flow.ts';
 import { operationOf } from './gateway.ts';
 import type { Requests } from './requests.ts';
-import { delegatedOf, toolNameOf } from './subject.ts';
+import { askedBy, delegatedOf, toolNameOf } from './subject.ts';
 import type { Decided } from './types.ts';
 
 /** Nobody will be asked; the decision says why. */
@@ -21,18 +21,12 @@ export function createAsking({ approvals, requests }: { approvals: Approvals; re
 
   async function open(decided: Decided, subject: ApprovalSubject, seen: SeenView): Promise<Approval | Refused> {
     const { agent, action, actionId, tool, decision } = decided;
-    const { task } = action.caller;
     await requests.record(action, actionId, tool, { decision, labels: seen.labels });
     try {
       return await approvals.open({
         subject,
         actionId,
-        owner: agent.manifest.owner,
-        intent: task.intent,
-        template: task.template,
-        environment: task.environment,
-        requestedBy: task.requestedBy,
-        onBehalfOf: task.onBehalfOf,
+        ...askedBy(agent, action),
         decision,
         origins: originsOf(seen, tool),
       });

@@ -3,7 +3,7 @@ import type { ApprovalSubject, Approvals } from '../approvals/index.ts';
 import { digestJson, GatehouseError, type Json } from '../platform/index.ts';
 import type { Agent, RegisteredTool } from '../registry/index.ts';
 import type { HeldResults, Kept, Size } from './results/index.ts';
-import { delegatedOf, toolNameOf } from './subject.ts';
+import { askedBy, delegatedOf, toolNameOf } from './subject.ts';
 import type { Action } from './types.ts';
 
 /** As approvals of a release name it. */
@@ -58,16 +58,10 @@ export function createReleases({ held, approvals }: { held: HeldResults; approva
     const subject = subjectOf(action, tool, kept, decision.policyVersion);
     const known = approvals.find(approvals.digest(subject));
     if (known) return known;
-    const { task } = action.caller;
     const approval = await approvals.open({
       subject,
       actionId: kept.actionId,
-      owner: agent.manifest.owner,
-      intent: task.intent,
-      template: task.template,
-      environment: task.environment,
-      requestedBy: task.requestedBy,
-      onBehalfOf: task.onBehalfOf,
+      ...askedBy(agent, action),
       decision: {
         effect: 'needs-approval',
         tier: 3,

@@ -2,7 +2,13 @@ import type { Delegated } from '@gatehouse/protocol';
 import type { Caller } from '../identity/index.ts';
 import { digestJson, isJsonObject } from '../platform/index.ts';
 import { type Feature, featureSubject, features } from '../policy/index.ts';
-import { type RegisteredServer, type RegisteredTool, type Snapshot, unlabelled } from '../registry/index.ts';
+import {
+  type Agent,
+  type RegisteredServer,
+  type RegisteredTool,
+  type Snapshot,
+  unlabelled,
+} from '../registry/index.ts';
 import type { Action } from './types.ts';
 
 /** What finding a subject needs to know of an action. */
@@ -155,6 +161,16 @@ function refusal(code: string, reason: string, tool: RegisteredTool | null = nul
 export function isRefusal(found: RegisteredTool | Refusal): found is Refusal {
   return 'code' in found;
 }
+
+/** Who asks a person for something, and for what task: of every approval. */
+export const askedBy = ({ manifest }: Agent, { caller: { task } }: Action) => ({
+  owner: manifest.owner,
+  intent: task.intent,
+  template: task.template,
+  environment: task.environment,
+  requestedBy: task.requestedBy,
+  onBehalfOf: task.onBehalfOf,
+});
 
 /** The resource that a record names: the value of the tool's resource argument, or the URI or prompt itself. */
 export function resourceOf(tool: RegisteredTool, action: Action): string | null {

@@ -122,6 +122,8 @@ async function leave(
 }
 
 /** People who are gone in one way or another (a manifest no longer names them, a departure was cut off), so that what hangs on them goes, too. */
+export type Departures = ReturnType<typeof createDepartures>;
+
 export function createDepartures(
   deps: OffboardDependencies & {
     people: Pick<People, 'footing'>;

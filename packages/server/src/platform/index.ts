@@ -1,5 +1,5 @@
 export { type AddressKind, AddressRefused, addressKind, checkAddress, guardedLookup } from './address.ts';
-export { clientAddress, noteClientAddress, trustedProxies } from './client-address.ts';
+export { clientAddress, noteClientAddress, type TrustedProxies, trustedProxies } from './client-address.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { type Config, limits } from './config.ts';
 export { connectionLimits } from './connection-limits.ts';

@@ -18,6 +18,7 @@ export {
 export { type LoadedPolicy, readPolicies } from './load.ts';
 export { nearest } from './nearest.ts';
 export { combine as combineObligations } from './obligations.ts';
+export { perVersion } from './per-version.ts';
 export { fromRecordedSituation, toRecordedSituation } from './recorded-situation.ts';
 export { relaxedPolicies } from './relaxing.ts';
 export {

@@ -1,5 +1,5 @@
 import type { ControlledTransaction } from 'kysely';
-import type { Tables } from './schema.ts';
+import type { Tables } from './schema/index.ts';
 import type { Database, DatabaseTransaction, LogUnit, LogUnitResult } from './storage.ts';
 import type { Writer } from './writer.ts';
 

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Client } from 'pg';
 import { clientConfig, prepareSession } from './postgres-connection.ts';
-import type { Tables } from './schema.ts';
+import type { Tables } from './schema/index.ts';
 
 /** Where the database is, as plain data: it can be given to a thread, which then reads on a connection of its own. */
 export type HistoryPlace = { sqlite: string } | { postgres: string };

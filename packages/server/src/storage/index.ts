@@ -29,11 +29,12 @@ export {
   keyEncryptionKeyOf,
   openKeyRing,
   type Rewrapper,
+  recordAddedKeys,
   requireKeys,
 } from './key-encryption/index.ts';
 export { openStorage } from './open.ts';
 export { postgresClient, RESTORE_MARK } from './postgres-connection.ts';
-export { type SigningKeyPurpose, signingKeyPurposes, type Tables } from './schema.ts';
+export { type SigningKeyPurpose, signingKeyPurposes, type Tables } from './schema/index.ts';
 export { createSealer, type KeyEncryptionKeys, type Sealer } from './sealer.ts';
 export {
   type AdministrativeChange,

@@ -9,7 +9,7 @@ import { LOCKS, type Run, type Statement } from './postgres-locks.ts';
 import { createPostgresLog } from './postgres-log.ts';
 import { CHANNEL, createSignals } from './postgres-signals.ts';
 import { decideUnits, holdFences, shareFences } from './postgres-units.ts';
-import type { Tables } from './schema.ts';
+import type { Tables } from './schema/index.ts';
 import type { DatabaseTransaction } from './storage.ts';
 import { createWriter } from './writer.ts';
 

@@ -1,4 +1,4 @@
-import type { Tables } from './schema.ts';
+import type { Tables } from './schema/index.ts';
 
 /**
  * Every column that holds sealed values: what `gatehouse keys rewrap` goes through. A test fails when a table has bytes that are

@@ -4,7 +4,7 @@ import { Kysely } from 'kysely';
 import type { Clock, Log } from '../platform/index.ts';
 import type { Backend } from './backend.ts';
 import { migrate } from './migrate.ts';
-import type { Tables } from './schema.ts';
+import type { Tables } from './schema/index.ts';
 import { sqliteDialect } from './sqlite-dialect.ts';
 import { type SqliteThread, startSqliteThread } from './sqlite-thread.ts';
 import { createWriter } from './writer.ts';

@@ -1,6 +1,6 @@
 import type { Kysely, Transaction } from 'kysely';
 import type { OverBudget, Settle, Spend } from './counters.ts';
-import type { Tables } from './schema.ts';
+import type { Tables } from './schema/index.ts';
 
 export type Database = Kysely<Tables>;
 export type DatabaseTransaction = Transaction<Tables>;

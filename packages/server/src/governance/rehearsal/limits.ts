@@ -1,6 +1,8 @@
 export const rehearsalLimits = {
   /** Replays at once on one server; each has a thread of its own. */
   replaysAtOnce: 1,
+  /** Looks at once at what observed policies would have done, beside a replay: they take seconds, and a replay up to half an hour. */
+  observedAtOnce: 2,
   /** Decisions read at a time by a replay. */
   replayBatch: 2_000,
   /** Tasks, and agents, that a replay keeps in memory. */

@@ -35,7 +35,11 @@ type JobOf<Kind> = Omit<Extract<ReplayJob, { kind: Kind }>, 'place' | 'trustDoma
 
 /** Runs replays, each in a thread of its own that ends with it. */
 export function createReplayThreads(deps: { place: HistoryPlace; trustDomain: string; log: Log }): ReplayThreads {
-  const running = new Set<{ end: (reason: GatehouseError) => void; ended: Promise<unknown> }>();
+  const running = new Set<{
+    kind: ReplayJob['kind'];
+    end: (reason: GatehouseError) => void;
+    ended: Promise<unknown>;
+  }>();
 
   async function run(
     job: JobOf<'replay'> | JobOf<'observed'>,
@@ -43,11 +47,12 @@ export function createReplayThreads(deps: { place: HistoryPlace; trustDomain: st
     signal: AbortSignal,
   ): Promise<Exclude<ReplayMessage, { type: 'progress' | 'problem' }>> {
     signal.throwIfAborted();
-    if (running.size >= limits.replaysAtOnce)
+    const atOnce = job.kind === 'replay' ? limits.replaysAtOnce : limits.observedAtOnce;
+    if ([...running].filter(({ kind }) => kind === job.kind).length >= atOnce)
       throw new GatehouseError(
         'too-many',
         'replay.busy',
-        'This server replays the record for somebody else now. Wait for that to end, then ask again.',
+        'This server goes through the record for somebody else now. Wait for that to end, then ask again.',
       );
     const stop = new SharedArrayBuffer(4);
     const { place, trustDomain } = deps;
@@ -86,7 +91,7 @@ export function createReplayThreads(deps: { place: HistoryPlace; trustDomain: st
     });
     worker.on('error', reject);
     worker.on('exit', () => reject(new Error('the replay has ended without a result')));
-    const held = { end, ended: promise.catch(() => undefined) };
+    const held = { kind: job.kind, end, ended: promise.catch(() => undefined) };
     running.add(held);
     try {
       return await promise;

@@ -1,4 +1,4 @@
-import type { Clock, Log } from '../../platform/index.ts';
+import { type Clock, GatehouseError, type Log } from '../../platform/index.ts';
 import type { DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
 import { confirmPasskeys, youngPasskeys } from './independence.ts';
 import { passkeyLimits } from './limits.ts';
@@ -38,6 +38,15 @@ export function createPeople(dependencies: PeopleDependencies): People {
     signIn: passkeys.signIn,
     ...verification,
     authenticatePerson: (headers, options) => sessions.authenticate(headers, options),
+    async signedInAt(cookie) {
+      if (cookie === undefined) return undefined;
+      try {
+        return (await sessions.authenticate({ cookie }, { passive: true })).email;
+      } catch (error) {
+        if (error instanceof GatehouseError) return undefined;
+        throw error;
+      }
+    },
 
     async signOut(person) {
       await storage.transaction(async (transaction) => {

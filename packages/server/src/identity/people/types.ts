@@ -157,6 +157,8 @@ export interface People extends PasskeyVerification {
     headers: { cookie?: string; authorization?: string },
     options?: { enrolling?: boolean; passive?: boolean; prove?: ProveKey },
   ): Promise<SignedInPerson>;
+  /** Email of whose session a cookie is, if anybody's; does not count as use. */
+  signedInAt(cookie: string | undefined): Promise<string | undefined>;
 
   /** How this person can show, in this session and now, that it is them. */
   presence(person: SignedInPerson): Promise<{ by: 'passkey' } | { by: 'provider'; provider: string; fresh: boolean }>;

@@ -1,0 +1,127 @@
+/** Every kind of key that the house signs with. The key inventory has each (a test compares), but for what waits to be signed. */
+export const signingKeyPurposes = [
+  'access-token',
+  'x509-root',
+  'x509-intermediate',
+  'x509-request',
+  'jwt-svid',
+  'identity-provider-client',
+  'log',
+] as const;
+export type SigningKeyPurpose = (typeof signingKeyPurposes)[number];
+
+/** Keys, tokens and secrets. */
+export interface CredentialsTables {
+  /** Signing keys; the private part is sealed by the key-encryption key. */
+  signing_keys: {
+    kid: string;
+    purpose: SigningKeyPurpose;
+    algorithm: string;
+    public_jwk: string;
+    sealed_private: Uint8Array;
+    state: string;
+    created_at: number;
+  };
+
+  /** Key-encryption keys by id; `wrapped` by the service that keeps them, null where `source` gives the key itself. */
+  key_encryption_keys: {
+    id: string;
+    source: string;
+    wrapped: string | null;
+    /** `current`, `held`, `retiring` or `retired`. */
+    state: string;
+    created_at: number;
+  };
+
+  /** The last good bundle of each trust domain that is federated with (SPIFFE Federation, https_web). */
+  foreign_bundles: {
+    trust_domain: string;
+    /** Where it came from: another address begins anew. */
+    url: string;
+    document: string | null;
+    sequence: number | null;
+    refresh_hint_seconds: number;
+    fetched_at: number | null;
+    tried_at: number;
+    problem: string | null;
+  };
+
+  /** Named secrets for upstreams, sealed with the origins that they may be sent to; `origins` (JSON) only shows them. */
+  secrets: { name: string; sealed: Uint8Array; origins: string; updated_at: number };
+
+  /** What an operator's consent gave for a tool server: tokens, client and key are sealed. */
+  upstream_grants: {
+    /** `ENVIRONMENT/SERVER`. */
+    id: string;
+    server: string;
+    /** Digest of the transport that it was given for: another address or authorization server gets nothing of it. */
+    binding: string;
+    issuer: string;
+    resource: string;
+    client_id: string;
+    /** Separated by spaces. */
+    scopes: string;
+    bound: number;
+    renewable: number;
+    sealed: Uint8Array;
+    /** Bumped by each renewal. */
+    version: number;
+    /** One replica renews at a time. */
+    renewing_until: number;
+    expires_at: number | null;
+    connected_by: string;
+    connected_at: number;
+  };
+
+  /** What a server asked for that only a person can give; JSON. */
+  upstream_demands: { id: string; server: string; sealed: Uint8Array; at: number };
+
+  /** Gatehouse as a client that registered itself with an authorization server (RFC 7591). */
+  upstream_clients: {
+    /** `ENVIRONMENT/SERVER/ISSUER`. */
+    id: string;
+    server: string;
+    sealed: Uint8Array;
+    created_at: number;
+  };
+
+  /** Authorization requests that wait for a browser to come back. */
+  upstream_connects: { state_digest: string; sealed: Uint8Array; expires_at: number };
+
+  /** Key sets of outside issuers as last fetched, so that a restart during an issuer's outage is survived. */
+  issuer_keys: { id: string; issuer: string; jwks: string; fetched_at: number };
+
+  trust_rule_uses: { rule: string; used_at: number; uses: number };
+
+  /** Outside tokens that were taken, by a digest of issuer and `jti`; with the thumbprint of the key that they were first presented with. */
+  outside_tokens: { id: string; used_with: string; expires_at: number };
+
+  /** One-time tokens with which an agent enrols its first key. `addresses` is a JSON list. */
+  join_tokens: {
+    id: string;
+    token_digest: string;
+    agent: string;
+    addresses: string;
+    created_by: string;
+    created_at: number;
+    expires_at: number;
+    used_at: number | null;
+  };
+
+  /** What was done to a workload beyond its manifest; an apply does not undo it. */
+  workload_lives: { name: string; state: string; epoch: number; killed_at: number | null };
+
+  revoked_tokens: { token_id: string; expires_at: number };
+
+  /** oidc-provider's artifacts and one-time identifiers (assertion and proof ids). */
+  oauth_artifacts: {
+    model: string;
+    id: string;
+    payload: string;
+    expires_at: number | null;
+    consumed_at: number | null;
+    uid: string | null;
+    grant_id: string | null;
+    user_code: string | null;
+  };
+}

@@ -1,0 +1,59 @@
+/** Approvals and the record. */
+export interface RecordTables {
+  approvals: {
+    id: string;
+    action_id: string;
+    state: string;
+    digest: string;
+    agent: string;
+    task: string;
+    /** The rest of `Approval`, as JSON. */
+    body: string;
+    created_at: number;
+    expires_at: number;
+    decided_at: number | null;
+    decided_by: string | null;
+    reason: string | null;
+    /** The WebAuthn assertion that approved, as JSON; verifiable offline with the passkey's public key. */
+    assertion: string | null;
+    consumed_by: string | null;
+  };
+
+  logs: { id: string; replica: string; vkey: string; created_at: number };
+
+  records: {
+    log: string;
+    sequence: number;
+    leaf_hash: Uint8Array;
+    kind: string;
+    action_id: string;
+    at: number;
+    operation: string;
+    agent: string | null;
+    task: string | null;
+    person: string | null;
+    tool: string | null;
+    resource: string | null;
+    effect: string | null;
+    result: string | null;
+    approval: string | null;
+    ticket: string | null;
+    /** The hashed text. */
+    entry: string;
+  };
+
+  /** Bodies beside the records, erasable. The digest in the record is over salt and canonical text. */
+  bodies: {
+    action_id: string;
+    kind: string;
+    salt: Uint8Array;
+    body: string | null;
+    created_at: number;
+    erased_at: number | null;
+  };
+
+  /** Full and partial tiles of the Merkle trees (C2SP tlog-tiles): hashes of 32 bytes each. */
+  tiles: { log: string; level: number; tile: number; width: number; hashes: Uint8Array };
+
+  checkpoints: { log: string; size: number; note: string; at: number };
+}
