@@ -106,6 +106,11 @@ export const laws: Requirement[] = [
     source: 'SECURITY.md#law-4',
   },
   {
+    id: 'law-4.nothing-beside',
+    promise: 'Nothing of a request reaches a tool server that was not decided on, recorded and shown to who approves',
+    source: 'SECURITY.md#law-4',
+  },
+  {
     id: 'law-4.restart',
     promise: 'A pending approval survives a restart',
     source: 'SECURITY.md#law-4',

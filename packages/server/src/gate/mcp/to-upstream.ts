@@ -4,19 +4,24 @@ import { parameterHeaders } from '../upstream/parameter-headers.ts';
 import type { UpstreamConnection, UpstreamRequest } from '../upstream/types.ts';
 import { type AgentSide, type Call, isLogLevel, levelPasses } from './agent-side.ts';
 
-const modernMeta = [
-  'io.modelcontextprotocol/protocolVersion',
-  'io.modelcontextprotocol/clientInfo',
-  'io.modelcontextprotocol/clientCapabilities',
-];
 const logLevelKey = 'io.modelcontextprotocol/logLevel';
 
 /** The log level that each 2025-11-25 connection was last told. */
 const levels = new WeakMap<UpstreamConnection, string>();
 
+/** What of the parameters is decided on and recorded. Of the methods that are not named here it is all of them. */
+const decidedOn: Record<string, readonly string[]> = {
+  'tools/call': ['name', 'arguments'],
+  'prompts/get': ['name', 'arguments'],
+  'resources/read': ['uri'],
+  'resources/subscribe': ['uri'],
+  'resources/unsubscribe': ['uri'],
+};
+
 /**
- * The request as its server's era has it. What was decided on goes out as it was parsed; members that only the agent's era knows
- * stay behind.
+ * The request as its server's era has it. What was decided on goes out as it was parsed, and nothing else of what the client said: what
+ * stands beside it, in `_meta` or under names that no method has, was seen by no policy and no approver. Members that only the agent's era
+ * knows stay behind.
  */
 export async function toUpstream(
   connection: UpstreamConnection,
@@ -25,16 +30,21 @@ export async function toUpstream(
   capabilities: JsonObject,
   registry: Registry,
 ): Promise<UpstreamRequest> {
-  const { inputResponses, requestState, task, _meta, ...rest } = call.params;
-  const meta = isJsonObject(_meta) ? { ..._meta } : {};
-  for (const key of modernMeta) delete meta[key];
-  delete meta[logLevelKey];
+  const { inputResponses, requestState, task, _meta, ...params } = call.params;
+  const names = decidedOn[call.method] ?? Object.keys(params);
+  const rest = Object.fromEntries(Object.entries(params).filter(([name]) => names.includes(name)));
+  const meta: JsonObject = {};
+  if (isJsonObject(_meta) && _meta.progressToken !== undefined) meta.progressToken = _meta.progressToken;
   if (connection.era === '2025-11-25') {
     await tellLevel(connection, agent);
     const runsTask = agent.era === '2025-11-25' && isJsonObject(task) && isJsonObject(connection.capabilities.tasks);
     return {
       method: call.method,
-      params: { ...rest, ...(runsTask && { task }), ...(Object.keys(meta).length > 0 && { _meta: meta }) },
+      params: {
+        ...rest,
+        ...(runsTask && { task: typeof task.ttl === 'number' ? { ttl: task.ttl } : {} }),
+        ...(Object.keys(meta).length > 0 && { _meta: meta }),
+      },
     };
   }
   if (agent.logLevel !== null) meta[logLevelKey] = agent.logLevel;
