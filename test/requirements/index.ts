@@ -1,4 +1,5 @@
 import { agents } from './agents.ts';
+import { approvalReview } from './approval-review.ts';
 import { authoring } from './authoring.ts';
 import { baselines } from './baselines.ts';
 import { budgets } from './budgets.ts';
@@ -18,6 +19,7 @@ import { trustDomain } from './trust-domain.ts';
 
 export const requirements: Requirement[] = [
   ...agents,
+  ...approvalReview,
   ...baselines,
   ...budgets,
   ...console,

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { Receipt } from '@gatehouse/protocol';
+import type { ApprovalProof, Receipt } from '@gatehouse/protocol';
 import { CliFailure } from './failure.ts';
 
 /** What `log receipt` writes: every record of one action, each with its proof. */
@@ -7,6 +7,8 @@ export interface ReceiptFile {
   format: 'gatehouse-receipt/1';
   action: string;
   receipts: Receipt[];
+  /** Of the approvals that its dispatches name: who said yes, to what exactly. */
+  approvals?: ApprovalProof[];
 }
 
 /** Throws CliFailure (`noInput`). What is in it is proven by nothing yet. */
@@ -26,12 +28,14 @@ export async function readReceiptFile(path: string): Promise<ReceiptFile> {
 
 function isReceiptFile(value: unknown): value is ReceiptFile {
   if (typeof value !== 'object' || value === null) return false;
-  const { format, action, receipts } = value as Partial<ReceiptFile>;
+  const { format, action, receipts, approvals = [] } = value as Partial<ReceiptFile>;
   return (
     format === 'gatehouse-receipt/1' &&
     typeof action === 'string' &&
     Array.isArray(receipts) &&
     receipts.length > 0 &&
+    Array.isArray(approvals) &&
+    approvals.every((each: unknown) => typeof each === 'object' && each !== null) &&
     receipts.every(
       (each: unknown) =>
         typeof each === 'object' &&

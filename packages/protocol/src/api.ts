@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { AgentIdentityApi } from './agent-identity.ts';
+import type { ApprovalReviewApi } from './approval-review.ts';
 import { type Approval, endorsedValue } from './approvals.ts';
 import type { BackupApi } from './backup.ts';
 import type { BaselineApi } from './baseline.ts';
@@ -213,6 +214,7 @@ export const bodies = {
 /** Responses by route, for typed clients. `:x` are path parameters. */
 export interface Api
   extends AgentIdentityApi,
+    ApprovalReviewApi,
     BaselineApi,
     DelegationsApi,
     BulkApi,

@@ -1,5 +1,7 @@
 export * from './agent-identity.ts';
 export * from './api.ts';
+export type * from './approval-proof.ts';
+export type * from './approval-review.ts';
 export * from './approvals.ts';
 export * from './backup.ts';
 export * from './baseline.ts';

@@ -8,6 +8,19 @@
  */
 
 export {
+  type ApprovalProof,
+  type ApprovalReport,
+  canonicalJson,
+  listChallenge,
+  MAX_LIST,
+  type ProvenRecord,
+  verifyApproval,
+  type YesEvidence,
+  type YesLink,
+  type YesSaid,
+  yesChallenge,
+} from './approval.ts';
+export {
   appendLeaf,
   copyTree,
   emptyTree,

@@ -166,7 +166,8 @@ export function parseTlogProof(text: string): TlogProof {
 // ---- encodings ----
 
 export const malformed = (what: string): VerifierError => new VerifierError('format', `${what} is malformed`);
-const toHex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+export const toHex = (bytes: Uint8Array): string =>
+  Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 
 export const toBase64 = (bytes: Uint8Array): string => btoa(Array.from(bytes, (c) => String.fromCharCode(c)).join(''));
 

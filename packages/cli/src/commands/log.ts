@@ -1,4 +1,6 @@
 import { writeFile } from 'node:fs/promises';
+import type { ApprovalProof, SequencedRecord } from '@gatehouse/protocol';
+import { GatehouseRequestError } from '@gatehouse/sdk/errors';
 import { takeUpTo } from '../items.ts';
 import { clean, cleanJson } from '../output.ts';
 import type { ReceiptFile } from '../receipt-file.ts';
@@ -89,8 +91,25 @@ export const receipt: Run<ServerOptions & { output?: string }> = async ({ args: 
     const params = { log, sequence: String(sequence) };
     file.receipts.push(await operator.call('GET /records/:log/:sequence/receipt', { params }));
   }
+  const approvals = await Promise.all(approvalsOf(records).map((each) => proofOf(operator, each)));
+  if (approvals.length > 0) file.approvals = approvals.filter((each) => each !== null);
   if (options.output === undefined) return out.printJson(file);
   await writeFile(options.output, `${JSON.stringify(file, null, 2)}\n`);
   if (out.json) out.printJson({ action: id, file: options.output, records: file.receipts.length });
   else out.print(`${file.receipts.length} records of ${clean(id)} with their proofs in ${options.output}`);
 };
+
+/** Named by what ran. */
+const approvalsOf = (records: SequencedRecord[]): string[] => [
+  ...new Set(records.flatMap(({ record }) => (record.kind === 'dispatch' && record.approval ? [record.approval] : []))),
+];
+
+/** Null where no passkey has signed. */
+async function proofOf(operator: ReturnType<typeof operatorOf>, id: string): Promise<ApprovalProof | null> {
+  try {
+    return await operator.call('GET /approvals/:id/proof', { params: { id } });
+  } catch (error) {
+    if (error instanceof GatehouseRequestError && error.code === 'approval.not-signed') return null;
+    throw error;
+  }
+}

@@ -1,8 +1,9 @@
-import type { Receipt } from '@gatehouse/protocol';
+import type { ApprovalProof, Receipt } from '@gatehouse/protocol';
 
 /** The file that `gatehouse log verify --receipt` reads. */
-export const receiptFile = (action: string, receipts: Receipt[]) => ({
+export const receiptFile = (action: string, receipts: Receipt[], approvals: ApprovalProof[] = []) => ({
   format: 'gatehouse-receipt/1',
   action,
   receipts,
+  ...(approvals.length > 0 && { approvals }),
 });

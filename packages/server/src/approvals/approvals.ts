@@ -1,13 +1,13 @@
 import type { Approval, EndorsedValue, PersonManifest } from '@gatehouse/protocol';
 import type { PasskeyVerification } from '../identity/index.ts';
-import { type Clock, GatehouseError, type Log } from '../platform/index.ts';
+import { type Clock, GatehouseError, type Json, type Log } from '../platform/index.ts';
 import type { Change, DatabaseTransaction, RecordChange, Storage } from '../storage/index.ts';
 import { createDecisions, inconsistent } from './decide.ts';
-import { evidenceProblem } from './evidence.ts';
+import { evidenceProblem, parseEvidence } from './evidence.ts';
 import { createMemory } from './memory.ts';
 import { openWithin } from './open.ts';
 import { type ApprovalRow, subjectOf, toApproval } from './rows.ts';
-import { subjectDigest } from './subject.ts';
+import { digestedForm, subjectDigest } from './subject.ts';
 import { createSweep } from './sweep.ts';
 import type { Approvals } from './types.ts';
 
@@ -100,6 +100,15 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
     find: memory.find,
     isOpenIn: memory.isOpenIn,
     get,
+
+    async signed(id) {
+      const row = await storage.db.selectFrom('approvals').selectAll().where('id', '=', id).executeTakeFirst();
+      const yes = row && parseEvidence(row.assertion);
+      if (!row || !yes) return undefined;
+      const subject = subjectOf(row);
+      if (!subject) throw inconsistent();
+      return { subject: digestedForm(subject) as Json, yes: [yes] };
+    },
 
     async open(request) {
       if (request.subject.policyVersion !== request.decision.policyVersion) {

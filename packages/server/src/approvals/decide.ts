@@ -134,7 +134,7 @@ export function createDecisions({
             passkey: verified.passkey,
             wants: (email) => wantsIt(by, email),
           });
-          const evidence = evidenceOf(asked, verified, endorse);
+          const evidence = evidenceOf(asked, verified, { endorse });
           const now = clock.now();
           const approved = await transaction
             .updateTable('approvals')

@@ -3,7 +3,7 @@ import { type EndorsedValue, endorsedValue } from '@gatehouse/protocol';
 import { z } from 'zod';
 import type { VerifiedAssertion } from '../identity/index.ts';
 import { parseStrictJson } from '../platform/index.ts';
-import { approvalChallenge } from './subject.ts';
+import { approvalChallenge, type ListedApproval, listChallenge } from './subject.ts';
 
 /**
  * A yes as it is kept: everything that is needed to verify it without us, and nothing else. The record `approval.approve` carries
@@ -15,6 +15,8 @@ const evidence = z.strictObject({
   digest: z.string(),
   /** Values that were endorsed with it. */
   endorse: z.array(endorsedValue).optional(),
+  /** All that were signed with one gesture; this one is among them. */
+  list: z.array(z.strictObject({ approval: z.string(), digest: z.string() })).optional(),
   person: z.string(),
   passkey: z.string(),
   publicKey: z.record(z.string(), z.string()),
@@ -32,7 +34,7 @@ export type ApprovalEvidence = z.infer<typeof evidence>;
 export function evidenceOf(
   approval: { id: string; digest: string },
   verified: VerifiedAssertion,
-  endorse: readonly EndorsedValue[] = [],
+  { endorse = [], list }: { endorse?: readonly EndorsedValue[]; list?: readonly ListedApproval[] } = {},
 ): ApprovalEvidence {
   const { person, passkey, publicKey, rpId, origin, response } = verified;
   return evidence.parse({
@@ -40,6 +42,7 @@ export function evidenceOf(
     approval: approval.id,
     digest: approval.digest,
     ...(endorse.length > 0 && { endorse }),
+    ...(list && { list }),
     person,
     passkey,
     publicKey,
@@ -69,8 +72,10 @@ export function evidenceProblem(
     const signed = clientData.parse(parseStrictJson(client));
     if (kept.approval !== of.id || kept.digest !== of.digest) return 'it is about another approval';
     if (kept.person !== of.decidedBy) return 'it is of another person';
-    if (signed.challenge !== Buffer.from(approvalChallenge(of.id, of.digest, kept.endorse)).toString('base64url'))
-      return 'another challenge was signed';
+    if (kept.list && !kept.list.some(({ approval, digest }) => approval === of.id && digest === of.digest))
+      return 'the list that was signed does not hold it';
+    const challenge = kept.list ? listChallenge(kept.list) : approvalChallenge(of.id, of.digest, kept.endorse);
+    if (signed.challenge !== Buffer.from(challenge).toString('base64url')) return 'another challenge was signed';
     if (signed.origin !== of.origin || kept.origin !== of.origin) return 'it was signed for another origin';
     if (!authenticator.subarray(0, 32).equals(sha256(kept.rpId))) return 'it was signed for another relying party';
     if (((authenticator[32] ?? 0) & USER_PRESENT_AND_VERIFIED) !== USER_PRESENT_AND_VERIFIED)
@@ -86,11 +91,14 @@ export function evidenceProblem(
   }
 }
 
+/** A kept yes, or null where there is none or it can't be read. */
+export function parseEvidence(text: string | null): ApprovalEvidence | null {
+  return text === null ? null : (evidence.safeParse(JSON.parse(text)).data ?? null);
+}
+
 /** What a kept yes endorsed. */
 export function endorsedBy(text: string | null): EndorsedValue[] {
-  if (text === null) return [];
-  const kept = evidence.safeParse(JSON.parse(text));
-  return kept.success ? (kept.data.endorse ?? []) : [];
+  return parseEvidence(text)?.endorse ?? [];
 }
 
 function sha256(data: string | Uint8Array): Buffer {

@@ -1,16 +1,18 @@
 import { createHash } from 'node:crypto';
 import type { EndorsedValue } from '@gatehouse/protocol';
-import { canonicalJson, digestJson } from '../platform/index.ts';
+import { canonicalJson, digestJson, GatehouseError, limits } from '../platform/index.ts';
 import type { ApprovalSubject } from './types.ts';
 
+export const subjectDigest = (subject: ApprovalSubject): string => digestJson(digestedForm(subject));
+
 /** Named one by one, so that a member added to the type without thought does not change what old approvals bind. */
-export function subjectDigest(subject: ApprovalSubject): string {
+export function digestedForm(subject: ApprovalSubject) {
   const { agent, agentEpoch, task, operation, tool, toolDefinition, arguments: args, policyVersion } = subject;
   const own = { agent, agentEpoch, task, operation, tool, toolDefinition, arguments: args, policyVersion };
-  if (!subject.delegated) return digestJson({ v: 1, ...own });
+  if (!subject.delegated) return { v: 1, ...own };
   const { user, chain, narrowing } = subject.delegated;
   const links = chain.map((link) => ({ agent: link.agent, agentEpoch: link.agentEpoch, task: link.task }));
-  return digestJson({ v: 2, ...own, delegated: { user, chain: links, narrowing } });
+  return { v: 2, ...own, delegated: { user, chain: links, narrowing } };
 }
 
 /**
@@ -26,5 +28,31 @@ export function approvalChallenge(id: string, digest: string, endorse: readonly 
   const signed = { approval: id, digest };
   return createHash('sha256')
     .update(canonicalJson(values.length === 0 ? { v: 1, ...signed } : { v: 2, ...signed, endorse: values }))
+    .digest();
+}
+
+/** One of those that one gesture signs. */
+export interface ListedApproval {
+  approval: string;
+  digest: string;
+}
+
+/**
+ * What the passkey signs for a reviewed list: every approval of it with its digest, by id. One more, one less, another order or another
+ * digest is another challenge.
+ */
+export function listChallenge(list: readonly ListedApproval[]): Uint8Array {
+  const approvals = list.map(({ approval, digest }) => ({ approval, digest }));
+  const isSorted = approvals.every(
+    ({ approval }, index) => index === 0 || (approvals[index - 1]?.approval ?? '') < approval,
+  );
+  if (approvals.length < 2 || approvals.length > limits.approvalsPerGesture || !isSorted)
+    throw new GatehouseError(
+      'bad-request',
+      'approval.list',
+      `A list has 2 to ${limits.approvalsPerGesture} approvals, each once, in the order of their ids.`,
+    );
+  return createHash('sha256')
+    .update(canonicalJson({ v: 3, approvals }))
     .digest();
 }

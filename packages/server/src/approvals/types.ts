@@ -1,6 +1,7 @@
 import type { Approval, ApprovalState, ArgumentOrigin, Decision, Delegated, EndorsedValue } from '@gatehouse/protocol';
 import type { Json } from '../platform/index.ts';
 import type { Change, DatabaseTransaction } from '../storage/index.ts';
+import type { ApprovalEvidence } from './evidence.ts';
 
 /** All that a yes binds (law 4): one changed field is another digest, and waits again. */
 export interface ApprovalSubject {
@@ -51,6 +52,8 @@ export interface Approvals {
    */
   open(request: ApprovalRequest): Promise<Approval>;
   get(id: string): Promise<Approval | undefined>;
+  /** What was asked, as it was digested, and what was signed for each yes to it. Undefined where nobody has said yes. */
+  signed(id: string): Promise<{ subject: Json; yes: ApprovalEvidence[] } | undefined>;
   list(filter: {
     state?: ApprovalState;
     agent?: string;

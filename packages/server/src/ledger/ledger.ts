@@ -77,19 +77,19 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
   }, INTEGRATE_EVERY_MS);
   integrate.unref();
 
-  function unitOf(entries: LedgerEntry[]): LogUnit {
+  function unitOf(entries: LedgerEntry[], salt?: Uint8Array): LogUnit {
     const now = clock.now();
     const unit: LogUnit = { guards: [], records: [], bodies: [] };
     for (const entry of entries) {
-      const { record, row, body } = seal(entry, now);
+      const { record, row, body } = seal(entry, now, salt);
       unit.records.push(row(record));
       if (body) unit.bodies.push(body);
     }
     return unit;
   }
 
-  function seal(entry: LedgerEntry, now: number) {
-    const args = entry.arguments === undefined ? null : salted(entry.arguments);
+  function seal(entry: LedgerEntry, now: number, salt?: Uint8Array) {
+    const args = entry.arguments === undefined ? null : salted(entry.arguments, salt);
     const record: ActionRecord = {
       v: 1,
       time: new Date(now).toISOString(),
@@ -109,7 +109,9 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
   }
 
   async function append(entry: LedgerEntry, options: Parameters<Ledger['append']>[1] = {}): Promise<LogUnitResult> {
-    const unit = unitOf([entry]);
+    // What was asked and what runs are one action with one kept body: with its salt both records have the digest that it opens.
+    const salt = options.consumeApproval && (await reader.argumentsSalt(options.consumeApproval.actionId));
+    const unit = unitOf([entry], salt ?? undefined);
     unit.guards = options.guards ?? [];
     if (options.consumeApproval) unit.consumeApproval = { ...options.consumeApproval, now: clock.now() };
     if (options.spend) unit.spend = options.spend;
@@ -205,6 +207,7 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
     search: reader.search,
     actions: reader.actions,
     action: reader.action,
+    argumentsSalt: reader.argumentsSalt,
     follow: follower.follow,
     logs: reader.logs,
     checkpoint: () => tree.checkpoint(),
@@ -259,8 +262,7 @@ function nextSalt(): Uint8Array {
 }
 
 /** Digest of a body: over a random salt that is kept, and erased, with the body, so that an erased value can't be guessed. */
-function salted(body: Json): { digest: string; salt: Uint8Array; text: string } {
-  const salt = nextSalt();
+function salted(body: Json, salt = nextSalt()): { digest: string; salt: Uint8Array; text: string } {
   const text = recordable(body);
   return { digest: `sha256-${sha256Hex(Buffer.concat([salt, Buffer.from(text)]))}`, salt, text };
 }

@@ -118,6 +118,16 @@ export function createReader(storage: Storage) {
     return { summary: summarise(records), records, arguments: body?.body ? (JSON.parse(body.body) as Json) : null };
   }
 
+  async function argumentsSalt(actionId: string): Promise<Uint8Array | null> {
+    const kept = await db
+      .selectFrom('bodies')
+      .select(['salt', 'body'])
+      .where('action_id', '=', actionId)
+      .where('kind', '=', 'arguments')
+      .executeTakeFirst();
+    return kept && kept.body !== null ? Uint8Array.from(kept.salt) : null;
+  }
+
   async function logs(): ReturnType<Ledger['logs']> {
     const rows = await db.selectFrom('logs').selectAll().orderBy('id').execute();
     return Promise.all(
@@ -141,7 +151,7 @@ export function createReader(storage: Storage) {
     );
   }
 
-  return { search, actions, action, logs, range };
+  return { search, actions, action, argumentsSalt, logs, range };
 }
 
 function toSequenced(row: { log: string; sequence: number; leaf_hash: Uint8Array; entry: string }): SequencedRecord {

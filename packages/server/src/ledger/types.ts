@@ -47,6 +47,8 @@ export interface Ledger {
   action(
     actionId: string,
   ): Promise<{ summary: ActionSummary; records: SequencedRecord[]; arguments: Json | null } | undefined>;
+  /** What opens the digest that the records of an action have of its arguments; null once they are erased. */
+  argumentsSalt(actionId: string): Promise<Uint8Array | null>;
   /** Called for each record once it is durable on this replica, in order. Returns the way to stop. */
   follow(listener: (record: SequencedRecord) => void): () => void;
 

@@ -72,4 +72,8 @@ export const limits = {
   taskTtlSeconds: 3_600,
   /** Life of a pending approval. */
   approvalTtlSeconds: 900,
+  /** Approvals that one gesture of a passkey signs, as a list that its person has looked through. */
+  approvalsPerGesture: 50,
+  /** Arguments in which the approvals of one list may differ: the columns of a table that people can compare. */
+  approvalListColumns: 6,
 } as const;

@@ -9,6 +9,7 @@ import { Card, Fact, Facts, Failure, Page, Section } from '../../ui/page.tsx';
 import { Arguments, Identifier, PlainText } from '../../ui/text.tsx';
 import columns from '../agents/agent.module.css';
 import { worthSaying } from './action-columns.tsx';
+import { ApprovalProofs } from './approval-proof.tsx';
 import { DownloadReceipt } from './receipt.tsx';
 import { Steps } from './steps.tsx';
 
@@ -76,6 +77,7 @@ function Action({ view, crumb }: { view: ActionView; crumb: React.ReactNode }) {
               </Card>
             </Section>
           )}
+          <ApprovalProofs view={view} />
           {main && (
             <Section title="Who and what">
               <Card>

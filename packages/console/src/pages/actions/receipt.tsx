@@ -3,22 +3,29 @@ import { Button } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { IconAlertTriangle, IconCheck, IconDownload, IconShieldCheck } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
-import { call } from '../../api/client.ts';
 import { explain } from '../../api/problem.ts';
 import { commands } from '../../lib/commands.ts';
 import { canonicalJson } from '../../lib/exact-action.ts';
 import { receiptFile } from '../../lib/receipt-file.ts';
 import { saveAs } from '../../lib/save.ts';
+import { fetchProof, signedApprovals } from './approval-proof.tsx';
+import { fetchReceipt } from './receipts.ts';
 import classes from './steps.module.css';
-
-const fetchReceipt = ({ log, sequence }: SequencedRecord) =>
-  call('GET /records/:log/:sequence/receipt', { params: { log, sequence } });
 
 /** All records of the action with their proofs, in one file that verifies offline. */
 export function DownloadReceipt({ view: { summary, records } }: { view: ActionView }) {
   const save = useMutation({
-    mutationFn: () => Promise.all(records.map(fetchReceipt)),
-    onSuccess: (receipts) => saveAs(`receipt-${summary.actionId}.json`, receiptFile(summary.actionId, receipts)),
+    mutationFn: () =>
+      Promise.all([Promise.all(records.map(fetchReceipt)), Promise.all(signedApprovals(records).map(fetchProof))]),
+    onSuccess: ([receipts, proofs]) =>
+      saveAs(
+        `receipt-${summary.actionId}.json`,
+        receiptFile(
+          summary.actionId,
+          receipts,
+          proofs.flatMap((each) => each ?? []),
+        ),
+      ),
     onError: (error) =>
       notifications.show({ color: 'red', title: explain(error).title, message: explain(error).detail }),
   });

@@ -1,5 +1,5 @@
 import { generateAuthenticationOptions, generateRegistrationOptions } from '@simplewebauthn/server';
-import { type Clock, GatehouseError, type Json } from '../../platform/index.ts';
+import { type Clock, digestJson, GatehouseError, type Json } from '../../platform/index.ts';
 import type { DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
 import { enrolmentIn, issueChallenge, networkOf, SIGN_IN, takeChallenge } from './challenges.ts';
 import { inherited, makerToKeep } from './independence.ts';
@@ -21,6 +21,7 @@ import {
   notVerified,
   parseAssertion,
   parseRegistration,
+  publicKeyJwk,
   verifyAssertionOf,
   verifyRegistration,
 } from './webauthn.ts';
@@ -170,6 +171,8 @@ export function createPasskeys(dependencies: PasskeyDependencies) {
           .where('person', '=', person.email)
           .where('used_at', 'is', null)
           .execute();
+        // Whoever verifies a yes years later learns from the log alone whose key it was.
+        changes.push(`key ${digestJson(publicKeyJwk(verified.publicKey))}`);
         await recordChange(transaction, { operation: 'passkey.enrol', by: `person:${person.email}`, changes });
         return { passkey, session: await sessions.open(transaction, person.email, 'passkey', options.userAgent) };
       });

@@ -1,0 +1,65 @@
+import type { ApprovalProof, SequencedRecord, YesEvidence } from '@gatehouse/protocol';
+import type { Ledger, SearchQuery } from '../../ledger/index.ts';
+import { digestJson, GatehouseError, type Json } from '../../platform/index.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+
+/** Everything that whoever verifies a yes without us needs. */
+export async function proofOf(
+  id: string,
+  { approvals, ledger }: Pick<ApiDependencies, 'approvals' | 'ledger'>,
+): Promise<ApprovalProof> {
+  const [approval, signed] = await Promise.all([approvals.get(id), approvals.signed(id)]);
+  if (!approval) throw new GatehouseError('not-found', 'approval.unknown', `There is no approval "${id}".`);
+  if (!signed)
+    throw new GatehouseError('not-found', 'approval.not-signed', 'Nobody has said yes to this with a passkey.');
+  const { subject } = signed;
+  const [salt, yes] = await Promise.all([
+    ledger.argumentsSalt(approval.actionId),
+    Promise.all(signed.yes.map((evidence) => provenYes(ledger, id, evidence))),
+  ]);
+  return {
+    approval: id,
+    subject: salt && (subject as Record<string, unknown>),
+    argumentsSalt: salt && Buffer.from(salt).toString('base64url'),
+    yes,
+  };
+}
+
+async function provenYes(
+  ledger: Ledger,
+  approval: string,
+  evidence: YesEvidence,
+): Promise<ApprovalProof['yes'][number]> {
+  const digestOf = (value: unknown) => digestJson(value as Json);
+  const said = await find(ledger, { approval }, `assertion ${digestOf(evidence)}`);
+  if (!said)
+    throw new GatehouseError(
+      'not-found',
+      'approval.not-recorded',
+      'The record of this yes is not in the database any more.',
+    );
+  const enrolled = await find(
+    ledger,
+    { operation: 'passkey.enrol', person: `person:${evidence.person}` },
+    `key ${digestOf(evidence.publicKey)}`,
+  );
+  const receiptOf = async ({ log, sequence }: SequencedRecord) => {
+    const receipt = await ledger.receipt(log, sequence);
+    if (!receipt)
+      throw new GatehouseError('unavailable', 'record.not-yet', 'The record is not in the tree yet. Try again.');
+    return { log, sequence, ...receipt };
+  };
+  return { evidence, record: await receiptOf(said), enrolment: enrolled ? await receiptOf(enrolled) : null };
+}
+
+/** The newest record that says this among its changes. */
+async function find(ledger: Ledger, of: Partial<SearchQuery>, change: string): Promise<SequencedRecord | undefined> {
+  let cursor: string | null | undefined;
+  do {
+    const page = await ledger.search({ ...of, limit: 200, ...(cursor && { cursor }) });
+    const found = page.records.find(({ record }) => record.kind === 'change' && record.changes.includes(change));
+    if (found) return found;
+    cursor = page.cursor;
+  } while (cursor);
+  return undefined;
+}

@@ -1,0 +1,285 @@
+/**
+ * Who said yes to an action, and to what exactly: follows a yes from the record of the dispatch to the passkey that signed for it. Each
+ * link is checked with nothing but the receipt: the dispatch names the approval; the record of the yes carries the digest of the signed
+ * assertion; its challenge is made of the approval and the digest of what was asked; that digest is of the action that was dispatched, with
+ * its arguments; and the record of the enrolment says whose the key is. What this can't show: that the person read what they signed.
+ */
+
+import { VerifierError } from './merkle.ts';
+import { joinBytes, parseTlogProof, toHex } from './note.ts';
+import { sha256 } from './sha256.ts';
+import { verifyReceipt } from './verify.ts';
+
+/** A record with its proof, as the API gives it. */
+export type ProvenRecord = { log: string; entry: string; proof: string; vkey: string };
+
+/** What a passkey signed for a yes, and with which key (WebAuthn Level 3). Binary values in base64url. */
+export type YesEvidence = {
+  v: 1;
+  approval: string;
+  digest: string;
+  /** Values that were endorsed with it. */
+  endorse?: unknown[];
+  /** All that were signed with one gesture, by id: this one is among them. */
+  list?: { approval: string; digest: string }[];
+  person: string;
+  passkey: string;
+  publicKey: Record<string, string>;
+  rpId: string;
+  origin: string;
+  response: { id: string; clientDataJSON: string; authenticatorData: string; signature: string };
+};
+
+export type ApprovalProof = {
+  approval: string;
+  /** What was asked, as it was digested; null where its arguments are erased. */
+  subject: Record<string, unknown> | null;
+  /** Salt of the digest that the dispatch has of its arguments, base64url; null where they are erased. */
+  argumentsSalt: string | null;
+  /** One for each person whose yes it took. `enrolment`: the record of the passkey. */
+  yes: { evidence: YesEvidence; record: ProvenRecord; enrolment: ProvenRecord | null }[];
+};
+
+export type YesLink =
+  | 'format' // not of the form that it should have
+  | 'record' // the record of the yes is not in the log, or is of another one
+  | 'dispatch' // the dispatch names another approval, or came before the yes
+  | 'assertion' // the record carries the digest of another assertion, or the signature does not fit
+  | 'challenge' // something else was signed
+  | 'subject' // what was signed is not the action that was dispatched
+  | 'arguments' // it was dispatched with other arguments
+  | 'key'; // no record says that the key is that person's
+
+export type YesSaid = { person: string; passkey: string; time: string; origin: string; signedWith: number };
+export type ApprovalReport =
+  | { ok: true; approval: string; yes: YesSaid[]; argumentsShown: boolean }
+  | { ok: false; link: YesLink; detail: string };
+
+/** Approvals that one gesture signs, at most. */
+export const MAX_LIST = 50;
+const USER_PRESENT_AND_VERIFIED = 0x05;
+const encoder = new TextEncoder();
+
+class Broken extends Error {
+  readonly link: YesLink;
+  constructor(link: YesLink, detail: string) {
+    super(detail);
+    this.link = link;
+  }
+}
+
+/**
+ * Whether the action whose dispatch is given was approved by whom the proof says. `vkey`: a key of the log known from elsewhere; without it
+ * each record is checked with the key that it brings. The dispatch itself is to be proven with `verifyReceipt`.
+ */
+export async function verifyApproval(of: {
+  dispatch: Pick<ProvenRecord, 'log' | 'entry' | 'proof'>;
+  proof: ApprovalProof;
+  vkey?: string;
+}): Promise<ApprovalReport> {
+  const { proof } = of;
+  try {
+    const dispatch = parseRecord(of.dispatch.entry);
+    if (dispatch.kind !== 'dispatch' || typeof proof.approval !== 'string' || dispatch.approval !== proof.approval)
+      throw new Broken('dispatch', 'the action that ran names another approval');
+    if (!Array.isArray(proof.yes) || proof.yes.length === 0) throw new Broken('format', 'nobody’s yes is in it');
+    const yes: YesSaid[] = [];
+    let digest: string | undefined;
+    for (const each of proof.yes) {
+      const said = await verifyYes(each, proof.approval, of);
+      digest ??= each.evidence.digest;
+      if (each.evidence.digest !== digest) throw new Broken('subject', 'two people said yes to different actions');
+      yes.push(said);
+    }
+    if (new Set(yes.map(({ person }) => person)).size !== yes.length)
+      throw new Broken('format', 'one person is in it twice');
+    if (proof.subject !== null) requireSubject(proof, digest ?? '', dispatch);
+    return { ok: true, approval: proof.approval, yes, argumentsShown: proof.subject !== null };
+  } catch (error) {
+    if (error instanceof Broken) return { ok: false, link: error.link, detail: error.message };
+    if (error instanceof VerifierError || error instanceof TypeError || error instanceof SyntaxError)
+      return { ok: false, link: 'format', detail: `it can’t be read: ${error.message}` };
+    throw error;
+  }
+}
+
+async function verifyYes(
+  { evidence, record, enrolment }: ApprovalProof['yes'][number],
+  approval: string,
+  of: { dispatch: Pick<ProvenRecord, 'log' | 'entry' | 'proof'>; vkey?: string },
+): Promise<YesSaid> {
+  const { parsed: said, index } = await provenRecord(record, 'record', of.vkey);
+  if (said.kind !== 'change' || !said.operation.startsWith('approval.') || said.operation.endsWith('.refuse'))
+    throw new Broken('record', 'the record is not of a yes');
+  if (said.approval !== approval || evidence.approval !== approval)
+    throw new Broken('record', 'the yes is to another approval');
+  const actor = `person:${evidence.person}`;
+  if (said.actor_chain[0]?.sub !== actor) throw new Broken('record', 'the yes is of another person');
+  if (record.log === of.dispatch.log && index >= parseTlogProof(of.dispatch.proof).index)
+    throw new Broken('dispatch', 'the action ran before the yes');
+  if (!said.changes.includes(`assertion ${digestOf(evidence)}`))
+    throw new Broken('assertion', 'the log has the digest of another assertion');
+  if (!said.changes.includes(`digest ${evidence.digest}`))
+    throw new Broken('subject', 'the log has the digest of another action');
+
+  const client = fromBase64url(evidence.response.clientDataJSON);
+  const authenticator = fromBase64url(evidence.response.authenticatorData);
+  const signed = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(client)) as Record<string, unknown>;
+  if (signed.type !== 'webauthn.get' || signed.origin !== evidence.origin || signed.crossOrigin === true)
+    throw new Broken('assertion', 'it was signed for something else than a yes here');
+  if (signed.challenge !== toBase64url(yesChallenge(evidence)))
+    throw new Broken('challenge', 'the passkey signed something else');
+  if (toHex(authenticator.slice(0, 32)) !== toHex(sha256(encoder.encode(evidence.rpId))))
+    throw new Broken('assertion', 'it was signed for another relying party');
+  if (((authenticator[32] ?? 0) & USER_PRESENT_AND_VERIFIED) !== USER_PRESENT_AND_VERIFIED)
+    throw new Broken('assertion', 'the authenticator did not verify its person');
+  const message = joinBytes(authenticator, sha256(client));
+  if (!(await isSigned(evidence.publicKey, message, fromBase64url(evidence.response.signature))))
+    throw new Broken('assertion', 'the signature does not fit');
+
+  if (enrolment === null) throw new Broken('key', `no record says that this passkey is ${evidence.person}’s`);
+  const { parsed: enrolled } = await provenRecord(enrolment, 'key', of.vkey);
+  if (
+    enrolled.operation !== 'passkey.enrol' ||
+    enrolled.actor_chain[0]?.sub !== actor ||
+    !enrolled.changes.includes(`key ${digestOf(evidence.publicKey)}`)
+  )
+    throw new Broken('key', `the record of the enrolment is not of this passkey of ${evidence.person}`);
+  const signedWith = (evidence.list?.length ?? 1) - 1;
+  return { person: evidence.person, passkey: evidence.passkey, time: said.time, origin: evidence.origin, signedWith };
+}
+
+/** What the passkey signs for a yes: this approval of this action, or a list of such pairs. Throws where the list is not of its form. */
+export function yesChallenge(of: Pick<YesEvidence, 'approval' | 'digest' | 'endorse' | 'list'>): Uint8Array {
+  const { approval, digest, endorse, list } = of;
+  if (list === undefined) {
+    const signed = endorse === undefined || endorse.length === 0 ? { v: 1 } : { v: 2, endorse };
+    return sha256(encoder.encode(canonicalJson({ ...signed, approval, digest })));
+  }
+  if (endorse !== undefined) throw new Broken('challenge', 'nothing is endorsed with a list');
+  if (!list.some((each) => each.approval === approval && each.digest === digest))
+    throw new Broken('challenge', 'the list that was signed does not hold this action');
+  return listChallenge(list);
+}
+
+/** Of a list signed with one gesture: every pair counts, and it has one spelling. */
+export function listChallenge(list: readonly { approval: string; digest: string }[]): Uint8Array {
+  const isSorted = list.every(({ approval }, index) => index === 0 || (list[index - 1]?.approval ?? '') < approval);
+  if (list.length < 2 || list.length > MAX_LIST || !isSorted)
+    throw new Broken('challenge', `a list has 2 to ${MAX_LIST} approvals, each once, in the order of their ids`);
+  const approvals = list.map(({ approval, digest }) => ({ approval, digest }));
+  return sha256(encoder.encode(canonicalJson({ v: 3, approvals })));
+}
+
+function requireSubject(proof: ApprovalProof, digest: string, dispatch: LoggedRecord): void {
+  const subject = proof.subject as Record<string, unknown>;
+  if (digestOf(subject) !== digest) throw new Broken('subject', 'what is shown is not what was signed');
+  const ran = {
+    agent: dispatch.agent,
+    task: dispatch.task,
+    operation: dispatch.operation,
+    tool: dispatch.tool,
+    toolDefinition: dispatch.tool_definition,
+    policyVersion: dispatch.decision?.policyVersion,
+  };
+  const other = Object.entries(ran).find(([name, value]) => (subject[name] || null) !== (value || null));
+  if (other) throw new Broken('subject', `the action that ran has another ${other[0]} than the one that was signed`);
+  if (proof.argumentsSalt === null) throw new Broken('arguments', 'the salt of the arguments is missing');
+  const text = encoder.encode(canonicalJson(subject.arguments));
+  const salted = sha256(joinBytes(fromBase64url(proof.argumentsSalt), text));
+  if (dispatch.arguments_digest !== `sha256-${toHex(salted)}`)
+    throw new Broken('arguments', 'the action ran with other arguments than those that were signed');
+}
+
+// ---- records ----
+
+type LoggedRecord = {
+  kind: string;
+  operation: string;
+  time: string;
+  approval: string | null;
+  agent: string | null;
+  task: string | null;
+  tool: string | null;
+  tool_definition: string | null;
+  arguments_digest: string | null;
+  decision: { policyVersion: string } | null;
+  actor_chain: { sub: string }[];
+  changes: string[];
+};
+
+async function provenRecord(record: ProvenRecord, link: YesLink, vkey = record.vkey) {
+  const report = await verifyReceipt({ entry: encoder.encode(record.entry), proof: record.proof, vkey });
+  if (!report.ok) throw new Broken(link, report.fault.detail);
+  return { parsed: parseRecord(record.entry), index: report.index };
+}
+
+function parseRecord(entry: string): LoggedRecord {
+  const record = JSON.parse(entry) as LoggedRecord;
+  // One spelling only: two members of one name would be read in two ways.
+  if (canonicalJson(record) !== entry) throw new Broken('format', 'a record is not in its canonical form');
+  return record;
+}
+
+/** RFC 8785. JavaScript’s own numbers and strings are its notation; members are ordered by UTF-16 code units. */
+export function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
+  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member)}`).join(',')}}`;
+}
+
+const digestOf = (value: unknown): string => `sha256-${toHex(sha256(encoder.encode(canonicalJson(value))))}`;
+
+// ---- signatures ----
+
+const ALGORITHMS = {
+  ES256: { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' },
+  EdDSA: { name: 'Ed25519' },
+  RS256: { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' },
+} as const;
+
+async function isSigned(jwk: Record<string, string>, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
+  const { alg, ...key } = jwk;
+  const algorithm = ALGORITHMS[alg as keyof typeof ALGORITHMS];
+  if (!algorithm) throw new Broken('assertion', `the key is of an unknown kind, ${alg}`);
+  try {
+    const publicKey = await crypto.subtle.importKey('jwk', key, algorithm, false, ['verify']);
+    const raw = alg === 'ES256' ? fromDer(signature) : signature;
+    return await crypto.subtle.verify(algorithm, publicKey, raw.slice(), message.slice());
+  } catch (error) {
+    if (error instanceof DOMException) return false;
+    throw error;
+  }
+}
+
+/** ECDSA-Sig-Value (RFC 3279) to the two numbers of 32 bytes each. */
+function fromDer(der: Uint8Array): Uint8Array {
+  const raw = new Uint8Array(64);
+  let at = 2;
+  if (der[0] !== 0x30 || der[1] !== der.length - 2) throw new Broken('assertion', 'the signature is malformed');
+  for (const end of [32, 64]) {
+    const length = der[at + 1] ?? 0;
+    const number = der.slice(at + 2, at + 2 + length);
+    const digits = number[0] === 0 ? number.slice(1) : number;
+    if (der[at] !== 0x02 || number.length !== length || length === 0 || digits.length > 32)
+      throw new Broken('assertion', 'the signature is malformed');
+    raw.set(digits, end - digits.length);
+    at += 2 + length;
+  }
+  if (at !== der.length) throw new Broken('assertion', 'the signature is malformed');
+  return raw;
+}
+
+function fromBase64url(text: string): Uint8Array {
+  if (!/^[A-Za-z0-9_-]*$/.test(text)) throw new Broken('format', 'a value is not base64url');
+  const binary = atob(text.replaceAll('-', '+').replaceAll('_', '/'));
+  return Uint8Array.from(binary, (character) => character.charCodeAt(0));
+}
+
+function toBase64url(bytes: Uint8Array): string {
+  return btoa(String.fromCharCode(...bytes))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
+    .replace(/=+$/, '');
+}
