@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { ApprovalRuleManifest, ApproverSource } from './manifests/approval-rule.ts';
 import { argumentRole } from './names.ts';
 import type { Decision } from './records.ts';
 
@@ -47,7 +48,7 @@ export interface Approval {
   state: ApprovalState;
   /**
    * SHA-256 over the RFC 8785 form of `{v: 1, agent, agentEpoch, task, operation, tool, toolDefinition, arguments, policyVersion}`,
-   * or `{v: 2, …the same, delegated}` where `delegated` is not null.
+   * or `{v: 2, …the same, delegated}` where `delegated` is not null, or `{v: 3, …the same, delegated, rules}` where there are rules.
    * The passkey signs this together with `id`: its challenge is the SHA-256 of the RFC 8785 form of `{v: 1, approval: id, digest}`, or of
    * `{v: 2, approval: id, digest, endorse}` where values are endorsed with it, in the order given.
    */
@@ -65,6 +66,14 @@ export interface Approval {
   toolDefinition: string;
   arguments: unknown;
   delegated: Delegated | null;
+  /** Each has to be met. Empty: the agent's owner or one approver says yes. */
+  rules: AskedRule[];
+  /** In their order. */
+  votes: ApprovalVote[];
+  /** Who wrote or shipped the policies that decided; a rule may exclude them. */
+  policyAuthors: string[];
+  /** The longest time of escalation that has passed, and was recorded. */
+  escalatedSeconds: number;
   requestedBy: string | null;
   onBehalfOf: string | null;
   decision: Decision;
@@ -77,4 +86,42 @@ export interface Approval {
   decidedAt: number | null;
   decidedBy: string | null;
   reason: string | null;
+}
+
+/** What of a rule decides: it is part of what an approval binds. */
+export type AskedRule = Omit<ApprovalRuleManifest, 'kind' | 'description'>;
+
+/** One answer. A person's last one counts; who has said no has taken their yes back. */
+export interface ApprovalVote {
+  /** Counts the answers to one approval. */
+  number: number;
+  person: string;
+  answer: 'yes' | 'no';
+  at: number;
+  reason: string | null;
+}
+
+/** How far an approval is, by who people are now. */
+export interface ApprovalProgress {
+  rules: {
+    /** Empty where nobody has named a rule: then the agent's owner or one approver says yes. */
+    name: string;
+    isMet: boolean;
+    order: 'parallel' | 'serial';
+    deny: number;
+    steps: {
+      approve: number;
+      from: ApproverSource[];
+      distinct: boolean;
+      /** Whether a yes for this step counts now. */
+      isOpen: boolean;
+      missing: number;
+      /** `for`: in whose place, where it is a deputy's. `as`: the entry of `from` that it counts for. */
+      given: { person: string; for: string | null; as: string }[];
+    }[];
+    escalate: { afterSeconds: number; at: number; to: ApproverSource[]; isDone: boolean }[];
+  }[];
+  /** Whose yes would bring it further now; empty once it is decided. */
+  mayApprove: string[];
+  nextEscalationAt: number | null;
 }

@@ -21,6 +21,8 @@ export interface Obligations {
   limit: number | null;
   /** Kinds that are shown although they are masked otherwise, if the tool says that its results have them. */
   reveal?: string[];
+  /** Rules (kind: ApprovalRule) of which each has to be met where a person has to approve it. */
+  approvers?: string[];
 }
 
 /** The one decision about one action. */

@@ -99,7 +99,7 @@ function merged(live: Given, given: Given): Given {
 function versionSide(live: Given, parts: readonly Manifest[]): Given {
   const now = new Map(live.manifests.map((manifest) => [keyOf(manifest), manifest]));
   const environments = live.manifests.flatMap((each) => (each.kind === 'Environment' ? [each.name] : []));
-  const deciding = new Set(['ToolServer', 'Template', 'Group', 'Policy', 'Budget', 'Calendar']);
+  const deciding = new Set(['ToolServer', 'Template', 'Group', 'Policy', 'Budget', 'Calendar', 'ApprovalRule']);
   const elsewhere = {
     environments,
     stateless: false,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { effect, label, toolPattern } from '../names.ts';
+import { effect, label, name, toolPattern } from '../names.ts';
 
 const obligations = {
   /** Kinds of sensitive data that are named instead of shown in results: personal, financial, credentials, and those that tools are labelled with. */
@@ -8,6 +8,8 @@ const obligations = {
   reveal: z.array(label).min(1).max(20).optional(),
   /** The most items that a result may have. Tools with a `limitArgument` are asked for no more; what has more waits for a person. */
   limit: z.int().min(1).max(999_999_999).optional(),
+  /** The rule (kind: ApprovalRule) of who has to say yes where a person has to approve a call. */
+  approvers: name.optional(),
 };
 
 /**

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { budgetManifest } from '../budgets.ts';
 import { trustRuleManifest, workloadManifest } from '../federation.ts';
 import { agentManifest, agentMappingManifest } from './agent.ts';
+import { approvalRuleManifest } from './approval-rule.ts';
 import { blueprintManifest } from './blueprint.ts';
 import { calendarManifest } from './calendar.ts';
 import { clientManifest } from './client.ts';
@@ -9,6 +10,7 @@ import { detectorManifest } from './detector.ts';
 import { environmentManifest } from './environment.ts';
 import { groupManifest } from './group.ts';
 import { identityProviderManifest } from './identity-provider.ts';
+import { onCallManifest } from './on-call.ts';
 import { personManifest, roleMappingManifest } from './person.ts';
 import { controlPolicyManifest, policyManifest } from './policy.ts';
 import { resourceServerManifest } from './resource-server.ts';
@@ -19,6 +21,7 @@ import { trustDomainManifest } from './trust-domain.ts';
 
 export * from './agent.ts';
 export type { Allowed } from './allowed.ts';
+export * from './approval-rule.ts';
 export * from './blueprint.ts';
 export * from './calendar.ts';
 export * from './client.ts';
@@ -26,6 +29,7 @@ export * from './detector.ts';
 export * from './environment.ts';
 export * from './group.ts';
 export * from './identity-provider.ts';
+export * from './on-call.ts';
 export * from './person.ts';
 export * from './policy.ts';
 export * from './public-jwk.ts';
@@ -50,6 +54,8 @@ export const manifest = z.discriminatedUnion('kind', [
   templateManifest,
   policyManifest,
   calendarManifest,
+  onCallManifest,
+  approvalRuleManifest,
   ticketSystemManifest,
   detectorManifest,
   budgetManifest,

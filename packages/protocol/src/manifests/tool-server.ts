@@ -61,6 +61,8 @@ export const toolSetting = z.strictObject({
     .strictObject({ items: z.int().min(1).optional(), bytes: z.int().min(1).optional() })
     .refine(({ items, bytes }) => items !== undefined || bytes !== undefined, { message: 'give `items` or `bytes`' })
     .optional(),
+  /** The rule (kind: ApprovalRule) of who has to say yes where a person has to approve a call. */
+  approvers: name.optional(),
   /** Pin: the definition digest that was reviewed. Without it the first definition seen at apply is pinned. */
   definition: z
     .string()

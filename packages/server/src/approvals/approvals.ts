@@ -1,20 +1,28 @@
-import type { Approval, EndorsedValue, PersonManifest } from '@gatehouse/protocol';
+import type { Approval, EndorsedValue } from '@gatehouse/protocol';
 import type { PasskeyVerification } from '../identity/index.ts';
 import { type Clock, GatehouseError, type Json, type Log } from '../platform/index.ts';
+import type { Snapshot } from '../registry/index.ts';
 import type { Change, DatabaseTransaction, RecordChange, Storage } from '../storage/index.ts';
-import { createDecisions, inconsistent } from './decide.ts';
-import { evidenceProblem, parseEvidence } from './evidence.ts';
+import { inconsistent } from './asked.ts';
+import { createDecisions } from './decide.ts';
+import { readDeputies } from './deputies.ts';
+import { parseEvidence } from './evidence.ts';
 import { createMemory } from './memory.ts';
 import { openWithin } from './open.ts';
-import { type ApprovalRow, subjectOf, toApproval } from './rows.ts';
+import { progressOf } from './progress.ts';
+import { type ApprovalRow, subjectOf, toApproval, type VoteRow } from './rows.ts';
+import type { Circle, Deputyship } from './rule/circle.ts';
+import { whoMayApprove } from './rule/standing.ts';
 import { digestedForm, subjectDigest } from './subject.ts';
 import { createSweep } from './sweep.ts';
-import type { Approvals } from './types.ts';
+import type { Approvals, Tell } from './types.ts';
+import { rowProblem, votesOn } from './votes.ts';
+import { namedFor, questionOf, rulesOf, stands } from './who-may.ts';
 
 export interface ApprovalsDependencies {
   storage: Storage;
-  /** Who is declared, with which roles. */
-  registry: { snapshot(): { readonly people: ReadonlyMap<string, PersonManifest> } };
+  /** Who people are, and which rules there are. */
+  registry: { snapshot(): Pick<Snapshot, 'people' | 'groups' | 'onCall' | 'agents' | 'approvalRules'> };
   people: PasskeyVerification;
   recordChange: RecordChange;
   clock: Clock;
@@ -26,6 +34,8 @@ export interface ApprovalsDependencies {
   ) => Promise<string[]>;
   /** Told, in the same transaction, of an approval that ends without having been used. */
   onEnded?: ((transaction: DatabaseTransaction, id: string) => Promise<void>) | undefined;
+  /** Told whom to ask. */
+  tell?: Tell;
   /** Its origin is what a yes must have been signed for. */
   publicUrl: string;
 }
@@ -37,18 +47,30 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
   const { storage, clock, log } = dependencies;
   const memory = createMemory(clock);
   const decisions = createDecisions(dependencies);
-  const sweep = createSweep({ storage, clock, recordMove: decisions.recordMove });
   const { origin } = new URL(dependencies.publicUrl);
+  let deputies: readonly Deputyship[] = [];
 
-  const show = (row: ApprovalRow) => toApproval(row, clock.now());
+  const show = (row: ApprovalRow, votes: readonly VoteRow[]) => toApproval(row, votes, clock.now());
+  const circle = (): Circle => ({ snapshot: dependencies.registry.snapshot(), deputies });
+  const question = (approval: Approval) =>
+    questionOf(approval, dependencies.registry.snapshot().agents.get(approval.agent)?.manifest.owner ?? '');
+  const deciders = (approval: Approval) =>
+    approval.state === 'pending'
+      ? whoMayApprove(rulesOf(approval), approval.votes, question(approval), circle(), clock.now())
+      : [];
+  const sweep = createSweep({
+    storage,
+    clock,
+    recordMove: decisions.recordMove,
+    tell: dependencies.tell,
+    whoMayApprove: deciders,
+    lapsed: () => memory.approved().filter((each) => !stands(each, question(each), circle())),
+    pending: memory.pending,
+  });
 
   /** A row that does not hold together was changed by hand, and nothing may run on it. */
-  function isIntact(row: ApprovalRow): boolean {
-    const problem = !subjectOf(row)
-      ? 'its digest is of another action'
-      : row.state === 'approved'
-        ? evidenceProblem(row.assertion, { id: row.id, digest: row.digest, decidedBy: row.decided_by, origin })
-        : null;
+  function isIntact(row: ApprovalRow, votes: readonly VoteRow[]): boolean {
+    const problem = rowProblem(row, votes, origin);
     if (problem !== null) {
       const what = 'an approval in the database is not what was asked or signed; it is not used';
       log.error(what, { approval: row.id, problem });
@@ -56,9 +78,22 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
     return problem === null;
   }
 
-  function remember(row: ApprovalRow): void {
-    if (isIntact(row)) memory.put(show(row));
+  function remember(row: ApprovalRow, votes: readonly VoteRow[]): void {
+    if (isIntact(row, votes)) memory.put(show(row, votes));
     else memory.drop(row.id);
+  }
+
+  async function rememberAll(rows: readonly ApprovalRow[]): Promise<void> {
+    for (let at = 0; at < rows.length; at += CHUNK) {
+      const some = rows.slice(at, at + CHUNK);
+      const votes = await votesOn(storage.db, idsOf(some));
+      for (const row of some) remember(row, votes.get(row.id) ?? []);
+    }
+  }
+
+  async function shown(rows: readonly ApprovalRow[]): Promise<Approval[]> {
+    const votes = await votesOn(storage.db, idsOf(rows));
+    return rows.map((row) => show(row, votes.get(row.id) ?? []));
   }
 
   async function reload(ids: string[]): Promise<void> {
@@ -68,46 +103,81 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
         .selectAll()
         .where('id', 'in', ids.slice(at, at + CHUNK))
         .execute();
-      for (const row of rows) remember(row);
+      await rememberAll(rows);
     }
   }
 
   async function get(id: string): Promise<Approval | undefined> {
     const row = await storage.db.selectFrom('approvals').selectAll().where('id', '=', id).executeTakeFirst();
-    return row && show(row);
+    return row && (await shown([row]))[0];
   }
 
+  const loadDeputies = async () => {
+    deputies = await readDeputies(storage.db, clock.now());
+  };
+
   async function load(): Promise<void> {
+    await loadDeputies();
     const rows = await storage.db
       .selectFrom('approvals')
       .selectAll()
       .where('state', 'in', ['pending', 'approved'])
       .where('expires_at', '>', clock.now())
       .execute();
-    for (const row of rows) remember(row);
+    await rememberAll(rows);
   }
 
-  async function decide(work: Promise<ApprovalRow>): Promise<Approval> {
-    const row = await work;
-    remember(row);
-    return show(row);
+  async function decide(work: Promise<{ row: ApprovalRow; votes: readonly VoteRow[] }>): Promise<Approval> {
+    const { row, votes } = await work;
+    remember(row, votes);
+    return show(row, votes);
   }
 
   await load();
   return {
     load,
     digest: subjectDigest,
-    find: memory.find,
+    find(digest) {
+      const found = memory.find(digest);
+      if (found?.state !== 'approved' || stands(found, question(found), circle())) return found;
+      return { ...found, state: 'pending' };
+    },
     isOpenIn: memory.isOpenIn,
     get,
+    whoMayApprove: deciders,
+    namedFor: (approval) => [...namedFor(approval, question(approval), circle(), clock.now())].sort(),
+    progress: (approval) => progressOf(approval, question(approval), circle(), clock.now()),
+
+    rulesNamed(names = []) {
+      const { approvalRules } = dependencies.registry.snapshot();
+      return names.map((name) => {
+        const rule = approvalRules.get(name);
+        if (!rule)
+          throw new GatehouseError(
+            'internal',
+            'approval.no-rule',
+            `There is no ApprovalRule "${name}", so that nobody can approve this.`,
+          );
+        const { kind: _kind, description: _words, ...asked } = rule;
+        return asked;
+      });
+    },
+
+    peopleOf(approval) {
+      const said = approval.votes.filter(({ answer }) => answer === 'yes').map(({ person }) => person);
+      const spokenFor = deputies.filter(({ deputy }) => said.includes(deputy)).map(({ person }) => person);
+      return [...new Set([...said, ...spokenFor])];
+    },
 
     async signed(id) {
       const row = await storage.db.selectFrom('approvals').selectAll().where('id', '=', id).executeTakeFirst();
-      const yes = row && parseEvidence(row.assertion);
-      if (!row || !yes) return undefined;
+      const votes = (await votesOn(storage.db, [id])).get(id) ?? [];
+      const assertions = votes.length > 0 ? votes.map(({ assertion }) => assertion) : [row?.assertion ?? null];
+      const yes = assertions.flatMap((assertion) => parseEvidence(assertion) ?? []);
+      if (!row || yes.length === 0) return undefined;
       const subject = subjectOf(row);
       if (!subject) throw inconsistent();
-      return { subject: digestedForm(subject) as Json, yes: [yes] };
+      return { subject: digestedForm(subject) as Json, yes };
     },
 
     async open(request) {
@@ -120,12 +190,17 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
       }
       const row = await storage.transaction(async (transaction) => {
         const { row, isNew } = await openWithin(transaction, clock, request);
-        if (isNew) await decisions.recordMove(transaction, row, 'approval.request', 'gatehouse');
+        if (isNew) {
+          await decisions.recordMove(transaction, row, 'approval.request', 'gatehouse');
+          const asked = show(row, []);
+          await dependencies.tell?.onAsked?.(transaction, asked, deciders(asked));
+        }
         return row;
       });
-      if (!isIntact(row)) throw inconsistent();
-      memory.put(show(row));
-      return show(row);
+      const votes = (await votesOn(storage.db, [row.id])).get(row.id) ?? [];
+      if (!isIntact(row, votes)) throw inconsistent();
+      memory.put(show(row, votes));
+      return show(row, votes);
     },
 
     async list({ state, agent, task, actionId, before, limit }) {
@@ -147,7 +222,7 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
         if (state === 'pending' || state === 'approved') query = query.where('expires_at', '>', now);
       }
       const rows = await query.orderBy('id', 'desc').limit(Math.min(limit, PAGE_LIMIT)).execute();
-      return rows.map(show);
+      return shown(rows);
     },
 
     async countPending(agents) {
@@ -207,14 +282,17 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
 
     async refresh(changes: Change[]) {
       const ids = changes.filter(({ topic }) => topic === 'approval').map(({ key }) => key);
+      if (changes.some(({ topic }) => topic === 'deputy')) await loadDeputies();
       await reload([...new Set(ids)]);
     },
 
     async expire() {
       memory.purge();
-      const { expired, cancelled } = await sweep();
-      for (const row of [...expired, ...cancelled]) remember(row);
+      const { expired, others } = await sweep();
+      await rememberAll([...expired, ...others]);
       return expired.length;
     },
   };
 }
+
+const idsOf = (rows: readonly ApprovalRow[]) => rows.map(({ id }) => id);

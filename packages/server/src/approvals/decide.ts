@@ -1,15 +1,21 @@
 import type { EndorsedValue } from '@gatehouse/protocol';
-import { type Clock, canonicalJson, digestJson, GatehouseError, type Json, type Log } from '../platform/index.ts';
+import { canonicalJson, digestJson, GatehouseError, type Json } from '../platform/index.ts';
 import type { AdministrativeChange, Database, DatabaseTransaction } from '../storage/index.ts';
 import type { ApprovalsDependencies } from './approvals.ts';
+import { type Asked, about, inconsistent, notOpen, read, requireState, rowOf } from './asked.ts';
+import { readDeputies } from './deputies.ts';
 import { evidenceOf } from './evidence.ts';
-import { type ApprovalRow, subjectOf, toApproval } from './rows.ts';
+import { type ApprovalRow, endorsedByAll, subjectOf, toApproval, type VoteRow } from './rows.ts';
+import type { Circle } from './rule/circle.ts';
+import { standingOf, whoMayApprove } from './rule/standing.ts';
 import { approvalChallenge } from './subject.ts';
-import { type Asked, requireApprover, requireDenier, wantsIt } from './who-may.ts';
+import { ANSWERS_PER_APPROVAL, rowProblem, votesOn } from './votes.ts';
+import { noesToEnd, requireApprover, requireDenier, rulesOf } from './who-may.ts';
 
 const REASON_CHARS = 500;
 /** Whoever works on the server's host may stop things there; a yes is for people with passkeys. */
 const OPERATOR = 'operator';
+const SECOND_MS = 1_000;
 
 /** The moves that people make: yes and no. What is refused is recorded with who tried. */
 export function createDecisions({
@@ -18,22 +24,31 @@ export function createDecisions({
   people,
   recordChange,
   onEnded,
+  tell,
   clock,
   log,
+  publicUrl,
   endorse: keepEndorsed = async () => {
     throw new GatehouseError('internal', 'approval.endorse', 'Nothing keeps endorsed values here.');
   },
 }: ApprovalsDependencies) {
-  const personOf = (email: string) => registry.snapshot().people.get(email);
+  const { origin } = new URL(publicUrl);
   const actor = (person: string) => (person === OPERATOR ? OPERATOR : `person:${person}`);
+  const circleIn = async (database: Database | DatabaseTransaction): Promise<Circle> => ({
+    snapshot: registry.snapshot(),
+    deputies: await readDeputies(database, clock.now()),
+  });
 
   /** Everything that must hold for a yes but the passkey. Asked before the passkey is, and again in the transaction. */
-  async function examine(database: Database | DatabaseTransaction, id: string, person: string): Promise<ApprovalRow> {
-    const { row, agent, asked } = await read(database, id);
-    requireApprover(personOf(person), asked);
+  async function examine(database: Database | DatabaseTransaction, id: string, person: string): Promise<Asked> {
+    const asked = await read(database, id);
+    const { row, votes, approval, agent, question } = asked;
+    const circle = await circleIn(database);
+    if (question.wants(person) || row.state === 'pending')
+      requireApprover(person, approval, question, circle, clock.now());
     requireState(row, ['pending'], clock);
     const subject = subjectOf(row);
-    if (!subject) throw inconsistent();
+    if (!subject || rowProblem(row, votes, origin) !== null) throw inconsistent();
     if (agent?.state !== 'active' || agent.epoch !== subject.agentEpoch) {
       throw new GatehouseError(
         'conflict',
@@ -55,7 +70,7 @@ export function createDecisions({
         'approval.task-suspended',
         'The task that asked for this is suspended. Look at it first, and let it go on if it should.',
       );
-    return row;
+    return asked;
   }
 
   async function recordMove(
@@ -77,21 +92,16 @@ export function createDecisions({
   }
 
   /** Runs the move; when it is refused, records by whom it was tried before passing the refusal on. */
-  async function recorded(
-    move: string,
-    id: string,
-    person: string,
-    work: () => Promise<ApprovalRow>,
-  ): Promise<ApprovalRow> {
+  async function recorded<T>(move: string, id: string, person: string, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      await recordRefusal(move, id, person, error, log);
+      await recordRefusal(move, id, person, error);
       throw error;
     }
   }
 
-  async function recordRefusal(move: string, id: string, person: string, error: unknown, to: Log): Promise<void> {
+  async function recordRefusal(move: string, id: string, person: string, error: unknown): Promise<void> {
     if (!(error instanceof GatehouseError) || error.status >= 500) return;
     try {
       await storage.transaction(async (transaction) => {
@@ -106,71 +116,141 @@ export function createDecisions({
         });
       });
     } catch (cause) {
-      to.error('a refused approval could not be recorded; it stays refused', { approval: id, person, error: cause });
+      log.error('a refused approval could not be recorded; it stays refused', { approval: id, person, error: cause });
     }
+  }
+
+  /** The number of the next answer. The row is held to the end of the transaction, so that answers on two replicas come one after the other. */
+  async function nextAnswer(transaction: DatabaseTransaction, id: string, states: string[]): Promise<number> {
+    const held = await transaction
+      .updateTable('approvals')
+      .set(({ eb }) => ({ answers: eb('answers', '+', 1) }))
+      .where('id', '=', id)
+      .where('state', 'in', states)
+      .where('expires_at', '>', clock.now())
+      .returning('answers')
+      .executeTakeFirst();
+    if (!held) throw notOpen((await read(transaction, id)).row, clock);
+    if (held.answers > ANSWERS_PER_APPROVAL)
+      throw new GatehouseError(
+        'too-many',
+        'approval.too-many-answers',
+        `There are ${ANSWERS_PER_APPROVAL} answers to this already. Let the agent ask again.`,
+      );
+    return held.answers;
   }
 
   return {
     recordMove,
 
     async approvalOptions(id: string, person: string, endorse: readonly EndorsedValue[] = []): Promise<Json> {
-      const row = await examine(storage.db, id, person);
-      requireHeld(row, endorse);
+      const { row, approval } = await examine(storage.db, id, person);
+      requireHeld(approval.origins, endorse);
       return people.assertionOptions(person, approvalChallenge(row.id, row.digest, endorse));
     },
 
     approve: (id: string, person: string, assertion: Json, endorse: readonly EndorsedValue[] = []) =>
       recorded('approval.approve', id, person, async () => {
-        const asked = await examine(storage.db, id, person);
-        requireHeld(asked, endorse);
-        const challenge = approvalChallenge(asked.id, asked.digest, endorse);
+        const shown = await examine(storage.db, id, person);
+        requireHeld(shown.approval.origins, endorse);
+        const challenge = approvalChallenge(id, shown.row.digest, endorse);
         const verified = await people.verifyAssertion(person, challenge, assertion);
         return storage.transaction(async (transaction) => {
-          const row = await examine(transaction, id, person);
+          const number = await nextAnswer(transaction, id, ['pending']);
+          const { row, approval, question, votes } = await examine(transaction, id, person);
+          if (row.digest !== shown.row.digest) throw inconsistent();
           await people.useAssertion(transaction, verified);
-          const { asked: by } = await read(transaction, id);
+          // Also not by the passkey of somebody whose yes there is already: two yeses are two people's.
+          const said = new Set(approval.votes.filter(({ answer }) => answer === 'yes').map((vote) => vote.person));
+          said.delete(person);
           await people.requireSecondPerson(transaction, {
             person,
             passkey: verified.passkey,
-            wants: (email) => wantsIt(by, email),
+            wants: (email) => question.wants(email) || said.has(email),
           });
-          const evidence = evidenceOf(asked, verified, { endorse });
+          const evidence = evidenceOf(row, verified, { endorse });
           const now = clock.now();
+          const vote: VoteRow = {
+            approval: id,
+            number,
+            person,
+            answer: 'yes',
+            at: now,
+            assertion: canonicalJson(evidence),
+            reason: null,
+          };
+          await transaction.insertInto('approval_votes').values(vote).execute();
+          const all = [...votes, vote];
+          const circle = await circleIn(transaction);
+          const given = toApproval(row, all, now);
+          const rules = rulesOf(given);
+          const isMet = rules.every((rule) => standingOf(rule, given.votes, question, circle, now).isMet);
+          const changes = [`assertion ${digestJson(evidence)}`, `passkey ${verified.passkey.slice(0, 12)}`];
+          if (!isMet) {
+            await recordMove(transaction, row, 'approval.vote', `person:${person}`, { changes: ['yes', ...changes] });
+            const before = whoMayApprove(rules, approval.votes, question, circle, now);
+            const after = whoMayApprove(rules, given.votes, question, circle, now);
+            const fresh = after.filter((each) => !before.includes(each));
+            if (fresh.length > 0) await tell?.onAsked?.(transaction, given, fresh);
+            return { row, votes: all };
+          }
           const approved = await transaction
             .updateTable('approvals')
-            .set({ state: 'approved', decided_at: now, decided_by: person, assertion: canonicalJson(evidence) })
+            .set({
+              state: 'approved',
+              decided_at: now,
+              decided_by: person,
+              assertion: vote.assertion,
+              expires_at: Math.min(row.expires_at, ...rules.map((rule) => lastsUntil(rule, given.votes, now))),
+            })
             .where('id', '=', id)
             .where('state', '=', 'pending')
-            .where('digest', '=', asked.digest)
+            .where('digest', '=', shown.row.digest)
             .where('expires_at', '>', now)
             .returningAll()
             .executeTakeFirst();
           if (!approved) throw notOpen(row, clock);
+          const values = endorsedByAll(approved, all);
           const endorsed =
-            endorse.length === 0
+            values.length === 0
               ? []
-              : await keepEndorsed(transaction, { approval: id, task: row.task, person, values: endorse });
+              : await keepEndorsed(transaction, { approval: id, task: row.task, person, values });
           await recordMove(transaction, approved, 'approval.approve', `person:${person}`, {
-            changes: [`assertion ${digestJson(evidence)}`, `passkey ${verified.passkey.slice(0, 12)}`, ...endorsed],
+            changes: [...changes, ...endorsed],
           });
-          return approved;
+          return { row: approved, votes: all };
         });
       }),
 
     deny: (id: string, person: string, reason: string) =>
       recorded('approval.deny', id, person, () =>
         storage.transaction(async (transaction) => {
-          const { row, asked } = await read(transaction, id);
-          if (person !== OPERATOR) requireDenier(personOf(person), asked);
+          const { row, votes, approval, question } = await read(transaction, id);
+          const circle = await circleIn(transaction);
+          const { endsAlone } =
+            person === OPERATOR
+              ? { endsAlone: true }
+              : requireDenier(circle.snapshot.people.get(person), approval, question, circle, clock.now());
           requireState(row, ['pending', 'approved'], clock);
+          const number = await nextAnswer(transaction, id, ['pending', 'approved']);
+          const now = clock.now();
+          const words = reason.slice(0, REASON_CHARS) || null;
+          const vote: VoteRow = { approval: id, number, person, answer: 'no', at: now, assertion: null, reason: words };
+          await transaction.insertInto('approval_votes').values(vote).execute();
+          const all = [...((await votesOn(transaction, [id])).get(id) ?? votes)];
+          const noes = new Set(all.filter(({ answer }) => answer === 'no').map((each) => each.person));
+          const state = (await rowOf(transaction, id))?.state;
+          // What is approved already ends with one: the call could be made at any moment.
+          if (!endsAlone && state === 'pending' && noes.size < noesToEnd(approval)) {
+            await recordMove(transaction, row, 'approval.vote', actor(person), {
+              changes: ['no'],
+              ...(words !== null && { detail: words }),
+            });
+            return { row, votes: all };
+          }
           const denied = await transaction
             .updateTable('approvals')
-            .set({
-              state: 'denied',
-              decided_at: clock.now(),
-              decided_by: person,
-              reason: reason.slice(0, REASON_CHARS) || null,
-            })
+            .set({ state: 'denied', decided_at: now, decided_by: person, reason: words })
             .where('id', '=', id)
             .where('state', 'in', ['pending', 'approved'])
             .returningAll()
@@ -179,50 +259,29 @@ export function createDecisions({
           await recordMove(transaction, denied, 'approval.deny', actor(person), {
             ...(denied.reason !== null && { detail: denied.reason }),
           });
-          return denied;
+          return { row: denied, votes: all };
         }),
       ),
   };
 }
 
-export function inconsistent(): GatehouseError {
-  return new GatehouseError(
-    'internal',
-    'approval.inconsistent',
-    'This approval was changed in the database after it was asked for or signed. Nothing can run on it; tell your security team.',
-  );
-}
-
-async function rowOf(database: Database | DatabaseTransaction, id: string): Promise<ApprovalRow | undefined> {
-  return database.selectFrom('approvals').selectAll().where('id', '=', id).executeTakeFirst();
-}
-
-async function read(database: Database | DatabaseTransaction, id: string) {
-  const row = await rowOf(database, id);
-  if (!row) {
-    throw new GatehouseError('not-found', 'approval.not-found', 'There is no such approval. Look in the inbox.');
-  }
-  const agent = await database
-    .selectFrom('agents')
-    .select(['owner', 'state', 'epoch'])
-    .where('name', '=', row.agent)
-    .executeTakeFirst();
-  const { requestedBy, onBehalfOf, delegated } = toApproval(row, row.created_at);
-  const asked: Asked = { owner: agent?.owner ?? '', requestedBy, onBehalfOf, user: delegated?.user ?? null };
-  return { row, agent, asked };
-}
-
-type About = Pick<AdministrativeChange, 'action' | 'agent' | 'task' | 'tool' | 'environment' | 'approval'>;
-
-function about(row: ApprovalRow): About {
-  const { tool, environment } = toApproval(row, row.created_at);
-  return { action: row.action_id, agent: row.agent, task: row.task, tool, environment, approval: row.id };
+/** The first of the yeses that does not last any longer. */
+function lastsUntil(
+  { yesLastsSeconds }: ReturnType<typeof rulesOf>[number],
+  votes: readonly { person: string; answer: string; at: number }[],
+  now: number,
+): number {
+  if (yesLastsSeconds === undefined) return Number.POSITIVE_INFINITY;
+  const last = new Map<string, number>();
+  for (const { person, answer, at } of votes) if (answer === 'yes') last.set(person, at);
+  const counting = [...last.values()].map((at) => at + yesLastsSeconds * SECOND_MS).filter((until) => until > now);
+  return Math.min(...counting);
 }
 
 /** A person endorses what was held and shown to them, and nothing else. */
-function requireHeld(row: ApprovalRow, endorse: readonly EndorsedValue[]): void {
+function requireHeld(origins: readonly { held: readonly EndorsedValue[] }[], endorse: readonly EndorsedValue[]): void {
   if (endorse.length === 0) return;
-  const held = new Set(toApproval(row, row.created_at).origins.flatMap(({ held }) => held.map(keyOf)));
+  const held = new Set(origins.flatMap((origin) => origin.held.map(keyOf)));
   const strange = endorse.find((each) => !held.has(keyOf(each)));
   if (strange)
     throw new GatehouseError(
@@ -233,25 +292,3 @@ function requireHeld(row: ApprovalRow, endorse: readonly EndorsedValue[]): void 
 }
 
 const keyOf = ({ role, value, for: covers }: EndorsedValue) => JSON.stringify([role, value, covers]);
-
-function requireState(row: ApprovalRow, states: string[], clock: Clock): void {
-  if (!states.includes(row.state) || row.expires_at <= clock.now()) throw notOpen(row, clock);
-}
-
-function notOpen(row: ApprovalRow, clock: Clock): GatehouseError {
-  const { state } = toApproval(row, clock.now());
-  if (state === 'expired') {
-    return new GatehouseError(
-      'gone',
-      'approval.expired',
-      'This approval has run out. If the action is still wanted, the agent has to ask again.',
-      { extra: { state } },
-    );
-  }
-  return new GatehouseError(
-    'conflict',
-    'approval.decided',
-    `This approval is ${state} already; it can't be decided again.`,
-    { extra: { state } },
-  );
-}

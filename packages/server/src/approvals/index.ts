@@ -1,4 +1,5 @@
 export { type ApprovalsDependencies, createApprovals } from './approvals.ts';
+export { readDeputies } from './deputies.ts';
 export { evidenceProblem } from './evidence.ts';
 export { approvalChallenge } from './subject.ts';
 export type * from './types.ts';

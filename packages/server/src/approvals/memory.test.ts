@@ -5,8 +5,8 @@ import { createMemory } from './memory.ts';
 import { newRow, toApproval } from './rows.ts';
 import { requestOf } from './testing/desk.ts';
 
-const row = newRow('apr_1', requestOf(), { createdAt: 0, expiresAt: 1_000 });
-const as = (state: ApprovalState): Approval => toApproval({ ...row, state }, 0);
+const row = newRow('apr_1', requestOf(), { policyAuthors: [], createdAt: 0, expiresAt: 1_000 });
+const as = (state: ApprovalState): Approval => toApproval({ ...row, state }, [], 0);
 
 test('a read that was overtaken does not turn a yes back into a question', () => {
   const memory = createMemory({ now: () => 0 });

@@ -41,6 +41,7 @@ export function createMemory(clock: Clock) {
     put(approval: Approval): void {
       const before = byId.get(approval.id);
       if (before?.state === 'approved' && approval.state === 'pending') return;
+      if (before && isOpen(approval) && before.votes.length > approval.votes.length) return;
       if (isOpen(approval)) {
         byId.set(approval.id, approval);
         add(byDigest, approval.digest, approval.id);
@@ -60,6 +61,9 @@ export function createMemory(clock: Clock) {
       }
       return newest;
     },
+
+    approved: (): Approval[] => [...byId.values()].filter(({ state }) => state === 'approved'),
+    pending: (): Approval[] => [...byId.values()].filter(({ state }) => state === 'pending'),
 
     /** Whether anything of this operation is open in a task, or was until it ran out. */
     isOpenIn: (of: { task: string; operation: string }): boolean => byTask.has(inTask(of)),

@@ -1,5 +1,6 @@
 import { type Clock, GatehouseError, limits, newId } from '../platform/index.ts';
 import type { DatabaseTransaction } from '../storage/index.ts';
+import { policyAuthorsOf } from './policy-authors.ts';
 import { type ApprovalRow, newRow } from './rows.ts';
 import { subjectDigest } from './subject.ts';
 import type { ApprovalRequest } from './types.ts';
@@ -49,8 +50,10 @@ export async function openWithin(
       `${limit} actions of ${subject.agent} wait for approval already. Wait until some are decided, or end the task.`,
     );
   }
-  const expiresAt = now + limits.approvalTtlSeconds * 1_000;
-  const row = newRow(newId('apr', now), request, { createdAt: now, expiresAt });
+  const ttls = (subject.rules ?? []).flatMap(({ expiresAfterSeconds }) => expiresAfterSeconds ?? []);
+  const expiresAt = now + Math.min(...(ttls.length > 0 ? ttls : [limits.approvalTtlSeconds])) * 1_000;
+  const policyAuthors = await policyAuthorsOf(transaction, request);
+  const row = newRow(newId('apr', now), request, { policyAuthors, createdAt: now, expiresAt });
   if (Buffer.byteLength(row.body) > REVIEWABLE_BYTES) {
     throw new GatehouseError(
       'too-large',

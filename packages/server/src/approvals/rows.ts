@@ -1,4 +1,4 @@
-import type { Approval, ApprovalState } from '@gatehouse/protocol';
+import type { Approval, ApprovalState, ApprovalVote, EndorsedValue } from '@gatehouse/protocol';
 import type { Selectable } from 'kysely';
 import { canonicalJson } from '../platform/index.ts';
 import type { Tables } from '../storage/index.ts';
@@ -8,15 +8,17 @@ import type { ApprovalRequest, ApprovalSubject } from './types.ts';
 
 export type ApprovalRow = Selectable<Tables['approvals']>;
 
+export type VoteRow = Selectable<Tables['approval_votes']>;
+
 /** The `body` of a row: the request as it was made. */
-type Body = Omit<ApprovalRequest, 'actionId'>;
+type Body = Omit<ApprovalRequest, 'actionId'> & { policyAuthors?: string[] };
 
 export function newRow(
   id: string,
-  request: ApprovalRequest,
-  times: { createdAt: number; expiresAt: number },
+  { actionId, ...request }: ApprovalRequest,
+  { policyAuthors, createdAt, expiresAt }: { policyAuthors: string[]; createdAt: number; expiresAt: number },
 ): ApprovalRow {
-  const { actionId, ...body } = request;
+  const body: Body = { ...request, ...(policyAuthors.length > 0 && { policyAuthors }) };
   return {
     id,
     action_id: actionId,
@@ -24,20 +26,22 @@ export function newRow(
     digest: subjectDigest(request.subject),
     agent: request.subject.agent,
     task: request.subject.task,
-    body: canonicalJson(body satisfies Body),
-    created_at: times.createdAt,
-    expires_at: times.expiresAt,
+    body: canonicalJson(body),
+    created_at: createdAt,
+    expires_at: expiresAt,
     decided_at: null,
     decided_by: null,
     reason: null,
     assertion: null,
     consumed_by: null,
+    answers: 0,
+    escalated_seconds: 0,
   };
 }
 
 /** What has run out is shown as expired, whether or not the timer has been there. */
-export function toApproval(row: ApprovalRow, now: number): Approval {
-  const { subject, ...request } = JSON.parse(row.body) as Body;
+export function toApproval(row: ApprovalRow, votes: readonly VoteRow[], now: number): Approval {
+  const { subject, policyAuthors = [], ...request } = JSON.parse(row.body) as Body;
   const { policyVersion: _, ...shown } = subject;
   const isOpen = row.state === 'pending' || row.state === 'approved';
   return {
@@ -48,10 +52,14 @@ export function toApproval(row: ApprovalRow, now: number): Approval {
     ...shown,
     // Those of before there was delegation have none.
     delegated: subject.delegated ?? null,
+    rules: [...(subject.rules ?? [])],
+    votes: votesOf(row, votes),
+    policyAuthors,
+    escalatedSeconds: row.escalated_seconds,
     ...request,
     // Those of before there was information flow have none.
     origins: request.origins ?? [],
-    endorsed: endorsedBy(row.assertion),
+    endorsed: row.assertion === null ? [] : endorsedByAll(row, votes),
     createdAt: row.created_at,
     expiresAt: row.expires_at,
     decidedAt: row.decided_at,
@@ -65,4 +73,25 @@ export function subjectOf(row: ApprovalRow): ApprovalSubject | null {
   const { subject } = JSON.parse(row.body) as Body;
   const isIntact = subjectDigest(subject) === row.digest && subject.agent === row.agent && subject.task === row.task;
   return isIntact ? subject : null;
+}
+
+/** Those from before votes were kept have their yes in the row. */
+function votesOf(row: ApprovalRow, votes: readonly VoteRow[]): ApprovalVote[] {
+  const { decided_by: person, decided_at: at } = row;
+  if (votes.length === 0 && row.assertion !== null && person !== null && at !== null)
+    return [{ number: 1, person, answer: 'yes', at, reason: null }];
+  return votes.map(({ number, person: by, answer, at: when, reason }) => ({
+    number,
+    person: by,
+    answer: answer as ApprovalVote['answer'],
+    at: when,
+    reason,
+  }));
+}
+
+/** A value stands only if everybody who said yes lets it stand. */
+export function endorsedByAll(row: Pick<ApprovalRow, 'assertion'>, votes: readonly VoteRow[]): EndorsedValue[] {
+  const kept = votes.flatMap(({ assertion }) => (assertion === null ? [] : [endorsedBy(assertion)]));
+  const key = (each: EndorsedValue) => canonicalJson(each);
+  return endorsedBy(row.assertion).filter((each) => kept.every((all) => all.some((other) => key(other) === key(each))));
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { EndorsedValue } from '@gatehouse/protocol';
-import { canonicalJson, digestJson, GatehouseError, limits } from '../platform/index.ts';
+import type { AskedRule, EndorsedValue } from '@gatehouse/protocol';
+import { canonicalJson, digestJson, GatehouseError, type Json, limits } from '../platform/index.ts';
 import type { ApprovalSubject } from './types.ts';
 
 export const subjectDigest = (subject: ApprovalSubject): string => digestJson(digestedForm(subject));
@@ -9,10 +9,34 @@ export const subjectDigest = (subject: ApprovalSubject): string => digestJson(di
 export function digestedForm(subject: ApprovalSubject) {
   const { agent, agentEpoch, task, operation, tool, toolDefinition, arguments: args, policyVersion } = subject;
   const own = { agent, agentEpoch, task, operation, tool, toolDefinition, arguments: args, policyVersion };
-  if (!subject.delegated) return { v: 1, ...own };
-  const { user, chain, narrowing } = subject.delegated;
-  const links = chain.map((link) => ({ agent: link.agent, agentEpoch: link.agentEpoch, task: link.task }));
-  return { v: 2, ...own, delegated: { user, chain: links, narrowing } };
+  const delegated = delegatedPart(subject.delegated);
+  const rules = (subject.rules ?? []).map(rulePart);
+  if (rules.length > 0) return { v: 3, ...own, delegated, rules };
+  return delegated ? { v: 2, ...own, delegated } : { v: 1, ...own };
+}
+
+function delegatedPart(delegated: ApprovalSubject['delegated']) {
+  if (!delegated) return null;
+  const { user, chain, narrowing } = delegated;
+  return {
+    user,
+    chain: chain.map((link) => ({ agent: link.agent, agentEpoch: link.agentEpoch, task: link.task })),
+    narrowing,
+  };
+}
+
+export function rulePart(rule: AskedRule): Json {
+  const { name, steps, order, deny, exclude, escalate, expiresAfterSeconds, yesLastsSeconds } = rule;
+  return {
+    name,
+    steps: steps.map(({ approve, from, distinct }) => ({ approve, from, distinct })),
+    order,
+    deny,
+    exclude,
+    escalate: escalate.map(({ afterSeconds, to }) => ({ afterSeconds, to })),
+    ...(expiresAfterSeconds !== undefined && { expiresAfterSeconds }),
+    ...(yesLastsSeconds !== undefined && { yesLastsSeconds }),
+  };
 }
 
 /**

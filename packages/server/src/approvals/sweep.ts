@@ -1,6 +1,9 @@
+import type { Approval } from '@gatehouse/protocol';
 import type { Clock } from '../platform/index.ts';
 import type { DatabaseTransaction, Storage } from '../storage/index.ts';
-import type { ApprovalRow } from './rows.ts';
+import { type ApprovalRow, toApproval } from './rows.ts';
+import type { Tell } from './types.ts';
+import { votesOn } from './votes.ts';
 
 /** Approvals that end in one transaction, which everything else that writes waits for. */
 const ENDED_AT_ONCE = 100;
@@ -8,14 +11,25 @@ const ENDED_AT_ONCE = 100;
 export interface SweepDependencies {
   storage: Storage;
   clock: Clock;
-  recordMove(transaction: DatabaseTransaction, row: ApprovalRow, operation: string, by: string): Promise<void>;
+  recordMove(
+    transaction: DatabaseTransaction,
+    row: ApprovalRow,
+    operation: string,
+    by: string,
+    more?: { changes: string[] },
+  ): Promise<void>;
+  tell: Tell | undefined;
+  whoMayApprove(approval: Approval): string[];
+  /** Approved by people who could not approve it any more. From memory, as all replicas have it. */
+  lapsed(): Approval[];
+  pending(): Approval[];
 }
 
 /**
  * Ends what can no longer be used: what has run out, and what was asked by an agent that does not work any more or in a task that
  * has ended. Any replica may do it; each approval ends once.
  */
-export function createSweep({ storage, clock, recordMove }: SweepDependencies) {
+export function createSweep({ storage, clock, recordMove, tell, whoMayApprove, lapsed, pending }: SweepDependencies) {
   const open = () =>
     storage.db
       .selectFrom('approvals')
@@ -63,12 +77,65 @@ export function createSweep({ storage, clock, recordMove }: SweepDependencies) {
     return all;
   }
 
-  return async (): Promise<{ expired: ApprovalRow[]; cancelled: ApprovalRow[] }> => ({
-    expired: await end(runOut, { state: 'expired' }, 'approval.expire'),
-    cancelled: await end(
-      orphaned,
-      { state: 'cancelled', decided_at: clock.now(), decided_by: 'gatehouse' },
-      'approval.cancel',
-    ),
-  });
+  /** The agent asks again, and somebody who may now says yes or no. */
+  async function endLapsed(): Promise<ApprovalRow[]> {
+    const ids = lapsed().map(({ id }) => id);
+    if (ids.length === 0) return [];
+    return storage.transaction(async (transaction) => {
+      const changed = await transaction
+        .updateTable('approvals')
+        .set({ state: 'cancelled', decided_at: clock.now(), decided_by: 'gatehouse' })
+        .where('id', 'in', ids.slice(0, ENDED_AT_ONCE))
+        .where('state', '=', 'approved')
+        .returningAll()
+        .execute();
+      for (const row of changed) await recordMove(transaction, row, 'approval.lapse', 'gatehouse');
+      return changed;
+    });
+  }
+
+  /** Once for each time that a rule names, by whichever replica comes first. */
+  async function escalate(): Promise<ApprovalRow[]> {
+    const all: ApprovalRow[] = [];
+    for (const approval of pending()) {
+      const due = dueSeconds(approval, clock.now());
+      if (due <= approval.escalatedSeconds) continue;
+      const escalated = await storage.transaction(async (transaction) => {
+        const row = await transaction
+          .updateTable('approvals')
+          .set({ escalated_seconds: due })
+          .where('id', '=', approval.id)
+          .where('state', '=', 'pending')
+          .where('escalated_seconds', '<', due)
+          .where('expires_at', '>', clock.now())
+          .returningAll()
+          .executeTakeFirst();
+        if (!row) return undefined;
+        const votes = (await votesOn(transaction, [row.id])).get(row.id) ?? [];
+        const now = toApproval(row, votes, clock.now());
+        const before = whoMayApprove({ ...now, escalatedSeconds: approval.escalatedSeconds });
+        const people = whoMayApprove(now).filter((each) => !before.includes(each));
+        await recordMove(transaction, row, 'approval.escalate', 'gatehouse', {
+          changes: [`after ${due} s`, `to ${people.slice(0, 20).join(', ') || 'nobody more'}`],
+        });
+        await tell?.onEscalated?.(transaction, now, people);
+        return row;
+      });
+      if (escalated) all.push(escalated);
+    }
+    return all;
+  }
+
+  return async (): Promise<{ expired: ApprovalRow[]; others: ApprovalRow[] }> => {
+    const expired = await end(runOut, { state: 'expired' }, 'approval.expire');
+    const gone = { state: 'cancelled', decided_at: clock.now(), decided_by: 'gatehouse' };
+    const cancelled = await end(orphaned, gone, 'approval.cancel');
+    return { expired, others: [...cancelled, ...(await endLapsed()), ...(await escalate())] };
+  };
+}
+
+/** The longest time of escalation that has passed. */
+function dueSeconds({ rules, createdAt }: Approval, now: number): number {
+  const times = rules.flatMap(({ escalate }) => escalate.map(({ afterSeconds }) => afterSeconds));
+  return Math.max(0, ...times.filter((seconds) => createdAt + seconds * 1_000 <= now));
 }

@@ -1,4 +1,13 @@
-import type { Approval, ApprovalState, ArgumentOrigin, Decision, Delegated, EndorsedValue } from '@gatehouse/protocol';
+import type {
+  Approval,
+  ApprovalProgress,
+  ApprovalState,
+  ArgumentOrigin,
+  AskedRule,
+  Decision,
+  Delegated,
+  EndorsedValue,
+} from '@gatehouse/protocol';
 import type { Json } from '../platform/index.ts';
 import type { Change, DatabaseTransaction } from '../storage/index.ts';
 import type { ApprovalEvidence } from './evidence.ts';
@@ -15,6 +24,8 @@ export interface ApprovalSubject {
   policyVersion: string;
   /** Null for a task that its agent started for itself, and was not narrowed. */
   delegated: Delegated | null;
+  /** Who has to say yes, as it was when it was asked. Left out or empty: the agent's owner or one approver. */
+  rules?: readonly AskedRule[];
 }
 
 export interface ApprovalRequest {
@@ -30,6 +41,14 @@ export interface ApprovalRequest {
   origins?: ArgumentOrigin[];
 }
 
+/** Where people are told of what waits for them: within the transaction, so that it is told once or not at all. */
+export interface Tell {
+  /** It waits for these people: newly asked, or another step of its rules has opened for them. */
+  onAsked?(transaction: DatabaseTransaction, approval: Approval, people: string[]): Promise<void>;
+  /** Nobody has answered for so long that these may as well. */
+  onEscalated?(transaction: DatabaseTransaction, approval: Approval, people: string[]): Promise<void>;
+}
+
 export interface Approvals {
   /**
    * Reads everything that is pending or approved. To be called once the feed has started: what changes between opening the
@@ -38,7 +57,12 @@ export interface Approvals {
   load(): Promise<void>;
   /** `sha256-…` over the canonical form of `{v: 1, …subject}`, with `v: 2` and `delegated` for a delegated task. */
   digest(subject: ApprovalSubject): string;
-  /** The newest pending or approved approval of this subject, if any that has not expired. From memory. */
+  /** The rules of these names (`Decision.obligations.approvers`), as a subject binds them. Throws where one is not there. */
+  rulesNamed(names: readonly string[] | undefined): AskedRule[];
+  /**
+   * The newest pending or approved approval of this subject, if any that has not expired. From memory. One whose yes was given by people
+   * who could not give it any more is not found as approved.
+   */
   find(digest: string): Approval | undefined;
   /**
    * Whether anything of this operation is pending or approved in a task. From memory, which every replica fills at its start and with the
@@ -54,6 +78,14 @@ export interface Approvals {
   get(id: string): Promise<Approval | undefined>;
   /** What was asked, as it was digested, and what was signed for each yes to it. Undefined where nobody has said yes. */
   signed(id: string): Promise<{ subject: Json; yes: ApprovalEvidence[] } | undefined>;
+  /** Who has said yes, who can now, what is missing and when it escalates. */
+  progress(approval: Approval): ApprovalProgress;
+  /** Emails of those whose yes would bring it further now. */
+  whoMayApprove(approval: Approval): string[];
+  /** Everybody whom its rules name, with their deputies: whether or not their yes counts now. */
+  namedFor(approval: Approval): string[];
+  /** Whose later change makes a yes worthless: the dispatch guards them. */
+  peopleOf(approval: Approval): string[];
   list(filter: {
     state?: ApprovalState;
     agent?: string;
@@ -69,13 +101,19 @@ export interface Approvals {
 
   /**
    * WebAuthn request options; the challenge is `approvalChallenge(id, digest)`, so that a signature is good for this approval and
-   * not for the next one of the same action. Throws unless this person may approve it: role approver or the agent's owner, and
-   * neither the one who asked for the action nor the one it is done for.
+   * not for the next one of the same action. Throws unless a yes of this person counts now: by the rules that its policies name, or,
+   * without any, as approver or the agent's owner; never of the one who asked for the action or for whom it is done.
    */
   approvalOptions(id: string, person: string, endorse?: readonly EndorsedValue[]): Promise<Json>;
-  /** Verifies the assertion with the person's passkey and moves pending → approved, recorded with the assertion's digest. Refusals are recorded. */
+  /**
+   * Verifies the assertion with the person's passkey, keeps it as their yes, and moves pending → approved once all rules are met; recorded with
+   * the assertion's digest. Refusals are recorded.
+   */
   approve(id: string, person: string, assertion: Json, endorse?: readonly EndorsedValue[]): Promise<Approval>;
-  /** No passkey is needed to say no, to what is pending or to what was approved and not used yet. For approvers, security, admins, the owner, and `operator` (the server's host). */
+  /**
+   * No passkey is needed to say no, to what is pending or to what was approved and not used yet. For approvers and those whom its rules name
+   * (as many as the rule says), and for security, admins, the owner, and `operator` (the server's host), each of whom ends it alone.
+   */
   deny(id: string, person: string, reason: string): Promise<Approval>;
   /** Part of kill and task end: everything pending, and everything approved that was not used yet. */
   cancelAll(transaction: DatabaseTransaction, of: { agent?: string; task?: string }, by: string): Promise<number>;
@@ -86,7 +124,8 @@ export interface Approvals {
   refresh(changes: Change[]): Promise<void>;
   /**
    * Moves what has run out to `expired`, and cancels what was asked in a task that has ended or by an agent that is not active any
-   * more; recorded. Called by a timer. Says how many have expired.
+   * more, or approved by people who could not approve it now; escalates what has waited too long; recorded. Called by a timer. Says how many
+   * have expired.
    */
   expire(): Promise<number>;
 }

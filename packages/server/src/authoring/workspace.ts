@@ -6,11 +6,13 @@ import { type Agent, registeredServer, type Snapshot, type StoredDefinition } fr
 export type Authored = Pick<
   Snapshot,
   | 'agents'
+  | 'approvalRules'
   | 'blueprints'
   | 'budgets'
   | 'calendars'
   | 'environments'
   | 'groups'
+  | 'onCall'
   | 'people'
   | 'policies'
   | 'servers'
@@ -25,11 +27,13 @@ export function authoredFrom(manifests: readonly Manifest[], definitions: ToolDe
     new Map(ofKind(kind).map((manifest) => [(manifest as { name: string }).name, manifest]));
   return {
     agents: new Map(ofKind('Agent').map((manifest) => [manifest.name, agentOf(manifest)])),
+    approvalRules: byName('ApprovalRule'),
     blueprints: byName('Blueprint'),
     budgets: byName('Budget'),
     calendars: byName('Calendar'),
     environments: byName('Environment'),
     groups: byName('Group'),
+    onCall: byName('OnCall'),
     people: new Map(ofKind('Person').map((person) => [person.email, person])),
     policies: byName('Policy'),
     templates: byName('Template'),

@@ -23,6 +23,8 @@ const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
   changes: 'keep',
   replicas: 'empty',
   approvals: 'settle',
+  approval_votes: 'keep',
+  deputies: 'keep',
   logs: 'keep',
   records: 'keep',
   bodies: 'keep',

@@ -219,7 +219,7 @@ export function createAnswering(deps: AnswerDependencies) {
   async function release(
     { agent, action, tool, decision, source, rules }: Omit<Decided, 'actionId'> & Pick<Dispatched, 'source' | 'rules'>,
     kept: Kept,
-    guards: Guard[],
+    guards: (approvers: readonly string[]) => Guard[],
   ): Promise<Outcome | undefined> {
     const { actionId } = kept;
     let approval: Approval;
@@ -246,7 +246,7 @@ export function createAnswering(deps: AnswerDependencies) {
         detail: [`released: ${kept.reason}`, detail].filter(Boolean).join(' · '),
         result: sent.body,
       }),
-      { guards, consumeApproval: { id: approval.id, actionId } },
+      { guards: guards(approvals.peopleOf(approval)), consumeApproval: { id: approval.id, actionId } },
     );
     if (written.ok || written.failed === 'approval') approvals.noteConsumed(approval.id);
     if (!written.ok) return undefined;

@@ -51,6 +51,7 @@ export function createAsking({ approvals, requests }: { approvals: Approvals; re
       arguments: action.arguments,
       policyVersion: decision.policyVersion,
       delegated: delegatedOf(action.caller),
+      rules: approvals.rulesNamed(decision.obligations?.approvers),
     };
     const digest = approvals.digest(subject);
     const known = approvals.find(digest) ?? asking.get(digest);

@@ -125,7 +125,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       const isHeldAtTimes = detectors.length > 0 || mayBeHeld(source.tool, source.obligations?.limit);
       const kept = isHeldAtTimes || releases.areIn(action) ? await releases.find(action) : undefined;
       if (kept) {
-        const guards = guardsOf(snapshot, action, found, source.tool);
+        const guards = (approvers: readonly string[]) => guardsOf(snapshot, action, found, source.tool, approvers);
         const outcome = await release({ agent, action, tool: found, decision, source, rules }, kept, guards);
         if (outcome) return outcome;
         if (attempt === MAX_ATTEMPTS) return refuse(action, actionId, found, deny(STALE, decision.policyVersion));
@@ -161,7 +161,10 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
             labels: seen.labels,
           }),
           {
-            guards: [...guardsOf(snapshot, action, found, source.tool), ...seen.guards],
+            guards: [
+              ...guardsOf(snapshot, action, found, source.tool, approval && approvals.peopleOf(approval)),
+              ...seen.guards,
+            ],
             ...(approval && { consumeApproval: { id: approval.id, actionId } }),
             ...spending(wanted ? spendOf(wanted, actionId, approval !== undefined) : undefined, seen, action, actionId),
           },

@@ -8,12 +8,14 @@ export function guardsOf(
   { caller, gateway }: Action,
   tool: RegisteredTool,
   source: RegisteredTool,
+  /** Whose yes it runs on. */
+  approvers: readonly string[] = [],
 ): Guard[] {
   const { task, chain } = caller;
   const keys = [
     `agent:${caller.agent}`,
     ...chain.map(({ agent }) => `agent:${agent}`),
-    ...(task.user === null ? [] : [`person:${task.user}`]),
+    ...new Set([...(task.user === null ? [] : [task.user]), ...approvers].map((email) => `person:${email}`)),
     `server:${tool.server}`,
     ...new Set([`tool:${tool.ref}`, `tool:${source.ref}`]),
     'policy',

@@ -25,7 +25,12 @@ export type Releases = ReturnType<typeof createReleases>;
 
 /** Results that wait for a person, and the approvals that release them: one for exactly this result, like any other. */
 export function createReleases({ held, approvals }: { held: HeldResults; approvals: Approvals }) {
-  const subjectOf = (action: Action, tool: RegisteredTool, kept: Kept, policyVersion: string): ApprovalSubject => ({
+  const subjectOf = (
+    action: Action,
+    tool: RegisteredTool,
+    kept: Kept,
+    { policyVersion, obligations }: Decision,
+  ): ApprovalSubject => ({
     agent: action.caller.agent,
     agentEpoch: action.caller.agentEpoch,
     task: action.caller.task.id,
@@ -45,6 +50,7 @@ export function createReleases({ held, approvals }: { held: HeldResults; approva
     },
     policyVersion,
     delegated: delegatedOf(action.caller),
+    rules: approvals.rulesNamed(obligations?.approvers),
   });
 
   /** The open question whether this result may be released, asked anew where policies have changed since. */
@@ -55,7 +61,7 @@ export function createReleases({ held, approvals }: { held: HeldResults; approva
     kept: Kept,
     decision: Decision,
   ): Promise<Approval> {
-    const subject = subjectOf(action, tool, kept, decision.policyVersion);
+    const subject = subjectOf(action, tool, kept, decision);
     const known = approvals.find(approvals.digest(subject));
     if (known) return known;
     const approval = await approvals.open({

@@ -26,4 +26,4 @@ export {
   type RenewedIdentity,
   type ServerIdentity,
 } from './server-identity.ts';
-export { isTimeZone, type LocalTime, localTime } from './time-zone.ts';
+export { isTimeZone, type LocalTime, localTime, momentOf } from './time-zone.ts';

@@ -44,3 +44,28 @@ export function localTime(now: number, zone: string): LocalTime {
     minutes: Number(parts.hour) * 60 + Number(parts.minute),
   };
 }
+
+const MINUTE_MS = 60_000;
+const DAY_MS = 86_400_000;
+
+/** What the clocks of a zone are ahead of UTC. */
+function offsetAt(at: number, zone: string): number {
+  const { date, minutes } = localTime(at, zone);
+  return Date.parse(`${date}T00:00:00Z`) + minutes * MINUTE_MS - Math.floor(at / MINUTE_MS) * MINUTE_MS;
+}
+
+/** The first moment at which the clocks of a zone show this; where they are put forward over it, the moment when they are. */
+export function momentOf(date: string, minutes: number, zone: string): number {
+  const local = Date.parse(`${date}T00:00:00Z`) + minutes * MINUTE_MS;
+  const candidates = [local - DAY_MS, local + DAY_MS].map((near) => local - offsetAt(near, zone));
+  const shown = (at: number) => at + offsetAt(at, zone);
+  const exact = candidates.filter((at) => shown(at) === local);
+  if (exact.length > 0) return Math.min(...exact);
+  let [before, after] = [Math.min(...candidates), Math.max(...candidates)];
+  while (after - before > MINUTE_MS) {
+    const middle = Math.floor((before + after) / 2 / MINUTE_MS) * MINUTE_MS;
+    if (shown(middle) < local) before = middle;
+    else after = middle;
+  }
+  return after;
+}

@@ -15,7 +15,7 @@ import {
   unmetOf,
 } from './explain.ts';
 import { type LoadedPolicies, type LoadedPolicy, loadPolicies } from './load.ts';
-import { obligationsOf } from './obligations.ts';
+import { obligationsOf, withApprovers } from './obligations.ts';
 import { observing } from './observe-only.ts';
 import { isSameAnswer, type Official, type OfficialEngine, officialEngine } from './official.ts';
 import { unseenArgument } from './reads.ts';
@@ -37,7 +37,7 @@ export const compilePolicies: CompilePolicies = (snapshot, options) => {
     policySet(
       { ...loaded, policies },
       subjects,
-      snapshot.calendars,
+      snapshot,
       options?.enginesDiffer ?? (() => undefined),
       options?.officialEngine ?? officialEngine,
     );
@@ -50,16 +50,20 @@ export const compilePolicies: CompilePolicies = (snapshot, options) => {
 function policySet(
   { policies, schema }: LoadedPolicies,
   subjects: ReadonlyMap<string, Subject>,
-  calendars: Snapshot['calendars'],
+  { calendars, approvalRules, servers }: Pick<Snapshot, 'calendars' | 'approvalRules' | 'servers'>,
   enginesDiffer: EnginesDiffer,
   official: OfficialEngine,
 ): PolicySet {
   // In order, so that the one in which things were loaded is not part of the version.
   const written = [...policies.values()].map(({ id, source }) => JSON.stringify([id, source])).sort();
+  const approversOf = approversOfTools(servers);
   const version = digestJson({
     schema,
     policies: sha256Hex(written.join('\n')),
     calendars: Object.fromEntries(calendars),
+    // Left out where nobody uses them, so that workspaces without any keep their version.
+    ...(approvalRules.size > 0 && { approvalRules: Object.fromEntries(approvalRules) }),
+    ...(approversOf.size > 0 && { approvers: Object.fromEntries(approversOf) }),
   });
   const rules = createRules(policies, subjects.values(), official);
   const named = (ids: readonly string[]) => ids.flatMap((id) => policies.get(id) ?? []);
@@ -136,7 +140,8 @@ function policySet(
     const raisers = named(raising);
     const atLeast = raisedTier(tier, raisers);
     const permitted = atLeast === 3 && tier < 3 ? raisedTo3(ref, raisers) : byTier(ref, atLeast);
-    const obligations = obligationsOf([...determining, ...raisers].map(({ json }) => json.annotations));
+    const written = obligationsOf([...determining, ...raisers].map(({ json }) => json.annotations));
+    const obligations = withApprovers(written, approversOf.get(ref));
     return decided(permitted, [...answer.reason, ...raising], obligations);
   }
 
@@ -229,6 +234,14 @@ function policySet(
       return isOwn ? asTask(request, agent, task) : decideForAll(request, chain ?? []);
     },
   };
+}
+
+function approversOfTools(servers: Snapshot['servers']): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const { name, manifest } of servers.values())
+    for (const [tool, { approvers }] of Object.entries(manifest.tools))
+      if (approvers !== undefined) found.set(`${name}/${tool}`, approvers);
+  return found;
 }
 
 function isCompared(rule: Rule): boolean {

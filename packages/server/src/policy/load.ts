@@ -6,6 +6,7 @@ import type { Snapshot } from '../registry/index.ts';
 import { builtInPolicies } from './built-in-policies.ts';
 import { flowGroups } from './flow/index.ts';
 import { nearest } from './nearest.ts';
+import { listOf } from './obligations.ts';
 import { check } from './official-check.ts';
 import { invalidPolicies, problemIn } from './problems.ts';
 import { calendarsNamed, isTyped, type Read } from './reads.ts';
@@ -41,7 +42,7 @@ export interface LoadedPolicies {
   schema: ReturnType<typeof buildSchema>;
 }
 
-type Given = Pick<Snapshot, 'templates' | 'groups' | 'policies' | 'calendars'> &
+type Given = Pick<Snapshot, 'templates' | 'groups' | 'policies' | 'calendars' | 'servers' | 'approvalRules'> &
   Partial<Pick<Snapshot, 'environments'>>;
 
 /**
@@ -89,7 +90,10 @@ export function readPolicies(
         );
         continue;
       }
-      const blind = blindSpot(policy, all) ?? strangeCalendar(policy, snapshot.calendars);
+      const blind =
+        blindSpot(policy, all) ??
+        strangeCalendar(policy, snapshot.calendars) ??
+        strangeRule(policy, snapshot.approvalRules);
       if (blind) problems.push(problemIn(of, wordIn(cedar, policy, blind.word) ?? place(), blind.message, blind.help));
       else policies.set(policy.id, policy);
     }
@@ -97,7 +101,7 @@ export function readPolicies(
   const schemas = schemasOf(all, templates, problems);
   if (!schemas) return { policies, schema: {}, problems };
   if (!options.validated) {
-    problems.push(...all.flatMap(strangeRolesOf));
+    problems.push(...all.flatMap(strangeRolesOf), ...strangeRulesOf(snapshot));
     for (const aboutUsers of [false, true]) {
       const wanted = new Map([...policies].filter(([, policy]) => policy.isAboutUsers === aboutUsers));
       problems.push(...check(aboutUsers ? schemas.User : schemas.Task, wanted, files, subjects));
@@ -205,6 +209,51 @@ function strangeCalendar(
   const near = nearest(strange, calendars.keys());
   const help = near ? `did you mean "${near}"?` : 'declare one (kind: Calendar), or correct the name';
   return { word: strange, message: `there is no calendar "${strange}"`, help };
+}
+
+/** Whoever names a rule that is not there would have nobody to ask. */
+function strangeRule({ json }: Pick<LoadedPolicy, 'json'>, rules: Snapshot['approvalRules']): BlindSpot | undefined {
+  const strange = listOf(json.annotations?.approvers).find((name) => !rules.has(name));
+  return strange === undefined ? undefined : { word: strange, ...noRule(strange, rules) };
+}
+
+function noRule(name: string, rules: Snapshot['approvalRules']): Pick<BlindSpot, 'message' | 'help'> {
+  const near = nearest(name, rules.keys());
+  return {
+    message: `there is no approval rule "${name}"`,
+    help: near ? `did you mean "${near}"?` : 'declare one (kind: ApprovalRule), or correct the name',
+  };
+}
+
+/** The same of templates, groups and tools. */
+function strangeRulesOf({ templates, groups, servers, approvalRules }: Given): PolicyProblem[] {
+  const named = [
+    ...[...templates.values(), ...groups.values()].flatMap(({ kind, name, allow }) =>
+      allow.map(({ approvers }, at) => ({ kind, name, path: `allow[${at}].approvers`, approvers })),
+    ),
+    ...[...servers.values()].flatMap(({ name, manifest }) =>
+      Object.entries(manifest.tools).map(([tool, { approvers }]) => ({
+        kind: manifest.kind,
+        name,
+        path: `tools.${tool}.approvers`,
+        approvers,
+      })),
+    ),
+  ];
+  return named.flatMap(({ approvers, ...of }) =>
+    approvers === undefined || approvalRules.has(approvers)
+      ? []
+      : [
+          {
+            ...of,
+            ...noRule(approvers, approvalRules),
+            code: 'policy.invalid',
+            severity: 'error' as const,
+            policy: null,
+            place: null,
+          },
+        ],
+  );
 }
 
 function isGroup(action: EntityUidJson): boolean {

@@ -86,10 +86,12 @@ const annotationsOf = ({
   mask,
   reveal,
   limit,
-}: Pick<TemplateManifest['allow'][number], 'mask' | 'reveal' | 'limit'>): Record<string, string> => ({
+  approvers,
+}: Pick<TemplateManifest['allow'][number], 'mask' | 'reveal' | 'limit' | 'approvers'>): Record<string, string> => ({
   ...(mask && { mask: mask.join(',') }),
   ...(reveal && { reveal: reveal.join(',') }),
   ...(limit !== undefined && { limit: String(limit) }),
+  ...(approvers !== undefined && { approvers }),
 });
 
 function fits(

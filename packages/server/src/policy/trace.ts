@@ -59,7 +59,7 @@ export interface Tracer {
  * time that it needs.
  */
 export function createTracer(
-  snapshot: Pick<Snapshot, 'calendars' | 'servers' | 'templates' | 'groups' | 'policies'> &
+  snapshot: Pick<Snapshot, 'calendars' | 'servers' | 'templates' | 'groups' | 'policies' | 'approvalRules'> &
     Partial<Pick<Snapshot, 'environments'>>,
 ): Tracer {
   const subjects = new Map<string, Subject>();

@@ -47,7 +47,7 @@ export interface PolicySet {
  * that the snapshot went through that before (everything that was applied did): what is left is parsing, a tenth of the time.
  */
 export type CompilePolicies = (
-  snapshot: Pick<Snapshot, 'servers' | 'templates' | 'groups' | 'policies' | 'agents' | 'calendars'> &
+  snapshot: Pick<Snapshot, 'servers' | 'templates' | 'groups' | 'policies' | 'agents' | 'calendars' | 'approvalRules'> &
     Partial<Pick<Snapshot, 'environments'>>,
   options?: { validated?: boolean; enginesDiffer?: EnginesDiffer; officialEngine?: OfficialEngine },
 ) => PolicySet;

@@ -1,10 +1,12 @@
 import {
   type AgentManifest,
+  type ApprovalRuleManifest,
   type BudgetManifest,
   type ClientManifest,
   COMMAND_LINE_CLIENT,
   type GroupManifest,
   type Manifest,
+  type OnCallManifest,
   type TemplateManifest,
   type ToolServerManifest,
 } from '@gatehouse/protocol';
@@ -92,6 +94,10 @@ function checkObject({ objects, trustDomain }: Workspace, manifest: ObjectManife
       return isTimeZone(manifest.zone)
         ? []
         : [problem('zone', `"${manifest.zone}" is no time zone: give one such as Europe/Berlin or UTC.`)];
+    case 'OnCall':
+      return checkOnCall(objects, manifest);
+    case 'ApprovalRule':
+      return checkApprovalRule(objects, manifest);
     case 'TicketSystem':
       return manifest.prefixes.flatMap((prefix, at) =>
         [...objects.values()].flatMap((other) =>
@@ -164,6 +170,43 @@ function checkGroup(objects: Workspace['objects'], group: GroupManifest): Manife
       ),
     ]),
   ];
+}
+
+function checkOnCall(objects: Workspace['objects'], rota: OnCallManifest): ManifestProblem[] {
+  const problem = problemOf(rota);
+  const unknown = (person: string | null) => person !== null && !objects.has(`Person/${person}`);
+  return [
+    ...(isTimeZone(rota.zone)
+      ? []
+      : [problem('zone', `"${rota.zone}" is no time zone: give one such as Europe/Berlin or UTC.`)]),
+    ...rota.people.flatMap((person, at) =>
+      unknown(person) ? [problem(`people[${at}]`, missing('Person', person))] : [],
+    ),
+    ...rota.overrides.flatMap(({ person }, at) =>
+      unknown(person) ? [problem(`overrides[${at}].person`, missing('Person', person as string))] : [],
+    ),
+  ];
+}
+
+const kindNamedBy: Record<string, string> = { group: 'Group', 'on-call': 'OnCall', person: 'Person' };
+
+function checkApprovalRule(objects: Workspace['objects'], rule: ApprovalRuleManifest): ManifestProblem[] {
+  const problem = problemOf(rule);
+  const named: [string, string][] = [
+    ...rule.steps.flatMap(({ from }, step) =>
+      from.map((each, at): [string, string] => [`steps[${step}].from[${at}]`, each]),
+    ),
+    ...rule.escalate.flatMap(({ to }, step) =>
+      to.map((each, at): [string, string] => [`escalate[${step}].to[${at}]`, each]),
+    ),
+    ...rule.exclude.map((each, at): [string, string] => [`exclude[${at}]`, each]),
+  ];
+  return named.flatMap(([path, source]) => {
+    const cut = source.indexOf(':');
+    const kind = kindNamedBy[source.slice(0, Math.max(cut, 0))];
+    const name = source.slice(cut + 1);
+    return kind === undefined || objects.has(`${kind}/${name}`) ? [] : [problem(path, missing(kind, name))];
+  });
 }
 
 function patternProblems(

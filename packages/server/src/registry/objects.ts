@@ -16,6 +16,8 @@ export const kindOrder: Manifest['kind'][] = [
   'IdentityProvider',
   'ControlPolicy',
   'Calendar',
+  'OnCall',
+  'ApprovalRule',
   'TicketSystem',
   'Detector',
   'ToolServer',

@@ -5,7 +5,15 @@ import { inChunks } from './chunks.ts';
 import { fromObjectRow, keyOf, splitKey } from './objects.ts';
 
 /** Kinds of manifests of which policies are made. Going back to a version is about these, and nothing else. */
-export const decidingKinds: readonly string[] = ['ToolServer', 'Template', 'Group', 'Policy', 'Budget', 'Calendar'];
+export const decidingKinds: readonly string[] = [
+  'ToolServer',
+  'Template',
+  'Group',
+  'Policy',
+  'Budget',
+  'Calendar',
+  'ApprovalRule',
+];
 
 /** What goes with a change of what decides, for whoever looks for it later. */
 export interface VersionNote {

@@ -1,6 +1,7 @@
 import type {
   AgentManifest,
   AgentMappingManifest,
+  ApprovalRuleManifest,
   ArgumentRole,
   BlueprintManifest,
   BudgetManifest,
@@ -14,6 +15,7 @@ import type {
   IdentityProviderManifest,
   Lifecycle,
   Manifest,
+  OnCallManifest,
   PersonManifest,
   PlanChange,
   PolicyManifest,
@@ -165,6 +167,8 @@ export interface Snapshot {
   readonly templates: ReadonlyMap<string, TemplateManifest>;
   readonly policies: ReadonlyMap<string, PolicyManifest>;
   readonly calendars: ReadonlyMap<string, CalendarManifest>;
+  readonly onCall: ReadonlyMap<string, OnCallManifest>;
+  readonly approvalRules: ReadonlyMap<string, ApprovalRuleManifest>;
   readonly ticketSystems: ReadonlyMap<string, TicketSystemManifest>;
   readonly detectors: ReadonlyMap<string, DetectorManifest>;
   readonly budgets: ReadonlyMap<string, BudgetManifest>;

@@ -9,6 +9,7 @@ export type DatabaseTransaction = Transaction<Tables>;
 export type ChangeTopic =
   | 'agent'
   | 'baseline'
+  | 'deputy'
   | 'object'
   | 'definition'
   | 'policy'

@@ -112,6 +112,8 @@ export async function addApproval(
       body: '{}',
       created_at: 1,
       expires_at: 1_000,
+      answers: 0,
+      escalated_seconds: 0,
       ...fields,
     })
     .execute();

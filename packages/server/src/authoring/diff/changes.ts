@@ -28,6 +28,7 @@ const kinds: readonly Manifest['kind'][] = [
   'Blueprint',
   'Environment',
   'Calendar',
+  'ApprovalRule',
   'TicketSystem',
 ];
 

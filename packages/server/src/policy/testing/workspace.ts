@@ -103,6 +103,8 @@ export function shopWorkspace(
     agents: new Map([[agent.name, agent]]),
     blueprints: new Map(),
     budgets: new Map(),
+    onCall: new Map(),
+    approvalRules: new Map(),
     environments: new Map(),
     trustRules: new Map(),
     workloads: new Map(),

@@ -25,6 +25,7 @@ import * as suspendedTasks from './0024-suspended-tasks.ts';
 import * as baselines from './0025-baselines.ts';
 import * as secondPersons from './0026-second-persons.ts';
 import * as endorsedFor from './0028-endorsed-for.ts';
+import * as votes from './0030-votes.ts';
 
 export interface Migration {
   name: string;
@@ -58,4 +59,5 @@ export const migrations: readonly Migration[] = [
   { name: '0025-baselines', up: baselines.up },
   { name: '0026-second-persons', up: secondPersons.up },
   { name: '0028-endorsed-for', up: endorsedFor.up },
+  { name: '0030-votes', up: votes.up },
 ];

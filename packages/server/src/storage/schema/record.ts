@@ -17,6 +17,35 @@ export interface RecordTables {
     /** The WebAuthn assertion that approved, as JSON; verifiable offline with the passkey's public key. */
     assertion: string | null;
     consumed_by: string | null;
+    /** How many yeses and noes there were: the number of the last one. */
+    answers: number;
+    /** The longest time of escalation that has been recorded. */
+    escalated_seconds: number;
+  };
+
+  /** Each yes, with its WebAuthn assertion, and each no. `number` counts those of one approval. */
+  approval_votes: {
+    approval: string;
+    number: number;
+    person: string;
+    answer: string;
+    at: number;
+    assertion: string | null;
+    reason: string | null;
+  };
+
+  /** Who speaks for whom when approvals are decided. */
+  deputies: {
+    id: string;
+    person: string;
+    deputy: string;
+    from_at: number;
+    until_at: number;
+    reason: string;
+    made_at: number;
+    made_by: string;
+    withdrawn_at: number | null;
+    withdrawn_by: string | null;
   };
 
   logs: { id: string; replica: string; vkey: string; created_at: number };

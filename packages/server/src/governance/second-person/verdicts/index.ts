@@ -1,5 +1,6 @@
 import type { Manifest } from '@gatehouse/protocol';
 import { agent, agentMapping, blueprint, client, resourceServer, trustDomain, trustRule, workload } from './agents.ts';
+import { approvalRule, onCall } from './approval-rule.ts';
 import { budget, calendar, controlPolicy, detector, policy, template, ticketSystem } from './decisions.ts';
 import { environment } from './environment.ts';
 import { group, identityProvider, person, roleMapping } from './people.ts';
@@ -30,6 +31,8 @@ export const verdicts: { [Kind in Manifest['kind']]: Verdict<OfKind<Kind>> } = {
   Policy: policy,
   ControlPolicy: controlPolicy,
   Calendar: calendar,
+  OnCall: onCall,
+  ApprovalRule: approvalRule,
   TicketSystem: ticketSystem,
   Detector: detector,
   Budget: budget,
