@@ -3,6 +3,18 @@ import type { Requirement } from './requirement.ts';
 /** The gate and what stands behind it. */
 export const gate: Requirement[] = [
   {
+    id: 'trace.passed-on',
+    promise:
+      'The trace that a caller names goes on to the tool server and stands in the record; nothing else that could carry a text goes with it',
+    source: 'docs/how-to/trace-with-opentelemetry.md',
+  },
+  {
+    id: 'trace.spans',
+    promise:
+      'A collector gets a span of each action and of the call of its tool; one that is away or refuses holds nobody up',
+    source: 'docs/how-to/trace-with-opentelemetry.md',
+  },
+  {
     id: 'mcp.header-body',
     promise: 'Headers that disagree with the body are refused with -32020',
     source: 'MCP 2026-07-28, Streamable HTTP (SEP-2243)',

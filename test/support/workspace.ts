@@ -75,6 +75,7 @@ export async function startWorkspace(
     /** A port for Envoy's external authorization, too. */
     extAuthz?: boolean;
     trustedProxies?: string[];
+    openTelemetry?: Record<string, string>;
     clock?: { now(): number };
   } = {},
 ): Promise<Workspace> {
@@ -100,6 +101,7 @@ export async function startWorkspace(
         ...(options.clients && { clients: options.clients }),
         ...(options.requireProofNonce && { requireProofNonce: true }),
         ...(options.scimAgents && { scimAgents: true }),
+        ...(options.openTelemetry && { openTelemetry: options.openTelemetry }),
         ...(options.trustedProxies && { trustedProxies: options.trustedProxies }),
       },
       {

@@ -82,6 +82,9 @@ export interface ActionRecord {
   operation: string;
   /** The gateway (a workload, by its SPIFFE ID) that asked for the decision and makes the call itself; absent where Gatehouse makes it. */
   gateway?: string;
+  /** The trace that the call is part of (W3C Trace Context), and its span there. As callers said it: nothing proves it. Absent where nobody traces. */
+  trace_id?: string;
+  span_id?: string;
   agent: string | null;
   actor_chain: Actor[];
   requested_by: string | null;

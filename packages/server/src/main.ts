@@ -60,6 +60,7 @@ import {
   openIdentityFiles,
   openListener,
   openOwnIdentity,
+  openTracing,
   Secret,
   systemClock,
   trustedProxies,
@@ -132,6 +133,8 @@ async function openServer(
   const log = options.log ?? createLog('info');
   const clock = options.clock ?? systemClock;
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+  const tracing = await openTracing(config, log);
+  opened.defer(() => tracing.close());
   const operatorToken = new Secret(keyFile(config.dataDir, 'operator.token').toString('base64url'));
 
   const storage = await openStorage({ database: config.database, dataDir: config.dataDir, log, clock });
@@ -233,6 +236,7 @@ async function openServer(
     held,
     detectors,
     placeholderKey: keyFor('placeholders'),
+    tracing,
     registry,
     budgets,
     policies,

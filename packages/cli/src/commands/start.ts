@@ -68,6 +68,11 @@ export const start: Run<Options> = async ({ options, out }) => {
     scimAgents: options.scimAgents === true,
     ...(options.trustedProxies && { trustedProxies: options.trustedProxies }),
     ...keyEncryptionOf(options),
+    openTelemetry: Object.fromEntries(
+      Object.entries(process.env).flatMap(([name, value]) =>
+        name.startsWith('OTEL_') && value !== undefined ? [[name, value]] : [],
+      ),
+    ),
     ...(options.rotateKeysAfter !== undefined && {
       rotateKeysAfterDays: toNumber(options.rotateKeysAfter, '--rotate-keys-after', 1, 3_650),
     }),

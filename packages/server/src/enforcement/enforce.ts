@@ -1,7 +1,7 @@
 import type { Approval, Decision } from '@gatehouse/protocol';
 import type { Approvals } from '../approvals/index.ts';
 import type { Ledger } from '../ledger/index.ts';
-import { type Clock, GatehouseError, type Log, newId } from '../platform/index.ts';
+import { type Clock, GatehouseError, type Log, newId, type Tracing } from '../platform/index.ts';
 import type { Authority, Baseline, Flow, PolicySet, SeenView, Situation } from '../policy/index.ts';
 import type { RegisteredTool, Registry, Snapshot } from '../registry/index.ts';
 import type { ChangeFeed, OverBudget, Spend } from '../storage/index.ts';
@@ -31,6 +31,7 @@ import { situationOf, withSituation } from './situation.ts';
 import { sourceOf, sourceOfMessage, unlooked } from './source.ts';
 import { featureTool, findSubject, isRefusal } from './subject.ts';
 import type { Tickets } from './tickets.ts';
+import { traced } from './traced.ts';
 import type { Action, Dispatch, Enforcement, Foresight, Outcome, Sent } from './types.ts';
 import { authorityOf, STALE, whoIsRefused, whyStopped } from './who.ts';
 
@@ -50,6 +51,7 @@ export interface EnforcementDependencies {
   detectors: OutsideDetectors;
   /** 32 bytes, the same on every replica and after a restart: placeholders of masked values are made with it. */
   placeholderKey: Uint8Array;
+  tracing: Tracing;
   clock: Clock;
   log: Log;
 }
@@ -257,7 +259,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
   }
 
   return {
-    enforce,
+    enforce: traced(enforce, deps),
     foresee,
     async usableTools(caller, onlyServer) {
       const snapshot = registry.snapshot();

@@ -40,6 +40,7 @@ export function recordOf(
       action_id: actionId,
       operation: action.operation,
       ...(action.gateway && { gateway: action.gateway.spiffeId }),
+      ...(action.trace && { trace_id: action.trace.traceId, span_id: action.trace.spanId }),
       agent: caller.agent,
       actor_chain: caller.actorChain,
       requested_by: task.requestedBy,

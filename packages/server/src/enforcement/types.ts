@@ -1,6 +1,6 @@
 import type { Approval, Decision, Obligations } from '@gatehouse/protocol';
 import type { Caller } from '../identity/index.ts';
-import type { Json } from '../platform/index.ts';
+import type { Json, TraceContext } from '../platform/index.ts';
 import type { Agent, RegisteredTool } from '../registry/index.ts';
 import type { Guard } from '../storage/index.ts';
 import type { StopOf } from './live.ts';
@@ -18,6 +18,8 @@ export interface Action {
   gateway?: AskingGateway;
   /** The call whose data this brings in its stead: the result of an MCP task, what a server asks in the middle of a call. */
   of?: EarlierCall | undefined;
+  /** What the request itself says of its trace, and within the enforcement the span of this action; else its caller's counts. */
+  trace?: TraceContext | undefined;
   /** Given by a door that resumes an action (approval, retry, MRTR round); else a new one is made. */
   actionId?: string;
 }
@@ -70,6 +72,8 @@ export interface Dispatch {
    * says no more ahead of its answer than its result may have without being held.
    */
   heard(message: Json): Promise<void> | undefined;
+  /** The span of the call, for the tool server; undefined where nobody traces it. */
+  trace?: TraceContext;
   /** Aborts on kill, suspension, task end and shutdown. */
   signal: AbortSignal;
 }

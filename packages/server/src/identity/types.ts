@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Actor, ConsentClient, Role, Task } from '@gatehouse/protocol';
+import type { TraceContext } from '../platform/index.ts';
 import type { Peer } from './client-certificate/peers.ts';
 
 /** An agent that handed the caller's task on: it counts as long as it is what it was when the caller was let in. */
@@ -23,6 +24,8 @@ export interface Caller {
   tokenId: string;
   /** Where the request came from; absent or null when that is not known. */
   address?: string | null;
+  /** The trace that the request says it is part of. */
+  trace?: TraceContext | undefined;
   /** Thumbprint of the DPoP key, or null: the token is bound to a certificate instead, or its agent is registered as bearer-only. */
   proofKey: string | null;
   /** Milliseconds since the epoch. */

@@ -36,6 +36,8 @@ export interface Config {
   replica: string;
   /** Sources of key-encryption keys (`file:PATH`, `env:NAME`, …), the preferred one first. Default: a file in dataDir. */
   keyEncryption?: string[];
+  /** The `OTEL_…` variables of the environment; spans are sent where they name a collector. Default: none are made. */
+  openTelemetry?: Record<string, string>;
   /** Signing keys that are older rotate by themselves. Default 30. */
   rotateKeysAfterDays?: number;
 }

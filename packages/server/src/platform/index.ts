@@ -27,3 +27,13 @@ export {
   type ServerIdentity,
 } from './server-identity.ts';
 export { isTimeZone, type LocalTime, localTime, momentOf } from './time-zone.ts';
+export {
+  noTracing,
+  openTracing,
+  readTraceparent,
+  type Span,
+  type SpanAttributes,
+  type TraceContext,
+  type Tracing,
+  traceparentOf,
+} from './tracing.ts';

@@ -3,7 +3,7 @@ import type { RequestOptions } from '../../../../sdk/src/software-passkey.ts';
 import { createApprovals } from '../../approvals/index.ts';
 import type { Caller } from '../../identity/index.ts';
 import { type HouseOptions, ORIGIN, openHouse } from '../../identity/people/testing/house.ts';
-import { createOutbound, type Json, type JsonObject, Secret } from '../../platform/index.ts';
+import { createOutbound, type Json, type JsonObject, noTracing, Secret } from '../../platform/index.ts';
 import { compilePolicies, createBaseline, createFlow, type Flow } from '../../policy/index.ts';
 import type { ServedDefinition, TaskGrounds } from '../../registry/index.ts';
 import {
@@ -179,6 +179,7 @@ export async function openReadingRoom(options: HouseOptions = {}) {
     const held = createHeldResults(house);
     const approvals = await createApprovals({ ...house, endorse: flow.endorse, onEnded: held.forget });
     const enforcement = createEnforcement({
+      tracing: noTracing,
       detectors: createOutsideDetectors({ outbound: createOutbound(), openSecret: async () => new Secret(''), log }),
       registry,
       approvals,

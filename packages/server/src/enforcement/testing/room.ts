@@ -1,7 +1,7 @@
 import { type ActionRecord, type ManifestInput, manifest, TASK_DETAILS_TYPE } from '@gatehouse/protocol';
 import { type Approvals, createApprovals } from '../../approvals/index.ts';
 import { type House, openHouse } from '../../identity/people/testing/house.ts';
-import { createOutbound, type JsonObject, Secret } from '../../platform/index.ts';
+import { createOutbound, type JsonObject, noTracing, Secret } from '../../platform/index.ts';
 import { compilePolicies, createBaseline, createFlow } from '../../policy/index.ts';
 import type { ServedDefinition } from '../../registry/index.ts';
 import {
@@ -73,6 +73,7 @@ export async function openRoom({ follow = true, afterAppend = () => {} } = {}) {
   let compiled: { version: number; set: ReturnType<typeof compilePolicies> } | undefined;
   const gateOf = (approvals: Approvals) =>
     createEnforcement({
+      tracing: noTracing,
       registry,
       approvals,
       budgets: createBudgets(house),

@@ -1,6 +1,13 @@
 import type { Enforcement } from '../../enforcement/index.ts';
 import type { Caller, Tokens } from '../../identity/index.ts';
-import { GatehouseError, isJsonObject, type Log, parseStrictJson, toProblem } from '../../platform/index.ts';
+import {
+  GatehouseError,
+  isJsonObject,
+  type Log,
+  parseStrictJson,
+  readTraceparent,
+  toProblem,
+} from '../../platform/index.ts';
 import type { Registry } from '../../registry/index.ts';
 import { type AskedCall, askAbout, type Gateway, type Verdict } from '../elsewhere/gateway.ts';
 import { readMcpRequest, whyNotShown } from '../elsewhere/mcp-call.ts';
@@ -32,14 +39,17 @@ export interface CheckDependencies {
 export function createCheck(deps: CheckDependencies) {
   const { tokens, registry, enforcement, log, publicUrl } = deps;
 
-  const authenticate = ({ headers, method, url }: ReadRequest, server: string): Promise<Caller> =>
-    tokens.authenticate({
+  async function authenticate({ headers, method, url }: ReadRequest, server: string): Promise<Caller> {
+    const caller = await tokens.authenticate({
       authorization: headers.authorization,
       dpop: headers.dpop,
       method,
       url,
       resource: server === '' ? '/mcp' : `/mcp/${server}`,
     });
+    const trace = readTraceparent(headers.traceparent);
+    return trace ? { ...caller, trace } : caller;
+  }
 
   async function mcp(gateway: Gateway, request: ReadRequest, server: string): Promise<Checked> {
     if (request.query !== '') throw ambiguous('an MCP endpoint takes no query');

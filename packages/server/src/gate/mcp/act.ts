@@ -1,7 +1,14 @@
 import type { Approvals } from '../../approvals/index.ts';
 import { type Dispatch, type EarlierCall, type Enforcement, NotSent, type Sent } from '../../enforcement/index.ts';
 import type { TxnTokens } from '../../identity/index.ts';
-import { isJsonObject, type Json, type JsonObject, type Log } from '../../platform/index.ts';
+import {
+  isJsonObject,
+  type Json,
+  type JsonObject,
+  type Log,
+  readTraceparent,
+  traceparentOf,
+} from '../../platform/index.ts';
 import type { RegisteredServer, Registry } from '../../registry/index.ts';
 import {
   type JsonRpcError,
@@ -53,7 +60,17 @@ export function createAct(deps: ActDependencies): Act {
     const of = isOfTask(method) ? tasks.startedBy(server, name) : undefined;
     for (let decisions = 0; decisions < maxDecisions; decisions++) {
       const sending = createSending(agent, call, audience);
-      const action = { caller: agent.caller, operation: method, server, name, arguments: call.arguments, of, actionId };
+      const action = {
+        caller: agent.caller,
+        operation: method,
+        server,
+        name,
+        arguments: call.arguments,
+        of,
+        actionId,
+        // What a message says of its trace goes before what its transport says (OpenTelemetry's conventions for MCP).
+        trace: readTraceparent(asObject(call.params._meta).traceparent),
+      };
       const outcome = await enforcement.enforce(action, sending.send);
       actionId = outcome.actionId;
       switch (outcome.kind) {
@@ -156,9 +173,17 @@ export function createAct(deps: ActDependencies): Act {
     const capabilities = grantedCapabilities(agent.capabilities, server.manifest);
     const txnToken = (audience: string) => signFor(agent, call, dispatch, audience);
     const sent = asDecided(call, dispatch);
+    const traceparent = dispatch.trace && traceparentOf(dispatch.trace);
     let params = sent.params;
     for (let round = call.round ?? 0; ; round++) {
-      const request = await toUpstream(connection, agent, { ...sent, params }, capabilities, deps.registry);
+      const request = await toUpstream(
+        connection,
+        agent,
+        { ...sent, params },
+        capabilities,
+        deps.registry,
+        traceparent,
+      );
       const answer = await connection.request({ ...request, txnToken }, hooks);
       await passing.done();
       const wanted = inputWanted(connection, call, answer);

@@ -10,6 +10,7 @@ import {
   type JsonObject,
   type Log,
   parseStrictJson,
+  readTraceparent,
 } from '../../platform/index.ts';
 import type { Registry } from '../../registry/index.ts';
 import type { Change } from '../../storage/index.ts';
@@ -187,7 +188,8 @@ export function createMcpDoor(deps: McpDoorDependencies): McpDoor {
         url: address.urlOf(request, path),
         peer: (await deps.peers?.of(request)) ?? nobody,
       });
-      const caller: Caller = { ...authenticated, address: clientAddress(request) ?? null };
+      const trace = readTraceparent(request.headers.traceparent);
+      const caller: Caller = { ...authenticated, address: clientAddress(request) ?? null, ...(trace && { trace }) };
       const view = viewOf(server);
       if (!view || (view.server !== null && !catalogue.server(caller, view.server)))
         return sendError(response, 404, codes.invalidRequest, 'There is no such tool server in this environment.');

@@ -29,12 +29,14 @@ export async function toUpstream(
   call: Call,
   capabilities: JsonObject,
   registry: Registry,
+  traceparent?: string,
 ): Promise<UpstreamRequest> {
   const { inputResponses, requestState, task, _meta, ...params } = call.params;
   const names = decidedOn[call.method] ?? Object.keys(params);
   const rest = Object.fromEntries(Object.entries(params).filter(([name]) => names.includes(name)));
   const meta: JsonObject = {};
   if (isJsonObject(_meta) && _meta.progressToken !== undefined) meta.progressToken = _meta.progressToken;
+  if (traceparent !== undefined) meta.traceparent = traceparent;
   if (connection.era === '2025-11-25') {
     await tellLevel(connection, agent);
     const runsTask = agent.era === '2025-11-25' && isJsonObject(task) && isJsonObject(connection.capabilities.tasks);
@@ -45,6 +47,7 @@ export async function toUpstream(
         ...(runsTask && { task: typeof task.ttl === 'number' ? { ttl: task.ttl } : {} }),
         ...(Object.keys(meta).length > 0 && { _meta: meta }),
       },
+      traceparent,
     };
   }
   if (agent.logLevel !== null) meta[logLevelKey] = agent.logLevel;
@@ -57,6 +60,7 @@ export async function toUpstream(
       _meta: meta,
     },
     clientCapabilities: capabilities,
+    traceparent,
     ...(call.method === 'tools/call' && { headers: headersFor(call, registry) }),
   };
 }

@@ -24,6 +24,8 @@ export interface UpstreamRequest {
   params: JsonObject;
   /** `Mcp-Param-*` only (2026-07-28, see `parameterHeaders`); other names are ignored. */
   headers?: Record<string, string>;
+  /** Goes as a header where the transport has any; `params._meta` has it, too. */
+  traceparent?: string | undefined;
   /** Makes the transaction token for the server at this origin; called by a connection to a server that wants them, as the request is sent. */
   txnToken?(audience: string): string;
   /** 2026-07-28: what this request declares, instead of what `connect` was given. */

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { isJsonObject, type JsonObject } from '../../../platform/index.ts';
 
@@ -8,6 +8,8 @@ export interface RawServer {
   url: string;
   /** Every request that it got, but for the handshake and lists. */
   requests: JsonObject[];
+  /** Of each of these requests. */
+  headers: IncomingHttpHeaders[];
   /** What the client of each of these requests had declared. */
   declared: JsonObject[];
   close(): Promise<void>;
@@ -31,6 +33,7 @@ export async function startRawServer({
   answer,
 }: RawServerOptions): Promise<RawServer> {
   const requests: JsonObject[] = [];
+  const headers: IncomingHttpHeaders[] = [];
   const declared: JsonObject[] = [];
   const sessions: JsonObject[] = [];
 
@@ -73,7 +76,9 @@ export async function startRawServer({
     if (!isJsonObject(message) || message.id === undefined) return response.writeHead(202).end();
     if (message.method === 'initialize') sessions.push(isJsonObject(message.params) ? message.params : {});
     const session = Number(request.headers['mcp-session-id'] ?? sessions.length - 1);
+    const before = requests.length;
     const answered = await respond(message, sessions[session] ?? {});
+    if (requests.length > before) headers.push(request.headers);
     const text = JSON.stringify({ jsonrpc: '2.0', id: message.id, ...answered });
     const modern = request.headers['mcp-protocol-version'] === '2026-07-28';
     const unknown = modern && era === '2025-11-25';
@@ -86,6 +91,7 @@ export async function startRawServer({
   return {
     url: `http://127.0.0.1:${(http.address() as AddressInfo).port}/mcp`,
     requests,
+    headers,
     declared,
     async close() {
       http.close();

@@ -107,6 +107,7 @@ export function createHttpChannel(options: HttpChannelOptions): HttpChannel {
     // By the origin that this channel sends to, whatever the manifest says by now.
     const token = options.txnToken ? request?.txnToken?.(options.url.origin) : undefined;
     if (token !== undefined) own[txnTokenHeader] = token;
+    if (request?.traceparent !== undefined) own.traceparent = request.traceparent;
     const headers = { ...own, 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
     return { path, method: 'POST', headers, body: JSON.stringify(message) };
   }
