@@ -139,14 +139,16 @@ describe('without a collector', () => {
 /** @proves trace.spans */
 test('a collector gets a span of the action, within the caller’s, and one of the tool’s call within that', async () => {
   const collector = await startCollector();
+  let passedOn: unknown;
+  let recorded: string | undefined;
   const scene = await startScene({
     OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
     OTEL_EXPORTER_OTLP_HEADERS: 'x-key=1',
   });
   try {
     await scene.call('look', { meta: { traceparent: traceparent(TRACE) } });
-    const passedOn = scene.sent().header;
-    const record = await scene.lastRecord();
+    passedOn = scene.sent().header;
+    recorded = (await scene.lastRecord())?.span_id;
     await scene.call('pay');
     await scene.call('nothing');
   } finally {
@@ -161,6 +163,7 @@ test('a collector gets a span of the action, within the caller’s, and one of t
   assert.equal(collector.headers[0]?.['x-key'], '1');
   assert.deepEqual([action.kind, action.traceId, action.parentSpanId], [2, TRACE, CALLER_SPAN]);
   assert.deepEqual([call.kind, call.traceId, call.parentSpanId], [3, TRACE, action.spanId]);
+  assert.deepEqual([recorded, passedOn], [action.spanId, `00-${TRACE}-${call.spanId}-01`]);
   const about = attributesOf(action);
   assert.equal(about['mcp.method.name'], 'tools/call');
   assert.equal(about['gen_ai.tool.name'], 'look');
