@@ -31,6 +31,7 @@ export async function referencePages(): Promise<Map<string, string>> {
   return new Map([
     ['docs/reference/manifests.md', manifestsPage()],
     ['docs/reference/limits.md', limitsPage()],
+    ['docs/reference/ocsf.md', await ocsfPage()],
     ['docs/reference/api.md', await apiPage()],
     ['docs/reference/roles.md', await rolesPage()],
   ]);
@@ -99,6 +100,44 @@ function typeOf(schema: JsonSchema): string {
   return [String(schema.type ?? 'anything'), ...bounds].join(', ');
 }
 
+/** Which record becomes which event of OCSF, from the rules that decide it. */
+async function ocsfPage(): Promise<string> {
+  const { ocsfClasses, ocsfRules } = await import('../packages/server/src/ledger/export/formats/ocsf-classes.ts');
+  const named = (name: keyof typeof ocsfClasses) => `${ocsfClasses[name].name} (${ocsfClasses[name].uid})`;
+  const rows = ocsfRules.map(
+    (rule) =>
+      `| ${rule.operations.map((each) => `\`${each}${each.endsWith('.') ? '*' : ''}\``).join(', ')} | ${named(rule.class)} | ${rule.activity} |`,
+  );
+  return [
+    '# Records as OCSF events',
+    '',
+    'What a sink with `format: ocsf` sends. `type_uid` is `class_uid × 100 + activity_id`. Of the rules the first that fits counts.',
+    '',
+    '| record | class | `activity_id` |',
+    '|---|---|---|',
+    `| call, read or question that was refused, allowed or has ended | ${named('api_activity')} | 2 for what only reads, or 99 |`,
+    `| one that a built-in rule of information flow or on unusual calls stopped, or whose result was unusual | ${named('detection_finding')} | 1 |`,
+    `| task or agent that the circuit breaker suspended | ${named('detection_finding')} | 1 |`,
+    ...rows,
+    `| every other administrative change | ${named('entity_management')} | 3 |`,
+    '',
+    '| member | from the record |',
+    '|---|---|',
+    '| `metadata.uid`, `metadata.sequence`, `metadata.log_name` | `LOG/SEQUENCE`, the same at every delivery |',
+    '| `metadata.correlation_uid` | the action: one for request, dispatch and outcome |',
+    '| `metadata.event_code` | the operation |',
+    '| `actor.user`, `actor.session`, `actor.authorizations` | who acted, in which task, decided by which policies |',
+    '| `ai_agent` | agent, its SPIFFE ID, its task, the model as declared (profile `ai_operation`) |',
+    '| `api.operation`, `api.request.uid`, `api.service` | what was called, the action, the tool server |',
+    '| `src_endpoint` | who called; the address where it was known |',
+    '| `status_id`, `status_code`, `status_detail` | outcome, code and reason of the decision |',
+    '| `raw_data_hash` | leaf hash of the record in the Merkle tree (RFC 6962) |',
+    '| `attestation_list` | the log, and a SHA-256 over this event in canonical form without the fingerprint (profile `record_integrity`) |',
+    '| `unmapped.gatehouse` | tier, approval, leases, digests, the actor chain, what was changed: what OCSF has no member for |',
+    '',
+  ].join('\n');
+}
+
 const limitSources = [
   ['Everywhere', 'packages/server/src/platform/config.ts', 'limits'],
   ['Standing delegations', 'packages/server/src/identity/delegation/limits.ts', 'delegationLimits'],
@@ -131,6 +170,7 @@ const limitSources = [
   ],
   ['Directories (SCIM)', 'packages/server/src/identity/people/scim/limits.ts', 'scimLimits'],
   ['The key-encryption key', 'packages/server/src/storage/key-encryption/limits.ts', 'keyEncryptionLimits'],
+  ['Delivery of the record to sinks', 'packages/server/src/ledger/export/limits.ts', 'exportLimits'],
   ['Backups', 'packages/server/src/backup/limits.ts', 'backupLimits'],
   ['Toward tool servers', 'packages/server/src/gate/upstream/limits.ts', 'upstreamLimits'],
 ] as const;

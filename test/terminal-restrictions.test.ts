@@ -40,6 +40,7 @@ const open = [
   ],
   ...['POST /policy/check', 'POST /policy/proposals/:number/reject'],
   ...['POST /keys/:purpose/rotate', 'POST /trust-domain/rotate', 'POST /servers/:name/disconnect'],
+  ...['POST /sinks/:name/test', 'POST /sinks/:name/resume'],
 ];
 /** Open while they narrow, with this body; confirmed with the other. */
 const byBody: Record<string, [open: object, confirmed: object]> = {
@@ -80,6 +81,8 @@ const confirmed: Record<string, object> = {
   'POST /trust-domain/intermediate/request': {},
   'POST /trust-domain/intermediate/import': { chain: 'x' },
   'POST /trust-domain/root/forget': { id: 'x' },
+  'POST /sinks/:name/pause': {},
+  'POST /sinks/:name/replay': { time: '2026-11-27T00:00:00Z' },
   'PUT /secrets/:name': { value: 'correct horse', origins: ['https://a.example'] },
 };
 const refused: ActionGroup[] = ['approve', 'consent', 'review', 'passkeys', 'admit', 'ship'];

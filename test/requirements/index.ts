@@ -6,6 +6,7 @@ import { budgets } from './budgets.ts';
 import { console } from './console.ts';
 import { decisions } from './decisions.ts';
 import { delegation } from './delegation.ts';
+import { exported } from './export.ts';
 import { federation } from './federation.ts';
 import { gate } from './gate.ts';
 import { keys } from './keys.ts';
@@ -26,6 +27,7 @@ export const requirements: Requirement[] = [
   ...decisions,
   ...authoring,
   ...delegation,
+  ...exported,
   ...federation,
   ...gate,
   ...keys,

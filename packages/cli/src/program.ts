@@ -13,6 +13,7 @@ import { addRehearsalVerbs } from './tree/rehearsal.ts';
 import { addResultVerbs } from './tree/results.ts';
 import { addServerVerbs } from './tree/server.ts';
 import { addSessionVerbs } from './tree/session.ts';
+import { addSinkVerbs } from './tree/sinks.ts';
 import { addTaskVerbs } from './tree/tasks.ts';
 import { addTrustVerbs, addWorkloadVerbs } from './tree/trust.ts';
 import { addTrustDomainVerbs } from './tree/trust-domain.ts';
@@ -48,6 +49,7 @@ export function createProgram(): Command {
   addBudgetVerbs(program);
   addDelegationVerbs(program);
   addLogVerbs(program);
+  addSinkVerbs(program);
   addTrustDomainVerbs(program);
   addTrustVerbs(program);
   addWorkloadVerbs(program);

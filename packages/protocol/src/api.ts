@@ -27,6 +27,7 @@ import type { PeopleApi, SessionSummaryView } from './people.ts';
 import type { PolicyApi } from './policies.ts';
 import type { ActionSummary, SequencedRecord } from './records.ts';
 import type { ProposedChange, RehearsalApi } from './rehearsal.ts';
+import type { SinkApi } from './sinks.ts';
 import type { Task } from './tasks.ts';
 import type { TrustDomainApi } from './trust-domain.ts';
 import type { UpstreamAuthorizationApi, UpstreamAuthorizationView } from './upstream-authorization.ts';
@@ -227,7 +228,8 @@ export interface Api
     KeyApi,
     FederationApi,
     BackupApi,
-    RehearsalApi {
+    RehearsalApi,
+    SinkApi {
   'GET /status': StatusView;
   'GET /session': SessionView;
   /** A person with passkeys is led on to them; the link alone opens nothing. */

@@ -23,6 +23,7 @@ export * from './policies.ts';
 export * from './policy-difference.ts';
 export * from './records.ts';
 export * from './rehearsal.ts';
+export * from './sinks.ts';
 export * from './tasks.ts';
 export * from './tool-pattern.ts';
 export * from './trust-domain.ts';

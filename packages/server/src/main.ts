@@ -2,6 +2,7 @@ import { hkdfSync } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import type { Api, Manifest } from '@gatehouse/protocol';
 import { createApi, createFrontDoor } from './api/index.ts';
+import { VERSION } from './api/version.ts';
 import { createApprovals } from './approvals/index.ts';
 import { createSecrets } from './credentials/index.ts';
 import {
@@ -47,7 +48,7 @@ import {
   createScimTokens,
   relyingPartyOf,
 } from './identity/index.ts';
-import { openLedger } from './ledger/index.ts';
+import { createExport, openLedger } from './ledger/index.ts';
 import {
   type Clock,
   type Config,
@@ -224,6 +225,19 @@ async function openServer(
     publicUrl: config.publicUrl,
   });
   const secrets = createSecrets({ storage, sealer, recordChange, clock });
+  const sinks = createExport({
+    storage,
+    registry,
+    recordChange,
+    outbound,
+    openSecret: secrets.open,
+    dataDir: config.dataDir,
+    replica: config.replica,
+    origin,
+    version: VERSION,
+    clock,
+    log,
+  });
   const breaker = createBreaker({ registry, clock, log });
   const tickets = createTickets({ outbound, openSecret: secrets.open, clock, log });
   const detectors = createOutsideDetectors({ outbound, openSecret: secrets.open, log });
@@ -374,7 +388,8 @@ async function openServer(
   await approvals.load();
   await departures.lookAtAll();
   await ledger.closeUnknown();
-  const caredFor = { ...leaving, departures, identity, companySignIn, held, flow, budgets, baseline };
+  opened.defer(() => sinks.close());
+  const caredFor = { ...leaving, departures, identity, companySignIn, held, flow, budgets, baseline, sinks };
   opened.defer(keepHouse({ ...caredFor, clock, log }));
 
   const replayThreads = createReplayThreads({
@@ -424,6 +439,7 @@ async function openServer(
     enforcement,
     vouching: identity.tokens,
     budgets,
+    sinks,
     held,
     upstreams,
     authorizations,

@@ -14,6 +14,7 @@ import { onCallManifest } from './on-call.ts';
 import { personManifest, roleMappingManifest } from './person.ts';
 import { controlPolicyManifest, policyManifest } from './policy.ts';
 import { resourceServerManifest } from './resource-server.ts';
+import { sinkManifest } from './sink.ts';
 import { templateManifest } from './template.ts';
 import { ticketSystemManifest } from './ticket-system.ts';
 import { toolServerManifest } from './tool-server.ts';
@@ -34,6 +35,7 @@ export * from './person.ts';
 export * from './policy.ts';
 export * from './public-jwk.ts';
 export * from './resource-server.ts';
+export * from './sink.ts';
 export * from './template.ts';
 export * from './ticket-system.ts';
 export * from './tool-server.ts';
@@ -58,6 +60,7 @@ export const manifest = z.discriminatedUnion('kind', [
   approvalRuleManifest,
   ticketSystemManifest,
   detectorManifest,
+  sinkManifest,
   budgetManifest,
   trustDomainManifest,
   roleMappingManifest,

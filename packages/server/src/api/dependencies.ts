@@ -17,7 +17,7 @@ import type {
   TrustDomain,
   Vouching,
 } from '../identity/index.ts';
-import type { Ledger } from '../ledger/index.ts';
+import type { Export, Ledger } from '../ledger/index.ts';
 import type { Clock, Config, Log, Secret } from '../platform/index.ts';
 
 import type { Baseline, Flow, PolicySet } from '../policy/index.ts';
@@ -48,6 +48,7 @@ export interface ApiDependencies {
   enforcement: Enforcement & Foresight;
   vouching: Vouching;
   budgets: Budgets;
+  sinks: Export;
   held: Pick<HeldResults, 'get' | 'list'>;
   flow: Pick<Flow, 'show'>;
   baseline: Pick<Baseline, 'show' | 'reset' | 'accept'>;

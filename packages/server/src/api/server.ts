@@ -40,6 +40,7 @@ import { peopleRoutes } from './routes/people.ts';
 import { policyRoutes } from './routes/policy.ts';
 import { policyFileRoutes } from './routes/policy-files.ts';
 import { sessionRoutes } from './routes/session.ts';
+import { sinkRoutes } from './routes/sinks.ts';
 import { statusRoutes } from './routes/status.ts';
 import { trustDomainRoutes } from './routes/trust-domain.ts';
 import { upstreamAuthorizationRoutes } from './routes/upstream-authorization.ts';
@@ -65,6 +66,7 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
       agentRoutes,
       agentIdentityRoutes,
       budgetRoutes,
+      sinkRoutes,
       heldResultRoutes,
       bulkRoutes,
       federationRoutes,

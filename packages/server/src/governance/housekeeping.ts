@@ -1,6 +1,7 @@
 import type { Approvals } from '../approvals/index.ts';
 import type { Budgets, HeldResults } from '../enforcement/index.ts';
 import type { CompanySignIn, Identity, People } from '../identity/index.ts';
+import type { Export } from '../ledger/index.ts';
 import type { Clock, Log } from '../platform/index.ts';
 import { type Baseline, baselineLimits, type Flow } from '../policy/index.ts';
 import type { Registry } from '../registry/index.ts';
@@ -20,18 +21,21 @@ export interface HousekeepingDependencies {
   flow: Pick<Flow, 'sweep'>;
   budgets: Pick<Budgets, 'sweep'>;
   baseline: Pick<Baseline, 'write' | 'sweep'>;
+  sinks: Pick<Export, 'refresh'>;
   clock: Clock;
   log: Log;
 }
 
 /** What every replica does again and again: ends what has run out, and removes what nobody needs any more. Returns the way to end that. */
 export function keepHouse(deps: HousekeepingDependencies): () => void {
-  const { approvals, departures, identity, companySignIn, people, held, flow, budgets, baseline, clock, log } = deps;
+  const { approvals, departures, identity, companySignIn, people, held, flow, budgets, baseline, sinks, clock, log } =
+    deps;
   const timers: NodeJS.Timeout[] = [];
   const every = (seconds: number, failed: string, work: () => Promise<unknown>) => {
     const timer = setInterval(() => work().catch((error) => log.error(failed, { error })), seconds * 1_000);
     timers.push(timer.unref());
   };
+  every(1, 'sinks could not be begun', async () => sinks.refresh());
   every(5, 'expired tasks could not be ended', () => endExpiredTasks(deps));
   every(5, 'departures could not be completed', () => departures.settle());
   every(5, 'expired approvals could not be closed', () => approvals.expire());

@@ -17,7 +17,9 @@ export {
 export { keyFile } from './key-file.ts';
 export { type Listener, type ListenOptions, openListener, tlsOptions } from './listener.ts';
 export { createLog, type Log, type LogLevel } from './log.ts';
+export { NodeSha256 } from './node-sha256.ts';
 export { createOutbound, type Outbound, type OutboundAnswer, type OutboundRequest } from './outbound.ts';
+export { putObject, type S3Place } from './s3.ts';
 export { constantTimeEqual, Secret } from './secret.ts';
 export {
   type IdentitySource,
@@ -26,6 +28,7 @@ export {
   type RenewedIdentity,
   type ServerIdentity,
 } from './server-identity.ts';
+export { signWebhook, verifyWebhook, type WebhookHeaders } from './standard-webhooks.ts';
 export { isTimeZone, type LocalTime, localTime, momentOf } from './time-zone.ts';
 export {
   noTracing,

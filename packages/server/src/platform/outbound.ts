@@ -18,9 +18,9 @@ export interface Outbound {
 }
 
 export interface OutboundRequest {
-  method?: 'GET' | 'POST';
+  method?: 'GET' | 'POST' | 'PUT';
   headers?: Record<string, string>;
-  body?: string;
+  body?: string | Uint8Array;
   /** Loopback and private addresses, those also over http: only where an operator has said so. Link-local never. */
   allowPrivateAddress?: boolean;
   /** PEM certificates to trust instead of the system's. */

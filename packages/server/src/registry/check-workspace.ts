@@ -11,6 +11,7 @@ import {
   type ToolServerManifest,
 } from '@gatehouse/protocol';
 import { GatehouseError, isTimeZone } from '../platform/index.ts';
+import { checkSink } from './check-sink.ts';
 import { keyProblem, thumbprint } from './keys.ts';
 import { skeleton } from './look-alikes.ts';
 import { keyOf, nameOf, type ObjectManifest } from './objects.ts';
@@ -110,6 +111,8 @@ function checkObject({ objects, trustDomain }: Workspace, manifest: ObjectManife
       );
     case 'Detector':
       return missingEnvironments(objects, manifest);
+    case 'Sink':
+      return checkSink(objects, manifest).map(({ path, message }) => problem(path, message));
     case 'ToolServer':
       return [...missingEnvironments(objects, manifest), ...checkTransport(manifest), ...checkToolNames(manifest)];
     case 'Template':

@@ -20,6 +20,7 @@ export const kindOrder: Manifest['kind'][] = [
   'ApprovalRule',
   'TicketSystem',
   'Detector',
+  'Sink',
   'ToolServer',
   'Template',
   'Group',

@@ -22,6 +22,7 @@ import type {
   ResourceServerManifest,
   Role,
   RoleMappingManifest,
+  SinkManifest,
   Task,
   TaskDetails,
   TemplateManifest,
@@ -171,6 +172,7 @@ export interface Snapshot {
   readonly approvalRules: ReadonlyMap<string, ApprovalRuleManifest>;
   readonly ticketSystems: ReadonlyMap<string, TicketSystemManifest>;
   readonly detectors: ReadonlyMap<string, DetectorManifest>;
+  readonly sinks: ReadonlyMap<string, SinkManifest>;
   readonly budgets: ReadonlyMap<string, BudgetManifest>;
   readonly trustDomains: ReadonlyMap<string, TrustDomainManifest>;
   readonly trustRules: ReadonlyMap<string, TrustRuleManifest>;

@@ -57,7 +57,8 @@ export const controlActions = {
   people: { resource: 'Person', words: 'see and end the sessions of others, have somebody leave', atTerminal: 'open' },
   secure: {
     resource: 'Workspace',
-    words: 'rotate the keys of the house, cut connections to tool servers, reject proposed changes',
+    words:
+      'rotate the keys of the house, cut connections to tool servers, reject proposed changes, pause and test sinks',
     atTerminal: 'open',
   },
   oversee: { resource: 'Workspace', words: 'see who is signed in and which secrets there are', atTerminal: 'open' },

@@ -17,6 +17,9 @@ const exceptions: { [Name in keyof Api]?: AtTerminal | ((body: unknown) => AtTer
   'POST /agents/state': unlessActive,
   // Who is named here gets agents; whom a manifest or the directory names was decided on before.
   'POST /people/:email/offboard': (body) => (memberOf(body, 'successor') === undefined ? 'open' : 'confirmed'),
+  // Who watches sees less, or everything once more.
+  'POST /sinks/:name/pause': 'confirmed',
+  'POST /sinks/:name/replay': 'confirmed',
   // What it answers is the key of the root.
   'POST /trust-domain/root/export': 'refused',
 };

@@ -116,6 +116,7 @@ export function shopWorkspace(
     calendars: new Map(),
     ticketSystems: new Map(),
     detectors: new Map(),
+    sinks: new Map(),
     agentMappings: new Map(),
     identityProviders: new Map(),
     resourceServers: new Map(),

@@ -1,6 +1,5 @@
-import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto';
 import { SignatureV4 } from '@smithy/signature-v4';
-import { GatehouseError, type Json } from '../../platform/index.ts';
+import { GatehouseError, type Json, NodeSha256 } from '../../platform/index.ts';
 import { awsCredentials } from './aws-credentials.ts';
 import { callService, checkServiceUrl, memberOf, unavailable } from './remote-call.ts';
 import type { RemoteKeySource, SourceSurroundings } from './types.ts';
@@ -68,36 +67,4 @@ export function awsKmsSource(arn: string, surroundings: SourceSurroundings): Rem
       return bytesOf(await call('Decrypt', { CiphertextBlob: wrapped }), 'Plaintext');
     },
   };
-}
-
-/** SHA-256 and HMAC in the shape that the signer asks for. */
-class NodeSha256 {
-  readonly #secret: Uint8Array | string | undefined;
-  #hash: Hash | Hmac;
-
-  constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
-    this.#secret =
-      secret === undefined || typeof secret === 'string'
-        ? secret
-        : ArrayBuffer.isView(secret)
-          ? new Uint8Array(secret.buffer, secret.byteOffset, secret.byteLength)
-          : new Uint8Array(secret);
-    this.#hash = this.#start();
-  }
-
-  update(chunk: Uint8Array | string): void {
-    this.#hash.update(chunk);
-  }
-
-  async digest(): Promise<Uint8Array> {
-    return new Uint8Array(this.#hash.digest());
-  }
-
-  reset(): void {
-    this.#hash = this.#start();
-  }
-
-  #start(): Hash | Hmac {
-    return this.#secret === undefined ? createHash('sha256') : createHmac('sha256', this.#secret);
-  }
 }

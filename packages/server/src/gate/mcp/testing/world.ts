@@ -134,6 +134,7 @@ export function createTestRegistry(manifests: z.input<typeof toolServerManifest>
       calendars: new Map(),
       ticketSystems: new Map(),
       detectors: new Map(),
+      sinks: new Map(),
       agentMappings: new Map(),
       identityProviders: new Map(),
       controlPolicies: new Map(),

@@ -5,6 +5,7 @@ import { budget, calendar, controlPolicy, detector, policy, template, ticketSyst
 import { environment } from './environment.ts';
 import { group, identityProvider, person, roleMapping } from './people.ts';
 import { membersThatDiffer } from './same.ts';
+import { sink } from './sink.ts';
 import { toolServer } from './tool-server.ts';
 import type { Around, OfKind, Verdict } from './verdict.ts';
 
@@ -35,6 +36,7 @@ export const verdicts: { [Kind in Manifest['kind']]: Verdict<OfKind<Kind>> } = {
   ApprovalRule: approvalRule,
   TicketSystem: ticketSystem,
   Detector: detector,
+  Sink: sink,
   Budget: budget,
 };
 

@@ -1,0 +1,1 @@
+export { createExport, type Export, type ExportDependencies } from './export.ts';

@@ -1,0 +1,109 @@
+import type { ActionRecord, SinkManifest } from '@gatehouse/protocol';
+import { isJsonObject, type Json, type JsonObject } from '../../platform/index.ts';
+import type { Storage } from '../../storage/index.ts';
+import { encode } from './formats/index.ts';
+import { exportLimits } from './limits.ts';
+import type { Position } from './positions.ts';
+import type { Encoded, FormatSurroundings, Outgoing } from './types.ts';
+
+/** Names of the arguments of a tool that stand for credentials; undefined where the tool is not known (any more). */
+export type CredentialArguments = (tool: string) => readonly string[] | undefined;
+
+export interface Batch {
+  records: Encoded[];
+  /** Too large for any receiver. */
+  oversized: { sequence: number; reason: string }[];
+  /** Where the next batch begins. */
+  next: number;
+  /** Of the first record that was read, sent or not. */
+  firstAt: number;
+  isFull: boolean;
+}
+
+export interface BatchReader {
+  sink: SinkManifest;
+  storage: Storage;
+  fits(record: ActionRecord): boolean;
+  credentialArguments: CredentialArguments;
+  surroundings: FormatSurroundings;
+}
+
+/** The next records of a log, encoded, as many as go at once; undefined where there are none. */
+export async function readBatch(reader: BatchReader, { log, sequence }: Position): Promise<Batch | undefined> {
+  const { sink, storage, fits, surroundings } = reader;
+  const rows = await storage.db
+    .selectFrom('records')
+    .select(['sequence', 'leaf_hash', 'entry', 'at'])
+    .where('log', '=', log)
+    .where('sequence', '>=', sequence)
+    .orderBy('sequence')
+    .limit(sink.batchRecords)
+    .execute();
+  const [first] = rows;
+  if (!first) return undefined;
+  const read = rows.map(
+    (row): Outgoing => ({
+      log,
+      sequence: row.sequence,
+      leafHash: Buffer.from(row.leaf_hash).toString('hex'),
+      record: JSON.parse(row.entry) as ActionRecord,
+    }),
+  );
+  const wanted = read.filter(({ record }) => fits(record));
+  if (sink.bodies === 'arguments') await addArguments(wanted, reader);
+
+  const batch: Batch = {
+    records: [],
+    oversized: [],
+    next: (rows.at(-1) ?? first).sequence + 1,
+    firstAt: first.at,
+    isFull: rows.length === sink.batchRecords,
+  };
+  let bytes = 0;
+  for (const record of wanted) {
+    const encoded = encode(sink.format, record, surroundings);
+    const size = Buffer.byteLength(encoded.text);
+    if (size > exportLimits.recordBytes) {
+      const reason = `it has ${size} bytes in this format, more than the ${exportLimits.recordBytes} that are sent`;
+      batch.oversized.push({ sequence: record.sequence, reason });
+      continue;
+    }
+    if (bytes > 0 && bytes + size > exportLimits.batchBytes) {
+      batch.next = record.sequence;
+      batch.isFull = true;
+      break;
+    }
+    bytes += size;
+    batch.records.push(encoded);
+  }
+  return batch;
+}
+
+/** Of calls whose tool is known: of another nobody can say which arguments are credentials. */
+async function addArguments(records: Outgoing[], { storage, credentialArguments }: BatchReader): Promise<void> {
+  const calls = records.filter(({ record }) => record.arguments_digest !== null && record.tool !== null);
+  if (calls.length === 0) return;
+  const rows = await storage.db
+    .selectFrom('bodies')
+    .select(['action_id', 'body'])
+    .where('kind', '=', 'arguments')
+    .where('action_id', 'in', [...new Set(calls.map(({ record }) => record.action_id))])
+    .execute();
+  const bodies = new Map(rows.map(({ action_id, body }) => [action_id, body]));
+  for (const call of calls) {
+    const body = bodies.get(call.record.action_id);
+    const credentials = credentialArguments(call.record.tool as string);
+    if (!body || !credentials) continue;
+    const given = JSON.parse(body) as Json;
+    call.arguments = isJsonObject(given) ? without(given, credentials) : given;
+  }
+}
+
+const without = (given: JsonObject, names: readonly string[]): JsonObject =>
+  Object.fromEntries(
+    Object.entries(given).map(([name, value]) => [name, isCredential(name, names) ? '[credential]' : value]),
+  );
+
+/** An argument of which any part is one is one. */
+const isCredential = (name: string, names: readonly string[]) =>
+  names.some((each) => each === name || each.startsWith(`${name}.`));

@@ -1,0 +1,33 @@
+import type { Requirement } from './requirement.ts';
+
+/** The record on its way to where security works. */
+export const exported: Requirement[] = [
+  {
+    id: 'export.delivered',
+    promise:
+      'Every record since a sink was applied reaches it at least once, in the order of its log, with an id that stays the same',
+    source: 'docs/how-to/send-records-to-your-siem.md',
+  },
+  {
+    id: 'export.apart',
+    promise:
+      'A sink that hangs, fails or closes delays neither another sink nor the gate, and gets everything when it is back',
+    source: 'docs/how-to/send-records-to-your-siem.md',
+  },
+  {
+    id: 'export.poison',
+    promise: 'A record that a sink refuses for good is set aside in sight, and keeps back no other',
+    source: 'docs/how-to/send-records-to-your-siem.md',
+  },
+  {
+    id: 'export.paused',
+    promise: 'A paused sink loses nothing, and who paused it is on record',
+    source: 'docs/how-to/send-records-to-your-siem.md',
+  },
+  {
+    id: 'export.filtered',
+    promise:
+      'Nothing goes out that the filter leaves out, no bodies unless that is said, and arguments that are credentials never',
+    source: 'docs/how-to/send-records-to-your-siem.md',
+  },
+];
