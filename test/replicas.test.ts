@@ -239,4 +239,36 @@ test('two replicas', async (t) => {
       await untilPasses(b, provingTask);
     },
   );
+
+  // @proves unknown.replicas, unknown.not-repeated
+  await t.test(
+    'what one had sent when it died is not sent again by the other, however often it is retried',
+    async () => {
+      const task = await proving.startTask(request);
+      for (const member of members) await untilPasses(member, task);
+      const ids = Array.from({ length: 200 }, (_, index) => `died-${index}`);
+      const before = replicas.seen().length;
+      const calling = Promise.all(ids.map((id) => note(b, task, id)));
+      while (replicas.seen().length < before + 20) await sleep(1);
+      await b.replica.kill();
+      const lost = (await calling).filter(({ answer }) => answer.kind === 'lost').map(({ id }) => id);
+      const sent = new Set(replicas.seen());
+      const tried = lost.filter((id) => sent.has(id)).slice(0, 4);
+      assert.ok(tried.length > 0, 'the calls that were under way have reached the upstream');
+      const retries = tried.flatMap((id) => Array.from({ length: 16 }, () => note(a, task, id)));
+      const answers = (await Promise.all(retries)).map(({ answer }) => answer.kind);
+      assert.ok(answers.includes('pending') && !answers.includes('ran'), answers.join());
+      for (const id of tried) assert.equal(replicas.seen().filter((each) => each === id).length, 1, id);
+      const { items } = await a.operator.call('GET /unknown-actions', {
+        query: { agent: 'agent-proving', limit: 200 },
+      });
+      assert.ok(items.length >= tried.length);
+      await b.replica.start();
+      assert.deepEqual(
+        await Promise.all(tried.map(async (id) => (await note(b, task, id)).answer.kind)),
+        tried.map(() => 'pending'),
+      );
+      for (const id of tried) assert.equal(replicas.seen().filter((each) => each === id).length, 1, id);
+    },
+  );
 });

@@ -55,6 +55,7 @@ const byBody: Record<string, [open: object, confirmed: object]> = {
 /** With a body that the route takes. */
 const confirmed: Record<string, object> = {
   'POST /agents/:name/keys': { key: { kty: 'EC', crv: 'P-256', x: 'A'.repeat(43), y: 'A'.repeat(43) } },
+  'POST /actions/:id/resolve': { what: 'not-happened', note: 'a test' },
   'POST /agents/:name/baseline/accept': { tool: 'shop/get_order', reason: 'a test' },
   'POST /agents/:name/baseline/reset': { reason: 'a test' },
   'POST /agents/:name/join-tokens': { ttlSeconds: 60, addresses: [] },

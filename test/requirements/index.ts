@@ -17,6 +17,7 @@ import { rehearsal } from './rehearsal.ts';
 import type { Requirement } from './requirement.ts';
 import { results } from './results.ts';
 import { trustDomain } from './trust-domain.ts';
+import { unknown } from './unknown.ts';
 
 export const requirements: Requirement[] = [
   ...agents,
@@ -37,4 +38,5 @@ export const requirements: Requirement[] = [
   ...results,
   ...rehearsal,
   ...trustDomain,
+  ...unknown,
 ];

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { addActionVerbs } from './tree/actions.ts';
 import { addAgentVerbs } from './tree/agents.ts';
 import { addApprovalVerbs } from './tree/approvals.ts';
 import { addBackupVerbs } from './tree/backup.ts';
@@ -46,6 +47,7 @@ export function createProgram(): Command {
   addUpstreamVerbs(program);
   addApprovalVerbs(program);
   addResultVerbs(program);
+  addActionVerbs(program);
   addBudgetVerbs(program);
   addDelegationVerbs(program);
   addLogVerbs(program);

@@ -30,6 +30,7 @@ import type { ProposedChange, RehearsalApi } from './rehearsal.ts';
 import type { SinkApi } from './sinks.ts';
 import type { Task } from './tasks.ts';
 import type { TrustDomainApi } from './trust-domain.ts';
+import { resolution, type UnknownAction } from './unknown-actions.ts';
 import type { UpstreamAuthorizationApi, UpstreamAuthorizationView } from './upstream-authorization.ts';
 
 /**
@@ -205,6 +206,7 @@ export const bodies = {
   approvalOptions: z.strictObject({ endorse: z.array(endorsedValue).max(20).default([]) }),
   approve: z.strictObject({ assertion: webauthnJson, endorse: z.array(endorsedValue).max(20).default([]) }),
   deny: z.strictObject({ reason: z.string().max(500).default('') }),
+  resolve: resolution,
   verifyLog: z.strictObject({
     log: z.string().max(300).optional(),
     /** Signed notes that were kept elsewhere: the logs must still hold what these commit to. */
@@ -283,6 +285,8 @@ export interface Api
   'POST /results/:id/discard': Approval;
   'GET /actions': Page<ActionSummary>;
   'GET /actions/:id': ActionView;
+  'POST /actions/:id/resolve': ActionSummary;
+  'GET /unknown-actions': Page<UnknownAction>;
   'GET /records': Page<SequencedRecord>;
   'GET /records/:log/:sequence/receipt': Receipt;
   'GET /logs': { items: { id: string; vkey: string; size: number; checkpoint: string | null }[] };

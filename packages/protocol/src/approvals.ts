@@ -48,7 +48,8 @@ export interface Approval {
   state: ApprovalState;
   /**
    * SHA-256 over the RFC 8785 form of `{v: 1, agent, agentEpoch, task, operation, tool, toolDefinition, arguments, policyVersion}`,
-   * or `{v: 2, …the same, delegated}` where `delegated` is not null, or `{v: 3, …the same, delegated, rules}` where there are rules.
+   * or `{v: 2, …the same, delegated}` where `delegated` is not null, or `{v: 3, …the same, delegated, rules}` where there are rules, or
+   * `{v: 4, …the same, delegated, rules, repeats}` where it repeats a call of which nobody knows whether it ran.
    * The passkey signs this together with `id`: its challenge is the SHA-256 of the RFC 8785 form of `{v: 1, approval: id, digest}`, or of
    * `{v: 2, approval: id, digest, endorse}` where values are endorsed with it, in the order given.
    */
@@ -74,6 +75,8 @@ export interface Approval {
   policyAuthors: string[];
   /** The longest time of escalation that has passed, and was recorded. */
   escalatedSeconds: number;
+  /** The call that does the same and of which nobody knows whether it ran; absent where there is none. */
+  repeats?: string;
   requestedBy: string | null;
   onBehalfOf: string | null;
   decision: Decision;

@@ -27,4 +27,5 @@ export * from './sinks.ts';
 export * from './tasks.ts';
 export * from './tool-pattern.ts';
 export * from './trust-domain.ts';
+export * from './unknown-actions.ts';
 export * from './upstream-authorization.ts';

@@ -1,5 +1,6 @@
 import type { Deviation } from './baseline.ts';
 import type { Tier } from './names.ts';
+import type { RecordedResolution } from './unknown-actions.ts';
 
 /** `request`: refused or waiting; `dispatch`: allowed, about to be sent; `outcome`: what came of it; `change`: administrative. */
 export type RecordKind = 'request' | 'dispatch' | 'outcome' | 'change';
@@ -135,4 +136,6 @@ export interface ActionSummary {
   /** `waiting`, `refused`, `running`, `success`, `failure`, `anomalous`, `unknown`, `recorded` (a change). */
   status: 'waiting' | 'refused' | 'running' | ResultClass | 'recorded';
   detail: string | null;
+  /** What a person has said of one that shows as unknown; absent where nobody has. */
+  resolution?: RecordedResolution;
 }

@@ -11,6 +11,7 @@ import {
   createBudgets,
   createEnforcement,
   createHeldResults,
+  createOpenCalls,
   createOutsideDetectors,
   createTickets,
 } from './enforcement/index.ts';
@@ -25,6 +26,7 @@ import {
 } from './gate/index.ts';
 import {
   applyWorkspace,
+  createAbandonedLogs,
   createDepartures,
   createFollower,
   createPolicyChanges,
@@ -246,8 +248,10 @@ async function openServer(
   const keyFor = (purpose: string) => new Uint8Array(hkdfSync('sha256', stateKey, '', `gatehouse ${purpose}`, 32));
   const baseline = createBaseline({ storage, registry, recordChange, key: keyFor('baselines'), clock, log });
   opened.defer(() => baseline.write());
+  const openCalls = createOpenCalls({ storage, ledger, recordChange, key: keyFor('open calls'), clock });
   const enforcement = createEnforcement({
     held,
+    openCalls,
     detectors,
     placeholderKey: keyFor('placeholders'),
     tracing,
@@ -389,7 +393,20 @@ async function openServer(
   await departures.lookAtAll();
   await ledger.closeUnknown();
   opened.defer(() => sinks.close());
-  const caredFor = { ...leaving, departures, identity, companySignIn, held, flow, budgets, baseline, sinks };
+  const closeAbandoned = createAbandonedLogs({ storage, ledger, replica: config.replica, clock });
+  const caredFor = {
+    ...leaving,
+    departures,
+    identity,
+    companySignIn,
+    held,
+    flow,
+    budgets,
+    baseline,
+    openCalls,
+    closeAbandoned,
+    sinks,
+  };
   opened.defer(keepHouse({ ...caredFor, clock, log }));
 
   const replayThreads = createReplayThreads({
@@ -436,6 +453,7 @@ async function openServer(
     flow,
     baseline,
     ledger,
+    openCalls,
     enforcement,
     vouching: identity.tokens,
     budgets,

@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises';
-import type { ApprovalProof, SequencedRecord } from '@gatehouse/protocol';
+import type { ApprovalProof, RecordedResolution, SequencedRecord } from '@gatehouse/protocol';
 import { GatehouseRequestError } from '@gatehouse/sdk/errors';
 import { takeUpTo } from '../items.ts';
 import { clean, cleanJson } from '../output.ts';
@@ -76,6 +76,7 @@ export const show: Run<ServerOptions> = async ({ args: [id = ''], options, out }
       action.approval && `${action.approval.id} ${action.approval.state} ${action.approval.decidedBy ?? ''}`,
     ],
     ['Detail', summary.detail],
+    ['Resolved', summary.resolution && resolvedInWords(summary.resolution)],
   ]);
   if (action.arguments !== null && action.arguments !== undefined)
     out.print(`${out.style('bold', 'Arguments')}\n${cleanJson(action.arguments, '  ')}`);
@@ -113,3 +114,5 @@ async function proofOf(operator: ReturnType<typeof operatorOf>, id: string): Pro
     throw error;
   }
 }
+const resolvedInWords = ({ what, by, note, reference }: RecordedResolution) =>
+  `${what}, says ${by}: ${note}${reference === undefined ? '' : ` (${reference})`}`;

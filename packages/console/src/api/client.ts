@@ -40,6 +40,7 @@ interface RequestBodies {
   'POST /approvals/:id/approve': Body<'approve'>;
   'POST /approvals/:id/deny': Body<'deny'>;
   'POST /logs/verify': Body<'verifyLog'>;
+  'POST /actions/:id/resolve': Body<'resolve'>;
   'POST /tasks/:id/suspend': Body<'suspendTask'>;
   'POST /policy/check': (typeof policyFileBody)['_zod']['input'];
   'POST /policy/explain': (typeof explainBody)['_zod']['input'];

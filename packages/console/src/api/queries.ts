@@ -111,6 +111,13 @@ export const actionsQuery = (filter: ActionFilter, limit = 50) =>
 export const actionQuery = (id: string) =>
   queryOptions({ queryKey: ['actions', 'one', id], queryFn: () => call('GET /actions/:id', { params: { id } }) });
 
+export const unknownActionsQuery = infiniteQueryOptions({
+  queryKey: ['actions', 'unknown'],
+  queryFn: ({ pageParam }) => call('GET /unknown-actions', { query: { cursor: pageParam, limit: 20 } }),
+  initialPageParam: undefined as string | undefined,
+  getNextPageParam: ({ cursor }) => cursor ?? undefined,
+});
+
 export const serversQuery = queryOptions({ queryKey: ['servers'], queryFn: () => call('GET /servers') });
 export const toolsQuery = queryOptions({ queryKey: ['tools'], queryFn: () => call('GET /tools') });
 export const definitionsQuery = queryOptions({ queryKey: ['definitions'], queryFn: () => call('GET /definitions') });

@@ -43,6 +43,10 @@ const challenge = Buffer.from(approvalChallenge('apr_01', digest)).toString('bas
 test('the console computes the digest and the challenge that the server asks to be signed', async () => {
   assert.equal(await actionDigest(approval), digest);
   assert.equal(await signsExactly(approval, challenge), true);
+  const repeats = 'act_01';
+  const repeated = subjectDigest({ ...action, policyVersion: 'sha256-bb', delegated, repeats });
+  assert.notEqual(repeated, digest);
+  assert.equal(await actionDigest({ ...approval, repeats }), repeated);
 });
 
 test('the console computes the challenge for an answer to a request for consent, in which every part counts', async () => {

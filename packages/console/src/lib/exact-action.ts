@@ -5,9 +5,29 @@ import type { Approval, EndorsedValue, SignedConsent } from '@gatehouse/protocol
  * it (see `Approval.digest`). A page that shows one action can so not be made to sign another.
  */
 export async function actionDigest(shown: Approval): Promise<string> {
-  const { agent, agentEpoch, task, operation, tool, toolDefinition, arguments: args, decision, delegated } = shown;
+  const {
+    agent,
+    agentEpoch,
+    task,
+    operation,
+    tool,
+    toolDefinition,
+    arguments: args,
+    decision,
+    delegated,
+    repeats,
+  } = shown;
+  const { rules = [] } = shown;
+  const more =
+    repeats !== undefined
+      ? { v: 4, delegated, rules, repeats }
+      : rules.length > 0
+        ? { v: 3, delegated, rules }
+        : delegated
+          ? { v: 2, delegated }
+          : { v: 1 };
   const subject = {
-    v: delegated ? 2 : 1,
+    ...more,
     agent,
     agentEpoch,
     task,
@@ -16,7 +36,6 @@ export async function actionDigest(shown: Approval): Promise<string> {
     toolDefinition,
     arguments: args,
     policyVersion: decision.policyVersion,
-    delegated: delegated ?? undefined,
   };
   return `sha256-${hex(await sha256(canonicalJson(subject)))}`;
 }

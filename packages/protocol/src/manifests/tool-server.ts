@@ -63,6 +63,10 @@ export const toolSetting = z.strictObject({
     .optional(),
   /** The rule (kind: ApprovalRule) of who has to say yes where a person has to approve a call. */
   approvers: name.optional(),
+  /** True: doing it twice with the same arguments is doing it once, so that a call whose outcome nobody knows may be repeated. */
+  idempotent: z.boolean().optional(),
+  /** The argument by whose value the tool itself knows a repetition, and does it once. */
+  idempotencyArgument: z.string().min(1).max(100).optional(),
   /** Pin: the definition digest that was reviewed. Without it the first definition seen at apply is pinned. */
   definition: z
     .string()

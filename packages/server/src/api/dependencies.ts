@@ -1,7 +1,7 @@
 import type { OffboardResult } from '@gatehouse/protocol';
 import type { Approvals } from '../approvals/index.ts';
 import type { Secrets } from '../credentials/index.ts';
-import type { Budgets, Enforcement, Foresight, HeldResults } from '../enforcement/index.ts';
+import type { Budgets, Enforcement, Foresight, HeldResults, OpenCalls } from '../enforcement/index.ts';
 import type { UpstreamAuthorizations, Upstreams } from '../gate/index.ts';
 import type { Offboarding, PolicyChanges, Rehearsals } from '../governance/index.ts';
 import type {
@@ -50,6 +50,7 @@ export interface ApiDependencies {
   budgets: Budgets;
   sinks: Export;
   held: Pick<HeldResults, 'get' | 'list'>;
+  openCalls: Pick<OpenCalls, 'list' | 'resolve'>;
   flow: Pick<Flow, 'show'>;
   baseline: Pick<Baseline, 'show' | 'reset' | 'accept'>;
   upstreams: Upstreams;

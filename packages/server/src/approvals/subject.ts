@@ -11,6 +11,8 @@ export function digestedForm(subject: ApprovalSubject) {
   const own = { agent, agentEpoch, task, operation, tool, toolDefinition, arguments: args, policyVersion };
   const delegated = delegatedPart(subject.delegated);
   const rules = (subject.rules ?? []).map(rulePart);
+  const { repeats } = subject;
+  if (repeats !== undefined) return { v: 4, ...own, delegated, rules, repeats };
   if (rules.length > 0) return { v: 3, ...own, delegated, rules };
   return delegated ? { v: 2, ...own, delegated } : { v: 1, ...own };
 }

@@ -26,6 +26,8 @@ export interface ApprovalSubject {
   delegated: Delegated | null;
   /** Who has to say yes, as it was when it was asked. Left out or empty: the agent's owner or one approver. */
   rules?: readonly AskedRule[];
+  /** The call that does the same and of which nobody knows whether it ran: a yes that was given without it is none. */
+  repeats?: string;
 }
 
 export interface ApprovalRequest {
@@ -55,7 +57,7 @@ export interface Approvals {
    * database and starting the feed is told by nobody.
    */
   load(): Promise<void>;
-  /** `sha256-…` over the canonical form of `{v: 1, …subject}`, with `v: 2` and `delegated` for a delegated task. */
+  /** `sha256-…` over the canonical form of `{v: 1, …subject}`, with `v: 2` and `delegated` for a delegated task, `v: 3` and `rules` where there are rules, `v: 4` for a repetition. */
   digest(subject: ApprovalSubject): string;
   /** The rules of these names (`Decision.obligations.approvers`), as a subject binds them. Throws where one is not there. */
   rulesNamed(names: readonly string[] | undefined): AskedRule[];

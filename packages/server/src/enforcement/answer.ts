@@ -1,11 +1,13 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Approval, DetectorManifest } from '@gatehouse/protocol';
 import type { Approvals } from '../approvals/index.ts';
 import type { Ledger, LedgerEntry } from '../ledger/index.ts';
 import type { Clock, Json, Log } from '../platform/index.ts';
 import type { Baseline, Flow } from '../policy/index.ts';
-import type { Guard } from '../storage/index.ts';
-import { settleOf, type Wanted } from './budgets/index.ts';
+import type { Guard, OpenCall } from '../storage/index.ts';
+import type { Wanted } from './budgets/index.ts';
 import { learnFrom } from './learn.ts';
+import { endOf, type OpenCalls } from './open-calls.ts';
 import { recordOf } from './record.ts';
 import { type Releases, refusalIn } from './release.ts';
 import {
@@ -41,6 +43,7 @@ export interface AnswerDependencies {
   ledger: Ledger;
   log: Log;
   look: Look;
+  openCalls: Pick<OpenCalls, 'leftUnknown'>;
   releases: Releases;
 }
 
@@ -49,6 +52,8 @@ export interface Dispatched extends Decided {
   approval: Approval | undefined;
   /** What it uses of budgets. */
   wanted: Wanted | null;
+  /** Of a call that may change something. */
+  open: OpenCall | null;
   /** Whose data it brings, who looks at it besides, and what is cleaned of it. */
   source: Source;
   detectors: readonly DetectorManifest[];
@@ -56,6 +61,9 @@ export interface Dispatched extends Decided {
   /** What the agent is told with the result. */
   remarks: string[];
 }
+
+/** Who hears that nobody knows finds it in the record, unless the database is away. */
+const UNKNOWN_WRITTEN_MS = 1_000;
 
 /** What a server asks of the agent's client. */
 export const serverAsks: ReadonlySet<string> = new Set([
@@ -135,7 +143,9 @@ export function createAnswering(deps: AnswerDependencies) {
         outcome(call, 'failure', { detail }, false);
         return { kind: 'done', actionId, sent: { result: 'failure', body: null, detail } };
       }
-      outcome(call, 'unknown', { detail });
+      const written = outcome(call, 'unknown', { detail });
+      if (call.open) deps.openCalls.leftUnknown(call.open, detail, written);
+      await Promise.race([written, sleep(UNKNOWN_WRITTEN_MS, undefined, { ref: false })]);
       log.warn('an action ended without a known outcome', { actionId, tool: tool.ref, error });
       return { kind: 'unknown', actionId, detail };
     }
@@ -175,12 +185,12 @@ export function createAnswering(deps: AnswerDependencies) {
   }
 
   function outcome(
-    { action, actionId, tool, decision, approval, wanted }: Dispatched,
+    { action, actionId, tool, decision, approval, wanted, open }: Dispatched,
     result: 'success' | 'failure' | 'unknown',
     more: Partial<LedgerEntry & { detail: string; changes: string[]; labels: string[] }>,
     isSent = true,
-  ): void {
-    const settled = wanted && settleOf(wanted, actionId, clock.now(), isSent ? result : 'not-sent');
+  ): Promise<void> {
+    const end = endOf({ open, wanted, actionId }, isSent ? result : 'not-sent', more.detail ?? '', clock.now());
     const body = more.result ?? null;
     const unusual = learnFrom(deps.baseline, action, tool, { decision, approval }, { result, body });
     const detail = [...unusual.words, more.detail].filter(Boolean).join(' · ');
@@ -191,9 +201,9 @@ export function createAnswering(deps: AnswerDependencies) {
       ...more,
       ...(detail && { detail }),
       labels: [...(more.labels ?? []), ...unusual.labels],
-      changes: [...(more.changes ?? []), ...(settled?.changes ?? [])],
+      changes: [...(more.changes ?? []), ...end.changes],
     });
-    ledger.appendLater(entry, settled?.settle);
+    return ledger.appendLater(entry, end);
   }
 
   /** Keeps a result back until a person releases it. Where nobody will be asked it is gone, and the agent hears why. */

@@ -39,7 +39,7 @@ export function createAsking({ approvals, requests }: { approvals: Approvals; re
     }
   }
 
-  return async function ask(decided: Decided, seen: SeenView): Promise<Approval | Refused> {
+  return async function ask(decided: Decided, seen: SeenView, repeats?: string): Promise<Approval | Refused> {
     const { agent, action, tool, decision } = decided;
     const subject: ApprovalSubject = {
       agent: agent.name,
@@ -52,6 +52,7 @@ export function createAsking({ approvals, requests }: { approvals: Approvals; re
       policyVersion: decision.policyVersion,
       delegated: delegatedOf(action.caller),
       rules: approvals.rulesNamed(decision.obligations?.approvers),
+      ...(repeats !== undefined && { repeats }),
     };
     const digest = approvals.digest(subject);
     const known = approvals.find(digest) ?? asking.get(digest);

@@ -4,7 +4,7 @@ import type { Ledger } from '../ledger/index.ts';
 import { type Clock, GatehouseError, type Log, newId, type Tracing } from '../platform/index.ts';
 import type { Authority, Baseline, Flow, PolicySet, SeenView, Situation } from '../policy/index.ts';
 import type { RegisteredTool, Registry, Snapshot } from '../registry/index.ts';
-import type { ChangeFeed, OverBudget, Spend } from '../storage/index.ts';
+import type { ChangeFeed, OverBudget, Spend, Twin } from '../storage/index.ts';
 import { createAnswering, serverAsks } from './answer.ts';
 import { checkArguments } from './arguments.ts';
 import { createAsking } from './ask.ts';
@@ -15,6 +15,7 @@ import { explainFlow } from './explain-flow.ts';
 import { gatewayIsRefused, whatCannotBeKept } from './gateway.ts';
 import { guardsOf } from './guards.ts';
 import { createLive } from './live.ts';
+import { beforeRepeating, type OpenCalls } from './open-calls.ts';
 import { recordOf } from './record.ts';
 import { createReleases } from './release.ts';
 import { createRequests } from './requests.ts';
@@ -48,6 +49,7 @@ export interface EnforcementDependencies {
   breaker: CircuitBreaker;
   feed: Pick<ChangeFeed, 'fresh'>;
   held: HeldResults;
+  openCalls: OpenCalls;
   detectors: OutsideDetectors;
   /** 32 bytes, the same on every replica and after a restart: placeholders of masked values are made with it. */
   placeholderKey: Uint8Array;
@@ -58,6 +60,9 @@ export interface EnforcementDependencies {
 
 /** A decision that the database no longer agrees with is taken again, but not for ever. */
 const MAX_ATTEMPTS = 3;
+/** How long a call waits for what another replica has sent that does the same, and how often it looks. */
+const ELSEWHERE_MS = 15_000;
+const ELSEWHERE_POLL_MS = 100;
 
 /**
  * The choke point: nothing reaches a tool in any other way. The steps are those of ARCHITECTURE.md; step 6 (key) stands between
@@ -77,6 +82,8 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     let action = given;
     let actionId = given.actionId ?? newId('act', clock.now());
     let over: OverBudget | undefined;
+    let twin: Twin | undefined;
+    const begun = performance.now();
     for (let attempt = 1; ; attempt++) {
       const snapshot = registry.snapshot();
       const set = deps.policies(snapshot);
@@ -138,12 +145,16 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       if (wanted && 'code' in wanted) return refuse(action, actionId, found, deny(wanted, set.version, found));
       if (wanted && decision.effect === 'needs-approval') over ??= await deps.budgets.over(wanted.spend);
       if (wanted) decision = over ? beyond(decision, wanted, over) : counted(decision, wanted);
+      const open = deps.openCalls.of(action, found);
+      if (open && decision.effect === 'needs-approval') twin ??= await deps.openCalls.twin(open);
+      if (open) twin ??= deps.openCalls.unwritten(open);
+      if (open && twin) decision = beforeRepeating(decision, twin, open, found);
       if (decision.effect === 'deny') return refuse(action, actionId, found, decision);
 
       // 4 record and 5 ask: what nobody has to approve is recorded once, with its dispatch
       let approval: Approval | undefined;
       if (decision.effect === 'needs-approval') {
-        const asked = await ask({ agent, action, actionId, tool: found, decision }, seen);
+        const asked = await ask({ agent, action, actionId, tool: found, decision }, seen, twin?.action_id);
         if ('refused' in asked) return { kind: 'refused', actionId: asked.actionId, decision: asked.refused };
         approval = asked;
         actionId = approval.actionId;
@@ -161,8 +172,10 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
             approval: approval?.id ?? null,
             arguments: action.arguments,
             labels: seen.labels,
+            ...(twin && { detail: `repeats ${twin.action_id}, of which nobody knows whether it ran` }),
           }),
           {
+            ...(open && { opens: { ...open, actionId, repeats: twin?.action_id ?? null } }),
             guards: [
               ...guardsOf(snapshot, action, found, source.tool, approval && approvals.peopleOf(approval)),
               ...seen.guards,
@@ -176,13 +189,22 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
           deps.breaker.dispatched(snapshot, action.caller.task);
           deps.baseline.dispatched(action.caller.agent, found.ref);
           const remarks = action === given ? [] : [limitRemark(action, found)];
-          const call = { agent, action, actionId, tool: found, decision, approval, wanted };
+          const sent = open && { ...open, actionId };
+          const call = { agent, action, actionId, tool: found, decision, approval, wanted, open: sent };
           return await sendAndRecord({ ...call, source, detectors, rules, remarks }, flight.signal, send);
         }
         over = written.failed === 'budget' && !flow.exhaust(written.over, seen) ? written.over : undefined;
+        if (written.failed === 'twin') twin = written.twin;
         if (written.failed === 'guard') guardFailed = written.key;
       } finally {
         flight.end();
+      }
+      if (twin && twin.unknown_at === null && performance.now() - begun < ELSEWHERE_MS) {
+        // Another replica is sending the same, or has died over it: what came of it decides.
+        twin = undefined;
+        attempt--;
+        await new Promise((resolve) => setTimeout(resolve, ELSEWHERE_POLL_MS));
+        continue;
       }
       if (wanted && over) {
         const refusedNow = beyond(decision, wanted, over);
@@ -250,7 +272,10 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     const found = findSubject(snapshot, action);
     if (isRefusal(found)) return deny(found, set.version);
     for (let loading = flow.ready(action.caller); loading; loading = flow.ready(action.caller)) await loading;
-    const decision = await redecide(snapshot, set, authority, action, found);
+    let decision = await redecide(snapshot, set, authority, action, found);
+    const open = decision.effect === 'deny' ? null : deps.openCalls.of(action, found);
+    const twin = open && (await deps.openCalls.twin(open));
+    if (open && twin) decision = beforeRepeating(decision, twin, open, found);
     const wanted = decision.effect === 'deny' ? null : wantedOf(snapshot, action, found, '', clock.now());
     if (!wanted) return decision;
     if ('code' in wanted) return deny(wanted, set.version, found);

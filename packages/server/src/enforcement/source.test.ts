@@ -20,6 +20,8 @@ test('what a detector raises leaves each field what it stands for', () => {
       roles: {},
       nobodyWithout: [],
       limitArgument: null,
+      idempotent: false,
+      idempotencyArgument: null,
       keepMarkup: false,
       hold: null,
       returns: {

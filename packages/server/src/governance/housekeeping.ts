@@ -1,5 +1,5 @@
 import type { Approvals } from '../approvals/index.ts';
-import type { Budgets, HeldResults } from '../enforcement/index.ts';
+import type { Budgets, HeldResults, OpenCalls } from '../enforcement/index.ts';
 import type { CompanySignIn, Identity, People } from '../identity/index.ts';
 import type { Export } from '../ledger/index.ts';
 import type { Clock, Log } from '../platform/index.ts';
@@ -20,6 +20,8 @@ export interface HousekeepingDependencies {
   held: Pick<HeldResults, 'sweep'>;
   flow: Pick<Flow, 'sweep'>;
   budgets: Pick<Budgets, 'sweep'>;
+  openCalls: Pick<OpenCalls, 'sweep'>;
+  closeAbandoned(): Promise<number>;
   baseline: Pick<Baseline, 'write' | 'sweep'>;
   sinks: Pick<Export, 'refresh'>;
   clock: Clock;
@@ -30,6 +32,7 @@ export interface HousekeepingDependencies {
 export function keepHouse(deps: HousekeepingDependencies): () => void {
   const { approvals, departures, identity, companySignIn, people, held, flow, budgets, baseline, sinks, clock, log } =
     deps;
+  const { openCalls, closeAbandoned } = deps;
   const timers: NodeJS.Timeout[] = [];
   const every = (seconds: number, failed: string, work: () => Promise<unknown>) => {
     const timer = setInterval(() => work().catch((error) => log.error(failed, { error })), seconds * 1_000);
@@ -39,11 +42,13 @@ export function keepHouse(deps: HousekeepingDependencies): () => void {
   every(5, 'expired tasks could not be ended', () => endExpiredTasks(deps));
   every(5, 'departures could not be completed', () => departures.settle());
   every(5, 'expired approvals could not be closed', () => approvals.expire());
+  every(2, 'what a replica that is gone has left open could not be closed', () => closeAbandoned());
   every(10, 'the trust domain could not be looked after', () => identity.trustDomain.tick());
   every(60, 'sign-ins under way could not be removed', () => companySignIn.sweep());
   every(60, 'held results that have run out could not be removed', () => held.sweep());
   every(60, 'what tasks have seen could not be removed', () => flow.sweep());
   every(60, 'what no budget counts any more could not be removed', () => budgets.sweep());
+  every(60, 'what people have said of unknown calls could not be removed', () => openCalls.sweep());
   every(baselineLimits.writeSeconds, 'what agents usually do could not be written', () => baseline.write());
   every(3_600, 'baselines of agents that are gone could not be removed', () => baseline.sweep());
   every(60, 'signing keys could not be looked after', () => identity.keyInventory.rotateDue(clock.now()));

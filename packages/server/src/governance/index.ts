@@ -1,3 +1,4 @@
+export { createAbandonedLogs } from './abandoned-logs.ts';
 export { type ApplyDependencies, applyWorkspace } from './apply-workspace.ts';
 export { createFollower, type FollowDependencies } from './follow.ts';
 export { keepHouse } from './housekeeping.ts';

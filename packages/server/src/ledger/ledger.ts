@@ -19,7 +19,6 @@ import type {
   LogUnitResult,
   RecordRow,
   Sealer,
-  Settle,
   Storage,
 } from '../storage/index.ts';
 import { createFollower } from './follow.ts';
@@ -60,7 +59,7 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
   const reader = createReader(storage);
   const follower = createFollower(storage, reader, log);
   const ownUnknown = createUnknownCloser(storage, logId);
-  const waiting: LogUnit[] = [];
+  const waiting: { unit: LogUnit; written(): void }[] = [];
   let closed = false;
   let behind = false;
 
@@ -116,22 +115,30 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
     if (options.consumeApproval) unit.consumeApproval = { ...options.consumeApproval, now: clock.now() };
     if (options.spend) unit.spend = options.spend;
     if (options.settle) unit.settle = options.settle;
+    if (options.opens) unit.opens = options.opens;
+    if (options.ends) unit.ends = options.ends;
     const written = await storage.append(unit);
     if (written.ok) follower.wake();
     return written;
   }
 
-  function appendLater(entry: LedgerEntry, settle?: Settle): void {
+  function appendLater(entry: LedgerEntry, more: Parameters<Ledger['appendLater']>[1] = {}): Promise<void> {
     const unit = unitOf([entry]);
-    if (settle) unit.settle = settle;
-    storage.append(unit, true).then(
-      () => follower.wake(),
-      (error) => {
-        log.error('an outcome could not be recorded yet', { actionId: entry.record.action_id, error });
-        waiting.push(unit);
-        if (waiting.length > MAX_WAITING_OUTCOMES) waiting.shift();
-      },
-    );
+    if (more.settle) unit.settle = more.settle;
+    if (more.ends) unit.ends = more.ends;
+    return new Promise((written) => {
+      storage.append(unit, true).then(
+        () => {
+          follower.wake();
+          written();
+        },
+        (error) => {
+          log.error('an outcome could not be recorded yet', { actionId: entry.record.action_id, error });
+          waiting.push({ unit, written });
+          if (waiting.length > MAX_WAITING_OUTCOMES) waiting.shift();
+        },
+      );
+    });
   }
 
   /** Of budgets, on which an action counts. */
@@ -146,16 +153,17 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
 
   /** One turn at a time: two that wait for one database would write one outcome twice and drop another. */
   async function writeWaiting(): Promise<void> {
-    for (let unit = waiting[0]; unit && !closed; unit = waiting[0]) {
+    for (let next = waiting[0]; next && !closed; next = waiting[0]) {
       try {
-        await storage.append(unit);
+        await storage.append(next.unit);
+        next.written();
       } catch (error) {
         // Still away: the next turn tries again, and the failure has been logged when it began.
         if (!(error instanceof GatehouseError && error.code === 'storage.refused')) return;
         log.error('the database refuses an outcome; its action shows as unknown', { error });
       }
       // Meanwhile the oldest may have made room.
-      if (waiting[0] === unit) waiting.shift();
+      if (waiting[0] === next) waiting.shift();
     }
   }
 
@@ -219,18 +227,16 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
       const lost = await unknown.find();
       for (const record of lost) {
         const counters = await countersOf(record.action_id);
+        const { action_id: actionId } = record;
+        const detail = 'The gate stopped before the outcome was known. It may have run.';
         await append(
+          { record: { ...record, kind: 'outcome', result: 'unknown', detail } },
           {
-            record: {
-              ...record,
-              kind: 'outcome',
-              result: 'unknown',
-              detail: 'The gate stopped before the outcome was known. It may have run.',
-            },
+            ends: { actionId, unknown: { at: clock.now(), detail } },
+            ...(counters.length > 0 && {
+              settle: { actionId, now: clock.now(), counters, giveBack: [], keep: true },
+            }),
           },
-          counters.length > 0
-            ? { settle: { actionId: record.action_id, now: clock.now(), counters, giveBack: [] } }
-            : {},
         );
       }
       await unknown.settled();

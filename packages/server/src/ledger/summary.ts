@@ -1,4 +1,4 @@
-import type { ActionRecord, ActionSummary, SequencedRecord } from '@gatehouse/protocol';
+import type { ActionRecord, ActionSummary, Resolution, SequencedRecord } from '@gatehouse/protocol';
 
 /** One action from its records, which come in order of time. */
 export function summarise(records: SequencedRecord[]): ActionSummary {
@@ -21,6 +21,7 @@ export function summarise(records: SequencedRecord[]): ActionSummary {
     decision: main.decision,
     approval: all.findLast((record) => record.approval !== null)?.approval ?? null,
     status: statusOf(all, outcome),
+    ...resolutionIn(all),
     detail: outcome?.detail ?? main.decision?.reason ?? main.detail ?? main.changes[0] ?? null,
   };
 }
@@ -37,4 +38,19 @@ function statusOf(records: ActionRecord[], outcome: ActionRecord | undefined): A
     return 'refused';
   if (records.some(({ kind, decision }) => kind === 'request' && decision?.effect === 'deny')) return 'refused';
   return records.some(({ kind }) => kind === 'request') ? 'waiting' : 'recorded';
+}
+
+function resolutionIn(records: ActionRecord[]): Pick<ActionSummary, 'resolution'> {
+  const said = records.find(({ kind, operation }) => kind === 'change' && operation === 'action.resolve');
+  if (!said) return {};
+  const [what, reference] = said.changes;
+  return {
+    resolution: {
+      what: what as Resolution['what'],
+      note: said.detail ?? '',
+      ...(reference !== undefined && { reference: reference.replace(/^reference /, '') }),
+      by: said.actor_chain[0]?.sub ?? '',
+      at: said.time,
+    },
+  };
 }

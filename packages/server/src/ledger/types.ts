@@ -1,6 +1,15 @@
 import type { ActionRecord, ActionSummary, SequencedRecord } from '@gatehouse/protocol';
 import type { Json } from '../platform/index.ts';
-import type { Guard, LogUnitResult, RecordChange, RecordGuarded, Settle, Spend } from '../storage/index.ts';
+import type {
+  CallEnd,
+  Guard,
+  LogUnitResult,
+  OpenCall,
+  RecordChange,
+  RecordGuarded,
+  Settle,
+  Spend,
+} from '../storage/index.ts';
 
 /** Fields of a record that the ledger fills itself. */
 export type RecordInput = Omit<ActionRecord, 'v' | 'time' | 'replica' | 'arguments_digest' | 'result_digest'>;
@@ -35,10 +44,20 @@ export interface Ledger {
   /** Durable when it resolves with `ok`; nothing was written when it is refused; throws when it cannot be written. */
   append(
     entry: LedgerEntry,
-    options?: { guards?: Guard[]; consumeApproval?: { id: string; actionId: string }; spend?: Spend; settle?: Settle },
+    options?: {
+      guards?: Guard[];
+      consumeApproval?: { id: string; actionId: string };
+      spend?: Spend;
+      settle?: Settle;
+      opens?: OpenCall;
+      ends?: CallEnd;
+    },
   ): Promise<LogUnitResult>;
-  /** The outcome of an action: enqueued in order, not waited for. A crash before it is written shows as `unknown`. */
-  appendLater(entry: LedgerEntry, settle?: Settle): void;
+  /**
+   * The outcome of an action: enqueued in order. A crash before it is written shows as `unknown`. Resolves when it is durable, which is late
+   * while the database is away; never rejects.
+   */
+  appendLater(entry: LedgerEntry, more?: { settle?: Settle | undefined; ends?: CallEnd | undefined }): Promise<void>;
   readonly recordChange: RecordChange;
   readonly recordGuarded: RecordGuarded;
 

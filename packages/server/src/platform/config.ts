@@ -78,4 +78,6 @@ export const limits = {
   approvalsPerGesture: 50,
   /** Arguments in which the approvals of one list may differ: the columns of a table that people can compare. */
   approvalListColumns: 6,
+  /** A replica whose lease ran out this long ago is gone, and what it had sent and not ended is unknown. One lease more. */
+  replicaGoneSeconds: 5,
 } as const;

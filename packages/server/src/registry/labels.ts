@@ -8,6 +8,8 @@ export const unlabelled: ToolLabels = Object.freeze({
   nobodyWithout: Object.freeze([]),
   returns: Object.freeze({ trust: 'untrusted', sensitive: Object.freeze([]), fields: Object.freeze({}) }),
   store: null,
+  idempotent: false,
+  idempotencyArgument: null,
   limitArgument: null,
   keepMarkup: false,
   hold: null,
@@ -16,6 +18,7 @@ export const unlabelled: ToolLabels = Object.freeze({
 export function labelsOf(setting: ToolSetting | undefined): ToolLabels {
   if (!setting) return unlabelled;
   const { domain, returns, store, limitArgument, keepMarkup, hold } = setting;
+  const { idempotent, idempotencyArgument } = setting;
   return {
     domain: domain ?? null,
     roles: Object.fromEntries(Object.entries(setting.arguments ?? {}).map(([argument, { role }]) => [argument, role])),
@@ -26,6 +29,8 @@ export function labelsOf(setting: ToolSetting | undefined): ToolLabels {
       ? { trust: returns.trust, sensitive: returns.sensitive, fields: returns.fields ?? {} }
       : unlabelled.returns,
     store: store ?? null,
+    idempotent: idempotent ?? false,
+    idempotencyArgument: idempotencyArgument ?? null,
     limitArgument: limitArgument ?? null,
     keepMarkup: keepMarkup ?? false,
     hold: hold ?? null,

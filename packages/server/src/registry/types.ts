@@ -112,6 +112,9 @@ export interface ToolLabels {
     fields: Readonly<Record<string, { trust?: Trust; sensitive?: readonly string[]; role?: ArgumentRole }>>;
   };
   store: string | null;
+  /** Doing it twice is doing it once: by the operator's word alone. */
+  idempotent: boolean;
+  idempotencyArgument: string | null;
   limitArgument: string | null;
   /** HTML and Markdown of its results stay as they are. */
   keepMarkup: boolean;

@@ -43,6 +43,8 @@ export interface Settle {
   counters: string[];
   /** Those for which it never happened. */
   giveBack: string[];
+  /** What it has counted is kept in mind: a person may say yet that it never happened. */
+  keep?: boolean;
 }
 
 /** Why a call does not fit. */
@@ -221,11 +223,13 @@ export function createCounterBook(
       }
       settled.delete(actionId);
     },
-    settle({ actionId, now, counters: named, giveBack: given }) {
+    settle({ actionId, now, counters: named, giveBack: given, keep = false }) {
       const own = spends.filter((row) => row.action_id === actionId);
       const mine = own.length > 0 ? own : settled.has(actionId) ? [] : spendsOf(actionId);
-      spends = spends.filter((row) => row.action_id !== actionId);
-      settled.add(actionId);
+      if (!keep) {
+        spends = spends.filter((row) => row.action_id !== actionId);
+        settled.add(actionId);
+      }
       for (const row of mine) {
         const counter = named.includes(row.counter) ? current(row.counter) : undefined;
         if (!counter) continue;

@@ -2,10 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { GatehouseError, type Log } from '../platform/index.ts';
 import { CommitInDoubt, failureKind, unavailable } from './errors.ts';
+import type { OpenCallRow } from './open-calls.ts';
 import { clientConfig, prepareSession } from './postgres-connection.ts';
 import { type ReadCounters, readCounters } from './postgres-counters.ts';
 import { LOCKS, lockNumber, type Statement } from './postgres-locks.ts';
-import { decideUnits, readFences, shareFences, toVersions } from './postgres-units.ts';
+import { decideUnits, readFences, readTwins, shareFences, toVersions } from './postgres-units.ts';
 import type { LogUnit, LogUnitResult } from './storage.ts';
 import type { LogSink } from './writer.ts';
 
@@ -97,11 +98,13 @@ export function createPostgresLog(url: string, log: Log): PostgresLog {
     try {
       const fences = readFences(units);
       const counters = readCounters(units);
-      const answers = await flight(client, ['begin', shareFences(units), fences, ...counters]);
+      const twins = readTwins(id, units);
+      const answers = await flight(client, ['begin', shareFences(units), fences, ...counters, twins]);
+      const open = ((twins && answers.pop()?.rows) ?? []) as OpenCallRow[];
       const [counterRows, spends] = counters.length > 0 ? answers.slice(-2) : [];
       const read = { counters: counterRows?.rows ?? [], spends: spends?.rows ?? [] } as ReadCounters;
       const versions = toVersions(fences ? (answers[2]?.rows ?? []) : []);
-      const { results, inserts } = await decideUnits(run, id, first, units, versions, read);
+      const { results, inserts } = await decideUnits(run, id, first, units, versions, read, open);
       try {
         await flight(client, [...inserts, 'commit']);
       } catch (error) {

@@ -1,3 +1,4 @@
+import { type OpenCallRow, twinOf } from './open-calls.ts';
 import { openBook, type ReadCounters, writeBook } from './postgres-counters.ts';
 import { LOCKS, lockNumber, type Run, type Statement } from './postgres-locks.ts';
 import type { LogUnit, LogUnitResult } from './storage.ts';
@@ -41,6 +42,17 @@ export function toVersions(rows: Record<string, unknown>[]): Map<string, number>
   return new Map(rows.map((row) => [row.key as string, row.version as number]));
 }
 
+/** What may stand in the way of the calls of a batch. */
+export function readTwins(log: string, units: readonly LogUnit[]): Statement | undefined {
+  const calls = [...new Set(units.flatMap(({ opens }) => opens?.call ?? []))];
+  if (calls.length === 0) return undefined;
+  return {
+    name: 'read-twins',
+    text: 'select * from open_calls where call_digest = any($1::text[]) and (unknown_at is not null or log <> $2)',
+    values: [calls, log],
+  };
+}
+
 /** Decides unit by unit, in their order; gives the results and the statements that are left to run. */
 export async function decideUnits(
   run: Run,
@@ -49,6 +61,7 @@ export async function decideUnits(
   units: LogUnit[],
   versions: ReadonlyMap<string, number>,
   read: ReadCounters,
+  open: readonly OpenCallRow[],
 ): Promise<{ results: LogUnitResult[]; inserts: Statement[] }> {
   const brokenGuard = (unit: LogUnit) => unit.guards.find((guard) => (versions.get(guard.key) ?? 0) !== guard.version);
   const consumable = await holdApprovals(
@@ -56,6 +69,7 @@ export async function decideUnits(
     units.filter((unit) => !brokenGuard(unit)),
   );
   const book = openBook(read);
+  const openOf = Map.groupBy(open, (row) => row.call_digest);
   const written: { unit: LogUnit; sequences: number[] }[] = [];
   let sequence = first;
   const results = units.map((unit): LogUnitResult => {
@@ -63,6 +77,8 @@ export async function decideUnits(
     if (guard) return { ok: false, failed: 'guard', key: guard.key };
     const over = unit.spend && book.judge(unit.spend);
     if (over) return { ok: false, failed: 'budget', over };
+    const twin = unit.opens && twinOf(openOf.get(unit.opens.call) ?? [], log, unit.opens);
+    if (twin) return { ok: false, failed: 'twin', twin };
     if (unit.consumeApproval && !consumable.delete(unit.consumeApproval.id)) return { ok: false, failed: 'approval' };
     if (unit.spend) book.take(unit.spend);
     if (unit.settle) book.settle(unit.settle);
@@ -70,7 +86,13 @@ export async function decideUnits(
     written.push({ unit, sequences });
     return { ok: true, sequences };
   });
-  const inserts = [consumeApprovals(written), insertRecords(log, written), insertBodies(written), ...writeBook(book)];
+  const inserts = [
+    consumeApprovals(written),
+    insertRecords(log, written),
+    insertBodies(written),
+    ...openCalls(log, written),
+    ...writeBook(book),
+  ];
   return { results, inserts: inserts.filter((statement) => statement !== undefined) };
 }
 
@@ -149,4 +171,49 @@ function insertBodies(written: { unit: LogUnit }[]): Statement | undefined {
       bodies.map((body) => body.at),
     ],
   };
+}
+
+/** In this order: a call that was opened and ended in one batch is gone. */
+function openCalls(log: string, written: { unit: LogUnit }[]): Statement[] {
+  const opened = written.flatMap(({ unit }) => unit.opens ?? []);
+  const ends = written.flatMap(({ unit }) => unit.ends ?? []);
+  const known = ends.filter(({ unknown }) => !unknown);
+  const unknown = ends.flatMap(({ actionId, unknown }) => (unknown ? [{ actionId, ...unknown }] : []));
+  const statements: Statement[] = [];
+  if (opened.length > 0)
+    statements.push({
+      name: 'open-calls',
+      text: `insert into open_calls (log, action_id, call_digest, key_digest, agent, task, environment, tool, sent_at)
+             select $1, * from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[])`,
+      values: [
+        log,
+        opened.map(({ actionId }) => actionId),
+        opened.map(({ call }) => call),
+        opened.map(({ key }) => key),
+        opened.map(({ agent }) => agent),
+        opened.map(({ task }) => task),
+        opened.map(({ environment }) => environment),
+        opened.map(({ tool }) => tool),
+        opened.map(({ at }) => at),
+      ],
+    });
+  if (unknown.length > 0)
+    statements.push({
+      name: 'leave-unknown',
+      text: `update open_calls set unknown_at = left_open.at, detail = left_open.detail
+             from unnest($1::text[], $2::bigint[], $3::text[]) as left_open (id, at, detail)
+             where action_id = left_open.id and unknown_at is null`,
+      values: [
+        unknown.map(({ actionId }) => actionId),
+        unknown.map(({ at }) => at),
+        unknown.map(({ detail }) => detail),
+      ],
+    });
+  if (known.length > 0)
+    statements.push({
+      name: 'end-calls',
+      text: 'delete from open_calls where action_id = any($1::text[])',
+      values: [known.map(({ actionId }) => actionId)],
+    });
+  return statements;
 }

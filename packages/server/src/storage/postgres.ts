@@ -44,7 +44,7 @@ export async function openPostgres(url: string, log: Log, restoring = false): Pr
       if (share) await run(share);
       // Read beside the transaction, whose snapshot may be older than the lock.
       const versions = new Map([...(await postgresLog.fences(id, [unit])), ...bumped]);
-      const { results, inserts } = await decideUnits(run, id, first, [unit], versions, NO_COUNTERS);
+      const { results, inserts } = await decideUnits(run, id, first, [unit], versions, NO_COUNTERS, []);
       for (const insert of inserts) await run(insert);
       const [result] = results;
       if (!result) throw new Error('a unit without a result');

@@ -1,4 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { type OpenCallRow, twinOf } from './open-calls.ts';
 import { createSqliteCounters } from './sqlite-counters.ts';
 import type { LogUnit, LogUnitResult } from './storage.ts';
 
@@ -12,7 +13,8 @@ export function createUnitWriter(database: DatabaseSync): WriteUnits {
   return (log, first, units) => {
     // Prepared at first use: the tables are made by the migrations, after this thread has started.
     statements ??= prepareStatements(database);
-    const { readFence, consumeApproval, insertRecord, insertBody } = statements;
+    const { readFence, consumeApproval, insertRecord, insertBody, readTwins, openCall, endCall, leaveUnknown } =
+      statements;
     const fences = new Map<string, number>();
     const version = (key: string): number => {
       const known = fences.get(key);
@@ -29,12 +31,21 @@ export function createUnitWriter(database: DatabaseSync): WriteUnits {
       if (broken) return { ok: false, failed: 'guard', key: broken.key };
       const over = unit.spend && book.judge(unit.spend);
       if (over) return { ok: false, failed: 'budget', over };
+      const { opens, ends } = unit;
+      const twin = opens && twinOf(readTwins.all(opens.call) as unknown as OpenCallRow[], log, opens);
+      if (twin) return { ok: false, failed: 'twin', twin };
       if (unit.consumeApproval) {
         const { id, actionId, now } = unit.consumeApproval;
         if (Number(consumeApproval.run(actionId, id, now).changes) !== 1) return { ok: false, failed: 'approval' };
       }
       if (unit.spend) book.take(unit.spend);
       if (unit.settle) book.settle(unit.settle);
+      if (opens) {
+        const { actionId, call, key, agent, task, environment, tool, at } = opens;
+        openCall.run(actionId, call, key, log, agent, task, environment, tool, at);
+      }
+      if (ends?.unknown) leaveUnknown.run(ends.unknown.at, ends.unknown.detail, ends.actionId);
+      else if (ends) endCall.run(ends.actionId);
       const sequences: number[] = [];
       for (const r of unit.records) {
         // biome-ignore format: the order of the columns, in one glance
@@ -50,9 +61,17 @@ export function createUnitWriter(database: DatabaseSync): WriteUnits {
   };
 }
 
-function prepareStatements(
-  database: DatabaseSync,
-): Record<'readFence' | 'consumeApproval' | 'insertRecord' | 'insertBody', StatementSync> {
+type Name =
+  | 'readFence'
+  | 'consumeApproval'
+  | 'insertRecord'
+  | 'insertBody'
+  | 'readTwins'
+  | 'openCall'
+  | 'endCall'
+  | 'leaveUnknown';
+
+function prepareStatements(database: DatabaseSync): Record<Name, StatementSync> {
   return {
     readFence: database.prepare('select version from fences where key = ?'),
     consumeApproval: database.prepare(
@@ -64,6 +83,15 @@ function prepareStatements(
     ),
     insertBody: database.prepare(
       'insert into bodies (action_id, kind, salt, body, created_at) values (?, ?, ?, ?, ?) on conflict do nothing',
+    ),
+    readTwins: database.prepare('select * from open_calls where call_digest = ?'),
+    openCall: database.prepare(
+      `insert into open_calls (action_id, call_digest, key_digest, log, agent, task, environment, tool, sent_at)
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    endCall: database.prepare('delete from open_calls where action_id = ?'),
+    leaveUnknown: database.prepare(
+      'update open_calls set unknown_at = ?, detail = ? where action_id = ? and unknown_at is null',
     ),
   };
 }

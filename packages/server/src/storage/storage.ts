@@ -1,5 +1,6 @@
 import type { Kysely, Transaction } from 'kysely';
 import type { OverBudget, Settle, Spend } from './counters.ts';
+import type { CallEnd, OpenCall, Twin } from './open-calls.ts';
 import type { Tables } from './schema/index.ts';
 
 export type Database = Kysely<Tables>;
@@ -74,6 +75,10 @@ export interface LogUnit {
   spend?: Spend;
   /** The call that counted has ended. */
   settle?: Settle;
+  /** A call that may change something is sent, unless another that does the same stands in its way. */
+  opens?: OpenCall;
+  /** It is known, or will not be known, what came of one. */
+  ends?: CallEnd;
   records: RecordRow[];
   bodies: BodyRow[];
 }
@@ -82,6 +87,7 @@ export type LogUnitResult =
   | { ok: true; sequences: number[] }
   | { ok: false; failed: 'guard'; key: string }
   | { ok: false; failed: 'approval' }
+  | { ok: false; failed: 'twin'; twin: Twin }
   | { ok: false; failed: 'budget'; over: OverBudget };
 
 /** An administrative change, to be recorded in the transaction that makes it (law 1). */

@@ -11,6 +11,7 @@ import columns from '../agents/agent.module.css';
 import { worthSaying } from './action-columns.tsx';
 import { ApprovalProofs } from './approval-proof.tsx';
 import { DownloadReceipt } from './receipt.tsx';
+import { ResolveUnknown } from './resolve.tsx';
 import { Steps } from './steps.tsx';
 
 export function ActionPage() {
@@ -65,6 +66,7 @@ function Action({ view, crumb }: { view: ActionView; crumb: React.ReactNode }) {
           <Steps view={view} />
         </Section>
         <div>
+          {summary.status === 'unknown' && <ResolveUnknown summary={summary} />}
           {isCall && (
             <Section title="Arguments">
               <Arguments value={view.arguments} />

@@ -100,6 +100,7 @@ function Changes({ of: { changes, operation } }: { of: ActionRecord }) {
 }
 
 const changeTitles: Record<string, string> = {
+  'action.resolve': 'Found out what came of it',
   'approval.request': 'Put before approvers',
   'approval.approve': 'Approved with a passkey',
   'approval.deny': 'Denied',

@@ -4,6 +4,7 @@ import { actorName } from '../../lib/words.ts';
 import { ApprovalBadge, Declared, EnvironmentBadge, TierBadge } from '../../ui/badge.tsx';
 import { Fact, Facts } from '../../ui/page.tsx';
 import { Arguments, Identifier, PlainText } from '../../ui/text.tsx';
+import { Warning } from '../../ui/warning.tsx';
 import { TimeLeft, When } from '../../ui/when.tsx';
 import classes from './approval.module.css';
 import { Decide } from './decide.tsx';
@@ -38,6 +39,15 @@ export function ApprovalCard({ approval, linked = true }: { approval: Approval; 
           {operation !== 'tools/call' && <p className={classes.operation}>{operation}</p>}
           <Arguments value={approval.arguments} />
           <p className={classes.reason}>{approval.decision.reason}</p>
+          {approval.repeats && (
+            <Warning>
+              It may have run already.{' '}
+              <Link to="/actions/$id" params={{ id: approval.repeats }} className="gh-link">
+                Look at the first one
+              </Link>{' '}
+              before you let it run again.
+            </Warning>
+          )}
         </div>
         <div className={classes.context}>
           <Facts>

@@ -13,6 +13,7 @@ import { Empty, growing, Page, Section, Toolbar } from '../../ui/page.tsx';
 import { Command } from '../../ui/text.tsx';
 import { actionColumns } from '../actions/action-columns.tsx';
 import { Attention } from './attention.tsx';
+import { UnknownActions } from './unknown-actions.tsx';
 
 const kinds = {
   all: () => true,
@@ -42,6 +43,7 @@ export function OverviewPage() {
       }
     >
       <Attention />
+      <UnknownActions />
       <LiveActivity />
     </Page>
   );

@@ -38,7 +38,8 @@ export const controlActions = {
   kill: { resource: 'Agent', words: 'stop an agent everywhere, now', atTerminal: 'open' },
   operate: {
     resource: 'Agent',
-    words: 'give an agent keys and take them away, end its tasks',
+    words:
+      'give an agent keys and take them away, end its tasks, say what came of an action of it that shows as unknown',
     atTerminal: 'confirmed',
   },
   lifecycle: {

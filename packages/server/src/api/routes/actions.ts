@@ -1,22 +1,59 @@
-import { actionQuery, bodies } from '@gatehouse/protocol';
-import type { z } from 'zod';
+import { actionQuery, bodies, paging } from '@gatehouse/protocol';
+import { z } from 'zod';
 import type { SearchQuery } from '../../ledger/index.ts';
 import { GatehouseError } from '../../platform/index.ts';
+import { aboutAgent } from '../about-agent.ts';
 import type { ApiDependencies } from '../dependencies.ts';
-import { everyone, type Route, route } from '../route.ts';
+import { everyone, type ResourceOf, type Route, route } from '../route.ts';
 
-export function actionRoutes({ ledger, approvals }: ApiDependencies): Route[] {
+const unknownQuery = paging.extend({ agent: z.string().optional() });
+
+export function actionRoutes({ ledger, approvals, openCalls, registry }: ApiDependencies): Route[] {
+  const find = async (id: string) => {
+    const action = await ledger.action(id);
+    if (action) return action;
+    throw new GatehouseError('not-found', 'action.unknown', `There is no action "${id}".`);
+  };
+  /** What became of an action is for those to say who look after its agent. */
+  const onAgentOf: ResourceOf = async (param) => {
+    const agent = (await ledger.action(param('id')))?.summary.agent;
+    return agent ? aboutAgent(registry, agent) : undefined;
+  };
+
   return [
     route('GET /actions', everyone, 'Actions, newest first', { query: actionQuery }, async ({ query }) => {
       const { actions, cursor } = await ledger.actions(toSearch(query));
       return { items: actions, cursor };
     }),
     route('GET /actions/:id', everyone, 'One action with all its records', {}, async ({ param }) => {
-      const action = await ledger.action(param('id'));
-      if (!action) throw new GatehouseError('not-found', 'action.unknown', `There is no action "${param('id')}".`);
+      const action = await find(param('id'));
       const approval = action.summary.approval === null ? undefined : await approvals.get(action.summary.approval);
       return { ...action, approval: approval ?? null };
     }),
+    route(
+      'GET /unknown-actions',
+      everyone,
+      'Actions that may have changed something, and of which nobody knows whether they ran, newest first',
+      { query: unknownQuery },
+      async ({ query: { agent, cursor, limit } }) => {
+        const items = await openCalls.list({
+          limit,
+          ...(agent !== undefined && { agent }),
+          ...(cursor !== undefined && { before: cursor }),
+        });
+        return { items, cursor: items.length === limit ? (items.at(-1)?.actionId ?? null) : null };
+      },
+    ),
+    route(
+      'POST /actions/:id/resolve',
+      'operate',
+      'Say what came of an action of which nobody knew whether it ran',
+      { body: bodies.resolve, on: onAgentOf },
+      async ({ caller, param, body }) => {
+        await openCalls.resolve(param('id'), body, caller.by);
+        return (await find(param('id'))).summary;
+      },
+    ),
     route(
       'GET /records',
       everyone,

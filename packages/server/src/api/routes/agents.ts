@@ -11,7 +11,7 @@ import { z } from 'zod';
 import { killAgent } from '../../governance/index.ts';
 import { GatehouseError } from '../../platform/index.ts';
 import type { Agent } from '../../registry/index.ts';
-import type { ControlResource } from '../authorization/index.ts';
+import { aboutAgent } from '../about-agent.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { everyone, type ResourceOf, type Route, route } from '../route.ts';
 
@@ -68,19 +68,10 @@ export function agentRoutes(deps: ApiDependencies): Route[] {
     return task;
   }
 
-  const about = (agent: Agent | undefined): ControlResource | undefined =>
-    agent && {
-      type: 'Agent',
-      name: agent.name,
-      owner: agent.manifest.owner,
-      environment: agent.manifest.environment,
-      production: registry.snapshot().environments.get(agent.manifest.environment)?.production ?? true,
-      risk: agent.manifest.risk,
-    };
-  const onAgent: ResourceOf = async (param) => about(registry.snapshot().agents.get(param('name')));
+  const onAgent: ResourceOf = async (param) => aboutAgent(registry, param('name'));
   const onTask: ResourceOf = async (param) => {
     const task = await registry.task(param('id'));
-    return about(task && registry.snapshot().agents.get(task.agent));
+    return task && aboutAgent(registry, task.agent);
   };
 
   const one = async (agent: Agent): Promise<AgentView> => (await views([agent]))[0] as AgentView;

@@ -70,7 +70,13 @@ export function settleOf(
   );
   const counters = spend.counters.map(({ counter }) => counter);
   return {
-    settle: { actionId, now, counters, giveBack: given.map(({ counter }) => counter) },
+    settle: {
+      actionId,
+      now,
+      counters,
+      giveBack: given.map(({ counter }) => counter),
+      ...(result === 'unknown' && { keep: true }),
+    },
     changes: [...new Set(given.map(({ budget }) => budget))].map((budget) => `counts no more on budget ${budget}`),
   };
 }

@@ -12,6 +12,7 @@ import {
   createBudgets,
   createEnforcement,
   createHeldResults,
+  createOpenCalls,
   createOutsideDetectors,
   createTickets,
   type Outcome,
@@ -180,6 +181,7 @@ export async function openReadingRoom(options: HouseOptions = {}) {
     const approvals = await createApprovals({ ...house, endorse: flow.endorse, onEnded: held.forget });
     const enforcement = createEnforcement({
       tracing: noTracing,
+      openCalls: createOpenCalls({ ...house, key: new Uint8Array(32) }),
       detectors: createOutsideDetectors({ outbound: createOutbound(), openSecret: async () => new Secret(''), log }),
       registry,
       approvals,

@@ -11,6 +11,7 @@ import {
   createBudgets,
   createEnforcement,
   createHeldResults,
+  createOpenCalls,
   createOutsideDetectors,
   createTickets,
   type Sent,
@@ -74,6 +75,7 @@ export async function openRoom({ follow = true, afterAppend = () => {} } = {}) {
   const gateOf = (approvals: Approvals) =>
     createEnforcement({
       tracing: noTracing,
+      openCalls: createOpenCalls({ ...house, key: new Uint8Array(32) }),
       registry,
       approvals,
       budgets: createBudgets(house),

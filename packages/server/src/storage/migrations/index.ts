@@ -26,6 +26,7 @@ import * as baselines from './0025-baselines.ts';
 import * as secondPersons from './0026-second-persons.ts';
 import * as endorsedFor from './0028-endorsed-for.ts';
 import * as votes from './0030-votes.ts';
+import * as openCalls from './0038-open-calls.ts';
 import * as sinks from './0044-sinks.ts';
 
 export interface Migration {
@@ -61,5 +62,6 @@ export const migrations: readonly Migration[] = [
   { name: '0026-second-persons', up: secondPersons.up },
   { name: '0028-endorsed-for', up: endorsedFor.up },
   { name: '0030-votes', up: votes.up },
+  { name: '0038-open-calls', up: openCalls.up },
   { name: '0044-sinks', up: sinks.up },
 ];

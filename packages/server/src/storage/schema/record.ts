@@ -1,3 +1,5 @@
+import type { OpenCallRow } from '../open-calls.ts';
+
 /** Approvals and the record. */
 export interface RecordTables {
   approvals: {
@@ -47,6 +49,9 @@ export interface RecordTables {
     withdrawn_at: number | null;
     withdrawn_by: string | null;
   };
+
+  /** Calls that may change something, until it is known what came of them. */
+  open_calls: OpenCallRow;
 
   logs: { id: string; replica: string; vkey: string; created_at: number };
 

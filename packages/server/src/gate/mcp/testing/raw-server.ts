@@ -19,8 +19,8 @@ export interface RawServerOptions {
   era: '2025-11-25' | '2026-07-28';
   tools?: JsonObject[];
   offered?: JsonObject;
-  /** The whole answer but for `jsonrpc` and `id`: `{ result }` or `{ error }`. */
-  answer(request: JsonObject): JsonObject | Promise<JsonObject>;
+  /** The whole answer but for `jsonrpc` and `id`: `{ result }` or `{ error }`. Null: the connection ends in the middle of it. */
+  answer(request: JsonObject): JsonObject | null | Promise<JsonObject | null>;
 }
 
 const everything = { tools: {}, resources: {}, prompts: {} };
@@ -37,7 +37,7 @@ export async function startRawServer({
   const declared: JsonObject[] = [];
   const sessions: JsonObject[] = [];
 
-  async function respond(message: JsonObject, session: JsonObject): Promise<JsonObject> {
+  async function respond(message: JsonObject, session: JsonObject): Promise<JsonObject | null> {
     const params = isJsonObject(message.params) ? message.params : {};
     const meta = isJsonObject(params._meta) ? params._meta : {};
     const lists: Record<string, JsonObject> = {
@@ -79,6 +79,10 @@ export async function startRawServer({
     const before = requests.length;
     const answered = await respond(message, sessions[session] ?? {});
     if (requests.length > before) headers.push(request.headers);
+    if (!answered) {
+      response.writeHead(200, { 'content-type': 'application/json' }).write('{');
+      return setTimeout(() => response.destroy(), 20);
+    }
     const text = JSON.stringify({ jsonrpc: '2.0', id: message.id, ...answered });
     const modern = request.headers['mcp-protocol-version'] === '2026-07-28';
     const unknown = modern && era === '2025-11-25';

@@ -62,6 +62,9 @@ const tightens: { [Member in keyof ToolSetting]?: (before: ToolSetting, after: T
   tier: (before, after) => after.tier >= before.tier,
   definition: (before, after) => before.definition === undefined && after.definition !== undefined,
   returns: (before, after) => isMoreCautious(before.returns, after.returns),
+  idempotent: (_, after) => after.idempotent !== true,
+  // To another argument could be away from the one that counts.
+  idempotencyArgument: (_, after) => after.idempotencyArgument === undefined,
   store: (before, after) => before.store === undefined && after.store !== undefined,
   hold: ({ hold: before }, { hold: after }) =>
     !before ||
