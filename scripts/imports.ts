@@ -26,10 +26,11 @@ const rows = [
 const packages: Record<string, string[]> = {
   protocol: [],
   verifier: [],
+  witness: ['verifier'],
   sdk: ['protocol'],
   console: ['protocol', 'verifier'],
   server: ['protocol', 'verifier'],
-  cli: ['protocol', 'sdk', 'verifier', 'server'],
+  cli: ['protocol', 'sdk', 'verifier', 'witness', 'server'],
 };
 
 const level = (room: string) => rows.findIndex((row) => row.includes(room));

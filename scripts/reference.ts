@@ -172,6 +172,7 @@ const limitSources = [
   ['The key-encryption key', 'packages/server/src/storage/key-encryption/limits.ts', 'keyEncryptionLimits'],
   ['Delivery of the record to sinks', 'packages/server/src/ledger/export/limits.ts', 'exportLimits'],
   ['Backups', 'packages/server/src/backup/limits.ts', 'backupLimits'],
+  ['The log', 'packages/server/src/ledger/limits.ts', 'ledgerLimits'],
   ['Toward tool servers', 'packages/server/src/gate/upstream/limits.ts', 'upstreamLimits'],
 ] as const;
 

@@ -11,6 +11,7 @@ import { federation } from './federation.ts';
 import { gate } from './gate.ts';
 import { keys } from './keys.ts';
 import { laws } from './laws.ts';
+import { log } from './log.ts';
 import { oauth } from './oauth.ts';
 import { people } from './people.ts';
 import { rehearsal } from './rehearsal.ts';
@@ -33,6 +34,7 @@ export const requirements: Requirement[] = [
   ...gate,
   ...keys,
   ...laws,
+  ...log,
   ...oauth,
   ...people,
   ...results,

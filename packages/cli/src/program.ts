@@ -19,6 +19,7 @@ import { addTaskVerbs } from './tree/tasks.ts';
 import { addTrustVerbs, addWorkloadVerbs } from './tree/trust.ts';
 import { addTrustDomainVerbs } from './tree/trust-domain.ts';
 import { addUpstreamVerbs } from './tree/upstreams.ts';
+import { addWitnessVerbs } from './tree/witness.ts';
 import { addWorkspaceVerbs } from './tree/workspace.ts';
 import { describe } from './verb.ts';
 
@@ -52,6 +53,7 @@ export function createProgram(): Command {
   addDelegationVerbs(program);
   addLogVerbs(program);
   addSinkVerbs(program);
+  addWitnessVerbs(program);
   addTrustDomainVerbs(program);
   addTrustVerbs(program);
   addWorkloadVerbs(program);

@@ -147,6 +147,48 @@ export interface StatusView {
   fresh: boolean;
   inFlight: number;
   dataDir: string | null;
+  /** How this replica's record stands; for the people of the house only. */
+  record: { problem: string | null; witnessing: WitnessingView | null; publishing: PublishingView | null } | null;
+}
+
+/** One Merkle log; each replica has its own. `checkpoint`: the signed note, with the cosignatures that it has. */
+export interface LogView {
+  id: string;
+  vkey: string;
+  size: number;
+  checkpoint: string | null;
+  /** The newest checkpoint that enough witnesses have cosigned. */
+  cosigned: { size: number; at: number } | null;
+}
+
+/** How the log of the replica that answers is witnessed. Times in milliseconds since the epoch. */
+export interface WitnessingView {
+  /** In words: `2 of A, B, C`. */
+  quorum: string;
+  /** Null: calls go on while nothing is cosigned. */
+  failClosedAfterSeconds: number | null;
+  cosigned: { size: number; at: number } | null;
+  /** Since when there are records that are not cosigned. */
+  uncosignedSince: number | null;
+  /** True while calls are refused for that. */
+  refuses: boolean;
+  witnesses: {
+    name: string;
+    key: string;
+    url: string | null;
+    size: number;
+    at: number | null;
+    problem: string | null;
+  }[];
+}
+
+/** How the log of the replica that answers is published. */
+export interface PublishingView {
+  place: string;
+  /** Records that can be read there. */
+  size: number;
+  at: number | null;
+  problem: string | null;
 }
 
 export interface Page<T> {
@@ -289,6 +331,11 @@ export interface Api
   'GET /unknown-actions': Page<UnknownAction>;
   'GET /records': Page<SequencedRecord>;
   'GET /records/:log/:sequence/receipt': Receipt;
-  'GET /logs': { items: { id: string; vkey: string; size: number; checkpoint: string | null }[] };
+  'GET /logs': {
+    items: LogView[];
+    witnessing: WitnessingView | null;
+    publishing: PublishingView | null;
+    problem: string | null;
+  };
   'POST /logs/verify': { ok: boolean; size: number; problem: string | null };
 }

@@ -51,6 +51,8 @@ export interface Operator {
   list<Name extends PagedRoute>(route: Name, call?: ApiCall): AsyncGenerator<ItemOf<Name>>;
   /** Of a route that answers line by line while it works; ends it on the server when the signal ends the reading. */
   lines<Name extends keyof Api>(route: Name, call?: ApiCall): AsyncGenerator<Api[Name]>;
+  /** What stands beside the API at this path: the tiles of a log. Undefined where there is nothing. */
+  bytes(path: string): Promise<Uint8Array | undefined>;
   /** Records as they become durable, and approvals as they change, until the signal or the server ends it. */
   events(options?: { signal?: AbortSignal; onOpen?: () => void }): AsyncGenerator<LiveEvent>;
 }
@@ -126,6 +128,15 @@ export function createOperator(options: OperatorOptions): Operator {
   return {
     url,
     call,
+    async bytes(path) {
+      try {
+        const response = await send('GET', new URL(`${url}${path}`), {}, { accept: '*/*' });
+        return new Uint8Array(await response.arrayBuffer());
+      } catch (error) {
+        if (error instanceof GatehouseRequestError && error.status === 404) return undefined;
+        throw error;
+      }
+    },
     async *list(route, given = {}) {
       let cursor: string | null | undefined;
       do {

@@ -50,7 +50,7 @@ import {
   createScimTokens,
   relyingPartyOf,
 } from './identity/index.ts';
-import { createExport, openLedger } from './ledger/index.ts';
+import { createExport, openLedger, openPublishingPlace, readWitnessPolicy } from './ledger/index.ts';
 import {
   type Clock,
   type Config,
@@ -151,7 +151,21 @@ async function openServer(
   });
   const sealer = createSealer(keyRing);
   const origin = new URL(config.publicUrl).host;
-  const ledger = await openLedger({ storage, sealer, clock, log, replica: config.replica, origin });
+  const outbound = createOutbound();
+  opened.defer(() => outbound.close());
+  const { witnesses } = config;
+  const ledger = await openLedger({
+    ...{ storage, sealer, clock, log, replica: config.replica, origin },
+    ...(witnesses && {
+      witnesses: {
+        policy: readWitnessPolicy(witnesses.policyFile),
+        failClosedAfterMs:
+          witnesses.failClosedAfterSeconds === undefined ? null : witnesses.failClosedAfterSeconds * 1_000,
+        outbound,
+      },
+    }),
+    ...(config.publishLogTo !== undefined && { publishTo: openPublishingPlace(config.publishLogTo, process.env) }),
+  });
   opened.defer(() => ledger.close());
   const recordChange: RecordChange = ledger.recordChange;
   await recordAddedKeys(keyRing, { storage, recordChange });
@@ -182,8 +196,6 @@ async function openServer(
 
   const people = createPeople({ storage, registry, recordChange, clock, log, publicUrl: config.publicUrl });
   const mutualTlsUrl = config.mutualTls?.url ?? (config.tls?.clientCertificates ? config.publicUrl : undefined);
-  const outbound = createOutbound();
-  opened.defer(() => outbound.close());
   const identity = await createIdentity({
     storage,
     registry,

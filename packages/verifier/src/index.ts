@@ -7,6 +7,7 @@
  * `nodeSha256` of `@gatehouse/verifier/node`.
  */
 
+export { type AddCheckpoint, cosignaturesIn, formatAddCheckpoint, parseAddCheckpoint } from './add-checkpoint.ts';
 export {
   type ApprovalProof,
   type ApprovalReport,
@@ -26,19 +27,24 @@ export {
   emptyTree,
   leafHash,
   nodeHash,
+  sameBytes,
   type Tree,
   treeRoot,
   VerifierError,
   verifyConsistency,
   verifyInclusion,
 } from './merkle.ts';
+export { logsNamedIn, missingLog, type NamedLog } from './named-logs.ts';
 export {
   type Checkpoint,
+  type Cosignature,
   cosignedText,
   formatCheckpoint,
   formatNote,
   formatTlogProof,
   formatVerifierKey,
+  type NoteSignature,
+  type OpenedCheckpoint,
   openCheckpoint,
   openNote,
   parseCheckpoint,
@@ -49,7 +55,18 @@ export {
   type VerifierKey,
   verifierKey,
 } from './note.ts';
+export { type Policy, parsePolicy, quorumOf, type Witness } from './policy.ts';
+export {
+  confirmedReader,
+  MAX_RESOURCE_BYTES,
+  type PublishedLog,
+  type PublishedReport,
+  rootOfTile,
+  type TileSource,
+  verifyPublished,
+} from './published.ts';
 export { type Sha256, sha256 } from './sha256.ts';
+export { fetchSource } from './sources.ts';
 export {
   consistencyProof,
   decodeEntryBundle,

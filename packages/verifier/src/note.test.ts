@@ -13,6 +13,7 @@ import {
   parseVerifierKey,
   SIGNATURE_TYPE,
   VerifierError,
+  type VerifierKey,
   verifierKey,
 } from './index.ts';
 
@@ -24,6 +25,8 @@ const EXAMPLE_NOTE =
 
 const refused = (kind: 'format' | 'signature') => (error: unknown) =>
   error instanceof VerifierError && error.kind === kind;
+
+const keysOf = (signatures: { key: VerifierKey }[]) => signatures.map(({ key }) => key);
 
 describe('a verifier key', () => {
   it('is read and written as in the example of the specification', () => {
@@ -57,9 +60,9 @@ describe('a verifier key', () => {
 describe('a signed note', () => {
   it('of the specification opens with the specification’s key', async () => {
     const key = parseVerifierKey(EXAMPLE_VKEY);
-    const { text, signedBy } = await openNote(EXAMPLE_NOTE, [key]);
+    const { text, signatures } = await openNote(EXAMPLE_NOTE, [key]);
     assert.equal(text, 'This is an example message.\n');
-    assert.deepEqual(signedBy, [key]);
+    assert.deepEqual(keysOf(signatures), [key]);
   });
 
   it('is refused after any one bit of it has changed', async () => {
@@ -78,7 +81,8 @@ describe('a signed note', () => {
     const strangers = Array.from({ length: 15 }, (_, i) => newSigner(`stranger.example/${i}`));
     const signatures = [namesake, ...strangers, known].map((signer) => signatureBy(signer, text));
     const note = formatNote(text, signatures);
-    assert.deepEqual(await openNote(note, [known.key]), { text, signedBy: [known.key] });
+    const opened = await openNote(note, [known.key]);
+    assert.deepEqual([opened.text, keysOf(opened.signatures)], [text, [known.key]]);
     const without = formatNote(text, signatures.slice(0, -1));
     await assert.rejects(openNote(without, [known.key]), refused('signature'));
   });
@@ -88,7 +92,7 @@ describe('a signed note', () => {
     const text = 'pay 40\n';
     const note = formatNote(text, [signatureBy(good, text), signatureBy(bad, 'pay 400\n')]);
     await assert.rejects(openNote(note, [good.key, bad.key]), refused('signature'));
-    assert.deepEqual((await openNote(note, [good.key])).signedBy, [good.key]);
+    assert.deepEqual(keysOf((await openNote(note, [good.key])).signatures), [good.key]);
     const short = formatNote(text, [{ key: good.key, signature: new Uint8Array(63) }]);
     await assert.rejects(openNote(short, [good.key]), refused('signature'));
   });

@@ -52,7 +52,7 @@ export function formatNote(text: string, signatures: readonly { key: VerifierKey
 export async function openNote(
   note: string,
   keys: readonly VerifierKey[],
-): Promise<{ text: string; signedBy: VerifierKey[] }> {
+): Promise<{ text: string; signatures: NoteSignature[] }> {
   const end = note.lastIndexOf('\n\n');
   const text = note.slice(0, end + 1);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: a note must not contain them.
@@ -61,7 +61,7 @@ export async function openNote(
   }
   const lines = note.slice(end + 2, -1).split('\n');
   if (lines.length > MAX_SIGNATURES) throw new VerifierError('format', `more than ${MAX_SIGNATURES} signatures`);
-  const signedBy: VerifierKey[] = [];
+  const signatures: NoteSignature[] = [];
   for (const line of lines) {
     const match = /^— ([^\p{White_Space}+]+) ([^ ]+)$/u.exec(line);
     if (!match) throw malformed('a signature line');
@@ -72,10 +72,27 @@ export async function openNote(
     if (!(await isSignedBy(key, text, bytes.slice(4)))) {
       throw new VerifierError('signature', `the signature of ${key.name} does not fit this text`);
     }
-    if (!signedBy.includes(key)) signedBy.push(key);
+    const timeSeconds = key.type === SIGNATURE_TYPE.cosignature ? Number(timeOf(bytes.slice(4))) : null;
+    signatures.push({ key, line, timeSeconds });
   }
-  if (signedBy.length === 0) throw new VerifierError('signature', 'no known key has signed this note');
-  return { text, signedBy };
+  if (signatures.length === 0) throw new VerifierError('signature', 'no known key has signed this note');
+  return { text, signatures };
+}
+
+/** A line that was verified. `timeSeconds`: when a witness says that it has seen this; null for the log's own signature. */
+export type NoteSignature = { key: VerifierKey; line: string; timeSeconds: number | null };
+
+const timeOf = (cosignature: Uint8Array): bigint =>
+  new DataView(cosignature.buffer, cosignature.byteOffset).getBigUint64(0);
+
+const imported = new WeakMap<VerifierKey, Promise<CryptoKey>>();
+
+function importKey(key: VerifierKey): Promise<CryptoKey> {
+  const known = imported.get(key);
+  if (known) return known;
+  const publicKey = crypto.subtle.importKey('raw', key.publicKey.slice(), 'Ed25519', false, ['verify']);
+  imported.set(key, publicKey);
+  return publicKey;
 }
 
 async function isSignedBy(key: VerifierKey, text: string, signature: Uint8Array): Promise<boolean> {
@@ -83,14 +100,14 @@ async function isSignedBy(key: VerifierKey, text: string, signature: Uint8Array)
   let ed25519 = signature;
   if (key.type === SIGNATURE_TYPE.cosignature) {
     if (signature.length !== 8 + ED25519_SIGNATURE_BYTES) return false;
-    const timeSeconds = new DataView(signature.buffer, signature.byteOffset).getBigUint64(0);
-    if (timeSeconds >= 2n ** 63n) return false;
+    const timeSeconds = timeOf(signature);
+    // Zero would say nothing of when: it is not for whole trees.
+    if (timeSeconds === 0n || timeSeconds >= 2n ** 63n) return false;
     message = cosignedText(text, timeSeconds);
     ed25519 = signature.subarray(8);
   }
   if (ed25519.length !== ED25519_SIGNATURE_BYTES) return false;
-  const publicKey = await crypto.subtle.importKey('raw', key.publicKey.slice(), 'Ed25519', false, ['verify']);
-  return crypto.subtle.verify('Ed25519', publicKey, ed25519.slice(), encoder.encode(message));
+  return crypto.subtle.verify('Ed25519', await importKey(key), ed25519.slice(), encoder.encode(message));
 }
 
 /** What a witness signs (c2sp.org/tlog-cosignature); its signature is then the big-endian 64-bit time and 64 bytes. */
@@ -116,6 +133,10 @@ export function parseCheckpoint(text: string): Checkpoint {
   return { origin, size: parseCount(size, 'the tree size'), root: parseHash(root) };
 }
 
+/** Who has cosigned a checkpoint, by the name of the key, and when that witness says it was. */
+export type Cosignature = { key: VerifierKey; timeSeconds: number };
+export type OpenedCheckpoint = Checkpoint & { witnessedBy: string[]; cosignatures: Cosignature[] };
+
 /**
  * The checkpoint in a signed note, once `logKey` has signed it and it names `origin`; and which of `witnesses`
  * cosigned it.
@@ -125,15 +146,19 @@ export async function openCheckpoint(
   logKey: VerifierKey,
   origin: string = logKey.name,
   witnesses: readonly VerifierKey[] = [],
-): Promise<Checkpoint & { witnessedBy: string[] }> {
-  const { text, signedBy } = await openNote(note, [logKey, ...witnesses]);
-  if (!signedBy.includes(logKey)) throw new VerifierError('signature', 'the log itself has not signed this checkpoint');
+): Promise<OpenedCheckpoint> {
+  const { text, signatures } = await openNote(note, [logKey, ...witnesses]);
+  if (!signatures.some(({ key }) => key === logKey)) {
+    throw new VerifierError('signature', 'the log itself has not signed this checkpoint');
+  }
   const checkpoint = parseCheckpoint(text);
   if (checkpoint.origin !== origin) {
     throw new VerifierError('signature', `the checkpoint is of the log "${checkpoint.origin}", not "${origin}"`);
   }
-  const names = signedBy.filter((key) => key !== logKey).map((key) => key.name);
-  return { ...checkpoint, witnessedBy: [...new Set(names)] };
+  const cosignatures = signatures.flatMap(({ key, timeSeconds }) =>
+    timeSeconds === null ? [] : [{ key, timeSeconds }],
+  );
+  return { ...checkpoint, witnessedBy: [...new Set(cosignatures.map(({ key }) => key.name))], cosignatures };
 }
 
 // ---- proof files ----
@@ -171,7 +196,7 @@ export const toHex = (bytes: Uint8Array): string =>
 
 export const toBase64 = (bytes: Uint8Array): string => btoa(Array.from(bytes, (c) => String.fromCharCode(c)).join(''));
 
-function fromBase64(text: string, what: string): Uint8Array {
+export function fromBase64(text: string, what: string): Uint8Array {
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text) || text.length % 4 !== 0) throw malformed(what);
   const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
   // Bits beyond the last byte must be zero, else two texts would mean the same bytes.
@@ -179,13 +204,13 @@ function fromBase64(text: string, what: string): Uint8Array {
   return bytes;
 }
 
-function parseHash(line: string): Uint8Array {
+export function parseHash(line: string): Uint8Array {
   const hash = fromBase64(line, 'a hash');
   if (hash.length !== HASH_BYTES) throw malformed('a hash');
   return hash;
 }
 
-function parseCount(text: string, what: string): number {
+export function parseCount(text: string, what: string): number {
   if (!/^(0|[1-9]\d{0,15})$/.test(text) || !Number.isSafeInteger(Number(text))) throw malformed(what);
   return Number(text);
 }

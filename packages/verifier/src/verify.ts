@@ -16,11 +16,28 @@ import {
   VerifierError,
   verifyInclusion,
 } from './merkle.ts';
-import { type Checkpoint, openCheckpoint, parseTlogProof, parseVerifierKey } from './note.ts';
+import {
+  type Checkpoint,
+  type Cosignature,
+  type OpenedCheckpoint,
+  openCheckpoint,
+  parseTlogProof,
+  parseVerifierKey,
+  type VerifierKey,
+} from './note.ts';
+import { type Policy, quorumOf } from './policy.ts';
 import { sha256 as portableSha256, type Sha256 } from './sha256.ts';
 
-/** Whom to believe. `vkey`: the log's key. `origin`: its name in checkpoints, where that is not the key's name. */
-export type Trust = { vkey: string; origin?: string; witnesses?: { vkeys: readonly string[]; quorum: number } };
+/**
+ * Whom to believe. `vkey`: the log's key. `origin`: its name in checkpoints, where that is not the key's name. `policy`: whose
+ * cosignatures are wanted; `witnesses` is the same for k of n.
+ */
+export type Trust = {
+  vkey: string;
+  origin?: string;
+  witnesses?: { vkeys: readonly string[]; quorum: number };
+  policy?: Policy;
+};
 
 export type FaultKind =
   | 'format' // a proof file, note or checkpoint is not of its format
@@ -34,13 +51,15 @@ export type FaultKind =
   | 'inserted' // the records found at [from, to) were never logged there
   | 'reordered' // the records of [from, to) are in another order than they were logged
   | 'truncated' // the log ends at `from`; a checkpoint commits to `to` records
+  | 'tile' // the records are as signed, but a stored tile of hashes is not theirs
+  | 'log-missing' // another log names this one, or a checkpoint of it was kept, and it is not here, or is another
   | 'root-mismatch'; // one of the above, somewhere in [from, to): only the original hashes could tell where
 
 /** `from` and `to`: record indexes, `to` exclusive. `checkpoint`: which of the given checkpoints disagrees, from 0. */
 export type Fault = { kind: FaultKind; detail: string; from?: number; to?: number; checkpoint?: number };
 
 export type ReceiptReport =
-  | { ok: true; index: number; checkpoint: Checkpoint; witnessedBy: string[] }
+  | { ok: true; index: number; checkpoint: Checkpoint; witnessedBy: string[]; cosignatures: Cosignature[] }
   | { ok: false; fault: Fault };
 
 /** Whether `entry`, byte for byte, is in the log. `proof`: the text of its `.tlog-proof` file. Throws on a bad `vkey`. */
@@ -50,14 +69,14 @@ export async function verifyReceipt(
   const trust = parseTrust(receipt);
   try {
     const { index, proof, checkpoint: note } = parseTlogProof(receipt.proof);
-    const { witnessedBy, ...checkpoint } = await openTrusted(note, trust);
+    const { witnessedBy, cosignatures, ...checkpoint } = await openTrusted(note, trust);
     const leaf = leafHash(receipt.entry, receipt.sha256);
     if (!verifyInclusion({ index, size: checkpoint.size, leaf, root: checkpoint.root, proof }, receipt.sha256)) {
       const detail = `this is not record ${index} of the ${checkpoint.size} that the checkpoint commits to`;
       return { ok: false, fault: { kind: 'inclusion', detail, from: index, to: index + 1 } };
     }
-    if (witnessedBy.length < trust.quorum) return { ok: false, fault: tooFewWitnesses(witnessedBy, trust) };
-    return { ok: true, index, checkpoint, witnessedBy };
+    if (!isWitnessed(cosignatures, trust)) return { ok: false, fault: tooFewWitnesses(witnessedBy, trust) };
+    return { ok: true, index, checkpoint, witnessedBy, cosignatures };
   } catch (error) {
     return { ok: false, fault: faultOf(error) };
   }
@@ -74,6 +93,8 @@ export type LogToVerify = Trust & {
    */
   leafHashAt?: (index: number) => Uint8Array | undefined | Promise<Uint8Array | undefined>;
   onProgress?: (progress: { verified: number; total: number }) => void;
+  /** Each record's hash as it is computed, in order. */
+  onLeaf?: (leaf: Uint8Array) => void | Promise<void>;
   sha256?: Sha256;
 };
 
@@ -85,7 +106,7 @@ export type LogReport =
 const PROGRESS_RECORDS = 10_000;
 /** Records read on behind a disagreement, so that one inserted just before a checkpoint is told from an edited one. */
 const LOOKAHEAD_RECORDS = 1_000;
-type Numbered = Checkpoint & { witnessedBy: string[]; checkpoint: number };
+type Numbered = OpenedCheckpoint & { checkpoint: number };
 
 /**
  * Whether the records are those, all those and only those that the checkpoints commit to; else the first thing wrong.
@@ -126,6 +147,7 @@ export async function verifyLog(log: LogToVerify): Promise<LogReport> {
       if (!stored || !sameBytes(stored, leaf)) suspects.push(leaf);
     }
     appendLeaf(tree, leaf, sha256);
+    if (log.onLeaf) await log.onLeaf(leaf);
     if (tree.size % PROGRESS_RECORDS === 0) log.onProgress?.({ verified: tree.size, total: last.size });
     disagreement = firstDisagreement();
   }
@@ -152,8 +174,9 @@ async function openAll(log: LogToVerify): Promise<Numbered[] | Fault> {
   opened.sort((a, b) => a.size - b.size || a.checkpoint - b.checkpoint);
   const last = opened.at(-1);
   if (!last) return { kind: 'no-checkpoint', detail: 'no signed checkpoint was given to compare with' };
-  const witnessedBy = opened.filter(({ size }) => size === last.size).map((one) => one.witnessedBy);
-  if (witnessedBy.every(({ length }) => length < trust.quorum)) return tooFewWitnesses(last.witnessedBy, trust);
+  const ofLast = opened.filter(({ size }) => size === last.size);
+  if (!ofLast.some(({ cosignatures }) => isWitnessed(cosignatures, trust)))
+    return tooFewWitnesses(last.witnessedBy, trust);
   for (const [i, { size, root, checkpoint }] of opened.entries()) {
     const twin = opened[i + 1];
     if (twin?.size === size && !sameBytes(twin.root, root)) {
@@ -216,22 +239,30 @@ function difference(logged: Uint8Array[], found: Uint8Array[], from: number, com
   return { kind: 'edited', detail: `record ${from} is not the one that was logged`, from, to: from + 1 };
 }
 
-type ParsedTrust = ReturnType<typeof parseTrust>;
+export type ParsedTrust = { key: VerifierKey; origin: string; policy: Policy };
 
-function parseTrust({ vkey, origin, witnesses }: Trust) {
+export function parseTrust({ vkey, origin, witnesses, policy }: Trust): ParsedTrust {
   const key = parseVerifierKey(vkey);
-  const witnessKeys = (witnesses?.vkeys ?? []).map(parseVerifierKey);
-  return { key, origin: origin ?? key.name, witnessKeys, quorum: witnesses?.quorum ?? 0 };
+  const keys = (witnesses?.vkeys ?? []).map(parseVerifierKey);
+  return { key, origin: origin ?? key.name, policy: policy ?? quorumOf(witnesses?.quorum ?? 0, keys) };
 }
 
-const openTrusted = (note: string, trust: ParsedTrust) =>
-  openCheckpoint(note, trust.key, trust.origin, trust.witnessKeys);
+export const openTrusted = (note: string, { key, origin, policy }: ParsedTrust): Promise<OpenedCheckpoint> =>
+  openCheckpoint(
+    note,
+    key,
+    origin,
+    policy.witnesses.map((witness) => witness.key),
+  );
 
-function tooFewWitnesses(witnessedBy: string[], { quorum }: ParsedTrust): Fault {
-  return { kind: 'witnesses', detail: `${witnessedBy.length} known witnesses have cosigned, ${quorum} must` };
+export const isWitnessed = (cosignatures: readonly Cosignature[], { policy }: ParsedTrust): boolean =>
+  policy.isMet(cosignatures.map(({ key }) => key));
+
+export function tooFewWitnesses(witnessedBy: string[], { policy }: ParsedTrust): Fault {
+  return { kind: 'witnesses', detail: `${witnessedBy.length} known witnesses have cosigned, wanted: ${policy.quorum}` };
 }
 
-function faultOf(error: unknown): Fault {
+export function faultOf(error: unknown): Fault {
   if (error instanceof VerifierError) return { kind: error.kind, detail: error.message };
   throw error;
 }

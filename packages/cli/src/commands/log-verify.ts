@@ -1,169 +1,213 @@
 import { existsSync, readFileSync } from 'node:fs';
-import type { Receipt } from '@gatehouse/protocol';
-import type { ApprovalReport, YesLink } from '@gatehouse/verifier';
+import { performance } from 'node:perf_hooks';
+import type { Fault, NamedLog, Policy } from '@gatehouse/verifier';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure } from '../failure.ts';
 import { clean, type Output } from '../output.ts';
-import { readReceiptFile } from '../receipt-file.ts';
 import { operatorOf, type ServerOptions } from '../server-address.ts';
-import type { Run } from '../verb.ts';
+import { type Run, toNumber } from '../verb.ts';
+import { type LogToRead, logsOfPlace, logsOfServer } from './log-places.ts';
+import { verifyReceipts } from './log-verify-receipts.ts';
 
 interface Options extends ServerOptions {
   receipt?: string[];
-  key?: string;
+  key?: string[];
   log?: string;
+  from?: string;
+  to?: string;
   checkpoint?: string[];
+  witness?: string[];
+  quorum: string;
+  policy?: string;
 }
 
-export const verify: Run<Options> = async ({ options, out }) => {
-  if (options.receipt !== undefined) return verifyReceipts(options.receipt, options.key, out);
-  if (options.key !== undefined)
-    throw new CliFailure('usage', 'verify.key', '--key is for receipts: name them with --receipt.');
-  const body = {
-    ...(options.log !== undefined && { log: options.log }),
-    ...(options.checkpoint !== undefined && { checkpoints: options.checkpoint.map(readCheckpoint) }),
-  };
-  const report = await operatorOf(options).call('POST /logs/verify', { body });
-  if (out.json) out.printJson(report);
-  else if (report.ok)
-    out.print(
-      `${out.style('green', 'Intact')}: ${report.size} records; the tree recomputed from them is the one that was signed.`,
-    );
-  else out.print(`${out.style('red', 'Broken')}: ${clean(report.problem ?? '')}`);
-  return report.ok ? exitCodes.ok : exitCodes.failed;
+interface Verified {
+  log: string;
+  ok: boolean;
+  size: number;
+  verified: number;
+  witnessedBy: string[];
+  fault: Fault | null;
+}
+
+export const verify: Run<Options> = async ({ args: [place], options, out }) => {
+  const policy = await policyOf(options);
+  const keys = [...(options.key ?? []).flatMap(keysIn), ...(await keysOfPolicy(policy))];
+  if (options.receipt !== undefined) return verifyReceipts({ files: options.receipt, keys, policy, out });
+  const logs = place === undefined ? await logsOfServer(operatorOf(options)) : await logsOfPlace(place);
+  const kept = Map.groupBy((options.checkpoint ?? []).map(readText), (note) => note.split('\n', 1)[0] ?? '');
+  const wanted = logs.filter(({ id }) => options.log === undefined || id === options.log);
+  if (options.log !== undefined && wanted.length === 0)
+    throw new CliFailure('noInput', 'log.unknown', `There is no log "${options.log}" there.`);
+
+  const results: Verified[] = [];
+  const named: NamedLog[] = [];
+  const here: NamedLog[] = [];
+  // Whoever kept a checkpoint of a log knows that there was one, and a log never goes.
+  for (const id of kept.keys())
+    if (!logs.some((log) => log.id === id))
+      results.push(missing(id, `there is no log "${id}", and a checkpoint of it was kept`));
+  for (const log of wanted) {
+    const vkey = keyFor(log, keys, place);
+    const { result, names } = await verifyOne(log, vkey, { options, policy, kept: kept.get(log.id) ?? [], out });
+    results.push(result);
+    named.push(...names);
+    here.push({ id: log.id, vkey, size: result.size });
+  }
+  if (options.log === undefined && results.every(({ ok }) => ok)) {
+    const { missingLog } = await import('@gatehouse/verifier');
+    // One log alone that is published says nothing of where the others are.
+    const absent = place === undefined || here.length > 1 ? missingLog(named, here) : null;
+    if (absent !== null) results.push(missing('', absent));
+  }
+  const ok = results.every((each) => each.ok);
+  if (out.json) out.printJson({ ok, logs: results });
+  else for (const each of results) print(each, out);
+  if (results.length === 0) out.note('Nothing was ever signed: there is no log.');
+  return ok ? exitCodes.ok : exitCodes.failed;
 };
 
-function readCheckpoint(file: string): string {
+interface Asked {
+  options: Options;
+  policy: Policy | undefined;
+  kept: string[];
+  out: Output;
+}
+
+async function verifyOne(log: LogToRead, vkey: string, { options, policy, kept, out }: Asked) {
+  const [{ logsNamedIn, verifyPublished }, { nodeSha256 }] = await Promise.all([
+    import('@gatehouse/verifier'),
+    import('@gatehouse/verifier/node'),
+  ]);
+  const names: NamedLog[] = [];
+  const index = (text: string | undefined, name: string) =>
+    text === undefined ? undefined : toNumber(text, name, 0, Number.MAX_SAFE_INTEGER);
+  const from = index(options.from, '--from');
+  const to = index(options.to, '--to');
+  const progress = createProgress(log.id, out);
+  const report = await verifyPublished({
+    source: log.source,
+    vkey,
+    origin: log.id,
+    sha256: nodeSha256,
+    checkpoints: kept,
+    ...(policy && { policy }),
+    ...(from !== undefined && { from }),
+    ...(to !== undefined && { to }),
+    onEntry(entry) {
+      if (Buffer.from(entry.buffer, entry.byteOffset, entry.byteLength).includes('"operation":"log.'))
+        names.push(...logsNamedIn(entry));
+    },
+    onProgress: progress.show,
+  }).catch((cause: unknown) => {
+    if (cause instanceof CliFailure || (cause as { code?: unknown }).code !== undefined) throw cause;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new CliFailure('unavailable', 'log.unreachable', `${log.id} cannot be read: ${why}.`, { cause });
+  });
+  progress.end();
+  const result: Verified = report.ok
+    ? {
+        log: log.id,
+        ok: true,
+        size: report.size,
+        verified: report.verified,
+        witnessedBy: report.witnessedBy,
+        fault: null,
+      }
+    : { ...missing(log.id, ''), fault: report.fault };
+  return { result, names };
+}
+
+const missing = (log: string, detail: string): Verified => ({
+  log,
+  ok: false,
+  size: 0,
+  verified: 0,
+  witnessedBy: [],
+  fault: { kind: 'log-missing', detail },
+});
+
+function print({ log, ok, size, verified, witnessedBy, fault }: Verified, out: Output): void {
+  const where = fault?.from === undefined ? '' : ` [records ${fault.from} to ${(fault.to ?? fault.from + 1) - 1}]`;
+  if (!ok) {
+    out.print(
+      `${out.style('red', 'Broken')}: ${clean(`${log}${log && ': '}${fault?.kind}: ${fault?.detail}`)}${where}`,
+    );
+    return;
+  }
+  const which = verified === size ? `${size} records` : `${verified} of ${size} records`;
+  const by = witnessedBy.length > 0 ? `; cosigned by ${witnessedBy.map(clean).join(', ')}` : '';
+  out.print(
+    `${out.style('green', 'Intact')}: ${which} of ${clean(log)}; the tree recomputed from them is the one that was signed${by}.`,
+  );
+}
+
+/** On a terminal: how far it is, how fast, and when it will have ended. */
+function createProgress(log: string, out: Output) {
+  const isShown = process.stderr.isTTY === true && !out.json;
+  const begun = performance.now();
+  let shownAt = begun;
+  return {
+    show({ verified, total }: { verified: number; total: number }): void {
+      const now = performance.now();
+      if (!isShown || now - shownAt < 250) return;
+      shownAt = now;
+      const rate = verified / ((now - begun) / 1_000);
+      const left = Math.ceil((total - verified) / rate);
+      process.stderr.write(
+        `\r\u001b[K${clean(log)}: ${verified} of ${total} records, ${Math.round(rate)}/s, ${left} s left`,
+      );
+    },
+    end(): void {
+      if (isShown && shownAt !== begun) process.stderr.write('\r\u001b[K');
+    },
+  };
+}
+
+async function policyOf({ witness, quorum, policy }: Options): Promise<Policy | undefined> {
+  const { parsePolicy, parseVerifierKey, quorumOf, VerifierError } = await import('@gatehouse/verifier');
+  try {
+    if (policy !== undefined) return parsePolicy(readText(policy));
+    if (witness === undefined) return undefined;
+    const keys = witness.flatMap(keysIn).map(parseVerifierKey);
+    return quorumOf(toNumber(quorum, '--quorum', 1, keys.length), keys);
+  } catch (cause) {
+    if (cause instanceof VerifierError)
+      throw new CliFailure('noInput', 'verify.policy', `${cause.message}.`, { cause });
+    throw cause;
+  }
+}
+
+async function keysOfPolicy(policy: Policy | undefined): Promise<string[]> {
+  const { formatVerifierKey } = await import('@gatehouse/verifier');
+  return policy?.logs.map(({ key }) => formatVerifierKey(key)) ?? [];
+}
+
+function keyFor({ id, vkey }: LogToRead, keys: string[], place: string | undefined): string {
+  const given = keys.find((key) => key.startsWith(`${id}+`));
+  if (given !== undefined) return given;
+  if (vkey !== undefined && keys.length === 0) return vkey;
+  throw new CliFailure(
+    'usage',
+    'verify.key',
+    `No key of ${clean(id)} was given with --key${place === undefined ? '' : ', and what is published vouches for nothing itself'}. The server’s operator prints it with gatehouse log list; get it from somewhere else than the log.`,
+  );
+}
+
+/** A key, or a file with one on each line. */
+function keysIn(given: string): string[] {
+  if (!existsSync(given)) return [given];
+  return readText(given)
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#'));
+}
+
+function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     throw new CliFailure('noInput', 'file.unreadable', `${file} cannot be read (${code}).`, { cause });
-  }
-}
-
-interface CheckedApproval {
-  file: string;
-  action: string;
-  approval: string;
-  ok: boolean;
-  /** Which link of the chain is broken. */
-  link: YesLink | null;
-  problem: string | null;
-  by: { person: string; passkey: string; time: string; origin: string; signedWith: number }[];
-  argumentsShown: boolean;
-}
-
-interface Checked {
-  file: string;
-  action: string;
-  log: string;
-  ok: boolean;
-  index: number | null;
-  kind: string | null;
-  time: string | null;
-  problem: string | null;
-}
-
-async function verifyReceipts(files: string[], key: string | undefined, out: Output): Promise<number> {
-  const [{ verifyApproval, verifyReceipt }, { nodeSha256 }] = await Promise.all([
-    import('@gatehouse/verifier'),
-    import('@gatehouse/verifier/node'),
-  ]);
-  const trusted = key === undefined ? undefined : existsSync(key) ? readFileSync(key, 'utf8').trim() : key;
-  const checked: Checked[] = [];
-  const approvals: CheckedApproval[] = [];
-  for (const file of files) {
-    const { action, receipts, approvals: proofs = [] } = await readReceiptFile(file);
-    for (const { entry, proof, vkey, log } of receipts) {
-      const bytes = Buffer.from(entry);
-      const record = recordOf(entry);
-      const base = { file, action, log, kind: record?.kind ?? null, time: record?.time ?? null };
-      try {
-        const report = await verifyReceipt({ entry: bytes, proof, vkey: trusted ?? vkey, sha256: nodeSha256 });
-        const isOther = report.ok && record?.action_id !== action;
-        checked.push({
-          ...base,
-          ok: report.ok && !isOther,
-          index: report.ok ? report.index : null,
-          problem: report.ok
-            ? isOther
-              ? `the record is of another action, ${record?.action_id}`
-              : null
-            : report.fault.detail,
-        });
-      } catch (cause) {
-        // A key that is none says nothing about the receipt: that is the caller's to put right.
-        const detail = cause instanceof Error ? cause.message : String(cause);
-        throw new CliFailure('noInput', 'verify.key', `The public key cannot be used: ${detail}`, { cause });
-      }
-    }
-    for (const approval of namedBy(receipts)) {
-      const proof = proofs.find((each) => each.approval === approval);
-      const dispatch = receipts.find(({ entry }) => isDispatchWith(approval, entry));
-      const report: ApprovalReport =
-        proof && dispatch
-          ? await verifyApproval({ dispatch, proof, ...(trusted !== undefined && { vkey: trusted }) })
-          : {
-              ok: false,
-              link: 'format',
-              detail: 'the receipt does not hold the yes; make it again with `gatehouse log receipt`',
-            };
-      const base = { file, action, approval };
-      approvals.push(
-        report.ok
-          ? { ...base, ok: true, link: null, problem: null, by: report.yes, argumentsShown: report.argumentsShown }
-          : { ...base, ok: false, link: report.link, problem: report.detail, by: [], argumentsShown: false },
-      );
-    }
-  }
-  const ok = [...checked, ...approvals].every((each) => each.ok);
-  if (out.json) out.printJson({ ok, keyGiven: trusted !== undefined, receipts: checked, approvals });
-  else
-    for (const line of [...checked.map((each) => lineOf(each, out)), ...approvals.map((each) => yesLine(each, out))])
-      out.print(line);
-  if (trusted === undefined)
-    out.note(
-      'Checked with the key that each receipt brings itself. Give the one that you have from elsewhere with --key.',
-    );
-  return ok ? exitCodes.ok : exitCodes.failed;
-}
-
-function lineOf({ file, action, ok, index, kind, time, problem }: Checked, out: Output): string {
-  if (!ok) return `${out.style('red', 'Not proven')}  ${file}  ${clean(action)}: ${clean(problem ?? '')}`;
-  return `${out.style('green', 'Proven')}  ${file}  ${clean(`${action} ${kind} at ${time}`)} is record ${index} of the log`;
-}
-
-function yesLine(
-  { file, action, approval, ok, link, problem, by, argumentsShown }: CheckedApproval,
-  out: Output,
-): string {
-  if (!ok) return `${out.style('red', 'Not proven')}  ${file}  ${clean(`the yes ${approval} (${link}): ${problem}`)}`;
-  const what = argumentsShown
-    ? 'exactly this action with these arguments'
-    : 'exactly this action; its arguments are erased';
-  const words = by.map(
-    ({ person, passkey, time, signedWith }) =>
-      `${person}, with passkey ${passkey.slice(0, 12)}, at ${time}${signedWith > 0 ? `, together with ${signedWith} others` : ''}`,
-  );
-  return `${out.style('green', 'Approved')}  ${file}  ${clean(`${action} by ${words.join(' and ')}: signed ${what}`)}`;
-}
-
-/** Approvals that what ran names. */
-const namedBy = (receipts: Receipt[]): string[] => [
-  ...new Set(receipts.flatMap(({ entry }) => (isDispatch(entry) ? [recordOf(entry)?.approval ?? []].flat() : []))),
-];
-const isDispatch = (entry: string) => recordOf(entry)?.kind === 'dispatch';
-const isDispatchWith = (approval: string, entry: string) => isDispatch(entry) && recordOf(entry)?.approval === approval;
-
-function recordOf(
-  entry: string,
-): { action_id?: string; kind?: string; time?: string; approval?: string | null } | null {
-  try {
-    const value: unknown = JSON.parse(entry);
-    return typeof value === 'object' && value !== null ? value : null;
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
   }
 }

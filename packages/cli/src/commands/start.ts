@@ -30,6 +30,10 @@ interface Options {
   scimAgents?: boolean;
   extAuthzPort?: string;
   trustedProxies?: string[];
+  witnessPolicy?: string;
+  witnessFailClosed?: string;
+  publishLog?: string;
+  publicLog?: boolean;
   /** False: apply nothing to an empty database. */
   workspace?: string | false;
   logLevel: LogLevel;
@@ -67,6 +71,7 @@ export const start: Run<Options> = async ({ options, out }) => {
     requireProofNonce: options.dpopNonces === true,
     scimAgents: options.scimAgents === true,
     ...(options.trustedProxies && { trustedProxies: options.trustedProxies }),
+    ...recordOf(options),
     ...keyEncryptionOf(options),
     openTelemetry: Object.fromEntries(
       Object.entries(process.env).flatMap(([name, value]) =>
@@ -123,6 +128,26 @@ function tlsOf(options: Options): Tls | undefined {
 function extAuthzOf(options: Options): Pick<Config, 'extAuthz'> {
   const given = options.extAuthzPort ?? process.env.GATEHOUSE_EXT_AUTHZ_PORT;
   return given === undefined ? {} : { extAuthz: { port: toNumber(given, '--ext-authz-port', 1, 65_535) } };
+}
+
+/** Who vouches for the record, and where it can be read. */
+function recordOf(options: Options): Pick<Config, 'witnesses' | 'publishLogTo' | 'publicLog'> {
+  const { env } = process;
+  const policyFile = options.witnessPolicy ?? env.GATEHOUSE_WITNESS_POLICY;
+  const late = options.witnessFailClosed ?? env.GATEHOUSE_WITNESS_FAIL_CLOSED;
+  const publishLogTo = options.publishLog ?? env.GATEHOUSE_PUBLISH_LOG;
+  if (late !== undefined && policyFile === undefined)
+    throw new CliFailure('usage', 'witnesses.policy', '--witness-fail-closed needs --witness-policy: who cosigns?');
+  return {
+    ...(policyFile !== undefined && {
+      witnesses: {
+        policyFile: resolve(policyFile),
+        ...(late !== undefined && { failClosedAfterSeconds: toNumber(late, '--witness-fail-closed', 1, 86_400) }),
+      },
+    }),
+    ...(publishLogTo !== undefined && { publishLogTo }),
+    ...(options.publicLog === true && { publicLog: true }),
+  };
 }
 
 /**
@@ -350,6 +375,10 @@ function explain(
     case 'storage.unavailable':
       return failure('unavailable', error.message);
     case 'storage.unknown-database':
+    case 'witnesses.policy':
+    case 'publish.place':
+    case 'object-storage.bucket':
+    case 'object-storage.endpoint':
     case 'key-encryption.spec':
       return failure('usage', error.message);
     case 'key-encryption.unavailable':

@@ -1,3 +1,4 @@
+import type { StatusView } from '@gatehouse/protocol';
 import { exitCodes } from '../exit-codes.ts';
 import { timeOf } from '../output.ts';
 import { operatorOf, type ServerOptions, visitorOf } from '../server-address.ts';
@@ -22,6 +23,7 @@ export const status: Run<ServerOptions> = async ({ options, out }) => {
     ['Running since', timeOf(found.startedAt)],
     ['MCP', found.mcpUrl],
     ['Calls in flight', found.inFlight],
+    ...recordFacts(found.record),
     ['Data', found.dataDir],
   ]);
   return exit;
@@ -43,3 +45,28 @@ export const version: Run<object> = async ({ out }) => {
   if (out.json) out.printJson({ version: VERSION, node: process.version });
   else out.print(VERSION);
 };
+
+function recordFacts(record: StatusView['record']): [string, string | null][] {
+  if (!record) return [];
+  const { problem, witnessing, publishing } = record;
+  const cosigned = witnessing?.cosigned;
+  const waits = witnessing?.uncosignedSince ?? null;
+  return [
+    ['Record', problem],
+    [
+      'Cosigned',
+      witnessing &&
+        `${cosigned ? `${cosigned.size} records at ${timeOf(cosigned.at)}` : 'nothing yet'}${waits === null ? '' : `; more since ${timeOf(waits)}`}${witnessing.refuses ? '; calls are refused' : ''}`,
+    ],
+    [
+      'Witnesses',
+      witnessing?.witnesses.map(({ name, size, problem }) => `${name} ${problem ?? `${size} records`}`).join(', ') ??
+        null,
+    ],
+    [
+      'Published',
+      publishing &&
+        `${publishing.size} records at ${publishing.place}${publishing.problem ? `: ${publishing.problem}` : ''}`,
+    ],
+  ];
+}

@@ -68,23 +68,55 @@ export function addLogVerbs(program: Command): void {
     load: async () => (await import('../commands/log.ts')).receipt,
   });
   addVerb(log, {
-    usage: 'verify',
+    usage: 'list',
+    summary: 'list the logs: size, key, what is cosigned and published',
+    server: true,
+    examples: [['log list', 'The keys are what others verify with, and what witnesses need.']],
+    load: async () => (await import('../commands/log-list.ts')).list,
+  });
+  addVerb(log, {
+    usage: 'checkpoint',
+    summary: 'keep what the logs commit to now',
+    details:
+      'Writes the newest signed checkpoint of each log to a file. Kept where the operator can’t reach it, it finds whatever is taken back or changed later.',
+    options: [
+      option('--log <log>', 'this log only'),
+      option('-o, --output <directory>', 'where to (default: this directory)'),
+    ],
+    server: true,
+    examples: [
+      ['log checkpoint -o /media/audit', 'One file for each log; give them to `log verify --checkpoint` later.'],
+    ],
+    load: async () => (await import('../commands/log-list.ts')).checkpoint,
+  });
+  addVerb(log, {
+    usage: 'verify [place]',
     summary: 'check the log, or receipts',
     details:
-      'Without --receipt the server recomputes its logs from their records. With it nothing is asked of any server: the receipts are checked with the log’s public key, which should come from elsewhere than the receipt.',
+      'Reads the logs from the server, or from where they are published (a directory or an address), and recomputes their trees here. With --receipt nothing is asked of any server: the receipts are checked with the log’s public key, which should come from elsewhere than the receipt.',
     options: [
       option('--receipt <file...>', 'check these receipts, offline'),
-      option('--key <key>', 'the log’s public key (NAME+HASH+KEY), or a file with it, to check receipts with'),
+      option('--key <key...>', 'the public keys of the logs (NAME+HASH+KEY), or files with them; needed for a place'),
       option('--log <log>', 'this log only'),
+      option('--from <index>', 'only records from this one on, each proven to stand in the signed tree'),
+      option('--to <index>', 'and before this one'),
       option(
         '--checkpoint <file...>',
         'also against these checkpoints, which were kept elsewhere: finds a cut, a rollback and an older backup put in place',
       ),
+      option('--witness <key...>', 'count the cosignatures of these witnesses'),
+      option('--quorum <number>', 'how many of them are needed').default('1'),
+      option('--policy <file>', 'whose cosignatures are needed, and keys of logs (c2sp.org/tlog-policy)'),
     ],
     server: true,
     examples: [
       ['log verify', 'Exit code 1 when anything was edited, removed, inserted or moved.'],
       ['log verify --checkpoint march.checkpoint', 'Exit code 1 also when what that commits to is not all there.'],
+      [
+        'log verify https://logs.example/one --key log.vkey --policy witnesses.policy',
+        'Published, and cosigned as the policy says.',
+      ],
+      ['log verify /srv/log --key log.vkey --from 120000 --to 130000', 'A part of what is in a directory.'],
       ['log verify --receipt receipt.json --key log.vkey', 'Offline, with a key of your own.'],
     ],
     load: async () => (await import('../commands/log-verify.ts')).verify,

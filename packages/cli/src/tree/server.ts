@@ -61,6 +61,19 @@ export function addServerVerbs(program: Command): void {
         'what seals stored secrets: file:PATH, env:NAME, command:PROGRAM ARGUMENT…, openbao:URL#transit/keys/NAME, aws-kms:ARN; several to change from one to another (or GATEHOUSE_KEY_ENCRYPTION, one a line; default: keys/key-encryption.key in the data directory)',
       ),
       option('--rotate-keys-after <days>', 'age at which signing keys rotate by themselves (default: 30)'),
+      option(
+        '--witness-policy <file>',
+        'who cosigns the checkpoints of the log: witnesses with addresses and a quorum, as c2sp.org/tlog-policy has it (or GATEHOUSE_WITNESS_POLICY)',
+      ),
+      option(
+        '--witness-fail-closed <seconds>',
+        'send no call while records have waited longer than this for enough cosignatures (or GATEHOUSE_WITNESS_FAIL_CLOSED; default: calls go on, and the wait is shown)',
+      ),
+      option(
+        '--publish-log <place>',
+        'where to write the log as tiles: a directory, or s3://BUCKET/PREFIX?region=REGION&endpoint=URL with AWS credentials (or GATEHOUSE_PUBLISH_LOG)',
+      ),
+      option('--public-log', 'let everybody read the log’s tiles and checkpoints at /log, which hold every record'),
       option('--workspace <directory>', 'manifests to apply to an empty database (default: the quick-start workspace)'),
       option('--no-workspace', 'apply nothing'),
       option('--log-level <level>', 'what is logged').choices(['debug', 'info', 'warn', 'error']).default('warn'),

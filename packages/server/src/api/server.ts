@@ -104,12 +104,22 @@ export function createApi(deps: ApiDependencies) {
     app.on(method, API_BASE + path, (http) => run(route, http));
   }
   app.get('/log/:log/:path{.+}', async (http) => {
-    await callerFor({ name: 'GET /log', access: 'read' }, http);
-    const found = await deps.ledger.resource(checkParam(http.req.param('log')), checkParam(http.req.param('path')));
+    const { publicLog = false, publicUrl } = deps.config;
+    if (!publicLog) await callerFor({ name: 'GET /log', access: 'read' }, http);
+    const log = checkParam(http.req.param('log'));
+    // A log is named after where it is served: `HOST/log/REPLICA`.
+    const id = log.includes('/') ? log : `${new URL(publicUrl).host}/log/${log}`;
+    const found = await deps.ledger.resource(id, checkParam(http.req.param('path')));
     if (!found) throw new GatehouseError('not-found', 'log.resource-unknown', 'There is no such tile or checkpoint.');
-    const cacheControl = found.immutable ? 'public, max-age=31536000, immutable' : 'no-cache';
+    // What needs a session stays out of caches that others share.
+    const whose = publicLog ? 'public' : 'private';
+    const cacheControl = found.immutable ? `${whose}, max-age=31536000, immutable` : 'no-cache';
     return new Response(Buffer.from(found.body), {
-      headers: { 'content-type': found.contentType, 'cache-control': cacheControl },
+      headers: {
+        'content-type': found.contentType,
+        'cache-control': cacheControl,
+        ...(publicLog && { 'access-control-allow-origin': '*' }),
+      },
     });
   });
   app.notFound(() => {

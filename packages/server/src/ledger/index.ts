@@ -1,4 +1,6 @@
 export { createExport, type Export } from './export/index.ts';
 export { type LedgerDependencies, openLedger } from './ledger.ts';
+export { openPublishingPlace, type PublishingPlace } from './publishing-places.ts';
 export { closeLogs } from './restored.ts';
 export type * from './types.ts';
+export { readWitnessPolicy } from './witness-policy.ts';

@@ -119,7 +119,15 @@ test('every record has a receipt that verifies with the public key alone, across
     });
     assert.equal(forged.ok, false);
   }
-  assert.deepEqual(await ledger.verify(log.id), { ok: true, size: 722, problem: null });
+  const { named, ...report } = await ledger.verify(log.id);
+  assert.deepEqual(report, { ok: true, size: 722, problem: null });
+  assert.deepEqual(
+    named.map(({ id, size }) => [id, size]),
+    [
+      [log.id, 0],
+      [log.id, 301],
+    ],
+  );
   assert.equal(await ledger.receipt(log.id, 722), undefined);
   await close();
 });

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import type { ActionRecord } from '@gatehouse/protocol';
-import { leafHash, MAX_ENTRY_BYTES } from '@gatehouse/verifier';
+import type { ActionRecord, LogView } from '@gatehouse/protocol';
+import { formatVerifierKey, leafHash, MAX_ENTRY_BYTES } from '@gatehouse/verifier';
 import { nodeSha256 } from '@gatehouse/verifier/node';
 import {
   type Clock,
@@ -10,6 +10,7 @@ import {
   type Json,
   type Log,
   newId,
+  type Outbound,
   sha256Hex,
 } from '../platform/index.ts';
 import type {
@@ -22,12 +23,21 @@ import type {
   Storage,
 } from '../storage/index.ts';
 import { createFollower } from './follow.ts';
+import { ledgerLimits } from './limits.ts';
 import { openLogKey } from './log-key.ts';
+import { createPublisher } from './publisher.ts';
+import type { PublishingPlace } from './publishing-places.ts';
 import { createReader } from './read.ts';
+import { receiptOf } from './receipt.ts';
+import { createResources } from './resources.ts';
 import { suffixOf } from './restored.ts';
+import { createShown } from './shown.ts';
+import { createStoredLogs } from './stored.ts';
 import { createTree } from './tree.ts';
 import type { Ledger, LedgerEntry } from './types.ts';
 import { createUnknownCloser } from './unknown.ts';
+import { verifyStored } from './verification.ts';
+import { createWitnessing, type WitnessingOptions } from './witnessing.ts';
 
 export interface LedgerDependencies {
   storage: Storage;
@@ -39,6 +49,10 @@ export interface LedgerDependencies {
   origin: string;
   /** Recorded before everything else, `log.open` included. */
   first?: AdministrativeChange;
+  /** Whose cosignatures each checkpoint is to get. */
+  witnesses?: WitnessingOptions & { outbound: Outbound };
+  /** Where the log is published. */
+  publishTo?: PublishingPlace;
 }
 
 const INTEGRATE_EVERY_MS = 500;
@@ -55,22 +69,42 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
   const logId = `${deps.origin}/log/${replica}${await suffixOf(storage)}`;
   const key = await openLogKey(deps, logId);
   await storage.openLog({ id: logId, replica, vkey: key.vkey, now: clock.now() });
-  const tree = await createTree(storage, logId, key, clock);
+  const stored = createStoredLogs(storage);
+  const tree = createTree(storage, stored, logId, key, clock);
   const reader = createReader(storage);
+  const witnessing =
+    deps.witnesses &&
+    createWitnessing({
+      ...deps.witnesses,
+      ...{ storage, log, clock, logId, vkey: key.vkey },
+      hashReader: (size) => stored.hashReader(logId, size),
+    });
+  await witnessing?.open(await stored.newest(logId), await stored.newestCosigned(logId));
+  const shown = createShown(stored, (of) => (of === logId ? witnessing : undefined));
+  const resource = createResources(stored, shown);
+  const publisher =
+    deps.publishTo &&
+    createPublisher({ place: deps.publishTo, stored, resource, ...{ logId, vkey: key.vkey, clock, log } });
+  tree.onCheckpoint((checkpoint) => {
+    witnessing?.checkpoint(checkpoint);
+    publisher?.wake();
+  });
   const follower = createFollower(storage, reader, log);
   const ownUnknown = createUnknownCloser(storage, logId);
   const waiting: { unit: LogUnit; written(): void }[] = [];
   let closed = false;
-  let behind = false;
+  let problem: string | null = null;
 
   const integrate = setInterval(() => {
     tree.integrate().then(
       () => {
-        behind = false;
+        problem = null;
+        // Cosignatures come without a new checkpoint.
+        publisher?.wake();
       },
-      (error) => {
-        if (!behind) log.error('the Merkle tree could not be brought up to date', { error });
-        behind = true;
+      (error: Error) => {
+        if (problem === null) log.error('ALARM: the Merkle tree could not be brought up to date', { error });
+        problem = error.message;
       },
     );
   }, INTEGRATE_EVERY_MS);
@@ -108,6 +142,7 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
   }
 
   async function append(entry: LedgerEntry, options: Parameters<Ledger['append']>[1] = {}): Promise<LogUnitResult> {
+    if (entry.record.kind === 'dispatch') witnessing?.requireWitnessed();
     // What was asked and what runs are one action with one kept body: with its salt both records have the digest that it opens.
     const salt = options.consumeApproval && (await reader.argumentsSalt(options.consumeApproval.actionId));
     const unit = unitOf([entry], salt ?? undefined);
@@ -196,16 +231,30 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
     return written.ok ? { ok: true } : { ok: false, failed: written.failed === 'guard' ? written.key : written.failed };
   };
 
-  // The set of logs is itself logged: each log begins, at every start, by naming all logs and how far they reach, so that a whole
-  // log can't go missing without a gap in the others.
+  // The set of logs is itself logged: each log begins, at every start, by naming all logs and how far they reach, and names one that comes
+  // later, so that a whole log can't go missing without a gap in the others.
   const known = await reader.logs();
+  const named = new Set(known.map(({ id }) => id));
   await storage.transaction((transaction) =>
     recordChange(transaction, ...(deps.first ? [deps.first] : []), {
       operation: 'log.open',
       by: 'gatehouse',
-      changes: known.map(({ id, vkey, size }) => `log ${id}, key ${vkey}, ${size} records`),
+      changes: [...known.map(nameLog), ...(deps.witnesses ? [policyLine(deps.witnesses)] : [])],
     }),
   );
+  const watch = setInterval(async () => {
+    try {
+      const added = (await reader.logs()).filter(({ id }) => !named.has(id));
+      if (added.length === 0) return;
+      await storage.transaction((transaction) =>
+        recordChange(transaction, { operation: 'log.seen', by: 'gatehouse', changes: added.map(nameLog) }),
+      );
+      for (const { id } of added) named.add(id);
+    } catch (error) {
+      log.warn('new logs could not be named', { error });
+    }
+  }, ledgerLimits.namedLogsEveryMs);
+  watch.unref();
 
   return {
     append,
@@ -218,10 +267,23 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
     argumentsSalt: reader.argumentsSalt,
     follow: follower.follow,
     logs: reader.logs,
-    checkpoint: () => tree.checkpoint(),
-    receipt: (id, sequence) => tree.receipt(id, sequence),
-    resource: (id, path) => tree.resource(id, path),
-    verify: (id, options) => tree.verify(id, options),
+    witnessing: () => witnessing?.view() ?? null,
+    publishing: () => publisher?.view() ?? null,
+    problem: () => problem,
+    async checkpoint() {
+      await tree.integrate();
+      return (await stored.newest(logId))?.note ?? null;
+    },
+    async receipt(id, sequence) {
+      if (id === logId) await tree.integrate();
+      return receiptOf(stored, id, sequence);
+    },
+    resource,
+    async verify(id, options) {
+      // A log with a hole can't be brought up to date; what is wrong with it is then found against the checkpoints that it has.
+      if (id === logId) await tree.integrate().catch(() => undefined);
+      return verifyStored(storage, stored, id, options);
+    },
     async closeUnknown(of) {
       const unknown = of === undefined ? ownUnknown : createUnknownCloser(storage, of);
       const lost = await unknown.find();
@@ -246,10 +308,22 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
       closed = true;
       clearInterval(integrate);
       clearInterval(retry);
+      clearInterval(watch);
       follower.close();
-      await tree.checkpoint().catch((error: unknown) => log.error('no last checkpoint could be signed', { error }));
+      await tree.integrate().catch((error: unknown) => log.error('no last checkpoint could be signed', { error }));
+      witnessing?.close();
+      await publisher?.close();
     },
   };
+}
+
+const nameLog = ({ id, vkey, size }: LogView) => `log ${id}, key ${vkey}, ${size} records`;
+
+/** Whoever weakens it leaves that on record. */
+function policyLine({ policy, failClosedAfterMs }: WitnessingOptions): string {
+  const late = failClosedAfterMs === null ? 'open' : `closed after ${failClosedAfterMs / 1_000} s`;
+  const keys = policy.witnesses.map(({ key }) => formatVerifierKey(key)).join(' ');
+  return `witnesses ${keys || 'none'}, quorum ${policy.quorum}, fails ${late}`.slice(0, 8_000);
 }
 
 const SALT_BYTES = 16;

@@ -2,6 +2,7 @@ import type { ActionRecord, ActionSummary, SequencedRecord } from '@gatehouse/pr
 import type { SelectQueryBuilder } from 'kysely';
 import { GatehouseError, type Json } from '../platform/index.ts';
 import type { Storage, Tables } from '../storage/index.ts';
+import { createStoredLogs } from './stored.ts';
 import { summarise } from './summary.ts';
 import type { Ledger, SearchQuery } from './types.ts';
 
@@ -13,6 +14,7 @@ type RecordsQuery = SelectQueryBuilder<Tables, 'records', object>;
 
 export function createReader(storage: Storage) {
   const { db } = storage;
+  const stored = createStoredLogs(storage);
   const columns = ['log', 'sequence', 'leaf_hash', 'entry', 'at'] as const;
 
   function filtered(query: SearchQuery): RecordsQuery {
@@ -132,21 +134,14 @@ export function createReader(storage: Storage) {
     const rows = await db.selectFrom('logs').selectAll().orderBy('id').execute();
     return Promise.all(
       rows.map(async ({ id, vkey }) => {
-        const last = await db
-          .selectFrom('records')
-          .select('sequence')
-          .where('log', '=', id)
-          .orderBy('sequence', 'desc')
-          .limit(1)
-          .executeTakeFirst();
-        const checkpoint = await db
-          .selectFrom('checkpoints')
-          .select('note')
-          .where('log', '=', id)
-          .orderBy('size', 'desc')
-          .limit(1)
-          .executeTakeFirst();
-        return { id, vkey, size: last ? last.sequence + 1 : 0, checkpoint: checkpoint?.note ?? null };
+        const [checkpoint, cosigned] = await Promise.all([stored.newest(id), stored.newestCosigned(id)]);
+        return {
+          id,
+          vkey,
+          size: await stored.sizeOf(id),
+          checkpoint: checkpoint?.note ?? null,
+          cosigned: cosigned ? { size: cosigned.size, at: cosigned.cosignedAt ?? cosigned.at } : null,
+        };
       }),
     );
   }

@@ -1,7 +1,9 @@
 import { type Clock, GatehouseError } from '../platform/index.ts';
 import type { Sealer, Storage } from '../storage/index.ts';
 import { openLogKey } from './log-key.ts';
+import { createStoredLogs } from './stored.ts';
 import { createTree } from './tree.ts';
+import { verifyStored } from './verification.ts';
 
 const META_KEY = 'restore';
 
@@ -24,13 +26,18 @@ export async function closeLogs(
   id: string,
 ): Promise<{ log: string; replica: string; size: number; checkpoint: string }[]> {
   const { storage, clock } = deps;
+  const stored = createStoredLogs(storage);
   const closed: { log: string; replica: string; size: number; checkpoint: string }[] = [];
   for (const { id: log, replica } of await storage.db.selectFrom('logs').selectAll().orderBy('id').execute()) {
     const kid = `log:${log}`;
     const row = await storage.db.selectFrom('signing_keys').select('kid').where('kid', '=', kid).executeTakeFirst();
     // One that an earlier restore has closed has none.
-    const tree = await createTree(storage, log, row ? await openLogKey(deps, log) : null, clock);
-    const report = await tree.verify(log);
+    if (row) {
+      const tree = createTree(storage, stored, log, await openLogKey(deps, log), clock);
+      // What can't be brought up to date is found to be broken right away.
+      await tree.integrate().catch(() => undefined);
+    }
+    const report = await verifyStored(storage, stored, log);
     if (!report.ok)
       throw new GatehouseError(
         'conflict',

@@ -1,4 +1,12 @@
-import type { ActionRecord, ActionSummary, SequencedRecord } from '@gatehouse/protocol';
+import type {
+  ActionRecord,
+  ActionSummary,
+  LogView,
+  PublishingView,
+  SequencedRecord,
+  WitnessingView,
+} from '@gatehouse/protocol';
+import type { NamedLog } from '@gatehouse/verifier';
 import type { Json } from '../platform/index.ts';
 import type {
   CallEnd,
@@ -40,6 +48,13 @@ export interface SearchQuery {
   limit: number;
 }
 
+export interface LogResource {
+  body: Uint8Array;
+  contentType: string;
+  /** What is at this path never changes. */
+  immutable: boolean;
+}
+
 export interface Ledger {
   /** Durable when it resolves with `ok`; nothing was written when it is refused; throws when it cannot be written. */
   append(
@@ -71,16 +86,18 @@ export interface Ledger {
   /** Called for each record once it is durable on this replica, in order. Returns the way to stop. */
   follow(listener: (record: SequencedRecord) => void): () => void;
 
-  logs(): Promise<{ id: string; vkey: string; size: number; checkpoint: string | null }[]>;
+  logs(): Promise<LogView[]>;
+  /** How this replica's own log is cosigned and published; null where it is not to be. */
+  readonly witnessing: () => WitnessingView | null;
+  readonly publishing: () => PublishingView | null;
+  /** Why nothing more of this replica's log is signed, or null. */
+  readonly problem: () => string | null;
   /** Signs a checkpoint over everything durable; null while the log is empty. */
   checkpoint(): Promise<string | null>;
   /** `.tlog-proof` text (c2sp.org/tlog-proof@v1) of one record, with the entry it proves. */
   receipt(log: string, sequence: number): Promise<{ entry: string; proof: string; vkey: string } | undefined>;
   /** C2SP tlog-tiles resources by path (`checkpoint`, `tile/0/000`, `tile/entries/000`). */
-  resource(
-    log: string,
-    path: string,
-  ): Promise<{ body: Uint8Array; contentType: string; immutable: boolean } | undefined>;
+  resource(log: string, path: string): Promise<LogResource | undefined>;
   /** Recomputes everything from the stored entries; reports the first thing that does not fit. */
   verify(
     log: string,
@@ -89,7 +106,7 @@ export interface Ledger {
       checkpoints?: readonly string[];
       onProgress?: (done: number, of: number) => void;
     },
-  ): Promise<{ ok: boolean; size: number; problem: string | null }>;
+  ): Promise<{ ok: boolean; size: number; problem: string | null; named: NamedLog[] }>;
   /** Gives each dispatch of this log that has no outcome an `unknown` one. For the start, when nothing of it can be in flight, whatever the clock says. `log`: another, which nobody writes to any more. */
   closeUnknown(log?: string): Promise<number>;
   close(): Promise<void>;

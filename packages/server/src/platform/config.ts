@@ -34,6 +34,15 @@ export interface Config {
   trustDomain: string;
   /** Name of this replica; owns one Merkle log. */
   replica: string;
+  /**
+   * Who cosigns the checkpoints of this replica's log: a trust policy file (c2sp.org/tlog-policy). With `failClosedAfterSeconds` nothing is
+   * dispatched while records have waited longer for enough cosignatures; without, it goes on and the time is shown.
+   */
+  witnesses?: { policyFile: string; failClosedAfterSeconds?: number };
+  /** Where this replica's log is published: a directory, or `s3://BUCKET/PREFIX?region=…&endpoint=…`. */
+  publishLogTo?: string;
+  /** Who may read tiles and checkpoints over HTTP. Default: who may read records. */
+  publicLog?: boolean;
   /** Sources of key-encryption keys (`file:PATH`, `env:NAME`, …), the preferred one first. Default: a file in dataDir. */
   keyEncryption?: string[];
   /** The `OTEL_…` variables of the environment; spans are sent where they name a collector. Default: none are made. */

@@ -1,4 +1,5 @@
 export { type AddressKind, AddressRefused, addressKind, checkAddress, guardedLookup } from './address.ts';
+export { awsCredentials } from './aws-credentials.ts';
 export { clientAddress, noteClientAddress, type TrustedProxies, trustedProxies } from './client-address.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { type Config, limits } from './config.ts';
@@ -18,6 +19,7 @@ export { keyFile } from './key-file.ts';
 export { type Listener, type ListenOptions, openListener, tlsOptions } from './listener.ts';
 export { createLog, type Log, type LogLevel } from './log.ts';
 export { NodeSha256 } from './node-sha256.ts';
+export { createObjectStorage, type ObjectStorage } from './object-storage.ts';
 export { createOutbound, type Outbound, type OutboundAnswer, type OutboundRequest } from './outbound.ts';
 export { putObject, type S3Place } from './s3.ts';
 export { constantTimeEqual, Secret } from './secret.ts';

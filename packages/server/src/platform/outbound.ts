@@ -18,7 +18,7 @@ export interface Outbound {
 }
 
 export interface OutboundRequest {
-  method?: 'GET' | 'POST' | 'PUT';
+  method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
   headers?: Record<string, string>;
   body?: string | Uint8Array;
   /** Loopback and private addresses, those also over http: only where an operator has said so. Link-local never. */

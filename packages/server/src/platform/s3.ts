@@ -10,42 +10,71 @@ export interface S3Place {
   region: string;
   accessKeyId: string;
   secretAccessKey: Secret;
+  /** Of credentials that were lent for a while. */
+  sessionToken?: Secret;
   allowPrivateAddress?: boolean;
   ca?: string;
 }
 
-/** One object, written whole or not at all (Signature Version 4 over its bytes). Any status is an answer. */
-export async function putObject(
+export interface S3Request {
+  method: 'GET' | 'PUT' | 'DELETE';
+  /** Empty: the bucket itself. */
+  key: string;
+  query?: Record<string, string>;
+  headers?: Record<string, string>;
+  body?: Uint8Array;
+  timeoutMs?: number;
+  maxBytes?: number;
+}
+
+/** One object, written whole or not at all. Any status is an answer. */
+export const putObject = (
   outbound: Pick<Outbound, 'fetch'>,
   place: S3Place,
   object: { key: string; body: Uint8Array; headers?: Record<string, string>; timeoutMs?: number },
+): Promise<OutboundAnswer> => callS3(outbound, place, { method: 'PUT', ...object });
+
+/** Any request, signed over its bytes (Signature Version 4). Any status is an answer. */
+export async function callS3(
+  outbound: Pick<Outbound, 'fetch'>,
+  place: S3Place,
+  { method, key, query = {}, headers: given = {}, body, timeoutMs, maxBytes }: S3Request,
 ): Promise<OutboundAnswer> {
   const base = new URL(place.url);
-  const path = `${base.pathname.replace(/\/$/, '')}/${[place.bucket, ...object.key.split('/')].map(encode).join('/')}`;
+  const names = [place.bucket, ...(key === '' ? [] : key.split('/'))];
+  const path = `${base.pathname.replace(/\/$/, '')}/${names.map(encode).join('/')}`;
   const signer = new SignatureV4({
     service: 's3',
     region: place.region,
-    credentials: { accessKeyId: place.accessKeyId, secretAccessKey: place.secretAccessKey.reveal() },
+    credentials: {
+      accessKeyId: place.accessKeyId,
+      secretAccessKey: place.secretAccessKey.reveal(),
+      ...(place.sessionToken && { sessionToken: place.sessionToken.reveal() }),
+    },
     sha256: NodeSha256,
     // S3 alone signs the path as it stands.
     uriEscapePath: false,
   });
   const { headers } = await signer.sign({
-    method: 'PUT',
+    method,
     protocol: base.protocol,
     hostname: base.hostname,
     path,
-    query: {},
-    headers: { host: base.host, ...object.headers },
-    body: object.body,
+    query,
+    headers: { host: base.host, ...given },
+    ...(body && { body }),
   });
-  return outbound.fetch(`${base.origin}${path}`, {
-    method: 'PUT',
+  const search = Object.entries(query)
+    .map(([name, value]) => `${encode(name)}=${encode(value)}`)
+    .join('&');
+  return outbound.fetch(`${base.origin}${path}${search === '' ? '' : `?${search}`}`, {
+    method,
     headers,
-    body: object.body,
+    ...(body && { body }),
     ...(place.allowPrivateAddress !== undefined && { allowPrivateAddress: place.allowPrivateAddress }),
     ...(place.ca !== undefined && { ca: place.ca }),
-    ...(object.timeoutMs !== undefined && { timeoutMs: object.timeoutMs }),
+    ...(timeoutMs !== undefined && { timeoutMs }),
+    ...(maxBytes !== undefined && { maxBytes }),
   });
 }
 

@@ -1,4 +1,5 @@
 import { actionQuery, bodies, paging } from '@gatehouse/protocol';
+import { missingLog } from '@gatehouse/verifier';
 import { z } from 'zod';
 import type { SearchQuery } from '../../ledger/index.ts';
 import { GatehouseError } from '../../platform/index.ts';
@@ -71,14 +72,20 @@ export function actionRoutes({ ledger, approvals, openCalls, registry }: ApiDepe
         throw new GatehouseError('not-found', 'record.unknown', `Log "${log}" has no record ${param('sequence')}.`);
       return { log, sequence, ...receipt };
     }),
-    route('GET /logs', everyone, 'The Merkle logs, one per replica', {}, async () => ({ items: await ledger.logs() })),
+    route('GET /logs', everyone, 'The Merkle logs, one per replica', {}, async () => ({
+      items: await ledger.logs(),
+      witnessing: ledger.witnessing(),
+      publishing: ledger.publishing(),
+      problem: ledger.problem(),
+    })),
     route(
       'POST /logs/verify',
       everyone,
       'Recompute a log from its records',
       { body: bodies.verifyLog },
       async ({ body }) => {
-        const known = (await ledger.logs()).map(({ id }) => id);
+        const here = await ledger.logs();
+        const known = here.map(({ id }) => id);
         const logs = body.log === undefined ? known : [body.log];
         const kept = Map.groupBy(body.checkpoints ?? [], (note) => note.split('\n', 1)[0] ?? '');
         // Whoever kept a checkpoint of a log knows that there was one, and a log never goes.
@@ -90,6 +97,8 @@ export function actionRoutes({ ledger, approvals, openCalls, registry }: ApiDepe
           const report = await ledger.verify(log, { checkpoints: kept.get(log) ?? [] });
           size += report.size;
           if (!report.ok) return { ok: false, size, problem: `${log}: ${report.problem}` };
+          const absent = missingLog(report.named, here);
+          if (absent !== null) return { ok: false, size, problem: `log-missing: ${absent}` };
         }
         return { ok: true, size, problem: null };
       },

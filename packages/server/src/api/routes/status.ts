@@ -2,7 +2,7 @@ import type { ApiDependencies } from '../dependencies.ts';
 import { type Route, route } from '../route.ts';
 import { VERSION } from '../version.ts';
 
-export function statusRoutes({ config, storage, enforcement, startedAt }: ApiDependencies): Route[] {
+export function statusRoutes({ config, storage, ledger, enforcement, startedAt }: ApiDependencies): Route[] {
   return [
     route('GET /status', 'public', 'Whether the server is well', {}, async ({ caller }) => ({
       version: VERSION,
@@ -15,6 +15,9 @@ export function statusRoutes({ config, storage, enforcement, startedAt }: ApiDep
       inFlight: enforcement.inFlight(),
       // Where the data lies is for the people of the house only.
       dataDir: caller ? config.dataDir : null,
+      record: caller
+        ? { problem: ledger.problem(), witnessing: ledger.witnessing(), publishing: ledger.publishing() }
+        : null,
     })),
   ];
 }

@@ -1,6 +1,5 @@
 import { SignatureV4 } from '@smithy/signature-v4';
-import { GatehouseError, type Json, NodeSha256 } from '../../platform/index.ts';
-import { awsCredentials } from './aws-credentials.ts';
+import { awsCredentials, GatehouseError, type Json, NodeSha256 } from '../../platform/index.ts';
 import { callService, checkServiceUrl, memberOf, unavailable } from './remote-call.ts';
 import type { RemoteKeySource, SourceSurroundings } from './types.ts';
 
@@ -27,7 +26,7 @@ export function awsKmsSource(arn: string, surroundings: SourceSurroundings): Rem
     const signer = new SignatureV4({
       service: 'kms',
       region,
-      credentials: await awsCredentials(name, region, surroundings),
+      credentials: await credentialsFor(name, region, surroundings),
       sha256: NodeSha256,
     });
     const body = JSON.stringify({ KeyId: arn, EncryptionContext: ENCRYPTION_CONTEXT, ...members });
@@ -67,4 +66,12 @@ export function awsKmsSource(arn: string, surroundings: SourceSurroundings): Rem
       return bytesOf(await call('Decrypt', { CiphertextBlob: wrapped }), 'Plaintext');
     },
   };
+}
+
+async function credentialsFor(name: string, region: string, { environment }: SourceSurroundings) {
+  try {
+    return await awsCredentials(region, environment);
+  } catch (cause) {
+    throw unavailable(name, (cause as Error).message, cause);
+  }
 }

@@ -206,22 +206,22 @@ test('AWS credentials by web identity, and from a file', async (t) => {
   const moto = await startMoto();
   if (!moto) return t.skip('moto is missing: see above');
   t.after(() => moto.close());
-  const { awsCredentials } = await import('./aws-credentials.ts');
+  const { awsCredentials } = await import('../../platform/index.ts');
   const environment = {
     AWS_ENDPOINT_URL: moto.url,
     AWS_ROLE_ARN: 'arn:aws:iam::123456789012:role/gatehouse',
     AWS_WEB_IDENTITY_TOKEN_FILE: write('web-identity', 'header.payload.signature'),
   };
-  const given = await awsCredentials('aws-kms:x', 'eu-central-1', { dataDir, environment });
+  const given = await awsCredentials('eu-central-1', environment);
   assert.ok(given.sessionToken && given.accessKeyId && given.secretAccessKey);
   const file = write(
     'credentials',
     '[default]\naws_access_key_id = A\naws_secret_access_key = B\n[other]\naws_access_key_id=C\naws_secret_access_key=D\n',
   );
   const surroundings = { dataDir, environment: { AWS_SHARED_CREDENTIALS_FILE: file, AWS_PROFILE: 'other' } };
-  assert.deepEqual(await awsCredentials('x', 'r', surroundings), { accessKeyId: 'C', secretAccessKey: 'D' });
+  assert.deepEqual(await awsCredentials('r', surroundings.environment), { accessKeyId: 'C', secretAccessKey: 'D' });
   await assert.rejects(
-    awsCredentials('x', 'r', { dataDir, environment: { AWS_SHARED_CREDENTIALS_FILE: path('none') } }),
+    awsCredentials('r', { AWS_SHARED_CREDENTIALS_FILE: path('none') }),
     /there are no AWS credentials/,
   );
 });

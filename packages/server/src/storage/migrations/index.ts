@@ -27,6 +27,7 @@ import * as secondPersons from './0026-second-persons.ts';
 import * as endorsedFor from './0028-endorsed-for.ts';
 import * as votes from './0030-votes.ts';
 import * as openCalls from './0038-open-calls.ts';
+import * as cosignatures from './0039-cosignatures.ts';
 import * as sinks from './0044-sinks.ts';
 
 export interface Migration {
@@ -63,5 +64,6 @@ export const migrations: readonly Migration[] = [
   { name: '0028-endorsed-for', up: endorsedFor.up },
   { name: '0030-votes', up: votes.up },
   { name: '0038-open-calls', up: openCalls.up },
+  { name: '0039-cosignatures', up: cosignatures.up },
   { name: '0044-sinks', up: sinks.up },
 ];

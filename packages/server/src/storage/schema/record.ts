@@ -89,5 +89,14 @@ export interface RecordTables {
   /** Full and partial tiles of the Merkle trees (C2SP tlog-tiles): hashes of 32 bytes each. */
   tiles: { log: string; level: number; tile: number; width: number; hashes: Uint8Array };
 
-  checkpoints: { log: string; size: number; note: string; at: number };
+  checkpoints: {
+    log: string;
+    size: number;
+    note: string;
+    at: number;
+    /** Lines of witnesses beneath the note. */
+    cosignatures: string;
+    /** When those were enough by the policy of that time. */
+    cosigned_at: number | null;
+  };
 }

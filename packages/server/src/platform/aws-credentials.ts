@@ -1,8 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { callService, unavailable } from './remote-call.ts';
-import type { SourceSurroundings } from './types.ts';
+import { GatehouseError } from './errors.ts';
+import { createOutbound, type OutboundAnswer } from './outbound.ts';
+
+type Environment = Record<string, string | undefined>;
+const STS_TIMEOUT_MS = 10_000;
+const STS_ANSWER_BYTES = 64 * 1024;
 
 export interface AwsCredentials {
   accessKeyId: string;
@@ -13,58 +17,68 @@ export interface AwsCredentials {
 /**
  * From the environment (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`), else by web identity
  * (`AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_ROLE_ARN`, as EKS sets them), else from `~/.aws/credentials` (`AWS_SHARED_CREDENTIALS_FILE`,
- * `AWS_PROFILE`). Instance metadata is not asked.
+ * `AWS_PROFILE`). Instance metadata is not asked. Throws `aws.credentials`.
  */
-export async function awsCredentials(
-  service: string,
-  region: string,
-  { environment }: SourceSurroundings,
-): Promise<AwsCredentials> {
+export async function awsCredentials(region: string, environment: Environment): Promise<AwsCredentials> {
   const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret, AWS_SESSION_TOKEN: session } = environment;
   if (id && secret) return { accessKeyId: id, secretAccessKey: secret, ...(session && { sessionToken: session }) };
   const { AWS_WEB_IDENTITY_TOKEN_FILE: tokenFile, AWS_ROLE_ARN: role } = environment;
-  if (tokenFile && role) return byWebIdentity(service, region, tokenFile, role, environment);
+  if (tokenFile && role) return byWebIdentity(region, tokenFile, role, environment);
   const file = environment.AWS_SHARED_CREDENTIALS_FILE ?? join(homedir(), '.aws', 'credentials');
   const found = fromFile(file, environment.AWS_PROFILE ?? 'default');
   if (found) return found;
-  throw unavailable(
-    service,
+  throw missing(
     'there are no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN, or write them to ~/.aws/credentials.',
   );
 }
 
 /** STS AssumeRoleWithWebIdentity: needs no signature, the token is the proof. */
 async function byWebIdentity(
-  service: string,
   region: string,
   tokenFile: string,
   role: string,
-  environment: SourceSurroundings['environment'],
+  environment: Environment,
 ): Promise<AwsCredentials> {
   let token: string;
   try {
     token = readFileSync(tokenFile, 'utf8').trim();
   } catch (cause) {
-    throw unavailable(service, `AWS_WEB_IDENTITY_TOKEN_FILE names ${tokenFile}, which cannot be read.`, cause);
+    throw missing(`AWS_WEB_IDENTITY_TOKEN_FILE names ${tokenFile}, which cannot be read.`, cause);
   }
   const url = environment.AWS_ENDPOINT_URL_STS ?? environment.AWS_ENDPOINT_URL ?? `https://sts.${region}.amazonaws.com`;
-  const { status, text } = await callService(service, url, {
-    headers: { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8' },
-    body: new URLSearchParams({
-      Action: 'AssumeRoleWithWebIdentity',
-      Version: '2011-06-15',
-      RoleArn: role,
-      RoleSessionName: 'gatehouse',
-      WebIdentityToken: token,
-      DurationSeconds: '900',
-    }).toString(),
-  });
+  const outbound = createOutbound();
+  let answer: OutboundAnswer;
+  try {
+    answer = await outbound.fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8' },
+      body: new URLSearchParams({
+        Action: 'AssumeRoleWithWebIdentity',
+        Version: '2011-06-15',
+        RoleArn: role,
+        RoleSessionName: 'gatehouse',
+        WebIdentityToken: token,
+        DurationSeconds: '900',
+      }).toString(),
+      allowPrivateAddress: true,
+      maxBytes: STS_ANSWER_BYTES,
+      timeoutMs: STS_TIMEOUT_MS,
+    });
+  } catch (cause) {
+    throw missing(cause instanceof Error ? cause.message : String(cause), cause);
+  } finally {
+    await outbound.close();
+  }
+  const { status } = answer;
+  const text = answer.body.toString('utf8');
   const element = (name: string) => new RegExp(`<${name}>([^<]{1,4096})</${name}>`).exec(text)?.[1];
   const [accessKeyId, secretAccessKey, sessionToken] = ['AccessKeyId', 'SecretAccessKey', 'SessionToken'].map(element);
   if (status !== 200 || !accessKeyId || !secretAccessKey || !sessionToken)
-    throw unavailable(service, `AWS STS did not let this server take the role ${role} (status ${status}).`);
+    throw missing(`AWS STS did not let this server take the role ${role} (status ${status}).`);
   return { accessKeyId, secretAccessKey, sessionToken };
 }
+
+const missing = (why: string, cause?: unknown) => new GatehouseError('unavailable', 'aws.credentials', why, { cause });
 
 function fromFile(path: string, profile: string): AwsCredentials | undefined {
   let text: string;

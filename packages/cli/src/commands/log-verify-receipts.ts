@@ -1,0 +1,154 @@
+import type { Receipt } from '@gatehouse/protocol';
+import type { ApprovalReport, Policy, YesLink } from '@gatehouse/verifier';
+import { exitCodes } from '../exit-codes.ts';
+import { CliFailure } from '../failure.ts';
+import { clean, type Output } from '../output.ts';
+import { readReceiptFile } from '../receipt-file.ts';
+
+interface CheckedApproval {
+  file: string;
+  action: string;
+  approval: string;
+  ok: boolean;
+  /** Which link of the chain is broken. */
+  link: YesLink | null;
+  problem: string | null;
+  by: { person: string; passkey: string; time: string; origin: string; signedWith: number }[];
+  argumentsShown: boolean;
+}
+
+interface Checked {
+  file: string;
+  action: string;
+  log: string;
+  ok: boolean;
+  index: number | null;
+  kind: string | null;
+  time: string | null;
+  cosigned: { by: string; at: string }[];
+  problem: string | null;
+}
+
+interface Asked {
+  files: string[];
+  /** Of logs, from elsewhere than the receipts. */
+  keys: string[];
+  policy: Policy | undefined;
+  out: Output;
+}
+
+export async function verifyReceipts({ files, keys, policy, out }: Asked): Promise<number> {
+  const [{ verifyApproval, verifyReceipt }, { nodeSha256 }] = await Promise.all([
+    import('@gatehouse/verifier'),
+    import('@gatehouse/verifier/node'),
+  ]);
+  const keyOf = (log: string): string | undefined => keys.find((key) => key.startsWith(`${log}+`)) ?? keys[0];
+  const checked: Checked[] = [];
+  const approvals: CheckedApproval[] = [];
+  for (const file of files) {
+    const { action, receipts, approvals: proofs = [] } = await readReceiptFile(file);
+    for (const { entry, proof, vkey, log } of receipts) {
+      const bytes = Buffer.from(entry);
+      const record = recordOf(entry);
+      const base = { file, action, log, kind: record?.kind ?? null, time: record?.time ?? null };
+      try {
+        const report = await verifyReceipt({
+          entry: bytes,
+          proof,
+          vkey: keyOf(log) ?? vkey,
+          sha256: nodeSha256,
+          ...(policy && { policy }),
+        });
+        const isOther = report.ok && record?.action_id !== action;
+        checked.push({
+          ...base,
+          ok: report.ok && !isOther,
+          index: report.ok ? report.index : null,
+          cosigned: report.ok
+            ? report.cosignatures.map(({ key, timeSeconds }) => ({
+                by: key.name,
+                at: new Date(timeSeconds * 1_000).toISOString(),
+              }))
+            : [],
+          problem: report.ok
+            ? isOther
+              ? `the record is of another action, ${record?.action_id}`
+              : null
+            : report.fault.detail,
+        });
+      } catch (cause) {
+        // A key that is none says nothing about the receipt: that is the caller's to put right.
+        const detail = cause instanceof Error ? cause.message : String(cause);
+        throw new CliFailure('noInput', 'verify.key', `The public key cannot be used: ${detail}`, { cause });
+      }
+    }
+    for (const approval of namedBy(receipts)) {
+      const proof = proofs.find((each) => each.approval === approval);
+      const dispatch = receipts.find(({ entry }) => isDispatchWith(approval, entry));
+      const trusted = dispatch && keyOf(dispatch.log);
+      const report: ApprovalReport =
+        proof && dispatch
+          ? await verifyApproval({ dispatch, proof, ...(trusted !== undefined && { vkey: trusted }) })
+          : {
+              ok: false,
+              link: 'format',
+              detail: 'the receipt does not hold the yes; make it again with `gatehouse log receipt`',
+            };
+      const base = { file, action, approval };
+      approvals.push(
+        report.ok
+          ? { ...base, ok: true, link: null, problem: null, by: report.yes, argumentsShown: report.argumentsShown }
+          : { ...base, ok: false, link: report.link, problem: report.detail, by: [], argumentsShown: false },
+      );
+    }
+  }
+  const ok = [...checked, ...approvals].every((each) => each.ok);
+  if (out.json) out.printJson({ ok, keyGiven: keys.length > 0, receipts: checked, approvals });
+  else
+    for (const line of [...checked.map((each) => lineOf(each, out)), ...approvals.map((each) => yesLine(each, out))])
+      out.print(line);
+  if (keys.length === 0)
+    out.note(
+      'Checked with the key that each receipt brings itself. Give the one that you have from elsewhere with --key.',
+    );
+  return ok ? exitCodes.ok : exitCodes.failed;
+}
+
+function lineOf({ file, action, ok, index, kind, time, cosigned, problem }: Checked, out: Output): string {
+  if (!ok) return `${out.style('red', 'Not proven')}  ${file}  ${clean(action)}: ${clean(problem ?? '')}`;
+  return `${out.style('green', 'Proven')}  ${file}  ${clean(`${action} ${kind} at ${time}`)} is record ${index} of the log${cosigned.map(({ by, at }) => `, cosigned by ${clean(by)} at ${at}`).join('')}`;
+}
+
+function yesLine(
+  { file, action, approval, ok, link, problem, by, argumentsShown }: CheckedApproval,
+  out: Output,
+): string {
+  if (!ok) return `${out.style('red', 'Not proven')}  ${file}  ${clean(`the yes ${approval} (${link}): ${problem}`)}`;
+  const what = argumentsShown
+    ? 'exactly this action with these arguments'
+    : 'exactly this action; its arguments are erased';
+  const words = by.map(
+    ({ person, passkey, time, signedWith }) =>
+      `${person}, with passkey ${passkey.slice(0, 12)}, at ${time}${signedWith > 0 ? `, together with ${signedWith} others` : ''}`,
+  );
+  return `${out.style('green', 'Approved')}  ${file}  ${clean(`${action} by ${words.join(' and ')}: signed ${what}`)}`;
+}
+
+/** Approvals that what ran names. */
+const namedBy = (receipts: Receipt[]): string[] => [
+  ...new Set(receipts.flatMap(({ entry }) => (isDispatch(entry) ? [recordOf(entry)?.approval ?? []].flat() : []))),
+];
+const isDispatch = (entry: string) => recordOf(entry)?.kind === 'dispatch';
+const isDispatchWith = (approval: string, entry: string) => isDispatch(entry) && recordOf(entry)?.approval === approval;
+
+function recordOf(
+  entry: string,
+): { action_id?: string; kind?: string; time?: string; approval?: string | null } | null {
+  try {
+    const value: unknown = JSON.parse(entry);
+    return typeof value === 'object' && value !== null ? value : null;
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,111 @@
+import { type HashReader, TILE_WIDTH, tileHashReader } from '@gatehouse/verifier';
+import { nodeSha256 } from '@gatehouse/verifier/node';
+import { GatehouseError } from '../platform/index.ts';
+import type { Storage } from '../storage/index.ts';
+import { HASH_BYTES } from './edge.ts';
+
+/** A signed note with the cosignatures that it has got so far. */
+export interface StoredCheckpoint {
+  size: number;
+  note: string;
+  at: number;
+  /** When its cosignatures were enough; null while they are not. */
+  cosignedAt: number | null;
+}
+
+export type StoredLogs = ReturnType<typeof createStoredLogs>;
+
+/** What is stored of the trees, of any log in the database. */
+export function createStoredLogs({ db }: Pick<Storage, 'db'>) {
+  const checkpoints = (log: string) =>
+    db.selectFrom('checkpoints').select(['size', 'note', 'cosignatures', 'at', 'cosigned_at']).where('log', '=', log);
+
+  async function sizeOf(log: string): Promise<number> {
+    const row = await db
+      .selectFrom('records')
+      .select('sequence')
+      .where('log', '=', log)
+      .orderBy('sequence', 'desc')
+      .limit(1)
+      .executeTakeFirst();
+    return row ? row.sequence + 1 : 0;
+  }
+
+  async function leafHashes(log: string, from: number, to: number): Promise<Uint8Array> {
+    const rows = await db
+      .selectFrom('records')
+      .select('leaf_hash')
+      .where('log', '=', log)
+      .where('sequence', '>=', from)
+      .where('sequence', '<', to)
+      .orderBy('sequence')
+      .execute();
+    if (rows.length !== to - from)
+      throw new GatehouseError(
+        'internal',
+        'ledger.gap',
+        `Log ${log} has ${rows.length} of the records ${from} to ${to - 1}.`,
+      );
+    return Buffer.concat(rows.map(({ leaf_hash }) => leaf_hash));
+  }
+
+  async function entries(log: string, from: number, to: number): Promise<Uint8Array[]> {
+    const rows = await db
+      .selectFrom('records')
+      .select(['entry', 'sequence'])
+      .where('log', '=', log)
+      .where('sequence', '>=', from)
+      .where('sequence', '<', to)
+      .orderBy('sequence')
+      .execute();
+    if (rows.length !== to - from)
+      throw new GatehouseError(
+        'internal',
+        'ledger.gap',
+        `Log ${log} has ${rows.length} of the records ${from} to ${to - 1}.`,
+      );
+    return rows.map(({ entry }) => Buffer.from(entry));
+  }
+
+  async function tile(log: string, level: number, index: number, width: number): Promise<Uint8Array> {
+    const first = index * TILE_WIDTH;
+    if (level === 0) return leafHashes(log, first, first + width);
+    const row = await db
+      .selectFrom('tiles')
+      .select('hashes')
+      .where('log', '=', log)
+      .where('level', '=', level)
+      .where('tile', '=', index)
+      .executeTakeFirst();
+    if (!row || row.hashes.byteLength < width * HASH_BYTES)
+      throw new GatehouseError('internal', 'ledger.tile-missing', `Tile ${level}/${index} of ${log} is not complete.`);
+    return row.hashes.slice(0, width * HASH_BYTES);
+  }
+
+  async function newest(log: string): Promise<StoredCheckpoint | undefined> {
+    return toCheckpoint(await checkpoints(log).orderBy('size', 'desc').limit(1).executeTakeFirst());
+  }
+
+  async function newestCosigned(log: string): Promise<StoredCheckpoint | undefined> {
+    return toCheckpoint(
+      await checkpoints(log).where('cosigned_at', 'is not', null).orderBy('size', 'desc').limit(1).executeTakeFirst(),
+    );
+  }
+
+  async function vkeyOf(log: string): Promise<string | undefined> {
+    const row = await db.selectFrom('logs').select('vkey').where('id', '=', log).executeTakeFirst();
+    return row?.vkey;
+  }
+
+  /** Of a tree that has this size. */
+  const hashReader = (log: string, size: number): HashReader =>
+    tileHashReader(size, (level, index, width) => tile(log, level, index, width), nodeSha256);
+
+  return { sizeOf, leafHashes, entries, tile, newest, newestCosigned, vkeyOf, hashReader };
+}
+
+function toCheckpoint(
+  row: { size: number; note: string; cosignatures: string; at: number; cosigned_at: number | null } | undefined,
+): StoredCheckpoint | undefined {
+  return row && { size: row.size, note: row.note + row.cosignatures, at: row.at, cosignedAt: row.cosigned_at };
+}
