@@ -116,6 +116,30 @@ export const laws: Requirement[] = [
     source: 'SECURITY.md#law-4',
   },
   {
+    id: 'law-4.grant-exact',
+    promise:
+      'A standing grant covers calls of its own agent, task, tool, definition, policies and authority within the bounds that were signed, and otherwise exactly as approved, however arguments are written',
+    source: 'docs/how-to/allow-similar-calls.md',
+  },
+  {
+    id: 'law-4.grant-count',
+    promise:
+      'No sequence of calls, on any number of replicas, passes beyond the count, sum or time of a standing grant',
+    source: 'docs/how-to/allow-similar-calls.md',
+  },
+  {
+    id: 'law-4.grant-signed',
+    promise:
+      'A standing grant is signed with the yes that it is given with; one changed member of its terms or of its row covers nothing',
+    source: 'docs/how-to/allow-similar-calls.md',
+  },
+  {
+    id: 'law-4.grant-policy',
+    promise:
+      'Standing grants are given only where policy allows, as far as it allows; never across a budget or for what the built-in rules hold, and a change of policy ends them',
+    source: 'docs/how-to/allow-similar-calls.md',
+  },
+  {
     id: 'law-4.tier-4',
     promise: 'Tier 4 cannot be approved',
     source: 'SECURITY.md#law-4',

@@ -15,6 +15,7 @@ import { addResultVerbs } from './tree/results.ts';
 import { addServerVerbs } from './tree/server.ts';
 import { addSessionVerbs } from './tree/session.ts';
 import { addSinkVerbs } from './tree/sinks.ts';
+import { addStandingGrantVerbs } from './tree/standing-grants.ts';
 import { addTaskVerbs } from './tree/tasks.ts';
 import { addTrustVerbs, addWorkloadVerbs } from './tree/trust.ts';
 import { addTrustDomainVerbs } from './tree/trust-domain.ts';
@@ -47,6 +48,7 @@ export function createProgram(): Command {
   addPolicyVerbs(program);
   addUpstreamVerbs(program);
   addApprovalVerbs(program);
+  addStandingGrantVerbs(program);
   addResultVerbs(program);
   addActionVerbs(program);
   addBudgetVerbs(program);

@@ -28,6 +28,7 @@ import type { PolicyApi } from './policies.ts';
 import type { ActionSummary, SequencedRecord } from './records.ts';
 import type { ProposedChange, RehearsalApi } from './rehearsal.ts';
 import type { SinkApi } from './sinks.ts';
+import { type GrantTerms, grantRequest, grantTerms, type StandingGrant } from './standing-grants.ts';
 import type { Task } from './tasks.ts';
 import type { TrustDomainApi } from './trust-domain.ts';
 import { resolution, type UnknownAction } from './unknown-actions.ts';
@@ -245,8 +246,18 @@ export const bodies = {
     digest: z.string().max(100),
   }),
   /** `endorse`: values among `origins[].held` that count as approved in later calls of the task, too. Signed with the approval. */
-  approvalOptions: z.strictObject({ endorse: z.array(endorsedValue).max(20).default([]) }),
-  approve: z.strictObject({ assertion: webauthnJson, endorse: z.array(endorsedValue).max(20).default([]) }),
+  approvalOptions: z.strictObject({
+    endorse: z.array(endorsedValue).max(20).default([]),
+    /** More calls like it, where policy lets them be granted. */
+    grant: grantRequest.optional(),
+  }),
+  /** `grant`: as the options gave it, which is what is signed. */
+  approve: z.strictObject({
+    assertion: webauthnJson,
+    endorse: z.array(endorsedValue).max(20).default([]),
+    grant: grantTerms.optional(),
+  }),
+  revokeGrant: z.strictObject({ reason: z.string().max(500).default('') }),
   deny: z.strictObject({ reason: z.string().max(500).default('') }),
   resolve: resolution,
   verifyLog: z.strictObject({
@@ -319,9 +330,13 @@ export interface Api
   'GET /budgets/:name': BudgetDetail;
   'GET /approvals': Page<Approval>;
   'GET /approvals/:id': Approval;
-  'POST /approvals/:id/options': { options: unknown };
+  /** `grant`: what more is signed, with its times; null where nothing more was asked for. */
+  'POST /approvals/:id/options': { options: unknown; grant: GrantTerms | null };
   'POST /approvals/:id/approve': Approval;
   'POST /approvals/:id/deny': Approval;
+  'GET /grants': Page<StandingGrant>;
+  'GET /grants/:id': StandingGrant;
+  'POST /grants/:id/revoke': StandingGrant;
   'GET /results': Page<HeldResult>;
   'GET /results/:id': HeldResult;
   'POST /results/:id/discard': Approval;

@@ -1,5 +1,6 @@
 import type { Receipt } from './api.ts';
 import type { EndorsedValue } from './approvals.ts';
+import type { GrantTerms } from './standing-grants.ts';
 
 /** What a passkey signed for a yes, and with which key (WebAuthn Level 3). Binary values in base64url. */
 export interface YesEvidence {
@@ -10,6 +11,8 @@ export interface YesEvidence {
   endorse?: EndorsedValue[] | undefined;
   /** All that were signed with one gesture, by id; this one is among them. */
   list?: { approval: string; digest: string }[] | undefined;
+  /** More calls like it that were granted with the same signature. */
+  grant?: GrantTerms | undefined;
   person: string;
   /** Id of the credential. */
   passkey: string;

@@ -51,7 +51,7 @@ export interface Approval {
    * or `{v: 2, …the same, delegated}` where `delegated` is not null, or `{v: 3, …the same, delegated, rules}` where there are rules, or
    * `{v: 4, …the same, delegated, rules, repeats}` where it repeats a call of which nobody knows whether it ran.
    * The passkey signs this together with `id`: its challenge is the SHA-256 of the RFC 8785 form of `{v: 1, approval: id, digest}`, or of
-   * `{v: 2, approval: id, digest, endorse}` where values are endorsed with it, in the order given.
+   * `{v: 2, approval: id, digest, endorse}` where values are endorsed with it, in the order given; `{v: 4, …the same, grant}` where more calls like it are granted.
    */
   digest: string;
   agent: string;

@@ -24,6 +24,7 @@ export * from './policy-difference.ts';
 export * from './records.ts';
 export * from './rehearsal.ts';
 export * from './sinks.ts';
+export * from './standing-grants.ts';
 export * from './tasks.ts';
 export * from './tool-pattern.ts';
 export * from './trust-domain.ts';

@@ -26,6 +26,12 @@ export interface Obligations {
   approvers?: string[];
 }
 
+/** How far a standing grant may go: the most calls that it covers, and the longest time. */
+export interface Grantable {
+  calls: number;
+  seconds: number;
+}
+
 /** The one decision about one action. */
 export interface Decision {
   effect: Effective;
@@ -39,6 +45,8 @@ export interface Decision {
   policyVersion: string;
   /** Absent where there are none. */
   obligations?: Obligations;
+  /** A person who approves it may let more calls like it run, so far; absent where policy allows none. */
+  grantable?: Grantable;
   /** What it would have been, had the policies in observe mode been enforced; absent where that is the same. */
   observed?: { effect: Effective; tier: Tier; code: string; policies: string[] };
   /** What was known around the call beyond its time; absent where that was nothing. */

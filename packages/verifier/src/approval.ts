@@ -22,6 +22,8 @@ export type YesEvidence = {
   endorse?: unknown[];
   /** All that were signed with one gesture, by id: this one is among them. */
   list?: { approval: string; digest: string }[];
+  /** Bounds within which more calls like it were granted with the same signature. */
+  grant?: unknown;
   person: string;
   passkey: string;
   publicKey: Record<string, string>;
@@ -150,13 +152,16 @@ async function verifyYes(
 }
 
 /** What the passkey signs for a yes: this approval of this action, or a list of such pairs. Throws where the list is not of its form. */
-export function yesChallenge(of: Pick<YesEvidence, 'approval' | 'digest' | 'endorse' | 'list'>): Uint8Array {
-  const { approval, digest, endorse, list } = of;
+export function yesChallenge(of: Pick<YesEvidence, 'approval' | 'digest' | 'endorse' | 'list' | 'grant'>): Uint8Array {
+  const { approval, digest, endorse, list, grant } = of;
   if (list === undefined) {
-    const signed = endorse === undefined || endorse.length === 0 ? { v: 1 } : { v: 2, endorse };
+    const endorsed = endorse === undefined || endorse.length === 0 ? {} : { endorse };
+    const signed =
+      grant === undefined ? { v: 'endorse' in endorsed ? 2 : 1, ...endorsed } : { v: 4, ...endorsed, grant };
     return sha256(encoder.encode(canonicalJson({ ...signed, approval, digest })));
   }
-  if (endorse !== undefined) throw new Broken('challenge', 'nothing is endorsed with a list');
+  if (endorse !== undefined || grant !== undefined)
+    throw new Broken('challenge', 'nothing is endorsed or granted with a list');
   if (!list.some((each) => each.approval === approval && each.digest === digest))
     throw new Broken('challenge', 'the list that was signed does not hold this action');
   return listChallenge(list);

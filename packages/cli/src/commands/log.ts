@@ -100,9 +100,13 @@ export const receipt: Run<ServerOptions & { output?: string }> = async ({ args: 
   else out.print(`${file.receipts.length} records of ${clean(id)} with their proofs in ${options.output}`);
 };
 
-/** Named by what ran. */
+/** Named by what ran; a standing grant is no yes to one action. */
 const approvalsOf = (records: SequencedRecord[]): string[] => [
-  ...new Set(records.flatMap(({ record }) => (record.kind === 'dispatch' && record.approval ? [record.approval] : []))),
+  ...new Set(
+    records.flatMap(({ record }) =>
+      record.kind === 'dispatch' && record.approval?.startsWith('apr_') ? [record.approval] : [],
+    ),
+  ),
 ];
 
 /** Null where no passkey has signed. */

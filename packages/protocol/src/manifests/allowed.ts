@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { effect, label, name, toolPattern } from '../names.ts';
+import { grantLimits } from '../standing-grants.ts';
 
 const obligations = {
   /** Kinds of sensitive data that are named instead of shown in results: personal, financial, credentials, and those that tools are labelled with. */
@@ -12,6 +13,12 @@ const obligations = {
   approvers: name.optional(),
 };
 
+/** Whoever approves a call may let up to `calls` more of the same task run for up to `seconds`, within bounds that they sign. */
+const grantable = z.strictObject({
+  calls: z.int().min(1).max(grantLimits.calls),
+  seconds: z.int().min(60).max(grantLimits.seconds),
+});
+
 /**
  * What may be used: tools by name (`tools`), or every registered tool of a kind: all its effects are among `effects`, and its domain among
  * `domains` if those are given. A condition (`when`) is for those that have the argument.
@@ -23,6 +30,7 @@ export const allowed = z
     domains: z.array(label).min(1).optional(),
     when: z.record(z.string(), z.union([z.string(), z.number().int(), z.boolean()])).optional(),
     ...obligations,
+    grantable: grantable.optional(),
   })
   .refine(({ tools, effects }) => (tools === undefined) !== (effects === undefined), {
     message: 'name either `tools` or `effects`',

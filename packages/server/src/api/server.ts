@@ -41,6 +41,7 @@ import { policyRoutes } from './routes/policy.ts';
 import { policyFileRoutes } from './routes/policy-files.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { sinkRoutes } from './routes/sinks.ts';
+import { standingGrantRoutes } from './routes/standing-grants.ts';
 import { statusRoutes } from './routes/status.ts';
 import { trustDomainRoutes } from './routes/trust-domain.ts';
 import { upstreamAuthorizationRoutes } from './routes/upstream-authorization.ts';
@@ -73,6 +74,7 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
       workspaceRoutes,
       policyRoutes,
       approvalRoutes,
+      standingGrantRoutes,
       actionRoutes,
       delegationRoutes,
       trustDomainRoutes,

@@ -7,15 +7,16 @@ import { inconsistent } from './asked.ts';
 import { createDecisions } from './decide.ts';
 import { readDeputies } from './deputies.ts';
 import { parseEvidence } from './evidence.ts';
+import { createGrants } from './grants/index.ts';
 import { createMemory } from './memory.ts';
 import { openWithin } from './open.ts';
 import { progressOf } from './progress.ts';
 import { type ApprovalRow, subjectOf, toApproval, type VoteRow } from './rows.ts';
 import type { Circle, Deputyship } from './rule/circle.ts';
-import { whoMayApprove } from './rule/standing.ts';
+import { standingOf, whoMayApprove } from './rule/standing.ts';
 import { digestedForm, subjectDigest } from './subject.ts';
 import { createSweep } from './sweep.ts';
-import type { Approvals, Tell } from './types.ts';
+import type { ApprovalSubject, Approvals, Tell } from './types.ts';
 import { rowProblem, votesOn } from './votes.ts';
 import { namedFor, questionOf, rulesOf, stands } from './who-may.ts';
 
@@ -46,7 +47,8 @@ const CHUNK = 500;
 export async function createApprovals(dependencies: ApprovalsDependencies): Promise<Approvals> {
   const { storage, clock, log } = dependencies;
   const memory = createMemory(clock);
-  const decisions = createDecisions(dependencies);
+  const grants = createGrants({ ...dependencies, isGivenBy });
+  const decisions = createDecisions({ ...dependencies, grants });
   const { origin } = new URL(dependencies.publicUrl);
   let deputies: readonly Deputyship[] = [];
 
@@ -58,6 +60,14 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
     approval.state === 'pending'
       ? whoMayApprove(rulesOf(approval), approval.votes, question(approval), circle(), clock.now())
       : [];
+  /** Whether one yes of this person, said then, still meets all that its rules ask for. */
+  function isGivenBy(subject: Pick<ApprovalSubject, 'agent' | 'rules'>, person: string, at: number): boolean {
+    const owner = dependencies.registry.snapshot().agents.get(subject.agent)?.manifest.owner ?? '';
+    const alone = { owner, wants: () => false, policyAuthors: [], createdAt: at, escalatedSeconds: 0 };
+    const yes = { person, answer: 'yes', at, number: 1 } as const;
+    const rules = rulesOf({ rules: [...(subject.rules ?? [])] });
+    return rules.every((rule) => standingOf(rule, [yes], alone, circle(), clock.now()).isMet);
+  }
   const sweep = createSweep({
     storage,
     clock,
@@ -125,6 +135,7 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
       .where('expires_at', '>', clock.now())
       .execute();
     await rememberAll(rows);
+    await grants.load();
   }
 
   async function decide(work: Promise<{ row: ApprovalRow; votes: readonly VoteRow[] }>): Promise<Approval> {
@@ -135,6 +146,7 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
 
   await load();
   return {
+    grants,
     load,
     digest: subjectDigest,
     find(digest) {
@@ -253,7 +265,12 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
     },
 
     approvalOptions: decisions.approvalOptions,
-    approve: (id, person, assertion, endorse) => decide(decisions.approve(id, person, assertion, endorse)),
+    grantOptions: decisions.grantOptions,
+    async approve(id, person, assertion, endorse, grant) {
+      const approved = await decide(decisions.approve(id, person, assertion, endorse, grant));
+      if (grant) await grants.load();
+      return approved;
+    },
     deny: (id, person, reason) => decide(decisions.deny(id, person, reason)),
 
     async cancelAll(transaction, { agent, task }, by) {
@@ -275,6 +292,11 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
       if (task !== undefined) query = query.where('task', '=', task);
       const rows = await query.returningAll().execute();
       for (const row of rows) await decisions.recordMove(transaction, row, 'approval.cancel', by);
+      await grants.endAll(
+        transaction,
+        { ...(agent !== undefined && { agent }), ...(task !== undefined && { task }) },
+        by,
+      );
       return rows.length;
     },
 
@@ -284,6 +306,7 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
       const ids = changes.filter(({ topic }) => topic === 'approval').map(({ key }) => key);
       if (changes.some(({ topic }) => topic === 'deputy')) await loadDeputies();
       await reload([...new Set(ids)]);
+      await grants.refresh(changes);
     },
 
     async expire() {

@@ -1,10 +1,11 @@
-import type { EndorsedValue } from '@gatehouse/protocol';
+import type { EndorsedValue, GrantRequest, GrantTerms } from '@gatehouse/protocol';
 import { canonicalJson, digestJson, GatehouseError, type Json } from '../platform/index.ts';
 import type { AdministrativeChange, Database, DatabaseTransaction } from '../storage/index.ts';
 import type { ApprovalsDependencies } from './approvals.ts';
 import { type Asked, about, inconsistent, notOpen, read, requireState, rowOf } from './asked.ts';
 import { readDeputies } from './deputies.ts';
 import { evidenceOf } from './evidence.ts';
+import { notAlone, type StandingGrants } from './grants/index.ts';
 import { type ApprovalRow, endorsedByAll, subjectOf, toApproval, type VoteRow } from './rows.ts';
 import type { Circle } from './rule/circle.ts';
 import { standingOf, whoMayApprove } from './rule/standing.ts';
@@ -19,6 +20,7 @@ const SECOND_MS = 1_000;
 
 /** The moves that people make: yes and no. What is refused is recorded with who tried. */
 export function createDecisions({
+  grants,
   storage,
   registry,
   people,
@@ -31,7 +33,7 @@ export function createDecisions({
   endorse: keepEndorsed = async () => {
     throw new GatehouseError('internal', 'approval.endorse', 'Nothing keeps endorsed values here.');
   },
-}: ApprovalsDependencies) {
+}: ApprovalsDependencies & { grants: Pick<StandingGrants, 'termsFor' | 'give'> }) {
   const { origin } = new URL(publicUrl);
   const actor = (person: string) => (person === OPERATOR ? OPERATOR : `person:${person}`);
   const circleIn = async (database: Database | DatabaseTransaction): Promise<Circle> => ({
@@ -146,14 +148,28 @@ export function createDecisions({
     async approvalOptions(id: string, person: string, endorse: readonly EndorsedValue[] = []): Promise<Json> {
       const { row, approval } = await examine(storage.db, id, person);
       requireHeld(approval.origins, endorse);
-      return people.assertionOptions(person, approvalChallenge(row.id, row.digest, endorse));
+      return people.assertionOptions(person, approvalChallenge(row.id, row.digest, { endorse }));
     },
 
-    approve: (id: string, person: string, assertion: Json, endorse: readonly EndorsedValue[] = []) =>
+    async grantOptions(id: string, person: string, request: GrantRequest, endorse: readonly EndorsedValue[] = []) {
+      const { row, approval } = await examine(storage.db, id, person);
+      requireHeld(approval.origins, endorse);
+      const grant = grants.termsFor({ ...(await grantableOf(storage.db, row)), person }, request);
+      const challenge = approvalChallenge(row.id, row.digest, { endorse, grant });
+      return { options: await people.assertionOptions(person, challenge), terms: grant };
+    },
+
+    approve: (
+      id: string,
+      person: string,
+      assertion: Json,
+      endorse: readonly EndorsedValue[] = [],
+      grant: GrantTerms | undefined = undefined,
+    ) =>
       recorded('approval.approve', id, person, async () => {
         const shown = await examine(storage.db, id, person);
         requireHeld(shown.approval.origins, endorse);
-        const challenge = approvalChallenge(id, shown.row.digest, endorse);
+        const challenge = approvalChallenge(id, shown.row.digest, { endorse, grant });
         const verified = await people.verifyAssertion(person, challenge, assertion);
         return storage.transaction(async (transaction) => {
           const number = await nextAnswer(transaction, id, ['pending']);
@@ -168,7 +184,7 @@ export function createDecisions({
             passkey: verified.passkey,
             wants: (email) => question.wants(email) || said.has(email),
           });
-          const evidence = evidenceOf(row, verified, { endorse });
+          const evidence = evidenceOf(row, verified, { endorse, grant });
           const now = clock.now();
           const vote: VoteRow = {
             approval: id,
@@ -186,6 +202,7 @@ export function createDecisions({
           const rules = rulesOf(given);
           const isMet = rules.every((rule) => standingOf(rule, given.votes, question, circle, now).isMet);
           const changes = [`assertion ${digestJson(evidence)}`, `passkey ${verified.passkey.slice(0, 12)}`];
+          if (!isMet && grant) throw notAlone();
           if (!isMet) {
             await recordMove(transaction, row, 'approval.vote', `person:${person}`, { changes: ['yes', ...changes] });
             const before = whoMayApprove(rules, approval.votes, question, circle, now);
@@ -215,8 +232,17 @@ export function createDecisions({
             values.length === 0
               ? []
               : await keepEndorsed(transaction, { approval: id, task: row.task, person, values });
+          const granted = grant
+            ? await grants.give(transaction, {
+                ...(await grantableOf(transaction, approved)),
+                approval: id,
+                person,
+                terms: grant,
+                evidence,
+              })
+            : [];
           await recordMove(transaction, approved, 'approval.approve', `person:${person}`, {
-            changes: [...changes, ...endorsed],
+            changes: [...changes, ...endorsed, ...granted],
           });
           return { row: approved, votes: all };
         });
@@ -263,6 +289,15 @@ export function createDecisions({
         }),
       ),
   };
+}
+
+/** What a grant of more calls like this one is measured by. */
+async function grantableOf(database: Database | DatabaseTransaction, row: ApprovalRow) {
+  const subject = subjectOf(row);
+  if (!subject) throw inconsistent();
+  const task = await database.selectFrom('tasks').select('expires_at').where('id', '=', row.task).executeTakeFirst();
+  const { decision } = toApproval(row, [], row.created_at);
+  return { subject, digest: row.digest, decision, taskEndsAt: task?.expires_at ?? 0 };
 }
 
 /** The first of the yeses that does not last any longer. */

@@ -1,9 +1,9 @@
 import { createHash, type JsonWebKey, verify } from 'node:crypto';
-import { type EndorsedValue, endorsedValue } from '@gatehouse/protocol';
+import { type EndorsedValue, endorsedValue, type GrantTerms, grantTerms } from '@gatehouse/protocol';
 import { z } from 'zod';
 import type { VerifiedAssertion } from '../identity/index.ts';
 import { parseStrictJson } from '../platform/index.ts';
-import { approvalChallenge, type ListedApproval, listChallenge } from './subject.ts';
+import { approvalChallenge, type ListedApproval, listChallenge, type SignedWith } from './subject.ts';
 
 /**
  * A yes as it is kept: everything that is needed to verify it without us, and nothing else. The record `approval.approve` carries
@@ -17,6 +17,8 @@ const evidence = z.strictObject({
   endorse: z.array(endorsedValue).optional(),
   /** All that were signed with one gesture; this one is among them. */
   list: z.array(z.strictObject({ approval: z.string(), digest: z.string() })).optional(),
+  /** More calls like it that were granted with it. */
+  grant: grantTerms.optional(),
   person: z.string(),
   passkey: z.string(),
   publicKey: z.record(z.string(), z.string()),
@@ -34,7 +36,7 @@ export type ApprovalEvidence = z.infer<typeof evidence>;
 export function evidenceOf(
   approval: { id: string; digest: string },
   verified: VerifiedAssertion,
-  { endorse = [], list }: { endorse?: readonly EndorsedValue[]; list?: readonly ListedApproval[] } = {},
+  { endorse = [], list, grant }: SignedWith & { list?: readonly ListedApproval[] } = {},
 ): ApprovalEvidence {
   const { person, passkey, publicKey, rpId, origin, response } = verified;
   return evidence.parse({
@@ -43,6 +45,7 @@ export function evidenceOf(
     digest: approval.digest,
     ...(endorse.length > 0 && { endorse }),
     ...(list && { list }),
+    ...(grant && { grant }),
     person,
     passkey,
     publicKey,
@@ -74,7 +77,7 @@ export function evidenceProblem(
     if (kept.person !== of.decidedBy) return 'it is of another person';
     if (kept.list && !kept.list.some(({ approval, digest }) => approval === of.id && digest === of.digest))
       return 'the list that was signed does not hold it';
-    const challenge = kept.list ? listChallenge(kept.list) : approvalChallenge(of.id, of.digest, kept.endorse);
+    const challenge = kept.list ? listChallenge(kept.list) : approvalChallenge(of.id, of.digest, kept);
     if (signed.challenge !== Buffer.from(challenge).toString('base64url')) return 'another challenge was signed';
     if (signed.origin !== of.origin || kept.origin !== of.origin) return 'it was signed for another origin';
     if (!authenticator.subarray(0, 32).equals(sha256(kept.rpId))) return 'it was signed for another relying party';
@@ -99,6 +102,11 @@ export function parseEvidence(text: string | null): ApprovalEvidence | null {
 /** What a kept yes endorsed. */
 export function endorsedBy(text: string | null): EndorsedValue[] {
   return parseEvidence(text)?.endorse ?? [];
+}
+
+/** What a kept yes granted. */
+export function grantedBy(text: string | null): GrantTerms | undefined {
+  return parseEvidence(text)?.grant;
 }
 
 function sha256(data: string | Uint8Array): Buffer {

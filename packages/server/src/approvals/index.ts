@@ -1,5 +1,6 @@
 export { type ApprovalsDependencies, createApprovals } from './approvals.ts';
 export { readDeputies } from './deputies.ts';
 export { evidenceProblem } from './evidence.ts';
+export { counterOf as counterOfGrant, fenceOf as fenceOfGrant, type HeldGrant } from './grants/index.ts';
 export { approvalChallenge } from './subject.ts';
 export type * from './types.ts';

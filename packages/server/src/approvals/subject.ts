@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { AskedRule, EndorsedValue } from '@gatehouse/protocol';
+import type { AskedRule, EndorsedValue, GrantTerms } from '@gatehouse/protocol';
 import { canonicalJson, digestJson, GatehouseError, type Json, limits } from '../platform/index.ts';
 import type { ApprovalSubject } from './types.ts';
 
@@ -41,20 +41,26 @@ export function rulePart(rule: AskedRule): Json {
   };
 }
 
+/** What is signed with a yes beyond the one call. */
+export interface SignedWith {
+  endorse?: readonly EndorsedValue[] | undefined;
+  /** More calls like it. */
+  grant?: GrantTerms | undefined;
+}
+
 /**
  * What the passkey signs: this approval of this subject. The id is in it because two approvals of one action have one digest, and
  * most passkeys keep no counter: without it the first signature would do for the second action as well.
  */
-export function approvalChallenge(id: string, digest: string, endorse: readonly EndorsedValue[] = []): Uint8Array {
+export function approvalChallenge(id: string, digest: string, { endorse = [], grant }: SignedWith = {}): Uint8Array {
   const values = endorse.map((each) => ({
     role: each.role,
     value: each.value,
     ...(each.for !== undefined && { for: each.for }),
   }));
-  const signed = { approval: id, digest };
-  return createHash('sha256')
-    .update(canonicalJson(values.length === 0 ? { v: 1, ...signed } : { v: 2, ...signed, endorse: values }))
-    .digest();
+  const signed = { approval: id, digest, ...(values.length > 0 && { endorse: values }) };
+  const text = canonicalJson(grant ? { v: 4, ...signed, grant } : { v: values.length > 0 ? 2 : 1, ...signed });
+  return createHash('sha256').update(text).digest();
 }
 
 /** One of those that one gesture signs. */

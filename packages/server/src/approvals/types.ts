@@ -7,10 +7,13 @@ import type {
   Decision,
   Delegated,
   EndorsedValue,
+  GrantRequest,
+  GrantTerms,
 } from '@gatehouse/protocol';
 import type { Json } from '../platform/index.ts';
 import type { Change, DatabaseTransaction } from '../storage/index.ts';
 import type { ApprovalEvidence } from './evidence.ts';
+import type { StandingGrants } from './grants/index.ts';
 
 /** All that a yes binds (law 4): one changed field is another digest, and waits again. */
 export interface ApprovalSubject {
@@ -52,6 +55,8 @@ export interface Tell {
 }
 
 export interface Approvals {
+  /** More calls like one that was approved. */
+  readonly grants: Omit<StandingGrants, 'load' | 'refresh' | 'give' | 'endAll'>;
   /**
    * Reads everything that is pending or approved. To be called once the feed has started: what changes between opening the
    * database and starting the feed is told by nobody.
@@ -111,7 +116,20 @@ export interface Approvals {
    * Verifies the assertion with the person's passkey, keeps it as their yes, and moves pending → approved once all rules are met; recorded with
    * the assertion's digest. Refusals are recorded.
    */
-  approve(id: string, person: string, assertion: Json, endorse?: readonly EndorsedValue[]): Promise<Approval>;
+  approve(
+    id: string,
+    person: string,
+    assertion: Json,
+    endorse?: readonly EndorsedValue[],
+    grant?: GrantTerms,
+  ): Promise<Approval>;
+  /** Options of a yes that grants more calls like it, with the terms as they are signed. */
+  grantOptions(
+    id: string,
+    person: string,
+    grant: GrantRequest,
+    endorse?: readonly EndorsedValue[],
+  ): Promise<{ options: Json; terms: GrantTerms }>;
   /**
    * No passkey is needed to say no, to what is pending or to what was approved and not used yet. For approvers and those whom its rules name
    * (as many as the rule says), and for security, admins, the owner, and `operator` (the server's host), each of whom ends it alone.

@@ -23,6 +23,7 @@ const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
   changes: 'keep',
   replicas: 'empty',
   approvals: 'settle',
+  standing_grants: 'settle',
   approval_votes: 'keep',
   deputies: 'keep',
   logs: 'keep',
@@ -122,6 +123,11 @@ export async function settleRestored(
       .set({ state: 'cancelled', decided_at: now, decided_by: by })
       .where('state', 'in', ['pending', 'approved'])
       .executeTakeFirst();
+    await transaction
+      .updateTable('standing_grants')
+      .set({ ended_at: now, ended_by: 'gatehouse', reason: 'the workspace was restored from a backup' })
+      .where('ended_at', 'is', null)
+      .execute();
     // What they would change is not what is there now.
     await transaction
       .updateTable('policy_proposals')

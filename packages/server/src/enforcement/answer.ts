@@ -50,6 +50,8 @@ export interface AnswerDependencies {
 /** A call that is on record as dispatched. */
 export interface Dispatched extends Decided {
   approval: Approval | undefined;
+  /** The approval or standing grant that it runs on, as its records name it. */
+  yes: string | null;
   /** What it uses of budgets. */
   wanted: Wanted | null;
   /** Of a call that may change something. */
@@ -81,7 +83,7 @@ export function createAnswering(deps: AnswerDependencies) {
     signal: AbortSignal,
     send: (dispatch: Dispatch) => Promise<Sent>,
   ): Promise<Outcome> {
-    const { action, actionId, tool, approval, source, detectors, rules } = call;
+    const { action, actionId, tool, yes, source, detectors, rules } = call;
     const isAsked = serverAsks.has(action.operation);
     const limit = source.obligations?.limit;
     try {
@@ -93,7 +95,7 @@ export function createAnswering(deps: AnswerDependencies) {
         actionId,
         tool,
         arguments: action.arguments,
-        approval: approval?.id ?? null,
+        approval: yes,
         call: earlierCall(action, source),
         signal,
         clean: (message) => look.message(message, rules),
@@ -185,7 +187,7 @@ export function createAnswering(deps: AnswerDependencies) {
   }
 
   function outcome(
-    { action, actionId, tool, decision, approval, wanted, open }: Dispatched,
+    { action, actionId, tool, decision, approval, yes, wanted, open }: Dispatched,
     result: 'success' | 'failure' | 'unknown',
     more: Partial<LedgerEntry & { detail: string; changes: string[]; labels: string[] }>,
     isSent = true,
@@ -196,7 +198,7 @@ export function createAnswering(deps: AnswerDependencies) {
     const detail = [...unusual.words, more.detail].filter(Boolean).join(' · ');
     const entry = recordOf('outcome', action, actionId, tool, {
       decision,
-      approval: approval?.id ?? null,
+      approval: yes,
       resultClass: result,
       ...more,
       ...(detail && { detail }),

@@ -1,5 +1,5 @@
 import type { Approval, Decision } from '@gatehouse/protocol';
-import type { ApprovalSubject, Approvals } from '../approvals/index.ts';
+import type { ApprovalSubject, Approvals, HeldGrant } from '../approvals/index.ts';
 import { GatehouseError } from '../platform/index.ts';
 import type { SeenView } from '../policy/index.ts';
 import { deny } from './deny.ts';
@@ -13,6 +13,11 @@ import type { Decided } from './types.ts';
 interface Refused {
   refused: Decision;
   actionId: string;
+}
+
+/** A person has let it run already, with others like it. */
+interface Granted {
+  granted: HeldGrant;
 }
 
 /** Step 5: a person is asked about exactly this action, once it is on record. */
@@ -39,7 +44,12 @@ export function createAsking({ approvals, requests }: { approvals: Approvals; re
     }
   }
 
-  return async function ask(decided: Decided, seen: SeenView, repeats?: string): Promise<Approval | Refused> {
+  return async function ask(
+    decided: Decided,
+    seen: SeenView,
+    full: ReadonlySet<string>,
+    repeats?: string,
+  ): Promise<Approval | Refused | Granted> {
     const { agent, action, tool, decision } = decided;
     const subject: ApprovalSubject = {
       agent: agent.name,
@@ -55,7 +65,11 @@ export function createAsking({ approvals, requests }: { approvals: Approvals; re
       ...(repeats !== undefined && { repeats }),
     };
     const digest = approvals.digest(subject);
-    const known = approvals.find(digest) ?? asking.get(digest);
+    const given = approvals.find(digest);
+    if (given?.state === 'approved') return given;
+    const granted = approvals.grants.find({ subject, decision, except: full });
+    if (granted) return { granted };
+    const known = given ?? asking.get(digest);
     if (known) return known;
     // The same action twice at once is one question, and one record of it.
     const question = open(decided, subject, seen);

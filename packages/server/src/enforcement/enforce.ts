@@ -1,8 +1,8 @@
 import type { Approval, Decision } from '@gatehouse/protocol';
-import type { Approvals } from '../approvals/index.ts';
+import type { Approvals, HeldGrant } from '../approvals/index.ts';
 import type { Ledger } from '../ledger/index.ts';
 import { type Clock, GatehouseError, type Log, newId, type Tracing } from '../platform/index.ts';
-import type { Authority, Baseline, Flow, PolicySet, SeenView, Situation } from '../policy/index.ts';
+import type { Authority, Baseline, Flow, PolicySet, Situation } from '../policy/index.ts';
 import type { RegisteredTool, Registry, Snapshot } from '../registry/index.ts';
 import type { ChangeFeed, OverBudget, Spend, Twin } from '../storage/index.ts';
 import { createAnswering, serverAsks } from './answer.ts';
@@ -13,7 +13,8 @@ import { type Budgets, beyond, counted, spendOf, wantedOf } from './budgets/inde
 import { deny } from './deny.ts';
 import { explainFlow } from './explain-flow.ts';
 import { gatewayIsRefused, whatCannotBeKept } from './gateway.ts';
-import { guardsOf } from './guards.ts';
+import { isOfGrant, underGrant } from './granted.ts';
+import { guardOfGrant, guardsOf } from './guards.ts';
 import { createLive } from './live.ts';
 import { beforeRepeating, type OpenCalls } from './open-calls.ts';
 import { recordOf } from './record.ts';
@@ -84,6 +85,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     let over: OverBudget | undefined;
     let twin: Twin | undefined;
     const begun = performance.now();
+    const full = new Set<string>();
     for (let attempt = 1; ; attempt++) {
       const snapshot = registry.snapshot();
       const set = deps.policies(snapshot);
@@ -153,13 +155,20 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
 
       // 4 record and 5 ask: what nobody has to approve is recorded once, with its dispatch
       let approval: Approval | undefined;
+      let grant: HeldGrant | undefined;
       if (decision.effect === 'needs-approval') {
-        const asked = await ask({ agent, action, actionId, tool: found, decision }, seen, twin?.action_id);
+        const asked = await ask({ agent, action, actionId, tool: found, decision }, seen, full, twin?.action_id);
         if ('refused' in asked) return { kind: 'refused', actionId: asked.actionId, decision: asked.refused };
-        approval = asked;
-        actionId = approval.actionId;
-        if (approval.state !== 'approved') return { kind: 'pending', actionId, approval };
+        if ('granted' in asked) {
+          grant = asked.granted;
+          decision = underGrant(decision, grant);
+        } else {
+          approval = asked;
+          actionId = approval.actionId;
+          if (approval.state !== 'approved') return { kind: 'pending', actionId, approval };
+        }
       }
+      const yes = approval?.id ?? grant?.id ?? null;
 
       // 7 dispatch
       await flow.storing(action.caller, { tool: found, actionId, seen });
@@ -169,7 +178,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
         const written = await ledger.append(
           recordOf('dispatch', action, actionId, found, {
             decision,
-            approval: approval?.id ?? null,
+            approval: yes,
             arguments: action.arguments,
             labels: seen.labels,
             ...(twin && { detail: `repeats ${twin.action_id}, of which nobody knows whether it ran` }),
@@ -177,11 +186,21 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
           {
             ...(open && { opens: { ...open, actionId, repeats: twin?.action_id ?? null } }),
             guards: [
-              ...guardsOf(snapshot, action, found, source.tool, approval && approvals.peopleOf(approval)),
+              ...guardsOf(
+                snapshot,
+                action,
+                found,
+                source.tool,
+                approval ? approvals.peopleOf(approval) : grant && [grant.givenBy],
+              ),
               ...seen.guards,
+              ...(grant ? [guardOfGrant(grant)] : []),
             ],
             ...(approval && { consumeApproval: { id: approval.id, actionId } }),
-            ...spending(wanted ? spendOf(wanted, actionId, approval !== undefined) : undefined, seen, action, actionId),
+            ...spending(wanted ? spendOf(wanted, actionId, approval !== undefined) : undefined, actionId, [
+              ...flow.spend(action.caller, seen),
+              ...(grant ? [approvals.grants.spend(grant, action.arguments)] : []),
+            ]),
           },
         );
         if (approval && (written.ok || written.failed === 'approval')) approvals.noteConsumed(approval.id);
@@ -190,8 +209,13 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
           deps.baseline.dispatched(action.caller.agent, found.ref);
           const remarks = action === given ? [] : [limitRemark(action, found)];
           const sent = open && { ...open, actionId };
-          const call = { agent, action, actionId, tool: found, decision, approval, wanted, open: sent };
+          const call = { agent, action, actionId, tool: found, decision, approval, yes, wanted, open: sent };
           return await sendAndRecord({ ...call, source, detectors, rules, remarks }, flight.signal, send);
+        }
+        if (grant && written.failed === 'budget' && isOfGrant(written.over, grant)) {
+          full.add(grant.id);
+          attempt--;
+          continue;
         }
         over = written.failed === 'budget' && !flow.exhaust(written.over, seen) ? written.over : undefined;
         if (written.failed === 'twin') twin = written.twin;
@@ -233,12 +257,11 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     return unkept ? deny(unkept, set.version, tool) : withSituation(decision, situation);
   }
 
-  /** What the dispatch counts: on budgets, and on what a person has endorsed. */
-  function spending(budgets: Spend | undefined, seen: SeenView, { caller }: Action, actionId: string) {
-    const endorsed = flow.spend(caller, seen);
-    if (endorsed.length === 0) return budgets && { spend: budgets };
+  /** What the dispatch counts: on budgets, and on what a person has endorsed or granted. */
+  function spending(budgets: Spend | undefined, actionId: string, given: Spend['counters']) {
+    if (given.length === 0) return budgets && { spend: budgets };
     const plain = budgets ?? { actionId, now: clock.now(), counters: [] };
-    return { spend: { ...plain, counters: [...plain.counters, ...endorsed] } };
+    return { spend: { ...plain, counters: [...plain.counters, ...given] } };
   }
 
   /** The guard failed because a change is on its way to this replica: give the feed a turn before deciding again. */

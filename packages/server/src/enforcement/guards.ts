@@ -1,3 +1,4 @@
+import { fenceOfGrant, type HeldGrant } from '../approvals/index.ts';
 import type { RegisteredTool, Snapshot } from '../registry/index.ts';
 import type { Guard } from '../storage/index.ts';
 import type { Action } from './types.ts';
@@ -28,3 +29,6 @@ export function guardsOf(
     { key: `token:${caller.tokenId}`, version: 0 },
   ];
 }
+
+/** The grant that a call runs on has not been revoked. */
+export const guardOfGrant = ({ id }: HeldGrant): Guard => ({ key: fenceOfGrant(id), version: 0 });

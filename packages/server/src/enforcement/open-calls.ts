@@ -219,12 +219,14 @@ export function beforeRepeating(decision: Decision, twin: Twin, open: OpenCall, 
   if (twin.unknown_at === null) return deny(runsElsewhere(twin), decision.policyVersion, tool);
   if (decision.effect === 'deny') return decision;
   const words = twinInWords(twin);
-  if (decision.effect === 'needs-approval') return { ...decision, reason: `${decision.reason} ${words}` };
+  // No standing grant covers it, and none is given with it.
+  const { grantable: _, ...alone } = decision;
+  if (decision.effect === 'needs-approval') return { ...alone, reason: `${decision.reason} ${words}` };
   const isSafe = tool.labels.idempotent || (open.key !== null && open.key === twin.key_digest);
   if (isSafe && twin.resolution === null) return decision;
   const tier = Math.max(3, decision.tier) as Tier;
   return {
-    ...decision,
+    ...alone,
     effect: 'needs-approval',
     tier,
     code: 'action.may-have-run',

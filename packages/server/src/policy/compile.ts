@@ -1,4 +1,4 @@
-import type { Decision, Obligations, Task, Tier } from '@gatehouse/protocol';
+import type { Decision, Grantable, Obligations, Task, Tier } from '@gatehouse/protocol';
 import { digestJson, sha256Hex } from '../platform/index.ts';
 import type { Agent, RegisteredTool, Snapshot } from '../registry/index.ts';
 import type { Answer, Environment } from './cedar/index.ts';
@@ -14,6 +14,7 @@ import {
   raisedTo3,
   unmetOf,
 } from './explain.ts';
+import { grantableOf } from './grantable.ts';
 import { type LoadedPolicies, type LoadedPolicy, loadPolicies } from './load.ts';
 import { obligationsOf, withApprovers } from './obligations.ts';
 import { observing } from './observe-only.ts';
@@ -125,12 +126,18 @@ function policySet(
   function conclude({ ref, tier: own }: RegisteredTool, answer: Answer, raised: Answer | undefined): Decision {
     const determining = named(answer.reason);
     const tier = raisedTier(own, determining);
-    const decided = (what: ReturnType<typeof byTier>, policies: readonly string[], obligations?: Obligations) =>
+    const decided = (
+      what: ReturnType<typeof byTier>,
+      policies: readonly string[],
+      obligations?: Obligations,
+      grantable?: Grantable,
+    ) =>
       Object.freeze<Decision>({
         ...what,
         policies: Object.freeze([...policies]) as string[],
         policyVersion: version,
         ...(obligations && { obligations }),
+        ...(grantable && { grantable }),
       });
     if (answer.decision === 'deny') {
       const reason = forbidden(determining);
@@ -142,7 +149,8 @@ function policySet(
     const permitted = atLeast === 3 && tier < 3 ? raisedTo3(ref, raisers) : byTier(ref, atLeast);
     const written = obligationsOf([...determining, ...raisers].map(({ json }) => json.annotations));
     const obligations = withApprovers(written, approversOf.get(ref));
-    return decided(permitted, [...answer.reason, ...raising], obligations);
+    const grantable = permitted.effect === 'needs-approval' ? grantableOf(own, determining, raisers) : undefined;
+    return decided(permitted, [...answer.reason, ...raising], obligations, grantable);
   }
 
   function differs(asked: Case, environment: Environment, answer: Answer, raised: Answer | undefined): boolean {

@@ -1,5 +1,6 @@
 import type { Decision, Task, Tier } from '@gatehouse/protocol';
 import type { Agent } from '../registry/index.ts';
+import { leastGrantable } from './grantable.ts';
 import { combine } from './obligations.ts';
 import type { Authority } from './types.ts';
 
@@ -40,6 +41,8 @@ export function narrowest(parts: Part[]): Decision {
   const highest = parts.find(({ decision }) => decision.tier === tier)?.decision ?? own.decision;
   const { effect, code, reason } = highest;
   const obligations = combine(parts.map(({ decision }) => decision.obligations));
+  const asking = parts.filter(({ decision }) => decision.effect === 'needs-approval');
+  const grantable = leastGrantable(asking.map(({ decision }) => decision.grantable));
   return {
     effect,
     tier,
@@ -48,6 +51,7 @@ export function narrowest(parts: Part[]): Decision {
     policies,
     policyVersion: own.decision.policyVersion,
     ...(obligations && { obligations }),
+    ...(grantable && { grantable }),
   };
 }
 

@@ -15,6 +15,7 @@ export {
   type SeenView,
   UNTRUSTED,
 } from './flow/index.ts';
+export { isWider } from './grantable.ts';
 export { type LoadedPolicy, readPolicies } from './load.ts';
 export { nearest } from './nearest.ts';
 export { combine as combineObligations } from './obligations.ts';

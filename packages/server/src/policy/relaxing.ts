@@ -1,5 +1,6 @@
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
-import type { PolicyManifest } from '@gatehouse/protocol';
+import type { Grantable, PolicyManifest } from '@gatehouse/protocol';
+import { isWider, readGrantable } from './grantable.ts';
 import { readWritten } from './written.ts';
 
 interface Read {
@@ -14,9 +15,10 @@ interface Read {
   observed: boolean;
   /** Annotations with an effect beside `tier` and `mode`; what Gatehouse does not know is taken to have one. */
   obligations: string;
+  grantable: Grantable | undefined;
 }
 
-const withoutEffect = new Set(['id', 'reason', 'description', 'tier', 'mode', 'advice']);
+const withoutEffect = new Set(['id', 'reason', 'description', 'tier', 'mode', 'advice', 'grantable']);
 
 /**
  * Where one set of written policies could let through what another stops, found from their texts alone. Conservative: two policies that
@@ -46,6 +48,8 @@ export function relaxedPolicies(
           name: old.file,
           why: `forbid ${old.id} ${old.tier === 4 ? 'refused' : `raised to tier ${old.tier}`}, and now raises to tier ${kept[0]?.tier}`,
         });
+      else if (kept.every(({ grantable }) => isWider(grantable, old.grantable)))
+        found.push({ name: old.file, why: `standing grants may go further past forbid ${old.id}` });
     } else if ((old.tier > 0 || old.obligations !== '') && !kept.some((each) => isAsStrict(each, old)))
       found.push({ name: old.file, why: `permit ${old.id} set a tier or an obligation that is gone or less` });
   }
@@ -57,7 +61,8 @@ export function relaxedPolicies(
   return found;
 }
 
-const isAsStrict = (fresh: Read, old: Read) => fresh.tier >= old.tier && fresh.obligations === old.obligations;
+const isAsStrict = (fresh: Read, old: Read) =>
+  fresh.tier >= old.tier && fresh.obligations === old.obligations && !isWider(fresh.grantable, old.grantable);
 
 function gone(old: Read, is: readonly Read[]): string {
   return is.some((each) => each.observed && each.effect === old.effect && each.body === old.body)
@@ -76,6 +81,7 @@ function readAll(manifest: PolicyManifest): Read[] {
       body: JSON.stringify(body, (_, value) => (typeof value === 'bigint' ? `${value}n` : value)),
       tier: effect === 'forbid' ? (raises ? Number(annotations.tier) : 4) : Number(annotations.tier ?? 0),
       observed: observeOnly,
+      grantable: readGrantable(annotations.grantable),
       obligations: obliging
         .map(([key, value]) => JSON.stringify([key, value]))
         .sort()

@@ -7,6 +7,7 @@ import {
   toolPatternMatches,
 } from '@gatehouse/protocol';
 import { GatehouseError } from '../platform/index.ts';
+import { grantableText } from './grantable.ts';
 import { nearest } from './nearest.ts';
 import { NAMESPACE, type Subject } from './schema.ts';
 
@@ -87,11 +88,16 @@ const annotationsOf = ({
   reveal,
   limit,
   approvers,
-}: Pick<TemplateManifest['allow'][number], 'mask' | 'reveal' | 'limit' | 'approvers'>): Record<string, string> => ({
+  grantable,
+}: Pick<TemplateManifest['allow'][number], 'mask' | 'reveal' | 'limit' | 'approvers' | 'grantable'>): Record<
+  string,
+  string
+> => ({
   ...(mask && { mask: mask.join(',') }),
   ...(reveal && { reveal: reveal.join(',') }),
   ...(limit !== undefined && { limit: String(limit) }),
   ...(approvers !== undefined && { approvers }),
+  ...(grantable && { grantable: grantableText(grantable) }),
 });
 
 function fits(

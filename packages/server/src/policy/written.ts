@@ -3,6 +3,7 @@ import { policySetTextToParts } from '@cedar-policy/cedar-wasm/nodejs';
 import type { Manifest, Place, PolicyManifest, PolicyProblem } from '@gatehouse/protocol';
 import { nestingProblem, parsePolicy } from './cedar/index.ts';
 import { policyLimits } from './cedar/limits.ts';
+import { grantableProblem } from './grantable.ts';
 import type { LoadedPolicy } from './load.ts';
 import { obligationProblem } from './obligations.ts';
 import { isObserveOnly } from './observe-only.ts';
@@ -105,8 +106,8 @@ function parse(
       problems.push(
         problemIn({ name }, wordIn(text, each, mode) ?? place(), `@mode must be "enforce" or "observe", not "${mode}"`),
       );
-    const obligations = obligationProblem(parsed.json.annotations);
-    if (obligations !== undefined) problems.push(problemIn({ name }, place(), obligations));
+    for (const problem of [obligationProblem(parsed.json.annotations), grantableProblem(parsed.json)])
+      if (problem !== undefined) problems.push(problemIn({ name }, place(), problem));
     return [{ id: `${name}#${id ?? index}`, json: parsed.json, ...each }];
   });
 }

@@ -67,9 +67,13 @@ function ProofCard({ id, records }: { id: string; records: SequencedRecord[] }) 
   );
 }
 
-/** Approvals that what ran names. */
+/** Approvals that what ran names; a standing grant is no yes to one action. */
 export const signedApprovals = (records: SequencedRecord[]): string[] => [
-  ...new Set(records.flatMap(({ record }) => (record.kind === 'dispatch' && record.approval ? [record.approval] : []))),
+  ...new Set(
+    records.flatMap(({ record }) =>
+      record.kind === 'dispatch' && record.approval?.startsWith('apr_') ? [record.approval] : [],
+    ),
+  ),
 ];
 
 /** Null where no passkey has signed. */

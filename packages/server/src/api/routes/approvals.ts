@@ -47,17 +47,20 @@ export function approvalRoutes(dependencies: ApiDependencies): Route[] {
       'approve',
       'Begin to approve: the passkey signs the digest of the action',
       { body: bodies.approvalOptions, on },
-      async ({ caller, param, body }) => ({
-        options: await approvals.approvalOptions(param('id'), personOf(caller).email, body.endorse),
-      }),
+      async ({ caller, param, body: { endorse, grant } }) => {
+        const { email } = personOf(caller);
+        if (!grant) return { options: await approvals.approvalOptions(param('id'), email, endorse), grant: null };
+        const { options, terms } = await approvals.grantOptions(param('id'), email, grant, endorse);
+        return { options, grant: terms };
+      },
     ),
     route(
       'POST /approvals/:id/approve',
       'approve',
-      'Approve exactly this action',
+      'Approve exactly this action, and as many more like it as are signed with it',
       { body: bodies.approve, on },
       async ({ caller, param, body }) =>
-        approvals.approve(param('id'), personOf(caller).email, body.assertion as Json, body.endorse),
+        approvals.approve(param('id'), personOf(caller).email, body.assertion as Json, body.endorse, body.grant),
     ),
     route('POST /approvals/:id/deny', 'deny', 'Deny it', { body: bodies.deny, on }, async ({ caller, param, body }) =>
       approvals.deny(param('id'), caller.person?.email ?? caller.by, body.reason),

@@ -70,8 +70,9 @@ export function counted(decision: Decision, { budgets }: Pick<Wanted, 'budgets'>
   return { ...decision, policies: [...decision.policies, ...[...budgets.keys()].map((name) => `budget:${name}`)] };
 }
 
-/** The decision about a call that its policies let through and a budget does not. */
-export function beyond(decision: Decision, { budgets }: Pick<Wanted, 'budgets'>, over: OverBudget): Decision {
+/** The decision about a call that its policies let through and a budget does not. No standing grant reaches across a budget. */
+export function beyond(decided: Decision, { budgets }: Pick<Wanted, 'budgets'>, over: OverBudget): Decision {
+  const { grantable: _, ...decision } = decided;
   const budget = budgets.get(over.budget);
   // Taken away since.
   if (!budget) return decision;

@@ -53,6 +53,26 @@ export interface RecordTables {
   /** Calls that may change something, until it is known what came of them. */
   open_calls: OpenCallRow;
 
+  /**
+   * More calls like one that a person has approved. `subject` and `digest` are those of the approval, `terms` what was signed with it
+   * (GrantTerms), `assertion` its evidence. `ended_by`: `gatehouse`, or who revoked it.
+   */
+  standing_grants: {
+    id: string;
+    approval: string;
+    agent: string;
+    task: string;
+    digest: string;
+    subject: string;
+    terms: string;
+    given_by: string;
+    assertion: string;
+    expires_at: number;
+    ended_at: number | null;
+    ended_by: string | null;
+    reason: string | null;
+  };
+
   logs: { id: string; replica: string; vkey: string; created_at: number };
 
   records: {

@@ -1,4 +1,5 @@
 import type { Allowed } from '@gatehouse/protocol';
+import { isWider } from '../../../policy/index.ts';
 import { isSame } from './same.ts';
 
 /** Each entry has to be at least as narrow as one that was there, and what came with one beyond its conditions has to stay. */
@@ -6,8 +7,14 @@ export function relaxedAllow(before: readonly Allowed[], after: readonly Allowed
   const why: string[] = [];
   for (const entry of after) {
     if (before.some((old) => covers(old, entry))) continue;
-    const { tools, effects } = entry;
-    why.push(`it newly allows ${tools ? tools.join(', ') : `tools that ${effects?.join(', ')}`}`);
+    const { tools, effects, grantable } = entry;
+    const what = tools ? tools.join(', ') : `tools that ${effects?.join(', ')}`;
+    const onlyGrants = before.some((old) => covers(old, { ...entry, grantable: undefined }));
+    why.push(
+      onlyGrants && grantable
+        ? `standing grants may cover ${grantable.calls} calls of ${what} within ${grantable.seconds} s`
+        : `it newly allows ${what}`,
+    );
   }
   for (const old of before)
     if (Object.keys(beyond(old)).length > 0 && !after.some((entry) => isSame(entry, old)))
@@ -16,7 +23,7 @@ export function relaxedAllow(before: readonly Allowed[], after: readonly Allowed
 }
 
 function beyond(entry: Allowed): Record<string, unknown> {
-  const { tools: _tools, effects: _effects, domains: _domains, when: _when, ...rest } = entry;
+  const { tools: _tools, effects: _effects, domains: _domains, when: _when, grantable: _grantable, ...rest } = entry;
   return rest;
 }
 
@@ -31,6 +38,7 @@ function covers(old: Allowed, entry: Allowed): boolean {
     within(old.effects, entry.effects) &&
     within(old.domains, entry.domains) &&
     conditions &&
+    !isWider(entry.grantable, old.grantable) &&
     isSame(beyond(old), beyond(entry))
   );
 }

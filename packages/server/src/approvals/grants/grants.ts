@@ -1,0 +1,395 @@
+import {
+  type Decision,
+  type GrantRequest,
+  type GrantTerms,
+  grantLimits,
+  grantTerms,
+  type PersonManifest,
+  type Role,
+  type StandingGrant,
+} from '@gatehouse/protocol';
+import { type Clock, canonicalJson, GatehouseError, type Log } from '../../platform/index.ts';
+import {
+  type AdministrativeChange,
+  type Change,
+  type CounterSpend,
+  type DatabaseTransaction,
+  parseState,
+  type RecordChange,
+  type Storage,
+  usedOf,
+} from '../../storage/index.ts';
+import type { ApprovalEvidence } from '../evidence.ts';
+import type { ApprovalSubject } from '../types.ts';
+import { amountAt, boundsProblem, covers, unitsOf } from './bounds.ts';
+import { counterOf, type GrantRow, grantIdOf, type HeldGrant, kindOf, readGrant, toGrant } from './rows.ts';
+
+export interface GrantDependencies {
+  storage: Storage;
+  registry: {
+    snapshot(): {
+      readonly people: ReadonlyMap<string, PersonManifest>;
+      readonly agents: ReadonlyMap<
+        string,
+        { state: string; epoch: number; manifest: { owner: string; environment: string } }
+      >;
+    };
+  };
+  recordChange: RecordChange;
+  clock: Clock;
+  log: Log;
+  publicUrl: string;
+  /** Whether one yes of this person, said then, meets all that is asked for such a call, by who they are now. */
+  isGivenBy(subject: ApprovalSubject, person: string, at: number): boolean;
+}
+
+/** What the counters of grants are counted as. */
+const COUNTED_AS = 'gatehouse/granted';
+const MAY_REVOKE: Role[] = ['approver', 'security', 'admin'];
+const PAGE_LIMIT = 200;
+const REASON_CHARS = 500;
+/** Options are asked for, read and signed within this time. */
+const SIGNED_WITHIN_MS = 5 * 60_000;
+
+/** More calls like one that was approved: looked up from memory, counted and checked again in the write that dispatches the call. */
+export interface StandingGrants {
+  load(): Promise<void>;
+  refresh(changes: readonly Change[]): Promise<void>;
+  /** One that covers this call, which policies now let be covered. `except`: those that have no room for it. From memory. */
+  find(of: { subject: ApprovalSubject; decision: Decision; except: ReadonlySet<string> }): HeldGrant | undefined;
+  /** What a covered call counts. */
+  spend(grant: HeldGrant, args: ApprovalSubject['arguments']): CounterSpend;
+  /** The terms as they are to be signed, where they are allowed for this call. */
+  termsFor(of: Grantable, request: GrantRequest): GrantTerms;
+  /** Part of the yes that it was signed with. In words, for the record. */
+  give(
+    transaction: DatabaseTransaction,
+    of: Grantable & { approval: string; terms: GrantTerms; evidence: ApprovalEvidence },
+  ): Promise<string[]>;
+  get(id: string): Promise<StandingGrant | undefined>;
+  list(filter: {
+    agent?: string | undefined;
+    task?: string | undefined;
+    /** Only those that could cover something now. */
+    inForce?: boolean | undefined;
+    before?: string | undefined;
+    limit: number;
+  }): Promise<StandingGrant[]>;
+  revoke(id: string, person: string, reason: string): Promise<StandingGrant>;
+  /** Part of kill and task end. */
+  endAll(transaction: DatabaseTransaction, of: { agent?: string; task?: string }, by: string): Promise<number>;
+}
+
+/** A call that waits, and for how long its task goes on. */
+interface Grantable {
+  subject: ApprovalSubject;
+  digest: string;
+  decision: Decision;
+  taskEndsAt: number;
+  /** Who gives it. */
+  person: string;
+}
+
+export function createGrants(deps: GrantDependencies): StandingGrants {
+  const { storage, registry, recordChange, clock, log, isGivenBy } = deps;
+  const { origin } = new URL(deps.publicUrl);
+  const byTask = new Map<string, Map<string, HeldGrant>>();
+
+  function remember(row: GrantRow): void {
+    const held = row.ended_at === null && row.expires_at > clock.now() ? readGrant(row, origin) : undefined;
+    if (held && 'problem' in held)
+      log.error('a standing grant in the database is not what was signed; it covers nothing', {
+        grant: row.id,
+        problem: held.problem,
+      });
+    for (const [task, grants] of byTask) if (grants.delete(row.id) && grants.size === 0) byTask.delete(task);
+    if (!held || 'problem' in held) return;
+    const { task } = held.subject;
+    byTask.set(task, (byTask.get(task) ?? new Map()).set(held.id, held));
+  }
+
+  /** To take back needs less than to give: it only narrows. */
+  function requireRevoker(email: string, { agent, given_by }: GrantRow): void {
+    const { people, agents } = registry.snapshot();
+    const person = people.get(email);
+    const may = [given_by, 'operator', agents.get(agent)?.manifest.owner].includes(email);
+    if (may || person?.roles.some((role) => MAY_REVOKE.includes(role))) return;
+    throw new GatehouseError(
+      'forbidden',
+      'grant.not-yours',
+      "Only who gave it, the agent's owner, approvers, security and admins can revoke a standing grant.",
+    );
+  }
+
+  async function recordEnd(
+    transaction: DatabaseTransaction,
+    row: GrantRow,
+    operation: string,
+    by: string,
+  ): Promise<void> {
+    await recordChange(transaction, {
+      ...about(row),
+      operation,
+      by,
+      changes: [`standing grant ${row.id} covers nothing any more`],
+      ...(row.reason !== null && { detail: row.reason }),
+    });
+    await storage.bumpFences(transaction, [fenceOf(row.id)]);
+    await storage.announce(transaction, 'approval', row.id, clock.now());
+  }
+
+  function about(row: GrantRow): Pick<AdministrativeChange, 'agent' | 'task' | 'tool' | 'approval'> {
+    const { tool } = JSON.parse(row.subject) as ApprovalSubject;
+    return { agent: row.agent, task: row.task, tool, approval: row.id };
+  }
+
+  async function show(rows: GrantRow[]): Promise<StandingGrant[]> {
+    if (rows.length === 0) return [];
+    const counters = await storage.db
+      .selectFrom('budget_counters')
+      .select(['id', 'state'])
+      .where(
+        'id',
+        'in',
+        rows.map(({ id }) => counterOf(id)),
+      )
+      .execute();
+    const states = new Map(counters.map(({ id, state }) => [id, parseState(state)]));
+    const tasks = await storage.db
+      .selectFrom('tasks')
+      .select(['id', 'state'])
+      .where('id', 'in', [...new Set(rows.map(({ task }) => task))])
+      .execute();
+    const active = new Set(tasks.filter(({ state }) => state === 'active').map(({ id }) => id));
+    const { agents } = registry.snapshot();
+    return rows.map((row) => {
+      const state = states.get(counterOf(row.id));
+      const { agentEpoch } = JSON.parse(row.subject) as ApprovalSubject;
+      const { sum } = JSON.parse(row.terms) as GrantTerms;
+      const agent = agents.get(row.agent);
+      return toGrant(row, clock.now(), {
+        used: state ? usedOf(state, 'count') : 0,
+        usedSum: sum ? String((state ? usedOf(state, 'sum') : 0) / 1_000_000) : null,
+        environment: agent?.manifest.environment ?? '',
+        isOver: !active.has(row.task) || agent?.state !== 'active' || agent.epoch !== agentEpoch,
+      });
+    });
+  }
+
+  async function get(id: string): Promise<StandingGrant | undefined> {
+    const row = await storage.db.selectFrom('standing_grants').selectAll().where('id', '=', id).executeTakeFirst();
+    return row && (await show([row]))[0];
+  }
+
+  function checked({ subject, decision, taskEndsAt, person }: Grantable, terms: GrantTerms, endsAt = taskEndsAt): void {
+    const { grantable } = decision;
+    if (decision.effect !== 'needs-approval' || !grantable)
+      throw refused(
+        'grant.not-allowed',
+        'No policy lets more calls like this be granted: each is approved by itself. An operator can allow it with `grantable`.',
+      );
+    if (!isGivenBy(subject, person, clock.now())) throw notAlone();
+    const { calls, from, until } = terms;
+    const seconds = (until - from) / 1_000;
+    if (calls > grantable.calls || seconds > grantable.seconds)
+      throw refused(
+        'grant.too-wide',
+        `Policy lets at most ${grantable.calls} calls within ${grantable.seconds} s be granted here, not ${calls} within ${Math.ceil(seconds)} s.`,
+      );
+    const now = clock.now();
+    if (from > now || from < now - SIGNED_WITHIN_MS || until <= now || until > endsAt)
+      throw refused(
+        'grant.times',
+        'These times are not those of a grant that begins now and ends with its task. Start again.',
+      );
+    const problem = boundsProblem(subject.arguments, terms);
+    if (problem !== undefined) throw refused('grant.bounds', `Nothing was granted: ${problem}.`);
+  }
+
+  return {
+    async load() {
+      const rows = await storage.db
+        .selectFrom('standing_grants')
+        .selectAll()
+        .where('ended_at', 'is', null)
+        .where('expires_at', '>', clock.now())
+        .execute();
+      for (const row of rows) remember(row);
+    },
+
+    async refresh(changes) {
+      const ids = [...new Set(changes.map(({ key }) => key).filter((key) => key.startsWith('grn_')))];
+      if (ids.length === 0) return;
+      const rows = await storage.db.selectFrom('standing_grants').selectAll().where('id', 'in', ids).execute();
+      for (const row of rows) remember(row);
+    },
+
+    find({ subject, decision, except }) {
+      const grants = byTask.get(subject.task);
+      const { grantable } = decision;
+      if (!grants || !grantable || decision.effect !== 'needs-approval') return undefined;
+      // What may have run already is looked at by a person each time.
+      if (subject.repeats !== undefined) return undefined;
+      const now = clock.now();
+      const kind = kindOf(subject);
+      for (const grant of grants.values()) {
+        const { terms } = grant;
+        if (terms.until <= now) grants.delete(grant.id);
+        if (terms.until <= now || except.has(grant.id) || grant.kind !== kind) continue;
+        if (terms.calls > grantable.calls || terms.until - terms.from > grantable.seconds * 1_000) continue;
+        if (!isGivenBy(grant.subject, grant.givenBy, terms.from)) continue;
+        if (covers(grant.subject.arguments, terms, subject.arguments)) return grant;
+      }
+      if (grants.size === 0) byTask.delete(subject.task);
+      return undefined;
+    },
+
+    spend({ id, terms, subject }, args) {
+      const { sum } = terms;
+      return {
+        counter: counterOf(id),
+        budget: COUNTED_AS,
+        label: subject.tool.slice(0, 200),
+        // One window for its whole life: nothing starts it again.
+        window: { start: 1, end: terms.until },
+        amounts: { count: 1, items: 0, sum: sum ? (amountAt(args, sum.at) ?? Number.MAX_SAFE_INTEGER) : 0 },
+        limits: { count: terms.calls, items: null, sum: sum ? unitsOf(sum.max) : null, concurrent: null },
+        evenOver: false,
+        leaseUntil: clock.now(),
+      };
+    },
+
+    termsFor(of, { seconds, ...request }) {
+      const from = clock.now();
+      checked(of, { ...request, from, until: from + seconds * 1_000 }, Number.POSITIVE_INFINITY);
+      const terms = grantTerms.parse({ ...request, from, until: Math.min(from + seconds * 1_000, of.taskEndsAt) });
+      checked(of, terms);
+      return terms;
+    },
+
+    async give(transaction, { approval, terms, evidence, ...of }) {
+      checked(of, terms);
+      const { subject, digest, person } = of;
+      const now = clock.now();
+      const inForce = await transaction
+        .selectFrom('standing_grants')
+        .select('id')
+        .where('task', '=', subject.task)
+        .where('ended_at', 'is', null)
+        .where('expires_at', '>', now)
+        .execute();
+      if (inForce.length >= grantLimits.perTask)
+        throw new GatehouseError(
+          'too-many',
+          'grant.too-many',
+          `${grantLimits.perTask} grants are in force for this task already. Revoke one, or approve this call alone.`,
+        );
+      const id = grantIdOf(approval);
+      const row: GrantRow = {
+        id,
+        approval,
+        agent: subject.agent,
+        task: subject.task,
+        digest,
+        subject: canonicalJson(subject),
+        terms: canonicalJson(terms),
+        given_by: person,
+        assertion: canonicalJson(evidence),
+        expires_at: terms.until,
+        ended_at: null,
+        ended_by: null,
+        reason: null,
+      };
+      await transaction.insertInto('standing_grants').values(row).execute();
+      await recordChange(transaction, {
+        ...about(row),
+        operation: 'grant.give',
+        by: `person:${person}`,
+        changes: [
+          `standing grant ${id}: ${terms.calls} more calls of ${subject.tool} until ${new Date(terms.until).toISOString()}`,
+          ...terms.bounds.map((bound) => `bound ${JSON.stringify(bound).slice(0, 500)}`),
+          ...(terms.sum ? [`sum of ${terms.sum.at.join('.')} at most ${terms.sum.max}`] : []),
+        ],
+      });
+      await storage.announce(transaction, 'approval', id, now);
+      return [`granted ${id}`];
+    },
+
+    get,
+
+    async list({ agent, task, inForce, before, limit }) {
+      let query = storage.db.selectFrom('standing_grants').selectAll();
+      if (agent !== undefined) query = query.where('agent', '=', agent);
+      if (task !== undefined) query = query.where('task', '=', task);
+      if (before !== undefined) query = query.where('id', '<', before);
+      if (inForce) query = query.where('ended_at', 'is', null).where('expires_at', '>', clock.now());
+      const rows = await query.orderBy('id', 'desc').limit(Math.min(limit, PAGE_LIMIT)).execute();
+      return show(rows);
+    },
+
+    async revoke(id, person, reason) {
+      const row = await storage.transaction(async (transaction) => {
+        const found = await transaction
+          .selectFrom('standing_grants')
+          .selectAll()
+          .where('id', '=', id)
+          .executeTakeFirst();
+        if (!found) throw unknown(id);
+        requireRevoker(person, found);
+        const ended = await transaction
+          .updateTable('standing_grants')
+          .set({ ended_at: clock.now(), ended_by: person, reason: reason.slice(0, REASON_CHARS) || null })
+          .where('id', '=', id)
+          .where('ended_at', 'is', null)
+          .returningAll()
+          .executeTakeFirst();
+        if (!ended) return found;
+        await recordEnd(transaction, ended, 'grant.revoke', person === 'operator' ? person : `person:${person}`);
+        return ended;
+      });
+      remember(row);
+      const [shown] = await show([row]);
+      if (!shown) throw unknown(id);
+      return shown;
+    },
+
+    async endAll(transaction, { agent, task }, by) {
+      let query = transaction
+        .updateTable('standing_grants')
+        .set({
+          ended_at: clock.now(),
+          ended_by: 'gatehouse',
+          reason: `ended with its ${task === undefined ? 'agent' : 'task'}`,
+        })
+        .where('ended_at', 'is', null)
+        .where('expires_at', '>', clock.now());
+      const handedOn = transaction
+        .selectFrom('task_actors')
+        .select('task_actors.task')
+        .where('task_actors.agent', '=', agent ?? '');
+      if (agent !== undefined)
+        query = query.where((where) => where.or([where('agent', '=', agent), where('task', 'in', handedOn)]));
+      if (task !== undefined) query = query.where('task', '=', task);
+      const rows = await query.returningAll().execute();
+      for (const row of rows) await recordEnd(transaction, row, 'grant.end', by);
+      return rows.length;
+    },
+  };
+}
+
+export const fenceOf = (grant: string): string => `grant:${grant}`;
+
+const refused = (code: string, detail: string) => new GatehouseError('bad-request', code, detail);
+
+export const notAlone = () =>
+  refused(
+    'grant.not-alone',
+    'More calls can be granted only where one yes alone is enough by all the rules. Approve this call alone.',
+  );
+
+const unknown = (id: string) =>
+  new GatehouseError(
+    'not-found',
+    'grant.unknown',
+    `There is no standing grant "${id}". \`gatehouse grants\` lists them.`,
+  );

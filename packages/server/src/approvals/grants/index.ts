@@ -1,0 +1,2 @@
+export { createGrants, fenceOf, notAlone, type StandingGrants } from './grants.ts';
+export { counterOf, type HeldGrant } from './rows.ts';

@@ -1,0 +1,12 @@
+import type { Decision } from '@gatehouse/protocol';
+import { counterOfGrant, type HeldGrant } from '../approvals/index.ts';
+import type { OverBudget } from '../storage/index.ts';
+
+/** The record of each call that a grant covers says so. */
+export const underGrant = (decision: Decision, { id, givenBy }: HeldGrant): Decision => ({
+  ...decision,
+  reason: `${decision.reason} The standing grant ${id} of ${givenBy} covers it.`,
+});
+
+/** There is no room in the grant for this call: it has been used as often as it may be, or the amount is beyond what is left. */
+export const isOfGrant = (over: OverBudget, { id }: HeldGrant): boolean => over.counter === counterOfGrant(id);
