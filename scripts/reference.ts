@@ -147,6 +147,7 @@ const limitSources = [
     'packages/server/src/identity/federation/limits.ts',
     'federationLimits',
   ],
+  ['Channels', 'packages/server/src/approvals/channels/limits.ts', 'channelLimits'],
   ['Policies', 'packages/server/src/policy/cedar/limits.ts', 'policyLimits'],
   ['Comparing policies', 'packages/server/src/authoring/diff/limits.ts', 'diffLimits'],
   ['Standing grants', 'packages/protocol/src/standing-grants.ts', 'grantLimits'],

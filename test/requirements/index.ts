@@ -3,6 +3,7 @@ import { approvalReview } from './approval-review.ts';
 import { authoring } from './authoring.ts';
 import { baselines } from './baselines.ts';
 import { budgets } from './budgets.ts';
+import { channels } from './channels.ts';
 import { console } from './console.ts';
 import { decisions } from './decisions.ts';
 import { delegation } from './delegation.ts';
@@ -25,6 +26,7 @@ export const requirements: Requirement[] = [
   ...approvalReview,
   ...baselines,
   ...budgets,
+  ...channels,
   ...console,
   ...decisions,
   ...authoring,

@@ -4,6 +4,7 @@ import { addAgentVerbs } from './tree/agents.ts';
 import { addApprovalVerbs } from './tree/approvals.ts';
 import { addBackupVerbs } from './tree/backup.ts';
 import { addBudgetVerbs } from './tree/budgets.ts';
+import { addChannelVerbs } from './tree/channels.ts';
 import { addDelegationVerbs } from './tree/delegations.ts';
 import { addKeyVerbs } from './tree/keys.ts';
 import { addLogVerbs } from './tree/log.ts';
@@ -49,6 +50,7 @@ export function createProgram(): Command {
   addUpstreamVerbs(program);
   addApprovalVerbs(program);
   addStandingGrantVerbs(program);
+  addChannelVerbs(program);
   addResultVerbs(program);
   addActionVerbs(program);
   addBudgetVerbs(program);

@@ -6,6 +6,7 @@ import type { BackupApi } from './backup.ts';
 import type { BaselineApi } from './baseline.ts';
 import type { BudgetDetail, BudgetView } from './budgets.ts';
 import type { BulkApi } from './bulk.ts';
+import type { ChannelsApi } from './channels.ts';
 import type { ConfirmationRoutes } from './confirmations.ts';
 import type { ConsentRoutes } from './consents.ts';
 import type { DelegationsApi } from './delegations.ts';
@@ -274,6 +275,7 @@ export interface Api
     BaselineApi,
     DelegationsApi,
     BulkApi,
+    ChannelsApi,
     PeopleApi,
     PolicyApi,
     TrustDomainApi,

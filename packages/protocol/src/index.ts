@@ -7,6 +7,7 @@ export * from './backup.ts';
 export * from './baseline.ts';
 export * from './budgets.ts';
 export * from './bulk.ts';
+export * from './channels.ts';
 export * from './command-line.ts';
 export * from './confirmations.ts';
 export * from './consents.ts';

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import type { Api, Manifest } from '@gatehouse/protocol';
 import { createApi, createFrontDoor } from './api/index.ts';
 import { VERSION } from './api/version.ts';
-import { createApprovals } from './approvals/index.ts';
+import { createApprovals, createChannels } from './approvals/index.ts';
 import { createSecrets } from './credentials/index.ts';
 import {
   checkBudgets,
@@ -14,6 +14,7 @@ import {
   createOpenCalls,
   createOutsideDetectors,
   createTickets,
+  maskCredentials,
 } from './enforcement/index.ts';
 import {
   createAuthzenDoor,
@@ -227,9 +228,22 @@ async function openServer(
   const confirmations = createConfirmations({ storage, people, recordChange, clock, publicUrl: config.publicUrl });
   const rewrapper = createRewrapper({ storage, ring: keyRing, recordChange, clock, log });
   const held = createHeldResults({ storage, sealer, clock });
+  const secrets = createSecrets({ storage, sealer, recordChange, clock });
+  const channels = createChannels({
+    storage,
+    registry,
+    recordChange,
+    outbound,
+    openSecret: secrets.open,
+    mask: maskCredentials,
+    clock,
+    log,
+    publicUrl: config.publicUrl,
+  });
   const approvals = await createApprovals({
     endorse: flow.endorse,
     onEnded: held.forget,
+    tell: channels.tell,
     storage,
     registry,
     people,
@@ -238,7 +252,6 @@ async function openServer(
     log,
     publicUrl: config.publicUrl,
   });
-  const secrets = createSecrets({ storage, sealer, recordChange, clock });
   const sinks = createExport({
     storage,
     registry,
@@ -390,6 +403,7 @@ async function openServer(
     keyRing,
     identity,
     approvals,
+    channels,
     baseline,
     authorizations,
     enforcement,
@@ -406,8 +420,10 @@ async function openServer(
   await ledger.closeUnknown();
   opened.defer(() => sinks.close());
   const closeAbandoned = createAbandonedLogs({ storage, ledger, replica: config.replica, clock });
+  opened.defer(channels.start(approvals));
   const caredFor = {
     ...leaving,
+    channels,
     departures,
     identity,
     companySignIn,
@@ -462,6 +478,7 @@ async function openServer(
     delegations: identity.delegations,
     federation: identity.federation,
     approvals,
+    channels,
     flow,
     baseline,
     ledger,
@@ -499,6 +516,7 @@ async function openServer(
       identity.authorizationServer.handle,
       companySignInDoor.handle,
       scimDoor.handle,
+      channels.handle,
     ],
     api.handle,
   );

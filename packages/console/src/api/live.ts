@@ -27,6 +27,7 @@ const touched: [RegExp, string[]][] = [
   [/^(manifest|workload|agent\.enrol)/, ['trust-rules', 'workloads', 'trust-domain']],
   [/^(secret|server|upstream)\b/, ['secrets', 'servers']],
   [/^(join-token|agent\.enrol)/, ['join-tokens']],
+  [/^(manifest|approval|channel)\b/, ['channels']],
   [/^(manifest|policy|proposal)\b/, ['policies', 'versions', 'proposals', 'templates']],
   [/^(tools|resources|prompts|manifest)\b/, ['budgets']],
 ];

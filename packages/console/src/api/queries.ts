@@ -118,6 +118,28 @@ export const unknownActionsQuery = infiniteQueryOptions({
   getNextPageParam: ({ cursor }) => cursor ?? undefined,
 });
 
+export const channelsQuery = queryOptions({
+  queryKey: ['channels'],
+  queryFn: () => call('GET /channels'),
+  refetchInterval: 10_000,
+});
+
+export const channelQuery = (name: string) =>
+  queryOptions({
+    queryKey: ['channels', name],
+    queryFn: () => call('GET /channels/:name', { params: { name } }),
+    refetchInterval: 10_000,
+  });
+
+export const deliveriesQuery = (name: string) =>
+  infiniteQueryOptions({
+    queryKey: ['channels', name, 'deliveries'],
+    queryFn: ({ pageParam }) =>
+      call('GET /channels/:name/deliveries', { params: { name }, query: { cursor: pageParam, limit: 50 } }),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: ({ cursor }) => cursor ?? undefined,
+  });
+
 export const serversQuery = queryOptions({ queryKey: ['servers'], queryFn: () => call('GET /servers') });
 export const toolsQuery = queryOptions({ queryKey: ['tools'], queryFn: () => call('GET /tools') });
 export const definitionsQuery = queryOptions({ queryKey: ['definitions'], queryFn: () => call('GET /definitions') });

@@ -34,7 +34,7 @@ export interface Destination {
 
 export const destinations: Destination[] = [
   { to: '/', label: 'Overview', icon: IconActivity, key: 'o' },
-  { to: '/approvals', label: 'Approvals', icon: IconGavel, key: 'p' },
+  { to: '/approvals', label: 'Approvals', icon: IconGavel, key: 'p', also: '/channels' },
   { to: '/agents', label: 'Agents', icon: IconRobot, key: 'a' },
   { to: '/tasks', label: 'Tasks', icon: IconPlayerPlay, key: 't' },
   { to: '/tools', label: 'Tools', icon: IconTool, key: 'u' },

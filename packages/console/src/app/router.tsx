@@ -163,6 +163,18 @@ const approval = createRoute({
   component: lazyRouteComponent(() => import('../pages/approvals/approval-page.tsx'), 'ApprovalPage'),
 });
 
+const channels = createRoute({
+  getParentRoute: () => house,
+  path: '/channels',
+  component: lazyRouteComponent(() => import('../pages/approvals/channels-page.tsx'), 'ChannelsPage'),
+});
+
+const channel = createRoute({
+  getParentRoute: () => house,
+  path: '/channels/$name',
+  component: lazyRouteComponent(() => import('../pages/approvals/channel-page.tsx'), 'ChannelPage'),
+});
+
 const consent = createRoute({
   getParentRoute: () => house,
   path: '/consent/$id',
@@ -349,6 +361,8 @@ export const createConsoleRouter = (queries: QueryClient) =>
         identity.addChildren([people, person, sessions, trustRules, workloads, trustDomain, keys]),
         approvals,
         approval,
+        channels,
+        channel,
         consent,
         confirm,
         device,

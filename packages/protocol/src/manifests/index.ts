@@ -5,6 +5,7 @@ import { agentManifest, agentMappingManifest } from './agent.ts';
 import { approvalRuleManifest } from './approval-rule.ts';
 import { blueprintManifest } from './blueprint.ts';
 import { calendarManifest } from './calendar.ts';
+import { channelManifest } from './channel.ts';
 import { clientManifest } from './client.ts';
 import { detectorManifest } from './detector.ts';
 import { environmentManifest } from './environment.ts';
@@ -25,6 +26,7 @@ export type { Allowed } from './allowed.ts';
 export * from './approval-rule.ts';
 export * from './blueprint.ts';
 export * from './calendar.ts';
+export * from './channel.ts';
 export * from './client.ts';
 export * from './detector.ts';
 export * from './environment.ts';
@@ -61,6 +63,7 @@ export const manifest = z.discriminatedUnion('kind', [
   ticketSystemManifest,
   detectorManifest,
   sinkManifest,
+  channelManifest,
   budgetManifest,
   trustDomainManifest,
   roleMappingManifest,

@@ -1,5 +1,5 @@
 import type { OffboardResult } from '@gatehouse/protocol';
-import type { Approvals } from '../approvals/index.ts';
+import type { Approvals, Channels } from '../approvals/index.ts';
 import type { Secrets } from '../credentials/index.ts';
 import type { Budgets, Enforcement, Foresight, HeldResults, OpenCalls } from '../enforcement/index.ts';
 import type { UpstreamAuthorizations, Upstreams } from '../gate/index.ts';
@@ -41,6 +41,7 @@ export interface ApiDependencies {
   policyChanges: PolicyChanges;
   rehearsals: Rehearsals;
   approvals: Approvals;
+  channels: Pick<Channels, 'list' | 'show' | 'deliveries' | 'test'>;
   delegations: Delegations;
   ledger: Ledger;
   /** The set compiled from exactly this snapshot. */

@@ -27,6 +27,7 @@ import { approvalRoutes } from './routes/approvals.ts';
 import { backupRoutes } from './routes/backup.ts';
 import { budgetRoutes } from './routes/budgets.ts';
 import { bulkRoutes } from './routes/bulk.ts';
+import { channelRoutes } from './routes/channels.ts';
 import { companySignInRoutes } from './routes/company-sign-in.ts';
 import { confirmationRoutes } from './routes/confirmations.ts';
 import { consentRoutes } from './routes/consents.ts';
@@ -75,6 +76,7 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
       policyRoutes,
       approvalRoutes,
       standingGrantRoutes,
+      channelRoutes,
       actionRoutes,
       delegationRoutes,
       trustDomainRoutes,

@@ -271,7 +271,8 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
       if (grant) await grants.load();
       return approved;
     },
-    deny: (id, person, reason) => decide(decisions.deny(id, person, reason)),
+    deny: (id, person, reason, channel) => decide(decisions.deny(id, person, reason, channel)),
+    approveThrough: (id, person, channel, answer) => decide(decisions.approveThrough(id, person, channel, answer)),
 
     async cancelAll(transaction, { agent, task }, by) {
       if (agent === undefined && task === undefined) {

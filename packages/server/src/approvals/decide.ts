@@ -3,6 +3,7 @@ import { canonicalJson, digestJson, GatehouseError, type Json } from '../platfor
 import type { AdministrativeChange, Database, DatabaseTransaction } from '../storage/index.ts';
 import type { ApprovalsDependencies } from './approvals.ts';
 import { type Asked, about, inconsistent, notOpen, read, requireState, rowOf } from './asked.ts';
+import type { Answer } from './channels/types.ts';
 import { readDeputies } from './deputies.ts';
 import { evidenceOf } from './evidence.ts';
 import { notAlone, type StandingGrants } from './grants/index.ts';
@@ -90,6 +91,7 @@ export function createDecisions({
       ...(more.detail && { detail: more.detail }),
     });
     if (['denied', 'expired', 'cancelled'].includes(row.state)) await onEnded?.(transaction, row.id);
+    if (row.state !== 'pending') await tell?.onDecided?.(transaction, toApproval(row, [], clock.now()));
     await storage.announce(transaction, 'approval', row.id, clock.now());
   }
 
@@ -248,7 +250,16 @@ export function createDecisions({
         });
       }),
 
-    deny: (id: string, person: string, reason: string) =>
+    approveThrough: (id: string, person: string, channel: string, _answer: Answer) =>
+      recorded('approval.approve', id, person, async () => {
+        throw new GatehouseError(
+          'forbidden',
+          'approval.passkey-needed',
+          `A yes in ${channel} is not enough for this. Open its page and approve it with a passkey.`,
+        );
+      }),
+
+    deny: (id: string, person: string, reason: string, channel?: string) =>
       recorded('approval.deny', id, person, () =>
         storage.transaction(async (transaction) => {
           const { row, votes, approval, question } = await read(transaction, id);
@@ -261,6 +272,7 @@ export function createDecisions({
           const number = await nextAnswer(transaction, id, ['pending', 'approved']);
           const now = clock.now();
           const words = reason.slice(0, REASON_CHARS) || null;
+          const through = channel === undefined ? [] : [`through channel ${channel}`];
           const vote: VoteRow = { approval: id, number, person, answer: 'no', at: now, assertion: null, reason: words };
           await transaction.insertInto('approval_votes').values(vote).execute();
           const all = [...((await votesOn(transaction, [id])).get(id) ?? votes)];
@@ -269,7 +281,7 @@ export function createDecisions({
           // What is approved already ends with one: the call could be made at any moment.
           if (!endsAlone && state === 'pending' && noes.size < noesToEnd(approval)) {
             await recordMove(transaction, row, 'approval.vote', actor(person), {
-              changes: ['no'],
+              changes: ['no', ...through],
               ...(words !== null && { detail: words }),
             });
             return { row, votes: all };
@@ -284,6 +296,7 @@ export function createDecisions({
           if (!denied) throw notOpen(row, clock);
           await recordMove(transaction, denied, 'approval.deny', actor(person), {
             ...(denied.reason !== null && { detail: denied.reason }),
+            changes: through,
           });
           return { row: denied, votes: all };
         }),

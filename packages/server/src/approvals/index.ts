@@ -1,4 +1,5 @@
 export { type ApprovalsDependencies, createApprovals } from './approvals.ts';
+export { type Channels, createChannels } from './channels/channels.ts';
 export { readDeputies } from './deputies.ts';
 export { evidenceProblem } from './evidence.ts';
 export { counterOf as counterOfGrant, fenceOf as fenceOfGrant, type HeldGrant } from './grants/index.ts';

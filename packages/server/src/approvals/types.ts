@@ -12,6 +12,7 @@ import type {
 } from '@gatehouse/protocol';
 import type { Json } from '../platform/index.ts';
 import type { Change, DatabaseTransaction } from '../storage/index.ts';
+import type { Answer } from './channels/types.ts';
 import type { ApprovalEvidence } from './evidence.ts';
 import type { StandingGrants } from './grants/index.ts';
 
@@ -52,6 +53,8 @@ export interface Tell {
   onAsked?(transaction: DatabaseTransaction, approval: Approval, people: string[]): Promise<void>;
   /** Nobody has answered for so long that these may as well. */
   onEscalated?(transaction: DatabaseTransaction, approval: Approval, people: string[]): Promise<void>;
+  /** It waits for nobody any more. */
+  onDecided?(transaction: DatabaseTransaction, approval: Approval): Promise<void>;
 }
 
 export interface Approvals {
@@ -134,7 +137,9 @@ export interface Approvals {
    * No passkey is needed to say no, to what is pending or to what was approved and not used yet. For approvers and those whom its rules name
    * (as many as the rule says), and for security, admins, the owner, and `operator` (the server's host), each of whom ends it alone.
    */
-  deny(id: string, person: string, reason: string): Promise<Approval>;
+  deny(id: string, person: string, reason: string, channel?: string): Promise<Approval>;
+  /** A yes that was said in a channel. Only where a rule accepts the identity that the channel has verified. */
+  approveThrough(id: string, person: string, channel: string, answer: Answer): Promise<Approval>;
   /** Part of kill and task end: everything pending, and everything approved that was not used yet. */
   cancelAll(transaction: DatabaseTransaction, of: { agent?: string; task?: string }, by: string): Promise<number>;
 

@@ -26,6 +26,8 @@ const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
   standing_grants: 'settle',
   approval_votes: 'keep',
   deputies: 'keep',
+  deliveries: 'empty',
+  channel_messages: 'keep',
   logs: 'keep',
   sinks: 'keep',
   sink_positions: 'keep',

@@ -12,6 +12,7 @@ export {
   type HeldResults,
   isOfTheProtocol,
   type Kept,
+  maskCredentials,
   type OutsideDetectors,
 } from './results/index.ts';
 export { findRegistered, findSubject, isRefusal, type Refusal } from './subject.ts';

@@ -1,4 +1,4 @@
-import type { Approvals } from '../approvals/index.ts';
+import type { Approvals, Channels } from '../approvals/index.ts';
 import type { Enforcement } from '../enforcement/index.ts';
 import type { McpDoor, UpstreamAuthorizations, Upstreams } from '../gate/index.ts';
 import type { Identity } from '../identity/index.ts';
@@ -13,6 +13,7 @@ export interface FollowDependencies {
   keyRing: Pick<KeyRing, 'refresh'>;
   identity: Pick<Identity, 'refresh' | 'peers'>;
   approvals: Approvals;
+  channels: Pick<Channels, 'wake'>;
   baseline: Pick<Baseline, 'refresh'>;
   authorizations: Pick<UpstreamAuthorizations, 'refresh'>;
   enforcement: Pick<Enforcement, 'stop'>;
@@ -59,6 +60,7 @@ export function createFollower(deps: FollowDependencies): (changes: Change[]) =>
     if (changes.some(({ topic }) => topic === 'key')) await deps.keyRing.refresh();
     await identity.refresh(changes);
     await deps.approvals.refresh(changes);
+    if (changes.some(({ topic }) => topic === 'approval')) deps.channels.wake();
     deps.baseline.refresh(changes);
     deps.authorizations.refresh(changes);
     // What is stopped is stopped before anything is looked up.

@@ -1,4 +1,4 @@
-import type { Approvals } from '../approvals/index.ts';
+import type { Approvals, Channels } from '../approvals/index.ts';
 import type { Budgets, HeldResults, OpenCalls } from '../enforcement/index.ts';
 import type { CompanySignIn, Identity, People } from '../identity/index.ts';
 import type { Export } from '../ledger/index.ts';
@@ -13,6 +13,7 @@ export interface HousekeepingDependencies {
   storage: Storage;
   registry: Registry;
   approvals: Pick<Approvals, 'expire'>;
+  channels: Pick<Channels, 'sweep'>;
   departures: Pick<Departures, 'settle'>;
   identity: Pick<Identity, 'sweep' | 'trustDomain' | 'keyInventory'>;
   companySignIn: Pick<CompanySignIn, 'sweep'>;
@@ -30,8 +31,21 @@ export interface HousekeepingDependencies {
 
 /** What every replica does again and again: ends what has run out, and removes what nobody needs any more. Returns the way to end that. */
 export function keepHouse(deps: HousekeepingDependencies): () => void {
-  const { approvals, departures, identity, companySignIn, people, held, flow, budgets, baseline, sinks, clock, log } =
-    deps;
+  const {
+    approvals,
+    channels,
+    departures,
+    identity,
+    companySignIn,
+    people,
+    held,
+    flow,
+    budgets,
+    baseline,
+    sinks,
+    clock,
+    log,
+  } = deps;
   const { openCalls, closeAbandoned } = deps;
   const timers: NodeJS.Timeout[] = [];
   const every = (seconds: number, failed: string, work: () => Promise<unknown>) => {
@@ -43,6 +57,7 @@ export function keepHouse(deps: HousekeepingDependencies): () => void {
   every(5, 'departures could not be completed', () => departures.settle());
   every(5, 'expired approvals could not be closed', () => approvals.expire());
   every(2, 'what a replica that is gone has left open could not be closed', () => closeAbandoned());
+  every(60, 'deliveries that are over could not be removed', () => channels.sweep());
   every(10, 'the trust domain could not be looked after', () => identity.trustDomain.tick());
   every(60, 'sign-ins under way could not be removed', () => companySignIn.sweep());
   every(60, 'held results that have run out could not be removed', () => held.sweep());

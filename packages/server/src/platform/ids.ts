@@ -7,6 +7,7 @@ export type IdPrefix =
   | 'act'
   | 'apr'
   | 'cfm'
+  | 'dlv'
   | 'tsk'
   | 'lse'
   | 'fnd'

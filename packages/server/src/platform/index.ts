@@ -21,6 +21,7 @@ export { createLog, type Log, type LogLevel } from './log.ts';
 export { NodeSha256 } from './node-sha256.ts';
 export { createObjectStorage, type ObjectStorage } from './object-storage.ts';
 export { createOutbound, type Outbound, type OutboundAnswer, type OutboundRequest } from './outbound.ts';
+export { type BodyLimits, readBody } from './request-body.ts';
 export { putObject, type S3Place } from './s3.ts';
 export { constantTimeEqual, Secret } from './secret.ts';
 export {

@@ -110,6 +110,7 @@ function checkObject({ objects, trustDomain }: Workspace, manifest: ObjectManife
         ),
       );
     case 'Detector':
+    case 'Channel':
       return missingEnvironments(objects, manifest);
     case 'Sink':
       return checkSink(objects, manifest).map(({ path, message }) => problem(path, message));
@@ -432,9 +433,9 @@ function missing(kind: string, name: string): string {
 
 function missingEnvironments(
   objects: ReadonlyMap<string, Manifest>,
-  manifest: Extract<Manifest, { environments: string[] }>,
+  manifest: Extract<Manifest, { environments?: string[] | undefined }>,
 ): ManifestProblem[] {
-  return manifest.environments.flatMap((environment, at) =>
+  return (manifest.environments ?? []).flatMap((environment, at) =>
     objects.has(`Environment/${environment}`)
       ? []
       : [problemOf(manifest)(`environments[${at}]`, missing('Environment', environment))],

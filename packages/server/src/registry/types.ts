@@ -6,6 +6,7 @@ import type {
   BlueprintManifest,
   BudgetManifest,
   CalendarManifest,
+  ChannelManifest,
   ClientManifest,
   ControlPolicyManifest,
   DetectorManifest,
@@ -176,6 +177,7 @@ export interface Snapshot {
   readonly ticketSystems: ReadonlyMap<string, TicketSystemManifest>;
   readonly detectors: ReadonlyMap<string, DetectorManifest>;
   readonly sinks: ReadonlyMap<string, SinkManifest>;
+  readonly channels: ReadonlyMap<string, ChannelManifest>;
   readonly budgets: ReadonlyMap<string, BudgetManifest>;
   readonly trustDomains: ReadonlyMap<string, TrustDomainManifest>;
   readonly trustRules: ReadonlyMap<string, TrustRuleManifest>;

@@ -2,6 +2,7 @@ import type { Approval } from '@gatehouse/protocol';
 import { Skeleton } from '@mantine/core';
 import { IconGavel, IconHistory } from '@tabler/icons-react';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
 import { approvalsQuery, pendingApprovalsQuery } from '../../api/queries.ts';
 import { actorName } from '../../lib/words.ts';
 import { ApprovalBadge, EnvironmentBadge, TierBadge } from '../../ui/badge.tsx';
@@ -23,6 +24,11 @@ export function ApprovalsPage() {
     <Page
       title="Approvals"
       about="A yes is for exactly one action, with exactly these arguments, once. Your passkey signs its digest."
+      actions={
+        <Link to="/channels" className="gh-link">
+          Where people are told
+        </Link>
+      }
     >
       <WaitingConsents />
       <Section title="Waiting" count={waiting?.length}>

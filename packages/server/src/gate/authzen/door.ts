@@ -11,12 +11,13 @@ import {
   type Log,
   limits,
   parseStrictJson,
+  readBody,
   retryAfter,
   toProblem,
 } from '../../platform/index.ts';
 import type { Registry } from '../../registry/index.ts';
 import { type Gateway, gatewayOf } from '../elsewhere/gateway.ts';
-import { createAddressCheck, isJson, readBody, sendJson } from '../mcp/http-edge.ts';
+import { createAddressCheck, isJson, sendJson } from '../mcp/http-edge.ts';
 import { createAccessRequests } from './access-request.ts';
 import { createEvaluate } from './evaluate.ts';
 import { authzenLimits } from './limits.ts';

@@ -1,8 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ProveGateway } from '../../identity/index.ts';
-import { limits } from '../../platform/index.ts';
+import { limits, readBody } from '../../platform/index.ts';
 import { gatewayOf } from '../elsewhere/gateway.ts';
-import { readBody } from '../mcp/http-edge.ts';
 import { type CheckDependencies, type Checked, createCheck, problem } from './check.ts';
 import { actionHeader } from './headers.ts';
 import { extAuthzLimits } from './limits.ts';

@@ -5,8 +5,7 @@ import { type AddressInfo, connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { createPeerState, type HttpPeerHandle } from '../../../../../test/peers/peer.ts';
 import { startV2Http } from '../../../../../test/peers/v2-server.ts';
-import { GatehouseError, isJsonObject, type JsonObject, limits } from '../../platform/index.ts';
-import { readBody } from './http-edge.ts';
+import { GatehouseError, isJsonObject, type JsonObject, limits, readBody } from '../../platform/index.ts';
 import { codes } from './rpc.ts';
 import { as, post, postModern, startGate, type TestGate } from './testing/gate.ts';
 

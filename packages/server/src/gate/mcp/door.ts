@@ -10,6 +10,7 @@ import {
   type JsonObject,
   type Log,
   parseStrictJson,
+  readBody,
   readTraceparent,
 } from '../../platform/index.ts';
 import type { Registry } from '../../registry/index.ts';
@@ -27,7 +28,7 @@ import { createSessions } from './era-2025-11-25/sessions.ts';
 import { createEra2026 } from './era-2026-07-28/handler.ts';
 import { createListens } from './era-2026-07-28/listen.ts';
 import { createParking } from './era-2026-07-28/parking.ts';
-import { createAddressCheck, isJson, readBody, sendEmpty, sendError, sendJson, statusOf } from './http-edge.ts';
+import { createAddressCheck, isJson, sendEmpty, sendError, sendJson, statusOf } from './http-edge.ts';
 import { createOwnedTasks } from './owned-tasks.ts';
 import { InvalidMessage } from './parse.ts';
 import { createRequestStates } from './request-state.ts';

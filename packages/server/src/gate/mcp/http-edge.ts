@@ -1,55 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { GatehouseError, limits } from '../../platform/index.ts';
+import type { GatehouseError } from '../../platform/index.ts';
 import { answerText, errorAnswer, type RequestId } from './rpc.ts';
 
 /** Reads and writes HTTP, and nothing of MCP: body limits, headers of every answer, Host and Origin. */
 
 /** Every answer may hold what only this agent may see. */
 const privateHeaders = { 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' } as const;
-
-/**
- * The whole body, at most `requestBodyBytes` of it and for at most `requestBodyTimeoutMs`.
- * Throws GatehouseError: `too-large`, `timeout` (answered with 408), or `bad-request` when the client left in the middle.
- */
-export function readBody(
-  request: IncomingMessage,
-  { requestBodyBytes, requestBodyTimeoutMs }: BodyLimits = limits,
-): Promise<Buffer> {
-  const declared = Number(request.headers['content-length'] ?? 0);
-  if (declared > requestBodyBytes) return Promise.reject(tooLarge(requestBodyBytes));
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    const timer = setTimeout(
-      () => settle(new GatehouseError('timeout', 'body.slow', 'The request body took too long to arrive.')),
-      requestBodyTimeoutMs,
-    );
-    const onData = (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes > requestBodyBytes) settle(tooLarge(requestBodyBytes));
-      else chunks.push(chunk);
-    };
-    const onEnd = () => settle();
-    const onClose = () =>
-      settle(new GatehouseError('bad-request', 'body.truncated', 'The request body is incomplete.'));
-    function settle(error?: Error) {
-      clearTimeout(timer);
-      request.off('data', onData).off('end', onEnd).off('close', onClose).off('error', onClose);
-      if (!error) return resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
-      request.on('error', () => undefined).resume();
-      reject(error);
-    }
-    request.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
-  });
-}
-
-const tooLarge = (bytes: number) =>
-  new GatehouseError('too-large', 'body.too-large', `A request body holds at most ${bytes} bytes.`);
-
-export interface BodyLimits {
-  requestBodyBytes: number;
-  requestBodyTimeoutMs: number;
-}
 
 /** A slow body is the client's doing (408), unlike a slow upstream (504). */
 export function statusOf(error: GatehouseError): number {

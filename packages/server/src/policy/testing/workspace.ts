@@ -115,6 +115,7 @@ export function shopWorkspace(
     roleMappings: new Map(),
     calendars: new Map(),
     ticketSystems: new Map(),
+    channels: new Map(),
     detectors: new Map(),
     sinks: new Map(),
     agentMappings: new Map(),

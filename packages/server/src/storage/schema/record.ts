@@ -52,6 +52,27 @@ export interface RecordTables {
 
   /** Calls that may change something, until it is known what came of them. */
   open_calls: OpenCallRow;
+  /** What channels are to be told of an approval, and what became of it. `due_at` of one under way: when another replica may take it over. */
+  deliveries: {
+    id: string;
+    channel: string;
+    approval: string;
+    event: string;
+    recipient: string;
+    state: string;
+    attempts: number;
+    due_at: number;
+    created_at: number;
+    updated_at: number;
+    /** Of `closed`: the delivery that asked. */
+    about: string | null;
+    /** What the channel calls it, to change it later. */
+    reference: string | null;
+    error: string | null;
+  };
+
+  /** Messages that were heard through channels: each counts once. */
+  channel_messages: { channel: string; message: string; expires_at: number };
 
   /**
    * More calls like one that a person has approved. `subject` and `digest` are those of the approval, `terms` what was signed with it

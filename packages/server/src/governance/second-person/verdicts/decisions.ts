@@ -85,6 +85,26 @@ export const detector: Verdict<OfKind<'Detector'>> = {
   },
 };
 
+/** It tells people, and hears them. Who is told of less may miss what they would have refused. */
+export const channel: Verdict<OfKind<'Channel'>> = {
+  created: () => ['what waits is told in one more place'],
+  gone: () => ['people are not told there any more'],
+  members: {
+    description: 'words',
+    environments: 'decides',
+    agents: 'decides',
+    tools: 'decides',
+    show: ({ show: before }, { show: after }) => {
+      const more = ['nothing', 'tool', 'arguments'];
+      return more.indexOf(after) > more.indexOf(before) ? [`its messages say more: ${after}`] : [];
+    },
+    people: 'decides',
+    allowPrivateAddress: 'decides',
+    ca: 'decides',
+    webhook: 'decides',
+  },
+};
+
 type Budget = OfKind<'Budget'>;
 const whole = (before: Budget, after: Budget) => relaxedBudget(before, after);
 

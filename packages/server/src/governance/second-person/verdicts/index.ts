@@ -1,7 +1,7 @@
 import type { Manifest } from '@gatehouse/protocol';
 import { agent, agentMapping, blueprint, client, resourceServer, trustDomain, trustRule, workload } from './agents.ts';
 import { approvalRule, onCall } from './approval-rule.ts';
-import { budget, calendar, controlPolicy, detector, policy, template, ticketSystem } from './decisions.ts';
+import { budget, calendar, channel, controlPolicy, detector, policy, template, ticketSystem } from './decisions.ts';
 import { environment } from './environment.ts';
 import { group, identityProvider, person, roleMapping } from './people.ts';
 import { membersThatDiffer } from './same.ts';
@@ -37,6 +37,7 @@ export const verdicts: { [Kind in Manifest['kind']]: Verdict<OfKind<Kind>> } = {
   TicketSystem: ticketSystem,
   Detector: detector,
   Sink: sink,
+  Channel: channel,
   Budget: budget,
 };
 

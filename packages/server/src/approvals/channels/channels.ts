@@ -1,0 +1,198 @@
+import {
+  type Approval,
+  type ChannelManifest,
+  type ChannelTest,
+  type ChannelView,
+  channelTypeOf,
+  type DeliveryView,
+} from '@gatehouse/protocol';
+import { type Clock, GatehouseError, type Json, type Log, newId } from '../../platform/index.ts';
+import type { DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
+import { toApproval } from '../rows.ts';
+import type { Tell } from '../types.ts';
+import { type Answering, createAnswers } from './answers.ts';
+import { createChannelDoor } from './door.ts';
+import { kinds } from './kinds.ts';
+import { createLanes, within } from './lanes.ts';
+import { channelLimits } from './limits.ts';
+import { messageOf, testMessage } from './message.ts';
+import { type DeliveryRow, enqueueAsked, enqueueClosed } from './outbox.ts';
+import type { Channel, Tools } from './types.ts';
+
+export interface ChannelsDependencies extends Pick<Tools, 'outbound' | 'openSecret'> {
+  storage: Storage;
+  registry: {
+    snapshot(): { readonly channels: ReadonlyMap<string, ChannelManifest> };
+  };
+  recordChange: RecordChange;
+  /** Names credentials in what an agent gave. */
+  mask(value: Json): Json;
+  clock: Clock;
+  log: Log;
+  publicUrl: string;
+}
+
+export type Channels = ReturnType<typeof createChannels>;
+
+const LOOK_EVERY_MS = 1_000;
+
+/** Where people are told of approvals, and heard. */
+export function createChannels(dependencies: ChannelsDependencies) {
+  const { storage, registry, recordChange, mask, clock, log, publicUrl } = dependencies;
+  const channels = () => registry.snapshot().channels;
+  const opened = new WeakMap<ChannelManifest, Channel>();
+
+  function open(manifest: ChannelManifest): Channel {
+    const channel = opened.get(manifest) ?? kinds[channelTypeOf(manifest)](manifest, dependencies);
+    opened.set(manifest, channel);
+    return channel;
+  }
+
+  function find(name: string): ChannelManifest {
+    const manifest = channels().get(name);
+    if (manifest) return manifest;
+    throw new GatehouseError(
+      'not-found',
+      'channel.unknown',
+      `There is no channel "${name}". \`gatehouse channels\` lists them.`,
+    );
+  }
+
+  const asking = () => ({ clock, channels: channels(), open });
+  const ask = (transaction: DatabaseTransaction, of: Approval, people: readonly string[]) =>
+    enqueueAsked(transaction, of, people, asking());
+
+  async function approval(id: string): Promise<Approval | undefined> {
+    const row = await storage.db.selectFrom('approvals').selectAll().where('id', '=', id).executeTakeFirst();
+    return row && toApproval(row, [], clock.now());
+  }
+
+  const lanes = createLanes({
+    storage,
+    clock,
+    log,
+    channels,
+    open,
+    approval,
+    message: (of, event, { show }) => messageOf(of, event, { show, publicUrl, mask }),
+  });
+  const answers = createAnswers({ storage, recordChange, clock, approval });
+
+  async function view(manifest: ChannelManifest): Promise<ChannelView> {
+    const { name, description = '' } = manifest;
+    const of = () => storage.db.selectFrom('deliveries').where('channel', '=', name);
+    const counts = await of()
+      .select(['state', ({ fn }) => fn.countAll<number>().as('count'), ({ fn }) => fn.max('updated_at').as('last')])
+      .groupBy('state')
+      .execute();
+    const failed = await of()
+      .select(['updated_at', 'error'])
+      .where('state', 'in', ['waiting', 'dead'])
+      .where('error', 'is not', null)
+      .orderBy('updated_at', 'desc')
+      .executeTakeFirst();
+    const count = (state: string) => Number(counts.find((each) => each.state === state)?.count ?? 0);
+    const lastSent = counts.find(({ state }) => state === 'sent')?.last;
+    return {
+      name,
+      type: channelTypeOf(manifest),
+      description,
+      answers: open(manifest).hear !== undefined,
+      waiting: count('waiting'),
+      dead: count('dead'),
+      lastSentAt: lastSent === undefined ? null : Number(lastSent),
+      lastError: failed ? { at: failed.updated_at, error: failed.error ?? '' } : null,
+    };
+  }
+
+  return {
+    /** Part of every move of an approval. */
+    tell: { onAsked: ask, onEscalated: ask, onDecided: (...of) => enqueueClosed(...of, asking()) } satisfies Tell,
+
+    wake: lanes.wake,
+
+    /** Returns the way to end it. */
+    start(answering: Answering): () => void {
+      answers.start(answering);
+      const timer = setInterval(lanes.wake, LOOK_EVERY_MS).unref();
+      lanes.wake();
+      return () => {
+        clearInterval(timer);
+        lanes.stop();
+      };
+    },
+
+    handle: createChannelDoor({ channels, open, answer: answers.take, log }),
+
+    list: () => Promise.all([...channels().values()].map(view)),
+
+    async show(name: string): Promise<ChannelView & { manifest: ChannelManifest }> {
+      const manifest = find(name);
+      return { ...(await view(manifest)), manifest };
+    },
+
+    async deliveries(
+      name: string,
+      { before, limit }: { before?: string | undefined; limit: number },
+    ): Promise<DeliveryView[]> {
+      find(name);
+      let query = storage.db.selectFrom('deliveries').selectAll().where('channel', '=', name);
+      if (before !== undefined) query = query.where('id', '<', before);
+      return (await query.orderBy('id', 'desc').limit(limit).execute()).map(shown);
+    },
+
+    /** Sends a message that asks for nothing, now. */
+    async test(name: string, by: string): Promise<ChannelTest> {
+      const manifest = find(name);
+      const begun = clock.now();
+      await storage.transaction((transaction) =>
+        recordChange(transaction, { operation: 'channel.test', by, changes: [`channel ${name}`] }),
+      );
+      try {
+        const delivery = { id: newId('dlv', begun), recipient: by.replace(/^person:/, ''), reference: null };
+        await within(channelLimits.sendTimeoutMs, () => open(manifest).send(testMessage(name, publicUrl), delivery));
+        return { ok: true, error: null, tookMs: clock.now() - begun };
+      } catch (error) {
+        return {
+          ok: false,
+          error: error instanceof Error ? error.message : String(error),
+          tookMs: clock.now() - begun,
+        };
+      }
+    },
+
+    /** Removes what is old, and gives up what no channel is there for. */
+    async sweep(): Promise<void> {
+      const now = clock.now();
+      await storage.transaction(async (transaction) => {
+        await transaction
+          .deleteFrom('deliveries')
+          .where('state', '!=', 'waiting')
+          .where('updated_at', '<', now - channelLimits.keepDays * 24 * 3_600_000)
+          .execute();
+        const names = [...channels().keys()];
+        let gone = transaction
+          .updateTable('deliveries')
+          .set({ state: 'dropped', error: 'there is no such channel any more', updated_at: now })
+          .where('state', '=', 'waiting');
+        if (names.length > 0) gone = gone.where('channel', 'not in', names);
+        await gone.execute();
+        await transaction.deleteFrom('channel_messages').where('expires_at', '<', now).execute();
+      });
+    },
+  };
+}
+
+const shown = (row: DeliveryRow): DeliveryView => ({
+  id: row.id,
+  channel: row.channel,
+  approval: row.approval,
+  event: row.event as DeliveryView['event'],
+  recipient: row.recipient,
+  state: row.state as DeliveryView['state'],
+  attempts: row.attempts,
+  dueAt: row.due_at,
+  createdAt: row.created_at,
+  updatedAt: row.updated_at,
+  error: row.error,
+});

@@ -1,0 +1,5 @@
+import type { ChannelKinds } from './types.ts';
+import { openWebhook } from './webhook.ts';
+
+/** One file for each. */
+export const kinds: ChannelKinds = { webhook: openWebhook };

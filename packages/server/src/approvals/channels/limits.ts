@@ -1,0 +1,26 @@
+export const channelLimits = {
+  /** Deliveries of one channel that wait; what comes beyond is kept as dead, so that a channel that hangs stays bounded. */
+  waitingPerChannel: 1_000,
+  /** Deliveries of one channel that are under way at once on one replica. */
+  atOnce: 4,
+  /** People who are told of one approval through one channel. */
+  recipients: 50,
+  /** The longest that one delivery may take. */
+  sendTimeoutMs: 15_000,
+  /** A delivery that a replica has begun and not finished in this time is taken over. */
+  takeOverMs: 60_000,
+  /** Wait before the first repetition; it doubles, with a random part. */
+  firstRetryMs: 1_000,
+  /** The longest wait between two tries. */
+  longestRetryMs: 300_000,
+  /** Tries of one delivery. One that asks also ends with its approval. */
+  attempts: 12,
+  /** What was delivered, dropped or given up is shown for this long. */
+  keepDays: 7,
+  /** Characters of the arguments in a message; the page has them whole. */
+  argumentChars: 1_500,
+  /** One message from a channel. */
+  messageBytes: 65_536,
+  /** A message from a channel that was heard is refused again for this long, longer than its signature is good for. */
+  replaySeconds: 900,
+};

@@ -1,0 +1,96 @@
+import { type Approval, type ChannelManifest, toolPatternMatches } from '@gatehouse/protocol';
+import type { Selectable } from 'kysely';
+import { type Clock, newId } from '../../platform/index.ts';
+import type { DatabaseTransaction, Tables } from '../../storage/index.ts';
+import { channelLimits } from './limits.ts';
+import type { Channel } from './types.ts';
+
+export type DeliveryRow = Selectable<Tables['deliveries']>;
+
+const { waitingPerChannel, recipients: MOST } = channelLimits;
+
+export interface Asking {
+  clock: Clock;
+  channels: ReadonlyMap<string, ChannelManifest>;
+  open(manifest: ChannelManifest): Channel;
+}
+
+/** A row for each message, in the transaction that opens or escalates the approval: told as surely as it waits, and not before. */
+export async function enqueueAsked(
+  transaction: DatabaseTransaction,
+  approval: Approval,
+  people: readonly string[],
+  { clock, channels, open }: Asking,
+): Promise<void> {
+  const now = clock.now();
+  for (const manifest of channels.values()) {
+    if (!serves(manifest, approval)) continue;
+    const channel = open(manifest);
+    const all = channel.recipients ? await channel.recipients(transaction, people) : [''];
+    const room = waitingPerChannel - (await waitingOf(transaction, manifest.name));
+    const rows = all.slice(0, MOST).map((recipient, at) => ({
+      ...newDelivery(manifest.name, approval.id, recipient, 'asked', now),
+      ...(at >= room && { state: 'dead', error: `${waitingPerChannel} deliveries of this channel wait already` }),
+    }));
+    if (rows.length > 0) await transaction.insertInto('deliveries').values(rows).execute();
+  }
+}
+
+/** Every message that was made is to say that nobody is needed any more, where its channel can change messages. */
+export async function enqueueClosed(
+  transaction: DatabaseTransaction,
+  approval: Approval,
+  { clock, channels, open }: Asking,
+): Promise<void> {
+  const asked = await transaction
+    .selectFrom('deliveries')
+    .select(['id', 'channel', 'recipient'])
+    .where('approval', '=', approval.id)
+    .where('event', '=', 'asked')
+    .where('state', 'in', ['waiting', 'sent'])
+    .execute();
+  const rows = asked.flatMap(({ id, channel, recipient }) => {
+    const manifest = channels.get(channel);
+    if (!manifest || !open(manifest).close) return [];
+    return [{ ...newDelivery(channel, approval.id, recipient, 'closed', clock.now()), about: id }];
+  });
+  if (rows.length > 0) await transaction.insertInto('deliveries').values(rows).execute();
+}
+
+const newDelivery = (
+  channel: string,
+  approval: string,
+  recipient: string,
+  event: 'asked' | 'closed',
+  now: number,
+): DeliveryRow => ({
+  id: newId('dlv', now),
+  channel,
+  approval,
+  event,
+  recipient,
+  state: 'waiting',
+  attempts: 0,
+  due_at: now,
+  created_at: now,
+  updated_at: now,
+  about: null,
+  reference: null,
+  error: null,
+});
+
+async function waitingOf(transaction: DatabaseTransaction, channel: string): Promise<number> {
+  const { count } = await transaction
+    .selectFrom('deliveries')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('channel', '=', channel)
+    .where('state', '=', 'waiting')
+    .executeTakeFirstOrThrow();
+  return Number(count);
+}
+
+export function serves({ environments, agents, tools }: ChannelManifest, approval: Approval): boolean {
+  if (environments && !environments.includes(approval.environment)) return false;
+  if (agents && !agents.includes(approval.agent)) return false;
+  return !tools || tools.some((pattern) => toolPatternMatches(pattern, approval.tool));
+}

@@ -1,0 +1,81 @@
+import type { Approval, ChannelManifest, ChannelType } from '@gatehouse/protocol';
+import type { Clock, Json, Outbound, Secret } from '../../platform/index.ts';
+import type { DatabaseTransaction } from '../../storage/index.ts';
+import type { Message } from './message.ts';
+
+/** What every channel works with. */
+export interface Tools {
+  outbound: Pick<Outbound, 'fetch' | 'fetchJson'>;
+  openSecret(name: string, destination: string): Promise<Secret>;
+  clock: Clock;
+  publicUrl: string;
+}
+
+/** One message to one recipient. A repetition has the same id. */
+export interface Delivery {
+  id: string;
+  recipient: string;
+  /** Of the message that is to be changed. */
+  reference: string | null;
+}
+
+/** A request that came for a channel, read and bounded, not yet believed. */
+export interface Heard {
+  headers: Readonly<Record<string, string | string[] | undefined>>;
+  body: string;
+}
+
+/** What somebody said through a channel, after the channel has made sure that it was said there. */
+export interface Answer {
+  /** What the channel calls this message: a second one is a replay. */
+  message: string;
+  approval: string;
+  decision: 'approve' | 'deny';
+  reason: string;
+  /** What they have seen, where the channel can say so. */
+  digest?: string | undefined;
+  /** Who, as the channel knows them. */
+  who: string;
+  /** All that was verified: the text and its signature. Kept with a yes. */
+  evidence: Json;
+}
+
+export interface Reply {
+  status: number;
+  body?: Json;
+}
+
+/** What became of an answer, or why nothing did. */
+export type Outcome = { approval: Approval } | { refused: { status: number; code: string; detail: string } };
+
+/** A place where people are. What is optional is what not every place can do. */
+export interface Channel {
+  /** Gives what is needed to change the message later. Throws `NotDeliverable` where trying again would not help. */
+  send(message: Message, delivery: Delivery): Promise<string | null>;
+  /** Changes what was sent: nobody is needed any more. */
+  close?(message: Message, delivery: Delivery): Promise<void>;
+  /** Who gets a message of their own, out of those who may decide. Without it there is one message for all. */
+  recipients?(transaction: DatabaseTransaction, people: readonly string[]): Promise<string[]> | string[];
+  /** What a request from there says. Throws unless it is from there. `Reply`: a request that answers nothing. */
+  hear?(heard: Heard): Promise<Answer | Reply>;
+  /** Its requests come with an `Authorization` of their own, which `hear` verifies. */
+  takesAuthorization?: boolean;
+  /** How the place wants to be told what became of an answer. */
+  reply?(outcome: Outcome, answer: Answer): Promise<Reply> | Reply;
+}
+
+export type OpenChannel = (manifest: ChannelManifest, tools: Tools) => Channel;
+export type ChannelKinds = Record<ChannelType, OpenChannel>;
+
+/** The place refuses this message, and will refuse it again. */
+export class NotDeliverable extends Error {}
+
+/** The place asks for patience. */
+export class TryLater extends Error {
+  readonly afterMs: number;
+
+  constructor(message: string, afterMs: number) {
+    super(message);
+    this.afterMs = afterMs;
+  }
+}

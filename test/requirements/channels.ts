@@ -1,0 +1,48 @@
+import type { Requirement } from './requirement.ts';
+
+const source = 'docs/how-to/tell-people-where-they-are.md';
+
+/** Where people are told, and heard. */
+export const channels: Requirement[] = [
+  {
+    id: 'channel.told',
+    promise: 'What waits is told in the transaction that has it wait, and told again when somebody has decided',
+    source,
+  },
+  {
+    id: 'channel.signed',
+    promise: 'Webhooks are signed as Standard Webhooks says, out and in',
+    source: 'Standard Webhooks 1.0',
+  },
+  {
+    id: 'channel.lanes',
+    promise: 'A channel that fails or hangs delays no other, and is tried again with one id',
+    source,
+  },
+  { id: 'channel.resumed', promise: 'What waits when a server stops is delivered after its start', source },
+  {
+    id: 'channel.bounded',
+    promise: 'What waits in one channel is bounded, and what is beyond is shown as given up',
+    source,
+  },
+  {
+    id: 'channel.once',
+    promise:
+      'Replicas that look at once deliver a message once, and one that a stopped replica had begun is taken over',
+    source,
+  },
+  { id: 'channel.deny', promise: 'A no in a channel denies, and is on record with the person and the channel', source },
+  {
+    id: 'channel.inbound',
+    promise:
+      'What a channel has not signed, is old, was heard before, comes with a token, or is of somebody who may not, decides nothing and is on record',
+    source,
+  },
+  {
+    id: 'channel.plain',
+    promise: 'Nothing that an agent gives is a link, a mention, markup or hidden in a message',
+    source,
+  },
+  { id: 'channel.minimal', promise: 'A message says no more than its channel shows, and no credential', source },
+  { id: 'channel.test', promise: 'A channel is tried by command and says what is wrong', source },
+];
