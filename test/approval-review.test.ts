@@ -74,26 +74,33 @@ test('a receipt says who approved what ran, verifies without the server, and not
   const other = read(second).approvals?.[0] as ApprovalProof;
   const [yes] = other.yes;
   assert.ok(yes);
-  const brokenBy = async (tamper: (proof: ApprovalProof, file: File) => void) => {
+  const part = (proof: ApprovalProof) => proof.yes[0] as ApprovalProof['yes'][number];
+  const args = (proof: ApprovalProof) => proof.subject?.arguments as Record<string, unknown>;
+  const tampered: [string, (proof: ApprovalProof, file: File) => unknown][] = [
+    ['format', (_, file) => delete file.approvals],
+    ['format', (_, file) => (file.approvals = [other])],
+    ['subject', (proof) => (args(proof).amount_cents = 99)],
+    ['subject', (proof) => (proof.subject = other.subject)],
+    ['arguments', (proof) => (proof.argumentsSalt = other.argumentsSalt)],
+    ['record', (proof) => (part(proof).evidence = yes.evidence)],
+    ['record', (proof) => (part(proof).record = yes.record)],
+    ['assertion', (proof) => (part(proof).evidence.response = yes.evidence.response)],
+    ['key', (proof) => (part(proof).enrolment = yes.record)],
+    ['key', (proof) => (part(proof).enrolment = null)],
+  ];
+  const forged = tampered.map(([, tamper], index) => {
     const file = read(first);
     tamper(file.approvals?.[0] as ApprovalProof, file);
-    writeFileSync(join(workspace.dataDir, 'forged.json'), JSON.stringify(file));
-    const { code, stdout } = await offline.run('log', 'verify', '--receipt', 'forged.json', '--json');
-    assert.equal(code, 1, stdout);
-    return (JSON.parse(stdout) as { approvals: { link: string }[] }).approvals.map(({ link }) => link);
-  };
-  const part = (proof: ApprovalProof) => proof.yes[0] as ApprovalProof['yes'][number];
-  assert.deepEqual(await brokenBy((_, file) => delete file.approvals), ['format'], 'left out');
-  const args = (proof: ApprovalProof) => proof.subject?.arguments as Record<string, unknown>;
-  assert.deepEqual(await brokenBy((proof) => (args(proof).amount_cents = 99)), ['subject']);
-  assert.deepEqual(await brokenBy((proof) => (proof.subject = other.subject)), ['subject']);
-  assert.deepEqual(await brokenBy((proof) => (proof.argumentsSalt = other.argumentsSalt)), ['arguments']);
-  assert.deepEqual(await brokenBy((proof) => (part(proof).evidence = yes.evidence)), ['record']);
-  assert.deepEqual(await brokenBy((proof) => (part(proof).record = yes.record)), ['record']);
-  assert.deepEqual(await brokenBy((proof) => (part(proof).evidence.response = yes.evidence.response)), ['assertion']);
-  assert.deepEqual(await brokenBy((proof) => (part(proof).enrolment = yes.record)), ['key']);
-  assert.deepEqual(await brokenBy((proof) => (part(proof).enrolment = null)), ['key']);
-  assert.deepEqual(await brokenBy((_, file) => (file.approvals = [other])), ['format']);
+    writeFileSync(join(workspace.dataDir, `forged-${index}.json`), JSON.stringify(file));
+    return `forged-${index}.json`;
+  });
+  const { code, stdout } = await offline.run('log', 'verify', '--json', '--receipt', ...forged);
+  assert.equal(code, 1, stdout);
+  const { approvals } = JSON.parse(stdout) as { approvals: { link: string }[] };
+  assert.deepEqual(
+    approvals.map(({ link }) => link),
+    tampered.map(([link]) => link),
+  );
 });
 
 test('what nobody has signed has no proof', async () => {
@@ -101,4 +108,80 @@ test('what nobody has signed has no proof', async () => {
   await assert.rejects(workspace.operator('GET /approvals/:id/proof', { params: { id } }), { status: 404 });
   await assert.rejects(workspace.operator('GET /approvals/:id/proof', { params: { id: 'apr_none' } }), { status: 404 });
   await owner.api('POST /approvals/:id/deny', { params: { id }, body: { reason: '' } });
+});
+
+const undo = { possible: 'partly', how: 'delete it in the channel', withinSeconds: 86_400 } as const;
+/** Posting waits for a person here, and both tools are said to be undoable in part. */
+const reviewed = () =>
+  manifests().map((each) =>
+    each.kind === 'ToolServer'
+      ? {
+          ...each,
+          tools: {
+            ...each.tools,
+            post_message: { tier: 3 as const, effects: ['send' as const], undo },
+            refund_order: { tier: 3 as const, effects: ['pay' as const], undo },
+          },
+        }
+      : each,
+  );
+const post = (text: string) => ({ channel: 'support', text });
+
+/** @proves approval.context, approval.undo */
+test('an approver is told what it is like, what was said to it before, and whether it can be undone', async () => {
+  await workspace.apply(reviewed());
+  const { id: first } = await call(post('first'), 'post_message');
+  await approver.approve(first);
+  const { id } = await call(post('second'), 'post_message');
+  const approval = await workspace.operator('GET /approvals/:id', { params: { id } });
+  assert.deepEqual(approval.undo, { ...undo, isSaid: true, isDestructive: false });
+  assert.ok(approval.risk.reasons.includes('it can be undone in part only'));
+  assert.equal(approval.alone, null);
+  const context = await owner.api('GET /approvals/:id/context', { params: { id } });
+  assert.equal(context.similar?.approval, first);
+  assert.deepEqual(context.similar?.arguments, post('first'));
+  assert.match(context.description ?? '', /channel/i);
+  assert.equal(context.vouchedBy, null);
+  assert.deepEqual([context.history.you.approved, context.history.others.approved], [0, 1]);
+  assert.equal((await approver.api('GET /approvals/:id/context', { params: { id } })).history.you.approved, 1);
+  // Another agent of the blueprint that has none of its own is compared with this one.
+  const { id: others } = await (await connect('agent-b'))(post('third'), 'post_message');
+  const { similar } = await owner.api('GET /approvals/:id/context', { params: { id: others } });
+  assert.equal(similar?.agent, 'agent-a');
+  // Its server marks it as destructive: what the operator says can't make that better.
+  const { id: grave } = await call(refund({ amount_cents: 24 }));
+  const destructive = await workspace.operator('GET /approvals/:id', { params: { id: grave } });
+  assert.deepEqual([destructive.undo.possible, destructive.undo.isDestructive], ['no', true]);
+  assert.match(destructive.alone ?? '', /undone/);
+  for (const each of [id, others, grave])
+    await owner.api('POST /approvals/:id/deny', { params: { id: each }, body: { reason: '' } });
+});
+
+/** @proves approval.statistics */
+test('how people decide is counted: for security and auditors of everybody, for each person of themselves', async () => {
+  const auditor = await workspace.person('auditor@example.test');
+  const all = await auditor.api('GET /approval-statistics', {});
+  const of = all.people.find((each) => each.of === 'approver@example.test');
+  assert.ok(of && of.approved === of.decided && of.approved >= 3);
+  assert.equal(of.remark, null, 'too few to say anything');
+  assert.deepEqual(
+    all.people.map((each) => each.of).sort(),
+    ['approver@example.test', 'owner@example.test'],
+    'people only',
+  );
+  assert.equal(
+    all.tools.reduce((sum, each) => sum + each.decided, 0),
+    all.whole.decided,
+  );
+  const mine = await approver.api('GET /approval-statistics/mine', {});
+  assert.deepEqual(
+    mine.people.map((each) => each.of),
+    ['approver@example.test'],
+  );
+  await assert.rejects(approver.api('GET /approval-statistics', {}), { status: 403 });
+  const none = await auditor.api('GET /approval-statistics', { query: { from: '2020-01-01', to: '2020-02-01' } });
+  assert.equal(none.whole.decided, 0);
+  await assert.rejects(auditor.api('GET /approval-statistics', { query: { from: '2021-01-01', to: '2020-01-01' } }), {
+    status: 400,
+  });
 });

@@ -20,4 +20,28 @@ export const approvalReview: Requirement[] = [
       'What one gesture signs is exactly one list of approvals and digests: no part, no more, no other order, no change',
     source: 'docs/explanation/approvals.md',
   },
+  {
+    id: 'approval.context',
+    promise:
+      'Before a yes an approver is told what was approved last of the kind, what the task has read, who vouches for it, and what was said to it before',
+    source: 'docs/explanation/approvals.md',
+  },
+  {
+    id: 'approval.undo',
+    promise:
+      'Whether an action can be undone is said by an operator; a server’s annotation only makes it worse, and what nobody has said counts as no',
+    source: 'docs/explanation/approvals.md',
+  },
+  {
+    id: 'approval.statistics',
+    promise:
+      'How fast and how often people say yes is shown, of everybody to security and auditors, and to each person of themselves',
+    source: 'docs/how-to/review-approvals.md',
+  },
+  {
+    id: 'approval.alone',
+    promise:
+      'What is held for what its task has read, is unusual for its agent, or can’t be undone is signed alone, never in a list',
+    source: 'docs/explanation/approvals.md',
+  },
 ];

@@ -41,6 +41,23 @@ export interface ArgumentOrigin {
   held: EndorsedValue[];
 }
 
+/** Whether what a tool does can be undone. */
+export interface Undo {
+  possible: 'yes' | 'partly' | 'no';
+  how: string | null;
+  withinSeconds: number | null;
+  /** An operator has said so; where nobody has, it can't be. */
+  isSaid: boolean;
+  /** The server marks the tool as destructive: then it can't be undone, whatever was said. */
+  isDestructive: boolean;
+}
+
+/** Why it comes before others in the inbox: the gravest reason first. `score` only orders. */
+export interface ApprovalRisk {
+  score: number;
+  reasons: string[];
+}
+
 /** One person's yes to one action (law 4), as shown to approvers. */
 export interface Approval {
   id: string;
@@ -82,6 +99,10 @@ export interface Approval {
   decision: Decision;
   /** Of the arguments that have a role; empty where no operator gave one. */
   origins: ArgumentOrigin[];
+  undo: Undo;
+  risk: ApprovalRisk;
+  /** Why it is signed alone and never in a list; null where it may stand in one. */
+  alone: string | null;
   /** Values that the yes endorsed for the rest of the task. */
   endorsed: EndorsedValue[];
   createdAt: number;

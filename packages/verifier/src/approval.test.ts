@@ -169,6 +169,11 @@ describe('the proof of a yes', () => {
     }
     const endorse = [{ role: 'destination', value: 'a@b', for: 'mail: send' }];
     assert.equal((await verified(evidenceBy(key, { endorse }))).broken, null);
+    assert.equal((await verified(evidenceBy(key, { endorse, grant: { most: 3 } }))).broken, null);
+    assert.equal(
+      (await verified({ ...evidenceBy(key, { grant: { most: 3 } }), grant: { most: 4 } })).broken,
+      'challenge',
+    );
     const list = [
       { approval: 'apr_0', digest: digestOf('other') },
       { approval: 'apr_1', digest: digestOf(subject) },

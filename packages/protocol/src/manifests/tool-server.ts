@@ -67,6 +67,19 @@ export const toolSetting = z.strictObject({
   idempotent: z.boolean().optional(),
   /** The argument by whose value the tool itself knows a repetition, and does it once. */
   idempotencyArgument: z.string().min(1).max(100).optional(),
+  /** Whether what it does can be undone: approvers are told, and only what can is signed together with others. Without it it can't. */
+  undo: z
+    .strictObject({
+      possible: z.enum(['yes', 'partly', 'no']),
+      /** For people: `refund again in the shop's back office`. */
+      how: z.string().min(1).max(500).optional(),
+      /** For how long. */
+      withinSeconds: z.int().min(1).optional(),
+    })
+    .refine(({ possible, how, withinSeconds }) => possible !== 'no' || (how ?? withinSeconds) === undefined, {
+      message: 'what can’t be undone has neither `how` nor `withinSeconds`',
+    })
+    .optional(),
   /** Pin: the definition digest that was reviewed. Without it the first definition seen at apply is pinned. */
   definition: z
     .string()

@@ -23,6 +23,7 @@ import type { ApiCaller, ResourceOf, Route, RouteContext } from './route.ts';
 import { actionRoutes } from './routes/actions.ts';
 import { agentIdentityRoutes } from './routes/agent-identity.ts';
 import { agentRoutes } from './routes/agents.ts';
+import { approvalReviewRoutes } from './routes/approval-review.ts';
 import { approvalRoutes } from './routes/approvals.ts';
 import { backupRoutes } from './routes/backup.ts';
 import { budgetRoutes } from './routes/budgets.ts';
@@ -77,6 +78,7 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
       approvalRoutes,
       standingGrantRoutes,
       channelRoutes,
+      approvalReviewRoutes,
       actionRoutes,
       delegationRoutes,
       trustDomainRoutes,

@@ -1,7 +1,7 @@
 import type { Approval, EndorsedValue } from '@gatehouse/protocol';
 import type { PasskeyVerification } from '../identity/index.ts';
 import { type Clock, GatehouseError, type Json, type Log } from '../platform/index.ts';
-import type { Snapshot } from '../registry/index.ts';
+import { type Snapshot, undoOf } from '../registry/index.ts';
 import type { Change, DatabaseTransaction, RecordChange, Storage } from '../storage/index.ts';
 import { inconsistent } from './asked.ts';
 import { createDecisions } from './decide.ts';
@@ -11,19 +11,25 @@ import { createGrants } from './grants/index.ts';
 import { createMemory } from './memory.ts';
 import { openWithin } from './open.ts';
 import { progressOf } from './progress.ts';
+import { riskOf } from './risk.ts';
 import { type ApprovalRow, subjectOf, toApproval, type VoteRow } from './rows.ts';
 import type { Circle, Deputyship } from './rule/circle.ts';
 import { standingOf, whoMayApprove } from './rule/standing.ts';
 import { digestedForm, subjectDigest } from './subject.ts';
 import { createSweep } from './sweep.ts';
-import type { ApprovalSubject, Approvals, Tell } from './types.ts';
+import type { ApprovalRequest, ApprovalSubject, Approvals, Tell } from './types.ts';
 import { rowProblem, votesOn } from './votes.ts';
 import { namedFor, questionOf, rulesOf, stands } from './who-may.ts';
 
 export interface ApprovalsDependencies {
   storage: Storage;
   /** Who people are, and which rules there are. */
-  registry: { snapshot(): Pick<Snapshot, 'people' | 'groups' | 'onCall' | 'agents' | 'approvalRules'> };
+  registry: {
+    snapshot(): Pick<
+      Snapshot,
+      'people' | 'groups' | 'onCall' | 'agents' | 'approvalRules' | 'servers' | 'environments'
+    >;
+  };
   people: PasskeyVerification;
   recordChange: RecordChange;
   clock: Clock;
@@ -45,7 +51,7 @@ const PAGE_LIMIT = 200;
 /** Rows per statement: bounded parameters on both databases. */
 const CHUNK = 500;
 export async function createApprovals(dependencies: ApprovalsDependencies): Promise<Approvals> {
-  const { storage, clock, log } = dependencies;
+  const { storage, registry, clock, log } = dependencies;
   const memory = createMemory(clock);
   const grants = createGrants({ ...dependencies, isGivenBy });
   const decisions = createDecisions({ ...dependencies, grants });
@@ -138,6 +144,14 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
     await grants.load();
   }
 
+  /** With what is known now of whether it can be undone: the row keeps it, as approvers are shown it. */
+  function assessed(request: ApprovalRequest): ApprovalRequest {
+    const snapshot = registry.snapshot();
+    const undo = undoOf(snapshot, request.subject.tool);
+    const isProduction = snapshot.environments.get(request.environment)?.production === true;
+    return { ...request, undo, risk: riskOf(request, { undo, isProduction }) };
+  }
+
   async function decide(work: Promise<{ row: ApprovalRow; votes: readonly VoteRow[] }>): Promise<Approval> {
     const { row, votes } = await work;
     remember(row, votes);
@@ -192,7 +206,8 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
       return { subject: digestedForm(subject) as Json, yes };
     },
 
-    async open(request) {
+    async open(asked) {
+      const request = assessed(asked);
       if (request.subject.policyVersion !== request.decision.policyVersion) {
         throw new GatehouseError(
           'internal',

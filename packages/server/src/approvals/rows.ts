@@ -1,8 +1,9 @@
-import type { Approval, ApprovalState, ApprovalVote, EndorsedValue } from '@gatehouse/protocol';
+import type { Approval, ApprovalState, ApprovalVote, EndorsedValue, Undo } from '@gatehouse/protocol';
 import type { Selectable } from 'kysely';
 import { canonicalJson } from '../platform/index.ts';
 import type { Tables } from '../storage/index.ts';
 import { endorsedBy } from './evidence.ts';
+import { whyAlone } from './risk.ts';
 import { subjectDigest } from './subject.ts';
 import type { ApprovalRequest, ApprovalSubject } from './types.ts';
 
@@ -26,6 +27,8 @@ export function newRow(
     digest: subjectDigest(request.subject),
     agent: request.subject.agent,
     task: request.subject.task,
+    tool: request.subject.tool,
+    risk: request.risk?.score ?? 0,
     body: canonicalJson(body),
     created_at: createdAt,
     expires_at: expiresAt,
@@ -39,11 +42,15 @@ export function newRow(
   };
 }
 
+const UNKNOWN_UNDO: Undo = { possible: 'no', how: null, withinSeconds: null, isSaid: false, isDestructive: false };
+
 /** What has run out is shown as expired, whether or not the timer has been there. */
 export function toApproval(row: ApprovalRow, votes: readonly VoteRow[], now: number): Approval {
   const { subject, policyAuthors = [], ...request } = JSON.parse(row.body) as Body;
   const { policyVersion: _, ...shown } = subject;
   const isOpen = row.state === 'pending' || row.state === 'approved';
+  // Those from before have none of these.
+  const { origins = [], undo = UNKNOWN_UNDO } = request;
   return {
     id: row.id,
     actionId: row.action_id,
@@ -57,8 +64,10 @@ export function toApproval(row: ApprovalRow, votes: readonly VoteRow[], now: num
     policyAuthors,
     escalatedSeconds: row.escalated_seconds,
     ...request,
-    // Those of before there was information flow have none.
-    origins: request.origins ?? [],
+    origins,
+    undo,
+    risk: request.risk ?? { score: 0, reasons: [] },
+    alone: whyAlone({ ...shown, ...request, origins, undo }),
     endorsed: row.assertion === null ? [] : endorsedByAll(row, votes),
     createdAt: row.created_at,
     expiresAt: row.expires_at,

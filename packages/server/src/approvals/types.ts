@@ -1,6 +1,7 @@
 import type {
   Approval,
   ApprovalProgress,
+  ApprovalRisk,
   ApprovalState,
   ArgumentOrigin,
   AskedRule,
@@ -9,6 +10,7 @@ import type {
   EndorsedValue,
   GrantRequest,
   GrantTerms,
+  Undo,
 } from '@gatehouse/protocol';
 import type { Json } from '../platform/index.ts';
 import type { Change, DatabaseTransaction } from '../storage/index.ts';
@@ -45,6 +47,8 @@ export interface ApprovalRequest {
   onBehalfOf: string | null;
   decision: Decision;
   origins?: ArgumentOrigin[];
+  undo?: Undo;
+  risk?: ApprovalRisk;
 }
 
 /** Where people are told of what waits for them: within the transaction, so that it is told once or not at all. */

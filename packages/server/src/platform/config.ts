@@ -89,4 +89,6 @@ export const limits = {
   approvalListColumns: 6,
   /** A replica whose lease ran out this long ago is gone, and what it had sent and not ended is unknown. One lease more. */
   replicaGoneSeconds: 5,
+  /** Decisions that one answer of the statistics looks at. */
+  approvalsInStatistics: 100_000,
 } as const;

@@ -30,4 +30,5 @@ export { fromTaskRow } from './task-rows.ts';
 export { checkParameters, type TaskGrounds } from './tasks.ts';
 export * from './trust-rules/index.ts';
 export type * from './types.ts';
+export { undoOf } from './undo.ts';
 export { workloadSpiffeId } from './workloads.ts';

@@ -109,6 +109,8 @@ export async function addApproval(
       digest: 'sha256-0',
       agent: 'agent-support-prod',
       task: 'tsk_1',
+      tool: 'shop/refund',
+      risk: 0,
       body: '{}',
       created_at: 1,
       expires_at: 1_000,

@@ -115,7 +115,8 @@ function toSearch({ from, to, ...query }: z.output<typeof actionQuery>): SearchQ
   return search;
 }
 
-function toMilliseconds(text: string, name: string): number {
+/** A time of a query. */
+export function toMilliseconds(text: string, name: string): number {
   const value = /^\d+$/.test(text) ? Number(text) : Date.parse(text);
   if (Number.isSafeInteger(value)) return value;
   throw new GatehouseError(

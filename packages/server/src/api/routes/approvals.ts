@@ -3,7 +3,6 @@ import { z } from 'zod';
 import { GatehouseError, type Json } from '../../platform/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { everyone, type ResourceOf, type Route, route } from '../route.ts';
-import { proofOf } from './approval-proof.ts';
 import { personOf } from './session.ts';
 
 const approvalQuery = paging.extend({
@@ -12,8 +11,7 @@ const approvalQuery = paging.extend({
   task: z.string().optional(),
 });
 
-export function approvalRoutes(dependencies: ApiDependencies): Route[] {
-  const { approvals, registry } = dependencies;
+export function approvalRoutes({ approvals, registry }: ApiDependencies): Route[] {
   const on: ResourceOf = async (param) => {
     const approval = await approvals.get(param('id'));
     if (!approval) return undefined;
@@ -35,13 +33,6 @@ export function approvalRoutes(dependencies: ApiDependencies): Route[] {
         throw new GatehouseError('not-found', 'approval.unknown', `There is no approval "${param('id')}".`);
       return approval;
     }),
-    route(
-      'GET /approvals/:id/proof',
-      everyone,
-      'Who said yes to it, to what exactly, with the records that prove it: for a receipt',
-      {},
-      ({ param }) => proofOf(param('id'), dependencies),
-    ),
     route(
       'POST /approvals/:id/options',
       'approve',

@@ -15,6 +15,7 @@ import {
 import { showAmount } from './amount.ts';
 import { calendarWindow } from './calendar-window.ts';
 import { counterPrefix } from './counter-prefix.ts';
+import { coveringOf } from './covering.ts';
 import { limitInWords, limitsOf } from './words.ts';
 
 export interface Budgets {
@@ -22,11 +23,15 @@ export interface Budgets {
   over(spend: Spend): Promise<OverBudget | undefined>;
   list(page: { after?: string | undefined; limit: number }): Promise<{ budgets: BudgetView[]; cursor: string | null }>;
   show(name: string, page: { cursor?: string | undefined; limit: number }): Promise<BudgetDetail>;
+  /** Those that a call of this tool may count on, for who is asked about one. */
+  covering(of: { tool: string; agent: string; template: string; environment: string }): Promise<BudgetView[]>;
   /** Removes what no window holds any more. */
   sweep(): Promise<void>;
 }
 
 type Row = Tables['budget_counters'];
+/** To who is asked about a call. */
+const SHOWN_AT_ONCE = 10;
 
 export function createBudgets({
   storage: { db },
@@ -101,6 +106,19 @@ export function createBudgets({
         items: page.map((row) => counterOf(budget, row, now)),
         cursor: rows.length > page.length && last ? `${last.used}.${last.id}` : null,
       };
+    },
+    async covering({ tool: ref, agent, template, environment }) {
+      const snapshot = registry.snapshot();
+      const [server = '', ...name] = ref.split('/');
+      const tool = snapshot.servers.get(server)?.tools.get(name.join('/'));
+      const allows = (names: readonly string[] | undefined, one: string) => names === undefined || names.includes(one);
+      const covering = (tool ? coveringOf(snapshot, tool) : []).filter(
+        ({ budget }) =>
+          allows(budget.agents, agent) &&
+          allows(budget.templates, template) &&
+          allows(budget.environments, environment),
+      );
+      return Promise.all(covering.slice(0, SHOWN_AT_ONCE).map(({ budget }) => viewOf(budget)));
     },
     async sweep() {
       const now = clock.now();

@@ -27,6 +27,7 @@ import * as secondPersons from './0026-second-persons.ts';
 import * as endorsedFor from './0028-endorsed-for.ts';
 import * as votes from './0030-votes.ts';
 import * as standingGrants from './0032-standing-grants.ts';
+import * as approvalReview from './0034-approval-review.ts';
 import * as channels from './0036-channels.ts';
 import * as openCalls from './0038-open-calls.ts';
 import * as cosignatures from './0039-cosignatures.ts';
@@ -66,6 +67,7 @@ export const migrations: readonly Migration[] = [
   { name: '0028-endorsed-for', up: endorsedFor.up },
   { name: '0030-votes', up: votes.up },
   { name: '0032-standing-grants', up: standingGrants.up },
+  { name: '0034-approval-review', up: approvalReview.up },
   { name: '0036-channels', up: channels.up },
   { name: '0038-open-calls', up: openCalls.up },
   { name: '0039-cosignatures', up: cosignatures.up },

@@ -9,6 +9,9 @@ export interface RecordTables {
     digest: string;
     agent: string;
     task: string;
+    tool: string;
+    /** Orders the inbox: higher first. */
+    risk: number;
     /** The rest of `Approval`, as JSON. */
     body: string;
     created_at: number;

@@ -374,6 +374,9 @@ export function createTestApprovals(): TestApprovals {
         decidedBy: null,
         reason: null,
         origins: [],
+        undo: { possible: 'no', how: null, withinSeconds: null, isSaid: false, isDestructive: false },
+        risk: { score: 0, reasons: [] },
+        alone: null,
         endorsed: [],
       };
       byId.set(approval.id, approval);

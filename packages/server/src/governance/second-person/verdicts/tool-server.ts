@@ -65,12 +65,16 @@ const tightens: { [Member in keyof ToolSetting]?: (before: ToolSetting, after: T
   idempotent: (_, after) => after.idempotent !== true,
   // To another argument could be away from the one that counts.
   idempotencyArgument: (_, after) => after.idempotencyArgument === undefined,
+  undo: ({ undo: before }, { undo: after }) => undoRank(after) < undoRank(before),
   store: (before, after) => before.store === undefined && after.store !== undefined,
   hold: ({ hold: before }, { hold: after }) =>
     !before ||
     (after !== undefined &&
       (['items', 'bytes'] as const).every((unit) => (after[unit] ?? Infinity) <= (before[unit] ?? Infinity))),
 };
+
+/** What can be undone may be signed together with others, and is looked at less. */
+const undoRank = (undo: ToolSetting['undo']) => ['no', 'partly', 'yes'].indexOf(undo?.possible ?? 'no');
 
 function relaxedTool(before: ToolSetting, after: ToolSetting): string[] {
   const members = new Set([...Object.keys(before), ...Object.keys(after)]) as Set<keyof ToolSetting>;

@@ -1,0 +1,63 @@
+import type { Approval, ApprovalContext, Task } from '@gatehouse/protocol';
+import { approvedLast, decidedSoFar } from '../../approvals/index.ts';
+import { GatehouseError } from '../../platform/index.ts';
+
+import type { ApiDependencies } from '../dependencies.ts';
+
+/** Agents of one blueprint that are looked at for something similar. */
+const AGENTS_OF_BLUEPRINT = 200;
+
+/** What to know before a yes: what it is like, where it comes from, and what was said to it before. */
+export async function contextOf(id: string, person: string, deps: ApiDependencies): Promise<ApprovalContext> {
+  const approval = await deps.approvals.get(id);
+  if (!approval) throw new GatehouseError('not-found', 'approval.unknown', `There is no approval "${id}".`);
+  const { agent, tool, template, environment } = approval;
+  const [similar, flow, history, budgets] = await Promise.all([
+    similarTo(approval, deps),
+    flowOf(approval.task, deps),
+    decidedSoFar(deps.storage, { agent, tool, person }),
+    deps.budgets.covering({ tool, agent, template, environment }),
+  ]);
+  return {
+    description: descriptionOf(approval, deps),
+    similar,
+    vouchedBy: flow?.vouchedBy ?? null,
+    labels: flow?.labels ?? [],
+    history,
+    budgets: budgets.map(({ name, limit, fullest }) => ({ name, limit, fullest })),
+  };
+}
+
+async function similarTo({ id, agent, tool }: Approval, { storage, registry }: ApiDependencies) {
+  const own = await approvedLast(storage, { agents: [agent], tool, except: id });
+  if (own) return own;
+  const { agents } = registry.snapshot();
+  const blueprint = agents.get(agent)?.manifest.blueprint;
+  const others: string[] = [];
+  for (const other of agents.values()) {
+    if (other.name !== agent && other.manifest.blueprint === blueprint) others.push(other.name);
+    if (others.length === AGENTS_OF_BLUEPRINT) break;
+  }
+  return approvedLast(storage, { agents: others, tool, except: id });
+}
+
+/** As it was approved, if what was asked about is still what is approved. */
+function descriptionOf({ tool: ref, toolDefinition }: Approval, { registry }: ApiDependencies): string | null {
+  const [server = '', ...name] = ref.split('/');
+  const tool = registry.snapshot().servers.get(server)?.tools.get(name.join('/'));
+  const description = tool?.digest === toolDefinition ? tool.definition?.description : undefined;
+  return typeof description === 'string' ? description : null;
+}
+
+async function flowOf(id: string, { registry, flow }: ApiDependencies) {
+  const task = await registry.task(id);
+  if (!task) return undefined;
+  const chain: { agent: string; task: Task }[] = [];
+  for (let parent = task.parent; parent !== null; ) {
+    const above = await registry.task(parent);
+    if (!above) break;
+    chain.push({ agent: above.agent, task: above });
+    parent = above.parent;
+  }
+  return flow.show({ agent: task.agent, task, chain });
+}
