@@ -198,7 +198,9 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
     async signed(id) {
       const row = await storage.db.selectFrom('approvals').selectAll().where('id', '=', id).executeTakeFirst();
       const votes = (await votesOn(storage.db, [id])).get(id) ?? [];
-      const assertions = votes.length > 0 ? votes.map(({ assertion }) => assertion) : [row?.assertion ?? null];
+      // A person's last answer counts.
+      const last = new Map(votes.map((vote) => [vote.person, vote.assertion]));
+      const assertions = votes.length > 0 ? [...last.values()] : [row?.assertion ?? null];
       const yes = assertions.flatMap((assertion) => parseEvidence(assertion) ?? []);
       if (!row || yes.length === 0) return undefined;
       const subject = subjectOf(row);

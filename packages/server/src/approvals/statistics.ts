@@ -10,7 +10,6 @@ const ENOUGH = 20;
 const ROWS_AT_ONCE = 1_000;
 
 interface Decided {
-  id: string;
   agent: string;
   tool: string;
   person: string;
@@ -18,42 +17,58 @@ interface Decided {
   yes: boolean;
 }
 
+/** Each yes and each no of a person. */
+const answersOf = (db: Storage['db']) =>
+  db
+    .selectFrom('approval_votes')
+    .innerJoin('approvals', 'approvals.id', 'approval_votes.approval')
+    .where('approval_votes.person', '!=', OPERATOR);
+
 /** How people have decided in a span of time: over each person, each agent and each tool. `person`: of this one only. */
 export async function statisticsOf(
   { db }: Pick<Storage, 'db'>,
   { from, to, person }: { from: number; to: number; person?: string },
 ): Promise<ApprovalStatistics> {
   const decided: Decided[] = [];
-  let after: { at: number; id: string } | undefined;
+  let after: { at: number; approval: string; number: number } | undefined;
   for (;;) {
-    let query = db
-      .selectFrom('approvals')
-      .select(['id', 'agent', 'tool', 'created_at', 'decided_at', 'decided_by', 'assertion'])
-      .where('decided_at', '>=', from)
-      .where('decided_at', '<', to)
-      .where('decided_by', 'is not', null)
-      .where('decided_by', 'not in', [OPERATOR, 'gatehouse'])
-      .where('state', 'in', ['approved', 'consumed', 'denied', 'expired', 'cancelled']);
-    if (person !== undefined) query = query.where('decided_by', '=', person);
+    let query = answersOf(db)
+      .select([
+        'approval_votes.approval',
+        'approval_votes.number',
+        'approval_votes.person',
+        'approval_votes.answer',
+        'approval_votes.at',
+        'approvals.agent',
+        'approvals.tool',
+        'approvals.created_at',
+      ])
+      .where('approval_votes.at', '>=', from)
+      .where('approval_votes.at', '<', to);
+    if (person !== undefined) query = query.where('approval_votes.person', '=', person);
     const last = after;
     if (last)
-      query = query.where((where) =>
-        where.or([
-          where('decided_at', '>', last.at),
-          where.and([where('decided_at', '=', last.at), where('id', '>', last.id)]),
+      query = query.where(({ or, and, eb }) =>
+        or([
+          eb('approval_votes.at', '>', last.at),
+          and([eb('approval_votes.at', '=', last.at), eb('approval_votes.approval', '>', last.approval)]),
+          and([
+            eb('approval_votes.at', '=', last.at),
+            eb('approval_votes.approval', '=', last.approval),
+            eb('approval_votes.number', '>', last.number),
+          ]),
         ]),
       );
-    const rows = await query.orderBy('decided_at').orderBy('id').limit(ROWS_AT_ONCE).execute();
-    for (const row of rows) {
-      // Who ended a task or an agent has decided nothing about what waited there.
-      if (row.decided_by?.includes(':') || row.decided_at === null) continue;
-      const { id, agent, tool } = row;
-      const tookMs = row.decided_at - row.created_at;
-      decided.push({ id, agent, tool, person: row.decided_by ?? '', tookMs, yes: row.assertion !== null });
-    }
-    const end = rows.at(-1);
-    if (rows.length < ROWS_AT_ONCE || decided.length >= limits.approvalsInStatistics || !end?.decided_at) break;
-    after = { at: end.decided_at, id: end.id };
+    const rows = await query
+      .orderBy('approval_votes.at')
+      .orderBy('approval_votes.approval')
+      .orderBy('approval_votes.number')
+      .limit(ROWS_AT_ONCE)
+      .execute();
+    for (const { agent, tool, person: by, answer, at, created_at } of rows)
+      decided.push({ agent, tool, person: by, tookMs: at - created_at, yes: answer === 'yes' });
+    after = rows.at(-1);
+    if (rows.length < ROWS_AT_ONCE || decided.length >= limits.approvalsInStatistics) break;
   }
   const by = (key: (each: Decided) => string) =>
     [...Map.groupBy(decided, key)]
@@ -75,19 +90,15 @@ export async function decidedSoFar(
   { db }: Pick<Storage, 'db'>,
   of: { agent: string; tool: string; person: string },
 ): Promise<ApprovalContext['history']> {
-  const rows = await db
-    .selectFrom('approvals')
+  const rows = await answersOf(db)
     .select(({ fn, eb }) => [
-      eb('decided_by', '=', of.person).as('isYou'),
-      eb('assertion', 'is not', null).as('yes'),
+      eb('approval_votes.person', '=', of.person).as('isYou'),
+      eb('approval_votes.answer', '=', 'yes').as('yes'),
       fn.countAll<number>().as('count'),
-      fn.max('decided_at').as('last'),
+      fn.max('approval_votes.at').as('last'),
     ])
-    .where('agent', '=', of.agent)
-    .where('tool', '=', of.tool)
-    .where('decided_by', 'is not', null)
-    .where('decided_by', 'not in', [OPERATOR, 'gatehouse'])
-    .where('decided_by', 'not like', '%:%')
+    .where('approvals.agent', '=', of.agent)
+    .where('approvals.tool', '=', of.tool)
     .groupBy(['isYou', 'yes'])
     .execute();
   const side = (you: boolean): DecidedSoFar => {

@@ -10,7 +10,7 @@ export async function up(db: Kysely<unknown>, dialect: Dialect): Promise<void> {
     `alter table approvals add column risk ${int} not null default 0`,
     'create index approvals_risk on approvals (state, risk, id)',
     'create index approvals_kind on approvals (agent, tool, decided_at)',
-    'create index approvals_decided on approvals (decided_at)',
+    'create index approval_votes_at on approval_votes (at, approval, number)',
   ];
   for (const statement of statements) await sql.raw(statement).execute(db);
 }
