@@ -20,8 +20,6 @@ export type YesEvidence = {
   digest: string;
   /** Values that were endorsed with it. */
   endorse?: unknown[];
-  /** More calls like it that were granted with it. */
-  grant?: unknown;
   /** All that were signed with one gesture, by id: this one is among them. */
   list?: { approval: string; digest: string }[];
   /** Bounds within which more calls like it were granted with the same signature. */
