@@ -141,6 +141,7 @@ async function ocsfPage(): Promise<string> {
 const limitSources = [
   ['Everywhere', 'packages/server/src/platform/config.ts', 'limits'],
   ['Standing delegations', 'packages/server/src/identity/delegation/limits.ts', 'delegationLimits'],
+  ['Deputies', 'packages/server/src/approvals/limits.ts', 'deputyLimits'],
   ['Connections', 'packages/server/src/platform/connection-limits.ts', 'connectionLimits'],
   [
     'Workload federation, and tokens of identity providers',

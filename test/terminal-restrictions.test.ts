@@ -26,9 +26,15 @@ const routes = apiRoutes({ config: {} } as Parameters<typeof apiRoutes>[0]);
 /** Every route that changes something is in one of these, or this test says that somebody has to think. */
 const open = [
   ...['POST /signout', 'POST /logs/verify', 'POST /plan', 'POST /trust-rules/test', 'POST /servers/:name/refresh'],
-  ...['DELETE /sessions/:id', 'DELETE /delegations/:id', 'POST /confirmations/:id/refuse', 'POST /approvals/:id/deny'],
   ...['POST /grants/:id/revoke'],
   'POST /channels/:name/test',
+  ...[
+    'DELETE /sessions/:id',
+    'DELETE /delegations/:id',
+    'DELETE /deputies/:id',
+    'POST /confirmations/:id/refuse',
+    'POST /approvals/:id/deny',
+  ],
   ...['POST /agents/:name/kill', 'POST /workloads/:name/kill', 'POST /tasks/:id/end', 'POST /tasks/end'],
   ...['DELETE /agents/:name/keys/:thumbprint', 'DELETE /agents/:name/join-tokens/:id', 'DELETE /scim/tokens/:id'],
   ...['DELETE /people/:email/sessions', 'DELETE /people/:email/sessions/:id', 'DELETE /secrets/:name'],

@@ -20,6 +20,7 @@ import type { Requirement } from './requirement.ts';
 import { results } from './results.ts';
 import { trustDomain } from './trust-domain.ts';
 import { unknown } from './unknown.ts';
+import { whoDecides } from './who-decides.ts';
 
 export const requirements: Requirement[] = [
   ...agents,
@@ -43,4 +44,5 @@ export const requirements: Requirement[] = [
   ...rehearsal,
   ...trustDomain,
   ...unknown,
+  ...whoDecides,
 ];

@@ -10,6 +10,7 @@ import type { ChannelsApi } from './channels.ts';
 import type { ConfirmationRoutes } from './confirmations.ts';
 import type { ConsentRoutes } from './consents.ts';
 import type { DelegationsApi } from './delegations.ts';
+import type { DecidersApi } from './deputies.ts';
 import type { FederationApi } from './federation.ts';
 import type { TaskFlow } from './flow.ts';
 import type { HeldResult } from './held-results.ts';
@@ -274,6 +275,7 @@ export interface Api
     ApprovalReviewApi,
     BaselineApi,
     DelegationsApi,
+    DecidersApi,
     BulkApi,
     ChannelsApi,
     PeopleApi,

@@ -12,6 +12,7 @@ export * from './command-line.ts';
 export * from './confirmations.ts';
 export * from './consents.ts';
 export * from './delegations.ts';
+export * from './deputies.ts';
 export * from './federation.ts';
 export * from './flow.ts';
 export * from './gateways.ts';

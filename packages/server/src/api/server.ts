@@ -33,6 +33,7 @@ import { companySignInRoutes } from './routes/company-sign-in.ts';
 import { confirmationRoutes } from './routes/confirmations.ts';
 import { consentRoutes } from './routes/consents.ts';
 import { decideRoutes } from './routes/decide.ts';
+import { deciderRoutes } from './routes/deciders.ts';
 import { delegationRoutes } from './routes/delegations.ts';
 import { explainRoutes } from './routes/explain.ts';
 import { federationRoutes } from './routes/federation.ts';
@@ -79,6 +80,7 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
       standingGrantRoutes,
       channelRoutes,
       approvalReviewRoutes,
+      deciderRoutes,
       actionRoutes,
       delegationRoutes,
       trustDomainRoutes,

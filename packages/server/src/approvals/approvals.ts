@@ -5,7 +5,7 @@ import { type Snapshot, undoOf } from '../registry/index.ts';
 import type { Change, DatabaseTransaction, RecordChange, Storage } from '../storage/index.ts';
 import { inconsistent } from './asked.ts';
 import { createDecisions } from './decide.ts';
-import { readDeputies } from './deputies.ts';
+import { createDeputies, readDeputies } from './deputies.ts';
 import { parseEvidence } from './evidence.ts';
 import { createGrants } from './grants/index.ts';
 import { createMemory } from './memory.ts';
@@ -168,6 +168,7 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
       if (found?.state !== 'approved' || stands(found, question(found), circle())) return found;
       return { ...found, state: 'pending' };
     },
+    deputies: createDeputies(dependencies),
     isOpenIn: memory.isOpenIn,
     get,
     whoMayApprove: deciders,

@@ -15,6 +15,7 @@ import type {
 import type { Json } from '../platform/index.ts';
 import type { Change, DatabaseTransaction } from '../storage/index.ts';
 import type { Answer } from './channels/types.ts';
+import type { Deputies } from './deputies.ts';
 import type { ApprovalEvidence } from './evidence.ts';
 import type { StandingGrants } from './grants/index.ts';
 
@@ -146,6 +147,9 @@ export interface Approvals {
   approveThrough(id: string, person: string, channel: string, answer: Answer): Promise<Approval>;
   /** Part of kill and task end: everything pending, and everything approved that was not used yet. */
   cancelAll(transaction: DatabaseTransaction, of: { agent?: string; task?: string }, by: string): Promise<number>;
+
+  /** Who says yes in whose place. */
+  readonly deputies: Deputies;
 
   /** Lets go of an approval that a dispatch has consumed, or found consumed; the database has decided already. */
   noteConsumed(id: string): void;

@@ -19,6 +19,7 @@ export type IdPrefix =
   | 'xch'
   | 'inv'
   | 'dlg'
+  | 'dep'
   | 'edm'
   | 'txn';
 

@@ -39,6 +39,11 @@ permit (principal in Role::"approver", action in [Action::"approve", Action::"de
 permit (principal is Person, action in [Action::"approve", Action::"deny"], resource)
 when { principal in [Role::"owner", Role::"developer"] && principal == resource.owner };
 
+// Whom the policy that asked names in a rule of its own (kind ApprovalRule).
+@id("those-named-decide")
+permit (principal is Person, action in [Action::"approve", Action::"deny"], resource)
+when { resource.named.contains(principal) };
+
 @id("admins-administer")
 permit (principal in Role::"admin", action in [Action::"administer", Action::"admit", Action::"provision"], resource);
 

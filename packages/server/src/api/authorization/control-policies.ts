@@ -22,7 +22,7 @@ export type ControlPrincipal =
 export type ControlResource =
   | { type: 'Workspace' }
   | { type: 'Agent'; name: string; owner: string; environment: string; production: boolean; risk: string }
-  | { type: 'Approval'; id: string; owner: string; environment: string; tool: string }
+  | { type: 'Approval'; id: string; owner: string; environment: string; tool: string; named?: readonly string[] }
   | { type: 'Person'; email: string };
 
 export interface ControlRequest {
@@ -205,6 +205,7 @@ function entities({ principal, route, resource }: ControlRequest, group: ActionG
         owner: reference('Person', resource.owner),
         environment: reference('Environment', resource.environment),
         tool: resource.tool,
+        named: (resource.named ?? []).map((email) => reference('Person', email)),
       },
     });
   if (resource.type === 'Person' && !(principal.type === 'person' && principal.email === resource.email))

@@ -35,7 +35,13 @@ export function controlSchema(routes: readonly GuardedRoute[]): SchemaJson<strin
         Approval: {
           shape: {
             type: 'Record',
-            attributes: { owner: entity('Person'), environment: entity('Environment'), tool: { type: 'String' } },
+            attributes: {
+              owner: entity('Person'),
+              environment: entity('Environment'),
+              tool: { type: 'String' },
+              /** Whom the rules of its policies name. */
+              named: { type: 'Set', element: entity('Person') },
+            },
           },
         },
       },

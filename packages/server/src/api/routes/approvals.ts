@@ -1,4 +1,4 @@
-import { bodies, paging } from '@gatehouse/protocol';
+import { type Approval, bodies, paging } from '@gatehouse/protocol';
 import { z } from 'zod';
 import { GatehouseError, type Json } from '../../platform/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
@@ -16,8 +16,20 @@ export function approvalRoutes({ approvals, registry }: ApiDependencies): Route[
     const approval = await approvals.get(param('id'));
     if (!approval) return undefined;
     const owner = registry.snapshot().agents.get(approval.agent)?.manifest.owner ?? '';
-    return { type: 'Approval', id: approval.id, owner, environment: approval.environment, tool: approval.tool };
+    return {
+      type: 'Approval',
+      id: approval.id,
+      owner,
+      environment: approval.environment,
+      tool: approval.tool,
+      named: approval.rules.length > 0 ? approvals.namedFor(approval) : [],
+    };
   };
+  async function found(id: string): Promise<Approval> {
+    const approval = await approvals.get(id);
+    if (approval) return approval;
+    throw new GatehouseError('not-found', 'approval.unknown', `There is no approval "${id}".`);
+  }
 
   return [
     route('GET /approvals', everyone, 'Approvals, newest first', { query: approvalQuery }, async ({ query }) => {
@@ -27,12 +39,14 @@ export function approvalRoutes({ approvals, registry }: ApiDependencies): Route[
       >[0]);
       return { items, cursor: items.length === query.limit ? (items.at(-1)?.id ?? null) : null };
     }),
-    route('GET /approvals/:id', everyone, 'One approval', {}, async ({ param }) => {
-      const approval = await approvals.get(param('id'));
-      if (!approval)
-        throw new GatehouseError('not-found', 'approval.unknown', `There is no approval "${param('id')}".`);
-      return approval;
-    }),
+    route('GET /approvals/:id', everyone, 'One approval', {}, ({ param }) => found(param('id'))),
+    route(
+      'GET /approvals/:id/progress',
+      everyone,
+      'How far it is: who has said yes, who can now, what is missing, when it escalates',
+      {},
+      async ({ param }) => approvals.progress(await found(param('id'))),
+    ),
     route(
       'POST /approvals/:id/options',
       'approve',

@@ -48,7 +48,9 @@ export function heldResultRoutes({ approvals, held, registry }: ApiDependencies)
     const approval = kept && (await approvalOf(kept));
     if (!approval) return undefined;
     const owner = registry.snapshot().agents.get(approval.agent)?.manifest.owner ?? '';
-    return { type: 'Approval', id: approval.id, owner, environment: approval.environment, tool: approval.tool };
+    const { id, environment, tool } = approval;
+    const named = approval.rules.length > 0 ? approvals.namedFor(approval) : [];
+    return { type: 'Approval', id, owner, environment, tool, named };
   };
 
   return [

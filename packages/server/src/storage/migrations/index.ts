@@ -26,6 +26,7 @@ import * as baselines from './0025-baselines.ts';
 import * as secondPersons from './0026-second-persons.ts';
 import * as endorsedFor from './0028-endorsed-for.ts';
 import * as votes from './0030-votes.ts';
+import * as deputiesSigned from './0031-deputies-signed.ts';
 import * as standingGrants from './0032-standing-grants.ts';
 import * as approvalReview from './0034-approval-review.ts';
 import * as channels from './0036-channels.ts';
@@ -66,6 +67,7 @@ export const migrations: readonly Migration[] = [
   { name: '0026-second-persons', up: secondPersons.up },
   { name: '0028-endorsed-for', up: endorsedFor.up },
   { name: '0030-votes', up: votes.up },
+  { name: '0031-deputies-signed', up: deputiesSigned.up },
   { name: '0032-standing-grants', up: standingGrants.up },
   { name: '0034-approval-review', up: approvalReview.up },
   { name: '0036-channels', up: channels.up },

@@ -51,6 +51,8 @@ export interface RecordTables {
     made_by: string;
     withdrawn_at: number | null;
     withdrawn_by: string | null;
+    /** The WebAuthn assertion of the person, as JSON; null where an admin made it. */
+    assertion: string | null;
   };
 
   /** Calls that may change something, until it is known what came of them. */

@@ -1,0 +1,56 @@
+import { z } from 'zod';
+import type { ApprovalProgress } from './approvals.ts';
+import { email } from './names.ts';
+
+/** Somebody who says yes to approvals in another person's place, for a time. Times are milliseconds since the epoch. */
+export interface Deputy {
+  id: string;
+  /** In whose place. */
+  person: string;
+  deputy: string;
+  from: number;
+  until: number;
+  reason: string;
+  madeAt: number;
+  /** `person:EMAIL`: the person themselves, with their passkey, or an admin. */
+  madeBy: string;
+  withdrawnAt: number | null;
+  withdrawnBy: string | null;
+  state: 'ahead' | 'in-force' | 'over' | 'withdrawn';
+}
+
+const wanted = {
+  deputy: email,
+  /** Without one: from now on. */
+  from: z.iso.datetime({ offset: true }).optional(),
+  until: z.iso.datetime({ offset: true }),
+  reason: z.string().max(500).default(''),
+};
+
+export const deputyBodies = {
+  options: z.strictObject(wanted),
+  create: z.strictObject({ ...wanted, assertion: z.unknown() }),
+  /** By an admin, for somebody who can't say it themselves. */
+  createFor: z.strictObject(wanted),
+} as const;
+export type NewDeputy = z.output<typeof deputyBodies.options>;
+
+/** Who is on call, now and in the days ahead. */
+export interface OnCallView {
+  name: string;
+  description: string | null;
+  zone: string;
+  /** Null: nobody. */
+  now: string | null;
+  shifts: { person: string | null; from: number; until: number }[];
+}
+
+export interface DecidersApi {
+  'GET /deputies': { items: Deputy[] };
+  'POST /deputies/options': { options: unknown };
+  'POST /deputies': Deputy;
+  'POST /people/:email/deputies': Deputy;
+  'DELETE /deputies/:id': Deputy;
+  'GET /on-call': { items: OnCallView[] };
+  'GET /approvals/:id/progress': ApprovalProgress;
+}

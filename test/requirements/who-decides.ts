@@ -1,0 +1,40 @@
+import type { Requirement } from './requirement.ts';
+
+/** Who may say yes: rules, deputies, escalation. */
+export const whoDecides: Requirement[] = [
+  {
+    id: 'law-4.rule',
+    promise: 'No set of yeses that does not meet the rule named by the policy approves a call',
+    source: 'docs/explanation/approvals.md',
+  },
+  {
+    id: 'law-4.rule-bound',
+    promise: 'A rule is part of what is approved: changed in any way, the call waits again',
+    source: 'docs/explanation/approvals.md',
+  },
+  {
+    id: 'law-4.rule-once',
+    promise: 'Yeses on two replicas at the same time lead to one approval, and none of them is lost',
+    source: 'docs/explanation/approvals.md',
+  },
+  {
+    id: 'law-4.excluded',
+    promise: 'Whoever asked, and whoever a rule excludes, counts nowhere: not by a group, an escalation or a deputy',
+    source: 'docs/explanation/approvals.md',
+  },
+  {
+    id: 'law-4.standing',
+    promise: 'A yes of somebody who could not give it any more when the call runs is none',
+    source: 'docs/explanation/approvals.md',
+  },
+  {
+    id: 'law-4.escalation',
+    promise: 'What waits too long is escalated once, on whichever replica, and recorded before anybody more may answer',
+    source: 'docs/explanation/approvals.md',
+  },
+  {
+    id: 'law-4.votes-intact',
+    promise: 'A yes that was made up, moved to somebody else or lost in the database approves nothing',
+    source: 'docs/explanation/approvals.md',
+  },
+];
