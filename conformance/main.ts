@@ -6,7 +6,7 @@ import type { Part } from './part.ts';
 
 /**
  * `npm run conformance [-- --only PART] [--json] [--write]`: without `--only` the official MCP suite (server, client, authorization). The
- * other parts are products of somebody else that are fetched or built first, `cedar`, `agentdojo` and `definitions`, which need `--data DIR`, and `budgets`. Ends with
+ * other parts are products of somebody else that are fetched or built first, `cedar`, `agentdojo`, `definitions` and `ocsf`, which need `--data DIR`, and `budgets`. Ends with
  * exit code 1 if anything is lost or fails,
  * with 69 if something could not be tried; `--write` replaces the sections of what was run in conformance/RESULTS.md.
  */
@@ -23,6 +23,7 @@ const parts: Record<string, () => Promise<Part>> = {
   definitions: async () => (await import('./definitions.ts')).definitions,
   mutants: async () => (await import('./mutants.ts')).mutants,
   spire: async () => (await import('./foreign/spire.ts')).spire,
+  ocsf: async () => (await import('./ocsf.ts')).ocsf,
   agentdojo: async () => (await import('./agentdojo/part.ts')).agentdojo,
 };
 const { values } = parseArgs({

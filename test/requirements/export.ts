@@ -30,4 +30,20 @@ export const exported: Requirement[] = [
       'Nothing goes out that the filter leaves out, no bodies unless that is said, and arguments that are credentials never',
     source: 'docs/how-to/send-records-to-your-siem.md',
   },
+  {
+    id: 'export.one-event',
+    promise:
+      'No text of an agent, a tool or a person ends an event, begins another or makes a field of one, in any format',
+    source: 'SECURITY.md#threats',
+  },
+  {
+    id: 'export.schemas',
+    promise: 'Events fit the published schemas: OCSF, CloudEvents, OTLP, RFC 5424',
+    source: 'docs/reference/ocsf.md',
+  },
+  {
+    id: 'export.real-receivers',
+    promise: 'rsyslog over TLS and a service that speaks S3 take what is sent, record for record',
+    source: 'docs/how-to/send-records-to-your-siem.md',
+  },
 ];

@@ -1,4 +1,4 @@
-import type { ActionRecord, SinkManifest } from '@gatehouse/protocol';
+import type { ActionRecord, SinkFormat, SinkManifest } from '@gatehouse/protocol';
 import { isJsonObject, type Json, type JsonObject } from '../../platform/index.ts';
 import type { Storage } from '../../storage/index.ts';
 import { encode } from './formats/index.ts';
@@ -11,8 +11,8 @@ export type CredentialArguments = (tool: string) => readonly string[] | undefine
 
 export interface Batch {
   records: Encoded[];
-  /** Too large for any receiver. */
-  oversized: { sequence: number; reason: string }[];
+  /** Too large for any receiver, or not to be said in the format. */
+  unfit: { sequence: number; reason: string }[];
   /** Where the next batch begins. */
   next: number;
   /** Of the first record that was read, sent or not. */
@@ -54,20 +54,19 @@ export async function readBatch(reader: BatchReader, { log, sequence }: Position
 
   const batch: Batch = {
     records: [],
-    oversized: [],
+    unfit: [],
     next: (rows.at(-1) ?? first).sequence + 1,
     firstAt: first.at,
     isFull: rows.length === sink.batchRecords,
   };
   let bytes = 0;
   for (const record of wanted) {
-    const encoded = encode(sink.format, record, surroundings);
-    const size = Buffer.byteLength(encoded.text);
-    if (size > exportLimits.recordBytes) {
-      const reason = `it has ${size} bytes in this format, more than the ${exportLimits.recordBytes} that are sent`;
-      batch.oversized.push({ sequence: record.sequence, reason });
+    const encoded = tryToEncode(sink.format, record, surroundings);
+    if (typeof encoded === 'string') {
+      batch.unfit.push({ sequence: record.sequence, reason: encoded });
       continue;
     }
+    const size = Buffer.byteLength(encoded.text);
     if (bytes > 0 && bytes + size > exportLimits.batchBytes) {
       batch.next = record.sequence;
       batch.isFull = true;
@@ -77,6 +76,20 @@ export async function readBatch(reader: BatchReader, { log, sequence }: Position
     batch.records.push(encoded);
   }
   return batch;
+}
+
+/** Or why it can't be sent: whatever a record holds, it keeps back no other. */
+function tryToEncode(format: SinkFormat, record: Outgoing, surroundings: FormatSurroundings): Encoded | string {
+  let encoded: Encoded;
+  try {
+    encoded = encode(format, record, surroundings);
+  } catch (error) {
+    return `it can't be said in this format: ${(error as Error).message}`;
+  }
+  const size = Buffer.byteLength(encoded.text);
+  return size <= exportLimits.recordBytes
+    ? encoded
+    : `it has ${size} bytes in this format, more than the ${exportLimits.recordBytes} that are sent`;
 }
 
 /** Of calls whose tool is known: of another nobody can say which arguments are credentials. */

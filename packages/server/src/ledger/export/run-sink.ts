@@ -50,7 +50,7 @@ export function runSink(run: SinkRun): () => Promise<void> {
   renewal.unref();
 
   async function take(position: Position, batch: Batch): Promise<void> {
-    const refused = [...batch.oversized];
+    const refused = [...batch.unfit];
     if (batch.records.length > 0)
       for (const [{ sequence }, reason] of await deliver(batch.records, destination, run.undisputed, signal))
         refused.push({ sequence, reason: plainLine(reason, exportLimits.problemChars) });

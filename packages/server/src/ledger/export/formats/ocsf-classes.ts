@@ -89,12 +89,7 @@ export const ocsfRules: readonly Rule[] = [
 ];
 
 /** Of the methods of MCP; a tool may do anything, and what it does here is called. */
-const methods: Record<string, number> = {
-  'resources/read': 2,
-  'prompts/get': 2,
-  'completion/complete': 2,
-  'tasks/get': 2,
-};
+const reads: readonly string[] = ['resources/read', 'prompts/get', 'completion/complete', 'tasks/get'];
 
 export function activityOf(record: ActionRecord): OcsfActivity {
   const { kind, operation, result } = record;
@@ -107,5 +102,5 @@ export function activityOf(record: ActionRecord): OcsfActivity {
   }
   if (result === 'anomalous' || (kind === 'request' && guardsOf(record).length > 0))
     return { class: 'detection_finding', activity: 1 };
-  return { class: 'api_activity', activity: methods[operation] ?? 99 };
+  return { class: 'api_activity', activity: reads.includes(operation) ? 2 : 99 };
 }

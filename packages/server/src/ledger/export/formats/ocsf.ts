@@ -79,9 +79,16 @@ function aiAgent({ agent, actor_chain, task, model, model_provider }: ActionReco
 }
 
 const user = (sub: string): JsonObject => {
-  const email = /^person:(.+)$/.exec(sub)?.[1];
+  const name = sub.startsWith('person:') ? sub.slice('person:'.length) : undefined;
   // A user is told apart from a service; what is behind an id is said by the id.
-  return email === undefined ? { uid: sub, type_id: 4 } : { uid: sub, name: email, email_addr: email, type_id: 1 };
+  if (name === undefined) return { uid: sub, type_id: 4 };
+  // Whom an agent names has not always an address.
+  return {
+    uid: sub,
+    name,
+    type_id: 1,
+    ...(/^[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+\.[A-Za-z0-9.-]+$/.test(name) && { email_addr: name }),
+  };
 };
 
 /** Whom an administrative change is about: who is named, or else who did it. */
@@ -165,7 +172,8 @@ const byClass: Record<OcsfClass, (record: ActionRecord) => JsonObject> = {
 
 function entity({ operation, agent, task, tool, approval, changes }: ActionRecord): JsonObject {
   const type = operation.split(/[./]/)[0] ?? operation;
-  const named = { agent, task, approval, definition: tool, server: tool?.split('/')[0] ?? null }[type] ?? null;
+  const server = tool?.split('/')[0] ?? null;
+  const named = new Map(Object.entries({ agent, task, approval, definition: tool, server })).get(type) ?? null;
   return { type, name: named ?? agent ?? tool ?? task ?? changes[0] ?? operation };
 }
 

@@ -95,18 +95,17 @@ function hand(socket: Socket, bytes: Buffer, { to, timeoutMs }: SinkOf<'syslog'>
       timeoutMs,
     );
     signal.addEventListener('abort', stop);
+    const early = () => new Error('it closed before it had read all');
     let ended = false;
     socket.on('error', done);
     socket.once('end', () => {
       ended = true;
-      if (socket.writableFinished) done();
+      done(socket.writableFinished ? undefined : early());
     });
-    socket.once('close', () =>
-      done(ended && socket.writableFinished ? undefined : new Error('it closed before it had read all')),
-    );
+    socket.once('close', () => done(ended ? undefined : early()));
     socket.resume();
     socket.end(bytes, () => {
-      if (to.confirm === 'written' || ended) done();
+      if (to.confirm === 'written') done();
     });
   });
 }
