@@ -1,7 +1,12 @@
 import type { Requirement } from './requirement.ts';
 
-/** Calls that were sent and of which nobody knows what came of them. */
+/** How agents wait, and calls that were sent and of which nobody knows what came of them. */
 export const unknown: Requirement[] = [
+  {
+    id: 'waiting.every-surface',
+    promise: 'Whatever surface a call waits on, it says for which approval, where to look at it and when to come back',
+    source: 'docs/explanation/approvals.md',
+  },
   {
     id: 'unknown.not-repeated',
     promise: 'A call that may have run is never silently sent again: a person is asked, who is shown the first one',

@@ -4,6 +4,7 @@ import type { Approvals } from '../../approvals/index.ts';
 import { operationOf } from '../../enforcement/index.ts';
 import { canonicalJson, GatehouseError, type JsonObject } from '../../platform/index.ts';
 import type { Gateway } from '../elsewhere/gateway.ts';
+import { waitingFor } from '../mcp/replies.ts';
 import { actionEntity, parsed, resourceEntity, subjectEntity } from './request.ts';
 import { type Asked, askedOf } from './resource.ts';
 
@@ -49,6 +50,7 @@ export function createAccessRequests({ approvals, publicUrl }: { approvals: Appr
 
   function view(approval: Approval, base: string) {
     const until = new Date(approval.expiresAt).toISOString();
+    const { url, retryAfterSeconds } = waitingFor(publicUrl, approval);
     const status = approval.state === 'consumed' ? 'approved' : approval.state;
     return {
       task: {
@@ -56,8 +58,9 @@ export function createAccessRequests({ approvals, publicUrl }: { approvals: Appr
         status,
         status_endpoint: `${base}/access/v1/requests/${approval.id}`,
         expires_at: until,
-        links: { review: `${publicUrl}/approvals/${approval.id}` },
+        links: { review: url },
       },
+      ...(status === 'pending' && { retry_after_seconds: retryAfterSeconds }),
       ...(approval.state === 'approved' && {
         result: {
           mode: 'reevaluate',

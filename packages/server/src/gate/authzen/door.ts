@@ -119,6 +119,7 @@ export function createAuthzenDoor(deps: AuthzenDoorDependencies): Handle {
     const echo = echoed(request);
     try {
       const { status, body } = await answer(request, path);
+      if ('retry_after_seconds' in body) echo['Retry-After'] = String(body.retry_after_seconds);
       sendJson(response, status, JSON.stringify(body), echo);
     } catch (error) {
       const { status, body } = toProblem(error);

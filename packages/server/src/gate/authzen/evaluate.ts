@@ -5,6 +5,7 @@ import { type Clock, GatehouseError, isJsonObject, type JsonObject } from '../..
 import type { Registry } from '../../registry/index.ts';
 import { askAbout, type Gateway, type Verdict } from '../elsewhere/gateway.ts';
 import { whyNotShown } from '../elsewhere/mcp-call.ts';
+import { waitingFor } from '../mcp/replies.ts';
 import { authzenLimits } from './limits.ts';
 import {
   type DecisionAnswer,
@@ -63,6 +64,7 @@ export function createEvaluate({ enforcement, registry, subjects, clock, publicU
 
   function waiting(approval: Approval, base: Base): DecisionAnswer {
     const { decision, actionId, expiresAt } = approval;
+    const { id, url, state, retryAfterSeconds } = waitingFor(publicUrl, approval);
     const { context } = denied({ ...decision, code: 'approval_required' }, actionId);
     return {
       decision: false,
@@ -71,12 +73,14 @@ export function createEvaluate({ enforcement, registry, subjects, clock, publicU
         access_request: {
           endpoint: `${base}/access/v1/requests`,
           expires_at: new Date(expiresAt).toISOString(),
-          form_url: `${publicUrl}/approvals/${approval.id}`,
+          form_url: url,
           display: {
             title: 'A person has to approve this call',
-            description: `${decision.reason} It can be approved, exactly as it is, at ${publicUrl}/approvals/${approval.id}. Then ask again.`,
+            description: `${decision.reason} It can be approved, exactly as it is, at ${url}. Then ask again.`,
           },
         },
+        // The profile knows neither; both are there without a second request.
+        approval: { id, state, retry_after_seconds: retryAfterSeconds },
       },
     };
   }

@@ -15,7 +15,7 @@ import { classify } from '../mcp/classify.ts';
 import { Rejection, readEnvelope } from '../mcp/era-2026-07-28/envelope.ts';
 import { isJson } from '../mcp/http-edge.ts';
 import { InvalidMessage, readMessage } from '../mcp/parse.ts';
-import { approvalUrl, refusalError } from '../mcp/replies.ts';
+import { refusalError, type Waiting, waitingFor } from '../mcp/replies.ts';
 import { answerText, codes, errorAnswer, type RequestId } from '../mcp/rpc.ts';
 import { type JsonRpcError, JsonRpcFailure } from '../upstream/types.ts';
 import { ambiguous, type CheckedRequest, type ReadRequest, readRequest } from './checked-request.ts';
@@ -96,9 +96,10 @@ export function createCheck(deps: CheckDependencies) {
         return rpc(403, id, refusalError({ ...unnamed, ...verdict.decision }, verdict.actionId));
       case 'waiting': {
         const { approval } = verdict;
-        const url = approvalUrl(publicUrl, approval);
+        const waiting = waitingFor(publicUrl, approval);
+        const { url } = waiting;
         const text = `Waiting for approval: ${approval.decision.reason} A person can approve exactly this call at ${url}. Then retry it as it is.`;
-        return rpc(403, id, errorAnswer(codes.waiting, text, { id: approval.id, url, state: approval.state }).error);
+        return retryLater(rpc(403, id, errorAnswer(codes.waiting, text, { ...waiting }).error), waiting);
       }
     }
   }
@@ -119,9 +120,11 @@ export function createCheck(deps: CheckDependencies) {
         return problem(new GatehouseError('forbidden', code, reason, { extra: { action: verdict.actionId } }));
       }
       case 'waiting': {
-        const url = approvalUrl(publicUrl, verdict.approval);
+        const waiting = waitingFor(publicUrl, verdict.approval);
+        const { id, url, state, retryAfterSeconds } = waiting;
         const detail = `${verdict.approval.decision.reason} A person can approve exactly this request at ${url}. Then send it again as it is.`;
-        return problem(new GatehouseError('forbidden', 'approval.required', detail, { extra: { approval: url } }));
+        const extra = { approval: url, approval_id: id, approval_state: state, retry_after_seconds: retryAfterSeconds };
+        return retryLater(problem(new GatehouseError('forbidden', 'approval.required', detail, { extra })), waiting);
       }
     }
   }
@@ -159,6 +162,12 @@ const refusal = ({ code, reason }: { code: string; reason: string }): JsonRpcErr
   message: `Refused by Gatehouse (${code}): ${reason}`,
   data: { code },
 });
+
+/** What HTTP has for coming back: also where nobody reads the body. */
+function retryLater(checked: Checked, { retryAfterSeconds }: Waiting): Checked {
+  if (checked.allowed) return checked;
+  return { ...checked, headers: { ...checked.headers, 'retry-after': String(retryAfterSeconds) } };
+}
 
 const rpc = (status: number, id: RequestId | null, error: JsonRpcError): Checked => ({
   allowed: false,

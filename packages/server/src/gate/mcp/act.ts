@@ -40,6 +40,7 @@ export interface ActDependencies {
   asks: Asks;
   tasks: OwnedTasks;
   log: Log;
+  publicUrl: string;
 }
 
 export type Act = (agent: AgentSide, call: Call, audience?: Audience) => Promise<UpstreamAnswer>;
@@ -56,6 +57,7 @@ export function createAct(deps: ActDependencies): Act {
 
   return async function act(agent, call, audience) {
     const { method, server, name } = call;
+    const shape = answerShape(call);
     let actionId = call.actionId;
     const of = isOfTask(method) ? tasks.startedBy(server, name) : undefined;
     for (let decisions = 0; decisions < maxDecisions; decisions++) {
@@ -75,17 +77,17 @@ export function createAct(deps: ActDependencies): Act {
       actionId = outcome.actionId;
       switch (outcome.kind) {
         case 'done':
-          if (outcome.sent.body === null) return notSentAnswer(method, outcome.sent.detail ?? '', actionId);
+          if (outcome.sent.body === null) return notSentAnswer(shape, outcome.sent.detail ?? '', actionId);
           return finish(agent, call, actionId, sending.answerOf(outcome.sent), {
             era: sending.era(),
             of: outcome.call ?? sending.call(),
           });
         case 'refused':
-          return refusedAnswer(method, outcome.decision, actionId);
+          return refusedAnswer(shape, outcome.decision, actionId);
         case 'unknown':
-          return unknownAnswer(method, outcome.detail, actionId);
+          return unknownAnswer(shape, outcome.detail, actionId, deps.publicUrl);
         case 'withheld':
-          return withheldAnswer(method, outcome.detail, actionId);
+          return withheldAnswer(shape, outcome.detail, actionId);
         case 'pending': {
           const answer = await agent.awaitApproval(outcome.approval, actionId);
           if (answer) return answer;
@@ -306,6 +308,10 @@ export function createAct(deps: ActDependencies): Act {
     }
   }
 }
+
+/** A call that is to run as a task (2025-11-25) is answered with one, so that anything else is an error and no result. */
+const answerShape = ({ method, params }: Pick<Call, 'method' | 'params'>) =>
+  isJsonObject(params.task) ? 'tasks/create' : method;
 
 /**
  * A call that a person approves is one dispatch (law 4), so its rounds stay within it: it is held open here, where calls that need

@@ -26,13 +26,15 @@ export function refusalError({ code, reason, policies, tier }: Decision, actionI
   };
 }
 
-export function unknownAnswer(method: string, detail: string, actionId: string): UpstreamAnswer {
+export function unknownAnswer(method: string, detail: string, actionId: string, publicUrl: string): UpstreamAnswer {
   const text =
     `Nobody knows whether this ran: ${detail} ` +
-    'It may have taken effect. Do not repeat it blindly; look at the state it would have changed first.';
+    'It may have taken effect. Do not repeat it blindly; look at the state it would have changed first. ' +
+    'Where it could change something, the same call asks a person now.';
+  const outcome = { state: 'unknown', action_id: actionId, url: `${publicUrl}/actions/${actionId}` };
   return method === 'tools/call'
-    ? toolError(text, { 'gatehouse/outcome': { state: 'unknown', action_id: actionId } })
-    : errorAnswer(codes.unknown, text, { state: 'unknown', action_id: actionId });
+    ? toolError(text, { 'gatehouse/outcome': outcome })
+    : errorAnswer(codes.unknown, text, outcome);
 }
 
 /** It ran, and its result is kept from the agent for good. */
@@ -55,14 +57,29 @@ export function approvalUrl(publicUrl: string, approval: Approval): string {
   return `${publicUrl}/approvals/${approval.id}`;
 }
 
+/** What every surface says of a call that waits: what for, where to look at it, when to come back. */
+export interface Waiting {
+  id: string;
+  url: string;
+  state: string;
+  retryAfterSeconds: number;
+}
+
+export const waitingFor = (publicUrl: string, approval: Approval): Waiting => ({
+  id: approval.id,
+  url: approvalUrl(publicUrl, approval),
+  state: approval.state,
+  retryAfterSeconds: doorLimits.approvalRetrySeconds,
+});
+
+/** As MCP messages carry it. */
+export const waitingMeta = (publicUrl: string, approval: Approval): JsonObject => ({
+  'gatehouse/approval': { ...waitingFor(publicUrl, approval) },
+});
+
 /** For a client that can neither open an address nor be held: it is told to come back. */
 export function waitingAnswer(method: string, publicUrl: string, approval: Approval): UpstreamAnswer {
-  const data = {
-    id: approval.id,
-    url: approvalUrl(publicUrl, approval),
-    state: approval.state,
-    retryAfterSeconds: doorLimits.approvalRetrySeconds,
-  };
+  const data = { ...waitingFor(publicUrl, approval) };
   const text =
     approval.operation === RELEASE
       ? `${approval.decision.reason} A person can look at it and release it at ${data.url}. ` +

@@ -8,7 +8,7 @@ import { waitForDecision } from '../approval-wait.ts';
 import type { Door } from '../door-parts.ts';
 import { elicitationModes } from '../grants.ts';
 import { doorLimits } from '../limits.ts';
-import { approvalUrl, notApprovedAnswer, waitingAnswer, waitingMessage } from '../replies.ts';
+import { approvalUrl, notApprovedAnswer, waitingAnswer, waitingMessage, waitingMeta } from '../replies.ts';
 import { codes, errorAnswer } from '../rpc.ts';
 import type { Exchange } from './exchange.ts';
 import type { Session } from './session.ts';
@@ -26,6 +26,8 @@ export function createAgentSide(
   const controller = new AbortController();
   const { signal } = controller;
   const token = isJsonObject(params._meta) ? params._meta.progressToken : undefined;
+  // A call that is to run as a task is answered with a task or an error.
+  const shape = isJsonObject(params.task) ? 'tasks/create' : method;
   const progressToken = typeof token === 'string' || typeof token === 'number' ? token : undefined;
 
   /** A server that asks after its call is done reaches the client on whatever stream is open. */
@@ -34,7 +36,7 @@ export function createAgentSide(
     return stream.finished ? session.liveStream() : stream;
   };
   const wait = (approval: Approval, until: AbortSignal, maxMs: number) =>
-    waitForDecision(door.approvals, { progressToken, notify: exchange.notify }, approval, until, maxMs);
+    waitForDecision(door, { progressToken, notify: exchange.notify }, approval, until, maxMs);
 
   async function awaitApproval(approval: Approval, actionId: string): Promise<UpstreamAnswer | null> {
     if (elicitationModes(session.capabilities).url) {
@@ -43,13 +45,13 @@ export function createAgentSide(
     } else if (progressToken !== undefined) {
       return whatNow(await wait(approval, signal, doorLimits.approvalHoldMs), actionId);
     }
-    return waitingAnswer(method, door.publicUrl, approval);
+    return waitingAnswer(shape, door.publicUrl, approval);
   }
 
   function whatNow(approval: Approval, actionId: string): UpstreamAnswer | null {
     if (signal.aborted) return errorAnswer(codes.ended, 'The request has ended.');
-    if (approval.state === 'pending') return waitingAnswer(method, door.publicUrl, approval);
-    return notApprovedAnswer(method, approval, actionId) ?? null;
+    if (approval.state === 'pending') return waitingAnswer(shape, door.publicUrl, approval);
+    return notApprovedAnswer(shape, approval, actionId) ?? null;
   }
 
   /** Shows the client's user where to approve, and waits for the decision; undefined when the user does not want to. */
@@ -66,6 +68,7 @@ export function createAgentSide(
             elicitationId: approval.id,
             url: approvalUrl(door.publicUrl, approval),
             message: waitingMessage(approval),
+            _meta: waitingMeta(door.publicUrl, approval),
           },
         },
         until,

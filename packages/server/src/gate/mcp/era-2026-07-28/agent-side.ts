@@ -7,7 +7,7 @@ import { waitForDecision } from '../approval-wait.ts';
 import type { Door } from '../door-parts.ts';
 import { elicitationModes } from '../grants.ts';
 import { doorLimits } from '../limits.ts';
-import { approvalUrl, notApprovedAnswer, waitingAnswer, waitingMessage } from '../replies.ts';
+import { approvalUrl, notApprovedAnswer, waitingAnswer, waitingMessage, waitingMeta } from '../replies.ts';
 import type { Carry, Round } from '../request-state.ts';
 import { codes, errorAnswer } from '../rpc.ts';
 import type { View } from '../view.ts';
@@ -47,7 +47,7 @@ export function createAgentSide(
     try {
       const { progressToken } = envelope;
       const holdMs = doorLimits.approvalHoldMs;
-      const settled = await waitForDecision(door.approvals, { progressToken, notify }, approval, signal, holdMs);
+      const settled = await waitForDecision(door, { progressToken, notify }, approval, signal, holdMs);
       if (signal.aborted) return errorAnswer(codes.ended, 'The request has ended.');
       if (settled.state !== 'pending') return notApprovedAnswer(method, settled, actionId) ?? null;
       return canOpen ? askToOpen(approval, actionId) : waitingAnswer(method, door.publicUrl, approval);
@@ -59,10 +59,12 @@ export function createAgentSide(
   function askToOpen(approval: Approval, actionId: string): UpstreamAnswer {
     const url = approvalUrl(door.publicUrl, approval);
     const elicitation = { mode: 'url', url, message: waitingMessage(approval) };
-    return endWith(
+    const answer = endWith(
       { [approvalKey]: { method: 'elicitation/create', params: elicitation } },
       { kind: 'approval', actionId, approval: approval.id, carry },
     );
+    if ('result' in answer) answer.result._meta = waitingMeta(door.publicUrl, approval);
+    return answer;
   }
 
   function endWith(inputRequests: JsonObject, round: Round): UpstreamAnswer {
