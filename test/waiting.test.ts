@@ -276,7 +276,12 @@ test('Envoy is told it over HTTP and over gRPC, for an API and for MCP, with Ret
 
 /** By the name of the host that the agent has called, which `fetch` does not let through. */
 async function asEnvoy(path: string, headers: Record<string, string>, body: string) {
-  const sent = request(`${workspace.mutualTlsUrl}${path}`, { method: 'POST', headers, servername: 'localhost', ...edge.files });
+  const sent = request(`${workspace.mutualTlsUrl}${path}`, {
+    method: 'POST',
+    headers,
+    servername: 'localhost',
+    ...edge.files,
+  });
   sent.end(body);
   const [answer] = (await once(sent, 'response')) as [IncomingMessage];
   const text = Buffer.concat(await answer.toArray()).toString();

@@ -115,6 +115,29 @@ onEachDatabase('calls of which nobody knows what came of them', (database) => {
     await setting('broadcast', { tier: 2 });
   });
 
+  // @proves unknown.yes-binds
+  test('who has granted more calls like one has not granted to do one again that may have run', async () => {
+    await setting('broadcast', { tier: 3 });
+    const allow = [{ tools: ['desk/broadcast'], grantable: { calls: 5, seconds: 600 } }];
+    await room.apply([
+      { kind: 'Template', name: 'granted', allow },
+      { kind: 'Blueprint', name: 'desk', templates: ['all', 'to-the-team', 'granted'] },
+    ]);
+    const caller = await room.start('granted', { by: 'agent-three', template: 'granted' });
+    const shout = (text: string, send = async () => ok) => call(caller, 'broadcast', { text }, send);
+    const first = await shout('one');
+    assert.ok(first.kind === 'pending');
+    const { id } = first.approval;
+    const { options, terms } = await gate.approvals.grantOptions(id, OWNER, { calls: 4, seconds: 600, bounds: [] });
+    await gate.approvals.approve(id, OWNER, (await room.approver())(options), [], terms);
+    await gate.approvals.refresh([{ sequence: 1, topic: 'approval', key: `grn_${id.slice(4)}`, at: 0 }]);
+    assert.equal((await shout('one')).kind, 'done');
+    assert.equal((await shout('one', lost)).kind, 'unknown', 'the grant covers it');
+    const again = await shout('one');
+    assert.ok(again.kind === 'pending' && again.approval.repeats !== undefined);
+    await setting('broadcast', { tier: 2 });
+  });
+
   // @proves unknown.operator-says
   test('it runs again by itself only where the operator says that twice is once, or its own key says so', async () => {
     const caller = await room.start('twice is once');
