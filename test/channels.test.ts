@@ -191,9 +191,10 @@ test('what is not signed by the channel, is old, is heard twice, or comes from s
   await refused(say({ ...deny, person: 'u-auditor' })(), 403, 'approval.not-approver');
   await refused(say(deny)('other'), 403, 'channel.not-asked');
   await refused(say({ ...deny, decision: 'allow' })(), 400, 'channel.message');
+  await refused(say({ ...deny, decision: 'approve' })(), 400, 'channel.message');
   // The asker, too, may say no, and not yes.
-  await refused(say({ ...deny, decision: 'approve', person: 'u-asker' })(), 403, 'approval.passkey-needed');
-  await refused(say({ ...deny, decision: 'approve' })(), 403, 'approval.passkey-needed');
+  await refused(say({ ...deny, decision: 'approve', person: 'u-asker', digest: 'x' })(), 403, 'approval.requester');
+  await refused(say({ ...deny, decision: 'approve', digest: 'x' })(), 403, 'approval.passkey-needed');
   const approval = await workspace.operator('GET /approvals/:id', { params: { id } });
   assert.equal(approval.state, 'pending');
   const { items } = await workspace.operator('GET /records', { query: { approval: id, limit: '200' } });

@@ -44,5 +44,31 @@ export const channels: Requirement[] = [
     source,
   },
   { id: 'channel.minimal', promise: 'A message says no more than its channel shows, and no credential', source },
+  {
+    id: 'channel.slack',
+    promise: 'Slack shows what waits, denies, and changes its message once it is decided',
+    source: 'docs/how-to/tell-people-in-slack.md',
+  },
+  {
+    id: 'channel.slack-signed',
+    promise: 'Only what Slack has signed within five minutes is heard',
+    source: 'Slack, Verifying requests from Slack',
+  },
+  {
+    id: 'channel.accepted',
+    promise:
+      'A yes in a channel counts where a rule accepts it, of those who may, for the one call, and the record says which',
+    source: 'docs/how-to/accept-a-yes-in-a-channel.md',
+  },
+  {
+    id: 'channel.not-accepted',
+    promise: 'Where no rule accepts the channel, a yes in it is refused and recorded',
+    source: 'docs/how-to/accept-a-yes-in-a-channel.md',
+  },
+  {
+    id: 'channel.yes-sealed',
+    promise: 'A yes of a channel that was written or changed in the database approves nothing',
+    source: 'docs/how-to/accept-a-yes-in-a-channel.md',
+  },
   { id: 'channel.test', promise: 'A channel is tried by command and says what is wrong', source },
 ];

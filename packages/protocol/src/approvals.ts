@@ -122,6 +122,8 @@ export interface ApprovalVote {
   person: string;
   answer: 'yes' | 'no';
   at: number;
+  /** A yes that a channel's own identity vouches for; absent where a passkey has signed it. */
+  channel?: string;
   reason: string | null;
 }
 

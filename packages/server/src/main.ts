@@ -244,6 +244,7 @@ async function openServer(
     endorse: flow.endorse,
     onEnded: held.forget,
     tell: channels.tell,
+    sealer,
     storage,
     registry,
     people,

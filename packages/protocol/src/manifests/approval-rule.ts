@@ -55,6 +55,14 @@ export const approvalRuleManifest = z.strictObject({
   expiresAfterSeconds: z.int().min(60).max(SECONDS_PER_DAY).optional(),
   /** How long a yes counts; also how long the call may be made after it. */
   yesLastsSeconds: z.int().min(30).max(SECONDS_PER_DAY).optional(),
+  /**
+   * Channels (`channel:NAME`) whose own verified identity is enough for a yes. `passkey` always is and may be written for the reader; left out, nothing
+   * else is.
+   */
+  accept: z
+    .array(z.union([z.literal('passkey'), refersTo('channel', name, 'channel:finance')]))
+    .max(20)
+    .optional(),
   /** After this time without an answer these may say yes as well, in every step. */
   escalate: z
     .array(z.strictObject({ afterSeconds: z.int().min(30).max(SECONDS_PER_DAY), to: sources }))

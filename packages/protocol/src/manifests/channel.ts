@@ -12,8 +12,27 @@ const webhook = z.strictObject({
   answerSecret: name.optional(),
 });
 
+/** A channel of a Slack workspace, by an app with `chat:write`. */
+const slack = z.strictObject({
+  /** Id of the Slack channel, where the app is a member. */
+  channel: z.string().regex(/^[CGD][A-Z0-9]{2,30}$/),
+  /** Name of the stored secret with the app's bot token (`xoxb-…`), for Slack's address. */
+  botToken: name,
+  /** Name of the stored secret with the app's signing secret. It is set for Gatehouse's own address. */
+  signingSecret: name,
+  /** Id of the workspace whose people may answer; left out, of any in which the app is installed. */
+  team: z
+    .string()
+    .regex(/^[TE][A-Z0-9]{2,30}$/)
+    .optional(),
+  /** Shows a button that says yes in Slack, which counts only where a rule accepts this channel. */
+  approveButton: z.boolean().default(false),
+  /** The Web API; another for GovSlack. */
+  api: z.url().max(500).default('https://slack.com/api'),
+});
+
 /** The ways in which a channel can be reached; a manifest has exactly one. */
-export const channelTypes = ['webhook'] as const;
+export const channelTypes = ['webhook', 'slack'] as const;
 export type ChannelType = (typeof channelTypes)[number];
 
 /**
@@ -38,6 +57,7 @@ export const channelManifest = z
     /** PEM certificates to trust for it instead of the system's. */
     ca: z.string().max(100_000).optional(),
     webhook: webhook.optional(),
+    slack: slack.optional(),
   })
   .refine((manifest) => channelTypes.filter((type) => manifest[type] !== undefined).length === 1, {
     message: `give exactly one of ${channelTypes.join(', ')}`,

@@ -2,7 +2,7 @@ import type { Approval, EndorsedValue } from '@gatehouse/protocol';
 import type { PasskeyVerification } from '../identity/index.ts';
 import { type Clock, GatehouseError, type Json, type Log } from '../platform/index.ts';
 import { type Snapshot, undoOf } from '../registry/index.ts';
-import type { Change, DatabaseTransaction, RecordChange, Storage } from '../storage/index.ts';
+import type { Change, DatabaseTransaction, RecordChange, Sealer, Storage } from '../storage/index.ts';
 import { inconsistent } from './asked.ts';
 import { createDecisions } from './decide.ts';
 import { createDeputies, readDeputies } from './deputies.ts';
@@ -43,6 +43,8 @@ export interface ApprovalsDependencies {
   onEnded?: ((transaction: DatabaseTransaction, id: string) => Promise<void>) | undefined;
   /** Told whom to ask. */
   tell?: Tell;
+  /** Seals what channels say; without one, no yes is taken from any. */
+  sealer?: Sealer | undefined;
   /** Its origin is what a yes must have been signed for. */
   publicUrl: string;
 }
@@ -86,7 +88,7 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
 
   /** A row that does not hold together was changed by hand, and nothing may run on it. */
   function isIntact(row: ApprovalRow, votes: readonly VoteRow[]): boolean {
-    const problem = rowProblem(row, votes, origin);
+    const problem = rowProblem(row, votes, { origin, sealer: dependencies.sealer });
     if (problem !== null) {
       const what = 'an approval in the database is not what was asked or signed; it is not used';
       log.error(what, { approval: row.id, problem });

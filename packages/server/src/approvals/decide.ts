@@ -3,9 +3,10 @@ import { canonicalJson, digestJson, GatehouseError, type Json } from '../platfor
 import type { AdministrativeChange, Database, DatabaseTransaction } from '../storage/index.ts';
 import type { ApprovalsDependencies } from './approvals.ts';
 import { type Asked, about, inconsistent, notOpen, read, requireState, rowOf } from './asked.ts';
+import { sealYes } from './channel-yes.ts';
 import type { Answer } from './channels/types.ts';
 import { readDeputies } from './deputies.ts';
-import { evidenceOf } from './evidence.ts';
+import { type ApprovalEvidence, evidenceOf } from './evidence.ts';
 import { notAlone, type StandingGrants } from './grants/index.ts';
 import { type ApprovalRow, endorsedByAll, subjectOf, toApproval, type VoteRow } from './rows.ts';
 import type { Circle } from './rule/circle.ts';
@@ -19,6 +20,16 @@ const REASON_CHARS = 500;
 const OPERATOR = 'operator';
 const SECOND_MS = 1_000;
 
+interface Yes {
+  asked: Pick<Asked, 'row' | 'approval' | 'question' | 'votes'>;
+  number: number;
+  person: string;
+  /** What proves it. */
+  assertion: string;
+  changes: string[];
+  granted?: { terms: GrantTerms; evidence: ApprovalEvidence };
+}
+
 /** The moves that people make: yes and no. What is refused is recorded with who tried. */
 export function createDecisions({
   grants,
@@ -31,6 +42,7 @@ export function createDecisions({
   clock,
   log,
   publicUrl,
+  sealer,
   endorse: keepEndorsed = async () => {
     throw new GatehouseError('internal', 'approval.endorse', 'Nothing keeps endorsed values here.');
   },
@@ -43,15 +55,20 @@ export function createDecisions({
   });
 
   /** Everything that must hold for a yes but the passkey. Asked before the passkey is, and again in the transaction. */
-  async function examine(database: Database | DatabaseTransaction, id: string, person: string): Promise<Asked> {
+  async function examine(
+    database: Database | DatabaseTransaction,
+    id: string,
+    person: string,
+    channel?: string,
+  ): Promise<Asked> {
     const asked = await read(database, id);
     const { row, votes, approval, agent, question } = asked;
     const circle = await circleIn(database);
     if (question.wants(person) || row.state === 'pending')
-      requireApprover(person, approval, question, circle, clock.now());
+      requireApprover(person, approval, question, circle, clock.now(), channel);
     requireState(row, ['pending'], clock);
     const subject = subjectOf(row);
-    if (!subject || rowProblem(row, votes, origin) !== null) throw inconsistent();
+    if (!subject || rowProblem(row, votes, { origin, sealer }) !== null) throw inconsistent();
     if (agent?.state !== 'active' || agent.epoch !== subject.agentEpoch) {
       throw new GatehouseError(
         'conflict',
@@ -144,6 +161,71 @@ export function createDecisions({
     return held.answers;
   }
 
+  /** One more yes; the approval is approved with the one that its rules lack. */
+  async function give(
+    transaction: DatabaseTransaction,
+    { asked, number, person, assertion, changes, granted }: Yes,
+  ): Promise<{ row: ApprovalRow; votes: VoteRow[] }> {
+    const { row, approval, question, votes } = asked;
+    const { id } = row;
+    const now = clock.now();
+    const vote: VoteRow = {
+      approval: id,
+      number,
+      person,
+      answer: 'yes',
+      at: now,
+      assertion,
+      reason: null,
+    };
+    await transaction.insertInto('approval_votes').values(vote).execute();
+    const all = [...votes, vote];
+    const circle = await circleIn(transaction);
+    const given = toApproval(row, all, now);
+    const rules = rulesOf(given);
+    const isMet = rules.every((rule) => standingOf(rule, given.votes, question, circle, now).isMet);
+    if (!isMet && granted) throw notAlone();
+    if (!isMet) {
+      await recordMove(transaction, row, 'approval.vote', `person:${person}`, { changes: ['yes', ...changes] });
+      const before = whoMayApprove(rules, approval.votes, question, circle, now);
+      const after = whoMayApprove(rules, given.votes, question, circle, now);
+      const fresh = after.filter((each) => !before.includes(each));
+      if (fresh.length > 0) await tell?.onAsked?.(transaction, given, fresh);
+      return { row, votes: all };
+    }
+    const approved = await transaction
+      .updateTable('approvals')
+      .set({
+        state: 'approved',
+        decided_at: now,
+        decided_by: person,
+        assertion: vote.assertion,
+        expires_at: Math.min(row.expires_at, ...rules.map((rule) => lastsUntil(rule, given.votes, now))),
+      })
+      .where('id', '=', id)
+      .where('state', '=', 'pending')
+      .where('digest', '=', row.digest)
+      .where('expires_at', '>', now)
+      .returningAll()
+      .executeTakeFirst();
+    if (!approved) throw notOpen(row, clock);
+    const values = endorsedByAll(approved, all);
+    const endorsed =
+      values.length === 0 ? [] : await keepEndorsed(transaction, { approval: id, task: row.task, person, values });
+    const grantLines = granted
+      ? await grants.give(transaction, {
+          ...(await grantableOf(transaction, approved)),
+          approval: id,
+          person,
+          ...granted,
+        })
+      : [];
+    await recordMove(transaction, approved, 'approval.approve', `person:${person}`, {
+      changes: [...changes, ...endorsed, ...grantLines],
+    });
+    return { row: approved, votes: all };
+  }
+
   return {
     recordMove,
 
@@ -187,77 +269,36 @@ export function createDecisions({
             wants: (email) => question.wants(email) || said.has(email),
           });
           const evidence = evidenceOf(row, verified, { endorse, grant });
-          const now = clock.now();
-          const vote: VoteRow = {
-            approval: id,
+          const changes = [`assertion ${digestJson(evidence)}`, `passkey ${verified.passkey.slice(0, 12)}`];
+          return give(transaction, {
+            asked: { row, approval, question, votes },
             number,
             person,
-            answer: 'yes',
-            at: now,
             assertion: canonicalJson(evidence),
-            reason: null,
-          };
-          await transaction.insertInto('approval_votes').values(vote).execute();
-          const all = [...votes, vote];
-          const circle = await circleIn(transaction);
-          const given = toApproval(row, all, now);
-          const rules = rulesOf(given);
-          const isMet = rules.every((rule) => standingOf(rule, given.votes, question, circle, now).isMet);
-          const changes = [`assertion ${digestJson(evidence)}`, `passkey ${verified.passkey.slice(0, 12)}`];
-          if (!isMet && grant) throw notAlone();
-          if (!isMet) {
-            await recordMove(transaction, row, 'approval.vote', `person:${person}`, { changes: ['yes', ...changes] });
-            const before = whoMayApprove(rules, approval.votes, question, circle, now);
-            const after = whoMayApprove(rules, given.votes, question, circle, now);
-            const fresh = after.filter((each) => !before.includes(each));
-            if (fresh.length > 0) await tell?.onAsked?.(transaction, given, fresh);
-            return { row, votes: all };
-          }
-          const approved = await transaction
-            .updateTable('approvals')
-            .set({
-              state: 'approved',
-              decided_at: now,
-              decided_by: person,
-              assertion: vote.assertion,
-              expires_at: Math.min(row.expires_at, ...rules.map((rule) => lastsUntil(rule, given.votes, now))),
-            })
-            .where('id', '=', id)
-            .where('state', '=', 'pending')
-            .where('digest', '=', shown.row.digest)
-            .where('expires_at', '>', now)
-            .returningAll()
-            .executeTakeFirst();
-          if (!approved) throw notOpen(row, clock);
-          const values = endorsedByAll(approved, all);
-          const endorsed =
-            values.length === 0
-              ? []
-              : await keepEndorsed(transaction, { approval: id, task: row.task, person, values });
-          const granted = grant
-            ? await grants.give(transaction, {
-                ...(await grantableOf(transaction, approved)),
-                approval: id,
-                person,
-                terms: grant,
-                evidence,
-              })
-            : [];
-          await recordMove(transaction, approved, 'approval.approve', `person:${person}`, {
-            changes: [...changes, ...endorsed, ...granted],
+            changes,
+            ...(grant && { granted: { terms: grant, evidence } }),
           });
-          return { row: approved, votes: all };
         });
       }),
 
-    approveThrough: (id: string, person: string, channel: string, _answer: Answer) =>
-      recorded('approval.approve', id, person, async () => {
-        throw new GatehouseError(
-          'forbidden',
-          'approval.passkey-needed',
-          `A yes in ${channel} is not enough for this. Open its page and approve it with a passkey.`,
-        );
-      }),
+    approveThrough: (id: string, person: string, channel: string, { digest, who, evidence }: Answer) =>
+      recorded('approval.approve', id, person, () =>
+        storage.transaction(async (transaction) => {
+          const number = await nextAnswer(transaction, id, ['pending']);
+          const asked = await examine(transaction, id, person, channel);
+          if (!sealer) throw new GatehouseError('internal', 'approval.sealer', 'Nothing seals what channels say here.');
+          if (digest !== undefined && digest !== asked.row.digest)
+            throw new GatehouseError(
+              'conflict',
+              'approval.other-digest',
+              'What was seen in the channel is another action than the one that waits here.',
+            );
+          const said = { approval: id, digest: asked.row.digest, person, channel, who, at: clock.now() };
+          const assertion = sealYes({ ...said, verified: evidence }, sealer);
+          const changes = [`said in channel ${channel} by ${who.slice(0, 100)}`, `evidence ${digestJson(evidence)}`];
+          return give(transaction, { asked, number, person, assertion, changes });
+        }),
+      ),
 
     deny: (id: string, person: string, reason: string, channel?: string) =>
       recorded('approval.deny', id, person, () =>

@@ -28,7 +28,7 @@ function delegatedPart(delegated: ApprovalSubject['delegated']) {
 }
 
 export function rulePart(rule: AskedRule): Json {
-  const { name, steps, order, deny, exclude, escalate, expiresAfterSeconds, yesLastsSeconds } = rule;
+  const { name, steps, order, deny, exclude, escalate, expiresAfterSeconds, yesLastsSeconds, accept } = rule;
   return {
     name,
     steps: steps.map(({ approve, from, distinct }) => ({ approve, from, distinct })),
@@ -38,6 +38,7 @@ export function rulePart(rule: AskedRule): Json {
     escalate: escalate.map(({ afterSeconds, to }) => ({ afterSeconds, to })),
     ...(expiresAfterSeconds !== undefined && { expiresAfterSeconds }),
     ...(yesLastsSeconds !== undefined && { yesLastsSeconds }),
+    ...(accept !== undefined && { accept }),
   };
 }
 

@@ -1,4 +1,5 @@
-import type { Database, DatabaseTransaction } from '../storage/index.ts';
+import type { Database, DatabaseTransaction, Sealer } from '../storage/index.ts';
+import { channelOf, channelYesProblem } from './channel-yes.ts';
 import { evidenceProblem } from './evidence.ts';
 import { type ApprovalRow, subjectOf, type VoteRow } from './rows.ts';
 
@@ -23,12 +24,21 @@ export async function votesOn(
 }
 
 /** What is wrong with a row and its answers, or null. Each yes is verified: what a database holds is worth what was signed. */
-export function rowProblem(row: ApprovalRow, votes: readonly VoteRow[], origin: string): string | null {
+export function rowProblem(
+  row: ApprovalRow,
+  votes: readonly VoteRow[],
+  { origin, sealer }: { origin: string; sealer: Sealer | undefined },
+): string | null {
   if (!subjectOf(row)) return 'its digest is of another action';
-  const of = { id: row.id, digest: row.digest, origin };
+  const problemOf = (assertion: string | null, decidedBy: string | null) => {
+    const of = { id: row.id, digest: row.digest, decidedBy, origin };
+    return assertion !== null && channelOf(assertion) !== undefined
+      ? channelYesProblem(assertion, of, sealer)
+      : evidenceProblem(assertion, of);
+  };
   for (const { answer, person, assertion } of votes) {
-    const problem = answer === 'yes' ? evidenceProblem(assertion, { ...of, decidedBy: person }) : null;
+    const problem = answer === 'yes' ? problemOf(assertion, person) : null;
     if (problem !== null) return `the yes of ${person}: ${problem}`;
   }
-  return row.state === 'approved' ? evidenceProblem(row.assertion, { ...of, decidedBy: row.decided_by }) : null;
+  return row.state === 'approved' ? problemOf(row.assertion, row.decided_by) : null;
 }

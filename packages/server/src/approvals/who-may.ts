@@ -26,6 +26,7 @@ export function requireApprover(
   question: Question,
   circle: Circle,
   now: number,
+  channel?: string,
 ): void {
   const refuse = (code: string, message: string) => new GatehouseError('forbidden', code, message);
   const rules = rulesOf(approval);
@@ -34,7 +35,12 @@ export function requireApprover(
       'approval.requester',
       'This action was asked for by you or is done for you, so that somebody else has to approve it.',
     );
-  if (mayApprove(rules, approval.votes, email, question, circle, now)) return;
+  if (mayApprove(rules, approval.votes, email, question, circle, now, channel)) return;
+  if (channel !== undefined && mayApprove(rules, approval.votes, email, question, circle, now))
+    throw refuse(
+      'approval.passkey-needed',
+      `A yes in ${channel} is not enough: no rule of this accepts that channel. Open its page and approve it with a passkey.`,
+    );
   const standings = rules.map((rule) => ({ rule, standing: standingOf(rule, approval.votes, question, circle, now) }));
   if (standings.some(({ standing }) => standing.counted.has(email)))
     throw new GatehouseError(

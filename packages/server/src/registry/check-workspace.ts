@@ -192,7 +192,12 @@ function checkOnCall(objects: Workspace['objects'], rota: OnCallManifest): Manif
   ];
 }
 
-const kindNamedBy: Record<string, string> = { group: 'Group', 'on-call': 'OnCall', person: 'Person' };
+const kindNamedBy: Record<string, string> = {
+  channel: 'Channel',
+  group: 'Group',
+  'on-call': 'OnCall',
+  person: 'Person',
+};
 
 function checkApprovalRule(objects: Workspace['objects'], rule: ApprovalRuleManifest): ManifestProblem[] {
   const problem = problemOf(rule);
@@ -204,6 +209,7 @@ function checkApprovalRule(objects: Workspace['objects'], rule: ApprovalRuleMani
       to.map((each, at): [string, string] => [`escalate[${step}].to[${at}]`, each]),
     ),
     ...rule.exclude.map((each, at): [string, string] => [`exclude[${at}]`, each]),
+    ...(rule.accept ?? []).map((each, at): [string, string] => [`accept[${at}]`, each]),
   ];
   return named.flatMap(([path, source]) => {
     const cut = source.indexOf(':');

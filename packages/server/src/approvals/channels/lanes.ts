@@ -80,7 +80,10 @@ export function createLanes({
     for (const row of rows) {
       underWay.set(name, (underWay.get(name) ?? 0) + 1);
       void deliver(row)
-        .catch((error) => log.error('a delivery could not be noted, and is made again', { delivery: row.id, error }))
+        .catch((error) => {
+          // A server that stops leaves it to whoever comes next.
+          if (!stopped) log.error('a delivery could not be noted, and is made again', { delivery: row.id, error });
+        })
         .finally(() => {
           underWay.set(name, (underWay.get(name) ?? 1) - 1);
           if (rows.length === room) refill(name);

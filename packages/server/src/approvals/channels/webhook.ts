@@ -7,15 +7,20 @@ import type { Channel, Tools } from './types.ts';
 const JSON_DEPTH = 8;
 
 /** What a receiver answers, signed in the same way. */
-const answer = z.strictObject({
-  approval: z.string().max(100),
-  decision: z.enum(['approve', 'deny']),
-  /** Who has decided, as the channel's `people` name them. */
-  person: z.string().min(1).max(200),
-  reason: z.string().max(500).default(''),
-  /** Of the action that they have seen; a yes needs it. */
-  digest: z.string().max(100).optional(),
-});
+const answer = z
+  .strictObject({
+    approval: z.string().max(100),
+    decision: z.enum(['approve', 'deny']),
+    /** Who has decided, as the channel's `people` name them. */
+    person: z.string().min(1).max(200),
+    reason: z.string().max(500).default(''),
+    /** Of the action that they have seen; a yes needs it. */
+    digest: z.string().max(100).optional(),
+  })
+  .refine(({ decision, digest }) => decision === 'deny' || digest !== undefined, {
+    message: 'a yes has the digest of the action that was seen',
+    path: ['digest'],
+  });
 
 /** Standard Webhooks, out and in: events are signed with one secret, answers with another. */
 export function openWebhook(manifest: ChannelManifest, tools: Tools): Channel {

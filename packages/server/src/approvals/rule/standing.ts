@@ -2,7 +2,7 @@ import type { ApprovalVote, ApproverSource, AskedRule } from '@gatehouse/protoco
 import { type Circle, type Deputyship, isAmong, type Question, whoIsAmong } from './circle.ts';
 import { type Ballot, type Seated, seat } from './seats.ts';
 
-export type Vote = Pick<ApprovalVote, 'person' | 'answer' | 'at' | 'number'>;
+export type Vote = Pick<ApprovalVote, 'person' | 'answer' | 'at' | 'number' | 'channel'>;
 
 export interface StepStanding {
   approve: number;
@@ -78,10 +78,14 @@ function yesses(rule: AskedRule, votes: readonly Vote[], now: number): Vote[] {
   const lasts = (rule.yesLastsSeconds ?? Number.POSITIVE_INFINITY) * SECOND_MS;
   const last = new Map<string, Vote>();
   for (const vote of votes)
-    if (vote.answer === 'yes' && !noes.has(vote.person) && vote.at + lasts > now)
+    if (vote.answer === 'yes' && accepts(rule, vote) && !noes.has(vote.person) && vote.at + lasts > now)
       if (vote.number > (last.get(vote.person)?.number ?? 0)) last.set(vote.person, vote);
   return [...last.values()].sort((a, b) => a.number - b.number);
 }
+
+/** A passkey's always; another only where the rule says so. */
+const accepts = ({ accept = [] }: AskedRule, { channel }: Vote) =>
+  channel === undefined || accept.includes(`channel:${channel}`);
 
 /** As whom somebody can be counted, in the steps of this round. */
 function ballotOf(
@@ -150,9 +154,11 @@ export function mayApprove(
   question: Question,
   circle: Circle,
   now: number,
+  channel?: string,
 ): boolean {
   if (votes.some((vote) => vote.person === person && vote.answer === 'no')) return false;
-  const yes: Vote = { person, answer: 'yes', at: now, number: Number.POSITIVE_INFINITY };
+  const number = Number.POSITIVE_INFINITY;
+  const yes: Vote = { person, answer: 'yes', at: now, number, ...(channel !== undefined && { channel }) };
   return rules.some((rule) => {
     const before = standingOf(rule, votes, question, circle, now);
     return !before.isMet && standingOf(rule, [...votes, yes], question, circle, now).counted.size > before.counted.size;

@@ -332,3 +332,16 @@ test('whom an agent belongs to, what vouches for one, and where a tool is, are g
   assert.deepEqual(why([null, environmentOf({ production: true })]), []);
   assert.equal(why([null, environmentOf({ production: true, flowRulesOff: ['unknown-amount'] })]).length, 1);
 });
+
+/** @proves policy.second-person */
+test('a rule that accepts a channel in place of a passkey relaxes, and one that accepts it no more does not', () => {
+  const rule = (accept?: string[]): ManifestInput => ({
+    kind: 'ApprovalRule',
+    name: 'r',
+    steps: [{ from: ['owner'] }],
+    ...(accept && { accept: accept as never }),
+  });
+  assert.match(why([rule(), rule(['channel:slack'])]).join(), /without a passkey: channel:slack/);
+  assert.deepEqual(why([rule(['channel:slack']), rule()]), []);
+  assert.deepEqual(why([rule(), rule(['passkey'])]), []);
+});

@@ -37,6 +37,10 @@ export const approvalRule: Verdict<Rule> = {
     expiresAfterSeconds: ({ expiresAfterSeconds: before = 900 }, { expiresAfterSeconds: after = 900 }) =>
       longer('what it is named for may wait', before, after),
     yesLastsSeconds: ({ yesLastsSeconds: before }, { yesLastsSeconds: after }) => longer('a yes lasts', before, after),
+    accept: (before, after) =>
+      moreOf(before.accept, after.accept, (added) => `a yes is enough without a passkey: ${added}`).filter(
+        (words) => !words.endsWith(': passkey'),
+      ),
     escalate: (before, after) =>
       after.escalate.every((step) => before.escalate.some((old) => isSame(old, step)))
         ? []

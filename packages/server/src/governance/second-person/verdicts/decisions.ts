@@ -102,6 +102,7 @@ export const channel: Verdict<OfKind<'Channel'>> = {
     allowPrivateAddress: 'decides',
     ca: 'decides',
     webhook: 'decides',
+    slack: 'decides',
   },
 };
 
