@@ -15,6 +15,7 @@ const measures: Record<string, () => Promise<{ measure: Measure }>> = {
   churn: () => import('./churn.ts'),
   decide: () => import('./decide.ts'),
   replay: () => import('./replay.ts'),
+  search: () => import('./search.ts'),
   results: () => import('./results.ts'),
 };
 

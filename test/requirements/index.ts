@@ -15,6 +15,7 @@ import { laws } from './laws.ts';
 import { log } from './log.ts';
 import { oauth } from './oauth.ts';
 import { people } from './people.ts';
+import { records } from './records.ts';
 import { rehearsal } from './rehearsal.ts';
 import type { Requirement } from './requirement.ts';
 import { results } from './results.ts';
@@ -41,6 +42,7 @@ export const requirements: Requirement[] = [
   ...oauth,
   ...people,
   ...results,
+  ...records,
   ...rehearsal,
   ...trustDomain,
   ...unknown,

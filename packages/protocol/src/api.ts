@@ -27,6 +27,7 @@ import {
 import { type Effect, type Lifecycle, lifecycle, name, type Tier } from './names.ts';
 import type { PeopleApi, SessionSummaryView } from './people.ts';
 import type { PolicyApi } from './policies.ts';
+import { recordFilter } from './record-filter.ts';
 import type { ActionSummary, SequencedRecord } from './records.ts';
 import type { ProposedChange, RehearsalApi } from './rehearsal.ts';
 import type { SinkApi } from './sinks.ts';
@@ -41,7 +42,6 @@ import type { UpstreamAuthorizationApi, UpstreamAuthorizationView } from './upst
  * RFC 9457 problem details. Lists take `limit` (1–200, default 50) and the `cursor` of the page before.
  */
 
-const id = z.string().max(200);
 export const paging = z.strictObject({
   limit: z.coerce.number().int().min(1).max(200).default(50),
   cursor: z.string().max(1_000).optional(),
@@ -205,21 +205,7 @@ export type LiveEvent =
   | { type: 'approval'; approval: Approval }
   | { type: 'agent'; agent: AgentView };
 
-export const actionQuery = paging.extend({
-  agent: id.optional(),
-  task: id.optional(),
-  person: id.optional(),
-  tool: id.optional(),
-  resource: z.string().max(500).optional(),
-  effect: z.enum(['allow', 'deny', 'needs-approval']).optional(),
-  result: z.enum(['success', 'failure', 'anomalous', 'unknown']).optional(),
-  approval: id.optional(),
-  ticket: id.optional(),
-  operation: id.optional(),
-  /** RFC 3339, or milliseconds since the epoch. */
-  from: z.string().max(40).optional(),
-  to: z.string().max(40).optional(),
-});
+export const actionQuery = paging.extend(recordFilter.shape);
 
 const webauthnJson = z.record(z.string(), z.unknown());
 

@@ -4,17 +4,14 @@ import type { Operator } from '@gatehouse/sdk/operator';
 import { exitCodes } from '../exit-codes.ts';
 import { toFailure } from '../failure.ts';
 import { takeUpTo } from '../items.ts';
+import { type FilterOptions, fits, toFilter } from '../record-filter.ts';
 import { recordLine } from '../record-line.ts';
 import { operatorOf, type ServerOptions } from '../server-address.ts';
 import { type Run, toNumber } from '../verb.ts';
 
-interface Options extends ServerOptions {
+interface Options extends ServerOptions, FilterOptions {
   follow?: boolean;
   lines: string;
-  agent?: string;
-  task?: string;
-  tool?: string;
-  operation?: string;
 }
 
 const RECONNECT_MS = 1_000;
@@ -22,8 +19,7 @@ const RECONNECT_MS = 1_000;
 const CATCH_UP_RECORDS = 10_000;
 
 export const tail: Run<Options> = async ({ options, out }) => {
-  const { agent, task, tool, operation } = options;
-  const query = { agent, task, tool, operation };
+  const query = toFilter(options);
   const operator = operatorOf(options);
   /** Per log, the last sequence that was printed. */
   const printed = new Map<string, number>();
@@ -31,7 +27,7 @@ export const tail: Run<Options> = async ({ options, out }) => {
     const { log, sequence } = found;
     if (sequence <= (printed.get(log) ?? -1)) return;
     printed.set(log, sequence);
-    if (!matches(found, query)) return;
+    if (!fits(found.record, query)) return;
     if (out.json) out.printJson(found, { line: true });
     else out.print(recordLine(found, out));
   };
@@ -106,15 +102,6 @@ async function since(operator: Operator, printed: Map<string, number>): Promise<
     missed.push(each);
   }
   return missed;
-}
-
-function matches({ record }: SequencedRecord, { agent, task, tool, operation }: Partial<Options>): boolean {
-  return (
-    (agent === undefined || record.agent === agent) &&
-    (task === undefined || record.task === task) &&
-    (tool === undefined || record.tool === tool) &&
-    (operation === undefined || record.operation === operation)
-  );
 }
 
 const pageSize = (lines: number) => Math.min(200, Math.max(1, lines));

@@ -4,29 +4,13 @@ import { GatehouseRequestError } from '@gatehouse/sdk/errors';
 import { takeUpTo } from '../items.ts';
 import { clean, cleanJson } from '../output.ts';
 import type { ReceiptFile } from '../receipt-file.ts';
+import { type FilterOptions, toFilter } from '../record-filter.ts';
 import { recordLine } from '../record-line.ts';
 import { operatorOf, type ServerOptions } from '../server-address.ts';
 import { type Run, toNumber } from '../verb.ts';
 
-type Query = Record<
-  | 'agent'
-  | 'task'
-  | 'tool'
-  | 'operation'
-  | 'person'
-  | 'resource'
-  | 'effect'
-  | 'result'
-  | 'approval'
-  | 'ticket'
-  | 'from'
-  | 'to',
-  string | undefined
->;
-
-export const search: Run<ServerOptions & Query & { limit: string }> = async ({ options, out }) => {
-  const { agent, task, tool, operation, person, resource, effect, result, approval, ticket, from, to } = options;
-  const query = { agent, task, tool, operation, person, resource, effect, result, approval, ticket, from, to };
+export const search: Run<ServerOptions & FilterOptions & { limit: string }> = async ({ options, out }) => {
+  const query = toFilter(options);
   const limit = toNumber(options.limit, '--limit', 1, 100_000);
   const items = await takeUpTo(operatorOf(options).list('GET /actions', { query }), limit);
   if (out.json) return out.printJson({ items });

@@ -7,8 +7,29 @@ function filters(): Option[] {
     option('--task <task>', 'of this task'),
     option('--tool <server/tool>', 'of this tool'),
     option('--operation <name>', 'this operation: tools/call, agent.kill …'),
+    option('--server <name>', 'of any tool of this server'),
+    option('--person <email>', 'asked for by, done for, or made by this person'),
+    option('--resource <name>', 'on this resource'),
+    option('--effect <effect>', 'decided so').choices(['allow', 'deny', 'needs-approval']),
+    option('--code <code>', 'decided for this reason: policy.no-permit, tool.held …'),
+    option('--result <result>', 'that ended so').choices(['success', 'failure', 'anomalous', 'unknown']),
+    option('--approval <approval>', 'that needed this approval'),
+    option('--ticket <id>', 'for this ticket or change request'),
+    option('--environment <name>', 'in this environment'),
+    option('--template <name>', 'of tasks under this template'),
+    option('--kind <kind>', 'records of this kind').choices(['request', 'dispatch', 'outcome', 'change']),
+    option('--credential <name>', 'with this lease or secret'),
+    option('--label <labels>', 'with this label: untrusted, anomalous …; several with commas between'),
+    option('--text <words>', 'with these words in the record’s own text; "refu*" is the beginning of one'),
+    option('--reads', 'also who looked at the record'),
   ];
 }
+
+const times = (): Option[] => [
+  option('--from <time>', 'not before (2026-01-31T12:00:00Z, or -7d)'),
+  option('--to <time>', 'before'),
+  option('--zone <zone>', 'time zone of --from and --to where they name none: Europe/Berlin'),
+];
 
 export function addLogVerbs(program: Command): void {
   const log = addGroup(program, 'log', 'the record: tail, search, show, receipt, verify');
@@ -30,22 +51,16 @@ export function addLogVerbs(program: Command): void {
   addVerb(log, {
     usage: 'search',
     summary: 'find actions, newest first',
-    options: [
-      ...filters(),
-      option('--person <email>', 'asked for by, or on behalf of, this person'),
-      option('--resource <name>', 'on this resource'),
-      option('--effect <effect>', 'decided so').choices(['allow', 'deny', 'needs-approval']),
-      option('--result <result>', 'that ended so').choices(['success', 'failure', 'anomalous', 'unknown']),
-      option('--approval <approval>', 'that needed this approval'),
-      option('--ticket <id>', 'for this ticket'),
-      option('--from <time>', 'not before (2026-01-31T12:00:00Z)'),
-      option('--to <time>', 'before'),
-      option('--limit <number>', 'how many at most').default('50'),
-    ],
+    options: [...filters(), ...times(), option('--limit <number>', 'how many at most').default('50')],
     server: true,
     examples: [
       ['log search --agent agent-support-refunds-prod --effect deny', 'What it was refused.'],
-      ['log search --result anomalous', 'What was done and is unusual for its agent.'],
+      ['log search --label anomalous --from -7d', 'What was unusual for its agent in a week, refused calls as well.'],
+      [
+        'log search --text "refund 1042"',
+        'Where these words stand: in the tool, resource, intent, detail, changes or ticket.',
+      ],
+      ['log search --operation log.read', 'Who looked at the record.'],
       ['log search --result unknown', 'What was sent and never answered for.'],
     ],
     load: async () => (await import('../commands/log.ts')).search,

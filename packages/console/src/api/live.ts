@@ -81,6 +81,8 @@ export function startLive(queries: QueryClient): () => void {
   }
 
   function take(record: SequencedRecord): void {
+    // That somebody looks changes nothing, and asking again would be the next look.
+    if (record.record.operation === 'log.read') return;
     if (waiting.push(record) === 1) later(draw, DRAW_EVERY_MS);
     const { operation } = record.record;
     if (operation.startsWith('definition.') || operation.startsWith('manifest.'))

@@ -1,4 +1,4 @@
-import type { ApprovalState, SessionSummaryView, Task } from '@gatehouse/protocol';
+import type { ApprovalState, RecordFilter, SessionSummaryView, Task } from '@gatehouse/protocol';
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
 import { call, type Query } from './client.ts';
 
@@ -86,19 +86,8 @@ export const consentsQuery = queryOptions({
   refetchInterval: 5_000,
 });
 
-export interface ActionFilter {
-  agent?: string | undefined;
-  task?: string | undefined;
-  tool?: string | undefined;
-  resource?: string | undefined;
-  operation?: string | undefined;
-  person?: string | undefined;
-  ticket?: string | undefined;
-  effect?: 'allow' | 'deny' | 'needs-approval' | undefined;
-  result?: 'success' | 'failure' | 'anomalous' | 'unknown' | undefined;
-  from?: string | undefined;
-  to?: string | undefined;
-}
+/** What the record is searched by; times are in UTC. */
+export type ActionFilter = { [Field in keyof Omit<RecordFilter, 'zone'>]?: RecordFilter[Field] | undefined };
 
 export const actionsQuery = (filter: ActionFilter, limit = 50) =>
   infiniteQueryOptions({

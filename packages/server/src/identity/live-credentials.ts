@@ -1,4 +1,5 @@
 import type { ActionRecord, AgentIdentityView, KeyEvent, LiveCredential } from '@gatehouse/protocol';
+import { sql } from 'kysely';
 import type { Clock } from '../platform/index.ts';
 import type { Agent } from '../registry/index.ts';
 import type { Storage } from '../storage/index.ts';
@@ -31,6 +32,7 @@ export async function liveCredentials(
     .leftJoin('tasks', 'tasks.id', 'records.task')
     .select(['records.entry', 'records.at', 'tasks.state', 'tasks.expires_at'])
     .where('records.agent', '=', agent.name)
+    .where('records.kind', '=', sql.lit('change'))
     .where('records.at', '>', now - LONGEST_LIFE_MS)
     .where('records.operation', 'in', issuing)
     .where((where) => where.or([where('records.task', 'is', null), where('tasks.state', '=', 'active')]))
@@ -66,6 +68,7 @@ export async function keyEvents({ storage }: Dependencies, agent: string): Promi
     .selectFrom('records')
     .select(['entry', 'at'])
     .where('agent', '=', agent)
+    .where('kind', '=', sql.lit('change'))
     .where('operation', 'in', keyOperations)
     .orderBy('at', 'desc')
     .limit(MOST_KEY_EVENTS)

@@ -2,5 +2,6 @@ export { createExport, type Export } from './export/index.ts';
 export { type LedgerDependencies, openLedger } from './ledger.ts';
 export { openPublishingPlace, type PublishingPlace } from './publishing-places.ts';
 export { closeLogs } from './restored.ts';
+export { searchLimits, textProblem } from './search/index.ts';
 export type * from './types.ts';
 export { readWitnessPolicy } from './witness-policy.ts';

@@ -31,6 +31,7 @@ import { createReader } from './read.ts';
 import { receiptOf } from './receipt.ts';
 import { createResources } from './resources.ts';
 import { suffixOf } from './restored.ts';
+import { createSearch } from './search/index.ts';
 import { createShown } from './shown.ts';
 import { createStoredLogs } from './stored.ts';
 import { createTree } from './tree.ts';
@@ -71,7 +72,8 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
   await storage.openLog({ id: logId, replica, vkey: key.vkey, now: clock.now() });
   const stored = createStoredLogs(storage);
   const tree = createTree(storage, stored, logId, key, clock);
-  const reader = createReader(storage);
+  const search = createSearch(storage.place, log);
+  const reader = createReader(storage, search, clock.now);
   const witnessing =
     deps.witnesses &&
     createWitnessing({
@@ -310,6 +312,7 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
       clearInterval(retry);
       clearInterval(watch);
       follower.close();
+      await search.close();
       await tree.integrate().catch((error: unknown) => log.error('no last checkpoint could be signed', { error }));
       witnessing?.close();
       await publisher?.close();

@@ -1,53 +1,23 @@
-import type { ActionRecord, ActionSummary, SequencedRecord } from '@gatehouse/protocol';
-import type { SelectQueryBuilder } from 'kysely';
+import type { ActionRecord, SequencedRecord } from '@gatehouse/protocol';
 import { GatehouseError, type Json } from '../platform/index.ts';
-import type { Storage, Tables } from '../storage/index.ts';
+import type { Storage } from '../storage/index.ts';
+import { type Search, searchLimits, termsOf, termsOfQuery } from './search/index.ts';
 import { createStoredLogs } from './stored.ts';
 import { summarise } from './summary.ts';
 import type { Ledger, SearchQuery } from './types.ts';
 
-const MAX_PAGE = 200;
-
 export type Reader = ReturnType<typeof createReader>;
 
-type RecordsQuery = SelectQueryBuilder<Tables, 'records', object>;
+/** Where a search goes on: below this document, and not again with actions that were shown when it began. */
+interface Cursor {
+  before: number;
+  began: number;
+}
 
-export function createReader(storage: Storage) {
+export function createReader(storage: Storage, search: Pick<Search, 'find'>, now: () => number) {
   const { db } = storage;
   const stored = createStoredLogs(storage);
   const columns = ['log', 'sequence', 'leaf_hash', 'entry', 'at'] as const;
-
-  function filtered(query: SearchQuery): RecordsQuery {
-    let select = db.selectFrom('records') as RecordsQuery;
-    for (const column of [
-      'agent',
-      'task',
-      'person',
-      'tool',
-      'resource',
-      'effect',
-      'result',
-      'approval',
-      'ticket',
-      'operation',
-    ] as const) {
-      const value = query[column];
-      if (value !== undefined) select = select.where(column, '=', value);
-    }
-    if (query.from !== undefined) select = select.where('at', '>=', query.from);
-    if (query.to !== undefined) select = select.where('at', '<', query.to);
-    const cursor = query.cursor === undefined ? undefined : parseCursor(query.cursor);
-    if (cursor) {
-      select = select.where(({ eb, or, and }) =>
-        or([
-          eb('at', '<', cursor.at),
-          and([eb('at', '=', cursor.at), eb('log', '=', cursor.log), eb('sequence', '<', cursor.sequence)]),
-          and([eb('at', '=', cursor.at), eb('log', '<', cursor.log)]),
-        ]),
-      );
-    }
-    return select.orderBy('at', 'desc').orderBy('log', 'desc').orderBy('sequence', 'desc');
-  }
 
   async function range(log: string, from: number, limit: number): Promise<SequencedRecord[]> {
     const rows = await db
@@ -74,42 +44,74 @@ export function createReader(storage: Storage) {
     return rows.map(toSequenced);
   }
 
-  async function search(query: SearchQuery): Promise<{ records: SequencedRecord[]; cursor: string | null }> {
-    const limit = Math.min(query.limit, MAX_PAGE);
-    const rows = await filtered(query)
-      .select(columns)
-      .limit(limit + 1)
-      .execute();
-    const page = rows.slice(0, limit);
-    return { records: page.map(toSequenced), cursor: rows.length > limit ? cursorOf(page.at(-1)) : null };
+  /** In the order in which they are asked for. */
+  async function recordsAt(places: readonly { log: string; sequence: number }[]) {
+    const found = new Map<string, SequencedRecord & { actionId: string }>();
+    for (const [log, group] of Map.groupBy(places, ({ log }) => log)) {
+      const rows = await db
+        .selectFrom('records')
+        .select([...columns, 'action_id'])
+        .where('log', '=', log)
+        .where(
+          'sequence',
+          'in',
+          group.map(({ sequence }) => sequence),
+        )
+        .execute();
+      for (const row of rows)
+        if (row.entry !== '') found.set(`${log} ${row.sequence}`, { ...toSequenced(row), actionId: row.action_id });
+    }
+    return places.map(({ log, sequence }) => found.get(`${log} ${sequence}`));
   }
 
-  async function actions(query: SearchQuery): Promise<{ actions: ActionSummary[]; cursor: string | null }> {
-    const limit = Math.min(query.limit, MAX_PAGE);
-    const rows = await filtered(query)
-      .select([...columns, 'action_id'])
-      .limit(limit * 3 + 1)
-      .execute();
+  function find(query: SearchQuery, cursor: Cursor | undefined, limit: number) {
+    return search.find({ ...termsOfQuery(query), from: query.from, to: query.to, before: cursor?.before, limit });
+  }
+
+  async function searchRecords(query: SearchQuery): ReturnType<Ledger['search']> {
+    const limit = Math.min(query.limit, searchLimits.pageItems);
+    const cursor = query.cursor === undefined ? undefined : parseCursor(query.cursor);
+    const { hits, next } = await find(query, cursor, limit);
+    const records = (await recordsAt(hits)).filter((each) => each !== undefined);
+    return {
+      records: records.map(({ actionId: _, ...record }) => record),
+      cursor: next === null ? null : cursorOf({ before: next, began: cursor?.began ?? now() }),
+    };
+  }
+
+  async function actions(query: SearchQuery): ReturnType<Ledger['actions']> {
+    const limit = Math.min(query.limit, searchLimits.pageItems);
+    const cursor = query.cursor === undefined ? undefined : parseCursor(query.cursor);
+    const began = cursor?.began ?? now();
+    const { hits, next } = await find({ reads: false, ...query }, cursor, limit * 3);
+    const found = await recordsAt(hits);
     const ids: string[] = [];
-    let last: (typeof rows)[number] | undefined;
+    let last: number | null = null;
     let more = false;
-    for (const row of rows) {
-      if (!ids.includes(row.action_id)) {
+    for (const [at, hit] of hits.entries()) {
+      const record = found[at];
+      if (record && !ids.includes(record.actionId)) {
         if (ids.length === limit) {
           more = true;
           break;
         }
-        ids.push(row.action_id);
+        ids.push(record.actionId);
       }
-      last = row;
+      last = hit.id;
     }
     const byAction = Map.groupBy(await recordsOf(ids), ({ record }) => record.action_id);
-    const summaries = ids.map((id) => summarise(byAction.get(id) ?? []));
-    return { actions: summaries, cursor: more || rows.length > limit * 3 ? cursorOf(last) : null };
+    const hit = new Set(hits.map(({ log, sequence }) => `${log} ${sequence}`));
+    const isShownBefore = cursor && wasShown(query, began, hit);
+    const shown = ids.map((id) => byAction.get(id) ?? []).filter((records) => !isShownBefore?.(records));
+    const before = more ? last : next;
+    return {
+      actions: shown.map(summarise),
+      cursor: before === null ? null : cursorOf({ before, began }),
+    };
   }
 
   async function action(actionId: string): ReturnType<Ledger['action']> {
-    const records = await recordsOf([actionId]);
+    const records = (await recordsOf([actionId])).filter(({ record }) => record.action_id === actionId);
     if (records.length === 0) return undefined;
     const body = await db
       .selectFrom('bodies')
@@ -146,7 +148,25 @@ export function createReader(storage: Storage) {
     );
   }
 
-  return { search, actions, action, argumentsSalt, logs, range };
+  return { search: searchRecords, actions, action, argumentsSalt, logs, range };
+}
+
+/** An action stands where the newest of its records fits that was there when the search began: it is shown once. */
+function wasShown(query: SearchQuery, began: number, hits: ReadonlySet<string>) {
+  const { all, prefixes } = termsOfQuery({ reads: false, ...query });
+  return (records: SequencedRecord[]): boolean => {
+    const newest = records.findLast(({ record }) => {
+      const at = Date.parse(record.time);
+      if (at >= began || (query.to !== undefined && at >= query.to) || (query.from !== undefined && at < query.from))
+        return false;
+      const terms = termsOf(record);
+      return (
+        all.every((term) => terms.includes(term)) &&
+        prefixes.every((prefix) => terms.some((term) => term.startsWith(prefix)))
+      );
+    });
+    return newest !== undefined && !hits.has(`${newest.log} ${newest.sequence}`);
+  };
 }
 
 function toSequenced(row: { log: string; sequence: number; leaf_hash: Uint8Array; entry: string }): SequencedRecord {
@@ -158,27 +178,23 @@ function toSequenced(row: { log: string; sequence: number; leaf_hash: Uint8Array
   };
 }
 
-function cursorOf(row: { at: number; log: string; sequence: number } | undefined): string | null {
-  return row ? Buffer.from(JSON.stringify([row.at, row.log, row.sequence])).toString('base64url') : null;
-}
+const cursorOf = ({ before, began }: Cursor) => Buffer.from(JSON.stringify([before, began])).toString('base64url');
 
-function parseCursor(cursor: string): { at: number; log: string; sequence: number } {
-  try {
-    const [at, log, sequence] = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as unknown[];
-    if (Number.isSafeInteger(at) && typeof log === 'string' && !log.includes('\0') && Number.isSafeInteger(sequence)) {
-      return { at: at as number, log, sequence: sequence as number };
-    }
-  } catch (cause) {
-    throw new GatehouseError(
+function parseCursor(text: string): Cursor {
+  const malformed = (cause?: unknown) =>
+    new GatehouseError(
       'bad-request',
       'cursor.malformed',
       'The cursor is not one that this API gave out. Begin again without it.',
       { cause },
     );
+  let parts: unknown;
+  try {
+    parts = JSON.parse(Buffer.from(text, 'base64url').toString());
+  } catch (cause) {
+    throw malformed(cause);
   }
-  throw new GatehouseError(
-    'bad-request',
-    'cursor.malformed',
-    'The cursor is not one that this API gave out. Begin again without it.',
-  );
+  if (!Array.isArray(parts) || parts.length !== 2 || !parts.every((part) => Number.isSafeInteger(part) && part >= 0))
+    throw malformed();
+  return { before: parts[0] as number, began: parts[1] as number };
 }

@@ -40,10 +40,25 @@ export interface SearchQuery {
   approval?: string;
   ticket?: string;
   operation?: string;
+  environment?: string;
+  template?: string;
+  kind?: string;
+  /** Of the decision. */
+  code?: string;
+  /** A lease, or the name of a secret. */
+  credential?: string;
+  /** All tools of it. */
+  server?: string;
+  /** All of them. */
+  label?: string[];
+  /** Words, each of which stands in the text of the record (never in bodies); `refu*` is the beginning of one. */
+  text?: string;
+  /** False: without what was recorded because somebody looked at the record. */
+  reads?: boolean;
   /** Milliseconds since the epoch. */
   from?: number;
   to?: number;
-  /** Opaque, from the page before. */
+  /** Opaque, from the page before. A page may be short, or empty, although there is one. */
   cursor?: string;
   limit: number;
 }

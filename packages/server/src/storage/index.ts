@@ -34,7 +34,7 @@ export {
 } from './key-encryption/index.ts';
 export { openStorage } from './open.ts';
 export { type CallEnd, type OpenCall, type OpenCallRow, type Twin, twinOf } from './open-calls.ts';
-export { postgresClient, RESTORE_MARK } from './postgres-connection.ts';
+export { openSearchSession, postgresClient, RESTORE_MARK } from './postgres-connection.ts';
 export { type SigningKeyPurpose, signingKeyPurposes, type Tables } from './schema/index.ts';
 export { createSealer, type KeyEncryptionKeys, type Sealer } from './sealer.ts';
 export {

@@ -3,6 +3,7 @@ import { GatehouseError } from '../platform/index.ts';
 import type { Backend } from './backend.ts';
 import { failureKind, toStorageError, unavailable } from './errors.ts';
 import { createFeed, type LocalFeed } from './feed.ts';
+import { type HistoryPlace, historyPlace } from './history.ts';
 import { openPostgres } from './postgres.ts';
 import { openSqlite } from './sqlite.ts';
 import type { ChangeTopic, DatabaseTransaction, Storage } from './storage.ts';
@@ -31,7 +32,7 @@ export async function openStorage({ database, dataDir, log, clock, restoring }: 
   }
   const backend =
     database === 'sqlite' ? await openSqlite(dataDir, log, clock) : await openPostgres(database, log, restoring);
-  return createStorage(backend, createFeed(backend.feed, clock, log), log);
+  return createStorage(backend, createFeed(backend.feed, clock, log), historyPlace(database, dataDir), log);
 }
 
 /** A transaction's database work ends in this time; everything else that writes waits for it. */
@@ -48,7 +49,7 @@ interface Context {
   next: number | undefined;
 }
 
-function createStorage(backend: Backend, feed: LocalFeed, log: Log): Storage {
+function createStorage(backend: Backend, feed: LocalFeed, place: HistoryPlace, log: Log): Storage {
   const { dialect, db, writer } = backend;
   const contexts = new WeakMap<DatabaseTransaction, Context>();
   let closing: Promise<void> | undefined;
@@ -115,6 +116,7 @@ function createStorage(backend: Backend, feed: LocalFeed, log: Log): Storage {
 
   return {
     dialect,
+    place,
     db,
     feed,
     async append(unit, soon) {

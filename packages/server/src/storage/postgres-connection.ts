@@ -21,6 +21,20 @@ export function postgresClient(url: string): pg.Client {
   return new pg.Client(clientConfig(url));
 }
 
+/** A search may take a while, and so may what makes records findable. */
+const SEARCH_STATEMENT_TIMEOUT_MS = 15_000;
+
+/** For a thread that searches. It ends with the loss of its connection, and is started again. */
+export async function openSearchSession(url: string): Promise<pg.Client> {
+  const client = new pg.Client(clientConfig(url));
+  client.on('error', (error) => {
+    throw error;
+  });
+  await client.connect();
+  await prepareSession(client, { statementTimeoutMs: SEARCH_STATEMENT_TIMEOUT_MS });
+  return client;
+}
+
 /** Options of every connection. Numbers are numbers and bytes are `Uint8Array`, as on SQLite. */
 export function clientConfig(url: string): pg.ClientConfig {
   return {

@@ -1,6 +1,7 @@
 import type { Kysely, Transaction } from 'kysely';
 import type { OverBudget, Settle, Spend } from './counters.ts';
 import type { CallEnd, OpenCall, Twin } from './open-calls.ts';
+import type { HistoryPlace } from './history.ts';
 import type { Tables } from './schema/index.ts';
 
 export type Database = Kysely<Tables>;
@@ -122,6 +123,8 @@ export type RecordGuarded = (
 
 export interface Storage {
   readonly dialect: 'sqlite' | 'postgres';
+  /** For a thread that reads what was recorded on connections of its own. */
+  readonly place: HistoryPlace;
   /** Everything but the hot path's writes. On SQLite reads run in a worker of their own, beside the writer. */
   readonly db: Database;
   /**

@@ -1,15 +1,15 @@
 import { actionQuery, bodies, paging } from '@gatehouse/protocol';
 import { missingLog } from '@gatehouse/verifier';
 import { z } from 'zod';
-import type { SearchQuery } from '../../ledger/index.ts';
 import { GatehouseError } from '../../platform/index.ts';
 import { aboutAgent } from '../about-agent.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { everyone, type ResourceOf, type Route, route } from '../route.ts';
+import { toSearch } from '../search-query.ts';
 
 const unknownQuery = paging.extend({ agent: z.string().optional() });
 
-export function actionRoutes({ ledger, approvals, openCalls, registry }: ApiDependencies): Route[] {
+export function actionRoutes({ ledger, approvals, openCalls, registry, clock }: ApiDependencies): Route[] {
   const find = async (id: string) => {
     const action = await ledger.action(id);
     if (action) return action;
@@ -23,7 +23,7 @@ export function actionRoutes({ ledger, approvals, openCalls, registry }: ApiDepe
 
   return [
     route('GET /actions', everyone, 'Actions, newest first', { query: actionQuery }, async ({ query }) => {
-      const { actions, cursor } = await ledger.actions(toSearch(query));
+      const { actions, cursor } = await ledger.actions(toSearch(query, clock.now()));
       return { items: actions, cursor };
     }),
     route('GET /actions/:id', everyone, 'One action with all its records', {}, async ({ param }) => {
@@ -61,7 +61,7 @@ export function actionRoutes({ ledger, approvals, openCalls, registry }: ApiDepe
       'Records as they were logged, newest first',
       { query: actionQuery },
       async ({ query }) => {
-        const { records, cursor } = await ledger.search(toSearch(query));
+        const { records, cursor } = await ledger.search(toSearch(query, clock.now()));
         return { items: records, cursor };
       },
     ),
@@ -104,24 +104,4 @@ export function actionRoutes({ ledger, approvals, openCalls, registry }: ApiDepe
       },
     ),
   ];
-}
-
-function toSearch({ from, to, ...query }: z.output<typeof actionQuery>): SearchQuery {
-  const search = Object.fromEntries(
-    Object.entries(query).filter(([, value]) => value !== undefined),
-  ) as unknown as SearchQuery;
-  if (from !== undefined) search.from = toMilliseconds(from, 'from');
-  if (to !== undefined) search.to = toMilliseconds(to, 'to');
-  return search;
-}
-
-/** A time of a query. */
-export function toMilliseconds(text: string, name: string): number {
-  const value = /^\d+$/.test(text) ? Number(text) : Date.parse(text);
-  if (Number.isSafeInteger(value)) return value;
-  throw new GatehouseError(
-    'bad-request',
-    'query.time',
-    `"${name}" must be an RFC 3339 time (2026-01-31T12:00:00Z) or milliseconds since the epoch.`,
-  );
 }

@@ -3,7 +3,7 @@ import { statisticsOf } from '../../approvals/index.ts';
 import { GatehouseError } from '../../platform/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { everyone, type Route, route } from '../route.ts';
-import { toMilliseconds } from './actions.ts';
+import { instant } from '../search-query.ts';
 import { contextOf } from './approval-context.ts';
 import { proofOf } from './approval-proof.ts';
 
@@ -14,8 +14,8 @@ const statisticsQuery = z.strictObject({ from: z.string().optional(), to: z.stri
 /** What approvers see before a yes, and what comes of it. */
 export function approvalReviewRoutes(deps: ApiDependencies): Route[] {
   const spanOf = ({ from, to }: z.output<typeof statisticsQuery>) => {
-    const until = to === undefined ? deps.clock.now() : toMilliseconds(to, 'to');
-    const since = from === undefined ? until - DAYS * DAY_MS : toMilliseconds(from, 'from');
+    const until = to === undefined ? deps.clock.now() : instant(to, 'to', deps.clock.now());
+    const since = from === undefined ? until - DAYS * DAY_MS : instant(from, 'from', deps.clock.now());
     if (since < until) return { from: since, to: until };
     throw new GatehouseError('bad-request', 'query.time', '"from" must be before "to".');
   };

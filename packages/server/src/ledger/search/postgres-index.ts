@@ -1,0 +1,143 @@
+import type { Client } from 'pg';
+import { openSearchSession } from '../../storage/index.ts';
+import type { Mark, RecordSource, SearchIndex } from './types.ts';
+import { findByWindows, idsAround, type WindowReader } from './windows.ts';
+
+/** One document is added at a time, over all replicas: ids go up in the order of commits. */
+const INDEXER_LOCK = 5_201_907;
+
+/** An inverted index (GIN) beside the records, in the same database: replicas share it, and whoever comes first does the work. */
+export async function openPostgresIndex(url: string): Promise<SearchIndex> {
+  const [reads, writes] = await Promise.all([openSearchSession(url), openSearchSession(url)]);
+  // It is made anew from the records where a crash has taken the last of it; the mark goes with it.
+  await writes.query('set synchronous_commit = off');
+  let names = new Map<number, string>();
+
+  async function readNames(client: Client): Promise<Map<string, number>> {
+    const { rows } = await client.query<{ n: number; id: string }>('select n, id from search_logs');
+    names = new Map(rows.map(({ n, id }) => [n, id]));
+    return new Map(rows.map(({ n, id }) => [id, n]));
+  }
+
+  const readerOf = (match: string): WindowReader => ({
+    async newest() {
+      const { rows } = await reads.query<{ id: number }>({
+        name: 'newest',
+        text: 'select coalesce(max(id), 0) as id from search_documents',
+      });
+      return rows[0]?.id ?? 0;
+    },
+    async at(id) {
+      const { rows } = await reads.query<{ id: number; at: number }>({
+        name: 'at',
+        text: 'select id, at from search_documents where id <= $1 order by id desc limit 1',
+        values: [id],
+      });
+      return rows[0];
+    },
+    async within(low, high, limit) {
+      // Not prepared under a name: a plan that knows neither the terms nor the window would be the wrong one.
+      const { rows } = await reads.query<{ id: number; log: number; sequence: number; at: number }>(
+        `select id, log, sequence, at from search_documents where id >= $1 and id < $2
+           ${match === '' ? '' : 'and terms @@ $4::tsquery'} order by id desc limit $3`,
+        match === '' ? [low, high, limit] : [low, high, limit, match],
+      );
+      if (rows.some(({ log }) => !names.has(log))) await readNames(reads);
+      return rows.map(({ log, ...row }) => ({ ...row, log: names.get(log) ?? '' }));
+    },
+  });
+
+  async function transact(work: () => Promise<void>): Promise<void> {
+    await writes.query('begin');
+    try {
+      await work();
+      await writes.query('commit');
+    } catch (error) {
+      await writes.query('rollback').catch(() => undefined);
+      throw error;
+    }
+  }
+
+  return {
+    async marks() {
+      const { rows } = await writes.query<Mark>('select id as log, next, hash from search_logs');
+      return rows;
+    },
+    add: (documents, marks) =>
+      transact(async () => {
+        for (const { log, next, hash } of marks)
+          await writes.query(
+            'insert into search_logs (id, next, hash) values ($1, $2, $3) on conflict (id) do update set next = excluded.next, hash = excluded.hash',
+            [log, next, hash],
+          );
+        if (documents.length === 0) return;
+        const numbers = await readNames(writes);
+        const { rows } = await writes.query<{ id: number }>('select coalesce(max(id), 0) as id from search_documents');
+        const first = (rows[0]?.id ?? 0) + 1;
+        await writes.query(
+          `insert into search_documents (id, log, sequence, at, terms)
+           select id, log, sequence, at, array_to_tsvector(string_to_array(terms, ' '))
+             from unnest($1::bigint[], $2::int[], $3::bigint[], $4::bigint[], $5::text[]) as t (id, log, sequence, at, terms)`,
+          [
+            documents.map((_, index) => first + index),
+            documents.map(({ log }) => numbers.get(log) ?? 0),
+            documents.map(({ sequence }) => sequence),
+            documents.map(({ at }) => at),
+            documents.map(({ terms }) => terms.join(' ')),
+          ],
+        );
+      }),
+    find(find) {
+      const match = [...find.all.map((term) => `'${term}'`), ...find.prefixes.map((term) => `'${term}':*`)].join(' & ');
+      return findByWindows(readerOf(match), find);
+    },
+    async remove(places) {
+      if (places.length === 0) return;
+      const times = places.map(({ at }) => at);
+      const { low, high } = await idsAround(readerOf(''), Math.min(...times), Math.max(...times));
+      const numbers = await readNames(reads);
+      await writes.query(
+        `delete from search_documents d using unnest($3::int[], $4::bigint[]) as gone (log, sequence)
+          where d.id >= $1 and d.id < $2 and d.log = gone.log and d.sequence = gone.sequence`,
+        [low, high, places.map(({ log }) => numbers.get(log) ?? 0), places.map(({ sequence }) => sequence)],
+      );
+    },
+    clear: () =>
+      transact(async () => {
+        await writes.query('truncate search_documents, search_logs');
+      }),
+    async alone(work) {
+      const { rows } = await writes.query<{ got: boolean }>('select pg_try_advisory_lock($1) as got', [INDEXER_LOCK]);
+      if (!rows[0]?.got) return false;
+      try {
+        await work();
+      } finally {
+        await writes.query('select pg_advisory_unlock($1)', [INDEXER_LOCK]);
+      }
+      return true;
+    },
+    close: async () => {
+      await Promise.all([reads.end(), writes.end()]);
+    },
+  };
+}
+
+export async function openPostgresSource(url: string): Promise<RecordSource> {
+  const client = await openSearchSession(url);
+  return {
+    async logs() {
+      const { rows } = await client.query<{ id: string }>('select id from logs order by id');
+      return rows.map(({ id }) => id);
+    },
+    async read(log, from, limit) {
+      const { rows } = await client.query({
+        name: 'records-to-index',
+        text: `select sequence, at, entry, leaf_hash as "leafHash" from records
+                where log = $1 and sequence >= $2 order by sequence limit $3`,
+        values: [log, from, limit],
+      });
+      return rows;
+    },
+    close: () => client.end(),
+  };
+}

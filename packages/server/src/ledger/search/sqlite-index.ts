@@ -1,0 +1,165 @@
+import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import type { Mark, RecordSource, SearchIndex } from './types.ts';
+import { findByWindows, idsAround, type WindowReader } from './windows.ts';
+
+interface Row {
+  id: number;
+  log: number;
+  sequence: number;
+  at: number;
+}
+
+/** Raised when terms or tables are made differently: an index of another version is made anew. */
+const VERSION = 1;
+
+/**
+ * SQLite's full-text index (FTS5) in a file of its own beside the database, so that making records findable never keeps the gate's own
+ * writes waiting. It need not survive a crash, and no backup has it.
+ */
+export function openSqliteIndex(dataDir: string): SearchIndex {
+  const file = join(dataDir, 'search.db');
+  const database = open(file);
+  const prepared = {
+    marks: database.prepare('select id as log, next, hash from logs'),
+    addLog: database.prepare(
+      'insert into logs (id, next, hash) values (?, ?, ?) on conflict (id) do update set next = excluded.next, hash = excluded.hash',
+    ),
+    numbers: database.prepare('select n, id from logs'),
+    addDocument: database.prepare('insert into documents (id, log, sequence, at) values (?, ?, ?, ?)'),
+    addTerms: database.prepare('insert into terms (rowid, words) values (?, ?)'),
+    newest: database.prepare('select coalesce(max(id), 0) as id from documents'),
+    at: database.prepare('select id, at from documents where id <= ? order by id desc limit 1'),
+    all: database.prepare(
+      'select id, log, sequence, at from documents where id >= ? and id < ? order by id desc limit ?',
+    ),
+    matching: database.prepare(
+      `select d.id, d.log, d.sequence, d.at from terms join documents d on d.id = terms.rowid
+        where terms match ? and terms.rowid >= ? and terms.rowid < ? order by terms.rowid desc limit ?`,
+    ),
+    removeDocument: database.prepare('delete from documents where id = ?'),
+    removeTerms: database.prepare('delete from terms where rowid = ?'),
+  };
+  let names = new Map<number, string>();
+  const readNames = () => {
+    names = new Map((prepared.numbers.all() as { n: number; id: string }[]).map(({ n, id }) => [n, id]));
+  };
+  readNames();
+  const numberOf = (log: string) => [...names].find(([, id]) => id === log)?.[0];
+  const newest = () => (prepared.newest.get() as { id: number }).id;
+  const at = (id: number) => prepared.at.get(BigInt(id)) as { id: number; at: number } | undefined;
+
+  const readerOf = (match: string): WindowReader => ({
+    newest: async () => newest(),
+    at: async (id) => at(id),
+    async within(low, high, limit) {
+      const bounds = [BigInt(low), BigInt(high), BigInt(limit)] as const;
+      const rows = match === '' ? prepared.all.all(...bounds) : prepared.matching.all(match, ...bounds);
+      return (rows as unknown as Row[]).map(({ log, ...row }) => ({ ...row, log: names.get(log) ?? '' }));
+    },
+  });
+
+  function transact(work: () => void): void {
+    database.exec('begin immediate');
+    try {
+      work();
+      database.exec('commit');
+    } catch (error) {
+      if (database.isTransaction) database.exec('rollback');
+      throw error;
+    }
+  }
+
+  return {
+    marks: async () => prepared.marks.all() as unknown as Mark[],
+    async add(documents, marks) {
+      transact(() => {
+        for (const { log, next, hash } of marks) prepared.addLog.run(log, BigInt(next), hash);
+        if (marks.some(({ log }) => numberOf(log) === undefined)) readNames();
+        const numbers = new Map([...names].map(([n, id]) => [id, BigInt(n)]));
+        let id = newest();
+        for (const { log, sequence, at, terms } of documents) {
+          id++;
+          prepared.addDocument.run(BigInt(id), numbers.get(log) ?? 0n, BigInt(sequence), BigInt(at));
+          prepared.addTerms.run(BigInt(id), terms.join(' '));
+        }
+      });
+    },
+    find(find) {
+      const match = [...find.all.map((term) => `"${term}"`), ...find.prefixes.map((term) => `"${term}"*`)].join(' ');
+      return findByWindows(readerOf(match), find);
+    },
+    async remove(places) {
+      if (places.length === 0) return;
+      const times = places.map(({ at }) => at);
+      const { low, high } = await idsAround(readerOf(''), Math.min(...times), Math.max(...times));
+      const gone = new Set(places.map(({ log, sequence }) => `${numberOf(log)} ${sequence}`));
+      const rows = prepared.all.all(BigInt(low), BigInt(high), -1n) as unknown as Row[];
+      transact(() => {
+        for (const { id, log, sequence } of rows) {
+          if (!gone.has(`${log} ${sequence}`)) continue;
+          prepared.removeTerms.run(BigInt(id));
+          prepared.removeDocument.run(BigInt(id));
+        }
+      });
+    },
+    async clear() {
+      transact(() => {
+        database.exec("insert into terms (terms) values ('delete-all'); delete from documents; delete from logs");
+      });
+      readNames();
+    },
+    async alone(work) {
+      await work();
+      return true;
+    },
+    async close() {
+      database.close();
+    },
+  };
+}
+
+function open(file: string): DatabaseSync {
+  for (const mayBegin of [true, false]) {
+    if (!existsSync(file)) closeSync(openSync(file, 'wx', 0o600));
+    const database = new DatabaseSync(file, { timeout: 2_000, defensive: true });
+    try {
+      database.exec(
+        'pragma journal_mode = wal; pragma synchronous = off; pragma trusted_schema = off; pragma temp_store = memory; pragma cache_size = -16384',
+      );
+      const { user_version: version } = database.prepare('pragma user_version').get() as { user_version: number };
+      if (version === VERSION) return database;
+      if (version === 0) {
+        database.exec(`
+          create table logs (n integer primary key, id text not null unique, next integer not null, hash text not null) strict;
+          create table documents (id integer primary key, log integer not null, sequence integer not null, at integer not null) strict;
+          create virtual table terms using fts5(words, content='', contentless_delete=1, detail=none, tokenize='ascii');
+          pragma user_version = ${VERSION}`);
+        return database;
+      }
+    } catch (error) {
+      // A file that a crash has left half written.
+      if (!mayBegin) throw error;
+    }
+    database.close();
+    for (const suffix of ['', '-wal', '-shm']) rmSync(file + suffix, { force: true });
+  }
+  throw new Error(`${file} cannot be made`);
+}
+
+export function openSqliteSource(file: string): RecordSource {
+  const database = new DatabaseSync(file, { readOnly: true, timeout: 2_000, defensive: true });
+  database.exec('pragma trusted_schema = off; pragma temp_store = memory; pragma cache_size = -4096');
+  const logs = database.prepare('select id from logs order by id');
+  const read = database.prepare(
+    'select sequence, at, entry, leaf_hash as leafHash from records where log = ? and sequence >= ? order by sequence limit ?',
+  );
+  return {
+    logs: async () => (logs.all() as { id: string }[]).map(({ id }) => id),
+    read: async (log, from, limit) => read.all(log, BigInt(from), BigInt(limit)) as never,
+    async close() {
+      database.close();
+    },
+  };
+}

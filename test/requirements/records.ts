@@ -1,0 +1,25 @@
+import type { Requirement } from './requirement.ts';
+
+/** Finding, keeping and proving what was recorded. */
+export const records: Requirement[] = [
+  {
+    id: 'record.search',
+    promise: 'A search finds exactly what reading every record would find, whatever fields are combined, on both databases',
+    source: 'Search',
+  },
+  {
+    id: 'record.search-bodies',
+    promise: 'No search finds anything by what stands in arguments or results',
+    source: 'Search',
+  },
+  {
+    id: 'record.search-pages',
+    promise: 'Pages show each action once and lose none while records are added',
+    source: 'Search',
+  },
+  {
+    id: 'record.search-index',
+    promise: 'An index that is gone, damaged or of another database is made anew from the record',
+    source: 'Search',
+  },
+];
