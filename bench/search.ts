@@ -53,7 +53,9 @@ const DAY = 86_400_000;
 const END = Date.UTC(2026, 9, 1);
 const START = END - 100 * DAY;
 const BATCH = 1_024;
-const WORDS = Array.from({ length: 20_000 }, (_, at) => createHash('sha256').update(String(at)).digest('hex').slice(0, 7));
+const WORDS = Array.from({ length: 20_000 }, (_, at) =>
+  createHash('sha256').update(String(at)).digest('hex').slice(0, 7),
+);
 
 /** Deterministic, so that runs compare. */
 function randomOf(seed: number): () => number {
@@ -128,7 +130,10 @@ const searches: [string, Partial<SearchQuery>][] = [
   ['the beginning of a word', { text: `${WORDS[3]?.slice(0, 3)}*` }],
   ['agent and decision', { agent: 'agent-1', effect: 'deny' }],
   ['agent and label in one hour', { agent: 'agent-1', label: ['untrusted'], from: middle, to: middle + 3_600_000 }],
-  ['agent, person, tool, result and label', { agent: 'agent-1', person: 'person-7@example.test', server: 'server-1', result: 'success', label: ['untrusted'] }],
+  [
+    'agent, person, tool, result and label',
+    { agent: 'agent-1', person: 'person-7@example.test', server: 'server-1', result: 'success', label: ['untrusted'] },
+  ],
   ['two that never meet: agent and decision', { agent: 'agent-950', effect: 'deny' }],
   ['two frequent ones that never meet: environment and agent', { environment: 'dev', agent: 'agent-1' }],
   ['half the record against the other half', { kind: 'dispatch', result: 'success' }],
@@ -154,7 +159,14 @@ async function benchSearch(kind: Kind, records: number, rounds: number): Promise
         const before = round % 2 === 1 ? Math.floor(records / 2) : undefined;
         const start = performance.now();
         const { from, to } = query;
-        const found = await index.find({ ...termsOfQuery({ limit: 50, ...query }), from, to, before, limit: 51, budgetMs: 60 });
+        const found = await index.find({
+          ...termsOfQuery({ limit: 50, ...query }),
+          from,
+          to,
+          before,
+          limit: 51,
+          budgetMs: 60,
+        });
         times.push(performance.now() - start);
         if (before === undefined) last = found;
       }
@@ -168,7 +180,9 @@ async function benchSearch(kind: Kind, records: number, rounds: number): Promise
         p99: times.at(-1) ?? 0,
       };
       rows.push(row);
-      process.stderr.write(`${kind} ${search}: ${row.found}${row.left ? ' (left)' : ''} ${row.p50.toFixed(1)} / ${row.p99.toFixed(1)} ms\n`);
+      process.stderr.write(
+        `${kind} ${search}: ${row.found}${row.left ? ' (left)' : ''} ${row.p50.toFixed(1)} / ${row.p99.toFixed(1)} ms\n`,
+      );
     }
     return rows;
   } finally {
@@ -185,7 +199,9 @@ async function fill(index: SearchIndex, records: number): Promise<void> {
     const documents = documentsOf(from, Math.min(BATCH, records - from), records, random);
     await index.add(documents, [{ log: 'bench/log/one', next: from + documents.length, hash: '' }]);
     if (from % (BATCH * 500) === 0)
-      process.stderr.write(`${from.toLocaleString('en')} added, ${Math.round(from / ((performance.now() - start) / 1_000))}/s\n`);
+      process.stderr.write(
+        `${from.toLocaleString('en')} added, ${Math.round(from / ((performance.now() - start) / 1_000))}/s\n`,
+      );
   }
 }
 

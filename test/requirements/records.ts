@@ -4,7 +4,8 @@ import type { Requirement } from './requirement.ts';
 export const records: Requirement[] = [
   {
     id: 'record.search',
-    promise: 'A search finds exactly what reading every record would find, whatever fields are combined, on both databases',
+    promise:
+      'A search finds exactly what reading every record would find, whatever fields are combined, on both databases',
     source: 'Search',
   },
   {
