@@ -19,6 +19,11 @@ export const records: Requirement[] = [
     source: 'Search',
   },
   {
+    id: 'record.trace',
+    promise: 'A trace shows every step of a task and of what it handed on, in order, each with its place in the log',
+    source: 'Prompt to action',
+  },
+  {
     id: 'record.search-index',
     promise: 'An index that is gone, damaged or of another database is made anew from the record',
     source: 'Search',

@@ -33,6 +33,7 @@ import type { ProposedChange, RehearsalApi } from './rehearsal.ts';
 import type { SinkApi } from './sinks.ts';
 import { type GrantTerms, grantRequest, grantTerms, type StandingGrant } from './standing-grants.ts';
 import type { Task } from './tasks.ts';
+import type { TraceApi } from './trace.ts';
 import type { TrustDomainApi } from './trust-domain.ts';
 import { resolution, type UnknownAction } from './unknown-actions.ts';
 import type { UpstreamAuthorizationApi, UpstreamAuthorizationView } from './upstream-authorization.ts';
@@ -266,6 +267,7 @@ export interface Api
     ChannelsApi,
     PeopleApi,
     PolicyApi,
+    TraceApi,
     TrustDomainApi,
     UpstreamAuthorizationApi,
     ConfirmationRoutes,

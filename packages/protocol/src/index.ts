@@ -30,6 +30,7 @@ export * from './sinks.ts';
 export * from './standing-grants.ts';
 export * from './tasks.ts';
 export * from './tool-pattern.ts';
+export * from './trace.ts';
 export * from './trust-domain.ts';
 export * from './unknown-actions.ts';
 export * from './upstream-authorization.ts';

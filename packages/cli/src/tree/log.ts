@@ -32,7 +32,7 @@ const times = (): Option[] => [
 ];
 
 export function addLogVerbs(program: Command): void {
-  const log = addGroup(program, 'log', 'the record: tail, search, show, receipt, verify');
+  const log = addGroup(program, 'log', 'the record: tail, search, show, trace, receipt, verify');
   addVerb(log, {
     usage: 'tail',
     summary: 'print the latest records, and with -f those that come',
@@ -71,6 +71,22 @@ export function addLogVerbs(program: Command): void {
     server: true,
     examples: [['log show act_01jd3v7m2qk8', 'With its arguments and every record of it.']],
     load: async () => (await import('../commands/log.ts')).show,
+  });
+  addVerb(log, {
+    usage: 'trace <what>',
+    summary: 'show one chain from who asked to the end, with what was handed on to other agents',
+    details:
+      'Of a task, or of the task of an action, an approval or a receipt file. Each step names the action that `log show` and `log receipt` take.',
+    options: [option('--steps <number>', 'steps to show of each task; the latest').default('200')],
+    server: true,
+    examples: [
+      [
+        'log trace tsk_01jd3v7m2qk8',
+        'Who asked, credentials, decisions, approvals, calls, results, teardown; handed-on tasks below.',
+      ],
+      ['log trace act_01jd3v7m2qk8', 'The whole task of this action, which is marked.'],
+    ],
+    load: async () => (await import('../commands/log-trace.ts')).trace,
   });
   addVerb(log, {
     usage: 'receipt <action>',

@@ -42,6 +42,9 @@ export const tasksQuery = (filter: { agent?: string; state?: Task['state'] }) =>
 export const taskQuery = (id: string) =>
   queryOptions({ queryKey: ['tasks', 'one', id], queryFn: () => call('GET /tasks/:id', { params: { id } }) });
 
+export const taskTraceQuery = (id: string) =>
+  queryOptions({ queryKey: ['tasks', 'trace', id], queryFn: () => call('GET /tasks/:id/trace', { params: { id } }) });
+
 export const taskFlowQuery = (id: string) =>
   queryOptions({ queryKey: ['tasks', 'flow', id], queryFn: () => call('GET /tasks/:id/flow', { params: { id } }) });
 

@@ -46,6 +46,7 @@ import { sessionRoutes } from './routes/session.ts';
 import { sinkRoutes } from './routes/sinks.ts';
 import { standingGrantRoutes } from './routes/standing-grants.ts';
 import { statusRoutes } from './routes/status.ts';
+import { traceRoutes } from './routes/trace.ts';
 import { trustDomainRoutes } from './routes/trust-domain.ts';
 import { upstreamAuthorizationRoutes } from './routes/upstream-authorization.ts';
 import { workspaceRoutes } from './routes/workspace.ts';
@@ -83,6 +84,7 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
       deciderRoutes,
       actionRoutes,
       delegationRoutes,
+      traceRoutes,
       trustDomainRoutes,
       upstreamAuthorizationRoutes,
       keyRoutes,

@@ -7,3 +7,4 @@ export { createDepartures, type OffboardDependencies, type Offboarding, offboard
 export { createRehearsals, createReplayThreads, type Rehearsals } from './rehearsal/index.ts';
 export { createPolicyChanges, type PolicyChanges, SecondPersonNeeded } from './second-person/index.ts';
 export { replayProposal } from './second-person/replay-proposal.ts';
+export { traceTask } from './trace/index.ts';

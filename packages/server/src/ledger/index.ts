@@ -3,5 +3,6 @@ export { type LedgerDependencies, openLedger } from './ledger.ts';
 export { openPublishingPlace, type PublishingPlace } from './publishing-places.ts';
 export { closeLogs } from './restored.ts';
 export { searchLimits, textProblem } from './search/index.ts';
+export { summarise } from './summary.ts';
 export type * from './types.ts';
 export { readWitnessPolicy } from './witness-policy.ts';

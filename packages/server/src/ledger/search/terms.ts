@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { ActionRecord } from '@gatehouse/protocol';
 import type { SearchQuery } from '../types.ts';
 import { searchLimits as limits } from './limits.ts';
@@ -95,19 +95,23 @@ export function termsOfQuery(query: SearchQuery): QueryTerms {
   return { all: [...new Set(all)], prefixes };
 }
 
-/** A hash, so that a term is short, and letters and digits alone, whatever the value; known ones are kept, as most come again. */
+/** A hash, so that a term is short, and letters and digits alone, whatever the value. Of fields whose values come again they are kept. */
 const known = new Map<string, string>();
 const KNOWN_TERMS = 20_000;
+const OWN_TO_FEW = new Set<Field>(['task', 'resource', 'approval', 'ticket', 'credential']);
 
 function termOf(field: Field, value: string): string {
   const key = FIELDS[field] + value.normalize('NFC');
+  if (OWN_TO_FEW.has(field)) return hashed(field, key);
   const found = known.get(key);
   if (found !== undefined) return found;
-  const term = FIELDS[field] + createHash('sha256').update(key).digest('hex').slice(0, 20);
+  const term = hashed(field, key);
   if (known.size === KNOWN_TERMS) known.clear();
   known.set(key, term);
   return term;
 }
+
+const hashed = (field: Field, key: string) => FIELDS[field] + hash('sha256', key).slice(0, 20);
 
 const personName = (person: string) => person.replace(/^person:/, '').toLowerCase();
 

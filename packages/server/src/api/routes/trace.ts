@@ -1,0 +1,13 @@
+import { traceTask } from '../../governance/index.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import { everyone, type Route, route } from '../route.ts';
+
+export const traceRoutes = (deps: ApiDependencies): Route[] => [
+  route(
+    'GET /tasks/:id/trace',
+    everyone,
+    'A task from who asked for it to its end, with what it handed on',
+    {},
+    async ({ param }) => traceTask(deps, param('id')),
+  ),
+];

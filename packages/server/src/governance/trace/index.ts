@@ -1,0 +1,1 @@
+export { traceTask } from './trace.ts';
