@@ -47,7 +47,8 @@ test('a trace leads from who asked over decisions, an approval and what was hand
   assert.equal(root.task.state, 'killed');
   assert.ok(root.endedAt !== null);
   const kinds = new Set(root.steps.map(({ kind }) => kind));
-  for (const kind of ['start', 'credential', 'call', 'end'] as const) assert.ok(kinds.has(kind), `${kind}: ${[...kinds]}`);
+  for (const kind of ['start', 'credential', 'call', 'end'] as const)
+    assert.ok(kinds.has(kind), `${kind}: ${[...kinds]}`);
   const call = (tool: string) => root.steps.find((step) => step.tool === tool && step.kind === 'call');
   assert.equal(call('shop/get_order')?.status, 'success');
   assert.equal(call('shop/drop_table')?.status, 'refused');

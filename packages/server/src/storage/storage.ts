@@ -1,7 +1,7 @@
 import type { Kysely, Transaction } from 'kysely';
 import type { OverBudget, Settle, Spend } from './counters.ts';
-import type { CallEnd, OpenCall, Twin } from './open-calls.ts';
 import type { HistoryPlace } from './history.ts';
+import type { CallEnd, OpenCall, Twin } from './open-calls.ts';
 import type { Tables } from './schema/index.ts';
 
 export type Database = Kysely<Tables>;

@@ -73,7 +73,13 @@ function Row({ row, toggle, isOpen }: { row: TimelineRow; toggle: (key: string) 
   if (row.task) return <TaskRow of={row.task} />;
   if (isFold(row))
     return (
-      <button type="button" className={classes.fold} aria-expanded={isOpen} onClick={() => toggle(row.key)} data-step="">
+      <button
+        type="button"
+        className={classes.fold}
+        aria-expanded={isOpen}
+        onClick={() => toggle(row.key)}
+        data-step=""
+      >
         <StatusBadge status={row.steps[0]?.status ?? 'recorded'} />
         <span>
           {row.steps.length} × {row.steps[0]?.tool ?? row.steps[0]?.operation}
