@@ -14,6 +14,10 @@ export interface TraceDependencies {
 }
 
 const PAGE = 200;
+/** A kill and the end of its tasks are one transaction, whose times are taken one after the other. */
+const KILL_WITHIN_MS = 10_000;
+
+const lastOf = (spiffeId: string) => spiffeId.split('/').at(-1) ?? '';
 
 /**
  * One chain from who asked to the end: start, credentials, each call with its decision, approval and outcome, changes by people, teardown;
@@ -40,14 +44,26 @@ export async function traceTask(deps: TraceDependencies, id: string): Promise<Ta
     return { found: found.reverse(), more: true };
   }
 
+  /** A kill is one record of the agent that it stopped, not one of each task. */
+  async function killOf({ agent, actors }: Task, endedAt: number): Promise<SequencedRecord[]> {
+    const agents = [agent, ...actors.filter(({ profile }) => profile === 'ai_agent').map(({ sub }) => lastOf(sub))];
+    for (const name of agents) {
+      const times = { from: endedAt - KILL_WITHIN_MS, to: endedAt + KILL_WITHIN_MS };
+      const { records } = await ledger.search({ agent: name, operation: 'agent.kill', ...times, limit: 1 });
+      if (records.length > 0) return records;
+    }
+    return [];
+  }
+
   async function trace(of: Task): Promise<TracedTask> {
     tasks++;
     const { found, more } = await read(of.id);
+    const row = await storage.db.selectFrom('tasks').select('ended_at').where('id', '=', of.id).executeTakeFirst();
+    if (of.state === 'killed' && row?.ended_at) found.push(...(await killOf(of, row.ended_at)));
     const byAction = Map.groupBy(found, ({ record }) => record.action_id);
     const traced = await Promise.all([...byAction.values()].map((each) => stepOf(each, approvals)));
     traced.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
     steps += traced.length;
-    const row = await storage.db.selectFrom('tasks').select('ended_at').where('id', '=', of.id).executeTakeFirst();
     const handedOn = await storage.db
       .selectFrom('tasks')
       .select('id')
