@@ -154,13 +154,48 @@ test('a pending approval survives a restart of the server and can then be given 
   assert.ok(!result.isError, JSON.stringify(result.content));
 });
 
-test('a denied call says so, and asking again is a new question', async () => {
+/** @proves law-4.fatigue */
+test('a denied call says so, and by whom; the same is not asked about again for a while, in no task, and something else is', async () => {
   const { call } = await connect();
   const { approval } = await call(refund({ amount_cents: 18 }));
   assert.ok(approval);
   await approver.api('POST /approvals/:id/deny', { params: { id: approval.id }, body: { reason: 'not this one' } });
-  const again = await call(refund({ amount_cents: 18 }));
-  assert.ok(!again.ran && again.approval?.id !== approval.id);
+  const elsewhere = await connect();
+  for (const again of [await call(refund({ amount_cents: 18 })), await elsewhere.call(refund({ amount_cents: 18 }))]) {
+    assert.ok(!again.ran && !again.approval, 'nobody is asked');
+    const said = JSON.stringify(again.result.content);
+    assert.match(
+      said,
+      /approver@example\.test denied exactly this call .*not this one.*before \d{4}-\d\d-\d\d \d\d:\d\d UTC/,
+    );
+  }
+  assert.ok((await call(refund({ amount_cents: 19 }))).approval, 'another amount is another question');
+});
+
+/** @proves law-4.fatigue */
+test('one move denies and suspends what asked: its task by whoever may deny, the agent by those who may stop it', async () => {
+  const { call, task } = await connect();
+  const { approval } = await call(refund({ amount_cents: 21 }));
+  assert.ok(approval);
+  const params = { id: approval.id };
+  await assert.rejects(
+    approver.api('POST /approvals/:id/deny', { params, body: { suspend: 'agent' } }),
+    /approval\.suspend-agent/,
+  );
+  assert.equal((await workspace.operator('GET /approvals/:id', { params })).state, 'pending', 'all of it or nothing');
+  await approver.api('POST /approvals/:id/deny', { params, body: { reason: 'too many', suspend: 'task' } });
+  const stopped = await workspace.operator('GET /tasks/:id', { params: { id: task.id } });
+  assert.match(stopped.suspended?.reason ?? '', /approver@example\.test denied apr_\w+: too many/);
+  await assert.rejects(call({ order: 1042 }, 'get_order'));
+
+  const other = await connect('agent-b');
+  const { approval: second } = await other.call(refund({ amount_cents: 21 }));
+  await workspace.operator('POST /approvals/:id/deny', {
+    params: { id: second?.id ?? '' },
+    body: { suspend: 'agent' },
+  });
+  assert.equal((await workspace.operator('GET /agents/:name', { params: { name: 'agent-b' } })).state, 'suspended');
+  await workspace.operator('POST /agents/:name/state', { params: { name: 'agent-b' }, body: { state: 'active' } });
 });
 
 /** @proves law-4.tier-4 */

@@ -3,6 +3,12 @@ import type { Requirement } from './requirement.ts';
 /** What the console shows of policy. */
 export const console: Requirement[] = [
   {
+    id: 'console.standing-grants',
+    promise:
+      'An approver grants more calls with bounds that come from the call, sees on the task what is used, revokes it there, and denies and suspends in one move',
+    source: 'docs/how-to/allow-similar-calls.md',
+  },
+  {
     id: 'console.why-held',
     promise:
       'A task’s page says why its calls were held: what it has seen, which result brought each label, and what people endorsed for it',

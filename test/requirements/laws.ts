@@ -140,6 +140,17 @@ export const laws: Requirement[] = [
     source: 'docs/how-to/allow-similar-calls.md',
   },
   {
+    id: 'law-4.fatigue',
+    promise:
+      'An agent asks people only so often, and what was denied is not asked about again for a while; one move denies and suspends',
+    source: 'docs/explanation/approvals.md',
+  },
+  {
+    id: 'law-4.quiet-hours',
+    promise: 'In their quiet hours people are told only of what can’t wait and they are on call for',
+    source: 'docs/explanation/approvals.md',
+  },
+  {
     id: 'law-4.tier-4',
     promise: 'Tier 4 cannot be approved',
     source: 'SECURITY.md#law-4',

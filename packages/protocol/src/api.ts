@@ -247,7 +247,11 @@ export const bodies = {
     grant: grantTerms.optional(),
   }),
   revokeGrant: z.strictObject({ reason: z.string().max(500).default('') }),
-  deny: z.strictObject({ reason: z.string().max(500).default('') }),
+  deny: z.strictObject({
+    reason: z.string().max(500).default(''),
+    /** Also stops what asked: its task until a person lets it go on, or the agent. */
+    suspend: z.enum(['task', 'agent']).optional(),
+  }),
   resolve: resolution,
   verifyLog: z.strictObject({
     log: z.string().max(300).optional(),

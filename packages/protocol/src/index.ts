@@ -3,6 +3,7 @@ export * from './api.ts';
 export type * from './approval-proof.ts';
 export type * from './approval-review.ts';
 export * from './approvals.ts';
+export * from './asking.ts';
 export * from './backup.ts';
 export * from './baseline.ts';
 export * from './budgets.ts';

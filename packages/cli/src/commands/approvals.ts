@@ -84,11 +84,20 @@ export const approve: Run<ApproveOptions> = async ({ args: [id = ''], options, o
   return exitByState[approval.state];
 };
 
-export const deny: Run<ServerOptions & { reason: string }> = async ({ args: [id = ''], options, out }) => {
-  const body = { reason: options.reason };
+interface DenyOptions extends ServerOptions {
+  reason: string;
+  suspend?: 'task' | 'agent';
+}
+
+export const deny: Run<DenyOptions> = async ({ args: [id = ''], options, out }) => {
+  const { reason, suspend } = options;
+  const body = { reason, ...(suspend && { suspend }) };
   const approval = await operatorOf(options).call('POST /approvals/:id/deny', { params: { id }, body });
   if (out.json) out.printJson(approval);
-  else out.print(`${approval.id}: ${approval.state}`);
+  else {
+    const stopped = suspend === 'agent' ? approval.agent : approval.task;
+    out.print(`${approval.id}: ${approval.state}${suspend ? `; the ${suspend} ${stopped} is suspended` : ''}`);
+  }
 };
 
 function factsOf(approval: Approval): [string, string | null][] {

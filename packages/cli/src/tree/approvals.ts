@@ -39,9 +39,15 @@ export function addApprovalVerbs(program: Command): void {
   addVerb(approvals, {
     usage: 'deny <approval>',
     summary: 'say no',
-    options: [option('--reason <text>', 'why; the agent is told').default('')],
+    options: [
+      option('--reason <text>', 'why; the agent is told').default(''),
+      option('--suspend <what>', 'also stop what asked, until a person lets it go on').choices(['task', 'agent']),
+    ],
     server: true,
-    examples: [['approvals deny apr_01jd3v7m2qk8 --reason "already refunded"', 'The call is refused.']],
+    examples: [
+      ['approvals deny apr_01jd3v7m2qk8 --reason "already refunded"', 'The call is refused.'],
+      ['approvals deny apr_01jd3v7m2qk8 --suspend task', 'And nothing more is asked by that task.'],
+    ],
     load: async () => (await import('../commands/approvals.ts')).deny,
   });
 }

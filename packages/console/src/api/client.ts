@@ -39,6 +39,7 @@ interface RequestBodies {
   'POST /approvals/:id/options': Body<'approvalOptions'>;
   'POST /approvals/:id/approve': Body<'approve'>;
   'POST /approvals/:id/deny': Body<'deny'>;
+  'POST /grants/:id/revoke': Body<'revokeGrant'>;
   'POST /logs/verify': Body<'verifyLog'>;
   'POST /actions/:id/resolve': Body<'resolve'>;
   'POST /tasks/:id/suspend': Body<'suspendTask'>;

@@ -2,6 +2,7 @@ import type {
   Approval,
   ConsentAnswer,
   EndorsedValue,
+  GrantRequest,
   ProposalView,
   SessionView,
   SignedConsent,
@@ -15,6 +16,7 @@ import {
   WebAuthnError,
 } from '@simplewebauthn/browser';
 import { confirmationChallenge, consentChallenge, proposalChallenge, signsExactly } from '../lib/exact-action.ts';
+import { isAsWanted } from '../lib/grant-request.ts';
 import { call } from './client.ts';
 
 /** A ceremony that did not end with a signature, in words for the person at the keyboard. */
@@ -42,13 +44,20 @@ export async function enrolPasskey(name: string): Promise<SessionView> {
  * Signs one approval, as shown: refuses to touch the passkey when what the server asks to be signed is not the action on the
  * screen (law 4).
  */
-export async function approveWithPasskey(shown: Approval, endorse: EndorsedValue[] = []): Promise<Approval> {
+export async function approveWithPasskey(
+  shown: Approval,
+  endorse: EndorsedValue[] = [],
+  more?: GrantRequest,
+): Promise<Approval> {
   const params = { id: shown.id };
-  const { options } = await call('POST /approvals/:id/options', { params, body: { endorse } });
-  const optionsJSON = options as PublicKeyCredentialRequestOptionsJSON;
-  if (!(await signsExactly(shown, optionsJSON.challenge, endorse))) throw somethingElse('the action shown here');
+  const asked = await call('POST /approvals/:id/options', { params, body: { endorse, ...(more && { grant: more }) } });
+  const optionsJSON = asked.options as PublicKeyCredentialRequestOptionsJSON;
+  const { grant } = asked;
+  if (!isAsWanted(grant, more) || !(await signsExactly(shown, optionsJSON.challenge, endorse, grant)))
+    throw somethingElse('the action shown here');
   const assertion = await ceremony(() => startAuthentication({ optionsJSON }));
-  return call('POST /approvals/:id/approve', { params, body: { assertion: { ...assertion }, endorse } });
+  const body = { assertion: { ...assertion }, endorse, ...(grant && { grant }) };
+  return call('POST /approvals/:id/approve', { params, body });
 }
 
 /** A yes that nobody's browser was opened for: the passkey signs this request and the whole answer. */

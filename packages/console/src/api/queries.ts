@@ -64,6 +64,13 @@ export const approvalsQuery = (filter: { state?: ApprovalState; agent?: string; 
 export const approvalQuery = (id: string) =>
   queryOptions({ queryKey: ['approvals', 'one', id], queryFn: () => call('GET /approvals/:id', { params: { id } }) });
 
+export const taskGrantsQuery = (task: string) =>
+  queryOptions({
+    queryKey: ['grants', task],
+    queryFn: () => call('GET /grants', { query: { task, limit: 50 } }),
+    refetchInterval: 10_000,
+  });
+
 export const consentQuery = (id: string) =>
   queryOptions({
     queryKey: ['consents', 'one', id],

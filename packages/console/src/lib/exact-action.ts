@@ -1,4 +1,4 @@
-import type { Approval, EndorsedValue, SignedConsent } from '@gatehouse/protocol';
+import type { Approval, EndorsedValue, GrantTerms, SignedConsent } from '@gatehouse/protocol';
 
 /**
  * What an approval binds, computed again from what is shown: the digest over the action, and the challenge that a passkey signs for
@@ -40,16 +40,17 @@ export async function actionDigest(shown: Approval): Promise<string> {
   return `sha256-${hex(await sha256(canonicalJson(subject)))}`;
 }
 
-/** Whether `challenge` (base64url) is the one for this approval of exactly the action shown, with these values endorsed. */
+/** Whether `challenge` (base64url) is the one for this approval of exactly the action shown, with these values endorsed and more calls granted. */
 export async function signsExactly(
   shown: Approval,
   challenge: string,
   endorse: readonly EndorsedValue[] = [],
+  grant: GrantTerms | null = null,
 ): Promise<boolean> {
   const digest = await actionDigest(shown);
   if (digest !== shown.digest) return false;
-  const signed = { approval: shown.id, digest };
-  const what = endorse.length === 0 ? { v: 1, ...signed } : { v: 2, ...signed, endorse };
+  const signed = { approval: shown.id, digest, ...(endorse.length > 0 && { endorse }) };
+  const what = grant ? { v: 4, ...signed, grant } : { v: endorse.length > 0 ? 2 : 1, ...signed };
   return base64url(await sha256(canonicalJson(what))) === challenge;
 }
 

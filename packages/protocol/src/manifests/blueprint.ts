@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { asking } from '../asking.ts';
 import { name } from '../names.ts';
 import { description } from './description.ts';
 
@@ -16,6 +17,8 @@ export const blueprintManifest = z.strictObject({
   templates: z.array(name).default([]),
   /** To whom its agents may hand on their tasks, in their own environment. */
   delegatesTo: delegatesTo.optional(),
+  /** How often its agents may ask people. */
+  asking: asking.optional(),
 });
 
 export type BlueprintManifest = z.infer<typeof blueprintManifest>;

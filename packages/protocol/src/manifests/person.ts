@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { quietHours } from '../asking.ts';
 import { email, name } from '../names.ts';
 import { description } from './description.ts';
 
@@ -12,6 +13,8 @@ export const personManifest = z.strictObject({
   roles: z.array(role).min(1),
   /** Takes this person's agents over when they leave. Without one the agents are suspended. */
   successor: email.optional(),
+  /** When they are not told of what waits for them, unless they are on call and it can't wait. */
+  quietHours: quietHours.optional(),
 });
 
 /** Which roles the members of a provisioned group have. A directory says who is in a group; only a manifest says what that is worth. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { asking } from '../asking.ts';
 import { label, name } from '../names.ts';
 import { allowed } from './allowed.ts';
 import { description } from './description.ts';
@@ -19,6 +20,8 @@ export const templateManifest = z.strictObject({
   allow: z.array(allowed).default([]),
   /** Kinds of sensitive data that are masked in every result of a task of this kind. */
   mask: z.array(label).min(1).max(20).optional(),
+  /** How often agents may ask people in tasks of this kind. */
+  asking: asking.optional(),
   ttlSeconds: z.number().int().min(60).max(86_400).default(3_600),
 });
 

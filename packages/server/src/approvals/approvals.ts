@@ -1,4 +1,4 @@
-import type { Approval, EndorsedValue } from '@gatehouse/protocol';
+import type { Approval, Asking, EndorsedValue } from '@gatehouse/protocol';
 import type { PasskeyVerification } from '../identity/index.ts';
 import { type Clock, GatehouseError, type Json, type Log } from '../platform/index.ts';
 import { type Snapshot, undoOf } from '../registry/index.ts';
@@ -27,7 +27,15 @@ export interface ApprovalsDependencies {
   registry: {
     snapshot(): Pick<
       Snapshot,
-      'people' | 'groups' | 'onCall' | 'agents' | 'approvalRules' | 'servers' | 'environments'
+      | 'people'
+      | 'groups'
+      | 'onCall'
+      | 'agents'
+      | 'approvalRules'
+      | 'servers'
+      | 'environments'
+      | 'blueprints'
+      | 'templates'
     >;
   };
   people: PasskeyVerification;
@@ -85,6 +93,13 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
     lapsed: () => memory.approved().filter((each) => !stands(each, question(each), circle())),
     pending: memory.pending,
   });
+
+  /** How often the agent may ask, by its blueprint and the task's template. */
+  function askingOf({ subject, template }: Pick<ApprovalRequest, 'subject' | 'template'>): (Asking | undefined)[] {
+    const { agents, blueprints, templates } = dependencies.registry.snapshot();
+    const blueprint = blueprints.get(agents.get(subject.agent)?.manifest.blueprint ?? '');
+    return [blueprint?.asking, templates.get(template)?.asking];
+  }
 
   /** A row that does not hold together was changed by hand, and nothing may run on it. */
   function isIntact(row: ApprovalRow, votes: readonly VoteRow[]): boolean {
@@ -221,7 +236,7 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
         );
       }
       const row = await storage.transaction(async (transaction) => {
-        const { row, isNew } = await openWithin(transaction, clock, request);
+        const { row, isNew } = await openWithin(transaction, clock, request, askingOf(request));
         if (isNew) {
           await decisions.recordMove(transaction, row, 'approval.request', 'gatehouse');
           const asked = show(row, []);

@@ -1,6 +1,7 @@
 export { type ApprovalsDependencies, createApprovals } from './approvals.ts';
 export { type Channels, createChannels } from './channels/channels.ts';
 export { evidenceProblem } from './evidence.ts';
+export { quietUntil, whoIsTold } from './fatigue/quiet-hours.ts';
 export { counterOf as counterOfGrant, fenceOf as fenceOfGrant, type HeldGrant } from './grants/index.ts';
 export { deputyLimits } from './limits.ts';
 export { onCallAt, shiftsFrom } from './rule/on-call.ts';

@@ -1,5 +1,7 @@
+import type { Asking } from '@gatehouse/protocol';
 import { type Clock, GatehouseError, limits, newId } from '../platform/index.ts';
 import type { DatabaseTransaction } from '../storage/index.ts';
+import { requireQuestion } from './fatigue/questions.ts';
 import { policyAuthorsOf } from './policy-authors.ts';
 import { type ApprovalRow, newRow } from './rows.ts';
 import { subjectDigest } from './subject.ts';
@@ -13,6 +15,7 @@ export async function openWithin(
   transaction: DatabaseTransaction,
   clock: Clock,
   request: ApprovalRequest,
+  asking: readonly (Asking | undefined)[] = [],
 ): Promise<{ row: ApprovalRow; isNew: boolean }> {
   const { subject } = request;
   const now = clock.now();
@@ -50,6 +53,7 @@ export async function openWithin(
       `${limit} actions of ${subject.agent} wait for approval already. Wait until some are decided, or end the task.`,
     );
   }
+  await requireQuestion(transaction, now, subject, asking);
   const ttls = (subject.rules ?? []).flatMap(({ expiresAfterSeconds }) => expiresAfterSeconds ?? []);
   const expiresAt = now + Math.min(...(ttls.length > 0 ? ttls : [limits.approvalTtlSeconds])) * 1_000;
   const policyAuthors = await policyAuthorsOf(transaction, request);

@@ -73,6 +73,10 @@ export const limits = {
   sessionsPerTask: 16,
   /** Pending approvals of one agent: an approver must not be worn down. */
   pendingApprovalsPerAgent: 20,
+  /** Questions of one agent to people in an hour, unless its blueprint or template says otherwise. */
+  questionsPerAgentAndHour: 30,
+  /** A call that was denied is not asked about again for so long, unless its blueprint or template says otherwise. */
+  deniedForSeconds: 600,
   /** Depth of an actor chain (RFC 8693 `act`). */
   actorChainDepth: 8,
   /** Life of an access token. */

@@ -95,6 +95,15 @@ function checkObject({ objects, trustDomain }: Workspace, manifest: ObjectManife
       return isTimeZone(manifest.zone)
         ? []
         : [problem('zone', `"${manifest.zone}" is no time zone: give one such as Europe/Berlin or UTC.`)];
+    case 'Person':
+      return isTimeZone(manifest.quietHours?.zone ?? 'UTC')
+        ? []
+        : [
+            problem(
+              'quietHours.zone',
+              `"${manifest.quietHours?.zone}" is no time zone: give one such as Europe/Berlin or UTC.`,
+            ),
+          ];
     case 'OnCall':
       return checkOnCall(objects, manifest);
     case 'ApprovalRule':

@@ -1,15 +1,17 @@
-import type { Approval, EndorsedValue } from '@gatehouse/protocol';
-import { Button, Checkbox, Textarea } from '@mantine/core';
+import type { Approval, EndorsedValue, GrantRequest } from '@gatehouse/protocol';
+import { Button, Checkbox, SegmentedControl, Textarea } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
-import { IconBan, IconFingerprint } from '@tabler/icons-react';
+import { IconBan, IconFingerprint, IconRepeat } from '@tabler/icons-react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { call } from '../../api/client.ts';
 import { approveWithPasskey } from '../../api/passkeys.ts';
 import { mayApprove, mayDeny, useSession } from '../../app/session.ts';
+import { mayBeGranted } from '../../lib/grant-request.ts';
 import { Failure } from '../../ui/page.tsx';
 import { useNow } from '../../ui/when.tsx';
 import classes from './approval.module.css';
+import { GrantMore } from './grant-more.tsx';
 
 /** Yes needs the passkey, over exactly what is shown; no needs nothing but a click. */
 export function Decide({ approval }: { approval: Approval }) {
@@ -17,7 +19,9 @@ export function Decide({ approval }: { approval: Approval }) {
   const queries = useQueryClient();
   const hasRunOut = approval.expiresAt <= useNow();
   const [denying, setDenying] = useState(false);
+  const [granting, setGranting] = useState(false);
   const [reason, setReason] = useState('');
+  const [suspend, setSuspend] = useState<'nothing' | 'task' | 'agent'>('nothing');
   const [endorsed, setEndorsed] = useState<ReadonlySet<string>>(new Set());
   const held = heldIn(approval);
   const isRelease = approval.operation === 'results/release';
@@ -31,23 +35,33 @@ export function Decide({ approval }: { approval: Approval }) {
   // Somebody else may have decided meanwhile: then the page must not go on showing it as open.
   const onError = () => void queries.invalidateQueries({ queryKey: ['approvals'] });
   const approve = useMutation({
-    mutationFn: () =>
+    mutationFn: (more: GrantRequest | undefined) =>
       approveWithPasskey(
         approval,
         held.filter((each) => endorsed.has(keyOf(each))),
+        more,
       ),
-    onSuccess: (after) => {
+    onSuccess: (after, more) => {
       settle(after);
+      void queries.invalidateQueries({ queryKey: ['grants'] });
       notifications.show(
         isRelease
           ? { color: 'green', title: 'Released', message: `The agent gets the result of ${after.tool} once.` }
-          : { color: 'green', title: 'Approved', message: `${after.tool}, exactly as shown, once.` },
+          : {
+              color: 'green',
+              title: 'Approved',
+              message: `${after.tool}, exactly as shown, once${more ? `, and ${more.calls} more within your bounds` : ''}.`,
+            },
       );
     },
     onError,
   });
   const deny = useMutation({
-    mutationFn: () => call('POST /approvals/:id/deny', { params: { id: approval.id }, body: { reason } }),
+    mutationFn: () =>
+      call('POST /approvals/:id/deny', {
+        params: { id: approval.id },
+        body: { reason, ...(suspend !== 'nothing' && { suspend }) },
+      }),
     onSuccess: (after) => {
       settle(after);
       notifications.show(
@@ -105,15 +119,35 @@ export function Decide({ approval }: { approval: Approval }) {
             minRows={1}
             autoFocus
           />
+          {!isRelease && (
+            <SegmentedControl
+              aria-label="Also suspend"
+              size="xs"
+              value={suspend}
+              onChange={(what) => setSuspend(what as typeof suspend)}
+              data={[
+                { value: 'nothing', label: 'Deny only' },
+                { value: 'task', label: 'and suspend its task' },
+                { value: 'agent', label: 'and suspend the agent' },
+              ]}
+            />
+          )}
           <div className={classes.buttons}>
             <Button type="submit" size="sm" color="red.9" leftSection={<IconBan size={16} />} loading={deny.isPending}>
-              {isRelease ? 'Discard' : 'Deny'}
+              {isRelease ? 'Discard' : suspend === 'nothing' ? 'Deny' : 'Deny and suspend'}
             </Button>
             <Button size="sm" variant="default" onClick={() => setDenying(false)}>
               Back
             </Button>
           </div>
         </form>
+      ) : granting ? (
+        <GrantMore
+          approval={approval}
+          pending={approve.isPending}
+          give={(more) => approve.mutate(more)}
+          close={() => setGranting(false)}
+        />
       ) : (
         <div className={classes.buttons}>
           <Button
@@ -121,7 +155,7 @@ export function Decide({ approval }: { approval: Approval }) {
             leftSection={<IconFingerprint size={17} />}
             loading={approve.isPending}
             disabled={cannotApprove !== null}
-            onClick={() => approve.mutate()}
+            onClick={() => approve.mutate(undefined)}
           >
             {isRelease ? 'Release with passkey' : 'Approve with passkey'}
           </Button>
@@ -134,6 +168,17 @@ export function Decide({ approval }: { approval: Approval }) {
           >
             {isRelease ? 'Discard…' : 'Deny…'}
           </Button>
+          {mayBeGranted(approval) && cannotApprove === null && (
+            <Button
+              size="sm"
+              variant="default"
+              leftSection={<IconRepeat size={16} />}
+              disabled={approve.isPending}
+              onClick={() => setGranting(true)}
+            >
+              Allow more of these…
+            </Button>
+          )}
           {cannotApprove && <span className={classes.obstacle}>{cannotApprove}</span>}
         </div>
       )}

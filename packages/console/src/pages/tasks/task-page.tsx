@@ -13,6 +13,7 @@ import { actionColumns } from '../actions/action-columns.tsx';
 import columns from '../agents/agent.module.css';
 import { TaskControls } from './task-controls.tsx';
 import { TaskFlowSections } from './task-flow.tsx';
+import { TaskGrants } from './task-grants.tsx';
 import { TaskTimeline } from './task-timeline.tsx';
 
 export function TaskPage() {
@@ -57,6 +58,7 @@ export function TaskPage() {
           </Card>
         </Section>
       </div>
+      <TaskGrants id={id} />
       <TaskFlowSections id={id} />
       <TaskTimeline id={id} />
       <TaskActions id={id} />

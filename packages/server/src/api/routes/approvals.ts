@@ -2,7 +2,7 @@ import { type Approval, bodies, paging } from '@gatehouse/protocol';
 import { z } from 'zod';
 import { GatehouseError, type Json } from '../../platform/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
-import { everyone, type ResourceOf, type Route, route } from '../route.ts';
+import { type ApiCaller, everyone, type ResourceOf, type Route, route } from '../route.ts';
 import { personOf } from './session.ts';
 
 const approvalQuery = paging.extend({
@@ -29,6 +29,14 @@ export function approvalRoutes({ approvals, registry }: ApiDependencies): Route[
     const approval = await approvals.get(id);
     if (approval) return approval;
     throw new GatehouseError('not-found', 'approval.unknown', `There is no approval "${id}".`);
+  }
+
+  const ownerOf = (agent: string) => registry.snapshot().agents.get(agent)?.manifest.owner ?? '';
+
+  async function stopAsking({ id, agent, task }: Approval, what: 'task' | 'agent', by: string, reason: string) {
+    const why = `${by} denied ${id}${reason && `: ${reason}`}`.slice(0, 500);
+    if (what === 'agent') await registry.setAgentState(agent, 'suspended', by);
+    else await registry.suspendTask(task, by, why);
   }
 
   return [
@@ -67,8 +75,33 @@ export function approvalRoutes({ approvals, registry }: ApiDependencies): Route[
       async ({ caller, param, body }) =>
         approvals.approve(param('id'), personOf(caller).email, body.assertion as Json, body.endorse, body.grant),
     ),
-    route('POST /approvals/:id/deny', 'deny', 'Deny it', { body: bodies.deny, on }, async ({ caller, param, body }) =>
-      approvals.deny(param('id'), caller.person?.email ?? caller.by, body.reason),
+    route(
+      'POST /approvals/:id/deny',
+      'deny',
+      'Deny it; with `suspend` also stop the task or the agent that asked',
+      { body: bodies.deny, on },
+      async ({ caller, param, body: { reason, suspend } }) => {
+        const id = param('id');
+        const asked = await approvals.get(id);
+        if (asked && suspend) requireMaySuspend(caller, suspend, ownerOf(asked.agent));
+        const denied = await approvals.deny(id, caller.person?.email ?? caller.by, reason);
+        if (suspend) await stopAsking(denied, suspend, caller.by, reason);
+        return denied;
+      },
     ),
   ];
+}
+
+/** Whoever may deny may stop the task that asked. An agent is stopped by those who may stop it anyway. */
+function requireMaySuspend(caller: ApiCaller, what: 'task' | 'agent', owner: string): void {
+  const may =
+    caller.person === null ||
+    caller.email === owner ||
+    caller.roles.some((role) => role === 'security' || role === 'admin');
+  if (what === 'task' || may) return;
+  throw new GatehouseError(
+    'forbidden',
+    'approval.suspend-agent',
+    "Only the agent's owner, security and admins suspend an agent. Suspend its task instead, or ask one of them.",
+  );
 }

@@ -1,3 +1,5 @@
+import type { Asking } from '@gatehouse/protocol';
+import { limits } from '../../../platform/index.ts';
 import { isSame } from './same.ts';
 import { lessRisk, moreOf, nothing, type OfKind, type Verdict } from './verdict.ts';
 
@@ -7,6 +9,20 @@ const handsOn = (before: Delegates, after: Delegates, whose: string): string[] =
   ['agents' as const, 'blueprints' as const].some((each) => moreOf(before?.[each], after?.[each], String).length > 0)
     ? [`${whose} may hand tasks on to more agents`]
     : [];
+
+/** More questions wear down whoever answers them. */
+export const asksMore = (before: Asking | undefined, after: Asking | undefined): string[] => {
+  const [was, is] = [before, after].map((each) => ({
+    perHour: each?.perHour ?? limits.questionsPerAgentAndHour,
+    deniedFor: each?.deniedForSeconds ?? limits.deniedForSeconds,
+  })) as [{ perHour: number; deniedFor: number }, { perHour: number; deniedFor: number }];
+  return [
+    ...(is.perHour > was.perHour ? [`people may be asked ${is.perHour} times an hour instead of ${was.perHour}`] : []),
+    ...(is.deniedFor < was.deniedFor
+      ? [`what was denied may be asked again after ${is.deniedFor} s instead of ${was.deniedFor} s`]
+      : []),
+  ];
+};
 
 export const blueprint: Verdict<OfKind<'Blueprint'>> = {
   created: ({ templates, delegatesTo }) => [
@@ -19,6 +35,7 @@ export const blueprint: Verdict<OfKind<'Blueprint'>> = {
     templates: (before, after) =>
       moreOf(before.templates, after.templates, (added) => `its agents may start tasks under ${added}`),
     delegatesTo: (before, after) => handsOn(before.delegatesTo, after.delegatesTo, 'its agents'),
+    asking: (before, after) => asksMore(before.asking, after.asking),
   },
 };
 

@@ -1,3 +1,4 @@
+import { asksMore } from './agents.ts';
 import { relaxedAllow } from './allow.ts';
 import { relaxedBudget } from './budget.ts';
 import { membersThatDiffer } from './same.ts';
@@ -15,6 +16,7 @@ export const template: Verdict<Template> = {
     description: 'words',
     allow: (before, after) => relaxedAllow(before.allow, after.allow),
     mask: (before, after) => lessMasked(before.mask, after.mask),
+    asking: (before, after) => asksMore(before.asking, after.asking),
     ttlSeconds: ({ ttlSeconds: before }, { ttlSeconds: after }) =>
       after > before ? [`tasks may last ${after} s instead of ${before} s`] : [],
     // One that is gone or new is in no condition of an entry that stays; a written policy may ask whether the task has it.

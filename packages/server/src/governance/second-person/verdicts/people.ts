@@ -34,6 +34,8 @@ export const person: Verdict<OfKind<'Person'>> = {
   gone: ({ roles }) => lost(roles, []),
   members: {
     displayName: 'words',
+    // Whom something is told changes nothing of who decides.
+    quietHours: 'words',
     roles(before, after, around) {
       const why = changed(before.roles, after.roles);
       return why.length === 0 && isNamed(around, /roles/i) ? ['roles that a policy looks at are changed'] : why;

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { OnCallManifest, PersonManifest } from '@gatehouse/protocol';
+import fc from 'fast-check';
+import { onEachDatabase } from '../../identity/people/testing/databases.ts';
+import type { House } from '../../identity/people/testing/house.ts';
+import { limits } from '../../platform/index.ts';
+import { APPROVER, addAgent, approvalsOf, openDesk, requestOf } from '../testing/desk.ts';
+import type { Approvals } from '../types.ts';
+import { requireQuestion } from './questions.ts';
+import { quietUntil, whoIsTold } from './quiet-hours.ts';
+
+onEachDatabase('questions', (database) => {
+  let house: House;
+  let desks: [Approvals, Approvals];
+  before(async () => {
+    const { house: opened, approvals } = await openDesk({ database: await database() });
+    house = opened;
+    desks = [approvals, await approvalsOf(house)];
+    await house.enrol(APPROVER, { counter: 'none' });
+  });
+  after(() => house.close());
+
+  /** @proves law-4.fatigue */
+  test('an agent asks only so often, on all replicas together, and again once an hour has passed', async () => {
+    const worker = await addAgent(house, 'asks-often');
+    let asked = 0;
+    for (let at = 0; at < limits.questionsPerAgentAndHour; at++) {
+      const approval = await desks[at % 2 ? 1 : 0].open(requestOf({ ...worker, arguments: { at } }));
+      await desks[0].deny(approval.id, APPROVER, '');
+      asked++;
+    }
+    const more = requestOf({ ...worker, arguments: { at: -1 } });
+    await assert.rejects(desks[0].open(more), ({ code, message }: { code: string; message: string }) => {
+      assert.match(message, /asked people 30 times within the last hour/);
+      return code === 'approval.too-often';
+    });
+    assert.equal(asked, 30);
+    const other = await addAgent(house, 'asks-seldom');
+    await desks[1].open(requestOf({ ...other, arguments: { at: -1 } }));
+    house.pass(3_600_001);
+    const later = await addAgent(house, 'asks-often');
+    await desks[0].open(requestOf({ ...later, arguments: { at: -2 } }));
+  });
+
+  test('what was denied is asked again only when something of it has changed, or after a while', async () => {
+    const worker = await addAgent(house, 'asks-again');
+    const request = requestOf(worker);
+    await desks[0].deny((await desks[0].open(request)).id, APPROVER, 'no');
+    const again = (change: Parameters<typeof requestOf>[0] = {}) => desks[1].open(requestOf({ ...worker, ...change }));
+    await assert.rejects(again(), { code: 'approval.denied-lately' });
+    await assert.rejects(again({ delegated: { user: null, chain: [], narrowing: [['x']] } }), {
+      code: 'approval.denied-lately',
+    });
+    for (const change of [{ arguments: { order: 1 } }, { policyVersion: 'policy-2' }, { tool: 'shop/other' }])
+      assert.equal((await again(change)).state, 'pending');
+    house.pass(limits.deniedForSeconds * 1_000 + 1);
+    assert.equal((await again()).state, 'pending');
+  });
+
+  test('blueprint and template decide: the least often, the longest wait', async () => {
+    const worker = await addAgent(house, 'asks-by-rule');
+    const request = requestOf(worker);
+    const ask = (...settings: Parameters<typeof requireQuestion>[3]) =>
+      house.storage.transaction((transaction) =>
+        requireQuestion(transaction, house.clock.now(), request.subject, settings),
+      );
+    await desks[0].deny((await desks[0].open(request)).id, APPROVER, 'no');
+    await assert.rejects(ask({ deniedForSeconds: 0 }, { deniedForSeconds: 60 }), { code: 'approval.denied-lately' });
+    await ask({ deniedForSeconds: 0 }, undefined);
+    await assert.rejects(ask({ deniedForSeconds: 0, perHour: 1 }, { perHour: 100 }), { code: 'approval.too-often' });
+    await ask({ deniedForSeconds: 0, perHour: 100 });
+  });
+});
+
+const at = (time: string) => Date.parse(`2026-03-10T${time}:00Z`);
+const berlin = { zone: 'Europe/Berlin', from: '22:00', to: '07:00' };
+
+test('quiet hours are those of the clock at a place, also over midnight', () => {
+  assert.equal(quietUntil(berlin, at('20:59')), null);
+  assert.equal(quietUntil(berlin, at('21:00')), Date.parse('2026-03-11T06:00:00Z'));
+  assert.equal(quietUntil(berlin, at('05:59')), at('06:00'));
+  assert.equal(quietUntil(berlin, at('06:00')), null);
+  const time = fc
+    .integer({ min: 0, max: 1_439 })
+    .map((minutes) => `${String(Math.floor(minutes / 60)).padStart(2, '0')}:${String(minutes % 60).padStart(2, '0')}`);
+  fc.assert(
+    fc.property(time, time, fc.integer({ min: 0, max: 86_400_000 }), (from, to, into) => {
+      const now = at('00:00') + into;
+      const until = quietUntil({ zone: 'UTC', from, to }, now);
+      if (until !== null) assert.ok(until > now && until <= now + 86_400_000);
+    }),
+  );
+});
+
+/** @proves law-4.quiet-hours */
+test('in quiet hours nobody is told of what can wait; what can not goes to who is on call among those asked', () => {
+  const person = (email: string, quietHours?: PersonManifest['quietHours']) =>
+    [
+      email,
+      { kind: 'Person', email, displayName: email, roles: ['approver' as const], ...(quietHours && { quietHours }) },
+    ] as [string, PersonManifest];
+  const rota: OnCallManifest = {
+    kind: 'OnCall',
+    name: 'sre',
+    zone: 'UTC',
+    handOverAt: '09:00',
+    people: ['duty@x.test'],
+    startsOn: '2026-01-01',
+    everyDays: 7,
+    overrides: [],
+  } as unknown as OnCallManifest;
+  const snapshot = {
+    people: new Map<string, PersonManifest>([
+      person('awake@x.test'),
+      person('sleeps@x.test', berlin),
+      person('duty@x.test', berlin),
+    ]),
+    onCall: new Map([['sre', rota]]),
+  };
+  const told = (now: number, expiresAt: number, people = [...snapshot.people.keys()]) =>
+    whoIsTold(people, { expiresAt }, { snapshot, now });
+  const night = at('23:00');
+  assert.deepEqual(told(at('12:00'), at('12:15')).now.length, 3);
+  assert.deepEqual(told(night, night + 900_000), { now: ['awake@x.test', 'duty@x.test'], later: [] });
+  const morning = Date.parse('2026-03-11T06:00:00Z');
+  assert.deepEqual(told(night, morning + 1), {
+    now: ['awake@x.test'],
+    later: [
+      { person: 'sleeps@x.test', at: morning },
+      { person: 'duty@x.test', at: morning },
+    ],
+  });
+  assert.deepEqual(told(night, night + 900_000, ['sleeps@x.test']), { now: [], later: [] });
+});
