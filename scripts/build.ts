@@ -1,7 +1,9 @@
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { cp, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { build } from 'esbuild';
 import { bundleOptions } from './bundle.ts';
+import { buildStandalone } from './standalone.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -12,7 +14,6 @@ await build({
   entryPoints: {
     gatehouse: join(root, 'packages/cli/src/main.ts'),
     'sqlite-worker': join(root, 'packages/server/src/storage/sqlite-worker.ts'),
-    'gatehouse-witness': join(root, 'packages/witness/src/main.ts'),
     'search-worker': join(root, 'packages/server/src/ledger/search/search-worker.ts'),
     'replay-worker': join(root, 'packages/server/src/governance/rehearsal/replay-worker.ts'),
   },
@@ -25,4 +26,9 @@ if (!process.argv.includes('--without-console')) {
     logLevel: 'warn',
     build: { outDir: join(root, 'dist/console'), emptyOutDir: true },
   });
+}
+const alone = await buildStandalone(join(root, 'dist'));
+if (existsSync(join(root, 'dist/console'))) {
+  // Offered for download on the console's page Verify.
+  for (const file of alone.slice(0, 2)) await cp(file, join(root, 'dist/console/verify', basename(file)));
 }

@@ -37,4 +37,32 @@ export const log: Requirement[] = [
     promise: 'No checkpoint is signed that does not extend the one before, whatever was changed in the database',
     source: 'SECURITY.md#law-7',
   },
+  {
+    id: 'law-7.matrix',
+    promise:
+      'Every way to change the past is found wherever it is tried: in the database, in published files, in a receipt',
+    source: 'SECURITY.md#law-7',
+  },
+  {
+    id: 'law-7.published',
+    promise:
+      'What is published is all that its checkpoint commits to, through crashes, and is not written over by another past',
+    source: 'c2sp.org/tlog-tiles',
+  },
+  {
+    id: 'law-7.who-reads',
+    promise: 'Tiles and entries are for who may read records, and no shared cache keeps them, unless the log is public',
+    source: 'SECURITY.md#law-7',
+  },
+  {
+    id: 'law-7.verify-places',
+    promise: 'A log is verified from a server, a directory or an address, whole or in part, with keys from elsewhere',
+    source: 'SECURITY.md#law-7',
+  },
+  {
+    id: 'law-7.one-file',
+    promise:
+      'One file without dependencies verifies receipts and logs, as a program and as a page that needs no server',
+    source: 'SECURITY.md#law-7',
+  },
 ];

@@ -77,6 +77,9 @@ export async function startWorkspace(
     trustedProxies?: string[];
     openTelemetry?: Record<string, string>;
     clock?: { now(): number };
+    witnesses?: { policyFile: string; failClosedAfterSeconds?: number };
+    publishLogTo?: string;
+    publicLog?: boolean;
   } = {},
 ): Promise<Workspace> {
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'gatehouse-'));
@@ -103,6 +106,9 @@ export async function startWorkspace(
         ...(options.scimAgents && { scimAgents: true }),
         ...(options.openTelemetry && { openTelemetry: options.openTelemetry }),
         ...(options.trustedProxies && { trustedProxies: options.trustedProxies }),
+        ...(options.witnesses && { witnesses: options.witnesses }),
+        ...(options.publishLogTo !== undefined && { publishLogTo: options.publishLogTo }),
+        ...(options.publicLog && { publicLog: true }),
       },
       {
         log: quietLog,

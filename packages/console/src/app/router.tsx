@@ -349,6 +349,12 @@ const log = createRoute({
   component: lazyRouteComponent(() => import('../pages/log/log-page.tsx'), 'LogPage'),
 });
 
+const verify = createRoute({
+  getParentRoute: () => house,
+  path: '/log/verify',
+  component: lazyRouteComponent(() => import('../pages/log/verify-page.tsx'), 'VerifyPage'),
+});
+
 const settings = createRoute({
   getParentRoute: () => house,
   path: '/settings',
@@ -396,6 +402,7 @@ export const createConsoleRouter = (queries: QueryClient) =>
           budget,
         ]),
         log,
+        verify,
         settings,
         nowhere,
       ]),

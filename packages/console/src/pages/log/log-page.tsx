@@ -2,6 +2,7 @@ import type { Api } from '@gatehouse/protocol';
 import { Button, Skeleton } from '@mantine/core';
 import { IconAlertTriangle, IconBinaryTree2, IconDownload, IconShieldCheck } from '@tabler/icons-react';
 import { useMutation, useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
 import { call } from '../../api/client.ts';
 import { logsQuery } from '../../api/queries.ts';
 import { checkpointOf } from '../../lib/checkpoint.ts';
@@ -11,6 +12,7 @@ import { plural } from '../../lib/words.ts';
 import { Card, Empty, Fact, Facts, Failure, Page, Section } from '../../ui/page.tsx';
 import { Command, Identifier } from '../../ui/text.tsx';
 import classes from './log.module.css';
+import { Witnessing } from './witnessing.tsx';
 
 type LogView = Api['GET /logs']['items'][number];
 
@@ -32,12 +34,17 @@ export function LogPage() {
       {logs.data?.items.map((log) => (
         <Log key={log.id} log={log} />
       ))}
+      {logs.data && <Witnessing logs={logs.data} />}
       <Section title="Trust nobody, this server included">
         <p className={classes.advice}>
           Keep a checkpoint where the operator of this server can’t reach it. With it and the key, anybody can verify
           the log offline, without Gatehouse. Here, in a shell on the server’s host:
         </p>
         <Command>{commands.verifyLog()}</Command>
+        <p className={classes.advice}>
+          Or <Link to="/log/verify">verify receipts and logs in this browser</Link>, also with a page that needs no
+          server.
+        </p>
       </Section>
     </Page>
   );

@@ -1,0 +1,163 @@
+/** The verifier as a page: drop a receipt, a directory of tiles or an address on it. Everything is computed in the browser. */
+
+import { parseVerifierKey } from './note.ts';
+import { type Policy, parsePolicy, quorumOf } from './policy.ts';
+import { type TileSource, verifyPublished } from './published.ts';
+import { parseReceiptFile, verifyReceiptFile } from './receipt-file.ts';
+import { fetchSource } from './sources.ts';
+
+export type PageOptions = {
+  /** What is there to begin with; who uses the page may change it. */
+  keys?: string;
+  address?: string;
+};
+
+const MAX_FILES = 200_000;
+
+/** Puts the form into `root`. Returns the way to take it out again. */
+export function mountVerifier(root: HTMLElement, { keys = '', address = '' }: PageOptions = {}): () => void {
+  const keyField = field('textarea', 'Keys of logs (NAME+HASH+KEY), one a line', keys);
+  const witnessField = field(
+    'textarea',
+    'Witnesses: a policy (c2sp.org/tlog-policy), or their keys, all of which are needed',
+    '',
+  );
+  const addressField = field('input', 'Address of a published log', address);
+  const checkpointField = field('textarea', 'A checkpoint that you have kept', '');
+  const drop = element('label', { className: 'verify-drop' }, [
+    element('span', {}, ['Drop receipts here, or choose them']),
+    element('input', { type: 'file', multiple: true, className: 'verify-files' }),
+  ]);
+  const folder = element('label', { className: 'verify-drop' }, [
+    element('span', {}, ['Or choose a directory that a log was published to']),
+    element('input', { type: 'file', multiple: true, className: 'verify-folder' }),
+  ]);
+  const folderInput = folder.querySelector('input') as HTMLInputElement;
+  folderInput.webkitdirectory = true;
+  const button = element('button', { type: 'button' }, ['Verify the address']) as HTMLButtonElement;
+  const results = element('ol', { className: 'verify-results' });
+  results.setAttribute('aria-live', 'polite');
+  const form = element('div', { className: 'verify-form' }, [
+    keyField.label,
+    witnessField.label,
+    drop,
+    folder,
+    addressField.label,
+    checkpointField.label,
+    button,
+    results,
+  ]);
+  root.append(form);
+
+  const say = (ok: boolean | null, text: string): HTMLElement => {
+    const line = element('li', { className: ok === null ? 'verify-running' : ok ? 'verify-ok' : 'verify-bad' }, [
+      element('strong', {}, [ok === null ? 'Verifying' : ok ? 'Proven' : 'Not proven']),
+      ` ${text}`,
+    ]);
+    results.prepend(line);
+    return line;
+  };
+  const lines = (text: string) =>
+    text
+      .split('\n')
+      .map((line) => line.trim())
+      .filter((line) => line !== '');
+  const trusted = (): { keys: string[]; policy: Policy | undefined } => {
+    const text = witnessField.value();
+    const given = lines(text);
+    const policy =
+      given.length === 0
+        ? undefined
+        : /^\s*quorum /m.test(text)
+          ? parsePolicy(text)
+          : quorumOf(given.length, given.map(parseVerifierKey));
+    const named = lines(keyField.value());
+    named.forEach(parseVerifierKey);
+    return { keys: named, policy };
+  };
+  const attempt = async (what: string, work: () => Promise<void>) => {
+    try {
+      await work();
+    } catch (error) {
+      say(false, `${what}: ${(error as Error).message}`);
+    }
+  };
+
+  async function receipts(files: readonly File[]): Promise<void> {
+    for (const file of files)
+      await attempt(file.name, async () => {
+        const { keys: given, policy } = trusted();
+        if (given.length === 0)
+          throw new Error('give the key of the log above; the one in the receipt vouches for nothing');
+        const parsed = parseReceiptFile(await file.text());
+        for (const { ok, what, detail } of await verifyReceiptFile(parsed, { keys: given, ...(policy && { policy }) }))
+          say(ok, `${file.name}: ${what}: ${detail}`);
+      });
+  }
+
+  async function log(what: string, source: TileSource): Promise<void> {
+    await attempt(what, async () => {
+      const { keys: given, policy } = trusted();
+      const origin = new TextDecoder().decode((await source('checkpoint')) ?? new Uint8Array()).split('\n', 1)[0] ?? '';
+      if (origin === '') throw new Error('there is no file "checkpoint"');
+      const vkey = given.find((key) => key.startsWith(`${origin}+`));
+      if (vkey === undefined) throw new Error(`give the key of ${origin} above`);
+      const running = say(null, what);
+      try {
+        const checkpoint = checkpointField.value();
+        const report = await verifyPublished({
+          source,
+          vkey,
+          checkpoints: checkpoint.startsWith(`${origin}\n`) ? [checkpoint] : [],
+          ...(policy && { policy }),
+          onProgress: ({ verified, total }) => {
+            running.lastChild?.replaceWith(` ${what}: ${verified} of ${total} records`);
+          },
+        });
+        if (report.ok) {
+          const by = report.witnessedBy.map((name) => `, cosigned by ${name}`).join('');
+          say(true, `${origin}: all ${report.size} records are as they were signed${by}`);
+        } else {
+          const { kind, detail, from, to } = report.fault;
+          const where = from === undefined ? '' : ` [records ${from} to ${(to ?? from + 1) - 1}]`;
+          say(false, `${origin}: ${kind}: ${detail}${where}`);
+        }
+      } finally {
+        running.remove();
+      }
+    });
+  }
+
+  const filesOf = (input: EventTarget | null) => [...((input as HTMLInputElement).files ?? [])];
+  drop.querySelector('input')?.addEventListener('change', ({ target }) => void receipts(filesOf(target)));
+  folderInput.addEventListener('change', () => {
+    const files = filesOf(folderInput).slice(0, MAX_FILES);
+    const paths = new Map(files.map((file) => [file.webkitRelativePath.split('/').slice(1).join('/'), file]));
+    // Of several logs in the directory each has its own below it.
+    const prefixes = [...paths.keys()].flatMap((path) => /^(?:(.*)\/)?checkpoint$/.exec(path)?.slice(1) ?? []);
+    if (prefixes.length === 0) say(false, 'there is no file "checkpoint" in this directory');
+    for (const prefix of new Set(prefixes.map((each) => each ?? '')))
+      void log(prefix || 'the directory', async (path) => {
+        const file = paths.get(prefix === '' ? path : `${prefix}/${path}`);
+        return file && new Uint8Array(await file.arrayBuffer());
+      });
+  });
+  drop.addEventListener('dragover', (event) => event.preventDefault());
+  drop.addEventListener('drop', (event) => {
+    event.preventDefault();
+    void receipts([...((event as DragEvent).dataTransfer?.files ?? [])]);
+  });
+  button.addEventListener('click', () => void log(addressField.value(), fetchSource(addressField.value().trim())));
+  return () => form.remove();
+}
+
+function field(tag: 'input' | 'textarea', name: string, value: string) {
+  const control = element(tag, { value, spellcheck: false }) as HTMLInputElement;
+  return { label: element('label', {}, [element('span', {}, [name]), control]), value: () => control.value };
+}
+
+function element(tag: string, properties: object = {}, children: (Node | string)[] = []): HTMLElement {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}

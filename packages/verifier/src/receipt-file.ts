@@ -1,0 +1,87 @@
+/** The file that `gatehouse log receipt` writes: every record of one action with its proof, and the yes that it ran with. */
+
+import { type ApprovalProof, type ProvenRecord, verifyApproval } from './approval.ts';
+import { VerifierError } from './merkle.ts';
+import type { Policy } from './policy.ts';
+import type { Sha256 } from './sha256.ts';
+import { verifyReceipt } from './verify.ts';
+
+export type ReceiptFile = { action: string; receipts: ProvenRecord[]; approvals: ApprovalProof[] };
+
+/** What was checked, in words; `ok` of all of them is the verdict. */
+export type Checked = { ok: boolean; what: string; detail: string };
+
+export function parseReceiptFile(text: string): ReceiptFile {
+  const bad = () => new VerifierError('format', 'this is no receipt that Gatehouse wrote');
+  let file: unknown;
+  try {
+    file = JSON.parse(text);
+  } catch {
+    throw bad();
+  }
+  const { format, action, receipts, approvals = [] } = (file ?? {}) as Partial<ReceiptFile> & { format?: string };
+  const isRecord = (each: unknown) =>
+    ['entry', 'proof', 'vkey', 'log'].every(
+      (name) => typeof (each as Record<string, unknown> | null)?.[name] === 'string',
+    );
+  if (format !== 'gatehouse-receipt/1' || typeof action !== 'string' || !Array.isArray(receipts)) throw bad();
+  if (receipts.length === 0 || !receipts.every(isRecord) || !Array.isArray(approvals)) throw bad();
+  return { action, receipts, approvals };
+}
+
+/** Throws on a bad key. `keys`: of logs, from elsewhere than the receipt; without them it is checked with the key that it brings itself. */
+export async function verifyReceiptFile(
+  { action, receipts, approvals }: ReceiptFile,
+  { keys = [], policy, sha256 }: { keys?: readonly string[]; policy?: Policy; sha256?: Sha256 },
+): Promise<Checked[]> {
+  const checked: Checked[] = [];
+  const keyOf = (log: string) => keys.find((key) => key.startsWith(`${log}+`)) ?? keys[0];
+  const names = new Map<string, ProvenRecord>();
+  for (const receipt of receipts) {
+    const record = recordOf(receipt.entry);
+    if (record.kind === 'dispatch')
+      for (const approval of [record.approval ?? []].flat()) names.set(String(approval), receipt);
+    const report = await verifyReceipt({
+      entry: new TextEncoder().encode(receipt.entry),
+      proof: receipt.proof,
+      vkey: keyOf(receipt.log) ?? receipt.vkey,
+      ...(policy && { policy }),
+      ...(sha256 && { sha256 }),
+    });
+    const what = `${record.kind ?? 'record'} of ${record.action_id ?? '?'} at ${record.time ?? '?'}`;
+    if (!report.ok) checked.push({ ok: false, what, detail: report.fault.detail });
+    else if (record.action_id !== action) checked.push({ ok: false, what, detail: 'the record is of another action' });
+    else {
+      const by = report.cosignatures.map(
+        ({ key, timeSeconds }) => `, cosigned by ${key.name} at ${new Date(timeSeconds * 1_000).toISOString()}`,
+      );
+      const { origin, size } = report.checkpoint;
+      checked.push({ ok: true, what, detail: `record ${report.index} of the ${size} of ${origin}${by.join('')}` });
+    }
+  }
+  for (const [approval, dispatch] of names) {
+    const proof = approvals.find((each) => each.approval === approval);
+    const what = `the yes ${approval}`;
+    if (!proof) checked.push({ ok: false, what, detail: 'the receipt does not hold it' });
+    else {
+      const vkey = keyOf(dispatch.log);
+      const report = await verifyApproval({ dispatch, proof, ...(vkey !== undefined && { vkey }) });
+      const detail = report.ok
+        ? report.yes
+            .map(({ person, time }) => `${person} at ${time}, with a passkey, for exactly this action`)
+            .join('; ')
+        : `${report.link}: ${report.detail}`;
+      checked.push({ ok: report.ok, what, detail });
+    }
+  }
+  return checked;
+}
+
+function recordOf(entry: string): Record<string, unknown> {
+  try {
+    const record: unknown = JSON.parse(entry);
+    return typeof record === 'object' && record !== null ? (record as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}
