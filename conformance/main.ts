@@ -22,6 +22,7 @@ const parts: Record<string, () => Promise<Part>> = {
   authzen: async () => (await import('./authzen.ts')).authzen,
   definitions: async () => (await import('./definitions.ts')).definitions,
   mutants: async () => (await import('./mutants.ts')).mutants,
+  tlog: async () => (await import('./foreign/tlog.ts')).tlog,
   spire: async () => (await import('./foreign/spire.ts')).spire,
   ocsf: async () => (await import('./ocsf.ts')).ocsf,
   agentdojo: async () => (await import('./agentdojo/part.ts')).agentdojo,

@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import type { Approval, ManifestInput, Receipt } from '@gatehouse/protocol';
 import { createMcpTransport } from '@gatehouse/sdk';
-import { verifyReceipt } from '@gatehouse/verifier';
+import { formatVerifierKey, parseVerifierKey, verifierKey, verifyReceipt } from '@gatehouse/verifier';
 import { Client } from '@modelcontextprotocol/client';
 import type { Browser, Page } from 'playwright-core';
 import { type HostileHandle, startHostileHttp } from './peers/hostile-server.ts';
@@ -20,6 +20,10 @@ import { startWorkspace, type Workspace } from './support/workspace.ts';
 const FIRST_LOAD_BYTES = 250_000;
 const owner = 'owner@example.test';
 const refund = { order: 1042, amount_cents: 4_000, currency: 'EUR', reason: 'arrived broken' };
+
+/** Under the same name. */
+const keyOfAnother = (vkey: string) =>
+  formatVerifierKey(verifierKey(parseVerifierKey(vkey).name, new Uint8Array(32).fill(7)));
 
 const browser = (await launchChromium()) as Browser;
 const skip = browser ? false : 'Chromium is missing: see above';
@@ -236,7 +240,8 @@ describe('the console', { skip }, () => {
     await page.getByText('in the log, as signed').waitFor();
     const downloading = page.waitForEvent('download');
     await page.getByRole('button', { name: 'Receipt' }).click();
-    const { receipts } = JSON.parse(readFileSync(await (await downloading).path(), 'utf8')) as { receipts: Receipt[] };
+    const receiptFile = await (await downloading).path();
+    const { receipts } = JSON.parse(readFileSync(receiptFile, 'utf8')) as { receipts: Receipt[] };
     const keys = new Map((await workspace.operator('GET /logs')).items.map(({ id, vkey }) => [id, vkey]));
     for (const { log, entry, proof, vkey } of receipts) {
       assert.equal(vkey, keys.get(log));
@@ -246,6 +251,21 @@ describe('the console', { skip }, () => {
     await page.goto(`${workspace.url}/log`);
     await page.getByRole('button', { name: 'Verify all logs' }).click();
     await page.getByText(/records, all as signed/).waitFor();
+    await page.getByRole('link', { name: 'verify receipts and logs in this browser' }).click();
+    await page.getByRole('button', { name: 'Verify the address' }).click();
+    await page.getByText(/all \d+ records are as they were signed/).waitFor();
+    await page.locator('.verify-files').setInputFiles(receiptFile);
+    await page
+      .getByText(/^Proven .*: record \d+ of the \d+ of /)
+      .first()
+      .waitFor();
+    // A key from elsewhere that is not this log's proves nothing.
+    await page.getByLabel('Keys of logs').fill(keyOfAnother([...keys.values()][0] ?? ''));
+    await page.getByRole('button', { name: 'Verify the address' }).click();
+    await page
+      .getByText(/^Not proven/)
+      .first()
+      .waitFor();
     assert.deepEqual(faults, []);
     await page.context().close();
   });
