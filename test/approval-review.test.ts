@@ -157,6 +157,54 @@ test('an approver is told what it is like, what was said to it before, and wheth
     await owner.api('POST /approvals/:id/deny', { params: { id: each }, body: { reason: '' } });
 });
 
+/** @proves approval.list-policies */
+test('a list is approved as a whole, its receipts say so, and what policies keep from a person is in none of theirs', async () => {
+  const asked = [];
+  for (const text of ['one', 'two', 'three']) asked.push((await call(post(text), 'post_message')).id);
+  const listOf = async (ids: string[]) =>
+    Promise.all(
+      ids.toSorted().map(async (id) => {
+        const { digest } = await workspace.operator('GET /approvals/:id', { params: { id } });
+        return { approval: id, digest };
+      }),
+    );
+  const list = await listOf(asked);
+  const [first = ''] = asked;
+  await workspace.apply([
+    {
+      kind: 'ControlPolicy',
+      name: 'not-this-tool',
+      cedar:
+        'forbid (principal in Role::"approver", action == Action::"POST /approvals/:id/approve", resource) when { resource has tool && resource.tool == "shop/post_message" };',
+    } as never,
+  ]);
+  await assert.rejects(approver.api('POST /approval-lists/options', { body: { approvals: list } }), { status: 403 });
+  await workspace.apply([
+    {
+      kind: 'ControlPolicy',
+      name: 'not-this-tool',
+      cedar:
+        'forbid (principal, action == Action::"POST /approvals/:id/approve", resource) when { resource has tool && resource.tool == "shop/none" };',
+    } as never,
+  ]);
+  const { options } = await approver.api('POST /approval-lists/options', { body: { approvals: list } });
+  const assertion = approver.passkey.assert(options as never, workspace.url);
+  const refused = { approvals: list.slice(1), assertion };
+  await assert.rejects(approver.api('POST /approval-lists/approve', { body: refused }), { status: 403 });
+  const { items } = await approver.api('POST /approval-lists/approve', { body: { approvals: list, assertion } });
+  assert.deepEqual(
+    items.map(({ state }) => state),
+    ['approved', 'approved', 'approved'],
+  );
+  assert.ok((await call(post('one'), 'post_message')).ran);
+  assert.ok(!(await call(post('one'), 'post_message')).ran, 'each is used once');
+  const { actionId } = await workspace.operator('GET /approvals/:id', { params: { id: first } });
+  await cli.run('log', 'receipt', actionId, '-o', 'listed.json');
+  const { code, stdout } = await cli.run('log', 'verify', '--receipt', 'listed.json');
+  assert.equal(code, 0, stdout);
+  assert.match(stdout, /approver@example\.test.*together with 2 others: signed exactly this action/);
+});
+
 /** @proves approval.statistics */
 test('how people decide is counted: for security and auditors of everybody, for each person of themselves', async () => {
   const auditor = await workspace.person('auditor@example.test');

@@ -44,4 +44,15 @@ export const approvalReview: Requirement[] = [
       'What is held for what its task has read, is unusual for its agent, or can’t be undone is signed alone, never in a list',
     source: 'docs/explanation/approvals.md',
   },
+  {
+    id: 'approval.list',
+    promise:
+      'Several actions of one kind are approved with one gesture, all or none; each is used and recorded by itself, with evidence of its own',
+    source: 'docs/explanation/approvals.md',
+  },
+  {
+    id: 'approval.list-policies',
+    promise: 'What the control policies keep from a person one by one, they can’t approve in a list',
+    source: 'docs/explanation/approvals.md',
+  },
 ];

@@ -1,4 +1,5 @@
 import type { ApprovalProof } from './approval-proof.ts';
+import type { Approval } from './approvals.ts';
 import type { FlowLabel } from './flow.ts';
 
 /** How often something of this kind was decided, and when last. */
@@ -57,6 +58,8 @@ export interface ApprovalStatistics {
 export interface ApprovalReviewApi {
   'GET /approvals/:id/proof': ApprovalProof;
   'GET /approvals/:id/context': ApprovalContext;
+  'POST /approval-lists/options': { options: unknown };
+  'POST /approval-lists/approve': { items: Approval[] };
   'GET /approval-statistics': ApprovalStatistics;
   'GET /approval-statistics/mine': ApprovalStatistics;
 }

@@ -28,6 +28,8 @@ export interface RouteContext<Body = unknown, Query = unknown> {
   param(name: string): string;
   /** Whether the policies let the caller use another route as well, on what is their own. */
   may(route: keyof Api): boolean;
+  /** Throws unless the policies let the caller use another route on this: for a request that is about several things. */
+  require(route: keyof Api, resource: ControlResource): void;
   /** Of a session of the command line, where the route has a `plan`: the yes of its person, to be used with the change. */
   confirmed: Confirmed | undefined;
   /** For what the wire needs beyond JSON: cookies, the user agent. */

@@ -176,6 +176,11 @@ export function createApi(deps: ApiDependencies) {
       http,
       confirmed: undefined,
       may: (name) => guarded.some((each) => each.name === name && isAllowed(policies(), caller, each)),
+      require: (name, resource) => {
+        const other = guarded.find((each) => each.name === name);
+        if (!other) throw new GatehouseError('internal', 'route.unknown', `No policy decides about "${name}".`);
+        authorize(policies(), caller, other, resource);
+      },
       param: (name) => checkParam(http.req.param(name) ?? ''),
     };
     // A public route does nothing in anybody's name.

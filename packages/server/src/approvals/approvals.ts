@@ -8,6 +8,7 @@ import { createDecisions } from './decide.ts';
 import { createDeputies, readDeputies } from './deputies.ts';
 import { parseEvidence } from './evidence.ts';
 import { createGrants } from './grants/index.ts';
+import { createLists } from './list.ts';
 import { createMemory } from './memory.ts';
 import { openWithin } from './open.ts';
 import { progressOf } from './progress.ts';
@@ -84,6 +85,7 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
     const rules = rulesOf({ rules: [...(subject.rules ?? [])] });
     return rules.every((rule) => standingOf(rule, [yes], alone, circle(), clock.now()).isMet);
   }
+  const lists = createLists(dependencies, decisions);
   const sweep = createSweep({
     storage,
     clock,
@@ -300,6 +302,11 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
     },
 
     approvalOptions: decisions.approvalOptions,
+    listOptions: lists.listOptions,
+    async approveList(list, person, assertion) {
+      const given = await lists.approveList(list, person, assertion);
+      return Promise.all(given.map((each) => decide(Promise.resolve(each))));
+    },
     grantOptions: decisions.grantOptions,
     async approve(id, person, assertion, endorse, grant) {
       const approved = await decide(decisions.approve(id, person, assertion, endorse, grant));

@@ -1,4 +1,5 @@
 import type { EndorsedValue, GrantRequest, GrantTerms } from '@gatehouse/protocol';
+import type { VerifiedAssertion } from '../identity/index.ts';
 import { canonicalJson, digestJson, GatehouseError, type Json } from '../platform/index.ts';
 import type { AdministrativeChange, Database, DatabaseTransaction } from '../storage/index.ts';
 import type { ApprovalsDependencies } from './approvals.ts';
@@ -11,7 +12,7 @@ import { notAlone, type StandingGrants } from './grants/index.ts';
 import { type ApprovalRow, endorsedByAll, subjectOf, toApproval, type VoteRow } from './rows.ts';
 import type { Circle } from './rule/circle.ts';
 import { standingOf, whoMayApprove } from './rule/standing.ts';
-import { approvalChallenge } from './subject.ts';
+import { approvalChallenge, type ListedApproval } from './subject.ts';
 import { ANSWERS_PER_APPROVAL, rowProblem, votesOn } from './votes.ts';
 import { noesToEnd, requireApprover, requireDenier, rulesOf } from './who-may.ts';
 
@@ -28,6 +29,17 @@ interface Yes {
   assertion: string;
   changes: string[];
   granted?: { terms: GrantTerms; evidence: ApprovalEvidence };
+}
+
+/** What a yes is given with. `list`: all that the same gesture signed. */
+interface SignedYes {
+  id: string;
+  digest: string;
+  person: string;
+  verified: VerifiedAssertion;
+  endorse?: readonly EndorsedValue[];
+  grant?: GrantTerms | undefined;
+  list?: readonly ListedApproval[];
 }
 
 /** The moves that people make: yes and no. What is refused is recorded with who tried. */
@@ -161,6 +173,33 @@ export function createDecisions({
     return held.answers;
   }
 
+  /** One person's yes with a passkey, whose use this transaction has counted. */
+  async function yesWithin(
+    transaction: DatabaseTransaction,
+    { id, digest, person, verified, endorse = [], grant, list }: SignedYes,
+  ): Promise<{ row: ApprovalRow; votes: readonly VoteRow[] }> {
+    const number = await nextAnswer(transaction, id, ['pending']);
+    const { row, approval, question, votes } = await examine(transaction, id, person);
+    if (row.digest !== digest) throw inconsistent();
+    // Also not by the passkey of somebody whose yes there is already: two yeses are two people's.
+    const said = new Set(approval.votes.filter(({ answer }) => answer === 'yes').map((vote) => vote.person));
+    said.delete(person);
+    await people.requireSecondPerson(transaction, {
+      person,
+      passkey: verified.passkey,
+      wants: (email) => question.wants(email) || said.has(email),
+    });
+    const evidence = evidenceOf(row, verified, { endorse, grant, list });
+    return give(transaction, {
+      asked: { row, approval, question, votes },
+      number,
+      person,
+      assertion: canonicalJson(evidence),
+      changes: [`assertion ${digestJson(evidence)}`, `passkey ${verified.passkey.slice(0, 12)}`],
+      ...(grant && { granted: { terms: grant, evidence } }),
+    });
+  }
+
   /** One more yes; the approval is approved with the one that its rules lack. */
   async function give(
     transaction: DatabaseTransaction,
@@ -228,6 +267,9 @@ export function createDecisions({
 
   return {
     recordMove,
+    examine,
+    yesWithin,
+    recordRefusal,
 
     async approvalOptions(id: string, person: string, endorse: readonly EndorsedValue[] = []): Promise<Json> {
       const { row, approval } = await examine(storage.db, id, person);
@@ -256,28 +298,8 @@ export function createDecisions({
         const challenge = approvalChallenge(id, shown.row.digest, { endorse, grant });
         const verified = await people.verifyAssertion(person, challenge, assertion);
         return storage.transaction(async (transaction) => {
-          const number = await nextAnswer(transaction, id, ['pending']);
-          const { row, approval, question, votes } = await examine(transaction, id, person);
-          if (row.digest !== shown.row.digest) throw inconsistent();
           await people.useAssertion(transaction, verified);
-          // Also not by the passkey of somebody whose yes there is already: two yeses are two people's.
-          const said = new Set(approval.votes.filter(({ answer }) => answer === 'yes').map((vote) => vote.person));
-          said.delete(person);
-          await people.requireSecondPerson(transaction, {
-            person,
-            passkey: verified.passkey,
-            wants: (email) => question.wants(email) || said.has(email),
-          });
-          const evidence = evidenceOf(row, verified, { endorse, grant });
-          const changes = [`assertion ${digestJson(evidence)}`, `passkey ${verified.passkey.slice(0, 12)}`];
-          return give(transaction, {
-            asked: { row, approval, question, votes },
-            number,
-            person,
-            assertion: canonicalJson(evidence),
-            changes,
-            ...(grant && { granted: { terms: grant, evidence } }),
-          });
+          return yesWithin(transaction, { id, digest: shown.row.digest, person, verified, endorse, grant });
         });
       }),
 

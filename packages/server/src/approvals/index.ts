@@ -6,5 +6,5 @@ export { counterOf as counterOfGrant, fenceOf as fenceOfGrant, type HeldGrant } 
 export { deputyLimits } from './limits.ts';
 export { onCallAt, shiftsFrom } from './rule/on-call.ts';
 export { approvedLast, decidedSoFar, statisticsOf } from './statistics.ts';
-export { approvalChallenge } from './subject.ts';
+export { approvalChallenge, listChallenge } from './subject.ts';
 export type * from './types.ts';

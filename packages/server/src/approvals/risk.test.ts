@@ -59,6 +59,7 @@ test('what is held for what was read, is unusual, or can’t be undone is signed
   assert.equal(whyAlone({ ...call, undo: { ...undoable, possible: 'partly' } }), null);
   for (const alone of [
     { ...call, operation: 'results/release' },
+    { ...call, repeats: 'act_before' },
     { ...call, undo: { ...undoable, possible: 'no' as const } },
     { ...call, undo: { ...undoable, possible: 'no' as const, isSaid: false } },
     { ...call, decision: { ...decision, policies: ['gatehouse/flow#sensitive-out'] } },

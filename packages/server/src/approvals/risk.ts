@@ -32,8 +32,11 @@ export function riskOf(
  * Why an action is signed alone and never in a list, or null. A list is for what is many times the same and can be taken back; what somebody
  * might have talked the agent into, or is unusual, deserves a look of its own.
  */
-export function whyAlone(approval: Pick<Approval, 'operation' | 'decision' | 'origins' | 'undo'>): string | null {
+export function whyAlone(
+  approval: Pick<Approval, 'operation' | 'decision' | 'origins' | 'undo' | 'repeats'>,
+): string | null {
   if (approval.operation !== 'tools/call') return 'It is no call of a tool.';
+  if (approval.repeats) return 'It may have run before.';
   if (isHeldForFlow(approval)) return 'It is held for what its task has read.';
   if (approval.decision.situation?.deviations?.length) return 'It is unusual for its agent.';
   if (approval.undo.possible === 'no')

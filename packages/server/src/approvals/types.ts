@@ -18,6 +18,7 @@ import type { Answer } from './channels/types.ts';
 import type { Deputies } from './deputies.ts';
 import type { ApprovalEvidence } from './evidence.ts';
 import type { StandingGrants } from './grants/index.ts';
+import type { ListedApproval } from './subject.ts';
 
 /** All that a yes binds (law 4): one changed field is another digest, and waits again. */
 export interface ApprovalSubject {
@@ -138,6 +139,13 @@ export interface Approvals {
     grant: GrantRequest,
     endorse?: readonly EndorsedValue[],
   ): Promise<{ options: Json; terms: GrantTerms }>;
+  /**
+   * The same for a list of one kind (`listChallenge`): each with its digest, by id. Throws `approval.alone` for what is approved by itself
+   * only, `approval.list-mixed` for what is not of one kind, `approval.changed` where a digest is another one.
+   */
+  listOptions(list: readonly ListedApproval[], person: string): Promise<Json>;
+  /** All of them or none: each with a record and a use of its own. */
+  approveList(list: readonly ListedApproval[], person: string, assertion: Json): Promise<Approval[]>;
   /**
    * No passkey is needed to say no, to what is pending or to what was approved and not used yet. For approvers and those whom its rules name
    * (as many as the rule says), and for security, admins, the owner, and `operator` (the server's host), each of whom ends it alone.

@@ -1,11 +1,14 @@
+import { approvalListBodies } from '@gatehouse/protocol';
 import { z } from 'zod';
 import { statisticsOf } from '../../approvals/index.ts';
-import { GatehouseError } from '../../platform/index.ts';
+import { GatehouseError, type Json, limits } from '../../platform/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
-import { everyone, type Route, route } from '../route.ts';
+import { everyone, type ResourceOf, type Route, type RouteContext, route } from '../route.ts';
 import { instant } from '../search-query.ts';
 import { contextOf } from './approval-context.ts';
 import { proofOf } from './approval-proof.ts';
+import { resourceOf } from './approvals.ts';
+import { personOf } from './session.ts';
 
 const DAY_MS = 24 * 3_600_000;
 const DAYS = 30;
@@ -19,6 +22,18 @@ export function approvalReviewRoutes(deps: ApiDependencies): Route[] {
     if (since < until) return { from: since, to: until };
     throw new GatehouseError('bad-request', 'query.time', '"from" must be before "to".');
   };
+
+  /** The path names none of them: each is asked about by `requireEach`. */
+  const several: ResourceOf = async () => undefined;
+
+  /** What policies keep from this person one by one, they can't do in a list. */
+  async function requireEach(list: readonly { approval: string }[], require: RouteContext['require']): Promise<void> {
+    for (const { approval: id } of list.slice(0, limits.approvalsPerGesture)) {
+      const approval = await deps.approvals.get(id);
+      if (!approval) throw new GatehouseError('not-found', 'approval.unknown', `There is no approval "${id}".`);
+      require('POST /approvals/:id/approve', resourceOf(approval, deps));
+    }
+  }
 
   return [
     route(
@@ -34,6 +49,27 @@ export function approvalReviewRoutes(deps: ApiDependencies): Route[] {
       'Who said yes to it, to what exactly, with the records that prove it: for a receipt',
       {},
       ({ param }) => proofOf(param('id'), deps),
+    ),
+    route(
+      'POST /approval-lists/options',
+      'approve',
+      'Begin to approve several of one kind: the passkey signs the list of their digests',
+      { body: approvalListBodies.options, on: several },
+      async ({ caller, body, require }) => {
+        await requireEach(body.approvals, require);
+        return { options: await deps.approvals.listOptions(body.approvals, personOf(caller).email) };
+      },
+    ),
+    route(
+      'POST /approval-lists/approve',
+      'approve',
+      'Approve exactly these actions, all or none: each is used and recorded by itself',
+      { body: approvalListBodies.approve, on: several },
+      async ({ caller, body, require }) => {
+        await requireEach(body.approvals, require);
+        const { email } = personOf(caller);
+        return { items: await deps.approvals.approveList(body.approvals, email, body.assertion as Json) };
+      },
     ),
     route(
       'GET /approval-statistics',

@@ -1,6 +1,7 @@
 import { type Approval, bodies, paging } from '@gatehouse/protocol';
 import { z } from 'zod';
 import { GatehouseError, type Json } from '../../platform/index.ts';
+import type { ControlResource } from '../authorization/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { type ApiCaller, everyone, type ResourceOf, type Route, route } from '../route.ts';
 import { personOf } from './session.ts';
@@ -11,19 +12,21 @@ const approvalQuery = paging.extend({
   task: z.string().optional(),
 });
 
+/** As policies see it. */
+export function resourceOf(
+  approval: Approval,
+  { approvals, registry }: Pick<ApiDependencies, 'approvals' | 'registry'>,
+): ControlResource {
+  const { id, agent, environment, tool } = approval;
+  const owner = registry.snapshot().agents.get(agent)?.manifest.owner ?? '';
+  const named = approval.rules.length > 0 ? approvals.namedFor(approval) : [];
+  return { type: 'Approval', id, owner, environment, tool, named };
+}
+
 export function approvalRoutes({ approvals, registry }: ApiDependencies): Route[] {
   const on: ResourceOf = async (param) => {
     const approval = await approvals.get(param('id'));
-    if (!approval) return undefined;
-    const owner = registry.snapshot().agents.get(approval.agent)?.manifest.owner ?? '';
-    return {
-      type: 'Approval',
-      id: approval.id,
-      owner,
-      environment: approval.environment,
-      tool: approval.tool,
-      named: approval.rules.length > 0 ? approvals.namedFor(approval) : [],
-    };
+    return approval && resourceOf(approval, { approvals, registry });
   };
   async function found(id: string): Promise<Approval> {
     const approval = await approvals.get(id);
