@@ -45,6 +45,7 @@ export async function verifyReceipts({ files, keys, policy, out }: Asked): Promi
   const keyOf = (log: string): string | undefined => keys.find((key) => key.startsWith(`${log}+`)) ?? keys[0];
   const checked: Checked[] = [];
   const approvals: CheckedApproval[] = [];
+  const notes: string[] = [];
   for (const file of files) {
     const { action, receipts, approvals: proofs = [] } = await readReceiptFile(file);
     for (const { entry, proof, vkey, log } of receipts) {
@@ -83,6 +84,11 @@ export async function verifyReceipts({ files, keys, policy, out }: Asked): Promi
       }
     }
     for (const approval of namedBy(receipts)) {
+      const otherwise = withoutPasskey(approval, receipts);
+      if (otherwise !== undefined && !proofs.some((each) => each.approval === approval)) {
+        notes.push(`${file}  ${action}: ${otherwise}, so that there is no passkey to prove.`);
+        continue;
+      }
       const proof = proofs.find((each) => each.approval === approval);
       const dispatch = receipts.find(({ entry }) => isDispatchWith(approval, entry));
       const trusted = dispatch && keyOf(dispatch.log);
@@ -134,6 +140,16 @@ function yesLine(
   return `${out.style('green', 'Approved')}  ${file}  ${clean(`${action} by ${words.join(' and ')}: signed ${what}`)}`;
 }
 
+/** How else somebody let it run, as the log says: under a grant for more like it, or in a channel that a rule accepts. */
+function withoutPasskey(approval: string, receipts: Receipt[]): string | undefined {
+  if (!approval.startsWith('apr_')) return `the standing grant ${approval} covers it`;
+  for (const record of receipts.map(({ entry }) => recordOf(entry))) {
+    const said = record?.changes?.find((change) => change.startsWith('said in channel '));
+    if (said !== undefined && record?.operation === 'approval.approve' && record.approval === approval) return said;
+  }
+  return undefined;
+}
+
 /** Approvals that what ran names. */
 const namedBy = (receipts: Receipt[]): string[] => [
   ...new Set(receipts.flatMap(({ entry }) => (isDispatch(entry) ? [recordOf(entry)?.approval ?? []].flat() : []))),
@@ -141,9 +157,16 @@ const namedBy = (receipts: Receipt[]): string[] => [
 const isDispatch = (entry: string) => recordOf(entry)?.kind === 'dispatch';
 const isDispatchWith = (approval: string, entry: string) => isDispatch(entry) && recordOf(entry)?.approval === approval;
 
-function recordOf(
-  entry: string,
-): { action_id?: string; kind?: string; time?: string; approval?: string | null } | null {
+interface Logged {
+  action_id?: string;
+  kind?: string;
+  time?: string;
+  operation?: string;
+  approval?: string | null;
+  changes?: string[];
+}
+
+function recordOf(entry: string): Logged | null {
   try {
     const value: unknown = JSON.parse(entry);
     return typeof value === 'object' && value !== null ? value : null;
