@@ -5,6 +5,7 @@ import { addApprovalVerbs } from './tree/approvals.ts';
 import { addBackupVerbs } from './tree/backup.ts';
 import { addBudgetVerbs } from './tree/budgets.ts';
 import { addChannelVerbs } from './tree/channels.ts';
+import { addDeciderVerbs } from './tree/deciders.ts';
 import { addDelegationVerbs } from './tree/delegations.ts';
 import { addKeyVerbs } from './tree/keys.ts';
 import { addLogVerbs } from './tree/log.ts';
@@ -54,6 +55,7 @@ export function createProgram(): Command {
   addResultVerbs(program);
   addActionVerbs(program);
   addBudgetVerbs(program);
+  addDeciderVerbs(program);
   addDelegationVerbs(program);
   addLogVerbs(program);
   addSinkVerbs(program);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { deviationKind } from './baseline.ts';
 import { argumentRole, effect, label, name, type Tier, tier, toolName, toolRef } from './names.ts';
-import type { Decision } from './records.ts';
+import type { Decision, Obligations } from './records.ts';
 
 /** A part of a text. Lines and columns count from 1; the end is the place after the last character. */
 export interface Place {
@@ -151,6 +151,8 @@ export const expectation = z.union([
     code: z.string().max(100).optional(),
     /** Ids of policies that the decision rests on; others may be among them. */
     policies: z.array(z.string().max(300)).max(50).optional(),
+    /** The rules by which a person would be asked: all of them, in any order. */
+    approvers: z.array(name).max(20).optional(),
     /** A part of the reason that is given. */
     reason: z.string().max(500).optional(),
   }),
@@ -296,6 +298,8 @@ export interface PolicyExplanation {
     reason: string;
     policies: string[];
     policyVersion: string;
+    /** What a call is bound to, with the rules of who says yes. */
+    obligations?: Obligations;
   };
   /** As it was decided then; only of an action of the record. */
   recorded: {

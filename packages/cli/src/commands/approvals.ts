@@ -6,6 +6,7 @@ import { takeUpTo } from '../items.ts';
 import { clean, cleanJson, timeOf } from '../output.ts';
 import { operatorOf, type ServerOptions } from '../server-address.ts';
 import { type Run, toNumber } from '../verb.ts';
+import { printProgress } from './deciders.ts';
 
 interface ListOptions extends ServerOptions {
   state: string;
@@ -35,9 +36,12 @@ export const listApprovals: Run<ListOptions> = async ({ options, out }) => {
 };
 
 export const showApproval: Run<ServerOptions> = async ({ args: [id = ''], options, out }) => {
-  const approval = await operatorOf(options).call('GET /approvals/:id', { params: { id } });
-  if (out.json) return out.printJson(approval);
+  const operator = operatorOf(options);
+  const approval = await operator.call('GET /approvals/:id', { params: { id } });
+  const progress = await operator.call('GET /approvals/:id/progress', { params: { id } });
+  if (out.json) return out.printJson({ ...approval, progress });
   out.facts(factsOf(approval));
+  printProgress(progress, out);
   for (const { argument, words } of approval.origins) out.print(clean(`  ${argument} ${words}`));
   out.print(`${out.style('bold', 'Arguments')}\n${cleanJson(approval.arguments, '  ')}`);
 };

@@ -21,7 +21,7 @@ export function addApprovalVerbs(program: Command): void {
   });
   addVerb(approvals, {
     usage: 'show <approval>',
-    summary: 'show one with its exact arguments',
+    summary: 'show one with its exact arguments, and how far it is',
     server: true,
     examples: [['approvals show apr_01jd3v7m2qk8', 'The action, who asks and why a person is needed.']],
     load: async () => (await import('../commands/approvals.ts')).showApproval,

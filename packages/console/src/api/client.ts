@@ -5,6 +5,7 @@ import type {
   confirmationBodies,
   consentBodies,
   delegationBodies,
+  deputyBodies,
   explainBody,
   joinTokenBody,
   keyBodies,
@@ -62,6 +63,8 @@ interface RequestBodies {
   'POST /workloads/:name/state': Body<'setState'>;
   'POST /workloads/:name/kill': Body<'kill'>;
   'POST /delegations': Given<typeof delegationBodies, 'create'>;
+  'POST /deputies/options': Given<typeof deputyBodies, 'options'>;
+  'POST /deputies': Given<typeof deputyBodies, 'create'>;
   'POST /keys/:purpose/rotate': Given<typeof keyBodies, 'rotateKeys'>;
   'POST /keys/rewrap': Given<typeof keyBodies, 'rewrap'>;
   'POST /trust-domain/rotate': Given<typeof trustDomainBodies, 'rotate'>;

@@ -1,8 +1,10 @@
 import type {
   Approval,
   ConsentAnswer,
+  Deputy,
   EndorsedValue,
   GrantRequest,
+  NewDeputy,
   ProposalView,
   SessionView,
   SignedConsent,
@@ -15,7 +17,13 @@ import {
   startRegistration,
   WebAuthnError,
 } from '@simplewebauthn/browser';
-import { confirmationChallenge, consentChallenge, proposalChallenge, signsExactly } from '../lib/exact-action.ts';
+import {
+  confirmationChallenge,
+  consentChallenge,
+  deputyChallenge,
+  proposalChallenge,
+  signsExactly,
+} from '../lib/exact-action.ts';
 import { isAsWanted } from '../lib/grant-request.ts';
 import { call } from './client.ts';
 
@@ -58,6 +66,16 @@ export async function approveWithPasskey(
   const assertion = await ceremony(() => startAuthentication({ optionsJSON }));
   const body = { assertion: { ...assertion }, endorse, ...(grant && { grant }) };
   return call('POST /approvals/:id/approve', { params, body });
+}
+
+/** Names somebody who says yes in one's place: the passkey signs who, and how long. */
+export async function nameDeputyWithPasskey(wanted: NewDeputy): Promise<Deputy> {
+  const { options } = await call('POST /deputies/options', { body: wanted });
+  const optionsJSON = options as PublicKeyCredentialRequestOptionsJSON;
+  const { email } = (await call('GET /session')).person;
+  if ((await deputyChallenge(email, wanted)) !== optionsJSON.challenge) throw somethingElse('what you have entered');
+  const assertion = await ceremony(() => startAuthentication({ optionsJSON }));
+  return call('POST /deputies', { body: { ...wanted, assertion: { ...assertion } } });
 }
 
 /** A yes that nobody's browser was opened for: the passkey signs this request and the whole answer. */

@@ -1,4 +1,4 @@
-import type { ApprovalState, RecordFilter, SessionSummaryView, Task } from '@gatehouse/protocol';
+import type { Approval, ApprovalState, RecordFilter, SessionSummaryView, Task } from '@gatehouse/protocol';
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
 import { call, type Query } from './client.ts';
 
@@ -52,6 +52,19 @@ export const pendingApprovalsQuery = queryOptions({
   queryKey: ['approvals', 'pending'],
   queryFn: () => everyPage((query) => call('GET /approvals', { query: { ...query, state: 'pending' } })),
 });
+
+/** Counted by who people are now, so that it is asked again with every answer. */
+export const approvalProgressQuery = ({ id, state, votes, escalatedSeconds }: Approval) =>
+  queryOptions({
+    queryKey: ['approvals', 'progress', id, state, votes.length, escalatedSeconds],
+    queryFn: () => call('GET /approvals/:id/progress', { params: { id } }),
+  });
+
+export const deputiesQuery = (person: string) =>
+  queryOptions({
+    queryKey: ['deputies', person],
+    queryFn: () => call('GET /deputies', { query: { person } }),
+  });
 
 export const approvalsQuery = (filter: { state?: ApprovalState; agent?: string; task?: string }) =>
   infiniteQueryOptions({

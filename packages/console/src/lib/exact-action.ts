@@ -1,4 +1,4 @@
-import type { Approval, EndorsedValue, GrantTerms, SignedConsent } from '@gatehouse/protocol';
+import type { Approval, EndorsedValue, GrantTerms, NewDeputy, SignedConsent } from '@gatehouse/protocol';
 
 /**
  * What an approval binds, computed again from what is shown: the digest over the action, and the challenge that a passkey signs for
@@ -62,6 +62,11 @@ export async function consentChallenge(id: string, answer: SignedConsent): Promi
 /** What a passkey signs for what the command line asks for, as shown. */
 export async function confirmationChallenge(id: string, digest: string): Promise<string> {
   return base64url(await sha256(canonicalJson({ v: 1, confirmation: id, digest })));
+}
+
+/** What a passkey signs to name a deputy. */
+export async function deputyChallenge(person: string, deputy: NewDeputy): Promise<string> {
+  return base64url(await sha256(canonicalJson({ v: 1, deputy: { person, ...deputy } })));
 }
 
 /** What a passkey signs to ship a change of the policies, as shown. */

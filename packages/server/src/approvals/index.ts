@@ -4,6 +4,7 @@ export { evidenceProblem } from './evidence.ts';
 export { quietUntil, whoIsTold } from './fatigue/quiet-hours.ts';
 export { counterOf as counterOfGrant, fenceOf as fenceOfGrant, type HeldGrant } from './grants/index.ts';
 export { deputyLimits } from './limits.ts';
+export { canBeMet } from './rule/meetable.ts';
 export { onCallAt, shiftsFrom } from './rule/on-call.ts';
 export { approvedLast, decidedSoFar, statisticsOf } from './statistics.ts';
 export { approvalChallenge, listChallenge } from './subject.ts';

@@ -1,4 +1,4 @@
-import type { Decision, ExplainedPolicy, PolicyExplanation } from '@gatehouse/protocol';
+import type { ApprovalRuleManifest, Decision, ExplainedPolicy, PolicyExplanation } from '@gatehouse/protocol';
 import { createTracer, type PolicySet, type Tracer } from '../policy/index.ts';
 import { decideSupposed, type Supposed } from './suppose.ts';
 import type { Authored } from './workspace.ts';
@@ -52,15 +52,19 @@ export function explainCall(
 }
 
 function whatNext(
-  { templates }: Authored,
-  { effect, code, reason }: Decision,
+  { templates, approvalRules }: Authored,
+  { effect, code, reason, obligations }: Decision,
   supposed: Supposed,
   sides: PolicyExplanation['sides'],
 ): string[] {
   if (effect === 'allow') return [];
   if (!('request' in supposed)) return [reason];
   const { tool, task, agent } = supposed.request;
-  if (effect === 'needs-approval') return ['Call it; a person who may approve is then asked for this exact call.'];
+  if (effect === 'needs-approval') {
+    const named = (obligations?.approvers ?? []).flatMap((name) => approvalRules.get(name) ?? []);
+    if (named.length === 0) return ['Call it; a person who may approve is then asked for this exact call.'];
+    return named.map((rule) => `Call it; by the rule "${rule.name}" this exact call then needs ${ruleInWords(rule)}.`);
+  }
   if (code === 'tier.prohibited')
     return [`No approval can allow ${tool.ref}. An operator gives its tier in the manifest of ${tool.server}.`];
   const forbidding = sides.flatMap(({ policies }) =>
@@ -99,4 +103,11 @@ const who = (kind: string, name: string) =>
 function unmet({ id, clauses }: ExplainedPolicy): string {
   const missing = clauses.filter(({ holds }) => holds !== true);
   return `${id} would permit it if ${missing.map(({ words }) => words).join(', and ')}.`;
+}
+
+function ruleInWords({ steps, order }: ApprovalRuleManifest): string {
+  const each = steps.map(
+    ({ approve, from, distinct }) => `${approve} of ${from.join(', ')}${distinct ? ' (each for another of them)' : ''}`,
+  );
+  return each.join(order === 'serial' ? ', then ' : ', and ');
 }

@@ -112,6 +112,11 @@ function difference(wanted: Exclude<Expectation, string>, got: Decision): string
   for (const policy of wanted.policies ?? [])
     if (!got.policies.includes(policy))
       differences.push(`it was expected to rest on ${policy}, and rests on ${got.policies.join(', ') || 'no policy'}`);
+  const [asked, rules] = [wanted.approvers?.toSorted(), got.obligations?.approvers ?? []];
+  if (asked !== undefined && asked.join() !== rules.join())
+    differences.push(
+      `the rules ${asked.join(', ') || '(none)'} were expected, and it names ${rules.join(', ') || 'none'}`,
+    );
   if (wanted.reason !== undefined && !got.reason.includes(wanted.reason))
     differences.push(`its reason was expected to say "${wanted.reason}"`);
   return differences.length > 0 ? `${differences.join('; ')}. ${got.code}: ${got.reason}` : null;

@@ -9,6 +9,7 @@ import { TimeLeft, When } from '../../ui/when.tsx';
 import classes from './approval.module.css';
 import { Decide } from './decide.tsx';
 import { DigestCheck } from './digest-check.tsx';
+import { Progress } from './progress.tsx';
 
 /** Everything that a yes binds, in full: what is not on this card is not what is approved. */
 export function ApprovalCard({ approval, linked = true }: { approval: Approval; linked?: boolean }) {
@@ -79,6 +80,7 @@ export function ApprovalCard({ approval, linked = true }: { approval: Approval; 
           </div>
         </div>
       </div>
+      <Progress approval={approval} />
       {state === 'pending' ? <Decide approval={approval} /> : <Decided approval={approval} />}
       <footer className={classes.foot}>
         <span>

@@ -1,11 +1,12 @@
-import type { Approval, EndorsedValue, GrantRequest } from '@gatehouse/protocol';
+import type { Approval, ApprovalProgress, EndorsedValue, GrantRequest } from '@gatehouse/protocol';
 import { Button, Checkbox, SegmentedControl, Textarea } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { IconBan, IconFingerprint, IconRepeat } from '@tabler/icons-react';
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { call } from '../../api/client.ts';
 import { approveWithPasskey } from '../../api/passkeys.ts';
+import { approvalProgressQuery } from '../../api/queries.ts';
 import { mayApprove, mayDeny, useSession } from '../../app/session.ts';
 import { mayBeGranted } from '../../lib/grant-request.ts';
 import { Failure } from '../../ui/page.tsx';
@@ -47,11 +48,13 @@ export function Decide({ approval }: { approval: Approval }) {
       notifications.show(
         isRelease
           ? { color: 'green', title: 'Released', message: `The agent gets the result of ${after.tool} once.` }
-          : {
-              color: 'green',
-              title: 'Approved',
-              message: `${after.tool}, exactly as shown, once${more ? `, and ${more.calls} more within your bounds` : ''}.`,
-            },
+          : after.state === 'pending'
+            ? { color: 'green', title: 'Your yes is kept', message: 'It waits for somebody else as well.' }
+            : {
+                color: 'green',
+                title: 'Approved',
+                message: `${after.tool}, exactly as shown, once${more ? `, and ${more.calls} more within your bounds` : ''}.`,
+              },
       );
     },
     onError,
@@ -72,7 +75,11 @@ export function Decide({ approval }: { approval: Approval }) {
     },
     onError,
   });
-  const [cannotApprove, cannotDeny] = [mayApprove(session, approval), mayDeny(session, approval)];
+  const byRule = approval.rules.length > 0;
+  const progress = useQuery({ ...approvalProgressQuery(approval), enabled: byRule });
+  const cannotApprove = byRule ? notAskedOf(session.person.email, progress.data) : mayApprove(session, approval);
+  // Whom a rule names is known to the server.
+  const cannotDeny = byRule ? null : mayDeny(session, approval);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     deny.mutate();
@@ -186,6 +193,16 @@ export function Decide({ approval }: { approval: Approval }) {
       {deny.error && <Failure error={deny.error} />}
     </div>
   );
+}
+
+/** Rules say whose yes counts now; who has said it already sees whose is missing above. */
+function notAskedOf(email: string, progress: ApprovalProgress | undefined): string | null {
+  if (!progress) return 'Looking up whose yes it takes…';
+  if (progress.mayApprove.includes(email)) return null;
+  const said = progress.rules.some(({ steps }) =>
+    steps.some(({ given }) => given.some(({ person }) => person === email)),
+  );
+  return said ? 'You have said yes. It waits for somebody else.' : 'A yes of yours does not count here now.';
 }
 
 const keyOf = ({ role, value, for: covers = '' }: EndorsedValue) => `${role} ${value}, for ${covers}`;

@@ -1,6 +1,7 @@
 import { useSession } from '../../app/session.ts';
 import { Badge } from '../../ui/badge.tsx';
 import { Card, Fact, Facts, Page, Section } from '../../ui/page.tsx';
+import { Deputies } from './deputies.tsx';
 import { Passkeys } from './passkeys.tsx';
 import { Sessions } from './sessions.tsx';
 
@@ -24,6 +25,7 @@ export function SettingsPage() {
         </Card>
       </Section>
       <Passkeys />
+      <Deputies />
       <Sessions />
     </Page>
   );

@@ -5,6 +5,7 @@ import type { Authored } from '../workspace.ts';
 import { broad } from './broad.ts';
 import { gather } from './facts.ts';
 import { isIgnoredAt, withoutIgnored } from './ignored.ts';
+import { rules } from './rules.ts';
 import { shadowed } from './shadowed.ts';
 import { suspicious } from './suspicious.ts';
 import { unused } from './unused.ts';
@@ -15,7 +16,7 @@ import { unused } from './unused.ts';
  */
 export function lint(workspace: Authored): PolicyProblem[] {
   const facts = gather(workspace);
-  const found = [...unused(facts), ...shadowed(facts), ...broad(facts), ...suspicious(facts)];
+  const found = [...unused(facts), ...shadowed(facts), ...broad(facts), ...suspicious(facts), ...rules(facts)];
   return withoutIgnored(facts, withoutRepeats(found));
 }
 
