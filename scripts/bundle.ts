@@ -11,6 +11,7 @@ const external = [
   'reflect-metadata',
   'pg',
   'pg-native',
+  'pdfmake',
   '@modelcontextprotocol/client',
   '@modelcontextprotocol/server',
 ];

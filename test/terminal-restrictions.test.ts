@@ -41,6 +41,7 @@ const open = [
   ...[
     'POST /policy/explain',
     'POST /decide',
+    'POST /evidence',
     'POST /results/:id/discard',
     'POST /policy/replay',
     'POST /policy/versions/:number/plan',

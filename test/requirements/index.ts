@@ -7,6 +7,7 @@ import { channels } from './channels.ts';
 import { console } from './console.ts';
 import { decisions } from './decisions.ts';
 import { delegation } from './delegation.ts';
+import { evidence } from './evidence.ts';
 import { exported } from './export.ts';
 import { federation } from './federation.ts';
 import { gate } from './gate.ts';
@@ -34,6 +35,7 @@ export const requirements: Requirement[] = [
   ...authoring,
   ...delegation,
   ...exported,
+  ...evidence,
   ...federation,
   ...gate,
   ...keys,

@@ -7,6 +7,7 @@ import { addBudgetVerbs } from './tree/budgets.ts';
 import { addChannelVerbs } from './tree/channels.ts';
 import { addDeciderVerbs } from './tree/deciders.ts';
 import { addDelegationVerbs } from './tree/delegations.ts';
+import { addEvidenceVerbs } from './tree/evidence.ts';
 import { addKeyVerbs } from './tree/keys.ts';
 import { addLogVerbs } from './tree/log.ts';
 import { addPackVerbs } from './tree/packs.ts';
@@ -65,6 +66,7 @@ export function createProgram(): Command {
   addWorkloadVerbs(program);
   addKeyVerbs(program);
   addBackupVerbs(program);
+  addEvidenceVerbs(program);
   addRehearsalVerbs(program);
   // Commander hands neither of these down to commands that are made later in a tree.
   const settle = (command: Command) => {

@@ -11,6 +11,7 @@ import type { ConfirmationRoutes } from './confirmations.ts';
 import type { ConsentRoutes } from './consents.ts';
 import type { DelegationsApi } from './delegations.ts';
 import type { DecidersApi } from './deputies.ts';
+import { type EvidenceApi, makeEvidence } from './evidence.ts';
 import type { FederationApi } from './federation.ts';
 import type { TaskFlow } from './flow.ts';
 import type { HeldResult } from './held-results.ts';
@@ -253,6 +254,7 @@ export const bodies = {
     suspend: z.enum(['task', 'agent']).optional(),
   }),
   resolve: resolution,
+  makeEvidence,
   verifyLog: z.strictObject({
     log: z.string().max(300).optional(),
     /** Signed notes that were kept elsewhere: the logs must still hold what these commit to. */
@@ -267,6 +269,7 @@ export interface Api
     BaselineApi,
     DelegationsApi,
     DecidersApi,
+    EvidenceApi,
     BulkApi,
     ChannelsApi,
     PeopleApi,

@@ -43,6 +43,7 @@ interface RequestBodies {
   'POST /grants/:id/revoke': Body<'revokeGrant'>;
   'POST /logs/verify': Body<'verifyLog'>;
   'POST /actions/:id/resolve': Body<'resolve'>;
+  'POST /evidence': Body<'makeEvidence'>;
   'POST /tasks/:id/suspend': Body<'suspendTask'>;
   'POST /policy/check': (typeof policyFileBody)['_zod']['input'];
   'POST /policy/explain': (typeof explainBody)['_zod']['input'];

@@ -2,6 +2,7 @@ import {
   type Icon,
   IconActivity,
   IconBinaryTree2,
+  IconCertificate,
   IconGavel,
   IconId,
   IconListSearch,
@@ -23,6 +24,7 @@ export interface Destination {
     | '/policy'
     | '/identity'
     | '/log'
+    | '/evidence'
     | '/settings';
   label: string;
   icon: Icon;
@@ -42,5 +44,6 @@ export const destinations: Destination[] = [
   { to: '/policy', label: 'Policy', icon: IconScale, key: 'y' },
   { to: '/identity', label: 'Identity', icon: IconId, key: 'i', also: '/delegations' },
   { to: '/log', label: 'Log', icon: IconBinaryTree2, key: 'l' },
+  { to: '/evidence', label: 'Evidence', icon: IconCertificate, key: 'e' },
   { to: '/settings', label: 'Settings', icon: IconSettings, key: 's' },
 ];

@@ -355,6 +355,12 @@ const verify = createRoute({
   component: lazyRouteComponent(() => import('../pages/log/verify-page.tsx'), 'VerifyPage'),
 });
 
+const evidence = createRoute({
+  getParentRoute: () => house,
+  path: '/evidence',
+  component: lazyRouteComponent(() => import('../pages/evidence/evidence-page.tsx'), 'EvidencePage'),
+});
+
 const settings = createRoute({
   getParentRoute: () => house,
   path: '/settings',
@@ -403,6 +409,7 @@ export const createConsoleRouter = (queries: QueryClient) =>
         ]),
         log,
         verify,
+        evidence,
         settings,
         nowhere,
       ]),

@@ -1,8 +1,10 @@
 /** Hands the reader a JSON file. */
 export function saveAs(name: string, content: unknown): void {
-  const address = URL.createObjectURL(
-    new Blob([`${JSON.stringify(content, null, 2)}\n`], { type: 'application/json' }),
-  );
+  saveFile(name, `${JSON.stringify(content, null, 2)}\n`, 'application/json');
+}
+
+export function saveFile(name: string, content: BlobPart, type: string): void {
+  const address = URL.createObjectURL(new Blob([content], { type }));
   const link = document.createElement('a');
   link.href = address;
   link.download = name;

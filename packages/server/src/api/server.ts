@@ -35,6 +35,7 @@ import { consentRoutes } from './routes/consents.ts';
 import { decideRoutes } from './routes/decide.ts';
 import { deciderRoutes } from './routes/deciders.ts';
 import { delegationRoutes } from './routes/delegations.ts';
+import { evidenceRoutes } from './routes/evidence.ts';
 import { explainRoutes } from './routes/explain.ts';
 import { federationRoutes } from './routes/federation.ts';
 import { heldResultRoutes } from './routes/held-results.ts';
@@ -89,6 +90,7 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
       upstreamAuthorizationRoutes,
       keyRoutes,
       decideRoutes,
+      evidenceRoutes,
       explainRoutes,
       policyFileRoutes,
       backupRoutes,

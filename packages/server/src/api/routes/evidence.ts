@@ -1,0 +1,27 @@
+import { bodies } from '@gatehouse/protocol';
+import { makeEvidence } from '../../governance/index.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import { type Route, route } from '../route.ts';
+import { toMilliseconds } from './actions.ts';
+
+export function evidenceRoutes({ storage, ledger, registry, clock, config }: ApiDependencies): Route[] {
+  const { publicUrl } = config;
+  return [
+    route(
+      'POST /evidence',
+      'oversee',
+      'What the workspace’s own data shows of the controls of a framework',
+      { body: bodies.makeEvidence },
+      ({ body, caller }) =>
+        makeEvidence(
+          { storage, ledger, registry, clock, publicUrl },
+          {
+            framework: body.framework,
+            from: toMilliseconds(body.from, 'from'),
+            to: toMilliseconds(body.to, 'to'),
+            by: caller.by,
+          },
+        ),
+    ),
+  ];
+}

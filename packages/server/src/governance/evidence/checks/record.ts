@@ -1,0 +1,62 @@
+import { type Check, count, DAY_MS, day, verdict } from '../check.ts';
+
+export const intact: Check = {
+  id: 'log.intact',
+  claim: 'The record is whole: recomputed from its entries, every log is the one that was signed.',
+  async run({ ledger }) {
+    const logs = await ledger.logs();
+    const problems: string[] = [];
+    let size = 0;
+    for (const { id } of logs) {
+      const report = await ledger.verify(id);
+      size += report.size;
+      if (!report.ok) problems.push(`${id}: ${report.problem}`);
+    }
+    return {
+      ...verdict(
+        { of: logs.length, against: problems.length },
+        {
+          none: 'There is no log.',
+          met: `${count(size, 'record')} in ${count(logs.length, 'log')}, all as they were signed.`,
+          not: `${problems.length} of ${count(logs.length, 'log')} are not as they were signed.`,
+        },
+      ),
+      figures: { logs: logs.length, records: size, broken: problems.length },
+      examples: problems.length > 0 ? problems : logs.map(({ id, size: own }) => `${id}: ${own}`),
+    };
+  },
+};
+
+/** EU AI Act articles 19(1) and 26(6); others ask for more, and say so in their own rows. */
+const KEPT_MS = 183 * DAY_MS;
+
+export const kept: Check = {
+  id: 'log.kept',
+  claim: 'Records are kept for six months at least: each log is there from its first record on.',
+  async run({ db, ledger, now }, ask) {
+    const logs = await ledger.logs();
+    const firsts = await ask(
+      db
+        .selectFrom('records')
+        .select(['log', ({ fn }) => fn.min('sequence').as('first'), ({ fn }) => fn.min('at').as('at')])
+        .groupBy('log'),
+    );
+    const cut = logs.filter(({ id, size }) => {
+      const own = firsts.find(({ log }) => log === id);
+      return size > 0 && (!own || (Number(own.first) !== 0 && Number(own.at) > now - KEPT_MS));
+    });
+    const oldest = Math.min(now, ...firsts.map(({ at }) => Number(at)));
+    return {
+      ...verdict(
+        { of: firsts.length, against: cut.length },
+        {
+          none: 'There is no record.',
+          met: `The oldest record is of ${day(oldest)}; nothing younger than six months was removed.`,
+          not: `${count(cut.length, 'log')} begin later than their first record.`,
+        },
+      ),
+      figures: { logs: logs.length, oldest: day(oldest), cut: cut.length },
+      examples: cut.map(({ id }) => id),
+    };
+  },
+};

@@ -1,0 +1,1 @@
+export { type EvidenceDependencies, makeEvidence } from './report.ts';
