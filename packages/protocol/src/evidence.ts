@@ -75,7 +75,7 @@ export interface EvidenceApi {
 
 export const makeEvidence = z.strictObject({
   framework: evidenceFramework,
-  /** RFC 3339, or milliseconds since the epoch. */
+  /** A day in UTC, RFC 3339, `-90d`, or milliseconds since the epoch. */
   from: z.string().max(40),
   to: z.string().max(40),
 });

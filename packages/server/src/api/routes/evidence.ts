@@ -2,7 +2,7 @@ import { bodies } from '@gatehouse/protocol';
 import { makeEvidence } from '../../governance/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { type Route, route } from '../route.ts';
-import { toMilliseconds } from './actions.ts';
+import { instant } from '../search-query.ts';
 
 export function evidenceRoutes({ storage, ledger, registry, clock, config }: ApiDependencies): Route[] {
   const { publicUrl } = config;
@@ -17,8 +17,8 @@ export function evidenceRoutes({ storage, ledger, registry, clock, config }: Api
           { storage, ledger, registry, clock, publicUrl },
           {
             framework: body.framework,
-            from: toMilliseconds(body.from, 'from'),
-            to: toMilliseconds(body.to, 'to'),
+            from: instant(body.from, 'from', clock.now(), 'UTC'),
+            to: instant(body.to, 'to', clock.now(), 'UTC'),
             by: caller.by,
           },
         ),

@@ -16,7 +16,6 @@ export const given: Check = {
   id: 'approvals.given',
   claim: 'No call that a person had to approve was sent before one had, and each yes was used once.',
   async run(sources, ask) {
-    const { db } = sources;
     const all = await ask(used(sources).select(({ fn }) => fn.countAll().as('number')));
     const without = await ask(
       used(sources)
