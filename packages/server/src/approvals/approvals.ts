@@ -9,6 +9,7 @@ import { createDeputies, readDeputies } from './deputies.ts';
 import { parseEvidence } from './evidence.ts';
 import { createGrants } from './grants/index.ts';
 import { createLists } from './list.ts';
+import { inspectApprovals } from './inspect.ts';
 import { createMemory } from './memory.ts';
 import { openWithin } from './open.ts';
 import { progressOf } from './progress.ts';
@@ -190,6 +191,7 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
     deputies: createDeputies(dependencies),
     isOpenIn: memory.isOpenIn,
     get,
+    inspect: (ids) => inspectApprovals(storage.db, ids, { origin, sealer: dependencies.sealer }),
     whoMayApprove: deciders,
     namedFor: (approval) => [...namedFor(approval, question(approval), circle(), clock.now())].sort(),
     progress: (approval) => progressOf(approval, question(approval), circle(), clock.now()),

@@ -3,7 +3,6 @@ export { type Channels, createChannels } from './channels/channels.ts';
 export { evidenceProblem } from './evidence.ts';
 export { quietUntil, whoIsTold } from './fatigue/quiet-hours.ts';
 export { counterOf as counterOfGrant, fenceOf as fenceOfGrant, type HeldGrant } from './grants/index.ts';
-export { inspectApprovals } from './inspect.ts';
 export { deputyLimits } from './limits.ts';
 export { canBeMet } from './rule/meetable.ts';
 export { onCallAt, shiftsFrom } from './rule/on-call.ts';

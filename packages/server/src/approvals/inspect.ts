@@ -1,5 +1,5 @@
 import type { Approval } from '@gatehouse/protocol';
-import type { Database } from '../storage/index.ts';
+import type { Database, Sealer } from '../storage/index.ts';
 import { toApproval } from './rows.ts';
 import { rowProblem, votesOn } from './votes.ts';
 
@@ -10,7 +10,7 @@ const AT_ONCE = 500;
 export async function inspectApprovals(
   db: Database,
   ids: readonly string[],
-  origin: string,
+  by: { origin: string; sealer: Sealer | undefined },
 ): Promise<{ approval: Approval; problem: string | null }[]> {
   const found: { approval: Approval; problem: string | null }[] = [];
   for (let at = 0; at < ids.length; at += AT_ONCE) {
@@ -25,7 +25,7 @@ export async function inspectApprovals(
     );
     for (const row of rows) {
       const own = votes.get(row.id) ?? [];
-      found.push({ approval: toApproval(row, own, row.created_at), problem: rowProblem(row, own, origin) });
+      found.push({ approval: toApproval(row, own, row.created_at), problem: rowProblem(row, own, by) });
     }
   }
   return found;

@@ -1,5 +1,6 @@
 import type { EvidenceCheck } from '@gatehouse/protocol';
 import type { Compilable } from 'kysely';
+import type { Approvals } from '../../approvals/index.ts';
 import type { Ledger } from '../../ledger/index.ts';
 import type { Snapshot } from '../../registry/index.ts';
 import type { Database } from '../../storage/index.ts';
@@ -8,6 +9,7 @@ import type { Database } from '../../storage/index.ts';
 export interface Sources {
   db: Database;
   ledger: Pick<Ledger, 'logs' | 'verify'>;
+  approvals: Pick<Approvals, 'inspect'>;
   snapshot: Snapshot;
   publicUrl: string;
   /** Milliseconds since the epoch: `to` is not in the period. */

@@ -5,6 +5,7 @@ import type {
   EvidenceReceipt,
   EvidenceReport,
 } from '@gatehouse/protocol';
+import type { Approvals } from '../../approvals/index.ts';
 import type { Ledger } from '../../ledger/index.ts';
 import { type Clock, digestJson, GatehouseError, type Json } from '../../platform/index.ts';
 import type { Registry } from '../../registry/index.ts';
@@ -18,6 +19,7 @@ export interface EvidenceDependencies {
   storage: Storage;
   ledger: Pick<Ledger, 'logs' | 'verify' | 'search' | 'receipt' | 'recordChange'>;
   registry: Pick<Registry, 'snapshot'>;
+  approvals: Pick<Approvals, 'inspect'>;
   clock: Clock;
   publicUrl: string;
 }
@@ -36,7 +38,7 @@ export interface EvidenceRequest {
  * record `evidence.export`, which is written before the report is given out, and whose receipt comes with it.
  */
 export async function makeEvidence(deps: EvidenceDependencies, request: EvidenceRequest): Promise<Evidence> {
-  const { storage, ledger, registry, clock, publicUrl } = deps;
+  const { storage, ledger, registry, approvals, clock, publicUrl } = deps;
   const { framework: id, from, to, by } = request;
   const now = clock.now();
   if (from >= to || from > now)
@@ -49,6 +51,7 @@ export async function makeEvidence(deps: EvidenceDependencies, request: Evidence
   const sources = {
     db: storage.db,
     ledger,
+    approvals,
     snapshot: registry.snapshot(),
     publicUrl,
     from,

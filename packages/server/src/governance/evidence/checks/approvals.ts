@@ -1,4 +1,3 @@
-import { inspectApprovals } from '../../../approvals/index.ts';
 import { type Ask, type Check, count, type Sources, verdict } from '../check.ts';
 
 /** Approvals that are read and verified, the newest of the period; the rest is counted. */
@@ -61,7 +60,7 @@ export const given: Check = {
 
 /** What was said yes to, on record in the period: approvals that are gone since are missed. */
 async function approved(sources: Sources, ask: Ask) {
-  const { db, from, to, publicUrl } = sources;
+  const { db, from, to } = sources;
   const rows = await ask(
     db
       .selectFrom('records')
@@ -74,7 +73,7 @@ async function approved(sources: Sources, ask: Ask) {
       .limit(READ_APPROVALS),
   );
   const ids = [...new Set(rows.map(({ approval }) => String(approval)))];
-  const inspected = await inspectApprovals(db, ids, new URL(publicUrl).origin);
+  const inspected = await sources.approvals.inspect(ids);
   const missing = ids.filter((id) => !inspected.some(({ approval }) => approval.id === id));
   return { rows, ids, inspected, missing };
 }
