@@ -1,25 +1,118 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createMcpTransport } from '@gatehouse/sdk';
 import { Client } from '@modelcontextprotocol/client';
+import { SMTPServer } from 'smtp-server';
+import { createAuthority } from '../packages/server/src/identity/client-certificate/testing/authority.ts';
 import { type FakeSlack, startFakeSlack } from './fakes/slack.ts';
+import { type FakeTeams, startFakeTeams } from './fakes/teams.ts';
 import { manifests } from './support/fixtures.ts';
 import { type SignedInPerson, startWorkspace, type Workspace } from './support/workspace.ts';
 
-/** Channels that have an identity of their own for people. Slack is a fake, by its documentation. */
+/** Channels as people have them. Slack and Teams are fakes, by their documentation; mail goes to a real SMTP server, over TLS. */
 let workspace: Workspace;
 let approver: SignedInPerson;
 let slack: FakeSlack;
+let agent: ReturnType<Workspace['agent']> | undefined;
+let teams: FakeTeams;
+let smtp: SMTPServer;
+const mails: { from: string; to: string[]; raw: string; secure: boolean; user: string }[] = [];
+
+async function startMailServer() {
+  const authority = await createAuthority('mail.test');
+  const { cert, key } = await authority.issue({ dns: ['localhost'] });
+  smtp = new SMTPServer({
+    cert,
+    key,
+    onAuth: ({ username, password }, _, done) =>
+      password === 'mail-s3cret' ? done(null, { user: username }) : done(new Error('wrong password')),
+    onRcptTo: ({ address }, _, done) => {
+      const gone: Error & { responseCode?: number } = new Error('no such mailbox');
+      gone.responseCode = 550;
+      done(address.startsWith('gone') ? gone : null);
+    },
+    onData(stream, session, done) {
+      let raw = '';
+      stream.on('data', (chunk: Buffer) => {
+        raw += chunk.toString('utf8');
+      });
+      stream.on('end', () => {
+        const { mailFrom, rcptTo } = session.envelope;
+        mails.push({
+          from: mailFrom ? mailFrom.address : '',
+          to: rcptTo.map(({ address }) => address),
+          raw: raw.replaceAll('=\r\n', '').replaceAll('=3D', '='),
+          secure: session.secure,
+          user: String(session.user),
+        });
+        done();
+      });
+    },
+  });
+  await new Promise<void>((resolve) => smtp.listen(0, '127.0.0.1', () => resolve()));
+  const { port } = smtp.server.address() as { port: number };
+  return { port, ca: authority.root };
+}
 
 before(async () => {
   slack = await startFakeSlack();
+  teams = await startFakeTeams();
+  const mailServer = await startMailServer();
   workspace = await startWorkspace();
   const secret = (name: string, value: string, to: string) =>
     workspace.operator('PUT /secrets/:name', { params: { name }, body: { value, origins: [to] } });
   await secret('slack-bot', slack.botToken, slack.origin);
   await secret('slack-signing', slack.signingSecret, workspace.url);
+  await secret('bot', 'bot-s3cret', teams.origin);
+  await secret('workflow', `${teams.origin}/workflows/x/triggers/manual/paths/invoke?sig=fake`, teams.origin);
+  await secret('mail', 'mail-s3cret', 'https://localhost');
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  await secret('dkim', privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(), 'https://localhost');
+  const mail = {
+    host: 'localhost',
+    port: mailServer.port,
+    from: 'gatehouse@example.test',
+    user: 'gatehouse',
+    password: 'mail',
+  };
   await workspace.apply([
+    {
+      kind: 'Channel',
+      name: 'mail',
+      show: 'arguments',
+      allowPrivateAddress: true,
+      ca: mailServer.ca,
+      mail: { ...mail, dkim: { domain: 'example.test', selector: 'gh', key: 'dkim' } },
+    },
+    { kind: 'Channel', name: 'mail-untrusted', agents: ['agent-none'], allowPrivateAddress: true, mail },
+    { kind: 'Channel', name: 'mail-outside', agents: ['agent-none'], ca: mailServer.ca, mail },
+    {
+      kind: 'Channel',
+      name: 'teams',
+      show: 'arguments',
+      people: { 'aad-approver': 'approver@example.test', 'aad-auditor': 'auditor@example.test' },
+      allowPrivateAddress: true,
+      teams: {
+        bot: {
+          appId: teams.appId,
+          tenant: teams.tenant,
+          password: 'bot',
+          serviceUrl: `${teams.origin}/`,
+          conversation: '19:fake@thread.tacv2',
+          approveButton: true,
+          loginUrl: teams.origin,
+          metadataUrl: `${teams.origin}/metadata`,
+        },
+      },
+    },
+    {
+      kind: 'Channel',
+      name: 'workflow',
+      allowPrivateAddress: true,
+      teams: { workflow: { address: 'workflow', origin: teams.origin } },
+    },
     ...manifests().map((each) =>
       each.kind === 'ToolServer'
         ? {
@@ -50,7 +143,7 @@ before(async () => {
       kind: 'ApprovalRule',
       name: 'quick',
       steps: [{ from: ['owner', 'role:approver'] }],
-      accept: ['passkey', 'channel:slack'],
+      accept: ['passkey', 'channel:slack', 'channel:teams'],
     },
   ]);
   approver = await workspace.person('approver@example.test');
@@ -58,12 +151,14 @@ before(async () => {
 after(async () => {
   await workspace?.close();
   slack?.close();
+  teams?.close();
+  await new Promise<void>((resolve) => smtp.close(() => resolve()));
 });
 
 async function ask(tool = 'refund_order', more: { reason?: string; requestedBy?: string } = {}) {
   const { requestedBy, reason = 'test' } = more;
-  const agent = await workspace.agent('agent-a');
-  const task = await agent.startTask({ template: 'all', intent: 'test', ...(requestedBy && { requestedBy }) });
+  agent ??= workspace.agent('agent-a');
+  const task = await (await agent).startTask({ template: 'all', intent: 'test', ...(requestedBy && { requestedBy }) });
   const refund = { order: 1042, amount_cents: 1, currency: 'EUR', reason: `${reason} ${crypto.randomUUID()}` };
   const args = tool === 'refund_order' ? refund : { destination: `https://${crypto.randomUUID()}.example.test` };
   const call = async () => {
@@ -195,4 +290,123 @@ test('no yes of a channel endorses values or grants more calls', async () => {
   await press('U0APPROVER', { action_id: 'gatehouse-approve', value: id });
   const approval = await workspace.operator('GET /approvals/:id', { params: { id } });
   assert.deepEqual([approval.state, approval.endorsed], ['approved', []]);
+});
+
+const mailTo = (to: string, id: string) =>
+  until(() => mails.find((each) => each.to.includes(to) && each.raw.includes(`/approvals/${id}`)), `a mail to ${to}`);
+
+/** @proves channel.mail */
+test('everybody who may decide gets a mail over TLS; its link is the page and holds no token; what the agent gave is no link in it', async () => {
+  const { id, call } = await ask('refund_order', {
+    reason: '<a href="https://evil.example">x</a>',
+    requestedBy: 'nobody@example.test',
+  });
+  const mail = await mailTo('approver@example.test', id);
+  await mailTo('owner@example.test', id);
+  assert.deepEqual([mail.secure, mail.user, mail.from], [true, 'gatehouse', 'gatehouse@example.test']);
+  assert.ok(!mails.some(({ to }) => to.includes('auditor@example.test')));
+  const links = [...mail.raw.matchAll(/https?:\/\/[^\s"<]+/g)].map(([link]) => link);
+  assert.deepEqual([...new Set(links)], [`${workspace.url}/approvals/${id}`]);
+  assert.ok(!mail.raw.includes('<a href="https://evil'));
+  assert.match(mail.raw, /DKIM-Signature: v=1; a=rsa-sha256; .*d=example\.test;\s+.*s=gh;/s);
+  assert.match(mail.raw, /Auto-Submitted: auto-generated/);
+  assert.match(mail.raw, /Message-ID: <dlv_\w+@localhost>/i);
+  // A scanner that opens it changes nothing, and sees nothing.
+  assert.equal((await fetch(`${workspace.url}/api/v1/approvals/${id}`)).status, 401);
+  assert.equal(await stateOf(id), 'pending');
+  await approver.approve(id);
+  assert.ok(!(await call()).isError);
+});
+
+/** @proves channel.mail */
+test('who wants it is not asked by mail', async () => {
+  const { id } = await ask('refund_order', { requestedBy: 'owner@example.test' });
+  await mailTo('approver@example.test', id);
+  assert.ok(!mails.some(({ to, raw }) => to.includes('owner@example.test') && raw.includes(id)));
+});
+
+/** @proves channel.mail */
+test('a mail server that cannot prove who it is, or is at an address that is not allowed, gets no password', async () => {
+  const count = mails.length;
+  const owner = await workspace.person('owner@example.test');
+  for (const [name, words] of [
+    ['mail-untrusted', /certificate|issuer|self.signed/i],
+    ['mail-outside', /private address/],
+  ] as const) {
+    const test = await workspace.operator('POST /channels/:name/test', { params: { name } });
+    assert.equal(test.ok, false);
+    const asPerson = await owner.api('POST /channels/:name/test', {
+      params: { name },
+    });
+    assert.match(asPerson.error ?? '', words, name);
+  }
+  assert.equal(mails.length, count);
+});
+
+const cards = (id: string, method = 'POST') =>
+  until(
+    () => teams.calls.find((each) => each.method === method && JSON.stringify(each.body).includes(id)),
+    `a card of ${id}`,
+  );
+
+async function pressInTeams(...of: Parameters<FakeTeams['press']>) {
+  const response = await fetch(`${workspace.url}/channels/teams`, { method: 'POST', ...(await teams.press(...of)) });
+  return {
+    status: response.status,
+    body: (await response.json().catch(() => ({}))) as { value?: string; title?: string },
+  };
+}
+
+/** @proves channel.teams */
+test('Teams shows a card in which nothing of the agent is Markdown, denies, and changes the card', async () => {
+  const { id } = await ask('refund_order', { reason: '[click](https://evil.example) **now**' });
+  const { body } = await cards(id);
+  const card = body.attachments[0]?.content as { body: { type: string }[]; actions: { type: string; url?: string }[] };
+  assert.deepEqual([...new Set(card.body.map(({ type }) => type))], ['RichTextBlock']);
+  assert.ok(!JSON.stringify(card.body).includes('https://evil'));
+  assert.equal(card.actions[0]?.url, `${workspace.url}/approvals/${id}`);
+  assert.match(
+    (await pressInTeams('aad-auditor', { verb: 'gatehouse-deny', approval: id })).body.value ?? '',
+    /Refused/,
+  );
+  assert.match(
+    (await pressInTeams('aad-stranger', { verb: 'gatehouse-deny', approval: id })).body.value ?? '',
+    /Refused/,
+  );
+  assert.equal(await stateOf(id), 'pending');
+  const denied = await pressInTeams('aad-approver', { verb: 'gatehouse-deny', approval: id });
+  assert.deepEqual([denied.status, denied.body.value], [200, 'It is denied.']);
+  const changed = await until(() => teams.calls.find(({ method }) => method === 'PUT'), 'the card changed');
+  assert.match(changed.path, /\/v3\/conversations\/19%3Afake%40thread.tacv2\/activities\/activity-\d+$/);
+  assert.ok(!JSON.stringify(changed.body).includes('"actions"'));
+  await until(() => teams.calls.find(({ path }) => path.startsWith('/workflows/')), 'the workflow was told');
+});
+
+/** @proves channel.teams-token */
+test('only the connector is heard: another audience, issuer, service or key, an old token, an agent’s, or the same activity again is refused', async () => {
+  const { id, task } = await ask('export_customers');
+  const yes = { verb: 'gatehouse-approve', approval: id };
+  for (const how of [
+    { audience: 'other' },
+    { issuer: 'https://login.microsoftonline.com/x/v2.0' },
+    { serviceUrl: 'https://smba.evil.example/' },
+    { key: 'strange' as const },
+    { key: 'unendorsed' as const },
+    { expired: true },
+  ])
+    assert.deepEqual((await pressInTeams('aad-approver', yes, how)).body.title, 'teams.token', JSON.stringify(how));
+  const { body, headers } = await teams.press('aad-approver', yes);
+  for (const authorization of [`DPoP ${await task.token()}`, `Bearer ${await task.token()}`, '']) {
+    const response = await fetch(`${workspace.url}/channels/teams`, {
+      method: 'POST',
+      body,
+      headers: { ...headers, authorization },
+    });
+    assert.equal(response.status, 401);
+  }
+  assert.equal(await stateOf(id), 'pending');
+  assert.equal((await pressInTeams('aad-approver', yes, { id: 'f:once' })).body.value, 'It is approved.');
+  assert.match((await pressInTeams('aad-approver', yes, { id: 'f:once' })).body.value ?? '', /heard before/);
+  const approval = await workspace.operator('GET /approvals/:id', { params: { id } });
+  assert.equal(approval.votes[0]?.channel, 'teams');
 });

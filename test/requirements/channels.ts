@@ -55,6 +55,22 @@ export const channels: Requirement[] = [
     source: 'Slack, Verifying requests from Slack',
   },
   {
+    id: 'channel.mail',
+    promise: 'A mail goes to those who may decide, over TLS alone, and holds nothing that decides or signs in',
+    source: 'docs/how-to/tell-people-by-mail.md',
+  },
+  {
+    id: 'channel.teams',
+    promise: 'Teams shows a card without Markdown of the agent, denies, and changes its card once it is decided',
+    source: 'docs/how-to/tell-people-in-teams.md',
+  },
+  {
+    id: 'channel.teams-token',
+    promise:
+      'Only what the Bot Framework’s connector has signed for this bot and service, with an endorsed key, is heard',
+    source: 'Bot Framework, Authentication with the Bot Connector API',
+  },
+  {
     id: 'channel.accepted',
     promise:
       'A yes in a channel counts where a rule accepts it, of those who may, for the one call, and the record says which',

@@ -31,8 +31,63 @@ const slack = z.strictObject({
   api: z.url().max(500).default('https://slack.com/api'),
 });
 
+/** A mail to each person who may decide. */
+const mail = z.strictObject({
+  /** Name of the mail server. Its secrets are set for `https://` and this name. */
+  host: z.string().regex(/^[A-Za-z0-9.:-]{1,253}$/),
+  port: z.int().min(1).max(65_535).default(587),
+  /** Never without TLS: from the first byte, or by STARTTLS. */
+  security: z.enum(['tls', 'starttls']).default('starttls'),
+  from: z.email().max(254),
+  user: z.string().min(1).max(254).optional(),
+  /** Name of the stored secret with the password. */
+  password: name.optional(),
+  dkim: z
+    .strictObject({
+      domain: z.string().min(1).max(253),
+      selector: z.string().min(1).max(100),
+      /** Name of the stored secret with the private key (PEM). */
+      key: name,
+    })
+    .optional(),
+});
+
+/** A channel or chat of Microsoft Teams: by one of the two. */
+const teams = z
+  .strictObject({
+    /** A Workflows address ("When a Teams webhook request is received"). It can't answer. */
+    workflow: z
+      .strictObject({
+        /** Name of the stored secret that is the whole address. */
+        address: name,
+        /** Origin of that address, for which the secret is set. */
+        origin: z.url().max(500),
+      })
+      .optional(),
+    /** A bot that is a member. */
+    bot: z
+      .strictObject({
+        appId: z.uuid(),
+        /** Name of the stored secret with the app's client secret, for the address of `loginUrl`. */
+        password: name,
+        /** Id of the tenant that the bot is in, and whose people may answer. */
+        tenant: z.uuid(),
+        /** Of the conversation, as the bot was told when it was added. */
+        serviceUrl: z.url().max(500),
+        conversation: z.string().min(1).max(300),
+        /** Shows a button that says yes in Teams, which counts only where a rule accepts this channel. */
+        approveButton: z.boolean().default(false),
+        loginUrl: z.url().max(500).default('https://login.microsoftonline.com'),
+        metadataUrl: z.url().max(500).default('https://login.botframework.com/v1/.well-known/openidconfiguration'),
+      })
+      .optional(),
+  })
+  .refine(({ workflow, bot }) => (workflow === undefined) !== (bot === undefined), {
+    message: 'give `workflow` or `bot`',
+  });
+
 /** The ways in which a channel can be reached; a manifest has exactly one. */
-export const channelTypes = ['webhook', 'slack'] as const;
+export const channelTypes = ['webhook', 'slack', 'mail', 'teams'] as const;
 export type ChannelType = (typeof channelTypes)[number];
 
 /**
@@ -58,6 +113,8 @@ export const channelManifest = z
     ca: z.string().max(100_000).optional(),
     webhook: webhook.optional(),
     slack: slack.optional(),
+    mail: mail.optional(),
+    teams: teams.optional(),
   })
   .refine((manifest) => channelTypes.filter((type) => manifest[type] !== undefined).length === 1, {
     message: `give exactly one of ${channelTypes.join(', ')}`,

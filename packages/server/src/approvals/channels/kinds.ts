@@ -1,6 +1,8 @@
+import { openMail } from './mail.ts';
 import { openSlack } from './slack.ts';
+import { openTeams } from './teams.ts';
 import type { ChannelKinds } from './types.ts';
 import { openWebhook } from './webhook.ts';
 
 /** One file for each. */
-export const kinds: ChannelKinds = { webhook: openWebhook, slack: openSlack };
+export const kinds: ChannelKinds = { webhook: openWebhook, slack: openSlack, mail: openMail, teams: openTeams };

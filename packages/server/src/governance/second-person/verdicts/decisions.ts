@@ -105,6 +105,8 @@ export const channel: Verdict<OfKind<'Channel'>> = {
     ca: 'decides',
     webhook: 'decides',
     slack: 'decides',
+    mail: 'decides',
+    teams: 'decides',
   },
 };
 
