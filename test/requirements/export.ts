@@ -46,4 +46,14 @@ export const exported: Requirement[] = [
     promise: 'rsyslog over TLS and a service that speaks S3 take what is sent, record for record',
     source: 'docs/how-to/send-records-to-your-siem.md',
   },
+  {
+    id: 'export.one-sender',
+    promise: 'One replica delivers to a sink at a time, and another goes on where it was when it dies',
+    source: 'docs/how-to/send-records-to-your-siem.md',
+  },
+  {
+    id: 'export.sinks-kept',
+    promise: 'The secret of a sink goes only to the address that it was stored for, and stands in no answer',
+    source: 'docs/how-to/send-records-to-your-siem.md',
+  },
 ];

@@ -28,6 +28,7 @@ const touched: [RegExp, string[]][] = [
   [/^(secret|server|upstream)\b/, ['secrets', 'servers']],
   [/^(join-token|agent\.enrol)/, ['join-tokens']],
   [/^(manifest|approval|channel)\b/, ['channels']],
+  [/^(manifest|sink)\b/, ['sinks']],
   [/^(manifest|policy|proposal)\b/, ['policies', 'versions', 'proposals', 'templates']],
   [/^(tools|resources|prompts|manifest)\b/, ['budgets']],
 ];

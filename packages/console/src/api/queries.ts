@@ -152,6 +152,19 @@ export const deliveriesQuery = (name: string) =>
     getNextPageParam: ({ cursor }) => cursor ?? undefined,
   });
 
+export const sinksQuery = queryOptions({
+  queryKey: ['sinks'],
+  queryFn: () => call('GET /sinks'),
+  refetchInterval: 5_000,
+});
+
+export const sinkQuery = (name: string) =>
+  queryOptions({
+    queryKey: ['sinks', name],
+    queryFn: () => call('GET /sinks/:name', { params: { name } }),
+    refetchInterval: 5_000,
+  });
+
 export const serversQuery = queryOptions({ queryKey: ['servers'], queryFn: () => call('GET /servers') });
 export const toolsQuery = queryOptions({ queryKey: ['tools'], queryFn: () => call('GET /tools') });
 export const definitionsQuery = queryOptions({ queryKey: ['definitions'], queryFn: () => call('GET /definitions') });

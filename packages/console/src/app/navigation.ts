@@ -43,7 +43,7 @@ export const destinations: Destination[] = [
   { to: '/actions', label: 'Actions', icon: IconListSearch, key: 'x' },
   { to: '/policy', label: 'Policy', icon: IconScale, key: 'y' },
   { to: '/identity', label: 'Identity', icon: IconId, key: 'i', also: '/delegations' },
-  { to: '/log', label: 'Log', icon: IconBinaryTree2, key: 'l' },
+  { to: '/log', label: 'Log', icon: IconBinaryTree2, key: 'l', also: '/sinks' },
   { to: '/evidence', label: 'Evidence', icon: IconCertificate, key: 'e' },
   { to: '/settings', label: 'Settings', icon: IconSettings, key: 's' },
 ];

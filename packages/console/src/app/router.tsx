@@ -175,6 +175,18 @@ const channel = createRoute({
   component: lazyRouteComponent(() => import('../pages/approvals/channel-page.tsx'), 'ChannelPage'),
 });
 
+const sinks = createRoute({
+  getParentRoute: () => house,
+  path: '/sinks',
+  component: lazyRouteComponent(() => import('../pages/log/sinks-page.tsx'), 'SinksPage'),
+});
+
+const sink = createRoute({
+  getParentRoute: () => house,
+  path: '/sinks/$name',
+  component: lazyRouteComponent(() => import('../pages/log/sink-page.tsx'), 'SinkPage'),
+});
+
 const consent = createRoute({
   getParentRoute: () => house,
   path: '/consent/$id',
@@ -385,6 +397,8 @@ export const createConsoleRouter = (queries: QueryClient) =>
         approval,
         channels,
         channel,
+        sinks,
+        sink,
         consent,
         confirm,
         device,

@@ -24,6 +24,13 @@ export function LogPage() {
       about="Every record is a leaf of a Merkle tree, one tree for each replica. A checkpoint signs all of it: whoever kept one can tell if anything before it was changed."
       actions={<VerifyAll />}
     >
+      <p className={classes.advice}>
+        Records also go to where security works:{' '}
+        <Link to="/sinks" className="gh-link">
+          sinks
+        </Link>
+        .
+      </p>
       {logs.error && !logs.data && <Failure error={logs.error} retry={() => void logs.refetch()} />}
       {logs.isLoading && <Skeleton height={220} radius="md" />}
       {logs.data?.items.length === 0 && (
