@@ -152,6 +152,8 @@ export interface StatusView {
   fresh: boolean;
   inFlight: number;
   dataDir: string | null;
+  /** Sinks that do not get everything now, with why; for the people of the house only. */
+  sinks: { name: string; state: 'behind' | 'failing' | 'paused'; problem: string | null }[] | null;
   /** How this replica's record stands; for the people of the house only. */
   record: { problem: string | null; witnessing: WitnessingView | null; publishing: PublishingView | null } | null;
 }

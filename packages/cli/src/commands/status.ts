@@ -24,6 +24,7 @@ export const status: Run<ServerOptions> = async ({ options, out }) => {
     ['MCP', found.mcpUrl],
     ['Calls in flight', found.inFlight],
     ...recordFacts(found.record),
+    ['Sinks', found.sinks?.map(({ name, state, problem }) => `${name} ${problem ?? state}`).join(', ') || null],
     ['Data', found.dataDir],
   ]);
   return exit;

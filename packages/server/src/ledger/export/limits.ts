@@ -6,6 +6,8 @@ export const exportLimits = {
   renewMs: 2_000,
   /** Between two looks at the log when there was nothing new. */
   pollMs: 500,
+  /** Work on a batch that goes on without letting calls have their turn. */
+  turnMs: 2,
   /** The first wait after a failure; it doubles, with chance, up to the longest. */
   firstRetryMs: 1_000,
   longestRetryMs: 60_000,

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { ActionRecord, SinkFormat, SinkManifest } from '@gatehouse/protocol';
 import { isJsonObject, type Json, type JsonObject } from '../../platform/index.ts';
 import type { Storage } from '../../storage/index.ts';
@@ -41,15 +42,14 @@ export async function readBatch(reader: BatchReader, { log, sequence }: Position
     .execute();
   const [first] = rows;
   if (!first) return undefined;
-  const read = rows.map(
-    (row): Outgoing => ({
-      log,
-      sequence: row.sequence,
-      leafHash: Buffer.from(row.leaf_hash).toString('hex'),
-      record: JSON.parse(row.entry) as ActionRecord,
-    }),
-  );
-  const wanted = read.filter(({ record }) => fits(record));
+  const turns = createTurns();
+  const wanted: Outgoing[] = [];
+  for (const row of rows) {
+    await turns.give();
+    const record = JSON.parse(row.entry) as ActionRecord;
+    const leafHash = Buffer.from(row.leaf_hash).toString('hex');
+    if (fits(record)) wanted.push({ log, sequence: row.sequence, leafHash, record });
+  }
   if (sink.bodies === 'arguments') await addArguments(wanted, reader);
 
   const batch: Batch = {
@@ -61,6 +61,7 @@ export async function readBatch(reader: BatchReader, { log, sequence }: Position
   };
   let bytes = 0;
   for (const record of wanted) {
+    await turns.give();
     const encoded = tryToEncode(sink.format, record, surroundings);
     if (typeof encoded === 'string') {
       batch.unfit.push({ sequence: record.sequence, reason: encoded });
@@ -76,6 +77,18 @@ export async function readBatch(reader: BatchReader, { log, sequence }: Position
     batch.records.push(encoded);
   }
   return batch;
+}
+
+/** Calls of the gate run in the same thread: after so long without a pause they have their turn. */
+function createTurns() {
+  let since = performance.now();
+  return {
+    async give(): Promise<void> {
+      if (performance.now() - since < exportLimits.turnMs) return;
+      await setImmediate();
+      since = performance.now();
+    },
+  };
 }
 
 /** Or why it can't be sent: whatever a record holds, it keeps back no other. */

@@ -67,3 +67,36 @@ test('a server of another name or environment that reaches the same system is kn
   assert.equal(reachesTheSame(stdio(['notes.js', own]), stdio(['shop.js', own])), false);
   assert.equal(reachesTheSame(stdio(['a.js', '--to=https://shop.example.test']), production), true);
 });
+
+/** @proves policy.second-person */
+test('a sink that is new, goes elsewhere, sends less or is gone waits; one that sends more of the same does not', () => {
+  const sink = (more: object): Manifest =>
+    manifest.parse({
+      kind: 'Sink',
+      name: 'siem',
+      format: 'ocsf',
+      to: { type: 'webhook', url: 'https://siem.example.test/in', secret: 'hook' },
+      ...more,
+    });
+  const plain = sink({});
+  const agents = (...names: string[]) => sink({ filter: { agents: names } });
+  assert.deepEqual(reasonsOf(null, plain, around), ['records are sent to siem.example.test']);
+  assert.deepEqual(reasonsOf(plain, null, around), ['records are no longer sent to siem.example.test']);
+  const relaxes: [Manifest, Manifest][] = [
+    [plain, agents('agent-a')],
+    [agents('agent-a', 'agent-b'), agents('agent-a')],
+    [agents('agent-a'), sink({ filter: { agents: ['agent-a'], decisions: ['deny'] } })],
+    [plain, sink({ bodies: 'arguments' })],
+    [plain, sink({ warnAfterSeconds: 3_600 })],
+    [plain, sink({ to: { type: 'webhook', url: 'https://elsewhere.example.test/in', secret: 'hook' } })],
+  ];
+  for (const [before, after] of relaxes)
+    assert.equal(reasonsOf(before, after, around).length, 1, JSON.stringify(after));
+  const tightens: [Manifest, Manifest][] = [
+    [agents('agent-a'), plain],
+    [agents('agent-a'), agents('agent-a', 'agent-b')],
+    [sink({ bodies: 'arguments' }), plain],
+    [plain, sink({ batchRecords: 10, timeoutMs: 500, description: 'x', warnAfterSeconds: 60 })],
+  ];
+  for (const [before, after] of tightens) assert.deepEqual(reasonsOf(before, after, around), [], JSON.stringify(after));
+});
