@@ -15,11 +15,8 @@ const measures: Record<string, () => Promise<{ measure: Measure }>> = {
   churn: () => import('./churn.ts'),
   decide: () => import('./decide.ts'),
   replay: () => import('./replay.ts'),
-<<<<<<< HEAD
   search: () => import('./search.ts'),
-=======
   export: () => import('./export.ts'),
->>>>>>> f8ca277 (Let calls have their turn while a backlog is encoded; say in the status which sinks do not get everything)
   results: () => import('./results.ts'),
 };
 
