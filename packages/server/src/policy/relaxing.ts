@@ -1,6 +1,7 @@
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { Grantable, PolicyManifest } from '@gatehouse/protocol';
 import { isWider, readGrantable } from './grantable.ts';
+import { listOf } from './obligations.ts';
 import { readWritten } from './written.ts';
 
 interface Read {
@@ -16,6 +17,8 @@ interface Read {
   /** Annotations with an effect beside `tier` and `mode`; what Gatehouse does not know is taken to have one. */
   obligations: string;
   grantable: Grantable | undefined;
+  /** The rules of who says yes. Without any it is the owner or an approver, so that naming one is no plain narrowing. */
+  approvers: string;
 }
 
 const withoutEffect = new Set(['id', 'reason', 'description', 'tier', 'mode', 'advice', 'grantable']);
@@ -48,13 +51,20 @@ export function relaxedPolicies(
           name: old.file,
           why: `forbid ${old.id} ${old.tier === 4 ? 'refused' : `raised to tier ${old.tier}`}, and now raises to tier ${kept[0]?.tier}`,
         });
+      else if (kept.every(({ approvers }) => approvers !== old.approvers))
+        found.push({ name: old.file, why: `others approve what forbid ${old.id} has a person asked for` });
       else if (kept.every(({ grantable }) => isWider(grantable, old.grantable)))
         found.push({ name: old.file, why: `standing grants may go further past forbid ${old.id}` });
     } else if ((old.tier > 0 || old.obligations !== '') && !kept.some((each) => isAsStrict(each, old)))
       found.push({ name: old.file, why: `permit ${old.id} set a tier or an obligation that is gone or less` });
   }
   for (const fresh of is) {
-    if (fresh.observed || fresh.effect === 'forbid') continue;
+    if (fresh.observed) continue;
+    if (fresh.effect === 'forbid') {
+      if (fresh.approvers !== '' && enforcedBefore(fresh).length === 0)
+        found.push({ name: fresh.file, why: `forbid ${fresh.id} names who approves` });
+      continue;
+    }
     if (!enforcedBefore(fresh).some((old) => isAsStrict(fresh, old)))
       found.push({ name: fresh.file, why: `permit ${fresh.id} is new or changed` });
   }
@@ -82,6 +92,7 @@ function readAll(manifest: PolicyManifest): Read[] {
       tier: effect === 'forbid' ? (raises ? Number(annotations.tier) : 4) : Number(annotations.tier ?? 0),
       observed: observeOnly,
       grantable: readGrantable(annotations.grantable),
+      approvers: listOf(annotations.approvers).sort().join(),
       obligations: obliging
         .map(([key, value]) => JSON.stringify([key, value]))
         .sort()

@@ -31,7 +31,11 @@ export function createPolicyChanges(deps: PolicyChangesDependencies): PolicyChan
    * another replica has just applied may not be known here yet.
    */
   const consider: PolicyChanges['consider'] = async (steps, transaction) => {
-    const relaxes = relaxationsOf(steps, await readManifestsOf(transaction, 'Policy'));
+    const relaxes = relaxationsOf(
+      steps,
+      await readManifestsOf(transaction, 'Policy'),
+      await readManifestsOf(transaction, 'ApprovalRule'),
+    );
     if (relaxes.length === 0) return;
     const environments = await readManifestsOf(transaction, 'Environment');
     const servers = await readManifestsOf(transaction, 'ToolServer');

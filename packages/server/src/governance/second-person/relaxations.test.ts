@@ -345,3 +345,73 @@ test('a rule that accepts a channel in place of a passkey relaxes, and one that 
   assert.deepEqual(why([rule(['channel:slack']), rule()]), []);
   assert.deepEqual(why([rule(), rule(['passkey'])]), []);
 });
+
+const rule = (more: object = {}): ManifestInput =>
+  ({
+    kind: 'ApprovalRule',
+    name: 'r',
+    steps: [{ approve: 2, from: ['group:finance', 'owner'] }],
+    ...more,
+  }) as ManifestInput;
+
+/** @proves policy.second-person */
+test('who approves: fewer, others, sooner or for longer relaxes; more of the same does not', () => {
+  const base = { exclude: ['policy-author'], order: 'serial', expiresAfterSeconds: 600, yesLastsSeconds: 60 };
+  for (const more of [
+    { steps: [{ approve: 1, from: ['group:finance', 'owner'] }] },
+    { steps: [{ approve: 2, from: ['group:finance', 'role:auditor'] }] },
+    { deny: 2 },
+    { exclude: [] },
+    { order: 'parallel' },
+    { expiresAfterSeconds: 601 },
+    { expiresAfterSeconds: undefined },
+    { yesLastsSeconds: undefined },
+    { escalate: [{ afterSeconds: 60, to: ['role:auditor'] }] },
+  ])
+    assert.equal(why([rule(base), rule({ ...base, ...more })]).length, 1, JSON.stringify(more));
+  for (const more of [
+    { steps: [{ approve: 3, from: ['group:finance'], distinct: false }] },
+    { steps: [{ approve: 2, from: ['group:finance', 'owner'] }, { from: ['role:security'] }] },
+    { exclude: ['policy-author', 'owner'] },
+    { expiresAfterSeconds: 300, yesLastsSeconds: 30 },
+    { description: 'other words' },
+  ])
+    assert.deepEqual(why([rule(base), rule({ ...base, ...more })]), [], JSON.stringify(more));
+  assert.deepEqual(why([null, rule()]), []);
+  // Who names it decides: without a rule it is the owner or an approver.
+  const asking = (who: string) => cedar(`@tier("3") ${who} ${forbid}`);
+  for (const [was, is] of [
+    ['', '@approvers("r")'],
+    ['@approvers("r")', ''],
+    ['@approvers("r")', '@approvers("s")'],
+  ] as const)
+    assert.equal(why([asking(was), asking(is)]).length, 1, `${was} → ${is}`);
+  assert.equal(why([null, asking('@approvers("r")')]).length, 1);
+  assert.deepEqual(why([asking('@approvers("r,s")'), asking('@approvers("s, r")')]), []);
+});
+
+/** @proves policy.second-person */
+test('who is on call is decided by whoever may decide who approves', () => {
+  const rota = (more: object = {}): ManifestInput =>
+    ({
+      kind: 'OnCall',
+      name: 'o',
+      zone: 'UTC',
+      people: ['a@example.test', 'b@example.test'],
+      startsOn: '2026-01-05',
+      handOverAt: '09:00',
+      ...more,
+    }) as ManifestInput;
+  const during = { from: '2026-01-06T00:00:00Z', until: '2026-01-07T00:00:00Z' };
+  const nobody = { overrides: [{ person: null, ...during }] };
+  assert.deepEqual(why([rota(), rota(nobody)]), []);
+  assert.equal(why([rota(nobody), rota()]).length, 1);
+  assert.equal(why([rota(), rota({ overrides: [{ person: 'c@example.test', ...during }] })]).length, 1);
+  for (const more of [
+    { people: ['c@example.test'] },
+    { zone: 'Europe/Berlin' },
+    { everyDays: 1 },
+    { handOverAt: '10:00' },
+  ])
+    assert.equal(why([rota(), rota(more)]).length, 1, JSON.stringify(more));
+});

@@ -1,4 +1,4 @@
-import type { Manifest, PolicyManifest, Relaxation } from '@gatehouse/protocol';
+import type { ApprovalRuleManifest, Manifest, PolicyManifest, Relaxation } from '@gatehouse/protocol';
 import { relaxedPolicies } from '../../policy/index.ts';
 import type { Step } from '../../registry/index.ts';
 import { type Around, reasonsOf } from './verdicts/index.ts';
@@ -10,11 +10,14 @@ import { type Around, reasonsOf } from './verdicts/index.ts';
 export function relaxationsOf(
   steps: readonly Pick<Step, 'change' | 'before' | 'after'>[],
   written: Iterable<PolicyManifest> = [],
+  /** Of who says yes: they name people by groups and roles, as policies do. */
+  rules: Iterable<ApprovalRuleManifest> = [],
 ): Relaxation[] {
   const policies = sidesOf(steps, 'Policy');
   const control = sidesOf(steps, 'ControlPolicy');
   const texts = [...written, ...policies.before, ...policies.after].map(({ cedar }) => cedar);
-  const around: Around = { policies: [...new Set(texts)] };
+  const named = [...rules].map((rule) => JSON.stringify(rule));
+  const around: Around = { policies: [...new Set([...texts, ...named])] };
   const found = steps.flatMap(({ change: { kind, name }, before, after }) =>
     reasonsOf(before, after, around).map((why): Relaxation => ({ kind, name, why })),
   );

@@ -38,7 +38,7 @@ export const person: Verdict<OfKind<'Person'>> = {
     quietHours: 'words',
     roles(before, after, around) {
       const why = changed(before.roles, after.roles);
-      return why.length === 0 && isNamed(around, /roles/i) ? ['roles that a policy looks at are changed'] : why;
+      return why.length === 0 && isNamed(around, /role/i) ? ['roles that a policy looks at are changed'] : why;
     },
     successor: (_, { successor }) => (successor ? [`their agents would go to ${successor}`] : []),
   },

@@ -4,7 +4,7 @@ export type OfKind<Kind extends Manifest['kind']> = Extract<Manifest, { kind: Ki
 
 /** What a change is looked at with: what policies say decides whether leaving a group lets something through. */
 export interface Around {
-  /** Texts of all written policies, before and after. */
+  /** Texts of all written policies, before and after, and of the rules of who says yes. */
   policies: readonly string[];
 }
 
