@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { ManifestInput } from '@gatehouse/protocol';
 import { createMcpTransport } from '@gatehouse/sdk';
@@ -169,3 +171,30 @@ test('a rule that is not there is an error where it is named, and the explanatio
     [['payments', email('on-call')]],
   );
 });
+
+test('the command line shows how far it is, who is on call and who is whose deputy', async () => {
+  const call = await refund(106);
+  const { approval } = await call();
+  assert.ok(approval);
+  await of('fin-1').approve(approval.id);
+  const shown = await cli('approvals', 'show', approval.id);
+  assert.match(shown, /Rule two-from-finance: not met yet/);
+  assert.match(shown, /2 of group:finance: 1 missing/);
+  assert.match(shown, /yes of fin-1@example\.test \(group:finance\)/);
+  assert.match(shown, /Can say yes now: fin-2@example\.test/);
+  assert.match(await cli('on-call', '--days', '3'), /payments\s+on-call@example\.test/);
+  assert.deepEqual(JSON.parse(await cli('deputies', 'list', '--json')), { items: [] });
+  const { items } = JSON.parse(await cli('deputies', 'list', '--all', '--json'));
+  assert.equal(items[0].state, 'withdrawn');
+});
+
+function cli(...args: string[]): Promise<string> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, '../packages/cli/src/main.ts'), ...args], {
+    env: { ...process.env, NO_COLOR: '1', GATEHOUSE_URL: workspace.url, GATEHOUSE_DATA_DIR: workspace.dataDir },
+  });
+  let stdout = '';
+  child.stdout.on('data', (text) => {
+    stdout += text;
+  });
+  return new Promise((resolve) => child.once('close', () => resolve(stdout)));
+}

@@ -37,4 +37,10 @@ export const whoDecides: Requirement[] = [
     promise: 'A yes that was made up, moved to somebody else or lost in the database approves nothing',
     source: 'docs/explanation/approvals.md',
   },
+  {
+    id: 'console.who-decides',
+    promise:
+      'The page of an approval shows whose yes is there and whose is missing; a person names their deputy with a passkey',
+    source: 'docs/how-to/decide-who-approves.md',
+  },
 ];

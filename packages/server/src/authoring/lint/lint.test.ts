@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { groupManifest, type TemplateManifest, type ToolSetting } from '@gatehouse/protocol';
+import {
+  approvalRuleManifest,
+  groupManifest,
+  personManifest,
+  type TemplateManifest,
+  type ToolSetting,
+} from '@gatehouse/protocol';
 import type { JsonObject } from '../../platform/index.ts';
 import { shopWorkspace } from '../../policy/testing/workspace.ts';
 import { labelsOf } from '../../registry/index.ts';
@@ -230,4 +236,37 @@ test('an ignored finding needs a reason, and something to ignore', () => {
   assert.deepEqual(ignored('always-true written out for readers'), []);
   assert.deepEqual(ignored('always-true').sort(), ['lint.always-true', 'lint.ignored-without-reason']);
   assert.deepEqual(ignored('shadowed nothing does'), ['lint.always-true', 'lint.ignored-in-vain']);
+});
+
+test('a rule of who approves that not even everybody together could meet is shown, and one that nobody names', () => {
+  const rule = (workspace: Shop, more: object) => {
+    (workspace.approvalRules as Map<string, unknown>).set(
+      'two',
+      approvalRuleManifest.parse({ kind: 'ApprovalRule', name: 'two', ...more }),
+    );
+  };
+  const people = (workspace: Shop, ...emails: string[]) => {
+    for (const email of emails)
+      (workspace.people as Map<string, unknown>).set(
+        email,
+        personManifest.parse({ kind: 'Person', email, displayName: email, roles: ['approver'] }),
+      );
+  };
+  const named = `@approvers("two") ${permit('refund_order', 'when { context.arguments.amount_cents > 5 }')}`;
+  const codesOf = (more: object, ...emails: string[]) =>
+    codes(named, (workspace) => {
+      people(workspace, ...emails);
+      rule(workspace, more);
+    });
+  const two = { steps: [{ approve: 2, from: ['role:approver'] }] };
+  assert.deepEqual(codesOf(two, 'a@example.test'), ['unmeetable-rule']);
+  assert.deepEqual(codesOf(two, 'a@example.test', 'b@example.test'), []);
+  assert.deepEqual(codesOf({ ...two, exclude: ['person:a@example.test'] }, 'a@example.test', 'b@example.test'), [
+    'unmeetable-rule',
+  ]);
+  assert.deepEqual(codesOf({ ...two, escalate: [{ afterSeconds: 60, to: ['owner'] }] }, 'a@example.test'), []);
+  assert.deepEqual(
+    codes('', (workspace) => rule(workspace, { steps: [{ from: ['owner'] }] })),
+    ['unused-rule'],
+  );
 });
