@@ -17,6 +17,7 @@ const measures: Record<string, () => Promise<{ measure: Measure }>> = {
   replay: () => import('./replay.ts'),
   search: () => import('./search.ts'),
   export: () => import('./export.ts'),
+  record: () => import('./record.ts'),
   results: () => import('./results.ts'),
 };
 

@@ -97,9 +97,17 @@ export function createStoredLogs({ db }: Pick<Storage, 'db'>) {
     return row?.vkey;
   }
 
-  /** Of a tree that has this size. */
-  const hashReader = (log: string, size: number): HashReader =>
-    tileHashReader(size, (level, index, width) => tile(log, level, index, width), nodeSha256);
+  /** Of a tree that has this size; for one proof, whose hashes are mostly in the same few tiles. */
+  const hashReader = (log: string, size: number): HashReader => {
+    const read = new Map<string, Promise<Uint8Array>>();
+    const once = (level: number, index: number, width: number) => {
+      const name = `${level}/${index}`;
+      const found = read.get(name) ?? tile(log, level, index, width);
+      read.set(name, found);
+      return found;
+    };
+    return tileHashReader(size, once, nodeSha256);
+  };
 
   return { sizeOf, leafHashes, entries, tile, newest, newestCosigned, vkeyOf, hashReader };
 }

@@ -165,13 +165,17 @@ test('a deployment that fails closed sends nothing while its record waits for wi
   const { ledger, change } = await open(t, { dataDir, policy, failClosedAfterMs: 700 });
   await until(() => ledger.witnessing()?.refuses);
   await assert.rejects(ledger.append(entry('act_1')), { code: 'ledger.unwitnessed', kind: 'unavailable' });
-  assert.equal(await ledger.action('act_1'), undefined);
+  const refused = await ledger.action('act_1');
+  assert.deepEqual(
+    refused?.records.map(({ record }) => record.kind),
+    ['request'],
+  );
   await change();
   // Nothing that is not cosigned is shown as if it were.
   assert.equal(await ledger.resource('gatehouse.test/log/one', 'checkpoint'), undefined);
   await witnessOf(t, [logKey], before.directory, Number(new URL(before.url).port));
   await until(() => ledger.witnessing()?.refuses === false);
-  assert.ok((await ledger.append(entry('act_1'))).ok);
+  assert.ok((await ledger.append(entry('act_2'))).ok);
 });
 
 /** @proves law-7.witness, law-7.rollback */

@@ -224,11 +224,11 @@ export function createWitnessing(
       uncosignedSince ??= checkpoint.at;
       wake();
     },
-    /** Throws where this deployment lets nothing run that witnesses have not seen for too long. */
-    requireWitnessed(): void {
-      if (!isLate()) return;
+    /** Why nothing may be sent now, where this deployment lets nothing run that witnesses have not seen for too long. */
+    refusal(): GatehouseError | undefined {
+      if (!isLate()) return undefined;
       const seconds = Math.floor((clock.now() - (uncosignedSince ?? 0)) / 1_000);
-      throw new GatehouseError(
+      return new GatehouseError(
         'unavailable',
         'ledger.unwitnessed',
         `The record has not been cosigned by its witnesses for ${seconds} s, and this deployment lets nothing run then. See the witnesses on the page Log, or with gatehouse log list.`,

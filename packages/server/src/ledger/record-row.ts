@@ -1,0 +1,94 @@
+import { randomBytes } from 'node:crypto';
+import type { ActionRecord } from '@gatehouse/protocol';
+import { leafHash, MAX_ENTRY_BYTES } from '@gatehouse/verifier';
+import { nodeSha256 } from '@gatehouse/verifier/node';
+import { canonicalJson, GatehouseError, isJsonObject, type Json, sha256Hex } from '../platform/index.ts';
+import type { RecordRow } from '../storage/index.ts';
+
+const SALT_BYTES = 16;
+const SALTS_AT_ONCE = 256;
+let salts = new Uint8Array(0);
+let saltsUsed = 0;
+
+/** A copy: what crosses to the database thread crosses with all that lies in the same memory. */
+function nextSalt(): Uint8Array {
+  if (saltsUsed === salts.length) {
+    salts = new Uint8Array(randomBytes(SALT_BYTES * SALTS_AT_ONCE));
+    saltsUsed = 0;
+  }
+  saltsUsed += SALT_BYTES;
+  return salts.slice(saltsUsed - SALT_BYTES, saltsUsed);
+}
+
+/** Digest of a body: over a random salt that is kept, and erased, with the body, so that an erased value can't be guessed. */
+export function salted(body: Json, salt = nextSalt()): { digest: string; salt: Uint8Array; text: string } {
+  const text = recordable(body);
+  return { digest: `sha256-${sha256Hex(Buffer.concat([salt, Buffer.from(text)]))}`, salt, text };
+}
+
+/**
+ * The canonical text of what is to be recorded, whatever it holds: a text that was cut within a character, or a number that JSON
+ * does not have, must not keep an action out of the record.
+ */
+function recordable(value: unknown): string {
+  try {
+    return canonicalJson(value);
+  } catch {
+    return canonicalJson(JSON.parse(JSON.stringify(value), (_key, member) => wellFormed(member)));
+  }
+}
+
+/** Names of members as well; JSON has made null of numbers that it does not have. */
+function wellFormed(value: unknown): unknown {
+  if (typeof value === 'string') return value.toWellFormed();
+  if (!isJsonObject(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key.toWellFormed(), member]));
+}
+
+/** Columns are for finding; PostgreSQL holds no U+0000 in one. The entry has the text as it was. */
+const forColumn = (text: string | null) => text?.replaceAll('\0', '\ufffd') ?? null;
+
+let recordNames: string[] = [];
+
+/** In the order of the canonical form, so that it needs no sorting: records have the same members. */
+function inOrder(record: ActionRecord): ActionRecord {
+  const given = record as unknown as Record<string, unknown>;
+  const names = Object.keys(given);
+  if (names.length !== recordNames.length || !recordNames.every((name) => name in given)) recordNames = names.sort();
+  const ordered: Record<string, unknown> = {};
+  for (const name of recordNames) ordered[name] = given[name];
+  if (record.decision) ordered.decision = sorted(record.decision);
+  ordered.actor_chain = record.actor_chain.map(sorted);
+  return ordered as unknown as ActionRecord;
+}
+
+const sorted = (members: object) => Object.fromEntries(Object.entries(members).sort(([a], [b]) => (a < b ? -1 : 1)));
+
+export function toRow(record: ActionRecord, at: number): RecordRow {
+  const entry = recordable(inOrder(record));
+  const bytes = Buffer.from(entry);
+  if (bytes.byteLength > MAX_ENTRY_BYTES) {
+    throw new GatehouseError(
+      'too-large',
+      'ledger.record-too-large',
+      'The record of this action would be larger than 64 KiB, so the action is refused.',
+    );
+  }
+  return {
+    kind: record.kind,
+    actionId: record.action_id,
+    at,
+    operation: forColumn(record.operation) ?? '',
+    agent: record.agent,
+    task: record.task,
+    person: forColumn(record.on_behalf_of ?? record.requested_by),
+    tool: forColumn(record.tool),
+    resource: forColumn(record.resource),
+    effect: record.kind === 'change' ? null : (record.decision?.effect ?? null),
+    result: record.result,
+    approval: record.approval,
+    ticket: forColumn(record.ticket),
+    entry,
+    leafHash: leafHash(bytes, nodeSha256),
+  };
+}
