@@ -16,6 +16,8 @@ export interface Replica {
   /** SIGKILL to the whole process group. Resolves when it is gone. */
   kill(): Promise<void>;
   signal(name: 'SIGSTOP' | 'SIGCONT'): void;
+  /** Sets its clock, by so many milliseconds. */
+  setClock(offsetMs: number): Promise<void>;
   /** As an operator stops it. */
   stop(): Promise<void>;
 }
@@ -64,6 +66,10 @@ export function createReplica(config: Config, before: string[] = []): Replica {
     kill: () => end('SIGKILL'),
     signal(name) {
       if (child?.pid) process.kill(child.pid, name);
+    },
+    async setClock(offsetMs) {
+      child?.stdin?.write(`${offsetMs}\n`);
+      await new Promise((resolve) => setTimeout(resolve, 100));
     },
     stop: () => end('SIGTERM'),
   };

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { appendFileSync, copyFileSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs';
+import { appendFileSync, copyFileSync, mkdtempSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { startProxy } from '../../packages/server/src/storage/suite-proxy.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { createAudit } from './audit.ts';
 import { createJournal } from './journal.ts';
@@ -34,16 +35,25 @@ async function open(t: TestContext, database: string, options?: { diskMiB: numbe
     for (const id of ran) journal.ran.add(id);
     return { ids, ran };
   }
-  const pay = () => scene.caller.call(scene.tasks.bearer, 'over-http__pay', { id: 'payment' });
-  return { scene, journal, callMany, pay };
+  /** Each fault has a payment of its own. */
+  let payment = 'payment';
+  const pay = () => scene.caller.call(scene.tasks.bearer, 'over-http__pay', { id: payment });
+  function payAnew(): string {
+    payment = `payment-${++calls}`;
+    return payment;
+  }
+  return { scene, journal, callMany, pay, payAnew };
 }
 
+type Opened = Awaited<ReturnType<typeof open>>;
+
 /** A payment that somebody has approved, and that has not been made yet. */
-async function approvePayment({ scene, journal, pay }: Awaited<ReturnType<typeof open>>): Promise<void> {
+async function approvePayment({ scene, journal, pay, payAnew }: Opened): Promise<void> {
+  const id = payAnew();
   const waiting = await pay();
   assert.ok(waiting.kind === 'pending');
   assert.ok(await scene.approver.approve(waiting.approval));
-  journal.payments.set('payment', {
+  journal.payments.set(id, {
     tool: 'over-http__pay',
     approval: waiting.approval,
     asked: true,
@@ -52,10 +62,11 @@ async function approvePayment({ scene, journal, pay }: Awaited<ReturnType<typeof
   });
 }
 
-async function untilCallsPass({ callMany }: Pick<Awaited<ReturnType<typeof open>>, 'callMany'>): Promise<void> {
+/** So many at once: one that just then came behind a change, on a slow machine, is refused and may be made again. */
+async function untilCallsPass({ callMany }: Pick<Opened, 'callMany'>, count = 1): Promise<void> {
   for (let turn = 0; turn < 300; turn++) {
-    const { ran } = await callMany(1);
-    if (ran.length === 1) return;
+    const { ran } = await callMany(count);
+    if (ran.length === count) return;
     await sleep(300);
   }
   assert.fail('no call passes although the database can be written again');
@@ -68,19 +79,36 @@ async function assertRecorded(scene: Scene, audit: ReturnType<typeof createAudit
 
 async function assertDeniedMeanwhile(t: TestContext, database: string, faultOf: (scene: Scene) => Fault) {
   const opened = await open(t, database);
-  const { scene, journal, callMany, pay } = opened;
-  assert.equal((await callMany(12)).ran.length, 12);
+  await assertDenied(opened, faultOf(opened.scene), { rounds: 3, restMs: 1_000 });
+  const { scene, journal } = opened;
+  await assertRecorded(scene, createAudit(createStoredReader(database, scene.dataDir), journal));
+}
+
+/** One fault after the other, on what the one before has left; each is over before the next. */
+async function assertDeniedInTurn(t: TestContext, database: string, faultsOf: (scene: Scene) => Record<string, Fault>) {
+  const opened = await open(t, database);
+  const { scene, journal } = opened;
+  const audit = createAudit(createStoredReader(database, scene.dataDir), journal);
+  for (const [name, fault] of Object.entries(faultsOf(scene)))
+    await t.test(name, async () => {
+      await assertDenied(opened, fault, { rounds: 2, restMs: 300 });
+      await assertRecorded(scene, audit);
+    });
+}
+
+async function assertDenied(opened: Opened, fault: Fault, { rounds, restMs }: { rounds: number; restMs: number }) {
+  const { scene, callMany, pay } = opened;
+  await untilCallsPass(opened, 12);
   await approvePayment(opened);
   const before = scene.seen();
 
-  const fault = faultOf(scene);
   await fault.begin();
   // More than once, and longer than a feed lease lasts: the first calls are refused for another reason than the later ones.
-  for (let round = 0; round < 3; round++) {
+  for (let round = 0; round < rounds; round++) {
     const [{ ran }, payment] = await Promise.all([callMany(12), pay()]);
     assert.deepEqual(ran, []);
     assert.notEqual(payment.kind, 'ran');
-    await sleep(1_000);
+    await sleep(restMs);
   }
   assert.deepEqual(scene.seen(), before, 'a call has reached its upstream, and could not have been recorded');
   await fault.end();
@@ -88,8 +116,7 @@ async function assertDeniedMeanwhile(t: TestContext, database: string, faultOf: 
   await untilCallsPass(opened);
   const payments = await Promise.all([pay(), pay()]);
   assert.equal(payments.filter(({ kind }) => kind === 'ran').length, 1, 'what was approved before runs, once');
-  const audit = createAudit(createStoredReader(database, scene.dataDir), journal);
-  await assertRecorded(scene, audit);
+  for (const payment of payments) if (payment.kind === 'pending') await scene.approver.deny(payment.approval);
 }
 
 const prlimit = spawnSync('prlimit', ['--version']).status === 0 ? false : 'prlimit (util-linux) is missing';
@@ -133,7 +160,7 @@ test('on a full disk what is refused has not run, and calls pass again when ther
       }
     }
   };
-  assert.equal((await callMany(12)).ran.length, 12);
+  await untilCallsPass(opened, 12);
   fill();
   const refused: string[] = [];
   // The log of the database has room of its own for a while.
@@ -197,4 +224,86 @@ test('while PostgreSQL is read-only no call passes, and calls pass again when it
     await client.end();
   }
   await assertDeniedMeanwhile(t, url, () => ({ begin: () => setReadOnly(true), end: () => setReadOnly(false) }));
+});
+
+/** Without the right to it (root, on a file system that has the flag) nothing is tried here; `prlimit` stands for it above. */
+function setImmutable(file: string, isImmutable: boolean): boolean {
+  return spawnSync('chattr', [isImmutable ? '+i' : '-i', file]).status === 0;
+}
+
+// @proves law-1.unwritable, law-1.files-gone
+test('when the files of SQLite are gone, replaced or read-only no call passes, and calls pass again when they are back', async (t) => {
+  await assertDeniedInTurn(t, 'sqlite', ({ dataDir }) => {
+    const [database, wal] = [join(dataDir, 'gatehouse.db'), join(dataDir, 'gatehouse.db-wal')];
+    const moved = (file: string, meanwhile?: () => void): Fault => ({
+      begin() {
+        renameSync(file, `${file}.away`);
+        meanwhile?.();
+      },
+      end: () => renameSync(`${file}.away`, file),
+    });
+    const faults: Record<string, Fault> = {
+      'the database is unlinked': moved(database),
+      'another file is in its place': moved(database, () => copyFileSync(`${database}.away`, database)),
+      'an empty file is in its place': moved(database, () => appendFileSync(database, '')),
+      'its WAL is unlinked': moved(wal),
+      'another WAL is in its place': moved(wal, () => copyFileSync(`${wal}.away`, wal)),
+    };
+    if (setImmutable(wal, true)) {
+      setImmutable(wal, false);
+      faults['the disk is read-only, as far as open files can tell'] = {
+        begin: () => void [database, wal].map((file) => setImmutable(file, true)),
+        end: () => void [database, wal].map((file) => setImmutable(file, false)),
+      };
+    } else t.diagnostic('chattr +i is not permitted: read-only is left out');
+    return faults;
+  });
+});
+
+// @proves law-1.unwritable
+test('while PostgreSQL hangs or takes no connection no call passes, and calls pass again after it', async (t) => {
+  const postgres = await startPostgres();
+  if (!postgres) return t.skip('PostgreSQL is missing: see above');
+  t.after(postgres.close);
+  const { url, name } = await postgres.createDatabase();
+  const network = await startProxy(t, url);
+  const admin = async (...statements: [string, unknown[]?][]): Promise<void> => {
+    const client = new pg.Client({ connectionString: postgres.url });
+    await client.connect();
+    for (const [text, values] of statements) await client.query(text, values);
+    await client.end();
+  };
+  const end = 'select pg_terminate_backend(pid) from pg_stat_activity where datname = $1';
+  await assertDeniedInTurn(t, network.url, () => ({
+    'nothing passes between them, and no connection ends': {
+      begin: () => network.holdBack(true),
+      end: () => network.holdBack(false),
+    },
+    'it takes no connection': {
+      begin: () => admin([`alter database ${name} with allow_connections false`], [end, [name]]),
+      end: () => admin([`alter database ${name} with allow_connections true`]),
+    },
+  }));
+});
+
+// @proves law-1.clock
+test('when the clock jumps by hours what passes is recorded, no approval comes to life again, and calls pass when it is right', async (t) => {
+  const opened = await open(t, 'sqlite');
+  const { scene, journal, callMany, pay } = opened;
+  const audit = createAudit(createStoredReader('sqlite', scene.dataDir), journal);
+  await untilCallsPass(opened, 12);
+  opened.payAnew();
+  const waiting = await pay();
+  assert.ok(waiting.kind === 'pending' && (await scene.approver.approve(waiting.approval)));
+  for (const offsetMs of [20 * 60_000, -6 * 3_600_000]) {
+    const [during] = await Promise.all([callMany(24), scene.replica.setClock(offsetMs)]);
+    const paid = await pay();
+    assert.notEqual(paid.kind, 'ran', 'the yes has run out, whatever the clock says later');
+    t.diagnostic(`${offsetMs} ms: ${during.ran.length} of 24, then ${(await callMany(12)).ran.length} of 12 passed`);
+    await sleep(1_500);
+    assert.deepEqual(await audit.check(scene.seen(), { openAllowed: true }), []);
+  }
+  await scene.replica.setClock(0);
+  await untilCallsPass(opened);
+  await assertRecorded(scene, audit);
 });

@@ -9,6 +9,27 @@ export const laws: Requirement[] = [
     source: 'SECURITY.md#law-1',
   },
   {
+    id: 'law-1.upstream',
+    promise:
+      'Whatever a tool server does with a call, it is recorded once, and as unknown unless it is known what came of it',
+    source: 'SECURITY.md#law-1',
+  },
+  {
+    id: 'law-1.followers',
+    promise: 'Who follows the record live can neither stop the gate nor take records from others who follow',
+    source: 'SECURITY.md#law-1',
+  },
+  {
+    id: 'law-1.files-gone',
+    promise: 'When the files of the database are gone or replaced nothing is acknowledged, and nothing passes',
+    source: 'SECURITY.md#law-1',
+  },
+  {
+    id: 'law-1.clock',
+    promise: 'A clock that jumps leaves no call unrecorded and brings no approval to life again',
+    source: 'SECURITY.md#law-1',
+  },
+  {
     id: 'law-1.unknown',
     promise: 'A dispatch without outcome shows as unknown, never as absent',
     source: 'SECURITY.md#law-1',

@@ -31,6 +31,17 @@ export function createFollower(storage: Storage, reader: Reader, log: Log) {
     }
   }
 
+  /** One that fails is let go, and takes no record from the others. What a slow one has not taken is its own to bound. */
+  function give(record: SequencedRecord): void {
+    for (const listener of listeners)
+      try {
+        listener(record);
+      } catch (error) {
+        listeners.delete(listener);
+        log.error('a follower of the record failed, and hears no more', { error });
+      }
+  }
+
   async function read(): Promise<void> {
     if (reading) {
       again = true;
@@ -46,7 +57,7 @@ export function createFollower(storage: Storage, reader: Reader, log: Log) {
           if (!last) continue;
           positions.set(id, last.sequence + 1);
           again ||= records.length === PAGE;
-          for (const record of records) for (const listener of listeners) listener(record);
+          for (const record of records) give(record);
         }
       } while (again);
     } catch (error) {

@@ -252,6 +252,32 @@ test('a follower gets each durable record once and in order, administrative chan
   await close();
 });
 
+/** @proves law-1.followers */
+test('a follower that fails, and one that never comes back from what it began, take nothing from the others', async (context) => {
+  const { ledger, close } = await open(directory(), context);
+  const sequences: number[] = [];
+  const heard = { failing: 0, hanging: 0 };
+  ledger.follow(() => {
+    heard.failing++;
+    throw new Error('a follower with a fault');
+  });
+  ledger.follow(() => {
+    heard.hanging++;
+    return new Promise(() => undefined) as unknown as undefined;
+  });
+  ledger.follow(({ sequence }) => sequences.push(sequence));
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  await fill(ledger, 30);
+  for (let turn = 0; turn < 100 && sequences.length < 30; turn++)
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual(
+    sequences,
+    Array.from({ length: 30 }, (_, at) => at + 1),
+  );
+  assert.deepEqual(heard, { failing: 1, hanging: 30 });
+  await close();
+});
+
 test('a record that would not fit a log entry is refused, and nothing of it is written', async (context) => {
   const { ledger, close } = await open(directory(), context);
   await assert.rejects(ledger.append(entry('act_big', 'dispatch', { intent: 'x'.repeat(70_000) })), {

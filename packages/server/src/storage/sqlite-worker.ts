@@ -36,6 +36,8 @@ if (isWriter) {
 database.exec('pragma synchronous = full; pragma fullfsync = on; pragma checkpoint_fullfsync = on');
 
 const inode = statSync(file).ino;
+/** Of the WAL, which stays as long as a connection is open. */
+let walInode: number | undefined;
 const writeUnits = createUnitWriter(database);
 const statements = new Map<string, StatementSync>();
 
@@ -65,10 +67,18 @@ function toSqlite(value: unknown): SQLInputValue {
   return value as SQLInputValue;
 }
 
-/** SQLite goes on writing to a file that was deleted or replaced; what it then acknowledges would be lost. */
+/**
+ * SQLite goes on writing to files that were deleted or replaced; what it then acknowledges would be lost. Asked before a transaction, so that
+ * nothing is begun, and after its commit, so that nothing is acknowledged that came in between.
+ */
 function checkFile(): void {
-  if (statSync(file).ino === inode) return;
-  throw Object.assign(new Error(`${file} was replaced while it was open`), { code: 'ESTALE' });
+  const wal = statSync(`${file}-wal`, { throwIfNoEntry: false })?.ino;
+  walInode ??= wal;
+  if (statSync(file, { throwIfNoEntry: false })?.ino === inode && wal === walInode) return;
+  const what = `${file} or its -wal was deleted, moved or replaced while it was open; nothing is written, and all is denied.`;
+  throw Object.assign(new Error(`${what} Put back what was there, or stop this server and restore a backup.`), {
+    code: 'ESTALE',
+  });
 }
 
 /** Beside the writer, which it doesn't hold up; calls would otherwise wait tens of milliseconds for it now and then. */
@@ -95,6 +105,7 @@ function transact<T>(work: () => T): T {
   try {
     const result = work();
     database.exec('commit');
+    checkFile();
     return result;
   } catch (error) {
     if (database.isTransaction) database.exec('rollback');
@@ -118,7 +129,8 @@ function answer(request: Request): unknown {
       return database.exec('begin immediate');
     case 'commit':
       checkTransaction();
-      return database.exec('commit');
+      database.exec('commit');
+      return checkFile();
     case 'rollback':
       return database.isTransaction ? database.exec('rollback') : undefined;
     case 'units':
