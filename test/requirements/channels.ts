@@ -71,6 +71,17 @@ export const channels: Requirement[] = [
     source: 'Bot Framework, Authentication with the Bot Connector API',
   },
   {
+    id: 'channel.jira',
+    promise:
+      'An issue of Jira counts as mapped, of who moved it last as Jira itself says, and no webhook alone decides',
+    source: 'docs/how-to/tell-people-in-jira-and-servicenow.md',
+  },
+  {
+    id: 'channel.servicenow',
+    promise: 'A change of ServiceNow counts as mapped, of the approver who has approved it themselves',
+    source: 'docs/how-to/tell-people-in-jira-and-servicenow.md',
+  },
+  {
     id: 'channel.accepted',
     promise:
       'A yes in a channel counts where a rule accepts it, of those who may, for the one call, and the record says which',

@@ -86,8 +86,49 @@ const teams = z
     message: 'give `workflow` or `bot`',
   });
 
+/** An issue of Jira Cloud for each approval. */
+const jira = z.strictObject({
+  /** Of the site: `https://example.atlassian.net`. */
+  url: z.url().max(500),
+  /** Address of the account that opens issues. */
+  user: z.string().min(1).max(254),
+  /** Name of the stored secret with its API token. */
+  token: name,
+  project: z.string().regex(/^[A-Z][A-Z0-9_]{1,49}$/),
+  issueType: z.string().min(1).max(100).default('Task'),
+  /**
+   * What a status there says here, of whoever brought the issue to it. `approve` counts only where a rule accepts this channel. Left out: the issue is a
+   * reminder alone.
+   */
+  decisions: z
+    .strictObject({
+      approve: z.array(z.string().min(1).max(100)).max(20).default([]),
+      deny: z.array(z.string().min(1).max(100)).max(20).default([]),
+    })
+    .default({ approve: [], deny: [] }),
+  /** Name of the stored secret that Jira signs its webhook with, set for Gatehouse's own address. Without one, issues are asked about. */
+  webhookSecret: name.optional(),
+});
+
+/** A record of ServiceNow for each approval. */
+const serviceNow = z.strictObject({
+  /** Of the instance: `https://example.service-now.com`. */
+  url: z.url().max(500),
+  user: z.string().min(1).max(254),
+  /** Name of the stored secret with its password. */
+  password: name,
+  table: z
+    .string()
+    .regex(/^[a-z][a-z0-9_]{0,79}$/)
+    .default('change_request'),
+  /** Further fields of the record: `assignment_group`, `type`. */
+  fields: z.record(z.string().regex(/^[a-z][a-z0-9_]{0,79}$/), z.string().max(500)).default({}),
+  /** True: an approval or rejection there counts here, of the approver who gave it. Approvals count only where a rule accepts this channel. */
+  counts: z.boolean().default(false),
+});
+
 /** The ways in which a channel can be reached; a manifest has exactly one. */
-export const channelTypes = ['webhook', 'slack', 'mail', 'teams'] as const;
+export const channelTypes = ['webhook', 'slack', 'mail', 'teams', 'jira', 'serviceNow'] as const;
 export type ChannelType = (typeof channelTypes)[number];
 
 /**
@@ -115,6 +156,8 @@ export const channelManifest = z
     slack: slack.optional(),
     mail: mail.optional(),
     teams: teams.optional(),
+    jira: jira.optional(),
+    serviceNow: serviceNow.optional(),
   })
   .refine((manifest) => channelTypes.filter((type) => manifest[type] !== undefined).length === 1, {
     message: `give exactly one of ${channelTypes.join(', ')}`,

@@ -1,5 +1,5 @@
 import type { ChannelManifest } from '@gatehouse/protocol';
-import type { OutboundAnswer, OutboundRequest } from '../../platform/index.ts';
+import type { OutboundAnswer, OutboundRequest, Secret } from '../../platform/index.ts';
 import { NotDeliverable, type Tools, TryLater } from './types.ts';
 
 /** What every channel that is called over HTTP does with answers: 2xx is delivered, 408, 429 and 5xx are tried again, the rest is given up. */
@@ -19,3 +19,7 @@ export async function call(
   if (status === 408 || status >= 500) throw new Error(words);
   throw new NotDeliverable(words);
 }
+
+/** RFC 7617. */
+export const basic = (user: string, password: Secret): string =>
+  `Basic ${Buffer.from(`${user}:${password.reveal()}`).toString('base64')}`;

@@ -15,6 +15,7 @@ import { createChannelDoor } from './door.ts';
 import { kinds } from './kinds.ts';
 import { createLanes, within } from './lanes.ts';
 import { channelLimits } from './limits.ts';
+import { createLooks } from './look.ts';
 import { messageOf, testMessage } from './message.ts';
 import { type DeliveryRow, enqueueAsked, enqueueClosed } from './outbox.ts';
 import type { Channel, Tools } from './types.ts';
@@ -77,6 +78,7 @@ export function createChannels(dependencies: ChannelsDependencies) {
     message: (of, event, { show }) => messageOf(of, event, { show, publicUrl, mask }),
   });
   const answers = createAnswers({ storage, recordChange, clock, approval });
+  const looks = createLooks({ storage, clock, log, channels, open, answer: answers.take });
 
   async function view(manifest: ChannelManifest): Promise<ChannelView> {
     const { name, description = '' } = manifest;
@@ -97,7 +99,7 @@ export function createChannels(dependencies: ChannelsDependencies) {
       name,
       type: channelTypeOf(manifest),
       description,
-      answers: open(manifest).hear !== undefined,
+      answers: open(manifest).hear !== undefined || open(manifest).look !== undefined,
       waiting: count('waiting'),
       dead: count('dead'),
       lastSentAt: lastSent === undefined ? null : Number(lastSent),
@@ -114,15 +116,19 @@ export function createChannels(dependencies: ChannelsDependencies) {
     /** Returns the way to end it. */
     start(answering: Answering): () => void {
       answers.start(answering);
-      const timer = setInterval(lanes.wake, LOOK_EVERY_MS).unref();
+      const timers = [
+        setInterval(lanes.wake, LOOK_EVERY_MS),
+        setInterval(looks.all, channelLimits.lookEverySeconds * 1_000),
+      ];
+      for (const timer of timers) timer.unref();
       lanes.wake();
       return () => {
-        clearInterval(timer);
+        for (const timer of timers) clearInterval(timer);
         lanes.stop();
       };
     },
 
-    handle: createChannelDoor({ channels, open, answer: answers.take, log }),
+    handle: createChannelDoor({ channels, open, answer: answers.take, look: looks.look, log }),
 
     list: () => Promise.all([...channels().values()].map(view)),
 

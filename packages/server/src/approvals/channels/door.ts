@@ -9,11 +9,13 @@ export interface DoorDependencies {
   channels(): ReadonlyMap<string, ChannelManifest>;
   open(manifest: ChannelManifest): Channel;
   answer(manifest: ChannelManifest, answer: Answer): Promise<Outcome>;
+  /** Asks what was said to the message of this reference. */
+  look(manifest: ChannelManifest, reference: string): Promise<void>;
   log: Log;
 }
 
 /** `POST /channels/NAME`: what people say in a channel. Only what the channel itself has signed is looked at; no token counts here. */
-export function createChannelDoor({ channels, open, answer, log }: DoorDependencies) {
+export function createChannelDoor({ channels, open, answer, look, log }: DoorDependencies) {
   async function take(request: IncomingMessage, name: string): Promise<{ status: number; body?: unknown }> {
     const manifest = channels().get(name);
     const channel = manifest && open(manifest);
@@ -33,6 +35,10 @@ export function createChannelDoor({ channels, open, answer, log }: DoorDependenc
     const body = await readBody(request, { requestBodyBytes: channelLimits.messageBytes, requestBodyTimeoutMs });
     const heard = await channel.hear({ headers: request.headers, body: body.toString('utf8') });
     if ('status' in heard) return heard;
+    if ('look' in heard) {
+      await look(manifest, heard.look);
+      return { status: 204 };
+    }
     const outcome = await answer(manifest, heard);
     if (channel.reply) return channel.reply(outcome, heard);
     if ('refused' in outcome) {

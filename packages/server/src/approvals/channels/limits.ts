@@ -19,6 +19,10 @@ export const channelLimits = {
   keepDays: 7,
   /** Characters of the arguments in a message; the page has them whole. */
   argumentChars: 1_500,
+  /** Messages of one channel that are asked about at a time, where answers have to be asked for. */
+  looksAtOnce: 50,
+  /** How often they are asked about. */
+  lookEverySeconds: 10,
   /** One message from a channel. */
   messageBytes: 65_536,
   /** A message from a channel that was heard is refused again for this long, longer than its signature is good for. */

@@ -27,8 +27,11 @@ export async function enqueueAsked(
     if (!serves(manifest, approval)) continue;
     const channel = open(manifest);
     const all = channel.recipients ? await channel.recipients(transaction, people) : [''];
+    const told = await toldBefore(transaction, manifest.name, approval.id);
+    // Where each has a message of their own, nobody gets two. A place is told again when others are to decide, unless its message is what is decided on.
+    const fresh = all.filter((recipient) => !told.has(recipient) || (recipient === '' && !channel.look));
     const room = waitingPerChannel - (await waitingOf(transaction, manifest.name));
-    const rows = all.slice(0, MOST).map((recipient, at) => ({
+    const rows = fresh.slice(0, MOST).map((recipient, at) => ({
       ...newDelivery(manifest.name, approval.id, recipient, 'asked', now),
       ...(at >= room && { state: 'dead', error: `${waitingPerChannel} deliveries of this channel wait already` }),
     }));
@@ -78,6 +81,17 @@ const newDelivery = (
   reference: null,
   error: null,
 });
+
+async function toldBefore(transaction: DatabaseTransaction, channel: string, approval: string): Promise<Set<string>> {
+  const rows = await transaction
+    .selectFrom('deliveries')
+    .select('recipient')
+    .where('approval', '=', approval)
+    .where('channel', '=', channel)
+    .where('event', '=', 'asked')
+    .execute();
+  return new Set(rows.map(({ recipient }) => recipient));
+}
 
 async function waitingOf(transaction: DatabaseTransaction, channel: string): Promise<number> {
   const { count } = await transaction

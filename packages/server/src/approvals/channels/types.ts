@@ -40,6 +40,9 @@ export interface Answer {
   evidence: Json;
 }
 
+/** What became of a message that people answer where it is. */
+export type Looked = Omit<Answer, 'approval' | 'digest'>;
+
 export interface Reply {
   status: number;
   body?: Json;
@@ -57,7 +60,9 @@ export interface Channel {
   /** Who gets a message of their own, out of those who may decide. Without it there is one message for all. */
   recipients?(transaction: DatabaseTransaction, people: readonly string[]): Promise<string[]> | string[];
   /** What a request from there says. Throws unless it is from there. `Reply`: a request that answers nothing. */
-  hear?(heard: Heard): Promise<Answer | Reply>;
+  hear?(heard: Heard): Promise<Answer | Reply | { look: string }>;
+  /** Asks the place what people have said to this message. `look` of `hear` is its reference: it is time to ask. */
+  look?(delivery: Delivery): Promise<Looked | null>;
   /** Its requests come with an `Authorization` of their own, which `hear` verifies. */
   takesAuthorization?: boolean;
   /** How the place wants to be told what became of an answer. */

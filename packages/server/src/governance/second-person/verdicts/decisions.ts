@@ -107,6 +107,8 @@ export const channel: Verdict<OfKind<'Channel'>> = {
     slack: 'decides',
     mail: 'decides',
     teams: 'decides',
+    jira: 'decides',
+    serviceNow: 'decides',
   },
 };
 

@@ -1,0 +1,136 @@
+import { createHmac } from 'node:crypto';
+import type { ChannelManifest } from '@gatehouse/protocol';
+import { z } from 'zod';
+import { constantTimeEqual, GatehouseError, type Json, parseStrictJson } from '../../platform/index.ts';
+import { basic, call } from './call.ts';
+import type { Message } from './message.ts';
+import { type Channel, type Looked, NotDeliverable, type Tools } from './types.ts';
+
+const JSON_DEPTH = 64;
+const SUMMARY_CHARS = 240;
+
+const created = z.object({ key: z.string().regex(/^[A-Z][A-Z0-9_]+-\d+$/) });
+
+/** What is read of an issue with its changelog: who moved it last, and to where. */
+const issue = z.object({
+  fields: z.object({ status: z.object({ name: z.string() }) }),
+  changelog: z.object({
+    histories: z.array(
+      z.object({
+        id: z.string(),
+        created: z.string(),
+        author: z.object({ accountId: z.string() }).optional(),
+        items: z.array(z.object({ field: z.string(), toString: z.unknown() })),
+      }),
+    ),
+  }),
+});
+
+const event = z.object({ issue: z.object({ key: z.string().max(100) }) });
+
+/**
+ * An issue in Jira Cloud for each approval. Its state there is read with who brought it there, and counts as the manifest maps it. A signed webhook only says
+ * that it is time to look: what counts is what Jira answers.
+ */
+export function openJira(manifest: ChannelManifest, tools: Tools): Channel {
+  const { url, user, token, project, issueType, decisions, webhookSecret } = manifest.jira as NonNullable<
+    ChannelManifest['jira']
+  >;
+
+  async function rest(method: 'GET' | 'POST', path: string, body?: Json): Promise<Json> {
+    const address = `${url.replace(/\/$/, '')}/rest/api/3/${path}`;
+    const secret = await tools.openSecret(token, address);
+    const answer = await call(tools, manifest, address, {
+      method,
+      headers: {
+        authorization: basic(user, secret),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+    return answer.body.byteLength === 0 ? null : parseStrictJson(answer.body, JSON_DEPTH);
+  }
+
+  return {
+    async send(message) {
+      if (message.event === 'test') {
+        await rest('GET', `project/${encodeURIComponent(project)}`);
+        return null;
+      }
+      const summary = message.heading.replaceAll(/\s+/g, ' ').slice(0, SUMMARY_CHARS).toWellFormed();
+      const fields = {
+        project: { key: project },
+        issuetype: { name: issueType },
+        summary,
+        description: documentOf(message),
+      };
+      return created.parse(await rest('POST', 'issue', { fields })).key;
+    },
+
+    async close(message, { reference }) {
+      if (reference === null) throw new NotDeliverable('Jira did not say what the issue is called');
+      await rest('POST', `issue/${encodeURIComponent(reference)}/comment`, { body: documentOf(message) });
+    },
+
+    async look({ reference }): Promise<Looked | null> {
+      if (reference === null) return null;
+      const path = `issue/${encodeURIComponent(reference)}?fields=status&expand=changelog`;
+      const { fields, changelog } = issue.parse(await rest('GET', path));
+      const moves = changelog.histories
+        .filter(({ items }) => items.some(({ field }) => field === 'status'))
+        .sort((a, b) => Date.parse(b.created) - Date.parse(a.created));
+      const [last] = moves;
+      const to = last?.items.findLast(({ field }) => field === 'status')?.toString;
+      // INVARIANT: who moved it last brought it to where it is now.
+      if (!last || to !== fields.status.name) return null;
+      const decision = decisions.approve.includes(to) ? 'approve' : decisions.deny.includes(to) ? 'deny' : null;
+      if (decision === null) return null;
+      const evidence = {
+        issue: reference,
+        history: last.id,
+        at: last.created,
+        author: last.author?.accountId ?? '',
+        to,
+      };
+      return {
+        message: `${reference} ${last.id}`,
+        decision,
+        reason: `${reference} is ${to}`,
+        who: evidence.author,
+        evidence,
+      };
+    },
+
+    ...(webhookSecret !== undefined && {
+      async hear({ headers, body }) {
+        const given = headers['x-hub-signature'];
+        const secret = await tools.openSecret(webhookSecret, tools.publicUrl);
+        const expected = `sha256=${createHmac('sha256', secret.reveal()).update(body).digest('hex')}`;
+        if (typeof given !== 'string' || !constantTimeEqual(expected, given))
+          throw new GatehouseError('unauthenticated', 'jira.signature', 'The webhook was not signed with its secret.');
+        return { look: event.parse(parseStrictJson(Buffer.from(body), JSON_DEPTH)).issue.key };
+      },
+    }),
+  };
+}
+
+/** Atlassian Document Format: text nodes, in which Jira reads no markup. */
+function documentOf({ event: kind, heading, facts, arguments: args, url }: Message): Json {
+  const text = (content: string, marks: Json[] = []) => ({
+    type: 'text',
+    text: content,
+    ...(marks.length > 0 && { marks }),
+  });
+  const paragraph = (...content: Json[]) => ({ type: 'paragraph', content });
+  const link = { type: 'link', attrs: { href: url } };
+  return {
+    type: 'doc',
+    version: 1,
+    content: [
+      paragraph(text(heading)),
+      ...facts.map(([label, value]) => paragraph(text(`${label}: ${value}`))),
+      ...(args === null ? [] : [{ type: 'codeBlock', content: [text(args)] }]),
+      ...(kind === 'asked' ? [paragraph(text('Review and approve in Gatehouse', [link]))] : []),
+    ],
+  };
+}

@@ -1,0 +1,99 @@
+import type { ChannelManifest } from '@gatehouse/protocol';
+import { z } from 'zod';
+import { type Json, parseStrictJson } from '../../platform/index.ts';
+import { basic, call } from './call.ts';
+import type { Message } from './message.ts';
+import { type Channel, type Looked, NotDeliverable, type Tools } from './types.ts';
+
+const JSON_DEPTH = 16;
+const SHORT_CHARS = 160;
+
+const created = z.object({
+  result: z.object({ sys_id: z.string().regex(/^[0-9a-f]{32}$/), number: z.string().max(100) }),
+});
+
+/** Rows of `sysapproval_approver`: who was asked there, and what they said. */
+const approvers = z.object({
+  result: z.array(
+    z.object({
+      sys_id: z.string(),
+      state: z.string(),
+      'approver.user_name': z.string(),
+      sys_updated_by: z.string(),
+      sys_updated_on: z.string(),
+    }),
+  ),
+});
+
+/**
+ * A record in ServiceNow (a change request, unless told otherwise) for each approval, by the Table API. What counts is an approval there that the
+ * approver has given themselves: one that an administrator has set for somebody is of nobody.
+ */
+export function openServiceNow(manifest: ChannelManifest, tools: Tools): Channel {
+  const { url, user, password, table, fields, counts } = manifest.serviceNow as NonNullable<
+    ChannelManifest['serviceNow']
+  >;
+
+  async function rest(method: 'GET' | 'POST' | 'PUT', path: string, body?: Json): Promise<Json> {
+    const address = `${url.replace(/\/$/, '')}/api/now/table/${path}`;
+    const secret = await tools.openSecret(password, address);
+    const answer = await call(tools, manifest, address, {
+      method,
+      headers: {
+        authorization: basic(user, secret),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+    return parseStrictJson(answer.body, JSON_DEPTH);
+  }
+
+  return {
+    async send(message) {
+      if (message.event === 'test') {
+        await rest('GET', `${table}?sysparm_limit=1&sysparm_fields=sys_id`);
+        return null;
+      }
+      const short_description = message.heading.replaceAll(/\s+/g, ' ').slice(0, SHORT_CHARS).toWellFormed();
+      const record = { ...fields, short_description, description: textOf(message), correlation_id: message.approval };
+      return created.parse(await rest('POST', `${table}?sysparm_fields=sys_id,number`, record)).result.sys_id;
+    },
+
+    async close(message, { reference }) {
+      if (reference === null) throw new NotDeliverable('ServiceNow did not say what the record is called');
+      await rest('PUT', `${table}/${reference}?sysparm_fields=sys_id`, { work_notes: textOf(message) });
+    },
+
+    async look({ reference }): Promise<Looked | null> {
+      if (reference === null || !counts) return null;
+      const query = new URLSearchParams({
+        sysparm_query: `sysapproval=${reference}^stateINapproved,rejected^ORDERBYDESCsys_updated_on`,
+        sysparm_fields: 'sys_id,state,approver.user_name,sys_updated_by,sys_updated_on',
+        sysparm_limit: '20',
+      });
+      const { result } = approvers.parse(await rest('GET', `sysapproval_approver?${query}`));
+      const own = result.filter((row) => row.sys_updated_by === row['approver.user_name']);
+      // One that rejects is heard before one that approves.
+      const row = own.find(({ state }) => state === 'rejected') ?? own.find(({ state }) => state === 'approved');
+      if (!row) return null;
+      return {
+        message: `${row.sys_id} ${row.state} ${row.sys_updated_on}`,
+        decision: row.state === 'approved' ? 'approve' : 'deny',
+        reason: `${row.state} in ServiceNow`,
+        who: row['approver.user_name'],
+        evidence: { record: reference, ...row },
+      };
+    },
+  };
+}
+
+/** Plain text; `[code]` would have ServiceNow read HTML. */
+const textOf = ({ event, heading, facts, arguments: args, url }: Message) =>
+  [
+    heading,
+    ...facts.map(([label, value]) => `${label}: ${value}`),
+    ...(args === null ? [] : ['Arguments, as the agent gave them:', args]),
+  ]
+    .join('\n')
+    .replaceAll(/\[(\/?)code\]/gi, '[ $1code ]') +
+  (event === 'asked' ? `\nReview and approve in Gatehouse: ${url}` : '');

@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ManifestInput } from '@gatehouse/protocol';
+import { createMcpTransport } from '@gatehouse/sdk';
+import { Client } from '@modelcontextprotocol/client';
+import { type FakeJira, startFakeJira, WEBHOOK_SECRET } from './fakes/jira.ts';
+import { type FakeServiceNow, startFakeServiceNow } from './fakes/servicenow.ts';
+import { manifests } from './support/fixtures.ts';
+import { startWorkspace, type Workspace } from './support/workspace.ts';
+
+/** Ticket systems as channels: an issue or a change for each approval. Both are fakes, by their documentation. */
+let workspace: Workspace;
+let jira: FakeJira;
+let now: FakeServiceNow;
+
+before(async () => {
+  [jira, now] = await Promise.all([startFakeJira(), startFakeServiceNow()]);
+  workspace = await startWorkspace();
+  const secret = (name: string, value: string, to: string) =>
+    workspace.operator('PUT /secrets/:name', { params: { name }, body: { value, origins: [to] } });
+  await secret('jira', 'jira-t0ken', jira.origin);
+  await secret('jira-webhook', WEBHOOK_SECRET, workspace.url);
+  await secret('now', 'now-s3cret', now.origin);
+  const people = {
+    'acc-approver': 'approver@example.test',
+    'acc-auditor': 'auditor@example.test',
+    approver: 'approver@example.test',
+  };
+  const common = { kind: 'Channel' as const, show: 'arguments' as const, people, allowPrivateAddress: true };
+  await workspace.apply([
+    ...manifests().map((each): ManifestInput => {
+      if (each.kind !== 'ToolServer') return each;
+      const exported = { tier: 3 as const, effects: ['export' as const], approvers: 'by-ticket' };
+      return { ...each, tools: { ...each.tools, export_customers: exported } };
+    }),
+    {
+      ...common,
+      name: 'jira',
+      jira: {
+        url: jira.origin,
+        user: 'bot@example.test',
+        token: 'jira',
+        project: 'OPS',
+        decisions: { approve: ['Approved'], deny: ['Declined'] },
+        webhookSecret: 'jira-webhook',
+      },
+    },
+    {
+      ...common,
+      name: 'now',
+      serviceNow: { url: now.origin, user: 'gatehouse', password: 'now', fields: { type: 'normal' }, counts: true },
+    },
+    {
+      kind: 'ApprovalRule',
+      name: 'by-ticket',
+      steps: [{ from: ['owner', 'role:approver'] }],
+      accept: ['channel:jira', 'channel:now'],
+    },
+  ]);
+});
+after(async () => {
+  await workspace?.close();
+  jira?.close();
+  now?.close();
+});
+
+let agent: ReturnType<Workspace['agent']> | undefined;
+async function ask(tool: 'refund_order' | 'export_customers') {
+  agent ??= workspace.agent('agent-a');
+  const task = await (await agent).startTask({ template: 'all', intent: 'test' });
+  const client = new Client({ name: 't', version: '1' });
+  await client.connect(createMcpTransport(task));
+  const refund = {
+    order: 1042,
+    amount_cents: 1,
+    currency: 'EUR',
+    reason: `[code]<b>${crypto.randomUUID()}</b>[/code]`,
+  };
+  const args = tool === 'refund_order' ? refund : { destination: `https://${crypto.randomUUID()}.example.test` };
+  const call = () => client.callTool({ name: `shop__${tool}`, arguments: args });
+  const waiting = (await call())._meta?.['gatehouse/approval'] as { id: string } | undefined;
+  assert.ok(waiting);
+  return { id: waiting.id, call };
+}
+
+async function until<T>(look: () => T | undefined | Promise<T | undefined>, what: string): Promise<T> {
+  for (let tries = 0; tries < 1_200; tries++) {
+    const found = await look();
+    if (found !== undefined) return found;
+    await sleep(25);
+  }
+  throw new Error(`never: ${what}`);
+}
+
+const stateOf = async (id: string) => (await workspace.operator('GET /approvals/:id', { params: { id } })).state;
+const reached = (id: string, state: string) =>
+  until(async () => ((await stateOf(id)) === state ? true : undefined), `${id} ${state}`);
+/** Sent, and noted as sent. */
+const sent = (channel: string, id: string) =>
+  until(async () => {
+    const { items } = await workspace.operator('GET /channels/:name/deliveries', { params: { name: channel } });
+    return items.find((each) => each.approval === id && each.event === 'asked' && each.state === 'sent');
+  }, `${channel} was told of ${id}`);
+const issueOf = async (id: string) => {
+  await sent('jira', id);
+  return until(
+    () => [...jira.issues].find(([, { fields }]) => JSON.stringify(fields.description).includes(id))?.[0],
+    'an issue',
+  );
+};
+const nudge = async (key: string, secret?: string) =>
+  (await fetch(`${workspace.url}/channels/jira`, { method: 'POST', ...jira.webhook(key, secret) })).status;
+
+/** @proves channel.jira */
+test('an issue is opened for what waits; who declines it there denies, and the issue is told', async () => {
+  const { id } = await ask('refund_order');
+  const key = await issueOf(id);
+  assert.match(JSON.stringify(jira.issues.get(key)?.fields.description), /"type":"codeBlock"/);
+  jira.move(key, 'acc-approver', 'Declined');
+  assert.equal(await nudge(key, 'other'), 401);
+  assert.equal(await stateOf(id), 'pending');
+  assert.equal(await nudge(key), 204);
+  await reached(id, 'denied');
+  await until(() => jira.comments.find((each) => each.includes('Denied by')), 'a comment');
+});
+
+/** @proves channel.jira */
+test('what Jira says counts, not the webhook; of who moved the issue last; where a rule accepts it', async () => {
+  const ordinary = await ask('refund_order');
+  const first = await issueOf(ordinary.id);
+  assert.equal(await nudge(first), 204);
+  jira.move(first, 'acc-approver', 'Approved');
+  assert.equal(await nudge(first), 204);
+  assert.equal(await stateOf(ordinary.id), 'pending', 'no rule of it accepts the channel');
+  const { id, call } = await ask('export_customers');
+  const key = await issueOf(id);
+  await nudge(key);
+  assert.equal(await stateOf(id), 'pending', 'the webhook said approved, Jira did not');
+  for (const account of ['acc-auditor', 'acc-stranger', 'constructor']) {
+    jira.move(key, account, 'Approved');
+    await nudge(key);
+    assert.equal(await stateOf(id), 'pending', account);
+  }
+  jira.move(key, 'acc-approver', 'In Progress');
+  await nudge(key);
+  assert.equal(await stateOf(id), 'pending');
+  jira.move(key, 'acc-approver', 'Approved');
+  await nudge(key);
+  await reached(id, 'approved');
+  const approval = await workspace.operator('GET /approvals/:id', { params: { id } });
+  assert.equal(approval.votes[0]?.channel, 'jira');
+  assert.ok(!(await call()).isError);
+  const { items } = await workspace.operator('GET /records', { query: { approval: id, limit: '200' } });
+  assert.match(JSON.stringify(items), /channel\.person-unknown/);
+});
+
+/** @proves channel.servicenow */
+test('a change is opened; its approval counts of the approver who gave it themselves, and is asked for by itself', async () => {
+  const [set, own] = [await ask('export_customers'), await ask('export_customers')];
+  const recordOf = async (id: string) => {
+    await sent('now', id);
+    return [...now.records].find(([, { correlation_id }]) => correlation_id === id)?.[0] ?? '';
+  };
+  const record = now.records.get(await recordOf(own.id));
+  assert.equal(record?.type, 'normal');
+  assert.ok(!/\[code\]/i.test(record?.description ?? ''));
+  now.approve(await recordOf(set.id), 'approver', 'approved', 'admin');
+  now.approve(await recordOf(own.id), 'approver', 'approved');
+  await reached(own.id, 'approved');
+  assert.equal(await stateOf(set.id), 'pending', 'set by an administrator');
+  assert.ok(!(await own.call()).isError);
+  now.approve(await recordOf(set.id), 'approver', 'rejected');
+  await reached(set.id, 'denied');
+  await until(() => [...now.records.values()].find(({ work_notes }) => work_notes?.includes('Denied by')), 'a note');
+});
