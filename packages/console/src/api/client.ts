@@ -64,6 +64,7 @@ interface RequestBodies {
   'POST /workloads/:name/state': Body<'setState'>;
   'POST /workloads/:name/kill': Body<'kill'>;
   'POST /delegations': Given<typeof delegationBodies, 'create'>;
+  'POST /people/:email/deputies': Given<typeof deputyBodies, 'createFor'>;
   'POST /deputies/options': Given<typeof deputyBodies, 'options'>;
   'POST /deputies': Given<typeof deputyBodies, 'create'>;
   'POST /keys/:purpose/rotate': Given<typeof keyBodies, 'rotateKeys'>;

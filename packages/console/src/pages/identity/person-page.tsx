@@ -15,6 +15,7 @@ import { Confirm, FormDialog } from '../../ui/dialog.tsx';
 import { Card, Empty, Fact, Facts, Failure, Page, Section } from '../../ui/page.tsx';
 import { PlainText } from '../../ui/text.tsx';
 import { When } from '../../ui/when.tsx';
+import { Deputies } from '../settings/deputies.tsx';
 import { SessionTable } from '../settings/session-table.tsx';
 import classes from './identity.module.css';
 import { Offboard } from './offboard.tsx';
@@ -126,6 +127,7 @@ export function PersonPage() {
           </Card>
         </Section>
       </div>
+      {!departed && <Deputies of={email} />}
       {needsRole(session, ['admin', 'security'], '') === null && <SessionsOf person={person.data} />}
       {doing === 'link' && <SignInLink person={person.data} close={close} />}
       {doing === 'offboard' && <Offboard person={person.data} close={close} />}

@@ -7,7 +7,7 @@ import { useChange } from '../../api/change.ts';
 import { call } from '../../api/client.ts';
 import { nameDeputyWithPasskey } from '../../api/passkeys.ts';
 import { deputiesQuery } from '../../api/queries.ts';
-import { useSession } from '../../app/session.ts';
+import { needsRole, useSession } from '../../app/session.ts';
 import { Badge } from '../../ui/badge.tsx';
 import { DataTable } from '../../ui/data-table.tsx';
 import { Confirm, FormDialog } from '../../ui/dialog.tsx';
@@ -17,9 +17,12 @@ import { When } from '../../ui/when.tsx';
 
 const words = { ahead: 'ahead', 'in-force': 'in force', over: 'over', withdrawn: 'withdrawn' };
 
-/** Who says yes in one's place while one is away, and for whom one does. */
-export function Deputies() {
-  const { email } = useSession().person;
+/** Who says yes in somebody's place while they are away, and for whom they do. Without `of`: one's own. */
+export function Deputies({ of }: { of?: string }) {
+  const session = useSession();
+  const email = of ?? session.person.email;
+  const isOwn = email === session.person.email;
+  const cannotName = isOwn ? null : needsRole(session, ['admin'], 'Naming a deputy for somebody');
   const deputies = useQuery(deputiesQuery(email));
   const [doing, setDoing] = useState<'name' | Deputy | null>(null);
   const close = () => setDoing(null);
@@ -28,7 +31,13 @@ export function Deputies() {
       title="Deputies"
       count={deputies.data?.items.length}
       actions={
-        <Button variant="default" leftSection={<IconPlus size={14} />} onClick={() => setDoing('name')}>
+        <Button
+          variant="default"
+          leftSection={<IconPlus size={14} />}
+          disabled={cannotName !== null}
+          title={cannotName ?? undefined}
+          onClick={() => setDoing('name')}
+        >
           Name a deputy
         </Button>
       }
@@ -63,29 +72,33 @@ export function Deputies() {
           <Empty
             icon={IconUsers}
             title="Nobody"
-            about="While you are away, a deputy can say yes to what waits for you. It is never yes to what you asked for yourself."
+            about="While somebody is away, a deputy can say yes to what waits for them, but never to what they asked for themselves."
           />
         }
       />
-      {doing === 'name' && <Name close={close} />}
+      {doing === 'name' && <Name of={isOwn ? null : email} close={close} />}
       {doing !== null && doing !== 'name' && <Withdraw deputy={doing} close={close} />}
     </Section>
   );
 }
 
-function Name({ close }: { close: () => void }) {
+/** One's own is signed with the passkey; an admin names one for somebody else. */
+function Name({ of, close }: { of: string | null; close: () => void }) {
   const [deputy, setDeputy] = useState('');
   const [from, setFrom] = useState('');
   const [until, setUntil] = useState('');
   const [reason, setReason] = useState('');
   const { form } = useChange(
-    () =>
-      nameDeputyWithPasskey({
+    () => {
+      const wanted = {
         deputy: deputy.trim().toLowerCase(),
         until: new Date(until).toISOString(),
         reason,
         ...(from && { from: new Date(from).toISOString() }),
-      }),
+      };
+      if (of === null) return nameDeputyWithPasskey(wanted);
+      return call('POST /people/:email/deputies', { params: { email: of }, body: wanted });
+    },
     { refresh: ['deputies', 'approvals'], done: close },
   );
   return (
@@ -93,10 +106,13 @@ function Name({ close }: { close: () => void }) {
       {...form}
       title="Name a deputy"
       close={close}
-      button="Sign with passkey"
+      button={of === null ? 'Sign with passkey' : 'Name'}
       ready={deputy.includes('@') && until !== ''}
     >
-      <p>They can say yes in your place, in the approvals that wait for you, with their own passkey.</p>
+      <p>
+        They can say yes in {of === null ? 'your place, in the approvals that wait for you' : `the place of ${of}`},
+        with their own passkey.
+      </p>
       <TextInput
         label="Email"
         type="email"
