@@ -159,6 +159,7 @@ const limitSources = [
   ['The AuthZEN door', 'packages/server/src/gate/authzen/limits.ts', 'authzenLimits'],
   ['What comes back from tools', 'packages/server/src/enforcement/results/limits.ts', 'resultLimits'],
   ['Searching the record', 'packages/server/src/ledger/search/limits.ts', 'searchLimits'],
+  ['Who looked at the record', 'packages/server/src/ledger/read-limits.ts', 'readLimits'],
   ['Traces of tasks', 'packages/server/src/governance/trace/limits.ts', 'traceLimits'],
   ['Replays of the record', 'packages/server/src/governance/rehearsal/limits.ts', 'rehearsalLimits'],
   ['Proposed changes', 'packages/server/src/governance/second-person/limits.ts', 'secondPersonLimits'],

@@ -38,6 +38,7 @@ export function toFilter(options: FilterOptions): Record<string, string> {
 
 /** Whether a record that comes live is one that the search would find, but for its time. */
 export function fits(record: ActionRecord, filter: Record<string, string>): boolean {
+  if (record.operation === 'log.read' && filter.reads === undefined && filter.operation === undefined) return false;
   return Object.entries(filter).every(([field, value]) => {
     switch (field as keyof RecordFilter) {
       case 'person':

@@ -51,7 +51,7 @@ import {
   createScimTokens,
   relyingPartyOf,
 } from './identity/index.ts';
-import { createExport, openLedger, openPublishingPlace, readWitnessPolicy } from './ledger/index.ts';
+import { createExport, createReads, openLedger, openPublishingPlace, readWitnessPolicy } from './ledger/index.ts';
 import {
   type Clock,
   type Config,
@@ -168,6 +168,10 @@ async function openServer(
     ...(config.publishLogTo !== undefined && { publishTo: openPublishingPlace(config.publishLogTo, process.env) }),
   });
   opened.defer(() => ledger.close());
+  const reads = createReads({ recordGuarded: ledger.recordGuarded, clock, log });
+  opened.defer(() =>
+    reads.flush(true).catch((error) => log.warn('not all looks at the record are counted', { error })),
+  );
   const recordChange: RecordChange = ledger.recordChange;
   await recordAddedKeys(keyRing, { storage, recordChange });
   const flow = createFlow({ storage, clock });
@@ -423,6 +427,7 @@ async function openServer(
   const closeAbandoned = createAbandonedLogs({ storage, ledger, replica: config.replica, clock });
   opened.defer(channels.start(approvals));
   const caredFor = {
+    reads,
     ...leaving,
     channels,
     departures,
@@ -463,6 +468,7 @@ async function openServer(
   });
 
   const api = createApi({
+    reads,
     config,
     policyChanges,
     rehearsals,

@@ -17,7 +17,7 @@ import type {
   TrustDomain,
   Vouching,
 } from '../identity/index.ts';
-import type { Export, Ledger } from '../ledger/index.ts';
+import type { Export, Ledger, Reads } from '../ledger/index.ts';
 import type { Clock, Config, Log, Secret } from '../platform/index.ts';
 
 import type { Baseline, Flow, PolicySet } from '../policy/index.ts';
@@ -44,6 +44,7 @@ export interface ApiDependencies {
   channels: Pick<Channels, 'list' | 'show' | 'deliveries' | 'test'>;
   delegations: Delegations;
   ledger: Ledger;
+  reads: Reads;
   /** The set compiled from exactly this snapshot. */
   policies(snapshot: Snapshot): PolicySet;
   enforcement: Enforcement & Foresight;

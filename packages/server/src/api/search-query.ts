@@ -14,7 +14,7 @@ export function toSearch(given: RecordFilter & Paging, now: number): SearchQuery
     throw bad('query.zone', `There is no time zone "${zone}". Name one as Europe/Berlin or UTC.`);
   if (from !== undefined) search.from = instant(from, 'from', now, zone);
   if (to !== undefined) search.to = instant(to, 'to', now, zone);
-  if (reads !== undefined) search.reads = reads === 'shown';
+  search.reads = reads === 'shown';
   if (label !== undefined) {
     search.label = label.split(',').map((each) => each.trim());
     if (search.label.length > searchLimits.labels || search.label.includes(''))
@@ -23,6 +23,15 @@ export function toSearch(given: RecordFilter & Paging, now: number): SearchQuery
   const problem = given.text === undefined ? null : textProblem(given.text);
   if (problem) throw bad('query.text', `"text" can’t be searched for. ${problem}`);
   return search;
+}
+
+/** A search in words, as the record of it has it: what was asked for, without the place in the pages. */
+export function inWords(what: string, query: RecordFilter & Paging): string {
+  const { limit: _limit, cursor: _cursor, ...asked } = query;
+  const fields = Object.entries(asked).filter(([, value]) => value !== undefined);
+  return fields.length === 0
+    ? `${what}, all`
+    : `${what} where ${fields.map(([name, value]) => `${name} is ${value}`).join(', ')}`;
 }
 
 const UNITS: Record<string, number> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };

@@ -325,7 +325,10 @@ export function createApi(deps: ApiDependencies) {
     };
     try {
       const dpop = typeof request.headers.dpop === 'string' ? request.headers.dpop : undefined;
-      await signIn({ prove: deps.sessionProof({ dpop, method: 'GET', path: `${API_BASE}/events` }) });
+      const { by } = await signIn({
+        prove: deps.sessionProof({ dpop, method: 'GET', path: `${API_BASE}/events` }),
+      });
+      await deps.reads.searched({ by, what: 'records as they come', items: 0 });
     } catch (error) {
       const { status, body, nonce } = problemOf(error);
       response

@@ -5,11 +5,11 @@ import { GatehouseError } from '../../platform/index.ts';
 import { aboutAgent } from '../about-agent.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { everyone, type ResourceOf, type Route, route } from '../route.ts';
-import { toSearch } from '../search-query.ts';
+import { inWords, toSearch } from '../search-query.ts';
 
 const unknownQuery = paging.extend({ agent: z.string().optional() });
 
-export function actionRoutes({ ledger, approvals, openCalls, registry, clock }: ApiDependencies): Route[] {
+export function actionRoutes({ ledger, approvals, openCalls, registry, clock, reads }: ApiDependencies): Route[] {
   const find = async (id: string) => {
     const action = await ledger.action(id);
     if (action) return action;
@@ -22,12 +22,16 @@ export function actionRoutes({ ledger, approvals, openCalls, registry, clock }: 
   };
 
   return [
-    route('GET /actions', everyone, 'Actions, newest first', { query: actionQuery }, async ({ query }) => {
+    route('GET /actions', everyone, 'Actions, newest first', { query: actionQuery }, async ({ caller, query }) => {
       const { actions, cursor } = await ledger.actions(toSearch(query, clock.now()));
+      await reads.searched({ by: caller.by, what: inWords('actions', query), items: actions.length });
       return { items: actions, cursor };
     }),
-    route('GET /actions/:id', everyone, 'One action with all its records', {}, async ({ param }) => {
+    route('GET /actions/:id', everyone, 'One action with all its records', {}, async ({ caller, param }) => {
       const action = await find(param('id'));
+      const { actionId } = action.summary;
+      const what = `${actionId}${action.arguments === null ? '' : ' with its arguments'}`;
+      await reads.took({ by: caller.by, what, items: action.records.length, subject: actionId });
       const approval = action.summary.approval === null ? undefined : await approvals.get(action.summary.approval);
       return { ...action, approval: approval ?? null };
     }),
@@ -60,18 +64,27 @@ export function actionRoutes({ ledger, approvals, openCalls, registry, clock }: 
       everyone,
       'Records as they were logged, newest first',
       { query: actionQuery },
-      async ({ query }) => {
+      async ({ caller, query }) => {
         const { records, cursor } = await ledger.search(toSearch(query, clock.now()));
+        await reads.searched({ by: caller.by, what: inWords('records', query), items: records.length });
         return { items: records, cursor };
       },
     ),
-    route('GET /records/:log/:sequence/receipt', everyone, 'A receipt that verifies offline', {}, async ({ param }) => {
-      const [log, sequence] = [param('log'), Number(param('sequence'))];
-      const receipt = Number.isSafeInteger(sequence) ? await ledger.receipt(log, sequence) : undefined;
-      if (!receipt)
-        throw new GatehouseError('not-found', 'record.unknown', `Log "${log}" has no record ${param('sequence')}.`);
-      return { log, sequence, ...receipt };
-    }),
+    route(
+      'GET /records/:log/:sequence/receipt',
+      everyone,
+      'A receipt that verifies offline',
+      {},
+      async ({ caller, param }) => {
+        const [log, sequence] = [param('log'), Number(param('sequence'))];
+        const receipt = Number.isSafeInteger(sequence) ? await ledger.receipt(log, sequence) : undefined;
+        if (!receipt)
+          throw new GatehouseError('not-found', 'record.unknown', `Log "${log}" has no record ${param('sequence')}.`);
+        const what = `receipt of record ${sequence} of ${log}`;
+        await reads.took({ by: caller.by, what, items: 1, subject: 'receipts' });
+        return { log, sequence, ...receipt };
+      },
+    ),
     route('GET /logs', everyone, 'The Merkle logs, one per replica', {}, async () => ({
       items: await ledger.logs(),
       witnessing: ledger.witnessing(),

@@ -8,6 +8,10 @@ export const traceRoutes = (deps: ApiDependencies): Route[] => [
     everyone,
     'A task from who asked for it to its end, with what it handed on',
     {},
-    async ({ param }) => traceTask(deps, param('id')),
+    async ({ caller, param }) => {
+      const trace = await traceTask(deps, param('id'));
+      await deps.reads.searched({ by: caller.by, what: `trace of ${param('id')}`, items: trace.steps });
+      return trace;
+    },
   ),
 ];

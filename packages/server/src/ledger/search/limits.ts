@@ -3,7 +3,7 @@ export const searchLimits = {
   /** Records or actions on a page. */
   pageItems: 200,
   /** A page looks back for this long. Then it is given out as it is, with the cursor at which the next one goes on. */
-  pageBudgetMs: 60,
+  pageBudgetMs: 50,
   /** Words of one search, each of which has to be in the record. */
   words: 10,
   /** Labels of one search. */

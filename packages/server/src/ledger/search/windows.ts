@@ -2,8 +2,11 @@ import type { Find, Found, Hit } from './types.ts';
 
 /** The first window is small, as most searches are answered by what was just recorded; what finds little grows. */
 const FIRST_WINDOW = 16_384;
-const LARGEST_WINDOW = 262_144;
+const LARGEST_WINDOW = 1_048_576;
 const GROWTH = 4;
+/** One that is looked through in less lets the next be larger; one that takes more has it smaller, so that a page ends in time. */
+const QUICK_MS = 4;
+const SLOW_MS = 12;
 /** Clocks of replicas may differ by this much, and so may the order of their records from that of their times. */
 const CLOCKS_DIFFER_MS = 300_000;
 
@@ -30,7 +33,8 @@ export async function findByWindows(
   if (to !== undefined) high = Math.min(high, await firstAt(reader, newest, to + CLOCKS_DIFFER_MS));
   const lowest = from === undefined ? 1 : await firstAt(reader, newest, from - CLOCKS_DIFFER_MS);
   const hits: Hit[] = [];
-  for (let size = FIRST_WINDOW; high > lowest; size = Math.min(size * GROWTH, LARGEST_WINDOW)) {
+  for (let size = FIRST_WINDOW; high > lowest; ) {
+    const began = now();
     const low = Math.max(lowest, high - size);
     const wanted = limit + 1 - hits.length;
     const found = await reader.within(low, high, wanted);
@@ -39,6 +43,9 @@ export async function findByWindows(
     if (hits.length > limit) return { hits: hits.slice(0, limit), next: hits[limit - 1]?.id ?? null };
     // Some of a full window's hits were of another time: the rest of it comes next.
     high = found.length === wanted ? (found.at(-1)?.id ?? low) : low;
+    const took = now() - began;
+    if (took < QUICK_MS) size = Math.min(size * GROWTH, LARGEST_WINDOW);
+    else if (took > SLOW_MS) size = Math.max(Math.floor(size / GROWTH), FIRST_WINDOW);
     if (now() > until && high > lowest) return { hits, next: high };
   }
   return { hits, next: null };
