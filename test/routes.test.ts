@@ -85,6 +85,7 @@ test('state-changing routes refuse another origin even with a valid session', as
 });
 
 // What is named here is one's own, or changes nothing: a plan, an explanation, a replay of what is on record.
+/** @proves record.auditors */
 test('a role is needed where the route table says so: an auditor changes nothing', async () => {
   const auditor = await workspace.person('auditor@example.test');
   for (const [method, path] of routes) {

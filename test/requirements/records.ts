@@ -19,6 +19,21 @@ export const records: Requirement[] = [
     source: 'Search',
   },
   {
+    id: 'record.reads',
+    promise: 'Whoever searches, exports or opens the record is in it: searches counted together, bodies and proofs each by name',
+    source: 'Search and keep',
+  },
+  {
+    id: 'record.export',
+    promise: 'An export of a part of a log is proven offline to be whole; edited, cut or moved it is found',
+    source: 'Search and keep; law 7',
+  },
+  {
+    id: 'record.auditors',
+    promise: 'An auditor changes nothing but their own session',
+    source: 'Search and keep',
+  },
+  {
     id: 'record.trace',
     promise: 'A trace shows every step of a task and of what it handed on, in order, each with its place in the log',
     source: 'Prompt to action',

@@ -28,6 +28,7 @@ import {
 import { type Effect, type Lifecycle, lifecycle, name, type Tier } from './names.ts';
 import type { PeopleApi, SessionSummaryView } from './people.ts';
 import type { PolicyApi } from './policies.ts';
+import type { RecordExportApi } from './record-export.ts';
 import { recordFilter } from './record-filter.ts';
 import type { ActionSummary, SequencedRecord } from './records.ts';
 import type { ProposedChange, RehearsalApi } from './rehearsal.ts';
@@ -277,6 +278,7 @@ export interface Api
     PeopleApi,
     PolicyApi,
     TraceApi,
+    RecordExportApi,
     TrustDomainApi,
     UpstreamAuthorizationApi,
     ConfirmationRoutes,

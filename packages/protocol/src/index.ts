@@ -26,6 +26,7 @@ export * from './names.ts';
 export * from './people.ts';
 export * from './policies.ts';
 export * from './policy-difference.ts';
+export * from './record-export.ts';
 export * from './record-filter.ts';
 export * from './records.ts';
 export * from './rehearsal.ts';

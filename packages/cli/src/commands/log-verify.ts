@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import type { Fault, NamedLog, Policy } from '@gatehouse/verifier';
 import { exitCodes } from '../exit-codes.ts';
@@ -34,6 +34,8 @@ export const verify: Run<Options> = async ({ args: [place], options, out }) => {
   const policy = await policyOf(options);
   const keys = [...(options.key ?? []).flatMap(keysIn), ...(await keysOfPolicy(policy))];
   if (options.receipt !== undefined) return verifyReceipts({ files: options.receipt, keys, policy, out });
+  if (place !== undefined && statSync(place, { throwIfNoEntry: false })?.isFile())
+    return (await import('./log-verify-export.ts')).verifyExport({ file: place, keys, policy, out });
   const logs = place === undefined ? await logsOfServer(operatorOf(options)) : await logsOfPlace(place);
   const kept = Map.groupBy((options.checkpoint ?? []).map(readText), (note) => note.split('\n', 1)[0] ?? '');
   const wanted = logs.filter(({ id }) => options.log === undefined || id === options.log);

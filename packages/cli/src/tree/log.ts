@@ -32,7 +32,7 @@ const times = (): Option[] => [
 ];
 
 export function addLogVerbs(program: Command): void {
-  const log = addGroup(program, 'log', 'the record: tail, search, show, trace, receipt, verify');
+  const log = addGroup(program, 'log', 'the record: tail, search, show, trace, export, receipt, verify');
   addVerb(log, {
     usage: 'tail',
     summary: 'print the latest records, and with -f those that come',
@@ -87,6 +87,31 @@ export function addLogVerbs(program: Command): void {
       ['log trace act_01jd3v7m2qk8', 'The whole task of this action, which is marked.'],
     ],
     load: async () => (await import('../commands/log-trace.ts')).trace,
+  });
+  addVerb(log, {
+    usage: 'export',
+    summary: 'write the records of a time with the proof that none is missing',
+    details:
+      'JSON lines: for each log its records in their order, and the proof behind them. With filters, records that do not fit are written as their hash alone, so that the places of the others are still proven.',
+    options: [
+      option('-o, --output <file>', 'where to').makeOptionMandatory(),
+      option('--resume', 'go on with a file that was cut off'),
+      option('--log <log>', 'this log only'),
+      ...filters(),
+      ...times(),
+    ],
+    server: true,
+    examples: [
+      [
+        'log export --from 2026-03-01T00:00 --to 2026-04-01T00:00 --zone Europe/Berlin -o march.jsonl',
+        'A month, for an auditor.',
+      ],
+      [
+        'log export --from -7d --agent agent-support-refunds-prod -o week.jsonl',
+        'Only what fits, with the places of all.',
+      ],
+    ],
+    load: async () => (await import('../commands/log-export.ts')).exportRecords,
   });
   addVerb(log, {
     usage: 'receipt <action>',
@@ -148,6 +173,7 @@ export function addLogVerbs(program: Command): void {
         'Published, and cosigned as the policy says.',
       ],
       ['log verify /srv/log --key log.vkey --from 120000 --to 130000', 'A part of what is in a directory.'],
+      ['log verify march.jsonl --key log.vkey', 'An export, offline.'],
       ['log verify --receipt receipt.json --key log.vkey', 'Offline, with a key of your own.'],
     ],
     load: async () => (await import('../commands/log-verify.ts')).verify,

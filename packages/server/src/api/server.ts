@@ -43,6 +43,7 @@ import { keyRoutes } from './routes/keys.ts';
 import { peopleRoutes } from './routes/people.ts';
 import { policyRoutes } from './routes/policy.ts';
 import { policyFileRoutes } from './routes/policy-files.ts';
+import { recordExportRoutes } from './routes/record-export.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { sinkRoutes } from './routes/sinks.ts';
 import { standingGrantRoutes } from './routes/standing-grants.ts';
@@ -85,6 +86,7 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
       deciderRoutes,
       actionRoutes,
       delegationRoutes,
+      recordExportRoutes,
       traceRoutes,
       trustDomainRoutes,
       upstreamAuthorizationRoutes,

@@ -8,6 +8,7 @@ import { openLogKey } from './log-key.ts';
 import { changeRecord, refusalOf } from './made-records.ts';
 import { createPublisher } from './publisher.ts';
 import type { PublishingPlace } from './publishing-places.ts';
+import { createRanges } from './range.ts';
 import { createReader } from './read.ts';
 import { receiptOf } from './receipt.ts';
 import { salted, toRow } from './record-row.ts';
@@ -249,6 +250,7 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
     appendLater,
     recordChange,
     recordGuarded,
+    ranges: createRanges(storage, () => tree.integrate()),
     search: reader.search,
     actions: reader.actions,
     action: reader.action,

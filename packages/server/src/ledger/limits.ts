@@ -22,4 +22,6 @@ export const ledgerLimits = {
   publishRetryMs: 60_000,
   /** The set of logs is looked at this often, and one that is new is named in the others. */
   namedLogsEveryMs: 30_000,
+  /** Records in one answer of an export. */
+  exportedAtOnce: 500,
 };

@@ -18,6 +18,7 @@ import type {
   Settle,
   Spend,
 } from '../storage/index.ts';
+import type { Ranges } from './range.ts';
 
 /** Fields of a record that the ledger fills itself. */
 export type RecordInput = Omit<ActionRecord, 'v' | 'time' | 'replica' | 'arguments_digest' | 'result_digest'>;
@@ -71,6 +72,7 @@ export interface LogResource {
 }
 
 export interface Ledger {
+  readonly ranges: Ranges;
   /** Durable when it resolves with `ok`; nothing was written when it is refused; throws when it cannot be written. */
   append(
     entry: LedgerEntry,
