@@ -65,8 +65,8 @@ export {
   type TileSource,
   verifyPublished,
 } from './published.ts';
-export { type Checked, parseReceiptFile, type ReceiptFile, verifyReceiptFile } from './receipt-file.ts';
 export { type RangeProof, type RangeReport, type RangeToVerify, rangeProof, verifyRange } from './range.ts';
+export { type Checked, parseReceiptFile, type ReceiptFile, verifyReceiptFile } from './receipt-file.ts';
 export { type Sha256, sha256 } from './sha256.ts';
 export { fetchSource } from './sources.ts';
 export {
