@@ -53,7 +53,10 @@ test('who looks at the record is in the record: searches together, each body and
   // What was not counted yet is when the server ends.
   await workspace.restart();
   const counted = (await looks('auditor@example.test')).filter((line) => line.includes('more times'));
-  assert.ok(counted.some((line) => /^5 more times in 5 minutes, \d+ shown: actions/.test(line)), counted.join('\n'));
+  assert.ok(
+    counted.some((line) => /^5 more times in 5 minutes, \d+ shown: actions/.test(line)),
+    counted.join('\n'),
+  );
 });
 
 /** @proves record.search */

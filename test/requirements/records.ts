@@ -20,7 +20,8 @@ export const records: Requirement[] = [
   },
   {
     id: 'record.reads',
-    promise: 'Whoever searches, exports or opens the record is in it: searches counted together, bodies and proofs each by name',
+    promise:
+      'Whoever searches, exports or opens the record is in it: searches counted together, bodies and proofs each by name',
     source: 'Search and keep',
   },
   {
