@@ -17,7 +17,7 @@ export const measure: Measure = {
         sink: string;
         seconds: number;
         perSecond: number;
-        megabytes: number;
+
         median: string;
         p99: string;
       }[] = [];
@@ -45,7 +45,6 @@ export const measure: Measure = {
           sink: what,
           seconds,
           perSecond: Math.round(wanted / seconds),
-          megabytes: Math.round(process.memoryUsage().rss / 1_048_576),
           ...latency(busy),
         });
       }
@@ -54,15 +53,8 @@ export const measure: Measure = {
         how: `${records} records of calls on SQLite, from the moment the sink is applied until its position is behind the last of them; batches of 1,000. The receiver is an
 HTTP server of the same process that reads and answers. Meanwhile one caller after the other has a record of its own made durable, as each call of the gate does.`,
         tables: `${table(
-          [
-            'sink',
-            'seconds',
-            'records per second',
-            'memory, MB',
-            'a durable write meanwhile, median ms',
-            '99th percentile',
-          ],
-          rows.map((row) => [row.sink, row.seconds.toFixed(1), row.perSecond, row.megabytes, row.median, row.p99]),
+          ['sink', 'seconds', 'records per second', 'a durable write meanwhile, median ms', '99th percentile'],
+          rows.map((row) => [row.sink, row.seconds.toFixed(1), row.perSecond, row.median, row.p99]),
         )}\n\nWithout any sink at work a durable write takes ${latency(quiet).median} ms, and ${latency(quiet).p99} ms at the 99th percentile.`,
       };
     } finally {

@@ -8,6 +8,8 @@ export const exportLimits = {
   pollMs: 500,
   /** Work on a batch that goes on without letting calls have their turn. */
   turnMs: 2,
+  /** The longest rest after a batch of a backlog; it is a quarter of what the batch took. */
+  restMs: 50,
   /** The first wait after a failure; it doubles, with chance, up to the longest. */
   firstRetryMs: 1_000,
   longestRetryMs: 60_000,

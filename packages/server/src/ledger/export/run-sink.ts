@@ -121,12 +121,15 @@ export function runSink(run: SinkRun): () => Promise<void> {
   async function loop(): Promise<void> {
     while (!signal.aborted) {
       let rest: number = exportLimits.pollMs;
+      const since = performance.now();
       try {
         if (!isHeld) {
           await positions.row(sink.name);
           isHeld = await positions.hold(sink.name);
         }
-        if (isHeld) rest = (await turn()) ? 0 : exportLimits.pollMs;
+        // A backlog leaves time to what else runs here.
+        if (isHeld)
+          rest = (await turn()) ? Math.min((performance.now() - since) / 4, exportLimits.restMs) : exportLimits.pollMs;
         else rest = exportLimits.renewMs;
       } catch (error) {
         if (!signal.aborted) rest = await failed(error);

@@ -16,8 +16,11 @@ export function elastic(sink: SinkOf<'elastic'>, tools: Tools): Destination {
   const base = to.url.replace(/\/$/, '');
   const url = new URL(`${base}/_bulk?filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason`);
 
-  const linesOf = ({ id, at, json }: Encoded) =>
-    `${JSON.stringify({ create: { _index: to.dataStream, _id: id } })}\n${JSON.stringify({ '@timestamp': new Date(at).toISOString(), ...json })}\n`;
+  const linesOf = ({ id, at, json, text }: Encoded) => {
+    const document =
+      json && '@timestamp' in json ? text : `{"@timestamp":"${new Date(at).toISOString()}",${text.slice(1)}`;
+    return `${JSON.stringify({ create: { _index: to.dataStream, _id: id } })}\n${document}\n`;
+  };
 
   return {
     async send(batch) {

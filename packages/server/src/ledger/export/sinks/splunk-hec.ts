@@ -13,16 +13,18 @@ export function splunkHec(sink: SinkOf<'splunk-hec'>, tools: Tools): Destination
   const events = new URL('/services/collector/event', to.url);
   const acks = new URL(`/services/collector/ack?channel=${channel}`, to.url);
 
-  const eventOf = ({ id, at, replica, json, text }: Encoded) =>
-    JSON.stringify({
+  const eventOf = ({ id, at, replica, json, text }: Encoded) => {
+    const around = JSON.stringify({
       time: at / 1_000,
       host: replica,
       source: 'gatehouse',
       ...(to.sourcetype !== undefined && { sourcetype: to.sourcetype }),
       ...(to.index !== undefined && { index: to.index }),
-      event: json ?? text,
       fields: { gatehouse_id: id },
     });
+    // What is JSON is not turned into text a second time.
+    return `${around.slice(0, -1)},"event":${json ? text : JSON.stringify(text)}}`;
+  };
 
   return {
     async send(batch, signal) {
