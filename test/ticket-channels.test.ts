@@ -1,27 +1,84 @@
 import assert from 'node:assert/strict';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ManifestInput } from '@gatehouse/protocol';
 import { createMcpTransport } from '@gatehouse/sdk';
 import { Client } from '@modelcontextprotocol/client';
+import Provider, { errors } from 'oidc-provider';
 import { type FakeJira, startFakeJira, WEBHOOK_SECRET } from './fakes/jira.ts';
 import { type FakeServiceNow, startFakeServiceNow } from './fakes/servicenow.ts';
 import { manifests } from './support/fixtures.ts';
 import { startWorkspace, type Workspace } from './support/workspace.ts';
 
-/** Ticket systems as channels: an issue or a change for each approval. Both are fakes, by their documentation. */
+/**
+ * Places that are asked what people have said there: ticket systems, which are fakes by their documentation, and CIBA at a real OpenID provider.
+ */
 let workspace: Workspace;
 let jira: FakeJira;
 let now: FakeServiceNow;
+let provider: Provider;
+let ciba: Server;
+const devices: { accountId: string; bindingMessage: string; request: object }[] = [];
+
+async function startProvider() {
+  await new Promise<void>((resolve) => {
+    ciba = createServer((request, response) => provider.callback()(request, response)).listen(0, '127.0.0.1', resolve);
+  });
+  const issuer = `http://127.0.0.1:${(ciba.address() as AddressInfo).port}`;
+  provider = new Provider(issuer, {
+    clients: [
+      {
+        client_id: 'gatehouse',
+        client_secret: 'ciba-s3cret',
+        grant_types: ['urn:openid:params:grant-type:ciba'],
+        response_types: [],
+        redirect_uris: [],
+        backchannel_token_delivery_mode: 'poll',
+      },
+    ],
+    findAccount: (_, accountId) => ({ accountId, claims: async () => ({ sub: accountId }) }),
+    features: {
+      devInteractions: { enabled: false },
+      ciba: {
+        enabled: true,
+        deliveryModes: ['poll'],
+        processLoginHint: async (_, hint) => hint,
+        verifyUserCode: async () => undefined,
+        validateRequestContext: async () => undefined,
+        triggerAuthenticationDevice: async (_, request, account) => {
+          const { binding_message: bindingMessage } = request.params as unknown as { binding_message: string };
+          devices.push({ accountId: account.accountId, bindingMessage, request });
+        },
+      },
+    },
+  });
+  return issuer;
+}
+
+/** Somebody answers on their device. */
+async function answerOnDevice(request: object, accountId: string, says: 'yes' | 'no') {
+  if (says === 'no') {
+    await provider.backchannelResult(request as never, new errors.AccessDenied());
+    return;
+  }
+  const grant = new provider.Grant({ clientId: 'gatehouse', accountId });
+  grant.addOIDCScope('openid');
+  await grant.save();
+  await provider.backchannelResult(request as never, grant);
+}
 
 before(async () => {
   [jira, now] = await Promise.all([startFakeJira(), startFakeServiceNow()]);
+  const issuer = await startProvider();
   workspace = await startWorkspace();
   const secret = (name: string, value: string, to: string) =>
     workspace.operator('PUT /secrets/:name', { params: { name }, body: { value, origins: [to] } });
   await secret('jira', 'jira-t0ken', jira.origin);
   await secret('jira-webhook', WEBHOOK_SECRET, workspace.url);
   await secret('now', 'now-s3cret', now.origin);
+  await secret('ciba', 'ciba-s3cret', issuer);
   const people = {
     'acc-approver': 'approver@example.test',
     'acc-auditor': 'auditor@example.test',
@@ -51,11 +108,12 @@ before(async () => {
       name: 'now',
       serviceNow: { url: now.origin, user: 'gatehouse', password: 'now', fields: { type: 'normal' }, counts: true },
     },
+    { ...common, name: 'ciba', ciba: { issuer, clientId: 'gatehouse', secret: 'ciba' } },
     {
       kind: 'ApprovalRule',
       name: 'by-ticket',
       steps: [{ from: ['owner', 'role:approver'] }],
-      accept: ['channel:jira', 'channel:now'],
+      accept: ['channel:jira', 'channel:now', 'channel:ciba'],
     },
   ]);
 });
@@ -63,6 +121,8 @@ after(async () => {
   await workspace?.close();
   jira?.close();
   now?.close();
+  ciba?.closeAllConnections();
+  ciba?.close();
 });
 
 let agent: ReturnType<Workspace['agent']> | undefined;
@@ -173,4 +233,26 @@ test('a change is opened; its approval counts of the approver who gave it themse
   now.approve(await recordOf(set.id), 'approver', 'rejected');
   await reached(set.id, 'denied');
   await until(() => [...now.records.values()].find(({ work_notes }) => work_notes?.includes('Denied by')), 'a note');
+});
+
+/** @proves channel.ciba */
+test('CIBA: the approver confirms on their device what ends as the approval does; declining denies; somebody else’s yes is none', async () => {
+  const [yes, no, other] = [
+    await ask('export_customers'),
+    await ask('export_customers'),
+    await ask('export_customers'),
+  ];
+  const deviceOf = (id: string) =>
+    until(() => devices.find(({ bindingMessage }) => bindingMessage === `GH-${id.slice(-8)}`), `a device for ${id}`);
+  const asked = await deviceOf(yes.id);
+  assert.equal(asked.accountId, 'acc-approver');
+  await answerOnDevice((await deviceOf(other.id)).request, 'acc-stranger', 'yes').catch(() => undefined);
+  await answerOnDevice(asked.request, 'acc-approver', 'yes');
+  await answerOnDevice((await deviceOf(no.id)).request, 'acc-approver', 'no');
+  await reached(yes.id, 'approved');
+  await reached(no.id, 'denied');
+  assert.equal(await stateOf(other.id), 'pending');
+  const approval = await workspace.operator('GET /approvals/:id', { params: { id: yes.id } });
+  assert.equal(approval.votes[0]?.channel, 'ciba');
+  assert.ok(!(await yes.call()).isError);
 });

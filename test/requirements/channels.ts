@@ -82,6 +82,11 @@ export const channels: Requirement[] = [
     source: 'docs/how-to/tell-people-in-jira-and-servicenow.md',
   },
   {
+    id: 'channel.ciba',
+    promise: 'A yes on a device is of the person who was asked, by a verified ID token; declining there denies',
+    source: 'OpenID CIBA Core 1.0',
+  },
+  {
     id: 'channel.accepted',
     promise:
       'A yes in a channel counts where a rule accepts it, of those who may, for the one call, and the record says which',

@@ -127,8 +127,20 @@ const serviceNow = z.strictObject({
   counts: z.boolean().default(false),
 });
 
+/** OpenID CIBA at the company's provider, in poll mode: each person who may decide confirms on their own device. */
+const ciba = z.strictObject({
+  issuer: z.url().max(500),
+  clientId: z.string().min(1).max(500),
+  /** Name of the stored secret of the client, for the provider's endpoints (`client_secret_basic`). */
+  secret: name,
+  /** The claim of the ID token that is the key of `people`, which is also the `login_hint`. */
+  idClaim: z.string().min(1).max(100).default('sub'),
+  /** What the client's ID tokens are signed with. */
+  signedWith: z.enum(['RS256', 'PS256', 'ES256', 'EdDSA']).default('RS256'),
+});
+
 /** The ways in which a channel can be reached; a manifest has exactly one. */
-export const channelTypes = ['webhook', 'slack', 'mail', 'teams', 'jira', 'serviceNow'] as const;
+export const channelTypes = ['webhook', 'slack', 'mail', 'teams', 'jira', 'serviceNow', 'ciba'] as const;
 export type ChannelType = (typeof channelTypes)[number];
 
 /**
@@ -158,6 +170,7 @@ export const channelManifest = z
     teams: teams.optional(),
     jira: jira.optional(),
     serviceNow: serviceNow.optional(),
+    ciba: ciba.optional(),
   })
   .refine((manifest) => channelTypes.filter((type) => manifest[type] !== undefined).length === 1, {
     message: `give exactly one of ${channelTypes.join(', ')}`,

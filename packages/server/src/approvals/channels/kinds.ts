@@ -1,3 +1,4 @@
+import { openCiba } from './ciba.ts';
 import { openJira } from './jira.ts';
 import { openMail } from './mail.ts';
 import { openServiceNow } from './servicenow.ts';
@@ -14,4 +15,5 @@ export const kinds: ChannelKinds = {
   teams: openTeams,
   jira: openJira,
   serviceNow: openServiceNow,
+  ciba: openCiba,
 };

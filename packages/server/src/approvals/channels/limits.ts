@@ -22,7 +22,7 @@ export const channelLimits = {
   /** Messages of one channel that are asked about at a time, where answers have to be asked for. */
   looksAtOnce: 50,
   /** How often they are asked about. */
-  lookEverySeconds: 10,
+  lookEverySeconds: 5,
   /** One message from a channel. */
   messageBytes: 65_536,
   /** A message from a channel that was heard is refused again for this long, longer than its signature is good for. */

@@ -109,6 +109,7 @@ export const channel: Verdict<OfKind<'Channel'>> = {
     teams: 'decides',
     jira: 'decides',
     serviceNow: 'decides',
+    ciba: 'decides',
   },
 };
 
