@@ -160,6 +160,7 @@ const limitSources = [
   ['What comes back from tools', 'packages/server/src/enforcement/results/limits.ts', 'resultLimits'],
   ['Searching the record', 'packages/server/src/ledger/search/limits.ts', 'searchLimits'],
   ['Who looked at the record', 'packages/server/src/ledger/read-limits.ts', 'readLimits'],
+  ['Keeping and erasing', 'packages/server/src/ledger/keeping/limits.ts', 'keepingLimits'],
   ['Traces of tasks', 'packages/server/src/governance/trace/limits.ts', 'traceLimits'],
   ['Replays of the record', 'packages/server/src/governance/rehearsal/limits.ts', 'rehearsalLimits'],
   ['Proposed changes', 'packages/server/src/governance/second-person/limits.ts', 'secondPersonLimits'],

@@ -35,6 +35,21 @@ export const records: Requirement[] = [
     source: 'Search and keep',
   },
   {
+    id: 'record.erasure',
+    promise: 'Bodies are erased with their salts when two people want it, and the log verifies as before',
+    source: 'Search and keep',
+  },
+  {
+    id: 'record.hold',
+    promise: 'What a hold keeps is not removed by age or erasure; it ends by two people',
+    source: 'Search and keep',
+  },
+  {
+    id: 'record.retention',
+    promise: 'Arguments are removed by themselves when they are older than the server was told, and that is recorded',
+    source: 'Search and keep',
+  },
+  {
     id: 'record.trace',
     promise: 'A trace shows every step of a task and of what it handed on, in order, each with its place in the log',
     source: 'Prompt to action',

@@ -15,6 +15,7 @@ import { type EvidenceApi, makeEvidence } from './evidence.ts';
 import type { FederationApi } from './federation.ts';
 import type { TaskFlow } from './flow.ts';
 import type { HeldResult } from './held-results.ts';
+import type { KeepingApi } from './keeping.ts';
 import type { KeyApi } from './keys.ts';
 import {
   type AgentManifest,
@@ -279,6 +280,7 @@ export interface Api
     PolicyApi,
     TraceApi,
     RecordExportApi,
+    KeepingApi,
     TrustDomainApi,
     UpstreamAuthorizationApi,
     ConfirmationRoutes,

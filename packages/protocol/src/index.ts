@@ -20,6 +20,7 @@ export * from './federation.ts';
 export * from './flow.ts';
 export * from './gateways.ts';
 export * from './held-results.ts';
+export * from './keeping.ts';
 export * from './keys.ts';
 export * from './manifests/index.ts';
 export * from './names.ts';

@@ -51,7 +51,14 @@ import {
   createScimTokens,
   relyingPartyOf,
 } from './identity/index.ts';
-import { createExport, createReads, openLedger, openPublishingPlace, readWitnessPolicy } from './ledger/index.ts';
+import {
+  createExport,
+  createKeeping,
+  createReads,
+  openLedger,
+  openPublishingPlace,
+  readWitnessPolicy,
+} from './ledger/index.ts';
 import {
   type Clock,
   type Config,
@@ -85,6 +92,9 @@ import {
 export { createLog, type LogLevel } from './platform/index.ts';
 
 export type { Config };
+
+/** Long enough to rehearse a change of policies on what was done, and no longer. */
+const KEEP_ARGUMENTS_DAYS = 90;
 
 export interface RunningServer {
   config: Config;
@@ -173,6 +183,14 @@ async function openServer(
     reads.flush(true).catch((error) => log.warn('not all looks at the record are counted', { error })),
   );
   const recordChange: RecordChange = ledger.recordChange;
+  const argumentsDays = config.keepArgumentsDays ?? KEEP_ARGUMENTS_DAYS;
+  const keeping = createKeeping({
+    storage,
+    recordChange,
+    find: ledger.find,
+    clock,
+    argumentsDays: argumentsDays === 0 ? null : argumentsDays,
+  });
   await recordAddedKeys(keyRing, { storage, recordChange });
   const flow = createFlow({ storage, clock });
   const registry = await createRegistry({
@@ -427,6 +445,7 @@ async function openServer(
   const closeAbandoned = createAbandonedLogs({ storage, ledger, replica: config.replica, clock });
   opened.defer(channels.start(approvals));
   const caredFor = {
+    keeping,
     reads,
     ...leaving,
     channels,
@@ -468,6 +487,7 @@ async function openServer(
   });
 
   const api = createApi({
+    keeping,
     reads,
     config,
     policyChanges,

@@ -24,6 +24,7 @@ interface Options {
   replica?: string;
   keyEncryption?: string[];
   rotateKeysAfter?: string;
+  keepArguments?: string;
   dynamicClients?: boolean;
   clientHosts?: string[];
   dpopNonces?: boolean;
@@ -78,6 +79,9 @@ export const start: Run<Options> = async ({ options, out }) => {
         name.startsWith('OTEL_') && value !== undefined ? [[name, value]] : [],
       ),
     ),
+    ...(options.keepArguments !== undefined && {
+      keepArgumentsDays: toNumber(options.keepArguments, '--keep-arguments', 0, 36_500),
+    }),
     ...(options.rotateKeysAfter !== undefined && {
       rotateKeysAfterDays: toNumber(options.rotateKeysAfter, '--rotate-keys-after', 1, 3_650),
     }),

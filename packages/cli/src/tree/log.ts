@@ -113,6 +113,63 @@ export function addLogVerbs(program: Command): void {
     ],
     load: async () => (await import('../commands/log-export.ts')).exportRecords,
   });
+  const scope = (): Option[] => [
+    option('--agent <name>', 'of this agent'),
+    option('--task <task>', 'of this task'),
+    option('--action <action>', 'this action'),
+    option('--person <email>', 'asked for by, done for, or in the chain of this person'),
+    option('--ticket <id>', 'for this ticket or change request'),
+    option('--from <time>', 'not before (2026-01-31T12:00:00Z)'),
+    option('--to <time>', 'before'),
+    option('--reason <text>', 'why, for the record').makeOptionMandatory(),
+  ];
+  addVerb(log, {
+    usage: 'holds',
+    summary: 'list legal holds',
+    server: true,
+    examples: [['log holds', 'What may not be removed, and why.']],
+    load: async () => (await import('../commands/keeping.ts')).holds,
+  });
+  addVerb(log, {
+    usage: 'hold',
+    summary: 'keep bodies from being removed, whatever their age and whoever asks',
+    options: scope(),
+    server: true,
+    confirmed: true,
+    examples: [['log hold --ticket CASE-7 --reason "litigation"', 'Until two people end it.']],
+    load: async () => (await import('../commands/keeping.ts')).hold,
+  });
+  addVerb(log, {
+    usage: 'end-hold <hold>',
+    summary: 'ask for the end of a hold; somebody else has to agree',
+    server: true,
+    confirmed: true,
+    examples: [['log end-hold hld_01jd3v7m2qk8', 'It holds until somebody else has agreed.']],
+    load: async () => (await import('../commands/keeping.ts')).endHold,
+  });
+  addVerb(log, {
+    usage: 'erase',
+    summary: 'ask for bodies to be erased; somebody else has to agree',
+    details:
+      'Arguments go with the salt of their digest; the records stay as they were hashed. What a hold keeps stays.',
+    options: scope(),
+    server: true,
+    confirmed: true,
+    examples: [
+      [
+        'log erase --person zoe@example.test --reason "erasure request 17"',
+        'Everything that was asked for by or done for her.',
+      ],
+    ],
+    load: async () => (await import('../commands/keeping.ts')).erase,
+  });
+  addVerb(log, {
+    usage: 'erasures',
+    summary: 'list what was, or is to be, erased',
+    server: true,
+    examples: [['log erasures', 'With how much is gone, and what a hold has kept.']],
+    load: async () => (await import('../commands/keeping.ts')).erasures,
+  });
   addVerb(log, {
     usage: 'receipt <action>',
     summary: 'write the proof that an action is in the log',

@@ -60,6 +60,7 @@ export function addServerVerbs(program: Command): void {
         '--key-encryption <source...>',
         'what seals stored secrets: file:PATH, env:NAME, command:PROGRAM ARGUMENT…, openbao:URL#transit/keys/NAME, aws-kms:ARN; several to change from one to another (or GATEHOUSE_KEY_ENCRYPTION, one a line; default: keys/key-encryption.key in the data directory)',
       ),
+      option('--keep-arguments <days>', 'how long the arguments of actions are kept; 0: for ever (default: 90)'),
       option('--rotate-keys-after <days>', 'age at which signing keys rotate by themselves (default: 30)'),
       option(
         '--witness-policy <file>',

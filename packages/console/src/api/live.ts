@@ -23,6 +23,7 @@ const REFRESH_EVERY_MS = 1_500;
 const touched: [RegExp, string[]][] = [
   [/^(person|passkey|session|scim|identity-provider|manifest)\b/, ['people', 'sessions', 'scim-tokens']],
   [/^delegation\b/, ['delegations']],
+  [/^(hold|erasure)\b/, ['holds', 'erasures']],
   [/^(key|key-encryption|trust-domain)\b/, ['keys', 'trust-domain']],
   [/^(manifest|workload|agent\.enrol)/, ['trust-rules', 'workloads', 'trust-domain']],
   [/^(secret|server|upstream)\b/, ['secrets', 'servers']],

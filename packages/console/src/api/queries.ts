@@ -42,6 +42,9 @@ export const tasksQuery = (filter: { agent?: string; state?: Task['state'] }) =>
 export const taskQuery = (id: string) =>
   queryOptions({ queryKey: ['tasks', 'one', id], queryFn: () => call('GET /tasks/:id', { params: { id } }) });
 
+export const holdsQuery = queryOptions({ queryKey: ['holds'], queryFn: () => call('GET /holds') });
+export const erasuresQuery = queryOptions({ queryKey: ['erasures'], queryFn: () => call('GET /erasures') });
+
 export const taskTraceQuery = (id: string) =>
   queryOptions({ queryKey: ['tasks', 'trace', id], queryFn: () => call('GET /tasks/:id/trace', { params: { id } }) });
 

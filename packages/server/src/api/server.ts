@@ -39,6 +39,7 @@ import { evidenceRoutes } from './routes/evidence.ts';
 import { explainRoutes } from './routes/explain.ts';
 import { federationRoutes } from './routes/federation.ts';
 import { heldResultRoutes } from './routes/held-results.ts';
+import { keepingRoutes } from './routes/keeping.ts';
 import { keyRoutes } from './routes/keys.ts';
 import { peopleRoutes } from './routes/people.ts';
 import { policyRoutes } from './routes/policy.ts';
@@ -86,6 +87,7 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
       deciderRoutes,
       actionRoutes,
       delegationRoutes,
+      keepingRoutes,
       recordExportRoutes,
       traceRoutes,
       trustDomainRoutes,

@@ -23,6 +23,9 @@ const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
   changes: 'keep',
   replicas: 'empty',
   approvals: 'settle',
+  holds: 'keep',
+  // Bodies that were erased after the backup was begun may be in it: what was to be erased is erased again.
+  erasures: 'settle',
   standing_grants: 'settle',
   approval_votes: 'keep',
   deputies: 'keep',
@@ -115,6 +118,11 @@ export async function settleRestored(
       .set({ state: 'ended', ended_at: now })
       .where('state', '=', 'active')
       .executeTakeFirst();
+    await transaction
+      .updateTable('erasures')
+      .set({ state: 'running', position: null, ended_at: null })
+      .where('state', '=', 'done')
+      .execute();
     const delegations = await transaction
       .updateTable('delegations')
       .set({ revoked_at: now, revoked_by: by })

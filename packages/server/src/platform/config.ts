@@ -49,6 +49,8 @@ export interface Config {
   openTelemetry?: Record<string, string>;
   /** Signing keys that are older rotate by themselves. Default 30. */
   rotateKeysAfterDays?: number;
+  /** Arguments of actions are removed after so many days, unless a hold keeps them; 0: never. Default 90. */
+  keepArgumentsDays?: number;
 }
 
 /** Limits with their reasons. Documented in docs/reference/limits.md; each has a test. */

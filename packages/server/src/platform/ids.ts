@@ -8,6 +8,8 @@ export type IdPrefix =
   | 'apr'
   | 'cfm'
   | 'dlv'
+  | 'ers'
+  | 'hld'
   | 'tsk'
   | 'lse'
   | 'fnd'

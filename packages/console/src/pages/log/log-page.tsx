@@ -11,6 +11,7 @@ import { saveAs } from '../../lib/save.ts';
 import { plural } from '../../lib/words.ts';
 import { Card, Empty, Fact, Facts, Failure, Page, Section } from '../../ui/page.tsx';
 import { Command, Identifier } from '../../ui/text.tsx';
+import { Keeping } from './keeping.tsx';
 import classes from './log.module.css';
 import { Witnessing } from './witnessing.tsx';
 
@@ -42,6 +43,7 @@ export function LogPage() {
         <Log key={log.id} log={log} />
       ))}
       {logs.data && <Witnessing logs={logs.data} />}
+      <Keeping />
       <Section title="Trust nobody, this server included">
         <p className={classes.advice}>
           Keep a checkpoint where the operator of this server can’t reach it. With it and the key, anybody can verify

@@ -73,6 +73,16 @@ export const controlActions = {
     words: 'let people in: sign-in links, directories, reinstating',
     atTerminal: 'refused',
   },
+  hold: {
+    resource: 'Workspace',
+    words: 'place legal holds, ask for their end, ask for bodies to be erased',
+    atTerminal: 'confirmed',
+  },
+  erase: {
+    resource: 'Workspace',
+    words: 'agree that a hold ends or bodies are erased, which somebody else has asked for',
+    atTerminal: 'refused',
+  },
   administer: {
     resource: 'Workspace',
     words: 'apply manifests, set secrets, connect tool servers',

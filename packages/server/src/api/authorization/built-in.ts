@@ -24,7 +24,7 @@ permit (principal is Person, action in Action::"refresh", resource)
 when { principal in [Role::"admin", Role::"security", Role::"developer"] };
 
 @id("security-stops-and-reviews")
-permit (principal is Person, action in [Action::"kill", Action::"operate", Action::"lifecycle", Action::"review", Action::"deny", Action::"people", Action::"secure", Action::"ship"], resource)
+permit (principal is Person, action in [Action::"kill", Action::"operate", Action::"lifecycle", Action::"review", Action::"deny", Action::"people", Action::"secure", Action::"ship", Action::"hold", Action::"erase"], resource)
 when { principal in [Role::"admin", Role::"security"] };
 
 // Any of these may own an agent. An owner with none of them is an auditor, who changes nothing.
@@ -54,13 +54,13 @@ permit (
   action in [
     Action::"read", Action::"self", Action::"inspect", Action::"refresh", Action::"kill", Action::"operate",
     Action::"lifecycle", Action::"review", Action::"deny", Action::"people", Action::"oversee", Action::"secure", Action::"administer",
-    Action::"admit", Action::"provision"
+    Action::"admit", Action::"provision", Action::"hold"
   ],
   resource
 );
 
 @id("law-4-the-operator-never-approves")
-forbid (principal is Operator, action in [Action::"approve", Action::"ship"], resource);
+forbid (principal is Operator, action in [Action::"approve", Action::"ship", Action::"erase"], resource);
 
 // A shell may be shared with an agent. Nothing that is said there is a yes, its answers let nobody in who could say one, and the key of
 // the root is not carried out. What else could widen something, its person confirms in a browser, whatever policies permit.
@@ -69,7 +69,7 @@ forbid (principal is Operator, action in [Action::"approve", Action::"ship"], re
 forbid (
   principal,
   action in [
-    Action::"approve", Action::"ship", Action::"consent", Action::"review", Action::"passkeys", Action::"admit",
+    Action::"approve", Action::"ship", Action::"erase", Action::"consent", Action::"review", Action::"passkeys", Action::"admit",
     Action::"POST /trust-domain/root/export"
   ],
   resource

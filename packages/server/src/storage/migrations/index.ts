@@ -33,6 +33,7 @@ import * as channels from './0036-channels.ts';
 import * as openCalls from './0038-open-calls.ts';
 import * as cosignatures from './0039-cosignatures.ts';
 import * as search from './0041-search.ts';
+import * as holds from './0042-holds.ts';
 import * as sinks from './0044-sinks.ts';
 
 export interface Migration {
@@ -75,5 +76,6 @@ export const migrations: readonly Migration[] = [
   { name: '0038-open-calls', up: openCalls.up },
   { name: '0039-cosignatures', up: cosignatures.up },
   { name: '0041-search', up: search.up },
+  { name: '0042-holds', up: holds.up },
   { name: '0044-sinks', up: sinks.up },
 ];

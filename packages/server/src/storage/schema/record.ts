@@ -132,6 +132,35 @@ export interface RecordTables {
     erased_at: number | null;
   };
 
+  /** What may not be removed. `scope`: KeepingScope as JSON. */
+  holds: {
+    id: string;
+    scope: string;
+    reason: string;
+    placed_by: string;
+    placed_at: number;
+    end_asked_by: string | null;
+    end_asked_at: number | null;
+    ended_by: string | null;
+    ended_at: number | null;
+  };
+
+  /** Whose bodies are to be erased before their time; `position`: where the search of them stands. */
+  erasures: {
+    id: string;
+    scope: string;
+    reason: string;
+    state: string;
+    asked_by: string;
+    asked_at: number;
+    agreed_by: string | null;
+    agreed_at: number | null;
+    position: number | null;
+    erased: number;
+    held: number;
+    ended_at: number | null;
+  };
+
   /** Full and partial tiles of the Merkle trees (C2SP tlog-tiles): hashes of 32 bytes each. */
   tiles: { log: string; level: number; tile: number; width: number; hashes: Uint8Array };
 

@@ -1,0 +1,101 @@
+import type { KeepingScope } from '@gatehouse/protocol';
+import { Button, Group } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { useChange } from '../../api/change.ts';
+import { call } from '../../api/client.ts';
+import { erasuresQuery, holdsQuery, sessionQuery } from '../../api/queries.ts';
+import { actorName } from '../../lib/words.ts';
+import { Card, Failure, Section } from '../../ui/page.tsx';
+import { PlainText } from '../../ui/text.tsx';
+import { When } from '../../ui/when.tsx';
+import classes from './log.module.css';
+
+const words = (scope: KeepingScope) =>
+  Object.entries(scope)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', ');
+
+/** What may not be removed, and what is to be erased: two people end the one and begin the other. */
+export function Keeping() {
+  const holds = useQuery(holdsQuery);
+  const erasures = useQuery(erasuresQuery);
+  const open = holds.data?.items.filter(({ endedAt }) => endedAt === null) ?? [];
+  const recent = erasures.data?.items.slice(0, 20) ?? [];
+  if (open.length === 0 && recent.length === 0) return null;
+  return (
+    <Section title="Kept and erased">
+      {open.map((hold) => (
+        <Card key={hold.id}>
+          <p className={classes.advice}>
+            <strong>Held:</strong> <PlainText text={words(hold.scope)} />, since <When at={hold.placedAt} /> by{' '}
+            {actorName(hold.placedBy)}: “<PlainText text={hold.reason} />”
+          </p>
+          {hold.endAskedBy && (
+            <Decide
+              what={`${actorName(hold.endAskedBy)} asks for its end.`}
+              asked={hold.endAskedBy}
+              agree={() => call('POST /holds/:id/agree', { params: { id: hold.id } })}
+              refresh="holds"
+            />
+          )}
+        </Card>
+      ))}
+      {recent.map((erasure) => (
+        <Card key={erasure.id}>
+          <p className={classes.advice}>
+            <strong>Erase:</strong> <PlainText text={words(erasure.scope)} />, asked for <When at={erasure.askedAt} />{' '}
+            by {actorName(erasure.askedBy)}: “<PlainText text={erasure.reason} />”
+          </p>
+          {erasure.state === 'waiting' ? (
+            <Decide
+              what="It waits for a second person. What is erased does not come back."
+              asked={erasure.askedBy}
+              agree={() => call('POST /erasures/:id/agree', { params: { id: erasure.id } })}
+              reject={() => call('POST /erasures/:id/reject', { params: { id: erasure.id } })}
+              refresh="erasures"
+            />
+          ) : (
+            <p className="gh-quiet">
+              {erasure.state}: {erasure.erased} bodies erased, {erasure.held} actions kept by a hold
+            </p>
+          )}
+        </Card>
+      ))}
+    </Section>
+  );
+}
+
+function Decide(props: {
+  what: string;
+  asked: string;
+  agree: () => Promise<unknown>;
+  reject?: () => Promise<unknown>;
+  refresh: string;
+}) {
+  const session = useQuery(sessionQuery);
+  const isOwn = props.asked === `person:${session.data?.person.email}`;
+  const agree = useChange(props.agree, { refresh: [props.refresh] });
+  const reject = useChange(props.reject ?? props.agree, { refresh: [props.refresh] });
+  const error = agree.form.error ?? reject.form.error;
+  return (
+    <>
+      <p className="gh-quiet">{props.what}</p>
+      <Group gap="xs">
+        <Button
+          disabled={isOwn}
+          title={isOwn ? 'You have asked: somebody else has to agree.' : undefined}
+          loading={agree.form.pending}
+          onClick={agree.form.submit}
+        >
+          Agree
+        </Button>
+        {props.reject && (
+          <Button variant="default" loading={reject.form.pending} onClick={reject.form.submit}>
+            Refuse
+          </Button>
+        )}
+      </Group>
+      {error && <Failure error={error} />}
+    </>
+  );
+}

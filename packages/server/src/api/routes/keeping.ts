@@ -1,0 +1,64 @@
+import { keepingBodies } from '@gatehouse/protocol';
+import { GatehouseError } from '../../platform/index.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import { everyone, type Route, route } from '../route.ts';
+
+export function keepingRoutes({ keeping }: ApiDependencies): Route[] {
+  return [
+    route('GET /holds', everyone, 'Legal holds, newest first', {}, async () => ({ items: await keeping.holds() })),
+    route(
+      'POST /holds',
+      'hold',
+      'Keep the bodies of actions from being removed, whatever their age and whoever asks',
+      { body: keepingBodies.hold },
+      ({ caller, body }) => keeping.hold(timed(body.scope), body.reason, caller.by),
+    ),
+    route(
+      'POST /holds/:id/end',
+      'hold',
+      'Ask for the end of a hold; somebody else has to agree',
+      {},
+      ({ caller, param }) => keeping.askEnd(param('id'), caller.by),
+    ),
+    route(
+      'POST /holds/:id/agree',
+      'erase',
+      'Agree that a hold ends, which somebody else has asked for',
+      {},
+      (context) => keeping.agreeEnd(context.param('id'), context.caller.by),
+    ),
+    route('GET /erasures', everyone, 'Erasures, newest first', {}, async () => ({ items: await keeping.erasures() })),
+    route(
+      'POST /erasures',
+      'hold',
+      'Ask for the bodies of actions to be erased; somebody else has to agree',
+      { body: keepingBodies.erase },
+      ({ caller, body }) => keeping.erase(timed(body.scope), body.reason, caller.by),
+    ),
+    route(
+      'POST /erasures/:id/agree',
+      'erase',
+      'Agree that bodies are erased, which somebody else has asked for',
+      {},
+      (context) => keeping.agree(context.param('id'), context.caller.by),
+    ),
+    route('POST /erasures/:id/reject', 'hold', 'Refuse that bodies are erased', {}, ({ caller, param }) =>
+      keeping.reject(param('id'), caller.by),
+    ),
+  ];
+}
+
+/** A time that is no time would hold nothing, or everything. */
+function timed<T extends { from?: string | undefined; to?: string | undefined }>(scope: T): T {
+  for (const name of ['from', 'to'] as const) {
+    const value = scope[name];
+    if (value === undefined) continue;
+    if (!/(Z|[+-]\d{2}:\d{2})$/.test(value) || Number.isNaN(Date.parse(value)))
+      throw new GatehouseError(
+        'bad-request',
+        'query.time',
+        `"${name}" must be an RFC 3339 time with its offset (2026-01-31T12:00:00Z).`,
+      );
+  }
+  return scope;
+}

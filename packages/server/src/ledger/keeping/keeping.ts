@@ -1,0 +1,299 @@
+import type { ActionRecord, Erasure, KeepingScope, LegalHold } from '@gatehouse/protocol';
+import { type Clock, GatehouseError, newId } from '../../platform/index.ts';
+import type { Database, DatabaseTransaction, RecordChange, Storage, Tables } from '../../storage/index.ts';
+import type { SearchQuery } from '../types.ts';
+import { eraseBodies } from './bodies.ts';
+import { keepingLimits as limits } from './limits.ts';
+import { scopeFits, scopeQuery, scopeWords } from './scope.ts';
+
+export interface KeepingDependencies {
+  storage: Storage;
+  recordChange: RecordChange;
+  /** Of the ledger: places of records, newest first, from a cursor on. */
+  find(query: SearchQuery, before: number | undefined): Promise<{ actionIds: string[]; next: number | null }>;
+  clock: Clock;
+  /** How long the arguments of actions are kept; null: for ever. */
+  argumentsDays: number | null;
+}
+
+/**
+ * How long bodies stay, who may not have them removed, and who has them erased before that. Records and the tree are never touched: a
+ * body goes with its salt, and leaves a digest from which nobody can guess it. A hold goes before everything.
+ */
+export interface Keeping {
+  holds(): Promise<LegalHold[]>;
+  hold(scope: KeepingScope, reason: string, by: string): Promise<LegalHold>;
+  askEnd(id: string, by: string): Promise<LegalHold>;
+  /** By somebody else than who asked. */
+  agreeEnd(id: string, by: string): Promise<LegalHold>;
+  erasures(): Promise<Erasure[]>;
+  erase(scope: KeepingScope, reason: string, by: string): Promise<Erasure>;
+  /** By somebody else than who asked; from then on it runs in the background. */
+  agree(id: string, by: string): Promise<Erasure>;
+  reject(id: string, by: string): Promise<Erasure>;
+  /** One turn of what runs in the background: it goes on where any replica has stopped. */
+  work(): Promise<void>;
+}
+
+const DAY_MS = 86_400_000;
+const AGE_KEY = 'keeping:arguments';
+
+export function createKeeping(deps: KeepingDependencies): Keeping {
+  const { storage, recordChange, clock } = deps;
+  const { db } = storage;
+
+  const openHolds = async (on: Database | DatabaseTransaction): Promise<LegalHold[]> =>
+    (await on.selectFrom('holds').selectAll().where('ended_at', 'is', null).orderBy('placed_at').execute()).map(toHold);
+
+  async function holdIn(transaction: DatabaseTransaction, id: string): Promise<LegalHold> {
+    const row = await transaction.selectFrom('holds').selectAll().where('id', '=', id).executeTakeFirst();
+    if (!row) throw new GatehouseError('not-found', 'hold.unknown', `There is no hold "${id}".`);
+    if (row.ended_at !== null) throw new GatehouseError('conflict', 'hold.ended', 'This hold has ended already.');
+    return toHold(row);
+  }
+
+  async function erasureIn(transaction: DatabaseTransaction, id: string, state: Erasure['state']): Promise<Erasure> {
+    const row = await transaction.selectFrom('erasures').selectAll().where('id', '=', id).executeTakeFirst();
+    if (!row) throw new GatehouseError('not-found', 'erasure.unknown', `There is no erasure "${id}".`);
+    if (row.state !== state)
+      throw new GatehouseError('conflict', 'erasure.state', `This erasure is ${row.state}, not ${state}.`);
+    return toErasure(row);
+  }
+
+  function checkOther(asked: string | null, by: string): void {
+    if (asked !== by) return;
+    throw new GatehouseError('forbidden', 'keeping.second-person', 'Whoever asked can’t agree: somebody else has to.');
+  }
+
+  /** What of these actions may go now; a hold that was placed meanwhile counts. */
+  async function eraseUnheld(transaction: DatabaseTransaction, actionIds: string[]) {
+    const holds = await openHolds(transaction);
+    const held = new Set<string>();
+    if (holds.length > 0 && actionIds.length > 0) {
+      const rows = await transaction
+        .selectFrom('records')
+        .select('entry')
+        .where('action_id', 'in', actionIds)
+        .execute();
+      for (const { entry } of rows) {
+        const record = JSON.parse(entry) as ActionRecord;
+        if (holds.some(({ scope }) => scopeFits(scope, record))) held.add(record.action_id);
+      }
+    }
+    const free = actionIds.filter((id) => !held.has(id));
+    return { erased: await eraseBodies(transaction, free, clock.now()), held: held.size };
+  }
+
+  async function eraseMore(id: string): Promise<boolean> {
+    const row = await db.selectFrom('erasures').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
+    const scope = JSON.parse(row.scope) as KeepingScope;
+    const { actionIds, next } =
+      scope.action === undefined
+        ? await deps.find(scopeQuery(scope, limits.actionsAtOnce), row.position ?? undefined)
+        : { actionIds: [scope.action], next: null };
+    return storage.transaction(async (transaction) => {
+      const still = await transaction.selectFrom('erasures').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
+      // Another replica has done this part.
+      if (still.state !== 'running' || still.position !== row.position) return still.state === 'running';
+      const { erased, held } = await eraseUnheld(transaction, actionIds);
+      const now = clock.now();
+      const total = { erased: still.erased + erased, held: still.held + held };
+      await transaction
+        .updateTable('erasures')
+        .set({ ...total, position: next, ...(next === null && { state: 'done', ended_at: now }) })
+        .where('id', '=', id)
+        .execute();
+      if (next === null)
+        await recordChange(transaction, {
+          operation: 'erasure.done',
+          by: 'gatehouse',
+          changes: [`${id}: ${total.erased} bodies erased, ${total.held} actions kept by a hold`],
+        });
+      return next !== null;
+    });
+  }
+
+  /** Bodies by their age, oldest first. A hold that ends has all looked at again. */
+  async function removeOld(days: number): Promise<boolean> {
+    const cutoff = clock.now() - days * DAY_MS;
+    return storage.transaction(async (transaction) => {
+      const mark = await transaction.selectFrom('meta').select('value').where('key', '=', AGE_KEY).executeTakeFirst();
+      const [at, action] = JSON.parse(mark?.value ?? '[0,""]') as [number, string];
+      const rows = await transaction
+        .selectFrom('bodies')
+        .select(['action_id', 'created_at'])
+        .where('created_at', '<', cutoff)
+        .where(({ eb, or, and }) =>
+          or([eb('created_at', '>', at), and([eb('created_at', '=', at), eb('action_id', '>', action)])]),
+        )
+        .orderBy('created_at')
+        .orderBy('action_id')
+        .limit(limits.actionsAtOnce)
+        .execute();
+      const last = rows.at(-1);
+      if (!last) return false;
+      const { erased, held } = await eraseUnheld(transaction, [...new Set(rows.map(({ action_id }) => action_id))]);
+      await setMark(transaction, [last.created_at, last.action_id]);
+      if (erased > 0)
+        await recordChange(transaction, {
+          operation: 'retention.remove',
+          by: 'gatehouse',
+          changes: [`arguments kept for ${days} days: ${erased} bodies removed, ${held} actions kept by a hold`],
+        });
+      return rows.length === limits.actionsAtOnce;
+    });
+  }
+
+  async function setMark(transaction: DatabaseTransaction, mark: [number, string]): Promise<void> {
+    const value = JSON.stringify(mark);
+    await transaction
+      .insertInto('meta')
+      .values({ key: AGE_KEY, value })
+      .onConflict((conflict) => conflict.column('key').doUpdateSet({ value }))
+      .execute();
+  }
+
+  async function settle(id: string, by: string, to: 'running' | 'rejected'): Promise<Erasure> {
+    return storage.transaction(async (transaction) => {
+      const erasure = await erasureIn(transaction, id, 'waiting');
+      if (to === 'running') checkOther(erasure.askedBy, by);
+      const now = clock.now();
+      await transaction
+        .updateTable('erasures')
+        .set({ state: to, agreed_by: by, agreed_at: now, ...(to === 'rejected' && { ended_at: now }) })
+        .where('id', '=', id)
+        .execute();
+      await recordChange(transaction, {
+        operation: to === 'running' ? 'erasure.agree' : 'erasure.reject',
+        by,
+        changes: [`${id}, asked for by ${erasure.askedBy}: bodies of ${scopeWords(erasure.scope)}`],
+      });
+      return { ...erasure, state: to, agreedBy: by };
+    });
+  }
+
+  return {
+    async holds() {
+      return (
+        await db
+          .selectFrom('holds')
+          .selectAll()
+          .orderBy('placed_at', 'desc')
+          .limit(limits.holds * 2)
+          .execute()
+      ).map(toHold);
+    },
+    hold: (scope, reason, by) =>
+      storage.transaction(async (transaction) => {
+        if ((await openHolds(transaction)).length >= limits.holds)
+          throw new GatehouseError('too-many', 'hold.too-many', `There are ${limits.holds} holds. End one first.`);
+        const now = clock.now();
+        const row = {
+          ...{ id: newId('hld', now), scope: JSON.stringify(scope), reason, placed_by: by, placed_at: now },
+          ...{ end_asked_by: null, end_asked_at: null, ended_by: null, ended_at: null },
+        };
+        await transaction.insertInto('holds').values(row).execute();
+        const changes = [`${row.id} on ${scopeWords(scope)}`];
+        await recordChange(transaction, { operation: 'hold.place', by, changes, detail: reason });
+        return toHold(row);
+      }),
+    askEnd: (id, by) =>
+      storage.transaction(async (transaction) => {
+        const hold = await holdIn(transaction, id);
+        await transaction
+          .updateTable('holds')
+          .set({ end_asked_by: by, end_asked_at: clock.now() })
+          .where('id', '=', id)
+          .execute();
+        await recordChange(transaction, {
+          operation: 'hold.ask-end',
+          by,
+          changes: [`${id} on ${scopeWords(hold.scope)}`],
+        });
+        return { ...hold, endAskedBy: by };
+      }),
+    agreeEnd: (id, by) =>
+      storage.transaction(async (transaction) => {
+        const hold = await holdIn(transaction, id);
+        if (hold.endAskedBy === null)
+          throw new GatehouseError('conflict', 'hold.not-asked', 'Nobody has asked for the end of this hold.');
+        checkOther(hold.endAskedBy, by);
+        const endedAt = clock.now();
+        await transaction.updateTable('holds').set({ ended_by: by, ended_at: endedAt }).where('id', '=', id).execute();
+        await setMark(transaction, [0, '']);
+        await recordChange(transaction, {
+          operation: 'hold.end',
+          by,
+          changes: [`${id} on ${scopeWords(hold.scope)}, asked for by ${hold.endAskedBy}`],
+        });
+        return { ...hold, endedBy: by, endedAt };
+      }),
+    async erasures() {
+      return (await db.selectFrom('erasures').selectAll().orderBy('asked_at', 'desc').limit(200).execute()).map(
+        toErasure,
+      );
+    },
+    erase: (scope, reason, by) =>
+      storage.transaction(async (transaction) => {
+        const open = await transaction
+          .selectFrom('erasures')
+          .select('id')
+          .where('state', 'in', ['waiting', 'running'])
+          .execute();
+        if (open.length >= limits.erasures)
+          throw new GatehouseError('too-many', 'erasure.too-many', `${limits.erasures} erasures wait or run already.`);
+        const now = clock.now();
+        const row = {
+          ...{
+            id: newId('ers', now),
+            scope: JSON.stringify(scope),
+            reason,
+            state: 'waiting',
+            asked_by: by,
+            asked_at: now,
+          },
+          ...{ agreed_by: null, agreed_at: null, position: null, erased: 0, held: 0, ended_at: null },
+        };
+        await transaction.insertInto('erasures').values(row).execute();
+        const changes = [`${row.id}: bodies of ${scopeWords(scope)}`];
+        await recordChange(transaction, { operation: 'erasure.ask', by, changes, detail: reason });
+        return toErasure(row);
+      }),
+    agree: (id, by) => settle(id, by, 'running'),
+    reject: (id, by) => settle(id, by, 'rejected'),
+    async work() {
+      const running = await db.selectFrom('erasures').select('id').where('state', '=', 'running').execute();
+      let left = limits.batchesOfTurn;
+      for (const { id } of running) while (left-- > 0 && (await eraseMore(id)));
+      if (deps.argumentsDays !== null) while (left-- > 0 && (await removeOld(deps.argumentsDays)));
+    },
+  };
+}
+
+function toHold(row: Tables['holds']): LegalHold {
+  return {
+    id: row.id,
+    scope: JSON.parse(row.scope) as KeepingScope,
+    reason: row.reason,
+    placedBy: row.placed_by,
+    placedAt: row.placed_at,
+    endAskedBy: row.end_asked_by,
+    endedBy: row.ended_by,
+    endedAt: row.ended_at,
+  };
+}
+
+function toErasure(row: Tables['erasures']): Erasure {
+  return {
+    id: row.id,
+    scope: JSON.parse(row.scope) as KeepingScope,
+    reason: row.reason,
+    state: row.state as Erasure['state'],
+    askedBy: row.asked_by,
+    askedAt: row.asked_at,
+    agreedBy: row.agreed_by,
+    erased: row.erased,
+    held: row.held,
+    endedAt: row.ended_at,
+  };
+}

@@ -1,0 +1,11 @@
+/** Bounds of keeping and erasing, with their reasons; documented in docs/reference/limits.md. */
+export const keepingLimits = {
+  /** Holds that have not ended: each is looked at for each body that would go. */
+  holds: 500,
+  /** Erasures that wait or run. */
+  erasures: 100,
+  /** Actions of one transaction, so that the gate's own writes wait only for a moment. */
+  actionsAtOnce: 100,
+  /** Transactions of one turn, every five seconds. */
+  batchesOfTurn: 20,
+};
