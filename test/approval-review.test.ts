@@ -26,9 +26,13 @@ before(async () => {
 });
 after(() => workspace.close());
 
-async function connect(name: string) {
+async function connect(name: string, requestedBy?: string) {
   const agent = await workspace.agent(name);
-  const task = await agent.startTask({ template: 'all', intent: 'refunds of the day' });
+  const task = await agent.startTask({
+    template: 'all',
+    intent: 'refunds of the day',
+    ...(requestedBy && { requestedBy }),
+  });
   const client = new Client({ name: 't', version: '1' });
   await client.connect(createMcpTransport(task));
   return async (args: Record<string, unknown>, tool = 'refund_order') => {
@@ -237,4 +241,37 @@ test('how people decide is counted: for security and auditors of everybody, for 
       status: 400,
     },
   );
+});
+
+/** @proves approval.inbox */
+test('the inbox has the gravest first, page by page, and what is mine to answer', async () => {
+  const other = await connect('agent-b', 'approver@example.test');
+  for (const text of ['a', 'b', 'c']) await call(post(`inbox ${text}`), 'post_message');
+  const { id: grave } = await call(refund({ amount_cents: 31 }));
+  const { id: notTheirs } = await other(post('inbox of another'), 'post_message');
+  const seen: string[] = [];
+  const scores: number[] = [];
+  for (let cursor: string | null = ''; cursor !== null; ) {
+    const page: Awaited<ReturnType<typeof owner.api<'GET /approval-inbox'>>> = await owner.api('GET /approval-inbox', {
+      query: { limit: '2', ...(cursor !== '' && { cursor }) },
+    });
+    seen.push(...page.items.map(({ id }) => id));
+    scores.push(...page.items.map(({ risk }) => risk.score));
+    cursor = page.cursor;
+  }
+  assert.equal(seen[0], grave);
+  assert.equal(new Set(seen).size, seen.length, 'none twice');
+  assert.ok(seen.length >= 5 && seen.includes(notTheirs));
+  assert.deepEqual(
+    scores,
+    scores.toSorted((a, b) => b - a),
+  );
+  const mine = await approver.api('GET /approval-inbox', { query: { mine: 'true', limit: '50' } });
+  assert.ok(mine.items.length > 0 && !mine.items.some(({ id }) => id === notTheirs), 'asked for by them');
+  await assert.rejects(owner.api('GET /approval-inbox', { query: { cursor: 'x' } }), { status: 400 });
+  const shown = await cli.run('approvals', 'show', grave);
+  assert.match(shown.stdout, /Can be undone +no: its server marks it as destructive[\s\S]*Last one approved/);
+  const stats = await cli.run('approvals', 'stats');
+  assert.match(stats.stdout, /person +approver@example\.test +\d+ +100 %/);
+  assert.ok((await cli.run('approvals', 'stats', '--json')).json<{ people: unknown[] }>().people.length > 0);
 });

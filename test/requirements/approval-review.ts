@@ -55,4 +55,27 @@ export const approvalReview: Requirement[] = [
     promise: 'What the control policies keep from a person one by one, they can’t approve in a list',
     source: 'docs/explanation/approvals.md',
   },
+  {
+    id: 'console.approve-and-verify',
+    promise:
+      'A person approves from the inbox by keyboard with a passkey, and then verifies on the action’s page who signed exactly that',
+    source: 'docs/how-to/review-approvals.md',
+  },
+  {
+    id: 'console.approval-diff',
+    promise:
+      'The page of an approval shows what differs from the last one that was approved, and what others wrote as text with hidden characters shown',
+    source: 'docs/how-to/review-approvals.md',
+  },
+  {
+    id: 'console.approval-list',
+    promise: 'Rows that are ticked in a list are signed with one gesture, and never a list other than the one shown',
+    source: 'docs/how-to/review-approvals.md',
+  },
+  {
+    id: 'approval.inbox',
+    promise:
+      'The inbox gives what waits by risk, page by page without an end to their number, and only what somebody can answer if they ask for that',
+    source: 'docs/explanation/approvals.md',
+  },
 ];

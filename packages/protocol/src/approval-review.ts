@@ -58,6 +58,7 @@ export interface ApprovalStatistics {
 export interface ApprovalReviewApi {
   'GET /approvals/:id/proof': ApprovalProof;
   'GET /approvals/:id/context': ApprovalContext;
+  'GET /approval-inbox': { items: Approval[]; cursor: string | null };
   'POST /approval-lists/options': { options: unknown };
   'POST /approval-lists/approve': { items: Approval[] };
   'GET /approval-statistics': ApprovalStatistics;

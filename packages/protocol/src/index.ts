@@ -1,5 +1,6 @@
 export * from './agent-identity.ts';
 export * from './api.ts';
+export * from './approval-kind.ts';
 export * from './approval-list.ts';
 export type * from './approval-proof.ts';
 export type * from './approval-review.ts';

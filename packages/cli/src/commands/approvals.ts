@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Approval, ApprovalState } from '@gatehouse/protocol';
+import type { Approval, ApprovalContext, ApprovalState } from '@gatehouse/protocol';
 import { openBrowser } from '../browser.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { takeUpTo } from '../items.ts';
@@ -39,8 +39,9 @@ export const showApproval: Run<ServerOptions> = async ({ args: [id = ''], option
   const operator = operatorOf(options);
   const approval = await operator.call('GET /approvals/:id', { params: { id } });
   const progress = await operator.call('GET /approvals/:id/progress', { params: { id } });
-  if (out.json) return out.printJson({ ...approval, progress });
-  out.facts(factsOf(approval));
+  const context = await operator.call('GET /approvals/:id/context', { params: { id } });
+  if (out.json) return out.printJson({ ...approval, progress, context });
+  out.facts([...factsOf(approval), ...contextFacts(approval, context)]);
   printProgress(progress, out);
   for (const { argument, words } of approval.origins) out.print(clean(`  ${argument} ${words}`));
   out.print(`${out.style('bold', 'Arguments')}\n${cleanJson(approval.arguments, '  ')}`);
@@ -103,6 +104,31 @@ export const deny: Run<DenyOptions> = async ({ args: [id = ''], options, out }) 
     out.print(`${approval.id}: ${approval.state}${suspend ? `; the ${suspend} ${stopped} is suspended` : ''}`);
   }
 };
+
+/** What to know before a yes, beyond what it binds. */
+function contextFacts({ undo, risk }: Approval, context: ApprovalContext): [string, string | null][] {
+  const { description, similar, vouchedBy, labels, history, budgets } = context;
+  const said = ({ approved, denied }: { approved: number; denied: number }) => `${approved} × yes, ${denied} × no`;
+  return [
+    ['What the tool does', description],
+    ['Look at', risk.reasons.join('; ') || null],
+    ['Can be undone', undoWords(undo)],
+    ['Intent vouched for by', vouchedBy ?? 'nobody'],
+    ['The task has read', labels.map(({ label, tool }) => `${label} (${tool})`).join(', ') || null],
+    [
+      'Budgets',
+      budgets.map(({ name, limit, fullest }) => `${name}: ${limit}, fullest at ${fullest} %`).join('; ') || null,
+    ],
+    ['Said before', `you ${said(history.you)}; others ${said(history.others)}`],
+    ['Last one approved', similar && `${similar.approval} by ${similar.by}: ${JSON.stringify(similar.arguments)}`],
+  ];
+}
+
+function undoWords({ possible, how, isSaid, isDestructive }: Approval['undo']): string {
+  if (!isSaid) return 'no, as far as anybody has said';
+  if (isDestructive) return 'no: its server marks it as destructive';
+  return how === null ? possible : `${possible}: ${how}`;
+}
 
 function factsOf(approval: Approval): [string, string | null][] {
   return [

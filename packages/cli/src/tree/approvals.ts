@@ -27,6 +27,18 @@ export function addApprovalVerbs(program: Command): void {
     load: async () => (await import('../commands/approvals.ts')).showApproval,
   });
   addVerb(approvals, {
+    usage: 'stats',
+    summary: 'how people decide: how much, how fast, how often yes',
+    options: [
+      option('--from <time>', 'since then; without it the last 30 days'),
+      option('--to <time>', 'until then'),
+      option('--mine', 'of your own answers only'),
+    ],
+    server: true,
+    examples: [['approvals stats', 'Who answers too fast to have read it.']],
+    load: async () => (await import('../commands/approval-stats.ts')).approvalStatistics,
+  });
+  addVerb(approvals, {
     usage: 'approve <approval>',
     summary: 'open the page where a person approves with a passkey',
     details:

@@ -1,5 +1,6 @@
 import type {
   Api,
+  approvalListBodies,
   baselineBodies,
   bodies,
   confirmationBodies,
@@ -40,6 +41,8 @@ interface RequestBodies {
   'POST /approvals/:id/options': Body<'approvalOptions'>;
   'POST /approvals/:id/approve': Body<'approve'>;
   'POST /approvals/:id/deny': Body<'deny'>;
+  'POST /approval-lists/options': Given<typeof approvalListBodies, 'options'>;
+  'POST /approval-lists/approve': Given<typeof approvalListBodies, 'approve'>;
   'POST /grants/:id/revoke': Body<'revokeGrant'>;
   'POST /logs/verify': Body<'verifyLog'>;
   'POST /actions/:id/resolve': Body<'resolve'>;

@@ -21,8 +21,10 @@ import {
   confirmationChallenge,
   consentChallenge,
   deputyChallenge,
+  listOf,
   proposalChallenge,
   signsExactly,
+  signsExactlyTheseOf,
 } from '../lib/exact-action.ts';
 import { isAsWanted } from '../lib/grant-request.ts';
 import { call } from './client.ts';
@@ -76,6 +78,17 @@ export async function nameDeputyWithPasskey(wanted: NewDeputy): Promise<Deputy> 
   if ((await deputyChallenge(email, wanted)) !== optionsJSON.challenge) throw somethingElse('what you have entered');
   const assertion = await ceremony(() => startAuthentication({ optionsJSON }));
   return call('POST /deputies', { body: { ...wanted, assertion: { ...assertion } } });
+}
+
+/** Signs a list of one kind, as shown: the passkey isn't touched when the server asks for a signature over any other. */
+export async function approveListWithPasskey(shown: readonly Approval[]): Promise<Approval[]> {
+  const approvals = listOf(shown);
+  const { options } = await call('POST /approval-lists/options', { body: { approvals } });
+  const optionsJSON = options as PublicKeyCredentialRequestOptionsJSON;
+  if (!(await signsExactlyTheseOf(shown, optionsJSON.challenge))) throw somethingElse('the list shown here');
+  const assertion = await ceremony(() => startAuthentication({ optionsJSON }));
+  const body = { approvals, assertion: { ...assertion } };
+  return (await call('POST /approval-lists/approve', { body })).items;
 }
 
 /** A yes that nobody's browser was opened for: the passkey signs this request and the whole answer. */

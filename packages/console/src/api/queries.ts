@@ -77,6 +77,31 @@ export const approvalsQuery = (filter: { state?: ApprovalState; agent?: string; 
     getNextPageParam: ({ cursor }) => cursor ?? undefined,
   });
 
+/** The gravest first. */
+export const inboxQuery = (filter: { mine?: 'true' | undefined }) =>
+  infiniteQueryOptions({
+    queryKey: ['approvals', 'inbox', filter],
+    queryFn: ({ pageParam }) => call('GET /approval-inbox', { query: { ...filter, cursor: pageParam, limit: 100 } }),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: ({ cursor }) => cursor ?? undefined,
+    placeholderData: keepPreviousData,
+  });
+
+export const approvalContextQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['approvals', 'context', id],
+    queryFn: () => call('GET /approvals/:id/context', { params: { id } }),
+  });
+
+export const approvalStatisticsQuery = (whose: 'all' | 'mine', days: number) =>
+  queryOptions({
+    queryKey: ['approval-statistics', whose, days],
+    queryFn: () =>
+      call(whose === 'all' ? 'GET /approval-statistics' : 'GET /approval-statistics/mine', {
+        query: { from: String(Date.now() - days * 24 * 3_600_000) },
+      }),
+  });
+
 export const approvalQuery = (id: string) =>
   queryOptions({ queryKey: ['approvals', 'one', id], queryFn: () => call('GET /approvals/:id', { params: { id } }) });
 

@@ -10,6 +10,8 @@ const keys: [string[], string][] = [
   [['k'], 'Previous in the list'],
   [['Enter'], 'Open it'],
   [['/'], 'Filter the list'],
+  [['a'], 'Approve what is in focus, with your passkey'],
+  [['d'], 'Deny what is in focus'],
   [['p'], 'Pause or resume live activity'],
   [['Esc'], 'Close, or leave the field'],
 ];

@@ -43,6 +43,7 @@ export function useKeyboard({ help, jump, kill }: Handlers): void {
       else if (event.key === 'K') kill();
       else if (event.key === '/') document.querySelector<HTMLElement>('main [data-filter]')?.focus();
       else if (event.key === 'p') document.querySelector<HTMLElement>('main [data-key="p"]')?.click();
+      else if (event.key === 'a' || event.key === 'd') pressOnCard(event.key);
       else if (event.key === 'Escape') target?.blur();
       else return;
       event.preventDefault();
@@ -54,6 +55,13 @@ export function useKeyboard({ help, jump, kill }: Handlers): void {
 
 function isTyping(target: HTMLElement | null): boolean {
   return target?.matches('input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]') ?? false;
+}
+
+/** `a` and `d` answer the card that has the focus, or the only one there is. */
+function pressOnCard(key: 'a' | 'd'): void {
+  const cards = document.querySelectorAll('main article');
+  const card = document.activeElement?.closest('article') ?? (cards.length === 1 ? cards[0] : undefined);
+  card?.querySelector<HTMLElement>(`[data-key="${key}"]`)?.click();
 }
 
 /** `j` and `k` go through the rows of whatever lists the page has; Enter then follows the row's link. */

@@ -151,6 +151,12 @@ const keys = createRoute({
   component: lazyRouteComponent(() => import('../pages/identity/keys-page.tsx'), 'KeysPage'),
 });
 
+const approvalPeople = createRoute({
+  getParentRoute: () => house,
+  path: '/approvals/people',
+  component: lazyRouteComponent(() => import('../pages/approvals/approval-people-page.tsx'), 'ApprovalPeoplePage'),
+});
+
 const approvals = createRoute({
   getParentRoute: () => house,
   path: '/approvals',
@@ -393,6 +399,7 @@ export const createConsoleRouter = (queries: QueryClient) =>
         delegations,
         grant,
         identity.addChildren([people, person, sessions, trustRules, workloads, trustDomain, keys]),
+        approvalPeople,
         approvals,
         approval,
         channels,

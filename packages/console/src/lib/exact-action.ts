@@ -54,6 +54,18 @@ export async function signsExactly(
   return base64url(await sha256(canonicalJson(what))) === challenge;
 }
 
+/** Whether `challenge` is the one for exactly the actions shown, each with the digest of what is on the screen, and for no other. */
+export async function signsExactlyTheseOf(shown: readonly Approval[], challenge: string): Promise<boolean> {
+  const digests = await Promise.all(shown.map(actionDigest));
+  if (shown.some(({ digest }, index) => digest !== digests[index])) return false;
+  const text = canonicalJson({ v: 3, approvals: listOf(shown) });
+  return base64url(await sha256(text)) === challenge;
+}
+
+/** By id, as it is signed. */
+export const listOf = (shown: readonly Approval[]) =>
+  shown.map(({ id, digest }) => ({ approval: id, digest })).sort((a, b) => (a.approval < b.approval ? -1 : 1));
+
 /** What a passkey signs for this answer to a request for consent. */
 export async function consentChallenge(id: string, answer: SignedConsent): Promise<string> {
   return base64url(await sha256(canonicalJson({ v: 1, consent: id, ...answer })));

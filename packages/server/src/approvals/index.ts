@@ -3,6 +3,7 @@ export { type Channels, createChannels } from './channels/channels.ts';
 export { evidenceProblem } from './evidence.ts';
 export { quietUntil, whoIsTold } from './fatigue/quiet-hours.ts';
 export { counterOf as counterOfGrant, fenceOf as fenceOfGrant, type HeldGrant } from './grants/index.ts';
+export { inboxOf } from './inbox.ts';
 export { deputyLimits } from './limits.ts';
 export { canBeMet } from './rule/meetable.ts';
 export { onCallAt, shiftsFrom } from './rule/on-call.ts';

@@ -67,6 +67,11 @@ export function createFollower(storage: Storage, reader: Reader, log: Log) {
     }
   }
 
+  function close(): void {
+    clearInterval(timer);
+    timer = undefined;
+  }
+
   return {
     follow(listener: (record: SequencedRecord) => void): () => void {
       listeners.add(listener);
@@ -81,7 +86,7 @@ export function createFollower(storage: Storage, reader: Reader, log: Log) {
       }
       return () => {
         listeners.delete(listener);
-        if (listeners.size === 0) this.close();
+        if (listeners.size === 0) close();
       };
     },
     wake(): void {
@@ -91,9 +96,6 @@ export function createFollower(storage: Storage, reader: Reader, log: Log) {
     wakeSoon(): void {
       if (listeners.size > 0) setTimeout(() => void read(), 10).unref();
     },
-    close(): void {
-      clearInterval(timer);
-      timer = undefined;
-    },
+    close,
   };
 }

@@ -278,6 +278,15 @@ test('a follower that fails, and one that never comes back from what it began, t
   await close();
 });
 
+test('when the last follower leaves, the log goes on: it is searched, and its tree grows', async (context) => {
+  const { ledger, close } = await open(directory(), context);
+  ledger.follow(() => undefined)();
+  await fill(ledger, 3);
+  assert.equal((await ledger.search({ limit: 10 })).records.length, 4);
+  assert.ok(await ledger.receipt((await ledger.logs())[0]?.id ?? '', 3));
+  await close();
+});
+
 test('a record that would not fit a log entry is refused, and nothing of it is written', async (context) => {
   const { ledger, close } = await open(directory(), context);
   await assert.rejects(ledger.append(entry('act_big', 'dispatch', { intent: 'x'.repeat(70_000) })), {

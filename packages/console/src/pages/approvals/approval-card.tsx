@@ -10,6 +10,7 @@ import classes from './approval.module.css';
 import { Decide } from './decide.tsx';
 import { DigestCheck } from './digest-check.tsx';
 import { Progress } from './progress.tsx';
+import { Review, Risk } from './review.tsx';
 
 /** Everything that a yes binds, in full: what is not on this card is not what is approved. */
 export function ApprovalCard({ approval, linked = true }: { approval: Approval; linked?: boolean }) {
@@ -40,6 +41,7 @@ export function ApprovalCard({ approval, linked = true }: { approval: Approval; 
           {operation !== 'tools/call' && <p className={classes.operation}>{operation}</p>}
           <Arguments value={approval.arguments} />
           <p className={classes.reason}>{approval.decision.reason}</p>
+          {state === 'pending' && <Risk approval={approval} />}
           {approval.repeats && (
             <Warning>
               It may have run already.{' '}
@@ -80,6 +82,7 @@ export function ApprovalCard({ approval, linked = true }: { approval: Approval; 
           </div>
         </div>
       </div>
+      {!linked && <Review approval={approval} />}
       <Progress approval={approval} />
       {state === 'pending' ? <Decide approval={approval} /> : <Decided approval={approval} />}
       <footer className={classes.foot}>

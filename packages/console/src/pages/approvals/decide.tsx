@@ -163,6 +163,7 @@ export function Decide({ approval }: { approval: Approval }) {
             loading={approve.isPending}
             disabled={cannotApprove !== null}
             onClick={() => approve.mutate(undefined)}
+            data-key="a"
           >
             {isRelease ? 'Release with passkey' : 'Approve with passkey'}
           </Button>
@@ -172,6 +173,7 @@ export function Decide({ approval }: { approval: Approval }) {
             leftSection={<IconBan size={16} />}
             disabled={cannotDeny !== null || approve.isPending}
             onClick={() => setDenying(true)}
+            data-key="d"
           >
             {isRelease ? 'Discard…' : 'Deny…'}
           </Button>

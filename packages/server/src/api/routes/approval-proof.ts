@@ -1,4 +1,4 @@
-import type { ApprovalProof, SequencedRecord, YesEvidence } from '@gatehouse/protocol';
+import type { Approval, ApprovalProof, SequencedRecord, YesEvidence } from '@gatehouse/protocol';
 import type { Ledger, SearchQuery } from '../../ledger/index.ts';
 import { digestJson, GatehouseError, type Json } from '../../platform/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
@@ -15,7 +15,7 @@ export async function proofOf(
   const { subject } = signed;
   const [salt, yes] = await Promise.all([
     ledger.argumentsSalt(approval.actionId),
-    Promise.all(signed.yes.map((evidence) => provenYes(ledger, id, evidence))),
+    Promise.all(signed.yes.map((evidence) => provenYes(ledger, approval, evidence))),
   ]);
   return {
     approval: id,
@@ -27,11 +27,14 @@ export async function proofOf(
 
 async function provenYes(
   ledger: Ledger,
-  approval: string,
+  { id, actionId }: Approval,
   evidence: YesEvidence,
 ): Promise<ApprovalProof['yes'][number]> {
   const digestOf = (value: unknown) => digestJson(value as Json);
-  const said = await find(ledger, { approval }, `assertion ${digestOf(evidence)}`);
+  const records = (await ledger.action(actionId))?.records ?? [];
+  const said = records.find(
+    ({ record }) => record.approval === id && record.changes.includes(`assertion ${digestOf(evidence)}`),
+  );
   if (!said)
     throw new GatehouseError(
       'not-found',

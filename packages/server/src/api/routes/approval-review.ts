@@ -1,6 +1,6 @@
-import { approvalListBodies } from '@gatehouse/protocol';
+import { approvalListBodies, paging } from '@gatehouse/protocol';
 import { z } from 'zod';
-import { statisticsOf } from '../../approvals/index.ts';
+import { inboxOf, statisticsOf } from '../../approvals/index.ts';
 import { GatehouseError, type Json, limits } from '../../platform/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { everyone, type ResourceOf, type Route, type RouteContext, route } from '../route.ts';
@@ -12,6 +12,11 @@ import { personOf } from './session.ts';
 
 const DAY_MS = 24 * 3_600_000;
 const DAYS = 30;
+const inboxQuery = paging.extend({
+  agent: z.string().optional(),
+  tool: z.string().optional(),
+  mine: z.enum(['true', 'false']).optional(),
+});
 const statisticsQuery = z.strictObject({ from: z.string().optional(), to: z.string().optional() });
 
 /** What approvers see before a yes, and what comes of it. */
@@ -36,6 +41,19 @@ export function approvalReviewRoutes(deps: ApiDependencies): Route[] {
   }
 
   return [
+    route(
+      'GET /approval-inbox',
+      everyone,
+      'What waits for a person, the gravest first; `mine`: only what your yes would bring further',
+      { query: inboxQuery },
+      ({ caller, query: { mine, ...filter } }) =>
+        inboxOf(
+          deps.storage,
+          deps.clock,
+          filter,
+          (approval) => mine !== 'true' || deps.approvals.progress(approval).mayApprove.includes(caller.email),
+        ),
+    ),
     route(
       'GET /approvals/:id/context',
       everyone,
