@@ -23,6 +23,8 @@ const patterns =
 const files = patterns.flatMap((pattern) => globSync(pattern, { cwd: root, exclude: ['**/node_modules/**'] })).sort();
 const environment = {
   ...process.env,
+  // Each file is a process of its own, and most of them load the whole server.
+  NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(root, 'node_modules', '.gatehouse', 'compiled'),
   ...(data !== undefined && { GATEHOUSE_DATA: resolve(process.env.INIT_CWD ?? root, data) }),
 };
 
