@@ -289,6 +289,7 @@ describe('the console', { skip }, () => {
       '/',
       '/approvals',
       `/approvals/${id}`,
+      '/channels',
       '/agents',
       '/agents/agent-b',
       '/tools',

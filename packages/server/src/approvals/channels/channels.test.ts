@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { manifest } from '@gatehouse/protocol';
+import { onEachDatabase } from '../../identity/people/testing/databases.ts';
 import type { House } from '../../identity/people/testing/house.ts';
 import { Secret } from '../../platform/index.ts';
 import { createApprovals } from '../approvals.ts';
@@ -33,8 +34,8 @@ function replica(
   return { channels, sent };
 }
 
-async function openHooks(context: TestContext) {
-  const { house } = await openDesk();
+async function openHooks(context: TestContext, database: string) {
+  const { house } = await openDesk({ database });
   context.after(() => house.close());
   const hook = { kind: 'Channel', name: 'hook', webhook: { url: 'https://hooks.example.test', secret: 's' } };
   await house.registry.apply([manifest.parse(hook)], { prune: false, by: 'gatehouse' });
@@ -52,94 +53,96 @@ async function settled(channels: Channels, waiting: number): Promise<void> {
   throw new Error('it does not settle');
 }
 
-/** @proves channel.once */
-test('replicas that look at once deliver each message once', async (context) => {
-  const house = await openHooks(context);
-  const [one, two] = [replica(house, () => 204), replica(house, () => 204)];
-  const approvals = await createApprovals({ ...house, tell: one.channels.tell });
-  const agent = await addAgent(house);
-  for (let amount = 0; amount < 12; amount++) await approvals.open(requestOf({ ...agent, arguments: { amount } }));
-  const stops = [one.channels.start(never), two.channels.start(never)];
-  await settled(one.channels, 0);
-  for (const stop of stops) stop();
-  const all = [...one.sent, ...two.sent];
-  assert.deepEqual([all.length, new Set(all).size], [12, 12]);
-});
-
-/** @proves channel.once */
-test('what a replica has begun and never finished is taken over, and what is decided meanwhile is not sent at all', async (context) => {
-  const house = await openHooks(context);
-  let release: (status: number) => void = () => undefined;
-  const dies = replica(house, () => new Promise<number>((resolve) => (release = resolve)));
-  const lives = replica(house, () => 204);
-  const approvals = await createApprovals({ ...house, tell: dies.channels.tell });
-  const agent = await addAgent(house);
-  const first = await approvals.open(requestOf({ ...agent, arguments: { amount: 1 } }));
-  const stop = dies.channels.start(never);
-  while (dies.sent.length === 0) await sleep(5);
-  stop();
-  const second = await approvals.open(requestOf({ ...agent, arguments: { amount: 2 } }));
-  await approvals.deny(second.id, APPROVER, 'no');
-  const end = lives.channels.start(never);
-  await settled(lives.channels, 2);
-  house.pass(2 * channelLimits.firstRetryMs);
-  await settled(lives.channels, 1);
-  assert.deepEqual(lives.sent, [], 'the first is still with the other');
-  house.pass(channelLimits.takeOverMs + 1);
-  await settled(lives.channels, 0);
-  end();
-  assert.deepEqual(lives.sent, dies.sent, 'the same message with the same id');
-  const deliveries = await lives.channels.deliveries('hook', { limit: 10 });
-  const states = (approval: string) =>
-    deliveries.filter((each) => each.approval === approval).map(({ state }) => state);
-  assert.deepEqual(states(first.id), ['sent']);
-  assert.deepEqual(states(second.id), ['dropped', 'dropped']);
-  release(204);
-});
-
-/** @proves channel.bounded */
-test('beyond what may wait, messages are kept as given up; the approval waits all the same', async (context) => {
-  const house = await openHooks(context);
-  const { channels } = replica(house, () => 204);
-  const approvals = await createApprovals({ ...house, tell: channels.tell });
-  const agent = await addAgent(house);
-  const now = house.clock.now();
-  const row = { channel: 'hook', approval: 'apr_x', event: 'asked', recipient: '', state: 'waiting', attempts: 0 };
-  const times = { due_at: now, created_at: now, updated_at: now, about: null, reference: null, error: null };
-  const rows = Array.from({ length: channelLimits.waitingPerChannel }, (_, at) => ({
-    id: `dlv_00${at}`,
-    ...row,
-    ...times,
-  }));
-  await house.storage.transaction(async (transaction) => {
-    for (let at = 0; at < rows.length; at += 100)
-      await transaction
-        .insertInto('deliveries')
-        .values(rows.slice(at, at + 100))
-        .execute();
+onEachDatabase('channels', (database) => {
+  /** @proves channel.once */
+  test('replicas that look at once deliver each message once', async (context) => {
+    const house = await openHooks(context, await database());
+    const [one, two] = [replica(house, () => 204), replica(house, () => 204)];
+    const approvals = await createApprovals({ ...house, tell: one.channels.tell });
+    const agent = await addAgent(house);
+    for (let amount = 0; amount < 12; amount++) await approvals.open(requestOf({ ...agent, arguments: { amount } }));
+    const stops = [one.channels.start(never), two.channels.start(never)];
+    await settled(one.channels, 0);
+    for (const stop of stops) stop();
+    const all = [...one.sent, ...two.sent];
+    assert.deepEqual([all.length, new Set(all).size], [12, 12]);
   });
-  const { id } = await approvals.open(requestOf(agent));
-  const [newest] = (await channels.deliveries('hook', { limit: 200 })).filter(({ approval }) => approval === id);
-  assert.equal(newest?.state, 'dead');
-  assert.match(newest?.error ?? '', /wait already/);
-  assert.equal((await approvals.get(id))?.state, 'pending');
-});
 
-/** @proves channel.bounded */
-test('what the place refuses for good is given up at once, and what is old is removed', async (context) => {
-  const house = await openHooks(context);
-  const { channels, sent } = replica(house, () => 410);
-  const approvals = await createApprovals({ ...house, tell: channels.tell });
-  await approvals.open(requestOf(await addAgent(house)));
-  const stop = channels.start(never);
-  await settled(channels, 0);
-  stop();
-  assert.equal(sent.length, 1);
-  assert.deepEqual(
-    [(await channels.show('hook')).dead, (await channels.show('hook')).lastError?.error],
-    [1, 'it answered 410'],
-  );
-  house.pass(channelLimits.keepDays * 24 * 3_600_000 + 1);
-  await channels.sweep();
-  assert.deepEqual(await channels.deliveries('hook', { limit: 10 }), []);
+  /** @proves channel.once */
+  test('what a replica has begun and never finished is taken over, and what is decided meanwhile is not sent at all', async (context) => {
+    const house = await openHooks(context, await database());
+    let release: (status: number) => void = () => undefined;
+    const dies = replica(house, () => new Promise<number>((resolve) => (release = resolve)));
+    const lives = replica(house, () => 204);
+    const approvals = await createApprovals({ ...house, tell: dies.channels.tell });
+    const agent = await addAgent(house);
+    const first = await approvals.open(requestOf({ ...agent, arguments: { amount: 1 } }));
+    const stop = dies.channels.start(never);
+    while (dies.sent.length === 0) await sleep(5);
+    stop();
+    const second = await approvals.open(requestOf({ ...agent, arguments: { amount: 2 } }));
+    await approvals.deny(second.id, APPROVER, 'no');
+    const end = lives.channels.start(never);
+    await settled(lives.channels, 2);
+    house.pass(2 * channelLimits.firstRetryMs);
+    await settled(lives.channels, 1);
+    assert.deepEqual(lives.sent, [], 'the first is still with the other');
+    house.pass(channelLimits.takeOverMs + 1);
+    await settled(lives.channels, 0);
+    end();
+    assert.deepEqual(lives.sent, dies.sent, 'the same message with the same id');
+    const deliveries = await lives.channels.deliveries('hook', { limit: 10 });
+    const states = (approval: string) =>
+      deliveries.filter((each) => each.approval === approval).map(({ state }) => state);
+    assert.deepEqual(states(first.id), ['sent']);
+    assert.deepEqual(states(second.id), ['dropped', 'dropped']);
+    release(204);
+  });
+
+  /** @proves channel.bounded */
+  test('beyond what may wait, messages are kept as given up; the approval waits all the same', async (context) => {
+    const house = await openHooks(context, await database());
+    const { channels } = replica(house, () => 204);
+    const approvals = await createApprovals({ ...house, tell: channels.tell });
+    const agent = await addAgent(house);
+    const now = house.clock.now();
+    const row = { channel: 'hook', approval: 'apr_x', event: 'asked', recipient: '', state: 'waiting', attempts: 0 };
+    const times = { due_at: now, created_at: now, updated_at: now, about: null, reference: null, error: null };
+    const rows = Array.from({ length: channelLimits.waitingPerChannel }, (_, at) => ({
+      id: `dlv_00${at}`,
+      ...row,
+      ...times,
+    }));
+    await house.storage.transaction(async (transaction) => {
+      for (let at = 0; at < rows.length; at += 100)
+        await transaction
+          .insertInto('deliveries')
+          .values(rows.slice(at, at + 100))
+          .execute();
+    });
+    const { id } = await approvals.open(requestOf(agent));
+    const [newest] = (await channels.deliveries('hook', { limit: 200 })).filter(({ approval }) => approval === id);
+    assert.equal(newest?.state, 'dead');
+    assert.match(newest?.error ?? '', /wait already/);
+    assert.equal((await approvals.get(id))?.state, 'pending');
+  });
+
+  /** @proves channel.bounded */
+  test('what the place refuses for good is given up at once, and what is old is removed', async (context) => {
+    const house = await openHooks(context, await database());
+    const { channels, sent } = replica(house, () => 410);
+    const approvals = await createApprovals({ ...house, tell: channels.tell });
+    await approvals.open(requestOf(await addAgent(house)));
+    const stop = channels.start(never);
+    await settled(channels, 0);
+    stop();
+    assert.equal(sent.length, 1);
+    assert.deepEqual(
+      [(await channels.show('hook')).dead, (await channels.show('hook')).lastError?.error],
+      [1, 'it answered 410'],
+    );
+    house.pass(channelLimits.keepDays * 24 * 3_600_000 + 1);
+    await channels.sweep();
+    assert.deepEqual(await channels.deliveries('hook', { limit: 10 }), []);
+  });
 });
