@@ -152,6 +152,7 @@ const limitSources = [
   ['Policies', 'packages/server/src/policy/cedar/limits.ts', 'policyLimits'],
   ['Comparing policies', 'packages/server/src/authoring/diff/limits.ts', 'diffLimits'],
   ['Standing grants', 'packages/protocol/src/standing-grants.ts', 'grantLimits'],
+  ['Break-glass', 'packages/protocol/src/break-glass.ts', 'breakGlassLimits'],
   ['Budgets', 'packages/server/src/enforcement/budgets/limits.ts', 'budgetLimits'],
   ['What is usual for agents', 'packages/server/src/policy/baseline/limits.ts', 'baselineLimits'],
   ['Information flow', 'packages/server/src/policy/flow/limits.ts', 'flowLimits'],

@@ -26,7 +26,7 @@ const routes = apiRoutes({ config: {} } as Parameters<typeof apiRoutes>[0]);
 /** Every route that changes something is in one of these, or this test says that somebody has to think. */
 const open = [
   ...['POST /signout', 'POST /logs/verify', 'POST /plan', 'POST /trust-rules/test', 'POST /servers/:name/refresh'],
-  ...['POST /grants/:id/revoke'],
+  ...['POST /grants/:id/revoke', 'POST /break-glass', 'POST /break-glass/:id/end', 'POST /break-glass/:id/review'],
   'POST /channels/:name/test',
   ...[
     'DELETE /sessions/:id',
@@ -95,7 +95,7 @@ const confirmed: Record<string, object> = {
   'POST /sinks/:name/replay': { time: '2026-11-27T00:00:00Z' },
   'PUT /secrets/:name': { value: 'correct horse', origins: ['https://a.example'] },
 };
-const refused: ActionGroup[] = ['approve', 'consent', 'review', 'passkeys', 'admit', 'ship'];
+const refused: ActionGroup[] = ['approve', 'consent', 'review', 'passkeys', 'admit', 'ship', 'break-glass'];
 const openOnTheWayIn = ['GET /session', 'POST /signout'];
 const neverOut = ['POST /trust-domain/root/export'];
 const notDone = new Set(['confirmation.needed', 'control-policy.forbidden', 'session.restricted', 'role.missing']);

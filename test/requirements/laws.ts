@@ -172,6 +172,23 @@ export const laws: Requirement[] = [
     source: 'docs/explanation/approvals.md',
   },
   {
+    id: 'law-4.break-glass',
+    promise:
+      'Two people who did not ask open it for minutes, for tier 3 of one task and named tools; never for tier 4, what is forbidden, what information flow holds, a budget, or what may have run',
+    source: 'docs/how-to/break-the-glass.md',
+  },
+  {
+    id: 'law-4.break-glass-signed',
+    promise:
+      'Both signatures are over exactly what was asked, the second also over with whom and until when; a changed row opens nothing',
+    source: 'docs/how-to/break-the-glass.md',
+  },
+  {
+    id: 'law-4.break-glass-review',
+    promise: 'It stays in sight until somebody who neither asked nor signed has reviewed it',
+    source: 'docs/how-to/break-the-glass.md',
+  },
+  {
     id: 'law-4.tier-4',
     promise: 'Tier 4 cannot be approved',
     source: 'SECURITY.md#law-4',

@@ -3,6 +3,7 @@ import { addActionVerbs } from './tree/actions.ts';
 import { addAgentVerbs } from './tree/agents.ts';
 import { addApprovalVerbs } from './tree/approvals.ts';
 import { addBackupVerbs } from './tree/backup.ts';
+import { addBreakGlassVerbs } from './tree/break-glass.ts';
 import { addBudgetVerbs } from './tree/budgets.ts';
 import { addChannelVerbs } from './tree/channels.ts';
 import { addDeciderVerbs } from './tree/deciders.ts';
@@ -52,6 +53,7 @@ export function createProgram(): Command {
   addUpstreamVerbs(program);
   addApprovalVerbs(program);
   addStandingGrantVerbs(program);
+  addBreakGlassVerbs(program);
   addChannelVerbs(program);
   addResultVerbs(program);
   addActionVerbs(program);

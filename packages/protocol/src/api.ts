@@ -4,6 +4,7 @@ import type { ApprovalReviewApi } from './approval-review.ts';
 import { type Approval, endorsedValue } from './approvals.ts';
 import type { BackupApi } from './backup.ts';
 import type { BaselineApi } from './baseline.ts';
+import type { BreakGlassApi } from './break-glass.ts';
 import type { BudgetDetail, BudgetView } from './budgets.ts';
 import type { BulkApi } from './bulk.ts';
 import type { ChannelsApi } from './channels.ts';
@@ -288,6 +289,7 @@ export interface Api
     KeyApi,
     FederationApi,
     BackupApi,
+    BreakGlassApi,
     RehearsalApi,
     SinkApi {
   'GET /status': StatusView;

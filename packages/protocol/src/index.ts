@@ -8,6 +8,7 @@ export * from './approvals.ts';
 export * from './asking.ts';
 export * from './backup.ts';
 export * from './baseline.ts';
+export * from './break-glass.ts';
 export * from './budgets.ts';
 export * from './bulk.ts';
 export * from './channels.ts';

@@ -3,6 +3,7 @@ import type {
   approvalListBodies,
   baselineBodies,
   bodies,
+  breakGlassBodies,
   confirmationBodies,
   consentBodies,
   delegationBodies,
@@ -43,6 +44,8 @@ interface RequestBodies {
   'POST /approvals/:id/deny': Body<'deny'>;
   'POST /approval-lists/options': Given<typeof approvalListBodies, 'options'>;
   'POST /approval-lists/approve': Given<typeof approvalListBodies, 'approve'>;
+  'POST /break-glass/:id/sign': Given<typeof breakGlassBodies, 'sign'>;
+  'POST /break-glass/:id/review': Given<typeof breakGlassBodies, 'review'>;
   'POST /grants/:id/revoke': Body<'revokeGrant'>;
   'POST /logs/verify': Body<'verifyLog'>;
   'POST /actions/:id/resolve': Body<'resolve'>;

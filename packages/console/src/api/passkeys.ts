@@ -1,5 +1,6 @@
 import type {
   Approval,
+  BreakGlass,
   ConsentAnswer,
   Deputy,
   EndorsedValue,
@@ -18,6 +19,7 @@ import {
   WebAuthnError,
 } from '@simplewebauthn/browser';
 import {
+  breakGlassChallenge,
   confirmationChallenge,
   consentChallenge,
   deputyChallenge,
@@ -123,6 +125,18 @@ export async function confirmWithAssertion(id: string, digest: string): Promise<
   if (optionsJSON.challenge !== (await confirmationChallenge(id, digest))) throw somethingElse('what is shown here');
   const assertion = await ceremony(() => startAuthentication({ optionsJSON }));
   return call('POST /confirmations/:id/confirm', { params, body: { digest, assertion: { ...assertion } } });
+}
+
+/** Breaks the glass: the passkey signs exactly what is shown, the second of two people also with whom and until when. */
+export async function breakGlassWithPasskey(glass: BreakGlass): Promise<BreakGlass> {
+  const params = { id: glass.id };
+  const { options, until } = await call('POST /break-glass/:id/options', { params });
+  const optionsJSON = options as PublicKeyCredentialRequestOptionsJSON;
+  const isShort = until === null || until <= Date.now() + glass.seconds * 1_000 + 60_000;
+  if (!isShort || optionsJSON.challenge !== (await breakGlassChallenge(glass, until)))
+    throw somethingElse('what is shown here');
+  const assertion = await ceremony(() => startAuthentication({ optionsJSON }));
+  return call('POST /break-glass/:id/sign', { params, body: { assertion: { ...assertion }, until } });
 }
 
 /** Ships a change of the policies: the passkey signs its number with the digest of exactly what was shown. */

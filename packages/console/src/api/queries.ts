@@ -105,6 +105,12 @@ export const approvalStatisticsQuery = (whose: 'all' | 'mine', days: number) =>
 export const approvalQuery = (id: string) =>
   queryOptions({ queryKey: ['approvals', 'one', id], queryFn: () => call('GET /approvals/:id', { params: { id } }) });
 
+export const breakGlassQuery = queryOptions({
+  queryKey: ['break-glass'],
+  queryFn: () => call('GET /break-glass'),
+  refetchInterval: 10_000,
+});
+
 export const taskGrantsQuery = (task: string) =>
   queryOptions({
     queryKey: ['grants', task],

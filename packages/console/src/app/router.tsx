@@ -56,6 +56,19 @@ const overview = createRoute({
   component: lazyRouteComponent(() => import('../pages/overview/overview-page.tsx'), 'OverviewPage'),
 });
 
+const breakGlass = createRoute({
+  getParentRoute: () => house,
+  path: '/break-glass',
+  component: lazyRouteComponent(() => import('../pages/break-glass/break-glass-page.tsx'), 'BreakGlassPage'),
+});
+
+/** Where whoever asks for it sends two people: the page shows all, this one among them. */
+const oneBreakGlass = createRoute({
+  getParentRoute: () => house,
+  path: '/break-glass/$id',
+  component: lazyRouteComponent(() => import('../pages/break-glass/break-glass-page.tsx'), 'BreakGlassPage'),
+});
+
 const agents = createRoute({
   getParentRoute: () => house,
   path: '/agents',
@@ -393,6 +406,8 @@ export const createConsoleRouter = (queries: QueryClient) =>
       signIn,
       house.addChildren([
         overview,
+        breakGlass,
+        oneBreakGlass,
         agents,
         agent,
         agentIdentity,

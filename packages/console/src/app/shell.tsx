@@ -20,6 +20,7 @@ import { call } from '../api/client.ts';
 import { startLive, useLive } from '../api/live.ts';
 import { pendingApprovalsQuery, statusQuery } from '../api/queries.ts';
 import { useWaitingDefinitions } from '../api/waiting.ts';
+import { BreakGlassBanner } from '../pages/break-glass/break-glass-banner.tsx';
 import { Brand } from './brand.tsx';
 import { useKeyboard } from './keyboard.ts';
 import { destinations } from './navigation.ts';
@@ -90,6 +91,7 @@ export function Shell() {
         </aside>
         <main id="main" ref={main} tabIndex={-1} className={classes.main}>
           <StaleNotice />
+          <BreakGlassBanner />
           <Outlet />
         </main>
       </div>

@@ -1,4 +1,4 @@
-import type { Approval, EndorsedValue, GrantTerms, NewDeputy, SignedConsent } from '@gatehouse/protocol';
+import type { Approval, BreakGlass, EndorsedValue, GrantTerms, NewDeputy, SignedConsent } from '@gatehouse/protocol';
 
 /**
  * What an approval binds, computed again from what is shown: the digest over the action, and the challenge that a passkey signs for
@@ -79,6 +79,14 @@ export async function confirmationChallenge(id: string, digest: string): Promise
 /** What a passkey signs to name a deputy. */
 export async function deputyChallenge(person: string, deputy: NewDeputy): Promise<string> {
   return base64url(await sha256(canonicalJson({ v: 1, deputy: { person, ...deputy } })));
+}
+
+/** What a passkey signs to break the glass: the first of two people what was asked, the second also with whom and until when. */
+export async function breakGlassChallenge(glass: BreakGlass, until: number | null): Promise<string> {
+  const { id, agent, agentEpoch, task, tools, incident, reason, seconds, requestedBy, requestedAt } = glass;
+  const subject = { id, agent, agentEpoch, task, tools, incident, reason, seconds, requestedBy, requestedAt };
+  const second = until === null ? {} : { first: glass.firstBy, until };
+  return base64url(await sha256(canonicalJson({ v: 1, breakGlass: subject, ...second })));
 }
 
 /** What a passkey signs to ship a change of the policies, as shown. */

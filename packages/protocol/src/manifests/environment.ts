@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { breakGlassSettings } from '../break-glass.ts';
 import { baselineRule, flowRule, label, name } from '../names.ts';
 import { description } from './description.ts';
 
@@ -55,6 +56,8 @@ export const environmentManifest = z.strictObject({
   breaker: breaker.optional(),
   /** Kinds of sensitive data that are masked in every result in this environment: personal, financial … */
   mask: z.array(label).min(1).max(20).optional(),
+  /** With which incidents two people may let a task run calls without an approval; without it, with any number of an incident. */
+  breakGlass: breakGlassSettings.optional(),
 });
 
 export type EnvironmentManifest = z.infer<typeof environmentManifest>;

@@ -26,6 +26,7 @@ import { agentRoutes } from './routes/agents.ts';
 import { approvalReviewRoutes } from './routes/approval-review.ts';
 import { approvalRoutes } from './routes/approvals.ts';
 import { backupRoutes } from './routes/backup.ts';
+import { breakGlassRoutes } from './routes/break-glass.ts';
 import { budgetRoutes } from './routes/budgets.ts';
 import { bulkRoutes } from './routes/bulk.ts';
 import { channelRoutes } from './routes/channels.ts';
@@ -82,6 +83,7 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
       policyRoutes,
       approvalRoutes,
       standingGrantRoutes,
+      breakGlassRoutes,
       channelRoutes,
       approvalReviewRoutes,
       deciderRoutes,

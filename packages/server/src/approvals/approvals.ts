@@ -4,6 +4,7 @@ import { type Clock, GatehouseError, type Json, type Log } from '../platform/ind
 import { type Snapshot, undoOf } from '../registry/index.ts';
 import type { Change, DatabaseTransaction, RecordChange, Sealer, Storage } from '../storage/index.ts';
 import { inconsistent } from './asked.ts';
+import { createBreakGlass } from './break-glass/index.ts';
 import { createDecisions } from './decide.ts';
 import { createDeputies, readDeputies } from './deputies.ts';
 import { parseEvidence } from './evidence.ts';
@@ -65,6 +66,7 @@ const CHUNK = 500;
 export async function createApprovals(dependencies: ApprovalsDependencies): Promise<Approvals> {
   const { storage, registry, clock, log } = dependencies;
   const memory = createMemory(clock);
+  const breakGlass = createBreakGlass(dependencies);
   const grants = createGrants({ ...dependencies, isGivenBy });
   const decisions = createDecisions({ ...dependencies, grants });
   const { origin } = new URL(dependencies.publicUrl);
@@ -162,6 +164,7 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
       .execute();
     await rememberAll(rows);
     await grants.load();
+    await breakGlass.load();
   }
 
   /** With what is known now of whether it can be undone: the row keeps it, as approvers are shown it. */
@@ -180,6 +183,7 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
 
   await load();
   return {
+    breakGlass,
     grants,
     load,
     digest: subjectDigest,
@@ -337,11 +341,9 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
       if (task !== undefined) query = query.where('task', '=', task);
       const rows = await query.returningAll().execute();
       for (const row of rows) await decisions.recordMove(transaction, row, 'approval.cancel', by);
-      await grants.endAll(
-        transaction,
-        { ...(agent !== undefined && { agent }), ...(task !== undefined && { task }) },
-        by,
-      );
+      const of = { ...(agent !== undefined && { agent }), ...(task !== undefined && { task }) };
+      await grants.endAll(transaction, of, by);
+      await breakGlass.endAll(transaction, of, by);
       return rows.length;
     },
 
@@ -352,12 +354,14 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
       if (changes.some(({ topic }) => topic === 'deputy')) await loadDeputies();
       await reload([...new Set(ids)]);
       await grants.refresh(changes);
+      await breakGlass.refresh(changes);
     },
 
     async expire() {
       memory.purge();
       const { expired, others } = await sweep();
       await rememberAll([...expired, ...others]);
+      await breakGlass.sweep();
       return expired.length;
     },
   };

@@ -5,6 +5,7 @@ import type {
   ApprovalState,
   ArgumentOrigin,
   AskedRule,
+  BreakGlass,
   Decision,
   Delegated,
   EndorsedValue,
@@ -14,6 +15,7 @@ import type {
 } from '@gatehouse/protocol';
 import type { Json } from '../platform/index.ts';
 import type { Change, DatabaseTransaction } from '../storage/index.ts';
+import type { BreakGlasses } from './break-glass/index.ts';
 import type { Answer } from './channels/types.ts';
 import type { Deputies } from './deputies.ts';
 import type { ApprovalEvidence } from './evidence.ts';
@@ -55,6 +57,8 @@ export interface ApprovalRequest {
 
 /** Where people are told of what waits for them: within the transaction, so that it is told once or not at all. */
 export interface Tell {
+  /** Somebody asks to break the glass, signs it, opens, ends or reviews it: told at once and to many. */
+  onBreakGlass?(transaction: DatabaseTransaction, glass: BreakGlass): Promise<void>;
   /** It waits for these people: newly asked, or another step of its rules has opened for them. */
   onAsked?(transaction: DatabaseTransaction, approval: Approval, people: string[]): Promise<void>;
   /** Nobody has answered for so long that these may as well. */
@@ -64,6 +68,8 @@ export interface Tell {
 }
 
 export interface Approvals {
+  /** Emergencies in which two people let calls run without an approval. */
+  readonly breakGlass: Omit<BreakGlasses, 'load' | 'refresh' | 'endAll' | 'sweep'>;
   /** More calls like one that was approved. */
   readonly grants: Omit<StandingGrants, 'load' | 'refresh' | 'give' | 'endAll'>;
   /**

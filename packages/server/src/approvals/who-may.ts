@@ -112,7 +112,7 @@ export function stands(approval: Approval, question: Question, circle: Circle): 
 }
 
 /** Whether a declared text names this address in any of the ways people write one (`person:A@B`, `Name <a@b>`, `mailto:a@b`). */
-function names(declared: string | null, email: string): boolean {
+export function names(declared: string | null, email: string): boolean {
   const plain = (text: string) => text.normalize('NFKC').toLowerCase();
   return plain(declared ?? '')
     .split(/[\s<>()[\]"',;]+/)

@@ -27,6 +27,7 @@ const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
   // Bodies that were erased after the backup was begun may be in it: what was to be erased is erased again.
   erasures: 'settle',
   standing_grants: 'settle',
+  break_glass: 'settle',
   approval_votes: 'keep',
   deputies: 'keep',
   deliveries: 'empty',
@@ -136,6 +137,11 @@ export async function settleRestored(
     await transaction
       .updateTable('standing_grants')
       .set({ ended_at: now, ended_by: 'gatehouse', reason: 'the workspace was restored from a backup' })
+      .where('ended_at', 'is', null)
+      .execute();
+    await transaction
+      .updateTable('break_glass')
+      .set({ ended_at: now, ended_by: by })
       .where('ended_at', 'is', null)
       .execute();
     // What they would change is not what is there now.

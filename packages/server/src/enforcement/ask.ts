@@ -1,5 +1,5 @@
 import type { Approval, Decision } from '@gatehouse/protocol';
-import type { ApprovalSubject, Approvals, HeldGrant } from '../approvals/index.ts';
+import type { ApprovalSubject, Approvals, HeldBreakGlass, HeldGrant } from '../approvals/index.ts';
 import { GatehouseError } from '../platform/index.ts';
 import type { SeenView } from '../policy/index.ts';
 import { deny } from './deny.ts';
@@ -18,6 +18,11 @@ interface Refused {
 /** A person has let it run already, with others like it. */
 interface Granted {
   granted: HeldGrant;
+}
+
+/** Two people have let it run, in an emergency. */
+interface Broken {
+  broken: HeldBreakGlass;
 }
 
 /** Step 5: a person is asked about exactly this action, once it is on record. */
@@ -49,7 +54,7 @@ export function createAsking({ approvals, requests }: { approvals: Approvals; re
     seen: SeenView,
     full: ReadonlySet<string>,
     repeats?: string,
-  ): Promise<Approval | Refused | Granted> {
+  ): Promise<Approval | Refused | Granted | Broken> {
     const { agent, action, tool, decision } = decided;
     const subject: ApprovalSubject = {
       agent: agent.name,
@@ -70,6 +75,8 @@ export function createAsking({ approvals, requests }: { approvals: Approvals; re
     // Whoever granted more calls like one did not know that this one may have run.
     const granted = repeats === undefined && approvals.grants.find({ subject, decision, except: full });
     if (granted) return { granted };
+    const broken = approvals.breakGlass.find({ subject, decision });
+    if (broken) return { broken };
     const known = given ?? asking.get(digest);
     if (known) return known;
     // The same action twice at once is one question, and one record of it.

@@ -1,5 +1,5 @@
 import type { Approval, Decision } from '@gatehouse/protocol';
-import type { Approvals, HeldGrant } from '../approvals/index.ts';
+import type { Approvals, HeldBreakGlass, HeldGrant } from '../approvals/index.ts';
 import type { Ledger } from '../ledger/index.ts';
 import { type Clock, GatehouseError, type Log, newId, type Tracing } from '../platform/index.ts';
 import type { Authority, Baseline, Flow, PolicySet, Situation } from '../policy/index.ts';
@@ -13,8 +13,8 @@ import { type Budgets, beyond, counted, spendOf, wantedOf } from './budgets/inde
 import { deny } from './deny.ts';
 import { explainFlow } from './explain-flow.ts';
 import { gatewayIsRefused, whatCannotBeKept } from './gateway.ts';
-import { isOfGrant, underGrant } from './granted.ts';
-import { guardOfGrant, guardsOf } from './guards.ts';
+import { BREAK_GLASS, isOfGrant, underBreakGlass, underGrant } from './granted.ts';
+import { guardOfBreakGlass, guardOfGrant, guardsOf } from './guards.ts';
 import { createLive } from './live.ts';
 import { beforeRepeating, type OpenCalls } from './open-calls.ts';
 import { recordOf } from './record.ts';
@@ -156,19 +156,23 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       // 4 record and 5 ask: what nobody has to approve is recorded once, with its dispatch
       let approval: Approval | undefined;
       let grant: HeldGrant | undefined;
+      let broken: HeldBreakGlass | undefined;
       if (decision.effect === 'needs-approval') {
         const asked = await ask({ agent, action, actionId, tool: found, decision }, seen, full, twin?.action_id);
         if ('refused' in asked) return { kind: 'refused', actionId: asked.actionId, decision: asked.refused };
         if ('granted' in asked) {
           grant = asked.granted;
           decision = underGrant(decision, grant);
+        } else if ('broken' in asked) {
+          broken = asked.broken;
+          decision = underBreakGlass(decision, broken);
         } else {
           approval = asked;
           actionId = approval.actionId;
           if (approval.state !== 'approved') return { kind: 'pending', actionId, approval };
         }
       }
-      const yes = approval?.id ?? grant?.id ?? null;
+      const yes = approval?.id ?? grant?.id ?? broken?.subject.id ?? null;
 
       // 7 dispatch
       await flow.storing(action.caller, { tool: found, actionId, seen });
@@ -180,7 +184,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
             decision,
             approval: yes,
             arguments: action.arguments,
-            labels: seen.labels,
+            labels: broken ? [...seen.labels, BREAK_GLASS] : seen.labels,
             ...(twin && { detail: `repeats ${twin.action_id}, of which nobody knows whether it ran` }),
           }),
           {
@@ -191,10 +195,11 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
                 action,
                 found,
                 source.tool,
-                approval ? approvals.peopleOf(approval) : grant && [grant.givenBy],
+                approval ? approvals.peopleOf(approval) : (broken?.signers ?? (grant && [grant.givenBy])),
               ),
               ...seen.guards,
               ...(grant ? [guardOfGrant(grant)] : []),
+              ...(broken ? [guardOfBreakGlass(broken)] : []),
             ],
             ...(approval && { consumeApproval: { id: approval.id, actionId } }),
             ...spending(wanted ? spendOf(wanted, actionId, approval !== undefined) : undefined, actionId, [
@@ -205,6 +210,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
         );
         if (approval && (written.ok || written.failed === 'approval')) approvals.noteConsumed(approval.id);
         if (written.ok) {
+          if (broken) approvals.breakGlass.noteUse(broken, found.ref, actionId);
           deps.breaker.dispatched(snapshot, action.caller.task);
           deps.baseline.dispatched(action.caller.agent, found.ref);
           const remarks = action === given ? [] : [limitRemark(action, found)];

@@ -1,4 +1,4 @@
-import { fenceOfGrant, type HeldGrant } from '../approvals/index.ts';
+import { fenceOfBreakGlass, fenceOfGrant, type HeldBreakGlass, type HeldGrant } from '../approvals/index.ts';
 import type { RegisteredTool, Snapshot } from '../registry/index.ts';
 import type { Guard } from '../storage/index.ts';
 import type { Action } from './types.ts';
@@ -32,3 +32,9 @@ export function guardsOf(
 
 /** The grant that a call runs on has not been revoked. */
 export const guardOfGrant = ({ id }: HeldGrant): Guard => ({ key: fenceOfGrant(id), version: 0 });
+
+/** Nobody has ended the emergency that a call runs on. */
+export const guardOfBreakGlass = ({ subject }: HeldBreakGlass): Guard => ({
+  key: fenceOfBreakGlass(subject.id),
+  version: 0,
+});

@@ -55,6 +55,16 @@ export const controlActions = {
   review: { resource: 'Workspace', words: 'approve and reject changed tool definitions', atTerminal: 'refused' },
   approve: { resource: 'Approval', words: 'approve one exact action, with their passkey', atTerminal: 'refused' },
   deny: { resource: 'Approval', words: 'deny an action that waits', atTerminal: 'open' },
+  'ask-break-glass': {
+    resource: 'Workspace',
+    words: 'ask two people to break the glass for a task, in an emergency',
+    atTerminal: 'open',
+  },
+  'break-glass': {
+    resource: 'Workspace',
+    words: 'sign with a second person, by passkey, that a task runs without approvals in an emergency',
+    atTerminal: 'refused',
+  },
   people: { resource: 'Person', words: 'see and end the sessions of others, have somebody leave', atTerminal: 'open' },
   secure: {
     resource: 'Workspace',

@@ -44,6 +44,14 @@ when { principal in [Role::"owner", Role::"developer"] && principal == resource.
 permit (principal is Person, action in [Action::"approve", Action::"deny"], resource)
 when { resource.named.contains(principal) };
 
+@id("who-asks-to-break-the-glass")
+permit (principal is Person, action in Action::"ask-break-glass", resource)
+when { principal in [Role::"admin", Role::"security", Role::"approver", Role::"developer", Role::"owner"] };
+
+@id("who-breaks-the-glass")
+permit (principal is Person, action in Action::"break-glass", resource)
+when { principal in [Role::"admin", Role::"security", Role::"approver"] };
+
 @id("admins-administer")
 permit (principal in Role::"admin", action in [Action::"administer", Action::"admit", Action::"provision"], resource);
 
@@ -52,7 +60,7 @@ permit (principal in Role::"admin", action in [Action::"administer", Action::"ad
 permit (
   principal is Operator,
   action in [
-    Action::"read", Action::"self", Action::"inspect", Action::"refresh", Action::"kill", Action::"operate",
+    Action::"read", Action::"self", Action::"ask-break-glass", Action::"inspect", Action::"refresh", Action::"kill", Action::"operate",
     Action::"lifecycle", Action::"review", Action::"deny", Action::"people", Action::"oversee", Action::"secure", Action::"administer",
     Action::"admit", Action::"provision", Action::"hold"
   ],
@@ -60,7 +68,7 @@ permit (
 );
 
 @id("law-4-the-operator-never-approves")
-forbid (principal is Operator, action in [Action::"approve", Action::"ship", Action::"erase"], resource);
+forbid (principal is Operator, action in [Action::"approve", Action::"ship", Action::"erase", Action::"break-glass"], resource);
 
 // A shell may be shared with an agent. Nothing that is said there is a yes, its answers let nobody in who could say one, and the key of
 // the root is not carried out. What else could widen something, its person confirms in a browser, whatever policies permit.
@@ -69,7 +77,7 @@ forbid (principal is Operator, action in [Action::"approve", Action::"ship", Act
 forbid (
   principal,
   action in [
-    Action::"approve", Action::"ship", Action::"erase", Action::"consent", Action::"review", Action::"passkeys", Action::"admit",
+    Action::"approve", Action::"ship", Action::"erase", Action::"break-glass", Action::"consent", Action::"review", Action::"passkeys", Action::"admit",
     Action::"POST /trust-domain/root/export"
   ],
   resource

@@ -28,6 +28,7 @@ import * as endorsedFor from './0028-endorsed-for.ts';
 import * as votes from './0030-votes.ts';
 import * as deputiesSigned from './0031-deputies-signed.ts';
 import * as standingGrants from './0032-standing-grants.ts';
+import * as breakGlass from './0033-break-glass.ts';
 import * as approvalReview from './0034-approval-review.ts';
 import * as channels from './0036-channels.ts';
 import * as openCalls from './0038-open-calls.ts';
@@ -71,6 +72,7 @@ export const migrations: readonly Migration[] = [
   { name: '0030-votes', up: votes.up },
   { name: '0031-deputies-signed', up: deputiesSigned.up },
   { name: '0032-standing-grants', up: standingGrants.up },
+  { name: '0033-break-glass', up: breakGlass.up },
   { name: '0034-approval-review', up: approvalReview.up },
   { name: '0036-channels', up: channels.up },
   { name: '0038-open-calls', up: openCalls.up },

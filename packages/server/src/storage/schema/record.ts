@@ -99,6 +99,27 @@ export interface RecordTables {
     reason: string | null;
   };
 
+  /** Emergencies: `subject` is a BreakGlassSubject; the two signatures with what they are verified by. `over_at`: its end is on record. */
+  break_glass: {
+    id: string;
+    agent: string;
+    task: string;
+    subject: string;
+    digest: string;
+    requested_at: number;
+    first_by: string | null;
+    first_assertion: string | null;
+    second_by: string | null;
+    second_assertion: string | null;
+    until: number | null;
+    ended_at: number | null;
+    ended_by: string | null;
+    over_at: number | null;
+    reviewed_by: string | null;
+    reviewed_at: number | null;
+    review: string | null;
+  };
+
   logs: { id: string; replica: string; vkey: string; created_at: number };
 
   records: {

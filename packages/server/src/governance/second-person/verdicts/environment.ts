@@ -48,5 +48,9 @@ export const environment: Verdict<EnvironmentManifest> = {
     breaker: (before, after) =>
       isSame(before.breaker, after.breaker) ? [] : ['when tasks and agents are suspended is changed'],
     mask: (before, after) => lessMasked(before.mask, after.mask),
+    breakGlass: (before, after) =>
+      isSame(before.breakGlass, after.breakGlass) || after.breakGlass === 'off'
+        ? []
+        : ['with which incidents and for how long the glass may be broken is changed'],
   },
 };

@@ -1,0 +1,90 @@
+import { createHash } from 'node:crypto';
+import { type BreakGlass, type BreakGlassState, type BreakGlassSubject, breakGlassLimits } from '@gatehouse/protocol';
+import type { Selectable } from 'kysely';
+import { z } from 'zod';
+import { canonicalJson, digestJson, parseStrictJson } from '../../platform/index.ts';
+import type { Tables } from '../../storage/index.ts';
+import { type Signed, signatureProblem, signedParts } from '../signed.ts';
+
+export type BreakGlassRow = Selectable<Tables['break_glass']>;
+
+export const digestOf = (subject: BreakGlassSubject): string => digestJson({ v: 1, breakGlass: subject });
+
+/** What the first signs, and then the second: with whom, and until when it is open. */
+export function challengeOf(subject: BreakGlassSubject, second?: { first: string; until: number }): Uint8Array {
+  const text = canonicalJson({
+    v: 1,
+    breakGlass: subject,
+    ...(second && { first: second.first, until: second.until }),
+  });
+  return createHash('sha256').update(text).digest();
+}
+
+export const subjectIn = (row: Pick<BreakGlassRow, 'subject'>) =>
+  parseStrictJson(Buffer.from(row.subject)) as unknown as BreakGlassSubject;
+
+/** One that calls run on, as it is held in memory. */
+export interface HeldBreakGlass {
+  subject: BreakGlassSubject;
+  signers: [string, string];
+  until: number;
+}
+
+/** What calls may run on, or what is wrong with the row: then it was changed by hand, and nothing runs on it. */
+export function readBreakGlass(row: BreakGlassRow, origin: string): HeldBreakGlass | { problem: string } {
+  try {
+    const subject = subjectIn(row);
+    const { first_by: first, second_by: second, until } = row;
+    if (
+      row.id !== subject.id ||
+      row.agent !== subject.agent ||
+      row.task !== subject.task ||
+      digestOf(subject) !== row.digest
+    )
+      return { problem: 'it is not what was asked for' };
+    if (first === null || second === null || until === null || first === second)
+      return { problem: 'two people have not signed it' };
+    const latest = subject.requestedAt + (breakGlassLimits.signedWithinSeconds + subject.seconds) * 1_000;
+    if (until > latest) return { problem: 'it is open for longer than was asked for' };
+    const problem =
+      problemOf(row.first_assertion, first, challengeOf(subject), origin) ??
+      problemOf(row.second_assertion, second, challengeOf(subject, { first, until }), origin);
+    return problem === null ? { subject, signers: [first, second], until } : { problem };
+  } catch (error) {
+    return { problem: `it cannot be read: ${(error as Error).message}` };
+  }
+}
+
+const kept = z.strictObject(signedParts);
+
+function problemOf(text: string | null, person: string, challenge: Uint8Array, origin: string): string | null {
+  if (text === null) return 'a signature is missing';
+  const signed: Signed = kept.parse(parseStrictJson(Buffer.from(text)));
+  if (signed.person !== person) return 'a signature is of somebody else';
+  return signatureProblem(signed, challenge, origin);
+}
+
+export function stateOf(row: BreakGlassRow, now: number): BreakGlassState {
+  if (row.ended_at !== null) return 'ended';
+  if (row.until !== null) return row.until <= now ? 'over' : 'open';
+  if (row.requested_at + breakGlassLimits.signedWithinSeconds * 1_000 <= now) return 'lapsed';
+  return row.first_by === null ? 'asked' : 'signed';
+}
+
+export function toBreakGlass(row: BreakGlassRow, now: number): BreakGlass {
+  const state = stateOf(row, now);
+  return {
+    ...subjectIn(row),
+    state,
+    digest: row.digest,
+    firstBy: row.first_by,
+    secondBy: row.second_by,
+    until: row.until,
+    endedAt: row.ended_at,
+    endedBy: row.ended_by,
+    needsReview: row.until !== null && row.reviewed_at === null,
+    reviewedBy: row.reviewed_by,
+    reviewedAt: row.reviewed_at,
+    review: row.review,
+  };
+}
