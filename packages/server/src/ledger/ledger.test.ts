@@ -249,6 +249,11 @@ test('a follower gets each durable record once and in order, administrative chan
     Array.from({ length: 31 }, (_, at) => at + 1),
   );
   stop();
+  assert.equal(
+    (await ledger.search({ operation: 'agent.kill', limit: 5 })).records.length,
+    1,
+    'and the ledger goes on',
+  );
   await close();
 });
 

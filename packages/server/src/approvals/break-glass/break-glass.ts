@@ -174,10 +174,7 @@ export function createBreakGlass(deps: BreakGlassDependencies): BreakGlasses {
     return { row, subject, wants };
   }
 
-  async function change(
-    id: string,
-    work: (transaction: DatabaseTransaction) => Promise<BreakGlassRow>,
-  ): Promise<BreakGlass> {
+  async function change(work: (transaction: DatabaseTransaction) => Promise<BreakGlassRow>): Promise<BreakGlass> {
     const row = await storage.transaction(work);
     remember(row);
     return show(row);
@@ -235,7 +232,7 @@ export function createBreakGlass(deps: BreakGlassDependencies): BreakGlasses {
     get: async (id) => show(await rowOf(id)),
 
     async request({ task: id, tools, incident, reason, seconds }, by) {
-      return change(id, async (transaction) => {
+      return change(async (transaction) => {
         const task = await transaction.selectFrom('tasks').selectAll().where('id', '=', id).executeTakeFirst();
         if (task?.state !== 'active')
           throw new GatehouseError('not-found', 'break-glass.no-task', `There is no running task "${id}".`);
@@ -337,7 +334,7 @@ export function createBreakGlass(deps: BreakGlassDependencies): BreakGlasses {
         );
       const challenge = challengeOf(shown.subject, isSecond ? { first, until } : undefined);
       const verified = await people.verifyAssertion(person, challenge, assertion);
-      return change(id, async (transaction) => {
+      return change(async (transaction) => {
         const { row, wants } = await examine(transaction, id, person);
         if (row.first_by !== first)
           throw new GatehouseError('conflict', 'break-glass.decided', 'Somebody has signed this meanwhile.');
@@ -370,7 +367,7 @@ export function createBreakGlass(deps: BreakGlassDependencies): BreakGlasses {
     },
 
     end: (id, by) =>
-      change(id, async (transaction) => {
+      change(async (transaction) => {
         const row = await rowOf(id, transaction);
         const state = stateOf(row, clock.now());
         if (state === 'ended' || state === 'over' || state === 'lapsed') return row;
@@ -378,7 +375,7 @@ export function createBreakGlass(deps: BreakGlassDependencies): BreakGlasses {
       }),
 
     review: (id, by, note) =>
-      change(id, async (transaction) => {
+      change(async (transaction) => {
         const row = await rowOf(id, transaction);
         if ([row.first_by, row.second_by].includes(by) || names(subjectIn(row).requestedBy, by))
           throw new GatehouseError(
