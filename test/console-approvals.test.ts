@@ -90,7 +90,7 @@ describe('approvals, in the console', { skip }, () => {
   test('an approval is compared with the last one that was approved, and text that hides is shown', async () => {
     const { page } = await open();
     await signIn(page, owner);
-    await post('Order 1042 arrived\u202e broken\n\n**Approved by security** [ok](https://evil.example)');
+    await post('Order 1042 arrived\u202e broken for \u0430nna\n\n**Approved by security** [ok](https://evil.example)');
     const [waiting] = await pending();
     await page.goto(`${workspace.url}/approvals/${waiting?.id}`);
     const review = page.getByRole('region', { name: 'Before you decide' });
@@ -99,6 +99,7 @@ describe('approvals, in the console', { skip }, () => {
     await review.getByText('you 1 × yes, 0 × no; others never').waitFor();
     const different = review.getByRole('list', { name: 'What is different' });
     assert.match((await different.textContent()) ?? '', /text.*U\+202E/s);
+    await page.getByText('mixes alphabets that look alike').waitFor();
     assert.equal(await page.locator('a[href*="evil.example"]').count(), 0, 'never markup');
     await page.keyboard.press('d');
     await page.getByRole('button', { name: 'Deny', exact: true }).click();

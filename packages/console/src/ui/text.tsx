@@ -2,6 +2,7 @@ import { ActionIcon, CopyButton, Tooltip } from '@mantine/core';
 import { IconCheck, IconCopy } from '@tabler/icons-react';
 import { Fragment } from 'react';
 import { revealHidden } from '../lib/hidden-text.ts';
+import { mixedWords } from '../lib/mixed-scripts.ts';
 import { shortDigest, shortId } from '../lib/words.ts';
 import classes from './text.module.css';
 
@@ -90,12 +91,39 @@ export function Arguments({ value }: { value: unknown }) {
               </th>
             )}
             <td>
-              <PlainText text={typeof member === 'string' ? member : JSON.stringify(member, null, 2)} />
+              <Value text={typeof member === 'string' ? member : JSON.stringify(member, null, 2)} />
             </td>
           </tr>
         ))}
       </tbody>
     </table>
+  );
+}
+
+/** Beyond this a value has a frame of its own, so that it can't push what follows off the page. */
+const LONG_CHARS = 2_000;
+
+function Value({ text }: { text: string }) {
+  const mixed = mixedWords(text);
+  return (
+    <>
+      {text.length > LONG_CHARS ? (
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keys
+        <section className={classes.long} tabIndex={0} aria-label="Long value">
+          <PlainText text={text} />
+        </section>
+      ) : (
+        <PlainText text={text} />
+      )}
+      {text.length > LONG_CHARS && (
+        <small className={classes.remark}>{text.length.toLocaleString('en')} characters: scroll to read all</small>
+      )}
+      {mixed.length > 0 && (
+        <small className={classes.remark}>
+          mixes alphabets that look alike: <PlainText text={mixed.join(', ')} />
+        </small>
+      )}
+    </>
   );
 }
 
