@@ -3,6 +3,9 @@ import { openSearchSession } from '../../storage/index.ts';
 import type { Mark, RecordSource, SearchIndex } from './types.ts';
 import { findByWindows, idsAround, type WindowReader } from './windows.ts';
 
+/** Documents that fit, by estimate. */
+const RARE = 2_000;
+
 /** One document is added at a time, over all replicas: ids go up in the order of commits. */
 const INDEXER_LOCK = 5_201_907;
 
@@ -47,6 +50,15 @@ export async function openPostgresIndex(url: string): Promise<SearchIndex> {
     },
   });
 
+  /** As the planner estimates it: then the inverted index alone gives all of them, which for what is frequent would take long. */
+  async function isRare(match: string): Promise<boolean> {
+    const { rows } = await reads.query<{ 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] }>(
+      'explain (format json) select id from search_documents where terms @@ $1::tsquery',
+      [match],
+    );
+    return (rows[0]?.['QUERY PLAN'][0].Plan['Plan Rows'] ?? RARE) < RARE;
+  }
+
   async function transact(work: () => Promise<void>): Promise<void> {
     await writes.query('begin');
     try {
@@ -87,9 +99,13 @@ export async function openPostgresIndex(url: string): Promise<SearchIndex> {
           ],
         );
       }),
-    find(find) {
+    async find(find) {
       const match = [...find.all.map((term) => `'${term}'`), ...find.prefixes.map((term) => `'${term}':*`)].join(' & ');
-      return findByWindows(readerOf(match), find);
+      return findByWindows(
+        readerOf(match),
+        find,
+        match !== '' && (await isRare(match)) ? Number.POSITIVE_INFINITY : undefined,
+      );
     },
     async remove(places) {
       if (places.length === 0) return;

@@ -25,6 +25,8 @@ export interface WindowReader {
 export async function findByWindows(
   reader: WindowReader,
   { from, to, before, limit, budgetMs }: Find,
+  /** `Infinity` where so little fits that all of it is looked at together. */
+  firstWindow = FIRST_WINDOW,
   now = () => performance.now(),
 ): Promise<Found> {
   const until = now() + budgetMs;
@@ -33,7 +35,7 @@ export async function findByWindows(
   if (to !== undefined) high = Math.min(high, await firstAt(reader, newest, to + CLOCKS_DIFFER_MS));
   const lowest = from === undefined ? 1 : await firstAt(reader, newest, from - CLOCKS_DIFFER_MS);
   const hits: Hit[] = [];
-  for (let size = FIRST_WINDOW; high > lowest; ) {
+  for (let size = firstWindow; high > lowest; ) {
     const began = now();
     const low = Math.max(lowest, high - size);
     const wanted = limit + 1 - hits.length;
