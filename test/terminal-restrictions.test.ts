@@ -63,6 +63,10 @@ const byBody: Record<string, [open: object, confirmed: object]> = {
 };
 /** With a body that the route takes. */
 const confirmed: Record<string, object> = {
+  'POST /holds': { scope: { agent: 'agent-a' }, reason: 'litigation' },
+  'POST /holds/:id/end': {},
+  'POST /erasures': { scope: { agent: 'agent-a' }, reason: 'asked for' },
+  'POST /erasures/:id/reject': {},
   'POST /agents/:name/keys': { key: { kty: 'EC', crv: 'P-256', x: 'A'.repeat(43), y: 'A'.repeat(43) } },
   'POST /actions/:id/resolve': { what: 'not-happened', note: 'a test' },
   'POST /agents/:name/baseline/accept': { tool: 'shop/get_order', reason: 'a test' },
@@ -95,7 +99,7 @@ const confirmed: Record<string, object> = {
   'POST /sinks/:name/replay': { time: '2026-11-27T00:00:00Z' },
   'PUT /secrets/:name': { value: 'correct horse', origins: ['https://a.example'] },
 };
-const refused: ActionGroup[] = ['approve', 'consent', 'review', 'passkeys', 'admit', 'ship', 'break-glass'];
+const refused: ActionGroup[] = ['erase', 'approve', 'consent', 'review', 'passkeys', 'admit', 'ship', 'break-glass'];
 const openOnTheWayIn = ['GET /session', 'POST /signout'];
 const neverOut = ['POST /trust-domain/root/export'];
 const notDone = new Set(['confirmation.needed', 'control-policy.forbidden', 'session.restricted', 'role.missing']);
