@@ -2,7 +2,7 @@ export { type ApprovalsDependencies, createApprovals } from './approvals.ts';
 export { fenceOf as fenceOfBreakGlass, type HeldBreakGlass } from './break-glass/index.ts';
 export { type Channels, createChannels } from './channels/channels.ts';
 export { evidenceProblem } from './evidence.ts';
-export { quietUntil, whoIsTold } from './fatigue/quiet-hours.ts';
+
 export { counterOf as counterOfGrant, fenceOf as fenceOfGrant, type HeldGrant } from './grants/index.ts';
 export { inboxOf } from './inbox.ts';
 export { deputyLimits } from './limits.ts';

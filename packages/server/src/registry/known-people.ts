@@ -30,6 +30,7 @@ export function knownPerson(stored: StoredPerson, mappings: Iterable<RoleMapping
     source: declared ? 'manifest' : (provision?.by ?? 'manifest'),
     provisioned: provision !== null,
     successor: manifest.successor ?? provision?.successor ?? null,
+    ...(manifest.quietHours && { quietHours: manifest.quietHours }),
     departed,
   };
 }
@@ -37,9 +38,16 @@ export function knownPerson(stored: StoredPerson, mappings: Iterable<RoleMapping
 /** Those who are here, in the shape in which most of the house looks at people. */
 export function presentPeople(directory: ReadonlyMap<string, KnownPerson>): Map<string, PersonManifest> {
   const present = new Map<string, PersonManifest>();
-  for (const { email, displayName, roles, successor, departed } of directory.values()) {
+  for (const { email, displayName, roles, successor, quietHours, departed } of directory.values()) {
     if (departed) continue;
-    present.set(email, { kind: 'Person', email, displayName, roles, ...(successor !== null && { successor }) });
+    present.set(email, {
+      kind: 'Person',
+      email,
+      displayName,
+      roles,
+      ...(successor !== null && { successor }),
+      ...(quietHours && { quietHours }),
+    });
   }
   return present;
 }

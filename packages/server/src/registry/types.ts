@@ -20,6 +20,7 @@ import type {
   PersonManifest,
   PlanChange,
   PolicyManifest,
+  QuietHours,
   ResourceServerManifest,
   Role,
   RoleMappingManifest,
@@ -70,6 +71,8 @@ export interface KnownPerson {
   /** Also named by a directory, which then says when they leave. */
   provisioned: boolean;
   successor: string | null;
+  /** Declared: those of the manifest. */
+  quietHours?: QuietHours | undefined;
   departed: { at: number; by: string; successor: string | null; keepKeys?: boolean } | null;
 }
 

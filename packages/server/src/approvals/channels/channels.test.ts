@@ -6,7 +6,7 @@ import { onEachDatabase } from '../../identity/people/testing/databases.ts';
 import type { House } from '../../identity/people/testing/house.ts';
 import { Secret } from '../../platform/index.ts';
 import { createApprovals } from '../approvals.ts';
-import { APPROVER, addAgent, openDesk, requestOf } from '../testing/desk.ts';
+import { APPROVER, addAgent, OWNER, openDesk, requestOf } from '../testing/desk.ts';
 import { type Channels, createChannels } from './channels.ts';
 import { channelLimits } from './limits.ts';
 
@@ -144,5 +144,25 @@ onEachDatabase('channels', (database) => {
     house.pass(channelLimits.keepDays * 24 * 3_600_000 + 1);
     await channels.sweep();
     assert.deepEqual(await channels.deliveries('hook', { limit: 10 }), []);
+  });
+
+  /** @proves law-4.quiet-hours */
+  test('a message of one’s own waits until one’s quiet hours are over; others are told at once', async (context) => {
+    const { house } = await openDesk({ database: await database() });
+    context.after(() => house.close());
+    const mail = { kind: 'Channel', name: 'hook', mail: { host: 'mail.example.test', from: 'gate@example.test' } };
+    const time = (at: number) => new Date(at).toISOString().slice(11, 16);
+    const now = house.clock.now();
+    const quietHours = { zone: 'UTC', from: time(now - 600_000), to: time(now + 300_000) };
+    const quiet = { kind: 'Person', email: APPROVER, displayName: 'A', roles: ['approver'], quietHours };
+    await house.registry.apply([manifest.parse(mail), manifest.parse(quiet)], { prune: false, by: 'gatehouse' });
+    const { channels } = replica(house, () => 204);
+    const approvals = await createApprovals({ ...house, tell: channels.tell });
+    await approvals.open(requestOf(await addAgent(house)));
+    const due = new Map(
+      (await channels.deliveries('hook', { limit: 10 })).map(({ recipient, dueAt }) => [recipient, dueAt]),
+    );
+    assert.equal(due.get(OWNER), now);
+    assert.equal(due.get(APPROVER), Math.floor((now + 300_000) / 60_000) * 60_000);
   });
 });

@@ -8,6 +8,7 @@ import {
 } from '@gatehouse/protocol';
 import { type Clock, GatehouseError, type Json, type Log, newId } from '../../platform/index.ts';
 import type { DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
+import type { Told } from '../fatigue/quiet-hours.ts';
 import { toApproval } from '../rows.ts';
 import type { Tell } from '../types.ts';
 import { type Answering, createAnswers } from './answers.ts';
@@ -23,7 +24,7 @@ import type { Channel, Tools } from './types.ts';
 export interface ChannelsDependencies extends Pick<Tools, 'outbound' | 'openSecret'> {
   storage: Storage;
   registry: {
-    snapshot(): { readonly channels: ReadonlyMap<string, ChannelManifest> };
+    snapshot(): Told & { readonly channels: ReadonlyMap<string, ChannelManifest> };
   };
   recordChange: RecordChange;
   /** Names credentials in what an agent gave. */
@@ -59,7 +60,7 @@ export function createChannels(dependencies: ChannelsDependencies) {
     );
   }
 
-  const asking = () => ({ clock, channels: channels(), open });
+  const asking = () => ({ clock, channels: channels(), snapshot: registry.snapshot(), open });
   const ask = (transaction: DatabaseTransaction, of: Approval, people: readonly string[]) =>
     enqueueAsked(transaction, of, people, asking());
 

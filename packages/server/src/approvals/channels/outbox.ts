@@ -2,6 +2,7 @@ import { type Approval, type ChannelManifest, toolPatternMatches } from '@gateho
 import type { Selectable } from 'kysely';
 import { type Clock, newId } from '../../platform/index.ts';
 import type { DatabaseTransaction, Tables } from '../../storage/index.ts';
+import { type Told, whoIsTold } from '../fatigue/quiet-hours.ts';
 import { channelLimits } from './limits.ts';
 import type { Channel } from './types.ts';
 
@@ -12,6 +13,8 @@ const { waitingPerChannel, recipients: MOST } = channelLimits;
 export interface Asking {
   clock: Clock;
   channels: ReadonlyMap<string, ChannelManifest>;
+  /** Whose quiet hours count, and who is on call. */
+  snapshot: Told;
   open(manifest: ChannelManifest): Channel;
 }
 
@@ -20,19 +23,28 @@ export async function enqueueAsked(
   transaction: DatabaseTransaction,
   approval: Approval,
   people: readonly string[],
-  { clock, channels, open }: Asking,
+  { clock, channels, snapshot, open }: Asking,
 ): Promise<void> {
   const now = clock.now();
+  const told = whoIsTold(people, approval, { snapshot, now });
   for (const manifest of channels.values()) {
     if (!serves(manifest, approval)) continue;
     const channel = open(manifest);
-    const all = channel.recipients ? await channel.recipients(transaction, people) : [''];
-    const told = await toldBefore(transaction, manifest.name, approval.id);
+    // A place that many read is told at once; a message of one's own waits until one's quiet hours are over.
+    const due = new Map<string, number>([['', now]]);
+    if (channel.recipients) {
+      due.clear();
+      for (const { person, at } of told.later)
+        for (const recipient of await channel.recipients(transaction, [person])) due.set(recipient, at);
+      for (const recipient of await channel.recipients(transaction, told.now)) due.set(recipient, now);
+    }
+    const before = await toldBefore(transaction, manifest.name, approval.id);
     // Where each has a message of their own, nobody gets two. A place is told again when others are to decide, unless its message is what is decided on.
-    const fresh = all.filter((recipient) => !told.has(recipient) || (recipient === '' && !channel.look));
+    const fresh = [...due.keys()].filter((recipient) => !before.has(recipient) || (recipient === '' && !channel.look));
     const room = waitingPerChannel - (await waitingOf(transaction, manifest.name));
     const rows = fresh.slice(0, MOST).map((recipient, at) => ({
       ...newDelivery(manifest.name, approval.id, recipient, 'asked', now),
+      due_at: due.get(recipient) ?? now,
       ...(at >= room && { state: 'dead', error: `${waitingPerChannel} deliveries of this channel wait already` }),
     }));
     if (rows.length > 0) await transaction.insertInto('deliveries').values(rows).execute();

@@ -15,6 +15,12 @@ export function quietUntil({ zone, from, to }: QuietHours, now: number): number 
   return Math.floor(now / MINUTE_MS) * MINUTE_MS + left * MINUTE_MS;
 }
 
+/** What that rests on. */
+export interface Told {
+  people: ReadonlyMap<string, PersonManifest>;
+  onCall: ReadonlyMap<string, OnCallManifest>;
+}
+
 /**
  * Who of these is told of an approval now, and who later and when: for whatever reaches people where they are. What can wait until somebody's
  * quiet hours are over waits for them. What would have run out by then goes to those of them who are on call, and wakes nobody else.
@@ -26,7 +32,7 @@ export function whoIsTold(
     snapshot,
     now,
   }: {
-    snapshot: { people: ReadonlyMap<string, PersonManifest>; onCall: ReadonlyMap<string, OnCallManifest> };
+    snapshot: Told;
     now: number;
   },
 ): { now: string[]; later: { person: string; at: number }[] } {
