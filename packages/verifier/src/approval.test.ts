@@ -184,6 +184,17 @@ describe('the proof of a yes', () => {
     assert.equal(erased.report.ok && erased.report.argumentsShown, false);
   });
 
+  it('breaks where fewer people are in it than the signed rules ask for', async () => {
+    const under = async (rules: object[]) => {
+      const ruled = { ...subject, v: 3, rules };
+      return (await verified(evidenceBy(key, { digest: digestOf(ruled) }), { proof: { subject: ruled } })).broken;
+    };
+    const rule = (...approve: number[]) => ({ name: 'finance', steps: approve.map((each) => ({ approve: each })) });
+    assert.equal(await under([rule(1), rule(1)]), null);
+    assert.equal(await under([rule(1), rule(2)]), 'rules');
+    assert.equal(await under([rule(1, 1)]), 'rules', 'nobody counts twice within a rule');
+  });
+
   it('breaks at the link that was tampered with', async () => {
     const broken = async (...of: Parameters<typeof verified>) => (await verified(...of)).broken;
     // The dispatch.

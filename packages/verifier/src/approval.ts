@@ -50,6 +50,7 @@ export type YesLink =
   | 'challenge' // something else was signed
   | 'subject' // what was signed is not the action that was dispatched
   | 'arguments' // it was dispatched with other arguments
+  | 'rules' // fewer people are in it than the rules that were signed ask for
   | 'key'; // no record says that the key is that person's
 
 export type YesSaid = { person: string; passkey: string; time: string; origin: string; signedWith: number };
@@ -95,7 +96,10 @@ export async function verifyApproval(of: {
     }
     if (new Set(yes.map(({ person }) => person)).size !== yes.length)
       throw new Broken('format', 'one person is in it twice');
-    if (proof.subject !== null) requireSubject(proof, digest ?? '', dispatch);
+    if (proof.subject !== null) {
+      requireSubject(proof, digest ?? '', dispatch);
+      requireEnough(proof.subject.rules, yes.length);
+    }
     return { ok: true, approval: proof.approval, yes, argumentsShown: proof.subject !== null };
   } catch (error) {
     if (error instanceof Broken) return { ok: false, link: error.link, detail: error.message };
@@ -194,6 +198,19 @@ function requireSubject(proof: ApprovalProof, digest: string, dispatch: LoggedRe
   const salted = sha256(joinBytes(fromBase64url(proof.argumentsSalt), text));
   if (dispatch.arguments_digest !== `sha256-${toHex(salted)}`)
     throw new Broken('arguments', 'the action ran with other arguments than those that were signed');
+}
+
+/** The rules are part of what was signed. Who of them could stand for which step is not told by the log: so many there have to be at least. */
+function requireEnough(rules: unknown, people: number): void {
+  if (rules === undefined) return;
+  for (const { name, steps } of rules as { name: string; steps: { approve?: number }[] }[]) {
+    const needed = steps.reduce((sum, { approve = 1 }) => sum + approve, 0);
+    if (people < needed)
+      throw new Broken(
+        'rules',
+        `the rule ${name} asks for ${needed} people, and ${people} are proven here; a yes that was said in a channel is not`,
+      );
+  }
 }
 
 // ---- records ----

@@ -1,3 +1,4 @@
+import type { Approval } from '@gatehouse/protocol';
 import { type Ask, type Check, count, type Sources, verdict } from '../check.ts';
 
 /** Approvals that are read and verified, the newest of the period; the rest is counted. */
@@ -11,9 +12,12 @@ const used = ({ db, from, to }: Sources) =>
     .where('at', '>=', from)
     .where('at', '<', to);
 
+/** What a call of these effects runs on, and the record that it was given: one yes, a standing grant, or two people in an emergency. */
+const GIVEN_BY = ['approval.approve', 'grant.give', 'break-glass.open'];
+
 export const given: Check = {
   id: 'approvals.given',
-  claim: 'No call that a person had to approve was sent before one had, and each yes was used once.',
+  claim: 'No call that a person had to approve was sent before one had, and each yes to one call was used once.',
   async run(sources, ask) {
     const all = await ask(used(sources).select(({ fn }) => fn.countAll().as('number')));
     const without = await ask(
@@ -23,7 +27,7 @@ export const given: Check = {
             exists(
               selectFrom('records as answers')
                 .whereRef('answers.approval', '=', 'records.approval')
-                .where('answers.operation', '=', 'approval.approve')
+                .where('answers.operation', 'in', GIVEN_BY)
                 .whereRef('answers.at', '<=', 'records.at')
                 .select('answers.sequence'),
             ),
@@ -34,24 +38,40 @@ export const given: Check = {
     );
     const twice = await ask(
       used(sources)
-        .where('approval', 'is not', null)
+        .where('approval', 'like', 'apr%')
         .select(['approval', ({ fn }) => fn.countAll().as('number')])
         .groupBy('approval')
         .having(({ fn }) => fn.countAll(), '>', 1)
         .limit(READ_APPROVALS),
     );
+    const wider = await ask(
+      used(sources)
+        .where((where) => where.or([where('approval', 'like', 'grn%'), where('approval', 'like', 'brk%')]))
+        .select(['approval', ({ fn }) => fn.countAll().as('number')])
+        .groupBy('approval')
+        .limit(READ_APPROVALS),
+    );
     const rows = await ask(used(sources).select(['log', 'sequence']).orderBy('at', 'desc').limit(2));
     const of = Number(all[0]?.number ?? 0);
+    const callsIn = (prefix: string) =>
+      wider.reduce((sum, { approval, number }) => sum + (approval?.startsWith(prefix) ? Number(number) : 0), 0);
+    const [granted, emergencies] = [callsIn('grn'), callsIn('brk')];
     return {
       ...verdict(
         { of, against: without.length + twice.length },
         {
           none: 'Nothing that needs approval was sent in the period.',
-          met: `${count(of, 'call')} that needed approval were sent, each after the record of its own yes.`,
+          met: `${count(of, 'call')} that needed approval were sent, each after the record of the yes that it ran on: ${of - granted - emergencies} on a yes of their own, ${granted} on a standing grant, ${emergencies} in an emergency.`,
           not: `${count(without.length, 'call')} were sent without a recorded yes, and ${count(twice.length, 'approval')} used more than once.`,
         },
       ),
-      figures: { sent: of, withoutYes: without.length, usedTwice: twice.length },
+      figures: {
+        sent: of,
+        byGrant: granted,
+        inEmergency: emergencies,
+        withoutYes: without.length,
+        usedTwice: twice.length,
+      },
       examples: [...without.map(({ action_id }) => action_id), ...twice.map(({ approval }) => String(approval))],
       records: rows.map(({ log, sequence }) => ({ log, sequence: Number(sequence) })),
     };
@@ -78,23 +98,51 @@ async function approved(sources: Sources, ask: Ask) {
   return { rows, ids, inspected, missing };
 }
 
+/** Everybody whose yes an approval has, each once. */
+const yesesOf = ({ votes, decidedBy }: Approval): { person: string; channel?: string }[] => {
+  const yes = votes.filter(({ answer }) => answer === 'yes');
+  return yes.length > 0 ? yes : [{ person: decidedBy ?? '' }];
+};
+
+/** Fewer people than its rules ask for: somebody's answer is gone. */
+function tooFew(approval: Approval): string | null {
+  const people = new Set(yesesOf(approval).map(({ person }) => person)).size;
+  const needed = Math.max(
+    1,
+    ...(approval.rules ?? []).map(({ steps }) => steps.reduce((sum, { approve }) => sum + approve, 0)),
+  );
+  return people < needed ? `${people} of ${needed} yeses are there` : null;
+}
+
 export const signed: Check = {
   id: 'approvals.signed',
-  claim: 'Each yes is a passkey’s signature over exactly the action that it let through, and still verifies.',
+  claim:
+    'Each yes still verifies: a passkey’s signature over exactly the action that it let through, or, where a rule accepts that, what a channel verified; and all that its rules ask for are there.',
   async run(sources, ask) {
     const { rows, ids, inspected, missing } = await approved(sources, ask);
-    const broken = inspected.filter(({ problem }) => problem !== null);
+    const broken = inspected.flatMap(({ approval, problem }) => {
+      const why = problem ?? tooFew(approval);
+      return why === null ? [] : [`${approval.id}: ${why}`];
+    });
+    const yeses = inspected.flatMap(({ approval }) => yesesOf(approval));
+    const inChannels = yeses.filter(({ channel }) => channel !== undefined).length;
     return {
       ...verdict(
         { of: ids.length, against: broken.length + missing.length },
         {
           none: 'Nothing was approved in the period.',
-          met: `${count(ids.length, 'approval')} verified: signature, challenge, person and origin of each.`,
+          met: `${count(ids.length, 'approval')} verified: ${count(yeses.length - inChannels, 'yes', 'yeses')} by passkey, ${inChannels} in a channel.`,
           not: `${count(broken.length, 'approval')} do not verify, and ${missing.length} on record are gone.`,
         },
       ),
-      figures: { verified: inspected.length - broken.length, broken: broken.length, missing: missing.length },
-      examples: [...broken.map(({ approval, problem }) => `${approval.id}: ${problem}`), ...missing],
+      figures: {
+        verified: inspected.length - broken.length,
+        byPasskey: yeses.length - inChannels,
+        inChannels,
+        broken: broken.length,
+        missing: missing.length,
+      },
+      examples: [...broken, ...missing],
       records: rows.slice(0, 2).map(({ log, sequence }) => ({ log, sequence: Number(sequence) })),
     };
   },
@@ -105,27 +153,27 @@ export const byOthers: Check = {
   claim: 'Nobody approved what they had asked for themselves, or what was done for them; and only people approved.',
   async run(sources, ask) {
     const { inspected, ids } = await approved(sources, ask);
-    const own = inspected.filter(({ approval }) => {
-      const { decidedBy, requestedBy, onBehalfOf, delegated } = approval;
+    const own = inspected.flatMap(({ approval }) => {
+      const { requestedBy, onBehalfOf, delegated } = approval;
       const wants = [requestedBy, onBehalfOf, delegated?.user ?? null].filter((each) => each !== null);
-      return (
-        decidedBy === null ||
-        !decidedBy.includes('@') ||
-        wants.some((each) => each.toLowerCase().includes(decidedBy.toLowerCase()))
-      );
+      const isOwn = (person: string) =>
+        !person.includes('@') || wants.some((each) => each.toLowerCase().includes(person.toLowerCase()));
+      return yesesOf(approval)
+        .filter(({ person }) => isOwn(person))
+        .map(({ person }) => `${approval.id} by ${person || 'nobody'}`);
     });
-    const people = new Set(inspected.map(({ approval }) => approval.decidedBy));
+    const people = new Set(inspected.flatMap(({ approval }) => yesesOf(approval).map(({ person }) => person)));
     return {
       ...verdict(
         { of: ids.length, against: own.length },
         {
           none: 'Nothing was approved in the period.',
           met: `${count(inspected.length, 'approval')} by ${count(people.size, 'person', 'people')}, none of them by who had asked.`,
-          not: `${count(own.length, 'approval')} by who had asked, or by nobody who could be named.`,
+          not: `${count(own.length, 'yes', 'yeses')} by who had asked, or by nobody who could be named.`,
         },
       ),
       figures: { approvals: inspected.length, people: people.size, byRequester: own.length },
-      examples: own.map(({ approval }) => `${approval.id} by ${approval.decidedBy ?? 'nobody'}`),
+      examples: own,
     };
   },
 };
