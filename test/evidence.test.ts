@@ -124,7 +124,7 @@ const takenAway: Record<string, string> = {
   'environments.separate': `update records set entry = replace(entry, '"environment":"production"', '"environment":"staging"')`,
   'approvals.given': "delete from records where operation = 'approval.approve'",
   'approvals.signed': 'delete from approvals',
-  'approvals.by-others': "update approvals set decided_by = 'agent-a'",
+  'approvals.by-others': "update approval_votes set person = 'agent-a'",
   'approvals.considered': `create table t as select * from approvals where decided_by is not null;
     ${"update t set id = id || 'x', digest = digest || 'x', decided_at = created_at + 1000; insert into approvals select * from t;".repeat(25)}
     drop table t`,
