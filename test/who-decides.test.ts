@@ -125,13 +125,18 @@ test('where it is excluded, whoever wrote the policy says no yes to what it deci
   await workspace.apply(whole());
 });
 
-test('a deputy says yes in the place of whoever is away, whom an admin or the person has named', async () => {
+test('a deputy says yes in the place of whoever is away, whom the person has named, or an admin with their word', async () => {
   const until = new Date(Date.now() + 3_600_000).toISOString();
   const params = { email: email('fin-2') };
   const body = { deputy: email('on-call'), until, reason: 'away' };
   await assert.rejects(of('fin-1').api('POST /people/:email/deputies', { params, body }), { status: 403 });
   await assert.rejects(workspace.operator('POST /people/:email/deputies', { params, body }), { status: 403 });
   const made = await of('boss').api('POST /people/:email/deputies', { params, body });
+  assert.equal(made.state, 'proposed');
+  await assert.rejects(of('boss').api('POST /deputies/:id/options', { params: { id: made.id } }), { status: 403 });
+  const { options } = await of('fin-2').api('POST /deputies/:id/options', { params: { id: made.id } });
+  const assertion = of('fin-2').passkey.assert(options as never, workspace.url);
+  await of('fin-2').api('POST /deputies/:id/confirm', { params: { id: made.id }, body: { assertion } });
   const call = await refund(105);
   const { approval } = await call();
   assert.ok(approval);

@@ -38,6 +38,17 @@ export const whoDecides: Requirement[] = [
     source: 'docs/explanation/approvals.md',
   },
   {
+    id: 'law-4.deputy-confirmed',
+    promise:
+      'Nobody becomes another’s deputy by the word of one admin: that person or a second admin signs it, and the yes is none of a passkey that the first could hold',
+    source: 'docs/explanation/approvals.md',
+  },
+  {
+    id: 'channel.second-person',
+    promise: 'A yes in a channel does not count from somebody who could hold the passkey of whoever asked',
+    source: 'docs/explanation/approvals.md',
+  },
+  {
     id: 'console.who-decides',
     promise:
       'The page of an approval shows whose yes is there and whose is missing; a person names their deputy with a passkey',

@@ -12,11 +12,14 @@ export interface Deputy {
   until: number;
   reason: string;
   madeAt: number;
-  /** `person:EMAIL`: the person themselves, with their passkey, or an admin. */
+  /** `person:EMAIL`: the person themselves, with their passkey, or an admin, who only proposes. */
   madeBy: string;
+  /** Null where the person has named the deputy, and while it is only proposed. */
+  confirmedAt: number | null;
+  confirmedBy: string | null;
   withdrawnAt: number | null;
   withdrawnBy: string | null;
-  state: 'ahead' | 'in-force' | 'over' | 'withdrawn';
+  state: 'proposed' | 'ahead' | 'in-force' | 'over' | 'withdrawn';
 }
 
 const wanted = {
@@ -30,8 +33,9 @@ const wanted = {
 export const deputyBodies = {
   options: z.strictObject(wanted),
   create: z.strictObject({ ...wanted, assertion: z.unknown() }),
-  /** By an admin, for somebody who can't say it themselves. */
+  /** Proposed by an admin, for somebody who can't say it themselves. */
   createFor: z.strictObject(wanted),
+  confirm: z.strictObject({ assertion: z.unknown() }),
 } as const;
 export type NewDeputy = z.output<typeof deputyBodies.options>;
 
@@ -50,6 +54,8 @@ export interface DecidersApi {
   'POST /deputies/options': { options: unknown };
   'POST /deputies': Deputy;
   'POST /people/:email/deputies': Deputy;
+  'POST /deputies/:id/options': { options: unknown };
+  'POST /deputies/:id/confirm': Deputy;
   'DELETE /deputies/:id': Deputy;
   'GET /on-call': { items: OnCallView[] };
   'GET /approvals/:id/progress': ApprovalProgress;

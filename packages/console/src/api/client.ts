@@ -72,6 +72,7 @@ interface RequestBodies {
   'POST /delegations': Given<typeof delegationBodies, 'create'>;
   'POST /people/:email/deputies': Given<typeof deputyBodies, 'createFor'>;
   'POST /deputies/options': Given<typeof deputyBodies, 'options'>;
+  'POST /deputies/:id/confirm': Given<typeof deputyBodies, 'confirm'>;
   'POST /deputies': Given<typeof deputyBodies, 'create'>;
   'POST /keys/:purpose/rotate': Given<typeof keyBodies, 'rotateKeys'>;
   'POST /keys/rewrap': Given<typeof keyBodies, 'rewrap'>;

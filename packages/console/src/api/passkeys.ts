@@ -23,6 +23,7 @@ import {
   confirmationChallenge,
   consentChallenge,
   deputyChallenge,
+  deputyshipChallenge,
   listOf,
   proposalChallenge,
   signsExactly,
@@ -80,6 +81,16 @@ export async function nameDeputyWithPasskey(wanted: NewDeputy): Promise<Deputy> 
   if ((await deputyChallenge(email, wanted)) !== optionsJSON.challenge) throw somethingElse('what you have entered');
   const assertion = await ceremony(() => startAuthentication({ optionsJSON }));
   return call('POST /deputies', { body: { ...wanted, assertion: { ...assertion } } });
+}
+
+/** Confirms what an admin has proposed, as shown. */
+export async function confirmDeputyWithPasskey(shown: Deputy): Promise<Deputy> {
+  const params = { id: shown.id };
+  const { options } = await call('POST /deputies/:id/options', { params });
+  const optionsJSON = options as PublicKeyCredentialRequestOptionsJSON;
+  if ((await deputyshipChallenge(shown)) !== optionsJSON.challenge) throw somethingElse('the deputy shown here');
+  const assertion = await ceremony(() => startAuthentication({ optionsJSON }));
+  return call('POST /deputies/:id/confirm', { params, body: { assertion: { ...assertion } } });
 }
 
 /** Signs a list of one kind, as shown: the passkey isn't touched when the server asks for a signature over any other. */

@@ -1,4 +1,12 @@
-import type { Approval, BreakGlass, EndorsedValue, GrantTerms, NewDeputy, SignedConsent } from '@gatehouse/protocol';
+import type {
+  Approval,
+  BreakGlass,
+  Deputy,
+  EndorsedValue,
+  GrantTerms,
+  NewDeputy,
+  SignedConsent,
+} from '@gatehouse/protocol';
 
 /**
  * What an approval binds, computed again from what is shown: the digest over the action, and the challenge that a passkey signs for
@@ -79,6 +87,14 @@ export async function confirmationChallenge(id: string, digest: string): Promise
 /** What a passkey signs to name a deputy. */
 export async function deputyChallenge(person: string, deputy: NewDeputy): Promise<string> {
   return base64url(await sha256(canonicalJson({ v: 1, deputy: { person, ...deputy } })));
+}
+
+/** What a passkey signs to confirm a deputy that an admin has proposed. */
+export async function deputyshipChallenge(shown: Deputy): Promise<string> {
+  const { id, person, deputy, from, until, reason, madeBy } = shown;
+  return base64url(
+    await sha256(canonicalJson({ v: 2, deputyship: { id, person, deputy, from, until, reason, madeBy } })),
+  );
 }
 
 /** What a passkey signs to break the glass: the first of two people what was asked, the second also with whom and until when. */

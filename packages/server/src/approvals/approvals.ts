@@ -6,7 +6,8 @@ import type { Change, DatabaseTransaction, RecordChange, Sealer, Storage } from 
 import { inconsistent } from './asked.ts';
 import { createBreakGlass } from './break-glass/index.ts';
 import { createDecisions } from './decide.ts';
-import { createDeputies, readDeputies } from './deputies.ts';
+import { createDeputies } from './deputies.ts';
+import { readDeputies } from './deputyship.ts';
 import { parseEvidence } from './evidence.ts';
 import { createGrants } from './grants/index.ts';
 import { inspectApprovals } from './inspect.ts';

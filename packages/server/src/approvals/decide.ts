@@ -6,7 +6,7 @@ import type { ApprovalsDependencies } from './approvals.ts';
 import { type Asked, about, inconsistent, notOpen, read, requireState, rowOf } from './asked.ts';
 import { sealYes } from './channel-yes.ts';
 import type { Answer } from './channels/types.ts';
-import { readDeputies } from './deputies.ts';
+import { readDeputies } from './deputyship.ts';
 import { type ApprovalEvidence, evidenceOf } from './evidence.ts';
 import { notAlone, type StandingGrants } from './grants/index.ts';
 import { type ApprovalRow, endorsedByAll, subjectOf, toApproval, type VoteRow } from './rows.ts';
@@ -14,7 +14,7 @@ import type { Circle } from './rule/circle.ts';
 import { standingOf, whoMayApprove } from './rule/standing.ts';
 import { approvalChallenge, type ListedApproval } from './subject.ts';
 import { ANSWERS_PER_APPROVAL, rowProblem, votesOn } from './votes.ts';
-import { noesToEnd, requireApprover, requireDenier, rulesOf } from './who-may.ts';
+import { inPlaceOf, noesToEnd, requireApprover, requireDenier, rulesOf } from './who-may.ts';
 
 const REASON_CHARS = 500;
 /** Whoever works on the server's host may stop things there; a yes is for people with passkeys. */
@@ -173,6 +173,25 @@ export function createDecisions({
     return held.answers;
   }
 
+  /**
+   * Also not by the passkey of somebody whose yes there is already: two yeses are two people's. Nor, in another's place, by one of whoever
+   * has put them there.
+   */
+  async function requireOwnHand(
+    transaction: DatabaseTransaction,
+    { approval, question }: Pick<Asked, 'approval' | 'question'>,
+    { channel, ...of }: { person: string; passkey?: string; channel?: string },
+  ): Promise<void> {
+    const hands = new Set(approval.votes.filter(({ answer }) => answer === 'yes').map((vote) => vote.person));
+    const circle = await circleIn(transaction);
+    for (const { madeBy } of inPlaceOf(of.person, approval, question, circle, clock.now(), channel)) hands.add(madeBy);
+    hands.delete(of.person);
+    await people.requireSecondPerson(transaction, {
+      ...of,
+      wants: (email) => question.wants(email) || hands.has(email),
+    });
+  }
+
   /** One person's yes with a passkey, whose use this transaction has counted. */
   async function yesWithin(
     transaction: DatabaseTransaction,
@@ -181,14 +200,7 @@ export function createDecisions({
     const number = await nextAnswer(transaction, id, ['pending']);
     const { row, approval, question, votes } = await examine(transaction, id, person);
     if (row.digest !== digest) throw inconsistent();
-    // Also not by the passkey of somebody whose yes there is already: two yeses are two people's.
-    const said = new Set(approval.votes.filter(({ answer }) => answer === 'yes').map((vote) => vote.person));
-    said.delete(person);
-    await people.requireSecondPerson(transaction, {
-      person,
-      passkey: verified.passkey,
-      wants: (email) => question.wants(email) || said.has(email),
-    });
+    await requireOwnHand(transaction, { approval, question }, { person, passkey: verified.passkey });
     const evidence = evidenceOf(row, verified, { endorse, grant, list });
     return give(transaction, {
       asked: { row, approval, question, votes },
@@ -308,6 +320,7 @@ export function createDecisions({
         storage.transaction(async (transaction) => {
           const number = await nextAnswer(transaction, id, ['pending']);
           const asked = await examine(transaction, id, person, channel);
+          await requireOwnHand(transaction, asked, { person, channel });
           if (!sealer) throw new GatehouseError('internal', 'approval.sealer', 'Nothing seals what channels say here.');
           if (digest !== undefined && digest !== asked.row.digest)
             throw new GatehouseError(

@@ -1,35 +1,18 @@
-import { createHash } from 'node:crypto';
 import type { Deputy, NewDeputy } from '@gatehouse/protocol';
+import type { VerifiedAssertion } from '../identity/index.ts';
 import { canonicalJson, digestJson, GatehouseError, type Json, newId } from '../platform/index.ts';
-import type { Database, DatabaseTransaction, Tables } from '../storage/index.ts';
 import type { ApprovalsDependencies } from './approvals.ts';
+import {
+  confirmationChallenge,
+  type DeputyRow,
+  deputyChallenge,
+  proposed,
+  showDeputy,
+  signedPart,
+} from './deputyship.ts';
 import { deputyLimits } from './limits.ts';
-import type { Deputyship } from './rule/circle.ts';
 
 const DAY_MS = 86_400_000;
-/** An approval waits for a day at most: a yes that was given for somebody longer ago is in none that is open. */
-const LOOKS_BACK_MS = 2 * DAY_MS;
-
-type Row = Tables['deputies'];
-
-/** Who speaks for whom, or did when something that is open was answered. What was taken back never counted. */
-export async function readDeputies(db: Database | DatabaseTransaction, now: number): Promise<Deputyship[]> {
-  const rows = await db
-    .selectFrom('deputies')
-    .selectAll()
-    .where('withdrawn_at', 'is', null)
-    .where('until_at', '>', now - LOOKS_BACK_MS)
-    .execute();
-  return rows.map((row) => ({
-    id: row.id,
-    person: row.person,
-    deputy: row.deputy,
-    from: row.from_at,
-    until: row.until_at,
-    madeBy: row.made_by.replace(/^person:/, ''),
-  }));
-}
-
 export interface Deputies {
   /** By the time from which they count, the last first; with `person`, those of and for this person. */
   list(filter: { person?: string; all?: boolean }): Promise<Deputy[]>;
@@ -37,8 +20,12 @@ export interface Deputies {
   options(person: string, wanted: NewDeputy): Promise<Json>;
   /** By the person themselves, with their passkey. */
   create(person: string, wanted: NewDeputy, assertion: Json): Promise<Deputy>;
-  /** By an admin, for somebody else and never for themselves. */
+  /** Proposed by an admin, for somebody else and never with themselves: it counts for nothing before `confirm`. */
   createFor(person: string, wanted: NewDeputy, admin: string): Promise<Deputy>;
+  /** WebAuthn request options over what was proposed. */
+  confirmOptions(id: string, by: string): Promise<Json>;
+  /** With the passkey of the person, or of another admin; nobody who is of one hand with whoever proposed it. */
+  confirm(id: string, by: string, assertion: Json): Promise<Deputy>;
   get(id: string): Promise<Deputy | undefined>;
   withdraw(id: string, by: string): Promise<Deputy>;
 }
@@ -71,7 +58,7 @@ export function createDeputies({
     if (person === deputy) throw refuse('deputy.same', 'Nobody is their own deputy.');
   }
 
-  async function insert(row: Row): Promise<Deputy> {
+  async function insert(row: DeputyRow): Promise<Deputy> {
     await storage.transaction(async (transaction) => {
       const others = await transaction
         .selectFrom('deputies')
@@ -89,7 +76,7 @@ export function createDeputies({
         );
       await transaction.insertInto('deputies').values(row).execute();
       await recordChange(transaction, {
-        operation: 'deputy.create',
+        operation: row.assertion === null ? 'deputy.propose' : 'deputy.create',
         by: row.made_by,
         changes: [
           `${row.deputy} says yes in the place of ${row.person}`,
@@ -103,7 +90,7 @@ export function createDeputies({
     return show(row);
   }
 
-  const rowOf = (person: string, wanted: NewDeputy, madeBy: string): Row => {
+  const rowOf = (person: string, wanted: NewDeputy, madeBy: string): DeputyRow => {
     check(person, wanted.deputy);
     const { from, until } = periodOf(wanted);
     const now = clock.now();
@@ -119,32 +106,36 @@ export function createDeputies({
       withdrawn_at: null,
       withdrawn_by: null,
       assertion: null,
+      confirmed_by: null,
+      confirmed_at: null,
     };
   };
 
-  function show(row: Row): Deputy {
-    const now = clock.now();
-    const state =
-      row.withdrawn_at !== null ? 'withdrawn' : row.until_at <= now ? 'over' : row.from_at > now ? 'ahead' : 'in-force';
-    return {
-      id: row.id,
-      person: row.person,
-      deputy: row.deputy,
-      from: row.from_at,
-      until: row.until_at,
-      reason: row.reason,
-      madeAt: row.made_at,
-      madeBy: row.made_by,
-      withdrawnAt: row.withdrawn_at,
-      withdrawnBy: row.withdrawn_by,
-      state,
-    };
-  }
+  const show = (row: DeputyRow) => showDeputy(row, clock.now());
 
   async function get(id: string): Promise<Deputy | undefined> {
     const row = await storage.db.selectFrom('deputies').selectAll().where('id', '=', id).executeTakeFirst();
     return row && show(row);
   }
+
+  /** What waits to be confirmed, where this person may. */
+  async function waiting(id: string, by: string): Promise<DeputyRow> {
+    const row = await storage.db.selectFrom('deputies').selectAll().where('id', '=', id).executeTakeFirst();
+    if (!row) throw new GatehouseError('not-found', 'deputy.unknown', `There is no deputy "${id.slice(0, 64)}".`);
+    if (show(row).state !== 'proposed') throw notWaiting();
+    check(row.person, row.deputy);
+    const isAdmin = registry.snapshot().people.get(by)?.roles.includes('admin') ?? false;
+    if (by === row.deputy || row.made_by === `person:${by}` || (by !== row.person && !isAdmin))
+      throw new GatehouseError(
+        'forbidden',
+        'deputy.not-yours-to-confirm',
+        `${row.person} confirms this, or an admin who has not proposed it and is not the deputy.`,
+      );
+    return row;
+  }
+
+  const notWaiting = () =>
+    new GatehouseError('conflict', 'deputy.not-proposed', 'This deputy does not wait to be confirmed.');
 
   return {
     get,
@@ -167,9 +158,7 @@ export function createDeputies({
       const row = rowOf(person, wanted, person);
       const verified = await people.verifyAssertion(person, deputyChallenge(person, wanted), assertion);
       await storage.transaction((transaction) => people.useAssertion(transaction, verified));
-      const { passkey, publicKey, rpId, origin, response } = verified;
-      const kept = { v: 1, deputy: signedPart(person, wanted), passkey, publicKey, rpId, origin, response };
-      return insert({ ...row, assertion: canonicalJson(kept as unknown as Json) });
+      return insert({ ...row, assertion: keptOf({ v: 1, deputy: signedPart(person, wanted) }, verified) });
     },
 
     async createFor(person, wanted, admin) {
@@ -180,6 +169,47 @@ export function createDeputies({
           `You can't make yourself the deputy of ${person}. They do that themselves, or another admin.`,
         );
       return insert(rowOf(person, wanted, admin));
+    },
+
+    async confirmOptions(id, by) {
+      return people.assertionOptions(by, confirmationChallenge(await waiting(id, by)));
+    },
+
+    async confirm(id, by, assertion) {
+      const row = await waiting(id, by);
+      const verified = await people.verifyAssertion(by, confirmationChallenge(row), assertion);
+      const kept = keptOf({ v: 2, deputyship: proposed(row) }, verified);
+      await storage.transaction(async (transaction) => {
+        const now = clock.now();
+        await people.useAssertion(transaction, verified);
+        // Neither by a passkey that whoever proposed it could hold, nor by one that the deputy could.
+        await people.requireSecondPerson(transaction, {
+          person: by,
+          passkey: verified.passkey,
+          wants: (email) => `person:${email}` === row.made_by || email === row.deputy,
+        });
+        const confirmed = await transaction
+          .updateTable('deputies')
+          .set({ confirmed_by: `person:${by}`, confirmed_at: now, assertion: kept })
+          .where('id', '=', id)
+          .where('assertion', 'is', null)
+          .where('withdrawn_at', 'is', null)
+          .where('until_at', '>', now)
+          .returning('id')
+          .executeTakeFirst();
+        if (!confirmed) throw notWaiting();
+        await recordChange(transaction, {
+          operation: 'deputy.confirm',
+          by: `person:${by}`,
+          changes: [
+            `${row.deputy} says yes in the place of ${row.person}, as ${row.made_by} has proposed`,
+            `from ${new Date(Math.max(row.from_at, now)).toISOString()} until ${new Date(row.until_at).toISOString()}`,
+            `assertion ${digestJson(JSON.parse(kept))}`,
+          ],
+        });
+        await storage.announce(transaction, 'deputy', id, now);
+      });
+      return (await get(id)) as Deputy;
     },
 
     async withdraw(id, by) {
@@ -214,17 +244,5 @@ export function createDeputies({
   };
 }
 
-const signedPart = (person: string, { deputy, from, until, reason }: NewDeputy) => ({
-  person,
-  deputy,
-  ...(from !== undefined && { from }),
-  until,
-  reason,
-});
-
-/** What the passkey signs. */
-function deputyChallenge(person: string, wanted: NewDeputy): Uint8Array {
-  return createHash('sha256')
-    .update(canonicalJson({ v: 1, deputy: signedPart(person, wanted) }))
-    .digest();
-}
+const keptOf = (signed: object, { passkey, publicKey, rpId, origin, response }: VerifiedAssertion): string =>
+  canonicalJson({ ...signed, passkey, publicKey, rpId, origin, response } as unknown as Json);

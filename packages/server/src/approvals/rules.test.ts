@@ -197,6 +197,9 @@ onEachDatabase('approvals by rule', (database) => {
     await assert.rejects(yes(excluding, TWO), { code: 'approval.excluded' });
     const until = new Date(house.clock.now() + 3_600_000).toISOString();
     const made = await approvals.deputies.createFor(ONE, { deputy: LEGAL, until, reason: '' }, APPROVER);
+    const options = (await approvals.deputies.confirmOptions(made.id, ONE)) as unknown as RequestOptions;
+    const assertion = (passkeys.get(ONE) as SoftwarePasskey).assert(options, ORIGIN);
+    await approvals.deputies.confirm(made.id, ONE, { ...assertion });
     await approvals.refresh([{ topic: 'deputy', key: made.id } as never]);
     await assert.rejects(yes(asked, LEGAL), { code: 'approval.not-approver' });
     const other = await waiting([twoFromFinance]);

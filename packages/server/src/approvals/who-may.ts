@@ -1,6 +1,6 @@
 import type { Approval, ApproverSource, AskedRule, PersonManifest, Role } from '@gatehouse/protocol';
 import { GatehouseError } from '../platform/index.ts';
-import { type Circle, type Question, whoIsAmong } from './rule/circle.ts';
+import { type Circle, type Deputyship, type Question, whoIsAmong } from './rule/circle.ts';
 import { isExcluded, mayApprove, ordinaryRule, standingOf } from './rule/standing.ts';
 
 /** Each of them ends it alone: a no only narrows. */
@@ -66,6 +66,26 @@ export function requireApprover(
   throw refuse(
     'approval.not-approver',
     `A yes of yours does not count here now. It waits for ${waitsFor.join('; ') || 'nobody'}. Ask one of them.`,
+  );
+}
+
+/** The deputyships on which a yes of this person would count now, where it takes another's place. */
+export function inPlaceOf(
+  email: string,
+  approval: Approval,
+  question: Question,
+  circle: Circle,
+  now: number,
+  channel?: string,
+): Deputyship[] {
+  const yes = { person: email, answer: 'yes', at: now, number: Number.POSITIVE_INFINITY } as const;
+  const votes = [...approval.votes, { ...yes, ...(channel !== undefined && { channel }) }];
+  const seats = rulesOf(approval).flatMap((rule) =>
+    standingOf(rule, votes, question, circle, now).steps.flatMap(({ given }) => given),
+  );
+  const places = new Set(seats.filter(({ person }) => person === email).map(({ of }) => of));
+  return [...circle.deputies].filter(
+    ({ person, deputy, from, until }) => deputy === email && places.has(person) && from <= now && now < until,
   );
 }
 

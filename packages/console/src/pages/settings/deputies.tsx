@@ -1,11 +1,11 @@
 import type { Deputy } from '@gatehouse/protocol';
-import { ActionIcon, Button, TextInput } from '@mantine/core';
-import { IconPlus, IconUserMinus, IconUsers } from '@tabler/icons-react';
+import { ActionIcon, Button, Group, TextInput } from '@mantine/core';
+import { IconFingerprint, IconPlus, IconUserMinus, IconUsers } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useChange } from '../../api/change.ts';
 import { call } from '../../api/client.ts';
-import { nameDeputyWithPasskey } from '../../api/passkeys.ts';
+import { confirmDeputyWithPasskey, nameDeputyWithPasskey } from '../../api/passkeys.ts';
 import { deputiesQuery } from '../../api/queries.ts';
 import { needsRole, useSession } from '../../app/session.ts';
 import { Badge } from '../../ui/badge.tsx';
@@ -15,16 +15,16 @@ import { Empty, Section } from '../../ui/page.tsx';
 import { PlainText } from '../../ui/text.tsx';
 import { When } from '../../ui/when.tsx';
 
-const words = { ahead: 'ahead', 'in-force': 'in force', over: 'over', withdrawn: 'withdrawn' };
+const words = { proposed: 'proposed', ahead: 'ahead', 'in-force': 'in force', over: 'over', withdrawn: 'withdrawn' };
 
 /** Who says yes in somebody's place while they are away, and for whom they do. Without `of`: one's own. */
 export function Deputies({ of }: { of?: string }) {
   const session = useSession();
   const email = of ?? session.person.email;
   const isOwn = email === session.person.email;
-  const cannotName = isOwn ? null : needsRole(session, ['admin'], 'Naming a deputy for somebody');
+  const cannotName = isOwn ? null : needsRole(session, ['admin'], 'Proposing a deputy for somebody');
   const deputies = useQuery(deputiesQuery(email));
-  const [doing, setDoing] = useState<'name' | Deputy | null>(null);
+  const [doing, setDoing] = useState<'name' | { confirm: Deputy } | { withdraw: Deputy } | null>(null);
   const close = () => setDoing(null);
   return (
     <Section
@@ -38,7 +38,7 @@ export function Deputies({ of }: { of?: string }) {
           title={cannotName ?? undefined}
           onClick={() => setDoing('name')}
         >
-          Name a deputy
+          {isOwn ? 'Name a deputy' : 'Propose a deputy'}
         </Button>
       }
     >
@@ -60,9 +60,24 @@ export function Deputies({ of }: { of?: string }) {
             header: '',
             align: 'end',
             cell: (deputy) => (
-              <ActionIcon aria-label={`Withdraw ${deputy.deputy}`} title="Withdraw" onClick={() => setDoing(deputy)}>
-                <IconUserMinus size={16} />
-              </ActionIcon>
+              <Group gap={4} justify="end" wrap="nowrap">
+                {mayConfirm(session, deputy) && (
+                  <ActionIcon
+                    aria-label={`Confirm ${deputy.deputy}`}
+                    title="Confirm with passkey"
+                    onClick={() => setDoing({ confirm: deputy })}
+                  >
+                    <IconFingerprint size={16} />
+                  </ActionIcon>
+                )}
+                <ActionIcon
+                  aria-label={`Withdraw ${deputy.deputy}`}
+                  title="Withdraw"
+                  onClick={() => setDoing({ withdraw: deputy })}
+                >
+                  <IconUserMinus size={16} />
+                </ActionIcon>
+              </Group>
             ),
           },
         ]}
@@ -77,12 +92,37 @@ export function Deputies({ of }: { of?: string }) {
         }
       />
       {doing === 'name' && <Name of={isOwn ? null : email} close={close} />}
-      {doing !== null && doing !== 'name' && <Withdraw deputy={doing} close={close} />}
+      {doing !== null && doing !== 'name' && 'confirm' in doing && (
+        <ConfirmProposed deputy={doing.confirm} close={close} />
+      )}
+      {doing !== null && doing !== 'name' && 'withdraw' in doing && <Withdraw deputy={doing.withdraw} close={close} />}
     </Section>
   );
 }
 
-/** One's own is signed with the passkey; an admin names one for somebody else. */
+/** What an admin has proposed: whom it is about, or another admin, and never who proposed it or is the deputy. */
+function mayConfirm({ person: { email, roles } }: ReturnType<typeof useSession>, each: Deputy): boolean {
+  if (each.state !== 'proposed' || each.deputy === email || each.madeBy === `person:${email}`) return false;
+  return each.person === email || roles.includes('admin');
+}
+
+function ConfirmProposed({ deputy, close }: { deputy: Deputy; close: () => void }) {
+  const { form } = useChange(() => confirmDeputyWithPasskey(deputy), {
+    refresh: ['deputies', 'approvals'],
+    done: close,
+  });
+  return (
+    <FormDialog {...form} title="Confirm the deputy" close={close} button="Sign with passkey" ready>
+      <p>
+        {deputy.madeBy.replace(/^person:/, '')} proposes that {deputy.deputy} says yes in the place of {deputy.person},
+        from <When at={deputy.from} /> until <When at={deputy.until} />. It counts once you have signed it.
+      </p>
+      {deputy.reason !== '' && <PlainText text={deputy.reason} />}
+    </FormDialog>
+  );
+}
+
+/** One's own is signed with the passkey; an admin only proposes one for somebody else, which another then signs. */
 function Name({ of, close }: { of: string | null; close: () => void }) {
   const [deputy, setDeputy] = useState('');
   const [from, setFrom] = useState('');
@@ -104,14 +144,14 @@ function Name({ of, close }: { of: string | null; close: () => void }) {
   return (
     <FormDialog
       {...form}
-      title="Name a deputy"
+      title={of === null ? 'Name a deputy' : 'Propose a deputy'}
       close={close}
-      button={of === null ? 'Sign with passkey' : 'Name'}
+      button={of === null ? 'Sign with passkey' : 'Propose'}
       ready={deputy.includes('@') && until !== ''}
     >
       <p>
         They can say yes in {of === null ? 'your place, in the approvals that wait for you' : `the place of ${of}`},
-        with their own passkey.
+        with their own passkey.{of !== null && ' It counts once they, or another admin, have confirmed it.'}
       </p>
       <TextInput
         label="Email"

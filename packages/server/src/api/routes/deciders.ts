@@ -57,9 +57,26 @@ export function deciderRoutes({ approvals, registry, clock }: ApiDependencies): 
     route(
       'POST /people/:email/deputies',
       'admit',
-      'Name a deputy for somebody who can’t: an admin, and never themselves',
+      'Propose a deputy for somebody who can’t: an admin, and never themselves; it counts once it is confirmed',
       { body: deputyBodies.createFor },
       async ({ caller, param, body }) => approvals.deputies.createFor(param('email'), body, atTheConsole(caller)),
+    ),
+    route(
+      'POST /deputies/:id/options',
+      'consent',
+      'Begin to confirm a proposed deputy: the passkey signs who, for whom, and how long',
+      {},
+      async ({ caller, param }) => ({
+        options: await approvals.deputies.confirmOptions(param('id'), atTheConsole(caller)),
+      }),
+    ),
+    route(
+      'POST /deputies/:id/confirm',
+      'consent',
+      'Confirm a proposed deputy, with the passkey: the person, or another admin than who proposed it',
+      { body: deputyBodies.confirm },
+      async ({ caller, param, body }) =>
+        approvals.deputies.confirm(param('id'), atTheConsole(caller), body.assertion as Json),
     ),
     route(
       'DELETE /deputies/:id',

@@ -53,12 +53,12 @@ export async function inherited(
 
 /**
  * Throws unless this person, by this passkey, is somebody else than those who want it: neither has one of them made it lately, nor has this
- * person made a passkey of theirs. `wants`: whether an address is one of those who want it.
+ * person made a passkey of theirs. `wants`: whether an address is one of those who want it. Without a passkey (a yes in a channel) only the latter.
  */
 export async function requireSecondPerson(
   db: Database | DatabaseTransaction,
   clock: Clock,
-  { person, passkey, wants }: { person: string; passkey: string; wants(email: string): boolean },
+  { person, passkey, wants }: { person: string; passkey?: string; wants(email: string): boolean },
 ): Promise<void> {
   for (const made of await youngPasskeys(db, clock.now())) {
     const vouchers = [made.made_by, made.confirmed_by].flatMap((by) =>

@@ -104,7 +104,7 @@ export interface PasskeyVerification {
    */
   requireSecondPerson(
     transaction: DatabaseTransaction,
-    of: { person: string; passkey: string; wants(email: string): boolean },
+    of: { person: string; passkey?: string; wants(email: string): boolean },
   ): Promise<void>;
 }
 

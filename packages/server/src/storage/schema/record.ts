@@ -51,8 +51,10 @@ export interface RecordTables {
     made_by: string;
     withdrawn_at: number | null;
     withdrawn_by: string | null;
-    /** The WebAuthn assertion of the person, as JSON; null where an admin made it. */
+    /** The WebAuthn assertion of the person or of whoever confirmed it, as JSON; null: only proposed, and counts for nothing. */
     assertion: string | null;
+    confirmed_by: string | null;
+    confirmed_at: number | null;
   };
 
   /** Calls that may change something, until it is known what came of them. */
