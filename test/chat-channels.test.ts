@@ -155,12 +155,12 @@ after(async () => {
   await new Promise<void>((resolve) => smtp.close(() => resolve()));
 });
 
-async function ask(tool = 'refund_order', more: { reason?: string; requestedBy?: string } = {}) {
-  const { requestedBy, reason = 'test' } = more;
+async function ask(tool = 'refund_order', more: { reason?: string; requestedBy?: string; destination?: string } = {}) {
+  const { requestedBy, reason = 'test', destination = `https://${crypto.randomUUID()}.example.test` } = more;
   agent ??= workspace.agent('agent-a');
   const task = await (await agent).startTask({ template: 'all', intent: 'test', ...(requestedBy && { requestedBy }) });
   const refund = { order: 1042, amount_cents: 1, currency: 'EUR', reason: `${reason} ${crypto.randomUUID()}` };
-  const args = tool === 'refund_order' ? refund : { destination: `https://${crypto.randomUUID()}.example.test` };
+  const args = tool === 'refund_order' ? refund : { destination };
   const call = async () => {
     const client = new Client({ name: 't', version: '1' });
     await client.connect(createMcpTransport(task));
@@ -185,6 +185,13 @@ const recordsOf = async (id: string) =>
   (await workspace.operator('GET /records', { query: { approval: id, limit: '200' } })).items.map(
     ({ record }) => record,
   );
+
+/** Sent, and noted as sent: only then is there a message to say yes to. */
+const sent = (channel: string, id: string) =>
+  until(async () => {
+    const { items } = await workspace.operator('GET /channels/:name/deliveries', { params: { name: channel } });
+    return items.find((each) => each.approval === id && each.event === 'asked' && each.state === 'sent');
+  }, `${channel} was told of ${id}`);
 
 const posted = (id: string, method = 'chat.postMessage') =>
   until(
@@ -272,6 +279,7 @@ test('a yes in Slack counts where a rule accepts the channel, is kept with what 
   assert.equal(await stateOf(mine.id), 'pending');
   assert.match(JSON.stringify(await recordsOf(mine.id)), /approval\.requester/);
   const { id, call } = await ask('export_customers');
+  await sent('slack', id);
   await press('U0AUDITOR', { action_id: 'gatehouse-approve', value: id });
   assert.equal(await stateOf(id), 'pending');
   await press('U0APPROVER', { action_id: 'gatehouse-approve', value: id });
@@ -279,6 +287,7 @@ test('a yes in Slack counts where a rule accepts the channel, is kept with what 
   const approval = await workspace.operator('GET /approvals/:id', { params: { id } });
   assert.deepEqual([approval.votes[0]?.person, approval.votes[0]?.channel], ['approver@example.test', 'slack']);
   assert.match(JSON.stringify(await recordsOf(id)), /said in channel slack by U0APPROVER/);
+  assert.equal(approval.votes[0]?.who, 'U0APPROVER');
   await workspace.restart();
   assert.ok(!(await call()).isError, 'it runs, also after a restart');
   assert.equal(await stateOf(id), 'consumed');
@@ -287,9 +296,63 @@ test('a yes in Slack counts where a rule accepts the channel, is kept with what 
 /** @proves channel.accepted */
 test('no yes of a channel endorses values or grants more calls', async () => {
   const { id } = await ask('export_customers');
+  await sent('slack', id);
   await press('U0APPROVER', { action_id: 'gatehouse-approve', value: id });
   const approval = await workspace.operator('GET /approvals/:id', { params: { id } });
   assert.deepEqual([approval.state, approval.endorsed], ['approved', []]);
+});
+
+/** @proves channel.seen */
+test('what a message cut or took a credential out of has no button that approves, and no yes there counts', async () => {
+  const whole = await ask('export_customers');
+  await sent('slack', whole.id);
+  assert.match(JSON.stringify((await posted(whole.id)).body), /gatehouse-approve/);
+  for (const destination of [
+    `https://x.example.test/${'x'.repeat(1_700)}`,
+    `https://x.example.test/?q=AKIA${'QWERTYUIOPASDFGH'}`,
+  ]) {
+    const { id } = await ask('export_customers', { destination });
+    await Promise.all([sent('slack', id), sent('teams', id)]);
+    assert.doesNotMatch(JSON.stringify((await posted(id)).body), /gatehouse-approve/);
+    assert.doesNotMatch(JSON.stringify((await cards(id)).body), /gatehouse-approve/);
+    // Somebody makes the button's message themselves.
+    await press('U0APPROVER', { action_id: 'gatehouse-approve', value: id });
+    const { body } = await pressInTeams('aad-approver', { verb: 'gatehouse-approve', approval: id });
+    assert.match(body.value ?? '', /did not show all/);
+    assert.equal(await stateOf(id), 'pending');
+    assert.match(JSON.stringify(await recordsOf(id)), /approval\.not-seen/);
+    await approver.approve(id);
+  }
+});
+
+/** @proves channel.seen */
+test('a rule can’t accept a channel that shows no arguments, nor can such a channel come to show fewer', async () => {
+  const { items } = await workspace.operator('GET /channels', {});
+  assert.ok(items.length > 0);
+  const manifest = await workspace.operator('GET /channels/:name', { params: { name: 'slack' } });
+  const rule = (channel: string) => ({
+    kind: 'ApprovalRule' as const,
+    name: 'unseen',
+    steps: [{ from: ['owner' as const] }],
+    accept: ['passkey' as const, `channel:${channel}` as const],
+  });
+  await assert.rejects(workspace.apply([rule('workflow')]), /show: arguments/);
+  await assert.rejects(workspace.apply([{ ...manifest.manifest, show: 'tool' }]), /show: arguments/);
+});
+
+/** @proves channel.known */
+test('a yes in a channel counts no longer once the channel does not know who said it', async () => {
+  const { id, call } = await ask('export_customers');
+  await sent('slack', id);
+  await press('U0APPROVER', { action_id: 'gatehouse-approve', value: id });
+  assert.equal(await stateOf(id), 'approved');
+  const { manifest } = await workspace.operator('GET /channels/:name', { params: { name: 'slack' } });
+  const { U0APPROVER: _, ...others } = manifest.people;
+  await workspace.apply([{ ...manifest, people: others }]);
+  const result = await call();
+  assert.ok(result._meta?.['gatehouse/approval'] !== undefined || result.isError, JSON.stringify(result));
+  assert.notEqual(await stateOf(id), 'consumed');
+  await workspace.apply([manifest]);
 });
 
 const mailTo = (to: string, id: string) =>
@@ -385,6 +448,7 @@ test('Teams shows a card in which nothing of the agent is Markdown, denies, and 
 /** @proves channel.teams-token */
 test('only the connector is heard: another audience, issuer, service or key, an old token, an agent’s, or the same activity again is refused', async () => {
   const { id, task } = await ask('export_customers');
+  await sent('teams', id);
   const yes = { verb: 'gatehouse-approve', approval: id };
   for (const how of [
     { audience: 'other' },

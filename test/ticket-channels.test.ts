@@ -113,7 +113,7 @@ before(async () => {
       kind: 'ApprovalRule',
       name: 'by-ticket',
       steps: [{ from: ['owner', 'role:approver'] }],
-      accept: ['channel:jira', 'channel:now', 'channel:ciba'],
+      accept: ['channel:jira', 'channel:now'],
     },
   ]);
 });
@@ -236,7 +236,7 @@ test('a change is opened; its approval counts of the approver who gave it themse
 });
 
 /** @proves channel.ciba */
-test('CIBA: the approver confirms on their device what ends as the approval does; declining denies; somebody else’s yes is none', async () => {
+test('CIBA reminds on the device: confirming there is no yes and no rule may accept it, declining denies', async () => {
   const [yes, no, other] = [
     await ask('export_customers'),
     await ask('export_customers'),
@@ -249,10 +249,40 @@ test('CIBA: the approver confirms on their device what ends as the approval does
   await answerOnDevice((await deviceOf(other.id)).request, 'acc-stranger', 'yes').catch(() => undefined);
   await answerOnDevice(asked.request, 'acc-approver', 'yes');
   await answerOnDevice((await deviceOf(no.id)).request, 'acc-approver', 'no');
-  await reached(yes.id, 'approved');
   await reached(no.id, 'denied');
-  assert.equal(await stateOf(other.id), 'pending');
-  const approval = await workspace.operator('GET /approvals/:id', { params: { id: yes.id } });
-  assert.equal(approval.votes[0]?.channel, 'ciba');
-  assert.ok(!(await yes.call()).isError);
+  await until(async () => {
+    const { items } = await workspace.operator('GET /records', { query: { approval: yes.id, limit: '200' } });
+    return JSON.stringify(items).includes('approval.passkey-needed') || undefined;
+  }, 'the confirmation is refused');
+  assert.deepEqual([await stateOf(yes.id), await stateOf(other.id)], ['pending', 'pending']);
+  const rule = { kind: 'ApprovalRule' as const, name: 'by-device', steps: [{ from: ['owner' as const] }] };
+  await assert.rejects(workspace.apply([{ ...rule, accept: ['channel:ciba'] }]), /CIBA/);
+});
+
+/** @proves channel.bound */
+test('an answer counts for the approval that its ticket was opened for: a row that points to another moves nothing', async () => {
+  const [asked, other] = [await ask('export_customers'), await ask('export_customers')];
+  const [key, strange] = [await issueOf(asked.id), await issueOf(other.id)];
+  const properties = jira.issues.get(key)?.properties;
+  Object.assign(jira.issues.get(key) ?? {}, { properties: jira.issues.get(strange)?.properties });
+  jira.move(key, 'acc-approver', 'Approved');
+  await nudge(key);
+  assert.equal(await stateOf(asked.id), 'pending', 'it says it is of another');
+  Object.assign(jira.issues.get(key) ?? {}, { properties: [] });
+  await nudge(key);
+  assert.equal(await stateOf(asked.id), 'pending', 'it says nothing');
+  Object.assign(jira.issues.get(key) ?? {}, { properties });
+  const [move] = (jira.issues.get(key)?.histories ?? []) as { created: string }[];
+  if (move) move.created = '2020-01-01T00:00:00.000+0000';
+  await nudge(key);
+  assert.equal(await stateOf(asked.id), 'pending', 'said before it was asked');
+  await sent('now', asked.id);
+  const [id, record] = [...now.records].find(([, { correlation_id }]) => correlation_id === asked.id) ?? ['', {}];
+  record.correlation_display = 'sha256:other';
+  now.approve(id, 'approver', 'approved');
+  await sleep(6_000);
+  assert.equal(await stateOf(asked.id), 'pending', 'it is of another action');
+  jira.move(key, 'acc-approver', 'Approved');
+  await nudge(key);
+  await reached(asked.id, 'approved');
 });

@@ -15,6 +15,7 @@ export interface FakeJira {
 
 interface FakeIssue {
   fields: { summary: string; description: unknown; status: { name: string } };
+  properties: { key: string; value: object }[];
   histories: object[];
 }
 
@@ -33,9 +34,12 @@ export async function startFakeJira(): Promise<FakeJira> {
     const path = (request.url ?? '').replace('/rest/api/3/', '').split('?')[0] ?? '';
     if (path === 'project/OPS') return send(200, { key: 'OPS' });
     if (path === 'issue') {
-      const { fields } = JSON.parse(text) as { fields: { summary: string; description: unknown } };
+      const { fields, properties } = JSON.parse(text) as {
+        fields: { summary: string; description: unknown };
+        properties: { key: string; value: object }[];
+      };
       const key = `OPS-${issues.size + 1}`;
-      issues.set(key, { fields: { ...fields, status: { name: 'To Do' } }, histories: [] });
+      issues.set(key, { fields: { ...fields, status: { name: 'To Do' } }, properties, histories: [] });
       return send(201, { id: '10000', key, self: `${origin}/rest/api/3/issue/10000` });
     }
     const [, key = '', comment] = path.split('/');
@@ -46,7 +50,12 @@ export async function startFakeJira(): Promise<FakeJira> {
       return send(201, { id: '1' });
     }
     const { status } = issue.fields;
-    send(200, { key, fields: { status }, changelog: { total: issue.histories.length, histories: issue.histories } });
+    const asked = new URL(request.url ?? '', 'http://fake').searchParams.get('properties')?.split(',') ?? [];
+    const properties = Object.fromEntries(
+      issue.properties.filter((each) => asked.includes(each.key)).map(({ key: name, value }) => [name, value]),
+    );
+    const changelog = { total: issue.histories.length, histories: issue.histories };
+    send(200, { key, fields: { status }, properties, changelog });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

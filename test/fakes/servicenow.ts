@@ -37,6 +37,10 @@ export async function startFakeServiceNow(): Promise<FakeServiceNow> {
     }
     const record = records.get(sysId ?? '');
     if (!record) return send(404, { error: { message: 'No Record found' } });
+    if (request.method === 'GET') {
+      const fields = url.searchParams.get('sysparm_fields')?.split(',') ?? [];
+      return send(200, { result: Object.fromEntries(fields.map((field) => [field, record[field] ?? ''])) });
+    }
     Object.assign(record, JSON.parse(text || '{}'));
     send(200, { result: { sys_id: sysId } });
   });

@@ -83,7 +83,7 @@ export const channels: Requirement[] = [
   },
   {
     id: 'channel.ciba',
-    promise: 'A yes on a device is of the person who was asked, by a verified ID token; declining there denies',
+    promise: 'Confirming on a device is no yes, for it shows nothing of the action; declining there denies',
     source: 'OpenID CIBA Core 1.0',
   },
   {
@@ -102,5 +102,27 @@ export const channels: Requirement[] = [
     promise: 'A yes of a channel that was written or changed in the database approves nothing',
     source: 'docs/how-to/accept-a-yes-in-a-channel.md',
   },
+  {
+    id: 'channel.seen',
+    promise: 'A yes in a channel counts only where the message showed all of the action: nothing cut, nothing masked',
+    source: 'docs/how-to/accept-a-yes-in-a-channel.md',
+  },
+  {
+    id: 'channel.bound',
+    promise: 'An answer in a ticket counts for the approval that the ticket was opened for, after it was asked',
+    source: 'docs/how-to/tell-people-in-jira-and-servicenow.md',
+  },
+  {
+    id: 'channel.known',
+    promise: 'A yes counts while the channel still names who said it',
+    source: 'docs/how-to/accept-a-yes-in-a-channel.md',
+  },
+  {
+    id: 'channel.heard',
+    promise:
+      'What was heard counts once for as long as its approval waits; what failed here is heard when it comes again',
+    source: 'docs/how-to/accept-a-yes-in-a-channel.md',
+  },
+  { id: 'channel.all-asked', promise: 'Tickets that nobody answers keep no other from being asked about', source },
   { id: 'channel.test', promise: 'A channel is tried by command and says what is wrong', source },
 ];

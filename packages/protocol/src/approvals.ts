@@ -124,6 +124,8 @@ export interface ApprovalVote {
   at: number;
   /** A yes that a channel's own identity vouches for; absent where a passkey has signed it. */
   channel?: string;
+  /** As the channel knows them. */
+  who?: string;
   reason: string | null;
 }
 

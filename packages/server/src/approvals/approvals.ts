@@ -33,6 +33,7 @@ export interface ApprovalsDependencies {
       Snapshot,
       | 'people'
       | 'groups'
+      | 'channels'
       | 'onCall'
       | 'agents'
       | 'approvalRules'

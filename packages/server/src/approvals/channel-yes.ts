@@ -48,7 +48,11 @@ export function channelYesProblem(
   }
 }
 
-/** The channel that it was said in; undefined for a passkey's. */
-export function channelOf(text: string | null): string | undefined {
-  return text === null ? undefined : channelYes.safeParse(JSON.parse(text)).data?.channel;
+/** Where and by whom it was said; undefined for a passkey's. */
+export function saidIn(text: string | null): Pick<ChannelYes, 'channel' | 'who'> | undefined {
+  const yes = text === null ? undefined : channelYes.safeParse(JSON.parse(text)).data;
+  return yes && { channel: yes.channel, who: yes.who };
 }
+
+/** The channel that it was said in; undefined for a passkey's. */
+export const channelOf = (text: string | null): string | undefined => saidIn(text)?.channel;

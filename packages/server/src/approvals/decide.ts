@@ -27,6 +27,8 @@ interface Yes {
   person: string;
   /** What proves it. */
   assertion: string;
+  /** When it was said; now, unless another place kept it until we asked. */
+  at?: number;
   changes: string[];
   granted?: { terms: GrantTerms; evidence: ApprovalEvidence };
 }
@@ -71,13 +73,13 @@ export function createDecisions({
     database: Database | DatabaseTransaction,
     id: string,
     person: string,
-    channel?: string,
+    through?: { channel: string; who: string },
   ): Promise<Asked> {
     const asked = await read(database, id);
     const { row, votes, approval, agent, question } = asked;
     const circle = await circleIn(database);
     if (question.wants(person) || row.state === 'pending')
-      requireApprover(person, approval, question, circle, clock.now(), channel);
+      requireApprover(person, approval, question, circle, clock.now(), through);
     requireState(row, ['pending'], clock);
     const subject = subjectOf(row);
     if (!subject || rowProblem(row, votes, { origin, sealer }) !== null) throw inconsistent();
@@ -215,7 +217,7 @@ export function createDecisions({
   /** One more yes; the approval is approved with the one that its rules lack. */
   async function give(
     transaction: DatabaseTransaction,
-    { asked, number, person, assertion, changes, granted }: Yes,
+    { asked, number, person, assertion, at, changes, granted }: Yes,
   ): Promise<{ row: ApprovalRow; votes: VoteRow[] }> {
     const { row, approval, question, votes } = asked;
     const { id } = row;
@@ -225,7 +227,7 @@ export function createDecisions({
       number,
       person,
       answer: 'yes',
-      at: now,
+      at: at ?? now,
       assertion,
       reason: null,
     };
@@ -315,23 +317,32 @@ export function createDecisions({
         });
       }),
 
-    approveThrough: (id: string, person: string, channel: string, { digest, who, evidence }: Answer) =>
+    approveThrough: (id: string, person: string, channel: string, { digest, who, evidence, at: saidAt }: Answer) =>
       recorded('approval.approve', id, person, () =>
         storage.transaction(async (transaction) => {
           const number = await nextAnswer(transaction, id, ['pending']);
-          const asked = await examine(transaction, id, person, channel);
+          const asked = await examine(transaction, id, person, { channel, who });
           await requireOwnHand(transaction, asked, { person, channel });
           if (!sealer) throw new GatehouseError('internal', 'approval.sealer', 'Nothing seals what channels say here.');
+          if (!(await wasSeenIn(transaction, id, channel)))
+            throw new GatehouseError(
+              'forbidden',
+              'approval.not-seen',
+              `${channel} did not show all of this action (it is long, or holds a credential). Open its page and approve it with a passkey.`,
+            );
           if (digest !== undefined && digest !== asked.row.digest)
             throw new GatehouseError(
               'conflict',
               'approval.other-digest',
               'What was seen in the channel is another action than the one that waits here.',
             );
-          const said = { approval: id, digest: asked.row.digest, person, channel, who, at: clock.now() };
+          // A yes lasts from when it was said. Nothing is said before it is asked, or in time to come.
+          const now = clock.now();
+          const at = Math.min(now, Math.max(asked.approval.createdAt, saidAt ?? now));
+          const said = { approval: id, digest: asked.row.digest, person, channel, who, at };
           const assertion = sealYes({ ...said, verified: evidence }, sealer);
           const changes = [`said in channel ${channel} by ${who.slice(0, 100)}`, `evidence ${digestJson(evidence)}`];
-          return give(transaction, { asked, number, person, assertion, changes });
+          return give(transaction, { asked, number, person, assertion, at, changes });
         }),
       ),
 
@@ -378,6 +389,19 @@ export function createDecisions({
         }),
       ),
   };
+}
+
+/** INVARIANT: whoever says yes where they are told has been shown there all that they say yes to. */
+async function wasSeenIn(transaction: DatabaseTransaction, approval: string, channel: string): Promise<boolean> {
+  const told = await transaction
+    .selectFrom('deliveries')
+    .select('whole')
+    .where('approval', '=', approval)
+    .where('channel', '=', channel)
+    .where('event', '=', 'asked')
+    .where('state', '=', 'sent')
+    .execute();
+  return told.length > 0 && told.every(({ whole }) => Number(whole) === 1);
 }
 
 /** What a grant of more calls like this one is measured by. */

@@ -2,7 +2,7 @@ import type { Approval, ApprovalState, ApprovalVote, EndorsedValue, Undo } from 
 import type { Selectable } from 'kysely';
 import { canonicalJson } from '../platform/index.ts';
 import type { Tables } from '../storage/index.ts';
-import { channelOf } from './channel-yes.ts';
+import { saidIn } from './channel-yes.ts';
 import { endorsedBy } from './evidence.ts';
 import { whyAlone } from './risk.ts';
 import { subjectDigest } from './subject.ts';
@@ -89,16 +89,15 @@ export function subjectOf(row: ApprovalRow): ApprovalSubject | null {
 function votesOf(row: ApprovalRow, votes: readonly VoteRow[]): ApprovalVote[] {
   const { decided_by: person, decided_at: at } = row;
   if (votes.length === 0 && row.assertion !== null && person !== null && at !== null)
-    return [{ number: 1, person, answer: 'yes', at, reason: null }];
+    return [{ number: 1, person, answer: 'yes', at, reason: null, ...saidIn(row.assertion) }];
   return votes.map(({ number, person: by, answer, at: when, reason, assertion }) => {
-    const channel = channelOf(assertion);
     return {
       number,
       person: by,
       answer: answer as ApprovalVote['answer'],
       at: when,
       reason,
-      ...(channel !== undefined && { channel }),
+      ...saidIn(assertion),
     };
   });
 }

@@ -26,7 +26,7 @@ export function requireApprover(
   question: Question,
   circle: Circle,
   now: number,
-  channel?: string,
+  through?: { channel: string; who: string },
 ): void {
   const refuse = (code: string, message: string) => new GatehouseError('forbidden', code, message);
   const rules = rulesOf(approval);
@@ -35,11 +35,11 @@ export function requireApprover(
       'approval.requester',
       'This action was asked for by you or is done for you, so that somebody else has to approve it.',
     );
-  if (mayApprove(rules, approval.votes, email, question, circle, now, channel)) return;
-  if (channel !== undefined && mayApprove(rules, approval.votes, email, question, circle, now))
+  if (mayApprove(rules, approval.votes, email, question, circle, now, through)) return;
+  if (through !== undefined && mayApprove(rules, approval.votes, email, question, circle, now))
     throw refuse(
       'approval.passkey-needed',
-      `A yes in ${channel} is not enough: no rule of this accepts that channel. Open its page and approve it with a passkey.`,
+      `A yes in ${through.channel} is not enough: no rule of this accepts that channel. Open its page and approve it with a passkey.`,
     );
   const standings = rules.map((rule) => ({ rule, standing: standingOf(rule, approval.votes, question, circle, now) }));
   if (standings.some(({ standing }) => standing.counted.has(email)))

@@ -246,6 +246,7 @@ async function followUp(
     case 'ApprovalRule':
     case 'TicketSystem':
     case 'Detector':
+    case 'Channel':
       raise(changes, 'policy');
       return;
     case 'Environment':

@@ -220,12 +220,32 @@ function checkApprovalRule(objects: Workspace['objects'], rule: ApprovalRuleMani
     ...rule.exclude.map((each, at): [string, string] => [`exclude[${at}]`, each]),
     ...(rule.accept ?? []).map((each, at): [string, string] => [`accept[${at}]`, each]),
   ];
-  return named.flatMap(([path, source]) => {
+  const unseen = (rule.accept ?? []).flatMap((each, at) => {
+    const channel = objects.get(`Channel/${each.replace(/^channel:/, '')}`);
+    if (channel?.kind !== 'Channel' || !each.startsWith('channel:')) return [];
+    if (channel.ciba)
+      return [
+        problem(
+          `accept[${at}]`,
+          `"${channel.name}" is CIBA, which shows nothing of the action: it reminds, and no yes is given there.`,
+        ),
+      ];
+    return channel.show === 'arguments'
+      ? []
+      : [
+          problem(
+            `accept[${at}]`,
+            `"${channel.name}" does not show the arguments: who says yes there has not seen the action. Give it \`show: arguments\`.`,
+          ),
+        ];
+  });
+  const unknown = named.flatMap(([path, source]) => {
     const cut = source.indexOf(':');
     const kind = kindNamedBy[source.slice(0, Math.max(cut, 0))];
     const name = source.slice(cut + 1);
     return kind === undefined || objects.has(`${kind}/${name}`) ? [] : [problem(path, missing(kind, name))];
   });
+  return [...unknown, ...unseen];
 }
 
 function patternProblems(

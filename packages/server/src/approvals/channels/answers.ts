@@ -22,9 +22,9 @@ interface AnswerDependencies {
 export function createAnswers({ storage, recordChange, clock, approval }: AnswerDependencies) {
   let answering: Answering | undefined;
 
-  /** INVARIANT: the message is used up before anything is decided on it. */
-  async function useUp(channel: string, message: string): Promise<void> {
-    const expires_at = clock.now() + channelLimits.replaySeconds * 1_000;
+  /** INVARIANT: the message is used up before anything is decided on it, for as long as something could be. */
+  async function useUp(channel: string, { message, until = 0 }: Answer, of: Approval | undefined): Promise<void> {
+    const expires_at = Math.max(clock.now() + channelLimits.replaySeconds * 1_000, of?.expiresAt ?? 0, until);
     const used = await storage.transaction((transaction) =>
       transaction
         .insertInto('channel_messages')
@@ -36,47 +36,80 @@ export function createAnswers({ storage, recordChange, clock, approval }: Answer
     if (!used) throw new GatehouseError('conflict', 'channel.replayed', 'This message was heard before.');
   }
 
+  /** What failed here was not heard: the channel says it again. */
+  async function giveBack(channel: string, message: string): Promise<void> {
+    await storage.transaction((transaction) =>
+      transaction
+        .deleteFrom('channel_messages')
+        .where('channel', '=', channel)
+        .where('message', '=', message)
+        .execute(),
+    );
+  }
+
   async function decide(manifest: ChannelManifest, answer: Answer): Promise<Approval> {
-    const { name, people } = manifest;
-    await useUp(name, answer.message);
+    const port = answering;
+    if (!port) throw new GatehouseError('unavailable', 'channel.starting', 'The server is starting. Try again.');
     const of = await approval(answer.approval);
-    if (!of) throw new GatehouseError('not-found', 'approval.not-found', 'There is no such approval.');
     try {
-      if (!serves(manifest, of))
-        throw new GatehouseError(
-          'forbidden',
-          'channel.not-asked',
-          `The channel ${name} does not tell of this approval.`,
-        );
-      const person = Object.hasOwn(people, answer.who) ? people[answer.who] : undefined;
-      if (person === undefined)
-        throw new GatehouseError(
-          'forbidden',
-          'channel.person-unknown',
-          `The channel ${name} does not say who "${answer.who.slice(0, 100)}" is here. An admin names them in its manifest.`,
-        );
-      if (!answering) throw new GatehouseError('unavailable', 'channel.starting', 'The server is starting. Try again.');
-      return await (answer.decision === 'deny'
-        ? answering.deny(of.id, person, answer.reason, name)
-        : answering.approveThrough(of.id, person, name, answer));
+      await useUp(manifest.name, answer, of);
+      try {
+        return await carryOut(manifest, answer, of, port);
+      } catch (error) {
+        if (!isRefusal(error)) await giveBack(manifest.name, answer.message);
+        throw error;
+      }
     } catch (error) {
-      if (error instanceof GatehouseError && error.code.startsWith('channel.')) await note(manifest, answer, of, error);
+      if (isRefusal(error)) await note(manifest, answer, of, error);
       throw error;
     }
   }
 
-  async function note({ name }: ChannelManifest, { who, decision }: Answer, of: Approval, error: GatehouseError) {
+  async function carryOut(
+    manifest: ChannelManifest,
+    answer: Answer,
+    of: Approval | undefined,
+    port: Answering,
+  ): Promise<Approval> {
+    const { name, people } = manifest;
+    if (!of) throw new GatehouseError('not-found', 'approval.not-found', 'There is no such approval.');
+    if (!serves(manifest, of))
+      throw new GatehouseError('forbidden', 'channel.not-asked', `The channel ${name} does not tell of this approval.`);
+    const person = Object.hasOwn(people, answer.who) ? people[answer.who] : undefined;
+    if (person === undefined)
+      throw new GatehouseError(
+        'forbidden',
+        'channel.person-unknown',
+        `The channel ${name} does not say who "${answer.who.slice(0, 100)}" is here. An admin names them in its manifest.`,
+      );
+    return answer.decision === 'deny'
+      ? port.deny(of.id, person, answer.reason, name)
+      : port.approveThrough(of.id, person, name, answer);
+  }
+
+  /** What was refused as a decision of a person is on record with them; the rest is here. */
+  async function note(
+    { name }: ChannelManifest,
+    { who, decision, approval: id, isLooked }: Answer,
+    of: Approval | undefined,
+    error: GatehouseError,
+  ) {
+    if (of && !error.code.startsWith('channel.')) return;
+    // We ask again and again, and hear the same.
+    if (isLooked && error.code === 'channel.replayed') return;
     await storage.transaction((transaction) =>
       recordChange(transaction, {
-        action: of.actionId,
-        agent: of.agent,
-        task: of.task,
-        tool: of.tool,
-        environment: of.environment,
-        approval: of.id,
+        ...(of && {
+          action: of.actionId,
+          agent: of.agent,
+          task: of.task,
+          tool: of.tool,
+          environment: of.environment,
+          approval: of.id,
+        }),
         operation: `approval.${decision}.refuse`,
         by: `channel:${name}`,
-        changes: [`said by ${who.slice(0, 100)}`],
+        changes: [`said by ${who.slice(0, 100)}`, ...(of ? [] : [`of ${id.slice(0, 100)}`])],
         detail: `${error.code}: ${error.message}`,
       }),
     );
@@ -91,9 +124,11 @@ export function createAnswers({ storage, recordChange, clock, approval }: Answer
       try {
         return { approval: await decide(manifest, answer) };
       } catch (error) {
-        if (!(error instanceof GatehouseError) || error.status >= 500) throw error;
+        if (!isRefusal(error)) throw error;
         return { refused: { status: error.status, code: error.code, detail: error.message } };
       }
     },
   };
 }
+
+const isRefusal = (error: unknown): error is GatehouseError => error instanceof GatehouseError && error.status < 500;

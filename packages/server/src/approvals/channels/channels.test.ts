@@ -107,7 +107,16 @@ onEachDatabase('channels', (database) => {
     const agent = await addAgent(house);
     const now = house.clock.now();
     const row = { channel: 'hook', approval: 'apr_x', event: 'asked', recipient: '', state: 'waiting', attempts: 0 };
-    const times = { due_at: now, created_at: now, updated_at: now, about: null, reference: null, error: null };
+    const times = {
+      due_at: now,
+      created_at: now,
+      updated_at: now,
+      about: null,
+      reference: null,
+      error: null,
+      whole: 0,
+      looked_at: 0,
+    };
     const rows = Array.from({ length: channelLimits.waitingPerChannel }, (_, at) => ({
       id: `dlv_00${at}`,
       ...row,

@@ -7,8 +7,8 @@ const METADATA_TTL_MS = 6 * 3_600_000;
 const CODE_CHARS = 8;
 
 /**
- * OpenID CIBA (poll mode) at the company's provider: the approver confirms on their own device, with a binding message that ends as the approval's id does. Their
- * ID token, whose signature is verified, is the yes; declining there is a no.
+ * OpenID CIBA (poll mode) at the company's provider: the approver confirms on their own device, with a binding message that ends as the approval's id does. It
+ * reminds them: their device shows nothing of the action, so that confirming there is no yes. Declining there is a no.
  */
 export function openCiba(manifest: ChannelManifest, tools: Tools): Channel {
   const { issuer, clientId, secret, idClaim } = manifest.ciba as NonNullable<ChannelManifest['ciba']>;
@@ -54,6 +54,7 @@ export function openCiba(manifest: ChannelManifest, tools: Tools): Channel {
   const hintOf = (email: string) => Object.keys(people).find((who) => people[who] === email);
 
   return {
+    isReminder: true,
     recipients: (_, asked) => asked.filter((email) => hintOf(email) !== undefined),
 
     async send(message, { recipient }) {
@@ -85,13 +86,20 @@ export function openCiba(manifest: ChannelManifest, tools: Tools): Channel {
         // INVARIANT: who confirmed is who was asked.
         if (!claims || claims[idClaim] !== hint) throw new Error('the ID token is of somebody else than was asked');
         const evidence: Json = { idToken: tokens.id_token ?? '', claims: claims as Json };
-        return { message: reference, decision: 'approve', reason: '', who: hint, evidence };
+        return { message: reference, decision: 'approve', reason: '', who: hint, at: tools.clock.now(), evidence };
       } catch (error) {
         const code = error instanceof oauth.ResponseBodyError ? error.error : undefined;
         if (code === 'authorization_pending' || code === 'slow_down' || code === 'expired_token') return null;
         if (code !== 'access_denied') throw error;
         const reason = 'declined at the provider';
-        return { message: reference, decision: 'deny', reason, who: hint, evidence: { error: code } };
+        return {
+          message: reference,
+          decision: 'deny',
+          reason,
+          who: hint,
+          at: tools.clock.now(),
+          evidence: { error: code },
+        };
       }
     },
   };

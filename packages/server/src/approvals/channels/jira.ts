@@ -3,16 +3,23 @@ import type { ChannelManifest } from '@gatehouse/protocol';
 import { z } from 'zod';
 import { constantTimeEqual, GatehouseError, type Json, parseStrictJson } from '../../platform/index.ts';
 import { basic, call } from './call.ts';
+import { channelLimits } from './limits.ts';
 import type { Message } from './message.ts';
 import { type Channel, type Looked, NotDeliverable, type Tools } from './types.ts';
 
 const JSON_DEPTH = 64;
 const SUMMARY_CHARS = 240;
+/** Of the issue: what it was opened for. */
+const PROPERTY = 'gatehouse';
 
 const created = z.object({ key: z.string().regex(/^[A-Z][A-Z0-9_]+-\d+$/) });
 
 /** What is read of an issue with its changelog: who moved it last, and to where. */
 const issue = z.object({
+  properties: z
+    .object({ [PROPERTY]: z.object({ approval: z.string(), digest: z.string() }) })
+    .optional()
+    .catch(undefined),
   fields: z.object({ status: z.object({ name: z.string() }) }),
   changelog: z.object({
     histories: z.array(
@@ -64,7 +71,9 @@ export function openJira(manifest: ChannelManifest, tools: Tools): Channel {
         summary,
         description: documentOf(message),
       };
-      return created.parse(await rest('POST', 'issue', { fields })).key;
+      const { approval, digest } = message;
+      const properties = [{ key: PROPERTY, value: { approval, digest } }];
+      return created.parse(await rest('POST', 'issue', { fields, properties })).key;
     },
 
     async close(message, { reference }) {
@@ -72,10 +81,14 @@ export function openJira(manifest: ChannelManifest, tools: Tools): Channel {
       await rest('POST', `issue/${encodeURIComponent(reference)}/comment`, { body: documentOf(message) });
     },
 
-    async look({ reference }): Promise<Looked | null> {
+    async look({ reference }, about): Promise<Looked | null> {
       if (reference === null) return null;
-      const path = `issue/${encodeURIComponent(reference)}?fields=status&expand=changelog`;
-      const { fields, changelog } = issue.parse(await rest('GET', path));
+      const path = `issue/${encodeURIComponent(reference)}?fields=status&properties=${PROPERTY}&expand=changelog`;
+      const { fields, changelog, properties } = issue.parse(await rest('GET', path));
+      // INVARIANT: it was opened for this approval, whatever the row says that led here.
+      const opened = properties?.[PROPERTY];
+      if (opened?.approval !== about.id || opened.digest !== about.digest)
+        throw new Error(`the issue ${reference} was not opened for ${about.id}`);
       const moves = changelog.histories
         .filter(({ items }) => items.some(({ field }) => field === 'status'))
         .sort((a, b) => Date.parse(b.created) - Date.parse(a.created));
@@ -83,6 +96,8 @@ export function openJira(manifest: ChannelManifest, tools: Tools): Channel {
       const to = last?.items.findLast(({ field }) => field === 'status')?.toString;
       // INVARIANT: who moved it last brought it to where it is now.
       if (!last || to !== fields.status.name) return null;
+      const at = Date.parse(last.created);
+      if (!(at >= about.createdAt - channelLimits.clockSkewSeconds * 1_000)) return null;
       const decision = decisions.approve.includes(to) ? 'approve' : decisions.deny.includes(to) ? 'deny' : null;
       if (decision === null) return null;
       const evidence = {
@@ -97,6 +112,7 @@ export function openJira(manifest: ChannelManifest, tools: Tools): Channel {
         decision,
         reason: `${reference} is ${to}`,
         who: evidence.author,
+        at,
         evidence,
       };
     },

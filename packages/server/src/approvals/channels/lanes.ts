@@ -110,14 +110,16 @@ export function createLanes({
     if (row.event === 'closed' && sent?.state !== 'sent')
       return finish(row, { state: 'dropped', error: 'nobody was told that it waits' });
     try {
+      const channel = open(manifest);
+      const text = message(of, row.event as 'asked' | 'closed', manifest);
       const reference = await within(limits.sendTimeoutMs, () =>
-        send(open(manifest), message(of, row.event as 'asked' | 'closed', manifest), {
+        send(channel, text, {
           id: row.id,
           recipient: row.recipient,
           reference: sent?.reference ?? null,
         }),
       );
-      await finish(row, { state: 'sent', reference, error: null });
+      await finish(row, { state: 'sent', reference, whole: text.isWhole && !channel.isReminder ? 1 : 0, error: null });
     } catch (error) {
       const words = (error instanceof Error ? error.message : String(error)).slice(0, ERROR_CHARS);
       const isOver = error instanceof NotDeliverable || row.attempts >= limits.attempts;

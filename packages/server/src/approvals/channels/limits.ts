@@ -19,8 +19,12 @@ export const channelLimits = {
   keepDays: 7,
   /** Characters of the arguments in a message; the page has them whole. */
   argumentChars: 1_500,
+  /** Characters of a name, an intent or a reason in a message. */
+  lineChars: 300,
   /** Messages of one channel that are asked about at a time, where answers have to be asked for. */
   looksAtOnce: 50,
+  /** A place's clock may be behind ours by this much. */
+  clockSkewSeconds: 60,
   /** How often they are asked about. */
   lookEverySeconds: 5,
   /** One message from a channel. */

@@ -25,21 +25,37 @@ export function createLooks({ storage, clock, log, channels, open, answer }: Loo
       .selectFrom('deliveries')
       .innerJoin('approvals', 'approvals.id', 'deliveries.approval')
       .select(['deliveries.id', 'deliveries.recipient', 'deliveries.reference', 'deliveries.approval'])
+      .select(['approvals.digest', 'approvals.created_at'])
       .where('deliveries.channel', '=', manifest.name)
       .where('deliveries.event', '=', 'asked')
       .where('deliveries.state', '=', 'sent')
       .where('approvals.state', '=', 'pending')
       .where('approvals.expires_at', '>', clock.now());
     if (reference !== undefined) query = query.where('deliveries.reference', '=', reference);
-    const sent = await query.orderBy('deliveries.updated_at').limit(channelLimits.looksAtOnce).execute();
-    for (const { approval, ...delivery } of sent) {
+    const sent = await query
+      .orderBy('deliveries.looked_at')
+      .orderBy('deliveries.id')
+      .limit(channelLimits.looksAtOnce)
+      .execute();
+    await noteLook(sent.map(({ id }) => id));
+    for (const { id, recipient, reference: at, approval, digest, created_at } of sent) {
       try {
-        const said = await within(channelLimits.sendTimeoutMs, async () => channel.look?.(delivery));
-        if (said) await answer(manifest, { ...said, approval });
+        const about = { id: approval, digest, createdAt: Number(created_at) };
+        const delivery = { id, recipient, reference: at };
+        const said = await within(channelLimits.sendTimeoutMs, async () => channel.look?.(delivery, about));
+        if (said) await answer(manifest, { ...said, approval, isLooked: true });
       } catch (error) {
         log.warn('what people said in a channel could not be asked for', { channel: manifest.name, error });
       }
     }
+  }
+
+  /** Whoever was asked goes to the end, so that those who say nothing keep nobody from being asked. */
+  async function noteLook(ids: string[]): Promise<void> {
+    if (ids.length === 0) return;
+    await storage.transaction((transaction) =>
+      transaction.updateTable('deliveries').set({ looked_at: clock.now() }).where('id', 'in', ids).execute(),
+    );
   }
 
   return {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Approval } from '@gatehouse/protocol';
 import fc from 'fast-check';
-import { plain } from './message.ts';
+import { messageOf, plain } from './message.ts';
 
 /** @proves channel.plain */
 test('what a mail or chat program would make a link or hide is written so that it is neither', () => {
@@ -35,4 +36,55 @@ test('whatever is given, nothing that reads as an address or is hidden comes out
       assert.equal(plain(text), text);
     }),
   );
+});
+
+const KEY = `AKIA${'QWERTYUIOPASDFGH'}`;
+/** As enforcement masks: names a credential in place of showing it. */
+const mask = (value: unknown): never => JSON.parse(JSON.stringify(value).replaceAll(KEY, '[aws-key]')) as never;
+const approval = (change: Partial<Approval>) =>
+  ({
+    id: 'apr_1',
+    agent: 'refunds',
+    tool: 'shop/refund',
+    environment: 'prod',
+    state: 'pending',
+    expiresAt: 0,
+    decidedBy: null,
+    reason: null,
+    digest: 'sha256:1',
+    operation: 'tools/call',
+    intent: 'refund',
+    arguments: { order: 1 },
+    ...change,
+  }) as Approval;
+const told = (change: Partial<Approval>, event: 'asked' | 'closed' = 'asked') =>
+  messageOf(approval(change), event, { show: 'arguments', publicUrl: 'https://gate.example.test', mask });
+
+/** @proves channel.minimal */
+test('no part of a message holds a credential, or a line that an agent made', () => {
+  const forged = `x\nEnvironment: dev\nAgent: trusted ${KEY}`;
+  for (const change of [
+    { tool: `docs#resources file:///a?key=${KEY}\nAgent: other` },
+    { intent: forged },
+    { arguments: { note: forged } },
+    { reason: forged, state: 'denied' as const },
+  ]) {
+    const message = told(change, 'reason' in change ? 'closed' : 'asked');
+    assert.ok(!JSON.stringify(message).includes(KEY), JSON.stringify(message));
+    for (const text of [message.heading, ...message.facts.flat()]) assert.doesNotMatch(text, /\n/);
+  }
+});
+
+/** @proves channel.seen */
+test('a message is whole only while nothing of it is cut or masked', () => {
+  assert.ok(told({}).isWhole);
+  for (const change of [
+    { arguments: { note: 'x'.repeat(2_000) } },
+    { arguments: { note: KEY } },
+    { tool: `docs#resources file:///${'x'.repeat(400)}` },
+    { tool: `docs#resources file:///${KEY}` },
+  ])
+    assert.ok(!told(change).isWhole, JSON.stringify(change));
+  const shown = { show: 'tool' as const, publicUrl: 'https://gate.example.test', mask };
+  assert.ok(!messageOf(approval({}), 'asked', shown).isWhole);
 });

@@ -1,5 +1,5 @@
 import type { Approval, ChannelManifest } from '@gatehouse/protocol';
-import type { Json, JsonObject } from '../../platform/index.ts';
+import { canonicalJson, type Json, type JsonObject } from '../../platform/index.ts';
 import { channelLimits } from './limits.ts';
 
 /**
@@ -10,11 +10,15 @@ export interface Message {
   event: 'asked' | 'closed' | 'test';
   /** `apr_…`; null in a test. */
   approval: string | null;
+  /** Of what is approved. */
+  digest: string | null;
   /** One line. */
   heading: string;
   facts: [label: string, value: string][];
   /** Only where the channel shows them. */
   arguments: string | null;
+  /** Whether all that would be approved stands in it: nothing was cut, and no credential was taken out. */
+  isWhole: boolean;
   /** The page where a passkey approves. */
   url: string;
   expiresAt: number | null;
@@ -30,33 +34,45 @@ interface Shown {
 }
 
 export function messageOf(approval: Approval, event: 'asked' | 'closed', { show, publicUrl, mask }: Shown): Message {
-  const { id, agent, tool, environment, state, expiresAt, decidedBy, reason, digest } = approval;
+  const { id, agent, environment, state, expiresAt, decidedBy, digest } = approval;
+  // The tool of a resource or prompt ends with words of the agent's own.
+  const [tool, intent, reason] = [approval.tool, approval.intent, approval.reason ?? ''].map((text) =>
+    String(mask(text)),
+  ) as [string, string, string];
   const url = `${publicUrl}/approvals/${encodeURIComponent(id)}`;
   const isNamed = show !== 'nothing';
   const shown = show === 'arguments' ? mask(approval.arguments as Json) : null;
+  const text = shown === null ? null : plain(JSON.stringify(shown, null, 2));
   const closed = event === 'closed';
   return {
     event,
     approval: id,
+    digest,
     heading: closed
       ? closedWords(approval)
       : isNamed
-        ? `${plain(agent)} asks for ${plain(tool)}`
+        ? `${line(agent)} asks for ${line(tool)}`
         : 'An action waits for you',
     facts: [
       ...(isNamed
         ? ([
-            ['Agent', plain(agent)],
-            ['Tool', plain(tool)],
-            ['Environment', plain(environment)],
+            ['Agent', line(agent)],
+            ['Tool', line(tool)],
+            ['Environment', line(environment)],
           ] as [string, string][])
         : []),
-      ...(show === 'arguments' && approval.intent !== ''
-        ? ([['Intent (declared by the agent)', cut(plain(approval.intent), 300)]] as [string, string][])
+      ...(show === 'arguments' && intent !== ''
+        ? ([['Intent (declared by the agent)', line(intent)]] as [string, string][])
         : []),
-      ...(closed && reason && isNamed ? ([['Reason', cut(plain(reason), 300)]] as [string, string][]) : []),
+      ...(closed && reason && isNamed ? ([['Reason', line(reason)]] as [string, string][]) : []),
     ],
-    arguments: shown === null ? null : cut(plain(JSON.stringify(shown, null, 2)), channelLimits.argumentChars),
+    arguments: text === null ? null : cut(text, channelLimits.argumentChars),
+    isWhole:
+      text !== null &&
+      text.length <= channelLimits.argumentChars &&
+      canonicalJson(shown) === canonicalJson(approval.arguments as Json) &&
+      tool === approval.tool &&
+      oneLine(tool).length <= channelLimits.lineChars,
     url,
     expiresAt,
     data: {
@@ -65,8 +81,8 @@ export function messageOf(approval: Approval, event: 'asked' | 'closed', { show,
       url,
       expiresAt: new Date(expiresAt).toISOString(),
       ...(isNamed && { agent, tool, environment, digest, operation: approval.operation }),
-      ...(isNamed && closed && { decidedBy, reason }),
-      ...(show === 'arguments' && { arguments: shown as Json, intent: mask(approval.intent) }),
+      ...(isNamed && closed && { decidedBy, reason: approval.reason === null ? null : reason }),
+      ...(show === 'arguments' && { arguments: shown as Json, intent }),
     },
   };
 }
@@ -74,11 +90,22 @@ export function messageOf(approval: Approval, event: 'asked' | 'closed', { show,
 export function testMessage(channel: string, publicUrl: string): Message {
   const heading = `A test of the channel ${channel}: nothing waits for you`;
   const data = { channel, url: publicUrl };
-  return { event: 'test', approval: null, heading, facts: [], arguments: null, url: publicUrl, expiresAt: null, data };
+  return {
+    event: 'test',
+    approval: null,
+    digest: null,
+    heading,
+    facts: [],
+    arguments: null,
+    isWhole: false,
+    url: publicUrl,
+    expiresAt: null,
+    data,
+  };
 }
 
 function closedWords({ state, decidedBy }: Approval): string {
-  const by = decidedBy ? ` by ${plain(decidedBy)}` : '';
+  const by = decidedBy ? ` by ${line(decidedBy)}` : '';
   switch (state) {
     case 'approved':
     case 'consumed':
@@ -108,6 +135,11 @@ export function plain(text: string): string {
     )
     .replaceAll(/\b(mailto|tel|javascript|data|sms)(?=:)/gi, '$1[ ]');
 }
+
+const oneLine = (text: string) => plain(text).replaceAll('\n', '\\u{a}');
+
+/** A value that stays on its line: whoever chose it makes no lines of their own. */
+export const line = (text: string) => cut(oneLine(text), channelLimits.lineChars);
 
 export function cut(text: string, chars: number): string {
   return text.length <= chars ? text : `${text.slice(0, chars).toWellFormed()} … (cut; the page has all of it)`;

@@ -92,6 +92,8 @@ const newDelivery = (
   about: null,
   reference: null,
   error: null,
+  whole: 0,
+  looked_at: 0,
 });
 
 async function toldBefore(transaction: DatabaseTransaction, channel: string, approval: string): Promise<Set<string>> {

@@ -2,6 +2,7 @@ import type { ChannelManifest } from '@gatehouse/protocol';
 import { z } from 'zod';
 import { type Json, parseStrictJson } from '../../platform/index.ts';
 import { basic, call } from './call.ts';
+import { channelLimits } from './limits.ts';
 import type { Message } from './message.ts';
 import { type Channel, type Looked, NotDeliverable, type Tools } from './types.ts';
 
@@ -11,6 +12,8 @@ const SHORT_CHARS = 160;
 const created = z.object({
   result: z.object({ sys_id: z.string().regex(/^[0-9a-f]{32}$/), number: z.string().max(100) }),
 });
+
+const correlated = z.object({ result: z.object({ correlation_id: z.string(), correlation_display: z.string() }) });
 
 /** Rows of `sysapproval_approver`: who was asked there, and what they said. */
 const approvers = z.object({
@@ -55,7 +58,9 @@ export function openServiceNow(manifest: ChannelManifest, tools: Tools): Channel
         return null;
       }
       const short_description = message.heading.replaceAll(/\s+/g, ' ').slice(0, SHORT_CHARS).toWellFormed();
-      const record = { ...fields, short_description, description: textOf(message), correlation_id: message.approval };
+      const { approval: correlation_id, digest: correlation_display } = message;
+      const description = textOf(message);
+      const record = { ...fields, short_description, description, correlation_id, correlation_display };
       return created.parse(await rest('POST', `${table}?sysparm_fields=sys_id,number`, record)).result.sys_id;
     },
 
@@ -64,7 +69,7 @@ export function openServiceNow(manifest: ChannelManifest, tools: Tools): Channel
       await rest('PUT', `${table}/${reference}?sysparm_fields=sys_id`, { work_notes: textOf(message) });
     },
 
-    async look({ reference }): Promise<Looked | null> {
+    async look({ reference }, about): Promise<Looked | null> {
       if (reference === null || !counts) return null;
       const query = new URLSearchParams({
         sysparm_query: `sysapproval=${reference}^stateINapproved,rejected^ORDERBYDESCsys_updated_on`,
@@ -76,11 +81,20 @@ export function openServiceNow(manifest: ChannelManifest, tools: Tools): Channel
       // One that rejects is heard before one that approves.
       const row = own.find(({ state }) => state === 'rejected') ?? own.find(({ state }) => state === 'approved');
       if (!row) return null;
+      // Its times are UTC.
+      const at = Date.parse(`${row.sys_updated_on.replace(' ', 'T')}Z`);
+      if (!(at >= about.createdAt - channelLimits.clockSkewSeconds * 1_000)) return null;
+      // INVARIANT: it was opened for this approval, whatever the row says that led here.
+      const opened = await rest('GET', `${table}/${reference}?sysparm_fields=correlation_id,correlation_display`);
+      const { correlation_id, correlation_display } = correlated.parse(opened).result;
+      if (correlation_id !== about.id || correlation_display !== about.digest)
+        throw new Error(`the record ${reference} was not opened for ${about.id}`);
       return {
         message: `${row.sys_id} ${row.state} ${row.sys_updated_on}`,
         decision: row.state === 'approved' ? 'approve' : 'deny',
         reason: `${row.state} in ServiceNow`,
         who: row['approver.user_name'],
+        at,
         evidence: { record: reference, ...row },
       };
     },
@@ -92,7 +106,7 @@ const textOf = ({ event, heading, facts, arguments: args, url }: Message) =>
   [
     heading,
     ...facts.map(([label, value]) => `${label}: ${value}`),
-    ...(args === null ? [] : ['Arguments, as the agent gave them:', args]),
+    ...(args === null ? [] : ['Arguments, as the agent gave them:', ...args.split('\n').map((each) => `  ${each}`)]),
   ]
     .join('\n')
     .replaceAll(/\[(\/?)code\]/gi, '[ $1code ]') +

@@ -59,7 +59,7 @@ export function openSlack(manifest: ChannelManifest, tools: Tools): Channel {
 
   return {
     async send(message) {
-      const { ts } = await web('chat.postMessage', { channel, ...posted(message, approveButton) });
+      const { ts } = await web('chat.postMessage', { channel, ...posted(message, approveButton && message.isWhole) });
       return typeof ts === 'string' ? ts : null;
     },
 

@@ -107,7 +107,7 @@ function openBot(manifest: ChannelManifest, bot: NonNullable<Teams['bot']>, tool
     takesAuthorization: true,
     async send(message) {
       const buttons: Button[] = [
-        ...(approveButton ? [{ verb: APPROVE, title: 'Approve here' }] : []),
+        ...(approveButton && message.isWhole ? [{ verb: APPROVE, title: 'Approve here' }] : []),
         { verb: DENY, title: 'Deny' },
       ];
       const answer = await post('POST', '', message, message.event === 'asked' ? buttons : []);
@@ -133,6 +133,7 @@ function openBot(manifest: ChannelManifest, bot: NonNullable<Teams['bot']>, tool
         approval: action.data?.approval ?? '',
         decision: action.verb === DENY ? 'deny' : 'approve',
         reason: '',
+        until: Number(claims.exp ?? 0) * 1_000,
         who: said.from.aadObjectId ?? '',
         evidence: { claims: claims as Json, activity: body },
       };

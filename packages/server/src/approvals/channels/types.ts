@@ -19,6 +19,13 @@ export interface Delivery {
   reference: string | null;
 }
 
+/** What a message asks about: a place keeps it with the message, so that no other message can stand in for it. */
+export interface About {
+  id: string;
+  digest: string;
+  createdAt: number;
+}
+
 /** A request that came for a channel, read and bounded, not yet believed. */
 export interface Heard {
   headers: Readonly<Record<string, string | string[] | undefined>>;
@@ -36,12 +43,18 @@ export interface Answer {
   digest?: string | undefined;
   /** Who, as the channel knows them. */
   who: string;
+  /** When it was said, where the place knows. */
+  at?: number;
+  /** Until when the place would take this message again. */
+  until?: number;
+  /** We asked for it, and do so again. */
+  isLooked?: true;
   /** All that was verified: the text and its signature. Kept with a yes. */
   evidence: Json;
 }
 
 /** What became of a message that people answer where it is. */
-export type Looked = Omit<Answer, 'approval' | 'digest'>;
+export type Looked = Omit<Answer, 'approval' | 'digest' | 'isLooked'> & { at: number };
 
 export interface Reply {
   status: number;
@@ -61,8 +74,10 @@ export interface Channel {
   recipients?(transaction: DatabaseTransaction, people: readonly string[]): Promise<string[]> | string[];
   /** What a request from there says. Throws unless it is from there. `Reply`: a request that answers nothing. */
   hear?(heard: Heard): Promise<Answer | Reply | { look: string }>;
+  /** What it shows is too little to say yes to: it reminds of the page. */
+  isReminder?: boolean;
   /** Asks the place what people have said to this message. `look` of `hear` is its reference: it is time to ask. */
-  look?(delivery: Delivery): Promise<Looked | null>;
+  look?(delivery: Delivery, about: About): Promise<Looked | null>;
   /** Its requests come with an `Authorization` of their own, which `hear` verifies. */
   takesAuthorization?: boolean;
   /** How the place wants to be told what became of an answer. */

@@ -14,7 +14,7 @@ export interface Deputyship {
 
 /** Who people are now. */
 export interface Circle {
-  snapshot: Pick<Snapshot, 'people' | 'groups' | 'onCall'>;
+  snapshot: Pick<Snapshot, 'people' | 'groups' | 'onCall' | 'channels'>;
   /** Those that were not taken back. */
   deputies: Iterable<Deputyship>;
 }

@@ -36,7 +36,7 @@ export function canBeMet(
     { ...rule, steps, order: 'parallel', escalate: [] },
     [...everybody.keys()].map((person, at) => ({ person, answer: 'yes', at: 0, number: at + 1 })),
     { owner: SOMEBODY, wants: () => false, policyAuthors: [], createdAt: 0, escalatedSeconds: 0 },
-    { snapshot: { people: everybody, groups, onCall }, deputies: [] },
+    { snapshot: { people: everybody, groups, onCall, channels: new Map() }, deputies: [] },
     0,
   );
   return isMet;

@@ -38,6 +38,7 @@ const circleOf = ({ groups, approvers, deputies }: World): Circle => ({
       Object.entries(groups).map(([name, members]) => [name, groupManifest.parse({ kind: 'Group', name, members })]),
     ),
     onCall: new Map(),
+    channels: new Map(),
   },
   deputies: deputies.map((each, at) => ({ id: String(at), ...each })),
 });

@@ -2,7 +2,7 @@ import type { ApprovalVote, ApproverSource, AskedRule } from '@gatehouse/protoco
 import { type Circle, type Deputyship, isAmong, type Question, whoIsAmong } from './circle.ts';
 import { type Ballot, type Seated, seat } from './seats.ts';
 
-export type Vote = Pick<ApprovalVote, 'person' | 'answer' | 'at' | 'number' | 'channel'>;
+export type Vote = Pick<ApprovalVote, 'person' | 'answer' | 'at' | 'number' | 'channel' | 'who'>;
 
 export interface StepStanding {
   approve: number;
@@ -39,7 +39,7 @@ export function standingOf(
   circle: Circle,
   now: number,
 ): Standing {
-  const said = yesses(rule, votes, now);
+  const said = yesses(rule, votes, circle, now);
   const steps = rule.steps.map((step): StepStanding => ({ ...step, given: [], isOpen: false }));
   const taken = new Set<string>();
   let since = 0;
@@ -73,19 +73,24 @@ const rounds = ({ order, steps }: AskedRule): number[][] =>
   order === 'serial' ? steps.map((_, at) => [at]) : [steps.map((_, at) => at)];
 
 /** In the order in which they were said, the last of each. Who has said no as well has taken the yes back. */
-function yesses(rule: AskedRule, votes: readonly Vote[], now: number): Vote[] {
+function yesses(rule: AskedRule, votes: readonly Vote[], circle: Circle, now: number): Vote[] {
   const noes = new Set(votes.filter(({ answer }) => answer === 'no').map(({ person }) => person));
   const lasts = (rule.yesLastsSeconds ?? Number.POSITIVE_INFINITY) * SECOND_MS;
   const last = new Map<string, Vote>();
   for (const vote of votes)
-    if (vote.answer === 'yes' && accepts(rule, vote) && !noes.has(vote.person) && vote.at + lasts > now)
+    if (vote.answer === 'yes' && accepts(rule, vote, circle) && !noes.has(vote.person) && vote.at + lasts > now)
       if (vote.number > (last.get(vote.person)?.number ?? 0)) last.set(vote.person, vote);
   return [...last.values()].sort((a, b) => a.number - b.number);
 }
 
-/** A passkey's always; another only where the rule says so. */
-const accepts = ({ accept = [] }: AskedRule, { channel }: Vote) =>
-  channel === undefined || accept.includes(`channel:${channel}`);
+/** A passkey's always; another only where the rule says so, and while the channel still says that this is who said it. */
+function accepts({ accept = [] }: AskedRule, { person, channel, who }: Vote, { snapshot }: Circle): boolean {
+  if (channel === undefined) return true;
+  const people = snapshot.channels.get(channel)?.people ?? {};
+  return (
+    accept.includes(`channel:${channel}`) && who !== undefined && Object.hasOwn(people, who) && people[who] === person
+  );
+}
 
 /** As whom somebody can be counted, in the steps of this round. */
 function ballotOf(
@@ -154,11 +159,11 @@ export function mayApprove(
   question: Question,
   circle: Circle,
   now: number,
-  channel?: string,
+  through?: Pick<Vote, 'channel' | 'who'>,
 ): boolean {
   if (votes.some((vote) => vote.person === person && vote.answer === 'no')) return false;
   const number = Number.POSITIVE_INFINITY;
-  const yes: Vote = { person, answer: 'yes', at: now, number, ...(channel !== undefined && { channel }) };
+  const yes: Vote = { person, answer: 'yes', at: now, number, ...through };
   return rules.some((rule) => {
     const before = standingOf(rule, votes, question, circle, now);
     return !before.isMet && standingOf(rule, [...votes, yes], question, circle, now).counted.size > before.counted.size;

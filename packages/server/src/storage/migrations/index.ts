@@ -37,6 +37,7 @@ import * as search from './0041-search.ts';
 import * as holds from './0042-holds.ts';
 import * as sinks from './0044-sinks.ts';
 import * as deputiesConfirmed from './0047-deputies-confirmed.ts';
+import * as deliveriesSeen from './0048-deliveries-seen.ts';
 
 export interface Migration {
   name: string;
@@ -82,4 +83,5 @@ export const migrations: readonly Migration[] = [
   { name: '0042-holds', up: holds.up },
   { name: '0044-sinks', up: sinks.up },
   { name: '0047-deputies-confirmed', up: deputiesConfirmed.up },
+  { name: '0048-deliveries-seen', up: deliveriesSeen.up },
 ];

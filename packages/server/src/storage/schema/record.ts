@@ -76,6 +76,10 @@ export interface RecordTables {
     /** What the channel calls it, to change it later. */
     reference: string | null;
     error: string | null;
+    /** 1: all that would be approved stood in it. */
+    whole: number;
+    /** When the place was last asked what people have said to it. */
+    looked_at: number;
   };
 
   /** Messages that were heard through channels: each counts once. */
