@@ -161,6 +161,12 @@ export const laws: Requirement[] = [
     source: 'docs/how-to/allow-similar-calls.md',
   },
   {
+    id: 'law-4.fatigue-apart',
+    promise:
+      'A no to one user of a shared agent stops the same call of none of its other users, and its words reach only the task that asked',
+    source: 'docs/explanation/approvals.md',
+  },
+  {
     id: 'law-4.fatigue',
     promise:
       'An agent asks people only so often, and what was denied is not asked about again for a while; one move denies and suspends',

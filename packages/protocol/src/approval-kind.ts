@@ -1,6 +1,9 @@
 import type { Approval } from './approvals.ts';
 
-/** What may stand in one list: calls of one tool, as it was approved, by one agent under one template. */
+/**
+ * What may stand in one list: calls of one tool, as it was approved, by one agent under one template, for the same person and purpose, by the
+ * same rules, after the same was read. What a row does not show is the same in all, or one gesture would sign what nobody saw.
+ */
 export const kindOf = (approval: Approval): string =>
   JSON.stringify([
     approval.agent,
@@ -9,6 +12,17 @@ export const kindOf = (approval: Approval): string =>
     approval.toolDefinition,
     approval.template,
     approval.environment,
+    approval.intent,
+    approval.requestedBy,
+    approval.onBehalfOf,
+    approval.delegated?.user ?? null,
+    approval.owner,
+    approval.rules,
+    approval.policyAuthors,
+    approval.decision.tier,
+    approval.decision.reason,
+    approval.decision.situation?.untrusted ?? false,
+    approval.decision.situation?.sensitive ?? [],
   ]);
 
 /** Names of the arguments that are not the same in all: the columns of the table. Null where arguments are no object. */

@@ -8,6 +8,7 @@ import { onEachDatabase } from '../identity/people/testing/databases.ts';
 import { type House, ORIGIN } from '../identity/people/testing/house.ts';
 import { limits } from '../platform/index.ts';
 import { evidenceProblem } from './evidence.ts';
+import { ordinaryRule } from './rule/standing.ts';
 import { type ListedApproval, listChallenge } from './subject.ts';
 import { APPROVER, AUDITOR, addAgent, consume, openDesk, requestOf, stopAgent } from './testing/desk.ts';
 import type { Approvals } from './types.ts';
@@ -149,6 +150,27 @@ onEachDatabase('a list signed with one gesture', (database) => {
     const { list: others } = await waiting(1);
     const sorted = [...list, ...others].sort((a, b) => (a.approval < b.approval ? -1 : 1));
     await assert.rejects(approvals.listOptions(sorted, APPROVER), { code: 'approval.list-mixed' });
+    // Nor what is for somebody else, for another purpose, or by another rule: no row would show it.
+    const mixed = await addAgent(house, `agent-listed-${++number}`);
+    const asked = (order: number, change: object, more: object = {}) =>
+      approvals.open(requestOf({ ...mixed, arguments: { order, amount: '40.00', currency: 'EUR' }, ...change }, more));
+    const plain = await asked(1, {});
+    const rule = { ...ordinaryRule, name: 'other' };
+    for (const [at, [change, more]] of (
+      [
+        [{ delegated: { user: 'ada@example.test', chain: [], narrowing: [] } }, {}],
+        [{ rules: [rule] }, {}],
+        [{}, { intent: 'empty the till' }],
+        [{}, { onBehalfOf: 'ada@example.test' }],
+        [{}, { requestedBy: 'ada@example.test' }],
+        [{}, { decision: { ...plain.decision, situation: { sensitive: ['pii'] } } }],
+        [{}, { decision: { ...plain.decision, situation: { untrusted: true } } }],
+      ] as [object, object][]
+    ).entries()) {
+      const other = await asked(at + 2, change, more);
+      await assert.rejects(approvals.listOptions(listOf([plain, other]), APPROVER), { code: 'approval.list-mixed' });
+    }
+    assert.ok(await approvals.listOptions(listOf([plain, await asked(99, {})]), APPROVER));
     const wide = await addAgent(house, `agent-listed-${++number}`);
     const members = (value: string) =>
       Object.fromEntries(Array.from({ length: limits.approvalListColumns + 1 }, (_, at) => [`m${at}`, value]));

@@ -36,7 +36,7 @@ export function createLists(
       throw new GatehouseError(
         'bad-request',
         'approval.list-mixed',
-        `One list holds calls of one tool by one agent under one template, which differ in at most ${limits.approvalListColumns} arguments. Approve the others apart.`,
+        `One list holds calls of one tool by one agent under one template, for the same people and intent and by the same rules, which differ in at most ${limits.approvalListColumns} arguments. Approve the others apart.`,
       );
   }
 

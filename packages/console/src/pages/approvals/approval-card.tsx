@@ -98,7 +98,7 @@ export function ApprovalCard({ approval, linked = true }: { approval: Approval; 
   );
 }
 
-function nameOr(declared: string | null) {
+export function nameOr(declared: string | null) {
   return declared === null ? <span className="gh-quiet">not said</span> : <PlainText text={actorName(declared)} />;
 }
 

@@ -8,12 +8,12 @@ import { Link } from '@tanstack/react-router';
 import { useEffect, useState } from 'react';
 import { approveListWithPasskey } from '../../api/passkeys.ts';
 import { mayApprove, useSession } from '../../app/session.ts';
-import { EnvironmentBadge, TierBadge } from '../../ui/badge.tsx';
-import { Failure } from '../../ui/page.tsx';
+import { Declared, EnvironmentBadge, TierBadge } from '../../ui/badge.tsx';
+import { Fact, Facts, Failure } from '../../ui/page.tsx';
 import { Arguments, PlainText } from '../../ui/text.tsx';
 import { TimeLeft } from '../../ui/when.tsx';
 import classes from './approval.module.css';
-import { ApprovalCard } from './approval-card.tsx';
+import { ApprovalCard, nameOr } from './approval-card.tsx';
 
 /** What is read before it is signed takes a while: so long for a start, and for each row. */
 const READING_MS = { start: 1_500, row: 500, most: 15_000 };
@@ -65,6 +65,22 @@ export function ListCard({ approvals }: { approvals: Approval[] }) {
         </Button>
       </header>
       <div className={classes.list}>
+        <p className={classes.reason}>{first.decision.reason}</p>
+        <Facts>
+          {first.delegated?.user && <Fact name="For">{nameOr(first.delegated.user)}</Fact>}
+          {first.rules.length > 0 && <Fact name="Rules">{first.rules.map(({ name }) => name).join(', ')}</Fact>}
+          <Fact name="Its task has read">{readBy(first)}</Fact>
+        </Facts>
+        <div className={classes.declared}>
+          <Declared />
+          <Facts>
+            <Fact name="Intent">
+              <PlainText text={first.intent} />
+            </Fact>
+            <Fact name="Asked for by">{nameOr(first.requestedBy)}</Fact>
+            <Fact name="On behalf of">{nameOr(first.onBehalfOf)}</Fact>
+          </Facts>
+        </div>
         {Object.keys(common).length > 0 && (
           <>
             <p className="gh-quiet">The same in all of them:</p>
@@ -142,6 +158,11 @@ export function ListCard({ approvals }: { approvals: Approval[] }) {
       </div>
     </article>
   );
+}
+
+function readBy({ decision: { situation } }: Approval): string {
+  const read = [...(situation?.sensitive ?? []), ...(situation?.untrusted ? ['untrusted content'] : [])];
+  return read.length > 0 ? read.join(', ') : 'nothing that counts';
 }
 
 function shownOf(args: unknown, name: string): string {

@@ -58,6 +58,31 @@ onEachDatabase('questions', (database) => {
     assert.equal((await again()).state, 'pending');
   });
 
+  /** @proves law-4.fatigue-apart */
+  test('a no to one user of a shared agent blocks none of the others, and its words stay in the task that asked', async () => {
+    const one = await addAgent(house, 'asks-for-many');
+    const ask = (user: string | null, task = one.task, more: object = {}) =>
+      desks[0].open(
+        requestOf({ ...one, task, delegated: user === null ? null : { user, chain: [], narrowing: [] } }, more),
+      );
+    await desks[0].deny((await ask('ada@example.test')).id, APPROVER, 'her contract ends');
+    const refusal = { code: 'approval.denied-lately' };
+    await assert.rejects(ask('ada@example.test'), { ...refusal, message: /her contract ends/ });
+    const other = await addAgent(house, 'asks-for-many');
+    await assert.rejects(
+      ask('ada@example.test', other.task),
+      ({ code, message }: { code: string; message: string }) => {
+        assert.doesNotMatch(message, /contract/);
+        return code === refusal.code;
+      },
+    );
+    assert.equal((await ask('bob@example.test', other.task)).state, 'pending');
+    // Only what is proven counts: an agent that names another person each time asks the same.
+    const own = await ask(null);
+    await desks[0].deny(own.id, APPROVER, 'no');
+    await assert.rejects(ask(null, one.task, { onBehalfOf: 'cleo@example.test' }), refusal);
+  });
+
   test('blueprint and template decide: the least often, the longest wait', async () => {
     const worker = await addAgent(house, 'asks-by-rule');
     const request = requestOf(worker);

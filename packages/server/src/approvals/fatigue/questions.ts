@@ -6,9 +6,19 @@ import type { ApprovalSubject } from '../types.ts';
 
 const HOUR_MS = 3_600_000;
 
-/** What one question has in common with another of the same agent: the call, not the task that it is asked in. */
-const questionDigest = (subject: ApprovalSubject): string =>
-  subjectDigest({ ...subject, task: '', delegated: null, rules: [] });
+/**
+ * What one question has in common with another of the same agent: the call and for whom it is proven to be, not the task that it is asked in.
+ * Whom an agent only names does not count: it could name another each time.
+ */
+const questionDigest = (subject: ApprovalSubject): string => {
+  const user = subject.delegated?.user ?? null;
+  return subjectDigest({
+    ...subject,
+    task: '',
+    delegated: user === null ? null : { user, chain: [], narrowing: [] },
+    rules: [],
+  });
+};
 
 /**
  * Throws where nobody is to be asked about this now: the same was denied a short while ago, or the agent has asked too often. A changed
@@ -48,12 +58,13 @@ async function requireNotDenied(
     .limit(limits.questionsPerAgentAndHour)
     .execute();
   const same = questionDigest(subject);
-  const no = denied.find(
-    ({ body }) => questionDigest((JSON.parse(body) as { subject: ApprovalSubject }).subject) === same,
-  );
+  const no = denied
+    .map((row) => ({ ...row, subject: (JSON.parse(row.body) as { subject: ApprovalSubject }).subject }))
+    .find((row) => questionDigest(row.subject) === same);
   if (!no) return;
   const again = (no.decided_at ?? 0) + deniedForMs;
-  const why = no.reason === null ? '' : ` They say: "${no.reason}".`;
+  // What somebody has written is for the task that asked; another may not be meant to see what that one is about.
+  const why = no.reason === null || no.subject.task !== subject.task ? '' : ` They say: "${no.reason}".`;
   throw new GatehouseError(
     'conflict',
     'approval.denied-lately',
