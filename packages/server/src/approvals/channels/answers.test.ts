@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Approval, type ChannelManifest, manifest } from '@gatehouse/protocol';
+import { onEachDatabase } from '../../identity/people/testing/databases.ts';
+import { GatehouseError } from '../../platform/index.ts';
+import { createApprovals } from '../approvals.ts';
+import { APPROVER, addAgent, openDesk, requestOf } from '../testing/desk.ts';
+import { createAnswers } from './answers.ts';
+import { channelLimits } from './limits.ts';
+import { createLooks } from './look.ts';
+import { enqueueAsked } from './outbox.ts';
+import type { Answer, Channel } from './types.ts';
+
+const hook = manifest.parse({
+  kind: 'Channel',
+  name: 'hook',
+  people: { ada: APPROVER },
+  webhook: { url: 'https://hooks.example.test', secret: 's' },
+}) as ChannelManifest;
+
+onEachDatabase('answers', (database) => {
+  /** @proves channel.heard */
+  test('what failed here is heard when it comes again; what was decided is not, for as long as its approval waits', async (context) => {
+    const { house } = await openDesk({ database: await database() });
+    context.after(() => house.close());
+    const approvals = await createApprovals(house);
+    const opened = await approvals.open(requestOf(await addAgent(house)));
+    const waits: Approval = { ...opened, expiresAt: house.clock.now() + 4 * 3_600_000 };
+    const answers = createAnswers({ ...house, approval: async (id) => (id === waits.id ? waits : undefined) });
+    const no: Answer = {
+      message: 'm1',
+      approval: waits.id,
+      decision: 'deny',
+      reason: '',
+      who: 'ada',
+      evidence: {},
+    };
+    await assert.rejects(answers.take(hook, no), { code: 'channel.starting' });
+    const failures = [new Error('the disk is full'), new GatehouseError('unavailable', 'storage.busy', 'Try again.')];
+    const denied: string[] = [];
+    answers.start({
+      async deny(id, person) {
+        const failure = failures.pop();
+        if (failure) throw failure;
+        denied.push(`${id} ${person}`);
+        return waits;
+      },
+      approveThrough: () => Promise.reject(new Error('not asked')),
+    });
+    await assert.rejects(answers.take(hook, no), { code: 'storage.busy' });
+    await assert.rejects(answers.take(hook, no), /disk is full/);
+    assert.ok('approval' in (await answers.take(hook, no)));
+    assert.deepEqual(denied, [`${waits.id} ${APPROVER}`]);
+    house.pass((channelLimits.replaySeconds + 1) * 1_000);
+    await house.storage.transaction((transaction) =>
+      transaction.deleteFrom('channel_messages').where('expires_at', '<', house.clock.now()).execute(),
+    );
+    const again = await answers.take(hook, no);
+    assert.equal('refused' in again && again.refused.code, 'channel.replayed');
+    assert.equal(denied.length, 1);
+  });
+
+  /** @proves channel.all-asked */
+  test('tickets that nobody answers keep no later one from being asked about', async (context) => {
+    const { house } = await openDesk({ database: await database() });
+    context.after(() => house.close());
+    const approvals = await createApprovals(house);
+    const asked = new Set<string>();
+    const channel: Channel = {
+      send: async () => null,
+      look: async (_, { id }) => {
+        asked.add(id);
+        return null;
+      },
+    };
+    const ids: string[] = [];
+    for (let count = 0; count < 4; count++) {
+      const agent = await addAgent(house, `asks-${count}`);
+      for (let amount = 0; amount < 15; amount++)
+        ids.push((await approvals.open(requestOf({ ...agent, arguments: { amount } }))).id);
+    }
+    const channels = new Map([[hook.name, hook]]);
+    const snapshot = house.registry.snapshot();
+    await house.storage.transaction(async (transaction) => {
+      for (const id of ids) {
+        const of = (await approvals.get(id)) as Approval;
+        await enqueueAsked(transaction, of, [], { clock: house.clock, channels, snapshot, open: () => channel });
+      }
+      await transaction.updateTable('deliveries').set({ state: 'sent', reference: 'r' }).execute();
+    });
+    const looks = createLooks({
+      ...house,
+      channels: () => channels,
+      open: () => channel,
+      answer: () => Promise.reject(new Error('nothing was said')),
+    });
+    await looks.look(hook);
+    assert.equal(asked.size, channelLimits.looksAtOnce);
+    house.pass(5_000);
+    await looks.look(hook);
+    assert.equal(asked.size, ids.length);
+  });
+});
