@@ -190,6 +190,17 @@ export const laws: Requirement[] = [
     source: 'docs/how-to/break-the-glass.md',
   },
   {
+    id: 'law-4.break-glass-bounded',
+    promise:
+      'Break-glass is asked for once per task and seldom per person, and an operator who switches it off ends what is open',
+    source: 'docs/how-to/break-the-glass.md',
+  },
+  {
+    id: 'law-4.break-glass-told',
+    promise: 'Each move of break-glass is told in every channel of its tools, in quiet hours too',
+    source: 'docs/how-to/break-the-glass.md',
+  },
+  {
     id: 'law-4.break-glass-review',
     promise: 'It stays in sight until somebody who neither asked nor signed has reviewed it',
     source: 'docs/how-to/break-the-glass.md',

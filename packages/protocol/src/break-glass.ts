@@ -8,6 +8,8 @@ export const breakGlassLimits = {
   defaultSeconds: 900,
   /** Both signatures are given within this time of the request. */
   signedWithinSeconds: 900,
+  /** Requests of one person within an hour; a task has one at a time. */
+  perPersonAndHour: 20,
   /** Tools that one names. */
   tools: 20,
 } as const;

@@ -304,4 +304,6 @@ async function followUp(
 
 /** Of an environment. */
 const decidingPart = (manifest: Manifest | null) =>
-  manifest?.kind === 'Environment' ? [manifest.flowRulesOff ?? [], manifest.baseline ?? null] : [[], null];
+  manifest?.kind === 'Environment'
+    ? [manifest.flowRulesOff ?? [], manifest.baseline ?? null, manifest.breakGlass ?? null]
+    : [[], null, null];

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { type BreakGlass, type Decision, toolServerManifest } from '@gatehouse/protocol';
+import { type BreakGlass, breakGlassLimits, type Decision, manifest, toolServerManifest } from '@gatehouse/protocol';
 import type { RequestOptions, SoftwarePasskey } from '../../../../sdk/src/software-passkey.ts';
 import { onEachDatabase } from '../../identity/people/testing/databases.ts';
 import { type House, ORIGIN } from '../../identity/people/testing/house.ts';
@@ -196,5 +196,33 @@ onEachDatabase('break-glass', (database) => {
     const reviewed = await review('other@example.test');
     assert.deepEqual([reviewed.needsReview, reviewed.reviewedBy], [false, 'other@example.test']);
     await assert.rejects(review('other@example.test'), { code: 'break-glass.reviewed' });
+  });
+
+  /** @proves law-4.break-glass-bounded */
+  test('a task has one at a time; switched off in its environment, an open one lets nothing more run', async () => {
+    const { glass, find, task } = await opened();
+    const again = { task, tools: ['shop/refund'], incident: 'INC-1043', reason: REASON, seconds: 900 };
+    await assert.rejects(desk.breakGlass.request(again, `person:${ASKER}`), { code: 'break-glass.asked-already' });
+    assert.equal(find()?.subject.id, glass.id);
+    const environment = (breakGlass: 'off' | undefined) =>
+      manifest.parse({ kind: 'Environment', name: 'prod', ...(breakGlass && { breakGlass }) });
+    const set = (breakGlass: 'off' | undefined) =>
+      house.registry.apply([environment(breakGlass)], { prune: false, by: 'gatehouse' });
+    await set('off');
+    assert.equal(find(), undefined);
+    await set(undefined);
+    assert.equal(find()?.subject.id, glass.id);
+  });
+
+  /** @proves law-4.break-glass-bounded */
+  test('nobody asks for more than some within an hour', async () => {
+    const many = async () => {
+      for (let count = 0; count <= breakGlassLimits.perPersonAndHour; count++) {
+        const { task } = await addAgent(house, `many-${count}`);
+        const request = { task, tools: ['shop/refund'], incident: 'INC-1', reason: REASON, seconds: 900 };
+        await desk.breakGlass.request(request, 'person:many@example.test');
+      }
+    };
+    await assert.rejects(many(), { code: 'break-glass.too-many' });
   });
 });

@@ -4,7 +4,6 @@ import {
   type BreakGlassSubject,
   breakGlassLimits,
   type Decision,
-  type Role,
 } from '@gatehouse/protocol';
 import type { PasskeyVerification } from '../../identity/index.ts';
 import {
@@ -26,6 +25,7 @@ import {
   challengeOf,
   digestOf,
   type HeldBreakGlass,
+  MAY_SIGN,
   readBreakGlass,
   stateOf,
   subjectIn,
@@ -64,11 +64,12 @@ export interface BreakGlasses {
   sweep(): Promise<void>;
 }
 
-const MAY_SIGN: Role[] = ['approver', 'security', 'admin'];
 /** Incidents as most systems number them, where an environment does not say. */
 const INCIDENT = /^[A-Za-z][A-Za-z0-9]{0,19}-?[0-9]{1,12}$/;
 const SIGNED_WITHIN_MS = 5 * 60_000;
 const LISTED = 100;
+const HOUR_MS = 3_600_000;
+const reviewed = () => new GatehouseError('conflict', 'break-glass.reviewed', 'It is reviewed already.');
 
 export function createBreakGlass(deps: BreakGlassDependencies): BreakGlasses {
   const { storage, registry, people, recordChange, clock, log } = deps;
@@ -174,6 +175,30 @@ export function createBreakGlass(deps: BreakGlassDependencies): BreakGlasses {
     return { row, subject, wants };
   }
 
+  /** Each request is told to many: a task has one at a time, and nobody makes many. */
+  async function requireFew(transaction: DatabaseTransaction, task: string, by: string): Promise<void> {
+    const now = clock.now();
+    const rows = await transaction
+      .selectFrom('break_glass')
+      .selectAll()
+      .where((where) => where.or([where('task', '=', task), where('requested_at', '>', now - HOUR_MS)]))
+      .execute();
+    const waits = rows.find((row) => row.task === task && ['asked', 'signed', 'open'].includes(stateOf(row, now)));
+    if (waits)
+      throw new GatehouseError(
+        'conflict',
+        'break-glass.asked-already',
+        `For this task there is ${waits.id} already. Sign or end that one.`,
+      );
+    const own = rows.filter((row) => row.requested_at > now - HOUR_MS && subjectIn(row).requestedBy === by);
+    if (own.length >= breakGlassLimits.perPersonAndHour)
+      throw new GatehouseError(
+        'too-many',
+        'break-glass.too-many',
+        `You have asked for this ${own.length} times within an hour. Let somebody else ask.`,
+      );
+  }
+
   async function change(work: (transaction: DatabaseTransaction) => Promise<BreakGlassRow>): Promise<BreakGlass> {
     const row = await storage.transaction(work);
     remember(row);
@@ -199,7 +224,10 @@ export function createBreakGlass(deps: BreakGlassDependencies): BreakGlasses {
       const isAsked =
         decision.code === 'budget.exceeded' || decision.policies.some((id) => id.startsWith('gatehouse/flow#'));
       if (isAsked || subject.operation !== 'tools/call' || subject.repeats !== undefined) return undefined;
-      const { people: present } = registry.snapshot();
+      const { people: present, agents, environments } = registry.snapshot();
+      // Switched off, it is off for what is open too.
+      const environment = agents.get(subject.agent)?.manifest.environment;
+      if (environment === undefined || environments.get(environment)?.breakGlass === 'off') return undefined;
       for (const each of held.values()) {
         if (each.until <= clock.now()) continue;
         const { agent, agentEpoch, task, tools } = each.subject;
@@ -237,6 +265,7 @@ export function createBreakGlass(deps: BreakGlassDependencies): BreakGlasses {
         if (task?.state !== 'active')
           throw new GatehouseError('not-found', 'break-glass.no-task', `There is no running task "${id}".`);
         const settings = settingsOf(task.environment);
+        await requireFew(transaction, id, by);
         const isNumber = settings
           ? incident.startsWith(settings.incidentPrefix) &&
             /^[A-Za-z0-9-]{1,20}$/.test(incident.slice(settings.incidentPrefix.length))
@@ -386,14 +415,15 @@ export function createBreakGlass(deps: BreakGlassDependencies): BreakGlasses {
         const state = stateOf(row, clock.now());
         if (row.until === null || state === 'open')
           throw new GatehouseError('conflict', 'break-glass.not-over', 'It is reviewed when it is over.');
-        if (row.reviewed_at !== null)
-          throw new GatehouseError('conflict', 'break-glass.reviewed', 'It is reviewed already.');
+        if (row.reviewed_at !== null) throw reviewed();
         const after = await transaction
           .updateTable('break_glass')
           .set({ reviewed_by: by, reviewed_at: clock.now(), review: note })
           .where('id', '=', id)
+          .where('reviewed_at', 'is', null)
           .returningAll()
-          .executeTakeFirstOrThrow();
+          .executeTakeFirst();
+        if (!after) throw reviewed();
         await moved(transaction, after, 'review', `person:${by}`, [`review: ${note.slice(0, 500)}`]);
         return after;
       }),

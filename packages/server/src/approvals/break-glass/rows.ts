@@ -1,5 +1,11 @@
 import { createHash } from 'node:crypto';
-import { type BreakGlass, type BreakGlassState, type BreakGlassSubject, breakGlassLimits } from '@gatehouse/protocol';
+import {
+  type BreakGlass,
+  type BreakGlassState,
+  type BreakGlassSubject,
+  breakGlassLimits,
+  type Role,
+} from '@gatehouse/protocol';
 import type { Selectable } from 'kysely';
 import { z } from 'zod';
 import { canonicalJson, digestJson, parseStrictJson } from '../../platform/index.ts';
@@ -7,6 +13,8 @@ import type { Tables } from '../../storage/index.ts';
 import { type Signed, signatureProblem, signedParts } from '../signed.ts';
 
 export type BreakGlassRow = Selectable<Tables['break_glass']>;
+
+export const MAY_SIGN: Role[] = ['approver', 'security', 'admin'];
 
 export const digestOf = (subject: BreakGlassSubject): string => digestJson({ v: 1, breakGlass: subject });
 

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Approval, type ChannelManifest, manifest } from '@gatehouse/protocol';
 import { onEachDatabase } from '../../identity/people/testing/databases.ts';
-import { GatehouseError } from '../../platform/index.ts';
+import { GatehouseError, Secret } from '../../platform/index.ts';
 import { createApprovals } from '../approvals.ts';
 import { APPROVER, addAgent, openDesk, requestOf } from '../testing/desk.ts';
 import { createAnswers } from './answers.ts';
+import { createChannels } from './channels.ts';
 import { channelLimits } from './limits.ts';
 import { createLooks } from './look.ts';
 import { enqueueAsked } from './outbox.ts';
@@ -60,6 +62,53 @@ onEachDatabase('answers', (database) => {
     assert.equal(denied.length, 1);
   });
 
+  /** @proves law-4.break-glass-told */
+  test('whoever breaks the glass is heard in every channel: a message for each move, with no secret of the reason', async (context) => {
+    const { house } = await openDesk({ database: await database() });
+    context.after(() => house.close());
+    await house.registry.apply([manifest.parse({ ...hook, show: 'tool' })], { prune: false, by: 'gatehouse' });
+    const bodies: string[] = [];
+    const fetch = async (_: string, { body }: { body?: unknown } = {}) => {
+      bodies.push(String(body));
+      return { status: 204, headers: {}, body: Buffer.alloc(0) };
+    };
+    const channels = createChannels({
+      ...house,
+      outbound: { fetch, fetchJson: () => Promise.reject(new Error('not here')) } as never,
+      openSecret: async () => new Secret(`whsec_${Buffer.alloc(32, 1).toString('base64')}`),
+      mask: (value) => JSON.parse(JSON.stringify(value).replaceAll('hunter2', '[secret]')),
+      publicUrl: 'http://localhost',
+    });
+    const approvals = await createApprovals({ ...house, tell: channels.tell });
+    const server = {
+      kind: 'ToolServer',
+      name: 'shop',
+      environments: ['prod'],
+      tools: { refund: { tier: 3, effects: ['pay'] } },
+    };
+    const transport = { type: 'stdio', command: 'node' };
+    await house.registry.apply([manifest.parse({ ...server, transport })], { prune: false, by: 'gatehouse' });
+    const { task } = await addAgent(house);
+    const reason = 'double charges since hunter2';
+    const request = { task, tools: ['shop/refund'], incident: 'INC-7', reason, seconds: 900 };
+    const { id } = await approvals.breakGlass.request(request, `person:${APPROVER}`);
+    const stop = channels.start({ deny: () => Promise.reject(), approveThrough: () => Promise.reject() });
+    context.after(stop);
+    const told = async (count: number) => {
+      for (let tries = 0; bodies.length < count && tries < 400; tries++) {
+        channels.wake();
+        await sleep(10);
+      }
+      assert.equal(bodies.length, count);
+    };
+    await told(1);
+    await approvals.breakGlass.end(id, `person:${APPROVER}`);
+    await told(2);
+    assert.match(bodies[0] ?? '', /"type":"break-glass\.moved".*INC-7/);
+    assert.ok(!bodies.join().includes('hunter2'));
+    assert.match(bodies[1] ?? '', /"state":"ended"/);
+  });
+
   /** @proves channel.all-asked */
   test('tickets that nobody answers keep no later one from being asked about', async (context) => {
     const { house } = await openDesk({ database: await database() });
@@ -81,11 +130,13 @@ onEachDatabase('answers', (database) => {
     }
     const channels = new Map([[hook.name, hook]]);
     const snapshot = house.registry.snapshot();
-    await house.storage.transaction(async (transaction) => {
-      for (const id of ids) {
-        const of = (await approvals.get(id)) as Approval;
+    const all: Approval[] = [];
+    for (const id of ids) all.push((await approvals.get(id)) as Approval);
+    for (const of of all)
+      await house.storage.transaction(async (transaction) => {
         await enqueueAsked(transaction, of, [], { clock: house.clock, channels, snapshot, open: () => channel });
-      }
+      });
+    await house.storage.transaction(async (transaction) => {
       await transaction.updateTable('deliveries').set({ state: 'sent', reference: 'r' }).execute();
     });
     const looks = createLooks({

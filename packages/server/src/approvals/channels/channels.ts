@@ -1,5 +1,6 @@
 import {
   type Approval,
+  type BreakGlass,
   type ChannelManifest,
   type ChannelTest,
   type ChannelView,
@@ -8,6 +9,7 @@ import {
 } from '@gatehouse/protocol';
 import { type Clock, GatehouseError, type Json, type Log, newId } from '../../platform/index.ts';
 import type { DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
+import { MAY_SIGN, toBreakGlass } from '../break-glass/rows.ts';
 import type { Told } from '../fatigue/quiet-hours.ts';
 import { toApproval } from '../rows.ts';
 import type { Tell } from '../types.ts';
@@ -17,8 +19,8 @@ import { kinds } from './kinds.ts';
 import { createLanes, within } from './lanes.ts';
 import { channelLimits } from './limits.ts';
 import { createLooks } from './look.ts';
-import { messageOf, testMessage } from './message.ts';
-import { type DeliveryRow, enqueueAsked, enqueueClosed } from './outbox.ts';
+import { glassMessage, messageOf, testMessage } from './message.ts';
+import { type DeliveryRow, enqueueAsked, enqueueClosed, enqueueGlass } from './outbox.ts';
 import type { Channel, Tools } from './types.ts';
 
 export interface ChannelsDependencies extends Pick<Tools, 'outbound' | 'openSecret'> {
@@ -69,6 +71,24 @@ export function createChannels(dependencies: ChannelsDependencies) {
     return row && toApproval(row, [], clock.now());
   }
 
+  async function glass(id: string, { show }: ChannelManifest) {
+    const row = await storage.db.selectFrom('break_glass').selectAll().where('id', '=', id).executeTakeFirst();
+    return row && glassMessage(toBreakGlass(row, clock.now()), { show, publicUrl, mask });
+  }
+
+  async function tellOfGlass(transaction: DatabaseTransaction, of: BreakGlass): Promise<void> {
+    const task = await transaction
+      .selectFrom('tasks')
+      .select('environment')
+      .where('id', '=', of.task)
+      .executeTakeFirst();
+    const everybody = [...registry.snapshot().people.values()];
+    const signers = everybody.filter(({ roles }) => roles.some((role) => MAY_SIGN.includes(role)));
+    const environment = task?.environment ?? '';
+    const emails = signers.map(({ email }) => email);
+    await enqueueGlass(transaction, of, emails, { clock, channels: channels(), environment, open });
+  }
+
   const lanes = createLanes({
     storage,
     clock,
@@ -76,6 +96,7 @@ export function createChannels(dependencies: ChannelsDependencies) {
     channels,
     open,
     approval,
+    glass,
     message: (of, event, { show }) => messageOf(of, event, { show, publicUrl, mask }),
   });
   const answers = createAnswers({ storage, recordChange, clock, approval });
@@ -110,7 +131,12 @@ export function createChannels(dependencies: ChannelsDependencies) {
 
   return {
     /** Part of every move of an approval. */
-    tell: { onAsked: ask, onEscalated: ask, onDecided: (...of) => enqueueClosed(...of, asking()) } satisfies Tell,
+    tell: {
+      onBreakGlass: tellOfGlass,
+      onAsked: ask,
+      onEscalated: ask,
+      onDecided: (...of) => enqueueClosed(...of, asking()),
+    } satisfies Tell,
 
     wake: lanes.wake,
 

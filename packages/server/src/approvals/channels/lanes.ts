@@ -14,6 +14,8 @@ export interface LaneDependencies {
   open(manifest: ChannelManifest): Channel;
   approval(id: string): Promise<Approval | undefined>;
   message(approval: Approval, event: 'asked' | 'closed', manifest: ChannelManifest): Message;
+  /** Undefined where there is none of this id. */
+  glass(id: string, manifest: ChannelManifest): Promise<Message | undefined>;
   random?: () => number;
 }
 
@@ -31,6 +33,7 @@ export function createLanes({
   open,
   approval,
   message,
+  glass,
   random = Math.random,
 }: LaneDependencies) {
   const underWay = new Map<string, number>();
@@ -100,6 +103,8 @@ export function createLanes({
   async function deliver(row: DeliveryRow): Promise<void> {
     const manifest = channels().get(row.channel);
     if (!manifest) return finish(row, { state: 'dropped', error: 'there is no such channel any more' });
+    const loud = row.event === 'break-glass' ? await glass(row.approval, manifest) : undefined;
+    if (loud) return post(row, open(manifest), loud, null);
     const of = await approval(row.approval);
     if (!of) return finish(row, { state: 'dropped', error: 'there is no such approval any more' });
     if (row.event === 'asked' && of.state !== 'pending')
@@ -109,14 +114,16 @@ export function createLanes({
       return finish(row, { due_at: clock.now() + limits.firstRetryMs, attempts: row.attempts - 1 });
     if (row.event === 'closed' && sent?.state !== 'sent')
       return finish(row, { state: 'dropped', error: 'nobody was told that it waits' });
+    return post(row, open(manifest), message(of, row.event as 'asked' | 'closed', manifest), sent?.reference ?? null);
+  }
+
+  async function post(row: DeliveryRow, channel: Channel, text: Message, about: string | null): Promise<void> {
     try {
-      const channel = open(manifest);
-      const text = message(of, row.event as 'asked' | 'closed', manifest);
       const reference = await within(limits.sendTimeoutMs, () =>
         send(channel, text, {
           id: row.id,
           recipient: row.recipient,
-          reference: sent?.reference ?? null,
+          reference: about,
         }),
       );
       await finish(row, { state: 'sent', reference, whole: text.isWhole && !channel.isReminder ? 1 : 0, error: null });

@@ -1,4 +1,4 @@
-import type { Approval, ChannelManifest } from '@gatehouse/protocol';
+import type { Approval, BreakGlass, ChannelManifest } from '@gatehouse/protocol';
 import { canonicalJson, type Json, type JsonObject } from '../../platform/index.ts';
 import { channelLimits } from './limits.ts';
 
@@ -7,7 +7,7 @@ import { channelLimits } from './limits.ts';
  * where its system reads no markup.
  */
 export interface Message {
-  event: 'asked' | 'closed' | 'test';
+  event: 'asked' | 'closed' | 'break-glass' | 'test';
   /** `apr_…`; null in a test. */
   approval: string | null;
   /** Of what is approved. */
@@ -83,6 +83,43 @@ export function messageOf(approval: Approval, event: 'asked' | 'closed', { show,
       ...(isNamed && { agent, tool, environment, digest, operation: approval.operation }),
       ...(isNamed && closed && { decidedBy, reason: approval.reason === null ? null : reason }),
       ...(show === 'arguments' && { arguments: shown as Json, intent }),
+    },
+  };
+}
+
+/** Loud, and the same for all channels but for its reason, which a channel that shows nothing does not hold. */
+export function glassMessage(glass: BreakGlass, { show, publicUrl, mask }: Shown): Message {
+  const { id, agent, task, tools, incident, state, digest, firstBy, secondBy, until, requestedBy } = glass;
+  const url = `${publicUrl}/break-glass/${encodeURIComponent(id)}`;
+  const words = { asked: 'asked for', signed: 'signed by one', over: 'over', lapsed: 'lapsed', ended: 'ended' };
+  const now = state === 'open' ? `OPEN until ${new Date(until ?? 0).toISOString()}` : words[state];
+  const reason = String(mask(glass.reason));
+  return {
+    event: 'break-glass',
+    approval: id,
+    digest,
+    heading: `BREAK-GLASS ${line(incident)}: ${now}`,
+    facts:
+      show === 'nothing'
+        ? []
+        : [
+            ['Agent', line(agent)],
+            ['Task', line(task)],
+            ['Tools', line(tools.join(', '))],
+            ['Asked for by', line(requestedBy)],
+            ['Signed by', line([firstBy, secondBy].filter((each) => each !== null).join(', ') || 'nobody')],
+            ['Reason', line(reason)],
+          ],
+    arguments: null,
+    isWhole: false,
+    url,
+    expiresAt: until,
+    data: {
+      breakGlass: id,
+      state,
+      incident,
+      url,
+      ...(show !== 'nothing' && { agent, task, tools, requestedBy, firstBy, secondBy, until, reason }),
     },
   };
 }

@@ -1,4 +1,4 @@
-import { type Approval, type ChannelManifest, toolPatternMatches } from '@gatehouse/protocol';
+import { type Approval, type BreakGlass, type ChannelManifest, toolPatternMatches } from '@gatehouse/protocol';
 import type { Selectable } from 'kysely';
 import { type Clock, newId } from '../../platform/index.ts';
 import type { DatabaseTransaction, Tables } from '../../storage/index.ts';
@@ -76,7 +76,7 @@ const newDelivery = (
   channel: string,
   approval: string,
   recipient: string,
-  event: 'asked' | 'closed',
+  event: 'asked' | 'closed' | 'break-glass',
   now: number,
 ): DeliveryRow => ({
   id: newId('dlv', now),
@@ -95,6 +95,25 @@ const newDelivery = (
   whole: 0,
   looked_at: 0,
 });
+
+/** An emergency is told at once, in quiet hours too, wherever one of its tools would be, and to those who sign. */
+export async function enqueueGlass(
+  transaction: DatabaseTransaction,
+  { id, agent, tools }: BreakGlass,
+  people: readonly string[],
+  { clock, channels, environment, open }: Omit<Asking, 'snapshot'> & { environment: string },
+): Promise<void> {
+  for (const manifest of channels.values()) {
+    const channel = open(manifest);
+    if (channel.isReminder || !tools.some((tool) => serves(manifest, { environment, agent, tool }))) continue;
+    const recipients = channel.recipients ? await channel.recipients(transaction, people) : [''];
+    const room = waitingPerChannel - (await waitingOf(transaction, manifest.name));
+    const rows = recipients
+      .slice(0, Math.max(0, Math.min(MOST, room)))
+      .map((recipient) => newDelivery(manifest.name, id, recipient, 'break-glass', clock.now()));
+    if (rows.length > 0) await transaction.insertInto('deliveries').values(rows).execute();
+  }
+}
 
 async function toldBefore(transaction: DatabaseTransaction, channel: string, approval: string): Promise<Set<string>> {
   const rows = await transaction
@@ -117,7 +136,10 @@ async function waitingOf(transaction: DatabaseTransaction, channel: string): Pro
   return Number(count);
 }
 
-export function serves({ environments, agents, tools }: ChannelManifest, approval: Approval): boolean {
+export function serves(
+  { environments, agents, tools }: ChannelManifest,
+  approval: Pick<Approval, 'environment' | 'agent' | 'tool'>,
+): boolean {
   if (environments && !environments.includes(approval.environment)) return false;
   if (agents && !agents.includes(approval.agent)) return false;
   return !tools || tools.some((pattern) => toolPatternMatches(pattern, approval.tool));

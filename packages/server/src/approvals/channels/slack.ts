@@ -150,7 +150,12 @@ function posted(message: Message, approveButton: boolean): Record<string, Json> 
     ...(event === 'asked' ? [{ type: 'actions', block_id: 'gatehouse', elements: buttons }] : []),
   ];
   // `text` is what notifications show: words of ours alone.
-  const text = event === 'asked' ? 'An action waits for a person' : event === 'closed' ? 'Decided' : 'A test';
+  const text = {
+    asked: 'An action waits for a person',
+    closed: 'Decided',
+    'break-glass': 'BREAK-GLASS',
+    test: 'A test',
+  }[event];
   return {
     text,
     blocks: blocks as Json,

@@ -22,6 +22,13 @@ const answer = z
     path: ['digest'],
   });
 
+const sent = {
+  asked: 'approval.asked',
+  closed: 'approval.closed',
+  'break-glass': 'break-glass.moved',
+  test: 'channel.test',
+};
+
 /** Standard Webhooks, out and in: events are signed with one secret, answers with another. */
 export function openWebhook(manifest: ChannelManifest, tools: Tools): Channel {
   const { url, secret, answerSecret } = manifest.webhook as NonNullable<ChannelManifest['webhook']>;
@@ -39,7 +46,7 @@ export function openWebhook(manifest: ChannelManifest, tools: Tools): Channel {
 
   return {
     async send(message, { id }) {
-      await post(message.event === 'test' ? 'channel.test' : 'approval.asked', message.data, id);
+      await post(sent[message.event], message.data, id);
       return null;
     },
     close: (message, { id }) => post('approval.closed', message.data, id),
