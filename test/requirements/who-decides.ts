@@ -49,6 +49,12 @@ export const whoDecides: Requirement[] = [
     source: 'docs/explanation/approvals.md',
   },
   {
+    id: 'law-4.rows-sealed',
+    promise:
+      'Approvals, answers, deputies, grants, emergencies and endorsements that were written or changed in the database let nothing run',
+    source: 'docs/explanation/approvals.md',
+  },
+  {
     id: 'console.who-decides',
     promise:
       'The page of an approval shows whose yes is there and whose is missing; a person names their deputy with a passkey',

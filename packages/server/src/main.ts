@@ -192,7 +192,7 @@ async function openServer(
     argumentsDays: argumentsDays === 0 ? null : argumentsDays,
   });
   await recordAddedKeys(keyRing, { storage, recordChange });
-  const flow = createFlow({ storage, clock });
+  const flow = createFlow({ storage, clock, sealer });
   const registry = await createRegistry({
     handedOn: flow.handedOn,
     storage,

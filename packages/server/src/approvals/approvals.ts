@@ -56,8 +56,8 @@ export interface ApprovalsDependencies {
   onEnded?: ((transaction: DatabaseTransaction, id: string) => Promise<void>) | undefined;
   /** Told whom to ask. */
   tell?: Tell;
-  /** Seals what channels say; without one, no yes is taken from any. */
-  sealer?: Sealer | undefined;
+  /** Seals what channels say, and what is kept of approvals and of what else lets calls run. */
+  sealer: Sealer;
   /** Its origin is what a yes must have been signed for. */
   publicUrl: string;
 }
@@ -94,6 +94,8 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
   const sweep = createSweep({
     storage,
     clock,
+    sealer: dependencies.sealer,
+    origin,
     recordMove: decisions.recordMove,
     tell: dependencies.tell,
     whoMayApprove: deciders,
@@ -126,13 +128,13 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
   async function rememberAll(rows: readonly ApprovalRow[]): Promise<void> {
     for (let at = 0; at < rows.length; at += CHUNK) {
       const some = rows.slice(at, at + CHUNK);
-      const votes = await votesOn(storage.db, idsOf(some));
+      const votes = await votesOn(storage.db, some);
       for (const row of some) remember(row, votes.get(row.id) ?? []);
     }
   }
 
   async function shown(rows: readonly ApprovalRow[]): Promise<Approval[]> {
-    const votes = await votesOn(storage.db, idsOf(rows));
+    const votes = await votesOn(storage.db, rows);
     return rows.map((row) => show(row, votes.get(row.id) ?? []));
   }
 
@@ -153,7 +155,7 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
   }
 
   const loadDeputies = async () => {
-    deputies = await readDeputies(storage.db, clock.now());
+    deputies = await readDeputies(storage.db, clock.now(), dependencies.sealer);
   };
 
   async function load(): Promise<void> {
@@ -225,7 +227,7 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
 
     async signed(id) {
       const row = await storage.db.selectFrom('approvals').selectAll().where('id', '=', id).executeTakeFirst();
-      const votes = (await votesOn(storage.db, [id])).get(id) ?? [];
+      const votes = (row && (await votesOn(storage.db, [row])).get(id)) ?? [];
       // A person's last answer counts.
       const last = new Map(votes.map((vote) => [vote.person, vote.assertion]));
       const assertions = votes.length > 0 ? [...last.values()] : [row?.assertion ?? null];
@@ -246,7 +248,7 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
         );
       }
       const row = await storage.transaction(async (transaction) => {
-        const { row, isNew } = await openWithin(transaction, clock, request, askingOf(request));
+        const { row, isNew } = await openWithin(transaction, dependencies, request, askingOf(request));
         if (isNew) {
           await decisions.recordMove(transaction, row, 'approval.request', 'gatehouse');
           const asked = show(row, []);
@@ -254,7 +256,7 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
         }
         return row;
       });
-      const votes = (await votesOn(storage.db, [row.id])).get(row.id) ?? [];
+      const votes = (await votesOn(storage.db, [row])).get(row.id) ?? [];
       if (!isIntact(row, votes)) throw inconsistent();
       memory.put(show(row, votes));
       return show(row, votes);
@@ -331,7 +333,7 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
       const now = clock.now();
       let query = transaction
         .updateTable('approvals')
-        .set({ state: 'cancelled', decided_at: now, decided_by: by })
+        .set({ state: 'cancelled', decided_at: now, decided_by: by, seal: null })
         .where('state', 'in', ['pending', 'approved']);
       // What others do in tasks that this agent handed on ends with it.
       const handedOn = transaction
@@ -368,5 +370,3 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
     },
   };
 }
-
-const idsOf = (rows: readonly ApprovalRow[]) => rows.map(({ id }) => id);

@@ -23,7 +23,7 @@ export async function read(database: Database | DatabaseTransaction, id: string)
   const row = await rowOf(database, id);
   if (!row)
     throw new GatehouseError('not-found', 'approval.not-found', 'There is no such approval. Look in the inbox.');
-  const votes = (await votesOn(database, [id])).get(id) ?? [];
+  const votes = (await votesOn(database, [row])).get(id) ?? [];
   const agent = await database
     .selectFrom('agents')
     .select(['owner', 'state', 'epoch'])

@@ -13,7 +13,7 @@ import { type ApprovalRow, endorsedByAll, subjectOf, toApproval, type VoteRow } 
 import type { Circle } from './rule/circle.ts';
 import { standingOf, whoMayApprove } from './rule/standing.ts';
 import { approvalChallenge, type ListedApproval } from './subject.ts';
-import { ANSWERS_PER_APPROVAL, rowProblem, votesOn } from './votes.ts';
+import { ANSWERS_PER_APPROVAL, rowProblem, sealApproval } from './votes.ts';
 import { inPlaceOf, noesToEnd, requireApprover, requireDenier, rulesOf } from './who-may.ts';
 
 const REASON_CHARS = 500;
@@ -65,7 +65,7 @@ export function createDecisions({
   const actor = (person: string) => (person === OPERATOR ? OPERATOR : `person:${person}`);
   const circleIn = async (database: Database | DatabaseTransaction): Promise<Circle> => ({
     snapshot: registry.snapshot(),
-    deputies: await readDeputies(database, clock.now()),
+    deputies: await readDeputies(database, clock.now(), sealer),
   });
 
   /** Everything that must hold for a yes but the passkey. Asked before the passkey is, and again in the transaction. */
@@ -214,6 +214,13 @@ export function createDecisions({
     });
   }
 
+  const seal = (transaction: DatabaseTransaction, row: ApprovalRow, votes: readonly VoteRow[]) =>
+    transaction
+      .updateTable('approvals')
+      .set({ seal: sealApproval(sealer, row, votes) })
+      .where('id', '=', row.id)
+      .execute();
+
   /** One more yes; the approval is approved with the one that its rules lack. */
   async function give(
     transaction: DatabaseTransaction,
@@ -239,22 +246,24 @@ export function createDecisions({
     const isMet = rules.every((rule) => standingOf(rule, given.votes, question, circle, now).isMet);
     if (!isMet && granted) throw notAlone();
     if (!isMet) {
+      await seal(transaction, row, all);
       await recordMove(transaction, row, 'approval.vote', `person:${person}`, { changes: ['yes', ...changes] });
       const before = whoMayApprove(rules, approval.votes, question, circle, now);
       const after = whoMayApprove(rules, given.votes, question, circle, now);
       const fresh = after.filter((each) => !before.includes(each));
       if (fresh.length > 0) await tell?.onAsked?.(transaction, given, fresh);
-      return { row, votes: all };
+      return { row: (await rowOf(transaction, id)) ?? row, votes: all };
     }
+    const decided = {
+      state: 'approved',
+      decided_at: now,
+      decided_by: person,
+      assertion: vote.assertion,
+      expires_at: Math.min(row.expires_at, ...rules.map((rule) => lastsUntil(rule, given.votes, now))),
+    };
     const approved = await transaction
       .updateTable('approvals')
-      .set({
-        state: 'approved',
-        decided_at: now,
-        decided_by: person,
-        assertion: vote.assertion,
-        expires_at: Math.min(row.expires_at, ...rules.map((rule) => lastsUntil(rule, given.votes, now))),
-      })
+      .set({ ...decided, seal: sealApproval(sealer, { ...row, ...decided }, all) })
       .where('id', '=', id)
       .where('state', '=', 'pending')
       .where('digest', '=', row.digest)
@@ -323,7 +332,6 @@ export function createDecisions({
           const number = await nextAnswer(transaction, id, ['pending']);
           const asked = await examine(transaction, id, person, { channel, who });
           await requireOwnHand(transaction, asked, { person, channel });
-          if (!sealer) throw new GatehouseError('internal', 'approval.sealer', 'Nothing seals what channels say here.');
           if (!(await wasSeenIn(transaction, id, channel)))
             throw new GatehouseError(
               'forbidden',
@@ -349,7 +357,7 @@ export function createDecisions({
     deny: (id: string, person: string, reason: string, channel?: string) =>
       recorded('approval.deny', id, person, () =>
         storage.transaction(async (transaction) => {
-          const { row, votes, approval, question } = await read(transaction, id);
+          const { row, approval, question } = await read(transaction, id);
           const circle = await circleIn(transaction);
           const { endsAlone } =
             person === OPERATOR
@@ -361,21 +369,24 @@ export function createDecisions({
           const words = reason.slice(0, REASON_CHARS) || null;
           const through = channel === undefined ? [] : [`through channel ${channel}`];
           const vote: VoteRow = { approval: id, number, person, answer: 'no', at: now, assertion: null, reason: words };
+          const held = await read(transaction, id);
           await transaction.insertInto('approval_votes').values(vote).execute();
-          const all = [...((await votesOn(transaction, [id])).get(id) ?? votes)];
+          const all = [...held.votes, vote];
           const noes = new Set(all.filter(({ answer }) => answer === 'no').map((each) => each.person));
-          const state = (await rowOf(transaction, id))?.state;
           // What is approved already ends with one: the call could be made at any moment.
-          if (!endsAlone && state === 'pending' && noes.size < noesToEnd(approval)) {
+          if (!endsAlone && held.row.state === 'pending' && noes.size < noesToEnd(approval)) {
+            // What was changed by hand is not made good by a no.
+            const problem = rowProblem(held.row, held.votes, { origin, sealer });
+            if (problem === null) await seal(transaction, held.row, all);
             await recordMove(transaction, row, 'approval.vote', actor(person), {
               changes: ['no', ...through],
               ...(words !== null && { detail: words }),
             });
-            return { row, votes: all };
+            return { row: (await rowOf(transaction, id)) ?? row, votes: all };
           }
           const denied = await transaction
             .updateTable('approvals')
-            .set({ state: 'denied', decided_at: now, decided_by: person, reason: words })
+            .set({ state: 'denied', decided_at: now, decided_by: person, reason: words, seal: null })
             .where('id', '=', id)
             .where('state', 'in', ['pending', 'approved'])
             .returningAll()

@@ -6,7 +6,9 @@ import {
   confirmationChallenge,
   type DeputyRow,
   deputyChallenge,
+  deputyProblem,
   proposed,
+  sealDeputy,
   showDeputy,
   signedPart,
 } from './deputyship.ts';
@@ -36,7 +38,8 @@ export function createDeputies({
   people,
   recordChange,
   clock,
-}: Pick<ApprovalsDependencies, 'storage' | 'registry' | 'people' | 'recordChange' | 'clock'>): Deputies {
+  sealer,
+}: Pick<ApprovalsDependencies, 'storage' | 'registry' | 'people' | 'recordChange' | 'clock' | 'sealer'>): Deputies {
   const refuse = (code: string, message: string) => new GatehouseError('bad-request', code, message);
 
   function periodOf({ from, until }: NewDeputy): { from: number; until: number } {
@@ -74,7 +77,10 @@ export function createDeputies({
           'deputy.too-many',
           `${row.person} has ${deputyLimits.perPerson} deputies, which are the most. Withdraw one first.`,
         );
-      await transaction.insertInto('deputies').values(row).execute();
+      await transaction
+        .insertInto('deputies')
+        .values({ ...row, seal: sealDeputy(sealer, row) })
+        .execute();
       await recordChange(transaction, {
         operation: row.assertion === null ? 'deputy.propose' : 'deputy.create',
         by: row.made_by,
@@ -108,6 +114,7 @@ export function createDeputies({
       assertion: null,
       confirmed_by: null,
       confirmed_at: null,
+      seal: null,
     };
   };
 
@@ -122,7 +129,8 @@ export function createDeputies({
   async function waiting(id: string, by: string): Promise<DeputyRow> {
     const row = await storage.db.selectFrom('deputies').selectAll().where('id', '=', id).executeTakeFirst();
     if (!row) throw new GatehouseError('not-found', 'deputy.unknown', `There is no deputy "${id.slice(0, 64)}".`);
-    if (show(row).state !== 'proposed') throw notWaiting();
+    // What was changed in the database is nobody's proposal.
+    if (show(row).state !== 'proposed' || deputyProblem(sealer, row) !== null) throw notWaiting();
     check(row.person, row.deputy);
     const isAdmin = registry.snapshot().people.get(by)?.roles.includes('admin') ?? false;
     if (by === row.deputy || row.made_by === `person:${by}` || (by !== row.person && !isAdmin))
@@ -188,9 +196,10 @@ export function createDeputies({
           passkey: verified.passkey,
           wants: (email) => `person:${email}` === row.made_by || email === row.deputy,
         });
+        const confirmation = { confirmed_by: `person:${by}`, confirmed_at: now, assertion: kept };
         const confirmed = await transaction
           .updateTable('deputies')
-          .set({ confirmed_by: `person:${by}`, confirmed_at: now, assertion: kept })
+          .set({ ...confirmation, seal: sealDeputy(sealer, { ...row, ...confirmation }) })
           .where('id', '=', id)
           .where('assertion', 'is', null)
           .where('withdrawn_at', 'is', null)
@@ -217,7 +226,7 @@ export function createDeputies({
         const now = clock.now();
         const row = await transaction
           .updateTable('deputies')
-          .set({ withdrawn_at: now, withdrawn_by: by })
+          .set({ withdrawn_at: now, withdrawn_by: by, seal: null })
           .where('id', '=', id)
           .where('withdrawn_at', 'is', null)
           .where('until_at', '>', now)

@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto';
 import type { Deputy, NewDeputy } from '@gatehouse/protocol';
-import { canonicalJson } from '../platform/index.ts';
-import type { Database, DatabaseTransaction, Tables } from '../storage/index.ts';
+import { canonicalJson, type Json } from '../platform/index.ts';
+import {
+  type Database,
+  type DatabaseTransaction,
+  rowSealProblem,
+  type Sealer,
+  sealRow,
+  type Tables,
+} from '../storage/index.ts';
 import type { Deputyship } from './rule/circle.ts';
 
 /** An approval waits for a day at most: a yes that was given for somebody longer ago is in none that is open. */
@@ -11,9 +18,13 @@ export type DeputyRow = Tables['deputies'];
 
 /**
  * Who speaks for whom, or did when something that is open was answered. INVARIANT: what was taken back never counted, nor does what
- * nobody has signed: an admin's word alone makes nobody a deputy.
+ * nobody has signed: an admin's word alone makes nobody a deputy, nor does what somebody has written into the database.
  */
-export async function readDeputies(db: Database | DatabaseTransaction, now: number): Promise<Deputyship[]> {
+export async function readDeputies(
+  db: Database | DatabaseTransaction,
+  now: number,
+  sealer: Sealer,
+): Promise<Deputyship[]> {
   const rows = await db
     .selectFrom('deputies')
     .selectAll()
@@ -21,7 +32,8 @@ export async function readDeputies(db: Database | DatabaseTransaction, now: numb
     .where('assertion', 'is not', null)
     .where('until_at', '>', now - LOOKS_BACK_MS)
     .execute();
-  return rows.map((row) => ({
+  const sealed = rows.filter((row) => deputyProblem(sealer, row) === null);
+  return sealed.map((row) => ({
     id: row.id,
     person: row.person,
     deputy: row.deputy,
@@ -30,6 +42,25 @@ export async function readDeputies(db: Database | DatabaseTransaction, now: numb
     madeBy: row.made_by.replace(/^person:/, ''),
   }));
 }
+
+export const sealDeputy = (sealer: Sealer, row: DeputyRow): Uint8Array =>
+  sealRow(sealer, 'deputies', row.id, deciding(row));
+
+export const deputyProblem = (sealer: Sealer, row: DeputyRow): string | null =>
+  rowSealProblem(sealer, 'deputies', row.id, deciding(row), row.seal);
+
+const deciding = (row: DeputyRow): Json => ({
+  v: 1,
+  person: row.person,
+  deputy: row.deputy,
+  from: row.from_at,
+  until: row.until_at,
+  madeAt: row.made_at,
+  madeBy: row.made_by,
+  confirmedAt: row.confirmed_at,
+  confirmedBy: row.confirmed_by,
+  assertion: row.assertion,
+});
 
 export function showDeputy(row: DeputyRow, now: number): Deputy {
   const stateOf = (): Deputy['state'] => {

@@ -35,10 +35,7 @@ export async function inboxOf(
         or([eb('risk', '<', last.risk), and([eb('risk', '=', last.risk), eb('id', '>', last.id)])]),
       );
     const rows = await query.orderBy('risk', 'desc').orderBy('id').limit(ROWS_AT_ONCE).execute();
-    const votes = await votesOn(
-      db,
-      rows.map(({ id }) => id),
-    );
+    const votes = await votesOn(db, rows);
     for (const row of rows) {
       after = { risk: row.risk, id: row.id };
       const approval = toApproval(row, votes.get(row.id) ?? [], now);

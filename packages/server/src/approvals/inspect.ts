@@ -10,7 +10,7 @@ const AT_ONCE = 500;
 export async function inspectApprovals(
   db: Database,
   ids: readonly string[],
-  by: { origin: string; sealer: Sealer | undefined },
+  by: { origin: string; sealer: Sealer },
 ): Promise<{ approval: Approval; problem: string | null }[]> {
   const found: { approval: Approval; problem: string | null }[] = [];
   for (let at = 0; at < ids.length; at += AT_ONCE) {
@@ -19,10 +19,7 @@ export async function inspectApprovals(
       .selectAll()
       .where('id', 'in', ids.slice(at, at + AT_ONCE))
       .execute();
-    const votes = await votesOn(
-      db,
-      rows.map(({ id }) => id),
-    );
+    const votes = await votesOn(db, rows);
     for (const row of rows) {
       const own = votes.get(row.id) ?? [];
       found.push({ approval: toApproval(row, own, row.created_at), problem: rowProblem(row, own, by) });

@@ -1,11 +1,12 @@
 import type { Asking } from '@gatehouse/protocol';
 import { type Clock, GatehouseError, limits, newId } from '../platform/index.ts';
-import type { DatabaseTransaction } from '../storage/index.ts';
+import type { DatabaseTransaction, Sealer } from '../storage/index.ts';
 import { requireQuestion } from './fatigue/questions.ts';
 import { policyAuthorsOf } from './policy-authors.ts';
 import { type ApprovalRow, newRow } from './rows.ts';
 import { subjectDigest } from './subject.ts';
 import type { ApprovalRequest } from './types.ts';
+import { sealApproval } from './votes.ts';
 
 /** What one approver can read through, with room to spare; larger things are to be passed by reference. */
 const REVIEWABLE_BYTES = 256 * 1024;
@@ -13,7 +14,7 @@ const REVIEWABLE_BYTES = 256 * 1024;
 /** The approval that this request waits for: the one there is already (`isNew` false), or a new one, not yet recorded. */
 export async function openWithin(
   transaction: DatabaseTransaction,
-  clock: Clock,
+  { clock, sealer }: { clock: Clock; sealer: Sealer },
   request: ApprovalRequest,
   asking: readonly (Asking | undefined)[] = [],
 ): Promise<{ row: ApprovalRow; isNew: boolean }> {
@@ -39,6 +40,8 @@ export async function openWithin(
     .selectAll()
     .where('digest', '=', subjectDigest(subject))
     .where('state', 'in', ['approved', 'pending'])
+    // Those from before rows were sealed are never used: they are asked for again.
+    .where('seal', 'is not', null)
     // `approved` sorts first: a yes that another replica has just been given is used before anybody is asked again.
     .orderBy('state')
     .executeTakeFirst();
@@ -57,7 +60,8 @@ export async function openWithin(
   const ttls = (subject.rules ?? []).flatMap(({ expiresAfterSeconds }) => expiresAfterSeconds ?? []);
   const expiresAt = now + Math.min(...(ttls.length > 0 ? ttls : [limits.approvalTtlSeconds])) * 1_000;
   const policyAuthors = await policyAuthorsOf(transaction, request);
-  const row = newRow(newId('apr', now), request, { policyAuthors, createdAt: now, expiresAt });
+  const asked = newRow(newId('apr', now), request, { policyAuthors, createdAt: now, expiresAt });
+  const row = { ...asked, seal: sealApproval(sealer, asked, []) };
   if (Buffer.byteLength(row.body) > REVIEWABLE_BYTES) {
     throw new GatehouseError(
       'too-large',

@@ -40,6 +40,7 @@ export function newRow(
     consumed_by: null,
     answers: 0,
     escalated_seconds: 0,
+    seal: null,
   };
 }
 

@@ -5,19 +5,8 @@ import type { RequestOptions, SoftwarePasskey } from '../../../sdk/src/software-
 import { onEachDatabase, onPostgres } from '../identity/people/testing/databases.ts';
 import { type House, ORIGIN } from '../identity/people/testing/house.ts';
 import { createApprovals } from './approvals.ts';
-import {
-  APPROVER,
-  AUDITOR,
-  addAgent,
-  approvalsOf,
-  approve,
-  consume,
-  OWNER,
-  openDesk,
-  requestOf,
-  signed,
-} from './testing/desk.ts';
-import type { Approvals } from './types.ts';
+import { APPROVER, AUDITOR, addAgent, approve, consume, OWNER, openDesk, requestOf, signed } from './testing/desk.ts';
+import type { Approvals, Tell } from './types.ts';
 
 const FIN = ['fin-1@example.test', 'fin-2@example.test', 'fin-3@example.test'] as const;
 const [ONE, TWO, THREE] = FIN;
@@ -60,17 +49,15 @@ onEachDatabase('approvals by rule', (database) => {
   let approvals: Approvals;
   let passkeys: Map<string, SoftwarePasskey>;
   const told: [string, string[]][] = [];
+  const tell: Tell = {
+    onAsked: async (_, approval, people) => void told.push([`asked ${approval.id}`, people]),
+    onEscalated: async (_, approval, people) => void told.push([`escalated ${approval.id}`, people]),
+  };
   before(async () => {
     const desk = await openDesk({ database: await database() });
     house = desk.house;
     passkeys = await furnish(house);
-    approvals = await createApprovals({
-      ...house,
-      tell: {
-        onAsked: async (_, approval, people) => void told.push([`asked ${approval.id}`, people]),
-        onEscalated: async (_, approval, people) => void told.push([`escalated ${approval.id}`, people]),
-      },
-    });
+    approvals = await createApprovals({ ...house, tell });
   });
   after(() => house.close());
 
@@ -275,7 +262,7 @@ onEachDatabase('approvals by rule', (database) => {
     house.pass(120_000);
     // The record comes first.
     await assert.rejects(yes(approval, LEGAL), { code: 'approval.not-approver' });
-    const other = await approvalsOf(house);
+    const other = await createApprovals({ ...house, tell });
     await Promise.all([approvals.expire(), other.expire(), approvals.expire()]);
     assert.equal((await operations(approval.id)).filter((each) => each === 'approval.escalate').length, 1);
     assert.deepEqual(

@@ -1,9 +1,10 @@
 import type { Approval } from '@gatehouse/protocol';
 import type { Clock } from '../platform/index.ts';
-import type { DatabaseTransaction, Storage } from '../storage/index.ts';
+import type { DatabaseTransaction, Sealer, Storage } from '../storage/index.ts';
+import { read } from './asked.ts';
 import { type ApprovalRow, toApproval } from './rows.ts';
 import type { Tell } from './types.ts';
-import { votesOn } from './votes.ts';
+import { rowProblem, sealApproval } from './votes.ts';
 
 /** Approvals that end in one transaction, which everything else that writes waits for. */
 const ENDED_AT_ONCE = 100;
@@ -11,6 +12,8 @@ const ENDED_AT_ONCE = 100;
 export interface SweepDependencies {
   storage: Storage;
   clock: Clock;
+  sealer: Sealer;
+  origin: string;
   recordMove(
     transaction: DatabaseTransaction,
     row: ApprovalRow,
@@ -29,7 +32,17 @@ export interface SweepDependencies {
  * Ends what can no longer be used: what has run out, and what was asked by an agent that does not work any more or in a task that
  * has ended. Any replica may do it; each approval ends once.
  */
-export function createSweep({ storage, clock, recordMove, tell, whoMayApprove, lapsed, pending }: SweepDependencies) {
+export function createSweep({
+  storage,
+  clock,
+  sealer,
+  origin,
+  recordMove,
+  tell,
+  whoMayApprove,
+  lapsed,
+  pending,
+}: SweepDependencies) {
   const open = () =>
     storage.db
       .selectFrom('approvals')
@@ -53,6 +66,9 @@ export function createSweep({ storage, clock, recordMove, tell, whoMayApprove, l
       )
       .execute();
 
+  /** From before rows were sealed: nobody can use them, and what still wants to run asks again. */
+  const unsealed = () => open().where('approvals.seal', 'is', null).execute();
+
   async function end(
     due: () => Promise<{ id: string }[]>,
     change: { state: string; decided_at?: number; decided_by?: string },
@@ -64,7 +80,7 @@ export function createSweep({ storage, clock, recordMove, tell, whoMayApprove, l
       const ended = await storage.transaction(async (transaction) => {
         const changed = await transaction
           .updateTable('approvals')
-          .set(change)
+          .set({ ...change, seal: null })
           .where('id', 'in', ids)
           .where('state', 'in', ['pending', 'approved'])
           .returningAll()
@@ -84,7 +100,7 @@ export function createSweep({ storage, clock, recordMove, tell, whoMayApprove, l
     return storage.transaction(async (transaction) => {
       const changed = await transaction
         .updateTable('approvals')
-        .set({ state: 'cancelled', decided_at: clock.now(), decided_by: 'gatehouse' })
+        .set({ state: 'cancelled', decided_at: clock.now(), decided_by: 'gatehouse', seal: null })
         .where('id', 'in', ids.slice(0, ENDED_AT_ONCE))
         .where('state', '=', 'approved')
         .returningAll()
@@ -101,17 +117,20 @@ export function createSweep({ storage, clock, recordMove, tell, whoMayApprove, l
       const due = dueSeconds(approval, clock.now());
       if (due <= approval.escalatedSeconds) continue;
       const escalated = await storage.transaction(async (transaction) => {
+        const { row: found, votes } = await read(transaction, approval.id);
+        if (found.escalated_seconds >= due || rowProblem(found, votes, { origin, sealer }) !== null) return undefined;
         const row = await transaction
           .updateTable('approvals')
-          .set({ escalated_seconds: due })
+          .set({ escalated_seconds: due, seal: sealApproval(sealer, { ...found, escalated_seconds: due }, votes) })
           .where('id', '=', approval.id)
           .where('state', '=', 'pending')
-          .where('escalated_seconds', '<', due)
+          .where('escalated_seconds', '=', found.escalated_seconds)
+          // Nobody has answered since it was read: an answer seals it too.
+          .where('answers', '=', found.answers)
           .where('expires_at', '>', clock.now())
           .returningAll()
           .executeTakeFirst();
         if (!row) return undefined;
-        const votes = (await votesOn(transaction, [row.id])).get(row.id) ?? [];
         const now = toApproval(row, votes, clock.now());
         const before = whoMayApprove({ ...now, escalatedSeconds: approval.escalatedSeconds });
         const people = whoMayApprove(now).filter((each) => !before.includes(each));
@@ -130,7 +149,8 @@ export function createSweep({ storage, clock, recordMove, tell, whoMayApprove, l
     const expired = await end(runOut, { state: 'expired' }, 'approval.expire');
     const gone = { state: 'cancelled', decided_at: clock.now(), decided_by: 'gatehouse' };
     const cancelled = await end(orphaned, gone, 'approval.cancel');
-    return { expired, others: [...cancelled, ...(await endLapsed()), ...(await escalate())] };
+    const before = await end(unsealed, gone, 'approval.lapse');
+    return { expired, others: [...cancelled, ...before, ...(await endLapsed()), ...(await escalate())] };
   };
 }
 

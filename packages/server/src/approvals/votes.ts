@@ -1,4 +1,5 @@
-import type { Database, DatabaseTransaction, Sealer } from '../storage/index.ts';
+import type { Json } from '../platform/index.ts';
+import { type Database, type DatabaseTransaction, rowSealProblem, type Sealer, sealRow } from '../storage/index.ts';
 import { channelOf, channelYesProblem } from './channel-yes.ts';
 import { evidenceProblem } from './evidence.ts';
 import { type ApprovalRow, subjectOf, type VoteRow } from './rows.ts';
@@ -6,20 +7,28 @@ import { type ApprovalRow, subjectOf, type VoteRow } from './rows.ts';
 /** Answers to one approval: people change their mind, and a yes may have to be said again. */
 export const ANSWERS_PER_APPROVAL = 100;
 
+/** Those that were there when the row was read, and none that came in between. */
 export async function votesOn(
   db: Database | DatabaseTransaction,
-  approvals: readonly string[],
+  approvals: readonly Pick<ApprovalRow, 'id' | 'answers'>[],
 ): Promise<ReadonlyMap<string, VoteRow[]>> {
   const found = new Map<string, VoteRow[]>();
   if (approvals.length === 0) return found;
   const rows = await db
     .selectFrom('approval_votes')
     .selectAll()
-    .where('approval', 'in', [...approvals])
+    .where(
+      'approval',
+      'in',
+      approvals.map(({ id }) => id),
+    )
     .orderBy('approval')
     .orderBy('number')
     .execute();
-  for (const row of rows) found.set(row.approval, [...(found.get(row.approval) ?? []), row]);
+  const answers = new Map(approvals.map((row) => [row.id, row.answers]));
+  for (const row of rows)
+    if (row.number <= (answers.get(row.approval) ?? 0))
+      found.set(row.approval, [...(found.get(row.approval) ?? []), row]);
   return found;
 }
 
@@ -27,7 +36,7 @@ export async function votesOn(
 export function rowProblem(
   row: ApprovalRow,
   votes: readonly VoteRow[],
-  { origin, sealer }: { origin: string; sealer: Sealer | undefined },
+  { origin, sealer }: { origin: string; sealer: Sealer },
 ): string | null {
   if (!subjectOf(row)) return 'its digest is of another action';
   const problemOf = (assertion: string | null, decidedBy: string | null) => {
@@ -40,5 +49,38 @@ export function rowProblem(
     const problem = answer === 'yes' ? problemOf(assertion, person) : null;
     if (problem !== null) return `the yes of ${person}: ${problem}`;
   }
-  return row.state === 'approved' ? problemOf(row.assertion, row.decided_by) : null;
+  const last = row.state === 'approved' ? problemOf(row.assertion, row.decided_by) : null;
+  return last ?? (isOpen(row) ? rowSealProblem(sealer, 'approvals', row.id, deciding(row, votes), row.seal) : null);
 }
+
+const isOpen = ({ state }: ApprovalRow) => state === 'pending' || state === 'approved';
+
+/** All of an open approval that decides, with every answer to it: none can be put in, changed or left out. */
+export function sealApproval(sealer: Sealer, row: ApprovalRow, votes: readonly VoteRow[]): Uint8Array {
+  return sealRow(sealer, 'approvals', row.id, deciding(row, votes));
+}
+
+const deciding = (row: ApprovalRow, votes: readonly VoteRow[]): Json => ({
+  v: 1,
+  action: row.action_id,
+  state: row.state,
+  digest: row.digest,
+  agent: row.agent,
+  task: row.task,
+  tool: row.tool,
+  body: row.body,
+  createdAt: row.created_at,
+  expiresAt: row.expires_at,
+  decidedAt: row.decided_at,
+  decidedBy: row.decided_by,
+  assertion: row.assertion,
+  escalatedSeconds: row.escalated_seconds,
+  votes: votes.map(({ number, person, answer, at, assertion, reason }) => ({
+    number,
+    person,
+    answer,
+    at,
+    assertion,
+    reason,
+  })),
+});

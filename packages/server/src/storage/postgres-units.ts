@@ -118,7 +118,7 @@ function consumeApprovals(written: { unit: LogUnit }[]): Statement | undefined {
   if (wishes.length === 0) return undefined;
   return {
     name: 'consume-approvals',
-    text: `update approvals set state = 'consumed', consumed_by = wish.action_id
+    text: `update approvals set state = 'consumed', consumed_by = wish.action_id, seal = null
            from unnest($1::text[], $2::text[]) as wish (id, action_id) where approvals.id = wish.id`,
     values: [wishes.map(({ id }) => id), wishes.map(({ actionId }) => actionId)],
   };

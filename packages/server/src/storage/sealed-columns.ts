@@ -26,6 +26,11 @@ export const sealedColumns: readonly SealedColumn[] = [
   { table: 'upstream_demands', key: 'id', column: 'sealed' },
   { table: 'upstream_clients', key: 'id', column: 'sealed' },
   { table: 'upstream_connects', key: 'state_digest', column: 'sealed' },
+  { table: 'approvals', key: 'id', column: 'seal' },
+  { table: 'deputies', key: 'id', column: 'seal' },
+  { table: 'standing_grants', key: 'id', column: 'seal' },
+  { table: 'break_glass', key: 'id', column: 'seal' },
+  { table: 'flow_endorsements', key: 'id', column: 'seal' },
   { table: 'provider_sign_ins', key: 'state_digest', column: 'sealed_verifier' },
 ];
 

@@ -75,7 +75,7 @@ function prepareStatements(database: DatabaseSync): Record<Name, StatementSync> 
   return {
     readFence: database.prepare('select version from fences where key = ?'),
     consumeApproval: database.prepare(
-      "update approvals set state = 'consumed', consumed_by = ? where id = ? and state = 'approved' and expires_at > ?",
+      "update approvals set state = 'consumed', consumed_by = ?, seal = null where id = ? and state = 'approved' and expires_at > ?",
     ),
     insertRecord: database.prepare(
       `insert into records (log, sequence, leaf_hash, kind, action_id, at, operation, agent, task, person, tool, resource,

@@ -155,6 +155,8 @@ onEachDatabase('break-glass', (database) => {
       { first_by: ASKER },
       { first_assertion: null },
       { second_assertion: kept.first_assertion },
+      { requested_at: kept.requested_at + 1 },
+      { seal: null },
     ];
     for (const change of changes) {
       await house.storage.db.updateTable('break_glass').set(change).where('id', '=', open.id).execute();

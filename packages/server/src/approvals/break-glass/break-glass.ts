@@ -16,7 +16,7 @@ import {
   newId,
 } from '../../platform/index.ts';
 import type { Snapshot } from '../../registry/index.ts';
-import type { Change, DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
+import type { Change, DatabaseTransaction, RecordChange, Sealer, Storage } from '../../storage/index.ts';
 import { signedOf } from '../signed.ts';
 import type { ApprovalSubject } from '../types.ts';
 import { names } from '../who-may.ts';
@@ -27,6 +27,8 @@ import {
   type HeldBreakGlass,
   MAY_SIGN,
   readBreakGlass,
+  sealedBreakGlass,
+  sealProblem,
   stateOf,
   subjectIn,
   toBreakGlass,
@@ -37,6 +39,7 @@ export interface BreakGlassDependencies {
   registry: { snapshot(): Pick<Snapshot, 'people' | 'agents' | 'servers' | 'environments'> };
   people: PasskeyVerification;
   recordChange: RecordChange;
+  sealer: Sealer;
   clock: Clock;
   log: Log;
   publicUrl: string;
@@ -72,14 +75,14 @@ const HOUR_MS = 3_600_000;
 const reviewed = () => new GatehouseError('conflict', 'break-glass.reviewed', 'It is reviewed already.');
 
 export function createBreakGlass(deps: BreakGlassDependencies): BreakGlasses {
-  const { storage, registry, people, recordChange, clock, log } = deps;
+  const { storage, registry, people, recordChange, clock, log, sealer } = deps;
   const { origin } = new URL(deps.publicUrl);
   const held = new Map<string, HeldBreakGlass>();
 
   function remember(row: BreakGlassRow): void {
     held.delete(row.id);
     if (stateOf(row, clock.now()) !== 'open') return;
-    const read = readBreakGlass(row, origin);
+    const read = readBreakGlass(row, { origin, sealer });
     if ('problem' in read)
       log.error('a break-glass grant in the database is not what was signed; nothing runs on it', {
         breakGlass: row.id,
@@ -170,7 +173,7 @@ export function createBreakGlass(deps: BreakGlassDependencies): BreakGlasses {
         'break-glass.stopped',
         'The agent or its task has been stopped since this was asked for.',
       );
-    if (digestOf(subject) !== row.digest)
+    if (digestOf(subject) !== row.digest || sealProblem(row, sealer) !== null)
       throw new GatehouseError('internal', 'break-glass.inconsistent', 'This was changed in the database.');
     return { row, subject, wants };
   }
@@ -329,8 +332,9 @@ export function createBreakGlass(deps: BreakGlassDependencies): BreakGlasses {
           reviewed_by: null,
           reviewed_at: null,
           review: null,
+          seal: null,
         };
-        await transaction.insertInto('break_glass').values(row).execute();
+        await transaction.insertInto('break_glass').values(sealedBreakGlass(row, sealer)).execute();
         await moved(transaction, row, 'request', by);
         return row;
       });
@@ -379,7 +383,7 @@ export function createBreakGlass(deps: BreakGlassDependencies): BreakGlasses {
           : { first_by: person, first_assertion: kept };
         const after = await transaction
           .updateTable('break_glass')
-          .set(update)
+          .set({ ...update, seal: sealedBreakGlass({ ...row, ...update }, sealer).seal })
           .where('id', '=', id)
           .where(isSecond ? 'second_by' : 'first_by', 'is', null)
           .where('ended_at', 'is', null)
@@ -465,7 +469,7 @@ export function createBreakGlass(deps: BreakGlassDependencies): BreakGlasses {
   async function ended(transaction: DatabaseTransaction, id: string, by: string): Promise<BreakGlassRow> {
     const row = await transaction
       .updateTable('break_glass')
-      .set({ ended_at: clock.now(), ended_by: by })
+      .set({ ended_at: clock.now(), ended_by: by, seal: null })
       .where('id', '=', id)
       .returningAll()
       .executeTakeFirstOrThrow();

@@ -8,8 +8,8 @@ import {
 } from '@gatehouse/protocol';
 import type { Selectable } from 'kysely';
 import { z } from 'zod';
-import { canonicalJson, digestJson, parseStrictJson } from '../../platform/index.ts';
-import type { Tables } from '../../storage/index.ts';
+import { canonicalJson, digestJson, type Json, parseStrictJson } from '../../platform/index.ts';
+import { rowSealProblem, type Sealer, sealRow, type Tables } from '../../storage/index.ts';
 import { type Signed, signatureProblem, signedParts } from '../signed.ts';
 
 export type BreakGlassRow = Selectable<Tables['break_glass']>;
@@ -31,6 +31,29 @@ export function challengeOf(subject: BreakGlassSubject, second?: { first: string
 export const subjectIn = (row: Pick<BreakGlassRow, 'subject'>) =>
   parseStrictJson(Buffer.from(row.subject)) as unknown as BreakGlassSubject;
 
+/** At each step: also a first signature is none that somebody has written into the database. */
+export const sealedBreakGlass = (row: BreakGlassRow, sealer: Sealer): BreakGlassRow => ({
+  ...row,
+  seal: sealRow(sealer, 'break_glass', row.id, deciding(row)),
+});
+
+export const sealProblem = (row: BreakGlassRow, sealer: Sealer): string | null =>
+  rowSealProblem(sealer, 'break_glass', row.id, deciding(row), row.seal);
+
+const deciding = (row: BreakGlassRow): Json => ({
+  v: 1,
+  agent: row.agent,
+  task: row.task,
+  subject: row.subject,
+  digest: row.digest,
+  requestedAt: row.requested_at,
+  firstBy: row.first_by,
+  firstAssertion: row.first_assertion,
+  secondBy: row.second_by,
+  secondAssertion: row.second_assertion,
+  until: row.until,
+});
+
 /** One that calls run on, as it is held in memory. */
 export interface HeldBreakGlass {
   subject: BreakGlassSubject;
@@ -39,7 +62,10 @@ export interface HeldBreakGlass {
 }
 
 /** What calls may run on, or what is wrong with the row: then it was changed by hand, and nothing runs on it. */
-export function readBreakGlass(row: BreakGlassRow, origin: string): HeldBreakGlass | { problem: string } {
+export function readBreakGlass(
+  row: BreakGlassRow,
+  { origin, sealer }: { origin: string; sealer: Sealer },
+): HeldBreakGlass | { problem: string } {
   try {
     const subject = subjectIn(row);
     const { first_by: first, second_by: second, until } = row;
@@ -55,6 +81,7 @@ export function readBreakGlass(row: BreakGlassRow, origin: string): HeldBreakGla
     const latest = subject.requestedAt + (breakGlassLimits.signedWithinSeconds + subject.seconds) * 1_000;
     if (until > latest) return { problem: 'it is open for longer than was asked for' };
     const problem =
+      sealProblem(row, sealer) ??
       problemOf(row.first_assertion, first, challengeOf(subject), origin) ??
       problemOf(row.second_assertion, second, challengeOf(subject, { first, until }), origin);
     return problem === null ? { subject, signers: [first, second], until } : { problem };

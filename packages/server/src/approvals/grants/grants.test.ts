@@ -247,6 +247,8 @@ onEachDatabase('standing grants', (database) => {
       },
       { assertion: JSON.stringify({ ...evidence, person: OWNER }) },
       { assertion: 'x' },
+      // All of it fits, and yet nobody here has given it.
+      { seal: null },
     ];
     for (const change of changes) {
       await house.storage.transaction(async (transaction) => {
@@ -284,15 +286,25 @@ onEachDatabase('standing grants', (database) => {
   test('revoked: by its giver, the owner or security, on every replica, also against a dispatch under way', async () => {
     const { id, find } = await granted();
     const grant = find() as HeldGrant;
+    const { seal } = await house.storage.db
+      .selectFrom('standing_grants')
+      .select('seal')
+      .where('id', '=', id)
+      .executeTakeFirstOrThrow();
     await assert.rejects(desks[0].grants.revoke(id, AUDITOR, ''), { code: 'grant.not-yours' });
     await assert.rejects(desks[0].grants.revoke('grn_none', OWNER, ''), { code: 'grant.unknown' });
     const revoked = await desks[0].grants.revoke(id, APPROVER, 'ticket closed');
     assert.deepEqual([revoked.state, revoked.endedBy, revoked.reason], ['revoked', APPROVER, 'ticket closed']);
     assert.equal(find(), undefined);
     assert.deepEqual(await dispatch(grant, REFUND), { ok: false, failed: 'guard', key: fenceOf(id) });
-    // Whoever writes to the database brings it back on no replica: its fence has moved.
+    // Whoever writes to the database brings it back on no replica: its seal is gone, and with a copy of it its fence has moved.
     await house.storage.transaction((transaction) =>
       transaction.updateTable('standing_grants').set({ ended_at: null, ended_by: null }).where('id', '=', id).execute(),
+    );
+    await desks[1].refresh([{ sequence: 1, topic: 'approval', key: id, at: 0 }]);
+    assert.equal(find(REFUND, 1), undefined);
+    await house.storage.transaction((transaction) =>
+      transaction.updateTable('standing_grants').set({ seal }).where('id', '=', id).execute(),
     );
     await desks[1].refresh([{ sequence: 1, topic: 'approval', key: id, at: 0 }]);
     assert.equal((await dispatch(find(REFUND, 1) as HeldGrant, REFUND, 1)).ok, false);

@@ -16,13 +16,23 @@ import {
   type DatabaseTransaction,
   parseState,
   type RecordChange,
+  type Sealer,
   type Storage,
   usedOf,
 } from '../../storage/index.ts';
 import type { ApprovalEvidence } from '../evidence.ts';
 import type { ApprovalSubject } from '../types.ts';
 import { amountAt, boundsProblem, covers, unitsOf } from './bounds.ts';
-import { counterOf, type GrantRow, grantIdOf, type HeldGrant, kindOf, readGrant, toGrant } from './rows.ts';
+import {
+  counterOf,
+  type GrantRow,
+  grantIdOf,
+  type HeldGrant,
+  kindOf,
+  readGrant,
+  sealedGrant,
+  toGrant,
+} from './rows.ts';
 
 export interface GrantDependencies {
   storage: Storage;
@@ -36,6 +46,7 @@ export interface GrantDependencies {
     };
   };
   recordChange: RecordChange;
+  sealer: Sealer;
   clock: Clock;
   log: Log;
   publicUrl: string;
@@ -96,7 +107,10 @@ export function createGrants(deps: GrantDependencies): StandingGrants {
   const byTask = new Map<string, Map<string, HeldGrant>>();
 
   function remember(row: GrantRow): void {
-    const held = row.ended_at === null && row.expires_at > clock.now() ? readGrant(row, origin) : undefined;
+    const held =
+      row.ended_at === null && row.expires_at > clock.now()
+        ? readGrant(row, { origin, sealer: deps.sealer })
+        : undefined;
     if (held && 'problem' in held)
       log.error('a standing grant in the database is not what was signed; it covers nothing', {
         grant: row.id,
@@ -299,8 +313,9 @@ export function createGrants(deps: GrantDependencies): StandingGrants {
         ended_at: null,
         ended_by: null,
         reason: null,
+        seal: null,
       };
-      await transaction.insertInto('standing_grants').values(row).execute();
+      await transaction.insertInto('standing_grants').values(sealedGrant(row, deps.sealer)).execute();
       await recordChange(transaction, {
         ...about(row),
         operation: 'grant.give',
@@ -338,7 +353,7 @@ export function createGrants(deps: GrantDependencies): StandingGrants {
         requireRevoker(person, found);
         const ended = await transaction
           .updateTable('standing_grants')
-          .set({ ended_at: clock.now(), ended_by: person, reason: reason.slice(0, REASON_CHARS) || null })
+          .set({ ended_at: clock.now(), ended_by: person, reason: reason.slice(0, REASON_CHARS) || null, seal: null })
           .where('id', '=', id)
           .where('ended_at', 'is', null)
           .returningAll()
@@ -359,6 +374,7 @@ export function createGrants(deps: GrantDependencies): StandingGrants {
         .set({
           ended_at: clock.now(),
           ended_by: 'gatehouse',
+          seal: null,
           reason: `ended with its ${task === undefined ? 'agent' : 'task'}`,
         })
         .where('ended_at', 'is', null)

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { type GrantTerms, grantTerms, type StandingGrant } from '@gatehouse/protocol';
 import type { Selectable } from 'kysely';
-import { canonicalJson, parseStrictJson } from '../../platform/index.ts';
-import type { Tables } from '../../storage/index.ts';
+import { canonicalJson, type Json, parseStrictJson } from '../../platform/index.ts';
+import { rowSealProblem, type Sealer, sealRow, type Tables } from '../../storage/index.ts';
 import { evidenceProblem, grantedBy } from '../evidence.ts';
 import { subjectDigest } from '../subject.ts';
 import type { ApprovalSubject } from '../types.ts';
@@ -27,8 +27,29 @@ export const counterOf = (grant: string): string => createHash('sha256').update(
 
 export const kindOf = (subject: ApprovalSubject): string => subjectDigest({ ...subject, arguments: null });
 
+export const sealedGrant = (row: GrantRow, sealer: Sealer): GrantRow => ({
+  ...row,
+  seal: sealRow(sealer, 'standing_grants', row.id, deciding(row)),
+});
+
+const deciding = (row: GrantRow): Json => ({
+  v: 1,
+  approval: row.approval,
+  agent: row.agent,
+  task: row.task,
+  digest: row.digest,
+  subject: row.subject,
+  terms: row.terms,
+  givenBy: row.given_by,
+  assertion: row.assertion,
+  expiresAt: row.expires_at,
+});
+
 /** The grant in a row, or what is wrong with the row: then it was changed by hand, and covers nothing. */
-export function readGrant(row: GrantRow, origin: string): HeldGrant | { problem: string } {
+export function readGrant(
+  row: GrantRow,
+  { origin, sealer }: { origin: string; sealer: Sealer },
+): HeldGrant | { problem: string } {
   try {
     const subject = parseStrictJson(Buffer.from(row.subject)) as unknown as ApprovalSubject;
     const terms = grantTerms.parse(parseStrictJson(Buffer.from(row.terms)));
@@ -40,12 +61,13 @@ export function readGrant(row: GrantRow, origin: string): HeldGrant | { problem:
           ? 'its digest is of another action'
           : !signed || canonicalJson(signed) !== canonicalJson(terms) || row.expires_at !== terms.until
             ? 'its bounds are not those that were signed'
-            : evidenceProblem(row.assertion, {
+            : (rowSealProblem(sealer, 'standing_grants', row.id, deciding(row), row.seal) ??
+              evidenceProblem(row.assertion, {
                 id: row.approval,
                 digest: row.digest,
                 decidedBy: row.given_by,
                 origin,
-              });
+              }));
     if (problem !== null) return { problem };
     return { id: row.id, approval: row.approval, subject, kind: kindOf(subject), terms, givenBy: row.given_by };
   } catch (error) {

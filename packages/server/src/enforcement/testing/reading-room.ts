@@ -160,7 +160,7 @@ const agent = (name: string): ManifestInput => ({
 export async function openReadingRoom(options: HouseOptions = {}) {
   let first: Flow | undefined;
   const house = await openHouse({ ...options, handedOn: async (...handed) => first?.handedOn(...handed) });
-  const { registry, storage, ledger, clock, log } = house;
+  const { registry, ledger, clock, log } = house;
   const apply = (inputs: ManifestInput[]) =>
     registry.apply(
       inputs.map((input) => manifest.parse(input)),
@@ -175,7 +175,7 @@ export async function openReadingRoom(options: HouseOptions = {}) {
 
   /** One replica's choke point: what it has seen is in its own memory. */
   async function openGate() {
-    const flow = createFlow({ storage, clock });
+    const flow = createFlow(house);
     first ??= flow;
     const held = createHeldResults(house);
     const approvals = await createApprovals({ ...house, endorse: flow.endorse, onEnded: held.forget });

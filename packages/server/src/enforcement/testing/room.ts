@@ -89,7 +89,7 @@ export async function openRoom({ follow = true, afterAppend = () => {} } = {}) {
       },
       breaker: createBreaker({ registry, clock, log }),
       tickets: createTickets({ outbound: createOutbound(), openSecret: async () => new Secret(''), clock, log }),
-      flow: createFlow({ storage, clock }),
+      flow: createFlow(house),
       baseline,
       clock,
       log,

@@ -6,8 +6,10 @@ import {
   type DatabaseTransaction,
   type OverBudget,
   parseState,
+  type Sealer,
   type Spend,
   type Storage,
+  sealRow,
   usedOf,
 } from '../../storage/index.ts';
 import { canonical } from './canonical.ts';
@@ -28,7 +30,7 @@ const COUNTED_AS = 'gatehouse/endorsed';
 
 /** Part of the yes that endorses them: bounded, listed, and known to every replica before the next dispatch of the task. */
 export async function keepEndorsed(
-  { storage, clock }: { storage: Storage; clock: Clock },
+  { storage, clock, sealer }: { storage: Storage; clock: Clock; sealer: Sealer },
   transaction: DatabaseTransaction,
   {
     approval,
@@ -51,7 +53,8 @@ export async function keepEndorsed(
       throw new GatehouseError('bad-request', 'flow.unreadable', `"${value.slice(0, 100)}" can't be read as ${role}.`);
     return { id: newId('edm', now), task, role, value: writing, shown: value, covers, approval, person, at: now };
   });
-  await transaction.insertInto('flow_endorsements').values(rows).execute();
+  const sealed = rows.map((row) => ({ ...row, seal: sealRow(sealer, 'flow_endorsements', row.id, { v: 1, ...row }) }));
+  await transaction.insertInto('flow_endorsements').values(sealed).execute();
   await storage.bumpFences(transaction, [`flow:${holderOfTask(task)}`]);
   return rows.map(
     ({ id, role, shown, covers }) => `endorsed ${id} for this task: ${role} ${JSON.stringify(shown)}, for ${covers}`,

@@ -3,7 +3,7 @@ import type { ArgumentRole, FlowLabel, Task, TaskFlow, TemplateManifest } from '
 import { toolPatternMatches } from '@gatehouse/protocol';
 import { type Clock, isJsonObject, type Json } from '../../platform/index.ts';
 import type { RegisteredTool } from '../../registry/index.ts';
-import type { DatabaseTransaction, Guard, OverBudget, Spend, Storage } from '../../storage/index.ts';
+import type { DatabaseTransaction, Guard, OverBudget, Sealer, Spend, Storage } from '../../storage/index.ts';
 import type { FlowView, Provenance } from '../situation.ts';
 import { echoOf } from './echo.ts';
 import { coveredBy, endorsedSpend, keepEndorsed, usedUp, usesOf } from './endorsements.ts';
@@ -100,8 +100,8 @@ const isShown = (label: string) => !label.startsWith(READ_BY) && label !== WROTE
  * the memory of the process that passed them on. INVARIANT: a task of which another process has passed on untrusted texts, or this one has
  * forgotten some, has no trusted values: only what was stated or endorsed counts.
  */
-export function createFlow({ storage, clock }: { storage: Storage; clock: Clock }): Flow {
-  const labels = createLabels({ storage, clock });
+export function createFlow({ storage, clock, sealer }: { storage: Storage; clock: Clock; sealer: Sealer }): Flow {
+  const labels = createLabels({ storage, clock, sealer });
   const memory = createMemory(clock);
   /** This one, for as long as it runs: another one has not its memory. */
   const replica = randomUUID();
@@ -300,7 +300,7 @@ export function createFlow({ storage, clock }: { storage: Storage; clock: Clock 
       await labels.write(transaction, added, first);
     },
 
-    endorse: (transaction, of) => keepEndorsed({ storage, clock }, transaction, of),
+    endorse: (transaction, of) => keepEndorsed({ storage, clock, sealer }, transaction, of),
 
     spend: ({ task }, { used }) => endorsedSpend(used, task, clock.now()),
 

@@ -1,6 +1,12 @@
 import type { ArgumentRole } from '@gatehouse/protocol';
 import type { Clock } from '../../platform/index.ts';
-import type { DatabaseTransaction, Guard, Storage } from '../../storage/index.ts';
+import {
+  type DatabaseTransaction,
+  type Guard,
+  rowSealProblem,
+  type Sealer,
+  type Storage,
+} from '../../storage/index.ts';
 import { flowLimits } from './limits.ts';
 
 /** The result that brought a label first. */
@@ -91,7 +97,7 @@ const isForEver = (holder: string, label: string) =>
  * Labels in memory, the most recently used last, over those in the database. INVARIANT: a version in memory is never newer than the labels
  * that stand beside it, so that a dispatch which finds it unchanged was decided with all that had been seen.
  */
-export function createLabels({ storage, clock }: { storage: Storage; clock: Clock }): Labels {
+export function createLabels({ storage, clock, sealer }: { storage: Storage; clock: Clock; sealer: Sealer }): Labels {
   const held = new Map<string, HeldLabels>();
 
   function put(labels: HeldLabels): void {
@@ -148,7 +154,12 @@ export function createLabels({ storage, clock }: { storage: Storage; clock: Cloc
           labels: new Map(own.map((each) => [each.label, each])),
           endorsements: endorsed
             .filter(({ task }) => holder === holderOfTask(task))
-            .map(({ task: _, role, ...rest }) => ({ ...rest, role: role as ArgumentRole })),
+            // Nobody endorsed what was written into the database.
+            .filter(
+              ({ seal, ...row }) =>
+                rowSealProblem(sealer, 'flow_endorsements', row.id, { v: 1, ...row }, seal) === null,
+            )
+            .map(({ task: _, seal: __, role, ...rest }) => ({ ...rest, role: role as ArgumentRole })),
         });
       }
     },

@@ -225,6 +225,7 @@ async function anySealed(storage: Storage): Promise<Sample | undefined> {
     const row = await storage.db
       .selectFrom(table as 'secrets')
       .select([key as 'name', column as 'sealed'])
+      .where(column as 'sealed', 'is not', null)
       .executeTakeFirst();
     if (row) return { sealed: row[column as 'sealed'], context: version1Context?.(row) };
   }

@@ -146,6 +146,7 @@ async function* pages(storage: Storage, { table, key, column }: SealedColumn): A
     let select = storage.db
       .selectFrom(table as 'secrets')
       .select([`${key} as key` as 'name as key', `${column} as sealed` as 'sealed'])
+      .where(column as 'sealed', 'is not', null)
       .orderBy(key as 'name')
       .limit(BATCH);
     if (after !== undefined) select = select.where(key as 'name', '>', after);
@@ -158,10 +159,11 @@ async function* pages(storage: Storage, { table, key, column }: SealedColumn): A
 
 async function countOf(storage: Storage): Promise<number> {
   let count = 0;
-  for (const { table } of sealedColumns) {
+  for (const { table, column } of sealedColumns) {
     const row = await storage.db
       .selectFrom(table as 'secrets')
       .select(({ fn }) => fn.countAll<number>().as('count'))
+      .where(column as 'sealed', 'is not', null)
       .executeTakeFirstOrThrow();
     count += Number(row.count);
   }

@@ -36,6 +36,7 @@ import * as cosignatures from './0039-cosignatures.ts';
 import * as search from './0041-search.ts';
 import * as holds from './0042-holds.ts';
 import * as sinks from './0044-sinks.ts';
+import * as rowSeals from './0046-row-seals.ts';
 import * as deputiesConfirmed from './0047-deputies-confirmed.ts';
 import * as deliveriesSeen from './0048-deliveries-seen.ts';
 
@@ -82,6 +83,7 @@ export const migrations: readonly Migration[] = [
   { name: '0041-search', up: search.up },
   { name: '0042-holds', up: holds.up },
   { name: '0044-sinks', up: sinks.up },
+  { name: '0046-row-seals', up: rowSeals.up },
   { name: '0047-deputies-confirmed', up: deputiesConfirmed.up },
   { name: '0048-deliveries-seen', up: deliveriesSeen.up },
 ];

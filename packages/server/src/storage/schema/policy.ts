@@ -20,6 +20,7 @@ export interface PolicyTables {
     approval: string;
     person: string;
     at: number;
+    seal: Uint8Array | null;
   };
 
   /** Every state of what decides; `policy_objects` has what it was made of. `changes`: lines, as JSON. */

@@ -26,6 +26,8 @@ export interface RecordTables {
     answers: number;
     /** The longest time of escalation that has been recorded. */
     escalated_seconds: number;
+    /** Over what decides in it and over its answers, as long as it is open. */
+    seal: Uint8Array | null;
   };
 
   /** Each yes, with its WebAuthn assertion, and each no. `number` counts those of one approval. */
@@ -55,6 +57,7 @@ export interface RecordTables {
     assertion: string | null;
     confirmed_by: string | null;
     confirmed_at: number | null;
+    seal: Uint8Array | null;
   };
 
   /** Calls that may change something, until it is known what came of them. */
@@ -103,6 +106,7 @@ export interface RecordTables {
     ended_at: number | null;
     ended_by: string | null;
     reason: string | null;
+    seal: Uint8Array | null;
   };
 
   /** Emergencies: `subject` is a BreakGlassSubject; the two signatures with what they are verified by. `over_at`: its end is on record. */
@@ -124,6 +128,7 @@ export interface RecordTables {
     reviewed_by: string | null;
     reviewed_at: number | null;
     review: string | null;
+    seal: Uint8Array | null;
   };
 
   logs: { id: string; replica: string; vkey: string; created_at: number };
