@@ -135,6 +135,9 @@ const takenAway: Record<string, string> = {
   'policies.recorded': "delete from records where operation = 'policy.version'",
   'tools.definitions-reviewed': "update definitions set state = 'held', seen_at = 1",
   'log.intact': "update records set entry = replace(entry, 'agent-a', 'agent-x')",
+  'log.intact (of another log)': `create table t as select * from logs limit 1; update t set id = 'gone.test/log/one'; insert into logs select * from t;
+    drop table t; create table t as select * from records limit 1; update t set log = 'gone.test/log/one';
+    insert into records select * from t; drop table t`,
   'log.kept': 'delete from records where sequence < 3',
   'keys.rotated': 'update signing_keys set created_at = 1',
   'agents.owned': "update agents set owner = 'nobody@example.test'",
@@ -142,8 +145,9 @@ const takenAway: Record<string, string> = {
 
 /** @proves evidence.not-met */
 describe('when what supports a row is gone, the row is not met', () => {
-  for (const [check, sql] of Object.entries(takenAway))
-    test(check, async () => {
+  for (const [name, sql] of Object.entries(takenAway))
+    test(name, async () => {
+      const check = name.replace(/ .*/, '');
       const framework = frameworks.find((each) => reportOf(each).report.checks.some(({ id }) => id === check));
       assert.ok(framework, 'some framework has it');
       assert.equal(reportOf(framework).report.checks.find(({ id }) => id === check)?.status, 'met', 'as it was');
@@ -206,17 +210,26 @@ describe('the digest of a report is on record', () => {
         JSON.stringify({ format: 'gatehouse-evidence-receipts/1', receipt, receipts }),
       );
     };
-    const run = () => verify({ args: [directory], options: { key: receipt.vkey }, out } as never);
+    const run = (...key: string[]) => verify({ args: [directory], options: { key }, out } as never);
     write(report);
-    assert.equal(await run(), 0, said.join('\n'));
+    const [name = '', ...own] = receipt.vkey.split('+');
+    const stranger = ['log.elsewhere', ...own].join('+');
+    assert.equal(await run(stranger, receipt.vkey), 0, said.join('\n'));
+    await assert.rejects(run(), { code: 'verify.key' });
+    assert.equal(await run(stranger), 1, 'a key of another log is none of this one');
+    assert.match(said.at(-1) ?? '', new RegExp(`no key of the log ${name} was given`));
+    receipts.push({ ...receipt, sequence: receipt.sequence + 1 });
+    write(report);
+    assert.equal(await run(receipt.vkey), 1, 'a receipt is of the record that it says');
+    receipts.pop();
     const touchedUp = JSON.parse(readFileSync(join(directory, 'evidence.json'), 'utf8'));
     touchedUp.controls[0].status = 'met';
     touchedUp.controls[0].remark = 'all is well';
     write(touchedUp);
-    assert.equal(await run(), 1);
+    assert.equal(await run(receipt.vkey), 1);
     assert.match(said.at(-1) ?? '', /not the report that is on record/);
     write({ ...report, checks: report.checks.map((check) => ({ ...check, records: [{ log: 'x', sequence: 1 }] })) });
-    assert.equal(await run(), 1);
+    assert.equal(await run(receipt.vkey), 1);
     rmSync(directory, { recursive: true, force: true });
   });
 });

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ActionRecord, EvidenceReceipt, EvidenceReport } from '@gatehouse/protocol';
@@ -8,6 +7,7 @@ import { exitCodes } from '../exit-codes.ts';
 import { CliFailure } from '../failure.ts';
 import { clean } from '../output.ts';
 import type { Run } from '../verb.ts';
+import { keysIn } from './log-verify.ts';
 
 interface Receipts {
   format: string;
@@ -16,7 +16,7 @@ interface Receipts {
 }
 
 /** Whether a report is the one that is on record, and whether what it names is in the log. Asks no server. */
-export const verify: Run<{ key?: string }> = async ({ args: [directory = '.'], options, out }) => {
+export const verify: Run<{ key?: string[] }> = async ({ args: [directory = '.'], options, out }) => {
   const report = (await readJson(join(directory, 'evidence.json'))) as EvidenceReport;
   const { format, receipt, receipts } = (await readJson(join(directory, 'receipts.json'))) as Receipts;
   if (format !== 'gatehouse-evidence-receipts/1' || !Array.isArray(receipts))
@@ -31,18 +31,28 @@ export const verify: Run<{ key?: string }> = async ({ args: [directory = '.'], o
       'evidence.unsigned',
       'The log was broken when this report was made, so that nothing proves it. It says which log.',
     );
-  const { key } = options;
-  const trusted = key === undefined ? undefined : existsSync(key) ? readFileSync(key, 'utf8').trim() : key;
+  const keys = (options.key ?? []).flatMap(keysIn);
+  if (keys.length === 0)
+    throw new CliFailure(
+      'usage',
+      'verify.key',
+      'A report vouches for nothing itself: give the keys of the logs with --key. The server’s operator prints them with gatehouse log list.',
+    );
   const [{ verifyReceipt }, { nodeSha256 }] = await Promise.all([
     import('@gatehouse/verifier'),
     import('@gatehouse/verifier/node'),
   ]);
   const problems: string[] = [];
-  const prove = async (name: string, { entry, proof, vkey }: EvidenceReceipt) => {
-    // A report may be about several logs, each with its key; the one that it was made in is the one that is trusted.
-    const own = trusted !== undefined && trusted.split('+')[0] === vkey.split('+')[0] ? trusted : vkey;
-    const result = await verifyReceipt({ entry: Buffer.from(entry), proof, vkey: own, sha256: nodeSha256 });
+  const prove = async (name: string, { log, sequence, entry, proof }: EvidenceReceipt) => {
+    const vkey = keys.find((key) => key.startsWith(`${log}+`));
+    if (vkey === undefined) return void problems.push(`${name}: no key of the log ${log} was given`);
+    const result = await verifyReceipt({ entry: Buffer.from(entry), proof, vkey, sha256: nodeSha256 }).catch(
+      (cause: Error) => {
+        throw new CliFailure('noInput', 'verify.key', `The key of ${log} cannot be used: ${cause.message}.`, { cause });
+      },
+    );
     if (!result.ok) problems.push(`${name}: ${result.fault.detail}`);
+    else if (result.index !== sequence) problems.push(`${name}: the receipt is of record ${result.index}`);
   };
   await prove('the record of the report', receipt);
   const record = JSON.parse(receipt.entry) as ActionRecord;
@@ -66,7 +76,6 @@ export const verify: Run<{ key?: string }> = async ({ args: [directory = '.'], o
       digest,
       madeAt: record.time,
       receipts: receipts.length + 1,
-      keyGiven: trusted !== undefined,
       problems,
     });
   else if (ok)
@@ -74,10 +83,6 @@ export const verify: Run<{ key?: string }> = async ({ args: [directory = '.'], o
       `${out.style('green', 'Proven')}: ${clean(report.framework.title)}, made at ${clean(record.time)}, is on record; ${receipts.length} records that it names are in the log.`,
     );
   else for (const problem of problems) out.print(`${out.style('red', 'Not proven')}: ${clean(problem)}`);
-  if (trusted === undefined)
-    out.note(
-      'Checked with the keys that the receipts bring themselves. Give the one that you have from elsewhere with --key.',
-    );
   return ok ? exitCodes.ok : exitCodes.failed;
 };
 

@@ -86,5 +86,5 @@ function print(report: EvidenceReport, digest: string, directory: string | undef
   }
   out.print(`\nOn record with its digest, ${clean(digest)}.`);
   if (directory !== undefined)
-    out.print(`Written to ${directory}. Check it anywhere: gatehouse evidence verify ${directory}`);
+    out.print(`Written to ${directory}. Check it anywhere: gatehouse evidence verify ${directory} --key KEY`);
 }

@@ -197,7 +197,7 @@ function keyFor({ id, vkey }: LogToRead, keys: string[], place: string | undefin
 }
 
 /** A key, or a file with one on each line. */
-function keysIn(given: string): string[] {
+export function keysIn(given: string): string[] {
   if (!existsSync(given)) return [given];
   return readText(given)
     .split('\n')

@@ -37,7 +37,10 @@ export function addEvidenceVerbs(program: Command): void {
     usage: 'verify <directory>',
     summary: 'check a report and its receipts, offline',
     options: [
-      option('--key <key>', 'the log’s public key (NAME+HASH+KEY), or a file with it, from elsewhere than the report'),
+      option(
+        '--key <key...>',
+        'the public keys of the logs (NAME+HASH+KEY), or files with them, from elsewhere than the report',
+      ),
     ],
     examples: [['evidence verify soc2-2026 --key log.vkey', 'Exit code 1 when anything of it was changed since.']],
     load: async () => (await import('../commands/evidence-verify.ts')).verify,

@@ -13,7 +13,7 @@ import type { Ledger, LedgerEntry } from './types.ts';
 
 const key = randomBytes(32);
 
-async function open(dataDir: string, context: TestContext) {
+async function open(dataDir: string, context: TestContext, replica = 'one') {
   const log = createLog('error');
   const storage = await openStorage({ database: 'sqlite', dataDir, log, clock: systemClock });
   const sealer = createSealer(key);
@@ -22,7 +22,7 @@ async function open(dataDir: string, context: TestContext) {
     sealer,
     clock: systemClock,
     log,
-    replica: 'one',
+    replica,
     origin: 'gatehouse.test',
   });
   let closed = false;
@@ -185,6 +185,52 @@ for (const [name, tamper, expected] of tampering) {
     );
     assert.match(problem ?? 'nothing was found', expected);
     await close().catch(() => undefined);
+  });
+}
+
+/** @proves law-7.tamper */
+const ofWholeLogs: [string, string, RegExp | null][] = [
+  ['nothing', 'SELECT 1', null],
+  [
+    'a record under another operation, with the log that it names gone',
+    `UPDATE records SET operation = 'agent.kill' WHERE operation LIKE 'log.%';
+     DELETE FROM records WHERE log LIKE '%/two'; DELETE FROM checkpoints WHERE log LIKE '%/two'; DELETE FROM logs WHERE id LIKE '%/two'`,
+    /^log-missing: the log gatehouse.test\/log\/two /,
+  ],
+  [
+    'the end of a log with every checkpoint over it',
+    "DELETE FROM records WHERE log LIKE '%/two' AND sequence > 0; DELETE FROM checkpoints WHERE log LIKE '%/two' AND size > 1",
+    /^(log-missing: the log gatehouse.test\/log\/two has|gatehouse.test\/log\/two: no-checkpoint)/,
+  ],
+  [
+    'every checkpoint, and an entry that nothing signs any more',
+    `DELETE FROM checkpoints WHERE log LIKE '%/two';
+     UPDATE records SET entry = replace(entry, 'agent-a', 'agent-x') WHERE log LIKE '%/two'`,
+    /two: no-checkpoint: none of its \d+ records is signed/,
+  ],
+];
+
+for (const [name, tamper, expected] of ofWholeLogs) {
+  test(`verification of all logs tells what is wrong between them: ${name}`, async (context) => {
+    const dataDir = directory();
+    const second = await open(dataDir, context, 'two');
+    await fill(second.ledger, 20);
+    await second.close();
+    await (await open(dataDir, context)).close();
+    const database = new DatabaseSync(join(dataDir, 'gatehouse.db'));
+    database.exec(tamper);
+    database.close();
+    const { ledger } = await open(dataDir, context);
+    const { ok, problem, logs } = await ledger.verifyAll();
+    assert.equal(ok, expected === null);
+    assert.match(problem ?? '', expected ?? /^$/);
+    if (expected === null) {
+      assert.equal(logs.length, 2);
+      const [kept] = (await ledger.logs()).flatMap(({ checkpoint }) => checkpoint ?? []);
+      const elsewhere = `gone.test/log/one\n${kept}`;
+      assert.match((await ledger.verifyAll({ checkpoints: [elsewhere] })).problem ?? '', /no log "gone.test/);
+      await assert.rejects(ledger.verifyAll({ log: 'gone' }), { code: 'log.unknown' });
+    }
   });
 }
 

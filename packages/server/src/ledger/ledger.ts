@@ -20,7 +20,7 @@ import { createStoredLogs } from './stored.ts';
 import { createTree } from './tree.ts';
 import type { Ledger, LedgerEntry } from './types.ts';
 import { createUnknownCloser } from './unknown.ts';
-import { verifyStored } from './verification.ts';
+import { verifyLogs, verifyStored } from './verification.ts';
 import { createWitnessing, type WitnessingOptions } from './witnessing.ts';
 
 export interface LedgerDependencies {
@@ -245,6 +245,12 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
   }, ledgerLimits.namedLogsEveryMs);
   watch.unref();
 
+  async function verify(id: string, options?: Parameters<Ledger['verify']>[1]): ReturnType<Ledger['verify']> {
+    // A log with a hole can't be brought up to date; what is wrong with it is then found against the checkpoints that it has.
+    if (id === logId) await tree.integrate().catch(() => undefined);
+    return verifyStored(storage, stored, id, options);
+  }
+
   return {
     append,
     appendLater,
@@ -270,11 +276,8 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
       return receiptOf(stored, id, sequence);
     },
     resource,
-    async verify(id, options) {
-      // A log with a hole can't be brought up to date; what is wrong with it is then found against the checkpoints that it has.
-      if (id === logId) await tree.integrate().catch(() => undefined);
-      return verifyStored(storage, stored, id, options);
-    },
+    verify,
+    verifyAll: (options) => verifyLogs({ list: reader.logs, verify }, options),
     async closeUnknown(of) {
       const unknown = of === undefined ? ownUnknown : createUnknownCloser(storage, of);
       const lost = await unknown.find();

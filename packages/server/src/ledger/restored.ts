@@ -3,7 +3,7 @@ import type { Sealer, Storage } from '../storage/index.ts';
 import { openLogKey } from './log-key.ts';
 import { createStoredLogs } from './stored.ts';
 import { createTree } from './tree.ts';
-import { verifyStored } from './verification.ts';
+import { verifyLogs, verifyStored } from './verification.ts';
 
 const META_KEY = 'restore';
 
@@ -28,7 +28,8 @@ export async function closeLogs(
   const { storage, clock } = deps;
   const stored = createStoredLogs(storage);
   const closed: { log: string; replica: string; size: number; checkpoint: string }[] = [];
-  for (const { id: log, replica } of await storage.db.selectFrom('logs').selectAll().orderBy('id').execute()) {
+  const logs = await storage.db.selectFrom('logs').selectAll().orderBy('id').execute();
+  for (const { id: log } of logs) {
     const kid = `log:${log}`;
     const row = await storage.db.selectFrom('signing_keys').select('kid').where('kid', '=', kid).executeTakeFirst();
     // One that an earlier restore has closed has none.
@@ -37,13 +38,18 @@ export async function closeLogs(
       // What can't be brought up to date is found to be broken right away.
       await tree.integrate().catch(() => undefined);
     }
-    const report = await verifyStored(storage, stored, log);
-    if (!report.ok)
-      throw new GatehouseError(
-        'conflict',
-        'backup.log-broken',
-        `The log ${log} of the backup is not what was signed (${report.problem}). Nothing was restored; take an older backup.`,
-      );
+  }
+  const { ok, problem } = await verifyLogs({
+    list: async () => logs,
+    verify: (log, options) => verifyStored(storage, stored, log, options),
+  });
+  if (!ok)
+    throw new GatehouseError(
+      'conflict',
+      'backup.log-broken',
+      `The record in the backup is not what was signed (${problem}). Nothing was restored; take an older backup.`,
+    );
+  for (const { id: log, replica } of logs) {
     const newest = await storage.db
       .selectFrom('checkpoints')
       .select(['size', 'note'])
@@ -51,7 +57,7 @@ export async function closeLogs(
       .orderBy('size', 'desc')
       .executeTakeFirst();
     if (newest) closed.push({ log, replica, size: newest.size, checkpoint: newest.note });
-    if (row) await storage.db.deleteFrom('signing_keys').where('kid', '=', kid).execute();
+    await storage.db.deleteFrom('signing_keys').where('kid', '=', `log:${log}`).execute();
   }
   await storage.db
     .insertInto('meta')

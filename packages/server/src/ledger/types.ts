@@ -71,6 +71,14 @@ export interface LogResource {
   immutable: boolean;
 }
 
+export interface LogsReport {
+  ok: boolean;
+  size: number;
+  /** The first of a log, or of what is not there. */
+  problem: string | null;
+  logs: { id: string; ok: boolean; size: number; problem: string | null }[];
+}
+
 export interface Ledger {
   /** Actions that a search finds, by their ids, from a place in the index on. */
   find(query: SearchQuery, before: number | undefined): Promise<{ actionIds: string[]; next: number | null }>;
@@ -126,6 +134,8 @@ export interface Ledger {
       onProgress?: (done: number, of: number) => void;
     },
   ): Promise<{ ok: boolean; size: number; problem: string | null; named: NamedLog[] }>;
+  /** Every log (or `log`) in this way, and that none is gone: neither one that another names nor one of which a checkpoint was kept. */
+  verifyAll(options?: { log?: string | undefined; checkpoints?: readonly string[] | undefined }): Promise<LogsReport>;
   /** Gives each dispatch of this log that has no outcome an `unknown` one. For the start, when nothing of it can be in flight, whatever the clock says. `log`: another, which nobody writes to any more. */
   closeUnknown(log?: string): Promise<number>;
   close(): Promise<void>;

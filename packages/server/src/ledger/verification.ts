@@ -2,6 +2,7 @@ import {
   type LogReport,
   type LogToVerify,
   logsNamedIn,
+  missingLog,
   type NamedLog,
   TILE_WIDTH,
   verifyLog,
@@ -11,7 +12,7 @@ import { GatehouseError } from '../platform/index.ts';
 import type { Storage } from '../storage/index.ts';
 import { HASH_BYTES } from './edge.ts';
 import type { StoredLogs } from './stored.ts';
-import type { Ledger } from './types.ts';
+import type { Ledger, LogsReport } from './types.ts';
 
 const PAGE = 5_000;
 
@@ -23,15 +24,19 @@ export async function verifyStored(
   { checkpoints = [], onProgress }: NonNullable<Parameters<Ledger['verify']>[1]> = {},
 ): ReturnType<Ledger['verify']> {
   const vkey = await stored.vkeyOf(log);
-  if (!vkey)
-    throw new GatehouseError('not-found', 'log.unknown', `There is no log "${log}". List the logs to see their names.`);
+  if (!vkey) throw unknownLog(log);
   const notes = await db
     .selectFrom('checkpoints')
     .select(['note', 'size'])
     .where('log', '=', log)
     .orderBy('size')
     .execute();
-  if (notes.length + checkpoints.length === 0) return { ok: true, size: 0, problem: null, named: [] };
+  if (notes.length + checkpoints.length === 0) {
+    const size = await stored.sizeOf(log);
+    // Signing goes on beside the log all the time: a log without a signature is one whose signatures were taken away.
+    const problem = size === 0 ? null : `no-checkpoint: none of its ${size} records is signed`;
+    return { ok: size === 0, size: 0, problem, named: [] };
+  }
   const named: NamedLog[] = [];
   let page: { first: number; hashes: Uint8Array } = { first: 0, hashes: new Uint8Array() };
   const leafAt = (index: number) => {
@@ -43,16 +48,16 @@ export async function verifyStored(
     for (let from = 0; ; from += PAGE) {
       const rows = await db
         .selectFrom('records')
-        .select(['entry', 'sequence', 'operation'])
+        .select(['entry', 'sequence'])
         .where('log', '=', log)
         .where('sequence', '>=', from)
         .where('sequence', '<', from + PAGE)
         .orderBy('sequence')
         .execute();
-      for (const [at, { entry, sequence, operation }] of rows.entries()) {
+      for (const [at, { entry, sequence }] of rows.entries()) {
         if (sequence !== from + at) throw new Missing(`record ${from + at} was logged, and is not there any more`);
         const bytes = Buffer.from(entry);
-        if (operation.startsWith('log.')) named.push(...logsNamedIn(bytes));
+        if (bytes.includes('"operation":"log.')) named.push(...logsNamedIn(bytes));
         yield bytes;
       }
       if (rows.length < PAGE) return;
@@ -84,6 +89,47 @@ export async function verifyStored(
   if (report.ok) return { ok: true, size: report.size + report.uncovered, problem: null, named };
   return { ok: false, size: notes.at(-1)?.size ?? 0, problem: `${report.fault.kind}: ${report.fault.detail}`, named };
 }
+
+/** All logs, or the one asked for, and whether each that one of them names, or of which a checkpoint was kept, is here. */
+export async function verifyLogs(
+  { list, verify }: { list: () => Promise<{ id: string; vkey: string; size?: number }[]>; verify: Ledger['verify'] },
+  { log, checkpoints = [] }: NonNullable<Parameters<Ledger['verifyAll']>[0]> = {},
+): Promise<LogsReport> {
+  const kept = Map.groupBy(checkpoints, (note) => note.split('\n', 1)[0] ?? '');
+  const verifyEach = async () => {
+    const known = await list();
+    const logs: LogsReport['logs'] = [];
+    const named: NamedLog[] = [];
+    const here: NamedLog[] = [];
+    for (const { id, vkey, size = 0 } of known) {
+      if (log !== undefined && log !== id) {
+        here.push({ id, vkey, size });
+        continue;
+      }
+      const { named: names, ...report } = await verify(id, { checkpoints: kept.get(id) ?? [] });
+      here.push({ id, vkey, size: report.size });
+      logs.push({ id, ...report });
+      named.push(...names);
+    }
+    return { known, logs, named, here };
+  };
+  let found = await verifyEach();
+  const { logs, named, known } = found;
+  const size = logs.reduce((sum, report) => sum + report.size, 0);
+  const gone = [...kept.keys()].find((id) => !known.some((each) => each.id === id));
+  if (log !== undefined && logs.length === 0) throw unknownLog(log);
+  if (gone !== undefined)
+    return { ok: false, size, problem: `missing: there is no log "${gone}", and a checkpoint of it was kept`, logs };
+  const broken = logs.find(({ ok }) => !ok);
+  if (broken) return { ok: false, size, problem: `${broken.id}: ${broken.problem}`, logs };
+  // What was named while others were being read may be newer than what was read of them: they are read again.
+  if (missingLog(named, found.here) !== null) found = await verifyEach();
+  const absent = missingLog(named, found.here);
+  return { ok: absent === null, size, problem: absent && `log-missing: ${absent}`, logs };
+}
+
+const unknownLog = (log: string) =>
+  new GatehouseError('not-found', 'log.unknown', `There is no log "${log}". List the logs to see their names.`);
 
 class Missing extends Error {}
 

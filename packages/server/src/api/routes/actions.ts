@@ -1,5 +1,4 @@
 import { actionQuery, bodies, paging } from '@gatehouse/protocol';
-import { missingLog } from '@gatehouse/verifier';
 import { z } from 'zod';
 import { GatehouseError } from '../../platform/index.ts';
 import { aboutAgent } from '../about-agent.ts';
@@ -97,23 +96,8 @@ export function actionRoutes({ ledger, approvals, openCalls, registry, clock, re
       'Recompute a log from its records',
       { body: bodies.verifyLog },
       async ({ body }) => {
-        const here = await ledger.logs();
-        const known = here.map(({ id }) => id);
-        const logs = body.log === undefined ? known : [body.log];
-        const kept = Map.groupBy(body.checkpoints ?? [], (note) => note.split('\n', 1)[0] ?? '');
-        // Whoever kept a checkpoint of a log knows that there was one, and a log never goes.
-        const gone = [...kept.keys()].find((log) => !known.includes(log));
-        if (gone !== undefined)
-          return { ok: false, size: 0, problem: `missing: there is no log "${gone}", and a checkpoint of it was kept` };
-        let size = 0;
-        for (const log of logs) {
-          const report = await ledger.verify(log, { checkpoints: kept.get(log) ?? [] });
-          size += report.size;
-          if (!report.ok) return { ok: false, size, problem: `${log}: ${report.problem}` };
-          const absent = missingLog(report.named, here);
-          if (absent !== null) return { ok: false, size, problem: `log-missing: ${absent}` };
-        }
-        return { ok: true, size, problem: null };
+        const { ok, size, problem } = await ledger.verifyAll(body);
+        return { ok, size, problem };
       },
     ),
   ];

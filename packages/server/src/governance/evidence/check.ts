@@ -8,7 +8,7 @@ import type { Database } from '../../storage/index.ts';
 /** What checks look at. */
 export interface Sources {
   db: Database;
-  ledger: Pick<Ledger, 'logs' | 'verify'>;
+  ledger: Pick<Ledger, 'logs' | 'verifyAll'>;
   approvals: Pick<Approvals, 'inspect'>;
   snapshot: Snapshot;
   publicUrl: string;

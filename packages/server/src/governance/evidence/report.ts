@@ -17,7 +17,7 @@ import { toHtml } from './render/html.ts';
 
 export interface EvidenceDependencies {
   storage: Storage;
-  ledger: Pick<Ledger, 'logs' | 'verify' | 'search' | 'receipt' | 'recordChange'>;
+  ledger: Pick<Ledger, 'logs' | 'verifyAll' | 'search' | 'receipt' | 'recordChange'>;
   registry: Pick<Registry, 'snapshot'>;
   approvals: Pick<Approvals, 'inspect'>;
   clock: Clock;

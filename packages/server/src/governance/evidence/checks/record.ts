@@ -4,21 +4,16 @@ export const intact: Check = {
   id: 'log.intact',
   claim: 'The record is whole: recomputed from its entries, every log is the one that was signed.',
   async run({ ledger }) {
-    const logs = await ledger.logs();
-    const problems: string[] = [];
-    let size = 0;
-    for (const { id } of logs) {
-      const report = await ledger.verify(id);
-      size += report.size;
-      if (!report.ok) problems.push(`${id}: ${report.problem}`);
-    }
+    const { ok, size, problem, logs } = await ledger.verifyAll();
+    const broken = logs.filter((log) => !log.ok).map((log) => `${log.id}: ${log.problem}`);
+    const problems = ok || broken.length > 0 ? broken : [String(problem)];
     return {
       ...verdict(
         { of: logs.length, against: problems.length },
         {
           none: 'There is no log.',
           met: `${count(size, 'record')} in ${count(logs.length, 'log')}, all as they were signed.`,
-          not: `${problems.length} of ${count(logs.length, 'log')} are not as they were signed.`,
+          not: `${count(logs.length, 'log')}, and the record is not as it was signed: ${problems[0]}.`,
         },
       ),
       figures: { logs: logs.length, records: size, broken: problems.length },

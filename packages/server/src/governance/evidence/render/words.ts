@@ -15,4 +15,4 @@ export const tallyOf = ({ controls }: EvidenceReport) =>
 export const dateOf = (time: string) => time.slice(0, 10);
 
 export const howToVerify =
-  'This report is in the log of the workspace: the record evidence.export has its digest. `gatehouse evidence verify DIRECTORY` checks the digest, the record’s receipt and the receipts of the records named here, offline.';
+  'This report is in the log of the workspace: the record evidence.export has its digest. `gatehouse evidence verify DIRECTORY --key KEY` checks the digest, the record’s receipt and the receipts of the records named here, offline.';
