@@ -44,6 +44,12 @@ export const whoDecides: Requirement[] = [
     source: 'docs/explanation/approvals.md',
   },
   {
+    id: 'law-4.deputy-guarded',
+    promise:
+      'A dispatch, also on a grant, is refused once whoever was spoken for, or who is on call, has changed since it was decided',
+    source: 'docs/explanation/approvals.md',
+  },
+  {
     id: 'channel.second-person',
     promise: 'A yes in a channel does not count from somebody who could hold the passkey of whoever asked',
     source: 'docs/explanation/approvals.md',

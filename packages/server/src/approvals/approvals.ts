@@ -219,8 +219,9 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
       });
     },
 
-    peopleOf(approval) {
-      const said = approval.votes.filter(({ answer }) => answer === 'yes').map(({ person }) => person);
+    peopleOf(of) {
+      const said =
+        'givenBy' in of ? [of.givenBy] : of.votes.filter(({ answer }) => answer === 'yes').map(({ person }) => person);
       const spokenFor = deputies.filter(({ deputy }) => said.includes(deputy)).map(({ person }) => person);
       return [...new Set([...said, ...spokenFor])];
     },

@@ -182,11 +182,11 @@ export function createDecisions({
   async function requireOwnHand(
     transaction: DatabaseTransaction,
     { approval, question }: Pick<Asked, 'approval' | 'question'>,
-    { channel, ...of }: { person: string; passkey?: string; channel?: string },
+    { through, ...of }: { person: string; passkey?: string; through?: { channel: string; who: string } },
   ): Promise<void> {
     const hands = new Set(approval.votes.filter(({ answer }) => answer === 'yes').map((vote) => vote.person));
     const circle = await circleIn(transaction);
-    for (const { madeBy } of inPlaceOf(of.person, approval, question, circle, clock.now(), channel)) hands.add(madeBy);
+    for (const { madeBy } of inPlaceOf(of.person, approval, question, circle, clock.now(), through)) hands.add(madeBy);
     hands.delete(of.person);
     await people.requireSecondPerson(transaction, {
       ...of,
@@ -331,7 +331,7 @@ export function createDecisions({
         storage.transaction(async (transaction) => {
           const number = await nextAnswer(transaction, id, ['pending']);
           const asked = await examine(transaction, id, person, { channel, who });
-          await requireOwnHand(transaction, asked, { person, channel });
+          await requireOwnHand(transaction, asked, { person, through: { channel, who } });
           if (!(await wasSeenIn(transaction, id, channel)))
             throw new GatehouseError(
               'forbidden',

@@ -43,6 +43,9 @@ onEachDatabase('deputies whom an admin proposes', (database) => {
     await house.declare(AWAY, 'admin');
     await enrolledBy(AWAY, ASKER);
     await house.declare(AWAY, 'auditor');
+    const hook = { url: 'https://hooks.example.test', secret: 's' };
+    const chat = { kind: 'Channel', name: 'chat', webhook: hook, show: 'arguments', people: { U1: AWAY } };
+    await house.registry.apply([manifest.parse(chat)], { prune: false, by: 'gatehouse' });
     const group = manifest.parse({ kind: 'Group', name: 'finance', members: [AWAY] });
     await house.registry.apply([group], { prune: false, by: 'gatehouse' });
     approvals = await createApprovals(house);
@@ -129,6 +132,16 @@ onEachDatabase('deputies whom an admin proposes', (database) => {
     await assert.rejects(yes(approval, HONEST), { code: 'approval.not-approver' });
     await approvals.deputies.withdraw(again.id, `person:${AWAY}`);
     await reload(again);
+  });
+
+  /** @proves law-4.deputy-guarded */
+  test('a call on a grant guards the person in whose place it was given, as one on an approval does', async () => {
+    const made = await confirm(await propose(HONEST), AWAY);
+    const approval = await yes(await waiting(), HONEST);
+    assert.deepEqual(approvals.peopleOf(approval).sort(), [AWAY, HONEST]);
+    assert.deepEqual(approvals.peopleOf({ givenBy: HONEST }).sort(), [AWAY, HONEST]);
+    await approvals.deputies.withdraw(made.id, `person:${AWAY}`);
+    await reload(made);
   });
 
   /** @proves channel.second-person */

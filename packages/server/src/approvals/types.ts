@@ -19,7 +19,7 @@ import type { BreakGlasses } from './break-glass/index.ts';
 import type { Answer } from './channels/types.ts';
 import type { Deputies } from './deputies.ts';
 import type { ApprovalEvidence } from './evidence.ts';
-import type { StandingGrants } from './grants/index.ts';
+import type { HeldGrant, StandingGrants } from './grants/index.ts';
 import type { ListedApproval } from './subject.ts';
 
 /** All that a yes binds (law 4): one changed field is another digest, and waits again. */
@@ -108,8 +108,8 @@ export interface Approvals {
   whoMayApprove(approval: Approval): string[];
   /** Everybody whom its rules name, with their deputies: whether or not their yes counts now. */
   namedFor(approval: Approval): string[];
-  /** Whose later change makes a yes worthless: the dispatch guards them. */
-  peopleOf(approval: Approval): string[];
+  /** Whose later change makes a yes, or the grant that was given with it, worthless, those in whose place it was said included: the dispatch guards them. */
+  peopleOf(of: Pick<Approval, 'votes'> | Pick<HeldGrant, 'givenBy'>): string[];
   list(filter: {
     state?: ApprovalState;
     agent?: string;

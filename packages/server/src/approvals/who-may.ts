@@ -76,10 +76,10 @@ export function inPlaceOf(
   question: Question,
   circle: Circle,
   now: number,
-  channel?: string,
+  through?: { channel: string; who: string },
 ): Deputyship[] {
   const yes = { person: email, answer: 'yes', at: now, number: Number.POSITIVE_INFINITY } as const;
-  const votes = [...approval.votes, { ...yes, ...(channel !== undefined && { channel }) }];
+  const votes = [...approval.votes, { ...yes, ...through }];
   const seats = rulesOf(approval).flatMap((rule) =>
     standingOf(rule, votes, question, circle, now).steps.flatMap(({ given }) => given),
   );

@@ -172,7 +172,8 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
           if (approval.state !== 'approved') return { kind: 'pending', actionId, approval };
         }
       }
-      const yes = approval?.id ?? grant?.id ?? broken?.subject.id ?? null;
+      const said = approval ?? grant;
+      const yes = said?.id ?? broken?.subject.id ?? null;
 
       // 7 dispatch
       await flow.storing(action.caller, { tool: found, actionId, seen });
@@ -190,13 +191,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
           {
             ...(open && { opens: { ...open, actionId, repeats: twin?.action_id ?? null } }),
             guards: [
-              ...guardsOf(
-                snapshot,
-                action,
-                found,
-                source.tool,
-                approval ? approvals.peopleOf(approval) : (broken?.signers ?? (grant && [grant.givenBy])),
-              ),
+              ...guardsOf(snapshot, action, found, source.tool, broken?.signers ?? (said && approvals.peopleOf(said))),
               ...seen.guards,
               ...(grant ? [guardOfGrant(grant)] : []),
               ...(broken ? [guardOfBreakGlass(broken)] : []),

@@ -327,6 +327,23 @@ for (const [what, input, raised] of fenced) {
   });
 }
 
+/** @proves law-4.deputy-guarded */
+test('a changed rota raises the fence of policies: whose yes counts follows from it', async () => {
+  await using workspace = await openApplied();
+  const rota = {
+    kind: 'OnCall',
+    name: 'sre',
+    zone: 'UTC',
+    people: ['owner@example.test'],
+    startsOn: '2026-01-05',
+    handOverAt: '09:00',
+  };
+  await workspace.registry.apply(manifests(rota as never), options);
+  const before = await workspace.fence('policy');
+  await workspace.registry.apply(manifests({ ...rota, everyDays: 1 } as never), options);
+  assert.equal(await workspace.fence('policy'), (before ?? 0) + 1);
+});
+
 test("keys, state, environment and proof raise the agent's epoch: tokens made before are worthless", async () => {
   await using workspace = await openApplied();
   const { registry } = workspace;

@@ -243,6 +243,7 @@ async function followUp(
     case 'Budget':
     case 'Template':
     case 'Calendar':
+    case 'OnCall':
     case 'ApprovalRule':
     case 'TicketSystem':
     case 'Detector':
