@@ -48,6 +48,19 @@ test('who looks at the record is in the record: searches together, each body and
     `${actionId} with its arguments: ${view.records.length} shown`,
     `receipt of record ${first?.sequence} of ${first?.log}: 1 shown`,
   ]);
+  // Each action's are a kind of their own: with those of another the first looks would be hidden in a count.
+  const { items: others } = await workspace.operator('GET /records', { query: { operation: 'manifest.apply' } });
+  const [other] = others;
+  const elsewhere = { log: other?.log ?? '', sequence: String(other?.sequence) };
+  await auditor.api('GET /records/:log/:sequence/receipt', { params: elsewhere });
+  for (const tile of ['tile/0/000.p/1', 'tile/entries/000.p/1']) {
+    const path = `${workspace.url}/log/${elsewhere.log.split('/').at(-1)}/${tile}`;
+    assert.equal((await fetch(path, { headers: { cookie: auditor.cookie } })).status, 200);
+  }
+  assert.deepEqual((await looks('auditor@example.test')).slice(3), [
+    `receipt of record ${other?.sequence} of ${other?.log}: 1 shown`,
+    `entries of ${other?.log}: tile/entries/000.p/1: 1 shown`,
+  ]);
   const { items } = await workspace.operator('GET /actions', { query: { person: 'auditor@example.test' } });
   assert.ok(items.every(({ operation }) => operation !== 'log.read'));
   // What was not counted yet is when the server ends.

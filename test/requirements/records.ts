@@ -40,6 +40,23 @@ export const records: Requirement[] = [
     source: 'Search and keep',
   },
   {
+    id: 'record.erasure-approvals',
+    promise:
+      'What approvals and grants keep of erased arguments goes with them, or once they are over; that is told from tampering',
+    source: 'Search and keep',
+  },
+  {
+    id: 'record.erasure-bounds',
+    promise:
+      'An erasure needs no search index and takes nothing that came after two people agreed, not even after a restore',
+    source: 'Search and keep',
+  },
+  {
+    id: 'record.erasure-people',
+    promise: 'What the host’s token asks for, to erase or to end a hold, needs two people',
+    source: 'Search and keep',
+  },
+  {
     id: 'record.hold',
     promise: 'What a hold keeps is not removed by age or erasure; it ends by two people',
     source: 'Search and keep',

@@ -187,7 +187,6 @@ async function openServer(
   const keeping = createKeeping({
     storage,
     recordChange,
-    find: ledger.find,
     clock,
     argumentsDays: argumentsDays === 0 ? null : argumentsDays,
   });

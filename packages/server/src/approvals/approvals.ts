@@ -16,7 +16,7 @@ import { createMemory } from './memory.ts';
 import { openWithin } from './open.ts';
 import { progressOf } from './progress.ts';
 import { riskOf } from './risk.ts';
-import { type ApprovalRow, subjectOf, toApproval, type VoteRow } from './rows.ts';
+import { type ApprovalRow, isErased, subjectOf, toApproval, type VoteRow } from './rows.ts';
 import type { Circle, Deputyship } from './rule/circle.ts';
 import { standingOf, whoMayApprove } from './rule/standing.ts';
 import { digestedForm, subjectDigest } from './subject.ts';
@@ -234,6 +234,7 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
       const assertions = votes.length > 0 ? [...last.values()] : [row?.assertion ?? null];
       const yes = assertions.flatMap((assertion) => parseEvidence(assertion) ?? []);
       if (!row || yes.length === 0) return undefined;
+      if (isErased(row)) return { subject: null, yes };
       const subject = subjectOf(row);
       if (!subject) throw inconsistent();
       return { subject: digestedForm(subject) as Json, yes };

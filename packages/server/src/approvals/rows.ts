@@ -41,6 +41,7 @@ export function newRow(
     answers: 0,
     escalated_seconds: 0,
     seal: null,
+    erasure: null,
   };
 }
 
@@ -84,6 +85,16 @@ export function subjectOf(row: ApprovalRow): ApprovalSubject | null {
   const { subject } = JSON.parse(row.body) as Body;
   const isIntact = subjectDigest(subject) === row.digest && subject.agent === row.agent && subject.task === row.task;
   return isIntact ? subject : null;
+}
+
+/**
+ * Whether its arguments were erased, so that nobody can compute its digest again: only of what is over, and nothing of them may be left.
+ */
+export function isErased(row: ApprovalRow): boolean {
+  const { subject } = JSON.parse(row.body) as Body;
+  const isOver = row.state !== 'pending' && row.state !== 'approved';
+  const isOurs = subject.agent === row.agent && subject.task === row.task && subject.tool === row.tool;
+  return isOver && isOurs && row.erasure === 'done' && subject.arguments === null;
 }
 
 /** Those from before votes were kept have their yes in the row. */

@@ -124,6 +124,8 @@ export async function approvedLast(
     .where('tool', '=', of.tool)
     .where('assertion', 'is not', null)
     .where('state', 'in', ['approved', 'consumed'])
+    // Nobody is shown again what is to be erased.
+    .where('erasure', 'is', null)
     .where('id', '!=', of.except)
     .orderBy('decided_at', 'desc')
     .limit(1)

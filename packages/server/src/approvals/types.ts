@@ -100,7 +100,7 @@ export interface Approvals {
   get(id: string): Promise<Approval | undefined>;
   /** Approvals as they stand in the database, whatever became of them, each with what does not hold together in it, or null. For audits. */
   inspect(ids: readonly string[]): Promise<{ approval: Approval; problem: string | null }[]>;
-  /** What was asked, as it was digested, and what was signed for each yes to it. Undefined where nobody has said yes. */
+  /** What was asked, as it was digested (null once its arguments are erased), and what was signed for each yes to it. Undefined where nobody has said yes. */
   signed(id: string): Promise<{ subject: Json; yes: ApprovalEvidence[] } | undefined>;
   /** Who has said yes, who can now, what is missing and when it escalates. */
   progress(approval: Approval): ApprovalProgress;

@@ -2,7 +2,7 @@ import type { Json } from '../platform/index.ts';
 import { type Database, type DatabaseTransaction, rowSealProblem, type Sealer, sealRow } from '../storage/index.ts';
 import { channelOf, channelYesProblem } from './channel-yes.ts';
 import { evidenceProblem } from './evidence.ts';
-import { type ApprovalRow, subjectOf, type VoteRow } from './rows.ts';
+import { type ApprovalRow, isErased, subjectOf, type VoteRow } from './rows.ts';
 
 /** Answers to one approval: people change their mind, and a yes may have to be said again. */
 export const ANSWERS_PER_APPROVAL = 100;
@@ -38,7 +38,7 @@ export function rowProblem(
   votes: readonly VoteRow[],
   { origin, sealer }: { origin: string; sealer: Sealer },
 ): string | null {
-  if (!subjectOf(row)) return 'its digest is of another action';
+  if (!isErased(row) && !subjectOf(row)) return 'its digest is of another action';
   const problemOf = (assertion: string | null, decidedBy: string | null) => {
     const of = { id: row.id, digest: row.digest, decidedBy, origin };
     return assertion !== null && channelOf(assertion) !== undefined

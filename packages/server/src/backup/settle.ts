@@ -121,7 +121,7 @@ export async function settleRestored(
       .executeTakeFirst();
     await transaction
       .updateTable('erasures')
-      .set({ state: 'running', position: null, ended_at: null })
+      .set({ state: 'running', reached: null, ended_at: null })
       .where('state', '=', 'done')
       .execute();
     const delegations = await transaction

@@ -257,7 +257,6 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
     recordChange,
     recordGuarded,
     ranges: createRanges(storage, () => tree.integrate()),
-    find: reader.findActions,
     search: reader.search,
     actions: reader.actions,
     action: reader.action,

@@ -79,13 +79,6 @@ export function createReader(storage: Storage, search: Pick<Search, 'find'>, now
     };
   }
 
-  async function findActions(query: SearchQuery, before: number | undefined): ReturnType<Ledger['find']> {
-    const terms = termsOfQuery({ ...query, reads: false });
-    const { hits, next } = await search.find({ ...terms, from: query.from, to: query.to, before, limit: query.limit });
-    const found = (await recordsAt(hits)).filter((each) => each !== undefined);
-    return { actionIds: [...new Set(found.map(({ actionId }) => actionId))], next };
-  }
-
   async function actions(query: SearchQuery): ReturnType<Ledger['actions']> {
     const limit = Math.min(query.limit, searchLimits.pageItems);
     const cursor = query.cursor === undefined ? undefined : parseCursor(query.cursor);
@@ -155,7 +148,7 @@ export function createReader(storage: Storage, search: Pick<Search, 'find'>, now
     );
   }
 
-  return { search: searchRecords, findActions, actions, action, argumentsSalt, logs, range };
+  return { search: searchRecords, actions, action, argumentsSalt, logs, range };
 }
 
 /** An action stands where the newest of its records fits that was there when the search began: it is shown once. */

@@ -80,8 +80,6 @@ export interface LogsReport {
 }
 
 export interface Ledger {
-  /** Actions that a search finds, by their ids, from a place in the index on. */
-  find(query: SearchQuery, before: number | undefined): Promise<{ actionIds: string[]; next: number | null }>;
   readonly ranges: Ranges;
   /** Durable when it resolves with `ok`; nothing was written when it is refused; throws when it cannot be written. */
   append(

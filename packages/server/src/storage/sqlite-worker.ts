@@ -28,6 +28,8 @@ database.exec('pragma trusted_schema = off; pragma temp_store = memory; pragma c
 if (isWriter) {
   database.exec('pragma page_size = 8192; pragma journal_mode = wal');
   database.exec(`pragma wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
+  // What is erased is overwritten in the file as well.
+  database.exec('pragma secure_delete = on');
 } else {
   database.exec('pragma query_only = on');
   setInterval(checkpoint, CHECKPOINT_EVERY_MS).unref();

@@ -1,4 +1,4 @@
-import { actionQuery, bodies, paging } from '@gatehouse/protocol';
+import { type ActionRecord, actionQuery, bodies, paging } from '@gatehouse/protocol';
 import { z } from 'zod';
 import { GatehouseError } from '../../platform/index.ts';
 import { aboutAgent } from '../about-agent.ts';
@@ -80,7 +80,7 @@ export function actionRoutes({ ledger, approvals, openCalls, registry, clock, re
         if (!receipt)
           throw new GatehouseError('not-found', 'record.unknown', `Log "${log}" has no record ${param('sequence')}.`);
         const what = `receipt of record ${sequence} of ${log}`;
-        await reads.took({ by: caller.by, what, items: 1, subject: 'receipts' });
+        await reads.took({ by: caller.by, what, items: 1, subject: `receipts ${actionIn(receipt.entry) ?? what}` });
         return { log, sequence, ...receipt };
       },
     ),
@@ -101,4 +101,13 @@ export function actionRoutes({ ledger, approvals, openCalls, registry, clock, re
       },
     ),
   ];
+}
+
+/** Whose receipt it is; a damaged entry is nobody's. */
+function actionIn(entry: string): string | undefined {
+  try {
+    return (JSON.parse(entry) as ActionRecord).action_id;
+  } catch {
+    return undefined;
+  }
 }

@@ -314,6 +314,7 @@ export function createGrants(deps: GrantDependencies): StandingGrants {
         ended_by: null,
         reason: null,
         seal: null,
+        erasure: null,
       };
       await transaction.insertInto('standing_grants').values(sealedGrant(row, deps.sealer)).execute();
       await recordChange(transaction, {

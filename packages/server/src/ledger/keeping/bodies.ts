@@ -1,11 +1,13 @@
-import type { DatabaseTransaction } from '../../storage/index.ts';
+import { type Kysely, sql } from 'kysely';
+import type { DatabaseTransaction, Tables } from '../../storage/index.ts';
+import { keepingLimits as limits } from './limits.ts';
 
 /** Approvals that may still let something run need what they are about. */
 const OPEN_APPROVALS = ['pending', 'approved'];
 
 /**
- * Removes the arguments of actions with the salt of their digest, and what an approval of them has kept. The records stay as they were
- * hashed. Gives how many bodies are gone.
+ * Removes the arguments of actions with the salt of their digest, and what approvals and grants have kept of them. The records stay as
+ * they were hashed. Gives how many bodies are gone.
  */
 export async function eraseBodies(transaction: DatabaseTransaction, actionIds: string[], now: number): Promise<number> {
   if (actionIds.length === 0) return 0;
@@ -15,20 +17,91 @@ export async function eraseBodies(transaction: DatabaseTransaction, actionIds: s
     .where('action_id', 'in', actionIds)
     .where('body', 'is not', null)
     .executeTakeFirst();
-  const approvals = await transaction
-    .selectFrom('approvals')
-    .select(['id', 'body'])
-    .where('action_id', 'in', actionIds)
-    .where('state', 'not in', OPEN_APPROVALS)
-    .execute();
-  for (const { id, body } of approvals) {
-    const kept = JSON.parse(body) as Record<string, unknown>;
-    if (kept.arguments === null) continue;
+  const asked = (
     await transaction
-      .updateTable('approvals')
-      .set({ body: JSON.stringify({ ...kept, arguments: null }) })
-      .where('id', '=', id)
+      .selectFrom('approvals')
+      .select('id')
+      .where(({ or, eb }) => or([eb('action_id', 'in', actionIds), eb('consumed_by', 'in', actionIds)]))
+      .execute()
+  ).map(({ id }) => id);
+  if (asked.length > 0) {
+    const due = { erasure: 'due' };
+    await transaction.updateTable('approvals').set(due).where('id', 'in', asked).where('erasure', 'is', null).execute();
+    await transaction
+      .updateTable('standing_grants')
+      .set(due)
+      .where('approval', 'in', asked)
+      .where('erasure', 'is', null)
       .execute();
+    await eraseKept(transaction, now);
   }
   return Number(numUpdatedRows);
 }
+
+/**
+ * Removes arguments from approvals and grants once these are over and no body of what they were about is left: the same arguments stay
+ * where another action has them that is kept. Says whether there may be more.
+ */
+export async function eraseKept(transaction: DatabaseTransaction, now: number): Promise<boolean> {
+  const approvals = await transaction
+    .selectFrom('approvals')
+    .select(['id', 'body'])
+    .where('erasure', '=', 'due')
+    .where('state', 'not in', OPEN_APPROVALS)
+    .where(noBodyOf('approvals'))
+    .limit(limits.actionsAtOnce)
+    .execute();
+  for (const { id, body } of approvals) {
+    const { subject, ...rest } = JSON.parse(body) as { subject: object; origins?: unknown };
+    // Where values came from says the values.
+    const left = {
+      ...rest,
+      subject: { ...subject, arguments: null },
+      ...(rest.origins !== undefined && { origins: [] }),
+    };
+    await transaction
+      .updateTable('approvals')
+      .set({ body: JSON.stringify(left), erasure: 'done' })
+      .where('id', '=', id)
+      .execute();
+  }
+  const grants = await transaction
+    .selectFrom('standing_grants')
+    .innerJoin('approvals as asked', 'asked.id', 'standing_grants.approval')
+    .select(['standing_grants.id', 'standing_grants.subject'])
+    .where('standing_grants.erasure', '=', 'due')
+    .where(({ or, eb }) =>
+      or([eb('standing_grants.ended_at', 'is not', null), eb('standing_grants.expires_at', '<=', now)]),
+    )
+    .where(noBodyOf('asked'))
+    .limit(limits.actionsAtOnce)
+    .execute();
+  for (const { id, subject } of grants) {
+    const left = { ...(JSON.parse(subject) as object), arguments: null };
+    await transaction
+      .updateTable('standing_grants')
+      .set({ subject: JSON.stringify(left), erasure: 'done' })
+      .where('id', '=', id)
+      .execute();
+  }
+  return approvals.length === limits.actionsAtOnce || grants.length === limits.actionsAtOnce;
+}
+
+/** How many approvals and grants still need what is to be erased in them. */
+export async function keptStill(transaction: DatabaseTransaction): Promise<number> {
+  let kept = 0;
+  for (const table of ['approvals', 'standing_grants'] as const) {
+    const row = await (transaction as Kysely<Pick<Tables, 'approvals'>>)
+      .selectFrom(table as 'approvals')
+      .select(({ fn }) => fn.countAll<number>().as('count'))
+      .where('erasure', '=', 'due')
+      .executeTakeFirstOrThrow();
+    kept += Number(row.count);
+  }
+  return kept;
+}
+
+const noBodyOf = (
+  asked: 'approvals' | 'asked',
+) => sql<boolean>`not exists (select 1 from bodies where bodies.body is not null
+  and bodies.action_id in (${sql.ref(`${asked}.action_id`)}, ${sql.ref(`${asked}.consumed_by`)}))`;

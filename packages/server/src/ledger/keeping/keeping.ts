@@ -1,16 +1,14 @@
-import type { ActionRecord, Erasure, KeepingScope, LegalHold } from '@gatehouse/protocol';
+import type { Erasure, KeepingScope, LegalHold } from '@gatehouse/protocol';
 import { type Clock, GatehouseError, newId } from '../../platform/index.ts';
 import type { Database, DatabaseTransaction, RecordChange, Storage, Tables } from '../../storage/index.ts';
-import type { SearchQuery } from '../types.ts';
-import { eraseBodies } from './bodies.ts';
+import { eraseBodies, eraseKept, keptStill } from './bodies.ts';
 import { keepingLimits as limits } from './limits.ts';
-import { scopeFits, scopeQuery, scopeWords } from './scope.ts';
+import { scopeFits, scopeWords } from './scope.ts';
+import { type Bounds, boundsNow, recordOf, walk } from './walk.ts';
 
 export interface KeepingDependencies {
   storage: Storage;
   recordChange: RecordChange;
-  /** Of the ledger: places of records, newest first, from a cursor on. */
-  find(query: SearchQuery, before: number | undefined): Promise<{ actionIds: string[]; next: number | null }>;
   clock: Clock;
   /** How long the arguments of actions are kept; null: for ever. */
   argumentsDays: number | null;
@@ -36,6 +34,8 @@ export interface Keeping {
 }
 
 const DAY_MS = 86_400_000;
+/** The token of the host is nobody in particular: whoever agrees to what it asks has asked, and somebody else has to agree. */
+const OPERATOR = 'operator';
 const AGE_KEY = 'keeping:arguments';
 
 export function createKeeping(deps: KeepingDependencies): Keeping {
@@ -72,12 +72,12 @@ export function createKeeping(deps: KeepingDependencies): Keeping {
     if (holds.length > 0 && actionIds.length > 0) {
       const rows = await transaction
         .selectFrom('records')
-        .select('entry')
+        .select(['action_id', 'entry'])
         .where('action_id', 'in', actionIds)
         .execute();
-      for (const { entry } of rows) {
-        const record = JSON.parse(entry) as ActionRecord;
-        if (holds.some(({ scope }) => scopeFits(scope, record))) held.add(record.action_id);
+      for (const { action_id, entry } of rows) {
+        const record = recordOf(entry);
+        if (!record || holds.some(({ scope }) => scopeFits(scope, record))) held.add(action_id);
       }
     }
     const free = actionIds.filter((id) => !held.has(id));
@@ -87,28 +87,38 @@ export function createKeeping(deps: KeepingDependencies): Keeping {
   async function eraseMore(id: string): Promise<boolean> {
     const row = await db.selectFrom('erasures').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
     const scope = JSON.parse(row.scope) as KeepingScope;
+    const bounds = JSON.parse(row.bounds ?? '{}') as Bounds;
     const { actionIds, next } =
       scope.action === undefined
-        ? await deps.find(scopeQuery(scope, limits.actionsAtOnce), row.position ?? undefined)
+        ? await walk(db, scope, bounds, row.reached === null ? null : JSON.parse(row.reached))
         : { actionIds: [scope.action], next: null };
     return storage.transaction(async (transaction) => {
       const still = await transaction.selectFrom('erasures').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
       // Another replica has done this part.
-      if (still.state !== 'running' || still.position !== row.position) return still.state === 'running';
+      if (still.state !== 'running' || still.reached !== row.reached) return still.state === 'running';
       const { erased, held } = await eraseUnheld(transaction, actionIds);
       const now = clock.now();
       const total = { erased: still.erased + erased, held: still.held + held };
       await transaction
         .updateTable('erasures')
-        .set({ ...total, position: next, ...(next === null && { state: 'done', ended_at: now }) })
+        .set({
+          ...total,
+          reached: next === null ? null : JSON.stringify(next),
+          ...(next === null && { state: 'done', ended_at: now }),
+        })
         .where('id', '=', id)
         .execute();
-      if (next === null)
+      if (next === null) {
+        const kept = await keptStill(transaction);
         await recordChange(transaction, {
           operation: 'erasure.done',
           by: 'gatehouse',
-          changes: [`${id}: ${total.erased} bodies erased, ${total.held} actions kept by a hold`],
+          changes: [
+            `${id}: ${total.erased} bodies erased, ${total.held} actions kept by a hold`,
+            ...(kept > 0 ? [`${kept} approvals and grants that are not over lose arguments when they are`] : []),
+          ],
         });
+      }
       return next !== null;
     });
   }
@@ -156,11 +166,21 @@ export function createKeeping(deps: KeepingDependencies): Keeping {
   async function settle(id: string, by: string, to: 'running' | 'rejected'): Promise<Erasure> {
     return storage.transaction(async (transaction) => {
       const erasure = await erasureIn(transaction, id, 'waiting');
-      if (to === 'running') checkOther(erasure.askedBy, by);
       const now = clock.now();
+      if (to === 'running' && erasure.askedBy === OPERATOR) {
+        await transaction.updateTable('erasures').set({ asked_by: by }).where('id', '=', id).execute();
+        const changes = [`${id}, asked for by ${OPERATOR}: bodies of ${scopeWords(erasure.scope)}`];
+        await recordChange(transaction, { operation: 'erasure.take-up', by, changes });
+        return { ...erasure, askedBy: by };
+      }
+      if (to === 'running') checkOther(erasure.askedBy, by);
       await transaction
         .updateTable('erasures')
-        .set({ state: to, agreed_by: by, agreed_at: now, ...(to === 'rejected' && { ended_at: now }) })
+        .set({
+          ...{ state: to, agreed_by: by, agreed_at: now },
+          // Two people agreed to what there was: also after a restore nothing that came later is erased.
+          ...(to === 'running' ? { bounds: JSON.stringify(await boundsNow(transaction)) } : { ended_at: now }),
+        })
         .where('id', '=', id)
         .execute();
       await recordChange(transaction, {
@@ -217,6 +237,12 @@ export function createKeeping(deps: KeepingDependencies): Keeping {
         const hold = await holdIn(transaction, id);
         if (hold.endAskedBy === null)
           throw new GatehouseError('conflict', 'hold.not-asked', 'Nobody has asked for the end of this hold.');
+        if (hold.endAskedBy === OPERATOR) {
+          await transaction.updateTable('holds').set({ end_asked_by: by }).where('id', '=', id).execute();
+          const changes = [`${id} on ${scopeWords(hold.scope)}, asked for by ${OPERATOR}`];
+          await recordChange(transaction, { operation: 'hold.take-up', by, changes });
+          return { ...hold, endAskedBy: by };
+        }
         checkOther(hold.endAskedBy, by);
         const endedAt = clock.now();
         await transaction.updateTable('holds').set({ ended_by: by, ended_at: endedAt }).where('id', '=', id).execute();
@@ -252,7 +278,7 @@ export function createKeeping(deps: KeepingDependencies): Keeping {
             asked_by: by,
             asked_at: now,
           },
-          ...{ agreed_by: null, agreed_at: null, position: null, erased: 0, held: 0, ended_at: null },
+          ...{ agreed_by: null, agreed_at: null, bounds: null, reached: null, erased: 0, held: 0, ended_at: null },
         };
         await transaction.insertInto('erasures').values(row).execute();
         const changes = [`${row.id}: bodies of ${scopeWords(scope)}`];
@@ -265,6 +291,7 @@ export function createKeeping(deps: KeepingDependencies): Keeping {
       const running = await db.selectFrom('erasures').select('id').where('state', '=', 'running').execute();
       let left = limits.batchesOfTurn;
       for (const { id } of running) while (left-- > 0 && (await eraseMore(id)));
+      while (left-- > 0 && (await storage.transaction((transaction) => eraseKept(transaction, clock.now()))));
       if (deps.argumentsDays !== null) while (left-- > 0 && (await removeOld(deps.argumentsDays)));
     },
   };

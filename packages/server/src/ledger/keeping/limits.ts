@@ -6,6 +6,8 @@ export const keepingLimits = {
   erasures: 100,
   /** Actions of one transaction, so that the gate's own writes wait only for a moment. */
   actionsAtOnce: 100,
+  /** Records that are looked at for one transaction of an erasure. */
+  recordsAtOnce: 500,
   /** Transactions of one turn, every five seconds. */
   batchesOfTurn: 20,
 };

@@ -1,5 +1,4 @@
 import type { ActionRecord, KeepingScope } from '@gatehouse/protocol';
-import type { SearchQuery } from '../types.ts';
 
 const email = (person: string) => person.replace(/^person:/, '').toLowerCase();
 
@@ -17,19 +16,6 @@ export function scopeFits(scope: KeepingScope, record: ActionRecord): boolean {
     (from === undefined || at >= Date.parse(from)) &&
     (to === undefined || at < Date.parse(to))
   );
-}
-
-/** The search that finds the actions of a scope. */
-export function scopeQuery({ agent, task, person, ticket, from, to }: KeepingScope, limit: number): SearchQuery {
-  return {
-    limit,
-    ...(agent !== undefined && { agent }),
-    ...(task !== undefined && { task }),
-    ...(person !== undefined && { person }),
-    ...(ticket !== undefined && { ticket }),
-    ...(from !== undefined && { from: Date.parse(from) }),
-    ...(to !== undefined && { to: Date.parse(to) }),
-  };
 }
 
 export const scopeWords = (scope: KeepingScope): string =>

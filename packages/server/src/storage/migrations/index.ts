@@ -39,6 +39,7 @@ import * as sinks from './0044-sinks.ts';
 import * as rowSeals from './0046-row-seals.ts';
 import * as deputiesConfirmed from './0047-deputies-confirmed.ts';
 import * as deliveriesSeen from './0048-deliveries-seen.ts';
+import * as erasedApprovals from './0049-erased-approvals.ts';
 
 export interface Migration {
   name: string;
@@ -86,4 +87,5 @@ export const migrations: readonly Migration[] = [
   { name: '0046-row-seals', up: rowSeals.up },
   { name: '0047-deputies-confirmed', up: deputiesConfirmed.up },
   { name: '0048-deliveries-seen', up: deliveriesSeen.up },
+  { name: '0049-erased-approvals', up: erasedApprovals.up },
 ];

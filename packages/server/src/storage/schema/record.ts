@@ -22,6 +22,8 @@ export interface RecordTables {
     /** The WebAuthn assertion that approved, as JSON; verifiable offline with the passkey's public key. */
     assertion: string | null;
     consumed_by: string | null;
+    /** Of its arguments: `due` once the body of its action is erased, `done` once they are gone here as well. */
+    erasure: string | null;
     /** How many yeses and noes there were: the number of the last one. */
     answers: number;
     /** The longest time of escalation that has been recorded. */
@@ -107,6 +109,8 @@ export interface RecordTables {
     ended_by: string | null;
     reason: string | null;
     seal: Uint8Array | null;
+    /** As of its approval. */
+    erasure: string | null;
   };
 
   /** Emergencies: `subject` is a BreakGlassSubject; the two signatures with what they are verified by. `over_at`: its end is on record. */
@@ -177,7 +181,10 @@ export interface RecordTables {
     ended_at: number | null;
   };
 
-  /** Whose bodies are to be erased before their time; `position`: where the search of them stands. */
+  /**
+   * Whose bodies are to be erased before their time. `bounds`: how many records each log had when it was agreed to, as JSON; `reached`: the
+   * log and the record with which the walk over them goes on.
+   */
   erasures: {
     id: string;
     scope: string;
@@ -187,7 +194,8 @@ export interface RecordTables {
     asked_at: number;
     agreed_by: string | null;
     agreed_at: number | null;
-    position: number | null;
+    bounds: string | null;
+    reached: string | null;
     erased: number;
     held: number;
     ended_at: number | null;

@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { after, before, test } from 'node:test';
+import { sql } from 'kysely';
+import type { SoftwarePasskey } from '../../../sdk/src/software-passkey.ts';
+import { onEachDatabase } from '../identity/people/testing/databases.ts';
+import type { House } from '../identity/people/testing/house.ts';
+import { createKeeping, type Keeping } from '../ledger/index.ts';
+import { APPROVER, addAgent, approve, consume, openDesk, requestOf } from './testing/desk.ts';
+import type { Approvals } from './types.ts';
+
+const [ASKS, AGREES] = ['person:security@example.test', 'person:admin@example.test'];
+
+onEachDatabase('erasing', (database) => {
+  let house: House;
+  let approvals: Approvals;
+  let keeping: Keeping;
+  let approver: SoftwarePasskey;
+  before(async () => {
+    ({ house, approvals } = await openDesk({ database: await database() }));
+    keeping = createKeeping({ ...house, argumentsDays: null });
+    approver = (await house.enrol(APPROVER)).passkey;
+  });
+  after(() => house.close());
+
+  async function recorded(agent: string, task: string, args: Record<string, string>): Promise<string> {
+    const actionId = `act_${randomUUID()}`;
+    await house.ledger.append({
+      record: {
+        ...{ kind: 'request', action_id: actionId, operation: 'tools/call', agent, task, tool: 'shop/refund' },
+        ...{ actor_chain: [], requested_by: null, on_behalf_of: null, intent: null, model_provider: null, model: null },
+        ...{ environment: null, template: null, tool_definition: null, resource: null, decision: null, labels: [] },
+        ...{ approval: null, credentials: [], ticket: null, change_request: null, result: null, changes: [] },
+        detail: null,
+      },
+      arguments: args,
+    });
+    return actionId;
+  }
+  async function erased(agent: string) {
+    const { id } = await keeping.erase({ agent }, 'they want it', ASKS);
+    await keeping.agree(id, AGREES);
+    await keeping.work();
+    return (await keeping.erasures()).find((each) => each.id === id);
+  }
+  const bodyOf = async (actionId: string) => (await house.ledger.action(actionId))?.arguments;
+
+  /** Everything that stands in any table. */
+  async function everything(): Promise<string> {
+    const { db } = house.storage;
+    const names = await sql<{ name: string }>`select name from sqlite_master where type = 'table'`
+      .execute(db)
+      .catch(() =>
+        sql<{ name: string }>`select tablename as name from pg_tables where schemaname = current_schema()`.execute(db),
+      );
+    let all = '';
+    for (const { name } of names.rows) {
+      const { rows } = await sql`select * from ${sql.table(name)}`.execute(db);
+      all += JSON.stringify(rows, (_, value) =>
+        value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : value,
+      );
+    }
+    return all;
+  }
+
+  /** @proves record.erasure-approvals */
+  test('nothing of erased arguments is left in approvals and grants; what is open loses them when it ends', async () => {
+    const worker = await addAgent(house, 'agent-erased');
+    const [used, waits, other] = [randomUUID(), randomUUID(), randomUUID()];
+    const asking = async (canary: string) => {
+      const actionId = await recorded(worker.agent, worker.task, { note: canary });
+      const origins = [{ name: 'note', held: [{ role: 'text', value: canary }] }];
+      const request = requestOf({ ...worker, arguments: { note: canary } }, { actionId, origins: origins as never });
+      return approvals.open(request);
+    };
+    const [first, open] = [await asking(used), await asking(waits)];
+    await approve(approvals, first, APPROVER, approver);
+    await consume(house, first, first.actionId);
+    const subject = JSON.stringify({ ...worker, tool: 'shop/refund', arguments: { note: used } });
+    const times = {
+      expires_at: house.clock.now() - 1,
+      ended_at: null,
+      ended_by: null,
+      reason: null,
+      erasure: null,
+      seal: null,
+    };
+    const given = { digest: first.digest, subject, terms: '{}', given_by: APPROVER, assertion: '{}', ...times };
+    const { agent, task } = worker;
+    await house.storage.db
+      .insertInto('standing_grants')
+      .values({ id: 'grn_erased', approval: first.id, agent, task, ...given })
+      .execute();
+    assert.equal((await everything()).split(used).length > 3, true);
+
+    const done = await erased(worker.agent);
+    assert.equal(done?.erased, 2);
+    assert.ok(!(await everything()).includes(used), 'of what is over nothing is left');
+    assert.deepEqual((await approvals.get(open.id))?.arguments, { note: waits }, 'whoever decides has to see it');
+    const [is] = await approvals.inspect([first.id]);
+    assert.equal(is?.problem, null, 'erased is not tampered with');
+    assert.equal(is?.approval.arguments, null);
+    const signed = await approvals.signed(first.id);
+    assert.equal(signed?.subject, null);
+    assert.equal(signed?.yes.length, 1, 'the signature stays');
+    await approvals.deny(open.id, APPROVER, 'no');
+    await keeping.work();
+    assert.ok(!(await everything()).includes(waits), 'it goes when its approval is over');
+    const file = join(house.dataDir, 'gatehouse.db');
+    if (existsSync(file)) {
+      const writer = new DatabaseSync(file);
+      writer.exec('pragma wal_checkpoint(truncate)');
+      writer.close();
+      const bytes = readFileSync(file);
+      assert.ok(!bytes.includes(used) && !bytes.includes(waits), 'nor in what the file has free');
+    }
+
+    // By hand, without an erasure of its action.
+    const third = await asking(other);
+    await approve(approvals, third, APPROVER, approver);
+    await consume(house, third, third.actionId);
+    const row = house.storage.db.updateTable('approvals').where('id', '=', third.id);
+    const { body } = await house.storage.db
+      .selectFrom('approvals')
+      .select('body')
+      .where('id', '=', third.id)
+      .executeTakeFirstOrThrow();
+    const kept = JSON.parse(body) as { subject: object };
+    const blank = JSON.stringify({ ...kept, subject: { ...kept.subject, arguments: null } });
+    await row.set({ body: blank }).execute();
+    assert.match((await approvals.inspect([third.id]))[0]?.problem ?? '', /its digest is of another action/);
+    await row.set({ erasure: 'done' }).execute();
+    assert.match((await approvals.inspect([third.id]))[0]?.problem ?? '', /though those of its action are there/);
+  });
+
+  /** @proves record.erasure-bounds */
+  test('it needs no index, and ends at what was there when two people agreed: also after a restore', async () => {
+    const { agent, task } = await addAgent(house, 'agent-bounds');
+    const before = await recorded(agent, task, { note: 'before' });
+    const { id } = await keeping.erase({ agent }, 'they want it', ASKS);
+    await keeping.agree(id, AGREES);
+    const later = await recorded(agent, task, { note: 'later' });
+    await keeping.work();
+    assert.equal((await keeping.erasures()).find((each) => each.id === id)?.state, 'done');
+    assert.equal(await bodyOf(before), null);
+    assert.deepEqual(await bodyOf(later), { note: 'later' });
+    await house.storage.db
+      .updateTable('erasures')
+      .set({ state: 'running', reached: null, ended_at: null })
+      .where('id', '=', id)
+      .execute();
+    await keeping.work();
+    assert.deepEqual(await bodyOf(later), { note: 'later' }, 'two people agreed to what there was');
+  });
+
+  /** @proves record.erasure-people */
+  test('of what the host’s token asks for, one person is not enough', async () => {
+    const { agent, task } = await addAgent(house, 'agent-people');
+    const action = await recorded(agent, task, { note: 'kept' });
+    const hold = await keeping.hold({ action }, 'litigation', ASKS);
+    await keeping.askEnd(hold.id, 'operator');
+    assert.equal((await keeping.agreeEnd(hold.id, AGREES)).endedAt, null);
+    await assert.rejects(keeping.agreeEnd(hold.id, AGREES), /somebody else/);
+    assert.notEqual((await keeping.agreeEnd(hold.id, ASKS)).endedAt, null);
+    const { id } = await keeping.erase({ action }, 'they want it', 'operator');
+    assert.equal((await keeping.agree(id, AGREES)).state, 'waiting');
+    await assert.rejects(keeping.agree(id, AGREES), /somebody else/);
+    await keeping.work();
+    assert.deepEqual(await bodyOf(action), { note: 'kept' });
+    await keeping.agree(id, ASKS);
+    await keeping.work();
+    assert.equal(await bodyOf(action), null);
+  });
+});
