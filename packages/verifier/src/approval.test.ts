@@ -9,7 +9,9 @@ import {
   canonicalJson,
   listChallenge,
   type ProvenRecord,
+  parseReceiptFile,
   verifyApproval,
+  verifyReceiptFile,
   type YesEvidence,
   yesChallenge,
 } from './index.ts';
@@ -133,7 +135,7 @@ async function verified(evidence: YesEvidence, parts: Parts = {}) {
   const entries = order.map((which) => new TextEncoder().encode(canonicalJson(records[which])));
   const checkpoint = checkpointOf(entries, 3, log);
   const proven = async (which: number): Promise<ProvenRecord> => ({
-    log: 'log.example',
+    log: log.key.name,
     entry: canonicalJson(records[which]),
     proof: await proofFileOf(entries, order.indexOf(which), checkpoint),
     vkey: log.vkey,
@@ -145,12 +147,13 @@ async function verified(evidence: YesEvidence, parts: Parts = {}) {
     yes: [{ evidence, record: await proven(1), enrolment: await proven(0) }],
     ...parts.proof,
   };
+  const dispatch = await proven(2);
   const report = await verifyApproval({
-    dispatch: await proven(2),
+    dispatch,
     proof,
-    ...(parts.vkey !== undefined && { vkey: parts.vkey }),
+    ...(parts.vkey !== undefined && { keys: [parts.vkey] }),
   });
-  return { report, proof, broken: report.ok ? null : report.link };
+  return { report, dispatch, proof, broken: report.ok ? null : report.link };
 }
 
 /** @proves approval.proof-offline */
@@ -193,6 +196,40 @@ describe('the proof of a yes', () => {
     assert.equal(await under([rule(1), rule(1)]), null);
     assert.equal(await under([rule(1), rule(2)]), 'rules');
     assert.equal(await under([rule(1, 1)]), 'rules', 'nobody counts twice within a rule');
+  });
+
+  it('takes the order of two records from the log that is signed, with a key for each log', async () => {
+    const [one, two] = [newSigner('log.example'), newSigner('log.example/two')];
+    const late = await verified(good, { log: one, order: [0, 2, 1] });
+    const here = await verified(good, { log: one });
+    const there = await verified(good, { log: two });
+    const keys = [one.vkey, two.vkey];
+    const under = (log: string, record: ProvenRecord) => ({ ...record, log });
+    // A label that makes one log look like two hides no order.
+    const [yes] = late.proof.yes;
+    assert.ok(yes);
+    for (const label of ['log.elsewhere', 'log.example/two']) {
+      const relabelled = { ...late.proof, yes: [{ ...yes, record: under(label, yes.record) }] };
+      const report = await verifyApproval({ dispatch: late.dispatch, proof: relabelled });
+      assert.equal(report.ok ? null : report.link, 'dispatch', label);
+      const withKeys = await verifyApproval({ dispatch: late.dispatch, proof: relabelled, keys });
+      assert.equal(withKeys.ok ? null : withKeys.link, 'record', label);
+    }
+    // Honest over two logs: proven with both keys, without an order.
+    const over = { dispatch: there.dispatch, proof: here.proof };
+    const apart = await verifyApproval({ ...over, keys });
+    assert.equal(apart.ok && apart.yes[0]?.isBefore, false, JSON.stringify(apart));
+    const together = await verifyApproval({ dispatch: here.dispatch, proof: here.proof, keys });
+    assert.equal(together.ok && together.yes[0]?.isBefore, true);
+    const without = await verifyApproval({ ...over, keys: [two.vkey] });
+    assert.deepEqual(without, { ok: false, link: 'record', detail: 'no key of the log log.example was given' });
+    const file = parseReceiptFile(
+      JSON.stringify({
+        ...{ format: 'gatehouse-receipt/1', action: 'act_1', receipts: [there.dispatch], approvals: [here.proof] },
+      }),
+    );
+    const checked = await verifyReceiptFile(file, { keys });
+    assert.match(checked.at(-1)?.detail ?? '', /order not proven/);
   });
 
   it('breaks at the link that was tampered with', async () => {
@@ -250,7 +287,7 @@ describe('the proof of a yes', () => {
       'key',
     );
     // Which log.
-    assert.equal(await broken(good, { vkey: newSigner('log.example').vkey }), 'record');
+    assert.equal(await broken(good, { vkey: newSigner('log.example').vkey }), 'dispatch');
   });
 
   it('is judged and not thrown, whatever is in it', async () => {

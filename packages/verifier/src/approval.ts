@@ -6,7 +6,7 @@
  */
 
 import { VerifierError } from './merkle.ts';
-import { joinBytes, parseTlogProof, toHex } from './note.ts';
+import { joinBytes, toHex } from './note.ts';
 import { sha256 } from './sha256.ts';
 import { verifyReceipt } from './verify.ts';
 
@@ -53,7 +53,15 @@ export type YesLink =
   | 'rules' // fewer people are in it than the rules that were signed ask for
   | 'key'; // no record says that the key is that person's
 
-export type YesSaid = { person: string; passkey: string; time: string; origin: string; signedWith: number };
+export type YesSaid = {
+  person: string;
+  passkey: string;
+  time: string;
+  origin: string;
+  signedWith: number;
+  /** Proven to stand before the dispatch: one log has both. Two logs have no order between them but the times that they tell. */
+  isBefore: boolean;
+};
 export type ApprovalReport =
   | { ok: true; approval: string; yes: YesSaid[]; argumentsShown: boolean }
   | { ok: false; link: YesLink; detail: string };
@@ -72,24 +80,25 @@ class Broken extends Error {
 }
 
 /**
- * Whether the action whose dispatch is given was approved by whom the proof says. `vkey`: a key of the log known from elsewhere; without it
- * each record is checked with the key that it brings. The dispatch itself is to be proven with `verifyReceipt`.
+ * Whether the action whose dispatch is given was approved by whom the proof says. `keys`: of all logs that it is in, known from elsewhere;
+ * without them each record is checked with the key that it brings, which proves that nothing was garbled, and no more.
  */
 export async function verifyApproval(of: {
-  dispatch: Pick<ProvenRecord, 'log' | 'entry' | 'proof'>;
+  dispatch: ProvenRecord;
   proof: ApprovalProof;
-  vkey?: string;
+  keys?: readonly string[];
 }): Promise<ApprovalReport> {
-  const { proof } = of;
+  const { proof, keys = [] } = of;
   try {
-    const dispatch = parseRecord(of.dispatch.entry);
+    const ran = await provenRecord(of.dispatch, 'dispatch', keys);
+    const dispatch = ran.parsed;
     if (dispatch.kind !== 'dispatch' || typeof proof.approval !== 'string' || dispatch.approval !== proof.approval)
       throw new Broken('dispatch', 'the action that ran names another approval');
     if (!Array.isArray(proof.yes) || proof.yes.length === 0) throw new Broken('format', 'nobody’s yes is in it');
     const yes: YesSaid[] = [];
     let digest: string | undefined;
     for (const each of proof.yes) {
-      const said = await verifyYes(each, proof.approval, of);
+      const said = await verifyYes(each, { approval: proof.approval, ran, keys });
       digest ??= each.evidence.digest;
       if (each.evidence.digest !== digest) throw new Broken('subject', 'two people said yes to different actions');
       yes.push(said);
@@ -111,18 +120,17 @@ export async function verifyApproval(of: {
 
 async function verifyYes(
   { evidence, record, enrolment }: ApprovalProof['yes'][number],
-  approval: string,
-  of: { dispatch: Pick<ProvenRecord, 'log' | 'entry' | 'proof'>; vkey?: string },
+  { approval, ran, keys }: { approval: string; ran: { index: number; log: string }; keys: readonly string[] },
 ): Promise<YesSaid> {
-  const { parsed: said, index } = await provenRecord(record, 'record', of.vkey);
+  const { parsed: said, index, log } = await provenRecord(record, 'record', keys);
   if (said.kind !== 'change' || !said.operation.startsWith('approval.') || said.operation.endsWith('.refuse'))
     throw new Broken('record', 'the record is not of a yes');
   if (said.approval !== approval || evidence.approval !== approval)
     throw new Broken('record', 'the yes is to another approval');
   const actor = `person:${evidence.person}`;
   if (said.actor_chain[0]?.sub !== actor) throw new Broken('record', 'the yes is of another person');
-  if (record.log === of.dispatch.log && index >= parseTlogProof(of.dispatch.proof).index)
-    throw new Broken('dispatch', 'the action ran before the yes');
+  const isBefore = log === ran.log;
+  if (isBefore && index >= ran.index) throw new Broken('dispatch', 'the action ran before the yes');
   if (!said.changes.includes(`assertion ${digestOf(evidence)}`))
     throw new Broken('assertion', 'the log has the digest of another assertion');
   if (!said.changes.includes(`digest ${evidence.digest}`))
@@ -144,7 +152,7 @@ async function verifyYes(
     throw new Broken('assertion', 'the signature does not fit');
 
   if (enrolment === null) throw new Broken('key', `no record says that this passkey is ${evidence.person}’s`);
-  const { parsed: enrolled } = await provenRecord(enrolment, 'key', of.vkey);
+  const { parsed: enrolled } = await provenRecord(enrolment, 'key', keys);
   if (
     enrolled.operation !== 'passkey.enrol' ||
     enrolled.actor_chain[0]?.sub !== actor ||
@@ -152,7 +160,8 @@ async function verifyYes(
   )
     throw new Broken('key', `the record of the enrolment is not of this passkey of ${evidence.person}`);
   const signedWith = (evidence.list?.length ?? 1) - 1;
-  return { person: evidence.person, passkey: evidence.passkey, time: said.time, origin: evidence.origin, signedWith };
+  const { person, passkey, origin } = evidence;
+  return { person, passkey, time: said.time, origin, signedWith, isBefore };
 }
 
 /** What the passkey signs for a yes: this approval of this action, or a list of such pairs. Throws where the list is not of its form. */
@@ -230,10 +239,13 @@ type LoggedRecord = {
   changes: string[];
 };
 
-async function provenRecord(record: ProvenRecord, link: YesLink, vkey = record.vkey) {
+/** `log`: as the signed checkpoint names it; what the record is labelled with is signed by nobody. */
+async function provenRecord(record: ProvenRecord, link: YesLink, keys: readonly string[]) {
+  const vkey = keys.length === 0 ? record.vkey : keys.find((key) => key.startsWith(`${record.log}+`));
+  if (vkey === undefined) throw new Broken(link, `no key of the log ${record.log} was given`);
   const report = await verifyReceipt({ entry: encoder.encode(record.entry), proof: record.proof, vkey });
   if (!report.ok) throw new Broken(link, report.fault.detail);
-  return { parsed: parseRecord(record.entry), index: report.index };
+  return { parsed: parseRecord(record.entry), index: report.index, log: report.checkpoint.origin };
 }
 
 function parseRecord(entry: string): LoggedRecord {

@@ -34,7 +34,7 @@ export {
   verifyConsistency,
   verifyInclusion,
 } from './merkle.ts';
-export { logsNamedIn, missingLog, type NamedLog } from './named-logs.ts';
+export { absentLog, logsNamedIn, missingLog, type NamedLog } from './named-logs.ts';
 export {
   type Checkpoint,
   type Cosignature,

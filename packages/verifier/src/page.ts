@@ -1,5 +1,6 @@
 /** The verifier as a page: drop a receipt, a directory of tiles or an address on it. Everything is computed in the browser. */
 
+import { absentLog, logsNamedIn, type NamedLog } from './named-logs.ts';
 import { parseVerifierKey } from './note.ts';
 import { type Policy, parsePolicy, quorumOf } from './policy.ts';
 import { type TileSource, verifyPublished } from './published.ts';
@@ -11,6 +12,12 @@ export type PageOptions = {
   keys?: string;
   address?: string;
 };
+
+interface Found {
+  named: NamedLog[];
+  here: NamedLog[];
+  areIntact: boolean;
+}
 
 const MAX_FILES = 200_000;
 
@@ -95,7 +102,20 @@ export function mountVerifier(root: HTMLElement, { keys = '', address = '' }: Pa
       });
   }
 
-  async function log(what: string, source: TileSource): Promise<void> {
+  /** All of one place: what one of them names is to be among the others. */
+  async function logs(places: readonly [string, TileSource][]): Promise<void> {
+    const found: Found = { named: [], here: [], areIntact: true };
+    const kept = checkpointField.value().trimStart();
+    for (const [what, source] of places) await log(what, source, { kept, found });
+    const absent = absentLog({
+      checkpoints: kept === '' ? [] : [kept],
+      named: found.areIntact ? found.named : [],
+      here: found.here,
+    });
+    if (absent !== null) say(false, `log-missing: ${absent}`);
+  }
+
+  async function log(what: string, source: TileSource, { kept, found }: { kept: string; found: Found }) {
     await attempt(what, async () => {
       const { keys: given, policy } = trusted();
       const origin = new TextDecoder().decode((await source('checkpoint')) ?? new Uint8Array()).split('\n', 1)[0] ?? '';
@@ -104,16 +124,18 @@ export function mountVerifier(root: HTMLElement, { keys = '', address = '' }: Pa
       if (vkey === undefined) throw new Error(`give the key of ${origin} above`);
       const running = say(null, what);
       try {
-        const checkpoint = checkpointField.value();
         const report = await verifyPublished({
           source,
           vkey,
-          checkpoints: checkpoint.startsWith(`${origin}\n`) ? [checkpoint] : [],
+          checkpoints: kept.startsWith(`${origin}\n`) ? [kept] : [],
           ...(policy && { policy }),
+          onEntry: (entry) => void found.named.push(...logsNamedIn(entry)),
           onProgress: ({ verified, total }) => {
             running.lastChild?.replaceWith(` ${what}: ${verified} of ${total} records`);
           },
         });
+        found.areIntact &&= report.ok;
+        found.here.push({ id: origin, vkey, size: report.ok ? report.size : 0 });
         if (report.ok) {
           const by = report.witnessedBy.map((name) => `, cosigned by ${name}`).join('');
           say(true, `${origin}: all ${report.size} records are as they were signed${by}`);
@@ -136,18 +158,21 @@ export function mountVerifier(root: HTMLElement, { keys = '', address = '' }: Pa
     // Of several logs in the directory each has its own below it.
     const prefixes = [...paths.keys()].flatMap((path) => /^(?:(.*)\/)?checkpoint$/.exec(path)?.slice(1) ?? []);
     if (prefixes.length === 0) say(false, 'there is no file "checkpoint" in this directory');
-    for (const prefix of new Set(prefixes.map((each) => each ?? '')))
-      void log(prefix || 'the directory', async (path) => {
+    const places = [...new Set(prefixes.map((each) => each ?? ''))].map((prefix): [string, TileSource] => [
+      prefix || 'the directory',
+      async (path) => {
         const file = paths.get(prefix === '' ? path : `${prefix}/${path}`);
         return file && new Uint8Array(await file.arrayBuffer());
-      });
+      },
+    ]);
+    if (places.length > 0) void logs(places);
   });
   drop.addEventListener('dragover', (event) => event.preventDefault());
   drop.addEventListener('drop', (event) => {
     event.preventDefault();
     void receipts([...((event as DragEvent).dataTransfer?.files ?? [])]);
   });
-  button.addEventListener('click', () => void log(addressField.value(), fetchSource(addressField.value().trim())));
+  button.addEventListener('click', () => void logs([[addressField.value(), fetchSource(addressField.value().trim())]]));
   return () => form.remove();
 }
 

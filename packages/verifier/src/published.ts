@@ -100,6 +100,8 @@ async function verifyWhole(log: PublishedLog, note: string, head: OpenedCheckpoi
 
 async function verifyRange(log: PublishedLog, head: OpenedCheckpoint): Promise<PublishedReport> {
   const { sha256 = portableSha256, from = 0, to = head.size } = log;
+  if (![from, to].every((index) => Number.isSafeInteger(index) && index >= 0))
+    return fail('format', 'a range begins and ends at whole numbers of records');
   if (from > to || to > head.size)
     return fail('truncated', `the log ends at ${head.size}`, head.size, Math.max(from, to));
   const read = await confirmedReader(log.source, head, sha256);

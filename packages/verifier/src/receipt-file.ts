@@ -6,6 +6,8 @@ import type { Policy } from './policy.ts';
 import type { Sha256 } from './sha256.ts';
 import { verifyReceipt } from './verify.ts';
 
+const ORDER_NOT_PROVEN = 'order not proven: the yes and the action are in two logs';
+
 export type ReceiptFile = { action: string; receipts: ProvenRecord[]; approvals: ApprovalProof[] };
 
 /** What was checked, in words; `ok` of all of them is the verdict. */
@@ -35,20 +37,24 @@ export async function verifyReceiptFile(
   { keys = [], policy, sha256 }: { keys?: readonly string[]; policy?: Policy; sha256?: Sha256 },
 ): Promise<Checked[]> {
   const checked: Checked[] = [];
-  const keyOf = (log: string) => keys.find((key) => key.startsWith(`${log}+`)) ?? keys[0];
   const names = new Map<string, ProvenRecord>();
   for (const receipt of receipts) {
     const record = recordOf(receipt.entry);
     if (record.kind === 'dispatch')
       for (const approval of [record.approval ?? []].flat()) names.set(String(approval), receipt);
+    const what = `${record.kind ?? 'record'} of ${record.action_id ?? '?'} at ${record.time ?? '?'}`;
+    const vkey = keys.length === 0 ? receipt.vkey : keys.find((key) => key.startsWith(`${receipt.log}+`));
+    if (vkey === undefined) {
+      checked.push({ ok: false, what, detail: `no key of the log ${receipt.log} was given` });
+      continue;
+    }
     const report = await verifyReceipt({
       entry: new TextEncoder().encode(receipt.entry),
       proof: receipt.proof,
-      vkey: keyOf(receipt.log) ?? receipt.vkey,
+      vkey,
       ...(policy && { policy }),
       ...(sha256 && { sha256 }),
     });
-    const what = `${record.kind ?? 'record'} of ${record.action_id ?? '?'} at ${record.time ?? '?'}`;
     if (!report.ok) checked.push({ ok: false, what, detail: report.fault.detail });
     else if (record.action_id !== action) checked.push({ ok: false, what, detail: 'the record is of another action' });
     else {
@@ -64,11 +70,13 @@ export async function verifyReceiptFile(
     const what = `the yes ${approval}`;
     if (!proof) checked.push({ ok: false, what, detail: 'the receipt does not hold it' });
     else {
-      const vkey = keyOf(dispatch.log);
-      const report = await verifyApproval({ dispatch, proof, ...(vkey !== undefined && { vkey }) });
+      const report = await verifyApproval({ dispatch, proof, keys });
       const detail = report.ok
         ? report.yes
-            .map(({ person, time }) => `${person} at ${time}, with a passkey, for exactly this action`)
+            .map(
+              ({ person, time, isBefore }) =>
+                `${person} at ${time}, with a passkey, for exactly this action${isBefore ? '' : ` (${ORDER_NOT_PROVEN})`}`,
+            )
             .join('; ')
         : `${report.link}: ${report.detail}`;
       checked.push({ ok: report.ok, what, detail });

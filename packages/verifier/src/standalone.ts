@@ -3,6 +3,7 @@
  * page `import { verifyReceipt, verifyPublished } from './gatehouse-verify.mjs'`. No dependency, no network but what it is told to read.
  */
 
+import { absentLog, logsNamedIn, type NamedLog } from './named-logs.ts';
 import { directoryBy, sha256By } from './native.ts';
 import { parseVerifierKey } from './note.ts';
 import { type Policy, parsePolicy, quorumOf } from './policy.ts';
@@ -36,7 +37,18 @@ function read(args: readonly string[]): Given {
   const known = ['--key', '--checkpoint', '--witness', '--quorum', '--policy', '--from', '--to'];
   const unknown = [...given.values.keys()].find((name) => !known.includes(name));
   if (unknown !== undefined || given.places.length === 0) throw new UsageError();
+  // It would count for nothing, and look as if it did.
+  const [quorum, witness, policy] = ['--quorum', '--witness', '--policy'].map((name) => given.values.has(name));
+  if ((quorum && !witness) || (policy && witness)) throw new UsageError();
   return given;
+}
+
+/** Exactly a number of records; anything else would prove nothing and say that it had. */
+function numberOf(values: Given['values'], name: string): number | undefined {
+  const text = values.get(name)?.at(-1);
+  if (text === undefined) return undefined;
+  if (!/^\d{1,16}$/.test(text) || !Number.isSafeInteger(Number(text))) throw new UsageError();
+  return Number(text);
 }
 
 class UsageError extends Error {}
@@ -46,11 +58,14 @@ async function main(args: readonly string[]): Promise<number> {
   const nodeSha256 = sha256By(hash);
   const { places, values } = read(args);
   const keys = values.get('--key') ?? [];
+  const [from, to] = [numberOf(values, '--from'), numberOf(values, '--to')];
   const policy = await policyOf(values, (file) => readFile(file, 'utf8'));
   const checkpoints = await Promise.all((values.get('--checkpoint') ?? []).map((file) => readFile(file, 'utf8')));
   const say = (ok: boolean, text: string) =>
     process.stdout.write(`${ok ? 'Proven    ' : 'NOT PROVEN'}  ${clean(text)}\n`);
   let ok = true;
+  const named: NamedLog[] = [];
+  const here: NamedLog[] = [];
   for (const place of places) {
     const isAddress = /^https?:\/\//.test(place);
     if (!isAddress && (await stat(place)).isFile()) {
@@ -68,16 +83,17 @@ async function main(args: readonly string[]): Promise<number> {
     const origin = note.split('\n', 1)[0] ?? '';
     const vkey = keys.find((key) => key.startsWith(`${origin}+`));
     if (vkey === undefined) throw new Error(`give the key of the log "${origin}" with --key`);
-    const [from, to] = ['--from', '--to'].map((name) => values.get(name)?.[0]);
     const report = await verifyPublished({
       source,
       vkey,
       checkpoints: checkpoints.filter((each) => each.startsWith(`${origin}\n`)),
       sha256: nodeSha256,
       ...(policy && { policy }),
-      ...(from !== undefined && { from: Number(from) }),
-      ...(to !== undefined && { to: Number(to) }),
+      ...(from !== undefined && { from }),
+      ...(to !== undefined && { to }),
+      onEntry: (entry) => void named.push(...logsNamedIn(entry)),
     });
+    here.push({ id: origin, vkey, size: report.ok ? report.size : 0 });
     if (report.ok)
       say(
         true,
@@ -92,7 +108,9 @@ async function main(args: readonly string[]): Promise<number> {
     }
     ok &&= report.ok;
   }
-  return ok ? 0 : 1;
+  const absent = absentLog({ checkpoints, named: ok ? named : [], here });
+  if (absent !== null) say(false, `log-missing: ${absent}`);
+  return ok && absent === null ? 0 : 1;
 }
 
 async function policyOf(
@@ -102,7 +120,9 @@ async function policyOf(
   const file = values.get('--policy')?.[0];
   if (file !== undefined) return parsePolicy(await readText(file));
   const witnesses = values.get('--witness');
-  return witnesses && quorumOf(Number(values.get('--quorum')?.[0] ?? 1), witnesses.map(parseVerifierKey));
+  const quorum = numberOf(values, '--quorum') ?? 1;
+  if (quorum === 0) throw new UsageError();
+  return witnesses && quorumOf(quorum, witnesses.map(parseVerifierKey));
 }
 
 /** What was logged must not steer a terminal. */

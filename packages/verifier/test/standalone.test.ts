@@ -9,6 +9,7 @@ import { after, before, describe, it } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { buildStandalone } from '../../../scripts/standalone.ts';
 import { launchChromium } from '../../../test/support/chromium.ts';
+import { SIGNATURE_TYPE } from '../src/index.ts';
 import { type Files, noteOf, publish } from './published-log.ts';
 import { newSigner, proofFileOf } from './support.ts';
 
@@ -66,6 +67,37 @@ describe('the verifier in one file', () => {
       );
     });
 
+  it('proves nothing where it was asked wrongly, and misses a log that is gone', async () => {
+    for (const wrong of ['abc', '-1', '1.5', '', '9007199254740993'])
+      assert.equal((await run('--key', log.vkey, 'honest', '--from', wrong)).code, 64, wrong);
+    assert.equal((await run('--key', log.vkey, 'honest', '--quorum', '2')).code, 64, 'of nobody');
+    const witness = newSigner('witness.example/w1', SIGNATURE_TYPE.cosignature).vkey;
+    assert.equal(
+      (await run('--key', log.vkey, 'honest', '--witness', witness, '--quorum', '0')).code,
+      64,
+      'nobody needed',
+    );
+    writeFileSync(join(scratch, 'kept.checkpoint'), noteOf(files));
+    assert.equal((await run('--key', log.vkey, 'honest', '--checkpoint', 'kept.checkpoint')).code, 0);
+    writeFileSync(join(scratch, 'gone.checkpoint'), noteOf(publish(records, newSigner('log.example/gone'))));
+    const kept = await run('--key', log.vkey, 'honest', '--checkpoint', 'gone.checkpoint');
+    assert.deepEqual([kept.code, /log-missing: .*log\.example\/gone/.test(kept.stdout)], [1, true]);
+    const two = newSigner('log.example/two');
+    const naming = (name: string, size: number) => {
+      const changes = [`log ${name}, key ${name === two.key.name ? two.vkey : log.vkey}, ${size} records`];
+      return Buffer.from(JSON.stringify({ kind: 'change', operation: 'log.open', changes }));
+    };
+    write('names-one', publish([naming(log.key.name, 300)], two));
+    write('names-more', publish([naming(log.key.name, 301)], two));
+    write('names-gone', publish([naming('log.example/gone', 1)], two));
+    const both = (directory: string) => run('--key', log.vkey, '--key', two.vkey, 'honest', directory);
+    assert.equal((await both('names-one')).code, 0);
+    for (const directory of ['names-more', 'names-gone']) {
+      const { code, stdout } = await both(directory);
+      assert.deepEqual([code, /log-missing/.test(stdout)], [1, true], directory);
+    }
+  });
+
   it('has no dependency', () => {
     const text = readFileSync(program, 'utf8');
     assert.deepEqual([...text.matchAll(/^import .*/gm)], []);
@@ -106,5 +138,8 @@ it('the page verifies from a file, with no server at all', { skip: !browser && '
   await result(/^Proven log\.example\/one: all 300 records/);
   await tab.locator('.verify-folder').setInputFiles(join(scratch, 'edited'));
   await result(/^Not proven log\.example\/one: edited: record 9 /);
+  await tab.getByLabel('A checkpoint that you have kept').fill(noteOf(publish(records, newSigner('log.example/gone'))));
+  await tab.locator('.verify-folder').setInputFiles(join(scratch, 'honest'));
+  await result(/^Not proven log-missing: .*log\.example\/gone/);
   assert.deepEqual(requests, [pathToFileURL(page).href]);
 });

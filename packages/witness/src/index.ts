@@ -1,10 +1,10 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { parseVerifierKey } from '@gatehouse/verifier';
-import { openWitnessKey } from './key.ts';
+import { newWitnessKey, readWitnessKey, type WitnessKey } from './key.ts';
 import { createWitnessServer } from './server.ts';
-import { openWitnessState } from './state.ts';
+import { openWitnessState, type WitnessState } from './state.ts';
 import { createWitness } from './witness.ts';
 
 export interface WitnessOptions {
@@ -27,15 +27,47 @@ export interface RunningWitness {
 
 /** The key of the witness in `directory`; made on first use. */
 export function witnessVkey(directory: string, name: string): string {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  return openWitnessKey(join(directory, 'witness.key'), name).vkey;
+  const { key, state } = openWitness(directory, name);
+  state.close();
+  return key.vkey;
 }
+
+/** A key without its memory is no witness any more. */
+export class WitnessError extends Error {
+  override readonly name = 'WitnessError';
+}
+
+/** Key and memory are made together, and go together: with its key alone a witness would cosign another past than the one it has forgotten. */
+function openWitness(directory: string, name: string): { key: WitnessKey; state: WitnessState } {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const file = join(directory, 'witness.key');
+  const existing = readWitnessKey(file, name);
+  const isThere = existsSync(join(directory, 'witness.db'));
+  const state = existing && !isThere ? undefined : openWitnessState(join(directory, 'witness.db'));
+  try {
+    if (existing === undefined && state) {
+      const { key, save } = newWitnessKey(file, name);
+      // Bound first: what a crash leaves is a memory without a key, which the next key can only make stricter.
+      state.bind(idOf(key));
+      save();
+      return { key, state };
+    }
+    if (existing && state && state.keyId() === idOf(existing)) return { key: existing, state };
+    throw new WitnessError(
+      `The key in ${directory} is there, and what it has cosigned (witness.db) is not, or is another witness's. With this key it could cosign a second past. Make a new witness with a new name in another directory.`,
+    );
+  } catch (error) {
+    state?.close();
+    throw error;
+  }
+}
+
+/** Of the public key alone: the same key under another name is the same witness to those who count it. */
+const idOf = ({ key }: WitnessKey): string => Buffer.from(key.publicKey).toString('hex');
 
 export async function startWitness(options: WitnessOptions): Promise<RunningWitness> {
   const logs = options.logs.map(parseVerifierKey);
-  mkdirSync(options.directory, { recursive: true, mode: 0o700 });
-  const key = openWitnessKey(join(options.directory, 'witness.key'), options.name);
-  const state = openWitnessState(join(options.directory, 'witness.db'));
+  const { key, state } = openWitness(options.directory, options.name);
   const server = createWitnessServer(createWitness({ key, logs, state }), options.report ?? (() => undefined));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(options.port, options.host, resolve);

@@ -17,21 +17,24 @@ export interface WitnessKey {
   cosign(text: string, timeSeconds: bigint): string;
 }
 
-/** From the file (PEM, PKCS #8), which is made on first use for its owner only. */
-export function openWitnessKey(file: string, name: string): WitnessKey {
-  return fromPrivate(name, existsSync(file) ? createPrivateKey(readFileSync(file)) : generate(file));
+/** From the file (PEM, PKCS #8); undefined where there is none. */
+export function readWitnessKey(file: string, name: string): WitnessKey | undefined {
+  return existsSync(file) ? fromPrivate(name, createPrivateKey(readFileSync(file))) : undefined;
 }
 
-function generate(file: string): KeyObject {
+/** One that is nowhere yet: `save` writes the file, for its owner only. */
+export function newWitnessKey(file: string, name: string): { key: WitnessKey; save(): void } {
   const { privateKey } = generateKeyPairSync('ed25519');
-  const handle = openSync(file, 'wx', 0o600);
-  try {
-    writeSync(handle, privateKey.export({ type: 'pkcs8', format: 'pem' }) as string);
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
-  return privateKey;
+  const save = () => {
+    const handle = openSync(file, 'wx', 0o600);
+    try {
+      writeSync(handle, privateKey.export({ type: 'pkcs8', format: 'pem' }) as string);
+      fsyncSync(handle);
+    } finally {
+      closeSync(handle);
+    }
+  };
+  return { key: fromPrivate(name, privateKey), save };
 }
 
 function fromPrivate(name: string, privateKey: KeyObject): WitnessKey {

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { VerifierError } from '@gatehouse/verifier';
-import { logKeysIn, startWitness, witnessVkey } from './index.ts';
+import { logKeysIn, startWitness, WitnessError, witnessVkey } from './index.ts';
 
 const HELP = `gatehouse-witness key   --directory DIRECTORY --name NAME
 gatehouse-witness serve --directory DIRECTORY --name NAME --log VKEY-OR-FILE… [--host ADDRESS] [--port NUMBER]
@@ -29,10 +29,24 @@ const fail = (why: string): never => {
 
 const verb = positionals[0];
 if (values.help) process.stdout.write(HELP);
-else if (verb === 'key')
-  process.stdout.write(`${witnessVkey(values.directory, values.name ?? fail('--name is missing'))}\n`);
+else if (verb === 'key') printKey();
 else if (verb === 'serve') await serve();
 else fail('say key or serve');
+
+function printKey(): void {
+  const name = values.name ?? fail('--name is missing');
+  try {
+    process.stdout.write(`${witnessVkey(values.directory, name)}\n`);
+  } catch (error) {
+    refuse(error);
+  }
+}
+
+function refuse(error: unknown): never {
+  if (!(error instanceof WitnessError)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exit(64);
+}
 
 async function serve(): Promise<void> {
   const name = values.name ?? fail('--name is missing');
@@ -52,6 +66,6 @@ async function serve(): Promise<void> {
       process.on(signal, () => void witness.close().then(() => process.exit(0)));
   } catch (error) {
     if (error instanceof VerifierError) fail(error.message);
-    throw error;
+    refuse(error);
   }
 }

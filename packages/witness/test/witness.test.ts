@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { hash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { cosignaturesIn, formatAddCheckpoint, openCheckpoint, parseVerifierKey } from '@gatehouse/verifier';
 import { newSigner } from '../../verifier/test/support.ts';
-import { type RunningWitness, startWitness } from '../src/index.ts';
+import { type RunningWitness, startWitness, witnessVkey } from '../src/index.ts';
 import { openWitnessState } from '../src/state.ts';
 import { createLog } from './support.ts';
 
@@ -187,3 +187,23 @@ async function byAnotherKey(): Promise<string> {
   other.grow(3);
   return other.request(0);
 }
+
+/** @proves law-7.witness */
+test('a witness that has its key and not what it cosigned does not serve', async (t) => {
+  const lost = mkdtempSync(join(tmpdir(), 'gatehouse-witness-'));
+  t.after(() => rmSync(lost, { recursive: true, force: true }));
+  const serve = () =>
+    startWitness({ directory: lost, name: 'witness.example/w2', logs: [log.vkey], host: '127.0.0.1', port: 0 });
+  const vkey = witnessVkey(lost, 'witness.example/w2');
+  const served = await serve();
+  assert.equal(served.vkey, vkey, 'printing the key first makes both');
+  await served.close();
+  rmSync(join(lost, 'witness.db'));
+  await assert.rejects(serve(), /second past/);
+  assert.throws(() => witnessVkey(lost, 'witness.example/w2'), /second past/, 'and looking at the key makes no memory');
+  openWitnessState(join(lost, 'witness.db')).close();
+  await assert.rejects(serve(), /second past/, 'an empty database');
+  witnessVkey(join(lost, 'other'), 'witness.example/w3');
+  copyFileSync(join(lost, 'other', 'witness.db'), join(lost, 'witness.db'));
+  await assert.rejects(serve(), /second past/, 'what another has cosigned');
+});

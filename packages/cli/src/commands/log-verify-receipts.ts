@@ -13,7 +13,7 @@ interface CheckedApproval {
   /** Which link of the chain is broken. */
   link: YesLink | null;
   problem: string | null;
-  by: { person: string; passkey: string; time: string; origin: string; signedWith: number }[];
+  by: { person: string; passkey: string; time: string; origin: string; signedWith: number; isBefore: boolean }[];
   argumentsShown: boolean;
 }
 
@@ -42,7 +42,7 @@ export async function verifyReceipts({ files, keys, policy, out }: Asked): Promi
     import('@gatehouse/verifier'),
     import('@gatehouse/verifier/node'),
   ]);
-  const keyOf = (log: string): string | undefined => keys.find((key) => key.startsWith(`${log}+`)) ?? keys[0];
+  const keyOf = (log: string): string | undefined => keys.find((key) => key.startsWith(`${log}+`));
   const checked: Checked[] = [];
   const approvals: CheckedApproval[] = [];
   const notes: string[] = [];
@@ -52,11 +52,17 @@ export async function verifyReceipts({ files, keys, policy, out }: Asked): Promi
       const bytes = Buffer.from(entry);
       const record = recordOf(entry);
       const base = { file, action, log, kind: record?.kind ?? null, time: record?.time ?? null };
+      const trusted = keys.length === 0 ? vkey : keyOf(log);
+      if (trusted === undefined) {
+        const problem = `no key of the log ${log} was given`;
+        checked.push({ ...base, ok: false, index: null, cosigned: [], problem });
+        continue;
+      }
       try {
         const report = await verifyReceipt({
           entry: bytes,
           proof,
-          vkey: keyOf(log) ?? vkey,
+          vkey: trusted,
           sha256: nodeSha256,
           ...(policy && { policy }),
         });
@@ -91,10 +97,9 @@ export async function verifyReceipts({ files, keys, policy, out }: Asked): Promi
       }
       const proof = proofs.find((each) => each.approval === approval);
       const dispatch = receipts.find(({ entry }) => isDispatchWith(approval, entry));
-      const trusted = dispatch && keyOf(dispatch.log);
       const report: ApprovalReport =
         proof && dispatch
-          ? await verifyApproval({ dispatch, proof, ...(trusted !== undefined && { vkey: trusted }) })
+          ? await verifyApproval({ dispatch, proof, keys })
           : {
               ok: false,
               link: 'format',
@@ -134,8 +139,8 @@ function yesLine(
     ? 'exactly this action with these arguments'
     : 'exactly this action; its arguments are erased';
   const words = by.map(
-    ({ person, passkey, time, signedWith }) =>
-      `${person}, with passkey ${passkey.slice(0, 12)}, at ${time}${signedWith > 0 ? `, together with ${signedWith} others` : ''}`,
+    ({ person, passkey, time, signedWith, isBefore }) =>
+      `${person}, with passkey ${passkey.slice(0, 12)}, at ${time}${signedWith > 0 ? `, together with ${signedWith} others` : ''}${isBefore ? '' : ' (order not proven: the yes and the action are in two logs)'}`,
   );
   return `${out.style('green', 'Approved')}  ${file}  ${clean(`${action} by ${words.join(' and ')}: signed ${what}`)}`;
 }
