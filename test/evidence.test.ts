@@ -15,6 +15,7 @@ import { startWorkspace, type Workspace } from './support/workspace.ts';
 const frameworks: EvidenceFramework[] = ['questions', 'soc2', 'iso27001', 'hipaa', 'eu-ai-act', 'owasp-asi'];
 let dataDir: string;
 let reports: Map<EvidenceFramework, Evidence>;
+let atOnce: PromiseSettledResult<Evidence>[];
 
 /** One call that runs, one that a person approves, one that is refused; one agent that is killed. */
 async function work(workspace: Workspace): Promise<void> {
@@ -52,6 +53,7 @@ before(async () => {
   await work(workspace);
   reports = new Map();
   for (const framework of frameworks) reports.set(framework, await make(workspace, framework));
+  atOnce = await Promise.allSettled([make(workspace, 'soc2'), make(workspace, 'soc2')]);
   await workspace.close();
 });
 after(() => rmSync(dataDir, { recursive: true, force: true }));
@@ -142,6 +144,40 @@ const takenAway: Record<string, string> = {
   'keys.rotated': 'update signing_keys set created_at = 1',
   'agents.owned': "update agents set owner = 'nobody@example.test'",
 };
+
+/** @proves evidence.bounded */
+describe('a report on a large record', () => {
+  test('reads it once for each question: records are never compared with records but by an index of what ties them', () => {
+    const db = new DatabaseSync(join(dataDir, 'gatehouse.db'), { readOnly: true });
+    const queries = new Set(
+      [...reports.values()].flatMap(({ report }) => report.checks.flatMap((each) => each.queries)),
+    );
+    let compared = 0;
+    for (const query of queries) {
+      const [sql = '', parameters = ''] = query.split('\n-- ');
+      const plan = db.prepare(`explain query plan ${sql}`).all(...JSON.parse(parameters));
+      const looks = plan
+        .map(({ detail }) => String(detail))
+        .filter((detail) => /^(SCAN|SEARCH) (records|answers|outcomes|own)\b/.test(detail));
+      if (looks.length < 2) continue;
+      compared++;
+      const tied =
+        /^SEARCH .* USING (COVERING )?INDEX (records_given|records_action|sqlite_autoindex_records_1) \((approval|action_id|log)=\?/;
+      const loose = looks.filter((detail) => !tied.test(detail));
+      assert.ok(loose.length <= 1, `${sql}\n${loose.join('\n')}`);
+    }
+    assert.ok(compared >= 2);
+    db.close();
+  });
+
+  test('is made alone: whoever asks for another meanwhile is told to wait', () => {
+    const refused = atOnce.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
+    assert.deepEqual(
+      refused.map(({ problem }) => problem.title),
+      ['evidence.busy'],
+    );
+  });
+});
 
 /** @proves evidence.not-met */
 describe('when what supports a row is gone, the row is not met', () => {

@@ -14,6 +14,11 @@ export const evidence: Requirement[] = [
     source: 'docs/how-to/answer-an-auditor.md',
   },
   {
+    id: 'evidence.bounded',
+    promise: 'A report reads records once for each question, on a connection of its own, and one is made at a time',
+    source: 'docs/how-to/answer-an-auditor.md',
+  },
+  {
     id: 'evidence.signed',
     promise: 'A report is on record with its digest, and anybody verifies it and its receipts offline',
     source: 'docs/how-to/answer-an-auditor.md',

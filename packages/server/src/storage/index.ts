@@ -35,6 +35,7 @@ export {
 export { openStorage } from './open.ts';
 export { type CallEnd, type OpenCall, type OpenCallRow, type Twin, twinOf } from './open-calls.ts';
 export { openSearchSession, postgresClient, RESTORE_MARK } from './postgres-connection.ts';
+export { openReports } from './reports.ts';
 export { rowSealProblem, sealRow } from './row-seal.ts';
 export { type SigningKeyPurpose, signingKeyPurposes, type Tables } from './schema/index.ts';
 export { createSealer, type KeyEncryptionKeys, type Sealer } from './sealer.ts';

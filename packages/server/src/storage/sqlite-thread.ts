@@ -5,7 +5,8 @@ import type { LogUnit, LogUnitResult } from './storage.ts';
 
 export interface SqliteWorkerData {
   file: string;
-  role: 'writer' | 'reader';
+  /** `reports`: reads like the reader, for as long as it takes, and does nothing else. */
+  role: 'writer' | 'reader' | 'reports';
 }
 
 export interface QueryReply {

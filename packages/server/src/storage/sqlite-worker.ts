@@ -32,7 +32,7 @@ if (isWriter) {
   database.exec('pragma secure_delete = on');
 } else {
   database.exec('pragma query_only = on');
-  setInterval(checkpoint, CHECKPOINT_EVERY_MS).unref();
+  if (role === 'reader') setInterval(checkpoint, CHECKPOINT_EVERY_MS).unref();
 }
 // fullfsync: on macOS a plain fsync leaves data in the drive's cache.
 database.exec('pragma synchronous = full; pragma fullfsync = on; pragma checkpoint_fullfsync = on');

@@ -4,7 +4,7 @@ import type { ApiDependencies } from '../dependencies.ts';
 import { type Route, route } from '../route.ts';
 import { instant } from '../search-query.ts';
 
-export function evidenceRoutes({ storage, ledger, registry, approvals, clock, config }: ApiDependencies): Route[] {
+export function evidenceRoutes({ storage, ledger, registry, approvals, clock, config, log }: ApiDependencies): Route[] {
   const { publicUrl } = config;
   return [
     route(
@@ -14,7 +14,7 @@ export function evidenceRoutes({ storage, ledger, registry, approvals, clock, co
       { body: bodies.makeEvidence },
       ({ body, caller }) =>
         makeEvidence(
-          { storage, ledger, registry, approvals, clock, publicUrl },
+          { storage, ledger, registry, approvals, clock, publicUrl, log },
           {
             framework: body.framework,
             from: instant(body.from, 'from', clock.now(), 'UTC'),

@@ -7,9 +7,9 @@ import type {
 } from '@gatehouse/protocol';
 import type { Approvals } from '../../approvals/index.ts';
 import type { Ledger } from '../../ledger/index.ts';
-import { type Clock, digestJson, GatehouseError, type Json } from '../../platform/index.ts';
+import { type Clock, digestJson, GatehouseError, type Json, type Log } from '../../platform/index.ts';
 import type { Registry } from '../../registry/index.ts';
-import type { Storage } from '../../storage/index.ts';
+import { type Database, openReports, type Storage } from '../../storage/index.ts';
 import { runCheck } from './check.ts';
 import { checks } from './checks/index.ts';
 import { type Control, frameworks } from './frameworks/index.ts';
@@ -22,6 +22,7 @@ export interface EvidenceDependencies {
   approvals: Pick<Approvals, 'inspect'>;
   clock: Clock;
   publicUrl: string;
+  log: Log;
 }
 
 export interface EvidenceRequest {
@@ -38,6 +39,26 @@ export interface EvidenceRequest {
  * record `evidence.export`, which is written before the report is given out, and whose receipt comes with it.
  */
 export async function makeEvidence(deps: EvidenceDependencies, request: EvidenceRequest): Promise<Evidence> {
+  const { storage, log } = deps;
+  if (underWay.has(storage))
+    throw new GatehouseError('conflict', 'evidence.busy', 'Another report is being made. Ask again when it is ready.');
+  underWay.add(storage);
+  try {
+    const reports = await openReports(storage.place, log);
+    try {
+      return await make(deps, request, reports.db);
+    } finally {
+      await reports.close();
+    }
+  } finally {
+    underWay.delete(storage);
+  }
+}
+
+/** A report reads all records of its period: one at a time, however many ask. */
+const underWay = new WeakSet<Storage>();
+
+async function make(deps: EvidenceDependencies, request: EvidenceRequest, db: Database): Promise<Evidence> {
   const { storage, ledger, registry, approvals, clock, publicUrl } = deps;
   const { framework: id, from, to, by } = request;
   const now = clock.now();
@@ -49,7 +70,7 @@ export async function makeEvidence(deps: EvidenceDependencies, request: Evidence
     );
   const framework = frameworks[id];
   const sources = {
-    db: storage.db,
+    db,
     ledger,
     approvals,
     snapshot: registry.snapshot(),

@@ -6,6 +6,9 @@ import { createIndexer } from './indexer.ts';
 import { searchLimits } from './limits.ts';
 import type { SearchJob, SearchReply, SearchRequest } from './types.ts';
 
+/** A database that takes connections and then says nothing. */
+const OPEN_TIMEOUT_MS = 15_000;
+
 const { place, indexEveryMs } = workerData as SearchJob;
 
 async function open() {
@@ -18,6 +21,11 @@ async function open() {
 }
 
 const opened = open();
+// Unheard in both cases: the thread ends with it, whoever waits is told, and another is started.
+const late = setTimeout(() => {
+  throw new Error('the database does not answer');
+}, OPEN_TIMEOUT_MS);
+opened.then(() => clearTimeout(late));
 const port = parentPort;
 if (!port) throw new Error('this is a thread');
 let isClosing = false;

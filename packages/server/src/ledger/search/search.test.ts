@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { ActionRecord } from '@gatehouse/protocol';
@@ -238,5 +238,28 @@ test('an index that is gone, damaged or of another database is made anew', async
     assert.equal((await find(search, 'agent-kept')).hits.length, 1, String(spoil));
     assert.equal((await find(search, 'agent-other')).hits.length, 0, String(spoil));
     await search.close();
+  }
+});
+
+/** @proves record.search-index */
+test('a database that could not be opened when the thread started is searched as soon as it can be', async (context) => {
+  const house = await openHouse({});
+  const later = `${house.dataDir}-later`;
+  const search = createSearch({ sqlite: join(later, 'gatehouse.db') }, house.log);
+  context.after(async () => {
+    await search.close();
+    rmSync(later, { force: true });
+    await house.close();
+  });
+  await house.ledger.append({ record: { ...base, action_id: 'act_1', agent: 'agent-kept' } });
+  const find = () => search.find({ ...termsOfQuery({ agent: 'agent-kept', limit: 1 }), limit: 1 });
+  await assert.rejects(find(), { code: 'search.unavailable' });
+  symlinkSync(house.dataDir, later);
+  for (let turn = 0; ; turn++) {
+    const found = await find().catch((error) => {
+      if (turn === 20) throw error;
+      return new Promise<undefined>((resolve) => setTimeout(resolve, 50));
+    });
+    if (found) return assert.equal(found.hits.length, 1);
   }
 });

@@ -13,13 +13,16 @@ export interface Search {
 
 /** Not at once: a start has more important things to do. */
 const START_AFTER_MS = 2_000;
+/** Twice the time before, up to the longest, while it does not come up. */
 const RESTART_AFTER_MS = 5_000;
+const LONGEST_RESTART_MS = 60_000;
 
 /** The thread that searches, started after the ledger, and again when it dies. */
 export function createSearch(place: HistoryPlace, log: Log): Search {
   let running: ReturnType<typeof start> | undefined;
   let isClosed = false;
   let timer: NodeJS.Timeout | undefined;
+  let restartAfterMs = RESTART_AFTER_MS;
 
   function startIn(ms: number): void {
     clearTimeout(timer);
@@ -40,8 +43,11 @@ export function createSearch(place: HistoryPlace, log: Log): Search {
     let last = 0;
     let isFailing = false;
     const die = (error: unknown) => {
-      if (running?.worker === worker) running = undefined;
-      startIn(RESTART_AFTER_MS);
+      if (running?.worker === worker) {
+        running = undefined;
+        startIn(restartAfterMs);
+        restartAfterMs = Math.min(2 * restartAfterMs, LONGEST_RESTART_MS);
+      }
       for (const { reject } of waiting.values()) reject(unavailable(error));
       waiting.clear();
     };
@@ -53,6 +59,7 @@ export function createSearch(place: HistoryPlace, log: Log): Search {
         return;
       }
       isFailing = false;
+      if (!('error' in reply)) restartAfterMs = RESTART_AFTER_MS;
       const caller = waiting.get(reply.id);
       waiting.delete(reply.id);
       if (waiting.size === 0) worker.unref();

@@ -40,6 +40,7 @@ import * as rowSeals from './0046-row-seals.ts';
 import * as deputiesConfirmed from './0047-deputies-confirmed.ts';
 import * as deliveriesSeen from './0048-deliveries-seen.ts';
 import * as erasedApprovals from './0049-erased-approvals.ts';
+import * as given from './0050-given.ts';
 
 export interface Migration {
   name: string;
@@ -88,4 +89,5 @@ export const migrations: readonly Migration[] = [
   { name: '0047-deputies-confirmed', up: deputiesConfirmed.up },
   { name: '0048-deliveries-seen', up: deliveriesSeen.up },
   { name: '0049-erased-approvals', up: erasedApprovals.up },
+  { name: '0050-given', up: given.up },
 ];

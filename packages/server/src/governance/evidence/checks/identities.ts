@@ -172,7 +172,7 @@ export const departed: Check = {
 export const killed: Check = {
   id: 'agents.kill-final',
   claim: 'Nothing of an agent passes once it has been killed.',
-  async run({ db, from, to }, ask) {
+  async run({ db, from, to, now }, ask) {
     const kills = await ask(
       db
         .selectFrom('records')
@@ -182,26 +182,32 @@ export const killed: Check = {
         .select(['agent', 'at', 'log', 'sequence'])
         .orderBy('at'),
     );
-    const after = await ask(
+    const dead = await ask(
+      db.selectFrom('agents').where('killed_at', 'is not', null).select(['name', 'killed_at']).orderBy('killed_at'),
+    );
+    const first = dead[0]?.killed_at ?? now;
+    const lastCalls = await ask(
       db
         .selectFrom('records')
-        .innerJoin('agents', 'agents.name', 'records.agent')
-        .where('records.kind', '=', 'dispatch')
-        .where('agents.killed_at', 'is not', null)
-        .whereRef('records.at', '>', 'agents.killed_at')
-        .select(['records.action_id', 'records.agent']),
+        .where('kind', '=', 'dispatch')
+        .where('at', '>', first)
+        .where('agent', 'is not', null)
+        .select(['agent', ({ fn }) => fn.max('at').as('last')])
+        .groupBy('agent'),
     );
+    const last = new Map(lastCalls.map((call) => [call.agent, Number(call.last)]));
+    const after = dead.filter(({ name, killed_at }) => (last.get(name) ?? 0) > Number(killed_at));
     return {
       ...verdict(
         { of: kills.length, against: after.length },
         {
           none: 'No agent was killed in the period. A drill shows that the switch works: `gatehouse kill AGENT`, on one that nobody needs.',
           met: `${count(kills.length, 'agent')} killed; no call of theirs was sent after that.`,
-          not: `${count(after.length, 'call')} were sent by agents that had been killed.`,
+          not: `Calls were sent by ${count(after.length, 'agent')} that had been killed.`,
         },
       ),
-      figures: { killed: kills.length, sentAfter: after.length },
-      examples: after.map(({ action_id, agent }) => `${action_id} of ${agent}`),
+      figures: { killed: kills.length, sendingAfter: after.length },
+      examples: after.map(({ name }) => `${name}, last at ${new Date(last.get(name) ?? 0).toISOString()}`),
       records: kills.slice(0, 2).map(({ log, sequence }) => ({ log, sequence: Number(sequence) })),
     };
   },

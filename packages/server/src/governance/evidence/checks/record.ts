@@ -32,9 +32,19 @@ export const kept: Check = {
     const logs = await ledger.logs();
     const firsts = await ask(
       db
-        .selectFrom('records')
-        .select(['log', ({ fn }) => fn.min('sequence').as('first'), ({ fn }) => fn.min('at').as('at')])
-        .groupBy('log'),
+        .selectFrom('logs')
+        .innerJoin('records', (join) =>
+          join.onRef('records.log', '=', 'logs.id').on(({ eb, selectFrom }) =>
+            eb(
+              'records.sequence',
+              '=',
+              selectFrom('records as own')
+                .whereRef('own.log', '=', 'logs.id')
+                .select(({ fn }) => fn.min('own.sequence').as('first')),
+            ),
+          ),
+        )
+        .select(['records.log', 'records.sequence as first', 'records.at']),
     );
     const cut = logs.filter(({ id, size }) => {
       const own = firsts.find(({ log }) => log === id);
