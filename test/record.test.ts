@@ -3,6 +3,7 @@ import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { createMcpTransport } from '@gatehouse/sdk';
+import { leafHash } from '@gatehouse/verifier';
 import { Client } from '@modelcontextprotocol/client';
 import { createCli } from '../packages/cli/test/support.ts';
 import { manifests } from './support/fixtures.ts';
@@ -94,6 +95,10 @@ test('times name their zone, and what cannot be searched for is said', async () 
     });
 });
 
+/** Of the record on a line of an export. */
+const leafOf = (line: string) =>
+  Buffer.from(leafHash(Buffer.from((JSON.parse(line) as { entry: string }).entry))).toString('base64');
+
 /** @proves record.export */
 test('an export is proven offline; cut off it is found and gone on with, and edited it is found', async () => {
   const file = join(workspace.dataDir, 'export.jsonl');
@@ -118,6 +123,13 @@ test('an export is proven offline; cut off it is found and gone on with, and edi
   const edits: [string, string[]][] = [
     ['edited', lines.with(records, (lines[records] ?? '').replace('get_order', 'get_odrer'))],
     ['removed', lines.toSpliced(records, 1)],
+    [
+      'left out of what says that it has all',
+      lines.with(
+        records,
+        JSON.stringify({ at: JSON.parse(lines[records] ?? '').at, hash: leafOf(lines[records] ?? '') }),
+      ),
+    ],
     ['without its end', lines.slice(0, -1)],
     ['without its proof', lines.slice(0, -2)],
   ];

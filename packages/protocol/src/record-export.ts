@@ -18,10 +18,10 @@ export interface ExportRange {
   end: number;
 }
 
-/** At most a thousand, and a few megabytes; `hash` (base64): of one whose text retention has removed. */
+/** At most a thousand, and a few megabytes; each as it stands in the log, whatever became of it. */
 export interface ExportEntries {
   first: number;
-  entries: ({ entry: string } | { hash: string })[];
+  entries: { entry: string }[];
 }
 
 /** Hashes in base64. */

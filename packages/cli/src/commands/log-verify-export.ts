@@ -25,13 +25,16 @@ export async function verifyExport(job: {
   const lines = linesOf(file);
   const checked: Checked[] = [];
   let isComplete = false;
+  let filter: Record<string, string> = {};
   for (let next = await lines.next(); !next.done; next = await lines.next()) {
     const { line } = next.value;
+    if ('format' in line) filter = line.filter;
     if ('complete' in line) isComplete = line.logs === checked.length;
-    if ('range' in line) checked.push(await verifyOne(line.range, lines, keys, policy));
+    if ('range' in line)
+      checked.push(await verifyOne(line.range, lines, { keys, policy, mayLeaveOut: Object.keys(filter).length > 0 }));
   }
   const ok = isComplete && checked.length > 0 && checked.every((each) => each.ok);
-  if (out.json) out.printJson({ ok, complete: isComplete, keyGiven: keys.length > 0, logs: checked });
+  if (out.json) out.printJson({ ok, complete: isComplete, keyGiven: keys.length > 0, filter, logs: checked });
   else {
     for (const { log, first, end, leftOut, problem } of checked)
       out.print(
@@ -54,8 +57,7 @@ export async function verifyExport(job: {
 async function verifyOne(
   { log, vkey, first, end }: ExportRange,
   lines: AsyncGenerator<{ line: ExportLine }>,
-  keys: readonly string[],
-  policy: Policy | undefined,
+  { keys, policy, mayLeaveOut }: { keys: readonly string[]; policy: Policy | undefined; mayLeaveOut: boolean },
 ): Promise<Checked> {
   const [{ verifyRange, parseVerifierKey }, { nodeSha256 }] = await Promise.all([
     import('@gatehouse/verifier'),
@@ -77,6 +79,10 @@ async function verifyOne(
       }
       if (!('at' in line) || line.at !== at) {
         problem = `record ${at} is not where it should be`;
+        return;
+      }
+      if ('hash' in line && !mayLeaveOut) {
+        problem = `record ${at} is left out of an export that says it has all`;
         return;
       }
       at++;

@@ -67,18 +67,13 @@ export function createRanges(storage: Pick<Storage, 'db'>, brought: () => Promis
       checked(first, end, size);
       const rows = await db
         .selectFrom('records')
-        .select(['entry', 'leaf_hash'])
+        .select('entry')
         .where('log', '=', log)
         .where('sequence', '>=', first)
         .where('sequence', '<', Math.min(end, first + limits.exportedAtOnce))
         .orderBy('sequence')
         .execute();
-      return {
-        first,
-        entries: rows.map(({ entry, leaf_hash }) =>
-          entry === '' ? { hash: Buffer.from(leaf_hash).toString('base64') } : { entry },
-        ),
-      };
+      return { first, entries: rows };
     },
     async proof(log, first, end) {
       const { size, note } = await checkpointOf(log);

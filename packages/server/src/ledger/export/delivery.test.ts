@@ -99,6 +99,25 @@ onEachDatabase('delivery to sinks', (database) => {
     assert.equal(replayed?.actor_chain[0]?.sub, 'person:sam@example.test');
   });
 
+  /** @proves export.poison */
+  test('an entry that somebody has made unreadable is set aside, and keeps back no other', async (context) => {
+    const house = await openExportHouse({ database: await database() });
+    const receiver = await openReceiver();
+    context.after(() => Promise.all([house.close(), receiver.close()]));
+    await house.act(3);
+    await house.storage.transaction((transaction) =>
+      transaction.updateTable('records').set({ entry: '' }).where('sequence', '=', 1).execute(),
+    );
+    await house.apply(toWebhook('hook', receiver.url, { from: 'beginning' }));
+    await until(async () => (await house.sinks.show('hook')).backlog === 0);
+    const { quarantine } = await house.sinks.show('hook');
+    assert.deepEqual(
+      quarantine.map(({ sequence }) => sequence),
+      [1],
+    );
+    assert.match(quarantine[0]?.reason ?? '', /not as it was written/);
+  });
+
   test('one that refuses everything has nothing set aside: it is tried again', async (context) => {
     const house = await openExportHouse({ database: await database() });
     const receiver = await openReceiver((_, answer) => answer.writeHead(400).end('no such index'));

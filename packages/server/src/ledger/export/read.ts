@@ -44,9 +44,17 @@ export async function readBatch(reader: BatchReader, { log, sequence }: Position
   if (!first) return undefined;
   const turns = createTurns();
   const wanted: Outgoing[] = [];
+  const unfit: Batch['unfit'] = [];
   for (const row of rows) {
     await turns.give();
-    const record = JSON.parse(row.entry) as ActionRecord;
+    const record = readable(row.entry);
+    if (!record) {
+      unfit.push({
+        sequence: row.sequence,
+        reason: 'it can’t be read: the log is not as it was written, see `gatehouse log verify`',
+      });
+      continue;
+    }
     const leafHash = Buffer.from(row.leaf_hash).toString('hex');
     if (fits(record)) wanted.push({ log, sequence: row.sequence, leafHash, record });
   }
@@ -54,7 +62,7 @@ export async function readBatch(reader: BatchReader, { log, sequence }: Position
 
   const batch: Batch = {
     records: [],
-    unfit: [],
+    unfit,
     next: (rows.at(-1) ?? first).sequence + 1,
     firstAt: first.at,
     isFull: rows.length === sink.batchRecords,
@@ -76,7 +84,18 @@ export async function readBatch(reader: BatchReader, { log, sequence }: Position
     bytes += size;
     batch.records.push(encoded);
   }
+  batch.unfit = unfit.filter((each) => each.sequence < batch.next);
   return batch;
+}
+
+/** Undefined for what is no record: it keeps back no other, and is shown as not sent. */
+function readable(entry: string): ActionRecord | undefined {
+  try {
+    const record: unknown = JSON.parse(entry);
+    return isJsonObject(record) ? (record as unknown as ActionRecord) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Calls of the gate run in the same thread: after so long without a pause they have their turn. */
