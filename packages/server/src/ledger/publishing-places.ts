@@ -19,8 +19,12 @@ export interface PublishingPlace {
  * `DIRECTORY`, or `s3://BUCKET/PREFIX?region=REGION&endpoint=URL` (also by `AWS_REGION` and `AWS_ENDPOINT_URL_S3`; credentials as for AWS).
  * Throws `publish.place`.
  */
-export function openPublishingPlace(place: string, environment: Record<string, string | undefined>): PublishingPlace {
-  if (!place.startsWith('s3://')) return directoryPlace(resolve(place));
+export function openPublishingPlace(
+  place: string,
+  environment: Record<string, string | undefined>,
+  timeoutMs: number = ledgerLimits.publishTimeoutMs,
+): PublishingPlace {
+  if (!place.startsWith('s3://')) return oneAtATime(directoryPlace(resolve(place)), timeoutMs);
   const url = URL.parse(place);
   const bad = (why: string) =>
     new GatehouseError('bad-request', 'publish.place', `"${place}" is no place to publish the log at: ${why}.`);
@@ -35,7 +39,7 @@ export function openPublishingPlace(place: string, environment: Record<string, s
     bucket: url.hostname,
     region,
     environment,
-    timeoutMs: ledgerLimits.publishTimeoutMs,
+    timeoutMs,
     ...(endpoint !== undefined && { endpoint }),
   });
   return objectPlace(
@@ -79,6 +83,46 @@ function directoryPlace(directory: string): PublishingPlace {
     },
     removeBelow: (path) => rm(join(directory, path), { recursive: true, force: true }),
     close: async () => undefined,
+  };
+}
+
+/**
+ * A file system that hangs (a network one whose server is gone) keeps the thread that asks it, of the few that all file access, name
+ * look-ups and cryptography share. So one operation is under way at a time, and none is begun while one is stuck.
+ */
+function oneAtATime(place: PublishingPlace, timeoutMs: number): PublishingPlace {
+  const silent = () => new Error(`${place.name} does not answer; publishing waits for it`);
+  let last: Promise<unknown> = Promise.resolve();
+  let isStuck = false;
+
+  async function bounded<T>(operation: () => Promise<T>): Promise<T> {
+    if (isStuck) throw silent();
+    const running = operation();
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      isStuck = true;
+      late.reject(silent());
+    }, timeoutMs);
+    const settled = () => {
+      clearTimeout(timer);
+      isStuck = false;
+    };
+    running.then(settled, settled);
+    return Promise.race([running, late.promise]);
+  }
+
+  function inTurn<T>(operation: () => Promise<T>): Promise<T> {
+    const turn = last.then(() => bounded(operation));
+    last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  return {
+    name: place.name,
+    read: (path) => inTurn(() => place.read(path)),
+    write: (path, resource) => inTurn(() => place.write(path, resource)),
+    removeBelow: (path) => inTurn(() => place.removeBelow(path)),
+    close: () => place.close(),
   };
 }
 
