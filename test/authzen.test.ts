@@ -138,6 +138,14 @@ describe('an evaluation', () => {
     assert.match(outcome?.detail ?? '', /edge.*no outcome/);
   });
 
+  /** @proves trace.passed-on */
+  test('has the trace of the gateway’s request in its record', async () => {
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    const { body } = await edge.post(EVALUATION, await call('get_order', { order: 1042 }), { traceparent });
+    const [dispatch] = await recordsOf((body as unknown as Answer).context.evaluation_id, 1);
+    assert.equal(dispatch?.trace_id, '0af7651916cd43dd8448eb211c80319c');
+  });
+
   test('that is refused says why, and is on record as a refusal', async () => {
     const { decision, context } = await evaluate(edge, await call('drop_table', { table: 'orders' }));
     assert.equal(decision, false);

@@ -24,6 +24,8 @@ export function traced(
       });
     try {
       const outcome = await enforce(within(action, span.context), (dispatch) => {
+        // Who asks makes the call, and its span.
+        if (action.gateway) return send(dispatch);
         const own = call();
         return ended(own, send(own.context ? { ...dispatch, trace: own.context } : dispatch));
       });

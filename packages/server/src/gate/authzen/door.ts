@@ -12,6 +12,7 @@ import {
   limits,
   parseStrictJson,
   readBody,
+  readTraceparent,
   retryAfter,
   toProblem,
 } from '../../platform/index.ts';
@@ -79,7 +80,8 @@ export function createAuthzenDoor(deps: AuthzenDoorDependencies): Handle {
   async function prove(request: IncomingMessage, path: string): Promise<Gateway> {
     const { authorization } = request.headers;
     const bearer = authorization === undefined ? undefined : (/^Bearer +(\S+)$/i.exec(authorization)?.[1] ?? '');
-    return gatewayOf(await deps.proveGateway(request, { at: `${request.method} ${path}`, bearer }));
+    const proven = gatewayOf(await deps.proveGateway(request, { at: `${request.method} ${path}`, bearer }));
+    return { ...proven, trace: readTraceparent(request.headers.traceparent) };
   }
 
   async function answer(request: IncomingMessage, path: string): Promise<{ status: number; body: object }> {

@@ -1,7 +1,7 @@
 import type { Approval, Decision, GatewaySetting } from '@gatehouse/protocol';
 import type { AskingGateway, Enforcement, Sent } from '../../enforcement/index.ts';
 import type { Caller, ProvenGateway } from '../../identity/index.ts';
-import type { Json } from '../../platform/index.ts';
+import type { Json, TraceContext } from '../../platform/index.ts';
 
 /**
  * Decisions for calls that are made elsewhere: a gateway that is not Gatehouse asks, and makes the call itself. Each is an action through
@@ -9,6 +9,8 @@ import type { Json } from '../../platform/index.ts';
  */
 export interface Gateway extends AskingGateway {
   setting: GatewaySetting;
+  /** The trace that its request is part of. */
+  trace?: TraceContext | undefined;
 }
 
 export interface AskedCall {
@@ -41,7 +43,7 @@ export async function askAbout(
     body: null,
     detail: `Done at the gateway "${gateway.name}", which has reported no outcome.`,
   };
-  const outcome = await enforcement.enforce({ caller, ...call, gateway }, async () => permission);
+  const outcome = await enforcement.enforce({ caller, ...call, gateway, trace: gateway.trace }, async () => permission);
   const { actionId } = outcome;
   switch (outcome.kind) {
     case 'refused':
