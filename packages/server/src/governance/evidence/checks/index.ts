@@ -3,6 +3,7 @@ import { attributed, closed, decided, separated as environmentsSeparated } from 
 import { byOthers, considered, given, signed } from './approvals.ts';
 import { departed, killed, owned, ownKeys, passkeys, separated, sessionsEnd } from './identities.ts';
 import { anomalies, backups, keys, secrets, transport } from './operations.ts';
+import { arriving, emergencies } from './oversight.ts';
 import { budgets, definitions, labelled, leastPrivilege, recorded, secondPerson } from './policies.ts';
 import { intact, kept } from './record.ts';
 
@@ -12,6 +13,7 @@ const all: Check[] = [
   ...[owned, ownKeys, passkeys, sessionsEnd, separated, departed, killed],
   ...[secondPerson, recorded, definitions, leastPrivilege, labelled, budgets],
   ...[intact, kept, secrets, keys, backups, transport, anomalies],
+  ...[emergencies, arriving],
 ];
 
 export const checks: ReadonlyMap<string, Check> = new Map(all.map((check) => [check.id, check]));

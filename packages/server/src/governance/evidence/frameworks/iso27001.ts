@@ -26,12 +26,16 @@ export const iso27001: Framework = {
     { id: 'A.5.28', title: 'Collection of evidence', checks: ['log.intact', 'approvals.signed'] },
     { id: 'A.5.33', title: 'Protection of records', checks: ['log.intact', 'log.kept', 'backups.made'] },
     { id: 'A.7.1', title: 'Physical perimeters', notCovered: 'Gatehouse has no part in access to buildings.' },
-    { id: 'A.8.2', title: 'Privileged access', checks: ['approvals.given', 'people.duties-separated'] },
+    {
+      id: 'A.8.2',
+      title: 'Privileged access',
+      checks: ['approvals.given', 'people.duties-separated', 'emergencies.reviewed'],
+    },
     { id: 'A.8.3', title: 'Restriction of access to information', checks: ['actions.decided', 'tools.labelled'] },
     { id: 'A.8.5', title: 'Secure authentication', checks: ['people.passkeys', 'people.sessions-end'] },
     { id: 'A.8.13', title: 'Backup', checks: ['backups.made'] },
     { id: 'A.8.15', title: 'Logging', checks: ['actions.attributed', 'actions.closed', 'log.intact', 'log.kept'] },
-    { id: 'A.8.16', title: 'Monitoring', checks: ['agents.watched'] },
+    { id: 'A.8.16', title: 'Monitoring', checks: ['agents.watched', 'sinks.arriving'] },
     {
       id: 'A.8.17',
       title: 'Synchronised clocks',

@@ -48,7 +48,7 @@ export const owaspAsi: Framework = {
     {
       id: 'ASI09',
       title: 'Exploitation of people’s trust in agents',
-      checks: ['approvals.considered', 'approvals.signed'],
+      checks: ['approvals.considered', 'approvals.signed', 'emergencies.reviewed'],
     },
     { id: 'ASI10', title: 'Rogue agents', checks: ['agents.kill-final', 'agents.watched', 'agents.owned'] },
   ],

@@ -23,7 +23,13 @@ export const questions: Framework = {
     {
       id: '4',
       title: 'What is the approval workflow for high-risk actions?',
-      checks: ['approvals.given', 'approvals.signed', 'approvals.by-others', 'approvals.considered'],
+      checks: [
+        'approvals.given',
+        'approvals.signed',
+        'approvals.by-others',
+        'approvals.considered',
+        'emergencies.reviewed',
+      ],
     },
     {
       id: '5',

@@ -52,7 +52,7 @@ export const soc2: Framework = {
       title: 'Changes of configuration are detected',
       checks: ['policies.recorded', 'tools.definitions-reviewed'],
     },
-    { id: 'CC7.2', title: 'Anomalies are monitored', checks: ['agents.watched', 'agents.budgets'] },
+    { id: 'CC7.2', title: 'Anomalies are monitored', checks: ['agents.watched', 'agents.budgets', 'sinks.arriving'] },
     {
       id: 'CC7.3',
       title: 'Security events are evaluated',
@@ -62,7 +62,7 @@ export const soc2: Framework = {
     {
       id: 'CC7.4',
       title: 'Response to incidents',
-      checks: ['agents.kill-final'],
+      checks: ['agents.kill-final', 'emergencies.reviewed'],
       remark: 'Of the switch; the plan and its exercises are kept elsewhere.',
     },
     { id: 'CC7.5', title: 'Recovery', checks: ['backups.made'] },
