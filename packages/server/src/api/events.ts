@@ -32,16 +32,19 @@ export function streamEvents(
     if (!response.destroyed) response.write(text);
   };
   const send = (event: LiveEvent) => write(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
-  write(': connected\n\n');
-  const stop = ledger.follow((record) => {
-    send({ type: 'record', record });
-    const { approval } = record.record;
-    if (!approval) return;
-    approvals.get(approval).then(
-      (found) => found && send({ type: 'approval', approval: found }),
-      (error) => log.warn('an approval could not be read for a live stream', { error }),
-    );
-  });
+  const stop = ledger.follow(
+    (record) => {
+      send({ type: 'record', record });
+      const { approval } = record.record;
+      if (!approval) return;
+      approvals.get(approval).then(
+        (found) => found && send({ type: 'approval', approval: found }),
+        (error) => log.warn('an approval could not be read for a live stream', { error }),
+      );
+    },
+    // Who is told that it is connected misses nothing from then on.
+    () => write(': connected\n\n'),
+  );
   const heartbeat = setInterval(() => {
     stillSignedIn().then(
       (yes) => (yes ? write(': still here\n\n') : response.destroy()),

@@ -14,6 +14,8 @@ export function createFollower(storage: Storage, reader: Reader, log: Log) {
   const listeners = new Set<(record: SequencedRecord) => void>();
   const positions = new Map<string, number>();
   let timer: NodeJS.Timeout | undefined;
+  /** Settles once it is known where the logs stand: what comes after that is heard. */
+  let started: Promise<void> = Promise.resolve();
   let reading = false;
   let again = false;
 
@@ -73,17 +75,19 @@ export function createFollower(storage: Storage, reader: Reader, log: Log) {
   }
 
   return {
-    follow(listener: (record: SequencedRecord) => void): () => void {
+    follow(listener: (record: SequencedRecord) => void, onReady: () => void = () => undefined): () => void {
       listeners.add(listener);
       if (!timer) {
         positions.clear();
-        const started = head().catch((error) => log.warn('live records could not be read', { error }));
+        started = head().catch((error) => log.warn('live records could not be read', { error }));
+        const begun = started;
         timer = setInterval(
-          () => started.then(head).then(read, (error) => log.warn('live records could not be read', { error })),
+          () => begun.then(head).then(read, (error) => log.warn('live records could not be read', { error })),
           POLL_MS,
         );
         timer.unref();
       }
+      void started.then(onReady);
       return () => {
         listeners.delete(listener);
         if (listeners.size === 0) close();

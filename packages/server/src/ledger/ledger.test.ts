@@ -282,8 +282,9 @@ test('the arguments stand beside the record, as a salted digest in it: equal arg
 test('a follower gets each durable record once and in order, administrative changes too', async (context) => {
   const { ledger, storage, close } = await open(directory(), context);
   const sequences: number[] = [];
-  const stop = ledger.follow(({ sequence }) => sequences.push(sequence));
-  await new Promise((resolve) => setTimeout(resolve, 600));
+  const ready = Promise.withResolvers<void>();
+  const stop = ledger.follow(({ sequence }) => sequences.push(sequence), ready.resolve);
+  await ready.promise;
   await fill(ledger, 30);
   await storage.transaction((transaction) =>
     ledger.recordChange(transaction, { operation: 'agent.kill', by: 'person:owner@example.test', changes: ['killed'] }),

@@ -108,8 +108,8 @@ export interface Ledger {
   ): Promise<{ summary: ActionSummary; records: SequencedRecord[]; arguments: Json | null } | undefined>;
   /** What opens the digest that the records of an action have of its arguments; null once they are erased. */
   argumentsSalt(actionId: string): Promise<Uint8Array | null>;
-  /** Called for each record once it is durable on this replica, in order. Returns the way to stop. */
-  follow(listener: (record: SequencedRecord) => void): () => void;
+  /** Called for each record once it is durable on this replica, in order. Returns the way to stop. `onReady`: what becomes durable from then on is heard. */
+  follow(listener: (record: SequencedRecord) => void, onReady?: () => void): () => void;
 
   logs(): Promise<LogView[]>;
   /** How this replica's own log is cosigned and published; null where it is not to be. */
