@@ -11,7 +11,8 @@ const SILENCE_MS = 3_000;
 export interface SessionSettings {
   /** Longest single statement; 0 for one that takes as long as it takes. */
   statementTimeoutMs: number;
-  readOnly?: boolean;
+  /** Left out: as the server says. One that is read-only stays so (a standby after a failover). */
+  readOnly?: true;
 }
 
 /** A table that is there from the first step of a restore to its last: what is between is no workspace that may be served. */
@@ -57,7 +58,7 @@ export async function prepareSession(client: pg.ClientBase, settings: SessionSet
     `set statement_timeout = ${settings.statementTimeoutMs};
      set lock_timeout = 3000;
      set idle_in_transaction_session_timeout = 8000;
-     set default_transaction_read_only = ${settings.readOnly ? 'on' : 'off'};
+     ${settings.readOnly ? 'set default_transaction_read_only = on;' : ''}
      set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 2; set tcp_keepalives_count = 3`,
   );
 }
