@@ -6,7 +6,7 @@ import { join } from 'node:path';
 export interface Measure {
   /** Of its section. */
   heading: string;
-  /** Its options with their defaults; all are numbers, lists of numbers or `true`/`false`, as text. */
+  /** Its options with their defaults; all are numbers, lists of numbers, `true`/`false` or names, as text. */
   options: Record<string, string>;
   /** Markdown below the heading: how it was measured, then tables. */
   run(options: Record<string, string>): Promise<{ rows: unknown; how: string; tables: string }>;
