@@ -1,8 +1,7 @@
-import type { Approval, Asking, EndorsedValue } from '@gatehouse/protocol';
-import type { PasskeyVerification } from '../identity/index.ts';
-import { type Clock, GatehouseError, type Json, type Log } from '../platform/index.ts';
-import { type Snapshot, undoOf } from '../registry/index.ts';
-import type { Change, DatabaseTransaction, RecordChange, Sealer, Storage } from '../storage/index.ts';
+import type { Approval, Asking } from '@gatehouse/protocol';
+import { GatehouseError, type Json } from '../platform/index.ts';
+import { undoOf } from '../registry/index.ts';
+import type { Change } from '../storage/index.ts';
 import { inconsistent } from './asked.ts';
 import { createBreakGlass } from './break-glass/index.ts';
 import { createDecisions } from './decide.ts';
@@ -21,46 +20,9 @@ import type { Circle, Deputyship } from './rule/circle.ts';
 import { standingOf, whoMayApprove } from './rule/standing.ts';
 import { digestedForm, subjectDigest } from './subject.ts';
 import { createSweep } from './sweep.ts';
-import type { ApprovalRequest, ApprovalSubject, Approvals, Tell } from './types.ts';
+import type { ApprovalRequest, ApprovalSubject, Approvals, ApprovalsDependencies } from './types.ts';
 import { rowProblem, votesOn } from './votes.ts';
 import { namedFor, questionOf, rulesOf, stands } from './who-may.ts';
-
-export interface ApprovalsDependencies {
-  storage: Storage;
-  /** Who people are, and which rules there are. */
-  registry: {
-    snapshot(): Pick<
-      Snapshot,
-      | 'people'
-      | 'groups'
-      | 'channels'
-      | 'onCall'
-      | 'agents'
-      | 'approvalRules'
-      | 'servers'
-      | 'environments'
-      | 'blueprints'
-      | 'templates'
-    >;
-  };
-  people: PasskeyVerification;
-  recordChange: RecordChange;
-  clock: Clock;
-  log: Log;
-  /** Keeps what a person endorses with a yes, in the transaction of that yes. Says it in words, for the record. */
-  endorse?: (
-    transaction: DatabaseTransaction,
-    of: { approval: string; task: string; person: string; values: readonly EndorsedValue[] },
-  ) => Promise<string[]>;
-  /** Told, in the same transaction, of an approval that ends without having been used. */
-  onEnded?: ((transaction: DatabaseTransaction, id: string) => Promise<void>) | undefined;
-  /** Told whom to ask. */
-  tell?: Tell;
-  /** Seals what channels say, and what is kept of approvals and of what else lets calls run. */
-  sealer: Sealer;
-  /** Its origin is what a yes must have been signed for. */
-  publicUrl: string;
-}
 
 const PAGE_LIMIT = 200;
 /** Rows per statement: bounded parameters on both databases. */

@@ -1,7 +1,6 @@
 import type { Deputy, NewDeputy } from '@gatehouse/protocol';
 import type { VerifiedAssertion } from '../identity/index.ts';
 import { canonicalJson, digestJson, GatehouseError, type Json, newId } from '../platform/index.ts';
-import type { ApprovalsDependencies } from './approvals.ts';
 import {
   confirmationChallenge,
   type DeputyRow,
@@ -13,6 +12,7 @@ import {
   signedPart,
 } from './deputyship.ts';
 import { deputyLimits } from './limits.ts';
+import type { ApprovalsDependencies } from './types.ts';
 
 const DAY_MS = 86_400_000;
 export interface Deputies {

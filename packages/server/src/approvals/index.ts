@@ -1,4 +1,4 @@
-export { type ApprovalsDependencies, createApprovals } from './approvals.ts';
+export { createApprovals } from './approvals.ts';
 export { fenceOf as fenceOfBreakGlass, type HeldBreakGlass } from './break-glass/index.ts';
 export { type Channels, createChannels } from './channels/channels.ts';
 export { evidenceProblem } from './evidence.ts';

@@ -2,11 +2,11 @@ import { type Approval, columnsOf, kindOf } from '@gatehouse/protocol';
 import { GatehouseError, type Json, limits } from '../platform/index.ts';
 import { undoOf } from '../registry/index.ts';
 import type { Database, DatabaseTransaction } from '../storage/index.ts';
-import type { ApprovalsDependencies } from './approvals.ts';
 import type { createDecisions } from './decide.ts';
 import { whyAlone } from './risk.ts';
 import type { ApprovalRow, VoteRow } from './rows.ts';
 import { type ListedApproval, listChallenge } from './subject.ts';
+import type { ApprovalsDependencies } from './types.ts';
 
 /** One gesture over a list of the same kind that its person has looked through: each stays an action of its own, and all or none are approved. */
 export function createLists(

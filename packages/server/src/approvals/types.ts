@@ -13,8 +13,10 @@ import type {
   GrantTerms,
   Undo,
 } from '@gatehouse/protocol';
-import type { Json } from '../platform/index.ts';
-import type { Change, DatabaseTransaction } from '../storage/index.ts';
+import type { PasskeyVerification } from '../identity/index.ts';
+import type { Clock, Json, Log } from '../platform/index.ts';
+import type { Snapshot } from '../registry/index.ts';
+import type { Change, DatabaseTransaction, RecordChange, Sealer, Storage } from '../storage/index.ts';
 import type { BreakGlasses } from './break-glass/index.ts';
 import type { Answer } from './channels/types.ts';
 import type { Deputies } from './deputies.ts';
@@ -65,6 +67,43 @@ export interface Tell {
   onEscalated?(transaction: DatabaseTransaction, approval: Approval, people: string[]): Promise<void>;
   /** It waits for nobody any more. */
   onDecided?(transaction: DatabaseTransaction, approval: Approval): Promise<void>;
+}
+
+export interface ApprovalsDependencies {
+  storage: Storage;
+  /** Who people are, and which rules there are. */
+  registry: {
+    snapshot(): Pick<
+      Snapshot,
+      | 'people'
+      | 'groups'
+      | 'channels'
+      | 'onCall'
+      | 'agents'
+      | 'approvalRules'
+      | 'servers'
+      | 'environments'
+      | 'blueprints'
+      | 'templates'
+    >;
+  };
+  people: PasskeyVerification;
+  recordChange: RecordChange;
+  clock: Clock;
+  log: Log;
+  /** Keeps what a person endorses with a yes, in the transaction of that yes. Says it in words, for the record. */
+  endorse?: (
+    transaction: DatabaseTransaction,
+    of: { approval: string; task: string; person: string; values: readonly EndorsedValue[] },
+  ) => Promise<string[]>;
+  /** Told, in the same transaction, of an approval that ends without having been used. */
+  onEnded?: ((transaction: DatabaseTransaction, id: string) => Promise<void>) | undefined;
+  /** Told whom to ask. */
+  tell?: Tell;
+  /** Seals what channels say, and what is kept of approvals and of what else lets calls run. */
+  sealer: Sealer;
+  /** Its origin is what a yes must have been signed for. */
+  publicUrl: string;
 }
 
 export interface Approvals {
