@@ -10,3 +10,4 @@ export type { ApiDependencies } from './dependencies.ts';
 export { createFrontDoor, type Door } from './front-door.ts';
 export type { Access, Route } from './route.ts';
 export { API_BASE, apiRoutes, createApi } from './server.ts';
+export { VERSION } from './version.ts';

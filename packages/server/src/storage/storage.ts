@@ -109,7 +109,7 @@ export interface AdministrativeChange {
   detail?: string;
 }
 
-/** Port by which a lower room has changes recorded; main.ts plugs the ledger into it. Throws when they can't be recorded. */
+/** Port by which a lower room has changes recorded; composition/ plugs the ledger into it. Throws when they can't be recorded. */
 export type RecordChange = (transaction: DatabaseTransaction, ...changes: AdministrativeChange[]) => Promise<void>;
 
 /**

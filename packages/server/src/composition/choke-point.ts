@@ -1,0 +1,84 @@
+import { hkdfSync } from 'node:crypto';
+import { createApprovals, createChannels } from '../approvals/index.ts';
+import { createSecrets } from '../credentials/index.ts';
+import {
+  createBreaker,
+  createBudgets,
+  createEnforcement,
+  createHeldResults,
+  createOpenCalls,
+  createOutsideDetectors,
+  createTickets,
+  maskCredentials,
+} from '../enforcement/index.ts';
+import { keyFile } from '../platform/index.ts';
+import { createBaseline } from '../policy/index.ts';
+import type { Foundation } from './foundation.ts';
+import type { Identities } from './identity.ts';
+import type { Workspace } from './workspace.ts';
+
+export type ChokePoint = Awaited<ReturnType<typeof openChokePoint>>;
+
+/** What decides, asks, counts and keeps for a call: everything between a door and what is behind it. */
+export async function openChokePoint(
+  { config, storage, sealer, ledger, recordChange, outbound, tracing, clock, log }: Foundation,
+  { registry, policies, flow }: Workspace,
+  { people }: Identities,
+  opened: AsyncDisposableStack,
+) {
+  const held = createHeldResults({ storage, sealer, clock });
+  const secrets = createSecrets({ storage, sealer, recordChange, clock });
+  const channels = createChannels({
+    storage,
+    registry,
+    recordChange,
+    outbound,
+    openSecret: secrets.open,
+    mask: maskCredentials,
+    clock,
+    log,
+    publicUrl: config.publicUrl,
+  });
+  const approvals = await createApprovals({
+    endorse: flow.endorse,
+    onEnded: held.forget,
+    tell: channels.tell,
+    sealer,
+    storage,
+    registry,
+    people,
+    recordChange,
+    clock,
+    log,
+    publicUrl: config.publicUrl,
+  });
+  const breaker = createBreaker({ registry, clock, log });
+  const tickets = createTickets({ outbound, openSecret: secrets.open, clock, log });
+  const detectors = createOutsideDetectors({ outbound, openSecret: secrets.open, log });
+  const budgets = createBudgets({ storage, registry, clock });
+  const stateKey = keyFile(config.dataDir, 'request-state.key');
+  const keyFor = (purpose: string) => new Uint8Array(hkdfSync('sha256', stateKey, '', `gatehouse ${purpose}`, 32));
+  const baseline = createBaseline({ storage, registry, recordChange, key: keyFor('baselines'), clock, log });
+  opened.defer(() => baseline.write());
+  const openCalls = createOpenCalls({ storage, ledger, recordChange, key: keyFor('open calls'), clock });
+  const enforcement = createEnforcement({
+    held,
+    openCalls,
+    detectors,
+    placeholderKey: keyFor('placeholders'),
+    tracing,
+    registry,
+    budgets,
+    policies,
+    tickets,
+    breaker,
+    approvals,
+    ledger,
+    flow,
+    baseline,
+    feed: storage.feed,
+    clock,
+    log,
+  });
+  return { held, secrets, channels, approvals, budgets, baseline, openCalls, enforcement, stateKey };
+}

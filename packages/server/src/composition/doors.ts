@@ -1,0 +1,87 @@
+import {
+  createAuthzenDoor,
+  createExtAuthzDoor,
+  createMcpDoor,
+  createUpstreamAuthorizations,
+  createUpstreams,
+  refreshDefinitions,
+} from '../gate/index.ts';
+import type { ChokePoint } from './choke-point.ts';
+import type { Foundation } from './foundation.ts';
+import type { Identities } from './identity.ts';
+import type { StartOptions } from './types.ts';
+import type { Workspace } from './workspace.ts';
+
+export type Doors = ReturnType<typeof openDoors>;
+
+/** The ways in for agents and for other gateways, and the way out to tool servers. */
+export function openDoors(
+  { config, storage, ledger, sealer, recordChange, outbound, clock, log }: Foundation,
+  { registry }: Workspace,
+  { people, identity, mutualTlsUrl }: Identities,
+  { approvals, enforcement, secrets, stateKey }: ChokePoint,
+  options: StartOptions,
+  opened: AsyncDisposableStack,
+) {
+  const authorizations = createUpstreamAuthorizations({
+    storage,
+    registry,
+    recordChange,
+    sealer,
+    secrets,
+    outbound,
+    ownKey: identity.keys.signer,
+    clock,
+    log,
+    publicUrl: config.publicUrl,
+    trustDomain: config.trustDomain,
+    personAt: async ({ cookie }) => {
+      const email = await people.signedInAt(cookie);
+      return email && `person:${email}`;
+    },
+    onConnected(server, by) {
+      upstreams.forgive(server);
+      askWhatIsServed(server, by).catch((error) =>
+        log.warn('a connected server could not be asked what it serves', { server, error }),
+      );
+    },
+  });
+  const upstreams = createUpstreams({
+    authorizations,
+    dataDir: config.dataDir,
+    clock,
+    log,
+    isProduction: (environment) => registry.snapshot().environments.get(environment)?.production ?? true,
+  });
+  opened.defer(() => upstreams.close());
+  const askWhatIsServed = (server: string, by: string) => refreshDefinitions({ registry, upstreams }, server, by);
+  const door = createMcpDoor({
+    tokens: identity.tokens,
+    peers: identity.peers,
+    registry,
+    enforcement,
+    txnTokens: identity.txnTokens,
+    approvals,
+    upstreams,
+    clock,
+    log,
+    publicUrl: config.publicUrl,
+    mutualTlsUrl,
+    stateKey,
+    ...(options.streamRestMs !== undefined && { streamRestMs: options.streamRestMs }),
+    resourceMetadata: identity.resourceMetadata,
+    onDefinitions: (server: string) => askWhatIsServed(server, 'gatehouse'),
+  });
+
+  const decisions = {
+    proveGateway: identity.proveGateway,
+    tokens: identity.tokens,
+    registry,
+    enforcement,
+    log,
+    publicUrl: config.publicUrl,
+  };
+  const authzenDoor = createAuthzenDoor({ ...decisions, approvals, ledger, clock, mutualTlsUrl });
+  const extAuthzDoor = createExtAuthzDoor(decisions);
+  return { authorizations, upstreams, askWhatIsServed, door, authzenDoor, extAuthzDoor, decisions };
+}
