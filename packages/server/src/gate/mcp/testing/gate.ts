@@ -80,7 +80,7 @@ export async function startGate(
   const http = createServer(async (request, response) => {
     if (!(await door?.handle(request, response))) response.writeHead(404).end();
   });
-  // As main.ts sets it: a pooled client must not meet a connection that is just being closed.
+  // As the listeners of a server set it: a pooled client must not meet a connection that is just being closed.
   http.keepAliveTimeout = 75_000;
   http.listen(0, '127.0.0.1');
   await once(http, 'listening');
