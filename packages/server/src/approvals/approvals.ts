@@ -1,5 +1,5 @@
 import type { Approval, Asking } from '@gatehouse/protocol';
-import { GatehouseError, type Json } from '../platform/index.ts';
+import { GatehouseError } from '../platform/index.ts';
 import { undoOf } from '../registry/index.ts';
 import type { Change } from '../storage/index.ts';
 import { inconsistent } from './asked.ts';
@@ -7,36 +7,37 @@ import { createBreakGlass } from './break-glass/index.ts';
 import { createDecisions } from './decide.ts';
 import { createDeputies } from './deputies.ts';
 import { readDeputies } from './deputyship.ts';
-import { parseEvidence } from './evidence.ts';
 import { createGrants } from './grants/index.ts';
 import { inspectApprovals } from './inspect.ts';
 import { createLists } from './list.ts';
+import { createListing } from './listing.ts';
 import { createMemory } from './memory.ts';
 import { openWithin } from './open.ts';
 import { progressOf } from './progress.ts';
 import { riskOf } from './risk.ts';
-import { type ApprovalRow, isErased, subjectOf, toApproval, type VoteRow } from './rows.ts';
+import type { ApprovalRow, VoteRow } from './rows.ts';
 import type { Circle, Deputyship } from './rule/circle.ts';
 import { standingOf, whoMayApprove } from './rule/standing.ts';
-import { digestedForm, subjectDigest } from './subject.ts';
+import { subjectDigest } from './subject.ts';
 import { createSweep } from './sweep.ts';
 import type { ApprovalRequest, ApprovalSubject, Approvals, ApprovalsDependencies } from './types.ts';
 import { rowProblem, votesOn } from './votes.ts';
 import { namedFor, questionOf, rulesOf, stands } from './who-may.ts';
 
-const PAGE_LIMIT = 200;
 /** Rows per statement: bounded parameters on both databases. */
 const CHUNK = 500;
+
 export async function createApprovals(dependencies: ApprovalsDependencies): Promise<Approvals> {
   const { storage, registry, clock, log } = dependencies;
   const memory = createMemory(clock);
+  const listing = createListing(dependencies);
+  const { show, get } = listing;
   const breakGlass = createBreakGlass(dependencies);
   const grants = createGrants({ ...dependencies, isGivenBy });
   const decisions = createDecisions({ ...dependencies, grants });
   const { origin } = new URL(dependencies.publicUrl);
   let deputies: readonly Deputyship[] = [];
 
-  const show = (row: ApprovalRow, votes: readonly VoteRow[]) => toApproval(row, votes, clock.now());
   const circle = (): Circle => ({ snapshot: dependencies.registry.snapshot(), deputies });
   const question = (approval: Approval) =>
     questionOf(approval, dependencies.registry.snapshot().agents.get(approval.agent)?.manifest.owner ?? '');
@@ -95,11 +96,6 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
     }
   }
 
-  async function shown(rows: readonly ApprovalRow[]): Promise<Approval[]> {
-    const votes = await votesOn(storage.db, rows);
-    return rows.map((row) => show(row, votes.get(row.id) ?? []));
-  }
-
   async function reload(ids: string[]): Promise<void> {
     for (let at = 0; at < ids.length; at += CHUNK) {
       const rows = await storage.db
@@ -109,11 +105,6 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
         .execute();
       await rememberAll(rows);
     }
-  }
-
-  async function get(id: string): Promise<Approval | undefined> {
-    const row = await storage.db.selectFrom('approvals').selectAll().where('id', '=', id).executeTakeFirst();
-    return row && (await shown([row]))[0];
   }
 
   const loadDeputies = async () => {
@@ -161,6 +152,9 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
     deputies: createDeputies(dependencies),
     isOpenIn: memory.isOpenIn,
     get,
+    signed: listing.signed,
+    list: listing.list,
+    countPending: listing.countPending,
     inspect: (ids) => inspectApprovals(storage.db, ids, { origin, sealer: dependencies.sealer }),
     whoMayApprove: deciders,
     namedFor: (approval) => [...namedFor(approval, question(approval), circle(), clock.now())].sort(),
@@ -188,20 +182,6 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
       return [...new Set([...said, ...spokenFor])];
     },
 
-    async signed(id) {
-      const row = await storage.db.selectFrom('approvals').selectAll().where('id', '=', id).executeTakeFirst();
-      const votes = (row && (await votesOn(storage.db, [row])).get(id)) ?? [];
-      // A person's last answer counts.
-      const last = new Map(votes.map((vote) => [vote.person, vote.assertion]));
-      const assertions = votes.length > 0 ? [...last.values()] : [row?.assertion ?? null];
-      const yes = assertions.flatMap((assertion) => parseEvidence(assertion) ?? []);
-      if (!row || yes.length === 0) return undefined;
-      if (isErased(row)) return { subject: null, yes };
-      const subject = subjectOf(row);
-      if (!subject) throw inconsistent();
-      return { subject: digestedForm(subject) as Json, yes };
-    },
-
     async open(asked) {
       const request = assessed(asked);
       if (request.subject.policyVersion !== request.decision.policyVersion) {
@@ -224,41 +204,6 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
       if (!isIntact(row, votes)) throw inconsistent();
       memory.put(show(row, votes));
       return show(row, votes);
-    },
-
-    async list({ state, agent, task, actionId, before, limit }) {
-      const now = clock.now();
-      let query = storage.db.selectFrom('approvals').selectAll();
-      if (agent !== undefined) query = query.where('agent', '=', agent);
-      if (task !== undefined) query = query.where('task', '=', task);
-      if (actionId !== undefined) query = query.where('action_id', '=', actionId);
-      if (before !== undefined) query = query.where('id', '<', before);
-      if (state === 'expired') {
-        query = query.where((where) =>
-          where.or([
-            where('state', '=', 'expired'),
-            where.and([where('state', 'in', ['pending', 'approved']), where('expires_at', '<=', now)]),
-          ]),
-        );
-      } else if (state !== undefined) {
-        query = query.where('state', '=', state);
-        if (state === 'pending' || state === 'approved') query = query.where('expires_at', '>', now);
-      }
-      const rows = await query.orderBy('id', 'desc').limit(Math.min(limit, PAGE_LIMIT)).execute();
-      return shown(rows);
-    },
-
-    async countPending(agents) {
-      if (agents.length === 0) return new Map();
-      const rows = await storage.db
-        .selectFrom('approvals')
-        .select(({ fn }) => ['agent', fn.countAll<number>().as('count')])
-        .where('agent', 'in', agents)
-        .where('state', '=', 'pending')
-        .where('expires_at', '>', clock.now())
-        .groupBy('agent')
-        .execute();
-      return new Map(rows.map(({ agent, count }) => [agent, Number(count)]));
     },
 
     async settled(id, signal) {

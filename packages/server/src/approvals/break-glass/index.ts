@@ -1,2 +1,3 @@
-export { type BreakGlassDependencies, type BreakGlasses, createBreakGlass, fenceOf } from './break-glass.ts';
-export type { HeldBreakGlass } from './rows.ts';
+export { createBreakGlass } from './break-glass.ts';
+export { fenceOf, type HeldBreakGlass } from './rows.ts';
+export type { BreakGlassDependencies, BreakGlasses } from './types.ts';

@@ -123,3 +123,5 @@ export function toBreakGlass(row: BreakGlassRow, now: number): BreakGlass {
     review: row.review,
   };
 }
+
+export const fenceOf = (id: string): string => `break-glass:${id}`;

@@ -1,109 +1,23 @@
-import {
-  type Decision,
-  type GrantRequest,
-  type GrantTerms,
-  grantLimits,
-  grantTerms,
-  type PersonManifest,
-  type Role,
-  type StandingGrant,
-} from '@gatehouse/protocol';
-import { type Clock, canonicalJson, GatehouseError, type Log } from '../../platform/index.ts';
-import {
-  type AdministrativeChange,
-  type Change,
-  type CounterSpend,
-  type DatabaseTransaction,
-  parseState,
-  type RecordChange,
-  type Sealer,
-  type Storage,
-  usedOf,
-} from '../../storage/index.ts';
-import type { ApprovalEvidence } from '../evidence.ts';
+import { grantLimits, type Role } from '@gatehouse/protocol';
+import { canonicalJson, GatehouseError } from '../../platform/index.ts';
+import type { AdministrativeChange, DatabaseTransaction } from '../../storage/index.ts';
 import type { ApprovalSubject } from '../types.ts';
-import { amountAt, boundsProblem, covers, unitsOf } from './bounds.ts';
-import {
-  counterOf,
-  type GrantRow,
-  grantIdOf,
-  type HeldGrant,
-  kindOf,
-  readGrant,
-  sealedGrant,
-  toGrant,
-} from './rows.ts';
-
-export interface GrantDependencies {
-  storage: Storage;
-  registry: {
-    snapshot(): {
-      readonly people: ReadonlyMap<string, PersonManifest>;
-      readonly agents: ReadonlyMap<
-        string,
-        { state: string; epoch: number; manifest: { owner: string; environment: string } }
-      >;
-    };
-  };
-  recordChange: RecordChange;
-  sealer: Sealer;
-  clock: Clock;
-  log: Log;
-  publicUrl: string;
-  /** Whether one yes of this person, said then, meets all that is asked for such a call, by who they are now. */
-  isGivenBy(subject: ApprovalSubject, person: string, at: number): boolean;
-}
+import { amountAt, covers, unitsOf } from './bounds.ts';
+import { counterOf, type GrantRow, grantIdOf, type HeldGrant, kindOf, readGrant, sealedGrant } from './rows.ts';
+import { createTerms } from './terms.ts';
+import type { GrantDependencies, StandingGrants } from './types.ts';
+import { createViews } from './views.ts';
 
 /** What the counters of grants are counted as. */
 const COUNTED_AS = 'gatehouse/granted';
 const MAY_REVOKE: Role[] = ['approver', 'security', 'admin'];
-const PAGE_LIMIT = 200;
 const REASON_CHARS = 500;
-/** Options are asked for, read and signed within this time. */
-const SIGNED_WITHIN_MS = 5 * 60_000;
-
-/** More calls like one that was approved: looked up from memory, counted and checked again in the write that dispatches the call. */
-export interface StandingGrants {
-  load(): Promise<void>;
-  refresh(changes: readonly Change[]): Promise<void>;
-  /** One that covers this call, which policies now let be covered. `except`: those that have no room for it. From memory. */
-  find(of: { subject: ApprovalSubject; decision: Decision; except: ReadonlySet<string> }): HeldGrant | undefined;
-  /** What a covered call counts. */
-  spend(grant: HeldGrant, args: ApprovalSubject['arguments']): CounterSpend;
-  /** The terms as they are to be signed, where they are allowed for this call. */
-  termsFor(of: Grantable, request: GrantRequest): GrantTerms;
-  /** Part of the yes that it was signed with. In words, for the record. */
-  give(
-    transaction: DatabaseTransaction,
-    of: Grantable & { approval: string; terms: GrantTerms; evidence: ApprovalEvidence },
-  ): Promise<string[]>;
-  get(id: string): Promise<StandingGrant | undefined>;
-  list(filter: {
-    agent?: string | undefined;
-    task?: string | undefined;
-    /** Only those that could cover something now. */
-    inForce?: boolean | undefined;
-    before?: string | undefined;
-    limit: number;
-  }): Promise<StandingGrant[]>;
-  revoke(id: string, person: string, reason: string): Promise<StandingGrant>;
-  /** Part of kill and task end. */
-  endAll(transaction: DatabaseTransaction, of: { agent?: string; task?: string }, by: string): Promise<number>;
-}
-
-/** A call that waits, and for how long its task goes on. */
-interface Grantable {
-  subject: ApprovalSubject;
-  digest: string;
-  decision: Decision;
-  taskEndsAt: number;
-  /** Who gives it. */
-  person: string;
-}
 
 export function createGrants(deps: GrantDependencies): StandingGrants {
   const { storage, registry, recordChange, clock, log, isGivenBy } = deps;
   const { origin } = new URL(deps.publicUrl);
+  const { checked, termsFor } = createTerms(deps);
+  const { show, get, list } = createViews(deps);
   const byTask = new Map<string, Map<string, HeldGrant>>();
 
   function remember(row: GrantRow): void {
@@ -155,69 +69,6 @@ export function createGrants(deps: GrantDependencies): StandingGrants {
   function about(row: GrantRow): Pick<AdministrativeChange, 'agent' | 'task' | 'tool' | 'approval'> {
     const { tool } = JSON.parse(row.subject) as ApprovalSubject;
     return { agent: row.agent, task: row.task, tool, approval: row.id };
-  }
-
-  async function show(rows: GrantRow[]): Promise<StandingGrant[]> {
-    if (rows.length === 0) return [];
-    const counters = await storage.db
-      .selectFrom('budget_counters')
-      .select(['id', 'state'])
-      .where(
-        'id',
-        'in',
-        rows.map(({ id }) => counterOf(id)),
-      )
-      .execute();
-    const states = new Map(counters.map(({ id, state }) => [id, parseState(state)]));
-    const tasks = await storage.db
-      .selectFrom('tasks')
-      .select(['id', 'state'])
-      .where('id', 'in', [...new Set(rows.map(({ task }) => task))])
-      .execute();
-    const active = new Set(tasks.filter(({ state }) => state === 'active').map(({ id }) => id));
-    const { agents } = registry.snapshot();
-    return rows.map((row) => {
-      const state = states.get(counterOf(row.id));
-      const { agentEpoch } = JSON.parse(row.subject) as ApprovalSubject;
-      const { sum } = JSON.parse(row.terms) as GrantTerms;
-      const agent = agents.get(row.agent);
-      return toGrant(row, clock.now(), {
-        used: state ? usedOf(state, 'count') : 0,
-        usedSum: sum ? String((state ? usedOf(state, 'sum') : 0) / 1_000_000) : null,
-        environment: agent?.manifest.environment ?? '',
-        isOver: !active.has(row.task) || agent?.state !== 'active' || agent.epoch !== agentEpoch,
-      });
-    });
-  }
-
-  async function get(id: string): Promise<StandingGrant | undefined> {
-    const row = await storage.db.selectFrom('standing_grants').selectAll().where('id', '=', id).executeTakeFirst();
-    return row && (await show([row]))[0];
-  }
-
-  function checked({ subject, decision, taskEndsAt, person }: Grantable, terms: GrantTerms, endsAt = taskEndsAt): void {
-    const { grantable } = decision;
-    if (decision.effect !== 'needs-approval' || !grantable)
-      throw refused(
-        'grant.not-allowed',
-        'No policy lets more calls like this be granted: each is approved by itself. An operator can allow it with `grantable`.',
-      );
-    if (!isGivenBy(subject, person, clock.now())) throw notAlone();
-    const { calls, from, until } = terms;
-    const seconds = (until - from) / 1_000;
-    if (calls > grantable.calls || seconds > grantable.seconds)
-      throw refused(
-        'grant.too-wide',
-        `Policy lets at most ${grantable.calls} calls within ${grantable.seconds} s be granted here, not ${calls} within ${Math.ceil(seconds)} s.`,
-      );
-    const now = clock.now();
-    if (from > now || from < now - SIGNED_WITHIN_MS || until <= now || until > endsAt)
-      throw refused(
-        'grant.times',
-        'These times are not those of a grant that begins now and ends with its task. Start again.',
-      );
-    const problem = boundsProblem(subject.arguments, terms);
-    if (problem !== undefined) throw refused('grant.bounds', `Nothing was granted: ${problem}.`);
   }
 
   return {
@@ -273,14 +124,6 @@ export function createGrants(deps: GrantDependencies): StandingGrants {
       };
     },
 
-    termsFor(of, { seconds, ...request }) {
-      const from = clock.now();
-      checked(of, { ...request, from, until: from + seconds * 1_000 }, Number.POSITIVE_INFINITY);
-      const terms = grantTerms.parse({ ...request, from, until: Math.min(from + seconds * 1_000, of.taskEndsAt) });
-      checked(of, terms);
-      return terms;
-    },
-
     async give(transaction, { approval, terms, evidence, ...of }) {
       checked(of, terms);
       const { subject, digest, person } = of;
@@ -332,16 +175,8 @@ export function createGrants(deps: GrantDependencies): StandingGrants {
     },
 
     get,
-
-    async list({ agent, task, inForce, before, limit }) {
-      let query = storage.db.selectFrom('standing_grants').selectAll();
-      if (agent !== undefined) query = query.where('agent', '=', agent);
-      if (task !== undefined) query = query.where('task', '=', task);
-      if (before !== undefined) query = query.where('id', '<', before);
-      if (inForce) query = query.where('ended_at', 'is', null).where('expires_at', '>', clock.now());
-      const rows = await query.orderBy('id', 'desc').limit(Math.min(limit, PAGE_LIMIT)).execute();
-      return show(rows);
-    },
+    list,
+    termsFor,
 
     async revoke(id, person, reason) {
       const row = await storage.transaction(async (transaction) => {
@@ -395,14 +230,6 @@ export function createGrants(deps: GrantDependencies): StandingGrants {
 }
 
 export const fenceOf = (grant: string): string => `grant:${grant}`;
-
-const refused = (code: string, detail: string) => new GatehouseError('bad-request', code, detail);
-
-export const notAlone = () =>
-  refused(
-    'grant.not-alone',
-    'More calls can be granted only where one yes alone is enough by all the rules. Approve this call alone.',
-  );
 
 const unknown = (id: string) =>
   new GatehouseError(
