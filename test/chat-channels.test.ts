@@ -4,11 +4,10 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createMcpTransport } from '@gatehouse/sdk';
 import { Client } from '@modelcontextprotocol/client';
-import { SMTPServer } from 'smtp-server';
-import { createAuthority } from '../packages/server/src/identity/client-certificate/testing/authority.ts';
 import { type FakeSlack, startFakeSlack } from './fakes/slack.ts';
 import { type FakeTeams, startFakeTeams } from './fakes/teams.ts';
 import { manifests } from './support/fixtures.ts';
+import { type ReceivedMail, startMailServer } from './support/mail-server.ts';
 import { type SignedInPerson, startWorkspace, type Workspace } from './support/workspace.ts';
 
 /** Channels as people have them. Slack and Teams are fakes, by their documentation; mail goes to a real SMTP server, over TLS. */
@@ -17,49 +16,14 @@ let approver: SignedInPerson;
 let slack: FakeSlack;
 let agent: ReturnType<Workspace['agent']> | undefined;
 let teams: FakeTeams;
-let smtp: SMTPServer;
-const mails: { from: string; to: string[]; raw: string; secure: boolean; user: string }[] = [];
-
-async function startMailServer() {
-  const authority = await createAuthority('mail.test');
-  const { cert, key } = await authority.issue({ dns: ['localhost'] });
-  smtp = new SMTPServer({
-    cert,
-    key,
-    onAuth: ({ username, password }, _, done) =>
-      password === 'mail-s3cret' ? done(null, { user: username }) : done(new Error('wrong password')),
-    onRcptTo: ({ address }, _, done) => {
-      const gone: Error & { responseCode?: number } = new Error('no such mailbox');
-      gone.responseCode = 550;
-      done(address.startsWith('gone') ? gone : null);
-    },
-    onData(stream, session, done) {
-      let raw = '';
-      stream.on('data', (chunk: Buffer) => {
-        raw += chunk.toString('utf8');
-      });
-      stream.on('end', () => {
-        const { mailFrom, rcptTo } = session.envelope;
-        mails.push({
-          from: mailFrom ? mailFrom.address : '',
-          to: rcptTo.map(({ address }) => address),
-          raw: raw.replaceAll('=\r\n', '').replaceAll('=3D', '='),
-          secure: session.secure,
-          user: String(session.user),
-        });
-        done();
-      });
-    },
-  });
-  await new Promise<void>((resolve) => smtp.listen(0, '127.0.0.1', () => resolve()));
-  const { port } = smtp.server.address() as { port: number };
-  return { port, ca: authority.root };
-}
+let mailServer: Awaited<ReturnType<typeof startMailServer>>;
+let mails: ReceivedMail[];
 
 before(async () => {
   slack = await startFakeSlack();
   teams = await startFakeTeams();
-  const mailServer = await startMailServer();
+  mailServer = await startMailServer();
+  mails = mailServer.mails;
   workspace = await startWorkspace();
   const secret = (name: string, value: string, to: string) =>
     workspace.operator('PUT /secrets/:name', { params: { name }, body: { value, origins: [to] } });
@@ -152,7 +116,7 @@ after(async () => {
   await workspace?.close();
   slack?.close();
   teams?.close();
-  await new Promise<void>((resolve) => smtp.close(() => resolve()));
+  await mailServer?.close();
 });
 
 async function ask(tool = 'refund_order', more: { reason?: string; requestedBy?: string; destination?: string } = {}) {

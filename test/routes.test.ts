@@ -14,6 +14,7 @@ let routes: [string, string][];
 const publicRoutes = new Set([
   'GET /status',
   'POST /signin/link',
+  'POST /signin/mail',
   'POST /signin/passkey/options',
   'POST /signin/passkey',
   'GET /signin/providers',

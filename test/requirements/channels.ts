@@ -56,7 +56,38 @@ export const channels: Requirement[] = [
   },
   {
     id: 'channel.mail',
-    promise: 'A mail goes to those who may decide, over TLS alone, and holds nothing that decides or signs in',
+    promise:
+      'A mail goes to those who may decide, over TLS alone, and holds nothing that decides, nor signs in unless its channel says so',
+    source: 'docs/how-to/tell-people-by-mail.md',
+  },
+  {
+    id: 'mail-link.opens',
+    promise: 'Opening the link of a mail changes nothing; a click shows its approval, and the yes is the passkey’s',
+    source: 'docs/how-to/tell-people-by-mail.md',
+  },
+  {
+    id: 'mail-link.once',
+    promise: 'A link is of one person, one mail and one approval, good for one use in one browser, and kept as a hash',
+    source: 'docs/how-to/tell-people-by-mail.md',
+  },
+  {
+    id: 'mail-link.weak',
+    promise: 'The session of a link may look at its approval and answer it; every other route refuses it',
+    source: 'docs/how-to/tell-people-by-mail.md',
+  },
+  {
+    id: 'mail-link.ends',
+    promise: 'Links and their sessions end with the decision, with their person, and by time',
+    source: 'docs/how-to/tell-people-by-mail.md',
+  },
+  {
+    id: 'mail-link.bounded',
+    promise: 'One person has a bounded number of links open',
+    source: 'docs/how-to/tell-people-by-mail.md',
+  },
+  {
+    id: 'mail-link.secret',
+    promise: 'The token of a link stands in its mail and nowhere else',
     source: 'docs/how-to/tell-people-by-mail.md',
   },
   {

@@ -12,7 +12,8 @@ import { cssVariables, theme } from './app/theme.ts';
 
 /** A session can end at any request; then the person signs in again and comes back to the same page. */
 function whenSignedOut(error: unknown): void {
-  if (!isSignedOut(error) || router.state.location.pathname === '/sign-in') return;
+  // By a mail's link somebody sees one approval, and goes on seeing what has become of it.
+  if (!isSignedOut(error) || /^\/(sign-in|mail\/)/.test(router.state.location.pathname)) return;
   queries.removeQueries({ queryKey: ['session'] });
   void router.navigate({ to: '/sign-in', search: { next: router.state.location.href } });
 }

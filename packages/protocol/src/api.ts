@@ -56,7 +56,9 @@ export const paging = z.strictObject({
 export interface SessionView {
   person: { email: string; displayName: string; roles: Role[] };
   enrolled: boolean;
-  via: 'browser' | 'command-line' | 'operator';
+  via: 'browser' | 'command-line' | 'operator' | 'mail';
+  /** Of `mail`: the only approval that it may look at. */
+  approval?: string;
   /** Absent for the operator. */
   session?: {
     id: string;
@@ -219,6 +221,7 @@ const webauthnJson = z.record(z.string(), z.unknown());
 /** Request bodies. */
 export const bodies = {
   signInLink: z.strictObject({ token: z.string().max(200) }),
+  mailSignIn: z.strictObject({ token: z.string().max(200), approval: z.string().max(200) }),
   passkeySignIn: z.strictObject({ assertion: webauthnJson }),
   passkeyEnrol: z.strictObject({ name: z.string().min(1).max(100), attestation: webauthnJson }),
   renamePasskey: z.strictObject({ name: z.string().min(1).max(100) }),
@@ -296,6 +299,7 @@ export interface Api
   'GET /session': SessionView;
   /** A person with passkeys is led on to them; the link alone opens nothing. */
   'POST /signin/link': { next: 'enrol'; session: SessionView } | { next: 'passkey'; email: string };
+  'POST /signin/mail': SessionView;
   'POST /signin/passkey/options': { options: unknown };
   'POST /signin/passkey': SessionView;
   'POST /signout': { ok: true };

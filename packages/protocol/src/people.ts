@@ -42,7 +42,7 @@ export interface SessionSummaryView {
   expiresAt: number;
   userAgent: string;
   current: boolean;
-  /** `passkey`, `oidc`, `device`, `link` or `recovery`. */
+  /** `passkey`, `oidc`, `device`, `link`, `recovery` or `mail`. */
   via: string;
   /** Of a terminal: it can never approve or enrol. */
   restricted: boolean;
@@ -101,7 +101,7 @@ export const peopleBodies = {
 } as const;
 
 export const sessionsQuery = z.strictObject({
-  via: z.enum(['passkey', 'oidc', 'device', 'link', 'recovery']).optional(),
+  via: z.enum(['passkey', 'oidc', 'device', 'link', 'recovery', 'mail']).optional(),
   limit: z.coerce.number().int().min(1).max(200).default(50),
   cursor: z.string().max(200).optional(),
 });

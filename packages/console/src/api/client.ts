@@ -26,6 +26,7 @@ type Given<Of, Name extends keyof Of> = Of[Name] extends { _zod: { input: infer 
 /** What each route takes; a route that is not here takes nothing. */
 interface RequestBodies {
   'POST /signin/link': Body<'signInLink'>;
+  'POST /signin/mail': Body<'mailSignIn'>;
   'POST /signin/provider': { provider: string; next: string };
   'POST /signin/passkey': Body<'passkeySignIn'>;
   'POST /passkeys': Body<'passkeyEnrol'>;

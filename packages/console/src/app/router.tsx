@@ -27,6 +27,12 @@ const signIn = createRoute({
   component: lazyRouteComponent(() => import('../pages/sign-in/sign-in-page.tsx'), 'SignInPage'),
 });
 
+const mail = createRoute({
+  getParentRoute: () => root,
+  path: '/mail/$id',
+  component: lazyRouteComponent(() => import('../pages/approvals/mail-page.tsx'), 'MailPage'),
+});
+
 /** Everything that needs somebody signed in; who isn't is led to sign in and back to the same page. */
 const house = createRoute({
   getParentRoute: () => root,
@@ -109,12 +115,12 @@ const person = createRoute({
   component: lazyRouteComponent(() => import('../pages/identity/person-page.tsx'), 'PersonPage'),
 });
 
-export type SessionsSearch = { via?: 'passkey' | 'oidc' | 'device' | 'link' | 'recovery' | undefined };
+export type SessionsSearch = { via?: 'passkey' | 'oidc' | 'device' | 'link' | 'recovery' | 'mail' | undefined };
 const sessions = createRoute({
   getParentRoute: () => identity,
   path: '/sessions',
   validateSearch: (search: Record<string, unknown>): SessionsSearch => ({
-    via: oneOf(search.via, ['passkey', 'oidc', 'device', 'link', 'recovery']),
+    via: oneOf(search.via, ['passkey', 'oidc', 'device', 'link', 'recovery', 'mail']),
   }),
   component: lazyRouteComponent(() => import('../pages/identity/sessions-page.tsx'), 'SessionsPage'),
 });
@@ -404,6 +410,7 @@ export const createConsoleRouter = (queries: QueryClient) =>
   createRouter({
     routeTree: root.addChildren([
       signIn,
+      mail,
       house.addChildren([
         overview,
         breakGlass,

@@ -8,6 +8,7 @@ export function beganBy({ via, provider }: Pick<SessionSummaryView, 'via' | 'pro
     device: 'command line, let in by passkey',
     link: 'sign-in link',
     recovery: 'recovery link',
+    mail: 'link of a mail, for one approval',
   };
   if (via === 'device' && provider !== null) return `command line, let in by company sign-in, ${provider}`;
   const began = words[via] ?? via;

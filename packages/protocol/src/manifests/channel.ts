@@ -39,6 +39,13 @@ const mail = z.strictObject({
   /** Never without TLS: from the first byte, or by STARTTLS. */
   security: z.enum(['tls', 'starttls']).default('starttls'),
   from: z.email().max(254),
+  /**
+   * Puts a link for its person into each mail: used once, it opens the one approval without a sign-in. The yes needs their passkey as everywhere; a no
+   * does not. Off, the link is the page.
+   */
+  signInLink: z.boolean().default(false),
+  /** How long such a link is good for, at most; it ends with its approval. */
+  signInLinkMinutes: z.int().min(1).max(240).default(60),
   user: z.string().min(1).max(254).optional(),
   /** Name of the stored secret with the password. */
   password: name.optional(),

@@ -12,6 +12,7 @@ import {
   type GuardedRoute,
   guardedRoutes,
   isAllowed,
+  isOpenByMail,
   requireOperable,
 } from './authorization/index.ts';
 import { confirmAtTerminal } from './confirm.ts';
@@ -224,6 +225,7 @@ export function createApi(deps: ApiDependencies) {
     if (!operator && !isTerminal && http.req.method !== 'GET') checkSameOrigin(headers, deps.config.publicUrl);
     const how = {
       enrolling: route.access === 'public' || route.access === 'enrolling',
+      isOpenByMail: isOpenByMail(route.name, http.req.param('id')),
       prove: deps.sessionProof({
         dpop: headers.dpop,
         method: http.req.method,
@@ -306,7 +308,9 @@ export function createApi(deps: ApiDependencies) {
     try {
       return await personOf(...of);
     } catch (error) {
-      if (error instanceof GatehouseError && error.kind === 'unauthenticated') return undefined;
+      if (!(error instanceof GatehouseError)) throw error;
+      // Whoever has opened one approval by a mail is nobody in particular elsewhere, and may sign in.
+      if (error.kind === 'unauthenticated' || error.code === 'session.by-mail') return undefined;
       throw error;
     }
   }

@@ -55,6 +55,7 @@ const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
   policy_objects: 'keep',
   policy_proposals: 'settle',
   signin_links: 'empty',
+  mail_links: 'empty',
   webauthn_challenges: 'empty',
   signing_keys: 'settle',
   key_encryption_keys: 'keep',

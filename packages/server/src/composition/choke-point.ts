@@ -35,6 +35,7 @@ export async function openChokePoint(
     outbound,
     openSecret: secrets.open,
     mask: maskCredentials,
+    people,
     clock,
     log,
     publicUrl: config.publicUrl,

@@ -53,6 +53,7 @@ function Everyones() {
             { value: 'oidc', label: 'Company' },
             { value: 'device', label: 'Command line' },
             { value: 'recovery', label: 'Recovery' },
+            { value: 'mail', label: 'Mail' },
           ]}
         />
       </Toolbar>

@@ -11,6 +11,7 @@ import { sessionQuery } from '../../api/queries.ts';
 import { Mark } from '../../app/brand.tsx';
 import { commands } from '../../lib/commands.ts';
 import { thisDevice } from '../../lib/device.ts';
+import { forgetFragment } from '../../lib/forget-fragment.ts';
 import { safeNext } from '../../lib/next-page.ts';
 import { Failure } from '../../ui/page.tsx';
 import { Command } from '../../ui/text.tsx';
@@ -33,7 +34,7 @@ export function SignInPage() {
   // Somebody may be signed in already, or be half through: a link redeemed, no passkey yet.
   const session = useQuery({ ...sessionQuery, enabled: step.at === 'passkey' });
   useEffect(() => {
-    if (step.at === 'passkey' && session.data && !session.data.enrolled)
+    if (step.at === 'passkey' && session.data && !session.data.enrolled && session.data.via !== 'mail')
       setStep({ at: 'enrol', session: session.data });
   }, [step.at, session.data]);
 
@@ -66,7 +67,7 @@ function LinkStep({ token, onDone }: { token: string; onDone: (step: Step) => vo
   const redeem = useMutation({
     mutationFn: () => call('POST /signin/link', { body: { token } }),
     onSuccess: (answer) => {
-      forgetLink();
+      forgetFragment();
       onDone(
         answer.next === 'enrol' ? { at: 'enrol', session: answer.session } : { at: 'passkey', email: answer.email },
       );
@@ -90,7 +91,7 @@ function LinkStep({ token, onDone }: { token: string; onDone: (step: Step) => vo
           variant="default"
           fullWidth
           onClick={() => {
-            forgetLink();
+            forgetFragment();
             onDone({ at: 'passkey' });
           }}
         >
@@ -100,8 +101,6 @@ function LinkStep({ token, onDone }: { token: string; onDone: (step: Step) => vo
     </>
   );
 }
-
-const forgetLink = () => history.replaceState(history.state, '', location.pathname + location.search);
 
 interface PasskeyStepProps {
   email: string | undefined;

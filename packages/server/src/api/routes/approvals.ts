@@ -64,7 +64,8 @@ export function approvalRoutes({ approvals, registry }: ApiDependencies): Route[
       'Begin to approve: the passkey signs the digest of the action',
       { body: bodies.approvalOptions, on },
       async ({ caller, param, body: { endorse, grant } }) => {
-        const { email } = personOf(caller);
+        const { email, byMail } = personOf(caller);
+        if (byMail && grant) throw tooMuchByMail();
         if (!grant) return { options: await approvals.approvalOptions(param('id'), email, endorse), grant: null };
         const { options, terms } = await approvals.grantOptions(param('id'), email, grant, endorse);
         return { options, grant: terms };
@@ -75,8 +76,11 @@ export function approvalRoutes({ approvals, registry }: ApiDependencies): Route[
       'approve',
       'Approve exactly this action, and as many more like it as are signed with it',
       { body: bodies.approve, on },
-      async ({ caller, param, body }) =>
-        approvals.approve(param('id'), personOf(caller).email, body.assertion as Json, body.endorse, body.grant),
+      async ({ caller, param, body }) => {
+        const { email, byMail } = personOf(caller);
+        if (byMail && body.grant) throw tooMuchByMail();
+        return approvals.approve(param('id'), email, body.assertion as Json, body.endorse, body.grant);
+      },
     ),
     route(
       'POST /approvals/:id/deny',
@@ -85,15 +89,24 @@ export function approvalRoutes({ approvals, registry }: ApiDependencies): Route[
       { body: bodies.deny, on },
       async ({ caller, param, body: { reason, suspend } }) => {
         const id = param('id');
+        const byMail = caller.person?.byMail ?? null;
+        if (byMail && suspend) throw tooMuchByMail();
         const asked = await approvals.get(id);
         if (asked && suspend) requireMaySuspend(caller, suspend, ownerOf(asked.agent));
-        const denied = await approvals.deny(id, caller.person?.email ?? caller.by, reason);
+        const denied = await approvals.deny(id, caller.person?.email ?? caller.by, reason, byMail?.channel);
         if (suspend) await stopAsking(denied, suspend, caller.by, reason);
         return denied;
       },
     ),
   ];
 }
+
+const tooMuchByMail = () =>
+  new GatehouseError(
+    'forbidden',
+    'session.by-mail',
+    'The link of a mail answers one action. Sign in with your passkey to suspend what asked, or to allow more calls.',
+  );
 
 /** Whoever may deny may stop the task that asked. An agent is stopped by those who may stop it anyway. */
 function requireMaySuspend(caller: ApiCaller, what: 'task' | 'agent', owner: string): void {

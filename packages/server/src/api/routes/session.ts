@@ -40,6 +40,18 @@ export function sessionRoutes({ people }: ApiDependencies): Route[] {
         return { next: 'enrol', session: start(context, redeemed.session) };
       },
     ),
+    route(
+      'POST /signin/mail',
+      'public',
+      'Redeem the link of a mail: a short session for one approval. Who is signed in already stays so, and the link unused',
+      { body: bodies.mailSignIn },
+      async (context) => {
+        const { caller, body } = context;
+        if (caller?.person?.enrolled) return viewOf(caller.person);
+        const { token, ...of } = { ...body, userAgent: userAgent(context), ...cookieOf(context) };
+        return start(context, await people.mailLinks.redeem(token, of));
+      },
+    ),
     route('POST /signin/passkey/options', 'public', 'Begin to sign in with a passkey', {}, async ({ http }) => ({
       options: await people.signInOptions(addressOf(http)),
     })),
@@ -129,11 +141,12 @@ export function personOf(caller: ApiCaller): SignedInPerson {
   );
 }
 
-function viewOf({ email, displayName, roles, enrolled, ...session }: SignedInPerson): SessionView {
+function viewOf({ email, displayName, roles, enrolled, byMail, ...session }: SignedInPerson): SessionView {
   return {
     person: { email, displayName, roles },
     enrolled,
-    via: session.restricted ? 'command-line' : 'browser',
+    via: byMail ? 'mail' : session.restricted ? 'command-line' : 'browser',
+    ...(byMail && { approval: byMail.approval }),
     session: {
       id: session.session,
       createdAt: session.since,

@@ -23,7 +23,7 @@ import { glassMessage, messageOf, testMessage } from './message.ts';
 import { type DeliveryRow, enqueueAsked, enqueueClosed, enqueueGlass } from './outbox.ts';
 import type { Channel, Tools } from './types.ts';
 
-export interface ChannelsDependencies extends Pick<Tools, 'outbound' | 'openSecret'> {
+export interface ChannelsDependencies extends Pick<Tools, 'outbound' | 'openSecret' | 'people'> {
   storage: Storage;
   registry: {
     snapshot(): Told & { readonly channels: ReadonlyMap<string, ChannelManifest> };
@@ -42,7 +42,7 @@ const LOOK_EVERY_MS = 1_000;
 
 /** Where people are told of approvals, and heard. */
 export function createChannels(dependencies: ChannelsDependencies) {
-  const { storage, registry, recordChange, mask, clock, log, publicUrl } = dependencies;
+  const { storage, registry, recordChange, mask, clock, log, publicUrl, people } = dependencies;
   const channels = () => registry.snapshot().channels;
   const opened = new WeakMap<ChannelManifest, Channel>();
 
@@ -135,7 +135,10 @@ export function createChannels(dependencies: ChannelsDependencies) {
       onBreakGlass: tellOfGlass,
       onAsked: ask,
       onEscalated: ask,
-      onDecided: (...of) => enqueueClosed(...of, asking()),
+      async onDecided(transaction, of) {
+        await people.mailLinks.end(transaction, of.id);
+        await enqueueClosed(transaction, of, asking());
+      },
     } satisfies Tell,
 
     wake: lanes.wake,

@@ -8,16 +8,26 @@ import { type Channel, NotDeliverable, type Tools } from './types.ts';
 const TIMEOUT_MS = 10_000;
 
 /**
- * A mail to each person who may decide, over SMTP with TLS. Its link is the address of the page: it holds no token, so that whoever has the mail, or a
- * scanner that opens it, has nothing. The page asks for a passkey. A mail can't be changed, and no second one follows.
+ * A mail to each person who may decide, over SMTP with TLS. Its link is the address of the page, or, where the manifest says so, opens this approval once
+ * without a sign-in: opening it changes nothing, for scanners do that. A yes needs the passkey either way. A mail can't be changed, and no second one follows.
  */
 export function openMail(manifest: ChannelManifest, tools: Tools): Channel {
-  const { host, port, security, from, user, password, dkim } = manifest.mail as NonNullable<ChannelManifest['mail']>;
+  const { host, port, security, from, user, password, dkim, signInLink, signInLinkMinutes } =
+    manifest.mail as NonNullable<ChannelManifest['mail']>;
   const { allowPrivateAddress, ca } = manifest;
   /** Secrets are for an address: that of the mail server, written as https. */
   const destination = `https://${host}`;
 
-  async function send(message: Message, to: string, id: string): Promise<void> {
+  async function linkFor({ event, approval, expiresAt }: Message, person: string, mail: string) {
+    if (!signInLink || event !== 'asked' || approval === null) return null;
+    const longest = tools.clock.now() + signInLinkMinutes * 60_000;
+    const of = { person, approval, channel: manifest.name, mail, expiresAt: Math.min(longest, expiresAt ?? longest) };
+    return tools.people.mailLinks.make(of);
+  }
+
+  async function send(asked: Message, to: string, id: string): Promise<void> {
+    const link = await linkFor(asked, to, id);
+    const message = link ? { ...asked, url: link.url } : asked;
     const pass = password === undefined ? undefined : (await tools.openSecret(password, destination)).reveal();
     const key = dkim && (await tools.openSecret(dkim.key, destination)).reveal();
     const connection = await open(host, port, allowPrivateAddress);
@@ -47,9 +57,10 @@ export function openMail(manifest: ChannelManifest, tools: Tools): Channel {
         headers: { 'Auto-Submitted': 'auto-generated', 'X-Auto-Response-Suppress': 'All' },
       });
     } catch (error) {
-      const { responseCode, message: words } = error as Error & { responseCode?: number };
-      if (responseCode !== undefined && responseCode >= 500) throw new NotDeliverable(words, { cause: error });
-      throw error;
+      const { responseCode, message: said } = error as Error & { responseCode?: number };
+      // A server that refuses a mail may say which address in it.
+      const words = link ? said.replaceAll(link.token.reveal(), '…') : said;
+      throw responseCode !== undefined && responseCode >= 500 ? new NotDeliverable(words) : new Error(words);
     } finally {
       transport.close();
       connection.destroy();

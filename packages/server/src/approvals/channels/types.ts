@@ -1,4 +1,5 @@
 import type { Approval, ChannelManifest, ChannelType } from '@gatehouse/protocol';
+import type { People } from '../../identity/index.ts';
 import type { Clock, Json, Outbound, Secret } from '../../platform/index.ts';
 import type { DatabaseTransaction } from '../../storage/index.ts';
 import type { Message } from './message.ts';
@@ -9,6 +10,7 @@ export interface Tools {
   openSecret(name: string, destination: string): Promise<Secret>;
   clock: Clock;
   publicUrl: string;
+  people: Pick<People, 'mailLinks'>;
 }
 
 /** One message to one recipient. A repetition has the same id. */

@@ -5,6 +5,7 @@ export { relyingPartyOf } from './relying-party.ts';
 export { checkSameOrigin, type RequestHeaders } from './same-origin.ts';
 export * from './scim/index.ts';
 export type {
+  MailLinks,
   NewSession,
   Passkey,
   PasskeyVerification,

@@ -5,6 +5,10 @@ export const sessionLimits = {
   idleTtlMs: 3_600_000,
   /** A session from a link is there to enrol a passkey and for nothing else. */
   enrolmentTtlMs: 15 * 60_000,
+  /** A session by the link of a mail: to read one approval and answer it. */
+  mailTtlMs: 15 * 60_000,
+  /** Links in mails that one person has open. Further mails lead to the page without one. */
+  mailLinks: 50,
   /** Passkeys may be added and removed this long after signing in: a stolen cookie is older, as a rule. */
   freshMs: 5 * 60_000,
   /** Use is written down at most this often, so that the idle time is exact to a minute. */

@@ -45,11 +45,11 @@ export function createPasskeys(dependencies: PasskeyDependencies) {
 
   /** Whether this session may add or remove passkeys now. */
   const requireFresh = (session: { created_at: number; via: string; restricted: number }) => {
-    if (session.restricted === 1)
+    if (session.restricted === 1 || session.via === 'mail')
       throw new GatehouseError(
         'forbidden',
         'session.restricted',
-        'A session of a terminal changes no passkeys. Sign in to the console in a browser.',
+        'A session of a terminal or by the link of a mail changes no passkeys. Sign in to the console in a browser.',
       );
     if (isByLink(session.via) || sessions.isFresh(session)) return;
     throw new GatehouseError(

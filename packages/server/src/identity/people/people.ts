@@ -2,6 +2,7 @@ import { type Clock, GatehouseError, type Log } from '../../platform/index.ts';
 import type { DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
 import { confirmPasskeys, youngPasskeys } from './independence.ts';
 import { passkeyLimits } from './limits.ts';
+import { createMailLinks } from './mail-links.ts';
 import { createPasskeyVerification, hasPasskeys } from './passkey-verification.ts';
 import { createPasskeys } from './passkeys.ts';
 import { relyingPartyOf } from './relying-party.ts';
@@ -27,11 +28,13 @@ export function createPeople(dependencies: PeopleDependencies): People {
   const sessions = createSessions({ ...dependencies, party });
   const verification = createPasskeyVerification({ storage, clock, log, party });
   const passkeys = createPasskeys({ storage, registry, recordChange, clock, party, sessions, verification });
-  const links = createSigninLinks({ ...dependencies, publicUrl: publicUrl.replace(/\/+$/, ''), sessions });
+  const address = publicUrl.replace(/\/+$/, '');
+  const links = createSigninLinks({ ...dependencies, publicUrl: address, sessions });
 
   return {
     createSigninLink: links.create,
     redeemSigninLink: links.redeem,
+    mailLinks: createMailLinks({ ...dependencies, publicUrl: address, sessions }),
     enrolmentOptions: passkeys.enrolmentOptions,
     enrol: passkeys.enrol,
     signInOptions: passkeys.signInOptions,
@@ -90,6 +93,7 @@ export function createPeople(dependencies: PeopleDependencies): People {
         .returning('provider')
         .execute();
       await transaction.deleteFrom('signin_links').where('person', '=', person).execute();
+      await transaction.deleteFrom('mail_links').where('person', '=', person).execute();
       await transaction.deleteFrom('webauthn_challenges').where('person', '=', person).execute();
       const changes = [
         ...gone.map(({ id }) => `passkey ${id.slice(0, 12)} of ${person} removed`),
@@ -180,6 +184,7 @@ export function createPeople(dependencies: PeopleDependencies): People {
       await storage.transaction(async (transaction) => {
         const now = clock.now();
         await transaction.deleteFrom('signin_links').where('expires_at', '<=', now).execute();
+        await transaction.deleteFrom('mail_links').where('expires_at', '<=', now).execute();
         await transaction.deleteFrom('webauthn_challenges').where('expires_at', '<=', now).execute();
         await sessions.sweep(transaction);
       });

@@ -73,12 +73,21 @@ export function createSessions({ storage, registry, recordChange, clock, party }
       email: string,
       via: SessionOrigin,
       userAgent: string | undefined,
-      more: { provider?: ProviderSession; dpopJkt?: string; madeBy?: string } = {},
+      more: {
+        provider?: ProviderSession;
+        dpopJkt?: string;
+        madeBy?: string;
+        byMail?: { approval: string; channel: string };
+      } = {},
     ): Promise<NewSession & { token: Secret }> {
       const person = declared(email);
       const token = randomBytes(32).toString('base64url');
       const now = clock.now();
-      const longestMs = isEntered(via) ? limits.sessionTtlMs : limits.enrolmentTtlMs;
+      const longestMs = isEntered(via)
+        ? limits.sessionTtlMs
+        : via === 'mail'
+          ? limits.mailTtlMs
+          : limits.enrolmentTtlMs;
       const expiresAt = Math.min(now + longestMs, await vouchedUntil({ registry, clock }, transaction, email));
       const restricted = via === 'device';
       const session = sha256Hex(token);
@@ -99,6 +108,8 @@ export function createSessions({ storage, registry, recordChange, clock, party }
           provider_subject: more.provider?.subject ?? null,
           provider_session: more.provider?.session ?? null,
           made_by: more.madeBy ?? null,
+          approval: more.byMail?.approval ?? null,
+          channel: more.byMail?.channel ?? null,
         })
         .execute();
       return {
@@ -111,6 +122,8 @@ export function createSessions({ storage, registry, recordChange, clock, party }
           created_at: now,
           expires_at: expiresAt,
           provider,
+          approval: more.byMail?.approval ?? null,
+          channel: more.byMail?.channel ?? null,
         }),
         expiresAt,
       };
@@ -118,7 +131,17 @@ export function createSessions({ storage, registry, recordChange, clock, party }
 
     async authenticate(
       headers: { cookie?: string; authorization?: string },
-      { enrolling = false, passive = false, prove }: { enrolling?: boolean; passive?: boolean; prove?: ProveKey } = {},
+      {
+        enrolling = false,
+        passive = false,
+        prove,
+        isOpenByMail = () => false,
+      }: {
+        enrolling?: boolean;
+        passive?: boolean;
+        prove?: ProveKey;
+        isOpenByMail?: (approval: string) => boolean;
+      } = {},
     ): Promise<SignedInPerson> {
       const terminal = /^Session ([A-Za-z0-9_-]{43})$/.exec(headers.authorization ?? '')?.[1];
       if (headers.authorization !== undefined && (terminal === undefined || headers.cookie !== undefined)) {
@@ -147,7 +170,16 @@ export function createSessions({ storage, registry, recordChange, clock, party }
         );
       }
       if (terminal !== undefined) await proveKey(terminal, row.dpop_jkt, prove);
-      if (!isEntered(row.via) && !enrolling) {
+      const isByMail = row.via === ('mail' satisfies SessionOrigin);
+      // INVARIANT: a mail's link opens its approval and nothing else, least of all the enrolment of a passkey.
+      if (isByMail && !isOpenByMail(row.approval ?? '')) {
+        throw new GatehouseError(
+          'forbidden',
+          'session.by-mail',
+          'The link of a mail opens one approval and nothing else. Sign in with your passkey for the rest.',
+        );
+      }
+      if (!isByMail && !isEntered(row.via) && !enrolling) {
         throw new GatehouseError(
           'forbidden',
           'session.enrol-first',
@@ -330,7 +362,10 @@ async function proveKey(token: string, boundTo: string | null, prove: ProveKey |
 type SessionRow = Tables['people_sessions'];
 function signedIn(
   { email, displayName, roles }: PersonManifest,
-  row: Pick<SessionRow, 'id_digest' | 'via' | 'restricted' | 'created_at' | 'expires_at' | 'provider'>,
+  row: Pick<
+    SessionRow,
+    'id_digest' | 'via' | 'restricted' | 'created_at' | 'expires_at' | 'provider' | 'approval' | 'channel'
+  >,
 ): SignedInPerson {
   const via = row.via as SessionOrigin;
   return {
@@ -344,5 +379,6 @@ function signedIn(
     since: row.created_at,
     until: row.expires_at,
     provider: row.provider,
+    byMail: via === 'mail' ? { approval: row.approval ?? '', channel: row.channel ?? '' } : null,
   };
 }

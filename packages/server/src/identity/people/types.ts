@@ -25,6 +25,8 @@ export interface SignedInPerson extends PersonCaller {
   until: number;
   /** Name of the identity provider that vouched; null where a passkey did. */
   provider: string | null;
+  /** Of `mail`: all that it may look at, and the channel of the mail. */
+  byMail: { approval: string; channel: string } | null;
 }
 
 /**
@@ -44,9 +46,9 @@ export interface NewSession {
 
 /**
  * `passkey`: full. `oidc`: the company's provider vouched; what a passkey has to sign still needs one. `device`: a terminal, restricted.
- * `link` and `recovery`: good for enrolling a passkey only.
+ * `link` and `recovery`: good for enrolling a passkey only. `mail`: by the link of a mail, good for looking at its approval and answering it.
  */
-export type SessionOrigin = 'passkey' | 'oidc' | 'device' | 'link' | 'recovery';
+export type SessionOrigin = 'passkey' | 'oidc' | 'device' | 'link' | 'recovery' | 'mail';
 
 export interface SessionSummary {
   /** Handle for `revokeSession`; not the token. */
@@ -90,6 +92,25 @@ export interface VerifiedAssertion {
   response: { id: string; clientDataJSON: string; authenticatorData: string; signature: string };
 }
 
+/** Links in mails: each opens a short session in which its person looks at one approval. A yes there needs their passkey as everywhere. */
+export interface MailLinks {
+  /** Of a mail that is sent again, the last one counts. Null for who is not here any more, or has too many that are open. */
+  make(of: {
+    person: string;
+    approval: string;
+    channel: string;
+    mail: string;
+    expiresAt: number;
+  }): Promise<{ url: string; token: Secret } | null>;
+  /**
+   * Single use. Throws `mail-link.invalid` for one that is unknown, used, run out, or of another approval, without saying which. What it
+   * opens takes the place of the session that `cookie` carries.
+   */
+  redeem(token: string, of: { approval: string; userAgent?: string; cookie?: string }): Promise<NewSession>;
+  /** Nothing waits there any more: its links are worth nothing, and the sessions that they opened end. */
+  end(transaction: DatabaseTransaction, approval: string): Promise<void>;
+}
+
 /** What approvals need of passkeys. */
 export interface PasskeyVerification {
   /** PublicKeyCredentialRequestOptionsJSON over this challenge, for this person's passkeys. Throws `passkey.none`. */
@@ -128,6 +149,8 @@ export interface People extends PasskeyVerification {
     request: { userAgent?: string; cookie?: string },
   ): Promise<{ next: 'enrol'; session: NewSession } | { next: 'passkey'; person: string }>;
 
+  readonly mailLinks: MailLinks;
+
   /** PublicKeyCredentialCreationOptionsJSON. Needs a link session, or one that began within the last 5 minutes (`session.stale`). */
   enrolmentOptions(person: SignedInPerson): Promise<Json>;
   /** Stores the passkey and rotates the session: the old cookie is dead, the new one is enrolled. */
@@ -151,11 +174,17 @@ export interface People extends PasskeyVerification {
    * Who calls a people's route. Any `Authorization` header is refused outright: agents' tokens never work here (law 4).
    * A session without a passkey is refused with `session.enrol-first` unless the route is one of enrolment and says so. `passive` asks without counting as use: for
    * streams that look again whether their reader is still signed in, which would keep a forgotten tab signed in for ever.
+   * One that a mail's link opened is refused unless `isOpenByMail` says yes to its approval.
    * The one exception is `Authorization: Session TOKEN` of a terminal, which needs `prove`: such a session is bound to a key.
    */
   authenticatePerson(
     headers: { cookie?: string; authorization?: string },
-    options?: { enrolling?: boolean; passive?: boolean; prove?: ProveKey },
+    options?: {
+      enrolling?: boolean;
+      passive?: boolean;
+      prove?: ProveKey;
+      isOpenByMail?: (approval: string) => boolean;
+    },
   ): Promise<SignedInPerson>;
   /** Email of whose session a cookie is, if anybody's; does not count as use. */
   signedInAt(cookie: string | undefined): Promise<string | undefined>;

@@ -41,6 +41,7 @@ import * as deputiesConfirmed from './0047-deputies-confirmed.ts';
 import * as deliveriesSeen from './0048-deliveries-seen.ts';
 import * as erasedApprovals from './0049-erased-approvals.ts';
 import * as given from './0050-given.ts';
+import * as mailLinks from './0053-mail-links.ts';
 
 export interface Migration {
   name: string;
@@ -90,4 +91,5 @@ export const migrations: readonly Migration[] = [
   { name: '0048-deliveries-seen', up: deliveriesSeen.up },
   { name: '0049-erased-approvals', up: erasedApprovals.up },
   { name: '0050-given', up: given.up },
+  { name: '0053-mail-links', up: mailLinks.up },
 ];

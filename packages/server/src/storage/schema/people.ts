@@ -35,6 +35,9 @@ export interface PeopleTables {
     provider_session: string | null;
     /** Of `link` and `recovery`: who made the link. */
     made_by: string | null;
+    /** Of `mail`: the approval that it may look at, and the channel that the mail was sent through. */
+    approval: string | null;
+    channel: string | null;
   };
 
   /** Who somebody is at an identity provider: once linked, an address that changes there links nobody else. */
@@ -118,6 +121,20 @@ export interface PeopleTables {
     expires_at: number;
     used_at: number | null;
     made_by: string | null;
+  };
+
+  /** Links in mails: each for one person, one mail and one approval. They go when the approval is decided. */
+  mail_links: {
+    token_digest: string;
+    person: string;
+    approval: string;
+    channel: string;
+    /** Id of the delivery. */
+    mail: string;
+    expires_at: number;
+    used_at: number | null;
+    /** When a use of it was first refused; more are not recorded. */
+    refused_at: number | null;
   };
 
   /** Requests of sessions of the command line that wait for their person, or for being repeated. `state`: `open`, `confirmed`, `refused`, `used`. */
