@@ -79,11 +79,12 @@ test('a receipt says who approved what ran, verifies without the server, and not
   const [yes] = other.yes;
   assert.ok(yes);
   const part = (proof: ApprovalProof) => proof.yes[0] as ApprovalProof['yes'][number];
-  const args = (proof: ApprovalProof) => proof.subject?.arguments as Record<string, unknown>;
+  const args = (proof: ApprovalProof) => proof.arguments as Record<string, unknown>;
   const tampered: [string, (proof: ApprovalProof, file: File) => unknown][] = [
     ['format', (_, file) => delete file.approvals],
     ['format', (_, file) => (file.approvals = [other])],
-    ['subject', (proof) => (args(proof).amount_cents = 99)],
+    ['arguments', (proof) => (args(proof).amount_cents = 99)],
+    ['arguments', (proof) => (proof.arguments = null)],
     ['subject', (proof) => (proof.subject = other.subject)],
     ['arguments', (proof) => (proof.argumentsSalt = other.argumentsSalt)],
     ['record', (proof) => (part(proof).evidence = yes.evidence)],
@@ -98,6 +99,12 @@ test('a receipt says who approved what ran, verifies without the server, and not
     writeFileSync(join(workspace.dataDir, `forged-${index}.json`), JSON.stringify(file));
     return `forged-${index}.json`;
   });
+  const erased = read(first);
+  Object.assign(erased.approvals?.[0] ?? {}, { arguments: null, argumentsSalt: null });
+  writeFileSync(join(workspace.dataDir, 'erased.json'), JSON.stringify(erased));
+  const without = await offline.run('log', 'verify', '--receipt', 'erased.json', '--key', vkey);
+  assert.equal(without.code, 0, without.stdout + without.stderr);
+  assert.match(without.stdout, /: signed exactly this action; its arguments are erased$/m);
   const { code, stdout } = await offline.run('log', 'verify', '--json', '--receipt', ...forged);
   assert.equal(code, 1, stdout);
   const { approvals } = JSON.parse(stdout) as { approvals: { link: string }[] };

@@ -46,6 +46,12 @@ export const records: Requirement[] = [
     source: 'Search and keep',
   },
   {
+    id: 'approval.salted',
+    promise:
+      'An approval binds the arguments by the salted digest of their records: what is left when they are erased says nothing to whoever guesses, and still verifies',
+    source: 'docs/how-to/keep-and-erase.md',
+  },
+  {
     id: 'record.erasure-bounds',
     promise:
       'An erasure needs no search index and takes nothing that came after two people agreed, not even after a restore',

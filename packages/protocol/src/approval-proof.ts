@@ -26,8 +26,13 @@ export interface YesEvidence {
 /** Who said yes, to what exactly: goes into a receipt, and verifies without us (`verifyApproval` of @gatehouse/verifier). */
 export interface ApprovalProof {
   approval: string;
-  /** What was asked, as it was digested (`Approval.digest`); null where its arguments are erased. */
+  /**
+   * What was asked, as it was digested (`Approval.digest`). Before version 5 it has the arguments in clear, and is null where they are erased;
+   * since then it has their salted digest, and stays.
+   */
   subject: Record<string, unknown> | null;
+  /** With a subject of version 5; null where they are erased. */
+  arguments?: unknown;
   /** Salt of the digest that the records of the action have of its arguments, base64url; null where they are erased. */
   argumentsSalt: string | null;
   /** One for each person whose yes it took, with the record of it and that of the enrolment of the passkey. */

@@ -66,7 +66,10 @@ export interface Approval {
   /**
    * SHA-256 over the RFC 8785 form of `{v: 1, agent, agentEpoch, task, operation, tool, toolDefinition, arguments, policyVersion}`,
    * or `{v: 2, …the same, delegated}` where `delegated` is not null, or `{v: 3, …the same, delegated, rules}` where there are rules, or
-   * `{v: 4, …the same, delegated, rules, repeats}` where it repeats a call of which nobody knows whether it ran.
+   * `{v: 4, …the same, delegated, rules, repeats}` where it repeats a call of which nobody knows whether it ran: those of approvals from before
+   * arguments were salted. Since then it is `{v: 5, agent, agentEpoch, task, operation, tool, toolDefinition, argumentsDigest, policyVersion,
+   * delegated, rules, repeats}`, each there, null where there is none; `argumentsDigest` is `sha256-` and the SHA-256 of the 16 bytes of the salt
+   * followed by the RFC 8785 form of the arguments, and the same that the records of the action have.
    * The passkey signs this together with `id`: its challenge is the SHA-256 of the RFC 8785 form of `{v: 1, approval: id, digest}`, or of
    * `{v: 2, approval: id, digest, endorse}` where values are endorsed with it, in the order given; `{v: 4, …the same, grant}` where more calls like it are granted.
    */
@@ -83,6 +86,10 @@ export interface Approval {
   tool: string;
   toolDefinition: string;
   arguments: unknown;
+  /** Base64url; goes with the arguments when they are erased. Absent in approvals from before there was one. */
+  argumentsSalt?: string;
+  /** Once the arguments are erased with their salt. */
+  argumentsDigest?: string;
   delegated: Delegated | null;
   /** Each has to be met. Empty: the agent's owner or one approver says yes. */
   rules: AskedRule[];

@@ -187,6 +187,42 @@ describe('the proof of a yes', () => {
     assert.equal(erased.report.ok && erased.report.argumentsShown, false);
   });
 
+  /** @proves approval.salted */
+  it('binds the arguments by the salted digest of their records, and holds without them once they are erased', async () => {
+    const { arguments: args, v: _, ...own } = subject as typeof subject & { v: number };
+    const salted = {
+      v: 5,
+      ...own,
+      argumentsDigest: dispatchOf().arguments_digest,
+      delegated: null,
+      rules: [],
+      repeats: null,
+    };
+    const of = evidenceBy(key, { digest: digestOf(salted) });
+    const proof = { subject: salted, arguments: args, argumentsSalt: text(SALT) };
+    const shown = await verified(of, { proof });
+    assert.equal(shown.report.ok && shown.report.argumentsShown, true, JSON.stringify(shown.report));
+    const gone = { subject: salted, arguments: null, argumentsSalt: null };
+    const erased = await verified(of, { proof: gone });
+    assert.equal(erased.report.ok && erased.report.argumentsShown, false, JSON.stringify(erased.report));
+    for (const [change, link] of [
+      [{ arguments: { ...args, order: 1 } }, 'arguments'],
+      [{ arguments: null }, 'arguments'],
+      [{ argumentsSalt: text(Buffer.alloc(16)) }, 'arguments'],
+      [{ argumentsSalt: null }, 'arguments'],
+      [{ argumentsSalt: text(SALT.subarray(1)) }, 'arguments'],
+      [{ subject: { ...salted, arguments: args } }, 'subject'],
+      [{ subject: { ...salted, argumentsDigest: digestOf(args) } }, 'subject'],
+    ] as const)
+      assert.equal((await verified(of, { proof: { ...proof, ...change } })).broken, link, JSON.stringify(change));
+    const dispatch = dispatchOf({ ...args, order: 1 });
+    assert.equal((await verified(of, { proof, dispatch })).broken, 'arguments');
+    assert.equal((await verified(of, { proof: gone, dispatch })).broken, 'arguments', 'also when they are erased');
+    const two = { ...salted, rules: [{ name: 'finance', steps: [{ approve: 2 }] }] };
+    const ruled = await verified(evidenceBy(key, { digest: digestOf(two) }), { proof: { ...gone, subject: two } });
+    assert.equal(ruled.broken, 'rules');
+  });
+
   it('breaks where fewer people are in it than the signed rules ask for', async () => {
     const under = async (rules: object[]) => {
       const ruled = { ...subject, v: 3, rules };

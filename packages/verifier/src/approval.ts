@@ -34,8 +34,13 @@ export type YesEvidence = {
 
 export type ApprovalProof = {
   approval: string;
-  /** What was asked, as it was digested; null where its arguments are erased. */
+  /**
+   * What was asked, as it was digested. Before version 5 it has the arguments in clear, and is null where they are erased; since then it has the
+   * digest that the records of the action have of them, and stays.
+   */
   subject: Record<string, unknown> | null;
+  /** With a subject of version 5; null where they are erased. */
+  arguments?: unknown;
   /** Salt of the digest that the dispatch has of its arguments, base64url; null where they are erased. */
   argumentsSalt: string | null;
   /** One for each person whose yes it took. `enrolment`: the record of the passkey. */
@@ -68,6 +73,8 @@ export type ApprovalReport =
 
 /** Approvals that one gesture signs, at most. */
 export const MAX_LIST = 50;
+/** Of one length only: what is salt and what is text is read in one way. */
+const SALT_BYTES = 16;
 const USER_PRESENT_AND_VERIFIED = 0x05;
 const encoder = new TextEncoder();
 
@@ -109,7 +116,12 @@ export async function verifyApproval(of: {
       requireSubject(proof, digest ?? '', dispatch);
       requireEnough(proof.subject.rules, yes.length);
     }
-    return { ok: true, approval: proof.approval, yes, argumentsShown: proof.subject !== null };
+    return {
+      ok: true,
+      approval: proof.approval,
+      yes,
+      argumentsShown: proof.subject !== null && proof.argumentsSalt !== null,
+    };
   } catch (error) {
     if (error instanceof Broken) return { ok: false, link: error.link, detail: error.message };
     if (error instanceof VerifierError || error instanceof TypeError || error instanceof SyntaxError)
@@ -202,11 +214,20 @@ function requireSubject(proof: ApprovalProof, digest: string, dispatch: LoggedRe
   };
   const other = Object.entries(ran).find(([name, value]) => (subject[name] || null) !== (value || null));
   if (other) throw new Broken('subject', `the action that ran has another ${other[0]} than the one that was signed`);
-  if (proof.argumentsSalt === null) throw new Broken('arguments', 'the salt of the arguments is missing');
-  const text = encoder.encode(canonicalJson(subject.arguments));
-  const salted = sha256(joinBytes(fromBase64url(proof.argumentsSalt), text));
-  if (dispatch.arguments_digest !== `sha256-${toHex(salted)}`)
+  const isSalted = subject.v === 5;
+  if (isSalted && (subject.argumentsDigest ?? null) !== dispatch.arguments_digest)
     throw new Broken('arguments', 'the action ran with other arguments than those that were signed');
+  if (proof.argumentsSalt === null) {
+    if (isSalted && (proof.arguments ?? null) === null) return;
+    throw new Broken('arguments', 'the salt of the arguments is missing');
+  }
+  const salt = fromBase64url(proof.argumentsSalt);
+  if (isSalted && salt.length !== SALT_BYTES) throw new Broken('arguments', `a salt has ${SALT_BYTES} bytes`);
+  const text = encoder.encode(canonicalJson(isSalted ? (proof.arguments ?? null) : subject.arguments));
+  if (dispatch.arguments_digest === `sha256-${toHex(sha256(joinBytes(salt, text)))}`) return;
+  throw isSalted
+    ? new Broken('arguments', 'the arguments shown are not those that were signed and ran')
+    : new Broken('arguments', 'the action ran with other arguments than those that were signed');
 }
 
 /** The rules are part of what was signed. Who of them could stand for which step is not told by the log: so many there have to be at least. */

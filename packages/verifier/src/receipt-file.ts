@@ -75,7 +75,7 @@ export async function verifyReceiptFile(
         ? report.yes
             .map(
               ({ person, time, isBefore }) =>
-                `${person} at ${time}, with a passkey, for exactly this action${isBefore ? '' : ` (${ORDER_NOT_PROVEN})`}`,
+                `${person} at ${time}, with a passkey, for exactly this action${report.argumentsShown ? '' : ', whose arguments are erased'}${isBefore ? '' : ` (${ORDER_NOT_PROVEN})`}`,
             )
             .join('; ')
         : `${report.link}: ${report.detail}`;

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import type { Approval } from '@gatehouse/protocol';
 import fc from 'fast-check';
@@ -47,6 +48,32 @@ test('the console computes the digest and the challenge that the server asks to 
   const repeated = subjectDigest({ ...action, policyVersion: 'sha256-bb', delegated, repeats });
   assert.notEqual(repeated, digest);
   assert.equal(await actionDigest({ ...approval, repeats }), repeated);
+});
+
+/** @proves approval.salted */
+test('the console computes the digest from the arguments and the salt that it shows', async () => {
+  const argumentsSalt = Buffer.alloc(16, 7).toString('base64url');
+  const more = { policyVersion: 'sha256-bb', delegated };
+  const salted = subjectDigest({ ...action, ...more, argumentsSalt });
+  const shown = { ...approval, argumentsSalt, digest: salted };
+  assert.equal(await actionDigest(shown), salted);
+  const signs = (id: string) => Buffer.from(approvalChallenge(id, salted)).toString('base64url');
+  assert.equal(await signsExactly(shown, signs('apr_01')), true);
+  const rule = { name: 'r', steps: [], order: 'parallel', deny: 1, exclude: [], escalate: [] };
+  const asked = { rules: [rule], repeats: 'act_01' } as unknown as Pick<Approval, 'rules' | 'repeats'>;
+  assert.equal(
+    await actionDigest({ ...shown, ...asked }),
+    subjectDigest({ ...action, ...more, argumentsSalt, ...asked } as Parameters<typeof subjectDigest>[0]),
+  );
+  for (const change of [
+    { arguments: { ...action.arguments, order: 1 } },
+    { argumentsSalt: Buffer.alloc(16, 8).toString('base64url') },
+    { argumentsSalt: Buffer.alloc(15, 7).toString('base64url') },
+  ])
+    assert.equal(await signsExactly({ ...shown, ...change }, signs('apr_01')), false, JSON.stringify(change));
+  const argumentsDigest = `sha256-${createHash('sha256').update(Buffer.alloc(16, 7)).update(canonicalJson(action.arguments)).digest('hex')}`;
+  const { argumentsSalt: _, ...rest } = shown;
+  assert.equal(await actionDigest({ ...rest, arguments: null, argumentsDigest }), salted, 'erased');
 });
 
 test('the console computes the challenge for an answer to a request for consent, in which every part counts', async () => {

@@ -8,6 +8,8 @@ import type {
   SignedConsent,
 } from '@gatehouse/protocol';
 
+const SALT_BYTES = 16;
+
 /**
  * What an approval binds, computed again from what is shown: the digest over the action, and the challenge that a passkey signs for
  * it (see `Approval.digest`). A page that shows one action can so not be made to sign another.
@@ -25,7 +27,13 @@ export async function actionDigest(shown: Approval): Promise<string> {
     delegated,
     repeats,
   } = shown;
-  const { rules = [] } = shown;
+  const { rules = [], argumentsSalt: salt, argumentsDigest: left } = shown;
+  if (salt !== undefined || left !== undefined) {
+    const argumentsDigest = salt === undefined ? left : await saltedDigest(args, salt);
+    const own = { agent, agentEpoch, task, operation, tool, toolDefinition, argumentsDigest };
+    const bound = { policyVersion: decision.policyVersion, delegated, rules, repeats: repeats ?? null };
+    return `sha256-${hex(await sha256(canonicalJson({ v: 5, ...own, ...bound })))}`;
+  }
   const more =
     repeats !== undefined
       ? { v: 4, delegated, rules, repeats }
@@ -46,6 +54,17 @@ export async function actionDigest(shown: Approval): Promise<string> {
     policyVersion: decision.policyVersion,
   };
   return `sha256-${hex(await sha256(canonicalJson(subject)))}`;
+}
+
+/** Of the arguments shown, with the salt that the records of the action have for them; of one length, so that it is read in one way. */
+async function saltedDigest(args: unknown, salt: string): Promise<string> {
+  const bytes = Uint8Array.from(atob(salt.replaceAll('-', '+').replaceAll('_', '/')), (each) => each.charCodeAt(0));
+  if (bytes.length !== SALT_BYTES) return 'not a salt';
+  const text = new TextEncoder().encode(canonicalJson(args));
+  const both = new Uint8Array(bytes.length + text.length);
+  both.set(bytes);
+  both.set(text, bytes.length);
+  return `sha256-${hex(new Uint8Array(await crypto.subtle.digest('SHA-256', both)))}`;
 }
 
 /** Whether `challenge` (base64url) is the one for this approval of exactly the action shown, with these values endorsed and more calls granted. */

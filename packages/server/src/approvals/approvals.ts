@@ -15,10 +15,10 @@ import { createMemory } from './memory.ts';
 import { openWithin } from './open.ts';
 import { progressOf } from './progress.ts';
 import { riskOf } from './risk.ts';
-import type { ApprovalRow, VoteRow } from './rows.ts';
+import { type ApprovalRow, subjectOf, type VoteRow } from './rows.ts';
 import type { Circle, Deputyship } from './rule/circle.ts';
 import { standingOf, whoMayApprove } from './rule/standing.ts';
-import { subjectDigest } from './subject.ts';
+import { sameAction } from './subject.ts';
 import { createSweep } from './sweep.ts';
 import type { ApprovalRequest, ApprovalSubject, Approvals, ApprovalsDependencies } from './types.ts';
 import { rowProblem, votesOn } from './votes.ts';
@@ -84,7 +84,8 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
   }
 
   function remember(row: ApprovalRow, votes: readonly VoteRow[]): void {
-    if (isIntact(row, votes)) memory.put(show(row, votes));
+    const subject = isIntact(row, votes) ? subjectOf(row) : null;
+    if (subject) memory.put(show(row, votes), sameAction(subject));
     else memory.drop(row.id);
   }
 
@@ -143,9 +144,8 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
     breakGlass,
     grants,
     load,
-    digest: subjectDigest,
-    find(digest) {
-      const found = memory.find(digest);
+    find(subject) {
+      const found = memory.find(sameAction(subject));
       if (found?.state !== 'approved' || stands(found, question(found), circle())) return found;
       return { ...found, state: 'pending' };
     },
@@ -202,7 +202,7 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
       });
       const votes = (await votesOn(storage.db, [row])).get(row.id) ?? [];
       if (!isIntact(row, votes)) throw inconsistent();
-      memory.put(show(row, votes));
+      remember(row, votes);
       return show(row, votes);
     },
 

@@ -11,7 +11,7 @@ import {
 } from '../../../../test/support/chromium.ts';
 import { cookieOf, type House } from '../identity/people/testing/house.ts';
 import type { Json } from '../platform/index.ts';
-import { APPROVER, addAgent, openDesk, requestOf } from './testing/desk.ts';
+import { APPROVER, addAgent, asAsked, openDesk, requestOf } from './testing/desk.ts';
 import type { Approvals } from './types.ts';
 
 const browser = (await launchChromium()) as Browser;
@@ -69,7 +69,7 @@ describe('in a real browser', { skip: browser ? false : 'there is no Chromium on
     const assertion = await get(await approvals.approvalOptions(approval.id, person.email));
     const approved = await approvals.approve(approval.id, person.email, assertion);
     assert.deepEqual([approved.state, approved.decidedBy], ['approved', APPROVER]);
-    assert.equal(approvals.find(approval.digest)?.state, 'approved');
+    assert.equal(approvals.find(asAsked(approval))?.state, 'approved');
   });
 
   test('the browser is told which passkeys there are, and does not make a second one beside them', async () => {

@@ -9,6 +9,7 @@ import type { SoftwarePasskey } from '../../../sdk/src/software-passkey.ts';
 import { onEachDatabase } from '../identity/people/testing/databases.ts';
 import type { House } from '../identity/people/testing/house.ts';
 import { createKeeping, type Keeping } from '../ledger/index.ts';
+import { digestJson, type Json } from '../platform/index.ts';
 import { APPROVER, addAgent, approve, consume, openDesk, requestOf } from './testing/desk.ts';
 import type { Approvals } from './types.ts';
 
@@ -79,7 +80,8 @@ onEachDatabase('erasing', (database) => {
     const [first, open] = [await asking(used), await asking(waits)];
     await approve(approvals, first, APPROVER, approver);
     await consume(house, first, first.actionId);
-    const subject = JSON.stringify({ ...worker, tool: 'shop/refund', arguments: { note: used } });
+    const { argumentsSalt } = first;
+    const subject = JSON.stringify({ ...worker, tool: 'shop/refund', arguments: { note: used }, argumentsSalt });
     const times = {
       expires_at: house.clock.now() - 1,
       ended_at: null,
@@ -104,8 +106,15 @@ onEachDatabase('erasing', (database) => {
     assert.equal(is?.problem, null, 'erased is not tampered with');
     assert.equal(is?.approval.arguments, null);
     const signed = await approvals.signed(first.id);
-    assert.equal(signed?.subject, null);
     assert.equal(signed?.yes.length, 1, 'the signature stays');
+    assert.equal(signed?.salted, null);
+    assert.equal(digestJson(signed?.subject ?? null), first.digest, 'and what it is of');
+    assert.ok(first.argumentsSalt && !(await everything()).includes(first.argumentsSalt));
+    const guess = { ...(signed?.subject as object), arguments: { note: used } };
+    const { argumentsDigest: _, ...unsalted } = guess as Record<string, Json>;
+    const records = JSON.stringify(await house.records());
+    for (const tried of [guess, unsalted, unsalted.arguments, { ...unsalted, v: 1 }])
+      assert.ok(!records.includes(digestJson(tried as Json)), 'who guesses right has nothing to see it by');
     await approvals.deny(open.id, APPROVER, 'no');
     await keeping.work();
     assert.ok(!(await everything()).includes(waits), 'it goes when its approval is over');

@@ -9,5 +9,5 @@ export { deputyLimits } from './limits.ts';
 export { canBeMet } from './rule/meetable.ts';
 export { onCallAt, shiftsFrom } from './rule/on-call.ts';
 export { approvedLast, decidedSoFar, statisticsOf } from './statistics.ts';
-export { approvalChallenge, listChallenge } from './subject.ts';
+export { approvalChallenge, listChallenge, sameAction } from './subject.ts';
 export type * from './types.ts';

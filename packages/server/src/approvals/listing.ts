@@ -31,10 +31,12 @@ export function createListing({ storage, clock }: Pick<ApprovalsDependencies, 's
     const assertions = votes.length > 0 ? [...last.values()] : [row?.assertion ?? null];
     const yes = assertions.flatMap((assertion) => parseEvidence(assertion) ?? []);
     if (!row || yes.length === 0) return undefined;
-    if (isErased(row)) return { subject: null, yes };
     const subject = subjectOf(row);
+    if (!subject && isErased(row)) return { subject: null, salted: null, yes };
     if (!subject) throw inconsistent();
-    return { subject: digestedForm(subject) as Json, yes };
+    const { arguments: args, argumentsSalt: salt } = subject;
+    const salted = salt === undefined ? null : { arguments: args, salt };
+    return { subject: digestedForm(subject) as Json, salted, yes };
   };
 
   const list: Approvals['list'] = async ({ state, agent, task, actionId, before, limit }) => {

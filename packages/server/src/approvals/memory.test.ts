@@ -10,20 +10,20 @@ const as = (state: ApprovalState): Approval => toApproval({ ...row, state }, [],
 
 test('a read that was overtaken does not turn a yes back into a question', () => {
   const memory = createMemory({ now: () => 0 });
-  memory.put(as('approved'));
-  memory.put(as('pending'));
-  assert.equal(memory.find(row.digest)?.state, 'approved');
-  memory.put(as('denied'));
-  assert.equal(memory.find(row.digest), undefined);
+  memory.put(as('approved'), 'action');
+  memory.put(as('pending'), 'action');
+  assert.equal(memory.find('action')?.state, 'approved');
+  memory.put(as('denied'), 'action');
+  assert.equal(memory.find('action'), undefined);
 });
 
 test('what has run out is let go of, whoever used it', () => {
   let now = 0;
   const memory = createMemory({ now: () => now });
-  memory.put(as('approved'));
+  memory.put(as('approved'), 'action');
   now = 1_000;
-  assert.equal(memory.find(row.digest), undefined);
+  assert.equal(memory.find('action'), undefined);
   memory.purge();
   now = 0;
-  assert.equal(memory.find(row.digest), undefined);
+  assert.equal(memory.find('action'), undefined);
 });

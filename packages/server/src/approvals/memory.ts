@@ -1,6 +1,9 @@
 import type { Approval } from '@gatehouse/protocol';
 import type { Clock } from '../platform/index.ts';
 
+/** `action`: what all approvals of one action have in common (`sameAction`). */
+type Held = Approval & { action: string };
+
 const isOpen = (approval: Approval) => approval.state === 'pending' || approval.state === 'approved';
 
 const inTask = ({ task, operation }: { task: string; operation: string }) => `${task} ${operation}`;
@@ -22,8 +25,8 @@ export type Memory = ReturnType<typeof createMemory>;
  * Reads may overtake each other, so an approval never goes back from approved to pending here.
  */
 export function createMemory(clock: Clock) {
-  const byId = new Map<string, Approval>();
-  const byDigest = new Map<string, Set<string>>();
+  const byId = new Map<string, Held>();
+  const byAction = new Map<string, Set<string>>();
   const byTask = new Map<string, Set<string>>();
   const waiters = new Map<string, Set<(approval: Approval) => void>>();
 
@@ -31,29 +34,29 @@ export function createMemory(clock: Clock) {
     const approval = byId.get(id);
     if (!approval) return;
     byId.delete(id);
-    remove(byDigest, approval.digest, id);
+    remove(byAction, approval.action, id);
     remove(byTask, inTask(approval), id);
   }
 
   return {
     drop,
 
-    put(approval: Approval): void {
+    put(approval: Approval, action: string): void {
       const before = byId.get(approval.id);
       if (before?.state === 'approved' && approval.state === 'pending') return;
       if (before && isOpen(approval) && before.votes.length > approval.votes.length) return;
       if (isOpen(approval)) {
-        byId.set(approval.id, approval);
-        add(byDigest, approval.digest, approval.id);
+        byId.set(approval.id, { ...approval, action });
+        add(byAction, action, approval.id);
         add(byTask, inTask(approval), approval.id);
       } else drop(approval.id);
       if (approval.state === 'pending') return;
       for (const wake of waiters.get(approval.id) ?? []) wake(approval);
     },
 
-    find(digest: string): Approval | undefined {
+    find(action: string): Approval | undefined {
       let newest: Approval | undefined;
-      for (const id of byDigest.get(digest) ?? []) {
+      for (const id of byAction.get(action) ?? []) {
         const approval = byId.get(id);
         if (!approval || approval.expiresAt <= clock.now()) continue;
         // Ids sort by creation.

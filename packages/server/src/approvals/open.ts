@@ -1,10 +1,10 @@
 import type { Asking } from '@gatehouse/protocol';
-import { type Clock, GatehouseError, limits, newId } from '../platform/index.ts';
+import { type Clock, GatehouseError, limits, newId, newSalt } from '../platform/index.ts';
 import type { DatabaseTransaction, Sealer } from '../storage/index.ts';
 import { requireQuestion } from './fatigue/questions.ts';
 import { policyAuthorsOf } from './policy-authors.ts';
-import { type ApprovalRow, newRow } from './rows.ts';
-import { subjectDigest } from './subject.ts';
+import { type ApprovalRow, newRow, subjectOf } from './rows.ts';
+import { sameAction } from './subject.ts';
 import type { ApprovalRequest } from './types.ts';
 import { sealApproval } from './votes.ts';
 
@@ -15,9 +15,10 @@ const REVIEWABLE_BYTES = 256 * 1024;
 export async function openWithin(
   transaction: DatabaseTransaction,
   { clock, sealer }: { clock: Clock; sealer: Sealer },
-  request: ApprovalRequest,
+  given: ApprovalRequest,
   asking: readonly (Asking | undefined)[] = [],
 ): Promise<{ row: ApprovalRow; isNew: boolean }> {
+  const request = { ...given, subject: { argumentsSalt: newSalt(), ...given.subject } };
   const { subject } = request;
   const now = clock.now();
   const agent = await transaction
@@ -36,15 +37,22 @@ export async function openWithin(
     .selectFrom('approvals')
     .where('agent', '=', subject.agent)
     .where('expires_at', '>', now);
-  const same = await unexpired
+  // No digest that has no salt is kept to find them by.
+  const alike = await unexpired
     .selectAll()
-    .where('digest', '=', subjectDigest(subject))
+    .where('task', '=', subject.task)
+    .where('tool', '=', subject.tool)
     .where('state', 'in', ['approved', 'pending'])
     // Those from before rows were sealed are never used: they are asked for again.
     .where('seal', 'is not', null)
     // `approved` sorts first: a yes that another replica has just been given is used before anybody is asked again.
     .orderBy('state')
-    .executeTakeFirst();
+    .execute();
+  const action = sameAction(subject);
+  const same = alike.find((row) => {
+    const other = subjectOf(row);
+    return other !== null && sameAction(other) === action;
+  });
   if (same) return { row: same, isNew: false };
 
   const limit = limits.pendingApprovalsPerAgent;

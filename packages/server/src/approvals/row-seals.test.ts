@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash, generateKeyPairSync, sign } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { type AskedRule, approvalRuleManifest, manifest } from '@gatehouse/protocol';
+import { type Approval, type AskedRule, approvalRuleManifest, manifest } from '@gatehouse/protocol';
 import type { RequestOptions, SoftwarePasskey } from '../../../sdk/src/software-passkey.ts';
 import { onEachDatabase } from '../identity/people/testing/databases.ts';
 import { type House, ORIGIN } from '../identity/people/testing/house.ts';
@@ -12,7 +12,7 @@ import { sealYes } from './channel-yes.ts';
 import { evidenceProblem } from './evidence.ts';
 import { toApproval } from './rows.ts';
 import { approvalChallenge } from './subject.ts';
-import { APPROVER, addAgent, approvalsOf, approve, openDesk, requestOf } from './testing/desk.ts';
+import { APPROVER, addAgent, approvalsOf, approve, asAsked, openDesk, requestOf } from './testing/desk.ts';
 import type { Approvals } from './types.ts';
 
 const ONE = 'fin-1@example.test';
@@ -83,7 +83,7 @@ onEachDatabase('what is written into the database', (database) => {
     house.storage.db.selectFrom('approvals').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
   const set = (id: string, change: object) =>
     house.storage.db.updateTable('approvals').set(change).where('id', '=', id).execute();
-  const found = async (digest: string) => (await approvalsOf(house)).find(digest)?.state;
+  const found = async (approval: Approval) => (await approvalsOf(house)).find(asAsked(approval))?.state;
 
   test('a yes that brings a key of its own is none', async () => {
     const { approval } = await waiting();
@@ -95,14 +95,14 @@ onEachDatabase('what is written into the database', (database) => {
     await house.storage.db.insertInto('approval_votes').values(vote).execute();
     const approved = { state: 'approved', decided_at: at, decided_by: APPROVER, assertion, answers: 1 };
     await set(approval.id, approved);
-    assert.equal(await found(approval.digest), undefined);
+    assert.equal(await found(approval), undefined);
     assert.match((await approvals.inspect([approval.id]))[0]?.problem ?? '', /changed since it was sealed/);
     // Nor with the seal of another that was approved, nor as one from before there were seals.
     const { approval: good } = await waiting();
     await approve(approvals, good, APPROVER, passkeys.get(APPROVER) as SoftwarePasskey);
     for (const { seal } of [await rowOf(good.id), { seal: null }]) {
       await set(approval.id, { seal });
-      assert.equal(await found(approval.digest), undefined);
+      assert.equal(await found(approval), undefined);
     }
   });
 
@@ -144,7 +144,7 @@ onEachDatabase('what is written into the database', (database) => {
     const { approval } = await waiting([twoFromFinance]);
     await approve(approvals, approval, ONE, passkeys.get(ONE) as SoftwarePasskey);
     await approvals.deny(approval.id, TWO, 'not yet');
-    assert.equal(await found(approval.digest), 'pending', 'what nobody has changed holds');
+    assert.equal(await found(approval), 'pending', 'what nobody has changed holds');
     const { id } = approval;
     const kept = await rowOf(id);
     const body = JSON.parse(kept.body);
@@ -159,7 +159,7 @@ onEachDatabase('what is written into the database', (database) => {
       { seal: null },
     ]) {
       await set(id, change);
-      assert.equal(await found(approval.digest), undefined, JSON.stringify(change).slice(0, 100));
+      assert.equal(await found(approval), undefined, JSON.stringify(change).slice(0, 100));
       await assert.rejects(approvals.approvalOptions(id, TWO));
       await set(id, kept);
     }
@@ -177,14 +177,14 @@ onEachDatabase('what is written into the database', (database) => {
         .where('approval', '=', id)
         .where('answer', '=', 'yes')
         .execute();
-      assert.equal(await found(approval.digest), undefined, JSON.stringify(change));
+      assert.equal(await found(approval), undefined, JSON.stringify(change));
       await restore();
     }
     await db.deleteFrom('approval_votes').where('approval', '=', id).where('answer', '=', 'no').execute();
-    assert.equal(await found(approval.digest), undefined, 'a no that is gone');
+    assert.equal(await found(approval), undefined, 'a no that is gone');
     // Nor does somebody's honest answer afterwards make good what was changed.
     await approvals.deny(id, TWO, 'still not');
-    assert.equal(await found(approval.digest), undefined);
+    assert.equal(await found(approval), undefined);
     await restore();
   });
 
@@ -202,7 +202,7 @@ onEachDatabase('what is written into the database', (database) => {
     const row = { ...(await rowOf(approval.id)), state: 'approved', decided_at: 1, decided_by: APPROVER, assertion };
     assert.equal(toApproval(row, [], 1).votes[0]?.channel, 'slack');
     await set(approval.id, { state: 'approved', decided_at: 1, decided_by: APPROVER, assertion });
-    assert.equal(await found(approval.digest), undefined);
+    assert.equal(await found(approval), undefined);
   });
 
   test('a value that nobody endorsed does not stand', async () => {
@@ -241,7 +241,7 @@ onEachDatabase('what is written into the database', (database) => {
     const { approval, request } = await waiting();
     await set(approval.id, { seal: null });
     const restarted = await approvalsOf(house);
-    assert.equal(restarted.find(approval.digest), undefined);
+    assert.equal(restarted.find(asAsked(approval)), undefined);
     const again = await restarted.open(request);
     assert.notEqual(again.id, approval.id);
     await restarted.expire();

@@ -84,16 +84,19 @@ export function toApproval(row: ApprovalRow, votes: readonly VoteRow[], now: num
 export function subjectOf(row: ApprovalRow): ApprovalSubject | null {
   const { subject } = JSON.parse(row.body) as Body;
   const isIntact = subjectDigest(subject) === row.digest && subject.agent === row.agent && subject.task === row.task;
-  return isIntact ? subject : null;
+  const isWhole = subject.argumentsDigest === undefined || subject.argumentsSalt !== undefined || isErased(row);
+  return isIntact && isWhole ? subject : null;
 }
 
 /**
- * Whether its arguments were erased, so that nobody can compute its digest again: only of what is over, and nothing of them may be left.
+ * Whether its arguments were erased: only of what is over, and nothing of them may be left.
  */
 export function isErased(row: ApprovalRow): boolean {
   const { subject } = JSON.parse(row.body) as Body;
   const isOver = row.state !== 'pending' && row.state !== 'approved';
   const isOurs = subject.agent === row.agent && subject.task === row.task && subject.tool === row.tool;
+  // With the digest of what they were, what was signed can be computed still.
+  if (subject.argumentsDigest !== undefined && subjectDigest(subject) !== row.digest) return false;
   return isOver && isOurs && row.erasure === 'done' && subject.arguments === null;
 }
 

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Json } from '../platform/index.ts';
-import { approvalChallenge, subjectDigest } from './subject.ts';
+import { type Json, saltedDigest } from '../platform/index.ts';
+import { approvalChallenge, digestedForm, sameAction, subjectDigest } from './subject.ts';
 import type { ApprovalSubject } from './types.ts';
 
 const text = fc.string({ unit: 'grapheme', maxLength: 30 });
 const json = fc.jsonValue({ maxDepth: 3 }) as fc.Arbitrary<Json>;
+const salt = fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => Buffer.from(bytes).toString('base64url'));
 const fields: { [K in keyof ApprovalSubject]: fc.Arbitrary<ApprovalSubject[K]> } = {
   agent: text,
   agentEpoch: fc.nat(),
@@ -15,6 +16,7 @@ const fields: { [K in keyof ApprovalSubject]: fc.Arbitrary<ApprovalSubject[K]> }
   tool: text,
   toolDefinition: text,
   arguments: json,
+  argumentsSalt: salt,
   policyVersion: text,
   delegated: fc.option(
     fc.record({
@@ -40,6 +42,38 @@ test('a subject with any one field changed is another action', () => {
   }
 });
 
+/** @proves law-4.exact */
+test('so it is in approvals from before arguments were salted', () => {
+  for (const field of Object.keys(fields) as (keyof ApprovalSubject)[]) {
+    if (field === 'argumentsSalt') continue;
+    fc.assert(
+      fc.property(anySubject, fields[field] as fc.Arbitrary<never>, ({ argumentsSalt: _, ...subject }, value) => {
+        fc.pre(canonical(subject[field]) !== canonical(value));
+        assert.notEqual(subjectDigest({ ...subject, [field]: value }), subjectDigest(subject));
+      }),
+      { numRuns: 100 },
+    );
+  }
+});
+
+/** @proves approval.salted */
+test('what is left of erased arguments is still what was signed, and holds neither them nor anything to guess them by', () => {
+  fc.assert(
+    fc.property(anySubject, salt, ({ argumentsSalt: own = '', ...subject }, other) => {
+      fc.pre(own !== other);
+      const signed = { ...subject, argumentsSalt: own };
+      const left = { ...subject, arguments: null, argumentsDigest: saltedDigest(subject.arguments, own) };
+      assert.equal(subjectDigest(left), subjectDigest(signed));
+      assert.equal('arguments' in digestedForm(signed), false);
+      const again = { ...signed, argumentsSalt: other };
+      assert.notEqual(subjectDigest(again), subjectDigest(signed), 'the same action twice');
+      assert.equal(sameAction(again), sameAction(signed));
+      assert.throws(() => subjectDigest({ ...signed, argumentsSalt: own.slice(4) }), RangeError);
+    }),
+    { numRuns: 100 },
+  );
+});
+
 test('a change anywhere inside the arguments is another action', () => {
   const subject = (args: Json): ApprovalSubject => ({
     agent: 'a',
@@ -49,6 +83,7 @@ test('a change anywhere inside the arguments is another action', () => {
     tool: 's/t',
     toolDefinition: 'd',
     arguments: args,
+    argumentsSalt: Buffer.alloc(16).toString('base64url'),
     policyVersion: 'p',
     delegated: null,
   });

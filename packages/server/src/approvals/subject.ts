@@ -1,12 +1,37 @@
 import { createHash } from 'node:crypto';
 import type { AskedRule, EndorsedValue, GrantTerms } from '@gatehouse/protocol';
-import { canonicalJson, digestJson, GatehouseError, type Json, limits } from '../platform/index.ts';
+import { canonicalJson, digestJson, GatehouseError, type Json, limits, saltedDigest } from '../platform/index.ts';
 import type { ApprovalSubject } from './types.ts';
 
 export const subjectDigest = (subject: ApprovalSubject): string => digestJson(digestedForm(subject));
 
-/** Named one by one, so that a member added to the type without thought does not change what old approvals bind. */
+/**
+ * What two requests for the same action have in common, whatever salt they have. It has none itself, so that it stays in memory: who sees it
+ * and knows the rest can guess arguments.
+ */
+export const sameAction = ({ argumentsSalt: _, argumentsDigest: __, ...subject }: ApprovalSubject): string =>
+  digestJson({ ...boundTo(subject), arguments: subject.arguments });
+
+/**
+ * Named one by one, so that a member added to the type without thought does not change what old approvals bind. The arguments are in it by
+ * the digest that the records of the action have of them: what is left when they are erased says nothing of them, and is still what was signed.
+ */
 export function digestedForm(subject: ApprovalSubject) {
+  const { argumentsSalt: salt, argumentsDigest } = subject;
+  if (salt === undefined && argumentsDigest === undefined) return unsaltedForm(subject);
+  const digest = salt === undefined ? (argumentsDigest ?? null) : saltedDigest(subject.arguments, salt);
+  return { v: 5, ...boundTo(subject), argumentsDigest: digest };
+}
+
+function boundTo(subject: ApprovalSubject) {
+  const { agent, agentEpoch, task, operation, tool, toolDefinition, policyVersion } = subject;
+  const own = { agent, agentEpoch, task, operation, tool, toolDefinition, policyVersion };
+  const rules = (subject.rules ?? []).map(rulePart);
+  return { ...own, delegated: delegatedPart(subject.delegated), rules, repeats: subject.repeats ?? null };
+}
+
+/** Of approvals from before arguments were salted. */
+function unsaltedForm(subject: ApprovalSubject) {
   const { agent, agentEpoch, task, operation, tool, toolDefinition, arguments: args, policyVersion } = subject;
   const own = { agent, agentEpoch, task, operation, tool, toolDefinition, arguments: args, policyVersion };
   const delegated = delegatedPart(subject.delegated);
@@ -50,8 +75,8 @@ export interface SignedWith {
 }
 
 /**
- * What the passkey signs: this approval of this subject. The id is in it because two approvals of one action have one digest, and
- * most passkeys keep no counter: without it the first signature would do for the second action as well.
+ * What the passkey signs: this approval of this subject. The id is in it because what is signed is to be good for one
+ * approval only, and most passkeys keep no counter: before arguments had a salt, two approvals of one action had one digest.
  */
 export function approvalChallenge(id: string, digest: string, { endorse = [], grant }: SignedWith = {}): Uint8Array {
   const values = endorse.map((each) => ({

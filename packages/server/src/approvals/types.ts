@@ -33,6 +33,10 @@ export interface ApprovalSubject {
   tool: string;
   toolDefinition: string;
   arguments: Json;
+  /** Of their digest, base64url, the same that the records of the action have; goes with them. Absent in approvals from before there was one. */
+  argumentsSalt?: string;
+  /** Of arguments that were erased with their salt. */
+  argumentsDigest?: string;
   policyVersion: string;
   /** Null for a task that its agent started for itself, and was not narrowed. */
   delegated: Delegated | null;
@@ -106,6 +110,12 @@ export interface ApprovalsDependencies {
   publicUrl: string;
 }
 
+export interface SignedApproval {
+  subject: Json;
+  salted: { arguments: Json; salt: string } | null;
+  yes: ApprovalEvidence[];
+}
+
 export interface Approvals {
   /** Emergencies in which two people let calls run without an approval. */
   readonly breakGlass: Omit<BreakGlasses, 'load' | 'refresh' | 'endAll' | 'sweep'>;
@@ -116,22 +126,20 @@ export interface Approvals {
    * database and starting the feed is told by nobody.
    */
   load(): Promise<void>;
-  /** `sha256-…` over the canonical form of `{v: 1, …subject}`, with `v: 2` and `delegated` for a delegated task, `v: 3` and `rules` where there are rules, `v: 4` for a repetition. */
-  digest(subject: ApprovalSubject): string;
   /** The rules of these names (`Decision.obligations.approvers`), as a subject binds them. Throws where one is not there. */
   rulesNamed(names: readonly string[] | undefined): AskedRule[];
   /**
-   * The newest pending or approved approval of this subject, if any that has not expired. From memory. One whose yes was given by people
+   * The newest pending or approved approval of this action, whatever its salt, if any that has not expired. From memory. One whose yes was given by people
    * who could not give it any more is not found as approved.
    */
-  find(digest: string): Approval | undefined;
+  find(subject: ApprovalSubject): Approval | undefined;
   /**
    * Whether anything of this operation is pending or approved in a task. From memory, which every replica fills at its start and with the
    * feed; what another replica has used up counts until it would have run out.
    */
   isOpenIn(of: { task: string; operation: string }): boolean;
   /**
-   * Makes one, or gives the one of the same digest that is pending or approved already. Refused beyond the limit per agent
+   * Makes one, or gives the one of the same action that is pending or approved already. Refused beyond the limit per agent
    * (`approval.too-many`), for arguments that nobody can review (`approval.too-large`), and when the agent has been stopped or
    * changed since (`approval.agent-changed`).
    */
@@ -139,8 +147,11 @@ export interface Approvals {
   get(id: string): Promise<Approval | undefined>;
   /** Approvals as they stand in the database, whatever became of them, each with what does not hold together in it, or null. For audits. */
   inspect(ids: readonly string[]): Promise<{ approval: Approval; problem: string | null }[]>;
-  /** What was asked, as it was digested (null once its arguments are erased), and what was signed for each yes to it. Undefined where nobody has said yes. */
-  signed(id: string): Promise<{ subject: Json; yes: ApprovalEvidence[] } | undefined>;
+  /**
+   * What was asked, as it was digested (null once its arguments are erased, of approvals from before these had a salt), the arguments with their
+   * salt (null once they are erased), and what was signed for each yes to it. Undefined where nobody has said yes.
+   */
+  signed(id: string): Promise<SignedApproval | undefined>;
   /** Who has said yes, who can now, what is missing and when it escalates. */
   progress(approval: Approval): ApprovalProgress;
   /** Emails of those whose yes would bring it further now. */

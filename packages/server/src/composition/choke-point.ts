@@ -26,7 +26,9 @@ export async function openChokePoint(
   { people }: Identities,
   opened: AsyncDisposableStack,
 ) {
-  const held = createHeldResults({ storage, sealer, clock });
+  const stateKey = keyFile(config.dataDir, 'request-state.key');
+  const keyFor = (purpose: string) => new Uint8Array(hkdfSync('sha256', stateKey, '', `gatehouse ${purpose}`, 32));
+  const held = createHeldResults({ storage, sealer, key: keyFor('held results'), clock });
   const secrets = createSecrets({ storage, sealer, recordChange, clock });
   const channels = createChannels({
     storage,
@@ -57,8 +59,6 @@ export async function openChokePoint(
   const tickets = createTickets({ outbound, openSecret: secrets.open, clock, log });
   const detectors = createOutsideDetectors({ outbound, openSecret: secrets.open, log });
   const budgets = createBudgets({ storage, registry, clock });
-  const stateKey = keyFile(config.dataDir, 'request-state.key');
-  const keyFor = (purpose: string) => new Uint8Array(hkdfSync('sha256', stateKey, '', `gatehouse ${purpose}`, 32));
   const baseline = createBaseline({ storage, registry, recordChange, key: keyFor('baselines'), clock, log });
   opened.defer(() => baseline.write());
   const openCalls = createOpenCalls({ storage, ledger, recordChange, key: keyFor('open calls'), clock });

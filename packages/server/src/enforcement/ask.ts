@@ -1,6 +1,12 @@
 import type { Approval, Decision } from '@gatehouse/protocol';
-import type { ApprovalSubject, Approvals, HeldBreakGlass, HeldGrant } from '../approvals/index.ts';
-import { GatehouseError } from '../platform/index.ts';
+import {
+  type ApprovalSubject,
+  type Approvals,
+  type HeldBreakGlass,
+  type HeldGrant,
+  sameAction,
+} from '../approvals/index.ts';
+import { GatehouseError, newSalt } from '../platform/index.ts';
 import type { SeenView } from '../policy/index.ts';
 import { deny } from './deny.ts';
 import { originsOf } from './explain-flow.ts';
@@ -31,10 +37,11 @@ export function createAsking({ approvals, requests }: { approvals: Approvals; re
 
   async function open(decided: Decided, subject: ApprovalSubject, seen: SeenView): Promise<Approval | Refused> {
     const { agent, action, actionId, tool, decision } = decided;
-    await requests.record(action, actionId, tool, { decision, labels: seen.labels });
+    const argumentsSalt = newSalt();
+    await requests.record(action, actionId, tool, { decision, labels: seen.labels, argumentsSalt });
     try {
       return await approvals.open({
-        subject,
+        subject: { ...subject, argumentsSalt },
         actionId,
         ...askedBy(agent, action),
         decision,
@@ -69,23 +76,23 @@ export function createAsking({ approvals, requests }: { approvals: Approvals; re
       rules: approvals.rulesNamed(decision.obligations?.approvers),
       ...(repeats !== undefined && { repeats }),
     };
-    const digest = approvals.digest(subject);
-    const given = approvals.find(digest);
+    const given = approvals.find(subject);
     if (given?.state === 'approved') return given;
     // Whoever granted more calls like one did not know that this one may have run.
     const granted = repeats === undefined && approvals.grants.find({ subject, decision, except: full });
     if (granted) return { granted };
     const broken = approvals.breakGlass.find({ subject, decision });
     if (broken) return { broken };
-    const known = given ?? asking.get(digest);
+    const same = sameAction(subject);
+    const known = given ?? asking.get(same);
     if (known) return known;
     // The same action twice at once is one question, and one record of it.
     const question = open(decided, subject, seen);
-    asking.set(digest, question);
+    asking.set(same, question);
     try {
       return await question;
     } finally {
-      asking.delete(digest);
+      asking.delete(same);
     }
   };
 }

@@ -185,6 +185,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
             decision,
             approval: yes,
             arguments: action.arguments,
+            argumentsSalt: approval?.argumentsSalt,
             labels: broken ? [...seen.labels, BREAK_GLASS] : seen.labels,
             ...(twin && { detail: `repeats ${twin.action_id}, of which nobody knows whether it ran` }),
           }),

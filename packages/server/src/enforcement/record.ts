@@ -26,6 +26,7 @@ export function recordOf(
     changes?: string[];
     labels?: string[];
     arguments?: Json;
+    argumentsSalt?: string | undefined;
     result?: Json;
   },
 ): LedgerEntry {
@@ -69,7 +70,7 @@ export function recordOf(
       changes: more.changes ?? [],
       detail: more.detail?.slice(0, MAX_DETAIL).toWellFormed() ?? null,
     },
-    ...(more.arguments !== undefined && { arguments: more.arguments }),
+    ...(more.arguments !== undefined && { arguments: more.arguments, argumentsSalt: more.argumentsSalt }),
     ...(more.result !== undefined && { result: more.result }),
   };
 }

@@ -1,6 +1,6 @@
 import type { Approval, Decision } from '@gatehouse/protocol';
 import type { ApprovalSubject, Approvals } from '../approvals/index.ts';
-import { digestJson, GatehouseError, type Json } from '../platform/index.ts';
+import { GatehouseError, type Json } from '../platform/index.ts';
 import type { Agent, RegisteredTool } from '../registry/index.ts';
 import type { HeldResults, Kept, Size } from './results/index.ts';
 import { askedBy, delegatedOf, toolNameOf } from './subject.ts';
@@ -10,16 +10,15 @@ import type { Action } from './types.ts';
 export const RELEASE = 'results/release';
 
 /** Which call a result belongs to: repeated by the same agent in the same task, it gets what it left and does not run again. */
-export const callDigest = ({ caller, operation, server, name, arguments: args }: Action): string =>
-  digestJson({
-    agent: caller.agent,
-    agentEpoch: caller.agentEpoch,
-    task: caller.task.id,
-    operation,
-    server,
-    name,
-    arguments: args,
-  });
+const callOf = ({ caller, operation, server, name, arguments: args }: Action): Json => ({
+  agent: caller.agent,
+  agentEpoch: caller.agentEpoch,
+  task: caller.task.id,
+  operation,
+  server,
+  name,
+  arguments: args,
+});
 
 export type Releases = ReturnType<typeof createReleases>;
 
@@ -62,7 +61,7 @@ export function createReleases({ held, approvals }: { held: HeldResults; approva
     decision: Decision,
   ): Promise<Approval> {
     const subject = subjectOf(action, tool, kept, decision);
-    const known = approvals.find(approvals.digest(subject));
+    const known = approvals.find(subject);
     if (known) return known;
     const approval = await approvals.open({
       subject,
@@ -85,7 +84,7 @@ export function createReleases({ held, approvals }: { held: HeldResults; approva
     ask,
     /** Whether this task has anything that waits, whatever would be held today. From memory. */
     areIn: ({ caller }: Action) => approvals.isOpenIn({ task: caller.task.id, operation: RELEASE }),
-    find: (action: Action) => held.find(callDigest(action)),
+    find: (action: Action) => held.find(callOf(action)),
     open: (kept: Kept) => held.open(kept),
     remove: (kept: Kept) => held.remove(kept.id),
 
@@ -99,7 +98,7 @@ export function createReleases({ held, approvals }: { held: HeldResults; approva
     ): Promise<Approval> {
       const { caller } = action;
       const kept = await held.keep({
-        call: callDigest(action),
+        call: callOf(action),
         agent: caller.agent,
         task: caller.task.id,
         tool: tool.ref,

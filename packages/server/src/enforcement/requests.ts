@@ -15,6 +15,7 @@ export interface Requests {
 interface Recorded {
   decision: Decision;
   labels?: string[];
+  argumentsSalt?: string;
 }
 
 /** Step 4: what is not sent now is on record too, a refusal and a question alike. */

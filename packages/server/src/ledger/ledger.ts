@@ -1,6 +1,6 @@
 import type { ActionRecord, LogView } from '@gatehouse/protocol';
 import { formatVerifierKey } from '@gatehouse/verifier';
-import { type Clock, GatehouseError, type Log, type Outbound } from '../platform/index.ts';
+import { type Clock, GatehouseError, type Log, type Outbound, salted } from '../platform/index.ts';
 import type { AdministrativeChange, BodyRow, LogUnit, LogUnitResult, Sealer, Storage } from '../storage/index.ts';
 import { createFollower } from './follow.ts';
 import { ledgerLimits } from './limits.ts';
@@ -11,7 +11,7 @@ import type { PublishingPlace } from './publishing-places.ts';
 import { createRanges } from './range.ts';
 import { createReader } from './read.ts';
 import { receiptOf } from './receipt.ts';
-import { salted, toRow } from './record-row.ts';
+import { toRow } from './record-row.ts';
 import { createResources } from './resources.ts';
 import { suffixOf } from './restored.ts';
 import { createSearch } from './search/index.ts';
@@ -107,7 +107,9 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
   }
 
   function seal(entry: LedgerEntry, now: number, salt?: Uint8Array) {
-    const args = entry.arguments === undefined ? null : salted(entry.arguments, salt);
+    const own =
+      entry.argumentsSalt === undefined ? salt : Uint8Array.from(Buffer.from(entry.argumentsSalt, 'base64url'));
+    const args = entry.arguments === undefined ? null : salted(entry.arguments, own);
     const record: ActionRecord = {
       v: 1,
       time: new Date(now).toISOString(),
@@ -133,7 +135,9 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
       throw unwitnessed;
     }
     // What was asked and what runs are one action with one kept body: with its salt both records have the digest that it opens.
-    const salt = options.consumeApproval && (await reader.argumentsSalt(options.consumeApproval.actionId));
+    const isOlder = entry.arguments !== undefined && entry.argumentsSalt === undefined;
+    const asked = isOlder ? options.consumeApproval : undefined;
+    const salt = asked && (await reader.argumentsSalt(asked.actionId));
     const unit = unitOf([entry], salt ?? undefined);
     unit.guards = options.guards ?? [];
     if (options.consumeApproval) unit.consumeApproval = { ...options.consumeApproval, now: clock.now() };

@@ -1,49 +1,8 @@
-import { randomBytes } from 'node:crypto';
 import type { ActionRecord } from '@gatehouse/protocol';
 import { leafHash, MAX_ENTRY_BYTES } from '@gatehouse/verifier';
 import { nodeSha256 } from '@gatehouse/verifier/node';
-import { canonicalJson, GatehouseError, isJsonObject, type Json, sha256Hex } from '../platform/index.ts';
+import { GatehouseError, recordable } from '../platform/index.ts';
 import type { RecordRow } from '../storage/index.ts';
-
-const SALT_BYTES = 16;
-const SALTS_AT_ONCE = 256;
-let salts = new Uint8Array(0);
-let saltsUsed = 0;
-
-/** A copy: what crosses to the database thread crosses with all that lies in the same memory. */
-function nextSalt(): Uint8Array {
-  if (saltsUsed === salts.length) {
-    salts = new Uint8Array(randomBytes(SALT_BYTES * SALTS_AT_ONCE));
-    saltsUsed = 0;
-  }
-  saltsUsed += SALT_BYTES;
-  return salts.slice(saltsUsed - SALT_BYTES, saltsUsed);
-}
-
-/** Digest of a body: over a random salt that is kept, and erased, with the body, so that an erased value can't be guessed. */
-export function salted(body: Json, salt = nextSalt()): { digest: string; salt: Uint8Array; text: string } {
-  const text = recordable(body);
-  return { digest: `sha256-${sha256Hex(Buffer.concat([salt, Buffer.from(text)]))}`, salt, text };
-}
-
-/**
- * The canonical text of what is to be recorded, whatever it holds: a text that was cut within a character, or a number that JSON
- * does not have, must not keep an action out of the record.
- */
-function recordable(value: unknown): string {
-  try {
-    return canonicalJson(value);
-  } catch {
-    return canonicalJson(JSON.parse(JSON.stringify(value), (_key, member) => wellFormed(member)));
-  }
-}
-
-/** Names of members as well; JSON has made null of numbers that it does not have. */
-function wellFormed(value: unknown): unknown {
-  if (typeof value === 'string') return value.toWellFormed();
-  if (!isJsonObject(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key.toWellFormed(), member]));
-}
 
 /** Columns are for finding; PostgreSQL holds no U+0000 in one. The entry has the text as it was. */
 const forColumn = (text: string | null) => text?.replaceAll('\0', '\ufffd') ?? null;

@@ -27,6 +27,8 @@ export interface LedgerEntry {
   record: RecordInput;
   /** Bodies, digested with a random salt; the arguments are kept beside the record, the result only as its digest. */
   arguments?: Json;
+  /** Of their digest, base64url, where something else has it too: an approval binds the arguments by the digest that their records have. */
+  argumentsSalt?: string | undefined;
   result?: Json;
 }
 

@@ -23,6 +23,7 @@ export { createObjectStorage, type ObjectStorage } from './object-storage.ts';
 export { createOutbound, type Outbound, type OutboundAnswer, type OutboundRequest } from './outbound.ts';
 export { type BodyLimits, readBody } from './request-body.ts';
 export { putObject, type S3Place } from './s3.ts';
+export { newSalt, recordable, salted, saltedDigest } from './salted.ts';
 export { constantTimeEqual, Secret } from './secret.ts';
 export {
   type IdentitySource,

@@ -3,6 +3,9 @@ import type { Ledger, SearchQuery } from '../../ledger/index.ts';
 import { digestJson, GatehouseError, type Json } from '../../platform/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 
+/** Version of a subject from which on the arguments are in it by their salted digest. */
+const SALTED = 5;
+
 /** Everything that whoever verifies a yes without us needs. */
 export async function proofOf(
   id: string,
@@ -12,17 +15,15 @@ export async function proofOf(
   if (!approval) throw new GatehouseError('not-found', 'approval.unknown', `There is no approval "${id}".`);
   if (!signed)
     throw new GatehouseError('not-found', 'approval.not-signed', 'Nobody has said yes to this with a passkey.');
-  const { subject } = signed;
-  const [salt, yes] = await Promise.all([
-    ledger.argumentsSalt(approval.actionId),
-    Promise.all(signed.yes.map((evidence) => provenYes(ledger, approval, evidence))),
-  ]);
-  return {
-    approval: id,
-    subject: salt && (subject as Record<string, unknown>),
-    argumentsSalt: salt && Buffer.from(salt).toString('base64url'),
-    yes,
-  };
+  const subject = signed.subject as Record<string, unknown> | null;
+  const yes = await Promise.all(signed.yes.map((evidence) => provenYes(ledger, approval, evidence)));
+  if (subject?.v === SALTED) {
+    const { arguments: args = null, salt = null } = signed.salted ?? {};
+    return { approval: id, subject, arguments: args, argumentsSalt: salt, yes };
+  }
+  const salt = await ledger.argumentsSalt(approval.actionId);
+  const argumentsSalt = salt && Buffer.from(salt).toString('base64url');
+  return { approval: id, subject: salt && subject, argumentsSalt, yes };
 }
 
 async function provenYes(

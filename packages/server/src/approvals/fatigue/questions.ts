@@ -1,7 +1,7 @@
 import type { Asking } from '@gatehouse/protocol';
 import { GatehouseError, limits } from '../../platform/index.ts';
 import type { DatabaseTransaction } from '../../storage/index.ts';
-import { subjectDigest } from '../subject.ts';
+import { sameAction } from '../subject.ts';
 import type { ApprovalSubject } from '../types.ts';
 
 const HOUR_MS = 3_600_000;
@@ -10,9 +10,9 @@ const HOUR_MS = 3_600_000;
  * What one question has in common with another of the same agent: the call and for whom it is proven to be, not the task that it is asked in.
  * Whom an agent only names does not count: it could name another each time.
  */
-const questionDigest = (subject: ApprovalSubject): string => {
+const questionOf = (subject: ApprovalSubject): string => {
   const user = subject.delegated?.user ?? null;
-  return subjectDigest({
+  return sameAction({
     ...subject,
     task: '',
     delegated: user === null ? null : { user, chain: [], narrowing: [] },
@@ -57,10 +57,10 @@ async function requireNotDenied(
     .orderBy('decided_at', 'desc')
     .limit(limits.questionsPerAgentAndHour)
     .execute();
-  const same = questionDigest(subject);
+  const same = questionOf(subject);
   const no = denied
     .map((row) => ({ ...row, subject: (JSON.parse(row.body) as { subject: ApprovalSubject }).subject }))
-    .find((row) => questionDigest(row.subject) === same);
+    .find((row) => questionOf(row.subject) === same);
   if (!no) return;
   const again = (no.decided_at ?? 0) + deniedForMs;
   // What somebody has written is for the task that asked; another may not be meant to see what that one is about.

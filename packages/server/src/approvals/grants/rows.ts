@@ -4,7 +4,7 @@ import type { Selectable } from 'kysely';
 import { canonicalJson, type Json, parseStrictJson } from '../../platform/index.ts';
 import { rowSealProblem, type Sealer, sealRow, type Tables } from '../../storage/index.ts';
 import { evidenceProblem, grantedBy } from '../evidence.ts';
-import { subjectDigest } from '../subject.ts';
+import { sameAction, subjectDigest } from '../subject.ts';
 import type { ApprovalSubject } from '../types.ts';
 
 export type GrantRow = Selectable<Tables['standing_grants']>;
@@ -25,7 +25,7 @@ export const grantIdOf = (approval: string): string => `grn_${approval.slice(app
 
 export const counterOf = (grant: string): string => createHash('sha256').update(`granted ${grant}`).digest('hex');
 
-export const kindOf = (subject: ApprovalSubject): string => subjectDigest({ ...subject, arguments: null });
+export const kindOf = (subject: ApprovalSubject): string => sameAction({ ...subject, arguments: null });
 
 export const sealedGrant = (row: GrantRow, sealer: Sealer): GrantRow => ({
   ...row,

@@ -46,6 +46,12 @@ export function requestOf(change: Partial<ApprovalSubject> = {}, more: Partial<A
   };
 }
 
+/** The action that an approval is of. */
+export const asAsked = (approval: Approval): ApprovalSubject => ({
+  ...(approval as Approval & { arguments: ApprovalSubject['arguments'] }),
+  policyVersion: approval.decision.policyVersion,
+});
+
 /** A house in which somebody has approvals to give: an agent, its owner, an approver and an auditor, each with a passkey. */
 export async function openDesk(options: HouseOptions = {}) {
   const house = await openHouse(options);

@@ -7,10 +7,13 @@ import { createHeldResults } from './held.ts';
 async function keepAndForget(database: string): Promise<void> {
   const house = await openHouse({ database });
   try {
-    const store = createHeldResults(house);
+    const store = createHeldResults({ ...house, key: new Uint8Array(32) });
     const one = { call: 'c', agent: 'a', task: 't', actionId: 'x', tool: 's/t', reason: 'r', labels: ['l'] };
     const kept = await store.keep({ ...one, body: { a: 1 }, size: { items: 3, bytes: 9 } });
     assert.deepEqual(await store.find('c'), kept);
+    const other = createHeldResults({ ...house, key: new Uint8Array(32).fill(1) });
+    assert.equal(await other.find('c'), undefined, 'nothing in a row can be computed without the key');
+    assert.doesNotMatch(kept.digest, /^sha256-/);
     await store.askedBy(kept.id, { id: 'apr_1', expiresAt: kept.expiresAt + 5 });
     assert.deepEqual(await store.open(kept), { a: 1 });
     await assert.rejects(store.open({ ...kept, digest: 'sha256-other' }), { code: 'result.changed' });

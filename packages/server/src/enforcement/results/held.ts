@@ -1,4 +1,13 @@
-import { type Clock, digestJson, GatehouseError, type Json, newId, Secret } from '../../platform/index.ts';
+import { createHmac } from 'node:crypto';
+import {
+  type Clock,
+  canonicalJson,
+  digestJson,
+  GatehouseError,
+  type Json,
+  newId,
+  Secret,
+} from '../../platform/index.ts';
 import type { DatabaseTransaction, Sealer, Storage, Tables } from '../../storage/index.ts';
 import { resultLimits } from './limits.ts';
 import type { Size } from './size.ts';
@@ -14,7 +23,7 @@ export interface Kept {
   actionId: string;
   tool: string;
   reason: string;
-  /** SHA-256 over the RFC 8785 form of the result: part of what a release is given for. */
+  /** Of the RFC 8785 form of the result, with a key of the replicas: part of what a release is given for, and nothing to guess it by. */
   digest: string;
   bytes: number;
   items: number;
@@ -24,7 +33,8 @@ export interface Kept {
 }
 
 export interface NewHeld {
-  call: string;
+  /** What makes the call this one. */
+  call: Json;
   agent: string;
   task: string;
   actionId: string;
@@ -55,7 +65,11 @@ const shown = [
 ] as const;
 
 /** Results that a person has to release: sealed while they wait, and deleted as soon as nobody may release them any more. */
-export function createHeldResults({ storage, sealer, clock }: { storage: Storage; sealer: Sealer; clock: Clock }) {
+export function createHeldResults(of: { storage: Storage; sealer: Sealer; key: Uint8Array; clock: Clock }) {
+  const { storage, sealer, clock } = of;
+  /** Who has the database has the key to none of what waits in it. */
+  const keyed = (value: Json) => createHmac('sha256', of.key).update(canonicalJson(value)).digest('hex');
+  const digestOf = (body: Json) => `hmac-sha256-${keyed(body)}`;
   return {
     /** Throws `result.too-many-held` when the agent has as many as it may. */
     async keep({ size, call, actionId, labels, body, ...more }: NewHeld): Promise<Kept> {
@@ -64,11 +78,11 @@ export function createHeldResults({ storage, sealer, clock }: { storage: Storage
       const sealed = sealer.seal(new Secret(JSON.stringify(body)), sealedAs(id));
       const row: Row = {
         id,
-        call_digest: call,
+        call_digest: keyed(call),
         approval: null,
         action_id: actionId,
         ...more,
-        digest: digestJson(body),
+        digest: digestOf(body),
         ...size,
         labels: JSON.stringify(labels),
         sealed,
@@ -95,11 +109,12 @@ export function createHeldResults({ storage, sealer, clock }: { storage: Storage
     },
 
     /** The newest that a call left. */
-    async find(call: string): Promise<Kept | undefined> {
+    async find(call: Json): Promise<Kept | undefined> {
       const row = await storage.db
         .selectFrom('held_results')
         .select(shown)
-        .where('call_digest', '=', call)
+        // What was held before there was a key has a digest without one.
+        .where('call_digest', 'in', [keyed(call), digestJson(call)])
         .where('expires_at', '>', clock.now())
         .orderBy('id', 'desc')
         .limit(1)
@@ -136,7 +151,7 @@ export function createHeldResults({ storage, sealer, clock }: { storage: Storage
       const row = await storage.db.selectFrom('held_results').select('sealed').where('id', '=', id).executeTakeFirst();
       if (!row) return undefined;
       const body = JSON.parse(sealer.open(row.sealed, sealedAs(id)).reveal()) as Json;
-      if (digestJson(body) !== digest)
+      if (digestOf(body) !== digest && digestJson(body) !== digest)
         throw new GatehouseError('internal', 'result.changed', 'The held result was changed in the database.');
       return body;
     },

@@ -261,7 +261,7 @@ test('a part that an operator calls sensitive is masked whole, and wherever the 
 });
 
 test('an agent holds so many and no more', async () => {
-  const store = createHeldResults(room.house);
+  const store = createHeldResults({ ...room.house, key: new Uint8Array(32) });
   const one = {
     call: 'x',
     agent: 'agent-full',

@@ -177,7 +177,7 @@ export async function openReadingRoom(options: HouseOptions = {}) {
   async function openGate() {
     const flow = createFlow(house);
     first ??= flow;
-    const held = createHeldResults(house);
+    const held = createHeldResults({ ...house, key: new Uint8Array(32) });
     const approvals = await createApprovals({ ...house, endorse: flow.endorse, onEnded: held.forget });
     const enforcement = createEnforcement({
       tracing: noTracing,

@@ -65,7 +65,7 @@ export async function openRoom({ follow = true, afterAppend = () => {} } = {}) {
     },
   });
   const { registry, storage, ledger, clock, log } = house;
-  const held = createHeldResults(house);
+  const held = createHeldResults({ ...house, key: new Uint8Array(32) });
   const openApprovals = () => createApprovals({ ...house, onEnded: held.forget });
   const approvals = await openApprovals();
   const replicas = [approvals];

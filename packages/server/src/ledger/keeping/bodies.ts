@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely';
+import { type Json, saltedDigest } from '../../platform/index.ts';
 import type { DatabaseTransaction, Tables } from '../../storage/index.ts';
 import { keepingLimits as limits } from './limits.ts';
 
@@ -52,11 +53,11 @@ export async function eraseKept(transaction: DatabaseTransaction, now: number): 
     .limit(limits.actionsAtOnce)
     .execute();
   for (const { id, body } of approvals) {
-    const { subject, ...rest } = JSON.parse(body) as { subject: object; origins?: unknown };
+    const { subject, ...rest } = JSON.parse(body) as { subject: Subject; origins?: unknown };
     // Where values came from says the values.
     const left = {
       ...rest,
-      subject: { ...subject, arguments: null },
+      subject: withoutArguments(subject),
       ...(rest.origins !== undefined && { origins: [] }),
     };
     await transaction
@@ -77,7 +78,7 @@ export async function eraseKept(transaction: DatabaseTransaction, now: number): 
     .limit(limits.actionsAtOnce)
     .execute();
   for (const { id, subject } of grants) {
-    const left = { ...(JSON.parse(subject) as object), arguments: null };
+    const left = withoutArguments(JSON.parse(subject) as Subject);
     await transaction
       .updateTable('standing_grants')
       .set({ subject: JSON.stringify(left), erasure: 'done' })
@@ -85,6 +86,21 @@ export async function eraseKept(transaction: DatabaseTransaction, now: number): 
       .execute();
   }
   return approvals.length === limits.actionsAtOnce || grants.length === limits.actionsAtOnce;
+}
+
+interface Subject {
+  arguments: Json;
+  /** Absent in approvals from before arguments had one. */
+  argumentsSalt?: string;
+}
+
+/** The salt goes with the arguments; the digest that is left says nothing of them, and is still what was signed. */
+function withoutArguments({ argumentsSalt: salt, ...subject }: Subject) {
+  return {
+    ...subject,
+    arguments: null,
+    ...(salt !== undefined && { argumentsDigest: saltedDigest(subject.arguments, salt) }),
+  };
 }
 
 /** How many approvals and grants still need what is to be erased in them. */
