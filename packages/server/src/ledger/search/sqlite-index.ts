@@ -12,7 +12,14 @@ interface Row {
 }
 
 /** Raised when terms or tables are made differently: an index of another version is made anew. */
-const VERSION = 1;
+const VERSION = 2;
+
+/**
+ * Ids of one slice, which is a term of each of its documents. FTS5 heeds the bounds of ids only where everything asked for comes together: two
+ * terms that never do would be followed through the whole log, and end where the slices end.
+ */
+const SLICE_BITS = 14;
+const sliceTerm = (slice: number) => `slice${slice}`;
 
 /**
  * SQLite's full-text index (FTS5) in a file of its own beside the database, so that making records findable never keeps the gate's own
@@ -55,7 +62,10 @@ export function openSqliteIndex(dataDir: string): SearchIndex {
     at: async (id) => at(id),
     async within(low, high, limit) {
       const bounds = [BigInt(low), BigInt(high), BigInt(limit)] as const;
-      const rows = match === '' ? prepared.all.all(...bounds) : prepared.matching.all(match, ...bounds);
+      const rows =
+        match === ''
+          ? prepared.all.all(...bounds)
+          : prepared.matching.all(`(${slices(low, high)}) AND ${match}`, ...bounds);
       return (rows as unknown as Row[]).map(({ log, ...row }) => ({ ...row, log: names.get(log) ?? '' }));
     },
   });
@@ -82,7 +92,7 @@ export function openSqliteIndex(dataDir: string): SearchIndex {
         for (const { log, sequence, at, terms } of documents) {
           id++;
           prepared.addDocument.run(BigInt(id), numbers.get(log) ?? 0n, BigInt(sequence), BigInt(at));
-          prepared.addTerms.run(BigInt(id), terms.join(' '));
+          prepared.addTerms.run(BigInt(id), `${terms.join(' ')} ${sliceTerm(Math.floor(id / 2 ** SLICE_BITS))}`);
         }
       });
     },
@@ -118,6 +128,12 @@ export function openSqliteIndex(dataDir: string): SearchIndex {
       database.close();
     },
   };
+}
+
+/** Every slice with ids in `[low, high)`. */
+function slices(low: number, high: number): string {
+  const [first, last] = [Math.floor(low / 2 ** SLICE_BITS), Math.floor((high - 1) / 2 ** SLICE_BITS)];
+  return Array.from({ length: last - first + 1 }, (_, at) => `"${sliceTerm(first + at)}"`).join(' OR ');
 }
 
 function open(file: string): DatabaseSync {
