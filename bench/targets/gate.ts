@@ -15,7 +15,8 @@ const policies = Number(process.argv[4] ?? 1_000);
 const ABOUT_THE_CALL = 12;
 const crowd = Number(process.argv[5] ?? 0);
 const manifests: ManifestInput[] = [
-  { kind: 'Environment', name: 'bench' },
+  // A bench is a burst.
+  { kind: 'Environment', name: 'bench', breaker: { burst: 'off' } },
   { kind: 'Person', email: 'owner@example.test', displayName: 'Owner', roles: ['admin'] },
   { kind: 'Blueprint', name: 'bench', templates: ['bench'] },
   ...[true, false].map(

@@ -3,6 +3,11 @@ import type { Requirement } from './requirement.ts';
 /** Finding, keeping and proving what was recorded. */
 export const records: Requirement[] = [
   {
+    id: 'record.canonical-entries',
+    promise: 'The text of each record that is hashed is its RFC 8785 form, with every member that the record has',
+    source: 'Ledger; law 7',
+  },
+  {
     id: 'record.search',
     promise:
       'A search finds exactly what reading every record would find, whatever fields are combined, on both databases',

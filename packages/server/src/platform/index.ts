@@ -9,6 +9,7 @@ export { type IdPrefix, newId } from './ids.ts';
 export {
   canonicalJson,
   digestJson,
+  isCanonical,
   isJsonObject,
   type Json,
   type JsonObject,

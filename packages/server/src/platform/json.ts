@@ -8,7 +8,7 @@ export type JsonObject = { [key: string]: Json };
 
 /** RFC 8785 canonical form: the one text that is hashed. What is in its order already is only written. */
 export function canonicalJson(value: unknown): string {
-  if (isCanonical(value, 0)) return JSON.stringify(value);
+  if (isCanonical(value)) return JSON.stringify(value);
   const text = canonicalize(value);
   if (text === undefined) throw new GatehouseError('bad-request', 'json.not-canonical', 'The value has no JSON form.');
   return text;
@@ -20,7 +20,7 @@ const MAX_DEPTH_LOOKED_AT = 32;
  * Whether JSON.stringify gives the canonical form: members stand in its order (by UTF-16 code units), and no text or number is one
  * that JSON does not have. False where that is not known.
  */
-function isCanonical(value: unknown, depth: number): boolean {
+export function isCanonical(value: unknown, depth = 0): boolean {
   switch (typeof value) {
     case 'string':
       return value.isWellFormed();

@@ -26,10 +26,19 @@ export function saltedDigest(body: Json, salt: string): string {
   return salted(body, bytes).digest;
 }
 
+/** What is hashed and not kept. */
+const scratch = Buffer.allocUnsafeSlow(64 * 1024);
+
+function saltedBytes(salt: Uint8Array, text: string): Uint8Array {
+  if (salt.length + 3 * text.length > scratch.length) return Buffer.concat([salt, Buffer.from(text)]);
+  scratch.set(salt);
+  return scratch.subarray(0, salt.length + scratch.write(text, salt.length));
+}
+
 /** Digest of a body: over a random salt that is kept, and erased, with the body, so that an erased value can't be guessed. */
 export function salted(body: Json, salt = nextSalt()): { digest: string; salt: Uint8Array; text: string } {
   const text = recordable(body);
-  return { digest: `sha256-${sha256Hex(Buffer.concat([salt, Buffer.from(text)]))}`, salt, text };
+  return { digest: `sha256-${sha256Hex(saltedBytes(salt, text))}`, salt, text };
 }
 
 /**

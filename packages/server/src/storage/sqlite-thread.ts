@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { GatehouseError } from '../platform/index.ts';
 import { unavailable } from './errors.ts';
+import { type PackedResults, type PackedUnits, packUnits, unpackResults } from './packed-units.ts';
 import type { LogUnit, LogUnitResult } from './storage.ts';
 
 export interface SqliteWorkerData {
@@ -15,6 +16,12 @@ export interface QueryReply {
   insertId?: bigint;
 }
 
+interface UnitsBody {
+  log: string;
+  first: number;
+  units: PackedUnits;
+}
+
 /** What the thread can be told, and what it answers. */
 interface Operations {
   /** `within`: part of the transaction that `begin` has opened. */
@@ -24,9 +31,9 @@ interface Operations {
   /** Ends the transaction if one is still open. */
   rollback: [object, undefined];
   /** One transaction and one fsync. */
-  units: [{ log: string; first: number; units: LogUnit[] }, LogUnitResult[]];
+  units: [UnitsBody, PackedResults];
   /** Inside the open transaction. */
-  'units-within': [{ log: string; first: number; units: LogUnit[] }, LogUnitResult[]];
+  'units-within': [UnitsBody, PackedResults];
   close: [object, undefined];
 }
 type Kind = keyof Operations;
@@ -54,6 +61,8 @@ class SqliteError extends Error {
 
 export interface SqliteThread {
   call<K extends Kind>(kind: K, body: Operations[K][0]): Promise<Operations[K][1]>;
+  /** In a transaction of their own, or in the one that is open. */
+  write(kind: 'units' | 'units-within', log: string, first: number, units: LogUnit[]): Promise<LogUnitResult[]>;
   close(): Promise<void>;
 }
 
@@ -90,7 +99,8 @@ export async function startSqliteThread(data: SqliteWorkerData): Promise<SqliteT
     const requests = outgoing;
     outgoing = [];
     try {
-      worker.postMessage(requests);
+      const memory = requests.flatMap((request) => ('units' in request ? request.units.bytes.buffer : []));
+      worker.postMessage(requests, memory);
     } catch (error) {
       // A value that cannot cross to the thread: the callers of this turn are told, the thread is unharmed.
       for (const { id } of requests) {
@@ -114,6 +124,9 @@ export async function startSqliteThread(data: SqliteWorkerData): Promise<SqliteT
   }
   return {
     call,
+    async write(kind, log, first, units) {
+      return unpackResults(await call(kind, { log, first, units: packUnits(units) }), first, units);
+    },
     async close() {
       if (dead !== undefined) return;
       const ended = new Promise((resolve) => worker.once('exit', resolve));

@@ -5,6 +5,7 @@
 import { statSync } from 'node:fs';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { parentPort, workerData } from 'node:worker_threads';
+import { packResults, unpackUnits } from './packed-units.ts';
 import type { Reply, Request, SqliteWorkerData, WireError } from './sqlite-thread.ts';
 import { createUnitWriter } from './sqlite-units.ts';
 
@@ -136,12 +137,12 @@ function answer(request: Request): unknown {
     case 'rollback':
       return database.isTransaction ? database.exec('rollback') : undefined;
     case 'units':
-      return transact(() => writeUnits(request.log, request.first, request.units));
+      return transact(() => packResults(writeUnits(request.log, request.first, unpackUnits(request.units))));
     case 'units-within': {
       checkTransaction();
       database.exec('savepoint unit');
       try {
-        const results = writeUnits(request.log, request.first, request.units);
+        const results = packResults(writeUnits(request.log, request.first, unpackUnits(request.units)));
         database.exec('release unit');
         return results;
       } catch (error) {

@@ -20,7 +20,7 @@ export async function openSqlite(dataDir: string, log: Log, clock: Clock): Promi
   });
 
   const writer = createWriter({
-    commit: (id, first, units) => thread.call('units', { log: id, first, units }),
+    commit: (id, first, units) => thread.write('units', id, first, units),
     async size(id) {
       const { rows } = await thread.call('query', {
         sql: 'select max(sequence) + 1 as size from records where log = ?',
@@ -42,7 +42,7 @@ export async function openSqlite(dataDir: string, log: Log, clock: Clock): Promi
     async claimLog() {},
     begin: () => held.startTransaction().execute(),
     async writeWithin(_transaction, id, first, unit) {
-      const [result] = await thread.call('units-within', { log: id, first, units: [unit] });
+      const [result] = await thread.write('units-within', id, first, [unit]);
       if (!result) throw new Error('the database thread gave no result');
       return result;
     },

@@ -32,6 +32,8 @@ export interface Writer {
 /** A unit that could not be written in this time is refused: a caller must not hang on a database that does. */
 const APPEND_TIMEOUT_MS = 5_000;
 const EXCLUSIVE_TIMEOUT_MS = 15_000;
+/** How late a refusal may come after that. */
+const WATCH_EVERY_MS = 250;
 /** What may be written soon is written after this time at the latest: it saves a commit of its own, and the wait of others behind that. */
 const SOON_MS = 10;
 /** Keeps one transaction short, so that nobody waits long behind it. */
@@ -43,6 +45,8 @@ interface Waiting {
   unit: LogUnit | null;
   soon: boolean;
   settled: boolean;
+  /** When it is given up (`performance.now`). */
+  until: number;
   resolve(result: never): void;
   reject(error: unknown): void;
 }
@@ -57,6 +61,8 @@ interface WaitingTurn extends Waiting {
 
 export function createWriter(sink: LogSink): Writer {
   let queue: (WaitingUnit | WaitingTurn)[] = [];
+  const unsettled = new Set<WaitingUnit | WaitingTurn>();
+  let watch: NodeJS.Timeout | undefined;
   let running: Promise<void> | undefined;
   let soon: NodeJS.Timeout | undefined;
   let closed = false;
@@ -71,25 +77,32 @@ export function createWriter(sink: LogSink): Writer {
     if (closed) return Promise.reject(unavailable(new Error('the storage is closed')));
     if (queue.length >= WAITING_LIMIT) return Promise.reject(unavailable(new Error(`${queue.length} writes wait`)));
     return new Promise((resolve, reject) => {
-      const settle =
-        <V>(done: (value: V) => void) =>
-        (value: V) => {
-          if (waiting.settled) return;
-          waiting.settled = true;
-          clearTimeout(timer);
-          done(value);
-        };
-      const waiting = { unit, soon: isSoon, settled: false, resolve: settle(resolve), reject: settle(reject) } as
-        | WaitingUnit
-        | WaitingTurn;
-      const timer = setTimeout(
-        () => waiting.reject(unavailable(new Error(`not written within ${timeoutMs} ms`))),
-        timeoutMs,
-      );
+      const until = performance.now() + timeoutMs;
+      const waiting = { unit, soon: isSoon, settled: false, until, resolve, reject } as WaitingUnit | WaitingTurn;
+      unsettled.add(waiting);
+      watch ??= setInterval(giveUp, WATCH_EVERY_MS);
       queue.push(waiting);
       if (isSoon) soon ??= setTimeout(start, SOON_MS);
       else start();
     });
+  }
+
+  /** True for whoever may settle it: that happens once. */
+  function settling(waiting: WaitingUnit | WaitingTurn): boolean {
+    if (waiting.settled) return false;
+    waiting.settled = true;
+    unsettled.delete(waiting);
+    return true;
+  }
+
+  /** One timer for all: most wait for a millisecond. */
+  function giveUp(): void {
+    const now = performance.now();
+    for (const waiting of unsettled)
+      if (waiting.until < now && settling(waiting)) waiting.reject(unavailable(new Error('not written in time')));
+    if (unsettled.size > 0) return;
+    clearInterval(watch);
+    watch = undefined;
   }
 
   function start(): void {
@@ -107,6 +120,7 @@ export function createWriter(sink: LogSink): Writer {
         if (head.settled) queue.shift();
         else if (head.unit === null) {
           queue.shift();
+          settling(head);
           await new Promise<void>((release) => (head as WaitingTurn).resolve(release));
         } else {
           let length = 1;
@@ -142,7 +156,8 @@ export function createWriter(sink: LogSink): Writer {
   function settle(batch: WaitingUnit[], first: number, results: LogUnitResult[]): void {
     next = first + recordsIn(results);
     results.forEach((result, index) => {
-      batch[index]?.resolve(result);
+      const waiting = batch[index];
+      if (waiting && settling(waiting)) waiting.resolve(result);
     });
   }
 
@@ -154,7 +169,7 @@ export function createWriter(sink: LogSink): Writer {
     isRetry: boolean,
   ): Promise<void> {
     const rejectAll = (reason: unknown) => {
-      for (const waiting of batch) waiting.reject(reason);
+      for (const waiting of batch) if (settling(waiting)) waiting.reject(reason);
     };
     let standing: number;
     try {
@@ -214,6 +229,7 @@ export function createWriter(sink: LogSink): Writer {
       closed = true;
       if (queue.length > 0) start();
       while (running) await running;
+      clearInterval(watch);
     },
   };
 }
