@@ -1,23 +1,23 @@
-import type { Approval, Decision } from '@gatehouse/protocol';
+import type { Approval } from '@gatehouse/protocol';
 import type { Approvals, HeldBreakGlass, HeldGrant } from '../approvals/index.ts';
 import type { Ledger } from '../ledger/index.ts';
-import { type Clock, GatehouseError, type Log, newId, type Tracing } from '../platform/index.ts';
-import type { Authority, Baseline, Flow, PolicySet, Situation } from '../policy/index.ts';
-import type { RegisteredTool, Registry, Snapshot } from '../registry/index.ts';
-import type { ChangeFeed, OverBudget, Spend, Twin } from '../storage/index.ts';
+import { type Clock, type Log, newId, type Tracing } from '../platform/index.ts';
+import type { Baseline, Flow, PolicySet } from '../policy/index.ts';
+import type { Registry, Snapshot } from '../registry/index.ts';
+import type { ChangeFeed, OverBudget, Twin } from '../storage/index.ts';
 import { createAnswering, serverAsks } from './answer.ts';
-import { checkArguments } from './arguments.ts';
 import { createAsking } from './ask.ts';
 import type { CircuitBreaker } from './breaker.ts';
-import { type Budgets, beyond, counted, spendOf, wantedOf } from './budgets/index.ts';
+import { type Budgets, beyond, counted, wantedOf } from './budgets/index.ts';
+import { createDeciding } from './decide.ts';
 import { deny } from './deny.ts';
+import { createDispatch } from './dispatch.ts';
 import { explainFlow } from './explain-flow.ts';
-import { gatewayIsRefused, whatCannotBeKept } from './gateway.ts';
-import { BREAK_GLASS, isOfGrant, underBreakGlass, underGrant } from './granted.ts';
-import { guardOfBreakGlass, guardOfGrant, guardsOf } from './guards.ts';
+import { createForesight } from './foresee.ts';
+import { isOfGrant, underBreakGlass, underGrant } from './granted.ts';
+import { guardsOf } from './guards.ts';
 import { createLive } from './live.ts';
 import { beforeRepeating, type OpenCalls } from './open-calls.ts';
-import { recordOf } from './record.ts';
 import { createReleases } from './release.ts';
 import { createRequests } from './requests.ts';
 import {
@@ -29,13 +29,14 @@ import {
   whyNotAsked,
   withLimit,
 } from './results/index.ts';
-import { situationOf, withSituation } from './situation.ts';
-import { sourceOf, sourceOfMessage, unlooked } from './source.ts';
-import { featureTool, findSubject, isRefusal } from './subject.ts';
+import { situationOf } from './situation.ts';
+import { sourceOf } from './source.ts';
+import { createStreams } from './streams.ts';
 import type { Tickets } from './tickets.ts';
 import { traced } from './traced.ts';
 import type { Action, Dispatch, Enforcement, Foresight, Outcome, Sent } from './types.ts';
-import { authorityOf, STALE, whoIsRefused, whyStopped } from './who.ts';
+import { createUsable } from './usable.ts';
+import { STALE } from './who.ts';
 
 export interface EnforcementDependencies {
   registry: Registry;
@@ -70,7 +71,10 @@ const ELSEWHERE_POLL_MS = 100;
  * 5 and 7 once a tool needs a credential of its own.
  */
 export function createEnforcement(deps: EnforcementDependencies): Enforcement & Foresight {
-  const { registry, approvals, ledger, flow, feed, clock, log } = deps;
+  const { approvals, flow, clock } = deps;
+  const deciding = createDeciding(deps);
+  const { prove, decide, redecide } = deciding;
+  const dispatch = createDispatch(deps);
   const live = createLive();
   const look = createLook({ key: deps.placeholderKey });
   const releases = createReleases({ held: deps.held, approvals });
@@ -87,20 +91,10 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     const begun = performance.now();
     const full = new Set<string>();
     for (let attempt = 1; ; attempt++) {
-      const snapshot = registry.snapshot();
-      const set = deps.policies(snapshot);
-
-      // 1 who
-      const agent = snapshot.agents.get(action.caller.agent);
-      const unproven = feed.fresh()
-        ? (whoIsRefused(snapshot, action, agent, clock.now(), deps.breaker) ?? gatewayIsRefused(action))
-        : STALE;
-      const authority = authorityOf(snapshot, action.caller);
-      if (!agent || !authority || unproven) return refuse(action, actionId, null, deny(unproven ?? STALE, set.version));
-
-      // 2 what
-      const found = findSubject(snapshot, action);
-      if (isRefusal(found)) return refuse(action, actionId, found.tool, deny(found, set.version));
+      // 1 who and 2 what
+      const proven = prove(action);
+      if ('refused' in proven) return refuse(action, actionId, proven.tool, proven.refused);
+      const { snapshot, set, agent, authority, found } = proven;
 
       // What a tool can be asked to limit is asked for before anything is decided: so it is what is approved, recorded and sent.
       action = withLimit(action, found, found.labels.hold?.items);
@@ -172,38 +166,28 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
           if (approval.state !== 'approved') return { kind: 'pending', actionId, approval };
         }
       }
-      const said = approval ?? grant;
-      const yes = said?.id ?? broken?.subject.id ?? null;
+      const yes = approval?.id ?? grant?.id ?? broken?.subject.id ?? null;
 
       // 7 dispatch
       await flow.storing(action.caller, { tool: found, actionId, seen });
       let guardFailed: string | undefined;
       const flight = live.begin(action.caller);
       try {
-        const written = await ledger.append(
-          recordOf('dispatch', action, actionId, found, {
-            decision,
-            approval: yes,
-            arguments: action.arguments,
-            argumentsSalt: approval?.argumentsSalt,
-            labels: broken ? [...seen.labels, BREAK_GLASS] : seen.labels,
-            ...(twin && { detail: `repeats ${twin.action_id}, of which nobody knows whether it ran` }),
-          }),
-          {
-            ...(open && { opens: { ...open, actionId, repeats: twin?.action_id ?? null } }),
-            guards: [
-              ...guardsOf(snapshot, action, found, source.tool, broken?.signers ?? (said && approvals.peopleOf(said))),
-              ...seen.guards,
-              ...(grant ? [guardOfGrant(grant)] : []),
-              ...(broken ? [guardOfBreakGlass(broken)] : []),
-            ],
-            ...(approval && { consumeApproval: { id: approval.id, actionId } }),
-            ...spending(wanted ? spendOf(wanted, actionId, approval !== undefined) : undefined, actionId, [
-              ...flow.spend(action.caller, seen),
-              ...(grant ? [approvals.grants.spend(grant, action.arguments)] : []),
-            ]),
-          },
-        );
+        const written = await dispatch(snapshot, {
+          action,
+          actionId,
+          tool: found,
+          decision,
+          seen,
+          source,
+          approval,
+          grant,
+          broken,
+          yes,
+          wanted,
+          open,
+          twin,
+        });
         if (approval && (written.ok || written.failed === 'approval')) approvals.noteConsumed(approval.id);
         if (written.ok) {
           if (broken) approvals.breakGlass.noteUse(broken, found.ref, actionId);
@@ -242,126 +226,16 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     }
   }
 
-  function decide(
-    set: PolicySet,
-    authority: Authority,
-    action: Action,
-    tool: RegisteredTool,
-    situation: Situation,
-  ): Decision {
-    const problem = checkArguments(tool, action.arguments);
-    if (problem) {
-      const reason = `The arguments do not fit ${tool.ref}: ${problem}. Correct them and call again.`;
-      return deny({ code: 'arguments.invalid', reason }, set.version, tool);
-    }
-    const decision = set.decide({ ...authority, tool, arguments: action.arguments, situation });
-    const unkept = whatCannotBeKept(action, tool, decision);
-    return unkept ? deny(unkept, set.version, tool) : withSituation(decision, situation);
-  }
-
-  /** What the dispatch counts: on budgets, and on what a person has endorsed or granted. */
-  function spending(budgets: Spend | undefined, actionId: string, given: Spend['counters']) {
-    if (given.length === 0) return budgets && { spend: budgets };
-    const plain = budgets ?? { actionId, now: clock.now(), counters: [] };
-    return { spend: { ...plain, counters: [...plain.counters, ...given] } };
-  }
-
   /** The guard failed because a change is on its way to this replica: give the feed a turn before deciding again. */
   function feedCaughtUp(): Promise<void> {
     return new Promise((resolve) => setTimeout(resolve, 20));
   }
 
-  /** What would be decided now on a call that was let through before. */
-  async function redecide(
-    snapshot: Snapshot,
-    set: PolicySet,
-    authority: Authority,
-    action: Action,
-    tool: RegisteredTool,
-  ): Promise<Decision> {
-    const template = snapshot.templates.get(action.caller.task.template);
-    const seen = flow.view(action.caller, { tool, arguments: action.arguments, template });
-    const situation = await situationOf(deps, snapshot, action, tool, seen, clock.now());
-    return decide(set, authority, action, tool, situation);
-  }
-
-  async function foresee(action: Action): Promise<Decision> {
-    const snapshot = registry.snapshot();
-    const set = deps.policies(snapshot);
-    const agent = snapshot.agents.get(action.caller.agent);
-    const authority = authorityOf(snapshot, action.caller);
-    const unproven = feed.fresh()
-      ? (whoIsRefused(snapshot, action, agent, clock.now(), deps.breaker) ?? gatewayIsRefused(action))
-      : STALE;
-    if (!authority || unproven) return deny(unproven ?? STALE, set.version);
-    const found = findSubject(snapshot, action);
-    if (isRefusal(found)) return deny(found, set.version);
-    for (let loading = flow.ready(action.caller); loading; loading = flow.ready(action.caller)) await loading;
-    let decision = await redecide(snapshot, set, authority, action, found);
-    const open = decision.effect === 'deny' ? null : deps.openCalls.of(action, found);
-    const twin = open && (await deps.openCalls.twin(open));
-    if (open && twin) decision = beforeRepeating(decision, twin, open, found);
-    const wanted = decision.effect === 'deny' ? null : wantedOf(snapshot, action, found, '', clock.now());
-    if (!wanted) return decision;
-    if ('code' in wanted) return deny(wanted, set.version, found);
-    const over = await deps.budgets.over(wanted.spend);
-    return over ? beyond(decision, wanted, over) : counted(decision, wanted);
-  }
-
   return {
     enforce: traced(enforce, deps),
-    foresee,
-    async usableTools(caller, onlyServer) {
-      const snapshot = registry.snapshot();
-      const authority = authorityOf(snapshot, caller);
-      if (authority?.agent.state !== 'active') return [];
-      const set = deps.policies(snapshot);
-      const usable: RegisteredTool[] = [];
-      for (const server of snapshot.servers.values()) {
-        if (onlyServer !== undefined && server.name !== onlyServer) continue;
-        if (!server.manifest.environments.includes(caller.task.environment)) continue;
-        for (const tool of server.tools.values()) {
-          if (tool.state === 'approved' && tool.tier < 4 && set.mayEverUse(authority, tool)) usable.push(tool);
-        }
-      }
-      return usable.sort((a, b) => (a.ref < b.ref ? -1 : 1));
-    },
-    usesFeature(caller, name, feature) {
-      const snapshot = registry.snapshot();
-      const authority = authorityOf(snapshot, caller);
-      const server = snapshot.servers.get(name);
-      if (authority?.agent.state !== 'active' || !server) return false;
-      const tool = featureTool(server, feature);
-      return tool.tier < 4 && deps.policies(snapshot).mayEverUse(authority, tool);
-    },
-    attach(caller, end) {
-      let attached = true;
-      const release = live.attach(caller, end);
-      const endIfStopped = (reason: string | undefined) => {
-        if (attached && reason !== undefined) end(reason);
-      };
-      // Whoever was let in with a snapshot from before the stop comes too late to be ended by it.
-      whyStopped(registry, caller).then(endIfStopped, (error) => {
-        log.error('it is not known whether a stream may stay open, so it ends', { error });
-        endIfStopped(STALE.reason);
-      });
-      return () => {
-        attached = false;
-        release();
-      };
-    },
-    hear(caller, server, message, of) {
-      const snapshot = registry.snapshot();
-      const known = snapshot.servers.get(server);
-      const authority = authorityOf(snapshot, caller);
-      if (!known || !authority) throw new GatehouseError('forbidden', STALE.code, STALE.reason);
-      const from = sourceOfMessage(snapshot, deps.policies(snapshot), authority, known, of);
-      const source = unlooked(from, deps.detectors.of(snapshot, from.tool, caller.task.environment));
-      const rules = look.rulesOf(snapshot, caller, source.tool, source.obligations);
-      const heard = look.message(message, rules);
-      const noted = flow.note(caller, { ...source, actionId: newId('act', clock.now()), body: heard });
-      return noted instanceof Promise ? noted.then(() => heard) : heard;
-    },
+    foresee: createForesight(deps, deciding),
+    ...createUsable(deps),
+    ...createStreams(deps, { live, look }),
     stop: live.stop,
     inFlight: live.count,
   };

@@ -15,6 +15,8 @@ export interface StopOf {
   beforeEpoch?: number;
 }
 
+export type Live = ReturnType<typeof createLive>;
+
 /** All that must end when an agent or a task does: calls in flight, open streams, sessions. By agent, so that a stop touches only its own. */
 export function createLive() {
   const byAgent = new Map<string, Set<Held>>();
