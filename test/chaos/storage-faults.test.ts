@@ -6,10 +6,12 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ManifestInput } from '@gatehouse/protocol';
 import pg from 'pg';
 import { startProxy } from '../../packages/server/src/storage/suite-proxy.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { createAudit } from './audit.ts';
+import { applyTo } from './house.ts';
 import { createJournal } from './journal.ts';
 import { onOwnDisk, type Scene, startScene } from './scene.ts';
 import { createStoredReader } from './stored.ts';
@@ -94,6 +96,7 @@ async function assertDeniedInTurn(t: TestContext, database: string, faultsOf: (s
       await assertDenied(opened, fault, { rounds: 2, restMs: 300 });
       await assertRecorded(scene, audit);
     });
+  return { ...opened, audit };
 }
 
 async function assertDenied(opened: Opened, fault: Fault, { rounds, restMs }: { rounds: number; restMs: number }) {
@@ -102,21 +105,47 @@ async function assertDenied(opened: Opened, fault: Fault, { rounds, restMs }: { 
   await approvePayment(opened);
   const before = scene.seen();
 
-  await fault.begin();
-  // More than once, and longer than a feed lease lasts: the first calls are refused for another reason than the later ones.
-  for (let round = 0; round < rounds; round++) {
-    const [{ ran }, payment] = await Promise.all([callMany(12), pay()]);
-    assert.deepEqual(ran, []);
-    assert.notEqual(payment.kind, 'ran');
-    await sleep(restMs);
+  try {
+    await fault.begin();
+    // More than once, and longer than a feed lease lasts: the first calls are refused for another reason than the later ones.
+    for (let round = 0; round < rounds; round++) {
+      const [{ ran }, payment] = await Promise.all([callMany(12), pay()]);
+      assert.deepEqual(ran, []);
+      assert.notEqual(payment.kind, 'ran');
+      await sleep(restMs);
+    }
+    assert.deepEqual(scene.seen(), before, 'a call has reached its upstream, and could not have been recorded');
+  } finally {
+    await fault.end();
   }
-  assert.deepEqual(scene.seen(), before, 'a call has reached its upstream, and could not have been recorded');
-  await fault.end();
 
   await untilCallsPass(opened);
   const payments = await Promise.all([pay(), pay()]);
   assert.equal(payments.filter(({ kind }) => kind === 'ran').length, 1, 'what was approved before runs, once');
   for (const payment of payments) if (payment.kind === 'pending') await scene.approver.deny(payment.approval);
+}
+
+/** Calls are at every step when it begins, in the middle of commits as well: some of these arrive late, when it goes on. */
+async function assertNothingLateRuns(t: TestContext, opened: Opened, stand: (isStill: boolean) => void): Promise<void> {
+  const { scene, callMany, pay } = opened;
+  await untilCallsPass(opened, 12);
+  await approvePayment(opened);
+  const during = [callMany(24), pay(), callMany(24), pay()] as const;
+  await new Promise<void>((resolve) => {
+    const off = scene.onCall(() => resolve(off()));
+  });
+  stand(true);
+  try {
+    const [first, paid, second, again] = await Promise.all(during);
+    const before = scene.seen();
+    assert.deepEqual((await callMany(12)).ran, []);
+    assert.deepEqual(scene.seen(), before, 'a call has reached its upstream, and could not have been recorded');
+    assert.ok([paid, again].filter(({ kind }) => kind === 'ran').length <= 1);
+    t.diagnostic(`${first.ran.length + second.ran.length} of 48 passed before it stood still`);
+  } finally {
+    stand(false);
+  }
+  await untilCallsPass(opened);
 }
 
 const prlimit = spawnSync('prlimit', ['--version']).status === 0 ? false : 'prlimit (util-linux) is missing';
@@ -260,19 +289,63 @@ test('when the files of SQLite are gone, replaced or read-only no call passes, a
   });
 });
 
-// @proves law-1.unwritable
-test('while PostgreSQL hangs no call passes, and calls pass again after it', async (t) => {
+// @proves law-1.unwritable, law-1.reconnects, law-1.unknown
+test('while PostgreSQL hangs or takes no connection no call passes, and calls pass again after it', async (t) => {
   const postgres = await startPostgres();
   if (!postgres) return t.skip('PostgreSQL is missing: see above');
   t.after(postgres.close);
-  const { url } = await postgres.createDatabase();
+  const { url, name } = await postgres.createDatabase();
   const network = await startProxy(t, url);
-  await assertDeniedInTurn(t, network.url, () => ({
-    'nothing passes between them, and no connection ends': {
-      begin: () => network.holdBack(true),
-      end: () => network.holdBack(false),
-    },
-  }));
+  const admin = async (...statements: [string, unknown[]?][]): Promise<void> => {
+    const client = new pg.Client({ connectionString: postgres.url });
+    await client.connect();
+    for (const [text, values] of statements) await client.query(text, values);
+    await client.end();
+  };
+  const end = 'select pg_terminate_backend(pid) from pg_stat_activity where datname = $1';
+  const opened = await assertDeniedInTurn(t, network.url, ({ operator }) => {
+    /** So that the database is lost while the server applies what has changed. */
+    async function whileChanging(fault: () => Promise<void>): Promise<void> {
+      let isOver = false;
+      const changing = Array.from({ length: 3 }, async (_, lane) => {
+        for (let turn = 0; !isOver; turn++) {
+          const email = `person-${lane}-${turn}@example.test`;
+          const person: ManifestInput = { kind: 'Person', email, displayName: email, roles: ['approver'] };
+          await applyTo(operator, [person]).catch(() => sleep(20));
+        }
+      });
+      await sleep(100);
+      await fault();
+      isOver = true;
+      await Promise.all(changing);
+    }
+    return {
+      'nothing passes between them, and no connection ends': {
+        begin: () => network.holdBack(true),
+        end: () => network.holdBack(false),
+      },
+      'it takes no connection': {
+        begin: () => whileChanging(() => admin([`alter database ${name} with allow_connections false`], [end, [name]])),
+        async end() {
+          try {
+            let status = await operator.call('GET /status');
+            for (; status.fresh; status = await operator.call('GET /status')) await sleep(200);
+            assert.match(status.troubles.find(({ what }) => what === 'changes')?.problem ?? '', /connection/);
+          } finally {
+            await admin([`alter database ${name} with allow_connections true`]);
+          }
+        },
+      },
+      'each connection ends in the middle of its handshake': {
+        begin: () => whileChanging(async () => network.cutAll(true)),
+        end: () => network.cutAll(false),
+      },
+    };
+  });
+  await t.test('it stands still in the middle of commits, and goes on', async (t) => {
+    await assertNothingLateRuns(t, opened, postgres.pause);
+    await assertRecorded(opened.scene, opened.audit);
+  });
 });
 
 // @proves law-1.clock

@@ -51,6 +51,12 @@ export const laws: Requirement[] = [
     source: 'SECURITY.md#law-1',
   },
   {
+    id: 'law-1.reconnects',
+    promise:
+      'However the database was lost, and whatever was under way, a server goes on by itself once it is back, and says until then what fails and since when',
+    source: 'SECURITY.md#law-1',
+  },
+  {
     id: 'law-1.changes',
     promise: 'An administrative change is recorded in the transaction that makes it',
     source: 'SECURITY.md#law-1',

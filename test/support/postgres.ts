@@ -17,6 +17,8 @@ export type TestPostgres = {
   createDatabase(template?: string): Promise<TestDatabase>;
   /** Ends every process of the server at once, as a power cut would. */
   kill(): Promise<void>;
+  /** Has every process of the server stand still: connections stay, and nothing is answered. */
+  pause(isPaused: boolean): void;
   /** Starts the server again on the same data: after `kill`, with crash recovery. */
   restart(): Promise<void>;
   /** Stops the server and removes its data, once all who started it have closed it. */
@@ -64,6 +66,7 @@ export async function startPostgres({
     version: cluster.binaries.version,
     createDatabase: (template) => createDatabase(cluster, template),
     kill: () => killServer(cluster),
+    pause: (isPaused) => signalAll(cluster, isPaused ? 'SIGSTOP' : 'SIGCONT'),
     restart: async () => {
       await stopServer(cluster);
       await startServer(cluster);
@@ -175,17 +178,21 @@ async function stopServer(cluster: Cluster): Promise<void> {
 
 async function killServer(cluster: Cluster): Promise<void> {
   const { server } = cluster;
-  if (!isRunning(cluster) || !server?.pid) return;
-  const backends = childrenOf(server.pid);
-  for (const pid of [server.pid, ...backends]) {
+  if (!isRunning(cluster) || !server) return;
+  signalAll(cluster, 'SIGKILL');
+  await ended(server);
+  cluster.undertaker.stdin?.write('0\n');
+}
+
+function signalAll({ server }: Cluster, signal: NodeJS.Signals): void {
+  if (!server?.pid) return;
+  for (const pid of [server.pid, ...childrenOf(server.pid)]) {
     try {
-      process.kill(pid, 'SIGKILL');
+      process.kill(pid, signal);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
     }
   }
-  await ended(server);
-  cluster.undertaker.stdin?.write('0\n');
 }
 
 async function removeCluster(cluster: Cluster): Promise<void> {

@@ -155,6 +155,11 @@ export interface StatusView {
   mcpUrl: string;
   /** False while this replica has lost touch with the database: then it denies everything. */
   fresh: boolean;
+  /**
+   * What does not work just now, since when, and when it failed last; `problem` is for the people of the house only. `changes`: others’
+   * changes can’t be followed; `records`: nothing can be recorded. Either way everything is denied.
+   */
+  troubles: { what: 'changes' | 'records'; since: number; at: number; problem: string | null }[];
   inFlight: number;
   dataDir: string | null;
   /** Sinks that do not get everything now, with why; for the people of the house only. */

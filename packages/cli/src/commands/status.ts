@@ -15,6 +15,10 @@ export const status: Run<ServerOptions> = async ({ options, out }) => {
   const health = found.fresh
     ? out.style('green', 'well')
     : out.style('red', 'out of touch with its database: denies everything');
+  const failing = ({ what, since, at, problem }: StatusView['troubles'][number]): [string, string] => [
+    what === 'changes' ? 'Changes' : 'Recording',
+    `fails since ${timeOf(since)}, last at ${timeOf(at)}${problem === null ? '' : `: ${problem}`}`,
+  ];
   out.print(`${found.publicUrl} is ${health}`);
   out.facts([
     ['Version', found.version],
@@ -23,6 +27,7 @@ export const status: Run<ServerOptions> = async ({ options, out }) => {
     ['Running since', timeOf(found.startedAt)],
     ['MCP', found.mcpUrl],
     ['Calls in flight', found.inFlight],
+    ...found.troubles.map(failing),
     ...recordFacts(found.record),
     ['Sinks', found.sinks?.map(({ name, state, problem }) => `${name} ${problem ?? state}`).join(', ') || null],
     ['Data', found.dataDir],

@@ -21,6 +21,7 @@ import { startLive, useLive } from '../api/live.ts';
 import { pendingApprovalsQuery, statusQuery } from '../api/queries.ts';
 import { useWaitingDefinitions } from '../api/waiting.ts';
 import { BreakGlassBanner } from '../pages/break-glass/break-glass-banner.tsx';
+import { When } from '../ui/when.tsx';
 import { Brand } from './brand.tsx';
 import { useKeyboard } from './keyboard.ts';
 import { destinations } from './navigation.ts';
@@ -179,6 +180,13 @@ function StaleNotice() {
     <div className={classes.stale} role="alert">
       <IconAlertTriangle size={16} aria-hidden />
       Replica {data.replica} has lost touch with its database and denies every action until it is back.
+      {data.troubles.map(({ what, since, problem }) => (
+        <span key={what}>
+          {' '}
+          {what === 'changes' ? 'Changes can’t be followed' : 'Nothing can be recorded'} since <When at={since} />
+          {problem !== null && `: ${problem}`}
+        </span>
+      ))}
     </div>
   );
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { checkSameOrigin, type People } from '../identity/index.ts';
-import { type ErrorKind, GatehouseError, toProblem } from '../platform/index.ts';
+import { type ErrorKind, GatehouseError, isUnavailable, toProblem } from '../platform/index.ts';
 import { groupsOf, type Snapshot } from '../registry/index.ts';
 import {
   atTerminal,
@@ -232,7 +232,12 @@ export function createApi(deps: ApiDependencies) {
         path: new URL(http.req.raw.url).pathname,
       }),
     };
-    if (route.access === 'public') return (operator ?? (await personIfAny(headers, how))) as ApiCaller;
+    // Whether the server is well is answered while nobody can be looked up, as to a stranger.
+    const nobody = (error: unknown) => {
+      if (!isUnavailable(error)) throw error;
+      return undefined;
+    };
+    if (route.access === 'public') return (operator ?? (await personIfAny(headers, how).catch(nobody))) as ApiCaller;
     const caller = operator ?? (await personOf(headers, how));
     if (route.access === 'enrolling') {
       if (caller.restricted && atTerminal(route, undefined) === 'refused') throw terminalRefused();

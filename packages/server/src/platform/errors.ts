@@ -44,6 +44,9 @@ export class GatehouseError extends Error {
   }
 }
 
+export const isUnavailable = (error: unknown): boolean =>
+  error instanceof GatehouseError && error.kind === 'unavailable';
+
 /** What is unavailable now may be there soon (RFC 9110 §10.2.3). */
 export const retryAfter = (status: number): Record<string, string> => (status === 503 ? { 'Retry-After': '10' } : {});
 

@@ -4,7 +4,7 @@ export { clientAddress, noteClientAddress, type TrustedProxies, trustedProxies }
 export { type Clock, systemClock } from './clock.ts';
 export { type Config, limits } from './config.ts';
 export { connectionLimits } from './connection-limits.ts';
-export { type ErrorKind, errorKinds, GatehouseError, retryAfter, toProblem } from './errors.ts';
+export { type ErrorKind, errorKinds, GatehouseError, isUnavailable, retryAfter, toProblem } from './errors.ts';
 export { type IdPrefix, newId } from './ids.ts';
 export {
   canonicalJson,

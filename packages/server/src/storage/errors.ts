@@ -33,6 +33,8 @@ export function failureKind(error: unknown): FailureKind {
     return sqliteRefused.has(primary) ? 'refused' : 'other';
   }
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  // The session has ended, or none was given: the database takes no connections, the password was changed, pg_hba refuses us.
+  if ('severity' in error && (error.severity === 'FATAL' || error.severity === 'PANIC')) return 'unavailable';
   if (code === '40001' || code === '40P01') return 'retry';
   if (postgresUnavailable.test(code) || networkUnavailable.test(code)) return 'unavailable';
   if (/^2[23]...$/.test(code)) return 'refused';

@@ -71,6 +71,31 @@ onEachBackend('more changes than are read at a time arrive all', async ({ open }
   );
 });
 
+// @proves law-1.reconnects
+onEachBackend(
+  'a change that could not be applied is applied when it can be, and nothing is fresh before',
+  async ({ open }) => {
+    const storage = await open();
+    const { keys, listener } = collector();
+    let failures = 0;
+    await storage.feed.start('a', async (changes) => {
+      if (++failures <= 2) throw new Error('the database was lost in the middle of it');
+      await listener(changes);
+    });
+    await announce(storage, 'x');
+    await until(() => failures > 0);
+    assert.equal(storage.feed.fresh(), false, 'what it could not apply may forbid the next call');
+    const [{ what, since, problem } = {}] = storage.troubles();
+    assert.deepEqual({ what, problem }, { what: 'changes', problem: 'the database was lost in the middle of it' });
+    assert.ok(since !== undefined && since <= Date.now());
+    await until(storage.feed.fresh);
+    assert.deepEqual(keys(), ['x']);
+    assert.deepEqual(storage.troubles(), []);
+    await announce(storage, 'y');
+    assert.deepEqual(await storage.feed.waitForAll(await storage.feed.head()), { acknowledged: ['a'], expired: [] });
+  },
+);
+
 onEachBackend('a replica that cannot apply a change is not fresh and is not waited for', async ({ open }) => {
   const storage = await open();
   await storage.feed.start('a', async () => {

@@ -3,11 +3,15 @@ import type { FeedBackend } from './backend.ts';
 import { toStorageError, unavailable } from './errors.ts';
 import { lastPruned, pruneChanges } from './feed-prune.ts';
 import { createWait } from './feed-wait.ts';
+import { createRetry } from './retry.ts';
 import { type Change, type ChangeFeed, FEED_LEASE_MS } from './storage.ts';
+import { createTrouble } from './trouble.ts';
 
 /** Changes read and handed to the listener at a time. */
 const CHANGES_PER_BATCH = 1_000;
 const PRUNE_EVERY_MS = 3_600_000;
+/** Between two tries, at most: shorter than the lease, so that a database that is back is soon heard of. */
+const LONGEST_RETRY_MS = 2_000;
 /** How often a waiter looks at the other replicas without having been told. */
 const WAIT_POLL_MS = 50;
 /** A waiter gives up after this; every lease has run out long before. */
@@ -20,7 +24,8 @@ export interface LocalFeed extends ChangeFeed {
 
 /**
  * The feed of one replica. One loop reads, has the listener apply, then writes what was applied together with the lease; only a
- * round that has read everything extends the lease, so that a replica which lags or hangs drops out by itself.
+ * round that has read everything extends the lease, so that a replica which lags or hangs drops out by itself. What the listener could not
+ * apply (the database was lost in the middle of it) is read and applied again, as often as it takes; until then this replica denies.
  *
  * INVARIANT: a replica is fresh for `FEED_LEASE_MS` from before it read what it then acknowledged. So whoever has watched its row
  * for as long and seen no new lease knows that it denies already, whatever the clocks of the machines say. He deletes that row; the
@@ -36,6 +41,8 @@ export function createFeed(backend: FeedBackend, clock: Clock, log: Log): LocalF
   let acknowledgedAtMs = Number.NEGATIVE_INFINITY;
   let waiters = 0;
   let loop: Promise<void> | undefined;
+  let stopping = new AbortController();
+  const trouble = createTrouble('changes', clock);
   const news = createBell();
   const applied = createBell();
 
@@ -100,22 +107,26 @@ export function createFeed(backend: FeedBackend, clock: Clock, log: Log): LocalF
     }
     acknowledgedAtMs = before.monotonicMs;
     if (isCaughtUp) heard = before;
+    trouble.over();
     applied.ring();
     if (last) await backend.signal('applied');
     return isCaughtUp;
   }
 
+  /** A change that is known and not applied may be the one that forbids the next call: nothing is let through on the rest of the lease. */
   async function apply(changes: Change[]): Promise<void> {
     try {
       await listener(changes);
     } catch (cause) {
-      throw new FeedEnded('the listener of the change feed failed', { cause });
+      heard = undefined;
+      acknowledgedAtMs = Number.NEGATIVE_INFINITY;
+      throw new Unapplied('what has changed could not be applied', { cause });
     }
   }
 
   async function follow(id: string): Promise<void> {
     let pruneAt = performance.now();
-    let isAway = false;
+    const retry = createRetry(backend.pollMs, LONGEST_RETRY_MS);
     while (replica === id) {
       try {
         if (performance.now() >= pruneAt) {
@@ -123,16 +134,18 @@ export function createFeed(backend: FeedBackend, clock: Clock, log: Log): LocalF
           await pruneChanges(db, await backend.now());
         }
         while (replica === id && !(await round(id)));
-        isAway = false;
+        if (retry.failures > 0) log.info('the change feed is followed again', { after: retry.failures });
+        retry.over();
         await news.wait(backend.pollMs);
       } catch (error) {
         if (error instanceof FeedEnded) {
           log.error('the change feed has ended; this replica denies everything until it is restarted', { error });
+          trouble.failed(error);
           return leave(id);
         }
-        if (!isAway) log.warn('the change feed cannot be read; trying again', { error });
-        isAway = true;
-        await sleep(backend.pollMs);
+        if (retry.failures === 0) log.warn('the change feed cannot be followed; trying again', { error });
+        trouble.failed(error);
+        await retry.wait(stopping.signal);
       }
     }
   }
@@ -152,6 +165,7 @@ export function createFeed(backend: FeedBackend, clock: Clock, log: Log): LocalF
     async start(id, onChanges) {
       if (replica !== undefined) throw new GatehouseError('internal', 'storage.feed-started', 'The feed runs already.');
       replica = id;
+      stopping = new AbortController();
       try {
         position = await head();
         listener = onChanges;
@@ -159,7 +173,7 @@ export function createFeed(backend: FeedBackend, clock: Clock, log: Log): LocalF
         while (!(await round(id)));
       } catch (error) {
         await leave(id);
-        throw error instanceof FeedEnded ? error.cause : toStorageError(error);
+        throw error instanceof Unapplied ? error.cause : toStorageError(error);
       }
       loop = follow(id);
     },
@@ -169,6 +183,7 @@ export function createFeed(backend: FeedBackend, clock: Clock, log: Log): LocalF
       const { monotonicMs, atMs } = heard;
       return performance.now() - monotonicMs < FEED_LEASE_MS && clock.now() - atMs < FEED_LEASE_MS;
     },
+    trouble: () => trouble.view(),
     head,
     async waitForAll(sequence) {
       const wait = createWait(db, sequence);
@@ -195,6 +210,7 @@ export function createFeed(backend: FeedBackend, clock: Clock, log: Log): LocalF
     async stop() {
       const id = replica;
       replica = undefined;
+      stopping.abort();
       news.ring();
       // A listener that hangs must not keep the process from ending.
       let timer: NodeJS.Timeout | undefined;
@@ -213,8 +229,7 @@ export function createFeed(backend: FeedBackend, clock: Clock, log: Log): LocalF
 }
 
 class FeedEnded extends Error {}
-
-const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+class Unapplied extends Error {}
 
 /** Wakes all who wait; a ring while nobody waits is kept for the next. */
 function createBell(): { ring(): void; wait(timeoutMs: number): Promise<void> } {

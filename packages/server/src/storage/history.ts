@@ -39,6 +39,8 @@ export interface History {
   close(): Promise<void>;
 }
 
+const HISTORY_STATEMENT_TIMEOUT_MS = 60_000;
+
 type Query = <Row>(sql: string, parameters: readonly (string | number)[]) => Promise<Row[]>;
 
 export async function openHistory(place: HistoryPlace): Promise<History> {
@@ -78,9 +80,9 @@ function openSqliteHistory(file: string): { query: Query; close: () => Promise<v
 
 async function openPostgresHistory(url: string): Promise<{ query: Query; close: () => Promise<void> }> {
   const { default: pg } = await import('pg');
-  const client: Client = new pg.Client(clientConfig(url));
+  const client: Client = new pg.Client({ ...clientConfig(url), query_timeout: HISTORY_STATEMENT_TIMEOUT_MS + 3_000 });
   await client.connect();
-  await prepareSession(client, { statementTimeoutMs: 60_000 });
+  await prepareSession(client, { statementTimeoutMs: HISTORY_STATEMENT_TIMEOUT_MS });
   await client.query('set default_transaction_read_only = on');
   return {
     async query<Row>(sql: string, parameters: readonly (string | number)[]) {

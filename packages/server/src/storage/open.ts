@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock, Log } from '../platform/index.ts';
 import { GatehouseError } from '../platform/index.ts';
 import type { Backend } from './backend.ts';
@@ -7,6 +8,7 @@ import { type HistoryPlace, historyPlace } from './history.ts';
 import { openPostgres } from './postgres.ts';
 import { openSqlite } from './sqlite.ts';
 import type { ChangeTopic, DatabaseTransaction, Storage } from './storage.ts';
+import { createTrouble } from './trouble.ts';
 
 export interface StorageOptions {
   /** `sqlite` (in dataDir) or a `postgres://` URL. */
@@ -32,11 +34,12 @@ export async function openStorage({ database, dataDir, log, clock, restoring }: 
   }
   const backend =
     database === 'sqlite' ? await openSqlite(dataDir, log, clock) : await openPostgres(database, log, restoring);
-  return createStorage(backend, createFeed(backend.feed, clock, log), historyPlace(database, dataDir), log);
+  return createStorage(backend, createFeed(backend.feed, clock, log), historyPlace(database, dataDir), clock, log);
 }
 
 /** A transaction's database work ends in this time; everything else that writes waits for it. */
 const TRANSACTION_TIMEOUT_MS = 10_000;
+const ROLLBACK_TIMEOUT_MS = 1_000;
 const ATTEMPTS = 10;
 const CHANGES_PER_INSERT = 5_000;
 const FENCES_PER_INSERT = 1_000;
@@ -49,9 +52,10 @@ interface Context {
   next: number | undefined;
 }
 
-function createStorage(backend: Backend, feed: LocalFeed, place: HistoryPlace, log: Log): Storage {
+function createStorage(backend: Backend, feed: LocalFeed, place: HistoryPlace, clock: Clock, log: Log): Storage {
   const { dialect, db, writer } = backend;
   const contexts = new WeakMap<DatabaseTransaction, Context>();
+  const unwritten = createTrouble('records', clock);
   let closing: Promise<void> | undefined;
 
   function contextOf(transaction: DatabaseTransaction): Context {
@@ -82,10 +86,12 @@ function createStorage(backend: Backend, feed: LocalFeed, place: HistoryPlace, l
       return result;
     } catch (error) {
       if (context.next !== undefined) writer.placed(undefined);
-      await transaction
+      const undone = transaction
         .rollback()
         .execute()
         .catch((cause) => log.debug('rollback failed; the connection is given up', { error: cause }));
+      // A server that answers nothing must not keep everybody else from writing: it has not been told to commit, and won't be.
+      await Promise.race([undone, sleep(ROLLBACK_TIMEOUT_MS, undefined, { ref: false })]);
       throw error;
     } finally {
       contexts.delete(transaction);
@@ -121,8 +127,16 @@ function createStorage(backend: Backend, feed: LocalFeed, place: HistoryPlace, l
     feed,
     async append(unit, soon) {
       if (closing) throw unavailable(new Error('the storage is closed'));
-      return writer.append(unit, soon);
+      try {
+        const result = await writer.append(unit, soon);
+        unwritten.over();
+        return result;
+      } catch (error) {
+        if (failureKind(error) === 'unavailable') unwritten.failed(error);
+        throw error;
+      }
     },
+    troubles: () => [feed.trouble(), unwritten.view()].filter((each) => each !== undefined),
     async transaction(work) {
       if (closing) throw unavailable(new Error('the storage is closed'));
       const release = await writer.exclusive();

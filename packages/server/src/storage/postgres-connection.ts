@@ -54,6 +54,8 @@ export function clientConfig(url: string): pg.ClientConfig {
  * without a word within about ten seconds, so that its locks are free for its successor.
  */
 export async function prepareSession(client: pg.ClientBase, settings: SessionSettings): Promise<void> {
+  // A server that takes connections may be one that answers nothing: this is the first question that it is asked.
+  giveUpWhenSilent(client, CONNECT_TIMEOUT_MS);
   await client.query(
     `set statement_timeout = ${settings.statementTimeoutMs};
      set lock_timeout = 3000;
@@ -61,6 +63,12 @@ export async function prepareSession(client: pg.ClientBase, settings: SessionSet
      ${settings.readOnly ? 'set default_transaction_read_only = on;' : ''}
      set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 2; set tcp_keepalives_count = 3`,
   );
+  giveUpWhenSilent(client, 0);
+}
+
+/** Ends the connection without a word to the server, which may be silent, and without waiting for it. */
+export function drop(client: pg.ClientBase): void {
+  socketOf(client).destroy();
 }
 
 export function createPool(url: string, max: number, settings: SessionSettings, log: Log): pg.Pool {
@@ -70,9 +78,11 @@ export function createPool(url: string, max: number, settings: SessionSettings, 
     ...clientConfig(url),
     max,
     idleTimeoutMillis,
-    onConnect: (client) => prepareSession(client, settings),
+    async onConnect(client) {
+      await prepareSession(client, settings);
+      if (settings.statementTimeoutMs > 0) giveUpWhenSilent(client, settings.statementTimeoutMs + SILENCE_MS);
+    },
   });
-  pool.on('connect', (client) => giveUpWhenSilent(client, settings.statementTimeoutMs));
   // Unheard, the loss of a connection that lies idle, or is between two statements of a transaction, would end the process.
   pool.on('connect', (client) => client.on('error', (error) => log.warn('a database connection was lost', { error })));
   pool.on('error', (error) => log.debug('a database connection was taken out of the pool', { error }));
@@ -80,14 +90,15 @@ export function createPool(url: string, max: number, settings: SessionSettings, 
 }
 
 /** A network that swallows everything is noticed by TCP after a quarter of an hour; a server that is there answers within the limit. */
-function giveUpWhenSilent(client: pg.ClientBase, statementTimeoutMs: number): void {
-  if (statementTimeoutMs === 0) return;
-  // pg has no public way to its socket.
-  const { stream } = (client as unknown as { connection: { stream: Socket } }).connection;
-  stream.setTimeout(statementTimeoutMs + SILENCE_MS, () =>
-    stream.destroy(new Error('the database server fell silent')),
-  );
+export function giveUpWhenSilent(client: pg.ClientBase, limitMs: number): void {
+  const socket = socketOf(client);
+  socket.removeAllListeners('timeout');
+  socket.setTimeout(limitMs, () => socket.destroy(new Error('the database server fell silent')));
 }
+
+/** pg has no public way to it. */
+const socketOf = (client: pg.ClientBase): Socket =>
+  (client as unknown as { connection: { stream: Socket } }).connection.stream;
 
 const INT8 = 20;
 const NUMERIC = 1700;

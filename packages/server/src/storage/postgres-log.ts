@@ -3,10 +3,11 @@ import pg from 'pg';
 import { GatehouseError, type Log } from '../platform/index.ts';
 import { CommitInDoubt, failureKind, unavailable } from './errors.ts';
 import type { OpenCallRow } from './open-calls.ts';
-import { clientConfig, prepareSession } from './postgres-connection.ts';
+import { clientConfig, drop, prepareSession } from './postgres-connection.ts';
 import { type ReadCounters, readCounters } from './postgres-counters.ts';
 import { LOCKS, lockNumber, type Statement } from './postgres-locks.ts';
 import { decideUnits, readFences, readTwins, shareFences, toVersions } from './postgres-units.ts';
+import { createRetry } from './retry.ts';
 import type { LogUnit, LogUnitResult } from './storage.ts';
 import type { LogSink } from './writer.ts';
 
@@ -17,6 +18,9 @@ const RECLAIM_PATIENCE_MS = 1_500;
 /** No answer to a statement on the hot path in this time, and the connection is given up. */
 const ANSWER_TIMEOUT_MS = 4_000;
 const ATTEMPTS = 5;
+/** Between two connections that fail; callers wait for a shorter time than they are ready to. */
+const RECONNECT_MS = 50;
+const LONGEST_RECONNECT_MS = 1_000;
 
 export interface PostgresLog extends LogSink {
   claim(log: string): Promise<void>;
@@ -32,9 +36,13 @@ export interface PostgresLog extends LogSink {
 export function createPostgresLog(url: string, log: Log): PostgresLog {
   let session: { client: pg.Client; log: string } | undefined;
   let lastPid: number | undefined;
+  let isFailing = false;
+  const retry = createRetry(RECONNECT_MS, LONGEST_RECONNECT_MS);
+  const closing = new AbortController();
 
   async function connection(id: string, patienceMs = RECLAIM_PATIENCE_MS): Promise<pg.Client> {
     if (session?.log === id) return session.client;
+    if (isFailing) await retry.wait(closing.signal);
     const client = new pg.Client({ ...clientConfig(url), pipeline: true, query_timeout: ANSWER_TIMEOUT_MS });
     client.on('error', (error) => log.warn('the connection that writes the log was lost', { error }));
     client.on('end', () => {
@@ -47,9 +55,12 @@ export function createPostgresLog(url: string, log: Log): PostgresLog {
       const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
       lastPid = rows[0]?.pid;
     } catch (error) {
-      await client.end().catch((cause) => log.debug('a connection could not be closed', { error: cause }));
+      isFailing = true;
+      drop(client);
       throw error;
     }
+    isFailing = false;
+    retry.over();
     session = { client, log: id };
     return client;
   }
@@ -113,15 +124,14 @@ export function createPostgresLog(url: string, log: Log): PostgresLog {
       return results;
     } catch (error) {
       if (isAnswer(error)) await client.query('rollback');
-      else await abandon(client);
+      else abandon(client);
       throw error;
     }
   }
 
-  async function abandon(client: pg.Client): Promise<void> {
+  function abandon(client: pg.Client): void {
     if (session?.client === client) session = undefined;
-    // Does not wait for a server that may be silent.
-    client.end().catch((error) => log.debug('a connection could not be closed', { error }));
+    drop(client);
   }
 
   return {
@@ -143,7 +153,7 @@ export function createPostgresLog(url: string, log: Log): PostgresLog {
         const { rows } = await client.query('select max(sequence) + 1 as size from records where log = $1', [id]);
         return (rows[0]?.size as number | null) ?? 0;
       } catch (error) {
-        if (!isAnswer(error)) await abandon(client);
+        if (!isAnswer(error)) abandon(client);
         throw unavailable(error);
       }
     },
@@ -153,6 +163,7 @@ export function createPostgresLog(url: string, log: Log): PostgresLog {
       return toVersions((await (await connection(id)).query(statement)).rows);
     },
     async close() {
+      closing.abort();
       const client = session?.client;
       session = undefined;
       await client?.end();

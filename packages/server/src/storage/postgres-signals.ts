@@ -1,11 +1,15 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { Log } from '../platform/index.ts';
 import type { FeedSignal } from './backend.ts';
-import { clientConfig } from './postgres-connection.ts';
+import { clientConfig, drop, giveUpWhenSilent } from './postgres-connection.ts';
+import { createRetry } from './retry.ts';
 
 export const CHANNEL = 'gatehouse_feed';
 const RECONNECT_MS = 500;
+const LONGEST_RECONNECT_MS = 10_000;
+/** Nothing may come for hours; so the server is asked for a sign of life, and given up without one. */
+const ASK_EVERY_MS = 5_000;
+const SILENCE_MS = 12_000;
 
 export interface Signals {
   listen(listener: (what: FeedSignal) => void): void;
@@ -17,28 +21,40 @@ export function createSignals(url: string, log: Log): Signals {
   let listener: (what: FeedSignal) => void = () => {};
   let client: pg.Client | undefined;
   const closing = new AbortController();
+  const retry = createRetry(RECONNECT_MS, LONGEST_RECONNECT_MS);
 
-  async function connectOnce(): Promise<void> {
-    client = new pg.Client(clientConfig(url));
-    const ended = new Promise<void>((resolve) => client?.once('end', resolve));
-    client.on('error', (error) => log.debug('the connection that listens for changes was lost', { error }));
-    client.on('notification', ({ payload }) => listener(payload as FeedSignal));
-    await client.connect();
-    await client.query(`listen ${CHANNEL}`);
+  async function listenOnce(): Promise<void> {
+    const own = new pg.Client(clientConfig(url));
+    client = own;
+    const ended = new Promise<void>((resolve) => own.once('end', resolve));
+    own.on('error', (error) => log.debug('the connection that listens for changes was lost', { error }));
+    own.on('notification', ({ payload }) => listener(payload as FeedSignal));
+    await own.connect();
+    giveUpWhenSilent(own, SILENCE_MS);
+    await own.query(`listen ${CHANNEL}`);
+    retry.over();
     // What was signalled in between is lost; the rows are not.
     listener('changes');
+    let isAsked = false;
+    const asking = setInterval(async () => {
+      if (isAsked) return;
+      isAsked = true;
+      await own.query('select 1').catch(() => drop(own));
+      isAsked = false;
+    }, ASK_EVERY_MS);
     await ended;
+    clearInterval(asking);
   }
 
   async function keepListening(): Promise<void> {
     while (!closing.signal.aborted) {
       try {
-        await connectOnce();
+        await listenOnce();
       } catch (error) {
         log.debug('cannot listen for changes; polling meanwhile', { error });
-        await client?.end().catch((cause) => log.debug('a connection could not be closed', { error: cause }));
+        if (client) drop(client);
       }
-      await sleep(RECONNECT_MS, undefined, { signal: closing.signal }).catch(() => undefined);
+      await retry.wait(closing.signal);
     }
   }
   const running = keepListening();
@@ -49,7 +65,7 @@ export function createSignals(url: string, log: Log): Signals {
     },
     async close() {
       closing.abort();
-      await client?.end().catch((error) => log.debug('a connection could not be closed', { error }));
+      if (client) drop(client);
       await running;
     },
   };

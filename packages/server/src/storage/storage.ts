@@ -3,6 +3,7 @@ import type { OverBudget, Settle, Spend } from './counters.ts';
 import type { HistoryPlace } from './history.ts';
 import type { CallEnd, OpenCall, Twin } from './open-calls.ts';
 import type { Tables } from './schema/index.ts';
+import type { Trouble } from './trouble.ts';
 
 export type Database = Kysely<Tables>;
 export type DatabaseTransaction = Transaction<Tables>;
@@ -148,17 +149,21 @@ export interface Storage {
   /** `bumpFences` of one. */
   bumpFence(transaction: DatabaseTransaction, key: string): Promise<number>;
   readonly feed: ChangeFeed;
+  /** What fails just now, since when, and why; in words that may name hosts and files. */
+  troubles(): Trouble[];
   close(): Promise<void>;
 }
 
 /**
- * The change feed as one replica sees it. The listener is awaited before the change is acknowledged; a listener that throws
- * stops the feed, and a stopped feed means `fresh()` is false within `FEED_LEASE_MS`: then everything is denied.
+ * The change feed as one replica sees it. The listener is awaited before the change is acknowledged. From when it throws `fresh()` is
+ * false, so that everything is denied, and it is told the same changes again until it has applied them.
  */
 export interface ChangeFeed {
   start(replica: string, listener: (changes: Change[]) => Promise<void>): Promise<void>;
   /** True while this replica has heard from the feed within its lease. */
   fresh(): boolean;
+  /** Why it can't be followed. */
+  trouble(): Trouble | undefined;
   /** Sequence of the newest committed change: after a transaction that announced, at least that of its own last change. */
   head(): Promise<number>;
   /** Waits until each live replica has acknowledged `sequence` or its lease has run out; says which. */

@@ -11,6 +11,8 @@ export interface Proxy {
   cutAtCommit(when: 'before it arrives' | 'after it has arrived'): void;
   /** Nothing passes in either direction, and no connection ends. */
   holdBack(isHeld: boolean): void;
+  /** Ends every connection, and each new one as the server first says something. */
+  cutAll(isCut: boolean): void;
 }
 
 /** A network between Gatehouse and PostgreSQL that fails on demand. */
@@ -20,6 +22,7 @@ export async function startProxy(t: TestContext, url: string): Promise<Proxy> {
   let trap: { isForwarded: boolean } | undefined;
   let cuts = 0;
   let isHeld = false;
+  let isCutAll = false;
 
   const server = createServer((client) => {
     const upstream = connect(Number(target.port), target.hostname);
@@ -45,7 +48,8 @@ export async function startProxy(t: TestContext, url: string): Promise<Proxy> {
       upstream.write(data);
     });
     upstream.on('data', (data) => {
-      if (!isAnswerAwaited) client.write(data);
+      if (isCutAll) cut();
+      else if (!isAnswerAwaited) client.write(data);
       // Not at the first byte: a server that finds its client gone in the middle gives up what it was doing.
       else if (data.includes('COMMIT')) cut();
     });
@@ -69,6 +73,10 @@ export async function startProxy(t: TestContext, url: string): Promise<Proxy> {
     holdBack(held) {
       isHeld = held;
       for (const socket of sockets) held ? socket.pause() : socket.resume();
+    },
+    cutAll(isCut) {
+      isCutAll = isCut;
+      if (isCut) for (const socket of sockets) socket.resetAndDestroy();
     },
   };
 }

@@ -1,11 +1,15 @@
+import { isUnavailable } from '../../platform/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { type Route, route } from '../route.ts';
 import { VERSION } from '../version.ts';
 
+/** Null while the database does not say how they do: that is what `troubles` is about. */
 async function troubled(sinks: ApiDependencies['sinks']) {
-  return (await sinks.list()).flatMap(({ name, state, problem }) =>
-    state === 'delivering' ? [] : [{ name, state, problem }],
-  );
+  const all = await sinks.list().catch((error: unknown) => {
+    if (isUnavailable(error)) return null;
+    throw error;
+  });
+  return all?.flatMap(({ name, state, problem }) => (state === 'delivering' ? [] : [{ name, state, problem }])) ?? null;
 }
 
 export function statusRoutes({ config, storage, ledger, sinks, enforcement, startedAt }: ApiDependencies): Route[] {
@@ -18,6 +22,7 @@ export function statusRoutes({ config, storage, ledger, sinks, enforcement, star
       publicUrl: config.publicUrl,
       mcpUrl: `${config.publicUrl}/mcp`,
       fresh: storage.feed.fresh(),
+      troubles: storage.troubles().map((each) => ({ ...each, problem: caller ? each.problem : null })),
       inFlight: enforcement.inFlight(),
       // Where the data lies is for the people of the house only.
       dataDir: caller ? config.dataDir : null,
