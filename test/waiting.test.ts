@@ -159,15 +159,19 @@ const paramsOf = (message: Json | undefined) => message?.params as Json | undefi
 const resultOf = (messages: Json[]) => messages.find(({ result }) => result)?.result as Json | undefined;
 
 /** @proves waiting.every-surface */
-test('MCP 2025-11-25 says it with the result, with progress, in the elicitation, and where a task was wanted as an error', async () => {
+test('MCP 2025-11-25 says it with the result, with progress, in the elicitation, and with the task where one was wanted', async () => {
   const plain = await session({});
   await assertSaid('plain', ofMeta(resultOf(await mcp(call(), plain))));
   const held = await mcp(call({ _meta: { progressToken: 'p' } }), plain, isProgress);
   await assertSaid('progress', ofMeta(paramsOf(held.find(isProgress))));
   assert.match(String(paramsOf(held.find(isProgress))?.message), /It waits at http:.*\/approvals\/apr_/);
-  const [error] = (await mcp(call({ task: { ttl: 60_000 } }), plain)).map((message) => message.error as Json);
-  assert.equal(error?.code, 1002);
-  await assertSaid('task', ofData(error?.data as Json));
+  const made = resultOf(await mcp(call({ task: { ttl: 60_000 } }), plain));
+  const { taskId, statusMessage } = (made as Json).task as Json;
+  await assertSaid('task', ofMeta(made));
+  assert.match(String(statusMessage), /It waits at http:.*\/approvals\/apr_/);
+  const ended = resultOf(await mcp({ jsonrpc: '2.0', id: 2, method: 'tasks/get', params: { taskId } }, plain));
+  assert.equal(ended?.status, 'failed');
+  assert.match(String(ended?.statusMessage), /said no: next/);
   const isAsked = ({ method }: Json) => method === 'elicitation/create';
   const asked = paramsOf((await mcp(call(), await session(canOpen), isAsked)).find(isAsked));
   const said = ofMeta(asked);
@@ -180,6 +184,9 @@ test('MCP 2026-07-28 says it with the result, with progress, and beside what it 
   await assertSaid('plain', ofMeta(resultOf(await mcp(...modern({})))));
   const held = await mcp(...modern({}, { progressToken: 'p' }), isProgress);
   await assertSaid('progress', ofMeta(paramsOf(held.find(isProgress))));
+  const made = resultOf(await mcp(...modern({ extensions: { 'io.modelcontextprotocol/tasks': {} } })));
+  assert.deepEqual([made?.resultType, made?.status], ['task', 'working']);
+  await assertSaid('task', ofMeta(made));
   const wanted = resultOf(await mcp(...modern(canOpen)));
   assert.equal(wanted?.resultType, 'input_required');
   const said = ofMeta(wanted);

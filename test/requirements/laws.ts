@@ -173,6 +173,12 @@ export const laws: Requirement[] = [
     source: 'docs/explanation/approvals.md',
   },
   {
+    id: 'law-4.fatigue-shares',
+    promise:
+      'One proven user of a shared agent has a share of the questions it may ask, so that none silences the others',
+    source: 'docs/explanation/approvals.md',
+  },
+  {
     id: 'law-4.fatigue',
     promise:
       'An agent asks people only so often, and what was denied is not asked about again for a while; one move denies and suspends',

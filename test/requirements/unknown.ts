@@ -8,6 +8,18 @@ export const unknown: Requirement[] = [
     source: 'docs/explanation/approvals.md',
   },
   {
+    id: 'waiting.mcp-task',
+    promise:
+      'A client that takes MCP tasks has one while people decide: it says what is waited for and where, runs once after the yes whichever replica carries it on, keeps what came of it, and ends with the reason',
+    source: 'docs/explanation/approvals.md',
+  },
+  {
+    id: 'waiting.mcp-task-own',
+    promise:
+      'An MCP task is there for the agent and task that made it, at its address, and for nobody else; its database row belongs to no other',
+    source: 'docs/explanation/approvals.md',
+  },
+  {
     id: 'unknown.not-repeated',
     promise: 'A call that may have run is never silently sent again: a person is asked, who is shown the first one',
     source: 'docs/how-to/resolve-what-is-unknown.md',

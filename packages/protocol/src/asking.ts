@@ -5,6 +5,8 @@ import { timeOfDay } from './manifests/calendar.ts';
 export const asking = z.strictObject({
   /** Questions of one agent in an hour; what needs a person beyond that is refused. */
   perHour: z.int().min(1).max(1_000).optional(),
+  /** Of those, questions on behalf of one proven user: half of them unless it is said here, so that one user of a shared agent can't silence the others. */
+  perUserHour: z.int().min(1).max(1_000).optional(),
   /** A call that was denied is not asked about again for so long, by whatever task of the agent. */
   deniedForSeconds: z.int().min(0).max(86_400).optional(),
 });

@@ -235,6 +235,19 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
     deny: (id, person, reason, channel) => decide(decisions.deny(id, person, reason, channel)),
     approveThrough: (id, person, channel, answer) => decide(decisions.approveThrough(id, person, channel, answer)),
 
+    async withdraw(id, by) {
+      await storage.transaction(async (transaction) => {
+        const row = await transaction
+          .updateTable('approvals')
+          .set({ state: 'cancelled', decided_at: clock.now(), decided_by: by, seal: null })
+          .where('id', '=', id)
+          .where('state', 'in', ['pending', 'approved'])
+          .returningAll()
+          .executeTakeFirst();
+        if (row) await decisions.recordMove(transaction, row, 'approval.cancel', by);
+      });
+    },
+
     async cancelAll(transaction, { agent, task }, by) {
       if (agent === undefined && task === undefined) {
         throw new GatehouseError('internal', 'approval.cancel-what', 'Name the agent or the task to cancel.');

@@ -55,15 +55,24 @@ export async function openWithin(
   });
   if (same) return { row: same, isNew: false };
 
-  const limit = limits.pendingApprovalsPerAgent;
-  const pending = await unexpired.select('id').where('state', '=', 'pending').limit(limit).execute();
-  if (pending.length >= limit) {
-    throw new GatehouseError(
-      'too-many',
-      'approval.too-many',
-      `${limit} actions of ${subject.agent} wait for approval already. Wait until some are decided, or end the task.`,
+  const user = subject.delegated?.user ?? null;
+  const requireRoom = async (limit: number, whose: string, query = unexpired) => {
+    const pending = await query.select('id').where('state', '=', 'pending').limit(limit).execute();
+    if (pending.length >= limit) {
+      throw new GatehouseError(
+        'too-many',
+        'approval.too-many',
+        `${limit} actions of ${whose} wait for approval already. Wait until some are decided, or end the task.`,
+      );
+    }
+  };
+  await requireRoom(limits.pendingApprovalsPerAgent, subject.agent);
+  if (user !== null)
+    await requireRoom(
+      limits.pendingApprovalsPerUser,
+      `${subject.agent} for ${user}`,
+      unexpired.where('asked_for', '=', user),
     );
-  }
   await requireQuestion(transaction, now, subject, asking);
   const ttls = (subject.rules ?? []).flatMap(({ expiresAfterSeconds }) => expiresAfterSeconds ?? []);
   const expiresAt = now + Math.min(...(ttls.length > 0 ? ttls : [limits.approvalTtlSeconds])) * 1_000;

@@ -29,6 +29,7 @@ export function newRow(
     agent: request.subject.agent,
     task: request.subject.task,
     tool: request.subject.tool,
+    asked_for: request.subject.delegated?.user ?? null,
     risk: request.risk?.score ?? 0,
     body: canonicalJson(body),
     created_at: createdAt,

@@ -211,6 +211,8 @@ export interface Approvals {
   deny(id: string, person: string, reason: string, channel?: string): Promise<Approval>;
   /** A yes that was said in a channel. Only where a rule accepts the identity that the channel has verified. */
   approveThrough(id: string, person: string, channel: string, answer: Answer): Promise<Approval>;
+  /** Whoever asked does not want it any more: cancelled, unless it was decided or used before. */
+  withdraw(id: string, by: string): Promise<void>;
   /** Part of kill and task end: everything pending, and everything approved that was not used yet. */
   cancelAll(transaction: DatabaseTransaction, of: { agent?: string; task?: string }, by: string): Promise<number>;
 

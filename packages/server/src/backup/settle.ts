@@ -66,6 +66,7 @@ const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
   upstream_clients: 'keep',
   upstream_connects: 'empty',
   held_results: 'empty',
+  waiting_tasks: 'empty',
   open_calls: 'keep',
   budget_counters: 'keep',
   budget_spends: 'keep',

@@ -4,6 +4,7 @@ import {
   createMcpDoor,
   createUpstreamAuthorizations,
   createUpstreams,
+  createWaitingRows,
   refreshDefinitions,
 } from '../gate/index.ts';
 import type { ChokePoint } from './choke-point.ts';
@@ -63,6 +64,8 @@ export function openDoors(
     txnTokens: identity.txnTokens,
     approvals,
     upstreams,
+    waitingRows: createWaitingRows({ storage, sealer, clock }),
+    ledger,
     clock,
     log,
     publicUrl: config.publicUrl,

@@ -11,6 +11,7 @@ import type { SeenView } from '../policy/index.ts';
 import { deny } from './deny.ts';
 import { originsOf } from './explain-flow.ts';
 import { operationOf } from './gateway.ts';
+import { RELEASE } from './release.ts';
 import type { Requests } from './requests.ts';
 import { askedBy, delegatedOf, toolNameOf } from './subject.ts';
 import type { Decided } from './types.ts';
@@ -29,6 +30,12 @@ interface Granted {
 /** Two people have let it run, in an emergency. */
 interface Broken {
   broken: HeldBreakGlass;
+}
+
+/** What was to let it run does not any more. */
+interface Gone {
+  superseded: boolean;
+  detail: string;
 }
 
 /** Step 5: a person is asked about exactly this action, once it is on record. */
@@ -56,12 +63,23 @@ export function createAsking({ approvals, requests }: { approvals: Approvals; re
     }
   }
 
-  return async function ask(
+  /** An approval that is open lets exactly its own action run: where that is another by now, it never will. */
+  async function gone(under: string, action?: string): Promise<Gone> {
+    const of = await approvals.get(under);
+    const isOpen = (of?.state === 'pending' || of?.state === 'approved') && of.operation !== RELEASE;
+    const superseded = isOpen && sameAction({ ...of, policyVersion: of.decision.policyVersion }) !== action;
+    return {
+      superseded,
+      detail: superseded ? 'What people were asked about has changed since.' : 'It was let through before.',
+    };
+  }
+
+  async function ask(
     decided: Decided,
     seen: SeenView,
     full: ReadonlySet<string>,
     repeats?: string,
-  ): Promise<Approval | Refused | Granted | Broken> {
+  ): Promise<Approval | Refused | Granted | Broken | Gone> {
     const { agent, action, tool, decision } = decided;
     const subject: ApprovalSubject = {
       agent: agent.name,
@@ -77,6 +95,7 @@ export function createAsking({ approvals, requests }: { approvals: Approvals; re
       ...(repeats !== undefined && { repeats }),
     };
     const given = approvals.find(subject);
+    if (action.under !== undefined) return given?.id === action.under ? given : gone(action.under, sameAction(subject));
     if (given?.state === 'approved') return given;
     // Whoever granted more calls like one did not know that this one may have run.
     const granted = repeats === undefined && approvals.grants.find({ subject, decision, except: full });
@@ -94,5 +113,7 @@ export function createAsking({ approvals, requests }: { approvals: Approvals; re
     } finally {
       asking.delete(same);
     }
-  };
+  }
+
+  return { ask, gone };
 }

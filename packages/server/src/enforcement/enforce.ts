@@ -80,7 +80,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
   const releases = createReleases({ held: deps.held, approvals });
   const requests = createRequests(deps);
   const { refuse } = requests;
-  const ask = createAsking({ approvals, requests });
+  const { ask, gone } = createAsking({ approvals, requests });
   const { sendAndRecord, release } = createAnswering({ ...deps, look, releases });
 
   async function enforce(given: Action, send: (dispatch: Dispatch) => Promise<Sent>): Promise<Outcome> {
@@ -153,6 +153,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       let broken: HeldBreakGlass | undefined;
       if (decision.effect === 'needs-approval') {
         const asked = await ask({ agent, action, actionId, tool: found, decision }, seen, full, twin?.action_id);
+        if ('superseded' in asked) return { kind: 'gone', actionId, ...asked };
         if ('refused' in asked) return { kind: 'refused', actionId: asked.actionId, decision: asked.refused };
         if ('granted' in asked) {
           grant = asked.granted;
@@ -166,6 +167,8 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
           if (approval.state !== 'approved') return { kind: 'pending', actionId, approval };
         }
       }
+      if (action.under !== undefined && approval?.id !== action.under)
+        return { kind: 'gone', actionId, ...(await gone(action.under)) };
       const yes = approval?.id ?? grant?.id ?? broken?.subject.id ?? null;
 
       // 7 dispatch

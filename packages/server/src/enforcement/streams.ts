@@ -4,7 +4,7 @@ import type { Live } from './live.ts';
 import type { Look } from './results/index.ts';
 import { sourceOfMessage, unlooked } from './source.ts';
 import type { Enforcement } from './types.ts';
-import { authorityOf, STALE, whyStopped } from './who.ts';
+import { authorityOf, STALE, whoIsRefused, whyStopped } from './who.ts';
 
 /** What stays open beside calls: it ends with its agent or task, and what is heard on it is looked at like a result. */
 export function createStreams(
@@ -13,11 +13,16 @@ export function createStreams(
     policies,
     detectors,
     flow,
+    feed,
+    breaker,
     clock,
     log,
-  }: Pick<EnforcementDependencies, 'registry' | 'policies' | 'detectors' | 'flow' | 'clock' | 'log'>,
+  }: Pick<
+    EnforcementDependencies,
+    'registry' | 'policies' | 'detectors' | 'flow' | 'feed' | 'breaker' | 'clock' | 'log'
+  >,
   { live, look }: { live: Pick<Live, 'attach'>; look: Pick<Look, 'rulesOf' | 'message'> },
-): Pick<Enforcement, 'attach' | 'hear'> {
+): Pick<Enforcement, 'attach' | 'hear' | 'whyRefused'> {
   return {
     attach(caller, end) {
       let attached = true;
@@ -34,6 +39,12 @@ export function createStreams(
         attached = false;
         release();
       };
+    },
+    whyRefused(caller) {
+      const snapshot = registry.snapshot();
+      return feed.fresh()
+        ? whoIsRefused(snapshot, { caller }, snapshot.agents.get(caller.agent), clock.now(), breaker)
+        : STALE;
     },
     hear(caller, server, message, of) {
       const snapshot = registry.snapshot();

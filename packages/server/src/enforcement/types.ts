@@ -22,6 +22,8 @@ export interface Action {
   trace?: TraceContext | undefined;
   /** Given by a door that resumes an action (approval, retry, MRTR round); else a new one is made. */
   actionId?: string;
+  /** Only what this approval lets run: nobody is asked anew, and without it nothing runs. For what goes on after its request was answered. */
+  under?: string;
 }
 
 /** A call that was let through, for whatever brings its data by another way than its answer. */
@@ -99,6 +101,8 @@ export type Outcome =
   | { kind: 'done'; actionId: string; sent: Sent; call?: EarlierCall }
   | { kind: 'refused'; actionId: string; decision: Decision }
   | { kind: 'pending'; actionId: string; approval: Approval }
+  /** What was to let it run does not any more, and nothing was sent. `superseded`: it is bound to what has changed since, and never will. */
+  | { kind: 'gone'; actionId: string; superseded: boolean; detail: string }
   /** It ran, and what came of it is not given out; nobody will be asked to release it. */
   | { kind: 'withheld'; actionId: string; detail: string }
   /** Sent, but nobody knows what came of it: upstream died, timed out, or the call was aborted. Never re-run silently. */
@@ -120,6 +124,8 @@ export interface Enforcement {
    * agent or task was stopped, is ended as soon as the caller has returned.
    */
   attach(caller: Caller, end: (reason: string) => void): () => void;
+  /** Why this caller may do nothing now, if so; from memory. For what a door gives out of its own. */
+  whyRefused(caller: Caller): { code: string; reason: string } | undefined;
   /** Ends everything in flight of this agent, task or token; part of applying the feed. */
   stop(of: StopOf, reason: string): void;
   /**

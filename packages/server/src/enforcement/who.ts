@@ -19,7 +19,7 @@ export const STALE: Reason = {
 /** Step 1: why this caller may do nothing now, if so. */
 export function whoIsRefused(
   snapshot: Snapshot,
-  { caller }: Action,
+  { caller }: Pick<Action, 'caller'>,
   agent: Agent | undefined,
   now: number,
   breaker: Pick<CircuitBreaker, 'isTripped'>,

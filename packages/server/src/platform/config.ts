@@ -75,6 +75,8 @@ export const limits = {
   sessionsPerTask: 16,
   /** Pending approvals of one agent: an approver must not be worn down. */
   pendingApprovalsPerAgent: 20,
+  /** Of those, approvals on behalf of one proven user: one user of a shared agent must not silence the others. */
+  pendingApprovalsPerUser: 10,
   /** Questions of one agent to people in an hour, unless its blueprint or template says otherwise. */
   questionsPerAgentAndHour: 30,
   /** A call that was denied is not asked about again for so long, unless its blueprint or template says otherwise. */

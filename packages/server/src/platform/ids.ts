@@ -21,6 +21,7 @@ export type IdPrefix =
   | 'chg'
   | 'xch'
   | 'inv'
+  | 'mcp'
   | 'dlg'
   | 'dep'
   | 'edm'

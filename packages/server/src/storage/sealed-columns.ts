@@ -23,6 +23,8 @@ export const sealedColumns: readonly SealedColumn[] = [
   { table: 'secrets', key: 'name', column: 'sealed' },
   { table: 'upstream_grants', key: 'id', column: 'sealed' },
   { table: 'held_results', key: 'id', column: 'sealed' },
+  { table: 'waiting_tasks', key: 'id', column: 'sealed' },
+  { table: 'waiting_tasks', key: 'id', column: 'answer' },
   { table: 'upstream_demands', key: 'id', column: 'sealed' },
   { table: 'upstream_clients', key: 'id', column: 'sealed' },
   { table: 'upstream_connects', key: 'state_digest', column: 'sealed' },

@@ -115,6 +115,7 @@ export async function addApproval(
       created_at: 1,
       expires_at: 1_000,
       answers: 0,
+      asked_for: null,
       escalated_seconds: 0,
       ...fields,
     })

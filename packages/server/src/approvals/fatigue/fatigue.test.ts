@@ -83,6 +83,31 @@ onEachDatabase('questions', (database) => {
     await assert.rejects(ask(null, one.task, { onBehalfOf: 'cleo@example.test' }), refusal);
   });
 
+  /** @proves law-4.fatigue-shares */
+  test('one user of a shared agent has at most half of its questions, and of those that wait; the others have the rest', async () => {
+    const one = await addAgent(house, 'asks-for-all');
+    let number = 0;
+    const ask = (user: string | null, desk = number % 2) => {
+      const delegated = user === null ? null : { user, chain: [], narrowing: [] };
+      return (desks[desk] as Approvals).open(requestOf({ ...one, delegated, arguments: { number: ++number } }));
+    };
+    const waiting = [];
+    for (let at = 0; at < limits.pendingApprovalsPerUser; at++) waiting.push(await ask('ada@example.test'));
+    await assert.rejects(ask('ada@example.test'), { code: 'approval.too-many', message: /for ada@example\.test wait/ });
+    assert.equal((await ask('bob@example.test')).state, 'pending');
+    for (const { id } of waiting) await desks[0].deny(id, APPROVER, '');
+    for (let at = limits.pendingApprovalsPerUser; at < limits.questionsPerAgentAndHour / 2; at++)
+      await desks[0].deny((await ask('ada@example.test')).id, APPROVER, '');
+    await assert.rejects(ask('ada@example.test'), {
+      code: 'approval.too-often',
+      message: /for ada@example\.test within/,
+    });
+    for (const user of ['bob@example.test', null]) assert.equal((await ask(user)).state, 'pending');
+    // Whom it only names has no share, and takes none.
+    const named = requestOf({ ...one, arguments: { number: ++number } }, { onBehalfOf: 'ada@example.test' });
+    assert.equal((await desks[0].open(named)).state, 'pending');
+  });
+
   test('blueprint and template decide: the least often, the longest wait', async () => {
     const worker = await addAgent(house, 'asks-by-rule');
     const request = requestOf(worker);
@@ -95,6 +120,15 @@ onEachDatabase('questions', (database) => {
     await ask({ deniedForSeconds: 0 }, undefined);
     await assert.rejects(ask({ deniedForSeconds: 0, perHour: 1 }, { perHour: 100 }), { code: 'approval.too-often' });
     await ask({ deniedForSeconds: 0, perHour: 100 });
+    const own = requestOf({ ...worker, delegated: { user: 'ada@example.test', chain: [], narrowing: [] } });
+    await desks[0].open(own);
+    const forUser = (...settings: Parameters<typeof requireQuestion>[3]) =>
+      house.storage.transaction((transaction) =>
+        requireQuestion(transaction, house.clock.now(), own.subject, settings),
+      );
+    await assert.rejects(forUser({ perHour: 100, perUserHour: 1 }), { code: 'approval.too-often' });
+    await assert.rejects(forUser({ perHour: 100 }, { perUserHour: 1 }), { code: 'approval.too-often' });
+    await forUser({ perHour: 100, perUserHour: 2 });
   });
 });
 

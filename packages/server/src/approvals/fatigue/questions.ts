@@ -39,6 +39,9 @@ export async function requireQuestion(
     : limits.questionsPerAgentAndHour;
   await requireNotDenied(transaction, now, subject, deniedForMs);
   await requireRoom(transaction, now, subject.agent, perHour);
+  const user = subject.delegated?.user ?? null;
+  if (user !== null)
+    await requireRoom(transaction, now, subject.agent, least('perUserHour', Math.ceil(perHour / 2)), user);
 }
 
 async function requireNotDenied(
@@ -78,22 +81,22 @@ async function requireRoom(
   now: number,
   agent: string,
   perHour: number,
+  user?: string,
 ): Promise<void> {
-  const asked = await transaction
+  let query = transaction
     .selectFrom('approvals')
     .select('created_at')
     .where('agent', '=', agent)
-    .where('created_at', '>', now - HOUR_MS)
-    .orderBy('created_at', 'desc')
-    .limit(perHour)
-    .execute();
+    .where('created_at', '>', now - HOUR_MS);
+  if (user !== undefined) query = query.where('asked_for', '=', user);
+  const asked = await query.orderBy('created_at', 'desc').limit(perHour).execute();
   const oldest = asked[perHour - 1];
   if (!oldest) return;
   const again = oldest.created_at + HOUR_MS;
   throw new GatehouseError(
     'too-many',
     'approval.too-often',
-    `${agent} has asked people ${perHour} times within the last hour, which is the most. What needs a person is refused until ${timeInWords(again)}; do what needs none, or end the task.`,
+    `${agent} has asked people ${perHour} times${user === undefined ? '' : ` for ${user}`} within the last hour, which is the most. What needs a person is refused until ${timeInWords(again)}; do what needs none, or end the task.`,
     { extra: { again: new Date(again).toISOString() } },
   );
 }

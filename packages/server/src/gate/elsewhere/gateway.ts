@@ -55,6 +55,7 @@ export async function askAbout(
       return stopped(actionId, outcome.sent.detail);
     case 'unknown':
     case 'withheld':
+    case 'gone':
       return stopped(actionId, outcome.detail);
   }
 }

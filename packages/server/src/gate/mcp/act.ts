@@ -20,13 +20,14 @@ import {
 } from '../upstream/types.ts';
 import { type AgentSide, type Call, levelPasses } from './agent-side.ts';
 import type { Asks } from './ask.ts';
-import type { Audience, Connections } from './connections.ts';
-import { asObject, grantedCapabilities, tasksExtension } from './grants.ts';
+import type { Connections } from './connections.ts';
+import { asObject, grantedCapabilities, taskSupportOf, tasksExtension } from './grants.ts';
 import { doorLimits } from './limits.ts';
 import type { OwnedTasks } from './owned-tasks.ts';
 import { createPassing, heardOf } from './passing.ts';
 import { notSentAnswer, refusedAnswer, unknownAnswer, withheldAnswer } from './replies.ts';
 import { codes, errorAnswer } from './rpc.ts';
+import { settleTask } from './settle-task.ts';
 import { toUpstream } from './to-upstream.ts';
 import { urlElicitationsOf } from './url-elicitations.ts';
 import { errorDataOut, paramsOut, resultOut } from './view.ts';
@@ -43,7 +44,15 @@ export interface ActDependencies {
   publicUrl: string;
 }
 
-export type Act = (agent: AgentSide, call: Call, audience?: Audience) => Promise<UpstreamAnswer>;
+export type Act = (agent: AgentSide, call: Call) => Promise<UpstreamAnswer>;
+
+/** Of a call that was to run under one approval: it ran before, or what it was asked under is not what would be decided now. */
+export const gone = errorAnswer(codes.refused, 'The call was let through before.', { code: 'approval.used' });
+export const superseded = errorAnswer(
+  codes.refused,
+  'Refused by Gatehouse (approval.superseded): what people were asked about has changed since. Call again, and they are asked anew.',
+  { code: 'approval.superseded' },
+);
 
 /** An approval that was given and used up in the same moment is asked for again, but not for ever. */
 const maxDecisions = 8;
@@ -55,13 +64,13 @@ const maxDecisions = 8;
 export function createAct(deps: ActDependencies): Act {
   const { enforcement, connections, asks, tasks } = deps;
 
-  return async function act(agent, call, audience) {
+  return async function act(agent, call) {
     const { method, server, name } = call;
     const shape = answerShape(call);
     let actionId = call.actionId;
     const of = isOfTask(method) ? tasks.startedBy(server, name) : undefined;
     for (let decisions = 0; decisions < maxDecisions; decisions++) {
-      const sending = createSending(agent, call, audience);
+      const sending = createSending(agent, call);
       const action = {
         caller: agent.caller,
         operation: method,
@@ -70,6 +79,7 @@ export function createAct(deps: ActDependencies): Act {
         arguments: call.arguments,
         of,
         actionId,
+        ...(call.under !== undefined && { under: call.under }),
         // What a message says of its trace goes before what its transport says (OpenTelemetry's conventions for MCP).
         trace: readTraceparent(asObject(call.params._meta).traceparent),
       };
@@ -86,10 +96,12 @@ export function createAct(deps: ActDependencies): Act {
           return refusedAnswer(shape, outcome.decision, actionId);
         case 'unknown':
           return unknownAnswer(shape, outcome.detail, actionId, deps.publicUrl);
+        case 'gone':
+          return outcome.superseded ? superseded : gone;
         case 'withheld':
           return withheldAnswer(shape, outcome.detail, actionId);
         case 'pending': {
-          const answer = await agent.awaitApproval(outcome.approval, actionId);
+          const answer = await agent.awaitApproval(outcome.approval, actionId, call);
           if (answer) return answer;
         }
       }
@@ -97,7 +109,7 @@ export function createAct(deps: ActDependencies): Act {
     return errorAnswer(codes.internal, 'The approval was used up by another call. Send the request again.');
   };
 
-  function createSending(agent: AgentSide, call: Call, audience: Audience | undefined) {
+  function createSending(agent: AgentSide, call: Call) {
     let connection: UpstreamConnection | undefined;
     let protocolError = false;
     let of: EarlierCall | undefined;
@@ -107,7 +119,7 @@ export function createAct(deps: ActDependencies): Act {
       of = dispatch.call;
       const joined = AbortSignal.any([dispatch.signal, agent.signal]);
       try {
-        connection = await connections.get({ ...sideOf(agent), audience }, call.server, (message, aborted) =>
+        connection = await connections.get(sideOf(agent), call.server, (message, aborted) =>
           asks.ask(agent, { ...at, connection, of }, message, aborted),
         );
         const answer = await exchange(connection, agent, call, dispatch, joined);
@@ -174,7 +186,7 @@ export function createAct(deps: ActDependencies): Act {
     if (!server) throw new NotSent(`There is no tool server "${call.server}".`);
     const capabilities = grantedCapabilities(agent.capabilities, server.manifest);
     const txnToken = (audience: string) => signFor(agent, call, dispatch, audience);
-    const sent = asDecided(call, dispatch);
+    const sent = asWanted(server, asDecided(call, dispatch));
     const traceparent = dispatch.trace && traceparentOf(dispatch.trace);
     let params = sent.params;
     for (let round = call.round ?? 0; ; round++) {
@@ -186,7 +198,8 @@ export function createAct(deps: ActDependencies): Act {
         deps.registry,
         traceparent,
       );
-      const answer = await connection.request({ ...request, txnToken }, hooks);
+      const first = await connection.request({ ...request, txnToken }, hooks);
+      const answer = call.settles ? await settleTask(connection, first, capabilities, hooks) : first;
       await passing.done();
       const wanted = inputWanted(connection, call, answer);
       if (!wanted || (agent.endRound && !isGrave(server, call))) return answer;
@@ -328,7 +341,18 @@ function asDecided(call: Call, { arguments: decided }: Dispatch): Call {
   return { ...call, arguments: asObject(decided), params: { ...call.params, arguments: decided } };
 }
 
-const sideOf = ({ caller, capabilities, session }: AgentSide) => ({ caller, capabilities, session });
+/** A task of the gate's own asks for one where its server does not do it otherwise (2025-11-25). */
+function asWanted({ tools }: RegisteredServer, call: Call): Call {
+  if (!call.settles || taskSupportOf(tools.get(call.name)?.definition) !== 'required') return call;
+  return { ...call, params: { ...call.params, task: {} } };
+}
+
+const sideOf = ({ caller, capabilities, session, audience }: AgentSide) => ({
+  caller,
+  capabilities,
+  session,
+  audience,
+});
 
 /** What of a call's notifications goes to its agent. */
 const passedOn = new Set(['notifications/progress', 'notifications/message', 'notifications/elicitation/complete']);

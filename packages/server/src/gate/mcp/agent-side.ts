@@ -2,6 +2,7 @@ import type { Approval } from '@gatehouse/protocol';
 import type { Caller } from '../../identity/index.ts';
 import type { JsonObject } from '../../platform/index.ts';
 import type { Era, ServerMessage, UpstreamAnswer, UpstreamConnection } from '../upstream/types.ts';
+import type { Audience } from './connections.ts';
 import type { View } from './view.ts';
 
 /** One request of an agent's client, as the era-neutral part of the door sees it. Each era makes its own. */
@@ -13,6 +14,8 @@ export interface AgentSide {
   readonly capabilities: JsonObject;
   /** 2025-11-25: the session, which has upstream connections of its own. */
   readonly session: string | undefined;
+  /** Who hears what the servers of this session say on their own. */
+  readonly audience?: Audience;
   readonly progressToken: string | number | undefined;
   /** Log messages below this level are not wanted; null: none are. */
   readonly logLevel: string | null;
@@ -22,7 +25,11 @@ export interface AgentSide {
   /** Puts a server's request to the client and waits for its answer. Decided on before. Throws JsonRpcFailure. */
   ask(message: ServerMessage, signal: AbortSignal, from: UpstreamConnection | undefined): Promise<UpstreamAnswer>;
   /** A person has to approve: null when that is decided and the action can go on, else what the client is told now. */
-  awaitApproval(approval: Approval, actionId: string): Promise<UpstreamAnswer | null>;
+  awaitApproval(approval: Approval, actionId: string, call: Call): Promise<UpstreamAnswer | null>;
+  /** Its client takes an MCP task for the answer to this request, and would have its result kept for so long. */
+  readonly takesTask?: { ttlMs: number | null };
+  /** The same client when this request has its answer; undefined once it is gone. */
+  later?(): AgentSide | undefined;
   /** 2026-07-28: ends this round with what a server wants to know. Absent where the client can be asked directly. */
   endRound?(round: ServerRound): UpstreamAnswer;
 }
@@ -46,6 +53,10 @@ export interface Call {
   /** What is sent. */
   params: JsonObject;
   actionId?: string;
+  /** Only what this approval lets run (`Action.under`). */
+  under?: string;
+  /** Of a task of the gate's own: what the server makes a task of is waited for. */
+  settles?: boolean;
   /** Rounds of input that went before (2026-07-28). */
   round?: number;
   /** What is done at the server instead of sending `method`. */

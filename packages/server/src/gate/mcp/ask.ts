@@ -55,6 +55,7 @@ export function createAsks({ enforcement, approvals }: { enforcement: Enforcemen
           throw new JsonRpcFailure(refusalError(outcome.decision, outcome.actionId));
         case 'withheld':
         case 'unknown':
+        case 'gone':
           throw new JsonRpcFailure({ code: codes.internal, message: `The client did not answer: ${outcome.detail}` });
         case 'pending': {
           actionId = outcome.actionId;

@@ -1,8 +1,9 @@
 import type { Enforcement } from '../../enforcement/index.ts';
 import type { Caller } from '../../identity/index.ts';
 import { digestJson, isJsonObject, type Json, type JsonObject } from '../../platform/index.ts';
-import type { DefinitionKind, RegisteredServer, Registry } from '../../registry/index.ts';
+import type { DefinitionKind, RegisteredServer, RegisteredTool, Registry } from '../../registry/index.ts';
 import { JsonRpcFailure } from '../upstream/types.ts';
+import { taskSupportOf } from './grants.ts';
 import { doorLimits } from './limits.ts';
 import { codes } from './rpc.ts';
 import type { View } from './view.ts';
@@ -20,6 +21,8 @@ export interface Catalogue {
   instructions(caller: Caller, view: View): Promise<string | undefined>;
   /** True when a tool that this task may use can run as an MCP task (2025-11-25). */
   hasTaskTools(caller: Caller, view: View): Promise<boolean>;
+  /** True when a tool that this task may use always needs a person, so that calls of it can be tasks of the gate's own. */
+  hasGraveTools(caller: Caller, view: View): Promise<boolean>;
   /** Changes exactly when what agents see of this server changes; by kind of list. */
   fingerprint(server: string): Fingerprint;
 }
@@ -40,6 +43,9 @@ const lists = {
 } as const;
 
 export const isListMethod = (method: string): method is ListMethod => Object.hasOwn(lists, method);
+
+/** Whatever else policy says: its tier does. */
+export const needsPerson = (tool: Pick<RegisteredTool, 'tier'> | undefined): boolean => (tool?.tier ?? 1) >= 3;
 
 interface Entry {
   key: string;
@@ -133,12 +139,13 @@ export function createCatalogue({
       return parts.length > 0 ? parts.join('\n\n') : undefined;
     },
 
+    async hasGraveTools(caller, view) {
+      return (await enforcement.usableTools(caller, view.server ?? undefined)).some(needsPerson);
+    },
+
     async hasTaskTools(caller, view) {
       const usable = await enforcement.usableTools(caller, view.server ?? undefined);
-      return usable.some(({ definition }) => {
-        const support = isJsonObject(definition?.execution) ? definition.execution.taskSupport : undefined;
-        return support === 'optional' || support === 'required';
-      });
+      return usable.some((tool) => needsPerson(tool) || taskSupportOf(tool.definition) !== undefined);
     },
 
     fingerprint(name) {

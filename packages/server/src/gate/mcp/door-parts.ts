@@ -11,6 +11,7 @@ import type { Definitions } from './definitions.ts';
 import type { OwnedTasks } from './owned-tasks.ts';
 import type { RequestStates } from './request-state.ts';
 import type { View } from './view.ts';
+import type { WaitingCalls } from './waiting/waiting-calls.ts';
 
 /** What both eras are made of. */
 export interface Door {
@@ -24,6 +25,7 @@ export interface Door {
   readonly tasks: OwnedTasks;
   readonly states: RequestStates;
   readonly act: Act;
+  readonly waiting: WaitingCalls;
   readonly clock: Clock;
   readonly log: Log;
   readonly publicUrl: string;

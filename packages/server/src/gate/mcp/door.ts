@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Approvals } from '../../approvals/index.ts';
 import type { Enforcement } from '../../enforcement/index.ts';
 import { type Caller, nobody, type Peers, type Tokens, type TxnTokens } from '../../identity/index.ts';
+import type { Ledger } from '../../ledger/index.ts';
 import {
   type Clock,
   clientAddress,
@@ -34,6 +35,8 @@ import { InvalidMessage } from './parse.ts';
 import { createRequestStates } from './request-state.ts';
 import { codes, type RequestId } from './rpc.ts';
 import { aggregateView, plainView, serverName, type View } from './view.ts';
+import type { WaitingRows } from './waiting/rows.ts';
+import { createWaitingCalls } from './waiting/waiting-calls.ts';
 
 export interface McpDoorDependencies {
   tokens: Tokens;
@@ -44,6 +47,8 @@ export interface McpDoorDependencies {
   txnTokens: TxnTokens;
   approvals: Approvals;
   upstreams: Upstreams;
+  waitingRows: WaitingRows;
+  ledger: Pick<Ledger, 'action'>;
   /** Compares what a server serves now with what is pinned: `Upstreams.describe`, then `Registry.observeDefinitions`. */
   onDefinitions(server: string): Promise<unknown>;
   /** RFC 9728 metadata of the resource at this path (`/mcp`, `/mcp/SERVER`). */
@@ -103,6 +108,18 @@ export function createMcpDoor(deps: McpDoorDependencies): McpDoor {
   definitions = createDefinitions({ registry, catalogue, onDefinitions: deps.onDefinitions, announce, clock, log });
   const asks = createAsks({ enforcement, approvals });
   const tasks = createOwnedTasks();
+  const act = createAct({
+    enforcement,
+    txnTokens: deps.txnTokens,
+    approvals,
+    registry,
+    connections,
+    asks,
+    tasks,
+    log,
+    publicUrl,
+  });
+  const waiting = createWaitingCalls({ ...deps, rows: deps.waitingRows, act });
   const door: Door = {
     registry,
     enforcement,
@@ -113,17 +130,8 @@ export function createMcpDoor(deps: McpDoorDependencies): McpDoor {
     definitions,
     tasks,
     states: createRequestStates(deps.stateKey, clock),
-    act: createAct({
-      enforcement,
-      txnTokens: deps.txnTokens,
-      approvals,
-      registry,
-      connections,
-      asks,
-      tasks,
-      log,
-      publicUrl,
-    }),
+    act,
+    waiting,
     clock,
     log,
     publicUrl,
@@ -160,6 +168,9 @@ export function createMcpDoor(deps: McpDoorDependencies): McpDoor {
 
   function expire(): void {
     sessions.expire();
+    deps.waitingRows
+      .sweep()
+      .catch((error: unknown) => log.warn('MCP tasks that have run out are not forgotten yet', { error }));
   }
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
@@ -264,6 +275,7 @@ export function createMcpDoor(deps: McpDoorDependencies): McpDoor {
     async close() {
       clearInterval(timer);
       definitions?.close();
+      waiting.close();
       parking.close();
       listens.close();
       sessions.close();

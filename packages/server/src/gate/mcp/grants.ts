@@ -57,6 +57,12 @@ export function clientCan(capabilities: JsonObject, operation: string): boolean 
   }
 }
 
+/** Whether a tool runs as an MCP task at its own server (2025-11-25). */
+export function taskSupportOf(definition: JsonObject | null | undefined): 'required' | 'optional' | undefined {
+  const { taskSupport } = asObject(definition?.execution);
+  return taskSupport === 'required' || taskSupport === 'optional' ? taskSupport : undefined;
+}
+
 export function asObject(value: Json | undefined): JsonObject {
   return isJsonObject(value) ? value : {};
 }

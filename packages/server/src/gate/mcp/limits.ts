@@ -62,6 +62,17 @@ export const doorLimits = {
   definitionsFirstWaitMs: 10_000,
   /** Questions that one MCP task may ask in its life. */
   asksPerTask: 256,
+  /** MCP tasks of the gate's own that one task has at once, ended ones included: what waits, and results that are kept. */
+  waitingTasksPerTask: 64,
+  /** How long such a task and its result are kept beyond the question that it waits for, at least and at most: a client asks for `ttl` between them. */
+  taskTtlMs: 15 * 60_000,
+  taskTtlMostMs: 60 * 60_000,
+  /** A result that is larger is not kept for a task. */
+  taskResultBytes: 4 * 1024 * 1024,
+  /** How often a client is told to look at a task. */
+  taskPollMs: 2_000,
+  /** A call that is to be a task and is over within this time is answered with what became of it, where that is an error. */
+  taskAtOnceMs: 1_000,
   /** MCP tasks of upstreams that are remembered with their owners. */
   rememberedTasks: 10_000,
   /** Bytes of the arguments that they were started with, and of what they asked their clients; the oldest are forgotten first. */

@@ -83,6 +83,29 @@ export interface PolicyTables {
     expires_at: number;
   };
 
+  /**
+   * Calls that wait or run as MCP tasks (`waiting`), and what came of them (`done`, `cancelled`). `view` is the server of their address, empty for all of
+   * them; `approval` what lets them run, null where nothing has to. `sealed` is the call, `answer` what its client gets.
+   */
+  waiting_tasks: {
+    id: string;
+    agent: string;
+    agent_epoch: number;
+    task: string;
+    view: string;
+    era: string;
+    approval: string | null;
+    action_id: string;
+    state: string;
+    /** Its client has answered what it was asked to open. */
+    shown: number;
+    sealed: Uint8Array;
+    answer: Uint8Array | null;
+    created_at: number;
+    updated_at: number;
+    expires_at: number;
+  };
+
   /** What is used of budgets: one row for each thing that a budget counts for. `state` is a CounterState, `used` in thousandths of the limit. */
   budget_counters: {
     id: string;

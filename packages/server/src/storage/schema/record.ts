@@ -10,6 +10,8 @@ export interface RecordTables {
     agent: string;
     task: string;
     tool: string;
+    /** The proven user on whose behalf it is asked: each has a share of what their agent may ask. */
+    asked_for: string | null;
     /** Orders the inbox: higher first. */
     risk: number;
     /** The rest of `Approval`, as JSON. */

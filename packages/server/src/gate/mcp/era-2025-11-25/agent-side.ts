@@ -2,14 +2,14 @@ import { randomUUID } from 'node:crypto';
 import type { Approval } from '@gatehouse/protocol';
 import type { Caller } from '../../../identity/index.ts';
 import { GatehouseError, isJsonObject, type JsonObject } from '../../../platform/index.ts';
-import type { ServerMessage, UpstreamAnswer } from '../../upstream/types.ts';
-import type { AgentSide } from '../agent-side.ts';
+import type { ServerMessage, UpstreamAnswer, UpstreamConnection } from '../../upstream/types.ts';
+import type { AgentSide, Call } from '../agent-side.ts';
 import { waitForDecision } from '../approval-wait.ts';
 import type { Door } from '../door-parts.ts';
 import { elicitationModes } from '../grants.ts';
 import { doorLimits } from '../limits.ts';
 import { approvalUrl, notApprovedAnswer, waitingAnswer, waitingMessage, waitingMeta } from '../replies.ts';
-import { codes, errorAnswer } from '../rpc.ts';
+import { codes, errorAnswer, messageText } from '../rpc.ts';
 import type { Exchange } from './exchange.ts';
 import type { Session } from './session.ts';
 
@@ -38,7 +38,12 @@ export function createAgentSide(
   const wait = (approval: Approval, until: AbortSignal, maxMs: number) =>
     waitForDecision(door, { progressToken, notify: exchange.notify }, approval, until, maxMs);
 
-  async function awaitApproval(approval: Approval, actionId: string): Promise<UpstreamAnswer | null> {
+  const isTask = method === 'tools/call' && session.version === '2025-11-25' && isJsonObject(params.task);
+  const ttl = isJsonObject(params.task) ? params.task.ttl : undefined;
+  const takesTask = isTask ? { ttlMs: typeof ttl === 'number' ? ttl : null } : undefined;
+
+  async function awaitApproval(approval: Approval, actionId: string, call: Call): Promise<UpstreamAnswer | null> {
+    if (takesTask) return door.waiting.open(side, call, approval, actionId);
     if (elicitationModes(session.capabilities).url) {
       const settled = await askToOpen(approval);
       if (settled) return whatNow(settled, actionId);
@@ -89,22 +94,34 @@ export function createAgentSide(
     }
   }
 
-  return {
+  const side = {
     caller,
     view: session.view,
-    era: '2025-11-25',
+    era: '2025-11-25' as const,
     capabilities: session.capabilities,
     session: session.id,
+    audience: session.audience,
     progressToken,
+    ...(takesTask && { takesTask }),
     get logLevel() {
       return session.logLevel;
     },
     signal,
     notify: exchange.notify,
-    ask: (message, aborted, from) => session.ask(openStream(), forLegacyClient(message), aborted, from),
+    ask: (message: ServerMessage, aborted: AbortSignal, from: UpstreamConnection | undefined) =>
+      session.ask(openStream(), forLegacyClient(message), aborted, from),
     awaitApproval,
-    abort: (reason) => controller.abort(new GatehouseError('conflict', 'request.ended', reason)),
+    later: () => (session.ended ? undefined : laterSide),
+    abort: (reason: string) => controller.abort(new GatehouseError('conflict', 'request.ended', reason)),
+  } satisfies AgentSide & { abort(reason: string): void };
+  /** On whatever stream is open then. */
+  const laterSide: AgentSide = {
+    ...side,
+    signal: new AbortController().signal,
+    notify: (name, message) => session.liveStream().send(messageText(name, message)),
+    ask: (message, aborted, from) => session.ask(session.liveStream(), forLegacyClient(message), aborted, from),
   };
+  return side;
 }
 
 /** 2026-07-28 servers do not name their elicitations, which 2025-11-25 clients need. */

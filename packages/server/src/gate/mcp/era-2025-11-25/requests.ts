@@ -1,12 +1,14 @@
 import { isJsonObject, type JsonObject } from '../../../platform/index.ts';
+import type { RegisteredTool } from '../../../registry/index.ts';
 import type { UpstreamAnswer, UpstreamConnection } from '../../upstream/types.ts';
 import { type AgentSide, type Call, isLogLevel } from '../agent-side.ts';
-import { isListMethod } from '../catalogue.ts';
+import { isListMethod, needsPerson } from '../catalogue.ts';
 import type { Door } from '../door-parts.ts';
+import { asObject, taskSupportOf } from '../grants.ts';
 import { doorLimits } from '../limits.ts';
 import { actionMethods, readCall } from '../read-call.ts';
 import { codes, errorAnswer } from '../rpc.ts';
-import { taskOut } from '../view.ts';
+import { taskOut, type View } from '../view.ts';
 import type { Session } from './session.ts';
 
 /** Answers one request of a session. Whatever is not named here is refused: a method that nobody decided on does not pass. */
@@ -21,13 +23,17 @@ export async function answerRequest(
   const { caller } = agent;
   if (isListMethod(method)) {
     await door.look(caller, view);
-    return { result: await door.catalogue.list(method, caller, view, params.cursor) };
+    const list = await door.catalogue.list(method, caller, view, params.cursor);
+    return { result: method === 'tools/list' && session.version === '2025-11-25' ? withTasks(door, view, list) : list };
   }
+  const own = method.startsWith('tasks/') ? await door.waiting.answer(agent, method, params) : undefined;
+  if (own) return own;
   if ((actionMethods['2025-11-25'] as readonly string[]).includes(method)) {
     const call = readCall(view, method, params);
     if (method.startsWith('tasks/') && !door.tasks.owns(caller, call.server, call.name)) return unknownTask();
     door.definitions.used(call.server);
-    return door.act(agent, call, session.audience);
+    const isOurs = agent.takesTask !== undefined && isOfferedHere(toolOf(door, call.server, call.name));
+    return isOurs ? door.waiting.start(agent, call) : door.act(agent, call);
   }
   switch (method) {
     case 'ping':
@@ -47,17 +53,30 @@ export async function answerRequest(
   }
 }
 
+const toolOf = (door: Door, server: string, name: string) =>
+  door.registry.snapshot().servers.get(server)?.tools.get(name);
+
+/** What a person has to approve can be had as a task, of the gate's own where its server has none. */
+const isOfferedHere = (tool: RegisteredTool | undefined) =>
+  needsPerson(tool) && taskSupportOf(tool?.definition) === undefined;
+
+function withTasks(door: Door, view: View, { tools, ...list }: JsonObject): JsonObject {
+  if (!Array.isArray(tools)) return list;
+  const offered = tools.map((tool) => {
+    const at = isJsonObject(tool) ? view.nameIn(String(tool.name)) : undefined;
+    if (!at || !isJsonObject(tool) || !isOfferedHere(toolOf(door, at.server, at.name))) return tool;
+    return { ...tool, execution: { ...asObject(tool.execution), taskSupport: 'optional' } };
+  });
+  return { ...list, tools: offered };
+}
+
 const unknownTask = () => errorAnswer(codes.invalidParams, 'There is no such task.');
 
 async function subscribe(door: Door, session: Session, agent: AgentSide, params: JsonObject): Promise<UpstreamAnswer> {
   const call = readCall(session.view, 'resources/subscribe', params);
   if (session.watches.size >= doorLimits.watchedResources)
     return errorAnswer(codes.limit, `A session watches at most ${doorLimits.watchedResources} resources.`);
-  return door.act(
-    agent,
-    { ...call, perform: (connection) => watch(door, session, call, connection) },
-    session.audience,
-  );
+  return door.act(agent, { ...call, perform: (connection) => watch(door, session, call, connection) });
 }
 
 async function watch(door: Door, session: Session, call: Call, connection: UpstreamConnection): Promise<JsonObject> {
@@ -83,7 +102,7 @@ async function unsubscribe(
     await held?.release();
     return {};
   };
-  return door.act(agent, { ...call, perform }, session.audience);
+  return door.act(agent, { ...call, perform });
 }
 
 const maxTaskPages = 10;
@@ -93,14 +112,14 @@ async function listTasks(door: Door, session: Session, agent: AgentSide, params:
   const { view } = session;
   const { caller } = agent;
   if (params.cursor !== undefined) return errorAnswer(codes.invalidParams, 'The cursor is not one of this list.');
-  const found: JsonObject[] = [];
+  const found: JsonObject[] = await door.waiting.list(agent);
   const servers = door.tasks.serversOf(caller).filter((name) => view.server === null || view.server === name);
   for (const server of servers.sort()) {
     let cursor: unknown;
     for (let page = 0; page < maxTaskPages; page++) {
       const sent: JsonObject = typeof cursor === 'string' ? { cursor } : {};
       const call = { method: 'tasks/list', server, name: '', arguments: sent, params: sent };
-      const answer = await door.act(agent, call, session.audience);
+      const answer = await door.act(agent, call);
       if ('error' in answer) return answer;
       const tasks = Array.isArray(answer.result.tasks) ? answer.result.tasks : [];
       for (const task of tasks) {

@@ -48,6 +48,7 @@ export interface Session {
   progressTarget(token: unknown): { connection: UpstreamConnection; token: string | number } | undefined;
   readonly watches: Map<string, { server: string; uri: string; release(): Promise<void> }>;
   readonly audience: Audience & { listChanged(list: ChangedList): void };
+  readonly ended: boolean;
   /** No request runs and no stream is open. */
   readonly idle: boolean;
   end(reason: string): void;
@@ -217,6 +218,9 @@ export function createSession({
       lost: (server) => onLost(session, server),
     },
 
+    get ended() {
+      return ended;
+    },
     get idle() {
       return running.size === 0 && !unsolicited.connected;
     },

@@ -2,10 +2,10 @@ import type { Approval } from '@gatehouse/protocol';
 import type { Caller } from '../../../identity/index.ts';
 import { isJsonObject, type JsonObject } from '../../../platform/index.ts';
 import { JsonRpcFailure, type UpstreamAnswer } from '../../upstream/types.ts';
-import type { AgentSide } from '../agent-side.ts';
+import type { AgentSide, Call } from '../agent-side.ts';
 import { waitForDecision } from '../approval-wait.ts';
 import type { Door } from '../door-parts.ts';
-import { elicitationModes } from '../grants.ts';
+import { elicitationModes, tasksExtension } from '../grants.ts';
 import { doorLimits } from '../limits.ts';
 import { approvalUrl, notApprovedAnswer, waitingAnswer, waitingMessage, waitingMeta } from '../replies.ts';
 import type { Carry, Round } from '../request-state.ts';
@@ -37,7 +37,10 @@ export function createAgentSide(
   const { signal } = conversation.controller;
   const notify = (name: string, message: JsonObject) => conversation.sink?.notify(name, message);
 
-  async function awaitApproval(approval: Approval, actionId: string): Promise<UpstreamAnswer | null> {
+  const isTask = method === 'tools/call' && declaresTasks(envelope.capabilities);
+
+  async function awaitApproval(approval: Approval, actionId: string, call: Call): Promise<UpstreamAnswer | null> {
+    if (isTask) return door.waiting.open(side, call, approval, actionId);
     const canOpen = elicitationModes(envelope.capabilities).url && canWantInput(method);
     const again = resumed?.approval === approval.id;
     if (canOpen && !again) return askToOpen(approval, actionId);
@@ -71,12 +74,8 @@ export function createAgentSide(
     return inputRequired(inputRequests, door.states.seal(caller, view.server, method, params, round));
   }
 
-  return {
-    caller,
-    view,
-    era: '2026-07-28',
-    capabilities: envelope.capabilities,
-    session: undefined,
+  const side: AgentSide = {
+    ...createLaterSide(request),
     progressToken: envelope.progressToken,
     logLevel: envelope.logLevel,
     signal,
@@ -87,9 +86,41 @@ export function createAgentSide(
       return conversation.ask(message, aborted);
     },
     awaitApproval,
+    ...(isTask && { takesTask: { ttlMs: null } }),
+    later: () => createLaterSide(request),
     endRound: ({ actionId, round, state, inputRequests }) =>
       endWith(inputRequests, { kind: 'server', actionId, round, state }),
   };
+  return side;
+}
+
+/** A client when no request of it is open, so that nothing can be asked of it. */
+export function createLaterSide({
+  caller,
+  view,
+  envelope,
+}: Pick<ModernRequest, 'caller' | 'view' | 'envelope'>): AgentSide {
+  return {
+    caller,
+    view,
+    era: '2026-07-28',
+    capabilities: envelope.capabilities,
+    session: undefined,
+    progressToken: undefined,
+    logLevel: null,
+    signal: new AbortController().signal,
+    notify: () => undefined,
+    async ask() {
+      throw new JsonRpcFailure({ code: codes.methodNotFound, message: 'The client cannot be asked now.' });
+    },
+    async awaitApproval() {
+      throw new JsonRpcFailure({ code: codes.waiting, message: 'Not approved in time.' });
+    },
+  };
+}
+
+export function declaresTasks({ extensions }: JsonObject): boolean {
+  return isJsonObject(extensions) && isJsonObject(extensions[tasksExtension]);
 }
 
 export function inputRequired(inputRequests: JsonObject, requestState: string): UpstreamAnswer {

@@ -14,7 +14,8 @@ export async function discover(
   clientCapabilities: JsonObject,
 ): Promise<JsonObject> {
   const instructions = await door.catalogue.instructions(caller, view);
-  const runsTasks = await hasTasks(door, caller, view, clientCapabilities);
+  const runsTasks =
+    (await door.catalogue.hasGraveTools(caller, view)) || (await hasTasks(door, caller, view, clientCapabilities));
   return withServerInfo({
     resultType: 'complete',
     supportedVersions: modernVersions,

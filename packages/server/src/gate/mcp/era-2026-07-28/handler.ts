@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { GatehouseError, isJsonObject, type Json, type JsonObject } from '../../../platform/index.ts';
+import { GatehouseError, type Json, type JsonObject } from '../../../platform/index.ts';
 import { JsonRpcFailure, type UpstreamAnswer } from '../../upstream/types.ts';
 import type { Call } from '../agent-side.ts';
 import { isListMethod } from '../catalogue.ts';
@@ -18,6 +18,8 @@ import {
   approvalKey,
   canWantInput,
   createAgentSide,
+  createLaterSide,
+  declaresTasks,
   inputRequired,
   isDeclined,
   type ModernRequest,
@@ -172,7 +174,9 @@ export function createEra2026(door: Door, parking: Parking, listens: Listens) {
     return { call, conversation };
   }
 
-  function beginTaskCall(asked: ModernRequest): { call?: Call; conversation?: Conversation; answer?: UpstreamAnswer } {
+  async function beginTaskCall(
+    asked: ModernRequest,
+  ): Promise<{ call?: Call; conversation?: Conversation; answer?: UpstreamAnswer }> {
     const { caller, view, method, params, envelope } = asked;
     if (!declaresTasks(envelope.capabilities))
       throw new Rejection(400, {
@@ -180,6 +184,8 @@ export function createEra2026(door: Door, parking: Parking, listens: Listens) {
         message: `${method} needs the capability ${tasksExtension}.`,
         data: { requiredCapabilities: { extensions: { [tasksExtension]: {} } } },
       });
+    const own = await door.waiting.answer(createLaterSide(asked), method, params);
+    if (own) return { answer: typed(own) };
     const call = readCall(view, method, params);
     if (!door.tasks.owns(caller, call.server, call.name))
       return { call, answer: errorAnswer(codes.invalidParams, 'There is no such task.') };
@@ -213,10 +219,6 @@ const isAction = (method: string) => (actionMethods['2026-07-28'] as readonly st
 
 const noSuchMethod = (method: string) =>
   errorAnswer(codes.methodNotFound, `The method ${JSON.stringify(method.slice(0, 100))} does not exist.`);
-
-export function declaresTasks({ extensions }: JsonObject): boolean {
-  return isJsonObject(extensions) && isJsonObject(extensions[tasksExtension]);
-}
 
 function withInput(params: JsonObject, inputResponses: JsonObject | null, state: string | null): JsonObject {
   return {

@@ -11,7 +11,7 @@ import { createPassing } from '../passing.ts';
 import { readCall } from '../read-call.ts';
 import { answerText, codes, errorAnswer, messageText, type RequestId, type RpcRequest } from '../rpc.ts';
 import { paramsOut, type View } from '../view.ts';
-import { createAgentSide } from './agent-side.ts';
+import { createAgentSide, createLaterSide, declaresTasks } from './agent-side.ts';
 import { createConversation } from './conversation.ts';
 import type { Envelope } from './envelope.ts';
 
@@ -53,6 +53,7 @@ export function createListens(door: Door): Listens {
       (['tools', 'prompts', 'resources'] as const).filter((list) => filter[filterOf[list]] === true),
     );
     const uris = readUris(filter.resourceSubscriptions);
+    const taskIds = declaresTasks(envelope.capabilities) ? readTaskIds(filter.taskIds) : [];
     const releases: (() => Promise<void>)[] = [];
     const listen = createListen(door, response, message.id, caller, view, lists, () => {
       open.delete(listen);
@@ -70,12 +71,23 @@ export function createListens(door: Door): Listens {
       releases.push(release);
       watched.push(uri);
     }
+    const ended = new AbortController();
+    releases.push(async () => ended.abort());
+    const told: JsonObject[] = [];
+    let tell = (task: JsonObject): void => void told.push(task);
+    const ours: string[] = [];
+    for (const id of taskIds)
+      if (await door.waiting.watch(createLaterSide({ caller, view, envelope }), id, ended.signal, (task) => tell(task)))
+        ours.push(id);
     listen.notify('notifications/subscriptions/acknowledged', {
       notifications: {
+        ...(ours.length > 0 && { taskIds: ours }),
         ...Object.fromEntries([...lists].map((list) => [filterOf[list], true])),
         ...(watched.length > 0 && { resourceSubscriptions: watched }),
       },
     });
+    tell = (task) => listen.notify('notifications/tasks', task);
+    for (const task of told) tell(task);
   }
 
   /** An action like any other; what is refused, or what the server does not let watch, is left out of the acknowledgement. */
@@ -197,14 +209,20 @@ function createListen(
   return listen;
 }
 
-function readUris(value: Json | undefined): string[] {
+const readUris = (value: Json | undefined) =>
+  readStrings(value, '"resourceSubscriptions" must be a list of URIs.', doorLimits.watchedResources);
+
+const readTaskIds = (value: Json | undefined) =>
+  readStrings(value, '"taskIds" must be a list of ids.', doorLimits.waitingTasksPerTask);
+
+function readStrings(value: Json | undefined, problem: string, most: number): string[] {
   if (value === undefined) return [];
-  if (!Array.isArray(value) || !value.every((uri) => typeof uri === 'string'))
-    throw new JsonRpcFailure({ code: codes.invalidParams, message: '"resourceSubscriptions" must be a list of URIs.' });
-  if (value.length > doorLimits.watchedResources)
+  if (!Array.isArray(value) || !value.every((each) => typeof each === 'string'))
+    throw new JsonRpcFailure({ code: codes.invalidParams, message: problem });
+  if (value.length > most)
     throw new JsonRpcFailure({
       code: codes.limit,
-      message: `A subscription watches at most ${doorLimits.watchedResources} resources.`,
+      message: `A subscription watches at most ${most} of each kind.`,
     });
   return [...new Set(value)];
 }

@@ -21,6 +21,7 @@ import type {
   ServedDefinition,
 } from '../../../registry/index.ts';
 import { labelsOf } from '../../../registry/index.ts';
+import type { WaitingRows, WaitingTask, Whose } from '../waiting/rows.ts';
 
 /**
  * The rooms below the door, as small as the door's own tests need them: callers by name, servers whose definitions are approved
@@ -251,6 +252,11 @@ export function createTestEnforcement(
         },
       };
     }
+    if (action.under !== undefined) {
+      const of = approvals.all().find(({ id }) => id === action.under);
+      if (of?.state !== 'approved' && of?.state !== 'pending')
+        return { kind: 'gone', actionId, superseded: false, detail: 'It was let through before.' };
+    }
     if (wanted === 'ask') {
       const approval = approvals.openFor(action, actionId, { ...decision, effect: 'needs-approval' });
       actionId = approval.actionId;
@@ -306,6 +312,7 @@ export function createTestEnforcement(
     },
     usesFeature: (_caller, name, feature) => (registry.snapshot().servers.get(name)?.manifest[feature]?.tier ?? 4) < 4,
     attach: (caller, end) => hold({ caller, end }),
+    whyRefused: () => undefined,
     stop({ agent, task }, reason) {
       for (const entry of [...held]) {
         const concerned = (!agent || entry.caller.agent === agent) && (!task || entry.caller.task.id === task);
@@ -313,6 +320,52 @@ export function createTestEnforcement(
       }
     },
     inFlight: () => held.size,
+  };
+}
+
+/** As the database has them, in memory. */
+export function createTestWaitingRows(clock: Clock): WaitingRows {
+  const all = new Map<string, { key: string; task: WaitingTask }>();
+  const keyOf = ({ caller, view, era }: Whose) => JSON.stringify([caller.agent, caller.task.id, view, era]);
+  const change = (id: string, change: Partial<WaitingTask>) => {
+    const entry = all.get(id);
+    if (entry) all.set(id, { ...entry, task: { ...entry.task, ...change, updatedAt: clock.now() } });
+  };
+  return {
+    async open(whose, { call, approval, actionId, ttlMs }) {
+      const key = keyOf(whose);
+      const approvalId = approval?.id ?? null;
+      const same = [...all.values()].find(
+        (each) =>
+          each.key === key && approvalId !== null && each.task.approval === approvalId && each.task.state === 'waiting',
+      );
+      if (same) return same.task;
+      const now = clock.now();
+      const task: WaitingTask = {
+        id: newId('mcp'),
+        call,
+        approval: approvalId,
+        actionId,
+        state: 'waiting',
+        shown: false,
+        answer: null,
+        createdAt: now,
+        updatedAt: now,
+        expiresAt: now + ttlMs,
+      };
+      all.set(task.id, { key, task });
+      return task;
+    },
+    find: async (whose, id) => (all.get(id)?.key === keyOf(whose) ? all.get(id)?.task : undefined),
+    list: async (whose) => [...all.values()].filter(({ key }) => key === keyOf(whose)).map(({ task }) => task),
+    waitFor: async (id, approval) => change(id, { approval: approval.id, actionId: approval.actionId }),
+    show: async (id) => change(id, { shown: true }),
+    async end(id, state, answer) {
+      if (all.get(id)?.task.state !== 'waiting') return false;
+      change(id, { state, answer });
+      return true;
+    },
+    sweep: async () => undefined,
   };
 }
 
@@ -395,6 +448,11 @@ export function createTestApprovals(): TestApprovals {
       approval.state = state;
       approval.decidedBy = 'approver@example.test';
       if (state === 'denied') approval.reason = 'not today';
+      for (const wake of waiters.get(id) ?? []) wake();
+    },
+    async withdraw(id) {
+      const approval = byId.get(id);
+      if (approval?.state === 'pending' || approval?.state === 'approved') approval.state = 'cancelled';
       for (const wake of waiters.get(id) ?? []) wake();
     },
     async get(id) {

@@ -10,14 +10,24 @@ const handsOn = (before: Delegates, after: Delegates, whose: string): string[] =
     ? [`${whose} may hand tasks on to more agents`]
     : [];
 
+interface Asks {
+  perHour: number;
+  perUserHour: number;
+  deniedFor: number;
+}
+
 /** More questions wear down whoever answers them. */
 export const asksMore = (before: Asking | undefined, after: Asking | undefined): string[] => {
   const [was, is] = [before, after].map((each) => ({
     perHour: each?.perHour ?? limits.questionsPerAgentAndHour,
+    perUserHour: each?.perUserHour ?? Math.ceil((each?.perHour ?? limits.questionsPerAgentAndHour) / 2),
     deniedFor: each?.deniedForSeconds ?? limits.deniedForSeconds,
-  })) as [{ perHour: number; deniedFor: number }, { perHour: number; deniedFor: number }];
+  })) as [Asks, Asks];
   return [
     ...(is.perHour > was.perHour ? [`people may be asked ${is.perHour} times an hour instead of ${was.perHour}`] : []),
+    ...(is.perUserHour > was.perUserHour
+      ? [`people may be asked ${is.perUserHour} times an hour for one user instead of ${was.perUserHour}`]
+      : []),
     ...(is.deniedFor < was.deniedFor
       ? [`what was denied may be asked again after ${is.deniedFor} s instead of ${was.deniedFor} s`]
       : []),
