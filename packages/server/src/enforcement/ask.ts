@@ -6,7 +6,7 @@ import {
   type HeldGrant,
   sameAction,
 } from '../approvals/index.ts';
-import { GatehouseError, newSalt } from '../platform/index.ts';
+import { GatehouseError, type Json, newSalt } from '../platform/index.ts';
 import type { SeenView } from '../policy/index.ts';
 import { deny } from './deny.ts';
 import { originsOf } from './explain-flow.ts';
@@ -67,7 +67,8 @@ export function createAsking({ approvals, requests }: { approvals: Approvals; re
   async function gone(under: string, action?: string): Promise<Gone> {
     const of = await approvals.get(under);
     const isOpen = (of?.state === 'pending' || of?.state === 'approved') && of.operation !== RELEASE;
-    const superseded = isOpen && sameAction({ ...of, policyVersion: of.decision.policyVersion }) !== action;
+    const asked = isOpen && { ...of, arguments: of.arguments as Json, policyVersion: of.decision.policyVersion };
+    const superseded = asked !== false && sameAction(asked) !== action;
     return {
       superseded,
       detail: superseded ? 'What people were asked about has changed since.' : 'It was let through before.',
