@@ -2,11 +2,12 @@ import type { AgentManifest, Manifest, PersonManifest, PlanChange } from '@gateh
 import { canonicalJson } from '../platform/index.ts';
 import type { DatabaseTransaction, Tables } from '../storage/index.ts';
 import { changeKeys } from './agent-keys.ts';
-import { checkWorkspace, invalidManifests } from './check-workspace.ts';
+import { checkWorkspace } from './check-workspace.ts';
 import { announce, type ChangeSet, type Context, emptyChangeSet, flush, lines, raise, showOwn } from './context.ts';
 import { rememberDeciders } from './deciders.ts';
 import { inWords } from './differences.ts';
 import { hasAdmin, keepAnAdmin } from './last-admin.ts';
+import { invalidManifests } from './manifest-problem.ts';
 import { effectsOf } from './merge-agent.ts';
 import { nameOf, type ObjectManifest, type PersonStanding, splitKey, toObjectBody } from './objects.ts';
 import { observeWithin, rejudgeServer } from './observe.ts';

@@ -4,18 +4,11 @@ import type { DatabaseTransaction, Tables } from '../storage/index.ts';
 import { operations, refusedTransition, transitions } from './agents.ts';
 import { inChunks } from './chunks.ts';
 import { type Context, emptyChangeSet, flush, lines, raise, showOwn } from './context.ts';
+import { checkParameters, mayStart, parseDetails, RUNNING_TASKS_PER_AGENT, type StartDetails } from './may-start.ts';
 import type { ObjectManifest } from './objects.ts';
 import { readObjects } from './snapshot.ts';
 import { endTasksOf, fromTaskRow, toTaskRow } from './task-rows.ts';
-import {
-  checkParameters,
-  inWords,
-  mayStart,
-  newTask,
-  parseDetails,
-  RUNNING_TASKS_PER_AGENT,
-  type StartDetails,
-} from './tasks.ts';
+import { inWords, newTask } from './tasks.ts';
 
 // Many agents or tasks in one request: all of it or nothing, a record for each, in a handful of statements. What can't be done says
 // what is wrong with which entry.

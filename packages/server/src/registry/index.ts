@@ -1,4 +1,4 @@
-export { checkWorkspace, type ManifestProblem } from './check-workspace.ts';
+export { checkWorkspace } from './check-workspace.ts';
 export type { RegistryDependencies } from './context.ts';
 export { decidersIn, decidingRoles } from './deciders.ts';
 export type { StoredDefinition } from './definition-rows.ts';
@@ -17,6 +17,8 @@ export {
   readManifests,
 } from './load-manifests.ts';
 export { foldLookAlikes } from './look-alikes.ts';
+export type { ManifestProblem } from './manifest-problem.ts';
+export { checkParameters } from './may-start.ts';
 export { narrowedBy } from './narrowing.ts';
 export { nameOf, type Provision } from './objects.ts';
 export type { PersonChanges } from './persons.ts';
@@ -27,7 +29,7 @@ export { RESTORE_LEAP, settleAgents, settleWorkloads } from './restored.ts';
 export { definitionChanges } from './review.ts';
 export { agentFromRow, registeredServer } from './snapshot.ts';
 export { fromTaskRow } from './task-rows.ts';
-export { checkParameters, type TaskGrounds } from './tasks.ts';
+export type { TaskGrounds } from './tasks.ts';
 export * from './trust-rules/index.ts';
 export type * from './types.ts';
 export { undoOf } from './undo.ts';

@@ -1,5 +1,5 @@
 import { type Manifest, manifest } from '@gatehouse/protocol';
-import { invalidManifests, type ManifestProblem } from './check-workspace.ts';
+import { invalidManifests, type ManifestProblem } from './manifest-problem.ts';
 import { keyOf, nameOf } from './objects.ts';
 
 /** Checks shapes once more, whoever called: defaults are filled in, unknown members and two manifests of one name are refused. */

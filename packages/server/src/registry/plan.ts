@@ -1,8 +1,8 @@
 import type { AgentManifest, Manifest, PlanChange } from '@gatehouse/protocol';
 import type { Database, Tables } from '../storage/index.ts';
-import { invalidManifests, type ManifestProblem, problemOf } from './check-workspace.ts';
 import { inChunks } from './chunks.ts';
 import { type Difference, differences } from './differences.ts';
+import { invalidManifests, type ManifestProblem, problemOf } from './manifest-problem.ts';
 import { mergeAgent } from './merge-agent.ts';
 import {
   fromObjectRow,

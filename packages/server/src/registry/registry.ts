@@ -5,6 +5,7 @@ import { addAgentKey, enrolAgentKey, removeAgentKey, setAgentState, setAgentStat
 import { apply, rehearse } from './apply.ts';
 import { endTasks as endTasksById, setAgentStates, startTasks } from './bulk.ts';
 import type { Context, RegistryDependencies } from './context.ts';
+import { endTask, endTasks } from './end-task.ts';
 import { createKeeper } from './keeper.ts';
 import { fromObjectRow } from './objects.ts';
 import { observe } from './observe.ts';
@@ -15,7 +16,7 @@ import { listDefinitions, review } from './review.ts';
 import { revokeToken } from './revoked-tokens.ts';
 import { resumeTask, suspendTask } from './suspend-task.ts';
 import { createTaskCache } from './task-cache.ts';
-import { endTask, endTasks, findTask, listTasks, startTask } from './tasks.ts';
+import { findTask, listTasks, startTask } from './tasks.ts';
 import type { Agent, Registry } from './types.ts';
 import { activeWorkload, readWorkload, readWorkloads, requireActive, setWorkloadState } from './workloads.ts';
 
