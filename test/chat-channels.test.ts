@@ -423,6 +423,14 @@ test('only the connector is heard: another audience, issuer, service or key, an 
     { expired: true },
   ])
     assert.deepEqual((await pressInTeams('aad-approver', yes, how)).body.title, 'teams.token', JSON.stringify(how));
+  // The token signs no body: with one that was caught, another activity could be made up.
+  const another = await ask('export_customers');
+  await sent('teams', another.id);
+  const strange = teams.calls.find(
+    ({ method, body }) => method === 'POST' && JSON.stringify(body).includes(another.id),
+  );
+  for (const replyToId of [strange?.id ?? '', 'activity-0', ''])
+    assert.match((await pressInTeams('aad-approver', yes, { replyToId })).body.value ?? '', /not said to a message/);
   const { body, headers } = await teams.press('aad-approver', yes);
   for (const authorization of [`DPoP ${await task.token()}`, `Bearer ${await task.token()}`, '']) {
     const response = await fetch(`${workspace.url}/channels/teams`, {

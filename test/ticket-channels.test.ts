@@ -7,15 +7,23 @@ import type { ManifestInput } from '@gatehouse/protocol';
 import { createMcpTransport } from '@gatehouse/sdk';
 import { Client } from '@modelcontextprotocol/client';
 import Provider, { errors } from 'oidc-provider';
+import type { Browser } from 'playwright-core';
+import { deviceCode } from '../packages/server/src/approvals/channels/device.ts';
 import { type FakeJira, startFakeJira, WEBHOOK_SECRET } from './fakes/jira.ts';
 import { type FakeServiceNow, startFakeServiceNow } from './fakes/servicenow.ts';
+import { launchChromium } from './support/chromium.ts';
+import { builtConsole } from './support/console.ts';
 import { manifests } from './support/fixtures.ts';
+import { visitors } from './support/visitors.ts';
 import { startWorkspace, type Workspace } from './support/workspace.ts';
 
 /**
  * Places that are asked what people have said there: ticket systems, which are fakes by their documentation, and CIBA at a real OpenID provider.
  */
 let workspace: Workspace;
+let assets: ReturnType<typeof builtConsole> | undefined;
+const browser = (await launchChromium()) as Browser | undefined;
+const skip = browser ? false : 'Chromium is missing: see above';
 let jira: FakeJira;
 let now: FakeServiceNow;
 let provider: Provider;
@@ -26,7 +34,7 @@ async function startProvider() {
   await new Promise<void>((resolve) => {
     ciba = createServer((request, response) => provider.callback()(request, response)).listen(0, '127.0.0.1', resolve);
   });
-  const issuer = `http://127.0.0.1:${(ciba.address() as AddressInfo).port}`;
+  const issuer = issuerOf();
   provider = new Provider(issuer, {
     clients: [
       {
@@ -69,22 +77,25 @@ async function answerOnDevice(request: object, accountId: string, says: 'yes' | 
   await provider.backchannelResult(request as never, grant);
 }
 
+const people = {
+  'acc-approver': 'approver@example.test',
+  'acc-auditor': 'auditor@example.test',
+  approver: 'approver@example.test',
+};
+const common = { kind: 'Channel' as const, show: 'arguments' as const, people, allowPrivateAddress: true };
+const issuerOf = () => `http://127.0.0.1:${(ciba.address() as AddressInfo).port}`;
+
 before(async () => {
   [jira, now] = await Promise.all([startFakeJira(), startFakeServiceNow()]);
   const issuer = await startProvider();
-  workspace = await startWorkspace();
+  if (browser) assets = builtConsole();
+  workspace = await startWorkspace({ ...(assets && { consoleDir: assets.directory }) });
   const secret = (name: string, value: string, to: string) =>
     workspace.operator('PUT /secrets/:name', { params: { name }, body: { value, origins: [to] } });
   await secret('jira', 'jira-t0ken', jira.origin);
   await secret('jira-webhook', WEBHOOK_SECRET, workspace.url);
   await secret('now', 'now-s3cret', now.origin);
   await secret('ciba', 'ciba-s3cret', issuer);
-  const people = {
-    'acc-approver': 'approver@example.test',
-    'acc-auditor': 'auditor@example.test',
-    approver: 'approver@example.test',
-  };
-  const common = { kind: 'Channel' as const, show: 'arguments' as const, people, allowPrivateAddress: true };
   await workspace.apply([
     ...manifests().map((each): ManifestInput => {
       if (each.kind !== 'ToolServer') return each;
@@ -108,16 +119,18 @@ before(async () => {
       name: 'now',
       serviceNow: { url: now.origin, user: 'gatehouse', password: 'now', fields: { type: 'normal' }, counts: true },
     },
-    { ...common, name: 'ciba', ciba: { issuer, clientId: 'gatehouse', secret: 'ciba' } },
+    { ...common, name: 'ciba', ciba: { issuer, clientId: 'gatehouse', secret: 'ciba', counts: true } },
     {
       kind: 'ApprovalRule',
       name: 'by-ticket',
       steps: [{ from: ['owner', 'role:approver'] }],
-      accept: ['channel:jira', 'channel:now'],
+      accept: ['channel:jira', 'channel:now', 'channel:ciba'],
     },
   ]);
 });
 after(async () => {
+  await browser?.close();
+  assets?.remove();
   await workspace?.close();
   jira?.close();
   now?.close();
@@ -235,28 +248,136 @@ test('a change is opened; its approval counts of the approver who gave it themse
   await until(() => [...now.records.values()].find(({ work_notes }) => work_notes?.includes('Denied by')), 'a note');
 });
 
+const deviceOf = (id: string, digest: string) =>
+  until(() => devices.find(({ bindingMessage }) => bindingMessage === deviceCode(id, digest)), `a device for ${id}`);
+async function asked() {
+  const { id, call } = await ask('export_customers');
+  const { digest } = await workspace.operator('GET /approvals/:id', { params: { id } });
+  return { id, call, digest, device: await deviceOf(id, digest) };
+}
+const refusedWith = (id: string, code: string) =>
+  until(async () => {
+    const { items } = await workspace.operator('GET /records', { query: { approval: id, limit: '200' } });
+    return JSON.stringify(items).includes(code) || undefined;
+  }, `${code} for ${id}`);
+
 /** @proves channel.ciba */
-test('CIBA reminds on the device: confirming there is no yes and no rule may accept it, declining denies', async () => {
-  const [yes, no, other] = [
-    await ask('export_customers'),
-    await ask('export_customers'),
-    await ask('export_customers'),
-  ];
-  const deviceOf = (id: string) =>
-    until(() => devices.find(({ bindingMessage }) => bindingMessage === `GH-${id.slice(-8)}`), `a device for ${id}`);
-  const asked = await deviceOf(yes.id);
-  assert.equal(asked.accountId, 'acc-approver');
-  await answerOnDevice((await deviceOf(other.id)).request, 'acc-stranger', 'yes').catch(() => undefined);
-  await answerOnDevice(asked.request, 'acc-approver', 'yes');
-  await answerOnDevice((await deviceOf(no.id)).request, 'acc-approver', 'no');
+test('CIBA counts of whoever has looked at the page before, compares the code, and confirms; of nobody else, and once', async () => {
+  const person = await workspace.person('approver@example.test');
+  const { id, call, digest, device } = await asked();
+  await sent('ciba', id);
+  const progress = await person.api('GET /approvals/:id/progress', { params: { id } });
+  assert.equal(progress.byDevice, 'ciba');
+  const look = (body: { digest: string }, who = person, of = id) =>
+    who.api('POST /approvals/:id/look', { params: { id: of }, body });
+  await assert.rejects(look({ digest: 'sha256-other' }), /409|not what was shown/);
+  const owner = await workspace.person('owner@example.test');
+  await assert.rejects(look({ digest }, owner), /does not count|409/, 'whom the provider does not know');
+  const { code } = await look({ digest });
+  assert.equal(code, device.bindingMessage, 'what the page shows is what the device shows');
+  assert.match(code, /^GH-[0-9A-Z]{4}-[0-9A-Z]{4}$/);
+  await answerOnDevice(device.request, 'acc-approver', 'yes');
+  await reached(id, 'approved');
+  const approval = await workspace.operator('GET /approvals/:id', { params: { id } });
+  assert.deepEqual(
+    approval.votes.map(({ channel, who, person: by }) => [channel, who, by]),
+    [['ciba', 'acc-approver', 'approver@example.test']],
+  );
+  assert.ok(!(await call()).isError);
+  const { items } = await workspace.operator('GET /records', { query: { approval: id, limit: '200' } });
+  assert.match(JSON.stringify(items), /approval\.look/);
+  assert.match(JSON.stringify(items), /said in channel ciba by acc-approver/);
+});
+
+/** @proves channel.ciba */
+test('the page asks whoever has read it, and shows the code that the device shows', { skip }, async () => {
+  const { open, signIn } = visitors(browser as Browser, () => workspace);
+  const { page, faults } = await open();
+  await signIn(page, 'approver@example.test');
+  const { id, device } = await asked();
+  await sent('ciba', id);
+  await page.goto(`${workspace.url}/approvals/${id}`);
+  await page.getByRole('button', { name: 'I have read this: confirm on my device' }).click();
+  await page.getByText(device.bindingMessage).waitFor();
+  await answerOnDevice(device.request, 'acc-approver', 'yes');
+  await page.getByText('Approved by approver@example.test').waitFor();
+  assert.deepEqual(faults, []);
+  await page.context().close();
+});
+
+/** @proves channel.ciba */
+test('who confirms on a device before they have looked, or is somebody else, has said nothing; declining denies', async () => {
+  const person = await workspace.person('approver@example.test', { recovery: true });
+  const [early, late, no, other] = [await asked(), await asked(), await asked(), await asked()];
+  await answerOnDevice(other.device.request, 'acc-stranger', 'yes').catch(() => undefined);
+  await answerOnDevice(early.device.request, 'acc-approver', 'yes');
+  await refusedWith(early.id, 'approval.not-seen');
+  // Confirmed, and looked at before we could know: the order can't be told, so that it is none.
+  await sent('ciba', late.id);
+  await answerOnDevice(late.device.request, 'acc-approver', 'yes');
+  await assert.rejects(
+    person.api('POST /approvals/:id/look', { params: { id: late.id }, body: { digest: late.digest } }),
+    /has answered before you looked/,
+  );
+  await refusedWith(late.id, 'approval.not-seen');
+  await answerOnDevice(no.device.request, 'acc-approver', 'no');
   await reached(no.id, 'denied');
-  await until(async () => {
-    const { items } = await workspace.operator('GET /records', { query: { approval: yes.id, limit: '200' } });
-    return JSON.stringify(items).includes('approval.passkey-needed') || undefined;
-  }, 'the confirmation is refused');
-  assert.deepEqual([await stateOf(yes.id), await stateOf(other.id)], ['pending', 'pending']);
+  assert.deepEqual(
+    [await stateOf(early.id), await stateOf(late.id), await stateOf(other.id)],
+    ['pending', 'pending', 'pending'],
+  );
+});
+
+/** @proves channel.ciba */
+test('a confirmation of a sign-in that is too weak counts for nothing, and a channel that reminds can’t be accepted', async () => {
+  const person = await workspace.person('approver@example.test', { recovery: true });
+  const { id, digest, device } = await asked();
+  await sent('ciba', id);
+  const strict = { issuer: issuerOf(), clientId: 'gatehouse', secret: 'ciba', counts: true };
+  await workspace.apply([{ ...common, name: 'ciba', ciba: { ...strict, acrValues: ['phishing-resistant'] } }]);
+  await person.api('POST /approvals/:id/look', { params: { id }, body: { digest } });
+  await answerOnDevice(device.request, 'acc-approver', 'yes');
+  await refusedWith(id, 'channel.weak');
+  assert.equal(await stateOf(id), 'pending');
   const rule = { kind: 'ApprovalRule' as const, name: 'by-device', steps: [{ from: ['owner' as const] }] };
-  await assert.rejects(workspace.apply([{ ...rule, accept: ['channel:ciba'] }]), /CIBA/);
+  await workspace.apply([{ ...common, name: 'reminds', ciba: { ...strict, counts: false }, agents: ['agent-none'] }]);
+  await assert.rejects(workspace.apply([{ ...rule, accept: ['channel:reminds'] }]), /CIBA/);
+  await workspace.apply([{ ...common, name: 'ciba', ciba: strict }]);
+});
+
+/** @proves channel.text */
+test('what an approver reads in a ticket is what was asked: an edited one has no yes, though it was put back', async () => {
+  const restored = await ask('export_customers');
+  const key = await issueOf(restored.id);
+  const { summary } = jira.issues.get(key)?.fields ?? { summary: '' };
+  jira.edit(key, { summary: 'harmless' });
+  jira.edit(key, { summary });
+  jira.move(key, 'acc-approver', 'Approved');
+  await nudge(key);
+  await refusedWith(restored.id, 'channel.weak');
+  const untraced = await ask('export_customers');
+  const second = await issueOf(untraced.id);
+  jira.edit(second, { description: { type: 'doc', content: [] } }, false);
+  jira.move(second, 'acc-approver', 'Approved');
+  await nudge(second);
+  await refusedWith(untraced.id, 'channel.weak');
+  assert.deepEqual([await stateOf(restored.id), await stateOf(untraced.id)], ['pending', 'pending']);
+  // A no stands, whatever they have read.
+  jira.move(second, 'acc-approver', 'Declined');
+  await nudge(second);
+  await reached(untraced.id, 'denied');
+  await sent('now', restored.id);
+  const [record, fields] = [...now.records].find(([, { correlation_id }]) => correlation_id === restored.id) ?? [
+    '',
+    {},
+  ];
+  fields.description = 'harmless';
+  now.approve(record, 'approver', 'approved');
+  await until(async () => {
+    const { items } = await workspace.operator('GET /records', { query: { approval: restored.id, limit: '200' } });
+    return JSON.stringify(items).includes('channel:now') || undefined;
+  }, 'a refusal of the record');
+  assert.equal(await stateOf(restored.id), 'pending');
 });
 
 /** @proves channel.bound */

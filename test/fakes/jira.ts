@@ -9,6 +9,8 @@ export interface FakeJira {
   comments: string[];
   /** Somebody moves an issue in Jira. */
   move(key: string, accountId: string, status: string): void;
+  /** Somebody edits it, with a trace in its changelog unless they know how to leave none. */
+  edit(key: string, fields: object, leavesTrace?: boolean): void;
   webhook(key: string, secret?: string): { body: string; headers: Record<string, string> };
   close(): void;
 }
@@ -49,13 +51,13 @@ export async function startFakeJira(): Promise<FakeJira> {
       comments.push(text);
       return send(201, { id: '1' });
     }
-    const { status } = issue.fields;
+    const { status, summary, description } = issue.fields;
     const asked = new URL(request.url ?? '', 'http://fake').searchParams.get('properties')?.split(',') ?? [];
     const properties = Object.fromEntries(
       issue.properties.filter((each) => asked.includes(each.key)).map(({ key: name, value }) => [name, value]),
     );
     const changelog = { total: issue.histories.length, histories: issue.histories };
-    send(200, { key, fields: { status }, properties, changelog });
+    send(200, { key, fields: { status, summary, description }, properties, changelog });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -74,6 +76,18 @@ export async function startFakeJira(): Promise<FakeJira> {
         author: { accountId, displayName: 'Somebody', accountType: 'atlassian' },
         created: new Date(Date.now() + moves).toISOString().replace('Z', '+0000'),
         items: [{ field: 'status', fieldtype: 'jira', from: '1', fromString: from, to: '2', toString: status }],
+      });
+    },
+    edit(key, fields, leavesTrace = true) {
+      const issue = issues.get(key);
+      if (!issue) throw new Error(key);
+      Object.assign(issue.fields, fields);
+      if (!leavesTrace) return;
+      issue.histories.unshift({
+        id: String(++moves),
+        author: { accountId: 'acc-editor' },
+        created: new Date(Date.now() + moves).toISOString().replace('Z', '+0000'),
+        items: Object.keys(fields).map((field) => ({ field, fieldtype: 'jira', fromString: '', toString: '' })),
       });
     },
     webhook(key, secret = WEBHOOK_SECRET) {

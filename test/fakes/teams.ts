@@ -10,7 +10,7 @@ export interface FakeTeams {
   origin: string;
   appId: string;
   tenant: string;
-  calls: { method: string; path: string; body: { attachments: { content: Record<string, unknown> }[] } }[];
+  calls: { id: string; method: string; path: string; body: { attachments: { content: Record<string, unknown> }[] } }[];
   /** A button's press: the activity, and the token that the connector sends with it. */
   press(
     user: string,
@@ -21,6 +21,8 @@ export interface FakeTeams {
       serviceUrl?: string;
       key?: 'unendorsed' | 'strange';
       id?: string;
+      /** The activity that the button was in; left out, the card about this approval. */
+      replyToId?: string;
       expired?: boolean;
     },
   ): Promise<{ body: string; headers: Record<string, string> }>;
@@ -60,8 +62,9 @@ export async function startFakeTeams(): Promise<FakeTeams> {
     }
     const isWorkflow = path.startsWith('/workflows/') && path.includes('sig=fake');
     if (!isWorkflow && request.headers.authorization !== 'Bearer bot-token') return send({ error: {} }, 401);
-    calls.push({ method: request.method ?? '', path, body: JSON.parse(text) });
-    send(isWorkflow ? {} : { id: `activity-${calls.length}` }, isWorkflow ? 202 : 201);
+    const id = `activity-${calls.length + 1}`;
+    calls.push({ id, method: request.method ?? '', path, body: JSON.parse(text) });
+    send(isWorkflow ? {} : { id }, isWorkflow ? 202 : 201);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -76,11 +79,18 @@ export async function startFakeTeams(): Promise<FakeTeams> {
         issuer = 'https://api.botframework.com',
         serviceUrl = `${origin}/`,
         key = 'endorsed',
+        replyToId = calls.find(
+          (each) =>
+            each.method === 'POST' &&
+            !each.path.startsWith('/workflows/') &&
+            JSON.stringify(each.body).includes(approval),
+        )?.id,
       } = how;
       const activity = {
         type: 'invoke',
         name: 'adaptiveCard/action',
         id: how.id ?? `f:${crypto.randomUUID()}`,
+        replyToId,
         channelId: 'msteams',
         serviceUrl: `${origin}/`,
         from: { id: '29:fake', name: 'Somebody', aadObjectId: user },

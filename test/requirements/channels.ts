@@ -114,8 +114,14 @@ export const channels: Requirement[] = [
   },
   {
     id: 'channel.ciba',
-    promise: 'Confirming on a device is no yes, for it shows nothing of the action; declining there denies',
+    promise:
+      'Confirming on a device that shows a code is a yes of who has looked at this very action before, where a rule accepts it; declining denies',
     source: 'OpenID CIBA Core 1.0',
+  },
+  {
+    id: 'channel.text',
+    promise: 'A yes in a ticket counts only while the ticket says what was asked, and nobody has edited that',
+    source: 'docs/how-to/tell-people-in-jira-and-servicenow.md',
   },
   {
     id: 'channel.accepted',

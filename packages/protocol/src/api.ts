@@ -226,6 +226,7 @@ const webauthnJson = z.record(z.string(), z.unknown());
 /** Request bodies. */
 export const bodies = {
   signInLink: z.strictObject({ token: z.string().max(200) }),
+  look: z.strictObject({ digest: z.string().max(200) }),
   mailSignIn: z.strictObject({ token: z.string().max(200), approval: z.string().max(200) }),
   passkeySignIn: z.strictObject({ assertion: webauthnJson }),
   passkeyEnrol: z.strictObject({ name: z.string().min(1).max(100), attestation: webauthnJson }),

@@ -58,5 +58,8 @@ export interface DecidersApi {
   'POST /deputies/:id/confirm': Deputy;
   'DELETE /deputies/:id': Deputy;
   'GET /on-call': { items: OnCallView[] };
-  'GET /approvals/:id/progress': ApprovalProgress;
+  /** `byDevice`: the channel by which the caller may say yes on their own device, once they have looked. */
+  'GET /approvals/:id/progress': ApprovalProgress & { byDevice: string | null };
+  /** The code that the device shows as well. */
+  'POST /approvals/:id/look': { code: string };
 }

@@ -40,6 +40,7 @@ interface RequestBodies {
   'POST /plan': Body<'apply'>;
   'POST /apply': Body<'apply'>;
   'POST /definitions/review': Body<'review'>;
+  'POST /approvals/:id/look': Body<'look'>;
   'POST /approvals/:id/options': Body<'approvalOptions'>;
   'POST /approvals/:id/approve': Body<'approve'>;
   'POST /approvals/:id/deny': Body<'deny'>;

@@ -144,6 +144,16 @@ const ciba = z.strictObject({
   idClaim: z.string().min(1).max(100).default('sub'),
   /** What the client's ID tokens are signed with. */
   signedWith: z.enum(['RS256', 'PS256', 'ES256', 'EdDSA']).default('RS256'),
+  /** True: confirming counts where a rule accepts this channel, of who has looked at the approval's page before. Otherwise it reminds. */
+  counts: z.boolean().default(false),
+  /** Asked for as `acr_values`; a confirmation with another `acr` does not count. */
+  acrValues: z
+    .array(z.string().regex(/^[\x21-\x7e]{1,200}$/))
+    .min(1)
+    .max(10)
+    .optional(),
+  /** A confirmation does not count where the ID token's `auth_time` is older than that, or is missing. */
+  maxAuthAgeSeconds: z.int().min(1).max(86_400).optional(),
 });
 
 /** The ways in which a channel can be reached; a manifest has exactly one. */

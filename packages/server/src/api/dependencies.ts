@@ -41,7 +41,7 @@ export interface ApiDependencies {
   policyChanges: PolicyChanges;
   rehearsals: Rehearsals;
   approvals: Approvals;
-  channels: Pick<Channels, 'list' | 'show' | 'deliveries' | 'test'>;
+  channels: Pick<Channels, 'list' | 'show' | 'deliveries' | 'test' | 'device'>;
   delegations: Delegations;
   ledger: Ledger;
   reads: Reads;

@@ -232,8 +232,8 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
       if (grant) await grants.load();
       return approved;
     },
-    deny: (id, person, reason, channel) => decide(decisions.deny(id, person, reason, channel)),
-    approveThrough: (id, person, channel, answer) => decide(decisions.approveThrough(id, person, channel, answer)),
+    deny: (...of) => decide(decisions.deny(...of)),
+    approveThrough: (...of) => decide(decisions.approveThrough(...of)),
 
     async withdraw(id, by) {
       await storage.transaction(async (transaction) => {

@@ -1,8 +1,9 @@
 import type { EndorsedValue, GrantRequest, GrantTerms } from '@gatehouse/protocol';
 import { digestJson, GatehouseError, type Json } from '../platform/index.ts';
-import type { DatabaseTransaction } from '../storage/index.ts';
 import { notOpen, read, requireState, rowOf } from './asked.ts';
 import { sealYes } from './channel-yes.ts';
+import type { UseUp } from './channels/answers.ts';
+import { wasShown } from './channels/told.ts';
 import type { Answer } from './channels/types.ts';
 import { requireHeld } from './endorse.ts';
 import { createExamination } from './examine.ts';
@@ -66,17 +67,24 @@ export function createDecisions(
         });
       }),
 
-    approveThrough: (id: string, person: string, channel: string, { digest, who, evidence, at: saidAt }: Answer) =>
+    approveThrough: (
+      id: string,
+      person: string,
+      channel: string,
+      { digest, who, evidence, at: saidAt }: Answer,
+      useUp?: UseUp,
+    ) =>
       recorded('approval.approve', id, person, () =>
         storage.transaction(async (transaction) => {
+          await useUp?.(transaction);
           const number = await nextAnswer(transaction, id, ['pending']);
           const asked = await examine(transaction, id, person, { channel, who });
           await requireOwnHand(transaction, asked, { person, through: { channel, who } });
-          if (!(await wasSeenIn(transaction, id, channel)))
+          if (!(await wasShown(transaction, { approval: id, digest: asked.row.digest, channel, person }, sealer)))
             throw new GatehouseError(
               'forbidden',
               'approval.not-seen',
-              `${channel} did not show all of this action (it is long, or holds a credential). Open its page and approve it with a passkey.`,
+              `${channel} did not show all of this action before (it is long, holds a credential, or shows a code alone). Open its page and approve it with a passkey.`,
             );
           if (digest !== undefined && digest !== asked.row.digest)
             throw new GatehouseError(
@@ -94,9 +102,10 @@ export function createDecisions(
         }),
       ),
 
-    deny: (id: string, person: string, reason: string, channel?: string) =>
+    deny: (id: string, person: string, reason: string, channel?: string, useUp?: UseUp) =>
       recorded('approval.deny', id, person, () =>
         storage.transaction(async (transaction) => {
+          await useUp?.(transaction);
           const { row, approval, question } = await read(transaction, id);
           const circle = await circleIn(transaction);
           const { endsAlone } =
@@ -140,17 +149,4 @@ export function createDecisions(
         }),
       ),
   };
-}
-
-/** INVARIANT: whoever says yes where they are told has been shown there all that they say yes to. */
-async function wasSeenIn(transaction: DatabaseTransaction, approval: string, channel: string): Promise<boolean> {
-  const told = await transaction
-    .selectFrom('deliveries')
-    .select('whole')
-    .where('approval', '=', approval)
-    .where('channel', '=', channel)
-    .where('event', '=', 'asked')
-    .where('state', '=', 'sent')
-    .execute();
-  return told.length > 0 && told.every(({ whole }) => Number(whole) === 1);
 }

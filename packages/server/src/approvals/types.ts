@@ -18,6 +18,7 @@ import type { Clock, Json, Log } from '../platform/index.ts';
 import type { Snapshot } from '../registry/index.ts';
 import type { Change, DatabaseTransaction, RecordChange, Sealer, Storage } from '../storage/index.ts';
 import type { BreakGlasses } from './break-glass/index.ts';
+import type { UseUp } from './channels/answers.ts';
 import type { Answer } from './channels/types.ts';
 import type { Deputies } from './deputies.ts';
 import type { ApprovalEvidence } from './evidence.ts';
@@ -208,9 +209,9 @@ export interface Approvals {
    * No passkey is needed to say no, to what is pending or to what was approved and not used yet. For approvers and those whom its rules name
    * (as many as the rule says), and for security, admins, the owner, and `operator` (the server's host), each of whom ends it alone.
    */
-  deny(id: string, person: string, reason: string, channel?: string): Promise<Approval>;
+  deny(id: string, person: string, reason: string, channel?: string, useUp?: UseUp): Promise<Approval>;
   /** A yes that was said in a channel. Only where a rule accepts the identity that the channel has verified. */
-  approveThrough(id: string, person: string, channel: string, answer: Answer): Promise<Approval>;
+  approveThrough(id: string, person: string, channel: string, answer: Answer, useUp?: UseUp): Promise<Approval>;
   /** Whoever asked does not want it any more: cancelled, unless it was decided or used before. */
   withdraw(id: string, by: string): Promise<void>;
   /** Part of kill and task end: everything pending, and everything approved that was not used yet. */

@@ -31,6 +31,7 @@ const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
   approval_votes: 'keep',
   deputies: 'keep',
   deliveries: 'empty',
+  approval_looks: 'empty',
   channel_messages: 'keep',
   logs: 'keep',
   sinks: 'keep',

@@ -38,6 +38,7 @@ export async function openChokePoint(
     openSecret: secrets.open,
     mask: maskCredentials,
     people,
+    sealer,
     clock,
     log,
     publicUrl: config.publicUrl,

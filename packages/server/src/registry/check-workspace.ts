@@ -159,11 +159,12 @@ function checkApprovalRule(objects: Workspace['objects'], rule: ApprovalRuleMani
   const unseen = (rule.accept ?? []).flatMap((each, at) => {
     const channel = objects.get(`Channel/${each.replace(/^channel:/, '')}`);
     if (channel?.kind !== 'Channel' || !each.startsWith('channel:')) return [];
+    if (channel.ciba?.counts) return [];
     if (channel.ciba)
       return [
         problem(
           `accept[${at}]`,
-          `"${channel.name}" is CIBA, which shows nothing of the action: it reminds, and no yes is given there.`,
+          `"${channel.name}" is CIBA that only reminds: its device shows nothing of the action. Give it \`counts: true\`, so that who has looked at the page confirms there.`,
         ),
       ];
     return channel.show === 'arguments'

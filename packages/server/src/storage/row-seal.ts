@@ -2,7 +2,14 @@ import { digestJson, type Json, Secret } from '../platform/index.ts';
 import type { Tables } from './schema/index.ts';
 import type { Sealer } from './sealer.ts';
 
-type SealedTable = 'approvals' | 'deputies' | 'standing_grants' | 'break_glass' | 'flow_endorsements';
+type SealedTable =
+  | 'approvals'
+  | 'deputies'
+  | 'standing_grants'
+  | 'break_glass'
+  | 'flow_endorsements'
+  | 'deliveries'
+  | 'approval_looks';
 
 const contextOf = (table: keyof Tables, key: string) => `row:${table}:${key}`;
 

@@ -33,6 +33,8 @@ export const sealedColumns: readonly SealedColumn[] = [
   { table: 'standing_grants', key: 'id', column: 'seal' },
   { table: 'break_glass', key: 'id', column: 'seal' },
   { table: 'flow_endorsements', key: 'id', column: 'seal' },
+  { table: 'deliveries', key: 'id', column: 'seal' },
+  { table: 'approval_looks', key: 'id', column: 'seal' },
   { table: 'provider_sign_ins', key: 'state_digest', column: 'sealed_verifier' },
 ];
 

@@ -7,6 +7,7 @@ import { Arguments, Identifier, PlainText } from '../../ui/text.tsx';
 import { Warning } from '../../ui/warning.tsx';
 import { TimeLeft, When } from '../../ui/when.tsx';
 import classes from './approval.module.css';
+import { ConfirmOnDevice } from './confirm-on-device.tsx';
 import { Decide } from './decide.tsx';
 import { DigestCheck } from './digest-check.tsx';
 import { Progress } from './progress.tsx';
@@ -85,6 +86,7 @@ export function ApprovalCard({ approval, linked = true }: { approval: Approval; 
       {!linked && <Review approval={approval} />}
       <Progress approval={approval} />
       {state === 'pending' ? <Decide approval={approval} /> : <Decided approval={approval} />}
+      {state === 'pending' && !linked && <ConfirmOnDevice approval={approval} />}
       <footer className={classes.foot}>
         <span>
           Digest <Identifier value={approval.digest} what="digest" short />

@@ -23,7 +23,7 @@ export function resourceOf(
   return { type: 'Approval', id, owner, environment, tool, named };
 }
 
-export function approvalRoutes({ approvals, registry }: ApiDependencies): Route[] {
+export function approvalRoutes({ approvals, registry, channels }: ApiDependencies): Route[] {
   const on: ResourceOf = async (param) => {
     const approval = await approvals.get(param('id'));
     return approval && resourceOf(approval, { approvals, registry });
@@ -56,7 +56,17 @@ export function approvalRoutes({ approvals, registry }: ApiDependencies): Route[
       everyone,
       'How far it is: who has said yes, who can now, what is missing, when it escalates',
       {},
-      async ({ param }) => approvals.progress(await found(param('id'))),
+      async ({ caller, param }) => {
+        const approval = await found(param('id'));
+        return { ...approvals.progress(approval), byDevice: channels.device.channelFor(approval, caller.email) };
+      },
+    ),
+    route(
+      'POST /approvals/:id/look',
+      'approve',
+      'Say that you have read this action, to confirm it on your own device: the answer is the code that the device shows too',
+      { body: bodies.look, on },
+      ({ caller, param, body }) => channels.device.look(param('id'), personOf(caller).email, body.digest),
     ),
     route(
       'POST /approvals/:id/options',

@@ -10,7 +10,9 @@ import { createAnswers } from './answers.ts';
 import { createChannels } from './channels.ts';
 import { channelLimits } from './limits.ts';
 import { createLooks } from './look.ts';
+import { messageOf } from './message.ts';
 import { enqueueAsked } from './outbox.ts';
+import { sealTold } from './told.ts';
 import type { Answer, Channel } from './types.ts';
 
 const hook = manifest.parse({
@@ -41,9 +43,12 @@ onEachDatabase('answers', (database) => {
     const failures = [new Error('the disk is full'), new GatehouseError('unavailable', 'storage.busy', 'Try again.')];
     const denied: string[] = [];
     answers.start({
-      async deny(id, person) {
-        const failure = failures.pop();
-        if (failure) throw failure;
+      async deny(id, person, _reason, _channel, useUp) {
+        await house.storage.transaction(async (transaction) => {
+          await useUp(transaction);
+          const failure = failures.pop();
+          if (failure) throw failure;
+        });
         denied.push(`${id} ${person}`);
         return waits;
       },
@@ -60,6 +65,33 @@ onEachDatabase('answers', (database) => {
     const again = await answers.take(hook, no);
     assert.equal('refused' in again && again.refused.code, 'channel.replayed');
     assert.equal(denied.length, 1);
+  });
+
+  /** @proves channel.heard */
+  test('what was said is used up by the transaction that decides, and by no other: whatever stops between the two, it is said again', async (context) => {
+    const { house } = await openDesk({ database: await database() });
+    context.after(() => house.close());
+    await house.registry.apply([hook], { prune: false, by: 'gatehouse' });
+    const approvals = await createApprovals(house);
+    const { id } = await approvals.open(requestOf(await addAgent(house)));
+    const answers = createAnswers({ ...house, approval: approvals.get });
+    const heard = () => house.storage.db.selectFrom('channel_messages').select('message').execute();
+    const no: Answer = { message: 'm1', approval: id, decision: 'deny', reason: '', who: 'ada', evidence: {} };
+    const dying = await createApprovals({
+      ...house,
+      recordChange: () => Promise.reject(new Error('killed before it was written')),
+    });
+    answers.start(dying);
+    await assert.rejects(answers.take(hook, no), /killed/);
+    assert.deepEqual([await heard(), (await approvals.get(id))?.state], [[], 'pending']);
+    answers.start(approvals);
+    assert.ok('approval' in (await answers.take(hook, no)));
+    assert.deepEqual([(await heard()).length, (await approvals.get(id))?.state], [1, 'denied']);
+    // A yes that is refused is used up too: it can't be kept until a rule accepts it.
+    const yes: Answer = { ...no, message: 'm2', decision: 'approve' };
+    const codeOf = async () => ((await answers.take(hook, yes)) as { refused: { code: string } }).refused.code;
+    assert.notEqual(await codeOf(), 'channel.replayed');
+    assert.equal(await codeOf(), 'channel.replayed');
   });
 
   /** @proves law-4.break-glass-told */
@@ -109,7 +141,7 @@ onEachDatabase('answers', (database) => {
     assert.match(bodies[1] ?? '', /"state":"ended"/);
   });
 
-  /** @proves channel.all-asked */
+  /** @proves channel.all-asked, channel.bound */
   test('tickets that nobody answers keep no later one from being asked about', async (context) => {
     const { house } = await openDesk({ database: await database() });
     context.after(() => house.close());
@@ -137,18 +169,34 @@ onEachDatabase('answers', (database) => {
         await enqueueAsked(transaction, of, [], { clock: house.clock, channels, snapshot, open: () => channel });
       });
     await house.storage.transaction(async (transaction) => {
-      await transaction.updateTable('deliveries').set({ state: 'sent', reference: 'r' }).execute();
+      for (const row of await transaction.selectFrom('deliveries').selectAll().execute()) {
+        const digest = all.find((each) => each.id === row.approval)?.digest ?? '';
+        const seal = sealTold(house.sealer, { ...row, reference: 'r' }, digest);
+        const set = { state: 'sent', reference: 'r', seal };
+        await transaction.updateTable('deliveries').set(set).where('id', '=', row.id).execute();
+      }
     });
     const looks = createLooks({
       ...house,
       channels: () => channels,
       open: () => channel,
       answer: () => Promise.reject(new Error('nothing was said')),
+      approval: approvals.get,
+      message: (of) => messageOf(of, 'asked', { show: 'arguments', publicUrl: '', mask: (value) => value }),
     });
     await looks.look(hook);
     assert.equal(asked.size, channelLimits.looksAtOnce);
     house.pass(5_000);
     await looks.look(hook);
     assert.equal(asked.size, ids.length);
+
+    // Who writes to the database points the message of one approval to the ticket of another, and nobody is asked.
+    asked.clear();
+    await house.storage.transaction(async (transaction) => {
+      await transaction.updateTable('deliveries').set({ reference: 'another' }).execute();
+    });
+    house.pass(5_000);
+    await looks.look(hook);
+    assert.equal(asked.size, 0);
   });
 });

@@ -1,5 +1,5 @@
 import type { ChannelManifest } from '@gatehouse/protocol';
-import type { OutboundAnswer, OutboundRequest, Secret } from '../../platform/index.ts';
+import { type Json, type OutboundAnswer, type OutboundRequest, parseStrictJson } from '../../platform/index.ts';
 import { NotDeliverable, type Tools, TryLater } from './types.ts';
 
 /** What every channel that is called over HTTP does with answers: 2xx is delivered, 408, 429 and 5xx are tried again, the rest is given up. */
@@ -20,6 +20,17 @@ export async function call(
   throw new NotDeliverable(words);
 }
 
-/** RFC 7617. */
-export const basic = (user: string, password: Secret): string =>
-  `Basic ${Buffer.from(`${user}:${password.reveal()}`).toString('base64')}`;
+/** A REST interface that asks for a name and a password (RFC 7617). `password`: of the stored secret, which is for its address. */
+export const restAt =
+  (tools: Tools, manifest: ChannelManifest, of: { base: string; user: string; password: string; depth: number }) =>
+  async (method: 'GET' | 'POST' | 'PUT', path: string, body?: Json): Promise<Json> => {
+    const address = `${of.base}/${path}`;
+    const secret = await tools.openSecret(of.password, address);
+    const authorization = `Basic ${Buffer.from(`${of.user}:${secret.reveal()}`).toString('base64')}`;
+    const answer = await call(tools, manifest, address, {
+      method,
+      headers: { authorization, ...(body !== undefined && { 'content-type': 'application/json' }) },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+    return answer.body.byteLength === 0 ? null : parseStrictJson(answer.body, of.depth);
+  };

@@ -8,12 +8,13 @@ import {
   type DeliveryView,
 } from '@gatehouse/protocol';
 import { type Clock, GatehouseError, type Json, type Log, newId } from '../../platform/index.ts';
-import type { DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
+import type { DatabaseTransaction, RecordChange, Sealer, Storage } from '../../storage/index.ts';
 import { MAY_SIGN, toBreakGlass } from '../break-glass/rows.ts';
 import type { Told } from '../fatigue/quiet-hours.ts';
 import { toApproval } from '../rows.ts';
 import type { Tell } from '../types.ts';
 import { type Answering, createAnswers } from './answers.ts';
+import { createDevice } from './device.ts';
 import { createChannelDoor } from './door.ts';
 import { kinds } from './kinds.ts';
 import { createLanes, within } from './lanes.ts';
@@ -29,6 +30,8 @@ export interface ChannelsDependencies extends Pick<Tools, 'outbound' | 'openSecr
     snapshot(): Told & { readonly channels: ReadonlyMap<string, ChannelManifest> };
   };
   recordChange: RecordChange;
+  /** Seals what was sent where, and who has looked at what. */
+  sealer: Sealer;
   /** Names credentials in what an agent gave. */
   mask(value: Json): Json;
   clock: Clock;
@@ -42,7 +45,7 @@ const LOOK_EVERY_MS = 1_000;
 
 /** Where people are told of approvals, and heard. */
 export function createChannels(dependencies: ChannelsDependencies) {
-  const { storage, registry, recordChange, mask, clock, log, publicUrl, people } = dependencies;
+  const { storage, registry, recordChange, sealer, mask, clock, log, publicUrl, people } = dependencies;
   const channels = () => registry.snapshot().channels;
   const opened = new WeakMap<ChannelManifest, Channel>();
 
@@ -89,18 +92,22 @@ export function createChannels(dependencies: ChannelsDependencies) {
     await enqueueGlass(transaction, of, emails, { clock, channels: channels(), environment, open });
   }
 
+  const message = (of: Approval, event: 'asked' | 'closed', { show }: ChannelManifest) =>
+    messageOf(of, event, { show, publicUrl, mask });
   const lanes = createLanes({
     storage,
+    sealer,
     clock,
     log,
     channels,
     open,
     approval,
     glass,
-    message: (of, event, { show }) => messageOf(of, event, { show, publicUrl, mask }),
+    message,
   });
-  const answers = createAnswers({ storage, recordChange, clock, approval });
-  const looks = createLooks({ storage, clock, log, channels, open, answer: answers.take });
+  const answers = createAnswers({ storage, recordChange, sealer, clock, approval });
+  const looks = createLooks({ storage, sealer, clock, log, channels, open, answer: answers.take, approval, message });
+  const device = createDevice({ storage, recordChange, sealer, clock, channels, approval, ask: looks.look });
 
   async function view(manifest: ChannelManifest): Promise<ChannelView> {
     const { name, description = '' } = manifest;
@@ -140,6 +147,8 @@ export function createChannels(dependencies: ChannelsDependencies) {
         await enqueueClosed(transaction, of, asking());
       },
     } satisfies Tell,
+
+    device,
 
     wake: lanes.wake,
 
@@ -214,6 +223,7 @@ export function createChannels(dependencies: ChannelsDependencies) {
         if (names.length > 0) gone = gone.where('channel', 'not in', names);
         await gone.execute();
         await transaction.deleteFrom('channel_messages').where('expires_at', '<', now).execute();
+        await transaction.deleteFrom('approval_looks').where('expires_at', '<', now).execute();
       });
     },
   };

@@ -1,17 +1,19 @@
 import type { ChannelManifest } from '@gatehouse/protocol';
 import * as oauth from 'oauth4webapi';
-import type { Json } from '../../platform/index.ts';
+import { type Json, sha256Hex } from '../../platform/index.ts';
+import { deviceCode } from './device.ts';
 import { type Channel, type Looked, NotDeliverable, type Tools } from './types.ts';
 
 const METADATA_TTL_MS = 6 * 3_600_000;
-const CODE_CHARS = 8;
 
 /**
- * OpenID CIBA (poll mode) at the company's provider: the approver confirms on their own device, with a binding message that ends as the approval's id does. It
- * reminds them: their device shows nothing of the action, so that confirming there is no yes. Declining there is a no.
+ * OpenID CIBA (poll mode) at the company's provider: the approver confirms on their own device, with a binding message that is a code of the action. It shows
+ * nothing of the action: confirming counts, where the manifest and a rule say so, of who has looked at the page before. Declining there is a no.
  */
 export function openCiba(manifest: ChannelManifest, tools: Tools): Channel {
-  const { issuer, clientId, secret, idClaim } = manifest.ciba as NonNullable<ChannelManifest['ciba']>;
+  const { issuer, clientId, secret, idClaim, acrValues, maxAuthAgeSeconds } = manifest.ciba as NonNullable<
+    ChannelManifest['ciba']
+  >;
   const { allowPrivateAddress, ca, people } = manifest;
   const reach = { allowPrivateAddress, ...(ca !== undefined && { ca }) };
   const client: oauth.Client = {
@@ -53,19 +55,28 @@ export function openCiba(manifest: ChannelManifest, tools: Tools): Channel {
   /** What the provider knows somebody by. */
   const hintOf = (email: string) => Object.keys(people).find((who) => people[who] === email);
 
+  /** How they have signed in there, where it matters. */
+  function weakness({ acr, auth_time }: Record<string, unknown>): string | undefined {
+    if (acrValues && !acrValues.includes(String(acr))) return `the provider says acr ${String(acr)}`;
+    const youngest = Math.floor(tools.clock.now() / 1_000) - (maxAuthAgeSeconds ?? 0);
+    if (maxAuthAgeSeconds !== undefined && !(Number(auth_time) >= youngest)) return 'they signed in there too long ago';
+    return undefined;
+  }
+
   return {
     isReminder: true,
     recipients: (_, asked) => asked.filter((email) => hintOf(email) !== undefined),
 
     async send(message, { recipient }) {
       const as = await server();
-      if (message.approval === null) return null;
+      if (message.approval === null || message.digest === null) return null;
       const hint = hintOf(recipient);
       if (hint === undefined) throw new NotDeliverable('the provider knows nobody of this address');
       const parameters = new URLSearchParams({
         scope: 'openid',
         login_hint: hint,
-        binding_message: `GH-${message.approval.slice(-CODE_CHARS)}`,
+        binding_message: deviceCode(message.approval, message.digest),
+        ...(acrValues && { acr_values: acrValues.join(' ') }),
         requested_expiry: String(Math.max(1, Math.floor(((message.expiresAt ?? 0) - tools.clock.now()) / 1_000))),
       });
       const auth = await authentication(as.backchannel_authentication_endpoint);
@@ -73,33 +84,30 @@ export function openCiba(manifest: ChannelManifest, tools: Tools): Channel {
       return (await oauth.processBackchannelAuthenticationResponse(as, client, response)).auth_req_id;
     },
 
-    async look({ recipient, reference }): Promise<Looked | null> {
+    async look({ recipient, reference }, about): Promise<Looked | 'open' | null> {
       const hint = hintOf(recipient);
       if (reference === null || hint === undefined) return null;
       const as = await server();
       const auth = await authentication(as.token_endpoint);
       const response = await oauth.backchannelAuthenticationGrantRequest(as, client, auth, reference, options);
+      const said = { message: sha256Hex(reference), who: hint, at: tools.clock.now() };
       try {
         const tokens = await oauth.processBackchannelAuthenticationGrantResponse(as, client, response);
         await oauth.validateApplicationLevelSignature(as, response, options);
         const claims = oauth.getValidatedIdTokenClaims(tokens) as Record<string, unknown> | undefined;
         // INVARIANT: who confirmed is who was asked.
         if (!claims || claims[idClaim] !== hint) throw new Error('the ID token is of somebody else than was asked');
-        const evidence: Json = { idToken: tokens.id_token ?? '', claims: claims as Json };
-        return { message: reference, decision: 'approve', reason: '', who: hint, at: tools.clock.now(), evidence };
+        const code = deviceCode(about.id, about.digest);
+        const evidence: Json = { code, idToken: tokens.id_token ?? '', claims: claims as Json };
+        const weak = weakness(claims);
+        return { ...said, decision: 'approve', reason: '', ...(weak && { weak }), evidence };
       } catch (error) {
         const code = error instanceof oauth.ResponseBodyError ? error.error : undefined;
-        if (code === 'authorization_pending' || code === 'slow_down' || code === 'expired_token') return null;
+        // Nobody has answered (CIBA Core §11, RFC 8628 §3.5), though we may have asked too often.
+        if (code === 'authorization_pending' || code === 'slow_down') return 'open';
+        if (code === 'expired_token' || code === 'invalid_grant') return null;
         if (code !== 'access_denied') throw error;
-        const reason = 'declined at the provider';
-        return {
-          message: reference,
-          decision: 'deny',
-          reason,
-          who: hint,
-          at: tools.clock.now(),
-          evidence: { error: code },
-        };
+        return { ...said, decision: 'deny', reason: 'declined at the provider', evidence: { error: code } };
       }
     },
   };

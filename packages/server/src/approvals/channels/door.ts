@@ -10,7 +10,7 @@ export interface DoorDependencies {
   open(manifest: ChannelManifest): Channel;
   answer(manifest: ChannelManifest, answer: Answer): Promise<Outcome>;
   /** Asks what was said to the message of this reference. */
-  look(manifest: ChannelManifest, reference: string): Promise<void>;
+  look(manifest: ChannelManifest, only: { reference: string }): Promise<void>;
   log: Log;
 }
 
@@ -36,7 +36,7 @@ export function createChannelDoor({ channels, open, answer, look, log }: DoorDep
     const heard = await channel.hear({ headers: request.headers, body: body.toString('utf8') });
     if ('status' in heard) return heard;
     if ('look' in heard) {
-      await look(manifest, heard.look);
+      await look(manifest, { reference: heard.look });
       return { status: 204 };
     }
     const outcome = await answer(manifest, heard);

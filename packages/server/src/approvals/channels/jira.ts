@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import type { ChannelManifest } from '@gatehouse/protocol';
 import { z } from 'zod';
 import { constantTimeEqual, GatehouseError, type Json, parseStrictJson } from '../../platform/index.ts';
-import { basic, call } from './call.ts';
+import { restAt } from './call.ts';
 import { channelLimits } from './limits.ts';
 import type { Message } from './message.ts';
 import { type Channel, type Looked, NotDeliverable, type Tools } from './types.ts';
@@ -20,7 +20,7 @@ const issue = z.object({
     .object({ [PROPERTY]: z.object({ approval: z.string(), digest: z.string() }) })
     .optional()
     .catch(undefined),
-  fields: z.object({ status: z.object({ name: z.string() }) }),
+  fields: z.object({ status: z.object({ name: z.string() }), summary: z.string().nullish(), description: z.unknown() }),
   changelog: z.object({
     histories: z.array(
       z.object({
@@ -44,19 +44,12 @@ export function openJira(manifest: ChannelManifest, tools: Tools): Channel {
     ChannelManifest['jira']
   >;
 
-  async function rest(method: 'GET' | 'POST', path: string, body?: Json): Promise<Json> {
-    const address = `${url.replace(/\/$/, '')}/rest/api/3/${path}`;
-    const secret = await tools.openSecret(token, address);
-    const answer = await call(tools, manifest, address, {
-      method,
-      headers: {
-        authorization: basic(user, secret),
-        ...(body !== undefined && { 'content-type': 'application/json' }),
-      },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-    });
-    return answer.body.byteLength === 0 ? null : parseStrictJson(answer.body, JSON_DEPTH);
-  }
+  const rest = restAt(tools, manifest, {
+    base: `${url.replace(/\/$/, '')}/rest/api/3`,
+    user,
+    password: token,
+    depth: JSON_DEPTH,
+  });
 
   return {
     async send(message) {
@@ -64,13 +57,7 @@ export function openJira(manifest: ChannelManifest, tools: Tools): Channel {
         await rest('GET', `project/${encodeURIComponent(project)}`);
         return null;
       }
-      const summary = message.heading.replaceAll(/\s+/g, ' ').slice(0, SUMMARY_CHARS).toWellFormed();
-      const fields = {
-        project: { key: project },
-        issuetype: { name: issueType },
-        summary,
-        description: documentOf(message),
-      };
+      const fields = { project: { key: project }, issuetype: { name: issueType }, ...shownOf(message) };
       const { approval, digest } = message;
       const properties = [{ key: PROPERTY, value: { approval, digest } }];
       return created.parse(await rest('POST', 'issue', { fields, properties })).key;
@@ -83,7 +70,7 @@ export function openJira(manifest: ChannelManifest, tools: Tools): Channel {
 
     async look({ reference }, about): Promise<Looked | null> {
       if (reference === null) return null;
-      const path = `issue/${encodeURIComponent(reference)}?fields=status&properties=${PROPERTY}&expand=changelog`;
+      const path = `issue/${encodeURIComponent(reference)}?fields=status,summary,description&properties=${PROPERTY}&expand=changelog`;
       const { fields, changelog, properties } = issue.parse(await rest('GET', path));
       // INVARIANT: it was opened for this approval, whatever the row says that led here.
       const opened = properties?.[PROPERTY];
@@ -107,9 +94,11 @@ export function openJira(manifest: ChannelManifest, tools: Tools): Channel {
         author: last.author?.accountId ?? '',
         to,
       };
+      const isAltered = decision === 'approve' && (isEdited(changelog) || !isSameText(fields, await about.message()));
       return {
         message: `${reference} ${last.id}`,
         decision,
+        ...(isAltered && { weak: `${reference} does not say any more what was asked` }),
         reason: `${reference} is ${to}`,
         who: evidence.author,
         at,
@@ -128,6 +117,31 @@ export function openJira(manifest: ChannelManifest, tools: Tools): Channel {
       },
     }),
   };
+}
+
+const shownOf = (message: Message) => ({
+  summary: message.heading.replaceAll(/\s+/g, ' ').slice(0, SUMMARY_CHARS).toWellFormed(),
+  description: documentOf(message),
+});
+
+/** Whoever edits an issue chooses what its approver reads, and may put it back before we look. */
+const isEdited = ({ histories }: z.infer<typeof issue>['changelog']) =>
+  histories.some(({ items }) => items.some(({ field }) => field === 'summary' || field === 'description'));
+
+function isSameText({ summary, description }: z.infer<typeof issue>['fields'], message: Message): boolean {
+  const shown = shownOf(message);
+  return wordsOf(summary ?? '') === wordsOf(shown.summary) && wordsOf(description) === wordsOf(shown.description);
+}
+
+/** The text of a document, however Jira keeps its nodes. */
+function wordsOf(node: unknown): string {
+  const words = (each: unknown): string => {
+    if (typeof each === 'string') return each;
+    if (Array.isArray(each)) return each.map(words).join(' ');
+    const { text, content } = (each ?? {}) as { text?: unknown; content?: unknown };
+    return typeof text === 'string' ? text : words(content ?? []);
+  };
+  return words(node).replaceAll(/\s+/g, ' ').trim();
 }
 
 /** Atlassian Document Format: text nodes, in which Jira reads no markup. */

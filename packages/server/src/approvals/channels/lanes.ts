@@ -1,13 +1,15 @@
 import type { Approval, ChannelManifest } from '@gatehouse/protocol';
 import type { Clock, Log } from '../../platform/index.ts';
-import type { Storage } from '../../storage/index.ts';
+import type { Sealer, Storage } from '../../storage/index.ts';
 import { channelLimits as limits } from './limits.ts';
 import type { Message } from './message.ts';
 import type { DeliveryRow } from './outbox.ts';
+import { sealTold } from './told.ts';
 import { type Channel, type Delivery, NotDeliverable, TryLater } from './types.ts';
 
 export interface LaneDependencies {
   storage: Storage;
+  sealer: Sealer;
   clock: Clock;
   log: Log;
   channels(): ReadonlyMap<string, ChannelManifest>;
@@ -27,6 +29,7 @@ const ERROR_CHARS = 500;
  */
 export function createLanes({
   storage,
+  sealer,
   clock,
   log,
   channels,
@@ -126,7 +129,10 @@ export function createLanes({
           reference: about,
         }),
       );
-      await finish(row, { state: 'sent', reference, whole: text.isWhole && !channel.isReminder ? 1 : 0, error: null });
+      const sent = { reference, whole: text.isWhole && !channel.isReminder ? 1 : 0 };
+      const seal =
+        text.event === 'asked' && text.digest !== null ? sealTold(sealer, { ...row, ...sent }, text.digest) : null;
+      await finish(row, { state: 'sent', ...sent, seal, error: null });
     } catch (error) {
       const words = (error instanceof Error ? error.message : String(error)).slice(0, ERROR_CHARS);
       const isOver = error instanceof NotDeliverable || row.attempts >= limits.attempts;

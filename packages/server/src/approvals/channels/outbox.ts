@@ -94,6 +94,8 @@ const newDelivery = (
   error: null,
   whole: 0,
   looked_at: 0,
+  open_at: null,
+  seal: null,
 });
 
 /** An emergency is told at once, in quiet hours too, wherever one of its tools would be, and to those who sign. */

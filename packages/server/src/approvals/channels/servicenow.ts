@@ -1,7 +1,6 @@
 import type { ChannelManifest } from '@gatehouse/protocol';
 import { z } from 'zod';
-import { type Json, parseStrictJson } from '../../platform/index.ts';
-import { basic, call } from './call.ts';
+import { restAt } from './call.ts';
 import { channelLimits } from './limits.ts';
 import type { Message } from './message.ts';
 import { type Channel, type Looked, NotDeliverable, type Tools } from './types.ts';
@@ -13,7 +12,14 @@ const created = z.object({
   result: z.object({ sys_id: z.string().regex(/^[0-9a-f]{32}$/), number: z.string().max(100) }),
 });
 
-const correlated = z.object({ result: z.object({ correlation_id: z.string(), correlation_display: z.string() }) });
+const opened = z.object({
+  result: z.object({
+    correlation_id: z.string(),
+    correlation_display: z.string(),
+    short_description: z.string(),
+    description: z.string(),
+  }),
+});
 
 /** Rows of `sysapproval_approver`: who was asked there, and what they said. */
 const approvers = z.object({
@@ -37,19 +43,12 @@ export function openServiceNow(manifest: ChannelManifest, tools: Tools): Channel
     ChannelManifest['serviceNow']
   >;
 
-  async function rest(method: 'GET' | 'POST' | 'PUT', path: string, body?: Json): Promise<Json> {
-    const address = `${url.replace(/\/$/, '')}/api/now/table/${path}`;
-    const secret = await tools.openSecret(password, address);
-    const answer = await call(tools, manifest, address, {
-      method,
-      headers: {
-        authorization: basic(user, secret),
-        ...(body !== undefined && { 'content-type': 'application/json' }),
-      },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-    });
-    return parseStrictJson(answer.body, JSON_DEPTH);
-  }
+  const rest = restAt(tools, manifest, {
+    base: `${url.replace(/\/$/, '')}/api/now/table`,
+    user,
+    password,
+    depth: JSON_DEPTH,
+  });
 
   return {
     async send(message) {
@@ -57,10 +56,8 @@ export function openServiceNow(manifest: ChannelManifest, tools: Tools): Channel
         await rest('GET', `${table}?sysparm_limit=1&sysparm_fields=sys_id`);
         return null;
       }
-      const short_description = message.heading.replaceAll(/\s+/g, ' ').slice(0, SHORT_CHARS).toWellFormed();
       const { approval: correlation_id, digest: correlation_display } = message;
-      const description = textOf(message);
-      const record = { ...fields, short_description, description, correlation_id, correlation_display };
+      const record = { ...fields, ...shownOf(message), correlation_id, correlation_display };
       return created.parse(await rest('POST', `${table}?sysparm_fields=sys_id,number`, record)).result.sys_id;
     },
 
@@ -85,14 +82,20 @@ export function openServiceNow(manifest: ChannelManifest, tools: Tools): Channel
       const at = Date.parse(`${row.sys_updated_on.replace(' ', 'T')}Z`);
       if (!(at >= about.createdAt - channelLimits.clockSkewSeconds * 1_000)) return null;
       // INVARIANT: it was opened for this approval, whatever the row says that led here.
-      const opened = await rest('GET', `${table}/${reference}?sysparm_fields=correlation_id,correlation_display`);
-      const { correlation_id, correlation_display } = correlated.parse(opened).result;
+      const names = 'correlation_id,correlation_display,short_description,description';
+      const now = await rest('GET', `${table}/${reference}?sysparm_fields=${names}`);
+      const { correlation_id, correlation_display, ...says } = opened.parse(now).result;
       if (correlation_id !== about.id || correlation_display !== about.digest)
         throw new Error(`the record ${reference} was not opened for ${about.id}`);
+      const shown = shownOf(await about.message());
+      const isAltered =
+        wordsOf(says.short_description) !== wordsOf(shown.short_description) ||
+        wordsOf(says.description) !== wordsOf(shown.description);
       return {
         message: `${row.sys_id} ${row.state} ${row.sys_updated_on}`,
         decision: row.state === 'approved' ? 'approve' : 'deny',
         reason: `${row.state} in ServiceNow`,
+        ...(isAltered && { weak: 'the record does not say any more what was asked' }),
         who: row['approver.user_name'],
         at,
         evidence: { record: reference, ...row },
@@ -100,6 +103,12 @@ export function openServiceNow(manifest: ChannelManifest, tools: Tools): Channel
     },
   };
 }
+
+const shownOf = (message: Message) => ({
+  short_description: message.heading.replaceAll(/\s+/g, ' ').slice(0, SHORT_CHARS).toWellFormed(),
+  description: textOf(message),
+});
+const wordsOf = (text: string) => text.replaceAll(/\s+/g, ' ').trim();
 
 /** Plain text; `[code]` would have ServiceNow read HTML. */
 const textOf = ({ event, heading, facts, arguments: args, url }: Message) =>

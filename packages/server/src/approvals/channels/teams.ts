@@ -16,6 +16,7 @@ const activity = z.object({
   type: z.string(),
   id: z.string().min(1).max(200),
   name: z.string().optional(),
+  replyToId: z.string().max(200).optional(),
   channelId: z.literal('msteams'),
   serviceUrl: z.string().max(500),
   from: z.object({ id: z.string(), aadObjectId: z.string().min(1).max(100).optional() }),
@@ -133,6 +134,8 @@ function openBot(manifest: ChannelManifest, bot: NonNullable<Teams['bot']>, tool
         approval: action.data?.approval ?? '',
         decision: action.verb === DENY ? 'deny' : 'approve',
         reason: '',
+        // The token signs no body: what counts is that it answers the card that was sent about this approval.
+        saidTo: said.replyToId ?? '',
         until: Number(claims.exp ?? 0) * 1_000,
         who: said.from.aadObjectId ?? '',
         evidence: { claims: claims as Json, activity: body },

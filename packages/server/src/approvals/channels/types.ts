@@ -26,6 +26,8 @@ export interface About {
   id: string;
   digest: string;
   createdAt: number;
+  /** The message as it was sent. */
+  message(): Promise<Message>;
 }
 
 /** A request that came for a channel, read and bounded, not yet believed. */
@@ -47,6 +49,10 @@ export interface Answer {
   who: string;
   /** When it was said, where the place knows. */
   at?: number;
+  /** The message of ours that it was said to, as the place calls it. */
+  saidTo?: string;
+  /** Why a yes there is worth too little, where it is. */
+  weak?: string;
   /** Until when the place would take this message again. */
   until?: number;
   /** We asked for it, and do so again. */
@@ -78,8 +84,8 @@ export interface Channel {
   hear?(heard: Heard): Promise<Answer | Reply | { look: string }>;
   /** What it shows is too little to say yes to: it reminds of the page. */
   isReminder?: boolean;
-  /** Asks the place what people have said to this message. `look` of `hear` is its reference: it is time to ask. */
-  look?(delivery: Delivery, about: About): Promise<Looked | null>;
+  /** Asks the place what people have said to this message; `open`: it says that nobody has. `look` of `hear` is its reference: it is time to ask. */
+  look?(delivery: Delivery, about: About): Promise<Looked | 'open' | null>;
   /** Its requests come with an `Authorization` of their own, which `hear` verifies. */
   takesAuthorization?: boolean;
   /** How the place wants to be told what became of an answer. */

@@ -42,6 +42,7 @@ import * as deliveriesSeen from './0048-deliveries-seen.ts';
 import * as erasedApprovals from './0049-erased-approvals.ts';
 import * as given from './0050-given.ts';
 import * as mailLinks from './0053-mail-links.ts';
+import * as told from './0054-told.ts';
 import * as waitingTasks from './0060-waiting-tasks.ts';
 
 export interface Migration {
@@ -93,5 +94,6 @@ export const migrations: readonly Migration[] = [
   { name: '0049-erased-approvals', up: erasedApprovals.up },
   { name: '0050-given', up: given.up },
   { name: '0053-mail-links', up: mailLinks.up },
+  { name: '0054-told', up: told.up },
   { name: '0060-waiting-tasks', up: waitingTasks.up },
 ];

@@ -87,6 +87,21 @@ export interface RecordTables {
     whole: number;
     /** When the place was last asked what people have said to it. */
     looked_at: number;
+    /** When the place last said that nobody has answered it: what is said there was said later. */
+    open_at: number | null;
+    /** Over what was sent, where, and what the place calls it. */
+    seal: Uint8Array | null;
+  };
+
+  /** Who has looked at what waits, before they answer on a device that shows nothing of it. `id`: APPROVAL/PERSON. */
+  approval_looks: {
+    id: string;
+    approval: string;
+    person: string;
+    digest: string;
+    at: number;
+    expires_at: number;
+    seal: Uint8Array | null;
   };
 
   /** Messages that were heard through channels: each counts once. */

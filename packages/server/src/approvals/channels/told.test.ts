@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { onEachDatabase } from '../../identity/people/testing/databases.ts';
+import { openDesk } from '../testing/desk.ts';
+import type { DeliveryRow } from './outbox.ts';
+import { lookId, sealLook, sealTold, wasShown } from './told.ts';
+
+const of = { approval: 'apr_1', digest: 'sha256-1', channel: 'ciba', person: 'ada@example.test' };
+
+onEachDatabase('what people were shown', (database) => {
+  /** @proves channel.seen, channel.ciba */
+  test('a message or a look that was written, moved or changed in the database shows nothing to anybody', async (context) => {
+    const { house } = await openDesk({ database: await database() });
+    context.after(() => house.close());
+    const { storage, sealer } = house;
+    const told = { id: 'dlv_1', channel: of.channel, approval: of.approval, recipient: of.person, reference: 'r' };
+    const kept = { event: 'asked', state: 'sent', attempts: 1, due_at: 0, created_at: 0, updated_at: 0, about: null };
+    const row = (whole: number): DeliveryRow => ({
+      ...{ ...told, ...kept, whole, error: null, looked_at: 0, open_at: 10 },
+      seal: sealTold(sealer, { ...told, whole }, of.digest),
+    });
+    const look = {
+      id: lookId(of.approval, of.person),
+      approval: of.approval,
+      person: of.person,
+      digest: of.digest,
+      at: 10,
+    };
+    const sealed = { ...look, expires_at: 99, seal: sealLook(sealer, look) };
+    const shown = (delivery: DeliveryRow | null, looked: typeof sealed | null, asked = of) =>
+      storage.transaction(async (transaction) => {
+        await transaction.deleteFrom('deliveries').execute();
+        await transaction.deleteFrom('approval_looks').execute();
+        if (delivery) await transaction.insertInto('deliveries').values(delivery).execute();
+        if (looked) await transaction.insertInto('approval_looks').values(looked).execute();
+        return wasShown(transaction, asked, sealer);
+      });
+    assert.ok(await shown(row(1), null), 'all of it stood in the message');
+    assert.ok(await shown(row(0), sealed), 'they looked, and nobody had answered yet');
+    const forged = { ...sealed, seal: sealLook(sealer, { ...look, at: 9 }) };
+    const other = { ...look, person: 'eve@example.test', id: lookId(of.approval, 'eve@example.test') };
+    const cases: [string, DeliveryRow | null, typeof sealed | null, typeof of?][] = [
+      ['nobody was told', null, sealed],
+      ['nobody looked', row(0), null],
+      ['said to have been whole', { ...row(0), whole: 1 }, null],
+      ['without a seal', { ...row(1), seal: null }, null],
+      ['of another action', row(1), null, { ...of, digest: 'sha256-2' }],
+      ['of another message', { ...row(1), id: 'dlv_2' }, null],
+      ['answered before they looked', { ...row(0), open_at: 9 }, sealed],
+      ['never known to be open', { ...row(0), open_at: null }, sealed],
+      ['a look with another time', row(0), forged],
+      ['a look without a seal', row(0), { ...sealed, seal: null as never }],
+      ['a look of somebody else', row(0), { ...sealed, seal: sealLook(sealer, other) }],
+      ['a look at another action', row(0), { ...sealed, digest: 'sha256-2' }],
+      ['somebody else who confirms', row(0), sealed, { ...of, person: 'eve@example.test' }],
+    ];
+    for (const [what, delivery, looked, asked] of cases)
+      assert.equal(await shown(delivery, looked, asked), false, what);
+  });
+});
