@@ -23,6 +23,7 @@ export const measure: Measure = {
   options: {
     small: '1000',
     large: '1000000',
+    records: '0',
     atOnce: '4096',
     seconds: '3',
     rounds: '5',
@@ -38,23 +39,35 @@ export const measure: Measure = {
     try {
       for (const [name, url] of databases) {
         const add = (what: string, value: number, unit: string) => rows.push({ what, database: name, value, unit });
-        const house = await open(url);
+        const most = number('large') / (name === 'SQLite' ? 1 : 10);
+        const sizes = [
+          number('small'),
+          most,
+          ...(name === 'SQLite' && number('records') > most ? [number('records')] : []),
+        ];
+        const directory = mkdtempSync(join(tmpdir(), 'gatehouse-bench-record-'));
+        const found: { at: number; rate: Rate }[] = [];
+        let house = await open(url, directory, false);
         try {
-          const size = number('large');
-          await fill(house.ledger, number('small'), number('atOnce'));
-          const small = await rates(house.ledger, number('rounds'), number('seconds'), number('atOnce'));
-          await fill(house.ledger, name === 'SQLite' ? size : size / 10, number('atOnce'));
-          const large = await rates(house.ledger, number('rounds'), number('seconds'), number('atOnce'));
-          const count = name === 'SQLite' ? size : size / 10;
-          for (const [at, rate] of [
-            [number('small'), small],
-            [count, large],
-          ] as const) {
-            add(`durable appends, ${house.said(at)} in the log`, rate.perSecond, '/s');
-            add(`processor time of one, ${house.said(at)} in the log`, rate.cpuMicroseconds, 'µs');
+          for (const at of sizes) {
+            await fill(house.ledger, at, number('atOnce'), name);
+            found.push({ at, rate: await rates(house.ledger, number('rounds'), number('seconds'), number('atOnce')) });
+            if (at !== most || name !== 'SQLite') continue;
+            await house.close();
+            const published = await open(url, directory, true);
+            await verifyIt(published, add).finally(published.close);
+            house = await open(url, directory, false);
           }
-          const ratio = large.cpuMicroseconds / small.cpuMicroseconds;
-          add(`that is, at ${house.said(count)} : at ${house.said(number('small'))}`, ratio, '×');
+          for (const { at, rate } of found) {
+            add(`durable appends, ${said(at)} in the log`, rate.perSecond, '/s');
+            add(`processor time of one, ${said(at)} in the log`, rate.cpuMicroseconds, 'µs');
+          }
+          for (const { at, rate } of found.slice(1))
+            add(
+              `that is, at ${said(at)} : at ${said(number('small'))}`,
+              rate.cpuMicroseconds / (found[0]?.rate.cpuMicroseconds ?? 1),
+              '×',
+            );
           add('the tree is up to date after the last append', await behind(house.ledger, number('atOnce')), 'ms');
           let times: number[] = [];
           const receiptCpu = await cpuSeconds(async () => {
@@ -63,24 +76,9 @@ export const measure: Measure = {
           add('a receipt, p50', quantile(times, 0.5), 'ms');
           add('a receipt, p99', quantile(times, 0.99), 'ms');
           add('a receipt, processor time', (receiptCpu / times.length) * 1e3, 'ms');
-          if (name === 'SQLite') {
-            await house.published();
-            const [log] = await house.ledger.logs();
-            const begun = performance.now();
-            const cpu = await cpuSeconds(async () => {
-              const report = await verifyPublished({
-                source: directorySource(join(house.place, 'one')),
-                vkey: log?.vkey ?? '',
-                sha256: nodeSha256,
-              });
-              if (!report.ok) throw new Error(JSON.stringify(report.fault));
-            });
-            add(`verify a published log of ${house.said(log?.size ?? 0)}`, (performance.now() - begun) / 1_000, 's');
-            add('that is, of processor time', cpu, 's');
-            add('and for a million records', (cpu / (log?.size ?? 1)) * 1e6, 's');
-          }
         } finally {
           await house.close();
+          rmSync(directory, { recursive: true, force: true });
         }
       }
     } finally {
@@ -89,7 +87,7 @@ export const measure: Measure = {
     return {
       rows,
       how: `Records as the gate writes them for a call (a dispatch, with its arguments beside it), ${options.atOnce} waiting at once, each of them on the disk before it counts (fsync; group commit), while the tree is made and
-signed. Medians of ${options.rounds} rounds of ${options.seconds} s. One process with its database thread, or PostgreSQL on the same machine with a tenth of the records. A receipt: ${options.receipts} of records all over the log, one after the other, each with its proof made from the database.
+signed. Medians of ${options.rounds} rounds of ${options.seconds} s. One process with its database thread, or PostgreSQL on the same machine with a tenth of the records. Filled in the same way as measured, nothing being published meanwhile. A receipt: ${options.receipts} of records all over the log, one after the other, each with its proof made from the database.
 Verifying: from a directory, entries and every tile of hashes, by one thread. Left out: the policies, the call itself, witnesses.`,
       tables: table(
         ['what', 'database', ''],
@@ -101,35 +99,34 @@ Verifying: from a directory, entries and every tile of hashes, by one thread. Le
 
 const format = (value: number) => (value >= 100 ? Math.round(value).toLocaleString('en') : value.toFixed(2));
 
-async function open(database: string) {
-  const directory = mkdtempSync(join(tmpdir(), 'gatehouse-bench-record-'));
+const said = (count: number) => `${count.toLocaleString('en')} records`;
+
+const sealingKey = randomBytes(32);
+
+async function open(database: string, directory: string, isPublished: boolean) {
   const place = join(directory, 'published');
   const log = createLog('error');
   const storage = await openStorage({ database, dataDir: directory, log, clock: systemClock });
   const ledger = await openLedger({
     ...{
       storage,
-      sealer: createSealer(randomBytes(32)),
+      sealer: createSealer(sealingKey),
       clock: systemClock,
       log,
       replica: 'one',
       origin: 'bench.test',
     },
-    ...(database === 'sqlite' && { publishTo: openPublishingPlace(place, {}) }),
+    ...(isPublished && { publishTo: openPublishingPlace(place, {}) }),
   });
   return {
     ledger,
     place,
-    said: (count: number) => `${count.toLocaleString('en')} records`,
     async published() {
       await ledger.checkpoint();
       const [log] = await ledger.logs();
       while (ledger.publishing()?.size !== log?.size) await new Promise((resolve) => setTimeout(resolve, 100));
     },
-    async close() {
-      await ledger.close().finally(() => storage.close());
-      rmSync(directory, { recursive: true, force: true });
-    },
+    close: () => ledger.close().finally(() => storage.close()),
   };
 }
 
@@ -171,10 +168,20 @@ async function keepBusy(ledger: Ledger, atOnce: number, isDone: (count: number) 
   return count;
 }
 
-const fill = async (ledger: Ledger, to: number, atOnce: number): Promise<void> => {
+async function fill(ledger: Ledger, to: number, atOnce: number, name: string): Promise<void> {
   const size = (await ledger.logs())[0]?.size ?? 0;
-  if (to > size) await keepBusy(ledger, Math.min(atOnce, to - size), (count) => count >= to - size - atOnce);
-};
+  if (to <= size) return;
+  const lanes = Math.min(atOnce, to - size);
+  let told = 0;
+  await keepBusy(ledger, lanes, (count) => {
+    if (count >= told + 100_000) {
+      told = count;
+      process.stderr.write(`\r${name}: ${said(size + count)} of ${said(to)}   `);
+    }
+    return count >= to - size - lanes;
+  });
+  if (told > 0) process.stderr.write('\n');
+}
 
 /** Processor time of this process, its threads included: what other work on the machine does not change much. */
 async function cpuSeconds(work: () => Promise<unknown>): Promise<number> {
@@ -184,8 +191,33 @@ async function cpuSeconds(work: () => Promise<unknown>): Promise<number> {
   return (user + system) / 1e6;
 }
 
-async function rates(ledger: Ledger, rounds: number, seconds: number, atOnce: number) {
-  const found: { perSecond: number; cpuMicroseconds: number }[] = [];
+async function verifyIt(
+  { ledger, place, published }: Awaited<ReturnType<typeof open>>,
+  add: (what: string, value: number, unit: string) => void,
+): Promise<void> {
+  await published();
+  const [log] = await ledger.logs();
+  const begun = performance.now();
+  const cpu = await cpuSeconds(async () => {
+    const report = await verifyPublished({
+      source: directorySource(join(place, 'one')),
+      vkey: log?.vkey ?? '',
+      sha256: nodeSha256,
+    });
+    if (!report.ok) throw new Error(JSON.stringify(report.fault));
+  });
+  add(`verify a published log of ${said(log?.size ?? 0)}`, (performance.now() - begun) / 1_000, 's');
+  add('that is, of processor time', cpu, 's');
+  add('and for a million records', (cpu / (log?.size ?? 1)) * 1e6, 's');
+}
+
+interface Rate {
+  perSecond: number;
+  cpuMicroseconds: number;
+}
+
+async function rates(ledger: Ledger, rounds: number, seconds: number, atOnce: number): Promise<Rate> {
+  const found: Rate[] = [];
   for (let round = 0; round < rounds; round++) {
     const begun = performance.now();
     let count = 0;
