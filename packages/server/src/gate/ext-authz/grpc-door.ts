@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
-import * as grpc from '@grpc/grpc-js';
-import { fromJSON } from '@grpc/proto-loader';
+import type * as Grpc from '@grpc/grpc-js';
+import type { fromJSON } from '@grpc/proto-loader';
 import type { ProveGateway } from '../../identity/index.ts';
 import { connectionLimits, type IdentitySource, type Log, tlsOptions } from '../../platform/index.ts';
 import { gatewayOf } from '../elsewhere/gateway.ts';
@@ -31,6 +31,8 @@ interface ListenDependencies extends CheckDependencies {
 
 export async function listenExtAuthz(deps: ListenDependencies): Promise<ExtAuthzListener> {
   const { identity, log } = deps;
+  // Here, since few have this port, and a start would wait for it.
+  const [grpc, loader] = await Promise.all([import('@grpc/grpc-js'), import('@grpc/proto-loader')]);
   const check = createCheck(deps);
   // A peer's address and port name its connection for as long as that lives.
   const sockets = new Map<string, TLSSocket>();
@@ -39,8 +41,8 @@ export async function listenExtAuthz(deps: ListenDependencies): Promise<ExtAuthz
     'grpc.max_receive_message_length': extAuthzLimits.messageBytes,
     'grpc.max_concurrent_streams': extAuthzLimits.streamsPerConnection,
   });
-  server.addService(serviceOf(), {
-    Check(call: grpc.ServerUnaryCall<CheckRequest, object>, callback: grpc.sendUnaryData<object>) {
+  server.addService(serviceOf(loader), {
+    Check(call: Grpc.ServerUnaryCall<CheckRequest, object>, callback: Grpc.sendUnaryData<object>) {
       const socket = sockets.get(call.getPeer());
       answer(socket, call.request).then(
         (checked) => callback(null, responseOf(checked)),
@@ -118,13 +120,13 @@ interface CheckRequest {
   } | null;
 }
 
-function serviceOf(): grpc.ServiceDefinition {
-  const definition = fromJSON(authorizationProto as Parameters<typeof fromJSON>[0], {
+function serviceOf(loader: { fromJSON: typeof fromJSON }): Grpc.ServiceDefinition {
+  const definition = loader.fromJSON(authorizationProto as Parameters<typeof fromJSON>[0], {
     keepCase: true,
     longs: String,
     defaults: true,
   })[authorizationService];
-  return definition as grpc.ServiceDefinition;
+  return definition as Grpc.ServiceDefinition;
 }
 
 function checkedRequestOf({ attributes }: CheckRequest): CheckedRequest {
