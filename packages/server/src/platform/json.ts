@@ -6,9 +6,11 @@ import { GatehouseError } from './errors.ts';
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type JsonObject = { [key: string]: Json };
 
-/** RFC 8785 canonical form: the one text that is hashed. What is in its order already is only written. */
+/** RFC 8785 canonical form: the one text that is hashed. What is in its order already, or only has to be put into it, is written by the engine. */
 export function canonicalJson(value: unknown): string {
   if (isCanonical(value)) return JSON.stringify(value);
+  const ordered = inOrder(value);
+  if (isCanonical(ordered)) return JSON.stringify(ordered);
   const text = canonicalize(value);
   if (text === undefined) throw new GatehouseError('bad-request', 'json.not-canonical', 'The value has no JSON form.');
   return text;
@@ -44,6 +46,18 @@ export function isCanonical(value: unknown, depth = 0): boolean {
     before = key;
   }
   return true;
+}
+
+/** A copy whose members stand in order, as far as that is all that is to be done: `isCanonical` says of the copy whether it was. */
+function inOrder(value: unknown, depth = 0): unknown {
+  if (typeof value !== 'object' || value === null || depth > MAX_DEPTH_LOOKED_AT) return value;
+  if (Array.isArray(value)) return value.map((element) => inOrder(element, depth + 1));
+  const copy: Record<string, unknown> = {};
+  // Only a plain object is nothing but its members; and `__proto__` would be no member of the copy.
+  const isPlain = Object.getPrototypeOf(value) === Object.prototype && !('toJSON' in value);
+  if (!isPlain || Object.hasOwn(value, '__proto__')) return value;
+  for (const key of Object.keys(value).sort()) copy[key] = inOrder((value as Record<string, unknown>)[key], depth + 1);
+  return copy;
 }
 
 export function sha256Hex(data: string | Uint8Array): string {

@@ -3,7 +3,7 @@ import { termsOf } from './terms.ts';
 import type { Document, Mark, RecordSource, SearchIndex } from './types.ts';
 
 /** Records of each log that are made findable in one transaction: what somebody searches meanwhile waits for one of these. */
-const BATCH = 256;
+const BATCH = 512;
 
 /**
  * Brings an index up to what was recorded. Each log is read in its order; where there are several, their records are added by time, so

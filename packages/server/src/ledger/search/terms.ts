@@ -123,13 +123,16 @@ function* textOf(record: ActionRecord): Generator<string> {
 }
 
 /** Letters and digits of any script, in lower case, without accents that compatibility takes apart. */
-function* wordsIn(text: string): Generator<string> {
-  for (const [word] of text
-    .normalize('NFKC')
-    .toLowerCase()
-    .matchAll(/[\p{L}\p{N}]+/gu))
-    yield cut(word);
+function wordsIn(text: string): string[] {
+  const words = text.normalize('NFKC').toLowerCase();
+  return (words.match(isAscii.test(words) ? asciiWords : anyWords) ?? []).map(cut);
 }
+
+/** The same for texts without other letters, in a fraction of the time. */
+const asciiWords = /[a-z0-9]+/g;
+const anyWords = /[\p{L}\p{N}]+/gu;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: all of them
+const isAscii = /^[\x00-\x7f]*$/;
 
 function wordsOfQuery(text: string): { word: string; isPrefix: boolean }[] {
   return [
