@@ -275,7 +275,10 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
       return (await stored.newest(logId))?.note ?? null;
     },
     async receipt(id, sequence) {
-      if (id === logId) await tree.integrate();
+      // Only what was recorded just now has to wait for a checkpoint.
+      const receipt = await receiptOf(stored, id, sequence);
+      if (receipt || id !== logId) return receipt;
+      await tree.integrate();
       return receiptOf(stored, id, sequence);
     },
     resource,

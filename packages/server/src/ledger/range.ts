@@ -13,7 +13,7 @@ export interface Ranges {
   proof(log: string, first: number, end: number): Promise<ExportProof>;
 }
 
-export function createRanges(storage: Pick<Storage, 'db'>, brought: () => Promise<unknown>): Ranges {
+export function createRanges(storage: Pick<Storage, 'db' | 'dialect'>, brought: () => Promise<unknown>): Ranges {
   const { db } = storage;
   const stored = createStoredLogs(storage);
 

@@ -6,8 +6,8 @@ import type { LogUnit, LogUnitResult } from './storage.ts';
 
 export interface SqliteWorkerData {
   file: string;
-  /** `reports`: reads like the reader, for as long as it takes, and does nothing else. */
-  role: 'writer' | 'reader' | 'reports';
+  /** `reports`: reads like the reader, for as long as it takes, and does nothing else. `checkpoints`: brings the WAL into the database. */
+  role: 'writer' | 'reader' | 'reports' | 'checkpoints';
 }
 
 export interface QueryReply {

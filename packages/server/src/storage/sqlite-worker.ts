@@ -9,10 +9,10 @@ import { packResults, unpackUnits } from './packed-units.ts';
 import type { Reply, Request, SqliteWorkerData, WireError } from './sqlite-thread.ts';
 import { createUnitWriter } from './sqlite-units.ts';
 
-/** The log of the WAL is brought into the database from this size on, so often, by the thread that reads. */
+/** The WAL is brought into the database from this size on, so often, by a thread that does nothing else: reads would wait for the disk. */
 const CHECKPOINT_BYTES = 4 * 1024 * 1024;
 const CHECKPOINT_EVERY_MS = 500;
-/** Pages after which the writer does it itself, in the middle of a commit: only when the reader can't keep up. */
+/** Pages after which the writer does it itself, in the middle of a commit: only when that thread can't keep up. */
 const CHECKPOINT_PAGES = 8_000;
 /** Compiled statements kept; the hot ones number about fifty. */
 const STATEMENTS_KEPT = 256;
@@ -33,7 +33,7 @@ if (isWriter) {
   database.exec('pragma secure_delete = on');
 } else {
   database.exec('pragma query_only = on');
-  if (role === 'reader') setInterval(checkpoint, CHECKPOINT_EVERY_MS).unref();
+  if (role === 'checkpoints') setInterval(checkpoint, CHECKPOINT_EVERY_MS).unref();
 }
 // fullfsync: on macOS a plain fsync leaves data in the drive's cache.
 database.exec('pragma synchronous = full; pragma fullfsync = on; pragma checkpoint_fullfsync = on');

@@ -14,7 +14,7 @@ export async function openSqlite(dataDir: string, log: Log, clock: Clock): Promi
   const file = join(dataDir, 'gatehouse.db');
   makePrivate(dataDir, [file, `${file}.lock`], log);
   const thread = await startSqliteThread({ file, role: 'writer' });
-  const reader = await prepare(thread, file, log).catch(async (error) => {
+  const [reader, checkpoints] = await prepare(thread, file, log).catch(async (error) => {
     await thread.close();
     throw error;
   });
@@ -59,19 +59,29 @@ export async function openSqlite(dataDir: string, log: Log, clock: Clock): Promi
     },
     async close() {
       await writer.close();
-      await reader.close();
+      await Promise.all([reader.close(), checkpoints.close()]);
       await thread.close();
     },
   };
 }
 
-async function prepare(thread: SqliteThread, file: string, log: Log): Promise<SqliteThread> {
+async function prepare(thread: SqliteThread, file: string, log: Log): Promise<[SqliteThread, SqliteThread]> {
   const db = new Kysely<Tables>({ dialect: sqliteDialect({ writer: thread }) });
   const migrated = await migrate(db as unknown as Kysely<unknown>, 'sqlite');
   if (migrated.length > 0) log.info('the database was migrated', { file, migrations: migrated });
   // Whoever registered before is dead: this process alone has the directory.
   await db.deleteFrom('replicas').execute();
-  return startSqliteThread({ file, role: 'reader' });
+  const started = [
+    startSqliteThread({ file, role: 'reader' }),
+    startSqliteThread({ file, role: 'checkpoints' }),
+  ] as const;
+  try {
+    return await Promise.all(started);
+  } catch (error) {
+    for (const outcome of await Promise.allSettled(started))
+      if (outcome.status === 'fulfilled') await outcome.value.close();
+    throw error;
+  }
 }
 
 /** Secrets, records and bodies lie in here: nobody but this user may read them. SQLite gives its side files the same mode. */
