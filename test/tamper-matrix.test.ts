@@ -57,6 +57,7 @@ const published: Record<string, () => Files> = {
     const elsewhere = noteOf(publish(records.slice(0, 100), log, witness)).split('\n');
     return files.set('checkpoint', Buffer.from([...lines.slice(0, -2), elsewhere.at(-2), ''].join('\n')));
   },
+  'content taken away': () => changed((entries) => entries.with(3, new Uint8Array())),
   'hash tile changed': () => {
     const files = new Map(honest);
     return files.set('tile/1/000.p/2', Buffer.from(files.get('tile/1/000.p/2') as Uint8Array).reverse());
@@ -87,7 +88,7 @@ describe('the past, changed in published files', () => {
       note(kind, 'published files', whole.fault.kind);
       if (kind !== 'truncate')
         assert.ok(!part.ok, 'a range that holds it, or that the whole log vouches for, is not proven either');
-      if (!['edit', 'delete', 'insert', 'reorder'].includes(kind)) return;
+      if (!['edit', 'delete', 'insert', 'reorder', 'content taken away'].includes(kind)) return;
       assert.equal(whole.fault.from, 259);
     });
   }
@@ -185,12 +186,13 @@ describe('the past, changed in the database', () => {
         db.exec(`delete from ${table} where log = 'g.test/log/two'`);
       db.exec("delete from logs where id = 'g.test/log/two'");
     },
+    'content taken away': (db) => db.exec(`update records set entry = '' where ${mine} and sequence = 5`),
     rollback: () => undefined,
     fork: () => undefined,
   };
   for (const [kind, change] of Object.entries(changes)) {
     it(`is found: ${kind}`, async () => {
-      const dataDir = join(scratch, kind.replace(' ', '-'));
+      const dataDir = join(scratch, kind.replaceAll(' ', '-'));
       cpSync(join(scratch, kind === 'rollback' || kind === 'fork' ? 'old' : 'original'), dataDir, { recursive: true });
       const database = new DatabaseSync(join(dataDir, 'gatehouse.db'));
       change(database);

@@ -68,6 +68,64 @@ export const records: Requirement[] = [
     source: 'Search and keep',
   },
   {
+    id: 'retention.records',
+    promise:
+      'What a class says goes whole after its time: text, index, arguments; every checkpoint and every proof of other records stays',
+    source: 'Search and keep; law 7',
+  },
+  {
+    id: 'retention.tamper',
+    promise: 'A record without content is removed by a record in the log that names exactly it, or it is a fault',
+    source: 'Search and keep; law 7',
+  },
+  {
+    id: 'retention.proofs',
+    promise: 'Whatever is removed, what stays is proven, and whatever else is changed is found',
+    source: 'Search and keep; law 7',
+  },
+  {
+    id: 'retention.published',
+    promise: 'A published copy loses what was removed once it has the record that says so, and verifies',
+    source: 'Search and keep',
+  },
+  {
+    id: 'retention.bytes',
+    promise: 'Of what is removed no byte is left in the files of SQLite, the index included',
+    source: 'Search and keep',
+  },
+  {
+    id: 'retention.hold',
+    promise: 'A removal that is on record and not done yet is done by any replica, but for what a hold keeps by then',
+    source: 'Search and keep',
+  },
+  {
+    id: 'retention.longest',
+    promise:
+      'Of all classes that fit the longest counts, an action goes whole or stays whole, and what no class names stays',
+    source: 'Search and keep',
+  },
+  {
+    id: 'retention.minimum',
+    promise: 'Records are kept for six months at least, unless two people stand behind less',
+    source: 'EU AI Act, articles 19(1) and 26(6)',
+  },
+  {
+    id: 'retention.never',
+    promise: 'Changes go only where they are named, and what others rest on never does',
+    source: 'Search and keep; law 7',
+  },
+  {
+    id: 'retention.race',
+    promise: 'Replicas that remove at once name each record once and lose none',
+    source: 'Search and keep',
+  },
+  {
+    id: 'retention.told',
+    promise:
+      'Receipts, exports, the server, the command line and the one-file verifier tell what was removed from what was taken away',
+    source: 'Search and keep; law 7',
+  },
+  {
     id: 'record.hold',
     promise: 'What a hold keeps is not removed by age or erasure; it ends by two people',
     source: 'Search and keep',

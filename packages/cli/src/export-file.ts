@@ -5,12 +5,14 @@ import { CliFailure } from './failure.ts';
 
 export const EXPORT_FORMAT = 'gatehouse-export/1';
 
-/** One line of an export: its head, the head of a log, a record (or the hash of one that is left out), the proof of a log, the end. */
+/** One line of an export: its head, the head of a log, a record (or the hash of one that is left out, or
+ * that retention has removed), the records that say what it has removed, the proof of a log, the end. */
 export type ExportLine =
   | { format: typeof EXPORT_FORMAT; from: string | null; to: string | null; filter: Record<string, string> }
   | { range: ExportRange }
   | { at: number; entry: string }
-  | { at: number; hash: string }
+  | { at: number; hash: string; removed?: true }
+  | { removal: { log: string; sequence: number; entry: string; proof: string; vkey: string } }
   | { proof: ExportProof; log: string }
   | { complete: true; logs: number };
 

@@ -34,6 +34,7 @@ import type { RecordExportApi } from './record-export.ts';
 import { recordFilter } from './record-filter.ts';
 import type { ActionSummary, SequencedRecord } from './records.ts';
 import type { ProposedChange, RehearsalApi } from './rehearsal.ts';
+import type { RetentionApi } from './retention.ts';
 import type { SinkApi } from './sinks.ts';
 import { type GrantTerms, grantRequest, grantTerms, type StandingGrant } from './standing-grants.ts';
 import type { Task } from './tasks.ts';
@@ -300,7 +301,8 @@ export interface Api
     BackupApi,
     BreakGlassApi,
     RehearsalApi,
-    SinkApi {
+    SinkApi,
+    RetentionApi {
   'GET /status': StatusView;
   'GET /session': SessionView;
   /** A person with passkeys is led on to them; the link alone opens nothing. */
@@ -369,5 +371,6 @@ export interface Api
     publishing: PublishingView | null;
     problem: string | null;
   };
-  'POST /logs/verify': { ok: boolean; size: number; problem: string | null };
+  /** `removed`: how many records have no content any more because retention has removed it. */
+  'POST /logs/verify': { ok: boolean; size: number; problem: string | null; removed: number };
 }

@@ -33,6 +33,7 @@ export * from './record-export.ts';
 export * from './record-filter.ts';
 export * from './records.ts';
 export * from './rehearsal.ts';
+export * from './retention.ts';
 export * from './sinks.ts';
 export * from './standing-grants.ts';
 export * from './tasks.ts';

@@ -11,6 +11,14 @@ export const exportRangeQuery = z.strictObject({
 });
 export const exportPartQuery = z.strictObject({ first: sequence, end: sequence });
 
+export const exportRemovalsQuery = exportPartQuery.extend({ after: z.string().min(1).max(100).optional() });
+
+/** A record that says what was removed, with its proof. `next`: what to go on after. */
+export interface ExportRemovals {
+  items: { log: string; sequence: number; entry: string; proof: string; vkey: string }[];
+  next: string | null;
+}
+
 export interface ExportRange {
   log: string;
   vkey: string;
@@ -18,10 +26,10 @@ export interface ExportRange {
   end: number;
 }
 
-/** At most a thousand, and a few megabytes; each as it stands in the log, whatever became of it. */
+/** At most a thousand, and a few megabytes; each as it stands in the log, whatever became of it. `hash`: of one whose content was removed. */
 export interface ExportEntries {
   first: number;
-  entries: { entry: string }[];
+  entries: { entry: string; hash?: string }[];
 }
 
 /** Hashes in base64. */
@@ -35,4 +43,5 @@ export interface RecordExportApi {
   'GET /logs/:log/range': ExportRange;
   'GET /logs/:log/entries': ExportEntries;
   'GET /logs/:log/range-proof': ExportProof;
+  'GET /logs/:log/removals': ExportRemovals;
 }

@@ -21,6 +21,7 @@ export {
   type YesSaid,
   yesChallenge,
 } from './approval.ts';
+export { confirmedReader, rootOfTile, type TileSource } from './confirmed.ts';
 export {
   appendLeaf,
   copyTree,
@@ -57,16 +58,26 @@ export {
 } from './note.ts';
 export { type Policy, parsePolicy, quorumOf, type Witness } from './policy.ts';
 export {
-  confirmedReader,
   MAX_RESOURCE_BYTES,
   type PublishedLog,
   type PublishedReport,
-  rootOfTile,
-  type TileSource,
   verifyPublished,
 } from './published.ts';
 export { type RangeProof, type RangeReport, type RangeToVerify, rangeProof, verifyRange } from './range.ts';
 export { type Checked, parseReceiptFile, type ReceiptFile, verifyReceiptFile } from './receipt-file.ts';
+export {
+  emptyAbsences,
+  explained,
+  formatRanges,
+  MAX_REMOVED,
+  noteAbsent,
+  parseRanges,
+  type Removal,
+  removalDigest,
+  removalIn,
+  removalsInWords,
+  verifyTogether,
+} from './removals.ts';
 export { type Sha256, sha256 } from './sha256.ts';
 export { fetchSource } from './sources.ts';
 export {
@@ -89,6 +100,7 @@ export {
   type LogReport,
   type LogToVerify,
   type ReceiptReport,
+  type RemovalReport,
   type Trust,
   verifyLog,
   verifyReceipt,

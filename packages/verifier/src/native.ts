@@ -1,6 +1,6 @@
 /** What Node has, given its functions: apart from node.ts, so that a browser can load what contains it. */
 
-import type { TileSource } from './published.ts';
+import type { TileSource } from './confirmed.ts';
 import type { Sha256 } from './sha256.ts';
 
 type Hash = (algorithm: string, data: Uint8Array, encoding: 'binary') => string;

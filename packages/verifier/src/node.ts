@@ -2,8 +2,8 @@
 
 import { hash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import type { TileSource } from './confirmed.ts';
 import { directoryBy, sha256By } from './native.ts';
-import type { TileSource } from './published.ts';
 
 export const nodeSha256 = sha256By(hash);
 

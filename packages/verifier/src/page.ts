@@ -1,10 +1,12 @@
 /** The verifier as a page: drop a receipt, a directory of tiles or an address on it. Everything is computed in the browser. */
 
+import type { TileSource } from './confirmed.ts';
 import { absentLog, logsNamedIn, type NamedLog } from './named-logs.ts';
 import { parseVerifierKey } from './note.ts';
 import { type Policy, parsePolicy, quorumOf } from './policy.ts';
-import { type TileSource, verifyPublished } from './published.ts';
+import { type PublishedReport, verifyPublished } from './published.ts';
 import { parseReceiptFile, verifyReceiptFile } from './receipt-file.ts';
+import { type Removal, removalsInWords, verifyTogether } from './removals.ts';
 import { fetchSource } from './sources.ts';
 
 export type PageOptions = {
@@ -106,7 +108,10 @@ export function mountVerifier(root: HTMLElement, { keys = '', address = '' }: Pa
   async function logs(places: readonly [string, TileSource][]): Promise<void> {
     const found: Found = { named: [], here: [], areIntact: true };
     const kept = checkpointField.value().trimStart();
-    for (const [what, source] of places) await log(what, source, { kept, found });
+    const begun = await Promise.all(places.map(([what, source]) => begin(what, source, { kept, found })));
+    const opened = begun.filter((each) => each !== undefined);
+    for (const [at, report] of (await verifyTogether(opened.map(({ verify }) => verify))).entries())
+      opened[at]?.tell(report);
     const absent = absentLog({
       checkpoints: kept === '' ? [] : [kept],
       named: found.areIntact ? found.named : [],
@@ -115,39 +120,53 @@ export function mountVerifier(root: HTMLElement, { keys = '', address = '' }: Pa
     if (absent !== null) say(false, `log-missing: ${absent}`);
   }
 
-  async function log(what: string, source: TileSource, { kept, found }: { kept: string; found: Found }) {
-    await attempt(what, async () => {
+  /** Undefined, and said, where nothing can be verified at all. */
+  async function begin(what: string, source: TileSource, { kept, found }: { kept: string; found: Found }) {
+    try {
       const { keys: given, policy } = trusted();
       const origin = new TextDecoder().decode((await source('checkpoint')) ?? new Uint8Array()).split('\n', 1)[0] ?? '';
       if (origin === '') throw new Error('there is no file "checkpoint"');
       const vkey = given.find((key) => key.startsWith(`${origin}+`));
       if (vkey === undefined) throw new Error(`give the key of ${origin} above`);
-      const running = say(null, what);
-      try {
-        const report = await verifyPublished({
-          source,
-          vkey,
-          checkpoints: kept.startsWith(`${origin}\n`) ? [kept] : [],
-          ...(policy && { policy }),
-          onEntry: (entry) => void found.named.push(...logsNamedIn(entry)),
-          onProgress: ({ verified, total }) => {
-            running.lastChild?.replaceWith(` ${what}: ${verified} of ${total} records`);
-          },
-        });
+      return { verify: (removals: readonly Removal[]) => verify(removals), tell };
+
+      async function verify(removals: readonly Removal[]): Promise<PublishedReport | { ok: false; unread: string }> {
+        const running = say(null, what);
+        try {
+          return await verifyPublished({
+            ...{ source, vkey: vkey as string, removals },
+            checkpoints: kept.startsWith(`${origin}\n`) ? [kept] : [],
+            ...(policy && { policy }),
+            onEntry: (entry) => void found.named.push(...logsNamedIn(entry)),
+            onProgress: ({ verified, total }) => {
+              running.lastChild?.replaceWith(` ${what}: ${verified} of ${total} records`);
+            },
+          });
+        } catch (error) {
+          return { ok: false, unread: (error as Error).message };
+        } finally {
+          running.remove();
+        }
+      }
+
+      function tell(report: PublishedReport | { ok: false; unread: string }): void {
         found.areIntact &&= report.ok;
-        found.here.push({ id: origin, vkey, size: report.ok ? report.size : 0 });
+        found.here.push({ id: origin, vkey: vkey as string, size: report.ok ? report.size : 0 });
         if (report.ok) {
           const by = report.witnessedBy.map((name) => `, cosigned by ${name}`).join('');
           say(true, `${origin}: all ${report.size} records are as they were signed${by}`);
-        } else {
+          for (const line of removalsInWords(origin, report)) say(true, `${origin}: ${line}`);
+        } else if ('unread' in report) say(false, `${what}: ${report.unread}`);
+        else {
           const { kind, detail, from, to } = report.fault;
           const where = from === undefined ? '' : ` [records ${from} to ${(to ?? from + 1) - 1}]`;
           say(false, `${origin}: ${kind}: ${detail}${where}`);
         }
-      } finally {
-        running.remove();
       }
-    });
+    } catch (error) {
+      say(false, `${what}: ${(error as Error).message}`);
+      return undefined;
+    }
   }
 
   const filesOf = (input: EventTarget | null) => [...((input as HTMLInputElement).files ?? [])];

@@ -3,31 +3,23 @@
  * entries. Nothing that comes from there is believed before the signed root confirms it.
  */
 
-import { HASH_BYTES, leafHash, nodeHash, sameBytes, VerifierError } from './merkle.ts';
+import { confirmedReader, optional, rootOfTile, type TileSource, widthOf } from './confirmed.ts';
+import { HASH_BYTES, leafHash, sameBytes } from './merkle.ts';
 import type { OpenedCheckpoint } from './note.ts';
+import { emptyAbsences, explain, noteAbsent, type Removal, removalIn } from './removals.ts';
 import { sha256 as portableSha256, type Sha256 } from './sha256.ts';
-import {
-  decodeEntryBundle,
-  type HashReader,
-  MAX_ENTRY_BYTES,
-  rootFromHashes,
-  TILE_WIDTH,
-  tileHashReader,
-  tilePath,
-} from './tiles.ts';
+import { decodeEntryBundle, MAX_ENTRY_BYTES, rootFromHashes, TILE_WIDTH, tilePath } from './tiles.ts';
 import {
   type Fault,
   faultOf,
   isWitnessed,
   openTrusted,
   parseTrust,
+  type RemovalReport,
   type Trust,
   tooFewWitnesses,
   verifyLog,
 } from './verify.ts';
-
-/** The bytes at a path below the log's prefix; undefined where there are none. Throws where nothing can be read at all. */
-export type TileSource = (path: string) => Promise<Uint8Array | undefined>;
 
 export const MAX_RESOURCE_BYTES = TILE_WIDTH * (MAX_ENTRY_BYTES + 2);
 const BUNDLES_AHEAD = 6;
@@ -39,15 +31,25 @@ export type PublishedLog = Trust & {
   /** Only records [from, to): each is proven to stand there in the tree that was signed. */
   from?: number;
   to?: number;
+  /** Of no bytes where its content was removed. */
   onEntry?: (entry: Uint8Array, index: number) => void;
   onProgress?: (progress: { verified: number; total: number }) => void;
+  /** What other logs, which were verified, say was removed. */
+  removals?: readonly Removal[];
   sha256?: Sha256;
 };
 
 /** `size` is that of the newest checkpoint; `verified` how many records were looked at. */
 export type PublishedReport =
-  | { ok: true; size: number; verified: number; root: Uint8Array; checkpoints: number; witnessedBy: string[] }
-  | { ok: false; fault: Fault };
+  | ({
+      ok: true;
+      size: number;
+      verified: number;
+      root: Uint8Array;
+      checkpoints: number;
+      witnessedBy: string[];
+    } & RemovalReport)
+  | { ok: false; fault: Fault; recorded?: Removal[] };
 
 /** Whether what is published is all that was signed, and nothing else. Throws on a bad `vkey`, and what `source` throws. */
 export async function verifyPublished(log: PublishedLog): Promise<PublishedReport> {
@@ -94,8 +96,9 @@ async function verifyWhole(log: PublishedLog, note: string, head: OpenedCheckpoi
     return fail('inserted', `${report.uncovered} records behind the checkpoint`, size, size + report.uncovered);
   const wrong = await tiles.end();
   if (wrong) return fail('tile', `${wrong} is not what the records give`);
-  const { root, checkpoints } = report;
-  return { ok: true, size, verified: size, root, checkpoints, witnessedBy: head.witnessedBy };
+  const { root, checkpoints, removed, removals, recorded } = report;
+  const { witnessedBy } = head;
+  return { ok: true, size, verified: size, root, checkpoints, witnessedBy, removed, removals, recorded };
 }
 
 async function verifyRange(log: PublishedLog, head: OpenedCheckpoint): Promise<PublishedReport> {
@@ -119,19 +122,46 @@ async function verifyRange(log: PublishedLog, head: OpenedCheckpoint): Promise<P
         checkpoint,
       );
   }
+  const absences = emptyAbsences();
+  const note = (entry: Uint8Array, at: number) => {
+    const removal = removalIn(entry, { log: trust.origin, index: at });
+    if (removal) absences.recorded.push(removal);
+  };
   let index = from;
   for await (const entry of entriesOf(log, from, to)) {
     if (index >= to) return fail('inserted', `there are more entries than there should be`, index, index + 1);
-    if (!sameBytes(leafHash(entry, sha256), await read(0, index)))
+    if (entry.length === 0) noteAbsent(absences, index);
+    else if (!sameBytes(leafHash(entry, sha256), await read(0, index)))
       return fail('edited', `record ${index} is not the one that was logged`, index, index + 1);
+    else note(entry, index);
     index += 1;
     if ((index - from) % 10_000 === 0) log.onProgress?.({ verified: index - from, total: to - from });
   }
   if (index < to) return fail('missing', `records [${index}, ${to}) are not there`, index, to);
+  // What says that something was removed stands behind it, wherever that is.
+  if (absences.ranges.length > 0) {
+    let at = to;
+    for await (const entry of entriesOf({ ...log, onEntry: () => undefined }, to, head.size)) {
+      if (removalIn(entry, { log: trust.origin, index: at }) && sameBytes(leafHash(entry, sha256), await read(0, at)))
+        note(entry, at);
+      at += 1;
+    }
+  }
+  const { recorded } = absences;
+  const within = recorded.filter((each) => overlaps(each, absences.ranges));
+  const given = (log.removals ?? []).filter((each) => overlaps(each, absences.ranges));
+  const explained = await explain(trust.origin, { ...absences, recorded: within }, given, (at) => read(0, at), sha256);
+  if (!explained.ok) return { ...explained, recorded };
+  const { removed, removals } = explained;
   log.onProgress?.({ verified: to - from, total: to - from });
   const { size, root, witnessedBy } = head;
-  return { ok: true, size, verified: to - from, root, checkpoints: 1 + (log.checkpoints?.length ?? 0), witnessedBy };
+  const checkpoints = 1 + (log.checkpoints?.length ?? 0);
+  return { ok: true, size, verified: to - from, root, checkpoints, witnessedBy, removed, removals, recorded };
 }
+
+/** Whether it names anything between the first and the last of what is missing. */
+const overlaps = ({ ranges }: Removal, absent: readonly number[]): boolean =>
+  absent.length > 0 && ranges.some(([first, end]) => first < (absent.at(-1) as number) && end > (absent[0] as number));
 
 /** The entries of [from, to), and what a bundle has too many of; several bundles are fetched ahead. */
 async function* entriesOf({ source, onEntry }: PublishedLog, from: number, to: number): AsyncGenerator<Uint8Array> {
@@ -186,16 +216,6 @@ class Absent extends Error {
   }
 }
 
-const widthOf = (size: number, level: number, index: number): number =>
-  Math.min(TILE_WIDTH, Math.floor(size / TILE_WIDTH ** level) - index * TILE_WIDTH);
-
-async function optional(source: TileSource, level: number, index: number, width: number) {
-  if (width < 1) return undefined;
-  const exact = await source(tilePath({ level, index, width }));
-  if (exact || width === TILE_WIDTH) return exact;
-  return (await source(tilePath({ level, index, width: TILE_WIDTH })))?.slice(0, width * HASH_BYTES);
-}
-
 /** Compares each stored tile with what the records give. `end` gives the first that differs, if one does. */
 function createTileCheck(
   source: TileSource,
@@ -241,76 +261,6 @@ function createTileCheck(
       return wrong;
     },
   };
-}
-
-/**
- * Tree hashes that the signed root confirms: those on the right edge together give the root, and any other tile gives the hash that a
- * confirmed tile above it has. What does not fit throws `VerifierError`.
- */
-export async function confirmedReader(
-  source: TileSource,
-  { size, root }: { size: number; root: Uint8Array },
-  sha256: Sha256 = portableSha256,
-): Promise<HashReader> {
-  const confirmed = new Map<string, Uint8Array>();
-  const edge = new Map<string, Uint8Array>();
-  const fetchTile = async (level: number, index: number, width: number): Promise<Uint8Array> => {
-    const tile = await optional(source, level, index, width);
-    if (!tile) throw new VerifierError('format', `${tilePath({ level, index, width })} is not there`);
-    if (tile.length !== width * HASH_BYTES)
-      throw new VerifierError('format', `${tilePath({ level, index, width })} does not have its full width`);
-    return tile;
-  };
-  const readEdge = tileHashReader(
-    size,
-    async (level, index, width) => {
-      const tile = await fetchTile(level, index, width);
-      edge.set(`${level}/${index}`, tile);
-      return tile;
-    },
-    sha256,
-  );
-  if (!sameBytes(await rootFromHashes(size, readEdge, sha256), root))
-    throw new VerifierError('format', 'the tiles do not give the signed root');
-
-  const readTile = async (level: number, index: number, width: number): Promise<Uint8Array> => {
-    const name = `${level}/${index}`;
-    const known = edge.get(name) ?? confirmed.get(name);
-    if (known) return known;
-    const above = await readTile(
-      level + 1,
-      Math.floor(index / TILE_WIDTH),
-      widthOf(size, level + 1, Math.floor(index / TILE_WIDTH)),
-    );
-    const tile = await fetchTile(level, index, width);
-    const at = (index % TILE_WIDTH) * HASH_BYTES;
-    if (!sameBytes(rootOfTile(tile, sha256), above.subarray(at, at + HASH_BYTES)))
-      throw new VerifierError('format', `${tilePath({ level, index, width })} is not the tile that was signed`);
-    if (confirmed.size > MAX_CONFIRMED_TILES) confirmed.clear();
-    confirmed.set(name, tile);
-    return tile;
-  };
-  const whole = tileHashReader(size, readTile, sha256);
-  return (level, index) => {
-    const tile = level === 0 ? confirmed.get(`0/${Math.floor(index / TILE_WIDTH)}`) : undefined;
-    const at = (index % TILE_WIDTH) * HASH_BYTES;
-    return tile ? tile.subarray(at, at + HASH_BYTES) : whole(level, index);
-  };
-}
-
-const MAX_CONFIRMED_TILES = 4_096;
-
-export function rootOfTile(hashes: Uint8Array, sha256: Sha256 = portableSha256): Uint8Array {
-  let row: Uint8Array[] = [];
-  for (let at = 0; at < hashes.length; at += HASH_BYTES) row.push(hashes.subarray(at, at + HASH_BYTES));
-  if (row.length !== TILE_WIDTH) throw new VerifierError('format', 'a tile is not full');
-  while (row.length > 1) {
-    const above: Uint8Array[] = [];
-    for (let at = 0; at < row.length; at += 2)
-      above.push(nodeHash(row[at] as Uint8Array, row[at + 1] as Uint8Array, sha256));
-    row = above;
-  }
-  return row[0] as Uint8Array;
 }
 
 function fail(kind: Fault['kind'], detail: string, from?: number, to?: number, checkpoint?: number): PublishedReport {

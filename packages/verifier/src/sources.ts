@@ -1,6 +1,7 @@
 /** Where published logs are read from, in Node and in browsers. Directories: `directorySource` of `@gatehouse/verifier/node`. */
 
-import { MAX_RESOURCE_BYTES, type TileSource } from './published.ts';
+import type { TileSource } from './confirmed.ts';
+import { MAX_RESOURCE_BYTES } from './published.ts';
 
 const TIMEOUT_MS = 30_000;
 

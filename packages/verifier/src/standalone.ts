@@ -3,12 +3,14 @@
  * page `import { verifyReceipt, verifyPublished } from './gatehouse-verify.mjs'`. No dependency, no network but what it is told to read.
  */
 
+import type { TileSource } from './confirmed.ts';
 import { absentLog, logsNamedIn, type NamedLog } from './named-logs.ts';
 import { directoryBy, sha256By } from './native.ts';
 import { parseVerifierKey } from './note.ts';
 import { type Policy, parsePolicy, quorumOf } from './policy.ts';
-import { type TileSource, verifyPublished } from './published.ts';
+import { type PublishedReport, verifyPublished } from './published.ts';
 import { parseReceiptFile, verifyReceiptFile } from './receipt-file.ts';
+import { type Removal, removalsInWords, verifyTogether } from './removals.ts';
 import { fetchSource } from './sources.ts';
 
 export * from './index.ts';
@@ -66,6 +68,8 @@ async function main(args: readonly string[]): Promise<number> {
   let ok = true;
   const named: NamedLog[] = [];
   const here: NamedLog[] = [];
+  const logs: { origin: string; vkey: string; verify: (removals: readonly Removal[]) => Promise<PublishedReport> }[] =
+    [];
   for (const place of places) {
     const isAddress = /^https?:\/\//.test(place);
     if (!isAddress && (await stat(place)).isFile()) {
@@ -83,28 +87,28 @@ async function main(args: readonly string[]): Promise<number> {
     const origin = note.split('\n', 1)[0] ?? '';
     const vkey = keys.find((key) => key.startsWith(`${origin}+`));
     if (vkey === undefined) throw new Error(`give the key of the log "${origin}" with --key`);
-    const report = await verifyPublished({
-      source,
-      vkey,
-      checkpoints: checkpoints.filter((each) => each.startsWith(`${origin}\n`)),
-      sha256: nodeSha256,
-      ...(policy && { policy }),
-      ...(from !== undefined && { from }),
-      ...(to !== undefined && { to }),
-      onEntry: (entry) => void named.push(...logsNamedIn(entry)),
-    });
+    const verify = (removals: readonly Removal[]) =>
+      verifyPublished({
+        ...{ source, vkey, removals, sha256: nodeSha256 },
+        checkpoints: checkpoints.filter((each) => each.startsWith(`${origin}\n`)),
+        ...(policy && { policy }),
+        ...(from !== undefined && { from }),
+        ...(to !== undefined && { to }),
+        onEntry: (entry) => void named.push(...logsNamedIn(entry)),
+      });
+    logs.push({ origin, vkey, verify });
+  }
+  for (const [at, report] of (await verifyTogether(logs.map(({ verify }) => verify))).entries()) {
+    const { origin, vkey } = logs[at] as (typeof logs)[number];
     here.push({ id: origin, vkey, size: report.ok ? report.size : 0 });
-    if (report.ok)
-      say(
-        true,
-        `${report.verified} of ${report.size} records of ${origin}${report.witnessedBy.map((name) => `, cosigned by ${name}`).join('')}`,
-      );
-    else {
+    if (report.ok) {
+      const by = report.witnessedBy.map((name) => `, cosigned by ${name}`).join('');
+      say(true, `${report.verified} of ${report.size} records of ${origin}${by}`);
+      for (const line of removalsInWords(origin, report)) process.stdout.write(`Removed     ${clean(line)}\n`);
+    } else {
       const { kind, detail, from: first, to: end } = report.fault;
-      say(
-        false,
-        `${origin}: ${kind}: ${detail}${first === undefined ? '' : ` [records ${first} to ${(end ?? first + 1) - 1}]`}`,
-      );
+      const where = first === undefined ? '' : ` [records ${first} to ${(end ?? first + 1) - 1}]`;
+      say(false, `${origin}: ${kind}: ${detail}${where}`);
     }
     ok &&= report.ok;
   }

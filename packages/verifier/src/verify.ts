@@ -26,6 +26,7 @@ import {
   type VerifierKey,
 } from './note.ts';
 import { type Policy, quorumOf } from './policy.ts';
+import { emptyAbsences, explain, noteAbsent, type Removal, removalIn } from './removals.ts';
 import { sha256 as portableSha256, type Sha256 } from './sha256.ts';
 
 /**
@@ -50,6 +51,7 @@ export type FaultKind =
   | 'missing' // records [from, to) were logged, and are not there any more
   | 'inserted' // the records found at [from, to) were never logged there
   | 'reordered' // the records of [from, to) are in another order than they were logged
+  | 'erased' // a record has no content, and no record says that it was removed, or says it of others
   | 'truncated' // the log ends at `from`; a checkpoint commits to `to` records
   | 'tile' // the records are as signed, but a stored tile of hashes is not theirs
   | 'log-missing' // another log names this one, or a checkpoint of it was kept, and it is not here, or is another
@@ -83,25 +85,33 @@ export async function verifyReceipt(
 }
 
 export type LogToVerify = Trust & {
-  /** All records from index 0, each byte for byte as it was logged. */
+  /** All records from index 0, each byte for byte as it was logged; of no bytes where its content was removed. */
   entries: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
   /** Signed notes, in any order. At least one must come from where the operator can't reach it, or a cut stays unseen. */
   checkpoints: readonly string[];
   /**
-   * The stored leaf hashes. Not trusted: used to say *which* record is wrong, and only when the signed root confirms
-   * them. Without them the report is as narrow as two neighbouring checkpoints.
+   * The stored leaf hashes. Not trusted: used to say *which* record is wrong, and for records whose content was removed, and only when the
+   * signed root confirms them. Without them the report is as narrow as two neighbouring checkpoints, and nothing may be removed.
    */
   leafHashAt?: (index: number) => Uint8Array | undefined | Promise<Uint8Array | undefined>;
   onProgress?: (progress: { verified: number; total: number }) => void;
   /** Each record's hash as it is computed, in order. */
   onLeaf?: (leaf: Uint8Array) => void | Promise<void>;
+  /** What other logs, which were verified, say was removed. */
+  removals?: readonly Removal[];
   sha256?: Sha256;
 };
 
+/**
+ * `removed`: how many records have no content any more, by `removals`, which this log or others have on record. `recorded`: what this log
+ * says was removed, anywhere; also where only that is missing which another log may say.
+ */
+export type RemovalReport = { removed: number; removals: Removal[]; recorded: Removal[] };
+
 /** `uncovered`: records behind the last checkpoint, for which nothing is proven yet. */
 export type LogReport =
-  | { ok: true; size: number; root: Uint8Array; checkpoints: number; uncovered: number }
-  | { ok: false; fault: Fault };
+  | ({ ok: true; size: number; root: Uint8Array; checkpoints: number; uncovered: number } & RemovalReport)
+  | { ok: false; fault: Fault; recorded?: Removal[] };
 
 const PROGRESS_RECORDS = 10_000;
 /** Records read on behind a disagreement, so that one inserted just before a checkpoint is told from an edited one. */
@@ -114,6 +124,8 @@ type Numbered = OpenedCheckpoint & { checkpoint: number };
  */
 export async function verifyLog(log: LogToVerify): Promise<LogReport> {
   const { sha256 = portableSha256, leafHashAt } = log;
+  const { origin } = parseTrust(log);
+  const absences = emptyAbsences();
   const opened = await openAll(log);
   if ('kind' in opened) return { ok: false, fault: opened };
   const last = opened.at(-1) as Numbered;
@@ -141,7 +153,13 @@ export async function verifyLog(log: LogToVerify): Promise<LogReport> {
       if (disagreement) suspects.push(leafHash(entry, sha256));
       continue;
     }
-    const leaf = leafHash(entry, sha256);
+    const kept = entry.length === 0 ? await leafHashAt?.(tree.size) : undefined;
+    const leaf = kept ?? leafHash(entry, sha256);
+    if (kept) noteAbsent(absences, tree.size);
+    else {
+      const removal = removalIn(entry, { log: origin, index: tree.size });
+      if (removal) absences.recorded.push(removal);
+    }
     if (leafHashAt) {
       const stored = suspects.length > 0 ? undefined : await leafHashAt(tree.size);
       if (!stored || !sameBytes(stored, leaf)) suspects.push(leaf);
@@ -156,8 +174,13 @@ export async function verifyLog(log: LogToVerify): Promise<LogReport> {
     const found = { size: tree.size, suspects, firstSuspect: tree.size + uncovered - suspects.length };
     return { ok: false, fault: await locate(disagreement, confirmed, found, leafHashAt, sha256) };
   }
+  const { recorded } = absences;
+  const explained = await explain(origin, absences, log.removals ?? [], leafHashAt ?? (() => undefined), sha256);
+  if (!explained.ok) return { ...explained, recorded };
+  const { removed, removals } = explained;
   log.onProgress?.({ verified: tree.size, total: last.size });
-  return { ok: true, size: tree.size, root: last.root, checkpoints: opened.length, uncovered };
+  const { root } = last;
+  return { ok: true, size: tree.size, root, checkpoints: opened.length, uncovered, removed, removals, recorded };
 }
 
 /** All checkpoints, verified, the smallest first; or what is wrong with the first bad one. */

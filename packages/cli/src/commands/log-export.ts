@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { type FileHandle, open, truncate } from 'node:fs/promises';
-import type { ActionRecord } from '@gatehouse/protocol';
+import type { ActionRecord, ExportRemovals } from '@gatehouse/protocol';
 import type { Operator } from '@gatehouse/sdk/operator';
 import { EXPORT_FORMAT, type ExportLine, linesOf } from '../export-file.ts';
 import { CliFailure } from '../failure.ts';
@@ -81,11 +81,17 @@ async function exportLog(job: {
   ]);
   const isFiltered = Object.keys(filter).length > 0;
   let written = 0;
+  // One that was begun may have some already.
+  let removed = begun !== undefined;
   for (let at = begun?.next ?? first; at < end; ) {
     const { entries } = await operator.call('GET /logs/:log/entries', { params, query: { first: at, end } });
     if (entries.length === 0)
       throw new CliFailure('failed', 'export.gap', `The server has not record ${at} of ${log}.`);
-    const lines = entries.map((each, offset) => {
+    const lines = entries.map((each, offset): ExportLine => {
+      if (each.hash !== undefined) {
+        removed ||= true;
+        return { at: at + offset, hash: each.hash, removed: true };
+      }
       if (!isFiltered || isWanted(each.entry, filter)) return { at: at + offset, entry: each.entry };
       return { at: at + offset, hash: Buffer.from(leafHash(Buffer.from(each.entry), nodeSha256)).toString('base64') };
     });
@@ -93,6 +99,12 @@ async function exportLog(job: {
     written += lines.filter((line) => 'entry' in line).length;
     at += entries.length;
     if (at < end) job.note(`${log}: ${at - first} of ${end - first} records …`);
+  }
+  for (let after: string | null | undefined; removed && after !== null; ) {
+    const query = { first, end, ...(after !== undefined && { after }) };
+    const page: ExportRemovals = await operator.call('GET /logs/:log/removals', { params, query });
+    await handle.write(page.items.map((removal) => `${JSON.stringify({ removal })}\n`).join(''));
+    after = page.next;
   }
   const proof = await operator.call('GET /logs/:log/range-proof', { params, query: { first, end } });
   await handle.write(`${JSON.stringify({ proof, log })}\n`);

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
-import type { Fault, NamedLog, Policy } from '@gatehouse/verifier';
+import type { Fault, NamedLog, Policy, PublishedReport, Removal } from '@gatehouse/verifier';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure } from '../failure.ts';
 import { clean, type Output } from '../output.ts';
@@ -28,6 +28,9 @@ interface Verified {
   verified: number;
   witnessedBy: string[];
   fault: Fault | null;
+  /** Records whose content retention has removed, and what says so. */
+  removed: number;
+  removals: Removal[];
 }
 
 export const verify: Run<Options> = async ({ args: [place], options, out }) => {
@@ -49,12 +52,24 @@ export const verify: Run<Options> = async ({ args: [place], options, out }) => {
   for (const id of kept.keys())
     if (!logs.some((log) => log.id === id))
       results.push(missing(id, `there is no log "${id}", and a checkpoint of it was kept`));
+  const { verifyTogether } = await import('@gatehouse/verifier');
+  const read = async (these: readonly LogToRead[]) => {
+    const asked = { options, policy, out };
+    const verifying = these.map((log) => {
+      const vkey = keyFor(log, keys, place);
+      return (removals: readonly Removal[]) =>
+        readOne(log, vkey, { ...asked, kept: kept.get(log.id) ?? [], removals, names: (each) => named.push(...each) });
+    });
+    return new Map((await verifyTogether(verifying)).map((report, at) => [(these[at] as LogToRead).id, report]));
+  };
+  let reports = await read(wanted);
+  // What was removed from it, another log may say.
+  const isErased = (report: PublishedReport) => !report.ok && report.fault.kind === 'erased';
+  if (wanted.length < logs.length && [...reports.values()].some(isErased)) reports = await read(logs);
   for (const log of wanted) {
-    const vkey = keyFor(log, keys, place);
-    const { result, names } = await verifyOne(log, vkey, { options, policy, kept: kept.get(log.id) ?? [], out });
+    const result = resultOf(log.id, reports.get(log.id) as PublishedReport);
     results.push(result);
-    named.push(...names);
-    here.push({ id: log.id, vkey, size: result.size });
+    here.push({ id: log.id, vkey: keyFor(log, keys, place), size: result.size });
   }
   if (options.log === undefined && results.every(({ ok }) => ok)) {
     const { missingLog } = await import('@gatehouse/verifier');
@@ -64,7 +79,13 @@ export const verify: Run<Options> = async ({ args: [place], options, out }) => {
   }
   const ok = results.every((each) => each.ok);
   if (out.json) out.printJson({ ok, logs: results });
-  else for (const each of results) print(each, out);
+  else {
+    const { removalsInWords } = await import('@gatehouse/verifier');
+    for (const each of results) {
+      print(each, out);
+      for (const line of removalsInWords(each.log, each)) out.print(`  ${out.style('dim', clean(line))}`);
+    }
+  }
   if (results.length === 0) out.note('Nothing was ever signed: there is no log.');
   return ok ? exitCodes.ok : exitCodes.failed;
 };
@@ -74,14 +95,16 @@ interface Asked {
   policy: Policy | undefined;
   kept: string[];
   out: Output;
+  removals: readonly Removal[];
+  names(named: NamedLog[]): void;
 }
 
-async function verifyOne(log: LogToRead, vkey: string, { options, policy, kept, out }: Asked) {
+async function readOne(log: LogToRead, vkey: string, asked: Asked): Promise<PublishedReport> {
+  const { options, policy, kept, out, removals, names } = asked;
   const [{ logsNamedIn, verifyPublished }, { nodeSha256 }] = await Promise.all([
     import('@gatehouse/verifier'),
     import('@gatehouse/verifier/node'),
   ]);
-  const names: NamedLog[] = [];
   const index = (text: string | undefined, name: string) =>
     text === undefined ? undefined : toNumber(text, name, 0, Number.MAX_SAFE_INTEGER);
   const from = index(options.from, '--from');
@@ -93,12 +116,13 @@ async function verifyOne(log: LogToRead, vkey: string, { options, policy, kept, 
     origin: log.id,
     sha256: nodeSha256,
     checkpoints: kept,
+    removals,
     ...(policy && { policy }),
     ...(from !== undefined && { from }),
     ...(to !== undefined && { to }),
     onEntry(entry) {
       if (Buffer.from(entry.buffer, entry.byteOffset, entry.byteLength).includes('"operation":"log.'))
-        names.push(...logsNamedIn(entry));
+        names(logsNamedIn(entry));
     },
     onProgress: progress.show,
   }).catch((cause: unknown) => {
@@ -107,17 +131,13 @@ async function verifyOne(log: LogToRead, vkey: string, { options, policy, kept, 
     throw new CliFailure('unavailable', 'log.unreachable', `${log.id} cannot be read: ${why}.`, { cause });
   });
   progress.end();
-  const result: Verified = report.ok
-    ? {
-        log: log.id,
-        ok: true,
-        size: report.size,
-        verified: report.verified,
-        witnessedBy: report.witnessedBy,
-        fault: null,
-      }
-    : { ...missing(log.id, ''), fault: report.fault };
-  return { result, names };
+  return report;
+}
+
+function resultOf(log: string, report: PublishedReport): Verified {
+  if (!report.ok) return { ...missing(log, ''), fault: report.fault };
+  const { size, verified, witnessedBy, removed, removals } = report;
+  return { log, ok: true, size, verified, witnessedBy, fault: null, removed, removals };
 }
 
 const missing = (log: string, detail: string): Verified => ({
@@ -127,6 +147,8 @@ const missing = (log: string, detail: string): Verified => ({
   verified: 0,
   witnessedBy: [],
   fault: { kind: 'log-missing', detail },
+  removed: 0,
+  removals: [],
 });
 
 function print({ log, ok, size, verified, witnessedBy, fault }: Verified, out: Output): void {

@@ -171,6 +171,14 @@ export function addLogVerbs(program: Command): void {
     load: async () => (await import('../commands/keeping.ts')).erasures,
   });
   addVerb(log, {
+    usage: 'retention',
+    summary: 'show what is kept for how long, what was removed, and what would go next',
+    details: 'Classes are manifests of kind Retention. Of all that a record fits the one that keeps it longest counts.',
+    server: true,
+    examples: [['log retention', 'A dry run by counts; nothing goes by looking.']],
+    load: async () => (await import('../commands/retention.ts')).retention,
+  });
+  addVerb(log, {
     usage: 'receipt <action>',
     summary: 'write the proof that an action is in the log',
     options: [option('-o, --output <file>', 'where to (default: standard output)')],

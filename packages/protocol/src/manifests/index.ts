@@ -15,6 +15,7 @@ import { onCallManifest } from './on-call.ts';
 import { personManifest, roleMappingManifest } from './person.ts';
 import { controlPolicyManifest, policyManifest } from './policy.ts';
 import { resourceServerManifest } from './resource-server.ts';
+import { retentionManifest } from './retention.ts';
 import { sinkManifest } from './sink.ts';
 import { templateManifest } from './template.ts';
 import { ticketSystemManifest } from './ticket-system.ts';
@@ -37,6 +38,7 @@ export * from './person.ts';
 export * from './policy.ts';
 export * from './public-jwk.ts';
 export * from './resource-server.ts';
+export * from './retention.ts';
 export * from './sink.ts';
 export * from './template.ts';
 export * from './ticket-system.ts';
@@ -63,6 +65,7 @@ export const manifest = z.discriminatedUnion('kind', [
   ticketSystemManifest,
   detectorManifest,
   sinkManifest,
+  retentionManifest,
   channelManifest,
   budgetManifest,
   trustDomainManifest,

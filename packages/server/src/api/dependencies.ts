@@ -17,7 +17,7 @@ import type {
   TrustDomain,
   Vouching,
 } from '../identity/index.ts';
-import type { Export, Keeping, Ledger, Reads } from '../ledger/index.ts';
+import type { Export, Keeping, Ledger, Reads, Retention } from '../ledger/index.ts';
 import type { Clock, Config, Log, Secret } from '../platform/index.ts';
 
 import type { Baseline, Flow, PolicySet } from '../policy/index.ts';
@@ -46,6 +46,7 @@ export interface ApiDependencies {
   ledger: Ledger;
   reads: Reads;
   keeping: Keeping;
+  retention: Retention;
   /** The set compiled from exactly this snapshot. */
   policies(snapshot: Snapshot): PolicySet;
   enforcement: Enforcement & Foresight;

@@ -1,5 +1,12 @@
 import { mkdirSync } from 'node:fs';
-import { createKeeping, createReads, openLedger, openPublishingPlace, readWitnessPolicy } from '../ledger/index.ts';
+import {
+  createKeeping,
+  createReads,
+  createRetention,
+  openLedger,
+  openPublishingPlace,
+  readWitnessPolicy,
+} from '../ledger/index.ts';
 import {
   type Config,
   createLog,
@@ -66,17 +73,18 @@ export async function openFoundation(config: Config, options: StartOptions, open
     reads.flush(true).catch((error) => log.warn('not all looks at the record are counted', { error })),
   );
   const recordChange: RecordChange = ledger.recordChange;
-  const argumentsDays = config.keepArgumentsDays ?? KEEP_ARGUMENTS_DAYS;
-  const keeping = createKeeping({
-    storage,
-    recordChange,
-    clock,
-    argumentsDays: argumentsDays === 0 ? null : argumentsDays,
+  const keepDays = config.keepArgumentsDays ?? KEEP_ARGUMENTS_DAYS;
+  const kept = { storage, recordChange, clock, argumentsDays: keepDays === 0 ? null : keepDays };
+  const keeping = createKeeping(kept);
+  const retention = createRetention({
+    ...{ ...kept, replica: config.replica },
+    shownSize: ledger.shownSize,
+    unindex: ledger.unindex,
   });
   await recordAddedKeys(keyRing, { storage, recordChange });
   const rewrapper = createRewrapper({ storage, ring: keyRing, recordChange, clock, log });
   return {
     ...{ config, log, clock, tracing, outbound, origin, operatorToken },
-    ...{ storage, keyRing, sealer, rewrapper, ledger, reads, keeping, recordChange },
+    ...{ storage, keyRing, sealer, rewrapper, ledger, reads, keeping, retention, recordChange },
   };
 }

@@ -1,7 +1,7 @@
 import type { Approvals, Channels } from '../approvals/index.ts';
 import type { Budgets, HeldResults, OpenCalls } from '../enforcement/index.ts';
 import type { CompanySignIn, Identity, People } from '../identity/index.ts';
-import type { Export, Keeping, Reads } from '../ledger/index.ts';
+import type { Export, Keeping, Reads, Retention } from '../ledger/index.ts';
 import type { Clock, Log } from '../platform/index.ts';
 import { type Baseline, baselineLimits, type Flow } from '../policy/index.ts';
 import type { Registry } from '../registry/index.ts';
@@ -27,6 +27,7 @@ export interface HousekeepingDependencies {
   sinks: Pick<Export, 'refresh'>;
   reads: Pick<Reads, 'flush'>;
   keeping: Pick<Keeping, 'work'>;
+  retention: Pick<Retention, 'work'>;
   clock: Clock;
   log: Log;
 }
@@ -72,6 +73,7 @@ export function keepHouse(deps: HousekeepingDependencies): () => void {
   every(60, 'codes and requests that have run out could not be removed', () => identity.sweep());
   every(60, 'sessions and links that have run out could not be removed', () => people.sweep());
   every(5, 'bodies could not be removed', () => deps.keeping.work());
+  every(5, 'records could not be removed', () => deps.retention.work());
   every(10, 'looks at the record could not be counted', () => deps.reads.flush());
   return () => {
     for (const timer of timers) clearInterval(timer);

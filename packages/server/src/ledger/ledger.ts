@@ -69,7 +69,7 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
   const resource = createResources(stored, shown);
   const publisher =
     deps.publishTo &&
-    createPublisher({ place: deps.publishTo, stored, resource, ...{ logId, vkey: key.vkey, clock, log } });
+    createPublisher({ place: deps.publishTo, storage, stored, resource, ...{ logId, vkey: key.vkey, clock, log } });
   tree.onCheckpoint((checkpoint) => {
     witnessing?.checkpoint(checkpoint);
     publisher?.wake();
@@ -281,6 +281,10 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
       await tree.integrate();
       return receiptOf(stored, id, sequence);
     },
+    async shownSize(id) {
+      return (await shown(id))?.size ?? 0;
+    },
+    unindex: search.remove,
     resource,
     verify,
     verifyAll: (options) => verifyLogs({ list: reader.logs, verify }, options),

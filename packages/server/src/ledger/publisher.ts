@@ -2,20 +2,23 @@ import type { PublishingView } from '@gatehouse/protocol';
 import { openCheckpoint, parseVerifierKey, rootFromHashes, sameBytes, TILE_WIDTH, tilePath } from '@gatehouse/verifier';
 import { nodeSha256 } from '@gatehouse/verifier/node';
 import { type Clock, GatehouseError, type Log } from '../platform/index.ts';
+import type { Storage } from '../storage/index.ts';
 import { ledgerLimits } from './limits.ts';
 import type { PublishingPlace } from './publishing-places.ts';
 import type { StoredLogs } from './stored.ts';
 import type { LogResource } from './types.ts';
+import { unpublish } from './unpublish.ts';
 
 export type Publisher = ReturnType<typeof createPublisher>;
 
 /**
  * Keeps a copy of this replica's log where anybody whom its place lets in can read it (c2sp.org/tlog-tiles): full tiles and bundles once,
  * the checkpoint last, so that what it commits to is always there. What is published there already must be the beginning of this log:
- * it is the operator's own proof, and nothing is written over it.
+ * it is the operator's own proof, and nothing is written over it, but for entries that retention has removed.
  */
 export function createPublisher(deps: {
   place: PublishingPlace;
+  storage: Pick<Storage, 'db'>;
   stored: StoredLogs;
   resource(log: string, path: string): Promise<LogResource | undefined>;
   logId: string;
@@ -24,7 +27,7 @@ export function createPublisher(deps: {
   log: Log;
 }) {
   const { place, stored, resource, logId, clock, log } = deps;
-  const prefix = encodeURIComponent(logId.slice(logId.indexOf('/log/') + 5));
+  const prefix = prefixOf(logId);
   const view: PublishingView = { place: `${place.name}/${prefix}`, size: 0, at: null, problem: null };
   let isKnown = false;
   let shown = '';
@@ -53,6 +56,7 @@ export function createPublisher(deps: {
     lastAt = clock.now();
     try {
       await publish();
+      await unpublish({ ...deps, prefixOf, size: view.size });
       if (view.problem !== null) log.info('the log is published again', { place: view.place });
       failures = 0;
       view.problem = null;
@@ -122,6 +126,8 @@ export function createPublisher(deps: {
     },
   };
 }
+
+const prefixOf = (log: string): string => encodeURIComponent(log.slice(log.indexOf('/log/') + 5));
 
 /** What a tree of `to` records has and one of `from` has not. `completes`: partial ones of it are of no more use. */
 function* pathsBetween(from: number, to: number): Generator<{ path: string; completes: boolean }> {

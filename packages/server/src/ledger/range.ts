@@ -67,13 +67,18 @@ export function createRanges(storage: Pick<Storage, 'db' | 'dialect'>, brought: 
       checked(first, end, size);
       const rows = await db
         .selectFrom('records')
-        .select('entry')
+        .select(['entry', 'leaf_hash'])
         .where('log', '=', log)
         .where('sequence', '>=', first)
         .where('sequence', '<', Math.min(end, first + limits.exportedAtOnce))
         .orderBy('sequence')
         .execute();
-      return { first, entries: rows };
+      return {
+        first,
+        entries: rows.map(({ entry, leaf_hash }) =>
+          entry === '' ? { entry, hash: Buffer.from(leaf_hash).toString('base64') } : { entry },
+        ),
+      };
     },
     async proof(log, first, end) {
       const { size, note } = await checkpointOf(log);

@@ -25,6 +25,7 @@ export function createReader(storage: Storage, search: Pick<Search, 'find'>, now
       .select(columns)
       .where('log', '=', log)
       .where('sequence', '>=', from)
+      .where('entry', '<>', '')
       .orderBy('sequence')
       .limit(limit)
       .execute();

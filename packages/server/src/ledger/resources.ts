@@ -24,7 +24,8 @@ export function createResources(
       tile.level === 'entries'
         ? encodeEntryBundle(await stored.entries(log, first, first + tile.width))
         : await stored.tile(log, level, tile.index, tile.width);
-    return { body, contentType: 'application/octet-stream', immutable: true };
+    // Of what is removed by retention the entry has no bytes any more.
+    return { body, contentType: 'application/octet-stream', immutable: tile.level !== 'entries' };
   };
 }
 

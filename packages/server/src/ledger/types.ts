@@ -6,7 +6,7 @@ import type {
   SequencedRecord,
   WitnessingView,
 } from '@gatehouse/protocol';
-import type { NamedLog } from '@gatehouse/verifier';
+import type { NamedLog, Removal, RemovalReport } from '@gatehouse/verifier';
 import type { Json } from '../platform/index.ts';
 import type {
   CallEnd,
@@ -78,8 +78,17 @@ export interface LogsReport {
   size: number;
   /** The first of a log, or of what is not there. */
   problem: string | null;
-  logs: { id: string; ok: boolean; size: number; problem: string | null }[];
+  logs: { id: string; ok: boolean; size: number; problem: string | null; removed: number }[];
 }
+
+/** `erased`: what is wrong is only that something is gone of which no record of this log says so. */
+export type VerifiedLog = RemovalReport & {
+  ok: boolean;
+  size: number;
+  problem: string | null;
+  named: NamedLog[];
+  erased: boolean;
+};
 
 export interface Ledger {
   readonly ranges: Ranges;
@@ -123,6 +132,10 @@ export interface Ledger {
   checkpoint(): Promise<string | null>;
   /** `.tlog-proof` text (c2sp.org/tlog-proof@v1) of one record, with the entry it proves. */
   receipt(log: string, sequence: number): Promise<{ entry: string; proof: string; vkey: string } | undefined>;
+  /** How many records of a log others are shown to be signed. */
+  shownSize(log: string): Promise<number>;
+  /** Makes records unfindable whose content is gone. */
+  unindex(places: { log: string; sequence: number; at: number }[]): Promise<void>;
   /** C2SP tlog-tiles resources by path (`checkpoint`, `tile/0/000`, `tile/entries/000`). */
   resource(log: string, path: string): Promise<LogResource | undefined>;
   /** Recomputes everything from the stored entries; reports the first thing that does not fit. */
@@ -131,9 +144,11 @@ export interface Ledger {
     options?: {
       /** Kept elsewhere: what they commit to must still be there. */
       checkpoints?: readonly string[];
+      /** What other logs say was removed from this one. */
+      removals?: readonly Removal[];
       onProgress?: (done: number, of: number) => void;
     },
-  ): Promise<{ ok: boolean; size: number; problem: string | null; named: NamedLog[] }>;
+  ): Promise<VerifiedLog>;
   /** Every log (or `log`) in this way, and that none is gone: neither one that another names nor one of which a checkpoint was kept. */
   verifyAll(options?: { log?: string | undefined; checkpoints?: readonly string[] | undefined }): Promise<LogsReport>;
   /** Gives each dispatch of this log that has no outcome an `unknown` one. For the start, when nothing of it can be in flight, whatever the clock says. `log`: another, which nobody writes to any more. */

@@ -4,15 +4,17 @@ import {
   logsNamedIn,
   missingLog,
   type NamedLog,
+  type Removal,
   TILE_WIDTH,
   verifyLog,
+  verifyTogether,
 } from '@gatehouse/verifier';
 import { nodeSha256 } from '@gatehouse/verifier/node';
 import { GatehouseError } from '../platform/index.ts';
 import type { Storage } from '../storage/index.ts';
 import { HASH_BYTES } from './edge.ts';
 import type { StoredLogs } from './stored.ts';
-import type { Ledger, LogsReport } from './types.ts';
+import type { Ledger, LogsReport, VerifiedLog } from './types.ts';
 
 const PAGE = 5_000;
 
@@ -21,7 +23,7 @@ export async function verifyStored(
   { db }: Pick<Storage, 'db'>,
   stored: StoredLogs,
   log: string,
-  { checkpoints = [], onProgress }: NonNullable<Parameters<Ledger['verify']>[1]> = {},
+  { checkpoints = [], removals = [], onProgress }: NonNullable<Parameters<Ledger['verify']>[1]> = {},
 ): ReturnType<Ledger['verify']> {
   const vkey = await stored.vkeyOf(log);
   if (!vkey) throw unknownLog(log);
@@ -35,7 +37,7 @@ export async function verifyStored(
     const size = await stored.sizeOf(log);
     // Signing goes on beside the log all the time: a log without a signature is one whose signatures were taken away.
     const problem = size === 0 ? null : `no-checkpoint: none of its ${size} records is signed`;
-    return { ok: size === 0, size: 0, problem, named: [] };
+    return { ok: size === 0, size: 0, problem, named: [], ...nothingRemoved, erased: false };
   }
   const named: NamedLog[] = [];
   let page: { first: number; hashes: Uint8Array } = { first: 0, hashes: new Uint8Array() };
@@ -68,6 +70,7 @@ export async function verifyStored(
     vkey,
     entries: entries(),
     checkpoints: [...notes.map(({ note }) => note), ...checkpoints],
+    removals,
     leafHashAt: async (index) => {
       const first = index - (index % (TILE_WIDTH * 16));
       if (page.first !== first || page.hashes.byteLength === 0) {
@@ -86,9 +89,18 @@ export async function verifyStored(
     sha256: nodeSha256,
     ...(onProgress && { onProgress: ({ verified, total }) => onProgress(verified, total) }),
   });
-  if (report.ok) return { ok: true, size: report.size + report.uncovered, problem: null, named };
-  return { ok: false, size: notes.at(-1)?.size ?? 0, problem: `${report.fault.kind}: ${report.fault.detail}`, named };
+  if (!report.ok) {
+    const { fault, recorded = [] } = report;
+    const problem = `${fault.kind}: ${fault.detail}`;
+    const size = notes.at(-1)?.size ?? 0;
+    return { ok: false, size, problem, named, ...nothingRemoved, recorded, erased: fault.kind === 'erased' };
+  }
+  const { removed, removals: by, recorded } = report;
+  const size = report.size + report.uncovered;
+  return { ok: true, size, problem: null, named, removed, removals: by, recorded, erased: false };
 }
+
+const nothingRemoved = { removed: 0, removals: [], recorded: [] };
 
 /** All logs, or the one asked for, and whether each that one of them names, or of which a checkpoint was kept, is here. */
 export async function verifyLogs(
@@ -98,18 +110,28 @@ export async function verifyLogs(
   const kept = Map.groupBy(checkpoints, (note) => note.split('\n', 1)[0] ?? '');
   const verifyEach = async () => {
     const known = await list();
+    const reports = new Map<string, VerifiedLog>();
+    const verifyThese = async (ids: readonly string[]) => {
+      const found = await verifyTogether(
+        ids.map((id) => (removals: readonly Removal[]) => verify(id, { checkpoints: kept.get(id) ?? [], removals })),
+      );
+      for (const [at, id] of ids.entries()) reports.set(id, found[at] as VerifiedLog);
+      return found;
+    };
+    const ids = known.map(({ id }) => id);
+    const asked = await verifyThese(ids.filter((id) => log === undefined || log === id));
+    // What was removed from it, another log may say.
+    if (log !== undefined && asked.some(({ erased }) => erased)) await verifyThese(ids);
     const logs: LogsReport['logs'] = [];
     const named: NamedLog[] = [];
     const here: NamedLog[] = [];
     for (const { id, vkey, size = 0 } of known) {
-      if (log !== undefined && log !== id) {
-        here.push({ id, vkey, size });
-        continue;
-      }
-      const { named: names, ...report } = await verify(id, { checkpoints: kept.get(id) ?? [] });
-      here.push({ id, vkey, size: report.size });
-      logs.push({ id, ...report });
-      named.push(...names);
+      const found = log === undefined || log === id ? reports.get(id) : undefined;
+      here.push({ id, vkey, size: found?.size ?? size });
+      if (!found) continue;
+      const { ok, size: own, problem, removed } = found;
+      logs.push({ id, ok, size: own, problem, removed });
+      named.push(...found.named);
     }
     return { known, logs, named, here };
   };

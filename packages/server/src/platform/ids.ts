@@ -18,6 +18,7 @@ export type IdPrefix =
   | 'ses'
   | 'tok'
   | 'cred'
+  | 'rem'
   | 'chg'
   | 'xch'
   | 'inv'

@@ -3,6 +3,7 @@ import { isTimeZone } from '../platform/index.ts';
 import { checkAgent, checkKeys, checkMoved, checkNames, checkOutsiders } from './check-agents.ts';
 import { checkClient } from './check-client.ts';
 import { checkDelegatesTo, checkGroup, checkOnCall } from './check-people.ts';
+import { checkRetention } from './check-retention.ts';
 import { checkSink } from './check-sink.ts';
 import { checkBudget, checkTemplate, checkToolNames, checkTransport } from './check-tools.ts';
 import { type ManifestProblem, missing, missingEnvironments, problemOf } from './manifest-problem.ts';
@@ -103,6 +104,8 @@ function checkObject({ objects, trustDomain }: Workspace, manifest: ObjectManife
     case 'Detector':
     case 'Channel':
       return missingEnvironments(objects, manifest);
+    case 'Retention':
+      return checkRetention(objects, manifest).map(({ path, message }) => problem(path, message));
     case 'Sink':
       return checkSink(objects, manifest).map(({ path, message }) => problem(path, message));
     case 'ToolServer':

@@ -21,6 +21,7 @@ export const kindOrder: Manifest['kind'][] = [
   'TicketSystem',
   'Detector',
   'Sink',
+  'Retention',
   'Channel',
   'ToolServer',
   'Template',

@@ -22,6 +22,7 @@ import type {
   PolicyManifest,
   QuietHours,
   ResourceServerManifest,
+  RetentionManifest,
   Role,
   RoleMappingManifest,
   SinkManifest,
@@ -180,6 +181,7 @@ export interface Snapshot {
   readonly ticketSystems: ReadonlyMap<string, TicketSystemManifest>;
   readonly detectors: ReadonlyMap<string, DetectorManifest>;
   readonly sinks: ReadonlyMap<string, SinkManifest>;
+  readonly retention: ReadonlyMap<string, RetentionManifest>;
   readonly channels: ReadonlyMap<string, ChannelManifest>;
   readonly budgets: ReadonlyMap<string, BudgetManifest>;
   readonly trustDomains: ReadonlyMap<string, TrustDomainManifest>;

@@ -8,11 +8,37 @@ import { inWords, toSearch } from '../search-query.ts';
 
 const unknownQuery = paging.extend({ agent: z.string().optional() });
 
-export function actionRoutes({ ledger, approvals, openCalls, registry, clock, reads }: ApiDependencies): Route[] {
+export function actionRoutes({
+  ledger,
+  retention,
+  approvals,
+  openCalls,
+  registry,
+  clock,
+  reads,
+}: ApiDependencies): Route[] {
   const find = async (id: string) => {
     const action = await ledger.action(id);
     if (action) return action;
-    throw new GatehouseError('not-found', 'action.unknown', `There is no action "${id}".`);
+    const removed = (await retention.hasRemoved())
+      ? ' Records were removed by their class: if it was older than its class keeps, it was among them (`gatehouse log retention`).'
+      : '';
+    throw new GatehouseError('not-found', 'action.unknown', `There is no action "${id}".${removed}`);
+  };
+  /** Removed, or taken away. */
+  const withoutContent = async (log: string, sequence: number) => {
+    const [removal] = await retention.removalsOf(log, sequence, sequence + 1);
+    return removal
+      ? new GatehouseError(
+          'not-found',
+          'record.removed',
+          `Record ${sequence} of ${log} was removed by retention (${removal.rule}): record ${removal.recorded.sequence} of ${removal.recorded.log} says so.`,
+        )
+      : new GatehouseError(
+          'not-found',
+          'record.erased',
+          `Record ${sequence} of ${log} has no content, and no removal is known. Run gatehouse log verify.`,
+        );
   };
   /** What became of an action is for those to say who look after its agent. */
   const onAgentOf: ResourceOf = async (param) => {
@@ -79,6 +105,7 @@ export function actionRoutes({ ledger, approvals, openCalls, registry, clock, re
         const receipt = Number.isSafeInteger(sequence) ? await ledger.receipt(log, sequence) : undefined;
         if (!receipt)
           throw new GatehouseError('not-found', 'record.unknown', `Log "${log}" has no record ${param('sequence')}.`);
+        if (receipt.entry === '') throw await withoutContent(log, sequence);
         const what = `receipt of record ${sequence} of ${log}`;
         await reads.took({ by: caller.by, what, items: 1, subject: `receipts ${actionIn(receipt.entry) ?? what}` });
         return { log, sequence, ...receipt };
@@ -96,8 +123,8 @@ export function actionRoutes({ ledger, approvals, openCalls, registry, clock, re
       'Recompute a log from its records',
       { body: bodies.verifyLog },
       async ({ body }) => {
-        const { ok, size, problem } = await ledger.verifyAll(body);
-        return { ok, size, problem };
+        const { ok, size, problem, logs } = await ledger.verifyAll(body);
+        return { ok, size, problem, removed: logs.reduce((sum, { removed }) => sum + removed, 0) };
       },
     ),
   ];

@@ -3,7 +3,7 @@ import { GatehouseError } from '../../platform/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { everyone, type Route, route } from '../route.ts';
 
-export function keepingRoutes({ keeping }: ApiDependencies): Route[] {
+export function keepingRoutes({ keeping, retention }: ApiDependencies): Route[] {
   return [
     route('GET /holds', everyone, 'Legal holds, newest first', {}, async () => ({ items: await keeping.holds() })),
     route(
@@ -41,6 +41,16 @@ export function keepingRoutes({ keeping }: ApiDependencies): Route[] {
       'Agree that bodies are erased, which somebody else has asked for',
       {},
       (context) => keeping.agree(context.param('id'), context.caller.by),
+    ),
+    route('GET /retention', everyone, 'What is kept for how long, what was removed, and what would go next', {}, () =>
+      retention.view(),
+    ),
+    route(
+      'POST /retention/:name/agree',
+      'erase',
+      'Agree that a class keeps records for less than the minimum, which somebody else has applied',
+      {},
+      ({ caller, param }) => retention.agree(param('name'), caller.by),
     ),
     route('POST /erasures/:id/reject', 'hold', 'Refuse that bodies are erased', {}, ({ caller, param }) =>
       keeping.reject(param('id'), caller.by),

@@ -1,9 +1,9 @@
-import { exportPartQuery, exportRangeQuery } from '@gatehouse/protocol';
+import { type ExportRemovals, exportPartQuery, exportRangeQuery, exportRemovalsQuery } from '@gatehouse/protocol';
 import type { ApiDependencies } from '../dependencies.ts';
 import { everyone, type Route, route } from '../route.ts';
 import { toSearch } from '../search-query.ts';
 
-export function recordExportRoutes({ ledger, reads, clock }: ApiDependencies): Route[] {
+export function recordExportRoutes({ ledger, retention, reads, clock }: ApiDependencies): Route[] {
   /** An export is many requests, and a record of its own with their count. */
   const look = (by: string, log: string, first: number, end: number, items: number) =>
     reads.took({ by, items, what: `export of ${log}, records ${first} to ${end}`, subject: `export ${log} ${end}` });
@@ -40,6 +40,21 @@ export function recordExportRoutes({ ledger, reads, clock }: ApiDependencies): R
       'The proof that a part of a log is whole',
       { query: exportPartQuery },
       ({ param, query: { first, end } }) => ledger.ranges.proof(param('log'), first, end),
+    ),
+    route(
+      'GET /logs/:log/removals',
+      everyone,
+      'The records that say which of a part of a log retention has removed, with their proofs',
+      { query: exportRemovalsQuery },
+      async ({ param, query: { first, end, after } }) => {
+        const removals = await retention.removalsOf(param('log'), first, end, after);
+        const items: ExportRemovals['items'] = [];
+        for (const { recorded } of removals) {
+          const receipt = await ledger.receipt(recorded.log, recorded.sequence);
+          if (receipt) items.push({ log: recorded.log, sequence: recorded.sequence, ...receipt });
+        }
+        return { items, next: removals.at(-1)?.id ?? null };
+      },
     ),
   ];
 }

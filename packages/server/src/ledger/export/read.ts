@@ -47,6 +47,8 @@ export async function readBatch(reader: BatchReader, { log, sequence }: Position
   const unfit: Batch['unfit'] = [];
   for (const row of rows) {
     await turns.give();
+    // Retention has removed it: there is nothing to send.
+    if (row.entry === '') continue;
     const record = readable(row.entry);
     if (!record) {
       unfit.push({

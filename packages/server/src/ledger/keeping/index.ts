@@ -1,1 +1,2 @@
 export { createKeeping, type Keeping } from './keeping.ts';
+export { createRetention, type Retention } from './retention.ts';

@@ -3,6 +3,7 @@ import { type Clock, GatehouseError, newId } from '../../platform/index.ts';
 import type { Database, DatabaseTransaction, RecordChange, Storage, Tables } from '../../storage/index.ts';
 import { eraseBodies, eraseKept, keptStill } from './bodies.ts';
 import { keepingLimits as limits } from './limits.ts';
+import { lookAgain, removeOldBodies } from './retention-arguments.ts';
 import { scopeFits, scopeWords } from './scope.ts';
 import { type Bounds, boundsNow, recordOf, walk } from './walk.ts';
 
@@ -33,10 +34,8 @@ export interface Keeping {
   work(): Promise<void>;
 }
 
-const DAY_MS = 86_400_000;
 /** The token of the host is nobody in particular: whoever agrees to what it asks has asked, and somebody else has to agree. */
 const OPERATOR = 'operator';
-const AGE_KEY = 'keeping:arguments';
 
 export function createKeeping(deps: KeepingDependencies): Keeping {
   const { storage, recordChange, clock } = deps;
@@ -123,46 +122,6 @@ export function createKeeping(deps: KeepingDependencies): Keeping {
     });
   }
 
-  /** Bodies by their age, oldest first. A hold that ends has all looked at again. */
-  async function removeOld(days: number): Promise<boolean> {
-    const cutoff = clock.now() - days * DAY_MS;
-    return storage.transaction(async (transaction) => {
-      const mark = await transaction.selectFrom('meta').select('value').where('key', '=', AGE_KEY).executeTakeFirst();
-      const [at, action] = JSON.parse(mark?.value ?? '[0,""]') as [number, string];
-      const rows = await transaction
-        .selectFrom('bodies')
-        .select(['action_id', 'created_at'])
-        .where('created_at', '<', cutoff)
-        .where(({ eb, or, and }) =>
-          or([eb('created_at', '>', at), and([eb('created_at', '=', at), eb('action_id', '>', action)])]),
-        )
-        .orderBy('created_at')
-        .orderBy('action_id')
-        .limit(limits.actionsAtOnce)
-        .execute();
-      const last = rows.at(-1);
-      if (!last) return false;
-      const { erased, held } = await eraseUnheld(transaction, [...new Set(rows.map(({ action_id }) => action_id))]);
-      await setMark(transaction, [last.created_at, last.action_id]);
-      if (erased > 0)
-        await recordChange(transaction, {
-          operation: 'retention.remove',
-          by: 'gatehouse',
-          changes: [`arguments kept for ${days} days: ${erased} bodies removed, ${held} actions kept by a hold`],
-        });
-      return rows.length === limits.actionsAtOnce;
-    });
-  }
-
-  async function setMark(transaction: DatabaseTransaction, mark: [number, string]): Promise<void> {
-    const value = JSON.stringify(mark);
-    await transaction
-      .insertInto('meta')
-      .values({ key: AGE_KEY, value })
-      .onConflict((conflict) => conflict.column('key').doUpdateSet({ value }))
-      .execute();
-  }
-
   async function settle(id: string, by: string, to: 'running' | 'rejected'): Promise<Erasure> {
     return storage.transaction(async (transaction) => {
       const erasure = await erasureIn(transaction, id, 'waiting');
@@ -246,7 +205,7 @@ export function createKeeping(deps: KeepingDependencies): Keeping {
         checkOther(hold.endAskedBy, by);
         const endedAt = clock.now();
         await transaction.updateTable('holds').set({ ended_by: by, ended_at: endedAt }).where('id', '=', id).execute();
-        await setMark(transaction, [0, '']);
+        await lookAgain(transaction);
         await recordChange(transaction, {
           operation: 'hold.end',
           by,
@@ -292,7 +251,7 @@ export function createKeeping(deps: KeepingDependencies): Keeping {
       let left = limits.batchesOfTurn;
       for (const { id } of running) while (left-- > 0 && (await eraseMore(id)));
       while (left-- > 0 && (await storage.transaction((transaction) => eraseKept(transaction, clock.now()))));
-      if (deps.argumentsDays !== null) while (left-- > 0 && (await removeOld(deps.argumentsDays)));
+      await removeOldBodies({ ...deps, eraseUnheld }, () => left-- > 0);
     },
   };
 }

@@ -8,6 +8,12 @@ export const keepingLimits = {
   actionsAtOnce: 100,
   /** Records that are looked at for one transaction of an erasure. */
   recordsAtOnce: 500,
+  /** Records of one removal: each is named in the record that says so. */
+  recordsOfRemoval: 2_000,
+  /** Records that are gone already and are passed over at once. */
+  recordsSkipped: 5_000,
+  /** Removals that are shown. */
+  removalsShown: 100,
   /** Transactions of one turn, every five seconds. */
   batchesOfTurn: 20,
 };

@@ -118,6 +118,8 @@ export async function openPostgresIndex(url: string): Promise<SearchIndex> {
         [low, high, places.map(({ log }) => numbers.get(log) ?? 0), places.map(({ sequence }) => sequence)],
       );
     },
+    // PostgreSQL does it by itself when it vacuums.
+    purge: async () => false,
     clear: () =>
       transact(async () => {
         await writes.query('truncate search_documents, search_logs');

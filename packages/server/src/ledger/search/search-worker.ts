@@ -50,7 +50,9 @@ async function answer(request: SearchRequest): Promise<unknown> {
       return index.find(request.find);
     }
     case 'remove':
-      return index.remove(request.places);
+      // What another replica has read before it was gone must not be added behind this.
+      if (await index.alone(() => index.remove(request.places))) return undefined;
+      throw new Error('the index is being written elsewhere');
     case 'close':
       clearInterval(timer);
       await index.close();
@@ -88,6 +90,7 @@ const timer = setInterval(() => {
       await turn();
       return waiting === 0 && !isClosing;
     });
+    while (waiting === 0 && !isClosing && (await index.purge())) await turn();
   }).then(
     () => {
       isBehind = false;

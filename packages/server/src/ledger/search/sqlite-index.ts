@@ -20,6 +20,10 @@ const VERSION = 2;
  */
 const SLICE_BITS = 14;
 const sliceTerm = (slice: number) => `slice${slice}`;
+/** Kept as `application_id` of the file: what was removed is to be overwritten, and is being. */
+const [UNPURGED, PURGING] = [1, 2];
+/** Written in one go, so that a search waits only for a moment. */
+const PAGES_OF_PURGE = 500;
 
 /**
  * SQLite's full-text index (FTS5) in a file of its own beside the database, so that making records findable never keeps the gate's own
@@ -47,6 +51,7 @@ export function openSqliteIndex(dataDir: string): SearchIndex {
     ),
     removeDocument: database.prepare('delete from documents where id = ?'),
     removeTerms: database.prepare('delete from terms where rowid = ?'),
+    merge: database.prepare("insert into terms (terms, rank) values ('merge', ?)"),
   };
   let names = new Map<number, string>();
   const readNames = () => {
@@ -112,7 +117,20 @@ export function openSqliteIndex(dataDir: string): SearchIndex {
           prepared.removeTerms.run(BigInt(id));
           prepared.removeDocument.run(BigInt(id));
         }
+        database.exec(`pragma application_id = ${UNPURGED}`);
       });
+    },
+    async purge() {
+      const { application_id: state } = database.prepare('pragma application_id').get() as { application_id: number };
+      if (state === 0) return false;
+      // A term that was removed stays in its segment until that is merged into another: all are, a part at a time.
+      const changes = () => (database.prepare('select total_changes() as n').get() as { n: number }).n;
+      const before = changes();
+      prepared.merge.run(state === UNPURGED ? -PAGES_OF_PURGE : PAGES_OF_PURGE);
+      const isDone = changes() - before < 2;
+      database.exec(`pragma application_id = ${isDone ? 0 : PURGING}`);
+      if (isDone) database.exec('pragma wal_checkpoint(truncate)');
+      return !isDone;
     },
     async clear() {
       transact(() => {
@@ -142,7 +160,7 @@ function open(file: string): DatabaseSync {
     const database = new DatabaseSync(file, { timeout: 2_000, defensive: true });
     try {
       database.exec(
-        'pragma journal_mode = wal; pragma synchronous = off; pragma trusted_schema = off; pragma temp_store = memory; pragma cache_size = -16384',
+        'pragma journal_mode = wal; pragma synchronous = off; pragma trusted_schema = off; pragma temp_store = memory; pragma cache_size = -16384; pragma secure_delete = on',
       );
       const { user_version: version } = database.prepare('pragma user_version').get() as { user_version: number };
       if (version === VERSION) return database;

@@ -48,6 +48,8 @@ export interface SearchIndex {
   find(find: Find): Promise<Found>;
   /** Records that are gone. */
   remove(places: readonly { log: string; sequence: number; at: number }[]): Promise<void>;
+  /** Overwrites some of what was removed and stands in the files still. Says whether there may be more. */
+  purge(): Promise<boolean>;
   clear(): Promise<void>;
   /** Runs work when no other process does; false when one does. */
   alone(work: () => Promise<void>): Promise<boolean>;

@@ -118,6 +118,7 @@ export function shopWorkspace(
     channels: new Map(),
     detectors: new Map(),
     sinks: new Map(),
+    retention: new Map(),
     agentMappings: new Map(),
     identityProviders: new Map(),
     resourceServers: new Map(),

@@ -43,6 +43,7 @@ import * as erasedApprovals from './0049-erased-approvals.ts';
 import * as given from './0050-given.ts';
 import * as mailLinks from './0053-mail-links.ts';
 import * as told from './0054-told.ts';
+import * as retention from './0055-retention.ts';
 import * as waitingTasks from './0060-waiting-tasks.ts';
 
 export interface Migration {
@@ -95,5 +96,6 @@ export const migrations: readonly Migration[] = [
   { name: '0050-given', up: given.up },
   { name: '0053-mail-links', up: mailLinks.up },
   { name: '0054-told', up: told.up },
+  { name: '0055-retention', up: retention.up },
   { name: '0060-waiting-tasks', up: waitingTasks.up },
 ];

@@ -175,6 +175,33 @@ export interface RecordTables {
     entry: string;
   };
 
+  /**
+   * Whole records that retention removes: recorded at `recorded_sequence` of `recorded_log` first, and removed once others can see that.
+   * `ranges` as in the record; `kept`: those of them that a hold has kept after all.
+   */
+  removals: {
+    id: string;
+    log: string;
+    first: number;
+    last: number;
+    ranges: string;
+    records: number;
+    kept: number;
+    rule: string;
+    /** 1: copies that are published lose it as well. */
+    unpublish: number;
+    recorded_log: string;
+    recorded_sequence: number;
+    recorded_at: number;
+    removed_at: number | null;
+    unindexed_at: number | null;
+    published_at: number | null;
+  };
+  /** Up to where each log was looked through for records that are kept so many days, by the rules of this version. */
+  retention_marks: { log: string; days: number; version: string; sequence: number };
+  /** Who stands behind a class that keeps records for less than the minimum. `digest`: of the class, as it was agreed to. */
+  retention_agreements: { class: string; digest: string; person: string; at: number };
+
   /** Bodies beside the records, erasable. The digest in the record is over salt and canonical text. */
   bodies: {
     action_id: string;

@@ -136,6 +136,7 @@ export function createTestRegistry(manifests: z.input<typeof toolServerManifest>
       ticketSystems: new Map(),
       detectors: new Map(),
       sinks: new Map(),
+      retention: new Map(),
       agentMappings: new Map(),
       identityProviders: new Map(),
       controlPolicies: new Map(),

@@ -4,6 +4,7 @@ import { approvalRule, onCall } from './approval-rule.ts';
 import { budget, calendar, channel, controlPolicy, detector, policy, template, ticketSystem } from './decisions.ts';
 import { environment } from './environment.ts';
 import { group, identityProvider, person, roleMapping } from './people.ts';
+import { retention } from './retention.ts';
 import { membersThatDiffer } from './same.ts';
 import { sink } from './sink.ts';
 import { toolServer } from './tool-server.ts';
@@ -37,6 +38,7 @@ export const verdicts: { [Kind in Manifest['kind']]: Verdict<OfKind<Kind>> } = {
   TicketSystem: ticketSystem,
   Detector: detector,
   Sink: sink,
+  Retention: retention,
   Channel: channel,
   Budget: budget,
 };

@@ -100,3 +100,28 @@ test('a sink that is new, goes elsewhere, sends less or is gone waits; one that 
   ];
   for (const [before, after] of tightens) assert.deepEqual(reasonsOf(before, after, around), [], JSON.stringify(after));
 });
+
+/** @proves policy.second-person */
+test('a class of retention that could keep anything for a shorter time waits; one that keeps longer does not', () => {
+  const kept = (more: object): Manifest => manifest.parse({ kind: 'Retention', name: 'r', ...more });
+  const year = kept({ records: 400, arguments: 90 });
+  const relaxes: [Manifest | null, Manifest | null][] = [
+    [null, year],
+    [null, kept({ arguments: 1 })],
+    [year, null],
+    [year, kept({ records: 399, arguments: 90 })],
+    [year, kept({ records: 400, arguments: 30 })],
+    // What it says no more, a shorter class may say.
+    [year, kept({ arguments: 90 })],
+    [kept({ records: 'forever' }), kept({ records: 9_000 })],
+    [year, kept({ records: 400, arguments: 90, of: { tools: ['crm/*'] } })],
+    [kept({ records: 10 }), kept({ records: 10, belowMinimum: 'no need' })],
+  ];
+  for (const [before, after] of relaxes) assert.ok(reasonsOf(before, after, around).length > 0, JSON.stringify(after));
+  const tightens: [Manifest | null, Manifest | null][] = [
+    [null, kept({ records: 'forever' })],
+    [year, kept({ records: 401, arguments: 'forever' })],
+    [year, kept({ records: 'forever', arguments: 91, description: 'x', published: 'leave' })],
+  ];
+  for (const [before, after] of tightens) assert.deepEqual(reasonsOf(before, after, around), [], JSON.stringify(after));
+});

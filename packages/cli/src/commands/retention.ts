@@ -1,0 +1,43 @@
+import type { RetentionClass, RetentionPeriod } from '@gatehouse/protocol';
+import { clean } from '../output.ts';
+import { operatorOf, type ServerOptions } from '../server-address.ts';
+import type { Run } from '../verb.ts';
+
+export const retention: Run<ServerOptions> = async ({ options, out }) => {
+  const found = await operatorOf(options).call('GET /retention');
+  if (out.json) return out.printJson(found);
+  const { classes, defaultArgumentsDays, next, removed, underWay, removals } = found;
+  out.table(
+    ['CLASS', 'OF', 'ARGUMENTS', 'RECORDS'],
+    [
+      ...classes.map((each) => [each.name, selectors(each), days(each.arguments), recordsOf(each, found.minimumDays)]),
+      [
+        '(everything else)',
+        '',
+        defaultArgumentsDays === null ? 'for ever' : `${defaultArgumentsDays} days`,
+        'for ever',
+      ],
+    ],
+  );
+  const counted = `${next.due} of ${next.of} records that were looked at${next.complete ? '' : ', and more are old enough to be'}`;
+  out.print(`Next: ${counted}; ${next.held} are kept by a hold, ${next.needed} by what is not over or kept for ever.`);
+  if (underWay > 0) out.print(`Under way: the removal of ${underWay} records is on record, and goes on.`);
+  out.print(`Removed so far: ${removed.records} records.`);
+  for (const each of removals.slice(0, 10))
+    out.print(
+      `  ${new Date(each.recorded.at).toISOString()}  ${each.records - each.kept} records of ${clean(each.log)}: ${clean(each.rule)}; record ${each.recorded.sequence} of ${clean(each.recorded.log)} says so`,
+    );
+};
+
+const days = (period: RetentionPeriod | null): string =>
+  period === null ? '-' : period === 'forever' ? 'for ever' : `${period} days`;
+
+function recordsOf({ records, belowMinimum }: RetentionClass, minimum: number): string {
+  if (!belowMinimum || belowMinimum.agreed) return days(records);
+  return `${minimum} days (${days(records)} once somebody else agrees, in the console under Log)`;
+}
+
+const selectors = ({ of }: RetentionClass): string =>
+  Object.entries(of)
+    .map(([name, values]) => `${name} ${values?.join(' ')}`)
+    .join(', ') || 'every action';

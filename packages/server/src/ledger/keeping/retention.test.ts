@@ -1,0 +1,376 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { type PublishedReport, verifyPublished, verifyReceipt } from '@gatehouse/verifier';
+import { directorySource, nodeSha256 } from '@gatehouse/verifier/node';
+import fc from 'fast-check';
+import { sql } from 'kysely';
+import { onEachDatabase } from '../../identity/people/testing/databases.ts';
+import { createCalendar, directory, openRecordKeeper } from './testing/record-keeper.ts';
+
+type Keeper = Awaited<ReturnType<typeof openRecordKeeper>>;
+
+/** What anybody can verify who reads the log over HTTP. */
+async function verifyServed({ ledger, log }: Keeper): Promise<PublishedReport> {
+  const { vkey = '' } = (await ledger.logs()).find(({ id }) => id === log) ?? {};
+  return verifyPublished({
+    vkey,
+    source: async (path) => (await ledger.resource(log, path))?.body,
+    sha256: nodeSha256,
+  });
+}
+
+async function entriesOf({ storage, log }: Keeper) {
+  return storage.db.selectFrom('records').selectAll().where('log', '=', log).orderBy('sequence').execute();
+}
+
+const removalsNamed = async ({ storage }: Keeper) =>
+  (await storage.db.selectFrom('records').select('entry').where('operation', '=', 'retention.remove').execute())
+    .map(({ entry }) => JSON.parse(entry).changes as string[])
+    .filter(([, what]) => what?.startsWith('log '));
+
+onEachDatabase('retention of records', (database) => {
+  const clock = createCalendar();
+  const publishTo = directory();
+  let keeper: Keeper;
+  before(async () => {
+    keeper = await openRecordKeeper({ database: await database(), clock, publishTo });
+  });
+  after(() => keeper.close());
+
+  /** @proves retention.records */
+  test('what a class says goes whole: text, index, arguments, copies; every proof of the others stays', async () => {
+    const { ledger, storage, retention } = keeper;
+    await keeper.record('act_old', {
+      tool: 'crm/search',
+      resource: 'canaryresource',
+      intent: 'canaryintent of somebody',
+    });
+    await keeper.record('act_old', { kind: 'outcome', result: 'success', tool: 'crm/search', detail: 'canarydetail' });
+    await keeper.record('act_kept', { tool: 'pay/out', resource: 'kept' });
+    await ledger.checkpoint();
+    const [kept] = (await ledger.action('act_kept'))?.records ?? [];
+    const [old] = (await ledger.action('act_old'))?.records ?? [];
+    assert.ok(kept && old);
+    const early = (await ledger.checkpoint()) ?? '';
+    await keeper.declare({ name: 'crm', of: { tools: ['crm/*'] }, records: 400 });
+    clock.forward(399);
+    await keeper.settle();
+    assert.equal((await ledger.action('act_old'))?.records.length, 2, 'not before its time');
+    clock.forward(2);
+    assert.equal((await retention.view()).next.due, 2, 'a dry run says what would go');
+    await keeper.settle();
+
+    assert.equal(await ledger.action('act_old'), undefined);
+    assert.deepEqual((await ledger.search({ text: 'canaryintent', limit: 10 })).records, []);
+    assert.equal((await ledger.search({ tool: 'pay/out', limit: 10 })).records.length, 1);
+    const [row] = (await entriesOf(keeper)).filter(({ sequence }) => sequence === old.sequence);
+    assert.equal(row?.entry, '');
+    assert.equal(Buffer.from(row?.leaf_hash ?? []).toString('hex'), old.leafHash, 'its hash is in the tree');
+    assert.ok(!JSON.stringify(await storage.db.selectFrom('bodies').selectAll().execute()).includes('act_old'));
+
+    const whole = await ledger.verifyAll({ checkpoints: [early] });
+    assert.equal(whole.ok, true, whole.problem ?? '');
+    assert.equal(whole.logs[0]?.removed, 2);
+    const served = await verifyServed(keeper);
+    assert.ok(served.ok, JSON.stringify(served));
+    assert.equal(served.removed, 2);
+    assert.match(served.removals[0]?.rule ?? '', /^kept 400 days by crm, rules sha256-/);
+    const receipt = await ledger.receipt(kept.log, kept.sequence);
+    assert.ok(receipt);
+    assert.equal((await verifyReceipt({ ...receipt, entry: Buffer.from(receipt.entry) })).ok, true);
+    const view = await retention.view();
+    assert.equal(view.removed.records, 2);
+    assert.equal(view.next.due, 0);
+  });
+
+  /** @proves retention.published */
+  test('a published copy loses it once it has the record that says so, and verifies', async () => {
+    const { ledger, storage } = keeper;
+    const all = () =>
+      readdirSync(publishTo, { recursive: true, withFileTypes: true })
+        .filter((each) => each.isFile())
+        .map((each) => readFileSync(join(each.parentPath, each.name), 'latin1'))
+        .join('\n');
+    for (let wait = 0; wait < 200; wait++) {
+      const open = await storage.db.selectFrom('removals').select('id').where('published_at', 'is', null).execute();
+      if (open.length === 0) break;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    assert.ok(!all().includes('canaryresource') && !all().includes('canarydetail'));
+    assert.ok(all().includes('"resource":"kept"'));
+    const { vkey = '' } = (await ledger.logs())[0] ?? {};
+    const report = await verifyPublished({ vkey, source: directorySource(join(publishTo, 'one')), sha256: nodeSha256 });
+    assert.ok(report.ok, JSON.stringify(report));
+    assert.equal(report.removed, 2);
+    const part = await verifyPublished({
+      vkey,
+      source: directorySource(join(publishTo, 'one')),
+      sha256: nodeSha256,
+      from: 0,
+      to: 3,
+    });
+    assert.ok(part.ok, JSON.stringify(part));
+    assert.ok(part.removed > 0 && part.removals.length > 0, 'also where only a part is looked at');
+  });
+
+  /** @proves retention.tamper */
+  test('content that somebody took away by hand is found, and so is a removal that names others', async () => {
+    const { ledger, storage, log } = keeper;
+    const [row] = (await entriesOf(keeper)).filter(({ action_id }) => action_id === 'act_kept');
+    assert.ok(row);
+    const at = (set: object) =>
+      storage.db.updateTable('records').set(set).where('log', '=', log).where('sequence', '=', row.sequence).execute();
+    await at({ entry: '' });
+    assert.match((await ledger.verifyAll()).problem ?? '', /erased: record \d+ has no content, and no record says/);
+    const served = await verifyServed(keeper);
+    assert.equal(served.ok === false && served.fault.kind, 'erased');
+    assert.equal(served.ok === false && served.fault.from, row.sequence);
+    // Whoever writes a removal into the log as well has to name what stood there, and the rule, for all to see.
+    const named = `log ${log}, records ${row.sequence}, leaf hashes sha256-${'0'.repeat(64)}`;
+    await storage.transaction((transaction) =>
+      ledger.recordChange(transaction, {
+        ...{ operation: 'retention.remove', by: 'gatehouse', action: 'rem_forged' },
+        changes: ['kept 1 days by nothing, rules sha256-0', named],
+      }),
+    );
+    assert.match(
+      (await ledger.verifyAll()).problem ?? '',
+      /erased: record \d+ of .* says that others were removed there/,
+    );
+    await at({ entry: row.entry });
+    assert.match((await ledger.verifyAll()).problem ?? '', /says that others were removed/, 'and stays found');
+  });
+});
+
+onEachDatabase('what retention leaves alone', (database) => {
+  const clock = createCalendar();
+  let keeper: Keeper;
+  before(async () => {
+    keeper = await openRecordKeeper({ database: await database(), clock });
+  });
+  after(() => keeper.close());
+  const isThere = async (action: string) => (await keeper.ledger.action(action)) !== undefined;
+
+  /** @proves retention.hold */
+  test('recorded, and held before it was removed: it stays, until the hold has ended', async () => {
+    await keeper.declare({ name: 'all', records: 400 });
+    await keeper.record('act_held', { ticket: 'CASE-7' });
+    await keeper.record('act_free');
+    clock.forward(401);
+    // A replica that dies once the removal is on record, before anybody has seen that it is.
+    await keeper.retentionWith({ shownSize: async () => 0 }).work();
+    assert.equal((await keeper.retention.view()).underWay, 2);
+    assert.ok((await isThere('act_held')) && (await isThere('act_free')));
+    const hold = await keeper.keeping.hold({ ticket: 'CASE-7' }, 'litigation', 'person:zoe@example.test');
+    await keeper.settle();
+    assert.deepEqual([await isThere('act_held'), await isThere('act_free')], [true, false]);
+    assert.equal((await keeper.retention.view()).removed.records, 1);
+    assert.equal((await keeper.ledger.verifyAll()).ok, true);
+
+    await keeper.keeping.askEnd(hold.id, 'person:zoe@example.test');
+    await keeper.keeping.agreeEnd(hold.id, 'person:max@example.test');
+    await keeper.settle();
+    assert.equal(await isThere('act_held'), false);
+    const { ok, problem, logs } = await keeper.ledger.verifyAll();
+    assert.ok(ok, problem ?? '');
+    assert.equal(logs[0]?.removed, 2);
+  });
+
+  /** @proves retention.longest */
+  test('of all classes the longest counts, and what none speaks of stays', async () => {
+    await keeper.declare(
+      { name: 'all', of: { environments: ['prod'] }, records: 200 },
+      { name: 'sensitive', of: { labels: ['pii'] }, records: 'forever' },
+      { name: 'graver', of: { tiers: [3] }, records: 700 },
+    );
+    await keeper.record('act_plain');
+    await keeper.record('act_dev', { environment: 'dev' });
+    await keeper.record('act_pii', { labels: ['pii'] });
+    const decision = {
+      effect: 'allow' as const,
+      tier: 3 as const,
+      code: '',
+      reason: '',
+      policies: [],
+      policyVersion: '',
+    };
+    await keeper.record('act_grave', { decision });
+    // One of its records is kept for longer, so all are.
+    await keeper.record('act_mixed');
+    await keeper.record('act_mixed', { kind: 'outcome', labels: ['pii'] });
+    const there = async () => {
+      const all = ['act_plain', 'act_dev', 'act_pii', 'act_grave', 'act_mixed'];
+      return Promise.all(all.map(isThere));
+    };
+    clock.forward(201);
+    await keeper.settle();
+    assert.deepEqual(await there(), [false, true, true, true, true]);
+    clock.forward(500);
+    await keeper.settle();
+    assert.deepEqual(await there(), [false, true, true, false, true]);
+    assert.equal((await keeper.ledger.verifyAll()).ok, true);
+  });
+
+  /** @proves retention.minimum */
+  test('fewer days than the minimum count once somebody else has agreed', async () => {
+    await keeper.declare({
+      name: 'all',
+      of: { agents: ['agent-short'] },
+      records: 10,
+      belowMinimum: 'a test of a week',
+    });
+    await keeper.record('act_short', { agent: 'agent-short' });
+    clock.forward(20);
+    await keeper.settle();
+    assert.equal(await isThere('act_short'), true);
+    await assert.rejects(keeper.retention.agree('all', 'person:zoe@example.test'), /somebody else/);
+    await assert.rejects(keeper.retention.agree('all', 'operator'), /somebody else/);
+    const [short] = (await keeper.retention.agree('all', 'person:max@example.test')).classes;
+    assert.equal(short?.belowMinimum?.agreed, true);
+    await keeper.settle();
+    assert.equal(await isThere('act_short'), false);
+  });
+
+  /** @proves retention.never */
+  test('changes go only where they are named, and what others rest on never', async () => {
+    const { ledger, storage } = keeper;
+    await keeper.declare({
+      ...{ name: 'changes', records: 200 },
+      of: { kinds: ['change'], operations: ['token.*', 'passkey.*', 'log.*', 'retention.*', 'hold.*', 'policy.*'] },
+    });
+    await storage.transaction(async (transaction) => {
+      for (const operation of ['token.issue', 'passkey.enrol', 'policy.version', 'hold.place', 'person.sign-in'])
+        await ledger.recordChange(transaction, { operation, by: 'gatehouse', action: `act_${operation}`, changes: [] });
+    });
+    clock.forward(201);
+    await keeper.settle();
+    const left = await Promise.all(
+      ['token.issue', 'passkey.enrol', 'policy.version', 'hold.place', 'person.sign-in'].map((each) =>
+        isThere(`act_${each}`),
+      ),
+    );
+    assert.deepEqual(left, [false, true, true, true, true]);
+    const { ok, problem } = await ledger.verifyAll();
+    assert.ok(ok, problem ?? '');
+    assert.ok((await ledger.verifyAll()).logs.every(({ removed }) => removed > 0));
+  });
+
+  /** @proves retention.proofs */
+  test('whatever goes, all that stays is proven, and whatever else is changed is found', async () => {
+    const { ledger, storage, log } = keeper;
+    let round = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.boolean(), { minLength: 1, maxLength: 30 }),
+        fc.constantFrom('erase', 'edit', 'delete', 'swap'),
+        fc.nat(),
+        async (goes, how, pick) => {
+          round++;
+          await keeper.declare({ name: 'random', of: { tools: ['go/*'] }, records: 200 });
+          const actions = goes.map((_, at) => `act_${round}_${at}`);
+          for (const [at, action] of actions.entries())
+            await keeper.record(action, { environment: null, tool: goes[at] ? 'go/away' : 'stay/here' });
+          clock.forward(201);
+          await keeper.settle();
+          for (const [at, action] of actions.entries()) assert.equal(await isThere(action), !goes[at]);
+          const served = await verifyServed(keeper);
+          assert.ok(served.ok, JSON.stringify(served));
+          const kept = (await entriesOf(keeper)).filter(({ entry }) => entry !== '');
+          const one = kept[pick % kept.length];
+          assert.ok(one);
+          const receipt = await ledger.receipt(log, one.sequence);
+          assert.ok(receipt);
+          assert.equal((await verifyReceipt({ ...receipt, entry: Buffer.from(receipt.entry) })).ok, true);
+
+          const place = storage.db.updateTable('records').where('log', '=', log).where('sequence', '=', one.sequence);
+          if (how === 'erase') await place.set({ entry: '' }).execute();
+          if (how === 'edit') await place.set({ entry: `${one.entry} ` }).execute();
+          if (how === 'swap') await place.set({ entry: kept[(pick + 1) % kept.length]?.entry ?? '' }).execute();
+          if (how === 'delete')
+            await storage.db
+              .deleteFrom('records')
+              .where('log', '=', log)
+              .where('sequence', '=', one.sequence)
+              .execute();
+          if (how !== 'swap' || kept.length > 1) assert.equal((await ledger.verifyAll()).ok, false, how);
+          if (how === 'delete') await storage.db.insertInto('records').values(one).execute();
+          else await place.set({ entry: one.entry }).execute();
+        },
+      ),
+      { numRuns: 5 },
+    );
+    assert.equal((await ledger.verifyAll()).ok, true);
+  });
+});
+
+onEachDatabase('retention on two replicas', (database) => {
+  /** @proves retention.race */
+  test('two that work at once, and again and again, name each record once and lose none', async () => {
+    const clock = createCalendar();
+    const place = await database();
+    const one = await openRecordKeeper({ database: place, clock });
+    const isShared = place !== 'sqlite';
+    // A database file belongs to one process: there, two turns of it race.
+    const two = isShared ? await openRecordKeeper({ database: place, clock, replica: 'two' }) : one;
+    await one.declare({ name: 'all', records: 200 });
+    for (let at = 0; at < 120; at++) await one.record(`act_${at}`);
+    if (isShared) for (let at = 0; at < 40; at++) await two.record(`act_two_${at}`);
+    clock.forward(201);
+    const again = two.retentionWith();
+    for (let turn = 0; turn < 6; turn++) {
+      await Promise.all([one.ledger.checkpoint(), two.ledger.checkpoint()]);
+      await Promise.all([one.retention.work(), again.work()].map((each) => each.catch(() => undefined)));
+    }
+    await one.settle();
+    await two.settle();
+    const named = (await removalsNamed(one)).flatMap(([, what = '']) => {
+      const [, log, ranges = ''] = /^log (\S+), records (\S+),/.exec(what) ?? [];
+      return ranges.split(',').flatMap((range) => {
+        const [from = 0, to = from] = range.split('-').map(Number);
+        return Array.from({ length: to - from + 1 }, (_, at) => `${log} ${from + at}`);
+      });
+    });
+    assert.equal(new Set(named).size, named.length, 'each once');
+    assert.equal(named.length, isShared ? 160 : 120, 'all of them');
+    const { ok, problem, logs } = await one.ledger.verifyAll();
+    assert.ok(ok, problem ?? '');
+    assert.equal(
+      logs.reduce((sum, { removed }) => sum + removed, 0),
+      named.length,
+    );
+    await one.close();
+    if (isShared) await two.close();
+  });
+});
+
+/** @proves retention.bytes */
+test('of what is removed no byte is left in the files of SQLite', async () => {
+  const clock = createCalendar();
+  const keeper = await openRecordKeeper({ database: 'sqlite', clock });
+  await keeper.declare({ name: 'all', of: { agents: ['agent-a'] }, records: 200 });
+  for (let at = 0; at < 50; at++)
+    await keeper.record(`act_${at}`, { detail: `canaryword${at} said`, resource: 'canaryres' });
+  await keeper.record('act_other', { agent: 'agent-b', detail: 'otherword' });
+  await keeper.ledger.search({ text: 'canaryword7', limit: 1 });
+  clock.forward(201);
+  await keeper.settle();
+  const { storage } = keeper;
+  for (let wait = 0; wait < 100; wait++) {
+    const purged = readFileSync(join(keeper.dataDir, 'search.db')).readUInt32BE(68) === 0;
+    if (purged) break;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.equal(
+    (await sql<{ n: number }>`select count(*) as n from records where entry = ''`.execute(storage.db)).rows[0]?.n,
+    50,
+  );
+  await keeper.close();
+  for (const name of readdirSync(keeper.dataDir, { recursive: true }).map(String)) {
+    if (!name.includes('.db')) continue;
+    const bytes = readFileSync(join(keeper.dataDir, name), 'latin1');
+    for (const canary of ['canaryword', 'anaryword7', 'canaryres', 'arguments of act_7'])
+      assert.ok(!bytes.includes(canary), `${canary} in ${name}`);
+  }
+});

@@ -1,0 +1,188 @@
+import { RETENTION_MINIMUM_DAYS, type RecordRemoval, type RetentionView } from '@gatehouse/protocol';
+import { GatehouseError, limits as platformLimits } from '../../platform/index.ts';
+import type { Tables } from '../../storage/index.ts';
+import { keepingLimits as limits } from './limits.ts';
+import { createRemoving, type RetentionDependencies } from './retention-remove.ts';
+import { readRules } from './retention-rules.ts';
+import { unitsOf } from './retention-units.ts';
+
+/**
+ * Whole records go by class (kind: Retention). Their content goes, and what is left is their leaf hash: the tree, its checkpoints and every
+ * proof of other records stay as they were. Errors: `retention.unknown`, `retention.not-below`, `keeping.second-person`.
+ */
+export interface Retention {
+  view(): Promise<RetentionView>;
+  /** That a class may keep less than the minimum; by somebody else than who applied it. */
+  agree(name: string, by: string): Promise<RetentionView>;
+  /** What was removed of these records of a log, after the removal named, in order; a page of it. */
+  removalsOf(log: string, first: number, end: number, after?: string): Promise<RecordRemoval[]>;
+  /** Where anything was removed at all: what is not there may have been. */
+  hasRemoved(): Promise<boolean>;
+  /** One turn of what runs in the background: it goes on where any replica has stopped. */
+  work(): Promise<void>;
+}
+
+export function createRetention(deps: RetentionDependencies): Retention {
+  const { storage, recordChange, clock } = deps;
+  const { db } = storage;
+  const removing = createRemoving(deps);
+
+  /** This replica's own, and, for the first that lives, those of replicas that are gone. */
+  async function logsToWalk(): Promise<string[]> {
+    const deadline = clock.now() - platformLimits.replicaGoneSeconds * 1_000;
+    const logs = await db.selectFrom('logs').select(['id', 'replica']).orderBy('id').execute();
+    const live = (await db.selectFrom('replicas').select('id').where('lease_until', '>', deadline).execute()).map(
+      ({ id }) => id,
+    );
+    const isFirst = live.length === 0 || live.sort()[0] === deps.replica;
+    return logs
+      .filter(({ replica }) => replica === deps.replica || (isFirst && !live.includes(replica)))
+      .map(({ id }) => id);
+  }
+
+  const turns = () => {
+    let left = limits.batchesOfTurn;
+    return () => left-- > 0;
+  };
+
+  async function work(): Promise<void> {
+    const mayGoOn = turns();
+    while (mayGoOn() && (await removing.unindexNext()));
+    while (mayGoOn() && (await removing.removeNext()));
+    const rules = await readRules(db, deps.argumentsDays);
+    if (rules.recordsPeriods.length === 0) return;
+    for (const log of await logsToWalk())
+      for (const days of rules.recordsPeriods) while (mayGoOn() && (await removing.recordNext(rules, log, days)));
+    while (mayGoOn() && (await removing.removeNext()));
+    while (mayGoOn() && (await removing.unindexNext()));
+  }
+
+  /** A dry run over the oldest records that have not been looked at. */
+  async function next(rules: Awaited<ReturnType<typeof readRules>>): Promise<RetentionView['next']> {
+    const counted = { due: 0, held: 0, needed: 0, of: 0, complete: true };
+    const seen = new Set<string>();
+    for (const { id: log } of await db.selectFrom('logs').select('id').orderBy('id').execute())
+      for (const days of rules.recordsPeriods) {
+        const from = await removing.markOf(log, days, rules.version);
+        const { actionIds, isEnd = true } = await removing.candidates(rules, log, days, from);
+        counted.complete &&= isEnd;
+        for (const { rows, verdict } of await unitsOf(db, rules, actionIds, clock.now())) {
+          const fresh = rows.filter(({ log: of, sequence }) => !seen.has(`${of} ${sequence}`));
+          for (const { log: of, sequence } of fresh) seen.add(`${of} ${sequence}`);
+          counted.of += fresh.length;
+          if (verdict === 'goes') counted.due += fresh.length;
+          else if (verdict === 'held') counted.held += fresh.length;
+          else if (verdict === 'needed') counted.needed += fresh.length;
+        }
+      }
+    return counted;
+  }
+
+  async function view(): Promise<RetentionView> {
+    const rules = await readRules(db, deps.argumentsDays);
+    const recent = await db
+      .selectFrom('removals')
+      .selectAll()
+      .orderBy('id', 'desc')
+      .limit(limits.removalsShown)
+      .execute();
+    const done = await db
+      .selectFrom('removals')
+      .where('removed_at', 'is not', null)
+      .select(({ fn }) => [
+        fn.sum<number>('records').as('records'),
+        fn.sum<number>('kept').as('kept'),
+        fn.min<number>('removed_at').as('oldest'),
+        fn.max<number>('removed_at').as('newest'),
+      ])
+      .executeTakeFirstOrThrow();
+    const open = await db
+      .selectFrom('removals')
+      .where('removed_at', 'is', null)
+      .select(({ fn }) => fn.sum<number>('records').as('records'))
+      .executeTakeFirstOrThrow();
+    const orNull = (at: number | null) => (at === null ? null : Number(at));
+    return {
+      classes: rules.rules.map(({ manifest, agreed, appliedBy, agreedBy }) => ({
+        ...{ name: manifest.name, of: manifest.of, published: manifest.published },
+        ...{ arguments: manifest.arguments ?? null, records: manifest.records ?? null },
+        belowMinimum:
+          manifest.belowMinimum === undefined ? null : { reason: manifest.belowMinimum, agreed, appliedBy, agreedBy },
+      })),
+      version: rules.version,
+      minimumDays: RETENTION_MINIMUM_DAYS,
+      defaultArgumentsDays: deps.argumentsDays,
+      removed: {
+        records: Number(done.records ?? 0) - Number(done.kept ?? 0),
+        oldest: orNull(done.oldest),
+        newest: orNull(done.newest),
+      },
+      next: await next(rules),
+      underWay: Number(open.records ?? 0),
+      removals: recent.map(toRemoval),
+    };
+  }
+
+  return {
+    view,
+    work,
+    async removalsOf(log, first, end, after = '') {
+      const rows = await db
+        .selectFrom('removals')
+        .selectAll()
+        .where('log', '=', log)
+        .where('last', '>=', first)
+        .where('first', '<', end)
+        .where('removed_at', 'is not', null)
+        .where('id', '>', after)
+        .orderBy('id')
+        .limit(limits.removalsShown)
+        .execute();
+      return rows.map(toRemoval);
+    },
+    async hasRemoved() {
+      const one = await db.selectFrom('removals').select('id').where('removed_at', 'is not', null).limit(1);
+      return (await one.executeTakeFirst()) !== undefined;
+    },
+    async agree(name, by) {
+      await storage.transaction(async (transaction) => {
+        const rules = await readRules(transaction, deps.argumentsDays);
+        const rule = rules.rules.find(({ manifest }) => manifest.name === name);
+        if (!rule) throw new GatehouseError('not-found', 'retention.unknown', `There is no class "${name}".`);
+        const { belowMinimum, records } = rule.manifest;
+        if (belowMinimum === undefined)
+          throw new GatehouseError(
+            'conflict',
+            'retention.not-below',
+            `"${name}" keeps records for ${RETENTION_MINIMUM_DAYS} days at least: nobody has to agree.`,
+          );
+        if (rule.appliedBy === by || !by.startsWith('person:'))
+          throw new GatehouseError(
+            'forbidden',
+            'keeping.second-person',
+            'Whoever applied it can’t agree: somebody else has to.',
+          );
+        if (rule.agreedBy.includes(by)) return;
+        await transaction
+          .insertInto('retention_agreements')
+          .values({ class: name, digest: rule.digest, person: by, at: clock.now() })
+          .execute();
+        await recordChange(transaction, {
+          operation: 'retention.agree',
+          by,
+          changes: [`${name} keeps records for ${records} days, fewer than ${RETENTION_MINIMUM_DAYS}`, rule.digest],
+          detail: belowMinimum,
+        });
+      });
+      return view();
+    },
+  };
+}
+
+function toRemoval(row: Tables['removals']): RecordRemoval {
+  return {
+    ...{ id: row.id, log: row.log, ranges: row.ranges, records: row.records, kept: row.kept, rule: row.rule },
+    recorded: { log: row.recorded_log, sequence: row.recorded_sequence, at: row.recorded_at },
+    ...{ removedAt: row.removed_at, publishedAt: row.published_at },
+  };
+}

@@ -1,0 +1,100 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type ManifestInput, manifest } from '@gatehouse/protocol';
+import { canonicalJson, createLog } from '../../../platform/index.ts';
+import { createSealer, openStorage } from '../../../storage/index.ts';
+import { openLedger } from '../../ledger.ts';
+import { openPublishingPlace } from '../../publishing-places.ts';
+import type { LedgerEntry } from '../../types.ts';
+import { createKeeping } from '../keeping.ts';
+import { createRetention } from '../retention.ts';
+
+const DAY_MS = 86_400_000;
+const key = randomBytes(32);
+
+/** A clock that all replicas have, and that can be put forward by days. */
+export function createCalendar() {
+  let days = 0;
+  return {
+    now: () => Date.now() + days * DAY_MS,
+    forward(by: number) {
+      days += by;
+    },
+  };
+}
+
+/** A replica that records and keeps: real storage and ledger, and no work of its own in the background. */
+export async function openRecordKeeper(options: {
+  database: string;
+  clock: ReturnType<typeof createCalendar>;
+  dataDir?: string;
+  replica?: string;
+  publishTo?: string;
+}) {
+  const { database, clock, replica = 'one', dataDir = directory() } = options;
+  const log = createLog('error');
+  const storage = await openStorage({ database, dataDir, log, clock });
+  const ledger = await openLedger({
+    ...{ storage, sealer: createSealer(key), clock, log, replica, origin: 'gatehouse.test' },
+    ...(options.publishTo !== undefined && { publishTo: openPublishingPlace(options.publishTo, {}) }),
+  });
+  const { recordChange } = ledger;
+  const base = { storage, recordChange, clock, argumentsDays: null };
+  const retentionWith = (more: { shownSize?: (log: string) => Promise<number> } = {}) =>
+    createRetention({ ...base, replica, shownSize: ledger.shownSize, unindex: ledger.unindex, ...more });
+  const retention = retentionWith();
+  return {
+    ...{ storage, ledger, dataDir, retention, retentionWith, keeping: createKeeping(base) },
+    log: `gatehouse.test/log/${replica}`,
+    async declare(...classes: Omit<Extract<ManifestInput, { kind: 'Retention' }>, 'kind'>[]) {
+      for (const each of classes) {
+        const parsed = manifest.parse({ kind: 'Retention', ...each });
+        const body = canonicalJson({ manifest: parsed, appliedBy: 'person:zoe@example.test' });
+        const row = { kind: 'Retention', name: each.name, body, updated_at: clock.now() };
+        await storage.db
+          .insertInto('objects')
+          .values(row)
+          .onConflict((conflict) => conflict.columns(['kind', 'name']).doUpdateSet({ body }))
+          .execute();
+      }
+    },
+    record: (actionId: string, more: Partial<LedgerEntry['record']> = {}) => ledger.append(entryOf(actionId, more)),
+    /** Until nothing is left to do. */
+    async settle() {
+      for (let turn = 0; turn < 30; turn++) {
+        await ledger.checkpoint();
+        const before = await storage.db.selectFrom('removals').selectAll().orderBy('id').execute();
+        await retention.work();
+        const after = await storage.db.selectFrom('removals').selectAll().orderBy('id').execute();
+        if (turn > 1 && JSON.stringify(before) === JSON.stringify(after)) return;
+      }
+    },
+    async close() {
+      await ledger.close();
+      await storage.close();
+    },
+  };
+}
+
+export function directory(): string {
+  const path = mkdtempSync(join(tmpdir(), 'gatehouse-retention-'));
+  process.on('exit', () => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+function entryOf(actionId: string, more: Partial<LedgerEntry['record']>): LedgerEntry {
+  return {
+    record: {
+      ...{ kind: 'dispatch', action_id: actionId, operation: 'tools/call', agent: 'agent-a', actor_chain: [] },
+      ...{ requested_by: null, on_behalf_of: null, task: 'tsk_1', intent: 'test', model_provider: null, model: null },
+      ...{ environment: 'prod', template: 'refund', tool: 'shop/get', tool_definition: null, resource: null },
+      decision: { effect: 'allow', tier: 1, code: 'allowed', reason: '', policies: [], policyVersion: 'v' },
+      ...{ labels: [], approval: null, credentials: [], ticket: null, change_request: null, result: null, changes: [] },
+      detail: null,
+      ...more,
+    },
+    arguments: { note: `arguments of ${actionId}` },
+  };
+}
