@@ -30,6 +30,8 @@ const open = [
   'POST /channels/:name/test',
   ...[
     'DELETE /sessions/:id',
+    'DELETE /push/subscriptions/:id',
+    'POST /push/subscriptions/:id/test',
     'DELETE /delegations/:id',
     'DELETE /deputies/:id',
     'POST /confirmations/:id/refuse',
@@ -101,7 +103,7 @@ const confirmed: Record<string, object> = {
 };
 const refused: ActionGroup[] = ['erase', 'approve', 'consent', 'review', 'passkeys', 'admit', 'ship', 'break-glass'];
 const openOnTheWayIn = ['GET /session', 'POST /signout'];
-const neverOut = ['POST /trust-domain/root/export'];
+const neverOut = ['POST /trust-domain/root/export', 'POST /push/subscriptions'];
 const notDone = new Set(['confirmation.needed', 'control-policy.forbidden', 'session.restricted', 'role.missing']);
 const isRefused = ({ name, access }: { name: string; access: string }) =>
   neverOut.includes(name) ||

@@ -1,5 +1,6 @@
 import type { Requirement } from './requirement.ts';
 
+const notifications = 'docs/how-to/be-notified-in-the-browser.md';
 const source = 'docs/how-to/tell-people-where-they-are.md';
 
 /** Where people are told, and heard. */
@@ -162,4 +163,35 @@ export const channels: Requirement[] = [
   },
   { id: 'channel.all-asked', promise: 'Tickets that nobody answers keep no other from being asked about', source },
   { id: 'channel.test', promise: 'A channel is tried by command and says what is wrong', source },
+  {
+    id: 'push.told',
+    promise:
+      'Who may decide is told in the browsers in which they have turned notifications on, and when nobody is needed any more',
+    source: notifications,
+  },
+  {
+    id: 'push.encrypted',
+    promise: 'A notification is encrypted for its browser, and its push service is shown who sends',
+    source: 'RFC 8291, RFC 8292',
+  },
+  {
+    id: 'push.own',
+    promise: 'A browser is told of its person’s work alone, and nobody else sees, tries or removes it',
+    source: notifications,
+  },
+  { id: 'push.services', promise: 'Push services that no operator has let in are never called', source: notifications },
+  { id: 'push.gone', promise: 'A browser that its push service has forgotten is forgotten', source: 'RFC 8030 §7.3' },
+  {
+    id: 'push.ends',
+    promise:
+      'Notifications end with signing out unless they were to stay, with a session that is ended, and with their person',
+    source: notifications,
+  },
+  { id: 'push.test', promise: 'A person tries notifications in a browser of theirs', source: notifications },
+  { id: 'push.limits', promise: 'A person is told in ten browsers at most', source: notifications },
+  {
+    id: 'push.key',
+    promise: 'The key that proves who sends is sealed and listed, and can be changed',
+    source: notifications,
+  },
 ];

@@ -59,4 +59,14 @@ export const console: Requirement[] = [
       'What the host’s token proposes shows the first of the two yeses that it takes, and is in force after the second',
     source: 'docs/how-to/rehearse-a-policy-change.md',
   },
+  {
+    id: 'console.installable',
+    promise: 'The console can be installed, keeps none but its own files, believes none that was changed, and says that it is offline',
+    source: 'docs/how-to/be-notified-in-the-browser.md',
+  },
+  {
+    id: 'console.notified',
+    promise: 'A notification leads to the page of what waits, and decides nothing',
+    source: 'docs/how-to/be-notified-in-the-browser.md',
+  },
 ];

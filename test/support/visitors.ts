@@ -20,11 +20,15 @@ export function visitors(browser: Browser, workspace: () => Workspace) {
   }
 
   return {
-    async open(options: { size?: { width: number; height: number }; scheme?: 'light' | 'dark' } = {}) {
+    /** `worker`: with the service worker; without, requests are the page's own, so that a test can stand in for an answer. */
+    async open(
+      options: { size?: { width: number; height: number }; scheme?: 'light' | 'dark'; worker?: boolean } = {},
+    ) {
       const context = await browser.newContext({
         viewport: options.size ?? { width: 1280, height: 900 },
         colorScheme: options.scheme ?? 'light',
         reducedMotion: 'reduce',
+        serviceWorkers: options.worker ? 'allow' : 'block',
       });
       const page = await context.newPage();
       const authenticator = await addVirtualAuthenticator(page);

@@ -11,6 +11,7 @@ import { addDelegationVerbs } from './tree/delegations.ts';
 import { addEvidenceVerbs } from './tree/evidence.ts';
 import { addKeyVerbs } from './tree/keys.ts';
 import { addLogVerbs } from './tree/log.ts';
+import { addNotificationVerbs } from './tree/notifications.ts';
 import { addPackVerbs } from './tree/packs.ts';
 import { addPeopleVerbs } from './tree/people.ts';
 import { addPolicyVerbs } from './tree/policy.ts';
@@ -55,6 +56,7 @@ export function createProgram(): Command {
   addStandingGrantVerbs(program);
   addBreakGlassVerbs(program);
   addChannelVerbs(program);
+  addNotificationVerbs(program);
   addResultVerbs(program);
   addActionVerbs(program);
   addBudgetVerbs(program);

@@ -8,6 +8,7 @@ import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { ApiError, isSignedOut } from './api/problem.ts';
 import { createConsoleRouter } from './app/router.tsx';
+import { startServiceWorker } from './app/service-worker.ts';
 import { cssVariables, theme } from './app/theme.ts';
 
 /** A session can end at any request; then the person signs in again and comes back to the same page. */
@@ -31,6 +32,8 @@ const queries: QueryClient = new QueryClient({
 });
 const router = createConsoleRouter(queries);
 const colorSchemes = localStorageColorSchemeManager({ key: 'gatehouse-color-scheme' });
+
+startServiceWorker((path) => void router.navigate({ href: path }));
 
 const rootElement = document.getElementById('root');
 if (!rootElement) throw new Error('index.html has no #root');

@@ -30,6 +30,7 @@ import {
 import { type Effect, type Lifecycle, lifecycle, name, type Tier } from './names.ts';
 import type { PeopleApi, SessionSummaryView } from './people.ts';
 import type { PolicyApi } from './policies.ts';
+import type { PushApi } from './push.ts';
 import type { RecordExportApi } from './record-export.ts';
 import { recordFilter } from './record-filter.ts';
 import type { ActionSummary, SequencedRecord } from './records.ts';
@@ -289,6 +290,7 @@ export interface Api
     ChannelsApi,
     PeopleApi,
     PolicyApi,
+    PushApi,
     TraceApi,
     RecordExportApi,
     KeepingApi,

@@ -29,6 +29,7 @@ export * from './names.ts';
 export * from './people.ts';
 export * from './policies.ts';
 export * from './policy-difference.ts';
+export * from './push.ts';
 export * from './record-export.ts';
 export * from './record-filter.ts';
 export * from './records.ts';

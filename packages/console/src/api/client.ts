@@ -11,6 +11,7 @@ import type {
   explainBody,
   joinTokenBody,
   keyBodies,
+  newPushSubscription,
   outsideProof,
   peopleBodies,
   policyFileBody,
@@ -81,6 +82,7 @@ interface RequestBodies {
   'POST /trust-domain/rotate': Given<typeof trustDomainBodies, 'rotate'>;
   'POST /servers/:name/connect': Given<typeof upstreamAuthorizationBodies, 'connect'>;
   'POST /servers/:name/disconnect': Given<typeof upstreamAuthorizationBodies, 'disconnect'>;
+  'POST /push/subscriptions': (typeof newPushSubscription)['_zod']['input'];
   'PUT /secrets/:name': Given<typeof upstreamAuthorizationBodies, 'setSecret'>;
 }
 

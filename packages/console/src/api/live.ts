@@ -22,6 +22,7 @@ const REFRESH_EVERY_MS = 1_500;
 /** What else a record may have changed, by how its operation begins: the first words of the queries' keys. */
 const touched: [RegExp, string[]][] = [
   [/^(person|passkey|session|scim|identity-provider|manifest)\b/, ['people', 'sessions', 'scim-tokens']],
+  [/^push\b/, ['push-subscriptions']],
   [/^delegation\b/, ['delegations']],
   [/^(hold|erasure)\b/, ['holds', 'erasures']],
   [/^(key|key-encryption|trust-domain)\b/, ['keys', 'trust-domain']],

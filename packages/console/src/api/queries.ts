@@ -204,6 +204,11 @@ export const toolsQuery = queryOptions({ queryKey: ['tools'], queryFn: () => cal
 export const definitionsQuery = queryOptions({ queryKey: ['definitions'], queryFn: () => call('GET /definitions') });
 export const logsQuery = queryOptions({ queryKey: ['logs'], queryFn: () => call('GET /logs') });
 export const passkeysQuery = queryOptions({ queryKey: ['passkeys'], queryFn: () => call('GET /passkeys') });
+export const pushQuery = queryOptions({ queryKey: ['push'], queryFn: () => call('GET /push') });
+export const pushSubscriptionsQuery = queryOptions({
+  queryKey: ['push-subscriptions'],
+  queryFn: () => call('GET /push/subscriptions'),
+});
 export const sessionsQuery = queryOptions({ queryKey: ['sessions'], queryFn: () => call('GET /sessions') });
 /** A company's directory is searched where it is. What was found last stays until the next answer. */
 export const peopleQuery = (search: string) =>

@@ -16,8 +16,8 @@ import {
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet, useRouter, useRouterState } from '@tanstack/react-router';
 import { lazy, Suspense, useCallback, useEffect, useRef, useState } from 'react';
-import { call } from '../api/client.ts';
 import { startLive, useLive } from '../api/live.ts';
+import { keepPushHere, signOutHere } from '../api/push.ts';
 import { pendingApprovalsQuery, statusQuery } from '../api/queries.ts';
 import { useWaitingDefinitions } from '../api/waiting.ts';
 import { BreakGlassBanner } from '../pages/break-glass/break-glass-banner.tsx';
@@ -25,6 +25,7 @@ import { When } from '../ui/when.tsx';
 import { Brand } from './brand.tsx';
 import { useKeyboard } from './keyboard.ts';
 import { destinations } from './navigation.ts';
+import { takeNewVersion, useNewVersion } from './service-worker.ts';
 import { useSession } from './session.ts';
 import classes from './shell.module.css';
 
@@ -37,6 +38,10 @@ const KillDialog = lazy(() =>
 export function Shell() {
   const queries = useQueryClient();
   useEffect(() => startLive(queries), [queries]);
+  useEffect(() => {
+    // Nobody waits for it; what is wrong with notifications stands in the settings.
+    keepPushHere().catch(() => undefined);
+  }, []);
   const [help, setHelp] = useState(false);
   const [jump, setJump] = useState(false);
   const [kill, setKill] = useState(false);
@@ -92,6 +97,7 @@ export function Shell() {
         </aside>
         <main id="main" ref={main} tabIndex={-1} className={classes.main}>
           <StaleNotice />
+          <NewVersionNotice />
           <BreakGlassBanner />
           <Outlet />
         </main>
@@ -191,12 +197,24 @@ function StaleNotice() {
   );
 }
 
+function NewVersionNotice() {
+  if (!useNewVersion()) return null;
+  return (
+    <div className={classes.newer} role="status">
+      A new version of the console is there.
+      <Button variant="default" size="compact-xs" onClick={takeNewVersion}>
+        Reload
+      </Button>
+    </div>
+  );
+}
+
 function Person({ showHelp }: { showHelp: () => void }) {
   const { person } = useSession();
   const router = useRouter();
   const { colorScheme, setColorScheme } = useMantineColorScheme();
   const signOut = useMutation({
-    mutationFn: () => call('POST /signout'),
+    mutationFn: signOutHere,
     onSuccess: () => router.navigate({ to: '/sign-in', search: {} }),
   });
   const schemes = [
@@ -217,7 +235,7 @@ function Person({ showHelp }: { showHelp: () => void }) {
         <Menu.Dropdown>
           <Menu.Label>{person.email}</Menu.Label>
           <Menu.Item leftSection={<IconSettings size={15} />} component={Link} to="/settings">
-            Passkeys and sessions
+            Passkeys, sessions, notifications
           </Menu.Item>
           <Menu.Item leftSection={<IconKeyboard size={15} />} onClick={showHelp}>
             Keys

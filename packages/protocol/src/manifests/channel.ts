@@ -156,8 +156,20 @@ const ciba = z.strictObject({
   maxAuthAgeSeconds: z.int().min(1).max(86_400).optional(),
 });
 
+/** Notifications of the console, by Web Push, in the browsers in which those who may decide have turned them on. */
+const push = z.strictObject({
+  /** Whom a push service may write to about these messages (VAPID); left out, it is told the public URL. */
+  contact: z.email().max(254).optional(),
+  /** Hosts of the push services that browsers may name; `*.` stands for any name below. Others are not called. */
+  services: z
+    .array(z.string().regex(/^(\*\.)?[a-z0-9.:-]{1,253}$/))
+    .min(1)
+    .max(50)
+    .default(['fcm.googleapis.com', 'updates.push.services.mozilla.com', '*.push.apple.com', '*.notify.windows.com']),
+});
+
 /** The ways in which a channel can be reached; a manifest has exactly one. */
-export const channelTypes = ['webhook', 'slack', 'mail', 'teams', 'jira', 'serviceNow', 'ciba'] as const;
+export const channelTypes = ['webhook', 'slack', 'mail', 'teams', 'jira', 'serviceNow', 'ciba', 'push'] as const;
 export type ChannelType = (typeof channelTypes)[number];
 
 /**
@@ -188,6 +200,7 @@ export const channelManifest = z
     jira: jira.optional(),
     serviceNow: serviceNow.optional(),
     ciba: ciba.optional(),
+    push: push.optional(),
   })
   .refine((manifest) => channelTypes.filter((type) => manifest[type] !== undefined).length === 1, {
     message: `give exactly one of ${channelTypes.join(', ')}`,

@@ -12,6 +12,8 @@ import type {
   Federation,
   KeyInventory,
   People,
+  PushKeys,
+  PushSubscriptions,
   ScimTokens,
   SessionProof,
   TrustDomain,
@@ -41,7 +43,8 @@ export interface ApiDependencies {
   policyChanges: PolicyChanges;
   rehearsals: Rehearsals;
   approvals: Approvals;
-  channels: Pick<Channels, 'list' | 'show' | 'deliveries' | 'test' | 'device'>;
+  channels: Pick<Channels, 'list' | 'show' | 'deliveries' | 'test' | 'device' | 'pushChannels'>;
+  push: Pick<PushSubscriptions, 'list' | 'add' | 'remove' | 'serviceOf'> & Pick<PushKeys, 'key'>;
   delegations: Delegations;
   ledger: Ledger;
   reads: Reads;

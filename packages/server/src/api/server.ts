@@ -46,6 +46,7 @@ import { keyRoutes } from './routes/keys.ts';
 import { peopleRoutes } from './routes/people.ts';
 import { policyRoutes } from './routes/policy.ts';
 import { policyFileRoutes } from './routes/policy-files.ts';
+import { pushRoutes } from './routes/push.ts';
 import { recordExportRoutes } from './routes/record-export.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { sinkRoutes } from './routes/sinks.ts';
@@ -86,6 +87,7 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
       standingGrantRoutes,
       breakGlassRoutes,
       channelRoutes,
+      pushRoutes,
       approvalReviewRoutes,
       deciderRoutes,
       actionRoutes,
@@ -248,6 +250,7 @@ export function createApi(deps: ApiDependencies) {
       : ({ type: 'Workspace' } as const);
     try {
       authorize(policies(), caller, { name: route.name, group: route.access }, resource);
+      if (caller.restricted && atTerminal(route, undefined) === 'refused') throw terminalRefused();
     } catch (error) {
       if (http.req.method !== 'GET') await recordRefusal(caller, http, error);
       throw error;

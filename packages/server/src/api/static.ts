@@ -28,6 +28,9 @@ export const securityHeaders = {
   'cross-origin-opener-policy': 'same-origin',
 };
 
+/** The service worker runs no other script, and fetches the console's own files. */
+const workerPolicy = "default-src 'none'; connect-src 'self'; script-src 'self'";
+
 /** The built console: files of its directory, and `index.html` for every path that is a page of the application. */
 export async function serveConsole(
   directory: string,
@@ -41,6 +44,7 @@ export async function serveConsole(
     compressible.has(extname(file)) && /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
   response.writeHead(200, {
     ...securityHeaders,
+    ...(file === join(directory, 'sw.js') && { 'content-security-policy': workerPolicy }),
     vary: 'accept-encoding',
     ...(isCompressed && { 'content-encoding': 'gzip' }),
     'content-type': types[extname(file)] ?? 'application/octet-stream',

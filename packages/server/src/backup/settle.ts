@@ -47,6 +47,7 @@ const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
   passkeys: 'keep',
   former_deciders: 'keep',
   people_sessions: 'empty',
+  push_subscriptions: 'empty',
   person_identities: 'keep',
   provider_sign_ins: 'empty',
   scim_tokens: 'empty',
@@ -208,7 +209,13 @@ async function destroySigningKeys(transaction: DatabaseTransaction) {
     .where('purpose', '=', 'x509-root')
     .where('state', '=', 'external')
     .executeTakeFirst();
-  const purposes: SigningKeyPurpose[] = ['access-token', 'jwt-svid', 'x509-request', 'identity-provider-client'];
+  const purposes: SigningKeyPurpose[] = [
+    'access-token',
+    'jwt-svid',
+    'x509-request',
+    'identity-provider-client',
+    'push',
+  ];
   if (!external) purposes.push('x509-root', 'x509-intermediate');
   const { numDeletedRows } = await transaction
     .deleteFrom('signing_keys')

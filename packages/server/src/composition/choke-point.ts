@@ -23,7 +23,7 @@ export type ChokePoint = Awaited<ReturnType<typeof openChokePoint>>;
 export async function openChokePoint(
   { config, storage, sealer, ledger, recordChange, outbound, tracing, clock, log }: Foundation,
   { registry, policies, flow }: Workspace,
-  { people }: Identities,
+  { people, push }: Identities,
   opened: AsyncDisposableStack,
 ) {
   const stateKey = keyFile(config.dataDir, 'request-state.key');
@@ -39,6 +39,7 @@ export async function openChokePoint(
     mask: maskCredentials,
     people,
     sealer,
+    push,
     clock,
     log,
     publicUrl: config.publicUrl,

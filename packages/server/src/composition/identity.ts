@@ -1,4 +1,10 @@
-import { createConfirmations, createConsents, createIdentity, createPeople } from '../identity/index.ts';
+import {
+  createConfirmations,
+  createConsents,
+  createIdentity,
+  createPeople,
+  createPushSubscriptions,
+} from '../identity/index.ts';
 import type { Foundation } from './foundation.ts';
 import type { StartOptions } from './types.ts';
 import type { Workspace } from './workspace.ts';
@@ -42,5 +48,7 @@ export async function openIdentity(
     describeClient: identity.authorizationServer.describeClient,
   });
   const confirmations = createConfirmations({ storage, people, recordChange, clock, publicUrl: config.publicUrl });
-  return { people, identity, consents, confirmations, mutualTlsUrl };
+  const subscriptions = createPushSubscriptions({ storage, registry, recordChange, sealer, clock });
+  const push = { ...subscriptions, ...identity.pushKeys };
+  return { people, identity, consents, confirmations, push, mutualTlsUrl };
 }

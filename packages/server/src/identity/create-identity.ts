@@ -26,6 +26,7 @@ import {
   logKeys,
   trustDomainKeys,
 } from './keys/key-inventory.ts';
+import { createPushKeys, type PushKeys } from './keys/push-key.ts';
 import { openSigningKeys, type SigningKeys } from './keys/signing-keys.ts';
 import { type ClientKeys, createClientKeys, type People } from './people/index.ts';
 import { createRefusals } from './refusals.ts';
@@ -82,6 +83,8 @@ export interface Identity {
   trustDomain: TrustDomain;
   /** What proves the house to identity providers. */
   clientKeys: ClientKeys;
+  /** What proves to push services who sends. */
+  pushKeys: Pick<PushKeys, 'key'>;
   /** Every signing key of the house. */
   keyInventory: KeyInventory;
   /** Standing delegations: made in the console, or on the consent page of a grant. */
@@ -119,6 +122,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
   const { clientMetadata = { hosts: null }, dynamicClients = false } = dependencies;
   const issuerKeys = createIssuerKeys(dependencies);
   const clientKeys = createClientKeys(dependencies);
+  const pushKeys = createPushKeys(dependencies);
   const federation = createFederation({
     ...dependencies,
     issuerKeys,
@@ -161,6 +165,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
     txnTokens: createTxnTokens({ keys, clock, publicUrl }),
     keys,
     clientKeys,
+    pushKeys: { key: () => pushKeys.key() },
     delegations,
     trustDomain,
     keyInventory: createKeyInventory({
@@ -169,6 +174,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
         accessTokenKeys(keys),
         ...trustDomainKeys(trustDomain, dependencies),
         clientKeys,
+        pushKeys,
         logKeys(dependencies.storage),
       ],
     }),

@@ -16,6 +16,7 @@ export {
   revokeJoinTokensOf,
 } from './federation/index.ts';
 export type { KeyInventory } from './keys/key-inventory.ts';
+export type { PushKeys } from './keys/push-key.ts';
 export type { SigningKeys } from './keys/signing-keys.ts';
 export { keyEvents, liveCredentials } from './live-credentials.ts';
 export * from './people/index.ts';

@@ -25,6 +25,7 @@ export type IdPrefix =
   | 'mcp'
   | 'dlg'
   | 'dep'
+  | 'psh'
   | 'edm'
   | 'txn';
 

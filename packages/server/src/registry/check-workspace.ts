@@ -163,6 +163,10 @@ function checkApprovalRule(objects: Workspace['objects'], rule: ApprovalRuleMani
     const channel = objects.get(`Channel/${each.replace(/^channel:/, '')}`);
     if (channel?.kind !== 'Channel' || !each.startsWith('channel:')) return [];
     if (channel.ciba?.counts) return [];
+    if (channel.push)
+      return [
+        problem(`accept[${at}]`, `"${channel.name}" sends notifications, which take no answer: they lead to the page.`),
+      ];
     if (channel.ciba)
       return [
         problem(

@@ -35,6 +35,7 @@ export const sealedColumns: readonly SealedColumn[] = [
   { table: 'flow_endorsements', key: 'id', column: 'seal' },
   { table: 'deliveries', key: 'id', column: 'seal' },
   { table: 'approval_looks', key: 'id', column: 'seal' },
+  { table: 'push_subscriptions', key: 'id', column: 'sealed' },
   { table: 'provider_sign_ins', key: 'state_digest', column: 'sealed_verifier' },
 ];
 

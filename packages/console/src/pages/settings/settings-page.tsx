@@ -2,6 +2,7 @@ import { useSession } from '../../app/session.ts';
 import { Badge } from '../../ui/badge.tsx';
 import { Card, Fact, Facts, Page, Section } from '../../ui/page.tsx';
 import { Deputies } from './deputies.tsx';
+import { Notifications } from './notifications.tsx';
 import { Passkeys } from './passkeys.tsx';
 import { Sessions } from './sessions.tsx';
 
@@ -24,6 +25,7 @@ export function SettingsPage() {
           </Facts>
         </Card>
       </Section>
+      <Notifications />
       <Passkeys />
       <Deputies />
       <Sessions />

@@ -17,6 +17,8 @@ const exceptions: { [Name in keyof Api]?: AtTerminal | ((body: unknown) => AtTer
   'POST /agents/state': unlessActive,
   // Who is named here gets agents; whom a manifest or the directory names was decided on before.
   'POST /people/:email/offboard': (body) => (memberOf(body, 'successor') === undefined ? 'open' : 'confirmed'),
+  // Whoever shares the shell would name a browser of its own.
+  'POST /push/subscriptions': 'refused',
   // Who watches sees less, or everything once more.
   'POST /sinks/:name/pause': 'confirmed',
   'POST /sinks/:name/replay': 'confirmed',

@@ -5,7 +5,7 @@ import { type Approval, type ChannelManifest, manifest } from '@gatehouse/protoc
 import { onEachDatabase } from '../../identity/people/testing/databases.ts';
 import { GatehouseError, Secret } from '../../platform/index.ts';
 import { createApprovals } from '../approvals.ts';
-import { APPROVER, addAgent, openDesk, requestOf } from '../testing/desk.ts';
+import { APPROVER, addAgent, openDesk, pushOf, requestOf } from '../testing/desk.ts';
 import { createAnswers } from './answers.ts';
 import { createChannels } from './channels.ts';
 import { channelLimits } from './limits.ts';
@@ -106,6 +106,7 @@ onEachDatabase('answers', (database) => {
     };
     const channels = createChannels({
       ...house,
+      push: pushOf(house),
       outbound: { fetch, fetchJson: () => Promise.reject(new Error('not here')) } as never,
       openSecret: async () => new Secret(`whsec_${Buffer.alloc(32, 1).toString('base64')}`),
       mask: (value) => JSON.parse(JSON.stringify(value).replaceAll('hunter2', '[secret]')),

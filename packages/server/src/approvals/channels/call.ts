@@ -1,6 +1,6 @@
 import type { ChannelManifest } from '@gatehouse/protocol';
 import { type Json, type OutboundAnswer, type OutboundRequest, parseStrictJson } from '../../platform/index.ts';
-import { NotDeliverable, type Tools, TryLater } from './types.ts';
+import { NobodyThere, NotDeliverable, type Tools, TryLater } from './types.ts';
 
 /** What every channel that is called over HTTP does with answers: 2xx is delivered, 408, 429 and 5xx are tried again, the rest is given up. */
 export async function call(
@@ -17,7 +17,7 @@ export async function call(
   if (status === 429 || status === 503)
     throw new TryLater(words, Number.isFinite(seconds) && seconds > 0 ? seconds * 1_000 : 0);
   if (status === 408 || status >= 500) throw new Error(words);
-  throw new NotDeliverable(words);
+  throw status === 404 || status === 410 ? new NobodyThere(words) : new NotDeliverable(words);
 }
 
 /** A REST interface that asks for a name and a password (RFC 7617). `password`: of the stored secret, which is for its address. */

@@ -6,7 +6,7 @@ import { onEachDatabase } from '../../identity/people/testing/databases.ts';
 import type { House } from '../../identity/people/testing/house.ts';
 import { Secret } from '../../platform/index.ts';
 import { createApprovals } from '../approvals.ts';
-import { APPROVER, addAgent, OWNER, openDesk, requestOf } from '../testing/desk.ts';
+import { APPROVER, addAgent, OWNER, openDesk, pushOf, requestOf } from '../testing/desk.ts';
 import { type Channels, createChannels } from './channels.ts';
 import { channelLimits } from './limits.ts';
 
@@ -26,6 +26,7 @@ function replica(
   const outbound = { fetch, fetchJson: () => Promise.reject(new Error('not here')) };
   const channels = createChannels({
     ...house,
+    push: pushOf(house),
     outbound,
     openSecret: async () => secret,
     mask: (value) => value,

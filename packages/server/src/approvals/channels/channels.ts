@@ -22,9 +22,10 @@ import { channelLimits } from './limits.ts';
 import { createLooks } from './look.ts';
 import { glassMessage, messageOf, testMessage } from './message.ts';
 import { type DeliveryRow, enqueueAsked, enqueueClosed, enqueueGlass } from './outbox.ts';
+import { isServed } from './push.ts';
 import type { Channel, Tools } from './types.ts';
 
-export interface ChannelsDependencies extends Pick<Tools, 'outbound' | 'openSecret' | 'people'> {
+export interface ChannelsDependencies extends Pick<Tools, 'outbound' | 'openSecret' | 'people' | 'push'> {
   storage: Storage;
   registry: {
     snapshot(): Told & { readonly channels: ReadonlyMap<string, ChannelManifest> };
@@ -45,7 +46,7 @@ const LOOK_EVERY_MS = 1_000;
 
 /** Where people are told of approvals, and heard. */
 export function createChannels(dependencies: ChannelsDependencies) {
-  const { storage, registry, recordChange, sealer, mask, clock, log, publicUrl, people } = dependencies;
+  const { storage, registry, recordChange, sealer, mask, clock, log, publicUrl, people, push } = dependencies;
   const channels = () => registry.snapshot().channels;
   const opened = new WeakMap<ChannelManifest, Channel>();
 
@@ -169,6 +170,21 @@ export function createChannels(dependencies: ChannelsDependencies) {
 
     handle: createChannelDoor({ channels, open, answer: answers.take, look: looks.look, log }),
 
+    /** Names of the channels that take this browser's push service; throws where none does. */
+    pushChannels(service?: string): string[] {
+      const all = [...channels().values()].filter(({ push }) => push !== undefined);
+      const taking = all.filter(({ push }) => service === undefined || isServed(push?.services ?? [], service));
+      if (service !== undefined && taking.length === 0)
+        throw new GatehouseError(
+          'bad-request',
+          'push.service',
+          all.length === 0
+            ? 'Notifications are not set up here: an admin applies a Channel with `push`.'
+            : `The push service of this browser, ${service.slice(0, 200)}, is none that is called from here. An admin can name it in \`push.services\` of the channel ${all[0]?.name}.`,
+        );
+      return taking.map(({ name }) => name);
+    },
+
     list: () => Promise.all([...channels().values()].map(view)),
 
     async show(name: string): Promise<ChannelView & { manifest: ChannelManifest }> {
@@ -187,14 +203,14 @@ export function createChannels(dependencies: ChannelsDependencies) {
     },
 
     /** Sends a message that asks for nothing, now. */
-    async test(name: string, by: string): Promise<ChannelTest> {
+    async test(name: string, by: string, recipient = by.replace(/^person:/, '')): Promise<ChannelTest> {
       const manifest = find(name);
       const begun = clock.now();
       await storage.transaction((transaction) =>
         recordChange(transaction, { operation: 'channel.test', by, changes: [`channel ${name}`] }),
       );
       try {
-        const delivery = { id: newId('dlv', begun), recipient: by.replace(/^person:/, ''), reference: null };
+        const delivery = { id: newId('dlv', begun), recipient, reference: null };
         await within(channelLimits.sendTimeoutMs, () => open(manifest).send(testMessage(name, publicUrl), delivery));
         return { ok: true, error: null, tookMs: clock.now() - begun };
       } catch (error) {
@@ -208,6 +224,7 @@ export function createChannels(dependencies: ChannelsDependencies) {
 
     /** Removes what is old, and gives up what no channel is there for. */
     async sweep(): Promise<void> {
+      await push.sweep();
       const now = clock.now();
       await storage.transaction(async (transaction) => {
         await transaction

@@ -1,6 +1,7 @@
 import { openCiba } from './ciba.ts';
 import { openJira } from './jira.ts';
 import { openMail } from './mail.ts';
+import { openPush } from './push.ts';
 import { openServiceNow } from './servicenow.ts';
 import { openSlack } from './slack.ts';
 import { openTeams } from './teams.ts';
@@ -16,4 +17,5 @@ export const kinds: ChannelKinds = {
   jira: openJira,
   serviceNow: openServiceNow,
   ciba: openCiba,
+  push: openPush,
 };

@@ -5,7 +5,7 @@ import { channelLimits as limits } from './limits.ts';
 import type { Message } from './message.ts';
 import type { DeliveryRow } from './outbox.ts';
 import { sealTold } from './told.ts';
-import { type Channel, type Delivery, NotDeliverable, TryLater } from './types.ts';
+import { type Channel, type Delivery, NobodyThere, NotDeliverable, TryLater } from './types.ts';
 
 export interface LaneDependencies {
   storage: Storage;
@@ -135,6 +135,8 @@ export function createLanes({
       await finish(row, { state: 'sent', ...sent, seal, error: null });
     } catch (error) {
       const words = (error instanceof Error ? error.message : String(error)).slice(0, ERROR_CHARS);
+      // A recipient who is gone is no failure; of a place that all share, it is one.
+      if (error instanceof NobodyThere && row.recipient !== '') return finish(row, { state: 'dropped', error: words });
       const isOver = error instanceof NotDeliverable || row.attempts >= limits.attempts;
       if (isOver)
         log.warn('a message to people was given up', { channel: row.channel, delivery: row.id, error: words });

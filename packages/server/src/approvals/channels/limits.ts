@@ -3,8 +3,8 @@ export const channelLimits = {
   waitingPerChannel: 1_000,
   /** Deliveries of one channel that are under way at once on one replica. */
   atOnce: 4,
-  /** People who are told of one approval through one channel. */
-  recipients: 50,
+  /** People, or browsers of people, who are told of one approval through one channel. */
+  recipients: 100,
   /** The longest that one delivery may take. */
   sendTimeoutMs: 15_000,
   /** A delivery that a replica has begun and not finished in this time is taken over. */
@@ -21,6 +21,12 @@ export const channelLimits = {
   argumentChars: 1_500,
   /** Characters of a name, an intent or a reason in a message. */
   lineChars: 300,
+  /** The risk of an approval (its `score`) from which on a notification is urgent: a device that saves power is woken for it. */
+  urgentRisk: 25,
+  /** A notification that nobody is needed any more is of use for this long, to browsers that still show that somebody is. */
+  closedSeconds: 3_600,
+  /** Bytes of a notification before it is encrypted; longer text is cut. */
+  pushBytes: 3_500,
   /** Messages of one channel that are asked about at a time, where answers have to be asked for. */
   looksAtOnce: 50,
   /** A place's clock may be behind ours by this much. */

@@ -55,6 +55,7 @@ const approval = (change: Partial<Approval>) =>
     operation: 'tools/call',
     intent: 'refund',
     arguments: { order: 1 },
+    risk: { score: 0, reasons: [] },
     ...change,
   }) as Approval;
 const told = (change: Partial<Approval>, event: 'asked' | 'closed' = 'asked') =>

@@ -19,6 +19,8 @@ export interface Message {
   arguments: string | null;
   /** Whether all that would be approved stands in it: nothing was cut, and no credential was taken out. */
   isWhole: boolean;
+  /** How much it matters, for places that can be loud or quiet; what is known of its risk and nothing of its arguments. */
+  urgency: 'normal' | 'high';
   /** The page where a passkey approves. */
   url: string;
   expiresAt: number | null;
@@ -67,6 +69,7 @@ export function messageOf(approval: Approval, event: 'asked' | 'closed', { show,
       ...(closed && reason && isNamed ? ([['Reason', line(reason)]] as [string, string][]) : []),
     ],
     arguments: text === null ? null : cut(text, channelLimits.argumentChars),
+    urgency: approval.risk.score >= channelLimits.urgentRisk ? 'high' : 'normal',
     isWhole:
       text !== null &&
       text.length <= channelLimits.argumentChars &&
@@ -111,6 +114,7 @@ export function glassMessage(glass: BreakGlass, { show, publicUrl, mask }: Shown
             ['Reason', line(reason)],
           ],
     arguments: null,
+    urgency: 'high',
     isWhole: false,
     url,
     expiresAt: until,
@@ -134,6 +138,7 @@ export function testMessage(channel: string, publicUrl: string): Message {
     heading,
     facts: [],
     arguments: null,
+    urgency: 'normal',
     isWhole: false,
     url: publicUrl,
     expiresAt: null,

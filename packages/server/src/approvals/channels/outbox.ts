@@ -40,7 +40,9 @@ export async function enqueueAsked(
     }
     const before = await toldBefore(transaction, manifest.name, approval.id);
     // Where each has a message of their own, nobody gets two. A place is told again when others are to decide, unless its message is what is decided on.
-    const fresh = [...due.keys()].filter((recipient) => !before.has(recipient) || (recipient === '' && !channel.look));
+    // Those first who are told now.
+    const byTime = [...due.keys()].sort((a, b) => (due.get(a) ?? now) - (due.get(b) ?? now));
+    const fresh = byTime.filter((recipient) => !before.has(recipient) || (recipient === '' && !channel.look));
     const room = waitingPerChannel - (await waitingOf(transaction, manifest.name));
     const rows = fresh.slice(0, MOST).map((recipient, at) => ({
       ...newDelivery(manifest.name, approval.id, recipient, 'asked', now),

@@ -1,5 +1,5 @@
 import type { Approval, ChannelManifest, ChannelType } from '@gatehouse/protocol';
-import type { People } from '../../identity/index.ts';
+import type { People, PushKeys, PushSubscriptions } from '../../identity/index.ts';
 import type { Clock, Json, Outbound, Secret } from '../../platform/index.ts';
 import type { DatabaseTransaction } from '../../storage/index.ts';
 import type { Message } from './message.ts';
@@ -11,6 +11,12 @@ export interface Tools {
   clock: Clock;
   publicUrl: string;
   people: Pick<People, 'mailLinks'>;
+  push: PushTools;
+}
+
+/** The browsers of people, and what proves to their push services who sends. */
+export interface PushTools extends Pick<PushSubscriptions, 'recipients' | 'find' | 'forget' | 'noteSent' | 'sweep'> {
+  key: PushKeys['key'];
 }
 
 /** One message to one recipient. A repetition has the same id. */
@@ -97,6 +103,9 @@ export type ChannelKinds = Record<ChannelType, OpenChannel>;
 
 /** The place refuses this message, and will refuse it again. */
 export class NotDeliverable extends Error {}
+
+/** There is no such recipient any more. */
+export class NobodyThere extends NotDeliverable {}
 
 /** The place asks for patience. */
 export class TryLater extends Error {

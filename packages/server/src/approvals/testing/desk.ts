@@ -1,5 +1,6 @@
 import { type Approval, type Decision, type ManifestInput, manifest, TASK_DETAILS_TYPE } from '@gatehouse/protocol';
 import type { RequestOptions, SoftwarePasskey } from '../../../../sdk/src/software-passkey.ts';
+import { createPushSubscriptions } from '../../identity/index.ts';
 import { type House, type HouseOptions, ORIGIN, openHouse } from '../../identity/people/testing/house.ts';
 import { createApprovals } from '../approvals.ts';
 import type { ApprovalRequest, ApprovalSubject, Approvals } from '../types.ts';
@@ -50,6 +51,12 @@ export function requestOf(change: Partial<ApprovalSubject> = {}, more: Partial<A
 export const asAsked = (approval: Approval): ApprovalSubject => ({
   ...(approval as Approval & { arguments: ApprovalSubject['arguments'] }),
   policyVersion: approval.decision.policyVersion,
+});
+
+/** What channels need of people's browsers; without the key that messages to them are signed with. */
+export const pushOf = (house: House) => ({
+  ...createPushSubscriptions(house),
+  key: () => Promise.reject(new Error('no key here')),
 });
 
 /** A house in which somebody has approvals to give: an agent, its owner, an approver and an auditor, each with a passkey. */

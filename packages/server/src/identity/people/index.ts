@@ -1,6 +1,7 @@
 export * from './company-sign-in/index.ts';
-export { passkeyLimits, sessionLimits } from './limits.ts';
+export { passkeyLimits, pushLimits, sessionLimits } from './limits.ts';
 export { createPeople, type PeopleDependencies } from './people.ts';
+export { createPushSubscriptions, type PushSubscriptions, type PushTarget } from './push-subscriptions.ts';
 export { relyingPartyOf } from './relying-party.ts';
 export { checkSameOrigin, type RequestHeaders } from './same-origin.ts';
 export * from './scim/index.ts';

@@ -26,6 +26,15 @@ export const sessionLimits = {
   listed: 200,
 } as const;
 
+export const pushLimits = {
+  /** Browsers in which one person is told of what waits; of more, the one seen least lately is forgotten. */
+  browsers: 10,
+  /** A browser in which nobody has opened the console for this long is forgotten. */
+  unseenDays: 90,
+  /** Characters of the address that a browser's push service gives. */
+  endpointChars: 1_000,
+} as const;
+
 export const passkeyLimits = {
   /** How long a passkey by somebody's link is no second person beside them, and one by a link of the server's host none beside anybody. */
   quarantineMs: 7 * 24 * 3_600_000,

@@ -5,6 +5,7 @@ import { passkeyLimits } from './limits.ts';
 import { createMailLinks } from './mail-links.ts';
 import { createPasskeyVerification, hasPasskeys } from './passkey-verification.ts';
 import { createPasskeys } from './passkeys.ts';
+import { endPush } from './push-subscriptions.ts';
 import { relyingPartyOf } from './relying-party.ts';
 import { sessionCookie } from './session-cookie.ts';
 import { createSessions } from './sessions.ts';
@@ -54,7 +55,10 @@ export function createPeople(dependencies: PeopleDependencies): People {
     async signOut(person) {
       await storage.transaction(async (transaction) => {
         if (!(await sessions.remove(transaction, person.session))) return;
-        await recordChange(transaction, { operation: 'person.sign-out', by: `person:${person.email}`, changes: [] });
+        const by = `person:${person.email}`;
+        await recordChange(transaction, { operation: 'person.sign-out', by, changes: [] });
+        const mine = { person: person.email, sessions: [person.session], signedOut: true } as const;
+        await endPush(transaction, recordChange, by, mine);
       });
       return sessionCookie(party, '', 0);
     },

@@ -3,6 +3,7 @@ import type { PersonManifest } from '@gatehouse/protocol';
 import { type Clock, GatehouseError, Secret, sha256Hex } from '../../platform/index.ts';
 import type { Database, DatabaseTransaction, RecordChange, Storage, Tables } from '../../storage/index.ts';
 import { sessionLimits as limits } from './limits.ts';
+import { endPush } from './push-subscriptions.ts';
 import type { RelyingParty } from './relying-party.ts';
 import { readSessionCookie, sessionCookie } from './session-cookie.ts';
 import type { NewSession, PeopleDirectory, ProveKey, SessionOrigin, SessionSummary, SignedInPerson } from './types.ts';
@@ -60,6 +61,7 @@ export function createSessions({ storage, registry, recordChange, clock, party }
       by,
       changes: ids.map((id) => `session ${id.slice(0, 12)} of ${person} ended`),
     });
+    await endPush(transaction, recordChange, by, { person, sessions: ids });
     await storage.announce(transaction, 'session', person, clock.now());
   }
 
@@ -241,6 +243,8 @@ export function createSessions({ storage, registry, recordChange, clock, party }
       if (options.keep !== undefined) query = query.where('id_digest', '!=', options.keep);
       if (options.enrolmentOnly) query = query.where('via', 'in', ['link', 'recovery']);
       const gone = await query.returning('id_digest').execute();
+      // A browser that is told outlives its session; it does not outlive that all of them are ended.
+      if (!options.enrolmentOnly) await endPush(transaction, recordChange, by, { person: email, ...keepOf(options) });
       if (gone.length > 0) {
         await end(
           transaction,
@@ -334,6 +338,8 @@ export function createSessions({ storage, registry, recordChange, clock, party }
     },
   };
 }
+
+const keepOf = ({ keep }: { keep?: string }) => (keep === undefined ? {} : { keep });
 
 function summaryOf(row: Tables['people_sessions']): SessionSummary {
   return {

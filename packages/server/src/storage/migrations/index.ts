@@ -41,6 +41,7 @@ import * as deputiesConfirmed from './0047-deputies-confirmed.ts';
 import * as deliveriesSeen from './0048-deliveries-seen.ts';
 import * as erasedApprovals from './0049-erased-approvals.ts';
 import * as given from './0050-given.ts';
+import * as pushSubscriptions from './0051-push-subscriptions.ts';
 import * as mailLinks from './0053-mail-links.ts';
 import * as told from './0054-told.ts';
 import * as retention from './0055-retention.ts';
@@ -94,6 +95,7 @@ export const migrations: readonly Migration[] = [
   { name: '0048-deliveries-seen', up: deliveriesSeen.up },
   { name: '0049-erased-approvals', up: erasedApprovals.up },
   { name: '0050-given', up: given.up },
+  { name: '0051-push-subscriptions', up: pushSubscriptions.up },
   { name: '0053-mail-links', up: mailLinks.up },
   { name: '0054-told', up: told.up },
   { name: '0055-retention', up: retention.up },

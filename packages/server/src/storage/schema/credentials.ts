@@ -7,6 +7,7 @@ export const signingKeyPurposes = [
   'jwt-svid',
   'identity-provider-client',
   'log',
+  'push',
 ] as const;
 export type SigningKeyPurpose = (typeof signingKeyPurposes)[number];
 

@@ -40,6 +40,23 @@ export interface PeopleTables {
     channel: string | null;
   };
 
+  /** Browsers that tell their person what waits, by Web Push. `sealed`: address and keys. `session`: that in which it was last turned on or seen. */
+  push_subscriptions: {
+    id: string;
+    person: string;
+    session: string;
+    endpoint_digest: string;
+    /** Host of the push service. */
+    service: string;
+    sealed: Uint8Array;
+    user_agent: string;
+    /** 1: signing out leaves it. */
+    stays: number;
+    created_at: number;
+    seen_at: number;
+    sent_at: number | null;
+  };
+
   /** Who somebody is at an identity provider: once linked, an address that changes there links nobody else. */
   person_identities: {
     issuer: string;

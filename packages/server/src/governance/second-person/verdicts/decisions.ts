@@ -110,6 +110,7 @@ export const channel: Verdict<OfKind<'Channel'>> = {
     jira: 'decides',
     serviceNow: 'decides',
     ciba: 'decides',
+    push: 'decides',
   },
 };
 
