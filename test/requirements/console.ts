@@ -61,7 +61,8 @@ export const console: Requirement[] = [
   },
   {
     id: 'console.installable',
-    promise: 'The console can be installed, keeps none but its own files, believes none that was changed, and says that it is offline',
+    promise:
+      'The console can be installed, keeps none but its own files, believes none that was changed, and says that it is offline',
     source: 'docs/how-to/be-notified-in-the-browser.md',
   },
   {
