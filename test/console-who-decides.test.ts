@@ -83,4 +83,44 @@ describe('who decides, in the console', { skip }, () => {
     assert.equal((await call()).isError ?? false, false);
     for (const { faults } of [first, away, deputy]) assert.deepEqual(faults, []);
   });
+
+  /** @proves console.deputies */
+  test('what an admin proposes for somebody is not theirs to confirm; the person signs it in the browser, and withdraws it', async () => {
+    const admin = await open();
+    await signIn(admin.page, email('owner'));
+    await admin.page.goto(`${workspace.url}/identity/people/${email('fin-1')}`);
+    await admin.page.getByRole('button', { name: 'Propose a deputy' }).click();
+    const dialog = admin.page.getByRole('dialog');
+    await dialog.getByLabel('Email').fill(email('fin-3'));
+    await dialog.getByLabel('Until').fill(new Date(Date.now() + 86_400_000).toISOString().slice(0, 16));
+    await dialog.getByLabel('Why (optional)').fill('on leave');
+    await dialog.getByRole('button', { name: 'Propose' }).click();
+    const proposed = admin.page.getByRole('table', { name: 'Deputies' });
+    await proposed.getByText('proposed').waitFor();
+    assert.equal(await proposed.getByRole('button', { name: `Confirm ${email('fin-3')}` }).count(), 0);
+
+    const person = await open();
+    await signIn(person.page, email('fin-1'));
+    await person.page.goto(`${workspace.url}/settings`);
+    const own = person.page.getByRole('table', { name: 'Deputies' });
+    await own.getByText('proposed').waitFor();
+    await own.getByRole('button', { name: `Confirm ${email('fin-3')}` }).click();
+    await person.page
+      .getByRole('dialog')
+      .getByText(`${email('owner')} proposes`)
+      .waitFor();
+    await person.page.getByRole('button', { name: 'Sign with passkey' }).click();
+    await own.getByText('in force').waitFor();
+    const { items } = await workspace.operator('GET /deputies', { query: { person: email('fin-1') } });
+    assert.deepEqual(
+      items.map(({ person: of, deputy, state, reason }) => [of, deputy, state, reason]),
+      [[email('fin-1'), email('fin-3'), 'in-force', 'on leave']],
+    );
+
+    await own.getByRole('button', { name: `Withdraw ${email('fin-3')}` }).click();
+    await person.page.getByRole('dialog').getByRole('button', { name: 'Withdraw' }).click();
+    await own.getByText('in force').waitFor({ state: 'hidden' });
+    assert.deepEqual((await workspace.operator('GET /deputies', { query: { person: email('fin-1') } })).items, []);
+    for (const { faults } of [admin, person]) assert.deepEqual(faults, []);
+  });
 });

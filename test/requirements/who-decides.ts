@@ -61,6 +61,12 @@ export const whoDecides: Requirement[] = [
     source: 'docs/explanation/approvals.md',
   },
   {
+    id: 'console.deputies',
+    promise:
+      'A proposed deputy is confirmed in the console by the person whose place it is, with their passkey, and not by who proposed it',
+    source: 'docs/how-to/decide-who-approves.md',
+  },
+  {
     id: 'console.who-decides',
     promise:
       'The page of an approval shows whose yes is there and whose is missing; a person names their deputy with a passkey',

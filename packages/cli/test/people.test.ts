@@ -53,3 +53,32 @@ test('offboarding drops the keys and says what to do next; with --keep-keys they
   const works = await town.run(...start, '--agent', 'agent-of-kim');
   assert.equal(works.code, 0, works.stderr);
 });
+
+test('a proposed deputy is confirmed on a page, which the command line opens and does not replace', async () => {
+  const { workspace, run } = town;
+  await workspace.apply(
+    ['lee', 'max'].map((name) => ({
+      kind: 'Person' as const,
+      email: `${name}@example.test`,
+      displayName: name,
+      roles: ['approver' as const],
+    })),
+  );
+  const admin = await workspace.person('owner@example.test');
+  const until = new Date(Date.now() + 3_600_000).toISOString();
+  const { id } = await admin.api('POST /people/:email/deputies', {
+    params: { email: 'lee@example.test' },
+    body: { deputy: 'max@example.test', until, reason: 'away' },
+  });
+  const shown = await run('deputies', 'confirm', id, '--no-browser');
+  assert.equal(shown.code, 0, shown.stderr);
+  assert.match(shown.stdout, /owner@example\.test proposes that max@example\.test says yes in the place of lee/);
+  assert.ok(shown.stdout.includes(`${workspace.url}/identity/people/lee%40example.test`), shown.stdout);
+  const json = await run('deputies', 'confirm', id, '--no-browser', '--json');
+  assert.equal(json.json<{ url: string; state: string }>().state, 'proposed');
+  assert.equal((await run('deputies', 'withdraw', id)).code, 0);
+  const over = await run('deputies', 'confirm', id, '--no-browser');
+  assert.notEqual(over.code, 0);
+  assert.match(over.stderr, /nothing is to be confirmed/);
+  assert.match((await run('deputies', 'confirm', 'dep_none', '--no-browser')).stderr, /There is no deputy/);
+});

@@ -1,5 +1,6 @@
 import type { ApprovalProgress, Deputy } from '@gatehouse/protocol';
 import { openBrowser } from '../browser.ts';
+import { CliFailure } from '../failure.ts';
 import { clean, type Output, timeOf } from '../output.ts';
 import { operatorOf, type ServerOptions } from '../server-address.ts';
 import { type Run, toNumber } from '../verb.ts';
@@ -54,14 +55,42 @@ export const listDeputies: Run<ServerOptions & { person?: string; all?: boolean 
   );
 };
 
-export const nameDeputy: Run<ServerOptions & { browser: boolean }> = async ({ options, out }) => {
+interface PageOptions extends ServerOptions {
+  browser: boolean;
+}
+
+/** What a passkey signs is signed on a page. */
+async function showPage(url: string, isWanted: boolean, out: Output): Promise<void> {
+  const problem = isWanted ? await openBrowser(url) : undefined;
+  if (problem !== undefined) out.note(`No browser could be opened (${problem}): open the address yourself.`);
+}
+
+export const nameDeputy: Run<PageOptions> = async ({ options, out }) => {
   const { publicUrl } = await operatorOf(options).call('GET /status');
   const url = `${publicUrl}/settings`;
   if (out.json) out.printJson({ url });
   else out.print(`A person names their deputy, with their passkey, at ${url}`);
-  if (!options.browser) return;
-  const problem = await openBrowser(url);
-  if (problem !== undefined) out.note(`No browser could be opened (${problem}): open the address yourself.`);
+  await showPage(url, options.browser, out);
+};
+
+export const confirmDeputy: Run<PageOptions> = async ({ args: [id = ''], options, out }) => {
+  const operator = operatorOf(options);
+  const { items } = await operator.call('GET /deputies', { query: { all: true } });
+  const found = items.find((each) => each.id === id);
+  if (!found)
+    throw new CliFailure('usage', 'deputy.unknown', `There is no deputy "${id}". \`gatehouse deputies\` lists them.`);
+  if (found.state !== 'proposed')
+    throw new CliFailure('usage', 'deputy.not-proposed', `${id} is ${found.state}: nothing is to be confirmed.`);
+  const { publicUrl } = await operator.call('GET /status');
+  const url = `${publicUrl}/identity/people/${encodeURIComponent(found.person)}`;
+  const { person, deputy, madeBy, from, until } = found;
+  if (out.json) out.printJson({ ...found, url });
+  else {
+    const when = `from ${timeOf(from)} until ${timeOf(until)}`;
+    out.print(clean(`${madeBy} proposes that ${deputy} says yes in the place of ${person}, ${when}`));
+    out.print(clean(`${person}, or another admin, confirms it with a passkey at ${url}`));
+  }
+  await showPage(url, options.browser, out);
 };
 
 export const withdrawDeputy: Run<ServerOptions> = async ({ args: [id = ''], options, out }) => {

@@ -10,7 +10,7 @@ export function addDeciderVerbs(program: Command): void {
     examples: [['on-call --days 28', 'Every turn of the next four weeks.']],
     load: async () => (await import('../commands/deciders.ts')).listOnCall,
   });
-  const deputies = addGroup(program, 'deputies', 'who says yes in whose place: list, name, withdraw');
+  const deputies = addGroup(program, 'deputies', 'who says yes in whose place: list, name, confirm, withdraw');
   addVerb(deputies, {
     usage: 'list',
     summary: 'list deputies that are in force or ahead',
@@ -28,6 +28,15 @@ export function addDeciderVerbs(program: Command): void {
     server: true,
     examples: [['deputies name', 'For the days of a holiday, for example.']],
     load: async () => (await import('../commands/deciders.ts')).nameDeputy,
+  });
+  addVerb(deputies, {
+    usage: 'confirm <deputy>',
+    summary: 'open the page where a proposed deputy is confirmed',
+    details: 'The person whose place it is, or a second admin, signs it there with their passkey.',
+    options: [option('--no-browser', 'print the address only')],
+    server: true,
+    examples: [['deputies confirm dep_01jd3v7m2qk8', 'An admin has proposed it, for somebody who can’t name one.']],
+    load: async () => (await import('../commands/deciders.ts')).confirmDeputy,
   });
   addVerb(deputies, {
     usage: 'withdraw <deputy>',

@@ -1,16 +1,13 @@
 import type { DeliveryView } from '@gatehouse/protocol';
-import { notifications } from '@mantine/notifications';
-import { IconBell, IconSend } from '@tabler/icons-react';
-import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { IconBell } from '@tabler/icons-react';
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
 import { call } from '../../api/client.ts';
-import { explain } from '../../api/problem.ts';
 import { channelQuery, deliveriesQuery } from '../../api/queries.ts';
-import { needsRole, useSession } from '../../app/session.ts';
-import { AllowedButton } from '../../ui/allowed-button.tsx';
 import { Badge } from '../../ui/badge.tsx';
 import { type Column, DataTable } from '../../ui/data-table.tsx';
 import { Card, Empty, Failure, Page, Section } from '../../ui/page.tsx';
+import { TestButton } from '../../ui/test-button.tsx';
 import { PlainText } from '../../ui/text.tsx';
 import { When } from '../../ui/when.tsx';
 import { ChannelHealth } from './channels-page.tsx';
@@ -28,7 +25,7 @@ export function ChannelPage() {
         </Link>
       }
       about={channel.data?.description}
-      actions={<TestButton name={name} />}
+      actions={<TestButton name={name} what="a channel" refresh="channels" send={() => tryIt(name)} />}
     >
       {channel.error && <Failure error={channel.error} retry={() => void channel.refetch()} />}
       {channel.data && (
@@ -63,27 +60,9 @@ export function ChannelPage() {
   );
 }
 
-function TestButton({ name }: { name: string }) {
-  const queries = useQueryClient();
-  const obstacle = needsRole(useSession(), ['admin', 'security'], 'Trying a channel');
-  const test = useMutation({
-    mutationFn: () => call('POST /channels/:name/test', { params: { name } }),
-    onSettled: (answer, error) => {
-      void queries.invalidateQueries({ queryKey: ['channels'] });
-      const message = error ? explain(error).detail : answer?.ok ? `Delivered in ${answer.tookMs} ms` : answer?.error;
-      notifications.show({ color: answer?.ok ? 'green' : 'red', title: `Test of ${name}`, message });
-    },
-  });
-  return (
-    <AllowedButton
-      leftSection={<IconSend size={14} />}
-      obstacle={obstacle}
-      disabled={test.isPending}
-      onClick={() => test.mutate()}
-    >
-      Send a test
-    </AllowedButton>
-  );
+async function tryIt(name: string) {
+  const { ok, tookMs, error: why } = await call('POST /channels/:name/test', { params: { name } });
+  return { ok, tookMs, why };
 }
 
 const hues = { sent: 'green', waiting: 'amber', dropped: 'gray', dead: 'red' } as const;

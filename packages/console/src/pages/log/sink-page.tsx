@@ -1,6 +1,6 @@
 import type { SinkDetail } from '@gatehouse/protocol';
 import { notifications } from '@mantine/notifications';
-import { IconCheck, IconPlayerPause, IconPlayerPlay, IconSend } from '@tabler/icons-react';
+import { IconCheck, IconPlayerPause, IconPlayerPlay } from '@tabler/icons-react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
 import { call } from '../../api/client.ts';
@@ -10,6 +10,7 @@ import { needsRole, useSession } from '../../app/session.ts';
 import { AllowedButton } from '../../ui/allowed-button.tsx';
 import { type Column, DataTable } from '../../ui/data-table.tsx';
 import { Card, Empty, Fact, Facts, Failure, Page, Section } from '../../ui/page.tsx';
+import { TestButton } from '../../ui/test-button.tsx';
 import { PlainText } from '../../ui/text.tsx';
 import { When } from '../../ui/when.tsx';
 import { SinkHealth, waitingOf } from './sinks-page.tsx';
@@ -29,7 +30,7 @@ export function SinkPage() {
       actions={
         <>
           {sink.data && <PauseButton sink={sink.data} />}
-          <TestButton name={name} />
+          <TestButton name={name} what="a sink" refresh="sinks" send={() => tryIt(name)} />
         </>
       }
     >
@@ -106,27 +107,9 @@ function State({ sink }: { sink: SinkDetail }) {
   );
 }
 
-function TestButton({ name }: { name: string }) {
-  const queries = useQueryClient();
-  const obstacle = needsRole(useSession(), ['admin', 'security'], 'Trying a sink');
-  const test = useMutation({
-    mutationFn: () => call('POST /sinks/:name/test', { params: { name } }),
-    onSettled: (answer, error) => {
-      void queries.invalidateQueries({ queryKey: ['sinks'] });
-      const message = error ? explain(error).detail : answer?.ok ? `Taken in ${answer.tookMs} ms` : answer?.problem;
-      notifications.show({ color: answer?.ok ? 'green' : 'red', title: `Test of ${name}`, message });
-    },
-  });
-  return (
-    <AllowedButton
-      leftSection={<IconSend size={14} />}
-      obstacle={obstacle}
-      disabled={test.isPending}
-      onClick={() => test.mutate()}
-    >
-      Send a test
-    </AllowedButton>
-  );
+async function tryIt(name: string) {
+  const { ok, tookMs, problem: why } = await call('POST /sinks/:name/test', { params: { name } });
+  return { ok, tookMs, why };
 }
 
 function PauseButton({ sink: { name, paused } }: { sink: SinkDetail }) {
