@@ -25,6 +25,12 @@ test('every link between pages, and every file that a page names as a link, exis
   }
 });
 
+test('every page of the documentation stands in its index', () => {
+  const index = readFileSync(join(root, 'docs/README.md'), 'utf8');
+  for (const page of pages.filter((each) => each.startsWith('docs/') && each !== 'docs/README.md'))
+    assert.ok(index.includes(`](${page.slice('docs/'.length)})`), `docs/README.md does not link to ${page}`);
+});
+
 test('every test that SECURITY.md names is there, and every row names one', () => {
   const table =
     readFileSync(join(root, 'SECURITY.md'), 'utf8').split('### Published attacks')[1]?.split('\n## ')[0] ?? '';

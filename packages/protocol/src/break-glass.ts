@@ -23,7 +23,6 @@ export const breakGlassSettings = z.union([
     maxSeconds: z.int().min(60).max(breakGlassLimits.seconds).default(breakGlassLimits.seconds),
   }),
 ]);
-export type BreakGlassSettings = z.infer<typeof breakGlassSettings>;
 
 export const breakGlassRequest = z.strictObject({
   task: z.string().max(200),

@@ -79,7 +79,6 @@ export const gatewayResource = z.strictObject({
     .max(1_000)
     .default([]),
 });
-export type GatewayResource = z.infer<typeof gatewayResource>;
 
 /** Somebody whom the gateway has authenticated itself, and whom it may therefore name here without a token of theirs. */
 export const gatewaySubject = z.strictObject({
@@ -94,7 +93,6 @@ export const gatewaySubject = z.strictObject({
   /** What is known of it: counts before what a request says of the same name. */
   properties: z.record(z.string().max(100), z.union([z.string().max(500), z.number(), z.boolean()])).default({}),
 });
-export type GatewaySubject = z.infer<typeof gatewaySubject>;
 
 export const gatewaySetting = z.strictObject({
   /** Tool servers that stand behind it. */

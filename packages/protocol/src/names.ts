@@ -79,11 +79,9 @@ export const flowRule = z.enum([
   'sensitive-out',
   'sensitive-url',
 ]);
-export type FlowRule = z.infer<typeof flowRule>;
 
 /** The built-in rules on unusual calls, by the id that stands in decisions after `gatehouse/baseline#`. */
 export const baselineRule = z.enum(['unusual-grave-call', 'unusual-call']);
-export type BaselineRule = z.infer<typeof baselineRule>;
 
 export const trust = z.enum(['trusted', 'untrusted']);
 export type Trust = z.infer<typeof trust>;

@@ -6,7 +6,7 @@ import { clean, timeOf } from '../output.ts';
 import { dataDirOf, operatorOf, type ServerOptions } from '../server-address.ts';
 import type { Run } from '../verb.ts';
 import { VERSION } from '../version.ts';
-import { keyEncryptionOf } from './start.ts';
+import { keyEncryptionOf } from './start-settings.ts';
 
 interface BackupOptions extends ServerOptions {
   database?: string;

@@ -117,7 +117,6 @@ export const transport = z.discriminatedUnion('type', [
     txnToken: z.boolean().optional(),
   }),
 ]);
-export type TransportManifest = z.infer<typeof transport>;
 
 export const toolServerManifest = z.strictObject({
   kind: z.literal('ToolServer'),

@@ -42,6 +42,7 @@ test('who, what, may it, in this order, and each refusal is on record with its c
   const get = (change: object, name = 'get_order') => refused(room.call(name, { order: 1 }, change));
   assert.equal(await get(by({ agent: 'agent-nobody' })), 'agent.unknown');
   assert.equal(await get(by({ agentEpoch: caller.agentEpoch + 1 })), 'token.outdated');
+  assert.equal(await get(by({ agentEpoch: caller.agentEpoch - 1 })), 'token.outdated', 'from before it was stopped');
   assert.equal(await get(by({ task: { ...caller.task, state: 'killed' } })), 'task.killed');
   assert.equal(await get(by({ expiresAt: room.house.clock.now() })), 'task.expired');
   assert.equal(await get(by({ task: { ...caller.task, environment: 'staging' } })), 'server.unknown');

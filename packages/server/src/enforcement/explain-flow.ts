@@ -25,7 +25,7 @@ export const originsOf = (seen: SeenView, tool: RegisteredTool): ArgumentOrigin[
 
 const SHOWN = 120;
 
-export function originInWords({ provenance, value, source }: Origin): string {
+function originInWords({ provenance, value, source }: Origin): string {
   const shown = JSON.stringify(value.length > SHOWN ? `${value.slice(0, SHOWN)}…` : value);
   const from = source ? `: result of ${source.tool} in ${source.actionId}` : '';
   switch (provenance) {

@@ -1,8 +1,7 @@
-import { MAX_ENTRY_BYTES, rootFromHashes, rootOfTile, TILE_WIDTH, tileHashReader } from '@gatehouse/verifier';
+import { rootFromHashes, rootOfTile, TILE_WIDTH, tileHashReader } from '@gatehouse/verifier';
 import { nodeSha256 } from '@gatehouse/verifier/node';
 
 export const HASH_BYTES = 32;
-export const MAX_BUNDLE_BYTES = TILE_WIDTH * (MAX_ENTRY_BYTES + 2);
 
 /** A tile of the tree above the records, as it is stored. */
 export interface TileRow {

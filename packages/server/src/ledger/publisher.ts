@@ -9,8 +9,6 @@ import type { StoredLogs } from './stored.ts';
 import type { LogResource } from './types.ts';
 import { unpublish } from './unpublish.ts';
 
-export type Publisher = ReturnType<typeof createPublisher>;
-
 /**
  * Keeps a copy of this replica's log where anybody whom its place lets in can read it (c2sp.org/tlog-tiles): full tiles and bundles once,
  * the checkpoint last, so that what it commits to is always there. What is published there already must be the beginning of this log:

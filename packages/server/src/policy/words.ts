@@ -28,7 +28,7 @@ export function clauseText({ expression, positive }: Clause): string {
 }
 
 /** As the official engine writes it. */
-export function cedarText(expression: Expr): string {
+function cedarText(expression: Expr): string {
   const answer = policyToText({
     effect: 'permit',
     principal: { op: 'All' },

@@ -23,7 +23,7 @@ export function fromDefinitionRow(row: DefinitionRow): StoredDefinition {
   };
 }
 
-export function toDefinitionRow(definition: StoredDefinition): DefinitionRow {
+function toDefinitionRow(definition: StoredDefinition): DefinitionRow {
   return {
     server: definition.server,
     kind: definition.kind,

@@ -72,6 +72,17 @@ test('a task that is handed on keeps its user and its chain, ends no later, and 
   });
 });
 
+test('what an agent asks for narrows what its task rests on, and never takes its place', async () => {
+  await using workspace = await openCrew();
+  const { registry } = workspace;
+  const narrowing = { tools: ['shop/get_order', 'shop/list_orders'] };
+  const narrowed = async (tools: string[]) =>
+    (await registry.startTask('agent-a', { ...details, tools }, { user: USER, narrowing })).narrowing?.tools;
+  assert.deepEqual(await narrowed(['shop/*', 'files/*']), narrowing.tools);
+  assert.deepEqual(await narrowed(['shop/get_order', 'shop/refund_order']), ['shop/get_order']);
+  assert.deepEqual(await narrowed(['files/*']), []);
+});
+
 test('nobody acts for a person who is not declared, and all that acts for one ends when they leave', async () => {
   await using workspace = await openCrew();
   const { registry } = workspace;

@@ -4,8 +4,6 @@ import type { Tables } from '../storage/index.ts';
 
 /** Everything declared but agents, which have a table of their own. */
 export type ObjectManifest = Exclude<Manifest, { kind: 'Agent' }>;
-export type ObjectKind = ObjectManifest['kind'];
-
 /** The order in which an export lists them: each after what it refers to. */
 export const kindOrder: Manifest['kind'][] = [
   'Environment',

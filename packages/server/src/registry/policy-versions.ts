@@ -5,7 +5,7 @@ import { inChunks } from './chunks.ts';
 import { fromObjectRow, keyOf, splitKey } from './objects.ts';
 
 /** Kinds of manifests of which policies are made. Going back to a version is about these, and nothing else. */
-export const decidingKinds: readonly string[] = [
+const decidingKinds: readonly string[] = [
   'ToolServer',
   'Template',
   'Group',

@@ -3,7 +3,7 @@ import { servedTwice } from './judge.ts';
 import type { DefinitionKind, ServedDefinition } from './types.ts';
 
 /** One definition: the largest schema in the wild is a tenth of this, and every one is held in memory. */
-export const DEFINITION_BYTES = 256 * 1024;
+const DEFINITION_BYTES = 256 * 1024;
 /** Definitions of one server, of all kinds together. */
 const DEFINITIONS_PER_SERVER = 2 * limits.toolsPerServer;
 /** Those that were ever approved are kept when they go missing: a server must not fill the house by serving others each time. */

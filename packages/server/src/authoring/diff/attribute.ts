@@ -7,7 +7,7 @@ import { answerOf, type Given, type Side, sideOf } from './side.ts';
 const ranks = { deny: 0, 'needs-approval': 1, allow: 2 } as const;
 
 /** Undefined: nobody would notice. */
-export function leaningOf(before: SupposedAnswer, after: SupposedAnswer): AnswerChange['permits'] | undefined {
+function leaningOf(before: SupposedAnswer, after: SupposedAnswer): AnswerChange['permits'] | undefined {
   const [was, is] = [ranks[before.decision], ranks[after.decision]];
   if (was !== is) return is > was ? 'more' : 'less';
   if (after.decision === 'deny') return undefined;
@@ -44,7 +44,7 @@ export function compare(
 }
 
 /** What was there, with one change of all. Undefined where that is no set of policies that loads. */
-export function withOneChange(before: Side, change: Changed, after: Given): Side | undefined {
+function withOneChange(before: Side, change: Changed, after: Given): Side | undefined {
   const key = keyOf((change.after ?? change.before) as Manifest);
   const others = before.given.manifests.filter((manifest) => keyOf(manifest) !== key);
   const { definitions } = before.given;

@@ -62,7 +62,7 @@ test('each fault is found by its code, and what has it not is passed', () => {
       permit('get_order', order) + permit('get_order'),
       ['condition-bypassed', 'condition-bypassed'],
     ],
-    ['a permit with a higher tier beside another', permit('list_orders') + `@tier("3") ${permit('list_orders')}`, []],
+    ['a permit with a higher tier beside another', `${permit('list_orders')}@tier("3") ${permit('list_orders')}`, []],
     [
       'permitted when and when not',
       permit('list_orders', 'when { context.arguments.customer == "z" }') +

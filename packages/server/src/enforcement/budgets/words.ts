@@ -4,7 +4,7 @@ import { readAmount, showAmount } from './amount.ts';
 import type { Wanted } from './spend.ts';
 
 /** The number of one limit as people read it: `480.00 EUR`, `12 calls`. */
-export function amountInWords({ limit: { sum } }: BudgetManifest, limit: Limited, amount: number): string {
+function amountInWords({ limit: { sum } }: BudgetManifest, limit: Limited, amount: number): string {
   if (limit === 'sum') return showAmount(amount, sum?.decimals ?? 0, sum?.currency?.is ?? null);
   const [one, many] = {
     count: ['call', 'calls'],
@@ -15,7 +15,7 @@ export function amountInWords({ limit: { sum } }: BudgetManifest, limit: Limited
 }
 
 /** `Budget refunds: 480.00 of 500.00 EUR used today for customer 17; this call needs 40.00. It starts again at 2026-11-28 00:00 Europe/Berlin.` */
-export function overInWords(budget: BudgetManifest, over: OverBudget): string {
+function overInWords(budget: BudgetManifest, over: OverBudget): string {
   const { limit } = over;
   const shown = (amount: number) => amountInWords(budget, limit, amount);
   const bare = (amount: number) => shown(amount).split(' ')[0];

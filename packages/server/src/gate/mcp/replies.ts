@@ -108,6 +108,6 @@ export const waitingMessage = (approval: Approval) =>
     ? `Gatehouse: ${approval.agent} waits for the result of ${approval.tool}. ${approval.decision.reason}`
     : `Gatehouse: ${approval.agent} asks to run ${approval.tool}. ${approval.decision.reason}`;
 
-export function toolError(text: string, meta: JsonObject): UpstreamAnswer {
+function toolError(text: string, meta: JsonObject): UpstreamAnswer {
   return { result: { content: [{ type: 'text', text }], isError: true, _meta: meta } };
 }

@@ -8,7 +8,7 @@ import { gatehouseInfo, metaKeys, modernVersion, type Negotiated, versionText } 
 import { type UpstreamAnswer, type UpstreamClient, UpstreamFailure, type UpstreamRequest } from './types.ts';
 
 /** The request's params with what this era wants in every `_meta`. Whoever calls cannot set these keys. */
-export function modernParams(request: UpstreamRequest, client: UpstreamClient): JsonObject {
+function modernParams(request: UpstreamRequest, client: UpstreamClient): JsonObject {
   const meta = isJsonObject(request.params._meta) ? request.params._meta : undefined;
   return {
     ...request.params,

@@ -61,7 +61,7 @@ export interface Compared {
   after: Decision;
 }
 
-export const verdictOf = ({ effect, tier, code, reason, policies }: Decision): ReplayVerdict => ({
+const verdictOf = ({ effect, tier, code, reason, policies }: Decision): ReplayVerdict => ({
   effect,
   tier,
   code,

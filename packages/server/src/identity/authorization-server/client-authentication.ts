@@ -26,7 +26,7 @@ import { useAssertion } from './used-assertions.ts';
  * An SVID of a federated trust domain proves the agent that exactly one trust rule lets it stand for. The request may name the agent, or the
  * SPIFFE ID of its SVID, as `client_id`.
  */
-export const JWT_SVID_ASSERTION = 'urn:ietf:params:oauth:client-assertion-type:jwt-spiffe';
+const JWT_SVID_ASSERTION = 'urn:ietf:params:oauth:client-assertion-type:jwt-spiffe';
 
 const MAX_SVID_CHARS = 4_096;
 

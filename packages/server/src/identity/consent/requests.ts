@@ -70,7 +70,7 @@ export async function requestsOf(database: Database, person: string, now: number
     .sort((a, b) => b.createdAt - a.createdAt);
 }
 
-export const normalUserCode = (typed: string) => typed.toUpperCase().replaceAll(/[^A-Z0-9]/g, '');
+const normalUserCode = (typed: string) => typed.toUpperCase().replaceAll(/[^A-Z0-9]/g, '');
 
 export function unknown(): GatehouseError {
   return new GatehouseError(

@@ -14,7 +14,7 @@ export interface CertificationRequest {
 }
 
 /** A request without names has some 200 bytes; with a generous subject and extensions it stays below this. */
-export const MAX_CSR_BYTES = 4_096;
+const MAX_CSR_BYTES = 4_096;
 
 /** SubjectPublicKeyInfo of an uncompressed P-256 point up to the point itself (RFC 5480 §2). */
 const P256_PREFIX = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d03010703420004', 'hex');

@@ -32,7 +32,7 @@ export interface LeafIssuer {
 const VERSION_3 = Buffer.from('a003020102', 'hex');
 const ECDSA_SHA256 = Buffer.from('300a06082a8648ce3d040302', 'hex');
 /** O=Gatehouse: nobody may take a name in a subject for an identity, so there is none. */
-export const LEAF_SUBJECT = sequence(
+const LEAF_SUBJECT = sequence(
   der(tags.set, sequence(Buffer.from('060355040a', 'hex'), der(tags.utf8String, Buffer.from('Gatehouse')))),
 );
 /** keyUsage, critical, digitalSignature; extKeyUsage serverAuth, clientAuth; basicConstraints, critical, cA=false. */
@@ -75,6 +75,5 @@ const authorityKeyId = (keyId: Uint8Array) =>
   sequence(AUTHORITY_KEY_ID, der(tags.octetString, sequence(der(0x80, keyId))));
 
 /** RFC 5280 §4.2.1.2, method 1: SHA-1 of the key's bits. An identifier, not a proof. */
-export const keyIdOf = (spki: Uint8Array): Buffer =>
-  hash('sha1', spki.subarray(spki.length - P256_POINT_BYTES), 'buffer');
+const keyIdOf = (spki: Uint8Array): Buffer => hash('sha1', spki.subarray(spki.length - P256_POINT_BYTES), 'buffer');
 const P256_POINT_BYTES = 65;

@@ -51,7 +51,7 @@ export interface SvidRouteDependencies {
   noteRefusal: NoteRefusal;
 }
 
-export const bundlePath = '/.well-known/spiffe/bundle';
+const bundlePath = '/.well-known/spiffe/bundle';
 const bundlePaths = new Set([bundlePath, '/spiffe/bundle']);
 
 /** Who has proven themselves, and for how much of themselves. */

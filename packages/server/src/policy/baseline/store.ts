@@ -40,7 +40,7 @@ type Row = Tables['baselines'];
 const WHOLE = '';
 export const fenceOf = (agent: string) => `baseline:${agent}`;
 
-export const newKnown = (generation: number, zone: string): Known => ({
+const newKnown = (generation: number, zone: string): Known => ({
   generation,
   whole: newWhole(zone),
   tools: new Map(),

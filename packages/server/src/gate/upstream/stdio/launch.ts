@@ -132,8 +132,6 @@ export function createLauncher(options: LauncherOptions) {
   }
 }
 
-export type Launcher = ReturnType<typeof createLauncher>;
-
 let dieWithUs: string[] | undefined;
 
 /** With util-linux the server dies with us, however we die. Elsewhere it only finds its standard input closed. */

@@ -14,7 +14,7 @@ export function scimError(status: number, type: string, detail: string): Error &
 const ENTERPRISE = 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User';
 
 /** What directories send that RFC 7643 does not have: `"False"` for false, and names of operations with a capital. */
-export function forgiving(value: unknown): unknown {
+function forgiving(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(forgiving);
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(

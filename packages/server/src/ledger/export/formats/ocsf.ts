@@ -6,7 +6,7 @@ import type { Format } from '../types.ts';
 import { activityOf, type OcsfClass, ocsfClasses } from './ocsf-classes.ts';
 
 /** `ai_agent` and `attestation_list` are of the version after 1.8.0; a receiver of 1.8 knows all the rest. */
-export const OCSF_VERSION = '1.9.0-dev';
+const OCSF_VERSION = '1.9.0-dev';
 
 /** Algorithm of a fingerprint, its serialisation and its encoding, by their numbers there. */
 const SHA_256 = 3;
