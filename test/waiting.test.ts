@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import { after, before, test } from 'node:test';
-import { type AgentTask, ApprovalPending, createMcpTransport, unlessStopped } from '@gatehouse/sdk';
+import { type AgentTask, ApprovalPending, createMcpTransport, unlessStopped, waitForApproval } from '@gatehouse/sdk';
 import { credentials, loadPackageDefinition, type ServiceClientConstructor } from '@grpc/grpc-js';
 import { fromJSON } from '@grpc/proto-loader';
 import { Client } from '@modelcontextprotocol/client';
@@ -204,6 +204,18 @@ test('the SDK throws it as an error of its own', async () => {
   );
   assert.ok(error instanceof ApprovalPending);
   await assertSaid('SDK', { id: error.approval, url: error.url, retry: error.retryAfterSeconds });
+  const args = refund();
+  const enough = new AbortController();
+  let shown: Said | undefined;
+  const waiting = waitForApproval(() => client.callTool({ name: 'shop__refund_order', arguments: args }), {
+    signal: enough.signal,
+    onWaiting({ approval: id, url, retryAfterSeconds: retry }) {
+      shown = { id, url, retry };
+      enough.abort(new Error('enough'));
+    },
+  });
+  await assert.rejects(waiting, /enough/);
+  await assertSaid('SDK, waiting', shown as Said);
   await client.close();
 });
 

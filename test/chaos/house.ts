@@ -83,8 +83,21 @@ export type Answer =
   /** No answer came. */
   | { kind: 'lost' };
 
+/** A JSON-RPC answer. */
+export interface Message {
+  result?: Record<string, unknown>;
+  error?: { code: number; message: string; data?: unknown };
+}
+
 export interface McpCaller {
   call(task: AgentTask, tool: string, args: Record<string, unknown>): Promise<Answer>;
+  /** Any request; undefined when no answer came. `capabilities`: of the client. */
+  send(
+    task: AgentTask,
+    method: string,
+    params: Record<string, unknown>,
+    capabilities?: Record<string, unknown>,
+  ): Promise<Message | undefined>;
   close(): Promise<void>;
 }
 
@@ -93,49 +106,60 @@ export function createCaller(publicUrl: string, at: string = publicUrl, connecti
   const pool = new Pool(at, { connections, pipelining: 1 });
   const { host } = new URL(publicUrl);
   let number = 0;
+
+  async function post(
+    task: AgentTask,
+    method: string,
+    params: Record<string, unknown>,
+    capabilities: Record<string, unknown> = {},
+  ): Promise<string | undefined> {
+    const meta = {
+      'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+      'io.modelcontextprotocol/clientCapabilities': capabilities,
+      'io.modelcontextprotocol/clientInfo': { name: 'chaos', version: '1' },
+    };
+    const message = { jsonrpc: '2.0', id: ++number, method, params: { ...params, _meta: meta } };
+    try {
+      const response = await pool.request({
+        path: '/mcp',
+        method: 'POST',
+        headers: {
+          host,
+          accept: 'application/json, text/event-stream',
+          'content-type': 'application/json',
+          'mcp-protocol-version': '2026-07-28',
+          'mcp-method': method,
+          'mcp-name': String(params.name ?? params.taskId),
+          ...(await task.headersFor(`${publicUrl}/mcp`, 'POST')),
+        },
+        body: JSON.stringify(message),
+      });
+      return await response.body.text();
+    } catch {
+      // The server is gone, which is what this is about: nobody knows whether the call ran.
+      return undefined;
+    }
+  }
+
   return {
     async call(task, tool, args) {
-      const meta = {
-        'io.modelcontextprotocol/protocolVersion': '2026-07-28',
-        'io.modelcontextprotocol/clientCapabilities': {},
-        'io.modelcontextprotocol/clientInfo': { name: 'chaos', version: '1' },
-      };
-      const message = {
-        jsonrpc: '2.0',
-        id: ++number,
-        method: 'tools/call',
-        params: { name: tool, arguments: args, _meta: meta },
-      };
-      let text: string;
-      try {
-        const response = await pool.request({
-          path: '/mcp',
-          method: 'POST',
-          headers: {
-            host,
-            accept: 'application/json, text/event-stream',
-            'content-type': 'application/json',
-            'mcp-protocol-version': '2026-07-28',
-            'mcp-method': 'tools/call',
-            'mcp-name': tool,
-            ...(await task.headersFor(`${publicUrl}/mcp`, 'POST')),
-          },
-          body: JSON.stringify(message),
-        });
-        text = await response.body.text();
-      } catch {
-        // The server is gone, which is what this is about: nobody knows whether the call ran.
-        return { kind: 'lost' };
-      }
-      return read(text);
+      const text = await post(task, 'tools/call', { name: tool, arguments: args });
+      return text === undefined ? { kind: 'lost' } : read(text);
+    },
+    async send(task, method, params, capabilities) {
+      const text = await post(task, method, params, capabilities);
+      const json = text && messageIn(text);
+      return json ? (JSON.parse(json) as Message) : undefined;
     },
     close: () => pool.destroy(),
   };
 }
 
+/** One message, alone or as the data of an event. */
+const messageIn = (text: string) => (text.startsWith('{') ? text : (/^data: ?(\{.*)$/m.exec(text)?.[1] ?? ''));
+
 function read(text: string): Answer {
-  // One message, alone or as the data of an event.
-  const json = text.startsWith('{') ? text : (/^data: ?(\{.*)$/m.exec(text)?.[1] ?? '');
+  const json = messageIn(text);
   if (json === '') return { kind: 'not-run', text };
   const { result } = JSON.parse(json) as {
     result?: { isError?: boolean; _meta?: { 'gatehouse/approval'?: { id: string } } };

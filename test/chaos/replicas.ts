@@ -18,19 +18,21 @@ export interface Member {
 /** Replicas of one Gatehouse on one PostgreSQL database, behind one public address. */
 export interface Replicas {
   publicUrl: string;
-  members: [Member, Member];
+  members: [Member, Member, ...Member[]];
   /** Whom the public address leads to from now on. */
   lead(to: Member): void;
   seen(): string[];
+  /** Called at each call that the upstream sees. Gives the way to stop. */
+  onCall(listener: () => void): () => void;
   upstreamUrl: string;
   close(): Promise<void>;
 }
 
 /**
- * `databases`: the same database for each replica, by whatever way it reaches it. The second is given the keys of the first, which
+ * `databases`: the same database for each replica, by whatever way it reaches it. The others are given the keys of the first, which
  * is all that replicas share besides the database and the public URL.
  */
-export async function startReplicas(databases: [string, string]): Promise<Replicas> {
+export async function startReplicas(databases: [string, string, ...string[]]): Promise<Replicas> {
   const directory = realpathSync(mkdtempSync(join(tmpdir(), 'gatehouse-replicas-')));
   const log = join(directory, 'upstream.log');
   const upstream = await startUpstream(log);
@@ -70,7 +72,11 @@ export async function startReplicas(databases: [string, string]): Promise<Replic
     rmSync(directory, { recursive: true, force: true });
   }
   try {
-    const members: [Member, Member] = [await member('a', databases[0]), await member('b', databases[1])];
+    const first = await member('a', databases[0]);
+    const second = await member('b', databases[1]);
+    const members: Replicas['members'] = [first, second];
+    for (const [at, database] of databases.slice(2).entries())
+      members.push(await member(String.fromCharCode('c'.charCodeAt(0) + at), database));
     balancer.lead(members[0].replica.config.port);
     await applyTo(members[0].operator, sceneManifests(upstream.url));
     return {
@@ -78,6 +84,10 @@ export async function startReplicas(databases: [string, string]): Promise<Replic
       members,
       lead: (to) => balancer.lead(to.replica.config.port),
       seen: () => readSeen([log]),
+      onCall(listener) {
+        upstream.process.on('message', listener);
+        return () => void upstream.process.off('message', listener);
+      },
       upstreamUrl: upstream.url,
       close,
     };

@@ -173,6 +173,12 @@ export const laws: Requirement[] = [
     source: 'docs/explanation/approvals.md',
   },
   {
+    id: 'law-4.once-under-fire',
+    promise:
+      'An approved call that 64 clients retry at three replicas, one of which is killed while it dispatches, reaches its server once, or is shown as unknown',
+    source: 'SECURITY.md#law-4',
+  },
+  {
     id: 'law-4.fatigue-shares',
     promise:
       'One proven user of a shared agent has a share of the questions it may ask, so that none silences the others',

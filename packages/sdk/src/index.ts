@@ -20,3 +20,4 @@ export { beginSignIn, type SignInUnderWay } from './sign-in.ts';
 export { createSvidSource, type SvidOptions, type SvidSource, type X509Svid } from './svid.ts';
 export type { AgentTask } from './task.ts';
 export { createTokenCache, defaultCacheDirectory, type TokenCache } from './token-cache.ts';
+export { type WaitOptions, waitForApproval } from './wait-for-approval.ts';
