@@ -100,6 +100,22 @@ for (const [serverName, startPeer] of Object.entries({
         assert.equal(calls(peer), before + 1);
       });
 
+      test(`${era}: what its server makes a task of is waited for, in the one call that was approved`, async () => {
+        const send = await open();
+        const more = era === '2025-11-25' ? { task: {} } : {};
+        const made = await send('tools/call', { name: 'long_job', arguments: { ms: 20 }, ...more });
+        const { taskId } = era === '2025-11-25' ? (resultOf(made).task as JsonObject) : resultOf(made);
+        gate.approvals.decide(gate.approvals.all()[0]?.id ?? '', 'approved');
+        const done = await ended(send, String(taskId));
+        const result = era === '2025-11-25' ? await send('tasks/result', { taskId: String(taskId) }) : done.result;
+        assert.match(JSON.stringify([done, result]), /"completed".*job done/);
+        const sent = gate.enforcement.decided.filter(({ verdict }) => verdict === 'sent');
+        assert.deepEqual(
+          sent.map(({ operation }) => operation),
+          ['tools/call'],
+        );
+      });
+
       test(`${era}: fails with the reason when somebody says no`, async () => {
         const before = calls(peer);
         const send = await open();
