@@ -102,7 +102,7 @@ for (const [serverName, startPeer] of Object.entries({
 
       test(`${era}: what its server makes a task of is waited for, in the one call that was approved`, async () => {
         const send = await open();
-        const more = era === '2025-11-25' ? { task: {} } : {};
+        const more: JsonObject = era === '2025-11-25' ? { task: {} } : {};
         const made = await send('tools/call', { name: 'long_job', arguments: { ms: 20 }, ...more });
         const { taskId } = era === '2025-11-25' ? (resultOf(made).task as JsonObject) : resultOf(made);
         gate.approvals.decide(gate.approvals.all()[0]?.id ?? '', 'approved');
