@@ -31,7 +31,8 @@ const noted = new WeakMap<IncomingMessage, string>();
  */
 export function noteClientAddress(request: IncomingMessage, proxies: TrustedProxies): void {
   let address = plain(request.socket.remoteAddress);
-  const forwarded = [request.headers['x-forwarded-for'] ?? []].flat().join(',').split(',').reverse();
+  const header = request.headers['x-forwarded-for'];
+  const forwarded = header === undefined ? [] : [header].flat().join(',').split(',').reverse();
   for (const hop of forwarded) {
     if (address === undefined || !isTrusted(address, proxies)) break;
     const before = plain(hop.trim());

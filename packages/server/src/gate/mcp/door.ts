@@ -201,7 +201,7 @@ export function createMcpDoor(deps: McpDoorDependencies): McpDoor {
   ): Promise<void> {
     let id: RequestId | null = null;
     try {
-      if (new URLSearchParams(query).has('access_token'))
+      if (query !== '' && new URLSearchParams(query).has('access_token'))
         throw new GatehouseError('bad-request', 'token.in-query', 'A token belongs in the Authorization header.');
       const authenticated = await deps.tokens.authenticate({
         authorization: request.headers.authorization,

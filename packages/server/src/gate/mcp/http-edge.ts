@@ -93,11 +93,12 @@ export function createAddressCheck(publicUrl: string, mutualTlsUrl = publicUrl) 
     /** Undefined when the request is for us; else why not. */
     refusal(request: IncomingMessage): string | undefined {
       const { host, origin } = request.headers;
-      const here = loopbackHosts(request);
-      if (host === undefined || !(origins.has(host.toLowerCase()) || here.includes(host.toLowerCase())))
+      const name = host?.toLowerCase();
+      if (name === undefined || !(origins.has(name) || loopbackHosts(request).includes(name)))
         return `This is not ${host === undefined ? 'a named host' : JSON.stringify(host.slice(0, 200))}; the gate is at ${publicOrigin}.`;
       if (origin === undefined || origin === publicOrigin) return undefined;
-      if (here.some((name) => origin === `${isTls(request) ? 'https' : 'http'}://${name}`)) return undefined;
+      const scheme = isTls(request) ? 'https' : 'http';
+      if (loopbackHosts(request).some((here) => origin === `${scheme}://${here}`)) return undefined;
       return 'Requests from this origin are not accepted.';
     },
     /** The address as the client wrote it, for DPoP's `htu`. Only after `refusal` let the request through. */

@@ -130,9 +130,10 @@ export function createTokenReader(dependencies: Dependencies): TokenReader {
   /** `know` is told whose token it is as soon as that is certain, for the record of a refusal. */
   const present = async (request: Request, url: string, know: (claims: AccessTokenClaims) => void): Promise<Caller> => {
     const { scheme, token } = credentials(request.authorization ?? '');
-    const claims = await ours(token);
+    const tokenHash = hashOf(token);
+    const claims = await claimsOf(token, tokenHash, clock.now());
     know(claims);
-    const found = await live(claims, hashOf(token));
+    const found = await live(claims, tokenHash);
     const { agent, task, chain } = found;
     if (!audienceCovers(claims.aud, request.resource ? `${publicUrl}${request.resource}` : url, publicUrl))
       throw refused('token.audience', `The access token is for ${claims.aud} only: ask for one for this resource.`);
