@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,6 +9,8 @@ import { after, before, test } from 'node:test';
 import Provider from 'oidc-provider';
 import type { Browser, Page } from 'playwright-core';
 import { createCli, ended } from '../packages/cli/test/support.ts';
+import { sealedSession } from '../packages/server/src/identity/people/seals.ts';
+import { createSealer, defaultKeyFile } from '../packages/server/src/storage/index.ts';
 import { launchChromium } from './support/chromium.ts';
 import { builtConsole } from './support/console.ts';
 import { manifests } from './support/fixtures.ts';
@@ -161,7 +163,14 @@ test(
 
     // As if they had signed in an hour ago.
     const database = new DatabaseSync(join(workspace.dataDir, 'gatehouse.db'));
-    database.exec(`update people_sessions set created_at = created_at - 3600000 where person = 'erin@example.test'`);
+    const kek = Buffer.from(readFileSync(defaultKeyFile(workspace.dataDir), 'utf8'), 'base64url');
+    const read = database.prepare("select * from people_sessions where person = 'erin@example.test'");
+    for (const row of read.all() as unknown as Parameters<typeof sealedSession>[1][]) {
+      const earlier = { ...row, created_at: row.created_at - 3_600_000 };
+      const { seal } = sealedSession(createSealer(kek), earlier);
+      const change = database.prepare('update people_sessions set created_at = ?, seal = ? where id_digest = ?');
+      change.run(earlier.created_at, seal, row.id_digest);
+    }
     database.close();
     const begun = await login();
     await follow(page, begun);

@@ -3,6 +3,17 @@ import type { Requirement } from './requirement.ts';
 /** People, their roles and directories, and what the console shows them. */
 export const people: Requirement[] = [
   {
+    id: 'people.sealed',
+    promise:
+      'A passkey, a session or a sign-in link that was written into the database, or changed there, lets nobody in and approves nothing',
+    source: 'docs/explanation/approvals.md',
+  },
+  {
+    id: 'people.sealed-once',
+    promise: 'Passkeys from before there were seals are sealed once, by name in the record',
+    source: 'docs/explanation/approvals.md',
+  },
+  {
     id: 'console.live-credentials',
     promise:
       'The console lists every credential that an agent could act with now, and none that a kill or the end of its task has made worthless',

@@ -4,6 +4,7 @@ import {
   createIdentity,
   createPeople,
   createPushSubscriptions,
+  sealPasskeysOfBefore,
 } from '../identity/index.ts';
 import type { Foundation } from './foundation.ts';
 import type { StartOptions } from './types.ts';
@@ -17,7 +18,8 @@ export async function openIdentity(
   { registry }: Workspace,
   options: StartOptions,
 ) {
-  const people = createPeople({ storage, registry, recordChange, clock, log, publicUrl: config.publicUrl });
+  const people = createPeople({ storage, sealer, registry, recordChange, clock, log, publicUrl: config.publicUrl });
+  await sealPasskeysOfBefore({ storage, sealer, recordChange });
   const mutualTlsUrl = config.mutualTls?.url ?? (config.tls?.clientCertificates ? config.publicUrl : undefined);
   const identity = await createIdentity({
     storage,

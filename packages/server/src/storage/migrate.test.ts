@@ -77,7 +77,9 @@ for (const [index, { name }] of migrations.entries()) {
       // Replicas of an earlier run are dropped on purpose.
       if (!now.has(table) || table === 'replicas') continue;
       const rows = await (storage.db as unknown as Kysely<AnyTables>).selectFrom(table).selectAll().execute();
-      assert.equal(rows.length, 1, table);
+      // What a migration leaves for the next start to do comes to `meta`.
+      const kept = rows.filter(({ key }) => table !== 'meta' || !String(key).startsWith('seal:'));
+      assert.equal(kept.length, 1, table);
     }
   });
 }

@@ -9,7 +9,10 @@ type SealedTable =
   | 'break_glass'
   | 'flow_endorsements'
   | 'deliveries'
-  | 'approval_looks';
+  | 'approval_looks'
+  | 'passkeys'
+  | 'people_sessions'
+  | 'signin_links';
 
 const contextOf = (table: keyof Tables, key: string) => `row:${table}:${key}`;
 

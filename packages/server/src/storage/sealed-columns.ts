@@ -36,6 +36,9 @@ export const sealedColumns: readonly SealedColumn[] = [
   { table: 'deliveries', key: 'id', column: 'seal' },
   { table: 'approval_looks', key: 'id', column: 'seal' },
   { table: 'push_subscriptions', key: 'id', column: 'sealed' },
+  { table: 'passkeys', key: 'id', column: 'seal' },
+  { table: 'people_sessions', key: 'id_digest', column: 'seal' },
+  { table: 'signin_links', key: 'token_digest', column: 'seal' },
   { table: 'provider_sign_ins', key: 'state_digest', column: 'sealed_verifier' },
 ];
 

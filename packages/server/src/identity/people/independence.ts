@@ -1,6 +1,7 @@
 import { type Clock, GatehouseError } from '../../platform/index.ts';
-import type { Database, DatabaseTransaction, Tables } from '../../storage/index.ts';
+import type { Database, DatabaseTransaction, Sealer, Tables } from '../../storage/index.ts';
 import { passkeyLimits as limits } from './limits.ts';
+import { requirePasskey, sealedPasskey } from './seals.ts';
 
 /**
  * Whoever makes the link for somebody's first or new passkey could use it themselves. For a while such a passkey is no second person
@@ -91,6 +92,7 @@ export async function confirmPasskeys(
   person: string,
   by: string,
   now: number,
+  sealer: Sealer,
 ): Promise<string[]> {
   const young = await youngPasskeys(transaction, now);
   const open = young.filter((each) => each.person === person && each.confirmed_by === null);
@@ -107,10 +109,19 @@ export async function confirmPasskeys(
   if (young.some((each) => each.person === by && each.confirmed_by === null))
     throw refuse('Your own passkey was enrolled by a link within the last 7 days. Somebody confirms that one first.');
   const ids = open.map(({ id }) => id);
-  await transaction
-    .updateTable('passkeys')
-    .set({ confirmed_by: `person:${by}` })
-    .where('id', 'in', ids)
-    .execute();
+  const rows = await transaction.selectFrom('passkeys').selectAll().where('id', 'in', ids).execute();
+  for (const row of rows) {
+    requirePasskey(sealer, row);
+    const confirmed = sealedPasskey(sealer, { ...row, confirmed_by: `person:${by}` });
+    const done = await transaction
+      .updateTable('passkeys')
+      .set({ confirmed_by: confirmed.confirmed_by, seal: confirmed.seal })
+      .where('id', '=', row.id)
+      .where('counter', '=', row.counter)
+      .returning('id')
+      .executeTakeFirst();
+    if (!done)
+      throw new GatehouseError('conflict', 'passkey.in-use', 'This passkey was used just now. Confirm it again.');
+  }
   return ids;
 }

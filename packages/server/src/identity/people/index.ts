@@ -5,6 +5,7 @@ export { createPushSubscriptions, type PushSubscriptions, type PushTarget } from
 export { relyingPartyOf } from './relying-party.ts';
 export { checkSameOrigin, type RequestHeaders } from './same-origin.ts';
 export * from './scim/index.ts';
+export { sealPasskeysOfBefore } from './seals.ts';
 export type {
   MailLinks,
   NewSession,

@@ -1,8 +1,9 @@
 import { generateAuthenticationOptions } from '@simplewebauthn/server';
 import { type Clock, GatehouseError, type Json, type Log } from '../../platform/index.ts';
-import type { Database, DatabaseTransaction, Storage } from '../../storage/index.ts';
+import type { Database, DatabaseTransaction, Sealer, Storage } from '../../storage/index.ts';
 import { requireSecondPerson } from './independence.ts';
 import type { RelyingParty } from './relying-party.ts';
+import { requirePasskey, sealedPasskey } from './seals.ts';
 import type { PasskeyVerification } from './types.ts';
 import { notVerified, parseAssertion, verifyAssertionOf } from './webauthn.ts';
 
@@ -13,6 +14,7 @@ export interface VerificationDependencies {
   clock: Clock;
   log: Log;
   party: RelyingParty;
+  sealer: Sealer;
 }
 
 /** Proof by passkey of something that a known person wants, over a challenge that the caller names. */
@@ -21,6 +23,7 @@ export function createPasskeyVerification({
   clock,
   log,
   party,
+  sealer,
 }: VerificationDependencies): PasskeyVerification {
   return {
     async assertionOptions(person, challenge) {
@@ -48,25 +51,35 @@ export function createPasskeyVerification({
         .where('person', '=', person)
         .executeTakeFirst();
       if (!row) throw notVerified('forbidden', new Error(`No passkey ${response.id} of ${person}`));
+      requirePasskey(sealer, row);
       const passkey = { id: row.id, person: row.person, publicKey: row.public_key, counter: row.counter };
       return verifyAssertionOf(party, passkey, expected, response, 'forbidden');
     },
     requireSecondPerson: (transaction, of) => requireSecondPerson(transaction, clock, of),
     async useAssertion(transaction, verified) {
       const { counter } = verified;
-      const used = await transaction
-        .updateTable('passkeys')
-        .set({ counter, last_used_at: clock.now() })
+      const row = await transaction
+        .selectFrom('passkeys')
+        .selectAll()
         .where('id', '=', verified.passkey)
         .where('person', '=', verified.person)
-        .where((where) =>
-          where.or([
-            where('counter', '<', counter),
-            where.and([where('counter', '=', 0), where(where.val(counter), '=', 0)]),
-          ]),
-        )
-        .returning('id')
         .executeTakeFirst();
+      if (row) requirePasskey(sealer, row);
+      const movesOn = row && (row.counter < counter || (row.counter === 0 && counter === 0));
+      const used =
+        movesOn &&
+        (await transaction
+          .updateTable('passkeys')
+          .set({
+            last_used_at: clock.now(),
+            ...(counter !== row.counter && { counter, seal: sealedPasskey(sealer, { ...row, counter }).seal }),
+          })
+          .where('id', '=', row.id)
+          // Sealed as it was read: what has changed meanwhile is not sealed over.
+          .where('counter', '=', row.counter)
+          .where('confirmed_by', row.confirmed_by === null ? 'is' : '=', row.confirmed_by)
+          .returning('id')
+          .executeTakeFirst());
       if (used) return;
       log.warn('a passkey answered with a counter that does not move on: copied, or replayed', {
         person: verified.person,

@@ -1,10 +1,11 @@
 import { generateAuthenticationOptions, generateRegistrationOptions } from '@simplewebauthn/server';
 import { type Clock, digestJson, GatehouseError, type Json } from '../../platform/index.ts';
-import type { DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
+import type { DatabaseTransaction, RecordChange, Sealer, Storage } from '../../storage/index.ts';
 import { enrolmentIn, issueChallenge, networkOf, SIGN_IN, takeChallenge } from './challenges.ts';
 import { inherited, makerToKeep } from './independence.ts';
 import { asJson, CEREMONY_TIMEOUT_MS, passkeysOf } from './passkey-verification.ts';
 import type { RelyingParty } from './relying-party.ts';
+import { requirePasskey, sealedPasskey } from './seals.ts';
 import type { Sessions } from './sessions.ts';
 import type {
   NewSession,
@@ -38,10 +39,11 @@ export interface PasskeyDependencies {
   party: RelyingParty;
   sessions: Sessions;
   verification: PasskeyVerification;
+  sealer: Sealer;
 }
 
 export function createPasskeys(dependencies: PasskeyDependencies) {
-  const { storage, registry, recordChange, clock, party, sessions, verification } = dependencies;
+  const { storage, registry, recordChange, clock, party, sessions, verification, sealer } = dependencies;
 
   /** Whether this session may add or remove passkeys now. */
   const requireFresh = (session: { created_at: number; via: string; restricted: number }) => {
@@ -152,17 +154,19 @@ export function createPasskeys(dependencies: PasskeyDependencies) {
         const passkey = { id: verified.id, name: passkeyName(options.name), createdAt: now, lastUsedAt: null };
         await transaction
           .insertInto('passkeys')
-          .values({
-            id: verified.id,
-            person: person.email,
-            public_key: verified.publicKey,
-            counter: verified.counter,
-            transports: JSON.stringify(verified.transports),
-            name: passkey.name,
-            created_at: now,
-            last_used_at: null,
-            ...made,
-          })
+          .values(
+            sealedPasskey(sealer, {
+              id: verified.id,
+              person: person.email,
+              public_key: verified.publicKey,
+              counter: verified.counter,
+              transports: JSON.stringify(verified.transports),
+              name: passkey.name,
+              created_at: now,
+              last_used_at: null,
+              ...made,
+            }),
+          )
           .execute();
         // A link still open could otherwise bring up sign-in in the name of somebody who is through with it.
         await transaction
@@ -200,6 +204,7 @@ export function createPasskeys(dependencies: PasskeyDependencies) {
       if (challenge === undefined) throw notVerified('unauthenticated', new Error('No such challenge'));
       const row = await storage.db.selectFrom('passkeys').selectAll().where('id', '=', response.id).executeTakeFirst();
       if (!row) throw notVerified('unauthenticated', new Error(`Unknown passkey ${response.id}`));
+      requirePasskey(sealer, row);
       const passkey = { id: row.id, person: row.person, publicKey: row.public_key, counter: row.counter };
       const verified: VerifiedAssertion = await verifyAssertionOf(
         party,

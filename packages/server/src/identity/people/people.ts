@@ -1,5 +1,5 @@
 import { type Clock, GatehouseError, type Log } from '../../platform/index.ts';
-import type { DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
+import type { DatabaseTransaction, RecordChange, Sealer, Storage } from '../../storage/index.ts';
 import { confirmPasskeys, youngPasskeys } from './independence.ts';
 import { passkeyLimits } from './limits.ts';
 import { createMailLinks } from './mail-links.ts';
@@ -18,17 +18,19 @@ export interface PeopleDependencies {
   recordChange: RecordChange;
   clock: Clock;
   log: Log;
+  /** Seals what lets people in. */
+  sealer: Sealer;
   /** Its host is the relying party that passkeys belong to; `people.public-url` is thrown where that can't be. */
   publicUrl: string;
 }
 
 /** Sign-in of people: links to begin with, passkeys from then on. Agents' tokens have no place here. */
 export function createPeople(dependencies: PeopleDependencies): People {
-  const { storage, registry, recordChange, clock, log, publicUrl } = dependencies;
+  const { storage, registry, recordChange, clock, log, publicUrl, sealer } = dependencies;
   const party = relyingPartyOf(publicUrl);
   const sessions = createSessions({ ...dependencies, party });
-  const verification = createPasskeyVerification({ storage, clock, log, party });
-  const passkeys = createPasskeys({ storage, registry, recordChange, clock, party, sessions, verification });
+  const verification = createPasskeyVerification({ storage, clock, log, party, sealer });
+  const passkeys = createPasskeys({ ...dependencies, party, sessions, verification });
   const address = publicUrl.replace(/\/+$/, '');
   const links = createSigninLinks({ ...dependencies, publicUrl: address, sessions });
 
@@ -175,7 +177,7 @@ export function createPeople(dependencies: PeopleDependencies): People {
 
     async confirmPasskeys(person, by) {
       await storage.transaction(async (transaction) => {
-        const ids = await confirmPasskeys(transaction, person, by, clock.now());
+        const ids = await confirmPasskeys(transaction, person, by, clock.now(), sealer);
         await recordChange(transaction, {
           operation: 'passkey.confirm',
           by: `person:${by}`,

@@ -1,10 +1,11 @@
 import { hash, randomBytes } from 'node:crypto';
 import type { PersonManifest } from '@gatehouse/protocol';
 import { type Clock, GatehouseError, Secret, sha256Hex } from '../../platform/index.ts';
-import type { Database, DatabaseTransaction, RecordChange, Storage, Tables } from '../../storage/index.ts';
+import type { Database, DatabaseTransaction, RecordChange, Sealer, Storage, Tables } from '../../storage/index.ts';
 import { sessionLimits as limits } from './limits.ts';
 import { endPush } from './push-subscriptions.ts';
 import type { RelyingParty } from './relying-party.ts';
+import { requireSession, sealedSession } from './seals.ts';
 import { readSessionCookie, sessionCookie } from './session-cookie.ts';
 import type { NewSession, PeopleDirectory, ProveKey, SessionOrigin, SessionSummary, SignedInPerson } from './types.ts';
 import { vouchedUntil } from './vouching.ts';
@@ -27,11 +28,12 @@ export interface SessionDependencies {
   recordChange: RecordChange;
   clock: Clock;
   party: RelyingParty;
+  sealer: Sealer;
 }
 
 export type Sessions = ReturnType<typeof createSessions>;
 
-export function createSessions({ storage, registry, recordChange, clock, party }: SessionDependencies) {
+export function createSessions({ storage, registry, recordChange, clock, party, sealer }: SessionDependencies) {
   const declared = (email: string): PersonManifest => {
     const person = registry.snapshot().people.get(email);
     if (person) return person;
@@ -96,23 +98,25 @@ export function createSessions({ storage, registry, recordChange, clock, party }
       const provider = more.provider?.name ?? null;
       await transaction
         .insertInto('people_sessions')
-        .values({
-          id_digest: session,
-          person: email,
-          created_at: now,
-          expires_at: expiresAt,
-          last_seen_at: now,
-          user_agent: (userAgent ?? '').slice(0, limits.userAgentChars),
-          via,
-          restricted: restricted ? 1 : 0,
-          dpop_jkt: more.dpopJkt ?? null,
-          provider,
-          provider_subject: more.provider?.subject ?? null,
-          provider_session: more.provider?.session ?? null,
-          made_by: more.madeBy ?? null,
-          approval: more.byMail?.approval ?? null,
-          channel: more.byMail?.channel ?? null,
-        })
+        .values(
+          sealedSession(sealer, {
+            id_digest: session,
+            person: email,
+            created_at: now,
+            expires_at: expiresAt,
+            last_seen_at: now,
+            user_agent: (userAgent ?? '').slice(0, limits.userAgentChars),
+            via,
+            restricted: restricted ? 1 : 0,
+            dpop_jkt: more.dpopJkt ?? null,
+            provider,
+            provider_subject: more.provider?.subject ?? null,
+            provider_session: more.provider?.session ?? null,
+            made_by: more.madeBy ?? null,
+            approval: more.byMail?.approval ?? null,
+            channel: more.byMail?.channel ?? null,
+          }),
+        )
         .execute();
       return {
         setCookie: sessionCookie(party, token, Math.ceil((expiresAt - now) / 1_000)),
@@ -171,6 +175,7 @@ export function createSessions({ storage, registry, recordChange, clock, party }
             : 'This session of the command line has ended. Sign in again: gatehouse login',
         );
       }
+      requireSession(sealer, row);
       if (terminal !== undefined) await proveKey(terminal, row.dpop_jkt, prove);
       const isByMail = row.via === ('mail' satisfies SessionOrigin);
       // INVARIANT: a mail's link opens its approval and nothing else, least of all the enrolment of a passkey.
@@ -209,8 +214,9 @@ export function createSessions({ storage, registry, recordChange, clock, party }
         .where('id_digest', '=', person.session)
         .where('person', '=', person.email)
         .executeTakeFirst();
-      if (row) return row;
-      throw new GatehouseError('unauthenticated', 'session.none', 'Your session has ended. Sign in again.');
+      if (!row) throw new GatehouseError('unauthenticated', 'session.none', 'Your session has ended. Sign in again.');
+      requireSession(sealer, row);
+      return row;
     },
 
     isFresh: (session: { created_at: number }) => clock.now() - session.created_at < limits.freshMs,

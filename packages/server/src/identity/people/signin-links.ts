@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { type Clock, GatehouseError, sha256Hex } from '../../platform/index.ts';
-import type { RecordChange, Storage } from '../../storage/index.ts';
+import type { RecordChange, Sealer, Storage } from '../../storage/index.ts';
 import { hasPasskeys } from './passkey-verification.ts';
+import { requireLink, sealedLink } from './seals.ts';
 import type { Sessions } from './sessions.ts';
 import type { NewSession, PeopleDirectory } from './types.ts';
 
@@ -24,10 +25,11 @@ export interface SigninLinkDependencies {
   clock: Clock;
   publicUrl: string;
   sessions: Sessions;
+  sealer: Sealer;
 }
 
 export function createSigninLinks(dependencies: SigninLinkDependencies) {
-  const { storage, registry, recordChange, clock, publicUrl, sessions } = dependencies;
+  const { storage, registry, recordChange, clock, publicUrl, sessions, sealer } = dependencies;
 
   const mayMake = (by: string, email: string, recovery: boolean) => {
     if (ON_THE_HOST.includes(by)) return;
@@ -63,13 +65,15 @@ export function createSigninLinks(dependencies: SigninLinkDependencies) {
           .execute();
         await transaction
           .insertInto('signin_links')
-          .values({
-            token_digest: sha256Hex(token),
-            person: person.email,
-            expires_at: expiresAt,
-            used_at: null,
-            made_by: by,
-          })
+          .values(
+            sealedLink(sealer, {
+              token_digest: sha256Hex(token),
+              person: person.email,
+              expires_at: expiresAt,
+              used_at: null,
+              made_by: by,
+            }),
+          )
           .execute();
         await recordChange(transaction, {
           operation: 'person.signin-link',
@@ -94,7 +98,7 @@ export function createSigninLinks(dependencies: SigninLinkDependencies) {
           .where('token_digest', '=', sha256Hex(token))
           .where('used_at', 'is', null)
           .where('expires_at', '>', now)
-          .returning(['person', 'made_by'])
+          .returningAll()
           .executeTakeFirst();
         if (!link || !registry.snapshot().people.has(link.person)) {
           throw new GatehouseError(
@@ -103,6 +107,7 @@ export function createSigninLinks(dependencies: SigninLinkDependencies) {
             'This link does not work: it was used, has run out, or a newer one replaced it. Sign in with your passkey, or ask an admin for a new link.',
           );
         }
+        requireLink(sealer, link);
         const opens = recovery || !(await hasPasskeys(transaction, link.person));
         const to = opens ? `a session to enrol a passkey${recovery ? ', in recovery' : ''}` : 'passkey sign-in';
         await recordChange(transaction, {

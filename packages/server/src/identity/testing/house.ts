@@ -102,7 +102,7 @@ export async function openHouse(options: HouseOptions = {}) {
     clock,
     log,
     outbound,
-    people: createPeople({ storage, registry, recordChange, clock, log, publicUrl: 'http://localhost' }),
+    people: createPeople({ storage, sealer, registry, recordChange, clock, log, publicUrl: 'http://localhost' }),
     trustDomain: TRUST_DOMAIN,
     publicUrl,
     mutualTlsUrl,

@@ -45,6 +45,7 @@ import * as pushSubscriptions from './0051-push-subscriptions.ts';
 import * as mailLinks from './0053-mail-links.ts';
 import * as told from './0054-told.ts';
 import * as retention from './0055-retention.ts';
+import * as peopleSeals from './0057-people-seals.ts';
 import * as waitingTasks from './0060-waiting-tasks.ts';
 
 export interface Migration {
@@ -99,5 +100,6 @@ export const migrations: readonly Migration[] = [
   { name: '0053-mail-links', up: mailLinks.up },
   { name: '0054-told', up: told.up },
   { name: '0055-retention', up: retention.up },
+  { name: '0057-people-seals', up: peopleSeals.up },
   { name: '0060-waiting-tasks', up: waitingTasks.up },
 ];

@@ -13,6 +13,8 @@ export interface PeopleTables {
     made_by: string | null;
     /** `person:EMAIL` who has seen whose it is. */
     confirmed_by: string | null;
+    /** Over what decides in it; null: it lets nobody in. */
+    seal: Uint8Array | null;
   };
 
   /** Who decided about proposals and was about to lose that. Never deleted: one row a person. */
@@ -38,6 +40,7 @@ export interface PeopleTables {
     /** Of `mail`: the approval that it may look at, and the channel that the mail was sent through. */
     approval: string | null;
     channel: string | null;
+    seal: Uint8Array | null;
   };
 
   /** Browsers that tell their person what waits, by Web Push. `sealed`: address and keys. `session`: that in which it was last turned on or seen. */
@@ -138,6 +141,7 @@ export interface PeopleTables {
     expires_at: number;
     used_at: number | null;
     made_by: string | null;
+    seal: Uint8Array | null;
   };
 
   /** Links in mails: each for one person, one mail and one approval. They go when the approval is decided. */

@@ -50,7 +50,7 @@ export async function openHouse(options: HouseOptions = {}) {
     ...(options.validate && { validate: options.validate }),
     ...(options.handedOn && { handedOn: options.handedOn }),
   });
-  const people = createPeople({ storage, registry, recordChange, clock, log, publicUrl });
+  const people = createPeople({ storage, sealer, registry, recordChange, clock, log, publicUrl });
 
   return {
     storage,

@@ -1,0 +1,118 @@
+import { GatehouseError, type Json } from '../../platform/index.ts';
+import {
+  type DatabaseTransaction,
+  type RecordChange,
+  rowSealProblem,
+  type Sealer,
+  type Storage,
+  sealRow,
+  type Tables,
+} from '../../storage/index.ts';
+
+/**
+ * What lets people in is sealed row by row with the key that the database does not hold: who can write to it makes nobody an approver with a
+ * passkey of their own, and opens no session or link in anybody's name.
+ */
+type Passkey = Omit<Tables['passkeys'], 'seal'>;
+type Session = Omit<Tables['people_sessions'], 'seal'>;
+type Link = Omit<Tables['signin_links'], 'seal'>;
+
+const DUE = 'seal:passkeys';
+
+/** Not what its person calls it, nor when it was used last. */
+const ofPasskey = (row: Passkey): Json => ({
+  v: 1,
+  person: row.person,
+  publicKey: Buffer.from(row.public_key).toString('base64url'),
+  counter: row.counter,
+  createdAt: row.created_at,
+  madeBy: row.made_by,
+  confirmedBy: row.confirmed_by,
+});
+
+/** Not when it was seen last, nor in which browser. */
+const ofSession = (row: Session): Json => ({
+  v: 1,
+  person: row.person,
+  via: row.via,
+  restricted: row.restricted,
+  createdAt: row.created_at,
+  expiresAt: row.expires_at,
+  key: row.dpop_jkt,
+  provider: row.provider,
+  providerSubject: row.provider_subject,
+  providerSession: row.provider_session,
+  madeBy: row.made_by,
+  approval: row.approval,
+  channel: row.channel,
+});
+
+const ofLink = (row: Link): Json => ({
+  v: 1,
+  person: row.person,
+  expiresAt: row.expires_at,
+  madeBy: row.made_by,
+});
+
+export const sealedPasskey = (sealer: Sealer, row: Passkey): Tables['passkeys'] => ({
+  ...row,
+  seal: sealRow(sealer, 'passkeys', row.id, ofPasskey(row)),
+});
+export const sealedSession = (sealer: Sealer, row: Session): Tables['people_sessions'] => ({
+  ...row,
+  seal: sealRow(sealer, 'people_sessions', row.id_digest, ofSession(row)),
+});
+export const sealedLink = (sealer: Sealer, row: Link): Tables['signin_links'] => ({
+  ...row,
+  seal: sealRow(sealer, 'signin_links', row.token_digest, ofLink(row)),
+});
+
+export const isPasskeyIntact = (sealer: Sealer, row: Tables['passkeys']): boolean =>
+  rowSealProblem(sealer, 'passkeys', row.id, ofPasskey(row), row.seal) === null;
+
+export function requirePasskey(sealer: Sealer, row: Tables['passkeys']): void {
+  if (!isPasskeyIntact(sealer, row)) throw changed('passkey', `passkey ${row.id.slice(0, 12)} of ${row.person}`);
+}
+
+export function requireSession(sealer: Sealer, row: Tables['people_sessions']): void {
+  // Those of before there were seals have ended: their people sign in again.
+  if (row.seal === null) throw new GatehouseError('unauthenticated', 'session.none', 'Sign in again, then try again.');
+  if (rowSealProblem(sealer, 'people_sessions', row.id_digest, ofSession(row), row.seal) !== null)
+    throw changed('session', `session ${row.id_digest.slice(0, 12)} of ${row.person}`);
+}
+
+export function requireLink(sealer: Sealer, row: Tables['signin_links']): void {
+  if (rowSealProblem(sealer, 'signin_links', row.token_digest, ofLink(row), row.seal) !== null)
+    throw changed('signin-link', `link for ${row.person}`);
+}
+
+const changed = (kind: string, what: string) =>
+  new GatehouseError(
+    'internal',
+    `${kind}.changed`,
+    `This ${kind.replace('signin-link', 'sign-in link')} was changed in the database, or written into it by hand. It lets nobody in; tell your security team.`,
+    { cause: new Error(`the seal of ${what} does not fit`) },
+  );
+
+/** Once after the update that brought seals: what is there then is taken for good, and is on record by name, so that a second time is seen. */
+export async function sealPasskeysOfBefore(of: {
+  storage: Pick<Storage, 'transaction'>;
+  sealer: Sealer;
+  recordChange: RecordChange;
+}): Promise<void> {
+  await of.storage.transaction(async (transaction) => {
+    if (!(await isDue(transaction))) return;
+    const rows = await transaction.selectFrom('passkeys').selectAll().where('seal', 'is', null).execute();
+    for (const row of rows) {
+      const { seal } = sealedPasskey(of.sealer, row);
+      await transaction.updateTable('passkeys').set({ seal }).where('id', '=', row.id).execute();
+    }
+    const changes = rows.map(({ id, person }) => `passkey ${id.slice(0, 12)} of ${person} sealed`);
+    await of.recordChange(transaction, { operation: 'passkey.seal', by: 'operator', changes });
+  });
+}
+
+async function isDue(transaction: DatabaseTransaction): Promise<boolean> {
+  const due = await transaction.deleteFrom('meta').where('key', '=', DUE).returning('key').executeTakeFirst();
+  return due !== undefined;
+}
