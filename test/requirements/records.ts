@@ -51,6 +51,12 @@ export const records: Requirement[] = [
     source: 'Search and keep',
   },
   {
+    id: 'record.erasure-beside',
+    promise:
+      'An erasure takes results that wait, and what unknown calls, deliveries, budgets and endorsed values say of the arguments; no guard against a repetition goes with it',
+    source: 'docs/how-to/keep-and-erase.md',
+  },
+  {
     id: 'approval.salted',
     promise:
       'An approval binds the arguments by the salted digest of their records: what is left when they are erased says nothing to whoever guesses, and still verifies',

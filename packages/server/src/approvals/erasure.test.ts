@@ -145,6 +145,86 @@ onEachDatabase('erasing', (database) => {
     assert.match((await approvals.inspect([third.id]))[0]?.problem ?? '', /though those of its action are there/);
   });
 
+  /** @proves record.erasure-beside */
+  test('it reaches results that wait, unknown calls, messages, budgets and endorsed values; what runs on keeps its guard', async () => {
+    const worker = await addAgent(house, 'agent-beside');
+    const { agent, task } = worker;
+    const canary = randomUUID();
+    const { db } = house.storage;
+    const actionId = await recorded(agent, task, { note: canary });
+    const approval = await approvals.open(requestOf({ ...worker, arguments: { note: canary } }, { actionId }));
+    await approve(approvals, approval, APPROVER, approver);
+    await consume(house, approval, actionId);
+    const at = house.clock.now();
+    const until = at + 1e6;
+    const tool = 'shop/refund';
+    const held = { id: 'hld_beside', call_digest: 'c', approval: null, agent, task, action_id: actionId, tool };
+    const size = { bytes: 1, items: 1, labels: '[]', digest: 'd', sealed: Uint8Array.of(1) };
+    await db
+      .insertInto('held_results')
+      .values({ ...held, ...size, reason: canary, created_at: at, expires_at: until })
+      .execute();
+    const open = {
+      action_id: actionId,
+      call_digest: 'c',
+      key_digest: null,
+      log: 'l',
+      agent,
+      task,
+      environment: 'prod',
+    };
+    const unknown = { tool, sent_at: at, unknown_at: at, detail: `failed: ${canary}`, resolution: null };
+    await db
+      .insertInto('open_calls')
+      .values({ ...open, ...unknown, resolved_by: null, resolved_at: null, note: canary })
+      .execute();
+    const counter = { id: 'counter-beside', budget: 'b', label: `note ${canary}`, state: '{}', used: 7 };
+    await db
+      .insertInto('budget_counters')
+      .values({ ...counter, updated_at: at, expires_at: until })
+      .execute();
+    const spend = { action_id: actionId, counter: counter.id, bucket: 0, count: 1, items: 0, sum: 0 };
+    await db
+      .insertInto('budget_spends')
+      .values({ ...spend, expires_at: until })
+      .execute();
+    const told = {
+      id: 'dlv_beside',
+      channel: 'c',
+      approval: approval.id,
+      event: 'asked',
+      recipient: 'r',
+      state: 'dead',
+    };
+    const tries = { attempts: 1, due_at: at, created_at: at, updated_at: at, about: null, reference: null, whole: 1 };
+    await db
+      .insertInto('deliveries')
+      .values({ ...told, ...tries, error: `no room for ${canary}` } as never)
+      .execute();
+    const value = { id: 'edm_beside', task, role: 'recipient', value: canary, shown: canary, covers: '' };
+    await db
+      .insertInto('flow_endorsements')
+      .values({ ...value, approval: approval.id, person: APPROVER, at, seal: null })
+      .execute();
+
+    await erased(agent);
+    const left = (await everything()).split(canary).length - 1;
+    assert.equal(left, 3, 'while its task goes on: the endorsed value, twice, and the approval that it came with');
+    const guard = await db.selectFrom('open_calls').selectAll().where('action_id', '=', actionId).executeTakeFirst();
+    assert.deepEqual([guard?.call_digest, guard?.unknown_at], ['c', at], 'it still stands in the way of a repetition');
+    const budget = await db.selectFrom('budget_counters').selectAll().where('id', '=', counter.id).executeTakeFirst();
+    assert.equal(budget?.used, 7, 'and what was used stays used');
+    await db.updateTable('tasks').set({ state: 'ended' }).where('id', '=', task).execute();
+    await keeping.work();
+    assert.ok(!(await everything()).includes(canary));
+    const file = join(house.dataDir, 'gatehouse.db');
+    if (!existsSync(file)) return;
+    const writer = new DatabaseSync(file);
+    writer.exec('pragma wal_checkpoint(truncate)');
+    writer.close();
+    assert.ok(!readFileSync(file).includes(canary), 'nor in what the file has free');
+  });
+
   /** @proves record.erasure-bounds */
   test('it needs no index, and ends at what was there when two people agreed: also after a restore', async () => {
     const { agent, task } = await addAgent(house, 'agent-bounds');

@@ -7,8 +7,8 @@ import { keepingLimits as limits } from './limits.ts';
 const OPEN_APPROVALS = ['pending', 'approved'];
 
 /**
- * Removes the arguments of actions with the salt of their digest, and what approvals and grants have kept of them. The records stay as
- * they were hashed. Gives how many bodies are gone.
+ * Removes the arguments of actions with the salt of their digest, what approvals and grants have kept of them, and what else says something
+ * of them. The records stay as they were hashed. Gives how many bodies are gone.
  */
 export async function eraseBodies(transaction: DatabaseTransaction, actionIds: string[], now: number): Promise<number> {
   if (actionIds.length === 0) return 0;
@@ -18,6 +18,7 @@ export async function eraseBodies(transaction: DatabaseTransaction, actionIds: s
     .where('action_id', 'in', actionIds)
     .where('body', 'is not', null)
     .executeTakeFirst();
+  await eraseBeside(transaction, actionIds);
   const asked = (
     await transaction
       .selectFrom('approvals')
@@ -34,9 +35,31 @@ export async function eraseBodies(transaction: DatabaseTransaction, actionIds: s
       .where('approval', 'in', asked)
       .where('erasure', 'is', null)
       .execute();
+    // What a channel answered may repeat what it was told.
+    await transaction.updateTable('deliveries').set({ error: null }).where('approval', 'in', asked).execute();
     await eraseKept(transaction, now);
   }
   return Number(numUpdatedRows);
+}
+
+/**
+ * A result that waits for a person goes. A call of which nobody knows whether it ran stands in the way of its repetition by digests with a key,
+ * which say nothing: what was written of it in words goes. Counters of budgets stay, and lose what they are shown as until they count again.
+ */
+async function eraseBeside(transaction: DatabaseTransaction, actionIds: string[]): Promise<void> {
+  await transaction.deleteFrom('held_results').where('action_id', 'in', actionIds).execute();
+  await transaction
+    .updateTable('open_calls')
+    .set({ detail: null, note: null })
+    .where('action_id', 'in', actionIds)
+    .execute();
+  const counters = transaction.selectFrom('budget_spends').select('counter').where('action_id', 'in', actionIds);
+  await transaction
+    .updateTable('budget_counters')
+    .set({ label: 'erased' })
+    .where('id', 'in', counters)
+    .where('label', '!=', 'erased')
+    .execute();
 }
 
 /**
@@ -50,8 +73,18 @@ export async function eraseKept(transaction: DatabaseTransaction, now: number): 
     .where('erasure', '=', 'due')
     .where('state', 'not in', OPEN_APPROVALS)
     .where(noBodyOf('approvals'))
+    .where(noEndorsementOf)
     .limit(limits.actionsAtOnce)
     .execute();
+  if (approvals.length > 0)
+    await transaction
+      .deleteFrom('flow_endorsements')
+      .where(
+        'approval',
+        'in',
+        approvals.map(({ id }) => id),
+      )
+      .execute();
   for (const { id, body } of approvals) {
     const { subject, ...rest } = JSON.parse(body) as { subject: Subject; origins?: unknown };
     // Where values came from says the values.
@@ -116,6 +149,10 @@ export async function keptStill(transaction: DatabaseTransaction): Promise<numbe
   }
   return kept;
 }
+
+/** Values that were endorsed with it are looked at for as long as their task goes on. */
+const noEndorsementOf = sql<boolean>`not exists (select 1 from flow_endorsements inner join tasks on tasks.id = flow_endorsements.task
+  where flow_endorsements.approval = approvals.id and tasks.state = 'active')`;
 
 const noBodyOf = (
   asked: 'approvals' | 'asked',
