@@ -76,13 +76,13 @@ describe('approvals, in the console', { skip }, () => {
     // A page that is given somebody else's proof says so.
     await page.route('**/api/v1/approvals/*/proof', async (route) => {
       const response = await route.fetch();
-      const proof = (await response.json()) as { subject: { arguments: Record<string, unknown> } };
-      proof.subject.arguments.text = 'Order 1042 is refunded';
+      const proof = (await response.json()) as { arguments: Record<string, unknown> };
+      proof.arguments.text = 'Order 1042 is refunded';
       await route.fulfill({ response, json: proof });
     });
     await page.reload();
     await page.getByRole('button', { name: 'Verify who said yes' }).click();
-    await page.getByRole('alert').getByText('Not proven: what is shown is not what was signed').waitFor();
+    await page.getByRole('alert').getByText('Not proven: the arguments shown are not those that were signed and ran').waitFor();
     await page.context().close();
   });
 
