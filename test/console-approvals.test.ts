@@ -82,7 +82,10 @@ describe('approvals, in the console', { skip }, () => {
     });
     await page.reload();
     await page.getByRole('button', { name: 'Verify who said yes' }).click();
-    await page.getByRole('alert').getByText('Not proven: the arguments shown are not those that were signed and ran').waitFor();
+    await page
+      .getByRole('alert')
+      .getByText('Not proven: the arguments shown are not those that were signed and ran')
+      .waitFor();
     await page.context().close();
   });
 

@@ -64,7 +64,11 @@ onEachDatabase('what lets people in', (database) => {
     const written = { ...own, id: 'written', person: ADA };
     await db.insertInto('passkeys').values(written).execute();
     const options = (await house.people.assertionOptions(ADA, CHALLENGE)) as unknown as RequestOptions;
-    const assertion = { ...eve.passkey.assert({ ...options, allowCredentials: [] }, ORIGIN), id: 'written', rawId: 'written' };
+    const assertion = {
+      ...eve.passkey.assert({ ...options, allowCredentials: [] }, ORIGIN),
+      id: 'written',
+      rawId: 'written',
+    };
     await assert.rejects(house.people.verifyAssertion(ADA, CHALLENGE, assertion), { code: 'passkey.changed' });
     await db.deleteFrom('passkeys').where('id', '=', 'written').execute();
     await set(hers.id, { name: 'Key on the ring' });
