@@ -162,7 +162,7 @@ test(
     await page.getByRole('heading', { name: 'Overview' }).waitFor();
 
     // As if they had signed in an hour ago.
-    const database = new DatabaseSync(join(workspace.dataDir, 'gatehouse.db'));
+    const database = new DatabaseSync(join(workspace.dataDir, 'gatehouse.db'), { timeout: 5_000 });
     const kek = Buffer.from(readFileSync(defaultKeyFile(workspace.dataDir), 'utf8'), 'base64url');
     const read = database.prepare("select * from people_sessions where person = 'erin@example.test'");
     for (const row of read.all() as unknown as Parameters<typeof sealedSession>[1][]) {
