@@ -15,6 +15,7 @@ await build({
     gatehouse: join(root, 'packages/cli/src/main.ts'),
     'sqlite-worker': join(root, 'packages/server/src/storage/sqlite-worker.ts'),
     'search-worker': join(root, 'packages/server/src/ledger/search/search-worker.ts'),
+    'export-worker': join(root, 'packages/server/src/ledger/export/export-worker.ts'),
     'replay-worker': join(root, 'packages/server/src/governance/rehearsal/replay-worker.ts'),
   },
   outdir: join(root, 'dist'),

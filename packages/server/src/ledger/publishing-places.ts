@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { createObjectStorage, GatehouseError, type ObjectStorage } from '../platform/index.ts';
+import { createLane, createObjectStorage, GatehouseError, type ObjectStorage } from '../platform/index.ts';
 import { ledgerLimits } from './limits.ts';
 import type { LogResource } from './types.ts';
 
@@ -86,37 +86,10 @@ function directoryPlace(directory: string): PublishingPlace {
   };
 }
 
-/**
- * A file system that hangs (a network one whose server is gone) keeps the thread that asks it, of the few that all file access, name
- * look-ups and cryptography share. So one operation is under way at a time, and none is begun while one is stuck.
- */
+/** Whatever becomes of the directory. */
 function oneAtATime(place: PublishingPlace, timeoutMs: number): PublishingPlace {
-  const silent = () => new Error(`${place.name} does not answer; publishing waits for it`);
-  let last: Promise<unknown> = Promise.resolve();
-  let isStuck = false;
-
-  async function bounded<T>(operation: () => Promise<T>): Promise<T> {
-    if (isStuck) throw silent();
-    const running = operation();
-    const late = Promise.withResolvers<never>();
-    const timer = setTimeout(() => {
-      isStuck = true;
-      late.reject(silent());
-    }, timeoutMs);
-    const settled = () => {
-      clearTimeout(timer);
-      isStuck = false;
-    };
-    running.then(settled, settled);
-    return Promise.race([running, late.promise]);
-  }
-
-  function inTurn<T>(operation: () => Promise<T>): Promise<T> {
-    const turn = last.then(() => bounded(operation));
-    last = turn.catch(() => undefined);
-    return turn;
-  }
-
+  const lane = createLane(() => new Error(`${place.name} does not answer; publishing waits for it`));
+  const inTurn = <T>(operation: () => Promise<T>) => lane.run(operation, timeoutMs);
   return {
     name: place.name,
     read: (path) => inTurn(() => place.read(path)),

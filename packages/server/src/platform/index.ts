@@ -17,6 +17,7 @@ export {
   sha256Hex,
 } from './json.ts';
 export { keyFile } from './key-file.ts';
+export { createLane, type Lane } from './lane.ts';
 export { type Listener, type ListenOptions, openListener, tlsOptions } from './listener.ts';
 export { createLog, type Log, type LogLevel } from './log.ts';
 export { NodeSha256 } from './node-sha256.ts';

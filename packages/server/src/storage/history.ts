@@ -41,11 +41,16 @@ export interface History {
 
 const HISTORY_STATEMENT_TIMEOUT_MS = 60_000;
 
+/** A connection that only reads, for a thread of its own; the thread ends when the connection does. */
+export interface Reading {
+  query: Query;
+  close(): Promise<void>;
+}
+
 type Query = <Row>(sql: string, parameters: readonly (string | number)[]) => Promise<Row[]>;
 
 export async function openHistory(place: HistoryPlace): Promise<History> {
-  const { query, close } =
-    'sqlite' in place ? openSqliteHistory(place.sqlite) : await openPostgresHistory(place.postgres);
+  const { query, close } = await openReading(place);
   const named = <Row>(table: string, column: string, values: readonly string[]) =>
     values.length === 0
       ? Promise.resolve([])
@@ -66,7 +71,11 @@ export async function openHistory(place: HistoryPlace): Promise<History> {
   };
 }
 
-function openSqliteHistory(file: string): { query: Query; close: () => Promise<void> } {
+export async function openReading(place: HistoryPlace): Promise<Reading> {
+  return 'sqlite' in place ? openSqlite(place.sqlite) : openPostgres(place.postgres);
+}
+
+function openSqlite(file: string): Reading {
   const database = new DatabaseSync(file, { readOnly: true, timeout: 2_000, defensive: true });
   database.exec('pragma trusted_schema = off; pragma temp_store = memory; pragma cache_size = -16384');
   return {
@@ -78,9 +87,12 @@ function openSqliteHistory(file: string): { query: Query; close: () => Promise<v
   };
 }
 
-async function openPostgresHistory(url: string): Promise<{ query: Query; close: () => Promise<void> }> {
+async function openPostgres(url: string): Promise<Reading> {
   const { default: pg } = await import('pg');
   const client: Client = new pg.Client({ ...clientConfig(url), query_timeout: HISTORY_STATEMENT_TIMEOUT_MS + 3_000 });
+  client.on('error', (error) => {
+    throw error;
+  });
   await client.connect();
   await prepareSession(client, { statementTimeoutMs: HISTORY_STATEMENT_TIMEOUT_MS });
   await client.query('set default_transaction_read_only = on');

@@ -18,6 +18,8 @@ export {
   type HistoryPlace,
   historyPlace,
   openHistory,
+  openReading,
+  type Reading,
   type RecordedDecision,
 } from './history.ts';
 export {

@@ -53,12 +53,12 @@ onEachDatabase('delivery and kill -9', (database) => {
     for (const rest of [40, 200]) {
       const before = receiver.taken.length;
       const { child } = start(context, place, dataDir, 'replica-a', receiver.url, '200');
-      await until(() => receiver.taken.length > before, 30_000);
+      await until(() => receiver.taken.length > before, 60_000);
       await wait(rest);
       await kill(child);
     }
     const last = start(context, place, dataDir, 'replica-a', receiver.url, '50');
-    await until(() => last.said().includes('done'), 30_000);
+    await until(() => last.said().includes('done'), 60_000);
     await kill(last.child);
     const house = await openExportHouse({ database: place, dataDir, replica: 'replica-z' });
     context.after(() => house.close());

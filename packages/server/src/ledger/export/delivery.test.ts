@@ -45,21 +45,29 @@ onEachDatabase('delivery to sinks', (database) => {
   });
 
   /** @proves export.apart */
-  test('one that hangs, answers 500 or closes keeps neither another nor the gate waiting, says so, and gets everything later', async (context) => {
+  test('one that hangs, drips, answers 500 or closes keeps neither another nor the gate waiting, says so, and gets everything later', async (context) => {
     const house = await openExportHouse({ database: await database() });
     const bad = await Promise.all([
       openReceiver(() => {}),
       openReceiver((_, answer) => answer.writeHead(500).end('out of order')),
       openReceiver((_, answer) => answer.destroy()),
+      openReceiver((_, answer) => {
+        answer.writeHead(200);
+        const drip = setInterval(() => answer.write(' '), 100);
+        answer.on('close', () => clearInterval(drip));
+      }),
     ]);
     const good = await openReceiver();
     context.after(() => Promise.all([house.close(), good.close(), ...bad.map((each) => each.close())]));
     await house.apply(...bad.map(({ url }, at) => toWebhook(`bad-${at}`, url)), toWebhook('good', good.url));
     await house.act(100);
     await until(() => idsOf(good.taken).length >= 100);
-    await until(async () => (await house.sinks.list()).filter(({ state }) => state === 'failing').length === 3);
+    await until(
+      async () => (await house.sinks.list()).filter(({ state }) => state === 'failing').length === bad.length,
+    );
     const listed = new Map((await house.sinks.list()).map((sink) => [sink.name, sink]));
     assert.match(listed.get('bad-0')?.problem ?? '', /no answer within 1000 ms/);
+    assert.match(listed.get('bad-3')?.problem ?? '', /no answer within 1000 ms/);
     assert.match(listed.get('bad-1')?.problem ?? '', /answered 500: out of order/);
     assert.ok((listed.get('bad-2')?.backlog ?? 0) >= 100);
     assert.ok((listed.get('bad-0')?.nextTryAt ?? 0) > 0);

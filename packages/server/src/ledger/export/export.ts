@@ -2,11 +2,11 @@ import type { ActionRecord, SinkDetail, SinkManifest, SinkTest, SinkView } from 
 import { type Clock, canonicalJson, GatehouseError, type Log, newId } from '../../platform/index.ts';
 import type { Registry } from '../../registry/index.ts';
 import type { RecordChange, Storage } from '../../storage/index.ts';
-import { createFilter } from './filter.ts';
 import { encode } from './formats/index.ts';
 import { exportLimits } from './limits.ts';
 import { plainLine } from './line.ts';
 import { createPositions } from './positions.ts';
+import { type Credentials, createReader } from './reader.ts';
 import { runSink } from './run-sink.ts';
 import { openDestination } from './sinks/index.ts';
 import type { Encoded, Tools } from './types.ts';
@@ -59,25 +59,26 @@ export function createExport(deps: ExportDependencies): Export {
     );
   }
 
-  function credentialArguments(ref: string): string[] | undefined {
-    const [server = '', tool = ''] = ref.split('/');
-    const setting = registry.snapshot().servers.get(server)?.manifest.tools[tool];
-    return (
-      setting &&
-      Object.entries(setting.arguments ?? {}).flatMap(([name, { role }]) => (role === 'credential' ? [name] : []))
-    );
+  let credentials: { servers: unknown; byTool: Credentials } | undefined;
+  function credentialsNow(): Credentials {
+    const { servers } = registry.snapshot();
+    if (credentials?.servers !== servers) {
+      const named = [...servers].flatMap(([server, { manifest }]) =>
+        Object.entries(manifest.tools).map(([tool, setting]): [string, string[]] => [
+          `${server}/${tool}`,
+          Object.entries(setting.arguments ?? {}).flatMap(([name, { role }]) => (role === 'credential' ? [name] : [])),
+        ]),
+      );
+      credentials = { servers, byTool: Object.fromEntries(named) };
+    }
+    return credentials.byTool;
   }
+  const reader = createReader({ place: storage.place, surroundings: { version: deps.version } }, credentialsNow);
 
   function start(sink: SinkManifest): () => Promise<void> {
-    const reader = {
-      sink,
-      storage,
-      fits: createFilter(sink),
-      credentialArguments,
-      surroundings: { version: deps.version },
-    };
     const undisputed = () => madeUp(sink, 'gatehouse');
-    return runSink({ reader, positions, destination: openDestination(sink, tools), undisputed, clock, log, random });
+    const destination = openDestination(sink, tools);
+    return runSink({ sink, reader, positions, destination, undisputed, clock, log, random });
   }
 
   function end(name: string): void {
@@ -192,6 +193,7 @@ export function createExport(deps: ExportDependencies): Export {
     async close() {
       for (const name of [...running.keys()]) end(name);
       await Promise.all(stopping);
+      await reader.close();
     },
   };
 }

@@ -6,8 +6,8 @@ export const exportLimits = {
   renewMs: 2_000,
   /** Between two looks at the log when there was nothing new. */
   pollMs: 500,
-  /** Work on a batch that goes on without letting calls have their turn. */
-  turnMs: 2,
+  /** What the thread that reads and encodes may take for a batch, those before it included; then it is given up and begun anew. */
+  readTimeoutMs: 60_000,
   /** The longest rest after a batch of a backlog; it is a quarter of what the batch took. */
   restMs: 50,
   /** The first wait after a failure; it doubles, with chance, up to the longest. */

@@ -1,7 +1,6 @@
-import { setImmediate } from 'node:timers/promises';
 import type { ActionRecord, SinkFormat, SinkManifest } from '@gatehouse/protocol';
 import { isJsonObject, type Json, type JsonObject } from '../../platform/index.ts';
-import type { Storage } from '../../storage/index.ts';
+import type { Reading } from '../../storage/index.ts';
 import { encode } from './formats/index.ts';
 import { exportLimits } from './limits.ts';
 import type { Position } from './positions.ts';
@@ -23,7 +22,7 @@ export interface Batch {
 
 export interface BatchReader {
   sink: SinkManifest;
-  storage: Storage;
+  reading: Reading;
   fits(record: ActionRecord): boolean;
   credentialArguments: CredentialArguments;
   surroundings: FormatSurroundings;
@@ -31,22 +30,16 @@ export interface BatchReader {
 
 /** The next records of a log, encoded, as many as go at once; undefined where there are none. */
 export async function readBatch(reader: BatchReader, { log, sequence }: Position): Promise<Batch | undefined> {
-  const { sink, storage, fits, surroundings } = reader;
-  const rows = await storage.db
-    .selectFrom('records')
-    .select(['sequence', 'leaf_hash', 'entry', 'at'])
-    .where('log', '=', log)
-    .where('sequence', '>=', sequence)
-    .orderBy('sequence')
-    .limit(sink.batchRecords)
-    .execute();
+  const { sink, reading, fits, surroundings } = reader;
+  const rows = await reading.query<{ sequence: number; leaf_hash: Uint8Array; entry: string; at: number }>(
+    'select sequence, leaf_hash, entry, at from records where log = ? and sequence >= ? order by sequence limit ?',
+    [log, sequence, sink.batchRecords],
+  );
   const [first] = rows;
   if (!first) return undefined;
-  const turns = createTurns();
   const wanted: Outgoing[] = [];
   const unfit: Batch['unfit'] = [];
   for (const row of rows) {
-    await turns.give();
     // Retention has removed it: there is nothing to send.
     if (row.entry === '') continue;
     const record = readable(row.entry);
@@ -71,7 +64,6 @@ export async function readBatch(reader: BatchReader, { log, sequence }: Position
   };
   let bytes = 0;
   for (const record of wanted) {
-    await turns.give();
     const encoded = tryToEncode(sink.format, record, surroundings);
     if (typeof encoded === 'string') {
       batch.unfit.push({ sequence: record.sequence, reason: encoded });
@@ -84,7 +76,8 @@ export async function readBatch(reader: BatchReader, { log, sequence }: Position
       break;
     }
     bytes += size;
-    batch.records.push(encoded);
+    const { json: _, ...carried } = encoded;
+    batch.records.push(carried);
   }
   batch.unfit = unfit.filter((each) => each.sequence < batch.next);
   return batch;
@@ -98,18 +91,6 @@ function readable(entry: string): ActionRecord | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** Calls of the gate run in the same thread: after so long without a pause they have their turn. */
-function createTurns() {
-  let since = performance.now();
-  return {
-    async give(): Promise<void> {
-      if (performance.now() - since < exportLimits.turnMs) return;
-      await setImmediate();
-      since = performance.now();
-    },
-  };
 }
 
 /** Or why it can't be sent: whatever a record holds, it keeps back no other. */
@@ -127,15 +108,14 @@ function tryToEncode(format: SinkFormat, record: Outgoing, surroundings: FormatS
 }
 
 /** Of calls whose tool is known: of another nobody can say which arguments are credentials. */
-async function addArguments(records: Outgoing[], { storage, credentialArguments }: BatchReader): Promise<void> {
+async function addArguments(records: Outgoing[], { reading, credentialArguments }: BatchReader): Promise<void> {
   const calls = records.filter(({ record }) => record.arguments_digest !== null && record.tool !== null);
   if (calls.length === 0) return;
-  const rows = await storage.db
-    .selectFrom('bodies')
-    .select(['action_id', 'body'])
-    .where('kind', '=', 'arguments')
-    .where('action_id', 'in', [...new Set(calls.map(({ record }) => record.action_id))])
-    .execute();
+  const ids = [...new Set(calls.map(({ record }) => record.action_id))];
+  const rows = await reading.query<{ action_id: string; body: string }>(
+    `select action_id, body from bodies where kind = 'arguments' and action_id in (${ids.map(() => '?').join(', ')})`,
+    ids,
+  );
   const bodies = new Map(rows.map(({ action_id, body }) => [action_id, body]));
   for (const call of calls) {
     const body = bodies.get(call.record.action_id);

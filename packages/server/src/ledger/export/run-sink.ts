@@ -1,14 +1,17 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import type { SinkManifest } from '@gatehouse/protocol';
 import type { Clock, Log } from '../../platform/index.ts';
 import { deliver } from './deliver.ts';
 import { exportLimits } from './limits.ts';
 import { plainLine } from './line.ts';
 import type { Position, Positions } from './positions.ts';
-import { type Batch, type BatchReader, readBatch } from './read.ts';
+import type { Batch } from './read.ts';
+import type { Reader } from './reader.ts';
 import { DeliveryFailure, type Destination, type Encoded } from './types.ts';
 
 export interface SinkRun {
-  reader: BatchReader;
+  sink: SinkManifest;
+  reader: Reader;
   positions: Positions;
   destination: Destination;
   undisputed(): Encoded;
@@ -25,8 +28,7 @@ const NOTE_EVERY_MS = 2_000;
  * memory but the batch under way, and nothing of the gate or of another sink waits for it. Returns the way to end it.
  */
 export function runSink(run: SinkRun): () => Promise<void> {
-  const { reader, positions, destination, clock, log, random } = run;
-  const { sink } = reader;
+  const { sink, reader, positions, destination, clock, log, random } = run;
   const stopped = new AbortController();
   const { signal } = stopped;
   let failures = 0;
@@ -75,7 +77,7 @@ export function runSink(run: SinkRun): () => Promise<void> {
     let isMore = false;
     for (const position of await positions.all(sink)) {
       if (signal.aborted || !isHeld) return false;
-      const batch = await readBatch(reader, position);
+      const batch = await reader.read(sink, position);
       if (batch) warnOf(batch);
       if (!batch || !isDue(batch)) continue;
       await take(position, batch);

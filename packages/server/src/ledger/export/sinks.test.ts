@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, renameSync, rmSync, truncateSync, unlinkSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, truncateSync, unlinkSync } from 'node:fs';
 import { createServer as createPlainServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,7 +16,6 @@ import { startRsyslog } from '../../../../../test/support/rsyslog.ts';
 import { createAuthority } from '../../identity/client-certificate/testing/authority.ts';
 import { createOutbound, Secret, systemClock, verifyWebhook } from '../../platform/index.ts';
 import { encode } from './formats/index.ts';
-import { logsData } from './formats/otlp.ts';
 import { openDestination } from './sinks/index.ts';
 import { SECRET_TEXT, until } from './testing/house.ts';
 import { openReceiver } from './testing/receiver.ts';
@@ -257,13 +256,14 @@ test('OTLP: what is sent, and each line of a file, is LogsData for the official 
   const [taken] = receiver.taken;
   assert.ok(taken);
   assert.equal(taken.headers['x-api-key'], 'otlp-token');
+  const [
+    {
+      scopeLogs: [{ logRecords }],
+    },
+  ] = JSON.parse(taken.body.toString()).resourceLogs;
   assert.deepEqual(
-    JSON.parse(taken.body.toString()),
-    logsData(
-      batch.map(({ json }) => json as never),
-      'replica-a',
-      '1.2.3',
-    ),
+    logRecords,
+    batch.map(({ json }) => json),
   );
   receiver.behave = (_, answer) =>
     answer.writeHead(200).end(JSON.stringify({ partialSuccess: { rejectedLogRecords: '1', errorMessage: 'too old' } }));
@@ -325,6 +325,21 @@ test('S3: an object holds the lines of a batch, compressed, and the same batch i
   assert.equal(gunzipSync(body).toString(), `${batch.map(({ text }) => text).join('\n')}\n`);
   secretText = 'no colon';
   await assert.rejects(deliverTo(sink, batch), /is not ACCESS-KEY-ID/);
+});
+
+/** @proves export.apart */
+test('file: a pipe that nobody reads in its place is refused, and takes no thread', async () => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'gatehouse-export-'));
+  mkdirSync(join(dataDir, 'export'));
+  execFileSync('mkfifo', [join(dataDir, 'export', 'records.jsonl')]);
+  const destination = openDestination(sinkOf('json-lines', { type: 'file', file: 'records.jsonl' }), {
+    ...tools,
+    dataDir,
+  });
+  for (let turn = 0; turn < 8; turn++)
+    await assert.rejects(destination.send(batchOf('json-lines', 'a'), AbortSignal.timeout(5_000)), /no regular file/);
+  await destination.close();
+  rmSync(dataDir, { recursive: true });
 });
 
 test('file: what was moved away, deleted or torn is noticed; it is rotated, and nobody leads it elsewhere with a link', async (context) => {

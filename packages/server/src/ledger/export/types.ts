@@ -24,17 +24,18 @@ export interface Encoded {
   severity: Severity;
   /** One line, without any line break or control character in it. */
   text: string;
-  /** Where the format is JSON. */
+  /** `text` is JSON. */
+  isJson: boolean;
+  /** Where a receiver takes many in one document (OTLP): this one's part of it. */
+  part?: string;
+  /** Of `text`, for whoever encodes; it does not leave the thread that does. */
   json?: JsonObject;
 }
 
 /** 1 informational, 2 low, 3 medium, 4 high, 5 critical: numbered as OCSF does. */
 export type Severity = 1 | 2 | 3 | 4 | 5;
 
-export type Format = (
-  record: Outgoing,
-  surroundings: FormatSurroundings,
-) => Omit<Encoded, 'id' | 'log' | 'sequence' | 'replica' | 'at' | 'severity'>;
+export type Format = (record: Outgoing, surroundings: FormatSurroundings) => Pick<Encoded, 'text' | 'part' | 'json'>;
 
 /** Takes batches to one receiver. Made anew when the manifest of its sink changes. */
 export interface Destination {

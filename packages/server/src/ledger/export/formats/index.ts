@@ -18,6 +18,7 @@ export const formats: Record<SinkFormat, Format> = {
 };
 
 export function encode(format: SinkFormat, record: Outgoing, surroundings: FormatSurroundings): Encoded {
+  const formatted = formats[format](record, surroundings);
   return {
     id: idOf(record.log, record.sequence),
     log: record.log,
@@ -25,6 +26,7 @@ export function encode(format: SinkFormat, record: Outgoing, surroundings: Forma
     replica: record.record.replica,
     at: Date.parse(record.record.time),
     severity: severityOf(record.record),
-    ...formats[format](record, surroundings),
+    isJson: formatted.json !== undefined,
+    ...formatted,
   };
 }

@@ -8,7 +8,7 @@ const severityNumbers = [0, 9, 10, 13, 17, 21];
 const severityTexts = ['', 'INFO', 'INFO2', 'WARN', 'ERROR', 'FATAL'];
 
 /**
- * A log record of OpenTelemetry in the JSON encoding of OTLP. `text` is a whole `LogsData`, as files of OTLP hold one in each line; `json` is
+ * A log record of OpenTelemetry in the JSON encoding of OTLP. `text` is a whole `LogsData`, as files of OTLP hold one in each line; `part` is
  * the record alone, from which a request for many is put together (`logsData`).
  */
 export const otlp: Format = ({ log, sequence, leafHash, record, arguments: given }, { version }) => {
@@ -57,20 +57,19 @@ export const otlp: Format = ({ log, sequence, leafHash, record, arguments: given
       'gatehouse.arguments': given === undefined ? null : JSON.stringify(given),
     }),
   };
-  return { text: jsonLine(logsData([json], record.replica, version)), json };
+  const part = jsonLine(json);
+  return { text: logsData([part], record.replica, version), part, json };
 };
 
-export function logsData(logRecords: Json[], replica: string, version: string): JsonObject {
+/** Of records that are JSON already: nothing is turned into text a second time. */
+export function logsData(parts: readonly string[], replica: string, version: string): string {
   const resource = attributes({
     'service.name': 'gatehouse',
     'service.version': version,
     'service.instance.id': replica,
   });
-  return {
-    resourceLogs: [
-      { resource: { attributes: resource }, scopeLogs: [{ scope: { name: 'gatehouse', version }, logRecords }] },
-    ],
-  };
+  const scope = { name: 'gatehouse', version };
+  return `{"resourceLogs":[{"resource":${jsonLine({ attributes: resource })},"scopeLogs":[{"scope":${jsonLine(scope)},"logRecords":[${parts.join(',')}]}]}]}`;
 }
 
 function attributes(values: Record<string, string | number | string[] | null>): Json[] {

@@ -16,9 +16,8 @@ export function elastic(sink: SinkOf<'elastic'>, tools: Tools): Destination {
   const base = to.url.replace(/\/$/, '');
   const url = new URL(`${base}/_bulk?filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason`);
 
-  const linesOf = ({ id, at, json, text }: Encoded) => {
-    const document =
-      json && '@timestamp' in json ? text : `{"@timestamp":"${new Date(at).toISOString()}",${text.slice(1)}`;
+  const linesOf = ({ id, at, text }: Encoded) => {
+    const document = sink.format === 'ecs' ? text : `{"@timestamp":"${new Date(at).toISOString()}",${text.slice(1)}`;
     return `${JSON.stringify({ create: { _index: to.dataStream, _id: id } })}\n${document}\n`;
   };
 

@@ -1,9 +1,13 @@
 import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createLane, type Lane } from '../../../platform/index.ts';
 import { DeliveryFailure, type Destination, type SinkOf, type Tools } from '../types.ts';
 
 const NEWLINE = 0x0a;
+
+/** By folder: however many sinks write there, a disk that hangs keeps one thread. */
+const lanes = new Map<string, Lane>();
 
 /**
  * Lines in a file of the replica, for an agent of another program to collect. A batch counts when it is on the disk (fsync). A file that was
@@ -12,20 +16,28 @@ const NEWLINE = 0x0a;
 export function file(sink: SinkOf<'file'>, tools: Pick<Tools, 'dataDir'>): Destination {
   const folder = join(tools.dataDir, 'export');
   const path = join(folder, sink.to.file);
+  const lane = lanes.get(folder) ?? createLane(() => new Error('the disk does not answer'));
+  lanes.set(folder, lane);
   let handle: FileHandle | undefined;
 
   /** The one that stands at the path: not one that is unlinked, or that another was put in the place of. */
   async function current(): Promise<FileHandle> {
     if (handle) {
-      const [held, named] = await Promise.all([handle.stat(), stat(path).catch(() => undefined)]);
+      const held = await handle.stat();
+      const named = await stat(path).catch(() => undefined);
       if (held.nlink > 0 && named && named.ino === held.ino && named.dev === held.dev) return handle;
       await handle.close();
       handle = undefined;
     }
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    // Nobody leads it elsewhere with a link.
-    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW;
-    handle = await open(path, flags, 0o600);
+    // Nobody leads it elsewhere with a link, or to a pipe that nobody reads.
+    const { O_RDWR, O_CREAT, O_APPEND, O_NOFOLLOW, O_NONBLOCK } = constants;
+    const opened = await open(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK, 0o600);
+    if (!(await opened.stat()).isFile()) {
+      await opened.close();
+      throw new Error('it is no regular file');
+    }
+    handle = opened;
     await endLine(handle);
     await syncFolder(folder);
     return handle;
@@ -40,29 +52,33 @@ export function file(sink: SinkOf<'file'>, tools: Pick<Tools, 'dataDir'>): Desti
     await syncFolder(folder);
   }
 
+  async function write(bytes: Buffer): Promise<void> {
+    const { size } = await (await current()).stat();
+    if (size > 0 && size + bytes.byteLength > sink.to.rotateBytes) await rotate();
+    const to = await current();
+    const before = (await to.stat()).size;
+    try {
+      await to.appendFile(bytes);
+      await to.datasync();
+    } catch (error) {
+      // Half of a batch, on a disk that is full: it comes again as a whole.
+      await to.truncate(before).catch(() => undefined);
+      throw error;
+    }
+  }
+
   return {
     async send(batch) {
-      try {
-        const bytes = Buffer.from(`${batch.map(({ text }) => text).join('\n')}\n`);
-        const { size } = await (await current()).stat();
-        if (size > 0 && size + bytes.byteLength > sink.to.rotateBytes) await rotate();
-        const to = await current();
-        const before = (await to.stat()).size;
-        try {
-          await to.appendFile(bytes);
-          await to.datasync();
-        } catch (error) {
-          // Half of a batch, on a disk that is full: it comes again as a whole.
-          await to.truncate(before).catch(() => undefined);
-          throw error;
-        }
-      } catch (cause) {
-        throw new DeliveryFailure('retry', `export/${sink.to.file}: ${(cause as Error).message}`, { cause });
-      }
+      const bytes = Buffer.from(`${batch.map(({ text }) => text).join('\n')}\n`);
+      await lane
+        .run(() => write(bytes), sink.timeoutMs)
+        .catch((cause: Error) => {
+          throw new DeliveryFailure('retry', `export/${sink.to.file}: ${cause.message}`, { cause });
+        });
       return { refused: new Map() };
     },
     async close() {
-      await handle?.close();
+      await lane.run(async () => handle?.close(), sink.timeoutMs);
       handle = undefined;
     },
   };

@@ -12,14 +12,14 @@ export function otlpHttp(sink: SinkOf<'otlp-http'>, tools: Tools): Destination {
     async send(batch) {
       const secret = to.secret === undefined ? undefined : await tools.openSecret(to.secret, to.url);
       const value = secret && (/^authorization$/i.test(to.header) ? `Bearer ${secret.reveal()}` : secret.reveal());
-      const records = batch.flatMap(({ json }) => (json ? [json] : []));
+      const parts = batch.flatMap(({ part }) => (part === undefined ? [] : [part]));
       const { body } = await send(tools, sink, url, {
         headers: {
           'content-type': 'application/json',
           ...(value !== undefined && { [to.header.toLowerCase()]: value }),
         },
         secret,
-        body: JSON.stringify(logsData(records, batch[0]?.replica ?? '', tools.version)),
+        body: logsData(parts, batch[0]?.replica ?? '', tools.version),
       });
       // It says how many it left out and not which: they are looked for.
       const left = leftOut(body);

@@ -13,7 +13,7 @@ export function splunkHec(sink: SinkOf<'splunk-hec'>, tools: Tools): Destination
   const events = new URL('/services/collector/event', to.url);
   const acks = new URL(`/services/collector/ack?channel=${channel}`, to.url);
 
-  const eventOf = ({ id, at, replica, json, text }: Encoded) => {
+  const eventOf = ({ id, at, replica, isJson, text }: Encoded) => {
     const around = JSON.stringify({
       time: at / 1_000,
       host: replica,
@@ -23,7 +23,7 @@ export function splunkHec(sink: SinkOf<'splunk-hec'>, tools: Tools): Destination
       fields: { gatehouse_id: id },
     });
     // What is JSON is not turned into text a second time.
-    return `${around.slice(0, -1)},"event":${json ? text : JSON.stringify(text)}}`;
+    return `${around.slice(0, -1)},"event":${isJson ? text : JSON.stringify(text)}}`;
   };
 
   return {

@@ -117,7 +117,7 @@ export function frameOf(record: Encoded, facility: number, version: string): Buf
 }
 
 export function messageOf(record: Encoded, facility: number, version: string): string {
-  const { at, log, replica, severity, sequence, json, text } = record;
+  const { at, log, replica, severity, sequence, isJson, text } = record;
   const header = [
     `<${facility * 8 + (severities[severity] ?? 6)}>1`,
     new Date(at).toISOString(),
@@ -127,7 +127,7 @@ export function messageOf(record: Encoded, facility: number, version: string): s
     'record',
   ].join(' ');
   const structured = `[origin software="gatehouse" swVersion="${parameter(version)}"][meta sequenceId="${(sequence % MAX_SEQUENCE_ID) + 1}"]`;
-  return `${header} ${structured} ${json ? ascii(text) : withMark(text)}`;
+  return `${header} ${structured} ${isJson ? ascii(text) : withMark(text)}`;
 }
 
 /** PRINTUSASCII, or the nil value. */
