@@ -11,25 +11,40 @@ import { createMcpTransport } from '@gatehouse/sdk';
 import { Client } from '@modelcontextprotocol/client';
 import { createCli } from '../packages/cli/test/support.ts';
 import { buildStandalone } from '../scripts/standalone.ts';
+import { launchChromium } from './support/chromium.ts';
+import { builtConsole } from './support/console.ts';
 import { manifests } from './support/fixtures.ts';
+import { visitors } from './support/visitors.ts';
 import { startWorkspace, type Workspace } from './support/workspace.ts';
 
 const DAY_MS = 86_400_000;
+
+const browser = await launchChromium();
 
 describe('records that are removed by class, as others see it', () => {
   const scratch = mkdtempSync(join(tmpdir(), 'gatehouse-retention-'));
   const place = join(scratch, 'published');
   let workspace: Workspace;
+  let assets: ReturnType<typeof builtConsole>;
   let cli: ReturnType<typeof createCli>;
   let ahead = 0;
   let removed: { action: string; log: string; sequence: number };
   let kept: string;
 
   before(async () => {
-    workspace = await startWorkspace({ publishLogTo: place, clock: { now: () => Date.now() + ahead } });
+    assets = builtConsole();
+    workspace = await startWorkspace({
+      ...{ publishLogTo: place, consoleDir: assets.directory },
+      clock: { now: () => Date.now() + ahead },
+    });
     await workspace.apply([
       ...manifests(),
       { kind: 'Retention', name: 'lookups', of: { tools: ['shop/get_order'] }, records: 200 },
+      {
+        ...{ kind: 'Retention', name: 'trial', of: { operations: ['trial'] }, records: 10 },
+        belowMinimum: 'made-up data',
+      },
+      { kind: 'Person', email: 'security@example.test', displayName: 'Security', roles: ['security'] },
     ]);
     cli = createCli(scratch, { GATEHOUSE_URL: workspace.url, GATEHOUSE_DATA_DIR: workspace.dataDir });
     const agent = await workspace.agent('agent-a');
@@ -55,7 +70,9 @@ describe('records that are removed by class, as others see it', () => {
     writeFileSync(join(scratch, 'log.vkey'), `${(await workspace.operator('GET /logs')).items[0]?.vkey}\n`);
   });
   after(async () => {
+    await browser?.close();
     await workspace.close();
+    assets.remove();
     rmSync(scratch, { recursive: true, force: true });
   });
 
@@ -104,6 +121,38 @@ describe('records that are removed by class, as others see it', () => {
     const key = readFileSync(join(scratch, 'log.vkey'), 'utf8').trim();
     const { stdout } = await promisify(execFile)(process.execPath, [program, '--key', key, join(place, 'one')]);
     assert.match(stdout, /^Proven[\s\S]*^Removed/m);
+  });
+
+  /** @proves retention.told, retention.minimum */
+  test('evidence counts it, and the console shows what is kept how long; two people stand behind less than the minimum', async (t) => {
+    const period = { from: '2020-01-01T00:00:00Z', to: new Date(Date.now() + ahead + DAY_MS).toISOString() };
+    const { report } = await workspace.operator('POST /evidence', { body: { framework: 'eu-ai-act', ...period } });
+    const checks = JSON.stringify(report);
+    assert.match(checks, /nothing younger than six months was removed\. Retention has removed [1-9]/);
+    assert.match(checks, /of them removed by retention, as the log says/);
+    if (!browser) return t.skip('Chromium is missing: see above');
+    const trial = async () => (await workspace.operator('GET /retention')).classes.find(({ name }) => name === 'trial');
+    const { open, signIn } = visitors(browser, () => workspace);
+    for (const email of ['owner@example.test', 'security@example.test']) {
+      assert.equal((await trial())?.belowMinimum?.agreed, false);
+      const { page, faults } = await open();
+      await signIn(page, email);
+      await page.goto(`${workspace.url}/log`);
+      await page.getByText('Kept for how long').waitFor();
+      await page.getByText('tools shop/get_order').waitFor();
+      await page
+        .getByText(/records? of one|kept 200 days by lookups/)
+        .first()
+        .waitFor();
+      await page.getByRole('button', { name: 'Agree' }).click();
+      for (let tries = 0; tries < 50; tries++) {
+        if ((await trial())?.belowMinimum?.agreedBy.includes(`person:${email}`)) break;
+        await sleep(100);
+      }
+      assert.deepEqual(faults, []);
+      await page.context().close();
+    }
+    assert.equal((await trial())?.belowMinimum?.agreed, true, 'what the host’s token applied, two have to agree to');
   });
 
   /** @proves retention.told, retention.tamper */

@@ -25,6 +25,7 @@ const touched: [RegExp, string[]][] = [
   [/^push\b/, ['push-subscriptions']],
   [/^delegation\b/, ['delegations']],
   [/^(hold|erasure)\b/, ['holds', 'erasures']],
+  [/^(hold|retention|manifest)\b/, ['retention']],
   [/^(key|key-encryption|trust-domain)\b/, ['keys', 'trust-domain']],
   [/^(manifest|workload|agent\.enrol)/, ['trust-rules', 'workloads', 'trust-domain']],
   [/^(secret|server|upstream)\b/, ['secrets', 'servers']],

@@ -43,6 +43,7 @@ export const taskQuery = (id: string) =>
   queryOptions({ queryKey: ['tasks', 'one', id], queryFn: () => call('GET /tasks/:id', { params: { id } }) });
 
 export const holdsQuery = queryOptions({ queryKey: ['holds'], queryFn: () => call('GET /holds') });
+export const retentionQuery = queryOptions({ queryKey: ['retention'], queryFn: () => call('GET /retention') });
 export const erasuresQuery = queryOptions({ queryKey: ['erasures'], queryFn: () => call('GET /erasures') });
 
 export const taskTraceQuery = (id: string) =>

@@ -65,7 +65,7 @@ export function Keeping() {
   );
 }
 
-function Decide(props: {
+export function Decide(props: {
   what: string;
   asked: string;
   agree: () => Promise<unknown>;

@@ -13,6 +13,7 @@ import { Card, Empty, Fact, Facts, Failure, Page, Section } from '../../ui/page.
 import { Command, Identifier } from '../../ui/text.tsx';
 import { Keeping } from './keeping.tsx';
 import classes from './log.module.css';
+import { Retention } from './retention.tsx';
 import { Witnessing } from './witnessing.tsx';
 
 type LogView = Api['GET /logs']['items'][number];
@@ -43,6 +44,7 @@ export function LogPage() {
         <Log key={log.id} log={log} />
       ))}
       {logs.data && <Witnessing logs={logs.data} />}
+      <Retention />
       <Keeping />
       <Section title="Trust nobody, this server included">
         <p className={classes.advice}>
@@ -145,6 +147,7 @@ function Verdict({ verify }: { verify: ReturnType<typeof useVerify> }) {
   return verify.data.ok ? (
     <span className={classes.ok} role="status">
       <IconShieldCheck size={16} aria-hidden /> {plural(verify.data.size, 'record')}, all as signed
+      {verify.data.removed > 0 && `; ${verify.data.removed} removed by retention, as the log says`}
     </span>
   ) : (
     <span className={classes.bad} role="alert">

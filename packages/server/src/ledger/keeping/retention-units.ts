@@ -1,4 +1,6 @@
 import type { ActionRecord, KeepingScope } from '@gatehouse/protocol';
+import { leafHash, sameBytes } from '@gatehouse/verifier';
+import { nodeSha256 } from '@gatehouse/verifier/node';
 import type { Database, DatabaseTransaction, Tables } from '../../storage/index.ts';
 import type { RetentionRules } from './retention-rules.ts';
 import { scopeFits } from './scope.ts';
@@ -54,7 +56,10 @@ export async function unitsOf(
     unit.actions.add(action);
     return unit;
   };
-  for (const row of rows) unitOf(row.action_id).rows.push({ ...row, record: recordOf(row.entry) });
+  // Text that is not what was hashed could say anything of its age: it stays for the verification of the log to find.
+  const recordIn = (row: Row) =>
+    sameBytes(leafHash(Buffer.from(row.entry), nodeSha256), row.leaf_hash) ? recordOf(row.entry) : null;
+  for (const row of rows) unitOf(row.action_id).rows.push({ ...row, record: recordIn(row) });
   for (const { id, action_id } of approvals) unitOf(action_id).approvals.push(id);
   const holds = await openScopes(on);
   const needed = await neededOf(on, [...actions.keys()], approvals);
@@ -73,7 +78,6 @@ function judge(unit: Unit, { rules, holds, needed, now }: Around): Unit['verdict
   const classes = new Set<string>();
   let counted = 0;
   for (const { record } of unit.rows) {
-    // What can't be read is for the verification of the log to find, and stays as it is.
     if (!record) return 'needed';
     const kept = rules.recordKept(record);
     if (!kept) continue;

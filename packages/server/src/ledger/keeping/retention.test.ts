@@ -233,6 +233,26 @@ onEachDatabase('what retention leaves alone', (database) => {
     assert.equal(await isThere('act_short'), false);
   });
 
+  /** @proves retention.tamper */
+  test('what was changed to look old enough, or to be of another class, is not removed for that', async () => {
+    const { storage, ledger } = keeper;
+    await keeper.declare({ name: 'crm', of: { tools: ['crm/*'], agents: ['agent-t'] }, records: 200 });
+    await keeper.record('act_changed', { agent: 'agent-t', tool: 'pay/out', environment: null });
+    clock.forward(201);
+    const place = storage.db.updateTable('records').where('action_id', '=', 'act_changed');
+    const row = await storage.db
+      .selectFrom('records')
+      .selectAll()
+      .where('action_id', '=', 'act_changed')
+      .executeTakeFirstOrThrow();
+    await place.set({ entry: row.entry.replace('pay/out', 'crm/out') }).execute();
+    await keeper.settle();
+    assert.equal(await isThere('act_changed'), true);
+    assert.match((await ledger.verifyAll()).problem ?? '', /edited/);
+    await place.set({ entry: row.entry }).execute();
+    assert.equal((await ledger.verifyAll()).ok, true);
+  });
+
   /** @proves retention.never */
   test('changes go only where they are named, and what others rest on never', async () => {
     const { ledger, storage } = keeper;
