@@ -52,6 +52,10 @@ test('a trace leads from who asked over decisions, an approval and what was hand
   assert.equal(call('shop/drop_table')?.status, 'refused');
   const refunded = root.steps.find((step) => step.approval?.id === approval);
   assert.equal(refunded?.approval?.decidedBy, 'owner@example.test');
+  assert.deepEqual(
+    refunded?.approval?.votes.map(({ person, answer }) => ({ person, answer })),
+    [{ person: 'owner@example.test', answer: 'yes' }],
+  );
   assert.ok((refunded?.places.length ?? 0) >= 3);
   const times = root.steps.map(({ time }) => time);
   assert.deepEqual(times, times.toSorted());

@@ -1,4 +1,4 @@
-import type { ApprovalState } from './approvals.ts';
+import type { ApprovalState, ApprovalVote } from './approvals.ts';
 import type { ActionSummary, Decision } from './records.ts';
 import type { Task } from './tasks.ts';
 
@@ -32,6 +32,8 @@ export interface TraceStep {
     decidedBy: string | null;
     /** From the question to the decision. */
     waitedMs: number | null;
+    /** Each person's answer, in the order in which they came. */
+    votes: Pick<ApprovalVote, 'person' | 'answer' | 'at' | 'channel' | 'reason'>[];
   } | null;
   credentials: { lease: string; provider: string; state: string }[];
   labels: string[];

@@ -94,6 +94,8 @@ function printStep(step: TraceStep, startedAt: number, isNamed: boolean, pad: st
     approval &&
       `${approval.id} ${approval.state}${approval.decidedBy ? ` by ${approval.decidedBy}` : ''}${approval.waitedMs === null ? '' : ` after ${duration(approval.waitedMs)}`}`,
   );
+  for (const { person, answer, channel, reason } of approval?.votes ?? [])
+    below(answer, [person, channel && `in ${channel}`, reason].filter(Boolean).join(', '));
   below('credential', step.credentials.map(({ provider, lease, state }) => `${provider} ${lease} ${state}`).join(', '));
   below('labels', step.labels.join(', '));
   for (const change of step.changes) below('change', change);

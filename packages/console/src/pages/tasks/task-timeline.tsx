@@ -128,6 +128,15 @@ function StepRow({ step, startedAt }: { step: TraceStep; startedAt: number }) {
             {approval.waitedMs !== null && ` after ${duration(approval.waitedMs)}`}
           </small>
         )}
+        {approval && approval.votes.length > 1 && (
+          <small>
+            {approval.votes
+              .map(
+                ({ answer, person, channel }) => `${answer} by ${actorName(person)}${channel ? ` in ${channel}` : ''}`,
+              )
+              .join(', ')}
+          </small>
+        )}
         {step.credentials.map(({ provider, lease }) => (
           <small key={lease}>
             {provider} {lease}

@@ -123,6 +123,10 @@ async function stepOf(records: SequencedRecord[], approvals: Pick<Approvals, 'ge
           state: approval.state,
           decidedBy: approval.decidedBy,
           waitedMs: approval.decidedAt === null ? null : approval.decidedAt - approval.createdAt,
+          votes: approval.votes.map(({ person, answer, at, channel, reason }) => ({
+            ...{ person, answer, at, reason },
+            ...(channel !== undefined && { channel }),
+          })),
         }
       : null,
     credentials: [...credentials.values()],
