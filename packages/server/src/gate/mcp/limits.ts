@@ -69,8 +69,9 @@ export const doorLimits = {
   taskTtlMostMs: 60 * 60_000,
   /** A result that is larger is not kept for a task. */
   taskResultBytes: 4 * 1024 * 1024,
-  /** How often a client is told to look at a task. */
-  taskPollMs: 2_000,
+  /** How often a client is told to look at a task while people decide, and while it runs. */
+  taskPollMs: 5_000,
+  runningTaskPollMs: 1_000,
   /** A call that is to be a task and is over within this time is answered with what became of it, where that is an error. */
   taskAtOnceMs: 1_000,
   /** MCP tasks of upstreams that are remembered with their owners. */

@@ -28,7 +28,7 @@ export async function settleTask(
   if (!isModern) return ask('tasks/result');
   let every = made.pollIntervalMs;
   for (;;) {
-    const ms = typeof every === 'number' ? every : doorLimits.taskPollMs;
+    const ms = typeof every === 'number' ? every : doorLimits.runningTaskPollMs;
     await sleep(Math.min(Math.max(ms, 50), 60_000), undefined, { signal: hooks.signal });
     const now = await ask('tasks/get');
     if ('error' in now) return now;

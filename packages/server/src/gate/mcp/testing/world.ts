@@ -357,6 +357,7 @@ export function createTestWaitingRows(clock: Clock): WaitingRows {
       all.set(task.id, { key, task });
       return task;
     },
+    requireRoom: async () => undefined,
     find: async (whose, id) => (all.get(id)?.key === keyOf(whose) ? all.get(id)?.task : undefined),
     list: async (whose) => [...all.values()].filter(({ key }) => key === keyOf(whose)).map(({ task }) => task),
     waitFor: async (id, approval) => change(id, { approval: approval.id, actionId: approval.actionId }),

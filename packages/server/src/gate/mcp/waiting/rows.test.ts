@@ -83,6 +83,8 @@ onEachDatabase('MCP tasks that wait', (database) => {
     const busy = whose({ task: taskOf('agent', 'tsk_busy') });
     for (let at = 0; at < doorLimits.waitingTasksPerTask; at++) await open(rows, busy, null);
     await assert.rejects(open(rows, busy, null), { code: 'task.too-many-waiting' });
+    await assert.rejects(others.requireRoom(busy), { code: 'task.too-many-waiting' });
+    await others.requireRoom(whose());
     house.pass(60_001);
     await rows.sweep();
     assert.deepEqual(await rows.list(busy), []);

@@ -38,7 +38,9 @@ export interface NewWaitingTask {
 
 /** In the database, so that every replica has them, also after a restart. */
 export interface WaitingRows {
-  /** The one that waits for this approval already, or a new one. Throws `task.too-many`. */
+  /** Throws `task.too-many-waiting` where `open` would: before anything runs whose result would have no place. */
+  requireRoom(whose: Whose): Promise<void>;
+  /** The one that waits for this approval already, or a new one. Throws `task.too-many-waiting`. */
   open(whose: Whose, of: NewWaitingTask): Promise<WaitingTask>;
   find(whose: Whose, id: string): Promise<WaitingTask | undefined>;
   /** The newest first. */
@@ -97,6 +99,17 @@ export function createWaitingRows({
       .where('expires_at', '>', clock.now());
 
   return {
+    async requireRoom({ caller }) {
+      const rows = await storage.db
+        .selectFrom('waiting_tasks')
+        .select('id')
+        .where('task', '=', caller.task.id)
+        .where('expires_at', '>', clock.now())
+        .limit(doorLimits.waitingTasksPerTask)
+        .execute();
+      if (rows.length >= doorLimits.waitingTasksPerTask) throw tooMany();
+    },
+
     async open(whose, { call, approval, actionId, ttlMs }) {
       const { caller, view, era } = whose;
       const now = clock.now();
@@ -135,12 +148,7 @@ export function createWaitingRows({
             other.era === row.era,
         );
         if (same) return toTask(same);
-        if (others.length >= doorLimits.waitingTasksPerTask)
-          throw new GatehouseError(
-            'too-many',
-            'task.too-many-waiting',
-            `This task has ${doorLimits.waitingTasksPerTask} MCP tasks already. Wait until some of them are forgotten.`,
-          );
+        if (others.length >= doorLimits.waitingTasksPerTask) throw tooMany();
         const written = await transaction
           .insertInto('waiting_tasks')
           .values({ ...row, sealed, answer: null })
@@ -221,3 +229,10 @@ export function createWaitingRows({
     },
   };
 }
+
+const tooMany = () =>
+  new GatehouseError(
+    'too-many',
+    'task.too-many-waiting',
+    `This task has ${doorLimits.waitingTasksPerTask} MCP tasks already. Wait until some of them are forgotten.`,
+  );

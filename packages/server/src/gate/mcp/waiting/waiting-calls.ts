@@ -51,11 +51,14 @@ const passing = new Set(['replica.stale', 'action.running', 'task.suspended']);
 
 /** What came of a call is given out by whoever ran it, unless that is gone. */
 const LOST_AFTER_MS = 10_000;
-const WAIT_MS = 5_000;
+/** Whoever waits for people hears of it; this is for what nobody tells. */
+const WAIT_MS = 60_000;
 
 export function createWaitingCalls(deps: WaitingCallsDependencies): WaitingCalls {
   const { rows, act, approvals, enforcement, clock, log, publicUrl } = deps;
   const running = new Map<string, Promise<void>>();
+  /** By task, whoever carries it on in the background: the client that has asked last. */
+  const following = new Map<string, AbortController>();
   const closing = new AbortController();
 
   async function shown(agent: AgentSide, task: WaitingTask): Promise<{ as: Shown; approval: Approval | undefined }> {
@@ -160,12 +163,17 @@ export function createWaitingCalls(deps: WaitingCallsDependencies): WaitingCalls
     const { later } = agent;
     if (!later) return;
     const stopped = new AbortController();
+    following.get(task.id)?.abort();
+    following.set(task.id, stopped);
     const release = enforcement.attach(agent.caller, (reason) => stopped.abort(new Error(reason)));
     const signal = AbortSignal.any([stopped.signal, closing.signal]);
     const tell = ({ body }: Shown) => later()?.notify('notifications/tasks/status', body);
     follow(later, whoseOf(agent), task.id, signal, agent.era === '2025-11-25' ? tell : undefined)
       .catch((error: unknown) => log.error('a task that waits is not followed any more', { task: task.id, error }))
-      .finally(release);
+      .finally(() => {
+        release();
+        if (following.get(task.id) === stopped) following.delete(task.id);
+      });
   }
 
   async function create(
@@ -220,6 +228,7 @@ export function createWaitingCalls(deps: WaitingCallsDependencies): WaitingCalls
 
     async start(agent, call) {
       const actionId = newId('act', clock.now());
+      await rows.requireRoom(whoseOf(agent));
       const { task: _, ...params } = call.params;
       const plain = { ...call, params, actionId, settles: true };
       let made: Promise<{ task: WaitingTask; answer: UpstreamAnswer }> | undefined;

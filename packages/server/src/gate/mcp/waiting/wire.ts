@@ -32,15 +32,14 @@ export function shownAs(
   const status = waits && asks && !task.shown ? 'input_required' : statusOf(era, task);
   const words = messageOf(task, waits ? approval : undefined, publicUrl);
   const ttl = task.expiresAt - task.createdAt;
+  const poll = waits ? doorLimits.taskPollMs : doorLimits.runningTaskPollMs;
   const body: JsonObject = {
     taskId: task.id,
     status,
     ...(words !== undefined && { statusMessage: words }),
     createdAt: new Date(task.createdAt).toISOString(),
     lastUpdatedAt: new Date(task.updatedAt).toISOString(),
-    ...(era === '2025-11-25'
-      ? { ttl, pollInterval: doorLimits.taskPollMs }
-      : { ttlMs: ttl, pollIntervalMs: doorLimits.taskPollMs }),
+    ...(era === '2025-11-25' ? { ttl, pollInterval: poll } : { ttlMs: ttl, pollIntervalMs: poll }),
     ...(waits && { _meta: { 'gatehouse/approval': { ...waitingFor(publicUrl, approval) } } }),
   };
   return { task, status, body };
