@@ -134,9 +134,10 @@ test('from the mail to the page, the passkey, one call and its receipt, in a bro
   assert.ok(!(await call()).isError);
   const again = (await call())._meta?.['gatehouse/approval'] as { id: string } | undefined;
   assert.ok(again && again.id !== id, 'once: the same call waits again');
-  const { items } = await workspace.operator('GET /actions', { query: { tool: 'shop/refund_order', limit: '5' } });
-  const ran = items.find(({ approval }) => approval === id);
-  assert.ok(ran);
+  const ran = await until(async () => {
+    const { items } = await workspace.operator('GET /actions', { query: { tool: 'shop/refund_order', limit: '50' } });
+    return items.find(({ approval }) => approval === id);
+  }, 'the action is found');
   // The session has ended with the decision, and the same link opens nothing for another browser.
   assert.equal(await page.evaluate(async () => (await fetch('/api/v1/session')).status), 401);
   const other = await open();

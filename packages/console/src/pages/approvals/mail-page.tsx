@@ -6,10 +6,10 @@ import { Link, useNavigate, useParams } from '@tanstack/react-router';
 import { useEffect, useState } from 'react';
 import { call } from '../../api/client.ts';
 import { approvalQuery, sessionQuery } from '../../api/queries.ts';
-import { Mark } from '../../app/brand.tsx';
 import { forgetFragment } from '../../lib/forget-fragment.ts';
 import { Failure } from '../../ui/page.tsx';
 import classes from '../sign-in/sign-in.module.css';
+import { SignInCard } from '../sign-in/sign-in-card.tsx';
 import { ApprovalCard } from './approval-card.tsx';
 
 /** Where the link of a mail leads: to one approval, outside of the rest of the console, which its session does not open. */
@@ -41,22 +41,16 @@ export function MailPage() {
   if (session.isLoading || isSignedIn) return null;
   if (isOpen && session.data) return <OneApproval id={id} session={session.data} />;
   return (
-    <main className={classes.page}>
-      <div className={classes.card}>
-        <div className={classes.brand}>
-          <Mark size={40} />
-          <h1>Gatehouse</h1>
-        </div>
-        {token === '' ? (
-          <p className={classes.lead}>This page needs the link of a mail, which opens it once in one browser.</p>
-        ) : (
-          <UseLink token={token} approval={id} onDone={enter} />
-        )}
-        <Link to="/sign-in" search={{ next: `/approvals/${id}` }} className="gh-link">
-          Sign in with a passkey instead
-        </Link>
-      </div>
-    </main>
+    <SignInCard>
+      {token === '' ? (
+        <p className={classes.lead}>This page needs the link of a mail, which opens it once in one browser.</p>
+      ) : (
+        <UseLink token={token} approval={id} onDone={enter} />
+      )}
+      <Link to="/sign-in" search={{ next: `/approvals/${id}` }} className="gh-link">
+        Sign in with a passkey instead
+      </Link>
+    </SignInCard>
   );
 }
 

@@ -8,7 +8,6 @@ import { call } from '../../api/client.ts';
 import { enrolPasskey, signInWithPasskey } from '../../api/passkeys.ts';
 import { ApiError } from '../../api/problem.ts';
 import { sessionQuery } from '../../api/queries.ts';
-import { Mark } from '../../app/brand.tsx';
 import { commands } from '../../lib/commands.ts';
 import { thisDevice } from '../../lib/device.ts';
 import { forgetFragment } from '../../lib/forget-fragment.ts';
@@ -16,6 +15,7 @@ import { safeNext } from '../../lib/next-page.ts';
 import { Failure } from '../../ui/page.tsx';
 import { Command } from '../../ui/text.tsx';
 import classes from './sign-in.module.css';
+import { SignInCard } from './sign-in-card.tsx';
 
 type Step = { at: 'link'; token: string } | { at: 'passkey'; email?: string } | { at: 'enrol'; session: SessionView };
 
@@ -46,19 +46,13 @@ export function SignInPage() {
   };
 
   return (
-    <main className={classes.page}>
-      <div className={classes.card}>
-        <div className={classes.brand}>
-          <Mark size={40} />
-          <h1>Gatehouse</h1>
-        </div>
-        {step.at === 'link' && <LinkStep token={step.token} onDone={setStep} />}
-        {step.at === 'passkey' && (
-          <PasskeyStep email={step.email} signedIn={session.data?.enrolled ? session.data : undefined} onDone={enter} />
-        )}
-        {step.at === 'enrol' && <EnrolStep session={step.session} onDone={enter} />}
-      </div>
-    </main>
+    <SignInCard>
+      {step.at === 'link' && <LinkStep token={step.token} onDone={setStep} />}
+      {step.at === 'passkey' && (
+        <PasskeyStep email={step.email} signedIn={session.data?.enrolled ? session.data : undefined} onDone={enter} />
+      )}
+      {step.at === 'enrol' && <EnrolStep session={step.session} onDone={enter} />}
+    </SignInCard>
   );
 }
 

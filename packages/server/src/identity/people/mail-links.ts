@@ -83,15 +83,19 @@ export function createMailLinks(dependencies: MailLinkDependencies): MailLinks {
 
     async redeem(token, { approval, userAgent, cookie }) {
       const digest = sha256Hex(token);
-      // What nobody was ever sent costs no write.
+      // What nobody was ever sent costs no write, and what was used one at the most.
       const sent = TOKEN.test(token)
         ? await storage.db
             .selectFrom('mail_links')
-            .select('approval')
+            .select(['approval', 'used_at', 'refused_at', 'expires_at'])
             .where('token_digest', '=', digest)
             .executeTakeFirst()
         : undefined;
       if (!sent) throw invalid();
+      if (sent.approval !== approval || sent.used_at !== null || sent.expires_at <= clock.now()) {
+        if (sent.refused_at === null) await noteRefusal(digest, approval);
+        throw invalid();
+      }
       try {
         return await storage.transaction(async (transaction) => {
           const now = clock.now();
