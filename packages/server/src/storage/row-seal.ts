@@ -12,7 +12,8 @@ type SealedTable =
   | 'approval_looks'
   | 'passkeys'
   | 'people_sessions'
-  | 'signin_links';
+  | 'signin_links'
+  | 'mail_links';
 
 const contextOf = (table: keyof Tables, key: string) => `row:${table}:${key}`;
 

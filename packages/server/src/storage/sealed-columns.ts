@@ -39,6 +39,7 @@ export const sealedColumns: readonly SealedColumn[] = [
   { table: 'passkeys', key: 'id', column: 'seal' },
   { table: 'people_sessions', key: 'id_digest', column: 'seal' },
   { table: 'signin_links', key: 'token_digest', column: 'seal' },
+  { table: 'mail_links', key: 'token_digest', column: 'seal' },
   { table: 'provider_sign_ins', key: 'state_digest', column: 'sealed_verifier' },
 ];
 

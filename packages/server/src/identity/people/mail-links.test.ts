@@ -102,6 +102,19 @@ onEachDatabase('links of mails', (database) => {
     assert.ok(!(await isLive(2, old.approval)));
   });
 
+  /** @proves mail-link.once */
+  test('a link that was written into the database, or moved to another approval there, opens nothing', async () => {
+    const { token, approval } = await sent();
+    await house.storage.transaction((transaction) =>
+      transaction.updateTable('mail_links').set({ approval: 'apr_moved' }).where('approval', '=', approval).execute(),
+    );
+    await assert.rejects(redeem(token, 'apr_moved'), { code: 'mail-link.changed' });
+    await house.storage.transaction((transaction) =>
+      transaction.updateTable('mail_links').set({ approval, seal: null }).where('approval', '=', 'apr_moved').execute(),
+    );
+    await assert.rejects(redeem(token, approval), { code: 'mail-link.changed' });
+  });
+
   /** @proves mail-link.ends */
   test('who is not here gets no link, and one who has left uses none', async () => {
     assert.equal((await sent({ person: 'nobody@example.test' })).link, null);

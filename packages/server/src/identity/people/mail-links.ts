@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { type Clock, GatehouseError, Secret, sha256Hex } from '../../platform/index.ts';
-import type { RecordChange, Storage } from '../../storage/index.ts';
+import type { RecordChange, Sealer, Storage } from '../../storage/index.ts';
 import { sessionLimits as limits } from './limits.ts';
+import { requireMailLink, sealedMailLink } from './seals.ts';
 import type { Sessions } from './sessions.ts';
 import type { MailLinks, PeopleDirectory } from './types.ts';
 
@@ -14,10 +15,11 @@ interface MailLinkDependencies {
   clock: Clock;
   publicUrl: string;
   sessions: Sessions;
+  sealer: Sealer;
 }
 
 export function createMailLinks(dependencies: MailLinkDependencies): MailLinks {
-  const { storage, registry, recordChange, clock, publicUrl, sessions } = dependencies;
+  const { storage, registry, recordChange, clock, publicUrl, sessions, sealer } = dependencies;
   const isHere = (person: string) => registry.snapshot().people.has(person);
 
   /** A link that somebody has and that does not work tells that a mail was read twice, or by somebody else. The first time is on record. */
@@ -60,16 +62,18 @@ export function createMailLinks(dependencies: MailLinkDependencies): MailLinks {
         const token = `mail_${randomBytes(32).toString('base64url')}`;
         await transaction
           .insertInto('mail_links')
-          .values({
-            token_digest: sha256Hex(token),
-            person,
-            approval,
-            channel,
-            mail,
-            expires_at: expiresAt,
-            used_at: null,
-            refused_at: null,
-          })
+          .values(
+            sealedMailLink(sealer, {
+              token_digest: sha256Hex(token),
+              person,
+              approval,
+              channel,
+              mail,
+              expires_at: expiresAt,
+              used_at: null,
+              refused_at: null,
+            }),
+          )
           .execute();
         await recordChange(transaction, {
           operation: 'person.mail-link',
@@ -106,9 +110,10 @@ export function createMailLinks(dependencies: MailLinkDependencies): MailLinks {
             .where('approval', '=', approval)
             .where('used_at', 'is', null)
             .where('expires_at', '>', now)
-            .returning(['person', 'channel', 'mail'])
+            .returningAll()
             .executeTakeFirst();
           if (!link || !isHere(link.person)) throw invalid();
+          requireMailLink(sealer, link);
           const { person, channel, mail } = link;
           await recordChange(transaction, {
             operation: 'person.sign-in',

@@ -16,6 +16,7 @@ import {
 type Passkey = Omit<Tables['passkeys'], 'seal'>;
 type Session = Omit<Tables['people_sessions'], 'seal'>;
 type Link = Omit<Tables['signin_links'], 'seal'>;
+type MailLink = Omit<Tables['mail_links'], 'seal'>;
 
 const DUE = 'seal:passkeys';
 
@@ -54,6 +55,15 @@ const ofLink = (row: Link): Json => ({
   madeBy: row.made_by,
 });
 
+const ofMailLink = (row: MailLink): Json => ({
+  v: 1,
+  person: row.person,
+  approval: row.approval,
+  channel: row.channel,
+  mail: row.mail,
+  expiresAt: row.expires_at,
+});
+
 export const sealedPasskey = (sealer: Sealer, row: Passkey): Tables['passkeys'] => ({
   ...row,
   seal: sealRow(sealer, 'passkeys', row.id, ofPasskey(row)),
@@ -65,6 +75,11 @@ export const sealedSession = (sealer: Sealer, row: Session): Tables['people_sess
 export const sealedLink = (sealer: Sealer, row: Link): Tables['signin_links'] => ({
   ...row,
   seal: sealRow(sealer, 'signin_links', row.token_digest, ofLink(row)),
+});
+
+export const sealedMailLink = (sealer: Sealer, row: MailLink): Tables['mail_links'] => ({
+  ...row,
+  seal: sealRow(sealer, 'mail_links', row.token_digest, ofMailLink(row)),
 });
 
 export const isPasskeyIntact = (sealer: Sealer, row: Tables['passkeys']): boolean =>
@@ -86,11 +101,16 @@ export function requireLink(sealer: Sealer, row: Tables['signin_links']): void {
     throw changed('signin-link', `link for ${row.person}`);
 }
 
+export function requireMailLink(sealer: Sealer, row: Tables['mail_links']): void {
+  if (rowSealProblem(sealer, 'mail_links', row.token_digest, ofMailLink(row), row.seal) !== null)
+    throw changed('mail-link', `link in a mail to ${row.person}`);
+}
+
 const changed = (kind: string, what: string) =>
   new GatehouseError(
     'internal',
     `${kind}.changed`,
-    `This ${kind.replace('signin-link', 'sign-in link')} was changed in the database, or written into it by hand. It lets nobody in; tell your security team.`,
+    `This ${kind.replace('signin-link', 'sign-in link').replace('mail-link', 'link of a mail')} was changed in the database, or written into it by hand. It lets nobody in; tell your security team.`,
     { cause: new Error(`the seal of ${what} does not fit`) },
   );
 

@@ -5,10 +5,11 @@ import type { Dialect } from '../backend.ts';
 export async function up(db: Kysely<unknown>, dialect: Dialect): Promise<void> {
   const isSqlite = dialect === 'sqlite';
   const int = isSqlite ? 'integer' : 'bigint';
+  const blob = isSqlite ? 'blob' : 'bytea';
   const statements = [
     `create table mail_links (
        token_digest text not null primary key, person text not null, approval text not null, channel text not null, mail text not null,
-       expires_at ${int} not null, used_at ${int}, refused_at ${int}) ${isSqlite ? 'strict' : ''}`,
+       expires_at ${int} not null, used_at ${int}, refused_at ${int}, seal ${blob}) ${isSqlite ? 'strict' : ''}`,
     'create index mail_links_approval on mail_links (approval)',
     'create index mail_links_person on mail_links (person)',
     'create index mail_links_expires on mail_links (expires_at)',

@@ -156,6 +156,7 @@ export interface PeopleTables {
     used_at: number | null;
     /** When a use of it was first refused; more are not recorded. */
     refused_at: number | null;
+    seal: Uint8Array | null;
   };
 
   /** Requests of sessions of the command line that wait for their person, or for being repeated. `state`: `open`, `confirmed`, `refused`, `used`. */
