@@ -70,4 +70,9 @@ export const console: Requirement[] = [
     promise: 'A notification leads to the page of what waits, and decides nothing',
     source: 'docs/how-to/be-notified-in-the-browser.md',
   },
+  {
+    id: 'console.keeping',
+    promise: 'Holds and erasures are asked for in the console by one person, and settled there by another',
+    source: 'docs/how-to/keep-and-erase.md',
+  },
 ];

@@ -10,6 +10,7 @@ import type {
   deputyBodies,
   explainBody,
   joinTokenBody,
+  keepingBodies,
   keyBodies,
   newPushSubscription,
   outsideProof,
@@ -83,6 +84,8 @@ interface RequestBodies {
   'POST /servers/:name/connect': Given<typeof upstreamAuthorizationBodies, 'connect'>;
   'POST /servers/:name/disconnect': Given<typeof upstreamAuthorizationBodies, 'disconnect'>;
   'POST /push/subscriptions': (typeof newPushSubscription)['_zod']['input'];
+  'POST /holds': Given<typeof keepingBodies, 'hold'>;
+  'POST /erasures': Given<typeof keepingBodies, 'erase'>;
   'PUT /secrets/:name': Given<typeof upstreamAuthorizationBodies, 'setSecret'>;
 }
 

@@ -28,7 +28,9 @@ export function startServiceWorker(open: (path: string) => void): void {
   });
 }
 
-function follow(registration: ServiceWorkerRegistration): void {
+function follow(registration: ServiceWorkerRegistration | undefined): void {
+  // Where workers are blocked, some browsers answer with none.
+  if (!registration) return;
   noteWaiting(registration);
   registration.addEventListener('updatefound', () => {
     const { installing } = registration;

@@ -1,13 +1,17 @@
 import type { KeepingScope } from '@gatehouse/protocol';
 import { Button, Group } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
 import { useChange } from '../../api/change.ts';
 import { call } from '../../api/client.ts';
 import { erasuresQuery, holdsQuery, sessionQuery } from '../../api/queries.ts';
+import { needsRole, useSession } from '../../app/session.ts';
 import { actorName } from '../../lib/words.ts';
+import { AllowedButton } from '../../ui/allowed-button.tsx';
 import { Card, Failure, Section } from '../../ui/page.tsx';
 import { PlainText } from '../../ui/text.tsx';
 import { When } from '../../ui/when.tsx';
+import { KeepDialog } from './keep-dialog.tsx';
 import classes from './log.module.css';
 
 const words = (scope: KeepingScope) =>
@@ -21,15 +25,16 @@ export function Keeping() {
   const erasures = useQuery(erasuresQuery);
   const open = holds.data?.items.filter(({ endedAt }) => endedAt === null) ?? [];
   const recent = erasures.data?.items.slice(0, 20) ?? [];
-  if (open.length === 0 && recent.length === 0) return null;
   return (
     <Section title="Kept and erased">
+      <Ask />
       {open.map((hold) => (
         <Card key={hold.id}>
           <p className={classes.advice}>
             <strong>Held:</strong> <PlainText text={words(hold.scope)} />, since <When at={hold.placedAt} /> by{' '}
             {actorName(hold.placedBy)}: “<PlainText text={hold.reason} />”
           </p>
+          {hold.endAskedBy === null && <AskEnd id={hold.id} />}
           {hold.endAskedBy && (
             <Decide
               what={`${actorName(hold.endAskedBy)} asks for its end.`}
@@ -62,6 +67,39 @@ export function Keeping() {
         </Card>
       ))}
     </Section>
+  );
+}
+
+function useMayAsk() {
+  return needsRole(useSession(), ['admin', 'security'], 'This');
+}
+
+function Ask() {
+  const obstacle = useMayAsk();
+  const [asking, setAsking] = useState<'hold' | 'erase' | null>(null);
+  return (
+    <Group gap="xs">
+      <AllowedButton obstacle={obstacle} onClick={() => setAsking('hold')}>
+        Place a legal hold
+      </AllowedButton>
+      <AllowedButton obstacle={obstacle} onClick={() => setAsking('erase')}>
+        Ask for an erasure
+      </AllowedButton>
+      {asking && <KeepDialog what={asking} close={() => setAsking(null)} />}
+    </Group>
+  );
+}
+
+function AskEnd({ id }: { id: string }) {
+  const obstacle = useMayAsk();
+  const { form } = useChange(() => call('POST /holds/:id/end', { params: { id } }), { refresh: ['holds'] });
+  return (
+    <>
+      <AllowedButton obstacle={obstacle} loading={form.pending} onClick={form.submit}>
+        Ask for its end
+      </AllowedButton>
+      {form.error && <Failure error={form.error} />}
+    </>
   );
 }
 
