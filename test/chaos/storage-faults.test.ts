@@ -163,23 +163,10 @@ test('while nothing can be written to the disk no call passes, and calls pass ag
   });
 });
 
-const ownDisk = (() => {
-  const directory = mkdtempSync(join(tmpdir(), 'gatehouse-disk-'));
-  const [command = '', ...args] = [...onOwnDisk(directory, 1), 'true'];
-  const { status } = spawnSync(command, args);
-  rmdirSync(directory);
-  return status === 0
-    ? false
-    : 'this system lets nobody mount a small disk (user namespaces); the test before stands for it';
-})();
-
-// @proves law-1.unwritable
-test('on a full disk what is refused has not run, and calls pass again when there is room', {
-  skip: ownDisk,
-}, async (t) => {
-  const opened = await open(t, 'sqlite', { diskMiB: 24 });
-  const { scene, journal, callMany } = opened;
-  const filler = join(scene.dataDir, 'filler');
+/** Until nothing passes any more: what is refused must not have run. Gives the way to make room. */
+async function fillDisk(opened: Opened, directory: string): Promise<() => void> {
+  const { scene, callMany } = opened;
+  const filler = join(directory, 'filler');
   const fill = () => {
     for (let size = 1 << 20; size >= 1; size >>= 1) {
       try {
@@ -204,7 +191,27 @@ test('on a full disk what is refused has not run, and calls pass again when ther
     refused.filter((id) => seen.has(id)),
     [],
   );
-  rmSync(filler);
+  return () => rmSync(filler);
+}
+
+const ownDisk = (() => {
+  const directory = mkdtempSync(join(tmpdir(), 'gatehouse-disk-'));
+  const [command = '', ...args] = [...onOwnDisk(directory, 1), 'true'];
+  const { status } = spawnSync(command, args);
+  rmdirSync(directory);
+  return status === 0
+    ? false
+    : 'this system lets nobody mount a small disk (user namespaces); the test before stands for it';
+})();
+
+// @proves law-1.unwritable
+test('on a full disk what is refused has not run, and calls pass again when there is room', {
+  skip: ownDisk,
+}, async (t) => {
+  const opened = await open(t, 'sqlite', { diskMiB: 24 });
+  const { scene, journal } = opened;
+  const letGo = await fillDisk(opened, scene.dataDir);
+  letGo();
   await untilCallsPass(opened);
   // SQLite does not find its way to the server's disk, so it is read as a power cut would leave it.
   const copy = mkdtempSync(join(tmpdir(), 'gatehouse-copy-'));
@@ -213,6 +220,33 @@ test('on a full disk what is refused has not run, and calls pass again when ther
   for (const name of ['gatehouse.db', 'gatehouse.db-wal']) copyFileSync(join(scene.dataDir, name), join(copy, name));
   scene.replica.signal('SIGCONT');
   await assertRecorded(scene, createAudit(createStoredReader('sqlite', copy), journal));
+});
+
+const mountable = (() => {
+  if (process.getuid?.() !== 0)
+    return 'only root can mount a disk for PostgreSQL, which does not run in a user namespace of ours';
+  const directory = mkdtempSync(join(tmpdir(), 'gatehouse-disk-'));
+  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', directory]);
+  if (status === 0) spawnSync('umount', [directory]);
+  rmdirSync(directory);
+  return status === 0 ? false : 'this system lets nobody mount a small disk';
+})();
+
+// @proves law-1.unwritable, law-1.reconnects
+test('on a full disk under PostgreSQL what is refused has not run, and calls pass again when there is room', {
+  skip: mountable,
+}, async (t) => {
+  const postgres = await startPostgres({ diskMiB: 110 });
+  if (!postgres) return t.skip('PostgreSQL is missing: see above');
+  t.after(postgres.close);
+  const { url } = await postgres.createDatabase();
+  const opened = await open(t, url);
+  const { scene, journal } = opened;
+  const letGo = await fillDisk(opened, postgres.dataDir);
+  assert.match((await scene.operator.call('GET /status')).troubles[0]?.problem ?? '', /No space left on device/);
+  letGo();
+  await untilCallsPass(opened);
+  await assertRecorded(scene, createAudit(createStoredReader(url, scene.dataDir), journal));
 });
 
 // @proves law-1.unwritable

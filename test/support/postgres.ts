@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -13,6 +13,7 @@ export type TestPostgres = {
   /** Of the superuser, on the database `postgres`. Stays the same over `kill` and `restart`. */
   url: string;
   version: string;
+  dataDir: string;
   /** A database of its own for one test; `template`: the name of one to copy, with no one connected to it. */
   createDatabase(template?: string): Promise<TestDatabase>;
   /** Ends every process of the server at once, as a power cut would. */
@@ -42,7 +43,7 @@ type Cluster = {
 const USER = 'gatehouse';
 const START_TIMEOUT_MS = 60_000;
 const PORT_ATTEMPTS = 5;
-const shared = new Map<PostgresVersion, { cluster: Promise<Cluster | undefined>; users: number }>();
+const shared = new Map<string, { cluster: Promise<Cluster | undefined>; users: number }>();
 
 /**
  * One server for each process and version. Whatever ends the process (an exception, a signal, SIGKILL), the server and
@@ -51,11 +52,15 @@ const shared = new Map<PostgresVersion, { cluster: Promise<Cluster | undefined>;
  */
 export async function startPostgres({
   version = 'any',
+  diskMiB,
 }: {
   version?: PostgresVersion;
+  /** Its data lies on a disk of its own, of that size; only where one can be mounted (Linux, as root). */
+  diskMiB?: number;
 } = {}): Promise<TestPostgres | undefined> {
-  const entry = shared.get(version) ?? { cluster: createCluster(version), users: 0 };
-  shared.set(version, entry);
+  const key = `${version}/${diskMiB ?? ''}`;
+  const entry = shared.get(key) ?? { cluster: createCluster(version, diskMiB), users: 0 };
+  shared.set(key, entry);
   entry.users += 1;
   const cluster = await entry.cluster;
   if (!cluster) return undefined;
@@ -64,6 +69,7 @@ export async function startPostgres({
   return {
     url: urlOf(cluster, 'postgres'),
     version: cluster.binaries.version,
+    dataDir: join(cluster.directory, 'data'),
     createDatabase: (template) => createDatabase(cluster, template),
     kill: () => killServer(cluster),
     pause: (isPaused) => signalAll(cluster, isPaused ? 'SIGSTOP' : 'SIGCONT'),
@@ -76,13 +82,13 @@ export async function startPostgres({
       closed = true;
       entry.users -= 1;
       if (entry.users > 0) return;
-      shared.delete(version);
+      shared.delete(key);
       await removeCluster(cluster);
     },
   };
 }
 
-async function createCluster(version: PostgresVersion): Promise<Cluster | undefined> {
+async function createCluster(version: PostgresVersion, diskMiB: number | undefined): Promise<Cluster | undefined> {
   const account = serverAccount();
   const directory = scratchDirectory(account);
   const found = findBinaries(version, account, directory);
@@ -92,11 +98,13 @@ async function createCluster(version: PostgresVersion): Promise<Cluster | undefi
     console.error(`Tests on PostgreSQL are skipped. ${found.missing}`);
     return undefined;
   }
+  if (diskMiB !== undefined) mountDisk(join(directory, 'data'), diskMiB, account);
   const password = randomBytes(16).toString('hex');
   const cluster = { ...found, account, directory, password, port: 0, undertaker: startUndertaker(directory) };
   const passwordFile = join(directory, 'password');
   writeFileSync(passwordFile, password);
   const options = ['--auth=scram-sha-256', '--encoding=UTF8', '--locale=C', '--no-instructions', '--no-sync'];
+  if (diskMiB !== undefined) options.push('--wal-segsize=1');
   const initdb = run(cluster, found.binaries.initdb, [
     ...['-D', join(directory, 'data'), '-U', USER, `--pwfile=${passwordFile}`],
     ...options,
@@ -104,6 +112,13 @@ async function createCluster(version: PostgresVersion): Promise<Cluster | undefi
   await ended(initdb);
   if (initdb.exitCode !== 0) throw new Error(`initdb failed: ${logOf(cluster)}`);
   return cluster;
+}
+
+function mountDisk(directory: string, sizeMiB: number, account: Account | undefined): void {
+  mkdirSync(directory);
+  const options = `size=${sizeMiB}m,mode=0700,uid=${account?.uid},gid=${account?.gid}`;
+  const { status, stderr } = spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', directory]);
+  if (status !== 0) throw new Error(`no disk could be mounted: ${stderr}`);
 }
 
 /** Runs apart from our process group, and so outlives us even if we are killed. */
@@ -115,6 +130,7 @@ function startUndertaker(directory: string): ChildProcess {
       for i in $(seq 100); do [ -e "$0/data/postmaster.pid" ] && kill -0 "$pid" || break; sleep 0.1; done
       kill -KILL "$pid"
     fi
+    umount -l "$0/data" 2>/dev/null
     rm -rf "$0" || { sleep 1; rm -rf "$0"; }`;
   const undertaker = spawn('/bin/sh', ['-c', script, directory], {
     cwd: '/',
@@ -146,7 +162,7 @@ async function startServer(cluster: Cluster): Promise<void> {
     cluster.server = run(cluster, cluster.binaries.postgres, [
       ...['-D', join(cluster.directory, 'data')],
       ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
-      ...['-c', 'max_connections=200', '-c', 'shared_buffers=32MB'],
+      ...['-c', 'max_connections=200', '-c', 'shared_buffers=32MB', '-c', 'max_wal_size=64MB'],
     ]);
     if (await becomesReady(cluster, cluster.server)) return;
     await stopServer(cluster);

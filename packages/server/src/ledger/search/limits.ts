@@ -18,4 +18,6 @@ export const searchLimits = {
   indexEveryMs: 250,
   /** Records that a search makes findable before it looks. */
   indexBeforeSearch: 1_000,
+  /** A thread that has not answered by then is given up, and another is started. */
+  answerMs: 60_000,
 };

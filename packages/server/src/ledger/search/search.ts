@@ -74,7 +74,19 @@ export function createSearch(place: HistoryPlace, log: Log): Search {
     const call = <T>(request: RequestOf<SearchRequest>): Promise<T> =>
       new Promise<T>((resolve, reject) => {
         const id = ++last;
-        waiting.set(id, { resolve, reject });
+        // A statement that runs can't be interrupted: whoever waits is told, and another thread goes on where this one does not.
+        const timer = setTimeout(() => {
+          log.error('the thread that searches does not answer', { afterMs: searchLimits.answerMs });
+          die(new Error(`no answer within ${searchLimits.answerMs} ms`));
+          void worker.terminate();
+        }, searchLimits.answerMs);
+        const settled =
+          <V>(done: (value: V) => void) =>
+          (value: V) => {
+            clearTimeout(timer);
+            done(value);
+          };
+        waiting.set(id, { resolve: settled(resolve), reject: settled(reject) });
         worker.ref();
         worker.postMessage({ ...request, id });
       });
