@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { appendFileSync, cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { createMcpTransport } from '@gatehouse/sdk';
 import { Client } from '@modelcontextprotocol/client';
@@ -20,14 +23,17 @@ const approver = 'approver@example.test';
  */
 describe('the installed console', { skip }, () => {
   let workspace: Workspace;
-  let assets: ReturnType<typeof builtConsole>;
+  /** A copy, of which there can be a new version. */
+  const consoleDir = mkdtempSync(join(tmpdir(), 'gatehouse-console-copy-'));
   let service: FakePushService;
   let client: Client;
 
   before(async () => {
-    assets = builtConsole();
+    const built = builtConsole();
+    cpSync(built.directory, consoleDir, { recursive: true });
+    built.remove();
     service = await startFakePushService();
-    workspace = await startWorkspace({ consoleDir: assets.directory });
+    workspace = await startWorkspace({ consoleDir });
     await workspace.apply([
       ...manifests(),
       {
@@ -47,7 +53,7 @@ describe('the installed console', { skip }, () => {
     await client.close();
     await workspace.close();
     service.close();
-    assets.remove();
+    rmSync(consoleDir, { recursive: true });
   });
 
   const { open, signIn } = visitors(browser, () => workspace);
@@ -251,6 +257,14 @@ describe('the installed console', { skip }, () => {
     await page.goto(`${workspace.url}/settings`);
     await table.getByRole('button', { name: /Turn off/ }).click();
     await page.getByRole('button', { name: 'Turn on in this browser' }).waitFor();
+
+    // A new version of the console is offered, and taken when somebody says so.
+    appendFileSync(join(consoleDir, 'sw.js'), '\n// another build');
+    await page.evaluate(async () => void (await (await navigator.serviceWorker.ready).update()));
+    await page.getByText('A new version of the console is there').waitFor();
+    await page.getByRole('button', { name: 'Reload' }).click();
+    await page.getByText('A new version of the console is there').waitFor({ state: 'detached' });
+    await page.getByRole('heading', { name: 'Notifications' }).waitFor();
     assert.deepEqual(faults, []);
     await page.context().close();
   });

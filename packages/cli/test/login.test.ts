@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createECDH } from 'node:crypto';
 import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -183,6 +184,27 @@ test('sessions are listed with their computer and end by id, one’s own and, fo
   const end = await shell.run('sessions', 'end', view.session?.id.slice(0, 12) ?? '');
   assert.equal(end.code, 0, end.stderr);
   assert.equal((await shell.run('whoami')).code, 77);
+});
+
+/** @proves push.own */
+test('who is notified where is listed, tried and ended at the command line, and turned on in a browser alone', async (t) => {
+  await workspace.apply([{ kind: 'Channel', name: 'push', push: { services: ['push.example.test'] } }]);
+  const keys = { p256dh: createECDH('prime256v1').generateKeys('base64url'), auth: 'A'.repeat(22) };
+  const body = { endpoint: 'https://push.example.test/x', keys };
+  const { id } = await person.api('POST /push/subscriptions', { body });
+  const shell = shellOf(t);
+  await shell.login(person);
+  assert.match((await shell.run('notifications')).stdout, /psh_\w+ .*push\.example\.test +ends/);
+  const { items } = (await shell.run('notifications', 'list', '--json')).json<{ items: { id: string }[] }>();
+  assert.deepEqual(
+    items.map((each) => each.id),
+    [id],
+  );
+  const tried = await shell.run('notifications', 'test', id);
+  assert.deepEqual([tried.code, /not delivered: .*push\.example\.test/.test(tried.stderr)], [1, true]);
+  assert.deepEqual((await shell.run('notifications', 'remove', id, '--json')).json(), { removed: id });
+  assert.equal((await shell.run('notifications', 'remove', id)).code, 1);
+  assert.match((await shell.run('notifications')).stderr, /notified in no browser/);
 });
 
 const asOperator = (t: Parameters<typeof shellOf>[0]) => shellOf(t, { GATEHOUSE_DATA_DIR: workspace.dataDir });

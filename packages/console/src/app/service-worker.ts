@@ -22,9 +22,12 @@ export function startServiceWorker(open: (path: string) => void): void {
     if (path !== undefined) open(path);
   });
   window.addEventListener('load', () => {
-    serviceWorker.register('/sw.js', { scope: '/', updateViaCache: 'none' }).then(follow, (error) => {
-      console.warn('The service worker could not be started: there are no notifications.', error);
-    });
+    serviceWorker
+      .register('/sw.js', { scope: '/', updateViaCache: 'none' })
+      .then(follow)
+      .catch((error: unknown) => {
+        console.warn('The service worker could not be started: there are no notifications.', error);
+      });
   });
 }
 
