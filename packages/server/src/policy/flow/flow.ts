@@ -1,13 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import type { ArgumentRole, FlowLabel, Task, TaskFlow, TemplateManifest } from '@gatehouse/protocol';
-import { toolPatternMatches } from '@gatehouse/protocol';
+import type { ArgumentRole, FlowLabel } from '@gatehouse/protocol';
 import { type Clock, isJsonObject, type Json } from '../../platform/index.ts';
 import type { RegisteredTool } from '../../registry/index.ts';
-import type { DatabaseTransaction, Guard, OverBudget, Sealer, Spend, Storage } from '../../storage/index.ts';
-import type { FlowView, Provenance } from '../situation.ts';
+import type { Sealer, Storage } from '../../storage/index.ts';
+import type { Provenance } from '../situation.ts';
 import { echoOf } from './echo.ts';
 import { coveredBy, endorsedSpend, keepEndorsed, usedUp, usesOf } from './endorsements.ts';
-import { agentHolders, helpersOf, holdersOfLink, isConsented, isVouched, knowledgeOf, writtenFor } from './holders.ts';
+import { agentHolders, helpersOf, holdersOfLink, isConsented, knowledgeOf, writtenFor } from './holders.ts';
 import {
   type Change,
   createLabels,
@@ -20,79 +19,23 @@ import {
 } from './labels.ts';
 import { flowLimits } from './limits.ts';
 import { createMemory, type Others, type ReadState } from './memory.ts';
-import { type Known, type Origin, originOfArgument, type Told } from './origin.ts';
-import { mostCareful, type Part, partsOf } from './parts.ts';
+import { type Known, originOfArgument } from './origin.ts';
+import { mostCareful, partsOf } from './parts.ts';
 import { clearPassages } from './passages.ts';
+import { labelsOfParts, labelsOfUnseen, SENSITIVE, UNTRUSTED } from './result-labels.ts';
 import { reachesNobody } from './roles.ts';
 import { newEffort, type Source } from './seen.ts';
 import { sweepFlow } from './sweep.ts';
 import { isTextless } from './textless.ts';
+import { isDefault, literalsOf, toldTo } from './told.ts';
+import type { Flow, Reader } from './types.ts';
 import { type Origins, workOut } from './worked-out.ts';
 
-/** A task with those that it was handed on from, nearest first: who reads for whom. */
-export interface Reader {
-  agent: string;
-  task: Task;
-  chain: readonly { agent: string; task: Task }[];
-}
-
-/** What a task has seen, and where the arguments of a call of it came from. */
-export interface Flow {
-  /**
-   * In memory already: then there is nothing to wait for. Ask again after waiting: another call may have made this process forget meanwhile
-   * what was loaded.
-   */
-  ready(reader: Reader): Promise<void> | undefined;
-  view(
-    reader: Reader,
-    call: { tool: RegisteredTool; arguments: Json; template?: TemplateManifest | undefined },
-  ): SeenView;
-  /** Part of what starts a task that is handed on: its agent has been told what those above it have seen, the nearest first. */
-  handedOn(transaction: DatabaseTransaction, task: Task, chain: readonly Task[]): Promise<void>;
-  /** Part of a yes: values that its person lets stand for the rest of the task. In words, for the record. */
-  endorse(transaction: DatabaseTransaction, of: Parameters<typeof keepEndorsed>[2]): Promise<string[]>;
-  /** What a call counts on the endorsements that it rests on. */
-  spend(reader: Reader, seen: SeenView): Spend['counters'];
-  /** One of them has been used as often as it may be, so that it counts no more. False: it was something else. */
-  exhaust(over: OverBudget, seen: SeenView): boolean;
-  /** For people: as the database has it now. */
-  show(reader: Reader): Promise<Omit<TaskFlow, 'held'>>;
-  /** Removes what belongs to tasks that have been over for long. */
-  sweep(): Promise<void>;
-  /** A dispatch has found a fence moved. False: it is none of these. */
-  moved(fence: string): boolean;
-  /**
-   * A call that writes: a store keeps what its writer has seen, and a task that it has written after reading sensitive data, before anything
-   * is written.
-   */
-  storing(reader: Reader, call: { tool: RegisteredTool; actionId: string; seen: SeenView }): Promise<void> | undefined;
-  /**
-   * The labels that a result brings, durable once they are there; until then the agent gets nothing of it. Where nothing is new there is
-   * nothing to wait for.
-   */
-  note(
-    reader: Reader,
-    /** `isUnseen`: it goes to the agent by another way, so that it has every label that it could have, and its values are not known here. */
-    result: { tool: RegisteredTool; actionId: string; arguments: Json; body: Json; isUnseen?: boolean },
-  ): readonly string[] | Promise<readonly string[]>;
-}
-
-export interface SeenView extends FlowView {
-  /** As records name them: `untrusted`, `sensitive:KIND`. */
-  labels: string[];
-  /** What the dispatch must find unchanged. */
-  guards: Guard[];
-  /** By argument, for those that have a role and a value. */
-  origins: Readonly<Record<string, Origin & { role: ArgumentRole }>>;
-  /** Endorsements that this call rests on. */
-  used: readonly Endorsement[];
-}
-
-export const UNTRUSTED = 'untrusted';
-export const SENSITIVE = 'sensitive:';
 /** Not a label that anybody is shown: it has written a text somewhere after it had read sensitive data, which a later call could send off by its name. */
 const WROTE = 'wrote';
+
 const SEVERAL = `${READ_BY}several`;
+
 const isShown = (label: string) => !label.startsWith(READ_BY) && label !== WROTE;
 
 /**
@@ -387,57 +330,4 @@ function scalarsOf(value: Json, into = new Set<string>()): Set<string> {
   if (typeof value === 'string' || typeof value === 'number') into.add(String(value));
   else if (typeof value === 'object' && value !== null) for (const each of Object.values(value)) scalarsOf(each, into);
   return into;
-}
-
-function labelsOfParts(parts: readonly Part[], isWhole: boolean): string[] {
-  const found = new Set<string>();
-  for (const { isTrusted, sensitive } of parts) {
-    if (!isTrusted) found.add(UNTRUSTED);
-    for (const kind of sensitive) found.add(`${SENSITIVE}${kind}`);
-  }
-  if (!isWhole) found.add(UNTRUSTED);
-  return [...found].sort();
-}
-
-type Returns = RegisteredTool['labels']['returns'];
-
-function labelsOfUnseen(returns: Returns): string[] {
-  const { isTrusted, sensitive } = mostCareful(returns);
-  return [...(isTrusted ? [] : [UNTRUSTED]), ...sensitive.map((kind) => `${SENSITIVE}${kind}`)].sort();
-}
-
-/** Intent and parameters of each task that somebody vouches for; whom it is for is verified in any case. */
-function toldTo(reader: Reader, literals: readonly (string | number)[] = []): Told {
-  const texts: string[] = [];
-  const values: (string | number)[] = [...literals];
-  for (const { task } of [{ task: reader.task }, ...reader.chain]) {
-    if (task.user !== null) values.push(task.user);
-    if (!isVouched(task)) continue;
-    texts.push(task.intent);
-    for (const value of Object.values(task.parameters)) {
-      if (typeof value === 'boolean') continue;
-      values.push(value);
-      if (typeof value === 'string') texts.push(value);
-    }
-  }
-  return { texts, values };
-}
-
-/** Values that the template itself gives for an argument: its author has written them. */
-function literalsOf(template: TemplateManifest, tool: RegisteredTool, argument: string): (string | number)[] {
-  return template.allow.flatMap(({ tools, when }) => {
-    const value = when && Object.hasOwn(when, argument) ? when[argument] : undefined;
-    if (typeof value !== 'string' && typeof value !== 'number') return [];
-    if (typeof value === 'string' && value.startsWith('$')) return [];
-    return !tools || tools.some((pattern) => toolPatternMatches(pattern, tool.ref)) ? [value] : [];
-  });
-}
-
-/** What the tool does anyway when nothing is given, as it was reviewed. */
-function isDefault(tool: RegisteredTool, argument: string, value: Json): boolean {
-  const schema = tool.definition?.inputSchema;
-  const properties = isJsonObject(schema) ? schema.properties : undefined;
-  const property = isJsonObject(properties) && Object.hasOwn(properties, argument) ? properties[argument] : undefined;
-  if (!isJsonObject(property) || property.default === undefined) return false;
-  return typeof value !== 'object' && property.default === value;
 }
