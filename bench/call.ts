@@ -7,11 +7,12 @@ import { runLoad, startPeer, startTarget, type Target, usageOf } from './process
 
 export const measure: Measure = {
   heading: 'P2: a gated call',
-  options: { seconds: '4', rounds: '5', concurrency: '1,8,32', 'without-peers': 'false' },
+  options: { seconds: '4', rounds: '5', warm: '10', concurrency: '1,8,32', 'without-peers': 'false' },
   async run(options) {
     const rows = await benchCalls({
       seconds: Number(options.seconds),
       rounds: Number(options.rounds),
+      warmSeconds: Number(options.warm),
       concurrencies: (options.concurrency ?? '').split(',').map(Number),
       peers: options['without-peers'] !== 'true',
     });
@@ -20,7 +21,7 @@ export const measure: Measure = {
       Number.NaN;
     return {
       rows,
-      how: `Client, gate and upstream are processes of their own on these cores. SQLite, one process, 1,000 policies of which a dozen are about the
+      how: `Each target is called for ${options.warm} s first. Client, gate and upstream are processes of their own on these cores. SQLite, one process, 1,000 policies of which a dozen are about the
 call; the tool's results are labelled (untrusted, personal data), so that every call is decided by what its task has read too. Every dispatch is on disk (fsync) before
 it leaves, every outcome is recorded; arguments differ in every call. CPU is that of the process in the row, with all its threads, for each call. mcp-proxy and supergateway stand before a stdio
 echo server, because that is what they are for; the row "Gatehouse before a stdio server" is to be compared with them.`,
@@ -69,6 +70,8 @@ const stdioEcho = join(import.meta.dirname, 'targets', 'echo-stdio.ts');
 async function benchCalls(options: {
   seconds: number;
   rounds: number;
+  /** Each target is called for so long first: a fresh process spends a third of its time on compiling. */
+  warmSeconds: number;
   concurrencies: number[];
   peers: boolean;
 }): Promise<CallRow[]> {
@@ -87,17 +90,21 @@ async function benchCalls(options: {
     const stdio = JSON.parse(gateStdio.line) as { url: string; bearer: string };
     const authorization = { authorization: `Bearer ${bearer}` };
     const rows: { name: string; run(concurrency: number): Promise<Timed> }[] = [];
+    const warmers: LoadRequest[] = [];
     const plain = (
       name: string,
       target: Target,
       address: string,
       era: '2025-11-25' | '2026-07-28',
       headers: Record<string, string> = {},
-    ) =>
+    ) => {
+      const request = { url: address, era, headers };
+      warmers.push({ ...request, concurrency: 32, seconds: options.warmSeconds });
       rows.push({
         name,
-        run: (concurrency) => timed(target, { url: address, era, headers, concurrency, seconds: options.seconds }),
+        run: (concurrency) => timed(target, { ...request, concurrency, seconds: options.seconds }),
       });
+    };
     plain('direct', upstream, upstream.line, '2026-07-28');
     plain('bare proxy (undici dispatch)', proxy, proxy.line, '2026-07-28');
     plain('Gatehouse, 2026-07-28, bearer', gate, url, '2026-07-28', authorization);
@@ -141,6 +148,7 @@ async function benchCalls(options: {
       );
       plain('npm supergateway (stdio server)', supergateway, gatewayUrl, '2025-11-25');
     }
+    if (options.warmSeconds > 0) for (const request of warmers) await runLoad(request);
     const results = new Map<string, Timed[]>();
     for (let round = 1; round <= options.rounds; round++) {
       for (const concurrency of options.concurrencies) {
