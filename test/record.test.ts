@@ -56,7 +56,10 @@ test('who looks at the record is in the record: searches together, each body and
   await auditor.api('GET /records/:log/:sequence/receipt', { params: elsewhere });
   for (const tile of ['tile/0/000.p/1', 'tile/entries/000.p/1']) {
     const path = `${workspace.url}/log/${elsewhere.log.split('/').at(-1)}/${tile}`;
-    assert.equal((await fetch(path, { headers: { cookie: auditor.cookie } })).status, 200);
+    const answer = await fetch(path, { headers: { cookie: auditor.cookie } });
+    assert.equal(answer.status, 200);
+    const kept = answer.headers.get('cache-control') !== 'no-store';
+    assert.equal(kept, !tile.includes('entries'), 'what is recorded when it is read is read from us each time');
   }
   assert.deepEqual((await looks('auditor@example.test')).slice(3), [
     `receipt of record ${other?.sequence} of ${other?.log}: 1 shown`,

@@ -134,11 +134,14 @@ export function createApi(deps: ApiDependencies) {
     const found = await deps.ledger.resource(id, path);
     if (!found) throw new GatehouseError('not-found', 'log.resource-unknown', 'There is no such tile or checkpoint.');
     // The records themselves are in these; hashes say nothing of anybody.
-    if (caller && path.startsWith('tile/entries/'))
+    const isRead = caller !== undefined && path.startsWith('tile/entries/');
+    if (isRead)
       await deps.reads.took({ by: caller.by, what: `entries of ${id}: ${path}`, items: 1, subject: `entries ${id}` });
     // What needs a session stays out of caches that others share.
     const whose = publicLog ? 'public' : 'private';
-    const cacheControl = found.immutable ? `${whose}, max-age=31536000, immutable` : 'no-cache';
+    const lasting = found.immutable ? `${whose}, max-age=31536000, immutable` : 'no-cache';
+    // Each look at records is recorded, so that none comes from a cache, or stays on a machine after its person has left.
+    const cacheControl = isRead ? 'no-store' : lasting;
     return new Response(Buffer.from(found.body), {
       headers: {
         'content-type': found.contentType,
