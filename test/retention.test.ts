@@ -63,7 +63,9 @@ describe('records that are removed by class, as others see it', () => {
     kept = (await workspace.operator('GET /actions', { query: { operation: 'task.start' } })).items[0]?.actionId ?? '';
     ahead = 201 * DAY_MS;
     for (let tries = 0; tries < 300; tries++) {
-      const { removals } = await workspace.operator('GET /retention');
+      const { removals, pausedUntil } = await workspace.operator('GET /retention');
+      // Nobody puts the clock back.
+      if (pausedUntil !== null) ahead = 203 * DAY_MS;
       if (removals[0]?.publishedAt) break;
       await sleep(100);
     }

@@ -121,6 +121,11 @@ export const records: Requirement[] = [
     source: 'Search and keep; law 7',
   },
   {
+    id: 'retention.clock',
+    promise: 'After the clock has leapt no record goes for a day, and none if it is put back',
+    source: 'Search and keep; law 1',
+  },
+  {
     id: 'retention.race',
     promise: 'Replicas that remove at once name each record once and lose none',
     source: 'Search and keep',

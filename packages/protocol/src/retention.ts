@@ -37,6 +37,8 @@ export interface RetentionView {
   next: { due: number; held: number; needed: number; of: number; complete: boolean };
   /** Records whose removal is recorded and not done. */
   underWay: number;
+  /** The clock has leapt, or the server was away: until then no record goes. */
+  pausedUntil: number | null;
   removals: RecordRemoval[];
 }
 

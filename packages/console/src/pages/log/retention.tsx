@@ -55,6 +55,11 @@ export function Retention() {
             {plural(next.due, 'record')} of {next.of} looked at{!next.complete && ', and more are old enough to be'};{' '}
             {next.held} kept by a hold, {next.needed} by what is not over or kept for ever
           </Fact>
+          {data.pausedUntil !== null && (
+            <Fact name="Paused">
+              The server’s clock has leapt, or it was away: no record goes before <When at={data.pausedUntil} />
+            </Fact>
+          )}
           {underWay > 0 && <Fact name="Under way">{plural(underWay, 'record')}, whose removal is on record</Fact>}
           <Fact name="Removed so far">{plural(removed.records, 'record')}</Fact>
         </Facts>

@@ -12,6 +12,12 @@ export const keepingLimits = {
   recordsOfRemoval: 2_000,
   /** Records that are gone already and are passed over at once. */
   recordsSkipped: 5_000,
+  /** A clock that went on by more since the last turn is taken to be wrong, or the server to have been away. */
+  clockLeapMs: 7 * 86_400_000,
+  /** How long no record goes after that. */
+  pauseAfterLeapMs: 86_400_000,
+  /** How exactly the time of the last turn is known. */
+  clockNotedMs: 600_000,
   /** Removals that are shown. */
   removalsShown: 100,
   /** Transactions of one turn, every five seconds. */

@@ -160,6 +160,7 @@ onEachDatabase('what retention leaves alone', (database) => {
     await keeper.record('act_free');
     clock.forward(401);
     // A replica that dies once the removal is on record, before anybody has seen that it is.
+    await keeper.timePasses();
     await keeper.retentionWith({ shownSize: async () => 0 }).work();
     assert.equal((await keeper.retention.view()).underWay, 2);
     assert.ok((await isThere('act_held')) && (await isThere('act_free')));
@@ -231,6 +232,30 @@ onEachDatabase('what retention leaves alone', (database) => {
     assert.equal(short?.belowMinimum?.agreed, true);
     await keeper.settle();
     assert.equal(await isThere('act_short'), false);
+  });
+
+  /** @proves retention.clock */
+  test('after a leap of the clock nothing goes for a day, and nothing at all if it is put back', async () => {
+    await keeper.declare({ name: 'leap', of: { agents: ['agent-leap'] }, records: 200 });
+    await keeper.settle();
+    await keeper.record('act_leap', { agent: 'agent-leap', environment: null });
+    const turn = async () => {
+      await keeper.ledger.checkpoint();
+      await keeper.retention.work();
+      await keeper.retention.work();
+      return (await keeper.retention.view()).pausedUntil;
+    };
+    clock.forward(201);
+    assert.notEqual(await turn(), null);
+    clock.forward(-201);
+    assert.equal(await turn(), null);
+    assert.equal(await isThere('act_leap'), true);
+    clock.forward(201);
+    assert.notEqual(await turn(), null);
+    clock.forward(2);
+    await turn();
+    assert.equal(await turn(), null);
+    assert.equal(await isThere('act_leap'), false, 'whoever left it so for a day means it');
   });
 
   /** @proves retention.tamper */
@@ -338,6 +363,7 @@ onEachDatabase('retention on two replicas', (database) => {
     for (let at = 0; at < 120; at++) await one.record(`act_${at}`);
     if (isShared) for (let at = 0; at < 40; at++) await two.record(`act_two_${at}`);
     clock.forward(201);
+    await one.timePasses();
     const again = two.retentionWith();
     for (let turn = 0; turn < 6; turn++) {
       await Promise.all([one.ledger.checkpoint(), two.ledger.checkpoint()]);

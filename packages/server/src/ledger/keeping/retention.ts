@@ -22,6 +22,8 @@ export interface Retention {
   work(): Promise<void>;
 }
 
+const TURN_KEY = 'retention:turn';
+
 export function createRetention(deps: RetentionDependencies): Retention {
   const { storage, recordChange, clock } = deps;
   const { db } = storage;
@@ -48,6 +50,7 @@ export function createRetention(deps: RetentionDependencies): Retention {
   async function work(): Promise<void> {
     const mayGoOn = turns();
     while (mayGoOn() && (await removing.unindexNext()));
+    if ((await pausedUntil()) !== null) return;
     while (mayGoOn() && (await removing.removeNext()));
     const rules = await readRules(db, deps.argumentsDays);
     if (rules.recordsPeriods.length === 0) return;
@@ -55,6 +58,32 @@ export function createRetention(deps: RetentionDependencies): Retention {
       for (const days of rules.recordsPeriods) while (mayGoOn() && (await removing.recordNext(rules, log, days)));
     while (mayGoOn() && (await removing.removeNext()));
     while (mayGoOn() && (await removing.unindexNext()));
+  }
+
+  /**
+   * A clock that leaps takes young records for old ones, and what is removed does not come back: after a leap nothing goes for a day, so
+   * that somebody can put it back. Replicas share when they last looked, so that a wrong clock among right ones removes nothing.
+   */
+  async function pausedUntil(): Promise<number | null> {
+    const now = clock.now();
+    const [last, until] = await lastTurn();
+    const hasLeapt = last > 0 && now > last + limits.clockLeapMs;
+    const next = hasLeapt ? now + limits.pauseAfterLeapMs : now < last - limits.clockLeapMs || until <= now ? 0 : until;
+    if (next !== until || Math.abs(now - last) > limits.clockNotedMs)
+      await storage.transaction(async (transaction) => {
+        const value = JSON.stringify([now, next]);
+        await transaction
+          .insertInto('meta')
+          .values({ key: TURN_KEY, value })
+          .onConflict((conflict) => conflict.column('key').doUpdateSet({ value }))
+          .execute();
+      });
+    return next === 0 ? null : next;
+  }
+
+  async function lastTurn(): Promise<[last: number, until: number]> {
+    const row = await db.selectFrom('meta').select('value').where('key', '=', TURN_KEY).executeTakeFirst();
+    return JSON.parse(row?.value ?? '[0,0]') as [number, number];
   }
 
   /** A dry run over the oldest records that have not been looked at. */
@@ -119,6 +148,7 @@ export function createRetention(deps: RetentionDependencies): Retention {
       },
       next: await next(rules),
       underWay: Number(open.records ?? 0),
+      pausedUntil: (await lastTurn())[1] || null,
       removals: recent.map(toRemoval),
     };
   }

@@ -45,6 +45,15 @@ export async function openRecordKeeper(options: {
   const retentionWith = (more: { shownSize?: (log: string) => Promise<number> } = {}) =>
     createRetention({ ...base, replica, shownSize: ledger.shownSize, unindex: ledger.unindex, ...more });
   const retention = retentionWith();
+  /** As if turns had been taken all the while. */
+  async function timePasses() {
+    const value = JSON.stringify([clock.now(), 0]);
+    await storage.db
+      .insertInto('meta')
+      .values({ key: 'retention:turn', value })
+      .onConflict((conflict) => conflict.column('key').doUpdateSet({ value }))
+      .execute();
+  }
   return {
     ...{ storage, ledger, dataDir, retention, retentionWith, keeping: createKeeping(base) },
     log: `gatehouse.test/log/${replica}`,
@@ -61,8 +70,10 @@ export async function openRecordKeeper(options: {
       }
     },
     record: (actionId: string, more: Partial<LedgerEntry['record']> = {}) => ledger.append(entryOf(actionId, more)),
+    timePasses,
     /** Until nothing is left to do. */
     async settle() {
+      await timePasses();
       for (let turn = 0; turn < 30; turn++) {
         await ledger.checkpoint();
         const before = await storage.db.selectFrom('removals').selectAll().orderBy('id').execute();
