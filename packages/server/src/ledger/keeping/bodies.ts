@@ -46,7 +46,7 @@ export async function eraseBodies(transaction: DatabaseTransaction, actionIds: s
  * A result that waits for a person goes. A call of which nobody knows whether it ran stands in the way of its repetition by digests with a key,
  * which say nothing: what was written of it in words goes. Counters of budgets stay, and lose what they are shown as until they count again.
  */
-async function eraseBeside(transaction: DatabaseTransaction, actionIds: string[]): Promise<void> {
+export async function eraseBeside(transaction: DatabaseTransaction, actionIds: string[]): Promise<void> {
   await transaction.deleteFrom('held_results').where('action_id', 'in', actionIds).execute();
   await transaction
     .updateTable('open_calls')

@@ -2,6 +2,7 @@ import { formatRanges, parseRanges, removalDigest } from '@gatehouse/verifier';
 import { nodeSha256 } from '@gatehouse/verifier/node';
 import { type Clock, newId } from '../../platform/index.ts';
 import type { DatabaseTransaction, RecordChange, Storage, Tables } from '../../storage/index.ts';
+import { eraseBeside } from './bodies.ts';
 import { keepingLimits as limits } from './limits.ts';
 import { type RetentionRules, readRules } from './retention-rules.ts';
 import { type Unit, unitsOf } from './retention-units.ts';
@@ -261,12 +262,15 @@ export function createRemoving(deps: RetentionDependencies) {
     const actions = units.flatMap((unit) => [...unit.actions]);
     const approvals = units.flatMap((unit) => unit.approvals);
     if (actions.length > 0) {
+      await eraseBeside(transaction, actions);
       await transaction.deleteFrom('bodies').where('action_id', 'in', actions).execute();
       await transaction.deleteFrom('open_calls').where('action_id', 'in', actions).execute();
     }
     if (approvals.length > 0) {
       await transaction.deleteFrom('approval_votes').where('approval', 'in', approvals).execute();
       await transaction.deleteFrom('deliveries').where('approval', 'in', approvals).execute();
+      await transaction.deleteFrom('approval_looks').where('approval', 'in', approvals).execute();
+      await transaction.deleteFrom('mail_links').where('approval', 'in', approvals).execute();
       await transaction.deleteFrom('approvals').where('id', 'in', approvals).execute();
     }
     // Who asked for a task, and for what, stands in the record of its start.
