@@ -214,6 +214,36 @@ onEachDatabase('what retention leaves alone', (database) => {
     assert.equal((await keeper.ledger.verifyAll()).ok, true);
   });
 
+  /** @proves retention.longest */
+  test('what was asked goes with what ran by it, once both may, and not while it is open', async () => {
+    const { storage } = keeper;
+    await keeper.declare(
+      { name: 'asked', of: { agents: ['agent-q'] }, records: 200 },
+      { name: 'ran', of: { agents: ['agent-q'], tools: ['pay/out'] }, records: 300 },
+    );
+    const approval = (id: string, action: string, state: string, consumedBy: string | null) =>
+      sql`insert into approvals (id, action_id, state, digest, agent, task, tool, risk, body, created_at, expires_at, consumed_by, answers, escalated_seconds)
+          values (${id}, ${action}, ${state}, '', 'agent-q', 'tsk_1', 'pay/out', 0, '{}', 0, 0, ${consumedBy}, 1, 0)`.execute(
+        storage.db,
+      );
+    const asked = { kind: 'request' as const, agent: 'agent-q', environment: null, tool: null };
+    await keeper.record('act_asked', asked);
+    await keeper.record('act_ran', { ...asked, kind: 'dispatch', tool: 'pay/out', approval: 'apr_q' });
+    await keeper.record('act_open', asked);
+    await approval('apr_q', 'act_asked', 'consumed', 'act_ran');
+    await approval('apr_open', 'act_open', 'pending', null);
+    const there = () => Promise.all(['act_asked', 'act_ran', 'act_open'].map(isThere));
+    clock.forward(201);
+    await keeper.settle();
+    assert.deepEqual(await there(), [true, true, true]);
+    clock.forward(100);
+    await keeper.settle();
+    assert.deepEqual(await there(), [false, false, true]);
+    const left = await storage.db.selectFrom('approvals').select('id').execute();
+    assert.deepEqual(left, [{ id: 'apr_open' }]);
+    assert.equal((await keeper.ledger.verifyAll()).ok, true);
+  });
+
   /** @proves retention.minimum */
   test('fewer days than the minimum count once somebody else has agreed', async () => {
     await keeper.declare({
