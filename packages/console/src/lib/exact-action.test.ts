@@ -13,8 +13,10 @@ import {
   canonicalJson,
   confirmationChallenge,
   consentChallenge,
+  listOf,
   proposalChallenge,
   signsExactly,
+  signsExactlyTheseOf,
 } from './exact-action.ts';
 
 const action = {
@@ -73,7 +75,31 @@ test('the console computes the digest from the arguments and the salt that it sh
     assert.equal(await signsExactly({ ...shown, ...change }, signs('apr_01')), false, JSON.stringify(change));
   const argumentsDigest = `sha256-${createHash('sha256').update(Buffer.alloc(16, 7)).update(canonicalJson(action.arguments)).digest('hex')}`;
   const { argumentsSalt: _, ...rest } = shown;
-  assert.equal(await actionDigest({ ...rest, arguments: null, argumentsDigest }), salted, 'erased');
+  const erased = { ...rest, arguments: null, argumentsDigest };
+  assert.equal(await actionDigest({ ...erased, state: 'consumed' }), salted, 'erased');
+  assert.equal(await signsExactly({ ...erased, state: 'consumed' }, signs('apr_01')), false);
+});
+
+/** @proves approval.salted */
+test('the console signs for no arguments whose digest it was told instead of their salt', async () => {
+  const argumentsSalt = Buffer.alloc(16, 7).toString('base64url');
+  const more = { policyVersion: 'sha256-bb', delegated };
+  const paid = { to: 'mallory', amount: 1_000_000 };
+  const salted = subjectDigest({ ...action, ...more, arguments: paid, argumentsSalt });
+  const argumentsDigest = `sha256-${createHash('sha256').update(Buffer.alloc(16, 7)).update(canonicalJson(paid)).digest('hex')}`;
+  const told = { ...approval, digest: salted, argumentsDigest };
+  const signs = Buffer.from(approvalChallenge('apr_01', salted)).toString('base64url');
+  const list = createHash('sha256')
+    .update(canonicalJson({ v: 3, approvals: listOf([told]) }))
+    .digest('base64url');
+  assert.equal(await signsExactlyTheseOf([{ ...told, arguments: paid, argumentsSalt }], list), true);
+  for (const state of ['pending', 'approved', 'consumed'] as const)
+    for (const args of [{ to: 'alice', amount: 1 }, paid, null] as Approval['arguments'][]) {
+      const shown = { ...told, state, arguments: args };
+      assert.equal(await signsExactly(shown, signs), false, JSON.stringify([state, args]));
+      assert.equal(await signsExactlyTheseOf([shown], list), false, JSON.stringify([state, args]));
+      assert.equal((await actionDigest(shown)) === salted, args === null && state !== 'pending');
+    }
 });
 
 test('the console computes the challenge for an answer to a request for consent, in which every part counts', async () => {

@@ -29,7 +29,8 @@ export async function actionDigest(shown: Approval): Promise<string> {
   } = shown;
   const { rules = [], argumentsSalt: salt, argumentsDigest: left } = shown;
   if (salt !== undefined || left !== undefined) {
-    const argumentsDigest = salt === undefined ? left : await saltedDigest(args, salt);
+    const whenErased = isErased(shown) ? left : 'not of what is shown';
+    const argumentsDigest = salt === undefined ? whenErased : await saltedDigest(args, salt);
     const own = { agent, agentEpoch, task, operation, tool, toolDefinition, argumentsDigest };
     const bound = { policyVersion: decision.policyVersion, delegated, rules, repeats: repeats ?? null };
     return `sha256-${hex(await sha256(canonicalJson({ v: 5, ...own, ...bound })))}`;
@@ -56,6 +57,13 @@ export async function actionDigest(shown: Approval): Promise<string> {
   return `sha256-${hex(await sha256(canonicalJson(subject)))}`;
 }
 
+/** What is left of them is their digest, which binds nothing that a page could show. */
+const isErased = ({ arguments: args, state }: Approval) => args === null && state !== 'pending';
+
+/** A digest that came along instead of a salt would be signed without a look at the arguments. */
+const isShownWhole = ({ argumentsSalt: salt, argumentsDigest: left }: Approval) =>
+  salt !== undefined || left === undefined;
+
 /** Of the arguments shown, with the salt that the records of the action have for them; of one length, so that it is read in one way. */
 async function saltedDigest(args: unknown, salt: string): Promise<string> {
   const bytes = Uint8Array.from(atob(salt.replaceAll('-', '+').replaceAll('_', '/')), (each) => each.charCodeAt(0));
@@ -75,7 +83,7 @@ export async function signsExactly(
   grant: GrantTerms | null = null,
 ): Promise<boolean> {
   const digest = await actionDigest(shown);
-  if (digest !== shown.digest) return false;
+  if (digest !== shown.digest || !isShownWhole(shown)) return false;
   const signed = { approval: shown.id, digest, ...(endorse.length > 0 && { endorse }) };
   const what = grant ? { v: 4, ...signed, grant } : { v: endorse.length > 0 ? 2 : 1, ...signed };
   return base64url(await sha256(canonicalJson(what))) === challenge;
@@ -84,7 +92,7 @@ export async function signsExactly(
 /** Whether `challenge` is the one for exactly the actions shown, each with the digest of what is on the screen, and for no other. */
 export async function signsExactlyTheseOf(shown: readonly Approval[], challenge: string): Promise<boolean> {
   const digests = await Promise.all(shown.map(actionDigest));
-  if (shown.some(({ digest }, index) => digest !== digests[index])) return false;
+  if (shown.some((each, index) => each.digest !== digests[index] || !isShownWhole(each))) return false;
   const text = canonicalJson({ v: 3, approvals: listOf(shown) });
   return base64url(await sha256(text)) === challenge;
 }
