@@ -13,6 +13,7 @@ import { type SignedInPerson, startWorkspace, type Workspace } from './support/w
 let workspace: Workspace;
 let approver: SignedInPerson;
 let owner: SignedInPerson;
+let auditor: SignedInPerson;
 let cli: ReturnType<typeof createCli>;
 let call: Awaited<ReturnType<typeof connect>>;
 
@@ -21,6 +22,7 @@ before(async () => {
   await workspace.apply(manifests());
   approver = await workspace.person('approver@example.test');
   owner = await workspace.person('owner@example.test');
+  auditor = await workspace.person('auditor@example.test');
   cli = createCli(workspace.dataDir, { GATEHOUSE_URL: workspace.url, GATEHOUSE_DATA_DIR: workspace.dataDir });
   call = await connect('agent-a');
 });
@@ -218,7 +220,6 @@ test('a list is approved as a whole, its receipts say so, and what policies keep
 
 /** @proves approval.statistics */
 test('how people decide is counted: for security and auditors of everybody, for each person of themselves', async () => {
-  const auditor = await workspace.person('auditor@example.test');
   const all = await auditor.api('GET /approval-statistics', {});
   const of = all.people.find((each) => each.of === 'approver@example.test');
   assert.ok(of && of.approved === of.decided && of.approved >= 3);
@@ -281,4 +282,32 @@ test('the inbox has the gravest first, page by page, and what is mine to answer'
   const stats = await cli.run('approvals', 'stats');
   assert.match(stats.stdout, /person +approver@example\.test +\d+ +100 %/);
   assert.ok((await cli.run('approvals', 'stats', '--json')).json<{ people: unknown[] }>().people.length > 0);
+});
+
+/** @proves approval.looks */
+test('who reads the arguments of what waits is in the record: once for each approval, its context with it, and each proof', async () => {
+  const { id } = await call(refund({ amount_cents: 77 }));
+  const { actionId } = await workspace.operator('GET /approvals/:id', { params: { id } });
+  const looks = async () => {
+    const query = { operation: 'log.read', person: 'auditor@example.test' };
+    const { items } = await workspace.operator('GET /records', { query });
+    return items.flatMap(({ record }) => record.changes.map((line) => [line, record.detail])).toReversed();
+  };
+  const before = await looks();
+  for (let each = 0; each < 3; each++) {
+    await auditor.api('GET /approvals/:id', { params: { id } });
+    await auditor.api('GET /approvals/:id/context', { params: { id } });
+  }
+  assert.deepEqual((await looks()).slice(before.length), [[`${id} with its arguments: 1 shown`, actionId]]);
+  await auditor.api('GET /approval-inbox', {});
+  await auditor.api('GET /approvals', { query: { state: 'pending' } });
+  await approver.approve(id);
+  await auditor.api('GET /approvals/:id/proof', { params: { id } });
+  assert.deepEqual(
+    (await looks()).slice(before.length + 1).map(([line]) => line?.replace(/\d+ shown/, 'some shown')),
+    ['waiting approvals, all: some shown', `proof of ${id}: some shown`],
+  );
+  // An agent that asks again for what it asked for itself has looked at nothing of others.
+  const { items } = await workspace.operator('GET /records', { query: { operation: 'log.read' } });
+  assert.ok(items.every(({ record }) => record.agent !== 'agent-a'));
 });

@@ -78,4 +78,10 @@ export const approvalReview: Requirement[] = [
       'The inbox gives what waits by risk, page by page without an end to their number, and only what somebody can answer if they ask for that',
     source: 'docs/explanation/approvals.md',
   },
+  {
+    id: 'approval.looks',
+    promise:
+      'Whoever reads the arguments of what waits for people is in the record: once for each approval in five minutes, lists counted, proofs by name',
+    source: 'docs/how-to/search-the-record.md',
+  },
 ];

@@ -18,6 +18,8 @@ export interface Look {
 export interface Reads {
   /** A list or a search. It is not kept from somebody because it can't be recorded: who repairs a full disk has to see. */
   searched(look: Look): Promise<void>;
+  /** The arguments of what waits for people: each approval by itself. Not kept from somebody because it can't be recorded either. */
+  saw(look: Look & { subject: string; action: string }): Promise<void>;
   /** A body, a proof or an export: recorded before it is given out, or not given out. `subject` in a record of its own. */
   took(look: Look & { subject: string; action?: string }): Promise<void>;
   /** What is still to be counted, at the end. */
@@ -74,15 +76,18 @@ export function createReads(deps: { recordGuarded: RecordGuarded; clock: Clock; 
     for (const [key, window] of [...windows]) if (all || now >= window.until) await end(key, window);
   }
 
+  async function lookAnyway(key: string, given: Look, action?: string): Promise<void> {
+    try {
+      await look(key, given, action);
+    } catch (error) {
+      log.error('that somebody looks at the record could not be recorded', { by: given.by, error });
+    }
+  }
+
   return {
     flush,
-    async searched(given) {
-      try {
-        await look(`${given.by} searches`, given, undefined);
-      } catch (error) {
-        log.error('that somebody looks at the record could not be recorded', { by: given.by, error });
-      }
-    },
+    searched: (given) => lookAnyway(`${given.by} searches`, given),
+    saw: ({ subject, action, ...given }) => lookAnyway(`${given.by} ${subject}`, given, action),
     took: ({ subject, action, ...given }) => look(`${given.by} ${subject}`, given, action),
   };
 }

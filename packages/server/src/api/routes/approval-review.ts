@@ -4,10 +4,10 @@ import { inboxOf, statisticsOf } from '../../approvals/index.ts';
 import { GatehouseError, type Json, limits } from '../../platform/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { everyone, type ResourceOf, type Route, type RouteContext, route } from '../route.ts';
-import { instant } from '../search-query.ts';
+import { instant, inWords } from '../search-query.ts';
 import { contextOf } from './approval-context.ts';
 import { proofOf } from './approval-proof.ts';
-import { resourceOf } from './approvals.ts';
+import { resourceOf, sawArguments } from './approvals.ts';
 import { personOf } from './session.ts';
 
 const DAY_MS = 24 * 3_600_000;
@@ -46,27 +46,41 @@ export function approvalReviewRoutes(deps: ApiDependencies): Route[] {
       everyone,
       'What waits for a person, the gravest first; `mine`: only what your yes would bring further',
       { query: inboxQuery },
-      ({ caller, query: { mine, ...filter } }) =>
-        inboxOf(
+      async ({ caller, query }) => {
+        const { mine, ...filter } = query;
+        const page = await inboxOf(
           deps.storage,
           deps.clock,
           filter,
           (approval) => mine !== 'true' || deps.approvals.progress(approval).mayApprove.includes(caller.email),
-        ),
+        );
+        const { items } = page;
+        await deps.reads.searched({ by: caller.by, what: inWords('waiting approvals', query), items: items.length });
+        return page;
+      },
     ),
     route(
       'GET /approvals/:id/context',
       everyone,
       'What to know before a yes: what it is like, where it comes from, and what was said to it before',
       {},
-      ({ caller, param }) => contextOf(param('id'), caller.email, deps),
+      async ({ caller, param }) => {
+        const approval = await deps.approvals.get(param('id'));
+        if (approval) await sawArguments(deps, caller.by, approval);
+        return contextOf(param('id'), caller.email, deps);
+      },
     ),
     route(
       'GET /approvals/:id/proof',
       everyone,
       'Who said yes to it, to what exactly, with the records that prove it: for a receipt',
       {},
-      ({ param }) => proofOf(param('id'), deps),
+      async ({ caller, param }) => {
+        const proof = await proofOf(param('id'), deps);
+        const what = `proof of ${param('id')}`;
+        await deps.reads.took({ by: caller.by, what, items: 1, subject: what });
+        return proof;
+      },
     ),
     route(
       'POST /approval-lists/options',

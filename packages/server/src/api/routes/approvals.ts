@@ -4,6 +4,7 @@ import { GatehouseError, type Json } from '../../platform/index.ts';
 import type { ControlResource } from '../authorization/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { type ApiCaller, everyone, type ResourceOf, type Route, route } from '../route.ts';
+import { inWords } from '../search-query.ts';
 import { personOf } from './session.ts';
 
 const approvalQuery = paging.extend({
@@ -11,6 +12,13 @@ const approvalQuery = paging.extend({
   agent: z.string().optional(),
   task: z.string().optional(),
 });
+
+/** Its page shows what it is about: a look at the arguments of its action. */
+export async function sawArguments({ reads }: Pick<ApiDependencies, 'reads'>, by: string, approval: Approval) {
+  const { id, actionId } = approval;
+  if (approval.arguments === null) return;
+  await reads.saw({ by, what: `${id} with its arguments`, items: 1, subject: id, action: actionId });
+}
 
 /** As policies see it. */
 export function resourceOf(
@@ -23,7 +31,7 @@ export function resourceOf(
   return { type: 'Approval', id, owner, environment, tool, named };
 }
 
-export function approvalRoutes({ approvals, registry, channels }: ApiDependencies): Route[] {
+export function approvalRoutes({ approvals, registry, channels, reads }: ApiDependencies): Route[] {
   const on: ResourceOf = async (param) => {
     const approval = await approvals.get(param('id'));
     return approval && resourceOf(approval, { approvals, registry });
@@ -43,14 +51,25 @@ export function approvalRoutes({ approvals, registry, channels }: ApiDependencie
   }
 
   return [
-    route('GET /approvals', everyone, 'Approvals, newest first', { query: approvalQuery }, async ({ query }) => {
-      const { cursor, ...filter } = query;
-      const items = await approvals.list({ ...filter, ...(cursor !== undefined && { before: cursor }) } as Parameters<
-        typeof approvals.list
-      >[0]);
-      return { items, cursor: items.length === query.limit ? (items.at(-1)?.id ?? null) : null };
+    route(
+      'GET /approvals',
+      everyone,
+      'Approvals, newest first',
+      { query: approvalQuery },
+      async ({ caller, query }) => {
+        const { cursor, ...filter } = query;
+        const items = await approvals.list({ ...filter, ...(cursor !== undefined && { before: cursor }) } as Parameters<
+          typeof approvals.list
+        >[0]);
+        await reads.searched({ by: caller.by, what: inWords('approvals', query), items: items.length });
+        return { items, cursor: items.length === query.limit ? (items.at(-1)?.id ?? null) : null };
+      },
+    ),
+    route('GET /approvals/:id', everyone, 'One approval', {}, async ({ caller, param }) => {
+      const approval = await found(param('id'));
+      await sawArguments({ reads }, caller.by, approval);
+      return approval;
     }),
-    route('GET /approvals/:id', everyone, 'One approval', {}, ({ param }) => found(param('id'))),
     route(
       'GET /approvals/:id/progress',
       everyone,
