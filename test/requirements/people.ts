@@ -9,6 +9,12 @@ export const people: Requirement[] = [
     source: 'docs/explanation/approvals.md',
   },
   {
+    id: 'people.sealed-doubt',
+    promise:
+      'No edit of the database takes a passkey that a link of somebody else led to out of doubt, neither by itself nor for one that is enrolled beside it',
+    source: 'docs/explanation/approvals.md',
+  },
+  {
     id: 'people.sealed-once',
     promise: 'Passkeys from before there were seals are sealed once, by name in the record',
     source: 'docs/explanation/approvals.md',

@@ -7,14 +7,32 @@ import { requirePasskey, sealedPasskey } from './seals.ts';
  * Whoever makes the link for somebody's first or new passkey could use it themselves. For a while such a passkey is no second person
  * beside its maker, and one that the host's token has let in is none beside anybody. A confirmation by another admin ends that.
  */
-type Made = Pick<Tables['passkeys'], 'id' | 'person' | 'made_by' | 'confirmed_by' | 'created_at'>;
+type Row = Tables['passkeys'];
 
-/** Those that are not yet plainly their person's own. */
-export const youngPasskeys = (db: Database | DatabaseTransaction, now: number): Promise<Made[]> =>
+/** Neither is known without the seal: who writes to the database would take a passkey out of doubt, and have one that is sealed inherit that. */
+const isYoung = (row: Row, now: number) => row.made_by !== null && row.created_at > now - limits.quarantineMs;
+
+/** Those of these people that are not yet plainly their own, or have this id. Throws where a row of theirs was changed. */
+async function youngPasskeys(
+  db: Database | DatabaseTransaction,
+  { people, passkey = '', now, sealer }: { people: readonly string[]; passkey?: string; now: number; sealer: Sealer },
+): Promise<Row[]> {
+  const rows = await db
+    .selectFrom('passkeys')
+    .selectAll()
+    .where((where) => where.or([where('person', 'in', [...people, '']), where('id', '=', passkey)]))
+    .execute();
+  for (const row of rows) requirePasskey(sealer, row);
+  return rows.filter((row) => isYoung(row, now));
+}
+
+/** For what lists show of them. */
+export const unconfirmedPasskeys = (db: Database, now: number) =>
   db
     .selectFrom('passkeys')
-    .select(['id', 'person', 'made_by', 'confirmed_by', 'created_at'])
+    .select(['person', 'made_by', 'created_at'])
     .where('made_by', 'is not', null)
+    .where('confirmed_by', 'is', null)
     .where('created_at', '>', now - limits.quarantineMs)
     .execute();
 
@@ -43,12 +61,9 @@ async function isBeingSetUp(transaction: DatabaseTransaction, now: number): Prom
 }
 
 /** A passkey that is added in a session of somebody whose passkeys are in doubt is no better than those. */
-export async function inherited(
-  transaction: DatabaseTransaction,
-  person: string,
-  now: number,
-): Promise<Pick<Made, 'made_by' | 'confirmed_by'>> {
-  const doubtful = (await youngPasskeys(transaction, now)).find((each) => each.person === person);
+export function inherited(earlier: readonly Row[], now: number, sealer: Sealer): Pick<Row, 'made_by' | 'confirmed_by'> {
+  for (const row of earlier) requirePasskey(sealer, row);
+  const doubtful = earlier.find((row) => isYoung(row, now));
   return { made_by: doubtful?.made_by ?? null, confirmed_by: doubtful?.confirmed_by ?? null };
 }
 
@@ -58,10 +73,13 @@ export async function inherited(
  */
 export async function requireSecondPerson(
   db: Database | DatabaseTransaction,
-  clock: Clock,
+  { clock, sealer }: { clock: Clock; sealer: Sealer },
   { person, passkey, wants }: { person: string; passkey?: string; wants(email: string): boolean },
 ): Promise<void> {
-  for (const made of await youngPasskeys(db, clock.now())) {
+  const all = await db.selectFrom('passkeys').select('person').distinct().execute();
+  const people = all.flatMap((each) => (wants(each.person) ? [each.person] : []));
+  const of = { people, ...(passkey !== undefined && { passkey }), now: clock.now(), sealer };
+  for (const made of await youngPasskeys(db, of)) {
     const vouchers = [made.made_by, made.confirmed_by].flatMap((by) =>
       by?.startsWith('person:') && by !== `person:${made.person}` ? by.slice('person:'.length) : [],
     );
@@ -77,7 +95,7 @@ export async function requireSecondPerson(
   }
 }
 
-const inWords = ({ made_by }: Made) => (made_by?.startsWith('person:') ? made_by.slice(7) : "the server's host");
+const inWords = ({ made_by }: Row) => (made_by?.startsWith('person:') ? made_by.slice(7) : "the server's host");
 
 const notSecond = (why: string) =>
   new GatehouseError(
@@ -94,7 +112,7 @@ export async function confirmPasskeys(
   now: number,
   sealer: Sealer,
 ): Promise<string[]> {
-  const young = await youngPasskeys(transaction, now);
+  const young = await youngPasskeys(transaction, { people: [person, by], now, sealer });
   const open = young.filter((each) => each.person === person && each.confirmed_by === null);
   if (open.length === 0)
     throw new GatehouseError(
@@ -108,10 +126,7 @@ export async function confirmPasskeys(
     throw refuse('You have made the link for this passkey, so that another admin confirms it.');
   if (young.some((each) => each.person === by && each.confirmed_by === null))
     throw refuse('Your own passkey was enrolled by a link within the last 7 days. Somebody confirms that one first.');
-  const ids = open.map(({ id }) => id);
-  const rows = await transaction.selectFrom('passkeys').selectAll().where('id', 'in', ids).execute();
-  for (const row of rows) {
-    requirePasskey(sealer, row);
+  for (const row of open) {
     const confirmed = sealedPasskey(sealer, { ...row, confirmed_by: `person:${by}` });
     const done = await transaction
       .updateTable('passkeys')
@@ -123,5 +138,5 @@ export async function confirmPasskeys(
     if (!done)
       throw new GatehouseError('conflict', 'passkey.in-use', 'This passkey was used just now. Confirm it again.');
   }
-  return ids;
+  return open.map(({ id }) => id);
 }

@@ -55,7 +55,7 @@ export function createPasskeyVerification({
       const passkey = { id: row.id, person: row.person, publicKey: row.public_key, counter: row.counter };
       return verifyAssertionOf(party, passkey, expected, response, 'forbidden');
     },
-    requireSecondPerson: (transaction, of) => requireSecondPerson(transaction, clock, of),
+    requireSecondPerson: (transaction, of) => requireSecondPerson(transaction, { clock, sealer }, of),
     async useAssertion(transaction, verified) {
       const { counter } = verified;
       const row = await transaction

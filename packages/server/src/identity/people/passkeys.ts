@@ -132,7 +132,7 @@ export function createPasskeys(dependencies: PasskeyDependencies) {
               made_by: await makerToKeep(transaction, session.made_by ?? 'operator', person.email, now),
               confirmed_by: null,
             }
-          : await inherited(transaction, person.email, now);
+          : inherited(earlier, now, sealer);
         const changes = [
           `passkey ${shortId(verified.id)} enrolled by ${session.via}${made.made_by === null ? '' : ` that ${made.made_by} made`}`,
         ];
@@ -140,6 +140,8 @@ export function createPasskeys(dependencies: PasskeyDependencies) {
         if (session.via === 'link' && earlier.length > 0) throw superseded();
         // INVARIANT: nor does the company's provider: whoever rules it must not get a yes in the name of somebody who signs with a key.
         if (session.via === 'oidc') refuseByProvider(session.provider, earlier.length > 0);
+        // Who deletes them from the database would have the next one inherit no doubt.
+        if (session.via === 'passkey' && earlier.length === 0) throw gone();
         if (session.via === 'recovery') {
           await transaction.deleteFrom('passkeys').where('person', '=', person.email).execute();
           changes.push(...earlier.map(({ id }) => `passkey ${shortId(id)} removed`));
@@ -313,5 +315,11 @@ const needsPasskey = () =>
     'forbidden',
     'session.passkey-needed',
     'Sign in with a passkey to do this: your company sign-in alone does not add to passkeys that you have, or take one away.',
+  );
+const gone = () =>
+  new GatehouseError(
+    'forbidden',
+    'passkey.gone',
+    'The passkey that you signed in with is no longer there. Ask an admin for a recovery link, and tell your security team.',
   );
 const unknownPasskey = () => new GatehouseError('not-found', 'passkey.not-found', 'You have no such passkey.');

@@ -1,6 +1,6 @@
 import { type Clock, GatehouseError, type Log } from '../../platform/index.ts';
 import type { DatabaseTransaction, RecordChange, Sealer, Storage } from '../../storage/index.ts';
-import { confirmPasskeys, youngPasskeys } from './independence.ts';
+import { confirmPasskeys, unconfirmedPasskeys } from './independence.ts';
 import { passkeyLimits } from './limits.ts';
 import { createMailLinks } from './mail-links.ts';
 import { createPasskeyVerification, hasPasskeys } from './passkey-verification.ts';
@@ -129,8 +129,8 @@ export function createPeople(dependencies: PeopleDependencies): People {
       }
       for (const { person, count } of await passkeys.groupBy('person').execute()) at(person).passkeys = Number(count);
       for (const { person, count } of await live.groupBy('person').execute()) at(person).sessions = Number(count);
-      for (const { person, made_by, confirmed_by, created_at } of await youngPasskeys(storage.db, clock.now()))
-        if (confirmed_by === null && (!people || people.includes(person)))
+      for (const { person, made_by, created_at } of await unconfirmedPasskeys(storage.db, clock.now()))
+        if (!people || people.includes(person))
           at(person).unconfirmed = { madeBy: made_by ?? '', until: created_at + passkeyLimits.quarantineMs };
       for (const row of await identities.execute())
         at(row.person).identities.push({

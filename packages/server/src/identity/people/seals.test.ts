@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { RequestOptions, SoftwarePasskey } from '../../../../sdk/src/software-passkey.ts';
+import {
+  createSoftwarePasskey,
+  type RequestOptions,
+  type SoftwarePasskey,
+} from '../../../../sdk/src/software-passkey.ts';
 import { sha256Hex } from '../../platform/index.ts';
 import { sealPasskeysOfBefore } from './seals.ts';
 import { onEachDatabase } from './testing/databases.ts';
@@ -148,5 +152,55 @@ onEachDatabase('what lets people in', (database) => {
     await set(hers.id, { seal: null });
     await sealPasskeysOfBefore(house);
     await assert.rejects(proves(ADA, passkey), { code: 'passkey.changed' });
+  });
+
+  /** @proves people.sealed-doubt */
+  test('a passkey that a link of somebody else led to is taken out of doubt by no edit of the database', async () => {
+    const [MAL, BOB, SEC] = ['mal@example.test', 'bo@example.test', 'sec@example.test'];
+    for (const [email, role] of [
+      [MAL, 'admin'],
+      [BOB, 'approver'],
+      [SEC, 'admin'],
+    ] as const)
+      await house.declare(email, role);
+    await house.enrol(MAL);
+    await house.enrol(SEC);
+    const made = await house.people.createSigninLink(BOB, { by: `person:${MAL}` });
+    const first = createSoftwarePasskey();
+    const { session } = await house.addPasskey((await house.openLink(made.token)).person, first);
+    const ofMal = (await keysOf(MAL)).id;
+    const row = await keysOf(BOB);
+    const beside = (person: string, passkey: string | undefined, other: string) =>
+      house.storage.transaction((transaction) =>
+        house.people.requireSecondPerson(transaction, {
+          person,
+          ...(passkey !== undefined && { passkey }),
+          wants: (email) => email === other,
+        }),
+      );
+    const asMal = () => beside(MAL, ofMal, BOB);
+    const asBob = () => beside(BOB, row.id, MAL);
+    const inChannel = () => beside(MAL, undefined, BOB);
+    for (const ask of [asMal, asBob, inChannel]) await assert.rejects(ask(), { code: 'passkey.no-second-person' });
+    const adds = () => house.addPasskey(session.person, createSoftwarePasskey());
+    for (const change of [
+      { made_by: null },
+      { made_by: `person:${SEC}` },
+      { confirmed_by: `person:${SEC}` },
+      { created_at: 1 },
+    ]) {
+      await set(row.id, change);
+      for (const ask of [asMal, asBob, inChannel, adds, () => house.people.confirmPasskeys(BOB, SEC)])
+        await assert.rejects(ask(), { code: 'passkey.changed' }, JSON.stringify([change, String(ask)]));
+      const { made_by, confirmed_by, created_at } = row;
+      await set(row.id, { made_by, confirmed_by, created_at });
+    }
+    await house.storage.db.deleteFrom('passkeys').where('id', '=', row.id).execute();
+    await assert.rejects(adds(), { code: 'passkey.gone' });
+    await house.storage.db.insertInto('passkeys').values(row).execute();
+    const second = (await adds()).passkey;
+    await assert.rejects(beside(BOB, second.id, MAL), { code: 'passkey.no-second-person' });
+    await house.people.confirmPasskeys(BOB, SEC);
+    await beside(BOB, second.id, MAL);
   });
 });
