@@ -100,6 +100,12 @@ export const records: Requirement[] = [
     source: 'Search and keep',
   },
   {
+    id: 'retention.unfindable',
+    promise:
+      'What is removed is found no more, whatever the clocks said; one that can’t be taken out of the index keeps back no other',
+    source: 'Search and keep',
+  },
+  {
     id: 'retention.hold',
     promise: 'A removal that is on record and not done yet is done by any replica, but for what a hold keeps by then',
     source: 'Search and keep',

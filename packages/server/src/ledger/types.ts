@@ -135,7 +135,7 @@ export interface Ledger {
   /** How many records of a log others are shown to be signed. */
   shownSize(log: string): Promise<number>;
   /** Makes records unfindable whose content is gone. */
-  unindex(places: { log: string; sequence: number; at: number }[]): Promise<void>;
+  unindex(places: { log: string; sequence: number }[]): Promise<void>;
   /** C2SP tlog-tiles resources by path (`checkpoint`, `tile/0/000`, `tile/entries/000`). */
   resource(log: string, path: string): Promise<LogResource | undefined>;
   /** Recomputes everything from the stored entries; reports the first thing that does not fit. */

@@ -56,7 +56,7 @@ export function createPositions(storage: Storage, clock: Clock, replica: string)
     }
     await db
       .insertInto('sink_positions')
-      .values({ sink: sink.name, log, sequence })
+      .values({ sink: sink.name, log, sequence, reached: sequence, missed: 0 })
       .onConflict((conflict) => conflict.columns(['sink', 'log']).doNothing())
       .execute();
     return { log, sequence };

@@ -18,7 +18,7 @@ export interface RetentionDependencies {
   /** How many records of a log others can see that they were signed. */
   shownSize(log: string): Promise<number>;
   /** Makes records unfindable. */
-  unindex(places: { log: string; sequence: number; at: number }[]): Promise<void>;
+  unindex(places: { log: string; sequence: number }[]): Promise<void>;
 }
 
 type Removal = Tables['removals'];
@@ -295,20 +295,23 @@ export function createRemoving(deps: RetentionDependencies) {
         .execute();
   }
 
-  /** What is gone can't be found any more. */
+  let unindexed = '';
+
+  /** What is gone can't be found any more. One that fails is tried again after the others. */
   async function unindexNext(): Promise<boolean> {
-    const removal = await db
+    const open = db
       .selectFrom('removals')
       .selectAll()
       .where('removed_at', 'is not', null)
       .where('unindexed_at', 'is', null)
       .orderBy('id')
-      .limit(1)
-      .executeTakeFirst();
+      .limit(1);
+    const removal = (await open.where('id', '>', unindexed).executeTakeFirst()) ?? (await open.executeTakeFirst());
     if (!removal) return false;
+    unindexed = removal.id;
     const rows = await db
       .selectFrom('records')
-      .select(['log', 'sequence', 'at'])
+      .select(['log', 'sequence'])
       .where('log', '=', removal.log)
       .where('sequence', 'in', sequencesOf(removal))
       .where('entry', '=', '')

@@ -179,6 +179,39 @@ onEachDatabase('what retention leaves alone', (database) => {
     assert.equal(logs[0]?.removed, 2);
   });
 
+  /** @proves retention.unfindable */
+  test('one that can’t be made unfindable now keeps back neither the others nor what is due', async () => {
+    const { storage, ledger, retention } = keeper;
+    const seen: string[] = [];
+    const unruly = keeper.retentionWith({
+      unindex: async (places) => {
+        seen.push(places.map(({ sequence }) => sequence).join());
+        if (seen[0] === seen.at(-1)) throw new Error('the index does not answer');
+        await ledger.unindex(places);
+      },
+    });
+    await keeper.declare({ name: 'stuck', of: { tools: ['stuck/*'] }, records: 400 });
+    const turn = async (work: () => Promise<void>) => {
+      await keeper.timePasses();
+      await ledger.checkpoint();
+      await work();
+    };
+    for (const id of ['act_stuck1', 'act_stuck2']) {
+      await keeper.record(id, { tool: 'stuck/tool' });
+      clock.forward(401);
+      await keeper.timePasses();
+      for (let each = 0; each < 4; each++)
+        await turn(() => unruly.work().catch((error) => assert.match(error.message, /the index does not answer/)));
+      assert.equal(await ledger.action(id), undefined, `${id} is gone`);
+    }
+    const open = async () =>
+      (await storage.db.selectFrom('removals').select('id').where('unindexed_at', 'is', null).execute()).length;
+    assert.ok(new Set(seen).size >= 2, 'the other was made unfindable');
+    assert.equal(await open(), 1);
+    await turn(() => retention.work());
+    assert.equal(await open(), 0, 'and it is tried again');
+  });
+
   /** @proves retention.longest */
   test('of all classes the longest counts, and what none speaks of stays', async () => {
     await keeper.declare(

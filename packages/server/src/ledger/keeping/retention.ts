@@ -49,7 +49,16 @@ export function createRetention(deps: RetentionDependencies): Retention {
 
   async function work(): Promise<void> {
     const mayGoOn = turns();
+    // An index that does not answer keeps back nothing else.
+    try {
+      while (mayGoOn() && (await removing.unindexNext()));
+    } finally {
+      await removeDue(mayGoOn);
+    }
     while (mayGoOn() && (await removing.unindexNext()));
+  }
+
+  async function removeDue(mayGoOn: () => boolean): Promise<void> {
     if ((await pausedUntil()) !== null) return;
     while (mayGoOn() && (await removing.removeNext()));
     const rules = await readRules(db, deps.argumentsDays);
@@ -57,7 +66,6 @@ export function createRetention(deps: RetentionDependencies): Retention {
     for (const log of await logsToWalk())
       for (const days of rules.recordsPeriods) while (mayGoOn() && (await removing.recordNext(rules, log, days)));
     while (mayGoOn() && (await removing.removeNext()));
-    while (mayGoOn() && (await removing.unindexNext()));
   }
 
   /**

@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import { openSearchSession } from '../../storage/index.ts';
 import type { Mark, RecordSource, SearchIndex } from './types.ts';
-import { findByWindows, idsAround, type WindowReader } from './windows.ts';
+import { findByWindows, type WindowReader } from './windows.ts';
 
 /** Documents that fit, by estimate. */
 const RARE = 2_000;
@@ -109,13 +109,11 @@ export async function openPostgresIndex(url: string): Promise<SearchIndex> {
     },
     async remove(places) {
       if (places.length === 0) return;
-      const times = places.map(({ at }) => at);
-      const { low, high } = await idsAround(readerOf(''), Math.min(...times), Math.max(...times));
       const numbers = await readNames(reads);
       await writes.query(
-        `delete from search_documents d using unnest($3::int[], $4::bigint[]) as gone (log, sequence)
-          where d.id >= $1 and d.id < $2 and d.log = gone.log and d.sequence = gone.sequence`,
-        [low, high, places.map(({ log }) => numbers.get(log) ?? 0), places.map(({ sequence }) => sequence)],
+        `delete from search_documents d using unnest($1::int[], $2::bigint[]) as gone (log, sequence)
+          where d.log = gone.log and d.sequence = gone.sequence`,
+        [places.map(({ log }) => numbers.get(log) ?? 0), places.map(({ sequence }) => sequence)],
       );
     },
     // PostgreSQL does it by itself when it vacuums.

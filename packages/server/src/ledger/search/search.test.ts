@@ -145,6 +145,28 @@ onEachDatabase('searching the record', (database) => {
     assert.deepEqual(await found({ agent: 'agent-time', to: at }), []);
   });
 
+  /** @proves retention.unfindable */
+  test('what was taken out is found no more, also where the clock was wrong when it was recorded', async () => {
+    const take = async (id: string) => {
+      const places = (await house.ledger.action(id))?.records ?? [];
+      assert.ok(places.length > 0);
+      await house.ledger.unindex(places);
+    };
+    const far = 3 * 86_400_000;
+    house.pass(far);
+    const ahead = [await add({ agent: 'agent-ahead' }), await add({ agent: 'agent-ahead' })];
+    assert.equal((await found({ agent: 'agent-ahead' })).length, 2);
+    house.pass(-far);
+    const id = await add({ agent: 'agent-gone' });
+    const kept = await add({ agent: 'agent-stays' });
+    assert.deepEqual(await found({ agent: 'agent-gone' }), [id]);
+    await take(id);
+    await take(ahead[0] as string);
+    assert.deepEqual(await found({ agent: 'agent-gone' }), []);
+    assert.deepEqual(await found({ agent: 'agent-ahead' }), [ahead[1]]);
+    assert.deepEqual(await found({ agent: 'agent-stays' }), [kept]);
+  });
+
   /** @proves record.search-pages */
   test('pages go on where they stood while records come, and show each action once', async () => {
     const ids: string[] = [];

@@ -2,12 +2,12 @@ import { Worker } from 'node:worker_threads';
 import { GatehouseError, type Log } from '../../platform/index.ts';
 import type { HistoryPlace } from '../../storage/index.ts';
 import { searchLimits } from './limits.ts';
-import type { Find, Found, SearchJob, SearchReply, SearchRequest } from './types.ts';
+import type { Find, Found, Place, SearchJob, SearchReply, SearchRequest } from './types.ts';
 
 export interface Search {
   find(find: Omit<Find, 'budgetMs'>): Promise<Found>;
   /** What retention has taken out of the record. */
-  remove(places: { log: string; sequence: number; at: number }[]): Promise<void>;
+  remove(places: Place[]): Promise<void>;
   close(): Promise<void>;
 }
 

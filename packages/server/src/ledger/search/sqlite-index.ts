@@ -2,7 +2,7 @@ import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Mark, RecordSource, SearchIndex } from './types.ts';
-import { findByWindows, idsAround, type WindowReader } from './windows.ts';
+import { findByWindows, type WindowReader } from './windows.ts';
 
 interface Row {
   id: number;
@@ -12,7 +12,7 @@ interface Row {
 }
 
 /** Raised when terms or tables are made differently: an index of another version is made anew. */
-const VERSION = 2;
+const VERSION = 3;
 
 /**
  * Ids of one slice, which is a term of each of its documents. FTS5 heeds the bounds of ids only where everything asked for comes together: two
@@ -49,7 +49,7 @@ export function openSqliteIndex(dataDir: string): SearchIndex {
       `select d.id, d.log, d.sequence, d.at from terms join documents d on d.id = terms.rowid
         where terms match ? and terms.rowid >= ? and terms.rowid < ? order by terms.rowid desc limit ?`,
     ),
-    removeDocument: database.prepare('delete from documents where id = ?'),
+    removeDocument: database.prepare('delete from documents where log = ? and sequence = ? returning id'),
     removeTerms: database.prepare('delete from terms where rowid = ?'),
     merge: database.prepare("insert into terms (terms, rank) values ('merge', ?)"),
   };
@@ -107,15 +107,10 @@ export function openSqliteIndex(dataDir: string): SearchIndex {
     },
     async remove(places) {
       if (places.length === 0) return;
-      const times = places.map(({ at }) => at);
-      const { low, high } = await idsAround(readerOf(''), Math.min(...times), Math.max(...times));
-      const gone = new Set(places.map(({ log, sequence }) => `${numberOf(log)} ${sequence}`));
-      const rows = prepared.all.all(BigInt(low), BigInt(high), -1n) as unknown as Row[];
       transact(() => {
-        for (const { id, log, sequence } of rows) {
-          if (!gone.has(`${log} ${sequence}`)) continue;
-          prepared.removeTerms.run(BigInt(id));
-          prepared.removeDocument.run(BigInt(id));
+        for (const { log, sequence } of places) {
+          const removed = prepared.removeDocument.all(BigInt(numberOf(log) ?? 0), BigInt(sequence)) as { id: number }[];
+          for (const { id } of removed) prepared.removeTerms.run(BigInt(id));
         }
         database.exec(`pragma application_id = ${UNPURGED}`);
       });
@@ -168,6 +163,7 @@ function open(file: string): DatabaseSync {
         database.exec(`
           create table logs (n integer primary key, id text not null unique, next integer not null, hash text not null) strict;
           create table documents (id integer primary key, log integer not null, sequence integer not null, at integer not null) strict;
+          create index documents_place on documents (log, sequence);
           create virtual table terms using fts5(words, content='', contentless_delete=1, detail=none, tokenize='ascii');
           pragma user_version = ${VERSION}`);
         return database;

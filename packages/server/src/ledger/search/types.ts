@@ -16,10 +16,13 @@ export interface Mark {
   hash: string;
 }
 
-export interface Hit {
-  id: number;
+export interface Place {
   log: string;
   sequence: number;
+}
+
+export interface Hit extends Place {
+  id: number;
 }
 
 export interface Find extends QueryTerms {
@@ -47,7 +50,7 @@ export interface SearchIndex {
   add(documents: readonly Document[], marks: readonly Mark[]): Promise<void>;
   find(find: Find): Promise<Found>;
   /** Records that are gone. */
-  remove(places: readonly { log: string; sequence: number; at: number }[]): Promise<void>;
+  remove(places: readonly Place[]): Promise<void>;
   /** Overwrites some of what was removed and stands in the files still. Says whether there may be more. */
   purge(): Promise<boolean>;
   clear(): Promise<void>;
@@ -74,7 +77,7 @@ export interface SearchJob {
 
 export type SearchRequest = { id: number } & (
   | { kind: 'find'; find: Find }
-  | { kind: 'remove'; places: { log: string; sequence: number; at: number }[] }
+  | { kind: 'remove'; places: Place[] }
   | { kind: 'close' }
 );
 export type SearchReply = { id: number; value: unknown } | { id: number; error: string };

@@ -64,16 +64,3 @@ async function firstAt(reader: WindowReader, newest: number, at: number): Promis
   }
   return low;
 }
-
-/** The ids between which documents of these times are: `[low, high)`. */
-export async function idsAround(
-  reader: WindowReader,
-  from: number,
-  to: number,
-): Promise<{ low: number; high: number }> {
-  const newest = await reader.newest();
-  return {
-    low: await firstAt(reader, newest, from - CLOCKS_DIFFER_MS),
-    high: await firstAt(reader, newest, to + CLOCKS_DIFFER_MS),
-  };
-}

@@ -16,7 +16,7 @@ export interface ExportTables {
   };
 
   /** The next record of a log that is to be delivered: all before it are, or are set aside. */
-  sink_positions: { sink: string; log: string; sequence: number };
+  sink_positions: { sink: string; log: string; sequence: number; reached: number; missed: number };
 
   /** Records that a sink refused for good. */
   sink_quarantine: { sink: string; log: string; sequence: number; reason: string; at: number };

@@ -60,7 +60,10 @@ onEachDatabase('oversight', (database) => {
       ).status;
     assert.equal(await statusOf(5, { sinks: new Map() }), 'no-data');
     await house.storage.transaction((transaction) =>
-      transaction.insertInto('sink_positions').values({ sink: 'siem', log: 'log', sequence: 5 }).execute(),
+      transaction
+        .insertInto('sink_positions')
+        .values({ sink: 'siem', log: 'log', sequence: 5, reached: 5, missed: 0 })
+        .execute(),
     );
     assert.equal(await statusOf(10_000), 'met');
     assert.equal(await statusOf(20_000), 'not-met');

@@ -10,6 +10,7 @@ import { openPublishingPlace } from '../../publishing-places.ts';
 import type { LedgerEntry } from '../../types.ts';
 import { createKeeping } from '../keeping.ts';
 import { createRetention } from '../retention.ts';
+import type { RetentionDependencies } from '../retention-remove.ts';
 
 const DAY_MS = 86_400_000;
 const key = randomBytes(32);
@@ -42,7 +43,7 @@ export async function openRecordKeeper(options: {
   });
   const { recordChange } = ledger;
   const base = { storage, recordChange, clock, argumentsDays: null };
-  const retentionWith = (more: { shownSize?: (log: string) => Promise<number> } = {}) =>
+  const retentionWith = (more: Partial<Pick<RetentionDependencies, 'shownSize' | 'unindex'>> = {}) =>
     createRetention({ ...base, replica, shownSize: ledger.shownSize, unindex: ledger.unindex, ...more });
   const retention = retentionWith();
   /** As if turns had been taken all the while. */
