@@ -16,7 +16,8 @@ export const people: Requirement[] = [
   },
   {
     id: 'people.sealed-once',
-    promise: 'Passkeys from before there were seals are sealed once, by name in the record',
+    promise:
+      'Passkeys from before there were seals are sealed once, by name in the record, and never again, whatever the database says',
     source: 'docs/explanation/approvals.md',
   },
   {

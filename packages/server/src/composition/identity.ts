@@ -19,7 +19,7 @@ export async function openIdentity(
   options: StartOptions,
 ) {
   const people = createPeople({ storage, sealer, registry, recordChange, clock, log, publicUrl: config.publicUrl });
-  await sealPasskeysOfBefore({ storage, sealer, recordChange });
+  await sealPasskeysOfBefore({ storage, sealer, recordChange, log });
   const mutualTlsUrl = config.mutualTls?.url ?? (config.tls?.clientCertificates ? config.publicUrl : undefined);
   const identity = await createIdentity({
     storage,

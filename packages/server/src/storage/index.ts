@@ -40,6 +40,7 @@ export { openSearchSession, postgresClient, RESTORE_MARK } from './postgres-conn
 export { openReports } from './reports.ts';
 export { rowSealProblem, sealRow } from './row-seal.ts';
 export { type SigningKeyPurpose, signingKeyPurposes, type Tables } from './schema/index.ts';
+export { sealOnce } from './seal-once.ts';
 export { createSealer, type KeyEncryptionKeys, type Sealer } from './sealer.ts';
 export {
   type AdministrativeChange,

@@ -140,18 +140,51 @@ onEachDatabase('what lets people in', (database) => {
   test('passkeys of before are sealed once, by name in the record, and never again', async () => {
     const { db } = house.storage;
     const hers = await keysOf(ADA);
+    const due = () => db.insertInto('meta').values({ key: 'seal:passkeys', value: 'due' }).execute();
     await set(hers.id, { seal: null });
-    await sealPasskeysOfBefore(house);
-    await assert.rejects(proves(ADA, passkey), { code: 'passkey.changed' }, 'nothing is due');
-    await db.insertInto('meta').values({ key: 'seal:passkeys', value: 'due' }).execute();
+    await due();
     await sealPasskeysOfBefore(house);
     await proves(ADA, passkey);
-    const [record, ...more] = await house.records('passkey.seal');
-    assert.deepEqual(record?.changes, [`passkey ${hers.id.slice(0, 12)} of ${ADA} sealed`]);
-    assert.equal(more.length, 0);
+    const sealed = [[`passkey ${hers.id.slice(0, 12)} of ${ADA} sealed`]];
+    const said = async (operation: string) => (await house.records(operation)).map(({ changes }) => changes);
+    assert.deepEqual(await said('passkey.seal'), sealed);
     await set(hers.id, { seal: null });
-    await sealPasskeysOfBefore(house);
-    await assert.rejects(proves(ADA, passkey), { code: 'passkey.changed' });
+    const asks = [
+      () => Promise.resolve(),
+      due,
+      // Without the mark that it was done the record says so.
+      async () => {
+        await db.deleteFrom('meta').where('key', '=', 'sealed:passkeys').execute();
+        await db.updateTable('records').set({ kind: 'decision', operation: 'tools/call' }).execute();
+        await due();
+      },
+    ];
+    for (const [times, ask] of asks.entries()) {
+      await ask();
+      await sealPasskeysOfBefore(house);
+      await sealPasskeysOfBefore(house);
+      await assert.rejects(proves(ADA, passkey), { code: 'passkey.changed' });
+      assert.equal((await said('seal.refuse')).length, times, 'and that somebody asked is on record');
+    }
+    assert.deepEqual(await said('passkey.seal'), sealed);
+  });
+
+  /** @proves people.sealed-once */
+  test('where no passkeys of before were, none is sealed later', async (t) => {
+    const fresh = await openHouse({ database: await database() });
+    t.after(() => fresh.close());
+    await Promise.all([sealPasskeysOfBefore(fresh), sealPasskeysOfBefore(fresh)]);
+    const said = async () => (await fresh.records('passkey.seal')).map(({ changes }) => changes);
+    assert.deepEqual(await said(), [['no passkeys were there to be sealed']]);
+    await fresh.declare(EVE, 'approver');
+    await fresh.enrol(EVE);
+    const { db } = fresh.storage;
+    await db.updateTable('passkeys').set({ seal: null }).execute();
+    await db.deleteFrom('meta').where('key', '=', 'sealed:passkeys').execute();
+    await db.insertInto('meta').values({ key: 'seal:passkeys', value: 'due' }).execute();
+    await sealPasskeysOfBefore(fresh);
+    assert.equal((await said()).length, 1);
+    assert.deepEqual(await db.selectFrom('passkeys').select('seal').execute(), [{ seal: null }]);
   });
 
   /** @proves people.sealed-doubt */

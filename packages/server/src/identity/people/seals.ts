@@ -1,10 +1,10 @@
-import { GatehouseError, type Json } from '../../platform/index.ts';
+import { GatehouseError, type Json, type Log } from '../../platform/index.ts';
 import {
-  type DatabaseTransaction,
   type RecordChange,
   rowSealProblem,
   type Sealer,
   type Storage,
+  sealOnce,
   sealRow,
   type Tables,
 } from '../../storage/index.ts';
@@ -17,8 +17,6 @@ type Passkey = Omit<Tables['passkeys'], 'seal'>;
 type Session = Omit<Tables['people_sessions'], 'seal'>;
 type Link = Omit<Tables['signin_links'], 'seal'>;
 type MailLink = Omit<Tables['mail_links'], 'seal'>;
-
-const DUE = 'seal:passkeys';
 
 /** Not what its person calls it, nor when it was used last. */
 const ofPasskey = (row: Passkey): Json => ({
@@ -114,25 +112,26 @@ const changed = (kind: string, what: string) =>
     { cause: new Error(`the seal of ${what} does not fit`) },
   );
 
-/** Once after the update that brought seals: what is there then is taken for good, and is on record by name, so that a second time is seen. */
-export async function sealPasskeysOfBefore(of: {
-  storage: Pick<Storage, 'transaction'>;
+/** By name in the record, so that each is seen that somebody put there before the update. */
+export async function sealPasskeysOfBefore({
+  sealer,
+  ...house
+}: {
+  storage: Pick<Storage, 'db' | 'transaction'>;
   sealer: Sealer;
   recordChange: RecordChange;
+  log: Log;
 }): Promise<void> {
-  await of.storage.transaction(async (transaction) => {
-    if (!(await isDue(transaction))) return;
-    const rows = await transaction.selectFrom('passkeys').selectAll().where('seal', 'is', null).execute();
-    for (const row of rows) {
-      const { seal } = sealedPasskey(of.sealer, row);
-      await transaction.updateTable('passkeys').set({ seal }).where('id', '=', row.id).execute();
-    }
-    const changes = rows.map(({ id, person }) => `passkey ${id.slice(0, 12)} of ${person} sealed`);
-    await of.recordChange(transaction, { operation: 'passkey.seal', by: 'operator', changes });
+  await sealOnce(house, {
+    what: 'passkeys',
+    operation: 'passkey.seal',
+    async seal(transaction) {
+      const rows = await transaction.selectFrom('passkeys').selectAll().where('seal', 'is', null).execute();
+      for (const row of rows) {
+        const { seal } = sealedPasskey(sealer, row);
+        await transaction.updateTable('passkeys').set({ seal }).where('id', '=', row.id).execute();
+      }
+      return rows.map(({ id, person }) => `passkey ${id.slice(0, 12)} of ${person} sealed`);
+    },
   });
-}
-
-async function isDue(transaction: DatabaseTransaction): Promise<boolean> {
-  const due = await transaction.deleteFrom('meta').where('key', '=', DUE).returning('key').executeTakeFirst();
-  return due !== undefined;
 }

@@ -8,9 +8,9 @@ import {
 import { digestJson, type Json } from '../../platform/index.ts';
 import type { Database, DatabaseTransaction } from '../../storage/index.ts';
 
-/** What others rest on: enrolments by which a yes is verified, what names logs and removals, who decides by which policy, keys. */
+/** What others rest on: enrolments by which a yes is verified, what names logs and removals, who decides by which policy, keys, what was sealed once. */
 const NEVER =
-  /^(passkey|hold|erasure|retention|key|key-encryption|policy|manifest|grant|break-glass|deputy|workspace|trust-domain|evidence|log\.(open|seen))\b/;
+  /^(passkey|hold|erasure|retention|key|key-encryption|policy|manifest|grant|break-glass|deputy|workspace|trust-domain|evidence|seal|log\.(open|seen))\b|\.seal$/;
 /** What is said of an action goes with the action, and only then. */
 const OF_AN_ACTION = /^(approval\.|action\.resolve$)/;
 
