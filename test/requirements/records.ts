@@ -95,6 +95,17 @@ export const records: Requirement[] = [
     source: 'Search and keep',
   },
   {
+    id: 'retention.published-leave',
+    promise: 'A published copy keeps what its class leaves there, and everything that no record says was removed',
+    source: 'Search and keep; law 7',
+  },
+  {
+    id: 'retention.published-replicas',
+    promise:
+      'Each published copy loses what was removed, whichever replica did it and wherever each publishes, and never without the record that says so',
+    source: 'Search and keep; law 7',
+  },
+  {
     id: 'retention.bytes',
     promise: 'Of what is removed no byte is left in the files of SQLite, the index included',
     source: 'Search and keep',

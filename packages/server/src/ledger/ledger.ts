@@ -67,9 +67,6 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
   await witnessing?.open(await stored.newest(logId), await stored.newestCosigned(logId));
   const shown = createShown(stored, (of) => (of === logId ? witnessing : undefined));
   const resource = createResources(stored, shown);
-  const publisher =
-    deps.publishTo &&
-    createPublisher({ place: deps.publishTo, storage, stored, resource, ...{ logId, vkey: key.vkey, clock, log } });
   tree.onCheckpoint((checkpoint) => {
     witnessing?.checkpoint(checkpoint);
     publisher?.wake();
@@ -223,6 +220,13 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
     const written = await append({ record: changeRecord(change, clock.now()) }, { guards });
     return written.ok ? { ok: true } : { ok: false, failed: written.failed === 'guard' ? written.key : written.failed };
   };
+
+  const publisher =
+    deps.publishTo &&
+    createPublisher({
+      ...{ place: deps.publishTo, storage, recordChange, stored, resource },
+      ...{ logId, vkey: key.vkey, clock, log },
+    });
 
   // The set of logs is itself logged: each log begins, at every start, by naming all logs and how far they reach, and names one that comes
   // later, so that a whole log can't go missing without a gap in the others.

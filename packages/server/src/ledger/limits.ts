@@ -20,6 +20,14 @@ export const ledgerLimits = {
   publishTimeoutMs: 15_000,
   /** After a failure publishing is tried again after 1 s, then after twice the time before, up to this. */
   publishRetryMs: 60_000,
+  /** Removals that are taken out of a published log at once. */
+  unpublishedAtOnce: 50,
+  /** The place is asked this often for other replicas' logs, while something of them, or said by them, is to be taken out. */
+  othersLookedAtEveryMs: 5_000,
+  /** What another replica has recorded as removed is recorded again where that record is not published beside the log by then. */
+  recordedAgainAfterMs: 60_000,
+  /** A replica that has not taken removed records out of its published log by then is taken to be gone, and another does it. */
+  unpublishForOthersAfterMs: 600_000,
   /** The set of logs is looked at this often, and one that is new is named in the others. */
   namedLogsEveryMs: 30_000,
   /** Records in one answer of an export. */

@@ -1,22 +1,32 @@
 import type { PublishingView } from '@gatehouse/protocol';
-import { openCheckpoint, parseVerifierKey, rootFromHashes, sameBytes, TILE_WIDTH, tilePath } from '@gatehouse/verifier';
+import {
+  decodeEntryBundle,
+  encodeEntryBundle,
+  openCheckpoint,
+  parseVerifierKey,
+  rootFromHashes,
+  sameBytes,
+  TILE_WIDTH,
+  tilePath,
+} from '@gatehouse/verifier';
 import { nodeSha256 } from '@gatehouse/verifier/node';
 import { type Clock, GatehouseError, type Log } from '../platform/index.ts';
-import type { Storage } from '../storage/index.ts';
+import type { RecordChange, Storage } from '../storage/index.ts';
 import { ledgerLimits } from './limits.ts';
 import type { PublishingPlace } from './publishing-places.ts';
 import type { StoredLogs } from './stored.ts';
 import type { LogResource } from './types.ts';
-import { unpublish } from './unpublish.ts';
+import { createUnpublishing } from './unpublish.ts';
 
 /**
  * Keeps a copy of this replica's log where anybody whom its place lets in can read it (c2sp.org/tlog-tiles): full tiles and bundles once,
  * the checkpoint last, so that what it commits to is always there. What is published there already must be the beginning of this log:
- * it is the operator's own proof, and nothing is written over it, but for entries that retention has removed.
+ * it is the operator's own proof, and nothing is written over it, but for entries that retention takes out.
  */
 export function createPublisher(deps: {
   place: PublishingPlace;
-  storage: Pick<Storage, 'db'>;
+  storage: Pick<Storage, 'db' | 'transaction'>;
+  recordChange: RecordChange;
   stored: StoredLogs;
   resource(log: string, path: string): Promise<LogResource | undefined>;
   logId: string;
@@ -27,6 +37,7 @@ export function createPublisher(deps: {
   const { place, stored, resource, logId, clock, log } = deps;
   const prefix = prefixOf(logId);
   const view: PublishingView = { place: `${place.name}/${prefix}`, size: 0, at: null, problem: null };
+  const unpublish = createUnpublishing({ ...deps, prefixOf });
   let isKnown = false;
   let shown = '';
   let failures = 0;
@@ -54,7 +65,7 @@ export function createPublisher(deps: {
     lastAt = clock.now();
     try {
       await publish();
-      await unpublish({ ...deps, prefixOf, size: view.size });
+      await unpublish(view.size);
       if (view.problem !== null) log.info('the log is published again', { place: view.place });
       failures = 0;
       view.problem = null;
@@ -78,16 +89,27 @@ export function createPublisher(deps: {
     const note = Buffer.from(checkpoint.body).toString('utf8');
     const size = Number(note.split('\n')[1]);
     if (note === shown || size < view.size) return;
-    await inParallel(pathsBetween(view.size, size), async ({ path, completes }) => {
+    await inParallel(pathsBetween(view.size, size), async ({ path, completes, before }) => {
       const found = await resource(logId, path);
       if (!found) throw new GatehouseError('internal', 'publish.gap', `${path} of ${logId} is not there`);
-      await place.write(`${prefix}/${path}`, found);
+      await place.write(`${prefix}/${path}`, before === undefined ? found : await withWhatIsThere(found, path, before));
       if (completes) await place.removeBelow(`${prefix}/${path}.p`);
     });
     await place.write(`${prefix}/checkpoint`, checkpoint);
     shown = note;
     view.size = size;
     view.at = clock.now();
+  }
+
+  /** A bundle with the entries of its copy so far where the database has none any more: that they go from there is not decided here. */
+  async function withWhatIsThere(bundle: LogResource, path: string, before: string | null): Promise<LogResource> {
+    const entries = decodeEntryBundle(bundle.body);
+    if (entries.every(({ length }) => length > 0)) return bundle;
+    const smaller = before === null ? undefined : await place.read(`${prefix}/${before}`);
+    const copy = smaller ?? (await place.read(`${prefix}/${path}`));
+    const copied = copy ? decodeEntryBundle(copy) : [];
+    const kept = entries.map((entry, at) => (entry.length > 0 ? entry : (copied[at] ?? entry)));
+    return { ...bundle, body: encodeEntryBundle(kept) };
   }
 
   /** Throws where what is there is not the beginning of this log. */
@@ -127,16 +149,27 @@ export function createPublisher(deps: {
 
 const prefixOf = (log: string): string => encodeURIComponent(log.slice(log.indexOf('/log/') + 5));
 
-/** What a tree of `to` records has and one of `from` has not. `completes`: partial ones of it are of no more use. */
-function* pathsBetween(from: number, to: number): Generator<{ path: string; completes: boolean }> {
+interface Path {
+  path: string;
+  /** Partial ones of it are of no more use. */
+  completes: boolean;
+  /** Of a bundle of entries: the smaller one that is published so far, or null. */
+  before?: string | null;
+}
+
+/** What a tree of `to` records has and one of `from` has not. */
+function* pathsBetween(from: number, to: number): Generator<Path> {
   for (let level = 0, [old, now] = [from, to]; now > 0; level++) {
-    const kinds = level === 0 ? (['entries', 0] as const) : ([level] as const);
     for (let index = Math.floor(old / TILE_WIDTH); index * TILE_WIDTH < now; index++) {
       const width = Math.min(TILE_WIDTH, now - index * TILE_WIDTH);
-      const isThere = old - index * TILE_WIDTH === width;
-      if (isThere) continue;
-      for (const kind of kinds)
-        yield { path: tilePath({ level: kind, index, width }), completes: width === TILE_WIDTH };
+      const widthSoFar = old - index * TILE_WIDTH;
+      if (widthSoFar === width) continue;
+      const completes = width === TILE_WIDTH;
+      if (level === 0) {
+        const before = widthSoFar > 0 ? tilePath({ level: 'entries', index, width: widthSoFar }) : null;
+        yield { path: tilePath({ level: 'entries', index, width }), completes, before };
+      }
+      yield { path: tilePath({ level, index, width }), completes };
     }
     [old, now] = [Math.floor(old / TILE_WIDTH), Math.floor(now / TILE_WIDTH)];
   }
