@@ -14,6 +14,12 @@ export const unknown: Requirement[] = [
     source: 'docs/explanation/approvals.md',
   },
   {
+    id: 'waiting.mcp-task-fenced',
+    promise:
+      'Of an MCP task it is said that nothing ran, or that it was cancelled before it ran, only once its call can be sent nowhere any more: the dispatch checks that the task still waits',
+    source: 'docs/explanation/approvals.md',
+  },
+  {
     id: 'waiting.mcp-task-own',
     promise:
       'An MCP task is there for the agent and task that made it, at its address, and for nobody else; its database row belongs to no other',

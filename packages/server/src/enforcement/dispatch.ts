@@ -2,7 +2,7 @@ import type { Approval } from '@gatehouse/protocol';
 import type { HeldBreakGlass, HeldGrant } from '../approvals/index.ts';
 import type { SeenView } from '../policy/index.ts';
 import type { Snapshot } from '../registry/index.ts';
-import type { OpenCall, Spend, Twin } from '../storage/index.ts';
+import type { Guard, OpenCall, Spend, Twin } from '../storage/index.ts';
 import { spendOf, type Wanted } from './budgets/index.ts';
 import type { EnforcementDependencies } from './enforce.ts';
 import { BREAK_GLASS } from './granted.ts';
@@ -22,6 +22,8 @@ export interface Dispatching extends Omit<Decided, 'agent'> {
   yes: string | null;
   wanted: Wanted | null;
   open: OpenCall | null;
+  /** What its door wants to stand. */
+  wants: readonly Guard[];
   /** What does the same, and may have run. */
   twin: Twin | undefined;
 }
@@ -54,6 +56,7 @@ export function createDispatch({
         guards: [
           ...guardsOf(snapshot, action, found, source.tool, broken?.signers ?? (said && approvals.peopleOf(said))),
           ...seen.guards,
+          ...dispatching.wants,
           ...(grant ? [guardOfGrant(grant)] : []),
           ...(broken ? [guardOfBreakGlass(broken)] : []),
         ],

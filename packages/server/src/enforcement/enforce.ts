@@ -130,7 +130,12 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       const isHeldAtTimes = detectors.length > 0 || mayBeHeld(source.tool, source.obligations?.limit);
       const kept = isHeldAtTimes || releases.areIn(action) ? await releases.find(action) : undefined;
       if (kept) {
-        const guards = (approvers: readonly string[]) => guardsOf(snapshot, action, found, source.tool, approvers);
+        const wants = await wantedBy(action, kept.actionId);
+        if (!wants) return unwanted(kept.actionId);
+        const guards = (approvers: readonly string[]) => [
+          ...guardsOf(snapshot, action, found, source.tool, approvers),
+          ...wants,
+        ];
         const outcome = await release({ agent, action, tool: found, decision, source, rules }, kept, guards);
         if (outcome) return outcome;
         if (attempt === MAX_ATTEMPTS) return refuse(action, actionId, found, deny(STALE, decision.policyVersion));
@@ -173,6 +178,8 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
 
       // 7 dispatch
       await flow.storing(action.caller, { tool: found, actionId, seen });
+      const wants = await wantedBy(action, actionId);
+      if (!wants) return unwanted(actionId);
       let guardFailed: string | undefined;
       const flight = live.begin(action.caller);
       try {
@@ -190,6 +197,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
           wanted,
           open,
           twin,
+          wants,
         });
         if (approval && (written.ok || written.failed === 'approval')) approvals.noteConsumed(approval.id);
         if (written.ok) {
@@ -243,3 +251,12 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
     inFlight: live.count,
   };
 }
+
+const wantedBy = async ({ stands }: Action, actionId: string) => (stands ? stands(actionId) : []);
+
+const unwanted = (actionId: string): Outcome => ({
+  kind: 'gone',
+  actionId,
+  superseded: false,
+  detail: 'It is not wanted any more.',
+});

@@ -78,6 +78,27 @@ for (const [name, { code, make }] of Object.entries(changes)) {
   });
 }
 
+/** @proves waiting.mcp-task-fenced */
+test('what its door wants to stand is checked by the dispatch: nothing is sent once it does not', async () => {
+  const room = await openRoom({ follow: false });
+  const { storage } = room.house;
+  const asked: string[] = [];
+  let fence = 0;
+  const stands = async (actionId: string) => {
+    asked.push(actionId);
+    // Somebody ends it between the answer and the dispatch, at the first time.
+    if (asked.length === 1)
+      fence = await storage.transaction((transaction) => storage.bumpFence(transaction, 'waiting:1'));
+    return asked.length === 1 ? [{ key: 'waiting:1', version: 0 }] : undefined;
+  };
+  const ended = await room.call('get_order', { order: 1 }, { stands });
+  assert.deepEqual([ended.kind, fence, room.sends, await room.recordsOf(ended.actionId)], ['gone', 1, [], []]);
+  assert.deepEqual(asked, [ended.actionId, ended.actionId]);
+  const standing = async () => [{ key: 'waiting:1', version: fence }];
+  assert.equal((await room.call('get_order', { order: 1 }, { stands: standing })).kind, 'done');
+  await room.close();
+});
+
 /** @proves law-1.fences */
 test('a task that ended elsewhere: no dispatch, although its token and agent are good', async () => {
   const room = await openRoom({ follow: false });

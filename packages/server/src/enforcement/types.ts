@@ -24,6 +24,11 @@ export interface Action {
   actionId?: string;
   /** Only what this approval lets run: nobody is asked anew, and without it nothing runs. For what goes on after its request was answered. */
   under?: string;
+  /**
+   * Asked before it is let through, or is given what it left, with the id of its records: what must still stand when that is written. Undefined:
+   * nobody wants it any more, so that nothing happens.
+   */
+  stands?(actionId: string): Promise<readonly Guard[] | undefined>;
 }
 
 /** A call that was let through, for whatever brings its data by another way than its answer. */

@@ -46,7 +46,7 @@ export interface ActDependencies {
 
 export type Act = (agent: AgentSide, call: Call) => Promise<UpstreamAnswer>;
 
-/** Of a call that was to run under one approval: it ran before, or what it was asked under is not what would be decided now. */
+/** Of a call that was to run under one approval, or for one task: it ran before or is not wanted; what it was asked under is not what would be decided now. */
 export const gone = errorAnswer(codes.refused, 'The call was let through before.', { code: 'approval.used' });
 export const superseded = errorAnswer(
   codes.refused,
@@ -80,6 +80,7 @@ export function createAct(deps: ActDependencies): Act {
         of,
         actionId,
         ...(call.under !== undefined && { under: call.under }),
+        ...(call.stands && { stands: call.stands }),
         // What a message says of its trace goes before what its transport says (OpenTelemetry's conventions for MCP).
         trace: readTraceparent(asObject(call.params._meta).traceparent),
       };

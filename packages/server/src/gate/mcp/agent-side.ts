@@ -1,6 +1,7 @@
 import type { Approval } from '@gatehouse/protocol';
 import type { Caller } from '../../identity/index.ts';
 import type { JsonObject } from '../../platform/index.ts';
+import type { Guard } from '../../storage/index.ts';
 import type { Era, ServerMessage, UpstreamAnswer, UpstreamConnection } from '../upstream/types.ts';
 import type { Audience } from './connections.ts';
 import type { View } from './view.ts';
@@ -55,6 +56,8 @@ export interface Call {
   actionId?: string;
   /** Only what this approval lets run (`Action.under`). */
   under?: string;
+  /** What must still stand when it is let through (`Action.stands`). */
+  stands?(actionId: string): Promise<readonly Guard[] | undefined>;
   /** Of a task of the gate's own: what the server makes a task of is waited for. */
   settles?: boolean;
   /** Rounds of input that went before (2026-07-28). */

@@ -35,7 +35,7 @@ import { InvalidMessage } from './parse.ts';
 import { createRequestStates } from './request-state.ts';
 import { codes, type RequestId } from './rpc.ts';
 import { aggregateView, plainView, serverName, type View } from './view.ts';
-import type { WaitingRows } from './waiting/rows.ts';
+import type { WaitingRows } from './waiting/types.ts';
 import { createWaitingCalls } from './waiting/waiting-calls.ts';
 
 export interface McpDoorDependencies {

@@ -96,7 +96,7 @@ export interface RegistryTables {
     task_ttl_seconds: number | null;
   };
 
-  /** Versions that a dispatch must still find as it decided on them: `agent:NAME`, `task:ID`, `tool:SERVER/NAME`, `policy`, `flow:HOLDER`. */
+  /** Versions that a dispatch must still find as it decided on them: `agent:NAME`, `task:ID`, `tool:SERVER/NAME`, `policy`, `flow:HOLDER`, `waiting:ID`. */
   fences: { key: string; version: number };
 
   /** The change feed: appended in the transaction that changes anything the hot path caches. */

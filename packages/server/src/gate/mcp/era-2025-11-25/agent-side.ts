@@ -43,7 +43,8 @@ export function createAgentSide(
   const takesTask = isTask ? { ttlMs: typeof ttl === 'number' ? ttl : null } : undefined;
 
   async function awaitApproval(approval: Approval, actionId: string, call: Call): Promise<UpstreamAnswer | null> {
-    if (takesTask) return door.waiting.open(side, call, approval, actionId);
+    const task = takesTask ? await door.waiting.open(side, call, approval, actionId) : undefined;
+    if (task) return task;
     if (elicitationModes(session.capabilities).url) {
       const settled = await askToOpen(approval);
       if (settled) return whatNow(settled, actionId);

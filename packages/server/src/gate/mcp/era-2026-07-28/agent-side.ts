@@ -40,7 +40,8 @@ export function createAgentSide(
   const isTask = method === 'tools/call' && declaresTasks(envelope.capabilities);
 
   async function awaitApproval(approval: Approval, actionId: string, call: Call): Promise<UpstreamAnswer | null> {
-    if (isTask) return door.waiting.open(side, call, approval, actionId);
+    const task = isTask ? await door.waiting.open(side, call, approval, actionId) : undefined;
+    if (task) return task;
     const canOpen = elicitationModes(envelope.capabilities).url && canWantInput(method);
     const again = resumed?.approval === approval.id;
     if (canOpen && !again) return askToOpen(approval, actionId);

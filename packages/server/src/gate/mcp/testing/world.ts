@@ -21,7 +21,7 @@ import type {
   ServedDefinition,
 } from '../../../registry/index.ts';
 import { labelsOf } from '../../../registry/index.ts';
-import type { WaitingRows, WaitingTask, Whose } from '../waiting/rows.ts';
+import type { WaitingRows, WaitingTask, Whose } from '../waiting/types.ts';
 
 /**
  * The rooms below the door, as small as the door's own tests need them: callers by name, servers whose definitions are approved
@@ -267,6 +267,8 @@ export function createTestEnforcement(
       }
       approval.state = 'consumed';
     }
+    if (action.stands && !(await action.stands(actionId)))
+      return { kind: 'gone', actionId, superseded: false, detail: 'It is not wanted any more.' };
     note('sent');
     const controller = new AbortController();
     const release = hold({ caller: action.caller, end: (reason) => controller.abort(new Error(reason)) });
@@ -357,15 +359,25 @@ export function createTestWaitingRows(clock: Clock): WaitingRows {
       all.set(task.id, { key, task });
       return task;
     },
-    requireRoom: async () => undefined,
     find: async (whose, id) => (all.get(id)?.key === keyOf(whose) ? all.get(id)?.task : undefined),
     list: async (whose) => [...all.values()].filter(({ key }) => key === keyOf(whose)).map(({ task }) => task),
-    waitFor: async (id, approval) => change(id, { approval: approval.id, actionId: approval.actionId }),
+    async waitFor(id, approval) {
+      const own = all.get(id);
+      const first = [...all.values()].find(
+        ({ key, task }) => key === own?.key && task.approval === approval.id && task.state === 'waiting',
+      );
+      if (first || own?.task.state !== 'waiting') return first?.task;
+      change(id, { approval: approval.id, actionId: approval.actionId });
+      return all.get(id)?.task;
+    },
+    stands: async (id) => (all.get(id)?.task.state === 'waiting' ? [] : undefined),
+    stop: async () => true,
+    forget: async (id) => void all.delete(id),
     show: async (id) => change(id, { shown: true }),
     async end(id, state, answer) {
-      if (all.get(id)?.task.state !== 'waiting') return false;
+      if (all.get(id)?.task.state !== 'waiting') return undefined;
       change(id, { state, answer });
-      return true;
+      return all.get(id)?.task;
     },
     sweep: async () => undefined,
   };

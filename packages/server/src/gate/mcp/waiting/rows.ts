@@ -1,59 +1,17 @@
 import type { Approval } from '@gatehouse/protocol';
-import type { Caller } from '../../../identity/index.ts';
+import { sql } from 'kysely';
 import { type Clock, GatehouseError, type JsonObject, newId, Secret } from '../../../platform/index.ts';
-import type { Sealer, Storage, Tables } from '../../../storage/index.ts';
-import type { Era, UpstreamAnswer } from '../../upstream/types.ts';
+import type { Database, DatabaseTransaction, Sealer, Storage, Tables } from '../../../storage/index.ts';
+import type { UpstreamAnswer } from '../../upstream/types.ts';
 import type { Call } from '../agent-side.ts';
 import { doorLimits } from '../limits.ts';
-
-/** Whose task it is, and at which address: for anybody else, and anywhere else, it is not there. */
-export interface Whose {
-  caller: Caller;
-  view: string | null;
-  era: Era;
-}
-
-/** A call of an agent that waits or runs as an MCP task of the gate's own. */
-export interface WaitingTask {
-  id: string;
-  call: Call;
-  /** What lets it run; null: nobody had to be asked so far. */
-  approval: string | null;
-  actionId: string;
-  state: 'waiting' | 'done' | 'cancelled';
-  /** Its client has answered what it was asked to open. */
-  shown: boolean;
-  answer: UpstreamAnswer | null;
-  createdAt: number;
-  updatedAt: number;
-  expiresAt: number;
-}
-
-export interface NewWaitingTask {
-  call: Call;
-  approval: Approval | null;
-  actionId: string;
-  ttlMs: number;
-}
-
-/** In the database, so that every replica has them, also after a restart. */
-export interface WaitingRows {
-  /** Throws `task.too-many-waiting` where `open` would: before anything runs whose result would have no place. */
-  requireRoom(whose: Whose): Promise<void>;
-  /** The one that waits for this approval already, or a new one. Throws `task.too-many-waiting`. */
-  open(whose: Whose, of: NewWaitingTask): Promise<WaitingTask>;
-  find(whose: Whose, id: string): Promise<WaitingTask | undefined>;
-  /** The newest first. */
-  list(whose: Whose): Promise<WaitingTask[]>;
-  /** It waits for this one now. */
-  waitFor(id: string, approval: Approval): Promise<void>;
-  show(id: string): Promise<void>;
-  /** Once: false when it had ended before. */
-  end(id: string, state: 'done' | 'cancelled', answer: UpstreamAnswer): Promise<boolean>;
-  sweep(): Promise<void>;
-}
+import type { WaitingRows, WaitingTask, Whose } from './types.ts';
 
 type Row = Tables['waiting_tasks'];
+
+const fenceOf = (id: string) => `waiting:${id}`;
+/** Of the fence of a task that waits: it is raised when the task is made, and when it is stopped or ends. */
+const STANDS = 1;
 
 /** With what it belongs to, so that a row that was given to another agent, task or address is none. */
 const sealedAs = ({ id, agent, agent_epoch, task, view, era }: Omit<Row, 'sealed' | 'answer'>, what: string) =>
@@ -98,18 +56,49 @@ export function createWaitingRows({
       .where('era', '=', era)
       .where('expires_at', '>', clock.now());
 
-  return {
-    async requireRoom({ caller }) {
-      const rows = await storage.db
-        .selectFrom('waiting_tasks')
-        .select('id')
-        .where('task', '=', caller.task.id)
-        .where('expires_at', '>', clock.now())
-        .limit(doorLimits.waitingTasksPerTask)
-        .execute();
-      if (rows.length >= doorLimits.waitingTasksPerTask) throw tooMany();
-    },
+  const waiting = (transaction: DatabaseTransaction, id: string) =>
+    transaction
+      .selectFrom('waiting_tasks')
+      .selectAll()
+      .where('id', '=', id)
+      .where('state', '=', 'waiting')
+      .executeTakeFirst();
 
+  const change = (transaction: DatabaseTransaction, id: string, to: Partial<Row>) =>
+    transaction
+      .updateTable('waiting_tasks')
+      .set({ ...to, updated_at: clock.now() })
+      .where('id', '=', id)
+      .where('state', '=', 'waiting')
+      .returningAll()
+      .executeTakeFirst();
+
+  async function isStanding(db: Database, id: string): Promise<boolean> {
+    const fence = await db.selectFrom('fences').select('version').where('key', '=', fenceOf(id)).executeTakeFirst();
+    return fence?.version === STANDS;
+  }
+
+  async function waitFor(transaction: DatabaseTransaction, id: string, approval: Approval) {
+    const row = await waiting(transaction, id);
+    if (!row || !(await isStanding(transaction, id))) return undefined;
+    const first = await transaction
+      .selectFrom('waiting_tasks')
+      .selectAll()
+      .where('approval', '=', approval.id)
+      .where('view', '=', row.view)
+      .where('era', '=', row.era)
+      .where('state', '=', 'waiting')
+      .executeTakeFirst();
+    if (first) return toTask(first);
+    const changed = await change(transaction, id, {
+      approval: approval.id,
+      action_id: approval.actionId,
+      expires_at: Math.max(row.expires_at, approval.expiresAt + doorLimits.taskTtlMs),
+    });
+    return changed && toTask(changed);
+  }
+
+  return {
     async open(whose, { call, approval, actionId, ttlMs }) {
       const { caller, view, era } = whose;
       const now = clock.now();
@@ -155,7 +144,10 @@ export function createWaitingRows({
           .onConflict((conflict) => conflict.doNothing())
           .returningAll()
           .executeTakeFirst();
-        if (written) return toTask(written);
+        if (written) {
+          await storage.bumpFence(transaction, fenceOf(written.id));
+          return toTask(written);
+        }
         // Another replica was first.
         const first = await transaction
           .selectFrom('waiting_tasks')
@@ -180,20 +172,37 @@ export function createWaitingRows({
     },
 
     async waitFor(id, approval) {
-      await storage.transaction(async (transaction) => {
-        const row = await transaction.selectFrom('waiting_tasks').selectAll().where('id', '=', id).executeTakeFirst();
-        if (!row) return;
-        await transaction
-          .updateTable('waiting_tasks')
-          .set({
-            approval: approval.id,
-            action_id: approval.actionId,
-            updated_at: clock.now(),
-            expires_at: Math.max(row.expires_at, approval.expiresAt + doorLimits.taskTtlMs),
-          })
-          .where('id', '=', id)
-          .where('state', '=', 'waiting')
-          .execute();
+      try {
+        return await storage.transaction((transaction) => waitFor(transaction, id, approval));
+      } catch (error) {
+        if (!(error instanceof GatehouseError) || error.code !== 'storage.refused') throw error;
+        // Another replica was first.
+        return storage.transaction((transaction) => waitFor(transaction, id, approval));
+      }
+    },
+
+    async stands(id, actionId) {
+      const row = await storage.db
+        .selectFrom('waiting_tasks')
+        .select('action_id')
+        .where('id', '=', id)
+        .executeTakeFirst();
+      if (!row || !(await isStanding(storage.db, id))) return undefined;
+      // Before it is let through, so that whoever looks for its record finds it.
+      if (row.action_id !== actionId)
+        await storage.transaction(async (transaction) => {
+          await change(transaction, id, { action_id: actionId });
+        });
+      return [{ key: fenceOf(id), version: STANDS }];
+    },
+
+    async stop({ id, approval, actionId, updatedAt }) {
+      return storage.transaction(async (transaction) => {
+        const row = await waiting(transaction, id);
+        if (!row || row.approval !== approval || row.action_id !== actionId || row.updated_at !== updatedAt)
+          return false;
+        await storage.bumpFence(transaction, fenceOf(id));
+        return true;
       });
     },
 
@@ -205,26 +214,31 @@ export function createWaitingRows({
 
     async end(id, state, answer) {
       return storage.transaction(async (transaction) => {
-        const row = await transaction
-          .selectFrom('waiting_tasks')
-          .selectAll()
-          .where('id', '=', id)
-          .where('state', '=', 'waiting')
-          .executeTakeFirst();
-        if (!row) return false;
-        const ended = await transaction
-          .updateTable('waiting_tasks')
-          .set({ state, answer: seal(row, 'answer', { ...answer } as unknown as JsonObject), updated_at: clock.now() })
-          .where('id', '=', id)
-          .where('state', '=', 'waiting')
-          .executeTakeFirst();
-        return ended.numUpdatedRows > 0n;
+        const row = await waiting(transaction, id);
+        if (!row) return undefined;
+        await storage.bumpFence(transaction, fenceOf(id));
+        const sealed = seal(row, 'answer', { ...answer } as unknown as JsonObject);
+        const ended = await change(transaction, id, { state, answer: sealed });
+        return ended && toTask(ended);
+      });
+    },
+
+    async forget(id) {
+      await storage.transaction(async (transaction) => {
+        await transaction.deleteFrom('fences').where('key', '=', fenceOf(id)).execute();
+        await transaction.deleteFrom('waiting_tasks').where('id', '=', id).execute();
       });
     },
 
     async sweep() {
       await storage.transaction(async (transaction) => {
-        await transaction.deleteFrom('waiting_tasks').where('expires_at', '<=', clock.now()).execute();
+        const now = clock.now();
+        const keys = transaction
+          .selectFrom('waiting_tasks')
+          .select(sql<string>`${fenceOf('')} || id`.as('key'))
+          .where('expires_at', '<=', now);
+        await transaction.deleteFrom('fences').where('key', 'in', keys).execute();
+        await transaction.deleteFrom('waiting_tasks').where('expires_at', '<=', now).execute();
       });
     },
   };

@@ -4,24 +4,36 @@ import type { Approvals } from '../../../approvals/index.ts';
 import type { Enforcement } from '../../../enforcement/index.ts';
 import type { Ledger } from '../../../ledger/index.ts';
 import { type Clock, GatehouseError, isJsonObject, type JsonObject, type Log, newId } from '../../../platform/index.ts';
-import { JsonRpcFailure, type UpstreamAnswer } from '../../upstream/types.ts';
+import type { UpstreamAnswer } from '../../upstream/types.ts';
 import { type Act, gone, superseded } from '../act.ts';
 import type { AgentSide, Call } from '../agent-side.ts';
 import { asObject, elicitationModes } from '../grants.ts';
 import { doorLimits } from '../limits.ts';
 import { notApprovedAnswer, unknownAnswer, waitingMeta } from '../replies.ts';
 import { codes, errorAnswer } from '../rpc.ts';
-import type { WaitingRows, WaitingTask, Whose } from './rows.ts';
+import {
+  cancelled,
+  lostAnswer,
+  neverRan,
+  refusalIn,
+  refusedAsError,
+  sameWaits,
+  stillWaiting,
+  thrownAnswer,
+  tooLarge,
+} from './answers.ts';
+import type { WaitingRows, WaitingTask, Whose } from './types.ts';
 import { detailed, isTerminal, relatedTaskKey, type Shown, shownAs } from './wire.ts';
 
 /**
  * Calls of clients that take an MCP task for an answer, while people decide and while they run. A task goes on where anybody looks: at the
  * replica that answered, as long as its client is there, and at whichever replica its agent asks. INVARIANT: a task that waits runs only under
- * the approval that it waits for, which the dispatch uses up, so that it runs once whoever carries it on, and wherever they die.
+ * the approval that it waits for, which the dispatch uses up, so that it runs once whoever carries it on, and wherever they die; and only while
+ * its row waits, which the dispatch is guarded by, so that nothing runs of which it was said that it has ended.
  */
 export interface WaitingCalls {
-  /** A person has to decide: the client gets a task. */
-  open(agent: AgentSide, call: Call, approval: Approval, actionId: string): Promise<UpstreamAnswer>;
+  /** A person has to decide: the client gets a task. Undefined: there is no room for one, and it waits as clients do that take none. */
+  open(agent: AgentSide, call: Call, approval: Approval, actionId: string): Promise<UpstreamAnswer | undefined>;
   /** Runs as a task what is to be one, but not at its server. */
   start(agent: AgentSide, call: Call): Promise<UpstreamAnswer>;
   /** `tasks/get`, `tasks/result`, `tasks/update`, `tasks/cancel` of one of these; undefined: it is none of them. */
@@ -51,12 +63,15 @@ const passing = new Set(['replica.stale', 'action.running', 'task.suspended']);
 
 /** What came of a call is given out by whoever ran it, unless that is gone. */
 const LOST_AFTER_MS = 10_000;
+/** Longer than a call may wait before it is sent (for another replica that sends the same, for the database). */
+const NEVER_SENT_AFTER_MS = 30_000;
 /** Whoever waits for people hears of it; this is for what nobody tells. */
 const WAIT_MS = 60_000;
 
 export function createWaitingCalls(deps: WaitingCallsDependencies): WaitingCalls {
   const { rows, act, approvals, enforcement, clock, log, publicUrl } = deps;
-  const running = new Map<string, Promise<void>>();
+  /** By task, who runs it here. */
+  const running = new Map<string, { work: Promise<void>; stop: AbortController }>();
   /** By task, whoever carries it on in the background: the client that has asked last. */
   const following = new Map<string, AbortController>();
   const closing = new AbortController();
@@ -70,34 +85,62 @@ export function createWaitingCalls(deps: WaitingCallsDependencies): WaitingCalls
 
   /** Brings it as far as it gets now: what may run begins to. */
   async function advance(agent: AgentSide, task: WaitingTask): Promise<void> {
+    if (task.state === 'cancelled') stopHere(task.id);
     if (task.state !== 'waiting' || running.has(task.id)) return;
     const approval = task.approval === null ? undefined : await approvals.get(task.approval);
-    if (approval?.state === 'pending') return;
-    if (approval?.state === 'approved') return run(agent, task);
+    if (approval?.state === 'pending' || running.has(task.id)) return;
+    if (approval?.state === 'approved') {
+      const stop = new AbortController();
+      run(task.id, stop, () => carryOn(agent, task, stop.signal));
+      return;
+    }
     const refusal = approval && notApprovedAnswer('tasks/create', approval, task.actionId);
     if (refusal) await rows.end(task.id, approval.state === 'cancelled' ? 'cancelled' : 'done', refusal);
     else await endByRecord(task);
   }
 
-  function run(agent: AgentSide, task: WaitingTask): void {
-    if (running.has(task.id)) return;
-    const work = carryOn(agent, task)
-      .catch((error: unknown) => log.error('a task that waited could not be carried on', { task: task.id, error }))
-      .finally(() => running.delete(task.id));
-    running.set(task.id, work);
+  function run(id: string, stop: AbortController, work: () => Promise<void>): Promise<void> {
+    const done = work()
+      .catch((error: unknown) => log.error('a task could not be carried on', { task: id, error }))
+      .finally(() => running.delete(id));
+    running.set(id, { work: done, stop });
+    return done;
   }
 
-  async function carryOn(agent: AgentSide, task: WaitingTask): Promise<void> {
+  /** Its client is not told of it. */
+  async function forget(id: string, work: Promise<void>): Promise<void> {
+    await work;
+    await rows
+      .forget(id)
+      .catch((error: unknown) => log.warn('a task that nobody was told of stays', { task: id, error }));
+  }
+
+  const stopHere = (id: string) => running.get(id)?.stop.abort(new Error('The agent cancelled the task.'));
+
+  /** A person is asked for it. Undefined: it has ended, so that nobody needs to answer. */
+  async function ask(agent: AgentSide, id: string, approval: Approval): Promise<WaitingTask | undefined> {
+    const waits = await rows.waitFor(id, approval);
+    if (!waits) await approvals.withdraw(approval.id, byOf(agent));
+    return waits;
+  }
+
+  async function carryOn(agent: AgentSide, task: WaitingTask, stop: AbortSignal): Promise<void> {
     let waitsFor: Approval | undefined;
     const under = task.approval === null ? {} : { under: task.approval };
-    const side = behind(agent, async (approval) => {
-      waitsFor = approval;
-      return stillWaiting;
-    });
-    const answer = await act(side, { ...task.call, actionId: task.actionId, ...under, settles: true });
+    const side = behind(
+      agent,
+      async (approval) => {
+        waitsFor = approval;
+        return stillWaiting;
+      },
+      stop,
+    );
+    const stands = (actionId: string) => rows.stands(task.id, actionId);
+    const answer = await act(side, { ...task.call, actionId: task.actionId, ...under, settles: true, stands });
     if (waitsFor) {
       // Of a result that is held: it has run, and a person releases it.
-      if (waitsFor.id !== task.approval) await rows.waitFor(task.id, waitsFor);
+      const waits = waitsFor.id === task.approval ? task : await ask(agent, task.id, waitsFor);
+      if (waits && waits.id !== task.id) await rows.end(task.id, 'done', sameWaits(waits.id));
       return;
     }
     if (answer === gone || passing.has(refusalIn(answer) ?? '')) return;
@@ -112,13 +155,23 @@ export function createWaitingCalls(deps: WaitingCallsDependencies): WaitingCalls
 
   /** Nobody here runs it, and it is not to be run any more: what came of it is on record, or will be. */
   async function endByRecord(task: WaitingTask): Promise<void> {
-    const action = await deps.ledger.action(task.actionId);
-    const outcome = action?.records.findLast(({ record }) => record.kind === 'outcome')?.record;
+    const { isSent, outcome } = await recordOf(task);
+    if (isSent && !outcome) return;
     const since = clock.now() - (outcome ? Date.parse(outcome.time) : task.updatedAt);
-    if (since < LOST_AFTER_MS || (action && !outcome)) return;
+    if (since < (outcome ? LOST_AFTER_MS : NEVER_SENT_AFTER_MS)) return;
     if (outcome?.result === 'unknown')
       await end(task, unknownAnswer('tasks/create', outcome.detail ?? '', task.actionId, publicUrl));
-    else await end(task, outcome ? lostAnswer(outcome.result ?? '', task.actionId, publicUrl) : neverRan);
+    else if (outcome) await end(task, lostAnswer(outcome.result ?? '', task.actionId, publicUrl));
+    // Whoever runs it may be about to send it: only of what can't be sent any more the record has the last word.
+    else if ((await rows.stop(task)) && !(await recordOf(task)).isSent) await end(task, neverRan);
+  }
+
+  async function recordOf({ actionId }: WaitingTask) {
+    const records = (await deps.ledger.action(actionId))?.records.map(({ record }) => record) ?? [];
+    return {
+      isSent: records.some(({ kind }) => kind === 'dispatch'),
+      outcome: records.findLast(({ kind }) => kind === 'outcome'),
+    };
   }
 
   /** Looks until it has ended, and carries it on meanwhile. `agent` gives the client as it is now; undefined: it is gone. */
@@ -154,7 +207,7 @@ export function createWaitingCalls(deps: WaitingCallsDependencies): WaitingCalls
     const waits = approval?.state === 'pending';
     const pause = sleep(waits ? WAIT_MS : 500, undefined, { signal: until, ref: false }).catch(() => undefined);
     const decided = waits ? approvals.settled(approval.id, until).catch(() => undefined) : undefined;
-    await Promise.race([pause, ...(decided ? [decided] : []), ...(running.has(id) ? [running.get(id)] : [])]);
+    await Promise.race([pause, ...(decided ? [decided] : []), ...(running.has(id) ? [running.get(id)?.work] : [])]);
     enough.abort();
   }
 
@@ -176,36 +229,34 @@ export function createWaitingCalls(deps: WaitingCallsDependencies): WaitingCalls
       });
   }
 
-  async function create(
-    agent: AgentSide,
-    call: Call,
-    approval: Approval | null,
-    actionId: string,
-  ): Promise<{ task: WaitingTask; answer: UpstreamAnswer }> {
+  function create(agent: AgentSide, call: Call, approval: Approval | null, actionId: string): Promise<WaitingTask> {
     const ttlMs = Math.min(Math.max(agent.takesTask?.ttlMs ?? 0, doorLimits.taskTtlMs), doorLimits.taskTtlMostMs);
     const { task: _, _meta, ...params } = call.params;
-    const task = await rows.open(whoseOf(agent), { call: { ...call, params }, approval, actionId, ttlMs });
-    const { body } = shownAs(agent.era, task, approval ?? undefined, { publicUrl, asks: false });
+    return rows.open(whoseOf(agent), { call: { ...call, params }, approval, actionId, ttlMs });
+  }
+
+  function asTask(agent: AgentSide, task: WaitingTask, approval?: Approval): UpstreamAnswer {
+    const { body } = shownAs(agent.era, task, approval, { publicUrl, asks: false });
     // A task begins as one that works (2025-11-25 tasks, Task Status Lifecycle), also where it has ended already.
     const working = { ...body, status: 'working' };
     const meta = approval ? waitingMeta(publicUrl, approval) : {};
     const words = typeof body.statusMessage === 'string' ? body.statusMessage : undefined;
-    if (agent.era === '2026-07-28')
-      return { task, answer: { result: { ...working, resultType: 'task', _meta: meta } } };
+    if (agent.era === '2026-07-28') return { result: { ...working, resultType: 'task', _meta: meta } };
     const immediate: JsonObject =
       words === undefined ? {} : { 'io.modelcontextprotocol/model-immediate-response': words };
     const { _meta: __, ...plain } = working as JsonObject;
-    return { task, answer: { result: { task: plain, _meta: { ...meta, ...immediate } } } };
+    return { result: { task: plain, _meta: { ...meta, ...immediate } } };
   }
 
   async function cancel(agent: AgentSide, task: WaitingTask): Promise<UpstreamAnswer> {
-    const isOver = task.state !== 'waiting';
-    if (!isOver && (await rows.end(task.id, 'cancelled', cancelled)) && task.approval !== null)
-      await approvals.withdraw(task.approval, byOf(agent));
+    const ended = task.state === 'waiting' ? await rows.end(task.id, 'cancelled', cancelled) : undefined;
+    if (ended) {
+      stopHere(task.id);
+      if (ended.approval !== null) await approvals.withdraw(ended.approval, byOf(agent));
+    }
     if (agent.era === '2026-07-28') return { result: {} };
-    if (isOver) return errorAnswer(codes.invalidParams, 'The task has ended already.');
-    const after = (await rows.find(whoseOf(agent), task.id)) ?? task;
-    return { result: (await shown(agent, after)).as.body };
+    if (!ended) return errorAnswer(codes.invalidParams, 'The task has ended already.');
+    return { result: (await shown(agent, ended)).as.body };
   }
 
   /** Holds the request until the task has ended (2025-11-25 tasks, Result Retrieval). */
@@ -221,50 +272,66 @@ export function createWaitingCalls(deps: WaitingCallsDependencies): WaitingCalls
 
   return {
     async open(agent, call, approval, actionId) {
-      const { task, answer } = await create(agent, call, approval, actionId);
-      goOn(agent, task);
-      return answer;
+      try {
+        const task = await create(agent, call, approval, actionId);
+        goOn(agent, task);
+        return asTask(agent, task, approval);
+      } catch (error) {
+        if (error instanceof GatehouseError && error.code === 'task.too-many-waiting') return undefined;
+        throw error;
+      }
     },
 
     async start(agent, call) {
-      const actionId = newId('act', clock.now());
-      await rows.requireRoom(whoseOf(agent));
       const { task: _, ...params } = call.params;
-      const plain = { ...call, params, actionId, settles: true };
-      let made: Promise<{ task: WaitingTask; answer: UpstreamAnswer }> | undefined;
-      let asked: UpstreamAnswer | undefined;
-      const side = behind(agent, async (approval, id, waiting) => {
-        if (made) {
-          await rows.waitFor((await made).task.id, approval);
+      const plain = { ...call, params, actionId: newId('act', clock.now()), settles: true };
+      // Before anything runs whose result would have no place.
+      const task = await create(agent, plain, null, plain.actionId);
+      let asked: { by: WaitingTask; approval: Approval } | undefined;
+      const stop = new AbortController();
+      const side = behind(
+        agent,
+        async (approval) => {
+          const by = await ask(agent, task.id, approval);
+          asked = by && { by, approval };
           return stillWaiting;
-        }
-        made = create(agent, waiting, approval, id);
-        const { task, answer } = await made;
-        goOn(agent, task);
-        asked = answer;
-        return answer;
+        },
+        stop.signal,
+      );
+      const acted = act(side, { ...plain, stands: (actionId) => rows.stands(task.id, actionId) });
+      const kept = run(task.id, stop, async () => {
+        const came = await acted.catch((error: unknown) => {
+          log.error('a call that runs as a task has failed', { task: task.id, error });
+          return thrownAnswer(error);
+        });
+        if (came === gone) return;
+        if (came !== stillWaiting) await end(task, came);
+        else if (asked && asked.by.id !== task.id) await rows.end(task.id, 'done', sameWaits(asked.by.id));
       });
-      const work = act(side, plain);
-      const soon = await Promise.race([work, sleep(doorLimits.taskAtOnceMs, undefined, { ref: false })]);
-      if (soon && (soon === asked || 'error' in soon)) return soon;
-      if (soon && refusalIn(soon) !== undefined) return refusedAsError(soon.result);
-      made ??= create(agent, plain, null, actionId);
-      const { task, answer } = await made;
-      const keep = async () => {
-        const done = await work.catch((error: unknown) =>
-          error instanceof JsonRpcFailure
-            ? { error: error.error }
-            : errorAnswer(codes.internal, 'Something failed inside Gatehouse; the server log has the cause.'),
-        );
-        if (done !== stillWaiting && done !== asked) await end(task, done);
-      };
-      const kept = keep()
-        .catch((error: unknown) => log.error('what a task came to is not kept', { task: task.id, error }))
-        .finally(() => running.delete(task.id));
-      running.set(task.id, kept);
-      if (soon) await kept;
-      else goOn(agent, task);
-      return answer;
+      const soon = await Promise.race([acted, sleep(doorLimits.taskAtOnceMs, undefined, { ref: false })]).catch(
+        async (error: unknown) => {
+          await forget(task.id, kept);
+          throw error;
+        },
+      );
+      if (soon === undefined) {
+        goOn(agent, task);
+        return asTask(agent, task);
+      }
+      if (soon === stillWaiting && asked) {
+        const { by, approval } = asked;
+        if (by.id !== task.id) await forget(task.id, kept);
+        goOn(agent, by);
+        return asTask(agent, by, approval);
+      }
+      // Whoever lists the tasks of the agent may have cancelled it by now.
+      const isOver = soon === stillWaiting || soon === gone;
+      if (!isOver && ('error' in soon || refusalIn(soon) !== undefined)) {
+        await forget(task.id, kept);
+        return 'error' in soon ? soon : refusedAsError(soon.result);
+      }
+      await kept;
+      return asTask(agent, task);
     },
 
     async answer(agent, method, params) {
@@ -319,13 +386,17 @@ export function createWaitingCalls(deps: WaitingCallsDependencies): WaitingCalls
 }
 
 /** The client of a task, which hears of the call by the task alone, and does not end it by leaving. */
-function behind(agent: AgentSide, awaitApproval: AgentSide['awaitApproval']): AgentSide {
+function behind(
+  agent: AgentSide,
+  awaitApproval: AgentSide['awaitApproval'],
+  signal = new AbortController().signal,
+): AgentSide {
   const { endRound: _, takesTask: __, ...side } = agent.later?.() ?? agent;
   return {
     ...side,
     progressToken: undefined,
     logLevel: null,
-    signal: new AbortController().signal,
+    signal,
     notify: () => undefined,
     awaitApproval,
   };
@@ -334,36 +405,3 @@ function behind(agent: AgentSide, awaitApproval: AgentSide['awaitApproval']): Ag
 const whoseOf = ({ caller, view, era }: AgentSide): Whose => ({ caller, view: view.server, era });
 
 const byOf = ({ caller }: AgentSide): string => caller.actorChain[0]?.sub ?? `agent:${caller.agent}`;
-
-const stillWaiting = errorAnswer(codes.waiting, 'It waits.');
-const cancelled = errorAnswer(
-  codes.ended,
-  'The agent cancelled the task. What was sent before that runs on, and what comes of it is on record.',
-);
-const neverRan = errorAnswer(codes.upstream, 'The gate was stopped before this was sent. Nothing ran; call again.');
-const tooLarge = errorAnswer(
-  codes.limit,
-  'It has run, and its result is too large to be kept for a task. Ask for less, for example with a filter or a page.',
-);
-
-const lostAnswer = (result: string, actionId: string, publicUrl: string) =>
-  errorAnswer(
-    codes.unknown,
-    `It has run (${result}), and its result is not here: another request of this agent had it, or the replica that ran it was stopped. Do not repeat it blindly.`,
-    { state: result, action_id: actionId, url: `${publicUrl}/actions/${actionId}` },
-  );
-
-/** A request for a task is answered with one or with an error. */
-const refusedAsError = ({ content, _meta }: JsonObject) =>
-  errorAnswer(
-    codes.refused,
-    String(asObject(Array.isArray(content) ? content[0] : {}).text),
-    asObject(asObject(_meta)['gatehouse/decision']),
-  );
-
-/** The code of a refusal, where that is what became of the call. */
-function refusalIn(answer: UpstreamAnswer): string | undefined {
-  const decision = 'error' in answer ? answer.error.data : asObject(answer.result._meta)['gatehouse/decision'];
-  const { code } = asObject(decision);
-  return typeof code === 'string' ? code : undefined;
-}

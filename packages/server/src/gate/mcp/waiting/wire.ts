@@ -4,7 +4,7 @@ import type { Era, UpstreamAnswer } from '../../upstream/types.ts';
 import { asObject } from '../grants.ts';
 import { doorLimits } from '../limits.ts';
 import { approvalUrl, waitingFor, waitingMessage } from '../replies.ts';
-import type { WaitingTask } from './rows.ts';
+import type { WaitingTask } from './types.ts';
 
 /** The gate's own MCP tasks as each era has them (2025-11-25 tasks; SEP-2663). */
 
