@@ -23,6 +23,12 @@ export const log: Requirement[] = [
     source: 'SECURITY.md#law-7',
   },
   {
+    id: 'law-7.witness-shown',
+    promise:
+      'Nothing is removed by what another replica has recorded before that one shows it with the cosignatures it demands',
+    source: 'Search and keep; law 7',
+  },
+  {
     id: 'law-7.witness-closed',
     promise: 'Where a deployment fails closed no call is sent while its record waits too long for cosignatures',
     source: 'SECURITY.md#law-7',

@@ -15,7 +15,7 @@ import { toRow } from './record-row.ts';
 import { createResources } from './resources.ts';
 import { suffixOf } from './restored.ts';
 import { createSearch } from './search/index.ts';
-import { createShown } from './shown.ts';
+import { createShown, createShownByOthers } from './shown.ts';
 import { createStoredLogs } from './stored.ts';
 import { createTree } from './tree.ts';
 import type { Ledger, LedgerEntry } from './types.ts';
@@ -66,6 +66,7 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
     });
   await witnessing?.open(await stored.newest(logId), await stored.newestCosigned(logId));
   const shown = createShown(stored, (of) => (of === logId ? witnessing : undefined));
+  const shownByOthers = createShownByOthers(stored, clock, witnessing);
   const resource = createResources(stored, shown);
   tree.onCheckpoint((checkpoint) => {
     witnessing?.checkpoint(checkpoint);
@@ -286,7 +287,7 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
       return receiptOf(stored, id, sequence);
     },
     async shownSize(id) {
-      return (await shown(id))?.size ?? 0;
+      return id === logId ? ((await shown(id))?.size ?? 0) : shownByOthers(id);
     },
     unindex: search.remove,
     resource,

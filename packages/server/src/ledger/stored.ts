@@ -90,8 +90,11 @@ export function createStoredLogs({ db, dialect }: Pick<Storage, 'db' | 'dialect'
     return row.hashes.slice(0, width * HASH_BYTES);
   }
 
-  async function newest(log: string): Promise<StoredCheckpoint | undefined> {
-    return toCheckpoint(await checkpoints(log).orderBy('size', 'desc').limit(1).executeTakeFirst());
+  /** `before`: of those that were signed by then. */
+  async function newest(log: string, before = Number.MAX_SAFE_INTEGER): Promise<StoredCheckpoint | undefined> {
+    return toCheckpoint(
+      await checkpoints(log).where('at', '<=', before).orderBy('size', 'desc').limit(1).executeTakeFirst(),
+    );
   }
 
   async function newestCosigned(log: string): Promise<StoredCheckpoint | undefined> {

@@ -194,7 +194,7 @@ export function createUnpublishing(deps: {
       .execute();
     return records
       .flatMap(({ entry }) => (JSON.parse(entry).changes as string[]).slice(0, 1))
-      .reduce((sum, change) => sum + Number(/^\S+: (\d+) of /.exec(change)?.[1] ?? Number.NaN), 0);
+      .reduce((sum, change) => sum + Number(/^(?:\S+: )?(\d+) of /.exec(change)?.[1] ?? Number.NaN), 0);
   }
 
   return turn;

@@ -8,7 +8,7 @@ import { after, type TestContext, test } from 'node:test';
 import { parsePolicy, verifyReceipt } from '@gatehouse/verifier';
 import { startWitness, witnessVkey } from '@gatehouse/witness';
 import { startPostgres } from '../../../../test/support/postgres.ts';
-import { createLog, createOutbound, systemClock } from '../platform/index.ts';
+import { type Clock, createLog, createOutbound, systemClock } from '../platform/index.ts';
 import { createSealer, openStorage } from '../storage/index.ts';
 import { openLedger } from './ledger.ts';
 import type { Ledger, LedgerEntry } from './types.ts';
@@ -34,13 +34,27 @@ interface House {
 
 async function open(
   t: TestContext,
-  options: { dataDir: string; database?: string; policy: string; failClosedAfterMs?: number },
+  options: {
+    dataDir: string;
+    database?: string;
+    policy: string;
+    failClosedAfterMs?: number;
+    replica?: string;
+    clock?: Clock;
+  },
 ): Promise<House> {
-  const { dataDir, database = 'sqlite', policy, failClosedAfterMs = null } = options;
+  const {
+    dataDir,
+    database = 'sqlite',
+    policy,
+    failClosedAfterMs = null,
+    replica = 'one',
+    clock = systemClock,
+  } = options;
   const log = createLog('error', () => undefined);
-  const storage = await openStorage({ database, dataDir, log, clock: systemClock });
+  const storage = await openStorage({ database, dataDir, log, clock });
   const ledger = await openLedger({
-    ...{ storage, sealer: createSealer(key), clock: systemClock, log, replica: 'one', origin: 'gatehouse.test' },
+    ...{ storage, sealer: createSealer(key), clock, log, replica, origin: 'gatehouse.test' },
     witnesses: { policy: parsePolicy(policy), failClosedAfterMs, outbound },
   });
   let isClosed = false;
@@ -92,8 +106,8 @@ async function until<T>(what: () => Promise<T | undefined | false> | T | undefin
 }
 
 /** The log's key is there before it knows its witnesses. */
-async function vkeyIn(t: TestContext, dataDir: string, database?: string): Promise<string> {
-  const first = await open(t, { dataDir, policy: 'quorum none\n', ...(database && { database }) });
+async function vkeyIn(t: TestContext, dataDir: string, database?: string, replica = 'one'): Promise<string> {
+  const first = await open(t, { dataDir, policy: 'quorum none\n', replica, ...(database && { database }) });
   const [log] = await first.ledger.logs();
   await first.close();
   return log?.vkey ?? '';
@@ -176,6 +190,35 @@ test('a deployment that fails closed sends nothing while its record waits for wi
   await witnessOf(t, [logKey], before.directory, Number(new URL(before.url).port));
   await until(() => ledger.witnessing()?.refuses === false);
   assert.ok((await ledger.append(entry('act_2'))).ok);
+});
+
+/** @proves law-7.witness-shown */
+test('of another replica’s log only what that one shows counts as shown: what is cosigned, or has waited for it long enough', async (t) => {
+  if (!postgres) return t.skip('no PostgreSQL');
+  const database = (await postgres.createDatabase()).url;
+  const base = { dataDir: directory(), database };
+  const log = 'gatehouse.test/log/two';
+  const logKey = await vkeyIn(t, base.dataDir, database, 'two');
+  const before = await witnessOf(t, [logKey]);
+  await before.close();
+  const policy = policyOf(before.vkey, before.url);
+  const two = await open(t, { ...base, policy, replica: 'two', failClosedAfterMs: 60_000 });
+  await two.change();
+  const size = Number((await two.ledger.checkpoint())?.split('\n')[1]);
+  assert.equal(size, 3);
+  let ahead = 0;
+  const clock = { now: () => Date.now() + ahead };
+  const closed = await open(t, { ...base, policy, failClosedAfterMs: 60_000, clock });
+  const goesOn = await open(t, { ...base, policy, replica: 'three', clock });
+  assert.equal(await closed.ledger.shownSize(log), 0);
+  assert.equal(await goesOn.ledger.shownSize(log), 0);
+  ahead = 11_000;
+  assert.equal(await closed.ledger.shownSize(log), 0, 'however long it waits, where cosignatures are demanded');
+  assert.equal(await goesOn.ledger.shownSize(log), size);
+  ahead = 0;
+  await witnessOf(t, [logKey], before.directory, Number(new URL(before.url).port));
+  await until(async () => (await closed.ledger.shownSize(log)) === size);
+  assert.equal(await goesOn.ledger.shownSize(log), size);
 });
 
 /** @proves law-7.witness, law-7.rollback */
