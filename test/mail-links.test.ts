@@ -125,6 +125,7 @@ test('from the mail to the page, the passkey, one call and its receipt, in a bro
   await page.reload();
   await page.getByRole('button', { name: 'Show what waits' }).click();
   await page.getByText('1042').first().waitFor();
+  assert.equal(await page.getByRole('button', { name: 'Allow more of these…' }).count(), 0, 'this one call alone');
   assert.ok(!page.url().includes('#'), 'the token has left the address');
   // The rest of the house is closed.
   const reached = await page.evaluate(async () => (await fetch('/api/v1/approval-inbox')).status);
@@ -206,6 +207,8 @@ test('what a mail has opened shows its approval; every other route of people is 
   const tries: [string, object, RegExp][] = [
     ['approve', { assertion: {} }, /^40[03] (passkey|body)\./],
     ['options', { grant: { calls: 2, seconds: 60 } }, /^403 session\.by-mail/],
+    ['options', { endorse: [{ role: 'recipient', value: 'eve@example.test' }] }, /^403 session\.by-mail/],
+    ['approve', { assertion: {}, endorse: [{ role: 'recipient', value: 'x' }] }, /^403 session\.by-mail/],
     ['deny', { reason: '', suspend: 'agent' }, /^403 session\.by-mail/],
   ];
   for (const [what, body, expected] of tries)

@@ -24,7 +24,9 @@ export function Decide({ approval }: { approval: Approval }) {
   const [reason, setReason] = useState('');
   const [suspend, setSuspend] = useState<'nothing' | 'task' | 'agent'>('nothing');
   const [endorsed, setEndorsed] = useState<ReadonlySet<string>>(new Set());
-  const held = heldIn(approval);
+  // The link of a mail answers this one call and nothing beyond it.
+  const mayMore = session.via !== 'mail';
+  const held = mayMore ? heldIn(approval) : [];
   const isRelease = approval.operation === 'results/release';
 
   const settle = (after: Approval) => {
@@ -126,7 +128,7 @@ export function Decide({ approval }: { approval: Approval }) {
             minRows={1}
             autoFocus
           />
-          {!isRelease && (
+          {!isRelease && mayMore && (
             <SegmentedControl
               aria-label="Also suspend"
               size="xs"
@@ -177,7 +179,7 @@ export function Decide({ approval }: { approval: Approval }) {
           >
             {isRelease ? 'Discard…' : 'Deny…'}
           </Button>
-          {mayBeGranted(approval) && cannotApprove === null && (
+          {mayMore && mayBeGranted(approval) && cannotApprove === null && (
             <Button
               size="sm"
               variant="default"

@@ -94,7 +94,7 @@ export function approvalRoutes({ approvals, registry, channels, reads }: ApiDepe
       { body: bodies.approvalOptions, on },
       async ({ caller, param, body: { endorse, grant } }) => {
         const { email, byMail } = personOf(caller);
-        if (byMail && grant) throw tooMuchByMail();
+        if (byMail && (grant || endorse.length > 0)) throw tooMuchByMail();
         if (!grant) return { options: await approvals.approvalOptions(param('id'), email, endorse), grant: null };
         const { options, terms } = await approvals.grantOptions(param('id'), email, grant, endorse);
         return { options, grant: terms };
@@ -107,7 +107,7 @@ export function approvalRoutes({ approvals, registry, channels, reads }: ApiDepe
       { body: bodies.approve, on },
       async ({ caller, param, body }) => {
         const { email, byMail } = personOf(caller);
-        if (byMail && body.grant) throw tooMuchByMail();
+        if (byMail && (body.grant || body.endorse.length > 0)) throw tooMuchByMail();
         return approvals.approve(param('id'), email, body.assertion as Json, body.endorse, body.grant);
       },
     ),
@@ -134,7 +134,7 @@ const tooMuchByMail = () =>
   new GatehouseError(
     'forbidden',
     'session.by-mail',
-    'The link of a mail answers one action. Sign in with your passkey to suspend what asked, or to allow more calls.',
+    'The link of a mail answers one action. Sign in with your passkey to suspend what asked, to allow more calls, or to vouch for values.',
   );
 
 /** Whoever may deny may stop the task that asked. An agent is stopped by those who may stop it anyway. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { createSoftwarePasskey } from '../../../../sdk/src/software-passkey.ts';
 import { sessionLimits } from './limits.ts';
 import { onEachDatabase } from './testing/databases.ts';
 import { cookieOf, type House, openHouse } from './testing/house.ts';
@@ -18,8 +19,29 @@ onEachDatabase('links of mails', (database) => {
     const email = person ?? `mailed-${++number}@example.test`;
     if (person === undefined) await house.declare(email, 'approver');
     const expiresAt = house.clock.now() + 30 * MINUTE;
+    await asked(approval);
     const link = await house.people.mailLinks.make({ person: email, approval, channel: 'mail', mail, expiresAt });
     return { email, approval, mail, link, token: link?.token.reveal() ?? '' };
+  }
+  /** As far as a link looks at it. */
+  async function asked(id: string) {
+    const none = {
+      action_id: id,
+      agent: 'a',
+      task: 't',
+      tool: 's/t',
+      digest: 'd',
+      body: '{}',
+      asked_for: null,
+      risk: 0,
+    };
+    const open = { decided_at: null, decided_by: null, reason: null, assertion: null, consumed_by: null, answers: 0 };
+    const times = { created_at: 0, expires_at: house.clock.now() + 60 * MINUTE, escalated_seconds: 0 };
+    await house.storage.db
+      .insertInto('approvals')
+      .values({ id, state: 'pending', ...none, ...open, ...times, seal: null, erasure: null })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
   }
   const redeem = (token: string, approval: string) => house.people.mailLinks.redeem(token, { approval });
   const about = (approval: string) => (of: string) => of === approval;
@@ -121,6 +143,37 @@ onEachDatabase('links of mails', (database) => {
     const left = await sent();
     await house.undeclare(left.email);
     await assert.rejects(redeem(left.token, left.approval), invalid);
+  });
+
+  /** @proves mail-link.ends */
+  test('no link is made for what is decided, and one that was made then opens nothing', async () => {
+    for (const change of [{ state: 'denied' }, { expires_at: house.clock.now() }]) {
+      const first = await sent();
+      await house.storage.db.updateTable('approvals').set(change).where('id', '=', first.approval).execute();
+      await assert.rejects(redeem(first.token, first.approval), invalid);
+      assert.equal((await sent({ person: first.email, approval: first.approval })).link, null);
+    }
+    const { email } = await sent();
+    const expiresAt = house.clock.now() + MINUTE;
+    const of = { person: email, approval: 'apr_nowhere', channel: 'mail', mail: 'dlv_nowhere', expiresAt };
+    assert.equal(await house.people.mailLinks.make(of), null);
+  });
+
+  /** @proves mail-link.ends */
+  test('what gets somebody out ends the links of their mails too: all sessions ended, and a recovery', async () => {
+    const [ended, recovered, other] = [await sent(), await sent(), await sent()];
+    await house.people.revokeAllSessions(ended.email, 'person:security@example.test');
+    const { token } = await house.people.createSigninLink(recovered.email, { by: 'gatehouse', recovery: true });
+    await house.addPasskey((await house.openLink(token)).person, createSoftwarePasskey());
+    for (const each of [ended, recovered]) await assert.rejects(redeem(each.token, each.approval), invalid);
+    await redeem(other.token, other.approval);
+    const said = JSON.stringify(await house.records('session.revoke'));
+    for (const { email, mail } of [ended, recovered])
+      assert.ok(said.includes(`link for ${email} in mail ${mail} ended`));
+    // A first passkey ends no link of a mail: nobody has gone.
+    const first = await sent();
+    await house.enrol(first.email);
+    await redeem(first.token, first.approval);
   });
 
   /** @proves mail-link.bounded */

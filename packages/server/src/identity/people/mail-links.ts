@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type Clock, GatehouseError, Secret, sha256Hex } from '../../platform/index.ts';
-import type { RecordChange, Sealer, Storage } from '../../storage/index.ts';
+import type { DatabaseTransaction, RecordChange, Sealer, Storage } from '../../storage/index.ts';
 import { sessionLimits as limits } from './limits.ts';
 import { requireMailLink, sealedMailLink } from './seals.ts';
 import type { Sessions } from './sessions.ts';
@@ -49,7 +49,7 @@ export function createMailLinks(dependencies: MailLinkDependencies): MailLinks {
     make: ({ person, approval, channel, mail, expiresAt }) =>
       storage.transaction(async (transaction) => {
         const now = clock.now();
-        if (!isHere(person) || expiresAt <= now) return null;
+        if (!isHere(person) || expiresAt <= now || !(await waits(transaction, approval, now))) return null;
         await transaction.deleteFrom('mail_links').where('mail', '=', mail).where('used_at', 'is', null).execute();
         const { open } = await transaction
           .selectFrom('mail_links')
@@ -114,6 +114,7 @@ export function createMailLinks(dependencies: MailLinkDependencies): MailLinks {
             .executeTakeFirst();
           if (!link || !isHere(link.person)) throw invalid();
           requireMailLink(sealer, link);
+          if (!(await waits(transaction, approval, now))) throw invalid();
           const { person, channel, mail } = link;
           await recordChange(transaction, {
             operation: 'person.sign-in',
@@ -141,6 +142,16 @@ export function createMailLinks(dependencies: MailLinkDependencies): MailLinks {
     },
   };
 }
+
+/** A mail that is late, or sent again, is about what is decided: its link would open what nobody ends any more. */
+const waits = async (transaction: DatabaseTransaction, approval: string, now: number): Promise<boolean> =>
+  (await transaction
+    .selectFrom('approvals')
+    .select('id')
+    .where('id', '=', approval)
+    .where('state', '=', 'pending')
+    .where('expires_at', '>', now)
+    .executeTakeFirst()) !== undefined;
 
 const invalid = () =>
   new GatehouseError(

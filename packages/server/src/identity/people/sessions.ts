@@ -57,12 +57,15 @@ export function createSessions({ storage, registry, recordChange, clock, party, 
       );
   };
 
-  async function end(transaction: DatabaseTransaction, person: string, by: string, ids: string[]): Promise<void> {
-    await recordChange(transaction, {
-      operation: 'session.revoke',
-      by,
-      changes: ids.map((id) => `session ${id.slice(0, 12)} of ${person} ended`),
-    });
+  async function end(
+    transaction: DatabaseTransaction,
+    person: string,
+    by: string,
+    ids: string[],
+    more: string[] = [],
+  ): Promise<void> {
+    const changes = [...ids.map((id) => `session ${id.slice(0, 12)} of ${person} ended`), ...more];
+    await recordChange(transaction, { operation: 'session.revoke', by, changes });
     await endPush(transaction, recordChange, by, { person, sessions: ids });
     await storage.announce(transaction, 'session', person, clock.now());
   }
@@ -238,7 +241,7 @@ export function createSessions({ storage, registry, recordChange, clock, party, 
       if (token !== undefined) await this.remove(transaction, sha256Hex(token));
     },
 
-    /** Ends every session of the person but `keep`, or only those that can enrol. Says how many. */
+    /** Ends every session of the person but `keep`, and what a mail to them still opens; or only those that can enrol. Says how many sessions. */
     async removeAll(
       transaction: DatabaseTransaction,
       email: string,
@@ -251,13 +254,10 @@ export function createSessions({ storage, registry, recordChange, clock, party, 
       const gone = await query.returning('id_digest').execute();
       // A browser that is told outlives its session; it does not outlive that all of them are ended.
       if (!options.enrolmentOnly) await endPush(transaction, recordChange, by, { person: email, ...keepOf(options) });
-      if (gone.length > 0) {
-        await end(
-          transaction,
-          email,
-          by,
-          gone.map((row) => row.id_digest),
-        );
+      const links = options.enrolmentOnly ? [] : await endMailLinks(transaction, email);
+      if (gone.length + links.length > 0) {
+        const ids = gone.map((row) => row.id_digest);
+        await end(transaction, email, by, ids, links);
       }
       return gone.length;
     },
@@ -343,6 +343,17 @@ export function createSessions({ storage, registry, recordChange, clock, party, 
         .execute();
     },
   };
+}
+
+/** Whoever has somebody's mail could go on where their sessions have ended. */
+async function endMailLinks(transaction: DatabaseTransaction, person: string): Promise<string[]> {
+  const gone = await transaction
+    .deleteFrom('mail_links')
+    .where('person', '=', person)
+    .where('used_at', 'is', null)
+    .returning('mail')
+    .execute();
+  return gone.map(({ mail }) => `link for ${person} in mail ${mail} ended`);
 }
 
 const keepOf = ({ keep }: { keep?: string }) => (keep === undefined ? {} : { keep });

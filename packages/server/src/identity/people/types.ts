@@ -94,7 +94,7 @@ export interface VerifiedAssertion {
 
 /** Links in mails: each opens a short session in which its person looks at one approval. A yes there needs their passkey as everywhere. */
 export interface MailLinks {
-  /** Of a mail that is sent again, the last one counts. Null for who is not here any more, or has too many that are open. */
+  /** Of a mail that is sent again, the last one counts. Null for who is not here any more, or has too many that are open, and for what does not wait any more. */
   make(of: {
     person: string;
     approval: string;
