@@ -1,9 +1,9 @@
 import { hash } from 'node:crypto';
 import { type Approval, type ChannelManifest, channelTypeOf } from '@gatehouse/protocol';
 import { type Clock, GatehouseError } from '../../platform/index.ts';
-import type { RecordChange, Sealer, Storage } from '../../storage/index.ts';
+import type { Database, DatabaseTransaction, RecordChange, Sealer, Storage } from '../../storage/index.ts';
 import { serves } from './outbox.ts';
-import { lookedAt, lookId, sealLook } from './told.ts';
+import { hasLooked, lookId, sealLook } from './told.ts';
 
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const CODE_CHARS = 8;
@@ -22,8 +22,8 @@ interface DeviceDependencies {
   clock: Clock;
   channels(): ReadonlyMap<string, ChannelManifest>;
   approval(id: string): Promise<Approval | undefined>;
-  /** Asks the place now whether this person has answered. */
-  ask(manifest: ChannelManifest, of: { approval: string; recipient: string }): Promise<void>;
+  /** Asks the place now, and says whether it says that this person has not answered. */
+  ask(manifest: ChannelManifest, of: { approval: string; recipient: string }): Promise<boolean>;
 }
 
 /** A yes on a device that shows a code alone counts for whoever has looked at the action first, and compares the code. */
@@ -54,20 +54,32 @@ export function createDevice({ storage, recordChange, sealer, clock, channels, a
           'approval.no-device',
           'A yes on your device does not count for this. Approve it with your passkey.',
         );
-      const at = await storage.transaction(async (transaction) => {
-        const row = await transaction
+      const waits = async (database: Database | DatabaseTransaction) => {
+        const row = await database
           .selectFrom('approvals')
           .select(['digest', 'expires_at'])
           .where('id', '=', id)
           .where('state', '=', 'pending')
           .where('expires_at', '>', clock.now())
           .executeTakeFirst();
-        if (row?.digest !== digest)
-          throw new GatehouseError('conflict', 'approval.changed', 'What waits is not what was shown. Load it again.');
-        const before = await lookedAt(transaction, { approval: id, digest, person }, sealer);
-        if (before !== null) return before;
+        if (row?.digest === digest) return row;
+        throw new GatehouseError('conflict', 'approval.changed', 'What waits is not what was shown. Load it again.');
+      };
+      await waits(storage.db);
+      const channel = manifest.name;
+      const code = deviceCode(id, digest);
+      if (await hasLooked(storage.db, { approval: id, digest, channel, person }, sealer)) return { code };
+      // INVARIANT: asked by this very look, after it. What the database says of an earlier question, and by which clock, counts for nothing.
+      if (!(await ask(manifest, { approval: id, recipient: person })))
+        throw new GatehouseError(
+          'conflict',
+          'approval.device-not-waiting',
+          'Your device is not asked now: it has answered before you looked, or the provider can’t be reached. Approve with your passkey.',
+        );
+      await storage.transaction(async (transaction) => {
+        const { expires_at } = await waits(transaction);
         const look = { id: lookId(id, person), approval: id, person, digest, at: clock.now() };
-        const made = { ...look, expires_at: row.expires_at, seal: sealLook(sealer, look) };
+        const made = { ...look, expires_at, seal: sealLook(sealer, look, channel) };
         await transaction
           .insertInto('approval_looks')
           .values(made)
@@ -78,27 +90,10 @@ export function createDevice({ storage, recordChange, sealer, clock, channels, a
           ...{ action, agent, task, tool, environment, approval: id },
           operation: 'approval.look',
           by: `person:${person}`,
-          changes: [`digest ${digest}`, `for an answer through channel ${manifest.name}`],
+          changes: [`digest ${digest}`, `for an answer through channel ${channel}`],
         });
-        return look.at;
       });
-      await ask(manifest, { approval: id, recipient: person });
-      const told = await storage.db
-        .selectFrom('deliveries')
-        .select('open_at')
-        .where('approval', '=', id)
-        .where('channel', '=', manifest.name)
-        .where('recipient', '=', person)
-        .where('event', '=', 'asked')
-        .where('state', '=', 'sent')
-        .executeTakeFirst();
-      if (told?.open_at == null || told.open_at < at)
-        throw new GatehouseError(
-          'conflict',
-          'approval.device-not-waiting',
-          'Your device is not asked now: it has answered before you looked, or the provider can’t be reached. Approve with your passkey.',
-        );
-      return { code: deviceCode(id, digest) };
+      return { code };
     },
   };
 }

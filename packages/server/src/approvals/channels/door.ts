@@ -10,7 +10,7 @@ export interface DoorDependencies {
   open(manifest: ChannelManifest): Channel;
   answer(manifest: ChannelManifest, answer: Answer): Promise<Outcome>;
   /** Asks what was said to the message of this reference. */
-  look(manifest: ChannelManifest, only: { reference: string }): Promise<void>;
+  look(manifest: ChannelManifest, only: { reference: string }): Promise<unknown>;
   log: Log;
 }
 

@@ -33,12 +33,13 @@ export function createLooks({
 }: LookDependencies) {
   const busy = new Set<string>();
 
+  /** Says whether it asked at all, and the place said of all of it that nobody has answered. */
   async function look(
     manifest: ChannelManifest,
     only: { reference?: string; approval?: string; recipient?: string } = {},
-  ): Promise<void> {
+  ): Promise<boolean> {
     const channel = open(manifest);
-    if (!channel.look) return;
+    if (!channel.look) return false;
     let query = storage.db
       .selectFrom('deliveries')
       .innerJoin('approvals', 'approvals.id', 'deliveries.approval')
@@ -59,6 +60,7 @@ export function createLooks({
       .limit(channelLimits.looksAtOnce)
       .execute();
     await noteLook(sent.map(({ id }) => id));
+    let isOpen = sent.length > 0;
     for (const row of sent) {
       const { id, recipient, reference: at, approval, digest, asked_at } = row;
       try {
@@ -75,23 +77,18 @@ export function createLooks({
             return message(found, 'asked', manifest);
           },
         };
-        const begun = clock.now();
         const said = await within(channelLimits.sendTimeoutMs, async () =>
           channel.look?.({ id, recipient, reference: at }, of),
         );
-        if (said === 'open') await noteOpen(id, begun);
-        else if (said) await answer(manifest, { ...said, approval, isLooked: true });
+        if (said === 'open') continue;
+        isOpen = false;
+        if (said) await answer(manifest, { ...said, approval, isLooked: true });
       } catch (error) {
+        isOpen = false;
         log.warn('what people said in a channel could not be asked for', { channel: manifest.name, error });
       }
     }
-  }
-
-  /** When it was asked, nobody had answered: what is said there comes after that. */
-  async function noteOpen(id: string, at: number): Promise<void> {
-    await storage.transaction((transaction) =>
-      transaction.updateTable('deliveries').set({ open_at: at }).where('id', '=', id).execute(),
-    );
+    return isOpen;
   }
 
   /** Whoever was asked goes to the end, so that those who say nothing keep nobody from being asked. */

@@ -1,4 +1,4 @@
-import { type DatabaseTransaction, rowSealProblem, type Sealer, sealRow } from '../../storage/index.ts';
+import { type Database, type DatabaseTransaction, rowSealProblem, type Sealer, sealRow } from '../../storage/index.ts';
 import type { DeliveryRow } from './outbox.ts';
 
 type Told = Pick<DeliveryRow, 'id' | 'channel' | 'approval' | 'recipient' | 'reference' | 'whole'>;
@@ -28,9 +28,18 @@ interface Look {
   digest: string;
   at: number;
 }
-const lookContent = ({ approval, person, digest, at }: Look) => ({ v: 1, approval, person, digest, at });
-export const sealLook = (sealer: Sealer, look: Look): Uint8Array =>
-  sealRow(sealer, 'approval_looks', look.id, lookContent(look));
+const lookContent = ({ approval, person, digest, at }: Look, channel: string) => ({
+  v: 2,
+  approval,
+  person,
+  digest,
+  at,
+  openIn: channel,
+});
+
+/** Says that they have looked at this very action, and that the channel, asked after that, said that they had not answered yet. */
+export const sealLook = (sealer: Sealer, look: Look, channel: string): Uint8Array =>
+  sealRow(sealer, 'approval_looks', look.id, lookContent(look, channel));
 export const lookId = (approval: string, person: string) => `${approval}/${person}`;
 
 interface Of {
@@ -55,19 +64,17 @@ export async function wasShown(transaction: DatabaseTransaction, of: Of, sealer:
     .execute();
   if (told.length === 0 || told.some((row) => toldProblem(sealer, row, of.digest) !== null)) return false;
   if (told.every(({ whole }) => Number(whole) === 1)) return true;
-  const openAt = told.find(({ recipient }) => recipient === of.person)?.open_at ?? null;
-  const at = await lookedAt(transaction, of, sealer);
-  return openAt !== null && at !== null && at <= openAt;
+  return told.some(({ recipient }) => recipient === of.person) && (await hasLooked(transaction, of, sealer));
 }
 
-/** When this person looked at this very action, or null. */
-export async function lookedAt(
-  transaction: DatabaseTransaction,
-  { approval, digest, person }: Omit<Of, 'channel'>,
+/** Whether this person looked at this very action before they could have answered in this channel. */
+export async function hasLooked(
+  database: Database | DatabaseTransaction,
+  { approval, digest, channel, person }: Of,
   sealer: Sealer,
-): Promise<number | null> {
+): Promise<boolean> {
   const id = lookId(approval, person);
-  const row = await transaction.selectFrom('approval_looks').selectAll().where('id', '=', id).executeTakeFirst();
-  if (row?.digest !== digest) return null;
-  return rowSealProblem(sealer, 'approval_looks', id, lookContent(row), row.seal) === null ? row.at : null;
+  const row = await database.selectFrom('approval_looks').selectAll().where('id', '=', id).executeTakeFirst();
+  if (row?.digest !== digest) return false;
+  return rowSealProblem(sealer, 'approval_looks', id, lookContent(row, channel), row.seal) === null;
 }

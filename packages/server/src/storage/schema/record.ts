@@ -87,7 +87,7 @@ export interface RecordTables {
     whole: number;
     /** When the place was last asked what people have said to it. */
     looked_at: number;
-    /** When the place last said that nobody has answered it: what is said there was said later. */
+    /** Of before a look said itself, under its seal, what the place had said; read by nobody. */
     open_at: number | null;
     /** Over what was sent, where, and what the place calls it. */
     seal: Uint8Array | null;
