@@ -78,7 +78,8 @@ export interface LogsReport {
   size: number;
   /** The first of a log, or of what is not there. */
   problem: string | null;
-  logs: { id: string; ok: boolean; size: number; problem: string | null; removed: number }[];
+  /** `removals`: by which records something may have gone; of a log that is not whole nobody can say. */
+  logs: { id: string; ok: boolean; size: number; problem: string | null; removed: number; removals: Removal[] }[];
 }
 
 /** `erased`: what is wrong is only that something is gone of which no record of this log says so. */

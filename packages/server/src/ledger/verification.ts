@@ -129,8 +129,8 @@ export async function verifyLogs(
       const found = log === undefined || log === id ? reports.get(id) : undefined;
       here.push({ id, vkey, size: found?.size ?? size });
       if (!found) continue;
-      const { ok, size: own, problem, removed } = found;
-      logs.push({ id, ok, size: own, problem, removed });
+      const { ok, size: own, problem, removed, removals } = found;
+      logs.push({ id, ok, size: own, problem, removed, removals });
       named.push(...found.named);
     }
     return { known, logs, named, here };
