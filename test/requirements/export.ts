@@ -20,6 +20,11 @@ export const exported: Requirement[] = [
     source: 'docs/how-to/send-records-to-your-siem.md',
   },
   {
+    id: 'export.missed',
+    promise: 'Records that retention removed before a sink had them are counted for it once, and warned of',
+    source: 'Records to where security works; Search and keep',
+  },
+  {
     id: 'export.paused',
     promise: 'A paused sink loses nothing, and who paused it is on record',
     source: 'docs/how-to/send-records-to-your-siem.md',

@@ -17,6 +17,8 @@ export interface SinkView {
   lagSeconds: number;
   /** Records that it refused for good and that were set aside. */
   quarantined: number;
+  /** Records that retention removed before they were sent, filtered ones included. */
+  missed: number;
   /** The replica that delivers now. */
   replica: string | null;
   lastDeliveredAt: number | null;

@@ -10,7 +10,7 @@ export const listSinks: Run<ServerOptions> = async ({ options, out }) => {
   if (items.length === 0)
     return out.note('There are none: records stay here. See the how-to "Send records to your SIEM".');
   out.table(
-    ['SINK', 'STATE', 'TO', 'FORMAT', 'WAITING', 'OLDEST', 'SET ASIDE', 'PROBLEM'],
+    ['SINK', 'STATE', 'TO', 'FORMAT', 'WAITING', 'OLDEST', 'SET ASIDE', 'MISSED', 'PROBLEM'],
     items.map((each) => [
       each.name,
       each.state,
@@ -19,6 +19,7 @@ export const listSinks: Run<ServerOptions> = async ({ options, out }) => {
       String(each.backlog),
       each.backlog === 0 ? '' : `${each.lagSeconds} s`,
       String(each.quarantined),
+      String(each.missed),
       clean(each.problem ?? '').slice(0, 200),
     ]),
   );
@@ -81,6 +82,7 @@ function print(sink: SinkDetail, out: Output): void {
     ['Format', sink.format],
     ['Waiting', String(sink.backlog)],
     ['Oldest', sink.backlog === 0 ? null : `${sink.lagSeconds} s`],
+    ['Missed', sink.missed === 0 ? null : `${sink.missed} records that retention removed before they were sent`],
     ['Replica', sink.replica],
     ['Last delivered', sink.lastDeliveredAt === null ? null : timeOf(sink.lastDeliveredAt)],
     ['Problem', sink.problem === null ? null : clean(sink.problem)],

@@ -63,6 +63,7 @@ const columns: Column<SinkView>[] = [
   { header: 'Format', cell: ({ format }) => format, hide: 'medium' },
   { header: 'Waiting', cell: waitingOf },
   { header: 'Set aside', cell: ({ quarantined }) => <span className="gh-numbers">{quarantined}</span>, hide: 'medium' },
+  { header: 'Missed', cell: ({ missed }) => <span className="gh-numbers">{missed}</span>, hide: 'medium' },
   {
     header: 'Last delivery',
     cell: ({ lastDeliveredAt }) => (lastDeliveredAt ? <When at={lastDeliveredAt} as="relative" /> : null),

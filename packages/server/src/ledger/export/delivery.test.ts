@@ -126,6 +126,42 @@ onEachDatabase('delivery to sinks', (database) => {
     assert.match(quarantine[0]?.reason ?? '', /not as it was written/);
   });
 
+  /** @proves export.missed */
+  test('what retention removed before it was sent is counted once and warned of; a replay counts nothing that had arrived', async (context) => {
+    const house = await openExportHouse({ database: await database() });
+    const receiver = await openReceiver((_, answer) => answer.writeHead(500).end('down'));
+    context.after(() => Promise.all([house.close(), receiver.close()]));
+    const remove = (sequences: number[]) =>
+      house.storage.transaction((transaction) =>
+        transaction
+          .updateTable('records')
+          .set({ entry: '', kind: 'removed' })
+          .where('sequence', 'in', sequences)
+          .execute(),
+      );
+    await house.act(5);
+    await remove([0]);
+    house.pass(1_000);
+    await house.apply(toWebhook('hook', receiver.url, { from: 'beginning' }));
+    await house.act(20);
+    await until(async () => (await house.sinks.show('hook')).state === 'failing');
+    const [{ size = 0 } = {}] = (await house.sinks.show('hook')).positions;
+    await remove([size - 2, size - 1]);
+    receiver.behave = ok;
+    await house.sinks.pause('hook', 'person:sam@example.test');
+    await house.sinks.resume('hook', 'person:sam@example.test');
+    const settled = () => until(async () => (await house.sinks.show('hook')).backlog === 0);
+    await settled();
+    const { missed, quarantined } = await house.sinks.show('hook');
+    assert.deepEqual([missed, quarantined], [2, 0], 'what was gone before it was applied was never to be sent');
+    assert.ok(house.warnings.some(({ message }) => message.includes('removed records before they were sent')));
+    await remove([3, 4]);
+    const [{ log = '' } = {}] = (await house.sinks.show('hook')).positions;
+    await house.sinks.replay('hook', { log, sequence: 0 }, 'person:sam@example.test');
+    await settled();
+    assert.equal((await house.sinks.show('hook')).missed, 2);
+  });
+
   test('one that refuses everything has nothing set aside: it is tried again', async (context) => {
     const house = await openExportHouse({ database: await database() });
     const receiver = await openReceiver((_, answer) => answer.writeHead(400).end('no such index'));

@@ -9,6 +9,13 @@ export interface Position {
   sequence: number;
 }
 
+export interface SinkPosition extends Position {
+  /** The furthest that it ever came to: a replay goes back behind it. */
+  reached: number;
+  /** Records that were gone when it came to them first. */
+  missed: number;
+}
+
 export type SinkRow = Tables['sinks'];
 
 /**
@@ -46,20 +53,19 @@ export function createPositions(storage: Storage, clock: Clock, replica: string)
   }
 
   /** Of a new sink: the first record since it was applied. */
-  async function begin(sink: SinkManifest, since: number, log: string): Promise<Position> {
-    let sequence = 0;
-    if (sink.from === 'now') {
-      const place = db.selectFrom('records').select('sequence').where('log', '=', log).limit(1);
-      const first = await place.where('at', '>=', since).orderBy('at').orderBy('sequence').executeTakeFirst();
-      const last = first ?? (await place.orderBy('sequence', 'desc').executeTakeFirst());
-      sequence = first ? first.sequence : last ? last.sequence + 1 : 0;
-    }
+  async function begin(sink: SinkManifest, since: number, log: string): Promise<SinkPosition> {
+    const place = db.selectFrom('records').select('sequence').where('log', '=', log).limit(1);
+    const first = await place.where('at', '>=', since).orderBy('at').orderBy('sequence').executeTakeFirst();
+    const last = first ?? (await place.orderBy('sequence', 'desc').executeTakeFirst());
+    // Of what was there before it, whatever is gone was never to be sent.
+    const reached = first ? first.sequence : last ? last.sequence + 1 : 0;
+    const sequence = sink.from === 'now' ? reached : 0;
     await db
       .insertInto('sink_positions')
-      .values({ sink: sink.name, log, sequence, reached: sequence, missed: 0 })
+      .values({ sink: sink.name, log, sequence, reached, missed: 0 })
       .onConflict((conflict) => conflict.columns(['sink', 'log']).doNothing())
       .execute();
-    return { log, sequence };
+    return { log, sequence, reached, missed: 0 };
   }
 
   return {
@@ -88,26 +94,30 @@ export function createPositions(storage: Storage, clock: Clock, replica: string)
     },
 
     /** Of every log that there is. */
-    async all(sink: SinkManifest): Promise<Position[]> {
+    async all(sink: SinkManifest): Promise<SinkPosition[]> {
       const rows = await db
         .selectFrom('logs')
         .leftJoin('sink_positions', (join) =>
           join.onRef('sink_positions.log', '=', 'logs.id').on('sink_positions.sink', '=', sink.name),
         )
-        .select(['logs.id', 'sink_positions.sequence'])
+        .select(['logs.id', 'sink_positions.sequence', 'sink_positions.reached', 'sink_positions.missed'])
         .orderBy('logs.id')
         .execute();
       const { since } = rows.some(({ sequence }) => sequence === null) ? await row(sink.name) : { since: 0 };
       return Promise.all(
-        rows.map(({ id, sequence }) => (sequence === null ? begin(sink, since, id) : { log: id, sequence })),
+        rows.map(({ id, sequence, reached, missed }) =>
+          sequence === null
+            ? begin(sink, since, id)
+            : { log: id, sequence, reached: reached ?? sequence, missed: missed ?? 0 },
+        ),
       );
     },
 
     /** False where it was moved by somebody else, or another replica delivers now. */
-    async advance(sink: string, from: Position, to: number): Promise<boolean> {
+    async advance(sink: string, from: SinkPosition, to: number, missed: number): Promise<boolean> {
       const updated = await db
         .updateTable('sink_positions')
-        .set({ sequence: to })
+        .set((eb) => ({ sequence: to, reached: Math.max(from.reached, to), missed: eb('missed', '+', missed) }))
         .where('sink', '=', sink)
         .where('log', '=', from.log)
         .where('sequence', '=', from.sequence)

@@ -13,6 +13,8 @@ export interface Batch {
   records: Encoded[];
   /** Too large for any receiver, or not to be said in the format. */
   unfit: { sequence: number; reason: string }[];
+  /** What retention has removed: there is nothing to send. */
+  removed: number[];
   /** Where the next batch begins. */
   next: number;
   /** Of the first record that was read, sent or not. */
@@ -31,17 +33,26 @@ export interface BatchReader {
 /** The next records of a log, encoded, as many as go at once; undefined where there are none. */
 export async function readBatch(reader: BatchReader, { log, sequence }: Position): Promise<Batch | undefined> {
   const { sink, reading, fits, surroundings } = reader;
-  const rows = await reading.query<{ sequence: number; leaf_hash: Uint8Array; entry: string; at: number }>(
-    'select sequence, leaf_hash, entry, at from records where log = ? and sequence >= ? order by sequence limit ?',
+  const rows = await reading.query<{
+    sequence: number;
+    leaf_hash: Uint8Array;
+    kind: string;
+    entry: string;
+    at: number;
+  }>(
+    'select sequence, leaf_hash, kind, entry, at from records where log = ? and sequence >= ? order by sequence limit ?',
     [log, sequence, sink.batchRecords],
   );
   const [first] = rows;
   if (!first) return undefined;
   const wanted: Outgoing[] = [];
   const unfit: Batch['unfit'] = [];
+  const removed: number[] = [];
   for (const row of rows) {
-    // Retention has removed it: there is nothing to send.
-    if (row.entry === '') continue;
+    if (row.entry === '' && row.kind === 'removed') {
+      removed.push(row.sequence);
+      continue;
+    }
     const record = readable(row.entry);
     if (!record) {
       unfit.push({
@@ -58,6 +69,7 @@ export async function readBatch(reader: BatchReader, { log, sequence }: Position
   const batch: Batch = {
     records: [],
     unfit,
+    removed,
     next: (rows.at(-1) ?? first).sequence + 1,
     firstAt: first.at,
     isFull: rows.length === sink.batchRecords,
@@ -80,6 +92,7 @@ export async function readBatch(reader: BatchReader, { log, sequence }: Position
     batch.records.push(carried);
   }
   batch.unfit = unfit.filter((each) => each.sequence < batch.next);
+  batch.removed = removed.filter((sequence) => sequence < batch.next);
   return batch;
 }
 

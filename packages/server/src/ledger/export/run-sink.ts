@@ -4,7 +4,7 @@ import type { Clock, Log } from '../../platform/index.ts';
 import { deliver } from './deliver.ts';
 import { exportLimits } from './limits.ts';
 import { plainLine } from './line.ts';
-import type { Position, Positions } from './positions.ts';
+import type { Positions, SinkPosition } from './positions.ts';
 import type { Batch } from './read.ts';
 import type { Reader } from './reader.ts';
 import { DeliveryFailure, type Destination, type Encoded } from './types.ts';
@@ -51,7 +51,7 @@ export function runSink(run: SinkRun): () => Promise<void> {
   }, exportLimits.renewMs);
   renewal.unref();
 
-  async function take(position: Position, batch: Batch): Promise<void> {
+  async function take(position: SinkPosition, batch: Batch): Promise<void> {
     const refused = [...batch.unfit];
     if (batch.records.length > 0)
       for (const [{ sequence }, reason] of await deliver(batch.records, destination, run.undisputed, signal))
@@ -65,7 +65,14 @@ export function runSink(run: SinkRun): () => Promise<void> {
       });
     }
     // Paused, replayed or taken over meanwhile: it is looked at anew.
-    if (!(await positions.advance(sink.name, position, batch.next))) isHeld = false;
+    const missed = batch.removed.filter((sequence) => sequence >= position.reached).length;
+    if (!(await positions.advance(sink.name, position, batch.next, missed))) isHeld = false;
+    else if (missed > 0)
+      log.warn('retention has removed records before they were sent to a sink', {
+        sink: sink.name,
+        log: position.log,
+        records: missed,
+      });
   }
 
   /** S3 and the like: few large objects instead of many small ones. */

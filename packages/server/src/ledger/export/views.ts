@@ -65,6 +65,7 @@ export function createSinkViews(storage: Storage, positions: Positions, clock: C
       backlog: places.reduce((sum, { sequence, size }) => sum + Math.max(0, size - sequence), 0),
       lagSeconds,
       quarantined,
+      missed: places.reduce((sum, { missed }) => sum + missed, 0),
       replica: row.owned_until >= now ? row.owner : null,
       lastDeliveredAt: row.delivered_at,
       problem: row.problem,

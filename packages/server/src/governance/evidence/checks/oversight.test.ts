@@ -67,6 +67,12 @@ onEachDatabase('oversight', (database) => {
     );
     assert.equal(await statusOf(10_000), 'met');
     assert.equal(await statusOf(20_000), 'not-met');
+    const missing = (missed: number) =>
+      house.storage.transaction((transaction) => transaction.updateTable('sink_positions').set({ missed }).execute());
+    await missing(1);
+    assert.equal(await statusOf(10), 'not-met', 'removed before it was sent');
+    await missing(0);
+    assert.equal(await statusOf(10), 'met');
     const aside = { sink: 'siem', log: 'log', sequence: 3, reason: 'too large', at: 1 };
     await house.storage.transaction((transaction) => transaction.insertInto('sink_quarantine').values(aside).execute());
     assert.equal(await statusOf(10), 'not-met');

@@ -54,10 +54,11 @@ const BEHIND = 10_000;
 
 export const arriving: Check = {
   id: 'sinks.arriving',
-  claim: 'Records arrive where security works: no sink is far behind, and none of them was refused for good.',
+  claim:
+    'Records arrive where security works: no sink is far behind, none of them was refused for good or removed before it was sent.',
   async run({ db, ledger, snapshot }, ask) {
     const sinks = [...snapshot.sinks.keys()];
-    const positions = await ask(db.selectFrom('sink_positions').select(['sink', 'log', 'sequence']));
+    const positions = await ask(db.selectFrom('sink_positions').select(['sink', 'log', 'sequence', 'missed']));
     const refused = await ask(
       db
         .selectFrom('sink_quarantine')
@@ -69,20 +70,25 @@ export const arriving: Check = {
       .filter(({ sink }) => snapshot.sinks.has(sink))
       .map(({ sink, log, sequence }) => ({ sink, records: (sizes.get(log) ?? 0) - Number(sequence) }))
       .filter(({ records }) => records > BEHIND);
+    const missed = positions.filter(({ sink, missed }) => snapshot.sinks.has(sink) && Number(missed) > 0);
     const aside = refused.filter(({ sink }) => snapshot.sinks.has(sink));
     return {
       ...verdict(
-        { of: sinks.length, against: behind.length + aside.length },
+        { of: sinks.length, against: behind.length + aside.length + missed.length },
         {
           none: 'No sink is declared: records stay here, and other systems see none of them.',
-          met: `${count(sinks.length, 'sink')}, none more than ${BEHIND} records behind, nothing refused.`,
-          not: `${count(behind.length, 'sink')} far behind, ${aside.length} with records that were refused for good.`,
+          met: `${count(sinks.length, 'sink')}, none more than ${BEHIND} records behind, nothing refused or missed.`,
+          not: `${count(behind.length, 'sink')} far behind, ${aside.length} with records that were refused for good, ${missed.length} with records that were removed before they were sent.`,
         },
       ),
-      figures: { sinks: sinks.length, farBehind: behind.length, withRefused: aside.length },
+      figures: { sinks: sinks.length, farBehind: behind.length, withRefused: aside.length, withMissed: missed.length },
       examples: [
         ...behind.map(({ sink, records }) => `${sink}: ${records} records behind`),
         ...aside.map(({ sink, number }) => `${sink}: ${Number(number)} records refused`),
+        ...missed.map(
+          ({ sink, log, missed: number }) =>
+            `${sink}: ${Number(number)} records of ${log} removed before they were sent`,
+        ),
       ],
     };
   },
