@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { verifyPublished } from '@gatehouse/verifier';
 import { directorySource, nodeSha256 } from '@gatehouse/verifier/node';
+import { startMoto } from '../../../../test/support/moto.ts';
 import { onEachDatabase, onPostgres } from '../identity/people/testing/databases.ts';
+import { createObjectStorage } from '../platform/index.ts';
 import { createCalendar, openRecordKeeper, directory as scratchDirectory } from './keeping/testing/record-keeper.ts';
 
 const scratch = scratchDirectory();
@@ -84,6 +86,44 @@ onEachDatabase('a published copy', (database) => {
     const grown = await verify(keeper, place);
     assert.ok(grown.ok && grown.removed === 1 && grown.size > 300, JSON.stringify(grown));
   });
+});
+
+/** @proves retention.published, retention.published-leave */
+test('a bucket loses what was removed, in partial and full bundles, and keeps what its class leaves there', async (t) => {
+  const moto = await startMoto();
+  if (!moto) return t.skip('moto is missing: see above');
+  t.after(() => moto.close());
+  await fetch(`${moto.url}/audit-log`, { method: 'PUT' });
+  const environment = { AWS_ACCESS_KEY_ID: 'A', AWS_SECRET_ACCESS_KEY: 'B' };
+  const publishTo = `s3://audit-log/gate?region=us-east-1&endpoint=${encodeURIComponent(moto.url)}`;
+  const clock = createCalendar();
+  const keeper = await openRecordKeeper({ dataDir: directory(), database: 'sqlite', clock, publishTo, environment });
+  t.after(() => keeper.close());
+  const { ledger, storage, log } = keeper;
+  const objects = createObjectStorage({ bucket: 'audit-log', region: 'us-east-1', endpoint: moto.url, environment });
+  t.after(() => objects.close());
+  const left = async () => {
+    const all = await Promise.all((await objects.list('gate/one/')).map((key) => objects.get(key)));
+    const text = Buffer.concat(all.map((each) => each ?? Buffer.alloc(0))).toString('latin1');
+    return [/canaryleft/, /canaryfirst/, /canarylast/].map((canary) => canary.test(text));
+  };
+  await keeper.record('act_left', { tool: 'crm/search', resource: 'canaryleft' });
+  await keeper.record('act_first', { tool: 'pay/out', resource: 'canaryfirst' });
+  await storage.transaction(async (transaction) => {
+    for (let at = 0; at < 260; at++)
+      await ledger.recordChange(transaction, { operation: 'agent.kill', by: 'operator', changes: [`${at}`] });
+  });
+  await keeper.record('act_last', { tool: 'pay/out', resource: 'canarylast' });
+  await isPublished(keeper);
+  assert.deepEqual(await left(), [true, true, true]);
+  await keeper.declare({ ...crm, published: 'leave' }, { name: 'pay', of: { tools: ['pay/*'] }, records: 400 });
+  clock.forward(401);
+  await keeper.settle();
+  await until(async () => (await open(keeper, log)).length === 0);
+  assert.deepEqual(await left(), [true, false, false]);
+  const { vkey = '' } = (await ledger.logs())[0] ?? {};
+  const report = await verifyPublished({ source: (path) => objects.get(`gate/one/${path}`), vkey, sha256: nodeSha256 });
+  assert.ok(report.ok && report.removed === 2 && report.size > 260, JSON.stringify(report));
 });
 
 onPostgres('published copies of several replicas', (database) => {

@@ -92,7 +92,8 @@ export function createUnpublishing(deps: {
       .executeTakeFirst();
     const by = { log: recorded_log, index: recorded_sequence };
     const removal = found ? removalIn(Buffer.from(found.entry), by) : null;
-    return removal?.log === log ? removal : null;
+    // What was kept of one after all is said without hashes.
+    return removal?.log === log && removal.digest !== '' ? removal : null;
   }
 
   /** Those of which nothing is left in the database either: others were kept after all. */

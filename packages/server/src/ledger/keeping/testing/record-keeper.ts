@@ -33,13 +33,16 @@ export async function openRecordKeeper(options: {
   dataDir?: string;
   replica?: string;
   publishTo?: string;
+  environment?: Record<string, string>;
 }) {
   const { database, clock, replica = 'one', dataDir = directory() } = options;
   const log = createLog('error');
   const storage = await openStorage({ database, dataDir, log, clock });
   const ledger = await openLedger({
     ...{ storage, sealer: createSealer(key), clock, log, replica, origin: 'gatehouse.test' },
-    ...(options.publishTo !== undefined && { publishTo: openPublishingPlace(options.publishTo, {}) }),
+    ...(options.publishTo !== undefined && {
+      publishTo: openPublishingPlace(options.publishTo, options.environment ?? {}),
+    }),
   });
   const { recordChange } = ledger;
   const base = { storage, recordChange, clock, argumentsDays: null };
