@@ -21,6 +21,7 @@ import type {
   ServedDefinition,
 } from '../../../registry/index.ts';
 import { labelsOf } from '../../../registry/index.ts';
+import { doorLimits } from '../limits.ts';
 import type { WaitingRows, WaitingTask, Whose } from '../waiting/types.ts';
 
 /**
@@ -343,6 +344,8 @@ export function createTestWaitingRows(clock: Clock): WaitingRows {
           each.key === key && approvalId !== null && each.task.approval === approvalId && each.task.state === 'waiting',
       );
       if (same) return same.task;
+      if ([...all.values()].filter((each) => each.key === key).length >= doorLimits.waitingTasksPerTask)
+        throw new GatehouseError('too-many', 'task.too-many-waiting', 'Too many.');
       const now = clock.now();
       const task: WaitingTask = {
         id: newId('mcp'),

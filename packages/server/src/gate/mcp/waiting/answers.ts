@@ -36,10 +36,10 @@ export const refusedAsError = ({ content, _meta }: JsonObject) =>
     asObject(asObject(_meta)['gatehouse/decision']),
   );
 
-/** The code of a refusal, where that is what became of the call. */
+/** The code of a refusal, where that is what became of a tool's call. What is an error is its server's. */
 export function refusalIn(answer: UpstreamAnswer): string | undefined {
-  const decision = 'error' in answer ? answer.error.data : asObject(answer.result._meta)['gatehouse/decision'];
-  const { code } = asObject(decision);
+  if ('error' in answer) return undefined;
+  const { code } = asObject(asObject(answer.result._meta)['gatehouse/decision']);
   return typeof code === 'string' ? code : undefined;
 }
 

@@ -35,6 +35,7 @@ onEachDatabase('MCP tasks at two replicas', (database) => {
   let ran = 0;
   let refusals = 0;
   let withdrawn: string[] = [];
+  const approvals = new Map<string, Approval>();
   before(async () => {
     house = await openHouse({ database: await database() });
   });
@@ -90,7 +91,7 @@ onEachDatabase('MCP tasks at two replicas', (database) => {
       rows: createWaitingRows(house),
       act,
       approvals: {
-        get: async () => undefined,
+        get: async (id: string) => approvals.get(id),
         settled: () => new Promise<never>(() => undefined),
         withdraw: async (id: string) => void withdrawn.push(id),
       } as never,
@@ -279,6 +280,71 @@ onEachDatabase('MCP tasks at two replicas', (database) => {
     );
     assert.deepEqual((await here.list(agent)).map(({ taskId }) => taskId).sort(), [first, late].sort());
     assert.deepEqual(withdrawn, []);
+  });
+
+  test('what is refused at one replica because another runs it does not end as refused; what an error says of itself ends it', async () => {
+    const approval = { ...asked(), state: 'approved' as const };
+    approvals.set(approval.id, approval);
+    const agent = agentOf();
+    const steps = stepping();
+    const here = openReplica(async () => {
+      ran++;
+      approvals.set(approval.id, { ...approval, state: 'consumed' });
+      await steps.pass('sent');
+      return { error: { code: -32000, message: 'no stock', data: { code: 'replica.stale' } } };
+    });
+    const made = await here.open(agent, call, approval, approval.actionId);
+    const taskId = taskIdIn(made);
+    const overBudget = { content: [], isError: true, _meta: { 'gatehouse/decision': { code: 'budget.exceeded' } } };
+    const other = openReplica(async () => {
+      // It decides before the other has sent, and dispatches after.
+      state(here, agent, taskId).catch(() => undefined);
+      await steps.at('sent').here;
+      return { result: overBudget };
+    });
+    await state(other, agent, taskId);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.match(await state(other, agent, taskId), /^working/);
+    steps.open('sent');
+    while (/^working/.test(await state(here, agent, taskId))) await new Promise((resolve) => setTimeout(resolve, 10));
+    assert.equal(await state(other, agent, taskId), 'failed: no stock');
+    assert.equal(ran, 1);
+  });
+
+  test('what is refused and was let through nowhere ends as refused', async () => {
+    const approval = { ...asked(), state: 'approved' as const };
+    approvals.set(approval.id, approval);
+    const agent = agentOf();
+    const overBudget = { content: [], isError: true, _meta: { 'gatehouse/decision': { code: 'budget.exceeded' } } };
+    const here = openReplica(async () => ({ result: overBudget }));
+    const taskId = taskIdIn(await here.open(agent, call, approval, approval.actionId));
+    while (/^working/.test(await state(here, agent, taskId))) await new Promise((resolve) => setTimeout(resolve, 10));
+    assert.match(await state(here, agent, taskId), /^failed/);
+  });
+
+  test('a question is withdrawn before its task ends, so that nobody is left asked', async () => {
+    const approval = asked();
+    approvals.set(approval.id, approval);
+    const agent = agentOf();
+    const here = idle();
+    const taskId = taskIdIn(await here.open(agent, call, approval, approval.actionId));
+    const seen: string[] = [];
+    const breaking = createWaitingCalls({
+      ...house,
+      rows: createWaitingRows(house),
+      act: () => assert.fail('it is cancelled'),
+      approvals: {
+        async withdraw() {
+          seen.push(await state(here, agent, taskId));
+          throw new Error('the process ends here');
+        },
+      } as never,
+      enforcement: { attach: () => () => undefined, whyRefused: () => undefined },
+    });
+    await assert.rejects(breaking.answer(agent, 'tasks/cancel', { taskId }), /ends here/);
+    assert.match(String(seen), /^working/);
+    approvals.set(approval.id, { ...approval, state: 'cancelled' });
+    assert.match(await state(here, agent, taskId), /^cancelled/);
   });
 
   test('a call for whose task there is no room does not run; one that came to an error leaves its room', async () => {

@@ -143,9 +143,17 @@ export function createWaitingCalls(deps: WaitingCallsDependencies): WaitingCalls
       if (waits && waits.id !== task.id) await rows.end(task.id, 'done', sameWaits(waits.id));
       return;
     }
-    if (answer === gone || passing.has(refusalIn(answer) ?? '')) return;
-    await end(task, answer);
+    const refusal = answer === superseded ? 'approval.superseded' : refusalIn(answer);
+    if (answer === gone || passing.has(refusal ?? '')) return;
+    if (refusal !== undefined && !(await isLeft(task))) return;
     if (answer === superseded && task.approval !== null) await approvals.withdraw(task.approval, byOf(agent));
+    await end(task, answer);
+  }
+
+  /** It is refused here, and was let through nowhere: another replica may have had what it takes, and used up what is missing here. */
+  async function isLeft(task: WaitingTask): Promise<boolean> {
+    const isUsed = async () => task.approval !== null && (await approvals.get(task.approval))?.state === 'consumed';
+    return !(await isUsed()) && (await rows.stop(task)) && !(await isUsed());
   }
 
   async function end(task: Pick<WaitingTask, 'id'>, answer: UpstreamAnswer): Promise<void> {
@@ -249,14 +257,18 @@ export function createWaitingCalls(deps: WaitingCallsDependencies): WaitingCalls
   }
 
   async function cancel(agent: AgentSide, task: WaitingTask): Promise<UpstreamAnswer> {
-    const ended = task.state === 'waiting' ? await rows.end(task.id, 'cancelled', cancelled) : undefined;
-    if (ended) {
-      stopHere(task.id);
-      if (ended.approval !== null) await approvals.withdraw(ended.approval, byOf(agent));
-    }
+    const isOver = task.state !== 'waiting';
+    // Before it ends, so that nobody is left asked where this breaks off: a task whose question is withdrawn ends as cancelled.
+    if (!isOver && task.approval !== null) await approvals.withdraw(task.approval, byOf(agent));
+    const ended = isOver ? undefined : await rows.end(task.id, 'cancelled', cancelled);
+    if (ended) stopHere(task.id);
+    if (ended && ended.approval !== null && ended.approval !== task.approval)
+      await approvals.withdraw(ended.approval, byOf(agent));
     if (agent.era === '2026-07-28') return { result: {} };
-    if (!ended) return errorAnswer(codes.invalidParams, 'The task has ended already.');
-    return { result: (await shown(agent, ended)).as.body };
+    // Whoever looks at it meanwhile ends it, too.
+    const after = ended ?? (await rows.find(whoseOf(agent), task.id));
+    if (isOver || after?.state !== 'cancelled') return errorAnswer(codes.invalidParams, 'The task has ended already.');
+    return { result: (await shown(agent, after)).as.body };
   }
 
   /** Holds the request until the task has ended (2025-11-25 tasks, Result Retrieval). */

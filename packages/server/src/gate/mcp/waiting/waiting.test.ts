@@ -9,6 +9,7 @@ import { createPeerState, type HttpPeerHandle } from '../../../../../../test/pee
 import { startV1Http } from '../../../../../../test/peers/v1-server.ts';
 import { startV2Http } from '../../../../../../test/peers/v2-server.ts';
 import { isJsonObject, type JsonObject } from '../../../platform/index.ts';
+import { doorLimits } from '../limits.ts';
 import { codes } from '../rpc.ts';
 import { as, openSession, post, postModern, startGate, type TestGate } from '../testing/gate.ts';
 
@@ -141,6 +142,15 @@ for (const [serverName, startPeer] of Object.entries({
         assert.equal(calls(peer), before);
         if (era === '2025-11-25')
           assert.equal(errorOf(await send('tasks/cancel', { taskId })).code, codes.invalidParams);
+      });
+
+      test(`${era}: where there is no room for one, nobody is asked in vain`, async () => {
+        const send = await open();
+        for (let at = 0; at < doorLimits.waitingTasksPerTask; at++) await start(send, `call ${at}`);
+        const more = await send('tools/call', { ...echo('one more'), ...(era === '2025-11-25' && { task: {} }) });
+        const asked = gate.approvals.all().length - doorLimits.waitingTasksPerTask;
+        if (era === '2025-11-25') assert.deepEqual([asked, errorOf(more).code], [0, codes.limit]);
+        else assert.match(JSON.stringify([asked, more]), /^\[1,.*"gatehouse\/approval":\{"id":"apr_/);
       });
 
       /** @proves waiting.mcp-task-own */
