@@ -55,6 +55,12 @@ export const whoDecides: Requirement[] = [
     source: 'docs/explanation/approvals.md',
   },
   {
+    id: 'law-4.enrolled-keys',
+    promise:
+      'A yes counts only by a key that was enrolled for its person, whoever wrote and sealed it, and not less once that passkey is gone',
+    source: 'law 4; docs/explanation/approvals.md',
+  },
+  {
     id: 'law-4.rows-sealed',
     promise:
       'Approvals, answers, deputies, grants, emergencies and endorsements that were written or changed in the database let nothing run',

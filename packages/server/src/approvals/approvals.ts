@@ -58,6 +58,7 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
     storage,
     clock,
     sealer: dependencies.sealer,
+    people: dependencies.people,
     origin,
     recordMove: decisions.recordMove,
     tell: dependencies.tell,
@@ -74,8 +75,8 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
   }
 
   /** A row that does not hold together was changed by hand, and nothing may run on it. */
-  function isIntact(row: ApprovalRow, votes: readonly VoteRow[]): boolean {
-    const problem = rowProblem(row, votes, { origin, sealer: dependencies.sealer });
+  async function isIntact(row: ApprovalRow, votes: readonly VoteRow[]): Promise<boolean> {
+    const problem = await rowProblem(row, votes, { ...dependencies, origin });
     if (problem !== null) {
       const what = 'an approval in the database is not what was asked or signed; it is not used';
       log.error(what, { approval: row.id, problem });
@@ -83,8 +84,8 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
     return problem === null;
   }
 
-  function remember(row: ApprovalRow, votes: readonly VoteRow[]): void {
-    const subject = isIntact(row, votes) ? subjectOf(row) : null;
+  async function remember(row: ApprovalRow, votes: readonly VoteRow[]): Promise<void> {
+    const subject = (await isIntact(row, votes)) ? subjectOf(row) : null;
     if (subject) memory.put(show(row, votes), sameAction(subject));
     else memory.drop(row.id);
   }
@@ -93,7 +94,7 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
     for (let at = 0; at < rows.length; at += CHUNK) {
       const some = rows.slice(at, at + CHUNK);
       const votes = await votesOn(storage.db, some);
-      for (const row of some) remember(row, votes.get(row.id) ?? []);
+      for (const row of some) await remember(row, votes.get(row.id) ?? []);
     }
   }
 
@@ -135,7 +136,7 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
 
   async function decide(work: Promise<{ row: ApprovalRow; votes: readonly VoteRow[] }>): Promise<Approval> {
     const { row, votes } = await work;
-    remember(row, votes);
+    await remember(row, votes);
     return show(row, votes);
   }
 
@@ -155,7 +156,7 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
     signed: listing.signed,
     list: listing.list,
     countPending: listing.countPending,
-    inspect: (ids) => inspectApprovals(storage.db, ids, { origin, sealer: dependencies.sealer }),
+    inspect: (ids) => inspectApprovals(storage.db, ids, { ...dependencies, origin }),
     whoMayApprove: deciders,
     namedFor: (approval) => [...namedFor(approval, question(approval), circle(), clock.now())].sort(),
     progress: (approval) => progressOf(approval, question(approval), circle(), clock.now()),
@@ -201,8 +202,8 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
         return row;
       });
       const votes = (await votesOn(storage.db, [row])).get(row.id) ?? [];
-      if (!isIntact(row, votes)) throw inconsistent();
-      remember(row, votes);
+      if (!(await isIntact(row, votes))) throw inconsistent();
+      await remember(row, votes);
       return show(row, votes);
     },
 

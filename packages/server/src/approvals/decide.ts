@@ -125,7 +125,7 @@ export function createDecisions(
           // What is approved already ends with one: the call could be made at any moment.
           if (!endsAlone && held.row.state === 'pending' && noes.size < noesToEnd(approval)) {
             // What was changed by hand is not made good by a no.
-            const problem = rowProblem(held.row, held.votes, { origin, sealer });
+            const problem = await rowProblem(held.row, held.votes, { origin, sealer, people });
             if (problem === null) await seal(transaction, held.row, all);
             await recordMove(transaction, row, 'approval.vote', actor(person), {
               changes: ['no', ...through],

@@ -1,8 +1,8 @@
 import { type EndorsedValue, endorsedValue, type GrantTerms, grantTerms } from '@gatehouse/protocol';
 import { z } from 'zod';
-import type { VerifiedAssertion } from '../identity/index.ts';
+import type { PasskeyVerification, VerifiedAssertion } from '../identity/index.ts';
 import { parseStrictJson } from '../platform/index.ts';
-import { signatureProblem, signedOf, signedParts } from './signed.ts';
+import { keyProblem, signatureProblem, signedOf, signedParts } from './signed.ts';
 import { approvalChallenge, type ListedApproval, listChallenge, type SignedWith } from './subject.ts';
 
 /**
@@ -39,7 +39,17 @@ export function evidenceOf(
   });
 }
 
-/** Says what is wrong with a kept yes, or null. Whether that key was the person's is told by the record `passkey.enrol`, not by this. */
+/** Says what is wrong with a kept yes, or null: also where its key was never enrolled for whose yes it is said to be. */
+export async function keptYesProblem(
+  text: string | null,
+  of: Parameters<typeof evidenceProblem>[1],
+  people: Pick<PasskeyVerification, 'wasEnrolled'>,
+): Promise<string | null> {
+  const kept = parseEvidence(text);
+  return evidenceProblem(text, of) ?? (kept && keyProblem(kept, people));
+}
+
+/** Says what is wrong with the text of a kept yes, or null. Whether that key was the person's is told by what was enrolled, not by this. */
 export function evidenceProblem(
   text: string | null,
   of: { id: string; digest: string; decidedBy: string | null; origin: string },

@@ -38,7 +38,7 @@ export function createExamination({
       requireApprover(person, approval, question, circle, clock.now(), through);
     requireState(row, ['pending'], clock);
     const subject = subjectOf(row);
-    if (!subject || rowProblem(row, votes, { origin, sealer }) !== null) throw inconsistent();
+    if (!subject || (await rowProblem(row, votes, { origin, sealer, people })) !== null) throw inconsistent();
     if (agent?.state !== 'active' || agent.epoch !== subject.agentEpoch) {
       throw new GatehouseError(
         'conflict',

@@ -1,7 +1,7 @@
 import type { Approval } from '@gatehouse/protocol';
-import type { Database, Sealer } from '../storage/index.ts';
+import type { Database } from '../storage/index.ts';
 import { type ApprovalRow, isErased, toApproval } from './rows.ts';
-import { rowProblem, votesOn } from './votes.ts';
+import { rowProblem, type SealedBy, votesOn } from './votes.ts';
 
 /** Statements have a bounded number of parameters. */
 const AT_ONCE = 500;
@@ -28,7 +28,7 @@ async function blankedAlone(db: Database, erased: readonly ApprovalRow[]): Promi
 export async function inspectApprovals(
   db: Database,
   ids: readonly string[],
-  by: { origin: string; sealer: Sealer },
+  by: SealedBy,
 ): Promise<{ approval: Approval; problem: string | null }[]> {
   const found: { approval: Approval; problem: string | null }[] = [];
   for (let at = 0; at < ids.length; at += AT_ONCE) {
@@ -43,7 +43,7 @@ export async function inspectApprovals(
       const own = votes.get(row.id) ?? [];
       found.push({
         approval: toApproval(row, own, row.created_at),
-        problem: blanked.has(row.id) ? BLANKED : rowProblem(row, own, by),
+        problem: blanked.has(row.id) ? BLANKED : await rowProblem(row, own, by),
       });
     }
   }

@@ -3,17 +3,21 @@ import { createHash, generateKeyPairSync, sign } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { type Approval, type AskedRule, approvalRuleManifest, manifest } from '@gatehouse/protocol';
 import type { RequestOptions, SoftwarePasskey } from '../../../sdk/src/software-passkey.ts';
+import { noteKeysOfBefore } from '../identity/people/enrolled-keys.ts';
+import { createPeople } from '../identity/people/people.ts';
 import { onEachDatabase } from '../identity/people/testing/databases.ts';
 import { type House, ORIGIN } from '../identity/people/testing/house.ts';
-import { canonicalJson, type Json } from '../platform/index.ts';
+import { canonicalJson, digestJson, type Json } from '../platform/index.ts';
 import { createLabels, holderOfTask } from '../policy/flow/labels.ts';
 import { createFlow } from '../policy/index.ts';
+import { createApprovals } from './approvals.ts';
 import { sealYes } from './channel-yes.ts';
 import { evidenceProblem } from './evidence.ts';
-import { toApproval } from './rows.ts';
+import { toApproval, type VoteRow } from './rows.ts';
 import { approvalChallenge } from './subject.ts';
 import { APPROVER, addAgent, approvalsOf, approve, asAsked, openDesk, requestOf } from './testing/desk.ts';
 import type { Approvals } from './types.ts';
+import { sealApproval } from './votes.ts';
 
 const ONE = 'fin-1@example.test';
 const TWO = 'fin-2@example.test';
@@ -96,7 +100,7 @@ onEachDatabase('what is written into the database', (database) => {
     const approved = { state: 'approved', decided_at: at, decided_by: APPROVER, assertion, answers: 1 };
     await set(approval.id, approved);
     assert.equal(await found(approval), undefined);
-    assert.match((await approvals.inspect([approval.id]))[0]?.problem ?? '', /changed since it was sealed/);
+    assert.match((await approvals.inspect([approval.id]))[0]?.problem ?? '', /never enrolled/);
     // Nor with the seal of another that was approved, nor as one from before there were seals.
     const { approval: good } = await waiting();
     await approve(approvals, good, APPROVER, passkeys.get(APPROVER) as SoftwarePasskey);
@@ -104,6 +108,68 @@ onEachDatabase('what is written into the database', (database) => {
       await set(approval.id, { seal });
       assert.equal(await found(approval), undefined);
     }
+  });
+
+  /** @proves law-4.enrolled-keys */
+  test('nor is one by a key that was never that person’s, whoever has sealed it; one whose passkey is gone since stays a yes', async () => {
+    const { approval } = await waiting();
+    const assertion = forgedYes(approval, APPROVER);
+    const at = house.clock.now();
+    const vote: VoteRow = {
+      ...{ approval: approval.id, number: 1, person: APPROVER, answer: 'yes', at, assertion, reason: null },
+    };
+    await house.storage.db.insertInto('approval_votes').values(vote).execute();
+    const approved = { state: 'approved', decided_at: at, decided_by: APPROVER, assertion, answers: 1 };
+    await set(approval.id, approved);
+    await set(approval.id, { seal: sealApproval(house.sealer, await rowOf(approval.id), [vote]) });
+    const problemOf = async ({ id }: Approval) => (await (await approvalsOf(house)).inspect([id]))[0]?.problem;
+    assert.equal(await found(approval), undefined);
+    assert.match((await problemOf(approval)) ?? '', /its key was never enrolled for approver@example.test/);
+    // What is over has no seal any more, and its keys are looked at all the same.
+    await set(approval.id, { state: 'consumed', seal: null });
+    assert.match((await problemOf(approval)) ?? '', /never enrolled/);
+    // A key that is written in lets nobody say yes, and the key of somebody else neither.
+    const { publicKey } = JSON.parse(assertion) as { publicKey: Json };
+    const { db } = house.storage;
+    const row = await db
+      .selectFrom('enrolled_keys')
+      .selectAll()
+      .where('person', '=', APPROVER)
+      .executeTakeFirstOrThrow();
+    const id = createHash('sha256')
+      .update(canonicalJson({ person: APPROVER, key: digestJson(publicKey) }))
+      .digest('hex');
+    await db
+      .insertInto('enrolled_keys')
+      .values({ ...row, id, key: digestJson(publicKey) })
+      .execute();
+    assert.match((await problemOf(approval)) ?? '', /never enrolled/);
+
+    const { approval: good } = await waiting();
+    await approve(approvals, good, APPROVER, passkeys.get(APPROVER) as SoftwarePasskey);
+    assert.equal(
+      await house.people.wasEnrolled(ONE, JSON.parse((await rowOf(good.id)).assertion ?? '').publicKey),
+      false,
+    );
+    const kept = await db.selectFrom('passkeys').selectAll().where('person', '=', APPROVER).execute();
+    await db.deleteFrom('passkeys').where('person', '=', APPROVER).execute();
+    const again = createPeople(house);
+    const fresh = await createApprovals({ ...house, people: again });
+    assert.equal(fresh.find(asAsked(good))?.state, 'approved');
+    // Of before these rows: the keys of passkeys that are gone are found in the records of their enrolments.
+    await db.deleteFrom('enrolled_keys').execute();
+    const lost = await createApprovals({ ...house, people: createPeople(house) });
+    assert.equal(lost.find(asAsked(good)), undefined);
+    for (let each = 0; each < 2; each++) {
+      await db.insertInto('meta').values({ key: 'seal:enrolled-keys', value: 'due' }).execute();
+      await noteKeysOfBefore(house);
+    }
+    const [noted, ...more] = await house.records('passkey.keys');
+    assert.equal(noted?.changes.length, 3);
+    assert.equal(more.length, 0, 'whatever the database asks for, once');
+    const noting = await createApprovals({ ...house, people: createPeople(house) });
+    assert.equal(noting.find(asAsked(good))?.state, 'approved');
+    await db.insertInto('passkeys').values(kept).execute();
   });
 
   test('a deputy whom nobody has named speaks for nobody', async () => {

@@ -1,6 +1,6 @@
 import { createHash, type JsonWebKey, verify } from 'node:crypto';
 import { z } from 'zod';
-import type { VerifiedAssertion } from '../identity/index.ts';
+import type { PasskeyVerification, VerifiedAssertion } from '../identity/index.ts';
 import { parseStrictJson } from '../platform/index.ts';
 
 /** A signature of a passkey as it is kept: all that is needed to verify it without us. */
@@ -43,6 +43,14 @@ export function signatureProblem(kept: Signed, challenge: Uint8Array, origin: st
   return verify(hash, message, { key, format: 'jwk' }, Buffer.from(signature, 'base64url'))
     ? null
     : 'the signature does not fit';
+}
+
+/** Says it where the key of a kept signature was never its person's: by itself it verifies against any key that it brings. */
+export async function keyProblem(
+  { person, publicKey }: Pick<Signed, 'person' | 'publicKey'>,
+  people: Pick<PasskeyVerification, 'wasEnrolled'>,
+): Promise<string | null> {
+  return (await people.wasEnrolled(person, publicKey)) ? null : `its key was never enrolled for ${person}`;
 }
 
 function sha256(data: string | Uint8Array): Buffer {

@@ -1,4 +1,5 @@
 import type { Approval } from '@gatehouse/protocol';
+import type { PasskeyVerification } from '../identity/index.ts';
 import type { Clock } from '../platform/index.ts';
 import type { DatabaseTransaction, Sealer, Storage } from '../storage/index.ts';
 import { read } from './asked.ts';
@@ -13,6 +14,7 @@ export interface SweepDependencies {
   storage: Storage;
   clock: Clock;
   sealer: Sealer;
+  people: Pick<PasskeyVerification, 'wasEnrolled'>;
   origin: string;
   recordMove(
     transaction: DatabaseTransaction,
@@ -36,6 +38,7 @@ export function createSweep({
   storage,
   clock,
   sealer,
+  people,
   origin,
   recordMove,
   tell,
@@ -118,7 +121,8 @@ export function createSweep({
       if (due <= approval.escalatedSeconds) continue;
       const escalated = await storage.transaction(async (transaction) => {
         const { row: found, votes } = await read(transaction, approval.id);
-        if (found.escalated_seconds >= due || rowProblem(found, votes, { origin, sealer }) !== null) return undefined;
+        if (found.escalated_seconds >= due) return undefined;
+        if ((await rowProblem(found, votes, { origin, sealer, people })) !== null) return undefined;
         const row = await transaction
           .updateTable('approvals')
           .set({ escalated_seconds: due, seal: sealApproval(sealer, { ...found, escalated_seconds: due }, votes) })
@@ -133,11 +137,11 @@ export function createSweep({
         if (!row) return undefined;
         const now = toApproval(row, votes, clock.now());
         const before = whoMayApprove({ ...now, escalatedSeconds: approval.escalatedSeconds });
-        const people = whoMayApprove(now).filter((each) => !before.includes(each));
+        const others = whoMayApprove(now).filter((each) => !before.includes(each));
         await recordMove(transaction, row, 'approval.escalate', 'gatehouse', {
-          changes: [`after ${due} s`, `to ${people.slice(0, 20).join(', ') || 'nobody more'}`],
+          changes: [`after ${due} s`, `to ${others.slice(0, 20).join(', ') || 'nobody more'}`],
         });
-        await tell?.onEscalated?.(transaction, now, people);
+        await tell?.onEscalated?.(transaction, now, others);
         return row;
       });
       if (escalated) all.push(escalated);

@@ -1,7 +1,8 @@
+import type { PasskeyVerification } from '../identity/index.ts';
 import type { Json } from '../platform/index.ts';
 import { type Database, type DatabaseTransaction, rowSealProblem, type Sealer, sealRow } from '../storage/index.ts';
 import { channelOf, channelYesProblem } from './channel-yes.ts';
-import { evidenceProblem } from './evidence.ts';
+import { keptYesProblem } from './evidence.ts';
 import { type ApprovalRow, isErased, subjectOf, type VoteRow } from './rows.ts';
 
 /** Answers to one approval: people change their mind, and a yes may have to be said again. */
@@ -33,24 +34,31 @@ export async function votesOn(
 }
 
 /** What is wrong with a row and its answers, or null. Each yes is verified: what a database holds is worth what was signed. */
-export function rowProblem(
+export async function rowProblem(
   row: ApprovalRow,
   votes: readonly VoteRow[],
-  { origin, sealer }: { origin: string; sealer: Sealer },
-): string | null {
+  { origin, sealer, people }: SealedBy,
+): Promise<string | null> {
   if (!isErased(row) && !subjectOf(row)) return 'its digest is of another action';
-  const problemOf = (assertion: string | null, decidedBy: string | null) => {
+  const problemOf = async (assertion: string | null, decidedBy: string | null) => {
     const of = { id: row.id, digest: row.digest, decidedBy, origin };
     return assertion !== null && channelOf(assertion) !== undefined
       ? channelYesProblem(assertion, of, sealer)
-      : evidenceProblem(assertion, of);
+      : keptYesProblem(assertion, of, people);
   };
   for (const { answer, person, assertion } of votes) {
-    const problem = answer === 'yes' ? problemOf(assertion, person) : null;
+    const problem = answer === 'yes' ? await problemOf(assertion, person) : null;
     if (problem !== null) return `the yes of ${person}: ${problem}`;
   }
-  const last = row.state === 'approved' ? problemOf(row.assertion, row.decided_by) : null;
+  const last = row.state === 'approved' ? await problemOf(row.assertion, row.decided_by) : null;
   return last ?? (isOpen(row) ? rowSealProblem(sealer, 'approvals', row.id, deciding(row, votes), row.seal) : null);
+}
+
+/** What rows are verified with. */
+export interface SealedBy {
+  origin: string;
+  sealer: Sealer;
+  people: Pick<PasskeyVerification, 'wasEnrolled'>;
 }
 
 const isOpen = ({ state }: ApprovalRow) => state === 'pending' || state === 'approved';

@@ -17,6 +17,7 @@ const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
   tasks: 'settle',
   task_actors: 'keep',
   delegations: 'settle',
+  enrolled_keys: 'keep',
   flow_labels: 'keep',
   flow_endorsements: 'keep',
   fences: 'settle',

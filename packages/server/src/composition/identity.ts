@@ -4,6 +4,7 @@ import {
   createIdentity,
   createPeople,
   createPushSubscriptions,
+  noteKeysOfBefore,
   sealPasskeysOfBefore,
 } from '../identity/index.ts';
 import type { Foundation } from './foundation.ts';
@@ -20,6 +21,7 @@ export async function openIdentity(
 ) {
   const people = createPeople({ storage, sealer, registry, recordChange, clock, log, publicUrl: config.publicUrl });
   await sealPasskeysOfBefore({ storage, sealer, recordChange, log });
+  await noteKeysOfBefore({ storage, sealer, recordChange, log });
   const mutualTlsUrl = config.mutualTls?.url ?? (config.tls?.clientCertificates ? config.publicUrl : undefined);
   const identity = await createIdentity({
     storage,

@@ -11,6 +11,7 @@ type SealedTable =
   | 'deliveries'
   | 'approval_looks'
   | 'passkeys'
+  | 'enrolled_keys'
   | 'people_sessions'
   | 'signin_links'
   | 'mail_links';

@@ -37,6 +37,7 @@ export const sealedColumns: readonly SealedColumn[] = [
   { table: 'approval_looks', key: 'id', column: 'seal' },
   { table: 'push_subscriptions', key: 'id', column: 'sealed' },
   { table: 'passkeys', key: 'id', column: 'seal' },
+  { table: 'enrolled_keys', key: 'id', column: 'seal' },
   { table: 'people_sessions', key: 'id_digest', column: 'seal' },
   { table: 'signin_links', key: 'token_digest', column: 'seal' },
   { table: 'mail_links', key: 'token_digest', column: 'seal' },

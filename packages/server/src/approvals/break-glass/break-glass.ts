@@ -20,7 +20,7 @@ const LISTED = 100;
 const reviewed = () => new GatehouseError('conflict', 'break-glass.reviewed', 'It is reviewed already.');
 
 export function createBreakGlass(deps: BreakGlassDependencies): BreakGlasses {
-  const { storage, registry, clock, log, sealer } = deps;
+  const { storage, registry, clock, log, sealer, people } = deps;
   const { origin } = new URL(deps.publicUrl);
   const moves = createMoves(deps);
   const { show, rowOf, moved } = moves;
@@ -28,10 +28,10 @@ export function createBreakGlass(deps: BreakGlassDependencies): BreakGlasses {
   const { options, sign } = createSigning({ ...deps, ...moves });
   const held = new Map<string, HeldBreakGlass>();
 
-  function remember(row: BreakGlassRow): void {
+  async function remember(row: BreakGlassRow): Promise<void> {
     held.delete(row.id);
     if (stateOf(row, clock.now()) !== 'open') return;
-    const read = readBreakGlass(row, { origin, sealer });
+    const read = await readBreakGlass(row, { origin, sealer, people });
     if ('problem' in read)
       log.error('a break-glass grant in the database is not what was signed; nothing runs on it', {
         breakGlass: row.id,
@@ -42,21 +42,21 @@ export function createBreakGlass(deps: BreakGlassDependencies): BreakGlasses {
 
   async function change(work: () => Promise<BreakGlassRow>): Promise<BreakGlass> {
     const row = await work();
-    remember(row);
+    await remember(row);
     return show(row);
   }
 
   return {
     async load() {
       const rows = await storage.db.selectFrom('break_glass').selectAll().where('until', '>', clock.now()).execute();
-      for (const row of rows) remember(row);
+      for (const row of rows) await remember(row);
     },
 
     async refresh(changes) {
       const ids = [...new Set(changes.map(({ key }) => key).filter((key) => key.startsWith('brk_')))];
       if (ids.length === 0) return;
       for (const row of await storage.db.selectFrom('break_glass').selectAll().where('id', 'in', ids).execute())
-        remember(row);
+        await remember(row);
     },
 
     find({ subject, decision }) {

@@ -10,7 +10,8 @@ import type { Selectable } from 'kysely';
 import { z } from 'zod';
 import { canonicalJson, digestJson, type Json, parseStrictJson } from '../../platform/index.ts';
 import { rowSealProblem, type Sealer, sealRow, type Tables } from '../../storage/index.ts';
-import { type Signed, signatureProblem, signedParts } from '../signed.ts';
+import { keyProblem, type Signed, signatureProblem, signedParts } from '../signed.ts';
+import type { SealedBy } from '../votes.ts';
 
 export type BreakGlassRow = Selectable<Tables['break_glass']>;
 
@@ -62,10 +63,10 @@ export interface HeldBreakGlass {
 }
 
 /** What calls may run on, or what is wrong with the row: then it was changed by hand, and nothing runs on it. */
-export function readBreakGlass(
+export async function readBreakGlass(
   row: BreakGlassRow,
-  { origin, sealer }: { origin: string; sealer: Sealer },
-): HeldBreakGlass | { problem: string } {
+  { origin, sealer, people }: SealedBy,
+): Promise<HeldBreakGlass | { problem: string }> {
   try {
     const subject = subjectIn(row);
     const { first_by: first, second_by: second, until } = row;
@@ -82,8 +83,8 @@ export function readBreakGlass(
     if (until > latest) return { problem: 'it is open for longer than was asked for' };
     const problem =
       sealProblem(row, sealer) ??
-      problemOf(row.first_assertion, first, challengeOf(subject), origin) ??
-      problemOf(row.second_assertion, second, challengeOf(subject, { first, until }), origin);
+      (await problemOf(row.first_assertion, first, challengeOf(subject), { origin, people })) ??
+      (await problemOf(row.second_assertion, second, challengeOf(subject, { first, until }), { origin, people }));
     return problem === null ? { subject, signers: [first, second], until } : { problem };
   } catch (error) {
     return { problem: `it cannot be read: ${(error as Error).message}` };
@@ -92,11 +93,16 @@ export function readBreakGlass(
 
 const kept = z.strictObject(signedParts);
 
-function problemOf(text: string | null, person: string, challenge: Uint8Array, origin: string): string | null {
+async function problemOf(
+  text: string | null,
+  person: string,
+  challenge: Uint8Array,
+  { origin, people }: Omit<SealedBy, 'sealer'>,
+): Promise<string | null> {
   if (text === null) return 'a signature is missing';
   const signed: Signed = kept.parse(parseStrictJson(Buffer.from(text)));
   if (signed.person !== person) return 'a signature is of somebody else';
-  return signatureProblem(signed, challenge, origin);
+  return signatureProblem(signed, challenge, origin) ?? keyProblem(signed, people);
 }
 
 export function stateOf(row: BreakGlassRow, now: number): BreakGlassState {

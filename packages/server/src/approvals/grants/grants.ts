@@ -20,11 +20,9 @@ export function createGrants(deps: GrantDependencies): StandingGrants {
   const { show, get, list } = createViews(deps);
   const byTask = new Map<string, Map<string, HeldGrant>>();
 
-  function remember(row: GrantRow): void {
+  async function remember(row: GrantRow): Promise<void> {
     const held =
-      row.ended_at === null && row.expires_at > clock.now()
-        ? readGrant(row, { origin, sealer: deps.sealer })
-        : undefined;
+      row.ended_at === null && row.expires_at > clock.now() ? await readGrant(row, { ...deps, origin }) : undefined;
     if (held && 'problem' in held)
       log.error('a standing grant in the database is not what was signed; it covers nothing', {
         grant: row.id,
@@ -79,14 +77,14 @@ export function createGrants(deps: GrantDependencies): StandingGrants {
         .where('ended_at', 'is', null)
         .where('expires_at', '>', clock.now())
         .execute();
-      for (const row of rows) remember(row);
+      for (const row of rows) await remember(row);
     },
 
     async refresh(changes) {
       const ids = [...new Set(changes.map(({ key }) => key).filter((key) => key.startsWith('grn_')))];
       if (ids.length === 0) return;
       const rows = await storage.db.selectFrom('standing_grants').selectAll().where('id', 'in', ids).execute();
-      for (const row of rows) remember(row);
+      for (const row of rows) await remember(row);
     },
 
     find({ subject, decision, except }) {
@@ -198,7 +196,7 @@ export function createGrants(deps: GrantDependencies): StandingGrants {
         await recordEnd(transaction, ended, 'grant.revoke', person === 'operator' ? person : `person:${person}`);
         return ended;
       });
-      remember(row);
+      await remember(row);
       const [shown] = await show([row]);
       if (!shown) throw unknown(id);
       return shown;

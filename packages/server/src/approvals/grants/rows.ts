@@ -3,9 +3,10 @@ import { type GrantTerms, grantTerms, type StandingGrant } from '@gatehouse/prot
 import type { Selectable } from 'kysely';
 import { canonicalJson, type Json, parseStrictJson } from '../../platform/index.ts';
 import { rowSealProblem, type Sealer, sealRow, type Tables } from '../../storage/index.ts';
-import { evidenceProblem, grantedBy } from '../evidence.ts';
+import { grantedBy, keptYesProblem } from '../evidence.ts';
 import { sameAction, subjectDigest } from '../subject.ts';
 import type { ApprovalSubject } from '../types.ts';
+import type { SealedBy } from '../votes.ts';
 
 export type GrantRow = Selectable<Tables['standing_grants']>;
 
@@ -46,10 +47,10 @@ const deciding = (row: GrantRow): Json => ({
 });
 
 /** The grant in a row, or what is wrong with the row: then it was changed by hand, and covers nothing. */
-export function readGrant(
+export async function readGrant(
   row: GrantRow,
-  { origin, sealer }: { origin: string; sealer: Sealer },
-): HeldGrant | { problem: string } {
+  { origin, sealer, people }: SealedBy,
+): Promise<HeldGrant | { problem: string }> {
   try {
     const subject = parseStrictJson(Buffer.from(row.subject)) as unknown as ApprovalSubject;
     const terms = grantTerms.parse(parseStrictJson(Buffer.from(row.terms)));
@@ -62,12 +63,11 @@ export function readGrant(
           : !signed || canonicalJson(signed) !== canonicalJson(terms) || row.expires_at !== terms.until
             ? 'its bounds are not those that were signed'
             : (rowSealProblem(sealer, 'standing_grants', row.id, deciding(row), row.seal) ??
-              evidenceProblem(row.assertion, {
-                id: row.approval,
-                digest: row.digest,
-                decidedBy: row.given_by,
-                origin,
-              }));
+              (await keptYesProblem(
+                row.assertion,
+                { id: row.approval, digest: row.digest, decidedBy: row.given_by, origin },
+                people,
+              )));
     if (problem !== null) return { problem };
     return { id: row.id, approval: row.approval, subject, kind: kindOf(subject), terms, givenBy: row.given_by };
   } catch (error) {

@@ -1,4 +1,5 @@
 import type { Decision, GrantRequest, GrantTerms, PersonManifest, StandingGrant } from '@gatehouse/protocol';
+import type { PasskeyVerification } from '../../identity/index.ts';
 import type { Clock, Log } from '../../platform/index.ts';
 import type { Change, CounterSpend, DatabaseTransaction, RecordChange, Sealer, Storage } from '../../storage/index.ts';
 import type { ApprovalEvidence } from '../evidence.ts';
@@ -16,6 +17,7 @@ export interface GrantDependencies {
       >;
     };
   };
+  people: Pick<PasskeyVerification, 'wasEnrolled'>;
   recordChange: RecordChange;
   sealer: Sealer;
   clock: Clock;

@@ -1,4 +1,5 @@
 export * from './company-sign-in/index.ts';
+export { noteKeysOfBefore } from './enrolled-keys.ts';
 export { passkeyLimits, pushLimits, sessionLimits } from './limits.ts';
 export { createPeople, type PeopleDependencies } from './people.ts';
 export { createPushSubscriptions, type PushSubscriptions, type PushTarget } from './push-subscriptions.ts';

@@ -1,6 +1,7 @@
 import { generateAuthenticationOptions } from '@simplewebauthn/server';
 import { type Clock, GatehouseError, type Json, type Log } from '../../platform/index.ts';
 import type { Database, DatabaseTransaction, Sealer, Storage } from '../../storage/index.ts';
+import { createEnrolledKeys } from './enrolled-keys.ts';
 import { requireSecondPerson } from './independence.ts';
 import type { RelyingParty } from './relying-party.ts';
 import { requirePasskey, sealedPasskey } from './seals.ts';
@@ -26,6 +27,7 @@ export function createPasskeyVerification({
   sealer,
 }: VerificationDependencies): PasskeyVerification {
   return {
+    ...createEnrolledKeys({ storage, sealer }),
     async assertionOptions(person, challenge) {
       const passkeys = await passkeysOf(storage.db, person);
       if (passkeys.length === 0) {

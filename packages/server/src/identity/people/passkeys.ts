@@ -2,6 +2,7 @@ import { generateAuthenticationOptions, generateRegistrationOptions } from '@sim
 import { type Clock, digestJson, GatehouseError, type Json } from '../../platform/index.ts';
 import type { DatabaseTransaction, RecordChange, Sealer, Storage } from '../../storage/index.ts';
 import { enrolmentIn, issueChallenge, networkOf, SIGN_IN, takeChallenge } from './challenges.ts';
+import { noteKey } from './enrolled-keys.ts';
 import { inherited, makerToKeep } from './independence.ts';
 import { asJson, CEREMONY_TIMEOUT_MS, passkeysOf } from './passkey-verification.ts';
 import type { RelyingParty } from './relying-party.ts';
@@ -178,7 +179,9 @@ export function createPasskeys(dependencies: PasskeyDependencies) {
           .where('used_at', 'is', null)
           .execute();
         // Whoever verifies a yes years later learns from the log alone whose key it was.
-        changes.push(`key ${digestJson(publicKeyJwk(verified.publicKey))}`);
+        const key = digestJson(publicKeyJwk(verified.publicKey));
+        changes.push(`key ${key}`);
+        await noteKey(transaction, sealer, { person: person.email, key, at: now });
         await recordChange(transaction, { operation: 'passkey.enrol', by: `person:${person.email}`, changes });
         return { passkey, session: await sessions.open(transaction, person.email, 'passkey', options.userAgent) };
       });

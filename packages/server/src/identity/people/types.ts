@@ -117,6 +117,8 @@ export interface PasskeyVerification {
   assertionOptions(person: string, challenge: Uint8Array): Promise<Json>;
   /** Throws `passkey.not-verified` (another challenge, origin, person, key, no user verification) or `passkey.malformed`. */
   verifyAssertion(person: string, challenge: Uint8Array, assertion: Json): Promise<VerifiedAssertion>;
+  /** Whether this key (a JWK) was ever enrolled for this person, whatever has become of the passkey. */
+  wasEnrolled(person: string, publicKey: Json): Promise<boolean>;
   /** Counts the use. Throws `passkey.replayed` when the counter does not move on, or the passkey is gone. */
   useAssertion(transaction: DatabaseTransaction, verified: VerifiedAssertion): Promise<void>;
   /**

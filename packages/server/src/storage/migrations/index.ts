@@ -47,6 +47,7 @@ import * as told from './0054-told.ts';
 import * as retention from './0055-retention.ts';
 import * as peopleSeals from './0057-people-seals.ts';
 import * as waitingTasks from './0060-waiting-tasks.ts';
+import * as enrolledKeys from './0062-enrolled-keys.ts';
 import * as removedRecords from './0065-removed-records.ts';
 
 export interface Migration {
@@ -103,5 +104,6 @@ export const migrations: readonly Migration[] = [
   { name: '0055-retention', up: retention.up },
   { name: '0057-people-seals', up: peopleSeals.up },
   { name: '0060-waiting-tasks', up: waitingTasks.up },
+  { name: '0062-enrolled-keys', up: enrolledKeys.up },
   { name: '0065-removed-records', up: removedRecords.up },
 ];

@@ -17,6 +17,9 @@ export interface PeopleTables {
     seal: Uint8Array | null;
   };
 
+  /** Every key of a passkey that was ever a person's (`key`: digest of its JWK), also of passkeys that are gone. Never deleted. */
+  enrolled_keys: { id: string; person: string; key: string; at: number; seal: Uint8Array };
+
   /** Who decided about proposals and was about to lose that. Never deleted: one row a person. */
   former_deciders: { person: string; until: number };
 
