@@ -85,6 +85,7 @@ const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
   workload_lives: 'settle',
   revoked_tokens: 'keep',
   oauth_artifacts: 'settle',
+  leases: 'keep',
 };
 
 /** Registered clients stay, and so do the ids that were used: forgotten, they could be used again. */

@@ -41,6 +41,8 @@ export const sealedColumns: readonly SealedColumn[] = [
   { table: 'people_sessions', key: 'id_digest', column: 'seal' },
   { table: 'signin_links', key: 'token_digest', column: 'seal' },
   { table: 'mail_links', key: 'token_digest', column: 'seal' },
+  { table: 'leases', key: 'id', column: 'sealed_credential' },
+  { table: 'leases', key: 'id', column: 'sealed_revocation' },
   { table: 'provider_sign_ins', key: 'state_digest', column: 'sealed_verifier' },
 ];
 

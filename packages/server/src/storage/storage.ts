@@ -22,6 +22,7 @@ export type ChangeTopic =
   | 'session'
   | 'key'
   | 'secret'
+  | 'lease'
   | 'upstream';
 
 export interface Change {

@@ -49,6 +49,7 @@ import * as peopleSeals from './0057-people-seals.ts';
 import * as waitingTasks from './0060-waiting-tasks.ts';
 import * as enrolledKeys from './0062-enrolled-keys.ts';
 import * as removedRecords from './0065-removed-records.ts';
+import * as leases from './0070-leases.ts';
 
 export interface Migration {
   name: string;
@@ -106,4 +107,5 @@ export const migrations: readonly Migration[] = [
   { name: '0060-waiting-tasks', up: waitingTasks.up },
   { name: '0062-enrolled-keys', up: enrolledKeys.up },
   { name: '0065-removed-records', up: removedRecords.up },
+  { name: '0070-leases', up: leases.up },
 ];

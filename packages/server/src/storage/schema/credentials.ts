@@ -125,4 +125,37 @@ export interface CredentialsTables {
     grant_id: string | null;
     user_code: string | null;
   };
+
+  /** Just-in-time credentials and their whole life. Times are milliseconds; flags 0 or 1; `scope` and `clamped` JSON. */
+  leases: {
+    id: string;
+    provider: string;
+    agent: string;
+    task: string;
+    environment: string;
+    purpose: string;
+    /** Task, provider, purpose and scope: one live lease for each. */
+    holder: string;
+    ungated: number;
+    single_use: number;
+    state: string;
+    scope: string;
+    clamped: string;
+    max_residual_seconds: number | null;
+    intended_at: number;
+    /** Whoever makes it has made it by then, or gives up. */
+    making_until: number;
+    created_at: number | null;
+    active_at: number | null;
+    expires_at: number;
+    revoking_at: number | null;
+    revoked_at: number | null;
+    reason: string | null;
+    attempts: number;
+    /** When a replica looks after it next. One that does moves it ahead first. */
+    next_try_at: number | null;
+    problem: string | null;
+    sealed_credential: Uint8Array | null;
+    sealed_revocation: Uint8Array | null;
+  };
 }

@@ -1,0 +1,244 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import fc from 'fast-check';
+import { addAgent, openDesk, stopAgent } from '../../approvals/testing/desk.ts';
+import { onEachDatabase } from '../../identity/people/testing/databases.ts';
+import type { House } from '../../identity/people/testing/house.ts';
+import { createFakeProvider } from '../testing/fake-provider.ts';
+import { createLeases, type Leases } from './leases.ts';
+import { lifetimeOf } from './lifetime.ts';
+import { leaseLimits } from './limits.ts';
+import { createReconciler, type Reconciler } from './reconcile.ts';
+import type { LeaseRequest } from './types.ts';
+
+onEachDatabase('leases', (database) => {
+  let house: House;
+  let fake: ReturnType<typeof createFakeProvider>;
+  let leases: Leases;
+  let reconciler: Reconciler;
+  let number = 0;
+
+  const open = () => {
+    const reconcilers = createReconciler({ ...house, openFor: async () => fake.provider });
+    return {
+      reconciler: reconcilers,
+      leases: createLeases({
+        ...house,
+        open: async () => ({
+          provider: fake.provider,
+          guard: { key: 'object:CredentialProvider/orders', version: 0 },
+          life: { defaultSeconds: 900, maxSeconds: 1_800 },
+        }),
+        wake: () => undefined,
+      }),
+    };
+  };
+
+  before(async () => {
+    ({ house } = await openDesk({ database: await database() }));
+  });
+  after(() => house.close());
+
+  async function agent() {
+    const name = `agent-lease-${++number}`;
+    const { task } = await addAgent(house, name);
+    fake = createFakeProvider();
+    ({ leases, reconciler } = open());
+    const { registry } = house;
+    const snapshot = registry.snapshot();
+    const guards = [{ key: `agent:${name}`, version: snapshot.fences.get(`agent:${name}`) ?? 0 }];
+    const request: LeaseRequest = {
+      provider: 'orders',
+      agent: name,
+      task,
+      environment: 'prod',
+      purpose: 'server:shop',
+      asked: { tables: ['orders'] },
+      until: [],
+    };
+    return { name, task, guards, request };
+  }
+
+  const stateOf = async (id: string) => (await leases.get(id)).state;
+
+  test('a task has one lease for a purpose, however often and at once it is asked for, and a single-use one each', async () => {
+    const { request } = await agent();
+    const all = await Promise.all(Array.from({ length: 20 }, () => leases.issue(request, [])));
+    assert.equal(new Set(all.map(({ lease }) => lease.id)).size, 1);
+    const elsewhere = open();
+    const other = await elsewhere.leases.issue(request, []);
+    assert.equal(other.lease.id, all[0]?.lease.id);
+    assert.equal(other.credential.password?.reveal(), all[0]?.credential.password?.reveal());
+    const single = await Promise.all([1, 2].map(() => leases.issue({ ...request, singleUse: true }, [])));
+    assert.equal(new Set(single.map(({ lease }) => lease.id)).size, 2);
+    assert.equal(fake.counts.created, 3);
+  });
+
+  test('replicas that race make one', async () => {
+    const { request } = await agent();
+    const replicas = Array.from({ length: 5 }, () => open().leases);
+    const all = await Promise.all(replicas.map((each) => each.issue(request, [])));
+    assert.equal(new Set(all.map(({ lease }) => lease.id)).size, 1);
+    assert.equal(fake.accounts.size, 1);
+  });
+
+  test('what is asked for beyond what the provider may issue is refused, and nothing is written', async () => {
+    const { request, task } = await agent();
+    await assert.rejects(leases.issue({ ...request, asked: { tables: ['salaries'] } }, []), { code: 'lease.scope' });
+    assert.deepEqual((await leases.list({ task, limit: 10 })).leases, []);
+  });
+
+  test('a record of it is there before the provider is asked, and before anything is given out', async () => {
+    const { request, task } = await agent();
+    let begin = () => {};
+    fake.trouble.hold = new Promise((resolve) => (begin = resolve));
+    const issued = leases.issue(request, []);
+    let intended: Awaited<ReturnType<Leases['list']>>['leases'] = [];
+    while (intended.length === 0) intended = (await leases.list({ task, limit: 10 })).leases;
+    assert.equal(intended[0]?.state, 'intended');
+    const recorded = (await house.records('lease.issue')).filter((record) => record.task === task);
+    assert.equal(recorded.length, 1);
+    assert.equal(fake.accounts.size, 0);
+    begin();
+    const held = await issued;
+    assert.equal(await stateOf(held.lease.id), 'created');
+    await leases.activate(held);
+    assert.equal(await stateOf(held.lease.id), 'active');
+  });
+
+  test('made by a provider whose answer was lost, it is found by its name and ended', async () => {
+    const { request, task } = await agent();
+    fake.trouble.create = 'after';
+    await assert.rejects(leases.issue(request, []), { code: 'lease.provider' });
+    assert.equal(fake.accounts.size, 1);
+    await reconciler.work();
+    assert.equal(fake.accounts.size, 0);
+    house.pass(leaseLimits.createMs);
+    await reconciler.work();
+    const [lease] = (await leases.list({ task, limit: 10 })).leases;
+    assert.equal(lease?.state, 'revoked');
+  });
+
+  test('a process that died while it made one leaves nothing behind', async () => {
+    const { request, task } = await agent();
+    fake.trouble.hold = new Promise(() => {});
+    void leases.issue(request, []);
+    let intended: Awaited<ReturnType<Leases['list']>>['leases'] = [];
+    while (intended.length === 0) intended = (await leases.list({ task, limit: 10 })).leases;
+    fake.accounts.set(intended[0]?.name ?? '', {} as never);
+    await reconciler.work();
+    assert.equal(intended[0]?.state, 'intended', 'it may still be made');
+    house.pass(leaseLimits.createMs + 1);
+    await open().reconciler.work();
+    assert.equal(await stateOf(intended[0]?.id ?? ''), 'revoked');
+    assert.equal(fake.accounts.size, 0);
+  });
+
+  test('one that comes after its lease was ended is not given out, and is ended as well', async () => {
+    const { request, task } = await agent();
+    let begin = () => {};
+    fake.trouble.hold = new Promise((resolve) => (begin = resolve));
+    const issued = leases.issue(request, []);
+    let intended: Awaited<ReturnType<Leases['list']>>['leases'] = [];
+    while (intended.length === 0) intended = (await leases.list({ task, limit: 10 })).leases;
+    await leases.end(intended[0]?.id ?? '', 'person:security@example.test', 'it looks odd');
+    await reconciler.work();
+    begin();
+    await assert.rejects(issued, { code: 'lease.ended' });
+    await reconciler.work();
+    assert.equal(fake.accounts.size, 0);
+    assert.equal(await stateOf(intended[0]?.id ?? ''), 'revoked');
+  });
+
+  test('it ends with its task, with its agent, and with its time', async () => {
+    const first = await agent();
+    const held = await leases.issue(first.request, []);
+    await house.registry.endTask(first.task, `person:owner@example.test`);
+    await reconciler.work();
+    assert.equal(await stateOf(held.lease.id), 'revoked');
+    await assert.rejects(leases.activate(held), { code: 'lease.ended' });
+
+    const second = await agent();
+    const killed = await leases.issue(second.request, second.guards);
+    await stopAgent(house, second.name);
+    await reconciler.work();
+    assert.equal(await stateOf(killed.lease.id), 'revoked');
+    await assert.rejects(leases.issue({ ...second.request, purpose: 'server:other' }, second.guards), {
+      code: 'lease.stopped',
+    });
+
+    const third = await agent();
+    const old = await leases.issue({ ...third.request, ttlSeconds: 60 }, []);
+    house.pass(61_000);
+    await reconciler.work();
+    assert.equal(await stateOf(old.lease.id), 'revoked');
+    assert.match((await leases.get(old.lease.id)).reason ?? '', /expired/);
+  });
+
+  test('while the provider is away for an hour people are told, and everything is ended within a minute of its return', async () => {
+    const { request } = await agent();
+    const ids: string[] = [];
+    for (let at = 0; at < 30; at++)
+      ids.push((await leases.issue({ ...request, purpose: `server:${at}`, ttlSeconds: 60 }, [])).lease.id);
+    fake.trouble.away = true;
+    for (let second = 0; second < 3_600; second += 30) {
+      house.pass(30_000);
+      await reconciler.work();
+    }
+    assert.equal(fake.accounts.size, 30);
+    assert.ok((await house.records('lease.stuck')).length > 0);
+    fake.trouble.away = false;
+    for (let second = 0; second < 60; second += 5) {
+      house.pass(5_000);
+      await reconciler.work();
+    }
+    assert.equal(fake.accounts.size, 0);
+    for (const id of ids) assert.equal(await stateOf(id), 'revoked');
+  });
+
+  test('no credential is in the database in clear, and none at all once it is ended', async () => {
+    const { request } = await agent();
+    const held = await leases.issue(request, []);
+    const rows = async () => JSON.stringify(await house.storage.db.selectFrom('leases').selectAll().execute());
+    assert.ok(!(await rows()).includes('CANARY'));
+    await leases.end(held.lease.id, 'person:security@example.test', 'no longer needed');
+    await reconciler.work();
+    const row = await house.storage.db
+      .selectFrom('leases')
+      .selectAll()
+      .where('id', '=', held.lease.id)
+      .executeTakeFirstOrThrow();
+    assert.equal(row.sealed_credential, null);
+    assert.equal(row.sealed_revocation, null);
+    assert.ok(!JSON.stringify(await house.records()).includes('CANARY'));
+  });
+
+  test('an agent can not fill a provider with accounts', async () => {
+    const { request } = await agent();
+    for (let at = 0; at < leaseLimits.perTask; at++) await leases.issue({ ...request, purpose: `server:${at}` }, []);
+    await assert.rejects(leases.issue({ ...request, purpose: 'server:more' }, []), { code: 'lease.limit' });
+  });
+});
+
+describe('how long a lease lives', () => {
+  test('never longer than any bound, and shorter than asked only with the reason', () => {
+    const seconds = fc.integer({ min: 5, max: 100_000 });
+    fc.assert(
+      fc.property(
+        fc.option(seconds, { nil: undefined }),
+        seconds,
+        seconds,
+        fc.array(seconds),
+        (asked, usual, most, ends) => {
+          const now = 1_000_000;
+          const until = ends.map((end) => ({ at: now + end * 1_000, why: `an end after ${end} s` }));
+          const life = lifetimeOf(now, asked, { defaultSeconds: usual, maxSeconds: most }, until);
+          if (!life) return;
+          const lives = (life.expiresAt - now) / 1_000;
+          assert.ok(lives <= Math.min(leaseLimits.maxSeconds, most, ...ends));
+          if (asked !== undefined) assert.equal(life.clamped.length > 0, lives < asked);
+        },
+      ),
+    );
+  });
+});

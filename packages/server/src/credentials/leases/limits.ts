@@ -1,0 +1,28 @@
+/** Bounds of just-in-time credentials, with their reasons; documented in docs/reference/limits.md. */
+export const leaseLimits = {
+  /** A lease lives this long where nothing says otherwise (law 3). */
+  defaultSeconds: 15 * 60,
+  /** And never longer, whatever a provider, a task or a policy says (law 3). */
+  maxSeconds: 60 * 60,
+  /** One that would live shorter is not issued: it would end before its call does. */
+  minSeconds: 5,
+  /** What is asked for is issued in this time, or not at all. What the provider makes later is found and ended. */
+  createMs: 20_000,
+  /** One attempt at ending a lease. */
+  revokeMs: 15_000,
+  /** Live leases of one task: an agent must not fill a database with accounts. */
+  perTask: 50,
+  /** Between two attempts at ending a lease: doubled from the first to the last, with up to a quarter more by chance. */
+  retryFirstMs: 1_000,
+  retryMostMs: 30_000,
+  /** After so many attempts that failed a lease counts as stuck, and people are told. Attempts go on. */
+  stuckAfter: 5,
+  /** Leases of one provider that are ended at the same time. */
+  revokedAtOnce: 8,
+  /** Due leases that are read at once. */
+  dueAtOnce: 200,
+  /** Less than this left: another is issued ahead of a call. */
+  renewBeforeMs: 30_000,
+  /** Of what a provider said when it failed. */
+  problemCharacters: 240,
+};

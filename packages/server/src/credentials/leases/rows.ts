@@ -1,0 +1,73 @@
+import type { Insertable, Selectable } from 'kysely';
+import { type Json, parseStrictJson, Secret } from '../../platform/index.ts';
+import type { Sealer, Tables } from '../../storage/index.ts';
+import type { Lease, LeaseState, Left, Made } from './types.ts';
+
+export type LeaseRow = Selectable<Tables['leases']>;
+export type NewLeaseRow = Insertable<Tables['leases']>;
+
+/**
+ * The name outside: of the lease's id alone, and never read from a row, so that nobody who writes to the database has another account ended.
+ * 29 characters that each system takes as a user's name.
+ */
+export const nameOf = (lease: string): string => `gh_${lease.slice(lease.indexOf('_') + 1)}`;
+
+const credentialContext = (lease: string) => `lease:${lease}:credential`;
+const revocationContext = (lease: string) => `lease:${lease}:revocation`;
+
+export const sealCredential = (sealer: Sealer, lease: string, { credential }: Made): Uint8Array =>
+  sealer.seal(
+    new Secret(
+      JSON.stringify(Object.fromEntries(Object.entries(credential).map(([key, value]) => [key, value.reveal()]))),
+    ),
+    credentialContext(lease),
+  );
+
+export function openCredential(sealer: Sealer, lease: string, sealed: Uint8Array): Record<string, Secret> {
+  const parts = JSON.parse(sealer.open(sealed, credentialContext(lease)).reveal()) as Record<string, string>;
+  return Object.fromEntries(Object.entries(parts).map(([key, value]) => [key, new Secret(value)]));
+}
+
+export const sealRevocation = (sealer: Sealer, lease: string, revocation: Json): Uint8Array =>
+  sealer.seal(new Secret(JSON.stringify(revocation)), revocationContext(lease));
+
+export function leftBehind(row: LeaseRow, sealer: Sealer): Left {
+  const { id, sealed_revocation: sealed } = row;
+  return {
+    lease: id,
+    name: nameOf(id),
+    scope: json(row.scope),
+    revocation: sealed && json(sealer.open(sealed, revocationContext(id)).reveal()),
+    expiresAt: row.expires_at,
+  };
+}
+
+export function toLease(row: LeaseRow): Lease {
+  return {
+    id: row.id,
+    provider: row.provider,
+    state: row.state as LeaseState,
+    agent: row.agent,
+    task: row.task,
+    environment: row.environment,
+    purpose: row.purpose,
+    ungated: row.ungated === 1,
+    singleUse: row.single_use === 1,
+    name: nameOf(row.id),
+    scope: json(row.scope),
+    clamped: json(row.clamped) as string[],
+    maxResidualSeconds: row.max_residual_seconds,
+    intendedAt: row.intended_at,
+    createdAt: row.created_at,
+    activeAt: row.active_at,
+    expiresAt: row.expires_at,
+    revokingAt: row.revoking_at,
+    revokedAt: row.revoked_at,
+    reason: row.reason,
+    attempts: row.attempts,
+    nextTryAt: row.next_try_at,
+    problem: row.problem,
+  };
+}
+
+const json = (text: string): Json => parseStrictJson(Buffer.from(text));

@@ -1,0 +1,208 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import fc from 'fast-check';
+import pg from 'pg';
+import { startPostgres, type TestDatabase, type TestPostgres } from '../../../../../test/support/postgres.ts';
+import { newId } from '../../platform/ids.ts';
+import { Secret } from '../../platform/index.ts';
+import { nameOf } from '../leases/rows.ts';
+import type { Made, Order, Provider } from '../leases/types.ts';
+import { beyond, openPostgresProvider, type PostgresGrant, type TablePrivilege } from './postgres.ts';
+
+const postgres = await startPostgres();
+const signal = () => AbortSignal.timeout(20_000);
+
+describe('PostgreSQL roles', { skip: postgres ? false : 'there is no PostgreSQL on this machine' }, () => {
+  let database: TestDatabase;
+  let owner: pg.Client;
+  let provider: Provider;
+  let url: URL;
+
+  before(async () => {
+    database = await (postgres as TestPostgres).createDatabase();
+    url = new URL(database.url);
+    owner = new pg.Client(database.url);
+    await owner.connect();
+    const admin = `broker_${database.name}`;
+    await owner.query(`create table orders (id int, total int); create table salaries (person text, pays int);
+      insert into orders values (1, 40); insert into salaries values ('zoe', 1000);
+      create role ${admin} login createrole password 'broker-password';
+      grant connect on database ${database.name} to ${admin} with grant option;
+      grant usage, create on schema public to ${admin} with grant option;
+      grant select, insert, update, delete on orders, salaries to ${admin} with grant option;
+      grant pg_signal_backend to ${admin}`);
+    provider = openPostgresProvider(
+      {
+        url: `postgres://${admin}@${url.host}${url.pathname}`,
+        grants: [
+          { schema: 'public', tables: ['orders'], privileges: ['SELECT', 'INSERT'] },
+          { schema: 'public', tables: ['salaries'], privileges: ['SELECT'] },
+        ],
+        connectionLimit: 2,
+        statementTimeoutSeconds: 30,
+        tls: 'off',
+      },
+      async () => new Secret('broker-password'),
+    );
+  });
+
+  after(async () => {
+    await provider?.close();
+    await owner?.end();
+    await database?.drop();
+    await postgres?.close();
+  });
+
+  function order(
+    scope: unknown = { grants: [{ schema: 'public', tables: ['orders'], privileges: ['SELECT'] }] },
+  ): Order {
+    const lease = newId('lse');
+    return {
+      lease,
+      name: nameOf(lease),
+      scope: provider.scopeOf(scope as never),
+      expiresAt: Date.now() + 60_000,
+      agent: 'agent-1',
+      task: 'tsk_1',
+    };
+  }
+  const left = ({ lease, name, scope, expiresAt }: Order, revocation: Made['revocation'] | null = null) => ({
+    lease,
+    name,
+    scope,
+    expiresAt,
+    revocation,
+  });
+  async function signIn({ credential }: Made): Promise<pg.Client> {
+    const client = new pg.Client({
+      host: url.hostname,
+      port: Number(url.port),
+      database: database.name,
+      user: credential.username?.reveal(),
+      password: credential.password?.reveal(),
+    });
+    client.on('error', () => undefined);
+    await client.connect();
+    return client;
+  }
+  const roles = async () => (await owner.query("select rolname from pg_roles where rolname like 'gh\\_%'")).rows.length;
+
+  test('a role is issued, used, sees only what was asked for, and is verified to be gone', async () => {
+    const asked = order();
+    const made = await provider.create(asked, signal());
+    const client = await signIn(made);
+    assert.deepEqual((await client.query('select total from orders')).rows, [{ total: 40 }]);
+    await assert.rejects(client.query('select * from salaries'), { code: '42501' });
+    await assert.rejects(client.query('insert into orders values (2, 1)'), /permission denied|read-only/);
+    await assert.rejects(client.query('create table mine (id int)'), /permission denied|read-only/);
+    await client.end();
+    await provider.revoke(left(asked, made.revocation), signal());
+    assert.equal(await roles(), 0);
+    await assert.rejects(signIn(made), { code: '28P01' });
+  });
+
+  test('an open session ends with it, also in the middle of a statement, in less than a second', async () => {
+    const asked = order();
+    const made = await provider.create(asked, signal());
+    const client = await signIn(made);
+    const sleeping = client.query('select pg_sleep(30)');
+    const cut = assert.rejects(sleeping, /terminat|closed/);
+    const begun = performance.now();
+    await provider.revoke(left(asked, made.revocation), signal());
+    await cut;
+    assert.ok(performance.now() - begun < 10_000);
+    const { rowCount } = await owner.query('select 1 from pg_stat_activity where usename = $1', [asked.name]);
+    assert.equal(rowCount, 0);
+  });
+
+  test('what it made goes with it, so that nothing keeps it from being dropped', async () => {
+    const asked = order({ grants: [{ schema: 'public', tables: ['orders'], privileges: ['SELECT', 'INSERT'] }] });
+    const made = await provider.create(asked, signal());
+    await owner.query(
+      `set role broker_${database.name}; grant create on schema public to ${pg.escapeIdentifier(asked.name)}; reset role`,
+    );
+    const client = await signIn(made);
+    await client.query('create table left_behind (id int)');
+    await client.end();
+    await provider.revoke(left(asked, made.revocation), signal());
+    assert.equal(await roles(), 0);
+  });
+
+  test('ending what was never made, and what is gone, is no error', async () => {
+    const asked = order();
+    await provider.revoke(left(asked), signal());
+    await provider.create(asked, signal());
+    await provider.revoke(left(asked), signal());
+    await provider.revoke(left(asked), signal());
+    assert.equal(await roles(), 0);
+  });
+
+  test('the password is in no statement that the server could log', async () => {
+    await owner.query(`alter role current_user set log_statement = 'none'`);
+    const asked = order();
+    const made = await provider.create(asked, signal());
+    const { rows } = await owner.query('select rolpassword, rolvaliduntil from pg_authid where rolname = $1', [
+      asked.name,
+    ]);
+    assert.match(rows[0].rolpassword, /^SCRAM-SHA-256\$4096:/);
+    assert.equal(rows[0].rolvaliduntil.getTime(), asked.expiresAt);
+    assert.ok(!rows[0].rolpassword.includes(made.credential.password?.reveal()));
+    await provider.revoke(left(asked, made.revocation), signal());
+  });
+
+  test('more than the provider may give is refused with what is missing', () => {
+    for (const [grants, missing] of [
+      [[{ tables: ['salaries'], privileges: ['UPDATE'] }], /UPDATE on public\.salaries/],
+      [[{ tables: '*', privileges: ['SELECT'] }], /SELECT on all tables of public/],
+      [[{ schema: 'private', tables: ['orders'], privileges: ['SELECT'] }], /SELECT on private\.orders/],
+    ] as const)
+      assert.throws(() => provider.scopeOf({ grants } as never), { code: 'lease.scope', message: missing });
+  });
+
+  test('a name with quotes in it stays a name', async () => {
+    await owner.query('create table "or""ders; drop table orders" (id int)');
+    const odd = openPostgresProvider(
+      {
+        url: database.url,
+        grants: [{ schema: 'public', tables: ['or"ders; drop table orders'], privileges: ['SELECT'] }],
+        connectionLimit: 1,
+        statementTimeoutSeconds: 30,
+        tls: 'off',
+      },
+      async () => new Secret(url.password),
+    );
+    const asked = { ...order(), scope: odd.scopeOf({}) };
+    await odd.create(asked, signal());
+    await odd.revoke(left(asked), signal());
+    await odd.close();
+    assert.equal((await owner.query('select * from orders')).rowCount, 1);
+  });
+});
+
+test('issued is within asked, and asked within allowed', () => {
+  const privilege = fc.constantFrom<TablePrivilege>('SELECT', 'INSERT', 'UPDATE', 'DELETE');
+  const grant: fc.Arbitrary<PostgresGrant> = fc.record({
+    schema: fc.constantFrom('public', 'sales'),
+    tables: fc.oneof(fc.constant('*' as const), fc.uniqueArray(fc.constantFrom('a', 'b', 'c'), { minLength: 1 })),
+    privileges: fc.uniqueArray(privilege, { minLength: 1 }),
+  });
+  const reach = (grants: readonly PostgresGrant[]) =>
+    new Set(
+      grants.flatMap(({ schema, tables, privileges }) =>
+        (tables === '*' ? ['a', 'b', 'c', 'any other'] : tables).flatMap((table) =>
+          privileges.map((each) => `${schema}.${table} ${each}`),
+        ),
+      ),
+    );
+  fc.assert(
+    fc.property(
+      fc.array(grant, { maxLength: 4 }),
+      fc.array(grant, { minLength: 1, maxLength: 4 }),
+      (allowed, asked) => {
+        const isWithin = asked.every((each) => beyond(each, allowed) === undefined);
+        const inFact = [...reach(asked)].every((each) => reach(allowed).has(each));
+        assert.equal(isWithin, inFact);
+      },
+    ),
+  );
+});

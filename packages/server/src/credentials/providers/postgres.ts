@@ -1,0 +1,215 @@
+import pg from 'pg';
+import { z } from 'zod';
+import { GatehouseError, type Json, Secret } from '../../platform/index.ts';
+import type { Abilities, Left, Made, Order, Provider } from '../leases/types.ts';
+import { newPassword } from './postgres-password.ts';
+
+export interface PostgresSettings {
+  /** `postgres://USER@HOST:PORT/DATABASE`, without a password. */
+  url: string;
+  /** What a lease may be given at most. */
+  grants: PostgresGrant[];
+  connectionLimit: number;
+  statementTimeoutSeconds: number;
+  /** PEM of the authority that signed the server's certificate. `off` is for a socket or an address of one's own network. */
+  tls: { ca?: string } | 'off';
+}
+
+export type TablePrivilege = 'SELECT' | 'INSERT' | 'UPDATE' | 'DELETE';
+
+export interface PostgresGrant {
+  schema: string;
+  /** `*`: all tables that the schema has when the role is made. */
+  tables: string[] | '*';
+  privileges: TablePrivilege[];
+}
+
+const identifier = z.string().min(1).max(63);
+const asked = z.strictObject({
+  grants: z
+    .array(
+      z.strictObject({
+        schema: identifier.default('public'),
+        tables: z.union([z.literal('*'), z.array(identifier).min(1).max(100)]),
+        privileges: z.array(z.enum(['SELECT', 'INSERT', 'UPDATE', 'DELETE'])).min(1),
+      }),
+    )
+    .min(1)
+    .max(50)
+    .optional(),
+});
+
+const ABILITIES: Abilities = { canNarrow: true, canRevoke: true, canEndSessions: true, maxResidualSeconds: 0 };
+const POLL_MS = 20;
+
+/**
+ * A role for each lease, with the tables that it needs and nothing else. Ended in an order in which nothing slips through: it can't sign in any
+ * more, its sessions are ended, what it owns and was granted goes, it is dropped, and that is looked for.
+ */
+export function openPostgresProvider(settings: PostgresSettings, password: () => Promise<Secret>): Provider {
+  const url = new URL(settings.url);
+  const pool = new pg.Pool({
+    host: url.hostname,
+    port: Number(url.port || 5432),
+    user: decodeURIComponent(url.username),
+    database: decodeURIComponent(url.pathname.slice(1)),
+    password: async () => (await password()).reveal(),
+    ssl: settings.tls === 'off' ? false : { rejectUnauthorized: true, ca: settings.tls.ca },
+    application_name: 'gatehouse credentials',
+    max: 8,
+    idleTimeoutMillis: 30_000,
+    connectionTimeoutMillis: 5_000,
+    statement_timeout: 10_000,
+    query_timeout: 12_000,
+  });
+  pool.on('error', () => undefined);
+
+  async function within<T>(signal: AbortSignal, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    signal.throwIfAborted();
+    const client = await pool.connect();
+    // Cut off rather than left to end some time: what was begun then is undone by the server.
+    const cut = () => client.release(true);
+    signal.addEventListener('abort', cut, { once: true });
+    try {
+      return await work(client);
+    } finally {
+      signal.removeEventListener('abort', cut);
+      if (!signal.aborted) client.release();
+    }
+  }
+
+  return {
+    abilities: ABILITIES,
+
+    scopeOf(given) {
+      const { grants } = asked.parse(given);
+      const wanted = grants ?? settings.grants;
+      for (const each of wanted) {
+        const missing = beyond(each, settings.grants);
+        if (missing === undefined) continue;
+        throw new GatehouseError(
+          'forbidden',
+          'lease.scope',
+          `This provider issues no ${missing}. Ask for less, or have it added to the provider's grants.`,
+        );
+      }
+      return { grants: wanted } as unknown as Json;
+    },
+
+    create: ({ name, lease, scope, expiresAt, agent, task }: Order, signal): Promise<Made> =>
+      within(signal, async (client) => {
+        const { password: secret, verifier } = await newPassword();
+        const role = pg.escapeIdentifier(name);
+        const { grants } = scope as unknown as { grants: PostgresGrant[] };
+        const writes = grants.some(({ privileges }) => privileges.some((privilege) => privilege !== 'SELECT'));
+        await client.query('begin');
+        try {
+          await client.query(
+            `create role ${role} login noinherit nosuperuser nocreatedb nocreaterole noreplication connection limit ${settings.connectionLimit}
+               password ${pg.escapeLiteral(verifier)} valid until ${pg.escapeLiteral(new Date(expiresAt).toISOString())}`,
+          );
+          await client.query(
+            `comment on role ${role} is ${pg.escapeLiteral(`Gatehouse lease ${lease}: ${agent}, ${task}`)}`,
+          );
+          await client.query(`alter role ${role} set statement_timeout = ${settings.statementTimeoutSeconds * 1_000}`);
+          await client.query(
+            `alter role ${role} set idle_in_transaction_session_timeout = ${settings.statementTimeoutSeconds * 1_000}`,
+          );
+          if (!writes) await client.query(`alter role ${role} set default_transaction_read_only = on`);
+          await client.query(
+            `grant connect on database ${pg.escapeIdentifier(pool.options.database ?? '')} to ${role}`,
+          );
+          for (const { schema, tables, privileges } of grants) {
+            const inSchema = pg.escapeIdentifier(schema);
+            const on =
+              tables === '*'
+                ? `all tables in schema ${inSchema}`
+                : `table ${tables.map((table) => `${inSchema}.${pg.escapeIdentifier(table)}`).join(', ')}`;
+            await client.query(`grant usage on schema ${inSchema} to ${role}`);
+            await client.query(`grant ${privileges.join(', ')} on ${on} to ${role}`);
+          }
+          await client.query('commit');
+        } catch (error) {
+          await client.query('rollback').catch(() => undefined);
+          throw error;
+        }
+        return {
+          credential: { username: new Secret(name), password: secret },
+          revocation: { database: pool.options.database ?? '' },
+        };
+      }),
+
+    renew: ({ name, expiresAt }, signal) =>
+      within(signal, async (client) => {
+        await client.query(
+          `alter role ${pg.escapeIdentifier(name)} valid until ${pg.escapeLiteral(new Date(expiresAt).toISOString())}`,
+        );
+      }),
+
+    revoke: ({ name }: Left, signal) =>
+      within(signal, async (client) => {
+        const role = pg.escapeIdentifier(name);
+        const isThere = async () =>
+          (await client.query('select 1 from pg_roles where rolname = $1', [name])).rowCount === 1;
+        if (!(await isThere())) return;
+        await client.query(`alter role ${role} nologin connection limit 0`);
+        await endSessions(client, name, signal);
+        await client.query('begin');
+        try {
+          await client.query(`grant ${role} to current_user`);
+          await client.query(`reassign owned by ${role} to current_user`);
+          await client.query(`drop owned by ${role}`);
+          await client.query(`drop role ${role}`);
+          await client.query('commit');
+        } catch (error) {
+          await client.query('rollback').catch(() => undefined);
+          throw error;
+        }
+        if (await isThere()) throw new Error(`role ${name} is still there`);
+        await endSessions(client, name, signal);
+      }),
+
+    check: (signal) =>
+      within(signal, async (client) => {
+        const { rows } = await client.query<{ may: boolean }>(
+          'select rolsuper or rolcreaterole as may from pg_roles where rolname = current_user',
+        );
+        if (!rows[0]?.may)
+          throw new GatehouseError(
+            'upstream',
+            'provider.rights',
+            `The user ${url.username} may not make roles there: give it CREATEROLE.`,
+          );
+      }),
+
+    close: () => pool.end(),
+  };
+}
+
+/** Ends all sessions of a role and waits until the server has none of them. */
+async function endSessions(client: pg.PoolClient, name: string, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    signal.throwIfAborted();
+    const { rowCount } = await client.query(
+      'select pg_terminate_backend(pid) from pg_stat_activity where usename = $1',
+      [name],
+    );
+    if (rowCount === 0) return;
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+/** The first thing asked for that is not within what may be given, in words; undefined where all is. */
+export function beyond(wanted: PostgresGrant, allowed: readonly PostgresGrant[]): string | undefined {
+  for (const privilege of wanted.privileges) {
+    const giving = allowed.filter(
+      ({ schema, privileges }) => schema === wanted.schema && privileges.includes(privilege),
+    );
+    if (giving.some(({ tables }) => tables === '*')) continue;
+    const tables = new Set(giving.flatMap(({ tables }) => (tables === '*' ? [] : tables)));
+    if (wanted.tables === '*') return `${privilege} on all tables of ${wanted.schema}`;
+    const missing = wanted.tables.find((table) => !tables.has(table));
+    if (missing !== undefined) return `${privilege} on ${wanted.schema}.${missing}`;
+  }
+  return undefined;
+}

@@ -1,0 +1,47 @@
+import { GatehouseError, type Json, Secret } from '../../platform/index.ts';
+import type { Order, Provider } from '../leases/types.ts';
+
+/** A fake: accounts in memory, which fails where a test wants it to. */
+export function createFakeProvider() {
+  const accounts = new Map<string, Order>();
+  const counts = { created: 0, revoked: 0 };
+  const trouble: {
+    /** `after`: the account is there, and nobody hears of it. */
+    create?: 'before' | 'after';
+    /** Not reachable at all. */
+    away?: boolean;
+    /** Resolves when the account may be made. */
+    hold?: Promise<void>;
+  } = {};
+  const provider: Provider = {
+    abilities: { canNarrow: true, canRevoke: true, canEndSessions: false, maxResidualSeconds: 0 },
+    scopeOf(asked) {
+      const wanted = (asked as { tables?: string[] }).tables ?? ['orders', 'refunds'];
+      const foreign = wanted.find((table) => !['orders', 'refunds'].includes(table));
+      if (foreign !== undefined)
+        throw new GatehouseError('forbidden', 'lease.scope', `This provider issues no ${foreign}.`);
+      return { tables: wanted } as Json;
+    },
+    async create(order) {
+      if (trouble.away || trouble.create === 'before') throw new Error('connect ECONNREFUSED');
+      await trouble.hold;
+      accounts.set(order.name, order);
+      counts.created++;
+      if (trouble.create === 'after') throw new Error('socket hang up');
+      return {
+        credential: { username: new Secret(order.name), password: new Secret(`CANARY-${order.name}`) },
+        revocation: { name: order.name },
+      };
+    },
+    async revoke({ name }) {
+      if (trouble.away) throw new Error('connect ECONNREFUSED');
+      accounts.delete(name);
+      counts.revoked++;
+    },
+    async check() {
+      if (trouble.away) throw new Error('connect ECONNREFUSED');
+    },
+    async close() {},
+  };
+  return { provider, accounts, counts, trouble };
+}
