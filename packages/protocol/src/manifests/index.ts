@@ -7,6 +7,7 @@ import { blueprintManifest } from './blueprint.ts';
 import { calendarManifest } from './calendar.ts';
 import { channelManifest } from './channel.ts';
 import { clientManifest } from './client.ts';
+import { credentialProviderManifest } from './credential-provider.ts';
 import { detectorManifest } from './detector.ts';
 import { environmentManifest } from './environment.ts';
 import { groupManifest } from './group.ts';
@@ -29,6 +30,7 @@ export * from './blueprint.ts';
 export * from './calendar.ts';
 export * from './channel.ts';
 export * from './client.ts';
+export * from './credential-provider.ts';
 export * from './detector.ts';
 export * from './environment.ts';
 export * from './group.ts';
@@ -56,6 +58,7 @@ export const manifest = z.discriminatedUnion('kind', [
   blueprintManifest,
   agentManifest,
   clientManifest,
+  credentialProviderManifest,
   toolServerManifest,
   templateManifest,
   policyManifest,

@@ -249,6 +249,7 @@ async function followUp(
     case 'TicketSystem':
     case 'Detector':
     case 'Channel':
+    case 'CredentialProvider':
       raise(changes, 'policy');
       return;
     case 'Environment':

@@ -103,6 +103,7 @@ function checkObject({ objects, trustDomain }: Workspace, manifest: ObjectManife
       );
     case 'Detector':
     case 'Channel':
+    case 'CredentialProvider':
       return missingEnvironments(objects, manifest);
     case 'Retention':
       return checkRetention(objects, manifest).map(({ path, message }) => problem(path, message));

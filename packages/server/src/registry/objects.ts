@@ -21,6 +21,7 @@ export const kindOrder: Manifest['kind'][] = [
   'Sink',
   'Retention',
   'Channel',
+  'CredentialProvider',
   'ToolServer',
   'Template',
   'Group',

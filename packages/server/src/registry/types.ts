@@ -9,6 +9,7 @@ import type {
   ChannelManifest,
   ClientManifest,
   ControlPolicyManifest,
+  CredentialProviderManifest,
   DetectorManifest,
   Effect,
   EnvironmentManifest,
@@ -183,6 +184,7 @@ export interface Snapshot {
   readonly sinks: ReadonlyMap<string, SinkManifest>;
   readonly retention: ReadonlyMap<string, RetentionManifest>;
   readonly channels: ReadonlyMap<string, ChannelManifest>;
+  readonly credentialProviders: ReadonlyMap<string, CredentialProviderManifest>;
   readonly budgets: ReadonlyMap<string, BudgetManifest>;
   readonly trustDomains: ReadonlyMap<string, TrustDomainManifest>;
   readonly trustRules: ReadonlyMap<string, TrustRuleManifest>;

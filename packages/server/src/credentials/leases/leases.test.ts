@@ -19,7 +19,7 @@ onEachDatabase('leases', (database) => {
   let number = 0;
 
   const open = () => {
-    const reconcilers = createReconciler({ ...house, openFor: async () => fake.provider });
+    const reconcilers = createReconciler({ ...house, openFor: () => fake.provider });
     return {
       reconciler: reconcilers,
       leases: createLeases({
@@ -27,6 +27,7 @@ onEachDatabase('leases', (database) => {
         open: async () => ({
           provider: fake.provider,
           guard: { key: 'object:CredentialProvider/orders', version: 0 },
+          declared: {},
           life: { defaultSeconds: 900, maxSeconds: 1_800 },
         }),
         wake: () => undefined,

@@ -1,4 +1,12 @@
-import { type Clock, digestJson, GatehouseError, type Log, newId, type Secret } from '../../platform/index.ts';
+import {
+  type Clock,
+  digestJson,
+  GatehouseError,
+  type Json,
+  type Log,
+  newId,
+  type Secret,
+} from '../../platform/index.ts';
 import type { DatabaseTransaction, Guard, RecordChange, Sealer, Storage } from '../../storage/index.ts';
 import { lifetimeOf } from './lifetime.ts';
 import { leaseLimits } from './limits.ts';
@@ -9,6 +17,8 @@ export interface OpenedProvider {
   provider: Provider;
   /** Fence of its declaration. */
   guard: Guard;
+  /** As it is declared: kept with each lease, so that it can be ended when the declaration is gone. */
+  declared: Json;
   life: { defaultSeconds: number; maxSeconds: number };
 }
 
@@ -143,7 +153,7 @@ export function createLeases(deps: LeasesDependencies): Leases {
 
   async function make(
     wanted: Wanted,
-    { provider, guard, life }: OpenedProvider,
+    { provider, guard, life, declared }: OpenedProvider,
     guards: readonly Guard[],
   ): Promise<Held> {
     const now = clock.now();
@@ -182,7 +192,7 @@ export function createLeases(deps: LeasesDependencies): Leases {
       next_try_at: now + leaseLimits.createMs,
       problem: null,
       sealed_credential: null,
-      sealed_revocation: null,
+      sealed_revocation: sealRevocation(sealer, id, declared, null),
     };
     await intend(row, [...guards, guard]);
     const order = {
@@ -210,7 +220,7 @@ export function createLeases(deps: LeasesDependencies): Leases {
     const expiresAt = Math.min(made.expiresAt ?? lifetime.expiresAt, lifetime.expiresAt);
     const sealed = {
       sealed_credential: sealCredential(sealer, id, made),
-      sealed_revocation: sealRevocation(sealer, id, made.revocation),
+      sealed_revocation: sealRevocation(sealer, id, declared, made.revocation),
     };
     const isThere = await storage.transaction(async (transaction) => {
       const at = clock.now();
@@ -224,7 +234,13 @@ export function createLeases(deps: LeasesDependencies): Leases {
       // Ended while it was being made: what ending it takes is known now, and it is ended once more.
       await transaction
         .updateTable('leases')
-        .set({ sealed_revocation: sealed.sealed_revocation, state: 'revoking', revoked_at: null, next_try_at: at })
+        .set({
+          sealed_revocation: sealed.sealed_revocation,
+          state: 'revoking',
+          created_at: at,
+          revoked_at: null,
+          next_try_at: at,
+        })
         .where('id', '=', id)
         .execute();
       return false;

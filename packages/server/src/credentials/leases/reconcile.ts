@@ -1,4 +1,4 @@
-import type { Clock, Log } from '../../platform/index.ts';
+import type { Clock, Json, Log } from '../../platform/index.ts';
 import type { RecordChange, Sealer, Storage } from '../../storage/index.ts';
 import { leaseLimits } from './limits.ts';
 import { type LeaseRow, leftBehind } from './rows.ts';
@@ -8,7 +8,7 @@ export interface ReconcilerDependencies {
   storage: Storage;
   sealer: Sealer;
   /** As it is declared now, or as it was when the lease was issued; throws while it can't be opened. */
-  openFor(lease: { provider: string; environment: string }): Promise<Provider>;
+  openFor(provider: string, declared: Json): Provider;
   recordChange: RecordChange;
   clock: Clock;
   log: Log;
@@ -135,15 +135,15 @@ export function createReconciler({
   async function endOne(row: LeaseRow): Promise<boolean | undefined> {
     if (!(await claim(row))) return undefined;
     try {
-      const provider = await openFor(row);
-      await provider.revoke(leftBehind(row, sealer), AbortSignal.timeout(leaseLimits.revokeMs));
+      const { declared, ...left } = leftBehind(row, sealer);
+      await openFor(row.provider, declared).revoke(left, AbortSignal.timeout(leaseLimits.revokeMs));
     } catch (error) {
       await notYet(row, error);
       return false;
     }
     // Whoever was still making it may come after this: it is looked for once more when that can't be any longer.
     const now = clock.now();
-    if (row.sealed_revocation === null && now < row.making_until) {
+    if (row.created_at === null && now < row.making_until) {
       await write(row, { next_try_at: row.making_until, attempts: 0, problem: null });
       return true;
     }
@@ -203,7 +203,7 @@ export function createReconciler({
         .where('state', '=', row.state);
       // It was made after all while this was looking: then that is still to be ended.
       if (change.state === 'revoked')
-        update = update.where('sealed_revocation', row.sealed_revocation === null ? 'is' : 'is not', null);
+        update = update.where('created_at', row.created_at === null ? 'is' : 'is not', null);
       const { numUpdatedRows } = await update.executeTakeFirst();
       if (numUpdatedRows !== 1n || recorded === undefined) return;
       const { agent, task, environment } = row;

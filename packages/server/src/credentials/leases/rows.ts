@@ -28,16 +28,23 @@ export function openCredential(sealer: Sealer, lease: string, sealed: Uint8Array
   return Object.fromEntries(Object.entries(parts).map(([key, value]) => [key, new Secret(value)]));
 }
 
-export const sealRevocation = (sealer: Sealer, lease: string, revocation: Json): Uint8Array =>
-  sealer.seal(new Secret(JSON.stringify(revocation)), revocationContext(lease));
+/** What ending it takes: the provider as it was declared then, as it may be gone by that time, and what the provider gave when it made it. */
+export const sealRevocation = (sealer: Sealer, lease: string, declared: Json, made: Json | null): Uint8Array =>
+  sealer.seal(new Secret(JSON.stringify({ declared, made })), revocationContext(lease));
 
-export function leftBehind(row: LeaseRow, sealer: Sealer): Left {
+export function leftBehind(row: LeaseRow, sealer: Sealer): Left & { declared: Json } {
   const { id, sealed_revocation: sealed } = row;
+  if (!sealed) throw new Error(`nothing is kept of what ending lease ${id} takes`);
+  const { declared, made } = json(sealer.open(sealed, revocationContext(id)).reveal()) as {
+    declared: Json;
+    made: Json | null;
+  };
   return {
+    declared,
     lease: id,
     name: nameOf(id),
     scope: json(row.scope),
-    revocation: sealed && json(sealer.open(sealed, revocationContext(id)).reveal()),
+    revocation: made,
     expiresAt: row.expires_at,
   };
 }

@@ -116,6 +116,7 @@ export function shopWorkspace(
     calendars: new Map(),
     ticketSystems: new Map(),
     channels: new Map(),
+    credentialProviders: new Map(),
     detectors: new Map(),
     sinks: new Map(),
     retention: new Map(),

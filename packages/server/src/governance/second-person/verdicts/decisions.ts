@@ -87,6 +87,24 @@ export const detector: Verdict<OfKind<'Detector'>> = {
   },
 };
 
+/** What it may issue at most, from where, for whom. */
+export const credentialProvider: Verdict<OfKind<'CredentialProvider'>> = {
+  created: ({ from }) => [`credentials are issued${'url' in from ? ` from ${new URL(from.url).host}` : ''}`],
+  gone: nothing,
+  members: {
+    description: 'words',
+    environments: (before, after) =>
+      after.environments
+        .filter((each) => !before.environments.includes(each))
+        .map((each) => `credentials are issued in ${each}`),
+    life: ({ life: before }, { life: after }) =>
+      after.maxSeconds > before.maxSeconds || after.defaultSeconds > before.defaultSeconds
+        ? ['credentials live longer']
+        : [],
+    from: 'decides',
+  },
+};
+
 /** It tells people, and hears them. Who is told of less may miss what they would have refused. */
 export const channel: Verdict<OfKind<'Channel'>> = {
   created: () => ['what waits is told in one more place'],

@@ -1,7 +1,17 @@
 import type { Manifest } from '@gatehouse/protocol';
 import { agent, agentMapping, blueprint, client, resourceServer, trustDomain, trustRule, workload } from './agents.ts';
 import { approvalRule, onCall } from './approval-rule.ts';
-import { budget, calendar, channel, controlPolicy, detector, policy, template, ticketSystem } from './decisions.ts';
+import {
+  budget,
+  calendar,
+  channel,
+  controlPolicy,
+  credentialProvider,
+  detector,
+  policy,
+  template,
+  ticketSystem,
+} from './decisions.ts';
 import { environment } from './environment.ts';
 import { group, identityProvider, person, roleMapping } from './people.ts';
 import { retention } from './retention.ts';
@@ -40,6 +50,7 @@ export const verdicts: { [Kind in Manifest['kind']]: Verdict<OfKind<Kind>> } = {
   Sink: sink,
   Retention: retention,
   Channel: channel,
+  CredentialProvider: credentialProvider,
   Budget: budget,
 };
 
