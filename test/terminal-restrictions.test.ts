@@ -27,6 +27,8 @@ const routes = apiRoutes({ config: {} } as Parameters<typeof apiRoutes>[0]);
 const open = [
   ...['POST /signout', 'POST /logs/verify', 'POST /plan', 'POST /trust-rules/test', 'POST /servers/:name/refresh'],
   ...['POST /grants/:id/revoke', 'POST /break-glass', 'POST /break-glass/:id/end', 'POST /break-glass/:id/review'],
+  'POST /leases/:id/revoke',
+  'POST /providers/:name/test',
   'POST /channels/:name/test',
   ...[
     'DELETE /sessions/:id',

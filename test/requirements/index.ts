@@ -13,6 +13,7 @@ import { federation } from './federation.ts';
 import { gate } from './gate.ts';
 import { keys } from './keys.ts';
 import { laws } from './laws.ts';
+import { leases } from './leases.ts';
 import { log } from './log.ts';
 import { oauth } from './oauth.ts';
 import { people } from './people.ts';
@@ -40,6 +41,7 @@ export const requirements: Requirement[] = [
   ...gate,
   ...keys,
   ...laws,
+  ...leases,
   ...log,
   ...oauth,
   ...people,

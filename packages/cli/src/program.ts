@@ -10,6 +10,7 @@ import { addDeciderVerbs } from './tree/deciders.ts';
 import { addDelegationVerbs } from './tree/delegations.ts';
 import { addEvidenceVerbs } from './tree/evidence.ts';
 import { addKeyVerbs } from './tree/keys.ts';
+import { addLeaseVerbs } from './tree/leases.ts';
 import { addLogVerbs } from './tree/log.ts';
 import { addNotificationVerbs } from './tree/notifications.ts';
 import { addPackVerbs } from './tree/packs.ts';
@@ -56,6 +57,7 @@ export function createProgram(): Command {
   addStandingGrantVerbs(program);
   addBreakGlassVerbs(program);
   addChannelVerbs(program);
+  addLeaseVerbs(program);
   addNotificationVerbs(program);
   addResultVerbs(program);
   addActionVerbs(program);

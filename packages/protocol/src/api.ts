@@ -18,6 +18,7 @@ import type { TaskFlow } from './flow.ts';
 import type { HeldResult } from './held-results.ts';
 import type { KeepingApi } from './keeping.ts';
 import type { KeyApi } from './keys.ts';
+import type { LeasesApi } from './leases.ts';
 import {
   type AgentManifest,
   manifest,
@@ -93,6 +94,9 @@ export interface KillResult {
   endedTasks: number;
   /** Milliseconds from request to the last acknowledgement. */
   tookMs: number;
+  /** Just-in-time credentials that ended with it, and those of them of which it is not yet verified that they are gone. */
+  endedLeases: number;
+  openLeases: number;
   /** Seconds that a credential already handed out may still work; 0 when there is none. */
   residualSeconds: number;
 }
@@ -288,6 +292,7 @@ export interface Api
     EvidenceApi,
     BulkApi,
     ChannelsApi,
+    LeasesApi,
     PeopleApi,
     PolicyApi,
     PushApi,

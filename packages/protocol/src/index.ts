@@ -24,6 +24,7 @@ export * from './gateways.ts';
 export * from './held-results.ts';
 export * from './keeping.ts';
 export * from './keys.ts';
+export * from './leases.ts';
 export * from './manifests/index.ts';
 export * from './names.ts';
 export * from './people.ts';

@@ -102,14 +102,20 @@ export interface SecretView {
   /** Origins that it may be sent to. */
   origins: string[];
   updatedAt: number;
-  /** Tool servers whose manifests name it. */
+  /** Tool servers and credential providers whose manifests name it. */
   usedBy: string[];
+}
+
+/** Scheme, host and port of an address; of a database, too, which has no origin for a browser. */
+export function originOf(address: string): string {
+  const { origin, protocol, host } = new URL(address);
+  return origin === 'null' ? `${protocol}//${host}` : origin;
 }
 
 const origin = z
   .url()
   .max(500)
-  .refine((url) => new URL(url).origin === url, 'an origin: https://HOST or https://HOST:PORT, without a path');
+  .refine((url) => originOf(url) === url, 'an origin: https://HOST or https://HOST:PORT, without a path');
 
 export const upstreamAuthorizationBodies = {
   /** Without an environment: the server's only one. */

@@ -1,4 +1,4 @@
-import type { AgentView, Lifecycle } from '@gatehouse/protocol';
+import type { AgentView, KillResult, Lifecycle } from '@gatehouse/protocol';
 import { takeUpTo } from '../items.ts';
 import { timeOf } from '../output.ts';
 import { operatorOf, type ServerOptions } from '../server-address.ts';
@@ -74,12 +74,19 @@ export const kill: Run<WithReason> = async ({ args: [name = ''], options, out })
     ['Lease ran out', result.expired.join(', ')],
     ['Tasks ended', result.endedTasks],
     ['Approvals cancelled', result.cancelledApprovals],
+    ['Credentials ended', credentialsOf(result)],
     [
       'Still usable',
       result.residualSeconds === 0 ? 'nothing' : `credentials already handed out, for ${result.residualSeconds} s`,
     ],
   ]);
 };
+
+function credentialsOf({ endedLeases, openLeases }: KillResult): string {
+  return openLeases === 0
+    ? String(endedLeases)
+    : `${endedLeases}; ${openLeases} not verified to be gone yet: gatehouse leases --open`;
+}
 
 function stateOf({ state, killedAt }: AgentView): string {
   return killedAt === null ? state : `${state} (killed)`;

@@ -13,6 +13,10 @@ export const postgresGrant = z.strictObject({
 });
 export type PostgresGrant = z.infer<typeof postgresGrant>;
 
+/** What of it is asked for: a part of the provider's grants; all of them where it says nothing. */
+export const credentialScope = z.strictObject({ grants: z.array(postgresGrant).min(1).max(50).optional() });
+export type CredentialScope = z.infer<typeof credentialScope>;
+
 const postgres = z.strictObject({
   type: z.literal('postgres'),
   /** `postgres://USER@HOST:PORT/DATABASE`, of a user that may make roles and has what it is to pass on with grant option. No password. */

@@ -43,6 +43,7 @@ import { federationRoutes } from './routes/federation.ts';
 import { heldResultRoutes } from './routes/held-results.ts';
 import { keepingRoutes } from './routes/keeping.ts';
 import { keyRoutes } from './routes/keys.ts';
+import { leaseRoutes } from './routes/leases.ts';
 import { peopleRoutes } from './routes/people.ts';
 import { policyRoutes } from './routes/policy.ts';
 import { policyFileRoutes } from './routes/policy-files.ts';
@@ -87,6 +88,7 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
       standingGrantRoutes,
       breakGlassRoutes,
       channelRoutes,
+      leaseRoutes,
       pushRoutes,
       approvalReviewRoutes,
       deciderRoutes,

@@ -1,6 +1,6 @@
 import { hkdfSync } from 'node:crypto';
 import { createApprovals, createChannels } from '../approvals/index.ts';
-import { createSecrets } from '../credentials/index.ts';
+import { createCredentials, createSecrets } from '../credentials/index.ts';
 import {
   createBreaker,
   createBudgets,
@@ -30,6 +30,8 @@ export async function openChokePoint(
   const keyFor = (purpose: string) => new Uint8Array(hkdfSync('sha256', stateKey, '', `gatehouse ${purpose}`, 32));
   const held = createHeldResults({ storage, sealer, key: keyFor('held results'), clock });
   const secrets = createSecrets({ storage, sealer, recordChange, clock });
+  const credentials = createCredentials({ storage, registry, secrets, sealer, recordChange, clock, log });
+  opened.defer(() => credentials.close());
   const channels = createChannels({
     storage,
     registry,
@@ -67,6 +69,7 @@ export async function openChokePoint(
   const enforcement = createEnforcement({
     held,
     openCalls,
+    leases: credentials.leases,
     detectors,
     placeholderKey: keyFor('placeholders'),
     tracing,
@@ -83,5 +86,5 @@ export async function openChokePoint(
     clock,
     log,
   });
-  return { held, secrets, channels, approvals, budgets, baseline, openCalls, enforcement, stateKey };
+  return { held, secrets, credentials, channels, approvals, budgets, baseline, openCalls, enforcement, stateKey };
 }

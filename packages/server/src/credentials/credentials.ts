@@ -1,10 +1,11 @@
-import type { CredentialProviderManifest } from '@gatehouse/protocol';
+import type { CredentialProviderManifest, ProviderTest, ProviderView } from '@gatehouse/protocol';
 import { type Clock, canonicalJson, GatehouseError, type Json, type Log } from '../platform/index.ts';
 import type { Snapshot } from '../registry/index.ts';
-import type { Guard, RecordChange, Sealer, Storage } from '../storage/index.ts';
+import type { Change, Guard, RecordChange, Sealer, Storage } from '../storage/index.ts';
 import { createLeases, type Leases } from './leases/leases.ts';
+import { leaseLimits } from './leases/limits.ts';
 import { createReconciler } from './leases/reconcile.ts';
-import type { Provider } from './leases/types.ts';
+import { type Provider, TEST_PURPOSE } from './leases/types.ts';
 import { openProvider } from './providers/index.ts';
 import type { Secrets } from './secrets.ts';
 
@@ -21,10 +22,13 @@ export interface CredentialsDependencies {
 /** The broker: providers as they are declared, the leases that they issue, and what takes them back. */
 export interface Credentials {
   leases: Leases;
+  /** What is changed elsewhere: nothing that has ended is used from memory, and what is to end ends now. Waits for nobody. */
+  refresh(changes: readonly Change[]): void;
   /** Ends what is due. Called by a timer, and whenever there is something to end. */
   reconcile(): Promise<void>;
-  /** Whether a provider would issue now. */
-  check(provider: string): Promise<void>;
+  providers(): Promise<ProviderView[]>;
+  /** Issues one for nobody and ends it: is everything right that it takes? */
+  test(provider: string, by: string): Promise<ProviderTest>;
   close(): Promise<void>;
 }
 
@@ -60,6 +64,7 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
     // As it is declared now: its address or its secret may have changed. As it was, where it is declared no more.
     openFor: (name, was) =>
       providerOf(registry.snapshot().credentialProviders.get(name) ?? (was as CredentialProviderManifest)),
+    isActive: (agent) => registry.snapshot().agents.get(agent)?.state === 'active',
   });
   const wake = () => {
     reconciler.work().catch((error) => log.error('credentials could not be ended', { error }));
@@ -83,12 +88,76 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
   return {
     leases,
     reconcile: () => reconciler.work(),
-    async check(name) {
-      await providerOf(declared(name)).check(AbortSignal.timeout(10_000));
+    refresh(changes) {
+      for (const { topic, key } of changes) {
+        if (topic === 'lease') leases.forget({ id: key });
+        if (topic === 'task') leases.forget({ task: key });
+        if (topic === 'agent') leases.forget({ agent: key });
+      }
+      if (changes.some(({ topic }) => topic === 'lease' || topic === 'task' || topic === 'agent')) wake();
     },
+
+    async providers() {
+      const counts = await leases.openByProvider();
+      const all = [...registry.snapshot().credentialProviders.values()];
+      return Promise.all(
+        all.map(async (manifest): Promise<ProviderView> => {
+          const { name, environments, life, from } = manifest;
+          const provider = providerOf(manifest);
+          const problem = await problemOf(() => provider.check(AbortSignal.timeout(CHECK_MS)));
+          const { open = 0, stuck = 0 } = counts.get(name) ?? {};
+          const { abilities } = provider;
+          return {
+            ...{ name, type: from.type, environments, abilities, life },
+            ...{ openLeases: open, stuckLeases: stuck, ok: problem === null, problem },
+          };
+        }),
+      );
+    },
+
+    async test(name, by) {
+      const manifest = declared(name);
+      const result: ProviderTest = { ok: false, issueMs: null, revokeMs: null, problem: null };
+      result.problem = await problemOf(async () => {
+        const begun = performance.now();
+        const { lease } = await leases.issue(
+          {
+            provider: name,
+            ...{ agent: '', task: '', environment: manifest.environments[0] as string, purpose: TEST_PURPOSE },
+            ...{ singleUse: true, asked: {}, ttlSeconds: TEST_SECONDS, until: [] },
+          },
+          [],
+        );
+        const made = performance.now();
+        result.issueMs = Math.round(made - begun);
+        await leases.end(lease.id, by, 'it was a test');
+        const { open } = await leases.settled({ ids: [lease.id] }, leaseLimits.revokeMs);
+        if (open > 0) throw new Error(`It could not be ended yet: see \`gatehouse leases show ${lease.id}\`.`);
+        result.revokeMs = Math.round(performance.now() - made);
+      });
+      result.ok = result.problem === null;
+      return result;
+    },
+
     async close() {
       await reconciler.close();
       await Promise.all([...opened.values()].map(({ provider }) => provider.close()));
     },
   };
+}
+
+const CHECK_MS = 5_000;
+const TEST_SECONDS = 30;
+
+/** In words for people, who may see the server's own: they are its operators. Never what was sent to it. */
+async function problemOf(work: () => Promise<unknown>): Promise<string | null> {
+  try {
+    await work();
+    return null;
+  } catch (error) {
+    return (error instanceof Error ? error.message || error.name : String(error)).slice(
+      0,
+      leaseLimits.problemCharacters,
+    );
+  }
 }

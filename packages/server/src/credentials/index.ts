@@ -1,3 +1,5 @@
 export { type Credentials, createCredentials } from './credentials.ts';
-export type { Lease, LeaseRequest } from './leases/types.ts';
+export type { Leases } from './leases/leases.ts';
+export { leaseLimits } from './leases/limits.ts';
+export type { Held, LeaseRequest } from './leases/types.ts';
 export { createSecrets, type Secrets, type StoredSecret } from './secrets.ts';

@@ -1,3 +1,4 @@
+import { originOf } from '@gatehouse/protocol';
 import { type Clock, GatehouseError, Secret } from '../platform/index.ts';
 import type { RecordChange, Sealer, Storage } from '../storage/index.ts';
 
@@ -92,7 +93,7 @@ export function createSecrets({ storage, sealer, recordChange, clock }: Dependen
         value: string;
         origins: string[];
       };
-      const origin = new URL(destination).origin;
+      const origin = originOf(destination);
       if (origins.includes(origin)) return new Secret(value);
       throw new GatehouseError(
         'forbidden',

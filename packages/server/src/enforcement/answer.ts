@@ -6,6 +6,7 @@ import type { Clock, Json, Log } from '../platform/index.ts';
 import type { Baseline, Flow } from '../policy/index.ts';
 import type { Guard, OpenCall } from '../storage/index.ts';
 import type { Wanted } from './budgets/index.ts';
+import type { Key, Keying } from './key.ts';
 import { learnFrom } from './learn.ts';
 import { endOf, type OpenCalls } from './open-calls.ts';
 import { recordOf } from './record.ts';
@@ -40,6 +41,7 @@ export interface AnswerDependencies {
   clock: Clock;
   detectors: OutsideDetectors;
   flow: Flow;
+  keying: Pick<Keying, 'activate'>;
   ledger: Ledger;
   log: Log;
   look: Look;
@@ -62,6 +64,7 @@ export interface Dispatched extends Decided {
   rules: CleanRules;
   /** What the agent is told with the result. */
   remarks: string[];
+  key: Key | undefined;
 }
 
 /** Who hears that nobody knows finds it in the record, unless the database is away. */
@@ -83,12 +86,13 @@ export function createAnswering(deps: AnswerDependencies) {
     signal: AbortSignal,
     send: (dispatch: Dispatch) => Promise<Sent>,
   ): Promise<Outcome> {
-    const { action, actionId, tool, yes, source, detectors, rules } = call;
+    const { action, actionId, tool, yes, source, detectors, rules, key } = call;
     const isAsked = serverAsks.has(action.operation);
     const limit = source.obligations?.limit;
     try {
       if (signal.aborted) throw new NotSent(messageOf(signal.reason));
       const asked = isAsked ? await noteQuestion(call) : [];
+      if (key) await activate(key);
       const ahead = createAhead(source.tool);
       const { operation } = action;
       const dispatch: Dispatch = {
@@ -96,6 +100,7 @@ export function createAnswering(deps: AnswerDependencies) {
         tool,
         arguments: action.arguments,
         approval: yes,
+        ...(key && { credential: key.injection }),
         call: earlierCall(action, source),
         signal,
         clean: (message) => look.message(message, rules),
@@ -153,6 +158,15 @@ export function createAnswering(deps: AnswerDependencies) {
     }
   }
 
+  /** It is known to be in use before it is: where it can't be, nothing is sent. */
+  async function activate(key: Key): Promise<void> {
+    try {
+      await deps.keying.activate(key);
+    } catch (cause) {
+      throw new NotSent(messageOf(cause), { cause });
+    }
+  }
+
   /** What a server asks is what the agent reads, from somebody who vouches for nothing; the answer to it is the agent's own. */
   async function noteQuestion(call: Dispatched): Promise<string[]> {
     const { action, tool, source, detectors, rules } = call;
@@ -187,7 +201,7 @@ export function createAnswering(deps: AnswerDependencies) {
   }
 
   function outcome(
-    { action, actionId, tool, decision, approval, yes, wanted, open }: Dispatched,
+    { action, actionId, tool, decision, approval, yes, wanted, open, key }: Dispatched,
     result: 'success' | 'failure' | 'unknown',
     more: Partial<LedgerEntry & { detail: string; changes: string[]; labels: string[] }>,
     isSent = true,
@@ -199,6 +213,7 @@ export function createAnswering(deps: AnswerDependencies) {
     const entry = recordOf('outcome', action, actionId, tool, {
       decision,
       approval: yes,
+      credentials: key ? [key.named] : [],
       resultClass: result,
       ...more,
       ...(detail && { detail }),

@@ -7,6 +7,7 @@ import { spendOf, type Wanted } from './budgets/index.ts';
 import type { EnforcementDependencies } from './enforce.ts';
 import { BREAK_GLASS } from './granted.ts';
 import { guardOfBreakGlass, guardOfGrant, guardsOf } from './guards.ts';
+import type { Key } from './key.ts';
 import { recordOf } from './record.ts';
 import type { Source } from './source.ts';
 import type { Decided } from './types.ts';
@@ -26,6 +27,7 @@ export interface Dispatching extends Omit<Decided, 'agent'> {
   wants: readonly Guard[];
   /** What does the same, and may have run. */
   twin: Twin | undefined;
+  key: Key | undefined;
 }
 
 /**
@@ -40,12 +42,13 @@ export function createDispatch({
 }: Pick<EnforcementDependencies, 'ledger' | 'flow' | 'approvals' | 'clock'>) {
   return function dispatch(snapshot: Snapshot, dispatching: Dispatching) {
     const { action, actionId, tool: found, decision, seen, source, wanted, open, twin } = dispatching;
-    const { approval, grant, broken, yes } = dispatching;
+    const { approval, grant, broken, yes, key } = dispatching;
     const said = approval ?? grant;
     return ledger.append(
       recordOf('dispatch', action, actionId, found, {
         decision,
         approval: yes,
+        credentials: key ? [key.named] : [],
         arguments: action.arguments,
         argumentsSalt: approval?.argumentsSalt,
         labels: broken ? [...seen.labels, BREAK_GLASS] : seen.labels,

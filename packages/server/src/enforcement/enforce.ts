@@ -1,5 +1,6 @@
 import type { Approval } from '@gatehouse/protocol';
 import type { Approvals, HeldBreakGlass, HeldGrant } from '../approvals/index.ts';
+import type { Leases } from '../credentials/index.ts';
 import type { Ledger } from '../ledger/index.ts';
 import { type Clock, type Log, newId, type Tracing } from '../platform/index.ts';
 import type { Baseline, Flow, PolicySet } from '../policy/index.ts';
@@ -16,6 +17,7 @@ import { explainFlow } from './explain-flow.ts';
 import { createForesight } from './foresee.ts';
 import { isOfGrant, underBreakGlass, underGrant } from './granted.ts';
 import { guardsOf } from './guards.ts';
+import { createKeying, type Key } from './key.ts';
 import { createLive } from './live.ts';
 import { beforeRepeating, type OpenCalls } from './open-calls.ts';
 import { createReleases } from './release.ts';
@@ -52,6 +54,7 @@ export interface EnforcementDependencies {
   feed: Pick<ChangeFeed, 'fresh'>;
   held: HeldResults;
   openCalls: OpenCalls;
+  leases: Pick<Leases, 'issue' | 'activate' | 'end'>;
   detectors: OutsideDetectors;
   /** 32 bytes, the same on every replica and after a restart: placeholders of masked values are made with it. */
   placeholderKey: Uint8Array;
@@ -67,8 +70,7 @@ const ELSEWHERE_MS = 15_000;
 const ELSEWHERE_POLL_MS = 100;
 
 /**
- * The choke point: nothing reaches a tool in any other way. The steps are those of ARCHITECTURE.md; step 6 (key) stands between
- * 5 and 7 once a tool needs a credential of its own.
+ * The choke point: nothing reaches a tool in any other way. The steps are those of ARCHITECTURE.md.
  */
 export function createEnforcement(deps: EnforcementDependencies): Enforcement & Foresight {
   const { approvals, flow, clock } = deps;
@@ -81,7 +83,8 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
   const requests = createRequests(deps);
   const { refuse } = requests;
   const { ask, gone } = createAsking({ approvals, requests });
-  const { sendAndRecord, release } = createAnswering({ ...deps, look, releases });
+  const keying = createKeying(deps);
+  const { sendAndRecord, release } = createAnswering({ ...deps, keying, look, releases });
 
   async function enforce(given: Action, send: (dispatch: Dispatch) => Promise<Sent>): Promise<Outcome> {
     let action = given;
@@ -176,10 +179,22 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
         return { kind: 'gone', actionId, ...(await gone(action.under)) };
       const yes = approval?.id ?? grant?.id ?? broken?.subject.id ?? null;
 
-      // 7 dispatch
       await flow.storing(action.caller, { tool: found, actionId, seen });
       const wants = await wantedBy(action, actionId);
       if (!wants) return unwanted(actionId);
+
+      // 6 key
+      const issued = await keying.issue(snapshot, action, guardsOf(snapshot, action, found, source.tool));
+      if (issued === 'stale') {
+        if (attempt === MAX_ATTEMPTS) return refuse(action, actionId, found, deny(STALE, decision.policyVersion));
+        await feedCaughtUp();
+        continue;
+      }
+      if (issued && 'refused' in issued)
+        return refuse(action, actionId, found, deny(issued.refused, set.version, found));
+      const key: Key | undefined = issued;
+
+      // 7 dispatch
       let guardFailed: string | undefined;
       const flight = live.begin(action.caller);
       try {
@@ -198,6 +213,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
           open,
           twin,
           wants,
+          key,
         });
         if (approval && (written.ok || written.failed === 'approval')) approvals.noteConsumed(approval.id);
         if (written.ok) {
@@ -207,7 +223,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
           const remarks = action === given ? [] : [limitRemark(action, found)];
           const sent = open && { ...open, actionId };
           const call = { agent, action, actionId, tool: found, decision, approval, yes, wanted, open: sent };
-          return await sendAndRecord({ ...call, source, detectors, rules, remarks }, flight.signal, send);
+          return await sendAndRecord({ ...call, source, detectors, rules, remarks, key }, flight.signal, send);
         }
         if (grant && written.failed === 'budget' && isOfGrant(written.over, grant)) {
           full.add(grant.id);
@@ -219,6 +235,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
         if (written.failed === 'guard') guardFailed = written.key;
       } finally {
         flight.end();
+        if (key) keying.done(key);
       }
       if (twin && twin.unknown_at === null && performance.now() - begun < ELSEWHERE_MS) {
         // Another replica is sending the same, or has died over it: what came of it decides.

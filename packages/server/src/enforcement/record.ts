@@ -1,4 +1,4 @@
-import type { Decision, RecordKind, ResultClass } from '@gatehouse/protocol';
+import type { ActionRecord, Decision, RecordKind, ResultClass } from '@gatehouse/protocol';
 import type { LedgerEntry } from '../ledger/index.ts';
 import type { Json } from '../platform/index.ts';
 import type { RegisteredTool } from '../registry/index.ts';
@@ -21,6 +21,7 @@ export function recordOf(
   more: {
     decision: Decision;
     approval?: string | null;
+    credentials?: ActionRecord['credentials'];
     resultClass?: ResultClass;
     detail?: string;
     changes?: string[];
@@ -62,7 +63,7 @@ export function recordOf(
       },
       labels: isUnusual && !labels.includes(ANOMALOUS) ? [...labels, ANOMALOUS] : labels,
       approval: more.approval ?? null,
-      credentials: [],
+      credentials: more.credentials ?? [],
       ticket: task.ticket,
       change_request: task.changeRequest,
       // What failed or may have failed says so; its labels say the other.

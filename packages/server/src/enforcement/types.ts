@@ -1,6 +1,6 @@
 import type { Approval, Decision, Obligations } from '@gatehouse/protocol';
 import type { Caller } from '../identity/index.ts';
-import type { Json, TraceContext } from '../platform/index.ts';
+import type { Json, Secret, TraceContext } from '../platform/index.ts';
 import type { Agent, RegisteredTool } from '../registry/index.ts';
 import type { Guard } from '../storage/index.ts';
 import type { StopOf } from './live.ts';
@@ -60,6 +60,17 @@ export interface AskingGateway {
   guards: readonly Guard[];
 }
 
+/** A credential of the call's task, as it is added on the way to the server. The agent sees none of it. */
+export interface Injection {
+  lease: string;
+  /** Milliseconds since the epoch. */
+  expiresAt: number;
+  /** By name of header, or of the variable in the environment of the server's process. */
+  values: Record<string, Secret>;
+  /** What must not come back. */
+  secrets: readonly Secret[];
+}
+
 /** Step 7 to the door: the record is durable, send now. */
 export interface Dispatch {
   actionId: string;
@@ -69,6 +80,8 @@ export interface Dispatch {
   arguments: Json;
   /** The approval that this used up. */
   approval: string | null;
+  /** What is added for its server. */
+  credential?: Injection;
   /** To be given with everything that brings its data later. */
   call: EarlierCall;
   /** What the server says before its answer (progress, log lines) as the agent may see it. */

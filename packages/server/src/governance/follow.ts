@@ -1,4 +1,5 @@
 import type { Approvals, Channels } from '../approvals/index.ts';
+import type { Credentials } from '../credentials/index.ts';
 import type { Enforcement } from '../enforcement/index.ts';
 import type { McpDoor, UpstreamAuthorizations, Upstreams } from '../gate/index.ts';
 import type { Identity } from '../identity/index.ts';
@@ -13,6 +14,7 @@ export interface FollowDependencies {
   keyRing: Pick<KeyRing, 'refresh'>;
   identity: Pick<Identity, 'refresh' | 'peers'>;
   approvals: Approvals;
+  credentials: Pick<Credentials, 'refresh'>;
   channels: Pick<Channels, 'wake'>;
   baseline: Pick<Baseline, 'refresh'>;
   authorizations: Pick<UpstreamAuthorizations, 'refresh'>;
@@ -55,6 +57,13 @@ export function createFollower(deps: FollowDependencies): (changes: Change[]) =>
     upstreams.end({ server }).catch((error) => log.warn('a removed server left something behind', { server, error }));
   }
 
+  /** What it was injected into goes with it. */
+  function leaseEnded(lease: string): void {
+    upstreams
+      .end({ lease })
+      .catch((error) => log.warn('a credential that ended left something behind', { lease, error }));
+  }
+
   return async (changes) => {
     await registry.refresh(changes);
     if (changes.some(({ topic }) => topic === 'key')) await deps.keyRing.refresh();
@@ -70,7 +79,9 @@ export function createFollower(deps: FollowDependencies): (changes: Change[]) =>
       const person = topic === 'object' && nameIn('Person', key);
       if (person) deps.departures.look([person]);
     }
+    deps.credentials.refresh(changes);
     for (const { topic, key } of changes) {
+      if (topic === 'lease') leaseEnded(key);
       const server = topic === 'object' && nameIn('ToolServer', key);
       if (server) serverChanged(server);
       if (topic === 'task') await taskChanged(key);

@@ -1,4 +1,5 @@
 import type { Approvals, Channels } from '../approvals/index.ts';
+import type { Credentials } from '../credentials/index.ts';
 import type { Budgets, HeldResults, OpenCalls } from '../enforcement/index.ts';
 import type { CompanySignIn, Identity, People } from '../identity/index.ts';
 import type { Export, Keeping, Reads, Retention } from '../ledger/index.ts';
@@ -14,6 +15,7 @@ export interface HousekeepingDependencies {
   registry: Registry;
   approvals: Pick<Approvals, 'expire'>;
   channels: Pick<Channels, 'sweep'>;
+  credentials: Pick<Credentials, 'reconcile'>;
   departures: Pick<Departures, 'settle'>;
   identity: Pick<Identity, 'sweep' | 'trustDomain' | 'keyInventory'>;
   companySignIn: Pick<CompanySignIn, 'sweep'>;
@@ -56,6 +58,7 @@ export function keepHouse(deps: HousekeepingDependencies): () => void {
     timers.push(timer.unref());
   };
   every(1, 'sinks could not be begun', async () => sinks.refresh());
+  every(1, 'credentials could not be ended', () => deps.credentials.reconcile());
   every(5, 'expired tasks could not be ended', () => endExpiredTasks(deps));
   every(5, 'departures could not be completed', () => departures.settle());
   every(5, 'expired approvals could not be closed', () => approvals.expire());

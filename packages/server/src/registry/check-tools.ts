@@ -43,6 +43,66 @@ export function checkTransport(manifest: ToolServerManifest): ManifestProblem[] 
   return [];
 }
 
+const PLACEHOLDER = /\{([a-zA-Z]+)\}/g;
+/** What the connection itself says, and what a credential must not say in its stead. */
+const RESERVED_HEADERS =
+  /^(mcp-.*|txn-token|traceparent|tracestate|host|connection|content-.*|transfer-encoding|accept.*|te|upgrade|trailer|keep-alive|proxy-.*|last-event-id)$/i;
+const RESERVED_VARIABLES = /^(PATH|NODE_OPTIONS|LD_.*|DYLD_.*)$/;
+
+/** The credential that each task gets for it: of whom, and where its parts go. */
+export function checkCredential(objects: Workspace['objects'], manifest: ToolServerManifest): ManifestProblem[] {
+  const { transport } = manifest;
+  const { credential } = transport;
+  if (!credential) return [];
+  const problem = problemOf(manifest);
+  const problems: ManifestProblem[] = [];
+  const provider = objects.get(`CredentialProvider/${credential.provider}`);
+  if (provider?.kind !== 'CredentialProvider')
+    problems.push(problem('transport.credential.provider', missing('CredentialProvider', credential.provider)));
+  else
+    for (const environment of manifest.environments)
+      if (!provider.environments.includes(environment))
+        problems.push(
+          problem(
+            'transport.credential.provider',
+            `The provider "${provider.name}" issues nothing in ${environment}, where this server is offered. Add it to the provider's \`environments\`.`,
+          ),
+        );
+  const places = 'env' in credential ? credential.env : credential.headers;
+  const where = 'env' in credential ? 'env' : 'headers';
+  if (Object.keys(places).length === 0)
+    problems.push(problem(`transport.credential.${where}`, 'Say where the credential goes: it is in nothing here.'));
+  for (const [name, template] of Object.entries(places)) {
+    const path = `transport.credential.${where}.${name}`;
+    const parts = [...template.matchAll(PLACEHOLDER)].map(([, part]) => part);
+    if (parts.length === 0)
+      problems.push(problem(path, 'Nothing of the credential is in it: write `{username}` or `{password}`.'));
+    for (const part of parts)
+      if (part !== 'username' && part !== 'password')
+        problems.push(
+          problem(path, `A credential has no part "${part}": there are \`{username}\` and \`{password}\`.`),
+        );
+    if ((where === 'env' ? RESERVED_VARIABLES : RESERVED_HEADERS).test(name))
+      problems.push(
+        problem(path, `"${name}" has a meaning of its own here and is not for credentials: take another name.`),
+      );
+  }
+  if (transport.type === 'stdio') {
+    if (manifest.stateless)
+      problems.push(
+        problem(
+          'transport.credential',
+          'A stateless program serves several tasks, and a credential is one task’s: take out `stateless`.',
+        ),
+      );
+    for (const name of Object.keys(places))
+      if (Object.hasOwn(transport.env, name))
+        problems.push(problem(`transport.env.${name}`, 'The credential sets it, too: take out one of them.'));
+  } else if (new URL(transport.url).protocol !== 'https:' && !transport.allowPrivateAddress)
+    problems.push(problem('transport.url', 'A credential goes there, so that it has to be an https: address.'));
+  return problems;
+}
+
 export function checkToolNames(manifest: ToolServerManifest): ManifestProblem[] {
   const seen = new Map<string, string>();
   return Object.keys(manifest.tools).flatMap((tool) => {

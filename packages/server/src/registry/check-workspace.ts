@@ -5,7 +5,7 @@ import { checkClient } from './check-client.ts';
 import { checkDelegatesTo, checkGroup, checkOnCall } from './check-people.ts';
 import { checkRetention } from './check-retention.ts';
 import { checkSink } from './check-sink.ts';
-import { checkBudget, checkTemplate, checkToolNames, checkTransport } from './check-tools.ts';
+import { checkBudget, checkCredential, checkTemplate, checkToolNames, checkTransport } from './check-tools.ts';
 import { type ManifestProblem, missing, missingEnvironments, problemOf } from './manifest-problem.ts';
 import type { ObjectManifest } from './objects.ts';
 
@@ -110,7 +110,12 @@ function checkObject({ objects, trustDomain }: Workspace, manifest: ObjectManife
     case 'Sink':
       return checkSink(objects, manifest).map(({ path, message }) => problem(path, message));
     case 'ToolServer':
-      return [...missingEnvironments(objects, manifest), ...checkTransport(manifest), ...checkToolNames(manifest)];
+      return [
+        ...missingEnvironments(objects, manifest),
+        ...checkTransport(manifest),
+        ...checkCredential(objects, manifest),
+        ...checkToolNames(manifest),
+      ];
     case 'Template':
       return checkTemplate(objects, manifest);
     case 'TrustDomain':

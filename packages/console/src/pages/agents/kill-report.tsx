@@ -9,7 +9,17 @@ import classes from './kill.module.css';
 
 /** What the kill did, and what it could not reach: said as plainly as it is known. */
 export function KillReport({ result, close }: { result: KillResult; close: () => void }) {
-  const { agent, acknowledged, expired, cancelledApprovals, endedTasks, tookMs, residualSeconds } = result;
+  const {
+    agent,
+    acknowledged,
+    expired,
+    cancelledApprovals,
+    endedTasks,
+    tookMs,
+    residualSeconds,
+    endedLeases,
+    openLeases,
+  } = result;
   return (
     <div className={classes.form}>
       <p className={classes.done} role="status">
@@ -28,6 +38,10 @@ export function KillReport({ result, close }: { result: KillResult; close: () =>
         )}
         <Fact name="Tasks ended">{endedTasks}</Fact>
         <Fact name="Approvals cancelled">{cancelledApprovals}</Fact>
+        <Fact name="Credentials ended">
+          {endedLeases}
+          {openLeases > 0 && `; ${openLeases} not verified to be gone yet`}
+        </Fact>
         <Fact name="Still usable">
           {residualSeconds === 0
             ? 'nothing: no credential is out in the world'

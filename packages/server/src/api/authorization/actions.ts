@@ -69,7 +69,7 @@ export const controlActions = {
   secure: {
     resource: 'Workspace',
     words:
-      'rotate the keys of the house, cut connections to tool servers, reject proposed changes, pause and test sinks',
+      'rotate the keys of the house, cut connections to tool servers, end their credentials, reject proposed changes, pause and test sinks',
     atTerminal: 'open',
   },
   oversee: { resource: 'Workspace', words: 'see who is signed in and which secrets there are', atTerminal: 'open' },

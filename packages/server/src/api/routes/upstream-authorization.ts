@@ -14,10 +14,14 @@ export function upstreamAuthorizationRoutes(deps: ApiDependencies): Route[] {
     if (registered) return registered.manifest;
     throw new GatehouseError('not-found', 'server.unknown', `There is no tool server "${server}".`);
   };
-  const usersOf = (secret: string): string[] =>
-    [...registry.snapshot().servers.values()]
+  const usersOf = (secret: string): string[] => [
+    ...[...registry.snapshot().servers.values()]
       .filter(({ manifest }) => secretsOf(manifest).includes(secret))
-      .map(({ name }) => name);
+      .map(({ name }) => name),
+    ...[...registry.snapshot().credentialProviders.values()]
+      .filter(({ from }) => from.secret === secret)
+      .map(({ name }) => name),
+  ];
 
   return [
     route(

@@ -19,7 +19,7 @@ onEachDatabase('leases', (database) => {
   let number = 0;
 
   const open = () => {
-    const reconcilers = createReconciler({ ...house, openFor: () => fake.provider });
+    const reconcilers = createReconciler({ ...house, openFor: () => fake.provider, isActive: () => true });
     return {
       reconciler: reconcilers,
       leases: createLeases({

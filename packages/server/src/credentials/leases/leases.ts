@@ -1,3 +1,5 @@
+import type { LeaseView } from '@gatehouse/protocol';
+import type { Expression, ExpressionBuilder, SqlBool } from 'kysely';
 import {
   type Clock,
   digestJson,
@@ -7,11 +9,11 @@ import {
   newId,
   type Secret,
 } from '../../platform/index.ts';
-import type { DatabaseTransaction, Guard, RecordChange, Sealer, Storage } from '../../storage/index.ts';
+import type { DatabaseTransaction, Guard, RecordChange, Sealer, Storage, Tables } from '../../storage/index.ts';
 import { lifetimeOf } from './lifetime.ts';
 import { leaseLimits } from './limits.ts';
-import { type LeaseRow, nameOf, openCredential, sealCredential, sealRevocation, toLease } from './rows.ts';
-import { type Held, type Lease, type LeaseRequest, liveStates, openStates, type Provider } from './types.ts';
+import { about, type LeaseRow, nameOf, openCredential, sealCredential, sealRevocation, toLease } from './rows.ts';
+import { type Held, type LeaseRequest, liveStates, openStates, type Provider } from './types.ts';
 
 export interface OpenedProvider {
   provider: Provider;
@@ -49,9 +51,17 @@ export interface Leases {
     by: string,
     reason: string,
   ): Promise<string[]>;
-  end(id: string, by: string, reason: string): Promise<Lease>;
-  get(id: string): Promise<Lease>;
-  list(filter: LeaseFilter): Promise<{ leases: Lease[]; next: string | null }>;
+  /** The same with those whose task is over. */
+  endOverWithin(transaction: DatabaseTransaction, by: string, reason: string): Promise<string[]>;
+  /** Has these ended at once, and waits so long at most until they are verified to be gone. What is left works for so many seconds at most. */
+  settled(
+    of: { agent?: string; ids: readonly string[] },
+    waitMs: number,
+  ): Promise<{ open: number; residualSeconds: number }>;
+  openByProvider(): Promise<Map<string, { open: number; stuck: number }>>;
+  end(id: string, by: string, reason: string): Promise<LeaseView>;
+  get(id: string): Promise<LeaseView>;
+  list(filter: LeaseFilter): Promise<{ leases: LeaseView[]; next: string | null }>;
   /** Forgets the credentials of what may not be used any more on this replica. */
   forget(of: { task: string } | { agent: string } | { id: string }): void;
 }
@@ -68,6 +78,7 @@ export interface LeaseFilter {
 }
 
 interface Cached extends Held {
+  intendedAt: number;
   agent: string;
   task: string;
   holder: string;
@@ -97,13 +108,17 @@ export function createLeases(deps: LeasesDependencies): Leases {
     if (request.singleUse)
       return make({ ...request, scope, holder: `${holder} ${newId('lse', clock.now())}` }, opened, guards);
     const there = held.get(holder);
-    if (there && there.lease.expiresAt - clock.now() > leaseLimits.renewBeforeMs) return there;
+    if (there && isFresh(there.intendedAt, there.lease.expiresAt)) return there;
     const begun = making.get(holder);
     if (begun) return begun;
     const made = findOrMake({ ...request, scope, holder }, opened, guards).finally(() => making.delete(holder));
     making.set(holder, made);
     return made;
   }
+
+  /** Of one that its task's end has made short less is kept in hand, or each call would make another. */
+  const isFresh = (intendedAt: number, expiresAt: number) =>
+    expiresAt - clock.now() > Math.min(leaseLimits.renewBeforeMs, (expiresAt - intendedAt) / 3);
 
   type Wanted = LeaseRequest & { scope: LeaseRequest['asked']; holder: string };
 
@@ -123,7 +138,7 @@ export function createLeases(deps: LeasesDependencies): Leases {
           if (!(error instanceof GatehouseError && error.code === 'lease.elsewhere')) throw error;
         }
       } else if (row.state !== 'intended' && row.sealed_credential) {
-        if (row.expires_at - clock.now() > leaseLimits.renewBeforeMs)
+        if (isFresh(row.intended_at, row.expires_at))
           return remember(row, openCredential(sealer, row.id, row.sealed_credential));
         await replace(row);
         continue;
@@ -283,9 +298,7 @@ export function createLeases(deps: LeasesDependencies): Leases {
       await recordChange(transaction, {
         operation: 'lease.issue',
         by: 'gatehouse',
-        agent: row.agent,
-        task: row.task,
-        environment: row.environment,
+        ...about(row),
         changes: [
           `lease ${row.id} of ${row.provider} for ${row.purpose}${row.ungated ? ', ungated' : ''}`,
           `scope ${row.scope}`,
@@ -305,10 +318,11 @@ export function createLeases(deps: LeasesDependencies): Leases {
   }
 
   function remember(row: LeaseRow, credential: Record<string, Secret>): Held {
-    const { id, provider, expiresAt, clamped, maxResidualSeconds, name } = toLease(row);
+    const { id, provider, expires_at: expiresAt } = row;
     const cached = {
-      lease: { id, provider, expiresAt, clamped, maxResidualSeconds, name },
+      lease: { id, provider, expiresAt, name: nameOf(id) },
       credential,
+      intendedAt: row.intended_at,
       agent: row.agent,
       task: row.task,
       holder: row.holder,
@@ -317,8 +331,17 @@ export function createLeases(deps: LeasesDependencies): Leases {
     return cached;
   }
 
-  const endWithin: Leases['endWithin'] = async (transaction, of, by, reason) => {
+  const endWithin: Leases['endWithin'] = (transaction, of, by, reason) => {
     const [[column, value]] = Object.entries(of) as [['id' | 'task' | 'agent' | 'provider', string]];
+    return endThose(transaction, (where) => where(column, '=', value), by, reason);
+  };
+
+  async function endThose(
+    transaction: DatabaseTransaction,
+    those: (where: ExpressionBuilder<Tables, 'leases'>) => Expression<SqlBool>,
+    by: string,
+    reason: string,
+  ): Promise<string[]> {
     const now = clock.now();
     const ended = await transaction
       .updateTable('leases')
@@ -329,23 +352,33 @@ export function createLeases(deps: LeasesDependencies): Leases {
         reason: `${reason} (${by})`,
         sealed_credential: null,
       })
-      .where(column, '=', value)
+      .where(those)
       .where('state', 'in', ['intended', ...liveStates])
       .returning(['id', 'agent', 'task', 'provider', 'environment'])
       .execute();
-    for (const { id, agent, task, provider, environment } of ended) {
+    for (const { id, provider, ...row } of ended) {
       await recordChange(transaction, {
         operation: 'lease.revoke',
         by,
-        agent,
-        task,
-        environment,
+        ...about(row),
         changes: [`lease ${id} of ${provider} is being ended: ${reason}`],
       });
       await storage.announce(transaction, 'lease', id, now);
     }
     return ended.map(({ id }) => id);
-  };
+  }
+
+  async function openOf({ agent, ids }: { agent?: string; ids: readonly string[] }): Promise<LeaseRow[]> {
+    const open = storage.db.selectFrom('leases').selectAll().where('state', 'in', openStates);
+    return open
+      .where((where) =>
+        where.or([
+          ...(agent === undefined ? [] : [where('agent', '=', agent)]),
+          ...(ids.length > 0 ? [where('id', 'in', [...ids])] : []),
+        ]),
+      )
+      .execute();
+  }
 
   async function rowOf(id: string): Promise<LeaseRow> {
     const row = await storage.db.selectFrom('leases').selectAll().where('id', '=', id).executeTakeFirst();
@@ -359,7 +392,8 @@ export function createLeases(deps: LeasesDependencies): Leases {
 
   return {
     issue,
-    async activate({ lease: { id } }) {
+    async activate({ lease: { id, expiresAt } }) {
+      if (expiresAt <= clock.now()) throw ended();
       if (active.has(id)) return;
       const isLive = await storage.transaction(async (transaction) => {
         const { numUpdatedRows } = await transaction
@@ -371,9 +405,43 @@ export function createLeases(deps: LeasesDependencies): Leases {
         return numUpdatedRows === 1n;
       });
       if (!isLive) throw ended();
-      active.add(id);
+      if ([...held.values()].some(({ lease }) => lease.id === id)) active.add(id);
     },
     endWithin,
+    endOverWithin: (transaction, by, reason) =>
+      endThose(
+        transaction,
+        (where) =>
+          where('task', 'in', where.selectFrom('tasks').select('tasks.id').where('tasks.state', '<>', 'active')),
+        by,
+        reason,
+      ),
+    async settled(of, waitMs) {
+      deps.wake();
+      const giveUpAt = performance.now() + waitMs;
+      let open = await openOf(of);
+      while (open.length > 0 && performance.now() < giveUpAt) {
+        await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+        open = await openOf(of);
+      }
+      const now = clock.now();
+      const residual = open.map(({ expires_at }) => Math.max(1, Math.ceil((expires_at - now) / 1_000)));
+      return { open: open.length, residualSeconds: Math.max(0, ...residual) };
+    },
+    async openByProvider() {
+      const rows = await storage.db
+        .selectFrom('leases')
+        .select(['provider', 'state', (select) => select.fn.countAll<number>().as('count')])
+        .where('state', 'in', openStates)
+        .groupBy(['provider', 'state'])
+        .execute();
+      const counts = new Map<string, { open: number; stuck: number }>();
+      for (const { provider, state, count } of rows) {
+        const { open, stuck } = counts.get(provider) ?? { open: 0, stuck: 0 };
+        counts.set(provider, { open: open + Number(count), stuck: stuck + (state === 'stuck' ? Number(count) : 0) });
+      }
+      return counts;
+    },
     async end(id, by, reason) {
       await rowOf(id);
       await storage.transaction((transaction) => endWithin(transaction, { id }, by, reason));
@@ -398,6 +466,7 @@ export function createLeases(deps: LeasesDependencies): Leases {
       return { leases: page.map(toLease), next: rows.length > limit ? (page.at(-1)?.id ?? null) : null };
     },
     forget(of) {
+      if ('id' in of) active.delete(of.id);
       for (const [holder, { lease, agent, task }] of held) {
         const isMeant = 'id' in of ? lease.id === of.id : 'task' in of ? task === of.task : agent === of.agent;
         if (!isMeant) continue;

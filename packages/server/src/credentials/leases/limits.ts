@@ -1,13 +1,11 @@
 /** Bounds of just-in-time credentials, with their reasons; documented in docs/reference/limits.md. */
 export const leaseLimits = {
-  /** A lease lives this long where nothing says otherwise (law 3). */
-  defaultSeconds: 15 * 60,
-  /** And never longer, whatever a provider, a task or a policy says (law 3). */
+  /** No lease lives longer, whatever a provider, a task or a policy says (law 3). */
   maxSeconds: 60 * 60,
   /** One that would live shorter is not issued: it would end before its call does. */
   minSeconds: 5,
   /** What is asked for is issued in this time, or not at all. What the provider makes later is found and ended. */
-  createMs: 20_000,
+  createMs: 10_000,
   /** One attempt at ending a lease. */
   revokeMs: 15_000,
   /** Live leases of one task: an agent must not fill a database with accounts. */
@@ -23,6 +21,8 @@ export const leaseLimits = {
   dueAtOnce: 200,
   /** Less than this left: another is issued ahead of a call. */
   renewBeforeMs: 30_000,
+  /** `kill` waits so long until credentials are verified to be gone, and says what is left. */
+  killWaitMs: 1_000,
   /** Of what a provider said when it failed. */
   problemCharacters: 240,
 };

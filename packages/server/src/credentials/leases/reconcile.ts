@@ -1,14 +1,16 @@
 import type { Clock, Json, Log } from '../../platform/index.ts';
 import type { RecordChange, Sealer, Storage } from '../../storage/index.ts';
 import { leaseLimits } from './limits.ts';
-import { type LeaseRow, leftBehind } from './rows.ts';
-import { liveStates, type Provider } from './types.ts';
+import { about, type LeaseRow, leftBehind } from './rows.ts';
+import { liveStates, type Provider, TEST_PURPOSE } from './types.ts';
 
 export interface ReconcilerDependencies {
   storage: Storage;
   sealer: Sealer;
   /** As it is declared now, or as it was when the lease was issued; throws while it can't be opened. */
   openFor(provider: string, declared: Json): Provider;
+  /** Whether an agent may act at all: one that is suspended holds nothing. */
+  isActive(agent: string): boolean;
   recordChange: RecordChange;
   clock: Clock;
   log: Log;
@@ -31,6 +33,7 @@ export function createReconciler({
   storage,
   sealer,
   openFor,
+  isActive,
   recordChange,
   clock,
   log,
@@ -50,6 +53,14 @@ export function createReconciler({
   /** What may not be used any more begins to end: its time or its task is over, or nobody has made it in time. */
   async function markEnded(): Promise<void> {
     const now = clock.now();
+    const holders = await storage.db
+      .selectFrom('leases')
+      .select('agent')
+      .distinct()
+      .where('state', 'in', ['intended', ...liveStates])
+      .where('purpose', '<>', TEST_PURPOSE)
+      .execute();
+    const stopped = holders.map(({ agent }) => agent).filter((agent) => !isActive(agent));
     const isOver = storage.db
       .selectFrom('leases')
       .leftJoin('tasks', 'tasks.id', 'leases.task')
@@ -68,7 +79,8 @@ export function createReconciler({
         where.or([
           where('leases.expires_at', '<=', now),
           where.and([where('leases.state', '=', 'intended'), where('leases.making_until', '<=', now)]),
-          where('tasks.state', 'is', null),
+          ...(stopped.length > 0 ? [where('leases.agent', 'in', stopped)] : []),
+          where.and([where('tasks.state', 'is', null), where('leases.purpose', '<>', TEST_PURPOSE)]),
           where('tasks.state', '<>', 'active'),
           where('tasks.expires_at', '<=', now),
         ]),
@@ -76,11 +88,13 @@ export function createReconciler({
       .limit(leaseLimits.dueAtOnce);
     for (const row of await isOver.execute()) {
       const reason =
-        row.task_state !== 'active'
+        row.task_state !== 'active' && row.task !== ''
           ? 'its task is over'
           : row.expires_at <= now
             ? 'expired'
-            : 'it was not made in time';
+            : stopped.includes(row.agent)
+              ? 'its agent is not active'
+              : 'it was not made in time';
       await storage.transaction(async (transaction) => {
         const moved = await transaction
           .updateTable('leases')
@@ -92,9 +106,7 @@ export function createReconciler({
         await recordChange(transaction, {
           operation: 'lease.revoke',
           by: 'gatehouse',
-          agent: row.agent,
-          task: row.task,
-          environment: row.environment,
+          ...about(row),
           changes: [`lease ${row.id} of ${row.provider} is being ended: ${reason}`],
         });
         await storage.announce(transaction, 'lease', row.id, now);
@@ -206,9 +218,8 @@ export function createReconciler({
         update = update.where('created_at', row.created_at === null ? 'is' : 'is not', null);
       const { numUpdatedRows } = await update.executeTakeFirst();
       if (numUpdatedRows !== 1n || recorded === undefined) return;
-      const { agent, task, environment } = row;
       const operation = change.state === 'stuck' ? 'lease.stuck' : 'lease.revoked';
-      await recordChange(transaction, { operation, by: 'gatehouse', agent, task, environment, changes: [recorded] });
+      await recordChange(transaction, { operation, by: 'gatehouse', ...about(row), changes: [recorded] });
       await storage.announce(transaction, 'lease', row.id, clock.now());
     });
   }
@@ -245,6 +256,7 @@ export function createReconciler({
 
   return {
     work() {
+      if (closed) return Promise.resolve();
       again = true;
       running ??= turn().finally(() => {
         running = undefined;

@@ -1,7 +1,8 @@
+import type { LeaseState, LeaseView } from '@gatehouse/protocol';
 import type { Insertable, Selectable } from 'kysely';
 import { type Json, parseStrictJson, Secret } from '../../platform/index.ts';
 import type { Sealer, Tables } from '../../storage/index.ts';
-import type { Lease, LeaseState, Left, Made } from './types.ts';
+import type { Left, Made } from './types.ts';
 
 export type LeaseRow = Selectable<Tables['leases']>;
 export type NewLeaseRow = Insertable<Tables['leases']>;
@@ -11,6 +12,12 @@ export type NewLeaseRow = Insertable<Tables['leases']>;
  * 29 characters that each system takes as a user's name.
  */
 export const nameOf = (lease: string): string => `gh_${lease.slice(lease.indexOf('_') + 1)}`;
+
+/** Whom a record of it is about; a test is about nobody. */
+export const about = ({ agent, task, environment }: Pick<LeaseRow, 'agent' | 'task' | 'environment'>) => ({
+  environment,
+  ...(agent !== '' && { agent, task }),
+});
 
 const credentialContext = (lease: string) => `lease:${lease}:credential`;
 const revocationContext = (lease: string) => `lease:${lease}:revocation`;
@@ -49,7 +56,7 @@ export function leftBehind(row: LeaseRow, sealer: Sealer): Left & { declared: Js
   };
 }
 
-export function toLease(row: LeaseRow): Lease {
+export function toLease(row: LeaseRow): LeaseView {
   return {
     id: row.id,
     provider: row.provider,

@@ -1,6 +1,6 @@
 import type { CredentialProviderManifest } from '@gatehouse/protocol';
 import type { Secret } from '../../platform/index.ts';
-import type { Abilities, Provider } from '../leases/types.ts';
+import type { Provider } from '../leases/types.ts';
 import { openPostgresProvider } from './postgres.ts';
 
 export interface ProviderTools {
@@ -14,5 +14,3 @@ export function openProvider({ from }: CredentialProviderManifest, tools: Provid
       return openPostgresProvider(from, () => tools.openSecret(from.secret, from.url));
   }
 }
-
-export type { Abilities };

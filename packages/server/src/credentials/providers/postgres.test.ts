@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import type { PostgresGrant } from '@gatehouse/protocol';
 import fc from 'fast-check';
 import pg from 'pg';
 import { startPostgres, type TestDatabase, type TestPostgres } from '../../../../../test/support/postgres.ts';
@@ -7,7 +8,7 @@ import { newId } from '../../platform/ids.ts';
 import { Secret } from '../../platform/index.ts';
 import { nameOf } from '../leases/rows.ts';
 import type { Made, Order, Provider } from '../leases/types.ts';
-import { beyond, openPostgresProvider, type PostgresGrant, type TablePrivilege } from './postgres.ts';
+import { beyond, openPostgresProvider } from './postgres.ts';
 
 const postgres = await startPostgres();
 const signal = () => AbortSignal.timeout(20_000);
@@ -180,7 +181,7 @@ describe('PostgreSQL roles', { skip: postgres ? false : 'there is no PostgreSQL 
 });
 
 test('issued is within asked, and asked within allowed', () => {
-  const privilege = fc.constantFrom<TablePrivilege>('SELECT', 'INSERT', 'UPDATE', 'DELETE');
+  const privilege = fc.constantFrom<PostgresGrant['privileges'][number]>('SELECT', 'INSERT', 'UPDATE', 'DELETE');
   const grant: fc.Arbitrary<PostgresGrant> = fc.record({
     schema: fc.constantFrom('public', 'sales'),
     tables: fc.oneof(fc.constant('*' as const), fc.uniqueArray(fc.constantFrom('a', 'b', 'c'), { minLength: 1 })),

@@ -1,7 +1,7 @@
+import { type CredentialScope, credentialScope, type PostgresGrant, type ProviderAbilities } from '@gatehouse/protocol';
 import pg from 'pg';
-import { z } from 'zod';
 import { GatehouseError, type Json, Secret } from '../../platform/index.ts';
-import type { Abilities, Left, Made, Order, Provider } from '../leases/types.ts';
+import type { Left, Made, Order, Provider } from '../leases/types.ts';
 import { newPassword } from './postgres-password.ts';
 
 export interface PostgresSettings {
@@ -15,32 +15,10 @@ export interface PostgresSettings {
   tls: { ca?: string } | 'off';
 }
 
-export type TablePrivilege = 'SELECT' | 'INSERT' | 'UPDATE' | 'DELETE';
-
-export interface PostgresGrant {
-  schema: string;
-  /** `*`: all tables that the schema has when the role is made. */
-  tables: string[] | '*';
-  privileges: TablePrivilege[];
-}
-
-const identifier = z.string().min(1).max(63);
-const asked = z.strictObject({
-  grants: z
-    .array(
-      z.strictObject({
-        schema: identifier.default('public'),
-        tables: z.union([z.literal('*'), z.array(identifier).min(1).max(100)]),
-        privileges: z.array(z.enum(['SELECT', 'INSERT', 'UPDATE', 'DELETE'])).min(1),
-      }),
-    )
-    .min(1)
-    .max(50)
-    .optional(),
-});
-
-const ABILITIES: Abilities = { canNarrow: true, canRevoke: true, canEndSessions: true, maxResidualSeconds: 0 };
+const ABILITIES: ProviderAbilities = { canNarrow: true, canRevoke: true, canEndSessions: true, maxResidualSeconds: 0 };
 const POLL_MS = 20;
+/** Grants on one table are in one row of the catalogue: two transactions at once, also of two replicas, would fail over it. */
+const ONE_AT_A_TIME = "select pg_advisory_xact_lock(hashtext('gatehouse credentials'))";
 
 /**
  * A role for each lease, with the tables that it needs and nothing else. Ended in an order in which nothing slips through: it can't sign in any
@@ -82,7 +60,14 @@ export function openPostgresProvider(settings: PostgresSettings, password: () =>
     abilities: ABILITIES,
 
     scopeOf(given) {
-      const { grants } = asked.parse(given);
+      const { success, data } = credentialScope.safeParse(given);
+      if (!success)
+        throw new GatehouseError(
+          'forbidden',
+          'lease.scope',
+          'What is asked of this provider is `grants`: schemas, tables, privileges.',
+        );
+      const { grants }: CredentialScope = data;
       const wanted = grants ?? settings.grants;
       for (const each of wanted) {
         const missing = beyond(each, settings.grants);
@@ -116,6 +101,7 @@ export function openPostgresProvider(settings: PostgresSettings, password: () =>
             `alter role ${role} set idle_in_transaction_session_timeout = ${settings.statementTimeoutSeconds * 1_000}`,
           );
           if (!writes) await client.query(`alter role ${role} set default_transaction_read_only = on`);
+          await client.query(ONE_AT_A_TIME);
           await client.query(
             `grant connect on database ${pg.escapeIdentifier(pool.options.database ?? '')} to ${role}`,
           );
@@ -139,13 +125,6 @@ export function openPostgresProvider(settings: PostgresSettings, password: () =>
         };
       }),
 
-    renew: ({ name, expiresAt }, signal) =>
-      within(signal, async (client) => {
-        await client.query(
-          `alter role ${pg.escapeIdentifier(name)} valid until ${pg.escapeLiteral(new Date(expiresAt).toISOString())}`,
-        );
-      }),
-
     revoke: ({ name }: Left, signal) =>
       within(signal, async (client) => {
         const role = pg.escapeIdentifier(name);
@@ -156,6 +135,7 @@ export function openPostgresProvider(settings: PostgresSettings, password: () =>
         await endSessions(client, name, signal);
         await client.query('begin');
         try {
+          await client.query(ONE_AT_A_TIME);
           await client.query(`grant ${role} to current_user`);
           await client.query(`reassign owned by ${role} to current_user`);
           await client.query(`drop owned by ${role}`);

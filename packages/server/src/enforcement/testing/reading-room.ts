@@ -1,6 +1,7 @@
 import { type ManifestInput, manifest, TASK_DETAILS_TYPE, type Task, type TaskParameters } from '@gatehouse/protocol';
 import type { RequestOptions } from '../../../../sdk/src/software-passkey.ts';
 import { createApprovals } from '../../approvals/index.ts';
+import { noLeases } from '../../credentials/testing/no-leases.ts';
 import type { Caller } from '../../identity/index.ts';
 import { type HouseOptions, ORIGIN, openHouse } from '../../identity/people/testing/house.ts';
 import { createOutbound, type Json, type JsonObject, noTracing, Secret } from '../../platform/index.ts';
@@ -180,6 +181,7 @@ export async function openReadingRoom(options: HouseOptions = {}) {
     const held = createHeldResults({ ...house, key: new Uint8Array(32) });
     const approvals = await createApprovals({ ...house, endorse: flow.endorse, onEnded: held.forget });
     const enforcement = createEnforcement({
+      leases: noLeases,
       tracing: noTracing,
       openCalls: createOpenCalls({ ...house, key: new Uint8Array(32) }),
       detectors: createOutsideDetectors({ outbound: createOutbound(), openSecret: async () => new Secret(''), log }),

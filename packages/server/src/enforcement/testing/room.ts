@@ -1,5 +1,6 @@
 import { type ActionRecord, type ManifestInput, manifest, TASK_DETAILS_TYPE } from '@gatehouse/protocol';
 import { type Approvals, createApprovals } from '../../approvals/index.ts';
+import { noLeases } from '../../credentials/testing/no-leases.ts';
 import { type House, openHouse } from '../../identity/people/testing/house.ts';
 import { createOutbound, type JsonObject, noTracing, Secret } from '../../platform/index.ts';
 import { compilePolicies, createBaseline, createFlow } from '../../policy/index.ts';
@@ -74,6 +75,7 @@ export async function openRoom({ follow = true, afterAppend = () => {} } = {}) {
   let compiled: { version: number; set: ReturnType<typeof compilePolicies> } | undefined;
   const gateOf = (approvals: Approvals) =>
     createEnforcement({
+      leases: noLeases,
       tracing: noTracing,
       openCalls: createOpenCalls({ ...house, key: new Uint8Array(32) }),
       registry,

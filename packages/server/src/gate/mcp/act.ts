@@ -120,8 +120,11 @@ export function createAct(deps: ActDependencies): Act {
       of = dispatch.call;
       const joined = AbortSignal.any([dispatch.signal, agent.signal]);
       try {
-        connection = await connections.get(sideOf(agent), call.server, (message, aborted) =>
-          asks.ask(agent, { ...at, connection, of }, message, aborted),
+        connection = await connections.get(
+          sideOf(agent),
+          call.server,
+          (message, aborted) => asks.ask(agent, { ...at, connection, of }, message, aborted),
+          dispatch.credential,
         );
         const answer = await exchange(connection, agent, call, dispatch, joined);
         protocolError = 'error' in answer;

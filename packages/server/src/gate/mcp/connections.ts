@@ -5,6 +5,7 @@ import {
   type ServerMessage,
   type ServerRequestHandler,
   type UpstreamConnection,
+  type UpstreamCredential,
   UpstreamFailure,
   type Upstreams,
   type Watch,
@@ -25,7 +26,12 @@ export type ChangedList = 'tools' | 'prompts' | 'resources';
 
 export interface Connections {
   /** Throws NotSent when the server cannot be had: then nothing was sent. */
-  get(agent: ConnectingSide, server: string, onServerRequest?: ServerRequestHandler): Promise<UpstreamConnection>;
+  get(
+    agent: ConnectingSide,
+    server: string,
+    onServerRequest?: ServerRequestHandler,
+    credential?: UpstreamCredential,
+  ): Promise<UpstreamConnection>;
   /** A notification that a server sent outside of a request, or along with one it does not belong to. */
   unsolicited(connection: UpstreamConnection, server: string, message: ServerMessage): void;
   /** Watches one resource; the audience is told of updates until the release is called. Throws JsonRpcFailure. */
@@ -125,7 +131,7 @@ export function createConnections(deps: {
   }
 
   return {
-    async get(side, name, onServerRequest) {
+    async get(side, name, onServerRequest, credential) {
       const server = deps.registry.snapshot().servers.get(name);
       if (!server) throw new NotSent(`There is no tool server "${name}".`);
       const { caller, session } = side;
@@ -136,9 +142,11 @@ export function createConnections(deps: {
           {
             capabilities: grantedCapabilities(side.capabilities, server.manifest),
             ...(onServerRequest && { onServerRequest }),
+            ...(credential && { credential }),
           },
         );
-        const state = known.get(connection) ?? adopt(connection, name, server.manifest.stateless);
+        const state =
+          known.get(connection) ?? adopt(connection, name, server.manifest.stateless && credential === undefined);
         if (side.audience && !state.shared) join(side.audience, state);
         return connection;
       } catch (error) {

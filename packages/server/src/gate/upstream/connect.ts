@@ -15,6 +15,8 @@ export interface ConnectOptions {
   client: UpstreamClient;
   /** Several tasks use the connection. */
   shared: boolean;
+  /** Takes what was injected out of a text that the server says. */
+  hide?: ((text: string) => string) | undefined;
   /** The era that this server was last found to be of. */
   era: Era | undefined;
   limits: UpstreamLimits;

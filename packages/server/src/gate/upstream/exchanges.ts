@@ -1,5 +1,6 @@
 import { type Clock, isJsonObject, type Json, type JsonObject, type Log } from '../../platform/index.ts';
 import type { Channel, Counters, Exchange, ExchangeHooks, OpenExchange, Origin } from './exchange.ts';
+import { hideIn } from './hide.ts';
 import type { UpstreamLimits } from './limits.ts';
 import { type IncomingMessage, type MessageId, violation } from './messages.ts';
 import { metaKeys } from './protocol.ts';
@@ -20,6 +21,8 @@ export interface ExchangesOptions {
   clock: Clock;
   /** Several tasks use this connection: what cannot be told apart is given to nobody. */
   shared: boolean;
+  /** Takes what was injected out of a text that the server says. */
+  hide?: ((text: string) => string) | undefined;
   /** Answers what the server asks outside of any request. */
   onServerRequest: ServerRequestHandler | undefined;
 }
@@ -120,8 +123,11 @@ export function createExchanges(options: ExchangesOptions) {
     },
 
     /** A promise asks the channel to read no further until it is done: that is how a slow reader slows the server. */
-    receive(message: IncomingMessage, origin: Origin): Promise<void> | undefined {
+    receive(given: IncomingMessage, origin: Origin): Promise<void> | undefined {
       if (closed.signal.aborted) return undefined;
+      const message = options.hide
+        ? (hideIn(given as unknown as Json, options.hide) as unknown as IncomingMessage)
+        : given;
       switch (message.kind) {
         case 'answer':
           return onAnswer(message.id, message.answer, origin);

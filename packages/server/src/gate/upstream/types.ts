@@ -1,5 +1,5 @@
 import type { ToolServerManifest } from '@gatehouse/protocol';
-import type { Json, JsonObject } from '../../platform/index.ts';
+import type { Json, JsonObject, Secret } from '../../platform/index.ts';
 import type { ServedDefinition } from '../../registry/index.ts';
 
 /**
@@ -135,6 +135,16 @@ export interface UpstreamScope {
   session?: string;
 }
 
+/** Headers of every request, or variables in the environment of the process. */
+export interface UpstreamCredential {
+  lease: string;
+  /** Milliseconds since the epoch. */
+  expiresAt: number;
+  values: Readonly<Record<string, Secret>>;
+  /** What is taken out of all that the server says. */
+  secrets: readonly Secret[];
+}
+
 /** What the gate is toward the server in this scope. */
 export interface UpstreamClient {
   /**
@@ -142,6 +152,8 @@ export interface UpstreamClient {
    * 2025-11-25 (there nobody could tell whose answer is wanted), and per request in 2026-07-28.
    */
   capabilities: JsonObject;
+  /** What is injected for the task. A connection has one or none, and ends with it. */
+  credential?: UpstreamCredential;
   /** Default: Gatehouse itself. */
   info?: JsonObject;
   /** What the server asks outside of any request of ours (`roots/list` after `initialized`). Ignored on a shared connection. */
@@ -171,7 +183,7 @@ export interface Upstreams {
   /** All that a server serves, page by page, exactly as served, over a connection of its own. Throws like `connect` and `request`. */
   describe(server: ToolServerManifest): Promise<ServedDefinition[]>;
   /** Closes what matches all members given: a task that ended, a session that was deleted, a server that was removed. */
-  end(of: { server?: string; task?: string; session?: string }): Promise<void>;
+  end(of: { server?: string; task?: string; session?: string } | { lease: string }): Promise<void>;
   /** What kept the server from being reached is gone: it is tried again at once. */
   forgive(server: string): void;
   close(): Promise<void>;

@@ -11,7 +11,9 @@ import {
 import { authorizedCaller, type UpstreamAuthorizations } from './authorization/index.ts';
 import { type Connected, type ConnectOptions, connectHttp, connectStdio } from './connect.ts';
 import { readDefinitions } from './describe.ts';
+import { hiderOf } from './hide.ts';
 import { callHttp, type HttpCaller } from './http/call.ts';
+import { withHeaders } from './http/injected-headers.ts';
 import { createPools } from './http/pools.ts';
 import { keepsTxnToken } from './http/txn-token.ts';
 import { type UpstreamLimits, upstreamLimits } from './limits.ts';
@@ -21,6 +23,7 @@ import {
   type Era,
   type UpstreamClient,
   type UpstreamConnection,
+  type UpstreamCredential,
   UpstreamFailure,
   type UpstreamScope,
   type Upstreams,
@@ -43,6 +46,7 @@ interface Entry {
   server: ToolServerManifest;
   scope: UpstreamScope;
   shared: boolean;
+  lease: string | undefined;
   /** The transport as the connection was made with it. */
   transport: string;
   /** Absent while it is being made. */
@@ -77,10 +81,19 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
 
   return {
     connect(server, scope, client) {
-      const shared = server.stateless;
+      const { credential } = client;
+      // What is injected is one task's.
+      const shared = server.stateless && credential === undefined;
       const key = shared
         ? JSON.stringify([server.name, scope.environment])
-        : JSON.stringify([server.name, scope.environment, scope.task, scope.session ?? null, client.capabilities]);
+        : JSON.stringify([
+            server.name,
+            scope.environment,
+            scope.task,
+            scope.session ?? null,
+            client.capabilities,
+            credential?.lease ?? null,
+          ]);
       const entry = entries.get(key);
       if (entry !== undefined && entry.transport === transportOf(server) && isAlive(entry)) {
         entry.usedAt = clock.now();
@@ -119,6 +132,10 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     },
 
     async end(of) {
+      if ('lease' in of) {
+        for (const [key, entry] of entries) if (entry.lease === of.lease) await endEntry(key, entry);
+        return;
+      }
       const ended = [...entries].filter(([, entry]) => matches(entry, of));
       for (const [key] of ended) entries.delete(key);
       await Promise.all(ended.map(([, entry]) => closeEntry(entry, 'The task, session or server ended.')));
@@ -173,10 +190,14 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     } catch (failure) {
       return Promise.reject(failure);
     }
+    const { credential } = client;
+    if (credential && credential.expiresAt <= clock.now())
+      return Promise.reject(new UpstreamFailure('unreachable', 'The credential for it has run out.'));
     const entry: Entry = {
       server,
       scope,
       shared,
+      lease: credential?.lease,
       transport: transportOf(server),
       connected: undefined,
       usedAt: clock.now(),
@@ -198,7 +219,25 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       ),
     };
     entries.set(key, entry);
+    if (credential) endInTime(key, entry, credential.expiresAt);
     return entry.promise;
+  }
+
+  /** A process or connection ends with what was injected into it; the next call gets another with the next. */
+  function endInTime(key: string, entry: Entry, expiresAt: number): void {
+    const timer = setTimeout(() => {
+      endEntry(key, entry).catch((error) =>
+        options.log.warn('upstream.not-ended', { server: entry.server.name, error }),
+      );
+    }, expiresAt - clock.now());
+    timer.unref();
+    const isOver = () => clearTimeout(timer);
+    entry.promise.then(({ closed }) => closed.addEventListener('abort', isOver), isOver);
+  }
+
+  async function endEntry(key: string, entry: Entry): Promise<void> {
+    if (entries.get(key) === entry) entries.delete(key);
+    await closeEntry(entry, 'The credential for it has ended.');
   }
 
   async function make(
@@ -210,6 +249,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     const hint = JSON.stringify([server.name, scope.environment, transportOf(server)]);
     const connectOptions: ConnectOptions = {
       client: shared ? { capabilities: {} } : client,
+      hide: client.credential && hiderOf(client.credential.secrets),
       shared,
       era: eras.get(hint),
       limits,
@@ -218,7 +258,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       log: withServer(options.log, server.name, scope.task),
     };
     try {
-      const connected = await dial(server, scope, shared, connectOptions);
+      const connected = await dial(server, scope, shared, client.credential, connectOptions);
       eras.set(hint, connected.connection.era);
       return connected;
     } catch (failure) {
@@ -232,6 +272,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     server: ToolServerManifest,
     scope: UpstreamScope,
     shared: boolean,
+    credential: UpstreamCredential | undefined,
     connectOptions: ConnectOptions,
   ): Promise<Connected> {
     const { transport } = server;
@@ -239,11 +280,12 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       const url = new URL(transport.url);
       const pool = pools.of(server.name, scope.environment, transport);
       const txnToken = transport.txnToken === true;
-      const caller = callerFor(pool, server, scope.environment);
+      const plain = callerFor(pool, server, scope.environment);
+      const caller = credential ? withHeaders(plain, credential) : plain;
       return connectHttp(txnToken ? keepsTxnToken(caller) : caller, { url, txnToken }, connectOptions);
     }
     const owner = shared ? `shared-${scope.environment}` : scope.task;
-    const launch = await launcher.launch(server, scope.environment, owner);
+    const launch = await launcher.launch(server, scope.environment, owner, credential?.values);
     const onProcess = (change: 1 | -1) => {
       processes += change;
     };

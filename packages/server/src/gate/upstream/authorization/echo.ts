@@ -8,11 +8,12 @@ export function echoes(text: Uint8Array | string, secret: Secret): boolean {
   const body =
     typeof text === 'string' ? text : Buffer.from(text.buffer, text.byteOffset, text.byteLength).toString('latin1');
   const value = secret.reveal();
-  if (forms(value).some((form) => body.includes(form))) return true;
+  if (formsOf(value).some((form) => body.includes(form))) return true;
   return body.includes('\\') && unescaped(body).includes(value);
 }
 
-function forms(value: string): string[] {
+/** The ways in which a value stands in JSON, URLs, base64 and hexadecimal text. */
+export function formsOf(value: string): string[] {
   const bytes = Buffer.from(value);
   const encoded = encodeURIComponent(value);
   // Base64 of a text inside another depends on where it stands; the middle of each of the three ways is the same wherever it stands.

@@ -5,16 +5,16 @@ import type { UpstreamLimits } from '../limits.ts';
 import { readMessages } from '../messages.ts';
 import { UpstreamFailure } from '../types.ts';
 import type { Launch } from './launch.ts';
-import { startProcess } from './process.ts';
+import { type ProcessHandlers, startProcess } from './process.ts';
 
 /** JSON-RPC over standard input and output, one message a line; the same in both eras. */
 export function createStdioChannel(
   launch: Launch,
   exchanges: Exchanges,
-  options: { limits: UpstreamLimits; log: Log; onExit(): void },
+  options: { limits: UpstreamLimits; log: Log; hide?: ((text: string) => string) | undefined; onExit(): void },
 ): Channel {
   const { limits, log } = options;
-  const server = startProcess(launch, limits, log, {
+  const handlers: ProcessHandlers = {
     onLine(line) {
       try {
         const waits = readMessages(line, true).map((message) => exchanges.receive(message, 'one-channel'));
@@ -31,7 +31,8 @@ export function createStdioChannel(
       exchanges.end(new UpstreamFailure('lost', detail));
       options.onExit();
     },
-  });
+  };
+  const server = startProcess(launch, limits, log, handlers, options.hide);
 
   return {
     open(exchange) {

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { lstatSync, realpathSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import type { ToolServerManifest } from '@gatehouse/protocol';
-import { GatehouseError, type Log } from '../../../platform/index.ts';
+import { GatehouseError, type Log, type Secret } from '../../../platform/index.ts';
 import {
   codeDirectories,
   contains,
@@ -69,9 +69,14 @@ export function createLauncher(options: LauncherOptions) {
 
   return {
     /** `owner` names whose working directory it is: a task, or an environment for a shared server. Throws GatehouseError. */
-    async launch(server: ToolServerManifest, environment: string, owner: string): Promise<Launch> {
+    async launch(
+      server: ToolServerManifest,
+      environment: string,
+      owner: string,
+      injected: Readonly<Record<string, Secret>> = {},
+    ): Promise<Launch> {
       const transport = server.transport as StdioTransport;
-      const plan = planOf(server.name, transport, owner);
+      const plan = planOf(server.name, transport, owner, injected);
       const launch = await isolate(server.name, plan);
       if (launch.isolation === 'namespace' || launch.isolation === 'user') return launch;
       if (isProduction(environment))
@@ -90,7 +95,12 @@ export function createLauncher(options: LauncherOptions) {
     },
   };
 
-  function planOf(server: string, transport: StdioTransport, owner: string): Plan {
+  function planOf(
+    server: string,
+    transport: StdioTransport,
+    owner: string,
+    injected: Readonly<Record<string, Secret>>,
+  ): Plan {
     const grants = resolveGrants(dataDir, server, transport);
     const cwd = workingDirectory(dataDir, server, owner);
     const user = isRoot ? assignUser(dataDir, cwd) : undefined;
@@ -107,6 +117,7 @@ export function createLauncher(options: LauncherOptions) {
       PATH: [dirname(process.execPath), '/usr/local/bin', '/usr/bin', '/bin'].join(':'),
     };
     for (const [name, value] of Object.entries(transport.env)) env[name] = fill(value);
+    for (const [name, value] of Object.entries(injected)) env[name] = value.reveal();
     return { command, args, cwd, env, reads, grants, user };
   }
 

@@ -34,6 +34,7 @@ export function startProcess(
   limits: UpstreamLimits,
   log: Log,
   handlers: ProcessHandlers,
+  hide: (text: string) => string = (text) => text,
 ): ServerProcess {
   const { command, args, cwd, env, uid, gid } = launch;
   const child: ChildProcessWithoutNullStreams = spawn(command, args, {
@@ -75,7 +76,7 @@ export function startProcess(
   child.stdin.on('error', (error) => log.debug('upstream.stdin', { error }));
   child.stdout.on('error', (error) => log.debug('upstream.stdout', { error }));
   child.stdout.on('data', createLineReader(child.stdout, limits.messageBytes, handlers));
-  logStderr(child, env, limits, log);
+  logStderr(child, env, limits, log, hide);
 
   return {
     write(line) {
@@ -126,6 +127,7 @@ function logStderr(
   env: Record<string, string>,
   limits: UpstreamLimits,
   log: Log,
+  hide: (text: string) => string,
 ): void {
   const granted = Object.entries(env).filter(([name, value]) => name !== 'PATH' && value.length >= minSecretChars);
   let minute = 0;
@@ -140,7 +142,7 @@ function logStderr(
       lines = 0;
     }
     if (++lines > limits.stderrLinesPerMinute || line === '') return;
-    let text = line;
+    let text = hide(line);
     for (const [name, value] of granted) text = text.replaceAll(value, `[${name}]`);
     log.info('upstream.stderr', { line: text.slice(0, limits.stderrLineBytes) });
   };

@@ -1,0 +1,114 @@
+import type { LeaseView } from '@gatehouse/protocol';
+import { exitCodes } from '../exit-codes.ts';
+import { takeUpTo } from '../items.ts';
+import { timeOf } from '../output.ts';
+import { operatorOf, type ServerOptions } from '../server-address.ts';
+import { type Run, toNumber } from '../verb.ts';
+
+interface ListOptions extends ServerOptions {
+  agent?: string;
+  task?: string;
+  provider?: string;
+  open?: boolean;
+  limit: string;
+}
+
+export const listLeases: Run<ListOptions> = async ({ options, out }) => {
+  const { agent, task, provider, open } = options;
+  const limit = toNumber(options.limit, '--limit', 1, 100_000);
+  const query = {
+    ...(agent !== undefined && { agent }),
+    ...(task !== undefined && { task }),
+    ...(provider !== undefined && { provider }),
+    ...(open && { open: 'true' }),
+  };
+  const items = await takeUpTo(operatorOf(options).list('GET /leases', { query }), limit);
+  if (out.json) return out.printJson({ items });
+  if (items.length === 0) return out.note('There are none: no tool has needed a credential of its own.');
+  out.table(
+    ['LEASE', 'STATE', 'PROVIDER', 'AGENT', 'TASK', 'FOR', 'ISSUED', 'ENDS', 'WHY'],
+    items.map((each) => [
+      each.id,
+      each.state,
+      each.provider,
+      each.agent || '-',
+      each.task || '-',
+      each.purpose,
+      timeOf(each.intendedAt),
+      timeOf(each.revokedAt ?? each.expiresAt),
+      (each.problem ?? each.reason ?? '').slice(0, 80),
+    ]),
+  );
+};
+
+export const showLease: Run<ServerOptions> = async ({ args: [id = ''], options, out }) => {
+  const lease = await operatorOf(options).call('GET /leases/:id', { params: { id } });
+  if (out.json) return out.printJson(lease);
+  out.facts([
+    ['Lease', lease.id],
+    ['State', lease.state],
+    ['Provider', lease.provider],
+    ['Name there', lease.name],
+    ['Agent', lease.agent || 'nobody: a test'],
+    ['Task', lease.task],
+    ['Environment', lease.environment],
+    ['For', `${lease.purpose}${lease.singleUse ? ', one call' : ''}`],
+    ['Scope', JSON.stringify(lease.scope)],
+    ['Issued', timeOf(lease.createdAt)],
+    ['First used', timeOf(lease.activeAt)],
+    ['Ends', timeOf(lease.expiresAt)],
+    ['Verified gone', timeOf(lease.revokedAt)],
+    ['Why it ended', lease.reason],
+    ['Failed attempts', lease.attempts],
+    ['Problem', lease.problem],
+    ['After its end', residualOf(lease)],
+  ]);
+};
+
+const residualOf = ({ maxResidualSeconds }: LeaseView): string =>
+  maxResidualSeconds === null
+    ? 'works until it expires'
+    : maxResidualSeconds === 0
+      ? 'works nowhere'
+      : `works for ${maxResidualSeconds} s at most`;
+
+interface RevokeOptions extends ServerOptions {
+  reason?: string;
+}
+
+export const revokeLease: Run<RevokeOptions> = async ({ args: [id = ''], options, out }) => {
+  const lease = await operatorOf(options).call('POST /leases/:id/revoke', {
+    params: { id },
+    body: { reason: options.reason ?? '' },
+  });
+  if (out.json) return out.printJson(lease);
+  out.print(`${lease.id}: ${lease.state}; \`gatehouse leases show ${lease.id}\` says when it is verified to be gone`);
+};
+
+export const listProviders: Run<ServerOptions> = async ({ options, out }) => {
+  const { items } = await operatorOf(options).call('GET /providers');
+  if (out.json) return out.printJson({ items });
+  if (items.length === 0) return out.note('There are none. See the how-to "Give tools just-in-time credentials".');
+  out.table(
+    ['PROVIDER', 'TYPE', 'ENVIRONMENTS', 'CAN', 'OPEN', 'STUCK', 'HEALTH'],
+    items.map(({ name, type, environments, abilities, openLeases, stuckLeases, ok, problem }) => [
+      name,
+      type,
+      environments.join(', '),
+      [abilities.canNarrow && 'narrow', abilities.canRevoke && 'revoke', abilities.canEndSessions && 'end sessions']
+        .filter(Boolean)
+        .join(', '),
+      String(openLeases),
+      String(stuckLeases),
+      ok ? 'ok' : (problem ?? 'failing').slice(0, 80),
+    ]),
+  );
+};
+
+export const testProvider: Run<ServerOptions> = async ({ args: [name = ''], options, out }) => {
+  const test = await operatorOf(options).call('POST /providers/:name/test', { params: { name } });
+  if (out.json) out.printJson(test);
+  else if (test.ok) out.print(`${name}: issued in ${test.issueMs} ms, verified gone after ${test.revokeMs} ms`);
+  else out.note(`${name}: failed: ${test.problem}`);
+  return test.ok ? exitCodes.ok : exitCodes.failed;
+};

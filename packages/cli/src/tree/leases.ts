@@ -1,0 +1,57 @@
+import type { Command } from 'commander';
+import { addGroup, addVerb, option } from '../verb.ts';
+
+export function addLeaseVerbs(program: Command): void {
+  const leases = addGroup(program, 'leases', 'just-in-time credentials of tools: list, show, revoke');
+  addVerb(leases, {
+    usage: 'list',
+    summary: 'list credentials that were issued, newest first',
+    options: [
+      option('--agent <agent>', 'of this agent'),
+      option('--task <task>', 'of this task'),
+      option('--provider <provider>', 'of this provider'),
+      option('--open', 'only what may still work somewhere'),
+      option('--limit <number>', 'how many at most').default('50'),
+    ],
+    server: true,
+    isDefault: true,
+    examples: [
+      ['leases', 'Who got what, and whether it is gone.'],
+      ['leases --open', 'What is out now.'],
+    ],
+    load: async () => (await import('../commands/leases.ts')).listLeases,
+  });
+  addVerb(leases, {
+    usage: 'show <lease>',
+    summary: 'show one: for whom, what it may do, how far its end has come',
+    server: true,
+    examples: [['leases show lse_0JX2', 'Never the credential itself.']],
+    load: async () => (await import('../commands/leases.ts')).showLease,
+  });
+  addVerb(leases, {
+    usage: 'revoke <lease>',
+    summary: 'end a credential now, with the sessions that were opened with it',
+    options: [option('--reason <text>', 'for the record')],
+    server: true,
+    examples: [['leases revoke lse_0JX2 --reason "not needed"', 'The next call of its task gets another.']],
+    load: async () => (await import('../commands/leases.ts')).revokeLease,
+  });
+
+  const providers = addGroup(program, 'providers', 'who issues just-in-time credentials: list, test');
+  addVerb(providers, {
+    usage: 'list',
+    summary: 'list providers, what they can do, and whether they would issue now',
+    server: true,
+    isDefault: true,
+    examples: [['providers', 'Which there are, and whether they are healthy.']],
+    load: async () => (await import('../commands/leases.ts')).listProviders,
+  });
+  addVerb(providers, {
+    usage: 'test <provider>',
+    summary: 'have a credential issued for nobody, end it, and say how long that took',
+    details: 'Exit code 1 when it could not be issued or ended; what went wrong is printed.',
+    server: true,
+    examples: [['providers test orders', 'Whether address, secret and rights are right.']],
+    load: async () => (await import('../commands/leases.ts')).testProvider,
+  });
+}

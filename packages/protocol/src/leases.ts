@@ -1,0 +1,102 @@
+import { z } from 'zod';
+import { name } from './names.ts';
+
+/**
+ * intended → created → active → revoking → revoked, or stuck where the provider has refused for long, which goes on being tried. Each step is
+ * durable before what it says happens.
+ */
+export const leaseStates = ['intended', 'created', 'active', 'revoking', 'revoked', 'stuck'] as const;
+export type LeaseState = (typeof leaseStates)[number];
+
+/** A just-in-time credential as people see it: never the credential itself. */
+export interface LeaseView {
+  id: string;
+  provider: string;
+  state: LeaseState;
+  agent: string;
+  task: string;
+  environment: string;
+  /** What it is for: the tool server (`server:NAME`). */
+  purpose: string;
+  /** True: handed out to a client that calls by itself. */
+  ungated: boolean;
+  /** True: for one call. */
+  singleUse: boolean;
+  /** The name outside. */
+  name: string;
+  /** What it may do there. */
+  scope: unknown;
+  /** Why it lives shorter than was asked for. */
+  clamped: string[];
+  /** For how long after its end was asked for it may still work somewhere; null: until it expires. */
+  maxResidualSeconds: number | null;
+  intendedAt: number;
+  createdAt: number | null;
+  activeAt: number | null;
+  expiresAt: number;
+  revokingAt: number | null;
+  /** When it was verified to be gone. */
+  revokedAt: number | null;
+  /** Why it ended. */
+  reason: string | null;
+  /** Attempts at ending it that failed. */
+  attempts: number;
+  nextTryAt: number | null;
+  problem: string | null;
+}
+
+/** What a kind of provider can do, as people who rely on it are told. */
+export interface ProviderAbilities {
+  /** Issues less than all that it may issue. */
+  canNarrow: boolean;
+  /** Ends one before its time. */
+  canRevoke: boolean;
+  /** Ends what was opened with it (database sessions). */
+  canEndSessions: boolean;
+  /** For how long after its end was asked for it may still work somewhere; null: until it expires. */
+  maxResidualSeconds: number | null;
+}
+
+export interface ProviderView {
+  name: string;
+  type: string;
+  environments: string[];
+  abilities: ProviderAbilities;
+  life: { defaultSeconds: number; maxSeconds: number };
+  /** Leases that it may still know, and those of them that could not be ended for long. */
+  openLeases: number;
+  stuckLeases: number;
+  /** Whether it would issue now. */
+  ok: boolean;
+  problem: string | null;
+}
+
+export interface ProviderTest {
+  ok: boolean;
+  /** Milliseconds until it was issued, and until it was verified to be gone. */
+  issueMs: number | null;
+  revokeMs: number | null;
+  problem: string | null;
+}
+
+export const leaseBodies = {
+  leaseQuery: z.strictObject({
+    limit: z.coerce.number().int().min(1).max(200).default(50),
+    cursor: z.string().max(1_000).optional(),
+    agent: z.string().max(200).optional(),
+    task: z.string().max(200).optional(),
+    provider: name.optional(),
+    state: z.enum(leaseStates).optional(),
+    /** `true`: only what a provider may still know. */
+    open: z.enum(['true', 'false']).optional(),
+  }),
+  revokeLease: z.strictObject({ reason: z.string().max(500).default('') }),
+};
+
+export interface LeasesApi {
+  'GET /leases': { items: LeaseView[]; cursor: string | null };
+  'GET /leases/:id': LeaseView;
+  'POST /leases/:id/revoke': LeaseView;
+  'GET /providers': { items: ProviderView[] };
+  'POST /providers/:name/test': ProviderTest;
+}

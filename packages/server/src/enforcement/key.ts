@@ -1,0 +1,113 @@
+import type { ServerCredential } from '@gatehouse/protocol';
+import type { Held, Leases } from '../credentials/index.ts';
+import { GatehouseError, type Log, Secret } from '../platform/index.ts';
+import type { Snapshot } from '../registry/index.ts';
+import type { Guard } from '../storage/index.ts';
+import type { Action, Injection } from './types.ts';
+import type { Reason } from './who.ts';
+
+/** What a call is made with, besides its arguments. */
+export interface Key {
+  held: Held;
+  injection: Injection;
+  /** As the dispatch record names it. */
+  named: { lease: string; provider: string; state: 'issued' };
+  /** For this call alone: ended when it is answered. */
+  isForOneCall: boolean;
+}
+
+export type Keying = ReturnType<typeof createKeying>;
+
+/**
+ * Step 6: the narrowest credential for this task at this server, made before the dispatch that names it. INVARIANT: a tool server that is
+ * declared to need one gets no call without it.
+ */
+export function createKeying({ leases, log }: { leases: Pick<Leases, 'issue' | 'activate' | 'end'>; log: Log }) {
+  return {
+    /** Undefined: none is needed. `stale`: agent, task or provider have changed since the decision. */
+    async issue(
+      snapshot: Snapshot,
+      action: Action,
+      guards: readonly Guard[],
+    ): Promise<Key | 'stale' | { refused: Reason } | undefined> {
+      const manifest = snapshot.servers.get(action.server)?.manifest;
+      const credential = manifest?.transport.credential;
+      if (!manifest || !credential || asksOfClient.has(action.operation)) return undefined;
+      if (action.gateway)
+        return {
+          refused: {
+            code: 'gateway.cannot-inject',
+            reason: `The tool server "${action.server}" is called with a credential that only Gatehouse adds: call it through Gatehouse, and not at the gateway "${action.gateway.name}".`,
+          },
+        };
+      const { task, agent } = action.caller;
+      const isForOneCall = 'perCall' in credential && credential.perCall === true;
+      try {
+        const held = await leases.issue(
+          {
+            provider: credential.provider,
+            agent,
+            task: task.id,
+            environment: task.environment,
+            purpose: `server:${action.server}`,
+            singleUse: isForOneCall,
+            asked: credential.scope as never,
+            until: [{ at: task.expiresAt, why: 'the task ends' }],
+          },
+          guards,
+        );
+        const named = { lease: held.lease.id, provider: held.lease.provider, state: 'issued' } as const;
+        return { held, injection: injectionOf(credential, held), named, isForOneCall };
+      } catch (error) {
+        if (!(error instanceof GatehouseError)) throw error;
+        if (error.code === 'lease.stopped') return 'stale';
+        return { refused: { code: error.code, reason: error.message } };
+      }
+    },
+
+    /** Throws where it was ended meanwhile. */
+    activate: ({ held }: Key) => leases.activate(held),
+
+    /** The call is over, or was not made. */
+    done({ held, isForOneCall }: Key): void {
+      if (!isForOneCall) return;
+      // Where this fails its time ends it.
+      leases
+        .end(held.lease.id, 'gatehouse', 'used')
+        .catch((error) =>
+          log.warn('a credential for one call could not be ended yet', { lease: held.lease.id, error }),
+        );
+    },
+  };
+}
+
+/** What goes to the agent's client, and not to the server. */
+const asksOfClient: ReadonlySet<string> = new Set([
+  'sampling/createMessage',
+  'elicitation/create',
+  'elicitation/create:url',
+  'roots/list',
+]);
+
+function injectionOf(credential: ServerCredential, { lease, credential: parts }: Held): Injection {
+  const templates = 'env' in credential ? credential.env : credential.headers;
+  const values = Object.entries(templates).map(([name, template]) => {
+    const filled = template.replaceAll(/\{([a-zA-Z]+)\}/g, (_, part: string) => {
+      const value = Object.hasOwn(parts, part) ? parts[part] : undefined;
+      if (value) return value.reveal();
+      throw new GatehouseError(
+        'conflict',
+        'lease.part',
+        `The credentials of ${lease.provider} have no part "${part}". They have: ${Object.keys(parts).join(', ')}. Correct \`credential\` in the manifest.`,
+      );
+    });
+    return [name, new Secret(filled)] as const;
+  });
+  return {
+    lease: lease.id,
+    expiresAt: lease.expiresAt,
+    values: Object.fromEntries(values),
+    // Its name outside is no secret: people see it with the lease.
+    secrets: Object.values(parts).filter((part) => part.reveal() !== lease.name),
+  };
+}

@@ -1,0 +1,34 @@
+import { isJsonObject, type Json, type JsonObject, type Secret } from '../../platform/index.ts';
+import { formsOf } from './authorization/echo.ts';
+
+/** Shorter ones stand in any text by chance. */
+const minChars = 8;
+export const hiddenMark = '[credential]';
+
+/**
+ * Takes what was injected out of a text: as it is, and as URLs, base64 and hexadecimal write it. A server that wants to hide it otherwise can; it
+ * is good for one task, and ends with it.
+ */
+export function hiderOf(secrets: readonly Secret[]): (text: string) => string {
+  const forms = secrets
+    .map((secret) => secret.reveal())
+    .filter((value) => value.length >= minChars)
+    .flatMap(formsOf)
+    .sort((a, b) => b.length - a.length);
+  return (text) => {
+    let left = text;
+    for (const form of forms) if (left.includes(form)) left = left.replaceAll(form, hiddenMark);
+    return left;
+  };
+}
+
+/** The same in every text and name of a message. What needs no change is given back as it is. */
+export function hideIn<T extends Json | undefined>(value: T, hide: (text: string) => string): T {
+  if (typeof value === 'string') return hide(value) as T;
+  if (Array.isArray(value)) return value.map((each) => hideIn(each, hide)) as T;
+  if (!isJsonObject(value)) return value;
+  // Entries and not assignments: `__proto__` is a name like any other.
+  return Object.fromEntries(
+    Object.entries(value).map(([name, each]) => [hide(name), hideIn(each, hide)]),
+  ) as JsonObject as T;
+}

@@ -1,0 +1,338 @@
+import assert from 'node:assert/strict';
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ManifestInput } from '@gatehouse/protocol';
+import { type AgentTask, createMcpTransport } from '@gatehouse/sdk';
+import type { Config } from '@gatehouse/server';
+import { Client } from '@modelcontextprotocol/client';
+import pg from 'pg';
+import { createReplica } from './chaos/replica.ts';
+import { manifests } from './support/fixtures.ts';
+import { startPostgres, type TestDatabase, type TestPostgres } from './support/postgres.ts';
+import { freePort, startWorkspace, type Workspace } from './support/workspace.ts';
+
+/** Law 3 with a real database behind a real tool server: a task's tools get a role of their own, and it is gone afterwards. */
+const postgres = await startPostgres();
+const program = join(import.meta.dirname, 'support', 'orders-server.ts');
+
+describe('just-in-time credentials', { skip: postgres ? false : 'there is no PostgreSQL on this machine' }, () => {
+  let database: TestDatabase;
+  let owner: pg.Client;
+  let workspace: Workspace;
+  let at: URL;
+  /** What a web service was sent, by call. */
+  const sent: { key: string | undefined; method: unknown }[] = [];
+  const web = createServer(async (request, response) => {
+    const { id, method } = JSON.parse(Buffer.concat(await request.toArray()).toString() || '{}');
+    const key = request.headers['x-api-key'];
+    sent.push({ key: typeof key === 'string' ? key : undefined, method });
+    const result =
+      method === 'server/discover'
+        ? { resultType: 'complete', supportedVersions: ['2026-07-28'], capabilities: { tools: {} } }
+        : method === 'tools/list'
+          ? { resultType: 'complete', tools: [{ name: 'ping', inputSchema: { type: 'object' } }] }
+          : { resultType: 'complete', content: [{ type: 'text', text: `you said ${key}` }] };
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify({ jsonrpc: '2.0', id, result }));
+  });
+
+  const setting = { tier: 1 as const, effects: ['read' as const] };
+  const server = (name: string, more: object = {}, environment: object = {}): ManifestInput => ({
+    kind: 'ToolServer',
+    name,
+    environments: ['production'],
+    transport: {
+      type: 'stdio',
+      command: 'node',
+      args: ['--disable-warning=ExperimentalWarning', program],
+      env: { PGHOST: at.hostname, PGPORT: at.port, PGDATABASE: database.name },
+      credential: {
+        provider: 'orders',
+        scope: { grants: [{ tables: ['orders'], privileges: ['SELECT'] }] },
+        env: {
+          PGUSER: '{username}',
+          PGPASSWORD: '{password}',
+          DATABASE_URL: `postgres://{username}:{password}@${at.host}/${database.name}`,
+          ...environment,
+        },
+        ...more,
+      },
+    },
+    tools: { query: setting, leak: setting },
+  });
+  const provider = (): ManifestInput => ({
+    kind: 'CredentialProvider',
+    name: 'orders',
+    environments: ['production'],
+    from: {
+      type: 'postgres',
+      url: `postgres://broker_${database.name}@${at.host}/${database.name}`,
+      secret: 'orders-broker',
+      grants: [{ tables: ['orders', 'refunds'], privileges: ['SELECT'] }],
+      tls: 'off',
+    },
+  });
+
+  before(async () => {
+    database = await (postgres as TestPostgres).createDatabase();
+    at = new URL(database.url);
+    owner = new pg.Client(database.url);
+    await owner.connect();
+    const broker = `broker_${database.name}`;
+    await owner.query(`create table orders (id int, total int); create table refunds (id int); create table salaries (person text);
+      insert into orders values (1042, 40);
+      create role ${broker} login createrole password 'broker-password';
+      grant connect on database ${database.name} to ${broker} with grant option;
+      grant usage on schema public to ${broker} with grant option;
+      grant select on orders, refunds to ${broker} with grant option;
+      grant pg_signal_backend to ${broker}`);
+    await new Promise<void>((resolve) => web.listen(0, '127.0.0.1', resolve));
+    workspace = await startWorkspace();
+    await workspace.operator('PUT /secrets/:name', {
+      params: { name: 'orders-broker' },
+      body: { value: 'broker-password', origins: [`postgres://${at.host}`] },
+    });
+    await workspace.apply([
+      ...manifests().filter(({ kind, name }: { kind: string; name?: string }) => kind !== 'Template' || name !== 'all'),
+      { kind: 'Template', name: 'all', allow: [{ tools: ['shop/*', 'orders/*', 'greedy/*', 'web/*'] }] },
+      provider(),
+      server('orders'),
+      server('greedy', { scope: { grants: [{ tables: ['salaries'], privileges: ['SELECT'] }] } }),
+      {
+        kind: 'ToolServer',
+        name: 'web',
+        environments: ['production'],
+        transport: {
+          type: 'http',
+          url: `http://127.0.0.1:${(web.address() as AddressInfo).port}/mcp`,
+          allowPrivateAddress: true,
+          credential: { provider: 'orders', headers: { 'X-Api-Key': 'key {password}' }, perCall: true },
+        },
+        tools: { ping: setting },
+      },
+    ]);
+  });
+  after(async () => {
+    await workspace?.close();
+    web.close();
+    web.closeAllConnections();
+    await owner?.end();
+    await database?.drop();
+    await postgres?.close();
+  });
+
+  async function begin(agentName = 'agent-a') {
+    const agent = await workspace.agent(agentName);
+    const task = await agent.startTask({ template: 'all', intent: 'look up an order' });
+    return { agent, task, client: await connect(task) };
+  }
+  async function connect(task: AgentTask): Promise<Client> {
+    const client = new Client({ name: 't', version: '1' });
+    await client.connect(createMcpTransport(task));
+    return client;
+  }
+  const call = async (client: Client, name: string, args: Record<string, unknown> = {}) =>
+    JSON.stringify(await client.callTool({ name, arguments: args }).catch((error: Error) => error.message));
+  const query = (client: Client, sql: string) => call(client, 'orders__query', { sql });
+  const roles = async () => {
+    const { rows } = await owner.query("select rolname from pg_roles where rolname like 'gh\\_%' order by 1");
+    return rows.map(({ rolname }) => rolname as string);
+  };
+  const leasesOf = async (task: string, more: Record<string, string> = {}) =>
+    (await workspace.operator('GET /leases', { query: { task, ...more } })).items;
+  const recordsOf = async (task: string) =>
+    (await workspace.operator('GET /records', { query: { task } })).items.map(({ record }) => record);
+  async function until(what: () => Promise<boolean>): Promise<void> {
+    for (const giveUpAt = Date.now() + 20_000; !(await what()); await delay(20)) assert.ok(Date.now() < giveUpAt);
+  }
+  const gone = (task: string) => until(async () => (await leasesOf(task, { open: 'true' })).length === 0);
+
+  /** @proves lease.issued, lease.ends */
+  test('a task’s tools sign in as a role of their own, which sees only what was asked for and is gone after the task', async () => {
+    const { task, client } = await begin();
+    const answers = await Promise.all(
+      Array.from({ length: 5 }, () => query(client, 'select current_user, total from orders')),
+    );
+    const [role = ''] = await roles();
+    for (const answer of answers) assert.match(answer, new RegExp(`${role}.*40`));
+    assert.deepEqual(await roles(), [role], 'one for the whole task');
+    assert.match(await query(client, 'select * from refunds'), /permission denied/);
+    assert.match(await query(client, 'select * from salaries'), /permission denied/);
+
+    const [lease] = await leasesOf(task.id);
+    assert.equal(lease?.state, 'active');
+    assert.equal(lease?.name, role);
+    assert.ok(lease.expiresAt <= lease.intendedAt + 900_000);
+    const dispatch = (await recordsOf(task.id)).find(({ kind }) => kind === 'dispatch');
+    assert.deepEqual(dispatch?.credentials, [{ lease: lease.id, provider: 'orders', state: 'issued' }]);
+
+    await client.close();
+    await task.end();
+    await gone(task.id);
+    assert.deepEqual(await roles(), []);
+    assert.match((await leasesOf(task.id))[0]?.reason ?? '', /task/);
+  });
+
+  /** @proves lease.kill */
+  test('a kill ends the session that is open, in the middle of a statement, and says that nothing is left', async () => {
+    const { task, client } = await begin('agent-b');
+    await query(client, 'select 1');
+    const sleeping = query(client, 'select pg_sleep(60) from orders');
+    const role = (await leasesOf(task.id))[0]?.name;
+    const sessions = async () =>
+      (await owner.query("select 1 from pg_stat_activity where usename = $1 and query like '%pg_sleep%'", [role]))
+        .rowCount;
+    await until(async () => (await sessions()) === 1);
+    const killed = await workspace.operator('POST /agents/:name/kill', { params: { name: 'agent-b' }, body: {} });
+    assert.equal(killed.endedLeases, 1);
+    await gone(task.id);
+    assert.equal(await sessions(), 0);
+    assert.deepEqual(await roles(), []);
+    if (killed.openLeases === 0) assert.equal(killed.residualSeconds, 0);
+    else assert.ok(killed.residualSeconds > 0);
+    await sleeping;
+    await workspace.operator('POST /agents/:name/state', { params: { name: 'agent-b' }, body: { state: 'active' } });
+  });
+
+  /** @proves lease.unseen */
+  test('the password is in no answer, record, lease or log, also when the tool says all that it knows', async () => {
+    const { task, client } = await begin();
+    const answer = await call(client, 'orders__leak');
+    assert.match(answer, /\[credential\]/);
+    // The one value that nobody is told: found out by a way of the test's own.
+    const { rows } = await owner.query('select rolpassword from pg_authid where rolname = $1', [
+      (await leasesOf(task.id))[0]?.name,
+    ]);
+    assert.match(rows[0].rolpassword, /^SCRAM-SHA-256/);
+    assert.match(answer, /PGPASSWORD\W+\[credential\]/);
+    assert.match(answer, /DATABASE_URL\W+postgres:\/\/gh_\w+:\[credential\]@/);
+    assert.match(answer, /"?hex\W+\[credential\]/);
+    assert.doesNotMatch(answer, /base64\W+[\w+/]{30}/);
+    const all = [await recordsOf(task.id), await leasesOf(task.id), await workspace.operator('GET /providers')];
+    assert.doesNotMatch(JSON.stringify(all), /broker-password|PGPASSWORD\W+(?!\[credential\])\w/);
+    await task.end();
+    await gone(task.id);
+  });
+
+  /** @proves lease.required */
+  test('without its credential nothing is called: more than may be issued, and a provider that is away', async () => {
+    const { task, client } = await begin();
+    assert.match(await call(client, 'greedy__query', { sql: 'select 1' }), /lease\.scope.*SELECT on public\.salaries/);
+    await owner.query(`alter role broker_${database.name} nologin`);
+    await owner.query(
+      "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'gatehouse credentials'",
+    );
+    assert.match(await query(client, 'select 1'), /lease\.provider/);
+    const failing = await workspace.operator('GET /providers');
+    assert.equal(failing.items[0]?.ok, false);
+    await owner.query(`alter role broker_${database.name} login`);
+    assert.match(await query(client, 'select total from orders'), /40/);
+    const refused = (await recordsOf(task.id)).filter(({ decision }) => decision?.effect === 'deny');
+    assert.deepEqual(refused.map(({ decision }) => decision?.code).sort(), ['lease.provider', 'lease.scope']);
+    await task.end();
+    await until(async () => (await roles()).length === 0);
+  });
+
+  /** @proves lease.per-call */
+  test('a header carries one credential for each call, which is ended when the call is answered', async () => {
+    const { task, client } = await begin();
+    sent.length = 0;
+    for (let time = 0; time < 2; time++) assert.match(await call(client, 'web__ping'), /you said key \[credential\]/);
+    const keys = sent.filter(({ method }) => method === 'tools/call').map(({ key }) => key);
+    assert.equal(new Set(keys).size, 2);
+    for (const key of keys) assert.match(key ?? '', /^key [\w-]{32}$/);
+    await until(async () => (await leasesOf(task.id, { open: 'true' })).length === 0);
+    const leases = await leasesOf(task.id);
+    assert.deepEqual(new Set(leases.map(({ reason }) => reason)), new Set(['used (gatehouse)']));
+    await task.end();
+  });
+
+  test('revoked by a person, the next call gets another and a process of its own', async () => {
+    const { task, client } = await begin();
+    const first = await query(client, 'select current_user');
+    const [lease] = await leasesOf(task.id);
+    await workspace.operator('POST /leases/:id/revoke', { params: { id: lease?.id ?? '' }, body: { reason: 'test' } });
+    await gone(task.id);
+    const second = await query(client, 'select current_user');
+    assert.match(second, /gh_/);
+    assert.notEqual(first, second);
+    await task.end();
+    await gone(task.id);
+  });
+
+  /** @proves lease.crash */
+  test('killed with -9 while credentials are made, used and ended, a server leaves no role behind once it is back', async () => {
+    const dataDir = mkdtempSync(join(tmpdir(), 'gatehouse-leases-'));
+    cpSync(workspace.dataDir, dataDir, { recursive: true });
+    const port = await freePort();
+    const url = `http://localhost:${port}`;
+    const own = {
+      dataDir,
+      database: 'sqlite',
+      host: '127.0.0.1',
+      port,
+      publicUrl: url,
+      trustDomain: 'example.test',
+      replica: 'one',
+    };
+    const replica = createReplica(own as Config);
+    const token = readFileSync(join(dataDir, 'keys', 'operator.token'), 'utf8').trim();
+    const ask = (method: string, path: string) =>
+      fetch(`${url}/api/v1${path}`, {
+        method,
+        headers: { authorization: `Operator ${token}`, 'content-type': 'application/json' },
+        ...(method === 'POST' && { body: '{}' }),
+      });
+    try {
+      let seen = 0;
+      for (const afterMs of [2, 12]) {
+        await replica.start();
+        const testing = Array.from({ length: 8 }, () => ask('POST', '/providers/orders/test').catch(() => undefined));
+        for (let waited = 0; (await roles()).length === 0 && waited < 200; waited++) await delay(2);
+        await delay(afterMs);
+        seen += (await roles()).length;
+        await replica.kill();
+        await Promise.all(testing);
+      }
+      assert.ok(seen > 0, 'else nothing was shown');
+      await replica.start();
+      // Past all that a credential of a server that died may still be made in.
+      await replica.setClock(60_000);
+      await until(async () => {
+        const { items } = (await (await ask('GET', '/leases?open=true')).json()) as { items: unknown[] };
+        return items.length === 0 && (await roles()).length === 0;
+      });
+    } finally {
+      await replica.kill();
+      rmSync(dataDir, { recursive: true, force: true });
+    }
+  });
+
+  test('a provider is tested by issuing one for nobody, and it is gone', async () => {
+    const tested = await workspace.operator('POST /providers/:name/test', { params: { name: 'orders' } });
+    assert.deepEqual({ ok: tested.ok, problem: tested.problem }, { ok: true, problem: null });
+    assert.deepEqual(await roles(), []);
+    const { items } = await workspace.operator('GET /providers');
+    assert.deepEqual(items[0]?.abilities, {
+      canNarrow: true,
+      canRevoke: true,
+      canEndSessions: true,
+      maxResidualSeconds: 0,
+    });
+  });
+
+  test('a manifest that could not be kept is refused, and says why', async () => {
+    const refused = (changed: ManifestInput, why: RegExp) => assert.rejects(workspace.apply([changed]), why);
+    const orders = server('orders') as Extract<ManifestInput, { kind: 'ToolServer' }>;
+    await refused({ ...orders, stateless: true }, /credential is one task’s/);
+    await refused(server('orders', { provider: 'none' }), /no CredentialProvider "none"/);
+    await refused(server('orders', {}, { KEY: '{token}' }), /no part "token"/);
+    await refused(server('orders', {}, { KEY: 'plain' }), /Nothing of the credential/);
+    await refused(server('orders', {}, { NODE_OPTIONS: '{password}' }), /meaning of its own/);
+  });
+});

@@ -1,0 +1,30 @@
+import type { Requirement } from './requirement.ts';
+
+/** Just-in-time credentials. */
+const source = 'docs/how-to/give-tools-just-in-time-credentials.md';
+export const leases: Requirement[] = [
+  {
+    id: 'lease.issued',
+    promise:
+      'A task’s tools get a credential of their own when they first need it, as narrow as asked, which the dispatch names',
+    source,
+  },
+  { id: 'lease.ends', promise: 'After the task its credential is verified to be gone', source },
+  {
+    id: 'lease.kill',
+    promise: 'A kill ends credentials with the sessions that are open, and says what is left',
+    source,
+  },
+  {
+    id: 'lease.unseen',
+    promise: 'A credential is in no answer, error, record or log, also where the tool shows it',
+    source,
+  },
+  {
+    id: 'lease.required',
+    promise: 'A tool that needs a credential is not called without it; the refusal is recorded',
+    source,
+  },
+  { id: 'lease.per-call', promise: 'A credential for one call is ended when the call is answered', source },
+  { id: 'lease.crash', promise: 'Whenever a server is killed, no credential is left behind once it is back', source },
+];
