@@ -66,6 +66,7 @@ describe('records that are removed by class, as others see it', () => {
       const { removals, pausedUntil } = await workspace.operator('GET /retention');
       // Nobody puts the clock back.
       if (pausedUntil !== null) ahead = 203 * DAY_MS;
+      if (removals[0] && !removals[0].removedAt) ahead = 205 * DAY_MS;
       if (removals[0]?.publishedAt) break;
       await sleep(100);
     }

@@ -118,7 +118,8 @@ export const records: Requirement[] = [
   },
   {
     id: 'retention.hold',
-    promise: 'A removal that is on record and not done yet is done by any replica, but for what a hold keeps by then',
+    promise:
+      'A removal that is on record and not done yet is done by any replica, but for what a hold keeps by then, which it excuses no more',
     source: 'Search and keep',
   },
   {
@@ -139,12 +140,13 @@ export const records: Requirement[] = [
   },
   {
     id: 'retention.clock',
-    promise: 'After the clock has leapt no record goes for a day, and none if it is put back',
+    promise:
+      'After the clock has leapt no record goes for a day, and none if it is put back, whatever was recorded by it',
     source: 'Search and keep; law 1',
   },
   {
     id: 'retention.race',
-    promise: 'Replicas that remove at once name each record once and lose none',
+    promise: 'Replicas that remove at once name each record once and lose none, and one that is gone hinders no other',
     source: 'Search and keep',
   },
   {

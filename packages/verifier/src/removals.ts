@@ -11,8 +11,13 @@ import type { Fault } from './verify.ts';
 /** Records of one removal: what is hashed for its digest is held at once. */
 export const MAX_REMOVED = 10_000;
 
-/** `ranges`: first and end of each, ascending. `rule`: in words, as it was recorded. `by`: where the record stands that says so. */
+/**
+ * `ranges`: first and end of each, ascending. `rule`: in words, as it was recorded. `by`: where the record stands that says so. `keeps`: what
+ * it takes back of the removal that has the same `id`: those were kept after all, and excuse nothing.
+ */
 export type Removal = {
+  id: string;
+  keeps: boolean;
   log: string;
   ranges: [from: number, to: number][];
   digest: string;
@@ -25,30 +30,31 @@ export type Absences = { ranges: number[]; recorded: Removal[] };
 
 export const emptyAbsences = (): Absences => ({ ranges: [], recorded: [] });
 
-const NAMED = /^log (\S+), records (\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*), leaf hashes sha256-([0-9a-f]{64})$/;
+const NAMED = /^log (\S+), records (\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*)(?:, leaf hashes sha256-([0-9a-f]{64}))?$/;
 const BEGIN = new TextEncoder().encode('{"action_id":"rem_');
 const decoder = new TextDecoder();
 
-/** What a record says was removed; null for any other record. `by`: where it stands. */
+/** What a record says was removed, or kept of it after all; null for any other record. `by`: where it stands. */
 export function removalIn(entry: Uint8Array, by: Removal['by']): Removal | null {
   // Members are in the order of the canonical form, so that no other record costs more than a look.
   for (let at = BEGIN.length - 1; at >= 0; at--) if (entry[at] !== BEGIN[at]) return null;
-  let record: { kind?: unknown; operation?: unknown; changes?: unknown };
+  let record: { action_id?: unknown; kind?: unknown; operation?: unknown; changes?: unknown };
   try {
     record = JSON.parse(decoder.decode(entry));
   } catch {
     // It may be read before it is proven: what was garbled is told by the proof.
     return null;
   }
-  if (record.kind !== 'change' || record.operation !== 'retention.remove' || !Array.isArray(record.changes))
+  const keeps = record.operation === 'retention.keep';
+  if (record.kind !== 'change' || !(keeps || record.operation === 'retention.remove') || !Array.isArray(record.changes))
     return null;
   const [rule, what] = record.changes.map(String);
-  const [, log, text, digest] = NAMED.exec(what ?? '') ?? [];
+  const [, log, text, digest = ''] = NAMED.exec(what ?? '') ?? [];
   const ranges = parseRanges(text ?? '');
-  if (log === undefined || digest === undefined || ranges === null) return null;
+  if (log === undefined || (digest === '' && !keeps) || ranges === null) return null;
   // Nothing can be removed before it was there.
   if (log === by.log && (ranges.at(-1)?.[1] ?? 0) > by.index) return null;
-  return { log, ranges, digest, rule: rule ?? '', by };
+  return { id: String(record.action_id), keeps, log, ranges, digest, rule: rule ?? '', by };
 }
 
 /** `0-3,7`: 0 to 3 and 7. Null for what is not ascending, or too much. */
@@ -92,8 +98,15 @@ export type Explained = { ok: true; removed: number; removals: Removal[] } | { o
 
 /** Whether records say of all that is missing in a log that it was removed: its own, or those of other logs that were verified (`given`). */
 export function explained(log: string, { ranges, recorded }: Absences, given: readonly Removal[]): Explained {
-  const removals = [...recorded, ...given].filter((removal) => removal.log === log);
-  const named = removals.flatMap((removal) => removal.ranges).sort(([a], [b]) => a - b);
+  const said = Map.groupBy(
+    [...recorded, ...given].filter((each) => each.log === log),
+    ({ keeps }) => keeps,
+  );
+  const removals = said.get(false) ?? [];
+  const kept = Map.groupBy(said.get(true) ?? [], ({ id }) => id);
+  const named = removals
+    .flatMap(({ id, ranges: of }) => without(of, kept.get(id)?.flatMap((each) => each.ranges) ?? []))
+    .sort(([a], [b]) => a - b);
   let [at, removed] = [0, 0];
   for (let each = 0; each < ranges.length; each += 2) {
     const [from, to] = [ranges[each] as number, ranges[each + 1] as number];
@@ -109,6 +122,21 @@ export function explained(log: string, { ranges, recorded }: Absences, given: re
     }
   }
   return { ok: true, removed, removals };
+}
+
+function without(ranges: Removal['ranges'], kept: Removal['ranges']): Removal['ranges'] {
+  const left: Removal['ranges'] = [];
+  const inOrder = kept.toSorted(([a], [b]) => a - b);
+  for (const [from, to] of ranges) {
+    let next = from;
+    for (const [first, end] of inOrder) {
+      if (end <= next || first >= to) continue;
+      if (first > next) left.push([next, first]);
+      next = end;
+    }
+    if (next < to) left.push([next, to]);
+  }
+  return left;
 }
 
 /** `explained`, and whether what is named there are the records that the tree has. */
@@ -133,11 +161,17 @@ export async function explain(
 }
 
 /** `erased`: all that is wrong is that no record says of something missing that it was removed. */
-type Outcome = { ok: boolean; erased?: boolean; fault?: Fault; recorded?: readonly Removal[] };
+type Outcome = {
+  ok: boolean;
+  erased?: boolean;
+  fault?: Fault;
+  removals?: readonly Removal[];
+  recorded?: readonly Removal[];
+};
 
 /**
- * Several logs, one of which may say what was removed from another: those whose removals stand elsewhere are verified again with what the
- * others say.
+ * Several logs, one of which may say what was removed from another, or was kept of it after all: those whose removals or what was taken back
+ * of them stand elsewhere are verified again with what the others say.
  */
 export async function verifyTogether<R extends Outcome>(
   verify: readonly ((removals: readonly Removal[]) => Promise<R>)[],
@@ -146,8 +180,10 @@ export async function verifyTogether<R extends Outcome>(
   for (const each of verify) reports.push(await each([]));
   // Of what fails otherwise nothing is believed. What was removed meanwhile is found as well.
   const said = reports.flatMap(({ recorded }) => recorded ?? []);
-  for (const [at, { erased, fault }] of reports.entries())
-    if (erased || fault?.kind === 'erased') reports[at] = await (verify[at] as (typeof verify)[number])(said);
+  const taken = new Set(said.flatMap(({ id, keeps }) => (keeps ? [id] : [])));
+  for (const [at, { erased, fault, removals }] of reports.entries())
+    if (erased || fault?.kind === 'erased' || removals?.some(({ id }) => taken.has(id)))
+      reports[at] = await (verify[at] as (typeof verify)[number])(said);
   return reports;
 }
 

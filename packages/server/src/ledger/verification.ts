@@ -120,8 +120,8 @@ export async function verifyLogs(
     };
     const ids = known.map(({ id }) => id);
     const asked = await verifyThese(ids.filter((id) => log === undefined || log === id));
-    // What was removed from it, another log may say.
-    if (log !== undefined && asked.some(({ erased }) => erased)) await verifyThese(ids);
+    // What was removed from it, and what was kept of that after all, another log may say.
+    if (log !== undefined && asked.some(({ erased, removed }) => erased || removed > 0)) await verifyThese(ids);
     const logs: LogsReport['logs'] = [];
     const named: NamedLog[] = [];
     const here: NamedLog[] = [];

@@ -19,6 +19,7 @@ export type IdPrefix =
   | 'tok'
   | 'cred'
   | 'rem'
+  | 'rag'
   | 'chg'
   | 'xch'
   | 'inv'

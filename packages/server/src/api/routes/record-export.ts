@@ -49,9 +49,10 @@ export function recordExportRoutes({ ledger, retention, reads, clock }: ApiDepen
       async ({ param, query: { first, end, after } }) => {
         const removals = await retention.removalsOf(param('log'), first, end, after);
         const items: ExportRemovals['items'] = [];
-        for (const { recorded } of removals) {
-          const receipt = await ledger.receipt(recorded.log, recorded.sequence);
-          if (receipt) items.push({ log: recorded.log, sequence: recorded.sequence, ...receipt });
+        const kept = await retention.keepsOf(removals.map(({ id }) => id));
+        for (const { log, sequence } of [...removals.map(({ recorded }) => recorded), ...kept]) {
+          const receipt = await ledger.receipt(log, sequence);
+          if (receipt) items.push({ log, sequence, ...receipt });
         }
         return { items, next: removals.at(-1)?.id ?? null };
       },

@@ -16,6 +16,8 @@ export const keepingLimits = {
   clockLeapMs: 7 * 86_400_000,
   /** How long no record goes after that. */
   pauseAfterLeapMs: 86_400_000,
+  /** Between the record that says what goes and its going: people can see it, and a clock can be put back. Then all is judged again. */
+  announcedMs: 86_400_000,
   /** How exactly the time of the last turn is known. */
   clockNotedMs: 600_000,
   /** Removals that are shown. */

@@ -1,205 +1,107 @@
-import { formatRanges, parseRanges, removalDigest } from '@gatehouse/verifier';
-import { nodeSha256 } from '@gatehouse/verifier/node';
-import { type Clock, newId } from '../../platform/index.ts';
-import type { DatabaseTransaction, RecordChange, Storage, Tables } from '../../storage/index.ts';
+import { formatRanges } from '@gatehouse/verifier';
+import { limits as platformLimits } from '../../platform/index.ts';
+import type { DatabaseTransaction, Storage, Tables } from '../../storage/index.ts';
 import { eraseBeside } from './bodies.ts';
 import { keepingLimits as limits } from './limits.ts';
-import { type RetentionRules, readRules } from './retention-rules.ts';
+import { type RetentionDependencies, sequencesOf } from './retention-find.ts';
+import { readRules } from './retention-rules.ts';
 import { type Unit, unitsOf } from './retention-units.ts';
-import { recordOf } from './walk.ts';
-
-export interface RetentionDependencies {
-  storage: Storage;
-  recordChange: RecordChange;
-  clock: Clock;
-  replica: string;
-  /** For actions that no class says anything of; null: for ever. */
-  argumentsDays: number | null;
-  /** How many records of a log others can see that they were signed. */
-  shownSize(log: string): Promise<number>;
-  /** Makes records unfindable. */
-  unindex(places: { log: string; sequence: number }[]): Promise<void>;
-}
 
 type Removal = Tables['removals'];
 
-const DAY_MS = 86_400_000;
+/** From here on the removal excuses nothing of what it names here: whoever takes that away is found. */
+const keepOf = (removal: Removal, sequences: number[], why: string) => ({
+  operation: 'retention.keep',
+  by: 'gatehouse',
+  action: removal.id,
+  changes: [
+    `${sequences.length} of ${removal.records} records kept after all: ${why}`,
+    `log ${removal.log}, records ${formatRanges(sequences)}`,
+  ],
+});
 
-export const sequencesOf = ({ ranges }: Pick<Removal, 'ranges'>): number[] =>
-  (parseRanges(ranges) ?? []).flatMap(([from, to]) => Array.from({ length: to - from }, (_, at) => from + at));
+function parted<T>(all: T[], isOfFirst: (each: T) => boolean): [T[], T[]] {
+  const by = Map.groupBy(all, isOfFirst);
+  return [by.get(true) ?? [], by.get(false) ?? []];
+}
+
+export async function liveReplicas(db: Storage['db'], now: number): Promise<string[]> {
+  const deadline = now - platformLimits.replicaGoneSeconds * 1_000;
+  const rows = await db.selectFrom('replicas').select('id').where('lease_until', '>', deadline).orderBy('id').execute();
+  return rows.map(({ id }) => id);
+}
 
 /**
- * What goes is recorded first. Its content goes once a checkpoint that others are shown covers that record, so that whoever verifies finds the one
+ * What goes is recorded first, a day before. Its content goes once a checkpoint that others are shown covers that record, so that whoever verifies finds the one
  * where the other is missing; a replica that dies in between leaves it to the next turn of any other.
  */
 export function createRemoving(deps: RetentionDependencies) {
   const { storage, recordChange, clock } = deps;
   const { db } = storage;
 
-  /** Marks of other rules count for nothing: what was kept by these may go by those. */
-  async function markOf(log: string, days: number, version: string): Promise<number> {
-    const mark = await db
-      .selectFrom('retention_marks')
-      .select(['version', 'sequence'])
-      .where('log', '=', log)
-      .where('days', '=', days)
-      .executeTakeFirst();
-    return mark?.version === version ? mark.sequence : 0;
-  }
-
-  /** The next actions of a log of which something is kept for just so long, or less, and is older. `next` null: no more are old enough. */
-  async function candidates(rules: RetentionRules, log: string, days: number, from: number) {
-    const cutoff = clock.now() - days * DAY_MS;
-    const within = db
-      .selectFrom('records')
-      .where('log', '=', log)
-      .where('sequence', '>=', from)
-      .where('sequence', '<', from + limits.recordsSkipped)
-      .where('entry', '<>', '')
-      .orderBy('sequence');
-    const first = await within.select(['sequence', 'at']).limit(1).executeTakeFirst();
-    if (!first) {
-      const last = await db
-        .selectFrom('records')
-        .select('sequence')
-        .where('log', '=', log)
-        .orderBy('sequence', 'desc')
-        .limit(1)
-        .executeTakeFirst();
-      const isEnd = (last?.sequence ?? -1) < from + limits.recordsSkipped;
-      return { actionIds: [], next: isEnd ? null : from + limits.recordsSkipped };
-    }
-    if (first.at >= cutoff) return { actionIds: [], next: null };
-    const rows = await within.select(['sequence', 'at', 'action_id', 'entry']).limit(limits.recordsAtOnce).execute();
-    const found = new Set<string>();
-    let next: number | null = null;
-    for (const { sequence, at, action_id, entry } of rows) {
-      if (at >= cutoff || found.size === limits.actionsAtOnce)
-        return { actionIds: [...found], next, isEnd: at >= cutoff };
-      const record = recordOf(entry);
-      const kept = record && rules.recordKept(record);
-      // What was said of an action last may be what it was waiting for.
-      if (record && (!kept || kept.days <= days)) found.add(action_id);
-      next = sequence + 1;
-    }
-    return { actionIds: [...found], next, isEnd: false };
-  }
-
-  /** Records the removal of what is due in the next part of a log. Says whether there may be more. */
-  async function recordNext(rules: RetentionRules, log: string, days: number): Promise<boolean> {
-    const from = await markOf(log, days, rules.version);
-    const { actionIds, next, isEnd = true } = await candidates(rules, log, days, from);
-    if (next === null) return false;
-    await storage.transaction(async (transaction) => {
-      const now = clock.now();
-      const mark = { version: rules.version, sequence: next };
-      const current = await readRules(transaction, deps.argumentsDays);
-      const before = await transaction
-        .selectFrom('retention_marks')
-        .select(['version', 'sequence'])
-        .where('log', '=', log)
-        .where('days', '=', days)
-        .executeTakeFirst();
-      // Others have looked through this part, or the rules are others by now: the next turn begins with what stands then.
-      if (current.version !== rules.version) return;
-      if ((before?.version === rules.version ? before.sequence : 0) !== from) return;
-      await transaction
-        .insertInto('retention_marks')
-        .values({ log, days, ...mark })
-        .onConflict((conflict) => conflict.columns(['log', 'days']).doUpdateSet(mark))
-        .execute();
-      const underWay = await namedAlready(transaction);
-      const going = (await unitsOf(transaction, rules, actionIds, now)).filter(
-        ({ verdict, rows }) =>
-          verdict === 'goes' && !rows.some(({ log: of, sequence }) => underWay.has(`${of} ${sequence}`)),
-      );
-      for (const group of Map.groupBy(going, ({ leavesPublished }) => leavesPublished).values())
-        await recordRemovals(transaction, group, rules.version, now);
-    });
-    return !isEnd;
-  }
-
-  async function namedAlready(transaction: DatabaseTransaction): Promise<Set<string>> {
-    const open = await transaction
-      .selectFrom('removals')
-      .select(['log', 'ranges'])
-      .where('removed_at', 'is', null)
-      .execute();
-    return new Set(open.flatMap((each) => sequencesOf(each).map((sequence) => `${each.log} ${sequence}`)));
-  }
-
-  async function recordRemovals(transaction: DatabaseTransaction, units: Unit[], version: string, now: number) {
-    const days = Math.max(...units.map((unit) => unit.days));
-    const classes = [...new Set(units.flatMap((unit) => unit.classes))].sort().join(' ');
-    const rule = `kept ${days} days by ${classes}, rules ${version}`;
-    const byLog = Map.groupBy(
-      units.flatMap(({ rows }) => rows),
-      (row) => row.log,
-    );
-    for (const [log, rows] of byLog) {
-      rows.sort((a, b) => a.sequence - b.sequence);
-      for (let at = 0; at < rows.length; at += limits.recordsOfRemoval) {
-        const part = rows.slice(at, at + limits.recordsOfRemoval);
-        const id = newId('rem', now);
-        const ranges = formatRanges(part.map(({ sequence }) => sequence));
-        const digest = removalDigest(
-          part.map(({ leaf_hash }) => Uint8Array.from(leaf_hash)),
-          nodeSha256,
-        );
-        await recordChange(transaction, {
-          operation: 'retention.remove',
-          by: 'gatehouse',
-          action: id,
-          changes: [rule, `log ${log}, records ${ranges}, leaf hashes sha256-${digest}`],
-        });
-        const said = await transaction
-          .selectFrom('records')
-          .select(['log', 'sequence'])
-          .where('action_id', '=', id)
-          .executeTakeFirstOrThrow();
-        await transaction
-          .insertInto('removals')
-          .values({
-            ...{ id, log, ranges, rule, first: part[0]?.sequence ?? 0, last: part.at(-1)?.sequence ?? 0 },
-            ...{ records: part.length, kept: 0, unpublish: units[0]?.leavesPublished ? 0 : 1 },
-            ...{ recorded_log: said.log, recorded_sequence: said.sequence, recorded_at: now },
-            ...{ removed_at: null, unindexed_at: null, published_at: null },
-          })
-          .execute();
-      }
-    }
-  }
-
-  /** Removes the content of what was recorded together, once others can see the record. Says whether anything was done. */
+  /** Removes the content of what was recorded together a day ago, once others can see the record. Says whether anything was done. */
   async function removeNext(): Promise<boolean> {
-    const oldest = await db
+    const groups = await db
       .selectFrom('removals')
-      .selectAll()
+      .select(({ fn }) => ['recorded_log', 'recorded_at', fn.max<number>('recorded_sequence').as('last')])
       .where('removed_at', 'is', null)
-      .orderBy('id')
-      .limit(1)
-      .executeTakeFirst();
-    if (!oldest) return false;
-    const together = await db
-      .selectFrom('removals')
-      .selectAll()
-      .where('removed_at', 'is', null)
-      .where('recorded_log', '=', oldest.recorded_log)
-      .where('recorded_at', '=', oldest.recorded_at)
+      .groupBy(['recorded_log', 'recorded_at'])
+      .orderBy('recorded_at')
+      .limit(limits.removalsShown)
       .execute();
-    const size = await deps.shownSize(oldest.recorded_log);
-    if (together.some(({ recorded_sequence }) => recorded_sequence >= size)) return false;
-    await storage.transaction(async (transaction) => {
-      const ids = together.map(({ id }) => id);
+    const sizes = new Map<string, number>();
+    for (const group of groups) {
+      const log = group.recorded_log;
+      const age = clock.now() - group.recorded_at;
+      // Recorded by a clock that was put back since.
+      if (age < -limits.clockLeapMs) return takeBack(group, 'the clock by which it was recorded was wrong');
+      if (age < limits.announcedMs) continue;
+      const size = sizes.get(log) ?? (await deps.shownSize(log));
+      sizes.set(log, size);
+      if (group.last < size) {
+        await inOne(group, removeTogether);
+        return true;
+      }
+      if (await isGone(log)) return takeBack(group, 'its record was not signed before its replica ended');
+    }
+    return false;
+  }
+
+  type Together = Pick<Removal, 'recorded_log' | 'recorded_at'>;
+
+  const inOne = (of: Together, work: (transaction: DatabaseTransaction, open: Removal[]) => Promise<void>) =>
+    storage.transaction(async (transaction) => {
       const open = await transaction
         .selectFrom('removals')
         .selectAll()
-        .where('id', 'in', ids)
         .where('removed_at', 'is', null)
+        .where('recorded_log', '=', of.recorded_log)
+        .where('recorded_at', '=', of.recorded_at)
+        .orderBy('id')
         .execute();
-      await removeTogether(transaction, open);
+      await work(transaction, open);
+    });
+
+  /** Nobody will ever see the record of it: what it names stays, until a removal that somebody can see names it. */
+  async function takeBack(of: Together, why: string): Promise<boolean> {
+    await inOne(of, async (transaction, open) => {
+      const now = clock.now();
+      for (const removal of open) {
+        await recordChange(transaction, keepOf(removal, sequencesOf(removal), why));
+        await transaction
+          .updateTable('removals')
+          .set({ removed_at: now, unindexed_at: now, kept: removal.records, unpublish: 0 })
+          .where('id', '=', removal.id)
+          .execute();
+        await transaction.deleteFrom('retention_marks').where('log', '=', removal.log).execute();
+      }
     });
     return true;
+  }
+
+  async function isGone(log: string): Promise<boolean> {
+    const row = await db.selectFrom('logs').select('replica').where('id', '=', log).executeTakeFirst();
+    return row?.replica !== deps.replica && !(await liveReplicas(db, clock.now())).includes(row?.replica ?? '');
   }
 
   async function removeTogether(transaction: DatabaseTransaction, removals: Removal[]): Promise<void> {
@@ -225,8 +127,7 @@ export function createRemoving(deps: RetentionDependencies) {
     );
     const gone = new Set(going.flatMap(({ rows }) => rows.map(({ log, sequence }) => `${log} ${sequence}`)));
     for (const removal of removals) {
-      const sequences = sequencesOf(removal).filter((sequence) => gone.has(`${removal.log} ${sequence}`));
-      const kept = removal.records - sequences.length;
+      const [sequences, kept] = parted(sequencesOf(removal), (sequence) => gone.has(`${removal.log} ${sequence}`));
       if (sequences.length > 0)
         await transaction
           .updateTable('records')
@@ -246,13 +147,10 @@ export function createRemoving(deps: RetentionDependencies) {
           .where('log', '=', removal.log)
           .where('sequence', 'in', sequences)
           .execute();
-      await transaction.updateTable('removals').set({ removed_at: now, kept }).where('id', '=', removal.id).execute();
-      if (kept > 0)
-        await recordChange(transaction, {
-          operation: 'retention.keep',
-          by: 'gatehouse',
-          changes: [`${removal.id}: ${kept} of ${removal.records} records kept after all, by a hold or a longer class`],
-        });
+      const set = { removed_at: now, kept: kept.length };
+      await transaction.updateTable('removals').set(set).where('id', '=', removal.id).execute();
+      if (kept.length > 0)
+        await recordChange(transaction, keepOf(removal, kept, 'a hold, a longer class, or something not over'));
     }
     await removeBeside(transaction, going);
   }
@@ -327,5 +225,5 @@ export function createRemoving(deps: RetentionDependencies) {
     return true;
   }
 
-  return { recordNext, removeNext, unindexNext, candidates, markOf };
+  return { removeNext, unindexNext };
 }

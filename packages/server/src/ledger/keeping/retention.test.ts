@@ -55,11 +55,18 @@ onEachDatabase('retention of records', (database) => {
     assert.ok(kept && old);
     const early = (await ledger.checkpoint()) ?? '';
     await keeper.declare({ name: 'crm', of: { tools: ['crm/*'] }, records: 400 });
-    clock.forward(399);
+    clock.forward(398);
     await keeper.settle();
     assert.equal((await ledger.action('act_old'))?.records.length, 2, 'not before its time');
     clock.forward(2);
     assert.equal((await retention.view()).next.due, 2, 'a dry run says what would go');
+    await keeper.turns();
+    assert.equal((await retention.view()).underWay, 2);
+    assert.equal(
+      (await ledger.action('act_old'))?.records.length,
+      2,
+      'for a day everybody can see what is about to go',
+    );
     await keeper.settle();
 
     assert.equal(await ledger.action('act_old'), undefined);
@@ -169,6 +176,18 @@ onEachDatabase('what retention leaves alone', (database) => {
     assert.deepEqual([await isThere('act_held'), await isThere('act_free')], [true, false]);
     assert.equal((await keeper.retention.view()).removed.records, 1);
     assert.equal((await keeper.ledger.verifyAll()).ok, true);
+
+    // The removal that named it is on record, and so is what was taken back of it: it excuses nobody.
+    const place = keeper.storage.db.updateTable('records').where('action_id', '=', 'act_held');
+    const [held] = (await entriesOf(keeper)).filter(({ action_id }) => action_id === 'act_held');
+    await place.set({ entry: '' }).execute();
+    assert.match(
+      (await keeper.ledger.verifyAll()).problem ?? '',
+      /erased: record \d+ has no content, and no record says/,
+    );
+    const served = await verifyServed(keeper);
+    assert.equal(served.ok === false && served.fault.from, held?.sequence);
+    await place.set({ entry: held?.entry ?? '' }).execute();
 
     await keeper.keeping.askEnd(hold.id, 'person:zoe@example.test');
     await keeper.keeping.agreeEnd(hold.id, 'person:max@example.test');
@@ -317,8 +336,43 @@ onEachDatabase('what retention leaves alone', (database) => {
     assert.notEqual(await turn(), null);
     clock.forward(2);
     await turn();
+    clock.forward(1);
     assert.equal(await turn(), null);
     assert.equal(await isThere('act_leap'), false, 'whoever left it so for a day means it');
+  });
+
+  /** @proves retention.clock */
+  test('recorded by a clock that was ahead for a moment, nothing goes; what it dated hinders nothing behind it', async () => {
+    await keeper.declare({ name: 'ahead', of: { agents: ['agent-ahead'] }, records: 200 });
+    await keeper.settle();
+    const ahead = { agent: 'agent-ahead', environment: null };
+    await keeper.record('act_present', ahead);
+    // By less than a leap at a time, as a clock that drifts for long.
+    for (let step = 0; step < 34; step++) {
+      clock.forward(6);
+      await keeper.timePasses();
+    }
+    await keeper.record('act_future', ahead);
+    await keeper.turns();
+    assert.ok((await keeper.retention.view()).underWay > 0);
+    clock.forward(-204);
+    await keeper.timePasses();
+    await keeper.turns();
+    const view = await keeper.retention.view();
+    assert.equal(view.underWay, 0, 'taken back, on record');
+    assert.equal(await isThere('act_present'), true);
+    await keeper.record('act_behind', ahead);
+    clock.forward(201);
+    await keeper.settle();
+    assert.deepEqual(
+      await Promise.all(['act_present', 'act_behind', 'act_future'].map(isThere)),
+      [false, false, true],
+      'the one from the future waits for its own time',
+    );
+    clock.forward(204);
+    await keeper.settle();
+    assert.equal(await isThere('act_future'), false);
+    assert.equal((await keeper.ledger.verifyAll()).ok, true);
   });
 
   /** @proves retention.tamper */
@@ -428,7 +482,8 @@ onEachDatabase('retention on two replicas', (database) => {
     clock.forward(201);
     await one.timePasses();
     const again = two.retentionWith();
-    for (let turn = 0; turn < 6; turn++) {
+    for (let turn = 0; turn < 8; turn++) {
+      if (turn === 4) clock.forward(1);
       await Promise.all([one.ledger.checkpoint(), two.ledger.checkpoint()]);
       await Promise.all([one.retention.work(), again.work()].map((each) => each.catch(() => undefined)));
     }
@@ -452,6 +507,33 @@ onEachDatabase('retention on two replicas', (database) => {
     await one.close();
     if (isShared) await two.close();
   });
+});
+
+/** @proves retention.race */
+test('a replica that dies before its record was signed hinders no other: it is taken back, and recorded again', async () => {
+  const clock = createCalendar();
+  const dataDir = directory();
+  const dead = await openRecordKeeper({ database: 'sqlite', clock, dataDir, replica: 'dead' });
+  await dead.declare({ name: 'all', records: 200 });
+  await dead.record('act_dead');
+  clock.forward(201);
+  await dead.timePasses();
+  await dead.ledger.checkpoint();
+  await dead.retention.work();
+  const { log, sequence } = (await dead.retention.view()).removals[0]?.recorded ?? { log: '', sequence: 0 };
+  await dead.close();
+  const one = await openRecordKeeper({ database: 'sqlite', clock, dataDir });
+  // As if it had died before it could sign its record.
+  await one.storage.db.deleteFrom('checkpoints').where('log', '=', log).where('size', '>', sequence).execute();
+  await one.record('act_one');
+  await one.settle();
+  assert.ok(await one.ledger.action('act_dead'), 'not by what nobody can see');
+  await one.settle();
+  assert.equal(await one.ledger.action('act_dead'), undefined);
+  const { ok, problem, logs } = await one.ledger.verifyAll();
+  assert.ok(ok, problem ?? '');
+  assert.deepEqual(logs.map(({ removed }) => removed).sort(), [0, 1]);
+  await one.close();
 });
 
 /** @proves retention.bytes */

@@ -1,8 +1,9 @@
 import { RETENTION_MINIMUM_DAYS, type RecordRemoval, type RetentionView } from '@gatehouse/protocol';
-import { GatehouseError, limits as platformLimits } from '../../platform/index.ts';
+import { GatehouseError, newId } from '../../platform/index.ts';
 import type { Tables } from '../../storage/index.ts';
 import { keepingLimits as limits } from './limits.ts';
-import { createRemoving, type RetentionDependencies } from './retention-remove.ts';
+import { createFinding, type RetentionDependencies } from './retention-find.ts';
+import { createRemoving, liveReplicas } from './retention-remove.ts';
 import { readRules } from './retention-rules.ts';
 import { unitsOf } from './retention-units.ts';
 
@@ -16,6 +17,8 @@ export interface Retention {
   agree(name: string, by: string): Promise<RetentionView>;
   /** What was removed of these records of a log, after the removal named, in order; a page of it. */
   removalsOf(log: string, first: number, end: number, after?: string): Promise<RecordRemoval[]>;
+  /** Which records say of removals what was kept of them after all. */
+  keepsOf(removals: string[]): Promise<{ log: string; sequence: number }[]>;
   /** Where anything was removed at all: what is not there may have been. */
   hasRemoved(): Promise<boolean>;
   /** One turn of what runs in the background: it goes on where any replica has stopped. */
@@ -27,16 +30,14 @@ const TURN_KEY = 'retention:turn';
 export function createRetention(deps: RetentionDependencies): Retention {
   const { storage, recordChange, clock } = deps;
   const { db } = storage;
+  const finding = createFinding(deps);
   const removing = createRemoving(deps);
 
   /** This replica's own, and, for the first that lives, those of replicas that are gone. */
   async function logsToWalk(): Promise<string[]> {
-    const deadline = clock.now() - platformLimits.replicaGoneSeconds * 1_000;
     const logs = await db.selectFrom('logs').select(['id', 'replica']).orderBy('id').execute();
-    const live = (await db.selectFrom('replicas').select('id').where('lease_until', '>', deadline).execute()).map(
-      ({ id }) => id,
-    );
-    const isFirst = live.length === 0 || live.sort()[0] === deps.replica;
+    const live = await liveReplicas(db, clock.now());
+    const isFirst = live.length === 0 || live[0] === deps.replica;
     return logs
       .filter(({ replica }) => replica === deps.replica || (isFirst && !live.includes(replica)))
       .map(({ id }) => id);
@@ -64,7 +65,7 @@ export function createRetention(deps: RetentionDependencies): Retention {
     const rules = await readRules(db, deps.argumentsDays);
     if (rules.recordsPeriods.length === 0) return;
     for (const log of await logsToWalk())
-      for (const days of rules.recordsPeriods) while (mayGoOn() && (await removing.recordNext(rules, log, days)));
+      for (const days of rules.recordsPeriods) while (mayGoOn() && (await finding.recordNext(rules, log, days)));
     while (mayGoOn() && (await removing.removeNext()));
   }
 
@@ -100,8 +101,8 @@ export function createRetention(deps: RetentionDependencies): Retention {
     const seen = new Set<string>();
     for (const { id: log } of await db.selectFrom('logs').select('id').orderBy('id').execute())
       for (const days of rules.recordsPeriods) {
-        const from = await removing.markOf(log, days, rules.version);
-        const { actionIds, isEnd = true } = await removing.candidates(rules, log, days, from);
+        const { sequence } = await finding.markOf(log, days, rules.version);
+        const { actionIds, isEnd = true } = await finding.candidates(rules, log, days, sequence);
         counted.complete &&= isEnd;
         for (const { rows, verdict } of await unitsOf(db, rules, actionIds, clock.now())) {
           const fresh = rows.filter(({ log: of, sequence }) => !seen.has(`${of} ${sequence}`));
@@ -178,6 +179,15 @@ export function createRetention(deps: RetentionDependencies): Retention {
         .execute();
       return rows.map(toRemoval);
     },
+    async keepsOf(removals) {
+      if (removals.length === 0) return [];
+      return db
+        .selectFrom('records')
+        .select(['log', 'sequence'])
+        .where('action_id', 'in', removals)
+        .where('operation', '=', 'retention.keep')
+        .execute();
+    },
     async hasRemoved() {
       const one = await db.selectFrom('removals').select('id').where('removed_at', 'is not', null).limit(1);
       return (await one.executeTakeFirst()) !== undefined;
@@ -203,7 +213,7 @@ export function createRetention(deps: RetentionDependencies): Retention {
         if (rule.agreedBy.includes(by)) return;
         await transaction
           .insertInto('retention_agreements')
-          .values({ class: name, digest: rule.digest, person: by, at: clock.now() })
+          .values({ class: name, digest: rule.digest, person: by, at: clock.now(), id: newId('rag', clock.now()) })
           .execute();
         await recordChange(transaction, {
           operation: 'retention.agree',

@@ -48,6 +48,7 @@ import * as retention from './0055-retention.ts';
 import * as peopleSeals from './0057-people-seals.ts';
 import * as waitingTasks from './0060-waiting-tasks.ts';
 import * as enrolledKeys from './0062-enrolled-keys.ts';
+import * as retentionOnRecord from './0063-retention-on-record.ts';
 import * as removedRecords from './0065-removed-records.ts';
 import * as leases from './0070-leases.ts';
 
@@ -106,6 +107,7 @@ export const migrations: readonly Migration[] = [
   { name: '0057-people-seals', up: peopleSeals.up },
   { name: '0060-waiting-tasks', up: waitingTasks.up },
   { name: '0062-enrolled-keys', up: enrolledKeys.up },
+  { name: '0063-retention-on-record', up: retentionOnRecord.up },
   { name: '0065-removed-records', up: removedRecords.up },
   { name: '0070-leases', up: leases.up },
 ];

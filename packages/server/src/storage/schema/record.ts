@@ -197,10 +197,16 @@ export interface RecordTables {
     unindexed_at: number | null;
     published_at: number | null;
   };
-  /** Up to where each log was looked through for records that are kept so many days, by the rules of this version. */
-  retention_marks: { log: string; days: number; version: string; sequence: number };
-  /** Who stands behind a class that keeps records for less than the minimum. `digest`: of the class, as it was agreed to. */
-  retention_agreements: { class: string; digest: string; person: string; at: number };
+  /**
+   * Up to where each log was looked through for records that are kept so many days, by the rules of this version. `again`: when what was passed
+   * over was recorded, by a clock that was ahead.
+   */
+  retention_marks: { log: string; days: number; version: string; sequence: number; again: number | null };
+  /**
+   * Who stands behind a class that keeps records for less than the minimum. `digest`: of the class, as it was applied then and agreed to. `id`:
+   * the action of the record that says so.
+   */
+  retention_agreements: { class: string; digest: string; person: string; at: number; id: string };
 
   /** Bodies beside the records, erasable. The digest in the record is over salt and canonical text. */
   bodies: {

@@ -58,6 +58,16 @@ export async function openRecordKeeper(options: {
       .onConflict((conflict) => conflict.column('key').doUpdateSet({ value }))
       .execute();
   }
+  /** Until nothing changes any more. */
+  async function turns() {
+    const removals = () => storage.db.selectFrom('removals').selectAll().orderBy('id').execute();
+    for (let turn = 0; turn < 30; turn++) {
+      await ledger.checkpoint();
+      const before = await removals();
+      await retention.work();
+      if (turn > 1 && JSON.stringify(before) === JSON.stringify(await removals())) return;
+    }
+  }
   return {
     ...{ storage, ledger, dataDir, retention, retentionWith, keeping: createKeeping(base) },
     log: `gatehouse.test/log/${replica}`,
@@ -75,16 +85,13 @@ export async function openRecordKeeper(options: {
     },
     record: (actionId: string, more: Partial<LedgerEntry['record']> = {}) => ledger.append(entryOf(actionId, more)),
     timePasses,
-    /** Until nothing is left to do. */
+    turns,
+    /** Until nothing is left to do: what is due is recorded, a day goes by, and it goes. */
     async settle() {
       await timePasses();
-      for (let turn = 0; turn < 30; turn++) {
-        await ledger.checkpoint();
-        const before = await storage.db.selectFrom('removals').selectAll().orderBy('id').execute();
-        await retention.work();
-        const after = await storage.db.selectFrom('removals').selectAll().orderBy('id').execute();
-        if (turn > 1 && JSON.stringify(before) === JSON.stringify(after)) return;
-      }
+      await turns();
+      clock.forward(1);
+      await turns();
     },
     async close() {
       await ledger.close();
