@@ -10,7 +10,7 @@ import { openPublishingPlace } from '../../publishing-places.ts';
 import type { LedgerEntry } from '../../types.ts';
 import { createKeeping } from '../keeping.ts';
 import { createRetention } from '../retention.ts';
-import type { RetentionDependencies } from '../retention-remove.ts';
+import type { RetentionDependencies } from '../retention-find.ts';
 
 const DAY_MS = 86_400_000;
 const key = randomBytes(32);
