@@ -134,6 +134,18 @@ export const records: Requirement[] = [
     source: 'EU AI Act, articles 19(1) and 26(6)',
   },
   {
+    id: 'retention.withdraw',
+    promise:
+      'An agreement to short times is of one apply of a class; it ends with it, or when anybody who may hold withdraws it',
+    source: 'Search and keep',
+  },
+  {
+    id: 'retention.on-record',
+    promise:
+      'Records go only by classes, agreements and ends of holds that the signed log has; rows of the database that it does not speak for stop all removal, or count for nothing',
+    source: 'Search and keep; law 7',
+  },
+  {
     id: 'retention.never',
     promise: 'Changes go only where they are named, and what others rest on never does',
     source: 'Search and keep; law 7',

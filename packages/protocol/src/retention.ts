@@ -39,10 +39,13 @@ export interface RetentionView {
   underWay: number;
   /** The clock has leapt, or the server was away: until then no record goes. */
   pausedUntil: number | null;
+  /** Why no record goes: the log or the classes are not what is on record. Null: nothing stands in the way. */
+  problem: string | null;
   removals: RecordRemoval[];
 }
 
 export interface RetentionApi {
   'GET /retention': RetentionView;
   'POST /retention/:name/agree': RetentionView;
+  'POST /retention/:name/withdraw': RetentionView;
 }

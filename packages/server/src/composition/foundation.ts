@@ -77,7 +77,7 @@ export async function openFoundation(config: Config, options: StartOptions, open
   const kept = { storage, recordChange, clock, argumentsDays: keepDays === 0 ? null : keepDays };
   const keeping = createKeeping(kept);
   const retention = createRetention({
-    ...{ ...kept, replica: config.replica },
+    ...{ ...kept, replica: config.replica, ownLog: ledger.own },
     shownSize: ledger.shownSize,
     unindex: ledger.unindex,
   });

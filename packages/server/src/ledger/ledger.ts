@@ -271,6 +271,7 @@ export async function openLedger(deps: LedgerDependencies): Promise<Ledger> {
     action: reader.action,
     argumentsSalt: reader.argumentsSalt,
     follow: follower.follow,
+    own: { id: logId, vkey: key.vkey },
     logs: reader.logs,
     witnessing: () => witnessing?.view() ?? null,
     publishing: () => publisher?.view() ?? null,

@@ -123,6 +123,8 @@ export interface Ledger {
   /** Called for each record once it is durable on this replica, in order. Returns the way to stop. `onReady`: what becomes durable from then on is heard. */
   follow(listener: (record: SequencedRecord) => void, onReady?: () => void): () => void;
 
+  /** This replica's own, with the key that it signs with. */
+  readonly own: { id: string; vkey: string };
   logs(): Promise<LogView[]>;
   /** How this replica's own log is cosigned and published; null where it is not to be. */
   readonly witnessing: () => WitnessingView | null;

@@ -9,7 +9,7 @@ import { inWords } from './differences.ts';
 import { hasAdmin, keepAnAdmin } from './last-admin.ts';
 import { invalidManifests } from './manifest-problem.ts';
 import { effectsOf } from './merge-agent.ts';
-import { nameOf, type ObjectManifest, type PersonStanding, splitKey, toObjectBody } from './objects.ts';
+import { appliedDigest, nameOf, type ObjectManifest, type PersonStanding, splitKey, toObjectBody } from './objects.ts';
 import { observeWithin, rejudgeServer } from './observe.ts';
 import { parseManifests } from './parse-manifests.ts';
 import { checkSteps, objectsAfter, planSteps, readStored, type Step, type Stored } from './plan.ts';
@@ -94,7 +94,10 @@ async function applyWithin(
   const concernsPeople = changed.some(({ change: { kind } }) => kind === 'Person' || kind === 'RoleMapping');
   if (concernsPeople) await rememberDeciders(transaction, now);
   for (const step of changed) {
-    changes.records.push(recordOf(step, options.by));
+    const record = recordOf(step, options.by);
+    if (step.change.kind === 'Retention')
+      record.changes.push(...(await standingOf(transaction, step, options.by, now)));
+    changes.records.push(record);
   }
   await writeObjects(transaction, changed, stored, options.by, now, changes);
   await writeAgents(transaction, changed, stored, now, changes);
@@ -126,6 +129,27 @@ function recordOf({ change, before, after }: Step, by: string): ChangeSet['recor
     ...(agent && { agent: agent.name, environment: agent.environment }),
     changes: lines([`${verb} ${head}`, ...(change.differences ?? []).map(inWords)]),
   };
+}
+
+/** Records go by what the log says was applied, and not by what stands in the database alone: this says which is which. */
+async function standingOf(
+  transaction: DatabaseTransaction,
+  { key, after }: Step,
+  by: string,
+  now: number,
+): Promise<string[]> {
+  const { kind, name } = splitKey(key);
+  const before = await transaction
+    .selectFrom('objects')
+    .select(['body', 'updated_at'])
+    .where('kind', '=', kind)
+    .where('name', '=', name)
+    .executeTakeFirst();
+  const body = after && toObjectBody({ manifest: after as ObjectManifest, appliedBy: by });
+  return [
+    ...(body === null ? [] : [`counts as ${appliedDigest({ body, updated_at: now })}`]),
+    ...(before ? [`in place of ${appliedDigest(before)}`] : []),
+  ];
 }
 
 const ROWS_PER_INSERT = 200;

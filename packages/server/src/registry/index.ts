@@ -20,7 +20,7 @@ export { foldLookAlikes } from './look-alikes.ts';
 export type { ManifestProblem } from './manifest-problem.ts';
 export { checkParameters } from './may-start.ts';
 export { narrowedBy } from './narrowing.ts';
-export { nameOf, type Provision } from './objects.ts';
+export { appliedDigest, nameOf, type Provision } from './objects.ts';
 export type { PersonChanges } from './persons.ts';
 export { agentManifestOf, readManifestsOf, type Step } from './plan.ts';
 export * from './policy-versions.ts';

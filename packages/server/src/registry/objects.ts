@@ -1,5 +1,5 @@
 import type { Manifest, Role } from '@gatehouse/protocol';
-import { canonicalJson } from '../platform/index.ts';
+import { canonicalJson, digestJson } from '../platform/index.ts';
 import type { Tables } from '../storage/index.ts';
 
 /** Everything declared but agents, which have a table of their own. */
@@ -83,6 +83,10 @@ export function splitKey(key: string): { kind: string; name: string } {
 export function toObjectBody(stored: StoredObject): string {
   return canonicalJson(stored);
 }
+
+/** Of an object as it was applied once: the same manifest, deleted and applied again, is another. */
+export const appliedDigest = ({ body, updated_at }: Pick<Tables['objects'], 'body' | 'updated_at'>): string =>
+  digestJson([body, updated_at]);
 
 export function fromObjectRow(row: Pick<Tables['objects'], 'body'>): StoredObject {
   return JSON.parse(row.body) as StoredObject;

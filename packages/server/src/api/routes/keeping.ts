@@ -52,6 +52,13 @@ export function keepingRoutes({ keeping, retention }: ApiDependencies): Route[] 
       {},
       ({ caller, param }) => retention.agree(param('name'), caller.by),
     ),
+    route(
+      'POST /retention/:name/withdraw',
+      'hold',
+      'Withdraw what was agreed to: the class keeps records for the minimum again',
+      {},
+      ({ caller, param }) => retention.withdraw(param('name'), caller.by),
+    ),
     route('POST /erasures/:id/reject', 'hold', 'Refuse that bodies are erased', {}, ({ caller, param }) =>
       keeping.reject(param('id'), caller.by),
     ),

@@ -1,5 +1,5 @@
 import type { Erasure, KeepingScope, LegalHold } from '@gatehouse/protocol';
-import { type Clock, GatehouseError, newId } from '../../platform/index.ts';
+import { type Clock, canonicalJson, GatehouseError, newId } from '../../platform/index.ts';
 import type { Database, DatabaseTransaction, RecordChange, Storage, Tables } from '../../storage/index.ts';
 import { eraseBodies, eraseKept, keptStill } from './bodies.ts';
 import { keepingLimits as limits } from './limits.ts';
@@ -172,8 +172,9 @@ export function createKeeping(deps: KeepingDependencies): Keeping {
           ...{ end_asked_by: null, end_asked_at: null, ended_by: null, ended_at: null },
         };
         await transaction.insertInto('holds').values(row).execute();
-        const changes = [`${row.id} on ${scopeWords(scope)}`];
-        await recordChange(transaction, { operation: 'hold.place', by, changes, detail: reason });
+        // The scope as it is: records are kept by what is on record, whatever becomes of the row.
+        const changes = [`${row.id} on ${scopeWords(scope)}`, canonicalJson(scope)];
+        await recordChange(transaction, { operation: 'hold.place', by, action: row.id, changes, detail: reason });
         return toHold(row);
       }),
     askEnd: (id, by) =>
@@ -209,6 +210,7 @@ export function createKeeping(deps: KeepingDependencies): Keeping {
         await recordChange(transaction, {
           operation: 'hold.end',
           by,
+          action: id,
           changes: [`${id} on ${scopeWords(hold.scope)}, asked for by ${hold.endAskedBy}`],
         });
         return { ...hold, endedBy: by, endedAt };

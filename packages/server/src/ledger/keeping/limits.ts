@@ -20,6 +20,10 @@ export const keepingLimits = {
   announcedMs: 86_400_000,
   /** How exactly the time of the last turn is known. */
   clockNotedMs: 600_000,
+  /** Records that are read at once to know what stands on record. */
+  recordsRead: 1_000,
+  /** After a log was not what was signed: reading it anew takes long. */
+  recordReadAgainMs: 600_000,
   /** Removals that are shown. */
   removalsShown: 100,
   /** Transactions of one turn, every five seconds. */

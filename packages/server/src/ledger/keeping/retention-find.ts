@@ -3,6 +3,7 @@ import { nodeSha256 } from '@gatehouse/verifier/node';
 import { type Clock, newId } from '../../platform/index.ts';
 import type { DatabaseTransaction, RecordChange, Storage, Tables } from '../../storage/index.ts';
 import { keepingLimits as limits } from './limits.ts';
+import type { OnRecord } from './retention-record.ts';
 import { type RetentionRules, readRules } from './retention-rules.ts';
 import { type Unit, unitsOf } from './retention-units.ts';
 import { recordOf } from './walk.ts';
@@ -14,6 +15,8 @@ export interface RetentionDependencies {
   replica: string;
   /** For actions that no class says anything of; null: for ever. */
   argumentsDays: number | null;
+  /** This replica's own, from which all others are known. */
+  ownLog: { id: string; vkey: string };
   /** How many records of a log others can see that they were signed. */
   shownSize(log: string): Promise<number>;
   /** Makes records unfindable. */
@@ -106,15 +109,15 @@ export function createFinding(deps: RetentionDependencies) {
   }
 
   /** Records the removal of what is due in the next part of a log. Says whether there may be more. */
-  async function recordNext(rules: RetentionRules, log: string, days: number): Promise<boolean> {
-    const from = await markOf(log, days, rules.version);
+  async function recordNext(rules: RetentionRules, onRecord: OnRecord, log: string, days: number): Promise<boolean> {
+    const from = await markOf(log, days, rules.marks);
     const { actionIds, next, again, isEnd = true } = await candidates(rules, log, days, from.sequence);
     if (next === null) return false;
     await storage.transaction(async (transaction) => {
       const now = clock.now();
       const times = [from.again, again].filter((at) => at !== null);
-      const mark = { version: rules.version, sequence: next, again: times.length > 0 ? Math.min(...times) : null };
-      const current = await readRules(transaction, deps.argumentsDays);
+      const mark = { version: rules.marks, sequence: next, again: times.length > 0 ? Math.min(...times) : null };
+      const current = await readRules(transaction, deps.argumentsDays, onRecord);
       const before = await transaction
         .selectFrom('retention_marks')
         .selectAll()
@@ -122,8 +125,8 @@ export function createFinding(deps: RetentionDependencies) {
         .where('days', '=', days)
         .executeTakeFirst();
       // Others have looked through this part, or the rules are others by now: the next turn begins with what stands then.
-      if (current.version !== rules.version) return;
-      if ((before ? standingOf(before, days, rules.version).sequence : 0) !== from.sequence) return;
+      if (current.problem !== null || current.marks !== rules.marks) return;
+      if ((before ? standingOf(before, days, rules.marks).sequence : 0) !== from.sequence) return;
       await transaction
         .insertInto('retention_marks')
         .values({ log, days, ...mark })

@@ -4,6 +4,7 @@ import type { DatabaseTransaction, Storage, Tables } from '../../storage/index.t
 import { eraseBeside } from './bodies.ts';
 import { keepingLimits as limits } from './limits.ts';
 import { type RetentionDependencies, sequencesOf } from './retention-find.ts';
+import type { OnRecord } from './retention-record.ts';
 import { readRules } from './retention-rules.ts';
 import { type Unit, unitsOf } from './retention-units.ts';
 
@@ -40,7 +41,7 @@ export function createRemoving(deps: RetentionDependencies) {
   const { db } = storage;
 
   /** Removes the content of what was recorded together a day ago, once others can see the record. Says whether anything was done. */
-  async function removeNext(): Promise<boolean> {
+  async function removeNext(onRecord: OnRecord): Promise<boolean> {
     const groups = await db
       .selectFrom('removals')
       .select(({ fn }) => ['recorded_log', 'recorded_at', fn.max<number>('recorded_sequence').as('last')])
@@ -59,7 +60,7 @@ export function createRemoving(deps: RetentionDependencies) {
       const size = sizes.get(log) ?? (await deps.shownSize(log));
       sizes.set(log, size);
       if (group.last < size) {
-        await inOne(group, removeTogether);
+        await inOne(group, (transaction, open) => removeTogether(transaction, open, onRecord));
         return true;
       }
       if (await isGone(log)) return takeBack(group, 'its record was not signed before its replica ended');
@@ -104,7 +105,11 @@ export function createRemoving(deps: RetentionDependencies) {
     return row?.replica !== deps.replica && !(await liveReplicas(db, clock.now())).includes(row?.replica ?? '');
   }
 
-  async function removeTogether(transaction: DatabaseTransaction, removals: Removal[]): Promise<void> {
+  async function removeTogether(
+    transaction: DatabaseTransaction,
+    removals: Removal[],
+    onRecord: OnRecord,
+  ): Promise<void> {
     const now = clock.now();
     const named = new Set<string>();
     const actionIds = new Set<string>();
@@ -120,7 +125,8 @@ export function createRemoving(deps: RetentionDependencies) {
         .execute();
       for (const { action_id } of rows) actionIds.add(action_id);
     }
-    const rules = await readRules(transaction, deps.argumentsDays);
+    const rules = await readRules(transaction, deps.argumentsDays, onRecord);
+    if (rules.problem !== null) return;
     // A hold, a longer class, or another record of the action may have come since.
     const going = (await unitsOf(transaction, rules, [...actionIds], now)).filter(
       ({ verdict, rows }) => verdict === 'goes' && rows.every(({ log, sequence }) => named.has(`${log} ${sequence}`)),

@@ -1,12 +1,15 @@
 import {
   type ActionRecord,
+  type KeepingScope,
   RETENTION_MINIMUM_DAYS,
   type RetentionManifest,
   type RetentionPeriod,
   toolPatternMatches,
 } from '@gatehouse/protocol';
 import { digestJson, type Json } from '../../platform/index.ts';
+import { appliedDigest } from '../../registry/index.ts';
 import type { Database, DatabaseTransaction } from '../../storage/index.ts';
+import type { OnRecord } from './retention-record.ts';
 
 /** What others rest on: enrolments by which a yes is verified, what names logs and removals, who decides by which policy, keys, what was sealed once. */
 const NEVER =
@@ -33,6 +36,12 @@ export interface Kept {
 export interface RetentionRules {
   rules: RetentionRule[];
   version: string;
+  /** Why nothing may go by them: they are not what is on record. */
+  problem: string | null;
+  /** Marks of logs that were looked through by them, since a hold has ended last. */
+  marks: string;
+  /** What is held by what is on record. */
+  holds: KeepingScope[];
   /** Null: the record goes with its action, if that goes. */
   recordKept(record: ActionRecord): Kept | null;
   argumentsDays(record: ActionRecord): number;
@@ -41,20 +50,33 @@ export interface RetentionRules {
   argumentsPeriods: number[];
 }
 
-/** As they stand in the database: a class that somebody has just made longer counts in the same transaction. */
+/**
+ * As they stand in the database: a class that somebody has just made longer counts in the same transaction. Where records go by them, only what
+ * the logs say was applied and agreed to counts.
+ */
 export async function readRules(
   db: Database | DatabaseTransaction,
   defaultArgumentsDays: number | null,
+  onRecord?: OnRecord,
 ): Promise<RetentionRules> {
-  const rows = await db.selectFrom('objects').select(['name', 'body']).where('kind', '=', 'Retention').execute();
+  const rows = await db
+    .selectFrom('objects')
+    .select(['name', 'body', 'updated_at'])
+    .where('kind', '=', 'Retention')
+    .execute();
   const agreements = await db.selectFrom('retention_agreements').selectAll().orderBy('at').execute();
   const rules = rows
     .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .map(({ body }): RetentionRule => {
-      const { manifest, appliedBy } = JSON.parse(body) as { manifest: RetentionManifest; appliedBy: string };
-      const digest = digestJson([manifest, appliedBy] as unknown as Json);
+    .map((row): RetentionRule => {
+      const { manifest, appliedBy } = JSON.parse(row.body) as { manifest: RetentionManifest; appliedBy: string };
+      const digest = appliedDigest(row);
+      const isOnRecord = ({ id, person }: { id: string; person: string }) => {
+        const said = onRecord?.agreements.get(id);
+        return !onRecord || (said?.digest === digest && said.person === person);
+      };
       const agreedBy = agreements
         .filter((each) => each.class === manifest.name && each.digest === digest && each.person !== appliedBy)
+        .filter(isOnRecord)
         .map(({ person }) => person);
       // The host's token is nobody in particular.
       const wanted = appliedBy.startsWith('person:') ? 1 : 2;
@@ -65,9 +87,13 @@ export async function readRules(
     records: atLeastMinimum(manifest.records, manifest.belowMinimum !== undefined && agreed),
   }));
   const otherwise = defaultArgumentsDays ?? Number.POSITIVE_INFINITY;
+  const version = digestJson([otherwise === Number.POSITIVE_INFINITY ? 0 : otherwise, ...standing] as unknown as Json);
   return {
     rules,
-    version: digestJson([otherwise === Number.POSITIVE_INFINITY ? 0 : otherwise, ...standing] as unknown as Json),
+    version,
+    problem: onRecord ? differenceOf(rules, onRecord) : null,
+    marks: `${version} ${onRecord?.ended ?? 0}`,
+    holds: onRecord?.holds ?? [],
     recordKept(record) {
       if (record.kind === 'change' && OF_AN_ACTION.test(record.operation)) return null;
       if (record.kind === 'change' && NEVER.test(record.operation)) return { days: Number.POSITIVE_INFINITY, by: [] };
@@ -77,6 +103,13 @@ export async function readRules(
     recordsPeriods: periods(standing.map(({ records }) => records)),
     argumentsPeriods: periods([defaultArgumentsDays ?? undefined, ...standing.map((each) => each.arguments)]),
   };
+}
+
+function differenceOf(rules: RetentionRule[], { classes }: OnRecord): string | null {
+  const forged = rules.find(({ manifest, digest }) => classes.get(manifest.name) !== digest);
+  if (forged) return `class ${forged.manifest.name} is not the one that the log says was applied last`;
+  const gone = [...classes.keys()].find((name) => !rules.some(({ manifest }) => manifest.name === name));
+  return gone === undefined ? null : `class ${gone}, which the log says was applied, is not in the database`;
 }
 
 const atLeastMinimum = (period: RetentionPeriod | undefined, isAgreed: boolean): RetentionPeriod | undefined =>

@@ -61,7 +61,7 @@ export async function unitsOf(
     sameBytes(leafHash(Buffer.from(row.entry), nodeSha256), row.leaf_hash) ? recordOf(row.entry) : null;
   for (const row of rows) unitOf(row.action_id).rows.push({ ...row, record: recordIn(row) });
   for (const { id, action_id } of approvals) unitOf(action_id).approvals.push(id);
-  const holds = await openScopes(on);
+  const holds = [...rules.holds, ...(await openScopes(on))];
   const needed = await neededOf(on, [...actions.keys()], approvals);
   for (const unit of units.values()) unit.verdict = judge(unit, { rules, holds, needed, now });
   return [...units.values()];

@@ -7,6 +7,7 @@ import { directorySource, nodeSha256 } from '@gatehouse/verifier/node';
 import fc from 'fast-check';
 import { sql } from 'kysely';
 import { onEachDatabase } from '../../identity/people/testing/databases.ts';
+import { appliedDigest } from '../../registry/index.ts';
 import { createCalendar, directory, openRecordKeeper } from './testing/record-keeper.ts';
 
 type Keeper = Awaited<ReturnType<typeof openRecordKeeper>>;
@@ -168,6 +169,7 @@ onEachDatabase('what retention leaves alone', (database) => {
     clock.forward(401);
     // A replica that dies once the removal is on record, before anybody has seen that it is.
     await keeper.timePasses();
+    await keeper.ledger.checkpoint();
     await keeper.retentionWith({ shownSize: async () => 0 }).work();
     assert.equal((await keeper.retention.view()).underWay, 2);
     assert.ok((await isThere('act_held')) && (await isThere('act_free')));
@@ -316,6 +318,107 @@ onEachDatabase('what retention leaves alone', (database) => {
     assert.equal(short?.belowMinimum?.agreed, true);
     await keeper.settle();
     assert.equal(await isThere('act_short'), false);
+  });
+
+  /** @proves retention.withdraw */
+  test('an agreement is of one apply: it ends when it is withdrawn, and with the class', async () => {
+    const { storage, retention } = keeper;
+    const brief = { name: 'brief', of: { agents: ['agent-brief'] }, records: 10, belowMinimum: 'a test' };
+    const agreed = async () => {
+      const view = await retention.view();
+      return view.classes.find(({ name }) => name === 'brief')?.belowMinimum?.agreed;
+    };
+    await keeper.record('act_brief', { agent: 'agent-brief', environment: null });
+    await keeper.declare(brief);
+    await retention.agree('brief', 'person:max@example.test');
+    const given = await storage.db
+      .selectFrom('retention_agreements')
+      .selectAll()
+      .where('class', '=', 'brief')
+      .execute();
+    await keeper.declare(brief);
+    assert.equal(await agreed(), false, 'applied again, agreed again');
+    await retention.agree('brief', 'person:max@example.test');
+    const again = await storage.db
+      .selectFrom('retention_agreements')
+      .selectAll()
+      .where('class', '=', 'brief')
+      .execute();
+    await retention.withdraw('brief', 'person:zoe@example.test');
+    assert.equal(await agreed(), false);
+    await assert.rejects(retention.withdraw('brief', 'person:zoe@example.test'), /Nobody has agreed/);
+    // Whoever puts the rows back has not agreed.
+    await storage.db.insertInto('retention_agreements').values(again).execute();
+    await storage.db
+      .insertInto('retention_agreements')
+      .values(given.map((each) => ({ ...each, digest: again[0]?.digest ?? '', person: 'person:kim@example.test' })))
+      .execute();
+    clock.forward(20);
+    await keeper.settle();
+    assert.equal(await isThere('act_brief'), true);
+    await storage.db.deleteFrom('retention_agreements').where('class', '=', 'brief').execute();
+  });
+
+  /** @proves retention.on-record */
+  test('rows that no record speaks for remove nothing, and what the log says keeps, whatever becomes of its row', async () => {
+    const { storage, retention, ledger } = keeper;
+    const of = { agents: ['agent-forged'] };
+    const ours = { agent: 'agent-forged', environment: null };
+    await keeper.record('act_forged', ours);
+    await keeper.record('act_case', { ...ours, ticket: 'CASE-8' });
+    await ledger.checkpoint();
+    const problem = async () => {
+      await keeper.settle();
+      return (await retention.view()).problem;
+    };
+    // A class and its agreement, written into the database by hand.
+    const body = JSON.stringify({
+      manifest: { kind: 'Retention', name: 'forged', of, records: 1, belowMinimum: 'why not' },
+      appliedBy: 'person:zoe@example.test',
+    });
+    const row = { kind: 'Retention', name: 'forged', body, updated_at: 1 };
+    const agreement = {
+      class: 'forged',
+      digest: appliedDigest(row),
+      person: 'person:max@example.test',
+      at: 1,
+      id: 'rag_x',
+    };
+    await storage.db.insertInto('objects').values(row).execute();
+    await storage.db.insertInto('retention_agreements').values(agreement).execute();
+    clock.forward(3);
+    assert.match((await problem()) ?? '', /class forged is not the one that the log says was applied/);
+    assert.equal(await isThere('act_forged'), true);
+    await storage.db.deleteFrom('objects').where('name', '=', 'forged').execute();
+    await storage.db.deleteFrom('retention_agreements').where('class', '=', 'forged').execute();
+
+    // A class that keeps for longer, taken out of it.
+    await keeper.declare({ name: 'short', of, records: 200 }, { name: 'long', of, records: 'forever' });
+    const long = await storage.db
+      .selectFrom('objects')
+      .selectAll()
+      .where('name', '=', 'long')
+      .executeTakeFirstOrThrow();
+    await storage.db.deleteFrom('objects').where('name', '=', 'long').execute();
+    clock.forward(201);
+    assert.match((await problem()) ?? '', /class long, which the log says was applied, is not in the database/);
+    assert.equal(await isThere('act_forged'), true);
+    await storage.db.insertInto('objects').values(long).execute();
+
+    // A hold, taken out of it, with the marks.
+    await keeper.declare({ name: 'long', of: { agents: ['nobody'] }, records: 'forever' });
+    const hold = await keeper.keeping.hold({ ticket: 'CASE-8' }, 'litigation', 'person:zoe@example.test');
+    const held = await storage.db.selectFrom('holds').selectAll().where('id', '=', hold.id).execute();
+    await storage.db.deleteFrom('holds').where('id', '=', hold.id).execute();
+    await storage.db.deleteFrom('retention_marks').execute();
+    assert.equal(await problem(), null);
+    assert.deepEqual([await isThere('act_forged'), await isThere('act_case')], [false, true]);
+    await storage.db.insertInto('holds').values(held).execute();
+    await keeper.keeping.askEnd(hold.id, 'person:zoe@example.test');
+    await keeper.keeping.agreeEnd(hold.id, 'person:max@example.test');
+    await keeper.settle();
+    assert.equal(await isThere('act_case'), false);
+    assert.equal((await ledger.verifyAll()).ok, true);
   });
 
   /** @proves retention.clock */

@@ -3,18 +3,21 @@ import { GatehouseError, newId } from '../../platform/index.ts';
 import type { Tables } from '../../storage/index.ts';
 import { keepingLimits as limits } from './limits.ts';
 import { createFinding, type RetentionDependencies } from './retention-find.ts';
+import { createRecordReader } from './retention-record.ts';
 import { createRemoving, liveReplicas } from './retention-remove.ts';
 import { readRules } from './retention-rules.ts';
 import { unitsOf } from './retention-units.ts';
 
 /**
  * Whole records go by class (kind: Retention). Their content goes, and what is left is their leaf hash: the tree, its checkpoints and every
- * proof of other records stay as they were. Errors: `retention.unknown`, `retention.not-below`, `keeping.second-person`.
+ * proof of other records stay as they were. Errors: `retention.unknown`, `retention.not-below`, `retention.not-agreed`, `keeping.second-person`.
  */
 export interface Retention {
   view(): Promise<RetentionView>;
   /** That a class may keep less than the minimum; by somebody else than who applied it. */
   agree(name: string, by: string): Promise<RetentionView>;
+  /** Takes back what anybody has agreed to for a class; to keep for longer needs nobody else. */
+  withdraw(name: string, by: string): Promise<RetentionView>;
   /** What was removed of these records of a log, after the removal named, in order; a page of it. */
   removalsOf(log: string, first: number, end: number, after?: string): Promise<RecordRemoval[]>;
   /** Which records say of removals what was kept of them after all. */
@@ -32,6 +35,8 @@ export function createRetention(deps: RetentionDependencies): Retention {
   const { db } = storage;
   const finding = createFinding(deps);
   const removing = createRemoving(deps);
+  const recorded = createRecordReader(storage, clock, deps.ownLog);
+  let problem: string | null = null;
 
   /** This replica's own, and, for the first that lives, those of replicas that are gone. */
   async function logsToWalk(): Promise<string[]> {
@@ -61,12 +66,20 @@ export function createRetention(deps: RetentionDependencies): Retention {
 
   async function removeDue(mayGoOn: () => boolean): Promise<void> {
     if ((await pausedUntil()) !== null) return;
-    while (mayGoOn() && (await removing.removeNext()));
-    const rules = await readRules(db, deps.argumentsDays);
-    if (rules.recordsPeriods.length === 0) return;
+    const mayBeDue =
+      (await readRules(db, deps.argumentsDays)).recordsPeriods.length > 0 ||
+      (await db.selectFrom('removals').select('id').where('removed_at', 'is', null).limit(1).executeTakeFirst());
+    if (!mayBeDue) return;
+    const onRecord = await recorded.read();
+    problem = 'problem' in onRecord ? onRecord.problem : null;
+    if ('problem' in onRecord) return;
+    const rules = await readRules(db, deps.argumentsDays, onRecord);
+    problem = rules.problem;
+    if (problem !== null) return;
+    while (mayGoOn() && (await removing.removeNext(onRecord)));
     for (const log of await logsToWalk())
-      for (const days of rules.recordsPeriods) while (mayGoOn() && (await finding.recordNext(rules, log, days)));
-    while (mayGoOn() && (await removing.removeNext()));
+      for (const days of rules.recordsPeriods)
+        while (mayGoOn() && (await finding.recordNext(rules, onRecord, log, days)));
   }
 
   /**
@@ -101,7 +114,7 @@ export function createRetention(deps: RetentionDependencies): Retention {
     const seen = new Set<string>();
     for (const { id: log } of await db.selectFrom('logs').select('id').orderBy('id').execute())
       for (const days of rules.recordsPeriods) {
-        const { sequence } = await finding.markOf(log, days, rules.version);
+        const { sequence } = await finding.markOf(log, days, rules.marks);
         const { actionIds, isEnd = true } = await finding.candidates(rules, log, days, sequence);
         counted.complete &&= isEnd;
         for (const { rows, verdict } of await unitsOf(db, rules, actionIds, clock.now())) {
@@ -158,6 +171,7 @@ export function createRetention(deps: RetentionDependencies): Retention {
       next: await next(rules),
       underWay: Number(open.records ?? 0),
       pausedUntil: (await lastTurn())[1] || null,
+      problem,
       removals: recent.map(toRemoval),
     };
   }
@@ -211,16 +225,38 @@ export function createRetention(deps: RetentionDependencies): Retention {
             'Whoever applied it can’t agree: somebody else has to.',
           );
         if (rule.agreedBy.includes(by)) return;
+        const at = clock.now();
+        const id = newId('rag', at);
         await transaction
           .insertInto('retention_agreements')
-          .values({ class: name, digest: rule.digest, person: by, at: clock.now(), id: newId('rag', clock.now()) })
+          .values({ class: name, digest: rule.digest, person: by, at, id })
           .execute();
         await recordChange(transaction, {
           operation: 'retention.agree',
           by,
+          action: id,
           changes: [`${name} keeps records for ${records} days, fewer than ${RETENTION_MINIMUM_DAYS}`, rule.digest],
           detail: belowMinimum,
         });
+      });
+      return view();
+    },
+    async withdraw(name, by) {
+      await storage.transaction(async (transaction) => {
+        const given = await transaction
+          .selectFrom('retention_agreements')
+          .select(['id', 'person'])
+          .where('class', '=', name)
+          .execute();
+        if (given.length === 0)
+          throw new GatehouseError('conflict', 'retention.not-agreed', `Nobody has agreed to "${name}".`);
+        await transaction.deleteFrom('retention_agreements').where('class', '=', name).execute();
+        const words = `${name} keeps records for ${RETENTION_MINIMUM_DAYS} days at least`;
+        for (const { id, person } of given)
+          await recordChange(transaction, {
+            ...{ operation: 'retention.withdraw', by, action: id },
+            changes: [`${words}: what ${person} agreed to is withdrawn`],
+          });
       });
       return view();
     },

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ManifestInput, manifest } from '@gatehouse/protocol';
 import { canonicalJson, createLog } from '../../../platform/index.ts';
+import { appliedDigest } from '../../../registry/index.ts';
 import { createSealer, openStorage } from '../../../storage/index.ts';
 import { openLedger } from '../../ledger.ts';
 import { openPublishingPlace } from '../../publishing-places.ts';
@@ -47,7 +48,14 @@ export async function openRecordKeeper(options: {
   const { recordChange } = ledger;
   const base = { storage, recordChange, clock, argumentsDays: null };
   const retentionWith = (more: Partial<Pick<RetentionDependencies, 'shownSize' | 'unindex'>> = {}) =>
-    createRetention({ ...base, replica, shownSize: ledger.shownSize, unindex: ledger.unindex, ...more });
+    createRetention({
+      ...base,
+      replica,
+      ownLog: ledger.own,
+      shownSize: ledger.shownSize,
+      unindex: ledger.unindex,
+      ...more,
+    });
   const retention = retentionWith();
   /** As if turns had been taken all the while. */
   async function timePasses() {
@@ -71,17 +79,33 @@ export async function openRecordKeeper(options: {
   return {
     ...{ storage, ledger, dataDir, retention, retentionWith, keeping: createKeeping(base) },
     log: `gatehouse.test/log/${replica}`,
+    /** As an apply does it: with the record of it. */
     async declare(...classes: Omit<Extract<ManifestInput, { kind: 'Retention' }>, 'kind'>[]) {
-      for (const each of classes) {
-        const parsed = manifest.parse({ kind: 'Retention', ...each });
-        const body = canonicalJson({ manifest: parsed, appliedBy: 'person:zoe@example.test' });
-        const row = { kind: 'Retention', name: each.name, body, updated_at: clock.now() };
-        await storage.db
-          .insertInto('objects')
-          .values(row)
-          .onConflict((conflict) => conflict.columns(['kind', 'name']).doUpdateSet({ body }))
-          .execute();
-      }
+      for (const each of classes)
+        await storage.transaction(async (transaction) => {
+          const parsed = manifest.parse({ kind: 'Retention', ...each });
+          const body = canonicalJson({ manifest: parsed, appliedBy: 'person:zoe@example.test' });
+          const row = { kind: 'Retention', name: each.name, body, updated_at: clock.now() };
+          const before = await transaction
+            .selectFrom('objects')
+            .select(['body', 'updated_at'])
+            .where('kind', '=', 'Retention')
+            .where('name', '=', each.name)
+            .executeTakeFirst();
+          await transaction
+            .insertInto('objects')
+            .values(row)
+            .onConflict((conflict) =>
+              conflict.columns(['kind', 'name']).doUpdateSet({ body, updated_at: row.updated_at }),
+            )
+            .execute();
+          const replaced = before ? [`in place of ${appliedDigest(before)}`] : [];
+          await recordChange(transaction, {
+            operation: 'manifest.apply',
+            by: 'person:zoe@example.test',
+            changes: [`created Retention ${each.name}`, `counts as ${appliedDigest(row)}`, ...replaced],
+          });
+        });
     },
     record: (actionId: string, more: Partial<LedgerEntry['record']> = {}) => ledger.append(entryOf(actionId, more)),
     timePasses,
