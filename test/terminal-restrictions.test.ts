@@ -71,6 +71,7 @@ const confirmed: Record<string, object> = {
   'POST /holds/:id/end': {},
   'POST /erasures': { scope: { agent: 'agent-a' }, reason: 'asked for' },
   'POST /erasures/:id/reject': {},
+  'POST /retention/:name/withdraw': {},
   'POST /agents/:name/keys': { key: { kty: 'EC', crv: 'P-256', x: 'A'.repeat(43), y: 'A'.repeat(43) } },
   'POST /actions/:id/resolve': { what: 'not-happened', note: 'a test' },
   'POST /agents/:name/baseline/accept': { tool: 'shop/get_order', reason: 'a test' },

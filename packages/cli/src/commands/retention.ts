@@ -6,7 +6,7 @@ import type { Run } from '../verb.ts';
 export const retention: Run<ServerOptions> = async ({ options, out }) => {
   const found = await operatorOf(options).call('GET /retention');
   if (out.json) return out.printJson(found);
-  const { classes, defaultArgumentsDays, next, removed, underWay, pausedUntil, removals } = found;
+  const { classes, defaultArgumentsDays, next, removed, underWay, pausedUntil, problem, removals } = found;
   out.table(
     ['CLASS', 'OF', 'ARGUMENTS', 'RECORDS'],
     [
@@ -25,6 +25,7 @@ export const retention: Run<ServerOptions> = async ({ options, out }) => {
     out.print(
       `Paused: the server’s clock has leapt by days, or it was away. No record goes before ${new Date(pausedUntil).toISOString()}; put the clock back if it is wrong.`,
     );
+  if (problem !== null) out.print(`Stopped: ${clean(problem)}. No record goes until that is mended.`);
   if (underWay > 0) out.print(`Under way: the removal of ${underWay} records is on record, and goes on.`);
   out.print(`Removed so far: ${removed.records} records.`);
   for (const each of removals.slice(0, 10))

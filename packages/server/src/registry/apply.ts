@@ -9,10 +9,11 @@ import { inWords } from './differences.ts';
 import { hasAdmin, keepAnAdmin } from './last-admin.ts';
 import { invalidManifests } from './manifest-problem.ts';
 import { effectsOf } from './merge-agent.ts';
-import { appliedDigest, nameOf, type ObjectManifest, type PersonStanding, splitKey, toObjectBody } from './objects.ts';
+import { nameOf, type ObjectManifest, type PersonStanding, splitKey, toObjectBody } from './objects.ts';
 import { observeWithin, rejudgeServer } from './observe.ts';
 import { parseManifests } from './parse-manifests.ts';
 import { checkSteps, objectsAfter, planSteps, readStored, type Step, type Stored } from './plan.ts';
+import { standingOf } from './standing.ts';
 import { endTasksOf } from './task-rows.ts';
 import type { ApplyOptions, Rehearsal, Snapshot } from './types.ts';
 import { validateWithin } from './validate.ts';
@@ -129,27 +130,6 @@ function recordOf({ change, before, after }: Step, by: string): ChangeSet['recor
     ...(agent && { agent: agent.name, environment: agent.environment }),
     changes: lines([`${verb} ${head}`, ...(change.differences ?? []).map(inWords)]),
   };
-}
-
-/** Records go by what the log says was applied, and not by what stands in the database alone: this says which is which. */
-async function standingOf(
-  transaction: DatabaseTransaction,
-  { key, after }: Step,
-  by: string,
-  now: number,
-): Promise<string[]> {
-  const { kind, name } = splitKey(key);
-  const before = await transaction
-    .selectFrom('objects')
-    .select(['body', 'updated_at'])
-    .where('kind', '=', kind)
-    .where('name', '=', name)
-    .executeTakeFirst();
-  const body = after && toObjectBody({ manifest: after as ObjectManifest, appliedBy: by });
-  return [
-    ...(body === null ? [] : [`counts as ${appliedDigest({ body, updated_at: now })}`]),
-    ...(before ? [`in place of ${appliedDigest(before)}`] : []),
-  ];
 }
 
 const ROWS_PER_INSERT = 200;

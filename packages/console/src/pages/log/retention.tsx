@@ -1,9 +1,11 @@
 import type { RecordRemoval, RetentionClass, RetentionPeriod } from '@gatehouse/protocol';
+import { Button } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
+import { useChange } from '../../api/change.ts';
 import { call } from '../../api/client.ts';
 import { retentionQuery } from '../../api/queries.ts';
 import { plural } from '../../lib/words.ts';
-import { Card, Fact, Facts, Section } from '../../ui/page.tsx';
+import { Card, Fact, Facts, Failure, Section } from '../../ui/page.tsx';
 import { PlainText } from '../../ui/text.tsx';
 import { When } from '../../ui/when.tsx';
 import { Decide } from './keeping.tsx';
@@ -44,6 +46,7 @@ export function Retention() {
               refresh="retention"
             />
           )}
+          {each.belowMinimum?.agreed && <Withdraw name={each.name} />}
         </Card>
       ))}
       <Card>
@@ -60,6 +63,11 @@ export function Retention() {
               The server’s clock has leapt, or it was away: no record goes before <When at={data.pausedUntil} />
             </Fact>
           )}
+          {data.problem !== null && (
+            <Fact name="Stopped">
+              <PlainText text={data.problem} />. No record goes until that is mended.
+            </Fact>
+          )}
           {underWay > 0 && <Fact name="Under way">{plural(underWay, 'record')}, whose removal is on record</Fact>}
           <Fact name="Removed so far">{plural(removed.records, 'record')}</Fact>
         </Facts>
@@ -72,6 +80,20 @@ export function Retention() {
         )}
       </Card>
     </Section>
+  );
+}
+
+function Withdraw({ name }: { name: string }) {
+  const withdraw = useChange(() => call('POST /retention/:name/withdraw', { params: { name } }), {
+    refresh: ['retention'],
+  });
+  return (
+    <>
+      <Button variant="default" loading={withdraw.form.pending} onClick={withdraw.form.submit}>
+        Withdraw the agreement
+      </Button>
+      {withdraw.form.error && <Failure error={withdraw.form.error} />}
+    </>
   );
 }
 

@@ -15,6 +15,7 @@ import {
   removalIn,
   sameBytes,
   treeRoot,
+  VerifierError,
 } from '@gatehouse/verifier';
 import { nodeSha256 } from '@gatehouse/verifier/node';
 import type { Clock } from '../../platform/index.ts';
@@ -158,7 +159,7 @@ export function createRecordReader({ db }: Storage, clock: Clock, own: { id: str
       try {
         return await readAll();
       } catch (error) {
-        if (!(error instanceof NotAsSigned)) throw error;
+        if (!(error instanceof NotAsSigned || error instanceof VerifierError)) throw error;
         failed = { problem: error.message, until: clock.now() + limits.recordReadAgainMs };
         return failed;
       }
