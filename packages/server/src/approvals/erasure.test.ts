@@ -164,6 +164,28 @@ onEachDatabase('erasing', (database) => {
       .insertInto('held_results')
       .values({ ...held, ...size, reason: canary, created_at: at, expires_at: until })
       .execute();
+    const call = {
+      agent,
+      agent_epoch: 1,
+      task,
+      view: 'v',
+      era: '2025-11-25',
+      approval: null,
+      action_id: actionId,
+      shown: 1,
+    };
+    const kept = {
+      sealed: Uint8Array.of(1),
+      answer: Uint8Array.of(2),
+      created_at: at,
+      updated_at: at,
+      expires_at: until,
+    };
+    for (const state of ['completed', 'waiting'])
+      await db
+        .insertInto('waiting_tasks')
+        .values({ ...call, ...kept, id: `wtk_${state}`, state })
+        .execute();
     const open = {
       action_id: actionId,
       call_digest: 'c',
@@ -210,6 +232,8 @@ onEachDatabase('erasing', (database) => {
     await erased(agent);
     const left = (await everything()).split(canary).length - 1;
     assert.equal(left, 3, 'while its task goes on: the endorsed value, twice, and the approval that it came with');
+    const tasks = await db.selectFrom('waiting_tasks').select('id').where('action_id', '=', actionId).execute();
+    assert.deepEqual(tasks, [{ id: 'wtk_waiting' }], 'of its MCP tasks only what still waits, which needs its call');
     const guard = await db.selectFrom('open_calls').selectAll().where('action_id', '=', actionId).executeTakeFirst();
     assert.deepEqual([guard?.call_digest, guard?.unknown_at], ['c', at], 'it still stands in the way of a repetition');
     const budget = await db.selectFrom('budget_counters').selectAll().where('id', '=', counter.id).executeTakeFirst();

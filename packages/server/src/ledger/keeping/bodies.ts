@@ -43,11 +43,22 @@ export async function eraseBodies(transaction: DatabaseTransaction, actionIds: s
 }
 
 /**
- * A result that waits for a person goes. A call of which nobody knows whether it ran stands in the way of its repetition by digests with a key,
+ * A result that waits for a person goes, and a call that ran as an MCP task with what came of it. A call of which nobody knows whether it ran stands in the way of its repetition by digests with a key,
  * which say nothing: what was written of it in words goes. Counters of budgets stay, and lose what they are shown as until they count again.
  */
 export async function eraseBeside(transaction: DatabaseTransaction, actionIds: string[]): Promise<void> {
   await transaction.deleteFrom('held_results').where('action_id', 'in', actionIds).execute();
+  // One that waits still needs its call, and is gone an hour after its end by itself.
+  const over = transaction
+    .selectFrom('waiting_tasks')
+    .select('id')
+    .where('action_id', 'in', actionIds)
+    .where('state', '!=', 'waiting');
+  await transaction
+    .deleteFrom('fences')
+    .where('key', 'in', over.clearSelect().select(sql<string>`'waiting:' || id`.as('key')))
+    .execute();
+  await transaction.deleteFrom('waiting_tasks').where('id', 'in', over).execute();
   await transaction
     .updateTable('open_calls')
     .set({ detail: null, note: null })
