@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -200,7 +200,7 @@ describe('just-in-time credentials', { skip: postgres ? false : 'there is no Pos
   });
 
   /** @proves lease.unseen */
-  test('the password is in no answer, record, lease or log, also when the tool says all that it knows', async () => {
+  test('the password is in no answer, record or lease, also when the tool says all that it knows', async () => {
     const { task, client } = await begin();
     const answer = await call(client, 'orders__leak');
     assert.match(answer, /\[credential\]/);
@@ -246,6 +246,18 @@ describe('just-in-time credentials', { skip: postgres ? false : 'there is no Pos
     const keys = sent.filter(({ method }) => method === 'tools/call').map(({ key }) => key);
     assert.equal(new Set(keys).size, 2);
     for (const key of keys) assert.match(key ?? '', /^key [\w-]{32}$/);
+    // Only what was sent has it: no record, lease or file of the house does, in clear, base64 or hex.
+    const said = JSON.stringify([await recordsOf(task.id), await leasesOf(task.id)]);
+    const files = readdirSync(workspace.dataDir, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => readFileSync(join(entry.parentPath, entry.name)));
+    for (const key of keys) {
+      const password = (key ?? '').slice('key '.length);
+      for (const form of [password, Buffer.from(password).toString('base64'), Buffer.from(password).toString('hex')]) {
+        assert.ok(!said.includes(form));
+        assert.ok(!files.some((bytes) => bytes.includes(form)));
+      }
+    }
     await until(async () => (await leasesOf(task.id, { open: 'true' })).length === 0);
     const leases = await leasesOf(task.id);
     assert.deepEqual(new Set(leases.map(({ reason }) => reason)), new Set(['used (gatehouse)']));

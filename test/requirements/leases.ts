@@ -17,7 +17,7 @@ export const leases: Requirement[] = [
   },
   {
     id: 'lease.unseen',
-    promise: 'A credential is in no answer, error, record or log, also where the tool shows it',
+    promise: 'A credential is in no answer, error, record, lease or file of the house, also where the tool shows it',
     source,
   },
   {
