@@ -34,6 +34,12 @@ export const retention: Run<ServerOptions> = async ({ options, out }) => {
     );
 };
 
+export const withdrawRetention: Run<ServerOptions> = async ({ args: [name = ''], options, out }) => {
+  const found = await operatorOf(options).call('POST /retention/:name/withdraw', { params: { name } });
+  if (out.json) return out.printJson(found);
+  out.print(`Withdrawn: ${clean(name)} keeps records for ${found.minimumDays} days again.`);
+};
+
 const days = (period: RetentionPeriod | null): string =>
   period === null ? '-' : period === 'forever' ? 'for ever' : `${period} days`;
 

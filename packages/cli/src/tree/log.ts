@@ -179,6 +179,14 @@ export function addLogVerbs(program: Command): void {
     load: async () => (await import('../commands/retention.ts')).retention,
   });
   addVerb(log, {
+    usage: 'withdraw-retention <class>',
+    summary: 'withdraw what was agreed to: a class keeps records for the minimum again',
+    server: true,
+    confirmed: true,
+    examples: [['log withdraw-retention short-lived', 'At once, and by one person alone.']],
+    load: async () => (await import('../commands/retention.ts')).withdrawRetention,
+  });
+  addVerb(log, {
     usage: 'receipt <action>',
     summary: 'write the proof that an action is in the log',
     options: [option('-o, --output <file>', 'where to (default: standard output)')],
