@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { ActionRecord } from '@gatehouse/protocol';
@@ -9,6 +10,7 @@ import { onEachDatabase } from '../../identity/people/testing/databases.ts';
 import { openHouse } from '../../identity/people/testing/house.ts';
 import type { RecordInput, SearchQuery } from '../types.ts';
 import { createSearch, type Search } from './search.ts';
+import { openSqliteIndex } from './sqlite-index.ts';
 import { termsOf, termsOfQuery } from './terms.ts';
 
 const base: RecordInput = {
@@ -287,4 +289,48 @@ test('a database that was silent when the thread started is asked anew by the ne
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   assert.ok(sockets.length > before);
+});
+
+test('two frequent terms together find the same in slices of ids as all at once, also across the borders of slices', async () => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'gatehouse-slices-'));
+  const [sliced, plain] = [openSqliteIndex(dataDir, 0), openSqliteIndex(dataDir, 1_000_000)];
+  const count = 40_000;
+  const documents = Array.from({ length: count }, (_, sequence) => ({
+    log: 'one',
+    sequence,
+    at: sequence,
+    terms: [sequence % 2 === 0 ? 'even' : 'odd', ...(sequence % 1_000 < 2 ? ['some'] : []), 'each'],
+  }));
+  for (let from = 0; from < count; from += 5_000)
+    await sliced.add(documents.slice(from, from + 5_000), [{ log: 'one', next: from + 5_000, hash: '' }]);
+  const all = async (index: typeof sliced, terms: string[], budgetMs: number) => {
+    const found: number[] = [];
+    for (let before: number | undefined; ; ) {
+      const page = await index.find({
+        all: terms,
+        prefixes: [],
+        limit: 15,
+        budgetMs,
+        before,
+        from: undefined,
+        to: undefined,
+      });
+      found.push(...page.hits.map(({ sequence }) => sequence));
+      if (page.next === null) return found;
+      before = page.next;
+    }
+  };
+  for (const terms of [
+    ['even', 'some'],
+    ['odd', 'some', 'each'],
+    ['even', 'odd'],
+  ]) {
+    const wanted = documents.filter((each) => terms.every((term) => each.terms.includes(term)));
+    const newestFirst = wanted.map(({ sequence }) => sequence).reverse();
+    for (const index of [sliced, plain])
+      for (const budgetMs of [0, 1_000]) assert.deepEqual(await all(index, terms, budgetMs), newestFirst);
+  }
+  await sliced.close();
+  await plain.close();
+  rmSync(dataDir, { recursive: true, force: true });
 });

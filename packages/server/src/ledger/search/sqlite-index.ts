@@ -20,6 +20,8 @@ const VERSION = 3;
  */
 const SLICE_BITS = 14;
 const sliceTerm = (slice: number) => `slice${slice}`;
+/** With a term of fewer documents than this, these are all that is looked at, and no slices are needed. */
+const RARE = 2_000;
 /** Kept as `application_id` of the file: what was removed is to be overwritten, and is being. */
 const [UNPURGED, PURGING] = [1, 2];
 /** Written in one go, so that a search waits only for a moment. */
@@ -29,7 +31,7 @@ const PAGES_OF_PURGE = 500;
  * SQLite's full-text index (FTS5) in a file of its own beside the database, so that making records findable never keeps the gate's own
  * writes waiting. It need not survive a crash, and no backup has it.
  */
-export function openSqliteIndex(dataDir: string): SearchIndex {
+export function openSqliteIndex(dataDir: string, rare = RARE): SearchIndex {
   const file = join(dataDir, 'search.db');
   const database = open(file);
   const prepared = {
@@ -49,6 +51,7 @@ export function openSqliteIndex(dataDir: string): SearchIndex {
       `select d.id, d.log, d.sequence, d.at from terms join documents d on d.id = terms.rowid
         where terms match ? and terms.rowid >= ? and terms.rowid < ? order by terms.rowid desc limit ?`,
     ),
+    counted: database.prepare('select count(*) as n from (select rowid from terms where terms match ? limit ?)'),
     removeDocument: database.prepare('delete from documents where log = ? and sequence = ? returning id'),
     removeTerms: database.prepare('delete from terms where rowid = ?'),
     merge: database.prepare("insert into terms (terms, rank) values ('merge', ?)"),
@@ -62,7 +65,9 @@ export function openSqliteIndex(dataDir: string): SearchIndex {
   const newest = () => (prepared.newest.get() as { id: number }).id;
   const at = (id: number) => prepared.at.get(BigInt(id)) as { id: number; at: number } | undefined;
 
-  const readerOf = (match: string): WindowReader => ({
+  const isRare = (term: string) => (prepared.counted.get(term, BigInt(rare)) as { n: number }).n < rare;
+
+  const readerOf = (match: string, inSlices = false): WindowReader => ({
     newest: async () => newest(),
     at: async (id) => at(id),
     async within(low, high, limit) {
@@ -70,7 +75,7 @@ export function openSqliteIndex(dataDir: string): SearchIndex {
       const rows =
         match === ''
           ? prepared.all.all(...bounds)
-          : prepared.matching.all(`(${slices(low, high)}) AND ${match}`, ...bounds);
+          : prepared.matching.all(inSlices ? `(${slices(low, high)}) AND ${match}` : match, ...bounds);
       return (rows as unknown as Row[]).map(({ log, ...row }) => ({ ...row, log: names.get(log) ?? '' }));
     },
   });
@@ -102,8 +107,15 @@ export function openSqliteIndex(dataDir: string): SearchIndex {
       });
     },
     find(find) {
-      const match = [...find.all.map((term) => `"${term}"`), ...find.prefixes.map((term) => `"${term}"*`)].join(' ');
-      return findByWindows(readerOf(match), find);
+      const all = find.all.map((term) => `"${term}"`);
+      const terms = [...all, ...find.prefixes.map((term) => `"${term}"*`)];
+      // Of one term each document counts, so that its bounds are heeded.
+      const isQuick = terms.length < 2 || all.some(isRare);
+      return findByWindows(
+        readerOf(terms.join(' '), !isQuick),
+        find,
+        isQuick && terms.length > 0 ? Infinity : undefined,
+      );
     },
     async remove(places) {
       if (places.length === 0) return;
