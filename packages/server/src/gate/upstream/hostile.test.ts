@@ -115,7 +115,8 @@ for (const [name, start] of ways) {
 
     test('that keeps answering what nobody asked is cut off', manyAnswers, async (context) => {
       const { connection, upstreams } = await start(context, { idleTimeoutMs: 30 });
-      for (let count = 0; count <= 16; count++) {
+      // On a busy machine a call may be given up before the answer that nobody asked for has come.
+      for (let count = 0; count <= 200 && !connection.closed.aborted; count++) {
         await assert.rejects(call(connection, 'wrong_id'));
       }
       assert.ok(connection.closed.aborted);
