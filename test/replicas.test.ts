@@ -246,7 +246,7 @@ test('two replicas', async (t) => {
     async () => {
       const task = await proving.startTask(request);
       for (const member of members) await untilPasses(member, task);
-      const ids = Array.from({ length: 200 }, (_, index) => `died-${index}`);
+      const ids = Array.from({ length: 200 }, (_, index) => `held-${index}`);
       const before = replicas.seen().length;
       const calling = Promise.all(ids.map((id) => note(b, task, id)));
       while (replicas.seen().length < before + 20) await sleep(1);

@@ -6,8 +6,8 @@ import { createInterface } from 'node:readline';
  * node test/chaos/upstream.ts LOG [http]
  *
  * A tool server that appends the id of each call to LOG (O_APPEND, one write) before it does anything else, so that a call which
- * is not in the file did not reach it. `note` {id} and `pay` {id}; over stdio, or over HTTP, when it prints its address first.
- * A parent with a channel to it is told of each call.
+ * is not in the file did not reach it. `note` {id} and `pay` {id}; an id that begins with `held-` gets no answer. Over stdio, or over
+ * HTTP, when it prints its address first. A parent with a channel to it is told of each call.
  */
 interface Request {
   id?: number | string;
@@ -48,6 +48,7 @@ function receive(request: Request, answer: (message: object | undefined) => void
     process.send?.('called');
   }
   const message = request.id === undefined ? undefined : { jsonrpc: '2.0', id: request.id, ...reply(request) };
+  if (String(request.params?.arguments?.id).startsWith('held-')) return;
   if (request.method === 'tools/call') setTimeout(() => answer(message), Math.random() * 15);
   else answer(message);
 }
