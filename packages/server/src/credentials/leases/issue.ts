@@ -1,0 +1,84 @@
+import { type Clock, digestJson, GatehouseError, newId } from '../../platform/index.ts';
+import type { Guard, Sealer, Storage } from '../../storage/index.ts';
+import type { InHand } from './in-hand.ts';
+import { leaseLimits } from './limits.ts';
+import type { Make, OpenedProvider, Wanted } from './make.ts';
+import { type LeaseRow, openCredential } from './rows.ts';
+import { type Held, type LeaseRequest, liveStates } from './types.ts';
+
+export interface IssuingDependencies {
+  storage: Storage;
+  sealer: Sealer;
+  /** Throws `provider.unknown` for one that is not declared in this environment. */
+  open(provider: string, environment: string): Promise<OpenedProvider>;
+  inHand: InHand;
+  make: Make;
+  clock: Clock;
+}
+
+/** Between two looks at what another replica makes. */
+const POLL_MS = 50;
+
+/** One lease for a task and a purpose, however often and at however many replicas it is asked for at once. */
+export function createIssuing({ storage, sealer, open, inHand, make, clock }: IssuingDependencies) {
+  const making = new Map<string, Promise<Held>>();
+
+  async function findOrMake(wanted: Wanted, opened: OpenedProvider, guards: readonly Guard[]): Promise<Held> {
+    for (const giveUpAt = clock.now() + leaseLimits.createMs; ; ) {
+      const row = await storage.db
+        .selectFrom('leases')
+        .selectAll()
+        .where('holder', '=', wanted.holder)
+        .where('state', 'in', ['intended', ...liveStates])
+        .executeTakeFirst();
+      if (!row) {
+        try {
+          return await make(wanted, opened, guards);
+        } catch (error) {
+          // Another replica was first: what it makes is for the same task, and as good.
+          if (!(error instanceof GatehouseError && error.code === 'lease.elsewhere')) throw error;
+        }
+      } else if (row.state !== 'intended' && row.sealed_credential) {
+        if (inHand.isFresh(row.intended_at, row.expires_at))
+          return inHand.remember(row, openCredential(sealer, row.id, row.sealed_credential));
+        await replace(row);
+        continue;
+      }
+      if (clock.now() > giveUpAt)
+        throw new GatehouseError(
+          'timeout',
+          'lease.timeout',
+          `No credential of ${wanted.provider} was there in time. Try again.`,
+        );
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  }
+
+  /** One that is about to run out gives way to the next; it stays usable for the calls that have it until its time is over. */
+  async function replace(row: LeaseRow): Promise<void> {
+    inHand.drop(row.holder);
+    await storage.transaction(async (transaction) => {
+      await transaction
+        .updateTable('leases')
+        .set({ holder: `${row.holder} ${row.id}` })
+        .where('id', '=', row.id)
+        .where('holder', '=', row.holder)
+        .execute();
+    });
+  }
+
+  return async function issue(request: LeaseRequest, guards: readonly Guard[]): Promise<Held> {
+    const opened = await open(request.provider, request.environment);
+    const scope = opened.provider.scopeOf(request.asked);
+    const holder = digestJson([request.task, request.provider, request.purpose, request.ungated === true, scope]);
+    if (request.singleUse)
+      return make({ ...request, scope, holder: `${holder} ${newId('lse', clock.now())}` }, opened, guards);
+    const there = inHand.fresh(holder);
+    if (there) return there;
+    const begun = making.get(holder);
+    if (begun) return begun;
+    const made = findOrMake({ ...request, scope, holder }, opened, guards).finally(() => making.delete(holder));
+    making.set(holder, made);
+    return made;
+  };
+}

@@ -1,0 +1,198 @@
+import { type Clock, GatehouseError, type Json, type Log, newId } from '../../platform/index.ts';
+import type { Guard, RecordChange, Sealer, Storage } from '../../storage/index.ts';
+import type { Ending } from './end.ts';
+import type { InHand } from './in-hand.ts';
+import { lifetimeOf } from './lifetime.ts';
+import { leaseLimits } from './limits.ts';
+import { about, type LeaseRow, nameOf, sealCredential, sealRevocation } from './rows.ts';
+import { type Held, type LeaseRequest, openStates, type Provider } from './types.ts';
+
+export interface OpenedProvider {
+  provider: Provider;
+  /** Fence of its declaration. */
+  guard: Guard;
+  /** As it is declared: kept with each lease, so that it can be ended when the declaration is gone. */
+  declared: Json;
+  life: { defaultSeconds: number; maxSeconds: number };
+}
+
+/** A request whose scope is known, and by whom it would be held. */
+export interface Wanted extends LeaseRequest {
+  scope: Json;
+  holder: string;
+}
+
+export interface MakingDependencies {
+  storage: Storage;
+  sealer: Sealer;
+  recordChange: RecordChange;
+  ending: Ending;
+  inHand: InHand;
+  /** Told when there is something to end. */
+  wake(): void;
+  clock: Clock;
+  log: Log;
+}
+
+export type Make = ReturnType<typeof createMaking>;
+
+export const ended = () =>
+  new GatehouseError(
+    'conflict',
+    'lease.ended',
+    'The credential was ended before it could be used: its task is over, or it took too long to make.',
+  );
+
+/** A new lease. Each step is durable before the next: it is intended, the provider makes it, what ending it takes is kept, and it is given out. */
+export function createMaking({ storage, sealer, recordChange, ending, inHand, wake, clock, log }: MakingDependencies) {
+  async function intend(row: LeaseRow, guards: Guard[]): Promise<void> {
+    await storage.transaction(async (transaction) => {
+      const written = await storage.appendWithin(transaction, { guards, records: [], bodies: [] });
+      if (!written.ok)
+        throw new GatehouseError(
+          'forbidden',
+          'lease.stopped',
+          'Agent, task or provider has changed meanwhile, so no credential is issued. Try again.',
+        );
+      const { count } = await transaction
+        .selectFrom('leases')
+        .select((select) => select.fn.countAll<number>().as('count'))
+        .where('task', '=', row.task)
+        .where('state', 'in', openStates)
+        .executeTakeFirstOrThrow();
+      if (Number(count) >= leaseLimits.perTask)
+        throw new GatehouseError(
+          'too-many',
+          'lease.limit',
+          `Task ${row.task} has ${count} credentials already, and no more than ${leaseLimits.perTask} at once.`,
+        );
+      const inserted = await transaction
+        .insertInto('leases')
+        .values(row)
+        .onConflict((conflict) => conflict.doNothing())
+        .executeTakeFirst();
+      if (inserted.numInsertedOrUpdatedRows !== 1n)
+        throw new GatehouseError('conflict', 'lease.elsewhere', 'Another replica is issuing it.');
+      await recordChange(transaction, {
+        operation: 'lease.issue',
+        by: 'gatehouse',
+        ...about(row),
+        changes: [
+          `lease ${row.id} of ${row.provider} for ${row.purpose}${row.ungated ? ', ungated' : ''}`,
+          `scope ${row.scope}`,
+          `until ${new Date(row.expires_at).toISOString()}`,
+        ],
+      });
+    });
+  }
+
+  /** Nobody knows whether it was made: it is ended as if it were. */
+  async function failed(row: LeaseRow, error: unknown): Promise<void> {
+    log.warn('a provider did not issue a credential', { provider: row.provider, lease: row.id, error });
+    await storage.transaction((transaction) =>
+      ending.within(transaction, { id: row.id }, 'gatehouse', 'it could not be issued'),
+    );
+    wake();
+  }
+
+  return async function make(
+    wanted: Wanted,
+    { provider, guard, life, declared }: OpenedProvider,
+    guards: readonly Guard[],
+  ): Promise<Held> {
+    const now = clock.now();
+    const lifetime = lifetimeOf(now, wanted.ttlSeconds, life, wanted.until);
+    if (!lifetime)
+      throw new GatehouseError(
+        'conflict',
+        'lease.too-short',
+        `Less than ${leaseLimits.minSeconds} s are left for a credential of ${wanted.provider}: its task or approval ends. Start another task.`,
+      );
+    const id = newId('lse', now);
+    const row: LeaseRow = {
+      id,
+      provider: wanted.provider,
+      agent: wanted.agent,
+      task: wanted.task,
+      environment: wanted.environment,
+      purpose: wanted.purpose,
+      holder: wanted.holder,
+      ungated: wanted.ungated ? 1 : 0,
+      single_use: wanted.singleUse ? 1 : 0,
+      state: 'intended',
+      scope: JSON.stringify(wanted.scope),
+      clamped: JSON.stringify(lifetime.clamped),
+      max_residual_seconds: provider.abilities.maxResidualSeconds,
+      intended_at: now,
+      making_until: now + leaseLimits.createMs,
+      created_at: null,
+      active_at: null,
+      expires_at: lifetime.expiresAt,
+      revoking_at: null,
+      revoked_at: null,
+      reason: null,
+      attempts: 0,
+      // Whoever finds it still intended then ends what may have been half made.
+      next_try_at: now + leaseLimits.createMs,
+      problem: null,
+      sealed_credential: null,
+      sealed_revocation: sealRevocation(sealer, id, declared, null),
+    };
+    await intend(row, [...guards, guard]);
+    const order = {
+      lease: id,
+      name: nameOf(id),
+      scope: wanted.scope,
+      expiresAt: lifetime.expiresAt,
+      agent: wanted.agent,
+      task: wanted.task,
+    };
+    let made: Awaited<ReturnType<Provider['create']>>;
+    try {
+      made = await provider.create(order, AbortSignal.timeout(leaseLimits.createMs));
+    } catch (error) {
+      await failed(row, error);
+      throw error instanceof GatehouseError
+        ? error
+        : new GatehouseError(
+            'upstream',
+            'lease.provider',
+            `${wanted.provider} issued no credential; the server's log has the cause. Try again, or test it with \`gatehouse providers test ${wanted.provider}\`.`,
+            { cause: error },
+          );
+    }
+    const expiresAt = Math.min(made.expiresAt ?? lifetime.expiresAt, lifetime.expiresAt);
+    const sealed = {
+      sealed_credential: sealCredential(sealer, id, made),
+      sealed_revocation: sealRevocation(sealer, id, declared, made.revocation),
+    };
+    const isThere = await storage.transaction(async (transaction) => {
+      const at = clock.now();
+      const updated = await transaction
+        .updateTable('leases')
+        .set({ ...sealed, state: 'created', created_at: at, expires_at: expiresAt, next_try_at: expiresAt })
+        .where('id', '=', id)
+        .where('state', '=', 'intended')
+        .executeTakeFirst();
+      if (updated.numUpdatedRows === 1n) return true;
+      // Ended while it was being made: what ending it takes is known now, and it is ended once more.
+      await transaction
+        .updateTable('leases')
+        .set({
+          sealed_revocation: sealed.sealed_revocation,
+          state: 'revoking',
+          created_at: at,
+          revoked_at: null,
+          next_try_at: at,
+        })
+        .where('id', '=', id)
+        .execute();
+      return false;
+    });
+    if (!isThere) {
+      wake();
+      throw ended();
+    }
+    return inHand.remember({ ...row, ...sealed, state: 'created', expires_at: expiresAt }, made.credential);
+  };
+}
