@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { argumentRole, effect, label, name, tier, toolName, trust } from '../names.ts';
 import { upstreamAuthorization } from '../upstream-authorization.ts';
-import { credentialScope } from './credential-provider.ts';
+import { askedScope } from './credential-providers/index.ts';
 import { description } from './description.ts';
 
 const hostPattern = z
@@ -92,7 +92,8 @@ export type ToolSetting = z.infer<typeof toolSetting>;
 const credentialed = {
   /** Name of a CredentialProvider, which issues one for each task, when the task first needs it. */
   provider: name,
-  scope: credentialScope.default({}),
+  /** What of it: in the words of the provider's kind. Without it, all that the provider may issue. */
+  scope: askedScope.default({}),
 };
 /** Where a part of the credential goes: `{username}`, `{password}`. */
 const injected = z.string().min(1).max(1_000);

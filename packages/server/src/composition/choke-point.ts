@@ -30,7 +30,10 @@ export async function openChokePoint(
   const keyFor = (purpose: string) => new Uint8Array(hkdfSync('sha256', stateKey, '', `gatehouse ${purpose}`, 32));
   const held = createHeldResults({ storage, sealer, key: keyFor('held results'), clock });
   const secrets = createSecrets({ storage, sealer, recordChange, clock });
-  const credentials = createCredentials({ storage, registry, secrets, sealer, recordChange, clock, log });
+  const credentials = createCredentials({
+    ...{ storage, registry, sealer, recordChange, clock, log },
+    tools: { openSecret: secrets.open, outbound, clock, log },
+  });
   opened.defer(() => credentials.close());
   const channels = createChannels({
     storage,

@@ -1,4 +1,9 @@
-import type { CredentialProviderManifest, ProviderTest, ProviderView } from '@gatehouse/protocol';
+import {
+  type CredentialProviderManifest,
+  narrowScope,
+  type ProviderTest,
+  type ProviderView,
+} from '@gatehouse/protocol';
 import { type Clock, canonicalJson, GatehouseError, type Json, type Log } from '../platform/index.ts';
 import type { Snapshot } from '../registry/index.ts';
 import type { Change, Guard, RecordChange, Sealer, Storage } from '../storage/index.ts';
@@ -6,13 +11,12 @@ import { createLeases, type Leases } from './leases/leases.ts';
 import { leaseLimits } from './leases/limits.ts';
 import { createReconciler } from './leases/reconcile.ts';
 import { type Provider, TEST_PURPOSE } from './leases/types.ts';
-import { openProvider } from './providers/index.ts';
-import type { Secrets } from './secrets.ts';
+import { openProvider, type ProviderTools } from './providers/index.ts';
 
 export interface CredentialsDependencies {
   storage: Storage;
   registry: { snapshot(): Snapshot };
-  secrets: Pick<Secrets, 'open'>;
+  tools: ProviderTools;
   sealer: Sealer;
   recordChange: RecordChange;
   clock: Clock;
@@ -33,14 +37,14 @@ export interface Credentials {
 }
 
 export function createCredentials(deps: CredentialsDependencies): Credentials {
-  const { registry, secrets, log } = deps;
+  const { registry, tools, log } = deps;
   /** Opened once for each declaration; a changed one is another. */
   const opened = new Map<string, { manifest: CredentialProviderManifest; provider: Provider }>();
 
   function providerOf(manifest: CredentialProviderManifest): Provider {
     const there = opened.get(manifest.name);
     if (there && canonicalJson(there.manifest) === canonicalJson(manifest)) return there.provider;
-    const provider = openProvider(manifest, { openSecret: secrets.open });
+    const provider = openProvider(manifest, tools);
     opened.set(manifest.name, { manifest, provider });
     // What is under way with the old one ends by itself.
     there?.provider
@@ -81,7 +85,10 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
           `The provider "${name}" issues nothing in ${environment}.`,
         );
       const guard: Guard = { key: 'policy', version: registry.snapshot().fences.get('policy') ?? 0 };
-      return { provider: providerOf(manifest), guard, life: manifest.life, declared: manifest as unknown as Json };
+      return {
+        ...{ provider: providerOf(manifest), guard, life: manifest.life, declared: manifest as unknown as Json },
+        narrow: (asked) => scopeWithin(manifest, asked),
+      };
     },
   });
 
@@ -144,6 +151,12 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
       await Promise.all([...opened.values()].map(({ provider }) => provider.close()));
     },
   };
+}
+
+function scopeWithin({ from }: CredentialProviderManifest, asked: Json): Json {
+  const narrowed = narrowScope(from, asked);
+  if ('scope' in narrowed) return narrowed.scope as Json;
+  throw new GatehouseError('forbidden', 'lease.scope', narrowed.problem);
 }
 
 const CHECK_MS = 5_000;

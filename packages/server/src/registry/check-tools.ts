@@ -1,4 +1,10 @@
-import type { BudgetManifest, TemplateManifest, ToolServerManifest } from '@gatehouse/protocol';
+import {
+  type BudgetManifest,
+  credentialParts,
+  narrowScope,
+  type TemplateManifest,
+  type ToolServerManifest,
+} from '@gatehouse/protocol';
 import type { Workspace } from './check-workspace.ts';
 import { skeleton } from './look-alikes.ts';
 import { type ManifestProblem, missing, problemOf } from './manifest-problem.ts';
@@ -59,7 +65,9 @@ export function checkCredential(objects: Workspace['objects'], manifest: ToolSer
   const provider = objects.get(`CredentialProvider/${credential.provider}`);
   if (provider?.kind !== 'CredentialProvider')
     problems.push(problem('transport.credential.provider', missing('CredentialProvider', credential.provider)));
-  else
+  else {
+    const narrowed = narrowScope(provider.from, credential.scope);
+    if ('problem' in narrowed) problems.push(problem('transport.credential.scope', narrowed.problem));
     for (const environment of manifest.environments)
       if (!provider.environments.includes(environment))
         problems.push(
@@ -68,6 +76,9 @@ export function checkCredential(objects: Workspace['objects'], manifest: ToolSer
             `The provider "${provider.name}" issues nothing in ${environment}, where this server is offered. Add it to the provider's \`environments\`.`,
           ),
         );
+  }
+  const known = provider?.kind === 'CredentialProvider' ? credentialParts(provider.from) : [];
+  const listed = known.map((part) => `\`{${part}}\``).join(', ');
   const places = 'env' in credential ? credential.env : credential.headers;
   const where = 'env' in credential ? 'env' : 'headers';
   if (Object.keys(places).length === 0)
@@ -75,12 +86,11 @@ export function checkCredential(objects: Workspace['objects'], manifest: ToolSer
   for (const [name, template] of Object.entries(places)) {
     const path = `transport.credential.${where}.${name}`;
     const parts = [...template.matchAll(PLACEHOLDER)].map(([, part]) => part);
-    if (parts.length === 0)
-      problems.push(problem(path, 'Nothing of the credential is in it: write `{username}` or `{password}`.'));
+    if (parts.length === 0) problems.push(problem(path, `Nothing of the credential is in it: write one of ${listed}.`));
     for (const part of parts)
-      if (part !== 'username' && part !== 'password')
+      if (provider && !known.includes(part as string))
         problems.push(
-          problem(path, `A credential has no part "${part}": there are \`{username}\` and \`{password}\`.`),
+          problem(path, `A credential of "${credential.provider}" has no part "${part}": there are ${listed}.`),
         );
     if ((where === 'env' ? RESERVED_VARIABLES : RESERVED_HEADERS).test(name))
       problems.push(

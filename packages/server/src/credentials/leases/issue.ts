@@ -69,7 +69,7 @@ export function createIssuing({ storage, sealer, open, inHand, make, clock }: Is
 
   return async function issue(request: LeaseRequest, guards: readonly Guard[]): Promise<Held> {
     const opened = await open(request.provider, request.environment);
-    const scope = opened.provider.scopeOf(request.asked);
+    const scope = opened.narrow(request.asked);
     const holder = digestJson([request.task, request.provider, request.purpose, request.ungated === true, scope]);
     if (request.singleUse)
       return make({ ...request, scope, holder: `${holder} ${newId('lse', clock.now())}` }, opened, guards);

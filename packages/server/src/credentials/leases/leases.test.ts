@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { addAgent, openDesk, stopAgent } from '../../approvals/testing/desk.ts';
 import { onEachDatabase } from '../../identity/people/testing/databases.ts';
 import type { House } from '../../identity/people/testing/house.ts';
-import { createFakeProvider } from '../testing/fake-provider.ts';
+import { createFakeProvider, narrowToTables } from '../testing/fake-provider.ts';
 import { createLeases, type Leases } from './leases.ts';
 import { lifetimeOf } from './lifetime.ts';
 import { leaseLimits } from './limits.ts';
@@ -26,6 +26,7 @@ onEachDatabase('leases', (database) => {
         ...house,
         open: async () => ({
           provider: fake.provider,
+          narrow: narrowToTables,
           guard: { key: 'object:CredentialProvider/orders', version: 0 },
           declared: {},
           life: { defaultSeconds: 900, maxSeconds: 1_800 },

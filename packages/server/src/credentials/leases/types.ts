@@ -45,8 +45,6 @@ export interface Left {
 /** One declared provider, opened. Each method ends with its signal. */
 export interface Provider {
   readonly abilities: ProviderAbilities;
-  /** What will be issued for what was asked; throws `lease.scope` where that is not within what the provider may issue. */
-  scopeOf(asked: Json): Json;
   create(order: Order, signal: AbortSignal): Promise<Made>;
   /** Resolves when it is verified to be gone, also where it never was. May be asked again at any time. */
   revoke(left: Left, signal: AbortSignal): Promise<void>;

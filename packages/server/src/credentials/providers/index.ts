@@ -1,10 +1,15 @@
 import type { CredentialProviderManifest } from '@gatehouse/protocol';
-import type { Secret } from '../../platform/index.ts';
+import type { Clock, Log, Outbound, Secret } from '../../platform/index.ts';
 import type { Provider } from '../leases/types.ts';
 import { openPostgresProvider } from './postgres.ts';
 
+/** What providers are made with. */
 export interface ProviderTools {
+  /** A stored secret, for the destination that it was stored for. */
   openSecret(name: string, destination: string): Promise<Secret>;
+  outbound: Outbound;
+  clock: Clock;
+  log: Log;
 }
 
 /** One file for each kind. A kind is listed here once it issues, narrows, is used, is ended and verified to be gone, and survives a crash. */

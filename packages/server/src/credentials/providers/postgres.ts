@@ -1,19 +1,8 @@
-import { type CredentialScope, credentialScope, type PostgresGrant, type ProviderAbilities } from '@gatehouse/protocol';
+import type { PostgresGrant, PostgresSource, ProviderAbilities } from '@gatehouse/protocol';
 import pg from 'pg';
-import { GatehouseError, type Json, Secret } from '../../platform/index.ts';
+import { GatehouseError, Secret } from '../../platform/index.ts';
 import type { Left, Made, Order, Provider } from '../leases/types.ts';
 import { newPassword } from './postgres-password.ts';
-
-export interface PostgresSettings {
-  /** `postgres://USER@HOST:PORT/DATABASE`, without a password. */
-  url: string;
-  /** What a lease may be given at most. */
-  grants: PostgresGrant[];
-  connectionLimit: number;
-  statementTimeoutSeconds: number;
-  /** PEM of the authority that signed the server's certificate. `off` is for a socket or an address of one's own network. */
-  tls: { ca?: string } | 'off';
-}
 
 const ABILITIES: ProviderAbilities = { canNarrow: true, canRevoke: true, canEndSessions: true, maxResidualSeconds: 0 };
 const POLL_MS = 20;
@@ -24,7 +13,7 @@ const ONE_AT_A_TIME = "select pg_advisory_xact_lock(hashtext('gatehouse credenti
  * A role for each lease, with the tables that it needs and nothing else. Ended in an order in which nothing slips through: it can't sign in any
  * more, its sessions are ended, what it owns and was granted goes, it is dropped, and that is looked for.
  */
-export function openPostgresProvider(settings: PostgresSettings, password: () => Promise<Secret>): Provider {
+export function openPostgresProvider(settings: PostgresSource, password: () => Promise<Secret>): Provider {
   const url = new URL(settings.url);
   const pool = new pg.Pool({
     host: url.hostname,
@@ -58,28 +47,6 @@ export function openPostgresProvider(settings: PostgresSettings, password: () =>
 
   return {
     abilities: ABILITIES,
-
-    scopeOf(given) {
-      const { success, data } = credentialScope.safeParse(given);
-      if (!success)
-        throw new GatehouseError(
-          'forbidden',
-          'lease.scope',
-          'What is asked of this provider is `grants`: schemas, tables, privileges.',
-        );
-      const { grants }: CredentialScope = data;
-      const wanted = grants ?? settings.grants;
-      for (const each of wanted) {
-        const missing = beyond(each, settings.grants);
-        if (missing === undefined) continue;
-        throw new GatehouseError(
-          'forbidden',
-          'lease.scope',
-          `This provider issues no ${missing}. Ask for less, or have it added to the provider's grants.`,
-        );
-      }
-      return { grants: wanted } as unknown as Json;
-    },
 
     create: ({ name, lease, scope, expiresAt, agent, task }: Order, signal): Promise<Made> =>
       within(signal, async (client) => {
@@ -177,19 +144,4 @@ async function endSessions(client: pg.PoolClient, name: string, signal: AbortSig
     if (rowCount === 0) return;
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
-}
-
-/** The first thing asked for that is not within what may be given, in words; undefined where all is. */
-export function beyond(wanted: PostgresGrant, allowed: readonly PostgresGrant[]): string | undefined {
-  for (const privilege of wanted.privileges) {
-    const giving = allowed.filter(
-      ({ schema, privileges }) => schema === wanted.schema && privileges.includes(privilege),
-    );
-    if (giving.some(({ tables }) => tables === '*')) continue;
-    const tables = new Set(giving.flatMap(({ tables }) => (tables === '*' ? [] : tables)));
-    if (wanted.tables === '*') return `${privilege} on all tables of ${wanted.schema}`;
-    const missing = wanted.tables.find((table) => !tables.has(table));
-    if (missing !== undefined) return `${privilege} on ${wanted.schema}.${missing}`;
-  }
-  return undefined;
 }

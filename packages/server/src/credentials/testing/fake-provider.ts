@@ -1,6 +1,15 @@
 import { GatehouseError, type Json, Secret } from '../../platform/index.ts';
 import type { Order, Provider } from '../leases/types.ts';
 
+/** As `narrow` of what leases are opened with. */
+export function narrowToTables(asked: Json): Json {
+  const wanted = (asked as { tables?: string[] }).tables ?? ['orders', 'refunds'];
+  const foreign = wanted.find((table) => !['orders', 'refunds'].includes(table));
+  if (foreign !== undefined)
+    throw new GatehouseError('forbidden', 'lease.scope', `This provider issues no ${foreign}.`);
+  return { tables: wanted } as Json;
+}
+
 /** A fake: accounts in memory, which fails where a test wants it to. */
 export function createFakeProvider() {
   const accounts = new Map<string, Order>();
@@ -15,13 +24,6 @@ export function createFakeProvider() {
   } = {};
   const provider: Provider = {
     abilities: { canNarrow: true, canRevoke: true, canEndSessions: false, maxResidualSeconds: 0 },
-    scopeOf(asked) {
-      const wanted = (asked as { tables?: string[] }).tables ?? ['orders', 'refunds'];
-      const foreign = wanted.find((table) => !['orders', 'refunds'].includes(table));
-      if (foreign !== undefined)
-        throw new GatehouseError('forbidden', 'lease.scope', `This provider issues no ${foreign}.`);
-      return { tables: wanted } as Json;
-    },
     async create(order) {
       if (trouble.away || trouble.create === 'before') throw new Error('connect ECONNREFUSED');
       await trouble.hold;

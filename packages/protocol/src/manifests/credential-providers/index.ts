@@ -1,0 +1,35 @@
+import { z } from 'zod';
+import type { CredentialKind, Narrowed } from './kind.ts';
+import { postgresKind, postgresSource } from './postgres.ts';
+
+export type { CredentialKind, Narrowed } from './kind.ts';
+export type { PostgresGrant, PostgresScope, PostgresSource } from './postgres.ts';
+
+/** Where a provider issues, by its kind. */
+export const credentialSource = z.discriminatedUnion('type', [postgresSource]);
+export type CredentialSource = z.infer<typeof credentialSource>;
+
+const kinds = {
+  postgres: postgresKind,
+};
+
+const kindOf = (from: CredentialSource) => kinds[from.type] as CredentialKind<CredentialSource, unknown>;
+
+/** What of a provider is asked for; each kind has words of its own for it. */
+export const askedScope = z.record(z.string().max(100), z.unknown());
+export type AskedScope = z.infer<typeof askedScope>;
+
+/** What `from` issues for what is asked: never more than either. Pure, so that it is known as manifests are applied. */
+export function narrowScope(from: CredentialSource, asked: unknown): Narrowed<Record<string, unknown>> {
+  const kind = kindOf(from);
+  const { data, error } = kind.scope.safeParse(asked);
+  if (error) {
+    const [issue] = error.issues;
+    const at = issue?.path.length ? `at \`${issue.path.join('.')}\`: ` : '';
+    return { problem: `This is not what a provider of the kind ${from.type} is asked for: ${at}${issue?.message}` };
+  }
+  return kind.narrow(from, data) as Narrowed<Record<string, unknown>>;
+}
+
+/** Names of the parts of its credentials. */
+export const credentialParts = (from: CredentialSource): readonly string[] => kindOf(from).parts(from);
