@@ -26,5 +26,11 @@ export const leases: Requirement[] = [
     source,
   },
   { id: 'lease.per-call', promise: 'A credential for one call is ended when the call is answered', source },
+  {
+    id: 'lease.idempotent',
+    promise:
+      'Asked for again with its idempotency key a credential is the same, at every replica; another request with that key is an error',
+    source,
+  },
   { id: 'lease.crash', promise: 'Whenever a server is killed, no credential is left behind once it is back', source },
 ];

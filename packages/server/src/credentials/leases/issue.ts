@@ -1,6 +1,7 @@
 import { type Clock, digestJson, GatehouseError, newId } from '../../platform/index.ts';
 import type { Guard, Sealer, Storage } from '../../storage/index.ts';
 import type { InHand } from './in-hand.ts';
+import { createKeyedIssuing } from './keyed.ts';
 import { leaseLimits } from './limits.ts';
 import type { Make, OpenedProvider, Wanted } from './make.ts';
 import { type LeaseRow, openCredential } from './rows.ts';
@@ -22,6 +23,7 @@ const POLL_MS = 50;
 /** One lease for a task and a purpose, however often and at however many replicas it is asked for at once. */
 export function createIssuing({ storage, sealer, open, inHand, make, clock }: IssuingDependencies) {
   const making = new Map<string, Promise<Held>>();
+  const issueOnce = createKeyedIssuing({ storage, sealer, make, clock });
 
   async function findOrMake(wanted: Wanted, opened: OpenedProvider, guards: readonly Guard[]): Promise<Held> {
     for (const giveUpAt = clock.now() + leaseLimits.createMs; ; ) {
@@ -71,13 +73,26 @@ export function createIssuing({ storage, sealer, open, inHand, make, clock }: Is
     const opened = await open(request.provider, request.environment);
     const scope = opened.narrow(request.asked);
     const holder = digestJson([request.task, request.provider, request.purpose, request.ungated === true, scope]);
-    if (request.singleUse)
-      return make({ ...request, scope, holder: `${holder} ${newId('lse', clock.now())}` }, opened, guards);
-    const there = inHand.fresh(holder);
+    const isShared = request.idempotencyKey === undefined && !request.singleUse;
+    const there = isShared && inHand.fresh(holder);
     if (there) return there;
+    const { environment, purpose, provider, ungated, singleUse, asked, ttlSeconds = null } = request;
+    const digest = digestJson([
+      environment,
+      purpose,
+      provider,
+      ungated === true,
+      singleUse === true,
+      asked,
+      ttlSeconds,
+    ]);
+    const alone = { ...request, scope, digest, holder: `${holder} ${newId('lse', clock.now())}` };
+    if (request.idempotencyKey !== undefined)
+      return issueOnce({ ...alone, idempotencyKey: request.idempotencyKey }, opened, guards);
+    if (singleUse) return make(alone, opened, guards);
     const begun = making.get(holder);
     if (begun) return begun;
-    const made = findOrMake({ ...request, scope, holder }, opened, guards).finally(() => making.delete(holder));
+    const made = findOrMake({ ...alone, holder }, opened, guards).finally(() => making.delete(holder));
     making.set(holder, made);
     return made;
   };

@@ -6,7 +6,7 @@ import { onEachDatabase } from '../../identity/people/testing/databases.ts';
 import type { House } from '../../identity/people/testing/house.ts';
 import { createFakeProvider, narrowToTables } from '../testing/fake-provider.ts';
 import { createLeases, type Leases } from './leases.ts';
-import { lifetimeOf } from './lifetime.ts';
+import { boundsOf, lifetimeOf } from './lifetime.ts';
 import { leaseLimits } from './limits.ts';
 import { createReconciler, type Reconciler } from './reconcile.ts';
 import type { LeaseRequest } from './types.ts';
@@ -74,6 +74,35 @@ onEachDatabase('leases', (database) => {
     const single = await Promise.all([1, 2].map(() => leases.issue({ ...request, singleUse: true }, [])));
     assert.equal(new Set(single.map(({ lease }) => lease.id)).size, 2);
     assert.equal(fake.counts.created, 3);
+  });
+
+  /** @proves lease.idempotent */
+  test('asked again with its idempotency key, also at once and at another replica, it is the same; another request is an error', async () => {
+    const { request } = await agent();
+    const keyed = { ...request, singleUse: true, ttlSeconds: 300, idempotencyKey: 'k1' };
+    const all = await Promise.all(Array.from({ length: 6 }, () => open().leases.issue(keyed, [])));
+    assert.equal(new Set(all.map(({ lease }) => lease.id)).size, 1);
+    assert.equal(new Set(all.map(({ credential }) => credential.password?.reveal())).size, 1);
+    assert.equal(fake.accounts.size, 1);
+    for (const other of [{ ttlSeconds: 301 }, { asked: {} }, { purpose: 'server:other' }, { ungated: true }])
+      await assert.rejects(leases.issue({ ...keyed, ...other }, []), { code: 'idempotency.differs' });
+    assert.notEqual((await leases.issue({ ...keyed, idempotencyKey: 'k2' }, [])).lease.id, all[0]?.lease.id);
+    const elsewhere = await agent();
+    const theirs = await leases.issue({ ...elsewhere.request, idempotencyKey: 'k1' }, []);
+    assert.notEqual(theirs.lease.id, all[0]?.lease.id, 'a key is of its task');
+    await leases.end(theirs.lease.id, 'person:security@example.test', 'over');
+    await assert.rejects(leases.issue({ ...elsewhere.request, idempotencyKey: 'k1' }, []), { code: 'lease.ended' });
+    for (const idempotencyKey of ['', 'k'.repeat(leaseLimits.idempotencyKeyCharacters + 1)])
+      await assert.rejects(leases.issue({ ...request, idempotencyKey }, []), { code: 'idempotency.key' });
+  });
+
+  test('a key under which nothing was made is free again', async () => {
+    const { request } = await agent();
+    fake.trouble.create = 'before';
+    await assert.rejects(leases.issue({ ...request, idempotencyKey: 'k' }, []), { code: 'lease.provider' });
+    delete fake.trouble.create;
+    const held = await leases.issue({ ...request, idempotencyKey: 'k' }, []);
+    assert.equal(await stateOf(held.lease.id), 'created');
   });
 
   test('replicas that race make one', async () => {
@@ -234,7 +263,7 @@ describe('how long a lease lives', () => {
         (asked, usual, most, ends) => {
           const now = 1_000_000;
           const until = ends.map((end) => ({ at: now + end * 1_000, why: `an end after ${end} s` }));
-          const life = lifetimeOf(now, asked, { defaultSeconds: usual, maxSeconds: most }, until);
+          const life = lifetimeOf(now, asked, { defaultSeconds: usual }, boundsOf(now, { maxSeconds: most }, until));
           if (!life) return;
           const lives = (life.expiresAt - now) / 1_000;
           assert.ok(lives <= Math.min(leaseLimits.maxSeconds, most, ...ends));

@@ -10,6 +10,8 @@ export const leaseLimits = {
   revokeMs: 15_000,
   /** Live leases of one task: an agent must not fill a database with accounts. */
   perTask: 50,
+  /** Of the key under which a lease is asked for once. */
+  idempotencyKeyCharacters: 200,
   /** Between two attempts at ending a lease: doubled from the first to the last, with up to a quarter more by chance. */
   retryFirstMs: 1_000,
   retryMostMs: 30_000,

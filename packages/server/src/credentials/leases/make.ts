@@ -2,7 +2,7 @@ import { type Clock, GatehouseError, type Json, type Log, newId } from '../../pl
 import type { Guard, RecordChange, Sealer, Storage } from '../../storage/index.ts';
 import type { Ending } from './end.ts';
 import type { InHand } from './in-hand.ts';
-import { lifetimeOf } from './lifetime.ts';
+import { boundsOf, lifetimeOf } from './lifetime.ts';
 import { leaseLimits } from './limits.ts';
 import { about, type LeaseRow, nameOf, sealCredential, sealRevocation } from './rows.ts';
 import { type Held, type LeaseRequest, openStates, type Provider } from './types.ts';
@@ -22,6 +22,8 @@ export interface OpenedProvider {
 export interface Wanted extends LeaseRequest {
   scope: Json;
   holder: string;
+  /** Of what makes two requests the same. */
+  digest: string;
 }
 
 export interface MakingDependencies {
@@ -103,7 +105,8 @@ export function createMaking({ storage, sealer, recordChange, ending, inHand, wa
     guards: readonly Guard[],
   ): Promise<Held> {
     const now = clock.now();
-    const lifetime = lifetimeOf(now, wanted.ttlSeconds, life, wanted.until);
+    const bounds = boundsOf(now, life, wanted.until);
+    const lifetime = lifetimeOf(now, wanted.ttlSeconds, life, bounds);
     if (!lifetime)
       throw new GatehouseError(
         'conflict',
@@ -139,6 +142,12 @@ export function createMaking({ storage, sealer, recordChange, ending, inHand, wa
       problem: null,
       sealed_credential: null,
       sealed_revocation: sealRevocation(sealer, id, declared, null),
+      idempotency_key: wanted.idempotencyKey ?? null,
+      request_digest: wanted.digest,
+      bounds: JSON.stringify(bounds),
+      extending_to: null,
+      renewed_at: null,
+      renewals: 0,
     };
     await intend(row, [...guards, guard]);
     const order = {

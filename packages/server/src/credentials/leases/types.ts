@@ -9,6 +9,8 @@ export const openStates = ['intended', 'created', 'active', 'revoking', 'stuck']
 /** States in which it may be used. */
 export const liveStates = ['created', 'active'] as const satisfies LeaseState[];
 
+export const isLive = (state: string): boolean => (liveStates as readonly string[]).includes(state);
+
 /** What a provider is to make. */
 export interface Order {
   /** `lse_…` */
@@ -63,6 +65,8 @@ export interface LeaseRequest {
   singleUse?: boolean;
   asked: Json;
   ttlSeconds?: number;
+  /** Asked again with it, the same request of a task gives the same lease, and another is an error. */
+  idempotencyKey?: string;
   /** Ends of what it rests on, each with the words for people: the task, the approval. */
   until: { at: number; why: string }[];
 }

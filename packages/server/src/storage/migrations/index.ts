@@ -51,6 +51,7 @@ import * as enrolledKeys from './0062-enrolled-keys.ts';
 import * as retentionOnRecord from './0063-retention-on-record.ts';
 import * as removedRecords from './0065-removed-records.ts';
 import * as leases from './0070-leases.ts';
+import * as leaseKeys from './0071-lease-keys.ts';
 
 export interface Migration {
   name: string;
@@ -110,4 +111,5 @@ export const migrations: readonly Migration[] = [
   { name: '0063-retention-on-record', up: retentionOnRecord.up },
   { name: '0065-removed-records', up: removedRecords.up },
   { name: '0070-leases', up: leases.up },
+  { name: '0071-lease-keys', up: leaseKeys.up },
 ];

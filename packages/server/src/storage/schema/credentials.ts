@@ -157,5 +157,15 @@ export interface CredentialsTables {
     problem: string | null;
     sealed_credential: Uint8Array | null;
     sealed_revocation: Uint8Array | null;
+    /** Of its task; null: asked for without one, or never made, so that the key is free. */
+    idempotency_key: string | null;
+    /** Of what was asked with that key. */
+    request_digest: string | null;
+    /** JSON: what no renewal goes beyond, with the words for people. */
+    bounds: string;
+    /** The provider was asked to let it live so long, and its answer is not known. */
+    extending_to: number | null;
+    renewed_at: number | null;
+    renewals: number;
   };
 }
