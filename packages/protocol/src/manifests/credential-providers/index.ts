@@ -19,16 +19,32 @@ const kindOf = (from: CredentialSource) => kinds[from.type] as CredentialKind<Cr
 export const askedScope = z.record(z.string().max(100), z.unknown());
 export type AskedScope = z.infer<typeof askedScope>;
 
-/** What `from` issues for what is asked: never more than either. Pure, so that it is known as manifests are applied. */
-export function narrowScope(from: CredentialSource, asked: unknown): Narrowed<Record<string, unknown>> {
+/**
+ * What `from` issues for what is asked, and no more than `within`, what tasks of a template may be given: never more than any of the three. Pure,
+ * so that it is known as manifests are applied.
+ */
+export function narrowScope(
+  from: CredentialSource,
+  asked: unknown,
+  within?: unknown,
+): Narrowed<Record<string, unknown>> {
   const kind = kindOf(from);
+  const scope = narrowOne(kind, from, asked);
+  const most = within === undefined || 'problem' in scope ? undefined : narrowOne(kind, from, within);
+  const issued = !most || 'problem' in scope ? scope : 'problem' in most ? most : kind.meet(scope.scope, most.scope);
+  return issued as Narrowed<Record<string, unknown>>;
+}
+
+function narrowOne(
+  kind: CredentialKind<CredentialSource, unknown>,
+  from: CredentialSource,
+  asked: unknown,
+): Narrowed<unknown> {
   const { data, error } = kind.scope.safeParse(asked);
-  if (error) {
-    const [issue] = error.issues;
-    const at = issue?.path.length ? `at \`${issue.path.join('.')}\`: ` : '';
-    return { problem: `This is not what a provider of the kind ${from.type} is asked for: ${at}${issue?.message}` };
-  }
-  return kind.narrow(from, data) as Narrowed<Record<string, unknown>>;
+  if (!error) return kind.narrow(from, data);
+  const [issue] = error.issues;
+  const at = issue?.path.length ? `at \`${issue.path.join('.')}\`: ` : '';
+  return { problem: `This is not what a provider of the kind ${from.type} is asked for: ${at}${issue?.message}` };
 }
 
 /** Names of the parts of its credentials. */

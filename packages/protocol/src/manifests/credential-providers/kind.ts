@@ -13,4 +13,11 @@ export interface CredentialKind<From extends { type: string }, Scope> {
   parts(from: From): readonly string[];
   /** Never more than was asked for, and never more than `from` allows. */
   narrow(from: From, asked: Scope): Narrowed<Scope>;
+  /**
+   * The most that is within both of two scopes that `narrow` gave for the same `from`: of what a tool server asks for, and what tasks of a
+   * template may be given. A problem where nothing is left (`nothingLeft`). Sets meet as what is in both (`meetOf`), limits as the smaller one
+   * (`smaller`), a value only with itself. A member that is left out is all that `from` allows, so that the other's holds. Where it can't be said
+   * what two have in common, it is nothing. Tested as a property: what it gives is within `a`, and within `b`.
+   */
+  meet(a: Scope, b: Scope): Narrowed<Scope>;
 }

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { name } from '../../names.ts';
 import type { CredentialKind } from './kind.ts';
+import { meetOf, nothingLeft } from './meet-of.ts';
 
+const privileges = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'] as const;
 const identifier = z.string().min(1).max(63);
 
 /** What a role may be given at most; what a tool server or a template asks for is a part of it. */
@@ -9,7 +11,7 @@ export const postgresGrant = z.strictObject({
   schema: identifier.default('public'),
   /** `*`: every table that the schema has when a role is made. */
   tables: z.union([z.literal('*'), z.array(identifier).min(1).max(100)]),
-  privileges: z.array(z.enum(['SELECT', 'INSERT', 'UPDATE', 'DELETE'])).min(1),
+  privileges: z.array(z.enum(privileges)).min(1),
 });
 export type PostgresGrant = z.infer<typeof postgresGrant>;
 
@@ -52,7 +54,33 @@ export const postgresKind: CredentialKind<PostgresSource, PostgresScope> = {
     }
     return { scope: { grants } };
   },
+  meet({ grants: a }, { grants: b }) {
+    if (!a || !b) return a || b ? { scope: { grants: a ?? b } } : { scope: {} };
+    const grants = meetOf(schemasOf(a), schemasOf(b)).flatMap((schema) =>
+      privileges.flatMap((privilege): PostgresGrant[] => {
+        const tables = meetOfTables(tablesOf(a, schema, privilege), tablesOf(b, schema, privilege));
+        return tables === '*' || tables.length > 0 ? [{ schema, tables, privileges: [privilege] }] : [];
+      }),
+    );
+    return grants.length > 0 ? { scope: { grants } } : nothingLeft('table with a privilege');
+  },
 };
+
+const schemasOf = (grants: readonly PostgresGrant[]) => grants.map(({ schema }) => schema);
+
+function tablesOf(
+  grants: readonly PostgresGrant[],
+  schema: string,
+  privilege: (typeof privileges)[number],
+): PostgresGrant['tables'] {
+  const giving = grants.filter((each) => each.schema === schema && each.privileges.includes(privilege));
+  return giving.some(({ tables }) => tables === '*') ? '*' : giving.flatMap(({ tables }) => tables);
+}
+
+function meetOfTables(a: PostgresGrant['tables'], b: PostgresGrant['tables']): PostgresGrant['tables'] {
+  if (a === '*') return b;
+  return b === '*' ? a : meetOf(a, b);
+}
 
 /** The first thing asked for that is not within what may be given, in words; undefined where all is. */
 function beyond(wanted: PostgresGrant, allowed: readonly PostgresGrant[]): string | undefined {

@@ -216,4 +216,24 @@ test('issued is within asked, and asked within allowed', () => {
       },
     ),
   );
+  // And of what is asked for, exactly what tasks of a template may be given.
+  const all = { ...anywhere, grants: ['public', 'sales'].map(everything) };
+  fc.assert(
+    fc.property(
+      fc.array(grant, { minLength: 1, maxLength: 4 }),
+      fc.array(grant, { minLength: 1, maxLength: 4 }),
+      (asked, most) => {
+        const narrowed = narrowScope(all, { grants: asked }, { grants: most });
+        const left = new Set([...reach(asked)].filter((each) => reach(most).has(each)));
+        const issued = 'scope' in narrowed ? reach((narrowed.scope as { grants: PostgresGrant[] }).grants) : new Set();
+        assert.deepEqual(issued, left);
+      },
+    ),
+  );
+});
+
+const everything = (schema: string): PostgresGrant => ({
+  schema,
+  tables: '*',
+  privileges: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'],
 });
