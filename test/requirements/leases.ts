@@ -32,5 +32,11 @@ export const leases: Requirement[] = [
       'Asked for again with its idempotency key a credential is the same, at every replica; another request with that key is an error',
     source,
   },
+  {
+    id: 'lease.remains',
+    promise:
+      'What a provider can neither find nor end is not called ended: it is counted as what remains until its own time is over',
+    source,
+  },
   { id: 'lease.crash', promise: 'Whenever a server is killed, no credential is left behind once it is back', source },
 ];

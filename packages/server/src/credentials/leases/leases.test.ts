@@ -227,6 +227,43 @@ onEachDatabase('leases', (database) => {
     for (const id of ids) assert.equal(await stateOf(id), 'revoked');
   });
 
+  /** @proves lease.remains */
+  test('what nobody can find is not called ended before its time is over, and is counted until then', async () => {
+    const { request, name } = await agent();
+    fake.trouble.create = 'after';
+    fake.trouble.unheardLivesMs = 3_600_000;
+    fake.trouble.now = () => house.clock.now();
+    await assert.rejects(leases.issue(request, []), { code: 'lease.provider' });
+    await reconciler.work();
+    const [left] = (await leases.list({ agent: name, limit: 10 })).leases;
+    assert.equal(left?.state, 'revoking');
+    assert.equal(left?.problem, 'nobody can find it');
+    const { open: count, residualSeconds } = await leases.settled({ agent: name, ids: [] }, 0);
+    assert.equal(count, 1);
+    assert.ok(residualSeconds >= 3_600);
+    house.pass(1_800_000);
+    await reconciler.work();
+    assert.equal(await stateOf(left?.id ?? ''), 'revoking');
+    assert.equal(
+      (await house.records('lease.remains')).filter(({ agent: of }) => of === name).length,
+      1,
+      'said once, and not at each look',
+    );
+    house.pass(1_830_000);
+    await reconciler.work();
+    assert.equal(await stateOf(left?.id ?? ''), 'revoked');
+  });
+
+  test('where the provider refuses in so many words nothing is left to end', async () => {
+    const { request, name } = await agent();
+    fake.trouble.create = 'refused';
+    await assert.rejects(leases.issue(request, []), { code: 'provider.refused' });
+    const [refused] = (await leases.list({ agent: name, limit: 10 })).leases;
+    assert.equal(refused?.state, 'revoked');
+    assert.match(refused?.reason ?? '', /not issued/);
+    assert.equal(fake.counts.revoked, 0);
+  });
+
   test('no credential is in the database in clear, and none at all once it is ended', async () => {
     const { request } = await agent();
     const held = await leases.issue(request, []);

@@ -5,7 +5,7 @@ import type { InHand } from './in-hand.ts';
 import { boundsOf, lifetimeOf } from './lifetime.ts';
 import { leaseLimits } from './limits.ts';
 import { about, type LeaseRow, nameOf, sealCredential, sealRevocation } from './rows.ts';
-import { type Held, type LeaseRequest, openStates, type Provider } from './types.ts';
+import { type Held, type LeaseRequest, NotMade, openStates, type Provider } from './types.ts';
 
 export interface OpenedProvider {
   provider: Provider;
@@ -90,13 +90,42 @@ export function createMaking({ storage, sealer, recordChange, ending, inHand, wa
     });
   }
 
-  /** Nobody knows whether it was made: it is ended as if it were. */
+  /** Nobody knows whether it was made, unless the provider says so: it is ended as if it were. */
   async function failed(row: LeaseRow, error: unknown): Promise<void> {
     log.warn('a provider did not issue a credential', { provider: row.provider, lease: row.id, error });
+    if (error instanceof NotMade) return notMade(row);
     await storage.transaction((transaction) =>
       ending.within(transaction, { id: row.id }, 'gatehouse', 'it could not be issued'),
     );
     wake();
+  }
+
+  async function notMade(row: LeaseRow): Promise<void> {
+    const now = clock.now();
+    await storage.transaction(async (transaction) => {
+      const { numUpdatedRows } = await transaction
+        .updateTable('leases')
+        .set((update) => ({
+          state: 'revoked',
+          revoking_at: update.fn.coalesce('revoking_at', update.val(now)),
+          revoked_at: now,
+          reason: update.fn.coalesce('reason', update.val('it was not issued')),
+          next_try_at: null,
+          problem: null,
+          sealed_revocation: null,
+        }))
+        .where('id', '=', row.id)
+        .where('state', '<>', 'revoked')
+        .executeTakeFirst();
+      if (numUpdatedRows !== 1n) return;
+      await recordChange(transaction, {
+        operation: 'lease.revoked',
+        by: 'gatehouse',
+        ...about(row),
+        changes: [`lease ${row.id} of ${row.provider} was not issued: there is nothing to end`],
+      });
+      await storage.announce(transaction, 'lease', row.id, now);
+    });
   }
 
   return async function make(

@@ -2,7 +2,7 @@ import type { Clock, Json, Log } from '../../platform/index.ts';
 import type { RecordChange, Sealer, Storage } from '../../storage/index.ts';
 import { leaseLimits } from './limits.ts';
 import { about, type LeaseRow, leftBehind } from './rows.ts';
-import { liveStates, type Provider, TEST_PURPOSE } from './types.ts';
+import { liveStates, type Provider, type Remaining, TEST_PURPOSE } from './types.ts';
 
 export interface ReconcilerDependencies {
   storage: Storage;
@@ -146,15 +146,20 @@ export function createReconciler({
   /** Whether it is gone. Undefined: another replica is at it. */
   async function endOne(row: LeaseRow): Promise<boolean | undefined> {
     if (!(await claim(row))) return undefined;
+    let remaining: Remaining | void;
     try {
       const { declared, ...left } = leftBehind(row, sealer);
-      await openFor(row.provider, declared).revoke(left, AbortSignal.timeout(leaseLimits.revokeMs));
+      remaining = await openFor(row.provider, declared).revoke(left, AbortSignal.timeout(leaseLimits.revokeMs));
     } catch (error) {
       await notYet(row, error);
       return false;
     }
     // Whoever was still making it may come after this: it is looked for once more when that can't be any longer.
     const now = clock.now();
+    if (remaining && remaining.until > now) {
+      await rests(row, remaining);
+      return true;
+    }
     if (row.created_at === null && now < row.making_until) {
       await write(row, { next_try_at: row.making_until, attempts: 0, problem: null });
       return true;
@@ -172,6 +177,18 @@ export function createReconciler({
       `lease ${row.id} of ${row.provider} is ended, and verified to be gone`,
     );
     return true;
+  }
+
+  /** Nobody can end it: what it may still do is counted until its time is over, and then it is looked for again. */
+  async function rests(row: LeaseRow, { until, why }: Remaining): Promise<void> {
+    const isNews = row.problem !== why;
+    await write(
+      row,
+      { next_try_at: until, expires_at: until, attempts: 0, problem: why },
+      isNews
+        ? `lease ${row.id} of ${row.provider} can't be ended before ${new Date(until).toISOString()}: ${why}`
+        : undefined,
+    );
   }
 
   async function notYet(row: LeaseRow, error: unknown): Promise<void> {
@@ -214,11 +231,12 @@ export function createReconciler({
         .where('id', '=', row.id)
         .where('state', '=', row.state);
       // It was made after all while this was looking: then that is still to be ended.
-      if (change.state === 'revoked')
+      if (change.state === 'revoked' || change.expires_at !== undefined)
         update = update.where('created_at', row.created_at === null ? 'is' : 'is not', null);
       const { numUpdatedRows } = await update.executeTakeFirst();
       if (numUpdatedRows !== 1n || recorded === undefined) return;
-      const operation = change.state === 'stuck' ? 'lease.stuck' : 'lease.revoked';
+      const operation =
+        change.state === 'revoked' ? 'lease.revoked' : change.state === 'stuck' ? 'lease.stuck' : 'lease.remains';
       await recordChange(transaction, { operation, by: 'gatehouse', ...about(row), changes: [recorded] });
       await storage.announce(transaction, 'lease', row.id, clock.now());
     });

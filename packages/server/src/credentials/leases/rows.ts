@@ -53,6 +53,7 @@ export function leftBehind(row: LeaseRow, sealer: Sealer): Left & { declared: Js
     scope: json(row.scope),
     revocation: made,
     expiresAt: row.expires_at,
+    makingUntil: row.making_until,
   };
 }
 

@@ -1,5 +1,5 @@
 import type { LeaseState, LeaseView, ProviderAbilities } from '@gatehouse/protocol';
-import type { Json, Secret } from '../../platform/index.ts';
+import { GatehouseError, type Json, type Secret } from '../../platform/index.ts';
 
 /** Of a lease that is for nobody: it has neither agent nor task. */
 export const TEST_PURPOSE = 'test';
@@ -42,14 +42,30 @@ export interface Left {
   scope: Json;
   revocation: Json | null;
   expiresAt: number;
+  /** Nobody makes it after this, in milliseconds since the epoch. */
+  makingUntil: number;
 }
+
+/** What nobody can end: it may work until then, and not longer. */
+export interface Remaining {
+  /** Milliseconds since the epoch. */
+  until: number;
+  /** In words for people, who see it with the lease. */
+  why: string;
+}
+
+/** The provider has refused in so many words, or what it made is ended: nothing is there, and nothing has to be ended. */
+export class NotMade extends GatehouseError {}
 
 /** One declared provider, opened. Each method ends with its signal. */
 export interface Provider {
   readonly abilities: ProviderAbilities;
   create(order: Order, signal: AbortSignal): Promise<Made>;
-  /** Resolves when it is verified to be gone, also where it never was. May be asked again at any time. */
-  revoke(left: Left, signal: AbortSignal): Promise<void>;
+  /**
+   * Resolves when it is verified to be gone, also where it never was; with what remains where that can't be had, and is asked again when that is
+   * over. May be asked again at any time.
+   */
+  revoke(left: Left, signal: AbortSignal): Promise<Remaining | void>;
   /** Resolves when the provider would issue now. */
   check(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;

@@ -1,5 +1,5 @@
 import { GatehouseError, type Json, Secret } from '../../platform/index.ts';
-import type { Order, Provider } from '../leases/types.ts';
+import { NotMade, type Order, type Provider } from '../leases/types.ts';
 
 /** As `narrow` of what leases are opened with. */
 export function narrowToTables(asked: Json): Json {
@@ -16,9 +16,12 @@ export function createFakeProvider() {
   const counts = { created: 0, revoked: 0 };
   const trouble: {
     /** `after`: the account is there, and nobody hears of it. */
-    create?: 'before' | 'after';
+    create?: 'before' | 'after' | 'refused';
+    /** What nobody heard of can't be ended: it has an end of its own, so long after it could be made at the latest. */
+    unheardLivesMs?: number;
     /** Not reachable at all. */
     away?: boolean;
+    now?(): number;
     /** Resolves when the account may be made. */
     hold?: Promise<void>;
   } = {};
@@ -26,6 +29,7 @@ export function createFakeProvider() {
     abilities: { canNarrow: true, canRevoke: true, canEndSessions: false, maxResidualSeconds: 0 },
     async create(order) {
       if (trouble.away || trouble.create === 'before') throw new Error('connect ECONNREFUSED');
+      if (trouble.create === 'refused') throw new NotMade('upstream', 'provider.refused', 'No such table.');
       await trouble.hold;
       accounts.set(order.name, order);
       counts.created++;
@@ -35,10 +39,14 @@ export function createFakeProvider() {
         revocation: { name: order.name },
       };
     },
-    async revoke({ name }) {
+    async revoke({ name, revocation, makingUntil }) {
       if (trouble.away) throw new Error('connect ECONNREFUSED');
+      const until = makingUntil + (trouble.unheardLivesMs ?? 0);
+      if (revocation === null && trouble.unheardLivesMs !== undefined && (trouble.now?.() ?? 0) < until)
+        return { until, why: 'nobody can find it' };
       accounts.delete(name);
       counts.revoked++;
+      return undefined;
     },
     async check() {
       if (trouble.away) throw new Error('connect ECONNREFUSED');
