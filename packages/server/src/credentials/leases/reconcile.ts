@@ -146,7 +146,7 @@ export function createReconciler({
   /** Whether it is gone. Undefined: another replica is at it. */
   async function endOne(row: LeaseRow): Promise<boolean | undefined> {
     if (!(await claim(row))) return undefined;
-    let remaining: Remaining | void;
+    let remaining: Awaited<ReturnType<Provider['revoke']>>;
     try {
       const { declared, ...left } = leftBehind(row, sealer);
       remaining = await openFor(row.provider, declared).revoke(left, AbortSignal.timeout(leaseLimits.revokeMs));

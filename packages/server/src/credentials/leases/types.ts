@@ -65,7 +65,7 @@ export interface Provider {
    * Resolves when it is verified to be gone, also where it never was; with what remains where that can't be had, and is asked again when that is
    * over. May be asked again at any time.
    */
-  revoke(left: Left, signal: AbortSignal): Promise<Remaining | void>;
+  revoke(left: Left, signal: AbortSignal): Promise<Remaining | undefined> | Promise<void>;
   /** Resolves when the provider would issue now. */
   check(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
