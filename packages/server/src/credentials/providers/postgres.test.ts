@@ -80,6 +80,7 @@ describe('PostgreSQL roles', { skip: postgres ? false : 'there is no PostgreSQL 
     scope,
     expiresAt,
     revocation,
+    makingUntil: Date.now(),
   });
   async function signIn({ credential }: Made): Promise<pg.Client> {
     const client = new pg.Client({
