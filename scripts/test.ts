@@ -1,6 +1,8 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { globSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { createWatch, markOfRun } from '../test/support/canary.ts';
 
 /**
  * `npm test [-- FILE …] [--data DIR]`: checks, build, then every test. `--data` names a directory with published test data
@@ -23,6 +25,7 @@ const patterns =
 const files = patterns.flatMap((pattern) => globSync(pattern, { cwd: root, exclude: ['**/node_modules/**'] })).sort();
 const environment = {
   ...process.env,
+  GATEHOUSE_TEST_CANARY: markOfRun(),
   // Each file is a process of its own, and most of them load the whole server.
   NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(root, 'node_modules', '.gatehouse', 'compiled'),
   ...(data !== undefined && { GATEHOUSE_DATA: resolve(process.env.INIT_CWD ?? root, data) }),
@@ -36,7 +39,7 @@ if (files.length === 0) {
   console.error(`no test file matches ${patterns.join(' ')}`);
   process.exit(64);
 }
-run(['--test', '--test-concurrency=2', '--test-timeout=300000', ...files]);
+await test(['--test', '--test-concurrency=2', '--test-timeout=300000', ...files]);
 
 function run(command: string[]): void {
   const { status } = spawnSync(process.execPath, ['--disable-warning=ExperimentalWarning', ...command], {
@@ -45,4 +48,26 @@ function run(command: string[]): void {
     env: environment,
   });
   if (status !== 0) process.exit(status ?? 1);
+}
+
+/** As `run`, and all that they print is searched for the secrets of the tests. */
+async function test(command: string[]): Promise<void> {
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...command], {
+    cwd: root,
+    stdio: ['inherit', 'pipe', 'pipe'],
+    env: { ...(process.stdout.isTTY && { FORCE_COLOR: '1' }), ...environment },
+  });
+  const watch = createWatch();
+  let isLeaking = false;
+  for (const stream of ['stdout', 'stderr'] as const) {
+    let last = '';
+    child[stream].setEncoding('utf8').on('data', (text: string) => {
+      process[stream].write(text);
+      last = `${last.slice(-1_000)}${text}`;
+      isLeaking ||= watch.found(last) !== undefined;
+    });
+  }
+  const [status] = (await once(child, 'close')) as [number | null];
+  if (isLeaking) console.error('A secret of the tests stands in what they printed: search it for "cnry".');
+  process.exitCode = isLeaking ? 1 : (status ?? 1);
 }

@@ -25,6 +25,12 @@ export const leases: Requirement[] = [
     promise: 'A tool that needs a credential is not called without it; the refusal is recorded',
     source,
   },
+  {
+    id: 's5.watched',
+    promise:
+      'What tests store as a secret, and every canary, is searched for in all that they print, in every answer, log line and file of their servers',
+    source: 'CONTRIBUTING.md',
+  },
   { id: 'lease.per-call', promise: 'A credential for one call is ended when the call is answered', source },
   {
     id: 'lease.idempotent',

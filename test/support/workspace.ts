@@ -1,13 +1,16 @@
+import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inspect } from 'node:util';
 import type { Api, EndorsedValue, Manifest, ManifestInput } from '@gatehouse/protocol';
 import { manifest } from '@gatehouse/protocol';
 import { type AgentClient, type AgentKey, agentKeyFromJwk, createAgent } from '@gatehouse/sdk';
 import { createSoftwarePasskey, type SoftwarePasskey } from '@gatehouse/sdk/software-passkey';
 import { type RunningServer, startServer } from '@gatehouse/server';
 import { exportJWK, generateKeyPair } from 'jose';
+import { createWatch } from './canary.ts';
 
 /** A whole running server with an empty workspace, for tests, the demo and benches. Everything in it is real. */
 export interface Workspace {
@@ -111,18 +114,23 @@ export async function startWorkspace(
         ...(options.publicLog && { publicLog: true }),
       },
       {
-        log: quietLog,
+        log: quietLog(watch),
         ...(options.clock && { clock: options.clock }),
         ...(options.clientMetadata && { clientMetadata: options.clientMetadata }),
         ...(options.streamRestMs !== undefined && { streamRestMs: options.streamRestMs }),
         ...(options.consoleDir !== undefined && { consoleDir: options.consoleDir }),
       },
     );
+  const watch = createWatch();
   let server = await start();
   const operatorToken = readFileSync(join(dataDir, 'keys', 'operator.token'), 'utf8').trim();
 
-  const operator: Workspace['operator'] = (route, call) =>
-    request(url, route, call, { authorization: `Operator ${operatorToken}` });
+  const operator: Workspace['operator'] = (route, call) => {
+    // What goes in as a secret never comes out again.
+    if (route === 'PUT /secrets/:name' && call)
+      watch.add((call.body as { value: string }).value, `the secret ${call.params?.name}`);
+    return request({ url, watch }, route, call, { authorization: `Operator ${operatorToken}` });
+  };
 
   return {
     get server() {
@@ -139,7 +147,7 @@ export async function startWorkspace(
       const make = by?.api ?? operator;
       const { url: link } = await make('POST /people/signin-links', { body: { email, recovery } });
       const [token = ''] = /(signin|recover)_[\w-]+/.exec(link) ?? [];
-      const person = signedIn(url, email, passkey);
+      const person = signedIn({ url, watch }, email, passkey);
       await person.api('POST /signin/link', { body: { token } });
       const { options: creation } = await person.api('POST /passkeys/options');
       await person.api('POST /passkeys', {
@@ -148,7 +156,7 @@ export async function startWorkspace(
       return person;
     },
     async signInAgain({ email, passkey }) {
-      const person = signedIn(url, email, passkey);
+      const person = signedIn({ url, watch }, email, passkey);
       const { options: challenge } = await person.api('POST /signin/passkey/options');
       await person.api('POST /signin/passkey', { body: { assertion: passkey.assert(challenge as never, url) } });
       return person;
@@ -165,6 +173,7 @@ export async function startWorkspace(
     },
     async close() {
       await server.close();
+      assert.deepEqual(watch.foundBelow(dataDir), [], 'no secret of the tests stands in what a server leaves behind');
       if (options.dataDir === undefined)
         rmSync(dataDir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
     },
@@ -172,10 +181,11 @@ export async function startWorkspace(
 }
 
 /** Somebody in front of a browser: what is answered sets their cookie. */
-function signedIn(url: string, email: string, passkey: SoftwarePasskey): SignedInPerson {
+function signedIn(at: At, email: string, passkey: SoftwarePasskey): SignedInPerson {
+  const { url } = at;
   let cookie = '';
   const api: SignedInPerson['api'] = async (route, call) =>
-    request(url, route, call, { cookie, origin: url }, (set) => {
+    request(at, route, call, { cookie, origin: url }, (set) => {
       cookie = set.split(';')[0] ?? '';
     });
   return {
@@ -196,8 +206,11 @@ function signedIn(url: string, email: string, passkey: SoftwarePasskey): SignedI
   };
 }
 
+type Watch = ReturnType<typeof createWatch>;
+type At = { url: string; watch: Watch };
+
 async function request<Name extends keyof Api>(
-  url: string,
+  { url, watch }: At,
   route: Name,
   call: ApiCall = {},
   headers: Record<string, string>,
@@ -212,7 +225,9 @@ async function request<Name extends keyof Api>(
     headers: { ...headers, ...(method !== 'GET' && { 'content-type': 'application/json' }) },
     ...(method !== 'GET' && { body: JSON.stringify(call.body ?? {}) }),
   });
-  const body = (await response.json()) as Api[Name];
+  const text = await response.text();
+  assert.equal(watch.found(text), undefined, `a secret of the tests stands in the answer to ${route}`);
+  const body = JSON.parse(text) as Api[Name];
   if (!response.ok) throw new ApiError(response.status, body as { title?: string; detail?: string });
   for (const cookie of response.headers.getSetCookie()) onCookie?.(cookie);
   return body;
@@ -226,13 +241,16 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-const silent = () => undefined;
-const print = (message: string, fields?: Record<string, unknown>) => {
-  if (process.env.GATEHOUSE_TEST_LOG) console.error(message, fields);
-};
-const quietLog = {
-  debug: silent,
-  info: silent,
-  warn: print,
-  error: (message: string, fields?: Record<string, unknown>) => console.error(message, fields),
-};
+/** Errors are shown; everything is searched for secrets. */
+function quietLog(watch: Watch) {
+  const hear = (isShown: boolean) => (message: string, fields?: Record<string, unknown>) => {
+    const text = `${message} ${inspect(fields, { depth: 8 })}`;
+    if (watch.found(text) !== undefined) {
+      process.exitCode = 1;
+      throw new Error('a secret of the tests stands in a log line');
+    }
+    if (isShown) console.error(message, fields);
+  };
+  const isWordy = process.env.GATEHOUSE_TEST_LOG !== undefined;
+  return { debug: hear(false), info: hear(false), warn: hear(isWordy), error: hear(true) };
+}
