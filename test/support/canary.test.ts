@@ -38,7 +38,7 @@ test('a run of tests that prints one fails, whatever the tests say', () => {
     return spawnSync(process.execPath, [script, file], { env, encoding: 'utf8' });
   };
   try {
-    const leaky = run('`x${process.env.GATEHOUSE_TEST_CANARY}y`');
+    const leaky = run('`x`.concat(process.env.GATEHOUSE_TEST_CANARY, `y`)');
     assert.equal(leaky.status, 1, leaky.stdout);
     assert.match(leaky.stderr, /A secret of the tests stands in what they printed/);
     assert.equal(run('"nothing"').status, 0);
