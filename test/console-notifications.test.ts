@@ -168,7 +168,7 @@ describe('the installed console', { skip }, () => {
       });
     const paths = await kept();
     assert.ok(paths.length > 2, 'the shell');
-    for (const path of paths) assert.match(path, /^\/assets\/[\w-]+-[\w-]{8}\.(js|css)$/);
+    for (const path of paths) assert.match(path, /^\/assets\/[\w.-]+-[\w-]{8}\.(js|css)$/);
 
     // A script that somebody has put in the place of a kept one is not believed.
     const script = paths.find((path) => path.endsWith('.js')) ?? '';

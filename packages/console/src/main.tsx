@@ -1,15 +1,15 @@
 import './app/mantine-styles.ts';
 import './app/tokens.css';
 import { localStorageColorSchemeManager, MantineProvider } from '@mantine/core';
-import { Notifications } from '@mantine/notifications';
 import { MutationCache, QueryCache, QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { RouterProvider } from '@tanstack/react-router';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { ApiError, isSignedOut } from './api/problem.ts';
-import { createConsoleRouter } from './app/router.tsx';
+import { createConsoleRouter } from './app/router.ts';
 import { startServiceWorker } from './app/service-worker.ts';
 import { cssVariables, theme } from './app/theme.ts';
+import { Notices } from './ui/notices.tsx';
 
 /** A session can end at any request; then the person signs in again and comes back to the same page. */
 function whenSignedOut(error: unknown): void {
@@ -44,9 +44,10 @@ createRoot(rootElement).render(
       cssVariablesResolver={cssVariables}
       colorSchemeManager={colorSchemes}
       defaultColorScheme="auto"
+      deduplicateCssVariables={false}
     >
       <QueryClientProvider client={queries}>
-        <Notifications position="bottom-right" />
+        <Notices />
         <RouterProvider router={router} />
       </QueryClientProvider>
     </MantineProvider>

@@ -32,3 +32,12 @@ export function PageFailed({ error, reset }: ErrorComponentProps) {
     </Page>
   );
 }
+
+/** Where a page takes long to come; quiet, as it is about to. */
+export function Pending() {
+  return (
+    <p className="gh-quiet" role="status">
+      Loading…
+    </p>
+  );
+}

@@ -1,4 +1,4 @@
-import { ActionIcon, Button, Menu, Tooltip, useMantineColorScheme } from '@mantine/core';
+import { ActionIcon, Button, useMantineColorScheme } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import {
   IconAlertTriangle,
@@ -21,6 +21,7 @@ import { keepPushHere, signOutHere } from '../api/push.ts';
 import { pendingApprovalsQuery, statusQuery } from '../api/queries.ts';
 import { useWaitingDefinitions } from '../api/waiting.ts';
 import { BreakGlassBanner } from '../pages/break-glass/break-glass-banner.tsx';
+import { Menu, MenuItem, MenuLink } from '../ui/menu.tsx';
 import { When } from '../ui/when.tsx';
 import { Brand } from './brand.tsx';
 import { useKeyboard } from './keyboard.ts';
@@ -225,47 +226,47 @@ function Person({ showHelp }: { showHelp: () => void }) {
   const Scheme = schemes.find(({ value }) => value === colorScheme)?.icon ?? IconDeviceDesktop;
   return (
     <div className={classes.person}>
-      <Menu position="top-start" width={210}>
-        <Menu.Target>
-          <button type="button" className={classes.who} aria-label={`${person.displayName}: settings and sign out`}>
+      <Menu
+        about={person.email}
+        target={(properties) => (
+          <button
+            type="button"
+            className={classes.who}
+            aria-label={`${person.displayName}: settings and sign out`}
+            {...properties}
+          >
             <span className="gh-ellipsis">{person.displayName}</span>
             <small className="gh-ellipsis">{person.roles.join(', ') || 'no role'}</small>
           </button>
-        </Menu.Target>
-        <Menu.Dropdown>
-          <Menu.Label>{person.email}</Menu.Label>
-          <Menu.Item leftSection={<IconSettings size={15} />} component={Link} to="/settings">
-            Passkeys, sessions, notifications
-          </Menu.Item>
-          <Menu.Item leftSection={<IconKeyboard size={15} />} onClick={showHelp}>
-            Keys
-          </Menu.Item>
-          <Menu.Divider />
-          <Menu.Item leftSection={<IconLogout size={15} />} onClick={() => signOut.mutate()}>
-            Sign out
-          </Menu.Item>
-        </Menu.Dropdown>
+        )}
+      >
+        <MenuLink icon={<IconSettings size={15} />} to="/settings">
+          Passkeys, sessions, notifications
+        </MenuLink>
+        <MenuItem icon={<IconKeyboard size={15} />} onClick={showHelp}>
+          Keys
+        </MenuItem>
+        <MenuItem icon={<IconLogout size={15} />} onClick={() => signOut.mutate()}>
+          Sign out
+        </MenuItem>
       </Menu>
-      <Menu position="top-end">
-        <Menu.Target>
-          <Tooltip label="Light or dark">
-            <ActionIcon size={30} aria-label="Light or dark">
-              <Scheme size={16} />
-            </ActionIcon>
-          </Tooltip>
-        </Menu.Target>
-        <Menu.Dropdown>
-          {schemes.map(({ value, label, icon: Glyph }) => (
-            <Menu.Item
-              key={value}
-              leftSection={<Glyph size={15} />}
-              onClick={() => setColorScheme(value)}
-              aria-current={value === colorScheme || undefined}
-            >
-              {label}
-            </Menu.Item>
-          ))}
-        </Menu.Dropdown>
+      <Menu
+        target={(properties) => (
+          <ActionIcon size={30} title="Light or dark" aria-label="Light or dark" {...properties}>
+            <Scheme size={16} />
+          </ActionIcon>
+        )}
+      >
+        {schemes.map(({ value, label, icon: Glyph }) => (
+          <MenuItem
+            key={value}
+            icon={<Glyph size={15} />}
+            onClick={() => setColorScheme(value)}
+            current={value === colorScheme}
+          >
+            {label}
+          </MenuItem>
+        ))}
       </Menu>
     </div>
   );

@@ -56,8 +56,6 @@ export const theme = createTheme({
         styles: { title: { fontSize: 15, fontWeight: 600 } },
       },
     },
-    Menu: { defaultProps: { shadow: 'md', transitionProps: { duration: 80 } } },
-    Tooltip: { defaultProps: { withArrow: true, openDelay: 300 } },
     Alert: { defaultProps: { radius: 'sm' } },
   },
 });

@@ -1,9 +1,9 @@
-import { notifications } from '@mantine/notifications';
 import { IconSend } from '@tabler/icons-react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { explain } from '../api/problem.ts';
 import { needsRole, useSession } from '../app/session.ts';
 import { AllowedButton } from './allowed-button.tsx';
+import { notify } from './notices.tsx';
 
 interface TestButtonProps {
   name: string;
@@ -24,7 +24,7 @@ export function TestButton({ name, what, refresh, send }: TestButtonProps) {
     onSettled: (answer, error) => {
       void queries.invalidateQueries({ queryKey: [refresh] });
       const message = error ? explain(error).detail : answer?.ok ? `Taken in ${answer.tookMs} ms` : answer?.why;
-      notifications.show({ color: answer?.ok ? 'green' : 'red', title: `Test of ${name}`, message });
+      notify({ color: answer?.ok ? 'green' : 'red', title: `Test of ${name}`, message });
     },
   });
   return (

@@ -1,4 +1,4 @@
-import { ActionIcon, CopyButton, Tooltip } from '@mantine/core';
+import { ActionIcon, CopyButton } from '@mantine/core';
 import { IconCheck, IconCopy } from '@tabler/icons-react';
 import { Fragment } from 'react';
 import { revealHidden } from '../lib/hidden-text.ts';
@@ -44,11 +44,15 @@ export function Copy({ value, what }: { value: string; what: string }) {
   return (
     <CopyButton value={value} timeout={1_500}>
       {({ copied, copy }) => (
-        <Tooltip label={copied ? 'Copied' : `Copy ${what}`}>
-          <ActionIcon size={22} className={classes.copy} onClick={copy} aria-label={copied ? 'Copied' : `Copy ${what}`}>
-            {copied ? <IconCheck size={14} color="var(--gh-green-fg)" /> : <IconCopy size={14} />}
-          </ActionIcon>
-        </Tooltip>
+        <ActionIcon
+          size={22}
+          className={classes.copy}
+          onClick={copy}
+          title={`Copy ${what}`}
+          aria-label={copied ? 'Copied' : `Copy ${what}`}
+        >
+          {copied ? <IconCheck size={14} color="var(--gh-green-fg)" /> : <IconCopy size={14} />}
+        </ActionIcon>
       )}
     </CopyButton>
   );

@@ -1,6 +1,5 @@
 import type { ActionView, SequencedRecord } from '@gatehouse/protocol';
 import { Button } from '@mantine/core';
-import { notifications } from '@mantine/notifications';
 import { IconAlertTriangle, IconCheck, IconDownload, IconShieldCheck } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
 import { explain } from '../../api/problem.ts';
@@ -8,6 +7,7 @@ import { commands } from '../../lib/commands.ts';
 import { canonicalJson } from '../../lib/exact-action.ts';
 import { receiptFile } from '../../lib/receipt-file.ts';
 import { saveAs } from '../../lib/save.ts';
+import { notify } from '../../ui/notices.tsx';
 import { fetchProof, signedApprovals } from './approval-proof.tsx';
 import { fetchReceipt } from './receipts.ts';
 import classes from './steps.module.css';
@@ -26,8 +26,7 @@ export function DownloadReceipt({ view: { summary, records } }: { view: ActionVi
           proofs.flatMap((each) => each ?? []),
         ),
       ),
-    onError: (error) =>
-      notifications.show({ color: 'red', title: explain(error).title, message: explain(error).detail }),
+    onError: (error) => notify({ color: 'red', title: explain(error).title, message: explain(error).detail }),
   });
   return (
     <Button

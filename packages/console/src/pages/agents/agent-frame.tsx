@@ -1,6 +1,5 @@
 import type { AgentView, Lifecycle } from '@gatehouse/protocol';
-import { Button, Menu } from '@mantine/core';
-import { notifications } from '@mantine/notifications';
+import { Button } from '@mantine/core';
 import { IconChevronDown, IconPlayerPause, IconPlayerPlay, IconShieldX } from '@tabler/icons-react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
@@ -12,6 +11,8 @@ import { needsRole, useSession } from '../../app/session.ts';
 import { standingOf } from '../../lib/words.ts';
 import { AllowedButton } from '../../ui/allowed-button.tsx';
 import { EnvironmentBadge, RiskBadge, StandingBadge } from '../../ui/badge.tsx';
+import { Menu, MenuItem } from '../../ui/menu.tsx';
+import { notify } from '../../ui/notices.tsx';
 import { Failure, Page } from '../../ui/page.tsx';
 import { Tabs } from '../../ui/tabs.tsx';
 import { KillDialog } from './kill-dialog.tsx';
@@ -89,37 +90,36 @@ function StateMenu({ agent }: { agent: AgentView }) {
     onSuccess: (after) => {
       queries.setQueryData(['agents', after.name], after);
       void queries.invalidateQueries({ queryKey: ['agents'] });
-      notifications.show({ message: `${after.name} is ${after.state} now.` });
+      notify({ message: `${after.name} is ${after.state} now.` });
     },
-    onError: (error) =>
-      notifications.show({ color: 'red', title: explain(error).title, message: explain(error).detail }),
+    onError: (error) => notify({ color: 'red', title: explain(error).title, message: explain(error).detail }),
   });
   const [move] = moves[agent.state];
   const obstacle = needsRole(session, ['admin', 'security'], 'This');
   if (!move) return null;
   const icon = move.to === 'active' ? <IconPlayerPlay size={15} /> : <IconPlayerPause size={15} />;
   return (
-    <Menu position="bottom-end" width={260}>
-      <Menu.Target>
+    <Menu
+      about={
+        move.to === 'active'
+          ? 'It can start tasks and get tokens again; what was ended stays ended.'
+          : 'It can start no task and every call is refused, until it is reactivated.'
+      }
+      target={(properties) => (
         <AllowedButton
           size="sm"
           rightSection={<IconChevronDown size={14} />}
           loading={change.isPending}
           obstacle={obstacle}
+          {...properties}
         >
           {move.label}
         </AllowedButton>
-      </Menu.Target>
-      <Menu.Dropdown>
-        <Menu.Label>
-          {move.to === 'active'
-            ? 'It can start tasks and get tokens again; what was ended stays ended.'
-            : 'It can start no task and every call is refused, until it is reactivated.'}
-        </Menu.Label>
-        <Menu.Item leftSection={icon} onClick={() => change.mutate(move.to)}>
-          {move.label} {agent.name}
-        </Menu.Item>
-      </Menu.Dropdown>
+      )}
+    >
+      <MenuItem icon={icon} onClick={() => change.mutate(move.to)}>
+        {move.label} {agent.name}
+      </MenuItem>
     </Menu>
   );
 }

@@ -1,5 +1,5 @@
 import type { AgentView, PublicJwk } from '@gatehouse/protocol';
-import { ActionIcon, Button, Modal, Tooltip } from '@mantine/core';
+import { ActionIcon, Button, Modal } from '@mantine/core';
 import { IconKeyOff, IconTrash } from '@tabler/icons-react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
@@ -45,16 +45,14 @@ export function AgentKeys({ agent }: { agent: AgentView }) {
               <Identifier value={print} what="thumbprint" />
               <div className="gh-quiet">{kindOf(key)}</div>
             </div>
-            <Tooltip label={obstacle ?? 'Remove this key'}>
-              <ActionIcon
-                onClick={() => setRemoving(print)}
-                data-disabled={obstacle !== null || undefined}
-                disabled={obstacle !== null}
-                aria-label={`Remove the key ${print}`}
-              >
-                <IconTrash size={16} />
-              </ActionIcon>
-            </Tooltip>
+            <ActionIcon
+              onClick={() => setRemoving(print)}
+              disabled={obstacle !== null}
+              title={obstacle ?? 'Remove this key'}
+              aria-label={`Remove the key ${print}`}
+            >
+              <IconTrash size={16} />
+            </ActionIcon>
           </li>
         ))}
       </ul>

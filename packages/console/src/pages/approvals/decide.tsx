@@ -1,18 +1,21 @@
 import type { Approval, ApprovalProgress, EndorsedValue, GrantRequest } from '@gatehouse/protocol';
-import { Button, Checkbox, SegmentedControl, Textarea } from '@mantine/core';
-import { notifications } from '@mantine/notifications';
+import { Button, Checkbox } from '@mantine/core';
 import { IconBan, IconFingerprint, IconRepeat } from '@tabler/icons-react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { type FormEvent, useState } from 'react';
+import { lazy, Suspense, useState } from 'react';
 import { call } from '../../api/client.ts';
-import { approveWithPasskey } from '../../api/passkeys.ts';
 import { approvalProgressQuery } from '../../api/queries.ts';
 import { mayApprove, mayDeny, useSession } from '../../app/session.ts';
 import { mayBeGranted } from '../../lib/grant-request.ts';
+import { notify } from '../../ui/notices.tsx';
 import { Failure } from '../../ui/page.tsx';
 import { useNow } from '../../ui/when.tsx';
 import classes from './approval.module.css';
-import { GrantMore } from './grant-more.tsx';
+import type { Denial } from './deny-form.tsx';
+
+// Most look and say yes, or look and go: what the rest takes is fetched when it is wanted.
+const DenyForm = lazy(() => import('./deny-form.tsx').then(({ DenyForm }) => ({ default: DenyForm })));
+const GrantMore = lazy(() => import('./grant-more.tsx').then(({ GrantMore }) => ({ default: GrantMore })));
 
 /** Yes needs the passkey, over exactly what is shown; no needs nothing but a click. */
 export function Decide({ approval }: { approval: Approval }) {
@@ -21,8 +24,6 @@ export function Decide({ approval }: { approval: Approval }) {
   const hasRunOut = approval.expiresAt <= useNow();
   const [denying, setDenying] = useState(false);
   const [granting, setGranting] = useState(false);
-  const [reason, setReason] = useState('');
-  const [suspend, setSuspend] = useState<'nothing' | 'task' | 'agent'>('nothing');
   const [endorsed, setEndorsed] = useState<ReadonlySet<string>>(new Set());
   // The link of a mail answers this one call and nothing beyond it.
   const mayMore = session.via !== 'mail';
@@ -38,16 +39,18 @@ export function Decide({ approval }: { approval: Approval }) {
   // Somebody else may have decided meanwhile: then the page must not go on showing it as open.
   const onError = () => void queries.invalidateQueries({ queryKey: ['approvals'] });
   const approve = useMutation({
-    mutationFn: (more: GrantRequest | undefined) =>
-      approveWithPasskey(
+    mutationFn: async (more: GrantRequest | undefined) => {
+      const { approveWithPasskey } = await import('../../api/passkeys.ts');
+      return approveWithPasskey(
         approval,
         held.filter((each) => endorsed.has(keyOf(each))),
         more,
-      ),
+      );
+    },
     onSuccess: (after, more) => {
       settle(after);
       void queries.invalidateQueries({ queryKey: ['grants'] });
-      notifications.show(
+      notify(
         isRelease
           ? { color: 'green', title: 'Released', message: `The agent gets the result of ${after.tool} once.` }
           : after.state === 'pending'
@@ -62,14 +65,10 @@ export function Decide({ approval }: { approval: Approval }) {
     onError,
   });
   const deny = useMutation({
-    mutationFn: () =>
-      call('POST /approvals/:id/deny', {
-        params: { id: approval.id },
-        body: { reason, ...(suspend !== 'nothing' && { suspend }) },
-      }),
+    mutationFn: (denial: Denial) => call('POST /approvals/:id/deny', { params: { id: approval.id }, body: denial }),
     onSuccess: (after) => {
       settle(after);
-      notifications.show(
+      notify(
         isRelease
           ? { title: 'Discarded', message: `The result of ${after.tool} is deleted. The call has run.` }
           : { title: 'Denied', message: `${after.tool} will not run.` },
@@ -82,10 +81,6 @@ export function Decide({ approval }: { approval: Approval }) {
   const cannotApprove = byRule ? notAskedOf(session.person.email, progress.data) : mayApprove(session, approval);
   // Whom a rule names is known to the server.
   const cannotDeny = byRule ? null : mayDeny(session, approval);
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    deny.mutate();
-  };
   if (hasRunOut)
     return <p className={classes.decided}>This has run out. If it is still wanted, the agent asks again.</p>;
 
@@ -118,45 +113,24 @@ export function Decide({ approval }: { approval: Approval }) {
         </fieldset>
       )}
       {denying ? (
-        <form onSubmit={submit} className={classes.deny}>
-          <Textarea
-            label="Why not? (optional; the agent and the record get it)"
-            value={reason}
-            onChange={(event) => setReason(event.currentTarget.value)}
-            maxLength={500}
-            autosize
-            minRows={1}
-            autoFocus
+        <Suspense fallback={<p className="gh-quiet">Loading…</p>}>
+          <DenyForm
+            isRelease={isRelease}
+            maySuspend={!isRelease && mayMore}
+            pending={deny.isPending}
+            deny={deny.mutate}
+            close={() => setDenying(false)}
           />
-          {!isRelease && mayMore && (
-            <SegmentedControl
-              aria-label="Also suspend"
-              size="xs"
-              value={suspend}
-              onChange={(what) => setSuspend(what as typeof suspend)}
-              data={[
-                { value: 'nothing', label: 'Deny only' },
-                { value: 'task', label: 'and suspend its task' },
-                { value: 'agent', label: 'and suspend the agent' },
-              ]}
-            />
-          )}
-          <div className={classes.buttons}>
-            <Button type="submit" size="sm" color="red.9" leftSection={<IconBan size={16} />} loading={deny.isPending}>
-              {isRelease ? 'Discard' : suspend === 'nothing' ? 'Deny' : 'Deny and suspend'}
-            </Button>
-            <Button size="sm" variant="default" onClick={() => setDenying(false)}>
-              Back
-            </Button>
-          </div>
-        </form>
+        </Suspense>
       ) : granting ? (
-        <GrantMore
-          approval={approval}
-          pending={approve.isPending}
-          give={(more) => approve.mutate(more)}
-          close={() => setGranting(false)}
-        />
+        <Suspense fallback={<p className="gh-quiet">Loading…</p>}>
+          <GrantMore
+            approval={approval}
+            pending={approve.isPending}
+            give={(more) => approve.mutate(more)}
+            close={() => setGranting(false)}
+          />
+        </Suspense>
       ) : (
         <div className={classes.buttons}>
           <Button

@@ -1,14 +1,13 @@
 import type { Approval } from '@gatehouse/protocol';
 import { columnsOf } from '@gatehouse/protocol/approval-kind';
 import { Button, Checkbox } from '@mantine/core';
-import { notifications } from '@mantine/notifications';
 import { IconFingerprint } from '@tabler/icons-react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useEffect, useState } from 'react';
-import { approveListWithPasskey } from '../../api/passkeys.ts';
 import { mayApprove, useSession } from '../../app/session.ts';
 import { Declared, EnvironmentBadge, TierBadge } from '../../ui/badge.tsx';
+import { notify } from '../../ui/notices.tsx';
 import { Fact, Facts, Failure } from '../../ui/page.tsx';
 import { Arguments, PlainText } from '../../ui/text.tsx';
 import { TimeLeft } from '../../ui/when.tsx';
@@ -28,13 +27,13 @@ export function ListCard({ approvals }: { approvals: Approval[] }) {
   const chosen = approvals.filter(({ id }) => ticked.has(id));
   const waitMs = useReadingTime(chosen);
   const approve = useMutation({
-    mutationFn: () => approveListWithPasskey(chosen),
+    mutationFn: async () => (await import('../../api/passkeys.ts')).approveListWithPasskey(chosen),
     onSuccess: (after) => {
       setTicked(new Set());
       void queries.invalidateQueries({ queryKey: ['approvals'] });
       void queries.invalidateQueries({ queryKey: ['actions'] });
       const message = `${after.length} calls of ${first?.tool}, each exactly as shown, once.`;
-      notifications.show({ color: 'green', title: 'Approved', message });
+      notify({ color: 'green', title: 'Approved', message });
     },
     onError: () => void queries.invalidateQueries({ queryKey: ['approvals'] }),
   });

@@ -1,6 +1,5 @@
 import type { Delegation } from '@gatehouse/protocol';
 import { Button } from '@mantine/core';
-import { notifications } from '@mantine/notifications';
 import { useInfiniteQuery, useMutation, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { type ReactNode, useState } from 'react';
@@ -10,6 +9,7 @@ import { useSession } from '../../app/session.ts';
 import { plural } from '../../lib/words.ts';
 import { type Column, DataTable } from '../../ui/data-table.tsx';
 import { Confirm, FormDialog } from '../../ui/dialog.tsx';
+import { notify } from '../../ui/notices.tsx';
 import { When } from '../../ui/when.tsx';
 import { DelegationState } from './delegation-state.tsx';
 
@@ -149,7 +149,7 @@ function Revoke({ delegation: { id, agent, user }, close }: { delegation: Delega
     mutationFn: () => call('DELETE /delegations/:id', { params: { id } }),
     onSuccess: () => {
       for (const key of ['delegations', 'tasks', 'agents']) void queries.invalidateQueries({ queryKey: [key] });
-      notifications.show({ message: `${agent} acts no more for ${user} under it.` });
+      notify({ message: `${agent} acts no more for ${user} under it.` });
       close();
     },
   });

@@ -1,7 +1,6 @@
 import type { TaskParameters, TemplateManifest } from '@gatehouse/protocol';
 import { isAllowedBy } from '@gatehouse/protocol/tool-pattern';
 import { Button, Checkbox, NumberInput, Select, Switch, TextInput } from '@mantine/core';
-import { notifications } from '@mantine/notifications';
 import { IconUserShare } from '@tabler/icons-react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
@@ -9,6 +8,7 @@ import { type FormEvent, useState } from 'react';
 import { call } from '../../api/client.ts';
 import { agentIdentityQuery, agentQuery, agentsQuery, templatesQuery, toolsQuery } from '../../api/queries.ts';
 import { EnvironmentBadge, TierBadge } from '../../ui/badge.tsx';
+import { notify } from '../../ui/notices.tsx';
 import { Card, Fact, Facts, Failure, Page, Section } from '../../ui/page.tsx';
 import { Warning } from '../../ui/warning.tsx';
 import classes from './delegations.module.css';
@@ -48,7 +48,7 @@ export function GrantPage() {
       }),
     onSuccess: (made) => {
       void queries.invalidateQueries({ queryKey: ['delegations'] });
-      notifications.show({ message: `${made.agent} may act for you now. Its id is ${made.id}.` });
+      notify({ message: `${made.agent} may act for you now. Its id is ${made.id}.` });
       void navigate({ to: '/delegations' });
     },
   });

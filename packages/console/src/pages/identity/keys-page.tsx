@@ -1,6 +1,5 @@
 import type { KeyEncryptionView, KeyPurposeView, RewrapView } from '@gatehouse/protocol';
 import { Button, Skeleton } from '@mantine/core';
-import { notifications } from '@mantine/notifications';
 import { IconKey } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
@@ -13,6 +12,7 @@ import { Badge } from '../../ui/badge.tsx';
 import { DataTable } from '../../ui/data-table.tsx';
 import { FormDialog } from '../../ui/dialog.tsx';
 import { KeyState } from '../../ui/key-state.tsx';
+import { notify } from '../../ui/notices.tsx';
 import { Card, Empty, Failure, Section } from '../../ui/page.tsx';
 import { Command, Identifier } from '../../ui/text.tsx';
 import { When } from '../../ui/when.tsx';
@@ -116,7 +116,7 @@ function RotateKeys({ purpose, compromised, close }: { purpose: string; compromi
     refresh: ['keys', 'trust-domain'],
     done({ acknowledged, expired }) {
       const count = acknowledged.length + expired.length;
-      notifications.show({
+      notify({
         message: compromised
           ? `The keys of ${purpose} are destroyed on ${count === 1 ? 'the only replica' : `all ${count} replicas`}.`
           : `The next key of ${purpose} is published.`,

@@ -6,7 +6,7 @@ import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useState } from 'react';
 import { call } from '../../api/client.ts';
 import { everyonesSessionsQuery } from '../../api/queries.ts';
-import type { SessionsSearch } from '../../app/router.tsx';
+import type { SessionsSearch } from '../../app/routes/identity.ts';
 import { needsRole, useSession } from '../../app/session.ts';
 import { deviceName } from '../../lib/device.ts';
 import { Confirm } from '../../ui/dialog.tsx';

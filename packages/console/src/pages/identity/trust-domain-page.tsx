@@ -1,6 +1,5 @@
 import type { AuthorityView, FederatedView, TrustDomainView } from '@gatehouse/protocol';
 import { Skeleton } from '@mantine/core';
-import { notifications } from '@mantine/notifications';
 import { IconCertificate, IconWorld } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
@@ -12,6 +11,7 @@ import { commands } from '../../lib/commands.ts';
 import { Badge } from '../../ui/badge.tsx';
 import { type Column, DataTable } from '../../ui/data-table.tsx';
 import { KeyState } from '../../ui/key-state.tsx';
+import { notify } from '../../ui/notices.tsx';
 import { Card, Empty, Fact, Facts, Failure, Section } from '../../ui/page.tsx';
 import { Command, Identifier } from '../../ui/text.tsx';
 import { When } from '../../ui/when.tsx';
@@ -174,7 +174,7 @@ function RotateDomain({ keys, compromised, close }: Rotating & { close: () => vo
   const { form } = useChange(() => call('POST /trust-domain/rotate', { body: { keys, compromised } }), {
     refresh: ['trust-domain', 'keys', 'agents'],
     done() {
-      notifications.show({
+      notify({
         message: compromised ? 'The keys of now are destroyed; a new one signs.' : 'The next key is published.',
       });
       close();

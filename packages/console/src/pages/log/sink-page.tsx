@@ -1,5 +1,4 @@
 import type { SinkDetail } from '@gatehouse/protocol';
-import { notifications } from '@mantine/notifications';
 import { IconCheck, IconPlayerPause, IconPlayerPlay } from '@tabler/icons-react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
@@ -9,6 +8,7 @@ import { sinkQuery } from '../../api/queries.ts';
 import { needsRole, useSession } from '../../app/session.ts';
 import { AllowedButton } from '../../ui/allowed-button.tsx';
 import { type Column, DataTable } from '../../ui/data-table.tsx';
+import { notify } from '../../ui/notices.tsx';
 import { Card, Empty, Fact, Facts, Failure, Page, Section } from '../../ui/page.tsx';
 import { TestButton } from '../../ui/test-button.tsx';
 import { PlainText } from '../../ui/text.tsx';
@@ -118,7 +118,7 @@ function PauseButton({ sink: { name, paused } }: { sink: SinkDetail }) {
   const change = useMutation({
     mutationFn: () => call(paused ? 'POST /sinks/:name/resume' : 'POST /sinks/:name/pause', { params: { name } }),
     onSettled: () => queries.invalidateQueries({ queryKey: ['sinks'] }),
-    onError: (error) => notifications.show({ color: 'red', title: name, message: explain(error).detail }),
+    onError: (error) => notify({ color: 'red', title: name, message: explain(error).detail }),
   });
   return (
     <AllowedButton

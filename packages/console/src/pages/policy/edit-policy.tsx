@@ -1,6 +1,5 @@
 import type { Place, PolicyFileView, PolicyProblem } from '@gatehouse/protocol';
 import { Button, TextInput } from '@mantine/core';
-import { notifications } from '@mantine/notifications';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { useEffect, useRef, useState } from 'react';
@@ -8,6 +7,7 @@ import { call } from '../../api/client.ts';
 import { ApiError } from '../../api/problem.ts';
 import { needsRole, useSession } from '../../app/session.ts';
 import { AllowedButton } from '../../ui/allowed-button.tsx';
+import { notify } from '../../ui/notices.tsx';
 import { Failure, Section } from '../../ui/page.tsx';
 import classes from './cedar.module.css';
 import { CedarText, goTo, Problems } from './cedar-text.tsx';
@@ -52,7 +52,7 @@ export function EditPolicy({ file, leave, isNew = false, isNamed = true }: EditP
         void navigate({ to: '/policy/proposals/$number', params: { number: String(proposed.number) } });
         return;
       }
-      notifications.show({
+      notify({
         color: 'green',
         title: 'In force',
         message: `${file.name} decides ${isNew ? 'from now on' : 'in its new form'}.`,

@@ -1,6 +1,5 @@
 import type { PolicyFileView } from '@gatehouse/protocol';
 import { Button, Skeleton, TextInput } from '@mantine/core';
-import { notifications } from '@mantine/notifications';
 import { IconPencil, IconTrash } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
@@ -11,6 +10,7 @@ import { policyQuery } from '../../api/queries.ts';
 import { needsRole, useSession } from '../../app/session.ts';
 import { AllowedButton } from '../../ui/allowed-button.tsx';
 import { Confirm } from '../../ui/dialog.tsx';
+import { notify } from '../../ui/notices.tsx';
 import { Failure, Page, Section } from '../../ui/page.tsx';
 import { CedarText } from './cedar-text.tsx';
 import { EditPolicy } from './edit-policy.tsx';
@@ -91,7 +91,7 @@ function Remove({ name, close }: { name: string; close: () => void }) {
         void navigate({ to: '/policy/proposals/$number', params: { number: String(proposed.number) } });
         return;
       }
-      notifications.show({ color: 'green', title: 'Deleted', message: `${name} decides no more.` });
+      notify({ color: 'green', title: 'Deleted', message: `${name} decides no more.` });
       void navigate({ to: '/policy/files' });
     },
   });

@@ -1,6 +1,5 @@
 import type { ProposalView } from '@gatehouse/protocol';
 import { Button, Skeleton, TextInput } from '@mantine/core';
-import { notifications } from '@mantine/notifications';
 import { IconBan, IconFingerprint } from '@tabler/icons-react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
@@ -13,6 +12,7 @@ import { needsRole, useSession } from '../../app/session.ts';
 import { actorName } from '../../lib/words.ts';
 import { AllowedButton } from '../../ui/allowed-button.tsx';
 import { FormDialog } from '../../ui/dialog.tsx';
+import { notify } from '../../ui/notices.tsx';
 import { Card, Fact, Facts, Failure, Page, Section } from '../../ui/page.tsx';
 import { Identifier, Json, PlainText } from '../../ui/text.tsx';
 import { TimeLeft, When } from '../../ui/when.tsx';
@@ -142,7 +142,7 @@ function Decide({ proposal }: { proposal: ProposalView }) {
   const ship = useMutation({
     mutationFn: () => shipWithPasskey(proposal.number, proposal.digest),
     onSuccess: ({ state }) =>
-      notifications.show(
+      notify(
         state === 'open'
           ? {
               title: 'The first of two',

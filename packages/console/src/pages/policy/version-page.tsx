@@ -1,5 +1,4 @@
 import { Skeleton, TextInput } from '@mantine/core';
-import { notifications } from '@mantine/notifications';
 import { IconArrowBackUp } from '@tabler/icons-react';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
@@ -12,6 +11,7 @@ import { actorName } from '../../lib/words.ts';
 import { AllowedButton } from '../../ui/allowed-button.tsx';
 import { Badge } from '../../ui/badge.tsx';
 import { FormDialog } from '../../ui/dialog.tsx';
+import { notify } from '../../ui/notices.tsx';
 import { Card, Fact, Facts, Failure, Page, Section } from '../../ui/page.tsx';
 import { Identifier, Json, PlainText } from '../../ui/text.tsx';
 import { When } from '../../ui/when.tsx';
@@ -143,7 +143,7 @@ function Confirmation({ number, changes, notes, close }: ConfirmationProps) {
           void navigate({ to: '/policy/proposals/$number', params: { number: String(proposed.number) } });
           return;
         }
-        notifications.show({
+        notify({
           color: 'green',
           title: 'In force',
           message: `What decides is that of version ${number}, as version ${version}.`,

@@ -3,7 +3,7 @@ import { IconPlayerPlay } from '@tabler/icons-react';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { agentsQuery, tasksQuery } from '../../api/queries.ts';
-import type { TaskSearch } from '../../app/router.tsx';
+import type { TaskSearch } from '../../app/routes/agents.ts';
 import { commands } from '../../lib/commands.ts';
 import { DataTable } from '../../ui/data-table.tsx';
 import { Empty, growing, Page, Toolbar } from '../../ui/page.tsx';

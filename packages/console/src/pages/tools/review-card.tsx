@@ -1,6 +1,5 @@
 import type { DefinitionView } from '@gatehouse/protocol';
 import { Button } from '@mantine/core';
-import { notifications } from '@mantine/notifications';
 import { IconBan, IconCheck } from '@tabler/icons-react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
@@ -8,6 +7,7 @@ import { call } from '../../api/client.ts';
 import { needsRole, useSession } from '../../app/session.ts';
 import { kindLabel, titleOf } from '../../lib/definitions.ts';
 import { Badge } from '../../ui/badge.tsx';
+import { notify } from '../../ui/notices.tsx';
 import { Failure } from '../../ui/page.tsx';
 import { Identifier, PlainText } from '../../ui/text.tsx';
 import { When } from '../../ui/when.tsx';
@@ -52,7 +52,7 @@ export function Review({ definition, digest }: { definition: DefinitionView; dig
       return call('POST /definitions/review', { body: { server, kind, name, decision, digest } });
     },
     onSuccess: (_, decision) =>
-      notifications.show({
+      notify({
         color: decision === 'approve' ? 'green' : 'gray',
         title: decision === 'approve' ? 'Approved' : 'Rejected',
         message:

@@ -1,6 +1,5 @@
 import type { ServerView, UpstreamAuthorizationView } from '@gatehouse/protocol';
 import { Button } from '@mantine/core';
-import { notifications } from '@mantine/notifications';
 import { IconAlertTriangle, IconCircleCheck, IconCircleDashed, IconPlugOff } from '@tabler/icons-react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
@@ -10,6 +9,7 @@ import { needsRole, useSession } from '../../app/session.ts';
 import { actorName } from '../../lib/words.ts';
 import { Badge } from '../../ui/badge.tsx';
 import { Confirm } from '../../ui/dialog.tsx';
+import { notify } from '../../ui/notices.tsx';
 import { When } from '../../ui/when.tsx';
 import classes from './tools.module.css';
 
@@ -58,8 +58,7 @@ function Line({ server, view, disconnect }: LineProps) {
     mutationFn: () => call('POST /servers/:name/connect', { params: { name: server }, body: { environment } }),
     // Only an address that the server gave: that of the authorization server.
     onSuccess: ({ url }) => location.assign(url),
-    onError: (error) =>
-      notifications.show({ color: 'red', title: explain(error).title, message: explain(error).detail }),
+    onError: (error) => notify({ color: 'red', title: explain(error).title, message: explain(error).detail }),
   });
   const { label, hue, icon } = states[state];
   return (
@@ -126,7 +125,7 @@ function Disconnect({ server, environment, close }: { server: string; environmen
     mutationFn: () => call('POST /servers/:name/disconnect', { params: { name: server }, body: { environment } }),
     onSuccess: ({ revoked }) => {
       void queries.invalidateQueries({ queryKey: ['servers'] });
-      notifications.show({
+      notify({
         message: revoked
           ? `${server} is disconnected, and its authorization server has revoked the access.`
           : `${server} is disconnected. Its authorization server could not revoke the access: do it there.`,

@@ -1,6 +1,5 @@
 import type { DefinitionView, ServerView, ToolView } from '@gatehouse/protocol';
 import { Button, Skeleton, TextInput } from '@mantine/core';
-import { notifications } from '@mantine/notifications';
 import { IconRefresh, IconSearch, IconTool } from '@tabler/icons-react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
@@ -14,6 +13,7 @@ import { keyOf, kindLabel, notGranted } from '../../lib/definitions.ts';
 import { plural } from '../../lib/words.ts';
 import { EffectBadges, EnvironmentBadge, TierBadge } from '../../ui/badge.tsx';
 import { type Column, DataTable } from '../../ui/data-table.tsx';
+import { notify } from '../../ui/notices.tsx';
 import { Card, Empty, Failure, growing, Page, Section, Toolbar } from '../../ui/page.tsx';
 import { Command, PlainText, ToolName } from '../../ui/text.tsx';
 import { DefinitionState } from './definition-state.tsx';
@@ -204,15 +204,14 @@ function Refresh({ server }: { server: string }) {
     mutationFn: () => call('POST /servers/:name/refresh', { params: { name: server } }),
     onSuccess: ({ held }) => {
       for (const key of ['servers', 'tools', 'definitions']) void queries.invalidateQueries({ queryKey: [key] });
-      notifications.show({
+      notify({
         message:
           held.length > 0
             ? `${server} serves ${plural(held.length, 'definition')} that nobody has approved: held back.`
             : `${server} serves what was approved.`,
       });
     },
-    onError: (error) =>
-      notifications.show({ color: 'red', title: explain(error).title, message: explain(error).detail }),
+    onError: (error) => notify({ color: 'red', title: explain(error).title, message: explain(error).detail }),
   });
   return (
     <Button
