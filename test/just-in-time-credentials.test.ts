@@ -65,6 +65,19 @@ describe('just-in-time credentials', { skip: postgres ? false : 'there is no Pos
     },
     tools: { query: setting, leak: setting },
   });
+  /** Asks for all that the provider may give. */
+  const wide = (): ManifestInput => ({
+    ...(server('wide', { scope: {} }) as Extract<ManifestInput, { kind: 'ToolServer' }>),
+    tools: { query: setting, leak: { tier: 3, effects: ['read'] } },
+  });
+  const narrowing = (credentials: unknown): ManifestInput =>
+    ({
+      kind: 'Template',
+      name: 'one-table',
+      allow: [{ tools: ['wide/*'] }],
+      parameters: { table: { type: 'string' } },
+      credentials,
+    }) as ManifestInput;
   const provider = (): ManifestInput => ({
     kind: 'CredentialProvider',
     name: 'orders',
@@ -98,10 +111,17 @@ describe('just-in-time credentials', { skip: postgres ? false : 'there is no Pos
       body: { value: 'broker-password', origins: [`postgres://${at.host}`] },
     });
     await workspace.apply([
-      ...manifests().filter(({ kind, name }: { kind: string; name?: string }) => kind !== 'Template' || name !== 'all'),
-      { kind: 'Template', name: 'all', allow: [{ tools: ['shop/*', 'orders/*', 'web/*'] }] },
+      ...manifests()
+        .filter((each) => each.kind !== 'Template' || each.name !== 'all')
+        .map((each) => {
+          if (each.kind === 'Blueprint') return { ...each, templates: [...(each.templates ?? []), 'one-table'] };
+          return each.kind === 'Agent' ? { ...each, delegatesTo: { agents: ['agent-b'] } } : each;
+        }),
+      { kind: 'Template', name: 'all', allow: [{ tools: ['shop/*', 'orders/*', 'web/*', 'wide/*'] }] },
+      narrowing([{ provider: 'orders', scope: { grants: [{ tables: ['$table'], privileges: ['SELECT'] }] } }]),
       provider(),
       server('orders'),
+      wide(),
       {
         kind: 'ToolServer',
         name: 'web',
@@ -303,7 +323,7 @@ describe('just-in-time credentials', { skip: postgres ? false : 'there is no Pos
       for (const afterMs of [2, 12]) {
         await replica.start();
         const testing = Array.from({ length: 8 }, () => ask('POST', '/providers/orders/test').catch(() => undefined));
-        for (let waited = 0; (await roles()).length === 0 && waited < 200; waited++) await delay(2);
+        for (let waited = 0; (await roles()).length === 0 && waited < 2_000; waited++) await delay(2);
         await delay(afterMs);
         seen += (await roles()).length;
         await replica.kill();
@@ -321,6 +341,80 @@ describe('just-in-time credentials', { skip: postgres ? false : 'there is no Pos
       await replica.kill();
       rmSync(dataDir, { recursive: true, force: true });
     }
+  });
+
+  /** @proves lease.template */
+  test('a template gives its tasks no more than it says, nor those that they hand on, whatever a server asks for', async () => {
+    const agent = await workspace.agent('agent-a');
+    const taskFor = (parameters: Record<string, string>) =>
+      agent.startTask({ template: 'one-table', parameters, intent: 'look it up' });
+    const task = await taskFor({ table: 'orders' });
+    const client = await connect(task);
+    const ask = (sql: string, of = client) => call(of, 'wide__query', { sql });
+    assert.match(await ask('select total from orders'), /40/);
+    assert.match(await ask('select * from refunds'), /permission denied/);
+    const scope = { grants: [{ schema: 'public', tables: ['orders'], privileges: ['SELECT'] }] };
+    assert.deepEqual((await leasesOf(task.id))[0]?.scope, scope);
+    // Another agent takes it over under a template that limits nothing.
+    const handed = await (await workspace.agent('agent-b')).takeOver(await task.token(), {
+      template: 'all',
+      intent: 'y',
+    });
+    const handedClient = await connect(handed);
+    assert.match(await ask('select total from orders', handedClient), /40/);
+    assert.match(await ask('select * from refunds', handedClient), /permission denied/);
+    assert.deepEqual((await leasesOf(handed.id))[0]?.scope, scope);
+
+    // People who decide see it before, in words of the provider's kind.
+    const credential = { provider: 'orders', scope, problem: null };
+    const pending = await call(client, 'wide__leak');
+    const [approval] = (await workspace.operator('GET /approvals', { query: { task: task.id } })).items;
+    assert.ok(approval, pending);
+    const params = { id: approval.id };
+    assert.deepEqual((await workspace.operator('GET /approvals/:id/context', { params })).credential, credential);
+    const explained = await workspace.operator('POST /policy/explain', {
+      body: { call: { agent: 'agent-a', template: 'one-table', parameters: { table: 'orders' }, tool: 'wide/leak' } },
+    });
+    assert.deepEqual(explained.credential, credential);
+    const { policyVersion } = approval.decision;
+    await workspace.apply([narrowing(undefined)]);
+    const again = await workspace.operator('POST /policy/explain', { body: { action: approval.actionId } });
+    assert.notEqual(again.decision.policyVersion, policyVersion, 'what was approved was a call with less');
+    await workspace.apply([
+      narrowing([{ provider: 'orders', scope: { grants: [{ tables: ['$table'], privileges: ['SELECT'] }] } }]),
+    ]);
+
+    // Whoever starts the task chooses among what the template's author meant, and gets nothing else.
+    for (const [table, why] of [
+      ['*', /must name one thing/],
+      ['salaries', /issues no SELECT on public\.salaries/],
+    ] as const) {
+      const other = await taskFor({ table });
+      const refused = await ask('select 1', await connect(other));
+      assert.match(refused, /lease\.scope/);
+      assert.match(refused, why);
+      // Nobody is asked about what can't be done.
+      assert.match(await call(await connect(other), 'wide__leak'), /lease\.scope/);
+      assert.deepEqual(await leasesOf(other.id), []);
+      await other.end();
+    }
+    await handed.end();
+    await task.end();
+    await gone(task.id);
+    await gone(handed.id);
+
+    const refused = (credentials: unknown, why: RegExp) =>
+      assert.rejects(workspace.apply([narrowing(credentials)]), why);
+    await refused([{ provider: 'none' }], /no CredentialProvider "none"/);
+    await refused([{ provider: 'orders' }, { provider: 'orders' }], /named twice/);
+    await refused(
+      [{ provider: 'orders', scope: { grants: [{ tables: ['$other'], privileges: ['SELECT'] }] } }],
+      /no parameter "other"/,
+    );
+    await refused(
+      [{ provider: 'orders', scope: { grants: [{ tables: ['salaries'], privileges: ['SELECT'] }] } }],
+      /issues no SELECT/,
+    );
   });
 
   test('a provider is tested by issuing one for nobody, and it is gone', async () => {

@@ -44,5 +44,11 @@ export const leases: Requirement[] = [
       'What a provider can neither find nor end is not called ended: it is counted as what remains until its own time is over',
     source,
   },
+  {
+    id: 'lease.template',
+    promise:
+      'A template narrows what its tasks are given of a provider, and what is handed on from them; people see it before they decide',
+    source,
+  },
   { id: 'lease.crash', promise: 'Whenever a server is killed, no credential is left behind once it is back', source },
 ];

@@ -313,8 +313,17 @@ export interface PolicyExplanation {
   /** For each on whose authority it is done: the task, those who handed it on, the person. */
   sides: { kind: 'task' | 'handed-on-by' | 'user'; name: string; policies: ExplainedPolicy[] }[];
   tier: { tool: Tier; raisedBy: { policy: string; tier: Tier; reason: string | null }[] };
+  /** What the call would be made with at the tool server, which the agent does not see; null where that takes no credential. */
+  credential: CallCredential | null;
   /** What can be done about it. */
   next: string[];
+}
+
+/** The narrowest credential for a call, in the words of its provider's kind; or why there is none, so that the call is refused. */
+export interface CallCredential {
+  provider: string;
+  scope: Record<string, unknown> | null;
+  problem: string | null;
 }
 
 export const explainBody = z.union([

@@ -7,6 +7,7 @@ import { clean, cleanJson, timeOf } from '../output.ts';
 import { operatorOf, type ServerOptions } from '../server-address.ts';
 import { type Run, toNumber } from '../verb.ts';
 import { printProgress } from './deciders.ts';
+import { credentialWords } from './policy-explain.ts';
 
 interface ListOptions extends ServerOptions {
   state: string;
@@ -107,12 +108,13 @@ export const deny: Run<DenyOptions> = async ({ args: [id = ''], options, out }) 
 
 /** What to know before a yes, beyond what it binds. */
 function contextFacts({ undo, risk }: Approval, context: ApprovalContext): [string, string | null][] {
-  const { description, similar, vouchedBy, labels, history, budgets } = context;
+  const { description, similar, credential, vouchedBy, labels, history, budgets } = context;
   const said = ({ approved, denied }: { approved: number; denied: number }) => `${approved} × yes, ${denied} × no`;
   return [
     ['What the tool does', description],
     ['Look at', risk.reasons.join('; ') || null],
     ['Can be undone', undoWords(undo)],
+    ['Made with', credential && credentialWords(credential)],
     ['Intent vouched for by', vouchedBy ?? 'nobody'],
     ['The task has read', labels.map(({ label, tool }) => `${label} (${tool})`).join(', ') || null],
     [

@@ -1,4 +1,4 @@
-import type { PolicyExplanation, SupposedCall } from '@gatehouse/protocol';
+import type { CallCredential, PolicyExplanation, SupposedCall } from '@gatehouse/protocol';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure } from '../failure.ts';
 import { clean, type Output } from '../output.ts';
@@ -77,7 +77,12 @@ function parsed(text: string, option: string): unknown {
 
 export const effectStyles = { allow: 'green', deny: 'red', 'needs-approval': 'yellow' } as const;
 
-function print({ call, decision, recorded, sides, tier, next }: PolicyExplanation, out: Output): void {
+export const credentialWords = ({ provider, scope, problem }: CallCredential): string =>
+  problem === null
+    ? `a credential of ${provider}, ${JSON.stringify(scope)}`
+    : `no credential of ${provider}: ${problem}`;
+
+function print({ call, decision, recorded, sides, tier, credential, next }: PolicyExplanation, out: Output): void {
   out.print(
     `${out.style(effectStyles[decision.effect], decision.effect)}  ${clean(decision.code)}  tier ${decision.tier}  ${clean(call.tool)}`,
   );
@@ -114,5 +119,6 @@ function print({ call, decision, recorded, sides, tier, next }: PolicyExplanatio
     out.print(
       `Tier ${tier.tool} of the tool is raised to ${to} by ${clean(policy)}${reason ? `: ${clean(reason)}` : ''}.`,
     );
+  if (credential) out.print(`Made with: ${clean(credentialWords(credential))}`);
   for (const each of next) out.print(`→ ${clean(each)}`);
 }

@@ -1,5 +1,6 @@
 import type { ApprovalRuleManifest, Decision, ExplainedPolicy, PolicyExplanation } from '@gatehouse/protocol';
 import { createTracer, type PolicySet, type Tracer } from '../policy/index.ts';
+import { credentialOf } from '../registry/index.ts';
 import { decideSupposed, type Supposed } from './suppose.ts';
 import type { Authored } from './workspace.ts';
 
@@ -47,6 +48,9 @@ export function explainCall(
         effect !== 'forbid' && tier !== null && tier > (tool?.tier ?? 4) ? [{ policy: id, tier, reason }] : [],
       ),
     },
+    credential: request
+      ? credentialOf(workspace, request.tool.server, [request.task, ...(request.chain ?? []).map(({ task }) => task)])
+      : null,
     next: whatNext(workspace, decision, supposed, sides),
   };
 }

@@ -10,6 +10,7 @@ export type Authored = Pick<
   | 'blueprints'
   | 'budgets'
   | 'calendars'
+  | 'credentialProviders'
   | 'environments'
   | 'groups'
   | 'onCall'
@@ -31,6 +32,7 @@ export function authoredFrom(manifests: readonly Manifest[], definitions: ToolDe
     blueprints: byName('Blueprint'),
     budgets: byName('Budget'),
     calendars: byName('Calendar'),
+    credentialProviders: byName('CredentialProvider'),
     environments: byName('Environment'),
     groups: byName('Group'),
     onCall: byName('OnCall'),

@@ -87,7 +87,7 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
       const guard: Guard = { key: 'policy', version: registry.snapshot().fences.get('policy') ?? 0 };
       return {
         ...{ provider: providerOf(manifest), guard, life: manifest.life, declared: manifest as unknown as Json },
-        narrow: (asked) => scopeWithin(manifest, asked),
+        narrow: (asked, within) => scopeOf(manifest, asked, within),
       };
     },
   });
@@ -131,7 +131,7 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
           {
             provider: name,
             ...{ agent: '', task: '', environment: manifest.environments[0] as string, purpose: TEST_PURPOSE },
-            ...{ singleUse: true, asked: {}, ttlSeconds: TEST_SECONDS, until: [] },
+            ...{ singleUse: true, asked: {}, within: [], ttlSeconds: TEST_SECONDS, until: [] },
           },
           [],
         );
@@ -153,8 +153,8 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
   };
 }
 
-function scopeWithin({ from }: CredentialProviderManifest, asked: Json): Json {
-  const narrowed = narrowScope(from, asked);
+function scopeOf({ from }: CredentialProviderManifest, asked: Json, within: readonly Json[]): Json {
+  const narrowed = narrowScope(from, asked, within);
   if ('scope' in narrowed) return narrowed.scope as Json;
   throw new GatehouseError('forbidden', 'lease.scope', narrowed.problem);
 }

@@ -160,6 +160,8 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       let grant: HeldGrant | undefined;
       let broken: HeldBreakGlass | undefined;
       if (decision.effect === 'needs-approval') {
+        const without = keying.refusalOf(snapshot, action);
+        if (without) return refuse(action, actionId, found, deny(without, set.version, found));
         const asked = await ask({ agent, action, actionId, tool: found, decision }, seen, full, twin?.action_id);
         if ('superseded' in asked) return { kind: 'gone', actionId, ...asked };
         if ('refused' in asked) return { kind: 'refused', actionId: asked.actionId, decision: asked.refused };

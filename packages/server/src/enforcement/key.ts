@@ -1,7 +1,7 @@
 import type { ServerCredential } from '@gatehouse/protocol';
 import type { Held, Leases } from '../credentials/index.ts';
-import { GatehouseError, type Log, Secret } from '../platform/index.ts';
-import type { Snapshot } from '../registry/index.ts';
+import { GatehouseError, type Json, type Log, Secret } from '../platform/index.ts';
+import { credentialOf, givenOf, type Snapshot } from '../registry/index.ts';
 import type { Guard } from '../storage/index.ts';
 import type { Action, Injection } from './types.ts';
 import type { Reason } from './who.ts';
@@ -24,6 +24,13 @@ export type Keying = ReturnType<typeof createKeying>;
  */
 export function createKeying({ leases, log }: { leases: Pick<Leases, 'issue' | 'activate' | 'end'>; log: Log }) {
   return {
+    /** Before a person is asked: nobody says yes to what could not be done. */
+    refusalOf(snapshot: Snapshot, { operation, server, caller: { task, chain } }: Action): Reason | undefined {
+      if (asksOfClient.has(operation)) return undefined;
+      const problem = credentialOf(snapshot, server, [task, ...chain.map((link) => link.task)])?.problem;
+      return problem ? { code: 'lease.scope', reason: problem } : undefined;
+    },
+
     /** Undefined: none is needed. `stale`: agent, task or provider have changed since the decision. */
     async issue(
       snapshot: Snapshot,
@@ -40,7 +47,9 @@ export function createKeying({ leases, log }: { leases: Pick<Leases, 'issue' | '
             reason: `The tool server "${action.server}" is called with a credential that only Gatehouse adds: call it through Gatehouse, and not at the gateway "${action.gateway.name}".`,
           },
         };
-      const { task, agent } = action.caller;
+      const { task, agent, chain } = action.caller;
+      const given = givenOf(snapshot, credential.provider, [task, ...chain.map((link) => link.task)]);
+      if ('problem' in given) return { refused: { code: 'lease.scope', reason: given.problem } };
       const isForOneCall = 'perCall' in credential && credential.perCall === true;
       try {
         const held = await leases.issue(
@@ -51,7 +60,8 @@ export function createKeying({ leases, log }: { leases: Pick<Leases, 'issue' | '
             environment: task.environment,
             purpose: `server:${action.server}`,
             singleUse: isForOneCall,
-            asked: credential.scope as never,
+            asked: credential.scope as Json,
+            within: given.within as Json[],
             until: [{ at: task.expiresAt, why: 'the task ends' }],
           },
           guards,

@@ -51,13 +51,21 @@ export const compilePolicies: CompilePolicies = (snapshot, options) => {
 function policySet(
   { policies, schema }: LoadedPolicies,
   subjects: ReadonlyMap<string, Subject>,
-  { calendars, approvalRules, servers }: Pick<Snapshot, 'calendars' | 'approvalRules' | 'servers'>,
+  {
+    calendars,
+    approvalRules,
+    servers,
+    templates,
+    credentialProviders = new Map(),
+  }: Pick<Snapshot, 'calendars' | 'approvalRules' | 'servers' | 'templates'> &
+    Partial<Pick<Snapshot, 'credentialProviders'>>,
   enginesDiffer: EnginesDiffer,
   official: OfficialEngine,
 ): PolicySet {
   // In order, so that the one in which things were loaded is not part of the version.
   const written = [...policies.values()].map(({ id, source }) => JSON.stringify([id, source])).sort();
   const approversOf = approversOfTools(servers);
+  const credentials = credentialsOf({ servers, templates, credentialProviders });
   const version = digestJson({
     schema,
     policies: sha256Hex(written.join('\n')),
@@ -65,6 +73,8 @@ function policySet(
     // Left out where nobody uses them, so that workspaces without any keep their version.
     ...(approvalRules.size > 0 && { approvalRules: Object.fromEntries(approvalRules) }),
     ...(approversOf.size > 0 && { approvers: Object.fromEntries(approversOf) }),
+    // Whoever says yes has seen what the call is made with: where that changes they are asked again.
+    ...(Object.keys(credentials).length > 0 && { credentials }),
   });
   const rules = createRules(policies, subjects.values(), official);
   const named = (ids: readonly string[]) => ids.flatMap((id) => policies.get(id) ?? []);
@@ -249,6 +259,20 @@ function approversOfTools(servers: Snapshot['servers']): Map<string, string> {
   for (const { name, manifest } of servers.values())
     for (const [tool, { approvers }] of Object.entries(manifest.tools))
       if (approvers !== undefined) found.set(`${name}/${tool}`, approvers);
+  return found;
+}
+
+/** All that decides what calls are made with, beside what the task is. */
+function credentialsOf({
+  servers,
+  templates,
+  credentialProviders,
+}: Pick<Snapshot, 'servers' | 'templates' | 'credentialProviders'>): Record<string, unknown> {
+  const found: Record<string, unknown> = {};
+  for (const { name, manifest } of servers.values())
+    if (manifest.transport.credential) found[`server ${name}`] = manifest.transport.credential;
+  for (const { name, credentials } of templates.values()) if (credentials) found[`template ${name}`] = credentials;
+  for (const { name, from } of credentialProviders.values()) found[`provider ${name}`] = from;
   return found;
 }
 

@@ -48,7 +48,7 @@ export interface PolicySet {
  */
 export type CompilePolicies = (
   snapshot: Pick<Snapshot, 'servers' | 'templates' | 'groups' | 'policies' | 'agents' | 'calendars' | 'approvalRules'> &
-    Partial<Pick<Snapshot, 'environments'>>,
+    Partial<Pick<Snapshot, 'environments' | 'credentialProviders'>>,
   options?: { validated?: boolean; enginesDiffer?: EnginesDiffer; officialEngine?: OfficialEngine },
 ) => PolicySet;
 

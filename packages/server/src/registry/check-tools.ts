@@ -8,6 +8,7 @@ import {
 import type { Workspace } from './check-workspace.ts';
 import { skeleton } from './look-alikes.ts';
 import { type ManifestProblem, missing, problemOf } from './manifest-problem.ts';
+import { parametersIn } from './task-credential.ts';
 
 export function patternProblems(
   objects: Workspace['objects'],
@@ -131,20 +132,49 @@ export function checkToolNames(manifest: ToolServerManifest): ManifestProblem[] 
 
 export function checkTemplate(objects: Workspace['objects'], template: TemplateManifest): ManifestProblem[] {
   const problem = problemOf(template);
-  return template.allow.flatMap((entry, index) => [
-    ...patternProblems(objects, entry.tools ?? [], index, problem),
-    ...Object.entries(entry.when ?? {}).flatMap(([argument, value]) => {
-      if (typeof value !== 'string' || !value.startsWith('$')) return [];
-      return Object.hasOwn(template.parameters, value.slice(1))
-        ? []
-        : [
-            problem(
-              `allow[${index}].when.${argument}`,
-              `The template has no parameter "${value.slice(1)}": declare it under \`parameters\`, or correct the name.`,
-            ),
-          ];
-    }),
-  ]);
+  return [
+    ...checkGiven(objects, template),
+    ...template.allow.flatMap((entry, index) => [
+      ...patternProblems(objects, entry.tools ?? [], index, problem),
+      ...Object.entries(entry.when ?? {}).flatMap(([argument, value]) => {
+        if (typeof value !== 'string' || !value.startsWith('$')) return [];
+        return Object.hasOwn(template.parameters, value.slice(1))
+          ? []
+          : [
+              problem(
+                `allow[${index}].when.${argument}`,
+                `The template has no parameter "${value.slice(1)}": declare it under \`parameters\`, or correct the name.`,
+              ),
+            ];
+      }),
+    ]),
+  ];
+}
+
+/** With a parameter in it, what it comes to is known once a task has a value: then too much is refused as the credential is needed. */
+function checkGiven(objects: Workspace['objects'], template: TemplateManifest): ManifestProblem[] {
+  const problem = problemOf(template);
+  return (template.credentials ?? []).flatMap(({ provider, scope }, at, all) => {
+    const path = `credentials[${at}]`;
+    if (all.findIndex((each) => each.provider === provider) < at)
+      return [
+        problem(`${path}.provider`, `"${provider}" is named twice: say in one entry what tasks are given of it.`),
+      ];
+    const declared = objects.get(`CredentialProvider/${provider}`);
+    if (declared?.kind !== 'CredentialProvider')
+      return [problem(`${path}.provider`, missing('CredentialProvider', provider))];
+    const named = parametersIn(scope);
+    const unknown = named.filter((name) => !Object.hasOwn(template.parameters, name));
+    if (unknown.length > 0)
+      return unknown.map((name) =>
+        problem(
+          `${path}.scope`,
+          `The template has no parameter "${name}": declare it under \`parameters\`, or correct the name.`,
+        ),
+      );
+    const narrowed = named.length > 0 ? undefined : narrowScope(declared.from, scope);
+    return narrowed && 'problem' in narrowed ? [problem(`${path}.scope`, narrowed.problem)] : [];
+  });
 }
 
 function patternProblem(objects: Workspace['objects'], pattern: string): string | undefined {

@@ -28,6 +28,7 @@ export { createRegistry } from './registry.ts';
 export { RESTORE_LEAP, settleAgents, settleWorkloads } from './restored.ts';
 export { definitionChanges } from './review.ts';
 export { agentFromRow, registeredServer } from './snapshot.ts';
+export { credentialOf, type GivenTo, givenOf } from './task-credential.ts';
 export { fromTaskRow } from './task-rows.ts';
 export type { TaskGrounds } from './tasks.ts';
 export * from './trust-rules/index.ts';

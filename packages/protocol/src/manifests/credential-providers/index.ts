@@ -20,18 +20,21 @@ export const askedScope = z.record(z.string().max(100), z.unknown());
 export type AskedScope = z.infer<typeof askedScope>;
 
 /**
- * What `from` issues for what is asked, and no more than `within`, what tasks of a template may be given: never more than any of the three. Pure,
+ * What `from` issues for what is asked, and no more than each of `within`: what templates let their tasks have. Never more than any of them. Pure,
  * so that it is known as manifests are applied.
  */
 export function narrowScope(
   from: CredentialSource,
   asked: unknown,
-  within?: unknown,
+  within: readonly unknown[] = [],
 ): Narrowed<Record<string, unknown>> {
   const kind = kindOf(from);
-  const scope = narrowOne(kind, from, asked);
-  const most = within === undefined || 'problem' in scope ? undefined : narrowOne(kind, from, within);
-  const issued = !most || 'problem' in scope ? scope : 'problem' in most ? most : kind.meet(scope.scope, most.scope);
+  let issued = narrowOne(kind, from, asked);
+  for (const each of within) {
+    if ('problem' in issued) break;
+    const most = narrowOne(kind, from, each);
+    issued = 'problem' in most ? most : kind.meet(issued.scope, most.scope);
+  }
   return issued as Narrowed<Record<string, unknown>>;
 }
 

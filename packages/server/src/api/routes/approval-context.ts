@@ -1,7 +1,7 @@
 import type { Approval, ApprovalContext, Task } from '@gatehouse/protocol';
 import { approvedLast, decidedSoFar } from '../../approvals/index.ts';
 import { GatehouseError } from '../../platform/index.ts';
-
+import { credentialOf } from '../../registry/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 
 /** Agents of one blueprint that are looked at for something similar. */
@@ -12,15 +12,17 @@ export async function contextOf(id: string, person: string, deps: ApiDependencie
   const approval = await deps.approvals.get(id);
   if (!approval) throw new GatehouseError('not-found', 'approval.unknown', `There is no approval "${id}".`);
   const { agent, tool, template, environment } = approval;
+  const tasks = await tasksOf(approval.task, deps);
   const [similar, flow, history, budgets] = await Promise.all([
     similarTo(approval, deps),
-    flowOf(approval.task, deps),
+    flowOf(tasks, deps),
     decidedSoFar(deps.storage, { agent, tool, person }),
     deps.budgets.covering({ tool, agent, template, environment }),
   ]);
   return {
     description: descriptionOf(approval, deps),
     similar,
+    credential: credentialOf(deps.registry.snapshot(), tool.split(/[/#]/)[0] as string, tasks),
     vouchedBy: flow?.vouchedBy ?? null,
     labels: flow?.labels ?? [],
     history,
@@ -49,15 +51,20 @@ function descriptionOf({ tool: ref, toolDefinition }: Approval, { registry }: Ap
   return typeof description === 'string' ? description : null;
 }
 
-async function flowOf(id: string, { registry, flow }: ApiDependencies) {
-  const task = await registry.task(id);
-  if (!task) return undefined;
-  const chain: { agent: string; task: Task }[] = [];
-  for (let parent = task.parent; parent !== null; ) {
-    const above = await registry.task(parent);
-    if (!above) break;
-    chain.push({ agent: above.agent, task: above });
-    parent = above.parent;
+function flowOf([task, ...above]: readonly Task[], { flow }: ApiDependencies) {
+  return (
+    task && flow.show({ agent: task.agent, task, chain: above.map((each) => ({ agent: each.agent, task: each })) })
+  );
+}
+
+/** It, and those that it was handed on from, nearest first. */
+async function tasksOf(id: string, { registry }: ApiDependencies): Promise<Task[]> {
+  const found: Task[] = [];
+  for (let next: string | null = id; next !== null; ) {
+    const task: Task | undefined = await registry.task(next);
+    if (!task) break;
+    found.push(task);
+    next = task.parent;
   }
-  return flow.show({ agent: task.agent, task, chain });
+  return found;
 }

@@ -71,12 +71,12 @@ export function createIssuing({ storage, sealer, open, inHand, make, clock }: Is
 
   return async function issue(request: LeaseRequest, guards: readonly Guard[]): Promise<Held> {
     const opened = await open(request.provider, request.environment);
-    const scope = opened.narrow(request.asked);
+    const scope = opened.narrow(request.asked, request.within);
     const holder = digestJson([request.task, request.provider, request.purpose, request.ungated === true, scope]);
     const isShared = request.idempotencyKey === undefined && !request.singleUse;
     const there = isShared && inHand.fresh(holder);
     if (there) return there;
-    const { environment, purpose, provider, ungated, singleUse, asked, ttlSeconds = null } = request;
+    const { environment, purpose, provider, ungated, singleUse, asked, within, ttlSeconds = null } = request;
     const digest = digestJson([
       environment,
       purpose,
@@ -84,6 +84,7 @@ export function createIssuing({ storage, sealer, open, inHand, make, clock }: Is
       ungated === true,
       singleUse === true,
       asked,
+      within,
       ttlSeconds,
     ]);
     const alone = { ...request, scope, digest, holder: `${holder} ${newId('lse', clock.now())}` };

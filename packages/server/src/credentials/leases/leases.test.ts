@@ -56,6 +56,7 @@ onEachDatabase('leases', (database) => {
       environment: 'prod',
       purpose: 'server:shop',
       asked: { tables: ['orders'] },
+      within: [],
       until: [],
     };
     return { name, task, guards, request };

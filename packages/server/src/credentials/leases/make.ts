@@ -10,7 +10,7 @@ import { type Held, type LeaseRequest, NotMade, openStates, type Provider } from
 export interface OpenedProvider {
   provider: Provider;
   /** What will be issued for what was asked; throws `lease.scope` where that is not within what the provider may issue. */
-  narrow(asked: Json): Json;
+  narrow(asked: Json, within: readonly Json[]): Json;
   /** Fence of its declaration. */
   guard: Guard;
   /** As it is declared: kept with each lease, so that it can be ended when the declaration is gone. */

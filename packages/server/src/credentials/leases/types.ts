@@ -80,6 +80,8 @@ export interface LeaseRequest {
   ungated?: boolean;
   singleUse?: boolean;
   asked: Json;
+  /** What the templates of the task and of those it was handed on from give of the provider, each a limit: `givenOf`. */
+  within: readonly Json[];
   ttlSeconds?: number;
   /** Asked again with it, the same request of a task gives the same lease, and another is an error. */
   idempotencyKey?: string;

@@ -224,7 +224,7 @@ test('issued is within asked, and asked within allowed', () => {
       fc.array(grant, { minLength: 1, maxLength: 4 }),
       fc.array(grant, { minLength: 1, maxLength: 4 }),
       (asked, most) => {
-        const narrowed = narrowScope(all, { grants: asked }, { grants: most });
+        const narrowed = narrowScope(all, { grants: asked }, [{ grants: most }]);
         const left = new Set([...reach(asked)].filter((each) => reach(most).has(each)));
         const issued = 'scope' in narrowed ? reach((narrowed.scope as { grants: PostgresGrant[] }).grants) : new Set();
         assert.deepEqual(issued, left);

@@ -1,7 +1,7 @@
 import { asksMore } from './agents.ts';
 import { relaxedAllow } from './allow.ts';
 import { relaxedBudget } from './budget.ts';
-import { membersThatDiffer } from './same.ts';
+import { isSame, membersThatDiffer } from './same.ts';
 import { isNamed, lessMasked, nothing, type OfKind, type Verdict } from './verdict.ts';
 
 type Template = OfKind<'Template'>;
@@ -17,6 +17,10 @@ export const template: Verdict<Template> = {
     allow: (before, after) => relaxedAllow(before.allow, after.allow),
     mask: (before, after) => lessMasked(before.mask, after.mask),
     asking: (before, after) => asksMore(before.asking, after.asking),
+    credentials: ({ credentials: before = [] }, { credentials: after = [] }) =>
+      before
+        .filter((limit) => !after.some((each) => isSame(each, limit)))
+        .map(({ provider }) => `what tasks are given of the provider "${provider}" is changed`),
     ttlSeconds: ({ ttlSeconds: before }, { ttlSeconds: after }) =>
       after > before ? [`tasks may last ${after} s instead of ${before} s`] : [],
     // One that is gone or new is in no condition of an entry that stays; a written policy may ask whether the task has it.
