@@ -50,5 +50,11 @@ export const leases: Requirement[] = [
       'A template narrows what its tasks are given of a provider, and what is handed on from them; people see it before they decide',
     source,
   },
+  {
+    id: 'lease.github',
+    promise:
+      'A GitHub token reaches the repositories that were asked for, does there what was asked for, and GitHub refuses it after the task',
+    source: 'docs/how-to/issue-github-and-gitlab-tokens.md',
+  },
   { id: 'lease.crash', promise: 'Whenever a server is killed, no credential is left behind once it is back', source },
 ];

@@ -5,8 +5,12 @@ import { description } from './description.ts';
 
 export {
   type AskedScope,
+  beyondGitHub,
   type CredentialSource,
   credentialParts,
+  type GitHubAppSource,
+  type GitHubPermissions,
+  type GitHubScope,
   narrowScope,
   type PostgresGrant,
   type PostgresScope,

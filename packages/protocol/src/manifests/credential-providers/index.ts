@@ -1,16 +1,24 @@
 import { z } from 'zod';
+import { githubAppKind, githubAppSource } from './github-app.ts';
 import type { CredentialKind, Narrowed } from './kind.ts';
 import { postgresKind, postgresSource } from './postgres.ts';
 
+export {
+  beyondGitHub,
+  type GitHubAppSource,
+  type GitHubPermissions,
+  type GitHubScope,
+} from './github-app.ts';
 export type { CredentialKind, Narrowed } from './kind.ts';
 export type { PostgresGrant, PostgresScope, PostgresSource } from './postgres.ts';
 
 /** Where a provider issues, by its kind. */
-export const credentialSource = z.discriminatedUnion('type', [postgresSource]);
+export const credentialSource = z.discriminatedUnion('type', [postgresSource, githubAppSource]);
 export type CredentialSource = z.infer<typeof credentialSource>;
 
 const kinds = {
   postgres: postgresKind,
+  'github-app': githubAppKind,
 };
 
 const kindOf = (from: CredentialSource) => kinds[from.type] as CredentialKind<CredentialSource, unknown>;

@@ -1,6 +1,7 @@
 import type { CredentialProviderManifest } from '@gatehouse/protocol';
 import type { Clock, Log, Outbound, Secret } from '../../platform/index.ts';
 import type { Provider } from '../leases/types.ts';
+import { openGitHubAppProvider } from './github-app.ts';
 import { openPostgresProvider } from './postgres.ts';
 
 /** What providers are made with. */
@@ -17,5 +18,7 @@ export function openProvider({ from }: CredentialProviderManifest, tools: Provid
   switch (from.type) {
     case 'postgres':
       return openPostgresProvider(from, () => tools.openSecret(from.secret, from.url));
+    case 'github-app':
+      return openGitHubAppProvider(from, tools);
   }
 }

@@ -1,0 +1,138 @@
+import {
+  type Clock,
+  GatehouseError,
+  isJsonObject,
+  type Json,
+  type Outbound,
+  parseStrictJson,
+  type Secret,
+} from '../../platform/index.ts';
+import { NotMade } from '../leases/types.ts';
+
+export interface GitHubAnswer {
+  status: number;
+  headers: Record<string, string>;
+  /** Undefined: not JSON. */
+  body: Json | undefined;
+}
+
+const TIMEOUT_MS = 8_000;
+/** A token for 500 repositories describes each of them. */
+const MAX_BYTES = 16 * 1024 * 1024;
+/** However long it is told to wait, it asks again after this. */
+const MOST_REST_MS = 15 * 60_000;
+/** Where it is told to wait, and not how long: https://docs.github.com/rest says a minute. */
+const USUAL_REST_MS = 60_000;
+
+/** GitHub's REST API, which is let be for as long as it asks for. */
+export function createGitHubApi(
+  { url, allowPrivateAddress, ca }: { url: string; allowPrivateAddress: boolean; ca?: string | undefined },
+  { clock, outbound }: { clock: Clock; outbound: Outbound },
+) {
+  const base = url.replace(/\/+$/, '');
+  /** The App's own calls and those with a token have limits of their own. */
+  const restsUntil = { app: 0, token: 0 };
+
+  return {
+    /** Any answer but a limit is one. Throws `NotMade` where nothing was sent or taken. */
+    async call(
+      method: 'GET' | 'POST' | 'DELETE',
+      path: string,
+      token: Secret,
+      { body, signal }: { body?: object; signal: AbortSignal },
+    ): Promise<GitHubAnswer> {
+      signal.throwIfAborted();
+      const whose = path.startsWith('/app/') ? 'app' : 'token';
+      if (clock.now() < restsUntil[whose]) throw limited(restsUntil[whose]);
+      const sent = outbound.fetch(`${base}${path}`, {
+        method,
+        headers: {
+          accept: 'application/vnd.github+json',
+          authorization: `Bearer ${token.reveal()}`,
+          'user-agent': 'gatehouse',
+          'x-github-api-version': '2022-11-28',
+          ...(body && { 'content-type': 'application/json' }),
+        },
+        ...(body && { body: JSON.stringify(body) }),
+        ...{ allowPrivateAddress, maxBytes: MAX_BYTES, timeoutMs: TIMEOUT_MS },
+        ...(ca !== undefined && { ca }),
+      });
+      const {
+        status,
+        headers,
+        body: bytes,
+      } = await orAborted(sent, signal).catch((cause) => {
+        const Failure = neverSent(cause) ? NotMade : GatehouseError;
+        throw new Failure(
+          'upstream',
+          'provider.unreachable',
+          'GitHub could not be reached, or did not answer; the server’s log has the cause.',
+          { cause },
+        );
+      });
+      const answer = { status, headers, body: jsonOf(bytes) };
+      const rest = restOf(answer, clock.now());
+      if (rest === undefined) return answer;
+      restsUntil[whose] = clock.now() + Math.min(rest, MOST_REST_MS);
+      throw limited(restsUntil[whose]);
+    },
+  };
+}
+
+/** 401 in GitHub's own words: a token that has ended or never was. What stands between may answer 401 for reasons of its own. */
+export const tokenHasEnded = ({ status, body }: GitHubAnswer): boolean =>
+  status === 401 && isJsonObject(body) && body.message === 'Bad credentials';
+
+/** What GitHub says of an error, for people. */
+export const said = ({ body }: GitHubAnswer): string =>
+  isJsonObject(body) && typeof body.message === 'string' ? body.message.replace(/\s+/g, ' ').slice(0, 200) : '';
+
+/** How long it asks to be let be. */
+function restOf({ status, headers, body }: GitHubAnswer, now: number): number | undefined {
+  if (status !== 403 && status !== 429) return undefined;
+  const seconds = Number(headers['retry-after']);
+  if (headers['retry-after'] !== undefined && seconds >= 0) return seconds * 1_000;
+  if (headers['x-ratelimit-remaining'] === '0') {
+    const at = Number(headers['x-ratelimit-reset']) * 1_000;
+    return at > now ? at - now : USUAL_REST_MS;
+  }
+  const isSecondary = isJsonObject(body) && typeof body.message === 'string' && /rate limit/i.test(body.message);
+  return status === 429 || isSecondary ? USUAL_REST_MS : undefined;
+}
+
+const limited = (until: number) =>
+  new NotMade(
+    'too-many',
+    'provider.limited',
+    `GitHub has had too many requests of this App and is not asked before ${new Date(until).toISOString()}. Try again then.`,
+  );
+
+function jsonOf(bytes: Buffer): Json | undefined {
+  try {
+    return parseStrictJson(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Before a connection was there: then nothing was made. */
+function neverSent(error: unknown): boolean {
+  if (!(error instanceof GatehouseError)) return false;
+  if (error.code === 'outbound.url' || error.code === 'outbound.address-refused') return true;
+  const code = (error.cause as { code?: unknown } | undefined)?.code;
+  return (
+    typeof code === 'string' && ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT'].includes(code)
+  );
+}
+
+async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+    work.catch(() => undefined);
+  }
+}
