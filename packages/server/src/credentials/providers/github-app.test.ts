@@ -265,7 +265,7 @@ test('a GitHub token: what a tool server and a template have in common is within
       fc.record(anything, { requiredKeys: [] }),
       fc.record(anything, { requiredKeys: [] }),
       (asked, within) => {
-        const narrowed = narrowScope(declared(allowed), asked, within);
+        const narrowed = narrowScope(declared(allowed), asked, [within]);
         if ('problem' in narrowed) return;
         for (const each of [asked, within]) assert.ok(isWithin(narrowed.scope as Reach, { ...allowed, ...each }));
       },
