@@ -282,6 +282,21 @@ describe('just-in-time credentials', { skip: postgres ? false : 'there is no Pos
     await task.end();
   });
 
+  /** @proves lease.renewed */
+  test('renewed, its process and its open session live on past the end that it had', async () => {
+    const { task, client } = await begin();
+    const first = await query(client, 'select pg_backend_pid(), total from orders');
+    const [lease] = await leasesOf(task.id);
+    const id = lease?.id ?? '';
+    const renewed = await workspace.operator('POST /leases/:id/renew', { params: { id }, body: { ttlSeconds: 3_600 } });
+    assert.ok(renewed.expiresAt >= (lease?.expiresAt ?? 0));
+    assert.ok(renewed.clamped.length > 0, 'never beyond what it was issued with');
+    assert.equal(await query(client, 'select pg_backend_pid(), total from orders'), first);
+    await task.end();
+    await gone(task.id);
+    await assert.rejects(workspace.operator('POST /leases/:id/renew', { params: { id }, body: {} }), /ended/);
+  });
+
   test('revoked by a person, the next call gets another and a process of its own', async () => {
     const { task, client } = await begin();
     const first = await query(client, 'select current_user');
@@ -426,6 +441,7 @@ describe('just-in-time credentials', { skip: postgres ? false : 'there is no Pos
       canNarrow: true,
       canRevoke: true,
       canEndSessions: true,
+      canRenew: true,
       maxResidualSeconds: 0,
     });
   });

@@ -27,7 +27,8 @@ const routes = apiRoutes({ config: {} } as Parameters<typeof apiRoutes>[0]);
 const open = [
   ...['POST /signout', 'POST /logs/verify', 'POST /plan', 'POST /trust-rules/test', 'POST /servers/:name/refresh'],
   ...['POST /grants/:id/revoke', 'POST /break-glass', 'POST /break-glass/:id/end', 'POST /break-glass/:id/review'],
-  'POST /leases/:id/revoke',
+  // Within bounds that were fixed when it was issued.
+  ...['POST /leases/:id/revoke', 'POST /leases/:id/renew'],
   'POST /providers/:name/test',
   'POST /channels/:name/test',
   ...[

@@ -56,5 +56,11 @@ export const leases: Requirement[] = [
       'A GitHub token reaches the repositories that were asked for, does there what was asked for, and GitHub refuses it after the task',
     source: 'docs/how-to/issue-github-and-gitlab-tokens.md',
   },
+  {
+    id: 'lease.renewed',
+    promise:
+      'A renewal counts from now and never goes beyond the bounds that the lease was issued with; what kept it shorter is said',
+    source,
+  },
   { id: 'lease.crash', promise: 'Whenever a server is killed, no credential is left behind once it is back', source },
 ];

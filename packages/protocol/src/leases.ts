@@ -34,6 +34,10 @@ export interface LeaseView {
   createdAt: number | null;
   activeAt: number | null;
   expiresAt: number;
+  renewals: number;
+  renewedAt: number | null;
+  /** What no renewal goes beyond, the earliest first. */
+  bounds: { at: number; why: string }[];
   revokingAt: number | null;
   /** When it was verified to be gone. */
   revokedAt: number | null;
@@ -61,7 +65,8 @@ export interface ProviderView {
   name: string;
   type: string;
   environments: string[];
-  abilities: ProviderAbilities;
+  /** `canRenew`: lets one that is in use live longer, instead of issuing another. */
+  abilities: ProviderAbilities & { canRenew: boolean };
   life: { defaultSeconds: number; maxSeconds: number };
   /** Leases that it may still know, and those of them that could not be ended for long. */
   openLeases: number;
@@ -90,6 +95,7 @@ export const leaseBodies = {
     /** `true`: only what a provider may still know. */
     open: z.enum(['true', 'false']).optional(),
   }),
+  renewLease: z.strictObject({ ttlSeconds: z.number().int().min(5).max(3_600).optional() }),
   revokeLease: z.strictObject({ reason: z.string().max(500).default('') }),
 };
 
@@ -97,6 +103,7 @@ export interface LeasesApi {
   'GET /leases': { items: LeaseView[]; cursor: string | null };
   'GET /leases/:id': LeaseView;
   'POST /leases/:id/revoke': LeaseView;
+  'POST /leases/:id/renew': LeaseView;
   'GET /providers': { items: ProviderView[] };
   'POST /providers/:name/test': ProviderTest;
 }

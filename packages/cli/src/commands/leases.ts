@@ -56,7 +56,9 @@ export const showLease: Run<ServerOptions> = async ({ args: [id = ''], options, 
     ['Scope', JSON.stringify(lease.scope)],
     ['Issued', timeOf(lease.createdAt)],
     ['First used', timeOf(lease.activeAt)],
-    ['Ends', timeOf(lease.expiresAt)],
+    ['Ends', `${timeOf(lease.expiresAt)}${lease.clamped.length > 0 ? `: ${lease.clamped.join('; ')}` : ''}`],
+    ['Renewed', lease.renewals === 0 ? 'never' : `${lease.renewals} times, last ${timeOf(lease.renewedAt)}`],
+    ['Never beyond', lease.bounds[0] ? `${timeOf(lease.bounds[0].at)}: ${lease.bounds[0].why}` : '-'],
     ['Verified gone', timeOf(lease.revokedAt)],
     ['Why it ended', lease.reason],
     ['Failed attempts', lease.attempts],
@@ -85,6 +87,18 @@ export const revokeLease: Run<RevokeOptions> = async ({ args: [id = ''], options
   out.print(`${lease.id}: ${lease.state}; \`gatehouse leases show ${lease.id}\` says when it is verified to be gone`);
 };
 
+interface RenewOptions extends ServerOptions {
+  ttl?: string;
+}
+
+export const renewLease: Run<RenewOptions> = async ({ args: [id = ''], options, out }) => {
+  const body = options.ttl === undefined ? {} : { ttlSeconds: toNumber(options.ttl, '--ttl', 5, 3_600) };
+  const lease = await operatorOf(options).call('POST /leases/:id/renew', { params: { id }, body });
+  if (out.json) return out.printJson(lease);
+  out.print(`${lease.id}: lives until ${timeOf(lease.expiresAt)}`);
+  if (lease.clamped.length > 0) out.note(`Shorter than was asked for: ${lease.clamped.join('; ')}.`);
+};
+
 export const listProviders: Run<ServerOptions> = async ({ options, out }) => {
   const { items } = await operatorOf(options).call('GET /providers');
   if (out.json) return out.printJson({ items });
@@ -95,7 +109,12 @@ export const listProviders: Run<ServerOptions> = async ({ options, out }) => {
       name,
       type,
       environments.join(', '),
-      [abilities.canNarrow && 'narrow', abilities.canRevoke && 'revoke', abilities.canEndSessions && 'end sessions']
+      [
+        abilities.canNarrow && 'narrow',
+        abilities.canRevoke && 'revoke',
+        abilities.canEndSessions && 'end sessions',
+        abilities.canRenew && 'renew',
+      ]
         .filter(Boolean)
         .join(', '),
       String(openLeases),

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { addGroup, addVerb, option } from '../verb.ts';
 
 export function addLeaseVerbs(program: Command): void {
-  const leases = addGroup(program, 'leases', 'just-in-time credentials of tools: list, show, revoke');
+  const leases = addGroup(program, 'leases', 'just-in-time credentials of tools: list, show, renew, revoke');
   addVerb(leases, {
     usage: 'list',
     summary: 'list credentials that were issued, newest first',
@@ -35,6 +35,14 @@ export function addLeaseVerbs(program: Command): void {
     server: true,
     examples: [['leases revoke lse_0JX2 --reason "not needed"', 'The next call of its task gets another.']],
     load: async () => (await import('../commands/leases.ts')).revokeLease,
+  });
+  addVerb(leases, {
+    usage: 'renew <lease>',
+    summary: 'have a credential live longer, counted from now, within the bounds that it was issued with',
+    options: [option('--ttl <seconds>', 'how long from now; left out: as long as its provider usually gives')],
+    server: true,
+    examples: [['leases renew lse_0JX2 --ttl 600', 'Ten minutes more, or as long as task and provider allow.']],
+    load: async () => (await import('../commands/leases.ts')).renewLease,
   });
 
   const providers = addGroup(program, 'providers', 'who issues just-in-time credentials: list, test');

@@ -97,7 +97,7 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
     reconcile: () => reconciler.work(),
     refresh(changes) {
       for (const { topic, key } of changes) {
-        if (topic === 'lease') leases.forget({ id: key });
+        if (topic === 'lease' || topic === 'renewal') leases.forget({ id: key });
         if (topic === 'task') leases.forget({ task: key });
         if (topic === 'agent') leases.forget({ agent: key });
       }
@@ -113,7 +113,7 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
           const provider = providerOf(manifest);
           const problem = await problemOf(() => provider.check(AbortSignal.timeout(CHECK_MS)));
           const { open = 0, stuck = 0 } = counts.get(name) ?? {};
-          const { abilities } = provider;
+          const abilities = { ...provider.abilities, canRenew: provider.renew !== undefined };
           return {
             ...{ name, type: from.type, environments, abilities, life },
             ...{ openLeases: open, stuckLeases: stuck, ok: problem === null, problem },

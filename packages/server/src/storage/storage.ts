@@ -23,6 +23,8 @@ export type ChangeTopic =
   | 'key'
   | 'secret'
   | 'lease'
+  /** Of a lease. */
+  | 'renewal'
   | 'upstream';
 
 export interface Change {

@@ -32,6 +32,13 @@ export function leaseRoutes({ credentials }: ApiDependencies): Route[] {
       ({ caller, param, body }) => credentials.leases.end(param('id'), caller.by, body.reason || 'revoked'),
     ),
     route(
+      'POST /leases/:id/renew',
+      'secure',
+      'Have a credential live so long from now, within the bounds that it was issued with; `clamped` says which of them kept it shorter',
+      { body: leaseBodies.renewLease },
+      ({ caller, param, body }) => credentials.leases.renew(param('id'), caller.by, body.ttlSeconds),
+    ),
+    route(
       'GET /providers',
       everyone,
       'Who issues credentials, what they can do, and whether they would now',

@@ -30,6 +30,7 @@ export function createFinding({ db }: Storage) {
   }
 
   return {
+    rowOf,
     get: async (id: string): Promise<LeaseView> => toLease(await rowOf(id)),
 
     async list({

@@ -4,6 +4,7 @@ import type { InHand } from './in-hand.ts';
 import { createKeyedIssuing } from './keyed.ts';
 import { leaseLimits } from './limits.ts';
 import type { Make, OpenedProvider, Wanted } from './make.ts';
+import type { Renewing } from './renew.ts';
 import { type LeaseRow, openCredential } from './rows.ts';
 import { type Held, type LeaseRequest, liveStates } from './types.ts';
 
@@ -14,6 +15,7 @@ export interface IssuingDependencies {
   open(provider: string, environment: string): Promise<OpenedProvider>;
   inHand: InHand;
   make: Make;
+  renewing: Renewing;
   clock: Clock;
 }
 
@@ -21,7 +23,7 @@ export interface IssuingDependencies {
 const POLL_MS = 50;
 
 /** One lease for a task and a purpose, however often and at however many replicas it is asked for at once. */
-export function createIssuing({ storage, sealer, open, inHand, make, clock }: IssuingDependencies) {
+export function createIssuing({ storage, sealer, open, inHand, make, renewing, clock }: IssuingDependencies) {
   const making = new Map<string, Promise<Held>>();
   const issueOnce = createKeyedIssuing({ storage, sealer, make, clock });
 
@@ -43,8 +45,10 @@ export function createIssuing({ storage, sealer, open, inHand, make, clock }: Is
       } else if (row.state !== 'intended' && row.sealed_credential) {
         if (inHand.isFresh(row.intended_at, row.expires_at))
           return inHand.remember(row, openCredential(sealer, row.id, row.sealed_credential));
-        await replace(row);
-        continue;
+        if (!(await renewing.inUse(row, opened))) {
+          await replace(row);
+          continue;
+        }
       }
       if (clock.now() > giveUpAt)
         throw new GatehouseError(
@@ -56,7 +60,7 @@ export function createIssuing({ storage, sealer, open, inHand, make, clock }: Is
     }
   }
 
-  /** One that is about to run out gives way to the next; it stays usable for the calls that have it until its time is over. */
+  /** One that runs out, and is not renewed, gives way to the next; it stays usable for the calls that have it until its time is over. */
   async function replace(row: LeaseRow): Promise<void> {
     inHand.drop(row.holder);
     await storage.transaction(async (transaction) => {

@@ -207,6 +207,97 @@ onEachDatabase('leases', (database) => {
     assert.match((await leases.get(old.lease.id)).reason ?? '', /expired/);
   });
 
+  describe('renewed', () => {
+    const bob = 'person:bob@example.test';
+
+    /** @proves lease.renewed */
+    test('it lives from now, never beyond what it was issued with, never shorter than it did, and people are told why', async () => {
+      const { request } = await agent();
+      const end = house.clock.now() + 1_200_000;
+      const bounded = { ...request, ttlSeconds: 300, until: [{ at: end, why: 'the task ends' }] };
+      const { lease } = await leases.issue(bounded, []);
+      house.pass(200_000);
+      const renewed = await leases.renew(lease.id, bob, 600);
+      assert.equal(renewed.expiresAt, house.clock.now() + 600_000);
+      assert.deepEqual(renewed.clamped, []);
+      assert.equal(fake.accounts.get(renewed.name)?.expiresAt, renewed.expiresAt);
+      assert.equal((await leases.renew(lease.id, bob, 10)).expiresAt, renewed.expiresAt, 'never earlier');
+      const most = await leases.renew(lease.id, bob, 3_000);
+      assert.equal(most.expiresAt, end);
+      assert.ok(most.clamped.includes('the task ends'));
+      assert.equal(most.bounds[0]?.why, 'the task ends');
+      assert.equal((await leases.renew(lease.id, bob, 3_000)).renewals, 2, 'there is nothing left to renew');
+      const recorded = (await house.records('lease.renew')).filter(({ task }) => task === request.task);
+      assert.equal(recorded.length, 2);
+      assert.match(JSON.stringify(recorded.at(-1)), /no longer, as the task ends/);
+      house.pass(1_000_000);
+      await reconciler.work();
+      await assert.rejects(leases.renew(lease.id, bob), { code: 'lease.ended' });
+    });
+
+    test('however often, it ends where the provider’s own bound counts from when it was issued', async () => {
+      const { request } = await agent();
+      const { lease } = await leases.issue({ ...request, ttlSeconds: 300 }, []);
+      const issuedAt = house.clock.now();
+      for (let time = 0; time < 20; time++) {
+        house.pass(90_000);
+        await leases.renew(lease.id, bob, 300).catch(() => undefined);
+      }
+      assert.equal((await leases.get(lease.id)).expiresAt, issuedAt + 1_800_000);
+    });
+
+    test('it is on record before the provider hears of it; where the answer is lost it ends when it would have', async () => {
+      const { request } = await agent();
+      const { lease } = await leases.issue({ ...request, ttlSeconds: 300 }, []);
+      house.pass(100_000);
+      fake.trouble.renew = 'after';
+      await assert.rejects(leases.renew(lease.id, bob, 600), { code: 'lease.provider' });
+      assert.equal((await leases.get(lease.id)).expiresAt, lease.expiresAt);
+      delete fake.trouble.renew;
+      await assert.rejects(leases.renew(lease.id, bob, 600), { code: 'lease.not-renewable' });
+      fake.trouble.away = true;
+      await leases.end(lease.id, bob, 'odd');
+      const { residualSeconds } = await leases.settled({ ids: [lease.id] }, 0);
+      assert.equal(residualSeconds, 600, 'the account may live as long as was asked for');
+    });
+
+    test('one in use is renewed instead of replaced, once for all replicas; without that ability another is issued', async () => {
+      const { request } = await agent();
+      const { lease } = await leases.issue({ ...request, ttlSeconds: 300 }, []);
+      house.pass(290_000);
+      const replicas = await Promise.all([leases, open().leases, open().leases].map((each) => each.issue(request, [])));
+      for (const held of replicas) {
+        assert.equal(held.lease.id, lease.id);
+        assert.equal(held.lease.expiresAt, house.clock.now() + 900_000);
+      }
+      assert.equal(fake.counts.renewed, 1);
+      house.pass(890_000);
+      const { renew, ...without } = fake.provider;
+      fake.provider = without;
+      assert.ok(renew);
+      const next = await leases.issue(request, []);
+      assert.notEqual(next.lease.id, lease.id);
+      await assert.rejects(leases.renew(next.lease.id, bob), { code: 'lease.not-renewable' });
+    });
+
+    test('not once its task is over or its agent is stopped, nor with more than would be issued now', async () => {
+      const { request, task } = await agent();
+      const { lease } = await leases.issue({ ...request, ttlSeconds: 300 }, []);
+      const scoped = (tables: string[]) =>
+        house.storage.db
+          .updateTable('leases')
+          .set({ scope: JSON.stringify({ tables }) })
+          .where('id', '=', lease.id)
+          .execute();
+      await scoped(['salaries']);
+      await assert.rejects(leases.renew(lease.id, bob, 600), { code: 'lease.scope' });
+      await scoped(['orders']);
+      await house.registry.endTask(task, bob);
+      await assert.rejects(leases.renew(lease.id, bob, 600), { code: 'lease.ended' });
+      assert.equal(fake.counts.renewed, 0);
+    });
+  });
+
   test('while the provider is away for an hour people are told, and everything is ended within a minute of its return', async () => {
     const { request } = await agent();
     const ids: string[] = [];

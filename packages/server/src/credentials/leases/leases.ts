@@ -6,6 +6,8 @@ import { createFinding, type LeaseFilter } from './find.ts';
 import { createInHand } from './in-hand.ts';
 import { createIssuing } from './issue.ts';
 import { createMaking, ended, type OpenedProvider } from './make.ts';
+import { createRenewing } from './renew.ts';
+import { lastEnd } from './rows.ts';
 import { type Held, type LeaseRequest, liveStates } from './types.ts';
 
 export interface LeasesDependencies {
@@ -44,6 +46,8 @@ export interface Leases {
   ): Promise<{ open: number; residualSeconds: number }>;
   openByProvider(): Promise<Map<string, { open: number; stuck: number }>>;
   end(id: string, by: string, reason: string): Promise<LeaseView>;
+  /** Has it live so long from now, within the bounds that it was issued with: what kept it shorter is in `clamped`. */
+  renew(id: string, by: string, ttlSeconds?: number): Promise<LeaseView>;
   get(id: string): Promise<LeaseView>;
   list(filter: LeaseFilter): Promise<{ leases: LeaseView[]; next: string | null }>;
   /** Forgets the credentials of what may not be used any more on this replica. */
@@ -59,9 +63,10 @@ export function createLeases(deps: LeasesDependencies): Leases {
   const ending = createEnding(deps);
   const find = createFinding(storage);
   const make = createMaking({ ...deps, ending, inHand });
+  const renewing = createRenewing(deps);
 
   return {
-    issue: createIssuing({ ...deps, inHand, make }),
+    issue: createIssuing({ ...deps, inHand, make, renewing }),
     async activate({ lease: { id, expiresAt } }) {
       if (expiresAt <= clock.now()) throw ended();
       if (inHand.isActive(id)) return;
@@ -88,13 +93,17 @@ export function createLeases(deps: LeasesDependencies): Leases {
         open = await find.openOf(of);
       }
       const now = clock.now();
-      const residual = open.map(({ expires_at }) => Math.max(1, Math.ceil((expires_at - now) / 1_000)));
+      const residual = open.map((row) => Math.max(1, Math.ceil((lastEnd(row) - now) / 1_000)));
       return { open: open.length, residualSeconds: Math.max(0, ...residual) };
     },
     async end(id, by, reason) {
       await find.get(id);
       await storage.transaction((transaction) => ending.within(transaction, { id }, by, reason));
       deps.wake();
+      return find.get(id);
+    },
+    async renew(id, by, ttlSeconds) {
+      await renewing.renew(await find.rowOf(id), ttlSeconds, by);
       return find.get(id);
     },
     get: find.get,

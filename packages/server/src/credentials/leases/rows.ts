@@ -13,6 +13,9 @@ export type NewLeaseRow = Insertable<Tables['leases']>;
  */
 export const nameOf = (lease: string): string => `gh_${lease.slice(lease.indexOf('_') + 1)}`;
 
+/** Until when its provider may let it work: longer than it should, where the answer to a renewal was lost. */
+export const lastEnd = ({ expires_at, extending_to }: LeaseRow): number => Math.max(expires_at, extending_to ?? 0);
+
 /** Whom a record of it is about; a test is about nobody. */
 export const about = ({ agent, task, environment }: Pick<LeaseRow, 'agent' | 'task' | 'environment'>) => ({
   environment,
@@ -76,6 +79,9 @@ export function toLease(row: LeaseRow): LeaseView {
     createdAt: row.created_at,
     activeAt: row.active_at,
     expiresAt: row.expires_at,
+    renewals: row.renewals,
+    renewedAt: row.renewed_at,
+    bounds: (json(row.bounds) as { at: number; why: string }[]).toSorted((one, other) => one.at - other.at),
     revokingAt: row.revoking_at,
     revokedAt: row.revoked_at,
     reason: row.reason,

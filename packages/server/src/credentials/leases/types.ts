@@ -61,6 +61,8 @@ export class NotMade extends GatehouseError {}
 export interface Provider {
   readonly abilities: ProviderAbilities;
   create(order: Order, signal: AbortSignal): Promise<Made>;
+  /** Where it can let one live longer: until then, or until the earlier time that it gives. Never makes one that is gone. */
+  renew?(left: Left, expiresAt: number, signal: AbortSignal): Promise<{ expiresAt?: number }>;
   /**
    * Resolves when it is verified to be gone, also where it never was; with what remains where that can't be had, and is asked again when that is
    * over. May be asked again at any time.

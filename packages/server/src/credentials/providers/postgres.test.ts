@@ -137,6 +137,17 @@ describe('PostgreSQL roles', { skip: postgres ? false : 'there is no PostgreSQL 
     assert.equal(await roles(), 0);
   });
 
+  test('renewed it lets its user sign in after the end that it had, and what is gone is not made again', async () => {
+    const asked = { ...order(), expiresAt: Date.now() + 1_000 };
+    const made = await provider.create(asked, signal());
+    await provider.renew?.(left(asked, made.revocation), Date.now() + 60_000, signal());
+    await new Promise((resolve) => setTimeout(resolve, asked.expiresAt - Date.now() + 100));
+    await (await signIn(made)).end();
+    await provider.revoke(left(asked, made.revocation), signal());
+    await assert.rejects(async () => provider.renew?.(left(asked), Date.now() + 60_000, signal()), { code: '42704' });
+    assert.equal(await roles(), 0);
+  });
+
   test('ending what was never made, and what is gone, is no error', async () => {
     const asked = order();
     await provider.revoke(left(asked), signal());

@@ -92,6 +92,13 @@ export function openPostgresProvider(settings: PostgresSource, password: () => P
         };
       }),
 
+    renew: ({ name }: Left, expiresAt, signal) =>
+      within(signal, async (client) => {
+        const until = pg.escapeLiteral(new Date(expiresAt).toISOString());
+        await client.query(`alter role ${pg.escapeIdentifier(name)} valid until ${until}`);
+        return {};
+      }),
+
     revoke: ({ name }: Left, signal) =>
       within(signal, async (client) => {
         const role = pg.escapeIdentifier(name);

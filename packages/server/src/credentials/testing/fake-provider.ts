@@ -13,12 +13,13 @@ export function narrowToTables(asked: Json): Json {
 /** A fake: accounts in memory, which fails where a test wants it to. */
 export function createFakeProvider() {
   const accounts = new Map<string, Order>();
-  const counts = { created: 0, revoked: 0 };
+  const counts = { created: 0, renewed: 0, revoked: 0 };
   const trouble: {
     /** `after`: the account is there, and nobody hears of it. */
     create?: 'before' | 'after' | 'refused';
     /** What nobody heard of can't be ended: it has an end of its own, so long after it could be made at the latest. */
     unheardLivesMs?: number;
+    renew?: 'after';
     /** Not reachable at all. */
     away?: boolean;
     now?(): number;
@@ -38,6 +39,15 @@ export function createFakeProvider() {
         credential: { username: new Secret(order.name), password: new Secret(`CANARY-${order.name}`) },
         revocation: { name: order.name },
       };
+    },
+    async renew({ name }, expiresAt) {
+      if (trouble.away) throw new Error('connect ECONNREFUSED');
+      const account = accounts.get(name);
+      if (!account) throw new Error('there is no such account');
+      accounts.set(name, { ...account, expiresAt });
+      counts.renewed++;
+      if (trouble.renew === 'after') throw new Error('socket hang up');
+      return {};
     },
     async revoke({ name, revocation, makingUntil }) {
       if (trouble.away) throw new Error('connect ECONNREFUSED');

@@ -47,6 +47,9 @@ interface Entry {
   scope: UpstreamScope;
   shared: boolean;
   lease: string | undefined;
+  /** When that ends, and what ends this with it. */
+  endsAt: number;
+  ending: NodeJS.Timeout | undefined;
   /** The transport as the connection was made with it. */
   transport: string;
   /** Absent while it is being made. */
@@ -97,6 +100,8 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       const entry = entries.get(key);
       if (entry !== undefined && entry.transport === transportOf(server) && isAlive(entry)) {
         entry.usedAt = clock.now();
+        // It was renewed.
+        if (credential && credential.expiresAt > entry.endsAt) endInTime(key, entry, credential.expiresAt);
         return entry.promise;
       }
       return open(key, server, scope, shared, client, entry);
@@ -198,6 +203,8 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       scope,
       shared,
       lease: credential?.lease,
+      endsAt: Number.POSITIVE_INFINITY,
+      ending: undefined,
       transport: transportOf(server),
       connected: undefined,
       usedAt: clock.now(),
@@ -225,12 +232,15 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
 
   /** A process or connection ends with what was injected into it; the next call gets another with the next. */
   function endInTime(key: string, entry: Entry, expiresAt: number): void {
+    clearTimeout(entry.ending);
+    entry.endsAt = expiresAt;
     const timer = setTimeout(() => {
       endEntry(key, entry).catch((error) =>
         options.log.warn('upstream.not-ended', { server: entry.server.name, error }),
       );
     }, expiresAt - clock.now());
     timer.unref();
+    entry.ending = timer;
     const isOver = () => clearTimeout(timer);
     entry.promise.then(({ closed }) => closed.addEventListener('abort', isOver), isOver);
   }

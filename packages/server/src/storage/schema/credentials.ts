@@ -165,6 +165,7 @@ export interface CredentialsTables {
     bounds: string;
     /** The provider was asked to let it live so long, and its answer is not known. */
     extending_to: number | null;
+    /** When its provider was last asked to. */
     renewed_at: number | null;
     renewals: number;
   };
