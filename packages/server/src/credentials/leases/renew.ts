@@ -47,7 +47,7 @@ export function createRenewing({ storage, sealer, open, recordChange, clock, log
   ) {
     const { provider, guard } = opened;
     // What it may do has to be within what would be issued now.
-    opened.narrow(JSON.parse(row.scope) as Json);
+    opened.narrow(JSON.parse(row.scope) as Json, []);
     await storage.transaction(async (transaction) => {
       const now = clock.now();
       const written = await storage.appendWithin(transaction, { guards: [guard], records: [], bodies: [] });
