@@ -11,6 +11,12 @@ export const leases: Requirement[] = [
   },
   { id: 'lease.ends', promise: 'After the task its credential is verified to be gone', source },
   {
+    id: 'lease.renewed',
+    promise:
+      'A renewal counts from now and never goes beyond the bounds that the lease was issued with; what kept it shorter is said',
+    source,
+  },
+  {
     id: 'lease.kill',
     promise: 'A kill ends credentials with the sessions that are open, and says what is left',
     source,
@@ -55,12 +61,6 @@ export const leases: Requirement[] = [
     promise:
       'A GitHub token reaches the repositories that were asked for, does there what was asked for, and GitHub refuses it after the task',
     source: 'docs/how-to/issue-github-and-gitlab-tokens.md',
-  },
-  {
-    id: 'lease.renewed',
-    promise:
-      'A renewal counts from now and never goes beyond the bounds that the lease was issued with; what kept it shorter is said',
-    source,
   },
   { id: 'lease.crash', promise: 'Whenever a server is killed, no credential is left behind once it is back', source },
 ];
