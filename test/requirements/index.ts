@@ -21,6 +21,7 @@ import { records } from './records.ts';
 import { rehearsal } from './rehearsal.ts';
 import type { Requirement } from './requirement.ts';
 import { results } from './results.ts';
+import { systems } from './systems.ts';
 import { trustDomain } from './trust-domain.ts';
 import { unknown } from './unknown.ts';
 import { whoDecides } from './who-decides.ts';
@@ -48,6 +49,7 @@ export const requirements: Requirement[] = [
   ...results,
   ...records,
   ...rehearsal,
+  ...systems,
   ...trustDomain,
   ...unknown,
   ...whoDecides,

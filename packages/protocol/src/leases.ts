@@ -59,6 +59,8 @@ export interface ProviderAbilities {
   canEndSessions: boolean;
   /** For how long after its end was asked for it may still work somewhere; null: until it expires. */
   maxResidualSeconds: number | null;
+  /** Nothing there ends one by itself when its time is over: while Gatehouse is away it works on. */
+  endsOnlyByGatehouse?: boolean;
 }
 
 export interface ProviderView {

@@ -122,6 +122,9 @@ export const listProviders: Run<ServerOptions> = async ({ options, out }) => {
       ok ? 'ok' : (problem ?? 'failing').slice(0, 80),
     ]),
   );
+  const lasting = items.filter(({ abilities }) => abilities.endsOnlyByGatehouse).map(({ name }) => name);
+  if (lasting.length > 0)
+    out.note(`Only Gatehouse ends what ${lasting.join(', ')} issued: while it is away, that works on past its time.`);
 };
 
 export const testProvider: Run<ServerOptions> = async ({ args: [name = ''], options, out }) => {

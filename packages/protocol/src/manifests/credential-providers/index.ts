@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { githubAppKind, githubAppSource } from './github-app.ts';
 import type { CredentialKind, Narrowed } from './kind.ts';
+import { mariadbKind, mariadbSource } from './mariadb.ts';
 import { postgresKind, postgresSource } from './postgres.ts';
 
 export {
@@ -10,15 +11,17 @@ export {
   type GitHubScope,
 } from './github-app.ts';
 export type { CredentialKind, Narrowed } from './kind.ts';
+export type { MariadbGrant, MariadbScope, MariadbSource } from './mariadb.ts';
 export type { PostgresGrant, PostgresScope, PostgresSource } from './postgres.ts';
 
 /** Where a provider issues, by its kind. */
-export const credentialSource = z.discriminatedUnion('type', [postgresSource, githubAppSource]);
+export const credentialSource = z.discriminatedUnion('type', [postgresSource, githubAppSource, mariadbSource]);
 export type CredentialSource = z.infer<typeof credentialSource>;
 
 const kinds = {
   postgres: postgresKind,
   'github-app': githubAppKind,
+  mariadb: mariadbKind,
 };
 
 const kindOf = (from: CredentialSource) => kinds[from.type] as CredentialKind<CredentialSource, unknown>;

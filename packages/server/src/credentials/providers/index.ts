@@ -2,6 +2,7 @@ import type { CredentialProviderManifest } from '@gatehouse/protocol';
 import type { Clock, Log, Outbound, Secret } from '../../platform/index.ts';
 import type { Provider } from '../leases/types.ts';
 import { openGitHubAppProvider } from './github-app.ts';
+import { openMariadbProvider } from './mariadb.ts';
 import { openPostgresProvider } from './postgres.ts';
 
 /** What providers are made with. */
@@ -16,6 +17,8 @@ export interface ProviderTools {
 /** One file for each kind. A kind is listed here once it issues, narrows, is used, is ended and verified to be gone, and survives a crash. */
 export function openProvider({ from }: CredentialProviderManifest, tools: ProviderTools): Provider {
   switch (from.type) {
+    case 'mariadb':
+      return openMariadbProvider(from, () => tools.openSecret(from.secret, from.url));
     case 'postgres':
       return openPostgresProvider(from, () => tools.openSecret(from.secret, from.url));
     case 'github-app':

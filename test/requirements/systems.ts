@@ -1,0 +1,11 @@
+import type { Requirement } from './requirement.ts';
+
+/** Credentials of other systems. */
+const source = 'docs/how-to/issue-credentials-of-other-systems.md';
+export const systems: Requirement[] = [
+  {
+    id: 'lease.mariadb',
+    promise: 'A MariaDB user of the task’s own has the tables that were asked for, and is gone with its connections',
+    source,
+  },
+];

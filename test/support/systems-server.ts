@@ -1,0 +1,32 @@
+import { McpServer } from '@modelcontextprotocol/server';
+import { serveStdio } from '@modelcontextprotocol/server/stdio';
+import * as z from 'zod';
+
+/** A tool server of several systems. Where they are, and whom it is there, its environment says. */
+serveStdio(() => {
+  const server = new McpServer({ name: 'systems', version: '1' });
+  const said = (text: string) => ({ content: [{ type: 'text' as const, text }] });
+  const tool = (name: string, work: (text: string) => Promise<unknown>) =>
+    server.registerTool(
+      name,
+      { description: `Speaks ${name}.`, inputSchema: z.strictObject({ text: z.string().optional() }) },
+      async ({ text = '' }) => {
+        try {
+          return said(JSON.stringify(await work(text)));
+        } catch (error) {
+          return { ...said((error as Error).message), isError: true };
+        }
+      },
+    );
+  tool('sql', async (text) => {
+    const { createConnection } = await import('mysql2/promise');
+    const connection = await createConnection(process.env.DATABASE_URL ?? '');
+    try {
+      return (await connection.query(text))[0];
+    } finally {
+      connection.destroy();
+    }
+  });
+  tool('leak', async () => process.env);
+  return server;
+});
