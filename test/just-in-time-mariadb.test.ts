@@ -243,7 +243,7 @@ test('issued is within asked, within what tasks may be given, and within allowed
         ...{ type: 'mariadb', url: 'mariadb://broker@db/shop', secret: 'broker', grants: allowed },
         ...{ connectionLimit: 1, statementTimeoutSeconds: 1, tls: 'off' },
       };
-      const narrowed = narrowScope(source, { grants: asked }, within && { grants: within });
+      const narrowed = narrowScope(source, { grants: asked }, within && [{ grants: within }]);
       const [most, wanted] = [reach(allowed), reach(asked)];
       const bound = within ? reach(within) : wanted;
       const isPart = (a: Set<string>, b: Set<string>) => [...a].every((each) => b.has(each));
