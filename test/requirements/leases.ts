@@ -1,6 +1,7 @@
 import type { Requirement } from './requirement.ts';
 
 /** Just-in-time credentials. */
+const clouds = 'docs/how-to/give-tools-cloud-credentials.md';
 const source = 'docs/how-to/give-tools-just-in-time-credentials.md';
 export const leases: Requirement[] = [
   {
@@ -63,4 +64,25 @@ export const leases: Requirement[] = [
     source: 'docs/how-to/issue-github-and-gitlab-tokens.md',
   },
   { id: 'lease.crash', promise: 'Whenever a server is killed, no credential is left behind once it is back', source },
+  {
+    id: 'identity-token.verified',
+    promise: 'What tells a cloud who an agent is verifies with the documents of its issuer, and lives for five minutes',
+    source: clouds,
+  },
+  {
+    id: 'identity-token.one-audience',
+    promise: 'What tells a cloud who an agent is is good at no other audience, and never made for Gatehouse itself',
+    source: clouds,
+  },
+  {
+    id: 'identity-token.no-credential',
+    promise:
+      'What tells a cloud who an agent is gets nothing at any door of Gatehouse, also where its issuer is trusted',
+    source: clouds,
+  },
+  {
+    id: 'identity-token.own-issuer',
+    promise: 'A cloud that trusts the issuer of identity tokens trusts no token that an agent can have',
+    source: clouds,
+  },
 ];

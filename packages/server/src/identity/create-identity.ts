@@ -31,7 +31,7 @@ import { openSigningKeys, type SigningKeys } from './keys/signing-keys.ts';
 import { type ClientKeys, createClientKeys, type People } from './people/index.ts';
 import { createRefusals } from './refusals.ts';
 import { createTokenReader } from './tokens/authenticate.ts';
-
+import { createIdentityTokens, type IdentityTokens } from './tokens/identity-token.ts';
 import { createProofs } from './tokens/proof.ts';
 import { protectedResourceMetadata } from './tokens/resources.ts';
 import { createSessionProof, type SessionProof } from './tokens/session-proof.ts';
@@ -79,6 +79,8 @@ export interface Identity {
   authorizationServer: AuthorizationServer;
   /** What tool servers are told of the calls that they get. */
   txnTokens: TxnTokens;
+  /** What clouds are told of the agents that credentials are asked for. */
+  identityTokens: Pick<IdentityTokens, 'sign'>;
   keys: SigningKeys;
   trustDomain: TrustDomain;
   /** What proves the house to identity providers. */
@@ -123,6 +125,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
   const issuerKeys = createIssuerKeys(dependencies);
   const clientKeys = createClientKeys(dependencies);
   const pushKeys = createPushKeys(dependencies);
+  const { keys: identityKeys, ...identityTokens } = createIdentityTokens(dependencies);
   const federation = createFederation({
     ...dependencies,
     issuerKeys,
@@ -155,6 +158,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
       reader,
       noteRefusal,
       delegations,
+      identityTokens,
       companyTokens: createCompanyTokens({ ...dependencies, issuerKeys }),
       peers,
       svids: core,
@@ -163,6 +167,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
       doors: createFederationDoors({ ...dependencies, federation, proofs, proveWorkload, tokenEndpoint, noteRefusal }),
     }),
     txnTokens: createTxnTokens({ keys, clock, publicUrl }),
+    identityTokens,
     keys,
     clientKeys,
     pushKeys: { key: () => pushKeys.key() },
@@ -174,6 +179,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
         accessTokenKeys(keys),
         ...trustDomainKeys(trustDomain, dependencies),
         clientKeys,
+        identityKeys,
         pushKeys,
         logKeys(dependencies.storage),
       ],
@@ -190,6 +196,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
       if (isKey) {
         await keys.refresh();
         await clientKeys.refresh();
+        await identityKeys.refresh();
         await trustDomain.refresh();
       }
       // Afterwards: what is verified meanwhile is verified by the keys of before. Who is federated with decides, too.

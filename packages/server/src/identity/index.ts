@@ -20,6 +20,7 @@ export type { PushKeys } from './keys/push-key.ts';
 export type { SigningKeys } from './keys/signing-keys.ts';
 export { keyEvents, liveCredentials } from './live-credentials.ts';
 export * from './people/index.ts';
+export type { IdentityTokenRequest, IdentityTokens } from './tokens/identity-token.ts';
 export { protectedResourceMetadata } from './tokens/resources.ts';
 export type { SessionProof } from './tokens/session-proof.ts';
 export type { Transaction, TxnTokens } from './tokens/txn-token.ts';

@@ -87,6 +87,8 @@ export const limits = {
   tokenTtlSeconds: 900,
   /** Life of the transaction token of one call to a tool server, made as the call is sent. Never longer than the task. */
   txnTokenTtlSeconds: 60,
+  /** Life of the token that tells a cloud who an agent is, made as a credential is asked for. */
+  identityTokenTtlSeconds: 300,
   /** Life of a task unless its template says less. */
   taskTtlSeconds: 3_600,
   /** Life of a pending approval. */

@@ -28,6 +28,7 @@ export type IdPrefix =
   | 'dep'
   | 'psh'
   | 'edm'
+  | 'idt'
   | 'txn';
 
 const ID_BYTES = 16;

@@ -27,7 +27,7 @@ export * from './policy-versions.ts';
 export { createRegistry } from './registry.ts';
 export { RESTORE_LEAP, settleAgents, settleWorkloads } from './restored.ts';
 export { definitionChanges } from './review.ts';
-export { agentFromRow, registeredServer } from './snapshot.ts';
+export { agentFromRow, registeredServer, spiffeId } from './snapshot.ts';
 export { credentialOf, type GivenTo, givenOf } from './task-credential.ts';
 export { fromTaskRow } from './task-rows.ts';
 export type { TaskGrounds } from './tasks.ts';

@@ -4,6 +4,7 @@ import { limits } from '../../platform/index.ts';
 import type { DoorAnswer } from '../federation/index.ts';
 import { JWKS_MAX_AGE_SECONDS } from '../keys/signing-keys.ts';
 import { descriptionText } from '../tokens/credential-error.ts';
+import { type IdentityTokens, identityPaths } from '../tokens/identity-token.ts';
 import type { AuthorizationServer } from '../types.ts';
 import { noteArrival } from './arrival.ts';
 import { describeClient } from './clients.ts';
@@ -31,10 +32,12 @@ interface Route {
 export interface AuthorizationServerDependencies extends ProviderDependencies {
   /** Further ways in for agents and workloads, by path; each takes a POST. */
   doors: ReadonlyMap<string, DoorAnswer>;
+  /** The other issuer, toward systems outside. */
+  identityTokens: Pick<IdentityTokens, 'metadata' | 'jwks'>;
 }
 
 export function createAuthorizationServer(dependencies: AuthorizationServerDependencies): AuthorizationServer {
-  const { publicUrl, keys, registry, peers, mutualTlsUrl } = dependencies;
+  const { publicUrl, keys, identityTokens, registry, peers, mutualTlsUrl } = dependencies;
   const mutualTlsHost = mutualTlsUrl === undefined ? undefined : new URL(mutualTlsUrl).host;
   const load = lazyProvider(dependencies);
   const toProvider = (path: string): Answer => {
@@ -55,9 +58,10 @@ export function createAuthorizationServer(dependencies: AuthorizationServerDepen
     };
   };
   const document = (make: () => unknown, type: string, maxAgeSeconds: number): Answer => {
-    return (_request, response) => {
+    return async (_request, response) => {
+      const made = await make();
       response.setHeader('Access-Control-Allow-Origin', '*');
-      send(response, 200, make(), { 'Content-Type': type, 'Cache-Control': `public, max-age=${maxAgeSeconds}` });
+      send(response, 200, made, { 'Content-Type': type, 'Cache-Control': `public, max-age=${maxAgeSeconds}` });
     };
   };
 
@@ -88,6 +92,8 @@ export function createAuthorizationServer(dependencies: AuthorizationServerDepen
   get(metadataPaths.oauth, metadata(serverMetadata));
   get(metadataPaths.openid, metadata(openidMetadata));
   get(endpoints.jwks, keySet);
+  get(identityPaths.metadata, document(identityTokens.metadata, 'application/json', METADATA_MAX_AGE_SECONDS));
+  get(identityPaths.jwks, document(identityTokens.jwks, 'application/jwk-set+json', JWKS_MAX_AGE_SECONDS));
   get(endpoints.authorize, browse(endpoints.authorize));
   post(endpoints.token, true);
   post(endpoints.introspect);

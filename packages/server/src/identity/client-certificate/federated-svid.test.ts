@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import type { Manifest } from '@gatehouse/protocol';
 import * as dpop from 'dpop';
+import type { PublishedKey } from '../keys/signing-keys.ts';
 import { onEachDatabase } from '../people/testing/databases.ts';
 import { supportTask } from '../testing/agent-client.ts';
 import { authenticate, claimsOf } from '../testing/calls.ts';
@@ -48,13 +49,7 @@ async function openForeign(...names: string[]) {
 }
 
 const jwtKeys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-const jwtKey = { ...jwtKeys.publicKey.export({ format: 'jwk' }), kid: 'k1' } as {
-  kty: 'EC';
-  crv: 'P-256';
-  x: string;
-  y: string;
-  kid: string;
-};
+const jwtKey = { ...jwtKeys.publicKey.export({ format: 'jwk' }), kid: 'k1' } as PublishedKey;
 
 const bundleOf = (trustDomain: string, authority: Authority | undefined, sequence: number) => ({
   ...makeBundle({

@@ -193,6 +193,7 @@ test('every signing key in the database is of a listed purpose, and what cannot 
         ['x509-intermediate', 1],
         ['jwt-svid', 1],
         ['identity-provider-client', 1],
+        ['identity-token', 0],
         ['push', 0],
         ['log', 1],
       ],

@@ -1,18 +1,14 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from 'node:crypto';
+import { promisify } from 'node:util';
 import { type Clock, limits, Secret } from '../../platform/index.ts';
 import type { RecordChange, Sealer, SigningKeyPurpose, Storage } from '../../storage/index.ts';
-import { jwkThumbprint, publicKeyMembers } from '../tokens/jws.ts';
+import { jwkThumbprint, publicKeyMembers, rsaKeyMembers } from '../tokens/jws.ts';
 
 /** Public half of a signing key as published (RFC 7517). */
-export interface PublishedKey {
-  kty: 'EC';
-  crv: 'P-256';
-  x: string;
-  y: string;
-  kid: string;
-  use: 'sig';
-  alg: 'ES256';
-}
+export type PublishedKey = { kid: string; use: 'sig' } & (
+  | { kty: 'EC'; crv: 'P-256'; x: string; y: string; alg: 'ES256' }
+  | { kty: 'RSA'; n: string; e: string; alg: 'RS256' }
+);
 
 export interface SigningKeys {
   /** Every key that may have signed a token still alive, and the next one before it signs. */
@@ -49,12 +45,15 @@ export const KEY_MAX_AGE_MS = 30 * 24 * 3_600_000;
 /** A token's life, and the skew between replicas' clocks. */
 const OVERLAP_MS = limits.tokenTtlSeconds * 1000 + 60_000;
 
+const RSA_BITS = 2_048;
+
 /** What the keys of one kind are for, and how long what they sign may be out there. */
 export interface KeyPurpose {
   /** `purpose` among all signing keys. */
   name: SigningKeyPurpose;
   /** For the record: `token signing key`. */
   label: string;
+  algorithm: 'ES256' | 'RS256';
   publishLeadMs: number;
   overlapMs: number;
 }
@@ -62,6 +61,7 @@ export interface KeyPurpose {
 const accessTokens: KeyPurpose = {
   name: 'access-token',
   label: 'token signing key',
+  algorithm: 'ES256',
   publishLeadMs: PUBLISH_LEAD_MS,
   overlapMs: OVERLAP_MS,
 };
@@ -200,10 +200,10 @@ interface Row {
 }
 
 /** INVARIANT: everything about a key comes out of what was sealed under its id, so that editing the table makes no key trusted. */
-function openKey(row: Row, sealer: Sealer, { publishLeadMs }: KeyPurpose): Key {
+function openKey(row: Row, sealer: Sealer, { publishLeadMs, algorithm }: KeyPurpose): Key {
   const privateKey = createPrivateKey(sealer.open(row.sealed_private, sealContext(row.kid)).reveal());
   const publicKey = createPublicKey(privateKey);
-  const published = publish(publicKey);
+  const published = publish(publicKey, algorithm);
   if (published.kid !== row.kid) throw new Error(`signing key ${row.kid} is sealed under another key's id`);
   return {
     published,
@@ -214,11 +214,20 @@ function openKey(row: Row, sealer: Sealer, { publishLeadMs }: KeyPurpose): Key {
   };
 }
 
-function publish(key: KeyObject): PublishedKey {
-  const members = publicKeyMembers(key.export({ format: 'jwk' }));
+function publish(key: KeyObject, algorithm: KeyPurpose['algorithm']): PublishedKey {
+  const jwk = key.export({ format: 'jwk' });
+  if (algorithm === 'RS256') {
+    const members = rsaKeyMembers(jwk);
+    return { ...members, kid: jwkThumbprint(members), use: 'sig', alg: 'RS256' };
+  }
+  const members = publicKeyMembers(jwk);
   if (typeof members === 'string' || members.kty !== 'EC') throw new Error('a token signing key is not a P-256 key');
   return { ...members, kid: jwkThumbprint(members), use: 'sig', alg: 'ES256' };
 }
+
+const generate = promisify(generateKeyPair);
+const newPair = (algorithm: KeyPurpose['algorithm']) =>
+  algorithm === 'RS256' ? generate('rsa', { modulusLength: RSA_BITS }) : generate('ec', { namedCurve: 'P-256' });
 
 interface NewKey {
   by: string;
@@ -237,8 +246,8 @@ async function makeKey(
   { by, state, obsolete: done = [], destroysAll, seen, unlessThereIsOne }: NewKey,
 ): Promise<void> {
   const { storage, recordChange, sealer, clock } = dependencies;
-  const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const published = publish(pair.publicKey);
+  const pair = await newPair(purpose.algorithm);
+  const published = publish(pair.publicKey, purpose.algorithm);
   const { kid } = published;
   const pem = new Secret(pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
   const sealed = sealer.seal(pem, sealContext(kid));
@@ -267,7 +276,7 @@ async function makeKey(
       .values({
         kid,
         purpose: purpose.name,
-        algorithm: 'ES256',
+        algorithm: purpose.algorithm,
         public_jwk: JSON.stringify(published),
         sealed_private: sealed,
         state,

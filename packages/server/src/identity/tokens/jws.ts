@@ -1,4 +1,4 @@
-import { createPublicKey, hash, type KeyObject, sign, verify } from 'node:crypto';
+import { createPublicKey, hash, type JsonWebKey, type KeyObject, sign, verify } from 'node:crypto';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../../platform/index.ts';
 
 /**
@@ -67,7 +67,7 @@ export function verifyJws(jws: CompactJws, algorithm: JwsAlgorithm, key: KeyObje
     : verify(null, jws.signed, key, jws.signature);
 }
 
-/** Signs with ES256. Members whose value is undefined are left out. */
+/** Signs with the one algorithm of the key: ES256 or RS256. Members whose value is undefined are left out. */
 export function signCompactJws(header: object, payload: object, key: KeyObject): string {
   const text = `${encodeSegment(header)}.${encodeSegment(payload)}`;
   return `${text}.${sign('sha256', Buffer.from(text, 'latin1'), { key, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`;
@@ -91,6 +91,14 @@ export function publicKeyMembers(jwk: unknown): PublicKeyMembers | string {
   return 'the jwk is not a P-256 or Ed25519 public key';
 }
 
+export type RsaKeyMembers = { kty: 'RSA'; n: string; e: string };
+
+/** Of a key of our own: nobody else proves anything to us with RSA. */
+export function rsaKeyMembers({ kty, n, e }: JsonWebKey): RsaKeyMembers {
+  if (kty !== 'RSA' || n === undefined || e === undefined) throw new Error('a signing key is not an RSA key');
+  return { kty, n, e };
+}
+
 /** 32 bytes in canonical base64url. */
 const isCoordinate = (value: unknown): value is string =>
   typeof value === 'string' &&
@@ -103,11 +111,13 @@ export function importPublicKey(members: PublicKeyMembers): KeyObject {
 }
 
 /** RFC 7638 thumbprint, SHA-256, base64url. */
-export function jwkThumbprint(members: PublicKeyMembers): string {
+export function jwkThumbprint(members: PublicKeyMembers | RsaKeyMembers): string {
   const canonical =
     members.kty === 'EC'
       ? `{"crv":"P-256","kty":"EC","x":"${members.x}","y":"${members.y}"}`
-      : `{"crv":"Ed25519","kty":"OKP","x":"${members.x}"}`;
+      : members.kty === 'RSA'
+        ? `{"e":"${members.e}","kty":"RSA","n":"${members.n}"}`
+        : `{"crv":"Ed25519","kty":"OKP","x":"${members.x}"}`;
   return hash('sha256', canonical, 'base64url');
 }
 

@@ -4,6 +4,7 @@ import type { Manifest, ManifestInput } from '@gatehouse/protocol';
 import { readOutsideToken } from '../federation/outside-token.ts';
 import { type AgentClient, createAgentClient } from '../testing/agent-client.ts';
 import { type House, openHouse } from '../testing/house.ts';
+import { assertNoAccessToken, assertNoGrant } from '../testing/no-credential.ts';
 import { signCompactJws } from './jws.ts';
 
 /**
@@ -80,97 +81,12 @@ const audiences = () => [
 describe('a transaction token', () => {
   /** @proves txn-token.no-credential */
   test('is no access token at a door, whatever it is for and however it is presented', async () => {
-    for (const audience of audiences()) {
-      const token = await txnToken(audience);
-      for (const scheme of ['DPoP', 'Bearer']) {
-        const request = {
-          authorization: `${scheme} ${token}`,
-          dpop: await agent.proof(house.resource, { token }),
-          method: 'POST',
-          url: '/mcp',
-        };
-        await assert.rejects(house.identity.tokens.authenticate(request), { code: 'token.invalid' }, audience);
-      }
-      assert.deepEqual(await agent.introspect(token), { active: false });
-      await agent.revoke(token);
-      const bodies: Record<string, object> = {
-        '/svid/x509': { csr: 'AAAA' },
-        '/svid/jwt': { audience: ['a'] },
-        '/svid/bundles': {},
-      };
-      for (const path of Object.keys(bodies)) {
-        const response = await fetch(house.publicUrl + path, {
-          method: 'POST',
-          headers: {
-            authorization: `DPoP ${token}`,
-            dpop: await agent.proof(house.publicUrl + path, { token }),
-            'content-type': 'application/json',
-          },
-          body: JSON.stringify(bodies[path]),
-        });
-        assert.equal(response.status, 401, `${path} ${audience} ${await response.text()}`);
-      }
-    }
+    for (const audience of audiences()) await assertNoAccessToken(house, agent, await txnToken(audience));
   });
 
   /** @proves txn-token.no-credential */
   test('is nothing that the token endpoint takes: no subject, actor, assertion, code or proof, whoever presents it', async () => {
-    const type = (name: string) => `urn:ietf:params:oauth:token-type:${name}`;
-    const exchange = 'urn:ietf:params:oauth:grant-type:token-exchange';
-    const bearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
-    const forms = (token: string): Record<string, string | undefined>[] => [
-      ...['access_token', 'jwt', 'id_token', 'id-jag', 'txn_token', 'refresh_token', 'saml2'].map((name) => ({
-        grant_type: exchange,
-        subject_token: token,
-        subject_token_type: type(name),
-      })),
-      ...['access_token', 'id-jag', 'txn_token'].map((name) => ({
-        grant_type: exchange,
-        subject_token: accessToken,
-        subject_token_type: type('access_token'),
-        requested_token_type: type(name),
-        actor_token: token,
-        actor_token_type: type('access_token'),
-      })),
-      {
-        grant_type: exchange,
-        subject_token: token,
-        subject_token_type: type('access_token'),
-        requested_token_type: type('id-jag'),
-        audience: house.publicUrl,
-      },
-      { grant_type: bearer, assertion: token },
-      { grant_type: bearer, assertion: token, client_assertion: undefined, client_assertion_type: undefined },
-      { grant_type: 'client_credentials', client_assertion: token },
-      {
-        grant_type: 'client_credentials',
-        client_assertion: token,
-        client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-spiffe',
-      },
-      { grant_type: 'refresh_token', refresh_token: token },
-      {
-        grant_type: 'authorization_code',
-        code: token,
-        redirect_uri: 'https://app.example/callback',
-        code_verifier: 'x'.repeat(43),
-      },
-      { grant_type: 'urn:ietf:params:oauth:grant-type:device_code', device_code: token },
-      { grant_type: 'urn:openid:params:grant-type:ciba', auth_req_id: token },
-    ];
-    const issued = async () =>
-      (await house.records('token.issue')).length + (await house.records('id-jag.issue')).length;
-    const before = await issued();
-    for (const audience of audiences()) {
-      const token = await txnToken(audience);
-      for (const form of forms(token)) {
-        const { status, body } = await agent.post({ form });
-        assert.ok(status === 400 || status === 401, `${audience}: ${JSON.stringify(form)} gave ${status}`);
-        assert.equal(body.access_token, undefined);
-      }
-      const asProof = await agent.post({ headers: { dpop: token } });
-      assert.equal(asProof.body.error, 'invalid_dpop_proof');
-    }
-    assert.equal(await issued(), before);
+    for (const audience of audiences()) await assertNoGrant(house, agent, await txnToken(audience), accessToken);
   });
 
   /** @proves txn-token.no-credential */

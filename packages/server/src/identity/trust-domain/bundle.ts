@@ -1,5 +1,6 @@
 import { createPublicKey, type JsonWebKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { isJsonObject, type Json, type JsonObject } from '../../platform/index.ts';
+import type { PublishedKey } from '../keys/signing-keys.ts';
 import { trustDomainLimits } from './limits.ts';
 
 /**
@@ -26,7 +27,7 @@ export interface OwnBundle {
   trustDomain: string;
   sequence: number;
   roots: Buffer[];
-  jwtKeys: { kty: 'EC'; crv: 'P-256'; x: string; y: string; kid: string }[];
+  jwtKeys: PublishedKey[];
 }
 
 export function makeBundle({ trustDomain, sequence, roots, jwtKeys }: OwnBundle): SpiffeBundle {
@@ -38,7 +39,7 @@ export function makeBundle({ trustDomain, sequence, roots, jwtKeys }: OwnBundle)
       ...(certificate.publicKey.export({ format: 'jwk' }) as JsonObject),
       x5c: [certificate.raw.toString('base64')],
     })),
-    ...jwtKeys.map(({ kty, crv, x, y, kid }) => ({ use: 'jwt-svid', kty, crv, x, y, kid })),
+    ...jwtKeys.map(({ alg: _, ...key }) => ({ ...key, use: 'jwt-svid' })),
   ];
   const document = {
     spiffe_sequence: sequence,

@@ -34,6 +34,7 @@ export interface TrustDomainDependencies {
 const jwtSvids = {
   name: 'jwt-svid' as const,
   label: 'JWT-SVID signing key',
+  algorithm: 'ES256' as const,
   publishLeadMs: PUBLISH_LEAD_MS,
   overlapMs: trustDomainLimits.jwtSvidMaxTtlSeconds * 1000 + CLOCK_SKEW_MS,
 };

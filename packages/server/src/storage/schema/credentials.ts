@@ -6,6 +6,7 @@ export const signingKeyPurposes = [
   'x509-request',
   'jwt-svid',
   'identity-provider-client',
+  'identity-token',
   'log',
   'push',
 ] as const;
