@@ -63,6 +63,12 @@ export const leases: Requirement[] = [
       'A GitHub token reaches the repositories that were asked for, does there what was asked for, and GitHub refuses it after the task',
     source: 'docs/how-to/issue-github-and-gitlab-tokens.md',
   },
+  {
+    id: 'lease.gitlab',
+    promise:
+      'A GitLab token does what was asked for in its project, is found by its name after a crash, and is gone after the task',
+    source: 'docs/how-to/issue-github-and-gitlab-tokens.md',
+  },
   { id: 'lease.crash', promise: 'Whenever a server is killed, no credential is left behind once it is back', source },
   {
     id: 'identity-token.verified',

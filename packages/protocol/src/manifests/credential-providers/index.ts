@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { githubAppKind, githubAppSource } from './github-app.ts';
+import { gitlabProjectKind, gitlabProjectSource } from './gitlab-project.ts';
 import type { CredentialKind, Narrowed } from './kind.ts';
 import { mariadbKind, mariadbSource } from './mariadb.ts';
 import { postgresKind, postgresSource } from './postgres.ts';
@@ -10,18 +11,25 @@ export {
   type GitHubPermissions,
   type GitHubScope,
 } from './github-app.ts';
+export { type GitLabProjectSource, type GitLabScope, gitlabLevels } from './gitlab-project.ts';
 export type { CredentialKind, Narrowed } from './kind.ts';
 export type { MariadbGrant, MariadbScope, MariadbSource } from './mariadb.ts';
 export type { PostgresGrant, PostgresScope, PostgresSource } from './postgres.ts';
 
 /** Where a provider issues, by its kind. */
-export const credentialSource = z.discriminatedUnion('type', [postgresSource, githubAppSource, mariadbSource]);
+export const credentialSource = z.discriminatedUnion('type', [
+  postgresSource,
+  githubAppSource,
+  mariadbSource,
+  gitlabProjectSource,
+]);
 export type CredentialSource = z.infer<typeof credentialSource>;
 
 const kinds = {
   postgres: postgresKind,
   'github-app': githubAppKind,
   mariadb: mariadbKind,
+  'gitlab-project': gitlabProjectKind,
 };
 
 const kindOf = (from: CredentialSource) => kinds[from.type] as CredentialKind<CredentialSource, unknown>;

@@ -10,8 +10,8 @@ import {
 import { SignJWT } from 'jose';
 import { GatehouseError, isJsonObject, type Json, type JsonObject, Secret } from '../../platform/index.ts';
 import { type Left, type Made, NotMade, type Order, type Provider, type Remaining } from '../leases/types.ts';
-import { createGitHubApi, type GitHubAnswer, said, tokenHasEnded } from './github-api.ts';
 import type { ProviderTools } from './index.ts';
+import { createRestApi, type RestAnswer, said } from './rest-api.ts';
 
 /** A clone that is under way when its token ends goes on to its end: GitHub looks at a token once for each request. */
 const ABILITIES: ProviderAbilities = { canNarrow: true, canRevoke: true, canEndSessions: false, maxResidualSeconds: 0 };
@@ -30,7 +30,21 @@ export function openGitHubAppProvider(
   settings: GitHubAppSource,
   { clock, outbound, openSecret }: Pick<ProviderTools, 'clock' | 'outbound' | 'openSecret'>,
 ): Provider {
-  const api = createGitHubApi(settings, { clock, outbound });
+  const api = createRestApi(
+    {
+      name: 'GitHub',
+      base: settings.url.replace(/\/+$/, ''),
+      allowPrivateAddress: settings.allowPrivateAddress,
+      ca: settings.ca,
+      headers: (token) => ({
+        accept: 'application/vnd.github+json',
+        authorization: `Bearer ${token}`,
+        'x-github-api-version': '2022-11-28',
+      }),
+      limitOf: (path) => (path.startsWith('/app/') ? 'app' : 'installation'),
+    },
+    { clock, outbound },
+  );
   const installation = `/app/installations/${settings.installation}`;
 
   async function appToken(): Promise<Secret> {
@@ -65,7 +79,7 @@ export function openGitHubAppProvider(
     }
   }
 
-  function refusal(answer: GitHubAnswer, what: string): NotMade {
+  function refusal(answer: RestAnswer, what: string): NotMade {
     const words = said(answer);
     return new NotMade(
       answer.status === 429 ? 'too-many' : 'upstream',
@@ -145,6 +159,10 @@ export function openGitHubAppProvider(
     close: async () => undefined,
   };
 }
+
+/** 401 in GitHub's own words: a token that has ended or never was. What stands between may answer 401 for reasons of its own. */
+const tokenHasEnded = ({ status, body }: RestAnswer): boolean =>
+  status === 401 && isJsonObject(body) && body.message === 'Bad credentials';
 
 const hints: Record<number, string> = {
   401: ' Is the private key the App’s, and this machine’s clock right?',

@@ -2,6 +2,7 @@ import type { CredentialProviderManifest } from '@gatehouse/protocol';
 import type { Clock, Log, Outbound, Secret } from '../../platform/index.ts';
 import type { Provider } from '../leases/types.ts';
 import { openGitHubAppProvider } from './github-app.ts';
+import { openGitLabProjectProvider } from './gitlab-project.ts';
 import { openMariadbProvider } from './mariadb.ts';
 import { openPostgresProvider } from './postgres.ts';
 
@@ -23,5 +24,7 @@ export function openProvider({ from }: CredentialProviderManifest, tools: Provid
       return openPostgresProvider(from, () => tools.openSecret(from.secret, from.url));
     case 'github-app':
       return openGitHubAppProvider(from, tools);
+    case 'gitlab-project':
+      return openGitLabProjectProvider(from, tools);
   }
 }

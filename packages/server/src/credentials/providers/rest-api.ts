@@ -9,7 +9,7 @@ import {
 } from '../../platform/index.ts';
 import { NotMade } from '../leases/types.ts';
 
-export interface GitHubAnswer {
+export interface RestAnswer {
   status: number;
   headers: Record<string, string>;
   /** Undefined: not JSON. */
@@ -21,17 +21,33 @@ const TIMEOUT_MS = 8_000;
 const MAX_BYTES = 16 * 1024 * 1024;
 /** However long it is told to wait, it asks again after this. */
 const MOST_REST_MS = 15 * 60_000;
-/** Where it is told to wait, and not how long: https://docs.github.com/rest says a minute. */
+/** Where it is told to wait, and not how long: as GitHub documents it. */
 const USUAL_REST_MS = 60_000;
 
-/** GitHub's REST API, which is let be for as long as it asks for. */
-export function createGitHubApi(
-  { url, allowPrivateAddress, ca }: { url: string; allowPrivateAddress: boolean; ca?: string | undefined },
+export interface RestService {
+  /** For people: `GitHub`. */
+  name: string;
+  /** Of the API, which the paths follow. */
+  base: string;
+  allowPrivateAddress: boolean;
+  ca?: string | undefined;
+  headers(token: string): Record<string, string>;
+  /** Calls of one kind have a limit of their own. */
+  limitOf?(path: string): string;
+}
+
+/** The REST API of a service that issues tokens, which is let be for as long as it asks for. */
+export function createRestApi(
+  { name, base, allowPrivateAddress, ca, headers: headersOf, limitOf }: RestService,
   { clock, outbound }: { clock: Clock; outbound: Outbound },
 ) {
-  const base = url.replace(/\/+$/, '');
-  /** The App's own calls and those with a token have limits of their own. */
-  const restsUntil = { app: 0, token: 0 };
+  const restsUntil = new Map<string, number>();
+  const limited = (until: number) =>
+    new NotMade(
+      'too-many',
+      'provider.limited',
+      `${name} has had too many requests and is not asked before ${new Date(until).toISOString()}. Try again then.`,
+    );
 
   return {
     /** Any answer but a limit is one. Throws `NotMade` where nothing was sent or taken. */
@@ -40,17 +56,16 @@ export function createGitHubApi(
       path: string,
       token: Secret,
       { body, signal }: { body?: object; signal: AbortSignal },
-    ): Promise<GitHubAnswer> {
+    ): Promise<RestAnswer> {
       signal.throwIfAborted();
-      const whose = path.startsWith('/app/') ? 'app' : 'token';
-      if (clock.now() < restsUntil[whose]) throw limited(restsUntil[whose]);
+      const limit = limitOf?.(path) ?? '';
+      const restUntil = restsUntil.get(limit) ?? 0;
+      if (clock.now() < restUntil) throw limited(restUntil);
       const sent = outbound.fetch(`${base}${path}`, {
         method,
         headers: {
-          accept: 'application/vnd.github+json',
-          authorization: `Bearer ${token.reveal()}`,
           'user-agent': 'gatehouse',
-          'x-github-api-version': '2022-11-28',
+          ...headersOf(token.reveal()),
           ...(body && { 'content-type': 'application/json' }),
         },
         ...(body && { body: JSON.stringify(body) }),
@@ -66,29 +81,26 @@ export function createGitHubApi(
         throw new Failure(
           'upstream',
           'provider.unreachable',
-          'GitHub could not be reached, or did not answer; the server’s log has the cause.',
+          `${name} could not be reached, or did not answer; the server’s log has the cause.`,
           { cause },
         );
       });
       const answer = { status, headers, body: jsonOf(bytes) };
       const rest = restOf(answer, clock.now());
       if (rest === undefined) return answer;
-      restsUntil[whose] = clock.now() + Math.min(rest, MOST_REST_MS);
-      throw limited(restsUntil[whose]);
+      const until = clock.now() + Math.min(rest, MOST_REST_MS);
+      restsUntil.set(limit, until);
+      throw limited(until);
     },
   };
 }
 
-/** 401 in GitHub's own words: a token that has ended or never was. What stands between may answer 401 for reasons of its own. */
-export const tokenHasEnded = ({ status, body }: GitHubAnswer): boolean =>
-  status === 401 && isJsonObject(body) && body.message === 'Bad credentials';
-
-/** What GitHub says of an error, for people. */
-export const said = ({ body }: GitHubAnswer): string =>
+/** What it says of an error, for people. */
+export const said = ({ body }: RestAnswer): string =>
   isJsonObject(body) && typeof body.message === 'string' ? body.message.replace(/\s+/g, ' ').slice(0, 200) : '';
 
 /** How long it asks to be let be. */
-function restOf({ status, headers, body }: GitHubAnswer, now: number): number | undefined {
+function restOf({ status, headers, body }: RestAnswer, now: number): number | undefined {
   if (status !== 403 && status !== 429) return undefined;
   const seconds = Number(headers['retry-after']);
   if (headers['retry-after'] !== undefined && seconds >= 0) return seconds * 1_000;
@@ -99,13 +111,6 @@ function restOf({ status, headers, body }: GitHubAnswer, now: number): number | 
   const isSecondary = isJsonObject(body) && typeof body.message === 'string' && /rate limit/i.test(body.message);
   return status === 429 || isSecondary ? USUAL_REST_MS : undefined;
 }
-
-const limited = (until: number) =>
-  new NotMade(
-    'too-many',
-    'provider.limited',
-    `GitHub has had too many requests of this App and is not asked before ${new Date(until).toISOString()}. Try again then.`,
-  );
 
 function jsonOf(bytes: Buffer): Json | undefined {
   try {
