@@ -16,7 +16,7 @@ export interface LeaseView {
   agent: string;
   task: string;
   environment: string;
-  /** What it is for: the tool server (`server:NAME`). */
+  /** What it is for: the tool server (`server:NAME`), or `direct`: it was handed out. */
   purpose: string;
   /** True: handed out to a client that calls by itself. */
   ungated: boolean;
@@ -28,6 +28,8 @@ export interface LeaseView {
   scope: unknown;
   /** Why it lives shorter than was asked for. */
   clamped: string[];
+  /** The first action that used it, or gave it out; null for none. */
+  handedBy: string | null;
   /** For how long after its end was asked for it may still work somewhere; null: until it expires. */
   maxResidualSeconds: number | null;
   intendedAt: number;
@@ -61,6 +63,19 @@ export interface ProviderAbilities {
   maxResidualSeconds: number | null;
   /** Nothing there ends one by itself when its time is over: while Gatehouse is away it works on. */
   endsOnlyByGatehouse?: boolean;
+}
+
+/** What remains of a credential once it is to end, for whoever lets it be handed out. */
+export function residualWords(
+  { canRevoke, canEndSessions, maxResidualSeconds }: ProviderAbilities,
+  seconds: number,
+): string {
+  const most = maxResidualSeconds === null ? seconds : Math.min(maxResidualSeconds, seconds);
+  if (!canRevoke) return `It can't be taken back: it works until it expires, ${most} s at most, also after a kill.`;
+  const ends = 'It ends with its task, by a kill, or when it is revoked';
+  const after = most > 0 ? `, and may work for up to ${most} s after that` : '';
+  const sessions = canEndSessions ? '' : ' What was opened with it before stays open.';
+  return `${ends}${after}.${sessions}`;
 }
 
 export interface ProviderView {

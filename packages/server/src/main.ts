@@ -107,6 +107,7 @@ async function openServer(
         doors.door.handle,
         doors.authzenDoor,
         doors.extAuthzDoor,
+        doors.credentialDoor,
         identity.trustDomain.handle,
         identity.taskDoor,
         doors.authorizations.handle,

@@ -6,6 +6,7 @@ import { description } from './description.ts';
 export {
   type AskedScope,
   beyondGitHub,
+  askedScope,
   type CredentialSource,
   credentialParts,
   type GitHubAppSource,
@@ -42,6 +43,21 @@ export const credentialProviderManifest = z.strictObject({
       message: '`defaultSeconds` is no more than `maxSeconds`',
     })
     .prefault({}),
+  /**
+   * That tasks whose template says so (`credentials`, `direct: true`) may be handed one, for clients that can't go through the gate. What is done with
+   * it there is on no record here. Absent: nobody is handed any.
+   */
+  direct: z
+    .strictObject({
+      /** 3: a person has to approve each. */
+      tier: z.union([z.literal(1), z.literal(2), z.literal(3)]),
+      /** Of one that is handed out. */
+      maxSeconds: z.int().min(30).max(3_600).default(900),
+      /** So many are made for one task, and for one agent in an hour. What is given again while it is good counts once. */
+      perTask: z.int().min(1).max(50).default(10),
+      perHour: z.int().min(1).max(10_000).default(60),
+    })
+    .optional(),
   from: credentialSource,
 });
 export type CredentialProviderManifest = z.infer<typeof credentialProviderManifest>;

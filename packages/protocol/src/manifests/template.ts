@@ -28,7 +28,14 @@ export const templateManifest = z.strictObject({
    * what it asks for and this allows. A value may be `$parameter`. A provider that is not named here is not limited here.
    */
   credentials: z
-    .array(z.strictObject({ provider: name, scope: askedScope.default({}) }))
+    .array(
+      z.strictObject({
+        provider: name,
+        scope: askedScope.default({}),
+        /** They may be handed it, for clients of their own, as the provider's manifest says under `direct`. */
+        direct: z.boolean().optional(),
+      }),
+    )
     .min(1)
     .max(50)
     .optional(),

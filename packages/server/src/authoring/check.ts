@@ -6,7 +6,7 @@ import {
   type ToolDefinitions,
 } from '@gatehouse/protocol';
 import { budgetProblems } from '../enforcement/index.ts';
-import { readPolicies, type Subject, subjectsOf } from '../policy/index.ts';
+import { readPolicies, subjectsIn } from '../policy/index.ts';
 import { checkWorkspace } from '../registry/index.ts';
 import { type Directory, locator } from './directory.ts';
 import { STAND_IN_ENVIRONMENT, withStandIns } from './stand-ins.ts';
@@ -113,12 +113,8 @@ export function locateProblems(
   return inOrder(refused.map((each) => ({ ...ofManifest(each), ...each })).map(locator(directory.manifests)));
 }
 
-export function subjectMap({ servers }: Pick<Authored, 'servers'>): Map<string, Subject> {
-  return new Map([...servers.values()].flatMap(subjectsOf).map((subject) => [subject.ref, subject]));
-}
-
 export function checkPolicies(workspace: Authored): PolicyProblem[] {
-  return readPolicies(workspace, subjectMap(workspace), { validated: false }).problems;
+  return readPolicies(workspace, subjectsIn(workspace), { validated: false }).problems;
 }
 
 /** Definitions that are not those of the manifests: what is checked against them may not be what a server has. */

@@ -13,10 +13,10 @@ import {
   createTracer,
   type PolicySet,
   readPolicies,
+  subjectsIn,
   type TracedSide,
   type Tracer,
 } from '../policy/index.ts';
-import { subjectMap } from './check.ts';
 import { explanationLines } from './explain.ts';
 import { decideSupposed, suppose } from './suppose.ts';
 import type { TestFile } from './test-files.ts';
@@ -126,7 +126,7 @@ function difference(wanted: Exclude<Expectation, string>, got: Decision): string
 function emptyCoverage(workspace: Authored, files: readonly TestFile[]): Map<string, PolicyCoverage> {
   const standIns = files.flatMap(({ content }) => Object.keys(content.standInTemplates ?? {}));
   const isStandIn = (id: string) => standIns.some((name) => id.startsWith(`template:${name}[`));
-  const { policies } = readPolicies(workspace, subjectMap(workspace), { validated: true });
+  const { policies } = readPolicies(workspace, subjectsIn(workspace), { validated: true });
   return new Map(
     [...policies.keys()]
       .filter((id) => !id.includes('[-1]') && !id.startsWith('gatehouse/') && !isStandIn(id))

@@ -1,5 +1,6 @@
 import {
   createAuthzenDoor,
+  createCredentialDoor,
   createExtAuthzDoor,
   createMcpDoor,
   createUpstreamAuthorizations,
@@ -20,7 +21,7 @@ export function openDoors(
   { config, storage, ledger, sealer, recordChange, outbound, clock, log }: Foundation,
   { registry }: Workspace,
   { people, identity, mutualTlsUrl }: Identities,
-  { approvals, enforcement, secrets, stateKey }: ChokePoint,
+  { approvals, credentials, enforcement, secrets, stateKey }: ChokePoint,
   options: StartOptions,
   opened: AsyncDisposableStack,
 ) {
@@ -86,5 +87,11 @@ export function openDoors(
   };
   const authzenDoor = createAuthzenDoor({ ...decisions, approvals, ledger, clock, mutualTlsUrl });
   const extAuthzDoor = createExtAuthzDoor(decisions);
-  return { authorizations, upstreams, askWhatIsServed, door, authzenDoor, extAuthzDoor, decisions };
+  const credentialDoor = createCredentialDoor({
+    ...decisions,
+    peers: identity.peers,
+    leases: credentials.leases,
+    mutualTlsUrl,
+  });
+  return { credentialDoor, authorizations, upstreams, askWhatIsServed, door, authzenDoor, extAuthzDoor, decisions };
 }

@@ -92,7 +92,7 @@ export function createAnswering(deps: AnswerDependencies) {
     try {
       if (signal.aborted) throw new NotSent(messageOf(signal.reason));
       const asked = isAsked ? await noteQuestion(call) : [];
-      if (key) await activate(key);
+      if (key) await activate(key, actionId);
       const ahead = createAhead(source.tool);
       const { operation } = action;
       const dispatch: Dispatch = {
@@ -159,9 +159,9 @@ export function createAnswering(deps: AnswerDependencies) {
   }
 
   /** It is known to be in use before it is: where it can't be, nothing is sent. */
-  async function activate(key: Key): Promise<void> {
+  async function activate(key: Key, actionId: string): Promise<void> {
     try {
-      await deps.keying.activate(key);
+      await deps.keying.activate(key, actionId);
     } catch (cause) {
       throw new NotSent(messageOf(cause), { cause });
     }

@@ -1,6 +1,6 @@
 import type { Approval } from '@gatehouse/protocol';
 import type { Approvals, HeldBreakGlass, HeldGrant } from '../approvals/index.ts';
-import type { Leases } from '../credentials/index.ts';
+import type { HandedOut, Leases } from '../credentials/index.ts';
 import type { Ledger } from '../ledger/index.ts';
 import { type Clock, type Log, newId, type Tracing } from '../platform/index.ts';
 import type { Baseline, Flow, PolicySet } from '../policy/index.ts';
@@ -12,6 +12,7 @@ import type { CircuitBreaker } from './breaker.ts';
 import { type Budgets, beyond, counted, wantedOf } from './budgets/index.ts';
 import { createDeciding } from './decide.ts';
 import { deny } from './deny.ts';
+import { createDirect, explainDirect, givenAgain, isDirect, keyOf } from './direct.ts';
 import { createDispatch } from './dispatch.ts';
 import { explainFlow } from './explain-flow.ts';
 import { createForesight } from './foresee.ts';
@@ -54,7 +55,7 @@ export interface EnforcementDependencies {
   feed: Pick<ChangeFeed, 'fresh'>;
   held: HeldResults;
   openCalls: OpenCalls;
-  leases: Pick<Leases, 'issue' | 'activate' | 'end'>;
+  leases: Pick<Leases, 'issue' | 'activate' | 'end' | 'handedOut' | 'abilitiesOf'>;
   detectors: OutsideDetectors;
   /** 32 bytes, the same on every replica and after a restart: placeholders of masked values are made with it. */
   placeholderKey: Uint8Array;
@@ -84,6 +85,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
   const { refuse } = requests;
   const { ask, gone } = createAsking({ approvals, requests });
   const keying = createKeying(deps);
+  const direct = createDirect(deps);
   const { sendAndRecord, release } = createAnswering({ ...deps, keying, look, releases });
 
   async function enforce(given: Action, send: (dispatch: Dispatch) => Promise<Sent>): Promise<Outcome> {
@@ -99,6 +101,12 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       if ('refused' in proven) return refuse(action, actionId, proven.tool, proven.refused);
       const { snapshot, set, agent, authority, found } = proven;
 
+      if (isDirect(action)) {
+        const settled = await direct.settle(snapshot, given);
+        if ('refused' in settled) return refuse(action, actionId, found, deny(settled.refused, set.version, found));
+        action = settled;
+      }
+
       // What a tool can be asked to limit is asked for before anything is decided: so it is what is approved, recorded and sent.
       action = withLimit(action, found, found.labels.hold?.items);
 
@@ -111,6 +119,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       });
       const situation = await situationOf(deps, snapshot, action, found, seen, clock.now());
       let decision = explainFlow(decide(set, authority, action, found, situation), seen);
+      if (isDirect(action)) decision = explainDirect(decision, action);
       if (decision.effect === 'deny') return refuse(action, actionId, found, decision);
       const limited = withLimit(action, found, decision.obligations?.limit);
       if (limited !== action) {
@@ -156,12 +165,18 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       if (decision.effect === 'deny') return refuse(action, actionId, found, decision);
 
       // 4 record and 5 ask: what nobody has to approve is recorded once, with its dispatch
+      let key: Key | undefined;
       let approval: Approval | undefined;
+      let again: HandedOut | undefined;
       let grant: HeldGrant | undefined;
       let broken: HeldBreakGlass | undefined;
       if (decision.effect === 'needs-approval') {
         const without = keying.refusalOf(snapshot, action);
         if (without) return refuse(action, actionId, found, deny(without, set.version, found));
+        again = isDirect(action) ? await direct.again(snapshot, action) : undefined;
+        if (again) decision = givenAgain(decision, again);
+      }
+      if (decision.effect === 'needs-approval' && !again) {
         const asked = await ask({ agent, action, actionId, tool: found, decision }, seen, full, twin?.action_id);
         if ('superseded' in asked) return { kind: 'gone', actionId, ...asked };
         if ('refused' in asked) return { kind: 'refused', actionId: asked.actionId, decision: asked.refused };
@@ -179,22 +194,27 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       }
       if (action.under !== undefined && approval?.id !== action.under)
         return { kind: 'gone', actionId, ...(await gone(action.under)) };
-      const yes = approval?.id ?? grant?.id ?? broken?.subject.id ?? null;
+      const before = again && (await approvals.list({ actionId: again.action, limit: 1 }))[0]?.id;
+      const yes = approval?.id ?? before ?? grant?.id ?? broken?.subject.id ?? null;
 
       await flow.storing(action.caller, { tool: found, actionId, seen });
       const wants = await wantedBy(action, actionId);
       if (!wants) return unwanted(actionId);
 
       // 6 key
-      const issued = await keying.issue(snapshot, action, guardsOf(snapshot, action, found, source.tool));
-      if (issued === 'stale') {
-        if (attempt === MAX_ATTEMPTS) return refuse(action, actionId, found, deny(STALE, decision.policyVersion));
-        await feedCaughtUp();
-        continue;
+      if (again) key = keyOf(again.held);
+      else {
+        const guards = guardsOf(snapshot, action, found, source.tool);
+        const issued = await (isDirect(action) ? direct : keying).issue(snapshot, action, guards);
+        if (issued === 'stale') {
+          if (attempt === MAX_ATTEMPTS) return refuse(action, actionId, found, deny(STALE, decision.policyVersion));
+          await feedCaughtUp();
+          continue;
+        }
+        if (issued && 'refused' in issued)
+          return refuse(action, actionId, found, deny(issued.refused, set.version, found));
+        key = issued;
       }
-      if (issued && 'refused' in issued)
-        return refuse(action, actionId, found, deny(issued.refused, set.version, found));
-      const key: Key | undefined = issued;
 
       // 7 dispatch
       let guardFailed: string | undefined;
@@ -222,7 +242,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
           if (broken) approvals.breakGlass.noteUse(broken, found.ref, actionId);
           deps.breaker.dispatched(snapshot, action.caller.task);
           deps.baseline.dispatched(action.caller.agent, found.ref);
-          const remarks = action === given ? [] : [limitRemark(action, found)];
+          const remarks = action === given || isDirect(action) ? [] : [limitRemark(action, found)];
           const sent = open && { ...open, actionId };
           const call = { agent, action, actionId, tool: found, decision, approval, yes, wanted, open: sent };
           return await sendAndRecord({ ...call, source, detectors, rules, remarks, key }, flight.signal, send);

@@ -3,6 +3,7 @@ import type { Held, Leases } from '../credentials/index.ts';
 import { GatehouseError, type Json, type Log, Secret } from '../platform/index.ts';
 import { credentialOf, givenOf, type Snapshot } from '../registry/index.ts';
 import type { Guard } from '../storage/index.ts';
+import { isDirect } from './direct.ts';
 import type { Action, Injection } from './types.ts';
 import type { Reason } from './who.ts';
 
@@ -26,7 +27,7 @@ export function createKeying({ leases, log }: { leases: Pick<Leases, 'issue' | '
   return {
     /** Before a person is asked: nobody says yes to what could not be done. */
     refusalOf(snapshot: Snapshot, { operation, server, caller: { task, chain } }: Action): Reason | undefined {
-      if (asksOfClient.has(operation)) return undefined;
+      if (isDirect({ operation }) || asksOfClient.has(operation)) return undefined;
       const problem = credentialOf(snapshot, server, [task, ...chain.map((link) => link.task)])?.problem;
       return problem ? { code: 'lease.scope', reason: problem } : undefined;
     },
@@ -76,7 +77,7 @@ export function createKeying({ leases, log }: { leases: Pick<Leases, 'issue' | '
     },
 
     /** Throws where it was ended meanwhile. */
-    activate: ({ held }: Key) => leases.activate(held),
+    activate: ({ held }: Key, actionId: string) => leases.activate(held, actionId),
 
     /** The call is over, or was not made. */
     done({ held, isForOneCall }: Key): void {

@@ -3,7 +3,7 @@ import type { LedgerEntry } from '../ledger/index.ts';
 import type { Json } from '../platform/index.ts';
 import type { RegisteredTool } from '../registry/index.ts';
 import { resourceOf } from './subject.ts';
-import type { Action } from './types.ts';
+import { type Action, HAND_OUT, UNGATED } from './types.ts';
 
 const MAX_DETAIL = 1_000;
 /** A reason names values of templates and tasks; a record has 64 KiB in all. */
@@ -34,7 +34,7 @@ export function recordOf(
   const { caller } = action;
   const { task } = caller;
   const { situation, ...decision } = more.decision;
-  const labels = more.labels ?? [];
+  const labels = [...(more.labels ?? []), ...(action.operation === HAND_OUT ? [UNGATED] : [])];
   const isUnusual = situation?.deviations !== undefined || labels.includes(ANOMALOUS);
   return {
     record: {

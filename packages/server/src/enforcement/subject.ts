@@ -1,7 +1,7 @@
 import type { Delegated } from '@gatehouse/protocol';
 import type { Caller } from '../identity/index.ts';
 import { digestJson, isJsonObject } from '../platform/index.ts';
-import { type Feature, featureSubject, features } from '../policy/index.ts';
+import { directEffects, directRef, type Feature, featureSubject, features } from '../policy/index.ts';
 import {
   type Agent,
   type RegisteredServer,
@@ -9,12 +9,13 @@ import {
   type Snapshot,
   unlabelled,
 } from '../registry/index.ts';
-import type { Action } from './types.ts';
+import { type Action, HAND_OUT } from './types.ts';
 
 /** What finding a subject needs to know of an action. */
 type Asked = Pick<Action, 'operation' | 'server' | 'name' | 'arguments'> & {
-  caller: { task: { environment: string } };
+  caller: { task: { environment: string; template: string } };
 };
+type Declared = Pick<Snapshot, 'servers' | 'templates'> & Partial<Pick<Snapshot, 'credentialProviders'>>;
 
 /** A refusal found before policy is asked: its code and what to do next. */
 export interface Refusal {
@@ -43,7 +44,8 @@ const featureOf = new Map<string, Feature>([
  * Finds the registered thing that an action is about. What no operator registered does not exist; what waits for review can't be
  * used; what belongs to another environment is not there (law 8; environments never cross).
  */
-export function findSubject(snapshot: Pick<Snapshot, 'servers'>, action: Asked): RegisteredTool | Refusal {
+export function findSubject(snapshot: Declared, action: Asked): RegisteredTool | Refusal {
+  if (action.operation === HAND_OUT) return findDirect(snapshot, action.server, action.caller.task);
   const server = snapshot.servers.get(action.server);
   const { environment } = action.caller.task;
   if (!server?.manifest.environments.includes(environment)) return serverUnknown(action.server, environment);
@@ -75,6 +77,41 @@ export function findRegistered(
   return feature
     ? featureTool(server, feature)
     : refusal('operation.unknown', `"${of.name}" is nothing that a server has. There are ${features.join(', ')}.`);
+}
+
+/** INVARIANT: handed out is only what the provider's manifest and the task's template both say, whatever policies permit (law 3). */
+function findDirect(
+  { credentialProviders, templates }: Declared,
+  name: string,
+  { environment, template }: Asked['caller']['task'],
+): RegisteredTool | Refusal {
+  const provider = credentialProviders?.get(name);
+  if (!provider?.environments.includes(environment))
+    return refusal('provider.unknown', `There is no credential provider "${name}" in environment "${environment}".`);
+  const { direct } = provider;
+  if (!direct)
+    return refusal(
+      'credential.not-direct',
+      `Credentials of "${name}" are used by the gate alone: call a tool server that has one. An operator could let tasks be handed them, under \`direct\` of the provider.`,
+    );
+  if (!templates.get(template)?.credentials?.some((each) => each.provider === name && each.direct === true))
+    return refusal(
+      'credential.not-in-template',
+      `Tasks of the template "${template}" are handed no credentials of "${name}". Its author could say so, under \`credentials\`.`,
+    );
+  return {
+    ref: directRef(name),
+    server: directRef(name),
+    name: '#credential',
+    tier: direct.tier,
+    effects: [...directEffects],
+    resourceArgument: null,
+    state: 'approved',
+    digest: digestJson({ ...provider, description: '' }),
+    // What comes back is our own word: the credential stands in no result.
+    labels: { ...unlabelled, returns: { trust: 'trusted', sensitive: [], fields: {} } },
+    definition: null,
+  };
 }
 
 function serverUnknown(server: string, environment: string): Refusal {
@@ -182,7 +219,7 @@ export function resourceOf(tool: RegisteredTool, action: Action): string | null 
 
 /** What an approval names as the thing to be done. */
 export const toolNameOf = ({ operation, name }: Action, { ref }: RegisteredTool): string =>
-  operation === 'tools/call' ? ref : `${ref} ${name}`;
+  operation === 'tools/call' || operation === HAND_OUT ? ref : `${ref} ${name}`;
 
 /** On whose authority an action is done beyond the agent's own, as an approval binds it; null for a task that stands for itself. */
 export function delegatedOf({ task, chain }: Caller): Delegated | null {

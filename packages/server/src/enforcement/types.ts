@@ -20,6 +20,8 @@ export interface Action {
   of?: EarlierCall | undefined;
   /** What the request itself says of its trace, and within the enforcement the span of this action; else its caller's counts. */
   trace?: TraceContext | undefined;
+  /** Of a credential that is asked for: asked again with it, the same request gives the same. */
+  idempotencyKey?: string | undefined;
   /** Given by a door that resumes an action (approval, retry, MRTR round); else a new one is made. */
   actionId?: string;
   /** Only what this approval lets run: nobody is asked anew, and without it nothing runs. For what goes on after its request was answered. */
@@ -30,6 +32,11 @@ export interface Action {
    */
   stands?(actionId: string): Promise<readonly Guard[] | undefined>;
 }
+
+/** The operation of an agent that asks for a credential to use it itself, past the gate. */
+export const HAND_OUT = 'credentials/hand-out';
+/** On every record of it: what is done with the credential is on none. */
+export const UNGATED = 'ungated';
 
 /** A call that was let through, for whatever brings its data by another way than its answer. */
 export interface EarlierCall {
@@ -65,7 +72,7 @@ export interface Injection {
   lease: string;
   /** Milliseconds since the epoch. */
   expiresAt: number;
-  /** By name of header, or of the variable in the environment of the server's process. */
+  /** By name of header, or of the variable in the environment of the server's process; of one that is handed out its parts by name. */
   values: Record<string, Secret>;
   /** What must not come back. */
   secrets: readonly Secret[];

@@ -28,6 +28,8 @@ export interface Caller {
   trace?: TraceContext | undefined;
   /** Thumbprint of the DPoP key, or null: the token is bound to a certificate instead, or its agent is registered as bearer-only. */
   proofKey: string | null;
+  /** The token is bound to a key or certificate, which the caller has shown to have. */
+  isBound?: boolean;
   /** Milliseconds since the epoch. */
   expiresAt: number;
 }

@@ -21,7 +21,7 @@ import { observing } from './observe-only.ts';
 import { isSameAnswer, type Official, type OfficialEngine, officialEngine } from './official.ts';
 import { unseenArgument } from './reads.ts';
 import { type Case, createRules, type Rule } from './rules.ts';
-import { type Subject, subjectsOf } from './schema.ts';
+import { type Subject, subjectsIn } from './schema.ts';
 import { isWithin } from './templates.ts';
 import type { CompilePolicies, EnginesDiffer, PolicyRequest, PolicySet } from './types.ts';
 
@@ -30,9 +30,7 @@ import type { CompilePolicies, EnginesDiffer, PolicyRequest, PolicySet } from '.
  * a sample of the decisions: one that it would not take is refused, and `enginesDiffer` hears of it.
  */
 export const compilePolicies: CompilePolicies = (snapshot, options) => {
-  const subjects = new Map<string, Subject>();
-  for (const server of snapshot.servers.values())
-    for (const subject of subjectsOf(server)) subjects.set(subject.ref, subject);
+  const subjects = subjectsIn(snapshot);
   const loaded = loadPolicies(snapshot, subjects, { validated: options?.validated ?? false });
   const setOf = (policies: LoadedPolicies['policies']) =>
     policySet(

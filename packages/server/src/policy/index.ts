@@ -25,11 +25,14 @@ export { relaxedPolicies } from './relaxing.ts';
 export {
   type ArgumentsType,
   type ArgumentType,
+  directEffects,
+  directRef,
   type Feature,
   featureSubject,
   features,
   NAMESPACE,
   type Subject,
+  subjectsIn,
   subjectsOf,
 } from './schema.ts';
 export { concerns } from './scope.ts';

@@ -1,8 +1,8 @@
 import type { SchemaJson, Type, TypeOfAttribute } from '@cedar-policy/cedar-wasm/nodejs';
-import type { ArgumentRole, Effect, TemplateManifest, Tier } from '@gatehouse/protocol';
+import type { ArgumentRole, CredentialProviderManifest, Effect, TemplateManifest, Tier } from '@gatehouse/protocol';
 import { effect as effectSchema } from '@gatehouse/protocol';
 import { GatehouseError, isJsonObject, type JsonObject } from '../platform/index.ts';
-import type { RegisteredServer, RegisteredTool } from '../registry/index.ts';
+import type { RegisteredServer, RegisteredTool, Snapshot } from '../registry/index.ts';
 import { flowArgumentNames, flowGroups, flowGroupsOf } from './flow/index.ts';
 import { provenances } from './situation.ts';
 
@@ -62,6 +62,42 @@ export function subjectsOf(server: RegisteredServer): Subject[] {
       described: tool.definition !== null,
     }));
   return [...tools, ...features.map((feature) => featureSubject(server, feature))];
+}
+
+/** What a task may be handed of a provider, beside tools; no pattern of tools and no tool server covers it. */
+export const directRef = (provider: string) => `${provider}#credential`;
+
+function directSubject({ name, direct }: CredentialProviderManifest): Subject[] {
+  if (!direct) return [];
+  return [
+    {
+      ref: directRef(name),
+      // No name of a server: what policies say of a server is not said of this.
+      server: directRef(name),
+      tier: direct.tier,
+      effects: [...directEffects],
+      domain: null,
+      arguments: { seconds: { type: { kind: 'Long' }, required: true } },
+      roles: {},
+      strangeRoles: [],
+      described: true,
+    },
+  ];
+}
+
+/** It leaves the gate. */
+export const directEffects: readonly Effect[] = ['export'];
+
+/** Everything that the policies of a workspace can permit, by reference. */
+export function subjectsIn({
+  servers,
+  credentialProviders,
+}: Pick<Snapshot, 'servers'> & Partial<Pick<Snapshot, 'credentialProviders'>>): Map<string, Subject> {
+  const all = [
+    ...[...servers.values()].flatMap(subjectsOf),
+    ...[...(credentialProviders?.values() ?? [])].flatMap(directSubject),
+  ];
+  return new Map(all.map((subject) => [subject.ref, subject]));
 }
 
 function strangeRoles({ definition, labels }: RegisteredTool): string[] {

@@ -9,7 +9,7 @@ import {
 import { GatehouseError } from '../platform/index.ts';
 import { grantableText } from './grantable.ts';
 import { nearest } from './nearest.ts';
-import { NAMESPACE, type Subject } from './schema.ts';
+import { directRef, NAMESPACE, type Subject } from './schema.ts';
 
 /** Whose `allow` it is. */
 export interface Holder {
@@ -36,7 +36,20 @@ export function templatePermits(template: TemplateManifest, subjects: ReadonlyMa
   const allow = template.allow.map((entry) =>
     template.mask ? { ...entry, mask: [...new Set([...(entry.mask ?? []), ...template.mask])] } : entry,
   );
-  return allowPermits({ kind: 'Template', name: template.name }, allow, parameters, subjects);
+  const holder = { kind: 'Template', name: template.name } as const;
+  return [...allowPermits(holder, allow, parameters, subjects), ...directPermits(holder, template, subjects)];
+}
+
+/** That a task of this kind is handed credentials of a provider itself. Nothing in `allow` says so. */
+function directPermits(
+  holder: Holder,
+  { credentials = [] }: TemplateManifest,
+  subjects: ReadonlyMap<string, Subject>,
+): AllowPermit[] {
+  return credentials.flatMap(({ provider, direct }, index) => {
+    const subject = direct ? subjects.get(directRef(provider)) : undefined;
+    return subject ? [permit(holder, `[credentials.${index}]`, subject, {}, new Map())] : [];
+  });
 }
 
 /** What its members allow those who act for them. */
@@ -69,7 +82,7 @@ function allowPermits(
       // What is allowed by kind is whatever is registered: a condition picks those that have the argument, of its type.
       if (!entry.tools && !Object.entries(when).every((each) => fits(subject, each, parameters))) continue;
       servers.add(subject.server);
-      permits.push(permit(holder, index, subject, when, parameters, annotationsOf(entry)));
+      permits.push(permit(holder, `[${index}]`, subject, when, parameters, annotationsOf(entry)));
     }
   });
   // The result of a long-running call comes by a feature: what any entry masks is masked there.
@@ -78,7 +91,7 @@ function allowPermits(
   for (const subject of subjects.values()) {
     const feature = subject.ref.split('#')[1];
     if (feature && servers.has(subject.server) && impliedFeatures.includes(feature))
-      permits.push(permit(holder, -1, subject, {}, parameters, implied));
+      permits.push(permit(holder, '[-1]', subject, {}, parameters, implied));
   }
   return permits;
 }
@@ -125,7 +138,7 @@ export function isWithin({ tools }: Narrowing, ref: string): boolean {
 
 function permit(
   holder: Holder,
-  index: number,
+  at: string,
   subject: Subject,
   when: Record<string, string | number | boolean>,
   parameters: Parameters,
@@ -136,7 +149,7 @@ function permit(
     if (!Object.hasOwn(subject.arguments, argument)) {
       throw invalid(
         holder,
-        `allow[${index}].when.${argument}`,
+        `allow${at}.when.${argument}`,
         `${subject.ref} has no argument "${argument}" of a type that policies can compare`,
         suggestion(argument, Object.keys(subject.arguments)),
       );
@@ -144,7 +157,7 @@ function permit(
     if (parameter !== null && !parameters.has(parameter)) {
       throw invalid(
         holder,
-        `allow[${index}].when.${argument}`,
+        `allow${at}.when.${argument}`,
         `the ${holder.kind.toLowerCase()} has no parameter "${parameter}"`,
         suggestion(parameter, parameters.keys()),
       );
@@ -153,7 +166,7 @@ function permit(
   });
   const type = (name: string, id: string) => ({ type: `${NAMESPACE}::${name}`, id });
   return {
-    id: `${holder.kind.toLowerCase()}:${holder.name}[${index}]:${subject.ref}`,
+    id: `${holder.kind.toLowerCase()}:${holder.name}${at}:${subject.ref}`,
     holder,
     subject: subject.ref,
     conditions,

@@ -16,7 +16,7 @@ import {
 } from './cedar/index.ts';
 import { actionEntity, taskEntity, toolEntity, userEntity } from './entities.ts';
 import { type LoadedPolicy, readPolicies } from './load.ts';
-import { type Subject, subjectsOf } from './schema.ts';
+import { subjectsIn } from './schema.ts';
 import type { PolicyRequest, PolicyUser } from './types.ts';
 import { contextsOf } from './values.ts';
 import { type Clause, clausesOf, clauseText, inWords, pathOf } from './words.ts';
@@ -60,11 +60,9 @@ export interface Tracer {
  */
 export function createTracer(
   snapshot: Pick<Snapshot, 'calendars' | 'servers' | 'templates' | 'groups' | 'policies' | 'approvalRules'> &
-    Partial<Pick<Snapshot, 'environments'>>,
+    Partial<Pick<Snapshot, 'environments' | 'credentialProviders'>>,
 ): Tracer {
-  const subjects = new Map<string, Subject>();
-  for (const server of snapshot.servers.values())
-    for (const subject of subjectsOf(server)) subjects.set(subject.ref, subject);
+  const subjects = subjectsIn(snapshot);
   const all = [...readPolicies(snapshot, subjects, { validated: true }).policies.values()];
   const sets = [true, false].map((aboutUsers) => {
     const own = all.filter((policy) => policy.isAboutUsers === aboutUsers);

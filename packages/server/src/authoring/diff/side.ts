@@ -1,7 +1,14 @@
 import type { Manifest, StandIns, SupposedAnswer, SupposedCall, ToolDefinitions } from '@gatehouse/protocol';
 import { GatehouseError } from '../../platform/index.ts';
-import { compilePolicies, type LoadedPolicy, type PolicySet, readPolicies, type Subject } from '../../policy/index.ts';
-import { checkPolicies, subjectMap } from '../check.ts';
+import {
+  compilePolicies,
+  type LoadedPolicy,
+  type PolicySet,
+  readPolicies,
+  type Subject,
+  subjectsIn,
+} from '../../policy/index.ts';
+import { checkPolicies } from '../check.ts';
 import { withStandIns } from '../stand-ins.ts';
 import { decideSupposed, suppose } from '../suppose.ts';
 import { type Authored, authoredFrom } from '../workspace.ts';
@@ -37,7 +44,7 @@ export function sideOf(given: Given, { validated = false } = {}): Side {
     const words = [message, help].filter(Boolean).join('; ');
     throw new GatehouseError('bad-request', 'policy.invalid', `${kind} ${name}, ${where}: ${words}`);
   }
-  const subjects = subjectMap(workspace);
+  const subjects = subjectsIn(workspace);
   const { policies } = readPolicies(workspace, subjects, { validated: true });
   return { given, workspace, set: compilePolicies(workspace, { validated: true }), policies, subjects };
 }

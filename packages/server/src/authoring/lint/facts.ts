@@ -1,7 +1,6 @@
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { Effect, PolicyProblem } from '@gatehouse/protocol';
-import { concerns, type LoadedPolicy, placeOf, readPolicies, type Subject } from '../../policy/index.ts';
-import { subjectMap } from '../check.ts';
+import { concerns, type LoadedPolicy, placeOf, readPolicies, type Subject, subjectsIn } from '../../policy/index.ts';
 import type { Authored } from '../workspace.ts';
 import { keyOf, type Literal, literalsOf } from './literal.ts';
 
@@ -37,7 +36,7 @@ export interface Finding {
 }
 
 export function gather(workspace: Authored): Facts {
-  const subjects = subjectMap(workspace);
+  const subjects = subjectsIn(workspace);
   const { policies } = readPolicies(workspace, subjects, { validated: true });
   const facts = [...policies.values()]
     .filter(({ id }) => !id.startsWith('gatehouse/') && !id.includes('[-1]'))

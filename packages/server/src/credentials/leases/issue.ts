@@ -1,5 +1,6 @@
-import { type Clock, digestJson, GatehouseError, newId } from '../../platform/index.ts';
+import { type Clock, GatehouseError, newId } from '../../platform/index.ts';
 import type { Guard, Sealer, Storage } from '../../storage/index.ts';
+import { digestOf, holderOf } from './holder.ts';
 import type { InHand } from './in-hand.ts';
 import { createKeyedIssuing } from './keyed.ts';
 import { leaseLimits } from './limits.ts';
@@ -76,25 +77,14 @@ export function createIssuing({ storage, sealer, open, inHand, make, renewing, c
   return async function issue(request: LeaseRequest, guards: readonly Guard[]): Promise<Held> {
     const opened = await open(request.provider, request.environment);
     const scope = opened.narrow(request.asked, request.within);
-    const holder = digestJson([request.task, request.provider, request.purpose, request.ungated === true, scope]);
+    const holder = holderOf(request, scope);
     const isShared = request.idempotencyKey === undefined && !request.singleUse;
     const there = isShared && inHand.fresh(holder);
     if (there) return there;
-    const { environment, purpose, provider, ungated, singleUse, asked, within, ttlSeconds = null } = request;
-    const digest = digestJson([
-      environment,
-      purpose,
-      provider,
-      ungated === true,
-      singleUse === true,
-      asked,
-      within,
-      ttlSeconds,
-    ]);
-    const alone = { ...request, scope, digest, holder: `${holder} ${newId('lse', clock.now())}` };
+    const alone = { ...request, scope, digest: digestOf(request), holder: `${holder} ${newId('lse', clock.now())}` };
     if (request.idempotencyKey !== undefined)
       return issueOnce({ ...alone, idempotencyKey: request.idempotencyKey }, opened, guards);
-    if (singleUse) return make(alone, opened, guards);
+    if (request.singleUse) return make(alone, opened, guards);
     const begun = making.get(holder);
     if (begun) return begun;
     const made = findOrMake({ ...alone, holder }, opened, guards).finally(() => making.delete(holder));

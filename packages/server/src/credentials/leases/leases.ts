@@ -1,8 +1,9 @@
-import type { LeaseView } from '@gatehouse/protocol';
+import type { LeaseView, ProviderAbilities } from '@gatehouse/protocol';
 import type { Clock, Log } from '../../platform/index.ts';
 import type { DatabaseTransaction, Guard, RecordChange, Sealer, Storage } from '../../storage/index.ts';
 import { createEnding } from './end.ts';
 import { createFinding, type LeaseFilter } from './find.ts';
+import { createHandedOut, type HandedOut } from './handed-out.ts';
 import { createInHand } from './in-hand.ts';
 import { createIssuing } from './issue.ts';
 import { createMaking, ended, type OpenedProvider } from './make.ts';
@@ -24,7 +25,11 @@ export interface LeasesDependencies {
 
 export interface Leases {
   /** Before it is sent or given to anybody: it is known to be in use, or it is refused. */
-  activate(held: Held): Promise<void>;
+  activate(held: Held, action?: string): Promise<void>;
+  /** What the same request was answered with before, while that may be used. */
+  handedOut(request: LeaseRequest): Promise<HandedOut | undefined>;
+  /** Throws `provider.unknown` for one that is not declared in this environment. */
+  abilitiesOf(provider: string, environment: string): Promise<ProviderAbilities>;
   /**
    * A lease of this task for this purpose that may be used now: the one there is, or a new one. `guards`: what must still hold of agent and
    * task in the transaction that intends it. What is given out has a durable record.
@@ -67,13 +72,19 @@ export function createLeases(deps: LeasesDependencies): Leases {
 
   return {
     issue: createIssuing({ ...deps, inHand, make, renewing }),
-    async activate({ lease: { id, expiresAt } }) {
+    handedOut: createHandedOut({ ...deps, inHand }),
+    abilitiesOf: async (provider, environment) => (await deps.open(provider, environment)).provider.abilities,
+    async activate({ lease: { id, expiresAt } }, action) {
       if (expiresAt <= clock.now()) throw ended();
       if (inHand.isActive(id)) return;
       const isLive = await storage.transaction(async (transaction) => {
         const { numUpdatedRows } = await transaction
           .updateTable('leases')
-          .set((update) => ({ state: 'active', active_at: update.fn.coalesce('active_at', update.val(clock.now())) }))
+          .set((update) => ({
+            state: 'active',
+            active_at: update.fn.coalesce('active_at', update.val(clock.now())),
+            handed_by: update.fn.coalesce('handed_by', update.val(action ?? null)),
+          }))
           .where('id', '=', id)
           .where('state', 'in', liveStates)
           .executeTakeFirst();

@@ -4,6 +4,7 @@ import type { Ending } from './end.ts';
 import type { InHand } from './in-hand.ts';
 import { boundsOf, lifetimeOf } from './lifetime.ts';
 import { leaseLimits } from './limits.ts';
+import { withinQuota } from './quota.ts';
 import { about, type LeaseRow, nameOf, sealCredential, sealRevocation } from './rows.ts';
 import { type Held, type LeaseRequest, NotMade, openStates, type Provider } from './types.ts';
 
@@ -49,7 +50,7 @@ export const ended = () =>
 
 /** A new lease. Each step is durable before the next: it is intended, the provider makes it, what ending it takes is kept, and it is given out. */
 export function createMaking({ storage, sealer, recordChange, ending, inHand, wake, clock, log }: MakingDependencies) {
-  async function intend(row: LeaseRow, guards: Guard[]): Promise<void> {
+  async function intend(row: LeaseRow, guards: Guard[], quota: LeaseRequest['quota']): Promise<void> {
     await storage.transaction(async (transaction) => {
       const written = await storage.appendWithin(transaction, { guards, records: [], bodies: [] });
       if (!written.ok)
@@ -70,6 +71,7 @@ export function createMaking({ storage, sealer, recordChange, ending, inHand, wa
           'lease.limit',
           `Task ${row.task} has ${count} credentials already, and no more than ${leaseLimits.perTask} at once.`,
         );
+      if (quota) await withinQuota(transaction, row, quota);
       const inserted = await transaction
         .insertInto('leases')
         .values(row)
@@ -173,12 +175,13 @@ export function createMaking({ storage, sealer, recordChange, ending, inHand, wa
       sealed_revocation: sealRevocation(sealer, id, declared, null),
       idempotency_key: wanted.idempotencyKey ?? null,
       request_digest: wanted.digest,
+      handed_by: null,
       bounds: JSON.stringify(bounds),
       extending_to: null,
       renewed_at: null,
       renewals: 0,
     };
-    await intend(row, [...guards, guard]);
+    await intend(row, [...guards, guard], wanted.quota);
     const order = {
       lease: id,
       name: nameOf(id),

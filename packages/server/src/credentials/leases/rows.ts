@@ -74,6 +74,7 @@ export function toLease(row: LeaseRow): LeaseView {
     name: nameOf(row.id),
     scope: json(row.scope),
     clamped: json(row.clamped) as string[],
+    handedBy: row.handed_by,
     maxResidualSeconds: row.max_residual_seconds,
     intendedAt: row.intended_at,
     createdAt: row.created_at,

@@ -87,6 +87,8 @@ export interface LeaseRequest {
   ttlSeconds?: number;
   /** Asked again with it, the same request of a task gives the same lease, and another is an error. */
   idempotencyKey?: string;
+  /** Of what is handed out: how many of the provider are made for the task in all, and for its agent in an hour. */
+  quota?: { perTask: number; perHour: number };
   /** Ends of what it rests on, each with the words for people: the task, the approval. */
   until: { at: number; why: string }[];
 }

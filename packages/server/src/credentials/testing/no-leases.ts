@@ -5,4 +5,10 @@ const none = async () => {
 };
 
 /** For tests of what has nothing to do with credentials. */
-export const noLeases: Pick<Leases, 'issue' | 'activate' | 'end'> = { issue: none, activate: none, end: none };
+export const noLeases: Pick<Leases, 'issue' | 'activate' | 'end' | 'handedOut' | 'abilitiesOf'> = {
+  issue: none,
+  activate: none,
+  end: none,
+  handedOut: none,
+  abilitiesOf: none,
+};

@@ -7,11 +7,11 @@ import { type Agent, groupsOf, type RegisteredTool, type Snapshot } from '../../
 /** All of a workspace that decisions depend on, as plain data: it crosses to a thread. `agents`: only those that a change touches. */
 export type DecidingParts = Pick<
   Snapshot,
-  'servers' | 'environments' | 'templates' | 'groups' | 'policies' | 'calendars' | 'approvalRules' | 'people' | 'agents'
+  'servers' | 'credentialProviders' | 'environments' | 'templates' | 'groups' | 'policies' | 'calendars' | 'approvalRules' | 'people' | 'agents'
 >;
 
 export function decidingParts(snapshot: Snapshot, agents: Snapshot['agents'] = new Map()): DecidingParts {
-  const { environments, templates, groups, policies, calendars, approvalRules, people } = snapshot;
+  const { credentialProviders, environments, templates, groups, policies, calendars, approvalRules, people } = snapshot;
   // How a server is reached decides nothing, and is where people put keys.
   const servers = new Map(
     [...snapshot.servers].map(([name, server]) => [
@@ -22,7 +22,7 @@ export function decidingParts(snapshot: Snapshot, agents: Snapshot['agents'] = n
       },
     ]),
   ) as Snapshot['servers'];
-  return { servers, environments, templates, groups, policies, calendars, approvalRules, people, agents };
+  return { servers, credentialProviders, environments, templates, groups, policies, calendars, approvalRules, people, agents };
 }
 
 /** One recorded action, with whose authority it had. */

@@ -153,6 +153,7 @@ export function createTokenReader(dependencies: Dependencies): TokenReader {
       chain,
       tokenId: claims.jti,
       proofKey: jkt ?? null,
+      isBound: jkt !== undefined || certificate !== undefined,
       expiresAt: claims.exp * 1000,
     };
   };

@@ -162,6 +162,8 @@ export interface CredentialsTables {
     idempotency_key: string | null;
     /** Of what was asked with that key. */
     request_digest: string | null;
+    /** The first action that used it, or gave it out. */
+    handed_by: string | null;
     /** JSON: what no renewal goes beyond, with the words for people. */
     bounds: string;
     /** The provider was asked to let it live so long, and its answer is not known. */

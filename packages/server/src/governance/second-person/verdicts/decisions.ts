@@ -93,7 +93,10 @@ export const detector: Verdict<OfKind<'Detector'>> = {
 
 /** What it may issue at most, from where, for whom. */
 export const credentialProvider: Verdict<OfKind<'CredentialProvider'>> = {
-  created: ({ from }) => [`credentials are issued${'url' in from ? ` from ${new URL(from.url).host}` : ''}`],
+  created: ({ from, direct }) => [
+    `credentials are issued${'url' in from ? ` from ${new URL(from.url).host}` : ''}`,
+    ...(direct ? [`tasks may be handed its credentials, at tier ${direct.tier}`] : []),
+  ],
   gone: nothing,
   members: {
     description: 'words',
@@ -106,6 +109,17 @@ export const credentialProvider: Verdict<OfKind<'CredentialProvider'>> = {
         ? ['credentials live longer']
         : [],
     from: 'decides',
+    direct: ({ direct: before }, { direct: after }) => {
+      if (!after) return [];
+      if (!before) return [`tasks may be handed its credentials, at tier ${after.tier}`];
+      const isWider = (['maxSeconds', 'perTask', 'perHour'] as const).some((limit) => after[limit] > before[limit]);
+      return [
+        ...(after.tier < before.tier
+          ? [`tasks are handed its credentials at tier ${after.tier} instead of ${before.tier}`]
+          : []),
+        ...(isWider ? ['tasks are handed more of its credentials, or for longer'] : []),
+      ];
+    },
   },
 };
 

@@ -1,0 +1,52 @@
+import type { Clock } from '../../platform/index.ts';
+import type { Sealer, Storage } from '../../storage/index.ts';
+import { digestOf, holderOf } from './holder.ts';
+import type { InHand } from './in-hand.ts';
+import type { OpenedProvider } from './make.ts';
+import { nameOf, openCredential } from './rows.ts';
+import type { Held, LeaseRequest } from './types.ts';
+
+/** A lease that a task has been handed before, with the action that did so. */
+export interface HandedOut {
+  held: Held;
+  action: string;
+}
+
+/**
+ * What the same request of the task was answered with, while that may be used: given again, it lets nobody do more than they can. Undefined where
+ * another would be made.
+ */
+export function createHandedOut({
+  storage: { db },
+  sealer,
+  open,
+  inHand,
+  clock,
+}: {
+  storage: Storage;
+  sealer: Sealer;
+  open(provider: string, environment: string): Promise<OpenedProvider>;
+  inHand: Pick<InHand, 'isFresh'>;
+  clock: Clock;
+}) {
+  return async (request: LeaseRequest): Promise<HandedOut | undefined> => {
+    const { idempotencyKey: key, task } = request;
+    const { narrow } = await open(request.provider, request.environment);
+    const handedOut = db
+      .selectFrom('leases')
+      .selectAll()
+      .where('task', '=', task)
+      .where('ungated', '=', 1)
+      .where('state', '=', 'active');
+    const row = await (key === undefined
+      ? handedOut.where('holder', '=', holderOf(request, narrow(request.asked, request.within)))
+      : handedOut.where('idempotency_key', '=', key).where('request_digest', '=', digestOf(request))
+    ).executeTakeFirst();
+    if (!row?.handed_by || !row.sealed_credential) return undefined;
+    const isGood = key === undefined ? inHand.isFresh(row.intended_at, row.expires_at) : row.expires_at > clock.now();
+    if (!isGood) return undefined;
+    const { id, provider, expires_at: expiresAt } = row;
+    const lease = { id, provider, expiresAt, name: nameOf(id) };
+    return { held: { lease, credential: openCredential(sealer, id, row.sealed_credential) }, action: row.handed_by };
+  };
+}

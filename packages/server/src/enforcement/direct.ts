@@ -1,0 +1,130 @@
+import { type Decision, narrowScope, residualWords } from '@gatehouse/protocol';
+import type { HandedOut, Held, LeaseRequest, Leases } from '../credentials/index.ts';
+import { canonicalJson, GatehouseError, isJsonObject, type Json } from '../platform/index.ts';
+import { givenOf, type Snapshot } from '../registry/index.ts';
+import type { Guard } from '../storage/index.ts';
+import type { Key } from './key.ts';
+import { type Action, HAND_OUT } from './types.ts';
+import type { Reason } from './who.ts';
+
+/** What a credential is asked for, as it would be made: decided on, shown to whoever approves it, and recorded. */
+export interface DirectArguments {
+  scope: Json;
+  seconds: number;
+  /** What remains of it once it is to end, in words. */
+  residual: string;
+}
+
+export const isDirect = ({ operation }: Pick<Action, 'operation'>): boolean => operation === HAND_OUT;
+
+/** A credential that is handed to the agent for clients of its own, past the gate (law 3). */
+export function createDirect({ leases }: { leases: Pick<Leases, 'issue' | 'handedOut' | 'abilitiesOf'> }) {
+  function requestOf(
+    snapshot: Snapshot,
+    { server: provider, caller, idempotencyKey, ...action }: Action,
+  ): LeaseRequest {
+    const { agent, task } = caller;
+    const { scope, seconds } = action.arguments as unknown as DirectArguments;
+    const { perTask, perHour } = snapshot.credentialProviders.get(provider)?.direct ?? { perTask: 0, perHour: 0 };
+    return {
+      provider,
+      agent,
+      task: task.id,
+      environment: task.environment,
+      purpose: 'direct',
+      ungated: true,
+      asked: scope,
+      within: [],
+      ttlSeconds: seconds,
+      ...(idempotencyKey !== undefined && { idempotencyKey }),
+      quota: { perTask, perHour },
+      until: [{ at: task.expiresAt, why: 'the task ends' }],
+    };
+  }
+
+  return {
+    /**
+     * INVARIANT: never more than was asked for, than the provider issues, and than the templates of the task and of those it was handed on
+     * from give. More is refused, and not cut down: whoever asks for it would find out only where it fails.
+     */
+    async settle(snapshot: Snapshot, action: Action): Promise<Action | { refused: Reason }> {
+      const { server: provider, caller } = action;
+      const manifest = snapshot.credentialProviders.get(provider);
+      const given = isJsonObject(action.arguments) ? action.arguments : {};
+      if (!manifest?.direct) return { refused: { code: 'provider.unknown', reason: `There is no "${provider}".` } };
+      const asked = isJsonObject(given.scope) ? given.scope : {};
+      const limits = givenOf(snapshot, provider, [caller.task, ...caller.chain.map(({ task }) => task)]);
+      const alone = narrowScope(manifest.from, asked);
+      const problem = [alone, limits].flatMap((each) => ('problem' in each ? [each.problem] : []))[0];
+      if (problem !== undefined || 'problem' in alone || 'problem' in limits)
+        return { refused: { code: 'credential.scope', reason: problem ?? '' } };
+      const issued = narrowScope(manifest.from, asked, limits.within);
+      if ('problem' in issued) return { refused: { code: 'credential.scope', reason: issued.problem } };
+      const whole = narrowScope(manifest.from, asked, [alone.scope]);
+      const isLess = limits.within.length > 0 && !('scope' in whole && isSame(whole.scope, issued.scope));
+      if (isLess && Object.keys(asked).length > 0)
+        return {
+          refused: {
+            code: 'credential.scope',
+            reason: `Tasks of the template "${caller.task.template}" are given less of "${provider}" than was asked for: at most ${canonicalJson(limits.within[0] as Json)}. Ask for a part of that.`,
+          },
+        };
+      const most = Math.min(manifest.direct.maxSeconds, manifest.life.maxSeconds);
+      const wanted = typeof given.seconds === 'number' ? given.seconds : manifest.life.defaultSeconds;
+      const seconds = Math.min(wanted, most);
+      const abilities = await leases.abilitiesOf(provider, caller.task.environment);
+      return {
+        ...action,
+        arguments: { scope: issued.scope as Json, seconds, residual: residualWords(abilities, seconds) },
+      };
+    },
+
+    /** What the same request was answered with, while it is good. */
+    again: (snapshot: Snapshot, action: Action): Promise<HandedOut | undefined> =>
+      leases.handedOut(requestOf(snapshot, action)),
+
+    async issue(
+      snapshot: Snapshot,
+      action: Action,
+      guards: readonly Guard[],
+    ): Promise<Key | 'stale' | { refused: Reason }> {
+      try {
+        return keyOf(await leases.issue(requestOf(snapshot, action), guards));
+      } catch (error) {
+        if (!(error instanceof GatehouseError)) throw error;
+        if (error.code === 'lease.stopped') return 'stale';
+        return { refused: { code: error.code, reason: error.message } };
+      }
+    },
+  };
+}
+
+/** Its parts by name; nothing of them is to stand in what is recorded. */
+export function keyOf(held: Held): Key {
+  const { lease, credential } = held;
+  return {
+    held,
+    injection: {
+      lease: lease.id,
+      expiresAt: lease.expiresAt,
+      values: credential,
+      secrets: Object.values(credential).filter((part) => part.reveal() !== lease.name),
+    },
+    named: { lease: lease.id, provider: lease.provider, state: 'issued' },
+    isForOneCall: false,
+  };
+}
+
+/** Whoever approves it, or reads of it later, is told that it leaves the gate. */
+export function explainDirect(decision: Decision, { arguments: given }: Action): Decision {
+  const { residual } = given as unknown as DirectArguments;
+  const reason = `${decision.reason} It is handed to the agent itself, and what is done with it is on no record here. ${residual}`;
+  return decision.effect === 'deny' ? decision : { ...decision, reason };
+}
+
+export const givenAgain = (decision: Decision, { action }: HandedOut): Decision => ({
+  ...decision,
+  reason: `${decision.reason} The task was handed exactly this one in ${action}, and is given it again while it is good.`,
+});
+
+const isSame = (a: unknown, b: unknown) => canonicalJson(a as Json) === canonicalJson(b as Json);
