@@ -51,8 +51,7 @@ when { context.arguments.seconds > 300 };`,
     await client.connect();
     return client;
   };
-  const leasesOf = async (task: string) =>
-    (await scene.workspace.operator('GET /leases', { query: { task } })).items;
+  const leasesOf = async (task: string) => (await scene.workspace.operator('GET /leases', { query: { task } })).items;
   const recordsOf = async (task: string) =>
     (await scene.workspace.operator('GET /records', { query: { task } })).items.map(({ record }) => record);
   async function until(what: () => Promise<boolean>): Promise<void> {
@@ -79,7 +78,11 @@ when { context.arguments.seconds > 300 };`,
     const [lease] = await leasesOf(task.id);
     assert.equal(lease?.ungated, true);
     assert.equal(lease?.handedBy, body.action_id);
-    const everything = [records, lease, await scene.workspace.operator('GET /actions/:id', { params: { id: String(body.action_id) } })];
+    const everything = [
+      records,
+      lease,
+      await scene.workspace.operator('GET /actions/:id', { params: { id: String(body.action_id) } }),
+    ];
     assert.ok(!JSON.stringify(everything).includes(body.credential?.password as string), 'the password is in a record');
 
     await task.end();
@@ -133,13 +136,14 @@ when { context.arguments.seconds > 300 };`,
     const init = { method: 'POST', body: JSON.stringify({ provider: 'orders' }) };
     const type = { 'content-type': 'application/json' };
     const thief = await begin('reads', 'agent-b');
-    for (const headers of [
+    const stolen: Record<string, string>[] = [
       {},
       { authorization: `Bearer ${token}` },
       { authorization: `DPoP ${token}` },
       { authorization: `DPoP ${token}`, dpop: (await thief.headersFor(url, 'POST')).dpop ?? '' },
       { authorization: `DPoP ${token}`, dpop: (await task.headersFor(`${workspace.url}/mcp`, 'POST')).dpop ?? '' },
-    ])
+    ];
+    for (const headers of stolen)
       assert.equal((await fetch(url, { ...init, headers: { ...type, ...headers } })).status, 401);
     const bearer = await (await workspace.agent('agent-bearer', { bearerOnly: true })).startTask({
       template: 'reads',
@@ -195,7 +199,10 @@ when { context.arguments.seconds > 300 };`,
     const next = await ask(task, { provider: 'grave' });
     assert.equal(next.status, 202, 'what was revoked is not made again on the same yes');
     assert.notEqual(next.body.approval?.id, id);
-    await approver.api('POST /approvals/:id/deny', { params: { id: next.body.approval?.id ?? '' }, body: { reason: 'no' } });
+    await approver.api('POST /approvals/:id/deny', {
+      params: { id: next.body.approval?.id ?? '' },
+      body: { reason: 'no' },
+    });
     const denied = await ask(task, { provider: 'grave' });
     assert.ok([202, 403].includes(denied.status), JSON.stringify(denied.body));
     await task.end();

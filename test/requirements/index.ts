@@ -7,6 +7,7 @@ import { channels } from './channels.ts';
 import { console } from './console.ts';
 import { decisions } from './decisions.ts';
 import { delegation } from './delegation.ts';
+import { direct } from './direct.ts';
 import { evidence } from './evidence.ts';
 import { exported } from './export.ts';
 import { federation } from './federation.ts';
@@ -36,6 +37,7 @@ export const requirements: Requirement[] = [
   ...decisions,
   ...authoring,
   ...delegation,
+  ...direct,
   ...exported,
   ...evidence,
   ...federation,

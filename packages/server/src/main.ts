@@ -133,7 +133,11 @@ async function openServer(
     createSignInLink: (email) => people.createSigninLink(email, { by: 'gatehouse' }),
     apply: (manifests, by) =>
       applyWorkspace({ registry, describe: (server) => upstreams.describe(server) }, manifests, { prune: false, by }),
-    issuancePaths: () => [...identity.authorizationServer.issuancePaths(), ...identity.trustDomain.issuancePaths()],
+    issuancePaths: () => [
+      ...identity.authorizationServer.issuancePaths(),
+      ...identity.trustDomain.issuancePaths(),
+      'POST /task/credentials',
+    ],
     isEmpty: () => registry.snapshot().environments.size === 0,
     unenrolled: async () => {
       const everyone = [...registry.snapshot().people.keys()];

@@ -5,8 +5,8 @@ import { description } from './description.ts';
 
 export {
   type AskedScope,
-  beyondGitHub,
   askedScope,
+  beyondGitHub,
   type CredentialSource,
   credentialParts,
   type GitHubAppSource,

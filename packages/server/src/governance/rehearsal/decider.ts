@@ -7,7 +7,16 @@ import { type Agent, groupsOf, type RegisteredTool, type Snapshot } from '../../
 /** All of a workspace that decisions depend on, as plain data: it crosses to a thread. `agents`: only those that a change touches. */
 export type DecidingParts = Pick<
   Snapshot,
-  'servers' | 'credentialProviders' | 'environments' | 'templates' | 'groups' | 'policies' | 'calendars' | 'approvalRules' | 'people' | 'agents'
+  | 'servers'
+  | 'credentialProviders'
+  | 'environments'
+  | 'templates'
+  | 'groups'
+  | 'policies'
+  | 'calendars'
+  | 'approvalRules'
+  | 'people'
+  | 'agents'
 >;
 
 export function decidingParts(snapshot: Snapshot, agents: Snapshot['agents'] = new Map()): DecidingParts {
@@ -22,7 +31,18 @@ export function decidingParts(snapshot: Snapshot, agents: Snapshot['agents'] = n
       },
     ]),
   ) as Snapshot['servers'];
-  return { servers, credentialProviders, environments, templates, groups, policies, calendars, approvalRules, people, agents };
+  return {
+    servers,
+    credentialProviders,
+    environments,
+    templates,
+    groups,
+    policies,
+    calendars,
+    approvalRules,
+    people,
+    agents,
+  };
 }
 
 /** One recorded action, with whose authority it had. */

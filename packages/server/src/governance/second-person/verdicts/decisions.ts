@@ -9,18 +9,25 @@ type Template = OfKind<'Template'>;
 const withoutWords = (parameters: Template['parameters']) =>
   Object.fromEntries(Object.entries(parameters).map(([name, parameter]) => [name, { ...parameter, description: '' }]));
 
+const handedOut = (credentials: NonNullable<Template['credentials']>) =>
+  credentials.flatMap(({ provider, direct }) =>
+    direct ? [`tasks may be handed credentials of the provider "${provider}"`] : [],
+  );
+
 export const template: Verdict<Template> = {
-  created: ({ allow }) => relaxedAllow([], allow),
+  created: ({ allow, credentials = [] }) => [...relaxedAllow([], allow), ...handedOut(credentials)],
   gone: nothing,
   members: {
     description: 'words',
     allow: (before, after) => relaxedAllow(before.allow, after.allow),
     mask: (before, after) => lessMasked(before.mask, after.mask),
     asking: (before, after) => asksMore(before.asking, after.asking),
-    credentials: ({ credentials: before = [] }, { credentials: after = [] }) =>
-      before
+    credentials: ({ credentials: before = [] }, { credentials: after = [] }) => [
+      ...before
         .filter((limit) => !after.some((each) => isSame(each, limit)))
         .map(({ provider }) => `what tasks are given of the provider "${provider}" is changed`),
+      ...handedOut(after.filter((entry) => !before.some((each) => isSame(each, entry)))),
+    ],
     ttlSeconds: ({ ttlSeconds: before }, { ttlSeconds: after }) =>
       after > before ? [`tasks may last ${after} s instead of ${before} s`] : [],
     // One that is gone or new is in no condition of an entry that stays; a written policy may ask whether the task has it.

@@ -125,3 +125,21 @@ test('a class of retention that could keep anything for a shorter time waits; on
   ];
   for (const [before, after] of tightens) assert.deepEqual(reasonsOf(before, after, around), [], JSON.stringify(after));
 });
+
+/** @proves policy.second-person */
+test('that credentials may be handed out, to more, for longer or at a lower tier, lets more through; less of it does not', () => {
+  const provider = { kind: 'CredentialProvider', name: 'p', environments: [], life: {}, from: { type: 'x' } };
+  const direct = { tier: 3, maxSeconds: 600, perTask: 5, perHour: 30 };
+  const why = (before: object | undefined, after: object | undefined) =>
+    reasonsOf({ ...provider, direct: before } as never, { ...provider, direct: after } as never, around).length;
+  assert.equal(why(undefined, direct), 1);
+  assert.equal(why(direct, undefined), 0);
+  assert.equal(why(direct, { ...direct, tier: 2 }), 1);
+  for (const more of ['maxSeconds', 'perTask', 'perHour'] as const)
+    assert.deepEqual([why(direct, { ...direct, [more]: 900 }), why({ ...direct, [more]: 900 }, direct)], [1, 0], more);
+  const entry = { provider: 'p', scope: {} };
+  const template = (...credentials: object[]) => ({ kind: 'Template', name: 't', allow: [], credentials }) as never;
+  assert.equal(reasonsOf(template(), template({ ...entry, direct: true }), around).length, 1);
+  assert.equal(reasonsOf(null, template({ ...entry, direct: true }), around).length, 1);
+  assert.equal(reasonsOf(template(), template(entry), around).length, 0);
+});

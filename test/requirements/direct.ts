@@ -1,0 +1,46 @@
+import type { Requirement } from './requirement.ts';
+
+/** Credentials that agents use themselves, past the gate. */
+const source = 'docs/how-to/let-clients-fetch-their-own-credentials.md';
+export const direct: Requirement[] = [
+  {
+    id: 'direct.off',
+    promise: 'Nobody is handed a credential where the provider, the task’s template or the policies do not all say so',
+    source,
+  },
+  {
+    id: 'direct.recorded',
+    promise:
+      'A credential that is handed out is an action like any other, on record before it is given, and marked as ungated',
+    source,
+  },
+  {
+    id: 'direct.approved',
+    promise:
+      'A yes is to one provider, scope and life; the same credential is given again while it is good, and nothing else is',
+    source,
+  },
+  {
+    id: 'direct.narrow',
+    promise: 'More than provider and template give is refused, and never cut down silently',
+    source,
+  },
+  {
+    id: 'direct.bound',
+    promise:
+      'A token without the key or certificate that it is bound to, and one for a single server, is handed nothing',
+    source,
+  },
+  { id: 'direct.idempotent', promise: 'Asked again with its idempotency key the same credential is given', source },
+  {
+    id: 'direct.limited',
+    promise: 'A task, and an agent in an hour, is handed so many credentials and no more',
+    source,
+  },
+  {
+    id: 'direct.ends',
+    promise:
+      'What was handed out ends with its task, a kill, its time or when it is revoked, with what was opened with it',
+    source,
+  },
+];
