@@ -38,7 +38,11 @@ export function createRenewing({ storage, sealer, open, recordChange, clock, log
 
   /** What was handed out was let out for its time, and not for longer. */
   const canBeRenewed = (row: LeaseRow, { provider }: OpenedProvider): boolean =>
-    provider.renew !== undefined && row.ungated === 0 && isLive(row.state) && row.extending_to === null && row.bounds !== '[]';
+    provider.renew !== undefined &&
+    row.ungated === 0 &&
+    isLive(row.state) &&
+    row.extending_to === null &&
+    row.bounds !== '[]';
 
   async function extend(
     row: LeaseRow,
