@@ -8,4 +8,10 @@ export const systems: Requirement[] = [
     promise: 'A MariaDB user of the task’s own has the tables that were asked for, and is gone with its connections',
     source,
   },
+  {
+    id: 'lease.redis',
+    promise:
+      'A Redis user of the task’s own has the keys and commands that were asked for, and is gone with its connections, also after a restart',
+    source,
+  },
 ];

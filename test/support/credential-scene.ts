@@ -42,6 +42,8 @@ export async function startCredentialScene(system: {
   secret: { value: string; origins: string[] };
   /** Of the tool server's environment: `{username}` … */
   env: Record<string, string>;
+  /** Of it, without anything of the credential. */
+  plainEnv?: Record<string, string>;
   scope?: object;
 }) {
   const workspace = await startWorkspace();
@@ -59,6 +61,7 @@ export async function startCredentialScene(system: {
         type: 'stdio',
         command: 'node',
         args: ['--disable-warning=ExperimentalWarning', program],
+        env: system.plainEnv ?? {},
         credential: { provider: 'system', env: system.env, ...(system.scope && { scope: system.scope }) },
       },
       tools: { sql: setting, redis: setting, ssh: setting, leak: setting },

@@ -27,6 +27,18 @@ serveStdio(() => {
       connection.destroy();
     }
   });
+  tool('redis', async (text) => {
+    const { createClient } = await import('@redis/client');
+    const { REDIS_URL: url = '', REDIS_CA: ca } = process.env;
+    const client = createClient({ url, socket: { tls: true, ca, reconnectStrategy: false } });
+    client.on('error', () => undefined);
+    await client.connect();
+    try {
+      return await client.sendCommand(text.split(' '));
+    } finally {
+      if (client.isOpen) client.destroy();
+    }
+  });
   tool('leak', async () => process.env);
   return server;
 });

@@ -15,6 +15,7 @@ export {
   type GitLabProjectSource,
   type GitLabScope,
   gitlabLevels,
+  isWithinPattern,
   type MariadbGrant,
   type MariadbScope,
   type MariadbSource,
@@ -22,6 +23,9 @@ export {
   type PostgresGrant,
   type PostgresScope,
   type PostgresSource,
+  type RedisKeys,
+  type RedisScope,
+  type RedisSource,
 } from './credential-providers/index.ts';
 
 /**

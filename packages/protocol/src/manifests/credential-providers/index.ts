@@ -4,6 +4,7 @@ import { gitlabProjectKind, gitlabProjectSource } from './gitlab-project.ts';
 import type { CredentialKind, Narrowed } from './kind.ts';
 import { mariadbKind, mariadbSource } from './mariadb.ts';
 import { postgresKind, postgresSource } from './postgres.ts';
+import { redisKind, redisSource } from './redis.ts';
 
 export {
   beyondGitHub,
@@ -15,6 +16,8 @@ export { type GitLabProjectSource, type GitLabScope, gitlabLevels } from './gitl
 export type { CredentialKind, Narrowed } from './kind.ts';
 export type { MariadbGrant, MariadbScope, MariadbSource } from './mariadb.ts';
 export type { PostgresGrant, PostgresScope, PostgresSource } from './postgres.ts';
+export type { RedisKeys, RedisScope, RedisSource } from './redis.ts';
+export { isWithinPattern } from './redis-pattern.ts';
 
 /** Where a provider issues, by its kind. */
 export const credentialSource = z.discriminatedUnion('type', [
@@ -22,6 +25,7 @@ export const credentialSource = z.discriminatedUnion('type', [
   githubAppSource,
   mariadbSource,
   gitlabProjectSource,
+  redisSource,
 ]);
 export type CredentialSource = z.infer<typeof credentialSource>;
 
@@ -30,6 +34,7 @@ const kinds = {
   'github-app': githubAppKind,
   mariadb: mariadbKind,
   'gitlab-project': gitlabProjectKind,
+  redis: redisKind,
 };
 
 const kindOf = (from: CredentialSource) => kinds[from.type] as CredentialKind<CredentialSource, unknown>;

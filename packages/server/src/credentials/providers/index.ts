@@ -5,6 +5,7 @@ import { openGitHubAppProvider } from './github-app.ts';
 import { openGitLabProjectProvider } from './gitlab-project.ts';
 import { openMariadbProvider } from './mariadb.ts';
 import { openPostgresProvider } from './postgres.ts';
+import { openRedisProvider } from './redis.ts';
 
 /** What providers are made with. */
 export interface ProviderTools {
@@ -20,6 +21,8 @@ export function openProvider({ from }: CredentialProviderManifest, tools: Provid
   switch (from.type) {
     case 'mariadb':
       return openMariadbProvider(from, () => tools.openSecret(from.secret, from.url));
+    case 'redis':
+      return openRedisProvider(from, () => tools.openSecret(from.secret, from.url));
     case 'postgres':
       return openPostgresProvider(from, () => tools.openSecret(from.secret, from.url));
     case 'github-app':

@@ -4,6 +4,7 @@ import type { MariadbGrant, MariadbSource, ProviderAbilities } from '@gatehouse/
 import type { Connection, RowDataPacket } from 'mysql2/promise';
 import { GatehouseError, Secret } from '../../platform/index.ts';
 import type { Left, Made, Order, Provider } from '../leases/types.ts';
+import { hostOf } from './host-of.ts';
 
 const ABILITIES: ProviderAbilities = {
   ...{ canNarrow: true, canRevoke: true, canEndSessions: true, maxResidualSeconds: 0 },
@@ -30,7 +31,7 @@ export function openMariadbProvider(settings: MariadbSource, password: () => Pro
     signal.throwIfAborted();
     const { createConnection } = await import('mysql2/promise');
     const connection = await createConnection({
-      ...{ host: url.hostname, port: Number(url.port || 3306), user, password: (await password()).reveal() },
+      ...{ host: hostOf(url), port: Number(url.port || 3306), user, password: (await password()).reveal() },
       ...(settings.tls !== 'off' && {
         ssl: { rejectUnauthorized: true, verifyIdentity: true, minVersion: 'TLSv1.2', ca: settings.tls.ca },
       }),
