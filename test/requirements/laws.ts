@@ -452,6 +452,12 @@ export const laws: Requirement[] = [
     source: 'SECURITY.md#law-9',
   },
   {
+    id: 'law-9.sealed',
+    promise:
+      'What was read is taken back by no edit of the database: labels that are not as they were left count as everything, on record, and none is sealed anew',
+    source: 'SECURITY.md#law-9',
+  },
+  {
     id: 'law-9.unmatched',
     promise: 'What a tool says outside of its labelled fields has the labels of all of them together',
     source: 'SECURITY.md#law-9',

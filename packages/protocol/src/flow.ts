@@ -10,7 +10,7 @@ export interface FlowSource {
   at: number;
 }
 
-/** A label of what was seen: `untrusted`, or `sensitive:KIND`. */
+/** A label of what was seen: `untrusted`, or `sensitive:KIND`; `changed`: the labels were changed in the database, so that all of them are there. */
 export interface FlowLabel extends FlowSource {
   label: string;
   /** Through what it came: `task/ID` of its own or of one that it was handed on from, `agent/NAME`. */

@@ -1,9 +1,15 @@
 import type { ApprovalState } from '@gatehouse/protocol';
 import { approvalStates } from './words.ts';
 
-/** `untrusted` or `sensitive:KIND`, as people say it. */
+/** `untrusted`, `changed` or `sensitive:KIND`, as people say it. */
 export const labelWords = (label: string): string =>
-  label === 'untrusted' ? 'untrusted content' : label.startsWith('sensitive:') ? `${label.slice(10)} data` : label;
+  label === 'untrusted'
+    ? 'untrusted content'
+    : label === 'changed'
+      ? 'changed in the database'
+      : label.startsWith('sensitive:')
+        ? `${label.slice(10)} data`
+        : label;
 
 /** How a label reached the task: by its own reading, from a task that it was handed on from, or from what its agent keeps. */
 export function throughWords(

@@ -19,6 +19,7 @@ const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
   delegations: 'settle',
   enrolled_keys: 'keep',
   flow_labels: 'keep',
+  flow_heads: 'keep',
   flow_endorsements: 'keep',
   fences: 'settle',
   changes: 'keep',

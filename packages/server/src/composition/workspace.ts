@@ -1,5 +1,12 @@
 import { checkBudgets } from '../enforcement/index.ts';
-import { compilePolicies, createFlow, perVersion, prepareToCompile } from '../policy/index.ts';
+import {
+  compilePolicies,
+  createFlow,
+  perVersion,
+  prepareToCompile,
+  sealLabelsOfBefore,
+  sensitiveKinds,
+} from '../policy/index.ts';
 import { createRegistry, type Snapshot } from '../registry/index.ts';
 import type { Foundation } from './foundation.ts';
 
@@ -7,10 +14,12 @@ export type Workspace = Awaited<ReturnType<typeof openWorkspace>>;
 
 /** What is applied, and its policies as they are compiled. Nothing is applied that one of the rooms cannot work with. */
 export async function openWorkspace(
-  { config, storage, clock, sealer, recordChange, log }: Foundation,
+  { config, storage, clock, sealer, ledger, recordChange, log }: Foundation,
   checkControlPolicies: (snapshot: Snapshot) => void,
 ) {
-  const flow = createFlow({ storage, clock, sealer });
+  await sealLabelsOfBefore({ storage, sealer, recordChange, log });
+  const kinds = (): string[] => sensitiveKinds(registry.snapshot());
+  const flow = createFlow({ storage, clock, sealer, recordChange, log, kinds, ledger });
   const registry = await createRegistry({
     handedOn: flow.handedOn,
     storage,

@@ -68,3 +68,11 @@ export function newId(prefix: IdPrefix, now = Date.now()): string {
   }
   return `${prefix}_${text}${ALPHABET[(value << (5 - bits)) & 31]}`;
 }
+
+/** When it was made, in milliseconds since the epoch; NaN for what is no identifier. */
+export function timeOfId(id: string): number {
+  const digits = [...id.slice(id.indexOf('_') + 1).slice(0, 10)].map((letter) => ALPHABET.indexOf(letter));
+  if (digits.length < 10 || digits.includes(-1)) return Number.NaN;
+  // Ten letters are 50 bits, of which the first 48 are the time.
+  return Math.floor(digits.reduce((time, digit) => time * 32 + digit, 0) / 4);
+}

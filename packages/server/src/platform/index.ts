@@ -5,7 +5,7 @@ export { type Clock, systemClock } from './clock.ts';
 export { type Config, limits } from './config.ts';
 export { connectionLimits } from './connection-limits.ts';
 export { type ErrorKind, errorKinds, GatehouseError, isUnavailable, retryAfter, toProblem } from './errors.ts';
-export { type IdPrefix, newId } from './ids.ts';
+export { type IdPrefix, newId, timeOfId } from './ids.ts';
 export {
   canonicalJson,
   digestJson,

@@ -13,6 +13,8 @@ export {
   reachesNobody,
   SENSITIVE,
   type SeenView,
+  sealLabelsOfBefore,
+  sensitiveKinds,
   UNTRUSTED,
 } from './flow/index.ts';
 export { isWider } from './grantable.ts';

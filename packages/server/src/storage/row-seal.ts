@@ -8,6 +8,7 @@ type SealedTable =
   | 'standing_grants'
   | 'break_glass'
   | 'flow_endorsements'
+  | 'flow_heads'
   | 'deliveries'
   | 'approval_looks'
   | 'passkeys'

@@ -33,6 +33,7 @@ export const sealedColumns: readonly SealedColumn[] = [
   { table: 'standing_grants', key: 'id', column: 'seal' },
   { table: 'break_glass', key: 'id', column: 'seal' },
   { table: 'flow_endorsements', key: 'id', column: 'seal' },
+  { table: 'flow_heads', key: 'holder', column: 'seal' },
   { table: 'deliveries', key: 'id', column: 'seal' },
   { table: 'approval_looks', key: 'id', column: 'seal' },
   { table: 'push_subscriptions', key: 'id', column: 'sealed' },

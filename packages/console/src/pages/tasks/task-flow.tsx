@@ -82,6 +82,14 @@ const labelColumns = (task: string): Column<FlowLabel>[] => [
         <Badge hue="amber" icon={IconAlertTriangle} title="Text that nobody vouches for: it may try to steer the agent">
           {labelWords(label)}
         </Badge>
+      ) : label === 'changed' ? (
+        <Badge
+          hue="red"
+          icon={IconAlertTriangle}
+          title="What was read was changed in the database: it counts as everything that could be read"
+        >
+          {labelWords(label)}
+        </Badge>
       ) : (
         <Badge hue="violet" icon={IconLock} title="Data that must not leave by itself">
           {labelWords(label)}
@@ -91,9 +99,9 @@ const labelColumns = (task: string): Column<FlowLabel>[] => [
   { header: 'From', cell: ({ tool }) => <ToolName tool={tool} /> },
   {
     header: 'Brought by',
-    cell: ({ actionId }) => (
+    cell: ({ actionId, tool }) => (
       <Link to="/actions/$id" params={{ id: actionId }} className="gh-link" data-row-link="">
-        the result of this action
+        {tool === 'gatehouse' ? 'what was found' : 'the result of this action'}
       </Link>
     ),
   },

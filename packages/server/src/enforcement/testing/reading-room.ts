@@ -5,7 +5,7 @@ import { noLeases } from '../../credentials/testing/no-leases.ts';
 import type { Caller } from '../../identity/index.ts';
 import { type HouseOptions, ORIGIN, openHouse } from '../../identity/people/testing/house.ts';
 import { createOutbound, type Json, type JsonObject, noTracing, Secret } from '../../platform/index.ts';
-import { compilePolicies, createBaseline, createFlow, type Flow } from '../../policy/index.ts';
+import { compilePolicies, createBaseline, createFlow, type Flow, sensitiveKinds } from '../../policy/index.ts';
 import type { ServedDefinition, TaskGrounds } from '../../registry/index.ts';
 import {
   type Action,
@@ -175,8 +175,8 @@ export async function openReadingRoom(options: HouseOptions = {}) {
   const sets = new Map<number, ReturnType<typeof compilePolicies>>();
 
   /** One replica's choke point: what it has seen is in its own memory. */
-  async function openGate() {
-    const flow = createFlow(house);
+  async function openGate(change: Partial<Pick<typeof house, 'recordChange'>> = {}) {
+    const flow = createFlow({ ...house, ...change, kinds: () => sensitiveKinds(house.registry.snapshot()) });
     first ??= flow;
     const held = createHeldResults({ ...house, key: new Uint8Array(32) });
     const approvals = await createApprovals({ ...house, endorse: flow.endorse, onEnded: held.forget });

@@ -3,7 +3,7 @@ import { type Approvals, createApprovals } from '../../approvals/index.ts';
 import { noLeases } from '../../credentials/testing/no-leases.ts';
 import { type House, openHouse } from '../../identity/people/testing/house.ts';
 import { createOutbound, type JsonObject, noTracing, Secret } from '../../platform/index.ts';
-import { compilePolicies, createBaseline, createFlow } from '../../policy/index.ts';
+import { compilePolicies, createBaseline, createFlow, sensitiveKinds } from '../../policy/index.ts';
 import type { ServedDefinition } from '../../registry/index.ts';
 import {
   type Action,
@@ -91,7 +91,7 @@ export async function openRoom({ follow = true, afterAppend = () => {} } = {}) {
       },
       breaker: createBreaker({ registry, clock, log }),
       tickets: createTickets({ outbound: createOutbound(), openSecret: async () => new Secret(''), clock, log }),
-      flow: createFlow(house),
+      flow: createFlow({ ...house, kinds: () => sensitiveKinds(house.registry.snapshot()) }),
       baseline,
       clock,
       log,

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import type { EndorsedValue } from '@gatehouse/protocol';
+import type { ArgumentRole, EndorsedValue } from '@gatehouse/protocol';
 import { type Clock, GatehouseError, newId } from '../../platform/index.ts';
 import type { RegisteredTool } from '../../registry/index.ts';
 import {
   type DatabaseTransaction,
   type OverBudget,
   parseState,
+  rowSealProblem,
   type Sealer,
   type Spend,
   type Storage,
@@ -13,7 +14,7 @@ import {
   usedOf,
 } from '../../storage/index.ts';
 import { canonical } from './canonical.ts';
-import { type Endorsement, holderOfTask } from './labels.ts';
+import { type Endorsement, holderOfTask } from './held.ts';
 import { flowLimits } from './limits.ts';
 import { graveEffects } from './roles.ts';
 
@@ -58,6 +59,25 @@ export async function keepEndorsed(
   await storage.bumpFences(transaction, [`flow:${holderOfTask(task)}`]);
   return rows.map(
     ({ id, role, shown, covers }) => `endorsed ${id} for this task: ${role} ${JSON.stringify(shown)}, for ${covers}`,
+  );
+}
+
+/** Of these tasks, the oldest first. Nobody endorsed what was written into the database. */
+export async function endorsementsOf(
+  { storage, sealer }: { storage: Pick<Storage, 'db'>; sealer: Sealer },
+  tasks: readonly string[],
+): Promise<(Endorsement & { task: string })[]> {
+  if (tasks.length === 0) return [];
+  const rows = await storage.db
+    .selectFrom('flow_endorsements')
+    .selectAll()
+    .where('task', 'in', tasks)
+    .orderBy('id')
+    .execute();
+  return rows.flatMap(({ seal, ...row }) =>
+    rowSealProblem(sealer, 'flow_endorsements', row.id, { v: 1, ...row }, seal) === null
+      ? { ...row, role: row.role as ArgumentRole }
+      : [],
   );
 }
 

@@ -1,23 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { ArgumentRole, FlowLabel } from '@gatehouse/protocol';
-import { type Clock, isJsonObject, type Json } from '../../platform/index.ts';
+import { isJsonObject, type Json } from '../../platform/index.ts';
 import type { RegisteredTool } from '../../registry/index.ts';
-import type { Sealer, Storage } from '../../storage/index.ts';
 import type { Provenance } from '../situation.ts';
 import { echoOf } from './echo.ts';
 import { coveredBy, endorsedSpend, keepEndorsed, usedUp, usesOf } from './endorsements.ts';
+import { type Endorsement, guardOf, type HeldLabels, holderOfTask, isRecent } from './held.ts';
 import { agentHolders, helpersOf, holdersOfLink, isConsented, knowledgeOf, writtenFor } from './holders.ts';
-import {
-  type Change,
-  createLabels,
-  type Endorsement,
-  guardOf,
-  type HeldLabels,
-  holderOfTask,
-  isRecent,
-  READ_BY,
-} from './labels.ts';
+import { type Change, createLabels, type LabelDependencies } from './labels.ts';
 import { flowLimits } from './limits.ts';
+import { isShown, READ_BY, SEVERAL, WROTE } from './marks.ts';
 import { createMemory, type Others, type ReadState } from './memory.ts';
 import { type Known, originOfArgument } from './origin.ts';
 import { mostCareful, partsOf } from './parts.ts';
@@ -31,20 +23,14 @@ import { isDefault, literalsOf, toldTo } from './told.ts';
 import type { Flow, Reader } from './types.ts';
 import { type Origins, workOut } from './worked-out.ts';
 
-/** Not a label that anybody is shown: it has written a text somewhere after it had read sensitive data, which a later call could send off by its name. */
-const WROTE = 'wrote';
-
-const SEVERAL = `${READ_BY}several`;
-
-const isShown = (label: string) => !label.startsWith(READ_BY) && label !== WROTE;
-
 /**
  * Information flow (law 9). Labels are in the database and held across replicas by fences; the texts in which values are looked for are in
  * the memory of the process that passed them on. INVARIANT: a task of which another process has passed on untrusted texts, or this one has
  * forgotten some, has no trusted values: only what was stated or endorsed counts.
  */
-export function createFlow({ storage, clock, sealer }: { storage: Storage; clock: Clock; sealer: Sealer }): Flow {
-  const labels = createLabels({ storage, clock, sealer });
+export function createFlow(deps: LabelDependencies): Flow {
+  const { storage, clock, sealer } = deps;
+  const labels = createLabels(deps);
   const memory = createMemory(clock);
   /** This one, for as long as it runs: another one has not its memory. */
   const replica = randomUUID();

@@ -1,6 +1,6 @@
 import type { Task } from '@gatehouse/protocol';
 import type { DatabaseTransaction } from '../../storage/index.ts';
-import { holderOfAgent, holderOfAgentFor, holderOfTask } from './labels.ts';
+import { holderOfAgent, holderOfAgentFor, holderOfTask } from './held.ts';
 
 /** A task, with the agent whose it is. */
 export interface Link {

@@ -1,5 +1,7 @@
+export { sensitiveKinds } from './changed.ts';
 export { coveredBy } from './endorsements.ts';
 export { createFlow } from './flow.ts';
+export { sealLabelsOfBefore } from './heads.ts';
 export { flowLimits } from './limits.ts';
 export type { Origin } from './origin.ts';
 export { mostCareful } from './parts.ts';

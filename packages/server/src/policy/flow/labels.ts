@@ -1,56 +1,26 @@
-import type { ArgumentRole } from '@gatehouse/protocol';
-import type { Clock } from '../../platform/index.ts';
+import { type Clock, GatehouseError, type Log } from '../../platform/index.ts';
+import type { DatabaseTransaction, RecordChange, Sealer, Storage } from '../../storage/index.ts';
+import { everythingRead } from './changed.ts';
+import { endorsementsOf } from './endorsements.ts';
+import { type Kept, type LabelRow, readKept, writeHeads, writeRows } from './heads.ts';
 import {
-  type DatabaseTransaction,
-  type Guard,
-  rowSealProblem,
-  type Sealer,
-  type Storage,
-} from '../../storage/index.ts';
+  AGENT_MS,
+  type HeldLabels,
+  holderOfTask,
+  isOfAgent,
+  isRecent,
+  type LabelSource,
+  taskOfHolder,
+} from './held.ts';
 import { flowLimits } from './limits.ts';
-
-/** The result that brought a label first. */
-export interface LabelSource {
-  label: string;
-  tool: string;
-  actionId: string;
-  task: string;
-  /** Milliseconds since the epoch. */
-  at: number;
-}
-
-/** What one holder (a task, an agent, a store) has seen, as it was at a version. */
-export interface HeldLabels {
-  holder: string;
-  version: number;
-  labels: ReadonlyMap<string, LabelSource>;
-  /** Of a task. */
-  endorsements: readonly Endorsement[];
-}
-
-/** A value that a person lets stand for the rest of a task. */
-export interface Endorsement {
-  id: string;
-  role: ArgumentRole;
-  /** As it is compared. */
-  value: string;
-  /** As it was signed. */
-  shown: string;
-  /** For which calls: see `coveredBy`. */
-  covers: string;
-  approval: string;
-  person: string;
-  at: number;
-}
-
-/** What was seen long ago is no longer in what goes on. What was seen lately is not written again each time (`ms`). */
-export const isRecent = (holder: string, { label, at }: LabelSource, now: number, ms: number = AGENT_MS): boolean =>
-  isForEver(holder, label) || at > now - ms;
+import { createLogged, mayBeSwept, type SearchRecords } from './logged.ts';
 
 export interface Change {
   holder: string;
   labels: readonly string[];
 }
+
+type Brought = Omit<LabelSource, 'label' | 'at'>;
 
 export interface Labels {
   /** From memory; undefined when it has to be loaded. */
@@ -62,52 +32,137 @@ export interface Labels {
    */
   add(
     changes: readonly Change[],
-    source: Omit<LabelSource, 'label' | 'at'>,
+    source: Brought,
     more?: (transaction: DatabaseTransaction) => Promise<Change[]>,
   ): Promise<void> | undefined;
   /** As part of what happens to its holders. */
-  write(
-    transaction: DatabaseTransaction,
-    changes: readonly Change[],
-    source: Omit<LabelSource, 'label' | 'at'>,
-  ): Promise<void>;
+  write(transaction: DatabaseTransaction, changes: readonly Change[], source: Brought): Promise<void>;
   /** As they are in the database. */
-  read(database: DatabaseTransaction, holders: readonly string[]): Promise<(LabelSource & { holder: string })[]>;
+  read(transaction: DatabaseTransaction, holders: readonly string[]): Promise<(LabelSource & { holder: string })[]>;
   /** A dispatch has found that somebody else has added to it. */
   forget(holder: string): void;
 }
 
-const TASK = 'task/';
-const isOfTask = (holder: string) => holder.startsWith(TASK);
-export const holderOfTask = (task: string) => `${TASK}${task}`;
-export const holderOfAgent = (agent: string) => `agent/${agent}`;
-/** What an agent has seen in tasks for one person, or for nobody. */
-export const holderOfAgentFor = (agent: string, user: string | null) => `${holderOfAgent(agent)}/${user ?? ''}`;
-/** Not a label that anybody is shown: which process has the texts that were read. */
-export const READ_BY = 'read-by:';
-export const guardOf = ({ holder, version }: HeldLabels): Guard => ({ key: `flow:${holder}`, version });
-
-const AGENT_MS = flowLimits.agentHours * 3_600_000;
-const isOfAgent = (holder: string) => holder.startsWith('agent/');
-/** Of what an agent has seen in all there is no end: only its texts are not looked through for ever. */
-const isForEver = (holder: string, label: string) =>
-  !isOfAgent(holder) || (!/^agent\/[^/]*\//.test(holder) && !label.startsWith(READ_BY));
+export interface LabelDependencies {
+  storage: Storage;
+  clock: Clock;
+  sealer: Sealer;
+  recordChange: RecordChange;
+  log: Log;
+  /** Every kind of sensitive data that a result could bring. */
+  kinds(): readonly string[];
+  ledger: SearchRecords;
+}
 
 /**
- * Labels in memory, the most recently used last, over those in the database. INVARIANT: a version in memory is never newer than the labels
- * that stand beside it, so that a dispatch which finds it unchanged was decided with all that had been seen.
+ * Labels in memory, the most recently used last, over those in the database. INVARIANTS: a version in memory is never newer than the labels
+ * that stand beside it, so that a dispatch which finds it unchanged was decided with all that had been seen. Labels in the database that do not
+ * fit their seal, or are older than this process has known, are neither believed nor sealed anew: their holder has read everything. So has one
+ * whose labels lack what the record says was read; that is looked at behind the first call that a process decides for it.
  */
-export function createLabels({ storage, clock, sealer }: { storage: Storage; clock: Clock; sealer: Sealer }): Labels {
+export function createLabels(deps: LabelDependencies): Labels {
+  const { storage, clock, sealer, log } = deps;
   const held = new Map<string, HeldLabels>();
+  /** The newest counter of each holder that this process knows. */
+  const newest = new Map<string, number>();
+  const logged = createLogged(deps);
+  let checking: Promise<void> = Promise.resolve();
 
-  function put(labels: HeldLabels): void {
-    held.delete(labels.holder);
-    held.set(labels.holder, labels);
-    if (held.size <= flowLimits.tasks) return;
-    for (const oldest of held.keys()) {
-      held.delete(oldest);
-      break;
+  const newestOf = (holder: string) => (mayBeSwept(holder, clock.now()) ? undefined : newest.get(holder));
+
+  async function load(holders: readonly string[], isAgain = false): Promise<void> {
+    // Before the labels: what another call of this process adds meanwhile is not in it.
+    const known = new Map(holders.map((holder) => [holder, newestOf(holder)]));
+    const fences = await storage.db.selectFrom('fences').selectAll().where('key', 'in', holders.map(keyOf)).execute();
+    const [kept, endorsed] = await Promise.all([
+      readKept(sealer, storage.db, holders, (holder) => known.get(holder)),
+      endorsementsOf(
+        { storage, sealer },
+        holders.flatMap((holder) => taskOfHolder(holder) ?? []),
+      ),
+    ]);
+    if (kept.some(({ problem }) => problem !== null)) {
+      if (isAgain) throw changedAgain();
+      await storage.transaction((transaction) => write(transaction, nothingMore(holders), NOBODY));
+      return load(holders, true);
     }
+    know(kept);
+    for (const each of kept) if (known.get(each.holder) === undefined) check(each);
+    const versions = new Map(fences.map(({ key, version }) => [key, version]));
+    for (const { holder, rows } of kept) {
+      const own = rows.map(toSource).filter((label) => isRecent(holder, label, clock.now()));
+      keep(held, holder, {
+        holder,
+        version: versions.get(keyOf(holder)) ?? 0,
+        labels: new Map(own.map((each) => [each.label, each])),
+        endorsements: endorsed.flatMap(({ task, ...each }) => (holder === holderOfTask(task) ? each : [])),
+      });
+    }
+  }
+
+  /** One after the other, so that those that are looked at after a start hold up nobody. */
+  function check(kept: Kept): void {
+    checking = checking
+      .then(async () => {
+        const missing = await logged.missing(kept);
+        if (missing.length > 0)
+          await storage.transaction((transaction) => write(transaction, nothingMore([kept.holder]), NOBODY, missing));
+      })
+      .catch((error) =>
+        log.warn('what was read could not be compared with the record', { holder: kept.holder, error }),
+      );
+  }
+
+  function know(kept: readonly Kept[]): void {
+    for (const { holder, counter } of kept) keep(newest, holder, Math.max(counter, newest.get(holder) ?? 0));
+  }
+
+  /**
+   * Adds to what is there. Gives what is there then. Where that is not as it was left, everything is added, and that is recorded; with nothing
+   * else to add, nothing else is written.
+   */
+  async function write(
+    transaction: DatabaseTransaction,
+    changes: readonly Change[],
+    source: Brought,
+    /** By all of these, as the record says. */
+    read: readonly string[] = [],
+  ): Promise<Kept[]> {
+    const wanted = new Map<string, Set<string>>();
+    for (const { holder, labels } of changes) wanted.set(holder, new Set([...(wanted.get(holder) ?? []), ...labels]));
+    if (wanted.size === 0) return [];
+    const now = clock.now();
+    const before = (await readKept(sealer, transaction, [...wanted.keys()], newestOf)).map((each) =>
+      logged.doubt(each, read),
+    );
+    const everything = await everythingRead(
+      deps,
+      transaction,
+      before.filter(({ problem }) => problem !== null),
+    );
+    const after = before.map((kept) => {
+      const { holder } = kept;
+      const brought = [...(wanted.get(holder) ?? []), ...(kept.problem === null ? [] : read)];
+      const rows = [
+        ...brought.map((label): LabelRow => rowOf(holder, label, source, now)),
+        ...everything.filter((row) => row.holder === holder),
+      ];
+      return rows.length === 0 ? { kept, added: [], gone: [] } : withMore(kept, rows, now);
+    });
+    const written = after.filter(({ added, gone }) => added.length + gone.length > 0);
+    if (written.length > 0) {
+      await writeRows(transaction, written);
+      await writeHeads(
+        sealer,
+        transaction,
+        written.map(({ kept }) => kept),
+      );
+      const holders = written.map(({ kept }) => kept.holder);
+      await storage.bumpFences(transaction, holders.map(keyOf));
+      // Read again when it is next asked for: another replica may have added something between.
+      for (const holder of holders) held.delete(holder);
+    }
+    return after.map(({ kept }) => kept);
   }
 
   return {
@@ -120,48 +175,13 @@ export function createLabels({ storage, clock, sealer }: { storage: Storage; clo
       return found;
     },
 
-    async read(database, holders) {
-      const rows = await database.selectFrom('flow_labels').selectAll().where('holder', 'in', holders).execute();
-      return rows
-        .map(({ holder, action_id, ...row }) => ({ holder, ...row, actionId: action_id }))
-        .filter((row) => isRecent(row.holder, row, clock.now()));
-    },
+    load: (holders) => load(holders),
 
-    async load(holders) {
-      const keys = holders.map((holder) => `flow:${holder}`);
-      // Versions first: what is added between the two reads is then found by the dispatch.
-      const fences = await storage.db.selectFrom('fences').selectAll().where('key', 'in', keys).execute();
-      const rows = await storage.db.selectFrom('flow_labels').selectAll().where('holder', 'in', holders).execute();
-      const tasks = holders.filter(isOfTask).map((holder) => holder.slice(TASK.length));
-      const endorsed =
-        tasks.length === 0
-          ? []
-          : await storage.db
-              .selectFrom('flow_endorsements')
-              .selectAll()
-              .where('task', 'in', tasks)
-              .orderBy('id')
-              .execute();
-      const versions = new Map(fences.map(({ key, version }) => [key, version]));
-      for (const holder of holders) {
-        const own = rows
-          .filter((row) => row.holder === holder)
-          .map(({ label, tool, action_id, task, at }): LabelSource => ({ label, tool, actionId: action_id, task, at }))
-          .filter((label) => isRecent(holder, label, clock.now()));
-        put({
-          holder,
-          version: versions.get(`flow:${holder}`) ?? 0,
-          labels: new Map(own.map((each) => [each.label, each])),
-          endorsements: endorsed
-            .filter(({ task }) => holder === holderOfTask(task))
-            // Nobody endorsed what was written into the database.
-            .filter(
-              ({ seal, ...row }) =>
-                rowSealProblem(sealer, 'flow_endorsements', row.id, { v: 1, ...row }, seal) === null,
-            )
-            .map(({ task: _, seal: __, role, ...rest }) => ({ ...rest, role: role as ArgumentRole })),
-        });
-      }
+    async read(transaction, holders) {
+      const kept = await write(transaction, nothingMore(holders), NOBODY);
+      return kept.flatMap(({ holder, rows }) =>
+        rows.map((row) => ({ holder, ...toSource(row) })).filter((label) => isRecent(holder, label, clock.now())),
+      );
     },
 
     add(changes, source, more) {
@@ -173,50 +193,66 @@ export function createLabels({ storage, clock, sealer }: { storage: Storage; clo
         return own.length === 0 ? [] : [{ holder, labels: own }];
       });
       if (missing.length === 0) return undefined;
-      return storage.transaction(async (transaction) =>
-        write(transaction, [...missing, ...((await more?.(transaction)) ?? [])], source),
+      return (
+        storage
+          .transaction(async (transaction) =>
+            write(transaction, [...missing, ...((await more?.(transaction)) ?? [])], source),
+          )
+          // Not before: what was undone has never been there.
+          .then(know)
       );
     },
 
-    write,
+    async write(transaction, changes, source) {
+      await write(transaction, changes, source);
+    },
 
     forget(holder) {
       held.delete(holder);
     },
   };
+}
 
-  /** What counts no more, of a holder that is written to anyway. */
-  async function forgetOld(transaction: DatabaseTransaction, holder: string): Promise<void> {
-    const old = transaction
-      .deleteFrom('flow_labels')
-      .where('holder', '=', holder)
-      .where('at', '<=', clock.now() - AGENT_MS);
-    await (isForEver(holder, '') ? old.where('label', 'like', `${READ_BY}%`) : old).execute();
-  }
+const NOBODY: Brought = { tool: 'gatehouse', actionId: '', task: '' };
+const keyOf = (holder: string) => `flow:${holder}`;
+const nothingMore = (holders: readonly string[]): Change[] => holders.map((holder) => ({ holder, labels: [] }));
 
-  async function write(
-    transaction: DatabaseTransaction,
-    changes: readonly Change[],
-    { tool, actionId, task }: Omit<LabelSource, 'label' | 'at'>,
-  ): Promise<void> {
-    for (const { holder, labels } of changes) {
-      if (isOfAgent(holder)) await forgetOld(transaction, holder);
-      for (const label of labels)
-        await transaction
-          .insertInto('flow_labels')
-          .values({ holder, label, tool, action_id: actionId, task, at: clock.now() })
-          .onConflict((conflict) =>
-            isOfAgent(holder)
-              ? conflict.columns(['holder', 'label']).doUpdateSet({ at: clock.now(), tool, action_id: actionId, task })
-              : conflict.doNothing(),
-          )
-          .execute();
-    }
-    await storage.bumpFences(
-      transaction,
-      changes.map(({ holder }) => `flow:${holder}`),
-    );
-    // Read again when it is next asked for: another replica may have added something between.
-    for (const { holder } of changes) held.delete(holder);
+function keep<V>(into: Map<string, V>, holder: string, value: V): void {
+  into.delete(holder);
+  into.set(holder, value);
+  if (into.size <= flowLimits.tasks) return;
+  for (const oldest of into.keys()) {
+    into.delete(oldest);
+    break;
   }
 }
+
+const toSource = ({ label, tool, action_id, task, at }: LabelRow): LabelSource => ({
+  ...{ label, tool, actionId: action_id, task, at },
+});
+
+const rowOf = (holder: string, label: string, { tool, actionId, task }: Brought, at: number): LabelRow => ({
+  ...{ holder, label, tool, action_id: actionId, task, at },
+});
+
+/** Of a task or a store the first result that brought a label stays; of an agent the last one does, and what counts no more goes. */
+function withMore(kept: Kept, more: readonly LabelRow[], now: number) {
+  const { holder } = kept;
+  const rows = new Map(kept.rows.map((row) => [row.label, row]));
+  const gone = kept.rows.filter((row) => !isRecent(holder, row, now));
+  for (const { label } of gone) rows.delete(label);
+  const added = new Map<string, LabelRow>();
+  for (const row of more) {
+    if (rows.has(row.label) && !isOfAgent(holder)) continue;
+    rows.set(row.label, row);
+    added.set(row.label, row);
+  }
+  return { kept: { ...kept, rows: [...rows.values()], counter: kept.counter + 1 }, added: [...added.values()], gone };
+}
+
+const changedAgain = () =>
+  new GatehouseError(
+    'unavailable',
+    'flow.changed',
+    'What this task has read is being changed in the database. Nothing runs for it; tell your security team.',
+  );

@@ -1,6 +1,6 @@
 import { type Clock, limits, newId } from '../../platform/index.ts';
 import type { Storage } from '../../storage/index.ts';
-import { holderOfTask } from './labels.ts';
+import { holderOfTask } from './held.ts';
 import { flowLimits } from './limits.ts';
 
 const AT_ONCE = 2_000;
@@ -40,6 +40,7 @@ export async function sweepFlow({ storage, clock }: { storage: Storage; clock: C
         const tasks = some.map((holder) => holder.slice(from.length));
         const fences = some.map((holder) => `flow:${holder}`);
         await transaction.deleteFrom('flow_labels').where('holder', 'in', some).execute();
+        await transaction.deleteFrom('flow_heads').where('holder', 'in', some).execute();
         await transaction.deleteFrom('flow_endorsements').where('task', 'in', tasks).execute();
         await transaction.deleteFrom('fences').where('key', 'in', fences).execute();
       }

@@ -4,7 +4,7 @@ import type { RegisteredTool } from '../../registry/index.ts';
 import type { DatabaseTransaction, Guard, OverBudget, Spend } from '../../storage/index.ts';
 import type { FlowView } from '../situation.ts';
 import type { keepEndorsed } from './endorsements.ts';
-import type { Endorsement } from './labels.ts';
+import type { Endorsement } from './held.ts';
 import type { Origin } from './origin.ts';
 
 /** A task with those that it was handed on from, nearest first: who reads for whom. */

@@ -5,6 +5,8 @@ export interface PolicyTables {
    * (`store/ENVIRONMENT/SERVER/NAME`), with the result that brought the label first. `at` of an agent's is the last time.
    */
   flow_labels: { holder: string; label: string; tool: string; action_id: string; task: string; at: number };
+  /** Over all labels of one holder. `counter` goes up with each change of them. */
+  flow_heads: { holder: string; counter: number; seal: Uint8Array };
 
   /**
    * Values that a person has endorsed for the rest of a task; `value` as it is compared, `shown` and `covers` (for calls of which
