@@ -21,7 +21,7 @@ export function orderOf(from: CredentialSource, asked: unknown = {}): Order {
   const lease = newId('lse');
   return {
     ...{ lease, name: nameOf(lease), scope: narrowed.scope as Json, expiresAt: Date.now() + 60_000 },
-    ...{ agent: 'agent-1', task: 'tsk_1' },
+    ...{ environment: 'production', agent: 'agent-1', task: 'tsk_1' },
   };
 }
 

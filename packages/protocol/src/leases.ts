@@ -95,7 +95,7 @@ export interface ProviderView {
 
 export interface ProviderTest {
   ok: boolean;
-  /** Milliseconds until it was issued, and until it was verified to be gone. */
+  /** Milliseconds until it was issued, and until it was verified to be gone; that is null where only its time ends it. */
   issueMs: number | null;
   revokeMs: number | null;
   problem: string | null;

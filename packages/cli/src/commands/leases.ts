@@ -130,7 +130,9 @@ export const listProviders: Run<ServerOptions> = async ({ options, out }) => {
 export const testProvider: Run<ServerOptions> = async ({ args: [name = ''], options, out }) => {
   const test = await operatorOf(options).call('POST /providers/:name/test', { params: { name } });
   if (out.json) out.printJson(test);
-  else if (test.ok) out.print(`${name}: issued in ${test.issueMs} ms, verified gone after ${test.revokeMs} ms`);
-  else out.note(`${name}: failed: ${test.problem}`);
+  else if (test.ok) {
+    const end = test.revokeMs === null ? 'ends by itself: nobody has it' : `verified gone after ${test.revokeMs} ms`;
+    out.print(`${name}: issued in ${test.issueMs} ms, ${end}`);
+  } else out.note(`${name}: failed: ${test.problem}`);
   return test.ok ? exitCodes.ok : exitCodes.failed;
 };

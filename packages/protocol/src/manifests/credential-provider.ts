@@ -6,6 +6,9 @@ import { description } from './description.ts';
 export {
   type AskedScope,
   askedScope,
+  type AwsScope,
+  type AwsSource,
+  type AwsStatement,
   beyondGitHub,
   type CredentialSource,
   credentialParts,
@@ -26,6 +29,7 @@ export {
   type RedisKeys,
   type RedisScope,
   type RedisSource,
+  sessionPolicyOf,
 } from './credential-providers/index.ts';
 
 /**

@@ -23,7 +23,7 @@ export type ChokePoint = Awaited<ReturnType<typeof openChokePoint>>;
 export async function openChokePoint(
   { config, storage, sealer, ledger, recordChange, outbound, tracing, clock, log }: Foundation,
   { registry, policies, flow }: Workspace,
-  { people, push }: Identities,
+  { people, push, identity }: Identities,
   opened: AsyncDisposableStack,
 ) {
   const stateKey = keyFile(config.dataDir, 'request-state.key');
@@ -32,7 +32,7 @@ export async function openChokePoint(
   const secrets = createSecrets({ storage, sealer, recordChange, clock });
   const credentials = createCredentials({
     ...{ storage, registry, sealer, recordChange, clock, log },
-    tools: { openSecret: secrets.open, outbound, clock, log },
+    tools: { openSecret: secrets.open, identityToken: identity.identityTokens.sign, outbound, clock, log },
   });
   opened.defer(() => credentials.close());
   const channels = createChannels({

@@ -138,6 +138,8 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
         const made = performance.now();
         result.issueMs = Math.round(made - begun);
         await leases.end(lease.id, by, 'it was a test');
+        // It ends by itself, and nobody has it.
+        if (!providerOf(manifest).abilities.canRevoke) return;
         const { open } = await leases.settled({ ids: [lease.id] }, leaseLimits.revokeMs);
         if (open > 0) throw new Error(`It could not be ended yet: see \`gatehouse leases show ${lease.id}\`.`);
         result.revokeMs = Math.round(performance.now() - made);

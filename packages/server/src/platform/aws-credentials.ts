@@ -1,12 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { assumeRoleWithWebIdentity, stsUrl } from './aws-sts.ts';
 import { GatehouseError } from './errors.ts';
-import { createOutbound, type OutboundAnswer } from './outbound.ts';
+import { createOutbound } from './outbound.ts';
 
 type Environment = Record<string, string | undefined>;
-const STS_TIMEOUT_MS = 10_000;
-const STS_ANSWER_BYTES = 64 * 1024;
 
 export interface AwsCredentials {
   accessKeyId: string;
@@ -45,37 +44,25 @@ async function byWebIdentity(
   } catch (cause) {
     throw missing(`AWS_WEB_IDENTITY_TOKEN_FILE names ${tokenFile}, which cannot be read.`, cause);
   }
-  const url = environment.AWS_ENDPOINT_URL_STS ?? environment.AWS_ENDPOINT_URL ?? `https://sts.${region}.amazonaws.com`;
+  const url = environment.AWS_ENDPOINT_URL_STS ?? environment.AWS_ENDPOINT_URL ?? stsUrl(region);
   const outbound = createOutbound();
-  let answer: OutboundAnswer;
   try {
-    answer = await outbound.fetch(url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8' },
-      body: new URLSearchParams({
-        Action: 'AssumeRoleWithWebIdentity',
-        Version: '2011-06-15',
-        RoleArn: role,
-        RoleSessionName: 'gatehouse',
-        WebIdentityToken: token,
-        DurationSeconds: '900',
-      }).toString(),
-      allowPrivateAddress: true,
-      maxBytes: STS_ANSWER_BYTES,
-      timeoutMs: STS_TIMEOUT_MS,
-    });
+    const answer = await assumeRoleWithWebIdentity(
+      outbound,
+      url,
+      { role, token, sessionName: 'gatehouse', durationSeconds: 900 },
+      { allowPrivateAddress: true },
+    );
+    if ('status' in answer)
+      throw missing(`AWS STS did not let this server take the role ${role} (status ${answer.status}).`);
+    const { accessKeyId, secretAccessKey, sessionToken } = answer;
+    return { accessKeyId, secretAccessKey, sessionToken };
   } catch (cause) {
+    if (cause instanceof GatehouseError && cause.code === 'aws.credentials') throw cause;
     throw missing(cause instanceof Error ? cause.message : String(cause), cause);
   } finally {
     await outbound.close();
   }
-  const { status } = answer;
-  const text = answer.body.toString('utf8');
-  const element = (name: string) => new RegExp(`<${name}>([^<]{1,4096})</${name}>`).exec(text)?.[1];
-  const [accessKeyId, secretAccessKey, sessionToken] = ['AccessKeyId', 'SecretAccessKey', 'SessionToken'].map(element);
-  if (status !== 200 || !accessKeyId || !secretAccessKey || !sessionToken)
-    throw missing(`AWS STS did not let this server take the role ${role} (status ${status}).`);
-  return { accessKeyId, secretAccessKey, sessionToken };
 }
 
 const missing = (why: string, cause?: unknown) => new GatehouseError('unavailable', 'aws.credentials', why, { cause });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { awsKind, awsSource } from './aws.ts';
 import { githubAppKind, githubAppSource } from './github-app.ts';
 import { gitlabProjectKind, gitlabProjectSource } from './gitlab-project.ts';
 import type { CredentialKind, Narrowed } from './kind.ts';
@@ -6,6 +7,7 @@ import { mariadbKind, mariadbSource } from './mariadb.ts';
 import { postgresKind, postgresSource } from './postgres.ts';
 import { redisKind, redisSource } from './redis.ts';
 
+export { type AwsScope, type AwsSource, type AwsStatement, sessionPolicyOf } from './aws.ts';
 export {
   beyondGitHub,
   type GitHubAppSource,
@@ -26,6 +28,7 @@ export const credentialSource = z.discriminatedUnion('type', [
   mariadbSource,
   gitlabProjectSource,
   redisSource,
+  awsSource,
 ]);
 export type CredentialSource = z.infer<typeof credentialSource>;
 
@@ -35,6 +38,7 @@ const kinds = {
   mariadb: mariadbKind,
   'gitlab-project': gitlabProjectKind,
   redis: redisKind,
+  aws: awsKind,
 };
 
 const kindOf = (from: CredentialSource) => kinds[from.type] as CredentialKind<CredentialSource, unknown>;

@@ -19,7 +19,7 @@ export function upstreamAuthorizationRoutes(deps: ApiDependencies): Route[] {
       .filter(({ manifest }) => secretsOf(manifest).includes(secret))
       .map(({ name }) => name),
     ...[...registry.snapshot().credentialProviders.values()]
-      .filter(({ from }) => from.secret === secret)
+      .filter(({ from }) => 'secret' in from && from.secret === secret)
       .map(({ name }) => name),
   ];
 

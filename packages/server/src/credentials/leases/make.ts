@@ -187,6 +187,7 @@ export function createMaking({ storage, sealer, recordChange, ending, inHand, wa
       name: nameOf(id),
       scope: wanted.scope,
       expiresAt: lifetime.expiresAt,
+      environment: wanted.environment,
       agent: wanted.agent,
       task: wanted.task,
     };

@@ -21,6 +21,8 @@ export interface Order {
   scope: Json;
   /** Milliseconds since the epoch. */
   expiresAt: number;
+  environment: string;
+  /** Both empty: a test, for nobody. */
   agent: string;
   task: string;
 }

@@ -48,7 +48,7 @@ describe('tokens of a GitHub App', () => {
     assert.ok('scope' in narrowed, JSON.stringify(narrowed));
     return {
       ...{ lease, name: nameOf(lease), scope: narrowed.scope as Json, expiresAt: now + 900_000 },
-      ...{ agent: 'agent-1', task: 'tsk_1' },
+      ...{ environment: 'production', agent: 'agent-1', task: 'tsk_1' },
     };
   }
   const left = ({ lease, name, scope, expiresAt }: Order, revocation: Json | null = null) => ({

@@ -1,6 +1,8 @@
 import type { CredentialProviderManifest } from '@gatehouse/protocol';
+import type { IdentityTokens } from '../../identity/index.ts';
 import type { Clock, Log, Outbound, Secret } from '../../platform/index.ts';
 import type { Provider } from '../leases/types.ts';
+import { openAwsProvider } from './aws.ts';
 import { openGitHubAppProvider } from './github-app.ts';
 import { openGitLabProjectProvider } from './gitlab-project.ts';
 import { openMariadbProvider } from './mariadb.ts';
@@ -11,14 +13,20 @@ import { openRedisProvider } from './redis.ts';
 export interface ProviderTools {
   /** A stored secret, for the destination that it was stored for. */
   openSecret(name: string, destination: string): Promise<Secret>;
+  /** Who asks, signed for the one system that is asked. */
+  identityToken: IdentityTokens['sign'];
   outbound: Outbound;
   clock: Clock;
   log: Log;
 }
 
 /** One file for each kind. A kind is listed here once it issues, narrows, is used, is ended and verified to be gone, and survives a crash. */
-export function openProvider({ from }: CredentialProviderManifest, tools: ProviderTools): Provider {
+export function openProvider({ from, environments }: CredentialProviderManifest, tools: ProviderTools): Provider {
+  /** A check is for nobody, in this one. */
+  const environment = environments[0] as string;
   switch (from.type) {
+    case 'aws':
+      return openAwsProvider(from, { ...tools, environment });
     case 'mariadb':
       return openMariadbProvider(from, () => tools.openSecret(from.secret, from.url));
     case 'redis':

@@ -70,6 +70,7 @@ describe('PostgreSQL roles', { skip: postgres ? false : 'there is no PostgreSQL 
       name: nameOf(lease),
       scope: scopeOf(source, scope),
       expiresAt: Date.now() + 60_000,
+      environment: 'production',
       agent: 'agent-1',
       task: 'tsk_1',
     };

@@ -1,0 +1,134 @@
+import { type AwsScope, type AwsSource, type ProviderAbilities, sessionPolicyOf } from '@gatehouse/protocol';
+import {
+  assumeRoleWithWebIdentity,
+  GatehouseError,
+  isJsonObject,
+  Secret,
+  type StsRefusal,
+  stsUrl,
+} from '../../platform/index.ts';
+import { leaseLimits } from '../leases/limits.ts';
+import { type Left, type Made, NotMade, type Order, type Provider, type Remaining } from '../leases/types.ts';
+import type { ProviderTools } from './index.ts';
+
+/** AWS ends no session before its time. */
+const ABILITIES: ProviderAbilities = {
+  canNarrow: true,
+  canRevoke: false,
+  canEndSessions: false,
+  maxResidualSeconds: null,
+};
+/** AWS gives no session less. */
+const LEAST_SECONDS = 900;
+const SKEW_MS = 60_000;
+const NOTHING = JSON.stringify({
+  Version: '2012-10-17',
+  Statement: [{ Effect: 'Deny', Action: '*', Resource: '*' }],
+});
+
+/**
+ * Sessions of one role, each narrowed by a session policy to what its lease is for. Taken with an identity token, so that no key of AWS is
+ * kept. In CloudTrail each says whose it is: the session's name is the lease's, the source identity is the agent, tags name task and environment.
+ */
+export function openAwsProvider(
+  settings: AwsSource,
+  {
+    identityToken,
+    outbound,
+    clock,
+    environment: ofCheck,
+  }: Pick<ProviderTools, 'identityToken' | 'outbound' | 'clock'> & { environment: string },
+): Provider {
+  const url = settings.url ?? stsUrl(settings.region);
+
+  async function take(
+    { lease, name, environment, agent, task }: Pick<Order, 'lease' | 'name' | 'environment' | 'agent' | 'task'>,
+    policy: string,
+    durationSeconds: number,
+  ) {
+    const tags = { environment, lease, ...(agent !== '' && { agent, task }) };
+    const token = await identityToken({
+      ...{ audience: settings.audience, environment, agent, task, lease },
+      claims: {
+        'https://aws.amazon.com/tags': {
+          principal_tags: Object.fromEntries(Object.entries(tags).map(([key, value]) => [key, [value]])),
+          transitive_tag_keys: Object.keys(tags),
+        },
+        'https://aws.amazon.com/source_identity': agent || 'gatehouse-test',
+      },
+    });
+    const answer = await assumeRoleWithWebIdentity(
+      outbound,
+      url,
+      { role: settings.role, token: token.reveal(), sessionName: name, durationSeconds, policy },
+      settings,
+    );
+    if (!('status' in answer)) return answer;
+    if (answer.status >= 400 && answer.status < 500 && answer.code !== '') throw refused(answer);
+    throw new GatehouseError('upstream', 'provider.answer', `STS gave no session (status ${answer.status}).`);
+  }
+
+  return {
+    abilities: ABILITIES,
+
+    async create(order: Order, signal): Promise<Made> {
+      signal.throwIfAborted();
+      const { allow = settings.allow } = order.scope as unknown as AwsScope;
+      const session = await take(order, sessionPolicyOf(allow), secondsFor(order.expiresAt - clock.now()));
+      const { accessKeyId, secretAccessKey, sessionToken, expiresAt } = session;
+      return {
+        credential: {
+          accessKeyId: new Secret(accessKeyId),
+          secretAccessKey: new Secret(secretAccessKey),
+          sessionToken: new Secret(sessionToken),
+        },
+        revocation: { endsAt: Number.isNaN(expiresAt) ? null : expiresAt },
+        ...(expiresAt < order.expiresAt && { expiresAt }),
+      };
+    },
+
+    async revoke({ revocation, makingUntil }: Left): Promise<Remaining | undefined> {
+      const known = isJsonObject(revocation) && typeof revocation.endsAt === 'number' ? revocation.endsAt : undefined;
+      const until = known ?? makingUntil + leaseLimits.maxSeconds * 1_000 + SKEW_MS;
+      if (clock.now() >= until) return undefined;
+      return {
+        until,
+        why:
+          known === undefined
+            ? 'STS’s answer was lost. If it gave a session nobody has it, and it ends by itself.'
+            : 'AWS ends no session before its time. To cut off its agent at once, deny the role by aws:SourceIdentity.',
+      };
+    },
+
+    /** A session that may do nothing. */
+    async check() {
+      const nobody = { lease: 'check', name: 'gatehouse-check', environment: ofCheck, agent: '', task: '' };
+      await take(nobody, NOTHING, LEAST_SECONDS);
+    },
+
+    close: async () => undefined,
+  };
+}
+
+const secondsFor = (ms: number) => Math.min(Math.max(Math.ceil(ms / 1_000), LEAST_SECONDS), leaseLimits.maxSeconds);
+
+const hints: Record<string, string> = {
+  AccessDenied:
+    ' Does the role’s trust policy allow sts:AssumeRoleWithWebIdentity, sts:TagSession and sts:SetSourceIdentity for this issuer, audience and subject?',
+  InvalidIdentityToken:
+    ' Has IAM an identity provider for the issuer, with this audience, and can it fetch the issuer’s keys?',
+  IDPCommunicationError: ' IAM could not fetch the issuer’s documents: is it reachable from the internet?',
+  ExpiredTokenException: ' Is this machine’s clock right?',
+  PackedPolicyTooLarge:
+    ' Session policy and tags together are more than AWS packs into a session: ask for fewer actions and resources, or use patterns.',
+  MalformedPolicyDocument: ' An action or a resource of the scope is not one that AWS knows.',
+  RegionDisabledException: ' STS is not active in this region for the account.',
+  ValidationError: ' Does the role’s longest session (MaxSessionDuration) cover the lease’s life?',
+};
+
+const refused = ({ status, code, message }: StsRefusal) =>
+  new NotMade(
+    status === 429 || code === 'Throttling' ? 'too-many' : 'upstream',
+    'provider.refused',
+    `STS gave no session (${code}: ${message.slice(0, 300)}).${hints[code] ?? ''}`,
+  );
