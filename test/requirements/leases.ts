@@ -91,4 +91,20 @@ export const leases: Requirement[] = [
     promise: 'A cloud that trusts the issuer of identity tokens trusts no token that an agent can have',
     source: clouds,
   },
+  {
+    id: 'lease.aws',
+    promise: 'A session of AWS is a task’s own, narrowed by a session policy, and says in CloudTrail whose it is',
+    source: clouds,
+  },
+  {
+    id: 'lease.aws-remains',
+    promise: 'What a cloud lets nobody end is said by the lease, by kill and in the record, until its time is over',
+    source: clouds,
+  },
+  {
+    id: 'lease.narrow-aws',
+    promise:
+      'A session policy allows nothing beyond what was asked for, and that nothing beyond what the provider allows',
+    source: clouds,
+  },
 ];

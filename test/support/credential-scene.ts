@@ -39,7 +39,7 @@ export async function until(what: () => Promise<boolean> | boolean): Promise<voi
 /** A workspace whose agents have a tool server that reaches a system with credentials of the provider `system`. */
 export async function startCredentialScene(system: {
   from: object;
-  secret: { value: string; origins: string[] };
+  secret?: { value: string; origins: string[] };
   /** Of the tool server's environment: `{username}` … */
   env: Record<string, string>;
   /** Of it, without anything of the credential. */
@@ -47,7 +47,8 @@ export async function startCredentialScene(system: {
   scope?: object;
 }) {
   const workspace = await startWorkspace();
-  await workspace.operator('PUT /secrets/:name', { params: { name: 'broker' }, body: system.secret });
+  if (system.secret)
+    await workspace.operator('PUT /secrets/:name', { params: { name: 'broker' }, body: system.secret });
   const setting = { tier: 1 as const, effects: ['read' as const] };
   await workspace.apply([
     ...manifests().filter(({ kind, name }: { kind: string; name?: string }) => kind !== 'Template' || name !== 'all'),
@@ -64,7 +65,7 @@ export async function startCredentialScene(system: {
         env: system.plainEnv ?? {},
         credential: { provider: 'system', env: system.env, ...(system.scope && { scope: system.scope }) },
       },
-      tools: { sql: setting, redis: setting, ssh: setting, leak: setting },
+      tools: { sql: setting, redis: setting, ssh: setting, s3: setting, http: setting, leak: setting },
     } as ManifestInput,
   ]);
 

@@ -39,6 +39,22 @@ serveStdio(() => {
       if (client.isOpen) client.destroy();
     }
   });
+  /** `get KEY` or `put KEY` in the bucket `reports`. */
+  tool('s3', async (text) => {
+    const { GetObjectCommand, PutObjectCommand, S3Client } = await import('@aws-sdk/client-s3');
+    const client = new S3Client({ forcePathStyle: true });
+    const [, verb, Key] = /^(get|put) (\S+)$/.exec(text) ?? [];
+    if (verb === 'put') return client.send(new PutObjectCommand({ Bucket: 'reports', Key, Body: 'written' }));
+    const { Body } = await client.send(new GetObjectCommand({ Bucket: 'reports', Key }));
+    return Body?.transformToString();
+  });
+  /** `GET URL` or `POST URL BODY`, with the header `HTTP_HEADER`. */
+  tool('http', async (text) => {
+    const [, method = 'GET', url = '', body] = /^(GET|POST) (\S+)(?: (.*))?$/.exec(text) ?? [];
+    const [name = '', value = ''] = (process.env.HTTP_HEADER ?? '').split(/: (.*)/);
+    const answer = await fetch(url, { method, headers: { [name]: value }, ...(body !== undefined && { body }) });
+    return `${answer.status} ${await answer.text()}`;
+  });
   tool('leak', async () => process.env);
   return server;
 });

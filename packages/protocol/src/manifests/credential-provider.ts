@@ -5,10 +5,10 @@ import { description } from './description.ts';
 
 export {
   type AskedScope,
-  askedScope,
   type AwsScope,
   type AwsSource,
   type AwsStatement,
+  askedScope,
   beyondGitHub,
   type CredentialSource,
   credentialParts,

@@ -133,7 +133,7 @@ test('what is within is issued, and what cannot be said to be is refused in word
     assert.match(problemOf(one(action, on), one(askedAction, askedOn)) ?? '', /issues no/, `${askedAction} ${askedOn}`);
   for (const out of ['sts:AssumeRole', 'sts:*', '*', '*:*'])
     assert.match(problemOf(one('s3:*', '*'), one(out, '*')) ?? '', /at `allow\.0\.actions\.0`/);
-  assert.match(problemOf(one('s3:*', '*'), one('s3:*', 'arn:aws:s3:::x/${aws:username}/*')) ?? '', /is an ARN/);
+  assert.match(problemOf(one('s3:*', '*'), one('s3:*', `arn:aws:s3:::x/\${aws:username}/*`)) ?? '', /is an ARN/);
   const many = Array.from({ length: 60 }, (_, at) => `arn:aws:s3:::reports/of-somebody/${at}/*`);
   assert.match(
     problemOf(one('s3:*', '*'), [{ actions: ['s3:GetObject'], resources: many }]) ?? '',

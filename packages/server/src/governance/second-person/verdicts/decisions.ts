@@ -101,10 +101,8 @@ export const detector: Verdict<OfKind<'Detector'>> = {
 /** What it may issue at most, from where, for whom. */
 export const credentialProvider: Verdict<OfKind<'CredentialProvider'>> = {
   created: ({ from, direct }) => [
-    `credentials are issued${'url' in from ? ` from ${new URL(from.url).host}` : ''}`,
-    ...(direct ? [`tasks may be handed its credentials, at tier ${direct.tier}`] : []),
-  created: ({ from }) => [
     `credentials are issued${'url' in from && from.url !== undefined ? ` from ${new URL(from.url).host}` : ''}`,
+    ...(direct ? [`tasks may be handed its credentials, at tier ${direct.tier}`] : []),
   ],
   gone: nothing,
   members: {

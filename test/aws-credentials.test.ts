@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { type FakeSts, startFakeSts } from './fakes/aws-sts.ts';
+import { type CredentialScene, startCredentialScene, until } from './support/credential-scene.ts';
+import type { ForeignServer } from './support/foreign-server.ts';
+import { startMoto } from './support/moto.ts';
+
+/** Law 3 with AWS: a tool server uses AWS's own SDK with a session of the task's own. moto is STS and S3; what it doesn't check of the token the fake before it does. */
+const moto = await startMoto();
+
+describe('tools that call AWS', { skip: moto ? false : 'moto is missing: see above' }, () => {
+  let sts: FakeSts;
+  let scene: CredentialScene;
+  let subject = 'spiffe://example.test/env/production/*';
+  const trust = { issuer: '', audience: 'sts.amazonaws.com' };
+
+  before(async () => {
+    const { url } = moto as ForeignServer;
+    sts = await startFakeSts(url, () => ({ ...trust, subject }));
+    const anybody = { accessKeyId: 'x', secretAccessKey: 'x' };
+    const s3 = new S3Client({ endpoint: url, region: 'eu-central-1', forcePathStyle: true, credentials: anybody });
+    const CreateBucketConfiguration = { LocationConstraint: 'eu-central-1' as const };
+    await s3.send(new CreateBucketCommand({ Bucket: 'reports', CreateBucketConfiguration }));
+    scene = await startCredentialScene({
+      from: {
+        ...{ type: 'aws', role: 'arn:aws:iam::123456789012:role/agents', region: 'eu-central-1' },
+        allow: [{ actions: ['s3:Get*', 's3:PutObject'], resources: ['arn:aws:s3:::reports/*'] }],
+        ...{ url: sts.url, allowPrivateAddress: true },
+      },
+      scope: { allow: [{ actions: ['s3:GetObject', 's3:PutObject'], resources: ['arn:aws:s3:::reports/2026/*'] }] },
+      env: {
+        AWS_ACCESS_KEY_ID: '{accessKeyId}',
+        AWS_SECRET_ACCESS_KEY: '{secretAccessKey}',
+        AWS_SESSION_TOKEN: '{sessionToken}',
+      },
+      plainEnv: { AWS_ENDPOINT_URL: url, AWS_REGION: 'eu-central-1', HOME: '{workingDirectory}' },
+    });
+    trust.issuer = `${scene.workspace.url}/identity`;
+  });
+  after(async () => {
+    await scene?.workspace.close();
+    sts?.close();
+    await moto?.close();
+  });
+
+  /** @proves lease.aws */
+  test('a task’s tools call AWS with a session that is named, tagged and narrowed for it, and that a token of the agent’s identity got', async () => {
+    const { task, client } = await scene.begin();
+    assert.match(await scene.call(client, 's3', { text: 'put 2026/report.csv' }), /httpStatusCode/);
+    assert.match(await scene.call(client, 's3', { text: 'get 2026/report.csv' }), /written/);
+    const [lease] = await scene.leasesOf(task.id);
+    assert.equal(sts.taken.length, 1, 'one for the whole task');
+    const { claims, form } = sts.taken[0] as FakeSts['taken'][number];
+    assert.equal(form.RoleSessionName, lease?.name);
+    assert.equal(form.DurationSeconds, '900');
+    assert.deepEqual(JSON.parse(form.Policy ?? ''), {
+      Version: '2012-10-17',
+      Statement: [
+        { Effect: 'Allow', Action: ['s3:GetObject', 's3:PutObject'], Resource: ['arn:aws:s3:::reports/2026/*'] },
+      ],
+    });
+    assert.equal(claims.sub, 'spiffe://example.test/env/production/agent/agent-a');
+    assert.equal(claims['https://aws.amazon.com/source_identity'], 'agent-a');
+    assert.deepEqual(claims['https://aws.amazon.com/tags'], {
+      principal_tags: {
+        ...{ environment: ['production'], lease: [lease?.id], agent: ['agent-a'], task: [task.id] },
+      },
+      transitive_tag_keys: ['environment', 'lease', 'agent', 'task'],
+    });
+
+    // Nothing of it is in what anybody sees, or in a file of the house.
+    const leak = await scene.call(client, 'leak');
+    assert.match(leak, /AWS_SECRET_ACCESS_KEY\W+\[credential\]/);
+    assert.match(leak, /AWS_SESSION_TOKEN\W+\[credential\]/);
+    const token = form.WebIdentityToken ?? '';
+    const files = readdirSync(scene.workspace.dataDir, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => readFileSync(join(entry.parentPath, entry.name)));
+    assert.ok(!files.some((bytes) => bytes.includes(token)) && !leak.includes(token));
+    await client.close();
+    await task.end();
+  });
+
+  /** @proves lease.aws-remains */
+  test('what AWS lets nobody end is said: by the lease, by kill, and in the record, until it is over', async () => {
+    const { task, client } = await scene.begin('agent-b');
+    await scene.call(client, 's3', { text: 'put 2026/b' });
+    const [{ expiresAt = 0 } = {}] = await scene.leasesOf(task.id);
+    const killed = await scene.workspace.operator('POST /agents/:name/kill', { params: { name: 'agent-b' }, body: {} });
+    assert.equal(killed.openLeases, 1);
+    assert.ok(killed.residualSeconds > 800 && killed.residualSeconds <= 900, String(killed.residualSeconds));
+    const remaining = async () => (await scene.leasesOf(task.id))[0];
+    await until(async () => (await remaining())?.problem !== null);
+    const lease = await remaining();
+    assert.equal(lease?.state, 'revoking');
+    assert.match(lease?.problem ?? '', /AWS ends no session before its time/);
+    assert.ok(Math.abs((lease?.expiresAt ?? 0) - expiresAt) < 2_000);
+    await scene.workspace.operator('POST /agents/:name/state', {
+      params: { name: 'agent-b' },
+      body: { state: 'active' },
+    });
+  });
+
+  test('whom the role does not trust gets nothing, and is told what to look at', async () => {
+    subject = 'spiffe://example.test/env/production/agent/agent-a';
+    const { task, client } = await scene.begin('agent-b');
+    const count = sts.taken.length;
+    assert.match(await scene.call(client, 's3', { text: 'put 2026/b' }), /trust policy allow sts:AssumeRole/);
+    assert.equal(sts.taken.length, count);
+    assert.deepEqual(
+      (await scene.leasesOf(task.id)).map(({ state }) => state),
+      ['revoked'],
+    );
+    subject = 'spiffe://example.test/env/production/*';
+    trust.audience = 'somebody-else';
+    assert.match(await scene.call(client, 's3', { text: 'put 2026/b' }), /identity provider for the issuer/);
+    trust.audience = 'sts.amazonaws.com';
+    await task.end();
+  });
+
+  test('a provider says truthfully what it can do, and is tested with a session that nobody gets', async () => {
+    const tested = await scene.workspace.operator('POST /providers/:name/test', { params: { name: 'system' } });
+    assert.deepEqual(
+      { ok: tested.ok, problem: tested.problem, revokeMs: tested.revokeMs },
+      {
+        ...{ ok: true, problem: null, revokeMs: null },
+      },
+    );
+    assert.equal(sts.taken.at(-1)?.claims.sub, 'spiffe://example.test/env/production/gatehouse/test');
+    const { items } = await scene.workspace.operator('GET /providers');
+    assert.equal(items[0]?.ok, true);
+    const { canNarrow, canRevoke, canEndSessions, maxResidualSeconds } = items[0]?.abilities ?? {};
+    assert.deepEqual(
+      { canNarrow, canRevoke, canEndSessions, maxResidualSeconds },
+      {
+        ...{ canNarrow: true, canRevoke: false, canEndSessions: false, maxResidualSeconds: null },
+      },
+    );
+    assert.match(
+      sts.taken.at(-1)?.form.Policy ?? '',
+      /"Effect":"Deny"/,
+      'being looked at takes a session that may do nothing',
+    );
+  });
+
+  test('an answer that is lost leaves a session that nobody has, which counts until it has ended by itself', async () => {
+    sts.trouble.answer = 'lost';
+    const { task, client } = await scene.begin();
+    assert.match(await scene.call(client, 's3', { text: 'get 2026/report.csv' }), /lease\.provider|outbound/);
+    delete sts.trouble.answer;
+    await until(async () => /answer was lost/.test((await scene.leasesOf(task.id))[0]?.problem ?? ''));
+    assert.match(await scene.call(client, 's3', { text: 'get 2026/report.csv' }), /written/);
+    await task.end();
+  });
+});

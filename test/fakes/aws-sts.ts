@@ -1,0 +1,80 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createRemoteJWKSet, type JWTPayload, jwtVerify } from 'jose';
+
+/** What a role's trust policy says: `sub` as it would stand there, with `*`. */
+export interface FakeTrust {
+  issuer: string;
+  audience: string;
+  subject: string;
+}
+
+/**
+ * A fake of STS in front of a real moto, which takes any token: this one looks at it as AWS documents that STS does (the issuer's discovery and
+ * keys, `RS256`, audience, subject, session tags, source identity), and hands on to moto what a role's trust policy would let through.
+ */
+export async function startFakeSts(moto: string, trust: () => FakeTrust) {
+  const taken: { claims: JWTPayload; form: Record<string, string> }[] = [];
+  const trouble: { answer?: 'lost' } = {};
+  const server = createServer(async (request, response) => {
+    const body = Buffer.concat(await request.toArray()).toString();
+    const form = Object.fromEntries(new URLSearchParams(body));
+    const refuse = (status: number, code: string, message: string) =>
+      response
+        .writeHead(status, { 'content-type': 'text/xml' })
+        .end(
+          `<ErrorResponse><Error><Type>Sender</Type><Code>${code}</Code><Message>${message}</Message></Error></ErrorResponse>`,
+        );
+    if (form.Action !== 'AssumeRoleWithWebIdentity') return refuse(400, 'InvalidAction', 'There is no such action.');
+    const { issuer, audience, subject } = trust();
+    let claims: JWTPayload;
+    try {
+      const discovered = (await (await fetch(`${issuer}/.well-known/openid-configuration`)).json()) as {
+        issuer: string;
+        jwks_uri: string;
+      };
+      const keys = createRemoteJWKSet(new URL(discovered.jwks_uri));
+      const checks = {
+        issuer: discovered.issuer,
+        audience,
+        algorithms: ['RS256'],
+        requiredClaims: ['iat', 'exp', 'sub'],
+      };
+      claims = (await jwtVerify(form.WebIdentityToken ?? '', keys, checks)).payload;
+    } catch (error) {
+      return refuse(400, 'InvalidIdentityToken', (error as Error).message);
+    }
+    const tags = claims['https://aws.amazon.com/tags'] as { principal_tags?: Record<string, string[]> } | undefined;
+    const isTagged = Object.values(tags?.principal_tags ?? {}).every(
+      (values) => Array.isArray(values) && values.length === 1 && /^[\w .:/=+@-]{0,256}$/.test(values[0] ?? ''),
+    );
+    if (!isTagged) return refuse(400, 'InvalidIdentityToken', 'Session tags are not in the correct format.');
+    const source = claims['https://aws.amazon.com/source_identity'];
+    if (typeof source !== 'string' || !/^[\w+=,.@-]{2,64}$/.test(source))
+      return refuse(400, 'ValidationError', 'The source identity is not valid.');
+    const seconds = Number(form.DurationSeconds);
+    if (!/^[\w+=,.@-]{2,64}$/.test(form.RoleSessionName ?? '') || !(seconds >= 900 && seconds <= 3_600))
+      return refuse(400, 'ValidationError', 'The session’s name or its duration is not valid.');
+    if ((form.Policy ?? '').length > 2_048) return refuse(400, 'ValidationError', 'The policy is too long.');
+    const trusted = new RegExp(`^${subject.replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*')}$`);
+    if (!trusted.test(claims.sub ?? ''))
+      return refuse(403, 'AccessDenied', 'Not authorized to perform sts:AssumeRoleWithWebIdentity');
+    taken.push({ claims, form });
+    const answer = await fetch(moto, {
+      ...{ method: 'POST', body, headers: { 'content-type': 'application/x-www-form-urlencoded' } },
+    });
+    if (trouble.answer === 'lost') return response.destroy();
+    response.writeHead(answer.status, { 'content-type': 'text/xml' }).end(await answer.text());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    taken,
+    trouble,
+    close() {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+export type FakeSts = Awaited<ReturnType<typeof startFakeSts>>;
