@@ -46,7 +46,7 @@ describe('project access tokens of GitLab', () => {
     assert.ok('scope' in narrowed, JSON.stringify(narrowed));
     return {
       ...{ lease, name: nameOf(lease), scope: narrowed.scope as Json, expiresAt: now + 900_000 },
-      ...{ agent: 'agent-1', task: 'tsk_1' },
+      ...{ environment: 'production', agent: 'agent-1', task: 'tsk_1' },
     };
   }
   const left = ({ lease, name, scope, expiresAt }: Order, revocation: Json | null = null) => ({
