@@ -386,7 +386,9 @@ describe('just-in-time credentials', { skip: postgres ? false : 'there is no Pos
     const [approval] = (await workspace.operator('GET /approvals', { query: { task: task.id } })).items;
     assert.ok(approval, pending);
     const params = { id: approval.id };
-    assert.deepEqual((await workspace.operator('GET /approvals/:id/context', { params })).credential, credential);
+    const { kind, ...made } = (await workspace.operator('GET /approvals/:id/context', { params })).credential ?? {};
+    assert.deepEqual(made, credential);
+    assert.equal(kind?.abilities.canEndSessions, true);
     const explained = await workspace.operator('POST /policy/explain', {
       body: { call: { agent: 'agent-a', template: 'one-table', parameters: { table: 'orders' }, tool: 'wide/leak' } },
     });

@@ -75,4 +75,26 @@ export const console: Requirement[] = [
     promise: 'Holds and erasures are asked for in the console by one person, and settled there by another',
     source: 'docs/how-to/keep-and-erase.md',
   },
+  {
+    id: 'console.leases',
+    promise:
+      'The console lists credentials that are out as they are made, with scope, end and what remains after it; a person ends one and is told when it is verified to be gone',
+    source: 'docs/how-to/give-tools-just-in-time-credentials.md',
+  },
+  {
+    id: 'console.stuck-leases',
+    promise: 'Credentials that could not be ended stand above all others, with since when, why, and what to do',
+    source: 'docs/how-to/give-tools-just-in-time-credentials.md',
+  },
+  {
+    id: 'console.providers',
+    promise: 'The console says of each provider what it can and can’t do and whether it is well, and tests it',
+    source: 'docs/how-to/give-tools-just-in-time-credentials.md',
+  },
+  {
+    id: 'console.made-with',
+    promise:
+      'Before a yes and on the task, people see what a call is made with: provider, scope, and what remains of it',
+    source: 'docs/how-to/give-tools-just-in-time-credentials.md',
+  },
 ];

@@ -1,6 +1,7 @@
 import type { ApprovalProof } from './approval-proof.ts';
 import type { Approval } from './approvals.ts';
 import type { FlowLabel } from './flow.ts';
+import type { ProviderKind } from './leases.ts';
 import type { CallCredential } from './policies.ts';
 
 /** How often something of this kind was decided, and when last. */
@@ -18,7 +19,7 @@ export interface ApprovalContext {
   /** The one of this agent and tool that was approved last; of another agent of its blueprint where there is none. */
   similar: { approval: string; agent: string; at: number; by: string; arguments: unknown } | null;
   /** What the call is made with at the tool server, which the agent does not see; null where that takes no credential. */
-  credential: CallCredential | null;
+  credential: (CallCredential & { kind: ProviderKind | null }) | null;
   /** Who vouches for intent and parameters of the task; null: nobody. */
   vouchedBy: string | null;
   /** What the task has read, with the results that brought it. */

@@ -78,6 +78,15 @@ export function residualWords(
   return `${ends}${after}.${sessions}`;
 }
 
+/** What issues it, as it is declared now. */
+export interface ProviderKind {
+  type: string;
+  abilities: ProviderAbilities;
+}
+
+/** `kind`: null where its provider is declared no more. */
+export type ShownLease = LeaseView & { kind: ProviderKind | null };
+
 export interface ProviderView {
   name: string;
   type: string;
@@ -91,6 +100,8 @@ export interface ProviderView {
   /** Whether it would issue now. */
   ok: boolean;
   problem: string | null;
+  /** Since when it would not, as the replica that answers has seen it. */
+  failingSince: number | null;
 }
 
 export interface ProviderTest {
@@ -117,8 +128,8 @@ export const leaseBodies = {
 };
 
 export interface LeasesApi {
-  'GET /leases': { items: LeaseView[]; cursor: string | null };
-  'GET /leases/:id': LeaseView;
+  'GET /leases': { items: ShownLease[]; cursor: string | null };
+  'GET /leases/:id': ShownLease;
   'POST /leases/:id/revoke': LeaseView;
   'POST /leases/:id/renew': LeaseView;
   'GET /providers': { items: ProviderView[] };

@@ -12,6 +12,7 @@ import type {
   joinTokenBody,
   keepingBodies,
   keyBodies,
+  leaseBodies,
   newPushSubscription,
   outsideProof,
   peopleBodies,
@@ -86,6 +87,7 @@ interface RequestBodies {
   'POST /push/subscriptions': (typeof newPushSubscription)['_zod']['input'];
   'POST /holds': Given<typeof keepingBodies, 'hold'>;
   'POST /erasures': Given<typeof keepingBodies, 'erase'>;
+  'POST /leases/:id/revoke': Given<typeof leaseBodies, 'revokeLease'>;
   'PUT /secrets/:name': Given<typeof upstreamAuthorizationBodies, 'setSecret'>;
 }
 

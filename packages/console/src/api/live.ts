@@ -34,6 +34,8 @@ const touched: [RegExp, string[]][] = [
   [/^(manifest|sink)\b/, ['sinks']],
   [/^(manifest|policy|proposal)\b/, ['policies', 'versions', 'proposals', 'templates']],
   [/^(tools|resources|prompts|manifest)\b/, ['budgets']],
+  [/^(lease|tools|resources|prompts|agent|task|manifest)\b/, ['leases']],
+  [/^(manifest|secret)\b/, ['providers']],
 ];
 const RETRY_MS = [500, 1_000, 2_000, 5_000, 10_000];
 

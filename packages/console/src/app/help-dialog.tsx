@@ -12,6 +12,7 @@ const keys: [string[], string][] = [
   [['/'], 'Filter the list'],
   [['a'], 'Approve what is in focus, with your passkey'],
   [['d'], 'Deny what is in focus'],
+  [['e'], 'Revoke the credential in focus now'],
   [['p'], 'Pause or resume live activity'],
   [['Esc'], 'Close, or leave the field'],
 ];

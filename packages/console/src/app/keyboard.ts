@@ -43,7 +43,7 @@ export function useKeyboard({ help, jump, kill }: Handlers): void {
       else if (event.key === 'K') kill();
       else if (event.key === '/') document.querySelector<HTMLElement>('main [data-filter]')?.focus();
       else if (event.key === 'p') document.querySelector<HTMLElement>('main [data-key="p"]')?.click();
-      else if (event.key === 'a' || event.key === 'd') pressOnCard(event.key);
+      else if (event.key === 'a' || event.key === 'd' || event.key === 'e') pressOnCard(event.key);
       else if (event.key === 'Escape') target?.blur();
       else return;
       event.preventDefault();
@@ -57,10 +57,10 @@ function isTyping(target: HTMLElement | null): boolean {
   return target?.matches('input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]') ?? false;
 }
 
-/** `a` and `d` answer the card that has the focus, or the only one there is. */
-function pressOnCard(key: 'a' | 'd'): void {
+/** `a` and `d` answer the card that has the focus, or the only one there is; `e` ends what the row in focus is about. */
+function pressOnCard(key: 'a' | 'd' | 'e'): void {
   const cards = document.querySelectorAll('main article');
-  const card = document.activeElement?.closest('article') ?? (cards.length === 1 ? cards[0] : undefined);
+  const card = document.activeElement?.closest('article, tr') ?? (cards.length === 1 ? cards[0] : undefined);
   card?.querySelector<HTMLElement>(`[data-key="${key}"]`)?.click();
 }
 

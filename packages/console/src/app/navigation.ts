@@ -5,6 +5,7 @@ import {
   IconCertificate,
   IconGavel,
   IconId,
+  IconKey,
   IconListSearch,
   IconPlayerPlay,
   IconRobot,
@@ -20,6 +21,7 @@ export interface Destination {
     | '/agents'
     | '/tasks'
     | '/tools'
+    | '/leases'
     | '/actions'
     | '/policy'
     | '/identity'
@@ -40,6 +42,7 @@ export const destinations: Destination[] = [
   { to: '/agents', label: 'Agents', icon: IconRobot, key: 'a' },
   { to: '/tasks', label: 'Tasks', icon: IconPlayerPlay, key: 't' },
   { to: '/tools', label: 'Tools', icon: IconTool, key: 'u' },
+  { to: '/leases', label: 'Credentials', icon: IconKey, key: 'c', also: '/providers' },
   { to: '/actions', label: 'Actions', icon: IconListSearch, key: 'x' },
   { to: '/policy', label: 'Policy', icon: IconScale, key: 'y' },
   { to: '/identity', label: 'Identity', icon: IconId, key: 'i', also: '/delegations' },

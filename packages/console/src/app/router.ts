@@ -3,6 +3,7 @@ import { createRouter } from '@tanstack/react-router';
 import { Pending } from './failures.tsx';
 import { agentRoutes } from './routes/agents.ts';
 import { approvalRoutes } from './routes/approvals.ts';
+import { credentialRoutes } from './routes/credentials.ts';
 import { entryRoutes, ownRoutes } from './routes/entry.ts';
 import { identityRoutes } from './routes/identity.ts';
 import { policyRoutes } from './routes/policy.ts';
@@ -16,6 +17,7 @@ export const createConsoleRouter = (queries: QueryClient) =>
       house.addChildren([
         ...agentRoutes,
         ...approvalRoutes,
+        ...credentialRoutes,
         ...ownRoutes,
         ...recordRoutes,
         identityRoutes,

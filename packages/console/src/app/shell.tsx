@@ -16,6 +16,7 @@ import {
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet, useRouter, useRouterState } from '@tanstack/react-router';
 import { lazy, Suspense, useCallback, useEffect, useRef, useState } from 'react';
+import { stuckLeasesQuery } from '../api/credential-queries.ts';
 import { startLive, useLive } from '../api/live.ts';
 import { keepPushHere, signOutHere } from '../api/push.ts';
 import { pendingApprovalsQuery, statusQuery } from '../api/queries.ts';
@@ -130,9 +131,11 @@ function KillButton({ open, wide = false }: { open: () => void; wide?: boolean }
 function Navigation() {
   const pending = useQuery(pendingApprovalsQuery).data?.length ?? 0;
   const held = useWaitingDefinitions()?.length ?? 0;
+  const stuck = useQuery(stuckLeasesQuery).data?.items.length ?? 0;
   const waiting: Record<string, [number, string]> = {
     '/approvals': [pending, 'waiting for approval'],
     '/tools': [held, 'definitions waiting for review'],
+    '/leases': [stuck, 'credentials that could not be ended'],
   };
   const path = useRouterState({ select: ({ location }) => location.pathname });
   return (

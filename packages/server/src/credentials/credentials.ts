@@ -1,6 +1,7 @@
 import {
   type CredentialProviderManifest,
   narrowScope,
+  type ProviderKind,
   type ProviderTest,
   type ProviderView,
 } from '@gatehouse/protocol';
@@ -31,6 +32,8 @@ export interface Credentials {
   /** Ends what is due. Called by a timer, and whenever there is something to end. */
   reconcile(): Promise<void>;
   providers(): Promise<ProviderView[]>;
+  /** What it is and can do; null where it is declared no more. Asks nobody. */
+  kindOf(provider: string): ProviderKind | null;
   /** Issues one for nobody and ends it: is everything right that it takes? */
   test(provider: string, by: string): Promise<ProviderTest>;
   close(): Promise<void>;
@@ -40,6 +43,8 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
   const { registry, tools, log } = deps;
   /** Opened once for each declaration; a changed one is another. */
   const opened = new Map<string, { manifest: CredentialProviderManifest; provider: Provider }>();
+  /** By provider: since when it has not been well, as far as anybody has looked. */
+  const failing = new Map<string, number>();
 
   function providerOf(manifest: CredentialProviderManifest): Provider {
     const there = opened.get(manifest.name);
@@ -113,13 +118,21 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
           const provider = providerOf(manifest);
           const problem = await problemOf(() => provider.check(AbortSignal.timeout(CHECK_MS)));
           const { open = 0, stuck = 0 } = counts.get(name) ?? {};
+          if (problem === null) failing.delete(name);
+          else if (!failing.has(name)) failing.set(name, deps.clock.now());
           const abilities = { ...provider.abilities, canRenew: provider.renew !== undefined };
           return {
             ...{ name, type: from.type, environments, abilities, life },
             ...{ openLeases: open, stuckLeases: stuck, ok: problem === null, problem },
+            failingSince: failing.get(name) ?? null,
           };
         }),
       );
+    },
+
+    kindOf(name) {
+      const manifest = registry.snapshot().credentialProviders.get(name);
+      return manifest ? { type: manifest.from.type, abilities: providerOf(manifest).abilities } : null;
     },
 
     async test(name, by) {

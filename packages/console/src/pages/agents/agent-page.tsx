@@ -7,6 +7,7 @@ import { Card, Fact, Facts, Section } from '../../ui/page.tsx';
 import { Identifier, PlainText } from '../../ui/text.tsx';
 import { When } from '../../ui/when.tsx';
 import { ApprovalCard } from '../approvals/approval-card.tsx';
+import { LeasesOfAgent } from '../credentials/leases-of.tsx';
 import classes from './agent.module.css';
 import { AgentActions } from './agent-actions.tsx';
 import { AgentBaseline } from './agent-baseline.tsx';
@@ -31,6 +32,7 @@ export function AgentPage() {
               <AgentKeys agent={agent} />
             </Section>
           </div>
+          <LeasesOfAgent agent={name} />
           <AgentBaseline agent={name} />
           <AgentTasks agent={name} />
           <AgentActions agent={name} />

@@ -1,5 +1,6 @@
 import type { Approval } from '@gatehouse/protocol';
 import { Link } from '@tanstack/react-router';
+import { lazy, Suspense } from 'react';
 import { actorName } from '../../lib/words.ts';
 import { ApprovalBadge, Declared, EnvironmentBadge, TierBadge } from '../../ui/badge.tsx';
 import { Fact, Facts } from '../../ui/page.tsx';
@@ -11,7 +12,9 @@ import { ConfirmOnDevice } from './confirm-on-device.tsx';
 import { Decide } from './decide.tsx';
 import { DigestCheck } from './digest-check.tsx';
 import { Progress } from './progress.tsx';
-import { Review, Risk } from './review.tsx';
+import { Risk } from './risk.tsx';
+
+const Review = lazy(() => import('./review.tsx').then(({ Review }) => ({ default: Review })));
 
 /** Everything that a yes binds, in full: what is not on this card is not what is approved. */
 export function ApprovalCard({ approval, linked = true }: { approval: Approval; linked?: boolean }) {
@@ -83,7 +86,11 @@ export function ApprovalCard({ approval, linked = true }: { approval: Approval; 
           </div>
         </div>
       </div>
-      {!linked && <Review approval={approval} />}
+      {!linked && (
+        <Suspense>
+          <Review approval={approval} />
+        </Suspense>
+      )}
       <Progress approval={approval} />
       {state === 'pending' ? <Decide approval={approval} /> : <Decided approval={approval} />}
       {state === 'pending' && !linked && <ConfirmOnDevice approval={approval} />}

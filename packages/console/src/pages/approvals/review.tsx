@@ -4,33 +4,20 @@ import { Link } from '@tanstack/react-router';
 import { approvalContextQuery } from '../../api/queries.ts';
 import { fieldChanges, lineDiff } from '../../lib/diff.ts';
 import { labelWords } from '../../lib/flow.ts';
+import { kindWords, residualOf } from '../../lib/lease-words.ts';
 import { actorName } from '../../lib/words.ts';
 import { Fact, Facts, Failure } from '../../ui/page.tsx';
 import { PlainText } from '../../ui/text.tsx';
 import { When } from '../../ui/when.tsx';
+import { Scope } from '../credentials/scope.tsx';
 import classes from './approval.module.css';
-
-/** Why it stands where it stands in the inbox. */
-export function Risk({ approval: { risk, alone } }: { approval: Approval }) {
-  if (risk.reasons.length === 0) return null;
-  return (
-    <ul className={classes.risk} aria-label="What to look at">
-      {risk.reasons.map((reason) => (
-        <li key={reason}>
-          <PlainText text={reason} />
-        </li>
-      ))}
-      {alone !== null && <li className="gh-quiet">It is approved alone, never in a list.</li>}
-    </ul>
-  );
-}
 
 /** What to know before a yes. None of it is signed: what is signed stands above. */
 export function Review({ approval }: { approval: Approval }) {
   const context = useQuery(approvalContextQuery(approval.id));
   if (context.error) return <Failure error={context.error} retry={() => void context.refetch()} />;
   if (!context.data) return null;
-  const { description, vouchedBy, labels, history, budgets } = context.data;
+  const { description, credential, vouchedBy, labels, history, budgets } = context.data;
   const deviations = approval.decision.situation?.deviations ?? [];
   return (
     <section className={classes.review} aria-label="Before you decide">
@@ -43,6 +30,11 @@ export function Review({ approval }: { approval: Approval }) {
             <PlainText text={description} />
           )}
         </Fact>
+        {credential && (
+          <Fact name="Made with">
+            <MadeWith credential={credential} />
+          </Fact>
+        )}
         <Fact name="Can it be undone">{undoWords(approval.undo)}</Fact>
         <Fact name="Compared with">
           <Compared approval={approval} similar={context.data.similar} />
@@ -133,6 +125,32 @@ function Compared({ approval, similar }: { approval: Approval; similar: Approval
           </li>
         ))}
       </ul>
+    </>
+  );
+}
+
+/** What the gate adds to the call and the agent does not see. */
+function MadeWith({ credential }: { credential: NonNullable<ApprovalContext['credential']> }) {
+  const { provider, scope, problem, kind } = credential;
+  if (problem !== null)
+    return (
+      <span className={classes.line}>
+        nothing: {provider} makes none, so that the call is refused: <PlainText text={problem} />
+      </span>
+    );
+  return (
+    <>
+      <span className={classes.line}>
+        a {kindWords(kind?.type)} of {provider}, made for this task, that may
+      </span>
+      <Scope scope={scope} />
+      {kind && (
+        <span className={classes.line}>
+          {residualOf(kind.abilities).until
+            ? 'its provider can’t take it back: it works until its time is over'
+            : `revoked or after the task, ${residualOf(kind.abilities).words}`}
+        </span>
+      )}
     </>
   );
 }

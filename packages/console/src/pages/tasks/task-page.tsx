@@ -11,6 +11,7 @@ import { Arguments, Identifier, PlainText } from '../../ui/text.tsx';
 import { TimeLeft, useNow, When } from '../../ui/when.tsx';
 import { actionColumns } from '../actions/action-columns.tsx';
 import columns from '../agents/agent.module.css';
+import { LeasesOfTask } from '../credentials/leases-of.tsx';
 import { TaskControls } from './task-controls.tsx';
 import { TaskFlowSections } from './task-flow.tsx';
 import { TaskGrants } from './task-grants.tsx';
@@ -58,6 +59,7 @@ export function TaskPage() {
           </Card>
         </Section>
       </div>
+      <LeasesOfTask task={id} />
       <TaskGrants id={id} />
       <TaskFlowSections id={id} />
       <TaskTimeline id={id} />

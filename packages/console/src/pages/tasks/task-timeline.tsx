@@ -6,7 +6,7 @@ import { type KeyboardEvent, useMemo, useState } from 'react';
 import { taskTraceQuery } from '../../api/queries.ts';
 import { duration } from '../../lib/time.ts';
 import { isFold, type TimelineRow, timelineRows } from '../../lib/timeline.ts';
-import { actorName } from '../../lib/words.ts';
+import { actorName, shortId } from '../../lib/words.ts';
 import { StatusBadge } from '../../ui/badge.tsx';
 import { Card, Failure, Section } from '../../ui/page.tsx';
 import { PlainText, ToolName } from '../../ui/text.tsx';
@@ -139,7 +139,10 @@ function StepRow({ step, startedAt }: { step: TraceStep; startedAt: number }) {
         )}
         {step.credentials.map(({ provider, lease }) => (
           <small key={lease}>
-            {provider} {lease}
+            {provider}{' '}
+            <Link to="/leases/$id" params={{ id: lease }} className="gh-link">
+              {shortId(lease)}
+            </Link>
           </small>
         ))}
       </span>

@@ -19,10 +19,11 @@ export async function contextOf(id: string, person: string, deps: ApiDependencie
     decidedSoFar(deps.storage, { agent, tool, person }),
     deps.budgets.covering({ tool, agent, template, environment }),
   ]);
+  const credential = credentialOf(deps.registry.snapshot(), tool.split(/[/#]/)[0] as string, tasks);
   return {
     description: descriptionOf(approval, deps),
     similar,
-    credential: credentialOf(deps.registry.snapshot(), tool.split(/[/#]/)[0] as string, tasks),
+    credential: credential && { ...credential, kind: deps.credentials.kindOf(credential.provider) },
     vouchedBy: flow?.vouchedBy ?? null,
     labels: flow?.labels ?? [],
     history,

@@ -1,8 +1,9 @@
-import { leaseBodies } from '@gatehouse/protocol';
+import { type LeaseView, leaseBodies, type ShownLease } from '@gatehouse/protocol';
 import type { ApiDependencies } from '../dependencies.ts';
 import { everyone, type Route, route } from '../route.ts';
 
 export function leaseRoutes({ credentials }: ApiDependencies): Route[] {
+  const shown = (lease: LeaseView): ShownLease => ({ ...lease, kind: credentials.kindOf(lease.provider) });
   return [
     route(
       'GET /leases',
@@ -20,10 +21,12 @@ export function leaseRoutes({ credentials }: ApiDependencies): Route[] {
           ...(cursor !== undefined && { before: cursor }),
         };
         const { leases: items, next } = await credentials.leases.list(filter);
-        return { items, cursor: next };
+        return { items: items.map(shown), cursor: next };
       },
     ),
-    route('GET /leases/:id', everyone, 'One of them', {}, ({ param }) => credentials.leases.get(param('id'))),
+    route('GET /leases/:id', everyone, 'One of them', {}, async ({ param }) =>
+      shown(await credentials.leases.get(param('id'))),
+    ),
     route(
       'POST /leases/:id/revoke',
       'secure',

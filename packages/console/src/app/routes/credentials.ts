@@ -1,0 +1,40 @@
+import type { LeaseState } from '@gatehouse/protocol';
+import { createRoute, lazyRouteComponent } from '@tanstack/react-router';
+import { house, oneOf, text } from './root.ts';
+
+export interface LeaseSearch {
+  agent?: string | undefined;
+  task?: string | undefined;
+  provider?: string | undefined;
+  /** Left out: what somebody may hold. */
+  state?: 'all' | LeaseState | undefined;
+}
+
+const states = ['all', 'intended', 'created', 'active', 'revoking', 'revoked', 'stuck'] as const;
+
+const leases = createRoute({
+  getParentRoute: () => house,
+  path: '/leases',
+  validateSearch: (search: Record<string, unknown>): LeaseSearch => ({
+    agent: text(search.agent),
+    task: text(search.task),
+    provider: text(search.provider),
+    state: oneOf(search.state, states),
+  }),
+  component: lazyRouteComponent(() => import('../../pages/credentials/leases-page.tsx'), 'LeasesPage'),
+});
+
+const lease = createRoute({
+  getParentRoute: () => house,
+  path: '/leases/$id',
+  component: lazyRouteComponent(() => import('../../pages/credentials/lease-page.tsx'), 'LeasePage'),
+});
+
+const providers = createRoute({
+  getParentRoute: () => house,
+  path: '/providers',
+  component: lazyRouteComponent(() => import('../../pages/credentials/providers-page.tsx'), 'ProvidersPage'),
+});
+
+/** What tools are called with. */
+export const credentialRoutes = [leases, lease, providers] as const;

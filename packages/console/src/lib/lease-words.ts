@@ -1,0 +1,105 @@
+import type { LeaseState, ProviderAbilities, ShownLease } from '@gatehouse/protocol';
+import type { Hue } from './words.ts';
+
+export const leaseStateWords: Record<LeaseState, { label: string; means: string; hue: Hue }> = {
+  intended: { label: 'Being made', means: 'On record; its provider is making it', hue: 'blue' },
+  created: { label: 'Made', means: 'Its provider has made it; nothing was sent with it yet', hue: 'blue' },
+  active: { label: 'In use', means: 'It has been sent or handed out, and works now', hue: 'green' },
+  revoking: { label: 'Being ended', means: 'No call gets it any more; not verified to be gone yet', hue: 'amber' },
+  stuck: { label: 'Stuck', means: 'Ending it has failed again and again; it is tried on', hue: 'red' },
+  revoked: { label: 'Ended', means: 'Verified to be gone', hue: 'gray' },
+};
+
+/** States in which somebody may hold something that works. */
+export const isOpen = ({ state }: Pick<ShownLease, 'state'>): boolean => state !== 'revoked';
+export const isLive = ({ state }: Pick<ShownLease, 'state'>): boolean =>
+  state === 'intended' || state === 'created' || state === 'active';
+
+/** `90 s`, `15 min`, `1 h` */
+export function secondsWords(seconds: number): string {
+  if (seconds < 120) return `${seconds} s`;
+  return seconds < 7_200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3_600)} h`;
+}
+
+/** What of a credential may still work once somebody ends it; `until`: that it goes on working until its own time is over. */
+export interface Residual {
+  words: string;
+  until: boolean;
+  hue: Hue;
+}
+
+export function residualOf({ canRevoke, canEndSessions, maxResidualSeconds: most }: ProviderAbilities): Residual {
+  if (!canRevoke || most === null) return { words: 'can’t be taken back: works', until: true, hue: 'orange' };
+  const what = canEndSessions ? 'it and its sessions are ended' : 'it is ended';
+  const sessions = canEndSessions ? '' : '; what was opened with it may go on';
+  return most === 0
+    ? { words: `${what} at once${sessions}`, until: false, hue: 'green' }
+    : { words: `${what} within ${secondsWords(most)}${sessions}`, until: false, hue: most > 60 ? 'orange' : 'green' };
+}
+
+/** For one whose provider is declared no more, all that is known is what it promised. */
+export const abilitiesOf = ({ kind, maxResidualSeconds }: Pick<ShownLease, 'kind' | 'maxResidualSeconds'>) =>
+  kind
+    ? { ...kind.abilities, maxResidualSeconds }
+    : { canNarrow: false, canRevoke: maxResidualSeconds !== null, canEndSessions: false, maxResidualSeconds };
+
+/** `server:orders` → `tool server orders` */
+export function purposeWords({ purpose, agent }: Pick<ShownLease, 'purpose' | 'agent'>): string {
+  if (agent === '') return 'a test, for nobody';
+  const [kind, ...name] = purpose.split(':');
+  return kind === 'server' && name.length > 0 ? `tool server ${name.join(':')}` : purpose;
+}
+
+const kinds: Record<string, string> = {
+  postgres: 'PostgreSQL role',
+  mariadb: 'MariaDB user',
+  mysql: 'MySQL user',
+  redis: 'Redis user',
+  'github-app': 'GitHub token',
+  gitlab: 'GitLab token',
+  vault: 'Vault secret',
+  aws: 'AWS session',
+  gcp: 'Google Cloud token',
+  azure: 'Azure token',
+  kubernetes: 'Kubernetes token',
+  ssh: 'SSH certificate',
+};
+
+/** `PostgreSQL role`: what a provider of a kind makes. */
+export const kindWords = (type: string | undefined): string =>
+  type === undefined ? 'credential' : (kinds[type] ?? `${type} credential`);
+
+/** What it may do, one line each; with the words of its kind where they say more than names of members. Nothing is left out. */
+export function scopeLines(scope: unknown): string[] {
+  if (scope === null || typeof scope !== 'object' || Array.isArray(scope)) return scope == null ? [] : [textOf(scope)];
+  return Object.entries(scope).flatMap(([name, value]) => {
+    if (name === 'grants' && Array.isArray(value)) return value.map(grantLine);
+    return [`${name}: ${textOf(value)}`];
+  });
+}
+
+function grantLine(grant: unknown): string {
+  if (grant === null || typeof grant !== 'object') return textOf(grant);
+  const { privileges, tables, columns, schema, ...rest } = grant as Record<string, unknown>;
+  const inSchema = (table: unknown) => (typeof schema === 'string' ? `${schema}.${textOf(table)}` : textOf(table));
+  const on = [
+    Array.isArray(tables) ? tables.map(inSchema).join(', ') : tables !== undefined && inSchema(tables),
+    columns !== undefined && `columns ${textOf(columns)}`,
+  ].filter(Boolean);
+  const more = Object.entries(rest).map(([name, value]) => `${name}: ${textOf(value)}`);
+  return [
+    `${privileges === undefined ? 'all' : textOf(privileges)}${on.length ? ` on ${on.join(', ')}` : ''}`,
+    ...more,
+  ].join('; ');
+}
+
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value;
+  if (Array.isArray(value) && value.every((each) => typeof each !== 'object'))
+    return value.length === 0 ? 'none' : value.map(String).join(', ');
+  if (value !== null && typeof value === 'object' && !Array.isArray(value))
+    return Object.entries(value)
+      .map(([name, each]) => `${name} ${textOf(each)}`)
+      .join(', ');
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}

@@ -1,0 +1,19 @@
+import type { ReactNode } from 'react';
+import { Page } from '../../ui/page.tsx';
+import { Tabs } from '../../ui/tabs.tsx';
+
+/** Credentials that are out, and who makes them. */
+export function CredentialsPage({ title, about, children }: { title: string; about: string; children: ReactNode }) {
+  return (
+    <Page title={title} about={about}>
+      <Tabs
+        label="Pages of credentials"
+        tabs={[
+          { to: '/leases', label: 'Leases' },
+          { to: '/providers', label: 'Providers' },
+        ]}
+      />
+      {children}
+    </Page>
+  );
+}
