@@ -6,6 +6,7 @@ import { addBackupVerbs } from './tree/backup.ts';
 import { addBreakGlassVerbs } from './tree/break-glass.ts';
 import { addBudgetVerbs } from './tree/budgets.ts';
 import { addChannelVerbs } from './tree/channels.ts';
+import { addCredentialVerbs } from './tree/credentials.ts';
 import { addDeciderVerbs } from './tree/deciders.ts';
 import { addDelegationVerbs } from './tree/delegations.ts';
 import { addEvidenceVerbs } from './tree/evidence.ts';
@@ -58,6 +59,7 @@ export function createProgram(): Command {
   addBreakGlassVerbs(program);
   addChannelVerbs(program);
   addLeaseVerbs(program);
+  addCredentialVerbs(program);
   addNotificationVerbs(program);
   addResultVerbs(program);
   addActionVerbs(program);

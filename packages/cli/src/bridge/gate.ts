@@ -27,6 +27,8 @@ export interface Gate {
    * or the agent may not start a task.
    */
   send(init: RequestInit, toServer?: string): Promise<Response>;
+  /** The same to another path of the server, with the task that it was sent in. */
+  request(path: string, init: RequestInit): Promise<{ response: Response; task: AgentTask }>;
   /** The task, started if there is none yet. */
   task(): Promise<AgentTask>;
   /** Every token that was used: what is not to be seen anywhere. */
@@ -73,10 +75,31 @@ export function createGate({ url, ca, agent, credential, bearerOnly, task, serve
       .clone()
       .json()
       .catch(() => undefined);
-    const code = (body as { error?: { data?: { code?: unknown } } } | undefined)?.error?.data?.code;
+    const said = body as { error?: { data?: { code?: unknown } }; title?: unknown } | undefined;
+    const code = said?.error?.data?.code ?? said?.title;
     if (code !== 'task.over' && code !== 'token.expired') return undefined;
     if (running === used) running = undefined;
     return running ?? start();
+  }
+
+  async function sendTo(
+    target: (by: AgentTask) => URL,
+    init: RequestInit,
+  ): Promise<{ response: Response; task: AgentTask }> {
+    const used = running ?? start();
+    const current = await used;
+    const attempt = (by: AgentTask) =>
+      by.fetch(target(by), init).catch((cause: unknown) => {
+        if (init.signal?.aborted || cause instanceof GatehouseRequestError) throw cause;
+        throw isRefusedConnection(cause)
+          ? new GatehouseRequestError(0, 'server.unreachable', `No Gatehouse server answers at ${url}.`, { cause })
+          : cause;
+      });
+    const response = await attempt(current);
+    await remember(current);
+    if (response.status !== 401) return { response, task: current };
+    const renewed = await restartIfOver(response, used);
+    return renewed ? { response: await attempt(renewed), task: renewed } : { response, task: current };
   }
 
   return {
@@ -89,22 +112,8 @@ export function createGate({ url, ca, agent, credential, bearerOnly, task, serve
       await remember(current);
       return current;
     },
-    async send(init, toServer = server) {
-      const used = running ?? start();
-      const current = await used;
-      const attempt = (by: AgentTask) =>
-        by.fetch(by.mcpUrl(toServer), init).catch((cause: unknown) => {
-          if (init.signal?.aborted || cause instanceof GatehouseRequestError) throw cause;
-          throw isRefusedConnection(cause)
-            ? new GatehouseRequestError(0, 'server.unreachable', `No Gatehouse server answers at ${url}.`, { cause })
-            : cause;
-        });
-      const response = await attempt(current);
-      await remember(current);
-      if (response.status !== 401) return response;
-      const renewed = await restartIfOver(response, used);
-      return renewed ? attempt(renewed) : response;
-    },
+    send: async (init, toServer = server) => (await sendTo((by) => by.mcpUrl(toServer), init)).response,
+    request: (path, init) => sendTo(() => new URL(path, url), init),
     async end() {
       if (!running) return;
       const current = await running;

@@ -4,7 +4,8 @@ import { addGroup, addVerb, authoritiesOption, option } from '../verb.ts';
 const repeated = (value: string, before: string[] = []) => [...before, value];
 
 /** What a task is started with; all of it can come from the environment, because MCP clients configure bridges that way. */
-function taskOptions(): Option[] {
+/** Of the task that something is done in. */
+export function taskOptions(): Option[] {
   return [
     option('--agent <name>', 'the agent (or GATEHOUSE_AGENT)'),
     option('--key-file <file>', 'its key (or GATEHOUSE_KEY_FILE; default: where `agent enroll` puts it)'),

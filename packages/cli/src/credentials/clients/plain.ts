@@ -1,0 +1,14 @@
+import type { LocalClient } from '../types.ts';
+
+/** For programs of one's own: `GET /plain/PROVIDER` gives the parts by name, a scope may be in the body. */
+export const plain: LocalClient = {
+  name: 'plain',
+  async answer({ path: [provider = ''], body, waitMs }, broker) {
+    const scope = body.trim() === '' ? {} : (JSON.parse(body) as Record<string, unknown>);
+    const given = await broker.ask({ provider, scope }, waitMs);
+    if (given.kind === 'waiting') return { status: 202, body: given.detail };
+    if (given.kind === 'refused') return { status: given.status, body: given.detail };
+    const { lease, parts, expiresAt } = given;
+    return { status: 200, body: { lease, credential: parts, expires_at: new Date(expiresAt).toISOString() } };
+  },
+};
