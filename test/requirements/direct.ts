@@ -43,4 +43,25 @@ export const direct: Requirement[] = [
       'What was handed out ends with its task, a kill, its time or when it is revoked, with what was opened with it',
     source,
   },
+  {
+    id: 'clients.socket',
+    promise: 'Clients of this machine are served on a socket of one user alone, and on loopback only with a token',
+    source,
+  },
+  {
+    id: 'clients.git',
+    promise: 'git gets a credential for one host and repository, hears that a person is asked, and ends it with erase',
+    source,
+  },
+  {
+    id: 'clients.docker',
+    promise: 'docker’s helper protocol is answered for the registries that were named alone',
+    source,
+  },
+  {
+    id: 'clients.vault',
+    promise: 'A Vault client gets, looks up and ends database credentials, and hears errors in Vault’s form',
+    source,
+  },
+  { id: 'clients.ends', promise: 'With the process that serves clients its task and every credential ends', source },
 ];

@@ -11,5 +11,5 @@ export const smaller = (a: number | undefined, b: number | undefined): number | 
   a === undefined ? b : b === undefined ? a : Math.min(a, b);
 
 export const nothingLeft = (what: string): Narrowed<never> => ({
-  problem: `What the tool server asks for and what tasks of this template may be given have no ${what} in common.`,
+  problem: `What is asked for and what tasks of this template may be given have no ${what} in common.`,
 });
