@@ -159,6 +159,12 @@ describe('credentials, in the console', { skip }, () => {
     await row.getByText('In use').waitFor();
     await row.getByText('its sessions are ended at once').waitFor();
 
+    await row.getByRole('link').first().click();
+    await page.getByRole('button', { name: 'Renew' }).click();
+    await page.getByRole('alert').filter({ hasText: 'It works until' }).waitFor();
+    await page.getByRole('list', { name: 'History' }).getByText('Renewed once').waitFor();
+    await page.getByRole('link', { name: 'Leases' }).click();
+    await row.waitFor();
     await page.keyboard.press('j');
     await page.keyboard.press('e');
     const dialog = page.getByRole('dialog');
@@ -182,6 +188,24 @@ describe('credentials, in the console', { skip }, () => {
     assert.deepEqual(faults, []);
     await page.context().close();
     await task.end();
+  });
+
+  test('all that a filter shows is ended in one move', async () => {
+    const { page, faults } = await open();
+    await signIn(page, 'owner@example.test');
+    const all = await Promise.all([begin(), begin()]);
+    await Promise.all(all.map(({ client }) => query(client)));
+    await goTo(page, '/leases?provider=orders-db');
+    await page.getByRole('button', { name: 'Revoke all 2 shown' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('of orders-db, for agent-a').waitFor();
+    await dialog.getByRole('button', { name: 'Revoke 2 now' }).click();
+    await page.getByRole('alert').filter({ hasText: '2 credentials being ended' }).waitFor();
+    await page.getByText('No credential fits this filter').waitFor();
+    assert.equal(await roles(), 0);
+    assert.deepEqual(faults, []);
+    await page.context().close();
+    await Promise.all(all.map(({ task }) => task.end()));
   });
 
   /** @proves console.made-with */
@@ -236,7 +260,13 @@ describe('credentials, in the console', { skip }, () => {
       maxResidualSeconds: null,
       kind: {
         type: 'aws',
-        abilities: { canNarrow: true, canRevoke: false, canEndSessions: false, maxResidualSeconds: null },
+        abilities: {
+          canNarrow: true,
+          canRenew: false,
+          canRevoke: false,
+          canEndSessions: false,
+          maxResidualSeconds: null,
+        },
       },
     };
     const standIn = async (page: Page) => {

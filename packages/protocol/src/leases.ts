@@ -81,18 +81,16 @@ export function residualWords(
 /** What issues it, as it is declared now. */
 export interface ProviderKind {
   type: string;
-  abilities: ProviderAbilities;
+  /** `canRenew`: lets one that is in use live longer, instead of issuing another. */
+  abilities: ProviderAbilities & { canRenew: boolean };
 }
 
 /** `kind`: null where its provider is declared no more. */
 export type ShownLease = LeaseView & { kind: ProviderKind | null };
 
-export interface ProviderView {
+export interface ProviderView extends ProviderKind {
   name: string;
-  type: string;
   environments: string[];
-  /** `canRenew`: lets one that is in use live longer, instead of issuing another. */
-  abilities: ProviderAbilities & { canRenew: boolean };
   life: { defaultSeconds: number; maxSeconds: number };
   /** Leases that it may still know, and those of them that could not be ended for long. */
   openLeases: number;

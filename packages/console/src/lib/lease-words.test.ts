@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { abilitiesOf, residualOf, scopeLines } from './lease-words.ts';
 
-const able = { canNarrow: true, canRevoke: true, canEndSessions: true, maxResidualSeconds: 0 };
+const able = { canRenew: false, canNarrow: true, canRevoke: true, canEndSessions: true, maxResidualSeconds: 0 };
 
 test('what remains of a credential is said in words, and never as less than its provider declares', () => {
   assert.match(residualOf(able).words, /its sessions are ended at once/);

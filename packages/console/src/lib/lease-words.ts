@@ -41,11 +41,18 @@ export function residualOf({ canRevoke, canEndSessions, maxResidualSeconds: most
 export const abilitiesOf = ({ kind, maxResidualSeconds }: Pick<ShownLease, 'kind' | 'maxResidualSeconds'>) =>
   kind
     ? { ...kind.abilities, maxResidualSeconds }
-    : { canNarrow: false, canRevoke: maxResidualSeconds !== null, canEndSessions: false, maxResidualSeconds };
+    : {
+        canNarrow: false,
+        canRenew: false,
+        canRevoke: maxResidualSeconds !== null,
+        canEndSessions: false,
+        maxResidualSeconds,
+      };
 
 /** `server:orders` → `tool server orders` */
 export function purposeWords({ purpose, agent }: Pick<ShownLease, 'purpose' | 'agent'>): string {
   if (agent === '') return 'a test, for nobody';
+  if (purpose === 'direct') return 'its agent’s own clients';
   const [kind, ...name] = purpose.split(':');
   return kind === 'server' && name.length > 0 ? `tool server ${name.join(':')}` : purpose;
 }

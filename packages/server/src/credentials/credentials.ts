@@ -120,7 +120,7 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
           const { open = 0, stuck = 0 } = counts.get(name) ?? {};
           if (problem === null) failing.delete(name);
           else if (!failing.has(name)) failing.set(name, deps.clock.now());
-          const abilities = { ...provider.abilities, canRenew: provider.renew !== undefined };
+          const abilities = abilitiesOf(provider);
           return {
             ...{ name, type: from.type, environments, abilities, life },
             ...{ openLeases: open, stuckLeases: stuck, ok: problem === null, problem },
@@ -132,7 +132,7 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
 
     kindOf(name) {
       const manifest = registry.snapshot().credentialProviders.get(name);
-      return manifest ? { type: manifest.from.type, abilities: providerOf(manifest).abilities } : null;
+      return manifest ? { type: manifest.from.type, abilities: abilitiesOf(providerOf(manifest)) } : null;
     },
 
     async test(name, by) {
@@ -173,6 +173,8 @@ function scopeOf({ from }: CredentialProviderManifest, asked: Json, within: read
   if ('scope' in narrowed) return narrowed.scope as Json;
   throw new GatehouseError('forbidden', 'lease.scope', narrowed.problem);
 }
+
+const abilitiesOf = ({ abilities, renew }: Provider) => ({ ...abilities, canRenew: renew !== undefined });
 
 const CHECK_MS = 5_000;
 const TEST_SECONDS = 30;

@@ -7,7 +7,9 @@ import {
   IconHourglassHigh,
   IconKey,
   IconPlayerPlay,
+  IconRefresh,
 } from '@tabler/icons-react';
+import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import { purposeWords } from '../../lib/lease-words.ts';
 import { actorName, type Hue, plural } from '../../lib/words.ts';
@@ -42,7 +44,19 @@ export function LeaseHistory({ lease }: { lease: ShownLease }) {
 }
 
 function stepsOf(lease: ShownLease): Step[] {
-  const { intendedAt, createdAt, activeAt, revokingAt, revokedAt, reason, attempts, problem, nextTryAt } = lease;
+  const {
+    intendedAt,
+    createdAt,
+    activeAt,
+    renewals,
+    renewedAt,
+    revokingAt,
+    revokedAt,
+    reason,
+    attempts,
+    problem,
+    nextTryAt,
+  } = lease;
   const steps: (Step | false)[] = [
     {
       at: intendedAt,
@@ -62,7 +76,23 @@ function stepsOf(lease: ShownLease): Step[] {
         </>
       ),
     },
-    activeAt !== null && { at: activeAt, icon: IconPlayerPlay, hue: 'green', what: 'In use from then on' },
+    activeAt !== null && {
+      at: activeAt,
+      icon: IconPlayerPlay,
+      hue: 'green',
+      what: lease.ungated ? 'Handed out' : 'In use from then on',
+      why: lease.handedBy !== null && (
+        <Link to="/actions/$id" params={{ id: lease.handedBy }} className="gh-link">
+          {lease.ungated ? 'by this action' : 'by this call first'}
+        </Link>
+      ),
+    },
+    renewals > 0 && {
+      at: renewedAt,
+      icon: IconRefresh,
+      hue: 'gray',
+      what: `Renewed ${renewals === 1 ? 'once' : `${renewals} times, last`}`,
+    },
     revokingAt !== null && {
       at: revokingAt,
       icon: IconHourglassHigh,

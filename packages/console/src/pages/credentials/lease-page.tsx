@@ -5,7 +5,7 @@ import { Link, useParams } from '@tanstack/react-router';
 import { useState } from 'react';
 import { leaseQuery } from '../../api/credential-queries.ts';
 import { actionsQuery } from '../../api/queries.ts';
-import { kindWords, purposeWords } from '../../lib/lease-words.ts';
+import { isLive, kindWords, purposeWords } from '../../lib/lease-words.ts';
 import { EnvironmentBadge } from '../../ui/badge.tsx';
 import { DataTable } from '../../ui/data-table.tsx';
 import { Card, Empty, Fact, Facts, Failure, Page, Section } from '../../ui/page.tsx';
@@ -19,6 +19,7 @@ import { EndLease } from './end-lease-dialog.tsx';
 import { LeaseHistory } from './lease-history.tsx';
 import { Until } from './lease-table.tsx';
 import { LeaseBadges, Remains } from './lease-words.tsx';
+import { RenewButton } from './renew-lease.tsx';
 import { Scope } from './scope.tsx';
 import { Trouble } from './stuck-leases.tsx';
 
@@ -50,7 +51,12 @@ export function LeasePage() {
           <LeaseBadges lease={lease} /> <EnvironmentBadge name={lease.environment} />
         </>
       }
-      actions={<EndButton lease={lease} end={() => setEnding(true)} size="sm" />}
+      actions={
+        <>
+          <RenewButton lease={lease} />
+          <EndButton lease={lease} end={() => setEnding(true)} size="sm" />
+        </>
+      }
     >
       {lease.state === 'stuck' && (
         <div className={classes.trouble} role="alert">
@@ -76,7 +82,7 @@ export function LeasePage() {
 }
 
 function LeaseFacts({ lease }: { lease: ShownLease }) {
-  const { id, name, agent, task, scope, clamped } = lease;
+  const { id, name, agent, task, scope, clamped, bounds } = lease;
   return (
     <Facts>
       <Fact name="Id">
@@ -111,6 +117,18 @@ function LeaseFacts({ lease }: { lease: ShownLease }) {
         <Until lease={lease} /> {lease.revokedAt === null && <When at={lease.expiresAt} />}
       </Fact>
       {clamped.length > 0 && <Fact name="Shorter than asked">{clamped.join('; ')}</Fact>}
+      {bounds.length > 0 && isLive(lease) && (
+        <Fact name="At most until">
+          {bounds.slice(0, 1).map(({ at, why }) => (
+            <span key={why}>
+              <When at={at} />, as {why}
+            </span>
+          ))}
+        </Fact>
+      )}
+      {lease.kind?.abilities.endsOnlyByGatehouse && lease.revokedAt === null && (
+        <Fact name="While Gatehouse is away">it works on: nothing at its provider ends it by itself</Fact>
+      )}
       <Fact name={lease.revokingAt === null ? 'When it is ended' : 'What is left'}>
         <Remains lease={lease} />
       </Fact>

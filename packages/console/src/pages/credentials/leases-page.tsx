@@ -8,6 +8,7 @@ import type { LeaseSearch } from '../../app/routes/credentials.ts';
 import { leaseStateWords } from '../../lib/lease-words.ts';
 import { Empty, growing, Section, Toolbar } from '../../ui/page.tsx';
 import { CredentialsPage } from './credentials-page.tsx';
+import { EndShownButton } from './end-shown.tsx';
 import { LeaseTable } from './lease-table.tsx';
 import { StuckLeases } from './stuck-leases.tsx';
 
@@ -35,7 +36,11 @@ export function LeasesPage() {
       about="Each credential that Gatehouse has had made: for whom, what it may do, until when, and what is left of it once it is ended. Nobody sees the credential itself."
     >
       <StuckLeases />
-      <Section title="Credentials" count={rows && `${rows.length}${leases.hasNextPage ? ' and more' : ''}`}>
+      <Section
+        title="Credentials"
+        count={rows && `${rows.length}${leases.hasNextPage ? ' and more' : ''}`}
+        actions={isFiltered && <EndShownButton leases={rows ?? []} hasMore={leases.hasNextPage} />}
+      >
         <Toolbar>
           <Select
             className={growing}

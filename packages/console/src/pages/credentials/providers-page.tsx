@@ -86,6 +86,8 @@ export function Abilities({ of }: { of: ProviderAbilities }) {
       residual.until ? 'can’t take them back: each works until its time is over' : `when revoked, ${residual.words}`,
     ],
   ];
+  if (of.endsOnlyByGatehouse)
+    lines.push([false, 'nothing there ends one when its time is over: while Gatehouse is away it works on']);
   return (
     <ul className={classes.abilities}>
       {lines.map(([yes, words]) => (

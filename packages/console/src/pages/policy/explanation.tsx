@@ -3,6 +3,7 @@ import { IconBan, IconCircleCheck, IconCircleX, IconHelpCircle, IconHourglassHig
 import { Badge, TierBadge } from '../../ui/badge.tsx';
 import { Card, Fact, Facts, Section } from '../../ui/page.tsx';
 import { PlainText } from '../../ui/text.tsx';
+import { Scope } from '../credentials/scope.tsx';
 import classes from './explanation.module.css';
 
 const effects = {
@@ -15,7 +16,7 @@ const sides = { task: 'Task of', 'handed-on-by': 'Handed on by', user: 'Person' 
 
 /** The decision, what can be done about it, and each policy, condition by condition. */
 export function Explanation({ explanation }: { explanation: PolicyExplanation }) {
-  const { decision, recorded, next, tier } = explanation;
+  const { decision, recorded, next, tier, credential } = explanation;
   const { label, hue, icon } = effects[decision.effect];
   return (
     <>
@@ -42,6 +43,19 @@ export function Explanation({ explanation }: { explanation: PolicyExplanation })
                 to tier {raised} by <code>{policy}</code> {reason && <PlainText text={reason} />}
               </Fact>
             ))}
+            {credential && (
+              <Fact name="Made with">
+                {credential.problem === null ? (
+                  <>
+                    a credential of {credential.provider} that may <Scope scope={credential.scope} />
+                  </>
+                ) : (
+                  <>
+                    nothing, so that it is refused: <PlainText text={credential.problem} />
+                  </>
+                )}
+              </Fact>
+            )}
             {recorded && (
               <Fact name="As it was decided then">
                 {effects[recorded.effect as keyof typeof effects]?.label ?? recorded.effect}{' '}
