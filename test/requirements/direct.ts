@@ -54,6 +54,21 @@ export const direct: Requirement[] = [
     source,
   },
   {
+    id: 'clients.aws',
+    promise: 'AWS’s SDKs get credentials by container endpoint and credential_process, and say that a person is asked',
+    source,
+  },
+  {
+    id: 'clients.gcp',
+    promise: 'Google’s libraries get an access token by an executable source, and say why not',
+    source,
+  },
+  {
+    id: 'clients.kubectl',
+    promise: 'kubectl gets a credential for one API server, and says that a person is asked',
+    source,
+  },
+  {
     id: 'clients.docker',
     promise: 'docker’s helper protocol is answered for the registries that were named alone',
     source,
@@ -61,6 +76,12 @@ export const direct: Requirement[] = [
   {
     id: 'clients.vault',
     promise: 'A Vault client gets, looks up and ends database credentials, and hears errors in Vault’s form',
+    source,
+  },
+  {
+    id: 'clients.exec',
+    promise:
+      '`gatehouse exec` hands a command credentials in variables, takes them out of its output, and ends them with it',
     source,
   },
   { id: 'clients.ends', promise: 'With the process that serves clients its task and every credential ends', source },

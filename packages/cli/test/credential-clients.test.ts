@@ -241,6 +241,42 @@ describe('clients that fetch their own credentials', { skip: !hasAll && 'curl an
     assert.equal(login.auth.client_token, token);
   });
 
+  /** @proves clients.exec */
+  it('gatehouse exec gives a command what it asks for in variables, takes it out of all it prints, and ends it with the command', async () => {
+    const exec = (provider: string, script: string, ...more: string[]) =>
+      createCli(directory, { GATEHOUSE_URL: workspace.url, GATEHOUSE_WAIT_SECONDS: '0' }).run(
+        ...['exec', '--agent', 'agent-a', '--template', 'all', '--intent', 'x', '--provider', provider],
+        ...['--env', 'GH_TOKEN={token}', '--env', `REMOTE=https://x:{${provider}.token}@github.com`, ...more],
+        ...['--', process.execPath, '-e', script],
+      );
+    const file = join(directory, 'seen');
+    const { code, stdout, stderr } = await exec(
+      'github',
+      `const { GH_TOKEN: token, REMOTE } = process.env;
+       require('node:fs').writeFileSync(${JSON.stringify(file)}, token);
+       console.log(REMOTE);
+       process.stderr.write(token.slice(0, 9));
+       setTimeout(() => { process.stderr.write(token.slice(9) + '!'); process.exitCode = 7; }, 100);`,
+    );
+    assert.equal(code, 7, stderr);
+    assert.equal(stdout, 'https://x:[redacted]@github.com\n');
+    assert.match(stderr, /\[redacted\]!/);
+    const token = readFileSync(file, 'utf8');
+    assert.deepEqual(github.tokens.get(token)?.repositories, ['shop']);
+    await until(() => github.tokens.get(token)?.ended === true, 'it was not ended');
+
+    const waits = await exec('careful', 'console.log("it ran")');
+    assert.deepEqual([waits.code, waits.stdout], [3, '']);
+    assert.match(waits.stderr, /Waiting for approval: .*\/approvals\/apr_/);
+    const none = await exec('nothing', 'console.log("it ran")');
+    assert.deepEqual([none.code, none.stdout], [2, '']);
+    const wrong = await exec('github', 'console.log("it ran")', '--env', 'X={password}');
+    assert.deepEqual([wrong.code, wrong.stdout], [64, '']);
+    assert.match(wrong.stderr, /\{github\.token\}/);
+    const killed = await exec('github', 'process.kill(process.pid, "SIGTERM"); setTimeout(() => undefined, 1e4)');
+    assert.equal(killed.code, 143);
+  });
+
   /** @proves clients.ends */
   it('lose everything as the process ends: the task is over, the credentials are gone, and socket and token with them', async () => {
     const kept = await run('curl', ['-sS', '--unix-socket', served.socket, 'http://localhost/plain/github']);

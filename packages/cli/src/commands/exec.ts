@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { pipeline } from 'node:stream/promises';
 import { createGate, type Gate } from '../bridge/gate.ts';
+import { credentialsFor } from '../exec/credentials.ts';
 import { environmentWithoutProof } from '../exec/environment.ts';
 import { startExecProxy } from '../exec/proxy.ts';
 import { createRedactor } from '../exec/redact.ts';
@@ -14,6 +15,8 @@ interface Options extends TaskOptions {
   /** `--no-redact`. */
   redact: boolean;
   passEnv?: string[];
+  provider?: string[];
+  env?: string[];
 }
 
 /** Nobody waits longer for the end of a task than this. */
@@ -36,9 +39,19 @@ export const exec: Run<Options> = async ({ args: [command, ...args], options, ou
   // Before the command: one that gets no task is not run at all.
   const task = await gate.task();
   isRunning = true;
+  const given = await credentialsFor(gate, options, note).catch(async (error: unknown) => {
+    await end(gate, note);
+    throw error;
+  });
   const proxy = await startExecProxy(gate, note);
-  const env = { ...others, GATEHOUSE_URL: setup.url, GATEHOUSE_MCP_URL: proxy.mcpUrl, GATEHOUSE_TASK: task.id };
-  const secrets = () => [proxy.secret, ...gate.tokens()];
+  const env = {
+    ...others,
+    ...given.env,
+    GATEHOUSE_URL: setup.url,
+    GATEHOUSE_MCP_URL: proxy.mcpUrl,
+    GATEHOUSE_TASK: task.id,
+  };
+  const secrets = () => [proxy.secret, ...given.secrets, ...gate.tokens()];
   let code = 1;
   try {
     code = await run(command, args, env, options.redact ? secrets : undefined, note);

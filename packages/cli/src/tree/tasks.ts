@@ -67,6 +67,14 @@ export function addTaskVerbs(program: Command): void {
         '--pass-env <name>',
         'a variable that the command needs although the agent proves itself with it; may be repeated',
       ).argParser(repeated),
+      option(
+        '--provider <name>',
+        'hand the command a credential of this provider, which ends with it; may be repeated',
+      ).argParser(repeated),
+      option(
+        '--env <variable>',
+        'where the credential goes: PGPASSWORD={password}, or {PROVIDER.password} of several; may be repeated',
+      ).argParser(repeated),
     ],
     examples: [
       [
@@ -76,6 +84,10 @@ export function addTaskVerbs(program: Command): void {
       [
         'exec --agent agent-ci-prod --template deploy --identity github -- python agent.py',
         'In GitHub Actions, without a key.',
+      ],
+      [
+        'exec --agent agent-report-prod --template order-report --provider orders --env PGUSER={username} --env PGPASSWORD={password} -- psql -h db.internal shop',
+        'A database role for one command.',
       ],
     ],
     load: async () => (await import('../commands/exec.ts')).exec,

@@ -1,17 +1,18 @@
 import { partOf, timeOf } from '../parts.ts';
 import type { LocalClient } from '../types.ts';
 
-const API = 'client.authentication.k8s.io/v1';
+const GROUP = 'client.authentication.k8s.io';
 
 /** kubectl's and client-go's exec plugin: an ExecCredential, with a token or a client certificate. */
 export const kubectl: LocalClient = {
   name: 'kubectl',
   async answer({ path: [provider = ''], query, body, waitMs }, broker) {
+    const info = infoOf(body);
     const server = query.get('server');
-    if (server && serverOf(body) !== server)
+    if (server && info.spec?.cluster?.server !== server)
       return {
         status: 403,
-        body: `This credential is for ${server}, and kubectl calls ${serverOf(body) ?? 'another'}: set provideClusterInfo.`,
+        body: `This credential is for ${server}, and kubectl calls ${info.spec?.cluster?.server ?? 'nobody knows which'}: set provideClusterInfo.`,
       };
     const given = await broker.ask({ provider }, waitMs);
     if (given.kind === 'waiting') return { status: 202, body: given.detail };
@@ -23,16 +24,28 @@ export const kubectl: LocalClient = {
         : { token: partOf(given, 'kubectl', 'token') };
     return {
       status: 200,
-      body: { apiVersion: API, kind: 'ExecCredential', status: { expirationTimestamp: timeOf(given), ...status } },
+      body: {
+        apiVersion: apiOf(info),
+        kind: 'ExecCredential',
+        status: { expirationTimestamp: timeOf(given), ...status },
+      },
     };
   },
 };
 
-/** What KUBERNETES_EXEC_INFO says of the cluster, where `provideClusterInfo` is set. */
-function serverOf(info: string): string | undefined {
+interface ExecInfo {
+  apiVersion?: string;
+  spec?: { cluster?: { server?: string } };
+}
+
+/** KUBERNETES_EXEC_INFO; of the cluster where `provideClusterInfo` is set. */
+function infoOf(text: string): ExecInfo {
   try {
-    return (JSON.parse(info) as { spec?: { cluster?: { server?: string } } }).spec?.cluster?.server;
+    return JSON.parse(text) as ExecInfo;
   } catch {
-    return undefined;
+    return {};
   }
 }
+
+/** As it was asked: a client that is older than 1.22 takes no other. */
+const apiOf = ({ apiVersion }: ExecInfo) => (apiVersion === `${GROUP}/v1beta1` ? apiVersion : `${GROUP}/v1`);
