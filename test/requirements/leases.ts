@@ -107,4 +107,16 @@ export const leases: Requirement[] = [
       'A session policy allows nothing beyond what was asked for, and that nothing beyond what the provider allows',
     source: clouds,
   },
+  {
+    id: 'lease.openbao',
+    promise:
+      'What an engine of OpenBao makes is a task’s own, has its end there too, and is looked up until it is gone',
+    source: clouds,
+  },
+  {
+    id: 'lease.openbao-token',
+    promise:
+      'A token of OpenBao has the policies that were asked for, within those declared, and ends with its task or a kill',
+    source: clouds,
+  },
 ];

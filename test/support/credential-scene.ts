@@ -65,7 +65,15 @@ export async function startCredentialScene(system: {
         env: system.plainEnv ?? {},
         credential: { provider: 'system', env: system.env, ...(system.scope && { scope: system.scope }) },
       },
-      tools: { sql: setting, redis: setting, ssh: setting, s3: setting, http: setting, leak: setting },
+      tools: {
+        sql: setting,
+        redis: setting,
+        ssh: setting,
+        postgres: setting,
+        s3: setting,
+        http: setting,
+        leak: setting,
+      },
     } as ManifestInput,
   ]);
 

@@ -39,6 +39,16 @@ serveStdio(() => {
       if (client.isOpen) client.destroy();
     }
   });
+  tool('postgres', async (text) => {
+    const { default: pg } = await import('pg');
+    const client = new pg.Client(process.env.DATABASE_URL);
+    try {
+      await client.connect();
+      return (await client.query(text)).rows;
+    } finally {
+      await client.end();
+    }
+  });
   /** `get KEY` or `put KEY` in the bucket `reports`. */
   tool('s3', async (text) => {
     const { GetObjectCommand, PutObjectCommand, S3Client } = await import('@aws-sdk/client-s3');

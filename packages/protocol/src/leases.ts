@@ -63,13 +63,16 @@ export interface ProviderAbilities {
   maxResidualSeconds: number | null;
   /** Nothing there ends one by itself when its time is over: while Gatehouse is away it works on. */
   endsOnlyByGatehouse?: boolean;
+  /** The same value for every task, which works until somebody changes it where it is kept. */
+  isStored?: boolean;
 }
 
 /** What remains of a credential once it is to end, for whoever lets it be handed out. */
 export function residualWords(
-  { canRevoke, canEndSessions, maxResidualSeconds }: ProviderAbilities,
+  { canRevoke, canEndSessions, maxResidualSeconds, isStored }: ProviderAbilities,
   seconds: number,
 ): string {
+  if (isStored) return "It can't be taken back: it works until somebody changes it where it is kept.";
   const most = maxResidualSeconds === null ? seconds : Math.min(maxResidualSeconds, seconds);
   if (!canRevoke) return `It can't be taken back: it works until it expires, ${most} s at most, also after a kill.`;
   const ends = 'It ends with its task, by a kill, or when it is revoked';

@@ -23,6 +23,8 @@ export {
   type MariadbScope,
   type MariadbSource,
   narrowScope,
+  type OpenBaoScope,
+  type OpenBaoSource,
   type PostgresGrant,
   type PostgresScope,
   type PostgresSource,

@@ -4,6 +4,7 @@ import { githubAppKind, githubAppSource } from './github-app.ts';
 import { gitlabProjectKind, gitlabProjectSource } from './gitlab-project.ts';
 import type { CredentialKind, Narrowed } from './kind.ts';
 import { mariadbKind, mariadbSource } from './mariadb.ts';
+import { openbaoKind, openbaoSource } from './openbao.ts';
 import { postgresKind, postgresSource } from './postgres.ts';
 import { redisKind, redisSource } from './redis.ts';
 
@@ -17,6 +18,7 @@ export {
 export { type GitLabProjectSource, type GitLabScope, gitlabLevels } from './gitlab-project.ts';
 export type { CredentialKind, Narrowed } from './kind.ts';
 export type { MariadbGrant, MariadbScope, MariadbSource } from './mariadb.ts';
+export type { OpenBaoScope, OpenBaoSource } from './openbao.ts';
 export type { PostgresGrant, PostgresScope, PostgresSource } from './postgres.ts';
 export type { RedisKeys, RedisScope, RedisSource } from './redis.ts';
 export { isWithinPattern } from './redis-pattern.ts';
@@ -29,6 +31,7 @@ export const credentialSource = z.discriminatedUnion('type', [
   gitlabProjectSource,
   redisSource,
   awsSource,
+  openbaoSource,
 ]);
 export type CredentialSource = z.infer<typeof credentialSource>;
 
@@ -39,6 +42,7 @@ const kinds = {
   'gitlab-project': gitlabProjectKind,
   redis: redisKind,
   aws: awsKind,
+  openbao: openbaoKind,
 };
 
 const kindOf = (from: CredentialSource) => kinds[from.type] as CredentialKind<CredentialSource, unknown>;

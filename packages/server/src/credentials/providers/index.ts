@@ -6,6 +6,7 @@ import { openAwsProvider } from './aws.ts';
 import { openGitHubAppProvider } from './github-app.ts';
 import { openGitLabProjectProvider } from './gitlab-project.ts';
 import { openMariadbProvider } from './mariadb.ts';
+import { openOpenBaoProvider } from './openbao.ts';
 import { openPostgresProvider } from './postgres.ts';
 import { openRedisProvider } from './redis.ts';
 
@@ -27,6 +28,8 @@ export function openProvider({ from, environments }: CredentialProviderManifest,
   switch (from.type) {
     case 'aws':
       return openAwsProvider(from, { ...tools, environment });
+    case 'openbao':
+      return openOpenBaoProvider(from, { ...tools, environment });
     case 'mariadb':
       return openMariadbProvider(from, () => tools.openSecret(from.secret, from.url));
     case 'redis':
