@@ -58,6 +58,8 @@ test('a hold and an erasure are asked for in the console by one person and settl
   await dialog.getByLabel('Reason').fill('erasure request 17');
   await dialog.getByRole('button', { name: 'Ask for it' }).click();
   await first.page.getByText('It waits for a second person').waitFor();
+  await second.page.getByRole('button', { name: 'See what it takes' }).click();
+  await second.page.getByText('It is about 0 actions; a hold keeps 0 of them.').waitFor();
   await second.page.getByRole('button', { name: 'Agree' }).click();
   await second.page.getByText(/(running|done): 0 bodies erased/).waitFor();
   const { items: erasures } = await workspace.operator('GET /erasures');

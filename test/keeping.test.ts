@@ -8,6 +8,7 @@ import { startPostgres } from './support/postgres.ts';
 import { type SignedInPerson, startWorkspace, type Workspace } from './support/workspace.ts';
 
 const DAY_MS = 86_400_000;
+const pick = <T, K extends keyof T>(of: T, ...names: K[]) => names.map((name) => of[name]);
 const postgres = await startPostgres();
 after(() => postgres?.close());
 
@@ -52,7 +53,7 @@ for (const name of ['SQLite', 'PostgreSQL'])
       throw new Error('the erasure does not end');
     }
 
-    /** @proves record.erasure */
+    /** @proves record.erasure, record.erasure-preview */
     test('bodies are erased when two people want it; the log verifies as before, and a hold goes before', async () => {
       const [erased, held, other] = [await act('T-1'), await act('T-2'), await act('T-3')];
       await owner.api('POST /holds', { body: { scope: { ticket: 'T-2' }, reason: 'litigation' } });
@@ -65,14 +66,25 @@ for (const name of ['SQLite', 'PostgreSQL'])
       const host = workspace.operator('POST /erasures/:id/agree', { params: { id } });
       await assert.rejects(host, { status: 403 }, 'the token of the host');
       assert.deepEqual(await argumentsOf(erased), { order: 1042 });
+      const look = (query: Record<string, string>) => second.api('GET /erasure-preview', { query });
+      assert.deepEqual(pick(await look({ agent: 'agent-a', ticket: 'T-1' }), 'arguments', 'held'), [1, 0]);
+      assert.deepEqual(pick(await look({ agent: 'agent-a', ticket: 'T-2' }), 'arguments', 'held'), [0, 1]);
+      assert.deepEqual(await argumentsOf(erased), { order: 1042 }, 'a look changes nothing');
+      await assert.rejects(look({}), { status: 400 });
+      await assert.rejects(look({ agent: 'agent-a', cursor: 'x' }), { status: 400 });
+      const { items: looks } = await workspace.operator('GET /records', { query: { operation: 'log.read' } });
+      assert.ok(looks.some(({ record }) => /what an erasure of .*ticket T-1 would take/.test(record.changes[0] ?? '')));
       await second.api('POST /erasures/:id/agree', { params: { id } });
       assert.equal((await done(id)).erased, 1);
+      assert.equal((await look({ agent: 'agent-a', ticket: 'T-1' })).arguments, 0);
       assert.equal(await argumentsOf(erased), null);
       assert.deepEqual(await argumentsOf(other), { order: 1042 });
 
       const whole = await owner.api('POST /erasures', { body: { scope, reason: 'all of it' } });
+      const foreseen = await look({ agent: 'agent-a', to: scope.to });
       await second.api('POST /erasures/:id/agree', { params: { id: whole.id } });
       const all = await done(whole.id);
+      assert.equal(foreseen.arguments + foreseen.results, all.erased);
       assert.ok(all.erased >= 1 && all.held >= 1, JSON.stringify(all));
       assert.equal(await argumentsOf(other), null);
       assert.deepEqual(await argumentsOf(held), { order: 1042 });

@@ -45,6 +45,12 @@ export const records: Requirement[] = [
     source: 'Search and keep',
   },
   {
+    id: 'record.erasure-preview',
+    promise:
+      'What an erasure would take is counted before somebody agrees, by the walk and the conditions that take it, and looking changes nothing',
+    source: 'docs/how-to/keep-and-erase.md',
+  },
+  {
     id: 'record.erasure-approvals',
     promise:
       'What approvals and grants keep of erased arguments goes with them, or once they are over; that is told from tampering',

@@ -113,7 +113,8 @@ export function addLogVerbs(program: Command): void {
     ],
     load: async () => (await import('../commands/log-export.ts')).exportRecords,
   });
-  const scope = (): Option[] => [
+  const reason = () => option('--reason <text>', 'why, for the record');
+  const about = (): Option[] => [
     option('--agent <name>', 'of this agent'),
     option('--task <task>', 'of this task'),
     option('--action <action>', 'this action'),
@@ -121,8 +122,8 @@ export function addLogVerbs(program: Command): void {
     option('--ticket <id>', 'for this ticket or change request'),
     option('--from <time>', 'not before (2026-01-31T12:00:00Z)'),
     option('--to <time>', 'before'),
-    option('--reason <text>', 'why, for the record').makeOptionMandatory(),
   ];
+  const scope = () => [...about(), reason().makeOptionMandatory()];
   addVerb(log, {
     usage: 'holds',
     summary: 'list legal holds',
@@ -152,10 +153,11 @@ export function addLogVerbs(program: Command): void {
     summary: 'ask for bodies to be erased; somebody else has to agree',
     details:
       'Arguments go with the salt of their digest; the records stay as they were hashed. What a hold keeps stays.',
-    options: scope(),
+    options: [...about(), reason(), option('--dry-run', 'count what it would take, and ask for nothing')],
     server: true,
     confirmed: true,
     examples: [
+      ['log erase --person zoe@example.test --dry-run', 'What it would take, and what receivers have already.'],
       [
         'log erase --person zoe@example.test --reason "erasure request 17"',
         'Everything that was asked for by or done for her.',

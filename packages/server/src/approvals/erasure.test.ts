@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, test } from 'node:test';
+import { addReach } from '@gatehouse/protocol/erasure-reach';
 import { sql } from 'kysely';
 import type { SoftwarePasskey } from '../../../sdk/src/software-passkey.ts';
 import { onEachDatabase } from '../identity/people/testing/databases.ts';
@@ -22,13 +23,17 @@ onEachDatabase('erasing', (database) => {
   let approver: SoftwarePasskey;
   before(async () => {
     ({ house, approvals } = await openDesk({ database: await database() }));
-    keeping = createKeeping({ ...house, argumentsDays: null });
+    keeping = createKeeping({ ...house, argumentsDays: null, previewMs: 0 });
     approver = (await house.enrol(APPROVER)).passkey;
   });
   after(() => house.close());
 
   async function recorded(agent: string, task: string, args: Record<string, string>): Promise<string> {
     const actionId = `act_${randomUUID()}`;
+    await again(actionId, agent, task, args);
+    return actionId;
+  }
+  async function again(actionId: string, agent: string, task: string, args?: Record<string, string>): Promise<void> {
     await house.ledger.append({
       record: {
         ...{ kind: 'request', action_id: actionId, operation: 'tools/call', agent, task, tool: 'shop/refund' },
@@ -37,15 +42,23 @@ onEachDatabase('erasing', (database) => {
         ...{ approval: null, credentials: [], ticket: null, change_request: null, result: null, changes: [] },
         detail: null,
       },
-      arguments: args,
+      ...(args && { arguments: args }),
     });
-    return actionId;
   }
   async function erased(agent: string) {
     const { id } = await keeping.erase({ agent }, 'they want it', ASKS);
     await keeping.agree(id, AGREES);
     await keeping.work();
     return (await keeping.erasures()).find((each) => each.id === id);
+  }
+  /** Looks that each end at once. */
+  async function preview(scope: { agent: string }) {
+    let { cursor, ...total } = await keeping.preview(scope, undefined);
+    while (cursor !== null) {
+      const { cursor: next, ...more } = await keeping.preview(scope, cursor);
+      [total, cursor] = [addReach(total, more), next];
+    }
+    return total;
   }
   const bodyOf = async (actionId: string) => (await house.ledger.action(actionId))?.arguments;
 
@@ -66,6 +79,38 @@ onEachDatabase('erasing', (database) => {
     }
     return all;
   }
+
+  /** @proves record.erasure-preview */
+  test('what is counted before is what goes, in however many looks, and no look changes anything', async () => {
+    const worker = await addAgent(house, 'agent-counted');
+    const ids: string[] = [];
+    // More than one step of the walk takes, and each with a record far behind the first.
+    for (let number = 0; number < 105; number++)
+      ids.push(await recorded(worker.agent, worker.task, { n: `${number}` }));
+    for (const actionId of ids) await again(actionId, worker.agent, worker.task);
+    const first = ids[0] ?? '';
+    const asked = await approvals.open(requestOf({ ...worker, arguments: { n: '0' } }, { actionId: first }));
+    await keeping.hold({ action: ids[1] ?? '' }, 'litigation', ASKS);
+    await house.storage.db
+      .insertInto('sink_positions')
+      .values({ sink: 'siem', log: house.ledger.own.id, sequence: 1_000_000, reached: 0, missed: 0 })
+      .execute();
+    const about = new Set(
+      (await house.records()).filter(({ agent }) => agent === worker.agent).map(({ action_id }) => action_id),
+    );
+    const before = await everything();
+    const seen = await preview({ agent: worker.agent });
+    assert.equal(await everything(), before);
+    assert.deepEqual(
+      [seen.actions, seen.held, seen.arguments, seen.approvals, seen.exported],
+      [about.size, 1, 104, 1, [{ sink: 'siem', records: seen.records }]],
+    );
+    assert.ok(seen.records >= 208);
+    const done = await erased(worker.agent);
+    assert.equal(done?.erased, 104);
+    assert.equal((await approvals.get(asked.id))?.state, 'pending');
+    assert.equal((await preview({ agent: worker.agent })).arguments, 0);
+  });
 
   /** @proves record.erasure-approvals */
   test('nothing of erased arguments is left in approvals and grants; what is open loses them when it ends', async () => {

@@ -11,6 +11,7 @@ import { AllowedButton } from '../../ui/allowed-button.tsx';
 import { Card, Failure, Section } from '../../ui/page.tsx';
 import { PlainText } from '../../ui/text.tsx';
 import { When } from '../../ui/when.tsx';
+import { Reach } from './erasure-reach.tsx';
 import { KeepDialog } from './keep-dialog.tsx';
 import classes from './log.module.css';
 
@@ -51,6 +52,7 @@ export function Keeping() {
             <strong>Erase:</strong> <PlainText text={words(erasure.scope)} />, asked for <When at={erasure.askedAt} />{' '}
             by {actorName(erasure.askedBy)}: “<PlainText text={erasure.reason} />”
           </p>
+          {erasure.state === 'waiting' && <Reach scope={erasure.scope} />}
           {erasure.state === 'waiting' ? (
             <Decide
               what="It waits for a second person. What is erased does not come back."

@@ -1,9 +1,10 @@
-import { keepingBodies } from '@gatehouse/protocol';
+import { erasurePreviewQuery, keepingBodies } from '@gatehouse/protocol';
+import { scopeWords } from '../../ledger/index.ts';
 import { GatehouseError } from '../../platform/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { everyone, type Route, route } from '../route.ts';
 
-export function keepingRoutes({ keeping, retention }: ApiDependencies): Route[] {
+export function keepingRoutes({ keeping, reads, retention }: ApiDependencies): Route[] {
   return [
     route('GET /holds', everyone, 'Legal holds, newest first', {}, async () => ({ items: await keeping.holds() })),
     route(
@@ -28,6 +29,18 @@ export function keepingRoutes({ keeping, retention }: ApiDependencies): Route[] 
       (context) => keeping.agreeEnd(context.param('id'), context.caller.by),
     ),
     route('GET /erasures', everyone, 'Erasures, newest first', {}, async () => ({ items: await keeping.erasures() })),
+    route(
+      'GET /erasure-preview',
+      everyone,
+      'What an erasure of this would take, counted; nothing is changed by looking',
+      { query: erasurePreviewQuery },
+      async ({ caller, query: { cursor, ...scope } }) => {
+        const found = await keeping.preview(timed(scope), cursor);
+        const what = `what an erasure of ${scopeWords(scope)} would take`;
+        await reads.searched({ by: caller.by, what, items: found.actions });
+        return found;
+      },
+    ),
     route(
       'POST /erasures',
       'hold',

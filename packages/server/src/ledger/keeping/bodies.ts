@@ -2,6 +2,17 @@ import { type Kysely, sql } from 'kysely';
 import { type Json, saltedDigest } from '../../platform/index.ts';
 import type { DatabaseTransaction, Tables } from '../../storage/index.ts';
 import { keepingLimits as limits } from './limits.ts';
+import {
+  answersOf,
+  approvalsOf,
+  bodiesOf,
+  endedTasksOf,
+  endorsementsOf,
+  grantsOf,
+  heldResultsOf,
+  shownCountersOf,
+  toldCallsOf,
+} from './touched.ts';
 
 /** Approvals that may still let something run need what they are about. */
 const OPEN_APPROVALS = ['pending', 'approved'];
@@ -15,62 +26,36 @@ export async function eraseBodies(transaction: DatabaseTransaction, actionIds: s
   const { numUpdatedRows } = await transaction
     .updateTable('bodies')
     .set({ body: null, salt: new Uint8Array(), erased_at: now })
-    .where('action_id', 'in', actionIds)
-    .where('body', 'is not', null)
+    .where(bodiesOf(actionIds))
     .executeTakeFirst();
   await eraseBeside(transaction, actionIds);
-  const asked = (
-    await transaction
-      .selectFrom('approvals')
-      .select('id')
-      .where(({ or, eb }) => or([eb('action_id', 'in', actionIds), eb('consumed_by', 'in', actionIds)]))
-      .execute()
-  ).map(({ id }) => id);
+  const asked = (await transaction.selectFrom('approvals').select('id').where(approvalsOf(actionIds)).execute()).map(
+    ({ id }) => id,
+  );
   if (asked.length > 0) {
     const due = { erasure: 'due' };
     await transaction.updateTable('approvals').set(due).where('id', 'in', asked).where('erasure', 'is', null).execute();
-    await transaction
-      .updateTable('standing_grants')
-      .set(due)
-      .where('approval', 'in', asked)
-      .where('erasure', 'is', null)
-      .execute();
-    // What a channel answered may repeat what it was told.
-    await transaction.updateTable('deliveries').set({ error: null }).where('approval', 'in', asked).execute();
+    await transaction.updateTable('standing_grants').set(due).where(grantsOf(asked)).execute();
+    await transaction.updateTable('deliveries').set({ error: null }).where(answersOf(asked)).execute();
     await eraseKept(transaction, now);
   }
   return Number(numUpdatedRows);
 }
 
 /**
- * A result that waits for a person goes, and a call that ran as an MCP task with what came of it. A call of which nobody knows whether it ran stands in the way of its repetition by digests with a key,
- * which say nothing: what was written of it in words goes. Counters of budgets stay, and lose what they are shown as until they count again.
+ * A result that waits for a person goes, and a call that ran as an MCP task with what came of it. A call of which nobody knows whether it ran
+ * stands in the way of its repetition by digests with a key, which say nothing: what was written of it in words goes. Counters of budgets stay, and lose what they are shown as until they count again.
  */
 export async function eraseBeside(transaction: DatabaseTransaction, actionIds: string[]): Promise<void> {
-  await transaction.deleteFrom('held_results').where('action_id', 'in', actionIds).execute();
-  // One that waits still needs its call, and is gone an hour after its end by itself.
-  const over = transaction
-    .selectFrom('waiting_tasks')
-    .select('id')
-    .where('action_id', 'in', actionIds)
-    .where('state', '!=', 'waiting');
+  await transaction.deleteFrom('held_results').where(heldResultsOf(actionIds)).execute();
+  const over = transaction.selectFrom('waiting_tasks').select('id').where(endedTasksOf(actionIds));
   await transaction
     .deleteFrom('fences')
     .where('key', 'in', over.clearSelect().select(sql<string>`'waiting:' || id`.as('key')))
     .execute();
   await transaction.deleteFrom('waiting_tasks').where('id', 'in', over).execute();
-  await transaction
-    .updateTable('open_calls')
-    .set({ detail: null, note: null })
-    .where('action_id', 'in', actionIds)
-    .execute();
-  const counters = transaction.selectFrom('budget_spends').select('counter').where('action_id', 'in', actionIds);
-  await transaction
-    .updateTable('budget_counters')
-    .set({ label: 'erased' })
-    .where('id', 'in', counters)
-    .where('label', '!=', 'erased')
-    .execute();
+  await transaction.updateTable('open_calls').set({ detail: null, note: null }).where(toldCallsOf(actionIds)).execute();
+  await transaction.updateTable('budget_counters').set({ label: 'erased' }).where(shownCountersOf(actionIds)).execute();
 }
 
 /**
@@ -90,11 +75,7 @@ export async function eraseKept(transaction: DatabaseTransaction, now: number): 
   if (approvals.length > 0)
     await transaction
       .deleteFrom('flow_endorsements')
-      .where(
-        'approval',
-        'in',
-        approvals.map(({ id }) => id),
-      )
+      .where(endorsementsOf(approvals.map(({ id }) => id)))
       .execute();
   for (const { id, body } of approvals) {
     const { subject, ...rest } = JSON.parse(body) as { subject: Subject; origins?: unknown };

@@ -1,2 +1,3 @@
 export { createKeeping, type Keeping } from './keeping.ts';
 export { createRetention, type Retention } from './retention.ts';
+export { scopeWords } from './scope.ts';

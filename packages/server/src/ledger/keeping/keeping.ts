@@ -1,11 +1,13 @@
-import type { Erasure, KeepingScope, LegalHold } from '@gatehouse/protocol';
+import type { Erasure, ErasurePreview, KeepingScope, LegalHold } from '@gatehouse/protocol';
 import { type Clock, canonicalJson, GatehouseError, newId } from '../../platform/index.ts';
 import type { Database, DatabaseTransaction, RecordChange, Storage, Tables } from '../../storage/index.ts';
 import { eraseBodies, eraseKept, keptStill } from './bodies.ts';
 import { keepingLimits as limits } from './limits.ts';
+import { reachOf } from './reach.ts';
 import { lookAgain, removeOldBodies } from './retention-arguments.ts';
-import { scopeFits, scopeWords } from './scope.ts';
-import { type Bounds, boundsNow, recordOf, walk } from './walk.ts';
+import { scopeWords } from './scope.ts';
+import { recordsOfActions, unheldOf } from './unheld.ts';
+import { type Bounds, boundsNow, nextActions, type Place, parsePlace, placeWords } from './walk.ts';
 
 export interface KeepingDependencies {
   storage: Storage;
@@ -13,6 +15,8 @@ export interface KeepingDependencies {
   clock: Clock;
   /** How long the arguments of actions are kept; null: for ever. */
   argumentsDays: number | null;
+  /** How long one look goes on (for tests). */
+  previewMs?: number;
 }
 
 /**
@@ -27,6 +31,8 @@ export interface Keeping {
   agreeEnd(id: string, by: string): Promise<LegalHold>;
   erasures(): Promise<Erasure[]>;
   erase(scope: KeepingScope, reason: string, by: string): Promise<Erasure>;
+  /** What an erasure would take: counts, and where to go on with the next look, or null at the end. */
+  preview(scope: KeepingScope, cursor: string | undefined): Promise<ErasurePreview>;
   /** By somebody else than who asked; from then on it runs in the background. */
   agree(id: string, by: string): Promise<Erasure>;
   reject(id: string, by: string): Promise<Erasure>;
@@ -67,30 +73,17 @@ export function createKeeping(deps: KeepingDependencies): Keeping {
   /** What of these actions may go now; a hold that was placed meanwhile counts. */
   async function eraseUnheld(transaction: DatabaseTransaction, actionIds: string[]) {
     const holds = await openHolds(transaction);
-    const held = new Set<string>();
-    if (holds.length > 0 && actionIds.length > 0) {
-      const rows = await transaction
-        .selectFrom('records')
-        .select(['action_id', 'entry'])
-        .where('action_id', 'in', actionIds)
-        .execute();
-      for (const { action_id, entry } of rows) {
-        const record = recordOf(entry);
-        if (!record || holds.some(({ scope }) => scopeFits(scope, record))) held.add(action_id);
-      }
-    }
-    const free = actionIds.filter((id) => !held.has(id));
-    return { erased: await eraseBodies(transaction, free, clock.now()), held: held.size };
+    const records = holds.length === 0 ? [] : await recordsOfActions(transaction, actionIds);
+    const free = unheldOf(actionIds, records, holds);
+    return { erased: await eraseBodies(transaction, free, clock.now()), held: actionIds.length - free.length };
   }
 
   async function eraseMore(id: string): Promise<boolean> {
     const row = await db.selectFrom('erasures').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
     const scope = JSON.parse(row.scope) as KeepingScope;
     const bounds = JSON.parse(row.bounds ?? '{}') as Bounds;
-    const { actionIds, next } =
-      scope.action === undefined
-        ? await walk(db, scope, bounds, row.reached === null ? null : JSON.parse(row.reached))
-        : { actionIds: [scope.action], next: null };
+    const reached = row.reached === null ? null : (JSON.parse(row.reached) as Place);
+    const { actionIds, next } = await nextActions(db, scope, bounds, reached);
     return storage.transaction(async (transaction) => {
       const still = await transaction.selectFrom('erasures').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
       // Another replica has done this part.
@@ -246,6 +239,12 @@ export function createKeeping(deps: KeepingDependencies): Keeping {
         await recordChange(transaction, { operation: 'erasure.ask', by, changes, detail: reason });
         return toErasure(row);
       }),
+    async preview(scope, cursor) {
+      const from = cursor === undefined ? null : parsePlace(cursor);
+      const holds = await openHolds(db);
+      const { reach, next } = await reachOf(db, scope, from, { holds, forMs: deps.previewMs ?? limits.previewMs });
+      return { ...reach, cursor: next && placeWords(next) };
+    },
     agree: (id, by) => settle(id, by, 'running'),
     reject: (id, by) => settle(id, by, 'rejected'),
     async work() {

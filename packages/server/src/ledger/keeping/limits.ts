@@ -10,6 +10,8 @@ export const keepingLimits = {
   recordsAtOnce: 500,
   /** Records of one removal: each is named in the record that says so. */
   recordsOfRemoval: 2_000,
+  /** How long one look at what an erasure would take goes on. Then it says where the next one does. */
+  previewMs: 2_000,
   /** Records that are gone already and are passed over at once. */
   recordsSkipped: 5_000,
   /** A clock that went on by more since the last turn is taken to be wrong, or the server to have been away. */

@@ -1,4 +1,5 @@
 import type { ActionRecord, KeepingScope } from '@gatehouse/protocol';
+import { GatehouseError } from '../../platform/index.ts';
 import type { Database, DatabaseTransaction } from '../../storage/index.ts';
 import { keepingLimits as limits } from './limits.ts';
 import { scopeFits } from './scope.ts';
@@ -7,12 +8,12 @@ import { scopeFits } from './scope.ts';
 export type Bounds = Record<string, number>;
 
 /** The next record to be looked at. */
-interface Place {
+export interface Place {
   log: string;
   sequence: number;
 }
 
-export async function boundsNow(transaction: DatabaseTransaction): Promise<Bounds> {
+export async function boundsNow(transaction: Database | DatabaseTransaction): Promise<Bounds> {
   const bounds: Bounds = {};
   for (const { id } of await transaction.selectFrom('logs').select('id').execute()) {
     const row = await transaction
@@ -61,6 +62,30 @@ export async function walk(
   const after = logs.find((each) => each > log);
   const beyond = after === undefined ? null : { log: after, sequence: 0 };
   return { actionIds: [...found], next: end < size ? { log, sequence: end } : beyond };
+}
+
+/** The next actions that an erasure is about. */
+export const nextActions = async (
+  db: Database | DatabaseTransaction,
+  scope: KeepingScope,
+  bounds: Bounds,
+  from: Place | null,
+): ReturnType<typeof walk> =>
+  scope.action === undefined ? walk(db, scope, bounds, from) : { actionIds: [scope.action], next: null };
+
+const PLACE = /^(\d{1,15})@(.{1,200})$/;
+/** As whoever goes on is given it. */
+export const placeWords = ({ log, sequence }: Place) => `${sequence}@${log}`;
+
+export function parsePlace(text: string): Place {
+  const [, sequence, log] = PLACE.exec(text) ?? [];
+  if (sequence === undefined || log === undefined)
+    throw new GatehouseError(
+      'bad-request',
+      'cursor.malformed',
+      'The cursor is not one that this API gave out. Begin again without it.',
+    );
+  return { log, sequence: Number(sequence) };
 }
 
 /** An entry that can't be read names no action. That something is wrong with it is for the verification of the log to say. */
