@@ -1,20 +1,17 @@
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ManifestInput } from '@gatehouse/protocol';
 import { type AgentTask, createMcpTransport } from '@gatehouse/sdk';
-import type { Config } from '@gatehouse/server';
 import { Client } from '@modelcontextprotocol/client';
 import pg from 'pg';
-import { createReplica } from './chaos/replica.ts';
 import { manifests } from './support/fixtures.ts';
 import { startPostgres, type TestDatabase, type TestPostgres } from './support/postgres.ts';
-import { freePort, startWorkspace, type Workspace } from './support/workspace.ts';
+import { startWorkspace, type Workspace } from './support/workspace.ts';
 
 /** Law 3 with a real database behind a real tool server: a task's tools get a role of their own, and it is gone afterwards. */
 const postgres = await startPostgres();
@@ -308,54 +305,6 @@ describe('just-in-time credentials', { skip: postgres ? false : 'there is no Pos
     assert.notEqual(first, second);
     await task.end();
     await gone(task.id);
-  });
-
-  /** @proves lease.crash */
-  test('killed with -9 while credentials are made, used and ended, a server leaves no role behind once it is back', async () => {
-    const dataDir = mkdtempSync(join(tmpdir(), 'gatehouse-leases-'));
-    cpSync(workspace.dataDir, dataDir, { recursive: true });
-    const port = await freePort();
-    const url = `http://localhost:${port}`;
-    const own = {
-      dataDir,
-      database: 'sqlite',
-      host: '127.0.0.1',
-      port,
-      publicUrl: url,
-      trustDomain: 'example.test',
-      replica: 'one',
-    };
-    const replica = createReplica(own as Config);
-    const token = readFileSync(join(dataDir, 'keys', 'operator.token'), 'utf8').trim();
-    const ask = (method: string, path: string) =>
-      fetch(`${url}/api/v1${path}`, {
-        method,
-        headers: { authorization: `Operator ${token}`, 'content-type': 'application/json' },
-        ...(method === 'POST' && { body: '{}' }),
-      });
-    try {
-      let seen = 0;
-      for (const afterMs of [2, 12]) {
-        await replica.start();
-        const testing = Array.from({ length: 8 }, () => ask('POST', '/providers/orders/test').catch(() => undefined));
-        for (let waited = 0; (await roles()).length === 0 && waited < 2_000; waited++) await delay(2);
-        await delay(afterMs);
-        seen += (await roles()).length;
-        await replica.kill();
-        await Promise.all(testing);
-      }
-      assert.ok(seen > 0, 'else nothing was shown');
-      await replica.start();
-      // Past all that a credential of a server that died may still be made in.
-      await replica.setClock(60_000);
-      await until(async () => {
-        const { items } = (await (await ask('GET', '/leases?open=true')).json()) as { items: unknown[] };
-        return items.length === 0 && (await roles()).length === 0;
-      });
-    } finally {
-      await replica.kill();
-      rmSync(dataDir, { recursive: true, force: true });
-    }
   });
 
   /** @proves lease.template */

@@ -1,15 +1,19 @@
 import { parseArgs } from 'node:util';
 import { startPostgres } from '../support/postgres.ts';
+import { githubProvider, postgresProvider } from './leases/providers.ts';
+import { type LeaseChaosResult, runLeaseChaos } from './leases/run.ts';
 import { type ChaosResult, runChaos } from './run.ts';
 
 /**
- * npm run chaos -- [--points 500] [--seed N] [--database sqlite|postgres|both] [--json]
+ * npm run chaos -- [leases] [--points 500] [--seed N] [--database sqlite|postgres|both] [--provider postgres|github] [--json]
  *
  * Law 1 under kill -9: a server under load dies at seeded random moments, starts again on what it left, and what the upstreams
- * saw is compared with what is recorded. Exits with 1 when anything is wrong.
+ * saw is compared with what is recorded. With `leases`, laws 3 and 6: while credentials are issued, renewed and ended at a provider. Exits with 1 when anything is wrong.
  */
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
+    provider: { type: 'string', default: 'postgres' },
     points: { type: 'string', default: '500' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
     database: { type: 'string', default: 'both' },
@@ -27,24 +31,37 @@ if (databases.some((name) => name !== 'sqlite' && name !== 'postgres')) {
   process.exit(64);
 }
 
-const results: { database: string; seed: number; result: ChaosResult }[] = [];
+const isLeases = positionals[0] === 'leases';
+if (positionals.length > (isLeases ? 1 : 0) || !['postgres', 'github'].includes(values.provider)) {
+  console.error('There is nothing but `leases`, with --provider postgres or github.');
+  process.exit(64);
+}
+
+const results: { database: string; seed: number; result: ChaosResult | LeaseChaosResult }[] = [];
 console.error(`seed ${seed}`);
 for (const database of databases) {
-  const postgres = database === 'postgres' ? await startPostgres() : undefined;
-  if (database === 'postgres' && !postgres) process.exit(1);
+  const needsPostgres = database === 'postgres' || (isLeases && values.provider === 'postgres');
+  const postgres = needsPostgres ? await startPostgres() : undefined;
+  if (needsPostgres && !postgres) process.exit(1);
   try {
-    const result = await runChaos({
+    const common = {
       points,
       seed,
       async database() {
-        const own = await postgres?.createDatabase();
+        const own = database === 'postgres' ? await postgres?.createDatabase() : undefined;
         return { database: own?.url ?? 'sqlite', drop: async () => own?.drop() };
       },
-      onPoint: (point, moment) =>
-        process.stderr.write(`\r${database}: point ${point} of ${points}, ${moment}`.padEnd(80)),
-    });
+      onPoint: (point: number, moment: string) =>
+        void process.stderr.write(`\r${database}: point ${point} of ${points}, ${moment}`.padEnd(80)),
+    };
+    const provider = () => (postgres && values.provider === 'postgres' ? postgresProvider(postgres) : githubProvider());
+    const result = isLeases ? await runLeaseChaos({ ...common, provider }) : await runChaos(common);
     process.stderr.write('\n');
-    results.push({ database: postgres ? `PostgreSQL ${postgres.version}` : 'SQLite', seed, result });
+    results.push({
+      database: database === 'postgres' && postgres ? `PostgreSQL ${postgres.version}` : 'SQLite',
+      seed,
+      result,
+    });
   } finally {
     await postgres?.close();
   }

@@ -18,12 +18,23 @@ export interface StoredApproval {
   consumedBy: string | null;
 }
 
+export interface StoredLease {
+  id: string;
+  state: string;
+  createdAt: number | null;
+  activeAt: number | null;
+  expiresAt: number;
+  nextTryAt: number | null;
+  renewals: number;
+}
+
 export interface StoredReader {
   logs(): Promise<string[]>;
   records(log: string, from: number): Promise<StoredRecord[]>;
   /** Arguments of the actions that have records from this place on. */
   arguments(log: string, from: number): Promise<{ action: string; body: string }[]>;
   approvals(): Promise<StoredApproval[]>;
+  leases(): Promise<StoredLease[]>;
 }
 
 const queries = {
@@ -33,6 +44,8 @@ const queries = {
   arguments: `select distinct action_id as action, body from bodies where kind = 'arguments'
               and action_id in (select action_id from records where log = $1 and sequence >= $2)`,
   approvals: 'select id, state, consumed_by as "consumedBy" from approvals',
+  leases: `select id, state, created_at as "createdAt", active_at as "activeAt", expires_at as "expiresAt",
+           next_try_at as "nextTryAt", renewals from leases`,
 };
 
 export function createStoredReader(database: string, dataDir: string): StoredReader {
@@ -45,6 +58,18 @@ export function createStoredReader(database: string, dataDir: string): StoredRea
     },
     arguments: (log, from) => query(queries.arguments, [log, from]),
     approvals: () => query(queries.approvals, []),
+    async leases() {
+      const rows = await query<StoredLease>(queries.leases, []);
+      const number = (value: number | null) => value && Number(value);
+      return rows.map((row) => ({
+        ...row,
+        createdAt: number(row.createdAt),
+        activeAt: number(row.activeAt),
+        expiresAt: Number(row.expiresAt),
+        nextTryAt: number(row.nextTryAt),
+        renewals: Number(row.renewals),
+      }));
+    },
   };
 }
 
