@@ -121,12 +121,14 @@ describe('MariaDB users', { skip: mariadb ? false : 'there is no MariaDB on this
     await owner.query(`create user '${asked.name}'@'%' identified by 'unknown'`);
     const made = await provider.create(asked, patiently());
     (await signIn(made)).destroy();
+    assert.deepEqual(await provider.renew?.(leftOf(asked), Date.now() + 90_000, patiently()), {});
     const again = await provider.create(asked, patiently());
     await assert.rejects(signIn(made), /Access denied/);
     await owner.query(`alter user '${asked.name}'@'%' account lock`);
     await provider.revoke(leftOf(asked), patiently());
     await provider.revoke(leftOf(asked, again), patiently());
     assert.equal(await users(), 0);
+    await assert.rejects(async () => provider.renew?.(leftOf(asked), Date.now() + 90_000, patiently()), /no user/);
   });
 
   test('dropped by another, its open connection is ended all the same', async () => {

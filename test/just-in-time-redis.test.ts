@@ -121,12 +121,14 @@ describe('Redis users', { skip: redis ? false : 'there is no Redis on this machi
     await provider.revoke(leftOf(asked), patiently());
     assert.equal(await users(), 0);
     const made = await provider.create(asked, patiently());
+    assert.deepEqual(await provider.renew?.(leftOf(asked), Date.now() + 90_000, patiently()), {});
     await provider.create(asked, patiently());
     await assert.rejects(signIn(made), /WRONGPASS/);
     await run('ACL', 'SETUSER', asked.name, 'off');
     await provider.revoke(leftOf(asked), patiently());
     await provider.revoke(leftOf(asked), patiently());
     assert.equal(await users(), 0);
+    await assert.rejects(async () => provider.renew?.(leftOf(asked), Date.now() + 90_000, patiently()), /no user/);
   });
 
   test('it outlives a restart of a Redis that keeps users in a file, and its end does as well', async () => {

@@ -14,4 +14,10 @@ export const systems: Requirement[] = [
       'A Redis user of the task’s own has the keys and commands that were asked for, and is gone with its connections, also after a restart',
     source,
   },
+  {
+    id: 'lease.ssh',
+    promise:
+      'An SSH certificate of the task’s own names the users, addresses and command that were asked for, is of an authority of its provider alone, and ends with its lease',
+    source,
+  },
 ];

@@ -1,6 +1,7 @@
 import { McpServer } from '@modelcontextprotocol/server';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import * as z from 'zod';
+import { ssh } from './ssh-client.ts';
 
 /** A tool server of several systems. Where they are, and whom it is there, its environment says. */
 serveStdio(() => {
@@ -64,6 +65,11 @@ serveStdio(() => {
     const [name = '', value = ''] = (process.env.HTTP_HEADER ?? '').split(/: (.*)/);
     const answer = await fetch(url, { method, headers: { [name]: value }, ...(body !== undefined && { body }) });
     return `${answer.status} ${await answer.text()}`;
+  });
+  tool('ssh', (text) => {
+    const { SSH_KEY = '', SSH_CERTIFICATE = '', SSH_PORT = '', SSH_USER = '', SSH_HOSTS = '' } = process.env;
+    const at = { port: SSH_PORT, user: SSH_USER, knownHosts: SSH_HOSTS };
+    return ssh({ privateKey: SSH_KEY, certificate: SSH_CERTIFICATE, ...at }, text);
   });
   tool('leak', async () => process.env);
   return server;

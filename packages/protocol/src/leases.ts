@@ -103,6 +103,8 @@ export interface ProviderView extends ProviderKind {
   problem: string | null;
   /** Since when it would not, as the replica that answers has seen it. */
   failingSince: number | null;
+  /** What the system behind it has to trust, as it takes it: a public key. */
+  trust?: string;
 }
 
 export interface ProviderTest {

@@ -127,6 +127,17 @@ export const listProviders: Run<ServerOptions> = async ({ options, out }) => {
     out.note(`Only Gatehouse ends what ${lasting.join(', ')} issued: while it is away, that works on past its time.`);
 };
 
+export const printTrust: Run<ServerOptions> = async ({ args: [name = ''], options, out }) => {
+  const { items } = await operatorOf(options).call('GET /providers');
+  const provider = items.find((each) => each.name === name);
+  const problem = !provider
+    ? `There is no credential provider "${name}". \`gatehouse providers\` lists them.`
+    : (provider.problem ?? `Nothing has to trust a key of ${name}: it is of the type ${provider.type}.`);
+  if (provider?.trust === undefined) throw new Error(problem);
+  if (out.json) out.printJson({ name, trust: provider.trust });
+  else out.print(provider.trust);
+};
+
 export const testProvider: Run<ServerOptions> = async ({ args: [name = ''], options, out }) => {
   const test = await operatorOf(options).call('POST /providers/:name/test', { params: { name } });
   if (out.json) out.printJson(test);

@@ -45,7 +45,7 @@ export function addLeaseVerbs(program: Command): void {
     load: async () => (await import('../commands/leases.ts')).renewLease,
   });
 
-  const providers = addGroup(program, 'providers', 'who issues just-in-time credentials: list, test');
+  const providers = addGroup(program, 'providers', 'who issues just-in-time credentials: list, test, trust');
   addVerb(providers, {
     usage: 'list',
     summary: 'list providers, what they can do, and whether they would issue now',
@@ -61,5 +61,13 @@ export function addLeaseVerbs(program: Command): void {
     server: true,
     examples: [['providers test orders', 'Whether address, secret and rights are right.']],
     load: async () => (await import('../commands/leases.ts')).testProvider,
+  });
+  addVerb(providers, {
+    usage: 'trust <provider>',
+    summary: 'print the public key that the system behind a provider has to trust',
+    details: 'Of a provider of SSH certificates: the line for the file that `TrustedUserCAKeys` of sshd names.',
+    server: true,
+    examples: [['providers trust hosts > /etc/ssh/gatehouse-ca.pub', 'On a host, or to be brought there.']],
+    load: async () => (await import('../commands/leases.ts')).printTrust,
   });
 }

@@ -31,6 +31,8 @@ export {
   type RedisKeys,
   type RedisScope,
   type RedisSource,
+  type SshScope,
+  type SshSource,
   sessionPolicyOf,
 } from './credential-providers/index.ts';
 

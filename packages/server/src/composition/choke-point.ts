@@ -32,7 +32,14 @@ export async function openChokePoint(
   const secrets = createSecrets({ storage, sealer, recordChange, clock });
   const credentials = createCredentials({
     ...{ storage, registry, sealer, recordChange, clock, log },
-    tools: { openSecret: secrets.open, identityToken: identity.identityTokens.sign, outbound, clock, log },
+    tools: {
+      openSecret: secrets.open,
+      identityToken: identity.identityTokens.sign,
+      sshAuthority: identity.sshAuthorities.keyOf,
+      outbound,
+      clock,
+      log,
+    },
   });
   opened.defer(() => credentials.close());
   const channels = createChannels({

@@ -116,7 +116,11 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
         all.map(async (manifest): Promise<ProviderView> => {
           const { name, environments, life, from } = manifest;
           const provider = providerOf(manifest);
-          const problem = await problemOf(() => provider.check(AbortSignal.timeout(CHECK_MS)));
+          let trust: string | undefined;
+          const problem = await problemOf(async () => {
+            await provider.check(AbortSignal.timeout(CHECK_MS));
+            trust = await provider.trust?.();
+          });
           const { open = 0, stuck = 0 } = counts.get(name) ?? {};
           if (problem === null) failing.delete(name);
           else if (!failing.has(name)) failing.set(name, deps.clock.now());
@@ -125,6 +129,7 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
             ...{ name, type: from.type, environments, abilities, life },
             ...{ openLeases: open, stuckLeases: stuck, ok: problem === null, problem },
             failingSince: failing.get(name) ?? null,
+            ...(trust !== undefined && { trust }),
           };
         }),
       );

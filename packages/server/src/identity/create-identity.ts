@@ -28,6 +28,7 @@ import {
 } from './keys/key-inventory.ts';
 import { createPushKeys, type PushKeys } from './keys/push-key.ts';
 import { openSigningKeys, type SigningKeys } from './keys/signing-keys.ts';
+import { createSshAuthorities, type SshAuthorities } from './keys/ssh-authorities.ts';
 import { type ClientKeys, createClientKeys, type People } from './people/index.ts';
 import { createRefusals } from './refusals.ts';
 import { createTokenReader } from './tokens/authenticate.ts';
@@ -87,6 +88,7 @@ export interface Identity {
   clientKeys: ClientKeys;
   /** What proves to push services who sends. */
   pushKeys: Pick<PushKeys, 'key'>;
+  sshAuthorities: Pick<SshAuthorities, 'keyOf'>;
   /** Every signing key of the house. */
   keyInventory: KeyInventory;
   /** Standing delegations: made in the console, or on the consent page of a grant. */
@@ -125,6 +127,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
   const issuerKeys = createIssuerKeys(dependencies);
   const clientKeys = createClientKeys(dependencies);
   const pushKeys = createPushKeys(dependencies);
+  const sshAuthorities = createSshAuthorities(dependencies);
   const { keys: identityKeys, ...identityTokens } = createIdentityTokens(dependencies);
   const federation = createFederation({
     ...dependencies,
@@ -171,6 +174,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
     keys,
     clientKeys,
     pushKeys: { key: () => pushKeys.key() },
+    sshAuthorities: { keyOf: (provider) => sshAuthorities.keyOf(provider) },
     delegations,
     trustDomain,
     keyInventory: createKeyInventory({
@@ -181,6 +185,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
         clientKeys,
         identityKeys,
         pushKeys,
+        sshAuthorities,
         logKeys(dependencies.storage),
       ],
     }),

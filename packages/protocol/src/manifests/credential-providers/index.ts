@@ -7,6 +7,7 @@ import { mariadbKind, mariadbSource } from './mariadb.ts';
 import { openbaoKind, openbaoSource } from './openbao.ts';
 import { postgresKind, postgresSource } from './postgres.ts';
 import { redisKind, redisSource } from './redis.ts';
+import { sshKind, sshSource } from './ssh.ts';
 
 export { type AwsScope, type AwsSource, type AwsStatement, sessionPolicyOf } from './aws.ts';
 export {
@@ -22,6 +23,7 @@ export type { OpenBaoScope, OpenBaoSource } from './openbao.ts';
 export type { PostgresGrant, PostgresScope, PostgresSource } from './postgres.ts';
 export type { RedisKeys, RedisScope, RedisSource } from './redis.ts';
 export { isWithinPattern } from './redis-pattern.ts';
+export type { SshScope, SshSource } from './ssh.ts';
 
 /** Where a provider issues, by its kind. */
 export const credentialSource = z.discriminatedUnion('type', [
@@ -32,6 +34,7 @@ export const credentialSource = z.discriminatedUnion('type', [
   redisSource,
   awsSource,
   openbaoSource,
+  sshSource,
 ]);
 export type CredentialSource = z.infer<typeof credentialSource>;
 
@@ -43,6 +46,7 @@ const kinds = {
   redis: redisKind,
   aws: awsKind,
   openbao: openbaoKind,
+  ssh: sshKind,
 };
 
 const kindOf = (from: CredentialSource) => kinds[from.type] as CredentialKind<CredentialSource, unknown>;

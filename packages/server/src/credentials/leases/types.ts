@@ -72,6 +72,8 @@ export interface Provider {
   revoke(left: Left, signal: AbortSignal): Promise<Remaining | undefined> | Promise<void>;
   /** Resolves when the provider would issue now. */
   check(signal: AbortSignal): Promise<void>;
+  /** What the system behind it has to be told to trust, as it takes it: a public key. */
+  trust?(): Promise<string>;
   close(): Promise<void>;
 }
 

@@ -9,6 +9,7 @@ import { openMariadbProvider } from './mariadb.ts';
 import { openOpenBaoProvider } from './openbao.ts';
 import { openPostgresProvider } from './postgres.ts';
 import { openRedisProvider } from './redis.ts';
+import { openSshProvider } from './ssh.ts';
 
 /** What providers are made with. */
 export interface ProviderTools {
@@ -16,13 +17,15 @@ export interface ProviderTools {
   openSecret(name: string, destination: string): Promise<Secret>;
   /** Who asks, signed for the one system that is asked. */
   identityToken: IdentityTokens['sign'];
+  /** The key that signs the SSH certificates of the provider of that name. */
+  sshAuthority(provider: string): Promise<Secret>;
   outbound: Outbound;
   clock: Clock;
   log: Log;
 }
 
 /** One file for each kind. A kind is listed here once it issues, narrows, is used, is ended and verified to be gone, and survives a crash. */
-export function openProvider({ from, environments }: CredentialProviderManifest, tools: ProviderTools): Provider {
+export function openProvider({ name, from, environments }: CredentialProviderManifest, tools: ProviderTools): Provider {
   /** A check is for nobody, in this one. */
   const environment = environments[0] as string;
   switch (from.type) {
@@ -34,6 +37,8 @@ export function openProvider({ from, environments }: CredentialProviderManifest,
       return openMariadbProvider(from, () => tools.openSecret(from.secret, from.url));
     case 'redis':
       return openRedisProvider(from, () => tools.openSecret(from.secret, from.url));
+    case 'ssh':
+      return openSshProvider(name, tools.clock, () => tools.sshAuthority(name));
     case 'postgres':
       return openPostgresProvider(from, () => tools.openSecret(from.secret, from.url));
     case 'github-app':

@@ -65,6 +65,13 @@ export function openMariadbProvider(settings: MariadbSource, password: () => Pro
         return { credential: { username: new Secret(name), password: new Secret(secret) }, revocation: {} };
       }),
 
+    /** Users there have no end of their own that would have to move. */
+    renew: ({ name }: Left, _, signal) =>
+      within(signal, async (run) => {
+        if (!(await isThere(run, name))) throw new Error(`there is no user ${name}`);
+        return {};
+      }),
+
     revoke: ({ name }: Left, signal) =>
       within(signal, async (run) => {
         const account = accountOf(name);

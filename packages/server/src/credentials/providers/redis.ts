@@ -70,14 +70,20 @@ export function openRedisProvider(settings: RedisSource, password: () => Promise
         return { credential: { username: new Secret(name), password: new Secret(secret) }, revocation: {} };
       }),
 
+    /** Users there have no end of their own that would have to move. */
+    renew: ({ name }: Left, _, signal) =>
+      within(signal, async (run) => {
+        if (!(await isThere(run, name))) throw new Error(`there is no user ${name}`);
+        return {};
+      }),
+
     revoke: ({ name }: Left, signal) =>
       within(signal, async (run) => {
-        const isThere = async () => (await run('ACL', 'GETUSER', name)) !== null;
-        if (await isThere()) {
+        if (await isThere(run, name)) {
           await run('ACL', 'SETUSER', name, 'off');
           await endConnections(run, name);
           await run('ACL', 'DELUSER', name);
-          if (await isThere()) throw new Error(`user ${name} is still there`);
+          if (await isThere(run, name)) throw new Error(`user ${name} is still there`);
         }
         await endConnections(run, name);
         // Also of one that is gone: a file that still had it would bring it back.
@@ -95,6 +101,8 @@ export function openRedisProvider(settings: RedisSource, password: () => Promise
 }
 
 type Run = (...words: string[]) => Promise<unknown>;
+
+const isThere = async (run: Run, name: string): Promise<boolean> => (await run('ACL', 'GETUSER', name)) !== null;
 
 /** Later rules win: nothing that follows takes back that no command of `@admin` is ever given. */
 function rulesOf({ keys, commands, channels }: Required<RedisScope>): string[] {

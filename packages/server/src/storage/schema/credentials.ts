@@ -9,6 +9,7 @@ export const signingKeyPurposes = [
   'identity-token',
   'log',
   'push',
+  'ssh-ca',
 ] as const;
 export type SigningKeyPurpose = (typeof signingKeyPurposes)[number];
 
