@@ -92,6 +92,7 @@ describe('just-in-time credentials', { skip: postgres ? false : 'there is no Pos
     database = await (postgres as TestPostgres).createDatabase();
     at = new URL(database.url);
     owner = new pg.Client(database.url);
+    owner.on('error', () => undefined);
     await owner.connect();
     const broker = `broker_${database.name}`;
     await owner.query(`create table orders (id int, total int); create table refunds (id int); create table salaries (person text);

@@ -69,6 +69,34 @@ export const leases: Requirement[] = [
       'A GitLab token does what was asked for in its project, is found by its name after a crash, and is gone after the task',
     source: 'docs/how-to/issue-github-and-gitlab-tokens.md',
   },
+  {
+    id: 'injection.query',
+    promise: 'A parameter of the address is added by the gate, and stands in no answer, record or file of the house',
+    source,
+  },
+  {
+    id: 'injection.argument',
+    promise:
+      'An argument that only the gate fills is neither shown to agents nor taken from them, and stands in no record',
+    source,
+  },
+  {
+    id: 'injection.signature',
+    promise: 'Each request is signed (AWS Signature Version 4), and an answer that holds the signature is cut off',
+    source,
+  },
+  { id: 'injection.certificate', promise: 'A connection shows the certificate of the task’s own credential', source },
+  {
+    id: 'injection.file',
+    promise: 'A program finds its credential in a file that it alone can read, which is gone with its process',
+    source,
+  },
+  {
+    id: 'secrets.gate-only',
+    promise:
+      'A long-lived secret goes to the servers that it was stored for, and to nobody who plans or applies another one',
+    source,
+  },
   { id: 'lease.crash', promise: 'Whenever a server is killed, no credential is left behind once it is back', source },
   {
     id: 'identity-token.verified',

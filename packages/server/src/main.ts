@@ -13,6 +13,7 @@ import {
 } from './composition/index.ts';
 import {
   applyWorkspace,
+  askWithCredentials,
   createAbandonedLogs,
   createFollower,
   keepHouse,
@@ -131,8 +132,12 @@ async function openServer(
       await Promise.all(listeners.map((listener) => listener.refresh()));
     },
     createSignInLink: (email) => people.createSigninLink(email, { by: 'gatehouse' }),
-    apply: (manifests, by) =>
-      applyWorkspace({ registry, describe: (server) => upstreams.describe(server) }, manifests, { prune: false, by }),
+    async apply(manifests, by) {
+      const describe: typeof upstreams.describe = (server) => upstreams.describe(server);
+      const applied = await applyWorkspace({ registry, describe }, manifests, { prune: false, by });
+      const problems = await askWithCredentials(registry, doors.askWhatIsServed, applied.problems, by);
+      return { ...applied, problems };
+    },
     issuancePaths: () => [
       ...identity.authorizationServer.issuancePaths(),
       ...identity.trustDomain.issuancePaths(),

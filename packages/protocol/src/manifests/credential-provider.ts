@@ -11,6 +11,7 @@ export {
   askedScope,
   beyondGitHub,
   type CredentialSource,
+  credentialDestinations,
   credentialParts,
   type GitHubAppSource,
   type GitHubPermissions,
@@ -19,6 +20,7 @@ export {
   type GitLabScope,
   gitlabLevels,
   isWithinPattern,
+  type KeptSecrets,
   type MariadbGrant,
   type MariadbScope,
   type MariadbSource,
@@ -33,6 +35,9 @@ export {
   type RedisSource,
   type SshScope,
   type SshSource,
+  type StaticScope,
+  type StaticSource,
+  secretsOfProvider,
   sessionPolicyOf,
 } from './credential-providers/index.ts';
 

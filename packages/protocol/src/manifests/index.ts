@@ -35,6 +35,7 @@ export * from './detector.ts';
 export * from './environment.ts';
 export * from './group.ts';
 export * from './identity-provider.ts';
+export { type InjectionPlace, injectedIn } from './injection.ts';
 export * from './on-call.ts';
 export * from './person.ts';
 export * from './policy.ts';

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { argumentRole, effect, label, name, tier, toolName, trust } from '../names.ts';
 import { upstreamAuthorization } from '../upstream-authorization.ts';
-import { askedScope } from './credential-providers/index.ts';
 import { description } from './description.ts';
+import { httpCredential, stdioCredential } from './injection.ts';
 
 const hostPattern = z
   .string()
@@ -89,15 +89,6 @@ export const toolSetting = z.strictObject({
 });
 export type ToolSetting = z.infer<typeof toolSetting>;
 
-const credentialed = {
-  /** Name of a CredentialProvider, which issues one for each task, when the task first needs it. */
-  provider: name,
-  /** What of it: in the words of the provider's kind. Without it, all that the provider may issue. */
-  scope: askedScope.default({}),
-};
-/** Where a part of the credential goes: `{username}`, `{password}`. */
-const injected = z.string().min(1).max(1_000);
-
 export const transport = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('stdio'),
@@ -113,15 +104,10 @@ export const transport = z.discriminatedUnion('type', [
     /** Directories of the host that it may read (`ro`) or write (`rw`), relative to the manifest's directory. */
     directories: z.array(z.strictObject({ path: z.string(), access: z.enum(['ro', 'rw']) })).default([]),
     /**
-     * A credential of the task's own, in the environment of its process, which ends with it. The agent never sees it. What the server
-     * serves is asked of a process without it.
+     * A credential of the task's own, for its process, which ends with it. The agent never sees it. What the server serves is asked of a
+     * process without it.
      */
-    credential: z
-      .strictObject({
-        ...credentialed,
-        env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,99}$/), injected),
-      })
-      .optional(),
+    credential: stdioCredential.optional(),
   }),
   z.strictObject({
     type: z.literal('http'),
@@ -135,15 +121,8 @@ export const transport = z.discriminatedUnion('type', [
      * whom, by which agent, in which task, with whose approval. Only servers that are to know that.
      */
     txnToken: z.boolean().optional(),
-    /** A credential of the task's own, in headers of each request for it. The agent never sees it. */
-    credential: z
-      .strictObject({
-        ...credentialed,
-        headers: z.record(z.string().regex(/^[A-Za-z][A-Za-z0-9-]{0,99}$/), injected),
-        /** True: one for each call, ended when the call is answered. */
-        perCall: z.boolean().optional(),
-      })
-      .optional(),
+    /** A credential of the task's own, with each request for it. The agent never sees it. */
+    credential: httpCredential.optional(),
   }),
 ]);
 

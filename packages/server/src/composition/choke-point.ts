@@ -34,6 +34,7 @@ export async function openChokePoint(
     ...{ storage, registry, sealer, recordChange, clock, log },
     tools: {
       openSecret: secrets.open,
+      environment: process.env,
       identityToken: identity.identityTokens.sign,
       sshAuthority: identity.sshAuthorities.keyOf,
       outbound,

@@ -1,3 +1,4 @@
+import { injectionOf } from '../enforcement/index.ts';
 import {
   createAuthzenDoor,
   createCredentialDoor,
@@ -6,8 +7,11 @@ import {
   createUpstreamAuthorizations,
   createUpstreams,
   createWaitingRows,
+  describedIn,
+  type Lend,
   refreshDefinitions,
 } from '../gate/index.ts';
+import type { Json } from '../platform/index.ts';
 import type { ChokePoint } from './choke-point.ts';
 import type { Foundation } from './foundation.ts';
 import type { Identities } from './identity.ts';
@@ -48,15 +52,33 @@ export function openDoors(
       );
     },
   });
+  const isProduction = (environment: string) => registry.snapshot().environments.get(environment)?.production ?? true;
+  const lend: Lend = async (server) => {
+    const { credential } = server.transport;
+    if (!credential) return undefined;
+    const held = await credentials.lend(
+      credential.provider,
+      describedIn(server, isProduction),
+      credential.scope as Json,
+    );
+    await credentials.leases.activate(held);
+    return {
+      credential: injectionOf(credential, held),
+      done: () =>
+        void credentials.leases
+          .end(held.lease.id, 'gatehouse', `${server.name} has said what it serves`)
+          .catch((error) => log.warn('a lent credential could not be ended yet', { lease: held.lease.id, error })),
+    };
+  };
   const upstreams = createUpstreams({
     authorizations,
     dataDir: config.dataDir,
     clock,
     log,
-    isProduction: (environment) => registry.snapshot().environments.get(environment)?.production ?? true,
+    isProduction,
   });
   opened.defer(() => upstreams.close());
-  const askWhatIsServed = (server: string, by: string) => refreshDefinitions({ registry, upstreams }, server, by);
+  const askWhatIsServed = (server: string, by: string) => refreshDefinitions({ registry, upstreams, lend }, server, by);
   const door = createMcpDoor({
     tokens: identity.tokens,
     peers: identity.peers,

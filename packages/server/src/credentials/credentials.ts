@@ -1,5 +1,6 @@
 import {
   type CredentialProviderManifest,
+  credentialDestinations,
   narrowScope,
   type ProviderKind,
   type ProviderTest,
@@ -11,7 +12,7 @@ import type { Change, Guard, RecordChange, Sealer, Storage } from '../storage/in
 import { createLeases, type Leases } from './leases/leases.ts';
 import { leaseLimits } from './leases/limits.ts';
 import { createReconciler } from './leases/reconcile.ts';
-import { type Provider, TEST_PURPOSE } from './leases/types.ts';
+import { type Held, type Provider, TEST_PURPOSE } from './leases/types.ts';
 import { openProvider, type ProviderTools } from './providers/index.ts';
 
 export interface CredentialsDependencies {
@@ -34,6 +35,8 @@ export interface Credentials {
   providers(): Promise<ProviderView[]>;
   /** What it is and can do; null where it is declared no more. Asks nobody. */
   kindOf(provider: string): ProviderKind | null;
+  /** One for nobody, to ask a tool server what it serves; whoever has it ends it. */
+  lend(provider: string, environment: string, asked: Json): Promise<Held>;
   /** Issues one for nobody and ends it: is everything right that it takes? */
   test(provider: string, by: string): Promise<ProviderTest>;
   close(): Promise<void>;
@@ -91,14 +94,25 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
         );
       const guard: Guard = { key: 'policy', version: registry.snapshot().fences.get('policy') ?? 0 };
       return {
+        gateOnly: credentialDestinations(manifest.from) !== undefined,
         ...{ provider: providerOf(manifest), guard, life: manifest.life, declared: manifest as unknown as Json },
         narrow: (asked, within) => scopeOf(manifest, asked, within),
       };
     },
   });
 
+  const lend = (provider: string, environment: string, asked: Json) =>
+    leases.issue(
+      {
+        ...{ provider, environment, agent: '', task: '', purpose: TEST_PURPOSE },
+        ...{ singleUse: true, asked, within: [], ttlSeconds: TEST_SECONDS, until: [] },
+      },
+      [],
+    );
+
   return {
     leases,
+    lend,
     reconcile: () => reconciler.work(),
     refresh(changes) {
       for (const { topic, key } of changes) {
@@ -145,14 +159,7 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
       const result: ProviderTest = { ok: false, issueMs: null, revokeMs: null, problem: null };
       result.problem = await problemOf(async () => {
         const begun = performance.now();
-        const { lease } = await leases.issue(
-          {
-            provider: name,
-            ...{ agent: '', task: '', environment: manifest.environments[0] as string, purpose: TEST_PURPOSE },
-            ...{ singleUse: true, asked: {}, within: [], ttlSeconds: TEST_SECONDS, until: [] },
-          },
-          [],
-        );
+        const { lease } = await lend(name, manifest.environments[0] as string, {});
         const made = performance.now();
         result.issueMs = Math.round(made - begun);
         await leases.end(lease.id, by, 'it was a test');

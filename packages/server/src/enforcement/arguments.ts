@@ -30,9 +30,12 @@ export function checkArguments(tool: RegisteredTool, args: Json): string | undef
   if (!tool.definition) return undefined;
   if (!isJsonObject(args)) return 'the arguments must be an object';
   const schema = isJsonObject(tool.definition.inputSchema) ? tool.definition.inputSchema : { type: 'object' };
+  const filled = Object.keys(tool.filled ?? {});
+  const given = filled.find((name) => Object.hasOwn(args, name));
+  if (given !== undefined) return `"${given}" is filled in by Gatehouse: leave it out`;
   const undeclared = undeclaredArgument(schema, args);
   if (undeclared !== undefined) return `"${undeclared}" is not an argument of ${tool.ref}`;
-  const validate = compile(tool.digest ?? '', schema);
+  const validate = compile(JSON.stringify([tool.digest, ...filled]), schema);
   if (typeof validate === 'string') return `the tool's own schema cannot be used (${validate})`;
   steps = 0;
   try {
@@ -48,8 +51,8 @@ export function checkArguments(tool: RegisteredTool, args: Json): string | undef
   return `${at}${error?.message ?? 'does not fit the schema'}`;
 }
 
-function compile(digest: string, schema: JsonObject): ValidateFunction | string {
-  let entry = compiled.get(digest);
+function compile(key: string, schema: JsonObject): ValidateFunction | string {
+  let entry = compiled.get(key);
   if (entry === undefined) {
     try {
       entry =
@@ -60,7 +63,7 @@ function compile(digest: string, schema: JsonObject): ValidateFunction | string 
       entry = error instanceof Error ? error.message : String(error);
     }
     if (compiled.size >= MAX_COMPILED) compiled.clear();
-    compiled.set(digest, entry);
+    compiled.set(key, entry);
   }
   return entry;
 }

@@ -107,7 +107,7 @@ export function keyOf(held: Held): Key {
     injection: {
       lease: lease.id,
       expiresAt: lease.expiresAt,
-      values: credential,
+      values: { parts: credential },
       secrets: Object.values(credential).filter((part) => part.reveal() !== lease.name),
     },
     named: { lease: lease.id, provider: lease.provider, state: 'issued' },

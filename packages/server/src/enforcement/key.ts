@@ -1,4 +1,4 @@
-import type { ServerCredential } from '@gatehouse/protocol';
+import { injectedIn, type ServerCredential } from '@gatehouse/protocol';
 import type { Held, Leases } from '../credentials/index.ts';
 import { GatehouseError, type Json, type Log, Secret } from '../platform/index.ts';
 import { credentialOf, givenOf, type Snapshot } from '../registry/index.ts';
@@ -100,10 +100,10 @@ const asksOfClient: ReadonlySet<string> = new Set([
   'roots/list',
 ]);
 
-function injectionOf(credential: ServerCredential, { lease, credential: parts }: Held): Injection {
-  const templates = 'env' in credential ? credential.env : credential.headers;
-  const values = Object.entries(templates).map(([name, template]) => {
-    const filled = template.replaceAll(/\{([a-zA-Z]+)\}/g, (_, part: string) => {
+/** Its parts where the manifest wants them. Throws `lease.part`. */
+export function injectionOf(credential: ServerCredential, { lease, credential: parts }: Held): Injection {
+  const fill = (template: string) =>
+    template.replaceAll(/\{([a-zA-Z]+)\}/g, (_, part: string) => {
       const value = Object.hasOwn(parts, part) ? parts[part] : undefined;
       if (value) return value.reveal();
       throw new GatehouseError(
@@ -112,8 +112,10 @@ function injectionOf(credential: ServerCredential, { lease, credential: parts }:
         `The credentials of ${lease.provider} have no part "${part}". They have: ${Object.keys(parts).join(', ')}. Correct \`credential\` in the manifest.`,
       );
     });
-    return [name, new Secret(filled)] as const;
-  });
+  const values = injectedIn(credential).map(([place, templates]) => [
+    place,
+    Object.fromEntries(Object.entries(templates).map(([name, template]) => [name, new Secret(fill(template))])),
+  ]);
   return {
     lease: lease.id,
     expiresAt: lease.expiresAt,

@@ -1,4 +1,4 @@
-import type { Approval, Decision, Obligations } from '@gatehouse/protocol';
+import type { Approval, Decision, InjectionPlace, Obligations } from '@gatehouse/protocol';
 import type { Caller } from '../identity/index.ts';
 import type { Json, Secret, TraceContext } from '../platform/index.ts';
 import type { Agent, RegisteredTool } from '../registry/index.ts';
@@ -72,8 +72,8 @@ export interface Injection {
   lease: string;
   /** Milliseconds since the epoch. */
   expiresAt: number;
-  /** By name of header, or of the variable in the environment of the server's process; of one that is handed out its parts by name. */
-  values: Record<string, Secret>;
+  /** By the place that it goes to, and by name there; `parts` of one that is handed out. */
+  values: Readonly<Partial<Record<InjectionPlace | 'parts', Readonly<Record<string, Secret>>>>>;
   /** What must not come back. */
   secrets: readonly Secret[];
 }

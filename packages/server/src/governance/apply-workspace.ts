@@ -34,6 +34,27 @@ export async function rehearseWorkspace(
   return deps.registry.rehearse(manifests, { ...how, served });
 }
 
+/**
+ * What needs its credential to say what it serves is asked again with one, now that it is registered. Gives what is still a problem.
+ */
+export async function askWithCredentials(
+  registry: Pick<Registry, 'snapshot'>,
+  refresh: (server: string, by: string) => Promise<unknown>,
+  problems: Api['POST /apply']['problems'],
+  by: string,
+): Promise<Api['POST /apply']['problems']> {
+  const left = problems.map(async (each) => {
+    if (!registry.snapshot().servers.get(each.server)?.manifest.transport.credential) return [each];
+    try {
+      await refresh(each.server, by);
+      return [];
+    } catch (error) {
+      return [{ server: each.server, problem: error instanceof Error ? error.message : String(error) }];
+    }
+  });
+  return (await Promise.all(left)).flat();
+}
+
 async function askServers({ registry, describe }: ApplyDependencies, manifests: Manifest[]) {
   const { servers } = registry.snapshot();
   const changed = manifests.filter(

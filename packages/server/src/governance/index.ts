@@ -1,5 +1,5 @@
 export { createAbandonedLogs } from './abandoned-logs.ts';
-export { type ApplyDependencies, applyWorkspace } from './apply-workspace.ts';
+export { type ApplyDependencies, applyWorkspace, askWithCredentials } from './apply-workspace.ts';
 export { makeEvidence } from './evidence/index.ts';
 export { createFollower, type FollowDependencies } from './follow.ts';
 export { keepHouse } from './housekeeping.ts';

@@ -1,7 +1,12 @@
 import {
   type BudgetManifest,
+  type CredentialProviderManifest,
+  credentialDestinations,
   credentialParts,
+  type InjectionPlace,
+  injectedIn,
   narrowScope,
+  originOf,
   type TemplateManifest,
   type ToolServerManifest,
 } from '@gatehouse/protocol';
@@ -50,11 +55,23 @@ export function checkTransport(manifest: ToolServerManifest): ManifestProblem[] 
   return [];
 }
 
+export function checkProvider(manifest: CredentialProviderManifest): ManifestProblem[] {
+  if (!manifest.direct || !credentialDestinations(manifest.from)) return [];
+  const why =
+    'What it has outlives every task, so that it is handed to nobody: take out `direct`, and use it through a tool server.';
+  return [problemOf(manifest)('direct', why)];
+}
+
 const PLACEHOLDER = /\{([a-zA-Z]+)\}/g;
 /** What the connection itself says, and what a credential must not say in its stead. */
 const RESERVED_HEADERS =
   /^(mcp-.*|txn-token|traceparent|tracestate|host|connection|content-.*|transfer-encoding|accept.*|te|upgrade|trailer|keep-alive|proxy-.*|last-event-id)$/i;
 const RESERVED_VARIABLES = /^(PATH|NODE_OPTIONS|LD_.*|DYLD_.*)$/;
+const reserved: Partial<Record<InjectionPlace, RegExp>> = {
+  env: RESERVED_VARIABLES,
+  files: RESERVED_VARIABLES,
+  headers: RESERVED_HEADERS,
+};
 
 /** The credential that each task gets for it: of whom, and where its parts go. */
 export function checkCredential(objects: Workspace['objects'], manifest: ToolServerManifest): ManifestProblem[] {
@@ -69,6 +86,15 @@ export function checkCredential(objects: Workspace['objects'], manifest: ToolSer
   else {
     const narrowed = narrowScope(provider.from, credential.scope);
     if ('problem' in narrowed) problems.push(problem('transport.credential.scope', narrowed.problem));
+    const destinations = credentialDestinations(provider.from);
+    const own = transport.type === 'http' ? originOf(transport.url) : `stdio://${manifest.name}`;
+    if (destinations && !destinations.includes(own))
+      problems.push(
+        problem(
+          'transport.credential.provider',
+          `What "${provider.name}" has is for ${destinations.join(', ')} only. If it belongs here, add ${own} to its \`for\`.`,
+        ),
+      );
     for (const environment of manifest.environments)
       if (!provider.environments.includes(environment))
         problems.push(
@@ -80,24 +106,25 @@ export function checkCredential(objects: Workspace['objects'], manifest: ToolSer
   }
   const known = provider?.kind === 'CredentialProvider' ? credentialParts(provider.from) : [];
   const listed = known.map((part) => `\`{${part}}\``).join(', ');
-  const places = 'env' in credential ? credential.env : credential.headers;
-  const where = 'env' in credential ? 'env' : 'headers';
-  if (Object.keys(places).length === 0)
-    problems.push(problem(`transport.credential.${where}`, 'Say where the credential goes: it is in nothing here.'));
-  for (const [name, template] of Object.entries(places)) {
-    const path = `transport.credential.${where}.${name}`;
-    const parts = [...template.matchAll(PLACEHOLDER)].map(([, part]) => part);
-    if (parts.length === 0) problems.push(problem(path, `Nothing of the credential is in it: write one of ${listed}.`));
-    for (const part of parts)
-      if (provider && !known.includes(part as string))
+  const places = injectedIn(credential);
+  if (places.every(([, templates]) => Object.keys(templates).length === 0))
+    problems.push(problem('transport.credential', 'Say where the credential goes: it is in nothing here.'));
+  for (const [where, templates] of places)
+    for (const [name, template] of Object.entries(templates)) {
+      const path = `transport.credential.${where}.${name}`;
+      const parts = [...template.matchAll(PLACEHOLDER)].map(([, part]) => part);
+      if (parts.length === 0)
+        problems.push(problem(path, `Nothing of the credential is in it: write one of ${listed}.`));
+      for (const part of parts)
+        if (provider && !known.includes(part as string))
+          problems.push(
+            problem(path, `A credential of "${credential.provider}" has no part "${part}": there are ${listed}.`),
+          );
+      if (reserved[where]?.test(name))
         problems.push(
-          problem(path, `A credential of "${credential.provider}" has no part "${part}": there are ${listed}.`),
+          problem(path, `"${name}" has a meaning of its own here and is not for credentials: take another name.`),
         );
-    if ((where === 'env' ? RESERVED_VARIABLES : RESERVED_HEADERS).test(name))
-      problems.push(
-        problem(path, `"${name}" has a meaning of its own here and is not for credentials: take another name.`),
-      );
-  }
+    }
   if (transport.type === 'stdio') {
     if (manifest.stateless)
       problems.push(
@@ -106,10 +133,37 @@ export function checkCredential(objects: Workspace['objects'], manifest: ToolSer
           'A stateless program serves several tasks, and a credential is one task’s: take out `stateless`.',
         ),
       );
-    for (const name of Object.keys(places))
-      if (Object.hasOwn(transport.env, name))
+    const { env = {}, files = {} } = transport.credential ?? {};
+    for (const name of Object.keys(transport.env))
+      if (Object.hasOwn(env, name) || Object.hasOwn(files, name))
         problems.push(problem(`transport.env.${name}`, 'The credential sets it, too: take out one of them.'));
-  } else if (new URL(transport.url).protocol !== 'https:' && !transport.allowPrivateAddress)
+    for (const name of Object.keys(files))
+      if (Object.hasOwn(env, name))
+        problems.push(problem(`transport.credential.files.${name}`, '`env` sets it, too: take out one of them.'));
+  } else problems.push(...checkHttpCredential(manifest));
+  return problems;
+}
+
+function checkHttpCredential(manifest: ToolServerManifest): ManifestProblem[] {
+  const { transport } = manifest;
+  if (transport.type !== 'http' || !transport.credential) return [];
+  const { headers = {}, query = {}, clientCertificate, awsSignature } = transport.credential;
+  const problem = problemOf(manifest);
+  const problems: ManifestProblem[] = [];
+  const url = new URL(transport.url);
+  for (const name of Object.keys(query))
+    if (url.searchParams.has(name))
+      problems.push(problem(`transport.credential.query.${name}`, 'The address has it already: take out one of them.'));
+  if (clientCertificate && url.protocol !== 'https:')
+    problems.push(problem('transport.url', 'A certificate is shown to an https: address only.'));
+  if (awsSignature) {
+    const taken = Object.keys(headers).filter((name) => /^(authorization|x-amz-.*)$/i.test(name));
+    for (const name of taken)
+      problems.push(problem(`transport.credential.headers.${name}`, 'The signature has its own: take it out.'));
+    if (transport.authorization)
+      problems.push(problem('transport.authorization', 'Each request is signed instead: take out one of them.'));
+  }
+  if (new URL(transport.url).protocol !== 'https:' && !transport.allowPrivateAddress)
     problems.push(problem('transport.url', 'A credential goes there, so that it has to be an https: address.'));
   return problems;
 }

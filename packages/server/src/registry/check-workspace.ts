@@ -5,7 +5,14 @@ import { checkClient } from './check-client.ts';
 import { checkDelegatesTo, checkGroup, checkOnCall } from './check-people.ts';
 import { checkRetention } from './check-retention.ts';
 import { checkSink } from './check-sink.ts';
-import { checkBudget, checkCredential, checkTemplate, checkToolNames, checkTransport } from './check-tools.ts';
+import {
+  checkBudget,
+  checkCredential,
+  checkProvider,
+  checkTemplate,
+  checkToolNames,
+  checkTransport,
+} from './check-tools.ts';
 import { type ManifestProblem, missing, missingEnvironments, problemOf } from './manifest-problem.ts';
 import type { ObjectManifest } from './objects.ts';
 
@@ -103,8 +110,9 @@ function checkObject({ objects, trustDomain }: Workspace, manifest: ObjectManife
       );
     case 'Detector':
     case 'Channel':
-    case 'CredentialProvider':
       return missingEnvironments(objects, manifest);
+    case 'CredentialProvider':
+      return [...missingEnvironments(objects, manifest), ...checkProvider(manifest)];
     case 'Retention':
       return checkRetention(objects, manifest).map(({ path, message }) => problem(path, message));
     case 'Sink':

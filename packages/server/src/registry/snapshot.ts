@@ -27,7 +27,7 @@ import type {
   TrustRuleManifest,
   WorkloadManifest,
 } from '@gatehouse/protocol';
-import { isJsonObject } from '../platform/index.ts';
+import { isJsonObject, type JsonObject } from '../platform/index.ts';
 import type { Database, Tables } from '../storage/index.ts';
 import { inChunks } from './chunks.ts';
 import { type DefinitionRow, fromDefinitionRow, type StoredDefinition } from './definition-rows.ts';
@@ -371,8 +371,30 @@ function registeredTool(
     state: definition?.state ?? 'missing',
     digest: definition?.approved?.digest ?? null,
     labels: labelsOf(setting),
-    definition: isJsonObject(body) ? body : null,
+    ...(isJsonObject(body) ? withoutFilled(body, manifest.transport.credential?.arguments) : { definition: null }),
   };
+}
+
+/** What Gatehouse fills with a credential is nothing that an agent gives, sees or leaves out. */
+function withoutFilled(
+  definition: JsonObject,
+  filledNames: Record<string, string> = {},
+): Pick<RegisteredTool, 'definition' | 'filled'> {
+  const { inputSchema } = definition;
+  const properties = isJsonObject(inputSchema) ? inputSchema.properties : undefined;
+  if (!isJsonObject(inputSchema) || !isJsonObject(properties)) return { definition };
+  const isFilled = (name: string) => Object.hasOwn(filledNames, name);
+  const [filled, seen] = [true, false].map((wanted) =>
+    Object.fromEntries(Object.entries(properties).filter(([name]) => isFilled(name) === wanted)),
+  ) as [JsonObject, JsonObject];
+  if (Object.keys(filled).length === 0) return { definition };
+  const { required } = inputSchema;
+  const schema = {
+    ...inputSchema,
+    properties: seen,
+    ...(Array.isArray(required) && { required: required.filter((name) => !isFilled(String(name))) }),
+  };
+  return { definition: { ...definition, inputSchema: schema }, filled };
 }
 
 export function agentFromRow(row: Tables['agents'], trustDomain: string): Agent {

@@ -141,8 +141,10 @@ export interface RegisteredTool {
   digest: string | null;
   /** What the operator says of it; `unlabelled` where nothing was said. */
   labels: ToolLabels;
-  /** The approved MCP tool object, as the agent sees it. */
+  /** The approved MCP tool object, as the agent sees it: without what only Gatehouse fills. */
   definition: JsonObject | null;
+  /** Arguments that only Gatehouse fills, with their schemas; absent where there are none. */
+  filled?: JsonObject;
 }
 
 export interface RegisteredServer {

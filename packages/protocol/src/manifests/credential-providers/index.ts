@@ -8,6 +8,7 @@ import { openbaoKind, openbaoSource } from './openbao.ts';
 import { postgresKind, postgresSource } from './postgres.ts';
 import { redisKind, redisSource } from './redis.ts';
 import { sshKind, sshSource } from './ssh.ts';
+import { staticKind, staticSource } from './static.ts';
 
 export { type AwsScope, type AwsSource, type AwsStatement, sessionPolicyOf } from './aws.ts';
 export {
@@ -24,6 +25,7 @@ export type { PostgresGrant, PostgresScope, PostgresSource } from './postgres.ts
 export type { RedisKeys, RedisScope, RedisSource } from './redis.ts';
 export { isWithinPattern } from './redis-pattern.ts';
 export type { SshScope, SshSource } from './ssh.ts';
+export type { KeptSecrets, StaticScope, StaticSource } from './static.ts';
 
 /** Where a provider issues, by its kind. */
 export const credentialSource = z.discriminatedUnion('type', [
@@ -35,6 +37,7 @@ export const credentialSource = z.discriminatedUnion('type', [
   awsSource,
   openbaoSource,
   sshSource,
+  staticSource,
 ]);
 export type CredentialSource = z.infer<typeof credentialSource>;
 
@@ -47,6 +50,7 @@ const kinds = {
   aws: awsKind,
   openbao: openbaoKind,
   ssh: sshKind,
+  static: staticKind,
 };
 
 const kindOf = (from: CredentialSource) => kinds[from.type] as CredentialKind<CredentialSource, unknown>;
@@ -88,3 +92,14 @@ function narrowOne(
 
 /** Names of the parts of its credentials. */
 export const credentialParts = (from: CredentialSource): readonly string[] => kindOf(from).parts(from);
+
+/** The only tool servers that its credentials may be sent to; undefined: wherever a manifest says. */
+export const credentialDestinations = (from: CredentialSource): readonly string[] | undefined =>
+  kindOf(from).destinations?.(from);
+
+/** Names of the stored secrets that it is opened with, or that are what it issues. */
+export function secretsOfProvider(from: CredentialSource): string[] {
+  if (from.type === 'static')
+    return from.in.type === 'store' ? Object.values(from.parts).map((name) => name.split('#')[0] as string) : [];
+  return 'secret' in from ? [from.secret] : [];
+}

@@ -11,6 +11,11 @@ export interface CredentialKind<From extends { type: string }, Scope> {
   scope: z.ZodType<Scope>;
   /** What a credential of it consists of: `{username}` in a manifest is its part `username`. */
   parts(from: From): readonly string[];
+  /**
+   * Of what outlives its lease: the only tool servers that it is sent to, by origin (`stdio://NAME` of a program), and nobody else, whoever
+   * calls directly among them. Without it a credential goes where a manifest says.
+   */
+  destinations?(from: From): readonly string[];
   /** Never more than was asked for, and never more than `from` allows. */
   narrow(from: From, asked: Scope): Narrowed<Scope>;
   /**

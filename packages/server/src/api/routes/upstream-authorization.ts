@@ -1,4 +1,10 @@
-import { name, type SecretView, type ToolServerManifest, upstreamAuthorizationBodies } from '@gatehouse/protocol';
+import {
+  name,
+  type SecretView,
+  secretsOfProvider,
+  type ToolServerManifest,
+  upstreamAuthorizationBodies,
+} from '@gatehouse/protocol';
 import { GatehouseError, Secret } from '../../platform/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { type Route, route } from '../route.ts';
@@ -19,7 +25,7 @@ export function upstreamAuthorizationRoutes(deps: ApiDependencies): Route[] {
       .filter(({ manifest }) => secretsOf(manifest).includes(secret))
       .map(({ name }) => name),
     ...[...registry.snapshot().credentialProviders.values()]
-      .filter(({ from }) => 'secret' in from && from.secret === secret)
+      .filter(({ from }) => secretsOfProvider(from).includes(secret))
       .map(({ name }) => name),
   ];
 

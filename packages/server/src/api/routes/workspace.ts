@@ -1,6 +1,6 @@
 import { bodies, type DefinitionView, type ToolServerManifest } from '@gatehouse/protocol';
 import { z } from 'zod';
-import { applyWorkspace } from '../../governance/index.ts';
+import { applyWorkspace, askWithCredentials } from '../../governance/index.ts';
 import { GatehouseError, isJsonObject } from '../../platform/index.ts';
 import type { PinnedDefinition } from '../../registry/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
@@ -118,7 +118,8 @@ export function workspaceRoutes(deps: ApiDependencies): Route[] {
           ...(caller.restricted && { ...asConfirmed(confirmed), mayPropose: mayProposeAtTerminal }),
         });
         await deps.storage.feed.waitForAll(await deps.storage.feed.head());
-        return applied;
+        const problems = await askWithCredentials(registry, refreshDefinitions, applied.problems, caller.by);
+        return { ...applied, problems };
       },
     ),
     route('GET /export', 'inspect', 'The workspace as manifests', {}, async () => ({

@@ -76,6 +76,12 @@ export function createIssuing({ storage, sealer, open, inHand, make, renewing, c
 
   return async function issue(request: LeaseRequest, guards: readonly Guard[]): Promise<Held> {
     const opened = await open(request.provider, request.environment);
+    if (opened.gateOnly && request.ungated)
+      throw new GatehouseError(
+        'forbidden',
+        'lease.gate-only',
+        `What "${request.provider}" has outlives every task, so that it is given to nobody. Use it through a tool server.`,
+      );
     const scope = opened.narrow(request.asked, request.within);
     const holder = holderOf(request, scope);
     const isShared = request.idempotencyKey === undefined && !request.singleUse;

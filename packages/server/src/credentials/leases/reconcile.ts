@@ -147,9 +147,11 @@ export function createReconciler({
   async function endOne(row: LeaseRow): Promise<boolean | undefined> {
     if (!(await claim(row))) return undefined;
     let remaining: Awaited<ReturnType<Provider['revoke']>>;
+    let provider: Provider;
     try {
       const { declared, ...left } = leftBehind(row, sealer);
-      remaining = await openFor(row.provider, declared).revoke(left, AbortSignal.timeout(leaseLimits.revokeMs));
+      provider = openFor(row.provider, declared);
+      remaining = await provider.revoke(left, AbortSignal.timeout(leaseLimits.revokeMs));
     } catch (error) {
       await notYet(row, error);
       return false;
@@ -174,7 +176,9 @@ export function createReconciler({
         sealed_credential: null,
         sealed_revocation: null,
       },
-      `lease ${row.id} of ${row.provider} is ended, and verified to be gone`,
+      provider.abilities.endsOnlyByGatehouse && !provider.abilities.canRevoke
+        ? `lease ${row.id} of ${row.provider} is used no more; the secret itself stays as it is`
+        : `lease ${row.id} of ${row.provider} is ended, and verified to be gone`,
     );
     return true;
   }

@@ -10,6 +10,7 @@ import { openOpenBaoProvider } from './openbao.ts';
 import { openPostgresProvider } from './postgres.ts';
 import { openRedisProvider } from './redis.ts';
 import { openSshProvider } from './ssh.ts';
+import { openStaticProvider } from './static/index.ts';
 
 /** What providers are made with. */
 export interface ProviderTools {
@@ -19,6 +20,8 @@ export interface ProviderTools {
   identityToken: IdentityTokens['sign'];
   /** The key that signs the SSH certificates of the provider of that name. */
   sshAuthority(provider: string): Promise<Secret>;
+  /** The server's own. */
+  environment: Record<string, string | undefined>;
   outbound: Outbound;
   clock: Clock;
   log: Log;
@@ -43,6 +46,8 @@ export function openProvider({ name, from, environments }: CredentialProviderMan
       return openPostgresProvider(from, () => tools.openSecret(from.secret, from.url));
     case 'github-app':
       return openGitHubAppProvider(from, tools);
+    case 'static':
+      return openStaticProvider(from, tools);
     case 'gitlab-project':
       return openGitLabProjectProvider(from, tools);
   }

@@ -133,7 +133,7 @@ export function createCredentialDoor(deps: CredentialDoorDependencies) {
       provider,
       name,
       scope,
-      credential: revealed(values),
+      credential: revealed(values.parts ?? {}),
       expires_at: new Date(expiresAt).toISOString(),
       ungated: true,
       max_residual_seconds: maxResidualSeconds,
@@ -220,7 +220,7 @@ export function createCredentialDoor(deps: CredentialDoorDependencies) {
   };
 }
 
-const revealed = (values: Record<string, Secret>) =>
+const revealed = (values: Readonly<Record<string, Secret>>) =>
   Object.fromEntries(Object.entries(values).map(([part, value]) => [part, value.reveal()]));
 
 /** Too many is for later, and what a provider does not give is no refusal of ours. */

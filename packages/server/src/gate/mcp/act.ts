@@ -201,6 +201,7 @@ export function createAct(deps: ActDependencies): Act {
         capabilities,
         deps.registry,
         traceparent,
+        dispatch.credential?.values.arguments,
       );
       const first = await connection.request({ ...request, txnToken }, hooks);
       const answer = call.settles ? await settleTask(connection, first, capabilities, hooks) : first;

@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject } from '../../platform/index.ts';
+import { isJsonObject, type Json, type JsonObject, type Secret } from '../../platform/index.ts';
 import type { Registry } from '../../registry/index.ts';
 import { parameterHeaders } from '../upstream/parameter-headers.ts';
 import type { UpstreamConnection, UpstreamRequest } from '../upstream/types.ts';
@@ -30,10 +30,20 @@ export async function toUpstream(
   capabilities: JsonObject,
   registry: Registry,
   traceparent?: string,
+  filling?: Readonly<Record<string, Secret>>,
 ): Promise<UpstreamRequest> {
   const { inputResponses, requestState, task, _meta, ...params } = call.params;
   const names = decidedOn[call.method] ?? Object.keys(params);
-  const rest = Object.fromEntries(Object.entries(params).filter(([name]) => names.includes(name)));
+  const given = Object.fromEntries(Object.entries(params).filter(([name]) => names.includes(name)));
+  const { definition, filled = {} } = registry.snapshot().servers.get(call.server)?.tools.get(call.name) ?? {};
+  const added =
+    call.method === 'tools/call' && filling
+      ? Object.entries(filling).flatMap(([name, value]) =>
+          Object.hasOwn(filled, name) ? [[name, value.reveal()] as const] : [],
+        )
+      : [];
+  const args = added.length > 0 ? { ...asObject(given.arguments), ...Object.fromEntries(added) } : given.arguments;
+  const rest = args === undefined ? given : { ...given, arguments: args };
   const meta: JsonObject = {};
   if (isJsonObject(_meta) && _meta.progressToken !== undefined) meta.progressToken = _meta.progressToken;
   if (traceparent !== undefined) meta.traceparent = traceparent;
@@ -61,7 +71,7 @@ export async function toUpstream(
     },
     clientCapabilities: capabilities,
     traceparent,
-    ...(call.method === 'tools/call' && { headers: headersFor(call, registry) }),
+    ...(call.method === 'tools/call' && { headers: headersFor(definition, filled, asObject(args)) }),
   };
 }
 
@@ -78,7 +88,15 @@ async function tellLevel(connection: UpstreamConnection, agent: AgentSide): Prom
   await connection.request({ method: 'logging/setLevel', params: { level: logLevel } }, { signal: agent.signal });
 }
 
-function headersFor(call: Call, registry: Registry): Record<string, string> {
-  const definition = registry.snapshot().servers.get(call.server)?.tools.get(call.name)?.definition;
-  return definition ? parameterHeaders(definition.inputSchema, call.arguments) : {};
+/** Of all that the body has, also of what was filled in. */
+function headersFor(
+  definition: JsonObject | null | undefined,
+  filled: JsonObject,
+  args: JsonObject,
+): Record<string, string> {
+  const { inputSchema } = definition ?? {};
+  if (!isJsonObject(inputSchema)) return {};
+  return parameterHeaders({ ...inputSchema, properties: { ...asObject(inputSchema.properties), ...filled } }, args);
 }
+
+const asObject = (value: Json | undefined): JsonObject => (isJsonObject(value) ? value : {});

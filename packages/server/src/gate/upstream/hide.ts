@@ -5,6 +5,10 @@ import { formsOf } from './authorization/echo.ts';
 const minChars = 8;
 export const hiddenMark = '[credential]';
 
+/** A key in PEM may be shown line by line, as a log does. What every key begins and ends with is nothing to hide. */
+const linesOf = (value: string) =>
+  value.includes('\n') ? value.split('\n').filter((line) => line.length >= 16 && !line.startsWith('-----')) : [];
+
 /**
  * Takes what was injected out of a text: as it is, and as URLs, base64 and hexadecimal write it. A server that wants to hide it otherwise can; it
  * is good for one task, and ends with it.
@@ -12,6 +16,7 @@ export const hiddenMark = '[credential]';
 export function hiderOf(secrets: readonly Secret[]): (text: string) => string {
   const forms = secrets
     .map((secret) => secret.reveal())
+    .flatMap((value) => [value, ...linesOf(value)])
     .filter((value) => value.length >= minChars)
     .flatMap(formsOf)
     .sort((a, b) => b.length - a.length);

@@ -1,5 +1,6 @@
 import type { ToolServerManifest } from '@gatehouse/protocol';
-import type { Json, JsonObject, Secret } from '../../platform/index.ts';
+import type { Injection } from '../../enforcement/index.ts';
+import type { Json, JsonObject } from '../../platform/index.ts';
 import type { ServedDefinition } from '../../registry/index.ts';
 
 /**
@@ -135,15 +136,8 @@ export interface UpstreamScope {
   session?: string;
 }
 
-/** Headers of every request, or variables in the environment of the process. */
-export interface UpstreamCredential {
-  lease: string;
-  /** Milliseconds since the epoch. */
-  expiresAt: number;
-  values: Readonly<Record<string, Secret>>;
-  /** What is taken out of all that the server says. */
-  secrets: readonly Secret[];
-}
+/** What every request or the process carries; `secrets` are taken out of all that the server says. */
+export type UpstreamCredential = Injection;
 
 /** What the gate is toward the server in this scope. */
 export interface UpstreamClient {
@@ -181,7 +175,7 @@ export interface Upstreams {
    */
   connect(server: ToolServerManifest, scope: UpstreamScope, client: UpstreamClient): Promise<UpstreamConnection>;
   /** All that a server serves, page by page, exactly as served, over a connection of its own. Throws like `connect` and `request`. */
-  describe(server: ToolServerManifest): Promise<ServedDefinition[]>;
+  describe(server: ToolServerManifest, credential?: UpstreamCredential): Promise<ServedDefinition[]>;
   /** Closes what matches all members given: a task that ended, a session that was deleted, a server that was removed. */
   end(of: { server?: string; task?: string; session?: string } | { lease: string }): Promise<void>;
   /** What kept the server from being reached is gone: it is tried again at once. */

@@ -13,7 +13,7 @@ import { type Connected, type ConnectOptions, connectHttp, connectStdio } from '
 import { readDefinitions } from './describe.ts';
 import { hiderOf } from './hide.ts';
 import { callHttp, type HttpCaller } from './http/call.ts';
-import { withHeaders } from './http/injected-headers.ts';
+import { clientCertificateOf, injecting } from './http/injected.ts';
 import { createPools } from './http/pools.ts';
 import { keepsTxnToken } from './http/txn-token.ts';
 import { type UpstreamLimits, upstreamLimits } from './limits.ts';
@@ -107,9 +107,8 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       return open(key, server, scope, shared, client, entry);
     },
 
-    async describe(server) {
-      const environment =
-        server.environments.find((name) => !options.isProduction(name)) ?? (server.environments[0] as string);
+    async describe(server, credential) {
+      const environment = describedIn(server, options.isProduction);
       const task = `describe-${randomUUID()}`;
       const granted = server.clientRequests;
       // Some servers serve more to a client that can do more.
@@ -121,7 +120,10 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
         }),
       };
       try {
-        const { connection } = await make(server, { environment, task }, false, { capabilities });
+        const { connection } = await make(server, { environment, task }, false, {
+          capabilities,
+          ...(credential && { credential }),
+        });
         try {
           return await readDefinitions(connection, {
             limits,
@@ -288,18 +290,31 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     const { transport } = server;
     if (transport.type === 'http') {
       const url = new URL(transport.url);
-      const pool = pools.of(server.name, scope.environment, transport);
       const txnToken = transport.txnToken === true;
-      const plain = callerFor(pool, server, scope.environment);
-      const caller = credential ? withHeaders(plain, credential) : plain;
-      return connectHttp(txnToken ? keepsTxnToken(caller) : caller, { url, txnToken }, connectOptions);
+      const shown = clientCertificateOf(transport, credential);
+      const own = shown && pools.own(server.name, transport, shown);
+      const plain = callerFor(own ?? pools.of(server.name, scope.environment, transport), server, scope.environment);
+      const caller = credential ? injecting(plain, credential, { url, transport, clock }) : plain;
+      const connecting = connectHttp(txnToken ? keepsTxnToken(caller) : caller, { url, txnToken }, connectOptions);
+      if (own) void closeAfter(own, connecting);
+      return connecting;
     }
     const owner = shared ? `shared-${scope.environment}` : scope.task;
-    const launch = await launcher.launch(server, scope.environment, owner, credential?.values);
+    const launch = await launcher.launch(server, scope.environment, owner, credential);
     const onProcess = (change: 1 | -1) => {
       processes += change;
     };
     return connectStdio(launch, { ...connectOptions, onProcess });
+  }
+
+  /** What the connection still has to say as it closes is said; then its sockets go. */
+  async function closeAfter(pool: Pool, connecting: Promise<Connected>): Promise<void> {
+    const closed = await connecting.then(
+      ({ connection }) => connection.closed,
+      () => AbortSignal.abort(),
+    );
+    if (!closed.aborted) await new Promise((resolve) => closed.addEventListener('abort', resolve));
+    setTimeout(() => void pool.destroy(), 2 * limits.exitGraceMs).unref();
   }
 
   function callerFor(pool: Pool, server: ToolServerManifest, environment: string): HttpCaller {
@@ -359,6 +374,10 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     await entry.promise.catch((failure: unknown) => options.log.debug('upstream.never-connected', { failure }));
   }
 }
+
+/** Where nothing is at stake, if there is such a place. */
+export const describedIn = (server: ToolServerManifest, isProduction: (environment: string) => boolean): string =>
+  server.environments.find((name) => !isProduction(name)) ?? (server.environments[0] as string);
 
 const transports = new WeakMap<ToolServerManifest, string>();
 

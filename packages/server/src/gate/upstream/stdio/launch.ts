@@ -2,7 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { lstatSync, realpathSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import type { ToolServerManifest } from '@gatehouse/protocol';
-import { GatehouseError, type Log, type Secret } from '../../../platform/index.ts';
+import { GatehouseError, type Log } from '../../../platform/index.ts';
+import type { UpstreamCredential } from '../types.ts';
+import { type CredentialFile, credentialFileIn, removeOrphanedCredentialFiles } from './credential-files.ts';
 import {
   codeDirectories,
   contains,
@@ -35,6 +37,7 @@ export interface Plan {
   args: string[];
   cwd: string;
   env: Record<string, string>;
+  files: CredentialFile[];
   /** Code that it must be able to read. */
   reads: string[];
   grants: Grant[];
@@ -47,6 +50,8 @@ export interface Launch {
   args: string[];
   cwd: string;
   env: Record<string, string>;
+  /** Written before it starts, and removed when it is gone. */
+  files: CredentialFile[];
   uid?: number;
   gid?: number;
   isolation: Isolation;
@@ -65,6 +70,7 @@ export function createLauncher(options: LauncherOptions) {
   const dataDir = realpathSync(options.dataDir);
   const isRoot = process.getuid?.() === 0;
   const warned = new Set<string>();
+  removeOrphanedCredentialFiles(dataDir);
   let namespaces: Promise<boolean> | undefined;
 
   return {
@@ -73,7 +79,7 @@ export function createLauncher(options: LauncherOptions) {
       server: ToolServerManifest,
       environment: string,
       owner: string,
-      injected: Readonly<Record<string, Secret>> = {},
+      injected?: UpstreamCredential,
     ): Promise<Launch> {
       const transport = server.transport as StdioTransport;
       const plan = planOf(server.name, transport, owner, injected);
@@ -99,7 +105,7 @@ export function createLauncher(options: LauncherOptions) {
     server: string,
     transport: StdioTransport,
     owner: string,
-    injected: Readonly<Record<string, Secret>>,
+    injected: UpstreamCredential | undefined,
   ): Plan {
     const grants = resolveGrants(dataDir, server, transport);
     const cwd = workingDirectory(dataDir, server, owner);
@@ -117,8 +123,12 @@ export function createLauncher(options: LauncherOptions) {
       PATH: [dirname(process.execPath), '/usr/local/bin', '/usr/bin', '/bin'].join(':'),
     };
     for (const [name, value] of Object.entries(transport.env)) env[name] = fill(value);
-    for (const [name, value] of Object.entries(injected)) env[name] = value.reveal();
-    return { command, args, cwd, env, reads, grants, user };
+    for (const [name, value] of Object.entries(injected?.values.env ?? {})) env[name] = value.reveal();
+    const files = Object.entries(injected?.values.files ?? {}).map(([name, content]): CredentialFile => {
+      env[name] = credentialFileIn(cwd);
+      return { path: env[name], content, owner: user };
+    });
+    return { command, args, cwd, env, files, reads, grants, user };
   }
 
   async function isolate(server: string, plan: Plan): Promise<Launch> {
@@ -163,7 +173,7 @@ function wrapped(words: string[]): { command: string; args: string[] } {
 
 function otherUserLaunch(plan: Plan, user: User): Launch {
   const words = ['/bin/sh', '-c', 'umask 007; unset PWD OLDPWD SHLVL; exec "$@"', 'sh', plan.command, ...plan.args];
-  return { ...wrapped(words), cwd: plan.cwd, env: plan.env, ...user, isolation: 'user' };
+  return { ...wrapped(words), cwd: plan.cwd, env: plan.env, files: plan.files, ...user, isolation: 'user' };
 }
 
 /** Whether that user gets to the working directory and to the code; a project in /root, say, is out of its reach. */
@@ -196,7 +206,7 @@ function packageFiles(paths: string[]): string[] {
 
 /** As the user that we are, which may be root: then a user of its own is still better than none. */
 function asOurselves(plan: Plan, args: string[], isolation: Isolation): Launch {
-  return { ...wrapped([plan.command, ...args]), cwd: plan.cwd, env: plan.env, isolation };
+  return { ...wrapped([plan.command, ...args]), cwd: plan.cwd, env: plan.env, files: plan.files, isolation };
 }
 
 let inspectorGuarded = false;

@@ -125,6 +125,7 @@ export function namespaceLaunch(dataDir: string, plan: Plan): Launch {
     ],
     cwd: '/',
     env: plan.env,
+    files: plan.files,
     isolation: 'namespace',
   };
 }
@@ -171,7 +172,7 @@ export async function namespacesWork(dataDir: string, plan: Plan): Promise<{ wor
   writeFileSync(canary, 'Nothing that runs as a tool server can see this file.\n', { mode: 0o600 });
   const attempt =
     '[ $$ = 1 ] && [ ! -e "$0" ] && ! touch /usr/.gatehouse 2>/dev/null && touch .probe && rm .probe && echo shut-in';
-  const probe = { ...plan, reads: [], grants: [], command: '/bin/sh', args: ['-c', attempt, canary] };
+  const probe = { ...plan, reads: [], grants: [], files: [], command: '/bin/sh', args: ['-c', attempt, canary] };
   const launch = namespaceLaunch(dataDir, probe);
   const { promise, resolve } = Promise.withResolvers<{ works: boolean; why: string }>();
   execFile(

@@ -1,6 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import type { Log } from '../../../platform/index.ts';
 import type { UpstreamLimits } from '../limits.ts';
+import { removeCredentialFile, writeCredentialFile } from './credential-files.ts';
 import type { Launch } from './launch.ts';
 import { createLineReader } from './lines.ts';
 
@@ -36,7 +37,8 @@ export function startProcess(
   handlers: ProcessHandlers,
   hide: (text: string) => string = (text) => text,
 ): ServerProcess {
-  const { command, args, cwd, env, uid, gid } = launch;
+  const { command, args, cwd, env, files, uid, gid } = launch;
+  files.forEach(writeCredentialFile);
   const child: ChildProcessWithoutNullStreams = spawn(command, args, {
     cwd,
     env,
@@ -57,6 +59,7 @@ export function startProcess(
       killGroup(pid, 'SIGKILL');
       running.delete(pid);
     }
+    files.forEach(removeCredentialFile);
     child.stdout.destroy();
     child.stderr.destroy();
     gone.resolve();

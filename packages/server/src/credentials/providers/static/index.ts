@@ -1,0 +1,79 @@
+import type { ProviderAbilities, StaticScope, StaticSource } from '@gatehouse/protocol';
+import { GatehouseError, isJsonObject, parseStrictJson, Secret } from '../../../platform/index.ts';
+import type { Made, Order, Provider } from '../../leases/types.ts';
+import type { ProviderTools } from '../index.ts';
+import { fromEnvironment, fromFiles, fromStore } from './local.ts';
+import type { SecretSource } from './source.ts';
+
+/** It is what it is, for everybody who has it, until somebody makes another. */
+const ABILITIES: ProviderAbilities = {
+  canNarrow: false,
+  canRevoke: false,
+  canEndSessions: false,
+  maxResidualSeconds: null,
+  endsOnlyByGatehouse: true,
+};
+/** A shorter one stands in texts by chance and could not be taken out of what a server says. */
+const LEAST_CHARACTERS = 8;
+
+/**
+ * Long-lived secrets, for what knows nothing better: read when a task first needs them, sent by the gate alone, and used by nobody once its lease
+ * is over. Nothing ends the secret itself.
+ */
+export function openStaticProvider(settings: StaticSource, tools: ProviderTools): Provider {
+  const source = sourceOf(settings, tools);
+
+  async function read(part: string, signal: AbortSignal): Promise<Secret> {
+    const [, name = '', member] = /^(.*?)(?:#([^#]+))?$/s.exec(settings.parts[part] as string) ?? [];
+    const { value } = await source.read(name, signal);
+    const found = member === undefined ? value : memberOf(value, name, member);
+    if (found.reveal().length >= LEAST_CHARACTERS) return found;
+    throw new GatehouseError(
+      'conflict',
+      'secret.short',
+      `"${settings.parts[part]}" has fewer than ${LEAST_CHARACTERS} characters: it could not be kept out of answers and records. Make a longer one.`,
+    );
+  }
+
+  return {
+    abilities: ABILITIES,
+
+    async create({ scope }: Order, signal): Promise<Made> {
+      const { parts = [] } = scope as StaticScope;
+      const found = await Promise.all(parts.map(async (part) => [part, await read(part, signal)] as const));
+      return { credential: Object.fromEntries(found), revocation: {} };
+    },
+
+    // The lease alone ends: no credential was made.
+    revoke: async () => undefined,
+
+    async check(signal) {
+      for (const part of Object.keys(settings.parts)) await read(part, signal);
+    },
+
+    close: async () => undefined,
+  };
+}
+
+function sourceOf(settings: StaticSource, tools: ProviderTools): SecretSource {
+  switch (settings.in.type) {
+    case 'store':
+      return fromStore(settings, tools);
+    case 'files':
+      return fromFiles(tools);
+    case 'environment':
+      return fromEnvironment(tools);
+  }
+}
+
+function memberOf(value: Secret, name: string, member: string): Secret {
+  let parsed: unknown;
+  try {
+    parsed = parseStrictJson(Buffer.from(value.reveal()));
+  } catch {
+    // What cannot be parsed is not said: it is a secret.
+  }
+  const found = isJsonObject(parsed as never) ? (parsed as Record<string, unknown>)[member] : undefined;
+  if (typeof found === 'string') return new Secret(found);
+  throw new GatehouseError('conflict', 'secret.member', `"${name}" is no JSON object with a text "${member}".`);
+}
