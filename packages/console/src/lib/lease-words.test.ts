@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { abilitiesOf, residualOf, scopeLines } from './lease-words.ts';
 
 const able = { canRenew: false, canNarrow: true, canRevoke: true, canEndSessions: true, maxResidualSeconds: 0 };
@@ -24,7 +25,11 @@ test('a scope is read in the words of its kind, and nothing of it is left out', 
     scopeLines({
       grants: [{ tables: ['orders', 'refunds'], privileges: ['SELECT', 'INSERT'], columns: ['id'], schema: 'shop' }],
     }),
-    ['SELECT, INSERT on shop.orders, shop.refunds, columns id'],
+    ['SELECT, INSERT on shop.orders, shop.refunds; columns: id'],
+  );
+  assert.deepEqual(
+    scopeLines({ allow: [{ actions: ['s3:GetObject'], resources: ['arn:aws:s3:::b/*'], region: 'x' }] }),
+    ['s3:GetObject on arn:aws:s3:::b/*; region: x'],
   );
   assert.deepEqual(scopeLines({ repositories: ['shop/web'], permissions: { contents: 'read', issues: 'write' } }), [
     'repositories: shop/web',
@@ -33,3 +38,31 @@ test('a scope is read in the words of its kind, and nothing of it is left out', 
   assert.deepEqual(scopeLines({ rules: [{ path: 'a' }] }), ['rules: [{"path":"a"}]']);
   assert.deepEqual([scopeLines({}), scopeLines(null)], [[], []]);
 });
+
+test('each word of a scope stands in what people are shown, whatever kind it is of', () => {
+  const word = fc.stringMatching(/^[a-z]{6,12}$/);
+  const words = fc.oneof(
+    word,
+    fc.array(word, { minLength: 1, maxLength: 3 }),
+    fc.dictionary(word, word, { maxKeys: 3 }),
+  );
+  const members = fc.dictionary(
+    fc.oneof(word, fc.constantFrom('privileges', 'tables', 'actions', 'resources', 'schema', 'columns')),
+    words,
+    { maxKeys: 4 },
+  );
+  const scope = fc.dictionary(
+    fc.constantFrom('grants', 'allow', 'keys', 'rules'),
+    fc.oneof(words, fc.array(members, { minLength: 1, maxLength: 3 })),
+  );
+  fc.assert(
+    fc.property(scope, (given) => {
+      const shown = scopeLines(given).join('\n');
+      for (const each of leaves(given))
+        assert.ok(shown.includes(each), `${each} of ${JSON.stringify(given)} in ${shown}`);
+    }),
+  );
+});
+
+const leaves = (value: unknown): string[] =>
+  typeof value === 'string' ? [value] : Object.values(value as object).flatMap(leaves);

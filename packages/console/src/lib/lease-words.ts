@@ -60,11 +60,12 @@ export function purposeWords({ purpose, agent }: Pick<ShownLease, 'purpose' | 'a
 const kinds: Record<string, string> = {
   postgres: 'PostgreSQL role',
   mariadb: 'MariaDB user',
-  mysql: 'MySQL user',
   redis: 'Redis user',
   'github-app': 'GitHub token',
-  gitlab: 'GitLab token',
-  vault: 'Vault secret',
+  'gitlab-project': 'GitLab token',
+  openbao: 'OpenBao credential',
+  oauth: 'OAuth token',
+  static: 'stored secret',
   aws: 'AWS session',
   gcp: 'Google Cloud token',
   azure: 'Azure token',
@@ -80,29 +81,29 @@ export const kindWords = (type: string | undefined): string =>
 export function scopeLines(scope: unknown): string[] {
   if (scope === null || typeof scope !== 'object' || Array.isArray(scope)) return scope == null ? [] : [textOf(scope)];
   return Object.entries(scope).flatMap(([name, value]) => {
-    if (name === 'grants' && Array.isArray(value)) return value.map(grantLine);
+    if ((name === 'grants' || name === 'allow') && Array.isArray(value)) return value.map(grantLine);
     return [`${name}: ${textOf(value)}`];
   });
 }
 
 function grantLine(grant: unknown): string {
-  if (grant === null || typeof grant !== 'object') return textOf(grant);
-  const { privileges, tables, columns, schema, ...rest } = grant as Record<string, unknown>;
-  const inSchema = (table: unknown) => (typeof schema === 'string' ? `${schema}.${textOf(table)}` : textOf(table));
-  const on = [
-    Array.isArray(tables) ? tables.map(inSchema).join(', ') : tables !== undefined && inSchema(tables),
-    columns !== undefined && `columns ${textOf(columns)}`,
-  ].filter(Boolean);
-  const more = Object.entries(rest).map(([name, value]) => `${name}: ${textOf(value)}`);
+  if (grant === null || typeof grant !== 'object' || Array.isArray(grant)) return textOf(grant);
+  const isSql = 'privileges' in grant || 'tables' in grant;
+  const [does, to] = isSql ? ['privileges', 'tables'] : ['actions', 'resources'];
+  const { [does as string]: what, [to as string]: on, schema, ...rest } = grant as Record<string, unknown>;
+  const targets = on === undefined ? [] : [on].flat();
+  const isQualified = typeof schema === 'string' && targets.length > 0;
+  const where = targets.map((each) => (isQualified ? `${schema}.${textOf(each)}` : textOf(each)));
+  const also = Object.entries(isQualified || schema === undefined ? rest : { ...rest, schema });
   return [
-    `${privileges === undefined ? 'all' : textOf(privileges)}${on.length ? ` on ${on.join(', ')}` : ''}`,
-    ...more,
+    `${what === undefined ? 'all' : textOf(what)}${on === undefined ? '' : ` on ${where.join(', ') || 'none'}`}`,
+    ...also.map(([name, value]) => `${name}: ${textOf(value)}`),
   ].join('; ');
 }
 
 function textOf(value: unknown): string {
   if (typeof value === 'string') return value;
-  if (Array.isArray(value) && value.every((each) => typeof each !== 'object'))
+  if (Array.isArray(value) && value.every((each) => each === null || typeof each !== 'object'))
     return value.length === 0 ? 'none' : value.map(String).join(', ');
   if (value !== null && typeof value === 'object' && !Array.isArray(value))
     return Object.entries(value)

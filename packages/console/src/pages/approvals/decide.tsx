@@ -11,10 +11,9 @@ import { notify } from '../../ui/notices.tsx';
 import { Failure } from '../../ui/page.tsx';
 import { useNow } from '../../ui/when.tsx';
 import classes from './approval.module.css';
-import type { Denial } from './deny-form.tsx';
+import { type Denial, DenyForm } from './deny-form.tsx';
 
-// Most look and say yes, or look and go: what the rest takes is fetched when it is wanted.
-const DenyForm = lazy(() => import('./deny-form.tsx').then(({ DenyForm }) => ({ default: DenyForm })));
+// Most look and answer: what the rest takes is fetched when it is wanted.
 const GrantMore = lazy(() => import('./grant-more.tsx').then(({ GrantMore }) => ({ default: GrantMore })));
 
 /** Yes needs the passkey, over exactly what is shown; no needs nothing but a click. */
@@ -113,15 +112,13 @@ export function Decide({ approval }: { approval: Approval }) {
         </fieldset>
       )}
       {denying ? (
-        <Suspense fallback={<p className="gh-quiet">Loading…</p>}>
-          <DenyForm
-            isRelease={isRelease}
-            maySuspend={!isRelease && mayMore}
-            pending={deny.isPending}
-            deny={deny.mutate}
-            close={() => setDenying(false)}
-          />
-        </Suspense>
+        <DenyForm
+          isRelease={isRelease}
+          maySuspend={!isRelease && mayMore}
+          pending={deny.isPending}
+          deny={deny.mutate}
+          close={() => setDenying(false)}
+        />
       ) : granting ? (
         <Suspense fallback={<p className="gh-quiet">Loading…</p>}>
           <GrantMore

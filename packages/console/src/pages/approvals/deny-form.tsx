@@ -1,7 +1,8 @@
-import { Button, SegmentedControl, Textarea } from '@mantine/core';
+import { Button, Textarea } from '@mantine/core';
 import { IconBan } from '@tabler/icons-react';
 import { type FormEvent, useState } from 'react';
 import classes from './approval.module.css';
+import own from './deny-form.module.css';
 
 export interface Denial {
   reason: string;
@@ -16,6 +17,13 @@ interface DenyFormProps {
   close: () => void;
 }
 
+const suspensions = [
+  { value: 'nothing', label: 'Deny only' },
+  { value: 'task', label: 'and suspend its task' },
+  { value: 'agent', label: 'and suspend the agent' },
+] as const;
+
+/** There at once: whoever presses `d` types the reason without waiting. */
 export function DenyForm({ isRelease, maySuspend, pending, deny, close }: DenyFormProps) {
   const [reason, setReason] = useState('');
   const [suspend, setSuspend] = useState<'nothing' | 'task' | 'agent'>('nothing');
@@ -35,17 +43,15 @@ export function DenyForm({ isRelease, maySuspend, pending, deny, close }: DenyFo
         autoFocus
       />
       {maySuspend && (
-        <SegmentedControl
-          aria-label="Also suspend"
-          size="xs"
-          value={suspend}
-          onChange={(what) => setSuspend(what as typeof suspend)}
-          data={[
-            { value: 'nothing', label: 'Deny only' },
-            { value: 'task', label: 'and suspend its task' },
-            { value: 'agent', label: 'and suspend the agent' },
-          ]}
-        />
+        <fieldset className={own.suspend}>
+          <legend>Also suspend</legend>
+          {suspensions.map(({ value, label }) => (
+            <label key={value}>
+              <input type="radio" name="suspend" checked={suspend === value} onChange={() => setSuspend(value)} />
+              {label}
+            </label>
+          ))}
+        </fieldset>
       )}
       <div className={classes.buttons}>
         <Button type="submit" size="sm" color="red.9" leftSection={<IconBan size={16} />} loading={pending}>

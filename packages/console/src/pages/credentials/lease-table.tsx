@@ -44,6 +44,7 @@ function columns(end: (lease: ShownLease) => void, without: LeaseTableProps['wit
   return [
     {
       header: 'Credential',
+      width: '18%',
       cell: ({ kind, provider, purpose, agent, singleUse }) => (
         <>
           {kindWords(kind?.type)} of <span className="gh-nowrap">{provider}</span>
@@ -55,7 +56,7 @@ function columns(end: (lease: ShownLease) => void, without: LeaseTableProps['wit
         </>
       ),
     },
-    { header: 'State', cell: (lease) => <LeaseBadges lease={lease} /> },
+    { header: 'State', width: '9%', cell: (lease) => <LeaseBadges lease={lease} /> },
     ...(without === 'task' ? [] : [whose]),
     { header: 'May', cell: ({ scope }) => <Scope scope={scope} />, width: '18%' },
     { header: 'Since', cell: ({ intendedAt }) => <When at={intendedAt} as="relative" />, hide: 'medium' },
@@ -95,7 +96,7 @@ export function Until({ lease }: { lease: ShownLease }) {
   if (revokingAt === null) return <When at={expiresAt} />;
   return (
     <span>
-      being ended since <When at={revokingAt} as="relative" />
+      ending since <When at={revokingAt} as="relative" />
     </span>
   );
 }
