@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createRemoteJWKSet, type JWTPayload, jwtVerify } from 'jose';
+import type { JWTPayload } from 'jose';
+import { verifyAssertion } from './identity-assertion.ts';
 
 /** What a role's trust policy says: `sub` as it would stand there, with `*`. */
 export interface FakeTrust {
@@ -29,18 +30,7 @@ export async function startFakeSts(moto: string, trust: () => FakeTrust) {
     const { issuer, audience, subject } = trust();
     let claims: JWTPayload;
     try {
-      const discovered = (await (await fetch(`${issuer}/.well-known/openid-configuration`)).json()) as {
-        issuer: string;
-        jwks_uri: string;
-      };
-      const keys = createRemoteJWKSet(new URL(discovered.jwks_uri));
-      const checks = {
-        issuer: discovered.issuer,
-        audience,
-        algorithms: ['RS256'],
-        requiredClaims: ['iat', 'exp', 'sub'],
-      };
-      claims = (await jwtVerify(form.WebIdentityToken ?? '', keys, checks)).payload;
+      claims = await verifyAssertion(form.WebIdentityToken ?? '', issuer, audience);
     } catch (error) {
       return refuse(400, 'InvalidIdentityToken', (error as Error).message);
     }

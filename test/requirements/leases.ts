@@ -147,4 +147,21 @@ export const leases: Requirement[] = [
       'A token of OpenBao has the policies that were asked for, within those declared, and ends with its task or a kill',
     source: clouds,
   },
+  {
+    id: 'lease.google-cloud',
+    promise:
+      'A token of Google Cloud is got with the agent’s identity, and reaches the buckets and prefixes that were asked for',
+    source: clouds,
+  },
+  {
+    id: 'lease.azure',
+    promise:
+      'A token of Azure is for one resource, got with the agent’s identity, and what it has beyond its lease is counted',
+    source: clouds,
+  },
+  {
+    id: 'lease.narrow-clouds',
+    promise: 'What Google Cloud and Azure issue is within what was asked for, and that within what the provider allows',
+    source: clouds,
+  },
 ];

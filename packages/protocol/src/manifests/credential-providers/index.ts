@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { awsKind, awsSource } from './aws.ts';
+import { azureKind, azureSource } from './azure.ts';
 import { githubAppKind, githubAppSource } from './github-app.ts';
 import { gitlabProjectKind, gitlabProjectSource } from './gitlab-project.ts';
+import { googleCloudKind, googleCloudSource } from './google-cloud.ts';
 import type { CredentialKind, Narrowed } from './kind.ts';
 import { mariadbKind, mariadbSource } from './mariadb.ts';
 import { openbaoKind, openbaoSource } from './openbao.ts';
@@ -11,6 +13,7 @@ import { sshKind, sshSource } from './ssh.ts';
 import { staticKind, staticSource } from './static.ts';
 
 export { type AwsScope, type AwsSource, type AwsStatement, sessionPolicyOf } from './aws.ts';
+export type { AzureScope, AzureSource } from './azure.ts';
 export {
   beyondGitHub,
   type GitHubAppSource,
@@ -18,6 +21,7 @@ export {
   type GitHubScope,
 } from './github-app.ts';
 export { type GitLabProjectSource, type GitLabScope, gitlabLevels } from './gitlab-project.ts';
+export type { BucketRule, GoogleCloudScope, GoogleCloudSource } from './google-cloud.ts';
 export type { CredentialKind, Narrowed } from './kind.ts';
 export type { MariadbGrant, MariadbScope, MariadbSource } from './mariadb.ts';
 export type { OpenBaoScope, OpenBaoSource } from './openbao.ts';
@@ -35,6 +39,8 @@ export const credentialSource = z.discriminatedUnion('type', [
   gitlabProjectSource,
   redisSource,
   awsSource,
+  azureSource,
+  googleCloudSource,
   openbaoSource,
   sshSource,
   staticSource,
@@ -48,6 +54,8 @@ const kinds = {
   'gitlab-project': gitlabProjectKind,
   redis: redisKind,
   aws: awsKind,
+  azure: azureKind,
+  'google-cloud': googleCloudKind,
   openbao: openbaoKind,
   ssh: sshKind,
   static: staticKind,

@@ -1,14 +1,8 @@
 import { type AwsScope, type AwsSource, type ProviderAbilities, sessionPolicyOf } from '@gatehouse/protocol';
-import {
-  assumeRoleWithWebIdentity,
-  GatehouseError,
-  isJsonObject,
-  Secret,
-  type StsRefusal,
-  stsUrl,
-} from '../../platform/index.ts';
+import { assumeRoleWithWebIdentity, GatehouseError, Secret, type StsRefusal, stsUrl } from '../../platform/index.ts';
 import { leaseLimits } from '../leases/limits.ts';
-import { type Left, type Made, NotMade, type Order, type Provider, type Remaining } from '../leases/types.ts';
+import { type Left, type Made, NotMade, type Order, type Provider } from '../leases/types.ts';
+import { endsAt, remainingOf } from './ends-by-itself.ts';
 import type { ProviderTools } from './index.ts';
 
 /** AWS ends no session before its time. */
@@ -20,7 +14,6 @@ const ABILITIES: ProviderAbilities = {
 };
 /** AWS gives no session less. */
 const LEAST_SECONDS = 900;
-const SKEW_MS = 60_000;
 const NOTHING = JSON.stringify({
   Version: '2012-10-17',
   Statement: [{ Effect: 'Deny', Action: '*', Resource: '*' }],
@@ -82,23 +75,16 @@ export function openAwsProvider(
           secretAccessKey: new Secret(secretAccessKey),
           sessionToken: new Secret(sessionToken),
         },
-        revocation: { endsAt: Number.isNaN(expiresAt) ? null : expiresAt },
+        revocation: endsAt(expiresAt),
         ...(expiresAt < order.expiresAt && { expiresAt }),
       };
     },
 
-    async revoke({ revocation, makingUntil }: Left): Promise<Remaining | undefined> {
-      const known = isJsonObject(revocation) && typeof revocation.endsAt === 'number' ? revocation.endsAt : undefined;
-      const until = known ?? makingUntil + leaseLimits.maxSeconds * 1_000 + SKEW_MS;
-      if (clock.now() >= until) return undefined;
-      return {
-        until,
-        why:
-          known === undefined
-            ? 'STS’s answer was lost. If it gave a session nobody has it, and it ends by itself.'
-            : 'AWS ends no session before its time. To cut off its agent at once, deny the role by aws:SourceIdentity.',
-      };
-    },
+    revoke: async (left: Left) =>
+      remainingOf(left, {
+        ...{ clock, who: 'STS' },
+        why: 'AWS ends no session before its time. To cut off its agent at once, deny the role by aws:SourceIdentity.',
+      }),
 
     /** A session that may do nothing. */
     async check() {

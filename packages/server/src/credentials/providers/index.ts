@@ -3,8 +3,10 @@ import type { IdentityTokens } from '../../identity/index.ts';
 import type { Clock, Log, Outbound, Secret } from '../../platform/index.ts';
 import type { Provider } from '../leases/types.ts';
 import { openAwsProvider } from './aws.ts';
+import { openAzureProvider } from './azure.ts';
 import { openGitHubAppProvider } from './github-app.ts';
 import { openGitLabProjectProvider } from './gitlab-project.ts';
+import { openGoogleCloudProvider } from './google-cloud.ts';
 import { openMariadbProvider } from './mariadb.ts';
 import { openOpenBaoProvider } from './openbao.ts';
 import { openPostgresProvider } from './postgres.ts';
@@ -34,6 +36,10 @@ export function openProvider({ name, from, environments }: CredentialProviderMan
   switch (from.type) {
     case 'aws':
       return openAwsProvider(from, { ...tools, environment });
+    case 'azure':
+      return openAzureProvider(from, { ...tools, environment });
+    case 'google-cloud':
+      return openGoogleCloudProvider(from, { ...tools, environment });
     case 'openbao':
       return openOpenBaoProvider(from, { ...tools, environment });
     case 'mariadb':
