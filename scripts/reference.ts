@@ -167,6 +167,7 @@ const limitSources = [
   ['Proposed changes', 'packages/server/src/governance/second-person/limits.ts', 'secondPersonLimits'],
   ['Just-in-time credentials', 'packages/server/src/credentials/leases/limits.ts', 'leaseLimits'],
   ['The door for credentials', 'packages/server/src/gate/credentials/limits.ts', 'credentialDoorLimits'],
+  ['People’s accounts at other systems', 'packages/server/src/credentials/accounts/limits.ts', 'accountLimits'],
   ['The MCP door', 'packages/server/src/gate/mcp/limits.ts', 'doorLimits'],
   ['The authorization server', 'packages/server/src/identity/authorization-server/limits.ts', 'authorizationLimits'],
   ['The trust domain', 'packages/server/src/identity/trust-domain/limits.ts', 'trustDomainLimits'],

@@ -92,7 +92,7 @@ test('a role is needed where the route table says so: an auditor changes nothing
   for (const [method, path] of routes) {
     if (
       method === 'GET' ||
-      /signin|signout|passkeys|sessions|^\/push|consents|confirmations|delegations|^\/(?:deputies|evidence)|decide|logs\/verify|plan|policy\/(?:explain|check|replay)|trust-rules\/test/.test(
+      /signin|signout|passkeys|sessions|^\/push|consents|confirmations|delegations|accounts|^\/(?:deputies|evidence)|decide|logs\/verify|plan|policy\/(?:explain|check|replay)|trust-rules\/test/.test(
         path,
       )
     )

@@ -36,6 +36,7 @@ const open = [
     'DELETE /push/subscriptions/:id',
     'POST /push/subscriptions/:id/test',
     'DELETE /delegations/:id',
+    'DELETE /accounts/:id',
     'DELETE /deputies/:id',
     'POST /confirmations/:id/refuse',
     'POST /approvals/:id/deny',

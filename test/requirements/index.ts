@@ -1,3 +1,4 @@
+import { accounts } from './accounts.ts';
 import { agents } from './agents.ts';
 import { approvalReview } from './approval-review.ts';
 import { authoring } from './authoring.ts';
@@ -28,6 +29,7 @@ import { unknown } from './unknown.ts';
 import { whoDecides } from './who-decides.ts';
 
 export const requirements: Requirement[] = [
+  ...accounts,
   ...agents,
   ...approvalReview,
   ...baselines,

@@ -13,7 +13,11 @@ export interface ForeignAuthorizationServer {
   close(): Promise<void>;
 }
 
-export async function startForeignAuthorizationServer(clients: ClientMetadata[]): Promise<ForeignAuthorizationServer> {
+/** `rotate`: a refresh token is good once, and used twice it ends all that came of the consent. */
+export async function startForeignAuthorizationServer(
+  clients: ClientMetadata[],
+  { rotate = false }: { rotate?: boolean } = {},
+): Promise<ForeignAuthorizationServer> {
   const http = createServer((request, response) => handle(request, response));
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
   const issuer = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
@@ -35,6 +39,7 @@ export async function startForeignAuthorizationServer(clients: ClientMetadata[])
       Session: 600,
     },
     issueRefreshToken: async () => true,
+    ...(rotate && { rotateRefreshToken: true }),
     // Its own keeps away from loopback, where the gate's keys are here.
     fetch(url, options) {
       const { dispatcher: _guarded, ...plain } = options as RequestInit & { dispatcher?: unknown };
@@ -44,6 +49,7 @@ export async function startForeignAuthorizationServer(clients: ClientMetadata[])
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
       revocation: { enabled: true },
+      introspection: { enabled: true },
       dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => true },
       resourceIndicators: {
         enabled: true,

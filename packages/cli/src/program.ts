@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { addAccountVerbs } from './tree/accounts.ts';
 import { addActionVerbs } from './tree/actions.ts';
 import { addAgentVerbs } from './tree/agents.ts';
 import { addApprovalVerbs } from './tree/approvals.ts';
@@ -66,6 +67,7 @@ export function createProgram(): Command {
   addBudgetVerbs(program);
   addDeciderVerbs(program);
   addDelegationVerbs(program);
+  addAccountVerbs(program);
   addLogVerbs(program);
   addSinkVerbs(program);
   addWitnessVerbs(program);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { AccountsApi } from './accounts.ts';
 import type { AgentIdentityApi } from './agent-identity.ts';
 import type { ApprovalReviewApi } from './approval-review.ts';
 import { type Approval, endorsedValue } from './approvals.ts';
@@ -292,6 +293,7 @@ export interface Api
     EvidenceApi,
     BulkApi,
     ChannelsApi,
+    AccountsApi,
     LeasesApi,
     PeopleApi,
     PolicyApi,

@@ -1,3 +1,4 @@
+export * from './accounts.ts';
 export * from './agent-identity.ts';
 export * from './api.ts';
 export * from './approval-kind.ts';

@@ -21,6 +21,7 @@ import { streamEvents } from './events.ts';
 import { openApi } from './openapi.ts';
 import { check, checkParam, readBody, readQuery } from './read-request.ts';
 import type { ApiCaller, ResourceOf, Route, RouteContext } from './route.ts';
+import { accountRoutes } from './routes/accounts.ts';
 import { actionRoutes } from './routes/actions.ts';
 import { agentIdentityRoutes } from './routes/agent-identity.ts';
 import { agentRoutes } from './routes/agents.ts';
@@ -94,6 +95,7 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
       deciderRoutes,
       actionRoutes,
       delegationRoutes,
+      accountRoutes,
       keepingRoutes,
       recordExportRoutes,
       traceRoutes,

@@ -87,6 +87,7 @@ const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
   revoked_tokens: 'keep',
   oauth_artifacts: 'settle',
   leases: 'keep',
+  accounts: 'settle',
 };
 
 /** Registered clients stay, and so do the ids that were used: forgotten, they could be used again. */
@@ -167,6 +168,7 @@ export async function settleRestored(
     // A directory brings back what it suspended itself, and who suspended an agent after the backup is not known.
     await transaction.updateTable('scim_agents').set({ suspended: 0 }).execute();
     await transaction.updateTable('upstream_grants').set({ renewing_until: 0 }).execute();
+    await transaction.updateTable('accounts').set({ renewing_until: 0 }).execute();
     const artifacts = await transaction
       .deleteFrom('oauth_artifacts')
       .where('model', 'not in', KEPT_ARTIFACTS)

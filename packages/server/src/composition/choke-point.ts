@@ -31,7 +31,7 @@ export async function openChokePoint(
   const held = createHeldResults({ storage, sealer, key: keyFor('held results'), clock });
   const secrets = createSecrets({ storage, sealer, recordChange, clock });
   const credentials = createCredentials({
-    ...{ storage, registry, sealer, recordChange, clock, log },
+    ...{ storage, registry, sealer, recordChange, clock, log, publicUrl: config.publicUrl },
     tools: {
       openSecret: secrets.open,
       environment: process.env,

@@ -35,6 +35,7 @@ export function openDoors(
     recordChange,
     sealer,
     secrets,
+    accounts: credentials.accounts,
     outbound,
     ownKey: identity.keys.signer,
     clock,

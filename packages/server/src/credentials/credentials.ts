@@ -9,25 +9,29 @@ import {
 import { type Clock, canonicalJson, GatehouseError, type Json, type Log } from '../platform/index.ts';
 import type { Snapshot } from '../registry/index.ts';
 import type { Change, Guard, RecordChange, Sealer, Storage } from '../storage/index.ts';
+import { createAccounts } from './accounts/accounts.ts';
+import type { Accounts } from './accounts/types.ts';
 import { createLeases, type Leases } from './leases/leases.ts';
 import { leaseLimits } from './leases/limits.ts';
 import { createReconciler } from './leases/reconcile.ts';
-import { type Held, type Provider, TEST_PURPOSE } from './leases/types.ts';
+import { type Held, liveStates, type Provider, TEST_PURPOSE } from './leases/types.ts';
 import { openProvider, type ProviderTools } from './providers/index.ts';
 
 export interface CredentialsDependencies {
   storage: Storage;
   registry: { snapshot(): Snapshot };
-  tools: ProviderTools;
+  tools: Omit<ProviderTools, 'accounts'>;
   sealer: Sealer;
   recordChange: RecordChange;
   clock: Clock;
   log: Log;
+  publicUrl: string;
 }
 
 /** The broker: providers as they are declared, the leases that they issue, and what takes them back. */
 export interface Credentials {
   leases: Leases;
+  accounts: Accounts;
   /** What is changed elsewhere: nothing that has ended is used from memory, and what is to end ends now. Waits for nobody. */
   refresh(changes: readonly Change[]): void;
   /** Ends what is due. Called by a timer, and whenever there is something to end. */
@@ -43,7 +47,23 @@ export interface Credentials {
 }
 
 export function createCredentials(deps: CredentialsDependencies): Credentials {
-  const { registry, tools, log } = deps;
+  const { registry, log } = deps;
+  const accounts: Accounts = createAccounts({
+    ...{ ...deps, ...deps.tools },
+    async endLeases(transaction, { provider, agent, user }, by, reason) {
+      const those = await transaction
+        .selectFrom('leases')
+        .innerJoin('tasks', 'tasks.id', 'leases.task')
+        .select('leases.id')
+        .where('leases.provider', '=', provider)
+        .where('leases.agent', '=', agent)
+        .where('tasks.user_email', '=', user)
+        .where('leases.state', 'in', ['intended', ...liveStates])
+        .execute();
+      for (const { id } of those) await leases.endWithin(transaction, { id }, by, reason);
+    },
+  });
+  const tools = { ...deps.tools, accounts };
   /** Opened once for each declaration; a changed one is another. */
   const opened = new Map<string, { manifest: CredentialProviderManifest; provider: Provider }>();
   /** By provider: since when it has not been well, as far as anybody has looked. */
@@ -113,13 +133,18 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
   return {
     leases,
     lend,
-    reconcile: () => reconciler.work(),
+    accounts,
+    async reconcile() {
+      await reconciler.work();
+      await accounts.sweep();
+    },
     refresh(changes) {
       for (const { topic, key } of changes) {
         if (topic === 'lease' || topic === 'renewal') leases.forget({ id: key });
         if (topic === 'task') leases.forget({ task: key });
         if (topic === 'agent') leases.forget({ agent: key });
       }
+      if (changes.some(({ topic }) => topic === 'agent' || topic === 'object')) accounts.changed();
       if (changes.some(({ topic }) => topic === 'lease' || topic === 'task' || topic === 'agent')) wake();
     },
 
@@ -158,6 +183,8 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
       const manifest = declared(name);
       const result: ProviderTest = { ok: false, issueMs: null, revokeMs: null, problem: null };
       result.problem = await problemOf(async () => {
+        const { rehearse } = providerOf(manifest);
+        if (rehearse) return rehearse(AbortSignal.timeout(leaseLimits.createMs));
         const begun = performance.now();
         const { lease } = await lend(name, manifest.environments[0] as string, {});
         const made = performance.now();

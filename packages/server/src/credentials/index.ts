@@ -1,6 +1,33 @@
+export { accountLimits } from './accounts/limits.ts';
+export type { Accounts, PendingAccount } from './accounts/types.ts';
 export { type Credentials, createCredentials } from './credentials.ts';
 export type { HandedOut } from './leases/handed-out.ts';
 export type { Leases } from './leases/leases.ts';
 export { leaseLimits } from './leases/limits.ts';
 export type { Held, LeaseRequest } from './leases/types.ts';
+export {
+  ask,
+  authorizationServer,
+  clientWithSecret,
+  connectCookie,
+  createGuardedFetch,
+  createPendingConsents,
+  forgottenCookie,
+  type GuardedFetch,
+  isSameBrowser,
+  newHandle,
+  type OAuthClient,
+  oauthFailure,
+  oauthLimits,
+  type PendingConsent,
+  type ProofKey,
+  type RegisteredClient,
+  registeredClient,
+  requestToken,
+  splitScopes,
+  stateOf,
+  type TokenRequest,
+  type UpstreamToken,
+  wrong,
+} from './oauth/index.ts';
 export { createSecrets, type Secrets, type StoredSecret } from './secrets.ts';

@@ -58,6 +58,7 @@ export function createKeying({ leases, log }: { leases: Pick<Leases, 'issue' | '
             provider: credential.provider,
             agent,
             task: task.id,
+            user: task.user,
             environment: task.environment,
             purpose: `server:${action.server}`,
             singleUse: isForOneCall,

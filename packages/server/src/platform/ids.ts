@@ -13,6 +13,7 @@ export type IdPrefix =
   | 'hld'
   | 'tsk'
   | 'lse'
+  | 'acc'
   | 'fnd'
   | 'hld'
   | 'ses'

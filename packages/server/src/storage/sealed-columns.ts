@@ -42,6 +42,7 @@ export const sealedColumns: readonly SealedColumn[] = [
   { table: 'people_sessions', key: 'id_digest', column: 'seal' },
   { table: 'signin_links', key: 'token_digest', column: 'seal' },
   { table: 'mail_links', key: 'token_digest', column: 'seal' },
+  { table: 'accounts', key: 'id', column: 'sealed' },
   { table: 'leases', key: 'id', column: 'sealed_credential' },
   { table: 'leases', key: 'id', column: 'sealed_revocation' },
   { table: 'provider_sign_ins', key: 'state_digest', column: 'sealed_verifier' },

@@ -6,6 +6,7 @@ import { gitlabProjectKind, gitlabProjectSource } from './gitlab-project.ts';
 import { googleCloudKind, googleCloudSource } from './google-cloud.ts';
 import type { CredentialKind, Narrowed } from './kind.ts';
 import { mariadbKind, mariadbSource } from './mariadb.ts';
+import { oauthKind, oauthSource } from './oauth.ts';
 import { openbaoKind, openbaoSource } from './openbao.ts';
 import { postgresKind, postgresSource } from './postgres.ts';
 import { redisKind, redisSource } from './redis.ts';
@@ -24,6 +25,7 @@ export { type GitLabProjectSource, type GitLabScope, gitlabLevels } from './gitl
 export type { BucketRule, GoogleCloudScope, GoogleCloudSource } from './google-cloud.ts';
 export type { CredentialKind, Narrowed } from './kind.ts';
 export type { MariadbGrant, MariadbScope, MariadbSource } from './mariadb.ts';
+export type { OAuthScope, OAuthSource, OAuthSystem } from './oauth.ts';
 export type { OpenBaoScope, OpenBaoSource } from './openbao.ts';
 export type { PostgresGrant, PostgresScope, PostgresSource } from './postgres.ts';
 export type { RedisKeys, RedisScope, RedisSource } from './redis.ts';
@@ -44,6 +46,7 @@ export const credentialSource = z.discriminatedUnion('type', [
   openbaoSource,
   sshSource,
   staticSource,
+  oauthSource,
 ]);
 export type CredentialSource = z.infer<typeof credentialSource>;
 
@@ -59,6 +62,7 @@ const kinds = {
   openbao: openbaoKind,
   ssh: sshKind,
   static: staticKind,
+  oauth: oauthKind,
 };
 
 const kindOf = (from: CredentialSource) => kinds[from.type] as CredentialKind<CredentialSource, unknown>;

@@ -26,11 +26,15 @@ export const controlActions = {
     words: 'see everything but secrets: agents, tasks, actions, records, people',
     atTerminal: 'open',
   },
-  self: { resource: 'Workspace', words: 'look after their own sessions and delegations', atTerminal: 'open' },
+  self: {
+    resource: 'Workspace',
+    words: 'look after their own sessions, delegations and connected accounts',
+    atTerminal: 'open',
+  },
   passkeys: { resource: 'Workspace', words: 'rename and remove their own passkeys', atTerminal: 'refused' },
   consent: {
     resource: 'Workspace',
-    words: 'let an agent act for them, or not, and confirm what their command line asks for',
+    words: 'let an agent act for them or use their accounts, or not, and confirm what their command line asks for',
     atTerminal: 'refused',
   },
   inspect: { resource: 'Workspace', words: 'export the workspace and plan changes of it', atTerminal: 'open' },

@@ -192,6 +192,7 @@ export function createMaking({ storage, sealer, recordChange, ending, inHand, wa
       environment: wanted.environment,
       agent: wanted.agent,
       task: wanted.task,
+      user: wanted.user ?? null,
     };
     let made: Awaited<ReturnType<Provider['create']>>;
     try {

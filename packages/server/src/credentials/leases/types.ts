@@ -25,6 +25,8 @@ export interface Order {
   /** Both empty: a test, for nobody. */
   agent: string;
   task: string;
+  /** The person whom the task is for, vouched for; null where there is none. */
+  user?: string | null;
 }
 
 /** What a provider has made. */
@@ -74,6 +76,8 @@ export interface Provider {
   check(signal: AbortSignal): Promise<void>;
   /** What the system behind it has to be told to trust, as it takes it: a public key. */
   trust?(): Promise<string>;
+  /** Where nothing is issued for nobody: whether it would be issued for somebody, as far as that can be tried. */
+  rehearse?(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -81,6 +85,8 @@ export interface LeaseRequest {
   provider: string;
   agent: string;
   task: string;
+  /** The verified person whom the task is for. */
+  user?: string | null;
   environment: string;
   purpose: string;
   ungated?: boolean;

@@ -1,6 +1,7 @@
 import type { CredentialProviderManifest } from '@gatehouse/protocol';
 import type { IdentityTokens } from '../../identity/index.ts';
 import type { Clock, Log, Outbound, Secret } from '../../platform/index.ts';
+import type { Accounts } from '../accounts/types.ts';
 import type { Provider } from '../leases/types.ts';
 import { openAwsProvider } from './aws.ts';
 import { openAzureProvider } from './azure.ts';
@@ -8,6 +9,7 @@ import { openGitHubAppProvider } from './github-app.ts';
 import { openGitLabProjectProvider } from './gitlab-project.ts';
 import { openGoogleCloudProvider } from './google-cloud.ts';
 import { openMariadbProvider } from './mariadb.ts';
+import { openOAuthProvider } from './oauth.ts';
 import { openOpenBaoProvider } from './openbao.ts';
 import { openPostgresProvider } from './postgres.ts';
 import { openRedisProvider } from './redis.ts';
@@ -16,6 +18,7 @@ import { openStaticProvider } from './static/index.ts';
 
 /** What providers are made with. */
 export interface ProviderTools {
+  accounts: Accounts;
   /** A stored secret, for the destination that it was stored for. */
   openSecret(name: string, destination: string): Promise<Secret>;
   /** Who asks, signed for the one system that is asked. */
@@ -54,6 +57,8 @@ export function openProvider({ name, from, environments }: CredentialProviderMan
       return openGitHubAppProvider(from, tools);
     case 'static':
       return openStaticProvider(from, tools);
+    case 'oauth':
+      return openOAuthProvider(name, from, tools);
     case 'gitlab-project':
       return openGitLabProjectProvider(from, tools);
   }

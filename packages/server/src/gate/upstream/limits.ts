@@ -1,7 +1,9 @@
+import { oauthLimits } from '../../credentials/index.ts';
 import { limits } from '../../platform/index.ts';
 
 /** What one upstream may do to us; see platform/config.ts for the reasons of the first four. */
 export const upstreamLimits = {
+  ...oauthLimits,
   messageBytes: limits.upstreamMessageBytes as number,
   idleTimeoutMs: limits.upstreamIdleTimeoutMs as number,
   messagesPerCall: limits.upstreamMessagesPerCall as number,
@@ -37,12 +39,6 @@ export const upstreamLimits = {
   backoffMaxMs: 30_000,
   /** A stdio server has this time to leave after its standard input closed, and again after SIGTERM. */
   exitGraceMs: 1_000,
-  /** A metadata document or token answer of a server that authorizes us; none needs more. */
-  oauthBytes: 256 * 1024,
-  /** One request to an authorization server. */
-  oauthTimeoutMs: 10_000,
-  /** Characters of an access token: what fits into a request header everywhere. */
-  accessTokenChars: 12_288,
   /** Scopes that one server may bring us to ask for, over time. */
   scopesPerServer: 64,
   /** Times that one call asks for more scopes: a server that never has enough is not asked again. */
@@ -53,12 +49,6 @@ export const upstreamLimits = {
   refusedPauseMs: 15_000,
   /** What a server says of its authorization is read again after this time, and whenever it refuses a token. */
   discoveryMaxAgeMs: 10 * 60_000,
-  /** One replica renews a token at a time; one that dies meanwhile holds the others up for this long. */
-  renewalLeaseMs: 30_000,
-  /** A person has this time to grant access in the browser. */
-  connectTtlMs: 10 * 60_000,
-  /** Connects that have begun and wait for a browser. */
-  pendingConnects: 100,
 };
 
 export type UpstreamLimits = typeof upstreamLimits;

@@ -128,6 +128,33 @@ export interface CredentialsTables {
     user_code: string | null;
   };
 
+  /** Accounts at other systems that people have let an agent use. Times are milliseconds. */
+  accounts: {
+    id: string;
+    provider: string;
+    agent: string;
+    user_email: string;
+    /** Sorted, separated by spaces. */
+    scopes: string;
+    issuer: string;
+    /** `connected`, `broken` or `ending`. */
+    state: string;
+    problem: string | null;
+    /** What renews the access, and what it was granted for: the row's own names are in its seal. */
+    sealed: Uint8Array;
+    /** Bumped by each renewal. */
+    version: number;
+    /** One replica renews at a time. */
+    renewing_until: number;
+    /** Of the last access token. */
+    life_seconds: number | null;
+    connected_at: number;
+    last_used_at: number | null;
+    attempts: number;
+    /** When a replica revokes it next. */
+    next_try_at: number | null;
+  };
+
   /** Just-in-time credentials and their whole life. Times are milliseconds; flags 0 or 1; `scope` and `clamped` JSON. */
   leases: {
     id: string;

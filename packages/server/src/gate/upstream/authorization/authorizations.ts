@@ -1,15 +1,21 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { ToolServerManifest } from '@gatehouse/protocol';
 import { allowInsecureRequests, customFetch, processRevocationResponse, revocationRequest } from 'oauth4webapi';
+import {
+  type Accounts,
+  authorizationServer,
+  createPendingConsents,
+  type PendingAccount,
+  registeredClient,
+} from '../../../credentials/index.ts';
 import { canonicalJson, GatehouseError } from '../../../platform/index.ts';
 import type { Registry } from '../../../registry/index.ts';
 import { type UpstreamLimits, upstreamLimits } from '../limits.ts';
 import { createAuthorizer } from './authorizer.ts';
-import { configuredClient, registeredClient } from './client.ts';
-import { type ConnectDependencies, createConnect } from './connect.ts';
-import { authorizationServer } from './discovery.ts';
+import { configuredClient } from './client.ts';
+import { type ConnectDependencies, createConnect, type PendingServer } from './connect.ts';
 import { createGrantStore, type GrantStore } from './grant-store.ts';
-import { createGuardedFetch } from './guarded-fetch.ts';
+import { guardOf } from './guard.ts';
 import { createPages } from './pages.ts';
 import type { AuthorizedPlace, AuthorizerDependencies } from './token-source.ts';
 import type { AuthorizedTransport, Authorizer, UpstreamAuthorizations } from './types.ts';
@@ -19,6 +25,8 @@ export interface UpstreamAuthorizationsOptions extends Omit<ConnectDependencies,
   limits?: Partial<UpstreamLimits>;
   /** Who is signed in in the browser that sends these headers, as records name them. */
   personAt(headers: IncomingHttpHeaders): Promise<string | undefined>;
+  /** Accounts of people go the same way, and come back to the same address. */
+  accounts: Pick<Accounts, 'finish'>;
   /** A person has connected a server. */
   onConnected(server: string, by: string): void;
 }
@@ -30,6 +38,7 @@ export function createUpstreamAuthorizations(options: UpstreamAuthorizationsOpti
   const grants = createGrantStore({ ...options, limits });
   const deps: ConnectDependencies = { ...options, limits, grants };
   const connect = createConnect(deps);
+  const consents = createPendingConsents<PendingServer | PendingAccount>(deps);
   const authorizers = new Map<string, { transport: string; authorizer: Authorizer }>();
 
   const of = (server: ToolServerManifest, environment: string): Authorizer | undefined => {
@@ -48,9 +57,14 @@ export function createUpstreamAuthorizations(options: UpstreamAuthorizationsOpti
   const pages = createPages({
     ...options,
     cookieMaxAgeSeconds: Math.ceil(limits.connectTtlMs / 1000),
-    opened: connect.opened,
+    opened: consents.opened,
     async finish(query, cookies) {
-      const done = await connect.finish(query, cookies, (server, environment) => {
+      const pending = await consents.take(query.get('state') ?? '');
+      if (pending.what === 'account') {
+        const { provider, agent } = await options.accounts.finish(pending, query, cookies);
+        return `${agent} may now use your account (${provider}) in tasks that are yours. You can close this page.`;
+      }
+      const done = await connect.finish(pending, query, cookies, (server, environment) => {
         const registered = registry.snapshot().servers.get(server);
         return registered?.manifest.environments.includes(environment)
           ? authorizedTransport(registered.manifest)
@@ -58,7 +72,7 @@ export function createUpstreamAuthorizations(options: UpstreamAuthorizationsOpti
       });
       authorizers.get(`${done.environment}/${done.server}`)?.authorizer.forget();
       options.onConnected(done.server, done.by);
-      return done;
+      return `Gatehouse may now use ${done.server} in ${done.environment}. You can close this page.`;
     },
   });
 
@@ -144,7 +158,7 @@ async function revoke(deps: AuthorizerDependencies, grants: GrantStore, place: A
   if (grant === undefined) return false;
   try {
     const { authorization } = place.transport;
-    const web = createGuardedFetch(deps.outbound, place.transport, authorization, deps.limits);
+    const web = guardOf(deps.outbound, place.transport, authorization, deps.limits);
     const as = await authorizationServer(web, grant.token.issuer, false);
     const client = grant.registered
       ? registeredClient(grant.registered)

@@ -3,7 +3,7 @@ import { generateProof } from 'dpop';
 import { GatehouseError } from '../../../platform/index.ts';
 import { UpstreamFailure } from '../types.ts';
 import { type Challenge, noChallenge, readChallenge } from './challenge.ts';
-import { createGuardedFetch } from './guarded-fetch.ts';
+import { guardOf } from './guard.ts';
 import { createMachineToken } from './machine-token.ts';
 import { isSubset } from './scopes.ts';
 import { createShownTokens } from './shown-tokens.ts';
@@ -20,7 +20,7 @@ export function createAuthorizer(deps: AuthorizerDependencies, place: Authorized
   const { clock, limits, log } = deps;
   const { server, environment, transport } = place;
   const settings = transport.authorization;
-  const web = createGuardedFetch(deps.outbound, transport, settings, limits);
+  const web = guardOf(deps.outbound, transport, settings, limits);
   const lookUp = createLookUp(web, transport, deps);
   const shown = createShownTokens();
   const isFresh = ({ expiresAt }: UpstreamToken) =>

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { splitScopes } from '../../../credentials/index.ts';
 
 /** What a refusal says of the credential that is wanted (RFC 6750 §3, RFC 9449 §7.1, RFC 9728 §5.1). */
 export interface Challenge {
@@ -41,8 +42,3 @@ export function readChallenge(headers: IncomingHttpHeaders): Challenge {
 }
 
 export const noChallenge: Challenge = { error: undefined, resourceMetadata: undefined, scopes: [], dpop: false };
-
-/** RFC 6749 §3.3; what is no scope token is left out. */
-export function splitScopes(text: string | undefined): string[] {
-  return [...new Set((text ?? '').split(' ').filter((scope) => /^[\x21\x23-\x5b\x5d-\x7e]{1,200}$/.test(scope)))];
-}

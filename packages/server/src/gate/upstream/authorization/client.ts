@@ -1,24 +1,16 @@
 import { createPrivateKey, type KeyObject, randomUUID } from 'node:crypto';
 import { SignJWT } from 'jose';
-import { type AuthorizationServer, type ClientAuth, ClientSecretPost, None } from 'oauth4webapi';
-import type { Secrets } from '../../../credentials/index.ts';
+import { type AuthorizationServer, type ClientAuth, None } from 'oauth4webapi';
+import {
+  clientWithSecret,
+  type GuardedFetch,
+  type OAuthClient,
+  type RegisteredClient,
+  type Secrets,
+  wrong,
+} from '../../../credentials/index.ts';
 import { type Clock, isJsonObject, Secret } from '../../../platform/index.ts';
-import { wrong } from './discovery.ts';
-import type { GuardedFetch } from './guarded-fetch.ts';
 import type { OAuthSettings, OwnKey } from './types.ts';
-
-/** Gatehouse as a client of one authorization server. */
-export interface OAuthClient {
-  id: string;
-  authenticate: ClientAuth;
-}
-
-/** A client that registered itself; the secret is the authorization server's answer. */
-export interface RegisteredClient {
-  id: string;
-  secret: Secret | undefined;
-  method: string | undefined;
-}
 
 export interface ClientDependencies {
   secrets: Secrets;
@@ -39,27 +31,12 @@ export async function configuredClient(
 ): Promise<OAuthClient> {
   const methods = as.token_endpoint_auth_methods_supported;
   if (settings.clientSecret !== undefined)
-    return { id, authenticate: withSecret(await deps.secrets.open(settings.clientSecret, as.issuer), methods) };
+    return { id, authenticate: clientWithSecret(await deps.secrets.open(settings.clientSecret, as.issuer), methods) };
   const mustSign = settings.grant === 'client_credentials' || settings.clientKey !== undefined;
   const signs = methods?.includes('private_key_jwt') === true && !methods.includes('none');
   if (mustSign || signs) return { id, authenticate: await withKey(deps, settings, as, id) };
   return { id, authenticate: None() };
 }
-
-/** RFC 6749 §2.3.1: by header unless only the body is taken. Without `methods` the header is what every server takes. */
-function withSecret(secret: Secret, methods: string[] | undefined): ClientAuth {
-  if (methods === undefined || methods.includes('client_secret_basic')) {
-    return (_as, client, _body, headers) => {
-      const pair = `${formEncoded(client.client_id)}:${formEncoded(secret.reveal())}`;
-      headers.set('authorization', `Basic ${Buffer.from(pair).toString('base64')}`);
-    };
-  }
-  if (methods.includes('client_secret_post')) return ClientSecretPost(secret.reveal());
-  throw wrong('The authorization server takes no client secret; take `clientSecret` out of the manifest.');
-}
-
-/** As forms write it (RFC 6749 appendix B), which leaves `-`, `.`, `_` and `*` as they are: some servers do not decode. */
-const formEncoded = (text: string) => new URLSearchParams({ '': text }).toString().slice(1);
 
 /** `private_key_jwt` with the issuer as the one audience (draft-ietf-oauth-rfc7523bis §4). */
 async function withKey(
@@ -108,11 +85,6 @@ function signed(
     .setExpirationTime(now + ASSERTION_SECONDS)
     .setJti(randomUUID())
     .sign(key);
-}
-
-export function registeredClient({ id, secret, method }: RegisteredClient): OAuthClient {
-  if (secret === undefined || method === 'none') return { id, authenticate: None() };
-  return { id, authenticate: withSecret(secret, method === undefined ? undefined : [method]) };
 }
 
 /** RFC 7591. The answer's secret is good at this authorization server only. */

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { exportJWK, type JWK } from 'jose';
 import {
   type AuthorizationServer,
@@ -11,38 +11,47 @@ import {
   pushedAuthorizationRequest,
   validateAuthResponse,
 } from 'oauth4webapi';
+import {
+  authorizationServer,
+  createPendingConsents,
+  type GuardedFetch,
+  isSameBrowser,
+  newHandle,
+  type OAuthClient,
+  oauthFailure,
+  type PendingConsent,
+  type RegisteredClient,
+  registeredClient,
+  requestToken,
+  stateOf,
+  wrong,
+} from '../../../credentials/index.ts';
 import { GatehouseError, Secret } from '../../../platform/index.ts';
 import type { Sealer } from '../../../storage/index.ts';
-import { isSameBrowser, newHandle, stateOf } from './browser-cookie.ts';
 import { noChallenge, readChallenge } from './challenge.ts';
-import { configuredClient, type OAuthClient, type RegisteredClient, register, registeredClient } from './client.ts';
+import { configuredClient, register } from './client.ts';
 import { CONNECT_PATH, clientMetadata, publishedMetadataUrl } from './client-metadata.ts';
-import { authorizationServer, discover, wrong } from './discovery.ts';
+import { discover } from './discovery.ts';
 import { bindingOf } from './grant-store.ts';
-import { createGuardedFetch, type GuardedFetch } from './guarded-fetch.ts';
+import { guardOf } from './guard.ts';
 import { openProofKey } from './proof-key.ts';
 import { selectScopes } from './scopes.ts';
-import { oauthFailure, requestToken } from './token-request.ts';
 import type { AuthorizedPlace, AuthorizerDependencies } from './token-source.ts';
 import type { AuthorizedTransport, ConnectBegun, OAuthSettings } from './types.ts';
 
-/** An authorization request between its beginning and the browser's return; sealed, for it holds the PKCE verifier. */
-interface Pending {
+/** An authorization request between its beginning and the browser's return. */
+export interface PendingServer extends PendingConsent {
+  what: 'server';
   server: string;
   environment: string;
   binding: string;
-  by: string;
-  state: string;
   verifier: string;
-  issuer: string;
   resource: string;
   scopes: string[] | null;
   clientId: string;
   registered: { id: string; secret: string | null; method: string | null } | null;
   key: JWK | null;
   mustBind: boolean;
-  /** The request at the authorization server. */
-  url: string;
 }
 
 export interface ConnectDependencies extends AuthorizerDependencies {
@@ -52,17 +61,16 @@ export interface ConnectDependencies extends AuthorizerDependencies {
 type CodeSettings = Extract<OAuthSettings, { grant: 'authorization_code' }>;
 
 export function createConnect(deps: ConnectDependencies) {
-  const { storage, sealer, recordChange, grants, clock, limits, publicUrl } = deps;
+  const { storage, recordChange, grants, clock, limits, publicUrl } = deps;
   const redirectUri = `${publicUrl}/upstream/callback`;
-  const digestOf = (state: string) => createHash('sha256').update(state).digest('base64url');
-  const sealContext = (digest: string) => `upstream-connect:${digest}`;
+  const consents = createPendingConsents<PendingServer>(deps);
 
   return {
     /** What is asked for is decided here; the address is to be opened by whoever begins, in their own browser. */
     async begin(place: AuthorizedPlace, by: string): Promise<ConnectBegun> {
       const { server, environment, transport } = place;
       const settings = transport.authorization as CodeSettings;
-      const web = createGuardedFetch(deps.outbound, transport, settings, limits);
+      const web = guardOf(deps.outbound, transport, settings, limits);
       const [need, had] = await Promise.all([grants.need(place), grants.read(place)]);
       const challenge =
         need === undefined
@@ -108,7 +116,8 @@ export function createConnect(deps: ConnectDependencies) {
       };
       const url = await authorizationUrl(web, as, client, parameters);
       const expiresAt = clock.now() + limits.connectTtlMs;
-      const pending: Pending = {
+      const pending: PendingServer = {
+        what: 'server',
         server,
         environment,
         binding: bindingOf(transport),
@@ -126,28 +135,27 @@ export function createConnect(deps: ConnectDependencies) {
         mustBind,
         url,
       };
-      await keep(pending, digestOf(state), expiresAt);
+      await storage.transaction(async (transaction) => {
+        await consents.keep(transaction, pending, expiresAt);
+        await recordChange(transaction, {
+          operation: 'server.connect-begin',
+          by,
+          environment,
+          changes: [
+            `connecting the tool server ${server} at ${as.issuer} begun, scopes: ${(scopes ?? []).join(' ').slice(0, 1_000) || 'none named'}`,
+          ],
+        });
+      });
       return { url: `${publicUrl}${CONNECT_PATH}${handle}`, issuer: as.issuer, scopes: scopes ?? [], expiresAt };
-    },
-
-    /** What was begun with this handle, and where it goes on. */
-    async opened(handle: string): Promise<Pick<Pending, 'by' | 'server' | 'environment' | 'issuer' | 'url'>> {
-      const digest = digestOf(stateOf(handle));
-      const row = await storage.db
-        .selectFrom('upstream_connects')
-        .selectAll()
-        .where('state_digest', '=', digest)
-        .executeTakeFirst();
-      return read(row, digest);
     },
 
     /** What the browser brought back, with its cookies. `transportOf` gives the server as the manifest has it now. */
     async finish(
+      pending: PendingServer,
       query: URLSearchParams,
       cookies: string | undefined,
       transportOf: (server: string, environment: string) => AuthorizedTransport | undefined,
     ): Promise<{ server: string; environment: string; by: string }> {
-      const pending = await take(query.get('state') ?? '');
       const { server, environment, issuer, clientId, state } = pending;
       if (!isSameBrowser(cookies, state, publicUrl.startsWith('https:'))) {
         await storage.transaction((transaction) =>
@@ -175,7 +183,7 @@ export function createConnect(deps: ConnectDependencies) {
           `The manifest of ${server} has changed meanwhile. Connect it again.`,
         );
       const settings = transport.authorization as CodeSettings;
-      const web = createGuardedFetch(deps.outbound, transport, settings, limits);
+      const web = guardOf(deps.outbound, transport, settings, limits);
       const as = await authorizationServer(web, issuer, settings.allowLegacyDiscovery);
       const registered: RegisteredClient | undefined = pending.registered
         ? {
@@ -288,63 +296,5 @@ export function createConnect(deps: ConnectDependencies) {
     } catch (error) {
       throw oauthFailure(as.issuer, error);
     }
-  }
-
-  async function keep(pending: Pending, digest: string, expiresAt: number): Promise<void> {
-    const sealed = sealer.seal(new Secret(JSON.stringify(pending)), sealContext(digest));
-    await storage.transaction(async (transaction) => {
-      await transaction.deleteFrom('upstream_connects').where('expires_at', '<', clock.now()).execute();
-      const { count } = await transaction
-        .selectFrom('upstream_connects')
-        .select((eb) => eb.fn.countAll<number>().as('count'))
-        .executeTakeFirstOrThrow();
-      if (Number(count) >= limits.pendingConnects)
-        throw new GatehouseError(
-          'too-many',
-          'upstream.too-many-connects',
-          'Too many connects have begun and wait for a browser. Finish one, or wait.',
-        );
-      await transaction
-        .insertInto('upstream_connects')
-        .values({ state_digest: digest, sealed, expires_at: expiresAt })
-        .execute();
-      await recordChange(transaction, {
-        operation: 'server.connect-begin',
-        by: pending.by,
-        environment: pending.environment,
-        changes: [
-          `connecting the tool server ${pending.server} at ${pending.issuer} begun, scopes: ${(pending.scopes ?? []).join(' ').slice(0, 1_000) || 'none named'}`,
-        ],
-      });
-    });
-  }
-
-  /** Each state is good once. */
-  async function take(state: string): Promise<Pending> {
-    const digest = digestOf(state);
-    const row = await storage.transaction(async (transaction) => {
-      const found = await transaction
-        .selectFrom('upstream_connects')
-        .selectAll()
-        .where('state_digest', '=', digest)
-        .executeTakeFirst();
-      if (found === undefined) return undefined;
-      const { numDeletedRows } = await transaction
-        .deleteFrom('upstream_connects')
-        .where('state_digest', '=', digest)
-        .executeTakeFirst();
-      return numDeletedRows === 1n ? found : undefined;
-    });
-    return read(row, digest);
-  }
-
-  function read(row: { sealed: Uint8Array; expires_at: number } | undefined, digest: string): Pending {
-    if (row !== undefined && row.expires_at > clock.now())
-      return JSON.parse(sealer.open(row.sealed, sealContext(digest)).reveal()) as Pending;
-    throw new GatehouseError(
-      'gone',
-      'upstream.state',
-      'This way back was used before, is too old, or was never begun. Connect the server again.',
-    );
   }
 }

@@ -1,8 +1,8 @@
 import { exportJWK, type JWK } from 'jose';
+import type { RegisteredClient } from '../../../credentials/index.ts';
 import { type Clock, digestJson, Secret } from '../../../platform/index.ts';
 import type { DatabaseTransaction, RecordChange, Sealer, Storage } from '../../../storage/index.ts';
 import type { UpstreamLimits } from '../limits.ts';
-import type { RegisteredClient } from './client.ts';
 import { openProofKey } from './proof-key.ts';
 import type { AuthorizedTransport, UpstreamToken } from './types.ts';
 

@@ -1,7 +1,13 @@
-import { type ClientDependencies, configuredClient, type OAuthClient, workloadToken } from './client.ts';
+import {
+  ask,
+  authorizationServer,
+  type OAuthClient,
+  requestToken,
+  type TokenRequest,
+  wrong,
+} from '../../../credentials/index.ts';
+import { type ClientDependencies, configuredClient, workloadToken } from './client.ts';
 import type { Discovered } from './discovery.ts';
-import { authorizationServer, wrong } from './discovery.ts';
-import { ask, requestToken, type TokenRequest } from './token-request.ts';
 import type { OAuthSettings, UpstreamToken } from './types.ts';
 
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';

@@ -1,6 +1,7 @@
 import { generateKeyPair } from 'oauth4webapi';
+import { wrong } from '../../../credentials/index.ts';
 import type { Challenge } from './challenge.ts';
-import { type Discovered, wrong } from './discovery.ts';
+import type { Discovered } from './discovery.ts';
 import { requestWithoutPerson } from './grants.ts';
 import { selectScopes } from './scopes.ts';
 import type { SourceContext, TokenSource } from './token-source.ts';

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import { connectCookie, forgottenCookie } from '../../../credentials/index.ts';
 import { GatehouseError, type Log } from '../../../platform/index.ts';
-import { connectCookie, forgottenCookie } from './browser-cookie.ts';
 import { CALLBACK_PATH, CLIENT_METADATA_PATH, CONNECT_PATH, clientMetadataDocument } from './client-metadata.ts';
 
 const MAX_QUERY_CHARS = 8_192;
@@ -13,14 +13,15 @@ const headers = {
   'x-content-type-options': 'nosniff',
 };
 
-/** Where whoever connects a server goes to the authorization server, and the two addresses that it knows of Gatehouse: its client metadata, and the way back. */
+/** Where whoever connects a server, or an account of theirs, goes to the authorization server, and the two addresses that it knows of Gatehouse: its client metadata, and the way back. */
 export function createPages(options: {
   publicUrl: string;
   log: Log;
   cookieMaxAgeSeconds: number;
   personAt(headers: IncomingHttpHeaders): Promise<string | undefined>;
   opened(handle: string): Promise<Begun>;
-  finish(query: URLSearchParams, cookies: string | undefined): Promise<{ server: string; environment: string }>;
+  /** Gives what is said to whoever comes back. */
+  finish(query: URLSearchParams, cookies: string | undefined): Promise<string>;
 }) {
   const { publicUrl, log, finish, opened, personAt, cookieMaxAgeSeconds } = options;
   const https = publicUrl.startsWith('https:');
@@ -28,7 +29,8 @@ export function createPages(options: {
   /** Sends the browser of whoever began on, with a cookie that it has to bring back. */
   async function start(request: IncomingMessage, response: ServerResponse, handle: string): Promise<void> {
     const begun = await opened(handle);
-    const { by, url, server, environment, issuer } = begun;
+    const { by, url, issuer } = begun;
+    const title = begun.what === 'account' ? 'Connect your account' : 'Connect a tool server';
     const isOfPerson = by.startsWith('person:');
     if (isOfPerson && (await personAt(request.headers)) !== by)
       throw new GatehouseError(
@@ -41,8 +43,8 @@ export function createPages(options: {
       return page(
         response,
         200,
-        'Connect a tool server',
-        `Somebody with the operator’s token wants to connect ${server} in ${environment}. With the account that you sign in with at ${issuer}, every agent that the policies let call ${server} will use it. Go on only if you began this yourself; if somebody sent you the address, close it.`,
+        title,
+        `Somebody with the operator’s token wants to connect ${begun.server} in ${begun.environment}. With the account that you sign in with at ${issuer}, every agent that the policies let call ${begun.server} will use it. Go on only if you began this yourself; if somebody sent you the address, close it.`,
         {
           more: '<form method="post"><button>Go on</button></form>',
           formAction: "'self'",
@@ -52,7 +54,7 @@ export function createPages(options: {
       throw new GatehouseError('forbidden', 'upstream.origin', 'Open the address itself, and go on from there.');
     response.setHeader('set-cookie', connectCookie(handle, { https, maxAgeSeconds: cookieMaxAgeSeconds }));
     // By a page and not a redirect: browsers hold redirects after a form against its form-action, wherever they lead in the end.
-    page(response, 200, 'Connect a tool server', `Going on to ${issuer}.`, {
+    page(response, 200, title, `Going on to ${issuer}.`, {
       more: `<meta http-equiv="refresh" content="0;url=${escaped(url)}"><a href="${escaped(url)}">Go on</a>`,
     });
   }
@@ -83,9 +85,9 @@ export function createPages(options: {
           'This answer is longer than any authorization server gives.',
         );
       const parameters = new URLSearchParams(query);
-      const { server, environment } = await finish(parameters, request.headers.cookie);
+      const done = await finish(parameters, request.headers.cookie);
       response.setHeader('set-cookie', forgottenCookie(parameters.get('state') ?? '', https));
-      page(response, 200, 'Connected', `Gatehouse may now use ${server} in ${environment}. You can close this page.`);
+      page(response, 200, 'Connected', done);
     } catch (error) {
       if (!(error instanceof GatehouseError)) {
         log.error('a tool server could not be connected', { error });
@@ -100,9 +102,11 @@ export function createPages(options: {
 }
 
 interface Begun {
+  what?: 'server' | 'account';
   by: string;
-  server: string;
-  environment: string;
+  /** Of a tool server. */
+  server?: string;
+  environment?: string;
   issuer: string;
   url: string;
 }

@@ -1,9 +1,8 @@
+import { registeredClient, requestToken, wrong } from '../../../credentials/index.ts';
 import { GatehouseError } from '../../../platform/index.ts';
 import type { Challenge } from './challenge.ts';
-import { configuredClient, registeredClient } from './client.ts';
-import { wrong } from './discovery.ts';
+import { configuredClient } from './client.ts';
 import { bindingOf } from './grant-store.ts';
-import { requestToken } from './token-request.ts';
 import type { SourceContext, TokenSource } from './token-source.ts';
 import type { UpstreamToken } from './types.ts';
 

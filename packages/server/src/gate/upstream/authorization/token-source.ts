@@ -1,3 +1,4 @@
+import type { GuardedFetch } from '../../../credentials/index.ts';
 import type { Clock, Log, Outbound } from '../../../platform/index.ts';
 import type { RecordChange, Storage } from '../../../storage/index.ts';
 import type { UpstreamLimits } from '../limits.ts';
@@ -5,7 +6,6 @@ import { type Challenge, noChallenge } from './challenge.ts';
 import type { ClientDependencies } from './client.ts';
 import { type Discovered, discover } from './discovery.ts';
 import type { GrantStore, Place } from './grant-store.ts';
-import type { GuardedFetch } from './guarded-fetch.ts';
 import type { AuthorizedTransport, UpstreamToken } from './types.ts';
 
 export interface AuthorizerDependencies extends ClientDependencies {

@@ -1,32 +1,14 @@
 import type { KeyObject } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { ToolServerManifest, UpstreamAuthorization, UpstreamAuthorizationView } from '@gatehouse/protocol';
-import type { CryptoKey } from 'oauth4webapi';
-import type { Secret } from '../../../platform/index.ts';
+import type { ProofKey, UpstreamToken } from '../../../credentials/index.ts';
 import type { Change } from '../../../storage/index.ts';
 
 export type HttpTransport = Extract<ToolServerManifest['transport'], { type: 'http' }>;
 export type OAuthSettings = UpstreamAuthorization;
 export type AuthorizedTransport = HttpTransport & { authorization: OAuthSettings };
 
-export interface ProofKey {
-  privateKey: CryptoKey;
-  publicKey: CryptoKey;
-}
-
-/** An access token of the gate's own for one server in one environment. It is attached to requests to that server's origin only. */
-export interface UpstreamToken {
-  value: Secret;
-  /** With it the token is sent as `DPoP`, with a proof; without as `Bearer`. */
-  key: ProofKey | undefined;
-  issuer: string;
-  resource: string;
-  clientId: string;
-  scopes: string[];
-  /** Null: it does not say. */
-  expiresAt: number | null;
-  refreshToken: Secret | undefined;
-}
+export type { ProofKey, UpstreamToken };
 
 /** What one call has tried. */
 export interface Attempt {

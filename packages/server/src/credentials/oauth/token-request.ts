@@ -11,12 +11,11 @@ import {
   ResponseBodyError,
   WWWAuthenticateChallengeError,
 } from 'oauth4webapi';
-import { GatehouseError, Secret } from '../../../platform/index.ts';
-import type { UpstreamLimits } from '../limits.ts';
-import { splitScopes } from './challenge.ts';
+import { GatehouseError, Secret } from '../../platform/index.ts';
 import type { OAuthClient } from './client.ts';
-import { wrong } from './discovery.ts';
 import type { GuardedFetch } from './guarded-fetch.ts';
+import type { OAuthLimits } from './limits.ts';
+import { wrong } from './metadata.ts';
 import type { ProofKey, UpstreamToken } from './types.ts';
 
 export interface TokenRequest {
@@ -25,13 +24,14 @@ export interface TokenRequest {
   client: OAuthClient;
   grantType: string;
   parameters: Record<string, string>;
-  resource: string;
+  /** RFC 8707; without it, whatever the authorization server takes it for. */
+  resource?: string | undefined;
   /** What is asked for; what is got unless the answer says otherwise (RFC 6749 §5.1). */
   scopes: string[] | undefined;
   /** With it the token is asked for as one bound to this key. */
   key: ProofKey | undefined;
   mustBind: boolean;
-  limits: UpstreamLimits;
+  limits: OAuthLimits;
   now: number;
 }
 
@@ -53,7 +53,7 @@ export async function requestToken(request: TokenRequest): Promise<UpstreamToken
     value: new Secret(text),
     key: bound ? key : undefined,
     issuer: as.issuer,
-    resource,
+    resource: resource ?? '',
     clientId: client.id,
     scopes: answer.scope === undefined ? (request.scopes ?? []) : splitScopes(answer.scope),
     expiresAt: answer.expires_in === undefined ? null : now + answer.expires_in * 1000,
@@ -66,7 +66,7 @@ export async function ask(request: Omit<TokenRequest, 'mustBind' | 'now'>) {
   const { web, as, client, grantType, resource, scopes, key, limits } = request;
   const parameters = {
     ...request.parameters,
-    resource,
+    ...(resource !== undefined && { resource }),
     ...(scopes !== undefined && scopes.length > 0 && { scope: scopes.join(' ') }),
   };
   const proofs: DPoPHandle | undefined = key && DPoP({}, key);
@@ -108,4 +108,9 @@ export function oauthFailure(issuer: string, error: unknown): GatehouseError {
   if (code === undefined || !/^[\w .-]{1,60}$/.test(code))
     return wrong(`${issuer} did not answer as an authorization server does.`);
   return wrong(`${issuer} refuses: ${code}.`);
+}
+
+/** RFC 6749 §3.3; what is no scope token is left out. */
+export function splitScopes(text: string | undefined): string[] {
+  return [...new Set((text ?? '').split(' ').filter((scope) => /^[\x21\x23-\x5b\x5d-\x7e]{1,200}$/.test(scope)))];
 }

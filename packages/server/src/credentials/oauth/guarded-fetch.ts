@@ -1,12 +1,5 @@
-import {
-  GatehouseError,
-  isJsonObject,
-  type JsonObject,
-  type Outbound,
-  parseStrictJson,
-} from '../../../platform/index.ts';
-import type { UpstreamLimits } from '../limits.ts';
-import type { HttpTransport, OAuthSettings } from './types.ts';
+import { GatehouseError, isJsonObject, type JsonObject, type Outbound, parseStrictJson } from '../../platform/index.ts';
+import type { OAuthLimits } from './limits.ts';
 
 /** Calls to whatever addresses a tool server and its authorization server name: no redirect, no private address unless it is theirs. */
 export interface GuardedFetch {
@@ -29,18 +22,16 @@ const JSON_DEPTH = 16;
  */
 export function createGuardedFetch(
   outbound: Outbound,
-  transport: HttpTransport,
-  settings: OAuthSettings,
-  limits: UpstreamLimits,
+  {
+    named,
+    allowPrivateAddress,
+    ca,
+  }: { named: readonly string[]; allowPrivateAddress: boolean; ca?: string | undefined },
+  limits: OAuthLimits,
 ): GuardedFetch {
-  const named = [
-    transport.url,
-    settings.issuer,
-    settings.grant === 'enterprise_managed' ? settings.identityProvider.issuer : undefined,
-  ];
-  const hosts = new Set(named.flatMap((url) => (url === undefined ? [] : [new URL(url).hostname])));
-  const mayBePrivate = (url: string) => transport.allowPrivateAddress && hosts.has(URL.parse(url)?.hostname ?? '');
-  const bounds = { maxBytes: limits.oauthBytes, timeoutMs: limits.oauthTimeoutMs };
+  const hosts = new Set(named.map((url) => new URL(url).hostname));
+  const mayBePrivate = (url: string) => allowPrivateAddress && hosts.has(URL.parse(url)?.hostname ?? '');
+  const bounds = { maxBytes: limits.oauthBytes, timeoutMs: limits.oauthTimeoutMs, ...(ca !== undefined && { ca }) };
 
   return {
     mayBePrivate,

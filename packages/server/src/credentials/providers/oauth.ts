@@ -1,0 +1,80 @@
+import type { OAuthScope, OAuthSource, ProviderAbilities } from '@gatehouse/protocol';
+import { isJsonObject, Secret } from '../../platform/index.ts';
+import { checkClient } from '../accounts/client.ts';
+import { accountLimits } from '../accounts/limits.ts';
+import { revokeToken } from '../accounts/revoke.ts';
+import type { Accounts } from '../accounts/types.ts';
+import { type Left, type Made, NotMade, type Order, type Provider, type Remaining } from '../leases/types.ts';
+import { endsTokens, openPlace } from '../oauth/index.ts';
+import type { ProviderTools } from './index.ts';
+
+/** Access tokens of people's own accounts at another system, each for a task of that person. */
+export function openOAuthProvider(
+  name: string,
+  source: OAuthSource,
+  {
+    accounts,
+    outbound,
+    openSecret,
+    clock,
+  }: Pick<ProviderTools, 'outbound' | 'openSecret' | 'clock'> & { accounts: Accounts },
+): Provider {
+  const canRevoke = endsTokens(source);
+  const abilities: ProviderAbilities = {
+    ...{ canNarrow: true, canRevoke, canEndSessions: false },
+    maxResidualSeconds: canRevoke ? 0 : null,
+  };
+  const remains = (until: number): Remaining => ({
+    until,
+    why: 'This system ends no access token before its time. Gatehouse uses it no more, and no agent ever had it.',
+  });
+
+  return {
+    abilities,
+
+    async create({ agent, user, scope, expiresAt }: Order): Promise<Made> {
+      if (!user)
+        throw new NotMade(
+          'forbidden',
+          'account.user',
+          `"${name}" issues tokens of people's own accounts, and this task is for no person whom a verified token or a delegation vouches for.`,
+        );
+      const { scopes } = scope as unknown as Required<OAuthScope>;
+      const got = await accounts.token({ provider: name, agent, user }, scopes, expiresAt);
+      const parts = Object.entries(got.parts).map(([part, value]) => [part, new Secret(value)] as const);
+      return {
+        credential: { token: got.token, ...Object.fromEntries(parts) },
+        revocation: { token: canRevoke ? got.token.reveal() : null, expiresAt: got.expiresAt },
+        ...(got.expiresAt < expiresAt && { expiresAt: got.expiresAt }),
+      };
+    },
+
+    async revoke({ revocation, makingUntil }: Left): Promise<Remaining | undefined> {
+      if (!isJsonObject(revocation)) {
+        const until = makingUntil + (await accounts.lifeSeconds(name)) * 1_000;
+        return clock.now() < until
+          ? {
+              until,
+              why: 'The answer that had the token was lost. If there is one, nobody has it, and it ends by then.',
+            }
+          : undefined;
+      }
+      const until = Number(revocation.expiresAt);
+      if (clock.now() >= until) return undefined;
+      if (typeof revocation.token !== 'string') return remains(until);
+      const place = await openPlace(source, outbound, accountLimits);
+      const isRevoked = await revokeToken({ openSecret }, source, place, new Secret(revocation.token), 'access_token');
+      return isRevoked ? undefined : remains(until);
+    },
+
+    async check() {
+      await openPlace(source, outbound, accountLimits);
+    },
+
+    async rehearse() {
+      await checkClient({ openSecret, clock }, source, await openPlace(source, outbound, accountLimits));
+    },
+
+    close: async () => undefined,
+  };
+}

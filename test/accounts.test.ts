@@ -1,0 +1,367 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ManifestInput } from '@gatehouse/protocol';
+import { type AgentTask, createMcpTransport } from '@gatehouse/sdk';
+import { Client } from '@modelcontextprotocol/client';
+import { type FakeOAuthSystem, type FakeSystem, startFakeOAuthSystem } from './fakes/oauth-systems.ts';
+import { openConnect } from './support/connect-browser.ts';
+import {
+  type ForeignAuthorizationServer,
+  startForeignAuthorizationServer,
+} from './support/foreign-authorization-server.ts';
+import { freePort, type SignedInPerson, startWorkspace, type Workspace } from './support/workspace.ts';
+
+/** People's own accounts at other systems: who lets whom use them, and that nobody gets another's. With oidc-provider, and with fakes of five systems. */
+describe('accounts that people let agents use', () => {
+  let workspace: Workspace;
+  let issuer: ForeignAuthorizationServer;
+  let anna: SignedInPerson;
+  let bert: SignedInPerson;
+  const systems = new Map<FakeSystem, FakeOAuthSystem>();
+  const secret = 'client-secret-for-tests-5f81';
+  const scopesOf: Record<FakeSystem, string[]> = {
+    slack: ['channels:history', 'chat:write'],
+    google: ['https://www.googleapis.com/auth/calendar.readonly'],
+    microsoft: ['https://graph.microsoft.com/Mail.Read'],
+    salesforce: ['api'],
+    jira: ['read:jira-work'],
+  };
+  /** What the tool server was sent. */
+  let sent: Record<string, string | string[] | undefined> = {};
+  const web = createServer(async (request, response) => {
+    const { id, method } = JSON.parse(Buffer.concat(await request.toArray()).toString() || '{}');
+    if (method === 'tools/call') sent = request.headers;
+    const result =
+      method === 'server/discover'
+        ? { supportedVersions: ['2026-07-28'], capabilities: { tools: {} } }
+        : method === 'tools/list'
+          ? { tools: [{ name: 'ping', inputSchema: { type: 'object' } }] }
+          : { content: [{ type: 'text', text: `you sent ${request.headers.authorization}` }] };
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify({ jsonrpc: '2.0', id, result: { resultType: 'complete', ...result } }));
+  });
+
+  const server = (name: string, provider: string, scope: object = {}, headers: object = {}): ManifestInput => ({
+    kind: 'ToolServer',
+    name,
+    environments: ['production'],
+    transport: {
+      type: 'http',
+      url: `http://127.0.0.1:${(web.address() as AddressInfo).port}/mcp`,
+      allowPrivateAddress: true,
+      credential: { provider, scope, headers: { Authorization: 'Bearer {token}', ...headers } } as never,
+    },
+    tools: { ping: { tier: 1, effects: ['read'] } },
+  });
+
+  before(async () => {
+    const port = await freePort();
+    const gate = `http://localhost:${port}`;
+    issuer = await startForeignAuthorizationServer(
+      [
+        {
+          client_id: 'gatehouse',
+          client_secret: secret,
+          token_endpoint_auth_method: 'client_secret_basic',
+          grant_types: ['authorization_code', 'refresh_token'],
+          redirect_uris: [`${gate}/upstream/callback`],
+          response_types: ['code'],
+        },
+      ],
+      { rotate: true },
+    );
+    for (const system of Object.keys(scopesOf) as FakeSystem[])
+      systems.set(system, await startFakeOAuthSystem(system, secret));
+    await new Promise<void>((resolve) => web.listen(0, '127.0.0.1', resolve));
+    workspace = await startWorkspace({ port });
+    await workspace.operator('PUT /secrets/:name', {
+      params: { name: 'client' },
+      body: { value: secret, origins: [issuer.issuer, ...[...systems.values()].map(({ origin }) => origin)] },
+    });
+    const person = (email: string, roles: string[]) =>
+      ({ kind: 'Person', email, displayName: email, roles }) as ManifestInput;
+    const agent = (name: string): ManifestInput => ({
+      ...{
+        kind: 'Agent',
+        name,
+        owner: 'owner@example.test',
+        purpose: 'tests',
+        environment: 'production',
+        blueprint: 'b',
+      },
+    });
+    const provider = (name: string, from: object): ManifestInput =>
+      ({
+        kind: 'CredentialProvider',
+        name,
+        environments: ['production'],
+        from: { type: 'oauth', clientId: 'client-1', secret: 'client', allowPrivateAddress: true, ...from },
+      }) as ManifestInput;
+    await workspace.apply([
+      { kind: 'Environment', name: 'production' },
+      person('owner@example.test', ['admin', 'owner']),
+      person('anna@example.test', ['developer']),
+      person('bert@example.test', ['developer']),
+      { kind: 'Group', name: 'users', members: ['anna@example.test', 'bert@example.test'], allow: [{ tools: ['*'] }] },
+      { kind: 'Blueprint', name: 'b', templates: ['all'] },
+      ...[agent('agent-a'), agent('agent-b')],
+      {
+        kind: 'Template',
+        name: 'all',
+        allow: [{ tools: ['mail/*', 'writer/*', ...Object.keys(scopesOf).map((each) => `${each}/*` as const)] }],
+      },
+      provider('mail', {
+        issuer: issuer.issuer,
+        clientId: 'gatehouse',
+        scopes: ['openid', 'read', 'write'],
+      }),
+      server('mail', 'mail', { scopes: ['openid', 'read'] }),
+      server('writer', 'mail', { scopes: ['openid', 'read', 'write'] }),
+      ...[...systems].flatMap(([system, { origin }]) => [
+        provider(system, {
+          system,
+          url: origin,
+          scopes: scopesOf[system],
+          ...(system === 'microsoft' && { tenant: '11111111-2222-4333-8444-555555555555' }),
+        }),
+        server(system, system, {}, system === 'salesforce' ? { 'X-Instance': '{instanceUrl}' } : {}),
+      ]),
+    ]);
+    anna = await workspace.person('anna@example.test');
+    bert = await workspace.person('bert@example.test');
+  });
+  after(async () => {
+    await workspace?.close();
+    await issuer?.close();
+    for (const system of systems.values()) system.close();
+    web.close();
+    web.closeAllConnections();
+  });
+
+  const agents = new Map<string, ReturnType<Workspace['agent']>>();
+  const agentOf = (name: string) => {
+    const agent = agents.get(name) ?? workspace.agent(name);
+    agents.set(name, agent);
+    return agent;
+  };
+  async function taskFor(person: SignedInPerson, agentName = 'agent-a'): Promise<AgentTask> {
+    const { id } = await person.api('POST /delegations', { body: { agent: agentName, template: 'all' } });
+    const agent = await agentOf(agentName);
+    return agent.startTask({ template: 'all', intent: 'look after their mail', delegation: id });
+  }
+  async function ping(task: AgentTask, name: string): Promise<string> {
+    const client = new Client({ name: 't', version: '1' });
+    await client.connect(createMcpTransport(task));
+    const answer = await client
+      .callTool({ name: `${name}__ping`, arguments: {} })
+      .catch((error: Error) => error.message);
+    await client.close();
+    return JSON.stringify(answer);
+  }
+  async function connect(person: SignedInPerson, provider: string, agent = 'agent-a', scopes?: string[]) {
+    const begun = await person.api('POST /accounts', { body: { provider, agent, ...(scopes && { scopes }) } });
+    const browser = await openConnect(workspace, begun.url, { cookie: person.cookie });
+    const fake = systems.get(provider as FakeSystem);
+    const back = fake ? await fake.consent(browser.url) : await issuer.consent(browser.url);
+    return {
+      back,
+      cookie: browser.cookie,
+      finish: () => fetch(back, { headers: { cookie: `${browser.cookie}; ${person.cookie}` } }),
+    };
+  }
+  const leasesOf = async (task: string, open = false) =>
+    (await workspace.operator('GET /leases', { query: { task, ...(open && { open: 'true' }) } })).items;
+  async function until(what: () => Promise<boolean>): Promise<void> {
+    for (const giveUpAt = Date.now() + 20_000; !(await what()); await delay(20)) assert.ok(Date.now() < giveUpAt);
+  }
+  const isTaken = async (token: string) =>
+    (await fetch(`${issuer.issuer}/me`, { headers: { authorization: `Bearer ${token}` } })).status === 200;
+  const sentToken = () => String(sent.authorization).slice('Bearer '.length);
+
+  /** @proves account.consent, account.own */
+  test('an agent gets a token of the person whose task it is, once they have said so for this agent and these scopes, and of nobody else', async () => {
+    const annas = await taskFor(anna);
+    const before = await ping(annas, 'mail');
+    assert.match(before, /account\.needed.*anna@example\.test has to let agent-a use their account/);
+    assert.match(before, /\/accounts\?provider=mail/);
+    assert.equal((await (await connect(anna, 'mail', 'agent-a', ['openid', 'read'])).finish()).status, 200);
+
+    assert.match(await ping(annas, 'mail'), /you sent Bearer \[credential\]/);
+    const token = sentToken();
+    assert.ok(await isTaken(token));
+    assert.match(await ping(annas, 'writer'), /account\.needed/, 'these scopes and no others');
+    assert.match(
+      await ping(await taskFor(bert), 'mail'),
+      /account\.needed.*bert@example\.test has to/,
+      'nobody else’s',
+    );
+    assert.match(await ping(await taskFor(anna, 'agent-b'), 'mail'), /account\.needed/, 'this agent and no other');
+    const own = await (await agentOf('agent-a')).startTask({ template: 'all', intent: 'for nobody' });
+    assert.match(await ping(own, 'mail'), /account\.user/);
+    const declared = await (await agentOf('agent-a')).startTask({
+      template: 'all',
+      intent: 'x',
+      onBehalfOf: 'anna@example.test',
+    });
+    assert.match(await ping(declared, 'mail'), /account\.user/, 'whom only the agent names grants nothing');
+
+    await annas.end();
+    // Revoking an access token there would take back all that she has granted.
+    await until(async () =>
+      (await leasesOf(annas.id)).some(({ problem }) => /ends no access token/.test(problem ?? '')),
+    );
+    const next = await taskFor(anna);
+    assert.match(await ping(next, 'mail'), /\[credential\]/, 'what renews it is still good');
+    assert.notEqual(sentToken(), token);
+  });
+
+  /** @proves account.rotation */
+  test('many tasks at once renew one account one after the other, so that no rotated token is used twice', async () => {
+    const tasks = await Promise.all(Array.from({ length: 6 }, () => taskFor(anna)));
+    for (const answer of await Promise.all(tasks.map((each) => ping(each, 'mail'))))
+      assert.match(answer, /\[credential\]/);
+    const [account] = (await anna.api('GET /accounts')).items;
+    assert.equal(account?.state, 'connected');
+    await Promise.all(tasks.map((each) => each.end()));
+  });
+
+  /** @proves account.unseen */
+  test('no token is in an answer, a record, a lease or a file in clear', async () => {
+    const task = await taskFor(anna);
+    await ping(task, 'mail');
+    const records = (await workspace.operator('GET /records', { query: { task: task.id } })).items;
+    const said = JSON.stringify([records, await leasesOf(task.id), await anna.api('GET /accounts')]);
+    const files = readdirSync(workspace.dataDir, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => readFileSync(join(entry.parentPath, entry.name)));
+    for (const form of [sentToken(), Buffer.from(sentToken()).toString('base64')]) {
+      assert.ok(!said.includes(form));
+      assert.ok(!files.some((bytes) => bytes.includes(form)));
+    }
+    await task.end();
+  });
+
+  /** @proves account.browser */
+  test('nobody else can finish what a person began, and nobody begins in another’s name', async () => {
+    const { back, finish } = await connect(bert, 'mail');
+    assert.equal((await fetch(back)).status, 403, 'another browser');
+    assert.equal((await finish()).status, 410, 'and then it is used up');
+    const begun = await bert.api('POST /accounts', { body: { provider: 'mail', agent: 'agent-a' } });
+    assert.equal((await fetch(begun.url, { headers: { cookie: anna.cookie } })).status, 403, 'another person');
+    await assert.rejects(workspace.operator('POST /accounts', { body: { provider: 'mail', agent: 'agent-a' } }), /403/);
+    await assert.rejects(
+      bert.api('POST /accounts', { body: { provider: 'mail', agent: 'agent-a', scopes: ['admin'] } }),
+      /issues no scope admin/,
+    );
+    await assert.rejects(
+      bert.api('POST /accounts', { body: { provider: 'mail', agent: 'agent-x' } }),
+      /no agent "agent-x"/,
+    );
+    assert.deepEqual((await bert.api('GET /accounts')).items, [], 'and of anna’s he sees none');
+    const [annas] = (await anna.api('GET /accounts')).items;
+    await assert.rejects(bert.api('DELETE /accounts/:id', { params: { id: annas?.id ?? '' } }), /404/);
+  });
+
+  /** @proves account.disconnect */
+  test('disconnected, its tokens end and are revoked there, and the next call asks the person again', async () => {
+    const task = await taskFor(anna);
+    await ping(task, 'mail');
+    const token = sentToken();
+    const [account] = (await anna.api('GET /accounts')).items;
+    const done = await anna.api('DELETE /accounts/:id', { params: { id: account?.id ?? '' } });
+    assert.deepEqual(done, { id: account?.id, revoked: true, problem: null });
+    assert.equal(await isTaken(token), false);
+    assert.match(await ping(task, 'mail'), /account\.needed/);
+    await task.end();
+  });
+
+  /** @proves account.broken */
+  test('where the other system has taken the access back, its person is told and connects again', async () => {
+    const google = systems.get('google') as FakeOAuthSystem;
+    assert.equal((await (await connect(anna, 'google')).finish()).status, 200);
+    const task = await taskFor(anna);
+    google.refreshTokens.clear();
+    for (const token of google.living().keys())
+      await fetch(`${google.origin}/revoke`, { method: 'POST', body: new URLSearchParams({ token }) });
+    assert.match(await ping(task, 'google'), /account\.needed.*renews the access no more/);
+    const account = (await anna.api('GET /accounts')).items.find(({ provider }) => provider === 'google');
+    assert.equal(account?.state, 'broken');
+    assert.equal((await (await connect(anna, 'google')).finish()).status, 200);
+    assert.match(await ping(task, 'google'), /\[credential\]/);
+    await task.end();
+  });
+
+  for (const system of Object.keys(scopesOf) as FakeSystem[]) {
+    /** @proves account.systems */
+    test(`${system}: connected, used for a call, and disconnected, in its own way`, async () => {
+      const fake = systems.get(system) as FakeOAuthSystem;
+      assert.deepEqual(
+        (await workspace.operator('POST /providers/:name/test', { params: { name: system } })).problem,
+        null,
+      );
+      assert.equal((await (await connect(bert, system)).finish()).status, 200);
+      const [asked] = fake.asked.slice(-1);
+      assert.equal(asked?.get(system === 'slack' ? 'user_scope' : 'scope')?.includes(scopesOf[system][0] ?? ''), true);
+      const [one, two] = [await taskFor(bert), await taskFor(bert)];
+      for (const task of [one, two]) {
+        assert.match(await ping(task, system), /\[credential\]/);
+        assert.ok(fake.living().has(sentToken()));
+      }
+      if (system === 'salesforce') assert.equal(sent['x-instance'], fake.origin);
+      await one.end();
+      const [lease] = await leasesOf(one.id);
+      if (system === 'salesforce') await until(async () => (await leasesOf(one.id, true)).length === 0);
+      else {
+        await until(async () => /ends no access token/.test((await leasesOf(one.id))[0]?.problem ?? ''));
+        assert.equal(lease?.maxResidualSeconds, null);
+      }
+      const account = (await bert.api('GET /accounts')).items.find(({ provider }) => provider === system);
+      const done = await bert.api('DELETE /accounts/:id', { params: { id: account?.id ?? '' } });
+      const hasRevocation = system !== 'microsoft' && system !== 'jira';
+      assert.deepEqual(done, { id: account?.id, revoked: hasRevocation, problem: null });
+      if (hasRevocation) assert.equal(fake.refreshTokens.size, system === 'google' ? fake.refreshTokens.size : 0);
+      assert.match(await ping(two, system), /account\.needed/);
+      await two.end();
+    });
+  }
+
+  test('a system that grants or gives more than was asked for, or what nobody could renew, is not used', async () => {
+    const jira = systems.get('jira') as FakeOAuthSystem;
+    jira.trouble.extraScopes = ['manage:jira-configuration'];
+    const more = await (await connect(anna, 'jira')).finish();
+    assert.match(await more.text(), /granted more than was asked for \(manage:jira-configuration\)/);
+    delete jira.trouble.extraScopes;
+    jira.trouble.withoutRefreshToken = true;
+    assert.match(await (await (await connect(anna, 'jira')).finish()).text(), /gave no refresh token/);
+    delete jira.trouble.withoutRefreshToken;
+    const salesforce = systems.get('salesforce') as FakeOAuthSystem;
+    assert.equal((await (await connect(anna, 'salesforce')).finish()).status, 200);
+    salesforce.trouble.instanceUrl = 'https://salesforce.com.evil.example';
+    const task = await taskFor(anna);
+    assert.match(await ping(task, 'salesforce'), /names no instance of its own/);
+    delete salesforce.trouble.instanceUrl;
+    salesforce.trouble.extraScopes = ['full'];
+    assert.match(await ping(task, 'salesforce'), /gave more than was asked for \(full\)/);
+    delete salesforce.trouble.extraScopes;
+    assert.deepEqual([...salesforce.living().keys()].length, 1, 'only that of the consent itself');
+    assert.match(await ping(task, 'salesforce'), /\[credential\]/);
+    await task.end();
+  });
+
+  /** @proves account.offboarding */
+  test('when a person leaves, their accounts are revoked at the other systems and forgotten', async () => {
+    const salesforce = systems.get('salesforce') as FakeOAuthSystem;
+    assert.equal(salesforce.refreshTokens.size, 1);
+    await workspace.operator('POST /people/:email/offboard', { params: { email: 'anna@example.test' }, body: {} });
+    await until(
+      async () =>
+        (await workspace.operator('GET /accounts', { query: { user: 'anna@example.test' } })).items.length === 0,
+    );
+    assert.equal(salesforce.refreshTokens.size, 0);
+  });
+});

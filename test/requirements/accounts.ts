@@ -1,0 +1,48 @@
+import type { Requirement } from './requirement.ts';
+
+/** People's own accounts at other systems. */
+const source = 'docs/how-to/let-agents-use-peoples-accounts.md';
+export const accounts: Requirement[] = [
+  {
+    id: 'account.consent',
+    promise: 'An agent gets a token of a person’s account only once they have let this agent use it, with these scopes',
+    source,
+  },
+  { id: 'account.own', promise: 'A task gets tokens of its own verified person, and never of another', source },
+  {
+    id: 'account.rotation',
+    promise:
+      'One renews an account at a time, across tasks and replicas, so that no rotated refresh token is used twice',
+    source,
+  },
+  {
+    id: 'account.unseen',
+    promise: 'No token of an account is in an answer, a record, a lease or a file in clear',
+    source,
+  },
+  {
+    id: 'account.browser',
+    promise: 'What a person began is finished in their own browser or not at all, and nobody begins it for another',
+    source,
+  },
+  {
+    id: 'account.disconnect',
+    promise: 'A disconnected account gives nothing any more, and is revoked at the other system where that can',
+    source,
+  },
+  {
+    id: 'account.broken',
+    promise: 'An account that the other system renews no more says so, and its person connects it again',
+    source,
+  },
+  {
+    id: 'account.systems',
+    promise: 'Slack, Google, Microsoft, Salesforce and Jira are connected, used and disconnected in their own ways',
+    source,
+  },
+  {
+    id: 'account.offboarding',
+    promise: 'When a person leaves their accounts are revoked at the other systems',
+    source,
+  },
+];
