@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ManifestInput } from '@gatehouse/protocol';
+import { type ManifestInput, manifest } from '@gatehouse/protocol';
 import { type AgentTask, createMcpTransport } from '@gatehouse/sdk';
 import { Client } from '@modelcontextprotocol/client';
 import { type FakeOAuthSystem, type FakeSystem, startFakeOAuthSystem } from './fakes/oauth-systems.ts';
@@ -351,6 +351,13 @@ describe('accounts that people let agents use', () => {
     assert.deepEqual([...salesforce.living().keys()].length, 1, 'only that of the consent itself');
     assert.match(await ping(task, 'salesforce'), /\[credential\]/);
     await task.end();
+  });
+
+  test('nobody’s account is handed out, whatever tier an operator gives to that', () => {
+    const mail = { kind: 'CredentialProvider', name: 'mail', environments: ['production'], direct: { tier: 1 } };
+    const from = { type: 'oauth', issuer: issuer.issuer, clientId: 'gatehouse', scopes: ['read'] };
+    assert.match(String(manifest.safeParse({ ...mail, from }).error), /is not for people’s accounts/);
+    assert.ok(manifest.safeParse({ ...mail, direct: undefined, from }).success);
   });
 
   /** @proves account.offboarding */
