@@ -113,5 +113,5 @@ export const credentialDestinations = (from: CredentialSource): readonly string[
 export function secretsOfProvider(from: CredentialSource): string[] {
   if (from.type === 'static')
     return from.in.type === 'store' ? Object.values(from.parts).map((name) => name.split('#')[0] as string) : [];
-  return 'secret' in from ? [from.secret] : [];
+  return 'secret' in from && from.secret !== undefined ? [from.secret] : [];
 }
