@@ -20,4 +20,10 @@ export const systems: Requirement[] = [
       'An SSH certificate of the task’s own names the users, addresses and command that were asked for, is of an authority of its provider alone, and ends with its lease',
     source,
   },
+  {
+    id: 'lease.kubernetes',
+    promise:
+      'A token of a Kubernetes service account is bound to an object of its lease, and no API server takes it once that is deleted',
+    source,
+  },
 ];

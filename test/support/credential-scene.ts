@@ -69,6 +69,7 @@ export async function startCredentialScene(system: {
         sql: setting,
         redis: setting,
         ssh: setting,
+        kubectl: setting,
         postgres: setting,
         s3: setting,
         http: setting,

@@ -1,6 +1,7 @@
 import { McpServer } from '@modelcontextprotocol/server';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import * as z from 'zod';
+import { kubectl } from './kubectl.ts';
 import { ssh } from './ssh-client.ts';
 
 /** A tool server of several systems. Where they are, and whom it is there, its environment says. */
@@ -70,6 +71,10 @@ serveStdio(() => {
     const { SSH_KEY = '', SSH_CERTIFICATE = '', SSH_PORT = '', SSH_USER = '', SSH_HOSTS = '' } = process.env;
     const at = { port: SSH_PORT, user: SSH_USER, knownHosts: SSH_HOSTS };
     return ssh({ privateKey: SSH_KEY, certificate: SSH_CERTIFICATE, ...at }, text);
+  });
+  tool('kubectl', async (text) => {
+    const { KUBE_SERVER: server = '', KUBE_TOKEN: token = '', KUBE_CA: ca = '' } = process.env;
+    return kubectl({ server, token, ca }, text);
   });
   tool('leak', async () => process.env);
   return server;

@@ -26,6 +26,8 @@ export {
   gitlabLevels,
   isWithinPattern,
   type KeptSecrets,
+  type KubernetesScope,
+  type KubernetesSource,
   type MariadbGrant,
   type MariadbScope,
   type MariadbSource,

@@ -5,6 +5,7 @@ import { githubAppKind, githubAppSource } from './github-app.ts';
 import { gitlabProjectKind, gitlabProjectSource } from './gitlab-project.ts';
 import { googleCloudKind, googleCloudSource } from './google-cloud.ts';
 import type { CredentialKind, Narrowed } from './kind.ts';
+import { kubernetesKind, kubernetesSource } from './kubernetes.ts';
 import { mariadbKind, mariadbSource } from './mariadb.ts';
 import { oauthKind, oauthSource } from './oauth.ts';
 import { openbaoKind, openbaoSource } from './openbao.ts';
@@ -24,6 +25,7 @@ export {
 export { type GitLabProjectSource, type GitLabScope, gitlabLevels } from './gitlab-project.ts';
 export type { BucketRule, GoogleCloudScope, GoogleCloudSource } from './google-cloud.ts';
 export type { CredentialKind, Narrowed } from './kind.ts';
+export type { KubernetesScope, KubernetesSource } from './kubernetes.ts';
 export type { MariadbGrant, MariadbScope, MariadbSource } from './mariadb.ts';
 export type { OAuthScope, OAuthSource, OAuthSystem } from './oauth.ts';
 export type { OpenBaoScope, OpenBaoSource } from './openbao.ts';
@@ -47,6 +49,7 @@ export const credentialSource = z.discriminatedUnion('type', [
   sshSource,
   staticSource,
   oauthSource,
+  kubernetesSource,
 ]);
 export type CredentialSource = z.infer<typeof credentialSource>;
 
@@ -63,6 +66,7 @@ const kinds = {
   ssh: sshKind,
   static: staticKind,
   oauth: oauthKind,
+  kubernetes: kubernetesKind,
 };
 
 const kindOf = (from: CredentialSource) => kinds[from.type] as CredentialKind<CredentialSource, unknown>;

@@ -8,6 +8,7 @@ import { openAzureProvider } from './azure.ts';
 import { openGitHubAppProvider } from './github-app.ts';
 import { openGitLabProjectProvider } from './gitlab-project.ts';
 import { openGoogleCloudProvider } from './google-cloud.ts';
+import { openKubernetesProvider } from './kubernetes.ts';
 import { openMariadbProvider } from './mariadb.ts';
 import { openOAuthProvider } from './oauth.ts';
 import { openOpenBaoProvider } from './openbao.ts';
@@ -49,6 +50,8 @@ export function openProvider({ name, from, environments }: CredentialProviderMan
       return openMariadbProvider(from, () => tools.openSecret(from.secret, from.url));
     case 'redis':
       return openRedisProvider(from, () => tools.openSecret(from.secret, from.url));
+    case 'kubernetes':
+      return openKubernetesProvider(from, tools);
     case 'ssh':
       return openSshProvider(name, tools.clock, () => tools.sshAuthority(name));
     case 'postgres':
