@@ -14,7 +14,9 @@ export const measure: Measure = {
     const directory = mkdtempSync(join(tmpdir(), 'gatehouse-helpers-'));
     const socket = join(directory, 'c.sock');
     // Elsewhere, as spawnSync stops this process.
-    const serving = fork(join(import.meta.dirname, 'targets', 'local-credentials.ts'), [socket], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
+    const serving = fork(join(import.meta.dirname, 'targets', 'local-credentials.ts'), [socket], {
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    });
     await once(serving, 'message');
     const rows: [string, number, number][] = [];
     const time = (name: string, command: string, args: string[], input: string, count = Number(runs)) => {
@@ -34,7 +36,10 @@ export const measure: Measure = {
     for (const kind of helperKinds) {
       const path = join(directory, kind);
       const provider = kind === 'aws' ? 'aws' : 'token';
-      writeFileSync(path, helperScript(kind, { socket, provider, hosts: ['r.test'], narrow: false, server: undefined }));
+      writeFileSync(
+        path,
+        helperScript(kind, { socket, provider, hosts: ['r.test'], narrow: false, server: undefined }),
+      );
       chmodSync(path, 0o700);
       const input = { git: 'protocol=https\nhost=r.test\n\n', docker: 'r.test\n' }[kind as 'git'] ?? '';
       time(kind, path, ['get'], input);

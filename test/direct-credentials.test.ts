@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { AgentTask } from '@gatehouse/sdk';
+import { type AgentTask, createMcpTransport } from '@gatehouse/sdk';
+import { Client } from '@modelcontextprotocol/client';
 import pg from 'pg';
 import { askFor, type DirectScene, directScene } from './support/direct-scene.ts';
 import { startPostgres, type TestPostgres } from './support/postgres.ts';
@@ -36,6 +37,8 @@ when { context.arguments.seconds > 300 };`,
     agents.set(name, agent);
     return (await agent).startTask({ template, intent: 'look up an order' });
   }
+  let signedIn: ReturnType<DirectScene['workspace']['person']> | undefined;
+  const approver = () => (signedIn ??= scene.workspace.person('approver@example.test'));
   const ask = (task: Pick<AgentTask, 'fetch'>, body: object, headers?: Record<string, string>) =>
     askFor(task, scene.workspace, { seconds: 300, ...body }, headers);
   const signIn = async ({ username = '', password = '' }: Record<string, string> = {}) => {
@@ -170,8 +173,8 @@ when { context.arguments.seconds > 300 };`,
     const { id = '', url } = waiting.body.approval ?? {};
     assert.equal(url, `${workspace.url}/approvals/${id}`);
     assert.deepEqual((await ask(task, { provider: 'grave' })).body.approval?.id, id, 'asked twice is one question');
-    const approver = await workspace.person('approver@example.test');
-    const asked = await approver.api('GET /approvals/:id', { params: { id } });
+    const person = await approver();
+    const asked = await person.api('GET /approvals/:id', { params: { id } });
     assert.match(asked.decision.reason, /on no record here.*ends with its task/);
     assert.deepEqual(asked.arguments, {
       scope: { grants: [{ schema: 'public', tables: ['orders'], privileges: ['SELECT'] }] },
@@ -179,7 +182,7 @@ when { context.arguments.seconds > 300 };`,
       residual: 'It ends with its task, by a kill, or when it is revoked.',
     });
     assert.deepEqual(await scene.roles(), [], 'nothing is made before somebody said yes');
-    await approver.approve(id);
+    await person.approve(id);
 
     const longer = await ask(task, { provider: 'grave', seconds: 301 });
     assert.equal(longer.status, 202, 'the yes is to 300 s');
@@ -199,13 +202,56 @@ when { context.arguments.seconds > 300 };`,
     const next = await ask(task, { provider: 'grave' });
     assert.equal(next.status, 202, 'what was revoked is not made again on the same yes');
     assert.notEqual(next.body.approval?.id, id);
-    await approver.api('POST /approvals/:id/deny', {
+    await person.api('POST /approvals/:id/deny', {
       params: { id: next.body.approval?.id ?? '' },
       body: { reason: 'no' },
     });
     const denied = await ask(task, { provider: 'grave' });
     assert.ok([202, 403].includes(denied.status), JSON.stringify(denied.body));
     await task.end();
+  });
+
+  /** @proves direct.approved */
+  test('one yes is one credential, however often it is asked for at once', async () => {
+    const task = await begin('careful');
+    const { body } = await ask(task, { provider: 'grave', seconds: 120 });
+    await (await approver()).approve(body.approval?.id ?? '');
+    const answers = await Promise.all(Array.from({ length: 6 }, () => ask(task, { provider: 'grave', seconds: 120 })));
+    const given = answers.filter(({ status }) => status === 200);
+    assert.ok(given.length > 0);
+    assert.equal(new Set(given.map((each) => each.body.lease)).size, 1);
+    assert.deepEqual(
+      answers.filter(({ status }) => status !== 200 && status !== 202).map((each) => each.body),
+      [],
+    );
+    assert.equal((await leasesOf(task.id)).length, 1);
+    await task.end();
+  });
+
+  /** @proves direct.off */
+  test('a task that was handed on gets what those before it could have had as well, and no more', async () => {
+    const worker = await (agents.get('agent-b') ?? scene.workspace.agent('agent-b'));
+    const taken = async (from: string) =>
+      worker.takeOver(await (await begin(from)).token(), { template: 'reads', intent: 'help' });
+    const refused = await ask(await taken('all'), { provider: 'orders' });
+    assert.deepEqual(
+      [refused.status, refused.body.title],
+      [403, 'credential.not-in-template'],
+      JSON.stringify(refused.body),
+    );
+    const both = await taken('reads');
+    assert.equal((await ask(both, { provider: 'orders' })).status, 200);
+    await both.end();
+  });
+
+  /** @proves direct.ends */
+  test('a suspended task gets none', async () => {
+    const task = await begin('reads');
+    await scene.workspace.operator('POST /tasks/:id/suspend', { params: { id: task.id }, body: { reason: 'test' } });
+    const { status, body } = await ask(task, { provider: 'orders' });
+    assert.deepEqual([status, body.title], [403, 'task.suspended'], JSON.stringify(body));
+    assert.deepEqual(await leasesOf(task.id), []);
+    await task.end().catch(() => undefined);
   });
 
   /** @proves direct.idempotent */
@@ -253,5 +299,21 @@ when { context.arguments.seconds > 300 };`,
     await until(async () => (await scene.roles()).length === 0);
     await assert.rejects(client.query('select 1'));
     await workspace.operator('POST /agents/:name/state', { params: { name: 'agent-b' }, body: { state: 'active' } });
+  });
+
+  /** @proves direct.off */
+  test('a task that has read untrusted content and sensitive data waits for a person, also at tier 2', async () => {
+    const task = await begin('reads');
+    const client = new Client({ name: 't', version: '1' });
+    await client.connect(createMcpTransport(task));
+    const call = (name: string, args: Record<string, unknown>) => client.callTool({ name, arguments: args });
+    await call('shop__get_order', { order: 1042 });
+    assert.equal((await ask(task, { provider: 'orders' })).status, 200, 'sensitive data alone');
+    await call('shop__get_ticket', { ticket: 7 });
+    const { status, body } = await ask(task, { provider: 'orders', seconds: 60 });
+    assert.equal(status, 202, JSON.stringify(body));
+    assert.match(String(body.detail), /reaches out|untrusted/);
+    await client.close();
+    await task.end();
   });
 });

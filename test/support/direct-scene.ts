@@ -54,7 +54,17 @@ export async function directScene(postgres: TestPostgres, more: ManifestInput[] 
   });
   const templates = ['all', 'refund-order', 'reads', 'careful', 'gate-only'];
   await workspace.apply([
-    ...manifests().map((each: ManifestInput) => (each.kind === 'Blueprint' ? { ...each, templates } : each)),
+    ...manifests().map((each: ManifestInput): ManifestInput => {
+      if (each.kind === 'Blueprint') return { ...each, templates };
+      if (each.kind === 'Agent' && each.name === 'agent-a') return { ...each, delegatesTo: { agents: ['agent-b'] } };
+      if (each.kind !== 'ToolServer') return each;
+      const order = {
+        tier: 1 as const,
+        effects: ['read' as const],
+        returns: { trust: 'trusted' as const, sensitive: ['personal'] },
+      };
+      return { ...each, tools: { ...each.tools, get_order: order } };
+    }),
     provider('orders', { tier: 2, maxSeconds: 600, perTask: 3, perHour: 20 }),
     provider('grave', { tier: 3 }),
     provider('inside'),

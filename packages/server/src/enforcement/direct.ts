@@ -4,6 +4,7 @@ import { canonicalJson, GatehouseError, isJsonObject, type Json } from '../platf
 import { givenOf, type Snapshot } from '../registry/index.ts';
 import type { Guard } from '../storage/index.ts';
 import type { Key } from './key.ts';
+import { handsOut, notInTemplate } from './subject.ts';
 import { type Action, HAND_OUT } from './types.ts';
 import type { Reason } from './who.ts';
 
@@ -44,8 +45,8 @@ export function createDirect({ leases }: { leases: Pick<Leases, 'issue' | 'hande
 
   return {
     /**
-     * INVARIANT: never more than was asked for, than the provider issues, and than the templates of the task and of those it was handed on
-     * from give. More is refused, and not cut down: whoever asks for it would find out only where it fails.
+     * INVARIANT: only where the templates of the task and of those it was handed on from all say so, and never more than was asked for, than the
+     * provider issues, and than each of them gives. More is refused, and not cut down: whoever asks for it would find out only where it fails.
      */
     async settle(snapshot: Snapshot, action: Action): Promise<Action | { refused: Reason }> {
       const { server: provider, caller } = action;
@@ -53,7 +54,10 @@ export function createDirect({ leases }: { leases: Pick<Leases, 'issue' | 'hande
       const given = isJsonObject(action.arguments) ? action.arguments : {};
       if (!manifest?.direct) return { refused: { code: 'provider.unknown', reason: `There is no "${provider}".` } };
       const asked = isJsonObject(given.scope) ? given.scope : {};
-      const limits = givenOf(snapshot, provider, [caller.task, ...caller.chain.map(({ task }) => task)]);
+      const tasks = [caller.task, ...caller.chain.map(({ task }) => task)];
+      const without = tasks.find(({ template }) => !handsOut(snapshot, template, provider));
+      if (without) return { refused: notInTemplate(without.template, provider) };
+      const limits = givenOf(snapshot, provider, tasks);
       const alone = narrowScope(manifest.from, asked);
       const problem = [alone, limits].flatMap((each) => ('problem' in each ? [each.problem] : []))[0];
       if (problem !== undefined || 'problem' in alone || 'problem' in limits)

@@ -12,7 +12,7 @@ import {
 import { type Action, HAND_OUT } from './types.ts';
 
 /** What finding a subject needs to know of an action. */
-type Asked = Pick<Action, 'operation' | 'server' | 'name' | 'arguments'> & {
+type Asked = Pick<Action, 'operation' | 'server' | 'name' | 'arguments' | 'gateway'> & {
   caller: { task: { environment: string; template: string } };
 };
 type Declared = Pick<Snapshot, 'servers' | 'templates'> & Partial<Pick<Snapshot, 'credentialProviders'>>;
@@ -45,7 +45,7 @@ const featureOf = new Map<string, Feature>([
  * used; what belongs to another environment is not there (law 8; environments never cross).
  */
 export function findSubject(snapshot: Declared, action: Asked): RegisteredTool | Refusal {
-  if (action.operation === HAND_OUT) return findDirect(snapshot, action.server, action.caller.task);
+  if (action.operation === HAND_OUT && !action.gateway) return findDirect(snapshot, action.server, action.caller.task);
   const server = snapshot.servers.get(action.server);
   const { environment } = action.caller.task;
   if (!server?.manifest.environments.includes(environment)) return serverUnknown(action.server, environment);
@@ -94,11 +94,7 @@ function findDirect(
       'credential.not-direct',
       `Credentials of "${name}" are used by the gate alone: call a tool server that has one. An operator could let tasks be handed them, under \`direct\` of the provider.`,
     );
-  if (!templates.get(template)?.credentials?.some((each) => each.provider === name && each.direct === true))
-    return refusal(
-      'credential.not-in-template',
-      `Tasks of the template "${template}" are handed no credentials of "${name}". Its author could say so, under \`credentials\`.`,
-    );
+  if (!handsOut({ templates }, template, name)) return { ...notInTemplate(template, name), tool: null };
   return {
     ref: directRef(name),
     server: directRef(name),
@@ -113,6 +109,14 @@ function findDirect(
     definition: null,
   };
 }
+
+export const handsOut = ({ templates }: Pick<Snapshot, 'templates'>, template: string, provider: string): boolean =>
+  templates.get(template)?.credentials?.some((each) => each.provider === provider && each.direct === true) ?? false;
+
+export const notInTemplate = (template: string, provider: string) => ({
+  code: 'credential.not-in-template',
+  reason: `Tasks of the template "${template}" are handed no credentials of "${provider}". Its author could say so, under \`credentials\`.`,
+});
 
 function serverUnknown(server: string, environment: string): Refusal {
   return refusal(
