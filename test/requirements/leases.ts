@@ -92,6 +92,17 @@ export const leases: Requirement[] = [
     source,
   },
   {
+    id: 'secrets.bounded',
+    promise: 'Of the machine only files of one directory and variables of one prefix can be named as secrets',
+    source,
+  },
+  {
+    id: 'secrets.cared-for',
+    promise:
+      'People see how old a long-lived secret is, its last use and owner, and when a new one is due; status tells when it is',
+    source,
+  },
+  {
     id: 'secrets.gate-only',
     promise:
       'A long-lived secret goes to the servers that it was stored for, and to nobody who plans or applies another one',

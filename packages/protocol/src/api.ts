@@ -171,6 +171,8 @@ export interface StatusView {
   dataDir: string | null;
   /** Sinks that do not get everything now, with why; for the people of the house only. */
   sinks: { name: string; state: 'behind' | 'failing' | 'paused'; problem: string | null }[] | null;
+  /** Secrets of which a new one is due, by name (`PROVIDER/PART` of one that is kept elsewhere); for the people of the house only. */
+  secretsDue: string[] | null;
   /** How this replica's record stands; for the people of the house only. */
   record: { problem: string | null; witnessing: WitnessingView | null; publishing: PublishingView | null } | null;
 }

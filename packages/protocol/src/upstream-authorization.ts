@@ -102,8 +102,32 @@ export interface SecretView {
   /** Origins that it may be sent to. */
   origins: string[];
   updatedAt: number;
+  /** Who looks after it. */
+  owner: string | null;
+  /** Days after which a new one is due. */
+  rotateDays: number | null;
+  /** When a new one is due; null where nobody has said. */
+  rotationDueAt: number | null;
+  /** To within a minute; null: not since that is noted. */
+  lastUsedAt: number | null;
   /** Tool servers and credential providers whose manifests name it. */
   usedBy: string[];
+}
+
+/** A long-lived secret that somebody else keeps, for a provider of the kind `static`. */
+export interface KeptElsewhere {
+  provider: string;
+  part: string;
+  /** Where it is kept, and what it is called there. */
+  kept: string;
+  named: string;
+  origins: string[];
+  owner: string | null;
+  rotateDays: number | null;
+  /** As whoever keeps it said when it was read last; null where nobody says. */
+  changedAt: number | null;
+  rotationDueAt: number | null;
+  lastUsedAt: number | null;
 }
 
 /** Scheme, host and port of an address; of a database, too, which has no origin for a browser. */
@@ -121,14 +145,20 @@ export const upstreamAuthorizationBodies = {
   /** Without an environment: the server's only one. */
   connect: z.strictObject({ environment: name.optional() }),
   disconnect: z.strictObject({ environment: name.optional() }),
-  setSecret: z.strictObject({ value: z.string().min(1).max(20_000), origins: z.array(origin).min(1).max(10) }),
+  setSecret: z.strictObject({
+    value: z.string().min(1).max(20_000),
+    origins: z.array(origin).min(1).max(10),
+    /** Left out, these two stay what they are; null takes them away. */
+    owner: z.email().max(254).nullish(),
+    rotateDays: z.int().min(1).max(3_650).nullish(),
+  }),
 } as const;
 
 export interface UpstreamAuthorizationApi {
   /** `url` is to be opened in a browser, by the person who shall grant the access. */
   'POST /servers/:name/connect': { url: string; issuer: string; scopes: string[]; expiresAt: number };
   'POST /servers/:name/disconnect': { revoked: boolean };
-  'GET /secrets': { items: SecretView[] };
+  'GET /secrets': { items: SecretView[]; elsewhere: KeptElsewhere[] };
   'PUT /secrets/:name': SecretView;
   'DELETE /secrets/:name': { ok: true };
 }

@@ -30,6 +30,7 @@ export const status: Run<ServerOptions> = async ({ options, out }) => {
     ...found.troubles.map(failing),
     ...recordFacts(found.record),
     ['Sinks', found.sinks?.map(({ name, state, problem }) => `${name} ${problem ?? state}`).join(', ') || null],
+    ['Secrets due', found.secretsDue?.join(', ') || null],
     ['Data', found.dataDir],
   ]);
   return exit;

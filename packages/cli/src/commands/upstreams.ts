@@ -3,7 +3,7 @@ import type { UpstreamAuthorizationView } from '@gatehouse/protocol';
 import { CliFailure } from '../failure.ts';
 import { timeOf } from '../output.ts';
 import { operatorOf, type ServerOptions } from '../server-address.ts';
-import type { Run } from '../verb.ts';
+import { type Run, toNumber } from '../verb.ts';
 
 interface InEnvironment extends ServerOptions {
   environment?: string;
@@ -82,16 +82,37 @@ export const disconnectServer: Run<InEnvironment> = async ({ args: [name = ''], 
 };
 
 export const listSecrets: Run<ServerOptions> = async ({ options, out }) => {
-  const { items } = await operatorOf(options).call('GET /secrets');
-  if (out.json) return out.printJson({ items });
-  if (items.length === 0) return out.note('There are none.');
+  const { items, elsewhere } = await operatorOf(options).call('GET /secrets');
+  if (out.json) return out.printJson({ items, elsewhere });
+  if (items.length + elsewhere.length === 0) return out.note('There are none.');
+  const all = [
+    ...items.map((each) => ({ ...each, kept: 'store', changedAt: each.updatedAt })),
+    ...elsewhere.map((each) => ({ ...each, name: `${each.provider}/${each.part}`, usedBy: [each.provider] })),
+  ];
+  const dueWords = (at: number | null) =>
+    at !== null && at <= Date.now() ? out.style('red', `since ${timeOf(at)}`) : timeOf(at);
   out.table(
-    ['SECRET', 'FOR', 'SET', 'USED BY'],
-    items.map((each) => [each.name, each.origins.join(' '), timeOf(each.updatedAt), each.usedBy.join(' ')]),
+    ['SECRET', 'KEPT IN', 'FOR', 'SINCE', 'LAST USED', 'OWNER', 'NEW ONE DUE', 'USED BY'],
+    all.map((each) => [
+      each.name,
+      each.kept,
+      each.origins.join(' '),
+      timeOf(each.changedAt),
+      timeOf(each.lastUsedAt),
+      each.owner ?? '',
+      dueWords(each.rotationDueAt),
+      each.usedBy.join(' '),
+    ]),
   );
 };
 
-export const setSecret: Run<ServerOptions & { for: string[] }> = async ({ args: [name = ''], options, out }) => {
+interface SetOptions extends ServerOptions {
+  for: string[];
+  owner?: string;
+  rotateDays?: string;
+}
+
+export const setSecret: Run<SetOptions> = async ({ args: [name = ''], options, out }) => {
   if (process.stdin.isTTY) out.note('Type or paste the secret, then end with Ctrl-D.');
   const value = (await text(process.stdin)).replace(/\r?\n$/, '');
   if (value === '')
@@ -100,7 +121,13 @@ export const setSecret: Run<ServerOptions & { for: string[] }> = async ({ args: 
       'secret.empty',
       `Standard input was empty. Give the secret there: gatehouse secrets set ${name} --for … < FILE`,
     );
-  const body = { value, origins: options.for };
+  const { owner, rotateDays } = options;
+  const body = {
+    value,
+    origins: options.for,
+    ...(owner !== undefined && { owner }),
+    ...(rotateDays !== undefined && { rotateDays: toNumber(rotateDays, '--rotate-days', 1, 3_650) }),
+  };
   const stored = await operatorOf(options).call('PUT /secrets/:name', { params: { name }, body });
   if (out.json) out.printJson(stored);
   else out.print(`${stored.name} is set, for ${stored.origins.join(', ')}.`);

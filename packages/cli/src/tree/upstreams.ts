@@ -39,7 +39,7 @@ export function addUpstreamVerbs(program: Command): void {
   const secrets = addGroup(program, 'secrets', 'secrets that Gatehouse authenticates itself with: set, list, delete');
   addVerb(secrets, {
     usage: 'list',
-    summary: 'list the names of secrets, and where they may be sent',
+    summary: 'list long-lived secrets: where they may be sent, how old they are, last use, and when a new one is due',
     server: true,
     isDefault: true,
     examples: [['secrets', 'Values are never shown.']],
@@ -54,6 +54,8 @@ export function addUpstreamVerbs(program: Command): void {
         '--for <origin...>',
         'origins that it may be sent to: that of the authorization server’s issuer',
       ).makeOptionMandatory(),
+      option('--owner <email>', 'who looks after it; stays what it was where it is left out'),
+      option('--rotate-days <number>', 'days after which a new one is due; `gatehouse status` says so'),
     ],
     server: true,
     confirmed: true,

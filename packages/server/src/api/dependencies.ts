@@ -1,6 +1,6 @@
 import type { OffboardResult } from '@gatehouse/protocol';
 import type { Approvals, Channels } from '../approvals/index.ts';
-import type { Credentials, Secrets } from '../credentials/index.ts';
+import type { Credentials, Secrets, SecretUses } from '../credentials/index.ts';
 import type { Budgets, Enforcement, Foresight, HeldResults, OpenCalls } from '../enforcement/index.ts';
 import type { UpstreamAuthorizations, Upstreams } from '../gate/index.ts';
 import type { Offboarding, PolicyChanges, Rehearsals } from '../governance/index.ts';
@@ -63,6 +63,7 @@ export interface ApiDependencies {
   upstreams: Upstreams;
   authorizations: UpstreamAuthorizations;
   secrets: Secrets;
+  secretUses: SecretUses;
   credentials: Credentials;
   recordChange: RecordChange;
   offboard(email: string, how: Offboarding): Promise<OffboardResult>;

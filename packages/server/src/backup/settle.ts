@@ -68,6 +68,7 @@ const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
   key_encryption_keys: 'keep',
   foreign_bundles: 'keep',
   secrets: 'keep',
+  secret_uses: 'keep',
   upstream_grants: 'settle',
   upstream_demands: 'keep',
   upstream_clients: 'keep',

@@ -1,6 +1,6 @@
 import { hkdfSync } from 'node:crypto';
 import { createApprovals, createChannels } from '../approvals/index.ts';
-import { createCredentials, createSecrets } from '../credentials/index.ts';
+import { createCredentials, createSecrets, createSecretUses } from '../credentials/index.ts';
 import {
   createBreaker,
   createBudgets,
@@ -29,12 +29,14 @@ export async function openChokePoint(
   const stateKey = keyFile(config.dataDir, 'request-state.key');
   const keyFor = (purpose: string) => new Uint8Array(hkdfSync('sha256', stateKey, '', `gatehouse ${purpose}`, 32));
   const held = createHeldResults({ storage, sealer, key: keyFor('held results'), clock });
-  const secrets = createSecrets({ storage, sealer, recordChange, clock });
+  const secretUses = createSecretUses({ storage, clock });
+  const secrets = createSecrets({ storage, sealer, recordChange, uses: secretUses, clock });
   const credentials = createCredentials({
     ...{ storage, registry, sealer, recordChange, clock, log, publicUrl: config.publicUrl },
     tools: {
       openSecret: secrets.open,
       environment: process.env,
+      noteUse: secretUses.note,
       identityToken: identity.identityTokens.sign,
       sshAuthority: identity.sshAuthorities.keyOf,
       outbound,
@@ -97,5 +99,17 @@ export async function openChokePoint(
     clock,
     log,
   });
-  return { held, secrets, credentials, channels, approvals, budgets, baseline, openCalls, enforcement, stateKey };
+  return {
+    held,
+    secrets,
+    secretUses,
+    credentials,
+    channels,
+    approvals,
+    budgets,
+    baseline,
+    openCalls,
+    enforcement,
+    stateKey,
+  };
 }

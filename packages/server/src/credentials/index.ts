@@ -30,4 +30,5 @@ export {
   type UpstreamToken,
   wrong,
 } from './oauth/index.ts';
+export { createSecretUses, type SecretUses, useOfPart, useOfSecret } from './secret-uses.ts';
 export { createSecrets, type Secrets, type StoredSecret } from './secrets.ts';

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { createLog, Secret, systemClock } from '../platform/index.ts';
 import { createSealer, openStorage, type Storage } from '../storage/index.ts';
+import { createSecretUses } from './secret-uses.ts';
 import { createSecrets, type Secrets } from './secrets.ts';
 
 const dataDir = mkdtempSync(join(tmpdir(), 'gatehouse-secrets-'));
@@ -16,7 +17,13 @@ before(async () => {
   const log = createLog('error', () => undefined);
   storage = await openStorage({ database: 'sqlite', dataDir, log, clock: systemClock });
   const sealer = createSealer(Buffer.alloc(32, 7));
-  secrets = createSecrets({ storage, sealer, recordChange: async () => undefined, clock: systemClock });
+  secrets = createSecrets({
+    storage,
+    sealer,
+    recordChange: async () => undefined,
+    uses: createSecretUses({ storage, clock: systemClock }),
+    clock: systemClock,
+  });
 });
 after(async () => {
   await storage.close();

@@ -1,5 +1,5 @@
 import type { Approvals, Channels } from '../approvals/index.ts';
-import type { Credentials } from '../credentials/index.ts';
+import type { Credentials, SecretUses } from '../credentials/index.ts';
 import type { Budgets, HeldResults, OpenCalls } from '../enforcement/index.ts';
 import type { CompanySignIn, Identity, People } from '../identity/index.ts';
 import type { Export, Keeping, Reads, Retention } from '../ledger/index.ts';
@@ -16,6 +16,7 @@ export interface HousekeepingDependencies {
   approvals: Pick<Approvals, 'expire'>;
   channels: Pick<Channels, 'sweep'>;
   credentials: Pick<Credentials, 'reconcile'>;
+  secretUses: Pick<SecretUses, 'flush'>;
   departures: Pick<Departures, 'settle'>;
   identity: Pick<Identity, 'sweep' | 'trustDomain' | 'keyInventory'>;
   companySignIn: Pick<CompanySignIn, 'sweep'>;
@@ -77,6 +78,7 @@ export function keepHouse(deps: HousekeepingDependencies): () => void {
   every(60, 'sessions and links that have run out could not be removed', () => people.sweep());
   every(5, 'bodies could not be removed', () => deps.keeping.work());
   every(5, 'records could not be removed', () => deps.retention.work());
+  every(60, 'uses of secrets could not be written', () => deps.secretUses.flush());
   every(10, 'looks at the record could not be counted', () => deps.reads.flush());
   return () => {
     for (const timer of timers) clearInterval(timer);

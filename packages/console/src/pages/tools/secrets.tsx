@@ -50,6 +50,25 @@ export function Secrets() {
           },
           { header: 'Set', cell: ({ updatedAt }) => <When at={updatedAt} as="relative" /> },
           {
+            header: 'Last used',
+            cell: ({ lastUsedAt }) =>
+              lastUsedAt === null ? (
+                <span className="gh-quiet">not known</span>
+              ) : (
+                <When at={lastUsedAt} as="relative" />
+              ),
+          },
+          { header: 'Looked after by', cell: ({ owner }) => owner ?? <span className="gh-quiet">nobody said</span> },
+          {
+            header: 'New one due',
+            cell: ({ rotationDueAt }) =>
+              rotationDueAt === null ? (
+                <span className="gh-quiet">nobody said</span>
+              ) : (
+                <When at={rotationDueAt} as="relative" />
+              ),
+          },
+          {
             header: '',
             align: 'end',
             cell: (secret) => (

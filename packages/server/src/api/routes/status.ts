@@ -2,17 +2,22 @@ import { isUnavailable } from '../../platform/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { type Route, route } from '../route.ts';
 import { VERSION } from '../version.ts';
+import { secretsDue } from './secret-views.ts';
 
-/** Null while the database does not say how they do: that is what `troubles` is about. */
-async function troubled(sinks: ApiDependencies['sinks']) {
-  const all = await sinks.list().catch((error: unknown) => {
+const unlessUnavailable = <T>(asked: Promise<T>): Promise<T | null> =>
+  asked.catch((error: unknown) => {
     if (isUnavailable(error)) return null;
     throw error;
   });
+
+/** Null while the database does not say how they do: that is what `troubles` is about. */
+async function troubled(sinks: ApiDependencies['sinks']) {
+  const all = await unlessUnavailable(sinks.list());
   return all?.flatMap(({ name, state, problem }) => (state === 'delivering' ? [] : [{ name, state, problem }])) ?? null;
 }
 
-export function statusRoutes({ config, storage, ledger, sinks, enforcement, startedAt }: ApiDependencies): Route[] {
+export function statusRoutes(deps: ApiDependencies): Route[] {
+  const { config, storage, ledger, sinks, enforcement, startedAt } = deps;
   return [
     route('GET /status', 'public', 'Whether the server is well', {}, async ({ caller }) => ({
       version: VERSION,
@@ -27,6 +32,7 @@ export function statusRoutes({ config, storage, ledger, sinks, enforcement, star
       // Where the data lies is for the people of the house only.
       dataDir: caller ? config.dataDir : null,
       sinks: caller ? await troubled(sinks) : null,
+      secretsDue: caller ? await unlessUnavailable(secretsDue(deps)) : null,
       record: caller
         ? { problem: ledger.problem(), witnessing: ledger.witnessing(), publishing: ledger.publishing() }
         : null,

@@ -8,6 +8,7 @@ import {
 import { GatehouseError, Secret } from '../../platform/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { type Route, route } from '../route.ts';
+import { secretViews } from './secret-views.ts';
 
 const bodies = upstreamAuthorizationBodies;
 
@@ -50,9 +51,7 @@ export function upstreamAuthorizationRoutes(deps: ApiDependencies): Route[] {
         return done;
       },
     ),
-    route('GET /secrets', 'oversee', 'Names of the secrets that Gatehouse holds', {}, async () => ({
-      items: (await secrets.list()).map((secret): SecretView => ({ ...secret, usedBy: usersOf(secret.name) })),
-    })),
+    route('GET /secrets', 'oversee', 'Names of the secrets that Gatehouse holds', {}, () => secretViews(deps, usersOf)),
     route(
       'PUT /secrets/:name',
       'administer',
@@ -66,8 +65,10 @@ export function upstreamAuthorizationRoutes(deps: ApiDependencies): Route[] {
             'secret.name',
             `A secret's name is ${parsed.error.issues[0]?.message}.`,
           );
-        const stored = await secrets.set(parsed.data, new Secret(body.value), body.origins, caller.by);
-        return { ...stored, usedBy: usersOf(stored.name) };
+        const { value, origins, ...care } = body;
+        await secrets.set(parsed.data, new Secret(value), origins, caller.by, care);
+        const { items } = await secretViews(deps, usersOf);
+        return items.find((each) => each.name === parsed.data) as SecretView;
       },
     ),
     route('DELETE /secrets/:name', 'administer', 'Delete a secret', {}, async ({ caller, param }) => {

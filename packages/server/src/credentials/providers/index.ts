@@ -28,6 +28,8 @@ export interface ProviderTools {
   sshAuthority(provider: string): Promise<Secret>;
   /** The server's own. */
   environment: Record<string, string | undefined>;
+  /** That a part of a static provider is used, and since when it is what it is. */
+  noteUse(id: string, changedAt: number | null): void;
   outbound: Outbound;
   clock: Clock;
   log: Log;
@@ -59,7 +61,7 @@ export function openProvider({ name, from, environments }: CredentialProviderMan
     case 'github-app':
       return openGitHubAppProvider(from, tools);
     case 'static':
-      return openStaticProvider(from, tools);
+      return openStaticProvider(name, from, tools);
     case 'oauth':
       return openOAuthProvider(name, from, tools);
     case 'gitlab-project':

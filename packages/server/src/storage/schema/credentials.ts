@@ -50,7 +50,17 @@ export interface CredentialsTables {
   };
 
   /** Named secrets for upstreams, sealed with the origins that they may be sent to; `origins` (JSON) only shows them. */
-  secrets: { name: string; sealed: Uint8Array; origins: string; updated_at: number };
+  secrets: {
+    name: string;
+    sealed: Uint8Array;
+    origins: string;
+    updated_at: number;
+    owner: string | null;
+    rotate_days: number | null;
+  };
+
+  /** When secrets were used last, also those that are kept elsewhere, and since when these are what they are. */
+  secret_uses: { id: string; last_used_at: number; changed_at: number | null };
 
   /** What an operator's consent gave for a tool server: tokens, client and key are sealed. */
   upstream_grants: {

@@ -1,6 +1,7 @@
 import type { ProviderAbilities, StaticScope, StaticSource } from '@gatehouse/protocol';
 import { GatehouseError, isJsonObject, parseStrictJson, Secret } from '../../../platform/index.ts';
 import type { Made, Order, Provider } from '../../leases/types.ts';
+import { useOfPart } from '../../secret-uses.ts';
 import type { ProviderTools } from '../index.ts';
 import { fromEnvironment, fromFiles, fromStore } from './local.ts';
 import type { SecretSource } from './source.ts';
@@ -20,14 +21,14 @@ const LEAST_CHARACTERS = 8;
  * Long-lived secrets, for what knows nothing better: read when a task first needs them, sent by the gate alone, and used by nobody once its lease
  * is over. Nothing ends the secret itself.
  */
-export function openStaticProvider(settings: StaticSource, tools: ProviderTools): Provider {
+export function openStaticProvider(provider: string, settings: StaticSource, tools: ProviderTools): Provider {
   const source = sourceOf(settings, tools);
 
-  async function read(part: string, signal: AbortSignal): Promise<Secret> {
+  async function read(part: string, signal: AbortSignal): Promise<{ value: Secret; changedAt: number | null }> {
     const [, name = '', member] = /^(.*?)(?:#([^#]+))?$/s.exec(settings.parts[part] as string) ?? [];
-    const { value } = await source.read(name, signal);
+    const { value, changedAt } = await source.read(name, signal);
     const found = member === undefined ? value : memberOf(value, name, member);
-    if (found.reveal().length >= LEAST_CHARACTERS) return found;
+    if (found.reveal().length >= LEAST_CHARACTERS) return { value: found, changedAt };
     throw new GatehouseError(
       'conflict',
       'secret.short',
@@ -41,7 +42,8 @@ export function openStaticProvider(settings: StaticSource, tools: ProviderTools)
     async create({ scope }: Order, signal): Promise<Made> {
       const { parts = [] } = scope as StaticScope;
       const found = await Promise.all(parts.map(async (part) => [part, await read(part, signal)] as const));
-      return { credential: Object.fromEntries(found), revocation: {} };
+      for (const [part, { changedAt }] of found) tools.noteUse(useOfPart(provider, part), changedAt);
+      return { credential: Object.fromEntries(found.map(([part, { value }]) => [part, value])), revocation: {} };
     },
 
     // The lease alone ends: no credential was made.

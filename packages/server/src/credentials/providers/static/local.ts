@@ -23,7 +23,7 @@ export const fromFiles = ({ environment }: Pick<ProviderTools, 'environment'>): 
       const root = realpathSync(directory);
       const path = realpathSync(join(root, name));
       const below = relative(root, path);
-      if (below === '' || below.startsWith('..') || isAbsolute(below)) throw new Error('outside');
+      if (below === '' || /^\.\.(\/|$)/.test(below) || isAbsolute(below)) throw new Error('outside');
       const { size, mtimeMs } = statSync(path);
       if (size > MOST_BYTES) throw new Error('too large');
       return { value: new Secret(readFileSync(path, 'utf8').replace(/\r?\n$/, '')), changedAt: Math.round(mtimeMs) };
