@@ -163,6 +163,12 @@ export const records: Requirement[] = [
     source: 'Search and keep; law 1',
   },
   {
+    id: 'retention.clock-doubt',
+    promise:
+      'By a clock that is minutes from that of the database, or behind what was signed last, neither records nor arguments go by their age',
+    source: 'docs/how-to/keep-and-erase.md',
+  },
+  {
     id: 'retention.race',
     promise: 'Replicas that remove at once name each record once and lose none, and one that is gone hinders no other',
     source: 'Search and keep',

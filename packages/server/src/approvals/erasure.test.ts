@@ -23,7 +23,7 @@ onEachDatabase('erasing', (database) => {
   let approver: SoftwarePasskey;
   before(async () => {
     ({ house, approvals } = await openDesk({ database: await database() }));
-    keeping = createKeeping({ ...house, argumentsDays: null, previewMs: 0 });
+    keeping = createKeeping({ ...house, argumentsDays: null, clockDoubt: async () => null, previewMs: 0 });
     approver = (await house.enrol(APPROVER)).passkey;
   });
   after(() => house.close());

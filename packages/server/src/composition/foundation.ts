@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import {
+  createClockDoubt,
   createKeeping,
   createReads,
   createRetention,
@@ -74,7 +75,10 @@ export async function openFoundation(config: Config, options: StartOptions, open
   );
   const recordChange: RecordChange = ledger.recordChange;
   const keepDays = config.keepArgumentsDays ?? KEEP_ARGUMENTS_DAYS;
-  const kept = { storage, recordChange, clock, argumentsDays: keepDays === 0 ? null : keepDays };
+  // A clock that is passed in stands for that of the database as well.
+  const databaseNow = options.clock ? async () => clock.now() : storage.now;
+  const clockDoubt = createClockDoubt({ storage, clock, databaseNow, log });
+  const kept = { storage, recordChange, clock, clockDoubt, argumentsDays: keepDays === 0 ? null : keepDays };
   const keeping = createKeeping(kept);
   const retention = createRetention({
     ...{ ...kept, replica: config.replica, ownLog: ledger.own },

@@ -1,5 +1,12 @@
 export { createExport, type Export } from './export/index.ts';
-export { createKeeping, createRetention, type Keeping, type Retention, scopeWords } from './keeping/index.ts';
+export {
+  createClockDoubt,
+  createKeeping,
+  createRetention,
+  type Keeping,
+  type Retention,
+  scopeWords,
+} from './keeping/index.ts';
 export { type LedgerDependencies, openLedger } from './ledger.ts';
 export { openPublishingPlace, type PublishingPlace } from './publishing-places.ts';
 export { createReads, type Reads } from './reads.ts';

@@ -125,6 +125,7 @@ function createStorage(backend: Backend, feed: LocalFeed, place: HistoryPlace, c
     place,
     db,
     feed,
+    now: () => backend.feed.now(),
     async append(unit, soon) {
       if (closing) throw unavailable(new Error('the storage is closed'));
       try {

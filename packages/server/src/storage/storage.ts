@@ -152,6 +152,8 @@ export interface Storage {
   /** `bumpFences` of one. */
   bumpFence(transaction: DatabaseTransaction, key: string): Promise<number>;
   readonly feed: ChangeFeed;
+  /** What the clock of the database says; of SQLite it is that of this machine. */
+  now(): Promise<number>;
   /** What fails just now, since when, and why; in words that may name hosts and files. */
   troubles(): Trouble[];
   close(): Promise<void>;

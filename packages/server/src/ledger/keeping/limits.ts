@@ -20,6 +20,10 @@ export const keepingLimits = {
   pauseAfterLeapMs: 86_400_000,
   /** Between the record that says what goes and its going: people can see it, and a clock can be put back. Then all is judged again. */
   announcedMs: 86_400_000,
+  /** The clocks of server and database, and the newest records, may differ by so much; where they do by more, nothing goes by its age. */
+  clocksApartMs: 300_000,
+  /** How often they are compared. */
+  clocksComparedMs: 60_000,
   /** How exactly the time of the last turn is known. */
   clockNotedMs: 600_000,
   /** Records that are read at once to know what stands on record. */

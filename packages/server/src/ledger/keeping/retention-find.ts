@@ -2,6 +2,7 @@ import { formatRanges, parseRanges, removalDigest } from '@gatehouse/verifier';
 import { nodeSha256 } from '@gatehouse/verifier/node';
 import { type Clock, newId } from '../../platform/index.ts';
 import type { DatabaseTransaction, RecordChange, Storage, Tables } from '../../storage/index.ts';
+import type { ClockDoubt } from './clock-doubt.ts';
 import { keepingLimits as limits } from './limits.ts';
 import type { OnRecord } from './retention-record.ts';
 import { type RetentionRules, readRules } from './retention-rules.ts';
@@ -15,6 +16,7 @@ export interface RetentionDependencies {
   replica: string;
   /** For actions that no class says anything of; null: for ever. */
   argumentsDays: number | null;
+  clockDoubt: ClockDoubt;
   /** This replica's own, from which all others are known. */
   ownLog: { id: string; vkey: string };
   /** How many records of a log others can see that they were signed. */

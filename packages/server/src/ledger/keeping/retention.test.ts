@@ -7,7 +7,9 @@ import { directorySource, nodeSha256 } from '@gatehouse/verifier/node';
 import fc from 'fast-check';
 import { sql } from 'kysely';
 import { onEachDatabase } from '../../identity/people/testing/databases.ts';
+import { createLog } from '../../platform/index.ts';
 import { appliedDigest } from '../../registry/index.ts';
+import { type ClockDoubt, createClockDoubt } from './clock-doubt.ts';
 import { createCalendar, directory, openRecordKeeper } from './testing/record-keeper.ts';
 
 type Keeper = Awaited<ReturnType<typeof openRecordKeeper>>;
@@ -478,6 +480,53 @@ onEachDatabase('what retention leaves alone', (database) => {
     await keeper.settle();
     assert.equal(await isThere('act_future'), false);
     assert.equal((await keeper.ledger.verifyAll()).ok, true);
+  });
+
+  /** @proves retention.clock-doubt */
+  test('by a clock that is not the database’s, or is behind what was signed last, nothing goes by its age', async () => {
+    const { storage, keepingWith, retentionWith } = keeper;
+    const doubtOf = (databaseNow: () => Promise<number>) =>
+      createClockDoubt({ storage, clock, databaseNow, log: createLog('error', () => {}) });
+    await keeper.declare({ name: 'doubt', of: { agents: ['agent-doubt'] }, records: 200 });
+    const before = clock.now();
+    await keeper.record('act_doubt', { agent: 'agent-doubt', environment: null });
+    await keeper.settle();
+    clock.forward(201);
+    await keeper.timePasses();
+    const turn = async (clockDoubt: ClockDoubt) => {
+      await keeper.ledger.checkpoint();
+      const retention = retentionWith({ clockDoubt });
+      const keeping = keepingWith({ clockDoubt, argumentsDays: 200 });
+      for (let number = 0; number < 3; number++) {
+        await retention.work();
+        await keeping.work();
+      }
+      return retention.view();
+    };
+    const body = async () => (await keeper.ledger.action('act_doubt'))?.arguments;
+
+    const apart = await turn(doubtOf(async () => before));
+    assert.match(apart.problem ?? '', /clocks of this server and of the database differ by \d+ hours/);
+    assert.equal(apart.underWay, 0);
+    assert.notEqual(await body(), null);
+
+    // A clock that was ahead when something was signed, and that was put back: one of the two was wrong.
+    clock.forward(10);
+    await keeper.record('act_ahead', { environment: null });
+    clock.forward(-10);
+    const agreed = doubtOf(async () => clock.now() + 60_000);
+    assert.match((await turn(agreed)).problem ?? '', /^record \d+ of .*, the newest there, is of /);
+    assert.notEqual(await body(), null);
+
+    await keeper.record('act_now', { environment: null });
+    const going = await turn(doubtOf(async () => clock.now() + 60_000));
+    assert.equal(going.problem, null);
+    assert.ok(going.underWay > 0);
+    assert.equal(await body(), null);
+    await keeper.turns();
+    clock.forward(1);
+    await keeper.turns();
+    assert.equal(await isThere('act_doubt'), false);
   });
 
   /** @proves retention.tamper */

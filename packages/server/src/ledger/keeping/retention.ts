@@ -70,6 +70,8 @@ export function createRetention(deps: RetentionDependencies): Retention {
       (await readRules(db, deps.argumentsDays)).recordsPeriods.length > 0 ||
       (await db.selectFrom('removals').select('id').where('removed_at', 'is', null).limit(1).executeTakeFirst());
     if (!mayBeDue) return;
+    problem = await deps.clockDoubt();
+    if (problem !== null) return;
     const onRecord = await recorded.read();
     problem = 'problem' in onRecord ? onRecord.problem : null;
     if ('problem' in onRecord) return;

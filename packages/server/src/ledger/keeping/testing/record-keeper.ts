@@ -9,7 +9,7 @@ import { createSealer, openStorage } from '../../../storage/index.ts';
 import { openLedger } from '../../ledger.ts';
 import { openPublishingPlace } from '../../publishing-places.ts';
 import type { LedgerEntry } from '../../types.ts';
-import { createKeeping } from '../keeping.ts';
+import { createKeeping, type KeepingDependencies } from '../keeping.ts';
 import { createRetention } from '../retention.ts';
 import type { RetentionDependencies } from '../retention-find.ts';
 
@@ -46,8 +46,8 @@ export async function openRecordKeeper(options: {
     }),
   });
   const { recordChange } = ledger;
-  const base = { storage, recordChange, clock, argumentsDays: null };
-  const retentionWith = (more: Partial<Pick<RetentionDependencies, 'shownSize' | 'unindex'>> = {}) =>
+  const base = { storage, recordChange, clock, argumentsDays: null, clockDoubt: async () => null };
+  const retentionWith = (more: Partial<Pick<RetentionDependencies, 'clockDoubt' | 'shownSize' | 'unindex'>> = {}) =>
     createRetention({
       ...base,
       replica,
@@ -78,6 +78,7 @@ export async function openRecordKeeper(options: {
   }
   return {
     ...{ storage, ledger, dataDir, retention, retentionWith, keeping: createKeeping(base) },
+    keepingWith: (more: Partial<KeepingDependencies>) => createKeeping({ ...base, ...more }),
     log: `gatehouse.test/log/${replica}`,
     /** As an apply does it: with the record of it. */
     async declare(...classes: Omit<Extract<ManifestInput, { kind: 'Retention' }>, 'kind'>[]) {
