@@ -123,6 +123,7 @@ describe('sinks of a running server', () => {
     const tested = await run('sinks', 'test', 'siem');
     assert.equal(tested.code, 0, tested.stderr);
     assert.match(tested.stdout, /siem took the event/);
+    assert.match((await run('sinks', 'let-go', 'siem')).stdout, /siem: what was recorded until now goes by its age/);
     assert.match((await run('sinks', 'pause', 'siem')).stdout, /siem: paused/);
     const shown = await run('sinks', 'show', 'siem');
     assert.match(shown.stdout, /State +paused/);

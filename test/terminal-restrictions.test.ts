@@ -103,6 +103,7 @@ const confirmed: Record<string, object> = {
   'POST /trust-domain/intermediate/import': { chain: 'x' },
   'POST /trust-domain/root/forget': { id: 'x' },
   'POST /sinks/:name/pause': {},
+  'POST /sinks/:name/let-go': {},
   'POST /sinks/:name/replay': { time: '2026-11-27T00:00:00Z' },
   'PUT /secrets/:name': { value: 'correct horse', origins: ['https://a.example'] },
 };

@@ -169,6 +169,11 @@ export const records: Requirement[] = [
     source: 'docs/how-to/keep-and-erase.md',
   },
   {
+    id: 'retention.sinks',
+    promise: 'No record goes by its age that a declared sink has not come to, unless a person has said so',
+    source: 'docs/how-to/keep-and-erase.md',
+  },
+  {
     id: 'retention.race',
     promise: 'Replicas that remove at once name each record once and lose none, and one that is gone hinders no other',
     source: 'Search and keep',

@@ -34,7 +34,15 @@ export interface RetentionView {
   defaultArgumentsDays: number | null;
   removed: { records: number; oldest: number | null; newest: number | null };
   /** Counted over at most `of` of the oldest records whose time has come: what would go now, and what is kept although it is old enough. */
-  next: { due: number; held: number; needed: number; of: number; complete: boolean };
+  next: {
+    due: number;
+    held: number;
+    needed: number;
+    of: number;
+    complete: boolean;
+    /** Receivers that have not taken yet what is old enough to go: it waits for them. */
+    waitsFor: string[];
+  };
   /** Records whose removal is recorded and not done. */
   underWay: number;
   /** The clock has leapt, or the server was away: until then no record goes. */

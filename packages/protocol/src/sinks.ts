@@ -31,6 +31,8 @@ export interface SinkView {
 export interface SinkDetail extends SinkView {
   manifest: SinkManifest;
   paused: { at: number; by: string } | null;
+  /** What was recorded before goes by its age without having been sent there, as somebody has said. */
+  letGoAt: number | null;
   /** The next record of each log. */
   positions: { log: string; sequence: number; size: number }[];
   /** The newest 100. */
@@ -60,5 +62,6 @@ export interface SinkApi {
   'POST /sinks/:name/test': SinkTest;
   'POST /sinks/:name/pause': SinkDetail;
   'POST /sinks/:name/resume': SinkDetail;
+  'POST /sinks/:name/let-go': SinkDetail;
   'POST /sinks/:name/replay': SinkDetail;
 }

@@ -21,6 +21,10 @@ export const retention: Run<ServerOptions> = async ({ options, out }) => {
   );
   const counted = `${next.due} of ${next.of} records that were looked at${next.complete ? '' : ', and more are old enough to be'}`;
   out.print(`Next: ${counted}; ${next.held} are kept by a hold, ${next.needed} by what is not over or kept for ever.`);
+  for (const sink of next.waitsFor)
+    out.print(
+      `The sink ${clean(sink)} has not taken all that is old enough to go: that waits for it (gatehouse sinks let-go).`,
+    );
   if (pausedUntil !== null)
     out.print(
       `Paused: the server’s clock has leapt by days, or it was away. No record goes before ${new Date(pausedUntil).toISOString()}; put the clock back if it is wrong.`,

@@ -51,6 +51,12 @@ export const resumeSink: Run<ServerOptions> = async ({ args: [name = ''], option
   else out.print(`${clean(name)}: resumed, ${sink.backlog} records wait`);
 };
 
+export const letSinkGo: Run<ServerOptions> = async ({ args: [name = ''], options, out }) => {
+  const sink = await operatorOf(options).call('POST /sinks/:name/let-go', { params: { name } });
+  if (out.json) out.printJson(sink);
+  else out.print(`${clean(name)}: what was recorded until now goes by its age, whether it was sent or not`);
+};
+
 export const replaySink: Run<ServerOptions & { from: string }> = async ({ args: [name = ''], options, out }) => {
   const sink = await operatorOf(options).call('POST /sinks/:name/replay', {
     params: { name },

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { addGroup, addVerb, option } from '../verb.ts';
 
 export function addSinkVerbs(program: Command): void {
-  const sinks = addGroup(program, 'sinks', 'receivers of the record: list, show, test, pause, resume, replay');
+  const sinks = addGroup(program, 'sinks', 'receivers of the record: list, show, test, pause, resume, let-go, replay');
   const load = async () => import('../commands/sinks.ts');
   addVerb(sinks, {
     usage: 'list',
@@ -40,6 +40,16 @@ export function addSinkVerbs(program: Command): void {
     server: true,
     examples: [['sinks resume siem', 'The oldest record first.']],
     load: async () => (await load()).resumeSink,
+  });
+  addVerb(sinks, {
+    usage: 'let-go <sink>',
+    summary: 'let records go by their age that it has not taken until now',
+    details:
+      'Retention waits for every sink that is declared. This is the word of a person that it need not, for what was recorded so far.',
+    server: true,
+    confirmed: true,
+    examples: [['sinks let-go siem', 'It is down for good, and its records have to go.']],
+    load: async () => (await load()).letSinkGo,
   });
   addVerb(sinks, {
     usage: 'replay <sink>',

@@ -57,6 +57,9 @@ export function Retention() {
           <Fact name="Would go next">
             {plural(next.due, 'record')} of {next.of} looked at{!next.complete && ', and more are old enough to be'};{' '}
             {next.held} kept by a hold, {next.needed} by what is not over or kept for ever
+            {next.waitsFor.map((sink) => (
+              <span key={sink}>; what the sink {sink} has not taken waits for it</span>
+            ))}
           </Fact>
           {data.pausedUntil !== null && (
             <Fact name="Paused">

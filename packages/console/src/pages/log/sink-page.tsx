@@ -102,6 +102,11 @@ function State({ sink }: { sink: SinkDetail }) {
             <When at={sink.paused.at} /> by {sink.paused.by}
           </Fact>
         )}
+        {sink.letGoAt !== null && (
+          <Fact name="Retention">
+            does not wait for what was recorded before <When at={sink.letGoAt} as="both" />
+          </Fact>
+        )}
       </Facts>
     </Card>
   );

@@ -23,6 +23,7 @@ const exceptions: { [Name in keyof Api]?: AtTerminal | ((body: unknown) => AtTer
   'POST /push/subscriptions': 'refused',
   // Who watches sees less, or everything once more.
   'POST /sinks/:name/pause': 'confirmed',
+  'POST /sinks/:name/let-go': 'confirmed',
   'POST /sinks/:name/replay': 'confirmed',
   // What it answers is the key of the root.
   'POST /trust-domain/root/export': 'refused',

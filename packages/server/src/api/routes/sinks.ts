@@ -24,6 +24,13 @@ export function sinkRoutes({ sinks }: ApiDependencies): Route[] {
       sinks.resume(param('name'), caller.by),
     ),
     route(
+      'POST /sinks/:name/let-go',
+      'secure',
+      'Let records go by their age that it has not taken until now',
+      {},
+      ({ caller, param }) => sinks.letGo(param('name'), caller.by),
+    ),
+    route(
       'POST /sinks/:name/replay',
       'secure',
       'Send records again, from a time or a place of a log',

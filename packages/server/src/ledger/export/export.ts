@@ -31,6 +31,8 @@ export interface Export {
   /** Sends an event that is made up, past the queue. */
   test(name: string, by: string): Promise<SinkTest>;
   pause(name: string, by: string): Promise<SinkDetail>;
+  /** What was recorded until now goes by its age, whether it has taken it or not. */
+  letGo(name: string, by: string): Promise<SinkDetail>;
   resume(name: string, by: string): Promise<SinkDetail>;
   /** Goes back to a time or a place, never forward. */
   replay(name: string, to: ReplayFrom, by: string): Promise<SinkDetail>;
@@ -148,6 +150,15 @@ export function createExport(deps: ExportDependencies): Export {
 
     resume: (name, by) =>
       change(name, by, 'sink.resume', `the sink ${name} is resumed`, { paused_at: null, paused_by: null }),
+
+    letGo: (name, by) =>
+      change(
+        name,
+        by,
+        'sink.let-go',
+        `what was recorded until now may go by its age, whether the sink ${name} has taken it or not`,
+        { let_go_at: clock.now() },
+      ),
 
     async replay(name, to, by) {
       const sink = find(name);

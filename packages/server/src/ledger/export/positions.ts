@@ -46,6 +46,7 @@ export function createPositions(storage: Storage, clock: Clock, replica: string)
         problem: null,
         failing_since: null,
         next_try_at: null,
+        let_go_at: null,
       })
       .onConflict((conflict) => conflict.column('name').doNothing())
       .execute();

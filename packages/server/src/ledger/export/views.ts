@@ -91,6 +91,7 @@ export function createSinkViews(storage: Storage, positions: Positions, clock: C
       return {
         ...viewOf(sink, state),
         manifest: sink,
+        letGoAt: state.row.let_go_at,
         paused: paused_at === null ? null : { at: paused_at, by: paused_by ?? '' },
         positions: state.places.map(({ log, sequence, size }) => ({ log, sequence, size })),
         quarantine,

@@ -23,6 +23,15 @@ const OPEN_APPROVALS = ['pending', 'approved'];
  */
 export async function eraseBodies(transaction: DatabaseTransaction, actionIds: string[], now: number): Promise<number> {
   if (actionIds.length === 0) return 0;
+  // Of those that an action has of one kind, each with a salt, one row says that there was something.
+  const { numDeletedRows } = await transaction
+    .deleteFrom('bodies')
+    .where(bodiesOf(actionIds))
+    .where(
+      sql<boolean>`exists (select 1 from bodies as other where other.action_id = bodies.action_id and other.kind = bodies.kind
+        and other.salt < bodies.salt)`,
+    )
+    .executeTakeFirst();
   const { numUpdatedRows } = await transaction
     .updateTable('bodies')
     .set({ body: null, salt: new Uint8Array(), erased_at: now })
@@ -39,7 +48,7 @@ export async function eraseBodies(transaction: DatabaseTransaction, actionIds: s
     await transaction.updateTable('deliveries').set({ error: null }).where(answersOf(asked)).execute();
     await eraseKept(transaction, now);
   }
-  return Number(numUpdatedRows);
+  return Number(numUpdatedRows + numDeletedRows);
 }
 
 /**

@@ -7,6 +7,7 @@ import { keepingLimits as limits } from './limits.ts';
 import type { OnRecord } from './retention-record.ts';
 import { type RetentionRules, readRules } from './retention-rules.ts';
 import { type Unit, unitsOf } from './retention-units.ts';
+import { unsentOf } from './unsent.ts';
 import { recordOf } from './walk.ts';
 
 export interface RetentionDependencies {
@@ -57,6 +58,7 @@ export function createFinding(deps: RetentionDependencies) {
   /** The next actions of a log of which something is kept for just so long, or less, and is older. `next` null: no more are old enough. */
   async function candidates(rules: RetentionRules, log: string, days: number, from: number) {
     const cutoff = clock.now() - days * DAY_MS;
+    const unsent = await unsentOf(db);
     const within = db
       .selectFrom('records')
       .where('log', '=', log)
@@ -88,15 +90,19 @@ export function createFinding(deps: RetentionDependencies) {
       .executeTakeFirst();
     const isYoung = ({ sequence, at }: { sequence: number; at: number }) =>
       at >= cutoff && sequence > (newestOld?.sequence ?? -1);
-    if (isYoung(first)) return { actionIds: [], next: null, again: null };
+    // What comes behind is not taken either: all of it is looked at again.
+    const waitsFor = (row: { sequence: number; at: number }) => unsent(log, row.sequence, row.at);
+    const stops = (row: { sequence: number; at: number }) => isYoung(row) || waitsFor(row).length > 0;
+    if (stops(first))
+      return { actionIds: [], next: null, again: null, waitsFor: isYoung(first) ? [] : waitsFor(first) };
     const rows = await within.select(['sequence', 'at', 'action_id', 'entry']).limit(limits.recordsAtOnce).execute();
     const found = new Set<string>();
     let next: number | null = null;
     let again: number | null = null;
     for (const row of rows) {
       const { sequence, at, action_id, entry } = row;
-      if (isYoung(row) || found.size === limits.actionsAtOnce)
-        return { actionIds: [...found], next, again, isEnd: isYoung(row) };
+      if (stops(row) || found.size === limits.actionsAtOnce)
+        return { actionIds: [...found], next, again, isEnd: stops(row), waitsFor: isYoung(row) ? [] : waitsFor(row) };
       next = sequence + 1;
       if (at >= cutoff) {
         again = Math.min(again ?? at, at);
@@ -115,7 +121,7 @@ export function createFinding(deps: RetentionDependencies) {
     const from = await markOf(log, days, rules.marks);
     const { actionIds, next, again, isEnd = true } = await candidates(rules, log, days, from.sequence);
     if (next === null) return false;
-    await storage.transaction(async (transaction) => {
+    const isAdvanced = await storage.transaction(async (transaction) => {
       const now = clock.now();
       const times = [from.again, again].filter((at) => at !== null);
       const mark = { version: rules.marks, sequence: next, again: times.length > 0 ? Math.min(...times) : null };
@@ -127,20 +133,24 @@ export function createFinding(deps: RetentionDependencies) {
         .where('days', '=', days)
         .executeTakeFirst();
       // Others have looked through this part, or the rules are others by now: the next turn begins with what stands then.
-      if (current.problem !== null || current.marks !== rules.marks) return;
-      if ((before ? standingOf(before, days, rules.marks).sequence : 0) !== from.sequence) return;
+      if (current.problem !== null || current.marks !== rules.marks) return true;
+      if ((before ? standingOf(before, days, rules.marks).sequence : 0) !== from.sequence) return true;
+      const units = await unitsOf(transaction, rules, actionIds, now);
+      // A part of one stands in another log, which a receiver has not come to.
+      if (units.some(({ verdict }) => verdict === 'unsent')) return false;
       await transaction
         .insertInto('retention_marks')
         .values({ log, days, ...mark })
         .onConflict((conflict) => conflict.columns(['log', 'days']).doUpdateSet(mark))
         .execute();
-      const due = (await unitsOf(transaction, rules, actionIds, now)).filter(({ verdict }) => verdict === 'goes');
+      const due = units.filter(({ verdict }) => verdict === 'goes');
       const underWay = await namedAlready(transaction, due);
       const going = due.filter(({ rows }) => !rows.some(({ log: of, sequence }) => underWay.has(`${of} ${sequence}`)));
       for (const group of Map.groupBy(going, ({ leavesPublished }) => leavesPublished).values())
         await recordRemovals(transaction, group, rules.version, now);
+      return true;
     });
-    return !isEnd;
+    return isAdvanced && !isEnd;
   }
 
   async function namedAlready(transaction: DatabaseTransaction, units: Unit[]): Promise<Set<string>> {

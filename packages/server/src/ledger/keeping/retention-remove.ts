@@ -60,8 +60,8 @@ export function createRemoving(deps: RetentionDependencies) {
       const size = sizes.get(log) ?? (await deps.shownSize(log));
       sizes.set(log, size);
       if (group.last < size) {
-        await inOne(group, (transaction, open) => removeTogether(transaction, open, onRecord));
-        return true;
+        if (await inOne(group, (transaction, open) => removeTogether(transaction, open, onRecord))) return true;
+        continue;
       }
       if (await isGone(log)) return takeBack(group, 'its record was not signed before its replica ended');
     }
@@ -70,7 +70,7 @@ export function createRemoving(deps: RetentionDependencies) {
 
   type Together = Pick<Removal, 'recorded_log' | 'recorded_at'>;
 
-  const inOne = (of: Together, work: (transaction: DatabaseTransaction, open: Removal[]) => Promise<void>) =>
+  const inOne = <T>(of: Together, work: (transaction: DatabaseTransaction, open: Removal[]) => Promise<T>) =>
     storage.transaction(async (transaction) => {
       const open = await transaction
         .selectFrom('removals')
@@ -80,7 +80,7 @@ export function createRemoving(deps: RetentionDependencies) {
         .where('recorded_at', '=', of.recorded_at)
         .orderBy('id')
         .execute();
-      await work(transaction, open);
+      return work(transaction, open);
     });
 
   /** Nobody will ever see the record of it: what it names stays, until a removal that somebody can see names it. */
@@ -109,7 +109,7 @@ export function createRemoving(deps: RetentionDependencies) {
     transaction: DatabaseTransaction,
     removals: Removal[],
     onRecord: OnRecord,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const now = clock.now();
     const named = new Set<string>();
     const actionIds = new Set<string>();
@@ -126,9 +126,12 @@ export function createRemoving(deps: RetentionDependencies) {
       for (const { action_id } of rows) actionIds.add(action_id);
     }
     const rules = await readRules(transaction, deps.argumentsDays, onRecord);
-    if (rules.problem !== null) return;
+    if (rules.problem !== null) return false;
+    const units = await unitsOf(transaction, rules, [...actionIds], now);
+    // A receiver that came since, or is sent all of it again, is waited for.
+    if (units.some(({ verdict }) => verdict === 'unsent')) return false;
     // A hold, a longer class, or another record of the action may have come since.
-    const going = (await unitsOf(transaction, rules, [...actionIds], now)).filter(
+    const going = units.filter(
       ({ verdict, rows }) => verdict === 'goes' && rows.every(({ log, sequence }) => named.has(`${log} ${sequence}`)),
     );
     const gone = new Set(going.flatMap(({ rows }) => rows.map(({ log, sequence }) => `${log} ${sequence}`)));
@@ -159,6 +162,7 @@ export function createRemoving(deps: RetentionDependencies) {
         await recordChange(transaction, keepOf(removal, kept, 'a hold, a longer class, or something not over'));
     }
     await removeBeside(transaction, going);
+    return true;
   }
 
   /** What else is known of actions only for their records' sake. */

@@ -4,6 +4,7 @@ import { nodeSha256 } from '@gatehouse/verifier/node';
 import type { Database, DatabaseTransaction, Tables } from '../../storage/index.ts';
 import type { RetentionRules } from './retention-rules.ts';
 import { scopeFits } from './scope.ts';
+import { type Unsent, unsentOf } from './unsent.ts';
 import { recordOf } from './walk.ts';
 
 const DAY_MS = 86_400_000;
@@ -19,8 +20,11 @@ export interface Unit {
   actions: Set<string>;
   approvals: string[];
   rows: (Row & { record: ActionRecord | null })[];
-  /** `goes`; `young`: not all of it is old enough; `held` by a hold; `needed` by something that is not over or is kept for ever. */
-  verdict: 'goes' | 'young' | 'held' | 'needed';
+  /**
+   * `goes`; `young`: not all of it is old enough; `held` by a hold; `needed` by something that is not over or is kept for ever; `unsent`: a
+   * receiver has not all of it yet.
+   */
+  verdict: 'goes' | 'young' | 'held' | 'needed' | 'unsent';
   /** By which it goes. */
   days: number;
   classes: string[];
@@ -63,7 +67,8 @@ export async function unitsOf(
   for (const { id, action_id } of approvals) unitOf(action_id).approvals.push(id);
   const holds = [...rules.holds, ...(await openScopes(on))];
   const needed = await neededOf(on, [...actions.keys()], approvals);
-  for (const unit of units.values()) unit.verdict = judge(unit, { rules, holds, needed, now });
+  const unsent = await unsentOf(on);
+  for (const unit of units.values()) unit.verdict = judge(unit, { rules, holds, needed, unsent, now });
   return [...units.values()];
 }
 
@@ -71,10 +76,11 @@ interface Around {
   rules: RetentionRules;
   holds: KeepingScope[];
   needed: Set<string>;
+  unsent: Unsent;
   now: number;
 }
 
-function judge(unit: Unit, { rules, holds, needed, now }: Around): Unit['verdict'] {
+function judge(unit: Unit, { rules, holds, needed, unsent, now }: Around): Unit['verdict'] {
   const classes = new Set<string>();
   let counted = 0;
   for (const { record } of unit.rows) {
@@ -94,7 +100,12 @@ function judge(unit: Unit, { rules, holds, needed, now }: Around): Unit['verdict
   unit.classes = [...classes].sort();
   if (counted === 0 || [...unit.actions, ...unit.approvals].some((id) => needed.has(id))) return 'needed';
   const isHeld = unit.rows.some(({ record }) => record && holds.some((scope) => scopeFits(scope, record)));
-  return isHeld ? 'held' : 'goes';
+  if (isHeld) return 'held';
+  const isUnsent = unit.rows.some(({ log, sequence, record }) => {
+    const at = Date.parse(record?.time ?? '');
+    return unsent(log, sequence, at).length > 0;
+  });
+  return isUnsent ? 'unsent' : 'goes';
 }
 
 const openScopes = async (on: On): Promise<KeepingScope[]> =>

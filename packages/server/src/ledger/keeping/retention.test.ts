@@ -529,6 +529,59 @@ onEachDatabase('what retention leaves alone', (database) => {
     assert.equal(await isThere('act_doubt'), false);
   });
 
+  /** @proves retention.sinks */
+  test('what a declared sink has not taken stays until it has, or a person says so; one that comes later is waited for as well', async () => {
+    const { storage } = keeper;
+    const { db } = storage;
+    const declareSink = (name: string) =>
+      db.insertInto('objects').values({ kind: 'Sink', name, body: '{}', updated_at: clock.now() }).execute();
+    const drop = (name: string) =>
+      db.deleteFrom('objects').where('kind', '=', 'Sink').where('name', '=', name).execute();
+    const takes = async (sink: string, sequence: number) => {
+      await db.deleteFrom('sink_positions').where('sink', '=', sink).execute();
+      await db
+        .insertInto('sink_positions')
+        .values({ sink, log: keeper.log, sequence, reached: sequence, missed: 0 })
+        .execute();
+    };
+    const next = async () => (await keeper.retention.view()).next.waitsFor;
+    await keeper.declare({ name: 'sent', of: { agents: ['agent-sent'] }, records: 200 });
+    await keeper.record('act_sent', { agent: 'agent-sent', environment: null });
+    const [entry] = (await entriesOf(keeper)).filter(({ action_id }) => action_id === 'act_sent');
+    const place = Number(entry?.sequence);
+    await declareSink('siem');
+    clock.forward(201);
+    await keeper.settle();
+    assert.equal(await isThere('act_sent'), true, 'one that has not begun');
+    await takes('siem', place);
+    await keeper.settle();
+    assert.equal(await isThere('act_sent'), true);
+    assert.deepEqual(await next(), ['siem']);
+    assert.ok(
+      !(await removalsNamed(keeper)).some(([rule]) => rule?.includes(' by sent,')),
+      'nor is it recorded that it goes',
+    );
+
+    // It has it; between the record and the removal another one is declared.
+    await takes('siem', place + 1);
+    await keeper.timePasses();
+    await keeper.turns();
+    await declareSink('archive');
+    clock.forward(1);
+    await keeper.turns();
+    assert.equal(await isThere('act_sent'), true);
+    const rest = { owner: null, owned_until: 0, paused_at: null, paused_by: null, delivered_at: null, problem: null };
+    const gone = { failing_since: null, next_try_at: null, let_go_at: clock.now() };
+    await db
+      .insertInto('sinks')
+      .values({ name: 'archive', since: 0, ...rest, ...gone })
+      .execute();
+    await keeper.turns();
+    assert.equal(await isThere('act_sent'), false, 'somebody has said that it does without');
+    assert.equal((await keeper.ledger.verifyAll()).ok, true);
+    for (const name of ['siem', 'archive']) await drop(name);
+  });
+
   /** @proves retention.tamper */
   test('what was changed to look old enough, or to be of another class, is not removed for that', async () => {
     const { storage, ledger } = keeper;

@@ -114,10 +114,13 @@ export function createRetention(deps: RetentionDependencies): Retention {
   async function next(rules: Awaited<ReturnType<typeof readRules>>): Promise<RetentionView['next']> {
     const counted = { due: 0, held: 0, needed: 0, of: 0, complete: true };
     const seen = new Set<string>();
+    const waitsFor = new Set<string>();
     for (const { id: log } of await db.selectFrom('logs').select('id').orderBy('id').execute())
       for (const days of rules.recordsPeriods) {
         const { sequence } = await finding.markOf(log, days, rules.marks);
-        const { actionIds, isEnd = true } = await finding.candidates(rules, log, days, sequence);
+        const found = await finding.candidates(rules, log, days, sequence);
+        const { actionIds, isEnd = true } = found;
+        for (const sink of found.waitsFor ?? []) waitsFor.add(sink);
         counted.complete &&= isEnd;
         for (const { rows, verdict } of await unitsOf(db, rules, actionIds, clock.now())) {
           const fresh = rows.filter(({ log: of, sequence }) => !seen.has(`${of} ${sequence}`));
@@ -128,7 +131,7 @@ export function createRetention(deps: RetentionDependencies): Retention {
           else if (verdict === 'needed') counted.needed += fresh.length;
         }
       }
-    return counted;
+    return { ...counted, waitsFor: [...waitsFor].sort() };
   }
 
   async function view(): Promise<RetentionView> {

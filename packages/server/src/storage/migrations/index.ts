@@ -53,6 +53,7 @@ import * as removedRecords from './0065-removed-records.ts';
 import * as leases from './0070-leases.ts';
 import * as leaseKeys from './0071-lease-keys.ts';
 import * as flowHeads from './0073-flow-heads.ts';
+import * as letGo from './0074-let-go.ts';
 import * as handedOut from './0076-handed-out.ts';
 import * as secretUses from './0078-secret-uses.ts';
 import * as accounts from './0079-accounts.ts';
@@ -117,6 +118,7 @@ export const migrations: readonly Migration[] = [
   { name: '0070-leases', up: leases.up },
   { name: '0071-lease-keys', up: leaseKeys.up },
   { name: '0073-flow-heads', up: flowHeads.up },
+  { name: '0074-let-go', up: letGo.up },
   { name: '0076-handed-out', up: handedOut.up },
   { name: '0078-secret-uses', up: secretUses.up },
   { name: '0079-accounts', up: accounts.up },

@@ -13,6 +13,8 @@ export interface ExportTables {
     problem: string | null;
     failing_since: number | null;
     next_try_at: number | null;
+    /** What was recorded before it goes by its age without having been sent. */
+    let_go_at: number | null;
   };
 
   /** The next record of a log that is to be delivered: all before it are, or are set aside. */
