@@ -1,5 +1,6 @@
 import type {
   Api,
+  accountBodies,
   approvalListBodies,
   baselineBodies,
   bodies,
@@ -75,6 +76,7 @@ interface RequestBodies {
   'POST /workloads/:name/state': Body<'setState'>;
   'POST /workloads/:name/kill': Body<'kill'>;
   'POST /delegations': Given<typeof delegationBodies, 'create'>;
+  'POST /accounts': Given<typeof accountBodies, 'connect'>;
   'POST /people/:email/deputies': Given<typeof deputyBodies, 'createFor'>;
   'POST /deputies/options': Given<typeof deputyBodies, 'options'>;
   'POST /deputies/:id/confirm': Given<typeof deputyBodies, 'confirm'>;

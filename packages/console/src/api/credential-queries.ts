@@ -48,3 +48,8 @@ export const providersQuery = queryOptions({
   queryFn: () => call('GET /providers'),
   refetchInterval: 20_000,
 });
+
+export const accountsQuery = queryOptions({
+  queryKey: ['accounts'],
+  queryFn: () => call('GET /accounts', { query: {} }),
+});

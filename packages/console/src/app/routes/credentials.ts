@@ -36,5 +36,24 @@ const providers = createRoute({
   component: lazyRouteComponent(() => import('../../pages/credentials/providers-page.tsx'), 'ProvidersPage'),
 });
 
+/** Filled in by the address that a refused call names. */
+export interface AccountSearch {
+  provider?: string | undefined;
+  agent?: string | undefined;
+  /** Separated by spaces. */
+  scopes?: string | undefined;
+}
+
+const accounts = createRoute({
+  getParentRoute: () => house,
+  path: '/accounts',
+  validateSearch: (search: Record<string, unknown>): AccountSearch => ({
+    provider: text(search.provider),
+    agent: text(search.agent),
+    scopes: text(search.scopes),
+  }),
+  component: lazyRouteComponent(() => import('../../pages/credentials/accounts-page.tsx'), 'AccountsPage'),
+});
+
 /** What tools are called with. */
-export const credentialRoutes = [leases, lease, providers] as const;
+export const credentialRoutes = [leases, lease, providers, accounts] as const;

@@ -11,6 +11,7 @@ export function CredentialsPage({ title, about, children }: { title: string; abo
         tabs={[
           { to: '/leases', label: 'Leases' },
           { to: '/providers', label: 'Providers' },
+          { to: '/accounts', label: 'Accounts' },
         ]}
       />
       {children}
