@@ -45,4 +45,9 @@ export const accounts: Requirement[] = [
     promise: 'When a person leaves their accounts are revoked at the other systems',
     source,
   },
+  {
+    id: 'console.accounts',
+    promise: 'In the console a person lets an agent use their account, sees who uses it, and takes it back',
+    source,
+  },
 ];
