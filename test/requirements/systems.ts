@@ -26,4 +26,16 @@ export const systems: Requirement[] = [
       'A token of a Kubernetes service account is bound to an object of its lease, and no API server takes it once that is deleted',
     source,
   },
+  {
+    id: 'lease.svid',
+    promise:
+      'A task’s tools show a certificate of the task’s own that names task and provider, and that no door of Gatehouse takes',
+    source,
+  },
+  {
+    id: 'lease.signed-jwt',
+    promise:
+      'A task’s tools show a token that says which agent in which task, for one audience, and that no door of Gatehouse takes',
+    source,
+  },
 ];

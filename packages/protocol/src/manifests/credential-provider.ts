@@ -43,12 +43,14 @@ export {
   type RedisKeys,
   type RedisScope,
   type RedisSource,
+  type SignedJwtSource,
   type SshScope,
   type SshSource,
   type StaticScope,
   type StaticSource,
   secretsOfProvider,
   sessionPolicyOf,
+  type X509SvidSource,
 } from './credential-providers/index.ts';
 
 /**

@@ -39,6 +39,7 @@ export async function openChokePoint(
       noteUse: secretUses.note,
       identityToken: identity.identityTokens.sign,
       sshAuthority: identity.sshAuthorities.keyOf,
+      svids: identity.trustDomain,
       outbound,
       clock,
       log,

@@ -9,6 +9,7 @@ import { kubernetesKind, kubernetesSource } from './kubernetes.ts';
 import { mariadbKind, mariadbSource } from './mariadb.ts';
 import { oauthKind, oauthSource } from './oauth.ts';
 import { openbaoKind, openbaoSource } from './openbao.ts';
+import { signedJwtKind, signedJwtSource, x509SvidKind, x509SvidSource } from './own-identity.ts';
 import { postgresKind, postgresSource } from './postgres.ts';
 import { redisKind, redisSource } from './redis.ts';
 import { sshKind, sshSource } from './ssh.ts';
@@ -29,6 +30,7 @@ export type { KubernetesScope, KubernetesSource } from './kubernetes.ts';
 export type { MariadbGrant, MariadbScope, MariadbSource } from './mariadb.ts';
 export type { OAuthScope, OAuthSource, OAuthSystem } from './oauth.ts';
 export type { OpenBaoScope, OpenBaoSource } from './openbao.ts';
+export type { SignedJwtSource, X509SvidSource } from './own-identity.ts';
 export type { PostgresGrant, PostgresScope, PostgresSource } from './postgres.ts';
 export type { RedisKeys, RedisScope, RedisSource } from './redis.ts';
 export { isWithinPattern } from './redis-pattern.ts';
@@ -50,6 +52,8 @@ export const credentialSource = z.discriminatedUnion('type', [
   staticSource,
   oauthSource,
   kubernetesSource,
+  x509SvidSource,
+  signedJwtSource,
 ]);
 export type CredentialSource = z.infer<typeof credentialSource>;
 
@@ -67,6 +71,8 @@ const kinds = {
   static: staticKind,
   oauth: oauthKind,
   kubernetes: kubernetesKind,
+  'x509-svid': x509SvidKind,
+  'signed-jwt': signedJwtKind,
 };
 
 const kindOf = (from: CredentialSource) => kinds[from.type] as CredentialKind<CredentialSource, unknown>;

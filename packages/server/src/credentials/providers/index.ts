@@ -1,5 +1,5 @@
 import type { CredentialProviderManifest } from '@gatehouse/protocol';
-import type { IdentityTokens } from '../../identity/index.ts';
+import type { IdentityTokens, TrustDomain } from '../../identity/index.ts';
 import type { Clock, Log, Outbound, Secret } from '../../platform/index.ts';
 import type { Accounts } from '../accounts/types.ts';
 import type { Provider } from '../leases/types.ts';
@@ -14,8 +14,10 @@ import { openOAuthProvider } from './oauth.ts';
 import { openOpenBaoProvider } from './openbao.ts';
 import { openPostgresProvider } from './postgres.ts';
 import { openRedisProvider } from './redis.ts';
+import { openSignedJwtProvider } from './signed-jwt.ts';
 import { openSshProvider } from './ssh.ts';
 import { openStaticProvider } from './static/index.ts';
+import { openX509SvidProvider } from './x509-svid.ts';
 
 /** What providers are made with. */
 export interface ProviderTools {
@@ -26,6 +28,8 @@ export interface ProviderTools {
   identityToken: IdentityTokens['sign'];
   /** The key that signs the SSH certificates of the provider of that name. */
   sshAuthority(provider: string): Promise<Secret>;
+  /** Certificates of Gatehouse's own trust domain. */
+  svids: Pick<TrustDomain, 'issueForTools' | 'rootsPem'>;
   /** The server's own. */
   environment: Record<string, string | undefined>;
   /** That a part of a static provider is used, and since when it is what it is. */
@@ -54,6 +58,10 @@ export function openProvider({ name, from, environments }: CredentialProviderMan
       return openRedisProvider(from, () => tools.openSecret(from.secret, from.url));
     case 'kubernetes':
       return openKubernetesProvider(from, tools);
+    case 'x509-svid':
+      return openX509SvidProvider(name, tools);
+    case 'signed-jwt':
+      return openSignedJwtProvider(from, { ...tools, environment });
     case 'ssh':
       return openSshProvider(name, tools.clock, () => tools.sshAuthority(name));
     case 'postgres':

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, hash, randomFillSync } from 'node:crypto';
+import { generateKeyPairSync, hash, randomFillSync, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { GatehouseError, newId } from '../../platform/index.ts';
 import type { RecordGuarded } from '../../storage/index.ts';
@@ -10,9 +10,9 @@ import type { Authority } from './authority-rows.ts';
 import { readCsr } from './csr.ts';
 import { type Leaf, type LeafIssuer, signLeaf } from './leaf.ts';
 import { CLOCK_SKEW_MS, RENEWAL_MS, SVID_MAX_TTL_MS, trustDomainLimits } from './limits.ts';
-import { GATEHOUSE_PATH, spiffeIdOf } from './spiffe-id.ts';
+import { GATEHOUSE_PATH, spiffeIdOf, toolsIdOf } from './spiffe-id.ts';
 import type { TrustDomainDependencies } from './trust-domain.ts';
-import type { IssuedJwt, IssuedX509, IssueJwt, IssueX509, SvidSubject, TrustDomain } from './types.ts';
+import type { IssuedJwt, IssuedX509, IssueForTools, IssueJwt, IssueX509, SvidSubject, TrustDomain } from './types.ts';
 
 /**
  * The one place where SVIDs are made. INVARIANT: an SVID is recorded, durably, before it leaves; and the record is written only if
@@ -21,7 +21,7 @@ import type { IssuedJwt, IssuedX509, IssueJwt, IssueX509, SvidSubject, TrustDoma
  */
 export function createIssuer(
   dependencies: TrustDomainDependencies & { authorities: Authorities; jwtSigner: JwtSigner },
-): Pick<TrustDomain, 'issueX509' | 'issueJwt' | 'serverSvid'> {
+): Pick<TrustDomain, 'issueX509' | 'issueForTools' | 'issueJwt' | 'serverSvid'> {
   const { authorities, clock, trustDomain, recordGuarded, jwtSigner } = dependencies;
 
   const sign = (leaf: Omit<Leaf, 'notBefore' | 'serial'>, epoch: number, provenAt: number): IssuedX509 => {
@@ -44,6 +44,24 @@ export function createIssuer(
         `X.509-SVID ${issued.thumbprint} until ${new Date(issued.notAfter).toISOString()}, via ${via}, epoch ${grounds.epoch}`,
       ]);
       return issued;
+    },
+    async issueForTools(issue: IssueForTools) {
+      const grounds = await toolsGroundsOf(dependencies, issue);
+      await authorities.ensure();
+      const now = clock.now();
+      const notAfter = endOf(now, Math.min(SVID_MAX_TTL_MS, issue.expiresAt - now), grounds, now);
+      const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+      const spki = publicKey.export({ type: 'spki', format: 'der' });
+      const issued = sign({ spki, uri: toolsIdOf(trustDomain, issue), notAfter }, grounds.epoch, now);
+      if (issued.notAfter <= now) throw overdue(authorities.signer().notAfter);
+      await record(recordGuarded, grounds, issued.spiffeId, [
+        `X.509-SVID ${issued.thumbprint} until ${new Date(issued.notAfter).toISOString()}, for tools, via ${issue.provider}`,
+      ]);
+      return {
+        ...{ spiffeId: issued.spiffeId, notAfter: issued.notAfter },
+        chain: issued.chain.map((each) => new X509Certificate(each).toString()).join(''),
+        key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+      };
     },
     async issueJwt({ subject, audience, via, ttlSeconds = trustDomainLimits.jwtSvidTtlSeconds, provenAt }: IssueJwt) {
       checkAudience(audience);
@@ -131,6 +149,19 @@ function groundsOf({ registry, storage, clock }: TrustDomainDependencies, subjec
     ...(task && { task: task.id }),
     environment: agent.manifest.environment,
   };
+}
+
+async function toolsGroundsOf(
+  dependencies: TrustDomainDependencies,
+  { environment, agent, task }: IssueForTools,
+): Promise<Grounds> {
+  if (agent === '') return { guards: [], end: Number.MAX_SAFE_INTEGER, epoch: 0, environment };
+  const { registry } = dependencies;
+  const known = registry.snapshot().agents.get(agent);
+  if (!known) throw changed(`agent:${agent}`);
+  const running = await registry.task(task);
+  if (!running) throw over(task);
+  return groundsOf(dependencies, { agent: known, task: running });
 }
 
 async function record(recordGuarded: RecordGuarded, grounds: Grounds, by: string, changes: string[]): Promise<void> {

@@ -1,5 +1,5 @@
 import { name } from '@gatehouse/protocol';
-import type { Principal, SvidSubject } from './types.ts';
+import type { IssueForTools, Principal, SvidSubject } from './types.ts';
 
 /** SPIFFE-ID §2: `spiffe://TRUST-DOMAIN/path`, read in exactly one way and never normalised. */
 export interface SpiffeId {
@@ -48,6 +48,12 @@ export function spiffeIdOf(subject: SvidSubject): string {
   const { agent, task } = subject;
   return task ? `${agent.spiffeId}/task/${task.id}` : agent.spiffeId;
 }
+
+/** INVARIANT: `principalOfPath` knows neither, so that no door takes it for the agent. */
+export const toolsIdOf = (trustDomain: string, { environment, agent, task, provider }: IssueForTools): string =>
+  agent === ''
+    ? `spiffe://${trustDomain}/env/${environment}${GATEHOUSE_PATH}/test`
+    : `spiffe://${trustDomain}/env/${environment}/agent/${agent}/task/${task}/credential/${provider}`;
 
 export const GATEHOUSE_PATH = '/gatehouse';
 const AGENT = /^\/env\/([^/]+)\/agent\/([^/]+)(?:\/task\/(tsk_[0-9a-z]+))?$/;

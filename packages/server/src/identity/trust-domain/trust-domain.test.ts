@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { onEachDatabase } from '../people/testing/databases.ts';
 import { createAgentClient } from '../testing/agent-client.ts';
@@ -54,6 +54,36 @@ onEachDatabase('the trust domain', (database) => {
       const [record] = await house.records('svid.issue');
       assert.equal(record?.agent, 'agent-a');
       assert.ok(record?.changes?.[0]?.includes(thumbprint));
+    });
+
+    test('one for a task’s tools names task and provider, and nobody whom a door lets in; a kill is the end of them', async () => {
+      const { trustDomain } = house.identity;
+      const client = await createAgentClient(house, await house.enrol('agent-t'));
+      const { authorization_details: details } = await client.startTask();
+      const task: string = details[0].task;
+      const order = { environment: 'prod', agent: 'agent-t', task, provider: 'vault' };
+      const { spiffeId, chain, key, notAfter } = await trustDomain.issueForTools({
+        ...order,
+        expiresAt: house.clock.now() + 300_000,
+      });
+      assert.equal(spiffeId, `spiffe://example.test/env/prod/agent/agent-t/task/${task}/credential/vault`);
+      assert.ok(notAfter <= house.clock.now() + 300_000);
+      const pems = chain.match(/-----BEGIN [^-]+-----[^-]+-----END [^-]+-----\n/g) ?? [];
+      const certificates = pems.map((each) => new X509Certificate(each));
+      assert.equal(certificates[0]?.checkPrivateKey(createPrivateKey(key)), true);
+      const verified = await trustDomain.verifySvid(certificates.map(({ raw }) => raw));
+      assert.equal(trustDomain.principalOf(spiffeId), undefined);
+      assert.match((await trustDomain.whyRefused(verified)) ?? '', /names nobody here/);
+      for (const wrong of [{ agent: 'agent-z' }, { task: 'tsk_0' }])
+        await assert.rejects(trustDomain.issueForTools({ ...order, ...wrong, expiresAt: house.clock.now() + 300_000 }));
+      // The fence moves in the database alone, as it does while the news of a kill is on its way.
+      await house.storage.transaction((transaction) => house.storage.bumpFence(transaction, 'agent:agent-t'));
+      await assert.rejects(trustDomain.issueForTools({ ...order, expiresAt: house.clock.now() + 300_000 }), {
+        code: 'agent.changed',
+      });
+      await house.registry.setAgentState('agent-t', 'suspended', 'gatehouse');
+      await house.settled();
+      await assert.rejects(trustDomain.issueForTools({ ...order, expiresAt: house.clock.now() + 300_000 }));
     });
 
     test('one for a task names the task and ends with it', async () => {

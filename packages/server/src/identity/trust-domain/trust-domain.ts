@@ -168,6 +168,7 @@ export async function openTrustDomain(dependencies: TrustDomainDependencies): Pr
   return {
     name: trustDomain,
     issueX509: issuer.issueX509,
+    issueForTools: issuer.issueForTools,
     async issueJwt(issue) {
       await ensure();
       return issuer.issueJwt(issue);

@@ -48,6 +48,24 @@ export interface IssuedJwt {
   expiresAt: number;
 }
 
+/** For the tools of a task: a lease of a credential provider. */
+export interface IssueForTools {
+  environment: string;
+  /** Both empty: a test of the provider, for nobody. */
+  agent: string;
+  task: string;
+  provider: string;
+  /** Milliseconds since the epoch. */
+  expiresAt: number;
+}
+
+export interface IssuedForTools extends Pick<IssuedX509, 'spiffeId' | 'notAfter'> {
+  /** PEM, leaf first, without the root. */
+  chain: string;
+  /** PEM, PKCS #8. */
+  key: string;
+}
+
 export interface VerifiedX509Svid extends VerifiedSvid {
   trustDomain: string;
   /** Until then the chain needs not be verified again: the end of its first certificate or, of another trust domain, of the trust in its bundle. */
@@ -73,6 +91,11 @@ export interface TrustDomain extends SvidVerifier {
 
   /** An X.509-SVID for the key of a CSR; recorded before it leaves, in a write that finds the agent and task unchanged. */
   issueX509(issue: IssueX509): Promise<IssuedX509>;
+  /**
+   * An X.509-SVID with its key, for what a task's tools call. It names the task and the provider (`…/task/ID/credential/PROVIDER`), and nobody whom a
+   * door of ours lets in: a tool server that has it is not the agent. Recorded in the same way.
+   */
+  issueForTools(issue: IssueForTools): Promise<IssuedForTools>;
   /** A JWT-SVID; recorded in the same way. */
   issueJwt(issue: IssueJwt): Promise<IssuedJwt>;
   /**

@@ -1,0 +1,42 @@
+import type { ProviderAbilities, SignedJwtSource } from '@gatehouse/protocol';
+import { decodeJwt } from 'jose';
+import type { IdentityTokens } from '../../identity/index.ts';
+import type { Clock } from '../../platform/index.ts';
+import type { Provider } from '../leases/types.ts';
+import { endsAt, remainingOf } from './ends-by-itself.ts';
+
+const ABILITIES: ProviderAbilities = {
+  ...{ canNarrow: false, canRevoke: false, canEndSessions: false, maxResidualSeconds: null },
+};
+
+/** An identity token for each lease: which agent, in which task, for this audience. No door of ours takes what its keys sign. */
+export function openSignedJwtProvider(
+  { audience }: SignedJwtSource,
+  { identityToken, clock, environment }: { identityToken: IdentityTokens['sign']; clock: Clock; environment: string },
+): Provider {
+  return {
+    abilities: ABILITIES,
+
+    async create({ lease, environment, agent, task, expiresAt }) {
+      const token = await identityToken({ audience, environment, agent, task, lease });
+      const end = Number(decodeJwt(token.reveal()).exp) * 1_000;
+      return { credential: { token }, revocation: endsAt(end), expiresAt: Math.min(end, expiresAt) };
+    },
+
+    async revoke(left) {
+      // Made here, and given to nobody.
+      if (left.revocation === null) return undefined;
+      return remainingOf(left, {
+        clock,
+        who: 'Gatehouse',
+        why: `${audience} asks nobody: a token is good until it expires`,
+      });
+    },
+
+    async check() {
+      await identityToken({ audience, environment, agent: '', task: '', lease: 'check' });
+    },
+
+    close: async () => undefined,
+  };
+}
