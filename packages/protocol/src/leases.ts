@@ -63,22 +63,26 @@ export interface ProviderAbilities {
   maxResidualSeconds: number | null;
   /** Nothing there ends one by itself when its time is over: while Gatehouse is away it works on. */
   endsOnlyByGatehouse?: boolean;
+  /** It works for so long at least, however short a time was asked for. */
+  leastSeconds?: number;
   /** The same value for every task, which works until somebody changes it where it is kept. */
   isStored?: boolean;
 }
 
 /** What remains of a credential once it is to end, for whoever lets it be handed out. */
 export function residualWords(
-  { canRevoke, canEndSessions, maxResidualSeconds, isStored }: ProviderAbilities,
+  { canRevoke, canEndSessions, maxResidualSeconds, isStored, endsOnlyByGatehouse, leastSeconds = 0 }: ProviderAbilities,
   seconds: number,
 ): string {
   if (isStored) return "It can't be taken back: it works until somebody changes it where it is kept.";
-  const most = maxResidualSeconds === null ? seconds : Math.min(maxResidualSeconds, seconds);
-  if (!canRevoke) return `It can't be taken back: it works until it expires, ${most} s at most, also after a kill.`;
-  const ends = 'It ends with its task, by a kill, or when it is revoked';
-  const after = most > 0 ? `, and may work for up to ${most} s after that` : '';
-  const sessions = canEndSessions ? '' : ' What was opened with it before stays open.';
-  return `${ends}${after}.${sessions}`;
+  const life = Math.max(seconds, leastSeconds);
+  const most = maxResidualSeconds === null ? life : Math.min(maxResidualSeconds, life);
+  if (!canRevoke) return `It can't be taken back: it works until it expires, ${life} s at most, also after a kill.`;
+  return [
+    `It ends with its task, by a kill, or when it is revoked${most > 0 ? `, and may work for up to ${most} s after that` : ''}.`,
+    ...(canEndSessions ? [] : ['What was opened with it before stays open.']),
+    ...(endsOnlyByGatehouse ? ['Only Gatehouse ends it: while that is away it works on past its time.'] : []),
+  ].join(' ');
 }
 
 /** What issues it, as it is declared now. */
@@ -95,6 +99,8 @@ export interface ProviderView extends ProviderKind {
   name: string;
   environments: string[];
   life: { defaultSeconds: number; maxSeconds: number };
+  /** That tasks may be handed its credentials, as its manifest says; null: the gate alone uses them. */
+  direct: { tier: 1 | 2 | 3; maxSeconds: number; perTask: number; perHour: number } | null;
   /** Leases that it may still know, and those of them that could not be ended for long. */
   openLeases: number;
   stuckLeases: number;

@@ -33,7 +33,7 @@ export const listLeases: Run<ListOptions> = async ({ options, out }) => {
       each.provider,
       each.agent || '-',
       each.task || '-',
-      each.purpose,
+      `${each.purpose}${each.ungated ? ' (ungated)' : ''}`,
       timeOf(each.intendedAt),
       timeOf(each.revokedAt ?? each.expiresAt),
       (each.problem ?? each.reason ?? '').slice(0, 80),
@@ -52,7 +52,7 @@ export const showLease: Run<ServerOptions> = async ({ args: [id = ''], options, 
     ['Agent', lease.agent || 'nobody: a test'],
     ['Task', lease.task],
     ['Environment', lease.environment],
-    ['For', `${lease.purpose}${lease.singleUse ? ', one call' : ''}`],
+    ['For', `${lease.purpose}${lease.singleUse ? ', one call' : ''}${lease.ungated ? ', ungated: handed out' : ''}`],
     ['Scope', JSON.stringify(lease.scope)],
     ['Issued', timeOf(lease.createdAt)],
     ['First used', timeOf(lease.activeAt)],
@@ -104,8 +104,8 @@ export const listProviders: Run<ServerOptions> = async ({ options, out }) => {
   if (out.json) return out.printJson({ items });
   if (items.length === 0) return out.note('There are none. See the how-to "Give tools just-in-time credentials".');
   out.table(
-    ['PROVIDER', 'TYPE', 'ENVIRONMENTS', 'CAN', 'OPEN', 'STUCK', 'HEALTH'],
-    items.map(({ name, type, environments, abilities, openLeases, stuckLeases, ok, problem }) => [
+    ['PROVIDER', 'TYPE', 'ENVIRONMENTS', 'CAN', 'HANDED OUT', 'OPEN', 'STUCK', 'HEALTH'],
+    items.map(({ name, type, environments, abilities, direct, openLeases, stuckLeases, ok, problem }) => [
       name,
       type,
       environments.join(', '),
@@ -117,6 +117,7 @@ export const listProviders: Run<ServerOptions> = async ({ options, out }) => {
       ]
         .filter(Boolean)
         .join(', '),
+      direct ? `tier ${direct.tier}, ${direct.maxSeconds} s` : 'no',
       String(openLeases),
       String(stuckLeases),
       ok ? 'ok' : (problem ?? 'failing').slice(0, 80),

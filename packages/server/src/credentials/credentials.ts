@@ -153,7 +153,7 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
       const all = [...registry.snapshot().credentialProviders.values()];
       return Promise.all(
         all.map(async (manifest): Promise<ProviderView> => {
-          const { name, environments, life, from } = manifest;
+          const { name, environments, life, from, direct } = manifest;
           const provider = providerOf(manifest);
           let trust: string | undefined;
           const problem = await problemOf(async () => {
@@ -165,7 +165,7 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
           else if (!failing.has(name)) failing.set(name, deps.clock.now());
           const abilities = abilitiesOf(provider);
           return {
-            ...{ name, type: from.type, environments, abilities, life },
+            ...{ name, type: from.type, environments, abilities, life, direct: direct ?? null },
             ...{ openLeases: open, stuckLeases: stuck, ok: problem === null, problem },
             failingSince: failing.get(name) ?? null,
             ...(trust !== undefined && { trust }),

@@ -75,8 +75,16 @@ export function createDirect({ leases }: { leases: Pick<Leases, 'issue' | 'hande
         };
       const most = Math.min(manifest.direct.maxSeconds, manifest.life.maxSeconds);
       const wanted = typeof given.seconds === 'number' ? given.seconds : manifest.life.defaultSeconds;
-      const seconds = Math.min(wanted, most);
       const abilities = await leases.abilitiesOf(provider, caller.task.environment);
+      // As long as it will work: whoever approves it is told no less.
+      const seconds = Math.max(Math.min(wanted, most), abilities.leastSeconds ?? 0);
+      if (seconds > most)
+        return {
+          refused: {
+            code: 'credential.too-long',
+            reason: `What "${provider}" issues works for ${seconds} s at least, and no more than ${most} s are handed out. An operator could allow more, with \`maxSeconds\`.`,
+          },
+        };
       return {
         ...action,
         arguments: { scope: issued.scope as Json, seconds, residual: residualWords(abilities, seconds) },

@@ -6,14 +6,15 @@ import { endsAt, remainingOf } from './ends-by-itself.ts';
 import type { ProviderTools } from './index.ts';
 
 /** AWS ends no session before its time. */
+/** AWS gives no session less. */
+const LEAST_SECONDS = 900;
 const ABILITIES: ProviderAbilities = {
   canNarrow: true,
   canRevoke: false,
   canEndSessions: false,
   maxResidualSeconds: null,
+  leastSeconds: LEAST_SECONDS,
 };
-/** AWS gives no session less. */
-const LEAST_SECONDS = 900;
 const NOTHING = JSON.stringify({
   Version: '2012-10-17',
   Statement: [{ Effect: 'Deny', Action: '*', Resource: '*' }],
