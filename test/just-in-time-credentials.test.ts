@@ -9,6 +9,7 @@ import type { ManifestInput } from '@gatehouse/protocol';
 import { type AgentTask, createMcpTransport } from '@gatehouse/sdk';
 import { Client } from '@modelcontextprotocol/client';
 import pg from 'pg';
+import { type ProviderProxy, startProxy } from './chaos/leases/proxy.ts';
 import { manifests } from './support/fixtures.ts';
 import { startPostgres, type TestDatabase, type TestPostgres } from './support/postgres.ts';
 import { startWorkspace, type Workspace } from './support/workspace.ts';
@@ -22,6 +23,8 @@ describe('just-in-time credentials', { skip: postgres ? false : 'there is no Pos
   let owner: pg.Client;
   let workspace: Workspace;
   let at: URL;
+  /** Between Gatehouse and the database. */
+  let proxy: ProviderProxy;
   /** What a web service was sent, by call. */
   const sent: { key: string | undefined; method: unknown }[] = [];
   const web = createServer(async (request, response) => {
@@ -81,7 +84,7 @@ describe('just-in-time credentials', { skip: postgres ? false : 'there is no Pos
     environments: ['production'],
     from: {
       type: 'postgres',
-      url: `postgres://broker_${database.name}@${at.host}/${database.name}`,
+      url: `postgres://broker_${database.name}@127.0.0.1:${proxy.port}/${database.name}`,
       secret: 'orders-broker',
       grants: [{ tables: ['orders', 'refunds'], privileges: ['SELECT'] }],
       tls: 'off',
@@ -91,6 +94,7 @@ describe('just-in-time credentials', { skip: postgres ? false : 'there is no Pos
   before(async () => {
     database = await (postgres as TestPostgres).createDatabase();
     at = new URL(database.url);
+    proxy = await startProxy(at.hostname, Number(at.port));
     owner = new pg.Client(database.url);
     owner.on('error', () => undefined);
     await owner.connect();
@@ -106,7 +110,7 @@ describe('just-in-time credentials', { skip: postgres ? false : 'there is no Pos
     workspace = await startWorkspace();
     await workspace.operator('PUT /secrets/:name', {
       params: { name: 'orders-broker' },
-      body: { value: 'broker-password', origins: [`postgres://${at.host}`] },
+      body: { value: 'broker-password', origins: [`postgres://127.0.0.1:${proxy.port}`] },
     });
     await workspace.apply([
       ...manifests()
@@ -115,6 +119,11 @@ describe('just-in-time credentials', { skip: postgres ? false : 'there is no Pos
           if (each.kind === 'Blueprint') return { ...each, templates: [...(each.templates ?? []), 'one-table'] };
           return each.kind === 'Agent' ? { ...each, delegatesTo: { agents: ['agent-b'] } } : each;
         }),
+      { kind: 'Person', email: 'developer@example.test', displayName: 'Developer', roles: ['developer'] },
+      {
+        ...{ kind: 'Agent', name: 'agent-dev', owner: 'developer@example.test', purpose: 'tests' },
+        ...{ environment: 'production', blueprint: 'support' },
+      },
       { kind: 'Template', name: 'all', allow: [{ tools: ['shop/*', 'orders/*', 'web/*', 'wide/*'] }] },
       narrowing([{ provider: 'orders', scope: { grants: [{ tables: ['$table'], privileges: ['SELECT'] }] } }]),
       provider(),
@@ -138,6 +147,7 @@ describe('just-in-time credentials', { skip: postgres ? false : 'there is no Pos
     await workspace?.close();
     web.close();
     web.closeAllConnections();
+    await proxy?.close();
     await owner?.end();
     await database?.drop();
     await postgres?.close();
@@ -210,10 +220,83 @@ describe('just-in-time credentials', { skip: postgres ? false : 'there is no Pos
     await gone(task.id);
     assert.equal(await sessions(), 0);
     assert.deepEqual(await roles(), []);
-    if (killed.openLeases === 0) assert.equal(killed.residualSeconds, 0);
-    else assert.ok(killed.residualSeconds > 0);
+    assert.equal(killed.residualSeconds, killed.openLeases === 0 ? 0 : null);
     await sleeping;
     await workspace.operator('POST /agents/:name/state', { params: { name: 'agent-b' }, body: { state: 'active' } });
+  });
+
+  /** Signed in as a task's role, as somebody would be who had its password. */
+  async function guestOf(task: string): Promise<pg.Client> {
+    const user = (await leasesOf(task))[0]?.name ?? '';
+    await owner.query(`alter role ${pg.escapeIdentifier(user)} password 'known'`);
+    const guest = new pg.Client({
+      ...{ host: at.hostname, port: Number(at.port), database: database.name, user, password: 'known' },
+    });
+    guest.on('error', () => undefined);
+    await guest.connect();
+    return guest;
+  }
+  const activate = (name: string) =>
+    workspace.operator('POST /agents/:name/state', { params: { name }, body: { state: 'active' } });
+
+  /** @proves lease.kill */
+  test('a session that somebody holds open is gone when a kill has said that nothing is left', async (t) => {
+    const { task, client } = await begin('agent-b');
+    await query(client, 'select 1');
+    const guest = await guestOf(task.id);
+    const over = new Promise((resolve) => guest.once('end', resolve));
+    const begun = performance.now();
+    await workspace.operator('POST /agents/:name/kill', { params: { name: 'agent-b' }, body: {} });
+    await over;
+    t.diagnostic(`gone ${Math.round(performance.now() - begun)} ms after the kill began`);
+    await gone(task.id);
+    await activate('agent-b');
+  });
+
+  /** @proves lease.residual */
+  test('while the database is away a kill says that nobody knows for how long what is open works; it ends once it is back', async () => {
+    const { task, client } = await begin('agent-b');
+    await query(client, 'select 1');
+    const guest = await guestOf(task.id);
+    proxy.setAway(true);
+    const killed = await workspace.operator('POST /agents/:name/kill', { params: { name: 'agent-b' }, body: {} });
+    assert.deepEqual([killed.openLeases, killed.residualSeconds], [1, null]);
+    assert.equal((await guest.query('select total from orders')).rowCount, 1, 'that is true');
+    const over = new Promise((resolve) => guest.once('end', resolve));
+    proxy.setAway(false);
+    await over;
+    await gone(task.id);
+    assert.deepEqual(await roles(), []);
+    await activate('agent-b');
+  });
+
+  /** @proves lease.owners */
+  test('who is neither admin, security nor auditor sees the leases of their own agents, and not what systems say', async () => {
+    const [theirs, other] = [await begin('agent-dev'), await begin()];
+    for (const { client } of [theirs, other]) await query(client, 'select 1');
+    const seen = async (email: string) => {
+      const { api } = await workspace.person(email);
+      const { items } = await api('GET /leases', { query: { open: 'true' } });
+      return { api, agents: [...new Set(items.map(({ agent }) => agent))].sort() };
+    };
+    const developer = await seen('developer@example.test');
+    assert.deepEqual(developer.agents, ['agent-dev']);
+    const id = (await leasesOf(other.task.id))[0]?.id ?? '';
+    await assert.rejects(developer.api('GET /leases/:id', { params: { id } }), { status: 404 });
+    assert.deepEqual((await developer.api('GET /leases', { query: { agent: 'agent-a' } })).items, []);
+    assert.deepEqual((await seen('approver@example.test')).agents, []);
+    const auditor = await seen('auditor@example.test');
+    assert.deepEqual(auditor.agents, ['agent-a', 'agent-dev']);
+    assert.equal((await auditor.api('GET /leases/:id', { params: { id } })).id, id);
+    proxy.setAway(true);
+    const problemFor = async ({ api }: typeof auditor) => (await api('GET /providers')).items[0]?.problem ?? null;
+    assert.match((await problemFor(auditor)) ?? '', /./);
+    assert.equal(await problemFor(developer), null);
+    proxy.setAway(false);
+    for (const { task } of [theirs, other]) {
+      await task.end();
+      await gone(task.id);
+    }
   });
 
   /** @proves lease.unseen */

@@ -71,6 +71,7 @@ const byBody: Record<string, [open: object, confirmed: object]> = {
 const confirmed: Record<string, object> = {
   'POST /holds': { scope: { agent: 'agent-a' }, reason: 'litigation' },
   'POST /holds/:id/end': {},
+  'POST /leases/:id/drop': { reason: 'a test' },
   'POST /erasures': { scope: { agent: 'agent-a' }, reason: 'asked for' },
   'POST /erasures/:id/reject': {},
   'POST /retention/:name/withdraw': {},

@@ -12,6 +12,26 @@ export const leases: Requirement[] = [
   },
   { id: 'lease.ends', promise: 'After the task its credential is verified to be gone', source },
   {
+    id: 'lease.stuck',
+    promise: 'Ending a credential is tried for ever; what fails for long is an alarm that says since when',
+    source,
+  },
+  {
+    id: 'lease.dropped',
+    promise: 'A stuck credential is given up by two people only, who are on record with what may remain',
+    source,
+  },
+  {
+    id: 'lease.residual',
+    promise: 'What a kill says of what is left is true also where what was opened outlives its credential',
+    source,
+  },
+  {
+    id: 'lease.owners',
+    promise: 'Who is neither admin, security nor auditor sees leases of their own agents only',
+    source,
+  },
+  {
     id: 'lease.renewed',
     promise:
       'A renewal counts from now and never goes beyond the bounds that the lease was issued with; what kept it shorter is said',

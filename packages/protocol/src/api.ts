@@ -98,8 +98,11 @@ export interface KillResult {
   /** Just-in-time credentials that ended with it, and those of them of which it is not yet verified that they are gone. */
   endedLeases: number;
   openLeases: number;
-  /** Seconds that a credential already handed out may still work; 0 when there is none. */
-  residualSeconds: number;
+  /**
+   * Seconds that a credential already handed out, or what was opened with it, may still work; 0 when there is none, null when it works until its
+   * provider is back.
+   */
+  residualSeconds: number | null;
 }
 
 export interface ToolView {
@@ -170,6 +173,8 @@ export interface StatusView {
   inFlight: number;
   dataDir: string | null;
   /** Sinks that do not get everything now, with why; for the people of the house only. */
+  /** Credentials that could not be ended for long, and since when. */
+  stuck: { provider: string; count: number; since: number }[] | null;
   sinks: { name: string; state: 'behind' | 'failing' | 'paused'; problem: string | null }[] | null;
   /** Secrets of which a new one is due, by name (`PROVIDER/PART` of one that is kept elsewhere); for the people of the house only. */
   secretsDue: string[] | null;

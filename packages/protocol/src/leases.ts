@@ -2,10 +2,10 @@ import { z } from 'zod';
 import { name } from './names.ts';
 
 /**
- * intended → created → active → revoking → revoked, or stuck where the provider has refused for long, which goes on being tried. Each step is
- * durable before what it says happens.
+ * intended → created → active → revoking → revoked, or stuck where the provider has refused for long, which goes on being tried, or dropped where
+ * two people have given that up. Each step is durable before what it says happens.
  */
-export const leaseStates = ['intended', 'created', 'active', 'revoking', 'revoked', 'stuck'] as const;
+export const leaseStates = ['intended', 'created', 'active', 'revoking', 'revoked', 'stuck', 'dropped'] as const;
 export type LeaseState = (typeof leaseStates)[number];
 
 /** A just-in-time credential as people see it: never the credential itself. */
@@ -47,6 +47,12 @@ export interface LeaseView {
   reason: string | null;
   /** Attempts at ending it that failed. */
   attempts: number;
+  /** When the first of them was. */
+  failingSince: number | null;
+  /** Whether nothing of it works once its time is over, also where its provider is away by then. */
+  endsByItself: boolean;
+  /** Who asked to give it up, and who agreed. */
+  drop: { askedBy: string; askedAt: number; reason: string; agreedBy: string | null; agreedAt: number | null } | null;
   nextTryAt: number | null;
   problem: string | null;
 }
@@ -68,6 +74,10 @@ export interface ProviderAbilities {
   /** The same value for every task, which works until somebody changes it where it is kept. */
   isStored?: boolean;
 }
+
+/** Whether a credential is over with its time, with all that was opened with it, if nobody ends it. */
+export const endsByItself = ({ canEndSessions, endsOnlyByGatehouse, isStored }: ProviderAbilities): boolean =>
+  !canEndSessions && !endsOnlyByGatehouse && !isStored;
 
 /** What remains of a credential once it is to end, for whoever lets it be handed out. */
 export function residualWords(
@@ -133,6 +143,7 @@ export const leaseBodies = {
     open: z.enum(['true', 'false']).optional(),
   }),
   renewLease: z.strictObject({ ttlSeconds: z.number().int().min(5).max(3_600).optional() }),
+  dropLease: z.strictObject({ reason: z.string().min(1).max(500) }),
   revokeLease: z.strictObject({ reason: z.string().max(500).default('') }),
 };
 
@@ -141,6 +152,8 @@ export interface LeasesApi {
   'GET /leases/:id': ShownLease;
   'POST /leases/:id/revoke': LeaseView;
   'POST /leases/:id/renew': LeaseView;
+  'POST /leases/:id/drop': LeaseView;
+  'POST /leases/:id/drop/agree': LeaseView;
   'GET /providers': { items: ProviderView[] };
   'POST /providers/:name/test': ProviderTest;
 }

@@ -77,7 +77,11 @@ export const kill: Run<WithReason> = async ({ args: [name = ''], options, out })
     ['Credentials ended', credentialsOf(result)],
     [
       'Still usable',
-      result.residualSeconds === 0 ? 'nothing' : `credentials already handed out, for ${result.residualSeconds} s`,
+      result.residualSeconds === 0
+        ? 'nothing'
+        : result.residualSeconds === null
+          ? 'what is open with its credentials, until their provider is back and ends it'
+          : `credentials already handed out, for ${result.residualSeconds} s`,
     ],
   ]);
 };

@@ -62,7 +62,9 @@ export const showLease: Run<ServerOptions> = async ({ args: [id = ''], options, 
     ['Verified gone', timeOf(lease.revokedAt)],
     ['Why it ended', lease.reason],
     ['Failed attempts', lease.attempts],
+    ['Fails since', timeOf(lease.failingSince)],
     ['Problem', lease.problem],
+    ['To be given up', lease.drop && dropWords(lease.drop)],
     ['After its end', residualOf(lease)],
   ]);
 };
@@ -73,6 +75,9 @@ const residualOf = ({ maxResidualSeconds }: LeaseView): string =>
     : maxResidualSeconds === 0
       ? 'works nowhere'
       : `works for ${maxResidualSeconds} s at most`;
+
+const dropWords = ({ askedBy, reason, agreedBy }: NonNullable<LeaseView['drop']>): string =>
+  `asked for by ${askedBy}: ${reason}; ${agreedBy === null ? 'nobody has agreed yet' : `agreed to by ${agreedBy}`}`;
 
 interface RevokeOptions extends ServerOptions {
   reason?: string;
@@ -97,6 +102,17 @@ export const renewLease: Run<RenewOptions> = async ({ args: [id = ''], options, 
   if (out.json) return out.printJson(lease);
   out.print(`${lease.id}: lives until ${timeOf(lease.expiresAt)}`);
   if (lease.clamped.length > 0) out.note(`Shorter than was asked for: ${lease.clamped.join('; ')}.`);
+};
+
+interface DropOptions extends ServerOptions {
+  reason: string;
+}
+
+export const dropLease: Run<DropOptions> = async ({ args: [id = ''], options, out }) => {
+  const body = { reason: options.reason };
+  const lease = await operatorOf(options).call('POST /leases/:id/drop', { params: { id }, body });
+  if (out.json) return out.printJson(lease);
+  out.print(`Asked for. Somebody else has to agree, in the console, before ${lease.id} is given up.`);
 };
 
 export const listProviders: Run<ServerOptions> = async ({ options, out }) => {

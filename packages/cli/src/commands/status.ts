@@ -29,6 +29,16 @@ export const status: Run<ServerOptions> = async ({ options, out }) => {
     ['Calls in flight', found.inFlight],
     ...found.troubles.map(failing),
     ...recordFacts(found.record),
+    [
+      'Credentials',
+      found.stuck?.length
+        ? found.stuck
+            .map(
+              ({ provider, count, since }) => `${count} of ${provider} STUCK, the first fails since ${timeOf(since)}`,
+            )
+            .join(', ')
+        : null,
+    ],
     ['Sinks', found.sinks?.map(({ name, state, problem }) => `${name} ${problem ?? state}`).join(', ') || null],
     ['Secrets due', found.secretsDue?.join(', ') || null],
     ['Data', found.dataDir],

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { addGroup, addVerb, option } from '../verb.ts';
 
 export function addLeaseVerbs(program: Command): void {
-  const leases = addGroup(program, 'leases', 'just-in-time credentials of tools: list, show, renew, revoke');
+  const leases = addGroup(program, 'leases', 'just-in-time credentials of tools: list, show, renew, revoke, give up');
   addVerb(leases, {
     usage: 'list',
     summary: 'list credentials that were issued, newest first',
@@ -43,6 +43,19 @@ export function addLeaseVerbs(program: Command): void {
     server: true,
     examples: [['leases renew lse_0JX2 --ttl 600', 'Ten minutes more, or as long as task and provider allow.']],
     load: async () => (await import('../commands/leases.ts')).renewLease,
+  });
+  addVerb(leases, {
+    usage: 'drop <lease>',
+    summary: 'ask for a stuck credential to be given up; somebody else has to agree, in the console',
+    options: [option('--reason <text>', 'why, for the record and whoever agrees').makeOptionMandatory()],
+    server: true,
+    examples: [
+      [
+        'leases drop lse_0JX2 --reason "the database is decommissioned"',
+        'Nothing changes before somebody else agrees.',
+      ],
+    ],
+    load: async () => (await import('../commands/leases.ts')).dropLease,
   });
 
   const providers = addGroup(program, 'providers', 'who issues just-in-time credentials: list, test, trust');

@@ -89,6 +89,7 @@ interface RequestBodies {
   'POST /push/subscriptions': (typeof newPushSubscription)['_zod']['input'];
   'POST /holds': Given<typeof keepingBodies, 'hold'>;
   'POST /erasures': Given<typeof keepingBodies, 'erase'>;
+  'POST /leases/:id/drop': Given<typeof leaseBodies, 'dropLease'>;
   'POST /leases/:id/renew': Given<typeof leaseBodies, 'renewLease'>;
   'POST /leases/:id/revoke': Given<typeof leaseBodies, 'revokeLease'>;
   'PUT /secrets/:name': Given<typeof upstreamAuthorizationBodies, 'setSecret'>;

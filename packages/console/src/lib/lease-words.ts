@@ -7,11 +7,12 @@ export const leaseStateWords: Record<LeaseState, { label: string; means: string;
   active: { label: 'In use', means: 'It has been sent or handed out, and works now', hue: 'green' },
   revoking: { label: 'Being ended', means: 'No call gets it any more; not verified to be gone yet', hue: 'amber' },
   stuck: { label: 'Stuck', means: 'Ending it has failed again and again; it is tried on', hue: 'red' },
+  dropped: { label: 'Given up', means: 'Two people agreed not to try any more; something may work on', hue: 'orange' },
   revoked: { label: 'Ended', means: 'Verified to be gone', hue: 'gray' },
 };
 
 /** States in which somebody may hold something that works. */
-export const isOpen = ({ state }: Pick<ShownLease, 'state'>): boolean => state !== 'revoked';
+export const isOpen = ({ state }: Pick<ShownLease, 'state'>): boolean => state !== 'revoked' && state !== 'dropped';
 export const isLive = ({ state }: Pick<ShownLease, 'state'>): boolean =>
   state === 'intended' || state === 'created' || state === 'active';
 

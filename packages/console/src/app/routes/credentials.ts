@@ -10,7 +10,7 @@ export interface LeaseSearch {
   state?: 'all' | LeaseState | undefined;
 }
 
-const states = ['all', 'intended', 'created', 'active', 'revoking', 'revoked', 'stuck'] as const;
+const states = ['all', 'intended', 'created', 'active', 'revoking', 'revoked', 'stuck', 'dropped'] as const;
 
 const leases = createRoute({
   getParentRoute: () => house,

@@ -45,10 +45,12 @@ export function KillReport({ result, close }: { result: KillResult; close: () =>
         <Fact name="Still usable">
           {residualSeconds === 0
             ? 'nothing: no credential is out in the world'
-            : `a credential already handed out, for at most ${residualSeconds} s`}
+            : residualSeconds === null
+              ? 'what is open with a credential, until its provider is back and ends it'
+              : `a credential already handed out, for at most ${residualSeconds} s`}
         </Fact>
       </Facts>
-      {residualSeconds > 0 && (
+      {residualSeconds !== 0 && (
         <p className={classes.obstacle}>
           <IconAlertTriangle size={15} aria-hidden /> Watch what that credential reaches until then.
         </p>

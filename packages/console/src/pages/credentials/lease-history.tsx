@@ -56,6 +56,7 @@ function stepsOf(lease: ShownLease): Step[] {
     attempts,
     problem,
     nextTryAt,
+    drop,
   } = lease;
   const steps: (Step | false)[] = [
     {
@@ -101,7 +102,8 @@ function stepsOf(lease: ShownLease): Step[] {
       why: reason && <PlainText text={endWords(reason)} />,
     },
     attempts > 0 &&
-      revokedAt === null && {
+      revokedAt === null &&
+      !drop?.agreedBy && {
         at: null,
         icon: IconAlertTriangle,
         hue: 'red',
@@ -126,6 +128,14 @@ function stepsOf(lease: ShownLease): Step[] {
       why: attempts > 0 && `after ${plural(attempts, 'attempt')} that failed`,
     },
   ];
+  if (drop?.agreedBy)
+    steps.push({
+      at: drop.agreedAt,
+      icon: IconAlertTriangle,
+      hue: 'orange',
+      what: 'Given up',
+      why: `asked for by ${actorName(drop.askedBy)}, agreed to by ${actorName(drop.agreedBy)}`,
+    });
   return steps.filter((step) => step !== false);
 }
 

@@ -20,6 +20,7 @@ const icons: Record<ShownLease['state'], Icon> = {
   active: IconPlayerPlay,
   revoking: IconHourglassHigh,
   stuck: IconAlertTriangle,
+  dropped: IconUnlink,
   revoked: IconKeyOff,
 };
 

@@ -8,6 +8,7 @@ import { Section } from '../../ui/page.tsx';
 import { Identifier, PlainText } from '../../ui/text.tsx';
 import { When } from '../../ui/when.tsx';
 import classes from './credentials.module.css';
+import { GiveUp } from './give-up.tsx';
 import { LeaseBadges } from './lease-words.tsx';
 import { Scope } from './scope.tsx';
 import { TestProvider } from './test-provider.tsx';
@@ -96,6 +97,9 @@ export function Trouble({ lease }: { lease: ShownLease }) {
         <li>
           Can’t wait? End it at the provider by hand. There it is called <Identifier value={name} what="name" />.
           Gatehouse finds that it is gone.
+        </li>
+        <li>
+          <GiveUp lease={lease} />
         </li>
       </ol>
     </>

@@ -89,12 +89,13 @@ export const controlActions = {
   },
   hold: {
     resource: 'Workspace',
-    words: 'place legal holds, ask for their end, ask for bodies to be erased',
+    words: 'place legal holds, ask for their end, ask for bodies to be erased and for stuck credentials to be given up',
     atTerminal: 'confirmed',
   },
   erase: {
     resource: 'Workspace',
-    words: 'agree that a hold ends or bodies are erased, which somebody else has asked for',
+    words:
+      'agree that a hold ends, bodies are erased or a stuck credential is given up, which somebody else has asked for',
     atTerminal: 'refused',
   },
   administer: {

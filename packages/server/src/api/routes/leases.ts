@@ -1,8 +1,20 @@
 import { type LeaseView, leaseBodies, type ShownLease } from '@gatehouse/protocol';
+import { unknownLease } from '../../credentials/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
-import { everyone, type Route, route } from '../route.ts';
+import { type ApiCaller, everyone, type Route, route } from '../route.ts';
 
-export function leaseRoutes({ credentials }: ApiDependencies): Route[] {
+const MOST_AGENTS = 1_000;
+
+/** Who may see everybody's, because it is their work to ask. Others see those of the agents that they own. */
+const overseers = new Set(['admin', 'security', 'auditor']);
+const seesAll = ({ via, roles }: ApiCaller): boolean => via === 'operator' || roles.some((role) => overseers.has(role));
+
+export function leaseRoutes({ credentials, registry }: ApiDependencies): Route[] {
+  const ownedBy = ({ email }: ApiCaller): string[] =>
+    [...registry.snapshot().agents.values()]
+      .filter(({ manifest }) => manifest.owner === email)
+      .map(({ name }) => name)
+      .slice(0, MOST_AGENTS);
   const shown = (lease: LeaseView): ShownLease => ({ ...lease, kind: credentials.kindOf(lease.provider) });
   return [
     route(
@@ -10,7 +22,7 @@ export function leaseRoutes({ credentials }: ApiDependencies): Route[] {
       everyone,
       'Just-in-time credentials that were issued, newest first: for whom, for what, how far their end has come',
       { query: leaseBodies.leaseQuery },
-      async ({ query: { cursor, open, limit, agent, task, provider, state } }) => {
+      async ({ caller, query: { cursor, open, limit, agent, task, provider, state } }) => {
         const filter = {
           limit,
           ...(agent !== undefined && { agent }),
@@ -18,15 +30,20 @@ export function leaseRoutes({ credentials }: ApiDependencies): Route[] {
           ...(provider !== undefined && { provider }),
           ...(state !== undefined && { state }),
           ...(open === 'true' && { open: true }),
+          ...(!seesAll(caller) && { agents: ownedBy(caller) }),
           ...(cursor !== undefined && { before: cursor }),
         };
         const { leases: items, next } = await credentials.leases.list(filter);
         return { items: items.map(shown), cursor: next };
       },
     ),
-    route('GET /leases/:id', everyone, 'One of them', {}, async ({ param }) =>
-      shown(await credentials.leases.get(param('id'))),
-    ),
+    route('GET /leases/:id', everyone, 'One of them', {}, async ({ caller, param }) => {
+      const lease = await credentials.leases.get(param('id'));
+      // Whatever is not theirs to see is as good as not there.
+      if (!seesAll(caller) && registry.snapshot().agents.get(lease.agent)?.manifest.owner !== caller.email)
+        throw unknownLease(lease.id);
+      return shown(lease);
+    }),
     route(
       'POST /leases/:id/revoke',
       'secure',
@@ -42,13 +59,29 @@ export function leaseRoutes({ credentials }: ApiDependencies): Route[] {
       ({ caller, param, body }) => credentials.leases.renew(param('id'), caller.by, body.ttlSeconds),
     ),
     route(
+      'POST /leases/:id/drop',
+      'hold',
+      'Ask for a stuck credential to be given up, with the reason; somebody else has to agree',
+      { body: leaseBodies.dropLease },
+      ({ caller, param, body }) => credentials.leases.askDrop(param('id'), caller.by, body.reason),
+    ),
+    route(
+      'POST /leases/:id/drop/agree',
+      'erase',
+      'Agree that a stuck credential is given up, which somebody else has asked for: nobody tries to end it any more',
+      {},
+      ({ caller, param }) => credentials.leases.agreeDrop(param('id'), caller.by),
+    ),
+    route(
       'GET /providers',
       everyone,
       'Who issues credentials, what they can do, and whether they would now',
       {},
-      async () => ({
-        items: await credentials.providers(),
-      }),
+      async ({ caller }) => {
+        const items = await credentials.providers();
+        // In what a system says of itself are addresses and names of its own.
+        return { items: seesAll(caller) ? items : items.map((each) => ({ ...each, problem: null })) };
+      },
     ),
     route(
       'POST /providers/:name/test',

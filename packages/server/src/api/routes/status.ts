@@ -17,7 +17,7 @@ async function troubled(sinks: ApiDependencies['sinks']) {
 }
 
 export function statusRoutes(deps: ApiDependencies): Route[] {
-  const { config, storage, ledger, sinks, enforcement, startedAt } = deps;
+  const { config, storage, ledger, sinks, credentials, enforcement, startedAt } = deps;
   return [
     route('GET /status', 'public', 'Whether the server is well', {}, async ({ caller }) => ({
       version: VERSION,
@@ -31,6 +31,7 @@ export function statusRoutes(deps: ApiDependencies): Route[] {
       inFlight: enforcement.inFlight(),
       // Where the data lies is for the people of the house only.
       dataDir: caller ? config.dataDir : null,
+      stuck: caller ? await unlessUnavailable(credentials.leases.stuck()) : null,
       sinks: caller ? await troubled(sinks) : null,
       secretsDue: caller ? await unlessUnavailable(secretsDue(deps)) : null,
       record: caller

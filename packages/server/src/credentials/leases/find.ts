@@ -6,6 +6,8 @@ import { openStates } from './types.ts';
 
 export interface LeaseFilter {
   agent?: string;
+  /** Only of these. */
+  agents?: readonly string[];
   task?: string;
   provider?: string;
   state?: string;
@@ -15,18 +17,15 @@ export interface LeaseFilter {
   limit: number;
 }
 
-export type FoundLeases = ReturnType<typeof createFinding>;
+export const unknownLease = (id: string): GatehouseError =>
+  new GatehouseError('not-found', 'lease.unknown', `There is no lease "${id}". \`gatehouse leases\` lists them.`);
 
 /** What there is, for people and for what waits for its end. */
 export function createFinding({ db }: Storage) {
   async function rowOf(id: string): Promise<LeaseRow> {
     const row = await db.selectFrom('leases').selectAll().where('id', '=', id).executeTakeFirst();
     if (row) return row;
-    throw new GatehouseError(
-      'not-found',
-      'lease.unknown',
-      `There is no lease "${id}". \`gatehouse leases\` lists them.`,
-    );
+    throw unknownLease(id);
   }
 
   return {
@@ -35,6 +34,7 @@ export function createFinding({ db }: Storage) {
 
     async list({
       agent,
+      agents,
       task,
       provider,
       state,
@@ -48,6 +48,7 @@ export function createFinding({ db }: Storage) {
         .orderBy('id', 'desc')
         .limit(limit + 1);
       if (agent !== undefined) query = query.where('agent', '=', agent);
+      if (agents) query = query.where('agent', 'in', agents.length > 0 ? [...agents] : ['']).where('agent', '<>', '');
       if (task !== undefined) query = query.where('task', '=', task);
       if (provider !== undefined) query = query.where('provider', '=', provider);
       if (state !== undefined) query = query.where('state', '=', state);
@@ -69,6 +70,22 @@ export function createFinding({ db }: Storage) {
           ]),
         )
         .execute();
+    },
+
+    /** By provider, with when the first attempt of the oldest failed: people are to be told. */
+    async stuck(): Promise<{ provider: string; count: number; since: number }[]> {
+      const rows = await db
+        .selectFrom('leases')
+        .select((select) => [
+          'provider',
+          select.fn.countAll<number>().as('count'),
+          select.fn.min('failing_since').as('since'),
+        ])
+        .where('state', '=', 'stuck')
+        .groupBy('provider')
+        .orderBy('provider')
+        .execute();
+      return rows.map(({ provider, count, since }) => ({ provider, count: Number(count), since: Number(since) }));
     },
 
     async openByProvider(): Promise<Map<string, { open: number; stuck: number }>> {

@@ -332,7 +332,7 @@ onEachDatabase('leases', (database) => {
     assert.equal(left?.problem, 'nobody can find it');
     const { open: count, residualSeconds } = await leases.settled({ agent: name, ids: [] }, 0);
     assert.equal(count, 1);
-    assert.ok(residualSeconds >= 3_600);
+    assert.ok((residualSeconds ?? 0) >= 3_600);
     house.pass(1_800_000);
     await reconciler.work();
     assert.equal(await stateOf(left?.id ?? ''), 'revoking');
@@ -354,6 +354,97 @@ onEachDatabase('leases', (database) => {
     assert.equal(refused?.state, 'revoked');
     assert.match(refused?.reason ?? '', /not issued/);
     assert.equal(fake.counts.revoked, 0);
+  });
+
+  describe('stuck', () => {
+    const [ann, bob] = ['person:ann@example.test', 'person:bob@example.test'];
+    async function stuck() {
+      const { request } = await agent();
+      const { lease } = await leases.issue(request, []);
+      fake.trouble.away = true;
+      await leases.end(lease.id, ann, 'no longer needed');
+      for (let time = 0; time < 12; time++) {
+        await reconciler.work();
+        house.pass(40_000);
+      }
+      return lease.id;
+    }
+
+    /** @proves lease.stuck */
+    test('it is tried for ever, never more than half a minute apart, and says since when it fails', async () => {
+      const id = await stuck();
+      const first = await leases.get(id);
+      assert.equal(first.state, 'stuck');
+      assert.ok((first.failingSince ?? 0) < house.clock.now() - 400_000);
+      const found = (await leases.stuck()).find(({ provider }) => provider === 'orders');
+      assert.ok((found?.since ?? Number.POSITIVE_INFINITY) <= (first.failingSince ?? 0));
+      for (let time = 0; time < 30; time++) {
+        const { attempts, nextTryAt } = await leases.get(id);
+        assert.ok((nextTryAt ?? 0) - house.clock.now() <= leaseLimits.retryMostMs);
+        house.pass(leaseLimits.retryMostMs);
+        await reconciler.work();
+        assert.equal((await leases.get(id)).attempts, attempts + 1);
+      }
+      fake.trouble.away = false;
+      house.pass(leaseLimits.retryMostMs);
+      await reconciler.work();
+      const last = await leases.get(id);
+      assert.deepEqual([last.state, last.failingSince], ['revoked', null]);
+    });
+
+    /** @proves lease.dropped */
+    test('it is given up by two people only, who are on record with what may remain; then nobody tries', async () => {
+      const id = await stuck();
+      await assert.rejects(leases.agreeDrop(id, bob), { code: 'lease.drop-not-asked' });
+      await leases.askDrop(id, ann, 'the database is gone');
+      await assert.rejects(leases.agreeDrop(id, ann), { code: 'lease.second-person' });
+      assert.equal((await leases.get(id)).state, 'stuck');
+      const dropped = await leases.agreeDrop(id, bob);
+      assert.equal(dropped.state, 'dropped');
+      assert.deepEqual([dropped.drop?.askedBy, dropped.drop?.agreedBy], [ann, bob]);
+      const [recorded] = await house.records('lease.drop');
+      assert.match(
+        JSON.stringify(recorded),
+        /GIVEN UP, asked for by person:ann.*may work until .*the database is gone/,
+      );
+      const { revoked } = fake.counts;
+      fake.trouble.away = false;
+      house.pass(3_600_000);
+      await reconciler.work();
+      assert.equal(fake.counts.revoked, revoked);
+      assert.equal(
+        (await leases.list({ provider: 'orders', open: true, limit: 200 })).leases.some((l) => l.id === id),
+        false,
+      );
+      await assert.rejects(leases.askDrop(id, ann, 'again'), { code: 'lease.not-stuck' });
+    });
+
+    test('what the host’s token asks for somebody takes up, and somebody else agrees; one that works is not given up', async () => {
+      const id = await stuck();
+      await leases.askDrop(id, 'operator', 'gone');
+      assert.equal((await leases.agreeDrop(id, ann)).state, 'stuck');
+      await assert.rejects(leases.agreeDrop(id, ann), { code: 'lease.second-person' });
+      assert.equal((await leases.agreeDrop(id, bob)).state, 'dropped');
+      const { request } = await agent();
+      const { lease } = await leases.issue(request, []);
+      await assert.rejects(leases.askDrop(lease.id, ann, 'why not'), { code: 'lease.not-stuck' });
+    });
+
+    /** @proves lease.residual */
+    test('what its end leaves is counted in seconds where it ends by itself, and is unknown where only its provider ends it', async () => {
+      const { request } = await agent();
+      const { lease } = await leases.issue({ ...request, ttlSeconds: 600 }, []);
+      fake.trouble.away = true;
+      await leases.end(lease.id, ann, 'odd');
+      assert.deepEqual(await leases.settled({ ids: [lease.id] }, 0), { open: 1, residualSeconds: 600 });
+      const other = await agent();
+      Object.assign(fake.provider, { abilities: { ...fake.provider.abilities, canEndSessions: true } });
+      const open = await leases.issue({ ...other.request, ttlSeconds: 600 }, []);
+      fake.trouble.away = true;
+      await leases.end(open.lease.id, ann, 'odd');
+      house.pass(3_600_000);
+      assert.deepEqual(await leases.settled({ ids: [open.lease.id] }, 0), { open: 1, residualSeconds: null });
+    });
   });
 
   test('no credential is in the database in clear, and none at all once it is ended', async () => {

@@ -1,6 +1,7 @@
 import type { LeaseView, ProviderAbilities } from '@gatehouse/protocol';
 import type { Clock, Log } from '../../platform/index.ts';
 import type { DatabaseTransaction, Guard, RecordChange, Sealer, Storage } from '../../storage/index.ts';
+import { createDropping } from './drop.ts';
 import { createEnding } from './end.ts';
 import { createFinding, type LeaseFilter } from './find.ts';
 import { createHandedOut, type HandedOut } from './handed-out.ts';
@@ -44,15 +45,21 @@ export interface Leases {
   ): Promise<string[]>;
   /** The same with those whose task is over. */
   endOverWithin(transaction: DatabaseTransaction, by: string, reason: string): Promise<string[]>;
-  /** Has these ended at once, and waits so long at most until they are verified to be gone. What is left works for so many seconds at most. */
+  /** Has these ended at once, and waits so long at most until they are verified to be gone. What is left works for so many seconds at most; null: until its provider is back. */
   settled(
     of: { agent?: string; ids: readonly string[] },
     waitMs: number,
-  ): Promise<{ open: number; residualSeconds: number }>;
+  ): Promise<{ open: number; residualSeconds: number | null }>;
+  /** What could not be ended for long, by provider. */
+  stuck(): Promise<{ provider: string; count: number; since: number }[]>;
   openByProvider(): Promise<Map<string, { open: number; stuck: number }>>;
   end(id: string, by: string, reason: string): Promise<LeaseView>;
   /** Has it live so long from now, within the bounds that it was issued with: what kept it shorter is in `clamped`. */
   renew(id: string, by: string, ttlSeconds?: number): Promise<LeaseView>;
+  /** Asks for a stuck one to be given up. */
+  askDrop(id: string, by: string, reason: string): Promise<LeaseView>;
+  /** By somebody else than who asked: from then on nobody tries to end it. */
+  agreeDrop(id: string, by: string): Promise<LeaseView>;
   get(id: string): Promise<LeaseView>;
   list(filter: LeaseFilter): Promise<{ leases: LeaseView[]; next: string | null }>;
   /** Forgets the credentials of what may not be used any more on this replica. */
@@ -69,6 +76,7 @@ export function createLeases(deps: LeasesDependencies): Leases {
   const find = createFinding(storage);
   const make = createMaking({ ...deps, ending, inHand });
   const renewing = createRenewing(deps);
+  const dropping = createDropping(deps);
 
   return {
     issue: createIssuing({ ...deps, inHand, make, renewing }),
@@ -104,6 +112,7 @@ export function createLeases(deps: LeasesDependencies): Leases {
         open = await find.openOf(of);
       }
       const now = clock.now();
+      if (open.some((row) => row.ends_by_itself === 0)) return { open: open.length, residualSeconds: null };
       const residual = open.map((row) => Math.max(1, Math.ceil((lastEnd(row) - now) / 1_000)));
       return { open: open.length, residualSeconds: Math.max(0, ...residual) };
     },
@@ -117,8 +126,17 @@ export function createLeases(deps: LeasesDependencies): Leases {
       await renewing.renew(await find.rowOf(id), ttlSeconds, by);
       return find.get(id);
     },
+    async askDrop(id, by, reason) {
+      await dropping.ask(id, by, reason);
+      return find.get(id);
+    },
+    async agreeDrop(id, by) {
+      await dropping.agree(id, by);
+      return find.get(id);
+    },
     get: find.get,
     list: find.list,
+    stuck: find.stuck,
     openByProvider: find.openByProvider,
     forget: inHand.forget,
   };

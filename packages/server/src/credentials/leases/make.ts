@@ -1,3 +1,4 @@
+import { endsByItself } from '@gatehouse/protocol';
 import { type Clock, GatehouseError, type Json, type Log, newId } from '../../platform/index.ts';
 import type { Guard, RecordChange, Sealer, Storage } from '../../storage/index.ts';
 import type { Ending } from './end.ts';
@@ -182,6 +183,13 @@ export function createMaking({ storage, sealer, recordChange, ending, inHand, wa
       extending_to: null,
       renewed_at: null,
       renewals: 0,
+      failing_since: null,
+      ends_by_itself: endsByItself(provider.abilities) ? 1 : 0,
+      drop_asked_by: null,
+      drop_asked_at: null,
+      drop_reason: null,
+      dropped_by: null,
+      dropped_at: null,
     };
     await intend(row, [...guards, guard], wanted.quota);
     const order = {

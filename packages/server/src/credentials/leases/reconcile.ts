@@ -163,7 +163,7 @@ export function createReconciler({
       return true;
     }
     if (row.created_at === null && now < row.making_until) {
-      await write(row, { next_try_at: row.making_until, attempts: 0, problem: null });
+      await write(row, { next_try_at: row.making_until, attempts: 0, failing_since: null, problem: null });
       return true;
     }
     await write(
@@ -173,6 +173,7 @@ export function createReconciler({
         revoked_at: now,
         next_try_at: null,
         problem: null,
+        failing_since: null,
         sealed_credential: null,
         sealed_revocation: null,
       },
@@ -188,7 +189,7 @@ export function createReconciler({
     const isNews = row.problem !== why;
     await write(
       row,
-      { next_try_at: until, expires_at: until, attempts: 0, problem: why },
+      { next_try_at: until, expires_at: until, attempts: 0, failing_since: null, problem: why },
       isNews
         ? `lease ${row.id} of ${row.provider} can't be ended before ${new Date(until).toISOString()}: ${why}`
         : undefined,
@@ -207,7 +208,11 @@ export function createReconciler({
     });
     await write(
       row,
-      { attempts, problem, next_try_at: clock.now() + backOff(attempts), ...(becomesStuck && { state: 'stuck' }) },
+      {
+        ...{ attempts, problem, next_try_at: clock.now() + backOff(attempts) },
+        failing_since: row.failing_since ?? clock.now(),
+        ...(becomesStuck && { state: 'stuck' }),
+      },
       becomesStuck
         ? `lease ${row.id} of ${row.provider} is STUCK: ${attempts} attempts to end it have failed; it is tried on`
         : undefined,

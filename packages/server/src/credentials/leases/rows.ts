@@ -87,6 +87,15 @@ export function toLease(row: LeaseRow): LeaseView {
     revokedAt: row.revoked_at,
     reason: row.reason,
     attempts: row.attempts,
+    failingSince: row.failing_since,
+    endsByItself: row.ends_by_itself === 1,
+    drop:
+      row.drop_asked_by === null
+        ? null
+        : {
+            ...{ askedBy: row.drop_asked_by, askedAt: row.drop_asked_at ?? 0, reason: row.drop_reason ?? '' },
+            ...{ agreedBy: row.dropped_by, agreedAt: row.dropped_at },
+          },
     nextTryAt: row.next_try_at,
     problem: row.problem,
   };

@@ -18,9 +18,12 @@ export const guardsOf = ({ decision }: ActionRecord): string[] =>
 
 export const isRefusal = (operation: string) => /\.refuse$|-refused$/.test(operation);
 
+/** A credential that somebody may hold although it was to be gone. */
+const ALARMS: ReadonlySet<string> = new Set(['lease.stuck', 'lease.drop']);
+
 export function severityOf(record: ActionRecord): Severity {
   const { kind, operation, decision, result } = record;
-  if (isByBreaker(record) || operation.endsWith('.kill')) return 4;
+  if (isByBreaker(record) || operation.endsWith('.kill') || ALARMS.has(operation)) return 4;
   if (kind === 'change') return isRefusal(operation) ? 3 : 1;
   if (result === 'unknown' || result === 'anomalous') return 3;
   if (result === 'failure') return 2;

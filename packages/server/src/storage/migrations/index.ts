@@ -52,6 +52,7 @@ import * as retentionOnRecord from './0063-retention-on-record.ts';
 import * as removedRecords from './0065-removed-records.ts';
 import * as leases from './0070-leases.ts';
 import * as leaseKeys from './0071-lease-keys.ts';
+import * as droppedLeases from './0072-dropped-leases.ts';
 import * as flowHeads from './0073-flow-heads.ts';
 import * as letGo from './0074-let-go.ts';
 import * as handedOut from './0076-handed-out.ts';
@@ -117,6 +118,7 @@ export const migrations: readonly Migration[] = [
   { name: '0065-removed-records', up: removedRecords.up },
   { name: '0070-leases', up: leases.up },
   { name: '0071-lease-keys', up: leaseKeys.up },
+  { name: '0072-dropped-leases', up: droppedLeases.up },
   { name: '0073-flow-heads', up: flowHeads.up },
   { name: '0074-let-go', up: letGo.up },
   { name: '0076-handed-out', up: handedOut.up },

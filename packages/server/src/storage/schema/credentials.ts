@@ -209,5 +209,14 @@ export interface CredentialsTables {
     /** When its provider was last asked to. */
     renewed_at: number | null;
     renewals: number;
+    /** The first attempt at ending it that failed. */
+    failing_since: number | null;
+    /** 1: when its time is over nothing of it works, whatever becomes of its provider. */
+    ends_by_itself: number;
+    drop_asked_by: string | null;
+    drop_asked_at: number | null;
+    drop_reason: string | null;
+    dropped_by: string | null;
+    dropped_at: number | null;
   };
 }
