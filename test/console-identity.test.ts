@@ -370,6 +370,7 @@ describe('identity in the console', { skip }, () => {
     await page.getByText('Each call tells it for whom it is, with a transaction token.').waitFor();
     await line.getByRole('button', { name: 'Connect' }).click();
     await notification(page, 'could not be fetched').waitFor();
+    await page.goto(`${workspace.url}/secrets`);
     await page.getByRole('button', { name: 'Set a secret' }).click();
     await page.getByRole('textbox', { name: 'Name' }).fill('mail-client');
     await page.getByLabel('Value').fill('hunter2-hunter2');
@@ -451,6 +452,7 @@ describe('identity in the console', { skip }, () => {
       '/agents/agent-b/identity',
       '/agents/agent-bearer/identity',
       '/tools',
+      '/secrets',
     ];
     await auditPages({
       url: workspace.url,

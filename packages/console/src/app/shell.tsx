@@ -148,7 +148,7 @@ function Navigation() {
             to={to}
             className={classes.item}
             activeOptions={{ exact: to === '/', includeSearch: false }}
-            aria-current={also && path.startsWith(also) ? 'page' : undefined}
+            aria-current={also?.some((each) => path.startsWith(each)) ? 'page' : undefined}
           >
             <Glyph size={17} stroke={1.7} aria-hidden />
             <span>{label}</span>

@@ -5,15 +5,21 @@ const listeners = new Set<() => void>();
 let now = Date.now();
 let timer: ReturnType<typeof setInterval> | undefined;
 
+function startClock() {
+  // It stood still while nobody looked at it.
+  now = Date.now();
+  return setInterval(() => {
+    now = Date.now();
+    for (const each of listeners) each();
+  }, 1_000);
+}
+
 /** One clock for the page, ticking each second while somebody looks at it. Whoever needs it less often is drawn less often. */
 export function useNow(everyMs = 1_000): number {
   return useSyncExternalStore(
     (listener) => {
       listeners.add(listener);
-      timer ??= setInterval(() => {
-        now = Date.now();
-        for (const each of listeners) each();
-      }, 1_000);
+      timer ??= startClock();
       return () => {
         listeners.delete(listener);
         if (listeners.size > 0) return;

@@ -58,7 +58,7 @@ export function ownPath(path: unknown): string | undefined {
 }
 
 const pages =
-  /^\/(?:(?:approvals|agents|tasks|tools|leases|providers|actions|policy|identity|log|evidence|settings|break-glass|channels)(?:\/|$)|$)/;
+  /^\/(?:(?:approvals|agents|tasks|tools|leases|providers|accounts|secrets|actions|policy|identity|log|evidence|settings|break-glass|channels)(?:\/|$)|$)/;
 
 /** Whether a path is one of the console's pages, which say that they can't be reached; the rest of the origin is left alone. */
 export const isPage = (path: string): boolean => pages.test(path);

@@ -196,6 +196,12 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
         if (open > 0) throw new Error(`It could not be ended yet: see \`gatehouse leases show ${lease.id}\`.`);
         result.revokeMs = Math.round(performance.now() - made);
       });
+      // Why nothing was issued may quote what was sent; what a look at the provider says does not.
+      if (result.problem !== null && result.issueMs === null) {
+        const provider = providerOf(manifest);
+        const unwell = await problemOf(() => provider.check(AbortSignal.timeout(CHECK_MS)));
+        result.problem = unwell ?? result.problem;
+      }
       result.ok = result.problem === null;
       return result;
     },

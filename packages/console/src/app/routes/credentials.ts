@@ -55,5 +55,11 @@ const accounts = createRoute({
   component: lazyRouteComponent(() => import('../../pages/credentials/accounts-page.tsx'), 'AccountsPage'),
 });
 
+const secrets = createRoute({
+  getParentRoute: () => house,
+  path: '/secrets',
+  component: lazyRouteComponent(() => import('../../pages/credentials/secrets-page.tsx'), 'SecretsPage'),
+});
+
 /** What tools are called with. */
-export const credentialRoutes = [leases, lease, providers, accounts] as const;
+export const credentialRoutes = [leases, lease, providers, accounts, secrets] as const;

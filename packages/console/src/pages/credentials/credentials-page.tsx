@@ -12,6 +12,7 @@ export function CredentialsPage({ title, about, children }: { title: string; abo
           { to: '/leases', label: 'Leases' },
           { to: '/providers', label: 'Providers' },
           { to: '/accounts', label: 'Accounts' },
+          { to: '/secrets', label: 'Secrets' },
         ]}
       />
       {children}

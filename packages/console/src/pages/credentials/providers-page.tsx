@@ -70,7 +70,7 @@ const columns: Column<ProviderView>[] = [
   { header: 'Can', cell: ({ abilities }) => <Abilities of={abilities} />, width: '26%' },
   { header: 'Health', cell: (provider) => <Health of={provider} />, width: '20%' },
   { header: 'Credentials', cell: (provider) => <Counts of={provider} /> },
-  { header: '', cell: ({ name }) => <TestProvider name={name} />, align: 'end', width: '16%' },
+  { header: '', cell: ({ name }) => <TestProvider name={name} />, width: '20%' },
 ];
 
 /** As people who rely on it must know: what it can't do stands there as well. */

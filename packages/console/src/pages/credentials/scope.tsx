@@ -7,12 +7,12 @@ export function Scope({ scope }: { scope: unknown }) {
   const lines = scopeLines(scope);
   if (lines.length === 0) return <span>all that its provider may issue</span>;
   return (
-    <ul className={classes.scope}>
+    <span className={classes.scope}>
       {lines.map((line) => (
-        <li key={line}>
+        <span key={line}>
           <PlainText text={line} mono />
-        </li>
+        </span>
       ))}
-    </ul>
+    </span>
   );
 }

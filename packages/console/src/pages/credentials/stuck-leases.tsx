@@ -49,9 +49,8 @@ function Stuck({ lease }: { lease: ShownLease }) {
             </Link>
           </>
         )}
-        , for {purposeWords(lease)}. It may:
+        , for {purposeWords(lease)}. It may: <Scope scope={lease.scope} />
       </p>
-      <Scope scope={lease.scope} />
       <Trouble lease={lease} />
     </article>
   );

@@ -18,7 +18,6 @@ import { Card, Empty, Failure, growing, Page, Section, Toolbar } from '../../ui/
 import { Command, PlainText, ToolName } from '../../ui/text.tsx';
 import { DefinitionState } from './definition-state.tsx';
 import { ReviewCard } from './review-card.tsx';
-import { Secrets } from './secrets.tsx';
 import { ServerAuthorization } from './server-authorization.tsx';
 import classes from './tools.module.css';
 
@@ -29,7 +28,6 @@ export function ToolsPage() {
   const tools = useQuery(toolsQuery);
   const definitions = useQuery(definitionsQuery);
   const waiting = useWaitingDefinitions() ?? [];
-  const mayOversee = needsRole(useSession(), ['admin', 'security', 'auditor'], '') === null;
   const error = servers.error ?? tools.error ?? definitions.error;
   const fits = ({ ref, description, effects, tier }: ToolView) => {
     const all = [ref, description, ...effects, `tier ${tier}`].join(' ').toLowerCase();
@@ -95,7 +93,6 @@ export function ToolsPage() {
         const strangers = definitions.data ? notGranted(definitions.data.items, server) : [];
         return <Server key={server.name} server={server} tools={shown} strangers={strangers} />;
       })}
-      {mayOversee && filter === '' && <Secrets />}
     </Page>
   );
 }

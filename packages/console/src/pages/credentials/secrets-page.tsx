@@ -13,10 +13,24 @@ import { DataTable } from '../../ui/data-table.tsx';
 import { Confirm, FormDialog } from '../../ui/dialog.tsx';
 import { Empty, Section } from '../../ui/page.tsx';
 import { When } from '../../ui/when.tsx';
-import classes from './tools.module.css';
+import classes from './credentials.module.css';
+import { CredentialsPage } from './credentials-page.tsx';
 
 /** Names only: a value goes in and never comes out again. */
-export function Secrets() {
+export function SecretsPage() {
+  const session = useSession();
+  const hidden = needsRole(session, ['admin', 'security', 'auditor'], 'Seeing which secrets there are');
+  return (
+    <CredentialsPage
+      title="Secrets"
+      about="What doesn’t end by itself: kept sealed, sent to its destinations only, and never shown again. Providers make credentials with them; what has none yet is called with them."
+    >
+      {hidden === null ? <Secrets /> : <Empty icon={IconLock} title="Not for everybody" about={hidden} />}
+    </CredentialsPage>
+  );
+}
+
+function Secrets() {
   const session = useSession();
   const secrets = useQuery(secretsQuery);
   const [setting, setSetting] = useState<{ name: string; origins: string[] } | null>(null);
@@ -24,7 +38,7 @@ export function Secrets() {
   const obstacle = needsRole(session, ['admin'], 'Setting a secret');
   return (
     <Section
-      title="Secrets for tool servers"
+      title="Stored secrets"
       count={secrets.data?.items.length}
       actions={
         <AllowedButton
@@ -45,8 +59,7 @@ export function Secrets() {
           { header: 'Sent to', cell: ({ origins }) => <span className="gh-break">{origins.join(', ')}</span> },
           {
             header: 'Used by',
-            cell: ({ usedBy }) =>
-              usedBy.length === 0 ? <span className="gh-quiet">no server</span> : usedBy.join(', '),
+            cell: ({ usedBy }) => (usedBy.length === 0 ? <span className="gh-quiet">nothing</span> : usedBy.join(', ')),
           },
           { header: 'Set', cell: ({ updatedAt }) => <When at={updatedAt} as="relative" /> },
           {
@@ -72,7 +85,7 @@ export function Secrets() {
             header: '',
             align: 'end',
             cell: (secret) => (
-              <span className={classes.moves}>
+              <span className={classes.buttons}>
                 <AllowedButton
                   obstacle={obstacle}
                   onClick={() => setSetting(secret)}
@@ -97,7 +110,7 @@ export function Secrets() {
           <Empty
             icon={IconLock}
             title="No secret is stored"
-            about="Where a tool server wants a client secret, set it here and name it in the server’s manifest. Federation needs none."
+            about="Where a provider or a tool server wants a secret, set it here and name it in its manifest. Federation needs none."
           />
         }
       />
@@ -166,7 +179,7 @@ function DeleteSecret({ secret: { name, usedBy }, close }: { secret: SecretView;
     <Confirm title={`Delete the secret ${name}?`} button="Delete" {...form} close={close}>
       <p>
         {usedBy.length === 0
-          ? 'No tool server names it. Its value can’t be brought back.'
+          ? 'Nothing names it. Its value can’t be brought back.'
           : `${usedBy.join(', ')} ${usedBy.length === 1 ? 'names' : 'name'} it: take it out of the manifest first.`}
       </p>
     </Confirm>
