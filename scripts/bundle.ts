@@ -12,6 +12,9 @@ const external = [
   'pg',
   'pg-native',
   'pdfmake',
+  'mysql2',
+  '@redis/client',
+  'sshpk',
   '@modelcontextprotocol/client',
   '@modelcontextprotocol/server',
 ];

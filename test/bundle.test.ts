@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { findPackageJSON } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -43,4 +44,21 @@ test('what the command line loads late has its names in the bundle too: given au
     server.closeAllConnections();
     rmSync(directory, { recursive: true });
   }
+});
+
+test('a CommonJS package that is loaded when it is used is left out of the bundle', () => {
+  const external = new Set(bundleOptions.external);
+  let seen = 0;
+  for (const file of globSync('packages/{server,cli}/src/**/*.ts', { cwd: root, exclude: ['**/*.test.ts'] }))
+    for (const [, specifier = ''] of readFileSync(join(root, file), 'utf8').matchAll(/\bimport\('([^'.][^']*)'\)/g)) {
+      if (specifier.startsWith('node:') || specifier.startsWith('@gatehouse/')) continue;
+      const path = findPackageJSON(specifier, join(root, file));
+      const { name, type } = JSON.parse(readFileSync(path as string, 'utf8')) as { name: string; type?: string };
+      seen++;
+      assert.ok(
+        type === 'module' || external.has(name),
+        `${file}: ${specifier} belongs among the external of scripts/bundle.ts`,
+      );
+    }
+  assert.ok(seen > 3);
 });
