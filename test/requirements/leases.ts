@@ -117,6 +117,12 @@ export const leases: Requirement[] = [
     source,
   },
   {
+    id: 'secrets.kept-elsewhere',
+    promise:
+      'Long-lived secrets are read where somebody else keeps them, when a task needs them, and no error says what they are',
+    source,
+  },
+  {
     id: 'secrets.cared-for',
     promise:
       'People see how old a long-lived secret is, its last use and owner, and when a new one is due; status tells when it is',

@@ -122,6 +122,10 @@ export const credentialDestinations = (from: CredentialSource): readonly string[
 /** Names of the stored secrets that it is opened with, or that are what it issues. */
 export function secretsOfProvider(from: CredentialSource): string[] {
   if (from.type === 'static')
-    return from.in.type === 'store' ? Object.values(from.parts).map((name) => name.split('#')[0] as string) : [];
+    return from.in.type === 'store'
+      ? Object.values(from.parts).map((name) => name.split('#')[0] as string)
+      : 'secret' in from.in
+        ? [from.in.secret]
+        : [];
   return 'secret' in from && from.secret !== undefined ? [from.secret] : [];
 }

@@ -1,7 +1,17 @@
 import { z } from 'zod';
+import { name } from '../../names.ts';
 import { originOf } from '../../upstream-authorization.ts';
+import { azureSource } from './azure.ts';
+import { googleCloudSource } from './google-cloud.ts';
 import type { CredentialKind } from './kind.ts';
 import { meetOf, nothingLeft } from './meet-of.ts';
+
+const reach = {
+  /** Where it is not on the public internet. Link-local addresses never. */
+  allowPrivateAddress: z.boolean().default(false),
+  /** Of its authority, in PEM, where it is not one that everybody trusts. */
+  ca: z.string().max(100_000).optional(),
+};
 
 /** Where long-lived secrets are kept. What `parts` name there is said with each. */
 const kept = z.discriminatedUnion('type', [
@@ -11,6 +21,36 @@ const kept = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('files') }),
   /** Variables of the server's own environment, which begin with GATEHOUSE_SECRET_: the rest of their names. */
   z.strictObject({ type: z.literal('environment') }),
+  /** A 1Password Connect server: `ITEM/FIELD`. `secret` names the stored secret with its token. */
+  z.strictObject({
+    type: z.literal('1password-connect'),
+    ...{ url: z.url().max(1_000), secret: name, vault: z.string().regex(/^[a-z0-9]{26}$/, 'is the id of a vault') },
+    ...reach,
+  }),
+  /** CyberArk Conjur: ids of variables. `secret` names the stored secret with the API key of `login`. */
+  z.strictObject({
+    type: z.literal('conjur'),
+    ...{ url: z.url().max(1_000), secret: name },
+    ...{ account: z.string().min(1).max(100), login: z.string().min(1).max(300) },
+    ...reach,
+  }),
+  /** AWS Secrets Manager, with the AWS credentials that the server has: names or ARNs. `url` where it is not AWS's own of the region. */
+  z.strictObject({
+    type: z.literal('aws-secrets-manager'),
+    region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'is a region: eu-central-1'),
+    url: z.url().max(1_000).optional(),
+    ...reach,
+  }),
+  /** Google Secret Manager: names of secrets, of which the newest version is read, by `access`: as in a provider of the kind `google-cloud`. */
+  z.strictObject({
+    type: z.literal('gcp-secret-manager'),
+    project: z.string().regex(/^[a-z0-9-]{1,63}$/),
+    access: googleCloudSource,
+    url: z.url().max(1_000).default('https://secretmanager.googleapis.com'),
+    ...reach,
+  }),
+  /** Azure Key Vault: names of secrets, read by `access`: as in a provider of the kind `azure`, for the resource https://vault.azure.net. */
+  z.strictObject({ type: z.literal('azure-key-vault'), url: z.url().max(1_000), access: azureSource, ...reach }),
 ]);
 export type KeptSecrets = z.infer<typeof kept>;
 

@@ -69,7 +69,7 @@ export function openProvider({ name, from, environments }: CredentialProviderMan
     case 'github-app':
       return openGitHubAppProvider(from, tools);
     case 'static':
-      return openStaticProvider(name, from, tools);
+      return openStaticProvider(name, from, { ...tools, environmentName: environment });
     case 'oauth':
       return openOAuthProvider(name, from, tools);
     case 'gitlab-project':

@@ -4,7 +4,14 @@ import type { Made, Order, Provider } from '../../leases/types.ts';
 import { useOfPart } from '../../secret-uses.ts';
 import type { ProviderTools } from '../index.ts';
 import { fromEnvironment, fromFiles, fromStore } from './local.ts';
-import type { SecretSource } from './source.ts';
+import {
+  fromAwsSecretsManager,
+  fromAzureKeyVault,
+  fromConjur,
+  fromGoogleSecretManager,
+  fromOnePassword,
+} from './remote.ts';
+import type { SecretSource, Whose } from './source.ts';
 
 /** It is what it is, for everybody who has it, until somebody makes another. */
 const ABILITIES: ProviderAbilities = {
@@ -16,17 +23,26 @@ const ABILITIES: ProviderAbilities = {
 };
 /** A shorter one stands in texts by chance and could not be taken out of what a server says. */
 const LEAST_CHARACTERS = 8;
+const CHECK_MS = 60_000;
 
 /**
  * Long-lived secrets, for what knows nothing better: read when a task first needs them, sent by the gate alone, and used by nobody once its lease
  * is over. Nothing ends the secret itself.
  */
-export function openStaticProvider(provider: string, settings: StaticSource, tools: ProviderTools): Provider {
+export function openStaticProvider(
+  provider: string,
+  settings: StaticSource,
+  tools: ProviderTools & { environmentName: string },
+): Provider {
   const source = sourceOf(settings, tools);
 
-  async function read(part: string, signal: AbortSignal): Promise<{ value: Secret; changedAt: number | null }> {
+  async function read(
+    part: string,
+    whose: Whose,
+    signal: AbortSignal,
+  ): Promise<{ value: Secret; changedAt: number | null }> {
     const [, name = '', member] = /^(.*?)(?:#([^#]+))?$/s.exec(settings.parts[part] as string) ?? [];
-    const { value, changedAt } = await source.read(name, signal);
+    const { value, changedAt } = await source.read(name, whose, signal);
     const found = member === undefined ? value : memberOf(value, name, member);
     if (found.reveal().length >= LEAST_CHARACTERS) return { value: found, changedAt };
     throw new GatehouseError(
@@ -39,9 +55,9 @@ export function openStaticProvider(provider: string, settings: StaticSource, too
   return {
     abilities: ABILITIES,
 
-    async create({ scope }: Order, signal): Promise<Made> {
+    async create({ scope, ...whose }: Order, signal): Promise<Made> {
       const { parts = [] } = scope as StaticScope;
-      const found = await Promise.all(parts.map(async (part) => [part, await read(part, signal)] as const));
+      const found = await Promise.all(parts.map(async (part) => [part, await read(part, whose, signal)] as const));
       for (const [part, { changedAt }] of found) tools.noteUse(useOfPart(provider, part), changedAt);
       return { credential: Object.fromEntries(found.map(([part, { value }]) => [part, value])), revocation: {} };
     },
@@ -50,14 +66,16 @@ export function openStaticProvider(provider: string, settings: StaticSource, too
     revoke: async () => undefined,
 
     async check(signal) {
-      for (const part of Object.keys(settings.parts)) await read(part, signal);
+      const nobody = { lease: 'check', name: 'check', environment: tools.environmentName, agent: '', task: '' };
+      const whose = { ...nobody, expiresAt: tools.clock.now() + CHECK_MS };
+      for (const part of Object.keys(settings.parts)) await read(part, whose, signal);
     },
 
     close: async () => undefined,
   };
 }
 
-function sourceOf(settings: StaticSource, tools: ProviderTools): SecretSource {
+function sourceOf(settings: StaticSource, tools: ProviderTools & { environmentName: string }): SecretSource {
   switch (settings.in.type) {
     case 'store':
       return fromStore(settings, tools);
@@ -65,6 +83,16 @@ function sourceOf(settings: StaticSource, tools: ProviderTools): SecretSource {
       return fromFiles(tools);
     case 'environment':
       return fromEnvironment(tools);
+    case '1password-connect':
+      return fromOnePassword(settings.in, tools);
+    case 'conjur':
+      return fromConjur(settings.in, tools);
+    case 'aws-secrets-manager':
+      return fromAwsSecretsManager(settings.in, tools);
+    case 'gcp-secret-manager':
+      return fromGoogleSecretManager(settings.in, tools, tools.environmentName);
+    case 'azure-key-vault':
+      return fromAzureKeyVault(settings.in, tools, tools.environmentName);
   }
 }
 

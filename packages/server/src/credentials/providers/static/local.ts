@@ -9,7 +9,7 @@ const MOST_BYTES = 64 * 1024;
 
 /** Gatehouse's own store. Stored for each of the servers that it may reach, or it is not opened. */
 export const fromStore = (settings: StaticSource, { openSecret }: Pick<ProviderTools, 'openSecret'>): SecretSource => ({
-  async read(name) {
+  async read(name: string) {
     const opened = await Promise.all(settings.for.map((destination) => openSecret(name, destination)));
     return { value: opened[0] as Secret, changedAt: null };
   },
@@ -17,7 +17,7 @@ export const fromStore = (settings: StaticSource, { openSecret }: Pick<ProviderT
 
 /** Files of one directory, as orchestrators mount them. Nothing else of this machine can be named: whoever writes manifests need not read its files. */
 export const fromFiles = ({ environment }: Pick<ProviderTools, 'environment'>): SecretSource => ({
-  async read(name) {
+  async read(name: string) {
     const directory = environment.GATEHOUSE_SECRET_FILES ?? '/run/secrets';
     try {
       const root = realpathSync(directory);
@@ -38,7 +38,7 @@ export const fromFiles = ({ environment }: Pick<ProviderTools, 'environment'>): 
 
 /** Only variables that say in their names that they are for this. */
 export const fromEnvironment = ({ environment }: Pick<ProviderTools, 'environment'>): SecretSource => ({
-  async read(name) {
+  async read(name: string) {
     const value = environment[`GATEHOUSE_SECRET_${name}`];
     if (value) return { value: new Secret(value), changedAt: null };
     throw missing(`This server has no variable GATEHOUSE_SECRET_${name} in its environment.`);
