@@ -109,6 +109,53 @@ when { context.arguments.seconds > 300 };`,
     assert.deepEqual(await scene.roles(), []);
   });
 
+  /** @proves direct.recorded */
+  test('the SDK asks for one, and says in its own errors what is refused and what waits', async () => {
+    const task = await begin('reads');
+    const { parts, lease, expiresAt, maxResidualSeconds } = await task.credential({ provider: 'orders', seconds: 240 });
+    assert.match(lease, /^lse_/);
+    assert.ok(expiresAt > Date.now());
+    assert.equal(maxResidualSeconds, 0);
+    await (await signIn(parts)).end();
+    await assert.rejects(task.credential({ provider: 'grave' }), { code: 'credential.not-in-template' });
+    await task.end();
+    const careful = await begin('careful');
+    await assert.rejects(careful.credential({ provider: 'grave' }), { name: 'ApprovalPending', retryAfterSeconds: 5 });
+    await careful.end();
+    await until(async () => (await scene.roles()).length === 0);
+  });
+
+  /** @proves direct.bad-input */
+  test('bad input gets a clear answer', async () => {
+    const task = await begin('reads');
+    const url = `${scene.workspace.url}/task/credentials`;
+    const send = async (body: string, headers: Record<string, string> = {}, at = url, method = 'POST') => {
+      const response = await task.fetch(at, {
+        method,
+        headers: { 'content-type': 'application/json', ...headers },
+        ...(method === 'POST' && { body }),
+      });
+      assert.equal(response.headers.get('content-type'), 'application/problem+json');
+      return [response.status, ((await response.json()) as { title: string }).title];
+    };
+    const good = '{"provider":"orders","seconds":60}';
+    assert.deepEqual(await send('{"provider":'), [400, 'json.malformed']);
+    assert.deepEqual(await send('{"provider":"orders","provider":"grave"}'), [400, 'json.duplicate-key']);
+    assert.deepEqual(await send('{"provider":"orders","more":1}'), [400, 'body.invalid']);
+    assert.deepEqual(await send('{"provider":"../orders"}'), [400, 'body.invalid']);
+    assert.deepEqual(await send(`{"provider":"orders","scope":{"x":"${'y'.repeat(70_000)}"}}`), [
+      413,
+      'body.too-large',
+    ]);
+    assert.deepEqual(await send(good, { 'content-type': 'text/plain' }), [400, 'body.type']);
+    assert.deepEqual(await send(good, { 'idempotency-key': 'x'.repeat(300) }), [400, 'idempotency.key']);
+    assert.deepEqual(await send('', {}, url, 'GET'), [400, 'route.method']);
+    assert.deepEqual(await send('', {}, `${url}/nothing`), [404, 'route.unknown']);
+    assert.deepEqual(await send('', {}, `${url}/lse_0000/end`), [404, 'lease.unknown']);
+    assert.deepEqual(await leasesOf(task.id), []);
+    await task.end();
+  });
+
   /** @proves direct.narrow */
   test('more than the scope gets none, and says so', async () => {
     const task = await begin('reads');

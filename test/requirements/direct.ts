@@ -31,6 +31,11 @@ export const direct: Requirement[] = [
       'A token without the key or certificate that it is bound to, and one for a single server, is handed nothing',
     source,
   },
+  {
+    id: 'direct.bad-input',
+    promise: 'Whatever is sent to the door for credentials gets a precise answer, and leaves nothing',
+    source,
+  },
   { id: 'direct.idempotent', promise: 'Asked again with its idempotency key the same credential is given', source },
   {
     id: 'direct.limited',

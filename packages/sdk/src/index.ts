@@ -4,6 +4,7 @@ export type { AgentSvid } from './client-certificate.ts';
 export * from './credentials/index.ts';
 export { type EnrolmentProof, enrolAgent } from './enrol.ts';
 export { ApprovalPending, GatehouseRefusal, GatehouseRequestError, OutcomeUncertain } from './errors.ts';
+export type { CredentialRequest, HandedOutCredential } from './handed-out.ts';
 export { createMcpTransport } from './mcp.ts';
 export {
   type ApiCall,

@@ -1,5 +1,6 @@
 import * as oauth from 'oauth4webapi';
 import { GatehouseRequestError } from './errors.ts';
+import { askForCredential, type CredentialRequest, type HandedOutCredential } from './handed-out.ts';
 import type { Prover } from './proofs.ts';
 import type { ServerClock } from './server-clock.ts';
 
@@ -40,6 +41,11 @@ export interface AgentTask {
   headersFor(target: string | URL, method: string): Promise<Record<string, string>>;
   /** Address of the MCP door, of all servers or of one. */
   mcpUrl(server?: string): URL;
+  /**
+   * A credential for a client that can't go through the gate, where provider, template and policies let the task have one. Throws ApprovalPending
+   * where a person has to approve it (then ask the same again), and GatehouseRefusal where it is refused.
+   */
+  credential(request: CredentialRequest): Promise<HandedOutCredential>;
   /** Revokes the token (RFC 7009): nothing more can be done with it. The task goes on, under another. */
   revokeToken(): Promise<void>;
   /** Ends the task: nothing more happens in it, under any token. */
@@ -174,6 +180,7 @@ export function createTask(options: {
     fetch: authorizedFetch,
     headersFor: async (target, method) => credentialsFor(await valid(), String(target), method),
     mcpUrl: (server) => new URL(server === undefined ? `${url}/mcp` : `${url}/mcp/${server}`),
+    credential: (request) => askForCredential({ url, fetch: authorizedFetch }, request),
     async revokeToken() {
       const response = await oauth.revocationRequest(
         options.server,

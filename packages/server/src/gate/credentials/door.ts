@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Approval, Decision } from '@gatehouse/protocol';
 import { askedScope, name } from '@gatehouse/protocol';
 import { z } from 'zod';
-import type { Leases } from '../../credentials/index.ts';
+import { type Leases, leaseLimits } from '../../credentials/index.ts';
 import { type Enforcement, HAND_OUT, type Injection, type Outcome } from '../../enforcement/index.ts';
 import type { Caller, Peers, Tokens } from '../../identity/index.ts';
 import {
@@ -89,6 +89,13 @@ export function createCredentialDoor(deps: CredentialDoorDependencies) {
       );
     const { provider, scope, seconds } = data;
     const key = request.headers['idempotency-key'];
+    // Before a person is asked about what could not be done.
+    if (key !== undefined && (key.length === 0 || key.length > leaseLimits.idempotencyKeyCharacters))
+      throw new GatehouseError(
+        'bad-request',
+        'idempotency.key',
+        `An idempotency key has 1 to ${leaseLimits.idempotencyKeyCharacters} characters.`,
+      );
     let handed: Injection | undefined;
     const outcome = await enforcement.enforce(
       {
