@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import type { ManifestInput } from '@gatehouse/protocol';
+import { type FakeRolesAnywhere, startFakeRolesAnywhere } from './fakes/aws-roles-anywhere.ts';
 import { type FakeSts, startFakeSts } from './fakes/aws-sts.ts';
 import { type CredentialScene, startCredentialScene, until } from './support/credential-scene.ts';
 import type { ForeignServer } from './support/foreign-server.ts';
@@ -13,23 +16,28 @@ const moto = await startMoto();
 
 describe('tools that call AWS', { skip: moto ? false : 'moto is missing: see above' }, () => {
   let sts: FakeSts;
+  let anywhere: FakeRolesAnywhere;
+  const own = { root: undefined as never as X509Certificate, spiffeId: 'spiffe://example.test/gatehouse' };
   let scene: CredentialScene;
+  let from: object;
   let subject = 'spiffe://example.test/env/production/*';
   const trust = { issuer: '', audience: 'sts.amazonaws.com' };
 
   before(async () => {
     const { url } = moto as ForeignServer;
-    sts = await startFakeSts(url, () => ({ ...trust, subject }));
+    anywhere = await startFakeRolesAnywhere(() => own);
+    sts = await startFakeSts(url, () => ({ ...trust, subject }), anywhere);
     const anybody = { accessKeyId: 'x', secretAccessKey: 'x' };
     const s3 = new S3Client({ endpoint: url, region: 'eu-central-1', forcePathStyle: true, credentials: anybody });
     const CreateBucketConfiguration = { LocationConstraint: 'eu-central-1' as const };
     await s3.send(new CreateBucketCommand({ Bucket: 'reports', CreateBucketConfiguration }));
+    from = {
+      ...{ type: 'aws', role: 'arn:aws:iam::123456789012:role/agents', region: 'eu-central-1' },
+      allow: [{ actions: ['s3:Get*', 's3:PutObject'], resources: ['arn:aws:s3:::reports/*'] }],
+      ...{ url: sts.url, allowPrivateAddress: true },
+    };
     scene = await startCredentialScene({
-      from: {
-        ...{ type: 'aws', role: 'arn:aws:iam::123456789012:role/agents', region: 'eu-central-1' },
-        allow: [{ actions: ['s3:Get*', 's3:PutObject'], resources: ['arn:aws:s3:::reports/*'] }],
-        ...{ url: sts.url, allowPrivateAddress: true },
-      },
+      from,
       scope: { allow: [{ actions: ['s3:GetObject', 's3:PutObject'], resources: ['arn:aws:s3:::reports/2026/*'] }] },
       env: {
         AWS_ACCESS_KEY_ID: '{accessKeyId}',
@@ -43,6 +51,7 @@ describe('tools that call AWS', { skip: moto ? false : 'moto is missing: see abo
   after(async () => {
     await scene?.workspace.close();
     sts?.close();
+    anywhere?.close();
     await moto?.close();
   });
 
@@ -145,6 +154,43 @@ describe('tools that call AWS', { skip: moto ? false : 'moto is missing: see abo
       /"Effect":"Deny"/,
       'being looked at takes a session that may do nothing',
     );
+  });
+
+  /** @proves lease.aws-certificate */
+  test('with Roles Anywhere Gatehouse proves itself by its certificate, and each session is narrowed and tagged as well', async () => {
+    const bundle = (await (await fetch(`${scene.workspace.url}/spiffe/bundle`)).json()) as {
+      keys: { x5c?: string[] }[];
+    };
+    const [der = ''] = bundle.keys.flatMap(({ x5c = [] }) => x5c);
+    own.root = new X509Certificate(Buffer.from(der, 'base64'));
+    const { trustAnchor, profile, role } = anywhere;
+    const apply = (source: object) =>
+      scene.workspace.apply([
+        { kind: 'CredentialProvider', name: 'system', environments: ['production'], from: source } as ManifestInput,
+      ]);
+    await apply({ ...from, rolesAnywhere: { trustAnchor, profile, role, url: anywhere.url } });
+    const { task, client } = await scene.begin();
+    assert.match(await scene.call(client, 's3', { text: 'put 2026/report.csv' }), /httpStatusCode/);
+    const form = sts.chained.at(-1) ?? {};
+    const [lease] = await scene.leasesOf(task.id);
+    assert.deepEqual(
+      [form.RoleArn, form.RoleSessionName, form.SourceIdentity],
+      ['arn:aws:iam::123456789012:role/agents', lease?.name, 'agent-a'],
+    );
+    assert.match(form.Policy ?? '', /"s3:GetObject","s3:PutObject"\],"Resource":\["arn:aws:s3:::reports\/2026\/\*"\]/);
+    const tags = Object.fromEntries(
+      [1, 2, 3, 4].map((at) => [form[`Tags.member.${at}.Key`], form[`Tags.member.${at}.Value`]]),
+    );
+    assert.deepEqual(tags, { environment: 'production', lease: lease?.id, agent: 'agent-a', task: task.id });
+    await task.end();
+
+    // A role that trusts somebody else, or another root, gives nothing.
+    own.spiffeId = 'spiffe://example.test/env/production/agent/agent-a';
+    const second = await scene.begin();
+    assert.match(await scene.call(second.client, 's3', { text: 'put 2026/b' }), /role does not trust this certificate/);
+    assert.equal((await scene.leasesOf(second.task.id))[0]?.state, 'revoked');
+    await second.task.end();
+    await apply(from);
   });
 
   test('an answer that is lost leaves a session that nobody has, which counts until it has ended by itself', async () => {

@@ -1,6 +1,7 @@
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { JWTPayload } from 'jose';
+import { type FakeSessions, sessionOf } from './aws-roles-anywhere.ts';
 import { verifyAssertion } from './identity-assertion.ts';
 
 /** What a role's trust policy says: `sub` as it would stand there, with `*`. */
@@ -14,9 +15,28 @@ export interface FakeTrust {
  * A fake of STS in front of a real moto, which takes any token: this one looks at it as AWS documents that STS does (the issuer's discovery and
  * keys, `RS256`, audience, subject, session tags, source identity), and hands on to moto what a role's trust policy would let through.
  */
-export async function startFakeSts(moto: string, trust: () => FakeTrust) {
+export async function startFakeSts(
+  moto: string,
+  trust: () => FakeTrust,
+  /** Who may take the role with a session of their own, and which have been given. */
+  broker?: { role: string; sessions: FakeSessions },
+) {
   const taken: { claims: JWTPayload; form: Record<string, string> }[] = [];
+  const chained: Record<string, string>[] = [];
   const trouble: { answer?: 'lost' } = {};
+  const handOn = async ({ headers }: IncomingMessage, body: string, response: ServerResponse) => {
+    // moto finds the service by the credential's scope.
+    const { authorization } = headers;
+    const answer = await fetch(moto, {
+      ...{
+        method: 'POST',
+        body,
+        headers: { 'content-type': 'application/x-www-form-urlencoded', ...(authorization && { authorization }) },
+      },
+    });
+    if (trouble.answer === 'lost') return response.destroy();
+    return response.writeHead(answer.status, { 'content-type': 'text/xml' }).end(await answer.text());
+  };
   const server = createServer(async (request, response) => {
     const body = Buffer.concat(await request.toArray()).toString();
     const form = Object.fromEntries(new URLSearchParams(body));
@@ -26,6 +46,12 @@ export async function startFakeSts(moto: string, trust: () => FakeTrust) {
         .end(
           `<ErrorResponse><Error><Type>Sender</Type><Code>${code}</Code><Message>${message}</Message></Error></ErrorResponse>`,
         );
+    if (form.Action === 'AssumeRole' && broker) {
+      const isBroker = sessionOf(request, body, broker.sessions)?.role === broker.role;
+      if (!isBroker) return refuse(403, 'AccessDenied', 'Not authorized to perform sts:AssumeRole');
+      chained.push(form);
+      return handOn(request, body, response);
+    }
     if (form.Action !== 'AssumeRoleWithWebIdentity') return refuse(400, 'InvalidAction', 'There is no such action.');
     const { issuer, audience, subject } = trust();
     let claims: JWTPayload;
@@ -50,17 +76,12 @@ export async function startFakeSts(moto: string, trust: () => FakeTrust) {
     if (!trusted.test(claims.sub ?? ''))
       return refuse(403, 'AccessDenied', 'Not authorized to perform sts:AssumeRoleWithWebIdentity');
     taken.push({ claims, form });
-    const answer = await fetch(moto, {
-      ...{ method: 'POST', body, headers: { 'content-type': 'application/x-www-form-urlencoded' } },
-    });
-    if (trouble.answer === 'lost') return response.destroy();
-    response.writeHead(answer.status, { 'content-type': 'text/xml' }).end(await answer.text());
+    return handOn(request, body, response);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
-    taken,
-    trouble,
+    ...{ taken, chained, trouble },
     close() {
       server.close();
       server.closeAllConnections();

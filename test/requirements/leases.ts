@@ -201,4 +201,10 @@ export const leases: Requirement[] = [
     promise: 'What Google Cloud and Azure issue is within what was asked for, and that within what the provider allows',
     source: clouds,
   },
+  {
+    id: 'lease.aws-certificate',
+    promise:
+      'Where AWS can’t fetch from Gatehouse, its own certificate gets sessions there, as narrow and as plainly a task’s',
+    source: clouds,
+  },
 ];

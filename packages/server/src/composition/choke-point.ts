@@ -38,6 +38,7 @@ export async function openChokePoint(
       environment: process.env,
       noteUse: secretUses.note,
       identityToken: identity.identityTokens.sign,
+      ownCertificate: () => identity.trustDomain.serverSvid([]),
       sshAuthority: identity.sshAuthorities.keyOf,
       svids: identity.trustDomain,
       outbound,

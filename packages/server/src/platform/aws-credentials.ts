@@ -49,9 +49,8 @@ async function byWebIdentity(
   try {
     const answer = await assumeRoleWithWebIdentity(
       outbound,
-      url,
+      { url, allowPrivateAddress: true },
       { role, token, sessionName: 'gatehouse', durationSeconds: 900 },
-      { allowPrivateAddress: true },
     );
     if ('status' in answer)
       throw missing(`AWS STS did not let this server take the role ${role} (status ${answer.status}).`);

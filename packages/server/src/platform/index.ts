@@ -1,6 +1,6 @@
 export { type AddressKind, AddressRefused, addressKind, checkAddress, guardedLookup } from './address.ts';
 export { awsCredentials } from './aws-credentials.ts';
-export { assumeRoleWithWebIdentity, type StsRefusal, stsUrl } from './aws-sts.ts';
+export { assumeRole, assumeRoleWithWebIdentity, type StsRefusal, stsUrl, type TakenRole } from './aws-sts.ts';
 export { clientAddress, noteClientAddress, type TrustedProxies, trustedProxies } from './client-address.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { type Config, limits } from './config.ts';

@@ -32,6 +32,14 @@ const statement = z.strictObject({
 export type AwsStatement = z.infer<typeof statement>;
 const allow = z.array(statement).min(1).max(50);
 
+const arnOf = (what: string) =>
+  z
+    .string()
+    .regex(
+      new RegExp(`^arn:aws[a-z-]*:rolesanywhere:[a-z0-9-]+:\\d{12}:${what}/[0-9a-f-]{36}$`),
+      `is the ARN of a ${what}`,
+    );
+
 export const awsSource = z.strictObject({
   type: z.literal('aws'),
   /** That tasks take, with an identity token of Gatehouse. */
@@ -39,6 +47,18 @@ export const awsSource = z.strictObject({
   region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'is a region: eu-central-1'),
   /** What any session may do at most. What the role may not do no session may. */
   allow,
+  /**
+   * Without an identity provider in IAM: Gatehouse proves itself to IAM Roles Anywhere with its own X.509-SVID, gets a session of this role, and takes
+   * `role` with it. AWS then fetches nothing from Gatehouse.
+   */
+  rolesAnywhere: z
+    .strictObject({
+      trustAnchor: arnOf('trust-anchor'),
+      profile: arnOf('profile'),
+      role: z.string().regex(/^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]{1,512}$/, 'is the ARN of a role'),
+      url: z.url().max(1_000).optional(),
+    })
+    .optional(),
   /** As IAM's identity provider has it. */
   audience: z.string().min(1).max(255).default('sts.amazonaws.com'),
   /** Of STS, where it is not the region's own. */

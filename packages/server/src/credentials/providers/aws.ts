@@ -1,13 +1,22 @@
 import { type AwsScope, type AwsSource, type ProviderAbilities, sessionPolicyOf } from '@gatehouse/protocol';
-import { assumeRoleWithWebIdentity, GatehouseError, Secret, type StsRefusal, stsUrl } from '../../platform/index.ts';
+import {
+  assumeRole,
+  assumeRoleWithWebIdentity,
+  GatehouseError,
+  Secret,
+  type StsRefusal,
+  stsUrl,
+  type TakenRole,
+} from '../../platform/index.ts';
 import { leaseLimits } from '../leases/limits.ts';
 import { type Left, type Made, NotMade, type Order, type Provider } from '../leases/types.ts';
+import { createSession } from './aws-roles-anywhere.ts';
 import { endsAt, remainingOf } from './ends-by-itself.ts';
 import type { ProviderTools } from './index.ts';
 
-/** AWS ends no session before its time. */
 /** AWS gives no session less. */
 const LEAST_SECONDS = 900;
+/** And ends none before its time. */
 const ABILITIES: ProviderAbilities = {
   canNarrow: true,
   canRevoke: false,
@@ -15,48 +24,69 @@ const ABILITIES: ProviderAbilities = {
   maxResidualSeconds: null,
   leastSeconds: LEAST_SECONDS,
 };
+type Whose = Pick<Order, 'lease' | 'environment' | 'agent' | 'task'>;
+
 const NOTHING = JSON.stringify({
   Version: '2012-10-17',
   Statement: [{ Effect: 'Deny', Action: '*', Resource: '*' }],
 });
 
 /**
- * Sessions of one role, each narrowed by a session policy to what its lease is for. Taken with an identity token, so that no key of AWS is
- * kept. In CloudTrail each says whose it is: the session's name is the lease's, the source identity is the agent, tags name task and environment.
+ * Sessions of one role, each narrowed by a session policy to what its lease is for. Taken with an identity token, or with Gatehouse's own certificate, so
+ * that no key of AWS is kept. In CloudTrail each says whose it is: the session's name is the lease's, the source identity is the agent, tags name task and environment.
  */
 export function openAwsProvider(
   settings: AwsSource,
   {
     identityToken,
+    ownCertificate,
     outbound,
     clock,
     environment: ofCheck,
-  }: Pick<ProviderTools, 'identityToken' | 'outbound' | 'clock'> & { environment: string },
+  }: Pick<ProviderTools, 'identityToken' | 'ownCertificate' | 'outbound' | 'clock'> & { environment: string },
 ): Provider {
-  const url = settings.url ?? stsUrl(settings.region);
+  const { region, allowPrivateAddress } = settings;
+  const endpoint = { url: settings.url ?? stsUrl(region), allowPrivateAddress };
 
-  async function take(
-    { lease, name, environment, agent, task }: Pick<Order, 'lease' | 'name' | 'environment' | 'agent' | 'task'>,
-    policy: string,
-    durationSeconds: number,
-  ) {
-    const tags = { environment, lease, ...(agent !== '' && { agent, task }) };
+  const tokenFor = async (whose: Whose, tags: Record<string, string>, sourceIdentity: string): Promise<string> => {
     const token = await identityToken({
-      ...{ audience: settings.audience, environment, agent, task, lease },
+      ...{ audience: settings.audience, ...whose },
       claims: {
         'https://aws.amazon.com/tags': {
           principal_tags: Object.fromEntries(Object.entries(tags).map(([key, value]) => [key, [value]])),
           transitive_tag_keys: Object.keys(tags),
         },
-        'https://aws.amazon.com/source_identity': agent || 'gatehouse-test',
+        'https://aws.amazon.com/source_identity': sourceIdentity,
       },
     });
-    const answer = await assumeRoleWithWebIdentity(
+    return token.reveal();
+  };
+  /** What a session of Roles Anywhere is as its source identity it stays. */
+  async function takeWithCertificate(taken: TakenRole, tags: Record<string, string>, sourceIdentity: string) {
+    const { credentials, sourceIdentity: fixed } = await createSession(settings, await ownCertificate(), {
       outbound,
-      url,
-      { role: settings.role, token: token.reveal(), sessionName: name, durationSeconds, policy },
-      settings,
-    );
+      clock,
+    });
+    return assumeRole(outbound, endpoint, {
+      ...{ ...taken, credentials, region, tags },
+      sourceIdentity: fixed === undefined ? sourceIdentity : undefined,
+    });
+  }
+
+  async function take(
+    { lease, name, environment, agent, task }: Whose & { name: string },
+    policy: string,
+    durationSeconds: number,
+  ) {
+    const tags = { environment, lease, ...(agent !== '' && { agent, task }) };
+    const sourceIdentity = agent || 'gatehouse-test';
+    const taken = { role: settings.role, sessionName: name, durationSeconds, policy };
+    const answer = settings.rolesAnywhere
+      ? await takeWithCertificate(taken, tags, sourceIdentity)
+      : await assumeRoleWithWebIdentity(outbound, endpoint, {
+          ...taken,
+          token: await tokenFor({ lease, environment, agent, task }, tags, sourceIdentity),
+        });
     if (!('status' in answer)) return answer;
     if (answer.status >= 400 && answer.status < 500 && answer.code !== '') throw refused(answer);
     throw new GatehouseError('upstream', 'provider.answer', `STS gave no session (status ${answer.status}).`);

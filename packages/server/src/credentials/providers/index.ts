@@ -4,6 +4,7 @@ import type { Clock, Log, Outbound, Secret } from '../../platform/index.ts';
 import type { Accounts } from '../accounts/types.ts';
 import type { Provider } from '../leases/types.ts';
 import { openAwsProvider } from './aws.ts';
+import type { OwnCertificate } from './aws-roles-anywhere.ts';
 import { openAzureProvider } from './azure.ts';
 import { openGitHubAppProvider } from './github-app.ts';
 import { openGitLabProjectProvider } from './gitlab-project.ts';
@@ -34,6 +35,8 @@ export interface ProviderTools {
   environment: Record<string, string | undefined>;
   /** That a part of a static provider is used, and since when it is what it is. */
   noteUse(id: string, changedAt: number | null): void;
+  /** Who Gatehouse itself is, for a system that knows its root. */
+  ownCertificate(): Promise<OwnCertificate>;
   outbound: Outbound;
   clock: Clock;
   log: Log;
