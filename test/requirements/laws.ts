@@ -452,6 +452,17 @@ export const laws: Requirement[] = [
     source: 'SECURITY.md#law-9',
   },
   {
+    id: 'law-1.thread',
+    promise:
+      'A database thread that dies is started anew on the same file; until then all is refused, and nothing that was under way is done by half',
+    source: 'ARCHITECTURE.md',
+  },
+  {
+    id: 'limits.sqlite-read',
+    promise: 'One statement that reads for too long holds up the others for a bounded time',
+    source: 'ARCHITECTURE.md',
+  },
+  {
     id: 'law-9.sealed',
     promise:
       'What was read is taken back by no edit of the database: labels that are not as they were left count as everything, on record, and none is sealed anew',

@@ -18,13 +18,16 @@ export interface StorageOptions {
   clock: Clock;
   /** This is the restore that has not ended. */
   restoring?: boolean;
+  /** How long one statement may read, on SQLite (for tests). */
+  readLimitMs?: number;
 }
 
 /**
  * Opens the database, migrates it to this version, and gives the storage. Errors: `storage.in-use` (another process has the data
  * directory), `storage.newer-schema`, `storage.unavailable`, `storage.restore-unfinished`.
  */
-export async function openStorage({ database, dataDir, log, clock, restoring }: StorageOptions): Promise<Storage> {
+export async function openStorage(options: StorageOptions): Promise<Storage> {
+  const { database, dataDir, log, clock, restoring, readLimitMs } = options;
   if (database !== 'sqlite' && !/^postgres(ql)?:\/\//.test(database)) {
     throw new GatehouseError(
       'bad-request',
@@ -33,7 +36,9 @@ export async function openStorage({ database, dataDir, log, clock, restoring }: 
     );
   }
   const backend =
-    database === 'sqlite' ? await openSqlite(dataDir, log, clock) : await openPostgres(database, log, restoring);
+    database === 'sqlite'
+      ? await openSqlite({ dataDir, log, clock }, readLimitMs)
+      : await openPostgres(database, log, restoring);
   return createStorage(backend, createFeed(backend.feed, clock, log), historyPlace(database, dataDir), clock, log);
 }
 

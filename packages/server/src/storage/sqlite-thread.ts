@@ -8,6 +8,8 @@ export interface SqliteWorkerData {
   file: string;
   /** `reports`: reads like the reader, for as long as it takes, and does nothing else. `checkpoints`: brings the WAL into the database. */
   role: 'writer' | 'reader' | 'reports' | 'checkpoints';
+  /** Of the file that it has to be: another one in its place is refused. */
+  inode?: number;
 }
 
 export interface QueryReply {
@@ -66,8 +68,20 @@ export interface SqliteThread {
   close(): Promise<void>;
 }
 
-/** Starts a thread that holds one connection. A thread that dies is not replaced: the storage is unavailable from then on. */
-export async function startSqliteThread(data: SqliteWorkerData): Promise<SqliteThread> {
+const WATCH_EVERY_MS = 250;
+
+export interface ThreadOptions {
+  /** A statement that runs can't be interrupted: after this time its thread is given up, and ends when it is done. Null: never. */
+  limitMs?: number | null;
+  /** Everybody who waits has been told. `ended`: when the thread is gone. */
+  onDeath?(reason: unknown, ended: Promise<void>): void;
+}
+
+/** Starts a thread that holds one connection. What is asked of one that has died is refused from then on (`sqlite-kept-thread.ts` starts another). */
+export async function startSqliteThread(
+  data: SqliteWorkerData,
+  { limitMs = null, onDeath }: ThreadOptions = {},
+): Promise<SqliteThread> {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'mjs';
   const worker = new Worker(new URL(`./sqlite-worker.${extension}`, import.meta.url), {
     workerData: data,
@@ -77,16 +91,35 @@ export async function startSqliteThread(data: SqliteWorkerData): Promise<SqliteT
   let outgoing: Request[] = [];
   let lastId = 0;
   let dead: unknown;
+  let isReady = false;
+  let isClosing = false;
+  /** When it began with what it is at now (`performance.now`). */
+  let busySince = 0;
+  let watch: NodeJS.Timeout | undefined;
+  const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
 
   const die = (reason: unknown) => {
+    const isFirst = dead === undefined;
     dead ??= reason;
+    clearInterval(watch);
     for (const { reject } of waiting.values()) reject(unavailable(dead));
     waiting.clear();
+    if (isFirst && isReady && !isClosing) onDeath?.(reason, ended);
   };
+
+  /** Where one statement takes too long all who come after it wait, too. */
+  function giveUp(limit: number): void {
+    if (waiting.size === 0 || performance.now() - busySince < limit) return;
+    die(new Error(`a statement has run for more than ${limit} ms`));
+    worker.unref();
+    void worker.terminate();
+  }
+  if (limitMs !== null) watch = setInterval(giveUp, Math.min(WATCH_EVERY_MS, limitMs), limitMs).unref();
   worker.on('error', die);
   worker.on('exit', () => die(new Error('the database thread has ended')));
   worker.on('messageerror', die);
   worker.on('message', (replies: Reply[]) => {
+    busySince = performance.now();
     for (const reply of replies) {
       const caller = waiting.get(reply.id);
       waiting.delete(reply.id);
@@ -112,6 +145,7 @@ export async function startSqliteThread(data: SqliteWorkerData): Promise<SqliteT
 
   const call: SqliteThread['call'] = (kind, body) => {
     if (dead !== undefined) return Promise.reject(unavailable(dead));
+    if (waiting.size === 0) busySince = performance.now();
     const id = ++lastId;
     if (outgoing.push({ id, kind, ...body } as Request) === 1) queueMicrotask(send);
     return new Promise((resolve, reject) => waiting.set(id, { resolve: resolve as (value: unknown) => void, reject }));
@@ -122,6 +156,7 @@ export async function startSqliteThread(data: SqliteWorkerData): Promise<SqliteT
   } catch (error) {
     throw openError(data.file, error);
   }
+  isReady = true;
   return {
     call,
     async write(kind, log, first, units) {
@@ -129,7 +164,8 @@ export async function startSqliteThread(data: SqliteWorkerData): Promise<SqliteT
     },
     async close() {
       if (dead !== undefined) return;
-      const ended = new Promise((resolve) => worker.once('exit', resolve));
+      isClosing = true;
+      clearInterval(watch);
       await call('close', {});
       await ended;
     },

@@ -17,13 +17,15 @@ const CHECKPOINT_PAGES = 8_000;
 /** Compiled statements kept; the hot ones number about fifty. */
 const STATEMENTS_KEPT = 256;
 
-const { file, role } = workerData as SqliteWorkerData;
+const { file, role, inode: expected } = workerData as SqliteWorkerData;
 const isWriter = role === 'writer';
 
 // Held for the life of the process and released by the kernel however it ends: two processes never share a data directory.
 const lock = isWriter ? new DatabaseSync(`${file}.lock`, { timeout: 0 }) : undefined;
 lock?.exec('pragma journal_mode = memory; begin exclusive');
 
+// Before it is opened: SQLite would make a file that is not there, and throw away the log of the one that was.
+if (expected !== undefined && statSync(file, { throwIfNoEntry: false })?.ino !== expected) throw replaced();
 const database = new DatabaseSync(file, { timeout: 2_000, enableForeignKeyConstraints: true, defensive: true });
 database.exec('pragma trusted_schema = off; pragma temp_store = memory; pragma cache_size = -32768');
 if (isWriter) {
@@ -78,8 +80,12 @@ function checkFile(): void {
   const wal = statSync(`${file}-wal`, { throwIfNoEntry: false })?.ino;
   walInode ??= wal;
   if (statSync(file, { throwIfNoEntry: false })?.ino === inode && wal === walInode) return;
+  throw replaced();
+}
+
+function replaced(): Error {
   const what = `${file} or its -wal was deleted, moved or replaced while it was open; nothing is written, and all is denied.`;
-  throw Object.assign(new Error(`${what} Put back what was there, or stop this server and restore a backup.`), {
+  return Object.assign(new Error(`${what} Put back what was there, or stop this server and restore a backup.`), {
     code: 'ESTALE',
   });
 }

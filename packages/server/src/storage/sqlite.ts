@@ -6,15 +6,22 @@ import type { Backend } from './backend.ts';
 import { migrate } from './migrate.ts';
 import type { Tables } from './schema/index.ts';
 import { sqliteDialect } from './sqlite-dialect.ts';
-import { type SqliteThread, startSqliteThread } from './sqlite-thread.ts';
+import { keepSqliteThread } from './sqlite-kept-thread.ts';
+import type { SqliteThread } from './sqlite-thread.ts';
 import { createWriter } from './writer.ts';
 
+/** A statement that reads for longer is given up, with its thread. */
+const READ_LIMIT_MS = 60_000;
+
 /** The embedded database: `gatehouse.db` in the data directory, one connection that writes and one that reads. */
-export async function openSqlite(dataDir: string, log: Log, clock: Clock): Promise<Backend> {
+export async function openSqlite(
+  { dataDir, log, clock }: { dataDir: string; log: Log; clock: Clock },
+  readLimitMs = READ_LIMIT_MS,
+): Promise<Backend> {
   const file = join(dataDir, 'gatehouse.db');
   makePrivate(dataDir, [file, `${file}.lock`], log);
-  const thread = await startSqliteThread({ file, role: 'writer' });
-  const [reader, checkpoints] = await prepare(thread, file, log).catch(async (error) => {
+  const thread = await keepSqliteThread({ file, role: 'writer' }, { log });
+  const [reader, checkpoints] = await prepare(thread, file, log, readLimitMs).catch(async (error) => {
     await thread.close();
     throw error;
   });
@@ -65,15 +72,20 @@ export async function openSqlite(dataDir: string, log: Log, clock: Clock): Promi
   };
 }
 
-async function prepare(thread: SqliteThread, file: string, log: Log): Promise<[SqliteThread, SqliteThread]> {
+async function prepare(
+  thread: SqliteThread,
+  file: string,
+  log: Log,
+  limitMs: number,
+): Promise<[SqliteThread, SqliteThread]> {
   const db = new Kysely<Tables>({ dialect: sqliteDialect({ writer: thread }) });
   const migrated = await migrate(db as unknown as Kysely<unknown>, 'sqlite');
   if (migrated.length > 0) log.info('the database was migrated', { file, migrations: migrated });
   // Whoever registered before is dead: this process alone has the directory.
   await db.deleteFrom('replicas').execute();
   const started = [
-    startSqliteThread({ file, role: 'reader' }),
-    startSqliteThread({ file, role: 'checkpoints' }),
+    keepSqliteThread({ file, role: 'reader' }, { log, limitMs }),
+    keepSqliteThread({ file, role: 'checkpoints' }, { log }),
   ] as const;
   try {
     return await Promise.all(started);
