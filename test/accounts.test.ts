@@ -72,8 +72,19 @@ describe('accounts that people let agents use', () => {
           redirect_uris: [`${gate}/upstream/callback`],
           response_types: ['code'],
         },
+        {
+          client_id: 'gatehouse-asserts',
+          client_secret: secret,
+          token_endpoint_auth_method: 'client_secret_basic',
+          grant_types: [
+            'urn:ietf:params:oauth:grant-type:jwt-bearer',
+            'urn:ietf:params:oauth:grant-type:token-exchange',
+          ],
+          redirect_uris: [],
+          response_types: [],
+        },
       ],
-      { rotate: true },
+      { rotate: true, trusts: gate },
     );
     for (const system of Object.keys(scopesOf) as FakeSystem[])
       systems.set(system, await startFakeOAuthSystem(system, secret));
@@ -113,12 +124,29 @@ describe('accounts that people let agents use', () => {
       {
         kind: 'Template',
         name: 'all',
-        allow: [{ tools: ['mail/*', 'writer/*', ...Object.keys(scopesOf).map((each) => `${each}/*` as const)] }],
+        allow: [
+          {
+            tools: [
+              'mail/*',
+              'writer/*',
+              'jag/*',
+              'exchanged/*',
+              ...Object.keys(scopesOf).map((each) => `${each}/*` as const),
+            ],
+          },
+        ],
       },
       provider('mail', {
         issuer: issuer.issuer,
         clientId: 'gatehouse',
         scopes: ['openid', 'read', 'write'],
+      }),
+      ...(['id_jag', 'token_exchange'] as const).flatMap((grant) => {
+        const name = grant === 'id_jag' ? 'jag' : 'exchanged';
+        return [
+          provider(name, { issuer: issuer.issuer, clientId: 'gatehouse-asserts', scopes: ['read', 'write'], grant }),
+          server(name, name, { scopes: ['read'] }),
+        ];
       }),
       server('mail', 'mail', { scopes: ['openid', 'read'] }),
       server('writer', 'mail', { scopes: ['openid', 'read', 'write'] }),
@@ -329,6 +357,31 @@ describe('accounts that people let agents use', () => {
       await two.end();
     });
   }
+
+  /** @proves account.asserted */
+  test('where the other system takes Gatehouse’s word, a task’s verified person is known there without a consent', async () => {
+    const introspected = async () => {
+      const answer = await fetch(`${issuer.issuer}/token/introspection`, {
+        method: 'POST',
+        headers: { authorization: `Basic ${Buffer.from(`gatehouse-asserts:${secret}`).toString('base64')}` },
+        body: new URLSearchParams({ token: sentToken() }),
+      });
+      return (await answer.json()) as { active: boolean; sub: string; scope: string; client_id: string };
+    };
+    const own = await (await agentOf('agent-a')).startTask({ template: 'all', intent: 'for nobody' });
+    for (const name of ['jag', 'exchanged']) {
+      assert.equal((await workspace.operator('POST /providers/:name/test', { params: { name } })).problem, null);
+      const task = await taskFor(anna);
+      assert.match(await ping(task, name), /\[credential\]/);
+      const { active, sub, scope } = await introspected();
+      assert.deepEqual({ active, sub, scope }, { active: true, sub: 'person:anna@example.test', scope: 'read' });
+      assert.match(await ping(own, name), /account\.user/);
+      const records = (await workspace.operator('GET /records', { query: { operation: 'id-jag.issue' } })).items;
+      assert.match(JSON.stringify(records), /for anna@example\.test at .*held by the gate/);
+      await assert.rejects(anna.api('POST /accounts', { body: { provider: name, agent: 'agent-a' } }), /no provider/);
+      await task.end();
+    }
+  });
 
   test('a system that grants or gives more than was asked for, or what nobody could renew, is not used', async () => {
     const jira = systems.get('jira') as FakeOAuthSystem;

@@ -50,4 +50,10 @@ export const accounts: Requirement[] = [
     promise: 'In the console a person lets an agent use their account, sees who uses it, and takes it back',
     source,
   },
+  {
+    id: 'account.asserted',
+    promise:
+      'Where an authorization server takes Gatehouse’s word (ID-JAG, token exchange) it hears of a task’s verified person only, and no agent sees what comes of it',
+    source,
+  },
 ];

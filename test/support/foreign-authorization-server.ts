@@ -1,7 +1,8 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type ClientMetadata, Provider } from 'oidc-provider';
+import { createRemoteJWKSet, jwtVerify } from 'jose';
+import { type ClientMetadata, errors, Provider } from 'oidc-provider';
 
 /** oidc-provider as somebody else's authorization server: PKCE, resource indicators, DPoP with nonces, JWT access tokens. */
 export interface ForeignAuthorizationServer {
@@ -13,10 +14,11 @@ export interface ForeignAuthorizationServer {
   close(): Promise<void>;
 }
 
-/** `rotate`: a refresh token is good once, and used twice it ends all that came of the consent. */
+/** `rotate`: a refresh token is good once, and used twice it ends all that came of the consent. `trusts`: whose identity assertions it takes (ID-JAG, and JWTs to be
+ * exchanged), with their keys at `/oauth/jwks`. */
 export async function startForeignAuthorizationServer(
   clients: ClientMetadata[],
-  { rotate = false }: { rotate?: boolean } = {},
+  { rotate = false, trusts }: { rotate?: boolean; trusts?: string } = {},
 ): Promise<ForeignAuthorizationServer> {
   const http = createServer((request, response) => handle(request, response));
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
@@ -68,6 +70,7 @@ export async function startForeignAuthorizationServer(
   if (process.env.GATEHOUSE_TEST_LOG)
     for (const event of ['grant.error', 'server_error', 'authorization.error', 'revocation.error'] as const)
       provider.on(event as 'grant.error', (_ctx, error) => console.error(event, error));
+  if (trusts !== undefined) takeAssertions(provider, issuer, trusts);
   const callback = provider.callback();
 
   async function handle(...[request, response]: Parameters<ReturnType<Provider['callback']>>): Promise<void> {
@@ -110,4 +113,44 @@ export async function startForeignAuthorizationServer(
       http.close();
     },
   };
+}
+
+/** RFC 7523 with an ID-JAG (draft-ietf-oauth-identity-assertion-authz-grant §4.4), and RFC 8693 with a JWT. */
+function takeAssertions(provider: Provider, issuer: string, trusted: string): void {
+  const keys = createRemoteJWKSet(new URL(`${trusted}/oauth/jwks`));
+  const take = (name: string, parameter: string, typ: string) =>
+    provider.registerGrantType(
+      name,
+      async (ctx) => {
+        const { client, params } = ctx.oidc;
+        const claims = await jwtVerify(String(params?.[parameter]), keys, {
+          issuer: trusted,
+          audience: issuer,
+          typ,
+        }).then(
+          ({ payload }) => payload,
+          () => undefined,
+        );
+        if (!client || !claims || claims.client_id !== client.clientId)
+          throw new errors.InvalidGrant('not an assertion for this client');
+        const grant = new provider.Grant({ accountId: String(claims.sub), clientId: client.clientId });
+        grant.addOIDCScope(String(params?.scope));
+        const token = new provider.AccessToken({
+          ...{ accountId: String(claims.sub), client, grantId: await grant.save(), gty: 'assertion' },
+          scope: String(params?.scope),
+        } as never);
+        ctx.body = {
+          ...{
+            access_token: await token.save(),
+            expires_in: token.expiration,
+            token_type: 'Bearer',
+            scope: token.scope,
+          },
+          ...(parameter === 'subject_token' && { issued_token_type: 'urn:ietf:params:oauth:token-type:access_token' }),
+        };
+      },
+      [parameter, 'scope', 'subject_token_type', 'requested_token_type'],
+    );
+  take('urn:ietf:params:oauth:grant-type:jwt-bearer', 'assertion', 'oauth-id-jag+jwt');
+  take('urn:ietf:params:oauth:grant-type:token-exchange', 'subject_token', 'JWT');
 }

@@ -41,6 +41,7 @@ export async function openChokePoint(
       ownCertificate: () => identity.trustDomain.serverSvid([]),
       sshAuthority: identity.sshAuthorities.keyOf,
       svids: identity.trustDomain,
+      assertPerson: identity.assertPerson,
       outbound,
       clock,
       log,

@@ -1,6 +1,13 @@
 import { X509Certificate } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Clock, GatehouseError, type Log, type Outbound, type RenewedIdentity } from '../platform/index.ts';
+import {
+  type Clock,
+  GatehouseError,
+  type Log,
+  type Outbound,
+  type RenewedIdentity,
+  type Secret,
+} from '../platform/index.ts';
 import type { Registry } from '../registry/index.ts';
 import type { Change, RecordChange, RecordGuarded, Sealer, Storage } from '../storage/index.ts';
 import { createAuthorizationServer } from './authorization-server/authorization-server.ts';
@@ -10,6 +17,7 @@ import { forgetExpired } from './authorization-server/used-assertions.ts';
 import { createPeers, type Peers } from './client-certificate/peers.ts';
 import { createCompanyTokens } from './delegation/company-tokens.ts';
 import { createDelegations, type Delegations } from './delegation/delegations.ts';
+import { createPersonAssertions, type PersonAssertion } from './delegation/person-assertion.ts';
 import {
   createFederation,
   createFederationDoors,
@@ -82,6 +90,8 @@ export interface Identity {
   txnTokens: TxnTokens;
   /** What clouds are told of the agents that credentials are asked for. */
   identityTokens: Pick<IdentityTokens, 'sign'>;
+  /** That a task is for its verified person: for another authorization server, and held by the gate. Throws GatehouseError. */
+  assertPerson(of: PersonAssertion): Promise<Secret>;
   keys: SigningKeys;
   trustDomain: TrustDomain;
   /** What proves the house to identity providers. */
@@ -174,6 +184,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
     keys,
     clientKeys,
     pushKeys: { key: () => pushKeys.key() },
+    assertPerson: createPersonAssertions({ ...dependencies, keys }),
     sshAuthorities: { keyOf: (provider) => sshAuthorities.keyOf(provider) },
     delegations,
     trustDomain,

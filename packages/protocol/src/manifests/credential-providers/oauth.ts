@@ -15,6 +15,12 @@ export const oauthSource = z
   .strictObject({
     type: z.literal('oauth'),
     system: z.enum(oauthSystems).default('other'),
+    /**
+     * How a task's person is known there. `consent`: they have let the agent use their account. `id_jag` and `token_exchange`: that server trusts
+     * Gatehouse (issuer: its public URL, keys at `/oauth/jwks`) to say who they are, by an identity assertion
+     * (draft-ietf-oauth-identity-assertion-authz-grant) or a JWT that is exchanged (RFC 8693). Of `other` with an `issuer`.
+     */
+    grant: z.enum(['consent', 'id_jag', 'token_exchange']).default('consent'),
     /** Of the system's authorization server where it is not the usual one: `https://acme.my.salesforce.com`. */
     url: address.optional(),
     /** Of `other`: the issuer, whose metadata says where its endpoints are (RFC 8414, OpenID Connect Discovery). */
@@ -37,12 +43,14 @@ export const oauthSource = z
     /** PEM certificates to trust for it instead of the system's. */
     ca: z.string().max(100_000).optional(),
   })
-  .superRefine(({ system, issuer, endpoints, tenant, secret, endsTokens }, context) => {
+  .superRefine(({ system, grant, issuer, endpoints, tenant, secret, endsTokens }, context) => {
     const wrong = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
     if (system === 'other' && (issuer === undefined) === (endpoints === undefined))
       wrong('issuer', 'is given, or `endpoints`, and not both');
     if (system !== 'other' && (issuer ?? endpoints) !== undefined)
       wrong('system', 'has its own endpoints: give `url` where they are elsewhere');
+    if (grant !== 'consent' && (system !== 'other' || issuer === undefined))
+      wrong('grant', 'needs an `issuer`: what is asserted is for that authorization server alone');
     if (system !== 'other' && endsTokens) wrong('endsTokens', 'is known of this system, and not to be given');
     if ((system === 'microsoft') !== (tenant !== undefined))
       wrong('tenant', system === 'microsoft' ? 'is needed: the id of your tenant' : 'is of Microsoft only');

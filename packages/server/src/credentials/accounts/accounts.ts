@@ -38,7 +38,9 @@ export function createAccounts(deps: AccountsDependencies): Accounts {
 
   function find(name: string): OAuthProvider | undefined {
     const manifest = registry.snapshot().credentialProviders.get(name);
-    return manifest?.from.type === 'oauth' ? (manifest as CredentialProviderManifest & OAuthProvider) : undefined;
+    return manifest?.from.type === 'oauth' && manifest.from.grant === 'consent'
+      ? (manifest as CredentialProviderManifest & OAuthProvider)
+      : undefined;
   }
   function declared(name: string): OAuthProvider {
     const manifest = find(name);

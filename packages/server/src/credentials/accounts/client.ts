@@ -2,6 +2,7 @@ import type { OAuthSource } from '@gatehouse/protocol';
 import { type AuthorizationServer, None } from 'oauth4webapi';
 import { type Clock, GatehouseError, type Secret } from '../../platform/index.ts';
 import { clientWithSecret, type OAuthClient, type OAuthPlace, requestToken } from '../oauth/index.ts';
+import { assertedGrants } from './asserted-grants.ts';
 import { accountLimits } from './limits.ts';
 
 type OpenSecret = (name: string, destination: string) => Promise<Secret>;
@@ -17,16 +18,20 @@ export async function clientOf(
   return { id: clientId, authenticate: clientWithSecret(opened, as.token_endpoint_auth_methods_supported) };
 }
 
-/** Asks for what it can't get: a server that knows this client says that the refresh token is wrong, and nothing else. */
+/** Asks for what it can't get: a server that knows this client says what is wrong with that, and nothing of the client. */
 export async function checkClient(
   { openSecret, clock }: { openSecret: OpenSecret; clock: Clock },
   source: OAuthSource,
   { as, web }: OAuthPlace,
 ): Promise<void> {
+  const asked =
+    source.grant === 'consent'
+      ? { grantType: 'refresh_token', parameters: { refresh_token: 'gatehouse-test' } }
+      : assertedGrants[source.grant]('gatehouse-test');
   const client = await clientOf({ openSecret }, source, as);
   try {
     await requestToken({
-      ...{ web, as, client, grantType: 'refresh_token', parameters: { refresh_token: 'gatehouse-test' } },
+      ...{ web, as, client, ...asked },
       ...{ scopes: undefined, key: undefined, mustBind: false, limits: accountLimits, now: clock.now() },
     });
   } catch (error) {

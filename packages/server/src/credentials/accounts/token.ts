@@ -170,5 +170,5 @@ export function createAccountTokens(
   };
 }
 
-const isRefusal = (error: unknown, code = '[\\w .-]+') =>
+export const isRefusal = (error: unknown, code = '[\\w .-]+') =>
   error instanceof GatehouseError && new RegExp(` refuses: ${code}\\.$`).test(error.message);

@@ -1,5 +1,5 @@
 import type { CredentialProviderManifest } from '@gatehouse/protocol';
-import type { IdentityTokens, TrustDomain } from '../../identity/index.ts';
+import type { Identity, IdentityTokens, TrustDomain } from '../../identity/index.ts';
 import type { Clock, Log, Outbound, Secret } from '../../platform/index.ts';
 import type { Accounts } from '../accounts/types.ts';
 import type { Provider } from '../leases/types.ts';
@@ -22,6 +22,8 @@ import { openX509SvidProvider } from './x509-svid.ts';
 
 /** What providers are made with. */
 export interface ProviderTools {
+  /** That a task is for its verified person, for the authorization server that is asked. */
+  assertPerson: Identity['assertPerson'];
   accounts: Accounts;
   /** A stored secret, for the destination that it was stored for. */
   openSecret(name: string, destination: string): Promise<Secret>;

@@ -1,24 +1,21 @@
 import type { OAuthScope, OAuthSource, ProviderAbilities } from '@gatehouse/protocol';
 import { isJsonObject, Secret } from '../../platform/index.ts';
+import { assertedToken } from '../accounts/asserted.ts';
 import { checkClient } from '../accounts/client.ts';
 import { accountLimits } from '../accounts/limits.ts';
 import { revokeToken } from '../accounts/revoke.ts';
-import type { Accounts } from '../accounts/types.ts';
 import { type Left, type Made, NotMade, type Order, type Provider, type Remaining } from '../leases/types.ts';
 import { endsTokens, openPlace } from '../oauth/index.ts';
 import type { ProviderTools } from './index.ts';
 
-/** Access tokens of people's own accounts at another system, each for a task of that person. */
+/** Access tokens for people at another system, each for a task of that person: of an account that they let the agent use, or on our word. */
 export function openOAuthProvider(
   name: string,
   source: OAuthSource,
-  {
-    accounts,
-    outbound,
-    openSecret,
-    clock,
-  }: Pick<ProviderTools, 'outbound' | 'openSecret' | 'clock'> & { accounts: Accounts },
+  tools: Pick<ProviderTools, 'accounts' | 'assertPerson' | 'outbound' | 'openSecret' | 'clock'>,
 ): Provider {
+  const { accounts, outbound, openSecret, clock } = tools;
+  const { grant } = source;
   const canRevoke = endsTokens(source);
   const abilities: ProviderAbilities = {
     ...{ canNarrow: true, canRevoke, canEndSessions: false },
@@ -32,7 +29,7 @@ export function openOAuthProvider(
   return {
     abilities,
 
-    async create({ agent, user, scope, expiresAt }: Order): Promise<Made> {
+    async create({ agent, task, user, scope, expiresAt }: Order): Promise<Made> {
       if (!user)
         throw new NotMade(
           'forbidden',
@@ -40,7 +37,10 @@ export function openOAuthProvider(
           `"${name}" issues tokens of people's own accounts, and this task is for no person whom a verified token or a delegation vouches for.`,
         );
       const { scopes } = scope as unknown as Required<OAuthScope>;
-      const got = await accounts.token({ provider: name, agent, user }, scopes, expiresAt);
+      const got =
+        grant === 'consent'
+          ? await accounts.token({ provider: name, agent, user }, scopes, expiresAt)
+          : await assertedToken(tools, name, { ...source, grant }, { agent, task }, scopes);
       const parts = Object.entries(got.parts).map(([part, value]) => [part, new Secret(value)] as const);
       return {
         credential: { token: got.token, ...Object.fromEntries(parts) },

@@ -11,7 +11,11 @@ export interface IssueIdJag {
   agent: Agent;
   /** With a verified person. */
   task: Task & { user: string };
-  at: ResourceServerManifest;
+  at: Pick<ResourceServerManifest, 'name' | 'issuer'>;
+  /** `gate`: it is exchanged there for a token that no agent sees. Left out: the agent gets it. */
+  heldBy?: 'gate';
+  /** `jwt`: for an authorization server that exchanges JWTs (RFC 8693) and knows no ID-JAG. */
+  form?: 'jwt';
   /** The agent's client id there. */
   clientId: string;
   resources: string[];
@@ -28,7 +32,7 @@ export interface IssueIdJag {
  */
 export async function issueIdJag(
   dependencies: IssueDependencies,
-  { agent, task, at, clientId, resources, scopes, jkt, expiresAt }: IssueIdJag,
+  { agent, task, at, heldBy, form, clientId, resources, scopes, jkt, expiresAt }: IssueIdJag,
 ): Promise<{ ok: true; token: string; expiresIn: number } | Extract<Issued, { ok: false }>> {
   const { clock, keys, publicUrl } = dependencies;
   const now = Math.floor(clock.now() / 1000);
@@ -52,15 +56,15 @@ export async function issueIdJag(
     ...(jkt !== undefined && { cnf: { jkt } }),
   };
   const { kid, key } = keys.signer();
-  const token = signCompactJws({ alg: 'ES256', typ: ID_JAG_TYPE, kid }, claims, key);
+  const token = signCompactJws({ alg: 'ES256', typ: form === 'jwt' ? 'JWT' : ID_JAG_TYPE, kid }, claims, key);
   const changed = await recordIssue(
     dependencies,
     { agent, task },
     {
       operation: 'id-jag.issue',
       changes: [
-        `ID-JAG ${jti} for ${task.user} at ${at.name} (${at.issuer}), client ${clientId}, until ${new Date(exp * 1000).toISOString()}`,
-        `resource ${resources.join(' ') || 'any'}; scope ${scopes.join(' ') || 'none'}; ungated: nothing here sees or revokes what comes of it`,
+        `${form === 'jwt' ? 'assertion' : 'ID-JAG'} ${jti} for ${task.user} at ${at.name} (${at.issuer}), client ${clientId}, until ${new Date(exp * 1000).toISOString()}`,
+        `resource ${resources.join(' ') || 'any'}; scope ${scopes.join(' ') || 'none'}; ${heldBy === 'gate' ? 'held by the gate' : 'ungated: nothing here sees or revokes what comes of it'}`,
       ],
     },
   );
