@@ -72,6 +72,7 @@ const confirmed: Record<string, object> = {
   'POST /holds': { scope: { agent: 'agent-a' }, reason: 'litigation' },
   'POST /holds/:id/end': {},
   'POST /leases/:id/drop': { reason: 'a test' },
+  'POST /leases/take-over': {},
   'POST /erasures': { scope: { agent: 'agent-a' }, reason: 'asked for' },
   'POST /erasures/:id/reject': {},
   'POST /retention/:name/withdraw': {},

@@ -27,6 +27,11 @@ export const leases: Requirement[] = [
     source,
   },
   {
+    id: 'lease.restored',
+    promise: 'A restored copy ends no credential of the original before it is told that it replaces it',
+    source: 'docs/how-to/back-up-and-restore.md',
+  },
+  {
     id: 'lease.owners',
     promise: 'Who is neither admin, security nor auditor sees leases of their own agents only',
     source,

@@ -152,6 +152,7 @@ export interface LeasesApi {
   'GET /leases/:id': ShownLease;
   'POST /leases/:id/revoke': LeaseView;
   'POST /leases/:id/renew': LeaseView;
+  'POST /leases/take-over': { leases: number };
   'POST /leases/:id/drop': LeaseView;
   'POST /leases/:id/drop/agree': LeaseView;
   'GET /providers': { items: ProviderView[] };

@@ -104,6 +104,12 @@ export const restore: Run<RestoreOptions> = async ({ args: [file = ''], options,
       restored.directoryTokens > 0 ? `${restored.directoryTokens} removed: give the directory new ones` : null,
     ],
     ...restored.logs.map((each): [string, string] => ['Closed log', `${clean(each.log)}, ${each.size} records`]),
+    [
+      'Credentials',
+      restored.leases > 0
+        ? `${restored.leases} left to the original; once that is gone for good: gatehouse leases take-over`
+        : null,
+    ],
     ['New logs end in', `~${restored.id}`],
     [
       'X.509 authorities',

@@ -104,6 +104,12 @@ export const renewLease: Run<RenewOptions> = async ({ args: [id = ''], options, 
   if (lease.clamped.length > 0) out.note(`Shorter than was asked for: ${lease.clamped.join('; ')}.`);
 };
 
+export const takeOverLeases: Run<ServerOptions> = async ({ options, out }) => {
+  const taken = await operatorOf(options).call('POST /leases/take-over');
+  if (out.json) return out.printJson(taken);
+  out.print(`${taken.leases} credentials of the original are being ended: gatehouse leases --open`);
+};
+
 interface DropOptions extends ServerOptions {
   reason: string;
 }

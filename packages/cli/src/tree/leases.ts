@@ -45,6 +45,14 @@ export function addLeaseVerbs(program: Command): void {
     load: async () => (await import('../commands/leases.ts')).renewLease,
   });
   addVerb(leases, {
+    usage: 'take-over',
+    summary: 'after a restore: the original is gone for good, so that its credentials are ended from here',
+    details: 'Not while the original runs: its tasks would lose their credentials in the middle of their work.',
+    server: true,
+    examples: [['leases take-over', 'Once nothing else runs on what this workspace was restored from.']],
+    load: async () => (await import('../commands/leases.ts')).takeOverLeases,
+  });
+  addVerb(leases, {
     usage: 'drop <lease>',
     summary: 'ask for a stuck credential to be given up; somebody else has to agree, in the console',
     options: [option('--reason <text>', 'why, for the record and whoever agrees').makeOptionMandatory()],

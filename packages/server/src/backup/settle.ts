@@ -87,9 +87,13 @@ const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
   workload_lives: 'settle',
   revoked_tokens: 'keep',
   oauth_artifacts: 'settle',
-  leases: 'keep',
+  // They are the original's, which may be running: it ends them, and this workspace only when it is told that it replaces it.
+  leases: 'settle',
   accounts: 'settle',
 };
+
+const LEFT_TO_THE_ORIGINAL =
+  'left to the workspace that this was restored from: where that is gone for good, `gatehouse leases take-over` has all of them ended';
 
 /** Registered clients stay, and so do the ids that were used: forgotten, they could be used again. */
 const KEPT_ARTIFACTS = ['Client', 'ReplayDetection'];
@@ -108,6 +112,8 @@ export interface Settled {
   /** Codes, refresh tokens, device codes and consents. */
   grants: number;
   directoryTokens: number;
+  /** Credentials that were out, left to the workspace that issued them. */
+  leases: number;
   signingKeys: number;
   /** The X.509 root is held elsewhere, so that no new authority could be made. */
   keptAuthorities: boolean;
@@ -170,6 +176,20 @@ export async function settleRestored(
     await transaction.updateTable('scim_agents').set({ suspended: 0 }).execute();
     await transaction.updateTable('upstream_grants').set({ renewing_until: 0 }).execute();
     await transaction.updateTable('accounts').set({ renewing_until: 0 }).execute();
+    const leases = await transaction
+      .updateTable('leases')
+      .set((update) => ({
+        state: 'revoking',
+        revoking_at: update.fn.coalesce('revoking_at', update.val(now)),
+        reason: 'the workspace was restored from a backup',
+        problem: LEFT_TO_THE_ORIGINAL,
+        attempts: 0,
+        failing_since: null,
+        next_try_at: null,
+        sealed_credential: null,
+      }))
+      .where('state', 'not in', ['revoked', 'dropped'])
+      .executeTakeFirst();
     const artifacts = await transaction
       .deleteFrom('oauth_artifacts')
       .where('model', 'not in', KEPT_ARTIFACTS)
@@ -185,6 +205,7 @@ export async function settleRestored(
       sessions: emptied.people_sessions ?? 0,
       grants: Number(artifacts.numDeletedRows),
       directoryTokens: emptied.scim_tokens ?? 0,
+      leases: Number(leases.numUpdatedRows),
       signingKeys: keys.destroyed,
       keptAuthorities: keys.keptAuthorities,
     };
@@ -197,6 +218,7 @@ export async function settleRestored(
         `${settled.tasks} tasks ended, ${settled.approvals} approvals cancelled, ${settled.delegations} delegations revoked`,
         `${settled.sessions} sessions of people, ${settled.grants} codes, refresh tokens and consents, ${settled.directoryTokens} directory tokens, ${settled.joinTokens} join tokens removed`,
         `${settled.signingKeys} signing keys destroyed`,
+        `${settled.leases} credentials left to the workspace that issued them`,
         ...(settled.keptAuthorities ? ['X.509 authorities kept: their root is held elsewhere'] : []),
       ],
     });

@@ -59,6 +59,13 @@ export function leaseRoutes({ credentials, registry }: ApiDependencies): Route[]
       ({ caller, param, body }) => credentials.leases.renew(param('id'), caller.by, body.ttlSeconds),
     ),
     route(
+      'POST /leases/take-over',
+      'administer',
+      'In a restored workspace: the one that it was restored from is gone for good, so that its credentials are ended from here',
+      {},
+      ({ caller }) => credentials.leases.takeOver(caller.by),
+    ),
+    route(
       'POST /leases/:id/drop',
       'hold',
       'Ask for a stuck credential to be given up, with the reason; somebody else has to agree',

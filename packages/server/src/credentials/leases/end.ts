@@ -59,6 +59,22 @@ export function createEnding({
       const [[column, value]] = Object.entries(of) as [['id' | 'task' | 'agent' | 'provider', string]];
       return endThose(transaction, (where) => where(column, '=', value), by, reason);
     },
+    /** What a restored workspace has left to the original. */
+    async takeOverWithin(transaction: DatabaseTransaction, by: string): Promise<number> {
+      const { numUpdatedRows } = await transaction
+        .updateTable('leases')
+        .set({ next_try_at: clock.now(), problem: null })
+        .where('state', '=', 'revoking')
+        .where('next_try_at', 'is', null)
+        .executeTakeFirst();
+      const taken = Number(numUpdatedRows);
+      await recordChange(transaction, {
+        operation: 'lease.take-over',
+        by,
+        changes: [`${taken} credentials of the workspace that this replaces are being ended`],
+      });
+      return taken;
+    },
     /** The same with those whose task is over. */
     overWithin: (transaction: DatabaseTransaction, by: string, reason: string): Promise<string[]> =>
       endThose(

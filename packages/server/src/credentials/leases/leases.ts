@@ -56,6 +56,8 @@ export interface Leases {
   end(id: string, by: string, reason: string): Promise<LeaseView>;
   /** Has it live so long from now, within the bounds that it was issued with: what kept it shorter is in `clamped`. */
   renew(id: string, by: string, ttlSeconds?: number): Promise<LeaseView>;
+  /** In a workspace that was restored and replaces the one that issued them: has them ended. */
+  takeOver(by: string): Promise<{ leases: number }>;
   /** Asks for a stuck one to be given up. */
   askDrop(id: string, by: string, reason: string): Promise<LeaseView>;
   /** By somebody else than who asked: from then on nobody tries to end it. */
@@ -125,6 +127,11 @@ export function createLeases(deps: LeasesDependencies): Leases {
     async renew(id, by, ttlSeconds) {
       await renewing.renew(await find.rowOf(id), ttlSeconds, by);
       return find.get(id);
+    },
+    async takeOver(by) {
+      const taken = await storage.transaction((transaction) => ending.takeOverWithin(transaction, by));
+      deps.wake();
+      return { leases: taken };
     },
     async askDrop(id, by, reason) {
       await dropping.ask(id, by, reason);

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { addAgent, openDesk } from '../approvals/testing/desk.ts';
+import { createLeases } from '../credentials/leases/leases.ts';
+import { createReconciler } from '../credentials/leases/reconcile.ts';
+import { createFakeProvider, narrowToTables } from '../credentials/testing/fake-provider.ts';
+import { onEachDatabase } from '../identity/people/testing/databases.ts';
+import { settleRestored } from './settle.ts';
+
+onEachDatabase('leases of a restored workspace', (database) => {
+  /** @proves lease.restored */
+  test('are the original’s: nothing is ended before it is said that this replaces it, and then everything is', async () => {
+    const { house } = await openDesk({ database: await database() });
+    try {
+      const { task } = await addAgent(house, 'agent-restored');
+      const fake = createFakeProvider();
+      const reconciler = createReconciler({ ...house, openFor: () => fake.provider, isActive: () => false });
+      const leases = createLeases({
+        ...house,
+        open: async () => ({
+          ...{ provider: fake.provider, narrow: narrowToTables, declared: {} },
+          ...{ guard: { key: 'object:CredentialProvider/orders', version: 0 } },
+          life: { defaultSeconds: 900, maxSeconds: 1_800 },
+        }),
+        wake: () => undefined,
+      });
+      const request = { provider: 'orders', agent: 'agent-restored', task, environment: 'prod', asked: {} };
+      for (const purpose of ['server:a', 'server:b'])
+        await leases.issue({ ...request, purpose, within: [], until: [] }, []);
+      const settled = await settleRestored(house, { by: 'operator', keepsActive: false });
+      assert.equal(settled.leases, 2);
+      for (let hour = 0; hour < 3; hour++) {
+        house.pass(3_600_000);
+        await reconciler.work();
+      }
+      assert.equal(fake.accounts.size, 2);
+      const { leases: left } = await leases.list({ open: true, limit: 10 });
+      assert.deepEqual(
+        left.map(({ state }) => state),
+        ['revoking', 'revoking'],
+      );
+      assert.match(left[0]?.problem ?? '', /take-over/);
+      assert.deepEqual(await leases.takeOver('person:admin@example.test'), { leases: 2 });
+      await reconciler.work();
+      assert.equal(fake.accounts.size, 0);
+      assert.deepEqual((await leases.list({ open: true, limit: 10 })).leases, []);
+    } finally {
+      await house.close();
+    }
+  });
+});
