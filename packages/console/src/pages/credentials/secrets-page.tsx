@@ -1,6 +1,6 @@
 import type { SecretView } from '@gatehouse/protocol';
 import { TextInput } from '@mantine/core';
-import { IconLock, IconPlus } from '@tabler/icons-react';
+import { IconAlertTriangle, IconLock, IconPlus } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useChange } from '../../api/change.ts';
@@ -9,10 +9,11 @@ import { secretsQuery } from '../../api/queries.ts';
 import { needsRole, useSession } from '../../app/session.ts';
 import { listOf } from '../../lib/words.ts';
 import { AllowedButton } from '../../ui/allowed-button.tsx';
+import { Badge } from '../../ui/badge.tsx';
 import { DataTable } from '../../ui/data-table.tsx';
 import { Confirm, FormDialog } from '../../ui/dialog.tsx';
 import { Empty, Section } from '../../ui/page.tsx';
-import { When } from '../../ui/when.tsx';
+import { useNow, When } from '../../ui/when.tsx';
 import classes from './credentials.module.css';
 import { CredentialsPage } from './credentials-page.tsx';
 
@@ -25,7 +26,14 @@ export function SecretsPage() {
       title="Secrets"
       about="What doesn’t end by itself: kept sealed, sent to its destinations only, and never shown again. Providers make credentials with them; what has none yet is called with them."
     >
-      {hidden === null ? <Secrets /> : <Empty icon={IconLock} title="Not for everybody" about={hidden} />}
+      {hidden === null ? (
+        <>
+          <Secrets />
+          <KeptElsewhere />
+        </>
+      ) : (
+        <Empty icon={IconLock} title="Not for everybody" about={hidden} />
+      )}
     </CredentialsPage>
   );
 }
@@ -33,7 +41,7 @@ export function SecretsPage() {
 function Secrets() {
   const session = useSession();
   const secrets = useQuery(secretsQuery);
-  const [setting, setSetting] = useState<{ name: string; origins: string[] } | null>(null);
+  const [setting, setSetting] = useState<Setting | null>(null);
   const [deleting, setDeleting] = useState<SecretView | null>(null);
   const obstacle = needsRole(session, ['admin'], 'Setting a secret');
   return (
@@ -44,7 +52,7 @@ function Secrets() {
         <AllowedButton
           leftSection={<IconPlus size={14} />}
           obstacle={obstacle}
-          onClick={() => setSetting({ name: '', origins: [] })}
+          onClick={() => setSetting({ name: '', origins: [], owner: null, rotateDays: null })}
         >
           Set a secret
         </AllowedButton>
@@ -62,25 +70,9 @@ function Secrets() {
             cell: ({ usedBy }) => (usedBy.length === 0 ? <span className="gh-quiet">nothing</span> : usedBy.join(', ')),
           },
           { header: 'Set', cell: ({ updatedAt }) => <When at={updatedAt} as="relative" /> },
-          {
-            header: 'Last used',
-            cell: ({ lastUsedAt }) =>
-              lastUsedAt === null ? (
-                <span className="gh-quiet">not known</span>
-              ) : (
-                <When at={lastUsedAt} as="relative" />
-              ),
-          },
+          { header: 'Last used', cell: ({ lastUsedAt }) => <Known at={lastUsedAt} /> },
           { header: 'Looked after by', cell: ({ owner }) => owner ?? <span className="gh-quiet">nobody said</span> },
-          {
-            header: 'New one due',
-            cell: ({ rotationDueAt }) =>
-              rotationDueAt === null ? (
-                <span className="gh-quiet">nobody said</span>
-              ) : (
-                <When at={rotationDueAt} as="relative" />
-              ),
-          },
+          { header: 'New one due', cell: ({ rotationDueAt }) => <Due at={rotationDueAt} /> },
           {
             header: '',
             align: 'end',
@@ -120,12 +112,81 @@ function Secrets() {
   );
 }
 
-function SetSecret({ name: given, origins: before, close }: { name: string; origins: string[]; close: () => void }) {
+/** Where somebody else keeps what a provider of the kind `static` sends. */
+function KeptElsewhere() {
+  const elsewhere = useQuery(secretsQuery).data?.elsewhere;
+  if (!elsewhere?.length) return null;
+  return (
+    <Section title="Kept elsewhere" count={elsewhere.length}>
+      <DataTable
+        label="Secrets that are kept elsewhere"
+        rows={elsewhere}
+        rowKey={({ provider, part }) => `${provider} ${part}`}
+        columns={[
+          {
+            header: 'Provider and part',
+            cell: ({ provider, part }) => (
+              <>
+                {provider} <code>{part}</code>
+              </>
+            ),
+          },
+          {
+            header: 'Kept in',
+            cell: ({ kept, named }) => (
+              <span className="gh-break">
+                {kept}: <code>{named}</code>
+              </span>
+            ),
+          },
+          { header: 'Sent to', cell: ({ origins }) => <span className="gh-break">{origins.join(', ')}</span> },
+          { header: 'Changed', cell: ({ changedAt }) => <Known at={changedAt} /> },
+          { header: 'Last used', cell: ({ lastUsedAt }) => <Known at={lastUsedAt} /> },
+          { header: 'Looked after by', cell: ({ owner }) => owner ?? <span className="gh-quiet">nobody said</span> },
+          { header: 'New one due', cell: ({ rotationDueAt }) => <Due at={rotationDueAt} /> },
+        ]}
+        empty={null}
+      />
+    </Section>
+  );
+}
+
+const Known = ({ at }: { at: number | null }) =>
+  at === null ? <span className="gh-quiet">not known</span> : <When at={at} as="relative" />;
+
+function Due({ at }: { at: number | null }) {
+  const now = useNow(60_000);
+  if (at === null) return <span className="gh-quiet">nobody said</span>;
+  if (at > now) return <When at={at} as="relative" />;
+  return (
+    <>
+      <Badge hue="red" icon={IconAlertTriangle}>
+        overdue
+      </Badge>{' '}
+      <When at={at} as="relative" />
+    </>
+  );
+}
+
+type Setting = Pick<SecretView, 'name' | 'origins' | 'owner' | 'rotateDays'>;
+
+function SetSecret({ name: given, origins: before, close, ...was }: Setting & { close: () => void }) {
   const [name, setName] = useState(given);
   const [value, setValue] = useState('');
   const [origins, setOrigins] = useState(before.join(' '));
+  const [owner, setOwner] = useState(was.owner ?? '');
+  const [days, setDays] = useState(was.rotateDays === null ? '' : String(was.rotateDays));
   const { form } = useChange(
-    () => call('PUT /secrets/:name', { params: { name: name.trim() }, body: { value, origins: listOf(origins) } }),
+    () =>
+      call('PUT /secrets/:name', {
+        params: { name: name.trim() },
+        body: {
+          value,
+          origins: listOf(origins),
+          owner: owner.trim() || null,
+          rotateDays: days.trim() === '' ? null : Number(days),
+        },
+      }),
     { refresh: ['secrets'], done: close },
   );
   return (
@@ -165,6 +226,22 @@ function SetSecret({ name: given, origins: before, close }: { name: string; orig
         onChange={(event) => setOrigins(event.currentTarget.value)}
         spellCheck={false}
         required
+      />
+      <TextInput
+        label="Looked after by (optional)"
+        description="Whoever is asked for a new one"
+        type="email"
+        value={owner}
+        onChange={(event) => setOwner(event.currentTarget.value)}
+        maxLength={254}
+      />
+      <TextInput
+        label="A new one is due after so many days (optional)"
+        type="number"
+        min={1}
+        max={3_650}
+        value={days}
+        onChange={(event) => setDays(event.currentTarget.value)}
       />
     </FormDialog>
   );
