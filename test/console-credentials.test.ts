@@ -289,6 +289,16 @@ describe('credentials, in the console', { skip }, () => {
     await trouble.getByText('7 attempts have failed').waitFor();
     await trouble.getByText('ECONNREFUSED').waitFor();
     await trouble.getByRole('list', { name: 'What to do' }).getByText(lease.name).waitFor();
+    let asked: unknown;
+    await page.route(`**/api/v1/leases/${lease.id}/drop`, (route) => {
+      asked = route.request().postDataJSON();
+      return route.fulfill({ json: stuck });
+    });
+    await trouble.getByRole('button', { name: 'Ask to give it up' }).click();
+    await page.getByLabel('Why (goes into the record').fill('its system is gone');
+    await page.getByRole('dialog').getByRole('button', { name: 'Ask', exact: true }).click();
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    assert.deepEqual(asked, { reason: 'its system is gone' });
     await trouble.getByRole('button', { name: 'Test orders-db' }).click();
     await trouble.getByText(/verified gone after/).waitFor();
     await page

@@ -375,9 +375,13 @@ describe('identity in the console', { skip }, () => {
     await page.getByRole('textbox', { name: 'Name' }).fill('mail-client');
     await page.getByLabel('Value').fill('hunter2-hunter2');
     await page.getByLabel('May be sent to').fill('https://auth.example.test');
+    await page.getByLabel('Looked after by').fill('owner@example.test');
+    await page.getByLabel('A new one is due').fill('30');
     await page.getByRole('button', { name: 'Set the secret' }).click();
     const row = page.getByRole('table', { name: 'Secrets' }).getByRole('row').filter({ hasText: 'mail-client' });
     await row.getByText('https://auth.example.test').waitFor();
+    await row.getByText('owner@example.test').waitFor();
+    await row.getByText('in 29 days').waitFor();
     assert.ok(!(await page.content()).includes('hunter2'));
     await row.getByRole('button', { name: 'Delete mail-client' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Delete', exact: true }).click();

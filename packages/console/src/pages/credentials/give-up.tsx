@@ -1,30 +1,37 @@
 import type { ShownLease } from '@gatehouse/protocol';
-import { Button, TextInput } from '@mantine/core';
+import { TextInput } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { call } from '../../api/client.ts';
+import { needsRole, useSession } from '../../app/session.ts';
+import { actorName } from '../../lib/words.ts';
+import { AllowedButton } from '../../ui/allowed-button.tsx';
 import { FormDialog } from '../../ui/dialog.tsx';
 import { PlainText } from '../../ui/text.tsx';
 
 /** Not to be tried any more, whatever it may still do: one person asks, another agrees. */
 export function GiveUp({ lease }: { lease: ShownLease }) {
   const [open, setOpen] = useState(false);
+  const session = useSession();
   const { drop } = lease;
+  const obstacle = needsRole(session, ['admin', 'security'], 'Giving up a credential');
+  const isOwn = drop !== null && actorName(drop.askedBy) === session.person.email;
+  const ownQuestion = isOwn ? 'You asked for it: somebody else has to agree.' : null;
   return (
     <>
       {drop === null ? (
         <>
           Its system is gone for good?{' '}
-          <Button variant="default" size="compact-sm" onClick={() => setOpen(true)}>
+          <AllowedButton size="compact-xs" obstacle={obstacle} onClick={() => setOpen(true)}>
             Ask to give it up
-          </Button>
+          </AllowedButton>
         </>
       ) : (
         <>
-          {drop.askedBy} asks to give it up: “<PlainText text={drop.reason} />”{' '}
-          <Button variant="default" size="compact-sm" onClick={() => setOpen(true)}>
+          {actorName(drop.askedBy)} asks to give it up: “<PlainText text={drop.reason} />”{' '}
+          <AllowedButton size="compact-xs" obstacle={obstacle ?? ownQuestion} onClick={() => setOpen(true)}>
             Agree
-          </Button>
+          </AllowedButton>
         </>
       )}
       {open && <GiveUpDialog lease={lease} close={() => setOpen(false)} />}

@@ -9,7 +9,7 @@ import {
   IconPlayerPlay,
   IconUnlink,
 } from '@tabler/icons-react';
-import { abilitiesOf, isLive, isOpen, leaseStateWords, residualOf } from '../../lib/lease-words.ts';
+import { abilitiesOf, isLive, leaseStateWords, residualOf } from '../../lib/lease-words.ts';
 import { Badge } from '../../ui/badge.tsx';
 import { When } from '../../ui/when.tsx';
 import classes from './credentials.module.css';
@@ -46,7 +46,14 @@ export function LeaseBadges({ lease: { state, ungated } }: { lease: ShownLease }
 
 /** What may still work: of a live one when it is ended, of the others now. */
 export function Remains({ lease }: { lease: ShownLease }) {
-  if (!isOpen(lease)) return <span className="gh-quiet">nothing: verified to be gone</span>;
+  if (lease.state === 'revoked') return <span className="gh-quiet">nothing: verified to be gone</span>;
+  if (lease.state === 'dropped')
+    return (
+      <span className={classes.remains}>
+        may work {lease.endsByItself ? 'until ' : 'on, as nothing ends it by itself: it was given up'}
+        {lease.endsByItself && <When at={lease.expiresAt} />}
+      </span>
+    );
   const { words, until } = residualOf(abilitiesOf(lease));
   if (!isLive(lease))
     return (
