@@ -164,6 +164,8 @@ export const printTrust: Run<ServerOptions> = async ({ args: [name = ''], option
 export const testProvider: Run<ServerOptions> = async ({ args: [name = ''], options, out }) => {
   const test = await operatorOf(options).call('POST /providers/:name/test', { params: { name } });
   if (out.json) out.printJson(test);
+  else if (test.ok && test.issueMs === null)
+    out.print(`${name}: its client is known there; a token is issued for a person’s task only`);
   else if (test.ok) {
     const end = test.revokeMs === null ? 'ends by itself: nobody has it' : `verified gone after ${test.revokeMs} ms`;
     out.print(`${name}: issued in ${test.issueMs} ms, ${end}`);

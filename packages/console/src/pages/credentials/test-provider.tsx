@@ -34,7 +34,9 @@ export function TestProvider({ name }: { name: string }) {
       <span role="status">
         {test.data?.ok && (
           <Badge hue="green">
-            issued in {duration(test.data.issueMs ?? 0)}, verified gone after {duration(test.data.revokeMs ?? 0)}
+            {test.data.issueMs === null
+              ? 'its client is known there'
+              : `issued in ${duration(test.data.issueMs)}, verified gone after ${duration(test.data.revokeMs ?? 0)}`}
           </Badge>
         )}
         {problem && (
