@@ -124,6 +124,19 @@ onEachDatabase('what a task has read is held by a seal', (database) => {
     assert.match((await found()).at(-1) ?? '', /put back to what it was before/);
   });
 
+  test('calls of a task that read the same at once change nothing twice, and are no edit of anybody’s', async () => {
+    const task = await room.startVouched('Read what there is');
+    const edits = (await found()).length;
+    // Its second reading knows nothing of the first, as a call at the same time does.
+    for (const by of [gate, await room.openGate(), gate])
+      await Promise.all(Array.from({ length: 4 }, () => by.call(task, 'read_mail', {}, POISON)));
+    await recorded(task, 12);
+    await raise(holderOf(task));
+    assert.deepEqual((await gate.call(task, 'payroll', {}, '1')).why ?? [], []);
+    assert.deepEqual(await labelsOf(task), ['sensitive:financial', 'sensitive:personal', 'untrusted']);
+    assert.equal((await found()).length, edits);
+  });
+
   /** @proves law-9.sealed */
   test('what was put back or taken away before a replica starts is found by what the record says', async () => {
     const task = await reader('payroll');

@@ -247,6 +247,8 @@ function withMore(kept: Kept, more: readonly LabelRow[], now: number) {
     rows.set(row.label, row);
     added.set(row.label, row);
   }
+  // What another call has added already changes nothing, and is no newer state that somebody could have put back.
+  if (added.size + gone.length === 0) return { kept, added: [], gone };
   return { kept: { ...kept, rows: [...rows.values()], counter: kept.counter + 1 }, added: [...added.values()], gone };
 }
 
