@@ -1,19 +1,19 @@
-import { randomUUID } from 'node:crypto';
 import type { ArgumentRole, FlowLabel } from '@gatehouse/protocol';
 import { isJsonObject, type Json } from '../../platform/index.ts';
 import type { RegisteredTool } from '../../registry/index.ts';
 import type { Provenance } from '../situation.ts';
 import { echoOf } from './echo.ts';
 import { coveredBy, endorsedSpend, keepEndorsed, usedUp, usesOf } from './endorsements.ts';
-import { type Endorsement, guardOf, type HeldLabels, holderOfTask, isRecent } from './held.ts';
-import { agentHolders, helpersOf, holdersOfLink, isConsented, knowledgeOf, writtenFor } from './holders.ts';
+import { type Endorsement, guardOf, holderOfTask } from './held.ts';
+import { agentHolders, helpersOf, holdersOfLink, writtenFor } from './holders.ts';
 import { type Change, createLabels, type LabelDependencies } from './labels.ts';
 import { flowLimits } from './limits.ts';
 import { isShown, READ_BY, SEVERAL, WROTE } from './marks.ts';
-import { createMemory, type Others, type ReadState } from './memory.ts';
-import { type Known, originOfArgument } from './origin.ts';
+import { createMemory } from './memory.ts';
+import { originOfArgument } from './origin.ts';
 import { mostCareful, partsOf } from './parts.ts';
 import { clearPassages } from './passages.ts';
+import { createReading, linksOf } from './reading.ts';
 import { labelsOfParts, labelsOfUnseen, SENSITIVE, UNTRUSTED } from './result-labels.ts';
 import { reachesNobody } from './roles.ts';
 import { newEffort, type Source } from './seen.ts';
@@ -32,55 +32,13 @@ export function createFlow(deps: LabelDependencies): Flow {
   const { storage, clock, sealer } = deps;
   const labels = createLabels(deps);
   const memory = createMemory(clock);
-  /** This one, for as long as it runs: another one has not its memory. */
-  const replica = randomUUID();
-  const readBy = `${READ_BY}${replica}`;
+  const { readBy, holdersOf, heldOf, stateOf, readStateOf, othersFor, knownBefore } = createReading(
+    labels,
+    memory,
+    clock,
+  );
   /** A few ids; each stays used up for good. */
   const exhausted = new Set<string>();
-
-  const linksOf = ({ agent, task, chain }: Reader) => [{ agent, task }, ...chain];
-
-  const holdersOf = (reader: Reader): string[] => [...new Set(linksOf(reader).flatMap(holdersOfLink))];
-
-  const heldOf = (reader: Reader): HeldLabels[] =>
-    holdersOf(reader).map((holder) => {
-      const held = labels.known(holder);
-      if (!held) throw new Error(`the labels of ${holder} are not loaded`);
-      return held;
-    });
-
-  const stateOf = (all: readonly string[]): ReadState => ({
-    here: all.includes(readBy),
-    elsewhere: all.some((label) => label.startsWith(READ_BY) && label !== readBy),
-  });
-
-  function readStateOf(known: HeldLabels | undefined): ReadState {
-    if (!known) return { here: true, elsewhere: false };
-    const all = [...known.labels.values()].filter((label) => isRecent(known.holder, label, clock.now()));
-    return stateOf(all.map(({ label }) => label));
-  }
-
-  /** What the agent of a task behind which nobody stands knows from its other tasks. */
-  function othersFor(reader: Reader, held: readonly HeldLabels[]): Others {
-    const own = new Set(linksOf(reader).map(({ task }) => task.id));
-    const all = linksOf(reader).flatMap((link) =>
-      knowledgeOf(link).map((knower) => {
-        const others = memory.others(knower, readStateOf(held.find(({ holder }) => holder === knower)), own);
-        // Who consents has seen what it is about: that other replicas have read for this agent does not make it unknown.
-        return isConsented(link.task) ? { ...others, isComplete: true } : others;
-      }),
-    );
-    return { seen: all.flatMap(({ seen }) => seen), isComplete: all.every(({ isComplete }) => isComplete) };
-  }
-
-  /** What vouches for a value that a call has given: not what a person endorsed for such calls alone. */
-  function knownBefore(reader: Reader): Known {
-    const held = holdersOf(reader).flatMap((holder) => labels.known(holder) ?? []);
-    const seen = linksOf(reader).map(({ task }) =>
-      memory.of(task.id, readStateOf(labels.known(holderOfTask(task.id)))),
-    );
-    return { told: toldTo(reader), seen, others: othersFor(reader, held), endorsed: () => false };
-  }
 
   function noted(
     reader: Reader,

@@ -273,7 +273,8 @@ onEachDatabase('MCP tasks at two replicas', (database) => {
     const first = taskIdIn(await here.start(agent, call));
     assert.equal(taskIdIn(await openReplica(act).start(agent, call)), first);
     steps.open('begun');
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    while ((await state(here, agent, late)).startsWith('working'))
+      await new Promise((resolve) => setTimeout(resolve, 10));
     assert.equal(
       await state(here, agent, late),
       `failed: The same call waits as the task ${first} already. Ask for that one.`,
