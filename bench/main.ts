@@ -10,6 +10,7 @@ const measures: Record<string, () => Promise<{ measure: Measure }>> = {
   call: () => import('./call.ts'),
   size: () => import('./size.ts'),
   svid: () => import('./svid.ts'),
+  credentials: () => import('./credentials.ts'),
   helpers: () => import('./helpers.ts'),
   token: () => import('./token.ts'),
   verify: () => import('./verify.ts'),

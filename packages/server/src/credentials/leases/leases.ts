@@ -69,7 +69,7 @@ export interface Leases {
 }
 
 /** Between two looks at what the reconciler ends. */
-const POLL_MS = 50;
+const POLL_MS = 10;
 
 export function createLeases(deps: LeasesDependencies): Leases {
   const { storage, clock } = deps;
