@@ -1,6 +1,7 @@
 import { createHash, createHmac, randomBytes, verify, X509Certificate } from 'node:crypto';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { canary } from '../support/canary.ts';
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
 
@@ -72,7 +73,7 @@ export async function startFakeRolesAnywhere(trust: () => { root: X509Certificat
     if (asked.trustAnchorArn !== trustAnchor || asked.profileArn !== profile || asked.roleArn !== role)
       return answer(404, { message: 'No such trust anchor, profile or role.' });
     const accessKeyId = `ASIA${randomBytes(8).toString('hex').toUpperCase()}`;
-    const session = { secret: randomBytes(30).toString('base64'), token: randomBytes(90).toString('base64'), role };
+    const session = { secret: canary(), token: canary('IQoJb3JpZ2luX2Vj'), role };
     sessions.set(accessKeyId, session);
     const expiration = new Date(Date.now() + asked.durationSeconds * 1_000).toISOString();
     return answer(201, {

@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { canary } from '../support/canary.ts';
 import { verifyAssertion } from './identity-assertion.ts';
 
 export interface FakeFederatedCredential {
@@ -53,7 +53,7 @@ export async function startFakeAzure(federated: () => FakeFederatedCredential[])
     if (matched.length === 0)
       return refuse('invalid_client', 700213, 'No matching federated identity record found for presented assertion.');
     subjects.push(...matched);
-    const token = randomBytes(48).toString('base64url');
+    const token = canary('eyJ0eXAi');
     tokens.set(token, resource);
     return answer(200, { token_type: 'Bearer', expires_in: 4_500, ext_expires_in: 4_500, access_token: token });
   });

@@ -2,6 +2,7 @@ import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { jwtVerify } from 'jose';
+import { canary } from '../support/canary.ts';
 
 type Level = 'read' | 'write' | 'admin';
 type Permissions = Record<string, Level>;
@@ -109,7 +110,7 @@ export async function startFakeGitHub(
       ended: false,
     };
     trouble.widen?.(token);
-    const text = `ghs_${randomBytes(27).toString('base64url').replace(/[-_]/g, 'x')}`;
+    const text = canary('ghs_');
     tokens.set(text, token);
     return {
       status: 201,

@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { canary } from '../support/canary.ts';
 
 interface FakeToken {
   id: number;
@@ -30,7 +30,7 @@ export interface FakeGitLab {
 
 export async function startFakeGitLab(): Promise<FakeGitLab> {
   const project = 'acme/shop';
-  const maintainerToken = `glpat-${randomBytes(15).toString('base64url')}`;
+  const maintainerToken = canary('glpat-');
   const tokens: FakeToken[] = [];
   const trouble: FakeGitLab['trouble'] = {};
   const clock = { now: () => Date.now() };
@@ -73,7 +73,7 @@ export async function startFakeGitLab(): Promise<FakeGitLab> {
         access_level,
         expires_at,
         revoked: false,
-        token: `glpat-${randomBytes(15).toString('base64url')}`,
+        token: canary('glpat-'),
       };
       trouble.widen?.(token);
       tokens.push(token);

@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { canary } from '../support/canary.ts';
 import { verifyAssertion } from './identity-assertion.ts';
 
 interface Boundary {
@@ -25,7 +25,7 @@ export async function startFakeGoogleCloud(trust: () => { issuer: string; impers
   const tokens = new Map<string, Token>();
   const lifetimes: string[] = [];
   const make = (token: Token) => {
-    const text = `ya29.${randomBytes(48).toString('base64url')}`;
+    const text = canary('ya29.');
     tokens.set(text, token);
     return text;
   };

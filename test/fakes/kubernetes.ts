@@ -1,6 +1,7 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { canary } from '../support/canary.ts';
 
 interface Token {
   account: string;
@@ -89,7 +90,7 @@ export async function startFakeKubernetes({
       if (secrets.get(`${namespace}/${bound.name}`)?.uid !== bound.uid)
         return refuse(409, 'Conflict', `the UID in the bound object reference does not match`);
       const expiresAt = Date.now() + spec.expirationSeconds * 1_000;
-      const text = `fake.${randomBytes(30).toString('base64url')}`;
+      const text = canary('fake.');
       const audiences = spec.audiences ?? ['api'];
       tokens.set(text, { account: id, audiences, bound: { namespace, name: bound.name, uid: bound.uid }, expiresAt });
       if (trouble.tokens === 'lost') return response.destroy();

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { canary } from '../support/canary.ts';
 
 export type FakeSystem = 'slack' | 'google' | 'microsoft' | 'salesforce' | 'jira';
 
@@ -47,7 +48,7 @@ export async function startFakeOAuthSystem(system: FakeSystem, clientSecret: str
   const at = paths[system];
 
   function tokens(scopes: string[], grant: string, was?: string) {
-    const token = `${system}-access-${randomBytes(12).toString('hex')}`;
+    const token = canary(`${system}-access-`);
     access.set(token, { scopes, expiresAt: Date.now() + lifeSeconds * 1_000, grant });
     let refreshToken = was;
     // Without these a system gives no refresh token.
@@ -61,7 +62,7 @@ export async function startFakeOAuthSystem(system: FakeSystem, clientSecret: str
         refresh.delete(was);
         refreshTokens.delete(was);
       }
-      refreshToken = `${system}-refresh-${randomBytes(12).toString('hex')}`;
+      refreshToken = canary(`${system}-refresh-`);
       refresh.set(refreshToken, { scopes, grant });
       refreshTokens.add(refreshToken);
     }
