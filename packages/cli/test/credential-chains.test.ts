@@ -48,7 +48,7 @@ describe('credentials from their system to its clients', { skip: !(hasAll && pos
       ...(await authority.issue({ dns: ['localhost'] })),
       ...{ token: secret, accounts: ['shop/reader', 'web/reader'] },
     });
-    const providers: [name: string, from: object, scope: object][] = [
+    const providers: [name: string, from: object, scope: Record<string, unknown>][] = [
       [
         'cloud',
         {

@@ -24,7 +24,10 @@ export function createDirect({ leases }: { leases: Pick<Leases, 'issue' | 'hande
     snapshot: Snapshot,
     { server: provider, caller, idempotencyKey, ...action }: Action,
   ): LeaseRequest {
-    const { agent, task } = caller;
+    const { agent, task, chain } = caller;
+    // Once more, where it is made: whatever stands between the decision and this, a template's limit holds.
+    const limits = givenOf(snapshot, provider, [task, ...chain.map((link) => link.task)]);
+    if ('problem' in limits) throw new GatehouseError('forbidden', 'credential.scope', limits.problem);
     const { scope, seconds } = action.arguments as unknown as DirectArguments;
     const { perTask, perHour } = snapshot.credentialProviders.get(provider)?.direct ?? { perTask: 0, perHour: 0 };
     return {
@@ -35,7 +38,7 @@ export function createDirect({ leases }: { leases: Pick<Leases, 'issue' | 'hande
       purpose: 'direct',
       ungated: true,
       asked: scope,
-      within: [],
+      within: limits.within as Json[],
       ttlSeconds: seconds,
       ...(idempotencyKey !== undefined && { idempotencyKey }),
       quota: { perTask, perHour },

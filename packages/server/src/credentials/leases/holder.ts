@@ -7,8 +7,20 @@ export const holderOf = (request: LeaseRequest, scope: Json): string => {
   return digestJson([task, provider, purpose, ungated, scope, ...(ungated ? [ttlSeconds] : [])]);
 };
 
-/** Of what makes two requests with one idempotency key the same. */
+/**
+ * Of what makes two requests with one idempotency key the same. What is handed out is asked for as it was decided, within every limit: one of them that
+ * changes, and leaves that as it is, makes no other request of it.
+ */
 export const digestOf = (request: LeaseRequest): string => {
   const { environment, purpose, provider, ungated = false, singleUse = false, asked, within, ttlSeconds } = request;
-  return digestJson([environment, purpose, provider, ungated, singleUse, asked, [...within], ttlSeconds ?? null]);
+  return digestJson([
+    environment,
+    purpose,
+    provider,
+    ungated,
+    singleUse,
+    asked,
+    ungated ? [] : [...within],
+    ttlSeconds ?? null,
+  ]);
 };
