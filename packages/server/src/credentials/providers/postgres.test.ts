@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { narrowScope, type PostgresGrant, type PostgresSource } from '@gatehouse/protocol';
 import fc from 'fast-check';
@@ -109,6 +111,33 @@ describe('PostgreSQL roles', { skip: postgres ? false : 'there is no PostgreSQL 
     await provider.revoke(left(asked, made.revocation), signal());
     assert.equal(await roles(), 0);
     await assert.rejects(signIn(made), { code: '28P01' });
+  });
+
+  test('a server is reached by an IPv6 address', async (t) => {
+    const here = createServer((socket) => {
+      const there = connect(Number(url.port), url.hostname);
+      socket.pipe(there).pipe(socket);
+      for (const [each, other] of [
+        [socket, there],
+        [there, socket],
+      ] as const)
+        each.on('error', () => other.destroy());
+    }).listen(0, '::1');
+    const isThere = await once(here, 'listening').then(
+      () => true,
+      () => false,
+    );
+    if (!isThere) return t.skip('this machine has no IPv6');
+    const { port } = here.address() as AddressInfo;
+    const byIpv6 = new URL(source.url);
+    byIpv6.host = `[::1]:${port}`;
+    const over = openPostgresProvider({ ...source, url: byIpv6.href }, async () => new Secret('broker-password'));
+    try {
+      await over.check(signal());
+    } finally {
+      await over.close();
+      here.close();
+    }
   });
 
   test('an open session ends with it, also in the middle of a statement, in less than a second', async () => {

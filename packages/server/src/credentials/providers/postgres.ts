@@ -2,6 +2,7 @@ import type { PostgresGrant, PostgresSource, ProviderAbilities } from '@gatehous
 import pg from 'pg';
 import { GatehouseError, Secret } from '../../platform/index.ts';
 import type { Left, Made, Order, Provider } from '../leases/types.ts';
+import { hostOf } from './host-of.ts';
 import { newPassword } from './postgres-password.ts';
 
 const ABILITIES: ProviderAbilities = { canNarrow: true, canRevoke: true, canEndSessions: true, maxResidualSeconds: 0 };
@@ -16,7 +17,7 @@ const ONE_AT_A_TIME = "select pg_advisory_xact_lock(hashtext('gatehouse credenti
 export function openPostgresProvider(settings: PostgresSource, password: () => Promise<Secret>): Provider {
   const url = new URL(settings.url);
   const pool = new pg.Pool({
-    host: url.hostname,
+    host: hostOf(url),
     port: Number(url.port || 5432),
     user: decodeURIComponent(url.username),
     database: decodeURIComponent(url.pathname.slice(1)),
