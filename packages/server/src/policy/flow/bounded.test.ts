@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { amountsIn } from './canonical.ts';
+import { newEffort } from './effort.ts';
 import { flowLimits } from './limits.ts';
 import { originOfArgument } from './origin.ts';
-import { createSeen, newEffort } from './seen.ts';
+import { createSeen } from './seen.ts';
 import { holdsValue, urlsIn } from './statement.ts';
 
 const MILLION = 1_000_000;

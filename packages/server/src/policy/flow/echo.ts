@@ -2,9 +2,10 @@ import { type ArgumentRole, argumentRole } from '@gatehouse/protocol';
 import type { Json } from '../../platform/index.ts';
 import type { RegisteredTool } from '../../registry/index.ts';
 import { canonical } from './canonical.ts';
+import { newEffort } from './effort.ts';
 import { flowLimits } from './limits.ts';
 import { type Known, namesIn, originOfArgument } from './origin.ts';
-import { newEffort, type Result } from './seen.ts';
+import type { Result } from './seen.ts';
 import { holdsValue } from './statement.ts';
 
 /**

@@ -2,11 +2,14 @@ import type { ArgumentRole, EndorsedValue } from '@gatehouse/protocol';
 import type { Json } from '../../platform/index.ts';
 import type { Provenance } from '../situation.ts';
 import { addressesIn, canonical, canonicalPath, parseUrl } from './canonical.ts';
+import { type Effort, newEffort } from './effort.ts';
+import type { Source } from './fields.ts';
 import { flowLimits } from './limits.ts';
 import type { Others } from './memory.ts';
-import { couldQuote, type Effort, newEffort, type Seen, type Source } from './seen.ts';
+import type { Seen } from './seen.ts';
 import { holdsValue, urlsIn } from './statement.ts';
 import { unitOf } from './units.ts';
+import { couldQuote } from './untrusted.ts';
 
 /** What somebody who vouches for it has told a task: texts, and values that stand for themselves. */
 export interface Told {

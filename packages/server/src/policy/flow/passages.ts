@@ -1,7 +1,8 @@
 import { isJsonObject, type Json } from '../../platform/index.ts';
+import type { Effort } from './effort.ts';
 import { namesIn } from './origin.ts';
 import { destinationRoles } from './roles.ts';
-import type { Effort, Seen } from './seen.ts';
+import type { Seen } from './seen.ts';
 import type { Origins } from './worked-out.ts';
 
 /**

@@ -1,16 +1,22 @@
 import type { ArgumentRole } from '@gatehouse/protocol';
-import { amountsIn, canonical } from './canonical.ts';
-import { decodings, fold, reversed, rot13, squeeze, squeezeSpelledOut, unescapePercent } from './fold.ts';
+import { canonical } from './canonical.ts';
+import { type Effort, PATTERN_COST, STEPWISE_COST, spend } from './effort.ts';
+import { createFields, createFieldsByUnit, PIECE_CHARS, type Source } from './fields.ts';
+import { fold, reversed, rot13, squeeze } from './fold.ts';
 import { flowLimits } from './limits.ts';
 import type { Part } from './parts.ts';
 import { holdsValue } from './statement.ts';
+import { holds, holdsWord, LONG, longestStart, needlesOf } from './text-search.ts';
 import type { Unit } from './units.ts';
-
-/** Which result something was read in. */
-export interface Source {
-  tool: string;
-  actionId: string;
-}
+import {
+  amountsOf,
+  couldQuote,
+  PASSAGE_CHARS,
+  passagesOf,
+  searchable,
+  spacedOut,
+  type Untrusted,
+} from './untrusted.ts';
 
 export interface Result extends Source {
   /** Of a tool that did more than read, with what it was given: what else it names as an object is what it has made. */
@@ -19,23 +25,6 @@ export interface Result extends Source {
   echoes?: (value: string | number, role: ArgumentRole | null) => boolean;
   /** The same of a trusted text, in the canonical writing of each role. */
   echoedIn?: (text: string) => ReadonlySet<string>;
-}
-
-/** What stood in untrusted parts of one result, in the ways in which it is looked for. */
-interface Untrusted extends Source {
-  folded: string;
-  squeezed: string;
-  /** Both found when first asked for. */
-  amounts?: Amounts;
-  passages?: Set<string>;
-}
-
-/** A value that was all that stood in a field. */
-interface Field extends Source {
-  value: string | number;
-  role: ArgumentRole | null;
-  /** The object in which it stood, among all that the task has read. */
-  record: number;
 }
 
 /**
@@ -69,22 +58,8 @@ export interface Seen {
   readonly chars: number;
 }
 
-/** Characters that may still be gone through for one call. */
-export interface Effort {
-  left: number;
-}
-
-/** False: it is used up, and what was looked for counts as what it would be at worst. */
-export function spend(effort: Effort, chars: number): boolean {
-  if (effort.left >= 0) effort.left -= chars;
-  return effort.left >= 0;
-}
-
-export const newEffort = (): Effort => ({ left: flowLimits.searchedChars });
-
 /** Shorter values stand in many texts by chance, so that they are found as words only. */
 const SEARCHED_CHARS = 6;
-const PIECE_CHARS = 4;
 const PIECES = 6;
 const DAY_CHARS = 10;
 
@@ -157,10 +132,7 @@ export function createSeen(limits: { charsPerTask: number; valuesPerTask: number
         } else if (!isTrusted) texts.push(text);
       }
       if (texts.length === 0) return;
-      const plain = texts.join('\n');
-      const all = [plain, ...decodings(plain.slice(0, flowLimits.decodedChars))].map(fold);
-      const folded = all.join('\n');
-      const squeezed = all.flatMap((text) => [squeeze(text), squeezeSpelledOut(text) ?? []].flat()).join('\n');
+      const { folded, squeezed } = searchable(texts);
       if (makeRoom(folded.length + squeezed.length)) untrusted.push({ ...source, folded, squeezed });
     },
 
@@ -259,154 +231,4 @@ export function createSeen(limits: { charsPerTask: number; valuesPerTask: number
   };
 }
 
-type Amounts = Pick<ReadonlySet<string>, 'has'>;
-const everyAmount: Amounts = { has: () => true };
-
-function amountsOf(result: Untrusted): Amounts {
-  if (result.amounts) return result.amounts;
-  const amounts = new Set<string>();
-  let looked = 0;
-  for (const amount of amountsIn(result.folded)) {
-    amounts.add(amount);
-    // Whoever names so many hides one among them.
-    if (++looked > flowLimits.amountsPerResult) {
-      result.amounts = everyAmount;
-      return everyAmount;
-    }
-  }
-  result.amounts = amounts;
-  return amounts;
-}
-
-/** Characters of a plain search that one of a search by pattern counts as. */
-const PATTERN_COST = 4;
-/** The same of one that goes on character by character. */
-const STEPWISE_COST = 10;
-
-/** Words that stand in two places by chance are shorter than this. */
-const PASSAGE_CHARS = 28;
-const PASSAGE_STEP = 12;
-
-/** It is long enough to hold a passage. */
-export const couldQuote = (text: string): boolean => spacedOut(fold(text)).length >= PASSAGE_CHARS;
-
-const spacedOut = (folded: string) => folded.replace(/\s+/g, ' ');
-
-/** So many that any run of forty characters holds a whole one, wherever it begins. */
-function passagesOf(result: Untrusted): ReadonlySet<string> {
-  if (result.passages) return result.passages;
-  const text = spacedOut(result.folded);
-  result.passages = new Set();
-  for (let at = 0; at + PASSAGE_CHARS <= text.length; at += PASSAGE_STEP)
-    result.passages.add(text.slice(at, at + PASSAGE_CHARS));
-  return result.passages;
-}
-
 const isAddress = (text: string) => text.length <= 320 && /^[^\s@<>]+@[^\s@<>]+\.[^\s@<>]+$/.test(text);
-
-/** The ways in which a value may be a writing of another one. */
-function needlesOf(text: string): { folded: string; squeezed: string }[] {
-  const all = new Set([text, unescapePercent(text), ...decodings(text)].map((form) => fold(form).trim()));
-  return [...all]
-    .map((folded) => ({ folded: folded.replace(/^[@#]/, ''), squeezed: squeeze(folded) }))
-    .filter(({ folded }) => folded !== '');
-}
-
-/** Longer ones are looked for in a way whose time does not grow with their own length, however often they repeat themselves. */
-const LONG = 64;
-
-function holds(text: string, value: string, effort: Effort): boolean {
-  if (!spend(effort, text.length)) return true;
-  if (value.length <= LONG) return text.includes(value);
-  if (!text.includes(value.slice(0, LONG))) return false;
-  return !spend(effort, text.length * STEPWISE_COST) || longestStart(text, value) === value.length;
-}
-
-/** How many of a value's first characters stand somewhere in a text, in one pass over both (Knuth, Morris and Pratt). */
-function longestStart(text: string, value: string): number {
-  const back = new Int32Array(value.length);
-  const next = (matched: number, code: number): number => {
-    let at = matched;
-    while (at > 0 && (at === value.length || value.charCodeAt(at) !== code)) at = back[at - 1] as number;
-    return value.charCodeAt(at) === code ? at + 1 : at;
-  };
-  for (let at = 1; at < value.length; at++) back[at] = next(back[at - 1] as number, value.charCodeAt(at));
-  let longest = 0;
-  for (let at = 0, matched = 0; at < text.length && longest < value.length; at++) {
-    matched = next(matched, text.charCodeAt(at));
-    if (matched > longest) longest = matched;
-  }
-  return longest;
-}
-
-function holdsWord(text: string, word: string, effort: Effort): boolean {
-  if (word === '') return false;
-  if (!spend(effort, text.length)) return true;
-  for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + 1))
-    if (!isInWord(text, at - 1) && !isInWord(text, at + word.length)) return true;
-  return false;
-}
-
-function isInWord(text: string, at: number): boolean {
-  const code = text.charCodeAt(at);
-  if (code < 128) return (code >= 0x61 && code <= 0x7a) || (code >= 0x30 && code <= 0x39);
-  return !Number.isNaN(code) && /[\p{L}\p{N}]/u.test(text[at] as string);
-}
-
-/** Roles whose values name the same kind of thing. */
-const alike: Partial<Record<ArgumentRole, readonly ArgumentRole[]>> = {
-  recipient: ['account', 'name'],
-  account: ['recipient'],
-};
-
-interface Found {
-  source: Source;
-  records: number[];
-}
-
-const createFieldsByUnit = () => ({ whole: createFields(), cents: createFields(), other: createFields() });
-
-/** Values of fields by what they stand for, compared as each role compares. */
-function createFields() {
-  const byRole = new Map<ArgumentRole | null, Field[]>();
-  const compared = new Map<string, { upTo: number; values: Map<string, Found> }>();
-
-  function among(from: ArgumentRole | null, as: ArgumentRole): Map<string, Found> {
-    const fields = byRole.get(from) ?? [];
-    const key = `${from} ${as}`;
-    const known = compared.get(key) ?? { upTo: 0, values: new Map<string, Found>() };
-    compared.set(key, known);
-    for (; known.upTo < fields.length; known.upTo++) {
-      const { value, tool, actionId, record } = fields[known.upTo] as Field;
-      const writing = canonical(value, as);
-      if (writing === null) continue;
-      const { records = [] } = known.values.get(writing) ?? {};
-      records.push(record);
-      known.values.set(writing, { source: { tool, actionId }, records });
-    }
-    return known.values;
-  }
-
-  function found(value: string | number, role: ArgumentRole): Found[] {
-    const writing = canonical(value, role);
-    return writing === null
-      ? []
-      : [role, ...(alike[role] ?? [])].flatMap((from) => among(from, role).get(writing) ?? []);
-  }
-
-  return {
-    add(field: Field) {
-      const fields = byRole.get(field.role);
-      if (fields) fields.push(field);
-      else byRole.set(field.role, [field]);
-    },
-    /** `anyRole`: also where nobody said what the field stands for, if the value is too long to stand there by chance. */
-    find(value: string | number, role: ArgumentRole, anyRole: boolean): Source | undefined {
-      const [first] = found(value, role);
-      if (first || !anyRole) return first?.source;
-      const writing = canonical(value, role);
-      return writing !== null && writing.length >= PIECE_CHARS ? among(null, role).get(writing)?.source : undefined;
-    },
-    recordsOf: (value: string | number, role: ArgumentRole) => found(value, role).flatMap(({ records }) => records),
-  };
-}
