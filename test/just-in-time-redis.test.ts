@@ -106,6 +106,24 @@ describe('Redis users', { skip: redis ? false : 'there is no Redis on this machi
     await provider.revoke(leftOf(asked, made), patiently());
   });
 
+  test('no category brings code that others run with their rights, or word of keys beyond the patterns', async () => {
+    const names = (await run('ACL', 'CAT')) as string[];
+    const commands = names.filter((each) => each !== 'admin' && each !== 'dangerous').map((each) => `@${each}`);
+    const all = { ...source, commands: [...commands, 'client'] };
+    const asked = orderOf(all);
+    const made = await provider.create(asked, patiently());
+    const session = await signIn(made);
+    for (const more of [
+      ...['FUNCTION LOAD x', 'FUNCTION DELETE x', 'FUNCTION FLUSH', 'FUNCTION LIST', 'SCRIPT FLUSH', 'SCRIPT KILL'],
+      ...['CLIENT TRACKING ON BCAST', 'PUBSUB CHANNELS', 'SCAN 0', 'DBSIZE'],
+    ])
+      await assert.rejects(session.run(...more.split(' ')), /NOPERM/, more);
+    session.end();
+    await provider.revoke(leftOf(asked, made), patiently());
+    for (const command of ['function', 'function|load', 'client|tracking', 'script|flush'])
+      assert.ok('problem' in narrowScope({ ...source, commands: [command] }, { commands: [command] }), command);
+  });
+
   test('an open connection ends with it, also one that waits', async () => {
     const asked = orderOf(source);
     const made = await provider.create(asked, patiently());

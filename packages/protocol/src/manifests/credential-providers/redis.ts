@@ -15,7 +15,7 @@ const redisKeys = z.strictObject({
 });
 export type RedisKeys = z.infer<typeof redisKeys>;
 
-/** Whoever has one of these can make users, or more of the server than data: what they made would outlive the credential. */
+/** Whoever has one of these can make users, or more of the server than data, which would outlive the credential; or is told of keys beyond it. */
 const neverIssued = [
   '@all',
   '@admin',
@@ -27,6 +27,7 @@ const neverIssued = [
   'migrate',
   'function',
   'script',
+  'client|tracking',
 ];
 
 const redisCommand = z
@@ -36,7 +37,7 @@ const redisCommand = z
     /^(@[a-z]+|[a-z][a-z0-9._-]*(\|[a-z][a-z-]*)?)$/,
     'is a @category, a command or a command|subcommand, in small letters',
   )
-  .refine((command) => !neverIssued.includes(command.split('|')[0] as string), {
+  .refine((command) => !neverIssued.includes(command) && !neverIssued.includes(command.split('|')[0] as string), {
     message: `is never issued: ${neverIssued.join(', ')}`,
   });
 

@@ -11,7 +11,9 @@ const ABILITIES: ProviderAbilities = {
 };
 const POLL_MS = 20;
 /** They have no key that a pattern could bound, and act on or tell of all keys. A category does not bring them; by name they are given. */
-const BEYOND_PATTERNS = ['scan', 'randomkey', 'dbsize', 'keys', 'flushdb', 'flushall', 'swapdb'];
+const BEYOND_PATTERNS = ['scan', 'randomkey', 'dbsize', 'keys', 'flushdb', 'flushall', 'swapdb', 'pubsub'];
+/** Categories and whole commands bring them: code that other users run with their own rights, and word of every key that changes. */
+const NEVER = ['function', 'script', 'client|tracking'];
 
 /**
  * A user for each lease, with keys, commands and channels and nothing else, made by one command and so never half. Ended in an order in which
@@ -118,6 +120,7 @@ function rulesOf({ keys, commands, channels }: Required<RedisScope>): string[] {
     ...BEYOND_PATTERNS.map((command) => `-${command}`),
     ...commands.filter((each) => !isCategory(each)).map((command) => `+${command}`),
     '-@admin',
+    ...NEVER.map((command) => `-${command}`),
   ];
 }
 
