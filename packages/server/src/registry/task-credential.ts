@@ -73,9 +73,9 @@ function fill(
         problem: `The template "${template.name}" gives credentials by its parameter "${name}", and the task has none. Start a task with it.`,
       };
     // Whoever starts a task names one thing: a pattern would stand for what the template's author did not mean.
-    if (typeof value === 'string' && (value === '' || /[*?]/.test(value)))
+    if (typeof value === 'string' && (value === '' || /[*?[\]\\]/.test(value)))
       return {
-        problem: `The task's parameter "${name}" says which credentials it gets, and must name one thing: without * or ?. Start a task with a plain value.`,
+        problem: `The task's parameter "${name}" says which credentials it gets, and must name one thing: without any of * ? [ ] \\. Start a task with a plain value.`,
       };
     return { value };
   }
@@ -84,7 +84,9 @@ function fill(
   for (const [name, each] of Object.entries(scope)) {
     const filled = fill(each, template, given);
     if ('problem' in filled) return filled;
-    members.push([name, filled.value]);
+    // "1" is one folder, and not all that begin with it.
+    const isPrefix = name === 'prefix' && each !== filled.value && typeof filled.value === 'string';
+    members.push([name, isPrefix ? `${(filled.value as string).replace(/\/$/, '')}/` : filled.value]);
   }
   return { value: Array.isArray(scope) ? members.map(([, value]) => value) : Object.fromEntries(members) };
 }
