@@ -114,6 +114,23 @@ describe('tools that call AWS', { skip: moto ? false : 'moto is missing: see abo
     });
   });
 
+  /** @proves lease.aws-remains */
+  test('a session that AWS makes longer than its lease is said to work until AWS ends it, before and by a kill', async () => {
+    const { apply, operator } = scene.workspace;
+    const provider = { kind: 'CredentialProvider', name: 'system', environments: ['production'], from };
+    await apply([{ ...provider, life: { defaultSeconds: 60, maxSeconds: 60 } } as ManifestInput]);
+    const { task, client } = await scene.begin('agent-b');
+    await scene.call(client, 's3', { text: 'put 2026/b' });
+    const [lease] = await scene.leasesOf(task.id);
+    assert.ok((lease?.expiresAt ?? 0) - (lease?.intendedAt ?? 0) <= 60_000);
+    const works = (lease?.worksUntil ?? 0) - (lease?.intendedAt ?? 0);
+    assert.ok(works > 890_000 && works < 930_000, String(works));
+    const killed = await operator('POST /agents/:name/kill', { params: { name: 'agent-b' }, body: {} });
+    assert.ok((killed.residualSeconds ?? 0) > 800, String(killed.residualSeconds));
+    await operator('POST /agents/:name/state', { params: { name: 'agent-b' }, body: { state: 'active' } });
+    await apply([provider as ManifestInput]);
+  });
+
   test('whom the role does not trust gets nothing, and is told what to look at', async () => {
     subject = 'spiffe://example.test/env/production/agent/agent-a';
     const { task, client } = await scene.begin('agent-b');

@@ -36,6 +36,8 @@ export interface LeaseView {
   createdAt: number | null;
   activeAt: number | null;
   expiresAt: number;
+  /** Where it works on past that, and nobody can end it: until then at most; null: no longer than `expiresAt`. */
+  worksUntil: number | null;
   renewals: number;
   renewedAt: number | null;
   /** What no renewal goes beyond, the earliest first. */

@@ -69,9 +69,9 @@ export const showLease: Run<ServerOptions> = async ({ args: [id = ''], options, 
   ]);
 };
 
-const residualOf = ({ maxResidualSeconds }: LeaseView): string =>
+const residualOf = ({ maxResidualSeconds, worksUntil }: LeaseView): string =>
   maxResidualSeconds === null
-    ? 'works until it expires'
+    ? `works until ${worksUntil === null ? 'it expires' : timeOf(worksUntil)}`
     : maxResidualSeconds === 0
       ? 'works nowhere'
       : `works for ${maxResidualSeconds} s at most`;

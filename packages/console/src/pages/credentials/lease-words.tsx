@@ -46,12 +46,13 @@ export function LeaseBadges({ lease: { state, ungated } }: { lease: ShownLease }
 
 /** What may still work: of a live one when it is ended, of the others now. */
 export function Remains({ lease }: { lease: ShownLease }) {
+  const last = Math.max(lease.expiresAt, lease.worksUntil ?? 0);
   if (lease.state === 'revoked') return <span className="gh-quiet">nothing: verified to be gone</span>;
   if (lease.state === 'dropped')
     return (
       <span className={classes.remains}>
         may work {lease.endsByItself ? 'until ' : 'on, as nothing ends it by itself: it was given up'}
-        {lease.endsByItself && <When at={lease.expiresAt} />}
+        {lease.endsByItself && <When at={last} />}
       </span>
     );
   const { words, until } = residualOf(abilitiesOf(lease));
@@ -61,7 +62,7 @@ export function Remains({ lease }: { lease: ShownLease }) {
         may still work, as it is not verified to be gone
         {until && (
           <>
-            ; not after <When at={lease.expiresAt} />
+            ; not after <When at={last} />
           </>
         )}
       </span>
@@ -72,7 +73,7 @@ export function Remains({ lease }: { lease: ShownLease }) {
       {until && (
         <>
           {' '}
-          until <When at={lease.expiresAt} />
+          until <When at={last} />
         </>
       )}
     </span>

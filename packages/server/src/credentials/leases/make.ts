@@ -148,6 +148,9 @@ export function createMaking({ storage, sealer, recordChange, ending, inHand, wa
         `Less than ${leaseLimits.minSeconds} s are left for a credential of ${wanted.provider}: its task or approval ends. Start another task.`,
       );
     const id = newId('lse', now);
+    const { maxResidualSeconds, leastSeconds } = provider.abilities;
+    // Until it is known: as long as what is made at the last moment works.
+    const least = now + leaseLimits.createMs + (leastSeconds ?? 0) * 1_000;
     const row: LeaseRow = {
       id,
       provider: wanted.provider,
@@ -161,12 +164,13 @@ export function createMaking({ storage, sealer, recordChange, ending, inHand, wa
       state: 'intended',
       scope: JSON.stringify(wanted.scope),
       clamped: JSON.stringify(lifetime.clamped),
-      max_residual_seconds: provider.abilities.maxResidualSeconds,
+      max_residual_seconds: maxResidualSeconds,
       intended_at: now,
       making_until: now + leaseLimits.createMs,
       created_at: null,
       active_at: null,
       expires_at: lifetime.expiresAt,
+      works_until: leastSeconds !== undefined && least > lifetime.expiresAt ? least : null,
       revoking_at: null,
       revoked_at: null,
       reason: null,
@@ -217,7 +221,10 @@ export function createMaking({ storage, sealer, recordChange, ending, inHand, wa
           );
     }
     const expiresAt = Math.min(made.expiresAt ?? lifetime.expiresAt, lifetime.expiresAt);
+    const worksUntil =
+      made.expiresAt === undefined ? row.works_until : made.expiresAt > expiresAt ? made.expiresAt : null;
     const sealed = {
+      works_until: worksUntil,
       sealed_credential: sealCredential(sealer, id, made),
       sealed_revocation: sealRevocation(sealer, id, declared, made.revocation),
     };
@@ -235,6 +242,7 @@ export function createMaking({ storage, sealer, recordChange, ending, inHand, wa
         .updateTable('leases')
         .set({
           sealed_revocation: sealed.sealed_revocation,
+          works_until: worksUntil,
           state: 'revoking',
           created_at: at,
           revoked_at: null,

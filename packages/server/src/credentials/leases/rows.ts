@@ -13,8 +13,9 @@ export type NewLeaseRow = Insertable<Tables['leases']>;
  */
 export const nameOf = (lease: string): string => `gh_${lease.slice(lease.indexOf('_') + 1)}`;
 
-/** Until when its provider may let it work: longer than it should, where the answer to a renewal was lost. */
-export const lastEnd = ({ expires_at, extending_to }: LeaseRow): number => Math.max(expires_at, extending_to ?? 0);
+/** Until when its provider may let it work: longer than it should, where the answer to a renewal was lost, or where nothing shorter is issued. */
+export const lastEnd = ({ expires_at, extending_to, works_until }: LeaseRow): number =>
+  Math.max(expires_at, extending_to ?? 0, works_until ?? 0);
 
 /** Whom a record of it is about; a test is about nobody. */
 export const about = ({ agent, task, environment }: Pick<LeaseRow, 'agent' | 'task' | 'environment'>) => ({
@@ -80,6 +81,7 @@ export function toLease(row: LeaseRow): LeaseView {
     createdAt: row.created_at,
     activeAt: row.active_at,
     expiresAt: row.expires_at,
+    worksUntil: row.works_until,
     renewals: row.renewals,
     renewedAt: row.renewed_at,
     bounds: (json(row.bounds) as { at: number; why: string }[]).toSorted((one, other) => one.at - other.at),

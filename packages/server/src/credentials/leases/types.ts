@@ -35,7 +35,7 @@ export interface Made {
   credential: Record<string, Secret>;
   /** What ending it takes, kept sealed with the lease: what made it may be gone by then. */
   revocation: Json;
-  /** Where the provider gave it less time than was asked for. */
+  /** When it ends by itself, where that is not when it was asked to. */
   expiresAt?: number;
 }
 

@@ -11,7 +11,7 @@ import {
 import { leaseLimits } from '../leases/limits.ts';
 import { type Left, type Made, NotMade, type Order, type Provider } from '../leases/types.ts';
 import { createSession } from './aws-roles-anywhere.ts';
-import { endsAt, remainingOf } from './ends-by-itself.ts';
+import { endsWhen, remainingOf } from './ends-by-itself.ts';
 import type { ProviderTools } from './index.ts';
 
 /** AWS gives no session less. */
@@ -106,8 +106,7 @@ export function openAwsProvider(
           secretAccessKey: new Secret(secretAccessKey),
           sessionToken: new Secret(sessionToken),
         },
-        revocation: endsAt(expiresAt),
-        ...(expiresAt < order.expiresAt && { expiresAt }),
+        ...endsWhen(expiresAt),
       };
     },
 

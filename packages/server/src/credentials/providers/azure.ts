@@ -1,7 +1,7 @@
 import type { AzureScope, AzureSource, ProviderAbilities } from '@gatehouse/protocol';
 import { GatehouseError, isJsonObject, type Json, parseStrictJson, Secret } from '../../platform/index.ts';
 import { type Left, type Made, NotMade, type Order, type Provider } from '../leases/types.ts';
-import { endsAt, remainingOf } from './ends-by-itself.ts';
+import { endsWhen, remainingOf } from './ends-by-itself.ts';
 import type { ProviderTools } from './index.ts';
 
 /** Entra gives a token 60 to 90 minutes, whatever is asked for. */
@@ -78,8 +78,7 @@ export function openAzureProvider(
       const { token, end } = await get(order, resources[0] as string);
       return {
         credential: { token },
-        revocation: endsAt(end),
-        ...(end < order.expiresAt && { expiresAt: end }),
+        ...endsWhen(end),
       };
     },
 

@@ -2,7 +2,7 @@ import type { BucketRule, GoogleCloudScope, GoogleCloudSource, ProviderAbilities
 import { GatehouseError, isJsonObject, type JsonObject, Secret } from '../../platform/index.ts';
 import { leaseLimits } from '../leases/limits.ts';
 import { type Left, type Made, NotMade, type Order, type Provider } from '../leases/types.ts';
-import { endsAt, remainingOf } from './ends-by-itself.ts';
+import { endsWhen, remainingOf } from './ends-by-itself.ts';
 import type { ProviderTools } from './index.ts';
 
 /** Google ends no token of a service account before its time. */
@@ -115,8 +115,7 @@ export function openGoogleCloudProvider(
         : token;
       return {
         credential: { token: narrowed },
-        revocation: endsAt(end),
-        ...(end < order.expiresAt && { expiresAt: end }),
+        ...endsWhen(end),
       };
     },
 

@@ -58,6 +58,7 @@ import * as letGo from './0074-let-go.ts';
 import * as handedOut from './0076-handed-out.ts';
 import * as secretUses from './0078-secret-uses.ts';
 import * as accounts from './0079-accounts.ts';
+import * as worksUntil from './0082-works-until.ts';
 
 export interface Migration {
   name: string;
@@ -124,4 +125,5 @@ export const migrations: readonly Migration[] = [
   { name: '0076-handed-out', up: handedOut.up },
   { name: '0078-secret-uses', up: secretUses.up },
   { name: '0079-accounts', up: accounts.up },
+  { name: '0082-works-until', up: worksUntil.up },
 ];

@@ -187,6 +187,8 @@ export interface CredentialsTables {
     created_at: number | null;
     active_at: number | null;
     expires_at: number;
+    /** Where it lives longer than its lease, whatever is done: until then, as far as is known. */
+    works_until: number | null;
     revoking_at: number | null;
     revoked_at: number | null;
     reason: string | null;
