@@ -17,6 +17,17 @@ export const leases: Requirement[] = [
     source,
   },
   {
+    id: 'lease.apart',
+    promise:
+      'A provider that hangs, or what one agent has made so that it can’t be ended, keeps no other credential from being ended',
+    source,
+  },
+  {
+    id: 'lease.suspended',
+    promise: 'A credential ends when its task, or a task or agent that it was handed on from, is suspended',
+    source,
+  },
+  {
     id: 'lease.dropped',
     promise: 'A stuck credential is given up by two people only, who are on record with what may remain',
     source,

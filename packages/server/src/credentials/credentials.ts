@@ -135,8 +135,7 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
     lend,
     accounts,
     async reconcile() {
-      await reconciler.work();
-      await accounts.sweep();
+      await Promise.all([reconciler.work(), accounts.sweep()]);
     },
     refresh(changes) {
       for (const { topic, key } of changes) {

@@ -319,6 +319,100 @@ onEachDatabase('leases', (database) => {
     for (const id of ids) assert.equal(await stateOf(id), 'revoked');
   });
 
+  /** @proves lease.apart */
+  test('a provider that hangs keeps no other from ending what it made, also what comes later', async () => {
+    const { request } = await agent();
+    const hung = createFakeProvider();
+    let release = () => {};
+    const released = new Promise<void>((resolve) => (release = resolve));
+    hung.trouble.revoke = () => released;
+    const apart = createReconciler({
+      ...house,
+      openFor: (name) => (name === 'hung' ? hung : fake).provider,
+      isActive: () => true,
+    });
+    const issue = async (provider: string, purpose: string) =>
+      (await leases.issue({ ...request, provider, purpose }, [])).lease.id;
+    const ids = [await issue('hung', 'server:1'), await issue('orders', 'server:2'), await issue('orders', 'server:3')];
+    try {
+      await leases.end(ids[0] ?? '', 'person:bob@example.test', 'over');
+      void apart.work();
+      for (const id of ids.slice(1)) {
+        await leases.end(id, 'person:bob@example.test', 'over');
+        void apart.work();
+        for (let look = 0; look < 200 && (await stateOf(id)) !== 'revoked'; look++)
+          await new Promise((resolve) => setTimeout(resolve, 10));
+        assert.equal(await stateOf(id), 'revoked');
+      }
+      assert.equal(await stateOf(ids[0] ?? ''), 'revoking');
+    } finally {
+      release();
+    }
+    await apart.work();
+    assert.equal(await stateOf(ids[0] ?? ''), 'revoked');
+  });
+
+  /** @proves lease.apart */
+  test('what one agent has made so that it can’t be ended keeps nothing of another agent from ending', async () => {
+    const [bad, good] = [await agent(), await agent()];
+    const issue = async ({ request }: typeof bad, purpose: string) =>
+      (await leases.issue({ ...request, purpose }, [])).lease;
+    const foul = [];
+    for (let at = 0; at < 12; at++) foul.push(await issue(bad, `server:${at}`));
+    const [failedOnce, fresh] = [await issue(good, 'server:1'), await issue(good, 'server:2')];
+    const cannot = new Set([...foul, failedOnce].map(({ name }) => name));
+    fake.trouble.revoke = async (name) => {
+      if (cannot.has(name)) throw new Error('it owns a large object elsewhere');
+    };
+    for (const { id } of [...foul, failedOnce]) await leases.end(id, 'person:bob@example.test', 'over');
+    await reconciler.work();
+    cannot.delete(failedOnce.name);
+    await leases.end(fresh.id, 'person:bob@example.test', 'over');
+    await reconciler.work();
+    assert.equal(await stateOf(fresh.id), 'revoked', 'what was never tried waits for nothing');
+    house.pass(leaseLimits.retryMostMs);
+    await reconciler.work();
+    assert.equal(await stateOf(failedOnce.id), 'revoked');
+    assert.equal(await stateOf(foul[0]?.id ?? ''), 'revoking');
+    delete fake.trouble.revoke;
+    house.pass(leaseLimits.retryMostMs);
+    await reconciler.work();
+    for (const { id } of foul) assert.equal(await stateOf(id), 'revoked');
+  });
+
+  /** @proves lease.suspended */
+  test('it ends when its task is suspended, and when a task or an agent that it was handed on from is', async () => {
+    const bob = 'person:bob@example.test';
+    const { request, task } = await agent();
+    const { lease } = await leases.issue(request, []);
+    await house.registry.suspendTask(task, bob, 'it looks odd');
+    await reconciler.work();
+    assert.equal(await stateOf(lease.id), 'revoked');
+    assert.match((await leases.get(lease.id)).reason ?? '', /suspended/);
+
+    const handedOn = async () => {
+      const [first, second, third] = [await agent(), await agent(), await agent()];
+      let above = first.task;
+      for (const { task } of [second, third]) {
+        await house.storage.db.updateTable('tasks').set({ parent: above }).where('id', '=', task).execute();
+        above = task;
+      }
+      return { first, held: await leases.issue(third.request, []) };
+    };
+    const suspended = await handedOn();
+    await reconciler.work();
+    assert.equal(await stateOf(suspended.held.lease.id), 'created');
+    await house.registry.suspendTask(suspended.first.task, bob, 'it looks odd');
+    await reconciler.work();
+    assert.equal(await stateOf(suspended.held.lease.id), 'revoked');
+
+    const stopped = await handedOn();
+    const isActive = (name: string) => name !== stopped.first.name;
+    await createReconciler({ ...house, openFor: () => fake.provider, isActive }).work();
+    assert.equal(await stateOf(stopped.held.lease.id), 'revoked');
+    assert.match((await leases.get(stopped.held.lease.id)).reason ?? '', /handed on from/);
+  });
+
   /** @proves lease.remains */
   test('what nobody can find is not called ended before its time is over, and is counted until then', async () => {
     const { request, name } = await agent();

@@ -23,6 +23,8 @@ export function createFakeProvider() {
     /** Not reachable at all. */
     away?: boolean;
     now?(): number;
+    /** Throws for accounts that can't be ended, or waits with them. */
+    revoke?(name: string): Promise<void>;
     /** Resolves when the account may be made. */
     hold?: Promise<void>;
   } = {};
@@ -51,6 +53,7 @@ export function createFakeProvider() {
     },
     async revoke({ name, revocation, makingUntil }) {
       if (trouble.away) throw new Error('connect ECONNREFUSED');
+      await trouble.revoke?.(name);
       const until = makingUntil + (trouble.unheardLivesMs ?? 0);
       if (revocation === null && trouble.unheardLivesMs !== undefined && (trouble.now?.() ?? 0) < until)
         return { until, why: 'nobody can find it' };
