@@ -13,6 +13,7 @@ import { openConnect } from './support/connect-browser.ts';
 import {
   type ForeignAuthorizationServer,
   startForeignAuthorizationServer,
+  wayBackTo,
 } from './support/foreign-authorization-server.ts';
 import { freePort, type SignedInPerson, startWorkspace, type Workspace } from './support/workspace.ts';
 
@@ -63,13 +64,13 @@ describe('accounts that people let agents use', () => {
     const port = await freePort();
     const gate = `http://localhost:${port}`;
     issuer = await startForeignAuthorizationServer(
-      [
+      (own) => [
         {
           client_id: 'gatehouse',
           client_secret: secret,
           token_endpoint_auth_method: 'client_secret_basic',
           grant_types: ['authorization_code', 'refresh_token'],
-          redirect_uris: [`${gate}/upstream/callback`],
+          redirect_uris: [wayBackTo(gate, own)],
           response_types: ['code'],
         },
         {
@@ -202,6 +203,18 @@ describe('accounts that people let agents use', () => {
       finish: () => fetch(back, { headers: { cookie: `${browser.cookie}; ${person.cookie}` } }),
     };
   }
+  /** Takes whatever it is sent, and says yes to all of it. */
+  async function startHostile(sees: (path: string, body: string) => void) {
+    const listener = createServer(async (request, response) => {
+      sees(request.url ?? '', Buffer.concat(await request.toArray()).toString());
+      response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+    });
+    await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+    return {
+      origin: `http://127.0.0.1:${(listener.address() as AddressInfo).port}`,
+      close: () => listener.close().closeAllConnections(),
+    };
+  }
   const leasesOf = async (task: string, open = false) =>
     (await workspace.operator('GET /leases', { query: { task, ...(open && { open: 'true' }) } })).items;
   async function until(what: () => Promise<boolean>): Promise<void> {
@@ -293,6 +306,50 @@ describe('accounts that people let agents use', () => {
     assert.deepEqual((await bert.api('GET /accounts')).items, [], 'and of anna’s he sees none');
     const [annas] = (await anna.api('GET /accounts')).items;
     await assert.rejects(bert.api('DELETE /accounts/:id', { params: { id: annas?.id ?? '' } }), /404/);
+  });
+
+  /** @proves account.mix-up */
+  test('a hostile authorization server that sends a person on to an honest one gets no code, and nobody else gets their account', async () => {
+    const slack = systems.get('slack') as FakeOAuthSystem;
+    const codes: string[] = [];
+    const hostile = await startHostile((_path, body) => {
+      const code = new URLSearchParams(body).get('code');
+      if (code !== null) codes.push(code);
+    });
+    await workspace.apply([
+      {
+        kind: 'CredentialProvider',
+        name: 'hostile',
+        environments: ['production'],
+        from: {
+          ...{ type: 'oauth', clientId: 'x', allowPrivateAddress: true, scopes: ['read'] },
+          endpoints: { authorization: `${hostile.origin}/a`, token: `${hostile.origin}/t` },
+        },
+      } as ManifestInput,
+    ]);
+    const begin = async (person: SignedInPerson, provider: string) => {
+      const { url } = await person.api('POST /accounts', { body: { provider, agent: 'agent-a' } });
+      return openConnect(workspace, url, { cookie: person.cookie });
+    };
+    const returned = (at: string, browser: { cookie: string }, person: SignedInPerson) =>
+      fetch(at, { headers: { cookie: `${browser.cookie}; ${person.cookie}` } });
+    // Bert, in league with the hostile one, knows the challenge of a connect of his own.
+    const berts = await begin(bert, 'slack');
+    const parameters = (browser: { url: string }) => new URL(browser.url).searchParams;
+    const slacks = parameters(berts).get('redirect_uri') ?? '';
+    for (const callback of [slacks, `${workspace.url}/upstream/callback`]) {
+      const annas = await begin(anna, 'hostile');
+      assert.notEqual(parameters(annas).get('redirect_uri'), slacks, 'which is the one that Slack takes');
+      const onTo = new URL(berts.url);
+      onTo.searchParams.set('state', parameters(annas).get('state') ?? '');
+      onTo.searchParams.set('redirect_uri', callback);
+      const answer = await returned(await slack.consent(onTo.href), annas, anna);
+      assert.equal(answer.status, 403);
+      assert.match(await answer.text(), /another authorization server/);
+    }
+    assert.deepEqual(codes, []);
+    assert.deepEqual((await bert.api('GET /accounts')).items, []);
+    hostile.close();
   });
 
   /** @proves account.disconnect */

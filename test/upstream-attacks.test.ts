@@ -207,6 +207,25 @@ test('a secret is not sent to the authorization server that a tool server picks'
 });
 
 /** @proves upstream.mix-up */
+test('the answer of one authorization server at the way back of another brings no code to a token endpoint', async () => {
+  const begun = await workspace.operator('POST /servers/:name/connect', { params: { name: 'changes' } });
+  const { url, cookie } = await openConnect(workspace, begun.url);
+  const asked = new URL(url).searchParams;
+  const own = new URL(asked.get('redirect_uri') ?? '');
+  assert.equal(own.href, `${workspace.url}/upstream/callback/${origin.replace('http://', 'http:')}/as/changes`);
+  for (const [path, status] of [
+    [own.pathname.replace('changes', 'honest'), 403],
+    [own.pathname, 410],
+  ] as const) {
+    const again = new URL(path, own);
+    const answer = { code: 'a-code', state: asked.get('state') ?? '', iss: `${origin}/as/changes` };
+    again.search = `?${new URLSearchParams(answer)}`;
+    assert.equal((await fetch(again, { headers: { cookie } })).status, status);
+  }
+  assert.deepEqual(hitsOf('/token/changes'), []);
+});
+
+/** @proves upstream.mix-up */
 test('an answer that names another issuer, or none, brings no code to a token endpoint', async () => {
   for (const iss of [undefined, 'https://bank.example', `${origin}/as/mixed/`]) {
     const begun = await workspace.operator('POST /servers/:name/connect', { params: { name: 'mixed' } });

@@ -8,6 +8,7 @@ import { openConnect } from './support/connect-browser.ts';
 import {
   type ForeignAuthorizationServer,
   startForeignAuthorizationServer,
+  wayBackTo,
 } from './support/foreign-authorization-server.ts';
 import { type ProtectedServer, startProtectedServer } from './support/protected-server.ts';
 import { type ApiError, freePort, startWorkspace, type Workspace } from './support/workspace.ts';
@@ -25,7 +26,7 @@ const clientSecret = 'canary-client-secret-6b1f0c9e';
 before(async () => {
   const port = await freePort();
   const gate = `http://localhost:${port}`;
-  issuer = await startForeignAuthorizationServer([
+  issuer = await startForeignAuthorizationServer((own) => [
     {
       client_id: 'gate',
       token_endpoint_auth_method: 'private_key_jwt',
@@ -40,7 +41,7 @@ before(async () => {
       client_secret: clientSecret,
       token_endpoint_auth_method: 'client_secret_basic',
       grant_types: ['authorization_code', 'refresh_token'],
-      redirect_uris: [`${gate}/upstream/callback`],
+      redirect_uris: [wayBackTo(gate, own)],
       response_types: ['code'],
     },
   ]);
@@ -226,7 +227,7 @@ test('an answer of the browser is good once, and none that was not asked for is 
   const back = await issuer.consent(url);
   assert.equal((await fetch(back, { headers: { cookie } })).status, 200);
   assert.equal((await fetch(back, { headers: { cookie } })).status, 410);
-  assert.equal((await fetch(`${workspace.url}/upstream/callback?code=stolen&state=guessed`)).status, 410);
+  assert.equal((await fetch(`${workspace.url}/upstream/callback/x?code=stolen&state=guessed`)).status, 410);
 });
 
 /** @proves upstream.browser */

@@ -6,6 +6,7 @@ import { launchChromium } from './support/chromium.ts';
 import {
   type ForeignAuthorizationServer,
   startForeignAuthorizationServer,
+  wayBackTo,
 } from './support/foreign-authorization-server.ts';
 import { type ProtectedServer, startProtectedServer } from './support/protected-server.ts';
 import { freePort, type SignedInPerson, startWorkspace, type Workspace } from './support/workspace.ts';
@@ -22,13 +23,13 @@ describe('connecting a tool server in Chromium', { skip: browser ? false : 'Chro
 
   before(async () => {
     const port = await freePort();
-    issuer = await startForeignAuthorizationServer([
+    issuer = await startForeignAuthorizationServer((own) => [
       {
         client_id: 'gate',
         client_secret: 'test-only-secret-of-the-gate',
         token_endpoint_auth_method: 'client_secret_basic',
         grant_types: ['authorization_code', 'refresh_token'],
-        redirect_uris: [`http://localhost:${port}/upstream/callback`],
+        redirect_uris: [wayBackTo(`http://localhost:${port}`, own)],
         response_types: ['code'],
       },
     ]);
@@ -83,7 +84,7 @@ describe('connecting a tool server in Chromium', { skip: browser ? false : 'Chro
       // As the console does.
       await page.evaluate((to) => location.assign(to), address);
       await page.getByRole('heading', { name: 'Connected', exact: true }).waitFor();
-      assert.ok(page.url().startsWith(`${workspace.url}/upstream/callback`));
+      assert.ok(page.url().startsWith(`${workspace.url}/upstream/callback/http:127.0.0.1`));
       assert.deepEqual(
         (await page.context().cookies()).filter(({ name }) => name.includes('gatehouse_connect')),
         [],

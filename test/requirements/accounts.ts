@@ -26,6 +26,12 @@ export const accounts: Requirement[] = [
     source,
   },
   {
+    id: 'account.mix-up',
+    promise:
+      'What one authorization server answers reaches no token endpoint of another, and connects nobody’s account to another person',
+    source: 'RFC 9700 §4.4.2',
+  },
+  {
     id: 'account.disconnect',
     promise: 'A disconnected account gives nothing any more, and is revoked at the other system where that can',
     source,

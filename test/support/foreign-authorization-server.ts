@@ -14,10 +14,14 @@ export interface ForeignAuthorizationServer {
   close(): Promise<void>;
 }
 
+/** Where a gate's clients have their codes sent to by this server. */
+export const wayBackTo = (gate: string, issuer: string) =>
+  `${gate}/upstream/callback/${issuer.replace('http://', 'http:')}`;
+
 /** `rotate`: a refresh token is good once, and used twice it ends all that came of the consent. `trusts`: whose identity assertions it takes (ID-JAG, and JWTs to be
  * exchanged), with their keys at `/oauth/jwks`. */
 export async function startForeignAuthorizationServer(
-  clients: ClientMetadata[],
+  clients: ClientMetadata[] | ((issuer: string) => ClientMetadata[]),
   { rotate = false, trusts }: { rotate?: boolean; trusts?: string } = {},
 ): Promise<ForeignAuthorizationServer> {
   const http = createServer((request, response) => handle(request, response));
@@ -25,7 +29,7 @@ export async function startForeignAuthorizationServer(
   const issuer = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const provider = new Provider(issuer, {
-    clients,
+    clients: typeof clients === 'function' ? clients(issuer) : clients,
     jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), alg: 'ES256', use: 'sig' }] },
     scopes: ['openid', 'offline_access', 'read', 'write'],
     pkce: { required: () => true },

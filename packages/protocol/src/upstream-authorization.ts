@@ -58,7 +58,7 @@ export const upstreamAuthorization = z.discriminatedUnion('grant', [
   z.strictObject({
     grant: z.literal('authorization_code'),
     ...common,
-    /** Where our client metadata document is published, if not at /oauth/client-metadata.json of the public URL. */
+    /** Where our client metadata document is published, if not at /oauth/client-metadata/ISSUER of the public URL. */
     clientMetadataUrl: z.url().max(2_000).optional(),
     /** Register with the authorization server where there is no other way to be known to it (RFC 7591). */
     allowRegistration: z.boolean().default(false),

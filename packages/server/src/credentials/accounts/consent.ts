@@ -3,7 +3,9 @@ import type { CredentialProviderManifest, OAuthSource } from '@gatehouse/protoco
 import { calculatePKCECodeChallenge, validateAuthResponse } from 'oauth4webapi';
 import { GatehouseError } from '../../platform/index.ts';
 import {
+  callbackOf,
   createPendingConsents,
+  FORMER_PATH,
   isSameBrowser,
   newHandle,
   oauthFailure,
@@ -26,7 +28,6 @@ export function createAccountConsent(
   declared: (name: string) => OAuthProvider,
 ): Pick<Accounts, 'begin' | 'finish'> {
   const { storage, registry, recordChange, outbound, clock, publicUrl } = deps;
-  const redirectUri = `${publicUrl}/upstream/callback`;
   const consents = createPendingConsents<PendingAccount>({ ...deps, limits: accountLimits });
 
   return {
@@ -53,7 +54,8 @@ export function createAccountConsent(
           'account.limit',
           `You have connected ${accountLimits.perPerson} accounts. Disconnect some first.`,
         );
-      const { as, request } = await openPlace(from, outbound, accountLimits);
+      const { as, name, request } = await openPlace(from, outbound, accountLimits);
+      const redirectUri = callbackOf(publicUrl, name);
       const handle = newHandle();
       const state = stateOf(handle);
       const verifier = randomBytes(32).toString('base64url');
@@ -71,7 +73,7 @@ export function createAccountConsent(
       for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
       const expiresAt = clock.now() + accountLimits.connectTtlMs;
       const pending: PendingAccount = {
-        ...{ what: 'account', by: `person:${user}`, state, url: url.href, issuer: as.issuer },
+        ...{ what: 'account', by: `person:${user}`, state, url: url.href, issuer: as.issuer, redirectUri },
         ...{ provider, agent, user, scopes: wanted, binding: bindingOf(from), verifier },
       };
       await storage.transaction(async (transaction) => {
@@ -120,7 +122,11 @@ export function createAccountConsent(
       const now = clock.now();
       const token = await requestToken({
         ...{ web, as, client, grantType: 'authorization_code', resource: from.resource },
-        parameters: { code: parameters.get('code') ?? '', redirect_uri: redirectUri, code_verifier: pending.verifier },
+        parameters: {
+          code: parameters.get('code') ?? '',
+          redirect_uri: pending.redirectUri ?? publicUrl + FORMER_PATH,
+          code_verifier: pending.verifier,
+        },
         ...{ scopes, key: undefined, mustBind: false, limits: accountLimits, now },
       });
       const more = beyond(token.scopes, scopes);

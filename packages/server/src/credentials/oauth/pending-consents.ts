@@ -13,7 +13,12 @@ export interface PendingConsent {
   /** The request at the authorization server. */
   url: string;
   issuer: string;
+  /** Where the browser has to come back to: the answer of another authorization server comes back elsewhere. Undefined in what began before there was one for each. */
+  redirectUri?: string;
 }
+
+/** Of consents that began before each authorization server had its own; they last for minutes. */
+export const FORMER_PATH = '/upstream/callback';
 
 const digestOf = (state: string) => createHash('sha256').update(state).digest('base64url');
 const sealContext = (digest: string) => `upstream-connect:${digest}`;
@@ -73,8 +78,8 @@ export function createPendingConsents<T extends PendingConsent>({
       return read(row, digest);
     },
 
-    /** What was begun with this state, and is taken with it. */
-    async take(state: string): Promise<T> {
+    /** What was begun with this state, and is taken with it: used up also by an answer at another's way back. */
+    async take(state: string, path: string): Promise<T> {
       const digest = digestOf(state);
       const row = await storage.transaction(async (transaction) => {
         const found = await transaction
@@ -89,7 +94,14 @@ export function createPendingConsents<T extends PendingConsent>({
           .executeTakeFirst();
         return numDeletedRows === 1n ? found : undefined;
       });
-      return read(row, digest);
+      const pending = read(row, digest);
+      const expected = pending.redirectUri === undefined ? FORMER_PATH : new URL(pending.redirectUri).pathname;
+      if (path === expected) return pending;
+      throw new GatehouseError(
+        'forbidden',
+        'upstream.other-issuer',
+        `This is the answer of another authorization server than ${pending.issuer}, so nothing was connected. If you have just granted access somewhere, take it back there.`,
+      );
     },
   };
 }

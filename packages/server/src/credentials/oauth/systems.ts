@@ -145,6 +145,8 @@ const renewing: Partial<Record<OAuthSource['system'], string>> = {
 
 export interface OAuthPlace {
   as: AuthorizationServer;
+  /** What its way back is named after: without an issuer, the address that gets the codes. */
+  name: string;
   /** Calls to it, with answers as the standards have them. */
   web: GuardedFetch;
   /** The members of an authorization request that are this system's. */
@@ -192,6 +194,7 @@ export async function openPlace(source: OAuthSource, outbound: Outbound, limits:
   const { parameter, separator } = own?.scopes ?? { parameter: 'scope', separator: ' ' };
   return {
     as,
+    name: own === undefined && given !== undefined ? given.token : as.issuer,
     web: standard
       ? { ...plainWeb, fetch: async (...call) => standardized(await plainWeb.fetch(...call), standard) }
       : plainWeb,

@@ -58,8 +58,8 @@ export function createUpstreamAuthorizations(options: UpstreamAuthorizationsOpti
     ...options,
     cookieMaxAgeSeconds: Math.ceil(limits.connectTtlMs / 1000),
     opened: consents.opened,
-    async finish(query, cookies) {
-      const pending = await consents.take(query.get('state') ?? '');
+    async finish(path, query, cookies) {
+      const pending = await consents.take(query.get('state') ?? '', path);
       if (pending.what === 'account') {
         const { provider, agent } = await options.accounts.finish(pending, query, cookies);
         return `${agent} may now use your account (${provider}) in tasks that are yours. You can close this page.`;

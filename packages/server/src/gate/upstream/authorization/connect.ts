@@ -13,9 +13,12 @@ import {
 } from 'oauth4webapi';
 import {
   authorizationServer,
+  callbackOf,
   createPendingConsents,
+  FORMER_PATH,
   type GuardedFetch,
   isSameBrowser,
+  nameInPath,
   newHandle,
   type OAuthClient,
   oauthFailure,
@@ -62,7 +65,6 @@ type CodeSettings = Extract<OAuthSettings, { grant: 'authorization_code' }>;
 
 export function createConnect(deps: ConnectDependencies) {
   const { storage, recordChange, grants, clock, limits, publicUrl } = deps;
-  const redirectUri = `${publicUrl}/upstream/callback`;
   const consents = createPendingConsents<PendingServer>(deps);
 
   return {
@@ -80,6 +82,7 @@ export function createConnect(deps: ConnectDependencies) {
       if (as.authorization_endpoint === undefined) throw wrong(`${as.issuer} has no authorization endpoint.`);
       if (as.code_challenge_methods_supported?.includes('S256') !== true)
         throw wrong(`${as.issuer} does not say that it supports PKCE with S256, without which a code could be stolen.`);
+      const redirectUri = callbackOf(publicUrl, as.issuer);
       const { client, registered } = await clientFor(place, settings, as, web);
       const isSame = had?.binding === bindingOf(transport) && had.token.issuer === as.issuer;
       const scopes = selectScopes({
@@ -134,6 +137,7 @@ export function createConnect(deps: ConnectDependencies) {
         key: key ? await exportJWK(key.privateKey) : null,
         mustBind,
         url,
+        redirectUri,
       };
       await storage.transaction(async (transaction) => {
         await consents.keep(transaction, pending, expiresAt);
@@ -205,7 +209,11 @@ export function createConnect(deps: ConnectDependencies) {
         as,
         client,
         grantType: 'authorization_code',
-        parameters: { code: parameters.get('code') ?? '', redirect_uri: redirectUri, code_verifier: pending.verifier },
+        parameters: {
+          code: parameters.get('code') ?? '',
+          redirect_uri: pending.redirectUri ?? publicUrl + FORMER_PATH,
+          code_verifier: pending.verifier,
+        },
         resource: pending.resource,
         scopes: undefined,
         key: pending.key ? await openProofKey(pending.key) : undefined,
@@ -258,13 +266,14 @@ export function createConnect(deps: ConnectDependencies) {
   ): Promise<{ client: OAuthClient; registered?: RegisteredClient }> {
     if (settings.clientId !== undefined)
       return { client: await configuredClient(deps, settings, as, settings.clientId) };
-    const metadataUrl = publishedMetadataUrl(publicUrl, settings.clientMetadataUrl);
+    const redirectUri = callbackOf(publicUrl, as.issuer);
+    const metadataUrl = publishedMetadataUrl(publicUrl, settings.clientMetadataUrl, as.issuer);
     if (as.client_id_metadata_document_supported === true && metadataUrl !== undefined)
       return { client: await configuredClient(deps, settings, as, metadataUrl) };
     if (settings.allowRegistration && as.registration_endpoint !== undefined) {
-      const known = await grants.client(place, as.issuer);
-      const registered = known ?? (await register(web, as, clientMetadata(publicUrl)));
-      if (known === undefined) await grants.putClient(place, as.issuer, registered);
+      const known = await grants.client(place, redirectUri);
+      const registered = known ?? (await register(web, as, clientMetadata(publicUrl, nameInPath(as.issuer))));
+      if (known === undefined) await grants.putClient(place, { issuer: as.issuer, redirectUri }, registered);
       return { client: registeredClient(registered), registered };
     }
     throw wrong(

@@ -41,8 +41,9 @@ export interface GrantStore {
   remove(transaction: DatabaseTransaction, place: Place): Promise<boolean>;
   need(place: Place): Promise<(Need & { at: number }) | undefined>;
   putNeed(place: Place, need: Need): Promise<void>;
-  client(place: Place, issuer: string): Promise<RegisteredClient | undefined>;
-  putClient(place: Place, issuer: string, client: RegisteredClient): Promise<void>;
+  /** The one that was registered with this way back. */
+  client(place: Place, redirectUri: string): Promise<RegisteredClient | undefined>;
+  putClient(place: Place, at: { issuer: string; redirectUri: string }, client: RegisteredClient): Promise<void>;
 }
 
 /** What a grant was given for. Another address, authorization server or client is another matter, and gets nothing of it. */
@@ -73,7 +74,7 @@ export function createGrantStore(deps: {
   const { storage, sealer, recordChange, clock, limits } = deps;
   const grantContext = (place: Place) => `upstream-grant:${idOf(place)}`;
   const needContext = (place: Place) => `upstream-need:${idOf(place)}`;
-  const clientContext = (place: Place, issuer: string) => `upstream-client:${idOf(place)}/${issuer}`;
+  const clientContext = (place: Place, redirectUri: string) => `upstream-client:${idOf(place)}/${redirectUri}`;
   const announce = (transaction: DatabaseTransaction, place: Place) =>
     storage.announce(transaction, 'upstream', idOf(place), clock.now());
 
@@ -223,23 +224,23 @@ export function createGrantStore(deps: {
       );
     },
 
-    async client(place, issuer) {
+    async client(place, redirectUri) {
       const row = await storage.db
         .selectFrom('upstream_clients')
         .select('sealed')
-        .where('id', '=', `${idOf(place)}/${issuer}`)
+        .where('id', '=', `${idOf(place)}/${redirectUri}`)
         .executeTakeFirst();
       if (row === undefined) return undefined;
-      return openClient(JSON.parse(sealer.open(row.sealed, clientContext(place, issuer)).reveal()));
+      return openClient(JSON.parse(sealer.open(row.sealed, clientContext(place, redirectUri)).reveal()));
     },
 
-    async putClient(place, issuer, client) {
-      const sealed = sealer.seal(new Secret(JSON.stringify(plainClient(client))), clientContext(place, issuer));
+    async putClient(place, { issuer, redirectUri }, client) {
+      const sealed = sealer.seal(new Secret(JSON.stringify(plainClient(client))), clientContext(place, redirectUri));
       const row = { sealed, created_at: clock.now() };
       await storage.transaction(async (transaction) => {
         await transaction
           .insertInto('upstream_clients')
-          .values({ id: `${idOf(place)}/${issuer}`, server: place.server, ...row })
+          .values({ id: `${idOf(place)}/${redirectUri}`, server: place.server, ...row })
           .onConflict((conflict) => conflict.column('id').doUpdateSet(row))
           .execute();
         await recordChange(transaction, {

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
-import { connectCookie, forgottenCookie } from '../../../credentials/index.ts';
+import { CALLBACK_PATH, connectCookie, FORMER_PATH, forgottenCookie } from '../../../credentials/index.ts';
 import { GatehouseError, type Log } from '../../../platform/index.ts';
-import { CALLBACK_PATH, CLIENT_METADATA_PATH, CONNECT_PATH, clientMetadataDocument } from './client-metadata.ts';
+import { CONNECT_PATH, clientMetadataDocument } from './client-metadata.ts';
 
 const MAX_QUERY_CHARS = 8_192;
 
@@ -21,7 +21,7 @@ export function createPages(options: {
   personAt(headers: IncomingHttpHeaders): Promise<string | undefined>;
   opened(handle: string): Promise<Begun>;
   /** Gives what is said to whoever comes back. */
-  finish(query: URLSearchParams, cookies: string | undefined): Promise<string>;
+  finish(path: string, query: URLSearchParams, cookies: string | undefined): Promise<string>;
 }) {
   const { publicUrl, log, finish, opened, personAt, cookieMaxAgeSeconds } = options;
   const https = publicUrl.startsWith('https:');
@@ -62,15 +62,17 @@ export function createPages(options: {
   return async (request: IncomingMessage, response: ServerResponse): Promise<boolean> => {
     const [path, query = ''] = (request.url ?? '').split('?', 2) as [string, string?];
     const handle = path.startsWith(CONNECT_PATH) ? path.slice(CONNECT_PATH.length) : undefined;
-    if (handle === undefined && path !== CLIENT_METADATA_PATH && path !== CALLBACK_PATH) return false;
+    const metadata = clientMetadataDocument(publicUrl, path);
+    const isBack = path === FORMER_PATH || path.startsWith(CALLBACK_PATH);
+    if (handle === undefined && metadata === undefined && !isBack) return false;
     if (request.method !== 'GET' && !(request.method === 'POST' && handle !== undefined)) {
       response.writeHead(405, { ...headers, allow: handle === undefined ? 'GET' : 'GET, POST' }).end();
       return true;
     }
-    if (path === CLIENT_METADATA_PATH) {
+    if (metadata !== undefined) {
       response
         .writeHead(200, { ...headers, 'content-type': 'application/json', 'cache-control': 'public, max-age=300' })
-        .end(JSON.stringify(clientMetadataDocument(publicUrl)));
+        .end(JSON.stringify(metadata));
       return true;
     }
     try {
@@ -85,7 +87,7 @@ export function createPages(options: {
           'This answer is longer than any authorization server gives.',
         );
       const parameters = new URLSearchParams(query);
-      const done = await finish(parameters, request.headers.cookie);
+      const done = await finish(path, parameters, request.headers.cookie);
       response.setHeader('set-cookie', forgottenCookie(parameters.get('state') ?? '', https));
       page(response, 200, 'Connected', done);
     } catch (error) {

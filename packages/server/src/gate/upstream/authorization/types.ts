@@ -44,7 +44,7 @@ export interface UpstreamAuthorizations {
   connect(server: ToolServerManifest, environment: string | undefined, by: string): Promise<ConnectBegun>;
   disconnect(server: ToolServerManifest, environment: string | undefined, by: string): Promise<{ revoked: boolean }>;
   views(server: ToolServerManifest): Promise<UpstreamAuthorizationView[]>;
-  /** /upstream/connect/HANDLE, /upstream/callback and /oauth/client-metadata.json; true when the request was one of them. */
+  /** /upstream/connect/HANDLE, /upstream/callback/ISSUER and /oauth/client-metadata/ISSUER; true when the request was one of them. */
   handle(request: IncomingMessage, response: ServerResponse): Promise<boolean>;
   /** For the change feed's listener. */
   refresh(changes: Change[]): void;
