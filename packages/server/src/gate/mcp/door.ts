@@ -111,7 +111,6 @@ export function createMcpDoor(deps: McpDoorDependencies): McpDoor {
   const act = createAct({
     enforcement,
     txnTokens: deps.txnTokens,
-    approvals,
     registry,
     connections,
     asks,
