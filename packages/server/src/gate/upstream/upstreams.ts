@@ -1,45 +1,22 @@
 import { randomUUID } from 'node:crypto';
 import type { ToolServerManifest } from '@gatehouse/protocol';
-import type { Pool } from 'undici';
-import {
-  type Clock,
-  GatehouseError,
-  type JsonObject,
-  type Log,
-  limits as platformLimits,
-} from '../../platform/index.ts';
-import { authorizedCaller, type UpstreamAuthorizations } from './authorization/index.ts';
-import { type Connected, type ConnectOptions, connectHttp, connectStdio } from './connect.ts';
+import { GatehouseError, type JsonObject, limits as platformLimits } from '../../platform/index.ts';
+import type { Connected } from './connect.ts';
+import { createDeaths } from './deaths.ts';
 import { readDefinitions } from './describe.ts';
-import { hiderOf } from './hide.ts';
-import { callHttp, type HttpCaller } from './http/call.ts';
-import { clientCertificateOf, injecting } from './http/injected.ts';
-import { createPools } from './http/pools.ts';
-import { keepsTxnToken } from './http/txn-token.ts';
+import { createDialer, type DialerOptions, transportOf } from './dial.ts';
 import { type UpstreamLimits, upstreamLimits } from './limits.ts';
 import { removeTaskDirectories, removeWorkingDirectory } from './stdio/directories.ts';
-import { createLauncher, type Isolation } from './stdio/launch.ts';
 import {
-  type Era,
   type UpstreamClient,
   type UpstreamConnection,
-  type UpstreamCredential,
   UpstreamFailure,
   type UpstreamScope,
   type Upstreams,
 } from './types.ts';
 
-export interface UpstreamsOptions {
-  dataDir: string;
-  log: Log;
-  clock: Clock;
-  /** Of an environment's manifest; an unknown environment counts as production. */
-  isProduction(environment: string): boolean;
+export interface UpstreamsOptions extends DialerOptions {
   limits?: Partial<UpstreamLimits>;
-  /** What this machine may use to shut stdio servers in; the default is all that it has. */
-  isolations?: Isolation[];
-  /** Without it no server can be authorized at. */
-  authorizations?: Pick<UpstreamAuthorizations, 'of'>;
 }
 
 interface Entry {
@@ -58,28 +35,14 @@ interface Entry {
   usedAt: number;
 }
 
-/** How often one server died in one scope without having served anything. */
-interface Deaths {
-  server: string;
-  task: string;
-  /** Another transport is another server, with no past. */
-  transport: string;
-  lastWords: string;
-  count: number;
-  notBefore: number;
-}
-
 export function createUpstreams(options: UpstreamsOptions): Upstreams {
   const { dataDir, clock } = options;
   const limits: UpstreamLimits = { ...upstreamLimits, ...options.limits };
-  const launcher = createLauncher(options);
-  const pools = createPools(limits);
   const entries = new Map<string, Entry>();
-  const deaths = new Map<string, Deaths>();
-  const eras = new Map<string, Era>();
+  const deaths = createDeaths(clock, limits);
   const counters = { requests: 0, strayAnswers: 0, violations: 0 };
+  const dialer = createDialer(options, limits, counters);
   let restarts = 0;
-  let processes = 0;
   let closed = false;
 
   return {
@@ -120,7 +83,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
         }),
       };
       try {
-        const { connection } = await make(server, { environment, task }, false, {
+        const { connection } = await dialer.dial(server, { environment, task }, false, {
           capabilities,
           ...(credential && { credential }),
         });
@@ -146,28 +109,26 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       const ended = [...entries].filter(([, entry]) => matches(entry, of));
       for (const [key] of ended) entries.delete(key);
       await Promise.all(ended.map(([, entry]) => closeEntry(entry, 'The task, session or server ended.')));
-      if (of.server !== undefined && of.task === undefined && of.session === undefined) await pools.drop(of.server);
+      if (of.server !== undefined && of.task === undefined && of.session === undefined) await dialer.drop(of.server);
       if (of.task === undefined || of.session !== undefined) return;
-      for (const [key, { task }] of deaths) if (task === of.task) deaths.delete(key);
+      deaths.forget(of.task);
       if (of.server === undefined) removeTaskDirectories(dataDir, of.task);
       else removeWorkingDirectory(dataDir, of.server, of.task);
     },
 
-    forgive(name) {
-      for (const [key, { server }] of deaths) if (server === name) deaths.delete(key);
-    },
+    forgive: deaths.forgive,
 
     async close() {
       closed = true;
       const all = [...entries.values()];
       entries.clear();
       await Promise.all(all.map((entry) => closeEntry(entry, 'Gatehouse is shutting down.')));
-      await pools.close();
+      await dialer.close();
     },
 
     stats: () => ({
       connections: [...entries.values()].filter((entry) => entry.connected !== undefined && isAlive(entry)).length,
-      processes,
+      processes: dialer.processes(),
       requestsInFlight: [...entries.values()].reduce((sum, { connected }) => sum + (connected?.inFlight() ?? 0), 0),
       restarts,
       ...counters,
@@ -183,10 +144,8 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     previous: Entry | undefined,
   ): Promise<UpstreamConnection> {
     if (closed) return Promise.reject(new UpstreamFailure('unreachable', 'Gatehouse is shutting down.'));
-    const past = deaths.get(key);
-    const wait = past?.transport === transportOf(server) ? past.notBefore - clock.now() : 0;
-    if (wait > 0)
-      return Promise.reject(new UpstreamFailure('unreachable', `${past?.lastWords} It is tried again in ${wait} ms.`));
+    const soon = deaths.tooSoon(key, transportOf(server));
+    if (soon) return Promise.reject(soon);
     if (previous !== undefined) {
       entries.delete(key);
       if (previous.transport === transportOf(server)) restarts++;
@@ -210,7 +169,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       transport: transportOf(server),
       connected: undefined,
       usedAt: clock.now(),
-      promise: make(server, scope, shared, client).then(
+      promise: dialer.dial(server, scope, shared, client).then(
         (connected) => {
           if (entries.get(key) !== entry) {
             void connected.connection.close('Nobody waits any more.');
@@ -252,76 +211,6 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     await closeEntry(entry, 'The credential for it has ended.');
   }
 
-  async function make(
-    server: ToolServerManifest,
-    scope: UpstreamScope,
-    shared: boolean,
-    client: UpstreamClient,
-  ): Promise<Connected> {
-    const hint = JSON.stringify([server.name, scope.environment, transportOf(server)]);
-    const connectOptions: ConnectOptions = {
-      client: shared ? { capabilities: {} } : client,
-      hide: client.credential && hiderOf(client.credential.secrets),
-      shared,
-      era: eras.get(hint),
-      limits,
-      counters,
-      clock,
-      log: withServer(options.log, server.name, scope.task),
-    };
-    try {
-      const connected = await dial(server, scope, shared, client.credential, connectOptions);
-      eras.set(hint, connected.connection.era);
-      return connected;
-    } catch (failure) {
-      // It may have become another server than it was.
-      eras.delete(hint);
-      throw failure;
-    }
-  }
-
-  async function dial(
-    server: ToolServerManifest,
-    scope: UpstreamScope,
-    shared: boolean,
-    credential: UpstreamCredential | undefined,
-    connectOptions: ConnectOptions,
-  ): Promise<Connected> {
-    const { transport } = server;
-    if (transport.type === 'http') {
-      const url = new URL(transport.url);
-      const txnToken = transport.txnToken === true;
-      const shown = clientCertificateOf(transport, credential);
-      const own = shown && pools.own(server.name, transport, shown);
-      const plain = callerFor(own ?? pools.of(server.name, scope.environment, transport), server, scope.environment);
-      const caller = credential ? injecting(plain, credential, { url, transport, clock }) : plain;
-      const connecting = connectHttp(txnToken ? keepsTxnToken(caller) : caller, { url, txnToken }, connectOptions);
-      if (own) void closeAfter(own, connecting);
-      return connecting;
-    }
-    const owner = shared ? `shared-${scope.environment}` : scope.task;
-    const launch = await launcher.launch(server, scope.environment, owner, credential);
-    const onProcess = (change: 1 | -1) => {
-      processes += change;
-    };
-    return connectStdio(launch, { ...connectOptions, onProcess });
-  }
-
-  /** What the connection still has to say as it closes is said; then its sockets go. */
-  async function closeAfter(pool: Pool, connecting: Promise<Connected>): Promise<void> {
-    const closed = await connecting.then(
-      ({ connection }) => connection.closed,
-      () => AbortSignal.abort(),
-    );
-    if (!closed.aborted) await new Promise((resolve) => closed.addEventListener('abort', resolve));
-    setTimeout(() => void pool.destroy(), 2 * limits.exitGraceMs).unref();
-  }
-
-  function callerFor(pool: Pool, server: ToolServerManifest, environment: string): HttpCaller {
-    const authorizer = options.authorizations?.of(server, environment);
-    return authorizer ? authorizedCaller(pool, authorizer, options.log) : (...call) => callHttp(pool, ...call);
-  }
-
   /** A connection that dies young counts against the next start; one that has served clears the count. */
   function watchOver(key: string, entry: Entry, { connection, answers }: Connected): void {
     const born = clock.now();
@@ -329,24 +218,13 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     connection.closed.addEventListener('abort', () => {
       // Closed by us, or followed by another already.
       if (entries.get(key) !== entry) return;
-      if (answers() > before || clock.now() - born > limits.backoffMaxMs) deaths.delete(key);
+      if (answers() > before || clock.now() - born > limits.backoffMaxMs) deaths.clear(key);
       else countDeath(key, entry, connection.closed.reason as UpstreamFailure);
     });
   }
 
-  /** The first restart is immediate, the second waits 0.25 s, then doubling. */
   function countDeath(key: string, { server, scope, transport }: Entry, { message }: UpstreamFailure): void {
-    const past = deaths.get(key);
-    const count = (past?.transport === transport ? past.count : 0) + 1;
-    const delay = count < 2 ? 0 : Math.min(250 * 2 ** (count - 2), limits.backoffMaxMs);
-    deaths.set(key, {
-      server: server.name,
-      task: scope.task,
-      transport,
-      lastWords: message,
-      count,
-      notBefore: clock.now() + delay,
-    });
+    deaths.count(key, { server: server.name, task: scope.task, transport }, message);
   }
 
   /** A task may hold so many connections to one server; the longest unused one that nobody listens to gives way. */
@@ -379,28 +257,10 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
 export const describedIn = (server: ToolServerManifest, isProduction: (environment: string) => boolean): string =>
   server.environments.find((name) => !isProduction(name)) ?? (server.environments[0] as string);
 
-const transports = new WeakMap<ToolServerManifest, string>();
-
-/** Manifests are never changed in place, and a hot path asks. */
-function transportOf(server: ToolServerManifest): string {
-  let text = transports.get(server);
-  if (text === undefined) {
-    text = JSON.stringify(server.transport);
-    transports.set(server, text);
-  }
-  return text;
-}
-
 const isAlive = ({ connected }: Entry): boolean => connected === undefined || !connected.connection.closed.aborted;
 
 function matches({ server, scope, shared }: Entry, of: { server?: string; task?: string; session?: string }): boolean {
   if (of.server !== undefined && of.server !== server.name) return false;
   if (of.task === undefined && of.session === undefined) return of.server !== undefined;
   return !shared && (of.task ?? scope.task) === scope.task && (of.session ?? scope.session) === scope.session;
-}
-
-function withServer(log: Log, server: string, task: string): Log {
-  const wrap = (level: keyof Log) => (message: string, fields?: Record<string, unknown>) =>
-    log[level](message, { server, task, ...fields });
-  return { debug: wrap('debug'), info: wrap('info'), warn: wrap('warn'), error: wrap('error') };
 }
