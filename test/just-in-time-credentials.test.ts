@@ -481,6 +481,20 @@ describe('just-in-time credentials', { skip: postgres ? false : 'there is no Pos
     });
   });
 
+  test('a secret that is set anew is what counts from then on: no connection made with the one before is used', async () => {
+    const set = (value: string) =>
+      workspace.operator('PUT /secrets/:name', {
+        params: { name: 'orders-broker' },
+        body: { value, origins: [`postgres://127.0.0.1:${proxy.port}`] },
+      });
+    const tested = () => workspace.operator('POST /providers/:name/test', { params: { name: 'orders' } });
+    assert.equal((await tested()).problem, null);
+    await set('mistyped');
+    assert.match((await tested()).problem ?? '', /password authentication failed/);
+    await set('broker-password');
+    assert.equal((await tested()).problem, null);
+  });
+
   test('a manifest that could not be kept is refused, and says why', async () => {
     const refused = (changed: ManifestInput, why: RegExp) => assert.rejects(workspace.apply([changed]), why);
     const orders = server('orders') as Extract<ManifestInput, { kind: 'ToolServer' }>;

@@ -139,7 +139,10 @@ export function originOf(address: string): string {
 const origin = z
   .url()
   .max(500)
-  .refine((url) => originOf(url) === url, 'an origin: https://HOST or https://HOST:PORT, without a path');
+  .refine(
+    (url) => originOf(url) === url,
+    'where it is sent: SCHEME://HOST or SCHEME://HOST:PORT without a path, such as https://HOST or postgres://HOST:5432, or stdio://NAME of a tool server',
+  );
 
 export const upstreamAuthorizationBodies = {
   /** Without an environment: the server's only one. */

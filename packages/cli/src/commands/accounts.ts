@@ -41,6 +41,14 @@ interface ConnectOptions extends ServerOptions {
 export const connectAccount: Run<ConnectOptions> = async ({ args: [provider = '', agent = ''], options, out }) => {
   const operator = operatorOf(options);
   const { name } = await operator.call('GET /agents/:name', { params: { name: agent } });
+  const { items } = await operator.call('GET /providers');
+  const known = items.filter(({ type }) => type === 'oauth').map((each) => each.name);
+  if (!known.includes(provider))
+    throw new CliFailure(
+      'usage',
+      'provider.unknown',
+      `"${clean(provider)}" is no provider of the type oauth. ${known.length > 0 ? `There are ${known.join(', ')}.` : 'There is none: see the how-to "Let agents use people\'s accounts at other systems".'}`,
+    );
   const { publicUrl } = await operator.call('GET /status');
   const query = new URLSearchParams({ provider, agent: name, ...(options.scopes && { scopes: options.scopes }) });
   const url = `${publicUrl}/accounts?${query}`;

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { configDirectory } from '../agent-key-file.ts';
 import { createGate } from '../bridge/gate.ts';
 import { type HelperKind, helperKinds, helperName, helperScript } from '../credentials/helpers.ts';
@@ -122,7 +122,7 @@ function setUpOf(
       ]);
     case 'docker':
       return [
-        `In ~/.docker/config.json, with ${path} on the PATH:`,
+        `In ~/.docker/config.json, with ${dirname(path)} on the PATH:`,
         JSON.stringify({ credHelpers: Object.fromEntries(hosts.map((host) => [host, `gatehouse-${provider}`])) }),
       ];
     case 'kubectl':

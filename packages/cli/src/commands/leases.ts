@@ -24,7 +24,14 @@ export const listLeases: Run<ListOptions> = async ({ options, out }) => {
   };
   const items = await takeUpTo(operatorOf(options).list('GET /leases', { query }), limit);
   if (out.json) return out.printJson({ items });
-  if (items.length === 0) return out.note('There are none: no tool has needed a credential of its own.');
+  if (items.length === 0) {
+    const isFiltered = Object.keys(query).length > 0;
+    return out.note(
+      isFiltered
+        ? 'There are none like that: `gatehouse leases` lists all.'
+        : 'There are none: no tool has needed a credential of its own.',
+    );
+  }
   out.table(
     ['LEASE', 'STATE', 'PROVIDER', 'AGENT', 'TASK', 'FOR', 'ISSUED', 'ENDS', 'WHY'],
     items.map((each) => [
@@ -89,7 +96,11 @@ export const revokeLease: Run<RevokeOptions> = async ({ args: [id = ''], options
     body: { reason: options.reason ?? '' },
   });
   if (out.json) return out.printJson(lease);
-  out.print(`${lease.id}: ${lease.state}; \`gatehouse leases show ${lease.id}\` says when it is verified to be gone`);
+  const then =
+    lease.state === 'revoked'
+      ? `verified to be gone since ${timeOf(lease.revokedAt)}`
+      : `\`gatehouse leases show ${lease.id}\` says when it is verified to be gone`;
+  out.print(`${lease.id}: ${lease.state}; ${then}`);
 };
 
 interface RenewOptions extends ServerOptions {
@@ -167,7 +178,10 @@ export const testProvider: Run<ServerOptions> = async ({ args: [name = ''], opti
   else if (test.ok && test.issueMs === null)
     out.print(`${name}: its client is known there; a token is issued for a person’s task only`);
   else if (test.ok) {
-    const end = test.revokeMs === null ? 'ends by itself: nobody has it' : `verified gone after ${test.revokeMs} ms`;
+    const end =
+      test.revokeMs === null
+        ? 'given to nobody; it can’t be taken back there'
+        : `verified gone after ${test.revokeMs} ms`;
     out.print(`${name}: issued in ${test.issueMs} ms, ${end}`);
   } else out.note(`${name}: failed: ${test.problem}`);
   return test.ok ? exitCodes.ok : exitCodes.failed;

@@ -84,7 +84,8 @@ export const disconnectServer: Run<InEnvironment> = async ({ args: [name = ''], 
 export const listSecrets: Run<ServerOptions> = async ({ options, out }) => {
   const { items, elsewhere } = await operatorOf(options).call('GET /secrets');
   if (out.json) return out.printJson({ items, elsewhere });
-  if (items.length + elsewhere.length === 0) return out.note('There are none.');
+  if (items.length + elsewhere.length === 0)
+    return out.note('There are none. `gatehouse secrets set` stores one; see the how-to "Keep long-lived secrets".');
   const all = [
     ...items.map((each) => ({ ...each, kept: 'store', changedAt: each.updatedAt })),
     ...elsewhere.map((each) => ({ ...each, name: `${each.provider}/${each.part}`, usedBy: [each.provider] })),

@@ -33,7 +33,11 @@ export async function credentialsFor(
       given = await broker.ask({ provider }, waitMs);
     }
     if (given.kind === 'waiting')
-      throw new CliFailure('pending', 'approval.waiting', `${provider}: nobody has answered yet. ${given.detail}`);
+      throw new CliFailure(
+        'pending',
+        'approval.waiting',
+        `${provider}: nobody has answered yet, and what was asked is withdrawn: its task ends here. Run it again when somebody is there, or have it wait for longer (GATEHOUSE_WAIT_SECONDS, in seconds).`,
+      );
     if (given.kind === 'refused') throw new CliFailure('refused', given.code, `${provider}: ${given.detail}`);
     parts.set(provider, given.parts);
   }

@@ -52,7 +52,7 @@ export function addUpstreamVerbs(program: Command): void {
     options: [
       option(
         '--for <origin...>',
-        'origins that it may be sent to: that of the authorization server’s issuer',
+        'where it may be sent, without a path: of a provider its address, such as postgres://HOST:5432; of an authorization server its issuer’s; stdio://NAME for a tool server’s program',
       ).makeOptionMandatory(),
       option('--owner <email>', 'who looks after it; stays what it was where it is left out'),
       option('--rotate-days <number>', 'days after which a new one is due; `gatehouse status` says so'),
@@ -63,6 +63,10 @@ export function addUpstreamVerbs(program: Command): void {
       [
         'secrets set tickets-client --for https://login.example < secret.txt',
         'For `clientSecret: tickets-client` in a manifest.',
+      ],
+      [
+        'secrets set orders-broker --for postgres://db.internal:5432 < password.txt',
+        'For `secret: orders-broker` of a credential provider.',
       ],
     ],
     load: async () => (await import('../commands/upstreams.ts')).setSecret,

@@ -195,6 +195,9 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
         if (open > 0) throw new Error(`It could not be ended yet: see \`gatehouse leases show ${lease.id}\`.`);
         result.revokeMs = Math.round(performance.now() - made);
       });
+      // What it issued may do less than it seems: a database that passes on nothing only warns.
+      if (result.problem === null && result.issueMs !== null)
+        result.problem = await problemOf(() => providerOf(manifest).check(AbortSignal.timeout(CHECK_MS)));
       // Why nothing was issued may quote what was sent; what a look at the provider says does not.
       if (result.problem !== null && result.issueMs === null) {
         const provider = providerOf(manifest);

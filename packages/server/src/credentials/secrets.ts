@@ -42,13 +42,13 @@ interface Dependencies {
 }
 
 export function createSecrets({ storage, sealer, recordChange, uses, clock }: Dependencies): Secrets {
-  const read = async (name: string) => {
+  const read = async (name: string, destination = 'https://WHERE-IT-IS-SENT') => {
     const row = await storage.db.selectFrom('secrets').selectAll().where('name', '=', name).executeTakeFirst();
     if (row) return row;
     throw new GatehouseError(
       'not-found',
       'secret.unknown',
-      `There is no secret "${name}". Store it with \`gatehouse secrets set ${name} --for https://WHERE-IT-IS-SENT\`.`,
+      `There is no secret "${name}". Store it with \`gatehouse secrets set ${name} --for ${destination}\`.`,
     );
   };
 
@@ -115,12 +115,12 @@ export function createSecrets({ storage, sealer, recordChange, uses, clock }: De
     },
 
     async open(name, destination) {
-      const { sealed } = await read(name);
+      const origin = originOf(destination);
+      const { sealed } = await read(name, origin);
       const { value, origins } = JSON.parse(sealer.open(sealed, sealContext(name)).reveal()) as {
         value: string;
         origins: string[];
       };
-      const origin = originOf(destination);
       if (origins.includes(origin)) {
         uses.note(useOfSecret(name));
         return new Secret(value);

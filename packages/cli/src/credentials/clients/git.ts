@@ -19,7 +19,7 @@ export const git: LocalClient = {
       return { status: 204, body: '' };
     }
     if (verb !== 'get') return { status: 204, body: '' };
-    const wanted = wantedOf(provider, query.get('narrow'), asked.path);
+    const wanted = wantedOf(provider, query.get('narrow'), asked);
     if (typeof wanted === 'string') return { status: 400, body: wanted };
     const given = await broker.ask(wanted, waitMs);
     if (given.kind === 'waiting') return { status: 202, body: given.detail };
@@ -39,14 +39,19 @@ export const git: LocalClient = {
 const isSafe = ({ protocol, host = '' }: Record<string, string>) =>
   protocol === 'https' || (protocol === 'http' && /^(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/.test(host));
 
-function wantedOf(provider: string, narrow: string | null, path: string | undefined): Wanted | string {
+function wantedOf(
+  provider: string,
+  narrow: string | null,
+  { path, protocol, host }: Record<string, string>,
+): Wanted | string {
   if (narrow !== 'repository') return { provider };
   const repository = path
     ?.replace(/\/+$/, '')
     .replace(/\.git$/, '')
     .split('/')
     .at(-1);
-  if (!repository) return 'git did not say which repository it is for: git config --global credential.useHttpPath true';
+  if (!repository)
+    return `git did not say which repository it is for: git config --global credential.${protocol}://${host}.useHttpPath true`;
   return { provider, scope: { repositories: [repository] } };
 }
 

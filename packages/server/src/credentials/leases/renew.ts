@@ -18,6 +18,9 @@ export interface RenewingDependencies {
 const elsewhere = () =>
   new GatehouseError('conflict', 'lease.elsewhere', 'It is being renewed or ended at this moment. Look again.');
 
+const notRenewable = (why: string) =>
+  new GatehouseError('conflict', 'lease.not-renewable', `${why} The next call of its task gets another.`);
+
 /**
  * Has a lease that is in use end later: counted from now, never beyond the bounds that it was issued with, and never earlier than it would have. How
  * long it may live is durable before the provider hears of it. Where its answer is lost the lease ends when it would have, and is not renewed again.
@@ -126,15 +129,20 @@ export function createRenewing({ storage, sealer, open, recordChange, clock, log
   return {
     /** For a person. Throws where it can't be renewed at all; where it can't end later than it does nothing is changed. */
     async renew(row: LeaseRow, ttlSeconds: number | undefined, by: string): Promise<void> {
-      if (!isLive(row.state) || row.expires_at <= clock.now()) throw ended();
-      const opened = await open(row.provider, row.environment);
-      if (!canBeRenewed(row, opened))
+      if (!isLive(row.state) || row.expires_at <= clock.now())
         throw new GatehouseError(
           'conflict',
-          'lease.not-renewable',
-          opened.provider.renew
-            ? 'The answer to its last renewal was lost, so it ends when it would have. The next call of its task gets another.'
-            : `${row.provider} can't extend what it has issued. The next call of its task gets another in time.`,
+          'lease.ended',
+          `It is ${isLive(row.state) ? 'over' : row.state}, and can't be renewed. The next call of its task gets another.`,
+        );
+      const opened = await open(row.provider, row.environment);
+      if (!canBeRenewed(row, opened))
+        throw notRenewable(
+          !opened.provider.renew
+            ? `${row.provider} can't extend what it has issued.`
+            : row.ungated === 1
+              ? 'It was handed out for its time, and for no longer.'
+              : 'The answer to its last renewal was lost, so it ends when it would have.',
         );
       const later = laterEnd(row, opened, ttlSeconds);
       if (later) await extend(row, opened, later, by);

@@ -209,6 +209,39 @@ describe('PostgreSQL roles', { skip: postgres ? false : 'there is no PostgreSQL 
       assert.match((narrowScope(source, { grants }) as { problem: string }).problem, missing);
   });
 
+  test('a check says what its user lacks, which PostgreSQL itself only warns of', async () => {
+    const admin = decodeURIComponent(new URL(source.url).username);
+    const lacks = async (statement: string, pattern: RegExp, back: string) => {
+      await owner.query(statement);
+      await assert.rejects(provider.check(signal()), { code: 'provider.rights', message: pattern });
+      await owner.query(back);
+    };
+    await provider.check(signal());
+    await lacks(
+      `revoke grant option for insert on orders from ${admin}`,
+      /may not pass on INSERT on "public"\."orders": .*WITH GRANT OPTION/,
+      `grant insert on orders to ${admin} with grant option`,
+    );
+    await lacks(
+      `revoke pg_signal_backend from ${admin}`,
+      /may not end sessions there: grant it pg_signal_backend/,
+      `grant pg_signal_backend to ${admin}`,
+    );
+    await lacks(
+      'alter table salaries rename to wages',
+      /finds no table "public"\."salaries"/,
+      'alter table wages rename to salaries',
+    );
+    await lacks(`alter role ${admin} nocreaterole`, /give it CREATEROLE/, `alter role ${admin} createrole`);
+    await provider.check(signal());
+  });
+
+  test('a server without TLS is said to be one, with what to do', async () => {
+    const secure = openPostgresProvider({ ...source, tls: {} }, async () => new Secret('broker-password'));
+    await assert.rejects(secure.check(signal()), { code: 'provider.tls', message: /speaks no TLS: .*`tls: off`/ });
+    await secure.close();
+  });
+
   test('a name with quotes in it stays a name', async () => {
     await owner.query('create table "or""ders; drop table orders" (id int)');
     const oddSource: PostgresSource = {

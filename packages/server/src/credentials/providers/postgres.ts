@@ -4,6 +4,7 @@ import { GatehouseError, Secret } from '../../platform/index.ts';
 import type { Left, Made, Order, Provider } from '../leases/types.ts';
 import { hostOf } from './host-of.ts';
 import { newPassword } from './postgres-password.ts';
+import { withoutTls } from './without-tls.ts';
 
 const ABILITIES: ProviderAbilities = { canNarrow: true, canRevoke: true, canEndSessions: true, maxResidualSeconds: 0 };
 const POLL_MS = 20;
@@ -16,25 +17,40 @@ const ONE_AT_A_TIME = "select pg_advisory_xact_lock(hashtext('gatehouse credenti
  */
 export function openPostgresProvider(settings: PostgresSource, password: () => Promise<Secret>): Provider {
   const url = new URL(settings.url);
-  const pool = new pg.Pool({
-    host: hostOf(url),
-    port: Number(url.port || 5432),
-    user: decodeURIComponent(url.username),
-    database: decodeURIComponent(url.pathname.slice(1)),
-    password: async () => (await password()).reveal(),
-    ssl: settings.tls === 'off' ? false : { rejectUnauthorized: true, ca: settings.tls.ca },
-    application_name: 'gatehouse credentials',
-    max: 8,
-    idleTimeoutMillis: 30_000,
-    connectionTimeoutMillis: 5_000,
-    statement_timeout: 10_000,
-    query_timeout: 12_000,
-  });
-  pool.on('error', () => undefined);
+  const database = decodeURIComponent(url.pathname.slice(1));
+  let current: { pool: pg.Pool; password: Secret } | undefined;
+
+  const openPool = (secret: Secret): pg.Pool =>
+    new pg.Pool({
+      host: hostOf(url),
+      port: Number(url.port || 5432),
+      user: decodeURIComponent(url.username),
+      database,
+      password: secret.reveal(),
+      ssl: settings.tls === 'off' ? false : { rejectUnauthorized: true, ca: settings.tls.ca },
+      application_name: 'gatehouse credentials',
+      max: 8,
+      idleTimeoutMillis: 30_000,
+      connectionTimeoutMillis: 5_000,
+      statement_timeout: 10_000,
+      query_timeout: 12_000,
+    }).on('error', () => undefined);
+
+  /** Connections that were made with a password that has been replaced are used no more: a new one that is wrong shows at once. */
+  async function poolNow(): Promise<pg.Pool> {
+    const secret = await password();
+    if (current?.password.reveal() === secret.reveal()) return current.pool;
+    current?.pool.end().catch(() => undefined);
+    current = { pool: openPool(secret), password: secret };
+    return current.pool;
+  }
 
   async function within<T>(signal: AbortSignal, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     signal.throwIfAborted();
-    const client = await pool.connect();
+    const pool = await poolNow();
+    const client = await pool.connect().catch((error) => {
+      throw error.message.includes('does not support SSL') ? withoutTls(url.host) : error;
+    });
     // Cut off rather than left to end some time: what was begun then is undone by the server.
     const cut = () => client.release(true);
     signal.addEventListener('abort', cut, { once: true });
@@ -70,9 +86,7 @@ export function openPostgresProvider(settings: PostgresSource, password: () => P
           );
           if (!writes) await client.query(`alter role ${role} set default_transaction_read_only = on`);
           await client.query(ONE_AT_A_TIME);
-          await client.query(
-            `grant connect on database ${pg.escapeIdentifier(pool.options.database ?? '')} to ${role}`,
-          );
+          await client.query(`grant connect on database ${pg.escapeIdentifier(database)} to ${role}`);
           for (const { schema, tables, privileges } of grants) {
             const inSchema = pg.escapeIdentifier(schema);
             const on =
@@ -89,7 +103,7 @@ export function openPostgresProvider(settings: PostgresSource, password: () => P
         }
         return {
           credential: { username: new Secret(name), password: secret },
-          revocation: { database: pool.options.database ?? '' },
+          revocation: { database: database },
         };
       }),
 
@@ -126,19 +140,38 @@ export function openPostgresProvider(settings: PostgresSource, password: () => P
 
     check: (signal) =>
       within(signal, async (client) => {
-        const { rows } = await client.query<{ may: boolean }>(
-          'select rolsuper or rolcreaterole as may from pg_roles where rolname = current_user',
-        );
-        if (!rows[0]?.may)
-          throw new GatehouseError(
-            'upstream',
-            'provider.rights',
-            `The user ${url.username} may not make roles there: give it CREATEROLE.`,
-          );
+        const lacks = await lackOf(client, settings.grants);
+        if (lacks !== undefined)
+          throw new GatehouseError('upstream', 'provider.rights', `The user ${url.username} ${lacks}`);
       }),
 
-    close: () => pool.end(),
+    close: async () => current?.pool.end(),
   };
+}
+
+/** What the broker may not do there although its manifest counts on it. PostgreSQL only warns where a grant passes on nothing. */
+async function lackOf(client: pg.PoolClient, grants: readonly PostgresGrant[]): Promise<string | undefined> {
+  const { rows: rights } = await client.query<{ makes: boolean; ends: boolean }>(
+    `select rolsuper or rolcreaterole as makes, pg_has_role('pg_signal_backend', 'member') as ends
+       from pg_roles where rolname = current_user`,
+  );
+  if (!rights[0]?.makes) return 'may not make roles there: give it CREATEROLE.';
+  if (!rights[0].ends) return 'may not end sessions there: grant it pg_signal_backend.';
+  for (const { schema, tables, privileges } of grants)
+    for (const table of tables === '*' ? [] : tables) {
+      const name = `${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(table)}`;
+      const { rows } = await client.query<{ there: boolean; lacking: string | null }>(
+        `select to_regclass($1) is not null as there, (
+           select string_agg(each, ', ') from unnest($2::text[]) each
+            where not has_table_privilege(to_regclass($1), each || ' with grant option')
+              and not has_table_privilege('public', to_regclass($1), each)) as lacking`,
+        [name, privileges],
+      );
+      if (!rows[0]?.there) return `finds no table ${name} in this database: correct \`grants\`, or the address.`;
+      const { lacking } = rows[0];
+      if (lacking !== null) return `may not pass on ${lacking} on ${name}: grant it that WITH GRANT OPTION.`;
+    }
+  return undefined;
 }
 
 /** Ends all sessions of a role and waits until the server has none of them. */

@@ -4,6 +4,7 @@ import type { ProviderAbilities, RedisKeys, RedisScope, RedisSource } from '@gat
 import { Secret } from '../../platform/index.ts';
 import type { Left, Made, Order, Provider } from '../leases/types.ts';
 import { hostOf } from './host-of.ts';
+import { withoutTls } from './without-tls.ts';
 
 const ABILITIES: ProviderAbilities = {
   ...{ canNarrow: true, canRevoke: true, canEndSessions: true, maxResidualSeconds: 0 },
@@ -39,7 +40,10 @@ export function openRedisProvider(settings: RedisSource, password: () => Promise
     client.on('error', () => undefined);
     const cut = () => client.destroy();
     try {
-      await client.connect();
+      await client.connect().catch((error) => {
+        // What knows no TLS waits for more of what it takes for a command.
+        throw settings.tls !== 'off' && error.message === 'Connection timeout' ? withoutTls(url.host) : error;
+      });
       signal.addEventListener('abort', cut, { once: true });
       return await work((...words) => {
         signal.throwIfAborted();
@@ -96,6 +100,9 @@ export function openRedisProvider(settings: RedisSource, password: () => Promise
       within(signal, async (run) => {
         await run('ACL', 'GETUSER', 'gh_nobody');
         await connectionsOf(run, 'gh_nobody');
+        // Of no connection and no user: only whether it may.
+        await run('CLIENT', 'KILL', 'ID', String(Number.MAX_SAFE_INTEGER));
+        await run('ACL', 'DELUSER', 'gh_nobody');
       }),
 
     close: async () => undefined,
