@@ -128,6 +128,12 @@ export const leases: Requirement[] = [
     source,
   },
   {
+    id: 'injection.hidden',
+    promise:
+      'What is injected is taken out of all that a tool says, in each way that JSON, URLs, HTML, base64 and hexadecimal write it, and nothing of it is left',
+    source,
+  },
+  {
     id: 'secrets.bounded',
     promise: 'Of the machine only files of one directory and variables of one prefix can be named as secrets',
     source,

@@ -1,5 +1,6 @@
 import { isJsonObject, type Json, type JsonObject, type Secret } from '../../platform/index.ts';
 import { formsOf } from './authorization/echo.ts';
+import { writtenWays } from './written.ts';
 
 /** Shorter ones stand in any text by chance. */
 const minChars = 8;
@@ -10,19 +11,19 @@ const linesOf = (value: string) =>
   value.includes('\n') ? value.split('\n').filter((line) => line.length >= 16 && !line.startsWith('-----')) : [];
 
 /**
- * Takes what was injected out of a text: as it is, and as URLs, base64 and hexadecimal write it. A server that wants to hide it otherwise can; it
- * is good for one task, and ends with it.
+ * Takes what was injected out of a text, in every way that JSON, URLs, HTML, base64 and hexadecimal write it. A server that wants to hide it otherwise
+ * can; it is good for one task, and ends with it.
  */
 export function hiderOf(secrets: readonly Secret[]): (text: string) => string {
-  const forms = secrets
-    .map((secret) => secret.reveal())
-    .flatMap((value) => [value, ...linesOf(value)])
-    .filter((value) => value.length >= minChars)
-    .flatMap(formsOf)
-    .sort((a, b) => b.length - a.length);
+  const values = [...new Set(secrets.map((secret) => secret.reveal()))].filter((value) => value.length >= minChars);
+  // The longest first: a shorter one may be a part of it.
+  const ways = values.sort((a, b) => b.length - a.length).flatMap(writtenWays);
+  const lines = values.flatMap(linesOf).flatMap(formsOf);
   return (text) => {
+    if (text.length < minChars) return text;
     let left = text;
-    for (const form of forms) if (left.includes(form)) left = left.replaceAll(form, hiddenMark);
+    for (const { head, whole } of ways) if (head.test(left)) left = left.replace(whole(), hiddenMark);
+    for (const form of lines) if (left.includes(form)) left = left.replaceAll(form, hiddenMark);
     return left;
   };
 }

@@ -16,19 +16,22 @@ export function echoes(text: Uint8Array | string, secret: Secret): boolean {
 export function formsOf(value: string): string[] {
   const bytes = Buffer.from(value);
   const encoded = encodeURIComponent(value);
-  // Base64 of a text inside another depends on where it stands; the middle of each of the three ways is the same wherever it stands.
+  const hex = bytes.toString('hex');
+  // Base64 of a text inside another depends on where it stands: what no neighbour has a part in is the same wherever it stands.
   const base64 = [0, 1, 2].map((at) =>
     Buffer.concat([Buffer.alloc(at), bytes])
       .toString('base64')
-      .slice(4, -4),
+      .slice(Math.ceil((at * 8) / 6), Math.floor(((at + bytes.length) * 8) / 6)),
   );
-  const long = base64.filter((form) => form.length >= 16);
+  const known = base64.filter((form) => form.length >= 10);
   return [
     value,
     encoded,
-    bytes.toString('hex'),
-    ...long,
-    ...long.map((form) => form.replaceAll('+', '-').replaceAll('/', '_')),
+    encoded.replaceAll(/%../g, (code) => code.toLowerCase()),
+    hex,
+    hex.toUpperCase(),
+    ...known,
+    ...known.map((form) => form.replaceAll('+', '-').replaceAll('/', '_')),
   ];
 }
 
