@@ -470,6 +470,47 @@ describe('accounts that people let agents use', () => {
     assert.ok(manifest.safeParse({ ...mail, direct: undefined, from }).success);
   });
 
+  /** @proves account.former */
+  test('a provider of the same name at another place gets nothing of an account, nor its client’s secret: it is revoked where it was granted', async () => {
+    const sentThere: string[] = [];
+    const hostile = await startHostile((path, body) => sentThere.push(`${path} ${body}`));
+    const [salesforce, jira] = [systems.get('salesforce'), systems.get('jira')] as FakeOAuthSystem[];
+    const moving = (from: object): ManifestInput =>
+      ({
+        kind: 'CredentialProvider',
+        name: 'moving',
+        environments: ['production'],
+        from: { type: 'oauth', clientId: 'client-1', secret: 'client', allowPrivateAddress: true, ...from },
+      }) as ManifestInput;
+    const connected = async (fake: FakeOAuthSystem | undefined) => {
+      const { url } = await bert.api('POST /accounts', { body: { provider: 'moving', agent: 'agent-a' } });
+      const browser = await openConnect(workspace, url, { cookie: bert.cookie });
+      const back = (await fake?.consent(browser.url)) ?? '';
+      const headers = { cookie: `${browser.cookie}; ${bert.cookie}` };
+      assert.equal((await fetch(back, { headers })).status, 200);
+      return (await bert.api('GET /accounts')).items.find(({ provider }) => provider === 'moving')?.id ?? '';
+    };
+    const at = (origin: string) => ({ authorization: `${origin}/authorize`, token: `${origin}/oauth/token` });
+
+    await workspace.apply([moving({ system: 'salesforce', url: salesforce?.origin, scopes: ['api'] })]);
+    const had = salesforce?.refreshTokens.size ?? 0;
+    const first = await connected(salesforce);
+    assert.equal(salesforce?.refreshTokens.size, had + 1);
+    const there = { ...at(hostile.origin), revocation: `${hostile.origin}/revoke` };
+    await workspace.apply([moving({ endpoints: there, secret: undefined, scopes: ['api'] })]);
+    assert.equal((await bert.api('DELETE /accounts/:id', { params: { id: first } })).revoked, true);
+    assert.equal(salesforce?.refreshTokens.size, had, 'revoked at the place where it was granted');
+    assert.deepEqual(sentThere, []);
+
+    const split = { ...at(jira?.origin ?? ''), revocation: `${hostile.origin}/revoke` };
+    await workspace.apply([moving({ endpoints: split, scopes: [...scopesOf.jira, 'offline_access'] })]);
+    const done = await bert.api('DELETE /accounts/:id', { params: { id: await connected(jira) } });
+    assert.equal(done.revoked, false);
+    assert.match(done.problem ?? '', /is not sent to/);
+    assert.deepEqual(sentThere, [], 'a secret that is for the token endpoint’s host goes to no other');
+    hostile.close();
+  });
+
   /** @proves account.offboarding */
   test('when a person leaves, their accounts are revoked at the other systems and forgotten', async () => {
     const salesforce = systems.get('salesforce') as FakeOAuthSystem;

@@ -32,6 +32,12 @@ export const accounts: Requirement[] = [
     source: 'RFC 9700 §4.4.2',
   },
   {
+    id: 'account.former',
+    promise:
+      'What was granted at one place is revoked there, and sent to no other that the provider’s manifest names later',
+    source,
+  },
+  {
     id: 'account.disconnect',
     promise: 'A disconnected account gives nothing any more, and is revoked at the other system where that can',
     source,

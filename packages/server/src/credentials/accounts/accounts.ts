@@ -1,4 +1,4 @@
-import type { CredentialProviderManifest } from '@gatehouse/protocol';
+import type { CredentialProviderManifest, OAuthSource } from '@gatehouse/protocol';
 import { type Clock, GatehouseError, type Log, type Outbound, Secret } from '../../platform/index.ts';
 import type { Snapshot } from '../../registry/index.ts';
 import type { DatabaseTransaction, RecordChange, Sealer, Storage } from '../../storage/index.ts';
@@ -6,7 +6,7 @@ import { openPlace } from '../oauth/index.ts';
 import { createAccountConsent, type OAuthProvider } from './consent.ts';
 import { accountLimits } from './limits.ts';
 import { revokeToken } from './revoke.ts';
-import { type AccountRow, createAccountStore, toView } from './store.ts';
+import { type AccountRow, bindingOf, createAccountStore, type SealedAccount, toView } from './store.ts';
 import { createAccountTokens } from './token.ts';
 import type { Accounts } from './types.ts';
 
@@ -80,16 +80,18 @@ export function createAccounts(deps: AccountsDependencies): Accounts {
     if (!(await claimEnd(row))) return undefined;
     let revoked = false;
     try {
-      const manifest = find(row.provider);
-      if (manifest) {
-        const place = await openPlace(manifest.from, outbound, accountLimits);
-        const plain = store.open(row);
+      const plain = store.open(row);
+      const source = sourceOf(row, plain);
+      if (source) {
+        const place = await openPlace(source, outbound, accountLimits);
         const isAccess = place.revokes === 'access_token' && plain.token !== null;
         const token = new Secret(isAccess ? (plain.token?.value ?? '') : plain.refreshToken);
-        revoked = await revokeToken(deps, manifest.from, place, token, isAccess ? 'access_token' : 'refresh_token');
+        revoked = await revokeToken(deps, source, place, token, isAccess ? 'access_token' : 'refresh_token');
       }
     } catch (error) {
       const attempts = row.attempts + 1;
+      const isFormer = sourceOf(row, store.open(row)) !== find(row.provider)?.from;
+      if (isFormer && attempts >= accountLimits.formerAttempts) return forget(row, false);
       const wait = Math.min(accountLimits.retryFirstMs * 2 ** Math.min(row.attempts, 20), accountLimits.retryMostMs);
       log.warn('an account could not be revoked yet', { account: row.id, attempts, error });
       await storage.transaction(async (transaction) => {
@@ -101,6 +103,16 @@ export function createAccounts(deps: AccountsDependencies): Accounts {
       });
       return undefined;
     }
+    return forget(row, revoked);
+  }
+
+  /** INVARIANT: what was granted at one place is sent to no other, whatever the provider of that name is now. */
+  function sourceOf({ provider }: AccountRow, { binding, source }: SealedAccount): OAuthSource | undefined {
+    const now = find(provider)?.from;
+    return now && bindingOf(now) === binding ? now : source;
+  }
+
+  async function forget(row: AccountRow, revoked: boolean): Promise<boolean> {
     await storage.transaction(async (transaction) => {
       const { numDeletedRows } = await transaction.deleteFrom('accounts').where('id', '=', row.id).executeTakeFirst();
       if (numDeletedRows !== 1n) return;

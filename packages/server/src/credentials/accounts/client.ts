@@ -7,14 +7,15 @@ import { accountLimits } from './limits.ts';
 
 type OpenSecret = (name: string, destination: string) => Promise<Secret>;
 
-/** Gatehouse as this provider's client. The secret goes to where it was stored for, and nowhere else. */
+/** Gatehouse as this provider's client at one of its endpoints. The secret goes to where it was stored for, and nowhere else. */
 export async function clientOf(
   { openSecret }: { openSecret: OpenSecret },
   { clientId, secret }: OAuthSource,
   as: AuthorizationServer,
+  endpoint = as.token_endpoint ?? as.issuer,
 ): Promise<OAuthClient> {
   if (secret === undefined) return { id: clientId, authenticate: None() };
-  const opened = await openSecret(secret, as.token_endpoint ?? as.issuer);
+  const opened = await openSecret(secret, endpoint);
   return { id: clientId, authenticate: clientWithSecret(opened, as.token_endpoint_auth_methods_supported) };
 }
 

@@ -151,7 +151,7 @@ export function createAccountConsent(
         if (!registry.snapshot().people.has(user))
           throw new GatehouseError('forbidden', 'account.person', `${user} is not here any more.`);
         const id = await store.put(transaction, pending, {
-          ...{ binding: pending.binding, refreshToken, scopes: granted, issuer: as.issuer },
+          ...{ binding: pending.binding, source: from, refreshToken, scopes: granted, issuer: as.issuer },
           token: null,
           lifeSeconds: token.expiresAt === null ? null : Math.round((token.expiresAt - now) / 1_000),
         });

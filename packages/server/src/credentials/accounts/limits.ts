@@ -16,6 +16,8 @@ export const accountLimits = {
   /** Between two attempts at revoking one, doubled from the first to the last. */
   retryFirstMs: 5_000,
   retryMostMs: 60 * 60_000,
+  /** How often that is tried where the provider is gone or has moved. */
+  formerAttempts: 24,
   /** Between two looks for accounts that nobody may use any more, beside those after each change. */
   sweepMs: 10 * 60_000,
 };

@@ -33,11 +33,13 @@ export async function revokeToken(
   hint: 'refresh_token' | 'access_token',
 ): Promise<boolean> {
   if (as.revocation_endpoint === undefined) return false;
-  const client = await clientOf(deps, source, as);
   // There the token itself says who asks.
-  const authenticate = source.system === 'slack' || source.system === 'google' ? None() : client.authenticate;
+  const client =
+    source.system === 'slack' || source.system === 'google'
+      ? { id: source.clientId, authenticate: None() }
+      : await clientOf(deps, source, as, as.revocation_endpoint);
   try {
-    const response = await revocationRequest(as, { client_id: client.id }, authenticate, token.reveal(), {
+    const response = await revocationRequest(as, { client_id: client.id }, client.authenticate, token.reveal(), {
       [customFetch]: web.fetch,
       [allowInsecureRequests]: true,
       additionalParameters: { token_type_hint: hint },
@@ -53,7 +55,8 @@ export async function revokeToken(
 
   /** RFC 7662, where it is offered. */
   async function seenToBeGone(): Promise<void> {
-    const response = await introspectionRequest(as, { client_id: client.id }, client.authenticate, token.reveal(), {
+    const { authenticate } = await clientOf(deps, source, as, as.introspection_endpoint);
+    const response = await introspectionRequest(as, { client_id: client.id }, authenticate, token.reveal(), {
       [customFetch]: web.fetch,
       [allowInsecureRequests]: true,
       signal: AbortSignal.timeout(accountLimits.oauthTimeoutMs),

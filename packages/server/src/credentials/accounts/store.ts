@@ -11,6 +11,8 @@ export type AccountRow = Selectable<Tables['accounts']>;
 /** What renews the access. `token`: one that serves several tasks, where the system gives no more. */
 export interface SealedAccount {
   binding: string;
+  /** As the manifest was then: where it is revoked. Undefined in what was connected by an earlier version. */
+  source?: OAuthSource;
   refreshToken: string;
   token: { value: string; expiresAt: number } | null;
 }

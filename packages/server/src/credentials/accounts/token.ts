@@ -137,6 +137,7 @@ export function createAccountTokens(
         row,
         {
           binding,
+          source: from,
           // Rotated, or the same for the next time (RFC 6749 §6).
           refreshToken: got.refreshToken?.reveal() ?? refreshToken,
           token: shares ? { value: got.value.reveal(), expiresAt } : null,
