@@ -64,6 +64,12 @@ export const leases: Requirement[] = [
     source,
   },
   {
+    id: 'lease.sealed',
+    promise:
+      'No edit of a lease in the database gives its credential to another task, or lets it do more or live longer: it is ended, on record',
+    source,
+  },
+  {
     id: 'lease.required',
     promise: 'A tool that needs a credential is not called without it; the refusal is recorded',
     source,

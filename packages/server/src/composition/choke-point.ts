@@ -1,6 +1,6 @@
 import { hkdfSync } from 'node:crypto';
 import { createApprovals, createChannels } from '../approvals/index.ts';
-import { createCredentials, createSecrets, createSecretUses } from '../credentials/index.ts';
+import { createCredentials, createSecrets, createSecretUses, endLeasesOfBefore } from '../credentials/index.ts';
 import {
   createBreaker,
   createBudgets,
@@ -29,6 +29,7 @@ export async function openChokePoint(
   const stateKey = keyFile(config.dataDir, 'request-state.key');
   const keyFor = (purpose: string) => new Uint8Array(hkdfSync('sha256', stateKey, '', `gatehouse ${purpose}`, 32));
   const held = createHeldResults({ storage, sealer, key: keyFor('held results'), clock });
+  await endLeasesOfBefore({ storage, recordChange, clock, log });
   const secretUses = createSecretUses({ storage, clock });
   const secrets = createSecrets({ storage, sealer, recordChange, uses: secretUses, clock });
   const credentials = createCredentials({

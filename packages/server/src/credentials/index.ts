@@ -5,6 +5,7 @@ export { unknownLease } from './leases/find.ts';
 export type { HandedOut } from './leases/handed-out.ts';
 export type { Leases } from './leases/leases.ts';
 export { leaseLimits } from './leases/limits.ts';
+export { endLeasesOfBefore } from './leases/seals.ts';
 export type { Held, LeaseRequest } from './leases/types.ts';
 export {
   ask,

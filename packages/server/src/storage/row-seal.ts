@@ -15,7 +15,8 @@ type SealedTable =
   | 'enrolled_keys'
   | 'people_sessions'
   | 'signin_links'
-  | 'mail_links';
+  | 'mail_links'
+  | 'leases';
 
 const contextOf = (table: keyof Tables, key: string) => `row:${table}:${key}`;
 

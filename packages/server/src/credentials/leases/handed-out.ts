@@ -4,6 +4,7 @@ import { digestOf, holderOf } from './holder.ts';
 import type { InHand } from './in-hand.ts';
 import type { OpenedProvider } from './make.ts';
 import { nameOf, openCredential } from './rows.ts';
+import type { Sealing } from './seals.ts';
 import type { Held, LeaseRequest } from './types.ts';
 
 /** A lease that a task has been handed before, with the action that did so. */
@@ -21,12 +22,14 @@ export function createHandedOut({
   sealer,
   open,
   inHand,
+  sealing,
   clock,
 }: {
   storage: Storage;
   sealer: Sealer;
   open(provider: string, environment: string): Promise<OpenedProvider>;
   inHand: Pick<InHand, 'isFresh'>;
+  sealing: Sealing;
   clock: Clock;
 }) {
   return async (request: LeaseRequest): Promise<HandedOut | undefined> => {
@@ -42,7 +45,7 @@ export function createHandedOut({
       ? handedOut.where('holder', '=', holderOf(request, narrow(request.asked, request.within)))
       : handedOut.where('idempotency_key', '=', key).where('request_digest', '=', digestOf(request))
     ).executeTakeFirst();
-    if (!row?.handed_by || !row.sealed_credential) return undefined;
+    if (!row?.handed_by || !row.sealed_credential || !(await sealing.isIntact(row))) return undefined;
     const isGood = key === undefined ? inHand.isFresh(row.intended_at, row.expires_at) : row.expires_at > clock.now();
     if (!isGood) return undefined;
     const { id, provider, expires_at: expiresAt } = row;

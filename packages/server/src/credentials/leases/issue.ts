@@ -7,6 +7,7 @@ import { leaseLimits } from './limits.ts';
 import type { Make, OpenedProvider, Wanted } from './make.ts';
 import type { Renewing } from './renew.ts';
 import { type LeaseRow, openCredential } from './rows.ts';
+import type { Sealing } from './seals.ts';
 import { type Held, type LeaseRequest, liveStates } from './types.ts';
 
 export interface IssuingDependencies {
@@ -17,6 +18,7 @@ export interface IssuingDependencies {
   inHand: InHand;
   make: Make;
   renewing: Renewing;
+  sealing: Sealing;
   clock: Clock;
 }
 
@@ -24,9 +26,9 @@ export interface IssuingDependencies {
 const POLL_MS = 50;
 
 /** One lease for a task and a purpose, however often and at however many replicas it is asked for at once. */
-export function createIssuing({ storage, sealer, open, inHand, make, renewing, clock }: IssuingDependencies) {
+export function createIssuing({ storage, sealer, open, inHand, make, renewing, sealing, clock }: IssuingDependencies) {
   const making = new Map<string, Promise<Held>>();
-  const issueOnce = createKeyedIssuing({ storage, sealer, make, clock });
+  const issueOnce = createKeyedIssuing({ storage, sealer, make, sealing, clock });
 
   async function findOrMake(wanted: Wanted, opened: OpenedProvider, guards: readonly Guard[]): Promise<Held> {
     for (const giveUpAt = clock.now() + leaseLimits.createMs; ; ) {
@@ -36,6 +38,7 @@ export function createIssuing({ storage, sealer, open, inHand, make, renewing, c
         .where('holder', '=', wanted.holder)
         .where('state', 'in', ['intended', ...liveStates])
         .executeTakeFirst();
+      if (row && !(await sealing.isIntact(row))) continue;
       if (!row) {
         try {
           return await make(wanted, opened, guards);

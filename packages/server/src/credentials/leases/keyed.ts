@@ -3,19 +3,21 @@ import type { Guard, Sealer, Storage } from '../../storage/index.ts';
 import { leaseLimits } from './limits.ts';
 import { ended, type Make, type OpenedProvider, type Wanted } from './make.ts';
 import { type LeaseRow, nameOf, openCredential } from './rows.ts';
+import type { Sealing } from './seals.ts';
 import { type Held, isLive } from './types.ts';
 
 export interface KeyedDependencies {
   storage: Storage;
   sealer: Sealer;
   make: Make;
+  sealing: Sealing;
   clock: Clock;
 }
 
 const POLL_MS = 50;
 
 /** One lease for an idempotency key of a task: whoever got no answer asks again, and gets what was made the first time. */
-export function createKeyedIssuing({ storage, sealer, make, clock }: KeyedDependencies) {
+export function createKeyedIssuing({ storage, sealer, make, sealing, clock }: KeyedDependencies) {
   return async function issueOnce(
     wanted: Wanted & { idempotencyKey: string },
     opened: OpenedProvider,
@@ -35,6 +37,7 @@ export function createKeyedIssuing({ storage, sealer, make, clock }: KeyedDepend
         .where('task', '=', task)
         .where('idempotency_key', '=', key)
         .executeTakeFirst();
+      if (row && (row.state === 'intended' || isLive(row.state)) && !(await sealing.isIntact(row))) continue;
       if (row && row.request_digest !== digest)
         throw new GatehouseError(
           'conflict',

@@ -10,6 +10,7 @@ import { createIssuing } from './issue.ts';
 import { createMaking, ended, type OpenedProvider } from './make.ts';
 import { createRenewing } from './renew.ts';
 import { lastEnd } from './rows.ts';
+import { createSealing, leaseProblem, sealedLease } from './seals.ts';
 import { type Held, type LeaseRequest, liveStates } from './types.ts';
 
 export interface LeasesDependencies {
@@ -72,35 +73,46 @@ export interface Leases {
 const POLL_MS = 10;
 
 export function createLeases(deps: LeasesDependencies): Leases {
-  const { storage, clock } = deps;
+  const { storage, sealer, clock } = deps;
   const inHand = createInHand(clock);
   const ending = createEnding(deps);
   const find = createFinding(storage);
   const make = createMaking({ ...deps, ending, inHand });
-  const renewing = createRenewing(deps);
+  const sealing = createSealing(deps);
+  const renewing = createRenewing({ ...deps, sealing });
   const dropping = createDropping(deps);
 
   return {
-    issue: createIssuing({ ...deps, inHand, make, renewing }),
-    handedOut: createHandedOut({ ...deps, inHand }),
+    issue: createIssuing({ ...deps, inHand, make, renewing, sealing }),
+    handedOut: createHandedOut({ ...deps, inHand, sealing }),
     abilitiesOf: async (provider, environment) => (await deps.open(provider, environment)).provider.abilities,
     async activate({ lease: { id, expiresAt } }, action) {
       if (expiresAt <= clock.now()) throw ended();
       if (inHand.isActive(id)) return;
-      const isLive = await storage.transaction(async (transaction) => {
-        const { numUpdatedRows } = await transaction
-          .updateTable('leases')
-          .set((update) => ({
-            state: 'active',
-            active_at: update.fn.coalesce('active_at', update.val(clock.now())),
-            handed_by: update.fn.coalesce('handed_by', update.val(action ?? null)),
-          }))
+      const changed = await storage.transaction(async (transaction) => {
+        const row = await transaction
+          .selectFrom('leases')
+          .selectAll()
           .where('id', '=', id)
           .where('state', 'in', liveStates)
           .executeTakeFirst();
-        return numUpdatedRows === 1n;
+        if (!row) throw ended();
+        if (leaseProblem(sealer, row) !== null) return row;
+        const handedBy = row.handed_by ?? action ?? null;
+        await transaction
+          .updateTable('leases')
+          .set({
+            ...{ state: 'active', active_at: row.active_at ?? clock.now(), handed_by: handedBy },
+            seal: sealedLease(sealer, { ...row, handed_by: handedBy }).seal,
+          })
+          .where('id', '=', id)
+          .execute();
+        return undefined;
       });
-      if (!isLive) throw ended();
+      if (changed) {
+        await sealing.isIntact(changed);
+        throw ended();
+      }
       inHand.activated(id);
     },
     endWithin: ending.within,

@@ -7,6 +7,7 @@ import { boundsOf, lifetimeOf } from './lifetime.ts';
 import { leaseLimits } from './limits.ts';
 import { withinQuota } from './quota.ts';
 import { about, type LeaseRow, nameOf, sealCredential, sealRevocation } from './rows.ts';
+import { sealedLease } from './seals.ts';
 import { type Held, type LeaseRequest, NotMade, openStates, type Provider } from './types.ts';
 
 export interface OpenedProvider {
@@ -151,7 +152,7 @@ export function createMaking({ storage, sealer, recordChange, ending, inHand, wa
     const { maxResidualSeconds, leastSeconds } = provider.abilities;
     // Until it is known: as long as what is made at the last moment works.
     const least = now + leaseLimits.createMs + (leastSeconds ?? 0) * 1_000;
-    const row: LeaseRow = {
+    const intended: LeaseRow = {
       id,
       provider: wanted.provider,
       agent: wanted.agent,
@@ -179,7 +180,8 @@ export function createMaking({ storage, sealer, recordChange, ending, inHand, wa
       next_try_at: now + leaseLimits.createMs,
       problem: null,
       sealed_credential: null,
-      sealed_revocation: sealRevocation(sealer, id, declared, null),
+      sealed_revocation: null,
+      seal: null,
       idempotency_key: wanted.idempotencyKey ?? null,
       request_digest: wanted.digest,
       handed_by: null,
@@ -195,6 +197,10 @@ export function createMaking({ storage, sealer, recordChange, ending, inHand, wa
       dropped_by: null,
       dropped_at: null,
     };
+    const row = sealedLease(sealer, {
+      ...intended,
+      sealed_revocation: sealRevocation(sealer, intended, declared, null),
+    });
     await intend(row, [...guards, guard], wanted.quota);
     const order = {
       lease: id,
@@ -226,13 +232,14 @@ export function createMaking({ storage, sealer, recordChange, ending, inHand, wa
     const sealed = {
       works_until: worksUntil,
       sealed_credential: sealCredential(sealer, id, made),
-      sealed_revocation: sealRevocation(sealer, id, declared, made.revocation),
+      sealed_revocation: sealRevocation(sealer, row, declared, made.revocation),
     };
+    const { seal } = sealedLease(sealer, { ...row, expires_at: expiresAt });
     const isThere = await storage.transaction(async (transaction) => {
       const at = clock.now();
       const updated = await transaction
         .updateTable('leases')
-        .set({ ...sealed, state: 'created', created_at: at, expires_at: expiresAt, next_try_at: expiresAt })
+        .set({ ...sealed, seal, state: 'created', created_at: at, expires_at: expiresAt, next_try_at: expiresAt })
         .where('id', '=', id)
         .where('state', '=', 'intended')
         .executeTakeFirst();

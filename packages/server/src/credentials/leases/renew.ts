@@ -4,11 +4,13 @@ import { type Bound, lifetimeOf } from './lifetime.ts';
 import { leaseLimits } from './limits.ts';
 import { ended, type OpenedProvider } from './make.ts';
 import { about, type LeaseRow, leftBehind } from './rows.ts';
+import { leaseProblem, type Sealing, sealedLease } from './seals.ts';
 import { isLive, liveStates } from './types.ts';
 
 export interface RenewingDependencies {
   storage: Storage;
   sealer: Sealer;
+  sealing: Sealing;
   open(provider: string, environment: string): Promise<OpenedProvider>;
   recordChange: RecordChange;
   clock: Clock;
@@ -25,7 +27,7 @@ const notRenewable = (why: string) =>
  * Has a lease that is in use end later: counted from now, never beyond the bounds that it was issued with, and never earlier than it would have. How
  * long it may live is durable before the provider hears of it. Where its answer is lost the lease ends when it would have, and is not renewed again.
  */
-export function createRenewing({ storage, sealer, open, recordChange, clock, log }: RenewingDependencies) {
+export function createRenewing({ storage, sealer, sealing, open, recordChange, clock, log }: RenewingDependencies) {
   /** Undefined: it can't end later than it does. */
   function laterEnd(row: LeaseRow, opened: OpenedProvider, ttlSeconds: number | undefined) {
     const bounds = JSON.parse(row.bounds) as Bound[];
@@ -108,7 +110,15 @@ export function createRenewing({ storage, sealer, open, recordChange, clock, log
     }
     const expiresAt = Math.min(given.expiresAt ?? to.expiresAt, to.expiresAt);
     await storage.transaction(async (transaction) => {
-      const { numUpdatedRows } = await transaction
+      const live = await transaction
+        .selectFrom('leases')
+        .selectAll()
+        .where('id', '=', row.id)
+        .where('state', 'in', liveStates)
+        .executeTakeFirst();
+      if (!live || leaseProblem(sealer, live) !== null) throw ended();
+      const { seal } = sealedLease(sealer, { ...live, expires_at: expiresAt });
+      await transaction
         .updateTable('leases')
         .set({
           expires_at: expiresAt,
@@ -116,11 +126,10 @@ export function createRenewing({ storage, sealer, open, recordChange, clock, log
           clamped: JSON.stringify(to.clamped),
           extending_to: null,
           renewals: row.renewals + 1,
+          seal,
         })
         .where('id', '=', row.id)
-        .where('state', 'in', liveStates)
-        .executeTakeFirst();
-      if (numUpdatedRows !== 1n) throw ended();
+        .execute();
       // Replicas that have it in hand read its new end.
       await storage.announce(transaction, 'renewal', row.id, clock.now());
     });
@@ -129,7 +138,7 @@ export function createRenewing({ storage, sealer, open, recordChange, clock, log
   return {
     /** For a person. Throws where it can't be renewed at all; where it can't end later than it does nothing is changed. */
     async renew(row: LeaseRow, ttlSeconds: number | undefined, by: string): Promise<void> {
-      if (!isLive(row.state) || row.expires_at <= clock.now())
+      if (!isLive(row.state) || row.expires_at <= clock.now() || !(await sealing.isIntact(row)))
         throw new GatehouseError(
           'conflict',
           'lease.ended',

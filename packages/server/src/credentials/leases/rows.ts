@@ -39,25 +39,52 @@ export function openCredential(sealer: Sealer, lease: string, sealed: Uint8Array
   return Object.fromEntries(Object.entries(parts).map(([key, value]) => [key, new Secret(value)]));
 }
 
-/** What ending it takes: the provider as it was declared then, as it may be gone by that time, and what the provider gave when it made it. */
-export const sealRevocation = (sealer: Sealer, lease: string, declared: Json, made: Json | null): Uint8Array =>
-  sealer.seal(new Secret(JSON.stringify({ declared, made })), revocationContext(lease));
+/** What it was issued as: the columns of its row that nothing changes. */
+type Issued = Pick<
+  LeaseRow,
+  'provider' | 'agent' | 'task' | 'environment' | 'purpose' | 'scope' | 'intended_at' | 'making_until'
+>;
 
-export function leftBehind(row: LeaseRow, sealer: Sealer): Left & { declared: Json } {
-  const { id, sealed_revocation: sealed } = row;
+/**
+ * What ending it takes: the provider as it was declared then, as it may be gone by that time, what the provider gave when it made it, and what it was
+ * issued as, whatever somebody makes of its row.
+ */
+export function sealRevocation(sealer: Sealer, row: Issued & { id: string }, declared: Json, made: Json | null) {
+  const { provider, agent, task, environment, purpose, scope, intended_at, making_until } = row;
+  const issued: Issued = { provider, agent, task, environment, purpose, scope, intended_at, making_until };
+  return sealer.seal(new Secret(JSON.stringify({ declared, made, issued })), revocationContext(row.id));
+}
+
+function openRevocation({ id, sealed_revocation: sealed }: LeaseRow, sealer: Sealer) {
   if (!sealed) throw new Error(`nothing is kept of what ending lease ${id} takes`);
-  const { declared, made } = json(sealer.open(sealed, revocationContext(id)).reveal()) as {
+  return json(sealer.open(sealed, revocationContext(id)).reveal()) as unknown as {
     declared: Json;
     made: Json | null;
+    /** Not of those of before there were seals. */
+    issued?: Issued;
   };
+}
+
+/** Undefined where that is not to be had. */
+export function issuedAs(row: LeaseRow, sealer: Sealer): Issued | undefined {
+  try {
+    return openRevocation(row, sealer).issued;
+  } catch {
+    return undefined;
+  }
+}
+
+export function leftBehind(row: LeaseRow, sealer: Sealer): Left & { declared: Json } {
+  const { id } = row;
+  const { declared, made, issued = row } = openRevocation(row, sealer);
   return {
     declared,
     lease: id,
     name: nameOf(id),
-    scope: json(row.scope),
+    scope: json(issued.scope),
     revocation: made,
     expiresAt: row.expires_at,
-    makingUntil: row.making_until,
+    makingUntil: issued.making_until,
   };
 }
 

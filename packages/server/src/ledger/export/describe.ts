@@ -19,7 +19,7 @@ export const guardsOf = ({ decision }: ActionRecord): string[] =>
 export const isRefusal = (operation: string) => /\.refuse$|-refused$/.test(operation);
 
 /** A credential that somebody may hold although it was to be gone. */
-const ALARMS: ReadonlySet<string> = new Set(['lease.stuck', 'lease.drop']);
+const ALARMS: ReadonlySet<string> = new Set(['lease.stuck', 'lease.drop', 'seal.broken']);
 
 export function severityOf(record: ActionRecord): Severity {
   const { kind, operation, decision, result } = record;

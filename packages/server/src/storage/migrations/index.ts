@@ -59,6 +59,7 @@ import * as handedOut from './0076-handed-out.ts';
 import * as secretUses from './0078-secret-uses.ts';
 import * as accounts from './0079-accounts.ts';
 import * as worksUntil from './0082-works-until.ts';
+import * as leaseSeals from './0083-lease-seals.ts';
 
 export interface Migration {
   name: string;
@@ -126,4 +127,5 @@ export const migrations: readonly Migration[] = [
   { name: '0078-secret-uses', up: secretUses.up },
   { name: '0079-accounts', up: accounts.up },
   { name: '0082-works-until', up: worksUntil.up },
+  { name: '0083-lease-seals', up: leaseSeals.up },
 ];

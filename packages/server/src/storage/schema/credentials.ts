@@ -215,6 +215,8 @@ export interface CredentialsTables {
     failing_since: number | null;
     /** 1: when its time is over nothing of it works, whatever becomes of its provider. */
     ends_by_itself: number;
+    /** Over whose it is and what it may do; null: of before there were seals. */
+    seal: Uint8Array | null;
     drop_asked_by: string | null;
     drop_asked_at: number | null;
     drop_reason: string | null;
