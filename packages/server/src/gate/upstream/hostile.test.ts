@@ -149,14 +149,18 @@ for (const [name, start] of ways.filter(([name]) => name !== 'HTTP with JSON')) 
     test('waits for a slow reader instead of filling our memory', async (context) => {
       const { connection } = await start(context, { idleTimeoutMs: 60_000 });
       const gate = Promise.withResolvers<void>();
+      const slow = Promise.withResolvers<void>();
       let count = 0;
       const controller = new AbortController();
       const onNotification = async () => {
-        if (++count === 10) await gate.promise;
+        if (++count < 10) return;
+        slow.resolve();
+        await gate.promise;
       };
       const answer = call(connection, 'flood_forever', {}, { onNotification, signal: controller.signal });
       answer.catch(() => undefined);
       const peak = await peakBufferBytes(async () => {
+        await slow.promise;
         await new Promise((resolve) => setTimeout(resolve, 300));
       });
       assert.ok(peak < 16 * 1024 * 1024, `held ${peak} bytes`);
