@@ -7,13 +7,15 @@ import type { TLSSocket } from 'node:tls';
 import type { ManifestInput } from '@gatehouse/protocol';
 import { createMcpTransport } from '@gatehouse/sdk';
 import { Client } from '@modelcontextprotocol/client';
-import { createRemoteJWKSet, decodeJwt, type JWTPayload, jwtVerify } from 'jose';
+import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, type JWTPayload, jwtVerify } from 'jose';
 import { createAuthority } from '../packages/server/src/identity/client-certificate/testing/authority.ts';
 import { until } from './support/credential-scene.ts';
 import { manifests } from './support/fixtures.ts';
 import { startWorkspace, type Workspace } from './support/workspace.ts';
 
 const AUDIENCE = 'https://billing.example.test';
+/** What AWS is told to take from the issuer that gives its credentials. */
+const CLOUD = 'sts.amazonaws.com';
 
 describe('what a task’s tools show of themselves', () => {
   let workspace: Workspace;
@@ -54,6 +56,7 @@ describe('what a task’s tools show of themselves', () => {
       ...manifests(),
       provider('vault', { type: 'x509-svid' }),
       provider('billing', { type: 'signed-jwt', audience: AUDIENCE }),
+      provider('cloud', { type: 'signed-jwt', audience: CLOUD }),
     ]);
     const { items } = await workspace.operator('GET /providers');
     const bundle = items.find(({ name }) => name === 'vault')?.trust ?? '';
@@ -69,20 +72,21 @@ describe('what a task’s tools show of themselves', () => {
         await answer(request, response, subjectaltname);
       },
     );
-    const jwks = createRemoteJWKSet(new URL('/identity/jwks', workspace.url));
+    const jwks = createRemoteJWKSet(new URL('/signed/jwks', workspace.url));
     const billing = createServer(async (request, response) => {
       const token = (request.headers.authorization ?? '').replace('Bearer ', '');
-      const verified = await jwtVerify(token, jwks, { audience: AUDIENCE, issuer: `${workspace.url}/identity` }).catch(
-        () => undefined,
-      );
+      const verified = await jwtVerify(token, jwks, {
+        ...{ audience: [AUDIENCE, CLOUD], issuer: `${workspace.url}/signed` },
+      }).catch(() => undefined);
       if (verified) taken.push({ token, claims: verified.payload });
       // What is served it says to everybody.
       await answer(request, response, verified ? `taken from ${verified.payload.agent}` : 'refused');
     });
     const ports = [await listen(strict), await listen(billing)];
     await workspace.apply([
-      { kind: 'Template', name: 'all', allow: [{ tools: ['shop/*', 'vault/*', 'billing/*'] }] },
+      { kind: 'Template', name: 'all', allow: [{ tools: ['shop/*', 'vault/*', 'billing/*', 'cloud/*'] }] },
       toolServer('billing', `http://127.0.0.1:${ports[1]}/mcp`, { headers: { Authorization: 'Bearer {token}' } }),
+      toolServer('cloud', `http://127.0.0.1:${ports[1]}/mcp`, { headers: { Authorization: 'Bearer {token}' } }),
       toolServer('vault', `https://localhost:${ports[0]}/mcp`, { clientCertificate: { ca: authority.root } }),
     ]);
   });
@@ -149,9 +153,24 @@ describe('what a task’s tools show of themselves', () => {
       });
       assert.ok(status === 401 || status === 403, `${path}: ${status}`);
     }
-    assert.equal(decodeJwt(token).iss, `${workspace.url}/identity`);
+    assert.equal(decodeJwt(token).iss, `${workspace.url}/signed`);
     const said = JSON.stringify(await workspace.operator('GET /records', { query: { task: task.id } }));
     assert.ok(!said.includes(token));
+    await task.end();
+  });
+
+  /** @proves identity-token.own-issuer */
+  test('a token for the audience that a cloud takes is of another issuer and key than the one that the cloud trusts', async () => {
+    const { task, who } = await begin();
+    assert.match(await who('cloud'), /taken from agent-a/);
+    const { token, claims } = taken.at(-1) ?? { token: '', claims: {} };
+    assert.equal(claims.aud, CLOUD);
+    const issuer = `${workspace.url}/identity`;
+    assert.notEqual(claims.iss, issuer);
+    const trusted = await fetch(`${issuer}/jwks`);
+    const { keys } = (await trusted.json()) as { keys: { kid: string }[] };
+    assert.ok(!keys.some(({ kid }) => kid === decodeProtectedHeader(token).kid));
+    await assert.rejects(jwtVerify(token, createRemoteJWKSet(new URL(`${issuer}/jwks`)), { audience: CLOUD, issuer }));
     await task.end();
   });
 

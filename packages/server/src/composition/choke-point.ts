@@ -39,6 +39,7 @@ export async function openChokePoint(
       environment: process.env,
       noteUse: secretUses.note,
       identityToken: identity.identityTokens.sign,
+      signedToken: identity.signedTokens.sign,
       ownCertificate: () => identity.trustDomain.serverSvid([]),
       sshAuthority: identity.sshAuthorities.keyOf,
       svids: identity.trustDomain,

@@ -40,7 +40,12 @@ import { createSshAuthorities, type SshAuthorities } from './keys/ssh-authoritie
 import { type ClientKeys, createClientKeys, type People } from './people/index.ts';
 import { createRefusals } from './refusals.ts';
 import { createTokenReader } from './tokens/authenticate.ts';
-import { createIdentityTokens, type IdentityTokens } from './tokens/identity-token.ts';
+import {
+  createIdentityTokens,
+  type IdentityTokens,
+  identityIssuer,
+  signedTokenIssuer,
+} from './tokens/identity-token.ts';
 import { createProofs } from './tokens/proof.ts';
 import { protectedResourceMetadata } from './tokens/resources.ts';
 import { createSessionProof, type SessionProof } from './tokens/session-proof.ts';
@@ -90,6 +95,8 @@ export interface Identity {
   txnTokens: TxnTokens;
   /** What clouds are told of the agents that credentials are asked for. */
   identityTokens: Pick<IdentityTokens, 'sign'>;
+  /** What services are told of the agents whose tools call them. */
+  signedTokens: Pick<IdentityTokens, 'sign'>;
   /** That a task is for its verified person: for another authorization server, and held by the gate. Throws GatehouseError. */
   assertPerson(of: PersonAssertion): Promise<Secret>;
   keys: SigningKeys;
@@ -138,7 +145,8 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
   const clientKeys = createClientKeys(dependencies);
   const pushKeys = createPushKeys(dependencies);
   const sshAuthorities = createSshAuthorities(dependencies);
-  const { keys: identityKeys, ...identityTokens } = createIdentityTokens(dependencies);
+  const { keys: identityKeys, ...identityTokens } = createIdentityTokens(identityIssuer, dependencies);
+  const { keys: signedTokenKeys, ...signedTokens } = createIdentityTokens(signedTokenIssuer, dependencies);
   const federation = createFederation({
     ...dependencies,
     issuerKeys,
@@ -172,6 +180,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
       noteRefusal,
       delegations,
       identityTokens,
+      signedTokens,
       companyTokens: createCompanyTokens({ ...dependencies, issuerKeys }),
       peers,
       svids: core,
@@ -181,6 +190,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
     }),
     txnTokens: createTxnTokens({ keys, clock, publicUrl }),
     identityTokens,
+    signedTokens,
     keys,
     clientKeys,
     pushKeys: { key: () => pushKeys.key() },
@@ -195,6 +205,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
         ...trustDomainKeys(trustDomain, dependencies),
         clientKeys,
         identityKeys,
+        signedTokenKeys,
         pushKeys,
         sshAuthorities,
         logKeys(dependencies.storage),
@@ -213,6 +224,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
         await keys.refresh();
         await clientKeys.refresh();
         await identityKeys.refresh();
+        await signedTokenKeys.refresh();
         await trustDomain.refresh();
       }
       // Afterwards: what is verified meanwhile is verified by the keys of before. Who is federated with decides, too.

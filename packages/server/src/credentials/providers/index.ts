@@ -29,6 +29,8 @@ export interface ProviderTools {
   openSecret(name: string, destination: string): Promise<Secret>;
   /** Who asks, signed for the one system that is asked. */
   identityToken: IdentityTokens['sign'];
+  /** The same, by an issuer of its own, as a credential that tools and agents may hold. */
+  signedToken: IdentityTokens['sign'];
   /** The key that signs the SSH certificates of the provider of that name. */
   sshAuthority(provider: string): Promise<Secret>;
   /** Certificates of Gatehouse's own trust domain. */

@@ -9,16 +9,16 @@ const ABILITIES: ProviderAbilities = {
   ...{ canNarrow: false, canRevoke: false, canEndSessions: false, maxResidualSeconds: null },
 };
 
-/** An identity token for each lease: which agent, in which task, for this audience. No door of ours takes what its keys sign. */
+/** A token for each lease: which agent, in which task, for this audience. By an issuer that no cloud is told to trust. */
 export function openSignedJwtProvider(
   { audience }: SignedJwtSource,
-  { identityToken, clock, environment }: { identityToken: IdentityTokens['sign']; clock: Clock; environment: string },
+  { signedToken, clock, environment }: { signedToken: IdentityTokens['sign']; clock: Clock; environment: string },
 ): Provider {
   return {
     abilities: ABILITIES,
 
     async create({ lease, environment, agent, task, expiresAt }) {
-      const token = await identityToken({ audience, environment, agent, task, lease });
+      const token = await signedToken({ audience, environment, agent, task, lease });
       const end = Number(decodeJwt(token.reveal()).exp) * 1_000;
       return { credential: { token }, revocation: endsAt(end), expiresAt: Math.min(end, expiresAt) };
     },
@@ -34,7 +34,7 @@ export function openSignedJwtProvider(
     },
 
     async check() {
-      await identityToken({ audience, environment, agent: '', task: '', lease: 'check' });
+      await signedToken({ audience, environment, agent: '', task: '', lease: 'check' });
     },
 
     close: async () => undefined,

@@ -4,7 +4,7 @@ import { limits } from '../../platform/index.ts';
 import type { DoorAnswer } from '../federation/index.ts';
 import { JWKS_MAX_AGE_SECONDS } from '../keys/signing-keys.ts';
 import { descriptionText } from '../tokens/credential-error.ts';
-import { type IdentityTokens, identityPaths } from '../tokens/identity-token.ts';
+import { discoveryPaths, type IdentityTokens, identityIssuer, signedTokenIssuer } from '../tokens/identity-token.ts';
 import type { AuthorizationServer } from '../types.ts';
 import { noteArrival } from './arrival.ts';
 import { describeClient } from './clients.ts';
@@ -34,10 +34,11 @@ export interface AuthorizationServerDependencies extends ProviderDependencies {
   doors: ReadonlyMap<string, DoorAnswer>;
   /** The other issuer, toward systems outside. */
   identityTokens: Pick<IdentityTokens, 'metadata' | 'jwks'>;
+  signedTokens: Pick<IdentityTokens, 'metadata' | 'jwks'>;
 }
 
 export function createAuthorizationServer(dependencies: AuthorizationServerDependencies): AuthorizationServer {
-  const { publicUrl, keys, identityTokens, registry, peers, mutualTlsUrl } = dependencies;
+  const { publicUrl, keys, identityTokens, signedTokens, registry, peers, mutualTlsUrl } = dependencies;
   const mutualTlsHost = mutualTlsUrl === undefined ? undefined : new URL(mutualTlsUrl).host;
   const load = lazyProvider(dependencies);
   const toProvider = (path: string): Answer => {
@@ -92,8 +93,14 @@ export function createAuthorizationServer(dependencies: AuthorizationServerDepen
   get(metadataPaths.oauth, metadata(serverMetadata));
   get(metadataPaths.openid, metadata(openidMetadata));
   get(endpoints.jwks, keySet);
-  get(identityPaths.metadata, document(identityTokens.metadata, 'application/json', METADATA_MAX_AGE_SECONDS));
-  get(identityPaths.jwks, document(identityTokens.jwks, 'application/jwk-set+json', JWKS_MAX_AGE_SECONDS));
+  for (const [issuer, tokens] of [
+    [identityIssuer, identityTokens],
+    [signedTokenIssuer, signedTokens],
+  ] as const) {
+    const paths = discoveryPaths(issuer);
+    get(paths.metadata, document(tokens.metadata, 'application/json', METADATA_MAX_AGE_SECONDS));
+    get(paths.jwks, document(tokens.jwks, 'application/jwk-set+json', JWKS_MAX_AGE_SECONDS));
+  }
   get(endpoints.authorize, browse(endpoints.authorize));
   post(endpoints.token, true);
   post(endpoints.introspect);

@@ -194,6 +194,7 @@ test('every signing key in the database is of a listed purpose, and what cannot 
         ['jwt-svid', 1],
         ['identity-provider-client', 1],
         ['identity-token', 0],
+        ['signed-token', 0],
         ['push', 0],
         ['ssh-ca', 0],
         ['log', 1],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Manifest } from '@gatehouse/protocol';
-import { createRemoteJWKSet, jwtVerify } from 'jose';
+import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
 import { type AgentClient, createAgentClient } from '../testing/agent-client.ts';
 import { type House, openHouse } from '../testing/house.ts';
 import { assertNoAccessToken, assertNoGrant } from '../testing/no-credential.ts';
@@ -17,11 +17,13 @@ before(async () => {
   house = await openHouse();
   await house.furnish();
   agent = await createAgentClient(house, await house.enrol(AGENT));
-  // The worst that an operator could trust: this issuer itself, for this agent.
-  const itself = { type: 'oidc', url: `${house.publicUrl}/identity`, allowPrivateAddress: true };
-  await house.apply({
-    ...{ kind: 'TrustRule', name: 'own-identity', issuer: itself, claims: { sub: SPIFFE_ID }, agent: AGENT },
-  } as never as Manifest);
+  // The worst that an operator could trust: these issuers themselves, for this agent.
+  for (const issuer of ['identity', 'signed']) {
+    const itself = { type: 'oidc', url: `${house.publicUrl}/${issuer}`, allowPrivateAddress: true };
+    await house.apply({
+      ...{ kind: 'TrustRule', name: `own-${issuer}`, issuer: itself, claims: { sub: SPIFFE_ID }, agent: AGENT },
+    } as never as Manifest);
+  }
   accessToken = (await agent.startTask()).access_token;
 });
 after(() => house.close());
@@ -30,11 +32,14 @@ const request = { environment: 'prod', agent: AGENT, task: 'tsk_1', lease: 'lse_
 const tokenFor = async (audience: string, more: object = {}) =>
   (await house.identity.identityTokens.sign({ ...request, audience, ...more })).reveal();
 
-async function verify(token: string, audience: string) {
+const signedFor = async (audience: string) =>
+  (await house.identity.signedTokens.sign({ ...request, audience })).reveal();
+
+async function verify(token: string, audience: string, at = 'identity') {
   const { issuer, jwks_uri, id_token_signing_alg_values_supported } = (await (
-    await fetch(`${house.publicUrl}/identity/.well-known/openid-configuration`)
+    await fetch(`${house.publicUrl}/${at}/.well-known/openid-configuration`)
   ).json()) as { issuer: string; jwks_uri: string; id_token_signing_alg_values_supported: string[] };
-  assert.equal(issuer, `${house.publicUrl}/identity`);
+  assert.equal(issuer, `${house.publicUrl}/${at}`);
   return jwtVerify(token, createRemoteJWKSet(new URL(jwks_uri)), {
     ...{ issuer, audience, algorithms: id_token_signing_alg_values_supported },
   });
@@ -59,15 +64,17 @@ describe('an identity token', () => {
     const token = await tokenFor('api://AzureADTokenExchange');
     await assert.rejects(verify(token, 'sts.amazonaws.com'), { code: 'ERR_JWT_CLAIM_VALIDATION_FAILED' });
     for (const own of [house.publicUrl, house.resource, `${house.publicUrl}/oauth/token`])
-      await assert.rejects(tokenFor(own), { code: 'identity-token.audience' });
+      for (const made of [tokenFor(own), signedFor(own)])
+        await assert.rejects(made, { code: 'identity-token.audience' });
   });
 
   /** @proves identity-token.no-credential */
   test('is nothing at our own doors, also where its issuer is trusted', async () => {
     for (const audience of ['https://tools.example', AGENT, SPIFFE_ID, new URL(house.publicUrl).host]) {
-      const token = await tokenFor(audience);
-      await assertNoAccessToken(house, agent, token);
-      await assertNoGrant(house, agent, token, accessToken);
+      for (const token of [await tokenFor(audience), await signedFor(audience)]) {
+        await assertNoAccessToken(house, agent, token);
+        await assertNoGrant(house, agent, token, accessToken);
+      }
     }
   });
 
@@ -83,6 +90,13 @@ describe('an identity token', () => {
     );
     assert.ok(!own.some(({ kid }) => listed?.includes(kid)));
     await assert.rejects(verify(accessToken, house.resource));
+    // What an agent may be handed, for whatever audience a provider names.
+    const signed = await signedFor('sts.amazonaws.com');
+    assert.equal((await verify(signed, 'sts.amazonaws.com', 'signed')).payload.sub, SPIFFE_ID);
+    await assert.rejects(verify(signed, 'sts.amazonaws.com'));
+    await assert.rejects(verify(await tokenFor('sts.amazonaws.com'), 'sts.amazonaws.com', 'signed'));
+    const { kid } = decodeProtectedHeader(signed);
+    assert.ok(![...keys, ...own].some((each) => each.kid === kid));
   });
 
   test('of a test of a provider is nobody’s', async () => {

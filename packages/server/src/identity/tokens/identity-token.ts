@@ -5,9 +5,10 @@ import type { KeyPurpose, PublishedKey } from '../keys/signing-keys.ts';
 import { signCompactJws } from './jws.ts';
 
 /**
- * Identity tokens: who an agent is and in which task, told to a system that gives credentials for it (AWS, Azure, Google Cloud, OpenBao). The
- * gate presents them; no agent gets one. INVARIANT: their issuer and keys are theirs alone. Whoever trusts this issuer trusts nothing that an agent can
- * ask of us, and no door of ours takes anything that these keys sign.
+ * Who an agent is and in which task, told to a system outside. INVARIANT: there are two issuers, and no key signs for both. Identity tokens are for
+ * systems that give credentials (AWS, Azure, Google Cloud, OpenBao): the gate presents them, and no agent gets one. Signed tokens are themselves the
+ * credential (`signed-jwt`): tools present them, and an agent may hold one where a provider is handed out, for whatever audience the provider names.
+ * Whoever trusts the first issuer trusts nothing that an agent can have, and no door of ours takes anything that either signs.
  */
 export interface IdentityTokens {
   sign(of: IdentityTokenRequest): Promise<Secret>;
@@ -28,27 +29,47 @@ export interface IdentityTokenRequest {
   claims?: JsonObject;
 }
 
-/** RS256: the one algorithm that all of them take. Azure documents no other. */
-const IDENTITY_KEY: KeyPurpose = {
-  name: 'identity-token',
-  label: 'identity token key',
+interface TokenIssuer {
+  /** Of the issuer, below the public URL. */
+  path: string;
+  key: KeyPurpose;
+  signs: string;
+}
+
+const keyOf = (name: KeyPurpose['name']): KeyPurpose => ({
+  name,
+  label: `${name.replace('-', ' ')} key`,
+  // The one algorithm that all of them take. Azure documents no other.
   algorithm: 'RS256',
   // Clouds keep what they fetched for hours.
   publishLeadMs: 24 * 3_600_000,
   overlapMs: limits.identityTokenTtlSeconds * 1_000 + 60_000,
+});
+
+export const identityIssuer: TokenIssuer = {
+  path: '/identity',
+  key: keyOf('identity-token'),
+  signs: 'who agents are, for systems outside that give credentials',
 };
 
-export const identityPaths = {
-  metadata: '/identity/.well-known/openid-configuration',
-  jwks: '/identity/jwks',
-} as const;
+export const signedTokenIssuer: TokenIssuer = {
+  path: '/signed',
+  key: keyOf('signed-token'),
+  signs: 'who agents are, for services that tools show it to (`signed-jwt`)',
+};
+
+export const discoveryPaths = ({ path }: TokenIssuer) => ({
+  metadata: `${path}/.well-known/openid-configuration`,
+  jwks: `${path}/jwks`,
+});
 
 export function createIdentityTokens(
+  from: TokenIssuer,
   deps: KeyDependencies & { publicUrl: string; trustDomain: string; clock: Clock },
 ): IdentityTokens & { keys: KeysOnDemand } {
   const { publicUrl, trustDomain, clock } = deps;
-  const issuer = `${publicUrl}/identity`;
-  const keys = keysOnDemand(deps, IDENTITY_KEY, 'who agents are, for systems outside that give credentials');
+  const issuer = publicUrl + from.path;
+  const keys = keysOnDemand(deps, from.key, from.signs);
 
   return {
     keys,
@@ -57,7 +78,7 @@ export function createIdentityTokens(
         throw new GatehouseError(
           'forbidden',
           'identity-token.audience',
-          'Gatehouse makes no identity token for itself: it is for the system that gives the credential.',
+          'Gatehouse makes no such token for itself: it is for a system outside.',
         );
       const { kid, key } = await keys.signer();
       const now = Math.floor(clock.now() / 1_000);
@@ -86,7 +107,7 @@ export function createIdentityTokens(
     },
     metadata: () => ({
       issuer,
-      jwks_uri: publicUrl + identityPaths.jwks,
+      jwks_uri: publicUrl + discoveryPaths(from).jwks,
       response_types_supported: ['id_token'],
       subject_types_supported: ['public'],
       id_token_signing_alg_values_supported: ['RS256'],

@@ -7,6 +7,7 @@ export const signingKeyPurposes = [
   'jwt-svid',
   'identity-provider-client',
   'identity-token',
+  'signed-token',
   'log',
   'push',
   'ssh-ca',
