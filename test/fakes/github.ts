@@ -25,6 +25,8 @@ export interface FakeGitHub {
     refuse?: { status: number; headers?: Record<string, string>; body?: object } | undefined;
     /** The token is made, and its answer is lost. */
     loseAnswer?: boolean;
+    /** The token is made, and what stands between answers this. */
+    instead?: { status: number; headers?: Record<string, string>; body: object } | undefined;
     /** The answer, and the token, are more than was asked for. */
     widen?: ((token: { permissions: Permissions; repositories: string[] }) => void) | undefined;
     /** An ended token is still taken for so many requests. */
@@ -210,12 +212,13 @@ export async function startFakeGitHub(
 
   const server = createServer(async (request, response) => {
     const text = Buffer.concat(await request.toArray()).toString();
-    const answer: { status: number; headers?: Record<string, string>; body?: object } = await answerTo(request, text);
+    let answer: { status: number; headers?: Record<string, string>; body?: object } = await answerTo(request, text);
     asked.push({ method: request.method ?? '', path: request.url ?? '', status: answer.status });
     if (answer.status === 201 && trouble.loseAnswer && request.url?.endsWith('/access_tokens')) {
       request.socket.destroy();
       return;
     }
+    if (answer.status === 201 && trouble.instead) answer = trouble.instead;
     response.writeHead(answer.status, { 'content-type': 'application/json; charset=utf-8', ...answer.headers });
     response.end(answer.body && JSON.stringify(answer.body));
   });

@@ -21,6 +21,8 @@ export interface FakeGitLab {
   living(): FakeToken[];
   trouble: {
     loseAnswer?: boolean;
+    /** The token is made, and what stands between answers this. */
+    instead?: { status: number; headers?: Record<string, string>; body: object } | undefined;
     widen?: ((token: FakeToken) => void) | undefined;
     limit?: { status: number; headers: Record<string, string> } | undefined;
   };
@@ -64,8 +66,9 @@ export async function startFakeGitLab(): Promise<FakeGitLab> {
         access_level = 40,
         expires_at,
       } = JSON.parse(text) as Omit<FakeToken, 'id' | 'token' | 'revoked'>;
-      if (!/^\d{4}-\d\d-\d\d$/.test(expires_at)) return message(400, 'expires_at is invalid');
-      if (access_level > 40) return message(400, 'User does not have permission to create project access token');
+      if (!/^\d{4}-\d\d-\d\d$/.test(expires_at)) return message(400, '400 Bad request - expires_at is invalid');
+      if (access_level > 40)
+        return message(400, '400 Bad request - User does not have permission to create project access token');
       const token = {
         id: tokens.length + 1,
         name,
@@ -107,7 +110,7 @@ export async function startFakeGitLab(): Promise<FakeGitLab> {
     const rest = url.pathname.startsWith(base) ? url.pathname.slice(base.length) : undefined;
     const method = request.method ?? '';
     const token = tokens.find((each) => each.token === given && isActive(each));
-    const answer: { status: number; headers?: Record<string, string>; body?: object } =
+    let answer: { status: number; headers?: Record<string, string>; body?: object } =
       given !== maintainerToken && !token
         ? message(401, '401 Unauthorized')
         : rest === undefined
@@ -123,6 +126,7 @@ export async function startFakeGitLab(): Promise<FakeGitLab> {
       request.socket.destroy();
       return;
     }
+    if (answer.status === 201 && trouble.instead) answer = trouble.instead;
     response.writeHead(answer.status, { 'content-type': 'application/json', ...answer.headers });
     response.end(answer.body && JSON.stringify(answer.body));
   });

@@ -154,7 +154,26 @@ describe('tokens of a GitHub App', () => {
     assert.deepEqual(github.living(), []);
   });
 
+  test('a refusal by what stands between says nothing of the token, which may have been made', async () => {
+    for (const instead of [
+      { status: 403, body: { message: 'Forbidden' } },
+      { status: 404, body: {} },
+      { status: 429, headers: { 'retry-after': '1' }, body: { message: 'API rate limit exceeded' } },
+    ]) {
+      github.trouble.instead = instead;
+      const asked = order();
+      await assert.rejects(
+        provider.create(asked, signal()),
+        (error) => !(error instanceof NotMade),
+        `${instead.status}`,
+      );
+      assert.ok((await provider.revoke(left(asked), signal()))?.until);
+    }
+    assert.equal(github.living().length, 3);
+  });
+
   test('what GitHub refuses is said in its words, and leaves nothing to end', async () => {
+    const docs = 'https://docs.github.com/rest';
     const refused = async (code: string, message: RegExp) => {
       await assert.rejects(provider.create(order(), signal()), (error) => {
         assert.ok(error instanceof NotMade, String(error));
@@ -165,13 +184,13 @@ describe('tokens of a GitHub App', () => {
     };
     github.trouble.refuse = {
       status: 422,
-      body: { message: 'The permissions requested are not granted to this installation.' },
+      body: { message: 'The permissions requested are not granted to this installation.', documentation_url: docs },
     };
     await refused('provider.refused', /422: The permissions requested.*its owner can add them/);
     github.trouble.refuse = {
       status: 403,
       headers: { 'retry-after': '120' },
-      body: { message: 'You have exceeded a secondary rate limit.' },
+      body: { message: 'You have exceeded a secondary rate limit.', documentation_url: docs },
     };
     await refused('provider.limited', /is not asked before/);
     delete github.trouble.refuse;
@@ -183,6 +202,7 @@ describe('tokens of a GitHub App', () => {
     github.trouble.refuse = {
       status: 403,
       headers: { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': String(Math.ceil(now / 1_000) + 60) },
+      body: { message: 'API rate limit exceeded', documentation_url: docs },
     };
     await refused('provider.limited', /is not asked before/);
     // Ending has a limit of its own.

@@ -11,7 +11,7 @@ import { SignJWT } from 'jose';
 import { GatehouseError, isJsonObject, type Json, type JsonObject, Secret } from '../../platform/index.ts';
 import { type Left, type Made, NotMade, type Order, type Provider, type Remaining } from '../leases/types.ts';
 import type { ProviderTools } from './index.ts';
-import { createRestApi, type RestAnswer, said } from './rest-api.ts';
+import { createRestApi, failureFor, type RestAnswer, said } from './rest-api.ts';
 
 /** A clone that is under way when its token ends goes on to its end: GitHub looks at a token once for each request. */
 const ABILITIES: ProviderAbilities = { canNarrow: true, canRevoke: true, canEndSessions: false, maxResidualSeconds: 0 };
@@ -36,6 +36,7 @@ export function openGitHubAppProvider(
       base: settings.url.replace(/\/+$/, ''),
       allowPrivateAddress: settings.allowPrivateAddress,
       ca: settings.ca,
+      isOwn: isOfGitHub,
       headers: (token) => ({
         accept: 'application/vnd.github+json',
         authorization: `Bearer ${token}`,
@@ -79,9 +80,10 @@ export function openGitHubAppProvider(
     }
   }
 
-  function refusal(answer: RestAnswer, what: string): NotMade {
+  function refusal(answer: RestAnswer, what: string): GatehouseError {
     const words = said(answer);
-    return new NotMade(
+    const Failure = failureFor(answer, isOfGitHub);
+    return new Failure(
       answer.status === 429 ? 'too-many' : 'upstream',
       'provider.refused',
       `GitHub ${what} (${answer.status}${words && `: ${words}`}).${hints[answer.status] ?? ''}`,
@@ -159,6 +161,9 @@ export function openGitHubAppProvider(
     close: async () => undefined,
   };
 }
+
+const isOfGitHub = ({ body }: RestAnswer): boolean =>
+  isJsonObject(body) && typeof body.message === 'string' && typeof body.documentation_url === 'string';
 
 /** 401 in GitHub's own words: a token that has ended or never was. What stands between may answer 401 for reasons of its own. */
 const tokenHasEnded = ({ status, body }: RestAnswer): boolean =>

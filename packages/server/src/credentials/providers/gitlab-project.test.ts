@@ -94,6 +94,27 @@ describe('project access tokens of GitLab', () => {
     gitlab.tokens.splice(0);
   });
 
+  test('a refusal by what stands between says nothing of the token: it is looked for, and ended', async () => {
+    for (const instead of [
+      { status: 403, body: { message: 'Forbidden' } },
+      { status: 401, body: { error: 'sign in at the proxy' } },
+      { status: 404, body: {} },
+    ]) {
+      gitlab.trouble.instead = instead;
+      const asked = order();
+      await assert.rejects(
+        provider.create(asked, signal()),
+        (error) => !(error instanceof NotMade),
+        `${instead.status}`,
+      );
+      assert.equal(gitlab.living().length, 1);
+      await provider.revoke(left(asked), signal());
+      assert.deepEqual(gitlab.living(), []);
+    }
+    gitlab.trouble.instead = undefined;
+    await assert.rejects(openWith({}, 'glpat-expired').create(order(), signal()), (error) => error instanceof NotMade);
+  });
+
   test('a token that can do more than was asked for is ended at once, and given to nobody', async () => {
     for (const [widen, why] of [
       [(token: { scopes: string[] }) => (token.scopes = ['api']), /scope api/],

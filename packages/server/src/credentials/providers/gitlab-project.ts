@@ -2,7 +2,7 @@ import { type GitLabProjectSource, type GitLabScope, gitlabLevels, type Provider
 import { GatehouseError, isJsonObject, type JsonObject, Secret } from '../../platform/index.ts';
 import { type Left, type Made, NotMade, type Order, type Provider } from '../leases/types.ts';
 import type { ProviderTools } from './index.ts';
-import { createRestApi, type RestAnswer, said } from './rest-api.ts';
+import { createRestApi, failureFor, type RestAnswer, said } from './rest-api.ts';
 
 /** A clone that is under way when its token ends goes on to its end. */
 const ABILITIES: ProviderAbilities = { canNarrow: true, canRevoke: true, canEndSessions: false, maxResidualSeconds: 0 };
@@ -24,6 +24,7 @@ export function openGitLabProjectProvider(
       base: `${settings.url.replace(/\/+$/, '')}/api/v4`,
       allowPrivateAddress: settings.allowPrivateAddress,
       ca: settings.ca,
+      isOwn: isOfGitLab,
       headers: (token) => ({ accept: 'application/json', authorization: `Bearer ${token}` }),
     },
     { clock, outbound },
@@ -36,7 +37,7 @@ export function openGitLabProjectProvider(
     const ended = await api.call('DELETE', path, token, { signal });
     if (ended.status !== 204 && ended.status !== 404 && ended.status !== 400) throw refusal(ended, 'ended no token');
     const seen = await api.call('GET', path, token, { signal });
-    if (seen.status === 404 && isOfGitLab(seen)) return;
+    if (seen.status === 404 && isNotFound(seen)) return;
     if (seen.status === 200 && isJsonObject(seen.body) && seen.body.active === false) return;
     throw refusal(seen, 'still has the token');
   }
@@ -103,8 +104,9 @@ export function openGitLabProjectProvider(
   };
 }
 
-function refusal(answer: RestAnswer, what: string): NotMade {
-  return new NotMade(
+function refusal(answer: RestAnswer, what: string): GatehouseError {
+  const Failure = failureFor(answer, isOfGitLab);
+  return new Failure(
     'upstream',
     'provider.refused',
     `GitLab ${what} (${answer.status}${said(answer) && `: ${said(answer)}`}).${hints[answer.status] ?? ''}`,
@@ -118,7 +120,15 @@ const hints: Record<number, string> = {
 };
 
 /** Not what stands between: GitLab says in JSON what it did not find. */
-const isOfGitLab = ({ body }: RestAnswer) => isJsonObject(body) && /not found/i.test(String(body.message));
+const isNotFound = ({ body }: RestAnswer) => isJsonObject(body) && /not found/i.test(String(body.message));
+
+/** Its messages begin with the status; what it says of parameters and tokens stands in `error`. */
+function isOfGitLab({ status, body }: RestAnswer): boolean {
+  if (!isJsonObject(body)) return false;
+  const { message, error, error_description: description } = body;
+  if (typeof error === 'string') return status === 400 || typeof description === 'string';
+  return typeof message === 'string' && message.startsWith(`${status} `);
+}
 
 function beyond(body: JsonObject, wanted: Required<GitLabScope>): string | undefined {
   const { scopes, access_level: level } = body;

@@ -26,6 +26,7 @@ export function openKubernetesProvider(
     {
       ...{ name: 'Kubernetes', base: settings.url.replace(/\/+$/, ''), ca: settings.ca },
       allowPrivateAddress: settings.allowPrivateAddress,
+      isOwn: isOfKubernetes,
       headers: (token) => ({ accept: 'application/json', authorization: `Bearer ${token}` }),
     },
     { clock, outbound },
@@ -147,9 +148,10 @@ function wantedOf({ serviceAccounts = [], audiences }: KubernetesScope) {
 /** Names there have no `_`. */
 const boundName = (name: string): string => name.replaceAll('_', '-').toLowerCase();
 
-/** In the API's own words: what stands between may answer 404 for reasons of its own. */
-const isNotFound = ({ status, body }: RestAnswer): boolean =>
-  status === 404 && isJsonObject(body) && body.kind === 'Status' && body.reason === 'NotFound';
+const isOfKubernetes = ({ body }: RestAnswer): boolean => isJsonObject(body) && body.kind === 'Status';
+
+const isNotFound = (answer: RestAnswer): boolean =>
+  answer.status === 404 && isOfKubernetes(answer) && isJsonObject(answer.body) && answer.body.reason === 'NotFound';
 
 function refusal(answer: RestAnswer, what: string): GatehouseError {
   const words = said(answer);

@@ -4,7 +4,7 @@ import { GatehouseError, isJsonObject, type Json, type JsonObject, Secret } from
 import { leaseLimits } from '../leases/limits.ts';
 import { type Left, type Made, NotMade, type Order, type Provider, type Remaining } from '../leases/types.ts';
 import type { ProviderTools } from './index.ts';
-import { createRestApi, type RestAnswer } from './rest-api.ts';
+import { createRestApi, failureFor, type RestAnswer } from './rest-api.ts';
 
 const ABILITIES: ProviderAbilities = { canNarrow: true, canRevoke: true, canEndSessions: false, maxResidualSeconds: 0 };
 /** The value stays what it is. */
@@ -32,6 +32,7 @@ export function openOpenBaoProvider(
       name: 'OpenBao',
       base: `${settings.url.replace(/\/+$/, '')}/v1`,
       ...{ allowPrivateAddress: settings.allowPrivateAddress, ca: settings.ca },
+      isOwn: isOfOpenBao,
       headers: (token) => ({
         'x-vault-request': 'true',
         ...(token !== '' && { 'x-vault-token': token }),
@@ -54,9 +55,16 @@ export function openOpenBaoProvider(
     if (!auth) throw refusal(answer, 'did not let Gatehouse sign in', signInHints);
     const token = new Secret(auth.client_token);
     const seconds = auth.lease_duration;
-    await mustBeSeen(token, signal);
+    await mustBeSeen(token, signal).catch(async (error: unknown) => {
+      // Nor is it seen whether this ends it: it counts like one whose answer was lost.
+      const request = { signal: AbortSignal.timeout(END_MS) };
+      await api.call('POST', '/auth/token/revoke-self', token, request).catch(() => undefined);
+      throw isThere(error);
+    });
     if (seconds > 0 && seconds <= leaseLimits.maxSeconds) return { token, seconds };
-    await endToken(token, signal);
+    await endToken(token, signal).catch((error: unknown) => {
+      throw isThere(error);
+    });
     throw new NotMade(
       'upstream',
       'provider.lives-too-long',
@@ -67,13 +75,13 @@ export function openOpenBaoProvider(
   /** Ended with all that came of it, and seen to be refused. Also where it had ended before. */
   async function endToken(token: Secret, signal: AbortSignal): Promise<void> {
     const ended = await api.call('POST', '/auth/token/revoke-self', token, { signal });
-    if (ended.status !== 204 && ended.status !== 403) throw refusal(ended, 'ended no token');
+    if (ended.status !== 204 && !isDenied(ended)) throw refusal(ended, 'ended no token');
     await untilRefused(token, signal);
   }
   async function untilRefused(token: Secret, signal: AbortSignal): Promise<void> {
     for (;;) {
       const seen = await api.call('GET', '/auth/token/lookup-self', token, { signal });
-      if (seen.status === 403) return;
+      if (isDenied(seen)) return;
       if (seen.status !== 200) throw refusal(seen, 'did not say whether a token has ended');
       await delay(POLL_MS, undefined, { signal });
     }
@@ -221,6 +229,18 @@ const signInHints: Record<number, string> = {
   503: ' It is sealed.',
 };
 
+/** Refusals have a list of errors, which may be empty. */
+const isOfOpenBao = ({ body }: RestAnswer): boolean =>
+  isJsonObject(body) && Array.isArray(body.errors) && body.errors.every((each) => typeof each === 'string');
+
+const isDenied = (answer: RestAnswer): boolean => answer.status === 403 && isOfOpenBao(answer);
+
+/** That a request was refused, or not sent, says nothing of the token that an earlier one made. */
+function isThere(error: unknown): unknown {
+  if (!(error instanceof NotMade)) return error;
+  return new GatehouseError(error.kind, error.code, error.message, { cause: error });
+}
+
 /** Its words may repeat a claim, and never a token. */
 function wordsOf({ body }: RestAnswer): string {
   const errors = isJsonObject(body) && Array.isArray(body.errors) ? body.errors : [];
@@ -230,7 +250,7 @@ function wordsOf({ body }: RestAnswer): string {
 /** In words; whether something was made is known where it refused. */
 function refusal(answer: RestAnswer, what: string, hints: Record<number, string> = {}): GatehouseError {
   const { status } = answer;
-  const Failure = status >= 400 && status < 500 ? NotMade : GatehouseError;
+  const Failure = failureFor(answer, isOfOpenBao);
   const words = wordsOf(answer);
   return new Failure(
     'upstream',

@@ -32,18 +32,20 @@ export interface RestService {
   allowPrivateAddress: boolean;
   ca?: string | undefined;
   headers(token: string): Record<string, string>;
+  /** In the service's own form: what stands between has another. */
+  isOwn(answer: RestAnswer): boolean;
   /** Calls of one kind have a limit of their own. */
   limitOf?(path: string): string;
 }
 
 /** The REST API of a service that issues tokens, which is let be for as long as it asks for. */
 export function createRestApi(
-  { name, base, allowPrivateAddress, ca, headers: headersOf, limitOf }: RestService,
+  { name, base, allowPrivateAddress, ca, headers: headersOf, isOwn, limitOf }: RestService,
   { clock, outbound }: { clock: Clock; outbound: Outbound },
 ) {
   const restsUntil = new Map<string, number>();
-  const limited = (until: number) =>
-    new NotMade(
+  const limited = (until: number, Failure: typeof GatehouseError) =>
+    new Failure(
       'too-many',
       'provider.limited',
       `${name} has had too many requests and is not asked before ${new Date(until).toISOString()}. Try again then.`,
@@ -60,7 +62,7 @@ export function createRestApi(
       signal.throwIfAborted();
       const limit = limitOf?.(path) ?? '';
       const restUntil = restsUntil.get(limit) ?? 0;
-      if (clock.now() < restUntil) throw limited(restUntil);
+      if (clock.now() < restUntil) throw limited(restUntil, NotMade);
       const sent = outbound.fetch(`${base}${path}`, {
         method,
         headers: {
@@ -90,10 +92,14 @@ export function createRestApi(
       if (rest === undefined) return answer;
       const until = clock.now() + Math.min(rest, MOST_REST_MS);
       restsUntil.set(limit, until);
-      throw limited(until);
+      throw limited(until, failureFor(answer, isOwn));
     },
   };
 }
+
+/** Nothing was made where the service itself refuses. What stands between may refuse for it what it had already let through. */
+export const failureFor = (answer: RestAnswer, isOwn: RestService['isOwn']): typeof GatehouseError =>
+  answer.status >= 400 && answer.status < 500 && isOwn(answer) ? NotMade : GatehouseError;
 
 /** What it says of an error, for people. */
 export const said = ({ body }: RestAnswer): string =>
