@@ -511,6 +511,27 @@ describe('accounts that people let agents use', () => {
     hostile.close();
   });
 
+  /** @proves account.replaced */
+  test('an account that is connected again is revoked as it was before, unless that would take back the new one', async () => {
+    for (const [system, kept] of [
+      ['salesforce', 1],
+      ['google', 3],
+    ] as const) {
+      const fake = systems.get(system) as FakeOAuthSystem;
+      const before = fake.refreshTokens.size;
+      for (let times = 0; times < 3; times++) assert.equal((await (await connect(bert, system)).finish()).status, 200);
+      await until(
+        async () => (await bert.api('GET /accounts')).items.filter((each) => each.provider === system).length === 1,
+      );
+      assert.equal(fake.refreshTokens.size, before + kept);
+      const task = await taskFor(bert);
+      assert.match(await ping(task, system), /\[credential\]/);
+      await task.end();
+      const left = (await bert.api('GET /accounts')).items.find((each) => each.provider === system);
+      await bert.api('DELETE /accounts/:id', { params: { id: left?.id ?? '' } });
+    }
+  });
+
   /** @proves account.offboarding */
   test('when a person leaves, their accounts are revoked at the other systems and forgotten', async () => {
     const salesforce = systems.get('salesforce') as FakeOAuthSystem;

@@ -38,6 +38,12 @@ export const accounts: Requirement[] = [
     source,
   },
   {
+    id: 'account.replaced',
+    promise:
+      'What a person granted before they connected the same again is revoked, where that leaves the new one alone',
+    source,
+  },
+  {
     id: 'account.disconnect',
     promise: 'A disconnected account gives nothing any more, and is revoked at the other system where that can',
     source,

@@ -2,7 +2,7 @@ import type { AccountView, OAuthSource } from '@gatehouse/protocol';
 import type { Selectable } from 'kysely';
 import { type Clock, digestJson, newId, Secret } from '../../platform/index.ts';
 import type { DatabaseTransaction, Sealer, Storage, Tables } from '../../storage/index.ts';
-import { baseOf } from '../oauth/index.ts';
+import { baseOf, revokesAll } from '../oauth/index.ts';
 import { accountLimits } from './limits.ts';
 import type { Whose } from './types.ts';
 
@@ -39,10 +39,12 @@ export function createAccountStore({ storage, sealer, clock }: { storage: Storag
   const seal = (row: Parameters<typeof contextOf>[0], plain: SealedAccount) =>
     sealer.seal(new Secret(JSON.stringify(plain)), contextOf(row));
 
+  const open = (row: AccountRow): SealedAccount =>
+    JSON.parse(sealer.open(row.sealed, contextOf(row)).reveal()) as SealedAccount;
+
   return {
     seal,
-    open: (row: AccountRow): SealedAccount =>
-      JSON.parse(sealer.open(row.sealed, contextOf(row)).reveal()) as SealedAccount,
+    open,
 
     of: ({ provider, agent, user }: Whose): Promise<AccountRow[]> =>
       storage.db
@@ -66,7 +68,7 @@ export function createAccountStore({ storage, sealer, clock }: { storage: Storag
       return Number(count);
     },
 
-    /** After a person's consent; the one that there was for the same is replaced. */
+    /** After a person's consent. The one that there was for the same is replaced, and revoked unless that would take this one back as well. */
     async put(
       transaction: DatabaseTransaction,
       { provider, agent, user }: Whose,
@@ -75,18 +77,29 @@ export function createAccountStore({ storage, sealer, clock }: { storage: Storag
         issuer,
         lifeSeconds,
         ...plain
-      }: SealedAccount & { scopes: string[]; issuer: string; lifeSeconds: number | null },
+      }: SealedAccount & { source: OAuthSource; scopes: string[]; issuer: string; lifeSeconds: number | null },
     ): Promise<string> {
       const now = clock.now();
       const names = { id: newId('acc', now), provider, agent, user_email: user, scopes: [...scopes].sort().join(' ') };
-      await transaction
-        .deleteFrom('accounts')
+      const former = await transaction
+        .selectFrom('accounts')
+        .selectAll()
         .where('provider', '=', provider)
         .where('agent', '=', agent)
         .where('user_email', '=', user)
         .where('scopes', '=', names.scopes)
         .where('state', '<>', 'ending')
         .execute();
+      for (const row of former) {
+        if (revokesAll(open(row).source ?? plain.source))
+          await transaction.deleteFrom('accounts').where('id', '=', row.id).execute();
+        else
+          await transaction
+            .updateTable('accounts')
+            .set({ state: 'ending', problem: null, attempts: 0, next_try_at: now })
+            .where('id', '=', row.id)
+            .execute();
+      }
       await transaction
         .insertInto('accounts')
         .values({

@@ -24,6 +24,8 @@ interface Ways {
   narrows: boolean;
   /** Revoking an access token ends it, and nothing else. */
   endsTokens: boolean;
+  /** Revoking what came of one consent takes back what came of the others of that person, to this client. */
+  revokesAll?: boolean;
   /** What is revoked at the end: where nothing else is taken, the access token. */
   revokes: 'refresh_token' | 'access_token';
   /** An access token serves several tasks: it gives two at most at a time. */
@@ -67,6 +69,7 @@ const ways: Record<Exclude<OAuthSource['system'], 'other'>, Ways> = {
     narrows: false,
     endsTokens: false,
     revokes: 'access_token',
+    revokesAll: true,
     shares: true,
   },
   google: {
@@ -84,8 +87,8 @@ const ways: Record<Exclude<OAuthSource['system'], 'other'>, Ways> = {
       'https://www.googleapis.com/auth/userinfo.profile',
     ],
     narrows: false,
-    // It would take all back that the person has granted to this client.
     endsTokens: false,
+    revokesAll: true,
     revokes: 'refresh_token',
   },
   microsoft: {
@@ -161,6 +164,9 @@ export interface OAuthPlace {
 /** Known without asking anybody. */
 export const endsTokens = (source: OAuthSource): boolean =>
   source.system === 'other' ? source.endsTokens : ways[source.system].endsTokens;
+
+/** Known without asking anybody. */
+export const revokesAll = ({ system }: OAuthSource): boolean => system !== 'other' && ways[system].revokesAll === true;
 
 /** What else of the token answer is a part of the credential. Throws nothing: what is not valid is not there. */
 export const partOf = (source: OAuthSource) => (source.system === 'other' ? undefined : ways[source.system].part);
