@@ -70,6 +70,11 @@ export const leases: Requirement[] = [
     source,
   },
   {
+    id: 'lease.destination',
+    promise: 'A long-lived secret is sent to no server but those it is for, as they are dialled when it is sent',
+    source,
+  },
+  {
     id: 'lease.required',
     promise: 'A tool that needs a credential is not called without it; the refusal is recorded',
     source,

@@ -12,6 +12,7 @@ import {
   refreshDefinitions,
 } from '../gate/index.ts';
 import type { Json } from '../platform/index.ts';
+import { destinationOf } from '../registry/index.ts';
 import type { ChokePoint } from './choke-point.ts';
 import type { Foundation } from './foundation.ts';
 import type { Identities } from './identity.ts';
@@ -61,6 +62,7 @@ export function openDoors(
       credential.provider,
       describedIn(server, isProduction),
       credential.scope as Json,
+      destinationOf(server),
     );
     await credentials.leases.activate(held);
     return {

@@ -40,7 +40,7 @@ export interface Credentials {
   /** What it is and can do; null where it is declared no more. Asks nobody. */
   kindOf(provider: string): ProviderKind | null;
   /** One for nobody, to ask a tool server what it serves; whoever has it ends it. */
-  lend(provider: string, environment: string, asked: Json): Promise<Held>;
+  lend(provider: string, environment: string, asked: Json, destination?: string): Promise<Held>;
   /** Issues one for nobody and ends it: is everything right that it takes? */
   test(provider: string, by: string): Promise<ProviderTest>;
   close(): Promise<void>;
@@ -114,17 +114,17 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
         );
       const guard: Guard = { key: 'policy', version: registry.snapshot().fences.get('policy') ?? 0 };
       return {
-        gateOnly: credentialDestinations(manifest.from) !== undefined,
+        destinations: credentialDestinations(manifest.from),
         ...{ provider: providerOf(manifest), guard, life: manifest.life, declared: manifest as unknown as Json },
         narrow: (asked, within) => scopeOf(manifest, asked, within),
       };
     },
   });
 
-  const lend = (provider: string, environment: string, asked: Json) =>
+  const lend = (provider: string, environment: string, asked: Json, destination?: string) =>
     leases.issue(
       {
-        ...{ provider, environment, agent: '', task: '', purpose: TEST_PURPOSE },
+        ...{ provider, environment, agent: '', task: '', purpose: TEST_PURPOSE, destination },
         ...{ singleUse: true, asked, within: [], ttlSeconds: TEST_SECONDS, until: [] },
       },
       [],
@@ -185,7 +185,13 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
         const { rehearse } = providerOf(manifest);
         if (rehearse) return rehearse(AbortSignal.timeout(leaseLimits.createMs));
         const begun = performance.now();
-        const { lease } = await lend(name, manifest.environments[0] as string, {});
+        const { lease } = await lend(
+          name,
+          manifest.environments[0] as string,
+          {},
+          // It is sent nowhere.
+          credentialDestinations(manifest.from)?.[0],
+        );
         const made = performance.now();
         result.issueMs = Math.round(made - begun);
         await leases.end(lease.id, by, 'it was a test');

@@ -1,7 +1,7 @@
 import { injectedIn, type ServerCredential } from '@gatehouse/protocol';
 import type { Held, Leases } from '../credentials/index.ts';
 import { GatehouseError, type Json, type Log, Secret } from '../platform/index.ts';
-import { credentialOf, givenOf, type Snapshot } from '../registry/index.ts';
+import { credentialOf, destinationOf, givenOf, type Snapshot } from '../registry/index.ts';
 import type { Guard } from '../storage/index.ts';
 import { isDirect } from './direct.ts';
 import type { Action, Injection } from './types.ts';
@@ -61,6 +61,7 @@ export function createKeying({ leases, log }: { leases: Pick<Leases, 'issue' | '
             user: task.user,
             environment: task.environment,
             purpose: `server:${action.server}`,
+            destination: destinationOf(manifest),
             singleUse: isForOneCall,
             asked: credential.scope as Json,
             within: given.within as Json[],

@@ -62,6 +62,10 @@ export function checkProvider(manifest: CredentialProviderManifest): ManifestPro
   return [problemOf(manifest)('direct', why)];
 }
 
+/** Where what is sent to it goes, as secrets are stored for it. */
+export const destinationOf = ({ name, transport }: ToolServerManifest): string =>
+  transport.type === 'http' ? originOf(transport.url) : `stdio://${name}`;
+
 const PLACEHOLDER = /\{([a-zA-Z]+)\}/g;
 /** What the connection itself says, and what a credential must not say in its stead. */
 const RESERVED_HEADERS =
@@ -87,7 +91,7 @@ export function checkCredential(objects: Workspace['objects'], manifest: ToolSer
     const narrowed = narrowScope(provider.from, credential.scope);
     if ('problem' in narrowed) problems.push(problem('transport.credential.scope', narrowed.problem));
     const destinations = credentialDestinations(provider.from);
-    const own = transport.type === 'http' ? originOf(transport.url) : `stdio://${manifest.name}`;
+    const own = destinationOf(manifest);
     if (destinations && !destinations.includes(own))
       problems.push(
         problem(

@@ -1,3 +1,4 @@
+export { destinationOf } from './check-tools.ts';
 export { checkWorkspace } from './check-workspace.ts';
 export type { RegistryDependencies } from './context.ts';
 export { decidersIn, decidingRoles } from './deciders.ts';

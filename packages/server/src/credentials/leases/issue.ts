@@ -79,11 +79,17 @@ export function createIssuing({ storage, sealer, open, inHand, make, renewing, s
 
   return async function issue(request: LeaseRequest, guards: readonly Guard[]): Promise<Held> {
     const opened = await open(request.provider, request.environment);
-    if (opened.gateOnly && request.ungated)
+    if (opened.destinations && request.ungated)
       throw new GatehouseError(
         'forbidden',
         'lease.gate-only',
         `What "${request.provider}" has outlives every task, so that it is given to nobody. Use it through a tool server.`,
+      );
+    if (opened.destinations && !opened.destinations.includes(request.destination ?? ''))
+      throw new GatehouseError(
+        'forbidden',
+        'lease.destination',
+        `What "${request.provider}" has is for ${opened.destinations.join(', ')} only, and is not sent to ${request.destination ?? 'anything else'}. If it belongs there, add it to its \`for\`.`,
       );
     const scope = opened.narrow(request.asked, request.within);
     const holder = holderOf(request, scope);

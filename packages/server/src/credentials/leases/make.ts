@@ -14,8 +14,8 @@ export interface OpenedProvider {
   provider: Provider;
   /** What will be issued for what was asked; throws `lease.scope` where that is not within what the provider may issue. */
   narrow(asked: Json, within: readonly Json[]): Json;
-  /** Only the gate sends it: nobody is given one. */
-  gateOnly?: boolean;
+  /** Where alone it may be sent, and by the gate alone: nobody is given one. */
+  destinations?: readonly string[] | undefined;
   /** Fence of its declaration. */
   guard: Guard;
   /** As it is declared: kept with each lease, so that it can be ended when the declaration is gone. */

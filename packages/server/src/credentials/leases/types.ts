@@ -89,6 +89,8 @@ export interface LeaseRequest {
   user?: string | null;
   environment: string;
   purpose: string;
+  /** Origin that it is sent to, as the tool server is dialled now. */
+  destination?: string | undefined;
   ungated?: boolean;
   singleUse?: boolean;
   asked: Json;
