@@ -225,6 +225,20 @@ describe('just-in-time credentials', { skip: postgres ? false : 'there is no Pos
     await workspace.operator('POST /agents/:name/state', { params: { name: 'agent-b' }, body: { state: 'active' } });
   });
 
+  /** @proves lease.place */
+  test('declared elsewhere meanwhile, its role is ended where it was made', async () => {
+    const { task, client } = await begin('agent-b');
+    await query(client, 'select 1');
+    assert.equal((await roles()).length, 1);
+    const declared = provider();
+    assert.ok(declared.kind === 'CredentialProvider' && declared.from.type === 'postgres');
+    await workspace.apply([{ ...declared, from: { ...declared.from, url: 'postgres://other@127.0.0.1:1/other' } }]);
+    await task.end();
+    await gone(task.id);
+    assert.deepEqual(await roles(), []);
+    await workspace.apply([provider()]);
+  });
+
   /** Signed in as a task's role, as somebody would be who had its password. */
   async function guestOf(task: string): Promise<pg.Client> {
     const user = (await leasesOf(task))[0]?.name ?? '';

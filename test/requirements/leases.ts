@@ -28,6 +28,11 @@ export const leases: Requirement[] = [
     source,
   },
   {
+    id: 'lease.place',
+    promise: 'A credential is ended where it was made, also when its provider has come to be declared elsewhere since',
+    source,
+  },
+  {
     id: 'lease.dropped',
     promise: 'A stuck credential is given up by two people only, who are on record with what may remain',
     source,

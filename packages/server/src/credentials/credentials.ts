@@ -16,6 +16,7 @@ import { leaseLimits } from './leases/limits.ts';
 import { createReconciler } from './leases/reconcile.ts';
 import { type Held, liveStates, type Provider, TEST_PURPOSE } from './leases/types.ts';
 import { openProvider, type ProviderTools } from './providers/index.ts';
+import { isSamePlace } from './same-place.ts';
 
 export interface CredentialsDependencies {
   storage: Storage;
@@ -64,16 +65,16 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
     },
   });
   const tools = { ...deps.tools, accounts };
-  /** Opened once for each declaration; a changed one is another. */
+  /** Opened once for each declaration; a changed one is another. By name, and by what it was for what is to be ended elsewhere. */
   const opened = new Map<string, { manifest: CredentialProviderManifest; provider: Provider }>();
   /** By provider: since when it has not been well, as far as anybody has looked. */
   const failing = new Map<string, number>();
 
-  function providerOf(manifest: CredentialProviderManifest): Provider {
-    const there = opened.get(manifest.name);
+  function providerOf(manifest: CredentialProviderManifest, as = manifest.name): Provider {
+    const there = opened.get(as);
     if (there && canonicalJson(there.manifest) === canonicalJson(manifest)) return there.provider;
     const provider = openProvider(manifest, tools);
-    opened.set(manifest.name, { manifest, provider });
+    opened.set(as, { manifest, provider });
     // What is under way with the old one ends by itself.
     there?.provider
       .close()
@@ -93,9 +94,12 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
 
   const reconciler = createReconciler({
     ...deps,
-    // As it is declared now: its address or its secret may have changed. As it was, where it is declared no more.
-    openFor: (name, was) =>
-      providerOf(registry.snapshot().credentialProviders.get(name) ?? (was as CredentialProviderManifest)),
+    // As it is declared now: its secret or a certificate may have changed. As it was, where that is elsewhere, or it is declared no more.
+    openFor(name, declaredThen) {
+      const was = declaredThen as CredentialProviderManifest;
+      const now = registry.snapshot().credentialProviders.get(name);
+      return now && isSamePlace(was, now) ? providerOf(now) : providerOf(was, canonicalJson(declaredThen));
+    },
     isActive: (agent) => registry.snapshot().agents.get(agent)?.state === 'active',
   });
   const wake = () => {

@@ -85,11 +85,11 @@ describe('PostgreSQL roles', { skip: postgres ? false : 'there is no PostgreSQL 
     revocation,
     makingUntil: Date.now(),
   });
-  async function signIn({ credential }: Made): Promise<pg.Client> {
+  async function signIn({ credential }: Made, into = database.name): Promise<pg.Client> {
     const client = new pg.Client({
       host: url.hostname,
       port: Number(url.port),
-      database: database.name,
+      database: into,
       user: credential.username?.reveal(),
       password: credential.password?.reveal(),
     });
@@ -164,6 +164,39 @@ describe('PostgreSQL roles', { skip: postgres ? false : 'there is no PostgreSQL 
     await client.query('create table left_behind (id int)');
     await client.end();
     await provider.revoke(left(asked, made.revocation), signal());
+    assert.equal(await roles(), 0);
+  });
+
+  /** @proves lease.apart */
+  test('what it made in another database goes with it, where it could get in', async () => {
+    const asked = order();
+    const made = await provider.create(asked, signal());
+    const elsewhere = await signIn(made, 'postgres');
+    await elsewhere.query('begin read write');
+    await elsewhere.query('select lo_create(0)');
+    await elsewhere.query('commit');
+    await elsewhere.end();
+    await provider.revoke(left(asked, made.revocation), signal());
+    assert.equal(await roles(), 0);
+  });
+
+  /** @proves lease.apart */
+  test('no lock that a role takes keeps others from being issued and ended, also by several replicas at once', async () => {
+    const asked = order();
+    const made = await provider.create(asked, signal());
+    const client = await signIn(made);
+    await client.query("select pg_advisory_lock(hashtext('gatehouse credentials'))");
+    const replica = openPostgresProvider(source, async () => new Secret('broker-password'));
+    await Promise.all(
+      Array.from({ length: 16 }, async (_, at) => {
+        const one = at % 2 ? provider : replica;
+        const of = order();
+        await one.revoke(left(of, (await one.create(of, AbortSignal.timeout(8_000))).revocation), signal());
+      }),
+    );
+    await replica.close();
+    await provider.revoke(left(asked, made.revocation), signal());
+    await client.end().catch(() => undefined);
     assert.equal(await roles(), 0);
   });
 

@@ -8,8 +8,9 @@ import { withoutTls } from './without-tls.ts';
 
 const ABILITIES: ProviderAbilities = { canNarrow: true, canRevoke: true, canEndSessions: true, maxResidualSeconds: 0 };
 const POLL_MS = 20;
-/** Grants on one table are in one row of the catalogue: two transactions at once, also of two replicas, would fail over it. */
-const ONE_AT_A_TIME = "select pg_advisory_xact_lock(hashtext('gatehouse credentials'))";
+/** Of what fails over another transaction on the same row of the catalogue: an internal error, a deadlock, a serialization failure. */
+const COLLISIONS = new Set(['XX000', '40P01', '40001']);
+const MOST_TRIES = 50;
 
 /**
  * A role for each lease, with the tables that it needs and nothing else. Ended in an order in which nothing slips through: it can't sign in any
@@ -18,23 +19,23 @@ const ONE_AT_A_TIME = "select pg_advisory_xact_lock(hashtext('gatehouse credenti
 export function openPostgresProvider(settings: PostgresSource, password: () => Promise<Secret>): Provider {
   const url = new URL(settings.url);
   const database = decodeURIComponent(url.pathname.slice(1));
+  const reach = {
+    host: hostOf(url),
+    port: Number(url.port || 5432),
+    user: decodeURIComponent(url.username),
+    ssl: settings.tls === 'off' ? false : { rejectUnauthorized: true, ca: settings.tls.ca },
+    application_name: 'gatehouse credentials',
+    connectionTimeoutMillis: 5_000,
+    statement_timeout: 10_000,
+    query_timeout: 12_000,
+  };
   let current: { pool: pg.Pool; password: Secret } | undefined;
 
   const openPool = (secret: Secret): pg.Pool =>
-    new pg.Pool({
-      host: hostOf(url),
-      port: Number(url.port || 5432),
-      user: decodeURIComponent(url.username),
-      database,
-      password: secret.reveal(),
-      ssl: settings.tls === 'off' ? false : { rejectUnauthorized: true, ca: settings.tls.ca },
-      application_name: 'gatehouse credentials',
-      max: 8,
-      idleTimeoutMillis: 30_000,
-      connectionTimeoutMillis: 5_000,
-      statement_timeout: 10_000,
-      query_timeout: 12_000,
-    }).on('error', () => undefined);
+    new pg.Pool({ ...reach, database, password: secret.reveal(), max: 8, idleTimeoutMillis: 30_000 }).on(
+      'error',
+      () => undefined,
+    );
 
   /** Connections that were made with a password that has been replaced are used no more: a new one that is wrong shows at once. */
   async function poolNow(): Promise<pg.Pool> {
@@ -62,6 +63,24 @@ export function openPostgresProvider(settings: PostgresSource, password: () => P
     }
   }
 
+  /** Whoever may connect to another database of the server may own something there, which would keep the role from being dropped. */
+  async function emptyElsewhere(elsewhere: string, role: string, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const client = new pg.Client({ ...reach, database: elsewhere, password: (await password()).reveal() });
+    client.on('error', () => undefined);
+    const cut = () => void client.end().catch(() => undefined);
+    signal.addEventListener('abort', cut, { once: true });
+    try {
+      await client.connect();
+      await client.query(`drop owned by ${role}`);
+    } catch (error) {
+      throw new Error(`What ${role} owns in the database ${elsewhere} could not be dropped`, { cause: error });
+    } finally {
+      signal.removeEventListener('abort', cut);
+      await client.end().catch(() => undefined);
+    }
+  }
+
   return {
     abilities: ABILITIES,
 
@@ -71,8 +90,7 @@ export function openPostgresProvider(settings: PostgresSource, password: () => P
         const role = pg.escapeIdentifier(name);
         const { grants } = scope as unknown as { grants: PostgresGrant[] };
         const writes = grants.some(({ privileges }) => privileges.some((privilege) => privilege !== 'SELECT'));
-        await client.query('begin');
-        try {
+        await transacted(client, signal, async () => {
           await client.query(
             `create role ${role} login noinherit nosuperuser nocreatedb nocreaterole noreplication connection limit ${settings.connectionLimit}
                password ${pg.escapeLiteral(verifier)} valid until ${pg.escapeLiteral(new Date(expiresAt).toISOString())}`,
@@ -85,7 +103,6 @@ export function openPostgresProvider(settings: PostgresSource, password: () => P
             `alter role ${role} set idle_in_transaction_session_timeout = ${settings.statementTimeoutSeconds * 1_000}`,
           );
           if (!writes) await client.query(`alter role ${role} set default_transaction_read_only = on`);
-          await client.query(ONE_AT_A_TIME);
           await client.query(`grant connect on database ${pg.escapeIdentifier(database)} to ${role}`);
           for (const { schema, tables, privileges } of grants) {
             const inSchema = pg.escapeIdentifier(schema);
@@ -96,14 +113,10 @@ export function openPostgresProvider(settings: PostgresSource, password: () => P
             await client.query(`grant usage on schema ${inSchema} to ${role}`);
             await client.query(`grant ${privileges.join(', ')} on ${on} to ${role}`);
           }
-          await client.query('commit');
-        } catch (error) {
-          await client.query('rollback').catch(() => undefined);
-          throw error;
-        }
+        });
         return {
           credential: { username: new Secret(name), password: secret },
-          revocation: { database: database },
+          revocation: { database },
         };
       }),
 
@@ -122,18 +135,13 @@ export function openPostgresProvider(settings: PostgresSource, password: () => P
         if (!(await isThere())) return;
         await client.query(`alter role ${role} nologin connection limit 0`);
         await endSessions(client, name, signal);
-        await client.query('begin');
-        try {
-          await client.query(ONE_AT_A_TIME);
-          await client.query(`grant ${role} to current_user`);
+        await client.query(`grant ${role} to current_user`);
+        for (const other of await otherDatabasesOf(client, name)) await emptyElsewhere(other, role, signal);
+        await transacted(client, signal, async () => {
           await client.query(`reassign owned by ${role} to current_user`);
           await client.query(`drop owned by ${role}`);
           await client.query(`drop role ${role}`);
-          await client.query('commit');
-        } catch (error) {
-          await client.query('rollback').catch(() => undefined);
-          throw error;
-        }
+        });
         if (await isThere()) throw new Error(`role ${name} is still there`);
         await endSessions(client, name, signal);
       }),
@@ -185,4 +193,33 @@ async function endSessions(client: pg.PoolClient, name: string, signal: AbortSig
     if (rowCount === 0) return;
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
+}
+
+/**
+ * Grants on one table are in one row of the catalogue, over which two transactions at once fail, also of two replicas: then it is done again. No
+ * lock keeps them apart, as every role could take it and stop all others.
+ */
+async function transacted(client: pg.PoolClient, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    await client.query('begin');
+    try {
+      await work();
+      await client.query('commit');
+      return;
+    } catch (error) {
+      await client.query('rollback').catch(() => undefined);
+      if (tries === MOST_TRIES || signal.aborted || !COLLISIONS.has((error as { code?: string }).code ?? ''))
+        throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * POLL_MS * Math.min(tries, 10)));
+  }
+}
+
+async function otherDatabasesOf(client: pg.PoolClient, name: string): Promise<string[]> {
+  const { rows } = await client.query<{ datname: string }>(
+    `select distinct d.datname from pg_shdepend s join pg_database d on d.oid = s.dbid join pg_roles r on r.oid = s.refobjid
+       where s.refclassid = 'pg_authid'::regclass and r.rolname = $1 and d.datname <> current_database()`,
+    [name],
+  );
+  return rows.map(({ datname }) => datname);
 }

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type CredentialProviderManifest, manifest } from '@gatehouse/protocol';
+import { isSamePlace } from './same-place.ts';
+
+const declared = (from: object) =>
+  manifest.parse({
+    kind: 'CredentialProvider',
+    name: 'orders',
+    environments: ['prod'],
+    from,
+  }) as CredentialProviderManifest;
+
+const postgres = {
+  type: 'postgres',
+  url: 'postgres://broker@db.example.test/shop',
+  secret: 'broker',
+  grants: [{ schema: 'public', tables: ['orders'], privileges: ['SELECT'] }],
+};
+const gitlab = {
+  type: 'gitlab-project',
+  project: 'acme/shop',
+  secret: 'gitlab',
+  accessLevel: 'developer',
+  scopes: ['read_api'],
+};
+
+/** @proves lease.place */
+test('what was made is ended where it was made: another kind, address, database or project is another place', () => {
+  const was = declared(postgres);
+  for (const other of [
+    { ...postgres, url: 'postgres://broker@other.example.test/shop' },
+    { ...postgres, url: 'postgres://broker@db.example.test:5433/shop' },
+    { ...postgres, url: 'postgres://broker@db.example.test/billing' },
+    {
+      ...postgres,
+      type: 'mariadb',
+      url: 'mariadb://broker@db.example.test/shop',
+      grants: [{ tables: ['orders'], privileges: ['SELECT'] }],
+    },
+    gitlab,
+  ])
+    assert.equal(isSamePlace(was, declared(other)), false, JSON.stringify(other));
+  assert.equal(isSamePlace(declared(gitlab), declared({ ...gitlab, project: 'acme/other' })), false);
+});
+
+test('another secret, certificate, limit or user there is the same place', () => {
+  for (const other of [
+    { secret: 'rotated' },
+    { tls: { ca: 'PEM' } },
+    { grants: [{ schema: 'public', tables: ['refunds'], privileges: ['SELECT'] }] },
+    { url: 'postgres://another@db.example.test/shop' },
+    { connectionLimit: 1 },
+  ])
+    assert.ok(isSamePlace(declared(postgres), declared({ ...postgres, ...other })), JSON.stringify(other));
+});
