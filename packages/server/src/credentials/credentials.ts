@@ -125,6 +125,7 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
     },
   });
 
+  let lookAt = 0;
   const lend = (provider: string, environment: string, asked: Json, destination?: string) =>
     leases.issue(
       {
@@ -139,6 +140,10 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
     lend,
     accounts,
     async reconcile() {
+      if (performance.now() >= lookAt) {
+        lookAt = performance.now() + leaseLimits.lookMs;
+        await leases.look();
+      }
       await Promise.all([reconciler.work(), accounts.sweep()]);
     },
     refresh(changes) {

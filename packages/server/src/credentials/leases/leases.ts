@@ -66,6 +66,8 @@ export interface Leases {
   get(id: string): Promise<LeaseView>;
   list(filter: LeaseFilter): Promise<{ leases: LeaseView[]; next: string | null }>;
   /** Forgets the credentials of what may not be used any more on this replica. */
+  /** Ends what somebody has changed in the database. */
+  look(): Promise<void>;
   forget(of: { task: string } | { agent: string } | { id: string }): void;
 }
 
@@ -157,6 +159,7 @@ export function createLeases(deps: LeasesDependencies): Leases {
     list: find.list,
     stuck: find.stuck,
     openByProvider: find.openByProvider,
+    look: sealing.look,
     forget: inHand.forget,
   };
 }

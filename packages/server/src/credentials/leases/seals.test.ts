@@ -157,6 +157,19 @@ onEachDatabase('leases that somebody changes in the database', (database) => {
     assert.equal((await broken(first.lease.id)).length, 1);
   });
 
+  test('one that was changed so that it outlives its task is found without anybody asking for it', async () => {
+    const { request, task } = await agent();
+    const other = await agent();
+    const { lease } = await replica().issue(request, []);
+    await edit(lease.id, { task: other.task, expires_at: house.clock.now() + 86_400_000 });
+    await house.registry.endTask(task, 'person:owner@example.test');
+    await replica().look();
+    await replica().reconciler.work();
+    assert.equal((await rowOf(lease.id)).state, 'revoked');
+    assert.equal(fake.accounts.has(lease.name), false);
+    assert.equal((await broken(lease.id)).length, 1);
+  });
+
   test('each honest step leaves it whole', async () => {
     const { request } = await agent();
     const held = await replica().issue(request, []);

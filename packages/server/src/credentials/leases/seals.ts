@@ -104,12 +104,23 @@ export function createSealing({ storage, sealer, recordChange, clock, log }: Sea
     if (ended) log.error('ALARM: a credential was changed in the database, and is ended', ended);
   }
 
+  async function isIntact(row: LeaseRow): Promise<boolean> {
+    if (leaseProblem(sealer, row) === null) return true;
+    await endChanged(row.id);
+    return false;
+  }
+
   return {
     /** Whether it is as it was left. One that is not is ended. */
-    async isIntact(row: LeaseRow): Promise<boolean> {
-      if (leaseProblem(sealer, row) === null) return true;
-      await endChanged(row.id);
-      return false;
+    isIntact,
+    /** Also those that nobody asks for: one that was given another task, or a later end, would outlive its own. */
+    async look(): Promise<void> {
+      const rows = await storage.db
+        .selectFrom('leases')
+        .selectAll()
+        .where('state', 'in', ['intended', ...liveStates])
+        .execute();
+      for (const row of rows) await isIntact(row);
     },
   };
 }
