@@ -228,6 +228,12 @@ when { context.arguments.seconds > 300 };`,
       seconds: 300,
       residual: 'It ends with its task, by a kill, or when it is revoked.',
     });
+    // Shown from what was asked for, not from a tool server that has the provider's name.
+    const { credential } = await person.api('GET /approvals/:id/context', { params: { id } });
+    assert.deepEqual(
+      [credential?.provider, credential?.scope, credential?.problem],
+      ['grave', (asked.arguments as { scope: unknown }).scope, null],
+    );
     assert.deepEqual(await scene.roles(), [], 'nothing is made before somebody said yes');
     await person.approve(id);
 

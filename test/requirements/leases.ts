@@ -144,6 +144,12 @@ export const leases: Requirement[] = [
     source,
   },
   {
+    id: 'lease.describe',
+    promise:
+      'A tool server cannot have credentials made by saying that its tools changed: one is lent to it in an hour',
+    source,
+  },
+  {
     id: 'injection.hidden',
     promise:
       'What is injected is taken out of all that a tool says, in each way that JSON, URLs, HTML, base64 and hexadecimal write it, and nothing of it is left',

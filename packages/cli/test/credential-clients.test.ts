@@ -173,6 +173,9 @@ describe('clients that fetch their own credentials', { skip: !hasAll && 'curl an
     assert.deepEqual(other.sent, []);
     const clear = await run(helper, ['get'], `protocol=http\nhost=github.com\npath=acme/shop\n\n`);
     assert.equal(clear.stdout, '');
+    const both = await install('git', 'github', '--host', 'github.com', '--host', host.host, '--per-repository');
+    const second = await run(both, ['get'], `protocol=http\nhost=${host.host}\npath=acme/shop.git\n\n`);
+    assert.match(second.stdout, /^password=/m, 'each of the hosts that it was installed for');
   });
 
   /** @proves clients.git */

@@ -9,6 +9,7 @@ import {
   createWaitingRows,
   describedIn,
   type Lend,
+  lendSeldom,
   refreshDefinitions,
 } from '../gate/index.ts';
 import type { Json } from '../platform/index.ts';
@@ -81,6 +82,7 @@ export function openDoors(
     isProduction,
   });
   opened.defer(() => upstreams.close());
+  const lendNowAndThen = lendSeldom(lend, clock);
   const askWhatIsServed = (server: string, by: string) => refreshDefinitions({ registry, upstreams, lend }, server, by);
   const door = createMcpDoor({
     tokens: identity.tokens,
@@ -99,7 +101,8 @@ export function openDoors(
     stateKey,
     ...(options.streamRestMs !== undefined && { streamRestMs: options.streamRestMs }),
     resourceMetadata: identity.resourceMetadata,
-    onDefinitions: (server: string) => askWhatIsServed(server, 'gatehouse'),
+    onDefinitions: (server: string) =>
+      refreshDefinitions({ registry, upstreams, lend: lendNowAndThen }, server, 'gatehouse'),
   });
 
   const decisions = {

@@ -2,15 +2,15 @@ import { loginOf } from '../parts.ts';
 import type { LocalClient, Wanted } from '../types.ts';
 
 /**
- * git's credential helper: attributes in, attributes out. Bound to one host, so that no other one is sent the credential, and narrowed to the
+ * git's credential helper: attributes in, attributes out. Bound to the hosts that it was installed for, so that no other one is sent the credential, and narrowed to the
  * repository that git names (`credential.useHttpPath`).
  */
 export const git: LocalClient = {
   name: 'git',
   async answer({ path: [provider = '', verb = 'get'], query, body, waitMs }, broker) {
     const asked = attributesOf(body);
-    const host = query.get('host');
-    if (!host || asked.host?.toLowerCase() !== host.toLowerCase() || !isSafe(asked)) return { status: 204, body: '' };
+    const hosts = query.getAll('host').map((host) => host.toLowerCase());
+    if (!asked.host || !hosts.includes(asked.host.toLowerCase()) || !isSafe(asked)) return { status: 204, body: '' };
     if (verb === 'erase') {
       const lost = broker
         .held()

@@ -1,6 +1,7 @@
-import type { Approval, ApprovalContext, Task } from '@gatehouse/protocol';
+import type { Approval, ApprovalContext, CallCredential, Task } from '@gatehouse/protocol';
 import { approvedLast, decidedSoFar } from '../../approvals/index.ts';
-import { GatehouseError } from '../../platform/index.ts';
+import { HAND_OUT } from '../../enforcement/index.ts';
+import { GatehouseError, isJsonObject } from '../../platform/index.ts';
 import { credentialOf } from '../../registry/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 
@@ -19,7 +20,7 @@ export async function contextOf(id: string, person: string, deps: ApiDependencie
     decidedSoFar(deps.storage, { agent, tool, person }),
     deps.budgets.covering({ tool, agent, template, environment }),
   ]);
-  const credential = credentialOf(deps.registry.snapshot(), tool.split(/[/#]/)[0] as string, tasks);
+  const credential = credentialFor(approval, tasks, deps);
   return {
     description: descriptionOf(approval, deps),
     similar,
@@ -29,6 +30,18 @@ export async function contextOf(id: string, person: string, deps: ApiDependencie
     history,
     budgets: budgets.map(({ name, limit, fullest }) => ({ name, limit, fullest })),
   };
+}
+
+/** Of a hand-out what is handed out, as it is asked for: a tool server of the same name has nothing to do with it. */
+function credentialFor(
+  { operation, tool, arguments: given }: Approval,
+  tasks: readonly Task[],
+  { registry }: ApiDependencies,
+): CallCredential | null {
+  const [name = ''] = tool.split(/[/#]/);
+  if (operation !== HAND_OUT) return credentialOf(registry.snapshot(), name, tasks);
+  const scope = isJsonObject(given) && isJsonObject(given.scope) ? given.scope : null;
+  return { provider: name, scope, problem: null };
 }
 
 async function similarTo({ id, agent, tool }: Approval, { storage, registry }: ApiDependencies) {

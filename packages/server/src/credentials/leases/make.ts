@@ -68,6 +68,8 @@ export function createMaking({ storage, sealer, recordChange, ending, inHand, wa
         .select((select) => select.fn.countAll<number>().as('count'))
         .where('task', '=', row.task)
         .where('state', 'in', openStates)
+        // What is for no task counts by provider: one that ends nothing is not to stop the others.
+        .$if(row.task === '', (query) => query.where('provider', '=', row.provider))
         .executeTakeFirstOrThrow();
       if (Number(count) >= leaseLimits.perTask)
         throw new GatehouseError(

@@ -49,6 +49,8 @@ export const upstreamLimits = {
   refusedPauseMs: 15_000,
   /** What a server says of its authorization is read again after this time, and whenever it refuses a token. */
   discoveryMaxAgeMs: 10 * 60_000,
+  /** A credential to say what it serves is lent to a server once in this time, unless a person asks. */
+  lendToDescribeMs: 60 * 60_000,
 };
 
 export type UpstreamLimits = typeof upstreamLimits;
