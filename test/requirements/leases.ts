@@ -33,6 +33,12 @@ export const leases: Requirement[] = [
     source,
   },
   {
+    id: 'lease.alarm',
+    promise:
+      'Those who look after credentials are told where they are of each that is stuck, and of its end, in words without a secret',
+    source,
+  },
+  {
     id: 'lease.dropped',
     promise: 'A stuck credential is given up by two people only, who are on record with what may remain',
     source,

@@ -20,8 +20,8 @@ export interface DeliveryView {
   id: string;
   channel: string;
   approval: string;
-  /** `asked`: somebody is needed. `closed`: nobody is any more. `break-glass`: one was asked for, signed, opened, ended or reviewed; `approval` is its id. */
-  event: 'asked' | 'closed' | 'break-glass';
+  /** `asked`: somebody is needed. `closed`: nobody is any more. `break-glass`: one was asked for, signed, opened, ended or reviewed; `approval` is its id. `lease-stuck`, `lease-over`: a credential that could not be ended, or is no longer stuck. */
+  event: 'asked' | 'closed' | 'break-glass' | 'lease-stuck' | 'lease-over';
   /** A person's address or a device, where each gets one of their own; empty for the channel as a whole. */
   recipient: string;
   /** `dropped`: there was nothing to tell any more when its turn came. `dead`: given up. */

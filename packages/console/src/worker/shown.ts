@@ -1,6 +1,9 @@
+const events = ['asked', 'closed', 'break-glass', 'lease-stuck', 'lease-over', 'test'] as const;
+type Event = (typeof events)[number];
+
 /** What a push says, as the server writes it. */
 interface Payload {
-  event: 'asked' | 'closed' | 'break-glass' | 'test';
+  event: Event;
   approval: string | null;
   title: string;
   body: string;
@@ -42,9 +45,9 @@ function read(text: string): Payload {
     path: '/approvals',
   };
   try {
-    const { event, approval, title, body, path } = JSON.parse(text) as Record<string, unknown>;
-    const isKnown = event === 'asked' || event === 'closed' || event === 'break-glass' || event === 'test';
-    if (!isKnown || typeof title !== 'string' || typeof body !== 'string') return nothing;
+    const { approval, title, body, path, ...said } = JSON.parse(text) as Record<string, unknown>;
+    const event = events.find((each) => each === said.event);
+    if (event === undefined || typeof title !== 'string' || typeof body !== 'string') return nothing;
     const id = typeof approval === 'string' ? approval : null;
     return { event, approval: id, title, body, path: ownPath(path) ?? nothing.path };
   } catch {

@@ -34,6 +34,7 @@ export async function openChokePoint(
   const secrets = createSecrets({ storage, sealer, recordChange, uses: secretUses, clock });
   const credentials = createCredentials({
     ...{ storage, registry, sealer, recordChange, clock, log, publicUrl: config.publicUrl },
+    alarm: (transaction, lease) => channels.tellOfLease(transaction, lease),
     tools: {
       openSecret: secrets.open,
       environment: process.env,
@@ -56,6 +57,7 @@ export async function openChokePoint(
     recordChange,
     outbound,
     openSecret: secrets.open,
+    lease: credentials.leases.get,
     mask: maskCredentials,
     people,
     sealer,

@@ -14,7 +14,7 @@ import type { Accounts } from './accounts/types.ts';
 import { createLeases, type Leases } from './leases/leases.ts';
 import { leaseLimits } from './leases/limits.ts';
 import { createReconciler } from './leases/reconcile.ts';
-import { type Held, liveStates, type Provider, TEST_PURPOSE } from './leases/types.ts';
+import { type Alarm, type Held, liveStates, type Provider, TEST_PURPOSE } from './leases/types.ts';
 import { openProvider, type ProviderTools } from './providers/index.ts';
 import { isSamePlace } from './same-place.ts';
 
@@ -24,6 +24,8 @@ export interface CredentialsDependencies {
   tools: Omit<ProviderTools, 'accounts'>;
   sealer: Sealer;
   recordChange: RecordChange;
+  /** Tells people. */
+  alarm?: Alarm | undefined;
   clock: Clock;
   log: Log;
   publicUrl: string;

@@ -106,6 +106,7 @@ onEachDatabase('answers', (database) => {
     };
     const channels = createChannels({
       ...house,
+      lease: () => Promise.reject(new Error('no credentials here')),
       push: pushOf(house),
       outbound: { fetch, fetchJson: () => Promise.reject(new Error('not here')) } as never,
       openSecret: async () => new Secret(`whsec_${Buffer.alloc(32, 1).toString('base64')}`),

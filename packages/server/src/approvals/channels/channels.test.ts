@@ -26,6 +26,7 @@ function replica(
   const outbound = { fetch, fetchJson: () => Promise.reject(new Error('not here')) };
   const channels = createChannels({
     ...house,
+    lease: () => Promise.reject(new Error('no credentials here')),
     push: pushOf(house),
     outbound,
     openSecret: async () => secret,

@@ -4,8 +4,10 @@ import {
   type ChannelManifest,
   type ChannelTest,
   type ChannelView,
+  type CredentialProviderManifest,
   channelTypeOf,
   type DeliveryView,
+  type LeaseView,
 } from '@gatehouse/protocol';
 import { type Clock, GatehouseError, type Json, type Log, newId } from '../../platform/index.ts';
 import type { DatabaseTransaction, RecordChange, Sealer, Storage } from '../../storage/index.ts';
@@ -23,16 +25,22 @@ import { createLooks } from './look.ts';
 import { glassMessage, messageOf, testMessage } from './message.ts';
 import { type DeliveryRow, enqueueAsked, enqueueClosed, enqueueGlass } from './outbox.ts';
 import { isServed } from './push.ts';
+import { enqueueOver, enqueueStuck, leaseMessage } from './stuck-lease.ts';
 import type { Channel, Tools } from './types.ts';
 
 export interface ChannelsDependencies extends Pick<Tools, 'outbound' | 'openSecret' | 'people' | 'push'> {
   storage: Storage;
   registry: {
-    snapshot(): Told & { readonly channels: ReadonlyMap<string, ChannelManifest> };
+    snapshot(): Told & {
+      readonly channels: ReadonlyMap<string, ChannelManifest>;
+      readonly credentialProviders: ReadonlyMap<string, CredentialProviderManifest>;
+    };
   };
   recordChange: RecordChange;
   /** Seals what was sent where, and who has looked at what. */
   sealer: Sealer;
+  /** Throws where there is none of this id. */
+  lease(id: string): Promise<LeaseView>;
   /** Names credentials in what an agent gave. */
   mask(value: Json): Json;
   clock: Clock;
@@ -93,6 +101,13 @@ export function createChannels(dependencies: ChannelsDependencies) {
     await enqueueGlass(transaction, of, emails, { clock, channels: channels(), environment, open });
   }
 
+  async function alarm({ approval: id, event }: DeliveryRow, { show }: ChannelManifest) {
+    const lease = await dependencies.lease(id);
+    const isStuck = event === 'lease-stuck';
+    if (isStuck !== (lease.state === 'stuck')) return undefined;
+    return leaseMessage(lease, isStuck ? 'lease-stuck' : 'lease-over', { show, publicUrl });
+  }
+
   const message = (of: Approval, event: 'asked' | 'closed', { show }: ChannelManifest) =>
     messageOf(of, event, { show, publicUrl, mask });
   const lanes = createLanes({
@@ -104,6 +119,7 @@ export function createChannels(dependencies: ChannelsDependencies) {
     open,
     approval,
     glass,
+    alarm,
     message,
   });
   const answers = createAnswers({ storage, recordChange, sealer, clock, approval });
@@ -148,6 +164,10 @@ export function createChannels(dependencies: ChannelsDependencies) {
         await enqueueClosed(transaction, of, asking());
       },
     } satisfies Tell,
+
+    /** Part of the transaction in which a credential becomes stuck, or is no longer. */
+    tellOfLease: (transaction: DatabaseTransaction, lease: LeaseView): Promise<void> =>
+      lease.state === 'stuck' ? enqueueStuck(transaction, lease, asking()) : enqueueOver(transaction, lease, asking()),
 
     device,
 
@@ -230,6 +250,13 @@ export function createChannels(dependencies: ChannelsDependencies) {
         await transaction
           .deleteFrom('deliveries')
           .where('state', '!=', 'waiting')
+          // Whoever was alarmed is to hear of the end, however late.
+          .where((where) =>
+            where.or([
+              where('event', '<>', 'lease-stuck'),
+              where('approval', 'not in', where.selectFrom('leases').select('id').where('leases.state', '=', 'stuck')),
+            ]),
+          )
           .where('updated_at', '<', now - channelLimits.keepDays * 24 * 3_600_000)
           .execute();
         const names = [...channels().keys()];

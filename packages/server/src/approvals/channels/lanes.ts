@@ -18,6 +18,8 @@ export interface LaneDependencies {
   message(approval: Approval, event: 'asked' | 'closed', manifest: ChannelManifest): Message;
   /** Undefined where there is none of this id. */
   glass(id: string, manifest: ChannelManifest): Promise<Message | undefined>;
+  /** Of a credential that is stuck, or no longer; undefined where that is not so. */
+  alarm(row: DeliveryRow, manifest: ChannelManifest): Promise<Message | undefined>;
   random?: () => number;
 }
 
@@ -37,6 +39,7 @@ export function createLanes({
   approval,
   message,
   glass,
+  alarm,
   random = Math.random,
 }: LaneDependencies) {
   const underWay = new Map<string, number>();
@@ -106,18 +109,31 @@ export function createLanes({
   async function deliver(row: DeliveryRow): Promise<void> {
     const manifest = channels().get(row.channel);
     if (!manifest) return finish(row, { state: 'dropped', error: 'there is no such channel any more' });
-    const loud = row.event === 'break-glass' ? await glass(row.approval, manifest) : undefined;
-    if (loud) return post(row, open(manifest), loud, null);
-    const of = await approval(row.approval);
-    if (!of) return finish(row, { state: 'dropped', error: 'there is no such approval any more' });
-    if (row.event === 'asked' && of.state !== 'pending')
-      return finish(row, { state: 'dropped', error: `it was ${of.state} before` });
-    const sent = row.event === 'closed' ? await askedFor(row) : undefined;
-    if (row.event === 'closed' && sent?.state === 'waiting')
+    const text = await textOf(row, manifest);
+    if (typeof text === 'string') return finish(row, { state: 'dropped', error: text });
+    if (row.about === null) return post(row, open(manifest), text, null);
+    const sent = await toldBefore(row.about);
+    if (sent?.state === 'waiting')
       return finish(row, { due_at: clock.now() + limits.firstRetryMs, attempts: row.attempts - 1 });
-    if (row.event === 'closed' && sent?.state !== 'sent')
-      return finish(row, { state: 'dropped', error: 'nobody was told that it waits' });
-    return post(row, open(manifest), message(of, row.event as 'asked' | 'closed', manifest), sent?.reference ?? null);
+    if (sent?.state !== 'sent') return finish(row, { state: 'dropped', error: 'nobody was told that it waits' });
+    return post(row, open(manifest), text, sent.reference);
+  }
+
+  /** What is to be said now, or in words why nothing is. */
+  async function textOf(row: DeliveryRow, manifest: ChannelManifest): Promise<Message | string> {
+    switch (row.event) {
+      case 'break-glass':
+        return (await glass(row.approval, manifest)) ?? 'there is no such break-glass any more';
+      case 'lease-stuck':
+      case 'lease-over':
+        return (await alarm(row, manifest)) ?? 'it was not so any more';
+      default: {
+        const of = await approval(row.approval);
+        if (!of) return 'there is no such approval any more';
+        if (row.event === 'asked' && of.state !== 'pending') return `it was ${of.state} before`;
+        return message(of, row.event as 'asked' | 'closed', manifest);
+      }
+    }
   }
 
   async function post(row: DeliveryRow, channel: Channel, text: Message, about: string | null): Promise<void> {
@@ -148,16 +164,14 @@ export function createLanes({
   }
 
   function send(channel: Channel, text: Message, delivery: Delivery): Promise<string | null> {
-    if (text.event !== 'closed') return channel.send(text, delivery);
+    // In a system of tickets the end is said in the ticket, not with another one.
+    const changes = text.event === 'closed' || (text.event === 'lease-over' && channel.look !== undefined);
+    if (!changes) return channel.send(text, delivery);
     return (channel.close?.(text, delivery) ?? Promise.resolve()).then(() => delivery.reference);
   }
 
-  const askedFor = ({ about }: DeliveryRow) =>
-    storage.db
-      .selectFrom('deliveries')
-      .select(['state', 'reference'])
-      .where('id', '=', about ?? '')
-      .executeTakeFirst();
+  const toldBefore = (id: string) =>
+    storage.db.selectFrom('deliveries').select(['state', 'reference']).where('id', '=', id).executeTakeFirst();
 
   /** Half of it is chance: many that failed together do not come again together. */
   function waitOf({ attempts }: DeliveryRow, error: unknown): number {

@@ -5,6 +5,8 @@ export const channelLimits = {
   atOnce: 4,
   /** People, or browsers of people, who are told of one approval through one channel. */
   recipients: 100,
+  /** Stuck credentials of which one channel is told in an hour; `gatehouse status` counts all, and the record has each. */
+  stuckPerHour: 10,
   /** The longest that one delivery may take. */
   sendTimeoutMs: 15_000,
   /** A delivery that a replica has begun and not finished in this time is taken over. */

@@ -7,8 +7,8 @@ import { channelLimits } from './limits.ts';
  * where its system reads no markup.
  */
 export interface Message {
-  event: 'asked' | 'closed' | 'break-glass' | 'test';
-  /** `apr_…`; null in a test. */
+  event: 'asked' | 'closed' | 'break-glass' | 'lease-stuck' | 'lease-over' | 'test';
+  /** `apr_…`, or the id of what else it is about; null in a test. */
   approval: string | null;
   /** Of what is approved. */
   digest: string | null;

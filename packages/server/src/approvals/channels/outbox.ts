@@ -1,4 +1,10 @@
-import { type Approval, type BreakGlass, type ChannelManifest, toolPatternMatches } from '@gatehouse/protocol';
+import {
+  type Approval,
+  type BreakGlass,
+  type ChannelManifest,
+  type DeliveryView,
+  toolPatternMatches,
+} from '@gatehouse/protocol';
 import type { Selectable } from 'kysely';
 import { type Clock, newId } from '../../platform/index.ts';
 import type { DatabaseTransaction, Tables } from '../../storage/index.ts';
@@ -74,11 +80,11 @@ export async function enqueueClosed(
   if (rows.length > 0) await transaction.insertInto('deliveries').values(rows).execute();
 }
 
-const newDelivery = (
+export const newDelivery = (
   channel: string,
   approval: string,
   recipient: string,
-  event: 'asked' | 'closed' | 'break-glass',
+  event: DeliveryView['event'],
   now: number,
 ): DeliveryRow => ({
   id: newId('dlv', now),
@@ -130,7 +136,7 @@ async function toldBefore(transaction: DatabaseTransaction, channel: string, app
   return new Set(rows.map(({ recipient }) => recipient));
 }
 
-async function waitingOf(transaction: DatabaseTransaction, channel: string): Promise<number> {
+export async function waitingOf(transaction: DatabaseTransaction, channel: string): Promise<number> {
   const { count } = await transaction
     .selectFrom('deliveries')
     .select(({ fn }) => fn.countAll<number>().as('count'))

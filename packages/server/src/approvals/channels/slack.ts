@@ -154,6 +154,8 @@ function posted(message: Message, approveButton: boolean): Record<string, Json> 
     asked: 'An action waits for a person',
     closed: 'Decided',
     'break-glass': 'BREAK-GLASS',
+    'lease-stuck': 'A credential could not be ended',
+    'lease-over': 'A credential is no longer stuck',
     test: 'A test',
   }[event];
   return {

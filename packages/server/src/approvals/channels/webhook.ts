@@ -26,6 +26,8 @@ const sent = {
   asked: 'approval.asked',
   closed: 'approval.closed',
   'break-glass': 'break-glass.moved',
+  'lease-stuck': 'lease.stuck',
+  'lease-over': 'lease.over',
   test: 'channel.test',
 };
 

@@ -1,7 +1,8 @@
 import { type Clock, GatehouseError } from '../../platform/index.ts';
 import type { DatabaseTransaction, RecordChange, Storage } from '../../storage/index.ts';
 import { unknownLease } from './find.ts';
-import { about, type LeaseRow, lastEnd, nameOf } from './rows.ts';
+import { about, type LeaseRow, lastEnd, nameOf, toLease } from './rows.ts';
+import type { Alarm } from './types.ts';
 
 /** The token of the host is nobody in particular: whoever agrees to what it asks has asked, and somebody else has to agree. */
 const OPERATOR = 'operator';
@@ -13,10 +14,12 @@ const OPERATOR = 'operator';
 export function createDropping({
   storage,
   recordChange,
+  alarm,
   clock,
 }: {
   storage: Storage;
   recordChange: RecordChange;
+  alarm?: Alarm | undefined;
   clock: Clock;
 }) {
   async function stuckIn(transaction: DatabaseTransaction, id: string): Promise<LeaseRow> {
@@ -83,6 +86,7 @@ export function createDropping({
           throw new GatehouseError('conflict', 'lease.not-stuck', 'It has changed meanwhile. Look again.');
         await record(transaction, row, 'lease.drop', by, `is GIVEN UP, asked for by ${row.drop_asked_by}`);
         await storage.announce(transaction, 'lease', id, now);
+        await alarm?.(transaction, toLease({ ...row, state: 'dropped' }));
       }),
   };
 }

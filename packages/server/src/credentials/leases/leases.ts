@@ -11,7 +11,7 @@ import { createMaking, ended, type OpenedProvider } from './make.ts';
 import { createRenewing } from './renew.ts';
 import { lastEnd } from './rows.ts';
 import { createSealing, leaseProblem, sealedLease } from './seals.ts';
-import { type Held, type LeaseRequest, liveStates } from './types.ts';
+import { type Alarm, type Held, type LeaseRequest, liveStates } from './types.ts';
 
 export interface LeasesDependencies {
   storage: Storage;
@@ -19,6 +19,7 @@ export interface LeasesDependencies {
   /** Throws `provider.unknown` for one that is not declared in this environment. */
   open(provider: string, environment: string): Promise<OpenedProvider>;
   recordChange: RecordChange;
+  alarm?: Alarm | undefined;
   /** Told when there is something to end. */
   wake(): void;
   clock: Clock;

@@ -1,8 +1,8 @@
 import type { Clock, Json, Log } from '../../platform/index.ts';
 import type { RecordChange, Sealer, Storage } from '../../storage/index.ts';
 import { leaseLimits } from './limits.ts';
-import { about, type LeaseRow, leftBehind } from './rows.ts';
-import type { Provider, Remaining } from './types.ts';
+import { about, type LeaseRow, leftBehind, toLease } from './rows.ts';
+import type { Alarm, Provider, Remaining } from './types.ts';
 
 export interface TakingBackDependencies {
   storage: Storage;
@@ -10,6 +10,7 @@ export interface TakingBackDependencies {
   /** The one that has made it; throws while it can't be opened. */
   openFor(provider: string, declared: Json): Provider;
   recordChange: RecordChange;
+  alarm?: Alarm | undefined;
   clock: Clock;
   log: Log;
 }
@@ -18,7 +19,15 @@ export interface TakingBackDependencies {
 const CLAIM_MARGIN_MS = 5_000;
 
 /** One attempt at ending one lease: it moves the row ahead before it asks the provider, so that nobody else is at it. */
-export function createTakingBack({ storage, sealer, openFor, recordChange, clock, log }: TakingBackDependencies) {
+export function createTakingBack({
+  storage,
+  sealer,
+  openFor,
+  recordChange,
+  alarm,
+  clock,
+  log,
+}: TakingBackDependencies) {
   /** Whether it is gone. Undefined: another replica is at it. */
   async function endOne(row: LeaseRow): Promise<boolean | undefined> {
     if (!(await claim(row))) return undefined;
@@ -124,6 +133,8 @@ export function createTakingBack({ storage, sealer, openFor, recordChange, clock
         change.state === 'revoked' ? 'lease.revoked' : change.state === 'stuck' ? 'lease.stuck' : 'lease.remains';
       await recordChange(transaction, { operation, by: 'gatehouse', ...about(row), changes: [recorded] });
       await storage.announce(transaction, 'lease', row.id, clock.now());
+      if ((row.state === 'stuck') !== ((change.state ?? row.state) === 'stuck'))
+        await alarm?.(transaction, toLease({ ...row, ...change }));
     });
   }
 

@@ -1,5 +1,6 @@
 import type { LeaseState, LeaseView, ProviderAbilities } from '@gatehouse/protocol';
 import { GatehouseError, type Json, type Secret } from '../../platform/index.ts';
+import type { DatabaseTransaction } from '../../storage/index.ts';
 
 /** Of a lease that is for nobody: it has neither agent nor task. */
 export const TEST_PURPOSE = 'test';
@@ -10,6 +11,9 @@ export const openStates = ['intended', 'created', 'active', 'revoking', 'stuck']
 export const liveStates = ['created', 'active'] as const satisfies LeaseState[];
 
 export const isLive = (state: string): boolean => (liveStates as readonly string[]).includes(state);
+
+/** Told in the transaction in which a lease becomes stuck, and in that in which it is no longer. */
+export type Alarm = (transaction: DatabaseTransaction, lease: LeaseView) => Promise<void>;
 
 /** What a provider is to make. */
 export interface Order {
