@@ -302,6 +302,19 @@ describe('just-in-time credentials', { skip: postgres ? false : 'there is no Pos
     const auditor = await seen('auditor@example.test');
     assert.deepEqual(auditor.agents, ['agent-a', 'agent-dev']);
     assert.equal((await auditor.api('GET /leases/:id', { params: { id } })).id, id);
+    // Whoever may stop an agent may end what it holds; nobody else may, nor what is of no agent.
+    const end = ({ api }: typeof auditor, of: string) =>
+      api('POST /leases/:id/revoke', { params: { id: of }, body: {} });
+    const own = (await leasesOf(theirs.task.id))[0]?.id ?? '';
+    for (const [who, of] of [
+      [developer, id],
+      [auditor, id],
+      [auditor, own],
+    ] as const)
+      await assert.rejects(end(who, of), { status: 403 });
+    assert.ok((await leasesOf(other.task.id)).some(({ id: of, state }) => of === id && state === 'active'));
+    await end(developer, own);
+    await gone(theirs.task.id);
     proxy.setAway(true);
     const problemFor = async ({ api }: typeof auditor) => (await api('GET /providers')).items[0]?.problem ?? null;
     assert.match((await problemFor(auditor)) ?? '', /./);

@@ -55,7 +55,7 @@ export const leases: Requirement[] = [
   },
   {
     id: 'lease.owners',
-    promise: 'Who is neither admin, security nor auditor sees leases of their own agents only',
+    promise: 'Who is neither admin, security nor auditor sees and ends leases of their own agents only',
     source,
   },
   {

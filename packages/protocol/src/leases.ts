@@ -104,8 +104,8 @@ export interface ProviderKind {
   abilities: ProviderAbilities & { canRenew: boolean };
 }
 
-/** `kind`: null where its provider is declared no more. */
-export type ShownLease = LeaseView & { kind: ProviderKind | null };
+/** `kind`: null where its provider is declared no more. `agentOwner`: null where it is of no agent that is declared. */
+export type ShownLease = LeaseView & { kind: ProviderKind | null; agentOwner: string | null };
 
 export interface ProviderView extends ProviderKind {
   name: string;

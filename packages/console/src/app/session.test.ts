@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AgentView, Approval, Role, SessionView } from '@gatehouse/protocol';
-import { mayApprove, mayDeny, mayKill, mayOperate } from './session.ts';
+import { mayApprove, mayDeny, mayEndLease, mayKill, mayOperate } from './session.ts';
 
 const ME = 'me@example.test';
 const as = (...roles: Role[]): SessionView => ({
@@ -20,6 +20,11 @@ test('whoever answers for an agent is not kept from its kill switch, whichever o
       assert.match(may(as(role), agentOf('other@example.test')) ?? '', /Only other@example\.test/);
     }
   assert.match(mayKill(as('auditor'), agentOf(ME)) ?? '', /security or an admin/);
+  for (const [role, agentOwner, may] of [
+    ...[['owner', ME, true] as const, ['owner', 'other@example.test', false] as const, ['owner', null, false] as const],
+    ...[['auditor', ME, false] as const, ['security', null, true] as const],
+  ])
+    assert.equal(mayEndLease(as(role), { agent: 'agent-a', agentOwner }) === null, may, `${role} ${agentOwner}`);
   assert.equal(mayKill(as('security'), agentOf('other@example.test')), null);
 });
 

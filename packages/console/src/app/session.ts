@@ -1,4 +1,4 @@
-import type { AgentView, Approval, Role, SessionView } from '@gatehouse/protocol';
+import type { AgentView, Approval, Role, SessionView, ShownLease } from '@gatehouse/protocol';
 import { useSuspenseQuery } from '@tanstack/react-query';
 import { sessionQuery } from '../api/queries.ts';
 
@@ -24,7 +24,16 @@ export const mayKill = (session: SessionView, agent: Owned): Obstacle =>
 export const mayOperate = (session: SessionView, agent: Owned): Obstacle =>
   looksAfter(session, agent, `do this to ${agent.name}`);
 
-type Owned = Pick<AgentView, 'manifest' | 'name'>;
+/** A credential that its agent, if it is of one, has from its provider. */
+export const mayEndLease = (
+  session: SessionView,
+  { agent, agentOwner }: Pick<ShownLease, 'agent' | 'agentOwner'>,
+): Obstacle =>
+  agentOwner === null
+    ? needsRole(session, ['admin', 'security'], 'Ending a credential')
+    : looksAfter(session, { name: agent, manifest: { owner: agentOwner } }, `end a credential of ${agent}`);
+
+type Owned = { name: string; manifest: Pick<AgentView['manifest'], 'owner'> };
 
 function looksAfter({ person: { email, roles } }: SessionView, { manifest: { owner } }: Owned, what: string): Obstacle {
   if (roles.includes('admin') || roles.includes('security')) return null;

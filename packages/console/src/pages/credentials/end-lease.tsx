@@ -1,5 +1,5 @@
 import type { ShownLease } from '@gatehouse/protocol';
-import { needsRole, useSession } from '../../app/session.ts';
+import { mayEndLease, useSession } from '../../app/session.ts';
 import { isLive } from '../../lib/lease-words.ts';
 import { AllowedButton } from '../../ui/allowed-button.tsx';
 
@@ -11,7 +11,7 @@ interface EndButtonProps {
 
 /** `e` presses it on the row that has the focus. */
 export function EndButton({ lease, end, size = 'xs' }: EndButtonProps) {
-  const obstacle = needsRole(useSession(), ['admin', 'security'], 'Ending a credential');
+  const obstacle = mayEndLease(useSession(), lease);
   if (!isLive(lease)) return null;
   return (
     <AllowedButton

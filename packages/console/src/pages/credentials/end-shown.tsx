@@ -5,7 +5,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { call } from '../../api/client.ts';
 import { explain } from '../../api/problem.ts';
-import { needsRole, useSession } from '../../app/session.ts';
+import { mayEndLease, useSession } from '../../app/session.ts';
 import { isLive } from '../../lib/lease-words.ts';
 import { plural } from '../../lib/words.ts';
 import { AllowedButton } from '../../ui/allowed-button.tsx';
@@ -16,9 +16,10 @@ const AT_ONCE = 4;
 
 /** Where a provider or an agent's tools are no longer trusted: all that the filter shows, in one move. */
 export function EndShownButton({ leases, hasMore }: { leases: readonly ShownLease[]; hasMore: boolean }) {
-  const obstacle = needsRole(useSession(), ['admin', 'security'], 'Ending credentials');
+  const session = useSession();
   const [ending, setEnding] = useState<readonly ShownLease[] | null>(null);
   const live = leases.filter(isLive);
+  const obstacle = live.map((lease) => mayEndLease(session, lease)).find((each) => each !== null) ?? null;
   return (
     <>
       {live.length > 1 && (

@@ -39,7 +39,11 @@ export const controlActions = {
   },
   inspect: { resource: 'Workspace', words: 'export the workspace and plan changes of it', atTerminal: 'open' },
   refresh: { resource: 'Workspace', words: 'ask tool servers what they serve', atTerminal: 'open' },
-  kill: { resource: 'Agent', words: 'stop an agent everywhere, now', atTerminal: 'open' },
+  kill: {
+    resource: 'Agent',
+    words: 'stop an agent everywhere, now, and end single credentials of it',
+    atTerminal: 'open',
+  },
   operate: {
     resource: 'Agent',
     words:
@@ -73,7 +77,7 @@ export const controlActions = {
   secure: {
     resource: 'Workspace',
     words:
-      'rotate the keys of the house, cut connections to tool servers, end their credentials, reject proposed changes, pause and test sinks',
+      'rotate the keys of the house, cut connections to tool servers, have credentials live longer, reject proposed changes, pause and test sinks',
     atTerminal: 'open',
   },
   oversee: { resource: 'Workspace', words: 'see who is signed in and which secrets there are', atTerminal: 'open' },

@@ -1,7 +1,8 @@
 import { type LeaseView, leaseBodies, type ShownLease } from '@gatehouse/protocol';
 import { unknownLease } from '../../credentials/index.ts';
+import { aboutAgent } from '../about-agent.ts';
 import type { ApiDependencies } from '../dependencies.ts';
-import { type ApiCaller, everyone, type Route, route } from '../route.ts';
+import { type ApiCaller, everyone, type ResourceOf, type Route, route } from '../route.ts';
 
 const MOST_AGENTS = 1_000;
 
@@ -15,7 +16,21 @@ export function leaseRoutes({ credentials, registry }: ApiDependencies): Route[]
       .filter(({ manifest }) => manifest.owner === email)
       .map(({ name }) => name)
       .slice(0, MOST_AGENTS);
-  const shown = (lease: LeaseView): ShownLease => ({ ...lease, kind: credentials.kindOf(lease.provider) });
+  const shown = (lease: LeaseView): ShownLease => ({
+    ...lease,
+    kind: credentials.kindOf(lease.provider),
+    agentOwner: registry.snapshot().agents.get(lease.agent)?.manifest.owner ?? null,
+  });
+  /** Whoever may stop an agent may end a credential of it. One that is of no agent, or of one that is declared no more, is nobody's own. */
+  const onAgentOf: ResourceOf = async (param) => {
+    const { leases } = await credentials.leases.list({ ids: [param('id')], limit: 1 });
+    const [lease] = leases;
+    if (!lease) return undefined;
+    const { agent: name, environment } = lease;
+    return (
+      aboutAgent(registry, name) ?? { type: 'Agent', name, owner: '', environment, production: true, risk: 'high' }
+    );
+  };
   return [
     route(
       'GET /leases',
@@ -46,9 +61,9 @@ export function leaseRoutes({ credentials, registry }: ApiDependencies): Route[]
     }),
     route(
       'POST /leases/:id/revoke',
-      'secure',
+      'kill',
       'End a credential now; what was opened with it ends as far as its provider can',
-      { body: leaseBodies.revokeLease },
+      { body: leaseBodies.revokeLease, on: onAgentOf },
       ({ caller, param, body }) => credentials.leases.end(param('id'), caller.by, body.reason || 'revoked'),
     ),
     route(

@@ -8,6 +8,7 @@ export interface LeaseFilter {
   agent?: string;
   /** Only of these. */
   agents?: readonly string[];
+  ids?: readonly string[];
   task?: string;
   provider?: string;
   state?: string;
@@ -35,6 +36,7 @@ export function createFinding({ db }: Storage) {
     async list({
       agent,
       agents,
+      ids,
       task,
       provider,
       state,
@@ -49,6 +51,7 @@ export function createFinding({ db }: Storage) {
         .limit(limit + 1);
       if (agent !== undefined) query = query.where('agent', '=', agent);
       if (agents) query = query.where('agent', 'in', agents.length > 0 ? [...agents] : ['']).where('agent', '<>', '');
+      if (ids) query = query.where('id', 'in', ids.length > 0 ? [...ids] : ['']);
       if (task !== undefined) query = query.where('task', '=', task);
       if (provider !== undefined) query = query.where('provider', '=', provider);
       if (state !== undefined) query = query.where('state', '=', state);
