@@ -32,7 +32,8 @@ export interface LeaseChaosResult {
 
 /** A workspace is used for so many points: long enough to start on what many deaths left. */
 const POINTS_PER_WORKSPACE = 20;
-const PATIENCE_MS = 3_000;
+/** What has not come to its moment by then dies there. */
+const PATIENCE_MS = 1_500;
 /** Past all in which a lease may still be made, or be claimed by a replica that died while it ended it. */
 const PAST_CLAIMS_MS = 45_000;
 /** Past all that a provider lets live on that nobody can find. */
