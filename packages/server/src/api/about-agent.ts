@@ -10,3 +10,7 @@ export function aboutAgent(registry: Pick<Registry, 'snapshot'>, name: string): 
   const production = environments.get(environment)?.production ?? true;
   return { type: 'Agent', name, owner, environment, production, risk };
 }
+
+/** The same for what an agent has left behind: of one that is declared no more, it is nobody's own. */
+export const aboutFormerAgent = (registry: Pick<Registry, 'snapshot'>, name: string): ControlResource =>
+  aboutAgent(registry, name) ?? { type: 'Agent', name, owner: '', environment: '', production: true, risk: 'high' };

@@ -1,7 +1,7 @@
 import { type ActionRecord, actionQuery, bodies, paging } from '@gatehouse/protocol';
 import { z } from 'zod';
 import { GatehouseError } from '../../platform/index.ts';
-import { aboutAgent } from '../about-agent.ts';
+import { aboutFormerAgent } from '../about-agent.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { everyone, type ResourceOf, type Route, route } from '../route.ts';
 import { inWords, toSearch } from '../search-query.ts';
@@ -42,8 +42,8 @@ export function actionRoutes({
   };
   /** What became of an action is for those to say who look after its agent. */
   const onAgentOf: ResourceOf = async (param) => {
-    const agent = (await ledger.action(param('id')))?.summary.agent;
-    return agent ? aboutAgent(registry, agent) : undefined;
+    const summary = (await ledger.action(param('id')))?.summary;
+    return summary && aboutFormerAgent(registry, summary.agent ?? '');
   };
 
   return [

@@ -1,6 +1,6 @@
 import { type LeaseView, leaseBodies, type ShownLease } from '@gatehouse/protocol';
 import { unknownLease } from '../../credentials/index.ts';
-import { aboutAgent } from '../about-agent.ts';
+import { aboutFormerAgent } from '../about-agent.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { type ApiCaller, everyone, type ResourceOf, type Route, route } from '../route.ts';
 
@@ -26,10 +26,7 @@ export function leaseRoutes({ credentials, registry }: ApiDependencies): Route[]
     const { leases } = await credentials.leases.list({ ids: [param('id')], limit: 1 });
     const [lease] = leases;
     if (!lease) return undefined;
-    const { agent: name, environment } = lease;
-    return (
-      aboutAgent(registry, name) ?? { type: 'Agent', name, owner: '', environment, production: true, risk: 'high' }
-    );
+    return aboutFormerAgent(registry, lease.agent);
   };
   return [
     route(
