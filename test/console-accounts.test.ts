@@ -30,6 +30,7 @@ describe('accounts, in the console', { skip: browser ? false : 'Chromium is miss
       from: {
         ...{ type: 'oauth', system: 'google', url: google.origin, clientId: 'client-1', secret: 'client' },
         ...{ scopes: [scope, 'https://www.googleapis.com/auth/gmail.send'], allowPrivateAddress: true },
+        for: ['https://calendar.example.test'],
       },
     };
     await workspace.apply([...manifests(), provider]);
@@ -53,6 +54,7 @@ describe('accounts, in the console', { skip: browser ? false : 'Chromium is miss
     await page.getByRole('button', { name: 'Show what I would grant' }).click();
     await page.getByRole('listitem').filter({ hasText: scope }).waitFor();
     assert.equal(await page.getByText('gmail.send').count(), 0, 'what was asked for, and no more');
+    await page.getByRole('listitem').filter({ hasText: 'https://calendar.example.test' }).waitFor();
     await page.getByRole('link', { name: 'Go on to grant it' }).click();
     await page.getByRole('heading', { name: 'Connected' }).waitFor();
     assert.equal(google.asked.at(-1)?.get('scope'), scope);

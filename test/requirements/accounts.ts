@@ -8,6 +8,12 @@ export const accounts: Requirement[] = [
     promise: 'An agent gets a token of a person’s account only once they have let this agent use it, with these scopes',
     source,
   },
+  {
+    id: 'account.destination',
+    promise:
+      'A token of a person’s account is sent to the tool servers that they were shown as they consented, and to no other',
+    source,
+  },
   { id: 'account.own', promise: 'A task gets tokens of its own verified person, and never of another', source },
   {
     id: 'account.rotation',

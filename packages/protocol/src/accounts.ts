@@ -24,6 +24,8 @@ export interface AccountBegun {
   url: string;
   issuer: string;
   scopes: string[];
+  /** The only tool servers that tokens of it are sent to, by origin. */
+  destinations: string[];
   expiresAt: number;
 }
 

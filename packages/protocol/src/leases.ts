@@ -113,6 +113,8 @@ export interface ProviderView extends ProviderKind {
   life: { defaultSeconds: number; maxSeconds: number };
   /** That tasks may be handed its credentials, as its manifest says; null: the gate alone uses them. */
   direct: { tier: 1 | 2 | 3; maxSeconds: number; perTask: number; perHour: number } | null;
+  /** The only tool servers that its credentials are sent to, by origin; null: wherever a manifest says. */
+  destinations: readonly string[] | null;
   /** Leases that it may still know, and those of them that could not be ended for long. */
   openLeases: number;
   stuckLeases: number;

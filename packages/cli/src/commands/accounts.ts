@@ -42,18 +42,21 @@ export const connectAccount: Run<ConnectOptions> = async ({ args: [provider = ''
   const operator = operatorOf(options);
   const { name } = await operator.call('GET /agents/:name', { params: { name: agent } });
   const { items } = await operator.call('GET /providers');
-  const known = items.filter(({ type }) => type === 'oauth').map((each) => each.name);
-  if (!known.includes(provider))
+  const known = items.filter(({ type }) => type === 'oauth');
+  const declared = known.find((each) => each.name === provider);
+  if (!declared)
     throw new CliFailure(
       'usage',
       'provider.unknown',
-      `"${clean(provider)}" is no provider of the type oauth. ${known.length > 0 ? `There are ${known.join(', ')}.` : 'There is none: see the how-to "Let agents use people\'s accounts at other systems".'}`,
+      `"${clean(provider)}" is no provider of the type oauth. ${known.length > 0 ? `There are ${known.map((each) => each.name).join(', ')}.` : 'There is none: see the how-to "Let agents use people\'s accounts at other systems".'}`,
     );
   const { publicUrl } = await operator.call('GET /status');
   const query = new URLSearchParams({ provider, agent: name, ...(options.scopes && { scopes: options.scopes }) });
   const url = `${publicUrl}/accounts?${query}`;
-  if (out.json) return out.printJson({ url });
+  const destinations = declared.destinations ?? [];
+  if (out.json) return out.printJson({ url, destinations });
   out.print(`A person lets ${clean(name)} use their account at\n${url}`);
+  out.print(`Tokens of it are sent to ${clean(destinations.join(', ') || 'no tool server yet')}, and nowhere else.`);
   if (!options.browser) return;
   const problem = await openBrowser(url);
   if (problem !== undefined) out.note(`No browser could be opened (${problem}): open the address yourself.`);

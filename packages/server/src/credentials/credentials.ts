@@ -176,6 +176,7 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
           const abilities = abilitiesOf(provider);
           return {
             ...{ name, type: from.type, environments, abilities, life, direct: direct ?? null },
+            destinations: credentialDestinations(from) ?? null,
             ...{ openLeases: open, stuckLeases: stuck, ok: problem === null, problem },
             failingSince: failing.get(name) ?? null,
             ...(trust !== undefined && { trust }),

@@ -44,6 +44,14 @@ export function ConnectAccount({
                 </li>
               ))}
             </ul>
+            <p>Their access to it is sent to these tool servers, and nowhere else:</p>
+            <ul>
+              {begun.destinations.map((each) => (
+                <li key={each}>
+                  <PlainText text={each} mono />
+                </li>
+              ))}
+            </ul>
             <Button component="a" href={begun.url}>
               Go on to grant it
             </Button>{' '}

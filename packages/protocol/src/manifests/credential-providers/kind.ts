@@ -12,8 +12,8 @@ export interface CredentialKind<From extends { type: string }, Scope> {
   /** What a credential of it consists of: `{username}` in a manifest is its part `username`. */
   parts(from: From): readonly string[];
   /**
-   * Of what outlives its lease: the only tool servers that it is sent to, by origin (`stdio://NAME` of a program), and nobody else, whoever
-   * calls directly among them. Without it a credential goes where a manifest says.
+   * Of what outlives its lease, or is a person's: the only tool servers that it is sent to, by origin (`stdio://NAME` of a program), and nobody
+   * else, whoever calls directly among them. Without it a credential goes where a manifest says.
    */
   destinations?(from: From): readonly string[];
   /** Never more than was asked for, and never more than `from` allows. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { name } from '../../names.ts';
+import { destinations } from './destinations.ts';
 import type { CredentialKind } from './kind.ts';
 import { meetOf, nothingLeft } from './meet-of.ts';
 
@@ -34,6 +35,8 @@ export const oauthSource = z
     secret: name.optional(),
     /** What people may be asked to grant, and any token may have at most. */
     scopes,
+    /** The only tool servers that tokens are sent to: a person's consent is for these and no others. */
+    for: destinations,
     /** The resource indicator (RFC 8707) that tokens are asked for. */
     resource: address.optional(),
     /** Of `other`. True: revoking an access token ends that token alone, and not what the person has granted. */
@@ -65,6 +68,8 @@ export const oauthKind: CredentialKind<OAuthSource, OAuthScope> = {
   from: oauthSource,
   scope: oauthScope,
   parts: ({ system }) => (system === 'salesforce' ? ['token', 'instanceUrl'] : ['token']),
+  // One that an earlier version has stored says nothing of it: then nowhere.
+  destinations: ({ for: only }: { for?: string[] }) => only ?? [],
   narrow({ scopes: allowed }, { scopes: asked = allowed }) {
     const foreign = asked.find((each) => !allowed.includes(each));
     if (foreign === undefined) return { scope: { scopes: [...new Set(asked)].sort() } };

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { name } from '../../names.ts';
-import { originOf } from '../../upstream-authorization.ts';
 import { azureSource } from './azure.ts';
+import { destinations } from './destinations.ts';
 import { googleCloudSource } from './google-cloud.ts';
 import type { CredentialKind } from './kind.ts';
 import { meetOf, nothingLeft } from './meet-of.ts';
@@ -54,15 +54,6 @@ const kept = z.discriminatedUnion('type', [
 ]);
 export type KeptSecrets = z.infer<typeof kept>;
 
-/** `https://api.example` of a tool server over HTTP, `stdio://NAME` of one that is a program. */
-const destination = z
-  .string()
-  .max(500)
-  .refine(
-    (text) => URL.canParse(text) && originOf(text) === text,
-    'is https://HOST or https://HOST:PORT, or stdio://NAME',
-  );
-
 export const staticSource = z.strictObject({
   type: z.literal('static'),
   in: kept,
@@ -71,7 +62,7 @@ export const staticSource = z.strictObject({
     .record(z.string().regex(/^[a-zA-Z]{1,50}$/), z.string().min(1).max(500))
     .refine((parts) => Object.keys(parts).length >= 1 && Object.keys(parts).length <= 10, 'has 1 to 10 parts'),
   /** The only tool servers that it is sent to. */
-  for: z.array(destination).min(1).max(10),
+  for: destinations,
   /** Days after which a new one is due; `gatehouse status` says when it is over. */
   rotateDays: z.int().min(1).max(3_650).optional(),
   /** Who sees to that. */

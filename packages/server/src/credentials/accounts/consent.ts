@@ -16,7 +16,7 @@ import {
 import type { AccountsDependencies } from './accounts.ts';
 import { clientOf } from './client.ts';
 import { accountLimits } from './limits.ts';
-import { type AccountStore, bindingOf } from './store.ts';
+import { type AccountStore, bindingOf, destinationsOf } from './store.ts';
 import type { Accounts, PendingAccount } from './types.ts';
 
 export type OAuthProvider = CredentialProviderManifest & { from: OAuthSource };
@@ -83,11 +83,14 @@ export function createAccountConsent(
           by: pending.by,
           agent,
           changes: [
-            `connecting their account at ${as.issuer} for ${agent} begun (${provider}), scopes: ${wanted.join(' ')}`,
+            `connecting their account at ${as.issuer} for ${agent} begun (${provider}), scopes: ${wanted.join(' ')}; for ${destinationsOf(from).join(', ')}`,
           ],
         });
       });
-      return { url: `${publicUrl}/upstream/connect/${handle}`, issuer: as.issuer, scopes: wanted, expiresAt };
+      return {
+        ...{ url: `${publicUrl}/upstream/connect/${handle}`, issuer: as.issuer, scopes: wanted },
+        ...{ destinations: destinationsOf(from), expiresAt },
+      };
     },
 
     async finish(pending, query, cookies) {
@@ -160,7 +163,7 @@ export function createAccountConsent(
           by: pending.by,
           agent,
           changes: [
-            `account ${id}: ${user} lets ${agent} use their account at ${as.issuer} (${provider}), scopes: ${granted.join(' ')}`,
+            `account ${id}: ${user} lets ${agent} use their account at ${as.issuer} (${provider}), scopes: ${granted.join(' ')}; for ${destinationsOf(from).join(', ')}`,
           ],
         });
       });

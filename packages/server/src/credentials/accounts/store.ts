@@ -1,4 +1,4 @@
-import type { AccountView, OAuthSource } from '@gatehouse/protocol';
+import { type AccountView, credentialDestinations, type OAuthSource } from '@gatehouse/protocol';
 import type { Selectable } from 'kysely';
 import { type Clock, digestJson, newId, Secret } from '../../platform/index.ts';
 import type { DatabaseTransaction, Sealer, Storage, Tables } from '../../storage/index.ts';
@@ -17,10 +17,14 @@ export interface SealedAccount {
   token: { value: string; expiresAt: number } | null;
 }
 
-/** What it was granted for: another authorization server or client is another matter, and gets nothing of it. */
+/** Where alone tokens of it go. */
+export const destinationsOf = (source: OAuthSource): string[] => [...(credentialDestinations(source) ?? [])].sort();
+
+/** What it was granted for: another authorization server, client or tool server is another matter, and gets nothing of it. */
 export const bindingOf = (source: OAuthSource): string => {
   const { system, issuer = null, endpoints = null, clientId, resource = null } = source;
-  return digestJson({ system, base: baseOf(source), issuer, endpoints, clientId, resource } as never);
+  const at = { system, base: baseOf(source), issuer, endpoints, clientId, resource };
+  return digestJson({ ...at, for: destinationsOf(source) } as never);
 };
 
 /** Whose it is is sealed with it: who edits the table gives nobody another's. */

@@ -89,7 +89,7 @@ export function createIssuing({ storage, sealer, open, inHand, make, renewing, s
       throw new GatehouseError(
         'forbidden',
         'lease.destination',
-        `What "${request.provider}" has is for ${opened.destinations.join(', ')} only, and is not sent to ${request.destination ?? 'anything else'}. If it belongs there, add it to its \`for\`.`,
+        `What "${request.provider}" has is for ${opened.destinations.join(', ') || 'nothing yet'} only, and is not sent to ${request.destination ?? 'anything else'}. If it belongs there, add it to its \`for\`.`,
       );
     const scope = opened.narrow(request.asked, request.within);
     const holder = holderOf(request, scope);
