@@ -560,6 +560,37 @@ describe('accounts that people let agents use', () => {
     hostile.close();
   });
 
+  /** @proves account.late */
+  test('disconnected while it is renewed, what comes of that is revoked as well, and it takes more than one try', async () => {
+    const salesforce = systems.get('salesforce') as FakeOAuthSystem;
+    const others = new Set(salesforce.refreshTokens);
+    const ofBert = () => [...salesforce.refreshTokens].filter((each) => !others.has(each));
+    assert.equal((await (await connect(bert, 'salesforce')).finish()).status, 200);
+    const first = ofBert();
+    const held = Promise.withResolvers<void>();
+    Object.assign(salesforce.trouble, { rotates: true, held: held.promise, revocationFails: true });
+    const task = await taskFor(bert);
+    const answer = ping(task, 'salesforce');
+    await until(async () => ofBert()[0] !== first[0]);
+    const find = async () => (await bert.api('GET /accounts')).items.find(({ provider }) => provider === 'salesforce');
+    const id = (await find())?.id ?? '';
+    const done = await bert.api('DELETE /accounts/:id', { params: { id } });
+    assert.deepEqual([done.revoked, (await find())?.state], [false, 'ending']);
+    assert.match(done.problem ?? '', /being renewed/);
+    held.resolve();
+    assert.match(await answer, /disconnected meanwhile/);
+    await until(async () => ((await find())?.problem ?? null) !== null);
+    assert.equal(ofBert().length, 1, 'the first try failed');
+    delete salesforce.trouble.revocationFails;
+    await until(async () => (await find()) === undefined);
+    assert.deepEqual(ofBert(), []);
+    const records = (await workspace.operator('GET /records', { query: { operation: 'account.revoked' } })).items;
+    assert.match(JSON.stringify(records), new RegExp(`${id} of bert@example.test at .* it was revoked there`));
+    delete salesforce.trouble.rotates;
+    delete salesforce.trouble.held;
+    await task.end();
+  });
+
   /** @proves account.replaced */
   test('an account that is connected again is revoked as it was before, unless that would take back the new one', async () => {
     for (const [system, kept] of [

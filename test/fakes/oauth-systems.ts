@@ -20,7 +20,16 @@ export interface FakeOAuthSystem {
   asked: URLSearchParams[];
   /** The person says yes; gives where the browser is sent. */
   consent(url: string): Promise<string>;
-  trouble: { extraScopes?: string[]; withoutRefreshToken?: boolean; instanceUrl?: string };
+  trouble: {
+    extraScopes?: string[];
+    withoutRefreshToken?: boolean;
+    instanceUrl?: string;
+    /** Also where it does not by itself. */
+    rotates?: boolean;
+    /** What it renews is made at once, and answered after this. */
+    held?: Promise<void>;
+    revocationFails?: boolean;
+  };
   close(): void;
 }
 
@@ -57,7 +66,7 @@ export async function startFakeOAuthSystem(system: FakeSystem, clientSecret: str
       (system === 'google' && asked.at(-1)?.get('access_type') === 'offline') ||
       scopes.includes('offline_access') ||
       scopes.includes('refresh_token');
-    if ((was === undefined || rotates) && mayRenew && !trouble.withoutRefreshToken) {
+    if ((was === undefined || rotates || trouble.rotates) && mayRenew && !trouble.withoutRefreshToken) {
       if (was !== undefined) {
         refresh.delete(was);
         refreshTokens.delete(was);
@@ -124,6 +133,7 @@ export async function startFakeOAuthSystem(system: FakeSystem, clientSecret: str
         ? { status: 200, body: { ok: false, error } }
         : { status, body: { error, error_description: `a description of ${error}` } };
     if (path === at.revocation) {
+      if (trouble.revocationFails) return { status: 503 };
       const token = form.get('token') ?? '';
       const known = access.get(token) ?? refresh.get(token);
       if (!known) return failed(system === 'slack' ? 'invalid_auth' : 'invalid_token');
@@ -182,6 +192,7 @@ export async function startFakeOAuthSystem(system: FakeSystem, clientSecret: str
     }
     const form = new URLSearchParams(Buffer.concat(await request.toArray()).toString());
     const { status, body } = answerTo(url.pathname, form, request.headers.authorization ?? '');
+    if (form.get('grant_type') === 'refresh_token') await trouble.held;
     response.writeHead(status, { 'content-type': 'application/json' }).end(body && JSON.stringify(body));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -55,6 +55,12 @@ export const accounts: Requirement[] = [
     source,
   },
   {
+    id: 'account.late',
+    promise:
+      'An account that is disconnected while it is renewed is revoked with what comes of that, and until that is done',
+    source,
+  },
+  {
     id: 'account.broken',
     promise: 'An account that the other system renews no more says so, and its person connects it again',
     source,

@@ -107,12 +107,14 @@ function Disconnect({ account: { id, agent, provider, user }, close }: { account
   const queries = useQueryClient();
   const disconnect = useMutation({
     mutationFn: () => call('DELETE /accounts/:id', { params: { id } }),
-    onSuccess: ({ revoked }) => {
+    onSuccess: ({ revoked, problem }) => {
       for (const key of ['accounts', 'leases']) void queries.invalidateQueries({ queryKey: [key] });
       notify({
         message: revoked
           ? 'It is disconnected, and revoked there.'
-          : 'It is disconnected. It could not be revoked there: its person takes the access back at the other system.',
+          : problem
+            ? 'It is disconnected. It is not revoked there yet: that is tried until it is done.'
+            : 'It is disconnected. It could not be revoked there: its person takes the access back at the other system.',
       });
       close();
     },

@@ -1,11 +1,11 @@
 import type { CredentialProviderManifest, OAuthSource } from '@gatehouse/protocol';
-import { type Clock, GatehouseError, type Log, type Outbound, Secret } from '../../platform/index.ts';
+import { type Clock, GatehouseError, type Log, type Outbound, type Secret } from '../../platform/index.ts';
 import type { Snapshot } from '../../registry/index.ts';
 import type { DatabaseTransaction, RecordChange, Sealer, Storage } from '../../storage/index.ts';
 import { openPlace } from '../oauth/index.ts';
 import { createAccountConsent, type OAuthProvider } from './consent.ts';
 import { accountLimits } from './limits.ts';
-import { revokeToken } from './revoke.ts';
+import { revokeGrant } from './revoke.ts';
 import { type AccountRow, bindingOf, createAccountStore, type SealedAccount, toView } from './store.ts';
 import { createAccountTokens } from './token.ts';
 import type { Accounts } from './types.ts';
@@ -84,9 +84,7 @@ export function createAccounts(deps: AccountsDependencies): Accounts {
       const source = sourceOf(row, plain);
       if (source) {
         const place = await openPlace(source, outbound, accountLimits);
-        const isAccess = place.revokes === 'access_token' && plain.token !== null;
-        const token = new Secret(isAccess ? (plain.token?.value ?? '') : plain.refreshToken);
-        revoked = await revokeToken(deps, source, place, token, isAccess ? 'access_token' : 'refresh_token');
+        revoked = await revokeGrant(deps, source, place, plain);
       }
     } catch (error) {
       const attempts = row.attempts + 1;
@@ -99,6 +97,7 @@ export function createAccounts(deps: AccountsDependencies): Accounts {
           .updateTable('accounts')
           .set({ attempts, next_try_at: clock.now() + wait, problem: (error as Error).message.slice(0, 240) })
           .where('id', '=', row.id)
+          .where('version', '=', row.version)
           .execute();
       });
       return undefined;
@@ -109,13 +108,19 @@ export function createAccounts(deps: AccountsDependencies): Accounts {
   /** INVARIANT: what was granted at one place is sent to no other, whatever the provider of that name is now. */
   function sourceOf({ provider }: AccountRow, { binding, source }: SealedAccount): OAuthSource | undefined {
     const now = find(provider)?.from;
-    return now && bindingOf(now) === binding ? now : source;
+    // Which tool servers it was for does not matter any more.
+    return now && bindingOf({ ...now, for: source?.for ?? now.for }) === binding ? now : source;
   }
 
-  async function forget(row: AccountRow, revoked: boolean): Promise<boolean> {
-    await storage.transaction(async (transaction) => {
-      const { numDeletedRows } = await transaction.deleteFrom('accounts').where('id', '=', row.id).executeTakeFirst();
-      if (numDeletedRows !== 1n) return;
+  /** False also where a renewal that came late has left something else to revoke. */
+  function forget(row: AccountRow, revoked: boolean): Promise<boolean> {
+    return storage.transaction(async (transaction) => {
+      const { numDeletedRows } = await transaction
+        .deleteFrom('accounts')
+        .where('id', '=', row.id)
+        .where('version', '=', row.version)
+        .executeTakeFirst();
+      if (numDeletedRows !== 1n) return false;
       await recordChange(transaction, {
         operation: 'account.revoked',
         by: 'gatehouse',
@@ -124,17 +129,21 @@ export function createAccounts(deps: AccountsDependencies): Accounts {
           `account ${row.id} of ${row.user_email} at ${row.issuer} is forgotten; ${revoked ? 'it was revoked there' : 'it could not be revoked there: its person takes it back there'}`,
         ],
       });
+      return revoked;
     });
-    return revoked;
   }
 
+  /** Not while it is renewed: what comes of that is what there is to revoke. */
   const claimEnd = (row: AccountRow): Promise<boolean> =>
     storage.transaction(async (transaction) => {
+      const now = clock.now();
       const { numUpdatedRows } = await transaction
         .updateTable('accounts')
-        .set({ next_try_at: clock.now() + accountLimits.renewalLeaseMs })
+        .set({ next_try_at: now + accountLimits.renewalLeaseMs })
         .where('id', '=', row.id)
+        .where('version', '=', row.version)
         .where('state', '=', 'ending')
+        .where('renewing_until', '<', now)
         .where('next_try_at', '=', row.next_try_at)
         .executeTakeFirst();
       return numUpdatedRows === 1n;
@@ -177,7 +186,8 @@ export function createAccounts(deps: AccountsDependencies): Accounts {
       const ending = row && (await store.row(id));
       const revoked = ending && (await end(ending));
       const left = await store.row(id);
-      return { id, revoked: revoked === true, problem: left?.problem ?? null };
+      const underWay = left ? 'It is being renewed or revoked at this moment, and ends right after.' : null;
+      return { id, revoked: revoked === true, problem: left?.problem ?? underWay };
     },
 
     async lifeSeconds(provider) {

@@ -9,10 +9,11 @@ import {
   ResponseBodyError,
   revocationRequest,
 } from 'oauth4webapi';
-import type { Secret } from '../../platform/index.ts';
+import { Secret } from '../../platform/index.ts';
 import { type OAuthPlace, oauthFailure, wrong } from '../oauth/index.ts';
 import { clientOf } from './client.ts';
 import { accountLimits } from './limits.ts';
+import type { SealedAccount } from './store.ts';
 
 /** What a server says of a token that is not there any more. */
 const gone = new Set([
@@ -23,6 +24,18 @@ const gone = new Set([
   'token_expired',
   'invalid_grant',
 ]);
+
+/** All that a person has granted: by its refresh token, or where that is the system's way by an access token. */
+export function revokeGrant(
+  deps: Parameters<typeof clientOf>[0],
+  source: OAuthSource,
+  place: OAuthPlace,
+  { refreshToken, token }: SealedAccount,
+): Promise<boolean> {
+  return place.revokes === 'access_token' && token !== null
+    ? revokeToken(deps, source, place, new Secret(token.value), 'access_token')
+    : revokeToken(deps, source, place, new Secret(refreshToken), 'refresh_token');
+}
 
 /** RFC 7009. False: the authorization server has no way to. */
 export async function revokeToken(

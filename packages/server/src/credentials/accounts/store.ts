@@ -141,23 +141,24 @@ export function createAccountStore({ storage, sealer, clock }: { storage: Storag
           .execute();
       }),
 
-    /** Durable before what was renewed is used. False: disconnected meanwhile. */
-    renewed: (row: AccountRow, plain: SealedAccount, lifeSeconds: number): Promise<boolean> =>
+    /** Durable before what was renewed is used. `late`: it was disconnected meanwhile, and whoever ends it ends this. `gone`: nobody will. */
+    renewed: (row: AccountRow, plain: SealedAccount, lifeSeconds: number): Promise<'kept' | 'late' | 'gone'> =>
       storage.transaction(async (transaction) => {
-        const { numUpdatedRows } = await transaction
-          .updateTable('accounts')
-          .set({
-            sealed: seal(row, plain),
-            version: row.version + 1,
-            renewing_until: 0,
-            life_seconds: lifeSeconds,
-            last_used_at: clock.now(),
-          })
-          .where('id', '=', row.id)
-          .where('version', '=', row.version)
-          .where('state', '=', 'connected')
-          .executeTakeFirst();
-        return numUpdatedRows === 1n;
+        const now = clock.now();
+        const renew = async (state: AccountView['state'], more: Partial<AccountRow>) => {
+          const { numUpdatedRows } = await transaction
+            .updateTable('accounts')
+            .set({ sealed: seal(row, plain), version: row.version + 1, renewing_until: 0, ...more })
+            .where('id', '=', row.id)
+            .where('version', '=', row.version)
+            .where('state', '=', state)
+            .executeTakeFirst();
+          return numUpdatedRows === 1n;
+        };
+        if (await renew('connected', { life_seconds: lifeSeconds, last_used_at: now })) return 'kept';
+        if (await renew('ending', { next_try_at: now, attempts: 0 })) return 'late';
+        const left = await transaction.selectFrom('accounts').select('id').where('id', '=', row.id).executeTakeFirst();
+        return left ? 'late' : 'gone';
       }),
   };
 }

@@ -1,12 +1,12 @@
 import { GatehouseError, Secret } from '../../platform/index.ts';
 import { NotMade } from '../leases/types.ts';
-import { baseOf, endsTokens, openPlace, partOf, requestToken, type UpstreamToken } from '../oauth/index.ts';
+import { baseOf, endsTokens, openPlace, partOf, requestToken, revokesAll, type UpstreamToken } from '../oauth/index.ts';
 import type { AccountsDependencies } from './accounts.ts';
 import { clientOf } from './client.ts';
 import type { OAuthProvider } from './consent.ts';
 import { accountLimits } from './limits.ts';
-import { revokeToken } from './revoke.ts';
-import { type AccountRow, type AccountStore, bindingOf } from './store.ts';
+import { revokeGrant, revokeToken } from './revoke.ts';
+import { type AccountRow, type AccountStore, bindingOf, type SealedAccount } from './store.ts';
 import type { Accounts, AccountToken, Whose } from './types.ts';
 
 const POLL_MS = 100;
@@ -133,27 +133,22 @@ export function createAccountTokens(
       }
       const expiresAt = got.expiresAt ?? now + accountLimits.usualTokenSeconds * 1_000;
       const seconds = Math.round((expiresAt - now) / 1_000);
-      const kept = await store.renewed(
-        row,
-        {
-          binding,
-          source: from,
-          // Rotated, or the same for the next time (RFC 6749 §6).
-          refreshToken: got.refreshToken?.reveal() ?? refreshToken,
-          token: shares ? { value: got.value.reveal(), expiresAt } : null,
-        },
-        seconds,
-      );
+      const renewed: SealedAccount = {
+        binding,
+        source: from,
+        // Rotated, or the same for the next time (RFC 6749 §6).
+        refreshToken: got.refreshToken?.reveal() ?? refreshToken,
+        token: shares ? { value: got.value.reveal(), expiresAt } : null,
+      };
+      const outcome = await store.renewed(row, renewed, seconds);
+      const kept = outcome === 'kept';
       const more = beyond(got.scopes, scopes);
       const isTooLong = !endsTokens(from) && seconds > accountLimits.tokenSeconds;
       const needsParts = part !== undefined && parts[part.name] === undefined;
       if (kept && more === undefined && !isTooLong && !needsParts)
         return { token: got.value, expiresAt, parts, account: row.id };
-      if (!kept)
-        await revokeToken(deps, from, place, got.refreshToken ?? new Secret(refreshToken), 'refresh_token').catch(
-          (error) => log.warn('an account that was disconnected meanwhile was not revoked', { account: row.id, error }),
-        );
-      else if (endsTokens(from)) await revokeToken(deps, from, place, got.value, 'access_token');
+      if (outcome === 'gone') await revokeUnkept(row, renewed);
+      else if (kept && endsTokens(from)) await revokeToken(deps, from, place, got.value, 'access_token');
       const why = !kept
         ? 'this account was disconnected meanwhile'
         : more !== undefined
@@ -166,6 +161,14 @@ export function createAccountTokens(
         'upstream',
         more === undefined ? 'provider.refused' : 'provider.beyond',
         `No token is used: ${why}.`,
+      );
+    }
+
+    async function revokeUnkept(row: AccountRow, renewed: SealedAccount): Promise<void> {
+      // Connected again meanwhile: it would take that back as well.
+      if (revokesAll(from) && (await store.of(whose)).length > 0) return;
+      await revokeGrant(deps, from, place, renewed).catch((error) =>
+        log.warn('an account that was disconnected meanwhile was not revoked', { account: row.id, error }),
       );
     }
   };
