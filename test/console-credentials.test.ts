@@ -322,4 +322,27 @@ describe('credentials, in the console', { skip }, () => {
     });
     await task.end();
   });
+
+  /** @proves secrets.rotated */
+  test('who sets secrets rotates the one that a provider signs in with, and is offered it for no other', async () => {
+    await workspace.operator('PUT /secrets/:name', {
+      params: { name: 'unused' },
+      body: { value: 'nothing names it', origins: ['https://api.example'] },
+    });
+    const { page, faults } = await open();
+    await signIn(page, 'owner@example.test');
+    await page.goto(`${workspace.url}/secrets`);
+    const rows = page.getByRole('table', { name: 'Secrets' }).getByRole('row');
+    await rows.filter({ hasText: 'unused' }).waitFor();
+    assert.equal(await page.getByRole('button', { name: 'Rotate unused' }).count(), 0);
+    await page.getByRole('button', { name: 'Rotate orders-broker' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Rotate orders-broker' });
+    await dialog.getByText('orders-db signs in as').waitFor();
+    await dialog.getByRole('button', { name: 'Rotate', exact: true }).click();
+    await dialog.waitFor({ state: 'hidden' });
+    const { items } = await workspace.operator('GET /records', { query: { operation: 'secret.rotated' } });
+    assert.equal(items.length, 1);
+    assert.deepEqual(faults, []);
+    await page.context().close();
+  });
 });

@@ -221,6 +221,30 @@ describe('MariaDB users', { skip: mariadb ? false : 'there is no MariaDB on this
     assert.equal(items[0]?.abilities.endsOnlyByGatehouse, true);
     assert.equal(await users(), 0);
   });
+
+  /** @proves secrets.rotated */
+  test('its own password is changed, saved as a hash, and of two that are kept the one that works is used', async () => {
+    const kept: { value: string; next: string | null } = { value: secret, next: canary() };
+    const restarted = () =>
+      openMariadbProvider(source, async () => new Secret(kept.value), {
+        pending: async () => (kept.next === null ? null : new Secret(kept.next)),
+        settle: async (next) => void Object.assign(kept, { value: next.reveal(), next: null }),
+      });
+    await restarted().check(patiently());
+    assert.equal(kept.value, secret, 'the one before works, and stays');
+    const next = kept.next as string;
+    await restarted().rotate?.(new Secret(next), patiently());
+    await assert.rejects(provider.check(patiently()), /Access denied/);
+    await restarted().check(patiently());
+    assert.deepEqual(kept, { value: next, next: null });
+    Object.assign(kept, { next: 'never put in place' });
+    await restarted().check(patiently());
+    kept.value = 'wrong';
+    await assert.rejects(restarted().check(patiently()), /Access denied/);
+    assert.ok(!JSON.stringify(await statements()).includes(next));
+    await owner.query(`set password for broker = password('${secret}')`);
+    await provider.check(patiently());
+  });
 });
 
 const privilege = fc.constantFrom<MariadbGrant['privileges'][number]>('SELECT', 'INSERT', 'UPDATE', 'DELETE');

@@ -281,4 +281,32 @@ describe('Redis users', { skip: redis ? false : 'there is no Redis on this machi
     assert.match((narrowScope(source, { keys: [{ pattern: 'a b' }] }) as { problem: string }).problem, /ASCII/);
     assert.match((narrowScope(source, { commands: ['scan'] }) as { problem: string }).problem, /issues no scan/);
   });
+
+  /** @proves secrets.rotated */
+  test('its own password is changed, saved as a hash, and of two that are kept the one that works is used', async () => {
+    const kept: { value: string; next: string | null } = { value: secret, next: canary() };
+    const restarted = () =>
+      openRedisProvider(source, async () => new Secret(kept.value), {
+        pending: async () => (kept.next === null ? null : new Secret(kept.next)),
+        settle: async (next) => void Object.assign(kept, { value: next.reveal(), next: null }),
+      });
+    await restarted().check(patiently());
+    assert.equal(kept.value, secret, 'the one before works, and stays');
+    const next = kept.next as string;
+    await restarted().rotate?.(new Secret(next), patiently());
+    await assert.rejects(provider.check(patiently()), /WRONGPASS/);
+    await restarted().check(patiently());
+    assert.deepEqual(kept, { value: next, next: null });
+    Object.assign(kept, { next: 'never put in place' });
+    await restarted().check(patiently());
+    kept.value = 'wrong';
+    await assert.rejects(restarted().check(patiently()), /WRONGPASS/);
+    kept.value = next;
+    await restart();
+    await restarted().check(patiently());
+    assert.ok(!(await savedUsers()).includes(next));
+    await makeBroker();
+    await run('ACL', 'SAVE');
+    await provider.check(patiently());
+  });
 });

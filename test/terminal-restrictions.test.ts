@@ -107,6 +107,7 @@ const confirmed: Record<string, object> = {
   'POST /sinks/:name/pause': {},
   'POST /sinks/:name/let-go': {},
   'POST /sinks/:name/replay': { time: '2026-11-27T00:00:00Z' },
+  'POST /secrets/:name/rotate': {},
   'PUT /secrets/:name': { value: 'correct horse', origins: ['https://a.example'] },
 };
 const refused: ActionGroup[] = ['erase', 'approve', 'consent', 'review', 'passkeys', 'admit', 'ship', 'break-glass'];

@@ -179,6 +179,12 @@ export const leases: Requirement[] = [
     source,
   },
   {
+    id: 'secrets.rotated',
+    promise:
+      'The password that a provider signs in with is changed by one command: wherever that ends, one that works is in use, and leases go on',
+    source,
+  },
+  {
     id: 'secrets.gate-only',
     promise:
       'A long-lived secret goes to the servers that it was stored for, and to nobody who plans or applies another one',

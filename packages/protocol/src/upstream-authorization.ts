@@ -112,6 +112,8 @@ export interface SecretView {
   lastUsedAt: number | null;
   /** Tool servers and credential providers whose manifests name it. */
   usedBy: string[];
+  /** Whether `gatehouse secrets rotate` puts a new one in its place. */
+  canRotate: boolean;
 }
 
 /** A long-lived secret that somebody else keeps, for a provider of the kind `static`. */
@@ -163,5 +165,6 @@ export interface UpstreamAuthorizationApi {
   'POST /servers/:name/disconnect': { revoked: boolean };
   'GET /secrets': { items: SecretView[]; elsewhere: KeptElsewhere[] };
   'PUT /secrets/:name': SecretView;
+  'POST /secrets/:name/rotate': SecretView;
   'DELETE /secrets/:name': { ok: true };
 }

@@ -134,6 +134,13 @@ export const setSecret: Run<SetOptions> = async ({ args: [name = ''], options, o
   else out.print(`${stored.name} is set, for ${stored.origins.join(', ')}.`);
 };
 
+export const rotateSecret: Run<ServerOptions> = async ({ args: [name = ''], options, out }) => {
+  const rotated = await operatorOf(options).call('POST /secrets/:name/rotate', { params: { name } });
+  if (out.json) return out.printJson(rotated);
+  const due = rotated.rotationDueAt === null ? '' : ` The next is due ${timeOf(rotated.rotationDueAt)}.`;
+  out.print(`${name} is rotated: ${rotated.usedBy.join(', ')} signs in with a new one.${due}`);
+};
+
 export const deleteSecret: Run<ServerOptions> = async ({ args: [name = ''], options, out }) => {
   const done = await operatorOf(options).call('DELETE /secrets/:name', { params: { name } });
   if (out.json) out.printJson(done);

@@ -36,7 +36,11 @@ export function addUpstreamVerbs(program: Command): void {
     examples: [['servers disconnect tickets', 'Its tools fail until it is connected again.']],
     load: async () => (await import('../commands/upstreams.ts')).disconnectServer,
   });
-  const secrets = addGroup(program, 'secrets', 'secrets that Gatehouse authenticates itself with: set, list, delete');
+  const secrets = addGroup(
+    program,
+    'secrets',
+    'secrets that Gatehouse authenticates itself with: set, list, rotate, delete',
+  );
   addVerb(secrets, {
     usage: 'list',
     summary: 'list long-lived secrets: where they may be sent, how old they are, last use, and when a new one is due',
@@ -70,6 +74,16 @@ export function addUpstreamVerbs(program: Command): void {
       ],
     ],
     load: async () => (await import('../commands/upstreams.ts')).setSecret,
+  });
+  addVerb(secrets, {
+    usage: 'rotate <name>',
+    summary: 'give the user of a provider a new password, and keep that in place of the stored one',
+    details:
+      'For the password that one provider of the kind postgres, mariadb or redis signs in with. The new one is random, and nobody sees it; it is in use once it has been tried. Run it again where it did not end: it goes on.',
+    server: true,
+    confirmed: true,
+    examples: [['secrets rotate orders-broker', 'The one before opens nothing any more; leases go on.']],
+    load: async () => (await import('../commands/upstreams.ts')).rotateSecret,
   });
   addVerb(secrets, {
     usage: 'delete <name>',

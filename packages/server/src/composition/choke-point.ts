@@ -33,10 +33,9 @@ export async function openChokePoint(
   const secretUses = createSecretUses({ storage, clock });
   const secrets = createSecrets({ storage, sealer, recordChange, uses: secretUses, clock });
   const credentials = createCredentials({
-    ...{ storage, registry, sealer, recordChange, clock, log, publicUrl: config.publicUrl },
+    ...{ storage, registry, secrets, sealer, recordChange, clock, log, publicUrl: config.publicUrl },
     alarm: (transaction, lease) => channels.tellOfLease(transaction, lease),
     tools: {
-      openSecret: secrets.open,
       environment: process.env,
       noteUse: secretUses.note,
       identityToken: identity.identityTokens.sign,

@@ -16,12 +16,15 @@ import { leaseLimits } from './leases/limits.ts';
 import { createReconciler } from './leases/reconcile.ts';
 import { type Alarm, type Held, liveStates, type Provider, TEST_PURPOSE } from './leases/types.ts';
 import { openProvider, type ProviderTools } from './providers/index.ts';
+import { rotateSecret, rotatorOf } from './rotate-secret.ts';
 import { isSamePlace } from './same-place.ts';
+import type { Secrets, StoredSecret } from './secrets.ts';
 
 export interface CredentialsDependencies {
   storage: Storage;
   registry: { snapshot(): Snapshot };
-  tools: Omit<ProviderTools, 'accounts'>;
+  secrets: Secrets;
+  tools: Omit<ProviderTools, 'accounts' | 'openSecret' | 'pendingSecret' | 'settleSecret'>;
   sealer: Sealer;
   recordChange: RecordChange;
   /** Tells people. */
@@ -46,13 +49,16 @@ export interface Credentials {
   lend(provider: string, environment: string, asked: Json, destination?: string): Promise<Held>;
   /** Issues one for nobody and ends it: is everything right that it takes? */
   test(provider: string, by: string): Promise<ProviderTest>;
+  /** Whether a new one can be put in place of a stored secret, and putting it there. `usedBy`: all whose manifests name it. */
+  canRotate(secret: Pick<StoredSecret, 'name' | 'origins'>, usedBy: readonly string[]): boolean;
+  rotateSecret(secret: { name: string; usedBy: readonly string[]; by: string }): Promise<void>;
   close(): Promise<void>;
 }
 
 export function createCredentials(deps: CredentialsDependencies): Credentials {
-  const { registry, log } = deps;
+  const { registry, secrets, log } = deps;
   const accounts: Accounts = createAccounts({
-    ...{ ...deps, ...deps.tools },
+    ...{ ...deps, ...deps.tools, openSecret: secrets.open },
     async endLeases(transaction, { provider, agent, user }, by, reason) {
       const those = await transaction
         .selectFrom('leases')
@@ -66,7 +72,12 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
       for (const { id } of those) await leases.endWithin(transaction, { id }, by, reason);
     },
   });
-  const tools = { ...deps.tools, accounts };
+  const tools: ProviderTools = {
+    ...{ ...deps.tools, accounts },
+    openSecret: secrets.open,
+    pendingSecret: secrets.pending,
+    settleSecret: (name, next) => secrets.settle(name, next, 'gatehouse'),
+  };
   /** Opened once for each declaration; a changed one is another. By name, and by what it was for what is to be ended elsewhere. */
   const opened = new Map<string, { manifest: CredentialProviderManifest; provider: Provider }>();
   /** By provider: since when it has not been well, as far as anybody has looked. */
@@ -136,6 +147,11 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
       },
       [],
     );
+
+  const rotation = () => ({
+    ...{ secrets, open: providerOf },
+    providers: [...registry.snapshot().credentialProviders.values()],
+  });
 
   return {
     leases,
@@ -225,6 +241,9 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
       result.ok = result.problem === null;
       return result;
     },
+
+    canRotate: (secret, usedBy) => 'rotate' in rotatorOf(rotation(), secret, usedBy),
+    rotateSecret: (secret) => rotateSecret(rotation(), secret),
 
     async close() {
       await reconciler.close();

@@ -28,6 +28,20 @@ export interface Secrets {
   delete(name: string, by: string): Promise<void>;
   /** Throws `secret.unknown` and `secret.destination`. */
   open(name: string, destination: string): Promise<Secret>;
+  /** Keeps a new one beside the one in use, until it is settled; one that is kept already, of whoever began and did not end, is given again. */
+  prepare(name: string, next: Secret, by: string): Promise<Secret>;
+  /** The one that is kept beside the one in use; throws what `open` throws. */
+  pending(name: string, destination: string): Promise<Secret | null>;
+  /** It is the one in use from now on. False where it is neither that already nor kept beside it: somebody has set another. */
+  settle(name: string, next: Secret, by: string): Promise<boolean>;
+}
+
+/** What is sealed. The origins are in it: who edits the table cannot send it elsewhere. */
+interface Kept {
+  value: string;
+  origins: string[];
+  /** A new one that is being put in place. */
+  next?: string;
 }
 
 const sealContext = (name: string) => `secret:${name}`;
@@ -52,23 +66,75 @@ export function createSecrets({ storage, sealer, recordChange, uses, clock }: De
     );
   };
 
+  /** Goes where it was to go and nowhere else; there it may be the one that works. */
+  const pendingOf = (name: string, sealed: Uint8Array | undefined, origins: string[]) => {
+    if (sealed === undefined) return {};
+    const { next, origins: before } = openRow(name, sealed);
+    return next !== undefined && before.join() === origins.join() ? { next } : {};
+  };
+  const openRow = (name: string, sealed: Uint8Array) =>
+    JSON.parse(sealer.open(sealed, sealContext(name)).reveal()) as Kept;
+  const seal = (name: string, kept: Kept) => sealer.seal(new Secret(JSON.stringify(kept)), sealContext(name));
+
+  async function keptFor(name: string, destination: string): Promise<Kept> {
+    const origin = originOf(destination);
+    const kept = openRow(name, (await read(name, origin)).sealed);
+    if (kept.origins.includes(origin)) return kept;
+    throw new GatehouseError(
+      'forbidden',
+      'secret.destination',
+      `The secret "${name}" is for ${kept.origins.join(', ')} and is not sent to ${origin}. If it belongs there, set it again with --for ${origin}.`,
+    );
+  }
+
+  /** Changes what is kept; `change` gives null where there is nothing to change. */
+  async function change(
+    name: string,
+    changed: (kept: Kept) => { kept: Kept; updatedAt?: number; operation: string; words: string } | null,
+    by: string,
+  ): Promise<void> {
+    await storage.transaction(async (transaction) => {
+      const { sealed } = await transaction
+        .selectFrom('secrets')
+        .select('sealed')
+        .where('name', '=', name)
+        .executeTakeFirstOrThrow();
+      const done = changed(openRow(name, sealed));
+      if (done === null) return;
+      await transaction
+        .updateTable('secrets')
+        .set({
+          sealed: seal(name, done.kept),
+          ...(done.updatedAt !== undefined && { updated_at: done.updatedAt }),
+        })
+        .where('name', '=', name)
+        .execute();
+      await recordChange(transaction, { operation: done.operation, by, changes: [done.words] });
+      await storage.announce(transaction, 'secret', name, clock.now());
+    });
+  }
+
   return {
     async set(name, value, origins, by, care = {}) {
       const allowed = [...new Set(origins)].sort();
       const updatedAt = clock.now();
-      // The origins are sealed with it: who edits the table cannot send it elsewhere.
-      const text = JSON.stringify({ value: value.reveal(), origins: allowed });
-      const sealed = sealer.seal(new Secret(text), sealContext(name));
       return storage.transaction(async (transaction) => {
         const before = await transaction
           .selectFrom('secrets')
-          .select(['owner', 'rotate_days'])
+          .select(['sealed', 'owner', 'rotate_days'])
           .where('name', '=', name)
           .executeTakeFirst();
         const owner = care.owner === undefined ? (before?.owner ?? null) : care.owner;
         const rotateDays = care.rotateDays === undefined ? (before?.rotate_days ?? null) : care.rotateDays;
         const row = {
-          ...{ sealed, origins: JSON.stringify(allowed), updated_at: updatedAt },
+          ...{
+            sealed: seal(name, {
+              ...pendingOf(name, before?.sealed, allowed),
+              value: value.reveal(),
+              origins: allowed,
+            }),
+          },
+          ...{ origins: JSON.stringify(allowed), updated_at: updatedAt },
           ...{ owner, rotate_days: rotateDays },
         };
         await transaction
@@ -115,21 +181,49 @@ export function createSecrets({ storage, sealer, recordChange, uses, clock }: De
     },
 
     async open(name, destination) {
-      const origin = originOf(destination);
-      const { sealed } = await read(name, origin);
-      const { value, origins } = JSON.parse(sealer.open(sealed, sealContext(name)).reveal()) as {
-        value: string;
-        origins: string[];
-      };
-      if (origins.includes(origin)) {
-        uses.note(useOfSecret(name));
-        return new Secret(value);
-      }
-      throw new GatehouseError(
-        'forbidden',
-        'secret.destination',
-        `The secret "${name}" is for ${origins.join(', ')} and is not sent to ${origin}. If it belongs there, set it again with --for ${origin}.`,
+      const { value } = await keptFor(name, destination);
+      uses.note(useOfSecret(name));
+      return new Secret(value);
+    },
+
+    async prepare(name, next, by) {
+      await read(name);
+      let prepared = next;
+      await change(
+        name,
+        (kept) => {
+          prepared = new Secret(kept.next ?? next.reveal());
+          if (kept.next !== undefined) return null;
+          const words = `secret ${name}: a new one is kept, and is being put in place`;
+          return { kept: { ...kept, next: next.reveal() }, operation: 'secret.rotate', words };
+        },
+        by,
       );
+      return prepared;
+    },
+
+    async pending(name, destination) {
+      const { next } = await keptFor(name, destination);
+      return next === undefined ? null : new Secret(next);
+    },
+
+    async settle(name, next, by) {
+      let isSettled = false;
+      await change(
+        name,
+        ({ next: kept, ...rest }) => {
+          isSettled = [rest.value, kept].includes(next.reveal());
+          if (kept !== next.reveal()) return null;
+          const words = `secret ${name}: the new one works, and is in use`;
+          return {
+            kept: { ...rest, value: kept },
+            updatedAt: clock.now(),
+            ...{ operation: 'secret.rotated', words },
+          };
+        },
+        by,
+      );
+      return isSettled;
     },
   };
 }

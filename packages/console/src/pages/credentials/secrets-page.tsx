@@ -42,6 +42,7 @@ function Secrets() {
   const session = useSession();
   const secrets = useQuery(secretsQuery);
   const [setting, setSetting] = useState<Setting | null>(null);
+  const [rotating, setRotating] = useState<SecretView | null>(null);
   const [deleting, setDeleting] = useState<SecretView | null>(null);
   const obstacle = needsRole(session, ['admin'], 'Setting a secret');
   return (
@@ -78,6 +79,15 @@ function Secrets() {
             align: 'end',
             cell: (secret) => (
               <span className={classes.buttons}>
+                {secret.canRotate && (
+                  <AllowedButton
+                    obstacle={obstacle}
+                    onClick={() => setRotating(secret)}
+                    aria-label={`Rotate ${secret.name}`}
+                  >
+                    Rotate
+                  </AllowedButton>
+                )}
                 <AllowedButton
                   obstacle={obstacle}
                   onClick={() => setSetting(secret)}
@@ -107,6 +117,7 @@ function Secrets() {
         }
       />
       {setting && <SetSecret {...setting} close={() => setSetting(null)} />}
+      {rotating && <RotateSecret secret={rotating} close={() => setRotating(null)} />}
       {deleting && <DeleteSecret secret={deleting} close={() => setDeleting(null)} />}
     </Section>
   );
@@ -243,6 +254,21 @@ function SetSecret({ name: given, origins: before, close, ...was }: Setting & { 
         value={days}
         onChange={(event) => setDays(event.currentTarget.value)}
       />
+    </FormDialog>
+  );
+}
+
+function RotateSecret({ secret: { name, usedBy }, close }: { secret: SecretView; close: () => void }) {
+  const { form } = useChange(() => call('POST /secrets/:name/rotate', { params: { name } }), {
+    refresh: ['secrets'],
+    done: close,
+  });
+  return (
+    <FormDialog title={`Rotate ${name}`} button="Rotate" ready {...form} close={close}>
+      <p>
+        The user that {usedBy.join(', ')} signs in as gets a new random password, which nobody sees. The one before
+        opens nothing from then on; leases go on.
+      </p>
     </FormDialog>
   );
 }

@@ -9,7 +9,12 @@ const dueAfter = (changedAt: number | null, rotateDays: number | null) =>
 
 /** Long-lived secrets: those of the store, and those that somebody else keeps for a provider of the kind `static`. Asks nobody who keeps them. */
 export async function secretViews(
-  { registry, secrets, secretUses }: Pick<ApiDependencies, 'registry' | 'secrets' | 'secretUses'>,
+  {
+    registry,
+    secrets,
+    secretUses,
+    credentials,
+  }: Pick<ApiDependencies, 'registry' | 'secrets' | 'secretUses' | 'credentials'>,
   usersOf: (secret: string) => string[],
 ): Promise<{ items: SecretView[]; elsewhere: KeptElsewhere[] }> {
   const uses = await secretUses.all();
@@ -18,6 +23,7 @@ export async function secretViews(
     rotationDueAt: dueAfter(secret.updatedAt, secret.rotateDays),
     lastUsedAt: uses.get(useOfSecret(secret.name))?.lastUsedAt ?? null,
     usedBy: usersOf(secret.name),
+    canRotate: credentials.canRotate(secret, usersOf(secret.name)),
   }));
   const elsewhere = [...registry.snapshot().credentialProviders.values()].flatMap(({ name, from }): KeptElsewhere[] => {
     if (from.type !== 'static' || from.in.type === 'store') return [];
@@ -35,7 +41,7 @@ export async function secretViews(
 
 /** Names of those of which a new one is due. */
 export async function secretsDue(
-  deps: Pick<ApiDependencies, 'registry' | 'secrets' | 'secretUses' | 'clock'>,
+  deps: Pick<ApiDependencies, 'registry' | 'secrets' | 'secretUses' | 'credentials' | 'clock'>,
 ): Promise<string[]> {
   const { items, elsewhere } = await secretViews(deps, () => []);
   const isDue = ({ rotationDueAt }: { rotationDueAt: number | null }) =>

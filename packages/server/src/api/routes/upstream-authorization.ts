@@ -71,6 +71,18 @@ export function upstreamAuthorizationRoutes(deps: ApiDependencies): Route[] {
         return items.find((each) => each.name === parsed.data) as SecretView;
       },
     ),
+    route(
+      'POST /secrets/:name/rotate',
+      'administer',
+      'Give the user of a provider of the kind postgres, mariadb or redis a new random password, and keep that in place of the stored one',
+      {},
+      async ({ caller, param }) => {
+        const named = param('name');
+        await deps.credentials.rotateSecret({ name: named, usedBy: usersOf(named), by: caller.by });
+        const { items } = await secretViews(deps, usersOf);
+        return items.find((each) => each.name === named) as SecretView;
+      },
+    ),
     route('DELETE /secrets/:name', 'administer', 'Delete a secret', {}, async ({ caller, param }) => {
       const users = usersOf(param('name'));
       if (users.length > 0)

@@ -76,6 +76,11 @@ export interface Provider {
    * over. May be asked again at any time.
    */
   revoke(left: Left, signal: AbortSignal): Promise<Remaining | undefined> | Promise<void>;
+  /**
+   * Where it signs in with a password that it can change: gives its own user the new one, and has signed in with it when it resolves. May be
+   * asked again with the same.
+   */
+  rotate?(next: Secret, signal: AbortSignal): Promise<void>;
   /** Resolves when the provider would issue now. */
   check(signal: AbortSignal): Promise<void>;
   /** What the system behind it has to be told to trust, as it takes it: a public key. */

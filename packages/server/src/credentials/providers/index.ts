@@ -11,6 +11,7 @@ import { openGitLabProjectProvider } from './gitlab-project.ts';
 import { openGoogleCloudProvider } from './google-cloud.ts';
 import { openKubernetesProvider } from './kubernetes.ts';
 import { openMariadbProvider } from './mariadb.ts';
+import type { NewPassword } from './new-password.ts';
 import { openOAuthProvider } from './oauth.ts';
 import { openOpenBaoProvider } from './openbao.ts';
 import { openPostgresProvider } from './postgres.ts';
@@ -27,6 +28,9 @@ export interface ProviderTools {
   accounts: Accounts;
   /** A stored secret, for the destination that it was stored for. */
   openSecret(name: string, destination: string): Promise<Secret>;
+  /** A new one that is being put in place of it. */
+  pendingSecret(name: string, destination: string): Promise<Secret | null>;
+  settleSecret(name: string, next: Secret): Promise<unknown>;
   /** Who asks, signed for the one system that is asked. */
   identityToken: IdentityTokens['sign'];
   /** The same, by an issuer of its own, as a credential that tools and agents may hold. */
@@ -60,9 +64,9 @@ export function openProvider({ name, from, environments }: CredentialProviderMan
     case 'openbao':
       return openOpenBaoProvider(from, { ...tools, environment });
     case 'mariadb':
-      return openMariadbProvider(from, () => tools.openSecret(from.secret, from.url));
+      return openMariadbProvider(from, ...passwordsOf(from, tools));
     case 'redis':
-      return openRedisProvider(from, () => tools.openSecret(from.secret, from.url));
+      return openRedisProvider(from, ...passwordsOf(from, tools));
     case 'kubernetes':
       return openKubernetesProvider(from, tools);
     case 'x509-svid':
@@ -72,7 +76,7 @@ export function openProvider({ name, from, environments }: CredentialProviderMan
     case 'ssh':
       return openSshProvider(name, tools.clock, () => tools.sshAuthority(name));
     case 'postgres':
-      return openPostgresProvider(from, () => tools.openSecret(from.secret, from.url));
+      return openPostgresProvider(from, ...passwordsOf(from, tools));
     case 'github-app':
       return openGitHubAppProvider(from, tools);
     case 'static':
@@ -82,4 +86,19 @@ export function openProvider({ name, from, environments }: CredentialProviderMan
     case 'gitlab-project':
       return openGitLabProjectProvider(from, tools);
   }
+}
+
+function passwordsOf(
+  { secret, url }: { secret: string; url: string },
+  { openSecret, pendingSecret, settleSecret }: ProviderTools,
+): [() => Promise<Secret>, NewPassword] {
+  return [
+    () => openSecret(secret, url),
+    {
+      pending: () => pendingSecret(secret, url),
+      settle: async (next) => {
+        await settleSecret(secret, next);
+      },
+    },
+  ];
 }

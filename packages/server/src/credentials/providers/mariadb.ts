@@ -5,6 +5,7 @@ import type { Connection, RowDataPacket } from 'mysql2/promise';
 import { GatehouseError, Secret } from '../../platform/index.ts';
 import type { Left, Made, Order, Provider } from '../leases/types.ts';
 import { hostOf } from './host-of.ts';
+import { type NewPassword, signIn } from './new-password.ts';
 
 const ABILITIES: ProviderAbilities = {
   ...{ canNarrow: true, canRevoke: true, canEndSessions: true, maxResidualSeconds: 0 },
@@ -21,23 +22,33 @@ const NEEDED = ['CREATE USER', 'PROCESS', 'CONNECTION ADMIN'];
  * made; its name says whose it is, and it is made anew or ended all the same. Ended in an order in which nothing slips through: it can't sign in
  * any more, its connections are ended, its grants go, it is dropped, and that is looked for.
  */
-export function openMariadbProvider(settings: MariadbSource, password: () => Promise<Secret>): Provider {
+export function openMariadbProvider(
+  settings: MariadbSource,
+  password: () => Promise<Secret>,
+  newPassword?: NewPassword,
+): Provider {
   const url = new URL(settings.url);
   const user = decodeURIComponent(url.username);
   const database = decodeURIComponent(url.pathname.slice(1));
 
-  /** A connection for one piece of work, so that a changed password is used at once and nothing idles. */
-  async function within<T>(signal: AbortSignal, work: (run: Run) => Promise<T>): Promise<T> {
-    signal.throwIfAborted();
+  async function connect(secret: Secret): Promise<Connection> {
     const { createConnection } = await import('mysql2/promise');
     const connection = await createConnection({
-      ...{ host: hostOf(url), port: Number(url.port || 3306), user, password: (await password()).reveal() },
+      ...{ host: hostOf(url), port: Number(url.port || 3306), user, password: secret.reveal() },
       ...(settings.tls !== 'off' && {
         ssl: { rejectUnauthorized: true, verifyIdentity: true, minVersion: 'TLSv1.2', ca: settings.tls.ca },
       }),
       ...{ connectTimeout: 5_000, disableEval: true, charset: 'utf8mb4' },
     });
     connection.on('error', () => undefined);
+    return connection;
+  }
+  const tryOut = async (secret: Secret) => (await connect(secret)).destroy();
+
+  /** A connection for one piece of work, so that a changed password is used at once and nothing idles. */
+  async function within<T>(signal: AbortSignal, work: (run: Run) => Promise<T>): Promise<T> {
+    signal.throwIfAborted();
+    const connection = await signIn({ password, newPassword, connect, isRefused, tryOut });
     const cut = () => connection.destroy();
     signal.addEventListener('abort', cut, { once: true });
     try {
@@ -86,6 +97,11 @@ export function openMariadbProvider(settings: MariadbSource, password: () => Pro
         await endSessions(run, name);
       }),
 
+    async rotate(next, signal) {
+      await within(signal, (run) => run(`set password = '${hashOf(next.reveal())}'`));
+      await tryOut(next);
+    },
+
     check: (signal) =>
       within(signal, async (run) => {
         const rows = await run('select privilege_type as held from information_schema.user_privileges');
@@ -102,6 +118,8 @@ export function openMariadbProvider(settings: MariadbSource, password: () => Pro
     close: async () => undefined,
   };
 }
+
+const isRefused = (error: unknown): boolean => (error as { code?: string }).code === 'ER_ACCESS_DENIED_ERROR';
 
 interface Scope {
   grants: MariadbGrant[];

@@ -3,7 +3,8 @@ import pg from 'pg';
 import { GatehouseError, Secret } from '../../platform/index.ts';
 import type { Left, Made, Order, Provider } from '../leases/types.ts';
 import { hostOf } from './host-of.ts';
-import { newPassword } from './postgres-password.ts';
+import { type NewPassword, signIn } from './new-password.ts';
+import { randomPassword, verifierOf } from './postgres-password.ts';
 import { withoutTls } from './without-tls.ts';
 
 const ABILITIES: ProviderAbilities = { canNarrow: true, canRevoke: true, canEndSessions: true, maxResidualSeconds: 0 };
@@ -16,7 +17,11 @@ const MOST_TRIES = 50;
  * A role for each lease, with the tables that it needs and nothing else. Ended in an order in which nothing slips through: it can't sign in any
  * more, its sessions are ended, what it owns and was granted goes, it is dropped, and that is looked for.
  */
-export function openPostgresProvider(settings: PostgresSource, password: () => Promise<Secret>): Provider {
+export function openPostgresProvider(
+  settings: PostgresSource,
+  password: () => Promise<Secret>,
+  newPassword?: NewPassword,
+): Provider {
   const url = new URL(settings.url);
   const database = decodeURIComponent(url.pathname.slice(1));
   const reach = {
@@ -38,18 +43,29 @@ export function openPostgresProvider(settings: PostgresSource, password: () => P
     );
 
   /** Connections that were made with a password that has been replaced are used no more: a new one that is wrong shows at once. */
-  async function poolNow(): Promise<pg.Pool> {
-    const secret = await password();
+  function poolFor(secret: Secret): pg.Pool {
     if (current?.password.reveal() === secret.reveal()) return current.pool;
-    current?.pool.end().catch(() => undefined);
+    if (current) endOnceUnawaited(current.pool);
     current = { pool: openPool(secret), password: secret };
     return current.pool;
   }
 
+  const signedIn = <T>(connect: (secret: Secret) => Promise<T>): Promise<T> =>
+    signIn({ password, newPassword, connect, isRefused, tryOut });
+
+  async function tryOut(secret: Secret): Promise<void> {
+    const client = new pg.Client({ ...reach, database, password: secret.reveal() });
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+    } finally {
+      await client.end().catch(() => undefined);
+    }
+  }
+
   async function within<T>(signal: AbortSignal, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     signal.throwIfAborted();
-    const pool = await poolNow();
-    const client = await pool.connect().catch((error) => {
+    const client = await signedIn((secret) => poolFor(secret).connect()).catch((error) => {
       throw error.message.includes('does not support SSL') ? withoutTls(url.host) : error;
     });
     // Cut off rather than left to end some time: what was begun then is undone by the server.
@@ -65,19 +81,22 @@ export function openPostgresProvider(settings: PostgresSource, password: () => P
 
   /** Whoever may connect to another database of the server may own something there, which would keep the role from being dropped. */
   async function emptyElsewhere(elsewhere: string, role: string, signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
-    const client = new pg.Client({ ...reach, database: elsewhere, password: (await password()).reveal() });
-    client.on('error', () => undefined);
-    const cut = () => void client.end().catch(() => undefined);
+    let client: pg.Client | undefined;
+    const cut = () => void client?.end().catch(() => undefined);
     signal.addEventListener('abort', cut, { once: true });
     try {
-      await client.connect();
-      await client.query(`drop owned by ${role}`);
+      await signedIn(async (secret) => {
+        signal.throwIfAborted();
+        client = new pg.Client({ ...reach, database: elsewhere, password: secret.reveal() });
+        client.on('error', () => undefined);
+        await client.connect();
+      });
+      await client?.query(`drop owned by ${role}`);
     } catch (error) {
       throw new Error(`What ${role} owns in the database ${elsewhere} could not be dropped`, { cause: error });
     } finally {
       signal.removeEventListener('abort', cut);
-      await client.end().catch(() => undefined);
+      await client?.end().catch(() => undefined);
     }
   }
 
@@ -86,7 +105,8 @@ export function openPostgresProvider(settings: PostgresSource, password: () => P
 
     create: ({ name, lease, scope, expiresAt, agent, task }: Order, signal): Promise<Made> =>
       within(signal, async (client) => {
-        const { password: secret, verifier } = await newPassword();
+        const secret = randomPassword();
+        const verifier = await verifierOf(secret);
         const role = pg.escapeIdentifier(name);
         const { grants } = scope as unknown as { grants: PostgresGrant[] };
         const writes = grants.some(({ privileges }) => privileges.some((privilege) => privilege !== 'SELECT'));
@@ -146,6 +166,12 @@ export function openPostgresProvider(settings: PostgresSource, password: () => P
         await endSessions(client, name, signal);
       }),
 
+    async rotate(next, signal) {
+      const verifier = pg.escapeLiteral(await verifierOf(next));
+      await within(signal, (client) => client.query(`alter role current_user password ${verifier}`));
+      await tryOut(next);
+    },
+
     check: (signal) =>
       within(signal, async (client) => {
         const lacks = await lackOf(client, settings.grants);
@@ -156,6 +182,18 @@ export function openPostgresProvider(settings: PostgresSource, password: () => P
     close: async () => current?.pool.end(),
   };
 }
+
+/** Whoever waits for one of its connections would get none after its end, and fail over a secret that has only been replaced. */
+function endOnceUnawaited(pool: pg.Pool): void {
+  const end = () => {
+    if (pool.waitingCount === 0 && !pool.ending) pool.end().catch(() => undefined);
+  };
+  pool.on('acquire', end);
+  end();
+}
+
+/** Of a password: invalid_password. What the server's configuration refuses is another (28000). */
+const isRefused = (error: unknown): boolean => (error as { code?: string }).code === '28P01';
 
 /** What the broker may not do there although its manifest counts on it. PostgreSQL only warns where a grant passes on nothing. */
 async function lackOf(client: pg.PoolClient, grants: readonly PostgresGrant[]): Promise<string | undefined> {

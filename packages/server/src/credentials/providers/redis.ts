@@ -1,9 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ProviderAbilities, RedisKeys, RedisScope, RedisSource } from '@gatehouse/protocol';
-import { Secret } from '../../platform/index.ts';
+import { GatehouseError, Secret } from '../../platform/index.ts';
 import type { Left, Made, Order, Provider } from '../leases/types.ts';
 import { hostOf } from './host-of.ts';
+import { type NewPassword, signIn } from './new-password.ts';
 import { withoutTls } from './without-tls.ts';
 
 const ABILITIES: ProviderAbilities = {
@@ -20,30 +21,51 @@ const NEVER = ['function', 'script', 'client|tracking'];
  * A user for each lease, with keys, commands and channels and nothing else, made by one command and so never half. Ended in an order in which
  * nothing slips through: it is turned off, its connections are ended, it is deleted, and that is looked for and saved.
  */
-export function openRedisProvider(settings: RedisSource, password: () => Promise<Secret>): Provider {
+export function openRedisProvider(
+  settings: RedisSource,
+  password: () => Promise<Secret>,
+  newPassword?: NewPassword,
+): Provider {
   const url = new URL(settings.url);
+  const user = decodeURIComponent(url.username);
 
-  /** A connection for one piece of work, so that a changed password is used at once and nothing idles. */
-  async function within<T>(signal: AbortSignal, work: (run: Run) => Promise<T>): Promise<T> {
-    signal.throwIfAborted();
+  async function connect(secret: Secret) {
     const { createClient } = await import('@redis/client');
     const socket = {
       ...{ host: hostOf(url), port: Number(url.port || 6379), connectTimeout: 5_000 },
       reconnectStrategy: false as const,
     };
     const client = createClient({
-      ...{ username: decodeURIComponent(url.username), password: (await password()).reveal(), RESP: 2 },
+      ...{ username: user, password: secret.reveal(), RESP: 2 },
       ...{ disableClientInfo: true, disableOfflineQueue: true },
       socket:
         settings.tls === 'off' ? socket : { ...socket, tls: true, ...(settings.tls.ca && { ca: settings.tls.ca }) },
     });
     client.on('error', () => undefined);
+    await client.connect().catch((error) => {
+      if (client.isOpen) client.destroy();
+      // What knows no TLS waits for more of what it takes for a command.
+      throw settings.tls !== 'off' && error.message === 'Connection timeout' ? withoutTls(url.host) : error;
+    });
+    return client;
+  }
+
+  /** Also saved: whoever gave it to the user may have died before that, and a restart there would bring back the one before. */
+  async function tryOut(secret: Secret): Promise<void> {
+    const client = await connect(secret);
+    try {
+      await client.sendCommand(['ACL', 'SAVE']);
+    } finally {
+      client.destroy();
+    }
+  }
+
+  /** A connection for one piece of work, so that a changed password is used at once and nothing idles. */
+  async function within<T>(signal: AbortSignal, work: (run: Run) => Promise<T>): Promise<T> {
+    signal.throwIfAborted();
+    const client = await signIn({ password, newPassword, connect, isRefused, tryOut });
     const cut = () => client.destroy();
     try {
-      await client.connect().catch((error) => {
-        // What knows no TLS waits for more of what it takes for a command.
-        throw settings.tls !== 'off' && error.message === 'Connection timeout' ? withoutTls(url.host) : error;
-      });
       signal.addEventListener('abort', cut, { once: true });
       return await work((...words) => {
         signal.throwIfAborted();
@@ -62,7 +84,7 @@ export function openRedisProvider(settings: RedisSource, password: () => Promise
       within(signal, async (run) => {
         const secret = randomBytes(24).toString('base64url');
         // What the server keeps of it, so that no log there (MONITOR shows this command, the ACL log may) has the password.
-        const hash = createHash('sha256').update(secret).digest('hex');
+        const hash = hashOf(secret);
         await run(
           'ACL',
           'SETUSER',
@@ -96,6 +118,19 @@ export function openRedisProvider(settings: RedisSource, password: () => Promise
         await save(run);
       }),
 
+    async rotate(next, signal) {
+      await within(signal, async (run) => {
+        if (!(await save(run)))
+          throw new GatehouseError(
+            'conflict',
+            'secret.not-rotatable',
+            'This Redis keeps its users in no ACL file, and would have the old password again when it is restarted. Change it in its configuration, and set it with `gatehouse secrets set`.',
+          );
+        await run('ACL', 'SETUSER', user, 'resetpass', `#${hashOf(next.reveal())}`);
+      });
+      await tryOut(next);
+    },
+
     check: (signal) =>
       within(signal, async (run) => {
         await run('ACL', 'GETUSER', 'gh_nobody');
@@ -108,6 +143,9 @@ export function openRedisProvider(settings: RedisSource, password: () => Promise
     close: async () => undefined,
   };
 }
+
+const isRefused = (error: unknown): boolean => (error as Error).message.startsWith('WRONGPASS');
+const hashOf = (password: string): string => createHash('sha256').update(password).digest('hex');
 
 type Run = (...words: string[]) => Promise<unknown>;
 
@@ -131,12 +169,14 @@ function rulesOf({ keys, commands, channels }: Required<RedisScope>): string[] {
   ];
 }
 
-/** Where the server keeps its users in a file. Elsewhere they are in memory only, and gone when it starts again. */
-async function save(run: Run): Promise<void> {
+/** Where the server keeps its users in a file. Elsewhere (false) they are in memory only, and gone when it starts again. */
+async function save(run: Run): Promise<boolean> {
   try {
     await run('ACL', 'SAVE');
+    return true;
   } catch (error) {
     if (!/not configured to use an ACL file/.test((error as Error).message)) throw error;
+    return false;
   }
 }
 
