@@ -92,6 +92,8 @@ function replaced(): Error {
 
 /** Beside the writer, which it doesn't hold up; calls would otherwise wait tens of milliseconds for it now and then. */
 function checkpoint(): void {
+  // The timer may be due in the turn in which it is closed.
+  if (!database.isOpen) return;
   const log = statSync(`${file}-wal`, { throwIfNoEntry: false });
   if (!log || log.size < CHECKPOINT_BYTES) return;
   try {

@@ -66,7 +66,8 @@ export async function openSqlite(
     },
     async close() {
       await writer.close();
-      await Promise.all([reader.close(), checkpoints.close()]);
+      // What fails beside it keeps the lock of the directory with nobody.
+      await Promise.allSettled([reader.close(), checkpoints.close()]);
       await thread.close();
     },
   };

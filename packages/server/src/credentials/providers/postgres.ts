@@ -37,10 +37,10 @@ export function openPostgresProvider(
   let current: { pool: pg.Pool; password: Secret } | undefined;
 
   const openPool = (secret: Secret): pg.Pool =>
-    new pg.Pool({ ...reach, database, password: secret.reveal(), max: 8, idleTimeoutMillis: 30_000 }).on(
-      'error',
-      () => undefined,
-    );
+    new pg.Pool({ ...reach, database, password: secret.reveal(), max: 8, idleTimeoutMillis: 30_000 })
+      .on('error', () => undefined)
+      // One that is cut off between two statements of its work fails the next; nobody else listens to it then, and the server would end.
+      .on('connect', (client) => client.on('error', () => undefined));
 
   /** Connections that were made with a password that has been replaced are used no more: a new one that is wrong shows at once. */
   function poolFor(secret: Secret): pg.Pool {
