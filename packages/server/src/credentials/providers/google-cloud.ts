@@ -39,7 +39,9 @@ export function openGoogleCloudProvider(
     let json: unknown;
     try {
       json = JSON.parse(answer.body.toString('utf8'));
-    } catch {}
+    } catch {
+      // What is no JSON is not Google's answer: it fails below, as one that may have made something.
+    }
     if (answer.status === 200 && isJsonObject(json as never)) return json as JsonObject;
     const words = wordsOf(json);
     // Only where Google itself says so nothing was made.
