@@ -56,7 +56,7 @@ export async function createKeeper(deps: {
   async function step(): Promise<void> {
     const policyFence = await readPolicyFence(db);
     const changes = await readTail(db, applied);
-    if (changes.length === 0) return;
+    if (changes.length === 0 && current.fences.get('policy') === policyFence) return;
     deps.onChanges(changes);
     const touched = touch(nothingTouched(), changes);
     const next = await nextSnapshot(db, current, touched, { policyFence, trustDomain, now: clock.now() });
@@ -66,6 +66,8 @@ export async function createKeeper(deps: {
     }
     current = next;
     applied = changes.at(-1)?.sequence ?? applied;
+    // Raised between the two reads, it stands in a tail that has been read: no later change may come and bring it.
+    if ((await readPolicyFence(db)) !== policyFence) await step();
   }
 
   // One step at a time, so that an older read never replaces a newer one; those who come meanwhile share the next.

@@ -70,7 +70,7 @@ test('a change reads only what it touches', async () => {
   queries.length = 0;
   await workspace.registry.setAgentState(name, 'suspended', by);
   await watched.refresh([{ sequence: await workspace.storage.feed.head(), topic: 'agent', key: name, at: 0 }]);
-  assert.deepEqual(queries, ['fences', 'changes', 'fences', 'agents']);
+  assert.deepEqual(queries, ['fences', 'changes', 'fences', 'agents', 'fences'], 'no object, tool or person');
 });
 
 test('two replicas on one storage that follow the feed show the same, whatever one of them does', async () => {
@@ -184,4 +184,27 @@ test('the map of many entries behaves like a Map, and its earlier versions stay 
       }
     }),
   );
+});
+
+test('a policy that is applied while another change is read is in force at once, not with the next change', async () => {
+  await using workspace = await openApplied();
+  const { registry, storage } = workspace;
+  let between: (() => Promise<unknown>) | undefined;
+  const db = storage.db.withPlugin({
+    transformQuery: ({ node }) => node,
+    async transformResult({ result }) {
+      const now = between;
+      between = undefined;
+      await now?.();
+      return result;
+    },
+  });
+  const other = await workspace.another({ storage: { ...storage, db } });
+  await registry.setAgentState(name, 'suspended', by);
+  const cedar = 'forbid(principal, action, resource) when { true };';
+  between = () => registry.apply(manifests({ kind: 'Policy', name: 'caps', cedar }), options);
+  await other.refresh([]);
+  assert.equal(between, undefined);
+  assert.equal(other.snapshot().fences.get('policy'), await workspace.fence('policy'));
+  assert.equal(other.snapshot().policies.get('caps')?.cedar, cedar);
 });

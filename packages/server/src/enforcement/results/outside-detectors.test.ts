@@ -116,7 +116,7 @@ const call = (body: Json = text(POISON), name = 'page', args: JsonObject = { cal
   return room.enforcement.enforce(action, async () => ({ result: 'success', body }));
 };
 const shown = (outcome: Outcome) => {
-  assert.ok(outcome.kind === 'done', outcome.kind);
+  assert.ok(outcome.kind === 'done', JSON.stringify(outcome).slice(0, 900));
   return JSON.stringify(outcome.sent.body);
 };
 async function labelsOf({ actionId }: Outcome): Promise<string[]> {
