@@ -148,20 +148,22 @@ async function connecting(work: () => Promise<unknown>): Promise<void> {
       await work();
       return;
     } catch (error) {
-      if (connects >= 5 || !(await isDisconnected())) throw error;
+      if (connects >= 5) throw error;
+      const state = await stateOnceDecided();
+      if (state !== 'not-connected') throw new Error(`the server is ${state}`, { cause: error });
       await connect();
     }
   }
 }
 
 /** The gate asks what a server serves as soon as it is connected: a refusal that one call has met may still be on its way through another. */
-async function isDisconnected(): Promise<boolean> {
-  for (let look = 0; look < 20; look++) {
+async function stateOnceDecided(): Promise<string | undefined> {
+  for (let look = 0; ; look++) {
     const { items } = await operator.call('GET /servers');
-    if (items.find(({ name }) => name === server)?.authorization[0]?.state === 'not-connected') return true;
+    const view = items.find(({ name }) => name === server)?.authorization[0];
+    if (view?.state === 'not-connected' || look >= 100) return view?.state;
     await setTimeout(100);
   }
-  return false;
 }
 
 /** The operator's browser; the suite's authorization servers consent by themselves. */

@@ -114,6 +114,12 @@ export const gate: Requirement[] = [
     source: 'docs/how-to/connect-a-tool-server-that-wants-oauth.md',
   },
   {
+    id: 'upstream.asks-again',
+    promise:
+      'A server that takes no token of ours any more is shown as not connected, and one that a person has just connected is not',
+    source: 'docs/how-to/connect-a-tool-server-that-wants-oauth.md',
+  },
+  {
     id: 'upstream.conformance',
     promise: 'The official suite’s client scenarios about authorization pass through the gate',
     source: 'conformance/RESULTS.md',

@@ -1,23 +1,15 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { ToolServerManifest } from '@gatehouse/protocol';
-import { allowInsecureRequests, customFetch, processRevocationResponse, revocationRequest } from 'oauth4webapi';
-import {
-  type Accounts,
-  authorizationServer,
-  createPendingConsents,
-  type PendingAccount,
-  registeredClient,
-} from '../../../credentials/index.ts';
+import { type Accounts, createPendingConsents, type PendingAccount } from '../../../credentials/index.ts';
 import { canonicalJson, GatehouseError } from '../../../platform/index.ts';
 import type { Registry } from '../../../registry/index.ts';
 import { type UpstreamLimits, upstreamLimits } from '../limits.ts';
 import { createAuthorizer } from './authorizer.ts';
-import { configuredClient } from './client.ts';
 import { type ConnectDependencies, createConnect, type PendingServer } from './connect.ts';
-import { createGrantStore, type GrantStore } from './grant-store.ts';
-import { guardOf } from './guard.ts';
+import { createGrantStore } from './grant-store.ts';
 import { createPages } from './pages.ts';
-import type { AuthorizedPlace, AuthorizerDependencies } from './token-source.ts';
+import { revokeToken } from './revoke-token.ts';
+import type { AuthorizedPlace } from './token-source.ts';
 import type { AuthorizedTransport, Authorizer, UpstreamAuthorizations } from './types.ts';
 
 export interface UpstreamAuthorizationsOptions extends Omit<ConnectDependencies, 'grants' | 'limits'> {
@@ -83,23 +75,7 @@ export function createUpstreamAuthorizations(options: UpstreamAuthorizationsOpti
       return connect.begin(personalPlace(server, environment), by);
     },
 
-    async disconnect(server, environment, by) {
-      const place = personalPlace(server, environment);
-      const revoked = await revoke(deps, grants, place);
-      await storage.transaction(async (transaction) => {
-        if (!(await grants.remove(transaction, place))) return;
-        await recordChange(transaction, {
-          operation: 'server.disconnect',
-          by,
-          environment: place.environment,
-          changes: [
-            `tool server ${server.name} disconnected; ${revoked ? 'its access was revoked at the authorization server' : 'its access could not be revoked at the authorization server'}`,
-          ],
-        });
-      });
-      authorizers.get(`${place.environment}/${server.name}`)?.authorizer.forget();
-      return { revoked };
-    },
+    disconnect,
 
     views: (server) => Promise.all(server.environments.flatMap((environment) => of(server, environment)?.view() ?? [])),
 
@@ -116,6 +92,33 @@ export function createUpstreamAuthorizations(options: UpstreamAuthorizationsOpti
       }
     },
   };
+
+  async function disconnect(
+    server: ToolServerManifest,
+    environment: string | undefined,
+    by: string,
+  ): Promise<{ revoked: boolean }> {
+    const place = personalPlace(server, environment);
+    const grant = await grants.read(place);
+    const revoked = grant !== undefined && (await revokeToken(deps, place, grant));
+    const isRemoved = await storage.transaction(async (transaction) => {
+      if (!(await grants.remove(transaction, place, grant))) return false;
+      if (grant === undefined) return true;
+      await recordChange(transaction, {
+        operation: 'server.disconnect',
+        by,
+        environment: place.environment,
+        changes: [
+          `tool server ${server.name} disconnected; ${revoked ? 'its access was revoked at the authorization server' : 'its access could not be revoked at the authorization server'}`,
+        ],
+      });
+      return true;
+    });
+    // Renewed meanwhile, or connected anew: that is to be revoked as well.
+    if (!isRemoved) return disconnect(server, environment, by);
+    authorizers.get(`${place.environment}/${server.name}`)?.authorizer.forget();
+    return { revoked };
+  }
 
   /** A server of the same name that comes later is another one. */
   async function forgetServer(name: string): Promise<void> {
@@ -150,35 +153,4 @@ function personalPlace(server: ToolServerManifest, given: string | undefined): A
     'server.environment',
     `Say in which environment: ${server.name} is in ${server.environments.join(', ')}.`,
   );
-}
-
-/** RFC 7009, as far as the authorization server has it. What it does not revoke is forgotten here all the same. */
-async function revoke(deps: AuthorizerDependencies, grants: GrantStore, place: AuthorizedPlace): Promise<boolean> {
-  const grant = await grants.read(place);
-  if (grant === undefined) return false;
-  try {
-    const { authorization } = place.transport;
-    const web = guardOf(deps.outbound, place.transport, authorization, deps.limits);
-    const as = await authorizationServer(web, grant.token.issuer, false);
-    const client = grant.registered
-      ? registeredClient(grant.registered)
-      : await configuredClient(deps, authorization, as, grant.token.clientId);
-    const { refreshToken, value } = grant.token;
-    const response = await revocationRequest(
-      as,
-      { client_id: client.id },
-      client.authenticate,
-      (refreshToken ?? value).reveal(),
-      {
-        [customFetch]: web.fetch,
-        [allowInsecureRequests]: true,
-        signal: AbortSignal.timeout(deps.limits.oauthTimeoutMs),
-      },
-    );
-    await processRevocationResponse(response);
-    return true;
-  } catch (error) {
-    deps.log.warn('upstream.not-revoked', { server: place.server, environment: place.environment, error });
-    return false;
-  }
 }

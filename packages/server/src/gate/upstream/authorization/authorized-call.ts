@@ -12,7 +12,14 @@ import type { Attempt, Authorizer } from './types.ts';
  */
 export function authorizedCaller(dispatcher: Dispatcher, authorizer: Authorizer, log: Log): HttpCaller {
   return (request, sizes, handlers) => {
-    const attempt: Attempt = { token: undefined, nonce: undefined, nonceRetries: 0, renewed: false, stepUps: 0 };
+    const attempt: Attempt = {
+      token: undefined,
+      nonce: undefined,
+      nonceRetries: 0,
+      adopted: false,
+      renewed: false,
+      stepUps: 0,
+    };
     let current: HttpCall | undefined;
     let aborted = false;
     let ended = false;

@@ -33,6 +33,8 @@ export function createAuthorizer(deps: AuthorizerDependencies, place: Authorized
   /** The server's, for the next proof. */
   let nonce: string | undefined;
   let working: Promise<void> | undefined;
+  /** Goes up with each `forget`: what was begun before says nothing of what is so now. */
+  let known = 0;
   let failure: { message: string; at: number; until: number } | undefined;
 
   return {
@@ -71,12 +73,18 @@ export function createAuthorizer(deps: AuthorizerDependencies, place: Authorized
           fail(`${server} refuses the token that it was just given (HTTP 401).`);
           return false;
         }
+        // Another token is tried once; that it is refused as well does not mean that it cannot be renewed.
+        if (!attempt.adopted && isAnother(attempt.token)) {
+          attempt.adopted = true;
+          return true;
+        }
         attempt.renewed = true;
-        await renewUnlessDone(challenge, attempt.token);
+        await renew(challenge, attempt.token);
         return true;
       }
       if (status !== 403 || challenge.error !== 'insufficient_scope') return false;
       if (attempt.stepUps++ >= limits.stepUpsPerCall) return false;
+      if (isAnother(attempt.token)) return true;
       return stepUp(challenge, attempt.token);
     },
 
@@ -97,6 +105,8 @@ export function createAuthorizer(deps: AuthorizerDependencies, place: Authorized
       source.forget();
       lookUp.forget();
       failure = undefined;
+      working = undefined;
+      known++;
     },
 
     async view() {
@@ -130,30 +140,34 @@ export function createAuthorizer(deps: AuthorizerDependencies, place: Authorized
   function renew(challenge: Challenge, instead: UpstreamToken | undefined): Promise<void> {
     if (working !== undefined) return working;
     if (failure !== undefined && failure.until > clock.now()) return Promise.reject(unreachable(failure.message));
-    working = source
-      .renew(challenge, instead)
+    const begun = known;
+    const work: Promise<void> = source
+      .renew(challenge)
       .then(
         () => {
-          failure = undefined;
+          if (known === begun) failure = undefined;
         },
         (error: unknown) => {
           if (!(error instanceof GatehouseError)) throw error;
-          if (source.held() === instead) source.drop();
-          // A person may put it right at any moment; an authorization server that refuses is left in peace for a while.
-          fail(error.message, error instanceof NotConnected ? 0 : limits.refusedPauseMs);
+          if (known === begun) {
+            if (!isAnother(instead)) source.drop();
+            // A person may put it right at any moment; an authorization server that refuses is left in peace for a while.
+            fail(error.message, error instanceof NotConnected ? 0 : limits.refusedPauseMs);
+          }
           throw unreachable(error.message, error);
         },
       )
       .finally(() => {
-        working = undefined;
+        if (working === work) working = undefined;
       });
-    return working;
+    working = work;
+    return work;
   }
 
-  /** Unless somebody else got another since. */
-  async function renewUnlessDone(challenge: Challenge, used: UpstreamToken | undefined): Promise<void> {
+  /** Somebody else got another since. Read again from storage, the same token is another object. */
+  function isAnother(used: UpstreamToken | undefined): boolean {
     const held = source.held();
-    if (held === undefined || held === used) await renew(challenge, used);
+    return held !== undefined && (used === undefined || !held.value.equals(used.value.reveal()));
   }
 
   /** Asks for what was had and what is wanted. False: the refusal stands. */
@@ -180,7 +194,7 @@ export function createAuthorizer(deps: AuthorizerDependencies, place: Authorized
       fail((error as Error).message, 0);
       throw unreachable((error as Error).message, error);
     });
-    await renewUnlessDone(challenge, used);
+    await renew(challenge, used);
     return true;
   }
 

@@ -61,13 +61,17 @@ test('a grant is for the server that it was given for, whatever somebody writes 
   await grants.replace(place, first, { ...grant.token, value: new Secret('renewed') });
   assert.equal((await grants.read(place))?.binding, grant.binding, 'nor by a renewal');
   const need = { reason: 'nobody', scopes: ['read'], resourceMetadata: 'https://crm.example/metadata' };
-  await grants.putNeed(place, need);
+  await grants.putNeed(place, need, await grants.read(place));
   assert.deepEqual(await grants.need(place), { ...need, at: (await grants.need(place))?.at });
   const [{ sealed }] = (await storage.db.selectFrom('upstream_demands').select('sealed').execute()) as [
     { sealed: Uint8Array },
   ];
   assert.ok(!Buffer.from(sealed).includes('crm.example'));
-  await grants.putNeed({ ...place, server: 'evil' }, { ...need, resourceMetadata: 'https://evil.example/metadata' });
+  await grants.putNeed(
+    { ...place, server: 'evil' },
+    { ...need, resourceMetadata: 'https://evil.example/metadata' },
+    undefined,
+  );
   const lead = storage.db.selectFrom('upstream_demands').select('sealed').where('server', '=', 'evil');
   await storage.db.updateTable('upstream_demands').set({ sealed: lead }).where('server', '=', 'crm').execute();
   await assert.rejects(grants.need(place), 'nor what another server asked for');

@@ -22,6 +22,12 @@ export interface StoredGrant {
   connectedAt: number;
 }
 
+/** Each connection counts its own versions. */
+export type GrantVersion = Pick<StoredGrant, 'version' | 'connectedAt'>;
+
+export const isSameGrant = (one: GrantVersion | undefined, other: GrantVersion | undefined): boolean =>
+  one?.version === other?.version && one?.connectedAt === other?.connectedAt;
+
 /** Why a person is needed, and what the server asked for when it was found out. */
 export interface Need {
   reason: string;
@@ -34,13 +40,14 @@ export interface GrantStore {
   /** After a person's consent. */
   put(transaction: DatabaseTransaction, place: Place, grant: Omit<StoredGrant, 'version'>): Promise<void>;
   /** True for the one replica that may renew this version now. */
-  claim(place: Place, version: number): Promise<boolean>;
-  /** After a renewal of `grant`. */
-  replace(place: Place, grant: StoredGrant, token: UpstreamToken): Promise<void>;
-  /** True when there was one. */
-  remove(transaction: DatabaseTransaction, place: Place): Promise<boolean>;
+  claim(place: Place, grant: GrantVersion): Promise<boolean>;
+  /** After a renewal of `grant`. False: it was disconnected, or connected anew, meanwhile. */
+  replace(place: Place, grant: StoredGrant, token: UpstreamToken): Promise<boolean>;
+  /** What is kept of a place. False: it has another grant than this (or none) by now, and nothing was removed. */
+  remove(transaction: DatabaseTransaction, place: Place, grant: GrantVersion | undefined): Promise<boolean>;
   need(place: Place): Promise<(Need & { at: number }) | undefined>;
-  putNeed(place: Place, need: Need): Promise<void>;
+  /** Unless it has another grant by now than this (or none), which does not do. */
+  putNeed(place: Place, need: Need, grant: GrantVersion | undefined): Promise<void>;
   /** The one that was registered with this way back. */
   client(place: Place, redirectUri: string): Promise<RegisteredClient | undefined>;
   putClient(place: Place, at: { issuer: string; redirectUri: string }, client: RegisteredClient): Promise<void>;
@@ -154,7 +161,7 @@ export function createGrantStore(deps: {
       await announce(transaction, place);
     },
 
-    claim: (place, version) =>
+    claim: (place, { version, connectedAt }) =>
       storage.transaction(async (transaction) => {
         const now = clock.now();
         const { numUpdatedRows } = await transaction
@@ -162,22 +169,23 @@ export function createGrantStore(deps: {
           .set({ renewing_until: now + limits.renewalLeaseMs })
           .where('id', '=', idOf(place))
           .where('version', '=', version)
+          .where('connected_at', '=', connectedAt)
           .where('renewing_until', '<', now)
           .executeTakeFirst();
         return numUpdatedRows === 1n;
       }),
 
-    async replace(place, { version, registered, binding }, token) {
+    async replace(place, { version, connectedAt, registered, binding }, token) {
       const written = await columns(place, { token, registered, binding });
-      await storage.transaction(async (transaction) => {
+      return storage.transaction(async (transaction) => {
         const { numUpdatedRows } = await transaction
           .updateTable('upstream_grants')
           .set({ ...written, version: version + 1 })
           .where('id', '=', idOf(place))
           .where('version', '=', version)
+          .where('connected_at', '=', connectedAt)
           .executeTakeFirst();
-        // Disconnected, or connected anew, meanwhile.
-        if (numUpdatedRows !== 1n) return;
+        if (numUpdatedRows !== 1n) return false;
         await recordChange(transaction, {
           operation: 'upstream.token',
           by: 'gatehouse',
@@ -185,21 +193,20 @@ export function createGrantStore(deps: {
           changes: [`token of ${token.issuer} for the tool server ${place.server} renewed`],
         });
         await announce(transaction, place);
+        return true;
       });
     },
 
-    async remove(transaction, place) {
-      const { numDeletedRows } = await transaction
-        .deleteFrom('upstream_grants')
-        .where('id', '=', idOf(place))
-        .executeTakeFirst();
+    async remove(transaction, place, grant) {
+      if (!(await isStill(transaction, place, grant))) return false;
+      await transaction.deleteFrom('upstream_grants').where('id', '=', idOf(place)).execute();
       await transaction.deleteFrom('upstream_demands').where('id', '=', idOf(place)).execute();
       await transaction
         .deleteFrom('upstream_clients')
         .where('id', 'like', `${idOf(place)}/%`)
         .execute();
       await announce(transaction, place);
-      return numDeletedRows > 0n;
+      return true;
     },
 
     async need(place) {
@@ -212,16 +219,17 @@ export function createGrantStore(deps: {
       return { ...(JSON.parse(sealer.open(row.sealed, needContext(place)).reveal()) as Need), at: row.at };
     },
 
-    async putNeed(place, need) {
+    async putNeed(place, need, grant) {
       // It says where a person is sent to consent, and to what: nobody who edits the table says so.
       const row = { sealed: sealer.seal(new Secret(JSON.stringify(need)), needContext(place)), at: clock.now() };
-      await storage.transaction((transaction) =>
-        transaction
+      await storage.transaction(async (transaction) => {
+        if (!(await isStill(transaction, place, grant))) return;
+        await transaction
           .insertInto('upstream_demands')
           .values({ id: idOf(place), server: place.server, ...row })
           .onConflict((conflict) => conflict.column('id').doUpdateSet(row))
-          .execute(),
-      );
+          .execute();
+      });
     },
 
     async client(place, redirectUri) {
@@ -252,6 +260,19 @@ export function createGrantStore(deps: {
       });
     },
   };
+}
+
+async function isStill(
+  transaction: DatabaseTransaction,
+  place: Place,
+  grant: GrantVersion | undefined,
+): Promise<boolean> {
+  const row = await transaction
+    .selectFrom('upstream_grants')
+    .select(['version', 'connected_at as connectedAt'])
+    .where('id', '=', idOf(place))
+    .executeTakeFirst();
+  return isSameGrant(row, grant);
 }
 
 const idOf = ({ server, environment }: Place): string => `${environment}/${server}`;

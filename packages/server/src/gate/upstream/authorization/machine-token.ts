@@ -13,6 +13,8 @@ interface MachineToken {
   asked: string[];
   /** Made when a token is first bound to it; kept for the ones that follow. */
   proofKey: ProofKey | undefined;
+  /** How often what it rests on has changed. */
+  changes: number;
 }
 
 /** A token that the gate gets by its own word, and gets anew whenever it needs to: in memory only. */
@@ -20,7 +22,7 @@ export function createMachineToken({ deps, place, web, lookUp }: SourceContext):
   const { server, environment, transport } = place;
   const settings = transport.authorization;
   const subject = `spiffe://${deps.trustDomain}/env/${environment}/workload/gatehouse`;
-  const state: MachineToken = { token: undefined, asked: [], proofKey: undefined };
+  const state: MachineToken = { token: undefined, asked: [], proofKey: undefined, changes: 0 };
   const drop = () => {
     state.token = undefined;
   };
@@ -35,12 +37,16 @@ export function createMachineToken({ deps, place, web, lookUp }: SourceContext):
     },
     drop,
     dropShown: drop,
-    forget: drop,
+    forget() {
+      drop();
+      state.changes++;
+    },
     isRenewable: () => true,
     view: async () => ({ token: state.token, isConnected: true }),
   };
 
   async function renew(challenge: Challenge): Promise<void> {
+    const { changes } = state;
     const discovered = await lookUp(challenge);
     const { as, resourceScopes } = discovered;
     const scopes = selectScopes({
@@ -77,6 +83,8 @@ export function createMachineToken({ deps, place, web, lookUp }: SourceContext):
         ],
       }),
     );
+    // Got with a secret that has been replaced meanwhile, it would outlive it.
+    if (state.changes !== changes) return renew(challenge);
     state.token = got;
   }
 

@@ -2,7 +2,8 @@ import { registeredClient, requestToken, wrong } from '../../../credentials/inde
 import { GatehouseError } from '../../../platform/index.ts';
 import type { Challenge } from './challenge.ts';
 import { configuredClient } from './client.ts';
-import { bindingOf } from './grant-store.ts';
+import { bindingOf, type GrantVersion, isSameGrant, type StoredGrant } from './grant-store.ts';
+import { revokeToken } from './revoke-token.ts';
 import type { SourceContext, TokenSource } from './token-source.ts';
 import type { UpstreamToken } from './types.ts';
 
@@ -11,10 +12,12 @@ export class NotConnected extends GatehouseError {}
 
 interface HeldGrant {
   token: UpstreamToken | undefined;
-  /** Of the stored grant that the last token came from: still known when the token is dropped, so as not to take the same again. */
-  version: number;
+  /** That the last token came from: still known when the token is dropped, so as not to take the same again. */
+  grant: GrantVersion | undefined;
   /** Storage was read since it last changed. */
   isRead: boolean;
+  /** How often it was told of since. */
+  changes: number;
 }
 
 /** What a person has granted: sealed in storage, shared by the replicas, and renewed where it was granted or not at all. */
@@ -22,8 +25,9 @@ export function createStoredGrant({ deps, place, web, lookUp, isFresh, isSpent }
   const { clock, limits, grants } = deps;
   const { server, environment, transport } = place;
   const settings = transport.authorization;
-  const state: HeldGrant = { token: undefined, version: 0, isRead: false };
+  const state: HeldGrant = { token: undefined, grant: undefined, isRead: false, changes: 0 };
   const isRenewable = (token: UpstreamToken | undefined) => token?.refreshToken !== undefined;
+  const isUsable = (grant: StoredGrant | undefined): grant is StoredGrant => grant?.binding === bindingOf(transport);
 
   return {
     held: () => state.token,
@@ -32,15 +36,20 @@ export function createStoredGrant({ deps, place, web, lookUp, isFresh, isSpent }
     isRenewable,
 
     async read() {
-      if (state.isRead) return;
-      const grant = await grants.read(place);
-      state.isRead = true;
-      if (grant === undefined || grant.binding !== bindingOf(transport) || isSpent(grant.token)) return;
-      take(grant);
+      while (!state.isRead) {
+        const { changes } = state;
+        const grant = await grants.read(place);
+        // Somebody else has read it, or it has changed meanwhile.
+        if (state.isRead || state.changes !== changes) continue;
+        state.isRead = true;
+        if (isUsable(grant) && !isSpent(grant.token)) take(grant);
+        else state.token = undefined;
+      }
     },
 
     async widen(scopes, challenge) {
-      await needPerson(`It wants more scopes than were granted: ${challenge.scopes.join(' ')}.`, challenge, scopes);
+      const reason = `It wants more scopes than were granted: ${challenge.scopes.join(' ')}.`;
+      await needPerson(reason, challenge, scopes, state.grant);
     },
 
     drop() {
@@ -55,11 +64,12 @@ export function createStoredGrant({ deps, place, web, lookUp, isFresh, isSpent }
     forget() {
       state.token = undefined;
       state.isRead = false;
+      state.changes++;
     },
 
     async view() {
       const [grant, need] = await Promise.all([grants.read(place), grants.need(place)]);
-      const usable = grant?.binding === bindingOf(transport) ? grant : undefined;
+      const usable = isUsable(grant) ? grant : undefined;
       return {
         token: usable?.token,
         isConnected: usable !== undefined && need === undefined,
@@ -70,16 +80,15 @@ export function createStoredGrant({ deps, place, web, lookUp, isFresh, isSpent }
     },
   };
 
-  function take({ token, version }: { token: UpstreamToken; version: number }): void {
+  function take({ token, version, connectedAt }: GrantVersion & { token: UpstreamToken }): void {
     state.token = token;
-    state.version = version;
+    state.grant = { version, connectedAt };
   }
 
-  async function renew(challenge: Challenge, instead: UpstreamToken | undefined): Promise<void> {
+  async function renew(challenge: Challenge): Promise<void> {
     const grant = await grants.read(place);
-    if (grant === undefined || grant.binding !== bindingOf(transport))
-      return needPerson('Nobody has connected this server yet.', challenge, []);
-    if (grant.version !== state.version && instead !== undefined && !isSpent(grant.token)) {
+    if (!isUsable(grant)) return needPerson('Nobody has connected this server yet.', challenge, [], grant);
+    if (!isSameGrant(grant, state.grant) && !isSpent(grant.token)) {
       take(grant);
       if (isFresh(grant.token)) return;
     }
@@ -90,10 +99,11 @@ export function createStoredGrant({ deps, place, web, lookUp, isFresh, isSpent }
         `Its authorization server was ${stored.issuer} and is now ${as.issuer}; what the former gave is not sent to the latter.`,
         challenge,
         [],
+        grant,
       );
     if (stored.refreshToken === undefined)
-      return needPerson('Its token is refused or has expired, and cannot be renewed.', challenge, stored.scopes);
-    if (!(await grants.claim(place, grant.version))) return waitForOther(grant.version);
+      return needPerson('Its token is refused or has expired, and cannot be renewed.', challenge, stored.scopes, grant);
+    if (!(await grants.claim(place, grant))) return waitForOther(grant);
     const client = registered
       ? registeredClient(registered)
       : await configuredClient(deps, settings, as, stored.clientId);
@@ -114,7 +124,12 @@ export function createStoredGrant({ deps, place, web, lookUp, isFresh, isSpent }
       });
     } catch (error) {
       if (error instanceof GatehouseError && / refuses: invalid_grant\.$/.test(error.message))
-        return needPerson('Its authorization server does not renew the access any more.', challenge, stored.scopes);
+        return needPerson(
+          'Its authorization server does not renew the access any more.',
+          challenge,
+          stored.scopes,
+          grant,
+        );
       throw error;
     }
     const renewed: UpstreamToken = {
@@ -124,30 +139,40 @@ export function createStoredGrant({ deps, place, web, lookUp, isFresh, isSpent }
       refreshToken: got.refreshToken ?? stored.refreshToken,
       key: got.key ?? stored.key,
     };
-    await grants.replace(place, grant, renewed);
-    take({ token: renewed, version: grant.version + 1 });
+    if (await grants.replace(place, grant, renewed))
+      return take({ ...grant, token: renewed, version: grant.version + 1 });
+    // Disconnected, or connected anew, meanwhile: nobody has granted what was got.
+    await revokeToken(deps, place, { token: renewed, registered });
+    return renew(challenge);
   }
 
   /** Another replica renews. */
-  async function waitForOther(from: number): Promise<void> {
+  async function waitForOther(former: GrantVersion): Promise<void> {
     const until = clock.now() + limits.renewalLeaseMs;
     while (clock.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, 100));
       const grant = await grants.read(place);
-      if (grant === undefined) break;
-      if (grant.version === from) continue;
+      if (!isUsable(grant)) break;
+      if (isSameGrant(grant, former)) continue;
       take(grant);
       return;
     }
     throw wrong(`The access to ${server} is being renewed and did not come in time.`);
   }
 
-  async function needPerson(reason: string, challenge: Challenge, scopes: string[]): Promise<never> {
-    await grants.putNeed(place, {
+  /** Because this grant does not do, or there is none. */
+  async function needPerson(
+    reason: string,
+    challenge: Challenge,
+    scopes: string[],
+    grant: GrantVersion | undefined,
+  ): Promise<never> {
+    const need = {
       reason,
       scopes: [...new Set([...scopes, ...challenge.scopes])].slice(0, limits.scopesPerServer),
       resourceMetadata: challenge.resourceMetadata,
-    });
+    };
+    await grants.putNeed(place, need, grant);
     throw new NotConnected(
       'unavailable',
       'upstream.not-connected',

@@ -30,7 +30,7 @@ export interface TokenSource {
   /** Reads what is stored, unless that was done. */
   read(): Promise<void>;
   /** Gets another token instead of the one that was refused or runs out. Throws GatehouseError. */
-  renew(challenge: Challenge, instead: UpstreamToken | undefined): Promise<void>;
+  renew(challenge: Challenge): Promise<void>;
   /** The next renewal is to have these scopes. Throws NotConnected where only a person can grant them. */
   widen(scopes: string[], challenge: Challenge): Promise<void>;
   /** The token is not used any more. */

@@ -15,6 +15,8 @@ export interface Attempt {
   token: UpstreamToken | undefined;
   nonce: string | undefined;
   nonceRetries: number;
+  /** It was sent again with a token that somebody else had got since. */
+  adopted: boolean;
   renewed: boolean;
   stepUps: number;
 }
