@@ -64,6 +64,17 @@ export const direct: Requirement[] = [
     source,
   },
   {
+    id: 'clients.aws-cli',
+    promise: 'AWS’s command line calls AWS by both ways, and prints why it was refused and which approval it waits for',
+    source,
+  },
+  {
+    id: 'clients.stopped',
+    promise:
+      'A credential that was ended, or whose task or agent was stopped, is given to no client of a process that has kept it',
+    source,
+  },
+  {
     id: 'clients.gcp',
     promise: 'Google’s libraries get an access token by an executable source, and say why not',
     source,

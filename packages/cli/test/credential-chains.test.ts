@@ -14,9 +14,8 @@ import { startFakeKubernetes } from '../../../test/fakes/kubernetes.ts';
 import { canary } from '../../../test/support/canary.ts';
 import { hasPrograms } from '../../../test/support/debian.ts';
 import { type DirectScene, directScene } from '../../../test/support/direct-scene.ts';
-import { startMoto } from '../../../test/support/moto.ts';
+import { awsPython, startMoto } from '../../../test/support/moto.ts';
 import { startPostgres } from '../../../test/support/postgres.ts';
-import { pythonTool } from '../../../test/support/python.ts';
 import { createAuthority } from '../../server/src/identity/client-certificate/testing/authority.ts';
 import { createCli, ended, scratch } from './support.ts';
 
@@ -24,7 +23,7 @@ import { createCli, ended, scratch } from './support.ts';
 const hasAll = hasPrograms(['curl', 'psql', 'kubectl'], ['curl', 'postgresql', 'kubernetes-client']);
 const postgres = await startPostgres();
 const moto = await startMoto();
-const python = await pythonTool('moto', '5.2.5', ['flask', 'flask-cors', 'py-partiql-parser', 'joserfc']);
+const python = await awsPython();
 const region = 'eu-central-1';
 
 describe('credentials from their system to its clients', { skip: !(hasAll && postgres && moto) && 'see above' }, () => {
@@ -48,16 +47,16 @@ describe('credentials from their system to its clients', { skip: !(hasAll && pos
       ...(await authority.issue({ dns: ['localhost'] })),
       ...{ token: secret, accounts: ['shop/reader', 'web/reader'] },
     });
-    const providers: [name: string, from: object, scope: Record<string, unknown>][] = [
-      [
-        'cloud',
-        {
-          ...{ type: 'aws', role: 'arn:aws:iam::123456789012:role/agents', region, url: sts.url },
-          allow: [{ actions: ['s3:Get*', 's3:PutObject'], resources: ['arn:aws:s3:::reports/*'] }],
-          allowPrivateAddress: true,
-        },
-        { allow: [{ actions: ['s3:PutObject'], resources: ['arn:aws:s3:::reports/2026/*'] }] },
-      ],
+    const cloud = {
+      ...{ type: 'aws', role: 'arn:aws:iam::123456789012:role/agents', region, url: sts.url },
+      allow: [{ actions: ['s3:Get*', 's3:PutObject'], resources: ['arn:aws:s3:::reports/*'] }],
+      allowPrivateAddress: true,
+    };
+    const put = { allow: [{ actions: ['s3:PutObject'], resources: ['arn:aws:s3:::reports/2026/*'] }] };
+    const providers: [name: string, from: object, scope: Record<string, unknown>, tier?: 3][] = [
+      ['cloud', cloud, put],
+      ['grave-cloud', cloud, put, 3],
+      ['barred-cloud', cloud, put],
       [
         'cluster',
         {
@@ -80,12 +79,12 @@ describe('credentials from their system to its clients', { skip: !(hasAll && pos
     });
     await workspace.apply([
       ...providers.map(
-        ([name, from]): ManifestInput =>
+        ([name, from, , tier = 2]): ManifestInput =>
           ({
             kind: 'CredentialProvider',
             name,
             environments: ['production'],
-            direct: { tier: 2 },
+            direct: { tier },
             from,
           }) as ManifestInput,
       ),
@@ -93,6 +92,10 @@ describe('credentials from their system to its clients', { skip: !(hasAll && pos
         kind: 'Template',
         name: 'all',
         credentials: [orders, ...providers.map(([provider, , scope]) => ({ provider, direct: true, scope }))],
+      },
+      {
+        ...{ kind: 'Policy', name: 'barred' },
+        cedar: '@id("barred") forbid (principal, action == Gatehouse::Action::"barred-cloud#credential", resource);',
       },
     ]);
     trust.issuer = `${workspace.url}/identity`;
@@ -128,11 +131,47 @@ boto3.client('s3').create_bucket(Bucket='reports', CreateBucketConfiguration={'L
   }
   const run = (command: string, args: string[], env: Record<string, string> = {}) =>
     ended(spawn(command, args, { cwd: directory, env: { PATH: process.env.PATH, HOME: directory, ...env } }));
-  const boto = (script: string, env: Record<string, string>) =>
-    run(python?.python ?? '', ['-c', script], {
-      ...{ AWS_EC2_METADATA_DISABLED: 'true', AWS_CONFIG_FILE: join(directory, 'aws'), AWS_DEFAULT_REGION: region },
-      ...{ AWS_ENDPOINT_URL: moto?.url ?? '', ...env },
-    });
+  const atMoto = (env: Record<string, string>) => ({
+    ...{ AWS_EC2_METADATA_DISABLED: 'true', AWS_CONFIG_FILE: join(directory, 'aws'), AWS_DEFAULT_REGION: region },
+    ...{ AWS_ENDPOINT_URL: moto?.url ?? '', ...env },
+  });
+  const boto = (script: string, env: Record<string, string>) => run(python?.python ?? '', ['-c', script], atMoto(env));
+  const container = (provider: string) => ({
+    AWS_CONTAINER_CREDENTIALS_FULL_URI: `${served.url}/aws/${provider}`,
+    AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: served.tokenFile,
+  });
+  /** Whose session AWS sees, by AWS's own command line. */
+  const identity = ['sts', 'get-caller-identity', '--query', 'Arn', '--output', 'text'];
+  // Without a terminal, as agents run it.
+  const aws = (env: Record<string, string>, args = identity) =>
+    run('setsid', ['-w', python?.python ?? '', '-m', 'awscli', ...args], atMoto(env));
+  const ofProfile = (provider: string) => ({ AWS_PROFILE: `gatehouse-${provider}` });
+  /** `~/.aws/config` as `credentials install` says that it has to be. */
+  async function profiles(...providers: string[]): Promise<string[]> {
+    const helpers: string[] = [];
+    for (const provider of providers) {
+      const at = ['--provider', provider, '--directory', join(directory, 'bin')];
+      const { stdout } = await cli.run('credentials', 'install', 'aws', ...at);
+      const [helper = '', , , ...lines] = stdout.split('\n');
+      writeFileSync(join(directory, 'aws'), `${lines.join('\n')}\n`, { flag: 'a' });
+      helpers.push(helper);
+    }
+    return helpers;
+  }
+  function toldKubectl(command: string): void {
+    const exec = { apiVersion: 'client.authentication.k8s.io/v1', interactiveMode: 'Never', provideClusterInfo: true };
+    writeFileSync(
+      join(directory, 'kubeconfig'),
+      JSON.stringify({
+        ...{ apiVersion: 'v1', kind: 'Config', 'current-context': 'x' },
+        clusters: [{ name: 'c', cluster: { server: cluster.url, 'certificate-authority': join(directory, 'ca.pem') } }],
+        users: [{ name: 'u', user: { exec: { ...exec, command } } }],
+        contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+      }),
+    );
+  }
+  const pods = (namespace: string) =>
+    run('kubectl', ['--kubeconfig', 'kubeconfig', 'get', '--raw', `/api/v1/namespaces/${namespace}/pods`]);
   async function until(what: () => Promise<boolean>, words: string): Promise<void> {
     for (const giveUpAt = Date.now() + 10_000; !(await what()); await delay(20))
       assert.ok(Date.now() < giveUpAt, words);
@@ -144,17 +183,8 @@ boto3.client('s3').create_bucket(Bucket='reports', CreateBucketConfiguration={'L
 s3 = boto3.client('s3')
 s3.put_object(Bucket='reports', Key='2026/report.csv', Body=b'x')
 print(boto3.client('sts').get_caller_identity()['Arn'])`;
-    writeFileSync(
-      join(directory, 'aws'),
-      `[profile gate]\ncredential_process = "${await install('aws', 'cloud')}"\nregion = ${region}\n`,
-    );
-    const ways = {
-      container: {
-        AWS_CONTAINER_CREDENTIALS_FULL_URI: `${served.url}/aws/cloud`,
-        AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: served.tokenFile,
-      },
-      process: { AWS_PROFILE: 'gate' },
-    };
+    await profiles('cloud');
+    const ways = { container: container('cloud'), process: ofProfile('cloud') };
     for (const [way, env] of Object.entries(ways)) {
       const { stdout, stderr } = await boto(script, env);
       const { form } = sts.taken.at(-1) as FakeSts['taken'][number];
@@ -162,6 +192,61 @@ print(boto3.client('sts').get_caller_identity()['Arn'])`;
       assert.match(form.Policy ?? '', /"Action":\["s3:PutObject"\],"Resource":\["arn:aws:s3:::reports\/2026\/\*"\]/);
     }
     assert.equal(sts.taken.length, 1, 'one session for both');
+  });
+
+  /** @proves clients.aws-cli */
+  it('aws, AWS’s command line, uses it by both ways, and says in its own errors what is refused and what waits for a person', async () => {
+    const [, grave = ''] = await profiles('barred-cloud', 'grave-cloud');
+    const [who, list, barred, barredContainer, waits, waitsContainer] = await Promise.all([
+      aws(container('cloud')),
+      aws(ofProfile('cloud'), ['s3', 'ls', 's3://reports/2026/']),
+      aws(ofProfile('barred-cloud')),
+      aws(container('barred-cloud')),
+      aws(ofProfile('grave-cloud')),
+      aws(container('grave-cloud')),
+    ]);
+    assert.match(who.stdout, new RegExp(`:assumed-role/agents/${sts.taken[0]?.form.RoleSessionName}\n$`), who.stderr);
+    assert.match(list.stdout, / 1 report\.csv\n$/, list.stderr);
+    for (const { code, stdout, stderr } of [barred, barredContainer]) {
+      assert.deepEqual([code, stdout], [255, '']);
+      assert.match(stderr, /Refused by Gatehouse: .*barred/);
+    }
+    assert.match(barredContainer.stderr, /"Code":"policy\.forbidden"/);
+    for (const { code, stderr } of [waits, waitsContainer]) {
+      assert.equal(code, 255);
+      assert.equal(stderr.split('Waiting for approval: ').length, 2, `once: ${stderr}`);
+      assert.match(stderr, /exactly this at http.*\/approvals\/apr_\w+\. Then ask the same again/);
+    }
+    assert.equal(sts.taken.length, 1, 'nobody but the first got a session');
+
+    // A person at a terminal is told there, while aws itself keeps what the helper says to itself; it goes on with the yes.
+    const told = join(directory, 'told');
+    const terminal = spawn('script', ['-qefc', `'${grave}' 2>/dev/null >'${told}'`, '/dev/null'], {
+      ...{ cwd: directory, env: { PATH: process.env.PATH, HOME: directory }, stdio: ['pipe', 'pipe', 'inherit'] },
+    });
+    const [words] = (await once(terminal.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
+    const [, id = ''] = /Waiting for approval: .*(apr_\w+)/.exec(String(words)) ?? [];
+    await (await scene.workspace.person('approver@example.test')).approve(id);
+    await once(terminal, 'close');
+    assert.equal(JSON.parse(readFileSync(told, 'utf8')).Version, 1);
+    const after = await aws(container('grave-cloud'));
+    assert.match(after.stdout, /:assumed-role\/agents\/gh_/, after.stderr);
+    assert.equal(sts.taken.length, 2);
+  });
+
+  /** @proves clients.stopped */
+  it('aws gets another session where a person has ended the one that it had, or the task', async () => {
+    const { operator } = scene.workspace;
+    const { items } = await operator('GET /leases', { query: { state: 'active' } });
+    const { id = '', task = '' } = items.find(({ provider }) => provider === 'cloud') ?? {};
+    await operator('POST /leases/:id/revoke', { params: { id }, body: {} });
+    const { stdout, stderr } = await aws(container('cloud'));
+    assert.equal(sts.taken.length, 3, stderr);
+    assert.match(stdout, new RegExp(`/${sts.taken[2]?.form.RoleSessionName}\n$`));
+    await operator('POST /tasks/:id/end', { params: { id: task }, body: {} });
+    const next = await aws(ofProfile('cloud'));
+    assert.match(next.stdout, new RegExp(`/${sts.taken[3]?.form.RoleSessionName}\n$`), next.stderr);
+    assert.notEqual(sts.taken[3]?.claims.task, task);
   });
 
   /** @proves clients.vault */
@@ -194,28 +279,28 @@ print(boto3.client('sts').get_caller_identity()['Arn'])`;
 
   /** @proves clients.kubectl */
   it('kubectl reads with the token of a service account that the template names, and of no other', async () => {
-    const exec = { apiVersion: 'client.authentication.k8s.io/v1', interactiveMode: 'Never', provideClusterInfo: true };
-    const command = await install('kubectl', 'cluster', '--cluster', cluster.url);
-    writeFileSync(
-      join(directory, 'kubeconfig'),
-      JSON.stringify({
-        ...{ apiVersion: 'v1', kind: 'Config', 'current-context': 'x' },
-        clusters: [{ name: 'c', cluster: { server: cluster.url, 'certificate-authority': join(directory, 'ca.pem') } }],
-        users: [{ name: 'u', user: { exec: { ...exec, command } } }],
-        contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
-      }),
-    );
-    const get = (namespace: string) =>
-      run('kubectl', ['--kubeconfig', 'kubeconfig', 'get', '--raw', `/api/v1/namespaces/${namespace}/pods`]);
-    const { stdout, stderr } = await get('shop');
+    toldKubectl(await install('kubectl', 'cluster', '--cluster', cluster.url));
+    const { stdout, stderr } = await pods('shop');
     assert.match(stdout, /seen-by-shop\/reader/, stderr);
-    assert.match((await get('web')).stderr, /forbidden/i);
+    assert.match((await pods('web')).stderr, /forbidden/i);
     assert.deepEqual(
       [...cluster.tokens.values()].map(({ account }) => account),
       ['shop/reader'],
     );
-    serving.kill('SIGTERM');
+  });
+
+  /** @proves clients.stopped */
+  it('after a kill nothing more is handed to any of them, though the process runs on and had kept it', async () => {
+    const { operator } = scene.workspace;
+    await operator('POST /agents/:name/kill', { params: { name: 'agent-a' }, body: {} });
     await until(async () => cluster.secrets.size === 0, 'its Secret is still there');
+    const count = sts.taken.length;
+    const refused = await Promise.all([pods('shop'), aws(ofProfile('cloud')), aws(container('cloud'))]);
+    for (const { code, stderr } of refused) {
+      assert.notEqual(code, 0);
+      assert.match(stderr, /agent-a.*(suspended|killed|stopped)/is);
+    }
+    assert.equal(sts.taken.length, count);
   });
 });
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { ExternalAccountClient } from 'google-auth-library';
 import { hasPrograms } from '../../../test/support/debian.ts';
-import { pythonTool } from '../../../test/support/python.ts';
+import { awsPython } from '../../../test/support/moto.ts';
 import { createClients } from '../src/credentials/clients/index.ts';
 import { type HelperKind, helperName, helperScript } from '../src/credentials/helpers.ts';
 import { type LocalServer, serveClients } from '../src/credentials/local-server.ts';
@@ -17,7 +17,7 @@ import { ended, scratch } from './support.ts';
 /** The wire formats, by the clients themselves; what a task may have is for the server to say, and its tests are elsewhere. */
 const hasAll = hasPrograms(['curl', 'openssl'], ['curl', 'openssl']);
 const hasKubectl = hasPrograms(['kubectl'], ['kubernetes-client']);
-const python = await pythonTool('moto', '5.2.5', ['flask', 'flask-cors', 'py-partiql-parser', 'joserfc']);
+const python = await awsPython();
 
 describe('clients that fetch their own credentials, on the wire', { skip: !hasAll && 'curl is missing' }, () => {
   const cleanUp: (() => void)[] = [];

@@ -44,11 +44,18 @@ export function createBroker(gate: Pick<Gate, 'request' | 'task'>, clock: { now(
     return held;
   }
 
+  /**
+   * One that is kept, where the server says that it is still in use: of a task that is over, of an agent that was stopped, or of a lease that a person has ended,
+   * nothing more is given.
+   */
   async function keptOf(key: string): Promise<Held | undefined> {
     const there = kept.get(key);
     if (!there) return undefined;
-    // Those of a task that is over are gone with it.
-    if (isGood(there) && there.task === (await gate.task()).id) return there;
+    if (isGood(there)) {
+      const { response, task } = await gate.request(`/task/credentials/${encodeURIComponent(there.lease)}`, {});
+      const { state } = (await response.json().catch(() => ({}))) as { state?: unknown };
+      if (response.ok && state === 'active' && there.task === task.id) return there;
+    }
     kept.delete(key);
     return undefined;
   }
@@ -57,9 +64,11 @@ export function createBroker(gate: Pick<Gate, 'request' | 'task'>, clock: { now(
     async ask(wanted, waitMs) {
       const key = JSON.stringify([wanted.provider, wanted.scope ?? {}, wanted.seconds ?? null]);
       for (const giveUpAt = performance.now() + waitMs; ; ) {
-        const there = await keptOf(key);
-        if (there) return there;
-        const begun = asking.get(key) ?? once(wanted, key).finally(() => asking.delete(key));
+        const begun =
+          asking.get(key) ??
+          keptOf(key)
+            .then((there) => there ?? once(wanted, key))
+            .finally(() => asking.delete(key));
         asking.set(key, begun);
         const given = (await begun) as Given & { retryMs?: number };
         const left = giveUpAt - performance.now();

@@ -38,7 +38,7 @@ ${bodies[kind]}`;
 /** For a shell, whatever is in it. */
 const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
 
-/** `ask PATH SECONDS` sends $request, and sets $status and $body. `wait_for PATH` says on standard error that a person is asked, and waits for them. */
+/** `ask PATH SECONDS` sends $request, and sets $status and $body. `wait_for PATH` says that a person is asked, and waits for them. */
 const ASK = `nl='
 '
 ask() {
@@ -47,11 +47,14 @@ ask() {
   status=\${answer##*"$nl"}
   body=\${answer%"$nl"*}
 }
+tell() { printf 'gatehouse: %s\\n' "$1" >&2; }
 wait_for() {
+  seconds=\${GATEHOUSE_WAIT_SECONDS:-300}
   ask "$1" 0
-  [ "$status" = 202 ] || return 0
-  printf 'gatehouse: %s\\n' "$body" >&2
-  ask "$1" "\${GATEHOUSE_WAIT_SECONDS:-300}"
+  [ "$status" = 202 ] && [ "$seconds" -gt 0 ] || return 0
+  tell "$body"
+  ask "$1" "$seconds"
+  [ "$status" != 202 ] || body="nobody has answered in $seconds s. $body"
 }`;
 
 const bodies: Record<HelperKind, string> = {
@@ -83,7 +86,11 @@ wait_for "kubectl/$provider"
 [ "$status" = 200 ] || { printf 'gatehouse: %s\\n' "$body" >&2; exit 1; }
 printf '%s\\n' "$body"
 `,
+  // AWS's clients show what is said here only once it has failed: a person at the terminal is told there, and where there is none it isn't waited
+  // unless that is asked for.
   aws: `request=
+if ( : >/dev/tty ) 2>/dev/null; then tell() { printf 'gatehouse: %s\\n' "$1" >/dev/tty; }
+else GATEHOUSE_WAIT_SECONDS=\${GATEHOUSE_WAIT_SECONDS:-0}; fi
 wait_for "aws-process/$provider"
 [ "$status" = 200 ] || { printf 'gatehouse: %s\\n' "$body" >&2; exit 1; }
 printf '%s\\n' "$body"
@@ -92,6 +99,6 @@ printf '%s\\n' "$body"
   gcp: `request=
 ask "gcp/$provider" "\${GATEHOUSE_WAIT_SECONDS:-20}"
 if [ "$status" = 200 ]; then printf '%s\\n' "$body"
-else printf '{"version":1,"success":false,"code":"503","message":"gatehouse is not reachable or refused it"}\\n'; fi
+else printf '{"version":1,"success":false,"code":"503","message":"nobody answers: run gatehouse credentials serve"}\\n'; fi
 `,
 };

@@ -50,17 +50,18 @@ export async function serveClients(
     const { loopback } = client;
     if (isLoopback && loopback && !loopback.open?.(asked) && !isSame(loopback.tokenIn(asked), token))
       return loopback.refused;
-    return client.answer(asked, broker);
+    return client.answer(asked, broker).catch((error: unknown) => {
+      const detail = error instanceof Error ? error.message : String(error);
+      note(detail);
+      return client.failed?.(detail, asked) ?? { status: 503, body: detail };
+    });
   }
 
   function handle(isLoopback: boolean) {
     return (request: IncomingMessage, response: ServerResponse) => {
       answer(request, isLoopback)
-        .catch((error: unknown): LocalAnswer => {
-          const detail = error instanceof Error ? error.message : String(error);
-          note(detail);
-          return { status: 503, body: detail };
-        })
+        // A body that breaks off.
+        .catch((): LocalAnswer => ({ status: 400, body: 'the request was not read to its end' }))
         .then(({ status, body }) => {
           const isText = typeof body === 'string';
           const text = status === 204 ? '' : isText ? body : JSON.stringify(body);

@@ -57,4 +57,6 @@ export interface LocalClient {
     open?(request: LocalRequest): boolean;
   };
   answer(request: LocalRequest, broker: Broker): Promise<LocalAnswer>;
+  /** What has failed on the way, in its own form; text where it has none. */
+  failed?(detail: string, request: LocalRequest): LocalAnswer;
 }

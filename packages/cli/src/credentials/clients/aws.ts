@@ -28,6 +28,7 @@ export const awsContainer: LocalClient = {
     if (given.kind === 'refused') return failed(given.status, given.code, given.detail);
     return { status: 200, body: keysOf(given, 'Token') };
   },
+  failed: (detail) => failed(503, 'Unavailable', detail),
 };
 
 function failed(status: number, Code: string, Message: string): LocalAnswer {

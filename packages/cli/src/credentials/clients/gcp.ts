@@ -44,6 +44,8 @@ export const gcp: LocalClient = {
       },
     };
   },
+  failed: (detail, { path: [, what] }) =>
+    what === 'token' ? oauthError(503, 'temporarily_unavailable', detail) : refusal('503', detail),
 };
 
 const refusal = (code: string, message: string): LocalAnswer => ({
