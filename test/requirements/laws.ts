@@ -469,6 +469,11 @@ export const laws: Requirement[] = [
     source: 'SECURITY.md#law-9',
   },
   {
+    id: 'law-9.stores-compared',
+    promise: 'An older copy of what a store holds, put back or taken away as a whole, is found by what the record says',
+    source: 'docs/explanation/information-flow.md',
+  },
+  {
     id: 'law-9.unmatched',
     promise: 'What a tool says outside of its labelled fields has the labels of all of them together',
     source: 'SECURITY.md#law-9',

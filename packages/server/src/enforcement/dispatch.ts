@@ -51,7 +51,7 @@ export function createDispatch({
         credentials: key ? [key.named] : [],
         arguments: action.arguments,
         argumentsSalt: approval?.argumentsSalt,
-        labels: broken ? [...seen.labels, BREAK_GLASS] : seen.labels,
+        labels: [...seen.labels, ...flow.marksOf({ tool: found, seen }), ...(broken ? [BREAK_GLASS] : [])],
         ...(twin && { detail: `repeats ${twin.action_id}, of which nobody knows whether it ran` }),
       }),
       {

@@ -177,6 +177,73 @@ onEachDatabase('what a task has read is held by a seal', (database) => {
     assert.deepEqual(await labelsOf(whole, replica), ['untrusted']);
   });
 
+  const isFound = async (holder: string) => {
+    while (!(await found()).some((said) => said.startsWith(`what ${holder} has read`)))
+      await new Promise((resolve) => setTimeout(resolve, 10));
+  };
+
+  /** @proves law-9.stores-compared */
+  test('what a store holds that was put back or taken away before a replica starts is found by what the record says', async () => {
+    const store = 'store/prod/desk/notes';
+    await gate.call(await reader('read_mail'), 'remember', { note: POISON });
+    const before = await copyOf(store);
+    await gate.call(await reader('payroll'), 'remember', { note: 'what Ada earns' });
+    const [written] = (await room.house.records())
+      .filter(({ labels }) => labels.includes('sensitive:financial'))
+      .reverse();
+    assert.deepEqual(written?.labels, ['sensitive:financial', 'sensitive:personal', 'store:notes']);
+    // What reads of it, and what writes without having read anything, says nothing of it; nor do many such records hide the one that does.
+    const clean = await room.startVouched('Note');
+    for (let at = 0; at < 3; at++) await gate.call(clean, 'remember', { note: 'milk' });
+    const quiet = await room.openGate();
+    await quiet.call(await room.startVouched('Recall'), 'recall', {}, 'a note');
+    assert.ok(!(await found()).some((said) => said.startsWith(`what ${store}`)), 'nobody has changed anything');
+
+    for (const change of [() => putBack(before), () => clear(store)]) {
+      const edits = (await found()).length;
+      await change();
+      await db().deleteFrom('fences').where('key', '=', `flow:${store}`).execute();
+      const replica = await room.openGate();
+      await replica.call(await room.startVouched('Recall'), 'recall', {}, 'a note');
+      while ((await found()).length === edits) await new Promise((resolve) => setTimeout(resolve, 10));
+      const task = await room.startVouched('Recall again');
+      await replica.call(task, 'recall', {}, 'a note');
+      assert.deepEqual(await labelsOf(task, replica), EVERYTHING);
+    }
+    assert.ok((await found()).some((said) => said.includes('the record says that it has read sensitive:')));
+  });
+
+  /** @proves law-9.sealed */
+  test('what lies far back in the record is found as well, and what an agent has read for one person alone', async () => {
+    const by = 'agent-six';
+    const old = await room.startVouched('Read', { by });
+    await gate.call(old, 'read_mail', {}, POISON);
+    for (let at = 0; at < 50; at++) await gate.call(old, 'payroll', {}, '1');
+    const [user, another] = ['ada@example.test', 'bob@example.test'];
+    for (const person of [user, another]) await room.house.declare(person, 'owner');
+    await room.apply([{ kind: 'Group', name: 'readers', members: [user, another], allow: [{ tools: ['desk/*'] }] }]);
+    const consented = { by, user, vouchedBy: `person:${user}` };
+    const actorChain = [{ sub: `person:${user}`, profile: 'user' as const }];
+    const hers = { ...(await room.start('Read', consented)), actorChain };
+    await gate.call(hers, 'read_mail', {}, POISON);
+    await recorded(old, 51);
+    await recorded(hers, 1);
+    const holders = [`agent/${by}`, `agent/${by}/${user}`, `task/${old.task.id}`];
+    for (const holder of holders) {
+      await db().deleteFrom('flow_labels').where('holder', '=', holder).execute();
+      await clear(holder);
+    }
+    room.house.pass(6_000);
+    const replica = await room.openGate();
+    await replica.call(old, 'plain');
+    await replica.call({ ...(await room.start('Go on', consented)), actorChain }, 'plain');
+    await replica.call(await room.start('Go on', { by }), 'plain');
+    for (const holder of holders) await isFound(holder);
+    const other = await room.start('Go on', { by, user: another, vouchedBy: `person:${another}` });
+    await replica.call(other, 'plain');
+    assert.ok(!(await labelsOf(other, replica)).includes('changed'), 'it is nothing of his');
+  });
+
   /** @proves law-9.sealed */
   test('nothing that was changed is sealed with what comes next, and none of it is handed on clean', async () => {
     const task = await reader('read_mail');

@@ -6,11 +6,11 @@ import { echoOf } from './echo.ts';
 import { newEffort } from './effort.ts';
 import { coveredBy, endorsedSpend, keepEndorsed, usedUp, usesOf } from './endorsements.ts';
 import type { Source } from './fields.ts';
-import { type Endorsement, guardOf, holderOfTask } from './held.ts';
+import { type Endorsement, guardOf, holderOfStore, holderOfTask } from './held.ts';
 import { agentHolders, helpersOf, holdersOfLink, writtenFor } from './holders.ts';
 import { type Change, createLabels, type LabelDependencies } from './labels.ts';
 import { flowLimits } from './limits.ts';
-import { isShown, READ_BY, SEVERAL, WROTE } from './marks.ts';
+import { isShown, READ_BY, SEVERAL, storeMark, WROTE } from './marks.ts';
 import { createMemory } from './memory.ts';
 import { originOfArgument } from './origin.ts';
 import { mostCareful, partsOf } from './parts.ts';
@@ -250,6 +250,9 @@ export function createFlow(deps: LabelDependencies): Flow {
       return store === null || labels.known(store) ? add() : labels.load([store]).then(add);
     },
 
+    marksOf: ({ tool, seen }) =>
+      tool.labels.store !== null && writes(tool) && seen.labels.length > 0 ? [storeMark(tool.labels.store)] : [],
+
     note(reader, result) {
       const store = storeOf(reader, result.tool);
       if (store === null) return noted(reader, result, []);
@@ -266,7 +269,7 @@ export function createFlow(deps: LabelDependencies): Flow {
 
 /** What tools of one store write and read, in one environment. */
 const storeOf = ({ task }: Reader, { server, labels }: RegisteredTool) =>
-  labels.store === null ? null : `store/${task.environment}/${server}/${labels.store}`;
+  labels.store === null ? null : holderOfStore(task.environment, server, labels.store);
 
 const writes = ({ effects }: RegisteredTool) => effects.some((effect) => effect !== 'read');
 

@@ -47,6 +47,24 @@ export const taskOfHolder = (holder: string) => (holder.startsWith(TASK) ? holde
 /** An agent in all its tasks. Null: it is something else. */
 export const agentOfHolder = (holder: string) => /^agent\/([^/]*)$/.exec(holder)?.[1] ?? null;
 export const isOfAgent = (holder: string) => holder.startsWith('agent/');
+export const holderOfStore = (environment: string, server: string, store: string) =>
+  `store/${environment}/${server}/${store}`;
+
+type HolderParts =
+  | { kind: 'task'; task: string }
+  | { kind: 'agent'; agent: string }
+  | { kind: 'agent-for'; agent: string; user: string | null }
+  | { kind: 'store'; environment: string; server: string; store: string };
+
+export function partsOfHolder(holder: string): HolderParts | null {
+  const [kind, first = '', ...rest] = holder.split('/');
+  const [second = '', third = ''] = rest;
+  if (kind === 'task' && rest.length === 0) return { kind, task: first };
+  if (kind === 'agent' && rest.length === 0) return { kind, agent: first };
+  if (kind === 'agent') return { kind: 'agent-for', agent: first, user: rest.join('/') || null };
+  if (kind === 'store' && rest.length === 2) return { kind, environment: first, server: second, store: third };
+  return null;
+}
 export const guardOf = ({ holder, version }: HeldLabels): Guard => ({ key: `flow:${holder}`, version });
 
 export const AGENT_MS = flowLimits.agentHours * 3_600_000;

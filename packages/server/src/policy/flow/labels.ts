@@ -66,6 +66,8 @@ export function createLabels(deps: LabelDependencies): Labels {
   /** The newest counter of each holder that this process knows. */
   const newest = new Map<string, number>();
   const logged = createLogged(deps);
+  /** Those that were compared with the record. */
+  const compared = new Map<string, true>();
   let checking: Promise<void> = Promise.resolve();
 
   const newestOf = (holder: string) => (mayBeSwept(holder, clock.now()) ? undefined : newest.get(holder));
@@ -87,7 +89,7 @@ export function createLabels(deps: LabelDependencies): Labels {
       return load(holders, true);
     }
     know(kept);
-    for (const each of kept) if (known.get(each.holder) === undefined) check(each);
+    for (const each of kept) if (!compared.has(each.holder)) check(each);
     const versions = new Map(fences.map(({ key, version }) => [key, version]));
     for (const { holder, rows } of kept) {
       const own = rows.map(toSource).filter((label) => isRecent(holder, label, clock.now()));
@@ -102,15 +104,18 @@ export function createLabels(deps: LabelDependencies): Labels {
 
   /** One after the other, so that those that are looked at after a start hold up nobody. */
   function check(kept: Kept): void {
+    keep(compared, kept.holder, true);
     checking = checking
       .then(async () => {
         const missing = await logged.missing(kept);
         if (missing.length > 0)
           await storage.transaction((transaction) => write(transaction, nothingMore([kept.holder]), NOBODY, missing));
       })
-      .catch((error) =>
-        log.warn('what was read could not be compared with the record', { holder: kept.holder, error }),
-      );
+      .catch((error) => {
+        // When it is next loaded, then.
+        compared.delete(kept.holder);
+        log.warn('what was read could not be compared with the record', { holder: kept.holder, error });
+      });
   }
 
   function know(kept: readonly Kept[]): void {

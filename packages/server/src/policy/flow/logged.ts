@@ -1,22 +1,35 @@
 import type { ActionRecord } from '@gatehouse/protocol';
 import { type Clock, timeOfId } from '../../platform/index.ts';
 import type { Kept } from './heads.ts';
-import { agentOfHolder, taskOfHolder } from './held.ts';
+import { AGENT_MS, isRecent, partsOfHolder, taskOfHolder } from './held.ts';
 import { flowLimits } from './limits.ts';
+import { storeMark } from './marks.ts';
 import { SENSITIVE, UNTRUSTED } from './result-labels.ts';
 
-/** Port to the ledger: records, the newest first. */
-export interface SearchRecords {
-  search(query: {
-    task?: string;
-    agent?: string;
-    kind: string;
-    limit: number;
-  }): Promise<{ records: readonly { record: ActionRecord }[] }>;
+interface Query {
+  task?: string;
+  agent?: string;
+  person?: string;
+  environment?: string;
+  server?: string;
+  operation?: string;
+  kind: string;
+  label?: string[];
+  from?: number;
 }
 
-/** Outcomes that are looked at. */
-const OUTCOMES = 50;
+/** Port to the ledger: records, the newest first. A page may be short although there is a next one. */
+export interface SearchRecords {
+  search(query: Query & { limit: number; cursor?: string }): Promise<{
+    records: readonly { record: ActionRecord }[];
+    cursor: string | null;
+  }>;
+}
+
+/** Records that are looked at together. */
+const PAGE = 50;
+/** Of one question: what is rare in a long log is found within some, and what is not there has no more. */
+const PAGES = 200;
 /** Nothing of a younger task can have been put back from before this process knew it. */
 const YOUNG_MS = 5_000;
 
@@ -26,23 +39,97 @@ export function mayBeSwept(holder: string, now: number): boolean {
   return task !== null && timeOfId(task) < now - flowLimits.keptDays * 86_400_000;
 }
 
+/** Where the record says what a holder has: in which records, and what of each. */
+interface Said extends Query {
+  of(record: ActionRecord): string[];
+}
+
 /**
- * What the record says that a holder has read, and its labels lack: these were put back to what they were, or taken away as a whole, which no
- * seal shows. Each outcome names what it brought, and is written after that was kept.
+ * What the record says that a holder has, and its labels lack: these were put back to what they were, or taken away as a whole, which no seal
+ * shows. Each outcome names what it brought, and each dispatch of a call that writes to a store what its writer had seen; both are written after
+ * that was kept.
  */
-export function createLogged({ ledger, clock }: { ledger: SearchRecords; clock: Clock }) {
-  const lacking = ({ rows }: Kept, logged: readonly string[]) =>
-    logged.filter((label) => !rows.some((row) => row.label === label));
+export function createLogged({
+  ledger,
+  clock,
+  kinds,
+}: {
+  ledger: SearchRecords;
+  clock: Clock;
+  kinds(): readonly string[];
+}) {
+  /** What was read before there were seals may have been forgotten since by rules of then. */
+  let sealedAt: Promise<number> | undefined;
+
+  const lacking = ({ holder, rows }: Kept, logged: readonly string[]) =>
+    logged.filter((label) => !rows.some((row) => row.label === label && isRecent(holder, row, clock.now())));
+
+  async function whenSealed(): Promise<number> {
+    sealedAt ??= ledger
+      .search({ operation: 'flow.seal', kind: 'change', limit: 1 })
+      .then(({ records: [first] }) => (first ? timeOfId(first.record.action_id) : 0));
+    return sealedAt.catch((error) => {
+      sealedAt = undefined;
+      throw error;
+    });
+  }
+
+  function saidOf(holder: string): Said | null {
+    const found = partsOfHolder(holder);
+    switch (found?.kind) {
+      case 'task':
+        return { task: found.task, kind: 'outcome', of: brought };
+      case 'agent':
+        return { agent: found.agent, kind: 'outcome', of: brought };
+      case 'agent-for': {
+        const { agent, user } = found;
+        const isFor = (record: ActionRecord) => (userOf(record) ?? null) === user;
+        return {
+          ...{ agent, kind: 'outcome', ...(user !== null && { person: user }) },
+          // What was read again within that time was not written again.
+          from: clock.now() - AGENT_MS / 2,
+          of: (record) => (isFor(record) ? brought(record) : []),
+        };
+      }
+      case 'store': {
+        const { environment, server, store } = found;
+        return { environment, server, kind: 'dispatch', label: [storeMark(store)], of: flowLabels };
+      }
+      default:
+        return null;
+    }
+  }
+
+  /** Whether the record has this label somewhere. */
+  async function isSaid({ of, ...query }: Said, label: string): Promise<boolean> {
+    let cursor: string | null = null;
+    for (let page = 0; page < PAGES; page++) {
+      const labels = [...(query.label ?? []), label];
+      const found = await ledger.search({ ...query, label: labels, limit: PAGE, ...(cursor !== null && { cursor }) });
+      if (found.records.some(({ record }) => of(record).includes(label))) return true;
+      cursor = found.cursor;
+      if (cursor === null) return false;
+    }
+    throw new Error(`nothing was found on ${PAGES} pages, and there are more`);
+  }
 
   return {
     async missing(kept: Kept): Promise<string[]> {
-      const [task, agent] = [taskOfHolder(kept.holder), agentOfHolder(kept.holder)];
+      const { holder } = kept;
+      const task = taskOfHolder(holder);
       if (task !== null && clock.now() - timeOfId(task) < YOUNG_MS) return [];
-      if (mayBeSwept(kept.holder, clock.now())) return [];
-      const of = task !== null ? { task } : agent !== null ? { agent } : null;
-      if (of === null) return [];
-      const { records } = await ledger.search({ ...of, kind: 'outcome', limit: OUTCOMES });
-      return lacking(kept, [...new Set(records.flatMap(({ record }) => brought(record)))]);
+      if (mayBeSwept(holder, clock.now())) return [];
+      const said = saidOf(holder);
+      if (said === null) return [];
+      const since: Said = { ...said, from: Math.max(said.from ?? 0, await whenSealed()) };
+      const { of, ...query } = since;
+      // Of most holders that is all.
+      const { records, cursor } = await ledger.search({ ...query, limit: PAGE });
+      const found = new Set(records.flatMap(({ record }) => of(record)));
+      if (cursor !== null)
+        for (const label of [UNTRUSTED, ...kinds().map((kind) => `${SENSITIVE}${kind}`)])
+          if (!found.has(label) && lacking(kept, [label]).length > 0 && (await isSaid(since, label))) found.add(label);
+      return lacking(kept, [...found]);
     },
 
     doubt(kept: Kept, logged: readonly string[]): Kept {
@@ -53,8 +140,14 @@ export function createLogged({ ledger, clock }: { ledger: SearchRecords; clock: 
   };
 }
 
-function brought({ labels, result_digest: digest }: ActionRecord): string[] {
+const userOf = ({ actor_chain: chain }: ActionRecord): string | undefined =>
+  chain.find(({ profile }) => profile === 'user')?.sub.replace(/^person:/, '');
+
+const flowLabels = ({ labels }: ActionRecord): string[] =>
+  labels.filter((label) => label === UNTRUSTED || label.startsWith(SENSITIVE));
+
+function brought(record: ActionRecord): string[] {
   // What was held back has not been read; an outcome without a result repeats what its dispatch said.
-  if (digest === null || labels.includes('held')) return [];
-  return labels.filter((label) => label === UNTRUSTED || label.startsWith(SENSITIVE));
+  if (record.result_digest === null || record.labels.includes('held')) return [];
+  return flowLabels(record);
 }

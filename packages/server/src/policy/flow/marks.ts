@@ -8,5 +8,7 @@ export const SEVERAL = `${READ_BY}several`;
 export const WROTE = 'wrote';
 /** What it had read was changed in the database, so that it counts as having read everything. */
 export const CHANGED = 'changed';
+/** Of a dispatch: into which store the call writes what its task has read. */
+export const storeMark = (store: string) => `store:${store}`;
 
 export const isShown = (label: string) => !label.startsWith(READ_BY) && label !== WROTE;

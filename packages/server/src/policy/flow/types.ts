@@ -44,6 +44,8 @@ export interface Flow {
    * is written.
    */
   storing(reader: Reader, call: { tool: RegisteredTool; actionId: string; seen: SeenView }): Promise<void> | undefined;
+  /** What its dispatch says of that beside what the task has read, so that the record knows what a store has. */
+  marksOf(call: { tool: RegisteredTool; seen: SeenView }): string[];
   /**
    * The labels that a result brings, durable once they are there; until then the agent gets nothing of it. Where nothing is new there is
    * nothing to wait for.
