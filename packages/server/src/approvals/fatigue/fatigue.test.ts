@@ -153,6 +153,35 @@ test('quiet hours are those of the clock at a place, also over midnight', () => 
 });
 
 /** @proves law-4.quiet-hours */
+test('quiet hours end when the clock on the wall says so, also in a night in which the clocks are changed', () => {
+  const ends = (now: string, until: string, hours = berlin) =>
+    assert.equal(quietUntil(hours, Date.parse(now)), Date.parse(until), now);
+  ends('2026-10-24T20:00:00Z', '2026-10-25T06:00:00Z'); // ten hours
+  ends('2026-03-28T21:00:00Z', '2026-03-29T05:00:00Z'); // eight
+  ends('2026-10-24T20:00:00Z', '2026-10-25T00:30:00Z', { ...berlin, to: '02:30' }); // the first of two
+  ends('2026-10-25T01:10:00Z', '2026-10-25T01:30:00Z', { ...berlin, to: '02:30' });
+  ends('2026-03-28T21:00:00Z', '2026-03-29T01:00:00Z', { ...berlin, to: '02:30' }); // left out
+  const text = (minutes: number) =>
+    `${String(Math.floor(minutes / 60)).padStart(2, '0')}:${String(minutes % 60).padStart(2, '0')}`;
+  fc.assert(
+    fc.property(
+      fc.constantFrom('Europe/Berlin', 'America/New_York', 'Australia/Lord_Howe', 'Asia/Kolkata', 'America/St_Johns'),
+      fc.integer({ min: 1_080, max: 1_439 }).map(text),
+      fc.integer({ min: 0, max: 540 }).map(text),
+      fc.integer({ min: 0, max: 366 * 1_440 }),
+      (zone, from, to, minutes) => {
+        const now = Date.parse('2026-01-01T00:00:00Z') + minutes * 60_000;
+        const until = quietUntil({ zone, from, to }, now);
+        if (until === null) return;
+        assert.equal(quietUntil({ zone, from, to }, until), null);
+        assert.equal(quietUntil({ zone, from, to }, until - 60_000), until);
+      },
+    ),
+    { numRuns: 2_000 },
+  );
+});
+
+/** @proves law-4.quiet-hours */
 test('in quiet hours nobody is told of what can wait; what can not goes to who is on call among those asked', () => {
   const person = (email: string, quietHours?: PersonManifest['quietHours']) =>
     [

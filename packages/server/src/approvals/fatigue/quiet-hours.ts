@@ -1,19 +1,26 @@
 import type { Approval, OnCallManifest, PersonManifest, QuietHours } from '@gatehouse/protocol';
-import { localTime } from '../../platform/index.ts';
+import { localTime, momentOf } from '../../platform/index.ts';
 import { onCallAt } from '../rule/on-call.ts';
 
 const MINUTE_MS = 60_000;
 const DAY_MINUTES = 1_440;
 
-/** Whether somebody's quiet hours are now, and when they end; null: they are not. */
+/**
+ * Whether somebody's quiet hours are now, and when they end; null: they are not. By the clock on the wall, also in a night in which the clocks
+ * are changed: where it shows the end twice, they are over at the first.
+ */
 export function quietUntil({ zone, from, to }: QuietHours, now: number): number | null {
-  const { minutes } = localTime(now, zone);
+  const { date, minutes } = localTime(now, zone);
   const [begins, ends] = [minutesOf(from), minutesOf(to)];
   const isQuiet = begins < ends ? begins <= minutes && minutes < ends : minutes >= begins || minutes < ends;
   if (!isQuiet) return null;
-  const left = (ends - minutes + DAY_MINUTES) % DAY_MINUTES || DAY_MINUTES;
-  return Math.floor(now / MINUTE_MS) * MINUTE_MS + left * MINUTE_MS;
+  const until = momentOf(minutes < ends ? date : dayAfter(date), ends, zone);
+  // The clocks were put back over the end: what is left of the hour that comes twice.
+  return until > now ? until : Math.floor(now / MINUTE_MS + ends - minutes) * MINUTE_MS;
 }
+
+const dayAfter = (date: string) =>
+  new Date(Date.parse(`${date}T00:00:00Z`) + DAY_MINUTES * MINUTE_MS).toISOString().slice(0, 10);
 
 /** What that rests on. */
 export interface Told {
