@@ -74,10 +74,7 @@ async function openServer(
 
   opened.defer(() => storage.feed.stop());
   const floors = { ...foundation, ...workspace, ...identities, ...chokePoint, ...doors, ...directory, sinks };
-  await storage.feed.start(config.replica, createFollower(floors));
-  // What changed between the rooms' opening and the feed's start was told by nobody.
-  await registry.refresh([]);
-  await approvals.load();
+  await storage.feed.start(config.replica, createFollower(floors), foundation.openedAt);
   await departures.lookAtAll();
   await foundation.ledger.closeUnknown();
   opened.defer(() => sinks.close());

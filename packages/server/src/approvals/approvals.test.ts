@@ -574,3 +574,31 @@ async function feedOf(house: House) {
   const changes = await house.storage.db.selectFrom('changes').selectAll().orderBy('sequence').execute();
   return changes as Parameters<Approvals['refresh']>[0];
 }
+
+test('what is cancelled while it is still being asked is not waited for, and the same is asked anew', async (t) => {
+  const { house } = await openDesk();
+  t.after(() => house.close());
+  const agent = await addAgent(house);
+  let between: (() => Promise<unknown>) | undefined;
+  // Runs between the row that `open` has written and what it then reads of it.
+  const db = house.storage.db.withPlugin({
+    transformQuery: ({ node }) => node,
+    async transformResult({ result }) {
+      const now = between;
+      between = undefined;
+      await now?.();
+      return result;
+    },
+  });
+  const approvals = await approvalsOf({ ...house, storage: { ...house.storage, db } });
+  const request = requestOf(agent);
+  const other = await approvalsOf(house);
+  between = async () => {
+    const [{ id } = { id: '' }] = await other.list({ limit: 10 });
+    await other.withdraw(id, 'gatehouse');
+    await approvals.refresh([{ sequence: await house.storage.feed.head(), topic: 'approval', key: id, at: 0 }]);
+  };
+  await approvals.open(request);
+  assert.equal(between, undefined);
+  assert.equal(approvals.find(request.subject), undefined);
+});

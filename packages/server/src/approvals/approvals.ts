@@ -98,7 +98,7 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
     }
   }
 
-  async function reload(ids: string[]): Promise<void> {
+  async function readAgain(ids: readonly string[]): Promise<void> {
     for (let at = 0; at < ids.length; at += CHUNK) {
       const rows = await storage.db
         .selectFrom('approvals')
@@ -108,6 +108,15 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
       await rememberAll(rows);
     }
   }
+
+  // One after the other: an earlier answer that arrives late must not bring back what is over, for which agents would then wait.
+  let reading: Promise<unknown> = Promise.resolve();
+  function inTurn(read: () => Promise<void>): Promise<void> {
+    const turn = reading.then(read);
+    reading = turn.catch(() => undefined);
+    return turn;
+  }
+  const reload = (ids: readonly string[]) => inTurn(() => readAgain(ids));
 
   const loadDeputies = async () => {
     deputies = await readDeputies(storage.db, clock.now(), dependencies.sealer);
@@ -136,15 +145,14 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
 
   async function decide(work: Promise<{ row: ApprovalRow; votes: readonly VoteRow[] }>): Promise<Approval> {
     const { row, votes } = await work;
-    await remember(row, votes);
+    await reload([row.id]);
     return show(row, votes);
   }
 
-  await load();
+  await inTurn(load);
   return {
     breakGlass,
     grants,
-    load,
     find(subject) {
       const found = memory.find(sameAction(subject));
       if (found?.state !== 'approved' || stands(found, question(found), circle())) return found;
@@ -203,7 +211,7 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
       });
       const votes = (await votesOn(storage.db, [row])).get(row.id) ?? [];
       if (!(await isIntact(row, votes))) throw inconsistent();
-      await remember(row, votes);
+      await reload([row.id]);
       return show(row, votes);
     },
 
@@ -230,7 +238,7 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
     grantOptions: decisions.grantOptions,
     async approve(id, person, assertion, endorse, grant) {
       const approved = await decide(decisions.approve(id, person, assertion, endorse, grant));
-      if (grant) await grants.load();
+      if (grant) await inTurn(grants.load);
       return approved;
     },
     deny: (...of) => decide(decisions.deny(...of)),
@@ -278,16 +286,18 @@ export async function createApprovals(dependencies: ApprovalsDependencies): Prom
 
     async refresh(changes: Change[]) {
       const ids = changes.filter(({ topic }) => topic === 'approval').map(({ key }) => key);
-      if (changes.some(({ topic }) => topic === 'deputy')) await loadDeputies();
-      await reload([...new Set(ids)]);
-      await grants.refresh(changes);
-      await breakGlass.refresh(changes);
+      await inTurn(async () => {
+        if (changes.some(({ topic }) => topic === 'deputy')) await loadDeputies();
+        await readAgain([...new Set(ids)]);
+        await grants.refresh(changes);
+        await breakGlass.refresh(changes);
+      });
     },
 
     async expire() {
       memory.purge();
       const { expired, others } = await sweep();
-      await rememberAll([...expired, ...others]);
+      await reload([...expired, ...others].map(({ id }) => id));
       await breakGlass.sweep();
       return expired.length;
     },

@@ -122,11 +122,6 @@ export interface Approvals {
   readonly breakGlass: Omit<BreakGlasses, 'load' | 'refresh' | 'endAll' | 'sweep'>;
   /** More calls like one that was approved. */
   readonly grants: Omit<StandingGrants, 'load' | 'refresh' | 'give' | 'endAll'>;
-  /**
-   * Reads everything that is pending or approved. To be called once the feed has started: what changes between opening the
-   * database and starting the feed is told by nobody.
-   */
-  load(): Promise<void>;
   /** The rules of these names (`Decision.obligations.approvers`), as a subject binds them. Throws where one is not there. */
   rulesNamed(names: readonly string[] | undefined): AskedRule[];
   /**

@@ -44,6 +44,7 @@ export async function openFoundation(config: Config, options: StartOptions, open
   const operatorToken = new Secret(keyFile(config.dataDir, 'operator.token').toString('base64url'));
   const storage = await openStorage({ database: config.database, dataDir: config.dataDir, log, clock });
   opened.defer(() => storage.close());
+  const openedAt = await storage.feed.head();
   const keyRing = await openKeyRing({
     storage,
     clock,
@@ -89,6 +90,6 @@ export async function openFoundation(config: Config, options: StartOptions, open
   const rewrapper = createRewrapper({ storage, ring: keyRing, recordChange, clock, log });
   return {
     ...{ config, log, clock, tracing, outbound, origin, operatorToken },
-    ...{ storage, keyRing, sealer, rewrapper, ledger, reads, keeping, retention, recordChange },
+    ...{ storage, openedAt, keyRing, sealer, rewrapper, ledger, reads, keeping, retention, recordChange },
   };
 }

@@ -43,6 +43,22 @@ onEachBackend(
   },
 );
 
+onEachBackend(
+  'what changed between reading the workspace and the start of the feed is told first, when asked for',
+  async ({ open }) => {
+    const storage = await open();
+    await announce(storage, 'before');
+    const since = await storage.feed.head();
+    await announce(storage, 'between', 'key');
+    const { keys, listener } = collector();
+    await storage.feed.start('a', listener, since);
+    assert.deepEqual(keys(), ['between']);
+    await announce(storage, 'after');
+    await storage.feed.waitForAll(await storage.feed.head());
+    assert.deepEqual(keys(), ['between', 'after']);
+  },
+);
+
 onEachBackend('a change that is undone is never heard of', async ({ open }) => {
   const storage = await open();
   const { keys, listener } = collector();

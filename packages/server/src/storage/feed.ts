@@ -162,12 +162,12 @@ export function createFeed(backend: FeedBackend, clock: Clock, log: Log): LocalF
   }
 
   return {
-    async start(id, onChanges) {
+    async start(id, onChanges, since) {
       if (replica !== undefined) throw new GatehouseError('internal', 'storage.feed-started', 'The feed runs already.');
       replica = id;
       stopping = new AbortController();
       try {
-        position = await head();
+        position = since ?? (await head());
         listener = onChanges;
         await register(id);
         while (!(await round(id)));

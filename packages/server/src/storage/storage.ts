@@ -164,7 +164,8 @@ export interface Storage {
  * false, so that everything is denied, and it is told the same changes again until it has applied them.
  */
 export interface ChangeFeed {
-  start(replica: string, listener: (changes: Change[]) => Promise<void>): Promise<void>;
+  /** `since`: a `head` of before the listener's rooms read what they hold; what changed between the two is told by nobody else. */
+  start(replica: string, listener: (changes: Change[]) => Promise<void>, since?: number): Promise<void>;
   /** True while this replica has heard from the feed within its lease. */
   fresh(): boolean;
   /** Why it can't be followed. */

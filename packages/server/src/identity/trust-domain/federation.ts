@@ -104,9 +104,15 @@ export async function openFederation(dependencies: Dependencies): Promise<Federa
     row.url !== manifest.bundleUrl ||
     row.tried_at + (row.problem === null ? row.refresh_hint_seconds * 1000 : RETRY_MS) <= now;
 
-  const refresh = read;
+  // One after the other: an earlier answer that arrives late must not bring withdrawn keys back.
+  let reading: Promise<void> = Promise.resolve();
+  const refresh = (): Promise<void> => {
+    const turn = reading.then(read);
+    reading = turn.catch(() => undefined);
+    return turn;
+  };
 
-  await read();
+  await refresh();
   return {
     bundleOf: (name) => bundles().get(name),
     bundles,
@@ -163,7 +169,7 @@ export async function openFederation(dependencies: Dependencies): Promise<Federa
         const known = stored.get(row.trust_domain);
         return known !== undefined && known.trustedUntil !== trustedUntilOf(row);
       });
-      if (left.length > 0 || isNews || fetched.some(Boolean)) await read();
+      if (left.length > 0 || isNews || fetched.some(Boolean)) await refresh();
     },
   };
 }
