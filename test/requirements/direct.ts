@@ -95,6 +95,12 @@ export const direct: Requirement[] = [
     source,
   },
   {
+    id: 'clients.vault-paths',
+    promise:
+      'Of Vault’s API there is what the page names, and nothing else; who asks for help or a wrapped answer is handed no credential',
+    source,
+  },
+  {
     id: 'clients.exec',
     promise:
       '`gatehouse exec` hands a command credentials in variables, takes them out of its output, and ends them with it',

