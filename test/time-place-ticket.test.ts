@@ -8,6 +8,8 @@ import type { ManifestInput } from '@gatehouse/protocol';
 import type { AgentClient } from '@gatehouse/sdk';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { parse } from 'yaml';
+import { type FakeJira, startFakeJira } from './fakes/jira.ts';
+import { type FakeServiceNow, startFakeServiceNow } from './fakes/servicenow.ts';
 import { manifests } from './support/fixtures.ts';
 import { startWorkspace, type Workspace } from './support/workspace.ts';
 
@@ -18,11 +20,15 @@ const page = readFileSync(
 );
 const blocks = (language: string) =>
   [...page.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms'))].map(([, text = '']) => text);
-const [calendar, ticketSystem] = blocks('yaml').map((text) => parse(text) as ManifestInput);
+const [calendar, ticketSystem, jiraSystem, serviceNowSystem] = blocks('yaml').map(
+  (text) => parse(text) as ManifestInput,
+);
 const [policies = ''] = blocks('cedar');
 
 let workspace: Workspace;
 let agent: AgentClient;
+let jira: FakeJira;
+let serviceNow: FakeServiceNow;
 const changes = new Map<string, { status: string; agents: string[] }>();
 const authorizations = new Set<string | undefined>();
 const system = createServer((request, response) => {
@@ -36,10 +42,17 @@ before(async () => {
   await new Promise<void>((resolve) => system.listen(0, '127.0.0.1', resolve));
   const origin = `http://127.0.0.1:${(system.address() as AddressInfo).port}`;
   workspace = await startWorkspace({ trustedProxies: ['127.0.0.0/8', '::1'] });
-  await workspace.operator('PUT /secrets/:name', {
-    params: { name: 'changes-token' },
-    body: { value: 'changes-s3cret', origins: [origin] },
-  });
+  [jira, serviceNow] = await Promise.all([startFakeJira(), startFakeServiceNow()]);
+  const secret = (name: string, value: string, to: string) =>
+    workspace.operator('PUT /secrets/:name', { params: { name }, body: { value, origins: [to] } });
+  await secret('changes-token', 'changes-s3cret', origin);
+  await secret('jira-token', 'jira-t0ken', jira.origin);
+  await secret('servicenow', 'now-s3cret', serviceNow.origin);
+  const at = (manifest: ManifestInput | undefined, base: string, more: object = {}): ManifestInput => {
+    const system = manifest as ManifestInput & { kind: 'TicketSystem' };
+    const url = system.url.replace(/^https:\/\/[^/]+/, base);
+    return { ...system, ...more, url, allowPrivateAddress: true, refreshSeconds: 5 };
+  };
   await workspace.apply([
     ...manifests().map((each) =>
       each.kind === 'ToolServer'
@@ -60,12 +73,9 @@ before(async () => {
       open: [{ days: ['mon'], from: '00:00', to: '00:01' }],
       holidays: everyMonday(),
     },
-    {
-      ...(ticketSystem as ManifestInput & { kind: 'TicketSystem' }),
-      url: `${origin}/api/changes/{id}`,
-      allowPrivateAddress: true,
-      refreshSeconds: 5,
-    },
+    at(ticketSystem, origin),
+    at(jiraSystem, jira.origin, { user: 'bot@example.test' }),
+    at(serviceNowSystem, serviceNow.origin),
     { kind: 'Policy', name: 'context', cedar: policies },
   ]);
   agent = await workspace.agent('agent-a');
@@ -73,6 +83,8 @@ before(async () => {
 after(async () => {
   await workspace?.close();
   system.close();
+  jira?.close();
+  serviceNow?.close();
 });
 
 const everyMonday = () => {
@@ -108,6 +120,29 @@ test('a change request counts when it is approved and names the agent', async ()
   for (const other of ['CHG-2', 'CHG-3', 'CHG-4', undefined])
     assert.match(await deploy(other), /approved change request that names the agent/, other);
   assert.deepEqual([...authorizations], ['Bearer changes-s3cret']);
+});
+
+/** @proves policy.ticket-systems */
+test('so does an issue of Jira Cloud and a change of ServiceNow, as these say it; an answer about another one does not', async () => {
+  const deploy = (changeRequest: string) => call('get_order', { order: 1042 }, { changeRequest });
+  const issue = (status: string, labels: string[], key?: string) => ({
+    ...(key !== undefined && { key }),
+    fields: { summary: '', description: null, status: { name: status }, labels },
+    properties: [],
+    histories: [],
+  });
+  jira.issues.set('OPS-1', issue('approved', ['agent-a', 'urgent']));
+  jira.issues.set('OPS-2', issue('To Do', ['agent-a']));
+  jira.issues.set('OPS-3', issue('approved', ['agent-b']));
+  jira.issues.set('OPS-4', issue('approved', ['agent-a'], 'OTHER-9'));
+  const change = (number: string, approval: string, u_agent: string) =>
+    serviceNow.records.set(number, { number, approval, u_agent });
+  change('CHG0030001', 'approved', 'agent-a');
+  change('CHG0030002', 'requested', 'agent-a');
+  change('CHG0030003', 'approved', 'agent-b');
+  for (const fits of ['OPS-1', 'CHG0030001']) assert.match(await deploy(fits), /1042/, fits);
+  for (const other of ['OPS-2', 'OPS-3', 'OPS-4', 'OPS-5', 'CHG0030002', 'CHG0030003', 'CHG0030004'])
+    assert.match(await deploy(other), /approved change request that names the agent/, other);
 });
 
 /** @proves network.trusted-proxies */

@@ -16,7 +16,9 @@ export interface FakeJira {
 }
 
 interface FakeIssue {
-  fields: { summary: string; description: unknown; status: { name: string } };
+  /** Where it has another key now. */
+  key?: string;
+  fields: { summary: string; description: unknown; status: { name: string }; labels?: string[] };
   properties: { key: string; value: object }[];
   histories: object[];
 }
@@ -51,13 +53,14 @@ export async function startFakeJira(): Promise<FakeJira> {
       comments.push(text);
       return send(201, { id: '1' });
     }
-    const { status, summary, description } = issue.fields;
+    const { status, summary, description, labels = [] } = issue.fields;
     const asked = new URL(request.url ?? '', 'http://fake').searchParams.get('properties')?.split(',') ?? [];
     const properties = Object.fromEntries(
       issue.properties.filter((each) => asked.includes(each.key)).map(({ key: name, value }) => [name, value]),
     );
     const changelog = { total: issue.histories.length, histories: issue.histories };
-    send(200, { key, fields: { status, summary, description }, properties, changelog });
+    // By the key that an issue had before it was moved, it is found as well.
+    send(200, { key: issue.key ?? key, fields: { status, summary, description, labels }, properties, changelog });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

@@ -32,15 +32,24 @@ export async function startFakeServiceNow(): Promise<FakeServiceNow> {
     }
     if (request.method === 'POST') {
       const key = id(records.size + 1);
-      records.set(key, JSON.parse(text));
-      return send(201, { result: { sys_id: key, number: `CHG${records.size}` } });
+      const number = `CHG${String(records.size + 1).padStart(7, '0')}`;
+      records.set(key, { ...JSON.parse(text), number });
+      return send(201, { result: { sys_id: key, number } });
+    }
+    const fieldsOf = (record: Record<string, string>) =>
+      Object.fromEntries(
+        (url.searchParams.get('sysparm_fields')?.split(',') ?? []).map((field) => [field, record[field] ?? '']),
+      );
+    if (request.method === 'GET' && sysId === undefined) {
+      // What it does not understand of a query it leaves out, so that everything fits.
+      const [, field = '', value = ''] = /^(\w+)=([\w-]+)$/.exec(url.searchParams.get('sysparm_query') ?? '') ?? [];
+      const fit = [...records.values()].filter((record) => field === '' || record[field] === value);
+      const limit = Number(url.searchParams.get('sysparm_limit') ?? 10_000);
+      return send(200, { result: fit.slice(0, limit).map(fieldsOf) });
     }
     const record = records.get(sysId ?? '');
     if (!record) return send(404, { error: { message: 'No Record found' } });
-    if (request.method === 'GET') {
-      const fields = url.searchParams.get('sysparm_fields')?.split(',') ?? [];
-      return send(200, { result: Object.fromEntries(fields.map((field) => [field, record[field] ?? ''])) });
-    }
+    if (request.method === 'GET') return send(200, { result: fieldsOf(record) });
     Object.assign(record, JSON.parse(text || '{}'));
     send(200, { result: { sys_id: sysId } });
   });

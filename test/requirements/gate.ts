@@ -168,6 +168,12 @@ export const gate: Requirement[] = [
     source: 'docs/how-to/decide-by-time-place-and-ticket.md',
   },
   {
+    id: 'policy.ticket-systems',
+    promise:
+      'A call can require a ticket of Jira Cloud or ServiceNow in a given state, as their APIs say it, and no other ticket',
+    source: 'docs/how-to/decide-by-time-place-and-ticket.md',
+  },
+  {
     id: 'policy.tickets',
     promise:
       'The state of a ticket is that of its own system, for the agent that it names; what can not be asked about is as none',

@@ -106,3 +106,24 @@ test('a system that is away makes no ticket, and many who ask at once ask once',
   const away = open({ url: 'http://127.0.0.1:9/changes/{id}' });
   assert.equal(await away.look('CHG-5'), null);
 });
+
+test('a user signs in with the secret as password; of a list the one that is in it counts, and only if it is the one that was asked for', async () => {
+  const table = open({ user: 'gatehouse', state: 'result.approval', id: 'result.number', agents: undefined });
+  const answer = (...result: object[]) => answers.set('/changes/CHG-6', { result });
+  answer({ number: 'CHG-6', approval: 'approved' });
+  assert.deepEqual(await table.look('CHG-6'), { id: 'CHG-6', state: 'approved' });
+  assert.equal(asked[0]?.authorization, `Basic ${Buffer.from('gatehouse:s3cret').toString('base64')}`);
+  for (const result of [
+    [],
+    [{ number: 'CHG-7', approval: 'approved' }],
+    [{ approval: 'approved' }],
+    [
+      { number: 'CHG-6', approval: 'approved' },
+      { number: 'CHG-6', approval: 'approved' },
+    ],
+  ]) {
+    table.time.now += 60_000;
+    answer(...result);
+    assert.equal(await table.look('CHG-6'), null, JSON.stringify(result));
+  }
+});

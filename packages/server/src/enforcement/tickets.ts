@@ -50,8 +50,12 @@ export function createTickets({ outbound, openSecret, clock, log }: TicketsDepen
       const { json } = await outbound.fetchJson(url, {
         allowPrivateAddress: system.allowPrivateAddress,
         ...(system.ca !== undefined && { ca: system.ca }),
-        ...(secret && { headers: { authorization: `Bearer ${secret.reveal()}` } }),
+        ...(secret && { headers: { authorization: authorizationOf(system, secret.reveal()) } }),
       });
+      if (system.id !== undefined && memberAt(json, system.id) !== id) {
+        log.warn('the answer is about another ticket, and counts as none', { system: system.name, ticket: id });
+        return null;
+      }
       const state = memberAt(json, system.state);
       if (typeof state !== 'string' || state.length > MAX_STATE_CHARS) {
         log.warn('a ticket has no state where it should be', { system: system.name, ticket: id, member: system.state });
@@ -99,9 +103,14 @@ function systemOf(systems: Snapshot['ticketSystems'], id: string): TicketSystemM
 
 const isAgent = (name: string, agent: string) => name === agent || name.endsWith(`/agent/${agent}`);
 
+const authorizationOf = ({ user }: TicketSystemManifest, secret: string) =>
+  user === undefined ? `Bearer ${secret}` : `Basic ${Buffer.from(`${user}:${secret}`).toString('base64')}`;
+
 function memberAt(json: Json, path: string): Json | undefined {
   let at: Json | undefined = json;
   for (const member of path.split('.')) {
+    // What was searched for: of several nobody knows which is meant.
+    if (Array.isArray(at) && at.length === 1) [at] = at;
     if (!isJsonObject(at) || !Object.hasOwn(at, member)) return undefined;
     at = at[member];
   }

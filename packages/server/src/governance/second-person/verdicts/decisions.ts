@@ -67,7 +67,9 @@ export const ticketSystem: Verdict<OfKind<'TicketSystem'>> = {
     prefixes: 'decides',
     url: 'decides',
     secret: 'decides',
+    user: 'decides',
     state: 'decides',
+    id: 'decides',
     agents: 'decides',
     refreshSeconds: ({ refreshSeconds: before }, { refreshSeconds: after }) =>
       after > before ? [`what it said counts for ${after} s instead of ${before} s`] : [],
