@@ -60,3 +60,35 @@ test('a long-lived secret goes to no server but those it is for, also where oneâ
   }
   assert.equal(fake.counts.created, 1);
 });
+
+test('one for a single call whose provider lacks what is to be sent ends at once, and is not left to its time', async () => {
+  const { task: id } = await addAgent(house, 'agent-part');
+  const fake = createFakeProvider();
+  const leases = createLeases({
+    ...house,
+    open: async () => ({
+      ...{ provider: fake.provider, narrow: narrowToTables, declared: {} },
+      ...{ guard: { key: 'object:CredentialProvider/orders', version: 0 } },
+      life: { defaultSeconds: 900, maxSeconds: 1_800 },
+    }),
+    wake: () => undefined,
+  });
+  const credential = { provider: 'orders', scope: {}, perCall: true, headers: { authorization: 'Bearer {token}' } };
+  const transport = { type: 'http', url: 'https://api.example/mcp', credential };
+  const task = { id, template: 'refund', parameters: {}, environment: 'prod', user: null };
+  const refused = await createKeying({ leases, log: house.log }).issue(
+    {
+      ...house.registry.snapshot(),
+      servers: new Map([['shop', { manifest: { name: 'shop', transport } }]]),
+    } as unknown as Snapshot,
+    {
+      ...{ server: 'shop', operation: 'tools/call', name: 'refund', arguments: {} },
+      caller: { agent: 'agent-part', task: { ...task, expiresAt: house.clock.now() + 600_000 }, chain: [] },
+    } as unknown as Action,
+    [],
+  );
+  assert.ok(refused && refused !== 'stale' && 'refused' in refused, JSON.stringify(refused));
+  assert.equal(refused.refused.code, 'lease.part');
+  for (let ending = false; !ending; )
+    ending = (await leases.list({ task: id, limit: 10 })).leases.every(({ state }) => state === 'revoking');
+});

@@ -24,6 +24,15 @@ export type Keying = ReturnType<typeof createKeying>;
  * declared to need one gets no call without it.
  */
 export function createKeying({ leases, log }: { leases: Pick<Leases, 'issue' | 'activate' | 'end'>; log: Log }) {
+  /** The call is over, or was not made. */
+  function done({ held, isForOneCall }: Pick<Key, 'held' | 'isForOneCall'>): void {
+    if (!isForOneCall) return;
+    // Where this fails the reconciler finds that the call is over.
+    leases
+      .end(held.lease.id, 'gatehouse', 'used')
+      .catch((error) => log.warn('a credential for one call could not be ended yet', { lease: held.lease.id, error }));
+  }
+
   return {
     /** Before a person is asked: nobody says yes to what could not be done. */
     refusalOf(snapshot: Snapshot, { operation, server, caller: { task, chain } }: Action): Reason | undefined {
@@ -70,7 +79,12 @@ export function createKeying({ leases, log }: { leases: Pick<Leases, 'issue' | '
           guards,
         );
         const named = { lease: held.lease.id, provider: held.lease.provider, state: 'issued' } as const;
-        return { held, injection: injectionOf(credential, held), named, isForOneCall };
+        try {
+          return { held, injection: injectionOf(credential, held), named, isForOneCall };
+        } catch (error) {
+          done({ held, isForOneCall });
+          throw error;
+        }
       } catch (error) {
         if (!(error instanceof GatehouseError)) throw error;
         if (error.code === 'lease.stopped') return 'stale';
@@ -81,16 +95,7 @@ export function createKeying({ leases, log }: { leases: Pick<Leases, 'issue' | '
     /** Throws where it was ended meanwhile. */
     activate: ({ held }: Key, actionId: string) => leases.activate(held, actionId),
 
-    /** The call is over, or was not made. */
-    done({ held, isForOneCall }: Key): void {
-      if (!isForOneCall) return;
-      // Where this fails its time ends it.
-      leases
-        .end(held.lease.id, 'gatehouse', 'used')
-        .catch((error) =>
-          log.warn('a credential for one call could not be ended yet', { lease: held.lease.id, error }),
-        );
-    },
+    done,
   };
 }
 

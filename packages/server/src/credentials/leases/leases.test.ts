@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { addAgent, openDesk, stopAgent } from '../../approvals/testing/desk.ts';
 import { onEachDatabase } from '../../identity/people/testing/databases.ts';
 import type { House } from '../../identity/people/testing/house.ts';
+import { entryOf } from '../../ledger/keeping/testing/record-keeper.ts';
 import { createFakeProvider, narrowToTables } from '../testing/fake-provider.ts';
 import { createLeases, type Leases } from './leases.ts';
 import { boundsOf, lifetimeOf } from './lifetime.ts';
@@ -206,6 +207,34 @@ onEachDatabase('leases', (database) => {
     await reconciler.work();
     assert.equal(await stateOf(old.lease.id), 'revoked');
     assert.match((await leases.get(old.lease.id)).reason ?? '', /expired/);
+  });
+
+  /** @proves lease.per-call */
+  test('one for a single call that a server left behind is ended once its call is known to be over, or was never made', async () => {
+    const { request } = await agent();
+    const [called, calling, left] = await Promise.all(
+      [1, 2, 3].map(() => leases.issue({ ...request, singleUse: true }, [])),
+    );
+    assert.ok(called && calling && left);
+    const action = `act_${request.task}`;
+    await leases.activate(called, action);
+    await leases.activate(calling, `${action}_open`);
+    await house.ledger.append(entryOf(action, { kind: 'outcome', result: 'unknown' }));
+    await open().reconciler.work();
+    assert.deepEqual(await Promise.all([called, calling, left].map(({ lease }) => stateOf(lease.id))), [
+      'revoked',
+      'active',
+      'created',
+    ]);
+    assert.match((await leases.get(called.lease.id)).reason ?? '', /its one call is over/);
+    house.pass(leaseLimits.unusedMs);
+    await open().reconciler.work();
+    assert.equal(await stateOf(left.lease.id), 'revoked');
+    assert.equal(await stateOf(calling.lease.id), 'active', 'its call is under way');
+    const shared = await leases.issue(request, []);
+    house.pass(leaseLimits.unusedMs);
+    await reconciler.work();
+    assert.equal(await stateOf(shared.lease.id), 'created', 'what calls share is theirs until its time is over');
   });
 
   describe('renewed', () => {

@@ -23,6 +23,8 @@ export const leaseLimits = {
   dueAtOnce: 200,
   /** Between two looks at whether what may be used is as it was left: what was changed in the database is ended by then. */
   lookMs: 60_000,
+  /** One for a single call that was made and is in no call by then was left by a server that died. */
+  unusedMs: 60_000,
   /** Less than this left: another is issued ahead of a call. */
   renewBeforeMs: 30_000,
   /** `kill` waits so long until credentials are verified to be gone, and says what is left. */

@@ -15,8 +15,8 @@ export interface MarkingDependencies {
 const MAY_BE_USED = ['intended', ...liveStates] as const;
 
 /**
- * What may not be used any more begins to end: its time or its task is over, nobody has made it in time, or its task, its agent or one that it was
- * handed on from is stopped. Asks no provider. Gives how many there were.
+ * What may not be used any more begins to end: its time, its task or its one call is over, nobody has made it in time, or its task, its agent or one
+ * that it was handed on from is stopped. Asks no provider. Gives how many there were.
  */
 export function createMarking({ storage, isActive, recordChange, clock }: MarkingDependencies): () => Promise<number> {
   /** Each lease's task with itself and with all that it was handed on from. */
@@ -53,7 +53,7 @@ export function createMarking({ storage, isActive, recordChange, clock }: Markin
       .selectFrom('leases')
       .leftJoin('tasks', 'tasks.id', 'leases.task')
       .select(['leases.id', 'leases.agent', 'leases.task', 'leases.environment', 'leases.provider', 'leases.state'])
-      .select(['leases.expires_at', 'leases.making_until'])
+      .select(['leases.expires_at', 'leases.making_until', 'leases.single_use'])
       .select(['tasks.state as task_state', 'tasks.expires_at as task_ends', 'tasks.suspended as task_suspended'])
       .where('leases.state', 'in', MAY_BE_USED)
       .where((where) =>
@@ -63,6 +63,23 @@ export function createMarking({ storage, isActive, recordChange, clock }: Markin
           where.and([where('tasks.state', 'is', null), where('leases.purpose', '<>', TEST_PURPOSE)]),
           where('tasks.state', '<>', 'active'),
           where('tasks.expires_at', '<=', now),
+          // Whoever made it has died before ending it: nobody else uses it.
+          where.and([
+            where('leases.single_use', '=', 1),
+            where.or([
+              where.exists(
+                where
+                  .selectFrom('records')
+                  .select('records.sequence')
+                  .whereRef('records.action_id', '=', 'leases.handed_by')
+                  .where('records.kind', '=', 'outcome'),
+              ),
+              where.and([
+                where('leases.state', '=', 'created'),
+                where('leases.created_at', '<=', now - leaseLimits.unusedMs),
+              ]),
+            ]),
+          ]),
           where(
             'leases.task',
             'in',
@@ -117,6 +134,7 @@ interface Over {
   task_state: string | null;
   task_ends: number | null;
   task_suspended: string | null;
+  single_use: number;
 }
 
 function reasonOf(row: Over, stopped: readonly string[], now: number): string {
@@ -125,5 +143,6 @@ function reasonOf(row: Over, stopped: readonly string[], now: number): string {
   if (row.task_suspended !== null) return 'its task is suspended';
   if (stopped.includes(row.agent)) return 'its agent is not active';
   if (row.state === 'intended' && row.making_until <= now) return 'it was not made in time';
+  if (row.single_use === 1) return 'its one call is over';
   return 'a task or an agent that it was handed on from is stopped';
 }

@@ -131,7 +131,7 @@ export function directory(): string {
   return path;
 }
 
-function entryOf(actionId: string, more: Partial<LedgerEntry['record']>): LedgerEntry {
+export function entryOf(actionId: string, more: Partial<LedgerEntry['record']>): LedgerEntry {
   return {
     record: {
       ...{ kind: 'dispatch', action_id: actionId, operation: 'tools/call', agent: 'agent-a', actor_chain: [] },
