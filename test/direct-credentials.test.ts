@@ -23,6 +23,16 @@ describe('credentials that agents use themselves', {
 forbid (principal, action == Gatehouse::Action::"orders#credential", resource)
 when { context.arguments.seconds > 300 };`,
       },
+      {
+        ...{
+          kind: 'Agent',
+          name: 'agent-brief',
+          owner: 'owner@example.test',
+          purpose: 'tests',
+          environment: 'production',
+        },
+        ...{ blueprint: 'support', credentialSeconds: 200 },
+      },
       { kind: 'Policy', name: 'wide', cedar: '@id("wide") permit (principal, action, resource);' },
     ]);
   });
@@ -319,6 +329,48 @@ when { context.arguments.seconds > 300 };`,
     assert.equal(a.body.lease, b.body.lease);
     const other = await ask(task, { provider: 'orders', seconds: 200 }, headers);
     assert.deepEqual([other.status, other.body.title], [409, 'idempotency.differs']);
+    await task.end();
+  });
+
+  /** @proves lease.clamped */
+  test('shorter than was asked for is said: to whoever asks, in the lease, on record, and to whoever approves it', async () => {
+    const { workspace } = scene;
+    const task = await begin('reads', 'agent-brief');
+    const { body } = await ask(task, { provider: 'orders', seconds: 3_000 });
+    const owners = "the agent's owner allows 200 s";
+    const why = ['no more than 600 s are handed out', owners];
+    assert.deepEqual(body.clamped, why, JSON.stringify(body));
+    assert.deepEqual(
+      (await leasesOf(task.id)).map(({ clamped }) => clamped),
+      [why],
+    );
+    assert.match(JSON.stringify(await recordsOf(task.id)), /"no longer, as no more than 600 s are handed out"/);
+    assert.equal((await ask(task, { provider: 'orders', seconds: 100 })).body.clamped, undefined);
+    await task.end();
+    const careful = await begin('careful', 'agent-brief');
+    const waiting = await ask(careful, { provider: 'grave', seconds: 800 });
+    const id = waiting.body.approval?.id ?? '';
+    const approval = await workspace.operator('GET /approvals/:id', { params: { id } });
+    const { seconds, clamped } = approval.arguments as { seconds: number; clamped: string[] };
+    assert.deepEqual([seconds, clamped], [200, [owners]]);
+    await careful.end();
+  });
+
+  /** @proves direct.idempotent */
+  test('nobody is asked to approve what its idempotency key can’t get', async () => {
+    const { workspace } = scene;
+    const task = await begin('careful');
+    const headers = { 'idempotency-key': 'one' };
+    const { body } = await ask(task, { provider: 'grave', seconds: 250 }, headers);
+    await (await approver()).approve(body.approval?.id ?? '');
+    const given = await ask(task, { provider: 'grave', seconds: 250 }, headers);
+    assert.equal(given.status, 200, JSON.stringify(given.body));
+    const other = await ask(task, { provider: 'grave', seconds: 200 }, headers);
+    assert.deepEqual([other.status, other.body.title], [409, 'idempotency.differs']);
+    await workspace.operator('POST /leases/:id/revoke', { params: { id: String(given.body.lease) }, body: {} });
+    const over = await ask(task, { provider: 'grave', seconds: 250 }, headers);
+    assert.deepEqual([over.status, over.body.title], [409, 'lease.ended']);
+    assert.match(String(over.body.detail), /Ask with a new key/);
     await task.end();
   });
 

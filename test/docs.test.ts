@@ -67,25 +67,48 @@ function commandLines(text: string): string[] {
   );
 }
 
-test('every gatehouse command in the docs is one that the command line has, with options that it has', () => {
-  for (const page of pages.filter((each) => each !== 'CHANGELOG.md')) {
-    for (const line of commandLines(readFileSync(join(root, page), 'utf8'))) {
-      const words: string[] = line.match(/"[^"]*"|'[^']*'|\S+/g) ?? [];
-      let command: Command = createProgram();
-      let names = 0;
-      for (; command.commands.length > 0; names++) {
-        const child = command.commands.find((each) => each.name() === words[names]);
-        if (!child) break;
-        command = child;
-      }
-      assert.ok(names > 0, `${page}: gatehouse ${line}`);
-      // A group alone stands for its default verb, or for the group in running text.
-      const group = command.commands.length > 0;
-      assert.ok(!group || words[names] === undefined || words[names]?.startsWith('-'), `${page}: gatehouse ${line}`);
-      const known = [command, ...command.commands].flatMap(({ options }) => options.map(({ long }) => long));
-      const own = words.slice(0, words.includes('--') ? words.indexOf('--') : undefined);
-      for (const flag of own.filter((word) => word.startsWith('--')))
-        assert.ok([...known, '--help'].includes(flag.split('=')[0]), `${page}: ${flag} in: gatehouse ${line}`);
-    }
+/** What is wrong with a command line of `gatehouse`; undefined where it has each verb and option of it. */
+function problemOf(line: string): string | undefined {
+  const words: string[] = line.match(/"[^"]*"|'[^']*'|\S+/g) ?? [];
+  let command: Command = createProgram();
+  let names = 0;
+  for (; command.commands.length > 0; names++) {
+    const child = command.commands.find((each) => each.name() === words[names]);
+    if (!child) break;
+    command = child;
   }
+  if (names === 0) return 'there is no such verb';
+  // A group alone stands for its default verb, or for the group in running text.
+  const isGroup = command.commands.length > 0;
+  if (isGroup && words[names] !== undefined && !words[names]?.startsWith('-')) return `it has no verb ${words[names]}`;
+  const known = [command, ...command.commands].flatMap(({ options }) => options.map(({ long }) => long));
+  const own = words.slice(0, words.includes('--') ? words.indexOf('--') : undefined);
+  const flag = own.find((word) => word.startsWith('--') && ![...known, '--help'].includes(word.split('=')[0]));
+  return flag && `it has no option ${flag}`;
+}
+
+test('every gatehouse command in the docs is one that the command line has, with options that it has', () => {
+  for (const page of pages.filter((each) => each !== 'CHANGELOG.md'))
+    for (const line of commandLines(readFileSync(join(root, page), 'utf8')))
+      assert.equal(problemOf(line), undefined, `${page}: gatehouse ${line}`);
+});
+
+test('so is every command that a message tells somebody to give', () => {
+  const sources = globSync('packages/*/src/**/*.{ts,tsx}', { cwd: root, exclude: ['**/*.test.ts', '**/testing/**'] });
+  const found = sources.flatMap((source) => {
+    const text = readFileSync(join(root, source), 'utf8')
+      .replaceAll('\\`', '`')
+      .replaceAll(/\$\{[^{}]*\}/g, 'NAME');
+    // What is no message (a label of a key, say) has another first word.
+    const all = text.matchAll(
+      /(?<!update\()`gatehouse ([a-z][^`\n:|…]*)`|'gatehouse ((?:[a-z]+s|status|kill) [^'\n:|…]+)'/g,
+    );
+    return [...all].map(([, inText, alone]) => ({ source, line: inText ?? alone ?? '' }));
+  });
+  assert.ok(found.length > 60, `${found.length} commands were found`);
+  const wrong = found.flatMap(({ source, line }) => {
+    const problem = problemOf(line);
+    return problem === undefined ? [] : [`${source}: gatehouse ${line}: ${problem}`];
+  });
+  assert.deepEqual(wrong, []);
 });

@@ -70,7 +70,7 @@ describe('long-lived secrets', () => {
         canEndSessions: false,
         canRenew: false,
         maxResidualSeconds: null,
-        endsOnlyByGatehouse: true,
+        isStored: true,
       });
     }
   });

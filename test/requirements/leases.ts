@@ -104,6 +104,12 @@ export const leases: Requirement[] = [
     source,
   },
   {
+    id: 'lease.clamped',
+    promise:
+      'No credential lives longer than provider, task, agent’s owner and what it is handed out under allow, and what makes it shorter is said',
+    source,
+  },
+  {
     id: 'lease.remains',
     promise:
       'What a provider can neither find nor end is not called ended: it is counted as what remains until its own time is over',

@@ -36,6 +36,7 @@ export * from './record-export.ts';
 export * from './record-filter.ts';
 export * from './records.ts';
 export * from './rehearsal.ts';
+export * from './residual.ts';
 export * from './retention.ts';
 export * from './sinks.ts';
 export * from './standing-grants.ts';

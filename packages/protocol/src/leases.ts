@@ -26,7 +26,7 @@ export interface LeaseView {
   name: string;
   /** What it may do there. */
   scope: unknown;
-  /** Why it lives shorter than was asked for. */
+  /** Why it lives shorter than was asked for, or than its provider usually gives. */
   clamped: string[];
   /** The first action that used it, or gave it out; null for none. */
   handedBy: string | null;
@@ -75,26 +75,6 @@ export interface ProviderAbilities {
   leastSeconds?: number;
   /** The same value for every task, which works until somebody changes it where it is kept. */
   isStored?: boolean;
-}
-
-/** Whether a credential is over with its time, with all that was opened with it, if nobody ends it. */
-export const endsByItself = ({ canEndSessions, endsOnlyByGatehouse, isStored }: ProviderAbilities): boolean =>
-  !canEndSessions && !endsOnlyByGatehouse && !isStored;
-
-/** What remains of a credential once it is to end, for whoever lets it be handed out. */
-export function residualWords(
-  { canRevoke, canEndSessions, maxResidualSeconds, isStored, endsOnlyByGatehouse, leastSeconds = 0 }: ProviderAbilities,
-  seconds: number,
-): string {
-  if (isStored) return "It can't be taken back: it works until somebody changes it where it is kept.";
-  const life = Math.max(seconds, leastSeconds);
-  const most = maxResidualSeconds === null ? life : Math.min(maxResidualSeconds, life);
-  if (!canRevoke) return `It can't be taken back: it works until it expires, ${life} s at most, also after a kill.`;
-  return [
-    `It ends with its task, by a kill, or when it is revoked${most > 0 ? `, and may work for up to ${most} s after that` : ''}.`,
-    ...(canEndSessions ? [] : ['What was opened with it before stays open.']),
-    ...(endsOnlyByGatehouse ? ['Only Gatehouse ends it: while that is away it works on past its time.'] : []),
-  ].join(' ');
 }
 
 /** What issues it, as it is declared now. */

@@ -45,6 +45,10 @@ export const showAgent: Run<ServerOptions> = async ({ args: [name = ''], options
     ['Environment', manifest.environment],
     ['Blueprint', manifest.blueprint],
     ['Risk', manifest.risk],
+    [
+      'Credentials',
+      manifest.credentialSeconds === undefined ? undefined : `live ${manifest.credentialSeconds} s at most`,
+    ],
     ['Tokens', manifest.bearerOnly ? 'bearer-only: whoever has one can use it' : 'bound to a key (DPoP)'],
     ['Keys', manifest.keys.length === 0 ? `none: gatehouse agent enroll ${agent.name}` : manifest.keys.length],
     ['Running tasks', agent.activeTasks],

@@ -1,4 +1,5 @@
-import type { LeaseView } from '@gatehouse/protocol';
+import type { LeaseState, LeaseView, ShownLease } from '@gatehouse/protocol';
+import { abilitiesOf, residualOf } from '@gatehouse/protocol/residual';
 import { exitCodes } from '../exit-codes.ts';
 import { takeUpTo } from '../items.ts';
 import { timeOf } from '../output.ts';
@@ -9,17 +10,19 @@ interface ListOptions extends ServerOptions {
   agent?: string;
   task?: string;
   provider?: string;
+  state?: LeaseState;
   open?: boolean;
   limit: string;
 }
 
 export const listLeases: Run<ListOptions> = async ({ options, out }) => {
-  const { agent, task, provider, open } = options;
+  const { agent, task, provider, state, open } = options;
   const limit = toNumber(options.limit, '--limit', 1, 100_000);
   const query = {
     ...(agent !== undefined && { agent }),
     ...(task !== undefined && { task }),
     ...(provider !== undefined && { provider }),
+    ...(state !== undefined && { state }),
     ...(open && { open: 'true' }),
   };
   const items = await takeUpTo(operatorOf(options).list('GET /leases', { query }), limit);
@@ -33,7 +36,7 @@ export const listLeases: Run<ListOptions> = async ({ options, out }) => {
     );
   }
   out.table(
-    ['LEASE', 'STATE', 'PROVIDER', 'AGENT', 'TASK', 'FOR', 'ISSUED', 'ENDS', 'WHY'],
+    ['LEASE', 'STATE', 'PROVIDER', 'AGENT', 'TASK', 'FOR', 'ISSUED', 'ENDS', 'REMAINS THEN', 'WHY'],
     items.map((each) => [
       each.id,
       each.state,
@@ -43,6 +46,7 @@ export const listLeases: Run<ListOptions> = async ({ options, out }) => {
       `${each.purpose}${each.ungated ? ' (ungated)' : ''}`,
       timeOf(each.intendedAt),
       timeOf(each.revokedAt ?? each.expiresAt),
+      remainsOf(each).short,
       (each.problem ?? each.reason ?? '').slice(0, 80),
     ]),
   );
@@ -63,25 +67,34 @@ export const showLease: Run<ServerOptions> = async ({ args: [id = ''], options, 
     ['Scope', JSON.stringify(lease.scope)],
     ['Issued', timeOf(lease.createdAt)],
     ['First used', timeOf(lease.activeAt)],
-    ['Ends', `${timeOf(lease.expiresAt)}${lease.clamped.length > 0 ? `: ${lease.clamped.join('; ')}` : ''}`],
+    [
+      'Ends',
+      `${timeOf(lease.expiresAt)}${lease.clamped.length > 0 ? `; no longer, as ${lease.clamped.join('; ')}` : ''}`,
+    ],
     ['Renewed', lease.renewals === 0 ? 'never' : `${lease.renewals} times, last ${timeOf(lease.renewedAt)}`],
     ['Never beyond', lease.bounds[0] ? `${timeOf(lease.bounds[0].at)}: ${lease.bounds[0].why}` : '-'],
-    ['Verified gone', timeOf(lease.revokedAt)],
+    [remainsOf(lease).isStored ? 'Used no more since' : 'Verified gone', timeOf(lease.revokedAt)],
     ['Why it ended', lease.reason],
     ['Failed attempts', lease.attempts],
     ['Fails since', timeOf(lease.failingSince)],
     ['Problem', lease.problem],
     ['To be given up', lease.drop && dropWords(lease.drop)],
-    ['After its end', residualOf(lease)],
+    ['After its end', remainsOf(lease).words],
   ]);
 };
 
-const residualOf = ({ maxResidualSeconds, worksUntil }: LeaseView): string =>
-  maxResidualSeconds === null
-    ? `works until ${worksUntil === null ? 'it expires' : timeOf(worksUntil)}`
-    : maxResidualSeconds === 0
-      ? 'works nowhere'
-      : `works for ${maxResidualSeconds} s at most`;
+/** What may still work once it is ended, or now that it is. */
+function remainsOf(lease: ShownLease): { words: string; short: string; isStored: boolean } {
+  const { words, short, remains } = residualOf(abilitiesOf(lease));
+  const isStored = remains === 'stored';
+  if (lease.state === 'revoked') {
+    const left = isStored ? 'the secret itself, as it is where it is kept' : 'nothing: it is verified to be gone';
+    return { words: left, short: isStored ? short : 'nothing', isStored };
+  }
+  if (remains !== 'until-expiry') return { words, short, isStored };
+  const until = timeOf(Math.max(lease.expiresAt, lease.worksUntil ?? 0));
+  return { words: `${words} until ${until}`, short: `until ${until}`, isStored };
+}
 
 const dropWords = ({ askedBy, reason, agreedBy }: NonNullable<LeaseView['drop']>): string =>
   `asked for by ${askedBy}: ${reason}; ${agreedBy === null ? 'nobody has agreed yet' : `agreed to by ${agreedBy}`}`;
@@ -112,7 +125,7 @@ export const renewLease: Run<RenewOptions> = async ({ args: [id = ''], options, 
   const lease = await operatorOf(options).call('POST /leases/:id/renew', { params: { id }, body });
   if (out.json) return out.printJson(lease);
   out.print(`${lease.id}: lives until ${timeOf(lease.expiresAt)}`);
-  if (lease.clamped.length > 0) out.note(`Shorter than was asked for: ${lease.clamped.join('; ')}.`);
+  if (lease.clamped.length > 0) out.note(`No longer, as ${lease.clamped.join('; ')}.`);
 };
 
 export const takeOverLeases: Run<ServerOptions> = async ({ options, out }) => {
@@ -137,7 +150,7 @@ export const listProviders: Run<ServerOptions> = async ({ options, out }) => {
   if (out.json) return out.printJson({ items });
   if (items.length === 0) return out.note('There are none. See the how-to "Give tools just-in-time credentials".');
   out.table(
-    ['PROVIDER', 'TYPE', 'ENVIRONMENTS', 'CAN', 'HANDED OUT', 'OPEN', 'STUCK', 'HEALTH'],
+    ['PROVIDER', 'TYPE', 'ENVIRONMENTS', 'CAN', 'REMAINS AFTER ITS END', 'HANDED OUT', 'OPEN', 'STUCK', 'HEALTH'],
     items.map(({ name, type, environments, abilities, direct, openLeases, stuckLeases, ok, problem }) => [
       name,
       type,
@@ -149,13 +162,16 @@ export const listProviders: Run<ServerOptions> = async ({ options, out }) => {
         abilities.canRenew && 'renew',
       ]
         .filter(Boolean)
-        .join(', '),
+        .join(', ') || '-',
+      residualOf(abilities).short,
       direct ? `tier ${direct.tier}, ${direct.maxSeconds} s` : 'no',
       String(openLeases),
       String(stuckLeases),
       ok ? 'ok' : (problem ?? 'failing').slice(0, 80),
     ]),
   );
+  const stored = items.filter(({ abilities }) => abilities.isStored).map(({ name }) => name);
+  if (stored.length > 0) out.note(`What ${stored.join(', ')} gives works until somebody changes it where it is kept.`);
   const lasting = items.filter(({ abilities }) => abilities.endsOnlyByGatehouse).map(({ name }) => name);
   if (lasting.length > 0)
     out.note(`Only Gatehouse ends what ${lasting.join(', ')} issued: while it is away, that works on past its time.`);

@@ -1,5 +1,8 @@
+import type { LeaseState } from '@gatehouse/protocol';
 import type { Command } from 'commander';
 import { addGroup, addVerb, option } from '../verb.ts';
+
+const states: LeaseState[] = ['intended', 'created', 'active', 'revoking', 'stuck', 'dropped', 'revoked'];
 
 export function addLeaseVerbs(program: Command): void {
   const leases = addGroup(program, 'leases', 'just-in-time credentials of tools: list, show, renew, revoke, give up');
@@ -10,6 +13,7 @@ export function addLeaseVerbs(program: Command): void {
       option('--agent <agent>', 'of this agent'),
       option('--task <task>', 'of this task'),
       option('--provider <provider>', 'of this provider'),
+      option('--state <state>', 'in this state').choices(states),
       option('--open', 'only what may still work somewhere'),
       option('--limit <number>', 'how many at most').default('50'),
     ],
@@ -18,6 +22,7 @@ export function addLeaseVerbs(program: Command): void {
     examples: [
       ['leases', 'Who got what, and whether it is gone.'],
       ['leases --open', 'What is out now.'],
+      ['leases --state stuck', 'What could not be ended, and what was said.'],
     ],
     load: async () => (await import('../commands/leases.ts')).listLeases,
   });

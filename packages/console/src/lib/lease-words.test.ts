@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { abilitiesOf, residualOf } from '@gatehouse/protocol/residual';
 import fc from 'fast-check';
-import { abilitiesOf, residualOf, scopeLines } from './lease-words.ts';
+import { scopeLines } from './lease-words.ts';
 
 const able = { canRenew: false, canNarrow: true, canRevoke: true, canEndSessions: true, maxResidualSeconds: 0 };
 
@@ -10,14 +11,21 @@ test('what remains of a credential is said in words, and never as less than its 
   assert.match(residualOf({ ...able, maxResidualSeconds: 3_600 }).words, /within 60 min/);
   assert.match(residualOf({ ...able, canEndSessions: false }).words, /may go on/);
   for (const cannot of [{ canRevoke: false }, { maxResidualSeconds: null }]) {
-    const { words, until } = residualOf({ ...able, ...cannot });
+    const { words, remains } = residualOf({ ...able, ...cannot });
     assert.match(words, /can’t be taken back/);
-    assert.ok(until);
+    assert.equal(remains, 'until-expiry');
   }
-  assert.match(residualOf(abilitiesOf({ kind: null, maxResidualSeconds: null })).words, /can’t be taken back/);
+  const ends = { endsByItself: true };
+  assert.match(residualOf(abilitiesOf({ ...ends, kind: null, maxResidualSeconds: null })).words, /can’t be taken back/);
+  // Nothing ends a secret that is kept elsewhere, and nobody is told that its time does: also where its provider is declared no more.
+  for (const kind of [null, { type: 'static', abilities: { ...able, isStored: true } }]) {
+    const stored = residualOf(abilitiesOf({ kind, endsByItself: false, maxResidualSeconds: null }));
+    assert.equal(stored.remains, 'stored');
+    assert.match(stored.words, /works until somebody changes it where it is kept/);
+  }
   // What it promised when it was issued counts, also where its provider promises more by now.
   const kind = { type: 'postgres', abilities: able };
-  assert.match(residualOf(abilitiesOf({ kind, maxResidualSeconds: 30 })).words, /within 30 s/);
+  assert.match(residualOf(abilitiesOf({ ...ends, kind, maxResidualSeconds: 30 })).words, /within 30 s/);
 });
 
 test('a scope is read in the words of its kind, and nothing of it is left out', () => {

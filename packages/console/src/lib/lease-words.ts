@@ -1,4 +1,4 @@
-import type { LeaseState, ProviderAbilities, ShownLease } from '@gatehouse/protocol';
+import type { LeaseState, ShownLease } from '@gatehouse/protocol';
 import type { Hue } from './words.ts';
 
 export const leaseStateWords: Record<LeaseState, { label: string; means: string; hue: Hue }> = {
@@ -15,40 +15,6 @@ export const leaseStateWords: Record<LeaseState, { label: string; means: string;
 export const isOpen = ({ state }: Pick<ShownLease, 'state'>): boolean => state !== 'revoked' && state !== 'dropped';
 export const isLive = ({ state }: Pick<ShownLease, 'state'>): boolean =>
   state === 'intended' || state === 'created' || state === 'active';
-
-/** `90 s`, `15 min`, `1 h` */
-export function secondsWords(seconds: number): string {
-  if (seconds < 120) return `${seconds} s`;
-  return seconds < 7_200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3_600)} h`;
-}
-
-/** What of a credential may still work once somebody ends it; `until`: that it goes on working until its own time is over. */
-export interface Residual {
-  words: string;
-  until: boolean;
-  hue: Hue;
-}
-
-export function residualOf({ canRevoke, canEndSessions, maxResidualSeconds: most }: ProviderAbilities): Residual {
-  if (!canRevoke || most === null) return { words: 'can’t be taken back: works', until: true, hue: 'orange' };
-  const what = canEndSessions ? 'it and its sessions are ended' : 'it is ended';
-  const sessions = canEndSessions ? '' : '; what was opened with it may go on';
-  return most === 0
-    ? { words: `${what} at once${sessions}`, until: false, hue: 'green' }
-    : { words: `${what} within ${secondsWords(most)}${sessions}`, until: false, hue: most > 60 ? 'orange' : 'green' };
-}
-
-/** For one whose provider is declared no more, all that is known is what it promised. */
-export const abilitiesOf = ({ kind, maxResidualSeconds }: Pick<ShownLease, 'kind' | 'maxResidualSeconds'>) =>
-  kind
-    ? { ...kind.abilities, maxResidualSeconds }
-    : {
-        canNarrow: false,
-        canRenew: false,
-        canRevoke: maxResidualSeconds !== null,
-        canEndSessions: false,
-        maxResidualSeconds,
-      };
 
 /** `server:orders` → `tool server orders` */
 export function purposeWords({ purpose, agent }: Pick<ShownLease, 'purpose' | 'agent'>): string {
@@ -68,10 +34,12 @@ const kinds: Record<string, string> = {
   oauth: 'OAuth token',
   static: 'stored secret',
   aws: 'AWS session',
-  gcp: 'Google Cloud token',
+  'google-cloud': 'Google Cloud token',
   azure: 'Azure token',
   kubernetes: 'Kubernetes token',
   ssh: 'SSH certificate',
+  'x509-svid': 'client certificate',
+  'signed-jwt': 'signed token',
 };
 
 /** `PostgreSQL role`: what a provider of a kind makes. */

@@ -25,6 +25,8 @@ export const agentManifest = z.strictObject({
   delegatesTo: delegatesTo.optional(),
   /** True: tokens only over mutual TLS, bound to the agent's client certificate (RFC 8705), besides its DPoP key if it uses one. */
   certificateBound: z.boolean().optional(),
+  /** The longest life of a credential that a task of it is given, through the gate or directly; left out: what providers allow. */
+  credentialSeconds: z.int().min(30).max(3_600).optional(),
   /** OAuth clients (a `Client` by name, or the address of a client's metadata document) that drive this agent and no other. */
   clients: z.array(clientId).max(20).optional(),
 });

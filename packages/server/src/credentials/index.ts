@@ -4,6 +4,7 @@ export { type Credentials, createCredentials } from './credentials.ts';
 export { unknownLease } from './leases/find.ts';
 export type { HandedOut } from './leases/handed-out.ts';
 export type { Leases } from './leases/leases.ts';
+export { agentAllows } from './leases/lifetime.ts';
 export { leaseLimits } from './leases/limits.ts';
 export { endLeasesOfBefore } from './leases/seals.ts';
 export type { Held, LeaseRequest } from './leases/types.ts';

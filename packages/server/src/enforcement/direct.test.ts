@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { type ProviderAbilities, residualWords } from '@gatehouse/protocol';
 import type { LeaseRequest } from '../credentials/leases/types.ts';
 import { GatehouseError } from '../platform/index.ts';
-import { createDirect } from './direct.ts';
+import { createDirect, endsOf } from './direct.ts';
 
 const full: ProviderAbilities = { canNarrow: true, canRevoke: true, canEndSessions: true, maxResidualSeconds: 0 };
 
@@ -39,18 +39,25 @@ test('what is handed out is made within what each template of its tasks gives, w
   const template = (name: string, scope: object) => [name, { name, credentials: [{ provider: 'cluster', scope }] }];
   const templates = new Map([template('one', orders), template('two', wider)] as never);
   const task = (name: string) => ({ id: 'tsk_1', template: name, parameters: {}, environment: 'prod', expiresAt: 1 });
+  const agents = new Map([['agent-a', { manifest: { credentialSeconds: 120 } }]]);
   const issue = (first: string) =>
     direct.issue(
-      { templates, credentialProviders: new Map() } as never,
+      { templates, credentialProviders: new Map(), agents } as never,
       {
         server: 'cluster',
         arguments: { scope: wider, seconds: 300, residual: '' },
         caller: { agent: 'agent-a', task: task(first), chain: [{ task: task('one') }] },
       } as never,
       [],
+      endsOf(undefined, { until: 7 } as never),
     );
   assert.deepEqual(await issue('two'), { refused: { code: 'lease.scope', reason: 'beyond' } });
   assert.deepEqual(requests[0]?.within, [wider, orders]);
+  assert.deepEqual(
+    requests[0]?.until.map(({ why }) => why),
+    ['the task ends', 'the break-glass access ends'],
+  );
+  assert.equal(requests[0]?.agentSeconds, 120);
   const gone = await issue('removed');
   assert.ok(gone !== 'stale' && 'refused' in gone && gone.refused.code === 'credential.scope');
   assert.equal(requests.length, 1);

@@ -1,5 +1,6 @@
 import { type Decision, narrowScope, residualWords } from '@gatehouse/protocol';
-import type { HandedOut, Held, LeaseRequest, Leases } from '../credentials/index.ts';
+import type { HeldBreakGlass, HeldGrant } from '../approvals/index.ts';
+import { agentAllows, type HandedOut, type Held, type LeaseRequest, type Leases } from '../credentials/index.ts';
 import { canonicalJson, GatehouseError, isJsonObject, type Json } from '../platform/index.ts';
 import { givenOf, type Snapshot } from '../registry/index.ts';
 import type { Guard } from '../storage/index.ts';
@@ -14,6 +15,8 @@ export interface DirectArguments {
   seconds: number;
   /** What remains of it once it is to end, in words. */
   residual: string;
+  /** Why it lives shorter than was asked for. */
+  clamped?: string[];
 }
 
 export const isDirect = ({ operation }: Pick<Action, 'operation'>): boolean => operation === HAND_OUT;
@@ -23,12 +26,13 @@ export function createDirect({ leases }: { leases: Pick<Leases, 'issue' | 'hande
   function requestOf(
     snapshot: Snapshot,
     { server: provider, caller, idempotencyKey, ...action }: Action,
+    ends: readonly Bound[] = [],
   ): LeaseRequest {
     const { agent, task, chain } = caller;
     // Once more, where it is made: whatever stands between the decision and this, a template's limit holds.
     const limits = givenOf(snapshot, provider, [task, ...chain.map((link) => link.task)]);
     if ('problem' in limits) throw new GatehouseError('forbidden', 'credential.scope', limits.problem);
-    const { scope, seconds } = action.arguments as unknown as DirectArguments;
+    const { scope, seconds, clamped = [] } = action.arguments as unknown as DirectArguments;
     const { perTask, perHour } = snapshot.credentialProviders.get(provider)?.direct ?? { perTask: 0, perHour: 0 };
     return {
       provider,
@@ -40,9 +44,11 @@ export function createDirect({ leases }: { leases: Pick<Leases, 'issue' | 'hande
       asked: scope,
       within: limits.within as Json[],
       ttlSeconds: seconds,
+      clamped,
+      agentSeconds: snapshot.agents.get(agent)?.manifest.credentialSeconds,
       ...(idempotencyKey !== undefined && { idempotencyKey }),
       quota: { perTask, perHour },
-      until: [{ at: task.expiresAt, why: 'the task ends' }],
+      until: [{ at: task.expiresAt, why: 'the task ends' }, ...ends],
     };
   }
 
@@ -76,8 +82,14 @@ export function createDirect({ leases }: { leases: Pick<Leases, 'issue' | 'hande
             reason: `Tasks of the template "${caller.task.template}" are given less of "${provider}" than was asked for: at most ${canonicalJson(limits.within[0] as Json)}. Ask for a part of that.`,
           },
         };
-      const most = Math.min(manifest.direct.maxSeconds, manifest.life.maxSeconds);
+      const bounds = [
+        { seconds: manifest.direct.maxSeconds, why: `no more than ${manifest.direct.maxSeconds} s are handed out` },
+        { seconds: manifest.life.maxSeconds, why: `the provider allows ${manifest.life.maxSeconds} s` },
+        ...boundOf(snapshot.agents.get(caller.agent)?.manifest.credentialSeconds),
+      ];
+      const most = Math.min(...bounds.map(({ seconds }) => seconds));
       const wanted = typeof given.seconds === 'number' ? given.seconds : manifest.life.defaultSeconds;
+      const clamped = bounds.filter((bound) => bound.seconds < wanted).map(({ why }) => why);
       const abilities = await leases.abilitiesOf(provider, caller.task.environment);
       // As long as it will work: whoever approves it is told no less.
       const seconds = Math.max(Math.min(wanted, most), abilities.leastSeconds ?? 0);
@@ -85,33 +97,63 @@ export function createDirect({ leases }: { leases: Pick<Leases, 'issue' | 'hande
         return {
           refused: {
             code: 'credential.too-long',
-            reason: `What "${provider}" issues works for ${seconds} s at least, and no more than ${most} s are handed out. An operator could allow more, with \`maxSeconds\`.`,
+            reason: `What "${provider}" issues works for ${seconds} s at least, and ${clampedAt(bounds, most)}. An operator could allow more.`,
           },
         };
       return {
         ...action,
-        arguments: { scope: issued.scope as Json, seconds, residual: residualWords(abilities, seconds) },
+        arguments: {
+          scope: issued.scope as Json,
+          seconds,
+          residual: residualWords(abilities, seconds),
+          ...(clamped.length > 0 && { clamped }),
+        },
       };
     },
 
-    /** What the same request was answered with, while it is good. */
-    again: (snapshot: Snapshot, action: Action): Promise<HandedOut | undefined> =>
-      leases.handedOut(requestOf(snapshot, action)),
+    /** What the same request was answered with, while it is good; refused where nobody's yes would get it anything. */
+    async again(snapshot: Snapshot, action: Action): Promise<HandedOut | { refused: Reason } | undefined> {
+      try {
+        return await leases.handedOut(requestOf(snapshot, action));
+      } catch (error) {
+        return refusalIn(error);
+      }
+    },
 
+    /** `ends`: of what lets it be handed out. */
     async issue(
       snapshot: Snapshot,
       action: Action,
       guards: readonly Guard[],
+      ends: readonly Bound[],
     ): Promise<Key | 'stale' | { refused: Reason }> {
       try {
-        return keyOf(await leases.issue(requestOf(snapshot, action), guards));
+        return keyOf(await leases.issue(requestOf(snapshot, action, ends), guards));
       } catch (error) {
-        if (!(error instanceof GatehouseError)) throw error;
-        if (error.code === 'lease.stopped') return 'stale';
-        return { refused: { code: error.code, reason: error.message } };
+        if (error instanceof GatehouseError && error.code === 'lease.stopped') return 'stale';
+        return refusalIn(error);
       }
     },
   };
+}
+
+type Bound = LeaseRequest['until'][number];
+
+/** What it is handed out under ends, and it with that. */
+export const endsOf = (grant: HeldGrant | undefined, broken: HeldBreakGlass | undefined): Bound[] => [
+  ...(grant ? [{ at: grant.terms.until, why: 'the standing grant ends' }] : []),
+  ...(broken ? [{ at: broken.until, why: 'the break-glass access ends' }] : []),
+];
+
+const boundOf = (seconds: number | undefined) =>
+  seconds === undefined ? [] : [{ seconds, why: agentAllows(seconds) }];
+
+const clampedAt = (bounds: readonly { seconds: number; why: string }[], most: number) =>
+  bounds.find(({ seconds }) => seconds === most)?.why ?? '';
+
+function refusalIn(error: unknown): { refused: Reason } {
+  if (!(error instanceof GatehouseError)) throw error;
+  return { refused: { code: error.code, reason: error.message } };
 }
 
 /** Its parts by name; nothing of them is to stand in what is recorded. */

@@ -12,7 +12,7 @@ import type { CircuitBreaker } from './breaker.ts';
 import { type Budgets, beyond, counted, wantedOf } from './budgets/index.ts';
 import { createDeciding } from './decide.ts';
 import { deny } from './deny.ts';
-import { createDirect, explainDirect, givenAgain, isDirect, keyOf } from './direct.ts';
+import { createDirect, endsOf, explainDirect, givenAgain, isDirect, keyOf } from './direct.ts';
 import { createDispatch } from './dispatch.ts';
 import { explainFlow } from './explain-flow.ts';
 import { createForesight } from './foresee.ts';
@@ -173,7 +173,10 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       if (decision.effect === 'needs-approval') {
         const without = keying.refusalOf(snapshot, action);
         if (without) return refuse(action, actionId, found, deny(without, set.version, found));
-        again = isDirect(action) ? await direct.again(snapshot, action) : undefined;
+        const before = isDirect(action) ? await direct.again(snapshot, action) : undefined;
+        if (before && 'refused' in before)
+          return refuse(action, actionId, found, deny(before.refused, set.version, found));
+        again = before;
         if (again) decision = givenAgain(decision, again);
       }
       if (decision.effect === 'needs-approval' && !again) {
@@ -205,7 +208,9 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       if (again) key = keyOf(again.held);
       else {
         const guards = guardsOf(snapshot, action, found, source.tool);
-        const issued = await (isDirect(action) ? direct : keying).issue(snapshot, action, guards);
+        const issued = await (isDirect(action)
+          ? direct.issue(snapshot, action, guards, endsOf(grant, broken))
+          : keying.issue(snapshot, action, guards));
         if (issued === 'stale') {
           if (attempt === MAX_ATTEMPTS) return refuse(action, actionId, found, deny(STALE, decision.policyVersion));
           await feedCaughtUp();

@@ -74,6 +74,7 @@ export function createKeying({ leases, log }: { leases: Pick<Leases, 'issue' | '
             singleUse: isForOneCall,
             asked: credential.scope as Json,
             within: given.within as Json[],
+            agentSeconds: snapshot.agents.get(agent)?.manifest.credentialSeconds,
             until: [{ at: task.expiresAt, why: 'the task ends' }],
           },
           guards,

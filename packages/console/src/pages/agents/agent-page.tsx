@@ -70,6 +70,9 @@ export function AgentFacts({ agent }: { agent: AgentView }) {
         )}
         {manifest.certificateBound && <Badge hue="green">and to its client certificate (mTLS)</Badge>}
       </Fact>
+      {manifest.credentialSeconds !== undefined && (
+        <Fact name="Credentials">live {manifest.credentialSeconds} s at most</Fact>
+      )}
       {killedAt !== null && (
         <Fact name="Killed">
           <When at={killedAt} as="both" />

@@ -1,10 +1,11 @@
 import type { Approval, ApprovalContext, DecidedSoFar, Undo } from '@gatehouse/protocol';
+import { residualOf } from '@gatehouse/protocol/residual';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { approvalContextQuery } from '../../api/queries.ts';
 import { fieldChanges, lineDiff } from '../../lib/diff.ts';
 import { labelWords } from '../../lib/flow.ts';
-import { kindWords, residualOf } from '../../lib/lease-words.ts';
+import { kindWords } from '../../lib/lease-words.ts';
 import { actorName } from '../../lib/words.ts';
 import { Fact, Facts, Failure } from '../../ui/page.tsx';
 import { PlainText } from '../../ui/text.tsx';
@@ -146,9 +147,13 @@ function MadeWith({ credential }: { credential: NonNullable<ApprovalContext['cre
       <Scope scope={scope} />
       {kind && (
         <span className={classes.line}>
-          {residualOf(kind.abilities).until
-            ? 'its provider can’t take it back: it works until its time is over'
-            : `revoked or after the task, ${residualOf(kind.abilities).words}`}
+          {
+            {
+              'until-expiry': 'its provider can’t take it back: it works until its time is over',
+              stored: 'nobody can take it back: the secret works until somebody changes it where it is kept',
+              nothing: `revoked or after the task, ${residualOf(kind.abilities).words}`,
+            }[residualOf(kind.abilities).remains]
+          }
         </span>
       )}
     </>

@@ -1,11 +1,12 @@
 import type { ShownLease } from '@gatehouse/protocol';
+import { abilitiesOf, residualOf } from '@gatehouse/protocol/residual';
 import { Button, TextInput } from '@mantine/core';
 import { IconCircleCheck, IconHourglassHigh } from '@tabler/icons-react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { call } from '../../api/client.ts';
 import { leaseQuery } from '../../api/credential-queries.ts';
-import { abilitiesOf, isLive, kindWords, purposeWords } from '../../lib/lease-words.ts';
+import { isLive, kindWords, purposeWords } from '../../lib/lease-words.ts';
 import { duration } from '../../lib/time.ts';
 import { Badge } from '../../ui/badge.tsx';
 import { Dialog, FormDialog } from '../../ui/dialog.tsx';
@@ -29,7 +30,7 @@ export function EndLease({ lease, close }: { lease: ShownLease; close: () => voi
   });
   const what = `${kindWords(lease.kind?.type)} of ${lease.provider}`;
   if (end.isSuccess) return <Ended id={lease.id} what={what} close={close} />;
-  const { canRevoke } = abilitiesOf(lease);
+  const { remains } = residualOf(abilitiesOf(lease));
   return (
     <FormDialog
       title={`Revoke the ${what} now?`}
@@ -51,9 +52,9 @@ export function EndLease({ lease, close }: { lease: ShownLease; close: () => voi
         </Fact>
       </Facts>
       <p>
-        {canRevoke
+        {remains === 'nothing'
           ? 'A call that is under way with it may fail. '
-          : 'No other call gets it, but whoever has it can use it until then: its provider has no way to end it. '}
+          : `No other call gets it, but whoever has it can use it until ${remains === 'stored' ? 'it is changed where it is kept' : 'then'}: its provider has no way to end it. `}
         {lease.agent !== '' && 'The task goes on: its next call is made with another. To stop the agent, kill it.'}
       </p>
       <TextInput
@@ -70,7 +71,7 @@ export function EndLease({ lease, close }: { lease: ShownLease; close: () => voi
 function Ended({ id, what, close }: { id: string; what: string; close: () => void }) {
   const lease = useQuery(leaseQuery(id)).data;
   return (
-    <Dialog title={lease?.state === 'revoked' ? 'It is gone' : 'It is being ended'} close={close}>
+    <Dialog title={lease?.state === 'revoked' ? 'Its end is over' : 'It is being ended'} close={close}>
       <div role="status" aria-live="polite">
         {lease ? <HowFar lease={lease} what={what} /> : <p>Looking how far its end has come…</p>}
       </div>
@@ -86,13 +87,15 @@ function Ended({ id, what, close }: { id: string; what: string; close: () => voi
 /** How far the end of one has come, with times and what stands in its way. */
 export function HowFar({ lease, what }: { lease: ShownLease; what: string }) {
   const { state, revokingAt, revokedAt, attempts, problem, nextTryAt } = lease;
+  const isStored = residualOf(abilitiesOf(lease)).remains === 'stored';
   if (revokedAt !== null)
     return (
       <p>
         <Badge hue="green" icon={IconCircleCheck}>
           verified
         </Badge>{' '}
-        The {what} is verified to be gone: <When at={revokedAt} />
+        The {what} is {isStored ? 'used no more, and stays as it is where it is kept' : 'verified to be gone'}:{' '}
+        <When at={revokedAt} />
         {revokingAt !== null && `, ${duration(revokedAt - revokingAt)} after its end began`}.
       </p>
     );

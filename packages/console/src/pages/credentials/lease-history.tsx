@@ -16,6 +16,7 @@ import { actorName, type Hue, plural } from '../../lib/words.ts';
 import { PlainText } from '../../ui/text.tsx';
 import { When } from '../../ui/when.tsx';
 import classes from './credentials.module.css';
+import { goneWords } from './lease-words.tsx';
 
 interface Step {
   at: number | null;
@@ -124,7 +125,7 @@ function stepsOf(lease: ShownLease): Step[] {
       at: revokedAt,
       icon: IconCircleCheck,
       hue: 'green',
-      what: 'Verified to be gone',
+      what: goneWords(lease),
       why: attempts > 0 && `after ${plural(attempts, 'attempt')} that failed`,
     },
   ];

@@ -116,7 +116,7 @@ function LeaseFacts({ lease }: { lease: ShownLease }) {
       <Fact name={lease.revokedAt === null ? 'Until' : 'Gone since'}>
         <Until lease={lease} /> {lease.revokedAt === null && <When at={lease.expiresAt} />}
       </Fact>
-      {clamped.length > 0 && <Fact name="Shorter than asked">{clamped.join('; ')}</Fact>}
+      {clamped.length > 0 && <Fact name="No longer, as">{clamped.join('; ')}</Fact>}
       {bounds.length > 0 && isLive(lease) && (
         <Fact name="At most until">
           {bounds.slice(0, 1).map(({ at, why }) => (

@@ -1,4 +1,5 @@
 import type { ShownLease } from '@gatehouse/protocol';
+import { abilitiesOf, residualOf } from '@gatehouse/protocol/residual';
 import {
   type Icon,
   IconAlertTriangle,
@@ -9,7 +10,7 @@ import {
   IconPlayerPlay,
   IconUnlink,
 } from '@tabler/icons-react';
-import { abilitiesOf, isLive, leaseStateWords, residualOf } from '../../lib/lease-words.ts';
+import { isLive, leaseStateWords } from '../../lib/lease-words.ts';
 import { Badge } from '../../ui/badge.tsx';
 import { When } from '../../ui/when.tsx';
 import classes from './credentials.module.css';
@@ -24,11 +25,12 @@ const icons: Record<ShownLease['state'], Icon> = {
   revoked: IconKeyOff,
 };
 
-export function LeaseBadges({ lease: { state, ungated } }: { lease: ShownLease }) {
+export function LeaseBadges({ lease }: { lease: ShownLease }) {
+  const { state, ungated } = lease;
   const { label, means, hue } = leaseStateWords[state];
   return (
     <span className={classes.badges}>
-      <Badge hue={hue} icon={icons[state]} title={means}>
+      <Badge hue={hue} icon={icons[state]} title={state === 'revoked' ? goneWords(lease) : means}>
         {label}
       </Badge>
       {ungated && (
@@ -44,10 +46,22 @@ export function LeaseBadges({ lease: { state, ungated } }: { lease: ShownLease }
   );
 }
 
+/** Of one whose end is over. */
+export const goneWords = (lease: ShownLease): string =>
+  residualOf(abilitiesOf(lease)).remains === 'stored'
+    ? 'Used no more; the secret itself stays as it is, where it is kept'
+    : 'Verified to be gone';
+
 /** What may still work: of a live one when it is ended, of the others now. */
 export function Remains({ lease }: { lease: ShownLease }) {
   const last = Math.max(lease.expiresAt, lease.worksUntil ?? 0);
-  if (lease.state === 'revoked') return <span className="gh-quiet">nothing: verified to be gone</span>;
+  const { words, remains } = residualOf(abilitiesOf(lease));
+  if (lease.state === 'revoked')
+    return (
+      <span className="gh-quiet">
+        {remains === 'stored' ? 'the secret itself, as it is where it is kept' : 'nothing: verified to be gone'}
+      </span>
+    );
   if (lease.state === 'dropped')
     return (
       <span className={classes.remains}>
@@ -55,12 +69,11 @@ export function Remains({ lease }: { lease: ShownLease }) {
         {lease.endsByItself && <When at={last} />}
       </span>
     );
-  const { words, until } = residualOf(abilitiesOf(lease));
   if (!isLive(lease))
     return (
       <span>
         may still work, as it is not verified to be gone
-        {until && (
+        {remains === 'until-expiry' && (
           <>
             ; not after <When at={last} />
           </>
@@ -68,9 +81,9 @@ export function Remains({ lease }: { lease: ShownLease }) {
       </span>
     );
   return (
-    <span className={until ? classes.remains : undefined}>
+    <span className={remains === 'nothing' ? undefined : classes.remains}>
       {words}
-      {until && (
+      {remains === 'until-expiry' && (
         <>
           {' '}
           until <When at={last} />

@@ -1,10 +1,11 @@
 import type { ProviderAbilities, ProviderView } from '@gatehouse/protocol';
+import { residualOf, secondsWords } from '@gatehouse/protocol/residual';
 import { IconBuildingFactory2, IconCheck, IconX } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { providersQuery } from '../../api/credential-queries.ts';
 import { commands } from '../../lib/commands.ts';
-import { kindWords, residualOf, secondsWords } from '../../lib/lease-words.ts';
+import { kindWords } from '../../lib/lease-words.ts';
 import { Badge, EnvironmentBadge } from '../../ui/badge.tsx';
 import { type Column, DataTable } from '../../ui/data-table.tsx';
 import { Empty } from '../../ui/page.tsx';
@@ -75,29 +76,33 @@ const columns: Column<ProviderView>[] = [
 
 /** As people who rely on it must know: what it can't do stands there as well. */
 export function Abilities({ of }: { of: ProviderAbilities }) {
-  const residual = residualOf(of);
+  const { words, remains } = residualOf(of);
   const lines: [boolean, string][] = [
     [
       of.canNarrow,
       of.canNarrow ? 'makes them as narrow as is asked' : 'can’t make them narrower: each may do all of it',
     ],
     [
-      !residual.until,
-      residual.until ? 'can’t take them back: each works until its time is over' : `when revoked, ${residual.words}`,
+      remains === 'nothing',
+      {
+        nothing: `when revoked, ${words}`,
+        'until-expiry': 'can’t take them back: each works until its time is over',
+        stored: 'can’t take them back: what is stored works until somebody changes it there',
+      }[remains],
     ],
   ];
   if (of.endsOnlyByGatehouse)
     lines.push([false, 'nothing there ends one when its time is over: while Gatehouse is away it works on']);
   return (
     <ul className={classes.abilities}>
-      {lines.map(([yes, words]) => (
-        <li key={words}>
+      {lines.map(([yes, line]) => (
+        <li key={line}>
           {yes ? (
             <IconCheck size={14} color="var(--gh-green-fg)" aria-label="yes:" />
           ) : (
             <IconX size={14} color="var(--gh-orange-fg)" aria-label="no:" />
           )}
-          <span>{words}</span>
+          <span>{line}</span>
         </li>
       ))}
     </ul>

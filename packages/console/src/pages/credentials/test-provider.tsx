@@ -36,7 +36,11 @@ export function TestProvider({ name }: { name: string }) {
           <Badge hue="green">
             {test.data.issueMs === null
               ? 'its client is known there'
-              : `issued in ${duration(test.data.issueMs)}, verified gone after ${duration(test.data.revokeMs ?? 0)}`}
+              : `issued in ${duration(test.data.issueMs)}, ${
+                  test.data.revokeMs === null
+                    ? 'given to nobody; it can’t be taken back there'
+                    : `verified gone after ${duration(test.data.revokeMs)}`
+                }`}
           </Badge>
         )}
         {problem && (

@@ -75,7 +75,7 @@ export function leaseMessage(
   event: 'lease-stuck' | 'lease-over',
   { show, publicUrl }: { show: ChannelManifest['show']; publicUrl: string },
 ): Message {
-  const { id, provider, agent, task, environment, state, failingSince, attempts, endsByItself, expiresAt } = lease;
+  const { id, provider, agent, task, environment, state, failingSince, attempts, endsByItself } = lease;
   const url = `${publicUrl}/leases/${encodeURIComponent(id)}`;
   const isStuck = event === 'lease-stuck';
   const isNamed = show !== 'nothing';
@@ -83,7 +83,7 @@ export function leaseMessage(
   const outcome =
     state === 'dropped' ? 'is given up: nobody tries to end it any more' : 'is ended, and verified to be gone';
   const since = failingSince === null ? null : new Date(failingSince).toISOString();
-  const until = new Date(expiresAt).toISOString();
+  const until = new Date(Math.max(lease.expiresAt, lease.worksUntil ?? 0)).toISOString();
   const command = `gatehouse leases show ${id}`;
   return {
     event,

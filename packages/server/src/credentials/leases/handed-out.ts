@@ -2,6 +2,7 @@ import type { Clock } from '../../platform/index.ts';
 import type { Sealer, Storage } from '../../storage/index.ts';
 import { digestOf, holderOf } from './holder.ts';
 import type { InHand } from './in-hand.ts';
+import { keyProblem } from './keyed.ts';
 import type { OpenedProvider } from './make.ts';
 import { nameOf, openCredential } from './rows.ts';
 import type { Sealing } from './seals.ts';
@@ -15,7 +16,7 @@ export interface HandedOut {
 
 /**
  * What the same request of the task was answered with, while that may be used: given again, it lets nobody do more than they can. Undefined where
- * another would be made.
+ * another would be made; throws where its key can get nothing.
  */
 export function createHandedOut({
   storage: { db },
@@ -35,17 +36,18 @@ export function createHandedOut({
   return async (request: LeaseRequest): Promise<HandedOut | undefined> => {
     const { idempotencyKey: key, task } = request;
     const { narrow } = await open(request.provider, request.environment);
-    const handedOut = db
-      .selectFrom('leases')
-      .selectAll()
-      .where('task', '=', task)
-      .where('ungated', '=', 1)
-      .where('state', '=', 'active');
+    const ofTask = db.selectFrom('leases').selectAll().where('task', '=', task);
     const row = await (key === undefined
-      ? handedOut.where('holder', '=', holderOf(request, narrow(request.asked, request.within)))
-      : handedOut.where('idempotency_key', '=', key).where('request_digest', '=', digestOf(request))
+      ? ofTask
+          .where('ungated', '=', 1)
+          .where('state', '=', 'active')
+          .where('holder', '=', holderOf(request, narrow(request.asked, request.within)))
+      : ofTask.where('idempotency_key', '=', key)
     ).executeTakeFirst();
-    if (!row?.handed_by || !row.sealed_credential || !(await sealing.isIntact(row))) return undefined;
+    const problem = row && key !== undefined && keyProblem(row, digestOf(request), clock.now());
+    if (problem) throw problem;
+    if (row?.state !== 'active' || row.ungated !== 1) return undefined;
+    if (!row.handed_by || !row.sealed_credential || !(await sealing.isIntact(row))) return undefined;
     const isGood = key === undefined ? inHand.isFresh(row.intended_at, row.expires_at) : row.expires_at > clock.now();
     if (!isGood) return undefined;
     const { id, provider, expires_at: expiresAt } = row;

@@ -1,7 +1,7 @@
 import { type Clock, GatehouseError } from '../../platform/index.ts';
 import type { Guard, Sealer, Storage } from '../../storage/index.ts';
 import { leaseLimits } from './limits.ts';
-import { ended, type Make, type OpenedProvider, type Wanted } from './make.ts';
+import type { Make, OpenedProvider, Wanted } from './make.ts';
 import { type LeaseRow, nameOf, openCredential } from './rows.ts';
 import type { Sealing } from './seals.ts';
 import { type Held, isLive } from './types.ts';
@@ -15,6 +15,23 @@ export interface KeyedDependencies {
 }
 
 const POLL_MS = 50;
+
+/** Why a request gets nothing under a key that its task has used before: known before anybody is asked to approve it. */
+export function keyProblem(row: LeaseRow, digest: string, now: number): GatehouseError | undefined {
+  if (row.request_digest !== digest)
+    return new GatehouseError(
+      'conflict',
+      'idempotency.differs',
+      'This idempotency key was used for another request. Send a new key with a new request.',
+    );
+  const isOver = isLive(row.state) ? row.expires_at <= now : row.state !== 'intended' && row.created_at !== null;
+  if (!isOver) return undefined;
+  return new GatehouseError(
+    'conflict',
+    'lease.ended',
+    'What was issued under this idempotency key has ended. Ask with a new key.',
+  );
+}
 
 /** One lease for an idempotency key of a task: whoever got no answer asks again, and gets what was made the first time. */
 export function createKeyedIssuing({ storage, sealer, make, sealing, clock }: KeyedDependencies) {
@@ -38,24 +55,16 @@ export function createKeyedIssuing({ storage, sealer, make, sealing, clock }: Ke
         .where('idempotency_key', '=', key)
         .executeTakeFirst();
       if (row && (row.state === 'intended' || isLive(row.state)) && !(await sealing.isIntact(row))) continue;
-      if (row && row.request_digest !== digest)
-        throw new GatehouseError(
-          'conflict',
-          'idempotency.differs',
-          'This idempotency key was used for another request. Send a new key with a new request.',
-        );
+      const problem = row && keyProblem(row, digest, clock.now());
+      if (problem) throw problem;
       if (row && isLive(row.state) && row.sealed_credential) {
-        if (row.expires_at <= clock.now()) throw ended();
         const { id, provider: of, expires_at: expiresAt } = row;
         return {
           lease: { id, provider: of, expiresAt, name: nameOf(id) },
           credential: openCredential(sealer, id, row.sealed_credential),
         };
       }
-      if (row && row.state !== 'intended') {
-        if (row.created_at !== null) throw ended();
-        await release(row);
-      }
+      if (row && row.state !== 'intended') await release(row);
       if (row?.state !== 'intended') {
         try {
           return await make(wanted, opened, guards);

@@ -590,22 +590,25 @@ onEachDatabase('leases', (database) => {
 });
 
 describe('how long a lease lives', () => {
-  test('never longer than any bound, and shorter than asked only with the reason', () => {
+  /** @proves lease.clamped */
+  test('never longer than any bound, and shorter than asked or usual only with the reason', () => {
     const seconds = fc.integer({ min: 5, max: 100_000 });
     fc.assert(
       fc.property(
         fc.option(seconds, { nil: undefined }),
         seconds,
         seconds,
+        fc.option(seconds, { nil: undefined }),
         fc.array(seconds),
-        (asked, usual, most, ends) => {
+        (asked, usual, most, owners, ends) => {
           const now = 1_000_000;
           const until = ends.map((end) => ({ at: now + end * 1_000, why: `an end after ${end} s` }));
-          const life = lifetimeOf(now, asked, { defaultSeconds: usual }, boundsOf(now, { maxSeconds: most }, until));
+          const bounds = boundsOf(now, { maxSeconds: most, agentSeconds: owners }, until);
+          const life = lifetimeOf(now, asked, { defaultSeconds: usual }, bounds);
           if (!life) return;
           const lives = (life.expiresAt - now) / 1_000;
-          assert.ok(lives <= Math.min(leaseLimits.maxSeconds, most, ...ends));
-          if (asked !== undefined) assert.equal(life.clamped.length > 0, lives < asked);
+          assert.ok(lives <= Math.min(leaseLimits.maxSeconds, most, owners ?? most, ...ends));
+          assert.equal(life.clamped.length > 0, lives < (asked ?? usual));
         },
       ),
     );

@@ -93,6 +93,7 @@ export function createMaking({ storage, sealer, recordChange, ending, inHand, wa
           `lease ${row.id} of ${row.provider} for ${row.purpose}${row.ungated ? ', ungated' : ''}`,
           `scope ${row.scope}`,
           `until ${new Date(row.expires_at).toISOString()}`,
+          ...(JSON.parse(row.clamped) as string[]).map((why) => `no longer, as ${why}`),
         ],
       });
     });
@@ -142,7 +143,7 @@ export function createMaking({ storage, sealer, recordChange, ending, inHand, wa
     guards: readonly Guard[],
   ): Promise<Held> {
     const now = clock.now();
-    const bounds = boundsOf(now, life, wanted.until);
+    const bounds = boundsOf(now, { ...life, agentSeconds: wanted.agentSeconds }, wanted.until);
     const lifetime = lifetimeOf(now, wanted.ttlSeconds, life, bounds);
     if (!lifetime)
       throw new GatehouseError(
@@ -166,7 +167,7 @@ export function createMaking({ storage, sealer, recordChange, ending, inHand, wa
       single_use: wanted.singleUse ? 1 : 0,
       state: 'intended',
       scope: JSON.stringify(wanted.scope),
-      clamped: JSON.stringify(lifetime.clamped),
+      clamped: JSON.stringify([...(wanted.clamped ?? []), ...lifetime.clamped]),
       max_residual_seconds: maxResidualSeconds,
       intended_at: now,
       making_until: now + leaseLimits.createMs,

@@ -62,7 +62,7 @@ export function createTakingBack({
         sealed_credential: null,
         sealed_revocation: null,
       },
-      provider.abilities.endsOnlyByGatehouse && !provider.abilities.canRevoke
+      provider.abilities.isStored
         ? `lease ${row.id} of ${row.provider} is used no more; the secret itself stays as it is`
         : `lease ${row.id} of ${row.provider} is ended, and verified to be gone`,
     );

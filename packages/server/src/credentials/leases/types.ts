@@ -106,6 +106,10 @@ export interface LeaseRequest {
   /** What the templates of the task and of those it was handed on from give of the provider, each a limit: `givenOf`. */
   within: readonly Json[];
   ttlSeconds?: number;
+  /** Why that is less than was asked for. */
+  clamped?: readonly string[];
+  /** The longest life that its agent's owner allows. */
+  agentSeconds?: number | undefined;
   /** Asked again with it, the same request of a task gives the same lease, and another is an error. */
   idempotencyKey?: string;
   /** Of what is handed out: how many of the provider are made for the task in all, and for its agent in an hour. */

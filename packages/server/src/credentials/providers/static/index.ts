@@ -19,7 +19,7 @@ const ABILITIES: ProviderAbilities = {
   canRevoke: false,
   canEndSessions: false,
   maxResidualSeconds: null,
-  endsOnlyByGatehouse: true,
+  isStored: true,
 };
 /** A shorter one stands in texts by chance and could not be taken out of what a server says. */
 const LEAST_CHARACTERS = 8;

@@ -1,4 +1,5 @@
 import type { Asking } from '@gatehouse/protocol';
+import { leaseLimits } from '../../../credentials/index.ts';
 import { limits } from '../../../platform/index.ts';
 import { isSame } from './same.ts';
 import { lessRisk, moreOf, nothing, type OfKind, type Verdict } from './verdict.ts';
@@ -68,6 +69,10 @@ export const agent: Verdict<OfKind<'Agent'>> = {
     state: 'elsewhere',
     risk: lessRisk,
     bearerOnly: (_, { bearerOnly }) => (bearerOnly ? ['its tokens are bound to no key any more'] : []),
+    credentialSeconds: (before, after) =>
+      (after.credentialSeconds ?? leaseLimits.maxSeconds) > (before.credentialSeconds ?? leaseLimits.maxSeconds)
+        ? ['its credentials live longer']
+        : [],
     certificateBound: (_, { certificateBound }) =>
       certificateBound ? [] : ['its tokens need no client certificate any more'],
     delegatesTo: (before, after) => handsOn(before.delegatesTo, after.delegatesTo, 'it'),

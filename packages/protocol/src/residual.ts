@@ -1,0 +1,77 @@
+import type { LeaseView, ProviderAbilities, ProviderKind } from './leases.ts';
+
+/** Whether a credential is over with its time, with all that was opened with it, if nobody ends it. */
+export const endsByItself = ({ canEndSessions, endsOnlyByGatehouse, isStored }: ProviderAbilities): boolean =>
+  !canEndSessions && !endsOnlyByGatehouse && !isStored;
+
+/** What remains of a credential once it is to end, for whoever lets it be handed out. */
+export function residualWords(
+  { canRevoke, canEndSessions, maxResidualSeconds, isStored, endsOnlyByGatehouse, leastSeconds = 0 }: ProviderAbilities,
+  seconds: number,
+): string {
+  if (isStored) return "It can't be taken back: it works until somebody changes it where it is kept.";
+  const life = Math.max(seconds, leastSeconds);
+  const most = maxResidualSeconds === null ? life : Math.min(maxResidualSeconds, life);
+  if (!canRevoke) return `It can't be taken back: it works until it expires, ${life} s at most, also after a kill.`;
+  return [
+    `It ends with its task, by a kill, or when it is revoked${most > 0 ? `, and may work for up to ${most} s after that` : ''}.`,
+    ...(canEndSessions ? [] : ['What was opened with it before stays open.']),
+    ...(endsOnlyByGatehouse ? ['Only Gatehouse ends it: while that is away it works on past its time.'] : []),
+  ].join(' ');
+}
+
+/** `90 s`, `15 min`, `1 h` */
+export function secondsWords(seconds: number): string {
+  if (seconds < 120) return `${seconds} s`;
+  return seconds < 7_200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3_600)} h`;
+}
+
+/** What of a credential may still work once somebody ends it, for whoever looks at it or at its provider. */
+export interface Residual {
+  words: string;
+  /** In a table. */
+  short: string;
+  /** Something works on: until its own time is over, or, of what is stored, until somebody changes it. */
+  remains: 'nothing' | 'until-expiry' | 'stored';
+}
+
+export function residualOf({
+  canRevoke,
+  canEndSessions,
+  maxResidualSeconds: most,
+  isStored,
+}: ProviderAbilities): Residual {
+  if (isStored)
+    return {
+      words:
+        'can’t be taken back: no call gets it any more, and the secret itself works until somebody changes it where it is kept',
+      short: 'stays as it is',
+      remains: 'stored',
+    };
+  if (!canRevoke || most === null)
+    return { words: 'can’t be taken back: works', short: 'until it expires', remains: 'until-expiry' };
+  const what = canEndSessions ? 'it and its sessions are ended' : 'it is ended';
+  const sessions = canEndSessions ? '' : '; what was opened with it may go on';
+  const when = most === 0 ? 'at once' : `within ${secondsWords(most)}`;
+  const open = canEndSessions ? '' : ', sessions go on';
+  return {
+    words: `${what} ${when}${sessions}`,
+    short: `${most === 0 ? 'nothing' : secondsWords(most)}${open}`,
+    remains: 'nothing',
+  };
+}
+
+type Issued = Pick<LeaseView, 'maxResidualSeconds' | 'endsByItself'> & { kind: ProviderKind | null };
+
+/** As it was issued. For one whose provider is declared no more, all that is known is what it promised. */
+export const abilitiesOf = ({ kind, maxResidualSeconds, endsByItself: ends }: Issued): ProviderKind['abilities'] => ({
+  ...(kind
+    ? kind.abilities
+    : {
+        ...{ canNarrow: false, canRenew: false, canEndSessions: false },
+        canRevoke: maxResidualSeconds !== null,
+      }),
+  maxResidualSeconds,
+  // Of all that can't be taken back this alone has no end of its own.
+  isStored: maxResidualSeconds === null && !ends,
+});
