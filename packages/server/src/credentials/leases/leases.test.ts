@@ -116,6 +116,19 @@ onEachDatabase('leases', (database) => {
     assert.equal(fake.accounts.size, 1);
   });
 
+  test('one that was ended without this replica having heard of it is refused once, and then another is issued', async () => {
+    const { request } = await agent();
+    const held = await leases.issue(request, []);
+    await leases.activate(held);
+    leases.forget({ id: held.lease.id });
+    assert.equal((await leases.issue(request, [])).lease.id, held.lease.id, 'read again');
+    await open().leases.end(held.lease.id, 'person:security@example.test', 'over');
+    const late = await leases.issue(request, []);
+    assert.equal(late.lease.id, held.lease.id, 'from memory');
+    await assert.rejects(leases.activate(late), { code: 'lease.ended' });
+    assert.notEqual((await leases.issue(request, [])).lease.id, held.lease.id);
+  });
+
   test('what is asked for beyond what the provider may issue is refused, and nothing is written', async () => {
     const { request, task } = await agent();
     await assert.rejects(leases.issue({ ...request, asked: { tables: ['salaries'] } }, []), { code: 'lease.scope' });

@@ -99,7 +99,7 @@ export function createLeases(deps: LeasesDependencies): Leases {
           .where('id', '=', id)
           .where('state', 'in', liveStates)
           .executeTakeFirst();
-        if (!row) throw ended();
+        if (!row) return null;
         if (leaseProblem(sealer, row) !== null) return row;
         const handedBy = row.handed_by ?? action ?? null;
         await transaction
@@ -112,8 +112,10 @@ export function createLeases(deps: LeasesDependencies): Leases {
           .execute();
         return undefined;
       });
-      if (changed) {
-        await sealing.isIntact(changed);
+      if (changed !== undefined) {
+        // Read before it was ended and kept after that was heard, it would be in hand until its time is over: the next call gets another.
+        inHand.forget({ id });
+        if (changed) await sealing.isIntact(changed);
         throw ended();
       }
       inHand.activated(id);
