@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { freePort } from '../test/support/workspace.ts';
+import { freePort } from '../test/support/free-port.ts';
 import type { LoadRequest, LoadResult } from './load.ts';
 import { type Measure, median, table } from './measure.ts';
 import { runLoad, startPeer, startTarget, type Target, usageOf } from './processes.ts';

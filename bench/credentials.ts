@@ -2,8 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ManifestInput } from '@gatehouse/protocol';
 import pg from 'pg';
+import { freePort } from '../test/support/free-port.ts';
 import { startPostgres } from '../test/support/postgres.ts';
-import { freePort, startWorkspace } from '../test/support/workspace.ts';
+import { startWorkspace } from '../test/support/workspace.ts';
 import { type Measure, median, quantile, table } from './measure.ts';
 
 const PASSWORD = 'bench-broker';

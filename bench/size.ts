@@ -3,7 +3,7 @@ import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { freePort } from '../test/support/workspace.ts';
+import { freePort } from '../test/support/free-port.ts';
 import { type Measure, median, table } from './measure.ts';
 import { usageOf } from './processes.ts';
 

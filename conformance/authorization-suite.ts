@@ -5,7 +5,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { authorize } from '../test/support/browser-flow.ts';
 import { manifests } from '../test/support/fixtures.ts';
-import { freePort, startWorkspace } from '../test/support/workspace.ts';
+import { freePort } from '../test/support/free-port.ts';
+import { startWorkspace } from '../test/support/workspace.ts';
 
 /** The official suite's authorization scenarios against our authorization server, with a person who consents. */
 export interface AuthorizationResult {

@@ -16,7 +16,8 @@ import {
   startForeignAuthorizationServer,
   wayBackTo,
 } from './support/foreign-authorization-server.ts';
-import { freePort, type SignedInPerson, startWorkspace, type Workspace } from './support/workspace.ts';
+import { freePort } from './support/free-port.ts';
+import { type SignedInPerson, startWorkspace, type Workspace } from './support/workspace.ts';
 
 /** People's own accounts at other systems: who lets whom use them, and that nobody gets another's. With oidc-provider, and with fakes of five systems. */
 describe('accounts that people let agents use', () => {

@@ -6,9 +6,10 @@ import { after, before, test } from 'node:test';
 import { type RunningServer, startServer } from '@gatehouse/server';
 import { request } from 'undici';
 import { manifests } from './support/fixtures.ts';
+import { freePort } from './support/free-port.ts';
 import { createPlatform, type GatewayClient, openGateway } from './support/gateway.ts';
 import { startPostgres } from './support/postgres.ts';
-import { freePort, startWorkspace, type Workspace } from './support/workspace.ts';
+import { startWorkspace, type Workspace } from './support/workspace.ts';
 
 /** Another gateway asks two replicas on one PostgreSQL database: what one was asked, told or made to forget holds at the other. */
 const postgres = await startPostgres();

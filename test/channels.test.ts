@@ -85,7 +85,7 @@ async function ask(more: { reason?: string; requestedBy?: string } = {}) {
 }
 
 async function until<T>(look: () => T | undefined | Promise<T | undefined>, what: string): Promise<T> {
-  for (let tries = 0; tries < 400; tries++) {
+  for (let tries = 0; tries < 1_200; tries++) {
     const found = await look();
     if (found !== undefined) return found;
     await sleep(25);

@@ -136,7 +136,7 @@ async function ask(tool = 'refund_order', more: { reason?: string; requestedBy?:
 }
 
 async function until<T>(look: () => T | undefined | Promise<T | undefined>, what: string): Promise<T> {
-  for (let tries = 0; tries < 600; tries++) {
+  for (let tries = 0; tries < 1_200; tries++) {
     const found = await look();
     if (found !== undefined) return found;
     await sleep(25);

@@ -124,7 +124,7 @@ describe('the installed console', { skip }, () => {
     worker.evaluate(() => (self as never as { shown: Record<string, unknown>[] }).shown);
 
   async function until<T>(look: () => Promise<T | undefined> | T | undefined, what: string): Promise<T> {
-    for (let tries = 0; tries < 400; tries++) {
+    for (let tries = 0; tries < 1_200; tries++) {
       const found = await look();
       if (found !== undefined) return found;
       await new Promise((resolve) => setTimeout(resolve, 25));

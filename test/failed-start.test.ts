@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import pg from 'pg';
 import { createLog, startServer } from '../packages/server/src/main.ts';
+import { freePort } from './support/free-port.ts';
 import { startPostgres } from './support/postgres.ts';
-import { freePort } from './support/workspace.ts';
 
 const postgres = await startPostgres();
 after(() => postgres?.close());

@@ -20,7 +20,7 @@ const scratch = mkdtempSync(join(tmpdir(), 'gatehouse-published-'));
 after(() => rmSync(scratch, { recursive: true, force: true }));
 
 async function until(what: () => Promise<boolean> | boolean): Promise<void> {
-  for (let turn = 0; turn < 400; turn++) {
+  for (let turn = 0; turn < 1_200; turn++) {
     if (await what()) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

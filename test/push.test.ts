@@ -65,7 +65,7 @@ async function ask(name = 'agent-a', reason = 'the parcel was broken') {
 }
 
 async function until<T>(look: () => T | undefined | Promise<T | undefined>, what: string): Promise<T> {
-  for (let tries = 0; tries < 400; tries++) {
+  for (let tries = 0; tries < 1_200; tries++) {
     const found = await look();
     if (found !== undefined) return found;
     await sleep(25);

@@ -148,7 +148,7 @@ describe('records that are removed by class, as others see it', () => {
         .first()
         .waitFor();
       await page.getByRole('button', { name: 'Agree' }).click();
-      for (let tries = 0; tries < 50; tries++) {
+      for (let tries = 0; tries < 300; tries++) {
         if ((await trial())?.belowMinimum?.agreedBy.includes(`person:${email}`)) break;
         await sleep(100);
       }

@@ -41,7 +41,7 @@ describe('sinks of a running server', () => {
         ),
     );
   const settled = async () => {
-    for (let tries = 0; tries < 400; tries++) {
+    for (let tries = 0; tries < 1_200; tries++) {
       const { backlog } = await workspace.operator('GET /sinks/:name', { params: { name: 'siem' } });
       if (backlog === 0) return;
       await new Promise((resolve) => setTimeout(resolve, 25));

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { createCli, nodeArgs } from '../packages/cli/test/support.ts';
-import { freePort } from './support/workspace.ts';
+import { freePort } from './support/free-port.ts';
 
 /** The tutorial, typed line by line: its text is the test. The server listens elsewhere, so that one that is running is left alone. */
 const page = readFileSync(join(import.meta.dirname, '..', 'docs', 'tutorials', 'first-agent.md'), 'utf8');

@@ -10,8 +10,9 @@ import {
   startForeignAuthorizationServer,
   wayBackTo,
 } from './support/foreign-authorization-server.ts';
+import { freePort } from './support/free-port.ts';
 import { type ProtectedServer, startProtectedServer } from './support/protected-server.ts';
-import { type ApiError, freePort, startWorkspace, type Workspace } from './support/workspace.ts';
+import { type ApiError, startWorkspace, type Workspace } from './support/workspace.ts';
 
 /**
  * The gate authorizes itself at an MCP server on the official SDK, with tokens of oidc-provider: with its own key and no person, and by a

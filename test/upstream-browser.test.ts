@@ -8,8 +8,9 @@ import {
   startForeignAuthorizationServer,
   wayBackTo,
 } from './support/foreign-authorization-server.ts';
+import { freePort } from './support/free-port.ts';
 import { type ProtectedServer, startProtectedServer } from './support/protected-server.ts';
-import { freePort, type SignedInPerson, startWorkspace, type Workspace } from './support/workspace.ts';
+import { type SignedInPerson, startWorkspace, type Workspace } from './support/workspace.ts';
 
 const browser = (await launchChromium()) as Browser;
 const owner = 'owner@example.test';

@@ -71,7 +71,7 @@ const approvalIn = (of: JsonObject | undefined) =>
   String(((of?._meta as JsonObject | undefined)?.['gatehouse/approval'] as JsonObject | undefined)?.id);
 
 async function until(task: AgentTask, taskId: string, enough: (now: JsonObject) => boolean): Promise<JsonObject> {
-  for (let turn = 0; turn < 400; turn++) {
+  for (let turn = 0; turn < 1_200; turn++) {
     const now = await call(task, 'tasks/get', { taskId });
     if (now && enough(now)) return now;
     await new Promise((resolve) => setTimeout(resolve, 25));

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { AgentTask } from '@gatehouse/sdk';
 import { applyTo, createCaller, enrol, type McpCaller, operatorOf } from '../../test/chaos/house.ts';
 import { createReplica, type Replica } from '../../test/chaos/replica.ts';
-import { freePort } from '../../test/support/workspace.ts';
+import { freePort } from '../../test/support/free-port.ts';
 import type { Race } from './judge.ts';
 import { type BudgetCall, callsOf, type Scenario, SERVER, TASKS, workspace } from './scenarios.ts';
 import { type Seen, startUpstream } from './upstream.ts';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { freePort } from '../../test/support/workspace.ts';
+import { freePort } from '../../test/support/free-port.ts';
 import { cacheDirectory, needProgram, prepare } from './cache.ts';
 import { tell } from './cases.ts';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { freePort } from '../../test/support/workspace.ts';
+import { freePort } from '../../test/support/free-port.ts';
 import { cacheDirectory, goHelp, needProgram, prepare } from './cache.ts';
 import { tell } from './cases.ts';
 

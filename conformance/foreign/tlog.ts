@@ -17,7 +17,8 @@ import {
 import { directorySource } from '@gatehouse/verifier/node';
 import { startWitness } from '@gatehouse/witness';
 import { manifests } from '../../test/support/fixtures.ts';
-import { freePort, startWorkspace } from '../../test/support/workspace.ts';
+import { freePort } from '../../test/support/free-port.ts';
+import { startWorkspace } from '../../test/support/workspace.ts';
 import type { Part } from '../part.ts';
 import { cacheDirectory, goHelp, needProgram, prepare } from './cache.ts';
 import { createCases, resultOf } from './cases.ts';

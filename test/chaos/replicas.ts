@@ -3,7 +3,7 @@ import { createServer, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Operator } from '@gatehouse/sdk';
-import { freePort } from '../support/workspace.ts';
+import { freePort } from '../support/free-port.ts';
 import { applyTo, createCaller, type McpCaller, operatorOf } from './house.ts';
 import { readSeen } from './journal.ts';
 import { createReplica, type Replica } from './replica.ts';

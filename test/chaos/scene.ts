@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ManifestInput } from '@gatehouse/protocol';
 import type { AgentTask, Operator } from '@gatehouse/sdk';
-import { freePort } from '../support/workspace.ts';
+import { freePort } from '../support/free-port.ts';
 import { type Approver, applyTo, createCaller, enrol, type McpCaller, operatorOf, signIn } from './house.ts';
 import { readSeen } from './journal.ts';
 import { createReplica, type Replica } from './replica.ts';

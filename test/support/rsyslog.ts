@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { hasPrograms } from './debian.ts';
+import { freePort } from './free-port.ts';
 
 /**
  * rsyslog (Debian: rsyslog, rsyslog-openssl) that takes syslog over TLS on a loopback port, asks for a client certificate, and writes what it
@@ -41,7 +42,7 @@ action(type="omfile" file="${out}" template="seen")
       words = (words + chunk).slice(-2_000);
     });
   for (let tries = 0; !(await answers(port)); tries++) {
-    if (tries > 100 || child.exitCode !== null) throw new Error(`rsyslog did not start: ${words}`);
+    if (tries > 600 || child.exitCode !== null) throw new Error(`rsyslog did not start: ${words}`);
     await wait(50);
   }
   return {
@@ -65,11 +66,3 @@ const answers = (port: number) =>
     });
     socket.once('error', () => resolve(false));
   });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  return port;
-}

@@ -44,7 +44,7 @@ LogLevel VERBOSE
   const end = () => child.kill('SIGKILL');
   process.once('exit', end);
   for (let tries = 0; !(await answers(port)); tries++) {
-    if (tries > 100 || child.exitCode !== null)
+    if (tries > 600 || child.exitCode !== null)
       throw new Error(`sshd did not start: ${readFileSync(at('log'), 'utf8')}`);
     await delay(50);
   }

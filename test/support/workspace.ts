@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
@@ -11,6 +10,7 @@ import { createSoftwarePasskey, type SoftwarePasskey } from '@gatehouse/sdk/soft
 import { type RunningServer, startServer } from '@gatehouse/server';
 import { exportJWK, generateKeyPair } from 'jose';
 import { createWatch } from './canary.ts';
+import { freePort } from './free-port.ts';
 
 /** A whole running server with an empty workspace, for tests, the demo and benches. Everything in it is real. */
 export interface Workspace {
@@ -231,14 +231,6 @@ async function request<Name extends keyof Api>(
   if (!response.ok) throw new ApiError(response.status, body as { title?: string; detail?: string });
   for (const cookie of response.headers.getSetCookie()) onCookie?.(cookie);
   return body;
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** Errors are shown; everything is searched for secrets. */

@@ -16,7 +16,7 @@ import {
   readAgentKey,
 } from '@gatehouse/sdk';
 import { createLog, type RunningServer, startServer } from '@gatehouse/server';
-import { freePort } from '../../../test/support/workspace.ts';
+import { freePort } from '../../../test/support/free-port.ts';
 
 const agentName = 'agent-tester-dev';
 const manifests: ManifestInput[] = [

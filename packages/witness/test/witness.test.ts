@@ -134,16 +134,17 @@ test('killed at any moment, it never cosigns two pasts', async () => {
   const signer = newSigner('log.example/kill');
   const honest = createLog('log.example/kill', signer);
   const liar = createLog('log.example/kill', signer);
-  const run = async (): Promise<{ child: ChildProcess; url: string }> => {
+  const run = async (): Promise<{ child: ChildProcess; ended: Promise<unknown>; url: string }> => {
     const main = join(import.meta.dirname, '../src/main.ts');
     const args = ['--disable-warning=ExperimentalWarning', main, 'serve', '--port', '0'];
     const child = spawn(process.execPath, [...args, '--directory', own, '--name', 'w.example', '--log', signer.vkey]);
+    const ended = once(child, 'exit');
     const [said] = (await once(child.stdout, 'data')) as [Buffer];
-    return { child, url: (JSON.parse(said.toString()) as { url: string }).url };
+    return { child, ended, url: (JSON.parse(said.toString()) as { url: string }).url };
   };
   let size = 0;
   for (let round = 0; round < 4; round++) {
-    const { child, url } = await run();
+    const { child, ended, url } = await run();
     const post = (body: string) =>
       fetch(`${url}/add-checkpoint`, { method: 'POST', body }).then(
         async (response) => ({ status: response.status, text: await response.text() }),
@@ -155,7 +156,7 @@ test('killed at any moment, it never cosigns two pasts', async () => {
     const answered = await post(await honest.request(size));
     clearTimeout(killed);
     child.kill('SIGKILL');
-    await once(child, 'exit').catch(() => undefined);
+    await ended;
     const again = await run();
     const repost = (body: string) =>
       fetch(`${again.url}/add-checkpoint`, { method: 'POST', body }).then(async (r) => ({
@@ -171,7 +172,7 @@ test('killed at any moment, it never cosigns two pasts', async () => {
     liar.grow(size, `otherwise ${round}`);
     assert.equal((await repost(await liar.request(size))).status, 422);
     again.child.kill('SIGKILL');
-    await once(again.child, 'exit');
+    await again.ended;
   }
   rmSync(own, { recursive: true, force: true });
 });

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ManifestInput } from '@gatehouse/protocol';
 import type { AgentClient, AgentTask, Operator } from '@gatehouse/sdk';
-import { freePort } from '../../support/workspace.ts';
+import { freePort } from '../../support/free-port.ts';
 import { applyTo, createCaller, enrol, type McpCaller, operatorOf } from '../house.ts';
 import { createReplica, type Replica } from '../replica.ts';
 import type { ChaosProvider, Values } from './providers.ts';

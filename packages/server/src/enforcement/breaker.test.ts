@@ -15,7 +15,7 @@ async function openWith(settings: Partial<Breaker>, follow = true): Promise<Room
 }
 
 async function stored(room: Room, until: (task: Task | undefined) => boolean, id = room.task.id): Promise<Task> {
-  for (let attempt = 0; attempt < 500; attempt++) {
+  for (let attempt = 0; attempt < 3_000; attempt++) {
     const task = await room.registry.task(id);
     if (until(task)) return task as Task;
     await setTimeout(10);
@@ -106,7 +106,7 @@ test('an agent whose tasks are suspended again and again is suspended, and not f
     room.house.pass(3_600_001);
     assert.equal(await trip(), 'active');
     await trip();
-    for (let attempt = 0; room.registry.snapshot().agents.get(AGENT)?.state === 'active' && attempt < 500; attempt++)
+    for (let attempt = 0; room.registry.snapshot().agents.get(AGENT)?.state === 'active' && attempt < 3_000; attempt++)
       await setTimeout(10);
     assert.equal(room.registry.snapshot().agents.get(AGENT)?.state, 'suspended');
     const record = (await room.house.records()).find(({ operation }) => operation === 'agent.suspend');

@@ -16,12 +16,18 @@ export function createFollower(storage: Storage, reader: Reader, log: Log) {
   let timer: NodeJS.Timeout | undefined;
   /** Settles once it is known where the logs stand: what comes after that is heard. */
   let started: Promise<void> = Promise.resolve();
+  let isBegun = false;
   let reading = false;
   let again = false;
 
-  async function head(): Promise<void> {
+  /** Of those that are there at first, what comes after is heard; of one that comes later, all. */
+  async function lookForLogs(): Promise<void> {
     for (const { id } of await storage.db.selectFrom('logs').select('id').execute()) {
       if (positions.has(id)) continue;
+      if (isBegun) {
+        positions.set(id, 0);
+        continue;
+      }
       const last = await storage.db
         .selectFrom('records')
         .select('sequence')
@@ -31,6 +37,7 @@ export function createFollower(storage: Storage, reader: Reader, log: Log) {
         .executeTakeFirst();
       positions.set(id, last ? last.sequence + 1 : 0);
     }
+    isBegun = true;
   }
 
   /** One that fails is let go, and takes no record from the others. What a slow one has not taken is its own to bound. */
@@ -79,10 +86,11 @@ export function createFollower(storage: Storage, reader: Reader, log: Log) {
       listeners.add(listener);
       if (!timer) {
         positions.clear();
-        started = head().catch((error) => log.warn('live records could not be read', { error }));
+        isBegun = false;
+        started = lookForLogs().catch((error) => log.warn('live records could not be read', { error }));
         const begun = started;
         timer = setInterval(
-          () => begun.then(head).then(read, (error) => log.warn('live records could not be read', { error })),
+          () => begun.then(lookForLogs).then(read, (error) => log.warn('live records could not be read', { error })),
           POLL_MS,
         );
         timer.unref();

@@ -289,7 +289,7 @@ test('a follower gets each durable record once and in order, administrative chan
   await storage.transaction((transaction) =>
     ledger.recordChange(transaction, { operation: 'agent.kill', by: 'person:owner@example.test', changes: ['killed'] }),
   );
-  for (let turn = 0; turn < 100 && sequences.length < 31; turn++)
+  for (let turn = 0; turn < 600 && sequences.length < 31; turn++)
     await new Promise((resolve) => setTimeout(resolve, 50));
   assert.deepEqual(
     sequences,
@@ -300,6 +300,36 @@ test('a follower gets each durable record once and in order, administrative chan
     (await ledger.search({ operation: 'agent.kill', limit: 5 })).records.length,
     1,
     'and the ledger goes on',
+  );
+  await close();
+});
+
+test('of a log that begins while it is followed the first records are heard as well', async (context) => {
+  const { ledger, storage, close } = await open(directory(), context);
+  const heard: string[] = [];
+  const ready = Promise.withResolvers<void>();
+  ledger.follow(({ log, sequence }) => heard.push(`${log} ${sequence}`), ready.resolve);
+  await ready.promise;
+  const { records } = await ledger.search({ limit: 10 });
+  // As another replica begins one.
+  await storage.transaction(async (transaction) => {
+    const [own] = await transaction.selectFrom('logs').selectAll().execute();
+    assert.ok(own);
+    await transaction
+      .insertInto('logs')
+      .values({ ...own, id: 'gate.test/log/new' })
+      .execute();
+    for (const row of await transaction.selectFrom('records').selectAll().execute())
+      await transaction
+        .insertInto('records')
+        .values({ ...row, log: 'gate.test/log/new' })
+        .execute();
+  });
+  for (let turn = 0; turn < 600 && heard.length < records.length; turn++)
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual(
+    heard,
+    records.map((_, at) => `gate.test/log/new ${at}`),
   );
   await close();
 });
@@ -317,10 +347,11 @@ test('a follower that fails, and one that never comes back from what it began, t
     heard.hanging++;
     return new Promise(() => undefined) as unknown as undefined;
   });
-  ledger.follow(({ sequence }) => sequences.push(sequence));
-  await new Promise((resolve) => setTimeout(resolve, 600));
+  const ready = Promise.withResolvers<void>();
+  ledger.follow(({ sequence }) => sequences.push(sequence), ready.resolve);
+  await ready.promise;
   await fill(ledger, 30);
-  for (let turn = 0; turn < 100 && sequences.length < 30; turn++)
+  for (let turn = 0; turn < 600 && sequences.length < 30; turn++)
     await new Promise((resolve) => setTimeout(resolve, 50));
   assert.deepEqual(
     sequences,

@@ -25,7 +25,7 @@ test('a directory that does not answer holds up publishing, and nothing else', a
     const writer = await open(pipe, 'w');
     await writer.close();
   }
-  for (let tries = 0; tries < 100; tries++) {
+  for (let tries = 0; tries < 1_500; tries++) {
     const read = await place.read('other').catch(() => undefined);
     if (read?.toString() === 'x') break;
     await new Promise((resolve) => setTimeout(resolve, 20));

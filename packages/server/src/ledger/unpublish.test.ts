@@ -21,7 +21,7 @@ const textOf = (place: string): string =>
     .join('\n');
 
 async function until(what: () => Promise<boolean> | boolean): Promise<void> {
-  for (let turn = 0; turn < 300; turn++) {
+  for (let turn = 0; turn < 600; turn++) {
     if (await what()) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

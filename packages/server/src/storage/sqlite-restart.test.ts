@@ -26,7 +26,7 @@ async function soon<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      if (tries === 500) throw error;
+      if (tries === 3_000) throw error;
       await sleep(10);
     }
   }

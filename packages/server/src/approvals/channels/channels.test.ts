@@ -48,7 +48,7 @@ const never = { deny: () => Promise.reject(), approveThrough: () => Promise.reje
 
 /** Until no more than so many wait: two that are looked at together are done with in either order. */
 async function settled(channels: Channels, waiting: number): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
+  for (let tries = 0; tries < 3_000; tries++) {
     if ((await channels.show('hook')).waiting <= waiting) return;
     channels.wake();
     await sleep(10);

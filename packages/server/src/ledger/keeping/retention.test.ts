@@ -103,7 +103,7 @@ onEachDatabase('retention of records', (database) => {
         .filter((each) => each.isFile())
         .map((each) => readFileSync(join(each.parentPath, each.name), 'latin1'))
         .join('\n');
-    for (let wait = 0; wait < 200; wait++) {
+    for (let wait = 0; wait < 600; wait++) {
       const open = await storage.db.selectFrom('removals').select('id').where('published_at', 'is', null).execute();
       if (open.length === 0) break;
       await new Promise((resolve) => setTimeout(resolve, 50));
@@ -755,7 +755,7 @@ test('of what is removed no byte is left in the files of SQLite', async () => {
   clock.forward(201);
   await keeper.settle();
   const { storage } = keeper;
-  for (let wait = 0; wait < 100; wait++) {
+  for (let wait = 0; wait < 600; wait++) {
     const purged = readFileSync(join(keeper.dataDir, 'search.db')).readUInt32BE(68) === 0;
     if (purged) break;
     await new Promise((resolve) => setTimeout(resolve, 50));
