@@ -1,16 +1,23 @@
 import type { Client } from 'pg';
 import { openSearchSession } from '../../storage/index.ts';
 import type { Mark, RecordSource, SearchIndex } from './types.ts';
-import { findByWindows, type WindowReader } from './windows.ts';
+import { findByWindows, WINDOWS, type WindowReader } from './windows.ts';
 
-/** Documents that fit, by estimate. */
+/** Documents with a term, by estimate: no more than this are looked at together, without windows. */
 const RARE = 2_000;
 
 /** One document is added at a time, over all replicas: ids go up in the order of commits. */
 const INDEXER_LOCK = 5_201_907;
 
+/**
+ * Each block of ids that a window can be is a term of its documents: so the inverted index alone gives what stands in it, and frequent terms
+ * that never come together are followed through a block and not through the whole log.
+ */
+const blockTerm = (id: number, size: number) => `block${size}.${Math.floor(id / size)}`;
+const blockTerms = (id: number) => WINDOWS.map((size) => blockTerm(id, size)).join(' ');
+
 /** An inverted index (GIN) beside the records, in the same database: replicas share it, and whoever comes first does the work. */
-export async function openPostgresIndex(url: string): Promise<SearchIndex> {
+export async function openPostgresIndex(url: string, rare = RARE): Promise<SearchIndex> {
   const [reads, writes] = await Promise.all([openSearchSession(url), openSearchSession(url)]);
   // It is made anew from the records where a crash has taken the last of it; the mark goes with it.
   await writes.query('set synchronous_commit = off');
@@ -38,25 +45,34 @@ export async function openPostgresIndex(url: string): Promise<SearchIndex> {
       });
       return rows[0];
     },
-    async within(low, high, limit) {
+    async within(low, high, limit, size) {
+      const isWhole = size === Number.POSITIVE_INFINITY;
       // Not prepared under a name: a plan that knows neither the terms nor the window would be the wrong one.
       const { rows } = await reads.query<{ id: number; log: number; sequence: number; at: number }>(
         `select id, log, sequence, at from search_documents where id >= $1 and id < $2
            ${match === '' ? '' : 'and terms @@ $4::tsquery'} order by id desc limit $3`,
-        match === '' ? [low, high, limit] : [low, high, limit, match],
+        match === ''
+          ? [low, high, limit]
+          : [low, high, limit, isWhole ? match : `'${blockTerm(low, size)}' & ${match}`],
       );
       if (rows.some(({ log }) => !names.has(log))) await readNames(reads);
       return rows.map(({ log, ...row }) => ({ ...row, log: names.get(log) ?? '' }));
     },
   });
 
-  /** As the planner estimates it: then the inverted index alone gives all of them, which for what is frequent would take long. */
-  async function isRare(match: string): Promise<boolean> {
-    const { rows } = await reads.query<{ 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] }>(
-      'explain (format json) select id from search_documents where terms @@ $1::tsquery',
-      [match],
-    );
-    return (rows[0]?.['QUERY PLAN'][0].Plan['Plan Rows'] ?? RARE) < RARE;
+  /**
+   * As the planner estimates it of each term by itself: the inverted index goes by its rarest. What it estimates of several together is no bound
+   * of the work: two frequent ones may come together nowhere.
+   */
+  async function isRare(terms: readonly string[]): Promise<boolean> {
+    for (const term of terms) {
+      const { rows } = await reads.query<{ 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] }>(
+        'explain (format json) select id from search_documents where terms @@ $1::tsquery',
+        [term],
+      );
+      if ((rows[0]?.['QUERY PLAN'][0].Plan['Plan Rows'] ?? rare) < rare) return true;
+    }
+    return false;
   }
 
   async function transact(work: () => Promise<void>): Promise<void> {
@@ -95,17 +111,14 @@ export async function openPostgresIndex(url: string): Promise<SearchIndex> {
             documents.map(({ log }) => numbers.get(log) ?? 0),
             documents.map(({ sequence }) => sequence),
             documents.map(({ at }) => at),
-            documents.map(({ terms }) => terms.join(' ')),
+            documents.map(({ terms }, index) => `${terms.join(' ')} ${blockTerms(first + index)}`),
           ],
         );
       }),
     async find(find) {
-      const match = [...find.all.map((term) => `'${term}'`), ...find.prefixes.map((term) => `'${term}':*`)].join(' & ');
-      return findByWindows(
-        readerOf(match),
-        find,
-        match !== '' && (await isRare(match)) ? Number.POSITIVE_INFINITY : undefined,
-      );
+      const all = find.all.map((term) => `'${term}'`);
+      const match = [...all, ...find.prefixes.map((term) => `'${term}':*`)].join(' & ');
+      return findByWindows(readerOf(match), find, { inOne: await isRare(all) });
     },
     async remove(places) {
       if (places.length === 0) return;

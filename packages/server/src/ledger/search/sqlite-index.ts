@@ -111,11 +111,7 @@ export function openSqliteIndex(dataDir: string, rare = RARE): SearchIndex {
       const terms = [...all, ...find.prefixes.map((term) => `"${term}"*`)];
       // Of one term each document counts, so that its bounds are heeded.
       const isQuick = terms.length < 2 || all.some(isRare);
-      return findByWindows(
-        readerOf(terms.join(' '), !isQuick),
-        find,
-        isQuick && terms.length > 0 ? Infinity : undefined,
-      );
+      return findByWindows(readerOf(terms.join(' '), !isQuick), find, { inOne: isQuick && terms.length > 0 });
     },
     async remove(places) {
       if (places.length === 0) return;

@@ -1,9 +1,10 @@
 import type { Find, Found, Hit } from './types.ts';
 
-/** The first window is small, as most searches are answered by what was just recorded; what finds little grows. */
-const FIRST_WINDOW = 16_384;
-const LARGEST_WINDOW = 1_048_576;
-const GROWTH = 4;
+/**
+ * The first window is small, as most searches are answered by what was just recorded; what finds little grows. Each is a whole block of ids of
+ * its size, so that an index may have a term for each block.
+ */
+export const WINDOWS = [2 ** 14, 2 ** 16, 2 ** 18, 2 ** 20] as const;
 /** One that is looked through in less lets the next be larger; one that takes more has it smaller, so that a page ends in time. */
 const QUICK_MS = 4;
 const SLOW_MS = 12;
@@ -14,8 +15,14 @@ export interface WindowReader {
   /** Of the newest document with an id of at most this. */
   at(id: number): Promise<{ id: number; at: number } | undefined>;
   newest(): Promise<number>;
-  /** Hits in `[low, high)`, greatest id first. */
-  within(low: number, high: number, limit: number): Promise<(Hit & { at: number })[]>;
+  /** Hits in `[low, high)`, greatest id first. All of it stands in one block of `size`, which is `Infinity` or one of `WINDOWS`. */
+  within(low: number, high: number, limit: number, size: number): Promise<(Hit & { at: number })[]>;
+}
+
+interface FindOptions {
+  /** So little fits that all of it is looked at together. */
+  inOne?: boolean;
+  now?: () => number;
 }
 
 /**
@@ -25,9 +32,7 @@ export interface WindowReader {
 export async function findByWindows(
   reader: WindowReader,
   { from, to, before, limit, budgetMs }: Find,
-  /** `Infinity` where so little fits that all of it is looked at together. */
-  firstWindow = FIRST_WINDOW,
-  now = () => performance.now(),
+  { inOne = false, now = () => performance.now() }: FindOptions = {},
 ): Promise<Found> {
   const until = now() + budgetMs;
   const newest = await reader.newest();
@@ -35,19 +40,21 @@ export async function findByWindows(
   if (to !== undefined) high = Math.min(high, await firstAt(reader, newest, to + CLOCKS_DIFFER_MS));
   const lowest = from === undefined ? 1 : await firstAt(reader, newest, from - CLOCKS_DIFFER_MS);
   const hits: Hit[] = [];
-  for (let size = firstWindow; high > lowest; ) {
+  for (let step = 0; high > lowest; ) {
     const began = now();
-    const low = Math.max(lowest, high - size);
+    const size = inOne ? Number.POSITIVE_INFINITY : (WINDOWS[step] as number);
+    const low = Math.max(lowest, inOne ? 0 : high - 1 - ((high - 1) % size));
+    const seen = high - low;
     const wanted = limit + 1 - hits.length;
-    const found = await reader.within(low, high, wanted);
+    const found = await reader.within(low, high, wanted, size);
     for (const { at, ...hit } of found)
       if ((from === undefined || at >= from) && (to === undefined || at < to)) hits.push(hit);
     if (hits.length > limit) return { hits: hits.slice(0, limit), next: hits[limit - 1]?.id ?? null };
     // Some of a full window's hits were of another time: the rest of it comes next.
     high = found.length === wanted ? (found.at(-1)?.id ?? low) : low;
     const took = now() - began;
-    if (took < QUICK_MS) size = Math.min(size * GROWTH, LARGEST_WINDOW);
-    else if (took > SLOW_MS) size = Math.max(Math.floor(size / GROWTH), FIRST_WINDOW);
+    if (took < QUICK_MS && seen * 2 >= size) step = Math.min(step + 1, WINDOWS.length - 1);
+    else if (took > SLOW_MS) step = Math.max(step - 1, 0);
     if (now() > until && high > lowest) return { hits, next: high };
   }
   return { hits, next: null };
