@@ -24,6 +24,7 @@ export {
   type GoogleCloudScope,
   type GoogleCloudSource,
   gitlabLevels,
+  isScopeWithin,
   isWithinPattern,
   type KeptSecrets,
   type KubernetesScope,

@@ -35,6 +35,7 @@ export async function openChokePoint(
   const credentials = createCredentials({
     ...{ storage, registry, secrets, sealer, recordChange, clock, log, publicUrl: config.publicUrl },
     alarm: (transaction, lease) => channels.tellOfLease(transaction, lease),
+    standingOf: (snapshot, issued) => enforcement.standingOf(snapshot, issued),
     tools: {
       environment: process.env,
       noteUse: secretUses.note,

@@ -11,10 +11,12 @@ import type { Snapshot } from '../registry/index.ts';
 import type { Change, Guard, RecordChange, Sealer, Storage } from '../storage/index.ts';
 import { createAccounts } from './accounts/accounts.ts';
 import type { Accounts } from './accounts/types.ts';
+import type { StandingOf } from './leases/issued.ts';
 import { createLeases, type Leases } from './leases/leases.ts';
 import { leaseLimits } from './leases/limits.ts';
 import { createReconciler } from './leases/reconcile.ts';
 import { type Alarm, type Held, liveStates, type Provider, TEST_PURPOSE } from './leases/types.ts';
+import { createWithdrawing, type Withdrawing } from './leases/withdraw.ts';
 import { openProvider, type ProviderTools } from './providers/index.ts';
 import { rotateSecret, rotatorOf } from './rotate-secret.ts';
 import { isSamePlace } from './same-place.ts';
@@ -29,6 +31,8 @@ export interface CredentialsDependencies {
   recordChange: RecordChange;
   /** Tells people. */
   alarm?: Alarm | undefined;
+  /** Whether what was issued would be issued now. */
+  standingOf: StandingOf;
   clock: Clock;
   log: Log;
   publicUrl: string;
@@ -40,6 +44,8 @@ export interface Credentials {
   accounts: Accounts;
   /** What is changed elsewhere: nothing that has ended is used from memory, and what is to end ends now. Waits for nobody. */
   refresh(changes: readonly Change[]): void;
+  /** Ends what was issued by a permission that has been withdrawn since. */
+  withdrawing: Pick<Withdrawing, 'settled' | 'foresee'>;
   /** Ends what is due. Called by a timer, and whenever there is something to end. */
   reconcile(): Promise<void>;
   providers(): Promise<ProviderView[]>;
@@ -95,15 +101,7 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
     return provider;
   }
 
-  function declared(name: string): CredentialProviderManifest {
-    const manifest = registry.snapshot().credentialProviders.get(name);
-    if (manifest) return manifest;
-    throw new GatehouseError(
-      'not-found',
-      'provider.unknown',
-      `There is no credential provider "${name}". \`gatehouse providers\` lists them.`,
-    );
-  }
+  const declared = (name: string) => declaredBy(registry.snapshot(), name);
 
   const reconciler = createReconciler({
     ...deps,
@@ -122,20 +120,15 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
     ...deps,
     wake,
     async open(name, environment) {
-      const manifest = declared(name);
-      if (!manifest.environments.includes(environment))
-        throw new GatehouseError(
-          'forbidden',
-          'provider.environment',
-          `The provider "${name}" issues nothing in ${environment}.`,
-        );
+      const { manifest, destinations, narrow } = declaredIn(registry.snapshot(), name, environment);
       const guard: Guard = { key: 'policy', version: registry.snapshot().fences.get('policy') ?? 0 };
-      return {
-        destinations: credentialDestinations(manifest.from),
-        ...{ provider: providerOf(manifest), guard, life: manifest.life, declared: manifest as unknown as Json },
-        narrow: (asked, within) => scopeOf(manifest, asked, within),
-      };
+      const declared = manifest as unknown as Json;
+      return { destinations, narrow, provider: providerOf(manifest), guard, life: manifest.life, declared };
     },
+  });
+  const withdrawing = createWithdrawing({
+    ...{ ...deps, declaredIn, snapshot: registry.snapshot },
+    canEnd: (name) => providerOf(declared(name)).abilities.canRevoke,
   });
 
   let lookAt = 0;
@@ -162,6 +155,7 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
         lookAt = performance.now() + leaseLimits.lookMs;
         await leases.look();
       }
+      await withdrawing.catchUp();
       await Promise.all([reconciler.work(), accounts.sweep()]);
     },
     refresh(changes) {
@@ -172,6 +166,7 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
       }
       if (changes.some(({ topic }) => topic === 'agent' || topic === 'object')) accounts.changed();
       if (changes.some(({ topic }) => topic === 'lease' || topic === 'task' || topic === 'agent')) wake();
+      withdrawing.moved(changes);
     },
 
     async providers() {
@@ -245,10 +240,36 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
     canRotate: (secret, usedBy) => 'rotate' in rotatorOf(rotation(), secret, usedBy),
     rotateSecret: (secret) => rotateSecret(rotation(), secret),
 
+    withdrawing,
     async close() {
+      await withdrawing.close();
       await reconciler.close();
       await Promise.all([...opened.values()].map(({ provider }) => provider.close()));
     },
+  };
+}
+
+function declaredBy({ credentialProviders }: Snapshot, name: string): CredentialProviderManifest {
+  const manifest = credentialProviders.get(name);
+  if (manifest) return manifest;
+  throw new GatehouseError(
+    'not-found',
+    'provider.unknown',
+    `There is no credential provider "${name}". \`gatehouse providers\` lists them.`,
+  );
+}
+
+function declaredIn(snapshot: Snapshot, name: string, environment: string) {
+  const manifest = declaredBy(snapshot, name);
+  if (!manifest.environments.includes(environment))
+    throw new GatehouseError(
+      'forbidden',
+      'provider.environment',
+      `The provider "${name}" issues nothing in ${environment}.`,
+    );
+  return {
+    ...{ manifest, destinations: credentialDestinations(manifest.from) },
+    narrow: (asked: Json, within: readonly Json[]) => scopeOf(manifest, asked, within),
   };
 }
 

@@ -3,6 +3,7 @@ export type { Accounts, PendingAccount } from './accounts/types.ts';
 export { type Credentials, createCredentials } from './credentials.ts';
 export { unknownLease } from './leases/find.ts';
 export type { HandedOut } from './leases/handed-out.ts';
+export type { Issued, Standing, StandingOf } from './leases/issued.ts';
 export type { Leases } from './leases/leases.ts';
 export { agentAllows } from './leases/lifetime.ts';
 export { leaseLimits } from './leases/limits.ts';

@@ -24,11 +24,7 @@ const PLACE = [
 export const isSamePlace = (one: CredentialProviderManifest, other: CredentialProviderManifest): boolean =>
   placeOf(one) === placeOf(other);
 
-function placeOf({ from }: CredentialProviderManifest): string {
-  const members: Record<string, unknown> = { ...from };
-  const place = PLACE.map((member) => (member === 'url' ? withoutUser(members.url) : (members[member] ?? null)));
-  return canonicalJson(place as Json);
-}
+const placeOf = ({ from }: CredentialProviderManifest): string => canonicalJson(membersOf(from, PLACE) as Json);
 
 /** Who signs in there goes with the secret. */
 function withoutUser(url: unknown): string | null {
@@ -37,4 +33,27 @@ function withoutUser(url: unknown): string | null {
   at.username = '';
   at.password = '';
   return at.href;
+}
+
+/** Whom what it issues is for, and where that is: not what may be asked of it, nor how it is ended. */
+const GRANTED = [
+  ...PLACE.filter((member) => member !== 'issue' && member !== 'endsTokens'),
+  ...['audience', 'resource', 'mount', 'in'],
+];
+
+/** Whether the one has issued with this scope what the other issues with it. */
+export const grantsAlike = (one: CredentialProviderManifest, other: CredentialProviderManifest, scope: Json): boolean =>
+  grantOf(one, scope) === grantOf(other, scope);
+
+function grantOf({ from }: CredentialProviderManifest, scope: Json): string {
+  // Of an engine: of which kind. Of kept secrets: which ones its parts are.
+  const engine = from.type === 'openbao' ? from.issue.type : null;
+  const { parts = [] } = scope as { parts?: string[] };
+  const kept = from.type === 'static' ? parts.map((part) => from.parts[part] ?? null) : [];
+  return canonicalJson([membersOf(from, GRANTED), engine, kept] as Json);
+}
+
+function membersOf(from: CredentialProviderManifest['from'], names: readonly string[]): unknown[] {
+  const members: Record<string, unknown> = { ...from };
+  return names.map((name) => (name === 'url' ? withoutUser(members.url) : (members[name] ?? null)));
 }

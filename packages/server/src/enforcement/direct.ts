@@ -1,4 +1,4 @@
-import { type Decision, narrowScope, residualWords } from '@gatehouse/protocol';
+import { type Decision, isScopeWithin, narrowScope, residualWords } from '@gatehouse/protocol';
 import type { HeldBreakGlass, HeldGrant } from '../approvals/index.ts';
 import { agentAllows, type HandedOut, type Held, type LeaseRequest, type Leases } from '../credentials/index.ts';
 import { canonicalJson, GatehouseError, isJsonObject, type Json } from '../platform/index.ts';
@@ -53,6 +53,8 @@ export function createDirect({ leases }: { leases: Pick<Leases, 'issue' | 'hande
   }
 
   return {
+    requestOf,
+
     /**
      * INVARIANT: only where the templates of the task and of those it was handed on from all say so, and never more than was asked for, than the
      * provider issues, and than each of them gives. More is refused, and not cut down: whoever asks for it would find out only where it fails.
@@ -73,8 +75,7 @@ export function createDirect({ leases }: { leases: Pick<Leases, 'issue' | 'hande
         return { refused: { code: 'credential.scope', reason: problem ?? '' } };
       const issued = narrowScope(manifest.from, asked, limits.within);
       if ('problem' in issued) return { refused: { code: 'credential.scope', reason: issued.problem } };
-      const whole = narrowScope(manifest.from, asked, [alone.scope]);
-      const isLess = limits.within.length > 0 && !('scope' in whole && isSame(whole.scope, issued.scope));
+      const isLess = !isScopeWithin(manifest.from, alone.scope, issued.scope);
       if (isLess && Object.keys(asked).length > 0)
         return {
           refused: {
@@ -183,5 +184,3 @@ export const givenAgain = (decision: Decision, { action }: HandedOut): Decision 
   ...decision,
   reason: `${decision.reason} The task was handed exactly this one in ${action}, and is given it again while it is good.`,
 });
-
-const isSame = (a: unknown, b: unknown) => canonicalJson(a as Json) === canonicalJson(b as Json);

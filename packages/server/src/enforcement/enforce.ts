@@ -34,6 +34,7 @@ import {
 } from './results/index.ts';
 import { situationOf } from './situation.ts';
 import { sourceOf } from './source.ts';
+import { createStandings, type Standings } from './standing.ts';
 import { createStreams } from './streams.ts';
 import type { Tickets } from './tickets.ts';
 import { traced } from './traced.ts';
@@ -73,7 +74,7 @@ const ELSEWHERE_POLL_MS = 100;
 /**
  * The choke point: nothing reaches a tool in any other way. The steps are those of ARCHITECTURE.md.
  */
-export function createEnforcement(deps: EnforcementDependencies): Enforcement & Foresight {
+export function createEnforcement(deps: EnforcementDependencies): Enforcement & Foresight & Standings {
   const { approvals, flow, clock } = deps;
   const deciding = createDeciding(deps);
   const { prove, decide, redecide } = deciding;
@@ -289,6 +290,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
   return {
     enforce: traced(enforce, deps),
     foresee: createForesight(deps, deciding),
+    standingOf: createStandings(deps, { direct, decide }),
     ...createUsable(deps),
     ...createStreams(deps, { live, look }),
     stop: live.stop,

@@ -1,5 +1,6 @@
 import { injectedIn, type ServerCredential } from '@gatehouse/protocol';
-import type { Held, Leases } from '../credentials/index.ts';
+import type { Held, LeaseRequest, Leases } from '../credentials/index.ts';
+import type { Caller } from '../identity/index.ts';
 import { GatehouseError, type Json, type Log, Secret } from '../platform/index.ts';
 import { credentialOf, destinationOf, givenOf, type Snapshot } from '../registry/index.ts';
 import type { Guard } from '../storage/index.ts';
@@ -57,28 +58,11 @@ export function createKeying({ leases, log }: { leases: Pick<Leases, 'issue' | '
             reason: `The tool server "${action.server}" is called with a credential that only Gatehouse adds: call it through Gatehouse, and not at the gateway "${action.gateway.name}".`,
           },
         };
-      const { task, agent, chain } = action.caller;
-      const given = givenOf(snapshot, credential.provider, [task, ...chain.map((link) => link.task)]);
-      if ('problem' in given) return { refused: { code: 'lease.scope', reason: given.problem } };
-      const isForOneCall = 'perCall' in credential && credential.perCall === true;
+      const request = requestOf(snapshot, action.server, action.caller);
+      if ('problem' in request) return { refused: { code: 'lease.scope', reason: request.problem } };
+      const isForOneCall = request.singleUse === true;
       try {
-        const held = await leases.issue(
-          {
-            provider: credential.provider,
-            agent,
-            task: task.id,
-            user: task.user,
-            environment: task.environment,
-            purpose: `server:${action.server}`,
-            destination: destinationOf(manifest),
-            singleUse: isForOneCall,
-            asked: credential.scope as Json,
-            within: given.within as Json[],
-            agentSeconds: snapshot.agents.get(agent)?.manifest.credentialSeconds,
-            until: [{ at: task.expiresAt, why: 'the task ends' }],
-          },
-          guards,
-        );
+        const held = await leases.issue(request, guards);
         const named = { lease: held.lease.id, provider: held.lease.provider, state: 'issued' } as const;
         try {
           return { held, injection: injectionOf(credential, held), named, isForOneCall };
@@ -99,6 +83,36 @@ export function createKeying({ leases, log }: { leases: Pick<Leases, 'issue' | '
     done,
   };
 }
+
+/** What calls of this server are made with in this task. */
+export function requestOf(
+  snapshot: Snapshot,
+  server: string,
+  { agent, task, chain }: Pick<Caller, 'agent' | 'task' | 'chain'>,
+): LeaseRequest | { problem: string } {
+  const manifest = snapshot.servers.get(server)?.manifest;
+  const credential = manifest?.transport.credential;
+  if (!manifest || !credential) return { problem: `The tool server "${server}" is called without a credential.` };
+  const given = givenOf(snapshot, credential.provider, [task, ...chain.map((link) => link.task)]);
+  if ('problem' in given) return given;
+  return {
+    provider: credential.provider,
+    agent,
+    task: task.id,
+    user: task.user,
+    environment: task.environment,
+    purpose: `${OF_SERVER}${server}`,
+    destination: destinationOf(manifest),
+    singleUse: 'perCall' in credential && credential.perCall === true,
+    asked: credential.scope as Json,
+    within: given.within as Json[],
+    agentSeconds: snapshot.agents.get(agent)?.manifest.credentialSeconds,
+    until: [{ at: task.expiresAt, why: 'the task ends' }],
+  };
+}
+
+/** How the purpose of such a lease begins. */
+export const OF_SERVER = 'server:';
 
 /** What goes to the agent's client, and not to the server. */
 const asksOfClient: ReadonlySet<string> = new Set([

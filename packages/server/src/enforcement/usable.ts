@@ -1,4 +1,6 @@
-import type { RegisteredTool } from '../registry/index.ts';
+import type { Caller } from '../identity/index.ts';
+import type { PolicySet } from '../policy/index.ts';
+import type { RegisteredTool, Snapshot } from '../registry/index.ts';
 import type { EnforcementDependencies } from './enforce.ts';
 import { featureTool } from './subject.ts';
 import type { Enforcement } from './types.ts';
@@ -34,4 +36,13 @@ export function createUsable({
       return tool.tier < 4 && policies(snapshot).mayEverUse(authority, tool);
     },
   };
+}
+
+/** Whether a task may ever use anything of this server, reviewed and served or not. */
+export function mayUse(snapshot: Snapshot, set: PolicySet, caller: Caller, name: string): boolean {
+  const server = snapshot.servers.get(name);
+  const authority = authorityOf(snapshot, caller);
+  if (!server?.manifest.environments.includes(caller.task.environment) || !authority) return false;
+  const features = [featureTool(server, 'prompts'), featureTool(server, 'resources')];
+  return [...server.tools.values(), ...features].some((tool) => tool.tier < 4 && set.mayEverUse(authority, tool));
 }

@@ -100,6 +100,32 @@ export function narrowScope(
   return issued as Narrowed<Record<string, unknown>>;
 }
 
+/**
+ * Whether all of what was issued by the one scope is issued by the other too. Both as `narrowScope` gave them, the other for `from` as it is now.
+ * False where that can't be said for sure; never for the same.
+ */
+export function isScopeWithin(from: CredentialSource, scope: unknown, most: unknown): boolean {
+  if (isSame(scope, most)) return true;
+  const kind = kindOf(from);
+  const [one, other] = [scope, most].map((each) => kind.scope.safeParse(each));
+  if (!one?.success || !other?.success) return false;
+  if (kind.isWithin) return kind.isWithin(one.data, other.data);
+  const left = kind.narrow({ ...from, ...(other.data as object) }, one.data);
+  return 'scope' in left && isSame(left.scope, one.data);
+}
+
+/** As JSON, whatever the order of members. */
+function isSame(a: unknown, b: unknown): boolean {
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return a === b;
+  if (Array.isArray(a) !== Array.isArray(b)) return false;
+  const [one, other] = [a, b].map((each) => Object.entries(each).filter(([, value]) => value !== undefined));
+  const members = new Map(other);
+  return (
+    one?.length === other?.length &&
+    (one ?? []).every(([name, value]) => members.has(name) && isSame(value, members.get(name)))
+  );
+}
+
 function narrowOne(
   kind: CredentialKind<CredentialSource, unknown>,
   from: CredentialSource,

@@ -25,4 +25,9 @@ export interface CredentialKind<From extends { type: string }, Scope> {
    * what two have in common, it is nothing. Tested as a property: what it gives is within `a`, and within `b`.
    */
   meet(a: Scope, b: Scope): Narrowed<Scope>;
+  /**
+   * Whether all of a scope that `narrow` gave is within another. Without it: whether a `from` that has no more than the other would narrow it to
+   * itself. For kinds whose scope is no part of their `from`, or where a member that is left out is the least.
+   */
+  isWithin?(scope: Scope, most: Scope): boolean;
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { name } from '../../names.ts';
 import type { CredentialKind } from './kind.ts';
-import { meetOf, nothingLeft } from './meet-of.ts';
+import { isPart, meetOf, nothingLeft } from './meet-of.ts';
 
 /** `NAMESPACE/NAME`, as Kubernetes takes both. */
 const serviceAccounts = z
@@ -63,4 +63,6 @@ export const kubernetesKind: CredentialKind<KubernetesSource, KubernetesScope> =
     if (audiences?.length === 0) return nothingLeft('audience');
     return { scope: { serviceAccounts, ...(audiences && { audiences }) } };
   },
+  isWithin: (scope, most) =>
+    isPart(scope.serviceAccounts, most.serviceAccounts) && isPart(scope.audiences, most.audiences),
 };

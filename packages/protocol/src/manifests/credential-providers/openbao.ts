@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { name } from '../../names.ts';
 import type { CredentialKind } from './kind.ts';
-import { meetOf, nothingLeft } from './meet-of.ts';
+import { isPart, meetOf, nothingLeft } from './meet-of.ts';
 
 const path = z
   .string()
@@ -94,4 +94,5 @@ export const openbaoKind: CredentialKind<OpenBaoSource, OpenBaoScope> = {
     if (policies?.length === 0) return nothingLeft('policy');
     return { scope: { ...(paths && { paths }), ...(policies && { policies }) } };
   },
+  isWithin: (scope, most) => isPart(scope.paths, most.paths) && isPart(scope.policies, most.policies),
 };

@@ -4,7 +4,7 @@ import { azureSource } from './azure.ts';
 import { destinations } from './destinations.ts';
 import { googleCloudSource } from './google-cloud.ts';
 import type { CredentialKind } from './kind.ts';
-import { meetOf, nothingLeft } from './meet-of.ts';
+import { isPart, meetOf, nothingLeft } from './meet-of.ts';
 
 const reach = {
   /** Where it is not on the public internet. Link-local addresses never. */
@@ -89,4 +89,5 @@ export const staticKind: CredentialKind<StaticSource, StaticScope> = {
     const parts = meetOf(a, b);
     return parts.length > 0 ? { scope: { parts } } : nothingLeft('part');
   },
+  isWithin: (scope, most) => isPart(scope.parts, most.parts),
 };

@@ -52,11 +52,11 @@ export function createEnding({
     /** Gives their ids. */
     within(
       transaction: DatabaseTransaction,
-      of: { id: string } | { task: string } | { agent: string } | { provider: string },
+      of: { id: string } | { task: string } | { agent: string },
       by: string,
       reason: string,
     ): Promise<string[]> {
-      const [[column, value]] = Object.entries(of) as [['id' | 'task' | 'agent' | 'provider', string]];
+      const [[column, value]] = Object.entries(of) as [['id' | 'task' | 'agent', string]];
       return endThose(transaction, (where) => where(column, '=', value), by, reason);
     },
     /** What a restored workspace has left to the original. */

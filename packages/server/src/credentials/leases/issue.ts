@@ -1,4 +1,4 @@
-import { type Clock, GatehouseError, newId } from '../../platform/index.ts';
+import { type Clock, GatehouseError, type Json, newId } from '../../platform/index.ts';
 import type { Guard, Sealer, Storage } from '../../storage/index.ts';
 import { digestOf, holderOf } from './holder.ts';
 import type { InHand } from './in-hand.ts';
@@ -79,19 +79,7 @@ export function createIssuing({ storage, sealer, open, inHand, make, renewing, s
 
   return async function issue(request: LeaseRequest, guards: readonly Guard[]): Promise<Held> {
     const opened = await open(request.provider, request.environment);
-    if (opened.destinations && request.ungated)
-      throw new GatehouseError(
-        'forbidden',
-        'lease.gate-only',
-        `What "${request.provider}" has outlives every task, so that it is given to nobody. Use it through a tool server.`,
-      );
-    if (opened.destinations && !opened.destinations.includes(request.destination ?? ''))
-      throw new GatehouseError(
-        'forbidden',
-        'lease.destination',
-        `What "${request.provider}" has is for ${opened.destinations.join(', ') || 'nothing yet'} only, and is not sent to ${request.destination ?? 'anything else'}. If it belongs there, add it to its \`for\`.`,
-      );
-    const scope = opened.narrow(request.asked, request.within);
+    const scope = issuedFor(opened, request);
     const holder = holderOf(request, scope);
     const isShared = request.idempotencyKey === undefined && !request.singleUse;
     const there = isShared && inHand.fresh(holder);
@@ -106,4 +94,24 @@ export function createIssuing({ storage, sealer, open, inHand, make, renewing, s
     making.set(holder, made);
     return made;
   };
+}
+
+/** What is issued for a request; throws where nothing is. Asks nobody. */
+export function issuedFor(
+  opened: Pick<OpenedProvider, 'destinations' | 'narrow'>,
+  request: Pick<LeaseRequest, 'provider' | 'destination' | 'ungated' | 'asked' | 'within'>,
+): Json {
+  if (opened.destinations && request.ungated)
+    throw new GatehouseError(
+      'forbidden',
+      'lease.gate-only',
+      `What "${request.provider}" has outlives every task, so that it is given to nobody. Use it through a tool server.`,
+    );
+  if (opened.destinations && !opened.destinations.includes(request.destination ?? ''))
+    throw new GatehouseError(
+      'forbidden',
+      'lease.destination',
+      `What "${request.provider}" has is for ${opened.destinations.join(', ') || 'nothing yet'} only, and is not sent to ${request.destination ?? 'anything else'}. If it belongs there, add it to its \`for\`.`,
+    );
+  return opened.narrow(request.asked, request.within);
 }

@@ -41,7 +41,7 @@ export interface Leases {
   /** Begins to end these, in the transaction of whatever ends them. Gives their ids. */
   endWithin(
     transaction: DatabaseTransaction,
-    of: { id: string } | { task: string } | { agent: string } | { provider: string },
+    of: { id: string } | { task: string } | { agent: string },
     by: string,
     reason: string,
   ): Promise<string[]>;

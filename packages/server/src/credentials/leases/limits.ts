@@ -21,6 +21,11 @@ export const leaseLimits = {
   revokedAtOnce: 8,
   /** Due leases that are read at once. */
   dueAtOnce: 200,
+  /** Read at once, as all that may be used is judged again by changed policies; others work in between, after so many ms. */
+  judgedAtOnce: 200,
+  judgedTurnMs: 10,
+  /** Looked at to say how many a change would end. */
+  foreseenMost: 10_000,
   /** Between two looks at whether what may be used is as it was left: what was changed in the database is ended by then. */
   lookMs: 60_000,
   /** One for a single call that was made and is in no call by then was left by a server that died. */
