@@ -28,6 +28,20 @@ export const leases: Requirement[] = [
     source,
   },
   {
+    id: 'lease.withdrawn',
+    promise:
+      'A permission that is withdrawn ends what was issued by it with its open sessions, on record with why, whichever replica is told',
+    source,
+  },
+  {
+    id: 'lease.unrelated',
+    promise:
+      'A credential that would be issued again just so, or of which more would be, is ended by no change of the workspace',
+    source,
+  },
+  { id: 'lease.shortened', promise: 'Where less time is given, what is out ends earlier and says so', source },
+  { id: 'lease.token', promise: 'A revoked token takes with it what its task was handed', source },
+  {
     id: 'lease.place',
     promise: 'A credential is ended where it was made, also when its provider has come to be declared elsewhere since',
     source,

@@ -1,3 +1,4 @@
+import { createEnding } from '../credentials/index.ts';
 import { checkBudgets } from '../enforcement/index.ts';
 import {
   compilePolicies,
@@ -20,8 +21,11 @@ export async function openWorkspace(
   await sealLabelsOfBefore({ storage, sealer, recordChange, log });
   const kinds = (): string[] => sensitiveKinds(registry.snapshot());
   const flow = createFlow({ storage, clock, sealer, recordChange, log, kinds, ledger });
+  const ending = createEnding({ storage, recordChange, clock });
   const registry = await createRegistry({
     handedOn: flow.handedOn,
+    tokenRevoked: (transaction, task, by) =>
+      ending.handedOutWithin(transaction, task, by, 'a token of its task was revoked'),
     storage,
     clock,
     trustDomain: config.trustDomain,

@@ -154,7 +154,7 @@ test('a stream that comes after the stop of its agent, task or token is ended, o
   assert.match(await attach({ agentEpoch: 0 }), /has changed/);
   assert.match(await attach({ agent: 'agent-gone' }), /gone/);
   assert.match(await attach({ task: { ...caller.task, id: 'tsk_0' } }), /has ended/);
-  await room.registry.revokeToken('token-2', caller.expiresAt, 'gatehouse');
+  await room.registry.revokeToken({ id: 'token-2', expiresAt: caller.expiresAt }, 'gatehouse');
   assert.match(await attach({ tokenId: 'token-2' }), /revoked/);
 
   const ended: string[] = [];

@@ -17,7 +17,7 @@ const changes: Record<string, { code: string; make(other: Registry, room: Room):
   },
   'the token is revoked': {
     code: 'token.revoked',
-    make: (other, { caller }) => other.revokeToken(caller.tokenId, caller.expiresAt, 'gatehouse'),
+    make: (other, { caller }) => other.revokeToken({ id: caller.tokenId, expiresAt: caller.expiresAt }, 'gatehouse'),
   },
   'a policy forbids it': {
     code: 'policy.forbidden',

@@ -162,7 +162,7 @@ test('a change that cannot be recorded is not made', async () => {
   await assert.rejects(registry.addAgentKey(agentName, newKey(), by), unrecorded);
   await assert.rejects(registry.setAgentState(agentName, 'suspended', by), unrecorded);
   await assert.rejects(registry.observeDefinitions('shop', [tool('get_order')], by), unrecorded);
-  await assert.rejects(registry.revokeToken('tok_1', workspace.clock.nowMs + 1_000, by), unrecorded);
+  await assert.rejects(registry.revokeToken({ id: 'tok_1', expiresAt: workspace.clock.nowMs + 1_000 }, by), unrecorded);
   const details = {
     type: 'urn:gatehouse:task',
     template: 'refund-order',

@@ -28,6 +28,8 @@ export interface RegistryDependencies {
   validate?: (snapshot: Snapshot) => { version: string } | undefined;
   /** Part of the transaction that starts a task which is handed on; `chain`: those above it, the nearest first. */
   handedOn?: (transaction: DatabaseTransaction, task: Task, chain: readonly Task[]) => Promise<void>;
+  /** Part of the transaction that takes a token of this task away. */
+  tokenRevoked?: (transaction: DatabaseTransaction, task: string, by: string) => Promise<unknown>;
 }
 
 /** What every part of this room works with. */

@@ -114,7 +114,7 @@ export async function createRegistry(deps: RegistryDependencies): Promise<Regist
       startTasks: (requests, by, idempotencyKey) => startTasks(context, requests, by, idempotencyKey),
       endTasks: (ids, by) => endTasksById(context, ids, by),
     },
-    revokeToken: (tokenId, expiresAt, by) => revokeToken(context, tokenId, expiresAt, by),
+    revokeToken: (token, by) => revokeToken(context, token, by),
     observeDefinitions: (server, served, by, options) => observe(context, server, served, by, options?.kinds),
     listDefinitions: (filter) => listDefinitions(storage.db, filter),
     reviewDefinition: (of, decision, expectedDigest, by) => review(context, of, decision, expectedDigest, by),

@@ -1,8 +1,20 @@
 import type { DatabaseTransaction } from '../storage/index.ts';
 import { type Context, emptyChangeSet, flush, raise, showOwn } from './context.ts';
 
+export interface RevokedToken {
+  id: string;
+  /** Milliseconds since the epoch. */
+  expiresAt: number;
+  /** That it was for. */
+  task?: string;
+}
+
 /** An access token that is given back or taken away: refused at every door from here on, whatever it says of itself. */
-export async function revokeToken(context: Context, tokenId: string, expiresAt: number, by: string): Promise<void> {
+export async function revokeToken(
+  context: Context,
+  { id: tokenId, expiresAt, task }: RevokedToken,
+  by: string,
+): Promise<void> {
   const changes = await context.storage.transaction(async (transaction) => {
     const changes = emptyChangeSet();
     const known = await transaction
@@ -14,8 +26,12 @@ export async function revokeToken(context: Context, tokenId: string, expiresAt: 
     await transaction.insertInto('revoked_tokens').values({ token_id: tokenId, expires_at: expiresAt }).execute();
     await forgetExpiredTokens(transaction, context.clock.now());
     raise(changes, `token:${tokenId}`);
-    changes.records.push({ operation: 'token.revoke', by, changes: [`token ${tokenId} revoked`] });
+    changes.records.push({
+      ...{ operation: 'token.revoke', by, ...(task !== undefined && { task }) },
+      changes: [`token ${tokenId} revoked`],
+    });
     await flush(context, transaction, changes);
+    if (task !== undefined) await context.tokenRevoked?.(transaction, task, by);
     return changes;
   });
   await showOwn(context, changes);

@@ -110,7 +110,7 @@ test('two replicas on one storage that follow the feed show the same, whatever o
           await registry.setAgentState(name, state, by, { killed: each.killed });
         } else if (each.kind === 'observe') {
           await registry.observeDefinitions('shop', [tool('get_order', each.description)], by);
-        } else await registry.revokeToken(each.id, clock.nowMs + 1_000, by);
+        } else await registry.revokeToken({ id: each.id, expiresAt: clock.nowMs + 1_000 }, by);
       }
       await storage.feed.waitForAll(await storage.feed.head());
       const fresh = await workspace.another();

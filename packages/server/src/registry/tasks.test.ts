@@ -180,20 +180,20 @@ test('lists are newest first, page by page, of one agent and one state', async (
 test('a revoked token is in the snapshot, behind a fence of its own; revoking it twice writes once', async () => {
   await using workspace = await openApplied();
   const { registry, clock } = workspace;
-  await registry.revokeToken('tok_1', clock.nowMs + 1_000, by);
+  await registry.revokeToken({ id: 'tok_1', expiresAt: clock.nowMs + 1_000 }, by);
   assert.equal(registry.snapshot().revokedTokens.get('tok_1'), clock.nowMs + 1_000);
   assert.equal(await workspace.fence('token:tok_1'), 1);
   const before = await workspace.everything();
-  await registry.revokeToken('tok_1', clock.nowMs + 1_000, by);
+  await registry.revokeToken({ id: 'tok_1', expiresAt: clock.nowMs + 1_000 }, by);
   assert.equal(await workspace.everything(), before);
 });
 
 test('revoked tokens are forgotten once they have expired anyway', async () => {
   await using workspace = await openApplied();
   const { registry, clock } = workspace;
-  await registry.revokeToken('tok_1', clock.nowMs + 1_000, by);
+  await registry.revokeToken({ id: 'tok_1', expiresAt: clock.nowMs + 1_000 }, by);
   clock.nowMs += 2 * 86_400_000;
-  await registry.revokeToken('tok_2', clock.nowMs + 1_000, by);
+  await registry.revokeToken({ id: 'tok_2', expiresAt: clock.nowMs + 1_000 }, by);
   assert.deepEqual([...registry.snapshot().revokedTokens.keys()], ['tok_2']);
   assert.equal(await workspace.fence('token:tok_1'), 0);
   const rows = await workspace.storage.db.selectFrom('revoked_tokens').selectAll().execute();

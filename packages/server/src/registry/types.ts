@@ -45,6 +45,7 @@ import type { StartRequest } from './bulk.ts';
 import type { PersonChanges } from './persons.ts';
 import type { Step } from './plan.ts';
 import type { VersionNote } from './policy-versions.ts';
+import type { RevokedToken } from './revoked-tokens.ts';
 import type { AgentLimit } from './suspend-task.ts';
 import type { TaskGrounds } from './tasks.ts';
 import type { Workload } from './workloads.ts';
@@ -326,7 +327,7 @@ export interface Registry extends PersonChanges {
     /** Gives the ids that this call ended. */
     endTasks(ids: readonly string[], by: string): Promise<string[]>;
   };
-  revokeToken(tokenId: string, expiresAt: number, by: string): Promise<void>;
+  revokeToken(token: RevokedToken, by: string): Promise<void>;
 
   /**
    * Compares what a server serves now with what is pinned. First sight of a tool that the manifest names (with no other

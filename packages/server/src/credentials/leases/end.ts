@@ -75,6 +75,9 @@ export function createEnding({
       });
       return taken;
     },
+    /** What agents of this task have in their own hands. */
+    handedOutWithin: (transaction: DatabaseTransaction, task: string, by: string, reason: string): Promise<string[]> =>
+      endThose(transaction, (where) => where.and([where('task', '=', task), where('ungated', '=', 1)]), by, reason),
     /** The same with those whose task is over. */
     overWithin: (transaction: DatabaseTransaction, by: string, reason: string): Promise<string[]> =>
       endThose(

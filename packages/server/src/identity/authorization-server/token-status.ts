@@ -51,7 +51,8 @@ export function createTokenStatus({
     if (oidc.route === 'revocation') {
       // Also one that is refused at the moment, because an agent of its chain is suspended: it must not come back.
       const revoked = await own(ctx, reader.claims);
-      if (revoked) await registry.revokeToken(revoked.jti, revoked.exp * 1000, presenterOf(revoked));
+      const token = revoked && { id: revoked.jti, expiresAt: revoked.exp * 1000, task: revoked.gatehouse.task };
+      if (token) await registry.revokeToken(token, presenterOf(revoked));
       ctx.body = '';
       return;
     }
