@@ -220,7 +220,7 @@ describe('withdrawn permissions', { skip: postgres ? false : 'there is no Postgr
     const direct = { tier: 2, maxSeconds: 120, perTask: 3, perHour: 20 };
     await scene.workspace.apply([change(named('CredentialProvider', 'orders'), { direct })]);
     await until(async () => (await stateOf(used.lease)).expiresAt === intendedAt + 120_000, 'it is not shorter');
-    assert.match((await stateOf(used.lease)).clamped.join(), /no more than 120 s are handed out now/);
+    assert.match((await stateOf(used.lease)).clamped.join(), /no more than 120 s are handed out/);
     await stands(used);
     await back();
     await used.task.end();
