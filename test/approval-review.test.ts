@@ -33,6 +33,7 @@ async function connect(name: string, requestedBy?: string) {
   const task = await agent.startTask({
     template: 'all',
     intent: 'refunds of the day',
+    ticket: 'SUP-301',
     ...(requestedBy && { requestedBy }),
   });
   const client = new Client({ name: 't', version: '1' });
@@ -153,6 +154,10 @@ test('an approver is told what it is like, what was said to it before, and wheth
   const context = await owner.api('GET /approvals/:id/context', { params: { id } });
   assert.equal(context.similar?.approval, first);
   assert.deepEqual(context.similar?.arguments, post('first'));
+  assert.deepEqual([context.ticket, context.changeRequest], [{ id: 'SUP-301', state: null }, null]);
+  const { stdout } = await cli.run('approvals', 'show', id);
+  assert.match(stdout, /Different in +text: "first" → "second"/);
+  assert.match(stdout, /Ticket +SUP-301: no system has said its state/);
   assert.match(context.description ?? '', /channel/i);
   assert.equal(context.vouchedBy, null);
   assert.deepEqual([context.history.you.approved, context.history.others.approved], [0, 1]);

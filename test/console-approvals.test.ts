@@ -33,7 +33,7 @@ describe('approvals, in the console', { skip }, () => {
     workspace = await startWorkspace({ consoleDir: assets.directory });
     await workspace.apply(reviewed());
     const agent = await workspace.agent('agent-a');
-    const task = await agent.startTask({ template: 'all', intent: 'Tell support' });
+    const task = await agent.startTask({ template: 'all', intent: 'Tell support', ticket: 'SUP-301' });
     client = new Client({ name: 'console-test', version: '1.0.0' });
     await client.connect(createMcpTransport(task));
   });
@@ -99,6 +99,7 @@ describe('approvals, in the console', { skip }, () => {
     const review = page.getByRole('region', { name: 'Before you decide' });
     await review.getByText('in part: delete it in the channel').waitFor();
     await review.getByText('nobody vouches for it').waitFor();
+    await review.getByText('SUP-301, named by whoever started the task; no system has said its state').waitFor();
     await review.getByText('you 1 × yes, 0 × no; others never').waitFor();
     const different = review.getByRole('list', { name: 'What is different' });
     assert.match((await different.textContent()) ?? '', /text.*U\+202E/s);

@@ -46,6 +46,12 @@ export const channels: Requirement[] = [
   },
   { id: 'channel.minimal', promise: 'A message says no more than its channel shows, and no credential', source },
   {
+    id: 'channel.informed',
+    promise:
+      'A message with the arguments also says who asked, for whom, why it waits, what its task has read and whether it can be undone',
+    source: 'docs/how-to/tell-people-where-they-are.md',
+  },
+  {
     id: 'channel.slack',
     promise: 'Slack shows what waits, denies, and changes its message once it is decided',
     source: 'docs/how-to/tell-people-in-slack.md',

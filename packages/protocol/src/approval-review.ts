@@ -22,12 +22,21 @@ export interface ApprovalContext {
   credential: (CallCredential & { kind: ProviderKind | null }) | null;
   /** Who vouches for intent and parameters of the task; null: nobody. */
   vouchedBy: string | null;
+  /** What its task names, as its agent said or whoever vouches for it. */
+  ticket: NamedTicket | null;
+  changeRequest: NamedTicket | null;
   /** What the task has read, with the results that brought it. */
   labels: FlowLabel[];
   /** Of calls of this tool by this agent. */
   history: { you: DecidedSoFar; others: DecidedSoFar };
   /** Budgets that cover the tool. `fullest`: in percent of the tightest limit. */
   budgets: { name: string; limit: string; fullest: number }[];
+}
+
+export interface NamedTicket {
+  id: string;
+  /** As its system said when the call was decided; null where none is asked, or it is for other agents. */
+  state: string | null;
 }
 
 /** How those of one person, agent or tool were decided. */

@@ -52,6 +52,12 @@ export interface Undo {
   isDestructive: boolean;
 }
 
+export function undoWords({ possible, how, isSaid, isDestructive }: Undo): string {
+  if (!isSaid) return 'no, as far as anybody has said';
+  if (isDestructive) return 'no: its server marks it as destructive';
+  return how === null ? possible : `${possible}: ${how}`;
+}
+
 /** Why it comes before others in the inbox: the gravest reason first. `score` only orders. */
 export interface ApprovalRisk {
   score: number;

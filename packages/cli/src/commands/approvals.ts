@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Approval, ApprovalContext, ApprovalState } from '@gatehouse/protocol';
+import { isDeepStrictEqual } from 'node:util';
+import { type Approval, type ApprovalContext, type ApprovalState, undoWords } from '@gatehouse/protocol';
 import { openBrowser } from '../browser.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { takeUpTo } from '../items.ts';
@@ -107,8 +108,9 @@ export const deny: Run<DenyOptions> = async ({ args: [id = ''], options, out }) 
 };
 
 /** What to know before a yes, beyond what it binds. */
-function contextFacts({ undo, risk }: Approval, context: ApprovalContext): [string, string | null][] {
-  const { description, similar, credential, vouchedBy, labels, history, budgets } = context;
+function contextFacts({ undo, risk, arguments: args }: Approval, context: ApprovalContext): [string, string | null][] {
+  const { description, similar, credential, vouchedBy, ticket, changeRequest, labels, history, budgets } = context;
+  const named = (of: ApprovalContext['ticket']) => of && `${of.id}: ${of.state ?? 'no system has said its state'}`;
   const said = ({ approved, denied }: { approved: number; denied: number }) => `${approved} × yes, ${denied} × no`;
   return [
     ['What the tool does', description],
@@ -116,20 +118,30 @@ function contextFacts({ undo, risk }: Approval, context: ApprovalContext): [stri
     ['Can be undone', undoWords(undo)],
     ['Made with', credential && credentialWords(credential)],
     ['Intent vouched for by', vouchedBy ?? 'nobody'],
-    ['The task has read', labels.map(({ label, tool }) => `${label} (${tool})`).join(', ') || null],
+    ['Ticket', named(ticket)],
+    ['Change request', named(changeRequest)],
+    ['The task has read', [...new Set(labels.map(({ label, tool }) => `${label} (${tool})`))].join(', ') || null],
     [
       'Budgets',
       budgets.map(({ name, limit, fullest }) => `${name}: ${limit}, fullest at ${fullest} %`).join('; ') || null,
     ],
     ['Said before', `you ${said(history.you)}; others ${said(history.others)}`],
-    ['Last one approved', similar && `${similar.approval} by ${similar.by}: ${JSON.stringify(similar.arguments)}`],
+    ['Last one approved', similar && `${similar.approval} by ${similar.by}`],
+    ['Different in', similar && differenceWords(similar.arguments, args)],
   ];
 }
 
-function undoWords({ possible, how, isSaid, isDestructive }: Approval['undo']): string {
-  if (!isSaid) return 'no, as far as anybody has said';
-  if (isDestructive) return 'no: its server marks it as destructive';
-  return how === null ? possible : `${possible}: ${how}`;
+/** `amount_cents: 4000 → 990; note: is new` */
+function differenceWords(before: unknown, after: unknown): string {
+  const [was, is] = [before, after].map((each) => (each !== null && typeof each === 'object' ? each : {})) as [
+    Record<string, unknown>,
+    Record<string, unknown>,
+  ];
+  const text = (value: unknown) => (value === undefined ? 'nothing' : JSON.stringify(value));
+  const different = [...new Set([...Object.keys(was), ...Object.keys(is)])].filter(
+    (name) => !isDeepStrictEqual(was[name], is[name]),
+  );
+  return different.map((name) => `${name}: ${text(was[name])} → ${text(is[name])}`).join('; ') || 'nothing';
 }
 
 function factsOf(approval: Approval): [string, string | null][] {

@@ -19,7 +19,7 @@ export function riskOf(
     [10, decision.code.startsWith('budget.') && 'it is beyond a budget'],
     [5, firstUse && 'the agent has not used this tool before'],
     [5, isProduction && 'it is in production'],
-    [magnitudeOf(origins), magnitudeOf(origins) > 0 && `it is about ${amountIn(origins)}`],
+    [magnitudeOf(origins), magnitudeOf(origins) > 0 && `it is about an amount of ${amountIn(origins)}`],
   ];
   const counting = found.filter((each): each is [number, string] => typeof each[1] === 'string');
   return {

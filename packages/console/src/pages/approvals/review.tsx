@@ -1,4 +1,4 @@
-import type { Approval, ApprovalContext, DecidedSoFar, Undo } from '@gatehouse/protocol';
+import type { Approval, ApprovalContext, DecidedSoFar, NamedTicket, Undo } from '@gatehouse/protocol';
 import { residualOf } from '@gatehouse/protocol/residual';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
@@ -18,7 +18,9 @@ export function Review({ approval }: { approval: Approval }) {
   const context = useQuery(approvalContextQuery(approval.id));
   if (context.error) return <Failure error={context.error} retry={() => void context.refetch()} />;
   if (!context.data) return null;
-  const { description, credential, vouchedBy, labels, history, budgets } = context.data;
+  const { description, credential, vouchedBy, ticket, changeRequest, history, budgets } = context.data;
+  // A task and its agent have often read the same.
+  const labels = [...Map.groupBy(context.data.labels, ({ label, actionId }) => `${label} ${actionId}`).values()];
   const deviations = approval.decision.situation?.deviations ?? [];
   return (
     <section className={classes.review} aria-label="Before you decide">
@@ -45,6 +47,8 @@ export function Review({ approval }: { approval: Approval }) {
             ? 'nobody vouches for it: the agent says so itself'
             : `${actorName(vouchedBy)} vouches for it`}
         </Fact>
+        {ticket && <Fact name="Its ticket">{ticketWords(ticket)}</Fact>}
+        {changeRequest && <Fact name="Its change request">{ticketWords(changeRequest)}</Fact>}
         {approval.delegated?.user && <Fact name="Done for (proven)">{approval.delegated.user}</Fact>}
         {(approval.delegated?.chain.length ?? 0) > 0 && (
           <Fact name="Handed on by">{approval.delegated?.chain.map(({ agent }) => agent).join(' ← ')}</Fact>
@@ -53,14 +57,17 @@ export function Review({ approval }: { approval: Approval }) {
           {labels.length === 0 ? (
             <span className="gh-quiet">nothing untrusted or sensitive</span>
           ) : (
-            labels.map(({ label, tool, actionId, through }) => (
-              <span key={`${label} ${through}`} className={classes.line}>
-                {labelWords(label)}, brought by{' '}
-                <Link to="/actions/$id" params={{ id: actionId }} className="gh-link">
-                  {tool}
-                </Link>
-              </span>
-            ))
+            labels.map(
+              ([first]) =>
+                first && (
+                  <span key={`${first.label} ${first.actionId}`} className={classes.line}>
+                    {labelWords(first.label)}, brought by{' '}
+                    <Link to="/actions/$id" params={{ id: first.actionId }} className="gh-link">
+                      {first.tool}
+                    </Link>
+                  </span>
+                ),
+            )
           )}
         </Fact>
         {approval.origins.length > 0 && (
@@ -201,6 +208,19 @@ function Difference({ before, after }: { before: unknown; after: unknown }) {
 
 const textOf = (value: unknown): string | null =>
   value === undefined ? null : typeof value === 'string' ? value : JSON.stringify(value, null, 2);
+
+const ticketWords = ({ id, state }: NamedTicket) => (
+  <>
+    <PlainText text={id} />
+    {state === null ? (
+      <span className="gh-quiet">, named by whoever started the task; no system has said its state</span>
+    ) : (
+      <>
+        : <PlainText text={state} />
+      </>
+    )}
+  </>
+);
 
 function undoWords({ possible, how, withinSeconds, isSaid, isDestructive }: Undo): string {
   if (isDestructive && isSaid) return 'no: its server marks it as destructive, whatever was said of it';

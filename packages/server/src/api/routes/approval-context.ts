@@ -1,4 +1,4 @@
-import type { Approval, ApprovalContext, CallCredential, Task } from '@gatehouse/protocol';
+import type { Approval, ApprovalContext, CallCredential, NamedTicket, Task } from '@gatehouse/protocol';
 import { approvedLast, decidedSoFar } from '../../approvals/index.ts';
 import { HAND_OUT } from '../../enforcement/index.ts';
 import { GatehouseError, isJsonObject } from '../../platform/index.ts';
@@ -26,11 +26,16 @@ export async function contextOf(id: string, person: string, deps: ApiDependencie
     similar,
     credential: credential && { ...credential, kind: deps.credentials.kindOf(credential.provider) },
     vouchedBy: flow?.vouchedBy ?? null,
+    ticket: named(tasks[0]?.ticket, approval.decision.situation?.ticket),
+    changeRequest: named(tasks[0]?.changeRequest, approval.decision.situation?.changeRequest),
     labels: flow?.labels ?? [],
     history,
     budgets: budgets.map(({ name, limit, fullest }) => ({ name, limit, fullest })),
   };
 }
+
+const named = (id: string | null | undefined, said: NamedTicket | undefined): NamedTicket | null =>
+  id ? { id, state: said?.id === id ? said.state : null } : null;
 
 /** Of a hand-out what is handed out, as it is asked for: a tool server of the same name has nothing to do with it. */
 function credentialFor(

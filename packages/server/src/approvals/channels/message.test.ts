@@ -55,11 +55,39 @@ const approval = (change: Partial<Approval>) =>
     operation: 'tools/call',
     intent: 'refund',
     arguments: { order: 1 },
-    risk: { score: 0, reasons: [] },
+    requestedBy: 'user:desk',
+    onBehalfOf: null,
+    delegated: null,
+    decision: { reason: 'shop/refund is tier 3.' },
+    undo: { possible: 'partly', how: 'void it', withinSeconds: null, isSaid: true, isDestructive: false },
+    risk: { score: 0, reasons: ['its task has read personal data'] },
     ...change,
   }) as Approval;
 const told = (change: Partial<Approval>, event: 'asked' | 'closed' = 'asked') =>
   messageOf(approval(change), event, { show: 'arguments', publicUrl: 'https://gate.example.test', mask });
+
+/** @proves channel.informed */
+test('who can say yes in a channel is told who asked, why it waits, what its task has read and whether it can be undone', () => {
+  assert.deepEqual(told({}).facts.slice(4), [
+    ['Asked for by (declared by the agent)', 'user:desk'],
+    ['Why it waits', 'shop/refund is tier 3.'],
+    ['Look at', 'its task has read personal data'],
+    ['Can be undone', 'partly: void it'],
+  ]);
+  const chain = [{ agent: 'triage', agentEpoch: 1, task: 'tsk_1' }];
+  const delegated = told({ delegated: { user: 'ada@corp.test', chain, narrowing: [] } }).facts;
+  assert.equal(delegated.length, 10, 'what Slack shows');
+  assert.deepEqual(delegated.slice(5, 7), [
+    ['Done for (proven)', 'ada@corp[.]test'],
+    ['Handed on by', 'triage'],
+  ]);
+  assert.equal(told({}, 'closed').facts.length, 4, 'what is decided needs none of it');
+  for (const show of ['nothing', 'tool'] as const)
+    assert.ok(
+      messageOf(approval({}), 'asked', { show, publicUrl: 'https://gate.example.test', mask }).facts.length < 4,
+      show,
+    );
+});
 
 /** @proves channel.minimal */
 test('no part of a message holds a credential, or a line that an agent made', () => {
@@ -67,6 +95,9 @@ test('no part of a message holds a credential, or a line that an agent made', ()
   for (const change of [
     { tool: `docs#resources file:///a?key=${KEY}\nAgent: other` },
     { intent: forged },
+    { requestedBy: forged },
+    { onBehalfOf: forged },
+    { decision: { reason: forged } as Approval['decision'] },
     { arguments: { note: forged } },
     { reason: forged, state: 'denied' as const },
   ]) {

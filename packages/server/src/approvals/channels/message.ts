@@ -1,4 +1,4 @@
-import type { Approval, BreakGlass, ChannelManifest } from '@gatehouse/protocol';
+import { type Approval, type BreakGlass, type ChannelManifest, undoWords } from '@gatehouse/protocol';
 import { canonicalJson, type Json, type JsonObject } from '../../platform/index.ts';
 import { channelLimits } from './limits.ts';
 
@@ -66,6 +66,7 @@ export function messageOf(approval: Approval, event: 'asked' | 'closed', { show,
       ...(show === 'arguments' && intent !== ''
         ? ([['Intent (declared by the agent)', line(intent)]] as [string, string][])
         : []),
+      ...(show === 'arguments' && !closed ? aroundOf(approval, (text) => line(String(mask(text)))) : []),
       ...(closed && reason && isNamed ? ([['Reason', line(reason)]] as [string, string][]) : []),
     ],
     arguments: text === null ? null : cut(text, channelLimits.argumentChars),
@@ -88,6 +89,24 @@ export function messageOf(approval: Approval, event: 'asked' | 'closed', { show,
       ...(show === 'arguments' && { arguments: shown as Json, intent }),
     },
   };
+}
+
+/** What an approver is to know beside the action itself. Slack shows ten facts, and these are the last six. */
+function aroundOf(
+  { requestedBy, onBehalfOf, delegated, decision, risk, undo }: Approval,
+  shown: (text: string) => string,
+): [string, string][] {
+  const chain = delegated?.chain.map(({ agent }) => agent).join(' ← ') ?? '';
+  const user = delegated?.user ?? null;
+  const found: [string, string | null][] = [
+    ['Asked for by (declared by the agent)', requestedBy],
+    user === null ? ['On behalf of (declared by the agent)', onBehalfOf] : ['Done for (proven)', user],
+    ['Handed on by', chain],
+    ['Why it waits', decision.reason],
+    ['Look at', risk.reasons.join('; ')],
+    ['Can be undone', undoWords(undo)],
+  ];
+  return found.flatMap(([label, value]): [string, string][] => (value ? [[label, shown(value)]] : []));
 }
 
 /** Loud, and the same for all channels but for its reason, which a channel that shows nothing does not hold. */
