@@ -4,7 +4,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
-import type { ManifestInput } from '@gatehouse/protocol';
+import type { AwsSource, ManifestInput } from '@gatehouse/protocol';
+import { createSvidSource } from '@gatehouse/sdk/svid';
+import { createSession } from '../packages/server/src/credentials/providers/aws-roles-anywhere.ts';
+import { createOutbound } from '../packages/server/src/platform/index.ts';
 import { type FakeRolesAnywhere, startFakeRolesAnywhere } from './fakes/aws-roles-anywhere.ts';
 import { type FakeSts, startFakeSts } from './fakes/aws-sts.ts';
 import { type CredentialScene, startCredentialScene, until } from './support/credential-scene.ts';
@@ -173,19 +176,24 @@ describe('tools that call AWS', { skip: moto ? false : 'moto is missing: see abo
     );
   });
 
-  /** @proves lease.aws-certificate */
+  /** @proves lease.aws-certificate, clouds.own-authority */
   test('with Roles Anywhere Gatehouse proves itself by its certificate, and each session is narrowed and tagged as well', async () => {
-    const bundle = (await (await fetch(`${scene.workspace.url}/spiffe/bundle`)).json()) as {
-      keys: { x5c?: string[] }[];
-    };
-    const [der = ''] = bundle.keys.flatMap(({ x5c = [] }) => x5c);
-    own.root = new X509Certificate(Buffer.from(der, 'base64'));
     const { trustAnchor, profile, role } = anywhere;
     const apply = (source: object) =>
       scene.workspace.apply([
         { kind: 'CredentialProvider', name: 'system', environments: ['production'], from: source } as ManifestInput,
       ]);
-    await apply({ ...from, rolesAnywhere: { trustAnchor, profile, role, url: anywhere.url } });
+    const settings = { ...from, rolesAnywhere: { trustAnchor, profile, role, url: anywhere.url } } as AwsSource;
+    await apply(settings);
+    // The root of the trust domain is not what AWS has to trust, though it was; what is, `gatehouse providers trust` prints before AWS does.
+    const bundle = (await (await fetch(`${scene.workspace.url}/spiffe/bundle`)).json()) as {
+      keys: { x5c?: string[] }[];
+    };
+    const [der = ''] = bundle.keys.flatMap(({ x5c = [] }) => x5c);
+    own.root = new X509Certificate(Buffer.from(der, 'base64'));
+    const [provider] = (await scene.workspace.operator('GET /providers')).items;
+    assert.match(provider?.problem ?? '', /providers trust/);
+    own.root = new X509Certificate(provider?.trust ?? '');
     const { task, client } = await scene.begin();
     assert.match(await scene.call(client, 's3', { text: 'put 2026/report.csv' }), /httpStatusCode/);
     const form = sts.chained.at(-1) ?? {};
@@ -201,7 +209,18 @@ describe('tools that call AWS', { skip: moto ? false : 'moto is missing: see abo
     assert.deepEqual(tags, { environment: 'production', lease: lease?.id, agent: 'agent-a', task: task.id });
     await task.end();
 
-    // A role that trusts somebody else, or another root, gives nothing.
+    // An agent's own certificate is of another authority: no condition of the role lets it in.
+    const agent = await scene.workspace.agent('agent-a');
+    const svids = createSvidSource({ url: scene.workspace.url, agent: 'agent-a', key: agent.key });
+    const { certificates, privateKey, spiffeId } = await svids.x509();
+    svids.close();
+    own.spiffeId = spiffeId;
+    const chain = certificates.map((each) => Buffer.from(each, 'base64'));
+    const deps = { outbound: createOutbound(), clock: Date };
+    await assert.rejects(createSession(settings, { chain, privateKey }, deps), /Untrusted certificate/);
+    await assert.rejects(createSession(settings, { chain: [...chain, own.root.raw], privateKey }, deps), /Untrusted/);
+
+    // A role that trusts somebody else gives nothing.
     own.spiffeId = 'spiffe://example.test/env/production/agent/agent-a';
     const second = await scene.begin();
     assert.match(await scene.call(second.client, 's3', { text: 'put 2026/b' }), /role does not trust this certificate/);

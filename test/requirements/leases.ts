@@ -278,6 +278,12 @@ export const leases: Requirement[] = [
     source: clouds,
   },
   {
+    id: 'clouds.own-authority',
+    promise:
+      'What clouds trust signs Gatehouse’s own certificate alone: they take none that an agent, a workload or a tool has',
+    source: clouds,
+  },
+  {
     id: 'lease.aws-certificate',
     promise:
       'Where AWS can’t fetch from Gatehouse, its own certificate gets sessions there, as narrow and as plainly a task’s',

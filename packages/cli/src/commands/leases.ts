@@ -185,7 +185,7 @@ export const printTrust: Run<ServerOptions> = async ({ args: [name = ''], option
     : (provider.problem ?? `Nothing has to trust a key of ${name}: it is of the type ${provider.type}.`);
   if (provider?.trust === undefined) throw new Error(problem);
   if (out.json) out.printJson({ name, trust: provider.trust });
-  else out.print(provider.trust);
+  else out.print(provider.trust.trimEnd());
 };
 
 export const testProvider: Run<ServerOptions> = async ({ args: [name = ''], options, out }) => {

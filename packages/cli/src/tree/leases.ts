@@ -90,8 +90,9 @@ export function addLeaseVerbs(program: Command): void {
   });
   addVerb(providers, {
     usage: 'trust <provider>',
-    summary: 'print the public key that the system behind a provider has to trust',
-    details: 'Of a provider of SSH certificates: the line for the file that `TrustedUserCAKeys` of sshd names.',
+    summary: 'print the public key or certificate that the system behind a provider has to trust',
+    details:
+      'Of a provider of SSH certificates: the line for the file that `TrustedUserCAKeys` of sshd names. Of one of AWS with `rolesAnywhere`: the certificates of the trust anchor (PEM).',
     server: true,
     examples: [['providers trust hosts > /etc/ssh/gatehouse-ca.pub', 'On a host, or to be brought there.']],
     load: async () => (await import('../commands/leases.ts')).printTrust,

@@ -41,7 +41,7 @@ export async function openChokePoint(
       noteUse: secretUses.note,
       identityToken: identity.identityTokens.sign,
       signedToken: identity.signedTokens.sign,
-      ownCertificate: () => identity.trustDomain.serverSvid([]),
+      cloudAuthority: identity.cloudAuthority,
       sshAuthority: identity.sshAuthorities.keyOf,
       svids: identity.trustDomain,
       assertPerson: identity.assertPerson,

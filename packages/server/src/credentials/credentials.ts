@@ -176,11 +176,9 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
         all.map(async (manifest): Promise<ProviderView> => {
           const { name, environments, life, from, direct } = manifest;
           const provider = providerOf(manifest);
-          let trust: string | undefined;
-          const problem = await problemOf(async () => {
-            await provider.check(AbortSignal.timeout(CHECK_MS));
-            trust = await provider.trust?.();
-          });
+          const problem = await problemOf(() => provider.check(AbortSignal.timeout(CHECK_MS)));
+          // Also where it fails: it may be for want of this.
+          const trust = await provider.trust?.().catch(() => undefined);
           const { open = 0, stuck = 0 } = counts.get(name) ?? {};
           if (problem === null) failing.delete(name);
           else if (!failing.has(name)) failing.set(name, deps.clock.now());

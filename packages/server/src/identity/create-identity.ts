@@ -51,6 +51,7 @@ import { protectedResourceMetadata } from './tokens/resources.ts';
 import { createSessionProof, type SessionProof } from './tokens/session-proof.ts';
 import { createTaskDoor } from './tokens/task-door.ts';
 import { createTxnTokens, type TxnTokens } from './tokens/txn-token.ts';
+import { type CloudAuthority, createCloudAuthority } from './trust-domain/cloud-authority.ts';
 import { createSvidRoutes } from './trust-domain/svid-routes.ts';
 import { openTrustDomain } from './trust-domain/trust-domain.ts';
 import type { TrustDomain } from './trust-domain/types.ts';
@@ -106,6 +107,8 @@ export interface Identity {
   /** What proves to push services who sends. */
   pushKeys: Pick<PushKeys, 'key'>;
   sshAuthorities: Pick<SshAuthorities, 'keyOf'>;
+  /** What proves the house to clouds that take certificates. */
+  cloudAuthority: Pick<CloudAuthority, 'certificate' | 'anchors'>;
   /** Every signing key of the house. */
   keyInventory: KeyInventory;
   /** Standing delegations: made in the console, or on the consent page of a grant. */
@@ -145,6 +148,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
   const clientKeys = createClientKeys(dependencies);
   const pushKeys = createPushKeys(dependencies);
   const sshAuthorities = createSshAuthorities(dependencies);
+  const cloudAuthority = createCloudAuthority(dependencies);
   const { keys: identityKeys, ...identityTokens } = createIdentityTokens(identityIssuer, dependencies);
   const { keys: signedTokenKeys, ...signedTokens } = createIdentityTokens(signedTokenIssuer, dependencies);
   const federation = createFederation({
@@ -196,6 +200,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
     pushKeys: { key: () => pushKeys.key() },
     assertPerson: createPersonAssertions({ ...dependencies, keys }),
     sshAuthorities: { keyOf: (provider) => sshAuthorities.keyOf(provider) },
+    cloudAuthority: { certificate: cloudAuthority.certificate, anchors: cloudAuthority.anchors },
     delegations,
     trustDomain,
     keyInventory: createKeyInventory({
@@ -203,6 +208,7 @@ export async function createIdentity(dependencies: IdentityDependencies): Promis
       all: [
         accessTokenKeys(keys),
         ...trustDomainKeys(trustDomain, dependencies),
+        cloudAuthority,
         clientKeys,
         identityKeys,
         signedTokenKeys,

@@ -48,7 +48,7 @@ export const awsSource = z.strictObject({
   /** What any session may do at most. What the role may not do no session may. */
   allow,
   /**
-   * Without an identity provider in IAM: Gatehouse proves itself to IAM Roles Anywhere with its own X.509-SVID, gets a session of this role, and takes
+   * Without an identity provider in IAM: Gatehouse proves itself to IAM Roles Anywhere with its own certificate, gets a session of this role, and takes
    * `role` with it. AWS then fetches nothing from Gatehouse.
    */
   rolesAnywhere: z

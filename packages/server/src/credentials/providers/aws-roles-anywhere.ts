@@ -10,7 +10,7 @@ import {
 } from '../../platform/index.ts';
 import { NotMade } from '../leases/types.ts';
 
-/** Gatehouse's own X.509-SVID: no agent has one of that name. */
+/** Gatehouse's own, of the authority that only clouds trust: nothing that agents get is signed by it. */
 export interface OwnCertificate {
   /** DER, leaf first. */
   chain: readonly Uint8Array[];
@@ -83,7 +83,7 @@ export async function createSession(
   throw new Failure(
     'upstream',
     'provider.refused',
-    `IAM Roles Anywhere gave no session (${answer.status}${words && `: ${words}`}). Is its trust anchor the root of Gatehouse’s trust domain, and does the profile name the role?`,
+    `IAM Roles Anywhere gave no session (${answer.status}${words && `: ${words}`}). Is its trust anchor what “gatehouse providers trust” prints for this provider, and does the profile name the role?`,
   );
 }
 

@@ -146,7 +146,10 @@ test('a refusal is told in words and leaves nothing to end; an answer that is lo
   const now = Date.now();
   const provider = openAwsProvider(source(one('s3:*', '*')), {
     identityToken: async () => new Secret('token'),
-    ownCertificate: () => Promise.reject(new Error('not asked for')),
+    cloudAuthority: {
+      certificate: () => Promise.reject(new Error('not asked for')),
+      anchors: () => Promise.reject(new Error('not asked for')),
+    },
     outbound: { ...createOutbound(), fetch: async () => ({ ...answer, headers: {}, body: Buffer.from(answer.body) }) },
     clock: { now: () => now },
     environment: 'production',

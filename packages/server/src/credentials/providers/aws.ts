@@ -39,11 +39,11 @@ export function openAwsProvider(
   settings: AwsSource,
   {
     identityToken,
-    ownCertificate,
+    cloudAuthority,
     outbound,
     clock,
     environment: ofCheck,
-  }: Pick<ProviderTools, 'identityToken' | 'ownCertificate' | 'outbound' | 'clock'> & { environment: string },
+  }: Pick<ProviderTools, 'identityToken' | 'cloudAuthority' | 'outbound' | 'clock'> & { environment: string },
 ): Provider {
   const { region, allowPrivateAddress } = settings;
   const endpoint = { url: settings.url ?? stsUrl(region), allowPrivateAddress };
@@ -63,7 +63,7 @@ export function openAwsProvider(
   };
   /** What a session of Roles Anywhere is as its source identity it stays. */
   async function takeWithCertificate(taken: TakenRole, tags: Record<string, string>, sourceIdentity: string) {
-    const { credentials, sourceIdentity: fixed } = await createSession(settings, await ownCertificate(), {
+    const { credentials, sourceIdentity: fixed } = await createSession(settings, await cloudAuthority.certificate(), {
       outbound,
       clock,
     });
@@ -121,6 +121,9 @@ export function openAwsProvider(
       const nobody = { lease: 'check', name: 'gatehouse-check', environment: ofCheck, agent: '', task: '' };
       await take(nobody, NOTHING, LEAST_SECONDS);
     },
+
+    // Without a certificate AWS looks at the issuer's keys by itself.
+    ...(settings.rolesAnywhere && { trust: cloudAuthority.anchors }),
 
     close: async () => undefined,
   };

@@ -43,8 +43,8 @@ export interface ProviderTools {
   environment: Record<string, string | undefined>;
   /** That a part of a static provider is used, and since when it is what it is. */
   noteUse(id: string, changedAt: number | null): void;
-  /** Who Gatehouse itself is, for a system that knows its root. */
-  ownCertificate(): Promise<OwnCertificate>;
+  /** Who Gatehouse itself is, for clouds that take certificates, and what they have to trust. */
+  cloudAuthority: { certificate(): Promise<OwnCertificate>; anchors(): Promise<string> };
   outbound: Outbound;
   clock: Clock;
   log: Log;

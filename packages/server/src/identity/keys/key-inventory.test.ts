@@ -192,6 +192,7 @@ test('every signing key in the database is of a listed purpose, and what cannot 
         ['x509-root', 1],
         ['x509-intermediate', 1],
         ['jwt-svid', 1],
+        ['x509-clouds', 0],
         ['identity-provider-client', 1],
         ['identity-token', 0],
         ['signed-token', 0],

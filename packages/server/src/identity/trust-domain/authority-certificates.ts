@@ -33,6 +33,19 @@ export async function makeRoot(make: MakeCertificate): Promise<AuthorityCertific
   return authorityOf(Buffer.from(certificate.rawData));
 }
 
+/** Of the authority that clouds trust: signs leaves only, and has no SPIFFE ID, since no trust domain has it. */
+export async function makeCloudRoot(make: MakeCertificate): Promise<AuthorityCertificate> {
+  const x509 = await loadX509();
+  const keys = await webKeys(make.keys);
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    ...common(make),
+    name: nameOf(make.trustDomain, 'clouds'),
+    keys,
+    extensions: await extensions(x509, undefined, keys.publicKey, 0),
+  });
+  return authorityOf(Buffer.from(certificate.rawData));
+}
+
 /** Signs leaves only (pathLenConstraint 0). */
 export async function makeIntermediate(
   make: MakeCertificate,
@@ -107,12 +120,19 @@ const common = ({ notBefore, notAfter }: MakeCertificate) => ({
   signingAlgorithm: ECDSA_P256,
 });
 
-async function extensions(x509: X509, trustDomain: string, publicKey: CryptoKey, pathLength: number | undefined) {
+async function extensions(
+  x509: X509,
+  trustDomain: string | undefined,
+  publicKey: CryptoKey,
+  pathLength: number | undefined,
+) {
   return [
     new x509.BasicConstraintsExtension(true, pathLength, true),
     new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
     // SPIFFE X.509-SVID §3.2: the ID of a signing certificate has no path.
-    new x509.SubjectAlternativeNameExtension([{ type: 'url', value: `spiffe://${trustDomain}` }]),
+    ...(trustDomain === undefined
+      ? []
+      : [new x509.SubjectAlternativeNameExtension([{ type: 'url', value: `spiffe://${trustDomain}` }])]),
     await x509.SubjectKeyIdentifierExtension.create(publicKey),
   ];
 }

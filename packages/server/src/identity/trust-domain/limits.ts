@@ -10,6 +10,12 @@ export const trustDomainLimits = {
   jwtSvidMaxTtlSeconds: 3_600,
   /** Audiences of one JWT-SVID: each of them could use it at the others (JWT-SVID, section 3.2). */
   jwtSvidAudiences: 4,
+  /** Life of Gatehouse's own certificate for clouds: each session there is got with a new one. */
+  cloudCertificateSeconds: 900,
+  /** Life of the authority that clouds trust: whoever runs their accounts has to tell them of the next one. */
+  cloudAuthorityDays: 3_650,
+  /** How long before it signs the next authority for clouds is shown: they have to be told of it first. */
+  cloudAuthorityLeadDays: 7,
   /** `spiffe_refresh_hint` of our bundle, and of a foreign one that gives none. */
   bundleRefreshHintSeconds: 300,
   /** Refresh hints before a new root or key signs: federated domains have then fetched it several times. */
@@ -37,5 +43,8 @@ export const RENEWAL_MS = trustDomainLimits.svidRenewalSeconds * 1_000;
 /** How long a new root, intermediate or JWT key is published before it signs. */
 export const PUBLISH_LEAD_MS =
   trustDomainLimits.bundlePublishHints * trustDomainLimits.bundleRefreshHintSeconds * 1_000;
+export const CLOUD_CERTIFICATE_MS = trustDomainLimits.cloudCertificateSeconds * 1_000;
+export const CLOUD_ROOT_LIFE_MS = trustDomainLimits.cloudAuthorityDays * 86_400_000;
+export const CLOUD_LEAD_MS = trustDomainLimits.cloudAuthorityLeadDays * 86_400_000;
 /** Verifiers' and replicas' clocks may be off by this. */
 export const CLOCK_SKEW_MS = 60_000;

@@ -4,6 +4,7 @@ export const signingKeyPurposes = [
   'x509-root',
   'x509-intermediate',
   'x509-request',
+  'x509-clouds',
   'jwt-svid',
   'identity-provider-client',
   'identity-token',
