@@ -40,7 +40,12 @@ if (files.length === 0) {
   process.exit(64);
 }
 // A file whose time is over is told to end; one that still holds a thread would then be waited for without end.
-await test(['--test', '--test-force-exit', '--test-concurrency=2', '--test-timeout=300000', ...files]);
+// Two that write to one place: of the second nothing is left when the run ends by force.
+const reporters = [
+  ...['--test-reporter=spec', '--test-reporter-destination=stdout'],
+  ...['--test-reporter=./scripts/longest-files.ts', '--test-reporter-destination=stderr'],
+];
+await test(['--test', '--test-force-exit', '--test-concurrency=2', '--test-timeout=300000', ...reporters, ...files]);
 
 function run(command: string[]): void {
   const { status } = spawnSync(process.execPath, ['--disable-warning=ExperimentalWarning', ...command], {

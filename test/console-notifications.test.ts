@@ -135,7 +135,6 @@ describe('the installed console', { skip }, () => {
   /** @proves console.installable */
   test('it can be installed, keeps its own files and nothing of what the API says, and says honestly that it is offline', async () => {
     const { page, faults } = await open({ worker: true });
-    page.setDefaultTimeout(8_000);
     await signIn(page, approver);
     const { devtools } = await workerOf(page);
     const { url, errors, data } = await devtools.send('Page.getAppManifest');
@@ -205,7 +204,6 @@ describe('the installed console', { skip }, () => {
   test('turned on in the settings, a push is shown with what waits, its click leads to the page, and there it is approved by passkey', async () => {
     const { page, faults } = await open({ worker: true });
     await giveItPush(page);
-    page.setDefaultTimeout(8_000);
     await signIn(page, approver);
     await page.goto(`${workspace.url}/settings`);
     const table = page.getByRole('table', { name: 'Browsers that notify you' });

@@ -41,7 +41,7 @@ for (const [peerName, start] of Object.entries(peers)) {
   for (const [clientName, connect] of Object.entries(clients)) {
     if (peerName.startsWith('v1') && clientName.endsWith('2026-07-28')) continue;
 
-    describe(`${peerName} does for ${clientName} what it offers:`, { timeout: 20_000 }, () => {
+    describe(`${peerName} does for ${clientName} what it offers:`, { timeout: 60_000 }, () => {
       let peer: Started;
       let client: TestClient;
       before(async () => {
@@ -110,7 +110,7 @@ for (const [peerName, start] of Object.entries(peers)) {
   }
 }
 
-test('a v1 client gets a task from the v1 peer, and its result', { timeout: 20_000 }, async () => {
+test('a v1 client gets a task from the v1 peer, and its result', { timeout: 60_000 }, async () => {
   const peer = await startV1Http();
   const client = new ClientV1({ name: 'test-client', version: '1.0.0' });
   await client.connect(new HttpTransportV1(new URL(peer.url)));

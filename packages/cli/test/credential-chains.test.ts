@@ -173,7 +173,7 @@ boto3.client('s3').create_bucket(Bucket='reports', CreateBucketConfiguration={'L
   const pods = (namespace: string) =>
     run('kubectl', ['--kubeconfig', 'kubeconfig', 'get', '--raw', `/api/v1/namespaces/${namespace}/pods`]);
   async function until(what: () => Promise<boolean>, words: string): Promise<void> {
-    for (const giveUpAt = Date.now() + 10_000; !(await what()); await delay(20))
+    for (const giveUpAt = Date.now() + 60_000; !(await what()); await delay(20))
       assert.ok(Date.now() < giveUpAt, words);
   }
 

@@ -115,7 +115,7 @@ describe('clients that fetch their own credentials', { skip: !hasAll && 'curl an
       ...['-c', 'init.defaultBranch=main', ...args],
     ]);
   async function until(what: () => boolean, words: string): Promise<void> {
-    for (const giveUpAt = Date.now() + 10_000; !what(); await delay(20)) assert.ok(Date.now() < giveUpAt, words);
+    for (const giveUpAt = Date.now() + 60_000; !what(); await delay(20)) assert.ok(Date.now() < giveUpAt, words);
   }
   const approve = async (text: string) => {
     const [, id = ''] = /(apr_\w+)/.exec(text) ?? [];

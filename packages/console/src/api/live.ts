@@ -127,7 +127,9 @@ export function startLive(queries: QueryClient): () => void {
     on('record', (event) => event.type === 'record' && take(event.record));
     on('approval', (event) => {
       if (event.type !== 'approval') return;
-      queries.setQueryData(['approvals', 'one', event.approval.id], event.approval);
+      const queryKey = ['approvals', 'one', event.approval.id];
+      // What was asked for before would come later, and show what it was then.
+      void queries.cancelQueries({ queryKey }).then(() => queries.setQueryData(queryKey, event.approval));
       void queries.invalidateQueries({ queryKey: ['approvals', 'pending'] });
       void queries.invalidateQueries({ queryKey: ['approvals', 'list'] });
     });

@@ -32,15 +32,19 @@ export function streamEvents(
     if (!response.destroyed) response.write(text);
   };
   const send = (event: LiveEvent) => write(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
+  // One after the other: an earlier state of an approval that is read late must not be sent after a newer one.
+  let reading: Promise<unknown> = Promise.resolve();
   const stop = ledger.follow(
     (record) => {
       send({ type: 'record', record });
       const { approval } = record.record;
       if (!approval) return;
-      approvals.get(approval).then(
-        (found) => found && send({ type: 'approval', approval: found }),
-        (error) => log.warn('an approval could not be read for a live stream', { error }),
-      );
+      reading = reading
+        .then(() => approvals.get(approval))
+        .then(
+          (found) => found && send({ type: 'approval', approval: found }),
+          (error) => log.warn('an approval could not be read for a live stream', { error }),
+        );
     },
     // Who is told that it is connected misses nothing from then on.
     () => write(': connected\n\n'),
