@@ -61,10 +61,12 @@ for (const name of ['SQLite', 'PostgreSQL'])
       const { id } = await owner.api('POST /erasures', {
         body: { scope: { ...scope, ticket: 'T-1' }, reason: 'GDPR 17' },
       });
-      const alone = owner.api('POST /erasures/:id/agree', { params: { id } });
-      await assert.rejects(alone, { status: 403 }, 'whoever asked');
-      const host = workspace.operator('POST /erasures/:id/agree', { params: { id } });
+      await assert.rejects(owner.secondYes('erasure.agree', id), { status: 403 }, 'whoever asked');
+      const body = { nonce: 'x', assertion: {} };
+      const host = workspace.operator('POST /erasures/:id/agree', { params: { id }, body });
       await assert.rejects(host, { status: 403 }, 'the token of the host');
+      const click = second.api('POST /erasures/:id/agree', { params: { id }, body: {} });
+      await assert.rejects(click, { status: 400 }, 'without a passkey');
       assert.deepEqual(await argumentsOf(erased), { order: 1042 });
       const look = (query: Record<string, string>) => second.api('GET /erasure-preview', { query });
       assert.deepEqual(pick(await look({ agent: 'agent-a', ticket: 'T-1' }), 'arguments', 'held'), [1, 0]);
@@ -74,7 +76,8 @@ for (const name of ['SQLite', 'PostgreSQL'])
       await assert.rejects(look({ agent: 'agent-a', cursor: 'x' }), { status: 400 });
       const { items: looks } = await workspace.operator('GET /records', { query: { operation: 'log.read' } });
       assert.ok(looks.some(({ record }) => /what an erasure of .*ticket T-1 would take/.test(record.changes[0] ?? '')));
-      await second.api('POST /erasures/:id/agree', { params: { id } });
+      const yes = await second.secondYes('erasure.agree', id);
+      await second.api('POST /erasures/:id/agree', { params: { id }, body: yes });
       assert.equal((await done(id)).erased, 1);
       assert.equal((await look({ agent: 'agent-a', ticket: 'T-1' })).arguments, 0);
       assert.equal(await argumentsOf(erased), null);
@@ -82,7 +85,10 @@ for (const name of ['SQLite', 'PostgreSQL'])
 
       const whole = await owner.api('POST /erasures', { body: { scope, reason: 'all of it' } });
       const foreseen = await look({ agent: 'agent-a', to: scope.to });
-      await second.api('POST /erasures/:id/agree', { params: { id: whole.id } });
+      const elsewhere = second.api('POST /erasures/:id/agree', { params: { id: whole.id }, body: yes });
+      await assert.rejects(elsewhere, { status: 403 }, 'what a passkey has signed for another one');
+      const ofAll = await second.secondYes('erasure.agree', whole.id);
+      await second.api('POST /erasures/:id/agree', { params: { id: whole.id }, body: ofAll });
       const all = await done(whole.id);
       assert.equal(foreseen.arguments + foreseen.results, all.erased);
       assert.ok(all.erased >= 1 && all.held >= 1, JSON.stringify(all));
@@ -104,9 +110,9 @@ for (const name of ['SQLite', 'PostgreSQL'])
       assert.deepEqual(await argumentsOf(held), { order: 1042 });
       const [a, b] = [await workspace.signInAgain(owner), await workspace.signInAgain(second)];
       await a.api('POST /holds/:id/end', { params: { id } });
-      await assert.rejects(a.api('POST /holds/:id/agree', { params: { id } }), { status: 403 });
+      await assert.rejects(a.secondYes('hold.end', id), { status: 403 });
       assert.deepEqual(await argumentsOf(held), { order: 1042 });
-      await b.api('POST /holds/:id/agree', { params: { id } });
+      await b.api('POST /holds/:id/agree', { params: { id }, body: await b.secondYes('hold.end', id) });
       assert.equal(await gone(held), null);
       const { items } = await workspace.operator('GET /records', { query: { operation: 'retention.remove' } });
       assert.ok(items.some(({ record }) => /kept for 90 days/.test(record.changes[0] ?? '')));

@@ -23,6 +23,7 @@ import { records } from './records.ts';
 import { rehearsal } from './rehearsal.ts';
 import type { Requirement } from './requirement.ts';
 import { results } from './results.ts';
+import { secondYes } from './second-yes.ts';
 import { systems } from './systems.ts';
 import { trustDomain } from './trust-domain.ts';
 import { unknown } from './unknown.ts';
@@ -53,6 +54,7 @@ export const requirements: Requirement[] = [
   ...results,
   ...records,
   ...rehearsal,
+  ...secondYes,
   ...systems,
   ...trustDomain,
   ...unknown,

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
-import type { Api, EndorsedValue, Manifest, ManifestInput } from '@gatehouse/protocol';
+import type { Api, EndorsedValue, Manifest, ManifestInput, SecondYesAct } from '@gatehouse/protocol';
 import { manifest } from '@gatehouse/protocol';
 import { type AgentClient, type AgentKey, agentKeyFromJwk, createAgent } from '@gatehouse/sdk';
 import { createSoftwarePasskey, type SoftwarePasskey } from '@gatehouse/sdk/software-passkey';
@@ -46,6 +46,8 @@ export interface SignedInPerson {
   /** Approves with the passkey, as the console does. */
   /** `endorse`: values of it that count for the rest of the task as well. */
   approve(approval: string, endorse?: EndorsedValue[]): Promise<Api['POST /approvals/:id/approve']>;
+  /** What agrees, with the passkey, to what somebody else has asked for, as the console does. */
+  secondYes(act: SecondYesAct, id: string): Promise<{ nonce: string; assertion: Record<string, unknown> }>;
   passkey: SoftwarePasskey;
 }
 
@@ -202,6 +204,10 @@ function signedIn(at: At, email: string, passkey: SoftwarePasskey): SignedInPers
         params,
         body: { assertion: passkey.assert(challenge as never, url), endorse },
       });
+    },
+    async secondYes(act, id) {
+      const { nonce, options } = await api('POST /second-yes/options', { body: { act, id } });
+      return { nonce, assertion: { ...passkey.assert(options as never, url) } };
     },
   };
 }

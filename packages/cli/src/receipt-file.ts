@@ -9,6 +9,8 @@ export interface ReceiptFile {
   receipts: Receipt[];
   /** Of the approvals that its dispatches name: who said yes, to what exactly. */
   approvals?: ApprovalProof[];
+  /** Of the passkeys by which a second person has agreed to what the records say was done. */
+  enrolments?: Receipt[];
 }
 
 /** Throws CliFailure (`noInput`). What is in it is proven by nothing yet. */
@@ -28,7 +30,7 @@ export async function readReceiptFile(path: string): Promise<ReceiptFile> {
 
 function isReceiptFile(value: unknown): value is ReceiptFile {
   if (typeof value !== 'object' || value === null) return false;
-  const { format, action, receipts, approvals = [] } = value as Partial<ReceiptFile>;
+  const { format, action, receipts, approvals = [], enrolments = [] } = value as Partial<ReceiptFile>;
   return (
     format === 'gatehouse-receipt/1' &&
     typeof action === 'string' &&
@@ -36,11 +38,12 @@ function isReceiptFile(value: unknown): value is ReceiptFile {
     receipts.length > 0 &&
     Array.isArray(approvals) &&
     approvals.every((each: unknown) => typeof each === 'object' && each !== null) &&
-    receipts.every(
-      (each: unknown) =>
-        typeof each === 'object' &&
-        each !== null &&
-        ['entry', 'proof', 'vkey', 'log'].every((name) => typeof (each as Record<string, unknown>)[name] === 'string'),
-    )
+    Array.isArray(enrolments) &&
+    [...receipts, ...enrolments].every(isReceipt)
   );
 }
+
+const isReceipt = (each: unknown): each is Receipt =>
+  typeof each === 'object' &&
+  each !== null &&
+  ['entry', 'proof', 'vkey', 'log'].every((name) => typeof (each as Record<string, unknown>)[name] === 'string');

@@ -1,4 +1,5 @@
 import type { SequencedRecord } from '@gatehouse/protocol';
+import { changesInWords } from '@gatehouse/protocol/second-yes-statement';
 import { clean, type Output } from './output.ts';
 
 const kindStyles = { request: 'yellow', dispatch: 'cyan', outcome: 'green', change: 'gray' } as const;
@@ -13,7 +14,7 @@ export function recordLine({ record }: SequencedRecord, out: Output): string {
     kind === 'outcome'
       ? [result, detail]
       : kind === 'change'
-        ? [...record.changes, detail]
+        ? [...changesInWords(record), detail]
         : [decision?.effect, decision?.effect === 'allow' ? null : decision?.code, record.approval, detail];
   const gateway = record.gateway && `at gateway ${record.gateway.split('/').at(-1)}`;
   const parts = [record.agent ?? '-', record.operation, what, gateway, ...came].filter((part) => part);

@@ -38,6 +38,7 @@ import { recordFilter } from './record-filter.ts';
 import type { ActionSummary, SequencedRecord } from './records.ts';
 import type { ProposedChange, RehearsalApi } from './rehearsal.ts';
 import type { RetentionApi } from './retention.ts';
+import type { SecondYesApi } from './second-yes.ts';
 import type { SinkApi } from './sinks.ts';
 import { type GrantTerms, grantRequest, grantTerms, type StandingGrant } from './standing-grants.ts';
 import type { Task } from './tasks.ts';
@@ -317,6 +318,7 @@ export interface Api
     BackupApi,
     BreakGlassApi,
     RehearsalApi,
+    SecondYesApi,
     SinkApi,
     RetentionApi {
   'GET /status': StatusView;
@@ -377,6 +379,7 @@ export interface Api
   'POST /results/:id/discard': Approval;
   'GET /actions': Page<ActionSummary>;
   'GET /actions/:id': ActionView;
+  'GET /actions/:id/enrolments': { items: Receipt[] };
   'POST /actions/:id/resolve': ActionSummary;
   'GET /unknown-actions': Page<UnknownAction>;
   'GET /records': Page<SequencedRecord>;

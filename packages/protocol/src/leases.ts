@@ -54,7 +54,15 @@ export interface LeaseView {
   /** Whether nothing of it works once its time is over, also where its provider is away by then. */
   endsByItself: boolean;
   /** Who asked to give it up, and who agreed. */
-  drop: { askedBy: string; askedAt: number; reason: string; agreedBy: string | null; agreedAt: number | null } | null;
+  drop: {
+    askedBy: string;
+    askedAt: number;
+    reason: string;
+    /** When the last that may be left of it ends by itself; null: it works until somebody ends it there. */
+    remainsUntil: number | null;
+    agreedBy: string | null;
+    agreedAt: number | null;
+  } | null;
   nextTryAt: number | null;
   problem: string | null;
 }

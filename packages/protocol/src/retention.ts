@@ -7,7 +7,14 @@ export interface RetentionClass {
   records: RetentionPeriod | null;
   published: RetentionManifest['published'];
   /** Why it keeps less than the minimum, and whether that counts; null where it does not. */
-  belowMinimum: { reason: string; agreed: boolean; appliedBy: string; agreedBy: string[] } | null;
+  belowMinimum: {
+    reason: string;
+    agreed: boolean;
+    appliedBy: string;
+    agreedBy: string[];
+    /** Of the class as it was applied: what is agreed to. */
+    digest: string;
+  } | null;
 }
 
 /** A removal of whole records. `recorded`: the record that says so; `removedAt`: null while their content is still there. */

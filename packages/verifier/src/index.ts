@@ -11,13 +11,11 @@ export { type AddCheckpoint, cosignaturesIn, formatAddCheckpoint, parseAddCheckp
 export {
   type ApprovalProof,
   type ApprovalReport,
-  canonicalJson,
   listChallenge,
   MAX_LIST,
   type ProvenRecord,
   verifyApproval,
   type YesEvidence,
-  type YesLink,
   type YesSaid,
   yesChallenge,
 } from './approval.ts';
@@ -56,6 +54,7 @@ export {
   type VerifierKey,
   verifierKey,
 } from './note.ts';
+export { canonicalJson, digestOf, type YesLink } from './passkey.ts';
 export { type Policy, parsePolicy, quorumOf, type Witness } from './policy.ts';
 export {
   MAX_RESOURCE_BYTES,
@@ -64,7 +63,14 @@ export {
   verifyPublished,
 } from './published.ts';
 export { type RangeProof, type RangeReport, type RangeToVerify, rangeProof, verifyRange } from './range.ts';
-export { type Checked, parseReceiptFile, type ReceiptFile, verifyReceiptFile } from './receipt-file.ts';
+export {
+  type Checked,
+  parseReceiptFile,
+  type ReceiptFile,
+  secondYesInWords,
+  verifyReceiptFile,
+  verifySecondYes,
+} from './receipt-file.ts';
 export {
   emptyAbsences,
   explained,
@@ -78,6 +84,17 @@ export {
   removalsInWords,
   verifyTogether,
 } from './removals.ts';
+export {
+  countSecondYeses,
+  createSecondYesReader,
+  enrolmentsIn,
+  notEnrolled,
+  type SecondYesCount,
+  type SecondYesReader,
+  type SecondYesReport,
+  type SecondYesSaid,
+  secondYesIn,
+} from './second-yes.ts';
 export { type Sha256, sha256 } from './sha256.ts';
 export { fetchSource } from './sources.ts';
 export {

@@ -50,7 +50,7 @@ export const hold: Run<ScopeOptions> = async ({ options, out }) => {
 export const endHold: Run<ServerOptions> = async ({ args: [id = ''], options, out }) => {
   const asked = await operatorOf(options).call('POST /holds/:id/end', { params: { id } });
   if (out.json) return out.printJson(asked);
-  out.print(`Asked for. Somebody else has to agree, in the console under Log.`);
+  out.print(`Asked for. Somebody else has to agree: gatehouse log agree ${id}`);
 };
 
 export const erasures: Run<ServerOptions> = async ({ options, out }) => {
@@ -87,7 +87,7 @@ export const erase: Run<EraseOptions> = async ({ options, out }) => {
 };
 
 function print({ id, scope }: Erasure, out: Output): void {
-  out.print(`${id} is to erase the bodies of ${words(scope)}. Somebody else has to agree, in the console under Log.`);
+  out.print(`${id} is to erase the bodies of ${words(scope)}. Somebody else has to agree: gatehouse log agree ${id}`);
 }
 
 /** Looks add up: each goes on for a moment, and says where the next one does. */

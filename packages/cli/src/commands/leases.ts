@@ -142,7 +142,7 @@ export const dropLease: Run<DropOptions> = async ({ args: [id = ''], options, ou
   const body = { reason: options.reason };
   const lease = await operatorOf(options).call('POST /leases/:id/drop', { params: { id }, body });
   if (out.json) return out.printJson(lease);
-  out.print(`Asked for. Somebody else has to agree, in the console, before ${lease.id} is given up.`);
+  out.print(`Asked for. Before ${lease.id} is given up somebody else has to agree: gatehouse leases agree ${lease.id}`);
 };
 
 export const listProviders: Run<ServerOptions> = async ({ options, out }) => {

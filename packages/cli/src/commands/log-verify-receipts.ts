@@ -1,5 +1,5 @@
 import type { Receipt } from '@gatehouse/protocol';
-import type { ApprovalReport, Policy, YesLink } from '@gatehouse/verifier';
+import type { ApprovalReport, Policy, SecondYesSaid, YesLink } from '@gatehouse/verifier';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure } from '../failure.ts';
 import { clean, type Output } from '../output.ts';
@@ -15,6 +15,15 @@ interface CheckedApproval {
   problem: string | null;
   by: { person: string; passkey: string; time: string; origin: string; signedWith: number; isBefore: boolean }[];
   argumentsShown: boolean;
+}
+
+interface CheckedSecondYes {
+  file: string;
+  action: string;
+  ok: boolean;
+  what: string;
+  said: SecondYesSaid | null;
+  words: string;
 }
 
 interface Checked {
@@ -38,16 +47,17 @@ interface Asked {
 }
 
 export async function verifyReceipts({ files, keys, policy, out }: Asked): Promise<number> {
-  const [{ verifyApproval, verifyReceipt }, { nodeSha256 }] = await Promise.all([
+  const [{ secondYesInWords, verifyApproval, verifyReceipt, verifySecondYes }, { nodeSha256 }] = await Promise.all([
     import('@gatehouse/verifier'),
     import('@gatehouse/verifier/node'),
   ]);
   const keyOf = (log: string): string | undefined => keys.find((key) => key.startsWith(`${log}+`));
   const checked: Checked[] = [];
   const approvals: CheckedApproval[] = [];
+  const secondYeses: CheckedSecondYes[] = [];
   const notes: string[] = [];
   for (const file of files) {
-    const { action, receipts, approvals: proofs = [] } = await readReceiptFile(file);
+    const { action, receipts, approvals: proofs = [], enrolments = [] } = await readReceiptFile(file);
     for (const { entry, proof, vkey, log } of receipts) {
       const bytes = Buffer.from(entry);
       const record = recordOf(entry);
@@ -89,6 +99,12 @@ export async function verifyReceipts({ files, keys, policy, out }: Asked): Promi
         throw new CliFailure('noInput', 'verify.key', `The public key cannot be used: ${detail}`, { cause });
       }
     }
+    for (const { entry } of receipts) {
+      const yes = await verifySecondYes(entry, enrolments, keys);
+      if (!yes) continue;
+      const said = yes.ok ? { said: yes.said, words: secondYesInWords(yes.said) } : { said: null, words: yes.detail };
+      secondYeses.push({ file, action, ok: yes.ok, what: yes.what, ...said });
+    }
     for (const approval of namedBy(receipts)) {
       const otherwise = withoutPasskey(approval, receipts);
       if (otherwise !== undefined && !proofs.some((each) => each.approval === approval)) {
@@ -113,10 +129,14 @@ export async function verifyReceipts({ files, keys, policy, out }: Asked): Promi
       );
     }
   }
-  const ok = [...checked, ...approvals].every((each) => each.ok);
-  if (out.json) out.printJson({ ok, keyGiven: keys.length > 0, receipts: checked, approvals });
+  const ok = [...checked, ...approvals, ...secondYeses].every((each) => each.ok);
+  if (out.json) out.printJson({ ok, keyGiven: keys.length > 0, receipts: checked, approvals, secondYeses });
   else
-    for (const line of [...checked.map((each) => lineOf(each, out)), ...approvals.map((each) => yesLine(each, out))])
+    for (const line of [
+      ...checked.map((each) => lineOf(each, out)),
+      ...approvals.map((each) => yesLine(each, out)),
+      ...secondYeses.map((each) => secondYesLine(each, out)),
+    ])
       out.print(line);
   if (keys.length === 0)
     out.note(
@@ -144,6 +164,9 @@ function yesLine(
   );
   return `${out.style('green', 'Approved')}  ${file}  ${clean(`${action} by ${words.join(' and ')}: signed ${what}`)}`;
 }
+
+const secondYesLine = ({ file, ok, what, words }: CheckedSecondYes, out: Output): string =>
+  `${ok ? out.style('green', 'Agreed') : out.style('red', 'Not proven')}  ${file}  ${clean(`${what}: ${words}`)}`;
 
 /** How else somebody let it run, as the log says: under a grant for more like it, or in a channel that a rule accepts. */
 function withoutPasskey(approval: string, receipts: Receipt[]): string | undefined {

@@ -1,6 +1,14 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
-import type { Fault, NamedLog, Policy, PublishedReport, Removal } from '@gatehouse/verifier';
+import type {
+  Fault,
+  NamedLog,
+  Policy,
+  PublishedReport,
+  Removal,
+  SecondYesCount,
+  SecondYesReader,
+} from '@gatehouse/verifier';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure } from '../failure.ts';
 import { clean, type Output } from '../output.ts';
@@ -52,13 +60,19 @@ export const verify: Run<Options> = async ({ args: [place], options, out }) => {
   for (const id of kept.keys())
     if (!logs.some((log) => log.id === id))
       results.push(missing(id, `there is no log "${id}", and a checkpoint of it was kept`));
-  const { verifyTogether } = await import('@gatehouse/verifier');
+  const { countSecondYeses, createSecondYesReader, verifyTogether } = await import('@gatehouse/verifier');
+  /** Of each log as it was read last: it may be read again for what another says was removed. */
+  const yeses = new Map<string, SecondYesReader>();
   const read = async (these: readonly LogToRead[]) => {
     const asked = { options, policy, out };
     const verifying = these.map((log) => {
       const vkey = keyFor(log, keys, place);
-      return (removals: readonly Removal[]) =>
-        readOne(log, vkey, { ...asked, kept: kept.get(log.id) ?? [], removals, names: (each) => named.push(...each) });
+      return (removals: readonly Removal[]) => {
+        const yes = createSecondYesReader();
+        yeses.set(log.id, yes);
+        const names = (each: NamedLog[]) => named.push(...each);
+        return readOne(log, vkey, { ...asked, kept: kept.get(log.id) ?? [], removals, names, yes });
+      };
     });
     return new Map((await verifyTogether(verifying)).map((report, at) => [(these[at] as LogToRead).id, report]));
   };
@@ -77,14 +91,20 @@ export const verify: Run<Options> = async ({ args: [place], options, out }) => {
     const absent = place === undefined || here.length > 1 ? missingLog(named, here) : null;
     if (absent !== null) results.push(missing('', absent));
   }
-  const ok = results.every((each) => each.ok);
-  if (out.json) out.printJson({ ok, logs: results });
+  const isWhole = options.log === undefined && options.from === undefined && options.to === undefined;
+  // Of what is not as it was signed nobody has said anything.
+  const secondYes = results.every((each) => each.ok)
+    ? await countSecondYeses([...yeses.values()], { isWhole: isWhole && (place === undefined || logs.length > 1) })
+    : null;
+  const ok = secondYes?.faults.length === 0;
+  if (out.json) out.printJson({ ok, logs: results, secondYes });
   else {
     const { removalsInWords } = await import('@gatehouse/verifier');
     for (const each of results) {
       print(each, out);
       for (const line of removalsInWords(each.log, each)) out.print(`  ${out.style('dim', clean(line))}`);
     }
+    if (secondYes) printSecondYes(secondYes, out);
   }
   if (results.length === 0) out.note('Nothing was ever signed: there is no log.');
   return ok ? exitCodes.ok : exitCodes.failed;
@@ -97,10 +117,11 @@ interface Asked {
   out: Output;
   removals: readonly Removal[];
   names(named: NamedLog[]): void;
+  yes: SecondYesReader;
 }
 
 async function readOne(log: LogToRead, vkey: string, asked: Asked): Promise<PublishedReport> {
-  const { options, policy, kept, out, removals, names } = asked;
+  const { options, policy, kept, out, removals, names, yes } = asked;
   const [{ logsNamedIn, verifyPublished }, { nodeSha256 }] = await Promise.all([
     import('@gatehouse/verifier'),
     import('@gatehouse/verifier/node'),
@@ -121,8 +142,10 @@ async function readOne(log: LogToRead, vkey: string, asked: Asked): Promise<Publ
     ...(from !== undefined && { from }),
     ...(to !== undefined && { to }),
     onEntry(entry) {
-      if (Buffer.from(entry.buffer, entry.byteOffset, entry.byteLength).includes('"operation":"log.'))
-        names(logsNamedIn(entry));
+      const bytes = Buffer.from(entry.buffer, entry.byteOffset, entry.byteLength);
+      if (!bytes.includes('"kind":"change"')) return;
+      if (bytes.includes('"operation":"log.')) names(logsNamedIn(entry));
+      yes.note(entry);
     },
     onProgress: progress.show,
   }).catch((cause: unknown) => {
@@ -164,6 +187,18 @@ function print({ log, ok, size, verified, witnessedBy, fault }: Verified, out: O
   out.print(
     `${out.style('green', 'Intact')}: ${which} of ${clean(log)}; the tree recomputed from them is the one that was signed${by}.`,
   );
+}
+
+function printSecondYes({ proven, elsewhere, unsigned, faults }: SecondYesCount, out: Output): void {
+  for (const fault of faults) out.print(`${out.style('red', 'Broken')}: a second person’s yes: ${clean(fault)}`);
+  const times = (number: number) => `${number} ${number === 1 ? 'time' : 'times'}`;
+  const lines = [
+    proven > 0 &&
+      `${times(proven)} a second person agreed: each yes is signed by a passkey that the log gives that person`,
+    elsewhere > 0 && `${times(elsewhere)} a second person’s passkey signed; whose it is stands in what was not read`,
+    unsigned > 0 && `${times(unsigned)} two people did something before their passkeys signed it`,
+  ];
+  for (const line of lines) if (line) out.print(`  ${out.style('dim', line)}`);
 }
 
 /** On a terminal: how far it is, how fast, and when it will have ended. */

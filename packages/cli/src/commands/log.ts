@@ -78,6 +78,8 @@ export const receipt: Run<ServerOptions & { output?: string }> = async ({ args: 
   }
   const approvals = await Promise.all(approvalsOf(records).map((each) => proofOf(operator, each)));
   if (approvals.length > 0) file.approvals = approvals.filter((each) => each !== null);
+  const { items: enrolments } = await operator.call('GET /actions/:id/enrolments', { params: { id } });
+  if (enrolments.length > 0) file.enrolments = enrolments;
   if (options.output === undefined) return out.printJson(file);
   await writeFile(options.output, `${JSON.stringify(file, null, 2)}\n`);
   if (out.json) out.printJson({ action: id, file: options.output, records: file.receipts.length });

@@ -47,9 +47,9 @@ export const withdrawRetention: Run<ServerOptions> = async ({ args: [name = ''],
 const days = (period: RetentionPeriod | null): string =>
   period === null ? '-' : period === 'forever' ? 'for ever' : `${period} days`;
 
-function recordsOf({ records, belowMinimum }: RetentionClass, minimum: number): string {
+function recordsOf({ name, records, belowMinimum }: RetentionClass, minimum: number): string {
   if (!belowMinimum || belowMinimum.agreed) return days(records);
-  return `${minimum} days (${days(records)} once somebody else agrees, in the console under Log)`;
+  return `${minimum} days (${days(records)} once somebody else agrees: gatehouse log agree ${name})`;
 }
 
 const selectors = ({ of }: RetentionClass): string =>

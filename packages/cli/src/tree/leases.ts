@@ -59,7 +59,7 @@ export function addLeaseVerbs(program: Command): void {
   });
   addVerb(leases, {
     usage: 'drop <lease>',
-    summary: 'ask for a stuck credential to be given up; somebody else has to agree, in the console',
+    summary: 'ask for a stuck credential to be given up; somebody else has to agree, with a passkey',
     options: [option('--reason <text>', 'why, for the record and whoever agrees').makeOptionMandatory()],
     server: true,
     examples: [
@@ -69,6 +69,15 @@ export function addLeaseVerbs(program: Command): void {
       ],
     ],
     load: async () => (await import('../commands/leases.ts')).dropLease,
+  });
+  addVerb(leases, {
+    usage: 'agree <lease>',
+    summary: 'open the page where a second person agrees, with a passkey, that a stuck credential is given up',
+    details: 'Never agrees by itself: a shell can be shared with an agent, a passkey cannot. Exit code 3: it waits.',
+    options: [option('--no-browser', 'print the address only')],
+    server: true,
+    examples: [['leases agree lse_0JX2', 'Shows exactly what the passkey signs, and where.']],
+    load: async () => (await import('../commands/second-yes.ts')).agreeToDrop,
   });
 
   const providers = addGroup(program, 'providers', 'who issues just-in-time credentials: list, test, trust');

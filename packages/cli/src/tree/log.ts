@@ -166,6 +166,18 @@ export function addLogVerbs(program: Command): void {
     load: async () => (await import('../commands/keeping.ts')).erase,
   });
   addVerb(log, {
+    usage: 'agree <what>',
+    summary: 'open the page where a second person agrees, with a passkey, to the end of a hold, an erasure or a class',
+    details: 'Never agrees by itself: a shell can be shared with an agent, a passkey cannot. Exit code 3: it waits.',
+    options: [option('--no-browser', 'print the address only')],
+    server: true,
+    examples: [
+      ['log agree ers_01jd3v7m2qk8', 'Shows exactly what the passkey signs, and where.'],
+      ['log agree short-lived', 'A class that keeps records for less than the minimum.'],
+    ],
+    load: async () => (await import('../commands/second-yes.ts')).agreeToKeeping,
+  });
+  addVerb(log, {
     usage: 'erasures',
     summary: 'list what was, or is to be, erased',
     server: true,

@@ -7,6 +7,7 @@ import type {
   GrantRequest,
   NewDeputy,
   ProposalView,
+  SecondYesStatement,
   SessionView,
   SignedConsent,
 } from '@gatehouse/protocol';
@@ -20,12 +21,14 @@ import {
 } from '@simplewebauthn/browser';
 import {
   breakGlassChallenge,
+  canonicalJson,
   confirmationChallenge,
   consentChallenge,
   deputyChallenge,
   deputyshipChallenge,
   listOf,
   proposalChallenge,
+  secondYesChallenge,
   signsExactly,
   signsExactlyTheseOf,
 } from '../lib/exact-action.ts';
@@ -158,6 +161,23 @@ export async function shipWithPasskey(number: number, digest: string): Promise<P
   if (optionsJSON.challenge !== (await proposalChallenge(number, digest))) throw somethingElse('the change shown here');
   const assertion = await ceremony(() => startAuthentication({ optionsJSON }));
   return call('POST /policy/proposals/:number/ship', { params, body: { digest, assertion: { ...assertion } } });
+}
+
+/** Agrees to what somebody else has asked for: the passkey signs exactly what is shown. */
+export async function agreeWithPasskey(shown: SecondYesStatement): Promise<SecondYesAnswer> {
+  const { act, id } = shown;
+  const { nonce, statement, options } = await call('POST /second-yes/options', { body: { act, id } });
+  const optionsJSON = options as PublicKeyCredentialRequestOptionsJSON;
+  if (optionsJSON.challenge !== (await secondYesChallenge(statement, nonce))) throw somethingElse('what is shown here');
+  if (canonicalJson(statement) !== canonicalJson(shown))
+    throw new PasskeyError('This has changed since it was shown to you. Reload, look at it again, and then answer.');
+  const assertion = await ceremony(() => startAuthentication({ optionsJSON }));
+  return { nonce, assertion: { ...assertion } };
+}
+
+export interface SecondYesAnswer {
+  nonce: string;
+  assertion: Record<string, unknown>;
 }
 
 async function ceremony<T>(run: () => Promise<T>): Promise<T> {

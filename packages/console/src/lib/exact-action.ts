@@ -5,8 +5,10 @@ import type {
   EndorsedValue,
   GrantTerms,
   NewDeputy,
+  SecondYesStatement,
   SignedConsent,
 } from '@gatehouse/protocol';
+import { secondYesSigned } from '@gatehouse/protocol/second-yes-statement';
 
 const SALT_BYTES = 16;
 
@@ -135,6 +137,11 @@ export async function breakGlassChallenge(glass: BreakGlass, until: number | nul
 /** What a passkey signs to ship a change of the policies, as shown. */
 export async function proposalChallenge(number: number, digest: string): Promise<string> {
   return base64url(await sha256(canonicalJson({ v: 1, policyProposal: number, digest })));
+}
+
+/** What a passkey signs to agree to what somebody else has asked for, as shown. */
+export async function secondYesChallenge(statement: SecondYesStatement, nonce: string): Promise<string> {
+  return base64url(await sha256(canonicalJson(secondYesSigned(statement, nonce))));
 }
 
 /** RFC 8785. JavaScript's own numbers and strings are its notation; members are ordered by UTF-16 code units. */

@@ -50,6 +50,7 @@ import { policyRoutes } from './routes/policy.ts';
 import { policyFileRoutes } from './routes/policy-files.ts';
 import { pushRoutes } from './routes/push.ts';
 import { recordExportRoutes } from './routes/record-export.ts';
+import { secondYesRoutes } from './routes/second-yes.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { sinkRoutes } from './routes/sinks.ts';
 import { standingGrantRoutes } from './routes/standing-grants.ts';
@@ -97,6 +98,7 @@ export function apiRoutes(deps: ApiDependencies): Route[] {
       delegationRoutes,
       accountRoutes,
       keepingRoutes,
+      secondYesRoutes,
       recordExportRoutes,
       traceRoutes,
       trustDomainRoutes,

@@ -9,6 +9,7 @@ import { sql } from 'kysely';
 import type { SoftwarePasskey } from '../../../sdk/src/software-passkey.ts';
 import { onEachDatabase } from '../identity/people/testing/databases.ts';
 import type { House } from '../identity/people/testing/house.ts';
+import { yesOf } from '../identity/people/testing/second-yes.ts';
 import { createKeeping, type Keeping } from '../ledger/index.ts';
 import { digestJson, type Json } from '../platform/index.ts';
 import { APPROVER, addAgent, approve, consume, openDesk, requestOf } from './testing/desk.ts';
@@ -47,7 +48,7 @@ onEachDatabase('erasing', (database) => {
   }
   async function erased(agent: string) {
     const { id } = await keeping.erase({ agent }, 'they want it', ASKS);
-    await keeping.agree(id, AGREES);
+    await keeping.agree(id, yesOf(AGREES));
     await keeping.work();
     return (await keeping.erasures()).find((each) => each.id === id);
   }
@@ -308,7 +309,7 @@ onEachDatabase('erasing', (database) => {
     const { agent, task } = await addAgent(house, 'agent-bounds');
     const before = await recorded(agent, task, { note: 'before' });
     const { id } = await keeping.erase({ agent }, 'they want it', ASKS);
-    await keeping.agree(id, AGREES);
+    await keeping.agree(id, yesOf(AGREES));
     const later = await recorded(agent, task, { note: 'later' });
     await keeping.work();
     assert.equal((await keeping.erasures()).find((each) => each.id === id)?.state, 'done');
@@ -329,15 +330,15 @@ onEachDatabase('erasing', (database) => {
     const action = await recorded(agent, task, { note: 'kept' });
     const hold = await keeping.hold({ action }, 'litigation', ASKS);
     await keeping.askEnd(hold.id, 'operator');
-    assert.equal((await keeping.agreeEnd(hold.id, AGREES)).endedAt, null);
-    await assert.rejects(keeping.agreeEnd(hold.id, AGREES), /somebody else/);
-    assert.notEqual((await keeping.agreeEnd(hold.id, ASKS)).endedAt, null);
+    assert.equal((await keeping.agreeEnd(hold.id, yesOf(AGREES))).endedAt, null);
+    await assert.rejects(keeping.agreeEnd(hold.id, yesOf(AGREES)), /somebody else/);
+    assert.notEqual((await keeping.agreeEnd(hold.id, yesOf(ASKS))).endedAt, null);
     const { id } = await keeping.erase({ action }, 'they want it', 'operator');
-    assert.equal((await keeping.agree(id, AGREES)).state, 'waiting');
-    await assert.rejects(keeping.agree(id, AGREES), /somebody else/);
+    assert.equal((await keeping.agree(id, yesOf(AGREES))).state, 'waiting');
+    await assert.rejects(keeping.agree(id, yesOf(AGREES)), /somebody else/);
     await keeping.work();
     assert.deepEqual(await bodyOf(action), { note: 'kept' });
-    await keeping.agree(id, ASKS);
+    await keeping.agree(id, yesOf(ASKS));
     await keeping.work();
     assert.equal(await bodyOf(action), null);
   });

@@ -1,5 +1,5 @@
+import type { SecondYesAct } from '@gatehouse/protocol';
 import { digestJson, type Json, Secret } from '../platform/index.ts';
-import type { Tables } from './schema/index.ts';
 import type { Sealer } from './sealer.ts';
 
 type SealedTable =
@@ -16,9 +16,11 @@ type SealedTable =
   | 'people_sessions'
   | 'signin_links'
   | 'mail_links'
-  | 'leases';
+  | 'leases'
+  // What one person asks for and another agrees to, by its act.
+  | SecondYesAct;
 
-const contextOf = (table: keyof Tables, key: string) => `row:${table}:${key}`;
+const contextOf = (table: SealedTable, key: string) => `row:${table}:${key}`;
 
 /**
  * A seal over everything in a row that lets something run. Only replicas hold the key: who can write to the database makes no such row, changes

@@ -1,4 +1,5 @@
 import type { ActionRecord, ActionView } from '@gatehouse/protocol';
+import { changesInWords } from '@gatehouse/protocol/second-yes-statement';
 import { Skeleton } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
@@ -194,7 +195,7 @@ function RecordFacts({ record }: { record: ActionRecord }) {
       {record.change_request && <Fact name="Change request">{record.change_request}</Fact>}
       {record.changes.length > 0 && (
         <Fact name="Changes">
-          {record.changes.map((change) => (
+          {changesInWords(record).map((change) => (
             <PlainText key={change} text={change} />
           ))}
         </Fact>

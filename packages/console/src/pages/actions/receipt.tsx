@@ -2,6 +2,7 @@ import type { ActionView, SequencedRecord } from '@gatehouse/protocol';
 import { Button } from '@mantine/core';
 import { IconAlertTriangle, IconCheck, IconDownload, IconShieldCheck } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
+import { call } from '../../api/client.ts';
 import { explain } from '../../api/problem.ts';
 import { commands } from '../../lib/commands.ts';
 import { canonicalJson } from '../../lib/exact-action.ts';
@@ -16,16 +17,15 @@ import classes from './steps.module.css';
 export function DownloadReceipt({ view: { summary, records } }: { view: ActionView }) {
   const save = useMutation({
     mutationFn: () =>
-      Promise.all([Promise.all(records.map(fetchReceipt)), Promise.all(signedApprovals(records).map(fetchProof))]),
-    onSuccess: ([receipts, proofs]) =>
-      saveAs(
-        `receipt-${summary.actionId}.json`,
-        receiptFile(
-          summary.actionId,
-          receipts,
-          proofs.flatMap((each) => each ?? []),
-        ),
-      ),
+      Promise.all([
+        Promise.all(records.map(fetchReceipt)),
+        Promise.all(signedApprovals(records).map(fetchProof)),
+        call('GET /actions/:id/enrolments', { params: { id: summary.actionId } }),
+      ]),
+    onSuccess: ([receipts, proofs, { items: enrolments }]) => {
+      const approvals = proofs.flatMap((each) => each ?? []);
+      saveAs(`receipt-${summary.actionId}.json`, receiptFile(summary.actionId, receipts, { approvals, enrolments }));
+    },
     onError: (error) => notify({ color: 'red', title: explain(error).title, message: explain(error).detail }),
   });
   return (

@@ -1,13 +1,18 @@
 import type { ShownLease } from '@gatehouse/protocol';
+import { dropStatement } from '@gatehouse/protocol/second-yes-statement';
 import { TextInput } from '@mantine/core';
-import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
+import { useChange } from '../../api/change.ts';
 import { call } from '../../api/client.ts';
+import { agreeWithPasskey } from '../../api/passkeys.ts';
 import { needsRole, useSession } from '../../app/session.ts';
+import { kindWords } from '../../lib/lease-words.ts';
 import { actorName } from '../../lib/words.ts';
 import { AllowedButton } from '../../ui/allowed-button.tsx';
 import { FormDialog } from '../../ui/dialog.tsx';
-import { PlainText } from '../../ui/text.tsx';
+import { Fact, Facts } from '../../ui/page.tsx';
+import { Identifier, PlainText } from '../../ui/text.tsx';
+import { When } from '../../ui/when.tsx';
 
 /** Not to be tried any more, whatever it may still do: one person asks, another agrees. */
 export function GiveUp({ lease }: { lease: ShownLease }) {
@@ -40,44 +45,74 @@ export function GiveUp({ lease }: { lease: ShownLease }) {
 }
 
 function GiveUpDialog({ lease, close }: { lease: ShownLease; close: () => void }) {
-  const { id, provider, name, drop, endsByItself } = lease;
-  const queries = useQueryClient();
+  return lease.drop === null ? <AskDialog lease={lease} close={close} /> : <AgreeDialog lease={lease} close={close} />;
+}
+
+function AskDialog({ lease, close }: { lease: ShownLease; close: () => void }) {
   const [reason, setReason] = useState('');
-  const act = useMutation({
-    mutationFn: () =>
-      drop === null
-        ? call('POST /leases/:id/drop', { params: { id }, body: { reason } })
-        : call('POST /leases/:id/drop/agree', { params: { id } }),
-    onSuccess: close,
-    onSettled: () => void queries.invalidateQueries({ queryKey: ['leases'] }),
-  });
+  const { form } = useChange(
+    () => call('POST /leases/:id/drop', { params: { id: lease.id }, body: { reason: reason.trim() } }),
+    { refresh: ['leases'], done: close },
+  );
   return (
-    <FormDialog
-      title={drop === null ? 'Ask to give it up?' : 'Agree to give it up?'}
-      button={drop === null ? 'Ask' : 'Give it up'}
-      grave
-      close={close}
-      pending={act.isPending}
-      error={act.error}
-      submit={() => act.mutate()}
-    >
+    <FormDialog title="Ask to give it up?" button="Ask" grave ready={reason.trim() !== ''} close={close} {...form}>
       <p>
-        Nobody tries to end it any more.{' '}
-        {endsByItself
-          ? 'Whoever has it can use it until its own time is over.'
-          : `The account ${name} at ${provider}, and what was opened with it, may work until somebody ends them there.`}
-        {drop === null && ' Somebody else has to agree.'}
+        Nobody tries to end it any more, once somebody else has agreed with a passkey. <WhatRemains lease={lease} />
       </p>
-      {drop === null && (
-        <TextInput
-          label="Why (goes into the record, and to whoever agrees)"
-          value={reason}
-          onChange={(event) => setReason(event.currentTarget.value)}
-          maxLength={500}
-          required
-          data-autofocus
-        />
-      )}
+      <TextInput
+        label="Why (goes into the record, and to whoever agrees)"
+        value={reason}
+        onChange={(event) => setReason(event.currentTarget.value)}
+        maxLength={500}
+        required
+        data-autofocus
+      />
     </FormDialog>
+  );
+}
+
+/** All that the passkey signs is on the screen. */
+function AgreeDialog({ lease, close }: { lease: ShownLease; close: () => void }) {
+  const statement = dropStatement(lease);
+  const { form } = useChange(
+    async () =>
+      statement &&
+      call('POST /leases/:id/drop/agree', { params: { id: lease.id }, body: await agreeWithPasskey(statement) }),
+    { refresh: ['leases'], done: close },
+  );
+  const { provider, name, agent, environment, drop } = lease;
+  return (
+    <FormDialog title="Agree to give it up?" button="Give it up with passkey" grave close={close} {...form}>
+      <p>Nobody tries to end it any more. Your passkey signs exactly this:</p>
+      <Facts>
+        <Fact name="Credential">
+          {kindWords(lease.kind?.type)} of {provider}, in {environment}
+        </Fact>
+        <Fact name="Name there">
+          <Identifier value={name} what="name" />
+        </Fact>
+        <Fact name="Agent">{agent === '' ? 'nobody: it is a test' : agent}</Fact>
+        <Fact name="What remains">
+          <WhatRemains lease={lease} />
+        </Fact>
+        {drop && (
+          <Fact name="Asked for">
+            by {actorName(drop.askedBy)}, <When at={drop.askedAt} />: “<PlainText text={drop.reason} />”
+          </Fact>
+        )}
+      </Facts>
+    </FormDialog>
+  );
+}
+
+function WhatRemains({ lease: { endsByItself, drop, expiresAt, worksUntil } }: { lease: ShownLease }) {
+  if (!endsByItself)
+    return 'The account there, and what was opened with it, may work until somebody ends them there.';
+  const until = drop?.remainsUntil ?? Math.max(expiresAt, worksUntil ?? 0);
+  if (until <= Date.now()) return 'Its own time is over: nothing of it should work any more.';
+  return (
+    <>
+      Whoever has it can use it until <When at={until} as="both" />, when its own time is over.
+    </>
   );
 }

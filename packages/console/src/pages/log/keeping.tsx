@@ -1,10 +1,12 @@
-import type { KeepingScope } from '@gatehouse/protocol';
-import { Button, Group } from '@mantine/core';
+import type { KeepingScope, SecondYesStatement } from '@gatehouse/protocol';
+import { erasureStatement, holdEndStatement } from '@gatehouse/protocol/second-yes-statement';
+import { Group } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useChange } from '../../api/change.ts';
 import { call } from '../../api/client.ts';
-import { erasuresQuery, holdsQuery, sessionQuery } from '../../api/queries.ts';
+import { agreeWithPasskey, type SecondYesAnswer } from '../../api/passkeys.ts';
+import { erasuresQuery, holdsQuery } from '../../api/queries.ts';
 import { needsRole, useSession } from '../../app/session.ts';
 import { actorName } from '../../lib/words.ts';
 import { AllowedButton } from '../../ui/allowed-button.tsx';
@@ -39,8 +41,8 @@ export function Keeping() {
           {hold.endAskedBy && (
             <Decide
               what={`${actorName(hold.endAskedBy)} asks for its end.`}
-              asked={hold.endAskedBy}
-              agree={() => call('POST /holds/:id/agree', { params: { id: hold.id } })}
+              statement={holdEndStatement(hold)}
+              agree={(body) => call('POST /holds/:id/agree', { params: { id: hold.id }, body })}
               refresh="holds"
             />
           )}
@@ -56,8 +58,8 @@ export function Keeping() {
           {erasure.state === 'waiting' ? (
             <Decide
               what="It waits for a second person. What is erased does not come back."
-              asked={erasure.askedBy}
-              agree={() => call('POST /erasures/:id/agree', { params: { id: erasure.id } })}
+              statement={erasureStatement(erasure)}
+              agree={(body) => call('POST /erasures/:id/agree', { params: { id: erasure.id }, body })}
               reject={() => call('POST /erasures/:id/reject', { params: { id: erasure.id } })}
               refresh="erasures"
             />
@@ -107,32 +109,37 @@ function AskEnd({ id }: { id: string }) {
 
 export function Decide(props: {
   what: string;
-  asked: string;
-  agree: () => Promise<unknown>;
+  statement: SecondYesStatement | null;
+  agree: (answer: SecondYesAnswer) => Promise<unknown>;
   reject?: () => Promise<unknown>;
   refresh: string;
 }) {
-  const session = useQuery(sessionQuery);
-  const isOwn = props.asked === `person:${session.data?.person.email}`;
-  const agree = useChange(props.agree, { refresh: [props.refresh] });
-  const reject = useChange(props.reject ?? props.agree, { refresh: [props.refresh] });
+  const { what, statement, refresh } = props;
+  const session = useSession();
+  const isOwn = statement?.askedBy === `person:${session.person.email}`;
+  const ownQuestion = isOwn ? 'You have asked: somebody else has to agree.' : null;
+  const role = useMayAsk();
+  const agree = useChange(async () => statement && props.agree(await agreeWithPasskey(statement)), {
+    refresh: [refresh],
+  });
+  const reject = useChange(async () => props.reject?.(), { refresh: [refresh] });
   const error = agree.form.error ?? reject.form.error;
   return (
     <>
-      <p className="gh-quiet">{props.what}</p>
+      <p className="gh-quiet">{what}</p>
       <Group gap="xs">
-        <Button
-          disabled={isOwn}
-          title={isOwn ? 'You have asked: somebody else has to agree.' : undefined}
+        <AllowedButton
+          variant="filled"
+          obstacle={role ?? ownQuestion}
           loading={agree.form.pending}
           onClick={agree.form.submit}
         >
-          Agree
-        </Button>
+          Agree with passkey
+        </AllowedButton>
         {props.reject && (
-          <Button variant="default" loading={reject.form.pending} onClick={reject.form.submit}>
+          <AllowedButton obstacle={role} loading={reject.form.pending} onClick={reject.form.submit}>
             Refuse
-          </Button>
+          </AllowedButton>
         )}
       </Group>
       {error && <Failure error={error} />}

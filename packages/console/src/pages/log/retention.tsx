@@ -1,4 +1,5 @@
 import type { RecordRemoval, RetentionClass, RetentionPeriod } from '@gatehouse/protocol';
+import { retentionStatement } from '@gatehouse/protocol/second-yes-statement';
 import { Button } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useChange } from '../../api/change.ts';
@@ -41,8 +42,8 @@ export function Retention() {
           {each.belowMinimum && !each.belowMinimum.agreed && (
             <Decide
               what={`Until somebody else than who applied it agrees, its records are kept for ${minimumDays} days. What is removed does not come back.`}
-              asked={each.belowMinimum.appliedBy}
-              agree={() => call('POST /retention/:name/agree', { params: { name: each.name } })}
+              statement={retentionStatement(each)}
+              agree={(body) => call('POST /retention/:name/agree', { params: { name: each.name }, body })}
               refresh="retention"
             />
           )}

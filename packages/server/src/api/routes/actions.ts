@@ -5,6 +5,7 @@ import { aboutFormerAgent } from '../about-agent.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { everyone, type ResourceOf, type Route, route } from '../route.ts';
 import { inWords, toSearch } from '../search-query.ts';
+import { enrolmentsBehind } from './enrolments.ts';
 
 const unknownQuery = paging.extend({ agent: z.string().optional() });
 
@@ -60,6 +61,13 @@ export function actionRoutes({
       const approval = action.summary.approval === null ? undefined : await approvals.get(action.summary.approval);
       return { ...action, approval: approval ?? null };
     }),
+    route(
+      'GET /actions/:id/enrolments',
+      everyone,
+      'Of the passkeys by which a second person has agreed to it the records, with their proofs',
+      {},
+      async ({ param }) => ({ items: await enrolmentsBehind(ledger, (await find(param('id'))).records) }),
+    ),
     route(
       'GET /unknown-actions',
       everyone,

@@ -1,7 +1,8 @@
-import type { Approval, ApprovalProof, SequencedRecord, YesEvidence } from '@gatehouse/protocol';
-import type { Ledger, SearchQuery } from '../../ledger/index.ts';
+import type { Approval, ApprovalProof, YesEvidence } from '@gatehouse/protocol';
+import type { Ledger } from '../../ledger/index.ts';
 import { digestJson, GatehouseError, type Json } from '../../platform/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
+import { enrolmentOf, receiptOf } from './enrolments.ts';
 
 /** Version of a subject from which on the arguments are in it by their salted digest. */
 const SALTED = 5;
@@ -31,10 +32,10 @@ async function provenYes(
   { id, actionId }: Approval,
   evidence: YesEvidence,
 ): Promise<ApprovalProof['yes'][number]> {
-  const digestOf = (value: unknown) => digestJson(value as Json);
   const records = (await ledger.action(actionId))?.records ?? [];
   const said = records.find(
-    ({ record }) => record.approval === id && record.changes.includes(`assertion ${digestOf(evidence)}`),
+    ({ record }) =>
+      record.approval === id && record.changes.includes(`assertion ${digestJson(evidence as unknown as Json)}`),
   );
   if (!said)
     throw new GatehouseError(
@@ -42,28 +43,6 @@ async function provenYes(
       'approval.not-recorded',
       'The record of this yes is not in the database any more.',
     );
-  const enrolled = await find(
-    ledger,
-    { operation: 'passkey.enrol', person: `person:${evidence.person}` },
-    `key ${digestOf(evidence.publicKey)}`,
-  );
-  const receiptOf = async ({ log, sequence }: SequencedRecord) => {
-    const receipt = await ledger.receipt(log, sequence);
-    if (!receipt)
-      throw new GatehouseError('unavailable', 'record.not-yet', 'The record is not in the tree yet. Try again.');
-    return { log, sequence, ...receipt };
-  };
-  return { evidence, record: await receiptOf(said), enrolment: enrolled ? await receiptOf(enrolled) : null };
-}
-
-/** The newest record that says this among its changes. */
-async function find(ledger: Ledger, of: Partial<SearchQuery>, change: string): Promise<SequencedRecord | undefined> {
-  let cursor: string | null | undefined;
-  do {
-    const page = await ledger.search({ ...of, limit: 200, ...(cursor && { cursor }) });
-    const found = page.records.find(({ record }) => record.kind === 'change' && record.changes.includes(change));
-    if (found) return found;
-    cursor = page.cursor;
-  } while (cursor);
-  return undefined;
+  const [record, enrolment] = await Promise.all([receiptOf(ledger, said), enrolmentOf(ledger, evidence)]);
+  return { evidence, record, enrolment };
 }

@@ -1,10 +1,12 @@
-import { erasurePreviewQuery, keepingBodies } from '@gatehouse/protocol';
+import { erasurePreviewQuery, keepingBodies, secondYesBodies } from '@gatehouse/protocol';
 import { scopeWords } from '../../ledger/index.ts';
 import { GatehouseError } from '../../platform/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { everyone, type Route, route } from '../route.ts';
+import { secondYesOf } from './second-yes.ts';
 
-export function keepingRoutes({ keeping, reads, retention }: ApiDependencies): Route[] {
+export function keepingRoutes(deps: ApiDependencies): Route[] {
+  const { keeping, reads, retention } = deps;
   return [
     route('GET /holds', everyone, 'Legal holds, newest first', {}, async () => ({ items: await keeping.holds() })),
     route(
@@ -24,9 +26,12 @@ export function keepingRoutes({ keeping, reads, retention }: ApiDependencies): R
     route(
       'POST /holds/:id/agree',
       'erase',
-      'Agree that a hold ends, which somebody else has asked for',
-      {},
-      (context) => keeping.agreeEnd(context.param('id'), context.caller.by),
+      'Agree, with a passkey, that a hold ends, which somebody else has asked for',
+      { body: secondYesBodies.agree },
+      async (context) => {
+        const id = context.param('id');
+        return keeping.agreeEnd(id, await secondYesOf(deps, context, { act: 'hold.end', id }));
+      },
     ),
     route('GET /erasures', everyone, 'Erasures, newest first', {}, async () => ({ items: await keeping.erasures() })),
     route(
@@ -51,9 +56,12 @@ export function keepingRoutes({ keeping, reads, retention }: ApiDependencies): R
     route(
       'POST /erasures/:id/agree',
       'erase',
-      'Agree that bodies are erased, which somebody else has asked for',
-      {},
-      (context) => keeping.agree(context.param('id'), context.caller.by),
+      'Agree, with a passkey, that bodies are erased, which somebody else has asked for',
+      { body: secondYesBodies.agree },
+      async (context) => {
+        const id = context.param('id');
+        return keeping.agree(id, await secondYesOf(deps, context, { act: 'erasure.agree', id }));
+      },
     ),
     route('GET /retention', everyone, 'What is kept for how long, what was removed, and what would go next', {}, () =>
       retention.view(),
@@ -61,9 +69,12 @@ export function keepingRoutes({ keeping, reads, retention }: ApiDependencies): R
     route(
       'POST /retention/:name/agree',
       'erase',
-      'Agree that a class keeps records for less than the minimum, which somebody else has applied',
-      {},
-      ({ caller, param }) => retention.agree(param('name'), caller.by),
+      'Agree, with a passkey, that a class keeps records for less than the minimum, which somebody else has applied',
+      { body: secondYesBodies.agree },
+      async (context) => {
+        const id = context.param('name');
+        return retention.agree(id, await secondYesOf(deps, context, { act: 'retention.agree', id }));
+      },
     ),
     route(
       'POST /retention/:name/withdraw',

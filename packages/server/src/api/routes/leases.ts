@@ -1,8 +1,9 @@
-import { type LeaseView, leaseBodies, type ShownLease } from '@gatehouse/protocol';
+import { type LeaseView, leaseBodies, type ShownLease, secondYesBodies } from '@gatehouse/protocol';
 import { unknownLease } from '../../credentials/index.ts';
 import { aboutFormerAgent } from '../about-agent.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { type ApiCaller, everyone, type ResourceOf, type Route, route } from '../route.ts';
+import { secondYesOf } from './second-yes.ts';
 
 const MOST_AGENTS = 1_000;
 
@@ -10,7 +11,8 @@ const MOST_AGENTS = 1_000;
 const overseers = new Set(['admin', 'security', 'auditor']);
 const seesAll = ({ via, roles }: ApiCaller): boolean => via === 'operator' || roles.some((role) => overseers.has(role));
 
-export function leaseRoutes({ credentials, registry }: ApiDependencies): Route[] {
+export function leaseRoutes(deps: ApiDependencies): Route[] {
+  const { credentials, registry } = deps;
   const ownedBy = ({ email }: ApiCaller): string[] =>
     [...registry.snapshot().agents.values()]
       .filter(({ manifest }) => manifest.owner === email)
@@ -87,9 +89,12 @@ export function leaseRoutes({ credentials, registry }: ApiDependencies): Route[]
     route(
       'POST /leases/:id/drop/agree',
       'erase',
-      'Agree that a stuck credential is given up, which somebody else has asked for: nobody tries to end it any more',
-      {},
-      ({ caller, param }) => credentials.leases.agreeDrop(param('id'), caller.by),
+      'Agree, with a passkey, that a stuck credential is given up, which somebody else has asked for: nobody tries to end it any more',
+      { body: secondYesBodies.agree },
+      async (context) => {
+        const id = context.param('id');
+        return credentials.leases.agreeDrop(id, await secondYesOf(deps, context, { act: 'lease.drop', id }));
+      },
     ),
     route(
       'GET /providers',

@@ -5,6 +5,7 @@ import { addAgent, openDesk, stopAgent } from '../../approvals/testing/desk.ts';
 import { onEachDatabase } from '../../identity/people/testing/databases.ts';
 import type { House } from '../../identity/people/testing/house.ts';
 import { entryOf } from '../../ledger/keeping/testing/record-keeper.ts';
+import { yesOf } from '../../identity/people/testing/second-yes.ts';
 import { createFakeProvider, narrowToTables } from '../testing/fake-provider.ts';
 import { createLeases, type Leases } from './leases.ts';
 import { boundsOf, lifetimeOf } from './lifetime.ts';
@@ -526,11 +527,11 @@ onEachDatabase('leases', (database) => {
     /** @proves lease.dropped */
     test('it is given up by two people only, who are on record with what may remain; then nobody tries', async () => {
       const id = await stuck();
-      await assert.rejects(leases.agreeDrop(id, bob), { code: 'lease.drop-not-asked' });
+      await assert.rejects(leases.agreeDrop(id, yesOf(bob)), { code: 'lease.drop-not-asked' });
       await leases.askDrop(id, ann, 'the database is gone');
-      await assert.rejects(leases.agreeDrop(id, ann), { code: 'lease.second-person' });
+      await assert.rejects(leases.agreeDrop(id, yesOf(ann)), { code: 'second-yes.own' });
       assert.equal((await leases.get(id)).state, 'stuck');
-      const dropped = await leases.agreeDrop(id, bob);
+      const dropped = await leases.agreeDrop(id, yesOf(bob));
       assert.equal(dropped.state, 'dropped');
       assert.deepEqual([dropped.drop?.askedBy, dropped.drop?.agreedBy], [ann, bob]);
       const [recorded] = await house.records('lease.drop');
@@ -553,9 +554,9 @@ onEachDatabase('leases', (database) => {
     test('what the host’s token asks for somebody takes up, and somebody else agrees; one that works is not given up', async () => {
       const id = await stuck();
       await leases.askDrop(id, 'operator', 'gone');
-      assert.equal((await leases.agreeDrop(id, ann)).state, 'stuck');
-      await assert.rejects(leases.agreeDrop(id, ann), { code: 'lease.second-person' });
-      assert.equal((await leases.agreeDrop(id, bob)).state, 'dropped');
+      assert.equal((await leases.agreeDrop(id, yesOf(ann))).state, 'stuck');
+      await assert.rejects(leases.agreeDrop(id, yesOf(ann)), { code: 'second-yes.own' });
+      assert.equal((await leases.agreeDrop(id, yesOf(bob))).state, 'dropped');
       const { request } = await agent();
       const { lease } = await leases.issue(request, []);
       await assert.rejects(leases.askDrop(lease.id, ann, 'why not'), { code: 'lease.not-stuck' });

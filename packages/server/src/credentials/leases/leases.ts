@@ -1,4 +1,5 @@
-import type { LeaseView, ProviderAbilities } from '@gatehouse/protocol';
+import type { LeaseView, ProviderAbilities, SecondYesStatement } from '@gatehouse/protocol';
+import type { SecondYes } from '../../identity/index.ts';
 import type { Clock, Log } from '../../platform/index.ts';
 import type { DatabaseTransaction, Guard, RecordChange, Sealer, Storage } from '../../storage/index.ts';
 import { createDropping } from './drop.ts';
@@ -62,8 +63,10 @@ export interface Leases {
   takeOver(by: string): Promise<{ leases: number }>;
   /** Asks for a stuck one to be given up. */
   askDrop(id: string, by: string, reason: string): Promise<LeaseView>;
+  /** What whoever agrees to that signs. */
+  askedDrop(id: string): Promise<SecondYesStatement>;
   /** By somebody else than who asked: from then on nobody tries to end it. */
-  agreeDrop(id: string, by: string): Promise<LeaseView>;
+  agreeDrop(id: string, said: SecondYes): Promise<LeaseView>;
   get(id: string): Promise<LeaseView>;
   list(filter: LeaseFilter): Promise<{ leases: LeaseView[]; next: string | null }>;
   /** Forgets the credentials of what may not be used any more on this replica. */
@@ -154,8 +157,9 @@ export function createLeases(deps: LeasesDependencies): Leases {
       await dropping.ask(id, by, reason);
       return find.get(id);
     },
-    async agreeDrop(id, by) {
-      await dropping.agree(id, by);
+    askedDrop: dropping.statement,
+    async agreeDrop(id, said) {
+      await dropping.agree(id, said);
       return find.get(id);
     },
     get: find.get,

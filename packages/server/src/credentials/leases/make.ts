@@ -199,6 +199,7 @@ export function createMaking({ storage, sealer, recordChange, ending, inHand, wa
       drop_reason: null,
       dropped_by: null,
       dropped_at: null,
+      drop_seal: null,
     };
     const row = sealedLease(sealer, {
       ...intended,

@@ -123,6 +123,7 @@ export function toLease(row: LeaseRow): LeaseView {
         ? null
         : {
             ...{ askedBy: row.drop_asked_by, askedAt: row.drop_asked_at ?? 0, reason: row.drop_reason ?? '' },
+            remainsUntil: row.ends_by_itself === 1 ? lastEnd(row) : null,
             ...{ agreedBy: row.dropped_by, agreedAt: row.dropped_at },
           },
     nextTryAt: row.next_try_at,

@@ -7,6 +7,14 @@ export { relyingPartyOf } from './relying-party.ts';
 export { checkSameOrigin, type RequestHeaders } from './same-origin.ts';
 export * from './scim/index.ts';
 export { sealPasskeysOfBefore } from './seals.ts';
+export {
+  createSecondYeses,
+  requireAsAsked,
+  type SecondYes,
+  type SecondYesAnswer,
+  type SecondYeses,
+  sealAsked,
+} from './second-yes.ts';
 export type {
   MailLinks,
   NewSession,

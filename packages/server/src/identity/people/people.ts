@@ -7,6 +7,7 @@ import { createPasskeyVerification, hasPasskeys } from './passkey-verification.t
 import { createPasskeys } from './passkeys.ts';
 import { endPush } from './push-subscriptions.ts';
 import { relyingPartyOf } from './relying-party.ts';
+import { createSecondYeses } from './second-yes.ts';
 import { sessionCookie } from './session-cookie.ts';
 import { createSessions } from './sessions.ts';
 import { createSigninLinks } from './signin-links.ts';
@@ -43,6 +44,7 @@ export function createPeople(dependencies: PeopleDependencies): People {
     signInOptions: passkeys.signInOptions,
     signIn: passkeys.signIn,
     ...verification,
+    secondYes: createSecondYeses({ storage, clock, people: verification }),
     authenticatePerson: (headers, options) => sessions.authenticate(headers, options),
     async signedInAt(cookie) {
       if (cookie === undefined) return undefined;

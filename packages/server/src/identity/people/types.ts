@@ -3,6 +3,7 @@ import type { Json, Secret } from '../../platform/index.ts';
 import type { KnownPerson } from '../../registry/index.ts';
 import type { DatabaseTransaction } from '../../storage/index.ts';
 import type { PersonCaller } from '../types.ts';
+import type { SecondYeses } from './second-yes.ts';
 
 /** The part of the registry that sign-in needs: who is declared, with which roles. */
 export interface PeopleDirectory {
@@ -152,6 +153,8 @@ export interface People extends PasskeyVerification {
   ): Promise<{ next: 'enrol'; session: NewSession } | { next: 'passkey'; person: string }>;
 
   readonly mailLinks: MailLinks;
+
+  readonly secondYes: SecondYeses;
 
   /** PublicKeyCredentialCreationOptionsJSON. Needs a link session, or one that began within the last 5 minutes (`session.stale`). */
   enrolmentOptions(person: SignedInPerson): Promise<Json>;

@@ -1,6 +1,15 @@
-import type { Erasure, ErasurePreview, KeepingScope, LegalHold } from '@gatehouse/protocol';
+import {
+  type Erasure,
+  type ErasurePreview,
+  erasureStatement,
+  holdEndStatement,
+  type KeepingScope,
+  type LegalHold,
+  type SecondYesStatement,
+} from '@gatehouse/protocol';
+import { requireAsAsked, type SecondYes, sealAsked } from '../../identity/index.ts';
 import { type Clock, canonicalJson, GatehouseError, newId } from '../../platform/index.ts';
-import type { Database, DatabaseTransaction, RecordChange, Storage, Tables } from '../../storage/index.ts';
+import type { Database, DatabaseTransaction, RecordChange, Sealer, Storage, Tables } from '../../storage/index.ts';
 import { eraseBodies, eraseKept, keptStill } from './bodies.ts';
 import type { ClockDoubt } from './clock-doubt.ts';
 import { keepingLimits as limits } from './limits.ts';
@@ -13,6 +22,7 @@ import { type Bounds, boundsNow, nextActions, type Place, parsePlace, placeWords
 export interface KeepingDependencies {
   storage: Storage;
   recordChange: RecordChange;
+  sealer: Sealer;
   clock: Clock;
   /** How long the arguments of actions are kept; null: for ever. */
   argumentsDays: number | null;
@@ -29,14 +39,18 @@ export interface Keeping {
   holds(): Promise<LegalHold[]>;
   hold(scope: KeepingScope, reason: string, by: string): Promise<LegalHold>;
   askEnd(id: string, by: string): Promise<LegalHold>;
+  /** What whoever agrees to that signs. */
+  askedEnd(id: string): Promise<SecondYesStatement>;
   /** By somebody else than who asked. */
-  agreeEnd(id: string, by: string): Promise<LegalHold>;
+  agreeEnd(id: string, said: SecondYes): Promise<LegalHold>;
   erasures(): Promise<Erasure[]>;
   erase(scope: KeepingScope, reason: string, by: string): Promise<Erasure>;
   /** What an erasure would take: counts, and where to go on with the next look, or null at the end. */
   preview(scope: KeepingScope, cursor: string | undefined): Promise<ErasurePreview>;
+  /** What whoever agrees to it signs. */
+  asked(id: string): Promise<SecondYesStatement>;
   /** By somebody else than who asked; from then on it runs in the background. */
-  agree(id: string, by: string): Promise<Erasure>;
+  agree(id: string, said: SecondYes): Promise<Erasure>;
   reject(id: string, by: string): Promise<Erasure>;
   /** One turn of what runs in the background: it goes on where any replica has stopped. */
   work(): Promise<void>;
@@ -46,30 +60,40 @@ export interface Keeping {
 const OPERATOR = 'operator';
 
 export function createKeeping(deps: KeepingDependencies): Keeping {
-  const { storage, recordChange, clock } = deps;
+  const { storage, recordChange, sealer, clock } = deps;
   const { db } = storage;
 
   const openHolds = async (on: Database | DatabaseTransaction): Promise<LegalHold[]> =>
     (await on.selectFrom('holds').selectAll().where('ended_at', 'is', null).orderBy('placed_at').execute()).map(toHold);
 
-  async function holdIn(transaction: DatabaseTransaction, id: string): Promise<LegalHold> {
-    const row = await transaction.selectFrom('holds').selectAll().where('id', '=', id).executeTakeFirst();
+  async function holdIn(on: Database | DatabaseTransaction, id: string): Promise<Tables['holds']> {
+    const row = await on.selectFrom('holds').selectAll().where('id', '=', id).executeTakeFirst();
     if (!row) throw new GatehouseError('not-found', 'hold.unknown', `There is no hold "${id}".`);
     if (row.ended_at !== null) throw new GatehouseError('conflict', 'hold.ended', 'This hold has ended already.');
-    return toHold(row);
+    return row;
   }
 
-  async function erasureIn(transaction: DatabaseTransaction, id: string, state: Erasure['state']): Promise<Erasure> {
-    const row = await transaction.selectFrom('erasures').selectAll().where('id', '=', id).executeTakeFirst();
+  function endOf(hold: LegalHold): SecondYesStatement {
+    const statement = holdEndStatement(hold);
+    if (statement) return statement;
+    throw new GatehouseError('conflict', 'hold.not-asked', 'Nobody has asked for the end of this hold.');
+  }
+
+  /** With the seal: asked for in this person's name. */
+  async function askEndIn(transaction: DatabaseTransaction, hold: LegalHold): Promise<void> {
+    await transaction
+      .updateTable('holds')
+      .set({ end_asked_by: hold.endAskedBy, end_asked_at: clock.now(), end_seal: sealAsked(sealer, endOf(hold)) })
+      .where('id', '=', hold.id)
+      .execute();
+  }
+
+  async function erasureIn(on: Database | DatabaseTransaction, id: string): Promise<Tables['erasures']> {
+    const row = await on.selectFrom('erasures').selectAll().where('id', '=', id).executeTakeFirst();
     if (!row) throw new GatehouseError('not-found', 'erasure.unknown', `There is no erasure "${id}".`);
-    if (row.state !== state)
-      throw new GatehouseError('conflict', 'erasure.state', `This erasure is ${row.state}, not ${state}.`);
-    return toErasure(row);
-  }
-
-  function checkOther(asked: string | null, by: string): void {
-    if (asked !== by) return;
-    throw new GatehouseError('forbidden', 'keeping.second-person', 'Whoever asked can’t agree: somebody else has to.');
+    if (row.state !== 'waiting')
+      throw new GatehouseError('conflict', 'erasure.state', `This erasure is ${row.state}, not waiting.`);
+    return row;
   }
 
   /** What of these actions may go now; a hold that was placed meanwhile counts. */
@@ -107,6 +131,7 @@ export function createKeeping(deps: KeepingDependencies): Keeping {
         await recordChange(transaction, {
           operation: 'erasure.done',
           by: 'gatehouse',
+          action: id,
           changes: [
             `${id}: ${total.erased} bodies erased, ${total.held} actions kept by a hold`,
             ...(kept > 0 ? [`${kept} approvals and grants that are not over lose arguments when they are`] : []),
@@ -117,34 +142,14 @@ export function createKeeping(deps: KeepingDependencies): Keeping {
     });
   }
 
-  async function settle(id: string, by: string, to: 'running' | 'rejected'): Promise<Erasure> {
-    return storage.transaction(async (transaction) => {
-      const erasure = await erasureIn(transaction, id, 'waiting');
-      const now = clock.now();
-      if (to === 'running' && erasure.askedBy === OPERATOR) {
-        await transaction.updateTable('erasures').set({ asked_by: by }).where('id', '=', id).execute();
-        const changes = [`${id}, asked for by ${OPERATOR}: bodies of ${scopeWords(erasure.scope)}`];
-        await recordChange(transaction, { operation: 'erasure.take-up', by, changes });
-        return { ...erasure, askedBy: by };
-      }
-      if (to === 'running') checkOther(erasure.askedBy, by);
-      await transaction
-        .updateTable('erasures')
-        .set({
-          ...{ state: to, agreed_by: by, agreed_at: now },
-          // Two people agreed to what there was: also after a restore nothing that came later is erased.
-          ...(to === 'running' ? { bounds: JSON.stringify(await boundsNow(transaction)) } : { ended_at: now }),
-        })
-        .where('id', '=', id)
-        .execute();
-      await recordChange(transaction, {
-        operation: to === 'running' ? 'erasure.agree' : 'erasure.reject',
-        by,
-        changes: [`${id}, asked for by ${erasure.askedBy}: bodies of ${scopeWords(erasure.scope)}`],
-      });
-      return { ...erasure, state: to, agreedBy: by };
-    });
-  }
+  const recordErasure = (
+    transaction: DatabaseTransaction,
+    { id, askedBy, scope }: Erasure,
+    { operation, by, yes = [] }: { operation: string; by: string; yes?: string[] },
+  ) => {
+    const changes = [`${id}, asked for by ${askedBy}: bodies of ${scopeWords(scope)}`, ...yes];
+    return recordChange(transaction, { operation, by, action: id, changes });
+  };
 
   return {
     async holds() {
@@ -164,7 +169,7 @@ export function createKeeping(deps: KeepingDependencies): Keeping {
         const now = clock.now();
         const row = {
           ...{ id: newId('hld', now), scope: JSON.stringify(scope), reason, placed_by: by, placed_at: now },
-          ...{ end_asked_by: null, end_asked_at: null, ended_by: null, ended_at: null },
+          ...{ end_asked_by: null, end_asked_at: null, ended_by: null, ended_at: null, end_seal: null },
         };
         await transaction.insertInto('holds').values(row).execute();
         // The scope as it is: records are kept by what is on record, whatever becomes of the row.
@@ -174,40 +179,34 @@ export function createKeeping(deps: KeepingDependencies): Keeping {
       }),
     askEnd: (id, by) =>
       storage.transaction(async (transaction) => {
-        const hold = await holdIn(transaction, id);
-        await transaction
-          .updateTable('holds')
-          .set({ end_asked_by: by, end_asked_at: clock.now() })
-          .where('id', '=', id)
-          .execute();
+        const hold = { ...toHold(await holdIn(transaction, id)), endAskedBy: by };
+        await askEndIn(transaction, hold);
         await recordChange(transaction, {
           operation: 'hold.ask-end',
           by,
+          action: id,
           changes: [`${id} on ${scopeWords(hold.scope)}`],
         });
-        return { ...hold, endAskedBy: by };
+        return hold;
       }),
-    agreeEnd: (id, by) =>
+    askedEnd: async (id) => endOf(toHold(await holdIn(db, id))),
+    agreeEnd: (id, said) =>
       storage.transaction(async (transaction) => {
-        const hold = await holdIn(transaction, id);
-        if (hold.endAskedBy === null)
-          throw new GatehouseError('conflict', 'hold.not-asked', 'Nobody has asked for the end of this hold.');
+        const row = await holdIn(transaction, id);
+        const hold = toHold(row);
+        requireAsAsked(sealer, endOf(hold), row.end_seal);
+        const { by } = said;
+        const yes = await said.to(transaction, endOf(hold));
+        const changes = [`${id} on ${scopeWords(hold.scope)}, asked for by ${hold.endAskedBy}`, yes];
         if (hold.endAskedBy === OPERATOR) {
-          await transaction.updateTable('holds').set({ end_asked_by: by }).where('id', '=', id).execute();
-          const changes = [`${id} on ${scopeWords(hold.scope)}, asked for by ${OPERATOR}`];
-          await recordChange(transaction, { operation: 'hold.take-up', by, changes });
+          await askEndIn(transaction, { ...hold, endAskedBy: by });
+          await recordChange(transaction, { operation: 'hold.take-up', by, action: id, changes });
           return { ...hold, endAskedBy: by };
         }
-        checkOther(hold.endAskedBy, by);
         const endedAt = clock.now();
         await transaction.updateTable('holds').set({ ended_by: by, ended_at: endedAt }).where('id', '=', id).execute();
         await lookAgain(transaction);
-        await recordChange(transaction, {
-          operation: 'hold.end',
-          by,
-          action: id,
-          changes: [`${id} on ${scopeWords(hold.scope)}, asked for by ${hold.endAskedBy}`],
-        });
+        await recordChange(transaction, { operation: 'hold.end', by, action: id, changes });
         return { ...hold, endedBy: by, endedAt };
       }),
     async erasures() {
@@ -235,11 +234,17 @@ export function createKeeping(deps: KeepingDependencies): Keeping {
             asked_at: now,
           },
           ...{ agreed_by: null, agreed_at: null, bounds: null, reached: null, erased: 0, held: 0, ended_at: null },
+          seal: null,
         };
-        await transaction.insertInto('erasures').values(row).execute();
+        const erasure = toErasure(row);
+        const seal = sealAsked(sealer, erasureStatement(erasure));
+        await transaction
+          .insertInto('erasures')
+          .values({ ...row, seal })
+          .execute();
         const changes = [`${row.id}: bodies of ${scopeWords(scope)}`];
-        await recordChange(transaction, { operation: 'erasure.ask', by, changes, detail: reason });
-        return toErasure(row);
+        await recordChange(transaction, { operation: 'erasure.ask', by, action: row.id, changes, detail: reason });
+        return erasure;
       }),
     async preview(scope, cursor) {
       const from = cursor === undefined ? null : parsePlace(cursor);
@@ -247,8 +252,43 @@ export function createKeeping(deps: KeepingDependencies): Keeping {
       const { reach, next } = await reachOf(db, scope, from, { holds, forMs: deps.previewMs ?? limits.previewMs });
       return { ...reach, cursor: next && placeWords(next) };
     },
-    agree: (id, by) => settle(id, by, 'running'),
-    reject: (id, by) => settle(id, by, 'rejected'),
+    asked: async (id) => erasureStatement(toErasure(await erasureIn(db, id))),
+    agree: (id, said) =>
+      storage.transaction(async (transaction) => {
+        const row = await erasureIn(transaction, id);
+        const erasure = toErasure(row);
+        requireAsAsked(sealer, erasureStatement(erasure), row.seal);
+        const { by } = said;
+        const yes = [await said.to(transaction, erasureStatement(erasure))];
+        if (erasure.askedBy === OPERATOR) {
+          const taken = { ...erasure, askedBy: by };
+          const seal = sealAsked(sealer, erasureStatement(taken));
+          await transaction.updateTable('erasures').set({ asked_by: by, seal }).where('id', '=', id).execute();
+          await recordErasure(transaction, erasure, { operation: 'erasure.take-up', by, yes });
+          return taken;
+        }
+        // Two people agreed to what there was: also after a restore nothing that came later is erased.
+        const bounds = JSON.stringify(await boundsNow(transaction));
+        await transaction
+          .updateTable('erasures')
+          .set({ state: 'running', agreed_by: by, agreed_at: clock.now(), bounds })
+          .where('id', '=', id)
+          .execute();
+        await recordErasure(transaction, erasure, { operation: 'erasure.agree', by, yes });
+        return { ...erasure, state: 'running', agreedBy: by };
+      }),
+    reject: (id, by) =>
+      storage.transaction(async (transaction) => {
+        const erasure = toErasure(await erasureIn(transaction, id));
+        const now = clock.now();
+        await transaction
+          .updateTable('erasures')
+          .set({ state: 'rejected', agreed_by: by, agreed_at: now, ended_at: now })
+          .where('id', '=', id)
+          .execute();
+        await recordErasure(transaction, erasure, { operation: 'erasure.reject', by });
+        return { ...erasure, state: 'rejected', agreedBy: by };
+      }),
     async work() {
       const running = await db.selectFrom('erasures').select('id').where('state', '=', 'running').execute();
       let left = limits.batchesOfTurn;

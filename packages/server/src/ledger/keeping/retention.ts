@@ -1,21 +1,30 @@
-import { RETENTION_MINIMUM_DAYS, type RecordRemoval, type RetentionView } from '@gatehouse/protocol';
+import {
+  RETENTION_MINIMUM_DAYS,
+  type RecordRemoval,
+  type RetentionView,
+  retentionStatement,
+  type SecondYesStatement,
+} from '@gatehouse/protocol';
+import type { SecondYes } from '../../identity/index.ts';
 import { GatehouseError, newId } from '../../platform/index.ts';
 import type { Tables } from '../../storage/index.ts';
 import { keepingLimits as limits } from './limits.ts';
 import { createFinding, type RetentionDependencies } from './retention-find.ts';
 import { createRecordReader } from './retention-record.ts';
 import { createRemoving, liveReplicas } from './retention-remove.ts';
-import { readRules } from './retention-rules.ts';
+import { type RetentionRule, type RetentionRules, readRules } from './retention-rules.ts';
 import { unitsOf } from './retention-units.ts';
 
 /**
  * Whole records go by class (kind: Retention). Their content goes, and what is left is their leaf hash: the tree, its checkpoints and every
- * proof of other records stay as they were. Errors: `retention.unknown`, `retention.not-below`, `retention.not-agreed`, `keeping.second-person`.
+ * proof of other records stay as they were. Errors: `retention.unknown`, `retention.not-below`, `retention.not-agreed`, `second-yes.own`.
  */
 export interface Retention {
   view(): Promise<RetentionView>;
+  /** What whoever agrees to a class below the minimum signs. */
+  asked(name: string): Promise<SecondYesStatement>;
   /** That a class may keep less than the minimum; by somebody else than who applied it. */
-  agree(name: string, by: string): Promise<RetentionView>;
+  agree(name: string, said: SecondYes): Promise<RetentionView>;
   /** Takes back what anybody has agreed to for a class; to keep for longer needs nobody else. */
   withdraw(name: string, by: string): Promise<RetentionView>;
   /** What was removed of these records of a log, after the removal named, in order; a page of it. */
@@ -159,12 +168,7 @@ export function createRetention(deps: RetentionDependencies): Retention {
       .executeTakeFirstOrThrow();
     const orNull = (at: number | null) => (at === null ? null : Number(at));
     return {
-      classes: rules.rules.map(({ manifest, agreed, appliedBy, agreedBy }) => ({
-        ...{ name: manifest.name, of: manifest.of, published: manifest.published },
-        ...{ arguments: manifest.arguments ?? null, records: manifest.records ?? null },
-        belowMinimum:
-          manifest.belowMinimum === undefined ? null : { reason: manifest.belowMinimum, agreed, appliedBy, agreedBy },
-      })),
+      classes: rules.rules.map(toClass),
       version: rules.version,
       minimumDays: RETENTION_MINIMUM_DAYS,
       defaultArgumentsDays: deps.argumentsDays,
@@ -211,25 +215,13 @@ export function createRetention(deps: RetentionDependencies): Retention {
       const one = await db.selectFrom('removals').select('id').where('removed_at', 'is not', null).limit(1);
       return (await one.executeTakeFirst()) !== undefined;
     },
-    async agree(name, by) {
+    asked: async (name) => belowIn(await readRules(db, deps.argumentsDays), name).statement,
+    async agree(name, said) {
       await storage.transaction(async (transaction) => {
-        const rules = await readRules(transaction, deps.argumentsDays);
-        const rule = rules.rules.find(({ manifest }) => manifest.name === name);
-        if (!rule) throw new GatehouseError('not-found', 'retention.unknown', `There is no class "${name}".`);
-        const { belowMinimum, records } = rule.manifest;
-        if (belowMinimum === undefined)
-          throw new GatehouseError(
-            'conflict',
-            'retention.not-below',
-            `"${name}" keeps records for ${RETENTION_MINIMUM_DAYS} days at least: nobody has to agree.`,
-          );
-        if (rule.appliedBy === by || !by.startsWith('person:'))
-          throw new GatehouseError(
-            'forbidden',
-            'keeping.second-person',
-            'Whoever applied it can’t agree: somebody else has to.',
-          );
+        const { rule, statement } = belowIn(await readRules(transaction, deps.argumentsDays), name);
+        const { by } = said;
         if (rule.agreedBy.includes(by)) return;
+        const yes = await said.to(transaction, statement);
         const at = clock.now();
         const id = newId('rag', at);
         await transaction
@@ -240,8 +232,12 @@ export function createRetention(deps: RetentionDependencies): Retention {
           operation: 'retention.agree',
           by,
           action: id,
-          changes: [`${name} keeps records for ${records} days, fewer than ${RETENTION_MINIMUM_DAYS}`, rule.digest],
-          detail: belowMinimum,
+          changes: [
+            `${name} keeps records for ${statement.records} days, fewer than ${RETENTION_MINIMUM_DAYS}`,
+            rule.digest,
+            yes,
+          ],
+          detail: statement.reason,
         });
       });
       return view();
@@ -266,6 +262,25 @@ export function createRetention(deps: RetentionDependencies): Retention {
       return view();
     },
   };
+}
+
+function toClass({ manifest, agreed, appliedBy, agreedBy, digest }: RetentionRule): RetentionView['classes'][number] {
+  const { name, of, published, arguments: args = null, records = null, belowMinimum: reason } = manifest;
+  const belowMinimum = reason === undefined ? null : { reason, agreed, appliedBy, agreedBy, digest };
+  return { name, of, published, arguments: args, records, belowMinimum };
+}
+
+/** One that keeps less than the minimum, and what agreeing to it says. */
+function belowIn({ rules }: RetentionRules, name: string) {
+  const rule = rules.find(({ manifest }) => manifest.name === name);
+  if (!rule) throw new GatehouseError('not-found', 'retention.unknown', `There is no class "${name}".`);
+  const statement = retentionStatement(toClass(rule));
+  if (statement) return { rule, statement };
+  throw new GatehouseError(
+    'conflict',
+    'retention.not-below',
+    `"${name}" keeps records for ${RETENTION_MINIMUM_DAYS} days at least: nobody has to agree.`,
+  );
 }
 
 function toRemoval(row: Tables['removals']): RecordRemoval {

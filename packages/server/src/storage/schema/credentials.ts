@@ -224,5 +224,7 @@ export interface CredentialsTables {
     drop_reason: string | null;
     dropped_by: string | null;
     dropped_at: number | null;
+    /** Over what is to be given up, and who asked. */
+    drop_seal: Uint8Array | null;
   };
 }

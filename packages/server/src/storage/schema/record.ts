@@ -229,6 +229,8 @@ export interface RecordTables {
     end_asked_at: number | null;
     ended_by: string | null;
     ended_at: number | null;
+    /** Over what is to end, and who asked. */
+    end_seal: Uint8Array | null;
   };
 
   /**
@@ -249,6 +251,8 @@ export interface RecordTables {
     erased: number;
     held: number;
     ended_at: number | null;
+    /** Over what is to be erased, and who asked. */
+    seal: Uint8Array | null;
   };
 
   /** Full and partial tiles of the Merkle trees (C2SP tlog-tiles): hashes of 32 bytes each. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { onEachDatabase } from '../../../identity/people/testing/databases.ts';
+import { yesOf } from '../../../identity/people/testing/second-yes.ts';
 import { createCalendar, openRecordKeeper } from '../../../ledger/keeping/testing/record-keeper.ts';
 import type { Ask, Sources } from '../check.ts';
 import { kept } from './record.ts';
@@ -24,7 +25,7 @@ onEachDatabase('what evidence says of removed records', (database) => {
 
     await keeper.record('act_young', { tool: 'crm/search' });
     await keeper.declare({ name: 'short', of: { tools: ['crm/*'] }, records: 1, belowMinimum: 'because' });
-    await retention.agree('short', 'person:other@example.test');
+    await retention.agree('short', yesOf('person:other@example.test'));
     clock.forward(3);
     await keeper.settle();
     assert.equal(await ledger.action('act_young'), undefined);

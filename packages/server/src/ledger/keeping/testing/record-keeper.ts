@@ -39,8 +39,9 @@ export async function openRecordKeeper(options: {
   const { database, clock, replica = 'one', dataDir = directory() } = options;
   const log = createLog('error');
   const storage = await openStorage({ database, dataDir, log, clock });
+  const sealer = createSealer(key);
   const ledger = await openLedger({
-    ...{ storage, sealer: createSealer(key), clock, log, replica, origin: 'gatehouse.test' },
+    ...{ storage, sealer, clock, log, replica, origin: 'gatehouse.test' },
     ...(options.publishTo !== undefined && {
       publishTo: openPublishingPlace(options.publishTo, options.environment ?? {}),
     }),
@@ -77,8 +78,8 @@ export async function openRecordKeeper(options: {
     }
   }
   return {
-    ...{ storage, ledger, dataDir, retention, retentionWith, keeping: createKeeping(base) },
-    keepingWith: (more: Partial<KeepingDependencies>) => createKeeping({ ...base, ...more }),
+    ...{ storage, ledger, dataDir, retention, retentionWith, keeping: createKeeping({ ...base, sealer }) },
+    keepingWith: (more: Partial<KeepingDependencies>) => createKeeping({ ...base, sealer, ...more }),
     log: `gatehouse.test/log/${replica}`,
     /** As an apply does it: with the record of it. */
     async declare(...classes: Omit<Extract<ManifestInput, { kind: 'Retention' }>, 'kind'>[]) {
