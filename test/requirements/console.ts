@@ -97,4 +97,14 @@ export const console: Requirement[] = [
       'Before a yes and on the task, people see what a call is made with: provider, scope, and what remains of it',
     source: 'docs/how-to/give-tools-just-in-time-credentials.md',
   },
+  {
+    id: 'status.health',
+    promise: 'One verdict says whether a server is well, and no headline, exit code or page says anything else',
+    source: 'docs/how-to/run-on-postgresql.md',
+  },
+  {
+    id: 'console.addresses',
+    promise: 'Every address of the console that documentation, messages or commands name is a page',
+    source: 'ARCHITECTURE.md',
+  },
 ];

@@ -17,7 +17,8 @@ export const secondYes: Requirement[] = [
   },
   {
     id: 'second-yes.verify',
-    promise: 'Verifying a log or a receipt checks the second person’s yes in it, and that the log says whose passkey it was',
+    promise:
+      'Verifying a log or a receipt checks the second person’s yes in it, and that the log says whose passkey it was',
     source,
   },
 ];

@@ -171,16 +171,31 @@ export interface StatusView {
    * changes can’t be followed; `records`: nothing can be recorded. Either way everything is denied.
    */
   troubles: { what: 'changes' | 'records'; since: number; at: number; problem: string | null }[];
+  /** The verdict on all of it; a stranger is told what a load balancer needs. */
+  health: HealthView;
   inFlight: number;
   dataDir: string | null;
-  /** Sinks that do not get everything now, with why; for the people of the house only. */
-  /** Credentials that could not be ended for long, and since when. */
+  /** Credentials that could not be ended for long, and since when; for the people of the house only. */
   stuck: { provider: string; count: number; since: number }[] | null;
+  /** Accounts that are to end, and could not be revoked at the other system yet; for the people of the house only. */
+  unrevoked: { provider: string; count: number }[] | null;
+  /** Sinks that do not get everything now, with why; for the people of the house only. */
   sinks: { name: string; state: 'behind' | 'failing' | 'paused'; problem: string | null }[] | null;
   /** Secrets of which a new one is due, by name (`PROVIDER/PART` of one that is kept elsewhere); for the people of the house only. */
   secretsDue: string[] | null;
   /** How this replica's record stands; for the people of the house only. */
   record: { problem: string | null; witnessing: WitnessingView | null; publishing: PublishingView | null } | null;
+}
+
+/** `denying`: no call passes. `ailing`: calls pass, and something needs somebody. */
+export interface HealthView {
+  state: 'well' | 'ailing' | 'denying';
+  problems: {
+    what: 'database' | 'record' | 'witnesses' | 'publishing' | 'credentials' | 'accounts' | 'sinks';
+    words: string;
+    /** Of the console, where it is seen to. */
+    page: string;
+  }[];
 }
 
 /** One Merkle log; each replica has its own. `checkpoint`: the signed note, with the cosignatures that it has. */

@@ -10,14 +10,16 @@ const TIME = '2026-01-01T00:00:00.000Z';
 const passkey = createSoftwarePasskey();
 const { privateJwk } = JSON.parse(passkey.serialise()) as { privateJwk: Record<string, string> };
 const jwk = createPublicKey(createPrivateKey({ key: privateJwk, format: 'jwk' })).export({ format: 'jwk' });
-const publicKey = { ...(jwk as Record<string, string>), alg: 'ES256' };
+const publicKey: Record<string, string> = { ...(jwk as Record<string, string>), alg: 'ES256' };
 const statement = {
   ...{ act: 'lease.drop', id: 'lse_1', provider: 'orders', name: 'gh_1', agent: 'agent-a', task: 'tsk_1' },
   ...{ environment: 'prod', remainsUntil: null, reason: 'gone', askedBy: ASKS, askedAt: TIME },
 };
 
 function evidenceOf(of: object = statement, nonce = 'bm9uY2U') {
-  const challenge = createHash('sha256').update(canonicalJson({ v: 1, secondYes: of, nonce })).digest('base64url');
+  const challenge = createHash('sha256')
+    .update(canonicalJson({ v: 1, secondYes: of, nonce }))
+    .digest('base64url');
   const { response, id } = passkey.assert({ challenge, rpId: 'gate.example' }, ORIGIN);
   const { clientDataJSON, authenticatorData, signature } = response;
   return {

@@ -1,25 +1,28 @@
 import type { StatusView } from '@gatehouse/protocol';
 import { exitCodes } from '../exit-codes.ts';
-import { timeOf } from '../output.ts';
+import { clean, timeOf } from '../output.ts';
 import { operatorOf, type ServerOptions, visitorOf } from '../server-address.ts';
 import type { Run } from '../verb.ts';
 import { VERSION } from '../version.ts';
 
 export const status: Run<ServerOptions> = async ({ options, out }) => {
   const found = await visitorOf(options).call('GET /status');
-  const exit = found.fresh ? exitCodes.ok : exitCodes.unavailable;
+  const exit = exits[found.health.state];
   if (out.json) {
     out.printJson(found);
     return exit;
   }
-  const health = found.fresh
-    ? out.style('green', 'well')
-    : out.style('red', 'out of touch with its database: denies everything');
+  const headlines = {
+    well: out.style('green', 'is well'),
+    ailing: out.style('yellow', 'works, and needs somebody'),
+    denying: out.style('red', 'denies everything'),
+  };
   const failing = ({ what, since, at, problem }: StatusView['troubles'][number]): [string, string] => [
     what === 'changes' ? 'Changes' : 'Recording',
     `fails since ${timeOf(since)}, last at ${timeOf(at)}${problem === null ? '' : `: ${problem}`}`,
   ];
-  out.print(`${found.publicUrl} is ${health}`);
+  out.print(`${found.publicUrl} ${headlines[found.health.state]}`);
+  for (const { words } of found.health.problems) out.print(`  ${clean(words)}.`);
   out.facts([
     ['Version', found.version],
     ['Replica', found.replica],
@@ -45,6 +48,9 @@ export const status: Run<ServerOptions> = async ({ options, out }) => {
   ]);
   return exit;
 };
+
+/** A load balancer and whoever restarts it need to know of the last only. */
+const exits = { well: exitCodes.ok, ailing: exitCodes.failed, denying: exitCodes.unavailable };
 
 interface SigninOptions extends ServerOptions {
   recovery?: boolean;

@@ -97,7 +97,9 @@ export function addServerVerbs(program: Command): void {
     usage: 'status',
     summary: 'whether the server is well',
     server: true,
-    examples: [['status --json', 'For a health check: exit code 0 when it answers and is in touch with its database.']],
+    details:
+      'Exit code 0 when it is well; 1 when calls pass and something needs somebody (a credential that could not be ended, a sink that is behind); 69 when it denies everything or does not answer: only then is it for a load balancer or a restart to act.',
+    examples: [['status --json', 'The verdict is in `health`, with what is wrong and the page of the console for it.']],
     load: async () => (await import('../commands/status.ts')).status,
   });
   addVerb(program, {

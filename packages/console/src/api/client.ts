@@ -19,6 +19,7 @@ import type {
   peopleBodies,
   policyFileBody,
   rehearsalBodies,
+  secondYesBodies,
   trustDomainBodies,
   upstreamAuthorizationBodies,
 } from '@gatehouse/protocol';
@@ -90,6 +91,11 @@ interface RequestBodies {
   'POST /holds': Given<typeof keepingBodies, 'hold'>;
   'POST /erasures': Given<typeof keepingBodies, 'erase'>;
   'POST /leases/:id/drop': Given<typeof leaseBodies, 'dropLease'>;
+  'POST /second-yes/options': Given<typeof secondYesBodies, 'options'>;
+  'POST /leases/:id/drop/agree': Given<typeof secondYesBodies, 'agree'>;
+  'POST /holds/:id/agree': Given<typeof secondYesBodies, 'agree'>;
+  'POST /erasures/:id/agree': Given<typeof secondYesBodies, 'agree'>;
+  'POST /retention/:name/agree': Given<typeof secondYesBodies, 'agree'>;
   'POST /leases/:id/renew': Given<typeof leaseBodies, 'renewLease'>;
   'POST /leases/:id/revoke': Given<typeof leaseBodies, 'revokeLease'>;
   'PUT /secrets/:name': Given<typeof upstreamAuthorizationBodies, 'setSecret'>;

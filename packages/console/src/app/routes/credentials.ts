@@ -1,5 +1,5 @@
 import type { LeaseState } from '@gatehouse/protocol';
-import { createRoute, lazyRouteComponent } from '@tanstack/react-router';
+import { createRoute, lazyRouteComponent, redirect } from '@tanstack/react-router';
 import { house, oneOf, text } from './root.ts';
 
 export interface LeaseSearch {
@@ -11,6 +11,15 @@ export interface LeaseSearch {
 }
 
 const states = ['all', 'intended', 'created', 'active', 'revoking', 'revoked', 'stuck', 'dropped'] as const;
+
+/** As the navigation calls it, which is what people type. */
+const credentials = createRoute({
+  getParentRoute: () => house,
+  path: '/credentials',
+  beforeLoad: () => {
+    throw redirect({ to: '/leases', replace: true });
+  },
+});
 
 const leases = createRoute({
   getParentRoute: () => house,
@@ -62,4 +71,4 @@ const secrets = createRoute({
 });
 
 /** What tools are called with. */
-export const credentialRoutes = [leases, lease, providers, accounts, secrets] as const;
+export const credentialRoutes = [credentials, leases, lease, providers, accounts, secrets] as const;

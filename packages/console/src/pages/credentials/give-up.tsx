@@ -106,8 +106,7 @@ function AgreeDialog({ lease, close }: { lease: ShownLease; close: () => void })
 }
 
 function WhatRemains({ lease: { endsByItself, drop, expiresAt, worksUntil } }: { lease: ShownLease }) {
-  if (!endsByItself)
-    return 'The account there, and what was opened with it, may work until somebody ends them there.';
+  if (!endsByItself) return 'The account there, and what was opened with it, may work until somebody ends them there.';
   const until = drop?.remainsUntil ?? Math.max(expiresAt, worksUntil ?? 0);
   if (until <= Date.now()) return 'Its own time is over: nothing of it should work any more.';
   return (

@@ -13,6 +13,7 @@ import { Empty, growing, Page, Section, Toolbar } from '../../ui/page.tsx';
 import { Command } from '../../ui/text.tsx';
 import { actionColumns } from '../actions/action-columns.tsx';
 import { Attention } from './attention.tsx';
+import { Health } from './health.tsx';
 import { UnknownActions } from './unknown-actions.tsx';
 
 const kinds = {
@@ -42,6 +43,7 @@ export function OverviewPage() {
         )
       }
     >
+      <Health />
       <Attention />
       <UnknownActions />
       <LiveActivity />

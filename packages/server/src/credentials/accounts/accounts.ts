@@ -203,6 +203,18 @@ export function createAccounts(deps: AccountsDependencies): Accounts {
       isDirty = true;
     },
 
+    async unrevoked() {
+      const rows = await storage.db
+        .selectFrom('accounts')
+        .select(['provider', (select) => select.fn.countAll<number>().as('count')])
+        .where('state', '=', 'ending')
+        .where('problem', 'is not', null)
+        .groupBy('provider')
+        .orderBy('provider')
+        .execute();
+      return rows.map(({ provider, count }) => ({ provider, count: Number(count) }));
+    },
+
     async sweep() {
       if (isDirty || clock.now() - sweptAt > accountLimits.sweepMs) {
         isDirty = false;

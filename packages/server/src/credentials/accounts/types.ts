@@ -43,6 +43,8 @@ export interface Accounts {
   token(whose: Whose, scopes: readonly string[], needsUntil: number): Promise<AccountToken>;
   /** For how long a token of this provider lives at most, as far as is known. */
   lifeSeconds(provider: string): Promise<number>;
+  /** Those that are to end, and could not be revoked at the other system yet, by provider. */
+  unrevoked(): Promise<{ provider: string; count: number }[]>;
   /** Ends what nobody may use any more: its person has left, its agent is retired, its provider is gone. Called by a timer. */
   sweep(): Promise<void>;
   /** People, agents or providers have changed. */

@@ -28,14 +28,14 @@ onEachDatabase('a second person’s yes', (database) => {
   });
   after(() => house.close());
 
-  async function signed(person: string, of = statement) {
+  async function signed(person: string, of: SecondYesStatement = statement) {
     const { nonce, options } = await house.people.secondYes.options(person, of);
     const assertion = passkeys.get(person)?.assert(options as unknown as RequestOptions, ORIGIN);
     return { nonce, assertion: { ...assertion } as unknown as Json };
   }
-  const said = (person: string, answer: Awaited<ReturnType<typeof signed>>, of = statement) =>
+  const said = (person: string, answer: Awaited<ReturnType<typeof signed>>, of: SecondYesStatement = statement) =>
     house.people.secondYes.said(person, of, answer);
-  const count = (yes: Awaited<ReturnType<typeof said>>, of = statement) =>
+  const count = (yes: Awaited<ReturnType<typeof said>>, of: SecondYesStatement = statement) =>
     house.storage.transaction((transaction) => yes.to(transaction, of));
 
   /** @proves second-yes.signed */
