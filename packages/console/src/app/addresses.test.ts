@@ -16,7 +16,7 @@ const { createConsoleRouter } = await import('./router.ts');
 const router = createConsoleRouter(new QueryClient());
 const root = join(import.meta.dirname, '..', '..', '..', '..');
 /** What the same server answers to programs. */
-const doors = /^\/(mcp|oauth|oidc|scim|api|access|upstream|workload|spiffe|signed|identity|\.well-known)(\/|$)/;
+const doors = /^\/(mcp|oauth|oidc|scim|api|access|upstream|workload|spiffe|signed|\.well-known)(\/|$)|^\/identity$/;
 
 const leadsTo = (path: string): string => {
   const [matched] = router.getMatchedRoutes(path.replace(/\$\{[^}]*\}+/g, 'x').split(/[?#]/, 1)[0] ?? '');
