@@ -4,6 +4,7 @@ import { GatehouseError, Secret } from '../../platform/index.ts';
 import type { Left, Made, Order, Provider } from '../leases/types.ts';
 import { hostOf } from './host-of.ts';
 import { type NewPassword, signIn } from './new-password.ts';
+import { dropWhatIsOf, grantorsTo, otherDatabasesOf, sequencesOf } from './postgres-grants.ts';
 import { randomPassword, verifierOf } from './postgres-password.ts';
 import { withoutTls } from './without-tls.ts';
 
@@ -91,7 +92,7 @@ export function openPostgresProvider(
         client.on('error', () => undefined);
         await client.connect();
       });
-      await client?.query(`drop owned by ${role}`);
+      if (client) await dropWhatIsOf(client, role);
     } catch (error) {
       throw new Error(`What ${role} owns in the database ${elsewhere} could not be dropped`, { cause: error });
     } finally {
@@ -132,6 +133,9 @@ export function openPostgresProvider(
                 : `table ${tables.map((table) => `${inSchema}.${pg.escapeIdentifier(table)}`).join(', ')}`;
             await client.query(`grant usage on schema ${inSchema} to ${role}`);
             await client.query(`grant ${privileges.join(', ')} on ${on} to ${role}`);
+            if (!privileges.includes('INSERT')) continue;
+            for (const { name: sequence, may } of await sequencesOf(client, schema, tables))
+              if (may) await client.query(`grant usage on sequence ${sequence} to ${role}`);
           }
         });
         return {
@@ -155,11 +159,12 @@ export function openPostgresProvider(
         if (!(await isThere())) return;
         await client.query(`alter role ${role} nologin connection limit 0`);
         await endSessions(client, name, signal);
-        await client.query(`grant ${role} to current_user`);
-        for (const other of await otherDatabasesOf(client, name)) await emptyElsewhere(other, role, signal);
+        for (const one of [name, ...(await grantorsTo(client, name))])
+          await client.query(`grant ${pg.escapeIdentifier(one)} to current_user`);
+        for (const other of await otherDatabasesOf(client, name)) await emptyElsewhere(other, name, signal);
         await transacted(client, signal, async () => {
           await client.query(`reassign owned by ${role} to current_user`);
-          await client.query(`drop owned by ${role}`);
+          await dropWhatIsOf(client, name);
           await client.query(`drop role ${role}`);
         });
         if (await isThere()) throw new Error(`role ${name} is still there`);
@@ -217,6 +222,10 @@ async function lackOf(client: pg.PoolClient, grants: readonly PostgresGrant[]): 
       const { lacking } = rows[0];
       if (lacking !== null) return `may not pass on ${lacking} on ${name}: grant it that WITH GRANT OPTION.`;
     }
+  for (const { schema, tables } of grants.filter(({ privileges }) => privileges.includes('INSERT')))
+    for (const { name, may } of await sequencesOf(client, schema, tables))
+      if (!may)
+        return `may not pass on USAGE on the sequence ${name}, which numbers new rows: grant it that WITH GRANT OPTION.`;
   return undefined;
 }
 
@@ -251,13 +260,4 @@ async function transacted(client: pg.PoolClient, signal: AbortSignal, work: () =
     }
     await new Promise((resolve) => setTimeout(resolve, Math.random() * POLL_MS * Math.min(tries, 10)));
   }
-}
-
-async function otherDatabasesOf(client: pg.PoolClient, name: string): Promise<string[]> {
-  const { rows } = await client.query<{ datname: string }>(
-    `select distinct d.datname from pg_shdepend s join pg_database d on d.oid = s.dbid join pg_roles r on r.oid = s.refobjid
-       where s.refclassid = 'pg_authid'::regclass and r.rolname = $1 and d.datname <> current_database()`,
-    [name],
-  );
-  return rows.map(({ datname }) => datname);
 }
