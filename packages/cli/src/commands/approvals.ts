@@ -1,6 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { type Approval, type ApprovalContext, type ApprovalState, undoWords } from '@gatehouse/protocol';
+import {
+  type Approval,
+  type ApprovalContext,
+  type ApprovalState,
+  type ProviderAbilities,
+  undoWords,
+} from '@gatehouse/protocol';
+import { residualOf } from '@gatehouse/protocol/residual';
 import { openBrowser } from '../browser.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { takeUpTo } from '../items.ts';
@@ -107,6 +114,12 @@ export const deny: Run<DenyOptions> = async ({ args: [id = ''], options, out }) 
   }
 };
 
+/** What of the credential works on, as its provider declares. */
+function remainsWords(abilities: ProviderAbilities): string {
+  const { words, remains } = residualOf(abilities);
+  return remains === 'until-expiry' ? `${words} until it expires` : words;
+}
+
 /** What to know before a yes, beyond what it binds. */
 function contextFacts({ undo, risk, arguments: args }: Approval, context: ApprovalContext): [string, string | null][] {
   const { description, similar, credential, vouchedBy, ticket, changeRequest, labels, history, budgets } = context;
@@ -117,6 +130,7 @@ function contextFacts({ undo, risk, arguments: args }: Approval, context: Approv
     ['Look at', risk.reasons.join('; ') || null],
     ['Can be undone', undoWords(undo)],
     ['Made with', credential && credentialWords(credential)],
+    ['Once it is ended', credential?.kind ? remainsWords(credential.kind.abilities) : null],
     ['Intent vouched for by', vouchedBy ?? 'nobody'],
     ['Ticket', named(ticket)],
     ['Change request', named(changeRequest)],

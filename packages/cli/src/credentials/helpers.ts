@@ -41,6 +41,10 @@ const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
 /** `ask PATH SECONDS` sends $request, and sets $status and $body. `wait_for PATH` says that a person is asked, and waits for them. */
 const ASK = `nl='
 '
+case \${GATEHOUSE_WAIT_SECONDS:-0} in *[!0-9]*)
+  printf 'gatehouse: GATEHOUSE_WAIT_SECONDS is a whole number of seconds, not %s\\n' "$GATEHOUSE_WAIT_SECONDS" >&2
+  unset GATEHOUSE_WAIT_SECONDS ;;
+esac
 ask() {
   answer=$(printf '%s\\n' "$request" | curl -sS --noproxy '*' --unix-socket "$socket" --max-time "$(($2 + 30))" \\
     -H 'Content-Type: text/plain' --data-binary @- -w '\\n%{http_code}' "http://localhost/$1?wait=$2&$query" 2>/dev/null) || answer="nobody answers at $socket: run gatehouse credentials serve\${nl}000"
@@ -97,7 +101,9 @@ printf '%s\\n' "$body"
 `,
   // The library gives up after timeout_millis (30 s unless set) and reads standard output whatever came of it.
   gcp: `request=
-ask "gcp/$provider" "\${GATEHOUSE_WAIT_SECONDS:-20}"
+seconds=\${GATEHOUSE_WAIT_SECONDS:-20}
+[ "$seconds" -le 25 ] || seconds=25
+ask "gcp/$provider" "$seconds"
 if [ "$status" = 200 ]; then printf '%s\\n' "$body"
 else printf '{"version":1,"success":false,"code":"503","message":"nobody answers: run gatehouse credentials serve"}\\n'; fi
 `,

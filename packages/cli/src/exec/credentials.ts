@@ -2,9 +2,10 @@ import type { Gate } from '../bridge/gate.ts';
 import { createBroker } from '../credentials/broker.ts';
 import type { Given } from '../credentials/types.ts';
 import { CliFailure } from '../failure.ts';
+import { toNumber } from '../verb.ts';
 
 /** Nobody waits for a person longer than this, unless GATEHOUSE_WAIT_SECONDS says so. */
-const WAIT_SECONDS = 300;
+const WAIT_SECONDS = '300';
 
 /**
  * The credentials that a command is to have, as variables: `--env PGPASSWORD={password}`, or `{orders.password}` where there are several providers. They
@@ -24,7 +25,8 @@ export async function credentialsFor(
       '--provider says whose credential the command gets, and --env in which variable: --provider orders --env PGPASSWORD={password}.',
     );
   const broker = createBroker(gate);
-  const waitMs = Number(process.env.GATEHOUSE_WAIT_SECONDS ?? WAIT_SECONDS) * 1_000;
+  const waitMs =
+    toNumber(process.env.GATEHOUSE_WAIT_SECONDS || WAIT_SECONDS, 'GATEHOUSE_WAIT_SECONDS', 0, 3_600) * 1_000;
   const parts = new Map<string, Record<string, string>>();
   for (const provider of providers) {
     let given: Given = await broker.ask({ provider }, 0);
@@ -44,10 +46,14 @@ export async function credentialsFor(
   const env = Object.fromEntries(variables.map(([name, template]) => [name, filled(template, providers, parts)]));
   // Names of users are shown wherever they are used; what is not to be seen is the rest.
   const secrets = [...parts.values()].flatMap((each) =>
-    Object.entries(each).flatMap(([part, value]) => (part === 'username' ? [] : [value])),
+    Object.entries(each).flatMap(([part, value]) => (part === 'username' ? [] : [value, ...linesOf(value)])),
   );
   return { env, secrets };
 }
+
+/** A key in PEM may be shown line by line. What every key begins and ends with is nothing to hide. */
+const linesOf = (value: string) =>
+  value.includes('\n') ? value.split(/\r?\n/).filter((line) => line.length >= 16 && !line.startsWith('-----')) : [];
 
 function variableOf(text: string): [string, string] {
   const [, name, template] = /^([A-Za-z_][A-Za-z0-9_]*)=(.*\{.+)$/s.exec(text) ?? [];

@@ -40,3 +40,7 @@ test('what cannot be the beginning of a secret is passed on at once', () => {
   stream.write('yes s');
   assert.equal(String(stream.read()), 'yes ');
 });
+
+test('of a secret that is a part of another nothing of the longer one is left', async () => {
+  assert.equal(await redacted('a secret-and-more b', ['secret', 'secret-and-more'], []), 'a [redacted] b');
+});

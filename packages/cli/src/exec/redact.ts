@@ -8,7 +8,12 @@ const REPLACEMENT = Buffer.from('[redacted]');
  */
 export function createRedactor(secrets: () => Iterable<string>): Transform {
   let held = Buffer.alloc(0);
-  const known = () => [...secrets()].filter((secret) => secret !== '').map((secret) => Buffer.from(secret));
+  // The longest first: a shorter one may be a part of it.
+  const known = () =>
+    [...secrets()]
+      .filter((secret) => secret !== '')
+      .map((secret) => Buffer.from(secret))
+      .sort((a, b) => b.length - a.length);
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
       const needles = known();

@@ -74,7 +74,13 @@ export function createDirect({ leases }: { leases: Pick<Leases, 'issue' | 'hande
       if (problem !== undefined || 'problem' in alone || 'problem' in limits)
         return { refused: { code: 'credential.scope', reason: problem ?? '' } };
       const issued = narrowScope(manifest.from, asked, limits.within);
-      if ('problem' in issued) return { refused: { code: 'credential.scope', reason: issued.problem } };
+      if ('problem' in issued)
+        return {
+          refused: {
+            code: 'credential.scope',
+            reason: `${issued.problem} They are given at most ${canonicalJson(limits.within[0] as Json)}. Ask for a part of that.`,
+          },
+        };
       const isLess = !isScopeWithin(manifest.from, alone.scope, issued.scope);
       if (isLess && Object.keys(asked).length > 0)
         return {
