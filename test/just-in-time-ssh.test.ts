@@ -109,7 +109,7 @@ describe('SSH certificates', { skip: sshd ? false : 'there is no sshd on this ma
     const over = { ...leftOf(asked, made), expiresAt: now - 1 };
     assert.equal(await provider.revoke(over, patiently()), undefined);
     assert.deepEqual(provider.abilities, {
-      ...{ canNarrow: true, canRevoke: false, canEndSessions: false, maxResidualSeconds: null },
+      ...{ canNarrow: true, canRevoke: false, canEndSessions: false, maxResidualSeconds: null, sessionsOutlive: true },
     });
   });
 

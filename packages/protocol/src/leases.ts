@@ -81,6 +81,8 @@ export interface ProviderAbilities {
   endsOnlyByGatehouse?: boolean;
   /** It works for so long at least, however short a time was asked for. */
   leastSeconds?: number;
+  /** What was opened with it goes on past its time, until whoever it was opened at ends it. */
+  sessionsOutlive?: boolean;
   /** The same value for every task, which works until somebody changes it where it is kept. */
   isStored?: boolean;
 }

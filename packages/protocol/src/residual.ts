@@ -1,18 +1,31 @@
 import type { LeaseView, ProviderAbilities, ProviderKind } from './leases.ts';
 
 /** Whether a credential is over with its time, with all that was opened with it, if nobody ends it. */
-export const endsByItself = ({ canEndSessions, endsOnlyByGatehouse, isStored }: ProviderAbilities): boolean =>
-  !canEndSessions && !endsOnlyByGatehouse && !isStored;
+export const endsByItself = (
+  { canEndSessions, endsOnlyByGatehouse, isStored, sessionsOutlive }: ProviderAbilities,
+  ungated: boolean,
+): boolean =>
+  // What a tool server has opened ends with its process.
+  !canEndSessions && !endsOnlyByGatehouse && !isStored && !(sessionsOutlive && ungated);
 
 /** What remains of a credential once it is to end, for whoever lets it be handed out. */
 export function residualWords(
-  { canRevoke, canEndSessions, maxResidualSeconds, isStored, endsOnlyByGatehouse, leastSeconds = 0 }: ProviderAbilities,
+  {
+    canRevoke,
+    canEndSessions,
+    maxResidualSeconds,
+    isStored,
+    endsOnlyByGatehouse,
+    sessionsOutlive,
+    leastSeconds = 0,
+  }: ProviderAbilities,
   seconds: number,
 ): string {
   if (isStored) return "It can't be taken back: it works until somebody changes it where it is kept.";
   const life = Math.max(seconds, leastSeconds);
   const most = maxResidualSeconds === null ? life : Math.min(maxResidualSeconds, life);
-  if (!canRevoke) return `It can't be taken back: it works until it expires, ${life} s at most, also after a kill.`;
+  if (!canRevoke)
+    return `It can't be taken back: it works until it expires, ${life} s at most, also after a kill.${sessionsOutlive ? ' Sessions that were opened with it go on after that.' : ''}`;
   return [
     `It ends with its task, by a kill, or when it is revoked${most > 0 ? `, and may work for up to ${most} s after that` : ''}.`,
     ...(canEndSessions ? [] : ['What was opened with it before stays open.']),
@@ -33,13 +46,18 @@ export interface Residual {
   short: string;
   /** Something works on: until its own time is over, or, of what is stored, until somebody changes it. */
   remains: 'nothing' | 'until-expiry' | 'stored';
+  /** Once its end is over. */
+  after: string;
 }
+
+const GONE = 'nothing: verified to be gone';
 
 export function residualOf({
   canRevoke,
   canEndSessions,
   maxResidualSeconds: most,
   isStored,
+  sessionsOutlive,
 }: ProviderAbilities): Residual {
   if (isStored)
     return {
@@ -47,9 +65,22 @@ export function residualOf({
         'can’t be taken back: no call gets it any more, and the secret itself works until somebody changes it where it is kept',
       short: 'stays as it is',
       remains: 'stored',
+      after: 'the secret itself, as it is where it is kept',
     };
   if (!canRevoke || most === null)
-    return { words: 'can’t be taken back: works', short: 'until it expires', remains: 'until-expiry' };
+    return sessionsOutlive
+      ? {
+          words: 'can’t be taken back, and sessions that are open go on past its end: works',
+          short: 'until it expires, sessions go on',
+          remains: 'until-expiry',
+          after: 'sessions that were opened with it, until their host ends them',
+        }
+      : {
+          words: 'can’t be taken back: works',
+          short: 'until it expires',
+          remains: 'until-expiry',
+          after: GONE,
+        };
   const what = canEndSessions ? 'it and its sessions are ended' : 'it is ended';
   const sessions = canEndSessions ? '' : '; what was opened with it may go on';
   const when = most === 0 ? 'at once' : `within ${secondsWords(most)}`;
@@ -58,6 +89,7 @@ export function residualOf({
     words: `${what} ${when}${sessions}`,
     short: `${most === 0 ? 'nothing' : secondsWords(most)}${open}`,
     remains: 'nothing',
+    after: GONE,
   };
 }
 
@@ -73,5 +105,5 @@ export const abilitiesOf = ({ kind, maxResidualSeconds, endsByItself: ends }: Is
       }),
   maxResidualSeconds,
   // Of all that can't be taken back this alone has no end of its own.
-  isStored: maxResidualSeconds === null && !ends,
+  isStored: kind ? kind.abilities.isStored === true : maxResidualSeconds === null && !ends,
 });

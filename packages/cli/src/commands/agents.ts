@@ -84,7 +84,7 @@ export const kill: Run<WithReason> = async ({ args: [name = ''], options, out })
       result.residualSeconds === 0
         ? 'nothing'
         : result.residualSeconds === null
-          ? 'what is open with its credentials, until their provider is back and ends it'
+          ? 'what is open with its credentials, until their provider, once it is back, or who it was opened at ends it'
           : `credentials already handed out, for ${result.residualSeconds} s`,
     ],
   ]);

@@ -85,11 +85,10 @@ export const showLease: Run<ServerOptions> = async ({ args: [id = ''], options, 
 
 /** What may still work once it is ended, or now that it is. */
 function remainsOf(lease: ShownLease): { words: string; short: string; isStored: boolean } {
-  const { words, short, remains } = residualOf(abilitiesOf(lease));
+  const { words, short, remains, after } = residualOf(abilitiesOf(lease));
   const isStored = remains === 'stored';
   if (lease.state === 'revoked') {
-    const left = isStored ? 'the secret itself, as it is where it is kept' : 'nothing: it is verified to be gone';
-    return { words: left, short: isStored ? short : 'nothing', isStored };
+    return { words: after, short: isStored ? short : (after.split(':')[0] ?? ''), isStored };
   }
   if (remains !== 'until-expiry') return { words, short, isStored };
   const until = timeOf(Math.max(lease.expiresAt, lease.worksUntil ?? 0));

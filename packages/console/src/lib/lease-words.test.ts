@@ -17,6 +17,9 @@ test('what remains of a credential is said in words, and never as less than its 
   }
   const ends = { endsByItself: true };
   assert.match(residualOf(abilitiesOf({ ...ends, kind: null, maxResidualSeconds: null })).words, /can’t be taken back/);
+  const ssh = { ...able, canRevoke: false, canEndSessions: false, maxResidualSeconds: null, sessionsOutlive: true };
+  assert.match(residualOf(ssh).words, /sessions that are open go on/);
+  assert.match(residualOf(ssh).after, /until their host ends them/);
   // Nothing ends a secret that is kept elsewhere, and nobody is told that its time does: also where its provider is declared no more.
   for (const kind of [null, { type: 'static', abilities: { ...able, isStored: true } }]) {
     const stored = residualOf(abilitiesOf({ kind, endsByItself: false, maxResidualSeconds: null }));

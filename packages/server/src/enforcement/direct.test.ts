@@ -17,6 +17,7 @@ test('whoever lets a credential out is told for how long it works on, whatever i
   assert.match(words({ endsOnlyByGatehouse: true }), /works on past its time/);
   const lasting = { canRevoke: false, maxResidualSeconds: null };
   assert.match(words(lasting), /can't be taken back: it works until it expires, 300 s at most, also after a kill/);
+  assert.match(words({ ...lasting, sessionsOutlive: true }), /Sessions that were opened with it go on after that\.$/);
   assert.match(words({ ...lasting, leastSeconds: 900 }), /900 s at most/);
   assert.match(words({ ...lasting, isStored: true }), /until somebody changes it/);
 });

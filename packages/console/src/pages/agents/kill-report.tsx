@@ -46,7 +46,7 @@ export function KillReport({ result, close }: { result: KillResult; close: () =>
           {residualSeconds === 0
             ? 'nothing: no credential is out in the world'
             : residualSeconds === null
-              ? 'what is open with a credential, until its provider is back and ends it'
+              ? 'what is open with a credential, until its provider, once it is back, or who it was opened at ends it'
               : `a credential already handed out, for at most ${residualSeconds} s`}
         </Fact>
       </Facts>

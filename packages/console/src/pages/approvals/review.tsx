@@ -156,7 +156,7 @@ function MadeWith({ credential }: { credential: NonNullable<ApprovalContext['cre
         <span className={classes.line}>
           {
             {
-              'until-expiry': 'its provider can’t take it back: it works until its time is over',
+              'until-expiry': `its provider can’t take it back: it works until its time is over${kind.abilities.sessionsOutlive ? ', and sessions that are open longer' : ''}`,
               stored: 'nobody can take it back: the secret works until somebody changes it where it is kept',
               nothing: `revoked or after the task, ${residualOf(kind.abilities).words}`,
             }[residualOf(kind.abilities).remains]

@@ -47,21 +47,16 @@ export function LeaseBadges({ lease }: { lease: ShownLease }) {
 }
 
 /** Of one whose end is over. */
-export const goneWords = (lease: ShownLease): string =>
-  residualOf(abilitiesOf(lease)).remains === 'stored'
-    ? 'Used no more; the secret itself stays as it is, where it is kept'
-    : 'Verified to be gone';
+export const goneWords = (lease: ShownLease): string => {
+  const { after } = residualOf(abilitiesOf(lease));
+  return after.startsWith('nothing') ? 'Verified to be gone' : `Used no more; what remains: ${after}`;
+};
 
 /** What may still work: of a live one when it is ended, of the others now. */
 export function Remains({ lease }: { lease: ShownLease }) {
   const last = Math.max(lease.expiresAt, lease.worksUntil ?? 0);
-  const { words, remains } = residualOf(abilitiesOf(lease));
-  if (lease.state === 'revoked')
-    return (
-      <span className="gh-quiet">
-        {remains === 'stored' ? 'the secret itself, as it is where it is kept' : 'nothing: verified to be gone'}
-      </span>
-    );
+  const { words, remains, after } = residualOf(abilitiesOf(lease));
+  if (lease.state === 'revoked') return <span className="gh-quiet">{after}</span>;
   if (lease.state === 'dropped')
     return (
       <span className={classes.remains}>

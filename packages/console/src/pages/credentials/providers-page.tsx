@@ -86,7 +86,7 @@ export function Abilities({ of }: { of: ProviderAbilities }) {
       remains === 'nothing',
       {
         nothing: `when revoked, ${words}`,
-        'until-expiry': 'can’t take them back: each works until its time is over',
+        'until-expiry': `can’t take them back: each works until its time is over${of.sessionsOutlive ? ', and what was opened with it longer' : ''}`,
         stored: 'can’t take them back: what is stored works until somebody changes it there',
       }[remains],
     ],

@@ -193,7 +193,7 @@ export function createMaking({ storage, sealer, recordChange, ending, inHand, wa
       renewed_at: null,
       renewals: 0,
       failing_since: null,
-      ends_by_itself: endsByItself(provider.abilities) ? 1 : 0,
+      ends_by_itself: endsByItself(provider.abilities, wanted.ungated === true) ? 1 : 0,
       drop_asked_by: null,
       drop_asked_at: null,
       drop_reason: null,

@@ -1,3 +1,4 @@
+import type { ProviderAbilities } from '@gatehouse/protocol';
 import type { Clock, Json, Log } from '../../platform/index.ts';
 import type { RecordChange, Sealer, Storage } from '../../storage/index.ts';
 import { leaseLimits } from './limits.ts';
@@ -62,9 +63,7 @@ export function createTakingBack({
         sealed_credential: null,
         sealed_revocation: null,
       },
-      provider.abilities.isStored
-        ? `lease ${row.id} of ${row.provider} is used no more; the secret itself stays as it is`
-        : `lease ${row.id} of ${row.provider} is ended, and verified to be gone`,
+      `lease ${row.id} of ${row.provider} ${endedWords(provider.abilities)}`,
     );
     return true;
   }
@@ -140,6 +139,13 @@ export function createTakingBack({
 
   return endOne;
 }
+
+const endedWords = ({ isStored, sessionsOutlive }: ProviderAbilities): string =>
+  isStored
+    ? 'is used no more; the secret itself stays as it is'
+    : sessionsOutlive
+      ? 'is over; sessions that were opened with it go on until their host ends them'
+      : 'is ended, and verified to be gone';
 
 /** Milliseconds until the next attempt; with chance in it, so that replicas and leases spread out. */
 function backOff(attempts: number): number {

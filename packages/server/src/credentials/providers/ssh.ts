@@ -6,6 +6,7 @@ import type { Left, Made, Order, Provider, Remaining } from '../leases/types.ts'
 
 const ABILITIES: ProviderAbilities = {
   ...{ canNarrow: true, canRevoke: false, canEndSessions: false, maxResidualSeconds: null },
+  sessionsOutlive: true,
 };
 /** Hosts' clocks may be behind by this. */
 const CLOCK_SKEW_MS = 60_000;
