@@ -56,7 +56,15 @@ before(async () => {
     ...more,
   });
   await workspace.apply([
-    ...manifests(),
+    ...(manifests().map((each) =>
+      each.kind === 'ToolServer'
+        ? {
+            ...each,
+            tools: { ...each.tools, export_customers: { tier: 3, effects: ['export'], approvers: 'by-hook' } },
+          }
+        : each,
+    ) as ReturnType<typeof manifests>),
+    { kind: 'ApprovalRule', name: 'by-hook', steps: [{ from: ['role:approver'] }], accept: ['channel:good'] },
     hook('good', { show: 'arguments' }),
     hook('bad'),
     hook('hanging', { show: 'nothing' }),
@@ -71,14 +79,15 @@ after(async () => {
   receiver.close();
 });
 
-async function ask(more: { reason?: string; requestedBy?: string } = {}) {
-  const { requestedBy, reason = 'test' } = more;
+async function ask(more: { reason?: string; requestedBy?: string; tool?: 'export_customers' } = {}) {
+  const { requestedBy, reason = 'test', tool = 'refund_order' } = more;
   const agent = await workspace.agent('agent-a');
   const task = await agent.startTask({ template: 'all', intent: 'test', ...(requestedBy && { requestedBy }) });
   const client = new Client({ name: 't', version: '1' });
   await client.connect(createMcpTransport(task));
-  const args = { order: 1042, amount_cents: 1 + Math.floor(Math.random() * 1e6), currency: 'EUR', reason };
-  const call = () => client.callTool({ name: 'shop__refund_order', arguments: args });
+  const refund = { order: 1042, amount_cents: 1 + Math.floor(Math.random() * 1e6), currency: 'EUR', reason };
+  const args = tool === 'refund_order' ? refund : { destination: `https://${crypto.randomUUID()}.example.test` };
+  const call = () => client.callTool({ name: `shop__${tool}`, arguments: args });
   const waiting = (await call())._meta?.['gatehouse/approval'] as { id: string } | undefined;
   assert.ok(waiting);
   return { id: waiting.id, call, task };
@@ -169,6 +178,23 @@ test('somebody who may says no in a channel, and it is on record through which',
   const record = items.find((each) => each.record.operation === 'approval.deny');
   assert.match(JSON.stringify(record), /through channel good/);
   assert.match(JSON.stringify(record), /person:approver@example.test/);
+});
+
+/** @proves channel.accepted */
+test('a signed yes of a receiver counts where a rule accepts the channel, for exactly what it was told of, and the call runs', async () => {
+  const { id, call } = await ask({ tool: 'export_customers' });
+  const { event } = await told('/good', id, 'approval.asked');
+  assert.deepEqual(
+    [event.data.requestedBy, event.data.handedOnBy, event.data.undo],
+    [null, [], { possible: 'no', how: null, withinSeconds: null }],
+  );
+  assert.match(String(event.data.why), /tier 3/);
+  const yes = { approval: id, decision: 'approve', person: 'u-approver', digest: event.data.digest };
+  assert.notEqual((await say({ ...yes, digest: `sha256-${'0'.repeat(64)}` })()).status, 200);
+  assert.equal((await say(yes)('bad')).status, 403, 'no rule accepts that one');
+  assert.deepEqual([(await say(yes)()).state, (await call()).isError ?? false], ['approved', false]);
+  const { state, votes } = await workspace.operator('GET /approvals/:id', { params: { id } });
+  assert.deepEqual([state, votes[0]?.person, votes[0]?.channel], ['consumed', 'approver@example.test', 'good']);
 });
 
 /** @proves channel.inbound */

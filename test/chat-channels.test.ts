@@ -411,7 +411,7 @@ test('Teams shows a card in which nothing of the agent is Markdown, denies, and 
 
 /** @proves channel.teams-token */
 test('only the connector is heard: another audience, issuer, service or key, an old token, an agent’s, or the same activity again is refused', async () => {
-  const { id, task } = await ask('export_customers');
+  const { id, task, call } = await ask('export_customers');
   await sent('teams', id);
   const yes = { verb: 'gatehouse-approve', approval: id };
   for (const how of [
@@ -445,4 +445,5 @@ test('only the connector is heard: another audience, issuer, service or key, an 
   assert.match((await pressInTeams('aad-approver', yes, { id: 'f:once' })).body.value ?? '', /heard before/);
   const approval = await workspace.operator('GET /approvals/:id', { params: { id } });
   assert.equal(approval.votes[0]?.channel, 'teams');
+  assert.ok(!(await call()).isError, 'and it runs');
 });

@@ -86,7 +86,7 @@ export function messageOf(approval: Approval, event: 'asked' | 'closed', { show,
       expiresAt: new Date(expiresAt).toISOString(),
       ...(isNamed && { agent, tool, environment, digest, operation: approval.operation }),
       ...(isNamed && closed && { decidedBy, reason: approval.reason === null ? null : reason }),
-      ...(show === 'arguments' && { arguments: shown as Json, intent }),
+      ...(show === 'arguments' && { arguments: shown as Json, intent, ...aroundData(approval, mask) }),
     },
   };
 }
@@ -107,6 +107,20 @@ function aroundOf(
     ['Can be undone', undoWords(undo)],
   ];
   return found.flatMap(([label, value]): [string, string][] => (value ? [[label, shown(value)]] : []));
+}
+
+function aroundData(
+  { requestedBy, onBehalfOf, delegated, decision, risk, undo }: Approval,
+  mask: Shown['mask'],
+): JsonObject {
+  const { possible, how, withinSeconds } = undo;
+  const user = delegated?.user ?? null;
+  const handedOnBy = delegated?.chain.map(({ agent }) => agent) ?? [];
+  const declared = mask({ requestedBy, onBehalfOf }) as JsonObject;
+  return {
+    ...{ ...declared, user, handedOnBy, why: mask(decision.reason), lookAt: mask(risk.reasons) },
+    undo: { possible, how, withinSeconds },
+  };
 }
 
 /** Loud, and the same for all channels but for its reason, which a channel that shows nothing does not hold. */

@@ -66,7 +66,7 @@ export const given: Check = {
         {
           none: 'Nothing that needs approval was sent in the period.',
           met: `${count(of, 'call')} that needed approval were sent, each after the record of the yes that it ran on: ${of - granted - emergencies} on a yes of their own, ${granted} on a standing grant, ${emergencies} in an emergency.`,
-          not: `${count(without.length, 'call')} were sent without a recorded yes, and ${count(twice.length, 'approval')} used more than once.`,
+          not: `Sent without a recorded yes: ${count(without.length, 'call')}; used more than once: ${count(twice.length, 'approval')}.`,
         },
       ),
       figures: {

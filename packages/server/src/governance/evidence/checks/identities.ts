@@ -126,8 +126,8 @@ export const separated: Check = {
         { of: grave.length, against: all.length },
         {
           none: 'Nobody has such a role.',
-          met: `${count(grave.length, 'person', 'people')} have one or two of these roles, nobody all three.`,
-          not: `${count(all.length, 'person', 'people')} hold all three roles.`,
+          met: `Nobody has all three of these roles, of ${count(grave.length, 'person', 'people')} with one or two.`,
+          not: `All three roles are held by ${count(all.length, 'person', 'people')}.`,
         },
       ),
       figures: { people: grave.length, holdingAll: all.length },

@@ -19,7 +19,7 @@ export const secrets: Check = {
         {
           none: `No secret is stored.${current ? ` What will be is sealed by a key from ${current.source.split(':')[0]}.` : ''}`,
           met: `${count(rows.length, 'secret')}, sealed by a key from ${current?.source.split(':')[0]}, none older than ${ROTATE_AFTER_DAYS} days.`,
-          not: `${count(old.length, 'secret')} are older than ${ROTATE_AFTER_DAYS} days, and ${loose.length} may be sent anywhere.`,
+          not: `Older than ${ROTATE_AFTER_DAYS} days: ${count(old.length, 'secret')}; free to be sent anywhere: ${loose.length}.`,
         },
       ),
       figures: {
@@ -136,7 +136,7 @@ export const anomalies: Check = {
         { of: known.length, against: 0 },
         {
           none: 'Nothing is known yet of what agents usually do.',
-          met: `What is usual is known of ${count(known.length, 'agent')}; ${count(unusual.length, 'call')} were unlike it, and ${count(stopped.length, 'task or agent', 'tasks or agents')} suspended.`,
+          met: `What is usual is known of ${count(known.length, 'agent')}; unlike it: ${count(unusual.length, 'call')}; suspended: ${count(stopped.length, 'task or agent', 'tasks or agents')}.`,
           not: '',
         },
       ),

@@ -111,7 +111,7 @@ export const definitions: Check = {
         {
           none: 'There is no tool.',
           met: `${count(approved.length, 'definition')} pinned, ${held.length} held for review.`,
-          not: `${count(old.length, 'changed definition')} have waited for more than a week, and ${loose.length} count as approved without a pin.`,
+          not: `Waiting for more than a week: ${count(old.length, 'changed definition')}; approved without a pin: ${loose.length}.`,
         },
       ),
       figures: { approved: approved.length, held: held.length, heldForLong: old.length, unpinned: loose.length },
