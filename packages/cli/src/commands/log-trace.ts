@@ -99,7 +99,9 @@ function printStep(step: TraceStep, startedAt: number, isNamed: boolean, pad: st
   below('credential', step.credentials.map(({ provider, lease, state }) => `${provider} ${lease} ${state}`).join(', '));
   below('labels', step.labels.join(', '));
   for (const change of step.changes) below('change', change);
-  below('detail', step.status === 'success' && step.detail === decision?.reason ? null : step.detail);
+  const isSaid =
+    step.changes.includes(step.detail ?? '') || (step.status === 'success' && step.detail === decision?.reason);
+  below('detail', isSaid ? null : step.detail);
 }
 
 function duration(ms: number): string {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, request } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -84,4 +84,22 @@ test('files have their type, nothing is sniffed, framed or loaded from elsewhere
   for (const directive of ["default-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "object-src 'none'"])
     assert.ok(policy.includes(directive), directive);
   assert.doesNotMatch(policy, /script-src|unsafe-eval/);
+});
+
+test('a browser that has gone before its file is opened is no failure', async () => {
+  const slow = createServer();
+  await once(slow.listen(0, '127.0.0.1'), 'listening');
+  try {
+    for (const encoding of ['gzip', 'identity']) {
+      const socket = connect((slow.address() as AddressInfo).port, '127.0.0.1');
+      socket.write(`GET / HTTP/1.1\r\nHost: x\r\nAccept-Encoding: ${encoding}\r\n\r\n`);
+      const [incoming, response] = await once(slow, 'request');
+      const gone = once(response, 'close');
+      socket.destroy();
+      await gone;
+      await assert.doesNotReject(serveConsole(directory, incoming, response, '/assets/a.js'));
+    }
+  } finally {
+    slow.close();
+  }
 });

@@ -52,6 +52,8 @@ export async function serveConsole(
     'cache-control': isAsset ? 'public, max-age=31536000, immutable' : 'no-cache',
   });
   if (request.method === 'HEAD') response.end();
+  // Nothing reads a file that is opened for somebody who has gone, so that nothing would close it.
+  else if (response.destroyed) return;
   else if (isCompressed) await pipeline(createReadStream(file), createGzip(), response).catch(ignoreLeaving);
   else await pipeline(createReadStream(file), response).catch(ignoreLeaving);
 }
