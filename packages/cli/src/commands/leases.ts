@@ -36,7 +36,7 @@ export const listLeases: Run<ListOptions> = async ({ options, out }) => {
     );
   }
   out.table(
-    ['LEASE', 'STATE', 'PROVIDER', 'AGENT', 'TASK', 'FOR', 'ISSUED', 'ENDS', 'REMAINS THEN', 'WHY'],
+    ['LEASE', 'STATE', 'PROVIDER', 'AGENT', 'TASK', 'FOR', 'ISSUED', 'ENDS', 'REMAINS', 'WHY'],
     items.map((each) => [
       each.id,
       each.state,
@@ -79,21 +79,38 @@ export const showLease: Run<ServerOptions> = async ({ args: [id = ''], options, 
     ['Fails since', timeOf(lease.failingSince)],
     ['Problem', lease.problem],
     ['To be given up', lease.drop && dropWords(lease.drop)],
-    ['After its end', remainsOf(lease).words],
+    [isOver(lease) ? 'Remains' : 'After its end', remainsOf(lease).words],
   ]);
 };
 
-/** What may still work once it is ended, or now that it is. */
+/** What may still work once it is ended, or now. */
 function remainsOf(lease: ShownLease): { words: string; short: string; isStored: boolean } {
+  const { state, endsByItself, expiresAt, worksUntil } = lease;
   const { words, short, remains, after } = residualOf(abilitiesOf(lease));
   const isStored = remains === 'stored';
-  if (lease.state === 'revoked') {
-    return { words: after, short: isStored ? short : (after.split(':')[0] ?? ''), isStored };
+  const until = timeOf(Math.max(expiresAt, worksUntil ?? 0));
+  switch (state) {
+    case 'revoked':
+      return { words: after, short: isStored ? short : after.startsWith('nothing') ? 'nothing' : 'sessions', isStored };
+    case 'revoking':
+    case 'stuck':
+    case 'dropped': {
+      const most = endsByItself ? `, until ${until} at most` : '';
+      const why = state === 'dropped' ? 'it was given up' : 'it is not verified to be gone';
+      return {
+        words: `may work on, as ${why}${most}`,
+        short: endsByItself ? `until ${until}` : 'may work on',
+        isStored,
+      };
+    }
+    default:
+      return remains === 'until-expiry'
+        ? { words: `${words} until ${until}`, short: `until ${until}`, isStored }
+        : { words, short, isStored };
   }
-  if (remains !== 'until-expiry') return { words, short, isStored };
-  const until = timeOf(Math.max(lease.expiresAt, lease.worksUntil ?? 0));
-  return { words: `${words} until ${until}`, short: `until ${until}`, isStored };
 }
+
+const isOver = ({ state }: ShownLease) => state !== 'intended' && state !== 'created' && state !== 'active';
 
 const dropWords = ({ askedBy, reason, agreedBy }: NonNullable<LeaseView['drop']>): string =>
   `asked for by ${askedBy}: ${reason}; ${agreedBy === null ? 'nobody has agreed yet' : `agreed to by ${agreedBy}`}`;

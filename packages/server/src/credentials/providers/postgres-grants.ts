@@ -23,17 +23,25 @@ export async function sequencesOf(
   return rows;
 }
 
-/** Leases' roles that have let this one use what they made, so that it could not be dropped: who may act for them can take that back. */
-export async function grantorsTo(client: Client, name: string): Promise<string[]> {
+/**
+ * Leases' roles that have let this one use what they made here, or have named it in a policy of a table of theirs, so that it could not be dropped:
+ * who may act for them can take that back.
+ */
+async function grantorsTo(client: Client, name: string): Promise<string[]> {
   const { rows } = await client.query<{ rolname: string }>(
-    `select distinct owner.rolname
-       from pg_shdepend granted
-       join pg_roles r on r.oid = granted.refobjid and r.rolname = $1
-       join pg_shdepend made using (dbid, classid, objid)
-       join pg_roles owner on owner.oid = made.refobjid
-      where granted.refclassid = 'pg_authid'::regclass and granted.deptype = 'a'
-        and made.refclassid = 'pg_authid'::regclass and made.deptype = 'o'
-        and owner.rolname ~ '^gh_[0-9a-z]{26}$' and owner.rolname <> $1`,
+    `with granted as (
+       select d.dbid, d.classid, d.objid from pg_shdepend d join pg_roles r on r.oid = d.refobjid and r.rolname = $1
+        where d.refclassid = 'pg_authid'::regclass and d.deptype <> 'o'
+          and d.dbid in (0, (select oid from pg_database where datname = current_database()))
+     ), makers as (
+       select made.refobjid as maker from granted join pg_shdepend made using (dbid, classid, objid)
+        where made.refclassid = 'pg_authid'::regclass and made.deptype = 'o'
+       union
+       select c.relowner from granted join pg_policy p on p.oid = granted.objid join pg_class c on c.oid = p.polrelid
+        where granted.classid = 'pg_policy'::regclass
+     )
+     select r.rolname from makers join pg_roles r on r.oid = makers.maker
+      where r.rolname ~ '^gh_[0-9a-z]{26}$' and r.rolname <> $1 and not pg_has_role(r.oid, 'usage')`,
     [name],
   );
   return rows.map(({ rolname }) => rolname);
@@ -42,6 +50,8 @@ export async function grantorsTo(client: Client, name: string): Promise<string[]
 /** In this database: what it owns and was granted. `drop owned` fails over sequences of which the broker may pass on no more than their use. */
 export async function dropWhatIsOf(client: Client, name: string): Promise<void> {
   const role = pg.escapeIdentifier(name);
+  for (const other of await grantorsTo(client, name))
+    await client.query(`grant ${pg.escapeIdentifier(other)} to current_user`);
   const { rows } = await client.query<{ sequence: string }>(
     `select s.oid::regclass::text as sequence
        from pg_shdepend granted

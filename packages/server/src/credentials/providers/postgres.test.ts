@@ -228,18 +228,30 @@ for (const postgres of servers)
     });
 
     /** @proves lease.apart */
-    test('what another role lets it use keeps it from nothing: neither a table nor a sequence, also of a session that is open', async () => {
+    test('what another role lets it use keeps it from nothing, whatever that is, also of a session that is open', async () => {
       const [mine, theirs] = [order(), order()];
       const [own, other] = [await provider.create(mine, signal()), await provider.create(theirs, signal())];
-      const client = await signIn(own);
-      await client.query('set default_transaction_read_only = off');
-      await client.query(`create temp table theirs (id int); grant select on theirs to ${theirs.name};
-        create temp sequence numbers; grant usage on sequence numbers to ${theirs.name}`);
+      const elsewhere = await (postgres as TestPostgres).createDatabase();
+      const [client, away] = [await signIn(own), await signIn(own, elsewhere.name)];
+      for (const each of [client, away]) {
+        await each.query('set default_transaction_read_only = off');
+        await each.query(`create temp table theirs (id int); grant select on theirs to ${theirs.name};
+          alter table theirs enable row level security; create policy mine on theirs to ${theirs.name};
+          create temp sequence numbers; grant usage on sequence numbers to ${theirs.name};
+          create function pg_temp.one() returns int language sql as 'select 1';
+          grant execute on function pg_temp.one() to ${theirs.name};
+          create type pg_temp.pair as (a int); grant usage on type pg_temp.pair to ${theirs.name};
+          alter default privileges grant select on tables to ${theirs.name}`);
+        const { rows } = await each.query('select lo_create(0) as id');
+        await each.query(`grant select on large object ${rows[0].id} to ${theirs.name}`);
+      }
       await provider.revoke(left(theirs, other.revocation), signal());
       assert.equal(await roles(), 1);
       assert.equal((await client.query('select * from theirs')).rowCount, 0, 'its own session goes on');
+      await away.end();
       await provider.revoke(left(mine, own.revocation), signal());
       assert.equal(await roles(), 0);
+      await elsewhere.drop();
     });
 
     test('no lock that a role takes keeps others from being issued and ended, also by several replicas at once', async () => {

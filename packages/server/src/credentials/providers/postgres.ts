@@ -4,14 +4,14 @@ import { GatehouseError, Secret } from '../../platform/index.ts';
 import type { Left, Made, Order, Provider } from '../leases/types.ts';
 import { hostOf } from './host-of.ts';
 import { type NewPassword, signIn } from './new-password.ts';
-import { dropWhatIsOf, grantorsTo, otherDatabasesOf, sequencesOf } from './postgres-grants.ts';
+import { dropWhatIsOf, otherDatabasesOf, sequencesOf } from './postgres-grants.ts';
 import { randomPassword, verifierOf } from './postgres-password.ts';
 import { withoutTls } from './without-tls.ts';
 
 const ABILITIES: ProviderAbilities = { canNarrow: true, canRevoke: true, canEndSessions: true, maxResidualSeconds: 0 };
 const POLL_MS = 20;
-/** Of what fails over another transaction on the same row of the catalogue: an internal error, a deadlock, a serialization failure. */
-const COLLISIONS = new Set(['XX000', '40P01', '40001']);
+/** Of what fails over another transaction on the same row of the catalogue: an internal error, a deadlock, a serialization failure, a second row. */
+const COLLISIONS = new Set(['XX000', '40P01', '40001', '23505']);
 const MOST_TRIES = 50;
 
 /**
@@ -159,8 +159,7 @@ export function openPostgresProvider(
         if (!(await isThere())) return;
         await client.query(`alter role ${role} nologin connection limit 0`);
         await endSessions(client, name, signal);
-        for (const one of [name, ...(await grantorsTo(client, name))])
-          await client.query(`grant ${pg.escapeIdentifier(one)} to current_user`);
+        await client.query(`grant ${role} to current_user`);
         for (const other of await otherDatabasesOf(client, name)) await emptyElsewhere(other, name, signal);
         await transacted(client, signal, async () => {
           await client.query(`reassign owned by ${role} to current_user`);
