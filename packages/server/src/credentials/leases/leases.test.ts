@@ -100,6 +100,22 @@ onEachDatabase('leases', (database) => {
       await assert.rejects(leases.issue({ ...request, idempotencyKey }, []), { code: 'idempotency.key' });
   });
 
+  test('what a provider refused to make counts for no quota; what may have been made does, until it is known', async () => {
+    const { request } = await agent();
+    const direct = { ...request, ungated: true, quota: { perTask: 1, perHour: 9 } };
+    fake.trouble.create = 'refused';
+    for (let time = 0; time < 3; time++) await assert.rejects(leases.issue(direct, []), { code: 'provider.refused' });
+    fake.trouble.create = 'after';
+    await assert.rejects(leases.issue(direct, []), { code: 'lease.provider' });
+    delete fake.trouble.create;
+    await assert.rejects(leases.issue(direct, []), { code: 'credential.limit' });
+    await reconciler.work();
+    house.pass(leaseLimits.createMs);
+    await reconciler.work();
+    await leases.issue(direct, []);
+    await assert.rejects(leases.issue({ ...direct, ttlSeconds: 77 }, []), { code: 'credential.limit' });
+  });
+
   test('a key under which nothing was made is free again', async () => {
     const { request } = await agent();
     fake.trouble.create = 'before';

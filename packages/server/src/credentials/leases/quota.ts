@@ -15,7 +15,9 @@ export async function withinQuota(
     .selectFrom('leases')
     .select((select) => select.fn.countAll<number>().as('count'))
     .where('provider', '=', provider)
-    .where('ungated', '=', 1);
+    .where('ungated', '=', 1)
+    // What was never made was handed to nobody.
+    .where((where) => where.or([where('created_at', 'is not', null), where('state', '<>', 'revoked')]));
   const ofTask = await handedOut.where('task', '=', task).executeTakeFirstOrThrow();
   if (Number(ofTask.count) >= perTask)
     throw tooMany(
