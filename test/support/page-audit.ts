@@ -9,7 +9,13 @@ interface Opened {
   faults: unknown[];
 }
 
-/** Every page, in light and dark, wide and narrow. GATEHOUSE_TEST_PICTURES names a directory to look at them. */
+type Scheme = 'light' | 'dark';
+type Size = { width: number; height: number };
+
+/**
+ * Every page, in light and dark, wide and narrow. Each is opened wide in light and narrow in dark, and then turned to the other scheme, as by
+ * a system that does so in the evening. GATEHOUSE_TEST_PICTURES names a directory to look at them.
+ */
 export async function auditPages({
   url,
   paths,
@@ -18,24 +24,40 @@ export async function auditPages({
 }: {
   url: string;
   paths: string[];
-  narrow: { width: number; height: number };
+  narrow: Size;
   /** A browser of its own, signed in. */
-  open(how: { scheme: 'light' | 'dark'; size: { width: number; height: number } }): Promise<Opened>;
+  open(how: { scheme: Scheme; size: Size }): Promise<Opened>;
 }): Promise<void> {
-  for (const scheme of ['light', 'dark'] as const) {
-    for (const size of [{ width: 1280, height: 900 }, narrow]) {
-      const { page, faults } = await open({ scheme, size });
-      for (const path of paths) {
-        await page.goto(url + path);
-        await page.getByRole('heading', { level: 1 }).waitFor();
-        await page.waitForFunction(() => !document.querySelector('.mantine-Skeleton-root, [aria-busy="true"]'));
+  const wide = { width: 1280, height: 900 };
+  for (const { schemes, size } of [
+    { schemes: ['light', 'dark'], size: wide },
+    { schemes: ['dark', 'light'], size: narrow },
+  ] as const) {
+    const { page, faults } = await open({ scheme: schemes[0], size });
+    for (const path of paths) {
+      await page.emulateMedia({ colorScheme: schemes[0] });
+      await page.goto(url + path);
+      await page.getByRole('heading', { level: 1 }).waitFor();
+      await page.waitForFunction(() => !document.querySelector('.mantine-Skeleton-root, [aria-busy="true"]'));
+      for (const scheme of schemes) {
+        await turnTo(page, scheme);
         await picture(page, `${path.replaceAll(/[^a-z-]+/g, '_')}-${scheme}-${size.width}`);
         assert.deepEqual(await auditPage(page), [], `${path}, ${scheme}, ${size.width} px`);
       }
-      assert.deepEqual(faults, []);
-      await page.context().close();
     }
+    assert.deepEqual(faults, []);
+    await page.context().close();
   }
+}
+
+async function turnTo(page: Page, scheme: Scheme): Promise<void> {
+  await page.emulateMedia({ colorScheme: scheme });
+  await page.waitForFunction(
+    (wanted) =>
+      document.documentElement.dataset.mantineColorScheme === wanted &&
+      !document.getAnimations().some((each) => each instanceof CSSTransition),
+    scheme,
+  );
 }
 
 async function picture(page: Page, name: string): Promise<void> {
