@@ -196,7 +196,7 @@ for (const postgres of servers)
       const begun = performance.now();
       await provider.revoke(left(asked, made.revocation), signal());
       await cut;
-      assert.ok(performance.now() - begun < 10_000);
+      assert.ok(performance.now() - begun < 25_000);
       const { rowCount } = await owner.query('select 1 from pg_stat_activity where usename = $1', [asked.name]);
       assert.equal(rowCount, 0);
     });
