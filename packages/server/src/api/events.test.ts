@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { test } from 'node:test';
-import type { SequencedRecord } from '@gatehouse/protocol';
+import type { Approval, SequencedRecord } from '@gatehouse/protocol';
 import type { Approvals } from '../approvals/index.ts';
 import { createLog } from '../platform/index.ts';
 import { streamEvents } from './events.ts';
@@ -11,14 +11,14 @@ import { streamEvents } from './events.ts';
 /** A stream that is fed by the test; `signedIn` decides what the next heartbeat finds. */
 async function openStream() {
   const listeners = new Set<(record: SequencedRecord) => void>();
-  const state = { signedIn: true, began: 0 };
+  const state = { signedIn: true, began: 0, readApproval: async (): Promise<Approval | undefined> => undefined };
   const server = createServer((request, response) => {
     state.began++;
     if (request.url === '/late') response.destroy();
     streamEvents(
       {
         log: createLog('error'),
-        approvals: { get: async () => undefined } as unknown as Approvals,
+        approvals: { get: () => state.readApproval() } as unknown as Approvals,
         ledger: {
           follow(listener) {
             listeners.add(listener);
@@ -80,5 +80,31 @@ test('who has left before the stream could begin is not followed', async () => {
   await until(() => state.began === 1);
   assert.equal(listeners.size, 0);
   socket.destroy();
+  server.close();
+});
+
+test('states of an approval are sent in the order in which they were, however late one is read', async () => {
+  const { server, listeners, state, read, until } = await openStream();
+  const socket = read();
+  let sent = '';
+  socket.on('data', (data) => {
+    sent += data;
+  });
+  await until(() => listeners.size === 1);
+  const first = Promise.withResolvers<Approval>();
+  const as = (now: string) => ({ id: 'apr_1', state: now }) as Approval;
+  const [listener] = listeners;
+  const record = { record: { approval: 'apr_1' } } as unknown as SequencedRecord;
+  state.readApproval = () => first.promise;
+  listener?.(record);
+  await new Promise(setImmediate);
+  state.readApproval = async () => as('approved');
+  listener?.(record);
+  await new Promise(setImmediate);
+  first.resolve(as('pending'));
+  await until(() => sent.includes('"pending"') && sent.includes('"approved"'));
+  assert.ok(sent.indexOf('"pending"') < sent.indexOf('"approved"'));
+  socket.destroy();
+  await until(() => listeners.size === 0);
   server.close();
 });
