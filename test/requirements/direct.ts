@@ -43,6 +43,23 @@ export const direct: Requirement[] = [
     source,
   },
   {
+    id: 'direct.explained',
+    promise:
+      'A hand-out is explained, foreseen, tested and rehearsed like a call: why, by which rule, with what scope and life, and what remains of it',
+    source,
+  },
+  {
+    id: 'direct.budgeted',
+    promise:
+      'A budget counts hand-outs and the seconds that they work, by task, agent and time; given again it counts once',
+    source: 'docs/how-to/limit-what-agents-spend.md',
+  },
+  {
+    id: 'direct.listed',
+    promise: 'What an agent was handed, and may ask to be handed, is listed with what it can act with',
+    source: 'docs/how-to/see-what-an-agent-can-act-with.md',
+  },
+  {
     id: 'direct.ends',
     promise:
       'What was handed out ends with its task, a kill, its time or when it is revoked, with what was opened with it',

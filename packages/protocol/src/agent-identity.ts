@@ -1,3 +1,5 @@
+import type { LeaseView } from './leases.ts';
+
 /** What an agent can prove itself with now, and how it came by it. Times are milliseconds since the epoch. */
 
 /** A credential that was issued, has not run out, and rests on an agent and a task that have not changed since. */
@@ -21,6 +23,22 @@ export interface LiveCredential {
   actionId: string;
 }
 
+/** A credential of another system that the agent itself was handed, and that may still work. */
+export type HandedOut = Pick<
+  LeaseView,
+  'id' | 'provider' | 'task' | 'scope' | 'state' | 'expiresAt' | 'worksUntil' | 'handedBy'
+>;
+
+/** What tasks of the agent may ask to be handed: provider and template say so, and policies and a person may still say no. */
+export interface MayBeHanded {
+  provider: string;
+  type: string;
+  template: string;
+  /** At 3 a person has to approve each. */
+  tier: 1 | 2 | 3;
+  maxSeconds: number;
+}
+
 /** A key that came or went, as recorded. */
 export interface KeyEvent {
   actionId: string;
@@ -35,6 +53,9 @@ export interface AgentIdentityView {
   credentials: LiveCredential[];
   /** True: there are more than are listed. */
   more: boolean;
+  /** Newest first; null for whoever may not see the leases of this agent. */
+  handedOut: HandedOut[] | null;
+  mayBeHanded: MayBeHanded[];
   /** Newest first. */
   keyEvents: KeyEvent[];
   /** That it may start tasks under. */

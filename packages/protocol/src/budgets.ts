@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { argumentRole, effect, label, name, toolPattern } from './names.ts';
+import { toolPatternMatches } from './tool-pattern.ts';
 
 /** Names an argument (`customer`; members joined by dots, `*` for every element: `payments.*.amount`), or says what it stands for. */
 const whichArgument = {
@@ -22,6 +23,16 @@ export const budgetKey = z.union([
     .refine(isEither, EITHER),
 ]);
 export type BudgetKey = z.infer<typeof budgetKey>;
+
+/** Credentials that tasks are handed themselves: those of one provider, or of all. */
+const handOutPattern = z
+  .string()
+  .max(80)
+  .regex(/^(\*|[a-z][a-z0-9]*(-[a-z0-9]+)*)#credential$/, 'PROVIDER#credential or *#credential');
+
+/** Whether what a budget names covers this: a tool, a feature of a server, or what is handed out of a provider. */
+export const isCountedBy = (pattern: string, ref: string): boolean =>
+  toolPatternMatches(pattern, ref) || (pattern === '*#credential' && ref.endsWith('#credential'));
 
 const most = z.int().min(0).max(1_000_000_000);
 
@@ -73,8 +84,12 @@ export const budgetManifest = z.strictObject({
   kind: z.literal('Budget'),
   name,
   description: z.string().max(2_000).optional(),
-  /** Covers calls of these tools … */
-  tools: z.array(toolPattern).min(1).max(100).optional(),
+  /** Covers calls of these tools, and what tasks are handed of credential providers (`PROVIDER#credential`, `*#credential`) … */
+  tools: z
+    .array(z.union([toolPattern, handOutPattern]))
+    .min(1)
+    .max(100)
+    .optional(),
   /** … that have one of these effects … */
   effects: z.array(effect).min(1).optional(),
   /** … and one of these domains. At least one of the three is given. */

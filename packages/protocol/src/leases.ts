@@ -87,6 +87,10 @@ export interface ProviderAbilities {
   isStored?: boolean;
 }
 
+/** What kinds of provider give no credential less than; it can't be told from what is asked for. */
+const leastSeconds: Readonly<Record<string, number>> = { aws: 900, azure: 5_400 };
+export const leastSecondsOf = (type: string): number => leastSeconds[type] ?? 0;
+
 /** What issues it, as it is declared now. */
 export interface ProviderKind {
   type: string;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { deviationKind } from './baseline.ts';
+import { askedScope } from './manifests/credential-provider.ts';
 import { argumentRole, effect, label, name, type Tier, tier, toolName, toolRef } from './names.ts';
 import type { Decision, Obligations } from './records.ts';
 
@@ -107,6 +108,12 @@ const supposedAgent = z.union([
 const parameters = z.record(z.string().max(100), z.union([z.string().max(10_000), z.int(), z.boolean()]));
 const link = z.strictObject({ agent: supposedAgent.optional(), template: name, parameters: parameters.optional() });
 
+/** What a task asks for that is to be handed a credential: a part of what it may have, all of it where it says nothing. */
+export const askedHandOut = z.strictObject({
+  scope: askedScope.default({}),
+  seconds: z.int().min(30).max(3_600).optional(),
+});
+
 /** On whose authority, and when. */
 const supposed = {
   /** Left out: any agent whose blueprint has the template. */
@@ -134,7 +141,7 @@ const supposed = {
 /** A call that nobody makes: what would the policies say of it? */
 export const supposedCall = z.strictObject({
   ...supposed,
-  /** `server/tool`, or `server#resources` and the like. */
+  /** `server/tool`, `server#resources` and the like, or `provider#credential`: a credential that the task is handed itself. */
   tool: z.string().max(200),
   arguments: z.record(z.string(), z.unknown()).optional(),
 });
@@ -315,6 +322,8 @@ export interface PolicyExplanation {
   tier: { tool: Tier; raisedBy: { policy: string; tier: Tier; reason: string | null }[] };
   /** What the call would be made with at the tool server, which the agent does not see; null where that takes no credential. */
   credential: CallCredential | null;
+  /** Of a credential that the agent itself would be handed: for how long, why no longer, and what remains of it after its end, in words. */
+  handOut: { seconds: number; clamped: string[]; residual: string } | null;
   /** What can be done about it. */
   next: string[];
 }
@@ -334,7 +343,7 @@ export const explainBody = z.union([
 /** One call of a task that runs now. */
 export const decideBody = z.strictObject({
   task: z.string().max(200),
-  /** `server/tool`. */
+  /** `server/tool`, or `provider#credential`. */
   tool: z.string().max(200),
   arguments: z.record(z.string(), z.unknown()).default({}),
 });

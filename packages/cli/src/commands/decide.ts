@@ -11,7 +11,12 @@ interface Options extends SupposedOptions {
 /** Exit code 0 when it would run, 2 when it is refused, 3 when it would wait for a person. */
 export const decide: Run<Options> = async ({ options, out }) => {
   const { task, template, tool, arg } = options;
-  if (tool === undefined) throw new CliFailure('usage', 'decide.what', 'Give --tool SERVER/TOOL: what is called.');
+  if (tool === undefined)
+    throw new CliFailure(
+      'usage',
+      'decide.what',
+      'Give --tool SERVER/TOOL: what is called. Or PROVIDER#credential: what the task is handed itself.',
+    );
   if ((task === undefined) === (template === undefined))
     throw new CliFailure(
       'usage',

@@ -82,7 +82,10 @@ export const credentialWords = ({ provider, scope, problem }: CallCredential): s
     ? `a credential of ${provider}, ${JSON.stringify(scope)}`
     : `no credential of ${provider}: ${problem}`;
 
-function print({ call, decision, recorded, sides, tier, credential, next }: PolicyExplanation, out: Output): void {
+function print(
+  { call, decision, recorded, sides, tier, credential, handOut, next }: PolicyExplanation,
+  out: Output,
+): void {
   out.print(
     `${out.style(effectStyles[decision.effect], decision.effect)}  ${clean(decision.code)}  tier ${decision.tier}  ${clean(call.tool)}`,
   );
@@ -119,6 +122,10 @@ function print({ call, decision, recorded, sides, tier, credential, next }: Poli
     out.print(
       `Tier ${tier.tool} of the tool is raised to ${to} by ${clean(policy)}${reason ? `: ${clean(reason)}` : ''}.`,
     );
-  if (credential) out.print(`Made with: ${clean(credentialWords(credential))}`);
+  if (credential) out.print(`${handOut ? 'Handed to the agent' : 'Made with'}: ${clean(credentialWords(credential))}`);
+  if (handOut) {
+    const why = handOut.clamped.length > 0 ? ` (${handOut.clamped.join(', ')})` : '';
+    out.print(clean(`For ${handOut.seconds} s${why}. ${handOut.residual}`));
+  }
   for (const each of next) out.print(`→ ${clean(each)}`);
 }

@@ -12,7 +12,7 @@ export function addPolicyVerbs(program: Command): void {
     option('--agent <name>', 'who calls (default: any agent whose blueprint has the template)'),
     option('--param <name=value...>', 'parameters of the task; name:=text is never read as JSON'),
     option('--user <email>', 'for whom the task acts'),
-    option('--tool <server/tool>', 'what is called'),
+    option('--tool <server/tool>', 'what is called; provider#credential for one that the task is handed itself'),
     option('--arg <name=value...>', 'its arguments; name:=text is never read as JSON'),
     option('--situation <json>', 'what is known around it, as in tests: {"untrusted":true}'),
   ];

@@ -1,5 +1,13 @@
-import type { ApprovalRuleManifest, Decision, ExplainedPolicy, PolicyExplanation } from '@gatehouse/protocol';
-import { createTracer, type PolicySet, type Tracer } from '../policy/index.ts';
+import {
+  type ApprovalRuleManifest,
+  type Decision,
+  type ExplainedPolicy,
+  type PolicyExplanation,
+  type ProviderAbilities,
+  residualWords,
+} from '@gatehouse/protocol';
+import { isHandOut } from '../enforcement/index.ts';
+import { createTracer, type PolicyRequest, type PolicySet, type Tracer } from '../policy/index.ts';
 import { credentialOf } from '../registry/index.ts';
 import { decideSupposed, type Supposed } from './suppose.ts';
 import type { Authored } from './workspace.ts';
@@ -23,6 +31,8 @@ export function explainCall(
   workspace: Authored,
   set: PolicySet,
   supposed: Supposed,
+  /** What a provider that is declared can do. */
+  abilitiesOf: (provider: string) => ProviderAbilities | undefined = () => undefined,
   recorded: Decision | null = null,
 ): PolicyExplanation {
   const decision = decideSupposed(set, supposed);
@@ -36,7 +46,7 @@ export function explainCall(
       template: request?.task.template ?? '',
       environment: request?.task.environment ?? '',
       user: request?.task.user ?? null,
-      tool: tool?.ref ?? '',
+      tool: tool?.ref ?? ('ref' in supposed ? supposed.ref : ''),
       arguments: request?.arguments ?? null,
     },
     decision: { ...decision, policies: [...decision.policies] },
@@ -48,10 +58,37 @@ export function explainCall(
         effect !== 'forbid' && tier !== null && tier > (tool?.tier ?? 4) ? [{ policy: id, tier, reason }] : [],
       ),
     },
-    credential: request
-      ? credentialOf(workspace, request.tool.server, [request.task, ...(request.chain ?? []).map(({ task }) => task)])
-      : null,
+    ...madeWith(workspace, request, abilitiesOf),
     next: whatNext(workspace, decision, supposed, sides),
+  };
+}
+
+/** The credential that the gate adds to the call, or that the agent is handed. */
+function madeWith(
+  workspace: Authored,
+  request: PolicyRequest | undefined,
+  abilitiesOf: (provider: string) => ProviderAbilities | undefined,
+): Pick<PolicyExplanation, 'credential' | 'handOut'> {
+  if (!request) return { credential: null, handOut: null };
+  const { tool, task, chain = [] } = request;
+  if (!isHandOut(tool)) {
+    const tasks = [task, ...chain.map((link) => link.task)];
+    return { credential: credentialOf(workspace, tool.server, tasks), handOut: null };
+  }
+  const {
+    scope,
+    seconds,
+    clamped = [],
+  } = request.arguments as unknown as {
+    scope: Record<string, unknown>;
+    seconds: number;
+    clamped?: string[];
+  };
+  const provider = tool.ref.slice(0, -tool.name.length);
+  const abilities = abilitiesOf(provider);
+  return {
+    credential: { provider, scope, problem: null },
+    handOut: abilities ? { seconds, clamped, residual: residualWords(abilities, seconds) } : null,
   };
 }
 
@@ -64,11 +101,14 @@ function whatNext(
   if (effect === 'allow') return [];
   if (!('request' in supposed)) return [reason];
   const { tool, task, agent } = supposed.request;
+  const isDirect = isHandOut(tool);
   if (effect === 'needs-approval') {
     const named = (obligations?.approvers ?? []).flatMap((name) => approvalRules.get(name) ?? []);
-    if (named.length === 0) return ['Call it; a person who may approve is then asked for this exact call.'];
-    return named.map((rule) => `Call it; by the rule "${rule.name}" this exact call then needs ${ruleInWords(rule)}.`);
+    const [what, it] = isDirect ? ['Ask for it', 'exactly this credential'] : ['Call it', 'this exact call'];
+    if (named.length === 0) return [`${what}; a person who may approve is then asked for ${it}.`];
+    return named.map((rule) => `${what}; by the rule "${rule.name}" ${it} then needs ${ruleInWords(rule)}.`);
   }
+  if (code === 'task.narrowed') return [reason];
   if (code === 'tier.prohibited')
     return [`No approval can allow ${tool.ref}. An operator gives its tier in the manifest of ${tool.server}.`];
   const forbidding = sides.flatMap(({ policies }) =>
@@ -83,6 +123,10 @@ function whatNext(
   return lacking.flatMap(({ kind, name, policies }) => {
     const permits = policies.filter((each) => each.effect === 'permit');
     if (permits.length > 0) return permits.slice(0, SHOWN).map((permit) => `${who(kind, name)}: ${unmet(permit)}`);
+    if (isDirect && kind === 'user')
+      return [
+        `${who(kind, name)}: no policy on them permits ${tool.ref}, and no group can allow it. Ask an admin for one.`,
+      ];
     if (kind === 'user')
       return [`${who(kind, name)}: no group of theirs allows ${tool.ref}. Ask an admin to add them to one that does.`];
     const others = [...templates.values()].filter(

@@ -1,5 +1,6 @@
 import {
   agentManifest,
+  askedHandOut,
   type Decision,
   isAllowedBy,
   type SupposedCall,
@@ -7,7 +8,7 @@ import {
   type Task,
   type TemplateManifest,
 } from '@gatehouse/protocol';
-import { checkArguments, findRegistered, isRefusal } from '../enforcement/index.ts';
+import { CREDENTIAL, checkArguments, findRegistered, handOutOf, isHandOut, isRefusal } from '../enforcement/index.ts';
 import { GatehouseError, type Json, type JsonObject } from '../platform/index.ts';
 import {
   openCalendars,
@@ -25,7 +26,7 @@ import { type Authored, agentOf } from './workspace.ts';
 /** A call that is only thought of, put into the words of the engine; a refusal where it would not come to be asked. */
 export type Supposed =
   | { request: PolicyRequest }
-  | { refused: { code: string; reason: string }; tool: RegisteredTool | null };
+  | { refused: { code: string; reason: string }; tool: RegisteredTool | null; ref: string };
 
 /**
  * Finds who and what a supposed call is about. Throws `suppose.invalid` where it speaks of what does not exist. Whether the tool is there
@@ -40,16 +41,28 @@ export function suppose(
 ): Supposed {
   const [server = '', separator = '', name = ''] = /^([^/#]+)([/#])(.+)$/.exec(call.tool)?.slice(1) ?? [];
   if (!separator)
-    throw invalid(`"${call.tool}" is no tool. Name it as server/tool, or server#resources, server#prompts.`);
-  const { agent, task } = supposedTask(workspace, call, server, now);
-  const found = findRegistered(workspace, {
-    server,
-    environment: task.environment,
-    name,
-    isFeature: separator === '#',
-  });
-  if (isRefusal(found)) return { refused: found, tool: found.tool };
-  const given = (call.arguments ?? {}) as JsonObject;
+    throw invalid(
+      `"${call.tool}" is no tool. Name it as server/tool, server#resources or server#prompts; or as provider#credential, for one that the task is handed.`,
+    );
+  const isFeature = separator === '#';
+  const places = isFeature && name === CREDENTIAL ? placesOfProvider(workspace, server) : placesOf(workspace, server);
+  const { agent, task } = supposedTask(workspace, call, places, now);
+  const found = findRegistered(workspace, { server, task, name, isFeature });
+  if (isRefusal(found)) return { refused: found, tool: found.tool, ref: call.tool };
+  const chain = (call.handedOnBy ?? []).map((link) =>
+    supposedTask(workspace, { ...link, user: call.user }, places, now),
+  );
+  let given = (call.arguments ?? {}) as JsonObject;
+  if (isHandOut(found)) {
+    const tasks = [task, ...chain.map((link) => link.task)];
+    const handOut = anyArguments
+      ? handOutOf(workspace, server, tasks, given as Json, agent.manifest.credentialSeconds)
+      : settle(workspace, server, tasks, given, agent);
+    // Which scope a task gets may depend on parameters that nobody can make up.
+    const isUnfit = anyArguments && 'refused' in handOut && handOut.refused.code === 'credential.scope';
+    if ('refused' in handOut && !isUnfit) return { refused: handOut.refused, tool: found, ref: found.ref };
+    given = 'refused' in handOut ? { scope: {}, seconds: given.seconds ?? SUPPOSED_SECONDS } : handOut;
+  }
   const problem = holdsHalfCharacter(given)
     ? 'a text in them holds half of a character (a lone surrogate)'
     : anyArguments
@@ -59,10 +72,8 @@ export function suppose(
     return {
       refused: { code: 'arguments.invalid', reason: `The arguments do not fit ${found.ref}: ${problem}.` },
       tool: found,
+      ref: found.ref,
     };
-  const chain = (call.handedOnBy ?? []).map((link) =>
-    supposedTask(workspace, { ...link, user: call.user }, server, now),
-  );
   let parent: string | null = null;
   for (const [at, link] of [...chain.entries()].reverse()) {
     link.task.id = `tsk_supposed_${at}`;
@@ -82,6 +93,28 @@ export function suppose(
   };
 }
 
+/** Of a credential of which nobody says for how long. */
+const SUPPOSED_SECONDS = 900;
+
+/** As the choke point has it before it decides: what exactly would be handed out. */
+function settle(
+  workspace: Authored,
+  provider: string,
+  tasks: readonly Task[],
+  asked: JsonObject,
+  { manifest }: Agent,
+): ReturnType<typeof handOutOf> {
+  const { data, error } = askedHandOut.safeParse(asked);
+  if (data) return handOutOf(workspace, provider, tasks, data as Json, manifest.credentialSeconds);
+  const [issue] = error.issues;
+  const reason = `Not what can be asked for: ${issue?.path.join('.') || 'the arguments'}: ${issue?.message}. There are \`scope\` and \`seconds\`.`;
+  return { refused: { code: 'arguments.invalid', reason } };
+}
+
+const placesOf = ({ servers }: Authored, server: string) => servers.get(server)?.manifest.environments ?? [];
+const placesOfProvider = ({ credentialProviders }: Authored, name: string) =>
+  credentialProviders.get(name)?.environments ?? [];
+
 /** The gate takes none from outside, and no engine compares one. */
 function holdsHalfCharacter(value: unknown): boolean {
   if (typeof value === 'string') return !value.isWellFormed();
@@ -99,7 +132,7 @@ export function decideSupposed(set: PolicySet, supposed: Supposed): Decision {
 function supposedTask(
   workspace: Authored,
   call: Pick<SupposedCall, 'agent' | 'template' | 'parameters' | 'user' | 'narrowedTo'>,
-  server: string,
+  places: readonly string[],
   now: number,
 ): { agent: Agent; task: Task } {
   const { template: templateName } = call;
@@ -111,7 +144,7 @@ function supposedTask(
   if (holdsHalfCharacter(parameters))
     throw invalid('A parameter holds half of a character (a lone surrogate), which is no text.');
   checkParameters(template, parameters);
-  const agent = supposedAgent(workspace, call.agent, templateName, server);
+  const agent = supposedAgent(workspace, call.agent, templateName, places);
   const email = typeof call.user === 'object' ? call.user.email : call.user;
   return {
     agent,
@@ -142,7 +175,12 @@ function supposedTask(
 }
 
 /** One that is declared; or one of the kind that would run such a task, where its tool is. */
-function supposedAgent(workspace: Authored, given: SupposedCall['agent'], template: string, server: string): Agent {
+function supposedAgent(
+  workspace: Authored,
+  given: SupposedCall['agent'],
+  template: string,
+  places: readonly string[],
+): Agent {
   if (typeof given === 'string') {
     const agent = workspace.agents.get(given);
     if (!agent)
@@ -150,14 +188,13 @@ function supposedAgent(workspace: Authored, given: SupposedCall['agent'], templa
     return agent;
   }
   const blueprint = [...workspace.blueprints.values()].find(({ templates }) => templates.includes(template));
-  const environments = workspace.servers.get(server)?.manifest.environments ?? [];
   return agentOf(
     agentManifest.parse({
       kind: 'Agent',
       name: given?.name ?? 'agent-supposed',
       owner: given?.owner ?? 'owner@example.test',
       purpose: 'supposed',
-      environment: given?.environment ?? environments[0] ?? STAND_IN_ENVIRONMENT,
+      environment: given?.environment ?? places[0] ?? STAND_IN_ENVIRONMENT,
       blueprint: given?.blueprint ?? blueprint?.name ?? 'supposed',
       risk: given?.risk ?? 'medium',
     }),

@@ -32,6 +32,7 @@ test('what is handed out is made within what each template of its tasks gives, w
         throw new GatehouseError('forbidden', 'lease.scope', 'beyond');
       },
       handedOut: async () => undefined,
+      withinQuota: async () => undefined,
       abilitiesOf: async () => full,
     },
   });

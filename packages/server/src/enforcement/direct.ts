@@ -1,11 +1,11 @@
-import { type Decision, isScopeWithin, narrowScope, residualWords } from '@gatehouse/protocol';
+import { type Decision, residualWords } from '@gatehouse/protocol';
 import type { HeldBreakGlass, HeldGrant } from '../approvals/index.ts';
-import { agentAllows, type HandedOut, type Held, type LeaseRequest, type Leases } from '../credentials/index.ts';
-import { canonicalJson, GatehouseError, isJsonObject, type Json } from '../platform/index.ts';
+import type { HandedOut, Held, LeaseRequest, Leases } from '../credentials/index.ts';
+import { GatehouseError, type Json } from '../platform/index.ts';
 import { givenOf, type Snapshot } from '../registry/index.ts';
 import type { Guard } from '../storage/index.ts';
+import { handOutOf } from './hand-out.ts';
 import type { Key } from './key.ts';
-import { handsOut, notInTemplate } from './subject.ts';
 import { type Action, HAND_OUT } from './types.ts';
 import type { Reason } from './who.ts';
 
@@ -22,7 +22,11 @@ export interface DirectArguments {
 export const isDirect = ({ operation }: Pick<Action, 'operation'>): boolean => operation === HAND_OUT;
 
 /** A credential that is handed to the agent for clients of its own, past the gate (law 3). */
-export function createDirect({ leases }: { leases: Pick<Leases, 'issue' | 'handedOut' | 'abilitiesOf'> }) {
+export function createDirect({
+  leases,
+}: {
+  leases: Pick<Leases, 'issue' | 'handedOut' | 'abilitiesOf' | 'withinQuota'>;
+}) {
   function requestOf(
     snapshot: Snapshot,
     { server: provider, caller, idempotencyKey, ...action }: Action,
@@ -55,67 +59,14 @@ export function createDirect({ leases }: { leases: Pick<Leases, 'issue' | 'hande
   return {
     requestOf,
 
-    /**
-     * INVARIANT: only where the templates of the task and of those it was handed on from all say so, and never more than was asked for, than the
-     * provider issues, and than each of them gives. More is refused, and not cut down: whoever asks for it would find out only where it fails.
-     */
     async settle(snapshot: Snapshot, action: Action): Promise<Action | { refused: Reason }> {
       const { server: provider, caller } = action;
-      const manifest = snapshot.credentialProviders.get(provider);
-      const given = isJsonObject(action.arguments) ? action.arguments : {};
-      if (!manifest?.direct) return { refused: { code: 'provider.unknown', reason: `There is no "${provider}".` } };
-      const asked = isJsonObject(given.scope) ? given.scope : {};
       const tasks = [caller.task, ...caller.chain.map(({ task }) => task)];
-      const without = tasks.find(({ template }) => !handsOut(snapshot, template, provider));
-      if (without) return { refused: notInTemplate(without.template, provider) };
-      const limits = givenOf(snapshot, provider, tasks);
-      const alone = narrowScope(manifest.from, asked);
-      const problem = [alone, limits].flatMap((each) => ('problem' in each ? [each.problem] : []))[0];
-      if (problem !== undefined || 'problem' in alone || 'problem' in limits)
-        return { refused: { code: 'credential.scope', reason: problem ?? '' } };
-      const issued = narrowScope(manifest.from, asked, limits.within);
-      if ('problem' in issued)
-        return {
-          refused: {
-            code: 'credential.scope',
-            reason: `${issued.problem} They are given at most ${canonicalJson(limits.within[0] as Json)}. Ask for a part of that.`,
-          },
-        };
-      const isLess = !isScopeWithin(manifest.from, alone.scope, issued.scope);
-      if (isLess && Object.keys(asked).length > 0)
-        return {
-          refused: {
-            code: 'credential.scope',
-            reason: `Tasks of the template "${caller.task.template}" are given less of "${provider}" than was asked for: at most ${canonicalJson(limits.within[0] as Json)}. Ask for a part of that.`,
-          },
-        };
-      const bounds = [
-        { seconds: manifest.direct.maxSeconds, why: `no more than ${manifest.direct.maxSeconds} s are handed out` },
-        { seconds: manifest.life.maxSeconds, why: `the provider allows ${manifest.life.maxSeconds} s` },
-        ...boundOf(snapshot.agents.get(caller.agent)?.manifest.credentialSeconds),
-      ];
-      const most = Math.min(...bounds.map(({ seconds }) => seconds));
-      const wanted = typeof given.seconds === 'number' ? given.seconds : manifest.life.defaultSeconds;
-      const clamped = bounds.filter((bound) => bound.seconds < wanted).map(({ why }) => why);
+      const { credentialSeconds } = snapshot.agents.get(caller.agent)?.manifest ?? {};
+      const handOut = handOutOf(snapshot, provider, tasks, action.arguments, credentialSeconds);
+      if ('refused' in handOut) return handOut;
       const abilities = await leases.abilitiesOf(provider, caller.task.environment);
-      // As long as it will work: whoever approves it is told no less.
-      const seconds = Math.max(Math.min(wanted, most), abilities.leastSeconds ?? 0);
-      if (seconds > most)
-        return {
-          refused: {
-            code: 'credential.too-long',
-            reason: `What "${provider}" issues works for ${seconds} s at least, and ${clampedAt(bounds, most)}. An operator could allow more.`,
-          },
-        };
-      return {
-        ...action,
-        arguments: {
-          scope: issued.scope as Json,
-          seconds,
-          residual: residualWords(abilities, seconds),
-          ...(clamped.length > 0 && { clamped }),
-        },
-      };
+      return { ...action, arguments: { ...handOut, residual: residualWords(abilities, handOut.seconds) } };
     },
 
     /** What the same request was answered with, while it is good; refused where nobody's yes would get it anything. */
@@ -124,6 +75,16 @@ export function createDirect({ leases }: { leases: Pick<Leases, 'issue' | 'hande
         return await leases.handedOut(requestOf(snapshot, action));
       } catch (error) {
         return refusalIn(error);
+      }
+    },
+
+    /** That so many were made that no more is. Where one is made this is asked again, in its transaction. */
+    async limited(snapshot: Snapshot, action: Action): Promise<Reason | undefined> {
+      try {
+        await leases.withinQuota(requestOf(snapshot, action));
+        return undefined;
+      } catch (error) {
+        return refusalIn(error).refused;
       }
     },
 
@@ -151,12 +112,6 @@ export const endsOf = (grant: HeldGrant | undefined, broken: HeldBreakGlass | un
   ...(grant ? [{ at: grant.terms.until, why: 'the standing grant ends' }] : []),
   ...(broken ? [{ at: broken.until, why: 'the break-glass access ends' }] : []),
 ];
-
-const boundOf = (seconds: number | undefined) =>
-  seconds === undefined ? [] : [{ seconds, why: agentAllows(seconds) }];
-
-const clampedAt = (bounds: readonly { seconds: number; why: string }[], most: number) =>
-  bounds.find(({ seconds }) => seconds === most)?.why ?? '';
 
 function refusalIn(error: unknown): { refused: Reason } {
   if (!(error instanceof GatehouseError)) throw error;

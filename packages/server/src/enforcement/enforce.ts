@@ -1,6 +1,6 @@
 import type { Approval } from '@gatehouse/protocol';
 import type { Approvals, HeldBreakGlass, HeldGrant } from '../approvals/index.ts';
-import type { HandedOut, Leases } from '../credentials/index.ts';
+import type { Leases } from '../credentials/index.ts';
 import type { Ledger } from '../ledger/index.ts';
 import { type Clock, type Log, newId, type Tracing } from '../platform/index.ts';
 import type { Baseline, Flow, PolicySet } from '../policy/index.ts';
@@ -56,7 +56,7 @@ export interface EnforcementDependencies {
   feed: Pick<ChangeFeed, 'fresh'>;
   held: HeldResults;
   openCalls: OpenCalls;
-  leases: Pick<Leases, 'issue' | 'activate' | 'end' | 'handedOut' | 'abilitiesOf'>;
+  leases: Pick<Leases, 'issue' | 'activate' | 'end' | 'handedOut' | 'abilitiesOf' | 'withinQuota'>;
   detectors: OutsideDetectors;
   /** 32 bytes, the same on every replica and after a restart: placeholders of masked values are made with it. */
   placeholderKey: Uint8Array;
@@ -155,9 +155,14 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
         await feedCaughtUp();
         continue;
       }
-      const wanted = wantedOf(snapshot, action, found, actionId, clock.now());
+      // Given again it is the same one: nobody is asked anew, and it counts once.
+      const again = isDirect(action) ? await direct.again(snapshot, action) : undefined;
+      if (again && 'refused' in again) return refuse(action, actionId, found, deny(again.refused, set.version, found));
+      const wanted = again ? null : wantedOf(snapshot, action, found, actionId, clock.now());
       if (wanted && 'code' in wanted) return refuse(action, actionId, found, deny(wanted, set.version, found));
-      if (wanted && decision.effect === 'needs-approval') over ??= await deps.budgets.over(wanted.spend);
+      // Before a person is asked, or a credential is made, for what there is no room for.
+      if (wanted && (decision.effect === 'needs-approval' || isDirect(action)))
+        over ??= await deps.budgets.over(wanted.spend);
       if (wanted) decision = over ? beyond(decision, wanted, over) : counted(decision, wanted);
       const open = deps.openCalls.of(action, found);
       if (open && decision.effect === 'needs-approval') twin ??= await deps.openCalls.twin(open);
@@ -168,18 +173,13 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
       // 4 record and 5 ask: what nobody has to approve is recorded once, with its dispatch
       let key: Key | undefined;
       let approval: Approval | undefined;
-      let again: HandedOut | undefined;
       let grant: HeldGrant | undefined;
       let broken: HeldBreakGlass | undefined;
       if (decision.effect === 'needs-approval') {
         const without = keying.refusalOf(snapshot, action);
         if (without) return refuse(action, actionId, found, deny(without, set.version, found));
-        const before = isDirect(action) ? await direct.again(snapshot, action) : undefined;
-        if (before && 'refused' in before)
-          return refuse(action, actionId, found, deny(before.refused, set.version, found));
-        again = before;
-        if (again) decision = givenAgain(decision, again);
       }
+      if (again) decision = givenAgain(decision, again);
       if (decision.effect === 'needs-approval' && !again) {
         const asked = await ask({ agent, action, actionId, tool: found, decision }, seen, full, twin?.action_id);
         if ('superseded' in asked) return { kind: 'gone', actionId, ...asked };
@@ -289,7 +289,7 @@ export function createEnforcement(deps: EnforcementDependencies): Enforcement & 
 
   return {
     enforce: traced(enforce, deps),
-    foresee: createForesight(deps, deciding),
+    foresee: createForesight(deps, deciding, direct),
     standingOf: createStandings(deps, { direct, decide }),
     ...createUsable(deps),
     ...createStreams(deps, { live, look }),

@@ -4,6 +4,7 @@ export { type Budgets, budgetProblems, checkBudgets, createBudgets } from './bud
 
 export { createEnforcement, type EnforcementDependencies } from './enforce.ts';
 export { operationOf } from './gateway.ts';
+export { CREDENTIAL, handOutOf, isHandOut } from './hand-out.ts';
 export { injectionOf } from './key.ts';
 export { createOpenCalls, type OpenCalls } from './open-calls.ts';
 export { RELEASE } from './release.ts';

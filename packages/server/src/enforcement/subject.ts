@@ -1,7 +1,7 @@
 import type { Delegated } from '@gatehouse/protocol';
 import type { Caller } from '../identity/index.ts';
 import { digestJson, isJsonObject } from '../platform/index.ts';
-import { directEffects, directRef, type Feature, featureSubject, features } from '../policy/index.ts';
+import { directRef, type Feature, featureSubject, features } from '../policy/index.ts';
 import {
   type Agent,
   type RegisteredServer,
@@ -9,6 +9,7 @@ import {
   type Snapshot,
   unlabelled,
 } from '../registry/index.ts';
+import { CREDENTIAL, findHandOut } from './hand-out.ts';
 import { type Action, HAND_OUT } from './types.ts';
 
 /** What finding a subject needs to know of an action. */
@@ -45,7 +46,7 @@ const featureOf = new Map<string, Feature>([
  * used; what belongs to another environment is not there (law 8; environments never cross).
  */
 export function findSubject(snapshot: Declared, action: Asked): RegisteredTool | Refusal {
-  if (action.operation === HAND_OUT && !action.gateway) return findDirect(snapshot, action.server, action.caller.task);
+  if (action.operation === HAND_OUT && !action.gateway) return findHandOut(snapshot, action.server, action.caller.task);
   const server = snapshot.servers.get(action.server);
   const { environment } = action.caller.task;
   if (!server?.manifest.environments.includes(environment)) return serverUnknown(action.server, environment);
@@ -65,58 +66,24 @@ export function findSubject(snapshot: Declared, action: Asked): RegisteredTool |
   return featureTool(server, feature);
 }
 
-/** The same for a call that is only thought of: a tool, or what is not a tool of a server, by its name. */
+/** The same for a call that is only thought of: a tool, what is not a tool of a server, or a credential of a provider, by its name. */
 export function findRegistered(
-  { servers }: Pick<Snapshot, 'servers'>,
-  of: { server: string; environment: string; name: string; isFeature: boolean },
+  snapshot: Declared,
+  of: { server: string; task: { environment: string; template: string }; name: string; isFeature: boolean },
 ): RegisteredTool | Refusal {
-  const server = servers.get(of.server);
-  if (!server?.manifest.environments.includes(of.environment)) return serverUnknown(of.server, of.environment);
+  if (of.isFeature && of.name === CREDENTIAL) return findHandOut(snapshot, of.server, of.task);
+  const { environment } = of.task;
+  const server = snapshot.servers.get(of.server);
+  if (!server?.manifest.environments.includes(environment)) return serverUnknown(of.server, environment);
   if (!of.isFeature) return findTool(server, of.name);
   const feature = features.find((each) => each === of.name);
   return feature
     ? featureTool(server, feature)
-    : refusal('operation.unknown', `"${of.name}" is nothing that a server has. There are ${features.join(', ')}.`);
+    : refusal(
+        'operation.unknown',
+        `"${of.name}" is nothing that a server has. There are ${features.join(', ')}; and \`${directRef('PROVIDER')}\`, of a credential provider.`,
+      );
 }
-
-/** INVARIANT: handed out is only what the provider's manifest and the task's template both say, whatever policies permit (law 3). */
-function findDirect(
-  { credentialProviders, templates }: Declared,
-  name: string,
-  { environment, template }: Asked['caller']['task'],
-): RegisteredTool | Refusal {
-  const provider = credentialProviders?.get(name);
-  if (!provider?.environments.includes(environment))
-    return refusal('provider.unknown', `There is no credential provider "${name}" in environment "${environment}".`);
-  const { direct } = provider;
-  if (!direct)
-    return refusal(
-      'credential.not-direct',
-      `Credentials of "${name}" are used by the gate alone: call a tool server that has one. An operator could let tasks be handed them, under \`direct\` of the provider.`,
-    );
-  if (!handsOut({ templates }, template, name)) return { ...notInTemplate(template, name), tool: null };
-  return {
-    ref: directRef(name),
-    server: directRef(name),
-    name: '#credential',
-    tier: direct.tier,
-    effects: [...directEffects],
-    resourceArgument: null,
-    state: 'approved',
-    digest: digestJson({ ...provider, description: '' }),
-    // What comes back is our own word: the credential stands in no result.
-    labels: { ...unlabelled, returns: { trust: 'trusted', sensitive: [], fields: {} } },
-    definition: null,
-  };
-}
-
-export const handsOut = ({ templates }: Pick<Snapshot, 'templates'>, template: string, provider: string): boolean =>
-  templates.get(template)?.credentials?.some((each) => each.provider === provider && each.direct === true) ?? false;
-
-export const notInTemplate = (template: string, provider: string) => ({
-  code: 'credential.not-in-template',
-  reason: `Tasks of the template "${template}" are handed no credentials of "${provider}". Its author could say so, under \`credentials\`.`,
-});
 
 function serverUnknown(server: string, environment: string): Refusal {
   return refusal(

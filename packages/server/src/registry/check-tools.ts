@@ -36,7 +36,9 @@ export function checkBudget(objects: Workspace['objects'], budget: BudgetManifes
     );
   return [
     ...(budget.tools ?? []).flatMap((pattern, at) => {
-      const message = patternProblem(objects, pattern);
+      const message = pattern.endsWith('#credential')
+        ? handOutProblem(objects, pattern)
+        : patternProblem(objects, pattern);
       return message ? [problem(`tools[${at}]`, message)] : [];
     }),
     ...unknown('Template', 'templates', budget.templates),
@@ -233,6 +235,16 @@ function checkGiven(objects: Workspace['objects'], template: TemplateManifest): 
     const narrowed = named.length > 0 ? undefined : narrowScope(declared.from, scope);
     return narrowed && 'problem' in narrowed ? [problem(`${path}.scope`, narrowed.problem)] : [];
   });
+}
+
+function handOutProblem(objects: Workspace['objects'], pattern: string): string | undefined {
+  const [provider = ''] = pattern.split('#');
+  if (provider === '*') return undefined;
+  const manifest = objects.get(`CredentialProvider/${provider}`);
+  if (manifest?.kind !== 'CredentialProvider') return `"${pattern}": ${missing('CredentialProvider', provider)}`;
+  return manifest.direct
+    ? undefined
+    : `"${pattern}": nobody is handed a credential of ${provider}, since its manifest has no \`direct\`.`;
 }
 
 function patternProblem(objects: Workspace['objects'], pattern: string): string | undefined {

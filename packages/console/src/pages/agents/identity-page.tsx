@@ -15,6 +15,7 @@ import { AgentKeys } from './agent-keys.tsx';
 import { AgentFacts } from './agent-page.tsx';
 import { AgentTrustRules } from './agent-trust-rules.tsx';
 import { CredentialsNow } from './credentials-now.tsx';
+import { HandedOutToAgent } from './handed-out.tsx';
 import { JoinTokens } from './join-tokens.tsx';
 
 /** How the agent proves who it is, with what it could act now, and who else has a say in that. */
@@ -33,6 +34,7 @@ export function AgentIdentityPage() {
             </div>
           )}
           <CredentialsNow agent={agent} />
+          <HandedOutToAgent agent={agent} />
           <div className={classes.columns}>
             <Section title="Identity">
               <Card>

@@ -23,6 +23,9 @@ export function CallForm({ template: given, obstacle, pending, submit }: CallFor
   const agents = useQuery(agentsQuery).data;
   const templates = useQuery(templatesQuery).data?.items;
   const tools = useQuery(toolsQuery).data?.items;
+  const handedOut = templates?.flatMap(({ credentials = [] }) =>
+    credentials.flatMap(({ provider, direct }) => (direct ? [`${provider}#credential`] : [])),
+  );
   const template = templates?.find(({ name }) => name === fields.template);
   const read = readCall(fields, template?.parameters ?? {});
   const onSubmit = (event: FormEvent) => {
@@ -54,7 +57,8 @@ export function CallForm({ template: given, obstacle, pending, submit }: CallFor
             />
             <Select
               label="Tool"
-              data={tools?.map(({ ref }) => ref) ?? []}
+              description="Or a credential that the task is handed itself: provider#credential"
+              data={[...(tools?.map(({ ref }) => ref) ?? []), ...new Set(handedOut)]}
               value={fields.tool}
               onChange={(tool) => set({ tool })}
               searchable

@@ -16,7 +16,7 @@ const sides = { task: 'Task of', 'handed-on-by': 'Handed on by', user: 'Person' 
 
 /** The decision, what can be done about it, and each policy, condition by condition. */
 export function Explanation({ explanation }: { explanation: PolicyExplanation }) {
-  const { decision, recorded, next, tier, credential } = explanation;
+  const { decision, recorded, next, tier, credential, handOut } = explanation;
   const { label, hue, icon } = effects[decision.effect];
   return (
     <>
@@ -44,10 +44,11 @@ export function Explanation({ explanation }: { explanation: PolicyExplanation })
               </Fact>
             ))}
             {credential && (
-              <Fact name="Made with">
+              <Fact name={handOut ? 'Handed to the agent' : 'Made with'}>
                 {credential.problem === null ? (
                   <>
                     a credential of {credential.provider} that may <Scope scope={credential.scope} />
+                    {handOut && ` for ${handOut.seconds} s. ${[...handOut.clamped, handOut.residual].join('. ')}`}
                   </>
                 ) : (
                   <>

@@ -1,11 +1,14 @@
 import { explainBody, type SupposedCall, type Task } from '@gatehouse/protocol';
 import { explainCall, suppose } from '../../authoring/index.ts';
-import { GatehouseError, isJsonObject } from '../../platform/index.ts';
+import { HAND_OUT } from '../../enforcement/index.ts';
+import { GatehouseError, isJsonObject, type Json } from '../../platform/index.ts';
+import { directRef } from '../../policy/index.ts';
 import type { Snapshot } from '../../registry/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { type Route, route } from '../route.ts';
 
-export function explainRoutes({ registry, ledger, policies, clock }: ApiDependencies): Route[] {
+export function explainRoutes({ registry, ledger, policies, credentials, clock }: ApiDependencies): Route[] {
+  const abilitiesOf = (provider: string) => credentials.kindOf(provider)?.abilities;
   return [
     route(
       'POST /policy/explain',
@@ -15,9 +18,9 @@ export function explainRoutes({ registry, ledger, policies, clock }: ApiDependen
       async ({ body }) => {
         const snapshot = registry.snapshot();
         const set = policies(snapshot);
-        if ('call' in body) return explainCall(snapshot, set, suppose(snapshot, body.call, clock.now()));
+        if ('call' in body) return explainCall(snapshot, set, suppose(snapshot, body.call, clock.now()), abilitiesOf);
         const { call, decision, time } = await recordedCall(body.action, snapshot);
-        return explainCall(snapshot, set, suppose(snapshot, call, time), decision);
+        return explainCall(snapshot, set, suppose(snapshot, call, time), abilitiesOf, decision);
       },
     ),
   ];
@@ -44,8 +47,7 @@ export function explainRoutes({ registry, ledger, policies, clock }: ApiDependen
       ...(task.user !== null && { user: task.user }),
       ...(task.narrowing && { narrowedTo: [...task.narrowing.tools] }),
       handedOnBy,
-      tool: summary.tool.split(' ')[0] ?? '',
-      ...(isJsonObject(action.arguments) && { arguments: action.arguments }),
+      ...whatOf(summary.operation, summary.tool, action.arguments as Json | undefined),
     };
     return { call, decision: summary.decision, time: Date.parse(summary.time) };
   }
@@ -66,4 +68,13 @@ export function explainRoutes({ registry, ledger, policies, clock }: ApiDependen
     }
     return links;
   }
+}
+
+/** What was asked for: of a hand-out without what was found out about it since. */
+function whatOf(operation: string, tool: string, given: Json | undefined): Pick<SupposedCall, 'tool' | 'arguments'> {
+  const args = isJsonObject(given) ? given : undefined;
+  if (operation !== HAND_OUT) return { tool: tool.split(' ')[0] ?? '', ...(args && { arguments: args }) };
+  const { scope, seconds } = args ?? {};
+  const asked = { ...(scope !== undefined && { scope }), ...(seconds !== undefined && { seconds }) };
+  return { tool: directRef(tool.split(/[/#]/)[0] ?? ''), arguments: asked };
 }

@@ -11,6 +11,10 @@ const MOST_AGENTS = 1_000;
 const overseers = new Set(['admin', 'security', 'auditor']);
 const seesAll = ({ via, roles }: ApiCaller): boolean => via === 'operator' || roles.some((role) => overseers.has(role));
 
+/** Whoever may not see everybody's sees those of the agents that they own. */
+export const seesLeasesOf = (caller: ApiCaller, owner: string | undefined): boolean =>
+  seesAll(caller) || (owner !== undefined && owner === caller.email);
+
 export function leaseRoutes(deps: ApiDependencies): Route[] {
   const { credentials, registry } = deps;
   const ownedBy = ({ email }: ApiCaller): string[] =>
@@ -54,7 +58,7 @@ export function leaseRoutes(deps: ApiDependencies): Route[] {
     route('GET /leases/:id', everyone, 'One of them', {}, async ({ caller, param }) => {
       const lease = await credentials.leases.get(param('id'));
       // Whatever is not theirs to see is as good as not there.
-      if (!seesAll(caller) && registry.snapshot().agents.get(lease.agent)?.manifest.owner !== caller.email)
+      if (!seesLeasesOf(caller, registry.snapshot().agents.get(lease.agent)?.manifest.owner))
         throw unknownLease(lease.id);
       return shown(lease);
     }),

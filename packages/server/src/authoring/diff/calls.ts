@@ -7,7 +7,7 @@ import {
   type TemplateManifest,
 } from '@gatehouse/protocol';
 import { isJsonObject, type Json, type JsonObject } from '../../platform/index.ts';
-import { type ArgumentsType, type ArgumentType, provenances, type Subject } from '../../policy/index.ts';
+import { type ArgumentsType, type ArgumentType, directRef, provenances, type Subject } from '../../policy/index.ts';
 import { STAND_IN_ENVIRONMENT } from '../stand-ins.ts';
 import { diffLimits } from './limits.ts';
 import { type Mentioned, type Mentions, mentionsOf } from './mentions.ts';
@@ -121,7 +121,11 @@ function callOf({ agent, user, parameters, args, situation }: Draft, template: s
 
 const placesOf = (sides: readonly Side[], tool: string): string[] =>
   distinct(
-    sides.flatMap(({ workspace }) => workspace.servers.get(tool.split(/[/#]/)[0] ?? '')?.manifest.environments ?? []),
+    sides.flatMap(({ workspace: { servers, credentialProviders } }) => {
+      const [name = ''] = tool.split(/[/#]/);
+      if (tool === directRef(name)) return credentialProviders.get(name)?.environments ?? [];
+      return servers.get(name)?.manifest.environments ?? [];
+    }),
   ).slice(0, diffLimits.callers);
 
 /** One call for each way in which the template allows the tool: every condition holds, and nothing speaks against it. */
@@ -151,7 +155,9 @@ function draftsOf({ workspace, subjects }: Side, templateName: string, ref: stri
 }
 
 const plainFeature = ({ arguments: types }: Subject): JsonObject =>
-  Object.fromEntries(Object.keys(types).map((name) => [name, 'text']));
+  Object.fromEntries(
+    Object.entries(types).flatMap(([name, { type }]) => (type.kind === 'String' ? [[name, 'text']] : [])),
+  );
 
 const plainOf = { string: 'text', integer: 1, boolean: true } as const;
 

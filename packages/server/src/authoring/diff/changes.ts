@@ -25,6 +25,7 @@ const kinds: readonly Manifest['kind'][] = [
   'Policy',
   'Budget',
   'ToolServer',
+  'CredentialProvider',
   'Blueprint',
   'Environment',
   'Calendar',
@@ -32,12 +33,15 @@ const kinds: readonly Manifest['kind'][] = [
   'TicketSystem',
 ];
 
+/** What a provider issues for tool servers is no call; what it hands out is. */
+const decides = (manifest: Manifest) =>
+  kinds.includes(manifest.kind) && !(manifest.kind === 'CredentialProvider' && !manifest.direct);
+
 export const keyOf = (manifest: Manifest) => `${manifest.kind}/${nameOf(manifest)}`;
 
 export function changesBetween(before: Side, after: Side): Changed[] {
   const [was, is] = [before, after].map(
-    ({ given: { manifests } }) =>
-      new Map(manifests.filter(({ kind }) => kinds.includes(kind)).map((manifest) => [keyOf(manifest), manifest])),
+    ({ given: { manifests } }) => new Map(manifests.filter(decides).map((manifest) => [keyOf(manifest), manifest])),
   ) as [Map<string, Manifest>, Map<string, Manifest>];
   return [...new Set([...was.keys(), ...is.keys()])]
     .map((key) => ({ before: was.get(key), after: is.get(key) }))
@@ -71,10 +75,10 @@ function changed(
 
 const canonical = (value: unknown) => canonicalJson(value as Json);
 
-/** Where a server is reached is no part of a policy, and differs between any two directories. */
+/** Where a server is reached, or where credentials come from, is no part of a policy, and differs between any two directories. */
 function decidingText(manifest: Manifest): string {
   const { transport: _, ...rest } = manifest as Manifest & { transport?: unknown };
-  return canonical(rest);
+  return canonical(manifest.kind === 'CredentialProvider' ? { ...rest, from: null } : rest);
 }
 
 function redefinedTools(server: string, [before, after]: readonly [Side, Side]): string[] {
@@ -93,6 +97,7 @@ function meaningOf(manifest: Manifest, side: Side): string {
     );
   const { description: _, ...rest } = manifest as Record<string, unknown>;
   if (manifest.kind === 'ToolServer') delete rest.transport;
+  if (manifest.kind === 'CredentialProvider') delete rest.from;
   if (manifest.kind === 'Template') rest.parameters = withoutDescriptions(manifest);
   return canonical(rest);
 }
@@ -160,8 +165,10 @@ function wordsOf(before: Manifest | undefined, after: Manifest | undefined, side
     delete was.allow;
     delete is.allow;
   }
-  delete was.transport;
-  delete is.transport;
+  for (const each of [was, is]) {
+    delete each.transport;
+    if (kind === 'CredentialProvider') delete each.from;
+  }
   if (!before || !after) return allow;
   const rest = differences(was, is).map(differenceInWords);
   return [...allow, ...rest];

@@ -90,7 +90,7 @@ function tried(before: Side, after: Side, changes: readonly Changed[], most: num
   return { found, unfit, calls, pairs: pairs.length, left };
 }
 
-const isUnfit = ({ code }: SupposedAnswer) => code === 'arguments.invalid';
+const isUnfit = ({ code }: SupposedAnswer) => code === 'arguments.invalid' || code === 'credential.scope';
 
 /** Not all of one sort. */
 function varied(found: readonly AnswerChange[], limit: number): AnswerChange[] {

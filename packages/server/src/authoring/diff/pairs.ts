@@ -1,7 +1,7 @@
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { CalendarManifest, GroupManifest, Manifest, ToolServerManifest } from '@gatehouse/protocol';
 import { canonicalJson, type Json } from '../../platform/index.ts';
-import { concerns, isOpen, type LoadedPolicy } from '../../policy/index.ts';
+import { concerns, directRef, isOpen, type LoadedPolicy } from '../../policy/index.ts';
 import type { Pair } from './calls.ts';
 import type { Changed } from './changes.ts';
 import { NOW, type Side } from './side.ts';
@@ -12,7 +12,10 @@ export function pairsOf(before: Side, after: Side, changes: readonly Changed[]):
   const counted = changes.filter(({ isSame }) => !isSame);
   const ofKind = (kind: Manifest['kind']) => counted.filter((change) => change.kind === kind);
   const templates = new Set(ofKind('Template').map(({ name }) => name));
-  const tools = new Set(ofKind('ToolServer').flatMap((change) => toolsOf(change, before, after)));
+  const tools = new Set([
+    ...ofKind('ToolServer').flatMap((change) => toolsOf(change, before, after)),
+    ...ofKind('CredentialProvider').map(({ name }) => directRef(name)),
+  ]);
   const moments = ofKind('Calendar').flatMap(momentsOf).slice(0, 8);
   const users = usersOf(before, after, ofKind('Group'));
   const changed = changedPolicies(before, after, moments.length > 0);

@@ -1,6 +1,7 @@
 import type {
   BlueprintManifest,
   BudgetManifest,
+  CredentialProviderManifest,
   EnvironmentManifest,
   GroupManifest,
   Manifest,
@@ -31,6 +32,7 @@ const judges: { [Kind in Manifest['kind']]?: (before: never, after: never) => Ef
   Group: groupEffects,
   Template: templateEffects,
   ToolServer: serverEffects,
+  CredentialProvider: providerEffects,
   TicketSystem: (before: Manifest | undefined, after: Manifest | undefined) =>
     before && after ? [either('who says what state a ticket is in is another')] : [],
 };
@@ -137,6 +139,29 @@ function serverEffects(before: ToolServerManifest | undefined, after: ToolServer
     if (old) found.push(...toolEffects(old, setting).map((each) => ({ ...each, words: `${name}: ${each.words}` })));
   }
   return found;
+}
+
+/** The tier of what is handed out is part of what a single request is answered by. */
+function providerEffects(
+  before: CredentialProviderManifest | undefined,
+  after: CredentialProviderManifest | undefined,
+): Effect[] {
+  const [was, is] = [before?.direct, after?.direct];
+  if (!was || !is)
+    return [
+      is
+        ? more('tasks may newly be handed its credentials, where their template says so')
+        : less('no task is handed its credentials any more'),
+    ];
+  const counts = {
+    maxSeconds: 'seconds that one works',
+    perTask: 'made for a task',
+    perHour: 'made for an agent in an hour',
+  };
+  return Object.entries(counts).flatMap(([member, words]) => {
+    const [old, fresh] = [was[member as keyof typeof counts], is[member as keyof typeof counts]];
+    return old === fresh ? [] : [(fresh > old ? more : less)(`${words}: ${old} → ${fresh}`)];
+  });
 }
 
 /** Tier, effects, domain and roles are part of what single calls are answered by. */

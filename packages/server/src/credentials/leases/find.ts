@@ -14,6 +14,8 @@ export interface LeaseFilter {
   state?: string;
   /** Only what a provider may know. */
   open?: boolean;
+  /** Only what was handed out. */
+  ungated?: boolean;
   before?: string;
   limit: number;
 }
@@ -41,6 +43,7 @@ export function createFinding({ db }: Storage) {
       provider,
       state,
       open,
+      ungated,
       before,
       limit,
     }: LeaseFilter): Promise<{ leases: LeaseView[]; next: string | null }> {
@@ -56,6 +59,7 @@ export function createFinding({ db }: Storage) {
       if (provider !== undefined) query = query.where('provider', '=', provider);
       if (state !== undefined) query = query.where('state', '=', state);
       if (open) query = query.where('state', 'in', openStates);
+      if (ungated) query = query.where('ungated', '=', 1);
       if (before !== undefined) query = query.where('id', '<', before);
       const rows = await query.execute();
       const page = rows.slice(0, limit);

@@ -9,6 +9,7 @@ import { createHandedOut, type HandedOut } from './handed-out.ts';
 import { createInHand } from './in-hand.ts';
 import { createIssuing } from './issue.ts';
 import { createMaking, ended, type OpenedProvider } from './make.ts';
+import { withinQuota } from './quota.ts';
 import { createRenewing } from './renew.ts';
 import { lastEnd } from './rows.ts';
 import { createSealing, leaseProblem, sealedLease } from './seals.ts';
@@ -34,6 +35,8 @@ export interface Leases {
   handedOut(request: LeaseRequest): Promise<HandedOut | undefined>;
   /** Throws `provider.unknown` for one that is not declared in this environment. */
   abilitiesOf(provider: string, environment: string): Promise<ProviderAbilities>;
+  /** Throws `credential.limit` where so many were handed out that this is not. */
+  withinQuota(request: LeaseRequest): Promise<void>;
   /**
    * A lease of this task for this purpose that may be used now: the one there is, or a new one. `guards`: what must still hold of agent and
    * task in the transaction that intends it. What is given out has a durable record.
@@ -92,6 +95,9 @@ export function createLeases(deps: LeasesDependencies): Leases {
     issue: createIssuing({ ...deps, inHand, make, renewing, sealing }),
     handedOut: createHandedOut({ ...deps, inHand, sealing }),
     abilitiesOf: async (provider, environment) => (await deps.open(provider, environment)).provider.abilities,
+    async withinQuota({ task, agent, provider, quota }) {
+      if (quota) await withinQuota(storage.db, { task, agent, provider, intended_at: clock.now() }, quota);
+    },
     async activate({ lease: { id, expiresAt } }, action) {
       if (expiresAt <= clock.now()) throw ended();
       if (inHand.isActive(id)) return;

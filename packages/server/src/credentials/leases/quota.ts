@@ -1,14 +1,14 @@
 import { GatehouseError } from '../../platform/index.ts';
-import type { DatabaseTransaction } from '../../storage/index.ts';
+import type { Database, DatabaseTransaction } from '../../storage/index.ts';
 import type { LeaseRow } from './rows.ts';
 import type { LeaseRequest } from './types.ts';
 
 const HOUR_MS = 3_600_000;
 
-/** Counts what was handed out, in the transaction that intends one more: also what has ended since. */
+/** Counts what was handed out, in the transaction that intends one more, or before it is asked for: also what has ended since. */
 export async function withinQuota(
-  transaction: DatabaseTransaction,
-  { task, agent, provider, intended_at: now }: LeaseRow,
+  transaction: DatabaseTransaction | Database,
+  { task, agent, provider, intended_at: now }: Pick<LeaseRow, 'task' | 'agent' | 'provider' | 'intended_at'>,
   { perTask, perHour }: NonNullable<LeaseRequest['quota']>,
 ): Promise<void> {
   const handedOut = transaction

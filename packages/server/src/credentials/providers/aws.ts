@@ -1,4 +1,10 @@
-import { type AwsScope, type AwsSource, type ProviderAbilities, sessionPolicyOf } from '@gatehouse/protocol';
+import {
+  type AwsScope,
+  type AwsSource,
+  leastSecondsOf,
+  type ProviderAbilities,
+  sessionPolicyOf,
+} from '@gatehouse/protocol';
 import {
   assumeRole,
   assumeRoleWithWebIdentity,
@@ -15,7 +21,7 @@ import { endsWhen, remainingOf } from './ends-by-itself.ts';
 import type { ProviderTools } from './index.ts';
 
 /** AWS gives no session less. */
-const LEAST_SECONDS = 900;
+const LEAST_SECONDS = leastSecondsOf('aws');
 /** And ends none before its time. */
 const ABILITIES: ProviderAbilities = {
   canNarrow: true,

@@ -1,11 +1,11 @@
-import type { AzureScope, AzureSource, ProviderAbilities } from '@gatehouse/protocol';
+import { type AzureScope, type AzureSource, leastSecondsOf, type ProviderAbilities } from '@gatehouse/protocol';
 import { GatehouseError, isJsonObject, type Json, parseStrictJson, Secret } from '../../platform/index.ts';
 import { type Left, type Made, NotMade, type Order, type Provider } from '../leases/types.ts';
 import { endsWhen, remainingOf } from './ends-by-itself.ts';
 import type { ProviderTools } from './index.ts';
 
 /** Entra gives a token 60 to 90 minutes, whatever is asked for. */
-const MOST_SECONDS = 90 * 60;
+const MOST_SECONDS = leastSecondsOf('azure');
 /** And ends none before that. */
 const ABILITIES: ProviderAbilities = {
   canNarrow: true,

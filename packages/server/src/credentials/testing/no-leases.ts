@@ -5,10 +5,11 @@ const none = async () => {
 };
 
 /** For tests of what has nothing to do with credentials. */
-export const noLeases: Pick<Leases, 'issue' | 'activate' | 'end' | 'handedOut' | 'abilitiesOf'> = {
+export const noLeases: Pick<Leases, 'issue' | 'activate' | 'end' | 'handedOut' | 'abilitiesOf' | 'withinQuota'> = {
   issue: none,
   activate: none,
   end: none,
   handedOut: none,
   abilitiesOf: none,
+  withinQuota: none,
 };

@@ -12,6 +12,7 @@ import {
   usedOf,
   wouldBeOver,
 } from '../../storage/index.ts';
+import { findRegistered, isRefusal } from '../subject.ts';
 import { showAmount } from './amount.ts';
 import { calendarWindow } from './calendar-window.ts';
 import { counterPrefix } from './counter-prefix.ts';
@@ -109,10 +110,11 @@ export function createBudgets({
     },
     async covering({ tool: ref, agent, template, environment }) {
       const snapshot = registry.snapshot();
-      const [server = '', ...name] = ref.split('/');
-      const tool = snapshot.servers.get(server)?.tools.get(name.join('/'));
+      const [, server = '', separator, name = ''] = /^([^/#]+)([/#])(.+)$/.exec(ref) ?? [];
+      const of = { server, task: { environment, template }, name, isFeature: separator === '#' };
+      const tool = findRegistered(snapshot, of);
       const allows = (names: readonly string[] | undefined, one: string) => names === undefined || names.includes(one);
-      const covering = (tool ? coveringOf(snapshot, tool) : []).filter(
+      const covering = (isRefusal(tool) ? [] : coveringOf(snapshot, tool)).filter(
         ({ budget }) =>
           allows(budget.agents, agent) &&
           allows(budget.templates, template) &&

@@ -60,8 +60,22 @@ function ownProblem({ tools, effects, domains, window, zone, limit, per }: Budge
       path: 'window',
       message: '`limit.concurrent` alone has no window: it counts what runs now. Take the window out.',
     };
-  const looks = per.some((key) => typeof key !== 'string') || limit.items || limit.sum;
-  const feature = tools?.find((pattern) => pattern.includes('#'));
+  const isHandOut = (pattern: string) => pattern.endsWith('#credential');
+  const handOut = tools?.find(isHandOut);
+  if (handOut && limit.concurrent !== undefined)
+    return {
+      path: 'limit.concurrent',
+      message: `${handOut} is handed out at once, so that none run at the same time. Limit them with \`count\` in a window, or with \`perTask\` and \`perHour\` of the provider.`,
+    };
+  const byArgument = per.some((key) => typeof key !== 'string') || limit.items;
+  const looks = byArgument || limit.sum;
+  const feature = tools?.find((pattern) => pattern.includes('#') && !isHandOut(pattern));
+  const sumsSeconds = !byArgument && limit.sum?.argument === 'seconds' && !limit.sum.currency;
+  if (handOut && looks && !sumsSeconds)
+    return {
+      path: 'tools',
+      message: `${handOut} has only \`seconds\` to look at. Give it a budget of its own, with \`count\` or the \`sum\` of its seconds.`,
+    };
   if (feature && looks)
     return {
       path: 'tools',

@@ -1,4 +1,4 @@
-import { type BudgetKey, type BudgetManifest, toolPatternMatches } from '@gatehouse/protocol';
+import { type BudgetKey, type BudgetManifest, isCountedBy } from '@gatehouse/protocol';
 import type { RegisteredTool, Snapshot } from '../../registry/index.ts';
 
 /** A budget that covers a tool, with the paths of the arguments that it looks at there; a `problem` where it can't find one. */
@@ -33,7 +33,7 @@ export function coveringOf(snapshot: Pick<Snapshot, 'budgets'>, tool: Registered
 }
 
 export function covers({ tools, effects, domains }: BudgetManifest, tool: RegisteredTool): boolean {
-  if (tools && !tools.some((pattern) => toolPatternMatches(pattern, tool.ref))) return false;
+  if (tools && !tools.some((pattern) => isCountedBy(pattern, tool.ref))) return false;
   if (!tools && tool.ref.includes('#')) return false;
   if (effects && !tool.effects.some((effect) => effects.includes(effect))) return false;
   return !domains || (tool.labels.domain !== null && domains.includes(tool.labels.domain));

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Approval, Decision } from '@gatehouse/protocol';
-import { askedScope, name } from '@gatehouse/protocol';
+import { askedHandOut, name } from '@gatehouse/protocol';
 import { z } from 'zod';
 import { type Leases, leaseLimits } from '../../credentials/index.ts';
 import { type Enforcement, HAND_OUT, type Injection, type Outcome } from '../../enforcement/index.ts';
@@ -23,12 +23,7 @@ import { approvalUrl } from '../mcp/replies.ts';
 import { credentialDoorLimits } from './limits.ts';
 
 const PATH = '/task/credentials';
-const body = z.strictObject({
-  provider: name,
-  /** A part of what the task may have; all of it where it says nothing. */
-  scope: askedScope.default({}),
-  seconds: z.int().min(30).max(3_600).optional(),
-});
+const body = z.strictObject({ provider: name, ...askedHandOut.shape });
 
 export interface CredentialDoorDependencies {
   tokens: Tokens;

@@ -1,5 +1,5 @@
 import type { Decision, RecordedSituation, Task } from '@gatehouse/protocol';
-import { checkArguments, findSubject, isRefusal } from '../../enforcement/index.ts';
+import { checkArguments, findSubject, handOutOf, isHandOut, isRefusal } from '../../enforcement/index.ts';
 import type { Json } from '../../platform/index.ts';
 import { compilePolicies, fromRecordedSituation, openCalendars } from '../../policy/index.ts';
 import { type Agent, groupsOf, type RegisteredTool, type Snapshot } from '../../registry/index.ts';
@@ -84,7 +84,7 @@ export function createDecider(parts: DecidingParts): Decider {
 
   return {
     policyVersion: set.version,
-    decide({ operation, server, name, agent, task, chain, arguments: args, at, situation }) {
+    decide({ operation, server, name, agent, task, chain, arguments: recorded, at, situation }) {
       const deny = (code: string, reason: string, tool: RegisteredTool | null): Decision => ({
         effect: 'deny',
         tier: tool?.tier ?? 4,
@@ -93,8 +93,16 @@ export function createDecider(parts: DecidingParts): Decider {
         policies: [],
         policyVersion: set.version,
       });
-      const found = findSubject(parts, { operation, server, name, arguments: args, caller: { task } });
+      const found = findSubject(parts, { operation, server, name, arguments: recorded, caller: { task } });
       if (isRefusal(found)) return deny(found.code, found.reason, found.tool);
+      let args = recorded;
+      if (isHandOut(found)) {
+        // What was recorded is what was asked for, or what that came to: neither is more than the other.
+        const tasks = [task, ...chain.map((link) => link.task)];
+        const handOut = handOutOf(parts, server, tasks, recorded, nowOf(agent).manifest.credentialSeconds);
+        if ('refused' in handOut) return deny(handOut.refused.code, handOut.refused.reason, found);
+        args = handOut;
+      }
       if (checked?.tool !== found || checked.arguments !== args)
         checked = { tool: found, arguments: args, problem: checkArguments(found, args) };
       if (checked.problem !== undefined)

@@ -1,4 +1,5 @@
 import type { ActionRecord, ReplayResult, Task } from '@gatehouse/protocol';
+import { HAND_OUT } from '../../enforcement/index.ts';
 import type { Json } from '../../platform/index.ts';
 import { type Agent, agentFromRow, fromTaskRow } from '../../registry/index.ts';
 import type { History, HistoryAfter, RecordedDecision } from '../../storage/index.ts';
@@ -24,6 +25,8 @@ export interface ReplayRange {
 /** What policies, tools and arguments decide. All other codes are of another step: who may act, budgets, approvals nobody could be asked for. */
 const DECIDED_BY_POLICY =
   /^(allowed|policy\.|tier\.|tool\.|server\.|operation\.|prompt\.|flow\.|arguments\.|task\.narrowed|delegation\.(chain|user)$)/;
+/** The same of a credential that was asked for. */
+const DECIDED_OF_HAND_OUT = /^(provider\.unknown|credential\.(not-direct|not-in-template|scope|too-long))$/;
 
 /**
  * Decides recorded actions again, as the workspace decides now (`before`) and as it would (`after`), and counts what differs. Memory does
@@ -48,7 +51,8 @@ export async function replay(
   function count(row: RecordedDecision): void {
     const record = JSON.parse(row.entry) as ActionRecord;
     const recorded = record.decision;
-    if (!recorded || !DECIDED_BY_POLICY.test(recorded.code)) {
+    const isOfHandOut = row.operation === HAND_OUT && DECIDED_OF_HAND_OUT.test(recorded?.code ?? '');
+    if (!recorded || !(isOfHandOut || DECIDED_BY_POLICY.test(recorded.code))) {
       notPolicy.add(recorded?.code ?? 'none');
       return;
     }
