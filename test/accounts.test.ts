@@ -227,6 +227,14 @@ describe('accounts that people let agents use', () => {
   }
   const isTaken = async (token: string) =>
     (await fetch(`${issuer.issuer}/me`, { headers: { authorization: `Bearer ${token}` } })).status === 200;
+  const introspected = async (token: string) => {
+    const answer = await fetch(`${issuer.issuer}/token/introspection`, {
+      method: 'POST',
+      headers: { authorization: `Basic ${Buffer.from(`gatehouse-asserts:${secret}`).toString('base64')}` },
+      body: new URLSearchParams({ token }),
+    });
+    return (await answer.json()) as { active: boolean; sub: string; scope: string; client_id: string };
+  };
   const sentToken = () => String(sent.authorization).slice('Bearer '.length);
 
   /** @proves account.consent, account.own */
@@ -467,20 +475,12 @@ describe('accounts that people let agents use', () => {
 
   /** @proves account.asserted */
   test('where the other system takes Gatehouse’s word, a task’s verified person is known there without a consent', async () => {
-    const introspected = async () => {
-      const answer = await fetch(`${issuer.issuer}/token/introspection`, {
-        method: 'POST',
-        headers: { authorization: `Basic ${Buffer.from(`gatehouse-asserts:${secret}`).toString('base64')}` },
-        body: new URLSearchParams({ token: sentToken() }),
-      });
-      return (await answer.json()) as { active: boolean; sub: string; scope: string; client_id: string };
-    };
     const own = await (await agentOf('agent-a')).startTask({ template: 'all', intent: 'for nobody' });
     for (const name of ['jag', 'exchanged']) {
       assert.equal((await workspace.operator('POST /providers/:name/test', { params: { name } })).problem, null);
       const task = await taskFor(anna);
       assert.match(await ping(task, name), /\[credential\]/);
-      const { active, sub, scope } = await introspected();
+      const { active, sub, scope } = await introspected(sentToken());
       assert.deepEqual({ active, sub, scope }, { active: true, sub: 'person:anna@example.test', scope: 'read' });
       assert.match(await ping(own, name), /account\.user/);
       const records = (await workspace.operator('GET /records', { query: { operation: 'id-jag.issue' } })).items;
@@ -558,6 +558,74 @@ describe('accounts that people let agents use', () => {
     assert.equal(done.revoked, false);
     assert.match(done.problem ?? '', /is not sent to/);
     assert.deepEqual(sentThere, [], 'a secret that is for the token endpoint’s host goes to no other');
+    hostile.close();
+  });
+
+  /** @proves account.former */
+  test('an access token is revoked where it was issued, whatever its provider is declared to be since: the new place sees none of it', async () => {
+    const sentThere: string[] = [];
+    const hostile = await startHostile((path, body, { authorization }) =>
+      sentThere.push(`${path} ${body} ${authorization}`),
+    );
+    const salesforce = systems.get('salesforce') as FakeOAuthSystem;
+    const moving = (name: string, from: object): ManifestInput =>
+      ({
+        ...{ kind: 'CredentialProvider', name, environments: ['production'] },
+        from: { ...common(), clientId: 'client-1', secret: 'client', ...from },
+      }) as ManifestInput;
+    const elsewhere = {
+      ...{ secret: undefined, endsTokens: true, scopes: ['api'] },
+      endpoints: {
+        authorization: `${hostile.origin}/authorize`,
+        token: `${hostile.origin}/token`,
+        revocation: `${hostile.origin}/revoke`,
+      },
+    };
+    const here = { system: 'salesforce', url: salesforce.origin, scopes: ['api'] };
+    const asserted = {
+      ...{ issuer: issuer.issuer, clientId: 'gatehouse-asserts', scopes: ['read'], grant: 'id_jag', endsTokens: true },
+    };
+    await workspace.apply([
+      moving('leaving', here),
+      moving('leaving-asserted', asserted),
+      server('leaving', 'leaving'),
+      server('leaving-asserted', 'leaving-asserted'),
+      { kind: 'Template', name: 'all', allow: [{ tools: ['*'] }] },
+    ]);
+    const { url } = await bert.api('POST /accounts', { body: { provider: 'leaving', agent: 'agent-a' } });
+    const browser = await openConnect(workspace, url, { cookie: bert.cookie });
+    const headers = { cookie: `${browser.cookie}; ${bert.cookie}` };
+    assert.equal((await fetch(await salesforce.consent(browser.url), { headers })).status, 200);
+
+    const task = await taskFor(bert);
+    assert.match(await ping(task, 'leaving'), /\[credential\]/);
+    const account = sentToken();
+    assert.match(await ping(task, 'leaving-asserted'), /\[credential\]/);
+    const own = sentToken();
+    assert.ok(salesforce.living().has(account) && (await introspected(own)).active);
+
+    // While another is being made: what comes of it was issued where it was asked for.
+    const held = Promise.withResolvers<void>();
+    const before = new Set(salesforce.living().keys());
+    salesforce.trouble.held = held.promise;
+    const late = await taskFor(bert);
+    const answer = ping(late, 'leaving');
+    await until(async () => salesforce.living().size > before.size);
+    await workspace.apply([moving('leaving', elsewhere), moving('leaving-asserted', elsewhere)]);
+    held.resolve();
+    delete salesforce.trouble.held;
+    await answer;
+    await Promise.all([task.end(), late.end()]);
+    for (const { id } of [task, late]) await until(async () => (await leasesOf(id, true)).length === 0);
+    assert.deepEqual(
+      [...salesforce.living().keys()].filter((token) => token === account || !before.has(token)),
+      [],
+      'both are revoked where they were issued',
+    );
+    assert.equal((await introspected(own)).active, false);
+    const connected = (await bert.api('GET /accounts')).items.filter(({ provider }) => provider === 'leaving');
+    for (const { id } of connected) await bert.api('DELETE /accounts/:id', { params: { id } });
+    assert.deepEqual(sentThere, []);
     hostile.close();
   });
 

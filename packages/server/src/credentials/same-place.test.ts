@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type CredentialProviderManifest, manifest } from '@gatehouse/protocol';
-import { isSamePlace } from './same-place.ts';
+import { type CredentialProviderManifest, credentialProviderManifest, manifest } from '@gatehouse/protocol';
+import { isSamePlace, PLACE } from './same-place.ts';
 
 const declared = (from: object) =>
   manifest.parse({
@@ -53,4 +53,19 @@ test('another secret, certificate, limit or user there is the same place', () =>
     { connectionLimit: 1 },
   ])
     assert.ok(isSamePlace(declared(postgres), declared({ ...postgres, ...other })), JSON.stringify(other));
+});
+
+/** What may change while it is still the same that made a credential and ends it: limits, scopes, and what proves who asks. */
+const NOT_PLACE = new Set([
+  ...['secret', 'ca', 'tls', 'allowPrivateAddress', 'audience', 'audiences', 'for', 'resource', 'rotateDays'],
+  ...['grants', 'connectionLimit', 'statementTimeoutSeconds', 'keys', 'commands', 'channels', 'repositories'],
+  ...['permissions', 'scopes', 'accessLevel', 'allow', 'resources', 'buckets', 'serviceAccounts', 'mount'],
+  ...['principals', 'sourceAddresses', 'forceCommand', 'extensions', 'in', 'parts'],
+]);
+
+/** @proves lease.place */
+test('of every member of every kind of provider it is known whether it says where a credential is ended', () => {
+  const members = credentialProviderManifest.shape.from.options.flatMap(({ shape }) => Object.keys(shape));
+  const unknown = members.filter((member) => !PLACE.includes(member) && !NOT_PLACE.has(member));
+  assert.deepEqual(unknown, []);
 });

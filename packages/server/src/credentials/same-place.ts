@@ -1,8 +1,8 @@
-import type { CredentialProviderManifest } from '@gatehouse/protocol';
+import type { CredentialProviderManifest, CredentialSource } from '@gatehouse/protocol';
 import { canonicalJson, type Json } from '../platform/index.ts';
 
 /** Of a declaration: what says where a credential was made, and by which means it is ended. The rest are limits, secrets and certificates. */
-const PLACE = [
+export const PLACE: readonly string[] = [
   ...[
     'type',
     'url',
@@ -22,9 +22,12 @@ const PLACE = [
 
 /** Whether what was made by the one is looked for, and ended, by the other. Elsewhere it would never be found, and be called gone. */
 export const isSamePlace = (one: CredentialProviderManifest, other: CredentialProviderManifest): boolean =>
+  isSameSource(one.from, other.from);
+
+export const isSameSource = (one: CredentialSource, other: CredentialSource): boolean =>
   placeOf(one) === placeOf(other);
 
-const placeOf = ({ from }: CredentialProviderManifest): string => canonicalJson(membersOf(from, PLACE) as Json);
+const placeOf = (from: CredentialSource): string => canonicalJson(membersOf(from, PLACE) as Json);
 
 /** Who signs in there goes with the secret. */
 function withoutUser(url: unknown): string | null {

@@ -37,7 +37,7 @@ export async function assertedToken(
   const seconds = Math.round((expiresAt - now) / 1_000);
   const more = beyond(got.scopes, scopes);
   const isTooLong = !endsTokens(source) && seconds > accountLimits.tokenSeconds;
-  if (more === undefined && !isTooLong) return { token: got.value, expiresAt, parts: {}, account: '' };
+  if (more === undefined && !isTooLong) return { token: got.value, expiresAt, parts: {}, account: '', source };
   if (endsTokens(source)) await revokeToken(tools, source, place, got.value, 'access_token');
   const Failure = endsTokens(source) ? NotMade : GatehouseError;
   throw new Failure(

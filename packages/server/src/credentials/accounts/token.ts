@@ -79,7 +79,10 @@ export function createAccountTokens(
       const row = await find(whose, scopes, narrows, binding);
       const plain = store.open(row);
       if (shares && plain.token && plain.token.expiresAt > needsUntil)
-        return { token: new Secret(plain.token.value), expiresAt: plain.token.expiresAt, parts: {}, account: row.id };
+        return {
+          ...{ token: new Secret(plain.token.value), expiresAt: plain.token.expiresAt, parts: {} },
+          ...{ account: row.id, source: from },
+        };
       if (!(await store.claim(row))) {
         if (clock.now() > giveUpAt)
           throw new NotMade(
@@ -146,7 +149,7 @@ export function createAccountTokens(
       const isTooLong = !endsTokens(from) && seconds > accountLimits.tokenSeconds;
       const needsParts = part !== undefined && parts[part.name] === undefined;
       if (kept && more === undefined && !isTooLong && !needsParts)
-        return { token: got.value, expiresAt, parts, account: row.id };
+        return { token: got.value, expiresAt, parts, account: row.id, source: from };
       if (outcome === 'gone') await revokeUnkept(row, renewed);
       else if (kept && endsTokens(from)) await revokeToken(deps, from, place, got.value, 'access_token');
       const why = !kept

@@ -1,4 +1,4 @@
-import type { AccountBegun, AccountView } from '@gatehouse/protocol';
+import type { AccountBegun, AccountView, OAuthSource } from '@gatehouse/protocol';
 import type { Secret } from '../../platform/index.ts';
 import type { PendingConsent } from '../oauth/index.ts';
 
@@ -24,6 +24,8 @@ export interface AccountToken {
   expiresAt: number;
   parts: Record<string, string>;
   account: string;
+  /** Where it was issued, as the manifest was then. */
+  source: OAuthSource;
 }
 
 export interface Accounts {

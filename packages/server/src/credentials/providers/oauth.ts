@@ -1,11 +1,12 @@
 import type { OAuthScope, OAuthSource, ProviderAbilities } from '@gatehouse/protocol';
-import { isJsonObject, Secret } from '../../platform/index.ts';
+import { isJsonObject, type Json, Secret } from '../../platform/index.ts';
 import { assertedToken } from '../accounts/asserted.ts';
 import { checkClient } from '../accounts/client.ts';
 import { accountLimits } from '../accounts/limits.ts';
 import { revokeToken } from '../accounts/revoke.ts';
 import { type Left, type Made, NotMade, type Order, type Provider, type Remaining } from '../leases/types.ts';
 import { endsTokens, openPlace } from '../oauth/index.ts';
+import { isSameSource } from '../same-place.ts';
 import type { ProviderTools } from './index.ts';
 
 /** Access tokens for people at another system, each for a task of that person: of an account that they let the agent use, or on our word. */
@@ -26,6 +27,15 @@ export function openOAuthProvider(
     why: 'This system ends no access token before its time. Gatehouse uses it no more, and no agent ever had it.',
   });
 
+  /**
+   * INVARIANT: a token goes back to where it was issued, and nowhere else: the provider may have been declared elsewhere between this lease and its
+   * token. Where it is the same place, with the secret and certificate of now. What an earlier version issued does not say.
+   */
+  const placeOf = (issuedBy: Json | undefined): OAuthSource => {
+    const was = issuedBy as unknown as OAuthSource | undefined;
+    return was && !isSameSource(was, source) ? was : source;
+  };
+
   return {
     abilities,
 
@@ -44,7 +54,10 @@ export function openOAuthProvider(
       const parts = Object.entries(got.parts).map(([part, value]) => [part, new Secret(value)] as const);
       return {
         credential: { token: got.token, ...Object.fromEntries(parts) },
-        revocation: { token: canRevoke ? got.token.reveal() : null, expiresAt: got.expiresAt },
+        revocation: {
+          ...{ token: canRevoke ? got.token.reveal() : null, expiresAt: got.expiresAt },
+          source: got.source as unknown as Json,
+        },
         ...(got.expiresAt < expiresAt && { expiresAt: got.expiresAt }),
       };
     },
@@ -62,8 +75,9 @@ export function openOAuthProvider(
       const until = Number(revocation.expiresAt);
       if (clock.now() >= until) return undefined;
       if (typeof revocation.token !== 'string') return remains(until);
-      const place = await openPlace(source, outbound, accountLimits);
-      const isRevoked = await revokeToken({ openSecret }, source, place, new Secret(revocation.token), 'access_token');
+      const at = placeOf(revocation.source);
+      const place = await openPlace(at, outbound, accountLimits);
+      const isRevoked = await revokeToken({ openSecret }, at, place, new Secret(revocation.token), 'access_token');
       return isRevoked ? undefined : remains(until);
     },
 
