@@ -1,14 +1,19 @@
 import assert from 'node:assert/strict';
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ManifestInput } from '@gatehouse/protocol';
-import { type AgentTask, createMcpTransport } from '@gatehouse/sdk';
+import { type ManifestInput, manifest } from '@gatehouse/protocol';
+import { type AgentTask, createMcpTransport, type Operator } from '@gatehouse/sdk';
+import { type RunningServer, startServer } from '@gatehouse/server';
 import { Client } from '@modelcontextprotocol/client';
 import * as oauth from 'oauth4webapi';
 import pg from 'pg';
+import { operatorOf } from './chaos/house.ts';
 import { type Asked, askFor, type DirectScene, directScene } from './support/direct-scene.ts';
-import { startPostgres, type TestPostgres } from './support/postgres.ts';
+import { freePort } from './support/free-port.ts';
+import { startPostgres, type TestDatabase, type TestPostgres } from './support/postgres.ts';
 
 const program = join(import.meta.dirname, 'support', 'orders-server.ts');
 
@@ -18,8 +23,26 @@ const postgres = await startPostgres();
 describe('withdrawn permissions', { skip: postgres ? false : 'there is no PostgreSQL on this machine' }, () => {
   let scene: DirectScene;
   let all: ManifestInput[];
+  /** Another replica of the workspace. */
+  let second: RunningServer;
+  let atSecond: Operator;
+  let shared: TestDatabase;
+  const directory = mkdtempSync(join(tmpdir(), 'gatehouse-withdrawn-'));
   before(async () => {
-    scene = await directScene(postgres as TestPostgres);
+    shared = await (postgres as TestPostgres).createDatabase();
+    const dataDir = (name: string) => {
+      mkdirSync(join(directory, name), { mode: 0o700 });
+      return join(directory, name);
+    };
+    const database = shared.url;
+    scene = await directScene(postgres as TestPostgres, [], { database, dataDir: dataDir('one') });
+    const [port, trustDomain] = [await freePort(), 'example.test'];
+    cpSync(join(directory, 'one', 'keys'), join(dataDir('two'), 'keys'), { recursive: true });
+    second = await startServer({
+      ...{ database, port, trustDomain, host: '127.0.0.1', publicUrl: scene.workspace.url },
+      ...{ replica: 'two', dataDir: join(directory, 'two') },
+    });
+    atSecond = operatorOf(`http://127.0.0.1:${port}`, join(directory, 'two'));
     const { hostname: PGHOST, port: PGPORT } = new URL(scene.database.url);
     const setting = { tier: 1 as const, effects: ['read' as const] };
     await scene.workspace.apply([
@@ -46,7 +69,10 @@ describe('withdrawn permissions', { skip: postgres ? false : 'there is no Postgr
     all = (await scene.workspace.operator('GET /export')).manifests as ManifestInput[];
   });
   after(async () => {
+    await second?.close();
     await scene?.[Symbol.asyncDispose]();
+    await shared?.drop();
+    rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
     await postgres?.close();
   });
 
@@ -117,7 +143,9 @@ describe('withdrawn permissions', { skip: postgres ? false : 'there is no Postgr
     const { items } = await scene.workspace.operator('GET /records', {
       query: { operation: 'lease.revoke', task: used.task.id },
     });
-    assert.ok(items.some(({ record }) => record.changes.some((line) => why.test(line))));
+    const lines = items.flatMap(({ record }) => record.changes).filter((line) => line.includes(used.lease));
+    assert.equal(lines.length, 1, 'both replicas judge, and one ends it');
+    assert.match(lines[0] ?? '', why);
   }
   /** What was judged meanwhile is over when a later withdrawal has been seen to be carried out. */
   async function stands(used: InUse): Promise<void> {
@@ -130,7 +158,7 @@ describe('withdrawn permissions', { skip: postgres ? false : 'there is no Postgr
     assert.ok(found);
     return structuredClone(found);
   };
-  const change = (manifest: ManifestInput, members: object) => ({ ...manifest, ...members }) as ManifestInput;
+  const change = (from: ManifestInput, members: object) => ({ ...from, ...members }) as ManifestInput;
   const back = () => scene.workspace.apply(all);
 
   /** @proves lease.withdrawn, lease.unrelated */
@@ -197,7 +225,9 @@ describe('withdrawn permissions', { skip: postgres ? false : 'there is no Postgr
   test('a policy that forbids it, and one that wants a person’s yes: an approved one stays', async () => {
     const [used, approved] = [await inUse(), await inUse('careful', 'grave')];
     const forbid = `@id("not-now") forbid (principal, action == Gatehouse::Action::"orders#credential", resource);`;
-    await scene.workspace.apply([{ kind: 'Policy', name: 'not-now', cedar: forbid }]);
+    await atSecond.call('POST /apply', {
+      body: { manifests: [manifest.parse({ kind: 'Policy', name: 'not-now', cedar: forbid })] },
+    });
     await isGone(used, /its permission was withdrawn: .*not-now/);
     await scene.workspace.operator('POST /apply', { body: { manifests: all, prune: true } });
 

@@ -14,7 +14,11 @@ export interface DirectScene extends AsyncDisposable {
 }
 
 /** A database of orders, whose provider may hand out credentials: tasks of `reads` get one, those of `careful` wait for a person, those of `all` get none. */
-export async function directScene(postgres: TestPostgres, more: ManifestInput[] = []): Promise<DirectScene> {
+export async function directScene(
+  postgres: TestPostgres,
+  more: ManifestInput[] = [],
+  own: Parameters<typeof startWorkspace>[0] = {},
+): Promise<DirectScene> {
   const database = await postgres.createDatabase();
   const at = new URL(database.url);
   const owner = new pg.Client(database.url);
@@ -27,7 +31,7 @@ export async function directScene(postgres: TestPostgres, more: ManifestInput[] 
     grant usage on schema public to ${broker} with grant option;
     grant select on orders, refunds to ${broker} with grant option;
     grant pg_signal_backend to ${broker}`);
-  const workspace = await startWorkspace();
+  const workspace = await startWorkspace(own);
   await workspace.operator('PUT /secrets/:name', {
     params: { name: 'orders-broker' },
     body: { value: 'broker-password', origins: [`postgres://${at.host}`] },
