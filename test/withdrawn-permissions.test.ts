@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -10,6 +10,7 @@ import { type RunningServer, startServer } from '@gatehouse/server';
 import { Client } from '@modelcontextprotocol/client';
 import * as oauth from 'oauth4webapi';
 import pg from 'pg';
+import { createCli } from '../packages/cli/test/support.ts';
 import { operatorOf } from './chaos/house.ts';
 import { type Asked, askFor, type DirectScene, directScene } from './support/direct-scene.ts';
 import { freePort } from './support/free-port.ts';
@@ -93,8 +94,8 @@ describe('withdrawn permissions', { skip: postgres ? false : 'there is no Postgr
     lease: string;
   }
   /** A task that was handed a credential and has a session open with it. */
-  async function inUse(template = 'reads', provider = 'orders', more: object = {}): Promise<InUse> {
-    return inUseOf(await begin(template), provider, more);
+  async function inUse(template = 'reads', provider = 'orders', more: object = {}, agent?: string): Promise<InUse> {
+    return inUseOf(await begin(template, agent), provider, more);
   }
   async function inUseOf(task: AgentTask, provider: string, more: object = {}): Promise<InUse> {
     const ask = () => askFor(task, scene.workspace, { provider, seconds: 300, ...more });
@@ -172,12 +173,34 @@ describe('withdrawn permissions', { skip: postgres ? false : 'there is no Postgr
     ]);
     await stands(used);
     const { direct: _, ...provider } = named('CredentialProvider', 'orders') as ManifestInput & { direct: object };
-    await scene.workspace.apply([provider as ManifestInput]);
+    const manifests = [manifest.parse(provider)];
+    const ending = { items: [{ provider: 'orders', count: 1 }], isWhole: true };
+    const none = { items: [], isWhole: true };
+    const body = { manifests, prune: false };
+    assert.deepEqual((await scene.workspace.operator('POST /plan', { body })).ends, ending);
+    const { manifests: same } = await scene.workspace.operator('GET /export');
+    assert.deepEqual((await scene.workspace.operator('POST /plan', { body: { manifests: same } })).ends, none);
+    const file = join(directory, 'provider.yaml');
+    writeFileSync(file, JSON.stringify(provider));
+    const cli = createCli(directory, {
+      ...{ GATEHOUSE_URL: scene.workspace.url, GATEHOUSE_DATA_DIR: scene.workspace.dataDir },
+    });
+    const planned = await cli.run('plan', '-f', file);
+    assert.match(planned.stdout, /^! Would end 1 live credential of orders$/m, planned.stderr);
+    await stands(used);
+    const applied = await cli.run('apply', '-f', file, '--json');
+    assert.deepEqual(applied.json<{ ended: unknown }>().ended, ending, applied.stderr);
     await isGone(used, /its permission was withdrawn: Credentials of "orders" are used by the gate alone/);
     await stands(approved);
-    await back();
+    assert.deepEqual((await back()).ended, none);
     await stands(approved);
+    const retired = await inUse('reads', 'orders', {}, 'agent-b');
+    const without = all.filter((each) => !(each.kind === 'Agent' && each.name === 'agent-b'));
+    const pruned = { body: { manifests: without.map((each) => manifest.parse(each)), prune: true } };
+    assert.deepEqual((await scene.workspace.operator('POST /plan', pruned)).ends, ending);
+    await stands(retired);
     await approved.task.end();
+    await retired.task.end();
   });
 
   /** @proves lease.withdrawn */

@@ -1,4 +1,4 @@
-import type { PlanChange, ProposedChange } from '@gatehouse/protocol';
+import { type EndedCredentials, endedWords, type PlanChange, type ProposedChange } from '@gatehouse/protocol';
 import { clean, type Output } from './output.ts';
 
 const marks = { create: '+', update: '~', delete: '-', unchanged: ' ' } as const;
@@ -26,6 +26,12 @@ export function summary(changes: PlanChange[]): string {
   return Object.entries(words)
     .map(([wanted, word]) => `${changes.filter(({ operation }) => operation === wanted).length} ${word}`)
     .join(', ');
+}
+
+/** What had been issued by a permission that is withdrawn. */
+export function printEnded(verb: string, ended: EndedCredentials, out: Output): void {
+  const words = endedWords(ended);
+  if (words !== undefined) out.print(out.style('yellow', `! ${verb} ${clean(words)}`));
 }
 
 /** Nothing was applied: what it relaxes, and where somebody else looks at it. */

@@ -13,6 +13,7 @@ import type { ConfirmationRoutes } from './confirmations.ts';
 import type { ConsentRoutes } from './consents.ts';
 import type { DelegationsApi } from './delegations.ts';
 import type { DecidersApi } from './deputies.ts';
+import type { EndedCredentials } from './ended-credentials.ts';
 import { type EvidenceApi, makeEvidence } from './evidence.ts';
 import type { FederationApi } from './federation.ts';
 import type { TaskFlow } from './flow.ts';
@@ -370,10 +371,12 @@ export interface Api
   'GET /definitions': { items: DefinitionView[] };
   'POST /definitions/review': DefinitionView;
   'GET /templates': { items: TemplateManifest[] };
-  'POST /plan': { changes: PlanChange[] };
+  'POST /plan': { changes: PlanChange[]; ends: EndedCredentials };
   'POST /apply': {
     changes: PlanChange[];
     problems: { server: string; problem: string }[];
+    /** What had been issued by a permission that this withdraws, as far as it is judged by now. */
+    ended?: EndedCredentials;
     /** Nothing was applied yet: the change waits for a second person. */
     proposed?: ProposedChange;
   };

@@ -18,6 +18,7 @@ export * from './confirmations.ts';
 export * from './consents.ts';
 export * from './delegations.ts';
 export * from './deputies.ts';
+export * from './ended-credentials.ts';
 export * from './evidence.ts';
 export * from './federation.ts';
 export * from './flow.ts';

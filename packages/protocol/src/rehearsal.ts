@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { EndedCredentials } from './ended-credentials.ts';
 import { type Manifest, manifest, type PlanChange } from './manifests/index.ts';
 import type { Effective } from './records.ts';
 
@@ -208,7 +209,7 @@ export interface RehearsalApi {
   'GET /policy/observed': ObservedView;
   'GET /policy/versions': { items: PolicyVersionView[]; cursor: string | null };
   'GET /policy/versions/:number': PolicyVersionView & { manifests: Manifest[] };
-  'POST /policy/versions/:number/plan': { changes: PlanChange[]; notes: string[] };
+  'POST /policy/versions/:number/plan': { changes: PlanChange[]; notes: string[]; ends: EndedCredentials };
   'POST /policy/versions/:number/rollback': {
     changes: PlanChange[];
     notes: string[];

@@ -1,7 +1,7 @@
 import type { OffboardResult } from '@gatehouse/protocol';
 import type { Approvals, Channels } from '../approvals/index.ts';
 import type { Credentials, Secrets, SecretUses } from '../credentials/index.ts';
-import type { Budgets, Enforcement, Foresight, HeldResults, OpenCalls } from '../enforcement/index.ts';
+import type { Budgets, Enforcement, Foresight, HeldResults, OpenCalls, Standings } from '../enforcement/index.ts';
 import type { UpstreamAuthorizations, Upstreams } from '../gate/index.ts';
 import type { Offboarding, PolicyChanges, Rehearsals } from '../governance/index.ts';
 import type {
@@ -52,7 +52,7 @@ export interface ApiDependencies {
   retention: Retention;
   /** The set compiled from exactly this snapshot. */
   policies(snapshot: Snapshot): PolicySet;
-  enforcement: Enforcement & Foresight;
+  enforcement: Enforcement & Foresight & Standings;
   vouching: Vouching;
   budgets: Budgets;
   sinks: Export;

@@ -45,7 +45,7 @@ export interface Credentials {
   /** What is changed elsewhere: nothing that has ended is used from memory, and what is to end ends now. Waits for nobody. */
   refresh(changes: readonly Change[]): void;
   /** Ends what was issued by a permission that has been withdrawn since. */
-  withdrawing: Pick<Withdrawing, 'settled' | 'foresee'>;
+  withdrawing: Pick<Withdrawing, 'foresee' | 'endedSince'>;
   /** Ends what is due. Called by a timer, and whenever there is something to end. */
   reconcile(): Promise<void>;
   providers(): Promise<ProviderView[]>;

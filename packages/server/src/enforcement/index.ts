@@ -17,6 +17,7 @@ export {
   maskCredentials,
   type OutsideDetectors,
 } from './results/index.ts';
+export type { Standings } from './standing.ts';
 export { findRegistered, findSubject, isRefusal, type Refusal } from './subject.ts';
 export { createTickets, type Tickets } from './tickets.ts';
 export * from './types.ts';

@@ -40,7 +40,13 @@ export async function rehearse(
   const unrecorded: Context = { ...context, recordChange: async () => undefined };
   try {
     await context.storage.transaction(async (transaction) => {
-      throw new Rehearsed(await applyWithin(unrecorded, transaction, manifests, { ...options, by: 'gatehouse' }));
+      const made = await applyWithin(unrecorded, transaction, manifests, { ...options, by: 'gatehouse' });
+      const announced = [...made.changes.announcements.values()];
+      // Of agents alone no policies are made, so that nobody has looked at them yet.
+      const isShown = made.snapshot !== context.keeper.snapshot() || announced.length === 0;
+      throw new Rehearsed(
+        isShown ? made : { ...made, snapshot: await context.keeper.candidate(transaction, announced) },
+      );
     });
   } catch (error) {
     if (error instanceof Rehearsed) return error.rehearsal;

@@ -1,3 +1,4 @@
+import { endedWords } from '@gatehouse/protocol';
 import { Skeleton, TextInput } from '@mantine/core';
 import { IconArrowBackUp } from '@tabler/icons-react';
 import { useMutation, useQuery } from '@tanstack/react-query';
@@ -115,6 +116,7 @@ function GoBack({ number }: { number: number }) {
           number={number}
           changes={plan.data.changes}
           notes={plan.data.notes}
+          ends={endedWords(plan.data.ends)}
           close={() => setAsking(false)}
         />
       )}
@@ -126,10 +128,11 @@ interface ConfirmationProps {
   number: number;
   changes: Parameters<typeof ShownChanges>[0]['changes'];
   notes: string[];
+  ends: string | undefined;
   close: () => void;
 }
 
-function Confirmation({ number, changes, notes, close }: ConfirmationProps) {
+function Confirmation({ number, changes, notes, ends, close }: ConfirmationProps) {
   const navigate = useNavigate();
   const [note, setNote] = useState('');
   const differing = changes.filter(({ operation }) => operation !== 'unchanged');
@@ -164,6 +167,7 @@ function Confirmation({ number, changes, notes, close }: ConfirmationProps) {
       <p>What could let through what is stopped waits for a second person; the rest is in force at once.</p>
       {differing.length === 0 && <p>Nothing would change.</p>}
       <ShownChanges changes={differing} />
+      {ends && <p>It ends {ends}.</p>}
       {notes.map((each) => (
         <p key={each}>
           <PlainText text={each} />

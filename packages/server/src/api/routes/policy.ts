@@ -1,4 +1,5 @@
 import { observedQuery, paging, type ReplayEvent, rehearsalBodies } from '@gatehouse/protocol';
+import { wouldEnd } from '../../governance/index.ts';
 import { GatehouseError, toProblem } from '../../platform/index.ts';
 import { listVersions, manifestsOfVersion, objectsOfVersion, readVersion } from '../../registry/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
@@ -97,7 +98,8 @@ export function policyRoutes(deps: ApiDependencies): Route[] {
       {},
       async ({ param }) => {
         const { manifests, remove, notes } = await manifestsOfVersion(storage.db, numberOf(param('number')));
-        return { changes: await registry.plan(manifests, { prune: false, remove }), notes };
+        const rehearsal = await registry.rehearse(manifests, { prune: false, remove });
+        return { changes: rehearsal.steps.map(({ change }) => change), notes, ends: await wouldEnd(deps, rehearsal) };
       },
     ),
     route(

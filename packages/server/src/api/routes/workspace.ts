@@ -1,6 +1,6 @@
 import { bodies, type DefinitionView, type ToolServerManifest } from '@gatehouse/protocol';
 import { z } from 'zod';
-import { applyWorkspace, askWithCredentials } from '../../governance/index.ts';
+import { applyWorkspace, askWithCredentials, hasEnded, rehearseWorkspace, wouldEnd } from '../../governance/index.ts';
 import { GatehouseError, isJsonObject } from '../../platform/index.ts';
 import type { PinnedDefinition } from '../../registry/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
@@ -92,8 +92,8 @@ export function workspaceRoutes(deps: ApiDependencies): Route[] {
     })),
     route('POST /plan', 'inspect', 'What an apply would change', { body: bodies.apply }, async ({ caller, body }) => {
       const planning = caller.roles.includes('admin') ? applierOf(caller) : { registry, describe: notAsked };
-      const options = { prune: body.prune, by: '', dryRun: true };
-      return { changes: (await applyWorkspace(planning, body.manifests, options)).changes };
+      const rehearsal = await rehearseWorkspace(planning, body.manifests, { prune: body.prune });
+      return { changes: rehearsal.steps.map(({ change }) => change), ends: await wouldEnd(deps, rehearsal) };
     }),
     route(
       'POST /apply',
@@ -109,6 +109,7 @@ export function workspaceRoutes(deps: ApiDependencies): Route[] {
           ),
       },
       async ({ caller, body, confirmed }) => {
+        const begun = deps.clock.now();
         const applied = await policyChanges.change({
           manifests: body.manifests,
           prune: body.prune,
@@ -119,7 +120,8 @@ export function workspaceRoutes(deps: ApiDependencies): Route[] {
         });
         await deps.storage.feed.waitForAll(await deps.storage.feed.head());
         const problems = await askWithCredentials(registry, refreshDefinitions, applied.problems, caller.by);
-        return { ...applied, problems };
+        const ended = applied.proposed ? undefined : await hasEnded(deps, applied.changes, begun);
+        return { ...applied, problems, ...(ended && { ended }) };
       },
     ),
     route('GET /export', 'inspect', 'The workspace as manifests', {}, async () => ({

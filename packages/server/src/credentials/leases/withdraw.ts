@@ -1,4 +1,5 @@
-import { setImmediate as turn } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
+import type { EndedCredentials } from '@gatehouse/protocol';
 import type { Clock, Log } from '../../platform/index.ts';
 import type { Snapshot } from '../../registry/index.ts';
 import type { Change, DatabaseTransaction, Guard, RecordChange, Sealer, Storage } from '../../storage/index.ts';
@@ -35,12 +36,17 @@ export interface Withdrawing {
   moved(changes: readonly Change[]): void;
   /** The same with all, where the policies are others than those that were judged by. */
   catchUp(): Promise<void>;
-  /** Resolves when everything that has changed so far is judged. */
-  settled(): Promise<void>;
   /** How many of each provider a workspace like this would end. `isWhole`: false where there are more than were looked at. */
-  foresee(snapshot: Snapshot, standingOf: StandingOf): Promise<{ ends: Map<string, number>; isWhole: boolean }>;
+  foresee(snapshot: Snapshot, standingOf: StandingOf): Promise<EndedCredentials>;
+  /** What has come of a change that was made then and has been heard of here; `retired`: agents that it has ended. Waits for seconds at most. */
+  endedSince(at: number, retired: readonly string[]): Promise<EndedCredentials>;
   close(): Promise<void>;
 }
+
+const MAY_BE_USED = ['intended', ...liveStates] as const;
+
+const byProvider = (counts: ReadonlyMap<string, number>): EndedCredentials['items'] =>
+  [...counts].map(([provider, count]) => ({ provider, count })).sort((a, b) => (a.provider < b.provider ? -1 : 1));
 
 const nothing = (): Moved => ({ all: false, agents: new Set(), people: new Set(), servers: new Set() });
 
@@ -62,7 +68,7 @@ export function createWithdrawing(deps: WithdrawingDependencies): Withdrawing {
     let query = storage.db
       .selectFrom('leases')
       .selectAll()
-      .where('state', 'in', ['intended', ...liveStates])
+      .where('state', 'in', MAY_BE_USED)
       .where('id', '>', id)
       .orderBy('id')
       .limit(leaseLimits.judgedAtOnce);
@@ -239,9 +245,6 @@ export function createWithdrawing(deps: WithdrawingDependencies): Withdrawing {
       moved.all = true;
       await start();
     },
-    async settled() {
-      await running;
-    },
     async foresee(snapshot, standingOf) {
       const ends = new Map<string, number>();
       let [after, seen] = ['', 0];
@@ -252,9 +255,32 @@ export function createWithdrawing(deps: WithdrawingDependencies): Withdrawing {
           if ('withdrawn' in verdict) ends.set(row.provider, (ends.get(row.provider) ?? 0) + 1);
         seen += rows.length;
         if (rows.length < leaseLimits.judgedAtOnce) break;
-        if (seen >= leaseLimits.foreseenMost) return { ends, isWhole: false };
+        if (seen >= leaseLimits.foreseenMost) return { items: byProvider(ends), isWhole: false };
       }
-      return { ends, isWhole: true };
+      return { items: byProvider(ends), isWhole: true };
+    },
+    async endedSince(at, retired) {
+      const late = delay(leaseLimits.judgedWaitMs, 'late', { ref: false });
+      const isWhole = (await Promise.race([start(), late])) !== 'late';
+      const rows = await storage.db
+        .selectFrom('leases')
+        .select(['provider', (select) => select.fn.countAll<number>().as('count')])
+        .where((where) =>
+          where.or([
+            where.and([where('revoking_at', '>=', at), where('reason', 'like', `${WITHDRAWN}%`)]),
+            ...(retired.length === 0
+              ? []
+              : [
+                  where.and([
+                    where('agent', 'in', [...retired]),
+                    where.or([where('revoking_at', '>=', at), where('state', 'in', MAY_BE_USED)]),
+                  ]),
+                ]),
+          ]),
+        )
+        .groupBy('provider')
+        .execute();
+      return { items: byProvider(new Map(rows.map(({ provider, count }) => [provider, Number(count)]))), isWhole };
     },
     async close() {
       closed = true;
