@@ -92,6 +92,11 @@ export const direct: Requirement[] = [
     source,
   },
   {
+    id: 'clients.refused-once',
+    promise: 'A client that repeats what was refused makes one attempt of it, and does not get its task suspended',
+    source,
+  },
+  {
     id: 'clients.gcp',
     promise: 'Google’s libraries get an access token by an executable source, and say why not',
     source,

@@ -38,7 +38,10 @@ describe('clients that fetch their own credentials, on the wire', { skip: !hasAl
       if (!found) return { kind: 'refused', status: 403, code: 'credential.scope', detail: 'Ask for "less".' };
       return { kind: 'given', lease: 'lse_1', provider, parts: found, expiresAt: Date.now() + 900_000 };
     },
-    held: () => [],
+    held: () =>
+      Object.entries(parts).map(([provider, each]) => ({
+        ...{ kind: 'given' as const, lease: 'lse_1', provider, parts: each, expiresAt: Date.now() + 900_000 },
+      })),
     end: async () => undefined,
     task: async () => 'tsk_1',
   };
@@ -131,6 +134,20 @@ print(c.access_key, c.secret_key, c.token)`,
     assert.equal((await clientOf('gcp').getAccessToken()).token, 'ya29.wire');
     await assert.rejects(clientOf('slow').getAccessToken(), /apr_1/);
     await assert.rejects(clientOf('nothing').getAccessToken(), /Ask for "less"/);
+    // gcloud asks for the name of its account.
+    const introspect = async (provider: string, token: string) => {
+      const asked = { method: 'POST', body: new URLSearchParams({ token }) };
+      return (await fetch(`${server.url}/gcp/${provider}/introspect`, asked)).json();
+    };
+    const { active, username } = (await introspect('gcp', 'ya29.wire')) as Record<string, unknown>;
+    assert.deepEqual([active, username], [true, 'tsk_1']);
+    for (const [provider, token] of [
+      ['gcp', 'ya29.guessed'],
+      ['gcp', ''],
+      ['cluster', 'ya29.wire'],
+      ['slow', ''],
+    ] as const)
+      assert.deepEqual(await introspect(provider, token), { active: false });
     const stolen = await fetch(`${server.url}/gcp/gcp/token`, {
       method: 'POST',
       body: new URLSearchParams({ subject_token: 'guessed' }),

@@ -130,7 +130,7 @@ function setUpOf(
         `kubectl config set-credentials gatehouse-${provider} --exec-api-version=client.authentication.k8s.io/v1 --exec-interactive-mode=Never --exec-provide-cluster-info=true --exec-command='${path}'`,
       ];
     case 'aws':
-      return ['In ~/.aws/config:', `[profile gatehouse-${provider}]`, `credential_process = ${path}`];
+      return ['In ~/.aws/config:', `[profile gatehouse-${provider}]`, `credential_process = "${path}"`];
     case 'gcp':
       return [
         'With GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1, in the external_account file (URL is that of `gatehouse credentials serve --http`):',
@@ -139,6 +139,7 @@ function setUpOf(
           audience: `//gatehouse/${provider}`,
           subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
           token_url: `URL/gcp/${provider}/token`,
+          token_info_url: `URL/gcp/${provider}/introspect`,
           credential_source: { executable: { command: path, timeout_millis: 30_000 } },
         }),
       ];

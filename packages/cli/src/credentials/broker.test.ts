@@ -7,7 +7,15 @@ type BrokerGate = Parameters<typeof createBroker>[0];
 /** A server that hands out `lse_1`, `lse_2` …, each for 900 s, and says of each whether it is in use. */
 function scene() {
   const clock = { at: 1_000_000, now: () => clock.at };
-  const house = { task: 'tsk_1', given: 0, ended: new Set<string>(), isAway: false, isStopped: false };
+  const house = {
+    task: 'tsk_1',
+    given: 0,
+    ended: new Set<string>(),
+    isAway: false,
+    isStopped: false,
+    isBarred: false,
+    barred: 0,
+  };
   const json = (status: number, body: object) => new Response(JSON.stringify(body), { status });
   const gate = {
     async request(path: string) {
@@ -17,6 +25,10 @@ function scene() {
         if (house.isStopped) return json(401, { title: 'agent.killed', detail: 'It was killed.' });
         const id = path.split('/')[3];
         if (id) return json(200, { state: house.ended.has(id) ? 'revoked' : 'active' });
+        if (house.isBarred) {
+          house.barred++;
+          return json(403, { title: 'policy.forbidden', detail: 'A policy forbids it.' });
+        }
         house.given++;
         const expires_at = new Date(clock.at + 900_000).toISOString();
         return json(200, { lease: `lse_${house.given}`, credential: { token: 'x' }, expires_at });
@@ -58,4 +70,16 @@ test('and is given to nobody where the agent was stopped, or where the server ca
   house.isStopped = true;
   assert.equal(await leaseOf(), 'refused');
   assert.deepEqual(broker.held(), []);
+});
+
+/** @proves clients.refused-once */
+test('a client that asks again at once hears the same refusal, and only one attempt is made', async () => {
+  const { clock, house, leaseOf } = scene();
+  house.isBarred = true;
+  for (let times = 0; times < 12; times++) assert.equal(await leaseOf(), 'refused');
+  assert.equal(house.barred, 1);
+  house.isBarred = false;
+  assert.equal(await leaseOf(), 'refused', 'for seconds');
+  clock.at += 5_000;
+  assert.equal(await leaseOf(), 'lse_1');
 });

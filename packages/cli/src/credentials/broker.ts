@@ -5,6 +5,11 @@ import type { Broker, Given, Wanted } from './types.ts';
 /** As lib/leases of the server: less than this, or than a third, and another is asked for. */
 const RENEW_BEFORE_MS = 30_000;
 const MAX_POLL_MS = 5_000;
+/**
+ * A refusal counts for so long: clients ask again at once, kubectl six times for one command, and so many refused attempts would have the task suspended
+ * (the circuit breaker) that nobody made.
+ */
+const REFUSED_MS = 5_000;
 
 type Held = Extract<Given, { kind: 'given' }> & { task: string; since: number };
 
@@ -14,6 +19,7 @@ type Held = Extract<Given, { kind: 'given' }> & { task: string; since: number };
  */
 export function createBroker(gate: Pick<Gate, 'request' | 'task'>, clock: { now(): number } = Date): Broker {
   const kept = new Map<string, Held>();
+  const refused = new Map<string, { answer: Given; at: number }>();
   const asking = new Map<string, Promise<Given>>();
   const isGood = ({ expiresAt, since }: Held) =>
     expiresAt - clock.now() > Math.min(RENEW_BEFORE_MS, (expiresAt - since) / 3);
@@ -29,7 +35,9 @@ export function createBroker(gate: Pick<Gate, 'request' | 'task'>, clock: { now(
       return { kind: 'waiting', detail: String(body.detail), retryMs: Number(body.retry_after_seconds ?? 5) * 1_000 };
     if (!response.ok) {
       const { title = 'refused', detail = `HTTP ${response.status}` } = body;
-      return { kind: 'refused', status: response.status, code: String(title), detail: String(detail) };
+      const answer: Given = { kind: 'refused', status: response.status, code: String(title), detail: String(detail) };
+      if (response.status === 403) refused.set(key, { answer, at: clock.now() });
+      return answer;
     }
     const held: Held = {
       kind: 'given',
@@ -60,6 +68,13 @@ export function createBroker(gate: Pick<Gate, 'request' | 'task'>, clock: { now(
     return undefined;
   }
 
+  function refusedJustNow(key: string): Given | undefined {
+    const last = refused.get(key);
+    if (last && clock.now() - last.at < REFUSED_MS) return last.answer;
+    refused.delete(key);
+    return undefined;
+  }
+
   return {
     async ask(wanted, waitMs) {
       const key = JSON.stringify([wanted.provider, wanted.scope ?? {}, wanted.seconds ?? null]);
@@ -67,7 +82,7 @@ export function createBroker(gate: Pick<Gate, 'request' | 'task'>, clock: { now(
         const begun =
           asking.get(key) ??
           keptOf(key)
-            .then((there) => there ?? once(wanted, key))
+            .then((there) => there ?? refusedJustNow(key) ?? once(wanted, key))
             .finally(() => asking.delete(key));
         asking.set(key, begun);
         const given = (await begun) as Given & { retryMs?: number };

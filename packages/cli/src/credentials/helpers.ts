@@ -58,7 +58,7 @@ wait_for() {
   [ "$status" = 202 ] && [ "$seconds" -gt 0 ] || return 0
   tell "$body"
   ask "$1" "$seconds"
-  [ "$status" != 202 ] || body="nobody has answered in $seconds s. $body"
+  [ "$status" != 202 ] || body="nobody has answered in $seconds s; run it again when it is approved"
 }`;
 
 const bodies: Record<HelperKind, string> = {

@@ -1,7 +1,8 @@
-import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { chmodSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { isSame } from './same-text.ts';
 import type { Broker, LocalAnswer, LocalClient, LocalRequest } from './types.ts';
 
 const MAX_BODY_BYTES = 64 * 1024;
@@ -111,11 +112,6 @@ function decoded(part: string): string {
   } catch {
     return part;
   }
-}
-
-function isSame(given: string | undefined, token: string): boolean {
-  const [a, b] = [Buffer.from(given ?? ''), Buffer.from(token)];
-  return a.length === b.length && timingSafeEqual(a, b);
 }
 
 async function bodyOf(request: IncomingMessage): Promise<string | undefined> {

@@ -1,5 +1,6 @@
 import { partOf } from '../parts.ts';
-import type { LocalAnswer, LocalClient } from '../types.ts';
+import { isSame } from '../same-text.ts';
+import type { Broker, LocalAnswer, LocalClient } from '../types.ts';
 
 const JWT = 'urn:ietf:params:oauth:token-type:jwt';
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
@@ -13,8 +14,11 @@ export const gcp: LocalClient = {
   loopback: {
     tokenIn: ({ body }) => new URLSearchParams(body).get('subject_token') ?? undefined,
     refused: oauthError(400, 'invalid_grant', 'The subject token is not that of this process.'),
+    // Whoever has an access token may hear what it is for.
+    open: ({ path: [, what] }) => what === 'introspect',
   },
-  async answer({ path: [provider = '', what], query, waitMs, token }, broker) {
+  async answer({ path: [provider = '', what], query, body, waitMs, token }, broker) {
+    if (what === 'introspect') return introspected(provider, new URLSearchParams(body).get('token') ?? '', broker);
     const given = await broker.ask({ provider }, what === 'token' ? 0 : waitMs);
     if (what === 'token') {
       if (given.kind === 'waiting') return oauthError(400, 'interaction_required', given.detail);
@@ -47,6 +51,19 @@ export const gcp: LocalClient = {
   failed: (detail, { path: [, what] }) =>
     what === 'token' ? oauthError(503, 'temporarily_unavailable', detail) : refusal('503', detail),
 };
+
+/** RFC 7662, which `gcloud` asks for the name of its account: the task is that. Of a token that was not given here nothing is said. */
+async function introspected(provider: string, token: string, broker: Broker): Promise<LocalAnswer> {
+  const held = broker
+    .held()
+    .filter((each) => each.provider === provider)
+    .find(({ parts }) => isSame(parts.accessToken ?? parts.token, token));
+  if (!held) return { status: 200, body: { active: false } };
+  return {
+    status: 200,
+    body: { active: true, username: await broker.task(), exp: Math.floor(held.expiresAt / 1_000) },
+  };
+}
 
 const refusal = (code: string, message: string): LocalAnswer => ({
   status: 200,
