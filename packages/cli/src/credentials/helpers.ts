@@ -75,7 +75,7 @@ case "$status" in
   *) printf 'gatehouse: %s\\n' "$body" >&2; printf 'quit=1\\n' ;;
 esac
 `,
-  // docker shows what a helper prints, and not what it says on standard error.
+  // docker takes what a helper prints for its error, and shows what it says on standard error as well.
   docker: `case "$1" in
   get) request=$(cat); wait_for "docker/$provider/get" ;;
   erase) request=$(cat); ask "docker/$provider/erase" 0; exit 0 ;;
