@@ -14,6 +14,11 @@ export const records: Requirement[] = [
     source: 'Search',
   },
   {
+    id: 'record.search-rare',
+    promise: 'On PostgreSQL what is rare is found on the first page, in a log of any length',
+    source: 'docs/how-to/search-the-record.md',
+  },
+  {
     id: 'record.search-bodies',
     promise: 'No search finds anything by what stands in arguments or results',
     source: 'Search',

@@ -5,6 +5,10 @@ import { findByWindows, WINDOWS, type WindowReader } from './windows.ts';
 
 /** Documents with a term, by estimate: no more than this are looked at together, without windows. */
 const RARE = 2_000;
+/** In a long log that is less than the planner says of a term that it knows nothing of: then these count as rare, up to this estimate. */
+const UNKNOWN_MOST = 20_000;
+/** No document has it: terms of fields and words begin with a letter. */
+const NOWHERE = "'0nowhere'";
 
 /** One document is added at a time, over all replicas: ids go up in the order of commits. */
 const INDEXER_LOCK = 5_201_907;
@@ -65,14 +69,28 @@ export async function openPostgresIndex(url: string, rare = RARE): Promise<Searc
    * of the work: two frequent ones may come together nowhere.
    */
   async function isRare(terms: readonly string[]): Promise<boolean> {
+    let least = Number.POSITIVE_INFINITY;
     for (const term of terms) {
-      const { rows } = await reads.query<{ 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] }>(
-        'explain (format json) select id from search_documents where terms @@ $1::tsquery',
-        [term],
-      );
-      if ((rows[0]?.['QUERY PLAN'][0].Plan['Plan Rows'] ?? rare) < rare) return true;
+      least = Math.min(least, await estimateOf(term));
+      if (least < rare) return true;
     }
-    return false;
+    return least <= UNKNOWN_MOST && (await isAnalyzed()) && least <= (await estimateOf(NOWHERE));
+  }
+
+  /** Until it is, the planner says the same of every term. */
+  async function isAnalyzed(): Promise<boolean> {
+    const { rowCount } = await reads.query(
+      "select from pg_stats where schemaname = current_schema and tablename = 'search_documents' and attname = 'terms'",
+    );
+    return rowCount === 1;
+  }
+
+  async function estimateOf(term: string): Promise<number> {
+    const { rows } = await reads.query<{ 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] }>(
+      'explain (format json) select id from search_documents where terms @@ $1::tsquery',
+      [term],
+    );
+    return rows[0]?.['QUERY PLAN'][0].Plan['Plan Rows'] ?? Number.POSITIVE_INFINITY;
   }
 
   async function transact(work: () => Promise<void>): Promise<void> {

@@ -8,6 +8,7 @@ import type { ActionRecord } from '@gatehouse/protocol';
 import fc from 'fast-check';
 import { onEachDatabase } from '../../identity/people/testing/databases.ts';
 import { openHouse } from '../../identity/people/testing/house.ts';
+import { postgresClient } from '../../storage/index.ts';
 import { onPostgres } from '../../storage/suite.ts';
 import type { RecordInput, SearchQuery } from '../types.ts';
 import { openPostgresIndex } from './postgres-index.ts';
@@ -336,6 +337,35 @@ test('two frequent terms together find the same in slices of ids as all at once,
   }
   rmSync(dataDir, { recursive: true, force: true });
 });
+
+/** @proves record.search-rare */
+onPostgres(
+  'what is rare is found on the first page, however long the log is that the planner guesses of',
+  async ({ open, options }) => {
+    await open();
+    const client = postgresClient(options.database);
+    await client.connect();
+    await client.query('alter table search_documents set (autovacuum_enabled = false)');
+    const index = await openPostgresIndex(options.database, 0);
+    const oldest = { log: 'one', sequence: count, at: 0, terms: ['single', 'each'] };
+    await index.add([oldest], [{ log: 'one', next: 0, hash: '' }]);
+    await fill(index);
+    const find = (...all: string[]) =>
+      index.find({ all, prefixes: [], limit: 15, budgetMs: 0, before: undefined, from: undefined, to: undefined });
+    const isWhole = async (...all: string[]) => {
+      const { hits, next } = await find(...all);
+      return [hits.map(({ sequence }) => sequence), next === null];
+    };
+    assert.deepEqual(await isWhole('single'), [[], false], 'nothing is known of any term yet');
+    await client.query('analyze search_documents');
+    await client.end();
+    assert.deepEqual(await isWhole('single'), [[count], true]);
+    assert.deepEqual(await isWhole('single', 'each'), [[count], true]);
+    assert.deepEqual(await isWhole('single', 'odd'), [[], true]);
+    assert.deepEqual(await isWhole('odd', 'even'), [[], false], 'these are followed block by block');
+    await index.close();
+  },
+);
 
 onPostgres('two frequent terms together find the same block by block as all at once', async ({ open, options }) => {
   await open();
