@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ManifestInput, manifest } from '@gatehouse/protocol';
 import { type AgentTask, createMcpTransport, type Operator } from '@gatehouse/sdk';
-import { type RunningServer, startServer } from '@gatehouse/server';
+import { createLog, type RunningServer, startServer } from '@gatehouse/server';
 import { Client } from '@modelcontextprotocol/client';
 import * as oauth from 'oauth4webapi';
 import pg from 'pg';
@@ -39,10 +39,13 @@ describe('withdrawn permissions', { skip: postgres ? false : 'there is no Postgr
     scene = await directScene(postgres as TestPostgres, [], { database, dataDir: dataDir('one') });
     const [port, trustDomain] = [await freePort(), 'example.test'];
     cpSync(join(directory, 'one', 'keys'), join(dataDir('two'), 'keys'), { recursive: true });
-    second = await startServer({
-      ...{ database, port, trustDomain, host: '127.0.0.1', publicUrl: scene.workspace.url },
-      ...{ replica: 'two', dataDir: join(directory, 'two') },
-    });
+    second = await startServer(
+      {
+        ...{ database, port, trustDomain, host: '127.0.0.1', publicUrl: scene.workspace.url },
+        ...{ replica: 'two', dataDir: join(directory, 'two') },
+      },
+      { log: createLog('error') },
+    );
     atSecond = operatorOf(`http://127.0.0.1:${port}`, join(directory, 'two'));
     const { hostname: PGHOST, port: PGPORT } = new URL(scene.database.url);
     const setting = { tier: 1 as const, effects: ['read' as const] };

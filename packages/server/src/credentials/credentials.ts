@@ -155,8 +155,7 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
         lookAt = performance.now() + leaseLimits.lookMs;
         await leases.look();
       }
-      await withdrawing.catchUp();
-      await Promise.all([reconciler.work(), accounts.sweep()]);
+      await Promise.all([withdrawing.catchUp(), reconciler.work(), accounts.sweep()]);
     },
     refresh(changes) {
       for (const { topic, key } of changes) {

@@ -227,3 +227,16 @@ test('whatever becomes of provider, tool server and template: a lease stands jus
   );
   assert.ok(stood > 20 && ended > 20, `${stood} stood, ${ended} ended`);
 });
+
+/** @proves lease.withdrawn */
+test('one of which nobody can read any more what it was issued as is ended', async () => {
+  const snapshot = {
+    credentialProviders: new Map([['p', fc.sample(worlds('ssh').declared, 1)[0]]]),
+    fences: new Map(),
+  };
+  const row = { provider: 'p', environment: 'prod', scope: '{}', sealed_revocation: Buffer.from('edited') };
+  const verdict = await judge(snapshot as unknown as Snapshot, row as unknown as LeaseRow, async () => {
+    throw new Error('nobody is to be asked');
+  });
+  assert.ok('withdrawn' in verdict && !verdict.isStopped);
+});

@@ -32,6 +32,14 @@ export type Verdict = { guards: readonly Guard[] } & (
  * and so does one of which more would be issued.
  */
 export function createJudging({ sealer, declaredIn }: JudgingDependencies) {
+  function declaredThen(row: LeaseRow): CredentialProviderManifest | undefined {
+    try {
+      return leftBehind(row, sealer).declared as CredentialProviderManifest;
+    } catch {
+      return undefined;
+    }
+  }
+
   return async function judge(snapshot: Snapshot, row: LeaseRow, standingOf: StandingOf): Promise<Verdict> {
     const policy = { key: 'policy', version: snapshot.fences.get('policy') ?? 0 };
     const withdrawn = (why: string, guards: readonly Guard[] = [policy], isStopped = false): Verdict => ({
@@ -41,7 +49,9 @@ export function createJudging({ sealer, declaredIn }: JudgingDependencies) {
       const declared = declaredIn(snapshot, row.provider, row.environment);
       const { manifest } = declared;
       const scope = JSON.parse(row.scope) as Json;
-      const then = leftBehind(row, sealer).declared as CredentialProviderManifest;
+      const then = declaredThen(row);
+      // Of what can't be read nobody knows that it would be issued now.
+      if (!then) return withdrawn('what it was issued as can not be read');
       if (!grantsAlike(then, manifest, scope)) return withdrawn(`"${row.provider}" issues something else now`);
       if (row.purpose === TEST_PURPOSE) return { stands: true, guards: [policy] };
       const standing: Standing = await standingOf(snapshot, issuedOf(row, scope));

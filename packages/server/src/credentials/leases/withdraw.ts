@@ -59,6 +59,7 @@ export function createWithdrawing(deps: WithdrawingDependencies): Withdrawing {
   const judge = createJudging(deps);
   let moved = nothing();
   let judgedBy: number | undefined;
+  let notBefore = 0;
   let running: Promise<void> | undefined;
   let closed = false;
 
@@ -119,17 +120,25 @@ export function createWithdrawing(deps: WithdrawingDependencies): Withdrawing {
     rows: readonly LeaseRow[],
     snapshot: Snapshot,
     standingOf: StandingOf,
-  ): Promise<{ row: LeaseRow; verdict: Verdict }[]> {
+  ): Promise<{ found: { row: LeaseRow; verdict: Verdict }[]; isWhole: boolean }> {
     const found = [];
+    let isWhole = true;
     let since = performance.now();
     for (const row of rows) {
       // Changed in the database, it is another's to end: it says nothing of what it was issued as.
-      if (leaseProblem(sealer, row) === null) found.push({ row, verdict: await judge(snapshot, row, standingOf) });
+      if (leaseProblem(sealer, row) === null)
+        try {
+          found.push({ row, verdict: await judge(snapshot, row, standingOf) });
+        } catch (error) {
+          // It keeps no other from being judged.
+          log.warn('a credential could not be judged again yet', { lease: row.id, error });
+          isWhole = false;
+        }
       if (performance.now() - since < leaseLimits.judgedTurnMs) continue;
       await turn();
       since = performance.now();
     }
-    return found;
+    return { found, isWhole };
   }
 
   async function run(): Promise<void> {
@@ -139,11 +148,16 @@ export function createWithdrawing(deps: WithdrawingDependencies): Withdrawing {
       try {
         await judgeAll(what);
       } catch (error) {
-        // The next look judges all: what was missed is not known.
-        judgedBy = undefined;
+        later();
         throw error;
       }
     }
+  }
+
+  /** All are judged again before long: what was missed is not known. */
+  function later(): void {
+    judgedBy = undefined;
+    notBefore = performance.now() + leaseLimits.judgedAgainMs;
   }
 
   async function judgeAll(what: Moved): Promise<void> {
@@ -152,7 +166,8 @@ export function createWithdrawing(deps: WithdrawingDependencies): Withdrawing {
     for (let rows = await batchAfter(after, what); rows.length > 0 && !closed; rows = await batchAfter(after, what)) {
       after = rows.at(-1)?.id ?? '';
       const verdicts = await judged(rows, deps.snapshot(), deps.standingOf);
-      const changed = verdicts.filter(
+      isWhole &&= verdicts.isWhole;
+      const changed = verdicts.found.filter(
         ({ row, verdict }) =>
           ('withdrawn' in verdict && !verdict.isStopped) ||
           ('endsAt' in verdict && deps.canEnd(row.provider, row.environment)),
@@ -160,8 +175,8 @@ export function createWithdrawing(deps: WithdrawingDependencies): Withdrawing {
       if (changed.length > 0 && !(await write(changed))) isWhole = false;
       if (rows.length < leaseLimits.judgedAtOnce) break;
     }
-    if (what.all && !closed) judgedBy = isWhole ? by : undefined;
-    else if (!isWhole) judgedBy = undefined;
+    if (!isWhole) later();
+    else if (what.all && !closed) judgedBy = by;
   }
 
   /** False where something that they were judged by has moved since. */
@@ -241,27 +256,33 @@ export function createWithdrawing(deps: WithdrawingDependencies): Withdrawing {
       if (isMoved(moved)) start().catch((error) => log.error('credentials could not be judged again', { error }));
     },
     async catchUp() {
-      if (judgedBy === policyOf(deps.snapshot())) return;
+      if (judgedBy === policyOf(deps.snapshot()) || performance.now() < notBefore) return;
       moved.all = true;
       await start();
     },
     async foresee(snapshot, standingOf) {
       const ends = new Map<string, number>();
-      let [after, seen] = ['', 0];
+      let [after, seen, isWhole] = ['', 0, true];
       const all = { ...nothing(), all: true };
       for (let rows = await batchAfter(after, all); rows.length > 0 && !closed; rows = await batchAfter(after, all)) {
         after = rows.at(-1)?.id ?? '';
-        for (const { row, verdict } of await judged(rows, snapshot, standingOf))
+        const verdicts = await judged(rows, snapshot, standingOf);
+        isWhole &&= verdicts.isWhole;
+        for (const { row, verdict } of verdicts.found)
           if ('withdrawn' in verdict) ends.set(row.provider, (ends.get(row.provider) ?? 0) + 1);
         seen += rows.length;
         if (rows.length < leaseLimits.judgedAtOnce) break;
         if (seen >= leaseLimits.foreseenMost) return { items: byProvider(ends), isWhole: false };
       }
-      return { items: byProvider(ends), isWhole: true };
+      return { items: byProvider(ends), isWhole };
     },
     async endedSince(at, retired) {
-      const late = delay(leaseLimits.judgedWaitMs, 'late', { ref: false });
-      const isWhole = (await Promise.race([start(), late])) !== 'late';
+      // The change is made, whatever becomes of this.
+      const judged = start().then(
+        () => notBefore < performance.now(),
+        () => false,
+      );
+      const isWhole = await Promise.race([judged, delay(leaseLimits.judgedWaitMs, false, { ref: false })]);
       const rows = await storage.db
         .selectFrom('leases')
         .select(['provider', (select) => select.fn.countAll<number>().as('count')])
