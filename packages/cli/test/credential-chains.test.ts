@@ -224,8 +224,11 @@ print(boto3.client('sts').get_caller_identity()['Arn'])`;
     const terminal = spawn('script', ['-qefc', `'${grave}' 2>/dev/null >'${told}'`, '/dev/null'], {
       ...{ cwd: directory, env: { PATH: process.env.PATH, HOME: directory }, stdio: ['pipe', 'pipe', 'inherit'] },
     });
-    const [words] = (await once(terminal.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
-    const [, id = ''] = /Waiting for approval: .*(apr_\w+)/.exec(String(words)) ?? [];
+    let words = '';
+    terminal.stdout?.setEncoding('utf8').on('data', (text: string) => (words += text));
+    const asked = () => /Waiting for approval: .*(apr_\w+)\. /s.exec(words);
+    await until(async () => asked() !== null, 'nobody was told');
+    const [, id = ''] = asked() ?? [];
     await (await scene.workspace.person('approver@example.test')).approve(id);
     await once(terminal, 'close');
     assert.equal(JSON.parse(readFileSync(told, 'utf8')).Version, 1);
