@@ -95,6 +95,12 @@ export const leases: Requirement[] = [
     source,
   },
   {
+    id: 'lease.hidden',
+    promise:
+      'A credential whose row is removed, called ended or put off in the database is found by the record, ended, and on record; where a person has to end it they are told what to do',
+    source,
+  },
+  {
     id: 'lease.destination',
     promise: 'A long-lived secret is sent to no server but those it is for, as they are dialled when it is sent',
     source,

@@ -220,7 +220,7 @@ async function revive(into: Into, dataDir: string): Promise<Restored> {
     try {
       for (const { log: each } of closed) await ledger.closeUnknown(each);
       into.onProgress('ending what was given out before …');
-      const deps = { storage, ledger, recordChange: ledger.recordChange, clock };
+      const deps = { storage, sealer, ledger, recordChange: ledger.recordChange, clock };
       const settled = await settleRestored(deps, { by, keepsActive: activate !== undefined });
       const logs = closed.map(({ log: each, size }) => ({ log: each, size }));
       return { ...settled, id, manifest, logs, keyFiles: Object.keys(into.keyFiles) };

@@ -7,6 +7,10 @@ import { createFakeProvider, narrowToTables } from '../credentials/testing/fake-
 import { onEachDatabase } from '../identity/people/testing/databases.ts';
 import { settleRestored } from './settle.ts';
 
+const nobody = async () => {
+  throw new Error('nothing is issued here');
+};
+
 onEachDatabase('leases of a restored workspace', (database) => {
   /** @proves lease.restored */
   test('are the original’s: nothing is ended before it is said that this replaces it, and then everything is', async () => {
@@ -23,17 +27,25 @@ onEachDatabase('leases of a restored workspace', (database) => {
           life: { defaultSeconds: 900, maxSeconds: 1_800 },
         }),
         wake: () => undefined,
+        declaredAt: () => undefined,
       });
       const request = { provider: 'orders', agent: 'agent-restored', task, environment: 'prod', asked: {} };
       for (const purpose of ['server:a', 'server:b'])
         await leases.issue({ ...request, purpose, within: [], until: [] }, []);
+      // Hidden before the copy was made: the original's as well.
+      const { lease: hidden } = await leases.issue({ ...request, purpose: 'server:c', within: [], until: [] }, []);
+      await house.storage.db.deleteFrom('leases').where('id', '=', hidden.id).execute();
       const settled = await settleRestored(house, { by: 'operator', keepsActive: false });
       assert.equal(settled.leases, 2);
+      // A server that is started has nothing in memory.
+      const copy = createLeases({ ...house, open: nobody, wake: () => undefined, declaredAt: () => ({}) });
       for (let hour = 0; hour < 3; hour++) {
         house.pass(3_600_000);
+        await copy.compare();
         await reconciler.work();
       }
-      assert.equal(fake.accounts.size, 2);
+      assert.equal(fake.accounts.size, 3);
+      assert.deepEqual(await house.records('seal.broken'), []);
       const { leases: left } = await leases.list({ open: true, limit: 10 });
       assert.deepEqual(
         left.map(({ state }) => state),
@@ -41,8 +53,10 @@ onEachDatabase('leases of a restored workspace', (database) => {
       );
       assert.match(left[0]?.problem ?? '', /take-over/);
       assert.deepEqual(await leases.takeOver('person:admin@example.test'), { leases: 2 });
+      await copy.compare();
       await reconciler.work();
       assert.equal(fake.accounts.size, 0);
+      assert.match(String((await house.records('seal.broken'))[0]?.changes), new RegExp(hidden.id));
       assert.deepEqual((await leases.list({ open: true, limit: 10 })).leases, []);
     } finally {
       await house.close();

@@ -1,8 +1,16 @@
 import type { Kysely } from 'kysely';
+import { leaveToOriginal } from '../credentials/index.ts';
 import type { Ledger } from '../ledger/index.ts';
 import type { Clock } from '../platform/index.ts';
 import { RESTORE_LEAP, settleAgents, settleWorkloads } from '../registry/index.ts';
-import type { DatabaseTransaction, RecordChange, SigningKeyPurpose, Storage, Tables } from '../storage/index.ts';
+import type {
+  DatabaseTransaction,
+  RecordChange,
+  Sealer,
+  SigningKeyPurpose,
+  Storage,
+  Tables,
+} from '../storage/index.ts';
 
 /**
  * What becomes of each table when a backup is restored. `keep`: as it was. `empty`: it gave somebody access or stood for something
@@ -89,6 +97,7 @@ const afterRestore: Record<keyof Tables, 'keep' | 'empty' | 'settle'> = {
   oauth_artifacts: 'settle',
   // They are the original's, which may be running: it ends them, and this workspace only when it is told that it replaces it.
   leases: 'settle',
+  lease_books: 'keep',
   accounts: 'settle',
 };
 
@@ -121,10 +130,10 @@ export interface Settled {
 
 /** Ends all that was given out before (laws 5 and 6): each step is recorded in the transaction that makes it. */
 export async function settleRestored(
-  deps: { storage: Storage; ledger: Ledger; recordChange: RecordChange; clock: Clock },
+  deps: { storage: Storage; sealer: Sealer; ledger: Ledger; recordChange: RecordChange; clock: Clock },
   { by, keepsActive }: { by: string; keepsActive: boolean },
 ): Promise<Settled> {
-  const { storage, recordChange, clock } = deps;
+  const { storage, sealer, recordChange, clock } = deps;
   const agents = await settleAgents(deps, { by, keepsActive });
   const workloads = await settleWorkloads(deps, { by, keepsActive });
   return storage.transaction(async (transaction) => {
@@ -190,6 +199,7 @@ export async function settleRestored(
       }))
       .where('state', 'not in', ['revoked', 'dropped'])
       .executeTakeFirst();
+    await leaveToOriginal(sealer, transaction, now);
     const artifacts = await transaction
       .deleteFrom('oauth_artifacts')
       .where('model', 'not in', KEPT_ARTIFACTS)

@@ -11,6 +11,7 @@ import type { Snapshot } from '../registry/index.ts';
 import type { Change, Guard, RecordChange, Sealer, Storage } from '../storage/index.ts';
 import { createAccounts } from './accounts/accounts.ts';
 import type { Accounts } from './accounts/types.ts';
+import { placeDigest } from './leases/issue-record.ts';
 import type { StandingOf } from './leases/issued.ts';
 import { createLeases, type Leases } from './leases/leases.ts';
 import { leaseLimits } from './leases/limits.ts';
@@ -119,6 +120,10 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
   const leases = createLeases({
     ...deps,
     wake,
+    declaredAt(name, place) {
+      const manifest = registry.snapshot().credentialProviders.get(name) as unknown as Json | undefined;
+      return manifest !== undefined && placeDigest(manifest) === place ? manifest : undefined;
+    },
     async open(name, environment) {
       const { manifest, destinations, narrow } = declaredIn(registry.snapshot(), name, environment);
       const guard: Guard = { key: 'policy', version: registry.snapshot().fences.get('policy') ?? 0 };
@@ -132,6 +137,7 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
   });
 
   let lookAt = 0;
+  let comparing: Promise<void> | undefined;
   const lend = (provider: string, environment: string, asked: Json, destination?: string) =>
     leases.issue(
       {
@@ -153,6 +159,12 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
     async reconcile() {
       if (performance.now() >= lookAt) {
         lookAt = performance.now() + leaseLimits.lookMs;
+        comparing ??= leases
+          .compare()
+          .catch((error) => log.error('credentials could not be compared with the record', { error }))
+          .finally(() => {
+            comparing = undefined;
+          });
         await leases.look();
       }
       await Promise.all([withdrawing.catchUp(), reconciler.work(), accounts.sweep()]);
@@ -241,6 +253,7 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
     async close() {
       await withdrawing.close();
       await reconciler.close();
+      await comparing;
       await Promise.all([...opened.values()].map(({ provider }) => provider.close()));
     },
   };

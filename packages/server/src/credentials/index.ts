@@ -1,6 +1,7 @@
 export { accountLimits } from './accounts/limits.ts';
 export type { Accounts, PendingAccount } from './accounts/types.ts';
 export { type Credentials, createCredentials } from './credentials.ts';
+export { leaveToOriginal } from './leases/book.ts';
 export { createEnding } from './leases/end.ts';
 export { unknownLease } from './leases/find.ts';
 export type { HandedOut } from './leases/handed-out.ts';

@@ -27,7 +27,7 @@ export const isSamePlace = (one: CredentialProviderManifest, other: CredentialPr
 export const isSameSource = (one: CredentialSource, other: CredentialSource): boolean =>
   placeOf(one) === placeOf(other);
 
-const placeOf = (from: CredentialSource): string => canonicalJson(membersOf(from, PLACE) as Json);
+export const placeOf = (from: CredentialSource): string => canonicalJson(membersOf(from, PLACE) as Json);
 
 /** Who signs in there goes with the secret. */
 function withoutUser(url: unknown): string | null {

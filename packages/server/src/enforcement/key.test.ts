@@ -26,6 +26,7 @@ test('a long-lived secret goes to no server but those it is for, also where oneâ
       life: { defaultSeconds: 900, maxSeconds: 1_800 },
     }),
     wake: () => undefined,
+    declaredAt: () => undefined,
   });
   const keying = createKeying({ leases, log: house.log });
   const credential = { provider: 'orders', scope: {}, headers: { authorization: 'Bearer {password}' } };
@@ -72,6 +73,7 @@ test('one for a single call whose provider lacks what is to be sent ends at once
       life: { defaultSeconds: 900, maxSeconds: 1_800 },
     }),
     wake: () => undefined,
+    declaredAt: () => undefined,
   });
   const credential = { provider: 'orders', scope: {}, perCall: true, headers: { authorization: 'Bearer {token}' } };
   const transport = { type: 'http', url: 'https://api.example/mcp', credential };

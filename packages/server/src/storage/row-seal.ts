@@ -17,6 +17,7 @@ type SealedTable =
   | 'signin_links'
   | 'mail_links'
   | 'leases'
+  | 'lease_books'
   // What one person asks for and another agrees to, by its act.
   | SecondYesAct;
 

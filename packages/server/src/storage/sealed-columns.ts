@@ -46,6 +46,7 @@ export const sealedColumns: readonly SealedColumn[] = [
   { table: 'leases', key: 'id', column: 'sealed_credential' },
   { table: 'leases', key: 'id', column: 'sealed_revocation' },
   { table: 'leases', key: 'id', column: 'seal' },
+  { table: 'lease_books', key: 'id', column: 'seal' },
   { table: 'provider_sign_ins', key: 'state_digest', column: 'sealed_verifier' },
 ];
 

@@ -67,6 +67,7 @@ onEachDatabase('an alarm about a credential that could not be ended', (database)
         life: { defaultSeconds: 900, maxSeconds: 1_800 },
       }),
       wake: () => undefined,
+      declaredAt: () => undefined,
     });
     const { agent, task } = await addAgent(house);
     const issue = async (purpose: string) => {

@@ -3,6 +3,7 @@ import { requireAsAsked, type SecondYes, sealAsked } from '../../identity/index.
 import { type Clock, GatehouseError } from '../../platform/index.ts';
 import type { Database, DatabaseTransaction, RecordChange, Sealer, Storage } from '../../storage/index.ts';
 import { unknownLease } from './find.ts';
+import { quietSeal } from './quiet.ts';
 import { about, type LeaseRow, lastEnd, nameOf, toLease } from './rows.ts';
 import type { Alarm } from './types.ts';
 
@@ -94,10 +95,11 @@ export function createDropping({
           return record(transaction, row, { operation: 'lease.take-up-drop', by, words, yes });
         }
         const now = clock.now();
+        const over = { state: 'dropped', next_try_at: null };
         const { numUpdatedRows } = await transaction
           .updateTable('leases')
           .set({
-            ...{ state: 'dropped', dropped_by: by, dropped_at: now, next_try_at: null },
+            ...{ ...over, seal: quietSeal(sealer, { ...row, ...over }), dropped_by: by, dropped_at: now },
             ...{ sealed_credential: null, sealed_revocation: null },
           })
           .where('id', '=', id)

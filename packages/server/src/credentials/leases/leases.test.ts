@@ -35,6 +35,7 @@ onEachDatabase('leases', (database) => {
           life: { defaultSeconds: 900, maxSeconds: 1_800 },
         }),
         wake: () => undefined,
+        declaredAt: () => undefined,
       }),
     };
   };

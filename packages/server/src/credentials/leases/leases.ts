@@ -1,7 +1,8 @@
 import type { LeaseView, ProviderAbilities, SecondYesStatement } from '@gatehouse/protocol';
 import type { SecondYes } from '../../identity/index.ts';
-import type { Clock, Log } from '../../platform/index.ts';
+import type { Clock, Json, Log } from '../../platform/index.ts';
 import type { DatabaseTransaction, Guard, RecordChange, Sealer, Storage } from '../../storage/index.ts';
+import { createComparing } from './compare.ts';
 import { createDropping } from './drop.ts';
 import { createEnding } from './end.ts';
 import { createFinding, type LeaseFilter } from './find.ts';
@@ -20,6 +21,8 @@ export interface LeasesDependencies {
   sealer: Sealer;
   /** Throws `provider.unknown` for one that is not declared in this environment. */
   open(provider: string, environment: string): Promise<OpenedProvider>;
+  /** The declaration of a provider, where it is still that of the place with this digest. */
+  declaredAt(provider: string, place: string): Json | undefined;
   recordChange: RecordChange;
   alarm?: Alarm | undefined;
   /** Told when there is something to end. */
@@ -72,9 +75,11 @@ export interface Leases {
   agreeDrop(id: string, said: SecondYes): Promise<LeaseView>;
   get(id: string): Promise<LeaseView>;
   list(filter: LeaseFilter): Promise<{ leases: LeaseView[]; next: string | null }>;
-  /** Forgets the credentials of what may not be used any more on this replica. */
   /** Ends what somebody has changed in the database. */
   look(): Promise<void>;
+  /** Ends what somebody has hidden there: the record says what was issued. Reads a bounded part of a long record, and goes on with the next call. */
+  compare(): Promise<void>;
+  /** Forgets the credentials of what may not be used any more on this replica. */
   forget(of: { task: string } | { agent: string } | { id: string }): void;
 }
 
@@ -86,7 +91,8 @@ export function createLeases(deps: LeasesDependencies): Leases {
   const inHand = createInHand(clock);
   const ending = createEnding(deps);
   const find = createFinding(storage);
-  const make = createMaking({ ...deps, ending, inHand });
+  const comparing = createComparing(deps);
+  const make = createMaking({ ...deps, ending, inHand, keep: comparing.keep });
   const sealing = createSealing(deps);
   const renewing = createRenewing({ ...deps, sealing });
   const dropping = createDropping(deps);
@@ -173,6 +179,7 @@ export function createLeases(deps: LeasesDependencies): Leases {
     stuck: find.stuck,
     openByProvider: find.openByProvider,
     look: sealing.look,
+    compare: comparing.compare,
     forget: inHand.forget,
   };
 }

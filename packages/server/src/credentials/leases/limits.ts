@@ -34,6 +34,13 @@ export const leaseLimits = {
   lookMs: 60_000,
   /** One for a single call that was made and is in no call by then was left by a server that died. */
   unusedMs: 60_000,
+  /** No attempt at ending one is put off for longer, unless a seal says so: whoever finds one has it tried now. */
+  unlookedMs: 120_000,
+  /** Records that are looked through at once for what was issued, and in one look in all: a long record takes several. */
+  recordsAtOnce: 5_000,
+  recordsOfALook: 500_000,
+  /** Of which a replica keeps what ending them takes, in case that is removed from the database. */
+  keptAtMost: 10_000,
   /** Less than this left: another is issued ahead of a call. */
   renewBeforeMs: 30_000,
   /** `kill` waits so long until credentials are verified to be gone, and says what is left. */

@@ -3,8 +3,10 @@ import { type Clock, GatehouseError, type Json, type Log, newId } from '../../pl
 import type { Guard, RecordChange, Sealer, Storage } from '../../storage/index.ts';
 import type { Ending } from './end.ts';
 import type { InHand } from './in-hand.ts';
+import { issueLines } from './issue-record.ts';
 import { boundsOf, lifetimeOf } from './lifetime.ts';
 import { leaseLimits } from './limits.ts';
+import { quietSeal } from './quiet.ts';
 import { withinQuota } from './quota.ts';
 import { about, type LeaseRow, nameOf, sealCredential, sealRevocation } from './rows.ts';
 import { sealedLease } from './seals.ts';
@@ -37,6 +39,8 @@ export interface MakingDependencies {
   recordChange: RecordChange;
   ending: Ending;
   inHand: InHand;
+  /** What was made, with what ending it takes. */
+  keep(row: LeaseRow): void;
   /** Told when there is something to end. */
   wake(): void;
   clock: Clock;
@@ -53,8 +57,18 @@ export const ended = () =>
   );
 
 /** A new lease. Each step is durable before the next: it is intended, the provider makes it, what ending it takes is kept, and it is given out. */
-export function createMaking({ storage, sealer, recordChange, ending, inHand, wake, clock, log }: MakingDependencies) {
-  async function intend(row: LeaseRow, guards: Guard[], quota: LeaseRequest['quota']): Promise<void> {
+export function createMaking({
+  storage,
+  sealer,
+  recordChange,
+  ending,
+  inHand,
+  keep,
+  wake,
+  clock,
+  log,
+}: MakingDependencies) {
+  async function intend(row: LeaseRow, guards: Guard[], quota: LeaseRequest['quota'], declared: Json): Promise<void> {
     await storage.transaction(async (transaction) => {
       const written = await storage.appendWithin(transaction, { guards, records: [], bodies: [] });
       if (!written.ok)
@@ -89,12 +103,7 @@ export function createMaking({ storage, sealer, recordChange, ending, inHand, wa
         operation: 'lease.issue',
         by: 'gatehouse',
         ...about(row),
-        changes: [
-          `lease ${row.id} of ${row.provider} for ${row.purpose}${row.ungated ? ', ungated' : ''}`,
-          `scope ${row.scope}`,
-          `until ${new Date(row.expires_at).toISOString()}`,
-          ...(JSON.parse(row.clamped) as string[]).map((why) => `no longer, as ${why}`),
-        ],
+        changes: issueLines(row, declared),
       });
     });
   }
@@ -111,15 +120,15 @@ export function createMaking({ storage, sealer, recordChange, ending, inHand, wa
 
   async function notMade(row: LeaseRow): Promise<void> {
     const now = clock.now();
+    const over = { state: 'revoked', next_try_at: null, created_at: null };
     await storage.transaction(async (transaction) => {
       const { numUpdatedRows } = await transaction
         .updateTable('leases')
         .set((update) => ({
-          state: 'revoked',
+          ...{ ...over, seal: quietSeal(sealer, { ...row, ...over }) },
           revoking_at: update.fn.coalesce('revoking_at', update.val(now)),
           revoked_at: now,
           reason: update.fn.coalesce('reason', update.val('it was not issued')),
-          next_try_at: null,
           problem: null,
           sealed_revocation: null,
         }))
@@ -205,7 +214,7 @@ export function createMaking({ storage, sealer, recordChange, ending, inHand, wa
       ...intended,
       sealed_revocation: sealRevocation(sealer, intended, declared, null),
     });
-    await intend(row, [...guards, guard], wanted.quota);
+    await intend(row, [...guards, guard], wanted.quota, declared);
     const order = {
       lease: id,
       name: nameOf(id),
@@ -267,6 +276,8 @@ export function createMaking({ storage, sealer, recordChange, ending, inHand, wa
       wake();
       throw ended();
     }
-    return inHand.remember({ ...row, ...sealed, state: 'created', expires_at: expiresAt }, made.credential);
+    const there = { ...row, ...sealed, state: 'created', expires_at: expiresAt };
+    keep(there);
+    return inHand.remember(there, made.credential);
   };
 }

@@ -40,28 +40,41 @@ export function openCredential(sealer: Sealer, lease: string, sealed: Uint8Array
 }
 
 /** What it was issued as: the columns of its row that nothing changes. */
-type Issued = Pick<
+export type Issued = Pick<
   LeaseRow,
   'provider' | 'agent' | 'task' | 'environment' | 'purpose' | 'scope' | 'intended_at' | 'making_until'
 >;
 
 /**
  * What ending it takes: the provider as it was declared then, as it may be gone by that time, what the provider gave when it made it, and what it was
- * issued as, whatever somebody makes of its row.
+ * issued as, whatever somebody makes of its row. `isLost`: what the provider gave, or where that was, went with its row.
  */
-export function sealRevocation(sealer: Sealer, row: Issued & { id: string }, declared: Json, made: Json | null) {
+export function sealRevocation(
+  sealer: Sealer,
+  row: Issued & { id: string },
+  declared: Json,
+  made: Json | null,
+  isLost = false,
+) {
   const { provider, agent, task, environment, purpose, scope, intended_at, making_until } = row;
   const issued: Issued = { provider, agent, task, environment, purpose, scope, intended_at, making_until };
-  return sealer.seal(new Secret(JSON.stringify({ declared, made, issued })), revocationContext(row.id));
+  return sealer.seal(
+    new Secret(JSON.stringify({ declared, made, issued, ...(isLost && { isLost }) })),
+    revocationContext(row.id),
+  );
 }
 
-function openRevocation({ id, sealed_revocation: sealed }: LeaseRow, sealer: Sealer) {
+export function openRevocation(
+  { id, sealed_revocation: sealed }: Pick<LeaseRow, 'id' | 'sealed_revocation'>,
+  sealer: Sealer,
+) {
   if (!sealed) throw new Error(`nothing is kept of what ending lease ${id} takes`);
   return json(sealer.open(sealed, revocationContext(id)).reveal()) as unknown as {
     declared: Json;
     made: Json | null;
     /** Not of those of before there were seals. */
     issued?: Issued;
+    isLost?: true;
   };
 }
 
@@ -74,11 +87,11 @@ export function issuedAs(row: LeaseRow, sealer: Sealer): Issued | undefined {
   }
 }
 
-export function leftBehind(row: LeaseRow, sealer: Sealer): Left & { declared: Json } {
+export function leftBehind(row: LeaseRow, sealer: Sealer): Left & { declared: Json; isLost: boolean } {
   const { id } = row;
-  const { declared, made, issued = row } = openRevocation(row, sealer);
+  const { declared, made, issued = row, isLost = false } = openRevocation(row, sealer);
   return {
-    declared,
+    ...{ declared, isLost },
     lease: id,
     name: nameOf(id),
     scope: json(issued.scope),

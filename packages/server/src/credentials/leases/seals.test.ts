@@ -33,6 +33,7 @@ onEachDatabase('leases that somebody changes in the database', (database) => {
         life: { defaultSeconds: 900, maxSeconds: 1_800 },
       }),
       wake: () => undefined,
+      declaredAt: () => undefined,
     }),
   });
   async function agent() {

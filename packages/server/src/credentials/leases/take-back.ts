@@ -2,6 +2,8 @@ import type { ProviderAbilities } from '@gatehouse/protocol';
 import type { Clock, Json, Log } from '../../platform/index.ts';
 import type { RecordChange, Sealer, Storage } from '../../storage/index.ts';
 import { leaseLimits } from './limits.ts';
+import { gone, lost } from './lost.ts';
+import { quietSeal } from './quiet.ts';
 import { about, type LeaseRow, leftBehind, toLease } from './rows.ts';
 import type { Alarm, Provider, Remaining } from './types.ts';
 
@@ -35,9 +37,17 @@ export function createTakingBack({
     let remaining: Awaited<ReturnType<Provider['revoke']>>;
     let provider: Provider;
     try {
-      const { declared, ...left } = leftBehind(row, sealer);
+      const { declared, isLost, ...left } = leftBehind(row, sealer);
+      if (declared === null) throw gone(row);
       provider = openFor(row.provider, declared);
       remaining = await provider.revoke(left, AbortSignal.timeout(leaseLimits.revokeMs));
+      if (isLost && !provider.findsByName) {
+        const all = lost(row, left, remaining);
+        if (all.until > clock.now()) {
+          await rests(row, all, 'stuck');
+          return true;
+        }
+      }
     } catch (error) {
       await notYet(row, error);
       return false;
@@ -52,12 +62,12 @@ export function createTakingBack({
       await write(row, { next_try_at: row.making_until, attempts: 0, failing_since: null, problem: null });
       return true;
     }
+    const over = { state: 'revoked', next_try_at: null };
     await write(
       row,
       {
-        state: 'revoked',
+        ...{ ...over, seal: quietSeal(sealer, { ...row, ...over }) },
         revoked_at: now,
-        next_try_at: null,
         problem: null,
         failing_since: null,
         sealed_credential: null,
@@ -69,11 +79,16 @@ export function createTakingBack({
   }
 
   /** Nobody can end it: what it may still do is counted until its time is over, and then it is looked for again. */
-  async function rests(row: LeaseRow, { until, why }: Remaining): Promise<void> {
+  async function rests(row: LeaseRow, { until, why }: Remaining, state = row.state): Promise<void> {
     const isNews = row.problem !== why;
+    const resting = { state, next_try_at: until };
     await write(
       row,
-      { next_try_at: until, expires_at: until, attempts: 0, failing_since: null, problem: why },
+      {
+        ...{ ...resting, seal: quietSeal(sealer, { ...row, ...resting }) },
+        ...{ expires_at: until, attempts: 0, problem: why },
+        failing_since: state === 'stuck' ? (row.failing_since ?? clock.now()) : null,
+      },
       isNews
         ? `lease ${row.id} of ${row.provider} can't be ended before ${new Date(until).toISOString()}: ${why}`
         : undefined,

@@ -68,6 +68,8 @@ export class NotMade extends GatehouseError {}
 /** One declared provider, opened. Each method ends with its signal. */
 export interface Provider {
   readonly abilities: ProviderAbilities;
+  /** `revoke` finds what it made by its name alone, and ends all of it. */
+  readonly findsByName?: true;
   create(order: Order, signal: AbortSignal): Promise<Made>;
   /** Where it can let one live longer: until then, or until the earlier time that it gives. Never makes one that is gone. */
   renew?(left: Left, expiresAt: number, signal: AbortSignal): Promise<{ expiresAt?: number }>;

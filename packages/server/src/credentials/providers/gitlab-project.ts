@@ -58,6 +58,7 @@ export function openGitLabProjectProvider(
 
   return {
     abilities: ABILITIES,
+    findsByName: true,
 
     async create({ name, scope, expiresAt }: Order, signal): Promise<Made> {
       const wanted = scope as unknown as Required<GitLabScope>;

@@ -61,6 +61,7 @@ export function openMariadbProvider(
 
   return {
     abilities: ABILITIES,
+    findsByName: true,
 
     create: ({ name, scope }: Order, signal): Promise<Made> =>
       within(signal, async (run) => {

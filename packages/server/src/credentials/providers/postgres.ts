@@ -103,6 +103,7 @@ export function openPostgresProvider(
 
   return {
     abilities: ABILITIES,
+    findsByName: true,
 
     create: ({ name, lease, scope, expiresAt, agent, task }: Order, signal): Promise<Made> =>
       within(signal, async (client) => {

@@ -79,6 +79,7 @@ export function openRedisProvider(
 
   return {
     abilities: ABILITIES,
+    findsByName: true,
 
     create: ({ name, scope }: Order, signal): Promise<Made> =>
       within(signal, async (run) => {

@@ -29,6 +29,7 @@ export function createFakeProvider() {
     hold?: Promise<void>;
   } = {};
   const provider: Provider = {
+    findsByName: true,
     abilities: { canNarrow: true, canRevoke: true, canEndSessions: false, maxResidualSeconds: 0 },
     async create(order) {
       if (trouble.away || trouble.create === 'before') throw new Error('connect ECONNREFUSED');

@@ -60,6 +60,7 @@ import * as secretUses from './0078-secret-uses.ts';
 import * as accounts from './0079-accounts.ts';
 import * as worksUntil from './0082-works-until.ts';
 import * as leaseSeals from './0083-lease-seals.ts';
+import * as leaseBooks from './0084-lease-books.ts';
 import * as secondYes from './0089-second-yes.ts';
 import * as searchBlocks from './0095-search-blocks.ts';
 
@@ -130,6 +131,7 @@ export const migrations: readonly Migration[] = [
   { name: '0079-accounts', up: accounts.up },
   { name: '0082-works-until', up: worksUntil.up },
   { name: '0083-lease-seals', up: leaseSeals.up },
+  { name: '0084-lease-books', up: leaseBooks.up },
   { name: '0089-second-yes', up: secondYes.up },
   { name: '0095-search-blocks', up: searchBlocks.up },
 ];

@@ -217,7 +217,7 @@ export interface CredentialsTables {
     failing_since: number | null;
     /** 1: when its time is over nothing of it works, whatever becomes of its provider. */
     ends_by_itself: number;
-    /** Over whose it is and what it may do; null: of before there were seals. */
+    /** Over whose it is and what it may do, and when nobody has to look after it, over that; null: of before there were seals, or being ended. */
     seal: Uint8Array | null;
     drop_asked_by: string | null;
     drop_asked_at: number | null;
@@ -227,4 +227,7 @@ export interface CredentialsTables {
     /** Over what is to be given up, and who asked. */
     drop_seal: Uint8Array | null;
   };
+
+  /** One row: up to where each log was looked through, and which leases are not known to be over; as JSON. */
+  lease_books: { id: string; body: string; seal: Uint8Array };
 }

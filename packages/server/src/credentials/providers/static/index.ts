@@ -54,6 +54,7 @@ export function openStaticProvider(
 
   return {
     abilities: ABILITIES,
+    findsByName: true,
 
     async create({ scope, ...whose }: Order, signal): Promise<Made> {
       const { parts = [] } = scope as StaticScope;
