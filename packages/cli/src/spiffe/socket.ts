@@ -20,7 +20,7 @@ export async function prepareSocket(path: string): Promise<void> {
     throw new CliFailure(
       'usage',
       'socket.directory',
-      `Others can enter ${directory}, and whoever opens the socket is the agent. Take a directory that is yours alone, such as ~/.gatehouse-spiffe: it is made if it is not there.`,
+      `Others can enter ${directory}, and whoever opens the socket is the agent. Take a directory that is yours alone, such as ~/.gatehouse/run: it is made if it is not there.`,
     );
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (!found) return;

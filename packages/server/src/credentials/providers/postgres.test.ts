@@ -334,6 +334,18 @@ for (const postgres of servers)
         `grant usage on sequence notes_id_seq to ${admin} with grant option`,
       );
       await lacks(
+        `revoke connect on database ${database.name} from public;
+         revoke grant option for connect on database ${database.name} from ${admin} cascade`,
+        /may not pass on CONNECT on the database/,
+        `grant connect on database ${database.name} to ${admin} with grant option;
+         grant connect on database ${database.name} to public`,
+      );
+      await lacks(
+        `revoke usage on schema public from public; revoke grant option for usage on schema public from ${admin} cascade`,
+        /may not pass on USAGE on the schema public/,
+        `grant usage on schema public to ${admin} with grant option; grant usage on schema public to public`,
+      );
+      await lacks(
         `revoke pg_signal_backend from ${admin}`,
         /may not end sessions there: grant it pg_signal_backend/,
         `grant pg_signal_backend to ${admin}`,

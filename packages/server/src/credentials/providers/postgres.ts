@@ -202,12 +202,26 @@ const isRefused = (error: unknown): boolean => (error as { code?: string }).code
 
 /** What the broker may not do there although its manifest counts on it. PostgreSQL only warns where a grant passes on nothing. */
 async function lackOf(client: pg.PoolClient, grants: readonly PostgresGrant[]): Promise<string | undefined> {
-  const { rows: rights } = await client.query<{ makes: boolean; ends: boolean }>(
-    `select rolsuper or rolcreaterole as makes, pg_has_role('pg_signal_backend', 'member') as ends
+  const { rows: rights } = await client.query<{ makes: boolean; ends: boolean; opens: boolean; database: string }>(
+    `select rolsuper or rolcreaterole as makes, pg_has_role('pg_signal_backend', 'member') as ends,
+            has_database_privilege(current_database(), 'connect with grant option')
+              or has_database_privilege('public', current_database(), 'connect') as opens,
+            quote_ident(current_database()) as database
        from pg_roles where rolname = current_user`,
   );
   if (!rights[0]?.makes) return 'may not make roles there: give it CREATEROLE.';
   if (!rights[0].ends) return 'may not end sessions there: grant it pg_signal_backend.';
+  if (!rights[0].opens)
+    return `may not pass on CONNECT on the database ${rights[0].database}: grant it that WITH GRANT OPTION.`;
+  for (const schema of new Set(grants.map((grant) => grant.schema))) {
+    const { rows } = await client.query<{ may: boolean }>(
+      `select has_schema_privilege(oid, 'usage with grant option') or has_schema_privilege('public', oid, 'usage') as may
+         from pg_namespace where nspname = $1`,
+      [schema],
+    );
+    if (!rows[0]) return `finds no schema ${schema} in this database: correct \`grants\`, or the address.`;
+    if (!rows[0].may) return `may not pass on USAGE on the schema ${schema}: grant it that WITH GRANT OPTION.`;
+  }
   for (const { schema, tables, privileges } of grants)
     for (const table of tables === '*' ? [] : tables) {
       const name = `${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(table)}`;
